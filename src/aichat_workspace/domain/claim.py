@@ -1,0 +1,49 @@
+"""Which of several resources may have a workspace name, and which namespace it may have."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.manifest import Manifest
+from aichat_workspace.domain.plan import owns
+from aichat_workspace.domain.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a workspace can't be made at all. Retrying does not help: an edit does."""
+
+    reason: str
+    message: str
+
+
+def winner(claimants: Iterable[Workspace]) -> Workspace:
+    """The one resource of a workspace name that counts: the oldest, then the smallest UID."""
+    return min(claimants, key=lambda each: (each.created, each.uid))
+
+
+def name_taken(workspace: Workspace, holder: Workspace) -> Refusal:
+    return Refusal(
+        "WorkspaceNameTaken",
+        f"workspaceName {workspace.spec.workspace_name!r} already belongs to the older "
+        f"AIChatWorkspace {holder.namespace}/{holder.name}; delete this resource and create one "
+        "with another workspaceName",
+    )
+
+
+def namespace_refusal(workspace: Workspace, namespace: Manifest | None) -> Refusal | None:
+    """Why the workspace may not have the namespace of its name, or None if it may."""
+    name = workspace.spec.workspace_name
+    if name in names.RESERVED_NAMES or name.startswith(names.RESERVED_PREFIXES):
+        return Refusal(
+            "NamespaceReserved",
+            f"namespace {name!r} belongs to the cluster; delete this resource and create one with "
+            "another workspaceName",
+        )
+    if namespace is None or owns(workspace, namespace):
+        return None
+    return Refusal(
+        "NamespaceTaken",
+        f"namespace {name!r} exists and was not made for this workspace, so it is left alone; "
+        "delete this resource and create one with another workspaceName, or remove the namespace",
+    )

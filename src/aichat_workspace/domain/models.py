@@ -1,0 +1,257 @@
+"""Models and patterns: their names, how far they are, and what to do next with them."""
+
+import difflib
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from aichat_workspace.domain.errors import InvalidModelName
+
+# [host[:port]/][namespace/]name[:tag], as Ollama's types/model/name.go reads it.
+_PART: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_HOST: Final = r"[A-Za-z0-9][A-Za-z0-9.-]*"
+MODEL_NAME_PATTERN: Final = rf"^({_HOST}(:[0-9]{{1,5}})?/)?({_PART}/)?{_PART}(:{_PART})?$"
+MODEL_NAME_MAX_LENGTH: Final = 200
+
+_DEFAULT_HOST: Final = "registry.ollama.ai"
+_DEFAULT_NAMESPACE: Final = "library"
+_DEFAULT_TAG: Final = "latest"
+_PARTS: Final = re.compile(
+    rf"(?:(?P<host>{_HOST})(?::(?P<port>[0-9]{{1,5}}))?/)??"
+    rf"(?:(?P<namespace>{_PART})/)?(?P<name>{_PART})(?::(?P<tag>{_PART}))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelName:
+    """A model's full name; `str` gives it as Ollama lists it, without what is the default."""
+
+    name: str
+    tag: str = _DEFAULT_TAG
+    namespace: str = _DEFAULT_NAMESPACE
+    host: str = _DEFAULT_HOST
+    port: int | None = None
+
+    def __str__(self) -> str:
+        short = f"{self.name}:{self.tag}"
+        host = f"{self.host}:{self.port}" if self.port else self.host
+        if host != _DEFAULT_HOST:
+            return f"{host}/{self.namespace}/{short}"
+        return short if self.namespace == _DEFAULT_NAMESPACE else f"{self.namespace}/{short}"
+
+
+def parse_model(text: str) -> ModelName:
+    """Read a model's name. Raises InvalidModelName, which says how to write one."""
+    parts = _PARTS.fullmatch(text) if len(text) <= MODEL_NAME_MAX_LENGTH else None
+    if parts is None:
+        raise InvalidModelName(
+            f"{text[:80]!r} is not a model name; write [host[:port]/][namespace/]name[:tag] with "
+            "letters, digits, '.', '_' and '-', as in gemma2:2b"
+        )
+    return ModelName(
+        name=parts["name"],
+        tag=parts["tag"] or _DEFAULT_TAG,
+        namespace=parts["namespace"] or _DEFAULT_NAMESPACE,
+        host=parts["host"] or _DEFAULT_HOST,
+        port=int(parts["port"]) if parts["port"] else None,
+    )
+
+
+class ModelState(StrEnum):
+    PENDING = "Pending"
+    PULLING = "Pulling"
+    READY = "Ready"
+    FAILED = "Failed"
+    REMOVING = "Removing"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """How far a model is. `managed`: the operator downloaded it, so the operator may remove it."""
+
+    name: str
+    state: ModelState
+    completed_bytes: int = 0
+    total_bytes: int = 0
+    digest: str = ""
+    managed: bool = False
+    message: str = ""
+
+    @property
+    def percent(self) -> int:
+        """0 to 100, whatever the model server says about sizes."""
+        if self.state is ModelState.READY:
+            return 100
+        if self.total_bytes <= 0:
+            return 0
+        return max(0, min(99, self.completed_bytes * 100 // self.total_bytes))
+
+
+@dataclass(frozen=True, slots=True)
+class PatternStatus:
+    """How far a pattern's model is. `revision` says what it was made from."""
+
+    name: str
+    state: ModelState
+    revision: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    name: str
+    system: str
+
+    @property
+    def model(self) -> str:
+        """The name of the pattern's model as Ollama lists it."""
+        return f"{self.name}:{_DEFAULT_TAG}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a workspace asks for; `refused` holds patterns that can't be, and why."""
+
+    models: tuple[str, ...] = ()
+    patterns: tuple[Pattern, ...] = ()
+    refused: tuple[PatternStatus, ...] = ()
+
+
+def wanted(models: Sequence[str], patterns: Sequence[str], prompts: Mapping[str, str]) -> Wanted:
+    """What a spec asks for, each model once and by its listed name. `prompts` are the patterns
+    there are, by name."""
+    listed = tuple(dict.fromkeys(str(parse_model(text)) for text in models))
+    accepted: list[Pattern] = []
+    refused: list[PatternStatus] = []
+    for name in patterns:
+        problem = _pattern_problem(name, listed, prompts)
+        if problem:
+            refused.append(PatternStatus(name, ModelState.FAILED, message=problem))
+        else:
+            accepted.append(Pattern(name, prompts[name]))
+    return Wanted(listed, tuple(accepted), tuple(refused))
+
+
+def _pattern_problem(name: str, models: Sequence[str], prompts: Mapping[str, str]) -> str | None:
+    if name not in prompts:
+        close = difflib.get_close_matches(name, prompts, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        known = ", ".join(sorted(prompts))
+        return f"there is no pattern {name!r}; {hint}spec.patterns takes: {known}"
+    if Pattern(name, "").model in models:
+        return f"pattern {name!r} has the name of a model in spec.models; remove one of the two"
+    if not models:
+        return f"pattern {name!r} needs a model to build on: add one to spec.models"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class PresentModel:
+    """A model that the server lists."""
+
+    name: str
+    digest: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the operator remembers to have downloaded, and to have made of which revision."""
+
+    models: frozenset[str] = frozenset()
+    patterns: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Make a pattern's model from a base model and a system prompt."""
+
+    pattern: Pattern
+    base: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    name: str
+
+
+ModelAction = Pull | Create | Remove
+
+
+def decide(
+    want: Wanted, present: Iterable[PresentModel], recorded: Recorded
+) -> tuple[ModelAction, ...]:
+    """What the model server lacks or no longer needs; nothing when all is well.
+
+    Only what was recorded as the operator's own is removed: a model that a person made in Open
+    WebUI stays.
+    """
+    there = {model.name: model for model in present}
+    made = dict(recorded.patterns)
+    keep = {*want.models, *(pattern.model for pattern in want.patterns)}
+    ours = {*recorded.models, *(Pattern(name, "").model for name in made)}
+    return (
+        *(Pull(name) for name in want.models if name not in there),
+        *_creations(want, there, made),
+        *(Remove(name) for name in sorted(ours - keep) if name in there),
+    )
+
+
+def _creations(
+    want: Wanted, there: Mapping[str, PresentModel], made: Mapping[str, str]
+) -> Iterable[Create]:
+    base = there.get(want.models[0]) if want.models else None
+    if base is None:
+        return
+    for pattern in want.patterns:
+        revision = revision_of(pattern, base)
+        if pattern.model not in there or made.get(pattern.name) != revision:
+            yield Create(pattern, base.name, revision)
+
+
+def revision_of(pattern: Pattern, base: PresentModel) -> str:
+    """Changes with the prompt and with the base model."""
+    text = "\n".join((base.name, base.digest, pattern.system))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def models_ready(models: Iterable[ModelStatus]) -> tuple[int, int]:
+    """How many of the wanted models are ready, and how many are wanted."""
+    listed = [model for model in models if model.state is not ModelState.REMOVING]
+    return sum(model.state is ModelState.READY for model in listed), len(listed)
+
+
+def summary(models: Iterable[ModelStatus], patterns: Iterable[PatternStatus]) -> str:
+    """One sentence: what is wrong first, else what is going on, else that all is there."""
+    models, patterns = tuple(models), tuple(patterns)
+    told = [each.message for each in (*models, *patterns) if each.message]
+    if told:
+        return "; ".join(told)
+    busy = [
+        f"{model.name} {model.percent}%" for model in models if model.state is ModelState.PULLING
+    ]
+    if busy:
+        return f"downloading {', '.join(busy)}"
+    waiting = [each.name for each in (*models, *patterns) if each.state is not ModelState.READY]
+    return f"waiting for {', '.join(waiting)}" if waiting else "every model and pattern is there"
+
+
+def expected(want: Wanted, recorded: Iterable[ModelStatus]) -> tuple[ModelStatus, ...]:
+    """The models to speak of before the server was asked: as recorded, else pending."""
+    known = {model.name: model for model in recorded}
+    listed = tuple(known.get(name, ModelStatus(name, ModelState.PENDING)) for name in want.models)
+    leftover = tuple(
+        replace(model, state=ModelState.REMOVING, message="")
+        for model in known.values()
+        if model.managed and model.name not in want.models
+    )
+    return (*listed, *leftover)

@@ -1,0 +1,55 @@
+"""Every name the operator uses or makes, and the guarantees the names carry.
+
+A workspace's names are injective: two different workspace names never share a namespace, a host
+or an object. The longest suffix below leaves room for what Kubernetes appends to pod names within
+63 characters (RFC 1123 labels).
+"""
+
+from typing import Final
+
+GROUP: Final = "apps.aichatworkspaces.io"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+
+OPERATOR: Final = "aichat-workspace-operator"
+SYSTEM_NAMESPACE: Final = "aichat-workspace-operator-system"
+FINALIZER: Final = f"{GROUP}/finalizer"
+
+WORKSPACE_LABEL: Final = "aichatworkspace"
+MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
+COMPONENT_LABEL: Final = "app.kubernetes.io/component"
+TEAM_LABEL: Final = "aichatworkspaces.io/team"
+PATTERNS_LABEL: Final = "aichatworkspaces.io/patterns"
+OWNER_UID_ANNOTATION: Final = f"{GROUP}/workspace-uid"
+OWNER_ANNOTATION: Final = f"{GROUP}/workspace"
+
+MANAGED_SELECTOR: Final = f"{MANAGED_BY_LABEL}={OPERATOR}"
+
+WORKSPACE_NAME_MAX_LENGTH: Final = 45
+WORKSPACE_NAME_PATTERN: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+RESERVED_PREFIXES: Final = ("kube-", "openshift-")
+RESERVED_NAMES: Final = frozenset({"default", SYSTEM_NAMESPACE})
+
+
+def ollama(workspace: str) -> str:
+    """Name of the model server's StatefulSet, Service, ServiceAccount and claim."""
+    return f"{workspace}-ollama"
+
+
+def openwebui(workspace: str) -> str:
+    """Name of the chat front-end's Deployment, Service, Ingress, ServiceAccount and claim."""
+    return f"{workspace}-openwebui"
+
+
+def credentials(workspace: str) -> str:
+    """Name of the Secret in the system namespace that holds the workspace's credentials."""
+    return f"{workspace}-credentials"
+
+
+def part_of(workspace: str) -> str:
+    return f"aichat-workspace-{workspace}"
+
+
+def host(workspace: str, domain: str) -> str:
+    """The workspace's host name. One label below the domain, so no two workspaces can share it."""
+    return f"{workspace}.{domain}"

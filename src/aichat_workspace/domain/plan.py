@@ -1,0 +1,139 @@
+"""What to write, given what should be and what is. Never what changed: only what differs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aichat_workspace.domain import names, quantity
+from aichat_workspace.domain.foreign import json_patch, removals
+from aichat_workspace.domain.manifest import Manifest, Ref, covers, ref
+from aichat_workspace.domain.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Server-side apply by force: the object is made, or our fields in it restored."""
+
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Take out what others added to an object of ours."""
+
+    ref: Ref
+    operations: Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove exactly the object that was seen."""
+
+    ref: Ref
+    uid: str
+
+
+Action = Apply | Prune | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What the caches hold of one tenant."""
+
+    namespace: Manifest | None = None
+    objects: Mapping[Ref, Manifest] = field(default_factory=dict)
+    pods: tuple[Manifest, ...] = ()
+
+
+def owns(workspace: Workspace, namespace: Manifest) -> bool:
+    """Whether the namespace is this workspace's: it carries the workspace's UID and, once
+    recorded, is the very namespace that was recorded."""
+    metadata = namespace["metadata"]
+    recorded = workspace.status.namespace
+    return metadata.get("annotations", {}).get(names.OWNER_UID_ANNOTATION) == workspace.uid and (
+        recorded is None or recorded.uid == metadata["uid"]
+    )
+
+
+def plan(
+    namespace: Manifest, desired: Sequence[Manifest], observed: Observed
+) -> tuple[Action, ...]:
+    """Everything to write so that the tenant is as desired. `observed.namespace` exists and is
+    ours. Nothing to write gives nothing."""
+    if observed.namespace is None:
+        raise ValueError("plan is for a tenant whose namespace exists")
+    wanted = {ref(manifest) for manifest in desired}
+    return (
+        *_namespace(namespace, observed.namespace),
+        *(action for manifest in desired for action in _object(manifest, observed)),
+        *(
+            Delete(found, manifest["metadata"]["uid"])
+            for found, manifest in sorted(observed.objects.items())
+            if found not in wanted and "deletionTimestamp" not in manifest["metadata"]
+        ),
+    )
+
+
+def _namespace(desired: Manifest, observed: Manifest) -> tuple[Action, ...]:
+    if covers(observed, desired):
+        return ()
+    # With the UID the write fails on any other namespace of this name.
+    metadata = {**desired["metadata"], "uid": observed["metadata"]["uid"]}
+    return (Apply({**desired, "metadata": metadata}),)
+
+
+def _object(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
+    if desired["kind"] == "Secret":
+        return _secret(desired, observed)
+    found = observed.objects.get(ref(desired))
+    if found is None:
+        return (Apply(desired),)
+    if "deletionTimestamp" in found["metadata"]:
+        return ()  # its end is an event, and the event brings the next reconcile
+    if desired["kind"] == "PersistentVolumeClaim":
+        desired = _claim(desired, found)
+    extras = removals(found, desired)
+    return (
+        *((Prune(ref(desired), json_patch(extras, found)),) if extras else ()),
+        *(() if covers(found, desired) else (Apply(desired),)),
+    )
+
+
+def _claim(desired: Manifest, found: Manifest) -> Manifest:
+    """A claim as it may still be changed: its class is fixed and it only grows."""
+    spec = dict(desired["spec"])
+    size, existing = (each["resources"]["requests"]["storage"] for each in (spec, found["spec"]))
+    if quantity.parse(size) < quantity.parse(existing):
+        spec["resources"] = {"requests": {"storage": existing}}
+    if "storageClassName" in found["spec"]:
+        spec["storageClassName"] = found["spec"]["storageClassName"]
+    return {**desired, "spec": spec}
+
+
+def _secret(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
+    """A tenant's Secret is never read back. It is written before the first pod template that
+    names it, and again when a pod says that it is missing."""
+    name = desired["metadata"]["name"]
+    named = any(
+        found.kind == "Deployment" and _mentions(manifest["spec"]["template"], name)
+        for found, manifest in observed.objects.items()
+    )
+    if named and not any(_misses_secret(pod, name) for pod in observed.pods):
+        return ()
+    return (Apply(desired),)
+
+
+def _mentions(template: Manifest, secret: str) -> bool:
+    return any(
+        variable.get("valueFrom", {}).get("secretKeyRef", {}).get("name") == secret
+        for container in template["spec"]["containers"]
+        for variable in container.get("env", ())
+    )
+
+
+def _misses_secret(pod: Manifest, name: str) -> bool:
+    return any(
+        waiting.get("reason") == "CreateContainerConfigError" and name in waiting.get("message", "")
+        for status in pod.get("status", {}).get("containerStatuses", ())
+        if (waiting := status.get("state", {}).get("waiting"))
+    )

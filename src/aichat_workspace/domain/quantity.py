@@ -1,0 +1,52 @@
+"""Kubernetes quantities as exact numbers, and back in a form the API server keeps as it is.
+
+Grammar: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+"""
+
+import re
+from fractions import Fraction
+from typing import Final
+
+# A positive amount; exponents are left out, for nobody writes memory as 1e9 by hand.
+QUANTITY_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
+
+_SUFFIX: Final = {
+    "": Fraction(1),
+    "m": Fraction(1, 1000),
+    **{s: Fraction(1000**power) for power, s in enumerate(("k", "M", "G", "T", "P"), start=1)},
+    **{s: Fraction(1024**power) for power, s in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi"), start=1)},
+}
+_PARTS: Final = re.compile(r"([0-9.]+)([A-Za-z]*)")
+
+
+def parse(text: str | int) -> Fraction:
+    """The amount in its base unit (cores, bytes, pieces). Raises ValueError for anything else."""
+    parts = _PARTS.fullmatch(str(text))
+    if parts is None or parts[2] not in _SUFFIX:
+        raise ValueError(f"{text!r} is not a quantity; write for example 500m, 2, 512Mi or 10Gi")
+    return Fraction(parts[1]) * _SUFFIX[parts[2]]
+
+
+def cores(amount: Fraction) -> str:
+    """CPU as the API server writes it: whole cores, or thousandths with an m."""
+    millis = -(-amount * 1000 // 1)
+    return str(millis // 1000) if millis % 1000 == 0 else f"{millis}m"
+
+
+def size(amount: Fraction) -> str:
+    """Bytes with the largest binary suffix that divides them evenly."""
+    whole = int(-(-amount // 1))
+    for power, suffix in ((5, "Pi"), (4, "Ti"), (3, "Gi"), (2, "Mi"), (1, "Ki")):
+        if whole and whole % 1024**power == 0:
+            return f"{whole // 1024**power}{suffix}"
+    return str(whole)
+
+
+def same(left: object, right: object) -> bool:
+    """Whether two quantities are the same amount, however they are written (2000m is 2)."""
+    if not isinstance(left, str | int) or not isinstance(right, str | int):
+        return False
+    try:
+        return parse(left) == parse(right)
+    except ValueError:
+        return False

@@ -1,0 +1,116 @@
+"""The tenant's walls: nothing in or out, except what the chat needs.
+
+https://kubernetes.io/docs/concepts/services-networking/network-policies/
+"""
+
+from typing import Any, Final
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.manifest import Manifest
+from aichat_workspace.domain.models import parse_model
+from aichat_workspace.domain.render.tenant import (
+    OLLAMA,
+    OLLAMA_PORT,
+    OPENWEBUI,
+    OPENWEBUI_PORT,
+    TENANCY,
+    Tenant,
+)
+
+_HTTPS: Final = 443
+_DNS: Final = 53
+_NODE_LOCAL_DNS: Final = "169.254.20.10/32"
+
+
+def render(tenant: Tenant) -> tuple[Manifest, ...]:
+    return (
+        _policy(tenant, "default-deny", {}, ingress=[], egress=[]),
+        _policy(tenant, "dns", {}, egress=[_dns()]),
+        _policy(
+            tenant,
+            "ingress-to-openwebui",
+            tenant.selector(OPENWEBUI),
+            ingress=[_rule("from", _ingress_controllers(tenant), OPENWEBUI_PORT)],
+        ),
+        _policy(
+            tenant,
+            "openwebui-to-ollama",
+            tenant.selector(OPENWEBUI),
+            egress=[_rule("to", [_pods(tenant.selector(OLLAMA))], OLLAMA_PORT)],
+        ),
+        _policy(
+            tenant,
+            "to-ollama",
+            tenant.selector(OLLAMA),
+            ingress=[_rule("from", [_pods(tenant.selector(OPENWEBUI)), _operator()], OLLAMA_PORT)],
+        ),
+        _policy(
+            tenant,
+            "model-downloads",
+            tenant.selector(OLLAMA),
+            egress=[_rule("to", [_outside(tenant)], *_registry_ports(tenant))],
+        ),
+    )
+
+
+def _policy(
+    tenant: Tenant, suffix: str, selector: dict[str, str], **rules: list[dict[str, Any]]
+) -> Manifest:
+    directions = {"ingress": "Ingress", "egress": "Egress"}
+    return tenant.manifest(
+        "networking.k8s.io/v1",
+        "NetworkPolicy",
+        f"{tenant.name}-{suffix}",
+        TENANCY,
+        spec={
+            "podSelector": {"matchLabels": selector} if selector else {},
+            "policyTypes": [directions[direction] for direction in rules],
+            **{direction: found for direction, found in rules.items() if found},
+        },
+    )
+
+
+def _rule(side: str, peers: list[dict[str, Any]], *ports: int) -> dict[str, Any]:
+    return {side: peers, "ports": [{"port": port, "protocol": "TCP"} for port in ports]}
+
+
+def _pods(labels: dict[str, str]) -> dict[str, Any]:
+    return {"podSelector": {"matchLabels": labels}}
+
+
+def _namespace(name: str) -> dict[str, Any]:
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+
+
+def _ingress_controllers(tenant: Tenant) -> list[dict[str, Any]]:
+    return [_namespace(name) for name in tenant.platform.ingress.controller_namespaces]
+
+
+def _operator() -> dict[str, Any]:
+    return {
+        **_namespace(names.SYSTEM_NAMESPACE),
+        **_pods({"app.kubernetes.io/name": names.OPERATOR}),
+    }
+
+
+def _dns() -> dict[str, Any]:
+    return {
+        "to": [_namespace("kube-system"), {"ipBlock": {"cidr": _NODE_LOCAL_DNS}}],
+        "ports": [{"port": _DNS, "protocol": protocol} for protocol in ("UDP", "TCP")],
+    }
+
+
+def _outside(tenant: Tenant) -> dict[str, Any]:
+    except_ranges = list(tenant.platform.network.egress_except)
+    return {
+        "ipBlock": {
+            "cidr": "0.0.0.0/0",
+            **({"except": except_ranges} if except_ranges else {}),
+        }
+    }
+
+
+def _registry_ports(tenant: Tenant) -> list[int]:
+    """HTTPS, and the ports of registries that the workspace's models name."""
+    named = {port for text in tenant.spec.models if (port := parse_model(text).port)}
+    return sorted({_HTTPS, *named})

@@ -1,0 +1,87 @@
+"""The model server: Ollama in a StatefulSet, its models on a claim of its own.
+
+The claim is not a claim template: a StatefulSet's templates can never be changed, a claim can grow.
+"""
+
+from typing import Any, Final
+
+from aichat_workspace.domain.manifest import Manifest
+from aichat_workspace.domain.render.tenant import (
+    OLLAMA,
+    OLLAMA_PORT,
+    Tenant,
+    container_resources,
+    container_security,
+    env,
+    http_probe,
+    pod_security,
+)
+
+_HOME: Final = "/var/lib/ollama"
+_USER: Final = 1000
+
+
+def render(tenant: Tenant) -> tuple[Manifest, ...]:
+    return (
+        tenant.claim(tenant.ollama, OLLAMA, tenant.platform.ollama.storage),
+        tenant.service(tenant.ollama, OLLAMA, OLLAMA_PORT),
+        _stateful_set(tenant),
+    )
+
+
+def _stateful_set(tenant: Tenant) -> Manifest:
+    return tenant.manifest(
+        "apps/v1",
+        "StatefulSet",
+        tenant.ollama,
+        OLLAMA,
+        spec={
+            "replicas": 1,
+            "serviceName": tenant.ollama,
+            "selector": {"matchLabels": tenant.selector(OLLAMA)},
+            "template": {
+                "metadata": {"labels": tenant.labels(tenant.ollama, OLLAMA)},
+                "spec": {
+                    "serviceAccountName": tenant.ollama,
+                    "automountServiceAccountToken": False,
+                    "enableServiceLinks": False,
+                    "securityContext": pod_security(_USER, _USER),
+                    "containers": [_container(tenant)],
+                    "volumes": [
+                        {
+                            "name": "models",
+                            "persistentVolumeClaim": {"claimName": tenant.ollama},
+                        },
+                        {"name": "tmp", "emptyDir": {}},
+                    ],
+                },
+            },
+        },
+    )
+
+
+def _container(tenant: Tenant) -> dict[str, Any]:
+    return {
+        "name": OLLAMA,
+        "image": tenant.platform.images.ollama,
+        "imagePullPolicy": "IfNotPresent",
+        "ports": [{"name": "http", "containerPort": OLLAMA_PORT, "protocol": "TCP"}],
+        "env": env(
+            HOME=_HOME,
+            OLLAMA_HOST=f"0.0.0.0:{OLLAMA_PORT}",
+            OLLAMA_MODELS=f"{_HOME}/models",
+            # No prompt leaves a private tenant for a hosted model.
+            OLLAMA_NO_CLOUD="1",
+            # Half-downloaded blobs survive a restart, so that a download resumes.
+            OLLAMA_NOPRUNE="1",
+        ),
+        "resources": container_resources(tenant.platform.ollama),
+        "securityContext": container_security(read_only_root=True),
+        "volumeMounts": [
+            {"name": "models", "mountPath": _HOME},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  (a mount of its own)
+        ],
+        "startupProbe": http_probe("/", periodSeconds=1, failureThreshold=120),
+        "readinessProbe": http_probe("/", periodSeconds=10, failureThreshold=3),
+        "livenessProbe": http_probe("/", periodSeconds=20, timeoutSeconds=5, failureThreshold=6),
+    }

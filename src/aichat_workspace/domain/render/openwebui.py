@@ -1,0 +1,119 @@
+"""The chat front-end: Open WebUI in a Deployment, its data on a claim."""
+
+from typing import Any, Final
+
+from aichat_workspace.domain.manifest import Manifest
+from aichat_workspace.domain.render.tenant import (
+    OLLAMA_PORT,
+    OPENWEBUI,
+    OPENWEBUI_PORT,
+    Tenant,
+    container_resources,
+    container_security,
+    env,
+    http_probe,
+    pod_security,
+)
+
+# The image runs as any user of group 0 (open-webui#20813).
+_USER: Final = 1000
+_ROOT_GROUP: Final = 0
+_DATA: Final = "/app/backend/data"
+
+
+def render(tenant: Tenant) -> tuple[Manifest, ...]:
+    return (
+        tenant.claim(tenant.openwebui, OPENWEBUI, tenant.platform.open_webui.storage),
+        tenant.service(tenant.openwebui, OPENWEBUI, OPENWEBUI_PORT),
+        _deployment(tenant),
+    )
+
+
+def _deployment(tenant: Tenant) -> Manifest:
+    return tenant.manifest(
+        "apps/v1",
+        "Deployment",
+        tenant.openwebui,
+        OPENWEBUI,
+        spec={
+            "replicas": 1,
+            # Its volume is ReadWriteOnce: the old pod must let go before the new one starts.
+            "strategy": {"type": "Recreate"},
+            "selector": {"matchLabels": tenant.selector(OPENWEBUI)},
+            "template": {
+                "metadata": {"labels": tenant.labels(tenant.openwebui, OPENWEBUI)},
+                "spec": {
+                    "serviceAccountName": tenant.openwebui,
+                    "automountServiceAccountToken": False,
+                    "enableServiceLinks": False,
+                    "securityContext": pod_security(_USER, _ROOT_GROUP),
+                    "containers": [_container(tenant)],
+                    "volumes": [
+                        {
+                            "name": "data",
+                            "persistentVolumeClaim": {"claimName": tenant.openwebui},
+                        },
+                        {"name": "tmp", "emptyDir": {}},
+                    ],
+                },
+            },
+        },
+    )
+
+
+def _container(tenant: Tenant) -> dict[str, Any]:
+    return {
+        "name": OPENWEBUI,
+        "image": tenant.platform.images.open_webui,
+        "imagePullPolicy": "IfNotPresent",
+        "ports": [{"name": "http", "containerPort": OPENWEBUI_PORT, "protocol": "TCP"}],
+        "env": [*_settings(tenant), *_secret_settings(tenant)],
+        "resources": container_resources(tenant.platform.open_webui),
+        # It writes to its own static folder at start.
+        "securityContext": container_security(read_only_root=False),
+        "volumeMounts": [
+            {"name": "data", "mountPath": _DATA},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  (a mount of its own)
+        ],
+        "startupProbe": http_probe("/health", periodSeconds=2, failureThreshold=300),
+        "readinessProbe": http_probe("/health/db", periodSeconds=10, timeoutSeconds=5),
+        "livenessProbe": http_probe(
+            "/health", periodSeconds=20, timeoutSeconds=10, failureThreshold=6
+        ),
+    }
+
+
+def _settings(tenant: Tenant) -> list[dict[str, Any]]:
+    """https://docs.openwebui.com/getting-started/env-configuration"""
+    ollama_url = f"http://{tenant.ollama}:{OLLAMA_PORT}"
+    return env(
+        ENV=tenant.spec.workspace_env,
+        HOME=_DATA,
+        PORT=str(OPENWEBUI_PORT),
+        OLLAMA_BASE_URL=ollama_url,
+        ENABLE_OPENAI_API="false",
+        # Settings come from here at every start, not from the first start's database.
+        ENABLE_PERSISTENT_CONFIG="False",
+        # Without this, sign-up would be open again after a restart.
+        ENABLE_SIGNUP="false",
+        # Everyone in a workspace may use every model of the workspace.
+        BYPASS_MODEL_ACCESS_CONTROL="true",
+        WEBUI_URL=tenant.url,
+        CORS_ALLOW_ORIGIN=f"{tenant.url};http://localhost:{OPENWEBUI_PORT};"
+        f"http://127.0.0.1:{OPENWEBUI_PORT}",
+        # An offline start must not download an embedding model.
+        RAG_EMBEDDING_ENGINE="ollama",
+        RAG_OLLAMA_BASE_URL=ollama_url,
+        UVICORN_WORKERS="1",
+        ENABLE_VERSION_UPDATE_CHECK="false",
+        ANONYMIZED_TELEMETRY="false",
+        DO_NOT_TRACK="true",
+        SCARF_NO_ANALYTICS="true",
+    )
+
+
+def _secret_settings(tenant: Tenant) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "valueFrom": {"secretKeyRef": {"name": tenant.secret, "key": name}}}
+        for name in ("WEBUI_ADMIN_EMAIL", "WEBUI_ADMIN_PASSWORD", "WEBUI_SECRET_KEY")
+    ]

@@ -1,0 +1,190 @@
+"""What every renderer starts from: the tenant, its labels and its shared pieces."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.manifest import Manifest
+from aichat_workspace.domain.platform import PlatformSpec, Share
+from aichat_workspace.domain.workspace import WorkspaceSpec
+
+TENANCY: Final = "tenancy"
+OLLAMA: Final = "ollama"
+OPENWEBUI: Final = "openwebui"
+OLLAMA_PORT: Final = 11434
+OPENWEBUI_PORT: Final = 8080
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A workspace's generated secrets. Never shown: their text is left out of every repr."""
+
+    secret_key: str = field(repr=False)
+    admin_email: str
+    admin_password: str = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        """Names the tenant's immutable copy, so that changed contents get a new name."""
+        text = "\n".join((self.secret_key, self.admin_email, self.admin_password))
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    spec: WorkspaceSpec
+    platform: PlatformSpec
+    credentials: Credentials
+
+    @property
+    def name(self) -> str:
+        return self.spec.workspace_name
+
+    @property
+    def ollama(self) -> str:
+        return names.ollama(self.name)
+
+    @property
+    def openwebui(self) -> str:
+        return names.openwebui(self.name)
+
+    @property
+    def secret(self) -> str:
+        return f"{self.openwebui}-{self.credentials.digest}"
+
+    @property
+    def host(self) -> str:
+        return names.host(self.name, self.platform.ingress.domain)
+
+    @property
+    def url(self) -> str:
+        return workspace_url(self.spec, self.platform)
+
+    def manifest(
+        self, api_version: str, kind: str, name: str, component: str, **body: Any
+    ) -> Manifest:
+        """One object in the tenant's namespace, labelled."""
+        return {
+            "apiVersion": api_version,
+            "kind": kind,
+            "metadata": {
+                "name": name,
+                "namespace": self.name,
+                "labels": self.labels(name, component),
+            },
+            **body,
+        }
+
+    def labels(self, name: str, component: str) -> dict[str, str]:
+        """https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/"""
+        image = {OLLAMA: self.platform.images.ollama, OPENWEBUI: self.platform.images.open_webui}
+        version = image_version(image[component]) if component in image else names.VERSION
+        return {
+            **workspace_labels(self.name, name, component),
+            "app.kubernetes.io/version": version,
+        }
+
+    def selector(self, component: str) -> dict[str, str]:
+        """Identity only: these labels of a component never change."""
+        return {names.WORKSPACE_LABEL: self.name, names.COMPONENT_LABEL: component}
+
+    def claim(self, name: str, component: str, storage: str) -> Manifest:
+        class_name = self.platform.storage_class_name
+        return self.manifest(
+            "v1",
+            "PersistentVolumeClaim",
+            name,
+            component,
+            spec={
+                "accessModes": ["ReadWriteOnce"],
+                "resources": {"requests": {"storage": storage}},
+                **({"storageClassName": class_name} if class_name else {}),
+            },
+        )
+
+    def service(self, name: str, component: str, port: int) -> Manifest:
+        return self.manifest(
+            "v1",
+            "Service",
+            name,
+            component,
+            spec={
+                "type": "ClusterIP",
+                "selector": self.selector(component),
+                "ports": [{"name": "http", "port": port, "protocol": "TCP", "targetPort": "http"}],
+            },
+        )
+
+    def service_account(self, name: str, component: str) -> Manifest:
+        return self.manifest(
+            "v1", "ServiceAccount", name, component, automountServiceAccountToken=False
+        )
+
+
+def workspace_labels(workspace: str, name: str, component: str) -> dict[str, str]:
+    return {
+        names.WORKSPACE_LABEL: workspace,
+        "app.kubernetes.io/name": name,
+        "app.kubernetes.io/part-of": names.part_of(workspace),
+        names.MANAGED_BY_LABEL: names.OPERATOR,
+        names.COMPONENT_LABEL: component,
+    }
+
+
+def workspace_url(spec: WorkspaceSpec, platform: PlatformSpec) -> str:
+    """Where people open the workspace's chat."""
+    port = platform.ingress.port
+    suffix = f":{port}" if port not in (None, 80) else ""
+    return f"http://{names.host(spec.workspace_name, platform.ingress.domain)}{suffix}"
+
+
+def image_version(image: str) -> str:
+    """An image's tag or digest as a label value (at most 63 characters of [A-Za-z0-9._-])."""
+    tail = image.rsplit("/", 1)[-1]
+    version = tail.partition("@")[2] or tail.partition(":")[2]
+    return re.sub(r"[^A-Za-z0-9._-]", "-", version)[:63].strip("._-")
+
+
+def container_resources(share: Share) -> dict[str, Mapping[str, str]]:
+    return {
+        "requests": {"cpu": share.cpu_request, "memory": share.memory_request},
+        "limits": {"cpu": share.cpu_limit, "memory": share.memory_limit},
+    }
+
+
+def http_probe(path: str, **timing: int) -> dict[str, Any]:
+    """A probe of the container's http port; timing in seconds and counts, as in a pod."""
+    return {"httpGet": {"path": path, "port": "http", "scheme": "HTTP"}, **timing}
+
+
+def env(**values: str) -> list[dict[str, Any]]:
+    """Environment variables, sorted. `$` is doubled: Kubernetes expands $(VAR) in values."""
+    return [
+        {"name": name, "value": value.replace("$", "$$")} for name, value in sorted(values.items())
+    ]
+
+
+def pod_security(user: int, group: int) -> dict[str, Any]:
+    """A pod that Pod Security `restricted` admits.
+
+    https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+    """
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": user,
+        "runAsGroup": group,
+        "fsGroup": user,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def container_security(*, read_only_root: bool) -> dict[str, Any]:
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": read_only_root,
+        "capabilities": {"drop": ["ALL"]},
+    }

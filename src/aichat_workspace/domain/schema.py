@@ -1,0 +1,24 @@
+"""What every custom resource model shares: camelCase on the wire, frozen in memory."""
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class Schema(BaseModel):
+    """A part of a custom resource.
+
+    Unknown fields are ignored: the API server already refuses them in strict requests and prunes
+    them otherwise, and an older operator must be able to read a newer resource.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore"
+    )
+
+
+def rule(expression: str, message: str) -> dict[str, str]:
+    """A validation the API server runs itself.
+
+    https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules
+    """
+    return {"rule": expression, "message": message}

@@ -1,0 +1,229 @@
+"""What a workspace's status says, from what is known of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from aichat_workspace.domain.claim import Refusal
+from aichat_workspace.domain.diagnosis import Diagnosis, diagnose
+from aichat_workspace.domain.manifest import Manifest, Ref
+from aichat_workspace.domain.models import (
+    ModelState,
+    ModelStatus,
+    PatternStatus,
+    models_ready,
+    summary,
+)
+from aichat_workspace.domain.plan import Observed
+from aichat_workspace.domain.workspace import (
+    Condition,
+    ConditionStatus,
+    ConditionType,
+    ModelEntry,
+    NamespaceRecord,
+    PatternEntry,
+    Phase,
+    ResourceEntry,
+    Workspace,
+    WorkspaceStatus,
+)
+
+_AVAILABLE = (ConditionType.OLLAMA_AVAILABLE, ConditionType.OPENWEBUI_AVAILABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of one workspace.
+
+    `failure` is the last write that the API server refused; `models` and `patterns` are what the
+    model server was last seen to hold.
+    """
+
+    url: str
+    desired: Sequence[Ref] = ()
+    observed: Observed = Observed()
+    refusal: Refusal | None = None
+    failure: Diagnosis | None = None
+    models: tuple[ModelStatus, ...] = ()
+    patterns: tuple[PatternStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """A condition before it is dated."""
+
+    status: ConditionStatus
+    reason: str
+    message: str = ""
+    problem: bool = False  # somebody has to act; time alone does not mend it
+
+
+def status(workspace: Workspace, facts: Facts, now: datetime) -> WorkspaceStatus:
+    """The status to report. Equal to the workspace's present one when nothing has moved."""
+    findings = _terminating(facts) if workspace.deleting else _findings(facts)
+    ready, total = models_ready(facts.models)
+    namespace = facts.observed.namespace
+    return WorkspaceStatus(
+        observed_generation=workspace.generation,
+        phase=_phase(workspace, findings),
+        is_created=findings[ConditionType.PROVISIONED].status is ConditionStatus.TRUE,
+        url=None if facts.refusal else facts.url,
+        namespace=_record(namespace) if namespace and not facts.refusal else None,
+        conditions=tuple(
+            _dated(workspace, kind, finding, now) for kind, finding in findings.items()
+        ),
+        models_ready=f"{ready}/{total}",
+        models=tuple(_model(each) for each in facts.models),
+        patterns=tuple(_pattern(each) for each in facts.patterns),
+        resources=_resources(facts),
+    )
+
+
+def _findings(facts: Facts) -> dict[ConditionType, _Finding]:
+    if facts.refusal:
+        refused = _Finding(
+            ConditionStatus.FALSE, facts.refusal.reason, facts.refusal.message, problem=True
+        )
+        return dict.fromkeys(ConditionType, refused)
+    parts = {
+        ConditionType.PROVISIONED: _provisioned(facts),
+        ConditionType.OLLAMA_AVAILABLE: _available(facts, "StatefulSet"),
+        ConditionType.OPENWEBUI_AVAILABLE: _available(facts, "Deployment"),
+        ConditionType.MODELS_READY: _models(facts),
+    }
+    return {ConditionType.READY: _ready(parts), **parts}
+
+
+def _ready(parts: dict[ConditionType, _Finding]) -> _Finding:
+    """Not ready for the first part that somebody must mend, else for the first that needs time."""
+    missing = [finding for finding in parts.values() if finding.status is not ConditionStatus.TRUE]
+    if not missing:
+        return _Finding(ConditionStatus.TRUE, "Ready", "open the URL and sign in")
+    first = min(missing, key=lambda finding: not finding.problem)
+    return _Finding(ConditionStatus.FALSE, first.reason, first.message, first.problem)
+
+
+def _terminating(facts: Facts) -> dict[ConditionType, _Finding]:
+    left = "waiting for the namespace to be gone" if facts.observed.namespace else "cleaning up"
+    gone = _Finding(ConditionStatus.FALSE, "Terminating", left)
+    return dict.fromkeys(ConditionType, gone)
+
+
+def _provisioned(facts: Facts) -> _Finding:
+    if facts.failure:
+        return _Finding(
+            ConditionStatus.FALSE, facts.failure.reason, facts.failure.message, problem=True
+        )
+    missing = [entry for entry in _resources(facts) if entry.state != "Present"]
+    if missing:
+        listed = ", ".join(f"{entry.kind} {entry.name}" for entry in missing)
+        return _Finding(ConditionStatus.FALSE, "Creating", f"not there yet: {listed}")
+    return _Finding(ConditionStatus.TRUE, "Created", "every object exists")
+
+
+def _available(facts: Facts, kind: str) -> _Finding:
+    workload = next((each for each in facts.desired if each.kind == kind), None)
+    if workload is None:
+        return _Finding(ConditionStatus.FALSE, "Creating", f"{kind} is not there yet")
+    found = facts.observed.objects.get(workload)
+    if found is not None and _is_available(found):
+        return _Finding(ConditionStatus.TRUE, "Available", f"{kind} {workload.name} is available")
+    problem = diagnose(
+        found,
+        facts.observed.objects.get(replace(workload, kind="PersistentVolumeClaim")),
+        (pod for pod in facts.observed.pods if _belongs(pod, workload.name)),
+    )
+    if problem:
+        return _Finding(ConditionStatus.FALSE, problem.reason, problem.message, problem=True)
+    return _Finding(ConditionStatus.FALSE, "Starting", f"{kind} {workload.name} is starting")
+
+
+def _is_available(workload: Manifest) -> bool:
+    """Ready by the workload's own account, of the spec as it is now."""
+    status = workload.get("status", {})
+    return (
+        status.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
+        and status.get("readyReplicas", 0) >= workload["spec"].get("replicas", 1)
+        and status.get("updatedReplicas", 0) >= workload["spec"].get("replicas", 1)
+    )
+
+
+def _belongs(pod: Manifest, workload: str) -> bool:
+    return pod["metadata"].get("labels", {}).get("app.kubernetes.io/name") == workload
+
+
+def _models(facts: Facts) -> _Finding:
+    ready, total = models_ready(facts.models)
+    failed = [each for each in (*facts.models, *facts.patterns) if each.state is ModelState.FAILED]
+    message = summary(facts.models, facts.patterns)
+    if failed:
+        return _Finding(ConditionStatus.FALSE, "ModelFailed", message, problem=True)
+    waiting = [each for each in facts.patterns if each.state is not ModelState.READY]
+    if ready < total or waiting:
+        return _Finding(ConditionStatus.FALSE, "Pulling", message)
+    return _Finding(ConditionStatus.TRUE, "ModelsReady", message)
+
+
+def _phase(workspace: Workspace, findings: dict[ConditionType, _Finding]) -> Phase:
+    if workspace.deleting:
+        return Phase.TERMINATING
+    if findings[ConditionType.READY].status is ConditionStatus.TRUE:
+        return Phase.READY
+    if any(finding.problem for finding in findings.values()):
+        return Phase.DEGRADED
+    if all(findings[kind].status is ConditionStatus.TRUE for kind in _AVAILABLE):
+        return Phase.PULLING_MODELS
+    return Phase.PROVISIONING
+
+
+def _dated(
+    workspace: Workspace, kind: ConditionType, finding: _Finding, now: datetime
+) -> Condition:
+    """The time moves only when the status does."""
+    before = workspace.status.condition(kind)
+    unmoved = before is not None and before.status is finding.status
+    return Condition(
+        type=kind,
+        status=finding.status,
+        reason=finding.reason,
+        message=finding.message[:2048],
+        last_transition_time=before.last_transition_time if before and unmoved else now,
+        observed_generation=workspace.generation,
+    )
+
+
+def _resources(facts: Facts) -> tuple[ResourceEntry, ...]:
+    """Every object but the Secret, which the operator may not read."""
+    return tuple(
+        ResourceEntry(
+            kind=each.kind,
+            name=each.name,
+            state="Present" if each in facts.observed.objects else "Missing",
+        )
+        for each in facts.desired
+        if each.kind != "Secret"
+    )
+
+
+def _record(namespace: Manifest) -> NamespaceRecord:
+    metadata = namespace["metadata"]
+    return NamespaceRecord(name=metadata["name"], uid=metadata["uid"])
+
+
+def _model(each: ModelStatus) -> ModelEntry:
+    return ModelEntry(
+        name=each.name,
+        state=each.state,
+        completed_bytes=each.completed_bytes,
+        total_bytes=each.total_bytes,
+        percent=each.percent,
+        digest=each.digest,
+        managed=each.managed,
+        message=each.message,
+    )
+
+
+def _pattern(each: PatternStatus) -> PatternEntry:
+    return PatternEntry(
+        name=each.name, state=each.state, revision=each.revision, message=each.message
+    )

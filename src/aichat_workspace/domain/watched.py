@@ -1,0 +1,49 @@
+"""The kinds the operator keeps, in the order in which they are made.
+
+One list and watch per kind serves every workspace.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from aichat_workspace.domain import names
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+
+WORKSPACE: Final = Kind(names.GROUP, names.VERSION, "AIChatWorkspace", "aichatworkspaces")
+PLATFORM: Final = Kind(names.GROUP, names.VERSION, "AIChatPlatform", "aichatplatforms", False)
+NAMESPACE: Final = Kind("", "v1", "Namespace", "namespaces", False)
+SECRET: Final = Kind("", "v1", "Secret", "secrets")
+POD: Final = Kind("", "v1", "Pod", "pods")
+CONFIG_MAP: Final = Kind("", "v1", "ConfigMap", "configmaps")
+LEASE: Final = Kind("coordination.k8s.io", "v1", "Lease", "leases")
+EVENT: Final = Kind("events.k8s.io", "v1", "Event", "events")
+
+# Made in this order: what refuses pods and packets stands before anything runs.
+TENANT_KINDS: Final = (
+    Kind("", "v1", "ResourceQuota", "resourcequotas"),
+    Kind("", "v1", "LimitRange", "limitranges"),
+    Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"),
+    Kind("", "v1", "ServiceAccount", "serviceaccounts"),
+    SECRET,
+    Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
+    Kind("", "v1", "Service", "services"),
+    Kind("apps", "v1", "StatefulSet", "statefulsets"),
+    Kind("apps", "v1", "Deployment", "deployments"),
+    Kind("networking.k8s.io", "v1", "Ingress", "ingresses"),
+)
+# A tenant's Secret is written but never listed or watched: the operator may not read it.
+WATCHED_TENANT_KINDS: Final = tuple(kind for kind in TENANT_KINDS if kind is not SECRET)
+RANK: Final = {kind.kind: rank for rank, kind in enumerate((NAMESPACE, *TENANT_KINDS))}

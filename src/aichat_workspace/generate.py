@@ -1,0 +1,48 @@
+"""Writes the files that are made from the models: `python -m aichat_workspace.generate`.
+
+With --check nothing is written, and a stale file is named and fails the run.
+"""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from aichat_workspace.domain import crd, names
+from aichat_workspace.domain.watched import PLATFORM, WORKSPACE
+
+ROOT: Final = Path(__file__).parents[2]
+
+
+def generated() -> Mapping[Path, str]:
+    """Every generated file by its path below the repository's root."""
+    bases = Path("config/crd/bases")
+    return {
+        bases / f"{names.GROUP}_{WORKSPACE.plural}.yaml": _yaml(crd.workspace_crd()),
+        bases / f"{names.GROUP}_{PLATFORM.plural}.yaml": _yaml(crd.platform_crd()),
+    }
+
+
+def _yaml(document: object) -> str:
+    head = "# Generated from the models by `make generate`; edit those instead.\n"
+    return head + yaml.safe_dump(document, sort_keys=False, width=100, allow_unicode=True)
+
+
+def main() -> int:
+    files = {ROOT / path: text for path, text in generated().items()}
+    stale = [path for path, text in files.items() if not path.exists() or path.read_text() != text]
+    if "--check" in sys.argv[1:]:
+        for path in stale:
+            sys.stderr.write(f"{path.relative_to(ROOT)} is stale: run `make generate`\n")
+        return 1 if stale else 0
+    for path in stale:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(files[path])
+        sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""What one kind looks like in the cluster: one list and watch, shared by all who ask."""
+
+import asyncio
+import random
+from collections.abc import Callable, Hashable, Iterable
+from typing import Final
+
+import structlog
+
+from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.errors import ApiError, Gone, Unreachable
+from aichat_workspace.kube.objects import Json
+from aichat_workspace.kube.resource import Resource
+from aichat_workspace.kube.store import Index, OnChange, Store
+
+_FIRST_WAIT_SECONDS: Final = 0.2
+_MAX_WAIT_SECONDS: Final = 10.0
+_log: Final = structlog.get_logger()
+
+
+class Cache:
+    """A watch cache of one kind.
+
+    `transform` sees each object before it is kept (drop there what nobody reads), `index` groups
+    objects, `on_change` is told of every change while the store already holds it.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        resource: Resource,
+        *,
+        on_change: OnChange,
+        namespace: str | None = None,
+        label_selector: str = "",
+        transform: Callable[[Json], Json] = lambda obj: obj,
+        index: Index = lambda _: None,
+    ) -> None:
+        self.resource = resource
+        self._client = client
+        self._namespace = namespace
+        self._label_selector = label_selector
+        self._transform = transform
+        self._store = Store(index, on_change)
+        self._synced = asyncio.Event()
+
+    @property
+    def synced(self) -> bool:
+        """Whether everything that was there at the start is known."""
+        return self._synced.is_set()
+
+    async def wait_synced(self) -> None:
+        await self._synced.wait()
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def get(self, namespace: str, name: str) -> Json | None:
+        return self._store.get((namespace, name))
+
+    def all(self) -> Iterable[Json]:
+        return self._store.all()
+
+    def by_index(self, value: Hashable) -> tuple[Json, ...]:
+        return self._store.by_index(value)
+
+    def observe(self, obj: Json) -> None:
+        """Take in the reply to a write, so that the next look sees it before the watch tells."""
+        self._store.observe(self._keep(obj))
+
+    async def run(self) -> None:
+        """List, then watch, for ever. A broken watch goes on from where it was; one that cannot
+        (410, an error in the stream) lists again."""
+        wait = _FIRST_WAIT_SECONDS
+        listed = False
+        while True:
+            try:
+                if not listed:
+                    await self._list()
+                    listed = True
+                await self._watch()
+                wait = _FIRST_WAIT_SECONDS
+                continue
+            except Gone:
+                listed = False
+            except ApiError as error:
+                listed = False
+                _log.warning("watch failed", kind=self.resource.kind, error=str(error))
+            except Unreachable as error:
+                _log.warning("watch broke", kind=self.resource.kind, error=str(error))
+            await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311  (jitter)
+            wait = min(wait * 2, _MAX_WAIT_SECONDS)
+
+    async def _list(self) -> None:
+        """Read everything as it is now: no resourceVersion asks for the newest state, so that a
+        restart never sees an older one than before (kubernetes#59848)."""
+        objects: list[Json] = []
+        version = 0
+        pages = self._client.list_pages(
+            self.resource, self._namespace, label_selector=self._label_selector
+        )
+        async for page in pages:
+            # Items of a list do not say what they are.
+            head = {"apiVersion": self.resource.api_version, "kind": self.resource.kind}
+            objects.extend(self._keep({**head, **item}) for item in page["items"])
+            version = int(page["metadata"]["resourceVersion"])
+        self._store.reset(objects, version)
+        self._synced.set()
+
+    async def _watch(self) -> None:
+        events = self._client.watch(
+            self.resource,
+            resource_version=str(self._store.version),
+            namespace=self._namespace,
+            label_selector=self._label_selector,
+        )
+        async for event in events:
+            if event.type == "BOOKMARK":
+                version = int(event.object["metadata"]["resourceVersion"])
+                self._store.version = max(self._store.version, version)
+            elif event.type == "DELETED":
+                self._store.remove(self._keep(event.object))
+            else:
+                self._store.put(self._keep(event.object))
+
+    def _keep(self, obj: Json) -> Json:
+        return self._transform(obj)

@@ -1,0 +1,29 @@
+"""Reading Kubernetes objects, which are plain JSON."""
+
+from typing import Any
+
+Json = dict[str, Any]
+Key = tuple[str, str]
+"""Namespace and name; the namespace of a cluster-scoped object is empty."""
+
+
+def key(obj: Json) -> Key:
+    metadata = obj["metadata"]
+    return metadata.get("namespace", ""), metadata["name"]
+
+
+def uid(obj: Json) -> str:
+    return str(obj["metadata"]["uid"])
+
+
+def resource_version(obj: Json) -> int:
+    """Comparable within one kind: KEP-5504 guarantees integers that grow."""
+    return int(obj["metadata"]["resourceVersion"])
+
+
+def labels(obj: Json) -> dict[str, str]:
+    return obj["metadata"].get("labels") or {}
+
+
+def annotations(obj: Json) -> dict[str, str]:
+    return obj["metadata"].get("annotations") or {}

@@ -1,0 +1,88 @@
+"""A work queue: each key once, by one worker at a time, again if it was added meanwhile.
+
+The semantics are those of client-go's workqueue, which every Kubernetes controller stands on:
+https://pkg.go.dev/k8s.io/client-go/util/workqueue
+"""
+
+import asyncio
+import random
+from collections.abc import Hashable
+from typing import Final, Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+_FIRST_RETRY_SECONDS: Final = 0.05
+_MAX_RETRY_SECONDS: Final = 60.0
+
+
+def retry_delay_seconds(failures: int) -> float:
+    """Exponential: 50 ms after the first failure, doubled by each further one, at most 60 s."""
+    return min(_FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 16), _MAX_RETRY_SECONDS)
+
+
+class Queue(Generic[K]):
+    """All methods are for one event loop; none of them blocks."""
+
+    def __init__(self) -> None:
+        self._ready: dict[K, float] = {}  # key: since when, in loop seconds; first in, first out
+        self._active: set[K] = set()
+        self._again: set[K] = set()
+        self._later: dict[K, asyncio.TimerHandle] = {}
+        self._failures: dict[K, int] = {}
+        self._wake = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._ready)
+
+    def add(self, key: K) -> None:
+        """Work on the key soon."""
+        if (timer := self._later.pop(key, None)) is not None:
+            timer.cancel()
+        if key in self._active:
+            self._again.add(key)
+        elif key not in self._ready:
+            self._ready[key] = asyncio.get_running_loop().time()
+            self._wake.set()
+
+    def add_after(self, key: K, delay_seconds: float) -> None:
+        """Work on the key later; an earlier appointment stands."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + delay_seconds
+        held = self._later.get(key)
+        if held is not None:
+            if held.when() <= due:
+                return
+            held.cancel()
+        self._later[key] = loop.call_at(due, self._due, key)
+
+    def retry(self, key: K, at_least_seconds: float = 0.0) -> float:
+        """Work on a key that failed again, later each time. Returns the delay in seconds."""
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        jitter = random.uniform(0.75, 1.0)  # noqa: S311  (jitter, not a secret)
+        delay = max(at_least_seconds, retry_delay_seconds(failures) * jitter)
+        self.add_after(key, delay)
+        return delay
+
+    def forget(self, key: K) -> None:
+        """The key succeeded: its next failure is a first one."""
+        self._failures.pop(key, None)
+
+    async def get(self) -> K:
+        """The key that has waited longest. `done` must follow."""
+        while not self._ready:
+            self._wake.clear()
+            await self._wake.wait()
+        key = next(iter(self._ready))
+        del self._ready[key]
+        self._active.add(key)
+        return key
+
+    def done(self, key: K) -> None:
+        self._active.discard(key)
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
+
+    def _due(self, key: K) -> None:
+        self._later.pop(key, None)
+        self.add(key)
