@@ -1,0 +1,114 @@
+"""Programs built from Go modules, each once for the same sources, flags and toolchain."""
+
+import hashlib
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from localcluster import toolchain
+from localcluster.errors import CommandFailedError, last_lines
+from localcluster.paths import GO_MODULES, cache_dir
+from localcluster.progress import Report
+
+_KUBERNETES: Final = "v1.36.3"
+_VERSION_FLAGS: Final = " ".join(
+    [
+        "-s -w",
+        f"-X k8s.io/component-base/version.gitVersion={_KUBERNETES}",
+        "-X k8s.io/component-base/version.gitMajor=1",
+        "-X k8s.io/component-base/version.gitMinor=36",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class GoBinary:
+    """A main package of one of our Go modules. `links` are further names it is called by."""
+
+    name: str
+    module: str
+    package: str
+    ldflags: str = "-s -w"
+    links: tuple[str, ...] = field(default=())
+
+
+KUBERNETES: Final = GoBinary(
+    "kubernetes",
+    "kubernetes",
+    ".",
+    _VERSION_FLAGS,
+    (
+        "etcd",
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kubelet",
+        "kube-proxy",
+    ),
+)
+KUSTOMIZE: Final = GoBinary("kustomize", "tools", "sigs.k8s.io/kustomize/kustomize/v5")
+
+
+def ensure(binary: GoBinary, report: Report) -> Path:
+    """The folder that holds the program and its links, building them when the cache has none.
+
+    Raises:
+        CommandFailedError: the build failed; the message holds its last lines. A retry helps when
+            it was the network.
+    """
+    go = toolchain.ensure(report)
+    folder = cache_dir() / "binaries" / f"{binary.name}-{_digest(binary, go.version)}"
+    if folder.exists():
+        return folder
+    partial = folder.with_suffix(".partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    _build(binary, go, partial, report)
+    for link in binary.links:
+        (partial / link).unlink(missing_ok=True)
+        (partial / link).symlink_to(binary.name)
+    partial.rename(folder)
+    return folder
+
+
+def _digest(binary: GoBinary, go_version: str) -> str:
+    """Names the result by all that it is made from."""
+    module = GO_MODULES / binary.module
+    digest = hashlib.sha256(f"{go_version}\n{binary}\n".encode())
+    for path in sorted(path for path in module.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(module)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _build(binary: GoBinary, go: toolchain.Toolchain, target: Path, report: Report) -> None:
+    log = target / "build.log"
+    module = GO_MODULES / binary.module
+    environment = {**toolchain.environment(go), "CGO_ENABLED": "0"}
+    command = [str(go.go), "build", "-v", "-trimpath", "-ldflags", binary.ldflags]
+    command += ["-o", str(target / binary.name), binary.package]
+    report(binary.name, "fetching modules and compiling")
+    with log.open("w") as out:
+        process = subprocess.Popen(command, cwd=module, env=environment, stdout=out, stderr=out)
+        _follow(process, log, lambda compiled: report(binary.name, f"compiled {compiled} packages"))
+    if process.returncode:
+        raise CommandFailedError(f"building {binary.name} failed:\n{last_lines(log)}")
+
+
+def _follow(process: "subprocess.Popen[bytes]", log: Path, tell: Callable[[int], None]) -> None:
+    """Tell every ten seconds how far the build is; stop it when we are interrupted."""
+    told = time.monotonic()
+    try:
+        while process.poll() is None:
+            threading.Event().wait(0.2)
+            if time.monotonic() - told > 10:
+                told = time.monotonic()
+                tell(len(log.read_bytes().splitlines()))
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+
+

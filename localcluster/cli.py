@@ -1,0 +1,91 @@
+"""The command line: `python -m localcluster`."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from localcluster import binaries, cluster
+from localcluster.errors import LocalClusterError
+from localcluster.process import alive
+from localcluster.progress import reporting
+
+app = typer.Typer(
+    help="A real Kubernetes on this machine, built from source packages.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+Name = Annotated[str, typer.Option(help="Which cluster; several run side by side.")]
+
+
+@app.command()
+def up(name: Name = "default") -> None:
+    """Start a control plane: etcd, API server and controller manager."""
+    with reporting() as report:
+        started = cluster.up(name, report)
+    print(f"cluster {name!r} is ready\n\n  export KUBECONFIG={started.kubeconfig}")
+
+
+@app.command()
+def down(name: Name = "default") -> None:
+    """Stop a cluster and remove everything it left."""
+    with reporting() as report:
+        found = cluster.down(name, report)
+    print(f"cluster {name!r} is gone" if found else f"there was no cluster {name!r}")
+
+
+@app.command()
+def status(
+    name: Name = "default",
+    output: Annotated[str, typer.Option("-o", "--output", help="table or json")] = "table",
+) -> None:
+    """Show what runs, and how to reach it."""
+    found = cluster.get(name).report()
+    if output == "json":
+        print(json.dumps(found, indent=2))
+        return
+    table = Table("component", "pid", "state", "log")
+    for each in cluster.get(name).components:
+        running = "running" if alive(each) else "stopped"
+        table.add_row(each.name, str(each.pid), running, each.log)
+    Console().print(table)
+    print(f"export KUBECONFIG={found['kubeconfig']}")
+
+
+@app.command()
+def logs(
+    component: Annotated[str, typer.Argument(help="for example kube-apiserver")],
+    name: Name = "default",
+    follow: Annotated[bool, typer.Option(help="Keep printing what is added.")] = False,
+) -> None:
+    """Print a component's log."""
+    known = {each.name: Path(each.log) for each in cluster.get(name).components}
+    if component not in known:
+        raise LocalClusterError(f"no component {component!r}; there are: {', '.join(known)}")
+    if follow:
+        subprocess.run(["tail", "-n", "100", "-f", known[component]], check=False)
+    else:
+        with known[component].open() as text:
+            shutil.copyfileobj(text, sys.stdout)
+
+
+@app.command()
+def build() -> None:
+    """Build what `up` needs, so that it starts at once."""
+    with reporting() as report:
+        folder = binaries.ensure(binaries.KUBERNETES, report)
+    print(folder)
+
+
+def main() -> None:
+    try:
+        app(standalone_mode=True)
+    except LocalClusterError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)

@@ -1,0 +1,195 @@
+"""etcd, the API server and the controller manager, on loopback and ports of their own."""
+
+import secrets
+import socket
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+import yaml
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from localcluster import state
+from localcluster.errors import CommandFailedError, last_lines
+from localcluster.process import alive, start
+from localcluster.progress import Report
+from localcluster.state import Cluster
+
+MODE: Final = "control-plane"
+_SERVICE_RANGE: Final = "10.96.0.0/16"
+_READY_SECONDS: Final = 60.0
+# Level Metadata says who asked for what; bodies would hold secrets.
+_AUDIT_POLICY: Final = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [{"level": "Metadata"}],
+}
+
+
+def start_control_plane(name: str, programs: Path, report: Report) -> Cluster:
+    """Start a control plane and wait until it is ready.
+
+    Raises:
+        CommandFailedError: a component ended or did not become ready; the message holds the end of
+            its log.
+    """
+    etcd, peers, api, manager = _free_ports(4)
+    cluster = Cluster(name, MODE, f"https://127.0.0.1:{api}", secrets.token_hex(16))
+    _write_files(cluster)
+    logs = cluster.folder / "logs"
+    commands = {
+        "etcd": _etcd(cluster, etcd, peers),
+        "kube-apiserver": _api_server(cluster, etcd, api),
+        "kube-controller-manager": _controller_manager(cluster, manager),
+    }
+    state.save(cluster)
+    for component, arguments in commands.items():
+        if component == "kube-controller-manager":
+            _await_ready(cluster, report)
+        started = start(component, [programs / component, *arguments], logs / f"{component}.log")
+        cluster = state.add(cluster, started)
+    _await_controllers(cluster, report)
+    return cluster
+
+
+def _free_ports(count: int) -> Iterator[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        ports = [each.getsockname()[1] for each in sockets]
+    return iter(ports)
+
+
+def _write_files(cluster: Cluster) -> None:
+    pki = cluster.folder / "pki"
+    pki.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    (pki / "service-accounts.key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
+        )
+    )
+    (cluster.folder / "tokens.csv").write_text(
+        f'{cluster.token},admin,admin,"system:masters"\n'
+    )
+    (cluster.folder / "audit-policy.yaml").write_text(yaml.safe_dump(_AUDIT_POLICY))
+
+
+def write_kubeconfig(cluster: Cluster) -> None:
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": cluster.name,
+        "clusters": [
+            {
+                "name": cluster.name,
+                "cluster": {
+                    "server": cluster.server,
+                    "certificate-authority": str(cluster.ca_file),
+                },
+            }
+        ],
+        "users": [{"name": "admin", "user": {"token": cluster.token}}],
+        "contexts": [
+            {"name": cluster.name, "context": {"cluster": cluster.name, "user": "admin"}}
+        ],
+    }
+    cluster.kubeconfig.touch(mode=0o600)
+    cluster.kubeconfig.write_text(yaml.safe_dump(document))
+
+
+def _etcd(cluster: Cluster, client: int, peer: int) -> list[str]:
+    url, peer_url = f"http://127.0.0.1:{client}", f"http://127.0.0.1:{peer}"
+    return [
+        f"--data-dir={cluster.folder / 'etcd'}",
+        f"--listen-client-urls={url}",
+        f"--advertise-client-urls={url}",
+        f"--listen-peer-urls={peer_url}",
+        f"--initial-advertise-peer-urls={peer_url}",
+        f"--initial-cluster=default={peer_url}",
+        "--unsafe-no-fsync",  # a test cluster may lose its data with the machine
+        "--log-level=warn",
+    ]
+
+
+def _api_server(cluster: Cluster, etcd: int, port: int) -> list[str]:
+    key = cluster.folder / "pki" / "service-accounts.key"
+    return [
+        f"--etcd-servers=http://127.0.0.1:{etcd}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+        f"--cert-dir={cluster.folder / 'pki'}",
+        f"--service-cluster-ip-range={_SERVICE_RANGE}",
+        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+        f"--service-account-key-file={key}",
+        f"--service-account-signing-key-file={key}",
+        f"--token-auth-file={cluster.folder / 'tokens.csv'}",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--allow-privileged",
+        "--endpoint-reconciler-type=none",
+        f"--audit-policy-file={cluster.folder / 'audit-policy.yaml'}",
+        f"--audit-log-path={cluster.audit_log}",
+        "--profiling=false",
+    ]
+
+
+def _controller_manager(cluster: Cluster, port: int) -> list[str]:
+    pki = cluster.folder / "pki"
+    return [
+        f"--kubeconfig={cluster.kubeconfig}",
+        "--bind-address=127.0.0.1",
+        f"--secure-port={port}",
+        f"--cert-dir={pki / 'kube-controller-manager'}",
+        f"--root-ca-file={cluster.ca_file}",
+        f"--service-account-private-key-file={pki / 'service-accounts.key'}",
+        "--use-service-account-credentials",
+        "--leader-elect=false",
+    ]
+
+
+def _await_ready(cluster: Cluster, report: Report) -> None:
+    report("control plane", "waiting for the API server")
+    _await(cluster, "kube-apiserver", f"{cluster.server}/readyz")
+    write_kubeconfig(cluster)
+
+
+def _await_controllers(cluster: Cluster, report: Report) -> None:
+    """Until the controllers work: they make the default service account."""
+    report("control plane", "waiting for the controllers")
+    path = "/api/v1/namespaces/default/serviceaccounts/default"
+    _await(cluster, "kube-controller-manager", f"{cluster.server}{path}")
+
+
+def _await(cluster: Cluster, component: str, url: str) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while not _answers(cluster, url):
+        gone = [each for each in cluster.components if not alive(each)]
+        if gone or time.monotonic() > deadline:
+            culprit = gone[0].name if gone else component
+            log = cluster.folder / "logs" / f"{culprit}.log"
+            how = "ended" if gone else f"was not ready within {_READY_SECONDS:.0f} s"
+            raise CommandFailedError(f"{culprit} {how}:\n{last_lines(log)}")
+        time.sleep(0.1)
+
+
+def _answers(cluster: Cluster, url: str) -> bool:
+    if not cluster.ca_file.exists():
+        return False
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {cluster.token}"})  # noqa: S310
+    trust = ssl.create_default_context(cafile=str(cluster.ca_file))
+    try:
+        with urllib.request.urlopen(request, timeout=2, context=trust) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,110 @@
+"""What is written down of a cluster, so that any later command can find and end it."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from localcluster.paths import state_dir
+from localcluster.process import Started, alive
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One cluster. `components` are in the order in which they were started."""
+
+    name: str
+    mode: str
+    server: str
+    token: str
+    components: tuple[Started, ...] = field(default=())
+
+    @property
+    def folder(self) -> Path:
+        return state_dir(self.name)
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.folder / "kubeconfig"
+
+    @property
+    def ca_file(self) -> Path:
+        return self.folder / "pki" / "apiserver.crt"
+
+    @property
+    def audit_log(self) -> Path:
+        return self.folder / "audit.log"
+
+    def running(self) -> bool:
+        return bool(self.components) and all(alive(each) for each in self.components)
+
+    def any_alive(self) -> bool:
+        return any(alive(each) for each in self.components)
+
+    def report(self) -> dict[str, object]:
+        """What `status -o json` prints."""
+        return {
+            "name": self.name,
+            "mode": self.mode,
+            "running": self.running(),
+            "server": self.server,
+            "token": self.token,
+            "kubeconfig": str(self.kubeconfig),
+            "ca_file": str(self.ca_file),
+            "audit_log": str(self.audit_log),
+            "components": [
+                {
+                    "name": each.name,
+                    "pid": each.pid,
+                    "state": "running" if alive(each) else "stopped",
+                    "log": each.log,
+                }
+                for each in self.components
+            ],
+        }
+
+
+def load(name: str) -> Cluster | None:
+    """The cluster as written down, or None when there is none of this name."""
+    path = _file(name)
+    if not path.exists():
+        return None
+    record = json.loads(path.read_text())
+    components = tuple(Started(**each) for each in record.pop("components"))
+    return Cluster(**record, components=components)
+
+
+def save(cluster: Cluster) -> None:
+    """Write the record whole or not at all."""
+    path = _file(cluster.name)
+    partial = path.with_suffix(".partial")
+    partial.touch(mode=0o600)
+    partial.write_text(json.dumps(asdict(cluster), indent=2))
+    partial.rename(path)
+
+
+def add(cluster: Cluster, started: Started) -> Cluster:
+    """Write down a process as soon as it runs, so that an interrupted `up` can be cleaned up."""
+    grown = replace(cluster, components=(*cluster.components, started))
+    save(grown)
+    return grown
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """One command at a time for each cluster."""
+    folder = state_dir(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f".{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _file(name: str) -> Path:
+    folder = state_dir(name)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.chmod(folder, 0o700)  # noqa: PTH101  (it holds keys and an administrator's token)
+    return folder / "cluster.json"
