@@ -103,7 +103,7 @@ def _crd(
     required: list[str] | None = None,
     rules: list[dict[str, str]] | None = None,
 ) -> Manifest:
-    schema = {
+    schema: dict[str, Any] = {
         "type": "object",
         "description": description,
         "properties": {

@@ -232,8 +232,9 @@ def models_ready(models: Iterable[ModelStatus]) -> tuple[int, int]:
 
 def summary(models: Iterable[ModelStatus], patterns: Iterable[PatternStatus]) -> str:
     """One sentence: what is wrong first, else what is going on, else that all is there."""
-    models, patterns = tuple(models), tuple(patterns)
-    told = [each.message for each in (*models, *patterns) if each.message]
+    models = tuple(models)
+    every: tuple[ModelStatus | PatternStatus, ...] = (*models, *patterns)
+    told = [each.message for each in every if each.message]
     if told:
         return "; ".join(told)
     busy = [
@@ -241,7 +242,7 @@ def summary(models: Iterable[ModelStatus], patterns: Iterable[PatternStatus]) ->
     ]
     if busy:
         return f"downloading {', '.join(busy)}"
-    waiting = [each.name for each in (*models, *patterns) if each.state is not ModelState.READY]
+    waiting = [each.name for each in every if each.state is not ModelState.READY]
     return f"waiting for {', '.join(waiting)}" if waiting else "every model and pattern is there"
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from aichat_workspace.domain import names, quantity
 from aichat_workspace.domain.foreign import json_patch, removals
@@ -43,6 +43,9 @@ class Observed:
     namespace: Manifest | None = None
     objects: Mapping[Ref, Manifest] = field(default_factory=dict)
     pods: tuple[Manifest, ...] = ()
+
+
+NOTHING: Final = Observed()
 
 
 def owns(workspace: Workspace, namespace: Manifest) -> bool:

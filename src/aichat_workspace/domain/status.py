@@ -14,7 +14,7 @@ from aichat_workspace.domain.models import (
     models_ready,
     summary,
 )
-from aichat_workspace.domain.plan import Observed
+from aichat_workspace.domain.plan import NOTHING, Observed
 from aichat_workspace.domain.workspace import (
     Condition,
     ConditionStatus,
@@ -41,7 +41,7 @@ class Facts:
 
     url: str
     desired: Sequence[Ref] = ()
-    observed: Observed = Observed()
+    observed: Observed = NOTHING
     refusal: Refusal | None = None
     failure: Diagnosis | None = None
     models: tuple[ModelStatus, ...] = ()
@@ -140,21 +140,22 @@ def _available(facts: Facts, kind: str) -> _Finding:
 
 def _is_available(workload: Manifest) -> bool:
     """Ready by the workload's own account, of the spec as it is now."""
-    status = workload.get("status", {})
-    return (
-        status.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
-        and status.get("readyReplicas", 0) >= workload["spec"].get("replicas", 1)
-        and status.get("updatedReplicas", 0) >= workload["spec"].get("replicas", 1)
+    told = workload.get("status", {})
+    wanted: int = workload["spec"].get("replicas", 1)
+    return bool(
+        told.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
+        and min(told.get("readyReplicas", 0), told.get("updatedReplicas", 0)) >= wanted
     )
 
 
 def _belongs(pod: Manifest, workload: str) -> bool:
-    return pod["metadata"].get("labels", {}).get("app.kubernetes.io/name") == workload
+    return bool(pod["metadata"].get("labels", {}).get("app.kubernetes.io/name") == workload)
 
 
 def _models(facts: Facts) -> _Finding:
     ready, total = models_ready(facts.models)
-    failed = [each for each in (*facts.models, *facts.patterns) if each.state is ModelState.FAILED]
+    every: tuple[ModelStatus | PatternStatus, ...] = (*facts.models, *facts.patterns)
+    failed = any(each.state is ModelState.FAILED for each in every)
     message = summary(facts.models, facts.patterns)
     if failed:
         return _Finding(ConditionStatus.FALSE, "ModelFailed", message, problem=True)
