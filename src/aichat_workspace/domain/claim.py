@@ -17,9 +17,17 @@ class Refusal:
     message: str
 
 
-def winner(claimants: Iterable[Workspace]) -> Workspace:
-    """The one resource of a workspace name that counts: the oldest, then the smallest UID."""
-    return min(claimants, key=lambda each: (each.created, each.uid))
+def winner(claimants: Iterable[Workspace], namespace: Manifest | None) -> Workspace:
+    """The one resource of a workspace name that counts: the one whose namespace it is, else the
+    oldest, then the one with the smallest UID."""
+    return min(
+        claimants,
+        key=lambda each: (
+            namespace is None or not owns(each, namespace),
+            each.created,
+            each.uid,
+        ),
+    )
 
 
 def name_taken(workspace: Workspace, holder: Workspace) -> Refusal:

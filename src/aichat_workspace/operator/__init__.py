@@ -1,0 +1,1 @@
+"""The operator: gathers what is, lets the domain decide, and carries it out."""

@@ -1,0 +1,145 @@
+"""Ollama's API, as far as the operator needs it.
+
+https://github.com/ollama/ollama/blob/main/docs/api.md
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp
+import orjson
+
+from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
+from aichat_workspace.ollama.transport import Answer, Transport
+
+_REQUEST_SECONDS: Final = 20.0
+# Making a model from one that is there reads and hashes its weights.
+_CREATE_SECONDS: Final = 120.0
+_MAX_LINE_BYTES: Final = 1024 * 1024
+_NOT_FOUND: Final = ("file does not exist", "manifest unknown", "not found")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A model that the server has."""
+
+    name: str
+    digest: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a download is, over all of the model's layers seen so far."""
+
+    status: str
+    completed_bytes: int
+    total_bytes: int
+
+
+class OllamaClient:
+    """One model server. Every method raises `OllamaUnreachable`, `ModelNotFound` or
+    `OllamaError`."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def models(self) -> tuple[Listed, ...]:
+        """Every model the server has."""
+        async with self._open("GET", "/api/tags", None, _REQUEST_SECONDS) as answer:
+            listed = orjson.loads(await _all(answer))["models"] or ()
+        return tuple(Listed(each["name"], each["digest"], each["size"]) for each in listed)
+
+    async def pull(self, name: str, *, stall_seconds: float) -> AsyncIterator[Progress]:
+        """Download a model, telling how far it is. Interrupted, it resumes at the next call.
+
+        Raises OllamaUnreachable when nothing is said for `stall_seconds`.
+        """
+        layers: dict[str, tuple[int, int]] = {}
+        async for event in self._events("/api/pull", {"model": name}, stall_seconds):
+            if "digest" in event:
+                layers[event["digest"]] = (event.get("completed", 0), event.get("total", 0))
+            yield Progress(
+                event.get("status", ""),
+                sum(completed for completed, _ in layers.values()),
+                sum(total for _, total in layers.values()),
+            )
+
+    async def create(self, name: str, *, base: str, system: str) -> None:
+        """Make a model of another one and a system prompt, replacing one of that name."""
+        body = {"model": name, "from": base, "system": system}
+        async for _ in self._events("/api/create", body, _CREATE_SECONDS):
+            pass
+
+    async def delete(self, name: str) -> None:
+        """Remove a model; one that is gone already is no error."""
+        try:
+            body = orjson.dumps({"model": name})
+            async with self._open("DELETE", "/api/delete", body, _REQUEST_SECONDS) as answer:
+                await _all(answer)
+        except ModelNotFound:
+            return
+
+    async def _events(
+        self, path: str, body: dict[str, Any], idle_seconds: float
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The objects of a streamed answer; the last one says success, or the answer was torn."""
+        done = False
+        async with self._open("POST", path, orjson.dumps(body), idle_seconds) as answer:
+            async for line in _lines(answer.chunks):
+                event = orjson.loads(line)
+                if "error" in event:
+                    raise _error(str(event["error"]))
+                done = event.get("status") == "success"
+                yield event
+        if not done:
+            raise OllamaUnreachable(f"{path}: the answer ended early")
+
+    @asynccontextmanager
+    async def _open(
+        self, method: str, path: str, body: bytes | None, idle_seconds: float
+    ) -> AsyncIterator[Answer]:
+        try:
+            async with self._transport(method, path, body, idle_seconds) as answer:
+                if answer.status != 200:
+                    raise _refused(answer.status, await _all(answer))
+                yield answer
+        except TimeoutError as error:
+            raise OllamaUnreachable(f"no word from it for {idle_seconds:.0f} s") from error
+        except (aiohttp.ClientError, OSError, orjson.JSONDecodeError) as error:
+            raise OllamaUnreachable(str(error) or type(error).__name__) from error
+
+
+async def _all(answer: Answer) -> bytes:
+    return b"".join([chunk async for chunk in answer.chunks])
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    rest = b""
+    async for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        if len(rest) > _MAX_LINE_BYTES:
+            raise OllamaError("the server sent an endless line")
+        for line in whole:
+            if line:
+                yield line
+    if rest:
+        yield rest
+
+
+def _refused(status: int, body: bytes) -> OllamaError:
+    try:
+        message = str(orjson.loads(body)["error"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        message = body[:200].decode(errors="replace") or f"status {status}"
+    # 502, 503 and 504 come from a proxy in front of a server that is not there.
+    if status in (502, 503, 504):
+        return OllamaUnreachable(message)
+    return ModelNotFound(message) if status == 404 else _error(message)
+
+
+def _error(message: str) -> OllamaError:
+    found = message.startswith("pull model manifest") and message.endswith(_NOT_FOUND)
+    return ModelNotFound(message) if found else OllamaError(message)

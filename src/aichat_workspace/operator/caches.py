@@ -1,0 +1,177 @@
+"""What the operator watches: one cache per kind, for all workspaces together."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from aichat_workspace.domain import names, watched
+from aichat_workspace.domain.foreign import keep_foreign
+from aichat_workspace.domain.manifest import ref
+from aichat_workspace.domain.plan import Observed
+from aichat_workspace.domain.platform import PLATFORM_NAME, PlatformSpec
+from aichat_workspace.domain.watched import Kind
+from aichat_workspace.kube.cache import Cache
+from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.objects import Json, labels
+from aichat_workspace.kube.resource import Resource
+
+RESOURCES: Final = {
+    each.kind: Resource(each.group, each.version, each.kind, each.plural, each.namespaced)
+    for each in (
+        watched.WORKSPACE,
+        watched.PLATFORM,
+        watched.NAMESPACE,
+        watched.POD,
+        watched.CONFIG_MAP,
+        *watched.TENANT_KINDS,
+    )
+}
+
+
+class Caches:
+    """`on_change` is told the name of each workspace that something was seen to happen to."""
+
+    def __init__(self, client: Client, on_change: Callable[[str], None]) -> None:
+        self._on_change = on_change
+        self._client = client
+        self.workspaces = self._cache(watched.WORKSPACE, _workspace_name, transform=_without_fields)
+        self.platform = self._cache(watched.PLATFORM, None, transform=_without_fields)
+        self.namespaces = self._cache(watched.NAMESPACE, _name, transform=_namespace)
+        self.pods = self._cache(
+            watched.POD, _namespace_of, label_selector=names.MANAGED_SELECTOR, transform=_pod
+        )
+        self.credentials = self._cache(
+            watched.SECRET,
+            _labelled_workspace,
+            namespace=names.SYSTEM_NAMESPACE,
+            label_selector=names.MANAGED_SELECTOR,
+            transform=_without_fields,
+        )
+        self.patterns = self._cache(
+            watched.CONFIG_MAP,
+            None,
+            namespace=names.SYSTEM_NAMESPACE,
+            label_selector=names.PATTERNS_LABEL,
+            transform=_without_fields,
+        )
+        self.tenants = {
+            kind.kind: self._cache(
+                kind, _namespace_of, label_selector=names.MANAGED_SELECTOR, transform=_tenant_object
+            )
+            for kind in watched.WATCHED_TENANT_KINDS
+        }
+
+    @property
+    def all(self) -> tuple[Cache, ...]:
+        return (
+            self.workspaces,
+            self.platform,
+            self.namespaces,
+            self.pods,
+            self.credentials,
+            self.patterns,
+            *self.tenants.values(),
+        )
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for cache in self.all:
+                group.create_task(cache.run())
+
+    async def wait_synced(self) -> None:
+        for cache in self.all:
+            await cache.wait_synced()
+
+    @property
+    def synced(self) -> bool:
+        return all(cache.synced for cache in self.all)
+
+    def settings(self) -> PlatformSpec:
+        """The platform's settings as they are now, or the defaults."""
+        found = self.platform.get("", PLATFORM_NAME)
+        return PlatformSpec.model_validate((found or {}).get("spec") or {})
+
+    def tenant(self, name: str) -> Observed:
+        """Everything known of one tenant."""
+        return Observed(
+            namespace=self.namespaces.get("", name),
+            objects={
+                ref(obj): obj for cache in self.tenants.values() for obj in cache.by_index(name)
+            },
+            pods=self.pods.by_index(name),
+        )
+
+    def prompts(self) -> dict[str, str]:
+        """The patterns of the platform team's ConfigMaps, by name."""
+        found = sorted(self.patterns.all(), key=lambda each: str(each["metadata"]["name"]))
+        return {name: text for each in found for name, text in (each.get("data") or {}).items()}
+
+    def observe(self, obj: Json) -> None:
+        """Take in the reply to a write of ours."""
+        if obj["kind"] in self.tenants:
+            self.tenants[obj["kind"]].observe(obj)
+        elif obj["kind"] == watched.NAMESPACE.kind:
+            self.namespaces.observe(obj)
+        elif obj["kind"] == watched.WORKSPACE.kind:
+            self.workspaces.observe(obj)
+
+    def _cache(
+        self, kind: Kind, workspace_of: Callable[[Json], str | None] | None, **options: Any
+    ) -> Cache:
+        """A cache indexed by workspace. Without one, a change concerns every workspace."""
+
+        def changed(old: Json | None, new: Json | None) -> None:
+            if workspace_of is None:
+                told = {_workspace_name(each) for each in self.workspaces.all()}
+            else:
+                told = {workspace_of(each) for each in (old, new) if each is not None}
+            for name in told:
+                if name and (kind is watched.WORKSPACE or self.workspaces.by_index(name)):
+                    self._on_change(name)
+
+        index = workspace_of or (lambda _: None)
+        return Cache(self._client, RESOURCES[kind.kind], on_change=changed, index=index, **options)
+
+
+def _workspace_name(obj: Json) -> str | None:
+    name: str | None = obj.get("spec", {}).get("workspaceName")
+    return name
+
+
+def _name(obj: Json) -> str:
+    return str(obj["metadata"]["name"])
+
+
+def _namespace_of(obj: Json) -> str:
+    return str(obj["metadata"]["namespace"])
+
+
+def _labelled_workspace(obj: Json) -> str | None:
+    return labels(obj).get(names.WORKSPACE_LABEL)
+
+
+def _without_fields(obj: Json) -> Json:
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
+    return {**obj, "metadata": metadata}
+
+
+def _tenant_object(obj: Json) -> Json:
+    return dict(keep_foreign(obj, names.OPERATOR))
+
+
+def _namespace(obj: Json) -> Json:
+    """All namespaces are watched, so that a foreign one is known before anything is written."""
+    kept: Json = {key: obj[key] for key in ("apiVersion", "kind", "status") if key in obj}
+    return _without_fields({**kept, "metadata": obj["metadata"]})
+
+
+def _pod(obj: Json) -> Json:
+    """What diagnosis and model sync read of a pod."""
+    status = obj.get("status", {})
+    read = ("conditions", "containerStatuses", "phase")
+    return {
+        **_without_fields({"metadata": obj["metadata"]}),
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "status": {key: status[key] for key in read if key in status},
+    }

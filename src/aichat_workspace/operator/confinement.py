@@ -1,0 +1,48 @@
+"""Whether the API server itself confines the operator.
+
+The ValidatingAdmissionPolicy that ships with the operator refuses what a bug or a stolen token
+might try. One that is missing or renamed must show at once, so the operator does nothing before it
+has seen a write refused that its role alone would allow.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from aichat_workspace.domain import names
+from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.errors import ApiError, Forbidden, Unreachable
+from aichat_workspace.operator.caches import RESOURCES
+
+_RETRY_SECONDS: Final = 2.0
+_PROBE: Final = {
+    "apiVersion": "v1",
+    "kind": "ServiceAccount",
+    "metadata": {"name": f"{names.OPERATOR}-probe", "namespace": "kube-system"},
+}
+_log: Final = structlog.get_logger()
+
+
+async def wait_confined(client: Client) -> None:
+    """Until a dry-run write to kube-system is refused by the admission policy."""
+    while not await _confined(client):
+        _log.error(
+            "not confined",
+            fix="install config/admission: a dry-run write to kube-system was not refused by the "
+            "ValidatingAdmissionPolicy",
+            retry_seconds=_RETRY_SECONDS,
+        )
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _confined(client: Client) -> bool:
+    try:
+        await client.create(
+            RESOURCES["ServiceAccount"], _PROBE, field_manager=names.OPERATOR, dry_run=True
+        )
+    except Forbidden as error:
+        return "ValidatingAdmissionPolicy" in error.message
+    except (ApiError, Unreachable) as error:
+        _log.warning("confinement probe failed", error=str(error))
+    return False

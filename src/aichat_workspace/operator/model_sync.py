@@ -1,0 +1,315 @@
+"""Brings model servers to what workspaces want, beside reconciliation and never inside it.
+
+Each workspace has a task of its own, so a server that hangs delays no other workspace. Downloads
+wait for one of a limited number of places, first come, first served.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import structlog
+
+from aichat_workspace.domain.models import (
+    Create,
+    ModelAction,
+    ModelState,
+    ModelStatus,
+    PatternStatus,
+    PresentModel,
+    Pull,
+    Recorded,
+    Wanted,
+    decide,
+    expected,
+    revision_of,
+)
+from aichat_workspace.ollama.client import OllamaClient, Progress
+from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
+
+_CHECK_SECONDS: Final = 600.0
+_FIRST_RETRY_SECONDS: Final = 2.0
+_MAX_RETRY_SECONDS: Final = 300.0
+_STALL_SECONDS: Final = 60.0
+_REPORT_SECONDS: Final = 1.0
+_log: Final = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is known of a workspace's models, or what was recorded before the first check."""
+
+    models: tuple[ModelStatus, ...]
+    patterns: tuple[PatternStatus, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What one workspace wants of its server. Recorded is what earlier runs wrote down."""
+
+    client: OllamaClient = field(compare=False)
+    wanted: Wanted
+    server: str  # which pod serves, empty for none; another one may have lost what was there
+    recorded: tuple[ModelStatus, ...] = field(compare=False)
+    recorded_patterns: tuple[PatternStatus, ...] = field(compare=False)
+
+
+class ModelSync:
+    """`on_change` is told of a workspace whose report moved, at most once a second each."""
+
+    def __init__(self, on_change: Callable[[str], None], *, concurrent_pulls: int) -> None:
+        self._on_change = on_change
+        self._places = asyncio.Semaphore(concurrent_pulls)
+        self._workspaces: dict[str, _Workspace] = {}
+
+    def want(self, workspace: str, assignment: Assignment) -> Report:
+        """Say what a workspace wants, and hear how far it is. The same as before is no news and
+        costs nothing; a server that is not ready is not asked."""
+        held = self._workspaces.get(workspace)
+        if held is not None and held.assignment == assignment:
+            return held.report
+        known = held.report if held else Report(assignment.recorded, assignment.recorded_patterns)
+        self.forget(workspace)
+        fresh = _Workspace(assignment, _before_check(assignment.wanted, known))
+        if assignment.server:
+            fresh.task = asyncio.create_task(self._keep(workspace, fresh))
+        self._workspaces[workspace] = fresh
+        return fresh.report
+
+    def forget(self, workspace: str) -> None:
+        """The workspace is gone, or its server is."""
+        held = self._workspaces.pop(workspace, None)
+        if held is not None and held.task is not None:
+            held.task.cancel()
+
+    async def close(self) -> None:
+        tasks = [held.task for held in self._workspaces.values() if held.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _keep(self, name: str, held: "_Workspace") -> None:
+        failures = 0
+        while True:
+            try:
+                failed = await self._check(name, held)
+            except OllamaError as error:
+                _log.info("model server", workspace=name, error=str(error))
+                self._waiting(name, held, error)
+                failed = True
+            except Exception:  # a bug in one workspace's sync must not end it for ever
+                _log.exception("model sync broke", workspace=name)
+                failed = True
+            failures = failures + 1 if failed else 0
+            await asyncio.sleep(_pause_seconds(failures))
+
+    async def _check(self, name: str, held: "_Workspace") -> bool:
+        """Compare and mend once. Whether something failed that a retry may mend."""
+        want, client = held.assignment.wanted, held.assignment.client
+        failed = False
+        attempted: set[ModelAction] = set()
+        while True:
+            present = [
+                PresentModel(each.name, each.digest, each.size_bytes)
+                for each in await client.models()
+            ]
+            self._found(name, held, present)
+            todo = [
+                each
+                for each in decide(want, present, _recorded(held.report))
+                if each not in attempted
+            ]
+            if not todo:
+                return failed
+            for action in todo:
+                attempted.add(action)
+                failed |= not await self._do(name, held, action)
+
+    async def _do(self, name: str, held: "_Workspace", action: ModelAction) -> bool:
+        client = held.assignment.client
+        if isinstance(action, Pull):
+            return await self._pull(name, held, action.name)
+        if isinstance(action, Create):
+            return await self._create(name, held, action)
+        await client.delete(action.name)
+        _log.info("model removed", workspace=name, model=action.name)
+        return True
+
+    async def _create(self, name: str, held: "_Workspace", action: Create) -> bool:
+        pattern = action.pattern
+        try:
+            await held.assignment.client.create(
+                pattern.model, base=action.base, system=pattern.system
+            )
+        except OllamaUnreachable:
+            raise
+        except OllamaError as error:
+            message = f"pattern {pattern.name} can't be made of {action.base}: {error}"
+            failed = PatternStatus(pattern.name, ModelState.FAILED, message=message)
+            self._set_pattern(name, held, failed)
+            return False
+        made = PatternStatus(pattern.name, ModelState.READY, action.revision)
+        self._set_pattern(name, held, made)
+        return True
+
+    async def _pull(self, name: str, held: "_Workspace", model: str) -> bool:
+        async with self._places:
+            _log.info("model pull", workspace=name, model=model)
+            self._set_model(
+                name, held, ModelStatus(model, ModelState.PULLING, managed=True), at_once=True
+            )
+            try:
+                pulling = held.assignment.client.pull(model, stall_seconds=_STALL_SECONDS)
+                async for progress in pulling:
+                    self._set_model(name, held, _pulling(model, progress))
+            except OllamaError as error:
+                failed = _failure(model, error)
+                self._set_model(name, held, failed, at_once=True)
+                _log.warning("model pull failed", workspace=name, model=model, error=str(error))
+                return False
+        return True
+
+    def _found(self, name: str, held: "_Workspace", present: Iterable[PresentModel]) -> None:
+        """The server's own list settles what is ready and what is gone."""
+        there = {model.name: model for model in present}
+        known = expected(held.assignment.wanted, held.report.models)
+        models = tuple(
+            _settled(model, there.get(model.name))
+            for model in known
+            if model.state is not ModelState.REMOVING or model.name in there
+        )
+        patterns = _settled_patterns(held.assignment.wanted, held.report.patterns, there)
+        self._publish(name, held, Report(models, patterns), at_once=True)
+
+    def _waiting(self, name: str, held: "_Workspace", error: OllamaError) -> None:
+        """The server does not answer: nothing is known to be lost, what is missing waits."""
+        message = f"the model server does not answer yet: {error}"
+        models = tuple(
+            model
+            if model.state is ModelState.READY
+            else replace(model, state=ModelState.PENDING, message=message)
+            for model in held.report.models
+        )
+        self._publish(name, held, replace(held.report, models=models), at_once=True)
+
+    def _set_model(
+        self, name: str, held: "_Workspace", model: ModelStatus, *, at_once: bool = False
+    ) -> None:
+        models = tuple(model if each.name == model.name else each for each in held.report.models)
+        self._publish(name, held, replace(held.report, models=models), at_once=at_once)
+
+    def _set_pattern(self, name: str, held: "_Workspace", pattern: PatternStatus) -> None:
+        patterns = tuple(
+            pattern if each.name == pattern.name else each for each in held.report.patterns
+        )
+        self._publish(name, held, replace(held.report, patterns=patterns), at_once=True)
+
+    def _publish(self, name: str, held: "_Workspace", report: Report, *, at_once: bool) -> None:
+        if report == held.report:
+            return
+        held.report = report
+        now = asyncio.get_running_loop().time()
+        if at_once or now - held.told >= _REPORT_SECONDS:
+            held.told = now
+            self._on_change(name)
+
+
+@dataclass(slots=True)
+class _Workspace:
+    assignment: Assignment
+    report: Report
+    told: float = float("-inf")
+    task: "asyncio.Task[None] | None" = None
+
+
+def _before_check(want: Wanted, known: Report) -> Report:
+    return Report(expected(want, known.models), _settled_patterns(want, known.patterns, None))
+
+
+def _settled_patterns(
+    want: Wanted, known: Iterable[PatternStatus], there: dict[str, PresentModel] | None
+) -> tuple[PatternStatus, ...]:
+    """Every wanted pattern, refused ones with their reason, and ours that still have to go."""
+    recorded = {each.name: each for each in known}
+    listed = [
+        recorded.get(pattern.name, PatternStatus(pattern.name, ModelState.PENDING))
+        for pattern in want.patterns
+    ]
+    if there is not None and want.models:
+        base = there.get(want.models[0])
+        listed = [
+            replace(
+                each,
+                state=ModelState.READY
+                if base and pattern.model in there and each.revision == revision_of(pattern, base)
+                else ModelState.PENDING,
+                message="",
+            )
+            for each, pattern in zip(listed, want.patterns, strict=True)
+        ]
+    spoken = {each.name for each in (*listed, *want.refused)}
+    leaving = [
+        replace(each, state=ModelState.REMOVING, message="")
+        for each in recorded.values()
+        if each.name not in spoken
+        and each.revision
+        and (there is None or f"{each.name}:latest" in there)
+    ]
+    return (*listed, *want.refused, *leaving)
+
+
+def _settled(model: ModelStatus, found: PresentModel | None) -> ModelStatus:
+    if model.state is ModelState.REMOVING:
+        return model
+    if found is not None:
+        return ModelStatus(
+            model.name,
+            ModelState.READY,
+            found.size_bytes,
+            found.size_bytes,
+            found.digest,
+            model.managed,
+        )
+    if model.state is ModelState.READY:
+        return ModelStatus(model.name, ModelState.PENDING, managed=model.managed)
+    return model
+
+
+def _pulling(model: str, progress: Progress) -> ModelStatus:
+    return ModelStatus(
+        model,
+        ModelState.PULLING,
+        completed_bytes=max(progress.completed_bytes, 0),
+        total_bytes=max(progress.total_bytes, progress.completed_bytes, 0),
+        managed=True,
+    )
+
+
+def _failure(model: str, error: OllamaError) -> ModelStatus:
+    if isinstance(error, ModelNotFound):
+        message = f"the registry has no model {model!r}; correct its name in spec.models"
+        return ModelStatus(model, ModelState.FAILED, message=message)
+    if isinstance(error, OllamaUnreachable):
+        message = f"download of {model} was interrupted ({error}); it resumes by itself"
+        return ModelStatus(model, ModelState.PENDING, managed=True, message=message)
+    return ModelStatus(
+        model, ModelState.FAILED, managed=True, message=f"download of {model} failed: {error}"
+    )
+
+
+def _recorded(report: Report) -> Recorded:
+    return Recorded(
+        models=frozenset(model.name for model in report.models if model.managed),
+        patterns=frozenset((each.name, each.revision) for each in report.patterns if each.revision),
+    )
+
+
+def _pause_seconds(failures: int) -> float:
+    """Ten minutes between checks; after failures 2 s, doubled by each further one, up to 5 min."""
+    if failures:
+        seconds = min(_FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 10), _MAX_RETRY_SECONDS)
+    else:
+        seconds = _CHECK_SECONDS
+    return seconds * random.uniform(0.9, 1.1)  # noqa: S311  (jitter, not a secret)

@@ -1,0 +1,55 @@
+"""A workspace's generated credentials: made once, kept in the system namespace, never rotated
+silently and never logged."""
+
+import base64
+import secrets
+from typing import Any, Final
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.render.tenancy import secret_data
+from aichat_workspace.domain.render.tenant import TENANCY, Credentials, workspace_labels
+from aichat_workspace.domain.workspace import Workspace
+
+_KEY_BYTES: Final = 48
+_PASSWORD_BYTES: Final = 18
+
+
+def generate(workspace: Workspace, domain: str) -> Credentials:
+    """New credentials from the operating system's randomness."""
+    return Credentials(
+        secret_key=secrets.token_urlsafe(_KEY_BYTES),
+        admin_email=f"admin@{names.host(workspace.spec.workspace_name, domain)}",
+        admin_password=secrets.token_urlsafe(_PASSWORD_BYTES),
+    )
+
+
+def manifest(workspace: Workspace, credentials: Credentials) -> dict[str, Any]:
+    """The Secret that keeps them."""
+    tenant = workspace.spec.workspace_name
+    name = names.credentials(tenant)
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": name,
+            "namespace": names.SYSTEM_NAMESPACE,
+            "labels": workspace_labels(tenant, name, TENANCY),
+            "annotations": {names.OWNER_UID_ANNOTATION: workspace.uid},
+        },
+        "type": "Opaque",
+        "immutable": True,
+        "data": secret_data(credentials),
+    }
+
+
+def read(secret: dict[str, Any]) -> Credentials:
+    """The credentials in a Secret. Raises KeyError when one was taken out of it."""
+    text = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+    return Credentials(
+        text["WEBUI_SECRET_KEY"], text["WEBUI_ADMIN_EMAIL"], text["WEBUI_ADMIN_PASSWORD"]
+    )
+
+
+def belongs(secret: dict[str, Any], workspace: Workspace) -> bool:
+    marks = secret["metadata"].get("annotations") or {}
+    return marks.get(names.OWNER_UID_ANNOTATION) == workspace.uid

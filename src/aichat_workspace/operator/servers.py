@@ -1,0 +1,58 @@
+"""How the operator reaches a workspace's model server."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import aiohttp
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.render.tenant import OLLAMA_PORT
+from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.errors import Unreachable
+from aichat_workspace.ollama.client import OllamaClient
+from aichat_workspace.ollama.transport import Answer, Transport, direct
+
+Connect = Callable[[str], OllamaClient]
+_JSON: Final = {"Content-Type": "application/json"}
+
+
+def by_service(session: aiohttp.ClientSession) -> Connect:
+    """Inside the cluster: by the service's DNS name."""
+
+    def connect(workspace: str) -> OllamaClient:
+        url = f"http://{names.ollama(workspace)}.{workspace}.svc:{OLLAMA_PORT}"
+        return OllamaClient(direct(session, url))
+
+    return connect
+
+
+def by_proxy(client: Client) -> Connect:
+    """Outside: through the API server's service proxy, with the kubeconfig's permissions.
+
+    https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-services/
+    """
+
+    def connect(workspace: str) -> OllamaClient:
+        service = f"{names.ollama(workspace)}:{OLLAMA_PORT}"
+        return OllamaClient(
+            _proxied(client, f"/api/v1/namespaces/{workspace}/services/{service}/proxy")
+        )
+
+    return connect
+
+
+def _proxied(client: Client, root: str) -> Transport:
+    @asynccontextmanager
+    async def open_request(
+        method: str, path: str, body: bytes | None, idle_seconds: float
+    ) -> AsyncIterator[Answer]:
+        try:
+            async with client.stream(
+                method, f"{root}{path}", body, idle_seconds=idle_seconds
+            ) as found:
+                yield found
+        except Unreachable as error:
+            raise ConnectionError(str(error)) from error
+
+    return open_request
