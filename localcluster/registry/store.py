@@ -1,0 +1,93 @@
+"""Blobs by digest and manifests by name, in a folder."""
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+
+
+class BadDigestError(ValueError):
+    """A digest that is none, or that is not the content's."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """``repository`` such as ``library/gemma2``, and a tag."""
+
+    repository: str
+    tag: str
+
+    @classmethod
+    def parse(cls, name: str) -> "Reference":
+        """From ``[namespace/]model[:tag]``, with Ollama's defaults."""
+        repository, _, tag = name.partition(":")
+        return cls(repository if "/" in repository else f"library/{repository}", tag or "latest")
+
+    def valid(self) -> bool:
+        """Whether every part may be a file's name."""
+        return all(_PART.fullmatch(part) for part in (*self.repository.split("/"), self.tag))
+
+
+@dataclass(frozen=True)
+class Store:
+    """The registry's data below ``root``."""
+
+    root: Path
+
+    def blob(self, digest: str) -> Path | None:
+        """The file with this digest, or None when there is none (or the digest is none)."""
+        if not _DIGEST.fullmatch(digest):
+            return None
+        path = self._path(digest)
+        return path if path.exists() else None
+
+    def add(self, content: bytes) -> str:
+        """Keep some bytes; returns their digest."""
+        path = self.upload(secrets.token_hex(8))
+        path.write_bytes(content)
+        return self.commit(path, None)
+
+    def commit(self, path: Path, digest: str | None) -> str:
+        """Take over a complete file; returns its digest.
+
+        Raises:
+            BadDigestError: the content is not what ``digest`` says; the file is removed.
+        """
+        with path.open("rb") as file:
+            found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        if digest not in (None, found):
+            path.unlink()
+            raise BadDigestError(f"content has digest {found}, not {digest}")
+        self._path(found).parent.mkdir(parents=True, exist_ok=True)
+        path.rename(self._path(found))
+        return found
+
+    def upload(self, identifier: str) -> Path:
+        """Where an upload of this (hexadecimal) identifier grows."""
+        folder = self.root / "uploads"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / identifier
+
+    def manifest(self, reference: Reference) -> bytes | None:
+        """The manifest as it was written, or None."""
+        path = self._manifest(reference)
+        return path.read_bytes() if reference.valid() and path.exists() else None
+
+    def write_manifest(self, reference: Reference, content: bytes) -> None:
+        """Name a manifest. Raises ValueError for a name that is none."""
+        if not reference.valid():
+            raise ValueError(f"not a model's name: {reference}")
+        path = self._manifest(reference)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+    def _path(self, digest: str) -> Path:
+        return self.root / "blobs" / digest.replace(":", "-")
+
+    def _manifest(self, reference: Reference) -> Path:
+        return self.root / "manifests" / reference.repository / reference.tag
