@@ -83,7 +83,7 @@ def _resolve(node: Any, definitions: Mapping[str, Any]) -> Any:
         if key == "properties"
         else _resolve(value, definitions)
         for key, value in node.items()
-        if key not in _DROPPED and not (key == "default" and value is None)
+        if key not in _DROPPED and value is not None
     }
 
 

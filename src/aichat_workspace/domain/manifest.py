@@ -16,11 +16,11 @@ Manifest = Mapping[str, Any]
 # Lists the API server merges by key; every other list is one value.
 # https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
 _MERGE_KEYS: Final = {
-    "containers": "name",
-    "env": "name",
-    "ports": None,  # decided by what the entries hold: containerPort or port
-    "volumes": "name",
-    "volumeMounts": "mountPath",
+    "containers": ("name",),
+    "env": ("name",),
+    "ports": ("containerPort", "port", "protocol"),
+    "volumes": ("name",),
+    "volumeMounts": ("mountPath",),
 }
 _QUANTITIES: Final = frozenset({"limits", "requests", "hard", "default", "defaultRequest"})
 
@@ -62,23 +62,14 @@ def covers(observed: Any, desired: Any, field: str = "") -> bool:
     return bool(observed == desired) or (field in _QUANTITIES and quantity.same(observed, desired))
 
 
-def merge_key(field: str, entries: Sequence[Any]) -> str | None:
-    """The key by which the API server merges the list `field`, or None for a list that is one
-    value."""
-    if field not in _MERGE_KEYS or not entries or not isinstance(entries[0], Mapping):
-        return None
-    if field == "ports":
-        return next((key for key in ("containerPort", "port") if key in entries[0]), None)
-    return _MERGE_KEYS[field]
-
-
 def _list_covers(observed: Sequence[Any], desired: Sequence[Any], field: str) -> bool:
-    key = merge_key(field, desired)
-    if key is None:
+    keys = _MERGE_KEYS.get(field)
+    if keys is None:
         return len(observed) == len(desired) and all(
             covers(found, wanted) for found, wanted in zip(observed, desired, strict=True)
         )
-    found_by_key = {entry.get(key): entry for entry in observed}
+    found_by_key = {tuple(map(entry.get, keys)): entry for entry in observed}
     return all(
-        entry[key] in found_by_key and covers(found_by_key[entry[key]], entry) for entry in desired
+        (key := tuple(map(entry.get, keys))) in found_by_key and covers(found_by_key[key], entry)
+        for entry in desired
     )

@@ -86,27 +86,29 @@ async def run(settings: Settings) -> None:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         queue: Queue[str] = Queue()
         caches = Caches(client, queue.add)
-        models = ModelSync(queue.add, concurrent_pulls=caches.settings().models.concurrent_pulls)
-        stack.push_async_callback(models.close)
         confined = asyncio.Event()
         if settings.probe_port:
             await stack.enter_async_context(
                 probes.serve(settings.probe_port, lambda: confined.is_set() and caches.synced)
             )
-        reconciler = Reconciler(
-            client=client,
-            caches=caches,
-            models=models,
-            connect=servers.by_proxy(client) if settings.dev else servers.by_service(session),
-            builtin_prompts=builtin(),
-            now=lambda: datetime.now(UTC).replace(microsecond=0),
-        )
         if not settings.dev:
             await wait_confined(client)
         confined.set()
         async with asyncio.TaskGroup() as group:
             group.create_task(caches.run())
             await caches.wait_synced()
+            models = ModelSync(
+                queue.add, concurrent_pulls=caches.settings().models.concurrent_pulls
+            )
+            stack.push_async_callback(models.close)
+            reconciler = Reconciler(
+                client=client,
+                caches=caches,
+                models=models,
+                connect=servers.by_proxy(client) if settings.dev else servers.by_service(session),
+                builtin_prompts=builtin(),
+                now=lambda: datetime.now(UTC).replace(microsecond=0),
+            )
             _log.info("started", workspaces=len(caches.workspaces))
             group.create_task(Controller(queue, reconciler.reconcile, workers=_WORKERS).run())
 

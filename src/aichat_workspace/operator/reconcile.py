@@ -21,7 +21,7 @@ from aichat_workspace.domain.status import Facts, status
 from aichat_workspace.domain.workspace import Workspace
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.controller import Result
-from aichat_workspace.kube.errors import ApiError, Conflict
+from aichat_workspace.kube.errors import ApiError, Conflict, NotFound
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator import secrets
 from aichat_workspace.operator.caches import RESOURCES, Caches
@@ -256,17 +256,21 @@ class Reconciler:
         if secret is not None and secrets.belongs(secret, workspace):
             await self._delete_secret(secret)
         at = workspace.finalizers.index(names.FINALIZER)
-        await self.client.json_patch(
-            _WORKSPACE,
-            workspace.name,
-            workspace.namespace,
-            [
-                {"op": "test", "path": "/metadata/uid", "value": workspace.uid},
-                {"op": "test", "path": f"/metadata/finalizers/{at}", "value": names.FINALIZER},
-                {"op": "remove", "path": f"/metadata/finalizers/{at}"},
-            ],
-            field_manager=names.OPERATOR,
-        )
+        operations = [
+            {"op": "test", "path": "/metadata/uid", "value": workspace.uid},
+            {"op": "test", "path": f"/metadata/finalizers/{at}", "value": names.FINALIZER},
+            {"op": "remove", "path": f"/metadata/finalizers/{at}"},
+        ]
+        try:
+            await self.client.json_patch(
+                _WORKSPACE,
+                workspace.name,
+                workspace.namespace,
+                operations,
+                field_manager=names.OPERATOR,
+            )
+        except NotFound:
+            return  # let go already; the watch has not told yet
         _log.info("released", workspace=workspace.spec.workspace_name)
 
     async def _delete_secret(self, secret: Json) -> None:

@@ -1,0 +1,71 @@
+# Every command that people, hooks and CI run. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help
+help: ## List the commands.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The environment, exactly as locked.
+.venv/.synced: requirements/dev.txt requirements/uv.txt pyproject.toml
+	@python3 -c 'import ensurepip' 2>/dev/null || { echo "installing python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv; }
+	@test -x .venv/bin/python || python3 -m venv .venv
+	@echo "installing the locked Python packages"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@.venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements/dev.txt
+	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: setup
+setup: .venv/.synced ## Install what the other commands need.
+
+.PHONY: lock
+lock: setup ## Renew the locked requirements from pyproject.toml and requirements/*.in.
+	for each in uv go; do uv pip compile -q --generate-hashes --python-version 3.11.2 requirements/$$each.in -o requirements/$$each.txt; done
+	uv pip compile -q --generate-hashes --python-version 3.11.2 pyproject.toml -o requirements/operator.txt
+	uv pip compile -q --generate-hashes --python-version 3.11.2 pyproject.toml requirements/dev.in -o requirements/dev.txt
+
+.PHONY: generate
+generate: setup ## Write the files that are made from the models (CRDs).
+	python -m aichat_workspace.generate
+
+.PHONY: lint
+lint: setup ## Format, lint, types, import contracts, generated files.
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+	python -m aichat_workspace.generate --check
+
+.PHONY: format
+format: setup ## Format the code.
+	ruff format .
+	ruff check --fix .
+
+.PHONY: test-unit
+test-unit: setup ## The fast tests: seconds, and nothing else needed.
+	pytest tests/unit
+
+.PHONY: test-integration
+test-integration: setup ## Tests against a real API server, built from source the first time.
+	python -m localcluster build
+	pytest tests/integration
+
+.PHONY: test
+test: setup ## Everything that is to pass before a change lands.
+	hack/test
+
+.PHONY: cluster-up cluster-down cluster-status cluster-logs
+cluster-up: setup ## Start a real control plane on this machine.
+	python -m localcluster up
+cluster-down: setup ## Stop it and remove all it left.
+	python -m localcluster down
+cluster-status: setup ## What runs, and how to reach it.
+	python -m localcluster status
+cluster-logs: setup ## A component's log: make cluster-logs COMPONENT=kube-apiserver
+	python -m localcluster logs $(or $(COMPONENT),kube-apiserver)
+
+.PHONY: run
+run: setup ## Run the operator here, against the cluster of $KUBECONFIG.
+	ENV=dev aichat-workspace-operator

@@ -1,0 +1,128 @@
+"""A real API server with the product's own configuration applied."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SYSTEM = "aichat-workspace-operator-system"
+OPERATOR = "aichat-workspace-operator"
+OPERATOR_USER = f"system:serviceaccount:{SYSTEM}:{OPERATOR}"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A control plane, and kubectl against it."""
+
+    kubeconfig: Path
+    audit_log: Path
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
+        """What kubectl printed; its errors too where `check` is off."""
+        ran = subprocess.run(
+            ["kubectl", f"--kubeconfig={self.kubeconfig}", *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        if check and ran.returncode:
+            raise AssertionError(f"kubectl {' '.join(arguments)}: {ran.stderr}")
+        return ran.stdout + (ran.stderr if not check else "")
+
+    def apply(self, document: object, *, check: bool = True) -> str:
+        return self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(document), check=check)
+
+    def get(self, *arguments: str) -> Any:
+        return json.loads(self.kubectl("get", "-o", "json", *arguments))
+
+    def names(self, kinds: str, namespace: str) -> list[str]:
+        listed = self.kubectl("get", kinds, "-n", namespace, "-o", "name")
+        return sorted(listed.split())
+
+    def writes(self) -> int:
+        """How often the operator has written, by the API server's audit log."""
+        count = 0
+        for line in self.audit_log.read_text().splitlines():
+            entry = json.loads(line)
+            if entry["user"]["username"] == OPERATOR_USER:
+                count += entry["verb"] not in ("get", "list", "watch")
+        return count
+
+
+def eventually(holds: Callable[[], object], what: str, seconds: float = 30) -> None:
+    """Wait until something is so; fail saying what was not."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"after {seconds:.0f} s still not so: {what}"
+        time.sleep(0.1)
+
+
+def workspace(name: str, resource: str | None = None, **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
+        "kind": "AIChatWorkspace",
+        "metadata": {"name": resource or name, "namespace": SYSTEM},
+        "spec": {"workspaceName": name, **spec},
+    }
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    name = f"integration-{os.getpid()}"
+    run = [sys.executable, "-m", "localcluster"]
+    subprocess.run([*run, "up", "--name", name], cwd=ROOT, check=True)
+    try:
+        told = subprocess.run(
+            [*run, "status", "--name", name, "-o", "json"],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        status = json.loads(told.stdout)
+        found = Cluster(Path(status["kubeconfig"]), Path(status["audit_log"]))
+        found.kubectl("apply", "-k", str(ROOT / "config" / "default"))
+        yield found
+    finally:
+        subprocess.run([*run, "down", "--name", name], cwd=ROOT, check=True)
+
+
+@pytest.fixture(scope="session")
+def operator_kubeconfig(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Access as the operator's own service account, with nothing but its permissions."""
+    token = cluster.kubectl("create", "token", OPERATOR, "-n", SYSTEM, "--duration=2h").strip()
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": token}
+    path = tmp_path_factory.mktemp("operator") / "kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@pytest.fixture(scope="module")
+def operator(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The operator running as on a laptop, but with its service account's permissions. Gives its
+    log, which must hold no traceback in the end."""
+    log = tmp_path_factory.mktemp("operator") / "log"
+    environment = {**os.environ, "KUBECONFIG": str(operator_kubeconfig)}
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            ["aichat-workspace-operator"],
+            env={**environment, "ENV": "dev", "PROBE_PORT": "0"},
+            stderr=out,
+        )
+    eventually(lambda: '"started"' in log.read_text(), f"operator started, see {log}")
+    yield log
+    process.terminate()
+    assert process.wait(timeout=5) == 0, log.read_text()[-2000:]
+    assert "Traceback" not in log.read_text()

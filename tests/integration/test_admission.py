@@ -1,0 +1,161 @@
+"""What the API server itself refuses: bad resources from anyone, and the operator's overreach."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aichat_workspace.kube.client import Client
+from aichat_workspace.operator.confinement import _confined
+from tests.integration.conftest import ROOT, SYSTEM, Cluster, workspace
+
+
+@pytest.fixture
+def as_operator(cluster: Cluster, operator_kubeconfig: Path) -> Cluster:
+    return Cluster(operator_kubeconfig, cluster.audit_log)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"workspaceName": "Team-A"}, "spec.workspaceName"),
+        ({"workspaceName": "9lives"}, "spec.workspaceName"),
+        ({"workspaceName": "a" * 46}, "Too long"),
+        ({"workspaceName": "kube-system"}, "choose a name"),
+        ({"workspaceName": "default"}, "choose a name"),
+        ({"workspaceName": SYSTEM}, "choose a name"),
+        ({"workspaceName": "x", "models": ["not a model"]}, "spec.models[0]"),
+        ({"workspaceName": "x", "models": ["a"] * 33}, "must have at most 32 items"),
+        ({"workspaceName": "x", "models": ["a", "a"]}, "Duplicate value"),
+        ({"workspaceName": "x", "patterns": ["../etc"]}, "spec.patterns[0]"),
+        ({"workspaceName": "x", "workspaceENV": "$(HOME)"}, "spec.workspaceENV"),
+        ({"workspaceName": "x", "modles": []}, 'unknown field "spec.modles"'),
+        ({}, "spec.workspaceName: Required value"),
+    ],
+)
+def test_a_bad_resource_is_refused_with_the_field_named(
+    cluster: Cluster, spec: dict[str, Any], said: str
+) -> None:
+    bad = {**workspace("x", "bad"), "spec": spec}
+    assert said in cluster.apply(bad, check=False)
+
+
+def test_the_workspace_name_can_not_be_changed(cluster: Cluster) -> None:
+    """Without an operator: a finalizer would keep the resource."""
+    cluster.kubectl("create", "namespace", "team-x")
+    cluster.kubectl("label", "namespace", "team-x", "aichatworkspaces.io/team=true")
+    resource = workspace("fixed")
+    resource["metadata"]["namespace"] = "team-x"
+    cluster.apply(resource)
+    resource["spec"]["workspaceName"] = "moved"
+    assert "workspaceName is immutable" in cluster.apply(resource, check=False)
+    cluster.kubectl("delete", "namespace", "team-x", "--timeout=60s")
+
+
+def test_workspaces_are_refused_in_namespaces_that_are_no_teams(cluster: Cluster) -> None:
+    resource = workspace("stray")
+    resource["metadata"]["namespace"] = "default"
+    said = cluster.apply(resource, check=False)
+    assert "labelled aichatworkspaces.io/team=true" in said
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"images": {"ollama": "docker.io/ollama/ollama"}},
+        {"ingress": {"domain": "not a domain"}},
+        {"models": {"concurrentPulls": 0}},
+        {"ollama": {"storage": "much"}},
+    ],
+)
+def test_bad_platform_settings_are_refused(cluster: Cluster, spec: dict[str, Any]) -> None:
+    platform = {
+        "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
+        "kind": "AIChatPlatform",
+        "metadata": {"name": "default"},
+        "spec": spec,
+    }
+    assert "Invalid value" in cluster.apply(platform, check=False)
+    other = {**platform, "metadata": {"name": "other"}, "spec": {}}
+    assert "its name is 'default'" in cluster.apply(other, check=False)
+
+
+@pytest.mark.parametrize("namespace", ["kube-system", "default"])
+@pytest.mark.parametrize("kind", ["serviceaccount", "quota", "secret generic", "deployment"])
+def test_the_operators_token_can_not_write_to_foreign_namespaces(
+    as_operator: Cluster, namespace: str, kind: str
+) -> None:
+    extra = ["--image=x:1"] if kind == "deployment" else []
+    said = as_operator.kubectl(
+        "create", *kind.split(), "intruder", "-n", namespace, *extra, check=False
+    )
+    assert "aichat-workspace-operator-confinement" in said
+    assert "denied request" in said
+
+
+def test_the_operators_token_can_not_make_unmarked_namespaces(as_operator: Cluster) -> None:
+    said = as_operator.kubectl("create", "namespace", "unmarked", check=False)
+    assert "may only create namespaces that carry a workspace's UID" in said
+
+
+def test_the_operators_token_can_neither_forge_nor_move_ownership(
+    cluster: Cluster, as_operator: Cluster
+) -> None:
+    def patch(namespace: str, value: str) -> str:
+        annotation = (
+            f'{{"metadata":{{"annotations":{{"apps.aichatworkspaces.io/workspace-uid":{value}}}}}}}'
+        )
+        return as_operator.kubectl(
+            *("patch", "namespace", namespace, "--type=merge", "-p", annotation), check=False
+        )
+
+    owned = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": "owned",
+            "annotations": {"apps.aichatworkspaces.io/workspace-uid": "uid-1"},
+        },
+    }
+    cluster.apply(owned)
+    # kubectl patch reads first, which the operator may not: its role has no get.
+    for namespace, value in (("default", '"uid-1"'), ("owned", '"uid-2"'), ("owned", "null")):
+        said = patch(namespace, value)
+        assert "forbidden" in said.lower(), said
+    assert "forbidden" in as_operator.kubectl("delete", "namespace", "default", check=False).lower()
+    cluster.kubectl("delete", "namespace", "owned", "--wait=false")
+
+
+def test_the_operators_token_can_read_no_secret_outside_its_namespace(
+    as_operator: Cluster,
+) -> None:
+    for verb in ("get", "list", "watch"):
+        for namespace in ("kube-system", "default"):
+            said = as_operator.kubectl(
+                "auth", "can-i", verb, "secrets", "-n", namespace, check=False
+            )
+            assert said.startswith("no")
+
+
+async def test_a_missing_admission_policy_is_noticed(
+    cluster: Cluster, operator_kubeconfig: Path
+) -> None:
+    async with await Client.connect(str(operator_kubeconfig), user_agent="test") as client:
+        assert await _confined(client)
+        binding = "validatingadmissionpolicybinding/aichat-workspace-operator-confinement"
+        cluster.kubectl("delete", binding)
+        try:
+            confined = True
+            for _ in range(50):  # policies take effect within a second or so
+                confined = await _confined(client)
+                if not confined:
+                    break
+            assert not confined
+        finally:
+            cluster.kubectl("apply", "-k", str(ROOT / "config" / "default"))
+
+
+def test_a_second_apply_of_the_configuration_changes_nothing(cluster: Cluster) -> None:
+    said = cluster.kubectl("apply", "-k", str(ROOT / "config" / "default"))
+    changed = [line for line in said.splitlines() if not line.endswith("unchanged")]
+    assert changed == []

@@ -1,0 +1,240 @@
+"""The operator against a real API server: what it makes, keeps, refuses and lets go."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import ROOT, SYSTEM, Cluster, eventually, workspace
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+KINDS = (
+    "resourcequota,limitrange,serviceaccount,networkpolicy,pvc,service,statefulset,deployment,"
+    "ingress,secret"
+)
+
+
+def condition(cluster: Cluster, resource: str, kind: str = "Ready") -> dict[str, Any]:
+    found = cluster.get("aiws", resource, "-n", SYSTEM)
+    conditions = found.get("status", {}).get("conditions", ())
+    return next((dict(each) for each in conditions if each["type"] == kind), {})
+
+
+def created(cluster: Cluster, resource: str) -> bool:
+    return condition(cluster, resource, "Provisioned").get("status") == "True"
+
+
+def spec_of(cluster: Cluster, kind: str, name: str, namespace: str) -> Any:
+    return cluster.get(kind, name, "-n", namespace)["spec"]
+
+
+@pytest.fixture(scope="module")
+def tenant(cluster: Cluster, operator: Path) -> Iterator[str]:
+    """A workspace that every test may break and none may delete."""
+    assert operator
+    cluster.apply(workspace("steady", models=["gemma2:2b"], patterns=["explain_code"]))
+    eventually(lambda: created(cluster, "steady"), "steady is provisioned")
+    yield "steady"
+    cluster.kubectl("delete", "aiws", "steady", "-n", SYSTEM, "--timeout=60s")
+
+
+def test_the_original_operators_samples_become_workspaces(cluster: Cluster) -> None:
+    samples = ROOT / "config" / "samples"
+    five_models = str(samples / "apps_v1alpha1_aichatworkspace.yaml")
+    cluster.kubectl("apply", "-k", str(samples))
+    cluster.kubectl("apply", "-f", five_models)
+    for resource in ("aichatworkspace-team-a", "aichatworkspace-sample"):
+        eventually(lambda each=resource: created(cluster, each), f"{resource} is provisioned")  # type: ignore[misc]
+    cluster.kubectl("delete", "-k", str(samples), "--timeout=60s")
+    cluster.kubectl("delete", "-f", five_models, "--timeout=60s")
+
+
+def test_exactly_the_designed_objects_exist_and_nothing_else(cluster: Cluster, tenant: str) -> None:
+    found = cluster.names(KINDS, tenant)
+    secret = next(name for name in found if name.startswith("secret/"))
+    assert found == sorted(
+        [
+            f"deployment.apps/{tenant}-openwebui",
+            f"ingress.networking.k8s.io/{tenant}-openwebui",
+            f"limitrange/{tenant}",
+            f"networkpolicy.networking.k8s.io/{tenant}-default-deny",
+            f"networkpolicy.networking.k8s.io/{tenant}-dns",
+            f"networkpolicy.networking.k8s.io/{tenant}-ingress-to-openwebui",
+            f"networkpolicy.networking.k8s.io/{tenant}-model-downloads",
+            f"networkpolicy.networking.k8s.io/{tenant}-openwebui-to-ollama",
+            f"networkpolicy.networking.k8s.io/{tenant}-to-ollama",
+            f"persistentvolumeclaim/{tenant}-ollama",
+            f"persistentvolumeclaim/{tenant}-openwebui",
+            f"resourcequota/{tenant}",
+            secret,
+            f"service/{tenant}-ollama",
+            f"service/{tenant}-openwebui",
+            "serviceaccount/default",
+            f"serviceaccount/{tenant}-ollama",
+            f"serviceaccount/{tenant}-openwebui",
+            f"statefulset.apps/{tenant}-ollama",
+        ]
+    )
+
+
+def test_the_api_server_admits_the_pods_under_pod_security_restricted(
+    cluster: Cluster, tenant: str
+) -> None:
+    """A refused pod would never appear: the controllers make it in a namespace that enforces."""
+    labels = cluster.get("namespace", tenant)["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    eventually(lambda: len(cluster.names("pods", tenant)) == 2, "both workloads have a pod")
+
+
+def test_an_unchanged_workspace_is_written_to_no_more(cluster: Cluster, tenant: str) -> None:
+    cluster.kubectl("annotate", "aiws", tenant, "-n", SYSTEM, "note=first", "--overwrite")
+    time.sleep(1)
+    before = cluster.writes()
+    for note in ("second", "third"):  # each is a change that brings a reconcile
+        cluster.kubectl("annotate", "aiws", tenant, "-n", SYSTEM, f"note={note}", "--overwrite")
+    time.sleep(2)
+    assert cluster.writes() == before
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["service", "statefulset", "resourcequota", "ingress"],
+)
+def test_a_deleted_object_comes_back(cluster: Cluster, tenant: str, kind: str) -> None:
+    name = {"resourcequota": tenant, "ingress": f"{tenant}-openwebui"}.get(kind, f"{tenant}-ollama")
+    uid = cluster.get(kind, name, "-n", tenant)["metadata"]["uid"]
+    cluster.kubectl("delete", kind, name, "-n", tenant, "--wait=false")
+
+    def is_new() -> bool:
+        found = cluster.kubectl("get", kind, name, "-n", tenant, "-o", "json", check=False)
+        return found.startswith("{") and json.loads(found)["metadata"]["uid"] != uid
+
+    eventually(is_new, f"{kind} {name} is back")
+
+
+def test_an_edited_value_is_restored(cluster: Cluster, tenant: str) -> None:
+    deployment = f"{tenant}-openwebui"
+    cluster.kubectl("scale", f"deployment/{deployment}", "-n", tenant, "--replicas=3")
+    eventually(
+        lambda: spec_of(cluster, "deployment", deployment, tenant)["replicas"] == 1, "one replica"
+    )
+
+
+def test_an_added_variable_and_container_are_taken_out(cluster: Cluster, tenant: str) -> None:
+    deployment = f"{tenant}-openwebui"
+    before = spec_of(cluster, "deployment", deployment, tenant)
+    intruder = {"name": "intruder", "image": "intruder:1"}
+    added = {"spec": {"containers": [intruder], "hostNetwork": True}}
+    cluster.kubectl("set", "env", f"deployment/{deployment}", "-n", tenant, "EXTRA=1")
+    cluster.kubectl(
+        *("patch", "deployment", deployment, "-n", tenant, "--type=strategic", "-p"),
+        json.dumps({"spec": {"template": added}}),
+    )
+    eventually(
+        lambda: spec_of(cluster, "deployment", deployment, tenant) == before, "as it was before"
+    )
+
+
+def test_a_stripped_label_is_put_back(cluster: Cluster, tenant: str) -> None:
+    label = "app.kubernetes.io/managed-by"
+    cluster.kubectl("label", "service", f"{tenant}-ollama", "-n", tenant, f"{label}-")
+    eventually(
+        lambda: (
+            label in cluster.get("service", f"{tenant}-ollama", "-n", tenant)["metadata"]["labels"]
+        ),
+        "the label is back",
+    )
+
+
+def test_a_changed_spec_reaches_the_objects(cluster: Cluster) -> None:
+    cluster.apply(workspace("changing", workspaceENV="dev"))
+    eventually(lambda: created(cluster, "changing"), "provisioned")
+    cluster.apply(workspace("changing", workspaceENV="prod"))
+
+    def has_new_value() -> bool:
+        spec = spec_of(cluster, "deployment", "changing-openwebui", "changing")
+        variables = spec["template"]["spec"]["containers"][0]["env"]
+        return {"name": "ENV", "value": "prod"} in variables
+
+    eventually(has_new_value, "ENV=prod in the pod template")
+    cluster.kubectl("delete", "aiws", "changing", "-n", SYSTEM, "--timeout=60s")
+
+
+def test_deleting_the_resource_removes_everything_it_became(cluster: Cluster) -> None:
+    cluster.apply(workspace("fleeting"))
+    eventually(lambda: created(cluster, "fleeting"), "provisioned")
+    cluster.kubectl("delete", "aiws", "fleeting", "-n", SYSTEM, "--timeout=60s")
+    left = cluster.kubectl("get", "namespace", "fleeting", check=False)
+    assert "not found" in left
+    assert "secret/fleeting-credentials" not in cluster.names("secrets", SYSTEM)
+
+
+def test_a_namespace_removed_by_hand_is_made_anew(cluster: Cluster) -> None:
+    cluster.apply(workspace("razed"))
+    eventually(lambda: created(cluster, "razed"), "provisioned")
+    before = cluster.get("namespace", "razed")["metadata"]["uid"]
+    cluster.kubectl("delete", "namespace", "razed", "--timeout=60s")
+
+    def is_new() -> bool:
+        recorded = cluster.get("aiws", "razed", "-n", SYSTEM)["status"].get("namespace", {})
+        return created(cluster, "razed") and recorded.get("uid") not in (None, before)
+
+    eventually(is_new, "a new namespace, recorded")
+    cluster.kubectl("delete", "aiws", "razed", "-n", SYSTEM, "--timeout=60s")
+
+
+def test_a_foreign_namespace_is_left_as_it_is(cluster: Cluster) -> None:
+    cluster.kubectl("create", "namespace", "somebodys")
+    time.sleep(1)  # until the controllers have completed it
+    before = cluster.get("namespace", "somebodys")
+    cluster.apply(workspace("somebodys"))
+    eventually(
+        lambda: condition(cluster, "somebodys").get("reason") == "NamespaceTaken", "NamespaceTaken"
+    )
+    assert "choose" in (said := condition(cluster, "somebodys")["message"]) or "create one" in said
+    cluster.kubectl("delete", "aiws", "somebodys", "-n", SYSTEM, "--timeout=60s")
+    assert cluster.get("namespace", "somebodys") == before
+
+
+def test_of_two_resources_for_one_workspace_the_older_wins(cluster: Cluster) -> None:
+    cluster.apply(workspace("contested", "first"))
+    eventually(lambda: created(cluster, "first"), "the first is provisioned")
+    time.sleep(1)  # creation times have whole seconds
+    cluster.apply(workspace("contested", "second"))
+    eventually(
+        lambda: condition(cluster, "second").get("reason") == "WorkspaceNameTaken", "told so"
+    )
+    assert f"{SYSTEM}/first" in condition(cluster, "second")["message"]
+    cluster.kubectl("delete", "aiws", "second", "-n", SYSTEM, "--timeout=30s")
+    assert created(cluster, "first")
+    cluster.kubectl("delete", "aiws", "first", "-n", SYSTEM, "--timeout=60s")
+
+
+def test_an_unknown_pattern_is_named_with_the_ones_there_are(
+    cluster: Cluster, operator: Path
+) -> None:
+    cluster.apply(workspace("puzzled", models=["gemma2:2b"], patterns=["explain_cod"]))
+    eventually(
+        lambda: condition(cluster, "puzzled", "ModelsReady").get("reason") == "ModelFailed",
+        "ModelsReady says so",
+    )
+    assert "'explain_code'" in condition(cluster, "puzzled", "ModelsReady")["message"]
+    assert cluster.get("aiws", "puzzled", "-n", SYSTEM)["status"]["phase"] == "Degraded"
+    reconciles = operator.read_text().count("reconcile failed")
+    time.sleep(2)
+    assert operator.read_text().count("reconcile failed") == reconciles
+    cluster.kubectl("delete", "aiws", "puzzled", "-n", SYSTEM, "--timeout=60s")
+
+
+def test_credentials_are_in_no_log_event_or_resource(
+    cluster: Cluster, tenant: str, operator: Path
+) -> None:
+    secret = cluster.get("secret", f"{tenant}-credentials", "-n", SYSTEM)
+    resource = json.dumps(cluster.get("aiws", tenant, "-n", SYSTEM))
+    for value in secret["data"].values():
+        assert value not in resource
+        assert value not in operator.read_text()
