@@ -1,12 +1,13 @@
 """What the API server itself refuses: bad resources from anyone, and the operator's overreach."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aichat_workspace.kube.client import Client
-from aichat_workspace.operator.confinement import _confined
+from aichat_workspace.operator.confinement import is_confined
 from tests.integration.conftest import ROOT, SYSTEM, Cluster, workspace
 
 
@@ -141,18 +142,21 @@ async def test_a_missing_admission_policy_is_noticed(
     cluster: Cluster, operator_kubeconfig: Path
 ) -> None:
     async with await Client.connect(str(operator_kubeconfig), user_agent="test") as client:
-        assert await _confined(client)
+        assert await is_confined(client)
         binding = "validatingadmissionpolicybinding/aichat-workspace-operator-confinement"
         cluster.kubectl("delete", binding)
         try:
-            confined = True
-            for _ in range(50):  # policies take effect within a second or so
-                confined = await _confined(client)
-                if not confined:
-                    break
-            assert not confined
+            await becomes(client, confined=False)
         finally:
             cluster.kubectl("apply", "-k", str(ROOT / "config" / "default"))
+        await becomes(client, confined=True)
+
+
+async def becomes(client: Client, *, confined: bool) -> None:
+    """The API server takes a policy's change in after a moment."""
+    async with asyncio.timeout(30):
+        while await is_confined(client) is not confined:
+            await asyncio.sleep(0.2)
 
 
 def test_a_second_apply_of_the_configuration_changes_nothing(cluster: Cluster) -> None:

@@ -70,11 +70,9 @@ def json_patch(pointers: Sequence[Pointer], observed: Manifest) -> list[dict[str
 
 
 def _extras(fields: Fields, observed: Any, desired: Any, at: Pointer) -> Iterator[Pointer]:
-    if at in _ALLOWED:
-        return
     for key, below in fields.items():
         token = _token(key, observed)
-        if token is None:
+        if token is None or (*at, token) in _ALLOWED:
             continue
         wanted = _child(desired, _token(key, desired))
         if wanted is _MISSING:

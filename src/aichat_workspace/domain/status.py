@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from aichat_workspace.domain.claim import Refusal
 from aichat_workspace.domain.diagnosis import Diagnosis, diagnose
@@ -28,7 +29,11 @@ from aichat_workspace.domain.workspace import (
     WorkspaceStatus,
 )
 
-_AVAILABLE = (ConditionType.OLLAMA_AVAILABLE, ConditionType.OPENWEBUI_AVAILABLE)
+_RUNNING: Final = (
+    ConditionType.PROVISIONED,
+    ConditionType.OLLAMA_AVAILABLE,
+    ConditionType.OPENWEBUI_AVAILABLE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +177,7 @@ def _phase(workspace: Workspace, findings: dict[ConditionType, _Finding]) -> Pha
         return Phase.READY
     if any(finding.problem for finding in findings.values()):
         return Phase.DEGRADED
-    if all(findings[kind].status is ConditionStatus.TRUE for kind in _AVAILABLE):
+    if all(findings[kind].status is ConditionStatus.TRUE for kind in _RUNNING):
         return Phase.PULLING_MODELS
     return Phase.PROVISIONING
 

@@ -26,7 +26,7 @@ _log: Final = structlog.get_logger()
 
 async def wait_confined(client: Client) -> None:
     """Until a dry-run write to kube-system is refused by the admission policy."""
-    while not await _confined(client):
+    while not await is_confined(client):
         _log.error(
             "not confined",
             fix="install config/admission: a dry-run write to kube-system was not refused by the "
@@ -36,7 +36,8 @@ async def wait_confined(client: Client) -> None:
         await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def _confined(client: Client) -> bool:
+async def is_confined(client: Client) -> bool:
+    """Whether the admission policy, and not only the role, refuses a write of ours."""
     try:
         await client.create(
             RESOURCES["ServiceAccount"], _PROBE, field_manager=names.OPERATOR, dry_run=True

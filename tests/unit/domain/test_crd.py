@@ -1,0 +1,65 @@
+from typing import Any
+
+import jsonschema
+import pytest
+
+from aichat_workspace.domain import crd
+from aichat_workspace.domain.platform import PlatformSpec
+from aichat_workspace.domain.workspace import WorkspaceSpec, WorkspaceStatus
+
+
+def schemas(node: Any) -> list[dict[str, Any]]:
+    """Every schema in a schema."""
+    found = [node]
+    for child in (*node.get("properties", {}).values(), node.get("items")):
+        if isinstance(child, dict):
+            found += schemas(child)
+    return found
+
+
+def root(document: Any) -> dict[str, Any]:
+    found: dict[str, Any] = document["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return found
+
+
+@pytest.mark.parametrize("document", [crd.workspace_crd(), crd.platform_crd()])
+def test_every_field_is_typed_and_explained(document: Any) -> None:
+    for name in ("spec", "status"):
+        top = root(document)["properties"].get(name)
+        for schema in schemas(top) if top else ():
+            assert "type" in schema
+            for field, child in schema.get("properties", {}).items():
+                assert child.get("description"), field
+
+
+@pytest.mark.parametrize("document", [crd.workspace_crd(), crd.platform_crd()])
+def test_no_keyword_is_left_that_the_api_server_refuses(document: Any) -> None:
+    refused = {"$ref", "$defs", "anyOf", "title", "examples", "exclusiveMinimum", "const"}
+    for schema in schemas(root(document)):
+        assert not refused & set(schema)
+
+
+def test_every_list_and_text_in_a_spec_is_bounded() -> None:
+    for model in (WorkspaceSpec, PlatformSpec):
+        for schema in schemas(crd.structural(model)):
+            if schema["type"] == "array":
+                assert "maxItems" in schema
+            if schema["type"] == "string" and "enum" not in schema:
+                assert "maxLength" in schema
+
+
+def test_the_sample_is_valid_and_defaults_hold() -> None:
+    schema = crd.structural(WorkspaceSpec)
+    jsonschema.validate({"workspaceName": "a", "models": ["gemma2:2b"]}, schema)
+    assert schema["required"] == ["workspaceName"]
+    assert schema["properties"]["workspaceENV"]["default"] == "dev"
+
+
+def test_an_empty_status_is_a_status() -> None:
+    assert WorkspaceStatus.model_validate({}).phase == "Pending"
+
+
+def test_kubectl_get_shows_phase_ready_models_and_url() -> None:
+    columns = crd.workspace_crd()["spec"]["versions"][0]["additionalPrinterColumns"]
+    shown = [each["name"] for each in columns if not each.get("priority")]
+    assert shown == ["Phase", "Ready", "Models", "URL", "Age"]

@@ -1,0 +1,45 @@
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aichat_workspace.domain import names
+
+workspace_names = st.from_regex(names.WORKSPACE_NAME_PATTERN, fullmatch=True).filter(
+    lambda name: len(name) <= names.WORKSPACE_NAME_MAX_LENGTH
+)
+DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def made_of(name: str) -> set[str]:
+    return {
+        names.ollama(name),
+        names.openwebui(name),
+        names.part_of(name),
+        f"{names.openwebui(name)}-0123456789",
+    }
+
+
+@given(workspace_names)
+def test_every_name_made_of_a_workspace_name_is_a_dns_label(name: str) -> None:
+    for made in (name, *made_of(name)):
+        assert DNS_LABEL.fullmatch(made), made
+
+
+def test_the_longest_workspace_name_leaves_room_for_pod_and_revision_suffixes() -> None:
+    longest = "a" * names.WORKSPACE_NAME_MAX_LENGTH
+    assert len(f"{names.ollama(longest)}-0123456789") <= 63
+    assert len(f"{names.part_of(longest)}") <= 63
+
+
+@given(workspace_names, workspace_names)
+def test_two_workspaces_never_share_a_namespace_or_a_host(one: str, other: str) -> None:
+    if one != other:
+        assert names.host(one, "example.org") != names.host(other, "example.org")
+        assert names.credentials(one) != names.credentials(other)
+
+
+@given(workspace_names)
+def test_a_host_is_one_label_below_the_domain(name: str) -> None:
+    label, _, domain = names.host(name, "example.org").partition(".")
+    assert (label, domain) == (name, "example.org")

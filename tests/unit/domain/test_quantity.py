@@ -1,0 +1,38 @@
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aichat_workspace.domain import quantity
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [("500m", Fraction(1, 2)), ("2", 2), ("1Gi", 1024**3), ("1G", 10**9), ("1.5Ki", 1536)],
+)
+def test_a_quantity_is_read_exactly(text: str, amount: Fraction) -> None:
+    assert quantity.parse(text) == amount
+
+
+@pytest.mark.parametrize("text", ["", "much", "1Kb", "-1", "1e3"])
+def test_what_is_no_quantity_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(ValueError, match="500m, 2, 512Mi"):
+        quantity.parse(text)
+
+
+@given(st.integers(min_value=0, max_value=10**18))
+def test_a_size_is_written_so_that_it_reads_back_the_same(amount: int) -> None:
+    assert quantity.parse(quantity.size(Fraction(amount))) == amount
+
+
+@given(st.integers(min_value=0, max_value=10**9))
+def test_cores_are_written_so_that_they_read_back_the_same(millis: int) -> None:
+    assert quantity.parse(quantity.cores(Fraction(millis, 1000))) == Fraction(millis, 1000)
+
+
+def test_amounts_are_the_same_however_they_are_written() -> None:
+    assert quantity.same("2000m", "2")
+    assert quantity.same("1024Mi", "1Gi")
+    assert not quantity.same("1G", "1Gi")
+    assert not quantity.same("", "0")

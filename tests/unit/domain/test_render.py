@@ -1,0 +1,134 @@
+"""Golden manifests: a change of rendering shows as a difference in tests/unit/domain/golden.
+
+`pytest --golden` writes them anew.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.manifest import Manifest
+from aichat_workspace.domain.platform import Images, Ingress, OllamaShare, PlatformSpec
+from aichat_workspace.domain.render import tenant_namespace
+from aichat_workspace.domain.render.tenant import image_version
+from tests.unit.domain.samples import CREDENTIALS, desired, workspace
+
+GOLDEN = Path(__file__).parent / "golden"
+CUSTOM = PlatformSpec(
+    images=Images(ollama="mirror.example/ollama@sha256:" + "a" * 64),
+    ollama=OllamaShare(cpu_limit="1500m", storage="100Gi"),
+    storage_class_name="fast",
+    ingress=Ingress(domain="chat.example.org", class_name="traefik", port=8443),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "platform"), [("defaults", PlatformSpec()), ("custom-platform", CUSTOM)]
+)
+def test_the_sample_workspace_becomes_its_golden_manifests(
+    name: str, platform: PlatformSpec, pytestconfig: pytest.Config
+) -> None:
+    documents = [tenant_namespace(workspace()), *desired(platform)]
+    text = yaml.safe_dump_all(documents, sort_keys=False, width=100)
+    path = GOLDEN / f"{name}.yaml"
+    if pytestconfig.getoption("golden"):
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+def pods(platform: PlatformSpec | None = None) -> list[Manifest]:
+    return [
+        each["spec"]["template"]
+        for each in desired(platform)
+        if each["kind"] in ("StatefulSet", "Deployment")
+    ]
+
+
+def test_every_object_carries_the_workspaces_labels() -> None:
+    for each in (tenant_namespace(workspace()), *desired()):
+        labels = each["metadata"]["labels"]
+        assert labels["aichatworkspace"] == "team-a-aichat"
+        assert labels["app.kubernetes.io/name"] == each["metadata"]["name"]
+        assert labels["app.kubernetes.io/part-of"] == "aichat-workspace-team-a-aichat"
+        assert labels[names.MANAGED_BY_LABEL] == names.OPERATOR
+
+
+def test_no_pod_runs_as_the_default_account_or_with_a_token() -> None:
+    for pod in pods():
+        assert pod["spec"]["serviceAccountName"] in (
+            "team-a-aichat-ollama",
+            "team-a-aichat-openwebui",
+        )
+        assert pod["spec"]["automountServiceAccountToken"] is False
+
+
+def test_ollama_has_no_ingress() -> None:
+    (ingress,) = (each for each in desired() if each["kind"] == "Ingress")
+    (rule,) = ingress["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    assert path["backend"]["service"]["name"] == "team-a-aichat-openwebui"
+
+
+def test_nobody_becomes_admin_by_being_first() -> None:
+    variables: dict[str, Any] = {
+        each["name"]: each
+        for pod in pods()
+        for container in pod["spec"]["containers"]
+        for each in container["env"]
+    }
+    assert variables["ENABLE_SIGNUP"]["value"] == "false"
+    secret = f"team-a-aichat-openwebui-{CREDENTIALS.digest}"
+    for name in ("WEBUI_ADMIN_EMAIL", "WEBUI_ADMIN_PASSWORD", "WEBUI_SECRET_KEY"):
+        assert variables[name]["valueFrom"]["secretKeyRef"] == {"name": secret, "key": name}
+
+
+def test_other_credentials_get_a_secret_of_another_name() -> None:
+    assert CREDENTIALS.digest != type(CREDENTIALS)("other", "a@b.c", "p").digest
+
+
+def test_credentials_are_in_no_representation() -> None:
+    assert "password" not in repr(type(CREDENTIALS)("the-key", "a@b.c", "the-password")).replace(
+        "admin_password", ""
+    )
+
+
+def test_the_quota_has_room_for_a_roll_out_of_both_workloads() -> None:
+    (quota,) = (each for each in desired() if each["kind"] == "ResourceQuota")
+    hard = quota["spec"]["hard"]
+    assert hard["pods"] == "4"
+    assert hard["requests.cpu"] == "1200m"
+    assert hard["requests.storage"] == "22Gi"
+
+
+def test_registries_on_other_ports_are_reachable_when_a_model_names_them() -> None:
+    from aichat_workspace.domain.render import render
+
+    named = workspace(models=["models.example.org:5000/team/big", "gemma2:2b"])
+    policies = {
+        each["metadata"]["name"]: each
+        for each in render(named, PlatformSpec(), CREDENTIALS)
+        if each["kind"] == "NetworkPolicy"
+    }
+    (rule,) = policies["team-a-aichat-model-downloads"]["spec"]["egress"]
+    assert [port["port"] for port in rule["ports"]] == [443, 5000]
+
+
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("docker.io/ollama/ollama:0.17.4", "0.17.4"),
+        ("localhost:5000/ollama:1", "1"),
+        ("x/y@sha256:" + "a" * 64, ("sha256-" + "a" * 64)[:63]),
+    ],
+)
+def test_an_images_version_is_a_valid_label(image: str, version: str) -> None:
+    assert image_version(image) == version
+
+
+def test_dollars_in_values_are_not_expanded_by_kubernetes() -> None:
+    from aichat_workspace.domain.render.tenant import env
+
+    assert env(A="$(HOME)") == [{"name": "A", "value": "$$(HOME)"}]

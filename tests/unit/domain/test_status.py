@@ -1,0 +1,122 @@
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from aichat_workspace.domain.claim import Refusal
+from aichat_workspace.domain.diagnosis import Diagnosis
+from aichat_workspace.domain.manifest import ref
+from aichat_workspace.domain.models import ModelState, ModelStatus, PatternStatus
+from aichat_workspace.domain.plan import Observed
+from aichat_workspace.domain.status import Facts, status
+from aichat_workspace.domain.workspace import ConditionStatus, ConditionType, Phase, WorkspaceStatus
+from tests.unit.domain.samples import NOW, desired, held, namespace, workspace
+
+DESIRED = desired()
+READY_MODELS = (ModelStatus("gemma2:2b", ModelState.READY, managed=True),)
+
+
+def available() -> dict[Any, Any]:
+    told = {"observedGeneration": 1, "readyReplicas": 1, "updatedReplicas": 1}
+    return {at: {**obj, "status": told} for at, obj in held(DESIRED).items()}
+
+
+FACTS = Facts(
+    url="http://team-a-aichat.localtest.me",
+    desired=[ref(each) for each in DESIRED],
+    observed=Observed(namespace(), available()),
+    models=READY_MODELS,
+)
+
+
+def said(told: WorkspaceStatus, kind: ConditionType) -> tuple[ConditionStatus, str]:
+    found = told.condition(kind)
+    assert found is not None
+    return found.status, found.reason
+
+
+def test_all_there_and_running_is_ready() -> None:
+    told = status(workspace(), FACTS, NOW)
+    assert told.phase is Phase.READY
+    assert told.is_created
+    assert told.models_ready == "1/1"
+    assert all(each.status is ConditionStatus.TRUE for each in told.conditions)
+
+
+def test_a_status_that_says_nothing_new_is_the_same_at_any_time() -> None:
+    first = status(workspace(), FACTS, NOW)
+    document = first.model_dump(mode="json", by_alias=True, exclude_none=True)
+    again = status(workspace(status=document), FACTS, NOW + timedelta(hours=1))
+    assert again == first
+
+
+def test_a_condition_is_dated_when_its_status_moves_and_not_when_its_words_do() -> None:
+    first = status(workspace(), FACTS, NOW)
+    document = first.model_dump(mode="json", by_alias=True, exclude_none=True)
+    later = NOW + timedelta(minutes=5)
+    pulling = replace(FACTS, models=(ModelStatus("gemma2:2b", ModelState.PULLING),))
+    told = status(workspace(status=document), pulling, later)
+    dates = {each.type: each.last_transition_time for each in told.conditions}
+    assert dates[ConditionType.MODELS_READY] == later
+    assert dates[ConditionType.OLLAMA_AVAILABLE] == NOW
+
+
+def test_a_missing_object_is_named() -> None:
+    objects = {at: obj for at, obj in available().items() if at.kind != "Ingress"}
+    told = status(workspace(), replace(FACTS, observed=Observed(namespace(), objects)), NOW)
+    provisioned = told.condition(ConditionType.PROVISIONED)
+    assert provisioned is not None
+    assert "Ingress team-a-aichat-openwebui" in provisioned.message
+    assert told.phase is Phase.PROVISIONING
+
+
+def test_models_on_their_way_are_a_phase_of_their_own() -> None:
+    pulling = ModelStatus("gemma2:2b", ModelState.PULLING, 50, 200)
+    told = status(workspace(), replace(FACTS, models=(pulling,)), NOW)
+    assert told.phase is Phase.PULLING_MODELS
+    assert told.models[0].percent == 25
+    ready = told.condition(ConditionType.READY)
+    assert ready is not None
+    assert ready.message == "downloading gemma2:2b 25%"
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        (replace(FACTS, refusal=Refusal("NamespaceTaken", "taken")), "NamespaceTaken"),
+        (replace(FACTS, failure=Diagnosis("WriteRefused", "no")), "WriteRefused"),
+        (
+            replace(FACTS, models=(ModelStatus("m:1", ModelState.FAILED, message="no such"),)),
+            "ModelFailed",
+        ),
+        (
+            replace(FACTS, patterns=(PatternStatus("p", ModelState.FAILED, message="unknown"),)),
+            "ModelFailed",
+        ),
+    ],
+)
+def test_what_somebody_must_mend_is_degraded_with_its_reason(facts: Facts, reason: str) -> None:
+    told = status(workspace(), facts, NOW)
+    assert told.phase is Phase.DEGRADED
+    assert said(told, ConditionType.READY) == (ConditionStatus.FALSE, reason)
+
+
+def test_a_workload_of_an_older_generation_is_not_available() -> None:
+    objects = available()
+    at = next(at for at in objects if at.kind == "Deployment")
+    newer = {**objects[at]["metadata"], "generation": 2}
+    objects[at] = {**objects[at], "metadata": newer}
+    told = status(workspace(), replace(FACTS, observed=Observed(namespace(), objects)), NOW)
+    assert said(told, ConditionType.OPENWEBUI_AVAILABLE) == (ConditionStatus.FALSE, "Starting")
+
+
+def test_a_refused_workspace_records_no_namespace() -> None:
+    told = status(workspace(), replace(FACTS, refusal=Refusal("NamespaceTaken", "taken")), NOW)
+    assert told.namespace is None
+    assert told.url is None
+
+
+def test_a_resource_on_its_way_out_is_terminating() -> None:
+    leaving = workspace(metadata={"deletionTimestamp": "2026-11-23T12:00:00Z"})
+    assert status(leaving, FACTS, NOW).phase is Phase.TERMINATING

@@ -1,0 +1,261 @@
+"""The client and the cache against an API server that misbehaves by script."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import orjson
+import pytest
+from aiohttp import web
+from kubernetes.aio.client import Configuration
+
+from aichat_workspace.kube.cache import Cache
+from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    Gone,
+    Invalid,
+    NotFound,
+    Unreachable,
+)
+from aichat_workspace.kube.resource import Resource
+
+PODS = Resource("", "v1", "Pod", "pods")
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Script:
+    """Answers each request with the next answer, the last one again and again."""
+
+    def __init__(self, *answers: Answer) -> None:
+        self.answers = list(answers)
+        self.requests: list[web.Request] = []
+        self.bodies: list[bytes] = []
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(request)
+        self.bodies.append(await request.read())
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return await answer(request)
+
+
+def says(body: object, status: int = 200, **headers: str) -> Answer:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return web.Response(body=orjson.dumps(body), status=status, headers=named)
+
+    return answer
+
+
+def error(status: int, reason: str, **headers: str) -> Answer:
+    return says({"kind": "Status", "reason": reason, "message": "no"}, status, **headers)
+
+
+def streams(*pieces: bytes) -> Answer:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(piece)
+        return response
+
+    return answer
+
+
+async def resets(request: web.Request) -> web.StreamResponse:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+@asynccontextmanager
+async def serving(script: Script) -> AsyncIterator[Client]:
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", script)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    configuration = Configuration(host=f"http://{host}:{port}")
+    configuration.api_key["BearerToken"] = "bearer token-1"
+    try:
+        async with Client(configuration, user_agent="test") as client:
+            yield client
+    finally:
+        await runner.cleanup()
+
+
+def pod(name: str, version: int) -> dict[str, object]:
+    metadata = {"name": name, "namespace": "n", "uid": name, "resourceVersion": str(version)}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata}
+
+
+def listing(version: int, *items: object, more: str = "") -> dict[str, object]:
+    return {"metadata": {"resourceVersion": str(version), "continue": more}, "items": list(items)}
+
+
+def event(kind: str, obj: object) -> bytes:
+    return orjson.dumps({"type": kind, "object": obj}) + b"\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "kind"),
+    [
+        (404, "NotFound", NotFound),
+        (409, "AlreadyExists", AlreadyExists),
+        (409, "Conflict", Conflict),
+        (403, "Forbidden", Forbidden),
+        (410, "Expired", Gone),
+        (422, "Invalid", Invalid),
+    ],
+)
+async def test_an_error_answer_is_an_error_of_its_kind(
+    status: int, reason: str, kind: type[Exception]
+) -> None:
+    async with serving(Script(error(status, reason))) as client:
+        with pytest.raises(kind):
+            await client.get(PODS, "a", "n")
+
+
+async def test_a_read_is_tried_again_after_a_passing_fault() -> None:
+    script = Script(error(503, "x"), resets, says(pod("a", 1)))
+    async with serving(script) as client:
+        assert (await client.get(PODS, "a", "n"))["metadata"]["name"] == "a"
+    assert len(script.requests) == 3
+
+
+async def test_retries_are_bounded() -> None:
+    script = Script(error(500, "x"))
+    async with serving(script) as client:
+        with pytest.raises(Exception, match="500"):
+            await client.get(PODS, "a", "n")
+    assert len(script.requests) == 3
+
+
+async def test_a_create_that_may_have_been_carried_out_is_not_repeated() -> None:
+    script = Script(resets)
+    async with serving(script) as client:
+        with pytest.raises(Unreachable):
+            await client.create(PODS, pod("a", 1), field_manager="m")
+    assert len(script.requests) == 1
+
+
+async def test_a_server_that_says_when_to_come_back_is_obeyed_on_every_verb() -> None:
+    script = Script(error(429, "TooManyRequests", Retry_After="1"), says(pod("a", 1)))
+    async with serving(script) as client:
+        started = asyncio.get_running_loop().time()
+        await client.create(PODS, pod("a", 1), field_manager="m")
+        assert asyncio.get_running_loop().time() - started >= 1
+    assert len(script.requests) == 2
+
+
+async def test_an_apply_forces_under_its_manager_and_sends_the_token() -> None:
+    script = Script(says(pod("a", 1)))
+    async with serving(script) as client:
+        await client.apply(PODS, pod("a", 1), field_manager="me")
+    (request,) = script.requests
+    assert request.method == "PATCH"
+    assert request.path == "/api/v1/namespaces/n/pods/a"
+    assert request.query["force"] == "true"
+    assert request.query["fieldManager"] == "me"
+    assert request.query["fieldValidation"] == "Strict"
+    assert request.content_type == "application/apply-patch+yaml"
+    assert request.headers["Authorization"] == "bearer token-1"
+
+
+async def test_a_delete_names_the_uid_and_what_is_gone_is_deleted() -> None:
+    script = Script(error(404, "NotFound"))
+    async with serving(script) as client:
+        await client.delete(PODS, "a", "n", uid="u-1")
+    assert orjson.loads(script.bodies[0])["preconditions"] == {"uid": "u-1"}
+
+
+async def test_a_list_reads_all_pages() -> None:
+    script = Script(says(listing(5, pod("a", 1), more="t")), says(listing(5, pod("b", 2))))
+    async with serving(script) as client:
+        pages = [page async for page in client.list_pages(PODS)]
+    assert [len(page["items"]) for page in pages] == [1, 1]
+    assert script.requests[1].query["continue"] == "t"
+
+
+async def test_a_watch_reads_events_however_they_are_cut() -> None:
+    told = event("ADDED", pod("a", 1)) + event("MODIFIED", pod("a", 2))
+    script = Script(streams(told[:10], told[10:90], told[90:]))
+    async with serving(script) as client:
+        events = [each async for each in client.watch(PODS, resource_version="0")]
+    assert [each.type for each in events] == ["ADDED", "MODIFIED"]
+
+
+async def test_a_torn_event_is_a_broken_watch() -> None:
+    script = Script(streams(event("ADDED", pod("a", 1))[:-20]))
+    async with serving(script) as client:
+        with pytest.raises(Unreachable):
+            _ = [each async for each in client.watch(PODS, resource_version="0")]
+
+
+@asynccontextmanager
+async def watching(*answers: Answer) -> AsyncIterator[tuple[Cache, Script]]:
+    script = Script(*answers)
+    async with serving(script) as client:
+        cache = Cache(client, PODS, on_change=lambda *_: None)
+        running = asyncio.create_task(cache.run())
+        try:
+            yield cache, script
+        finally:
+            running.cancel()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+async def forever(_: web.Request) -> web.StreamResponse:
+    await asyncio.sleep(60)
+    return web.Response()
+
+
+async def test_a_cache_lists_then_watches_from_there() -> None:
+    listed = says(listing(5, pod("a", 1)))
+    async with watching(listed, streams(event("ADDED", pod("b", 6))), forever) as (cache, script):
+        await until(lambda: len(cache) == 2)
+        assert script.requests[1].query["resourceVersion"] == "5"
+        await until(lambda: len(script.requests) == 3)
+        assert script.requests[2].query["resourceVersion"] == "6"
+
+
+async def test_a_bookmark_moves_where_the_next_watch_begins() -> None:
+    bookmark = event("BOOKMARK", pod("", 40))
+    async with watching(says(listing(5)), streams(bookmark), forever) as (_, script):
+        await until(lambda: len(script.requests) == 3)
+        assert script.requests[2].query["resourceVersion"] == "40"
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        error(410, "Expired"),
+        streams(event("ERROR", {"kind": "Status", "code": 410, "reason": "Expired"})),
+        streams(event("ERROR", {"kind": "Status", "code": 500, "reason": "InternalError"})),
+    ],
+    ids=["410", "410 as an event", "500 as an event"],
+)
+async def test_a_watch_that_can_not_go_on_lists_again(broken: Answer) -> None:
+    first, second = says(listing(5, pod("a", 1))), says(listing(9, pod("b", 8)))
+    async with watching(first, broken, second, forever) as (cache, _):
+        await until(lambda: cache.get("n", "b") is not None)
+        assert cache.get("n", "a") is None
+
+
+@pytest.mark.parametrize(
+    "broken", [resets, streams(b'{"type":"ADDED","obj')], ids=["reset", "torn"]
+)
+async def test_a_watch_that_breaks_goes_on_from_where_it_was(broken: Answer) -> None:
+    resumed = streams(event("ADDED", pod("b", 6)))
+    async with watching(says(listing(5, pod("a", 1))), broken, resumed, forever) as (cache, script):
+        await until(lambda: len(cache) == 2)
+        assert [("watch" in each.query) for each in script.requests[:3]] == [False, True, True]

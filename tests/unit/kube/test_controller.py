@@ -1,0 +1,65 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from aichat_workspace.kube.controller import Controller, Result
+from aichat_workspace.kube.errors import ApiError
+from aichat_workspace.kube.queue import Queue
+
+Reconcile = Callable[[str], Awaitable[Result]]
+
+
+async def run(queue: Queue[str], reconcile: Reconcile, until: asyncio.Event) -> None:
+    running = asyncio.create_task(Controller(queue, reconcile, workers=2).run())
+    async with asyncio.timeout(2):
+        await until.wait()
+    running.cancel()
+
+
+async def test_a_failed_key_is_tried_again_and_a_bug_stops_nobody() -> None:
+    queue: Queue[str] = Queue()
+    done = asyncio.Event()
+    calls: list[str] = []
+
+    async def reconcile(key: str) -> Result:
+        calls.append(key)
+        if len(calls) == 1:
+            raise ApiError(500, "InternalError", "no")
+        if len(calls) == 2:
+            raise ZeroDivisionError
+        done.set()
+        return Result()
+
+    queue.add("a")
+    await run(queue, reconcile, done)
+    assert calls == ["a", "a", "a"]
+
+
+async def test_a_key_that_waits_holds_up_no_other() -> None:
+    queue: Queue[str] = Queue()
+    done = asyncio.Event()
+
+    async def reconcile(key: str) -> Result:
+        if key == "slow":
+            await asyncio.sleep(60)
+        done.set()
+        return Result()
+
+    queue.add("slow")
+    queue.add("quick")
+    await run(queue, reconcile, done)
+
+
+async def test_a_result_may_ask_to_be_looked_at_again() -> None:
+    queue: Queue[str] = Queue()
+    done = asyncio.Event()
+    calls: list[str] = []
+
+    async def reconcile(key: str) -> Result:
+        calls.append(key)
+        if len(calls) == 2:
+            done.set()
+        return Result(requeue_after_seconds=0.001)
+
+    queue.add("a")
+    await run(queue, reconcile, done)
+    assert calls[:2] == ["a", "a"]
