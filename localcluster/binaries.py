@@ -110,5 +110,3 @@ def _follow(process: "subprocess.Popen[bytes]", log: Path, tell: Callable[[int],
         process.terminate()
         process.wait()
         raise
-
-

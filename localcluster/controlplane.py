@@ -79,9 +79,7 @@ def _write_files(cluster: Cluster) -> None:
             serialization.NoEncryption(),
         )
     )
-    (cluster.folder / "tokens.csv").write_text(
-        f'{cluster.token},admin,admin,"system:masters"\n'
-    )
+    (cluster.folder / "tokens.csv").write_text(f'{cluster.token},admin,admin,"system:masters"\n')
     (cluster.folder / "audit-policy.yaml").write_text(yaml.safe_dump(_AUDIT_POLICY))
 
 
@@ -100,9 +98,7 @@ def write_kubeconfig(cluster: Cluster) -> None:
             }
         ],
         "users": [{"name": "admin", "user": {"token": cluster.token}}],
-        "contexts": [
-            {"name": cluster.name, "context": {"cluster": cluster.name, "user": "admin"}}
-        ],
+        "contexts": [{"name": cluster.name, "context": {"cluster": cluster.name, "user": "admin"}}],
     }
     cluster.kubeconfig.touch(mode=0o600)
     cluster.kubeconfig.write_text(yaml.safe_dump(document))

@@ -25,7 +25,10 @@ class Started:
 
 
 def start(
-    name: str, command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None
+    name: str,
+    command: Sequence[str | Path],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
 ) -> Started:
     """Start a program in a session of its own, writing to `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)

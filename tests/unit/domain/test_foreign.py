@@ -62,7 +62,9 @@ def test_a_value_of_ours_that_someone_changed_is_left_to_apply() -> None:
 def test_a_restart_by_annotation_is_no_drift() -> None:
     observed = deployment(WEB)
     observed["spec"]["template"]["metadata"] = {"annotations": {"restartedAt": "now"}}
-    fields = {"f:template": {"f:metadata": {"f:annotations": {"f:restartedAt": {}}}}}
+    fields: dict[str, Any] = {
+        "f:template": {"f:metadata": {"f:annotations": {"f:restartedAt": {}}}}
+    }
     desired = deployment(WEB)
     desired["spec"]["template"]["metadata"] = {"labels": {}}
     kept = keep_foreign(managed(observed, "kubectl-rollout", fields), OURS)

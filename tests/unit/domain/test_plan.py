@@ -62,7 +62,7 @@ def test_an_object_of_ours_that_is_no_longer_wanted_is_deleted_by_its_uid() -> N
 def test_what_someone_added_is_pruned() -> None:
     objects = held(DESIRED)
     at = ref(one("Deployment"))
-    fields = [{"f:spec": {"f:paused": {}}}]
+    fields: list[dict[str, Any]] = [{"f:spec": {"f:paused": {}}}]
     metadata = {**objects[at]["metadata"], "foreignFields": fields}
     spec = {**one("Deployment")["spec"], "paused": True}
     objects[at] = {**one("Deployment"), "metadata": metadata, "spec": spec}

@@ -12,8 +12,8 @@ import yaml
 from aichat_workspace.domain import names
 from aichat_workspace.domain.manifest import Manifest
 from aichat_workspace.domain.platform import Images, Ingress, OllamaShare, PlatformSpec
-from aichat_workspace.domain.render import tenant_namespace
-from aichat_workspace.domain.render.tenant import image_version
+from aichat_workspace.domain.render import render, tenant_namespace
+from aichat_workspace.domain.render.tenant import env, image_version
 from tests.unit.domain.samples import CREDENTIALS, desired, workspace
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -104,8 +104,6 @@ def test_the_quota_has_room_for_a_roll_out_of_both_workloads() -> None:
 
 
 def test_registries_on_other_ports_are_reachable_when_a_model_names_them() -> None:
-    from aichat_workspace.domain.render import render
-
     named = workspace(models=["models.example.org:5000/team/big", "gemma2:2b"])
     policies = {
         each["metadata"]["name"]: each
@@ -129,6 +127,4 @@ def test_an_images_version_is_a_valid_label(image: str, version: str) -> None:
 
 
 def test_dollars_in_values_are_not_expanded_by_kubernetes() -> None:
-    from aichat_workspace.domain.render.tenant import env
-
     assert env(A="$(HOME)") == [{"name": "A", "value": "$$(HOME)"}]

@@ -34,7 +34,7 @@ class Script:
         self.requests: list[web.Request] = []
         self.bodies: list[bytes] = []
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(request)
         self.bodies.append(await request.read())
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
@@ -73,8 +73,8 @@ async def resets(request: web.Request) -> web.StreamResponse:
 @asynccontextmanager
 async def serving(script: Script) -> AsyncIterator[Client]:
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", script)
-    runner = web.AppRunner(app)
+    app.router.add_route("*", "/{path:.*}", script.answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.01)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -206,12 +206,15 @@ async def watching(*answers: Answer) -> AsyncIterator[tuple[Cache, Script]]:
             yield cache, script
         finally:
             running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():
-            await asyncio.sleep(0.01)
+    for _ in range(500):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("it never came to hold")
 
 
 async def forever(_: web.Request) -> web.StreamResponse:

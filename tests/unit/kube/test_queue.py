@@ -1,4 +1,5 @@
 import asyncio
+from itertools import pairwise
 
 from aichat_workspace.kube.queue import Queue, retry_delay_seconds
 
@@ -58,7 +59,7 @@ async def test_adding_a_key_now_cancels_its_appointment() -> None:
 async def test_each_failure_waits_longer_until_a_success() -> None:
     queue: Queue[str] = Queue()
     delays = [queue.retry("a") for _ in range(4)]
-    assert all(later > earlier for earlier, later in zip(delays[:-1], delays[1:], strict=True))
+    assert all(later > earlier for earlier, later in pairwise(delays))
     queue.forget("a")
     assert queue.retry("a") < delays[1]
     queue.add("a")

@@ -1,0 +1,115 @@
+"""The client against a model server that answers by script."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import pytest
+
+from aichat_workspace.ollama.client import Listed, OllamaClient
+from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
+from aichat_workspace.ollama.transport import Answer
+
+
+class Scripted:
+    """One answer to whatever is asked; `sent` is what was asked."""
+
+    def __init__(self, *chunks: bytes, status: int = 200, fails: Exception | None = None) -> None:
+        self.status = status
+        self.sent: list[tuple[str, str, Any]] = []
+        self._chunks = chunks
+        self._fails = fails
+
+    @property
+    def chunks(self) -> AsyncIterator[bytes]:
+        return self._read()
+
+    async def _read(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            yield chunk
+        if self._fails:
+            raise self._fails
+
+    @asynccontextmanager
+    async def __call__(
+        self, method: str, path: str, body: bytes | None, idle_seconds: float
+    ) -> AsyncIterator[Answer]:
+        assert idle_seconds > 0
+        self.sent.append((method, path, orjson.loads(body) if body else None))
+        yield self
+
+
+def lines(*events: dict[str, Any]) -> bytes:
+    return b"".join(orjson.dumps(each) + b"\n" for each in events)
+
+
+async def pull(server: Scripted) -> list[tuple[int, int]]:
+    pulling = OllamaClient(server).pull("m:1", stall_seconds=1)
+    return [(each.completed_bytes, each.total_bytes) async for each in pulling]
+
+
+async def test_models_are_listed_with_digest_and_size() -> None:
+    listed = {"models": [{"name": "a:1", "digest": "d", "size": 3, "details": {}}]}
+    assert await OllamaClient(Scripted(orjson.dumps(listed))).models() == (Listed("a:1", "d", 3),)
+
+
+async def test_a_server_without_models_lists_none() -> None:
+    assert await OllamaClient(Scripted(b'{"models":null}')).models() == ()
+
+
+async def test_a_download_tells_the_sum_of_its_layers_however_the_stream_is_cut() -> None:
+    told = lines(
+        {"status": "pulling manifest"},
+        {"status": "pulling", "digest": "a", "total": 10},
+        {"status": "pulling", "digest": "a", "total": 10, "completed": 10},
+        {"status": "pulling", "digest": "b", "total": 5, "completed": 2},
+        {"status": "success"},
+    )
+    server = Scripted(told[:30], told[30:31], told[31:])
+    assert await pull(server) == [(0, 0), (0, 10), (10, 10), (12, 15), (12, 15)]
+    assert server.sent == [("POST", "/api/pull", {"model": "m:1"})]
+
+
+async def test_a_name_the_registry_does_not_know_is_told_apart() -> None:
+    server = Scripted(lines({"error": "pull model manifest: file does not exist"}))
+    with pytest.raises(ModelNotFound):
+        await pull(server)
+
+
+async def test_any_other_error_in_the_stream_is_an_error_that_may_pass() -> None:
+    with pytest.raises(OllamaError, match="no space left") as raised:
+        await pull(Scripted(lines({"status": "pulling"}, {"error": "no space left on device"})))
+    assert not isinstance(raised.value, ModelNotFound | OllamaUnreachable)
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        pytest.param(Scripted(lines({"status": "pulling"})), id="ends early"),
+        pytest.param(Scripted(b'{"status":"pul'), id="torn"),
+        pytest.param(Scripted(fails=ConnectionResetError("reset")), id="reset"),
+        pytest.param(Scripted(fails=TimeoutError()), id="silent"),
+        pytest.param(Scripted(b"no endpoints available", status=503), id="nobody there"),
+    ],
+)
+async def test_a_download_that_breaks_is_a_server_out_of_reach(server: Scripted) -> None:
+    with pytest.raises(OllamaUnreachable):
+        await pull(server)
+
+
+async def test_an_endless_line_is_refused() -> None:
+    with pytest.raises(OllamaError, match="endless line"):
+        await pull(Scripted(*[b"x" * 1024] * 2000))
+
+
+async def test_a_pattern_is_made_of_a_model_and_a_prompt() -> None:
+    server = Scripted(lines({"status": "success"}))
+    await OllamaClient(server).create("p:latest", base="m:1", system="Be brief.")
+    assert server.sent == [
+        ("POST", "/api/create", {"model": "p:latest", "from": "m:1", "system": "Be brief."})
+    ]
+
+
+async def test_deleting_what_is_gone_is_no_error() -> None:
+    await OllamaClient(Scripted(b'{"error":"model not found"}', status=404)).delete("m:1")

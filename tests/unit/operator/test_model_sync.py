@@ -1,0 +1,222 @@
+"""Model sync against model servers in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import cast
+
+import pytest
+
+from aichat_workspace.domain.models import (
+    ModelState,
+    ModelStatus,
+    Pattern,
+    PatternStatus,
+    Wanted,
+)
+from aichat_workspace.ollama.client import Listed, OllamaClient, Progress
+from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
+from aichat_workspace.operator import model_sync
+from aichat_workspace.operator.model_sync import Assignment, ModelSync
+
+EXPLAIN = Pattern("explain_code", "You explain.")
+
+
+class Server:
+    """A model server that keeps models in memory and fails as it is told."""
+
+    def __init__(self, *models: str) -> None:
+        self.there = dict.fromkeys(models, "d0")
+        self.pulls: list[str] = []
+        self.fails: list[OllamaError] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.down = False
+
+    async def models(self) -> tuple[Listed, ...]:
+        if self.down:
+            raise OllamaUnreachable("refused")
+        return tuple(Listed(name, digest, 8) for name, digest in self.there.items())
+
+    async def pull(self, name: str, *, stall_seconds: float) -> AsyncIterator[Progress]:
+        assert stall_seconds > 0
+        self.pulls.append(name)
+        yield Progress("pulling", 4, 8)
+        await self.gate.wait()
+        if self.fails:
+            raise self.fails.pop(0)
+        self.there[name] = "d1"
+        yield Progress("success", 8, 8)
+
+    async def create(self, name: str, *, base: str, system: str) -> None:
+        self.there[name] = f"{base}/{system}"
+
+    async def delete(self, name: str) -> None:
+        self.there.pop(name, None)
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_sync, "_FIRST_RETRY_SECONDS", 0.01)
+
+
+class Sync:
+    def __init__(self, places: int = 4) -> None:
+        self.told: list[str] = []
+        self.sync = ModelSync(self.told.append, concurrent_pulls=places)
+        self._last: dict[str, Assignment] = {}
+
+    def want(
+        self,
+        name: str,
+        server: Server,
+        *models: str,
+        patterns: tuple[Pattern, ...] = (),
+        recorded: tuple[ModelStatus, ...] = (),
+        made: tuple[PatternStatus, ...] = (),
+        pod: str = "pod-1",
+    ) -> model_sync.Report:
+        client = cast("OllamaClient", server)
+        wanted = Wanted(models, patterns)
+        self._last[name] = Assignment(client, wanted, pod, recorded, made)
+        return self.report(name)
+
+    def report(self, name: str) -> model_sync.Report:
+        return self.sync.want(name, self._last[name])
+
+    def states(self, name: str) -> dict[str, ModelState]:
+        report = self.report(name)
+        return {
+            **{each.name: each.state for each in report.models},
+            **{each.name: each.state for each in report.patterns},
+        }
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if holds():
+            return
+        await asyncio.sleep(0.005)
+    pytest.fail("it never came to hold")
+
+
+async def test_a_missing_model_is_downloaded_and_its_pattern_made() -> None:
+    sync, server = Sync(), Server()
+    sync.want("w", server, "m:1", patterns=(EXPLAIN,))
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    assert set(server.there) == {"m:1", "explain_code:latest"}
+    assert sync.report("w").models[0].managed
+    assert set(sync.told) == {"w"}
+    await sync.sync.close()
+
+
+async def test_a_model_that_is_there_is_not_downloaded_again_and_not_called_ours() -> None:
+    sync, server = Sync(), Server("m:1")
+    sync.want("w", server, "m:1")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    assert server.pulls == []
+    assert not sync.report("w").models[0].managed
+    await sync.sync.close()
+
+
+async def test_before_the_first_check_what_was_recorded_is_reported() -> None:
+    sync, server = Sync(), Server("m:1")
+    recorded = ModelStatus("m:1", ModelState.READY, 8, 8, "d0", managed=True)
+    report = sync.want("w", server, "m:1", recorded=(recorded,))
+    assert report.models == (recorded,)
+    await sync.sync.close()
+
+
+async def test_an_unknown_model_says_which_field_to_correct() -> None:
+    sync, server = Sync(), Server()
+    server.fails = [ModelNotFound("pull model manifest: file does not exist")] * 1000
+    sync.want("w", server, "typo:1")
+    await until(lambda: sync.states("w") == {"typo:1": ModelState.FAILED})
+    assert "spec.models" in sync.report("w").models[0].message
+    await sync.sync.close()
+
+
+async def test_an_interrupted_download_goes_on() -> None:
+    sync, server = Sync(), Server()
+    server.fails = [OllamaUnreachable("reset")]
+    sync.want("w", server, "m:1")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    assert server.pulls == ["m:1", "m:1"]
+    await sync.sync.close()
+
+
+async def test_a_dead_server_delays_no_other_workspace() -> None:
+    sync, dead, alive = Sync(places=1), Server(), Server()
+    dead.down = True
+    sync.want("dead", dead, "m:1")
+    sync.want("alive", alive, "m:1")
+    await until(lambda: sync.states("alive") == {"m:1": ModelState.READY})
+    assert sync.states("dead") == {"m:1": ModelState.PENDING}
+    await sync.sync.close()
+
+
+async def test_a_ready_model_stays_ready_while_its_server_restarts() -> None:
+    sync, server = Sync(), Server()
+    recorded = ModelStatus("m:1", ModelState.READY, managed=True)
+    server.down = True
+    sync.want("w", server, "m:1", recorded=(recorded,))
+    await asyncio.sleep(0.05)
+    assert sync.states("w") == {"m:1": ModelState.READY}
+    await sync.sync.close()
+
+
+async def test_downloads_wait_for_a_place() -> None:
+    sync, first, second = Sync(places=1), Server(), Server()
+    first.gate.clear()
+    sync.want("first", first, "m:1")
+    await until(lambda: first.pulls == ["m:1"])
+    sync.want("second", second, "m:1")
+    await asyncio.sleep(0.05)
+    assert second.pulls == []
+    first.gate.set()
+    await until(lambda: second.pulls == ["m:1"])
+    await sync.sync.close()
+
+
+async def test_a_server_that_is_not_ready_is_not_asked() -> None:
+    sync, server = Sync(), Server()
+    sync.want("w", server, "m:1", pod="")
+    await asyncio.sleep(0.02)
+    assert server.pulls == []
+    sync.want("w", server, "m:1", pod="pod-1")
+    await until(lambda: server.pulls == ["m:1"])
+    await sync.sync.close()
+
+
+async def test_a_new_pod_is_checked_at_once() -> None:
+    sync, server = Sync(), Server()
+    sync.want("w", server, "m:1")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    server.there.clear()  # its volume was lost
+    sync.want("w", server, "m:1", pod="pod-2")
+    await until(lambda: server.pulls == ["m:1", "m:1"])
+    await sync.sync.close()
+
+
+async def test_an_unwanted_model_of_ours_is_removed_and_a_persons_stays() -> None:
+    sync, server = Sync(), Server("old:1", "persons:1", "translate:latest")
+    old = ModelStatus("old:1", ModelState.READY, managed=True)
+    made = PatternStatus("translate", ModelState.READY, "r1")
+    sync.want("w", server, recorded=(old,), made=(made,))
+    await until(lambda: set(server.there) == {"persons:1"})
+    await until(lambda: sync.states("w") == {})
+    await sync.sync.close()
+
+
+async def test_progress_is_told_at_most_once_a_second() -> None:
+    class Chatty(Server):
+        async def pull(self, name: str, *, stall_seconds: float) -> AsyncIterator[Progress]:
+            assert stall_seconds > 0
+            for step in range(1000):
+                yield Progress("pulling", step, 1000)
+            self.there[name] = "d1"
+
+    sync, server = Sync(), Chatty()
+    sync.want("w", server, "m:1")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    assert len(sync.told) <= 5
+    await sync.sync.close()
