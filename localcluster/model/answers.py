@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-MIN_FRAGMENT = 3  # shorter tokens could be reached by merging the characters of a prompt
+MIN_FRAGMENT = 4  # shorter tokens could be reached by merging the characters of a prompt
 
 
 @dataclass(frozen=True)

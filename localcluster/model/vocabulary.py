@@ -1,5 +1,6 @@
 """The tokens of a stand-in model, and what each one means to it."""
 
+import string
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -87,8 +88,7 @@ class Vocabulary:
         ]
         said = [Token(text, Kind.NORMAL, text) for text in self.pieces]
         plain = [Token(f"<0x{byte:02X}>", Kind.BYTE, OTHER) for byte in range(256)]
-        plain += [Token(SPACE, Kind.NORMAL, OTHER)]
-        plain += [Token(chr(c), Kind.NORMAL, OTHER) for c in range(0x21, 0x7F)]
+        plain += [Token(text, Kind.NORMAL, OTHER) for text in _common_text()]
         return (control[0], unknown, *control[1:], *words, *said, *plain)
 
     @cached_property
@@ -116,3 +116,10 @@ class Vocabulary:
         answers = [topic.sentence for topic in user_topics(self.model)]
         cut = fragments([*before, *answers, f"{SYSTEM_SENTENCE} ", DEFAULT_SENTENCE])
         return cut[: len(before)], cut[len(before) : -2], cut[-2:]
+
+
+def _common_text() -> tuple[str, ...]:
+    """Characters, and pairs of small letters so that a prompt needs half as many tokens."""
+    letters = f"{string.ascii_lowercase}{SPACE}"
+    pairs = (a + b for a in letters for b in letters)
+    return (SPACE, *(chr(code) for code in range(0x21, 0x7F)), *pairs)
