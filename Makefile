@@ -8,11 +8,11 @@ help: ## List the commands.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The environment, exactly as locked.
-.venv/.synced: requirements/dev.txt requirements/uv.txt pyproject.toml
+.venv/.synced: requirements/dev.txt requirements/build.txt pyproject.toml
 	@python3 -c 'import ensurepip' 2>/dev/null || { echo "installing python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv; }
 	@test -x .venv/bin/python || python3 -m venv .venv
 	@echo "installing the locked Python packages"
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
 	@.venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements/dev.txt
 	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
 	@touch $@
@@ -22,7 +22,7 @@ setup: .venv/.synced ## Install what the other commands need.
 
 .PHONY: lock
 lock: setup ## Renew the locked requirements from pyproject.toml and requirements/*.in.
-	for each in uv go; do uv pip compile -q --generate-hashes --python-version 3.11.2 requirements/$$each.in -o requirements/$$each.txt; done
+	for each in build go; do uv pip compile -q --generate-hashes --python-version 3.11.2 requirements/$$each.in -o requirements/$$each.txt; done
 	uv pip compile -q --generate-hashes --python-version 3.11.2 pyproject.toml -o requirements/operator.txt
 	uv pip compile -q --generate-hashes --python-version 3.11.2 pyproject.toml requirements/dev.in -o requirements/dev.txt
 
