@@ -9,9 +9,12 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from localcluster.images.oci import Config, Image, read_archive, write_archive
 from localcluster.paths import cache_dir
+
+_FORMAT: Final = "2"  # raise it when the archives of the same layers would be written differently
 
 
 def key(*inputs: str | bytes | Path) -> str:
@@ -34,7 +37,7 @@ def ensure(kind: str, name: str, inputs: str, make: Callable[[Path], object]) ->
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder / f".{name}.lock"):
+    with locked(folder / f".{name}.lock"):
         if not target.exists():
             partial = target.with_suffix(".partial")
             make(partial)
@@ -46,7 +49,7 @@ def ensure(kind: str, name: str, inputs: str, make: Callable[[Path], object]) ->
 
 def ensure_image(name: str, layers: Sequence[Path], config: Config) -> Image:
     """The image of these cached layers, whose file names say what is in them."""
-    inputs = key(name, repr(config), *(layer.name for layer in layers))
+    inputs = key(_FORMAT, name, repr(config), *(layer.name for layer in layers))
     archive = ensure(
         "images", slug(name), inputs, lambda target: write_archive(target, name, layers, config)
     )
@@ -71,7 +74,8 @@ def scratch() -> Iterator[Path]:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file while others wait, also in other processes."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -3,13 +3,14 @@
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from localcluster.images import cache
 from localcluster.images.base import ensure_base
-from localcluster.images.oci import Image, pack_layout
+from localcluster.images.oci import Image, pack_layout, read_archive
 from localcluster.images.package_index import mounts
 from localcluster.images.run import follow
 from localcluster.paths import cache_dir
@@ -35,30 +36,59 @@ def build_containerfile(
         CommandFailedError: the build failed; the message ends with what it said last.
     """
     base = ensure_base(report)
-    arguments = {"BASE": _load_base(base, report), **build_args}
-    archive = cache_dir() / "images" / f"{cache.slug(tag)}.oci.tar"
-    log = archive.with_suffix(".log")
-    report(tag, "building")
-    with tempfile.TemporaryDirectory() as folder:
-        command = _build_command(file, context, tag, arguments, mounts(os.environ, Path(folder)))
-        _buildah(command, log, lambda lines: report(tag, f"building, {lines} lines of output"))
+    with _store():
+        arguments = {"BASE": _load_base(base, report), **build_args}
+        report(tag, "building")
+        identity = _build(file, context, tag, arguments, report)
+        archive = cache.ensure(
+            "images", cache.slug(tag), identity[:16], lambda target: _pack(tag, target, report)
+        )
+    return read_archive(archive)
+
+
+def _build(
+    file: Path, context: Path, tag: str, arguments: Mapping[str, str], report: Report
+) -> str:
+    """Run the build; the result's identity changes when anything in it does."""
+    log = _log(tag)
+    with tempfile.TemporaryDirectory() as private:
+        identity = Path(private) / "identity"
+        command = ["build", "--isolation=chroot", "--layers", "--format=oci", "--pull-never"]
+        command += [f"--tag={tag}", f"--file={file}", f"--iidfile={identity}"]
+        command += [f"--build-arg={name}={value}" for name, value in sorted(arguments.items())]
+        command += [f"--volume={each}" for each in mounts(os.environ, Path(private))]
+        _buildah(
+            [*command, str(context)],
+            log,
+            lambda lines: report(tag, f"building, {lines} lines of output"),
+        )
+        return identity.read_text().strip().removeprefix("sha256:")
+
+
+def _pack(tag: str, target: Path, report: Report) -> None:
     report(tag, "packing")
     with cache.scratch() as folder:
-        _buildah(["push", "--disable-compression", tag, f"oci:{folder / 'layout'}"], log)
-        return pack_layout(folder / "layout", tag, archive)
+        _buildah(["push", tag, f"oci:{folder / 'layout'}"], _log(f"{tag}-push"))
+        pack_layout(folder / "layout", tag, target)
 
 
-def _build_command(
-    file: Path,
-    context: Path,
-    tag: str,
-    arguments: Mapping[str, str],
-    mounted: Sequence[str],
-) -> list[str]:
-    command = ["build", "--isolation=chroot", "--layers", "--format=oci", "--pull-never"]
-    command += ["--timestamp=0", f"--tag={tag}", f"--file={file}"]
-    command += [f"--build-arg={name}={value}" for name, value in sorted(arguments.items())]
-    return [*command, *(f"--volume={each}" for each in mounted), str(context)]
+def _log(name: str) -> Path:
+    return cache_dir() / "logs" / f"{cache.slug(name)}.log"
+
+
+@contextmanager
+def _store() -> Iterator[None]:
+    """buildah's store for one build at a time, with no container or mount left afterwards."""
+    _root().mkdir(parents=True, exist_ok=True)
+    with cache.locked(_root() / ".lock"):
+        try:
+            yield
+        finally:
+            for command in (
+                ["buildah", *_storage(), "rm", "--all"],
+                ["umount", str(_root() / "overlay")],  # its driver mounts its folder on itself
+            ):
+                subprocess.run(command, capture_output=True, check=False)
 
 
 def _load_base(base: Image, report: Report) -> str:
@@ -69,7 +99,7 @@ def _load_base(base: Image, report: Report) -> str:
     )
     if found.returncode:
         report("base image", "loading into buildah")
-        log = cache_dir() / "images" / "base.load.log"
+        log = _log("base-load")
         _buildah(["pull", f"oci-archive:{base.archive}"], log)
         _buildah(["tag", base.name, name], log)
     return name
@@ -81,5 +111,8 @@ def _buildah(command: Sequence[str], log: Path, say: Callable[[int], None] | Non
 
 def _storage() -> list[str]:
     """A store of our own, so that no other images are touched or shown."""
-    root = cache_dir() / "buildah"
-    return [f"--root={root}", f"--runroot={root / 'run'}"]
+    return [f"--root={_root()}", f"--runroot={_root() / 'run'}"]
+
+
+def _root() -> Path:
+    return cache_dir() / "buildah"

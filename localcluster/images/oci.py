@@ -20,6 +20,7 @@ _OCI: Final = "application/vnd.oci.image"
 _NAME: Final = "io.containerd.image.name"
 _REF: Final = "org.opencontainers.image.ref.name"
 EPOCH: Final = 1767225600  # 2026-01-01: the time of every file we add, so that digests are stable
+_CREATED: Final = "2026-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ def write_archive(target: Path, name: str, layers: Sequence[Path], config: Confi
             "os": "linux",
             "config": config.document(),
             "rootfs": {"type": "layers", "diff_ids": digests},
+            # buildah counts on one entry for each layer
+            "history": [{"created": _CREATED, "created_by": "localcluster"}] * len(layers),
         }
     )
     manifest = _json(

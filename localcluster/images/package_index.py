@@ -53,7 +53,16 @@ def _pip(environment: Mapping[str, str], root: Path, home: Path) -> str:
 
 
 def _uv(environment: Mapping[str, str], root: Path, home: Path) -> str:
-    """uv's variables if they name an index, else its file; pip's index is not uv's."""
+    """uv's variables if they name an index, else its file; pip's index is not uv's.
+
+    uv brings certificates of its own; it is told to use the ones that we mount.
+    """
+    content = _uv_index(environment, root, home)
+    known = "native-tls" in content or "system-certs" in content
+    return content if known else f"system-certs = true\n{content}"
+
+
+def _uv_index(environment: Mapping[str, str], root: Path, home: Path) -> str:
     default = environment.get("UV_DEFAULT_INDEX") or environment.get("UV_INDEX_URL")
     if default:
         return f"[[index]]\nurl = {json.dumps(default)}\ndefault = true\n"
