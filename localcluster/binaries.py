@@ -50,6 +50,7 @@ KUBERNETES: Final = GoBinary(
         "kube-proxy",
     ),
 )
+COREDNS: Final = GoBinary("coredns", "kubernetes", "./coredns")
 KUSTOMIZE: Final = GoBinary("kustomize", "tools", "sigs.k8s.io/kustomize/kustomize/v5")
 
 

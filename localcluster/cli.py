@@ -13,6 +13,7 @@ from rich.table import Table
 
 from localcluster import binaries, cluster
 from localcluster.errors import LocalClusterError
+from localcluster.images.containerfile import build_containerfile
 from localcluster.process import alive
 from localcluster.progress import reporting
 
@@ -25,10 +26,13 @@ Name = Annotated[str, typer.Option(help="Which cluster; several run side by side
 
 
 @app.command()
-def up(name: Name = "default") -> None:
-    """Start a control plane: etcd, API server and controller manager."""
+def up(
+    name: Name = "default",
+    full: Annotated[bool, typer.Option("--full", help="A node with real pods, too.")] = False,
+) -> None:
+    """Start a control plane: etcd, API server and controller manager; or a whole node."""
     with reporting() as report:
-        started = cluster.up(name, report)
+        started = cluster.up(name, report, full=full)
     print(f"cluster {name!r} is ready\n\n  export KUBECONFIG={started.kubeconfig}")
 
 
@@ -81,6 +85,20 @@ def build() -> None:
     with reporting() as report:
         folder = binaries.ensure(binaries.KUBERNETES, report)
     print(folder)
+
+
+@app.command()
+def image(
+    tag: Annotated[str, typer.Argument(help="the image's full name")],
+    name: Name = "default",
+    file: Annotated[Path, typer.Option(help="the Containerfile")] = Path("Containerfile"),
+    context: Annotated[Path, typer.Option(help="what it may copy from")] = Path(),
+) -> None:
+    """Build a Containerfile on the local base image and give it to a full cluster's node."""
+    with reporting() as report:
+        built = build_containerfile(file, context, tag, {}, report)
+        cluster.load(name, built.archive)
+    print(f"cluster {name!r} has {built.name}")
 
 
 def main() -> None:

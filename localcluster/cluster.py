@@ -1,17 +1,26 @@
 """The life of a cluster: up, down, and what is there."""
 
+import contextlib
 import shutil
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
 
-from localcluster import binaries, state
-from localcluster.controlplane import start_control_plane
-from localcluster.errors import AlreadyRunningError, NotRunningError
-from localcluster.process import stop
+import yaml
+
+from localcluster import binaries, node, state
+from localcluster.controlplane import FULL, start_control_plane
+from localcluster.errors import AlreadyRunningError, CommandFailedError, NotRunningError
+from localcluster.images import programs as programs_images
+from localcluster.images.openwebui import ensure_openwebui
+from localcluster.process import start, stop
 from localcluster.progress import Report
 from localcluster.state import Cluster
 
 
-def up(name: str, report: Report) -> Cluster:
-    """Bring a control plane up from nothing.
+def up(name: str, report: Report, *, full: bool = False) -> Cluster:
+    """Bring a control plane, or with `full` a whole node, up from nothing.
 
     Raises:
         AlreadyRunningError: one of this name runs.
@@ -26,6 +35,8 @@ def up(name: str, report: Report) -> Cluster:
                 f"end it with: python -m localcluster down --name {name}"
             )
         _remove(name, report)
+        if full:
+            return _start_full(name, programs, report)
         return start_control_plane(name, programs, report)
 
 
@@ -45,13 +56,80 @@ def get(name: str) -> Cluster:
     return found
 
 
+def load(name: str, archive: Path) -> None:
+    """Give a full cluster's node an image."""
+    node.load_image(get(name), archive)
+
+
+def _start_full(name: str, programs: Path, report: Report) -> Cluster:
+    coredns = binaries.ensure(binaries.COREDNS, report) / "coredns"
+    pause = programs_images.ensure_pause(report)
+    images = (pause, programs_images.ensure_ollama_image(report), ensure_openwebui(report))
+    node.add_bridge()
+    cluster = start_control_plane(name, programs, report, address=node.GATEWAY)
+    layout = node.write_files(cluster, pause.name)
+    for component, command in node.services(cluster, layout, coredns).items():
+        cluster = _start(cluster, component, command)
+    node.await_containerd(cluster)
+    for image in images:
+        report("node", f"loading {image.name}")
+        node.load_image(cluster, image.archive)
+    for component, command in node.commands(cluster, layout, programs).items():
+        cluster = _start(cluster, component, command)
+    for addon in node.ADDONS:
+        kubectl(cluster, "apply", "-f", "-", stdin=yaml.safe_dump(addon))
+    report("node", "waiting until it is ready")
+    kubectl(cluster, "wait", "--for=create", f"node/{node.NODE}", "--timeout=60s")
+    kubectl(cluster, "wait", "--for=condition=Ready", f"node/{node.NODE}", "--timeout=60s")
+    return cluster
+
+
+def _start(cluster: Cluster, component: str, command: Sequence[str | Path]) -> Cluster:
+    log = cluster.folder / "logs" / f"{component}.log"
+    return state.add(cluster, start(component, command, log))
+
+
+def kubectl(cluster: Cluster, *arguments: str, stdin: str | None = None) -> str:
+    """Raises CommandFailedError with what kubectl said."""
+    ran = subprocess.run(
+        ["kubectl", f"--kubeconfig={cluster.kubeconfig}", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ran.returncode:
+        raise CommandFailedError(f"kubectl {' '.join(arguments)}: {ran.stderr}")
+    return ran.stdout
+
+
 def _remove(name: str, report: Report) -> bool:
     """Also cleans up after a run that was interrupted."""
     found = state.load(name)
     if found is None:
         return False
+    if found.mode == FULL:
+        _drain(found, report)
     for component in reversed(found.components):
         report("stopping", component.name)
         stop(component)
+    if found.mode == FULL:
+        node.remove_proxy_rules(binaries.ensure(binaries.KUBERNETES, report))
+        node.unmount(found.folder)
+        node.remove_bridge()
     shutil.rmtree(found.folder)
     return True
+
+
+def _drain(cluster: Cluster, report: Report) -> None:
+    """Let the kubelet take its pods down, with their networks; nobody makes new ones meanwhile."""
+    for component in cluster.components:
+        if component.name in ("kube-controller-manager", "kube-scheduler"):
+            stop(component)
+    report("stopping", "pods")
+    with contextlib.suppress(CommandFailedError):
+        kubectl(cluster, "delete", "pods", "-A", "--all", "--grace-period=1", "--timeout=20s")
+    deadline = time.monotonic() + 20
+    while node.containers(cluster) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    node.remove_containers(cluster)

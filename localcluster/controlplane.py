@@ -21,7 +21,9 @@ from localcluster.process import alive, start
 from localcluster.progress import Report
 from localcluster.state import Cluster
 
-MODE: Final = "control-plane"
+CONTROL_PLANE: Final = "control-plane"
+FULL: Final = "full"
+_LOOPBACK: Final = "127.0.0.1"
 _SERVICE_RANGE: Final = "10.96.0.0/16"
 _READY_SECONDS: Final = 60.0
 # Level Metadata says who asked for what; bodies would hold secrets.
@@ -33,20 +35,24 @@ _AUDIT_POLICY: Final = {
 }
 
 
-def start_control_plane(name: str, programs: Path, report: Report) -> Cluster:
-    """Start a control plane and wait until it is ready.
+def start_control_plane(
+    name: str, programs: Path, report: Report, *, address: str = _LOOPBACK
+) -> Cluster:
+    """Start a control plane and wait until it is ready. With an address other than loopback, pods
+    reach it there.
 
     Raises:
         CommandFailedError: a component ended or did not become ready; the message holds the end of
             its log.
     """
     etcd, peers, api, manager = _free_ports(4)
-    cluster = Cluster(name, MODE, f"https://127.0.0.1:{api}", secrets.token_hex(16))
+    mode = CONTROL_PLANE if address == _LOOPBACK else FULL
+    cluster = Cluster(name, mode, f"https://{address}:{api}", secrets.token_hex(16))
     _write_files(cluster)
     logs = cluster.folder / "logs"
     commands = {
         "etcd": _etcd(cluster, etcd, peers),
-        "kube-apiserver": _api_server(cluster, etcd, api),
+        "kube-apiserver": _api_server(cluster, etcd, address, api),
         "kube-controller-manager": _controller_manager(cluster, manager),
     }
     state.save(cluster)
@@ -118,11 +124,11 @@ def _etcd(cluster: Cluster, client: int, peer: int) -> list[str]:
     ]
 
 
-def _api_server(cluster: Cluster, etcd: int, port: int) -> list[str]:
+def _api_server(cluster: Cluster, etcd: int, address: str, port: int) -> list[str]:
     key = cluster.folder / "pki" / "service-accounts.key"
     return [
         f"--etcd-servers=http://127.0.0.1:{etcd}",
-        "--bind-address=127.0.0.1",
+        f"--bind-address={address}",
         f"--secure-port={port}",
         f"--cert-dir={cluster.folder / 'pki'}",
         f"--service-cluster-ip-range={_SERVICE_RANGE}",
@@ -133,7 +139,9 @@ def _api_server(cluster: Cluster, etcd: int, port: int) -> list[str]:
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged",
-        "--endpoint-reconciler-type=none",
+        # Without pods nobody needs the kubernetes service's endpoints.
+        f"--endpoint-reconciler-type={'none' if address == _LOOPBACK else 'lease'}",
+        "--kubelet-preferred-address-types=InternalIP",
         f"--audit-policy-file={cluster.folder / 'audit-policy.yaml'}",
         f"--audit-log-path={cluster.audit_log}",
         "--profiling=false",
