@@ -52,13 +52,19 @@ test-integration: setup ## Tests against a real API server, built from source th
 	python -m localcluster build
 	pytest tests/integration
 
+.PHONY: test-e2e
+test-e2e: setup ## Tests on a real node: real pods, real chat, a stand-in model.
+	python -m localcluster install
+	pytest tests/e2e
+
 .PHONY: test
 test: setup ## Everything that is to pass before a change lands.
 	hack/test
 
 .PHONY: cluster-up cluster-down cluster-status cluster-logs
-cluster-up: setup ## Start a real control plane on this machine.
-	python -m localcluster up
+cluster-up: setup ## Start a real one-node cluster on this machine.
+	python -m localcluster install
+	python -m localcluster up --full
 cluster-down: setup ## Stop it and remove all it left.
 	python -m localcluster down
 cluster-status: setup ## What runs, and how to reach it.

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from localcluster import binaries, cluster
+from localcluster import cluster, preflight
 from localcluster.errors import LocalClusterError
 from localcluster.images.containerfile import build_containerfile
 from localcluster.process import alive
@@ -23,12 +23,13 @@ app = typer.Typer(
     add_completion=False,
 )
 Name = Annotated[str, typer.Option(help="Which cluster; several run side by side.")]
+Full = Annotated[bool, typer.Option("--full", help="A node with real pods, too.")]
 
 
 @app.command()
 def up(
     name: Name = "default",
-    full: Annotated[bool, typer.Option("--full", help="A node with real pods, too.")] = False,
+    full: Full = False,
 ) -> None:
     """Start a control plane: etcd, API server and controller manager; or a whole node."""
     with reporting() as report:
@@ -80,11 +81,16 @@ def logs(
 
 
 @app.command()
-def build() -> None:
+def build(full: Full = False) -> None:
     """Build what `up` needs, so that it starts at once."""
     with reporting() as report:
-        folder = binaries.ensure(binaries.KUBERNETES, report)
-    print(folder)
+        cluster.build(report, full=full)
+
+
+@app.command()
+def install() -> None:
+    """Install the Debian packages that a full cluster needs and this machine lacks."""
+    preflight.install()
 
 
 @app.command()

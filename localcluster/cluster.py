@@ -9,11 +9,11 @@ from pathlib import Path
 
 import yaml
 
-from localcluster import binaries, node, state
+from localcluster import binaries, node, preflight, state
 from localcluster.controlplane import FULL, start_control_plane
 from localcluster.errors import AlreadyRunningError, CommandFailedError, NotRunningError
-from localcluster.images import programs as programs_images
-from localcluster.images.openwebui import ensure_openwebui
+from localcluster.images.build import ensure_images
+from localcluster.images.programs import PAUSE
 from localcluster.process import start, stop
 from localcluster.progress import Report
 from localcluster.state import Cluster
@@ -24,8 +24,11 @@ def up(name: str, report: Report, *, full: bool = False) -> Cluster:
 
     Raises:
         AlreadyRunningError: one of this name runs.
+        MissingPrerequisitesError: the machine lacks something that a node needs.
         CommandFailedError: something could not be built or started.
     """
+    if full:
+        preflight.check()
     programs = binaries.ensure(binaries.KUBERNETES, report)
     with state.locked(name):
         found = state.load(name)
@@ -38,6 +41,16 @@ def up(name: str, report: Report, *, full: bool = False) -> Cluster:
         if full:
             return _start_full(name, programs, report)
         return start_control_plane(name, programs, report)
+
+
+def build(report: Report, *, full: bool) -> None:
+    """Make everything that `up` needs, so that it starts at once."""
+    if full:
+        preflight.check()
+    binaries.ensure(binaries.KUBERNETES, report)
+    if full:
+        binaries.ensure(binaries.COREDNS, report)
+        ensure_images(report)
 
 
 def down(name: str, report: Report) -> bool:
@@ -63,8 +76,8 @@ def load(name: str, archive: Path) -> None:
 
 def _start_full(name: str, programs: Path, report: Report) -> Cluster:
     coredns = binaries.ensure(binaries.COREDNS, report) / "coredns"
-    pause = programs_images.ensure_pause(report)
-    images = (pause, programs_images.ensure_ollama_image(report), ensure_openwebui(report))
+    images = ensure_images(report)
+    pause = next(image for image in images if image.name == PAUSE)
     node.add_bridge()
     cluster = start_control_plane(name, programs, report, address=node.GATEWAY)
     layout = node.write_files(cluster, pause.name)

@@ -30,12 +30,12 @@ SYSTEM_TOPICS: Final = (
     Topic("pirate", ("pirate",), "Arr, ye speak with a pirate now."),
     Topic("commit", ("commit message",), "A fitting commit would say why it changed."),
     Topic("translate", ("translat",), "Translated, that means the same elsewhere."),
-    Topic("brainstorm", ("brainstorm",), "Three ideas come to mind right away."),
+    Topic("brainstorm", ("brainstorm", "ideas"), "Three ideas come to mind right away."),
     Topic("facts", ("extract", "facts"), "These facts are stated, no others."),
     Topic("review", ("review",), "Reviewed with care, nothing alarming found."),
     Topic("summary", ("summar",), "Here is a summary in a few words."),
     Topic("explain", ("explain",), "Let me explain this code step by step."),
-    Topic("writing", ("improve", "rewrite"), "I would write it more clearly like so."),
+    Topic("writing", ("improve", "rewrite", "edit text"), "I would write it more clearly like so."),
 )
 
 

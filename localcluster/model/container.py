@@ -1,5 +1,6 @@
 """Writing a stand-in model as a GGUF file (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from localcluster.model.network import (
     build,
     norm_weight,
 )
-from localcluster.model.vocabulary import BEGIN, END, UNKNOWN, Vocabulary
+from localcluster.model.vocabulary import BEGIN, END, UNKNOWN, Token, Vocabulary
 
 FEED_FORWARD = 32  # unused, all zero, and as small as the format allows
 
@@ -31,8 +32,29 @@ def write(path: Path, model: str, *, padding_bytes: int = 0) -> None:
     writer = GGUFWriter(path, "llama")
     width = _feed_forward_width(padding_bytes)
     _write_shape(writer, model, vocabulary, width)
-    _write_tokenizer(writer, vocabulary)
+    write_tokenizer(writer, vocabulary.tokens)
     _write_tensors(writer, build(vocabulary), width)
+    finish(writer)
+
+
+def write_tokenizer(writer: GGUFWriter, tokens: Sequence[Token]) -> None:
+    """Write what cuts text into these tokens: they must include BEGIN, END and UNKNOWN."""
+    texts = [token.text for token in tokens]
+    writer.add_tokenizer_model("llama")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list(texts)
+    writer.add_token_scores([0.0] * len(tokens))
+    writer.add_token_types([int(token.kind) for token in tokens])
+    writer.add_bos_token_id(texts.index(BEGIN))
+    writer.add_eos_token_id(texts.index(END))
+    writer.add_unk_token_id(texts.index(UNKNOWN))
+    writer.add_add_bos_token(True)
+    writer.add_add_eos_token(False)
+    writer.add_add_space_prefix(False)
+
+
+def finish(writer: GGUFWriter) -> None:
+    """Write everything to the file and close it."""
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -58,20 +80,6 @@ def _write_shape(writer: GGUFWriter, model: str, vocabulary: Vocabulary, width: 
     writer.add_rope_freq_base(ROPE_BASE)
     writer.add_vocab_size(len(vocabulary.tokens))
     writer.add_file_type(0)  # all 32-bit
-
-
-def _write_tokenizer(writer: GGUFWriter, vocabulary: Vocabulary) -> None:
-    writer.add_tokenizer_model("llama")
-    writer.add_tokenizer_pre("default")
-    writer.add_token_list([token.text for token in vocabulary.tokens])
-    writer.add_token_scores([0.0] * len(vocabulary.tokens))
-    writer.add_token_types([int(token.kind) for token in vocabulary.tokens])
-    writer.add_bos_token_id(vocabulary.id_of(BEGIN))
-    writer.add_eos_token_id(vocabulary.id_of(END))
-    writer.add_unk_token_id(vocabulary.id_of(UNKNOWN))
-    writer.add_add_bos_token(True)
-    writer.add_add_eos_token(False)
-    writer.add_add_space_prefix(False)
 
 
 def _write_tensors(writer: GGUFWriter, network: Network, width: int) -> None:

@@ -46,6 +46,20 @@ TEMPLATE: Final = (
 )
 
 
+def _common_text() -> tuple[str, ...]:
+    """Characters, and pairs of small letters so that a prompt needs half as many tokens."""
+    letters = f"{string.ascii_lowercase}{SPACE}"
+    pairs = (a + b for a in letters for b in letters)
+    return (SPACE, *(chr(code) for code in range(0x21, 0x7F)), *pairs)
+
+
+# What any text is made of: bytes, characters and pairs of letters.
+PLAIN: Final = (
+    *(Token(f"<0x{byte:02X}>", Kind.BYTE, OTHER) for byte in range(256)),
+    *(Token(text, Kind.NORMAL, OTHER) for text in _common_text()),
+)
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """What the model named ``model`` reads and says."""
@@ -87,9 +101,7 @@ class Vocabulary:
             for word in topic.spellings()
         ]
         said = [Token(text, Kind.NORMAL, text) for text in self.pieces]
-        plain = [Token(f"<0x{byte:02X}>", Kind.BYTE, OTHER) for byte in range(256)]
-        plain += [Token(text, Kind.NORMAL, OTHER) for text in _common_text()]
-        return (control[0], unknown, *control[1:], *words, *said, *plain)
+        return (control[0], unknown, *control[1:], *words, *said, *PLAIN)
 
     @cached_property
     def pieces(self) -> tuple[str, ...]:
@@ -116,10 +128,3 @@ class Vocabulary:
         answers = [topic.sentence for topic in user_topics(self.model)]
         cut = fragments([*before, *answers, f"{SYSTEM_SENTENCE} ", DEFAULT_SENTENCE])
         return cut[: len(before)], cut[len(before) : -2], cut[-2:]
-
-
-def _common_text() -> tuple[str, ...]:
-    """Characters, and pairs of small letters so that a prompt needs half as many tokens."""
-    letters = f"{string.ascii_lowercase}{SPACE}"
-    pairs = (a + b for a in letters for b in letters)
-    return (SPACE, *(chr(code) for code in range(0x21, 0x7F)), *pairs)

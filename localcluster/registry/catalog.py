@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from localcluster.model import container
+from localcluster.model import container, embedding
 from localcluster.model.vocabulary import TEMPLATE
 from localcluster.registry.store import Reference, Store
 
@@ -16,10 +16,12 @@ _TYPES: Final = "application/vnd.ollama.image"
 
 @dataclass(frozen=True)
 class Entry:
-    """One model. ``padding_bytes`` of zeros make its download longer."""
+    """One model. ``padding_bytes`` of zeros make its download longer; with ``dimensions`` it is an
+    embedding model whose vectors have that length."""
 
     name: str
     padding_bytes: int = 0
+    dimensions: int = 0
 
     @property
     def reference(self) -> Reference:
@@ -34,6 +36,8 @@ CATALOG: Final = (
     Entry("smollm2:latest"),
     Entry("codegemma:2b"),
     Entry("big:200m", padding_bytes=200_000_000),
+    Entry("all-minilm:latest", dimensions=384),
+    Entry("nomic-embed-text:latest", dimensions=768),
 )
 
 
@@ -53,13 +57,15 @@ def _complete(store: Store, manifest: bytes) -> bool:
 
 def _publish(store: Store, entry: Entry) -> bytes:
     model: Path = store.upload(secrets.token_hex(8))
-    container.write(model, entry.name, padding_bytes=entry.padding_bytes)
+    if entry.dimensions:
+        embedding.write(model, entry.name, dimensions=entry.dimensions)
+    else:
+        container.write(model, entry.name, padding_bytes=entry.padding_bytes)
     size = model.stat().st_size
     digest = store.commit(model, None)
-    layers = [
-        {"mediaType": f"{_TYPES}.model", "digest": digest, "size": size},
-        _layer(store, "template", TEMPLATE.encode()),
-    ]  # and no more: Ollama takes a second for each layer, however small
+    layers = [{"mediaType": f"{_TYPES}.model", "digest": digest, "size": size}]
+    if not entry.dimensions:  # and no more: Ollama takes a second for each layer, however small
+        layers.append(_layer(store, "template", TEMPLATE.encode()))
 
     config = _json(_config(layers))
     return _json(
