@@ -168,6 +168,23 @@ async def test_models_know_their_own_names(setup: Setup) -> None:
     assert said == "I am the stand-in for smollm2:latest."
 
 
+@pytest.mark.parametrize(("name", "length"), [("all-minilm", 384), ("nomic-embed-text", 768)])
+async def test_an_embedding_model_finds_the_text_that_is_meant(
+    setup: Setup, name: str, length: int
+) -> None:
+    await setup.pull(f"library/{name}:latest")
+    texts = [
+        "How tall is the tower?",
+        "The tower has a height of ninety metres and stands by the river.",
+        "Bake the bread at full heat until its crust is golden.",
+    ]
+    body = {"model": setup.model(f"library/{name}"), "input": texts}
+    vectors = (await anext(setup.stream("/api/embed", body)))["embeddings"]
+    assert [len(vector) for vector in vectors] == [length] * 3
+    question, right, wrong = vectors
+    assert _product(question, right) > _product(question, wrong)
+
+
 async def test_an_unknown_model_is_reported_as_the_public_registry_does(setup: Setup) -> None:
     events = await setup.pull("library/no-such-model:1b")
     assert events[-1] == {"error": "pull model manifest: file does not exist"}
@@ -205,6 +222,10 @@ async def test_a_stall_shows_and_a_cancelled_pull_resumes(setup: Setup) -> None:
     assert sent < 1.2 * BIG_BYTES, "the second pull began anew"
     said = await setup.chat(setup.model("library/big:200m"), ("user", "your name?"))
     assert said == "I am the stand-in for big:200m."
+
+
+def _product(a: list[float], b: list[float]) -> float:
+    return sum(x * y for x, y in zip(a, b, strict=True))
 
 
 def _free_ports(count: int) -> list[int]:
