@@ -72,6 +72,12 @@ cluster-status: setup ## What runs, and how to reach it.
 cluster-logs: setup ## A component's log: make cluster-logs COMPONENT=kube-apiserver
 	python -m localcluster logs $(or $(COMPONENT),kube-apiserver)
 
+.PHONY: demo demo-down
+demo: setup ## From nothing to a model's reply on this machine (root, Debian 12).
+	hack/demo
+demo-down: setup ## Remove what the demo made.
+	python -m localcluster down --name demo
+
 .PHONY: run
 run: setup ## Run the operator here, against the cluster of $KUBECONFIG.
 	ENV=dev aichat-workspace-operator

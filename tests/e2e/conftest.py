@@ -14,17 +14,6 @@ ROOT = Path(__file__).parents[2]
 SYSTEM = "aichat-workspace-operator-system"
 IMAGE = "docker.io/library/aichat-workspace-operator:v0.1.0"
 DOMAIN = "aichat.localhost"
-# Small requests, so that two workspaces fit on a two-core machine.
-PLATFORM = {
-    "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
-    "kind": "AIChatPlatform",
-    "metadata": {"name": "default"},
-    "spec": {
-        "ingress": {"domain": DOMAIN},
-        "ollama": {"cpuRequest": "100m", "memoryRequest": "256Mi"},
-        "openWebUI": {"cpuRequest": "100m", "memoryRequest": "512Mi"},
-    },
-}
 
 
 class Node:
@@ -80,7 +69,7 @@ def node() -> Iterator[Node]:
         )
         found = Node(yaml.safe_load(told.stdout)["kubeconfig"])
         found.kubectl("apply", "-k", str(ROOT / "config" / "default"))
-        found.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(PLATFORM))
+        found.kubectl("apply", "-f", str(ROOT / "config" / "local" / "platform.yaml"))
         found.kubectl(
             *("rollout", "status", "deployment/aichat-workspace-operator", "-n", SYSTEM),
             "--timeout=60s",

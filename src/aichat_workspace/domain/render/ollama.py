@@ -39,23 +39,9 @@ def _stateful_set(tenant: Tenant) -> Manifest:
             "replicas": 1,
             "serviceName": tenant.ollama,
             "selector": {"matchLabels": tenant.selector(OLLAMA)},
-            "template": {
-                "metadata": {"labels": tenant.labels(tenant.ollama, OLLAMA)},
-                "spec": {
-                    "serviceAccountName": tenant.ollama,
-                    "automountServiceAccountToken": False,
-                    "enableServiceLinks": False,
-                    "securityContext": pod_security(_USER, _USER),
-                    "containers": [_container(tenant)],
-                    "volumes": [
-                        {
-                            "name": "models",
-                            "persistentVolumeClaim": {"claimName": tenant.ollama},
-                        },
-                        {"name": "tmp", "emptyDir": {}},
-                    ],
-                },
-            },
+            "template": tenant.pod_template(
+                OLLAMA, _container(tenant), pod_security(_USER, _USER), "models"
+            ),
         },
     )
 

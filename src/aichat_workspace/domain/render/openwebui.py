@@ -40,23 +40,9 @@ def _deployment(tenant: Tenant) -> Manifest:
             # Its volume is ReadWriteOnce: the old pod must let go before the new one starts.
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": tenant.selector(OPENWEBUI)},
-            "template": {
-                "metadata": {"labels": tenant.labels(tenant.openwebui, OPENWEBUI)},
-                "spec": {
-                    "serviceAccountName": tenant.openwebui,
-                    "automountServiceAccountToken": False,
-                    "enableServiceLinks": False,
-                    "securityContext": pod_security(_USER, _ROOT_GROUP),
-                    "containers": [_container(tenant)],
-                    "volumes": [
-                        {
-                            "name": "data",
-                            "persistentVolumeClaim": {"claimName": tenant.openwebui},
-                        },
-                        {"name": "tmp", "emptyDir": {}},
-                    ],
-                },
-            },
+            "template": tenant.pod_template(
+                OPENWEBUI, _container(tenant), pod_security(_USER, _ROOT_GROUP), "data"
+            ),
         },
     )
 

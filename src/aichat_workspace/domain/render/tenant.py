@@ -118,6 +118,27 @@ class Tenant:
             },
         )
 
+    def pod_template(
+        self, component: str, container: dict[str, Any], security: dict[str, Any], volume: str
+    ) -> dict[str, Any]:
+        """A workload's pod: its own identity without a token, its claim mounted as `volume`, and a
+        temporary folder."""
+        name = {OLLAMA: self.ollama, OPENWEBUI: self.openwebui}[component]
+        return {
+            "metadata": {"labels": self.labels(name, component)},
+            "spec": {
+                "serviceAccountName": name,
+                "automountServiceAccountToken": False,
+                "enableServiceLinks": False,
+                "securityContext": security,
+                "containers": [container],
+                "volumes": [
+                    {"name": volume, "persistentVolumeClaim": {"claimName": name}},
+                    {"name": "tmp", "emptyDir": {}},
+                ],
+            },
+        }
+
     def service_account(self, name: str, component: str) -> Manifest:
         return self.manifest(
             "v1", "ServiceAccount", name, component, automountServiceAccountToken=False
