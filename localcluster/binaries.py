@@ -90,12 +90,42 @@ def _build(binary: GoBinary, go: toolchain.Toolchain, target: Path, report: Repo
     environment = {**toolchain.environment(go), "CGO_ENABLED": "0"}
     command = [str(go.go), "build", "-v", "-trimpath", "-ldflags", binary.ldflags]
     command += ["-o", str(target / binary.name), binary.package]
-    report(binary.name, "fetching modules and compiling")
+    report(binary.name, "fetching modules")
+    total = _packages(go, binary, environment)
+    report(binary.name, f"compiling up to {total} packages")
     with log.open("w") as out:
         process = subprocess.Popen(command, cwd=module, env=environment, stdout=out, stderr=out)
-        _follow(process, log, lambda compiled: report(binary.name, f"compiled {compiled} packages"))
+        _follow(
+            process,
+            log,
+            lambda done: report(
+                binary.name,
+                f"compiled {done} of up to {total} packages" if done < total * 0.97 else "linking",
+            ),
+        )
     if process.returncode:
         raise CommandFailedError(f"building {binary.name} failed:\n{last_lines(log)}")
+
+
+def _packages(go: toolchain.Toolchain, binary: GoBinary, environment: dict[str, str]) -> int:
+    """How many packages the program consists of; the first time this fetches its modules."""
+    ran = subprocess.run(
+        [str(go.go), "list", "-deps", binary.package],
+        cwd=GO_MODULES / binary.module,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ran.returncode:
+        raise CommandFailedError(f"fetching {binary.name}'s modules failed:\n{ran.stderr[-2000:]}")
+    return len(ran.stdout.splitlines())
+
+
+def _compiled(log: Path) -> int:
+    """Packages named so far; what is said of downloads begins with "go: "."""
+    lines = log.read_text(errors="replace").splitlines()
+    return sum(not line.startswith(("go: ", "#")) for line in lines)
 
 
 def _follow(process: "subprocess.Popen[bytes]", log: Path, tell: Callable[[int], None]) -> None:
@@ -106,7 +136,7 @@ def _follow(process: "subprocess.Popen[bytes]", log: Path, tell: Callable[[int],
             threading.Event().wait(0.2)
             if time.monotonic() - told > 10:
                 told = time.monotonic()
-                tell(len(log.read_bytes().splitlines()))
+                tell(_compiled(log))
     except BaseException:
         process.terminate()
         process.wait()

@@ -1,17 +1,18 @@
 """The command line: `python -m localcluster`."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from localcluster import cluster, preflight
+from localcluster import binaries, cluster, preflight
 from localcluster.errors import LocalClusterError
 from localcluster.images.containerfile import build_containerfile
 from localcluster.process import alive
@@ -22,7 +23,26 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-Name = Annotated[str, typer.Option(help="Which cluster; several run side by side.")]
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
+_TOOLS: Final = {"kustomize": binaries.KUSTOMIZE}
+
+
+def _valid(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise typer.BadParameter(
+            f"{name!r} can't be a cluster's name; use up to 32 lower-case letters, digits and "
+            "hyphens"
+        )
+    return name
+
+
+Name = Annotated[
+    str,
+    typer.Option(
+        help="Which cluster; control planes run side by side, of nodes there is one.",
+        callback=_valid,
+    ),
+]
 Full = Annotated[bool, typer.Option("--full", help="A node with real pods, too.")]
 
 
@@ -91,6 +111,16 @@ def build(full: Full = False) -> None:
 def install() -> None:
     """Install the Debian packages that a full cluster needs and this machine lacks."""
     preflight.install()
+
+
+@app.command()
+def tool(name: Annotated[str, typer.Argument(help=f"one of: {', '.join(_TOOLS)}")]) -> None:
+    """Build a tool when the cache has none, and print the folder that holds it."""
+    if name not in _TOOLS:
+        raise LocalClusterError(f"no tool {name!r}; there are: {', '.join(_TOOLS)}")
+    with reporting() as report:
+        folder = binaries.ensure(_TOOLS[name], report)
+    print(folder)
 
 
 @app.command()

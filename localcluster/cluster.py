@@ -5,18 +5,26 @@ import shutil
 import subprocess
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
 import yaml
 
-from localcluster import binaries, node, preflight, state
+from localcluster import binaries, firewall, node, preflight, state
 from localcluster.controlplane import FULL, start_control_plane
 from localcluster.errors import AlreadyRunningError, CommandFailedError, NotRunningError
+from localcluster.images.base import NAME as BASE
 from localcluster.images.build import ensure_images
 from localcluster.images.programs import PAUSE
-from localcluster.process import start, stop
+from localcluster.paths import state_dir
+from localcluster.process import alive, start, stop
 from localcluster.progress import Report
 from localcluster.state import Cluster
+
+_NODE_LOCK: Final = "the node"  # no name of a cluster
+_CHAINS: Final = "chains-before"
 
 
 def up(name: str, report: Report, *, full: bool = False) -> Cluster:
@@ -27,30 +35,52 @@ def up(name: str, report: Report, *, full: bool = False) -> Cluster:
         MissingPrerequisitesError: the machine lacks something that a node needs.
         CommandFailedError: something could not be built or started.
     """
-    if full:
-        preflight.check()
+    preflight.check(full=full, running=any(each.any_alive() for each in _nodes()))
     programs = binaries.ensure(binaries.KUBERNETES, report)
-    with state.locked(name):
+    with ExitStack() as stack:
+        stack.enter_context(state.locked(name))
         found = state.load(name)
         if found and found.running():
             raise AlreadyRunningError(
                 f"cluster {name!r} runs already; use it with KUBECONFIG={found.kubeconfig}, or "
                 f"end it with: python -m localcluster down --name {name}"
             )
+        if not full:
+            _remove(name, report)
+            return start_control_plane(name, programs, report)
+        stack.enter_context(state.locked(_NODE_LOCK))
+        _only_node(name)
         _remove(name, report)
-        if full:
-            return _start_full(name, programs, report)
-        return start_control_plane(name, programs, report)
+        return _start_full(name, programs, report)
+
+
+def _nodes() -> list[Cluster]:
+    return [each for each in state.every() if each.mode == FULL]
+
+
+def _only_node(name: str) -> None:
+    """The node has addresses of its own on this machine, so there is one."""
+    for other in _nodes():
+        if other.name != name and other.any_alive():
+            raise AlreadyRunningError(
+                f"cluster {other.name!r} holds this machine's one node; use it with KUBECONFIG="
+                f"{other.kubeconfig}, or end it with: python -m localcluster down --name "
+                f"{other.name}"
+            )
 
 
 def build(report: Report, *, full: bool) -> None:
     """Make everything that `up` needs, so that it starts at once."""
+    preflight.check(full=full, running=True)
     if full:
-        preflight.check()
-    binaries.ensure(binaries.KUBERNETES, report)
-    if full:
-        binaries.ensure(binaries.COREDNS, report)
-        ensure_images(report)
+        with ThreadPoolExecutor() as pool:
+            images = pool.submit(ensure_images, report)
+            binaries.ensure(binaries.KUBERNETES, report)
+            binaries.ensure(binaries.COREDNS, report)
+            binaries.ensure(binaries.KUSTOMIZE, report)
+            images.result()
+    else:
+        binaries.ensure(binaries.KUBERNETES, report)
 
 
 def down(name: str, report: Report) -> bool:
@@ -78,15 +108,20 @@ def _start_full(name: str, programs: Path, report: Report) -> Cluster:
     coredns = binaries.ensure(binaries.COREDNS, report) / "coredns"
     images = ensure_images(report)
     pause = next(image for image in images if image.name == PAUSE)
+    # Written down first, so that an interruption from here on is cleaned up by `down`.
+    state.save(Cluster(name, FULL, server="", token=""))
+    firewall.remember(state_dir(name) / _CHAINS)
     node.add_bridge()
     cluster = start_control_plane(name, programs, report, address=node.GATEWAY)
     layout = node.write_files(cluster, pause.name)
     for component, command in node.services(cluster, layout, coredns).items():
         cluster = _start(cluster, component, command)
     node.await_containerd(cluster)
+    present = node.images(cluster)
     for image in images:
-        report("node", f"loading {image.name}")
-        node.load_image(cluster, image.archive)
+        if image.name != BASE and present.get(image.name) != image.digest:
+            report("node", f"loading {image.name}")
+            node.load_image(cluster, image.archive)
     for component, command in node.commands(cluster, layout, programs).items():
         cluster = _start(cluster, component, command)
     for addon in node.ADDONS:
@@ -121,21 +156,25 @@ def _remove(name: str, report: Report) -> bool:
     found = state.load(name)
     if found is None:
         return False
-    if found.mode == FULL:
-        _drain(found, report)
+    orderly = found.mode == FULL and _drain(found, report)
     for component in reversed(found.components):
         report("stopping", component.name)
         stop(component)
     if found.mode == FULL:
-        node.remove_proxy_rules(binaries.ensure(binaries.KUBERNETES, report))
         node.unmount(found.folder)
         node.remove_bridge()
+        firewall.remove_since(found.folder / _CHAINS)
+        if not orderly:
+            shutil.rmtree(node.IMAGE_STORE, ignore_errors=True)
     shutil.rmtree(found.folder)
     return True
 
 
-def _drain(cluster: Cluster, report: Report) -> None:
-    """Let the kubelet take its pods down, with their networks; nobody makes new ones meanwhile."""
+def _drain(cluster: Cluster, report: Report) -> bool:
+    """Let the kubelet take its pods down, with their networks; nobody makes new ones meanwhile.
+    Whether the container runtime is left with its images and nothing else."""
+    if not any(each.name == "containerd" and alive(each) for each in cluster.components):
+        return False
     for component in cluster.components:
         if component.name in ("kube-controller-manager", "kube-scheduler"):
             stop(component)
@@ -146,3 +185,4 @@ def _drain(cluster: Cluster, report: Report) -> None:
     while node.containers(cluster) and time.monotonic() < deadline:
         time.sleep(0.2)
     node.remove_containers(cluster)
+    return not node.containers(cluster)

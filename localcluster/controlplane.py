@@ -19,12 +19,13 @@ from localcluster import state
 from localcluster.errors import CommandFailedError, last_lines
 from localcluster.process import alive, start
 from localcluster.progress import Report
+from localcluster.registry import authority
 from localcluster.state import Cluster
 
 CONTROL_PLANE: Final = "control-plane"
 FULL: Final = "full"
 _LOOPBACK: Final = "127.0.0.1"
-_SERVICE_RANGE: Final = "10.96.0.0/16"
+SERVICE_RANGE: Final = "10.96.0.0/16"
 _READY_SECONDS: Final = 60.0
 # Level Metadata says who asked for what; bodies would hold secrets.
 _AUDIT_POLICY: Final = {
@@ -85,6 +86,8 @@ def _write_files(cluster: Cluster) -> None:
             serialization.NoEncryption(),
         )
     )
+    clients = cluster.kubelet_client_authority.parent
+    authority.issue_client(authority.ensure(clients), clients, "kube-apiserver", "system:masters")
     (cluster.folder / "tokens.csv").write_text(f'{cluster.token},admin,admin,"system:masters"\n')
     (cluster.folder / "audit-policy.yaml").write_text(yaml.safe_dump(_AUDIT_POLICY))
 
@@ -126,12 +129,13 @@ def _etcd(cluster: Cluster, client: int, peer: int) -> list[str]:
 
 def _api_server(cluster: Cluster, etcd: int, address: str, port: int) -> list[str]:
     key = cluster.folder / "pki" / "service-accounts.key"
+    clients = cluster.kubelet_client_authority.parent
     return [
         f"--etcd-servers=http://127.0.0.1:{etcd}",
         f"--bind-address={address}",
         f"--secure-port={port}",
         f"--cert-dir={cluster.folder / 'pki'}",
-        f"--service-cluster-ip-range={_SERVICE_RANGE}",
+        f"--service-cluster-ip-range={SERVICE_RANGE}",
         "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
         f"--service-account-key-file={key}",
         f"--service-account-signing-key-file={key}",
@@ -142,6 +146,8 @@ def _api_server(cluster: Cluster, etcd: int, address: str, port: int) -> list[st
         # Without pods nobody needs the kubernetes service's endpoints.
         f"--endpoint-reconciler-type={'none' if address == _LOOPBACK else 'lease'}",
         "--kubelet-preferred-address-types=InternalIP",
+        f"--kubelet-client-certificate={clients / 'client.crt'}",
+        f"--kubelet-client-key={clients / 'client.key'}",
         f"--audit-policy-file={cluster.folder / 'audit-policy.yaml'}",
         f"--audit-log-path={cluster.audit_log}",
         "--profiling=false",

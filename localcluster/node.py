@@ -18,7 +18,9 @@ from typing import Any, Final
 import yaml
 
 from localcluster import storage
+from localcluster.controlplane import SERVICE_RANGE
 from localcluster.errors import CommandFailedError
+from localcluster.paths import cache_dir
 from localcluster.registry import authority
 from localcluster.state import Cluster
 
@@ -29,6 +31,19 @@ CLUSTER_DNS: Final = "10.96.0.10"
 REGISTRY: Final = "192.0.2.10"  # TEST-NET-1: outside the cluster's ranges, as a real registry is
 REGISTRY_NAMES: Final = ("registry.ollama.ai", "blobs.registry.localcluster.test")
 NODE: Final = "node"
+IMAGE_STORE: Final = cache_dir() / "containerd"  # kept, so that a start loads only what is new
+_TABLE: Final = "localcluster"
+# A service's address that kube-proxy has no rule for, yet or any more, would be looked for outside,
+# and a connection to whoever answers there would be kept.
+_SERVICES_END_HERE: Final = f"""
+table ip {_TABLE} {{
+    chain forward {{
+        type filter hook forward priority filter; policy accept;
+        ip daddr {SERVICE_RANGE} meta l4proto tcp reject with tcp reset
+        ip daddr {SERVICE_RANGE} reject
+    }}
+}}
+"""
 _DNS_PORTS: Final = [
     {"name": "dns", "port": 53, "protocol": "UDP"},
     {"name": "dns-tcp", "port": 53, "protocol": "TCP"},
@@ -40,10 +55,6 @@ class Layout:
     """Where the node keeps its files."""
 
     folder: Path
-
-    @property
-    def containerd(self) -> Path:
-        return self.folder / "containerd"
 
     @property
     def socket(self) -> Path:
@@ -68,18 +79,22 @@ def add_bridge() -> None:
         Path("/proc/sys/net/ipv4", setting).write_text("1")
 
 
+    subprocess.run(["nft", "-f", "-"], input=_SERVICES_END_HERE, text=True, check=True)
+
+
 def remove_bridge() -> None:
-    subprocess.run(["ip", "link", "delete", BRIDGE], capture_output=True, check=False)
+    for command in (["ip", "link", "delete", BRIDGE], ["nft", "delete", "table", "ip", _TABLE]):
+        subprocess.run(command, capture_output=True, check=False)
 
 
 def write_files(cluster: Cluster, sandbox_image: str) -> Layout:
     """Every component's configuration."""
     layout = Layout(cluster.folder / "node")
-    for folder in (layout.containerd, layout.kubelet, layout.volumes, layout.folder / "cni"):
+    for folder in (IMAGE_STORE, layout.kubelet, layout.volumes, layout.folder / "cni"):
         folder.mkdir(parents=True, exist_ok=True)
     (layout.folder / "containerd.toml").write_text(_containerd(layout, sandbox_image))
     (layout.folder / "cni" / "10-bridge.conflist").write_text(json.dumps(_cni(layout)))
-    _write(layout.folder / "kubelet.yaml", _kubelet(layout))
+    _write(layout.folder / "kubelet.yaml", _kubelet(cluster, layout))
     _write(layout.folder / "kube-proxy.yaml", _kube_proxy(cluster))
     (layout.folder / "Corefile").write_text(_corefile(cluster))
     return layout
@@ -136,6 +151,12 @@ def services(cluster: Cluster, layout: Layout, coredns: Path) -> dict[str, Seque
     }
 
 
+def images(cluster: Cluster) -> dict[str, str]:
+    """The digests of containerd's images by their names."""
+    lines = _ctr(cluster, "images", "list").stdout.splitlines()[1:]
+    return {name: digest for name, _, digest, *_ in map(str.split, lines)}
+
+
 def load_image(cluster: Cluster, archive: Path) -> None:
     """Give containerd an image."""
     _ctr(cluster, "images", "import", "--digests", str(archive), check=True)
@@ -168,10 +189,6 @@ def unmount(folder: Path) -> None:
         subprocess.run(["umount", "--lazy", each], capture_output=True, check=False)
 
 
-def remove_proxy_rules(programs: Path) -> None:
-    subprocess.run([programs / "kube-proxy", "--cleanup"], capture_output=True, check=False)
-
-
 def _ctr(
     cluster: Cluster, *arguments: str, check: bool = False
 ) -> "subprocess.CompletedProcess[str]":
@@ -186,8 +203,8 @@ def _ctr(
 
 def _containerd(layout: Layout, sandbox_image: str) -> str:
     return f"""version = 2
-root = "{layout.containerd / "root"}"
-state = "{layout.containerd / "state"}"
+root = "{IMAGE_STORE}"
+state = "{layout.folder / "containerd"}"
 [grpc]
   address = "{layout.socket}"
 [plugins."io.containerd.grpc.v1.cri"]
@@ -228,15 +245,18 @@ def _cni(layout: Layout) -> dict[str, Any]:
     }
 
 
-def _kubelet(layout: Layout) -> dict[str, Any]:
+def _kubelet(cluster: Cluster, layout: Layout) -> dict[str, Any]:
     unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "address": GATEWAY,
-        # The address is the bridge's and the cluster a test's: anyone here may ask the kubelet.
-        "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
-        "authorization": {"mode": "AlwaysAllow"},
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": str(cluster.kubelet_client_authority)},
+        },
+        "authorization": {"mode": "Webhook"},
         "clusterDNS": [CLUSTER_DNS],
         "clusterDomain": "cluster.local",
         "containerRuntimeEndpoint": f"unix://{layout.socket}",

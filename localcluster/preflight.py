@@ -1,12 +1,16 @@
-"""What a full cluster needs of the machine, checked before anything is begun."""
+"""What a cluster needs of the machine, checked before anything is begun."""
 
 import os
+import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from localcluster.errors import MissingPrerequisitesError
 from localcluster.images.requirements import DEBIAN_PACKAGES as FOR_IMAGES
+from localcluster.paths import cache_dir, states_dir
 
 _FOR_THE_NODE: Final = {
     "containerd": "runs the containers",
@@ -15,13 +19,34 @@ _FOR_THE_NODE: Final = {
     "iproute2": "makes their network",
     "iptables": "makes services reachable",
     "conntrack": "makes services reachable",
+    "nftables": "enforces network policies",
 }
 DEBIAN_PACKAGES: Final = {**_FOR_THE_NODE, **FOR_IMAGES}
+INGRESS_PORTS: Final = (80,)
+_GIB: Final = 1024**3
+# Measured: what compiling and image building leave in the caches, and what a running node adds.
+_COLD_GIB: Final = {False: 6, True: 14}
+_WARM_GIB: Final = {False: 1, True: 4}
+_CGROUPS: Final = ("cpu", "memory", "pids")
+# In a network namespace of its own, so that nothing is left of the trial.
+_NETWORK_TRIAL: Final = (
+    "ip link add b0 type bridge && ip link add v0 type veth peer name v1 && "
+    "iptables -t nat -A POSTROUTING -m comment --comment trial -j MASQUERADE && "
+    "iptables -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT"
+)
 
 
-def check() -> None:
-    """Raises MissingPrerequisitesError with everything that is missing, and the fix of each."""
-    problems = [*_problems()]
+def check(*, full: bool, running: bool) -> None:
+    """Check a control plane's needs, or with `full` a node's too. `running`: one of our nodes runs,
+    and rightly holds the node's ports.
+
+    Raises:
+        MissingPrerequisitesError: names everything that is missing, and the fix of each.
+    """
+    problems = [*_space(full=full)]
+    if full:
+        problems += [*_node_problems()]
+        problems += [] if running else [*_ports()]
     if problems:
         raise MissingPrerequisitesError("\n".join(("this machine lacks:", *problems)))
 
@@ -39,7 +64,7 @@ def install() -> None:
             subprocess.run(["apt-get", *command], check=True, env=environment)
 
 
-def _problems() -> Iterator[str]:
+def _node_problems() -> Iterator[str]:
     if os.geteuid() != 0:
         yield "  - root: a node makes networks and mounts; run this as root"
     missing = missing_packages()
@@ -47,6 +72,68 @@ def _problems() -> Iterator[str]:
         for name in missing:
             yield f"  - {name}: {DEBIAN_PACKAGES[name]}"
         yield f"    install them with: apt-get install -y {' '.join(missing)}"
+    elif os.geteuid() == 0:
+        yield from _kernel()
+
+
+def _space(*, full: bool) -> Iterator[str]:
+    cache = cache_dir()
+    needed = (_WARM_GIB if (cache / "binaries").exists() else _COLD_GIB)[full]
+    for folder in (cache, states_dir()):
+        free = shutil.disk_usage(_existing(folder)).free / _GIB
+        if free < needed:
+            yield (
+                f"  - disk space: {needed} GiB for {folder}, where {free:.1f} GiB are free; make "
+                "room, or name another place in LOCALCLUSTER_CACHE or LOCALCLUSTER_STATE"
+            )
+            return
+
+
+def _kernel() -> Iterator[str]:
+    controllers = _controllers()
+    for each in _CGROUPS:
+        if each not in controllers:
+            yield f"  - cgroup controller {each}: enable it (kernel parameter cgroup_enable={each})"
+    if "overlay" not in Path("/proc/filesystems").read_text() and _fails(["modprobe", "overlay"]):
+        yield "  - file system overlay: load it with: modprobe overlay"
+    said = _fails(["unshare", "--net", "sh", "-c", _NETWORK_TRIAL])
+    if said:
+        yield (
+            f"  - bridges, veth pairs or netfilter's NAT: {said}; load them with: "
+            "modprobe -a bridge veth nf_nat xt_MASQUERADE xt_comment xt_conntrack"
+        )
+
+
+def _controllers() -> set[str]:
+    unified = Path("/sys/fs/cgroup/cgroup.controllers")
+    if unified.exists():
+        return set(unified.read_text().split())
+    lines = (line.split() for line in Path("/proc/cgroups").read_text().splitlines())
+    return {line[0] for line in lines if line[-1] == "1"}
+
+
+def _ports() -> Iterator[str]:
+    for port in INGRESS_PORTS:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("0.0.0.0", port))  # noqa: S104  (only tried; nothing listens)
+            except PermissionError:
+                return  # said already: root is missing
+            except OSError:
+                yield f"  - port {port}: another program listens there; end it (ss -ltnp shows it)"
+
+
+def _fails(command: list[str]) -> str:
+    """What a command said when it failed; nothing when it went well."""
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    return (ran.stderr.strip() or f"exit code {ran.returncode}") if ran.returncode else ""
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path
 
 
 def _installed(package: str) -> bool:

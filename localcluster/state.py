@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from localcluster.paths import state_dir
+from localcluster.paths import state_dir, states_dir
 from localcluster.process import Started, alive
 
 
@@ -33,6 +33,11 @@ class Cluster:
     @property
     def ca_file(self) -> Path:
         return self.folder / "pki" / "apiserver.crt"
+
+    @property
+    def kubelet_client_authority(self) -> Path:
+        """Who vouches for the API server when it asks the kubelet."""
+        return self.folder / "pki" / "kubelet-clients" / "ca.crt"
 
     @property
     def audit_log(self) -> Path:
@@ -69,7 +74,7 @@ class Cluster:
 
 def load(name: str) -> Cluster | None:
     """The cluster as written down, or None when there is none of this name."""
-    path = _file(name)
+    path = state_dir(name) / "cluster.json"
     if not path.exists():
         return None
     record = json.loads(path.read_text())
@@ -93,12 +98,17 @@ def add(cluster: Cluster, started: Started) -> Cluster:
     return grown
 
 
+def every() -> list[Cluster]:
+    """All clusters that are written down, running or not."""
+    found = (load(path.parent.name) for path in sorted(states_dir().glob("*/cluster.json")))
+    return [cluster for cluster in found if cluster is not None]
+
+
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """One command at a time for each cluster."""
-    folder = state_dir(name)
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f".{name}.lock").open("w") as lock:
+    """One command at a time for each name: a cluster's, or the one of what clusters share."""
+    states_dir().mkdir(parents=True, exist_ok=True)
+    with (states_dir() / f".{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -45,22 +45,49 @@ def ensure(folder: Path | None = None) -> Pair:
 
 def issue(authority: Pair, folder: Path, names: Iterable[str]) -> Pair:
     """A server certificate for these DNS names and IP addresses, written to ``folder``."""
+    names = tuple(names)
+    alternatives = x509.SubjectAlternativeName([_alternative(name) for name in names])
+    pair = Pair(folder / "server.crt", folder / "server.key")
+    _sign(authority, pair, _name(names[0]), ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
+    return pair
+
+
+def issue_client(authority: Pair, folder: Path, user: str, group: str) -> Pair:
+    """A certificate by which a client is ``user`` in ``group``, written to ``folder``.
+
+    https://kubernetes.io/docs/reference/access-authn-authz/authentication/#x509-client-certificates
+    """
+    pair = Pair(folder / "client.crt", folder / "client.key")
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, group),
+            x509.NameAttribute(NameOID.COMMON_NAME, user),
+        ]
+    )
+    _sign(authority, pair, subject, ExtendedKeyUsageOID.CLIENT_AUTH)
+    return pair
+
+
+def _sign(
+    authority: Pair,
+    pair: Pair,
+    subject: x509.Name,
+    usage: x509.ObjectIdentifier,
+    *extensions: x509.ExtensionType,
+) -> None:
     issuer = x509.load_pem_x509_certificate(authority.certificate.read_bytes())
     issuer_key = serialization.load_pem_private_key(authority.key.read_bytes(), None)
     assert isinstance(issuer_key, ec.EllipticCurvePrivateKey), authority.key  # noqa: S101
     key = ec.generate_private_key(ec.SECP256R1())
-    names = tuple(names)
-    alternatives = [_alternative(name) for name in names]
     builder = (
-        _builder(_name(names[0]), issuer.subject, key)
-        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        _builder(subject, issuer.subject, key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(authority=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     )
-    pair = Pair(folder / "server.crt", folder / "server.key")
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
     _save(pair, builder.sign(issuer_key, hashes.SHA256()), key)
-    return pair
 
 
 def _usable(pair: Pair) -> bool:

@@ -1,0 +1,103 @@
+"""The local cluster's life: it says that it runs, outlives accidents and leaves nothing behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import ROOT
+
+STATES = Path(os.environ.get("LOCALCLUSTER_STATE") or "/var/lib/localcluster")
+
+
+class Life:
+    """The command line of one cluster."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def run(self, command: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            self.line(command, *arguments), cwd=ROOT, capture_output=True, text=True, check=False
+        )
+
+    def line(self, command: str, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "localcluster", command, "--name", self.name, *arguments]
+
+    def status(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self.run("status", "-o", "json").stdout)
+        return told
+
+    def processes(self) -> list[str]:
+        """Every process on this machine that works on the cluster's folder."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue  # it has ended meanwhile
+            if f"{STATES / self.name}/" in command:
+                found.append(command)
+        return found
+
+
+@pytest.fixture
+def life(request: pytest.FixtureRequest) -> Iterator[Life]:
+    assert request.node.name
+    found = Life(f"life-{os.getpid()}")
+    yield found
+    found.run("down")
+    assert found.processes() == []
+    assert not (STATES / found.name).exists()
+
+
+def test_a_second_up_says_how_to_use_and_how_to_end_the_one_that_runs(life: Life) -> None:
+    assert life.run("up").returncode == 0
+    second = life.run("up")
+    assert second.returncode == 3
+    assert "KUBECONFIG=" in second.stderr
+    assert f"down --name {life.name}" in second.stderr
+    assert [each["state"] for each in life.status()["components"]] == ["running"] * 3
+
+
+def test_up_replaces_a_cluster_that_lost_a_component(life: Life) -> None:
+    life.run("up")
+    before = life.status()
+    etcd = next(each for each in before["components"] if each["name"] == "etcd")
+    os.kill(etcd["pid"], signal.SIGKILL)
+    time.sleep(0.2)
+    assert life.status()["running"] is False
+    assert life.run("up").returncode == 0
+    assert life.status()["running"] is True
+    assert len(life.processes()) == 3
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.5])
+def test_an_interrupted_up_is_no_obstacle_to_the_next(life: Life, seconds: float) -> None:
+    starting = subprocess.Popen(
+        life.line("up"), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    time.sleep(seconds)
+    starting.send_signal(signal.SIGINT)
+    starting.wait(timeout=20)
+    assert life.run("up").returncode == 0
+    assert len(life.processes()) == 3
+
+
+def test_down_of_a_cluster_that_is_not_there_says_so() -> None:
+    said = Life("never-was").run("down")
+    assert said.returncode == 0
+    assert "there was no cluster 'never-was'" in said.stdout
+
+
+def test_a_name_that_is_a_path_is_refused() -> None:
+    said = Life("../etc").run("up")
+    assert said.returncode == 2
+    assert "lower-case letters, digits and" in said.stderr

@@ -1,0 +1,39 @@
+from localcluster.firewall import removal
+
+SAVED = """*nat
+:PREROUTING ACCEPT [0:0]
+:KUBE-SERVICES - [0:0]
+:KUBE-SVC-A - [0:0]
+:DOCKER - [0:0]
+-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A KUBE-SERVICES -d 10.96.0.1/32 -j KUBE-SVC-A
+COMMIT
+*filter
+:KUBE-FORWARD - [0:0]
+-A FORWARD -j KUBE-FORWARD
+-A FORWARD -s 10.0.0.0/8 -j ACCEPT
+COMMIT""".splitlines()
+
+
+def test_rules_that_lead_to_a_chain_go_before_the_chain() -> None:
+    assert [*removal(SAVED, {("nat", "KUBE-SERVICES"), ("nat", "KUBE-SVC-A")})] == [
+        "*nat",
+        '-D PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
+        "-F KUBE-SERVICES",
+        "-F KUBE-SVC-A",
+        "-X KUBE-SERVICES",
+        "-X KUBE-SVC-A",
+        "COMMIT",
+    ]
+
+
+def test_each_table_is_changed_by_itself() -> None:
+    said = [*removal(SAVED, {("nat", "KUBE-SVC-A"), ("filter", "KUBE-FORWARD")})]
+    assert said[0] == "*filter"
+    assert "-D FORWARD -j KUBE-FORWARD" in said
+    assert "-D KUBE-SERVICES -d 10.96.0.1/32 -j KUBE-SVC-A" in said
+
+
+def test_nothing_to_remove_changes_nothing() -> None:
+    assert [*removal(SAVED, set())] == []
