@@ -52,13 +52,17 @@ test-integration: setup ## Tests against a real API server, built from source th
 	python -m localcluster build
 	pytest tests/integration
 
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || { echo "installing chromium"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; }
+
 .PHONY: test-e2e
-test-e2e: setup ## Tests on a real node: real pods, real chat, a stand-in model.
+test-e2e: setup browser ## Tests on a real node: real pods, real chat, a stand-in model.
 	python -m localcluster install
 	pytest tests/e2e
 
 .PHONY: test
-test: setup ## Everything that is to pass before a change lands.
+test: setup browser ## Everything that is to pass before a change lands.
 	hack/test
 
 .PHONY: cluster-up cluster-down cluster-status cluster-logs
@@ -72,11 +76,12 @@ cluster-status: setup ## What runs, and how to reach it.
 cluster-logs: setup ## A component's log: make cluster-logs COMPONENT=kube-apiserver
 	python -m localcluster logs $(or $(COMPONENT),kube-apiserver)
 
+export CLUSTER IMAGE_REGISTRY BASE_IMAGE
 .PHONY: demo demo-down
-demo: setup ## From nothing to a model's reply on this machine (root, Debian 12).
+demo: setup ## From nothing to a reply here; or: make demo CLUSTER=existing IMAGE_REGISTRY=…
 	hack/demo
-demo-down: setup ## Remove what the demo made.
-	python -m localcluster down --name demo
+demo-down: setup ## Remove what the demo made (with the same CLUSTER).
+	hack/demo-down
 
 .PHONY: run
 run: setup ## Run the operator here, against the cluster of $KUBECONFIG.

@@ -1,29 +1,49 @@
 """A real node with the product installed as any user would install it."""
 
+import base64
+import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.e2e.webui import WebUI
+
 ROOT = Path(__file__).parents[2]
 SYSTEM = "aichat-workspace-operator-system"
+OPERATOR_USER = f"system:serviceaccount:{SYSTEM}:aichat-workspace-operator"
 IMAGE = "docker.io/library/aichat-workspace-operator:v0.1.0"
 DOMAIN = "aichat.localhost"
+TENANT = "team-a-aichat"
+SECOND = "team-b-aichat"
+RESOURCE = "aichatworkspace-team-a"
+REPLY = "Hello from your private workspace."
+LOCALCLUSTER = (sys.executable, "-m", "localcluster")
 
 
+@dataclass(frozen=True)
 class Node:
-    """kubectl against the node's cluster."""
+    """kubectl against the node's cluster, and what the API server wrote down of requests."""
 
-    def __init__(self, kubeconfig: str) -> None:
-        self.kubeconfig = kubeconfig
+    name: str
+    kubeconfig: str
+    audit_log: Path
 
     def kubectl(self, *arguments: str, stdin: str | None = None, seconds: int = 180) -> str:
-        ran = subprocess.run(
+        ran = self.try_kubectl(*arguments, stdin=stdin, seconds=seconds)
+        assert ran.returncode == 0, f"kubectl {' '.join(arguments)}: {ran.stderr}"
+        return ran.stdout
+
+    def try_kubectl(
+        self, *arguments: str, stdin: str | None = None, seconds: int = 180
+    ) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
             ["kubectl", f"--kubeconfig={self.kubeconfig}", *arguments],
             input=stdin,
             capture_output=True,
@@ -31,49 +51,160 @@ class Node:
             timeout=seconds,
             check=False,
         )
-        assert ran.returncode == 0, f"kubectl {' '.join(arguments)}: {ran.stderr}"
-        return ran.stdout
+
+    def operator_requests(self) -> list[str]:
+        """Every request of the operator that was answered, watches and its lease left out."""
+        found = []
+        for line in self.audit_log.read_text().splitlines():
+            entry = json.loads(line)
+            if entry["user"]["username"] == OPERATOR_USER and entry["verb"] != "watch":
+                found.append(f"{entry['verb']} {entry['requestURI']}")
+        return [each for each in found if "/leases/" not in each]
 
     def story(self, namespace: str) -> str:
         """What a person would look at when something is not ready."""
+        looks = (
+            ("get", "aiws", "-A", "-o", "wide"),
+            ("get", "pods", "-A", "-o", "wide"),
+            ("get", "events", "-n", namespace, "--sort-by=.lastTimestamp"),
+            ("logs", "-n", SYSTEM, "deploy/aichat-workspace-operator", "--tail=20"),
+            ("logs", "-n", namespace, f"deploy/{namespace}-openwebui", "--tail=40"),
+            ("logs", "-n", namespace, f"statefulset/{namespace}-ollama", "--tail=20"),
+        )
         return "\n".join(
-            (
-                self.kubectl("get", "aiws", "-A", "-o", "wide"),
-                self.kubectl("get", "pods", "-A", "-o", "wide"),
-                self.kubectl("get", "events", "-n", namespace, "--sort-by=.lastTimestamp"),
-                self.kubectl("logs", "-n", SYSTEM, "deploy/aichat-workspace-operator", "--tail=20"),
-            )
+            f"$ kubectl {' '.join(look)}\n{ran.stdout}{ran.stderr}"
+            for look in looks
+            if (ran := self.try_kubectl(*look))
         )
 
 
-def eventually(holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
+def eventually(
+    holds: Callable[[], bool],
+    what: str,
+    seconds: float = 60,
+    story: Callable[[], str] = lambda: "",
+) -> None:
+    """Wait until something is so; fail saying what was not, and what a person would look at."""
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, f"after {seconds:.0f} s still not so: {what}"
+        if time.monotonic() > deadline:
+            pytest.fail(f"after {seconds:.0f} s still not so: {what}\n{story()}")
         time.sleep(0.2)
+
+
+def kustomize(folder: Path) -> str:
+    """What `kustomize build` prints, by the tool that the local cluster brings."""
+    tool = subprocess.run(
+        [*LOCALCLUSTER, "tool", "kustomize"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    built = subprocess.run(
+        [f"{tool}/kustomize", "build", str(folder)], check=True, capture_output=True, text=True
+    )
+    return built.stdout
+
+
+def remains() -> dict[str, list[str]]:
+    """What a node could leave on the machine: network devices, mounts, chains, processes."""
+    rules = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
+    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    mounts = Path("/proc/mounts").read_text()
+    processes = [
+        command
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if (command := _command(path)) and "/var/lib/localcluster/" in command
+    ]
+    return {
+        "network devices": [
+            line.split(": ")[1]
+            for line in links.splitlines()
+            if line.split(": ")[1].startswith(("localcluster", "veth"))
+        ],
+        "mounts": [line for line in mounts.splitlines() if "localcluster" in line],
+        "chains": [line for line in rules.splitlines() if line.startswith((":KUBE-", ":CNI-"))],
+        "processes": processes,
+    }
+
+
+def _command(path: Path) -> str:
+    try:
+        return path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""  # it has ended meanwhile
 
 
 @pytest.fixture(scope="session")
 def node() -> Iterator[Node]:
     name = f"e2e-{os.getpid()}"
-    run = [sys.executable, "-m", "localcluster"]
-    subprocess.run([*run, "up", "--full", "--name", name], cwd=ROOT, check=True)
+    before = remains()
+    subprocess.run([*LOCALCLUSTER, "up", "--full", "--name", name], cwd=ROOT, check=True)
     try:
-        subprocess.run([*run, "image", IMAGE, "--name", name], cwd=ROOT, check=True)
+        subprocess.run([*LOCALCLUSTER, "image", IMAGE, "--name", name], cwd=ROOT, check=True)
         told = subprocess.run(
-            [*run, "status", "--name", name, "-o", "json"],
+            [*LOCALCLUSTER, "status", "--name", name, "-o", "json"],
             cwd=ROOT,
             check=True,
             capture_output=True,
             text=True,
         )
-        found = Node(yaml.safe_load(told.stdout)["kubeconfig"])
+        status = json.loads(told.stdout)
+        found = Node(name, status["kubeconfig"], Path(status["audit_log"]))
         found.kubectl("apply", "-k", str(ROOT / "config" / "default"))
-        found.kubectl("apply", "-f", str(ROOT / "config" / "local" / "platform.yaml"))
         found.kubectl(
             *("rollout", "status", "deployment/aichat-workspace-operator", "-n", SYSTEM),
             "--timeout=60s",
         )
+        found.kubectl("apply", "-f", str(ROOT / "config" / "local" / "platform.yaml"))
         yield found
     finally:
-        subprocess.run([*run, "down", "--name", name], cwd=ROOT, check=True)
+        subprocess.run([*LOCALCLUSTER, "down", "--name", name], cwd=ROOT, check=True)
+    assert remains() == before, "the local cluster leaves nothing on the machine"
+
+
+def credentials(node: Node, tenant: str) -> tuple[str, str]:
+    found = json.loads(
+        node.kubectl("get", "secret", f"{tenant}-credentials", "-n", SYSTEM, "-o", "json")
+    )["data"]
+    email, password = (
+        base64.b64decode(found[key]).decode()
+        for key in ("WEBUI_ADMIN_EMAIL", "WEBUI_ADMIN_PASSWORD")
+    )
+    return email, password
+
+
+def wait_ready(node: Node, resource: str, tenant: str) -> None:
+    try:
+        node.kubectl(
+            *("wait", f"aiws/{resource}", "-n", SYSTEM, "--for=condition=Ready"), "--timeout=170s"
+        )
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{node.story(tenant)}") from error
+
+
+@pytest.fixture(scope="session")
+def workspaces(node: Node) -> None:
+    """The sample, applied as the README says, and a second workspace beside it."""
+    documents = kustomize(ROOT / "config" / "samples")
+    node.kubectl("-n", SYSTEM, "apply", "-f", "-", stdin=documents)
+    second = yaml.safe_load(documents)
+    second["metadata"]["name"] = "aichatworkspace-team-b"
+    second["spec"].update(workspaceName=SECOND, patterns=[])
+    node.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(second))
+    wait_ready(node, RESOURCE, TENANT)
+    wait_ready(node, "aichatworkspace-team-b", SECOND)
+
+
+@pytest.fixture(scope="session")
+def chat(node: Node, workspaces: None) -> WebUI:
+    """Signed in through the ingress as the administrator that was made from the Secret."""
+    assert workspaces is None
+    webui = WebUI("http://127.0.0.1", f"{TENANT}.{DOMAIN}")
+
+    def answers() -> bool:
+        try:
+            return bool(webui.call("/health")["status"])
+        except OSError:
+            return False
+
+    eventually(answers, "the ingress serves Open WebUI")
+    webui.sign_in(*credentials(node, TENANT))
+    return webui

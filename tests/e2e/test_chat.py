@@ -4,98 +4,89 @@ The images are built from source here and the model is a stand-in that the local
 under the real name: Ollama, Open WebUI and the way between them are real, the answers are canned.
 """
 
-import base64
 import json
 import subprocess
+import time
 from typing import Any
-from urllib.request import Request, urlopen
 
 import pytest
-import yaml
 
-from tests.e2e.conftest import DOMAIN, ROOT, SYSTEM, Node, eventually
+from tests.e2e.conftest import (
+    LOCALCLUSTER,
+    REPLY,
+    RESOURCE,
+    ROOT,
+    SECOND,
+    SYSTEM,
+    TENANT,
+    Node,
+    credentials,
+    eventually,
+    wait_ready,
+)
+from tests.e2e.webui import WebUI
 
-TENANT = "team-a-aichat"
-SECOND = "team-b-aichat"
-
-
-class WebUI:
-    """Open WebUI's own API, at an address under a host name."""
-
-    def __init__(self, address: str, host: str) -> None:
-        self.address = address
-        self.host = host
-        self.token = ""
-
-    def call(self, path: str, body: object = None) -> Any:
-        headers = {"Host": self.host, "Content-Type": "application/json"}
-        if self.token:
-            headers["Authorization"] = f"Bearer {self.token}"
-        data = None if body is None else json.dumps(body).encode()
-        request = Request(f"{self.address}{path}", data=data, headers=headers)  # noqa: S310
-        with urlopen(request, timeout=60) as answer:  # noqa: S310
-            return json.load(answer)
-
-    def sign_in(self, email: str, password: str) -> None:
-        body = {"email": email, "password": password}
-        self.token = self.call("/api/v1/auths/signin", body)["token"]
-
-    def ask(self, model: str, prompt: str) -> str:
-        messages = [{"role": "user", "content": prompt}]
-        body = {"model": model, "stream": False, "messages": messages}
-        answer = self.call("/api/chat/completions", body)
-        return str(answer["choices"][0]["message"]["content"])
+# Kubernetes' own controllers make these in every namespace, or of what we make.
+OF_KUBERNETES = {"ConfigMap/kube-root-ca.crt", "ServiceAccount/default"}
+OF_CONTROLLERS = {
+    "ControllerRevision",
+    "Endpoints",
+    "EndpointSlice",
+    "Event",
+    "Pod",
+    "ReplicaSet",
+}
 
 
-def credentials(node: Node, tenant: str) -> tuple[str, str]:
-    found = json.loads(
-        node.kubectl("get", "secret", f"{tenant}-credentials", "-n", SYSTEM, "-o", "json")
-    )["data"]
-    email, password = (
-        base64.b64decode(found[key]).decode()
-        for key in ("WEBUI_ADMIN_EMAIL", "WEBUI_ADMIN_PASSWORD")
+@pytest.mark.usefixtures("workspaces")
+def test_the_workspaces_objects_exist_and_nothing_else(node: Node) -> None:
+    kinds = node.kubectl("api-resources", "--namespaced", "--verbs=list", "-o", "name").split()
+    listed = json.loads(node.kubectl("get", ",".join(kinds), "-n", TENANT, "-o", "json"))["items"]
+    found = {
+        f"{each['kind']}/{each['metadata']['name']}"
+        for each in listed
+        if each["kind"] not in OF_CONTROLLERS
+    }
+    (secret,) = {each for each in found if each.startswith("Secret/")}
+    assert found - OF_KUBERNETES == {
+        secret,
+        f"ResourceQuota/{TENANT}",
+        f"LimitRange/{TENANT}",
+        f"ServiceAccount/{TENANT}-ollama",
+        f"ServiceAccount/{TENANT}-openwebui",
+        f"PersistentVolumeClaim/{TENANT}-ollama",
+        f"PersistentVolumeClaim/{TENANT}-openwebui",
+        f"StatefulSet/{TENANT}-ollama",
+        f"Service/{TENANT}-ollama",
+        f"Deployment/{TENANT}-openwebui",
+        f"Service/{TENANT}-openwebui",
+        f"Ingress/{TENANT}-openwebui",
+        f"NetworkPolicy/{TENANT}-default-deny",
+        f"NetworkPolicy/{TENANT}-dns",
+        f"NetworkPolicy/{TENANT}-ingress-to-openwebui",
+        f"NetworkPolicy/{TENANT}-openwebui-to-ollama",
+        f"NetworkPolicy/{TENANT}-to-ollama",
+        f"NetworkPolicy/{TENANT}-model-downloads",
+    }
+
+
+@pytest.mark.usefixtures("workspaces")
+def test_the_namespace_refuses_pods_that_restricted_does_not_admit(node: Node) -> None:
+    refused = node.try_kubectl(
+        *("run", "weak", "-n", TENANT, "--image=docker.io/localcluster/base:1"),
+        *("--privileged", "--dry-run=server"),
     )
-    return email, password
+    assert refused.returncode != 0
+    assert 'violates PodSecurity "restricted' in refused.stderr
 
 
-def wait_ready(node: Node, resource: str, tenant: str) -> None:
-    try:
-        node.kubectl(
-            *("wait", f"aiws/{resource}", "-n", SYSTEM, "--for=condition=Ready"), "--timeout=170s"
-        )
-    except AssertionError as error:
-        raise AssertionError(f"{error}\n{node.story(tenant)}") from error
-
-
-@pytest.fixture(scope="module")
-def workspaces(node: Node) -> None:
-    """The sample, applied as the README says, and a second workspace beside it."""
-    samples = str(ROOT / "config" / "samples")
-    documents = node.kubectl("kustomize", samples)
-    node.kubectl("-n", SYSTEM, "apply", "-f", "-", stdin=documents)
-    second = yaml.safe_load(documents)
-    second["metadata"]["name"] = "aichatworkspace-team-b"
-    second["spec"].update(workspaceName=SECOND, patterns=[])
-    node.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(second))
-    wait_ready(node, "aichatworkspace-team-a", TENANT)
-    wait_ready(node, "aichatworkspace-team-b", SECOND)
-
-
-@pytest.fixture(scope="module")
-def chat(node: Node, workspaces: None) -> WebUI:
-    """Signed in through the ingress as the administrator that was made from the Secret."""
-    assert workspaces is None
-    webui = WebUI("http://127.0.0.1", f"{TENANT}.{DOMAIN}")
-
-    def answers() -> bool:
-        try:
-            return bool(webui.call("/health")["status"])
-        except OSError:
-            return False
-
-    eventually(answers, "the ingress serves Open WebUI")
-    webui.sign_in(*credentials(node, TENANT))
-    return webui
+def test_two_ready_workspaces_cost_the_api_server_no_request(node: Node, chat: WebUI) -> None:
+    assert chat.token
+    time.sleep(2)  # what brought the last one up is written down
+    before = len(node.operator_requests())
+    assert before > 0
+    time.sleep(10)
+    assert node.operator_requests()[before:] == []
 
 
 @pytest.mark.usefixtures("workspaces")
@@ -122,7 +113,7 @@ def test_the_downloaded_model_and_the_patterns_are_offered(chat: WebUI) -> None:
 
 
 def test_a_prompt_through_the_ingress_is_answered_by_the_model(chat: WebUI) -> None:
-    assert chat.ask("gemma2:2b", "Good morning") == "Hello from your private workspace."
+    assert chat.ask("gemma2:2b", "Good morning") == REPLY
 
 
 def test_a_patterns_system_prompt_changes_the_reply(chat: WebUI) -> None:
@@ -153,28 +144,75 @@ def test_a_port_forward_serves_the_chat_too(node: Node, chat: WebUI) -> None:
         assert "Forwarding from" in forward.stdout.readline()
         local = WebUI("http://127.0.0.1:18080", "localhost:18080")
         local.sign_in(*credentials(node, TENANT))
-        assert local.ask("gemma2:2b", "Good morning") == "Hello from your private workspace."
+        assert local.ask("gemma2:2b", "Good morning") == REPLY
     finally:
         forward.terminate()
         forward.communicate(timeout=10)
 
 
+@pytest.mark.usefixtures("chat")
+def test_an_edited_child_is_restored(node: Node) -> None:
+    deployment = f"deployment/{TENANT}-openwebui"
+
+    def template() -> Any:
+        found = json.loads(node.kubectl("get", deployment, "-n", TENANT, "-o", "json"))
+        return found["spec"]["template"]
+
+    before = template()
+    edit = ["ENABLE_SIGNUP=true", "SOMETHING=else"]
+    node.kubectl("set", "env", deployment, "-n", TENANT, *edit)
+    node.kubectl("label", f"namespace/{TENANT}", "pod-security.kubernetes.io/enforce-")
+    eventually(lambda: template() == before, "the pod template is as it was", 10)
+    eventually(
+        lambda: "enforce=restricted" in node.kubectl("get", "ns", TENANT, "--show-labels"),
+        "the namespace enforces restricted again",
+        10,
+    )
+    node.kubectl("-n", TENANT, "rollout", "status", deployment, "--timeout=120s")
+
+
 def test_a_deleted_workload_comes_back_and_keeps_its_models(node: Node, chat: WebUI) -> None:
-    node.kubectl("delete", "statefulset", f"{TENANT}-ollama", "-n", TENANT)
+    workload = f"statefulset/{TENANT}-ollama"
+    uid = ("get", "pod", f"{TENANT}-ollama-0", "-n", TENANT, "-o", "jsonpath={.metadata.uid}")
+    pod, pulls = node.kubectl(*uid), pulled(node)
+    node.kubectl("delete", workload, "-n", TENANT)
+    eventually(lambda: node.try_kubectl(*uid).stdout not in ("", pod), "another pod is there", 60)
+    node.kubectl("-n", TENANT, "rollout", "status", workload, "--timeout=60s")
 
     def answers() -> bool:
-        """While the server is away Open WebUI says so with an error."""
+        """Until it has noticed that the server is back, Open WebUI answers with an error."""
         try:
-            return chat.ask("gemma2:2b", "Good morning") == "Hello from your private workspace."
+            return chat.ask("gemma2:2b", "Good morning") == REPLY
         except OSError:
             return False
 
-    eventually(answers, "the model answers again")
-    wait_ready(node, "aichatworkspace-team-a", TENANT)
+    eventually(answers, "the model answers again", 90, lambda: node.story(TENANT))
+    wait_ready(node, RESOURCE, TENANT)
+    assert pulled(node) == pulls
+
+
+def pulled(node: Node) -> int:
+    """How many model downloads the operator has begun."""
+    log = node.kubectl("logs", "-n", SYSTEM, "deployment/aichat-workspace-operator")
+    return sum('"event": "model pull"' in line for line in log.splitlines())
+
+
+@pytest.mark.usefixtures("chat")
+def test_a_second_node_is_refused_while_this_one_runs(node: Node) -> None:
+    for name in (node.name, "another"):
+        refused = subprocess.run(
+            [*LOCALCLUSTER, "up", "--full", "--name", name],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert refused.returncode == 3
+        assert f"down --name {node.name}" in refused.stderr
 
 
 @pytest.mark.usefixtures("chat")
 def test_one_workspace_goes_and_the_other_stays(node: Node) -> None:
     node.kubectl("delete", "aiws", "aichatworkspace-team-b", "-n", SYSTEM, "--timeout=120s")
     assert SECOND not in node.kubectl("get", "namespaces", "-o", "name")
-    wait_ready(node, "aichatworkspace-team-a", TENANT)
+    wait_ready(node, RESOURCE, TENANT)

@@ -83,7 +83,9 @@ async def run(settings: Settings) -> None:
                 settings.kubeconfig if settings.dev else None, user_agent=names.OPERATOR
             )
         )
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        # Requests to a model server are rare, and the next one may be for another pod.
+        alone = aiohttp.TCPConnector(force_close=True)
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=alone))
         queue: Queue[str] = Queue()
         caches = Caches(client, queue.add)
         confined = asyncio.Event()

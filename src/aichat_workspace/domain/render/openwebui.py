@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from aichat_workspace.domain.manifest import Manifest
+from aichat_workspace.domain.models import parse_model
 from aichat_workspace.domain.render.tenant import (
     OLLAMA_PORT,
     OPENWEBUI,
@@ -77,6 +78,7 @@ def _settings(tenant: Tenant) -> list[dict[str, Any]]:
         HOME=_DATA,
         PORT=str(OPENWEBUI_PORT),
         OLLAMA_BASE_URL=ollama_url,
+        DEFAULT_MODELS=_first_model(tenant),
         ENABLE_OPENAI_API="false",
         # Settings come from here at every start, not from the first start's database.
         ENABLE_PERSISTENT_CONFIG="False",
@@ -87,6 +89,9 @@ def _settings(tenant: Tenant) -> list[dict[str, Any]]:
         WEBUI_URL=tenant.url,
         CORS_ALLOW_ORIGIN=f"{tenant.url};http://localhost:{OPENWEBUI_PORT};"
         f"http://127.0.0.1:{OPENWEBUI_PORT}",
+        # A chat offers tools to the model unless told not to, and Ollama refuses that of any model
+        # without support for tools (gemma2 is one): "does not support tools" instead of a reply.
+        DEFAULT_MODEL_PARAMS='{"function_calling": "legacy"}',
         # An offline start must not download an embedding model.
         RAG_EMBEDDING_ENGINE="ollama",
         RAG_OLLAMA_BASE_URL=ollama_url,
@@ -96,6 +101,11 @@ def _settings(tenant: Tenant) -> list[dict[str, Any]]:
         DO_NOT_TRACK="true",
         SCARF_NO_ANALYTICS="true",
     )
+
+
+def _first_model(tenant: Tenant) -> str:
+    """The model a new chat begins with, by the name that Ollama lists."""
+    return str(parse_model(tenant.spec.models[0])) if tenant.spec.models else ""
 
 
 def _secret_settings(tenant: Tenant) -> list[dict[str, Any]]:

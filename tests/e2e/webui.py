@@ -1,0 +1,33 @@
+"""Open WebUI as programs reach it."""
+
+import json
+from typing import Any
+from urllib.request import Request, urlopen
+
+
+class WebUI:
+    """Open WebUI's own API, at an address under a host name."""
+
+    def __init__(self, address: str, host: str) -> None:
+        self.address = address
+        self.host = host
+        self.token = ""
+
+    def call(self, path: str, body: object = None) -> Any:
+        headers = {"Host": self.host, "Content-Type": "application/json"}
+        if self.token:
+            headers["Authorization"] = f"Bearer {self.token}"
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(f"{self.address}{path}", data=data, headers=headers)  # noqa: S310
+        with urlopen(request, timeout=20) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def sign_in(self, email: str, password: str) -> None:
+        body = {"email": email, "password": password}
+        self.token = self.call("/api/v1/auths/signin", body)["token"]
+
+    def ask(self, model: str, prompt: str) -> str:
+        messages = [{"role": "user", "content": prompt}]
+        body = {"model": model, "stream": False, "messages": messages}
+        answer = self.call("/api/chat/completions", body)
+        return str(answer["choices"][0]["message"]["content"])
