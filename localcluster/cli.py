@@ -75,11 +75,12 @@ def status(
     if output == "json":
         print(json.dumps(found, indent=2))
         return
-    table = Table("component", "pid", "state", "log")
+    table = Table("component", "pid", "state")
     for each in cluster.get(name).components:
         running = "running" if alive(each) else "stopped"
-        table.add_row(each.name, str(each.pid), running, each.log)
+        table.add_row(each.name, str(each.pid), running)
     Console().print(table)
+    print(f"logs in {cluster.get(name).folder / 'logs'}")
     print(f"export KUBECONFIG={found['kubeconfig']}")
 
 
