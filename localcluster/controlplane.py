@@ -164,6 +164,8 @@ def _controller_manager(cluster: Cluster, port: int) -> list[str]:
         f"--root-ca-file={cluster.ca_file}",
         f"--service-account-private-key-file={pki / 'service-accounts.key'}",
         "--use-service-account-credentials",
+        "--kube-api-qps=1000",  # each controller's own account would wait seconds for its turn
+        "--kube-api-burst=1000",
         "--leader-elect=false",
     ]
 

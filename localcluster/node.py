@@ -17,7 +17,6 @@ from typing import Any, Final
 
 import yaml
 
-from localcluster import storage
 from localcluster.controlplane import SERVICE_RANGE
 from localcluster.errors import CommandFailedError
 from localcluster.paths import cache_dir
@@ -31,6 +30,8 @@ CLUSTER_DNS: Final = "10.96.0.10"
 REGISTRY: Final = "192.0.2.10"  # TEST-NET-1: outside the cluster's ranges, as a real registry is
 REGISTRY_NAMES: Final = ("registry.ollama.ai", "blobs.registry.localcluster.test")
 NODE: Final = "node"
+STORAGE_CLASS: Final = "localcluster"
+STORAGE_PROVISIONER: Final = "localcluster/folder"
 IMAGE_STORE: Final = cache_dir() / "containerd"  # kept, so that a start loads only what is new
 _TABLE: Final = "localcluster"
 # A service's address that kube-proxy has no rule for, yet or any more, would be looked for outside,
@@ -77,7 +78,6 @@ def add_bridge() -> None:
     _ip("link", "set", BRIDGE, "up")
     for setting in ("ip_forward", f"conf/{BRIDGE}/route_localnet"):
         Path("/proc/sys/net/ipv4", setting).write_text("1")
-
 
     subprocess.run(["nft", "-f", "-"], input=_SERVICES_END_HERE, text=True, check=True)
 
@@ -310,10 +310,10 @@ ADDONS: Final[tuple[dict[str, Any], ...]] = (
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",
         "metadata": {
-            "name": storage.CLASS,
+            "name": STORAGE_CLASS,
             "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
         },
-        "provisioner": storage.PROVISIONER,
+        "provisioner": STORAGE_PROVISIONER,
     },
     {
         "apiVersion": "networking.k8s.io/v1",

@@ -6,13 +6,12 @@ paths ignore fsGroup, so a pod without root could not use them.
 
 import shutil
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from kubernetes import client, config, watch
 
-CLASS: Final = "localcluster"
-PROVISIONER: Final = "localcluster/folder"
+from localcluster.node import STORAGE_CLASS
 
 
 def serve(
@@ -30,7 +29,7 @@ def serve(
             claim = event["object"]
             if event["type"] == "DELETED":
                 _remove(api, folder, claim)
-            elif claim.spec.storage_class_name == CLASS and not claim.spec.volume_name:
+            elif claim.spec.storage_class_name == STORAGE_CLASS and not claim.spec.volume_name:
                 _provide(api, folder, claim)
 
 
@@ -53,7 +52,7 @@ def _volume(path: Path, claim: Any) -> dict[str, Any]:
         "spec": {
             "accessModes": claim.spec.access_modes,
             "capacity": {"storage": claim.spec.resources.requests["storage"]},
-            "storageClassName": CLASS,
+            "storageClassName": STORAGE_CLASS,
             "persistentVolumeReclaimPolicy": "Retain",
             "hostPath": {"path": str(path)},
             "claimRef": {
