@@ -47,11 +47,11 @@ def up(name: str, report: Report, *, full: bool = False) -> Cluster:
             )
         if not full:
             _remove(name, report)
-            return start_control_plane(name, programs, report)
+            return state.complete(start_control_plane(name, programs, report))
         stack.enter_context(state.locked(_NODE_LOCK))
         _only_node(name)
         _remove(name, report)
-        return _start_full(name, programs, report)
+        return state.complete(_start_full(name, programs, report))
 
 
 def _nodes() -> list[Cluster]:

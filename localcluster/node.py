@@ -19,6 +19,7 @@ import yaml
 
 from localcluster.controlplane import SERVICE_RANGE
 from localcluster.errors import CommandFailedError
+from localcluster.netpol.rules import TABLE as POLICY_TABLE
 from localcluster.paths import cache_dir
 from localcluster.registry import authority
 from localcluster.state import Cluster
@@ -83,7 +84,11 @@ def add_bridge() -> None:
 
 
 def remove_bridge() -> None:
-    for command in (["ip", "link", "delete", BRIDGE], ["nft", "delete", "table", "ip", _TABLE]):
+    for command in (
+        ["ip", "link", "delete", BRIDGE],
+        ["nft", "delete", "table", "ip", _TABLE],
+        ["nft", "delete", "table", "inet", POLICY_TABLE],
+    ):
         subprocess.run(command, capture_output=True, check=False)
 
 
@@ -146,6 +151,10 @@ def services(cluster: Cluster, layout: Layout, coredns: Path) -> dict[str, Seque
         "storage": [
             *(*python, "localcluster.storage", "--kubeconfig", cluster.kubeconfig),
             *("--folder", layout.volumes),
+        ],
+        "netpol": [
+            *(*python, "localcluster.netpol", "--kubeconfig", cluster.kubeconfig),
+            *("--bridge", BRIDGE, "--dns", GATEWAY),
         ],
         "containerd": ["containerd", f"--config={layout.folder / 'containerd.toml'}"],
     }

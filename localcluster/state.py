@@ -14,13 +14,15 @@ from localcluster.process import Started, alive
 
 @dataclass(frozen=True)
 class Cluster:
-    """One cluster. `components` are in the order in which they were started."""
+    """One cluster. `components` are in the order in which they were started; `complete` says that
+    all of them were, and became ready."""
 
     name: str
     mode: str
     server: str
     token: str
     components: tuple[Started, ...] = field(default=())
+    complete: bool = False
 
     @property
     def folder(self) -> Path:
@@ -44,7 +46,7 @@ class Cluster:
         return self.folder / "audit.log"
 
     def running(self) -> bool:
-        return bool(self.components) and all(alive(each) for each in self.components)
+        return self.complete and all(alive(each) for each in self.components)
 
     def any_alive(self) -> bool:
         return any(alive(each) for each in self.components)
@@ -102,6 +104,13 @@ def every() -> list[Cluster]:
     """All clusters that are written down, running or not."""
     found = (load(path.parent.name) for path in sorted(states_dir().glob("*/cluster.json")))
     return [cluster for cluster in found if cluster is not None]
+
+
+def complete(cluster: Cluster) -> Cluster:
+    """Write down that everything runs and is ready."""
+    done = replace(cluster, complete=True)
+    save(done)
+    return done
 
 
 @contextmanager

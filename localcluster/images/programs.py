@@ -17,12 +17,6 @@ from localcluster.paths import PACKAGE
 from localcluster.progress import Report
 
 PAUSE: Final = "docker.io/localcluster/pause:1"
-# Parts of a cluster that run as pods where a cluster wants them to; nothing but the program inside.
-ADD_ONS: Final = {
-    "coredns": "docker.io/localcluster/coredns:1",
-    "traefik": "docker.io/localcluster/traefik:1",
-    "local-path-provisioner": "docker.io/localcluster/local-path-provisioner:1",
-}
 OLLAMA: Final = f"docker.io/ollama/ollama:{OLLAMA_VERSION}"
 _TMP: Final = 0o1777
 
@@ -50,18 +44,6 @@ def ensure_pause(report: Report) -> Image:
 
     layer = cache.ensure("layers", "pause", cache.key(source), make)
     return cache.ensure_image(PAUSE, [layer], _alone("/pause", "65535:65535"))
-
-
-def ensure_add_on(name: str, program: Path, report: Report) -> Image:
-    """One of ``ADD_ONS`` as an image, from the program that it consists of.
-
-    Args:
-        name: a key of ``ADD_ONS``.
-        program: the static binary, wherever it came from.
-        report: told when the image is put together.
-    """
-    report(f"{name} image", "assembling")
-    return ensure_program(Program(ADD_ONS[name], program, name, _alone(f"/{name}")))
 
 
 def ensure_ollama_image(report: Report) -> Image:

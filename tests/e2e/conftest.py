@@ -67,7 +67,7 @@ class Node:
             ("get", "aiws", "-A", "-o", "wide"),
             ("get", "pods", "-A", "-o", "wide"),
             ("get", "events", "-n", namespace, "--sort-by=.lastTimestamp"),
-            ("logs", "-n", SYSTEM, "deploy/aichat-workspace-operator", "--tail=20"),
+            ("logs", "-n", SYSTEM, "-l", "app.kubernetes.io/component=manager", "--tail=20"),
             ("logs", "-n", namespace, f"deploy/{namespace}-openwebui", "--tail=40"),
             ("logs", "-n", namespace, f"statefulset/{namespace}-ollama", "--tail=20"),
         )

@@ -193,7 +193,9 @@ def test_a_deleted_workload_comes_back_and_keeps_its_models(node: Node, chat: We
 
 def pulled(node: Node) -> int:
     """How many model downloads the operator has begun."""
-    log = node.kubectl("logs", "-n", SYSTEM, "deployment/aichat-workspace-operator")
+    log = node.kubectl(
+        *("logs", "-n", SYSTEM, "--tail=-1", "-l", "app.kubernetes.io/component=manager")
+    )
     return sum('"event": "model pull"' in line for line in log.splitlines())
 
 

@@ -16,6 +16,8 @@ _HOST: Final = r"[A-Za-z0-9][A-Za-z0-9.-]*"
 MODEL_NAME_PATTERN: Final = rf"^({_HOST}(:[0-9]{{1,5}})?/)?({_PART}/)?{_PART}(:{_PART})?$"
 MODEL_NAME_MAX_LENGTH: Final = 200
 
+_USABLE_SHARE: Final = 0.95
+
 _DEFAULT_HOST: Final = "registry.ollama.ai"
 _DEFAULT_NAMESPACE: Final = "library"
 _DEFAULT_TAG: Final = "latest"
@@ -79,6 +81,14 @@ class ModelStatus:
     digest: str = ""
     managed: bool = False
     message: str = ""
+    bytes_per_second: int = 0
+
+    @property
+    def eta_seconds(self) -> int | None:
+        """When it will be there if the speed stays, or None while there is none."""
+        if self.state is not ModelState.PULLING or self.bytes_per_second <= 0:
+            return None
+        return max(self.total_bytes - self.completed_bytes, 0) // self.bytes_per_second
 
     @property
     def percent(self) -> int:
@@ -88,6 +98,23 @@ class ModelStatus:
         if self.total_bytes <= 0:
             return 0
         return max(0, min(99, self.completed_bytes * 100 // self.total_bytes))
+
+
+def too_large(model: str, needed_bytes: int, present_bytes: int, capacity_bytes: int) -> str:
+    """What to say of a model that its volume has no room for, or nothing. Room for the metadata
+    and for a model's temporary files is kept free."""
+    room = int(capacity_bytes * _USABLE_SHARE) - present_bytes
+    if not capacity_bytes or needed_bytes <= room:
+        return ""
+    return (
+        f"{model} needs {_gibibytes(needed_bytes)}, and of the volume's "
+        f"{_gibibytes(capacity_bytes)} there are {_gibibytes(max(room, 0))} left; raise "
+        "spec.storage.ollama.size, or remove a model"
+    )
+
+
+def _gibibytes(count: int) -> str:
+    return f"{count / 1024**3:.1f} GiB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,13 +264,21 @@ def summary(models: Iterable[ModelStatus], patterns: Iterable[PatternStatus]) ->
     told = [each.message for each in every if each.message]
     if told:
         return "; ".join(told)
-    busy = [
-        f"{model.name} {model.percent}%" for model in models if model.state is ModelState.PULLING
-    ]
+    busy = [_pace(model) for model in models if model.state is ModelState.PULLING]
     if busy:
         return f"downloading {', '.join(busy)}"
     waiting = [each.name for each in every if each.state is not ModelState.READY]
     return f"waiting for {', '.join(waiting)}" if waiting else "every model and pattern is there"
+
+
+def _pace(model: ModelStatus) -> str:
+    """As in `gemma2:2b 40% at 12.5 MB/s, 2 min left`."""
+    told = f"{model.name} {model.percent}%"
+    if model.bytes_per_second:
+        told += f" at {model.bytes_per_second / 1e6:.1f} MB/s"
+    if (seconds := model.eta_seconds) is not None:
+        told += f", {seconds // 60} min left" if seconds >= 90 else f", {seconds} s left"
+    return told
 
 
 def expected(want: Wanted, recorded: Iterable[ModelStatus]) -> tuple[ModelStatus, ...]:

@@ -225,6 +225,8 @@ def _model(each: ModelStatus) -> ModelEntry:
         percent=each.percent,
         digest=each.digest,
         managed=each.managed,
+        bytes_per_second=each.bytes_per_second,
+        eta_seconds=each.eta_seconds,
         message=each.message,
     )
 

@@ -159,6 +159,10 @@ class ModelEntry(Schema):
         default=False,
         description="Whether the operator downloaded it. Only such a model is ever removed.",
     )
+    bytes_per_second: int = Field(default=0, ge=0, description="Speed of the last ten seconds.")
+    eta_seconds: int | None = Field(
+        default=None, ge=0, description="Seconds until it is there if the speed stays."
+    )
     message: str = Field(default="", description="What is wrong and what to do, or empty.")
 
 

@@ -34,7 +34,8 @@ WATCH_SECONDS: Final = 50
 WATCH_SILENCE_SECONDS: Final = 60.0
 
 OnRequest = Callable[[str, str, int, float], None]
-"""Told of each answered request: verb, plural of the kind, status code, seconds."""
+"""Told of each request that ended: verb (a watch is WATCH), plural of the kind, status code or 0
+where there was no answer, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,14 +224,22 @@ class Client:
         timeout = aiohttp.ClientTimeout(
             sock_connect=_CONNECT_SECONDS, sock_read=WATCH_SILENCE_SECONDS
         )
-        async with self._open(
-            "GET", resource.path(namespace), query=query, timeout=timeout
-        ) as found:
-            async for line in _lines(found.content.iter_any()):
-                event = _event(line)
-                if event.type == "ERROR":
-                    raise errors.from_status(event.object.get("code", 500), event.object)
-                yield event
+        started, code = time.monotonic(), 0
+        try:
+            async with self._open(
+                "GET", resource.path(namespace), query=query, timeout=timeout
+            ) as found:
+                async for line in _lines(found.content.iter_any()):
+                    event = _event(line)
+                    if event.type == "ERROR":
+                        raise errors.from_status(event.object.get("code", 500), event.object)
+                    yield event
+                code = found.status
+        except errors.ApiError as error:
+            code = error.status
+            raise
+        finally:
+            self._on_request("WATCH", resource.plural, code, time.monotonic() - started)
 
     @asynccontextmanager
     async def stream(

@@ -1,9 +1,10 @@
 """Workers that bring keys from a queue to rest."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+import time
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar, cast
 
 import structlog
 
@@ -11,7 +12,12 @@ from aichat_workspace.kube.errors import ApiError, Unreachable
 from aichat_workspace.kube.queue import Queue
 
 K = TypeVar("K", bound=Hashable)
+_END_SECONDS: Final = 3.0
 _log: Final = structlog.get_logger()
+
+OnReconcile = Callable[[str, float], None]
+"""Told how each reconcile ended, and after how many seconds: `ok`; `failed`: refused, or there was
+no answer; `broke`: a bug."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +35,54 @@ class Controller(Generic[K]):
     """
 
     def __init__(
-        self, queue: Queue[K], reconcile: Callable[[K], Awaitable[Result]], *, workers: int
+        self,
+        queue: Queue[K],
+        reconcile: Callable[[K], Awaitable[Result]],
+        *,
+        workers: int,
+        on_reconcile: OnReconcile = lambda *_: None,
     ) -> None:
+        self._on_reconcile = on_reconcile
         self._queue = queue
         self._reconcile = reconcile
         self._workers = workers
+        self._busy: set[asyncio.Task[None]] = set()
+        self._ending = False
 
     async def run(self) -> None:
-        """Until cancelled. Workers are independent: one that waits holds up no other."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._workers):
-                group.create_task(self._work())
+        """Until cancelled; then what is at work may end, for three seconds. Workers are
+        independent: one that waits holds up no other."""
+        workers = [asyncio.create_task(self._work()) for _ in range(self._workers)]
+        try:
+            await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            await self._end(workers)
 
     async def _work(self) -> None:
-        while True:
+        while not self._ending:
             key = await self._queue.get()
+            worker = cast("asyncio.Task[None]", asyncio.current_task())
+            self._busy.add(worker)
             try:
                 await self._one(key)
             finally:
+                self._busy.discard(worker)
                 self._queue.done(key)
 
+    async def _end(self, workers: "Sequence[asyncio.Task[None]]") -> None:
+        self._ending = True
+        if self._busy:
+            await asyncio.wait([*self._busy], timeout=_END_SECONDS)
+        for each in workers:
+            each.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+
     async def _one(self, key: K) -> None:
+        started = time.monotonic()
+        outcome = await self._settle(key)
+        self._on_reconcile(outcome, time.monotonic() - started)
+
+    async def _settle(self, key: K) -> str:
         try:
             result = await self._reconcile(key)
         except (ApiError, Unreachable) as error:
@@ -58,10 +91,12 @@ class Controller(Generic[K]):
             _log.warning(
                 "reconcile failed", key=key, error=str(error), retry_seconds=round(delay, 2)
             )
+            return "failed"
         except Exception:  # a bug must not stop the other workspaces
             delay = self._queue.retry(key)
             _log.exception("reconcile broke", key=key, retry_seconds=round(delay, 2))
-        else:
-            self._queue.forget(key)
-            if result.requeue_after_seconds is not None:
-                self._queue.add_after(key, result.requeue_after_seconds)
+            return "broke"
+        self._queue.forget(key)
+        if result.requeue_after_seconds is not None:
+            self._queue.add_after(key, result.requeue_after_seconds)
+        return "ok"

@@ -6,7 +6,7 @@ https://pkg.go.dev/k8s.io/client-go/util/workqueue
 
 import asyncio
 import random
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -23,7 +23,9 @@ def retry_delay_seconds(failures: int) -> float:
 class Queue(Generic[K]):
     """All methods are for one event loop; none of them blocks."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_wait: Callable[[float], None] = lambda _: None) -> None:
+        """`on_wait` is told how many seconds each key waited for its worker."""
+        self._on_wait = on_wait
         self._ready: dict[K, float] = {}  # key: since when, in loop seconds; first in, first out
         self._active: set[K] = set()
         self._again: set[K] = set()
@@ -73,7 +75,7 @@ class Queue(Generic[K]):
             self._wake.clear()
             await self._wake.wait()
         key = next(iter(self._ready))
-        del self._ready[key]
+        self._on_wait(asyncio.get_running_loop().time() - self._ready.pop(key))
         self._active.add(key)
         return key
 

@@ -3,7 +3,7 @@
 https://github.com/ollama/ollama/blob/main/docs/api.md
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -32,11 +32,16 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a download is, over all of the model's layers seen so far."""
+    """How far a download is, over all of the model's layers seen so far.
+
+    `fresh_bytes` came since the last progress; what an earlier, interrupted download left is not
+    counted.
+    """
 
     status: str
     completed_bytes: int
     total_bytes: int
+    fresh_bytes: int = 0
 
 
 class OllamaClient:
@@ -52,19 +57,24 @@ class OllamaClient:
             listed = orjson.loads(await _all(answer))["models"] or ()
         return tuple(Listed(each["name"], each["digest"], each["size"]) for each in listed)
 
-    async def pull(self, name: str, *, stall_seconds: float) -> AsyncIterator[Progress]:
+    async def pull(self, name: str, *, stall_seconds: float) -> AsyncGenerator[Progress, None]:
         """Download a model, telling how far it is. Interrupted, it resumes at the next call.
 
         Raises OllamaUnreachable when nothing is said for `stall_seconds`.
         """
         layers: dict[str, tuple[int, int]] = {}
         async for event in self._events("/api/pull", {"model": name}, stall_seconds):
+            fresh = 0
             if "digest" in event:
-                layers[event["digest"]] = (event.get("completed", 0), event.get("total", 0))
+                completed = event.get("completed", 0)
+                known = layers.get(event["digest"])
+                fresh = max(completed - known[0], 0) if known else 0
+                layers[event["digest"]] = (completed, event.get("total", 0))
             yield Progress(
                 event.get("status", ""),
                 sum(completed for completed, _ in layers.values()),
                 sum(total for _, total in layers.values()),
+                fresh,
             )
 
     async def create(self, name: str, *, base: str, system: str) -> None:

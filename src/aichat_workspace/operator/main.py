@@ -4,11 +4,14 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
+import uuid
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any, Final, Self
 
 import aiohttp
@@ -16,12 +19,17 @@ import structlog
 from kubernetes.aio.config import ConfigException
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.workspace import Phase
 from aichat_workspace.kube.client import IN_CLUSTER_TOKEN, Client
 from aichat_workspace.kube.controller import Controller
+from aichat_workspace.kube.leader import Election, LeadershipLost, run_as_leader
+from aichat_workspace.kube.lease import Terms
+from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.queue import Queue
 from aichat_workspace.operator import probes, servers
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.confinement import wait_confined
+from aichat_workspace.operator.metrics import Metrics, Sources
 from aichat_workspace.operator.model_sync import ModelSync
 from aichat_workspace.operator.reconcile import Reconciler
 from aichat_workspace.patterns import builtin
@@ -73,46 +81,97 @@ async def _until_stopped(settings: Settings) -> None:
         await running
     except asyncio.CancelledError:
         _log.info("stopped")
+    except BaseExceptionGroup as group:
+        if (lost := group.subgroup(LeadershipLost)) is None:
+            raise
+        _log.error("not the leader any more", error=str(lost.exceptions[0]))
+        os._exit(1)  # work that does not end must not outlive the lease
 
 
 async def run(settings: Settings) -> None:
-    """Connect, wait until confined and synced, then reconcile for ever."""
+    """Connect, wait until confined and synced, then reconcile for ever, or stand by for that.
+
+    Raises kube.leader.LeadershipLost when another replica may lead: end the process.
+    """
+    metrics = Metrics(version(names.OPERATOR))
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(
             await Client.connect(
-                settings.kubeconfig if settings.dev else None, user_agent=names.OPERATOR
+                settings.kubeconfig if settings.dev else None,
+                user_agent=names.OPERATOR,
+                on_request=metrics.on_request,
             )
         )
         # Requests to a model server are rare, and the next one may be for another pod.
         alone = aiohttp.TCPConnector(force_close=True)
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=alone))
-        queue: Queue[str] = Queue()
+        queue: Queue[str] = Queue(metrics.on_wait)
         caches = Caches(client, queue.add)
         confined = asyncio.Event()
         if settings.probe_port:
+            ready = lambda: confined.is_set() and caches.synced  # noqa: E731
             await stack.enter_async_context(
-                probes.serve(settings.probe_port, lambda: confined.is_set() and caches.synced)
+                probes.serve(settings.probe_port, ready, metrics.render)
             )
         if not settings.dev:
             await wait_confined(client)
         confined.set()
+        models = ModelSync(
+            queue.add,
+            concurrent_pulls=lambda: caches.settings().models.concurrent_pulls,
+            on_pull=metrics.on_pull,
+            on_bytes=metrics.on_bytes,
+        )
+        metrics.mirror(
+            Sources(
+                queue_depth=lambda: len(queue),
+                cached=lambda: {each.resource.kind: len(each) for each in caches.all},
+                phases=lambda: map(_phase, caches.workspaces.all()),
+                pulls_running=lambda: models.pulls_running,
+            )
+        )
+        reconciler = Reconciler(
+            client=client,
+            caches=caches,
+            models=models,
+            connect=servers.by_proxy(client) if settings.dev else servers.by_service(session),
+            builtin_prompts=builtin(),
+            now=lambda: datetime.now(UTC).replace(microsecond=0),
+        )
+        controller = Controller(
+            queue, reconciler.reconcile, workers=_WORKERS, on_reconcile=metrics.on_reconcile
+        )
+
+        async def lead() -> None:
+            _log.info("started", workspaces=len(caches.workspaces))
+            try:
+                await controller.run()
+            finally:
+                await models.close()
+
         async with asyncio.TaskGroup() as group:
             group.create_task(caches.run())
             await caches.wait_synced()
-            models = ModelSync(
-                queue.add, concurrent_pulls=caches.settings().models.concurrent_pulls
-            )
-            stack.push_async_callback(models.close)
-            reconciler = Reconciler(
-                client=client,
-                caches=caches,
-                models=models,
-                connect=servers.by_proxy(client) if settings.dev else servers.by_service(session),
-                builtin_prompts=builtin(),
-                now=lambda: datetime.now(UTC).replace(microsecond=0),
-            )
-            _log.info("started", workspaces=len(caches.workspaces))
-            group.create_task(Controller(queue, reconciler.reconcile, workers=_WORKERS).run())
+            if settings.dev:
+                metrics.on_leader(True)
+                group.create_task(lead())
+            else:
+                election = Election(client, _terms(), on_change=metrics.on_leader)
+                group.create_task(run_as_leader(election, lead))
+
+
+def _terms() -> Terms:
+    return Terms(
+        namespace=names.SYSTEM_NAMESPACE,
+        name=names.OPERATOR,
+        identity=f"{socket.gethostname()}_{uuid.uuid4()}",
+        field_manager=names.OPERATOR,
+    )
+
+
+def _phase(workspace: Json) -> str:
+    phase: str = workspace.get("status", {}).get("phase", Phase.PENDING)
+    return phase
 
 
 def _log_as_json() -> None:

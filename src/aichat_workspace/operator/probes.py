@@ -1,4 +1,4 @@
-"""Liveness and readiness over HTTP."""
+"""Liveness, readiness and metrics over HTTP."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -7,8 +7,11 @@ from aiohttp import web
 
 
 @asynccontextmanager
-async def serve(port: int, ready: Callable[[], bool]) -> AsyncIterator[None]:
-    """/healthz says that the event loop turns, /readyz that the operator is at work."""
+async def serve(
+    port: int, ready: Callable[[], bool], metrics: Callable[[], tuple[bytes, str]]
+) -> AsyncIterator[None]:
+    """/healthz says that the event loop turns, /readyz that the operator leads or could at once,
+    /metrics what it counts."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -16,8 +19,18 @@ async def serve(port: int, ready: Callable[[], bool]) -> AsyncIterator[None]:
     async def readyz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n") if ready() else web.Response(status=503, text="starting\n")
 
+    async def scrape(_: web.Request) -> web.Response:
+        body, content_type = metrics()
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
     app = web.Application()
-    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz)])
+    app.add_routes(
+        [
+            web.get("/healthz", healthz),
+            web.get("/readyz", readyz),
+            web.get("/metrics", scrape),
+        ]
+    )
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

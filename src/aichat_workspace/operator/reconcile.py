@@ -8,12 +8,12 @@ from typing import Any, Final
 import structlog
 from pydantic import ValidationError
 
-from aichat_workspace.domain import names, watched
+from aichat_workspace.domain import names, quantity, watched
 from aichat_workspace.domain.claim import Refusal, name_taken, namespace_refusal, winner
 from aichat_workspace.domain.diagnosis import Diagnosis
 from aichat_workspace.domain.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.models import ModelStatus, PatternStatus, wanted
-from aichat_workspace.domain.plan import Action, Apply, Delete, Prune, owns, plan
+from aichat_workspace.domain.plan import Action, Apply, Delete, Observed, Prune, owns, plan
 from aichat_workspace.domain.platform import PlatformSpec
 from aichat_workspace.domain.render import Credentials, render, tenant_namespace
 from aichat_workspace.domain.render.tenant import OLLAMA, workspace_url
@@ -203,8 +203,9 @@ class Reconciler:
             client=self.connect(name),
             wanted=wanted(workspace.spec.models, workspace.spec.patterns, prompts),
             server=_server(self.caches.pods.by_index(name)),
+            capacity_bytes=_capacity_bytes(self.caches.tenant(name), names.ollama(name)),
             recorded=tuple(
-                ModelStatus(**each.model_dump(exclude={"percent"}))
+                ModelStatus(**each.model_dump(exclude={"percent", "eta_seconds"}))
                 for each in workspace.status.models
             ),
             recorded_patterns=tuple(
@@ -314,6 +315,14 @@ def _refused(action: Action, error: ApiError) -> Diagnosis:
     return Diagnosis(
         "WriteRefused", f"the API server refuses {target}: {error.message or error.reason}"
     )
+
+
+def _capacity_bytes(observed: Observed, claim: str) -> int:
+    """What a bound claim's volume holds, or 0 while that is not known."""
+    namespace = observed.namespace["metadata"]["name"] if observed.namespace else ""
+    found = observed.objects.get(Ref("PersistentVolumeClaim", namespace, claim), {})
+    size = found.get("status", {}).get("capacity", {}).get("storage")
+    return int(quantity.parse(size)) if size else 0
 
 
 def _server(pods: Sequence[Manifest]) -> str:

@@ -1,7 +1,7 @@
 """Model sync against model servers in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import cast
 
 import pytest
@@ -37,7 +37,7 @@ class Server:
             raise OllamaUnreachable("refused")
         return tuple(Listed(name, digest, 8) for name, digest in self.there.items())
 
-    async def pull(self, name: str, *, stall_seconds: float) -> AsyncIterator[Progress]:
+    async def pull(self, name: str, *, stall_seconds: float) -> AsyncGenerator[Progress, None]:
         assert stall_seconds > 0
         self.pulls.append(name)
         yield Progress("pulling", 4, 8)
@@ -62,7 +62,7 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 class Sync:
     def __init__(self, places: int = 4) -> None:
         self.told: list[str] = []
-        self.sync = ModelSync(self.told.append, concurrent_pulls=places)
+        self.sync = ModelSync(self.told.append, concurrent_pulls=lambda: places)
         self._last: dict[str, Assignment] = {}
 
     def want(
@@ -74,10 +74,11 @@ class Sync:
         recorded: tuple[ModelStatus, ...] = (),
         made: tuple[PatternStatus, ...] = (),
         pod: str = "pod-1",
+        capacity: int = 0,
     ) -> model_sync.Report:
         client = cast("OllamaClient", server)
         wanted = Wanted(models, patterns)
-        self._last[name] = Assignment(client, wanted, pod, recorded, made)
+        self._last[name] = Assignment(client, wanted, pod, capacity, recorded, made)
         return self.report(name)
 
     def report(self, name: str) -> model_sync.Report:
@@ -209,7 +210,7 @@ async def test_an_unwanted_model_of_ours_is_removed_and_a_persons_stays() -> Non
 
 async def test_progress_is_told_at_most_once_a_second() -> None:
     class Chatty(Server):
-        async def pull(self, name: str, *, stall_seconds: float) -> AsyncIterator[Progress]:
+        async def pull(self, name: str, *, stall_seconds: float) -> AsyncGenerator[Progress, None]:
             assert stall_seconds > 0
             for step in range(1000):
                 yield Progress("pulling", step, 1000)
@@ -220,3 +221,11 @@ async def test_progress_is_told_at_most_once_a_second() -> None:
     await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
     assert len(sync.told) <= 5
     await sync.sync.close()
+
+
+async def test_a_model_larger_than_what_is_left_of_the_volume_is_refused_with_the_fix() -> None:
+    sync, server = Sync(), Server()
+    sync.want("team-a", server, "big:1b", capacity=7)
+    await until(lambda: sync.states("team-a")["big:1b"] is ModelState.FAILED)
+    assert "raise spec.storage.ollama.size" in sync.report("team-a").models[0].message
+    assert server.there == {}

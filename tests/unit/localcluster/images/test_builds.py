@@ -9,9 +9,7 @@ from localcluster.errors import CommandFailedError
 from localcluster.images.base import sources
 from localcluster.images.ollama import machine_flags
 from localcluster.images.openwebui import NAME, REQUIREMENTS, VERSION
-from localcluster.images.programs import ADD_ONS, ensure_add_on
 from localcluster.images.run import follow
-from localcluster.progress import silent
 
 
 def test_only_debian_s_own_archives_are_read() -> None:
@@ -47,15 +45,6 @@ def test_fast_instructions_are_used_together_or_not_at_all(cpuinfo: str, count: 
 def test_the_lock_is_of_the_version_that_the_image_is_named_for() -> None:
     assert f"\nopen-webui=={VERSION} " in REQUIREMENTS.read_text()
     assert NAME.endswith(f":v{VERSION}")
-
-
-@pytest.mark.parametrize("name", ADD_ONS)
-def test_an_add_on_starts_its_program(name: str, tmp_path: Path) -> None:
-    program = tmp_path / "built"
-    program.write_bytes(b"\x7fELF")
-    image = ensure_add_on(name, program, silent)
-    assert image.name == ADD_ONS[name]
-    assert image.archive.exists()
 
 
 def test_a_program_that_fails_says_why(tmp_path: Path) -> None:
