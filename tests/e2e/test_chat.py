@@ -109,7 +109,12 @@ def test_the_pods_run_without_root_under_their_own_accounts(node: Node) -> None:
 
 def test_the_downloaded_model_and_the_patterns_are_offered(chat: WebUI) -> None:
     offered = {model["id"] for model in chat.call("/api/models")["data"]}
-    assert offered == {"gemma2:2b", "explain_code:latest", "create_summary:latest"}
+    assert offered == {
+        "gemma2:2b",
+        "nomic-embed-text:latest",
+        "explain_code:latest",
+        "create_summary:latest",
+    }
 
 
 def test_a_prompt_through_the_ingress_is_answered_by_the_model(chat: WebUI) -> None:

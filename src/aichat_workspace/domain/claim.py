@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aichat_workspace.domain import names
+from aichat_workspace.domain import limits, names
 from aichat_workspace.domain.manifest import Manifest
 from aichat_workspace.domain.plan import owns
+from aichat_workspace.domain.platform import PlatformSpec
 from aichat_workspace.domain.workspace import Workspace
 
 
@@ -39,6 +40,34 @@ def name_taken(workspace: Workspace, holder: Workspace) -> Refusal:
     )
 
 
+def host_taken(
+    workspace: Workspace, others: Iterable[Workspace], platform: PlatformSpec
+) -> Refusal | None:
+    """A host belongs to the workspace that is named for it, else to the oldest that asks for it."""
+    host = limits.host(workspace.spec, platform)
+    rivals = [each for each in others if limits.host(each.spec, platform) == host]
+    first = min(
+        (workspace, *rivals),
+        key=lambda each: (each.spec.ingress.host is not None, each.created, each.uid),
+    )
+    if first is workspace:
+        return None
+    return Refusal(
+        "HostTaken",
+        f"host {host!r} belongs to workspace {first.spec.workspace_name!r}; change "
+        "spec.ingress.host",
+    )
+
+
+def may_take_over(workspace: Workspace, namespace: Manifest) -> bool:
+    """Whether a deleted workspace left this namespace behind and this one names it."""
+    metadata = namespace["metadata"]
+    return bool(
+        names.RETAINED_ANNOTATION in (metadata.get("annotations") or {})
+        and workspace.spec.namespace_uid == metadata["uid"]
+    )
+
+
 def namespace_refusal(workspace: Workspace, namespace: Manifest | None) -> Refusal | None:
     """Why the workspace may not have the namespace of its name, or None if it may."""
     name = workspace.spec.workspace_name
@@ -48,8 +77,14 @@ def namespace_refusal(workspace: Workspace, namespace: Manifest | None) -> Refus
             f"namespace {name!r} belongs to the cluster; delete this resource and create one with "
             "another workspaceName",
         )
-    if namespace is None or owns(workspace, namespace):
+    if namespace is None or owns(workspace, namespace) or may_take_over(workspace, namespace):
         return None
+    if names.RETAINED_ANNOTATION in (namespace["metadata"].get("annotations") or {}):
+        return Refusal(
+            "NamespaceRetained",
+            f"namespace {name!r} was retained from a deleted workspace; to take it over with its "
+            f"data set spec.namespaceUID to {namespace['metadata']['uid']!r}, or delete it",
+        )
     return Refusal(
         "NamespaceTaken",
         f"namespace {name!r} exists and was not made for this workspace, so it is left alone; "

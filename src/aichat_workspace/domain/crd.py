@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pydantic.config import JsonDict
+
 from aichat_workspace.domain import names
 from aichat_workspace.domain.manifest import Manifest
 from aichat_workspace.domain.platform import PLATFORM_NAME, PlatformSpec
 from aichat_workspace.domain.schema import Schema, rule
+from aichat_workspace.domain.spec import WorkspaceSpec
 from aichat_workspace.domain.watched import PLATFORM, WORKSPACE, Kind
-from aichat_workspace.domain.workspace import WorkspaceSpec, WorkspaceStatus
+from aichat_workspace.domain.workspace import WorkspaceStatus
 
 # What pydantic says that a structural schema has no word for.
-_DROPPED: Final = frozenset({"title", "examples", "$defs", "uniqueItems"})
+_DROPPED: Final = frozenset({"title", "examples", "$defs", "uniqueItems", "propertyNames"})
 
 _WORKSPACE_COLUMNS: Final = (
     ("Phase", "string", ".status.phase", 0),
@@ -76,6 +79,10 @@ def _resolve(node: Any, definitions: Mapping[str, Any]) -> Any:
     if "$ref" in node:
         target = definitions[node["$ref"].rsplit("/", 1)[-1]]
         return _resolve({**target, **{k: v for k, v in node.items() if k != "$ref"}}, definitions)
+    if "patternProperties" in node:  # structural schemas bound values of maps, not their keys
+        ((_, values),) = node["patternProperties"].items()
+        rest = {key: value for key, value in node.items() if key != "patternProperties"}
+        return _resolve({**rest, "additionalProperties": values}, definitions)
     if "anyOf" in node:
         return _resolve(_optional(node), definitions)
     return {
@@ -101,7 +108,7 @@ def _crd(
     columns: tuple[tuple[str, str, str, int], ...],
     properties: dict[str, Any],
     required: list[str] | None = None,
-    rules: list[dict[str, str]] | None = None,
+    rules: list[JsonDict] | None = None,
 ) -> Manifest:
     schema: dict[str, Any] = {
         "type": "object",

@@ -37,11 +37,15 @@ class ModelName:
     host: str = _DEFAULT_HOST
     port: int | None = None
 
+    @property
+    def registry(self) -> str:
+        """Where it comes from, as host or host:port."""
+        return f"{self.host}:{self.port}" if self.port else self.host
+
     def __str__(self) -> str:
         short = f"{self.name}:{self.tag}"
-        host = f"{self.host}:{self.port}" if self.port else self.host
-        if host != _DEFAULT_HOST:
-            return f"{host}/{self.namespace}/{short}"
+        if self.registry != _DEFAULT_HOST:
+            return f"{self.registry}/{self.namespace}/{short}"
         return short if self.namespace == _DEFAULT_NAMESPACE else f"{self.namespace}/{short}"
 
 

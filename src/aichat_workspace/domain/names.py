@@ -22,6 +22,9 @@ TEAM_LABEL: Final = "aichatworkspaces.io/team"
 PATTERNS_LABEL: Final = "aichatworkspaces.io/patterns"
 OWNER_UID_ANNOTATION: Final = f"{GROUP}/workspace-uid"
 OWNER_ANNOTATION: Final = f"{GROUP}/workspace"
+APPLIED_ANNOTATION: Final = f"{GROUP}/applied"
+RETAINED_ANNOTATION: Final = f"{GROUP}/retained"
+SECRET_FOR_ANNOTATION: Final = f"{GROUP}/for-workspace"
 
 MANAGED_SELECTOR: Final = f"{MANAGED_BY_LABEL}={OPERATOR}"
 

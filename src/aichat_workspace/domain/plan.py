@@ -117,19 +117,18 @@ def _secret(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
     """A tenant's Secret is never read back. It is written before the first pod template that
     names it, and again when a pod says that it is missing."""
     name = desired["metadata"]["name"]
-    named = any(
-        found.kind == "Deployment" and _mentions(manifest["spec"]["template"], name)
-        for found, manifest in observed.objects.items()
-    )
+    named = any(_mentions(found, manifest, name) for found, manifest in observed.objects.items())
     if named and not any(_misses_secret(pod, name) for pod in observed.pods):
         return ()
     return (Apply(desired),)
 
 
-def _mentions(template: Manifest, secret: str) -> bool:
-    return any(
+def _mentions(found: Ref, manifest: Manifest, secret: str) -> bool:
+    if found.kind == "Ingress":
+        return any(each.get("secretName") == secret for each in manifest["spec"].get("tls", ()))
+    return found.kind == "Deployment" and any(
         variable.get("valueFrom", {}).get("secretKeyRef", {}).get("name") == secret
-        for container in template["spec"]["containers"]
+        for container in manifest["spec"]["template"]["spec"]["containers"]
         for variable in container.get("env", ())
     )
 

@@ -4,10 +4,12 @@ Cluster-scoped and named `default`, so that the API server itself refuses a bad 
 the defaults below hold.
 """
 
+from enum import StrEnum
 from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
+from aichat_workspace.domain.models import MODEL_NAME_MAX_LENGTH, MODEL_NAME_PATTERN
 from aichat_workspace.domain.quantity import QUANTITY_PATTERN
 from aichat_workspace.domain.schema import Schema
 
@@ -22,7 +24,17 @@ Image = Annotated[
         pattern=r"^[a-z0-9][a-zA-Z0-9./:_-]*(:[\w][\w.-]{0,127}|@sha256:[a-f0-9]{64})$",
     ),
 ]
+EmbeddingModel = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MODEL_NAME_MAX_LENGTH, pattern=MODEL_NAME_PATTERN),
+]
+Registry = Annotated[
+    str, StringConstraints(min_length=1, max_length=259, pattern=f"^{_DNS_LABELS}(:[0-9]{{1,5}})?$")
+]
 Cidr = Annotated[str, StringConstraints(max_length=43, pattern=r"^[0-9a-fA-F:.]+/[0-9]{1,3}$")]
+DnsName = Annotated[
+    str, StringConstraints(min_length=1, max_length=253, pattern=f"^{_DNS_LABELS}$")
+]
 DnsLabel = Annotated[
     str, StringConstraints(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 ]
@@ -30,6 +42,14 @@ DnsLabel = Annotated[
 
 class Images(Schema):
     """The images workspaces run. Pinned by tag or digest; never a moving tag."""
+
+    mirror: Annotated[
+        str, StringConstraints(max_length=200, pattern=r"^([a-z0-9][a-z0-9./:_-]*[a-z0-9])?$")
+    ] = Field(
+        default="",
+        description="Registry and path that replace the images' own registries, as in "
+        "mirror.example.org/upstream.",
+    )
 
     ollama: Image = Field(
         default="docker.io/ollama/ollama:0.17.4",
@@ -40,6 +60,14 @@ class Images(Schema):
         alias="openWebUI",
         description="Open WebUI; 0.11.0 or newer (runs without root).",
     )
+
+    @property
+    def resolved(self) -> tuple[str, str]:
+        """The model server's and the chat front-end's, from the mirror where there is one."""
+        return self._mirrored(self.ollama), self._mirrored(self.open_webui)
+
+    def _mirrored(self, image: str) -> str:
+        return f"{self.mirror}/{image.partition('/')[2]}" if self.mirror else image
 
 
 CpuRequest = Annotated[Quantity, Field(description="CPU set aside.")]
@@ -72,6 +100,39 @@ class OpenWebUIShare(Schema):
 Share = OllamaShare | OpenWebUIShare
 
 
+class IssuerKind(StrEnum):
+    ISSUER = "Issuer"
+    CLUSTER_ISSUER = "ClusterIssuer"
+
+
+class Issuer(Schema):
+    """An issuer of cert-manager (https://cert-manager.io/docs/usage/ingress/)."""
+
+    name: DnsName = Field(description="Its name.")
+    kind: IssuerKind = Field(
+        default=IssuerKind.CLUSTER_ISSUER,
+        description="ClusterIssuer, or an Issuer in the workspace's own namespace.",
+    )
+
+
+class Profile(StrEnum):
+    """Whose annotations keep long answers flowing and let documents through."""
+
+    TRAEFIK = "Traefik"
+    NGINX = "NGINX"
+    HAPROXY = "HAProxy"
+
+
+class Gateway(Schema):
+    """The Gateway that HTTPRoutes attach to (https://gateway-api.sigs.k8s.io/)."""
+
+    name: DnsName = Field(description="Its name.")
+    namespace: DnsLabel = Field(description="Its namespace.")
+    section_name: DnsName | None = Field(
+        default=None, description="Its listener; every listener that fits when left out."
+    )
+
+
 class Ingress(Schema):
     """How people reach workspaces."""
 
@@ -84,8 +145,29 @@ class Ingress(Schema):
     class_name: DnsLabel | None = Field(
         default=None, description="IngressClass; the cluster's default class when left out."
     )
+    allowed_domains: tuple[DnsName, ...] = Field(
+        default=(),
+        max_length=32,
+        description="Further domains under which a workspace may name its own host.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    profile: Profile = Field(
+        default=Profile.TRAEFIK,
+        description="The controller whose annotations keep long answers flowing: Traefik (needs "
+        "none), NGINX or HAProxy.",
+    )
+    issuer: Issuer | None = Field(
+        default=None,
+        description="cert-manager's issuer of every workspace's certificate; TLS is on with it.",
+    )
+    gateway: Gateway | None = Field(
+        default=None, description="Make HTTPRoutes for this Gateway instead of Ingresses."
+    )
     port: int | None = Field(
-        default=None, ge=1, le=65535, description="Port people use when it is not 80."
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port people use when it is not 80, or 443 with TLS.",
     )
     controller_namespaces: tuple[DnsLabel, ...] = Field(
         default=("traefik", "ingress-nginx", "haproxy-controller", "kube-system"),
@@ -120,6 +202,41 @@ class ModelSettings(Schema):
     concurrent_pulls: int = Field(
         default=4, ge=1, le=64, description="Downloads at the same time in the whole cluster."
     )
+    embedding_model: EmbeddingModel = Field(
+        default="nomic-embed-text",
+        description="Model that reads uploaded documents in every workspace; none for no "
+        "documents.",
+    )
+    allowed_registries: tuple[Registry, ...] = Field(
+        default=(),
+        max_length=32,
+        description="Registries that models may come from, as host or host:port; any when empty. "
+        "Ollama's own is registry.ollama.ai.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    insecure_registries: tuple[Registry, ...] = Field(
+        default=(),
+        max_length=32,
+        description="Registries that speak plain HTTP.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+
+
+class Ceiling(Schema):
+    """What one workspace may have at most, whatever it asks for."""
+
+    cpu: Quantity = Field(default="64", description="Sum of all CPU limits.")
+    memory: Quantity = Field(default="256Gi", description="Sum of all memory limits.")
+    storage: Quantity = Field(default="1Ti", description="Sum of all volumes.")
+    gpus: int = Field(default=8, ge=0, le=1024, description="Graphics processors.")
+
+
+class Upgrades(Schema):
+    """How a changed image reaches workspaces."""
+
+    concurrent: int = Field(
+        default=2, ge=1, le=64, description="Workspaces that change their image at the same time."
+    )
 
 
 class PlatformSpec(Schema):
@@ -141,3 +258,7 @@ class PlatformSpec(Schema):
     ingress: Ingress = Field(default=Ingress(), description="How people reach workspaces.")
     network: Network = Field(default=Network(), description="What the network walls except.")
     models: ModelSettings = Field(default=ModelSettings(), description="How models are downloaded.")
+    ceiling: Ceiling = Field(default=Ceiling(), description="What one workspace may have at most.")
+    upgrades: Upgrades = Field(
+        default=Upgrades(), description="How a changed image reaches workspaces."
+    )

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 
 
 class Schema(BaseModel):
@@ -16,7 +17,7 @@ class Schema(BaseModel):
     )
 
 
-def rule(expression: str, message: str) -> dict[str, str]:
+def rule(expression: str, message: str) -> JsonDict:
     """A validation the API server runs itself.
 
     https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules

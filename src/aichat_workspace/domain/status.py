@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from aichat_workspace.domain.claim import Refusal
@@ -16,10 +16,12 @@ from aichat_workspace.domain.models import (
     summary,
 )
 from aichat_workspace.domain.plan import NOTHING, Observed
+from aichat_workspace.domain.upgrade import AT_ONCE, Images, Turn
 from aichat_workspace.domain.workspace import (
     Condition,
     ConditionStatus,
     ConditionType,
+    ImagesRecord,
     ModelEntry,
     NamespaceRecord,
     PatternEntry,
@@ -29,6 +31,7 @@ from aichat_workspace.domain.workspace import (
     WorkspaceStatus,
 )
 
+_SUSPENDED: Final = "Suspended"
 _RUNNING: Final = (
     ConditionType.PROVISIONED,
     ConditionType.OLLAMA_AVAILABLE,
@@ -51,6 +54,7 @@ class Facts:
     failure: Diagnosis | None = None
     models: tuple[ModelStatus, ...] = ()
     patterns: tuple[PatternStatus, ...] = ()
+    turn: Turn = AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +67,18 @@ class _Finding:
     problem: bool = False  # somebody has to act; time alone does not mend it
 
 
+def expires_at(workspace: Workspace) -> datetime | None:
+    """When the workspace ends by spec.expiresAfter, or None for never."""
+    after = workspace.spec.expires_after
+    if after is None:
+        return None
+    unit = {"m": "minutes", "h": "hours", "d": "days"}[after[-1]]
+    return workspace.created + timedelta(**{unit: int(after[:-1])})
+
+
 def status(workspace: Workspace, facts: Facts, now: datetime) -> WorkspaceStatus:
     """The status to report. Equal to the workspace's present one when nothing has moved."""
-    findings = _terminating(facts) if workspace.deleting else _findings(facts)
+    findings = _terminating(facts) if workspace.deleting else _findings(workspace, facts)
     ready, total = models_ready(facts.models)
     namespace = facts.observed.namespace
     return WorkspaceStatus(
@@ -73,7 +86,9 @@ def status(workspace: Workspace, facts: Facts, now: datetime) -> WorkspaceStatus
         phase=_phase(workspace, findings),
         is_created=findings[ConditionType.PROVISIONED].status is ConditionStatus.TRUE,
         url=None if facts.refusal else facts.url,
+        expires_at=expires_at(workspace),
         namespace=_record(namespace) if namespace and not facts.refusal else None,
+        images=_proven(workspace, facts, findings),
         conditions=tuple(
             _dated(workspace, kind, finding, now) for kind, finding in findings.items()
         ),
@@ -84,7 +99,7 @@ def status(workspace: Workspace, facts: Facts, now: datetime) -> WorkspaceStatus
     )
 
 
-def _findings(facts: Facts) -> dict[ConditionType, _Finding]:
+def _findings(workspace: Workspace, facts: Facts) -> dict[ConditionType, _Finding]:
     if facts.refusal:
         refused = _Finding(
             ConditionStatus.FALSE, facts.refusal.reason, facts.refusal.message, problem=True
@@ -96,7 +111,14 @@ def _findings(facts: Facts) -> dict[ConditionType, _Finding]:
         ConditionType.OPENWEBUI_AVAILABLE: _available(facts, "Deployment"),
         ConditionType.MODELS_READY: _models(facts),
     }
-    return {ConditionType.READY: _ready(parts), **parts}
+    known = {**parts, ConditionType.UP_TO_DATE: _up_to_date(facts.turn)}
+    if workspace.spec.suspended and not facts.failure:
+        stopped = _Finding(
+            ConditionStatus.FALSE, _SUSPENDED, "stopped; set spec.suspended to false to go on"
+        )
+        workloads = (ConditionType.OLLAMA_AVAILABLE, ConditionType.OPENWEBUI_AVAILABLE)
+        return {ConditionType.READY: stopped, **known, **dict.fromkeys(workloads, stopped)}
+    return {ConditionType.READY: _ready(parts), **known}
 
 
 def _ready(parts: dict[ConditionType, _Finding]) -> _Finding:
@@ -106,6 +128,21 @@ def _ready(parts: dict[ConditionType, _Finding]) -> _Finding:
         return _Finding(ConditionStatus.TRUE, "Ready", "open the URL and sign in")
     first = min(missing, key=lambda finding: not finding.problem)
     return _Finding(ConditionStatus.FALSE, first.reason, first.message, first.problem)
+
+
+def _up_to_date(turn: Turn) -> _Finding:
+    if turn.now:
+        return _Finding(ConditionStatus.TRUE, "UpToDate", "runs the platform's images")
+    if turn.failed:
+        return _Finding(
+            ConditionStatus.FALSE,
+            "UpgradeStopped",
+            f"keeps its images, for workspace {turn.failed!r} fails with the new ones; see what it "
+            "says, then correct spec.images of the AIChatPlatform",
+        )
+    return _Finding(
+        ConditionStatus.FALSE, "UpgradeWaiting", "changes its images when others have done so"
+    )
 
 
 def _terminating(facts: Facts) -> dict[ConditionType, _Finding]:
@@ -124,6 +161,26 @@ def _provisioned(facts: Facts) -> _Finding:
         listed = ", ".join(f"{entry.kind} {entry.name}" for entry in missing)
         return _Finding(ConditionStatus.FALSE, "Creating", f"not there yet: {listed}")
     return _Finding(ConditionStatus.TRUE, "Created", "every object exists")
+
+
+def _proven(
+    workspace: Workspace, facts: Facts, findings: dict[ConditionType, _Finding]
+) -> ImagesRecord | None:
+    both = (ConditionType.OLLAMA_AVAILABLE, ConditionType.OPENWEBUI_AVAILABLE)
+    now = running_images(facts.observed)
+    if now and all(findings[kind].status is ConditionStatus.TRUE for kind in both):
+        return ImagesRecord(ollama=now[0], open_webui=now[1])
+    return workspace.status.images
+
+
+def running_images(observed: Observed) -> Images | None:
+    """The images that the workloads name; None before both are there."""
+    found = {
+        each.kind: str(manifest["spec"]["template"]["spec"]["containers"][0]["image"])
+        for each, manifest in observed.objects.items()
+        if each.kind in ("StatefulSet", "Deployment")
+    }
+    return (found["StatefulSet"], found["Deployment"]) if len(found) == 2 else None
 
 
 def _available(facts: Facts, kind: str) -> _Finding:
@@ -173,6 +230,8 @@ def _models(facts: Facts) -> _Finding:
 def _phase(workspace: Workspace, findings: dict[ConditionType, _Finding]) -> Phase:
     if workspace.deleting:
         return Phase.TERMINATING
+    if findings[ConditionType.READY].reason == _SUSPENDED:
+        return Phase.SUSPENDED
     if findings[ConditionType.READY].status is ConditionStatus.TRUE:
         return Phase.READY
     if any(finding.problem for finding in findings.values()):

@@ -43,6 +43,7 @@ TENANT_KINDS: Final = (
     Kind("apps", "v1", "StatefulSet", "statefulsets"),
     Kind("apps", "v1", "Deployment", "deployments"),
     Kind("networking.k8s.io", "v1", "Ingress", "ingresses"),
+    Kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"),
 )
 # A tenant's Secret is written but never listed or watched: the operator may not read it.
 WATCHED_TENANT_KINDS: Final = tuple(kind for kind in TENANT_KINDS if kind is not SECRET)

@@ -1,103 +1,23 @@
-"""AIChatWorkspace: what a team asks for, and what it is told.
+"""AIChatWorkspace: what a team is told, and the resource as a whole.
 
 The CRD, the reference page and the API's schemas are generated from these models.
 """
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final, Self
+from typing import Any, Final, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from aichat_workspace.domain import names
-from aichat_workspace.domain.models import (
-    MODEL_NAME_MAX_LENGTH,
-    MODEL_NAME_PATTERN,
-    ModelState,
-)
-from aichat_workspace.domain.schema import Schema, rule
+from aichat_workspace.domain.models import ModelState
+from aichat_workspace.domain.schema import Schema
+from aichat_workspace.domain.spec import WorkspaceSpec
 
-PATTERN_NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$"
-MAX_MODELS: Final = 32
-MAX_PATTERNS: Final = 64
-
-_RESERVED_RULE: Final = " && ".join(
-    [
-        *(f"!self.startsWith('{prefix}')" for prefix in names.RESERVED_PREFIXES),
-        f"!(self in {sorted(names.RESERVED_NAMES)})",
-    ]
-)
-
-WorkspaceName = Annotated[
-    str,
-    StringConstraints(
-        min_length=1,
-        max_length=names.WORKSPACE_NAME_MAX_LENGTH,
-        pattern=names.WORKSPACE_NAME_PATTERN,
-    ),
-    Field(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                rule(
-                    "self == oldSelf",
-                    "workspaceName is immutable: it names the tenant's namespace; create a second "
-                    "workspace and delete this one instead",
-                ),
-                rule(
-                    _RESERVED_RULE,
-                    "workspaceName becomes a namespace of its own: choose a name that is not "
-                    f"{', '.join(sorted(names.RESERVED_NAMES))} and does not start with "
-                    f"{' or '.join(names.RESERVED_PREFIXES)}",
-                ),
-            ]
-        }
-    ),
-]
-ModelText = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=MODEL_NAME_MAX_LENGTH, pattern=MODEL_NAME_PATTERN),
-]
-PatternText = Annotated[
-    str, StringConstraints(min_length=1, max_length=63, pattern=PATTERN_NAME_PATTERN)
-]
-_SET: Final[dict[str, Any]] = {"x-kubernetes-list-type": "set"}
+_MAX_RESOURCES: Final = 64
 
 
 def _map_by(key: str) -> dict[str, Any]:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
-
-
-class WorkspaceSpec(Schema):
-    """What the team asks for."""
-
-    workspace_name: WorkspaceName = Field(
-        description="Name of the workspace and of the namespace it becomes. Unique in the "
-        "cluster, immutable; lower-case letters, digits and hyphens, starting with a letter.",
-        examples=["team-a-aichat"],
-    )
-    workspace_env: Annotated[
-        str, StringConstraints(min_length=1, max_length=16, pattern=r"^[a-z][a-z0-9-]*$")
-    ] = Field(
-        default="dev",
-        alias="workspaceENV",
-        description="Open WebUI's ENV. With dev it serves its API documentation at /docs.",
-    )
-    models: tuple[ModelText, ...] = Field(
-        default=(),
-        max_length=MAX_MODELS,
-        description="Models to download, by Ollama name: [host[:port]/][namespace/]name[:tag]. "
-        "Patterns are built on the first one.",
-        examples=[["gemma2:2b"]],
-        json_schema_extra=_SET,
-    )
-    patterns: tuple[PatternText, ...] = Field(
-        default=(),
-        max_length=MAX_PATTERNS,
-        description="System prompts to offer as models of their own, by name: built-in ones, or "
-        "keys of ConfigMaps that the platform team labelled for it.",
-        examples=[["explain_code", "create_summary"]],
-        json_schema_extra=_SET,
-    )
 
 
 class Phase(StrEnum):
@@ -108,6 +28,7 @@ class Phase(StrEnum):
     PULLING_MODELS = "PullingModels"
     READY = "Ready"
     DEGRADED = "Degraded"
+    SUSPENDED = "Suspended"
     TERMINATING = "Terminating"
 
 
@@ -117,6 +38,7 @@ class ConditionType(StrEnum):
     OLLAMA_AVAILABLE = "OllamaAvailable"
     OPENWEBUI_AVAILABLE = "OpenWebUIAvailable"
     MODELS_READY = "ModelsReady"
+    UP_TO_DATE = "UpToDate"
 
 
 class ConditionStatus(StrEnum):
@@ -192,6 +114,13 @@ class NamespaceRecord(Schema):
     uid: str = Field(description="The namespace's UID.")
 
 
+class ImagesRecord(Schema):
+    """The images with which both workloads were last available."""
+
+    ollama: str = Field(description="Of the model server.")
+    open_webui: str = Field(alias="openWebUI", description="Of the chat front-end.")
+
+
 class WorkspaceStatus(Schema):
     """What the team is told."""
 
@@ -203,7 +132,13 @@ class WorkspaceStatus(Schema):
         default=False, description="Whether every object exists. Kept for older readers."
     )
     url: str | None = Field(default=None, description="Where people open the chat.")
+    expires_at: datetime | None = Field(
+        default=None, description="When spec.expiresAfter ends the workspace."
+    )
     namespace: NamespaceRecord | None = Field(default=None, description="The tenant's namespace.")
+    images: ImagesRecord | None = Field(
+        default=None, description="The images with which both workloads were last available."
+    )
     conditions: tuple[Condition, ...] = Field(
         default=(), description="What is so and why.", json_schema_extra=_map_by("type")
     )
@@ -217,7 +152,7 @@ class WorkspaceStatus(Schema):
         json_schema_extra=_map_by("name"),
     )
     resources: tuple[ResourceEntry, ...] = Field(
-        default=(), description="Every object of the workspace.", max_length=64
+        default=(), description="Every object of the workspace.", max_length=_MAX_RESOURCES
     )
 
     def condition(self, kind: ConditionType) -> Condition | None:

@@ -8,13 +8,14 @@ from typing import Final
 import structlog
 
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.errors import ApiError, Gone, Unreachable
+from aichat_workspace.kube.errors import ApiError, Gone, NotFound, Unreachable
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.resource import Resource
 from aichat_workspace.kube.store import Index, OnChange, Store
 
 _FIRST_WAIT_SECONDS: Final = 0.2
 _MAX_WAIT_SECONDS: Final = 10.0
+_NOT_INSTALLED_SECONDS: Final = 60.0
 _log: Final = structlog.get_logger()
 
 
@@ -83,13 +84,21 @@ class Cache:
                 continue
             except Gone:
                 listed = False
+            except NotFound:
+                # Nobody has installed the kind, so there is nothing of it.
+                self._synced.set()
+                listed, wait = False, _NOT_INSTALLED_SECONDS
             except ApiError as error:
                 listed = False
                 _log.warning("watch failed", kind=self.resource.kind, error=str(error))
             except Unreachable as error:
                 _log.warning("watch broke", kind=self.resource.kind, error=str(error))
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311  (jitter)
-            wait = min(wait * 2, _MAX_WAIT_SECONDS)
+            wait = (
+                _FIRST_WAIT_SECONDS
+                if wait > _MAX_WAIT_SECONDS
+                else min(wait * 2, _MAX_WAIT_SECONDS)
+            )
 
     async def _list(self) -> None:
         """Read everything as it is now: no resourceVersion asks for the newest state, so that a

@@ -57,13 +57,17 @@ class OllamaClient:
             listed = orjson.loads(await _all(answer))["models"] or ()
         return tuple(Listed(each["name"], each["digest"], each["size"]) for each in listed)
 
-    async def pull(self, name: str, *, stall_seconds: float) -> AsyncGenerator[Progress, None]:
+    async def pull(
+        self, name: str, *, stall_seconds: float, insecure: bool = False
+    ) -> AsyncGenerator[Progress, None]:
         """Download a model, telling how far it is. Interrupted, it resumes at the next call.
+        `insecure` is for a registry that speaks plain HTTP.
 
         Raises OllamaUnreachable when nothing is said for `stall_seconds`.
         """
+        body = {"model": name, **({"insecure": True} if insecure else {})}
         layers: dict[str, tuple[int, int]] = {}
-        async for event in self._events("/api/pull", {"model": name}, stall_seconds):
+        async for event in self._events("/api/pull", body, stall_seconds):
             fresh = 0
             if "digest" in event:
                 completed = event.get("completed", 0)

@@ -12,7 +12,7 @@ from aichat_workspace.domain.platform import PLATFORM_NAME, PlatformSpec
 from aichat_workspace.domain.watched import Kind
 from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.objects import Json, labels
+from aichat_workspace.kube.objects import Json, annotations, labels
 from aichat_workspace.kube.resource import Resource
 
 RESOURCES: Final = {
@@ -23,6 +23,7 @@ RESOURCES: Final = {
         watched.NAMESPACE,
         watched.POD,
         watched.CONFIG_MAP,
+        watched.EVENT,
         *watched.TENANT_KINDS,
     )
 }
@@ -40,12 +41,8 @@ class Caches:
         self.pods = self._cache(
             watched.POD, _namespace_of, label_selector=names.MANAGED_SELECTOR, transform=_pod
         )
-        self.credentials = self._cache(
-            watched.SECRET,
-            _labelled_workspace,
-            namespace=names.SYSTEM_NAMESPACE,
-            label_selector=names.MANAGED_SELECTOR,
-            transform=_without_fields,
+        self.secrets = self._cache(
+            watched.SECRET, self._served, namespace=names.SYSTEM_NAMESPACE, transform=_secret
         )
         self.patterns = self._cache(
             watched.CONFIG_MAP,
@@ -68,7 +65,7 @@ class Caches:
             self.platform,
             self.namespaces,
             self.pods,
-            self.credentials,
+            self.secrets,
             self.patterns,
             *self.tenants.values(),
         )
@@ -115,6 +112,12 @@ class Caches:
         elif obj["kind"] == watched.WORKSPACE.kind:
             self.workspaces.observe(obj)
 
+    def _served(self, secret: Json) -> str | None:
+        """The workspace whose credentials these are, or that the Secret says it is for."""
+        namespace, _, name = annotations(secret).get(names.SECRET_FOR_ANNOTATION, "").partition("/")
+        found = self.workspaces.get(namespace, name)
+        return _workspace_name(found) if found else labels(secret).get(names.WORKSPACE_LABEL)
+
     def _cache(
         self, kind: Kind, workspace_of: Callable[[Json], str | None] | None, **options: Any
     ) -> Cache:
@@ -133,6 +136,15 @@ class Caches:
         return Cache(self._client, RESOURCES[kind.kind], on_change=changed, index=index, **options)
 
 
+def _secret(obj: Json) -> Json:
+    """Only credentials and Secrets that say which resource they serve keep what is in them."""
+    kept = _without_fields(obj)
+    ours = labels(obj).get(names.MANAGED_BY_LABEL) == names.OPERATOR
+    if not ours and names.SECRET_FOR_ANNOTATION not in annotations(obj):
+        kept.pop("data", None)
+    return kept
+
+
 def _workspace_name(obj: Json) -> str | None:
     name: str | None = obj.get("spec", {}).get("workspaceName")
     return name
@@ -144,10 +156,6 @@ def _name(obj: Json) -> str:
 
 def _namespace_of(obj: Json) -> str:
     return str(obj["metadata"]["namespace"])
-
-
-def _labelled_workspace(obj: Json) -> str | None:
-    return labels(obj).get(names.WORKSPACE_LABEL)
 
 
 def _without_fields(obj: Json) -> Json:

@@ -29,9 +29,12 @@ from aichat_workspace.kube.queue import Queue
 from aichat_workspace.operator import probes, servers
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.confinement import wait_confined
+from aichat_workspace.operator.farewell import Farewell
 from aichat_workspace.operator.metrics import Metrics, Sources
 from aichat_workspace.operator.model_sync import ModelSync
 from aichat_workspace.operator.reconcile import Reconciler
+from aichat_workspace.operator.rollouts import Rollouts
+from aichat_workspace.operator.writer import Writer
 from aichat_workspace.patterns import builtin
 
 _WORKERS: Final = 8
@@ -130,13 +133,16 @@ async def run(settings: Settings) -> None:
                 pulls_running=lambda: models.pulls_running,
             )
         )
+        writer = Writer(client, caches)
         reconciler = Reconciler(
-            client=client,
+            writer=writer,
             caches=caches,
             models=models,
+            farewell=Farewell(writer, caches, now),
+            rollouts=Rollouts(caches, queue.add),
             connect=servers.by_proxy(client) if settings.dev else servers.by_service(session),
             builtin_prompts=builtin(),
-            now=lambda: datetime.now(UTC).replace(microsecond=0),
+            now=now,
         )
         controller = Controller(
             queue, reconciler.reconcile, workers=_WORKERS, on_reconcile=metrics.on_reconcile
@@ -158,6 +164,11 @@ async def run(settings: Settings) -> None:
             else:
                 election = Election(client, _terms(), on_change=metrics.on_leader)
                 group.create_task(run_as_leader(election, lead))
+
+
+def now() -> datetime:
+    """Whole seconds, as in Kubernetes' timestamps."""
+    return datetime.now(UTC).replace(microsecond=0)
 
 
 def _terms() -> Terms:

@@ -26,6 +26,7 @@ from aichat_workspace.domain.models import (
     Wanted,
     decide,
     expected,
+    parse_model,
     revision_of,
     too_large,
 )
@@ -56,6 +57,7 @@ class Assignment:
     wanted: Wanted
     server: str  # which pod serves, empty for none; another one may have lost what was there
     capacity_bytes: int  # of the models' volume; 0 while unknown
+    insecure: frozenset[str]  # registries that speak plain HTTP
     recorded: tuple[ModelStatus, ...] = field(compare=False)
     recorded_patterns: tuple[PatternStatus, ...] = field(compare=False)
 
@@ -200,7 +202,11 @@ class ModelSync:
         return True
 
     async def _download(self, name: str, held: "_Workspace", model: str) -> None:
-        pulling = held.assignment.client.pull(model, stall_seconds=SILENCE_SECONDS)
+        pulling = held.assignment.client.pull(
+            model,
+            stall_seconds=SILENCE_SECONDS,
+            insecure=parse_model(model).registry in held.assignment.insecure,
+        )
         present = sum(
             each.total_bytes for each in held.report.models if each.state is ModelState.READY
         )

@@ -1,36 +1,44 @@
 """Gather what is, let the domain decide, carry it out, say how it went."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from pydantic import ValidationError
 
-from aichat_workspace.domain import names, quantity, watched
-from aichat_workspace.domain.claim import Refusal, name_taken, namespace_refusal, winner
+from aichat_workspace.domain import limits, names
+from aichat_workspace.domain.claim import (
+    Refusal,
+    host_taken,
+    may_take_over,
+    name_taken,
+    namespace_refusal,
+    winner,
+)
 from aichat_workspace.domain.diagnosis import Diagnosis
 from aichat_workspace.domain.manifest import Manifest, Ref, ref
-from aichat_workspace.domain.models import ModelStatus, PatternStatus, wanted
-from aichat_workspace.domain.plan import Action, Apply, Delete, Observed, Prune, owns, plan
+from aichat_workspace.domain.models import Wanted, wanted
+from aichat_workspace.domain.plan import owns, plan
 from aichat_workspace.domain.platform import PlatformSpec
-from aichat_workspace.domain.render import Credentials, render, tenant_namespace
-from aichat_workspace.domain.render.tenant import OLLAMA, workspace_url
-from aichat_workspace.domain.status import Facts, status
+from aichat_workspace.domain.references import resolve
+from aichat_workspace.domain.render import Credentials, Referenced, render, tenant_namespace
+from aichat_workspace.domain.render.tenant import ADMIN, workspace_url
+from aichat_workspace.domain.status import Facts, expires_at, status
 from aichat_workspace.domain.workspace import Workspace
-from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.controller import Result
-from aichat_workspace.kube.errors import ApiError, Conflict, NotFound
+from aichat_workspace.kube.errors import ApiError
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator import secrets
-from aichat_workspace.operator.caches import RESOURCES, Caches
-from aichat_workspace.operator.model_sync import Assignment, ModelSync
+from aichat_workspace.operator.assignment import assignment
+from aichat_workspace.operator.caches import Caches
+from aichat_workspace.operator.farewell import Farewell
+from aichat_workspace.operator.model_sync import ModelSync
+from aichat_workspace.operator.rollouts import Rollouts
 from aichat_workspace.operator.servers import Connect
+from aichat_workspace.operator.writer import Writer
 
-_WORKSPACE: Final = RESOURCES[watched.WORKSPACE.kind]
-_NAMESPACE: Final = RESOURCES[watched.NAMESPACE.kind]
-_SECRET: Final = RESOURCES[watched.SECRET.kind]
 _log: Final = structlog.get_logger()
 
 
@@ -42,9 +50,11 @@ class Reconciler:
     them.
     """
 
-    client: Client
+    writer: Writer
     caches: Caches
     models: ModelSync
+    farewell: Farewell
+    rollouts: Rollouts
     connect: Connect
     builtin_prompts: Mapping[str, str]
     now: Callable[[], datetime]
@@ -60,120 +70,129 @@ class Reconciler:
             if other is not holder:
                 await self._turn_away(other, holder)
         if holder.deleting:
-            await self._finalize(holder)
-        else:
-            await self._provision(holder)
-        return Result()
+            self.models.forget(name)
+            await self.farewell.finalize(holder)
+            return Result()
+        return await self._keep(holder)
 
     async def _turn_away(self, workspace: Workspace, holder: Workspace) -> None:
         if workspace.deleting:
-            await self._release(workspace)
+            await self.farewell.release(workspace)
         else:
             await self._refuse(workspace, name_taken(workspace, holder))
 
     async def _refuse(self, workspace: Workspace, refusal: Refusal) -> None:
         await self._report(workspace, Facts(url="", refusal=refusal))
 
+    async def _keep(self, workspace: Workspace) -> Result:
+        """Provision it, or end it when its time is over."""
+        ends = expires_at(workspace)
+        left_seconds = None if ends is None else (ends - self.now()).total_seconds()
+        if left_seconds is not None and left_seconds <= 0:
+            _log.info("expired", workspace=workspace.spec.workspace_name)
+            await self.writer.delete_workspace(workspace)
+            return Result()
+        await self._provision(workspace)
+        return Result(left_seconds)
+
     async def _provision(self, workspace: Workspace) -> None:
         name = workspace.spec.workspace_name
+        platform = self.caches.settings()
         namespace = self.caches.namespaces.get("", name)
-        refusal = namespace_refusal(workspace, namespace)
+        rivals = self._rivals(workspace, platform)
+        refusal = namespace_refusal(workspace, namespace) or host_taken(workspace, rivals, platform)
         if refusal is not None:
             await self._refuse(workspace, refusal)
             return
-        platform = self.caches.settings()
-        workspace = await self._hold(workspace)
-        credentials = await self._credentials(workspace, platform)
-        if namespace is None:
-            namespace = await self._create_namespace(workspace, platform)
-        desired = render(workspace, platform, credentials)
-        if "deletionTimestamp" in namespace["metadata"]:
-            failure: Diagnosis | None = Diagnosis(
-                "NamespaceTerminating",
-                f"namespace {name!r} is being deleted; it is made anew once it is gone",
-            )
-            error = None
-        else:
-            observed = self.caches.tenant(name)
-            actions = plan(tenant_namespace(workspace), desired, observed)
-            failure, error = await self._carry_out(actions)
+        referenced, problem = resolve(workspace, self._referenced_secret)
+        problem = limits.violation(workspace.spec, platform) or problem
+        if problem is not None:
+            known = [Ref(each.kind, name, each.name) for each in workspace.status.resources]
+            await self._report(workspace, self._facts(workspace, platform, known, problem))
+            return
+        workspace = await self.writer.hold(workspace)
+        credentials = await self._credentials(workspace, platform, referenced.get(ADMIN))
+        namespace = await self._namespace(workspace, platform, namespace)
+        turn = self.rollouts.turn(workspace, platform)
+        images = platform.images if turn.now else self.rollouts.running(workspace, platform)
+        chosen = platform.model_copy(update={"images": images})
+        desired = render(workspace, chosen, credentials, referenced)
+        failure, error = await self._apply(workspace, namespace, desired)
         facts = self._facts(workspace, platform, [ref(each) for each in desired], failure)
-        await self._report(workspace, facts)
+        await self._report(workspace, replace(facts, turn=turn))
         if error is not None:
             raise error
 
-    async def _hold(self, workspace: Workspace) -> Workspace:
-        """The finalizer stands before anything is made, so that nothing outlives the resource."""
-        if names.FINALIZER in workspace.finalizers:
-            return workspace
-        body = _identity(workspace, finalizers=[names.FINALIZER])
-        held = await self.client.apply(_WORKSPACE, body, field_manager=names.OPERATOR)
-        self.caches.observe(held)
-        return Workspace.parse(held)
+    async def _apply(
+        self, workspace: Workspace, namespace: Manifest, desired: Sequence[Manifest]
+    ) -> tuple[Diagnosis | None, ApiError | None]:
+        if "deletionTimestamp" in namespace["metadata"]:
+            name = workspace.spec.workspace_name
+            told = f"namespace {name!r} is being deleted; it is made anew once it is gone"
+            return Diagnosis("NamespaceTerminating", told), None
+        observed = self.caches.tenant(workspace.spec.workspace_name)
+        actions = plan(tenant_namespace(workspace), desired, observed)
+        return await self.writer.carry_out(actions)
 
-    async def _credentials(self, workspace: Workspace, platform: PlatformSpec) -> Credentials:
+    def _rivals(self, workspace: Workspace, platform: PlatformSpec) -> list[Workspace]:
+        """The other workspaces with this one's host. Few choose one, so few are read."""
+        host = limits.host(workspace.spec, platform)
+        named = self.caches.workspaces.by_index(host.removesuffix(f".{platform.ingress.domain}"))
+        chosen = (
+            each
+            for each in self.caches.workspaces.all()
+            if (each["spec"].get("ingress") or {}).get("host") == host
+        )
+        mine = workspace.spec.workspace_name
+        return [
+            each
+            for each in _readable((*named, *chosen))
+            if each.spec.workspace_name != mine and not each.deleting
+        ]
+
+    def _referenced_secret(self, name: str) -> Json | None:
+        return self.caches.secrets.get(names.SYSTEM_NAMESPACE, name)
+
+    async def _credentials(
+        self, workspace: Workspace, platform: PlatformSpec, admin: Referenced | None
+    ) -> Credentials:
         name = names.credentials(workspace.spec.workspace_name)
-        found = self.caches.credentials.get(names.SYSTEM_NAMESPACE, name)
+        found = self.caches.secrets.get(names.SYSTEM_NAMESPACE, name)
         if found is not None and not secrets.belongs(found, workspace):
-            # A namesake's, long gone: its finalizer would have removed it.
-            await self._delete_secret(found)
-            found = None
+            found = await self._inherit(workspace, found)
         if found is None:
             made = secrets.generate(workspace, platform.ingress.domain)
-            body = secrets.manifest(workspace, made)
-            found = await self.client.create(_SECRET, body, field_manager=names.OPERATOR)
-            self.caches.credentials.observe(found)
+            found = await self.writer.create_secret(secrets.manifest(workspace, made))
             _log.info("credentials made", workspace=workspace.spec.workspace_name)
-        return secrets.read(found)
+        return secrets.with_admin(secrets.read(found), admin)
 
-    async def _create_namespace(self, workspace: Workspace, platform: PlatformSpec) -> Json:
-        """By POST, which never adopts. One that was recorded and is gone is struck out first, so
-        that an interruption right after the POST leaves no record that contradicts it."""
-        if workspace.status.namespace is not None:
-            await self._report(workspace, self._facts(workspace, platform, (), None))
-        body = dict(tenant_namespace(workspace))
-        made = await self.client.create(_NAMESPACE, body, field_manager=names.OPERATOR)
-        self.caches.observe(made)
-        _log.info("namespace made", workspace=workspace.spec.workspace_name)
-        return made
+    async def _inherit(self, workspace: Workspace, found: Json) -> Json | None:
+        """A namesake's credentials go with the namespace: kept when it is taken over. Others are
+        of a namesake long gone, whose finalizer would have removed them."""
+        namespace = self.caches.namespaces.get("", workspace.spec.workspace_name)
+        if namespace is not None and (
+            may_take_over(workspace, namespace) or owns(workspace, namespace)
+        ):
+            body = secrets.manifest(workspace, secrets.read(found))
+            return await self.writer.apply_secret(body)
+        await self.writer.delete_secret(found)
+        return None
 
-    async def _carry_out(
-        self, actions: Iterable[Action]
-    ) -> tuple[Diagnosis | None, ApiError | None]:
-        """Every write, in order. A refused one does not keep the others from being made."""
-        failure: Diagnosis | None = None
-        first: ApiError | None = None
-        for action in actions:
-            try:
-                await self._act(action)
-            except Conflict:
-                raise  # our view is old: the next one brings a fresh plan
-            except ApiError as error:
-                failure = failure or _refused(action, error)
-                first = first or error
-        return failure, first
-
-    async def _act(self, action: Action) -> None:
-        target = ref(action.manifest) if isinstance(action, Apply) else action.ref
-        resource = RESOURCES[target.kind]
-        _log.info(type(action).__name__.lower(), object=str(target))
-        if isinstance(action, Delete):
-            await self.client.delete(resource, target.name, target.namespace, uid=action.uid)
-            return
-        if isinstance(action, Prune):
-            written = await self.client.json_patch(
-                resource,
-                target.name,
-                target.namespace,
-                action.operations,
-                field_manager=names.OPERATOR,
-            )
-        else:
-            written = await self.client.apply(
-                resource, action.manifest, field_manager=names.OPERATOR
-            )
-        if target.kind != watched.SECRET.kind:
-            self.caches.observe(written)
+    async def _namespace(
+        self, workspace: Workspace, platform: PlatformSpec, namespace: Json | None
+    ) -> Json:
+        """The tenant's namespace: made, taken over, or there already. One that was recorded and is
+        gone is struck out first, so that an interruption right after the POST leaves no record
+        that contradicts it."""
+        body = tenant_namespace(workspace)
+        if namespace is None:
+            if workspace.status.namespace is not None:
+                await self._report(workspace, self._facts(workspace, platform, (), None))
+            return await self.writer.create_namespace(body)
+        if not owns(workspace, namespace):
+            _log.info("namespace taken over", workspace=workspace.spec.workspace_name)
+            return await self.writer.mark_namespace(body, namespace["metadata"]["uid"])
+        return namespace
 
     def _facts(
         self,
@@ -183,102 +202,34 @@ class Reconciler:
         failure: Diagnosis | None,
     ) -> Facts:
         name = workspace.spec.workspace_name
-        models, patterns = self._models(workspace)
+        observed = self.caches.tenant(name)
+        work = assignment(
+            workspace, platform, observed, self._wanted(workspace, platform), self.connect
+        )
+        report = self.models.want(name, work)
         return Facts(
             url=workspace_url(workspace.spec, platform),
             desired=desired,
-            observed=self.caches.tenant(name),
+            observed=observed,
             failure=failure,
-            models=models,
-            patterns=patterns,
+            models=report.models,
+            patterns=report.patterns,
         )
 
-    def _models(
-        self, workspace: Workspace
-    ) -> tuple[tuple[ModelStatus, ...], tuple[PatternStatus, ...]]:
-        """Tell model sync what is wanted, and hear how far it is."""
-        name = workspace.spec.workspace_name
+    def _wanted(self, workspace: Workspace, platform: PlatformSpec) -> Wanted:
         prompts = {**self.builtin_prompts, **self.caches.prompts()}
-        assignment = Assignment(
-            client=self.connect(name),
-            wanted=wanted(workspace.spec.models, workspace.spec.patterns, prompts),
-            server=_server(self.caches.pods.by_index(name)),
-            capacity_bytes=_capacity_bytes(self.caches.tenant(name), names.ollama(name)),
-            recorded=tuple(
-                ModelStatus(**each.model_dump(exclude={"percent", "eta_seconds"}))
-                for each in workspace.status.models
-            ),
-            recorded_patterns=tuple(
-                PatternStatus(**each.model_dump()) for each in workspace.status.patterns
-            ),
-        )
-        report = self.models.want(name, assignment)
-        return report.models, report.patterns
+        asked = wanted(workspace.spec.models, workspace.spec.patterns, prompts)
+        embedding = limits.embedding_model(workspace.spec, platform)
+        if embedding is None or embedding in asked.models:
+            return asked
+        return replace(asked, models=(*asked.models, embedding))
 
     async def _report(self, workspace: Workspace, facts: Facts) -> None:
-        """Write the status, if it says anything new."""
-        told = status(workspace, facts, self.now())
-        if told == workspace.status:
-            return
-        document = told.model_dump(mode="json", by_alias=True, exclude_none=True)
-        written = await self.client.apply(
-            _WORKSPACE,
-            {**_identity(workspace), "status": document},
-            field_manager=names.OPERATOR,
-            subresource="status",
-        )
-        self.caches.observe(written)
-        if told.phase != workspace.status.phase:
-            _log.info("phase", workspace=workspace.spec.workspace_name, phase=told.phase)
-
-    async def _finalize(self, workspace: Workspace) -> None:
-        """The namespace goes first and takes everything in it along; then the rest."""
-        name = workspace.spec.workspace_name
-        self.models.forget(name)
-        if names.FINALIZER not in workspace.finalizers:
-            return
-        namespace = self.caches.namespaces.get("", name)
-        if namespace is None or not owns(workspace, namespace):
-            await self._release(workspace)
-            return
-        await self._report(
-            workspace, Facts(url=workspace.status.url or "", observed=self.caches.tenant(name))
-        )
-        if "deletionTimestamp" not in namespace["metadata"]:
-            _log.info("delete", object=f"Namespace {name}")
-            await self.client.delete(_NAMESPACE, name, uid=namespace["metadata"]["uid"])
-
-    async def _release(self, workspace: Workspace) -> None:
-        """Nothing of it is left but its credentials: remove them and let it go."""
-        if names.FINALIZER not in workspace.finalizers:
-            return
-        name = names.credentials(workspace.spec.workspace_name)
-        secret = self.caches.credentials.get(names.SYSTEM_NAMESPACE, name)
-        if secret is not None and secrets.belongs(secret, workspace):
-            await self._delete_secret(secret)
-        at = workspace.finalizers.index(names.FINALIZER)
-        operations = [
-            {"op": "test", "path": "/metadata/uid", "value": workspace.uid},
-            {"op": "test", "path": f"/metadata/finalizers/{at}", "value": names.FINALIZER},
-            {"op": "remove", "path": f"/metadata/finalizers/{at}"},
-        ]
-        try:
-            await self.client.json_patch(
-                _WORKSPACE,
-                workspace.name,
-                workspace.namespace,
-                operations,
-                field_manager=names.OPERATOR,
-            )
-        except NotFound:
-            return  # let go already; the watch has not told yet
-        _log.info("released", workspace=workspace.spec.workspace_name)
-
-    async def _delete_secret(self, secret: Json) -> None:
-        metadata = secret["metadata"]
-        await self.client.delete(
-            _SECRET, metadata["name"], metadata["namespace"], uid=metadata["uid"]
-        )
+        now = self.now()
+        told = status(workspace, facts, now)
+        await self.writer.report(workspace, told, now)
+        if (told.images, told.phase) != (workspace.status.images, workspace.status.phase):
+            self.rollouts.moved()
 
 
 def _readable(resources: Iterable[Json]) -> list[Workspace]:
@@ -294,46 +245,3 @@ def _readable(resources: Iterable[Json]) -> list[Workspace]:
             )
             _log.error("resource not understood", name=each["metadata"]["name"], error=problems)
     return found
-
-
-def _identity(workspace: Workspace, **metadata: Any) -> dict[str, Any]:
-    """With the UID a write fails on any other object of this name, and never makes one."""
-    return {
-        "apiVersion": names.API_VERSION,
-        "kind": watched.WORKSPACE.kind,
-        "metadata": {
-            "name": workspace.name,
-            "namespace": workspace.namespace,
-            "uid": workspace.uid,
-            **metadata,
-        },
-    }
-
-
-def _refused(action: Action, error: ApiError) -> Diagnosis:
-    target = ref(action.manifest) if isinstance(action, Apply) else action.ref
-    return Diagnosis(
-        "WriteRefused", f"the API server refuses {target}: {error.message or error.reason}"
-    )
-
-
-def _capacity_bytes(observed: Observed, claim: str) -> int:
-    """What a bound claim's volume holds, or 0 while that is not known."""
-    namespace = observed.namespace["metadata"]["name"] if observed.namespace else ""
-    found = observed.objects.get(Ref("PersistentVolumeClaim", namespace, claim), {})
-    size = found.get("status", {}).get("capacity", {}).get("storage")
-    return int(quantity.parse(size)) if size else 0
-
-
-def _server(pods: Sequence[Manifest]) -> str:
-    """Which pod serves models now: its UID and how often its container was started; empty when
-    none is ready."""
-    for pod in pods:
-        conditions = pod["status"].get("conditions", ())
-        ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-        if pod["metadata"]["labels"].get(names.COMPONENT_LABEL) == OLLAMA and ready:
-            restarts = sum(
-                each["restartCount"] for each in pod["status"].get("containerStatuses", ())
-            )
-            return f"{pod['metadata']['uid']}/{restarts}"
-    return ""

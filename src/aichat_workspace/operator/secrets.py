@@ -3,11 +3,12 @@ silently and never logged."""
 
 import base64
 import secrets
+from dataclasses import replace
 from typing import Any, Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.render.tenancy import secret_data
-from aichat_workspace.domain.render.tenant import TENANCY, Credentials, workspace_labels
+from aichat_workspace.domain.render.tenant import TENANCY, Credentials, Referenced, workspace_labels
 from aichat_workspace.domain.workspace import Workspace
 
 _KEY_BYTES: Final = 48
@@ -48,6 +49,14 @@ def read(secret: dict[str, Any]) -> Credentials:
     return Credentials(
         text["WEBUI_SECRET_KEY"], text["WEBUI_ADMIN_EMAIL"], text["WEBUI_ADMIN_PASSWORD"]
     )
+
+
+def with_admin(credentials: Credentials, given: Referenced | None) -> Credentials:
+    """The first administrator as given by the platform team, or as generated."""
+    if given is None:
+        return credentials
+    email, password = (base64.b64decode(given.data[key]).decode() for key in ("email", "password"))
+    return replace(credentials, admin_email=email, admin_password=password)
 
 
 def belongs(secret: dict[str, Any], workspace: Workspace) -> bool:

@@ -5,7 +5,8 @@ import pytest
 
 from aichat_workspace.domain import crd
 from aichat_workspace.domain.platform import PlatformSpec
-from aichat_workspace.domain.workspace import WorkspaceSpec, WorkspaceStatus
+from aichat_workspace.domain.spec import WorkspaceSpec
+from aichat_workspace.domain.workspace import WorkspaceStatus
 
 
 def schemas(node: Any) -> list[dict[str, Any]]:

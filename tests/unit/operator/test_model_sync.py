@@ -37,8 +37,11 @@ class Server:
             raise OllamaUnreachable("refused")
         return tuple(Listed(name, digest, 8) for name, digest in self.there.items())
 
-    async def pull(self, name: str, *, stall_seconds: float) -> AsyncGenerator[Progress, None]:
+    async def pull(
+        self, name: str, *, stall_seconds: float, insecure: bool
+    ) -> AsyncGenerator[Progress, None]:
         assert stall_seconds > 0
+        assert not insecure
         self.pulls.append(name)
         yield Progress("pulling", 4, 8)
         await self.gate.wait()
@@ -78,7 +81,7 @@ class Sync:
     ) -> model_sync.Report:
         client = cast("OllamaClient", server)
         wanted = Wanted(models, patterns)
-        self._last[name] = Assignment(client, wanted, pod, capacity, recorded, made)
+        self._last[name] = Assignment(client, wanted, pod, capacity, frozenset(), recorded, made)
         return self.report(name)
 
     def report(self, name: str) -> model_sync.Report:
@@ -210,8 +213,11 @@ async def test_an_unwanted_model_of_ours_is_removed_and_a_persons_stays() -> Non
 
 async def test_progress_is_told_at_most_once_a_second() -> None:
     class Chatty(Server):
-        async def pull(self, name: str, *, stall_seconds: float) -> AsyncGenerator[Progress, None]:
+        async def pull(
+            self, name: str, *, stall_seconds: float, insecure: bool
+        ) -> AsyncGenerator[Progress, None]:
             assert stall_seconds > 0
+            assert not insecure
             for step in range(1000):
                 yield Progress("pulling", step, 1000)
             self.there[name] = "d1"

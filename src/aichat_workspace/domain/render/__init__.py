@@ -1,13 +1,17 @@
 """What one workspace becomes: every object of a tenant, from the workspace and the platform."""
 
-from aichat_workspace.domain import watched
+import hashlib
+import json
+from collections.abc import Mapping
+
+from aichat_workspace.domain import names, watched
 from aichat_workspace.domain.manifest import Manifest, ref
 from aichat_workspace.domain.platform import PlatformSpec
 from aichat_workspace.domain.render import ingress, network, ollama, openwebui, tenancy
-from aichat_workspace.domain.render.tenant import Credentials, Tenant
+from aichat_workspace.domain.render.tenant import Credentials, Referenced, Tenant
 from aichat_workspace.domain.workspace import Workspace
 
-__all__ = ["Credentials", "render", "tenant_namespace"]
+__all__ = ["Credentials", "Referenced", "render", "retained_namespace", "tenant_namespace"]
 
 
 def tenant_namespace(workspace: Workspace) -> Manifest:
@@ -15,11 +19,22 @@ def tenant_namespace(workspace: Workspace) -> Manifest:
     return tenancy.namespace(workspace)
 
 
+def retained_namespace(workspace: Workspace) -> Manifest:
+    """The namespace as a deleted workspace leaves it behind."""
+    body = tenancy.namespace(workspace)
+    marks = {**body["metadata"]["annotations"], names.RETAINED_ANNOTATION: "true"}
+    return {**body, "metadata": {**body["metadata"], "annotations": marks}}
+
+
 def render(
-    workspace: Workspace, platform: PlatformSpec, credentials: Credentials
+    workspace: Workspace,
+    platform: PlatformSpec,
+    credentials: Credentials,
+    referenced: Mapping[str, Referenced] | None = None,
 ) -> tuple[Manifest, ...]:
-    """Every object inside the tenant's namespace, in the order in which they are made."""
-    tenant = Tenant(workspace.spec, platform, credentials)
+    """Every object inside the tenant's namespace, in the order in which they are made.
+    `referenced` are the Secrets that the workspace names, by what they are for."""
+    tenant = Tenant(workspace.spec, platform, credentials, referenced or {})
     manifests = (
         *tenancy.render(tenant),
         *network.render(tenant),
@@ -27,4 +42,17 @@ def render(
         *openwebui.render(tenant),
         *ingress.render(tenant),
     )
-    return tuple(sorted(manifests, key=lambda each: (watched.RANK[each["kind"]], ref(each))))
+    return tuple(
+        stamped(each)
+        for each in sorted(manifests, key=lambda each: (watched.RANK[each["kind"]], ref(each)))
+    )
+
+
+def stamped(manifest: Manifest) -> Manifest:
+    """With a digest of itself. Comparing what is there with what should be can't see a field that
+    should be no longer; a digest that differs does, and applying then takes the field out."""
+    text = json.dumps(manifest, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    metadata = manifest["metadata"]
+    marks = {**metadata.get("annotations", {}), names.APPLIED_ANNOTATION: digest}
+    return {**manifest, "metadata": {**metadata, "annotations": marks}}

@@ -1,28 +1,97 @@
 """The way in: only Open WebUI is reachable from outside; Ollama has no authentication."""
 
+from typing import Any, Final
+
 from aichat_workspace.domain.manifest import Manifest
+from aichat_workspace.domain.platform import Gateway, IssuerKind, Profile
 from aichat_workspace.domain.render.tenant import OPENWEBUI, OPENWEBUI_PORT, Tenant
+
+# An answer may take minutes between two words, and documents are large.
+_SECONDS: Final = 3600
+_MEGABYTES: Final = 512
+_STREAMING: Final[dict[Profile, dict[str, str]]] = {
+    Profile.TRAEFIK: {},
+    # https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/
+    Profile.NGINX: {
+        "nginx.ingress.kubernetes.io/proxy-body-size": f"{_MEGABYTES}m",
+        "nginx.ingress.kubernetes.io/proxy-buffering": "off",
+        "nginx.ingress.kubernetes.io/proxy-read-timeout": str(_SECONDS),
+        "nginx.ingress.kubernetes.io/proxy-send-timeout": str(_SECONDS),
+    },
+    # https://www.haproxy.com/documentation/kubernetes-ingress/community/configuration-reference/ingress/
+    Profile.HAPROXY: {
+        "haproxy.org/timeout-server": f"{_SECONDS}s",
+        "haproxy.org/timeout-tunnel": f"{_SECONDS}s",
+    },
+}
+# https://cert-manager.io/docs/usage/ingress/#supported-annotations
+_ISSUER: Final = {
+    IssuerKind.ISSUER: "cert-manager.io/issuer",
+    IssuerKind.CLUSTER_ISSUER: "cert-manager.io/cluster-issuer",
+}
 
 
 def render(tenant: Tenant) -> tuple[Manifest, ...]:
-    class_name = tenant.platform.ingress.class_name
+    gateway = tenant.platform.ingress.gateway
+    return (_ingress(tenant) if gateway is None else _route(tenant, gateway),)
+
+
+def _ingress(tenant: Tenant) -> Manifest:
+    class_name = tenant.spec.ingress.class_name or tenant.platform.ingress.class_name
     backend = {"service": {"name": tenant.openwebui, "port": {"number": OPENWEBUI_PORT}}}
-    return (
-        tenant.manifest(
-            "networking.k8s.io/v1",
-            "Ingress",
-            tenant.openwebui,
-            OPENWEBUI,
-            spec={
-                **({"ingressClassName": class_name} if class_name else {}),
-                "rules": [
-                    {
-                        "host": tenant.host,
-                        "http": {
-                            "paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]
-                        },
-                    }
-                ],
-            },
-        ),
+    paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
+    manifest = tenant.manifest(
+        "networking.k8s.io/v1",
+        "Ingress",
+        tenant.openwebui,
+        OPENWEBUI,
+        spec={
+            **({"ingressClassName": class_name} if class_name else {}),
+            "rules": [{"host": tenant.host, "http": {"paths": paths}}],
+            **_tls(tenant),
+        },
+    )
+    annotations = _annotations(tenant)
+    if not annotations:
+        return manifest
+    return {**manifest, "metadata": {**manifest["metadata"], "annotations": annotations}}
+
+
+def _tls(tenant: Tenant) -> dict[str, Any]:
+    name = tenant.certificate
+    return {"tls": [{"hosts": [tenant.host], "secretName": name}]} if name else {}
+
+
+def _annotations(tenant: Tenant) -> dict[str, str]:
+    issuer = tenant.issuer
+    return {
+        **_STREAMING[tenant.platform.ingress.profile],
+        **({_ISSUER[issuer.kind]: issuer.name} if issuer else {}),
+    }
+
+
+def _route(tenant: Tenant, gateway: Gateway) -> Manifest:
+    """The Gateway ends TLS. https://gateway-api.sigs.k8s.io/api-types/httproute/"""
+    parent = {
+        "group": "gateway.networking.k8s.io",
+        "kind": "Gateway",
+        "name": gateway.name,
+        "namespace": gateway.namespace,
+        **({"sectionName": gateway.section_name} if gateway.section_name else {}),
+    }
+    return tenant.manifest(
+        "gateway.networking.k8s.io/v1",
+        "HTTPRoute",
+        tenant.openwebui,
+        OPENWEBUI,
+        spec={
+            "parentRefs": [parent],
+            "hostnames": [tenant.host],
+            "rules": [
+                {
+                    "backendRefs": [{"name": tenant.openwebui, "port": OPENWEBUI_PORT}],
+                    "timeouts": {"request": "0s"},  # for as long as an answer takes
+                }
+            ],
+        },
     )

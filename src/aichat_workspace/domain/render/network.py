@@ -4,8 +4,9 @@ https://kubernetes.io/docs/concepts/services-networking/network-policies/
 """
 
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from aichat_workspace.domain import names
+from aichat_workspace.domain import limits, names
 from aichat_workspace.domain.manifest import Manifest
 from aichat_workspace.domain.models import parse_model
 from aichat_workspace.domain.render.tenant import (
@@ -19,6 +20,8 @@ from aichat_workspace.domain.render.tenant import (
 
 _HTTPS: Final = 443
 _DNS: Final = 53
+_SOLVER: Final = {"acme.cert-manager.io/http01-solver": "true"}
+_SOLVER_PORT: Final = 8089
 _NODE_LOCAL_DNS: Final = "169.254.20.10/32"
 
 
@@ -50,7 +53,31 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
             tenant.selector(OLLAMA),
             egress=[_rule("to", [_outside(tenant)], *_registry_ports(tenant))],
         ),
+        *_back_ends(tenant),
+        *_certificate_solver(tenant),
     )
+
+
+def _back_ends(tenant: Tenant) -> tuple[Manifest, ...]:
+    """The identity provider and the connections, outside the cluster."""
+    oidc = tenant.spec.access.oidc
+    urls = [*(each.url for each in tenant.spec.connections), *([oidc.provider_url] if oidc else [])]
+    if not urls:
+        return ()
+    ports = sorted({urlsplit(url).port or _HTTPS for url in urls})
+    egress = [_rule("to", [_outside(tenant)], *ports)]
+    return (_policy(tenant, "back-ends", tenant.selector(OPENWEBUI), egress=egress),)
+
+
+def _certificate_solver(tenant: Tenant) -> tuple[Manifest, ...]:
+    """cert-manager proves the host with a pod of its own.
+
+    https://cert-manager.io/docs/configuration/acme/http01/
+    """
+    if tenant.issuer is None:
+        return ()
+    rule = _rule("from", _ingress_controllers(tenant), _SOLVER_PORT)
+    return (_policy(tenant, "certificate-solver", _SOLVER, ingress=[rule]),)
 
 
 def _policy(
@@ -112,5 +139,6 @@ def _outside(tenant: Tenant) -> dict[str, Any]:
 
 def _registry_ports(tenant: Tenant) -> list[int]:
     """HTTPS, and the ports of registries that the workspace's models name."""
-    named = {port for text in tenant.spec.models if (port := parse_model(text).port)}
+    wanted = limits.models(tenant.spec, tenant.platform)
+    named = {port for text in wanted if (port := parse_model(text).port)}
     return sorted({_HTTPS, *named})

@@ -23,7 +23,7 @@ _USER: Final = 1000
 
 def render(tenant: Tenant) -> tuple[Manifest, ...]:
     return (
-        tenant.claim(tenant.ollama, OLLAMA, tenant.platform.ollama.storage),
+        tenant.claim(tenant.ollama, OLLAMA),
         tenant.service(tenant.ollama, OLLAMA, OLLAMA_PORT),
         _stateful_set(tenant),
     )
@@ -36,7 +36,7 @@ def _stateful_set(tenant: Tenant) -> Manifest:
         tenant.ollama,
         OLLAMA,
         spec={
-            "replicas": 1,
+            "replicas": tenant.replicas,
             "serviceName": tenant.ollama,
             "selector": {"matchLabels": tenant.selector(OLLAMA)},
             "template": tenant.pod_template(
@@ -49,7 +49,7 @@ def _stateful_set(tenant: Tenant) -> Manifest:
 def _container(tenant: Tenant) -> dict[str, Any]:
     return {
         "name": OLLAMA,
-        "image": tenant.platform.images.ollama,
+        "image": tenant.image(OLLAMA),
         "imagePullPolicy": "IfNotPresent",
         "ports": [{"name": "http", "containerPort": OLLAMA_PORT, "protocol": "TCP"}],
         "env": env(
@@ -60,8 +60,9 @@ def _container(tenant: Tenant) -> dict[str, Any]:
             OLLAMA_NO_CLOUD="1",
             # Half-downloaded blobs survive a restart, so that a download resumes.
             OLLAMA_NOPRUNE="1",
+            **_tuning(tenant),
         ),
-        "resources": container_resources(tenant.platform.ollama),
+        "resources": _resources(tenant),
         "securityContext": container_security(read_only_root=True),
         "volumeMounts": [
             {"name": "models", "mountPath": _HOME},
@@ -71,3 +72,23 @@ def _container(tenant: Tenant) -> dict[str, Any]:
         "readinessProbe": http_probe("/", periodSeconds=10, failureThreshold=3),
         "livenessProbe": http_probe("/", periodSeconds=20, timeoutSeconds=5, failureThreshold=6),
     }
+
+
+def _tuning(tenant: Tenant) -> dict[str, str]:
+    """https://github.com/ollama/ollama/blob/main/docs/faq.mdx"""
+    tuning = tenant.spec.ollama
+    chosen = {
+        "OLLAMA_CONTEXT_LENGTH": tuning.context_length,
+        "OLLAMA_KEEP_ALIVE": tuning.keep_alive,
+        "OLLAMA_NUM_PARALLEL": tuning.parallel_requests,
+    }
+    return {name: str(value) for name, value in chosen.items() if value is not None}
+
+
+def _resources(tenant: Tenant) -> dict[str, Any]:
+    """GPUs are asked for as limits and as requests, which must be the same."""
+    found = container_resources(tenant.share(OLLAMA))
+    gpu = tenant.spec.resources.ollama.gpu
+    if gpu is None:
+        return dict(found)
+    return {part: {**found[part], gpu.resource_name: str(gpu.count)} for part in found}

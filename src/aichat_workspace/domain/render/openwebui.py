@@ -2,13 +2,16 @@
 
 from typing import Any, Final
 
+from aichat_workspace.domain import limits
 from aichat_workspace.domain.manifest import Manifest
 from aichat_workspace.domain.models import parse_model
 from aichat_workspace.domain.render.tenant import (
+    OIDC,
     OLLAMA_PORT,
     OPENWEBUI,
     OPENWEBUI_PORT,
     Tenant,
+    connection,
     container_resources,
     container_security,
     env,
@@ -24,7 +27,7 @@ _DATA: Final = "/app/backend/data"
 
 def render(tenant: Tenant) -> tuple[Manifest, ...]:
     return (
-        tenant.claim(tenant.openwebui, OPENWEBUI, tenant.platform.open_webui.storage),
+        tenant.claim(tenant.openwebui, OPENWEBUI),
         tenant.service(tenant.openwebui, OPENWEBUI, OPENWEBUI_PORT),
         _deployment(tenant),
     )
@@ -37,7 +40,7 @@ def _deployment(tenant: Tenant) -> Manifest:
         tenant.openwebui,
         OPENWEBUI,
         spec={
-            "replicas": 1,
+            "replicas": tenant.replicas,
             # Its volume is ReadWriteOnce: the old pod must let go before the new one starts.
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": tenant.selector(OPENWEBUI)},
@@ -51,11 +54,11 @@ def _deployment(tenant: Tenant) -> Manifest:
 def _container(tenant: Tenant) -> dict[str, Any]:
     return {
         "name": OPENWEBUI,
-        "image": tenant.platform.images.open_webui,
+        "image": tenant.image(OPENWEBUI),
         "imagePullPolicy": "IfNotPresent",
         "ports": [{"name": "http", "containerPort": OPENWEBUI_PORT, "protocol": "TCP"}],
-        "env": [*_settings(tenant), *_secret_settings(tenant)],
-        "resources": container_resources(tenant.platform.open_webui),
+        "env": [*_settings(tenant), *_secret_settings(tenant), *_connections(tenant)],
+        "resources": container_resources(tenant.share(OPENWEBUI)),
         # It writes to its own static folder at start.
         "securityContext": container_security(read_only_root=False),
         "volumeMounts": [
@@ -79,11 +82,11 @@ def _settings(tenant: Tenant) -> list[dict[str, Any]]:
         PORT=str(OPENWEBUI_PORT),
         OLLAMA_BASE_URL=ollama_url,
         DEFAULT_MODELS=_first_model(tenant),
-        ENABLE_OPENAI_API="false",
+        ENABLE_OPENAI_API=str(bool(tenant.spec.connections)).lower(),
         # Settings come from here at every start, not from the first start's database.
         ENABLE_PERSISTENT_CONFIG="False",
         # Without this, sign-up would be open again after a restart.
-        ENABLE_SIGNUP="false",
+        ENABLE_SIGNUP=str(tenant.spec.access.sign_up).lower(),
         # Everyone in a workspace may use every model of the workspace.
         BYPASS_MODEL_ACCESS_CONTROL="true",
         WEBUI_URL=tenant.url,
@@ -92,15 +95,53 @@ def _settings(tenant: Tenant) -> list[dict[str, Any]]:
         # A chat offers tools to the model unless told not to, and Ollama refuses that of any model
         # without support for tools (gemma2 is one): "does not support tools" instead of a reply.
         DEFAULT_MODEL_PARAMS='{"function_calling": "legacy"}',
-        # An offline start must not download an embedding model.
+        # Documents are read by a model of the model server; nothing is downloaded at start.
         RAG_EMBEDDING_ENGINE="ollama",
+        RAG_EMBEDDING_MODEL=limits.embedding_model(tenant.spec, tenant.platform) or "",
         RAG_OLLAMA_BASE_URL=ollama_url,
         UVICORN_WORKERS="1",
         ENABLE_VERSION_UPDATE_CHECK="false",
         ANONYMIZED_TELEMETRY="false",
         DO_NOT_TRACK="true",
         SCARF_NO_ANALYTICS="true",
+        **_oidc(tenant),
     )
+
+
+def _oidc(tenant: Tenant) -> dict[str, str]:
+    """https://docs.openwebui.com/features/auth/sso/"""
+    oidc = tenant.spec.access.oidc
+    if oidc is None:
+        return {}
+    return {
+        "OPENID_PROVIDER_URL": oidc.provider_url,
+        "OPENID_REDIRECT_URI": f"{tenant.url}/oauth/oidc/callback",
+        "OAUTH_CLIENT_ID": oidc.client_id,
+        "OAUTH_PROVIDER_NAME": oidc.provider_name,
+        "ENABLE_OAUTH_SIGNUP": str(oidc.sign_up).lower(),
+    }
+
+
+def _connections(tenant: Tenant) -> list[dict[str, Any]]:
+    """Open WebUI reads one list of URLs and one of keys. Kubernetes puts the keys, which stay in
+    their Secrets, into the list."""
+    found = tenant.spec.connections
+    if not found:
+        return []
+    keys = {f"CONNECTION_{n}_KEY": each for n, each in enumerate(found)}
+    return [
+        *(
+            _from_secret(tenant, name, connection(each.name), "apiKey")
+            for name, each in keys.items()
+        ),
+        {"name": "OPENAI_API_BASE_URLS", "value": ";".join(each.url for each in found)},
+        {"name": "OPENAI_API_KEYS", "value": ";".join(f"$({name})" for name in keys)},
+    ]
+
+
+def _from_secret(tenant: Tenant, name: str, purpose: str, key: str) -> dict[str, Any]:
+    reference = {"name": tenant.copy_name(purpose), "key": key}
+    return {"name": name, "valueFrom": {"secretKeyRef": reference}}
 
 
 def _first_model(tenant: Tenant) -> str:
@@ -112,4 +153,8 @@ def _secret_settings(tenant: Tenant) -> list[dict[str, Any]]:
     return [
         {"name": name, "valueFrom": {"secretKeyRef": {"name": tenant.secret, "key": name}}}
         for name in ("WEBUI_ADMIN_EMAIL", "WEBUI_ADMIN_PASSWORD", "WEBUI_SECRET_KEY")
-    ]
+    ] + (
+        [_from_secret(tenant, "OAUTH_CLIENT_SECRET", OIDC, "clientSecret")]
+        if tenant.spec.access.oidc
+        else []
+    )

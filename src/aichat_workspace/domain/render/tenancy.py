@@ -4,10 +4,10 @@ import base64
 from fractions import Fraction
 from typing import Final
 
-from aichat_workspace.domain import names, quantity
+from aichat_workspace.domain import limits, names, quantity
 from aichat_workspace.domain.manifest import Manifest
-from aichat_workspace.domain.platform import PlatformSpec
 from aichat_workspace.domain.render.tenant import (
+    ADMIN,
     OLLAMA,
     OPENWEBUI,
     TENANCY,
@@ -17,9 +17,7 @@ from aichat_workspace.domain.render.tenant import (
 )
 from aichat_workspace.domain.workspace import Workspace
 
-# Both workloads, and one more of each while a new pod starts before the old one is gone.
-_ROLL_OUT: Final = 2
-_PODS: Final = 2 * _ROLL_OUT
+_PODS: Final = 2 * limits.ROLL_OUT
 
 
 def namespace(workspace: Workspace) -> Manifest:
@@ -49,11 +47,18 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
         tenant.service_account(tenant.ollama, OLLAMA),
         tenant.service_account(tenant.openwebui, OPENWEBUI),
         _secret(tenant),
+        *(_copy(tenant, purpose) for purpose in sorted(tenant.referenced) if purpose != ADMIN),
     )
 
 
 def _resource_quota(tenant: Tenant) -> Manifest:
-    platform = tenant.platform
+    most = limits.quota(tenant.spec, tenant.platform)
+    shares = (tenant.share(OLLAMA), tenant.share(OPENWEBUI))
+    requests = {
+        of: sum((quantity.parse(getattr(each, f"{of}_request")) for each in shares), Fraction())
+        for of in ("cpu", "memory")
+    }
+    gpu = tenant.spec.resources.ollama.gpu
     return tenant.manifest(
         "v1",
         "ResourceQuota",
@@ -61,12 +66,13 @@ def _resource_quota(tenant: Tenant) -> Manifest:
         TENANCY,
         spec={
             "hard": {
-                "pods": str(_PODS),
-                "requests.cpu": quantity.cores(_sum(platform, "cpu_request", _ROLL_OUT)),
-                "limits.cpu": quantity.cores(_sum(platform, "cpu_limit", _ROLL_OUT)),
-                "requests.memory": quantity.size(_sum(platform, "memory_request", _ROLL_OUT)),
-                "limits.memory": quantity.size(_sum(platform, "memory_limit", _ROLL_OUT)),
-                "requests.storage": quantity.size(_sum(platform, "storage", 1)),
+                "pods": str(_PODS + (1 if tenant.issuer else 0)),  # and the certificate's solver
+                "requests.cpu": quantity.cores(requests["cpu"] * limits.ROLL_OUT),
+                "limits.cpu": quantity.cores(most["cpu"]),
+                "requests.memory": quantity.size(requests["memory"] * limits.ROLL_OUT),
+                "limits.memory": quantity.size(most["memory"]),
+                "requests.storage": quantity.size(most["storage"]),
+                **({f"requests.{gpu.resource_name}": str(gpu.count)} if gpu else {}),
                 "persistentvolumeclaims": "2",
                 "services.loadbalancers": "0",
                 "services.nodeports": "0",
@@ -75,14 +81,9 @@ def _resource_quota(tenant: Tenant) -> Manifest:
     )
 
 
-def _sum(platform: PlatformSpec, field: str, times: int) -> Fraction:
-    shares = (platform.ollama, platform.open_webui)
-    return sum((quantity.parse(getattr(share, field)) for share in shares), Fraction()) * times
-
-
 def _limit_range(tenant: Tenant) -> Manifest:
     """Gives a container without requests some, for the quota would refuse it otherwise."""
-    share = tenant.platform.open_webui
+    share = tenant.share(OPENWEBUI)
     return tenant.manifest(
         "v1",
         "LimitRange",
@@ -109,6 +110,19 @@ def _secret(tenant: Tenant) -> Manifest:
         type="Opaque",
         immutable=True,
         data=secret_data(tenant.credentials),
+    )
+
+
+def _copy(tenant: Tenant, purpose: str) -> Manifest:
+    original = tenant.referenced[purpose]
+    return tenant.manifest(
+        "v1",
+        "Secret",
+        tenant.copy_name(purpose),
+        OPENWEBUI,
+        type=original.type,
+        immutable=True,
+        data=dict(original.data),
     )
 
 

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aichat_workspace.domain import names
+from aichat_workspace.domain import limits, names
 from aichat_workspace.domain.manifest import Manifest
-from aichat_workspace.domain.platform import PlatformSpec, Share
-from aichat_workspace.domain.workspace import WorkspaceSpec
+from aichat_workspace.domain.platform import Issuer, PlatformSpec, Share
+from aichat_workspace.domain.spec import WorkspaceSpec
 
 TENANCY: Final = "tenancy"
+TLS: Final = "tls"
+ADMIN: Final = "admin"
+OIDC: Final = "oidc"
 OLLAMA: Final = "ollama"
 OPENWEBUI: Final = "openwebui"
 OLLAMA_PORT: Final = 11434
@@ -34,10 +37,25 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class Referenced:
+    """A Secret that the workspace names, by what it is for. Its values are base64 text and left
+    out of every repr."""
+
+    type: str
+    data: Mapping[str, str] = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        text = "\n".join((self.type, *(f"{key}={self.data[key]}" for key in sorted(self.data))))
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+@dataclass(frozen=True, slots=True)
 class Tenant:
     spec: WorkspaceSpec
     platform: PlatformSpec
     credentials: Credentials
+    referenced: Mapping[str, Referenced] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -57,7 +75,33 @@ class Tenant:
 
     @property
     def host(self) -> str:
-        return names.host(self.name, self.platform.ingress.domain)
+        return limits.host(self.spec, self.platform)
+
+    @property
+    def replicas(self) -> int:
+        return 0 if self.spec.suspended else 1
+
+    @property
+    def issuer(self) -> Issuer | None:
+        """cert-manager's issuer of the certificate, where no Secret holds one."""
+        chosen = self.spec.ingress.tls
+        return chosen.issuer if chosen else self.platform.ingress.issuer
+
+    @property
+    def certificate(self) -> str | None:
+        """The tenant's Secret that holds the host's certificate, or will."""
+        if TLS in self.referenced:
+            return self.copy_name(TLS)
+        return f"{self.openwebui}-{TLS}" if self.issuer else None
+
+    def copy_name(self, purpose: str) -> str:
+        """The tenant's immutable copy of a referenced Secret."""
+        return f"{self.openwebui}-{purpose}-{self.referenced[purpose].digest}"
+
+    def share(self, component: str) -> Share:
+        if component == OLLAMA:
+            return limits.ollama_share(self.spec, self.platform)
+        return limits.openwebui_share(self.spec, self.platform)
 
     @property
     def url(self) -> str:
@@ -80,19 +124,26 @@ class Tenant:
 
     def labels(self, name: str, component: str) -> dict[str, str]:
         """https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/"""
-        image = {OLLAMA: self.platform.images.ollama, OPENWEBUI: self.platform.images.open_webui}
-        version = image_version(image[component]) if component in image else names.VERSION
+        known = component in (OLLAMA, OPENWEBUI)
+        version = image_version(self.image(component)) if known else names.VERSION
         return {
             **workspace_labels(self.name, name, component),
             "app.kubernetes.io/version": version,
         }
 
+    def image(self, component: str) -> str:
+        """The component's image, from the mirror where there is one."""
+        ollama, openwebui = self.platform.images.resolved
+        return {OLLAMA: ollama, OPENWEBUI: openwebui}[component]
+
     def selector(self, component: str) -> dict[str, str]:
         """Identity only: these labels of a component never change."""
         return {names.WORKSPACE_LABEL: self.name, names.COMPONENT_LABEL: component}
 
-    def claim(self, name: str, component: str, storage: str) -> Manifest:
-        class_name = self.platform.storage_class_name
+    def claim(self, name: str, component: str) -> Manifest:
+        chosen = self.spec.storage
+        volume = {OLLAMA: chosen.ollama, OPENWEBUI: chosen.open_webui}[component]
+        class_name = volume.storage_class_name or self.platform.storage_class_name
         return self.manifest(
             "v1",
             "PersistentVolumeClaim",
@@ -100,7 +151,7 @@ class Tenant:
             component,
             spec={
                 "accessModes": ["ReadWriteOnce"],
-                "resources": {"requests": {"storage": storage}},
+                "resources": {"requests": {"storage": self.share(component).storage}},
                 **({"storageClassName": class_name} if class_name else {}),
             },
         )
@@ -132,6 +183,7 @@ class Tenant:
                 "enableServiceLinks": False,
                 "securityContext": security,
                 "containers": [container],
+                **self._scheduling(),
                 "volumes": [
                     {"name": volume, "persistentVolumeClaim": {"claimName": name}},
                     {"name": "tmp", "emptyDir": {}},
@@ -139,10 +191,25 @@ class Tenant:
             },
         }
 
+    def _scheduling(self) -> dict[str, Any]:
+        chosen = self.spec.scheduling
+        tolerations = [
+            each.model_dump(by_alias=True, exclude_none=True) for each in chosen.tolerations
+        ]
+        return {
+            **({"nodeSelector": dict(chosen.node_selector)} if chosen.node_selector else {}),
+            **({"tolerations": tolerations} if tolerations else {}),
+        }
+
     def service_account(self, name: str, component: str) -> Manifest:
         return self.manifest(
             "v1", "ServiceAccount", name, component, automountServiceAccountToken=False
         )
+
+
+def connection(name: str) -> str:
+    """What the Secret of an OpenAI-compatible connection is for."""
+    return f"connection-{name}"
 
 
 def workspace_labels(workspace: str, name: str, component: str) -> dict[str, str]:
@@ -157,9 +224,14 @@ def workspace_labels(workspace: str, name: str, component: str) -> dict[str, str
 
 def workspace_url(spec: WorkspaceSpec, platform: PlatformSpec) -> str:
     """Where people open the workspace's chat."""
+    scheme, usual = ("https", 443) if has_tls(spec, platform) else ("http", 80)
     port = platform.ingress.port
-    suffix = f":{port}" if port not in (None, 80) else ""
-    return f"http://{names.host(spec.workspace_name, platform.ingress.domain)}{suffix}"
+    suffix = f":{port}" if port not in (None, usual) else ""
+    return f"{scheme}://{limits.host(spec, platform)}{suffix}"
+
+
+def has_tls(spec: WorkspaceSpec, platform: PlatformSpec) -> bool:
+    return spec.ingress.tls is not None or platform.ingress.issuer is not None
 
 
 def image_version(image: str) -> str:

@@ -1,0 +1,72 @@
+"""The Secrets that a workspace names: which they are, and whether it may have them.
+
+A referenced Secret lives in the system namespace, where team leads can't read, and says itself
+which one resource it serves. So nobody gets another team's secret by naming it.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.diagnosis import Diagnosis
+from aichat_workspace.domain.render.tenant import ADMIN, OIDC, TLS, Referenced, connection
+from aichat_workspace.domain.workspace import Workspace
+
+Secret = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a Secret is for, the field that names it, and the keys that it must have."""
+
+    purpose: str
+    field: str
+    secret: str
+    keys: tuple[str, ...]
+
+
+def references(workspace: Workspace) -> Iterator[Reference]:
+    spec = workspace.spec
+    if spec.ingress.tls and (name := spec.ingress.tls.secret_name):
+        yield Reference(TLS, "spec.ingress.tls.secretName", name, ("tls.crt", "tls.key"))
+    if name := spec.access.admin_secret_name:
+        yield Reference(ADMIN, "spec.access.adminSecretName", name, ("email", "password"))
+    if spec.access.oidc:
+        name = spec.access.oidc.secret_name
+        yield Reference(OIDC, "spec.access.oidc.secretName", name, ("clientSecret",))
+    for each in spec.connections:
+        field = f"spec.connections[{each.name}].secretName"
+        yield Reference(connection(each.name), field, each.secret_name, ("apiKey",))
+
+
+def resolve(
+    workspace: Workspace, find: Callable[[str], Secret | None]
+) -> tuple[dict[str, Referenced], Diagnosis | None]:
+    """The referenced Secrets by what they are for, or what is wrong with the first bad one."""
+    found: dict[str, Referenced] = {}
+    for each in references(workspace):
+        secret = find(each.secret)
+        problem = _problem(workspace, each, secret)
+        if problem or secret is None:
+            return {}, problem
+        kept = {key: secret["data"][key] for key in each.keys}
+        found[each.purpose] = Referenced(secret.get("type", "Opaque"), kept)
+    return found, None
+
+
+def _problem(workspace: Workspace, wanted: Reference, secret: Secret | None) -> Diagnosis | None:
+    where = f"Secret {wanted.secret!r} of {wanted.field}"
+    mark = f"{names.SECRET_FOR_ANNOTATION}: {workspace.namespace}/{workspace.name}"
+    marks = secret["metadata"].get("annotations") or {} if secret else {}
+    if marks.get(names.SECRET_FOR_ANNOTATION) != f"{workspace.namespace}/{workspace.name}":
+        # The same words whether it is missing or another's: existence is a secret, too.
+        return Diagnosis(
+            "SecretNotFound",
+            f"{where} is not there, or not for this workspace; the platform team makes it in "
+            f"namespace {names.SYSTEM_NAMESPACE} with the annotation {mark}",
+        )
+    missing = [key for key in wanted.keys if key not in (secret or {}).get("data", {})]
+    if missing:
+        return Diagnosis("SecretIncomplete", f"{where} lacks the keys {', '.join(missing)}")
+    return None

@@ -1,0 +1,61 @@
+"""What model sync is to do for a workspace, from what is known of it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from aichat_workspace.domain import names, quantity
+from aichat_workspace.domain.manifest import Manifest, Ref
+from aichat_workspace.domain.models import ModelStatus, PatternStatus, Wanted
+from aichat_workspace.domain.plan import Observed
+from aichat_workspace.domain.platform import PlatformSpec
+from aichat_workspace.domain.render.tenant import OLLAMA
+from aichat_workspace.domain.workspace import Workspace
+from aichat_workspace.operator.model_sync import Assignment
+from aichat_workspace.operator.servers import Connect
+
+_CLAIM: Final = "PersistentVolumeClaim"
+
+
+def assignment(
+    workspace: Workspace,
+    platform: PlatformSpec,
+    observed: Observed,
+    wanted: Wanted,
+    connect: Connect,
+) -> Assignment:
+    name = workspace.spec.workspace_name
+    return Assignment(
+        client=connect(name),
+        wanted=wanted,
+        server="" if workspace.spec.suspended else _server(observed.pods),
+        capacity_bytes=_capacity_bytes(observed, Ref(_CLAIM, name, names.ollama(name))),
+        insecure=frozenset(platform.models.insecure_registries),
+        recorded=tuple(
+            ModelStatus(**each.model_dump(exclude={"percent", "eta_seconds"}))
+            for each in workspace.status.models
+        ),
+        recorded_patterns=tuple(
+            PatternStatus(**each.model_dump()) for each in workspace.status.patterns
+        ),
+    )
+
+
+def _capacity_bytes(observed: Observed, claim: Ref) -> int:
+    """What a bound claim's volume holds, or 0 while that is not known."""
+    found = observed.objects.get(claim, {})
+    size = found.get("status", {}).get("capacity", {}).get("storage")
+    return int(quantity.parse(size)) if size else 0
+
+
+def _server(pods: Sequence[Manifest]) -> str:
+    """Which pod serves models now: its UID and how often its container was started; empty when
+    none is ready."""
+    for pod in pods:
+        conditions = pod["status"].get("conditions", ())
+        ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+        if pod["metadata"]["labels"].get(names.COMPONENT_LABEL) == OLLAMA and ready:
+            restarts = sum(
+                each["restartCount"] for each in pod["status"].get("containerStatuses", ())
+            )
+            return f"{pod['metadata']['uid']}/{restarts}"
+    return ""

@@ -1,0 +1,71 @@
+"""How a workspace ends: with its namespace, or leaving it behind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.manifest import Manifest
+from aichat_workspace.domain.plan import owns
+from aichat_workspace.domain.render import retained_namespace
+from aichat_workspace.domain.spec import DeletionPolicy
+from aichat_workspace.domain.status import Facts, status
+from aichat_workspace.domain.workspace import Workspace
+from aichat_workspace.operator import secrets
+from aichat_workspace.operator.caches import Caches
+from aichat_workspace.operator.writer import Writer
+
+_WORKLOADS: Final = ("StatefulSet", "Deployment")
+_log: Final = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """Every method raises ApiError or Unreachable; the queue brings the workspace back."""
+
+    writer: Writer
+    caches: Caches
+    now: Callable[[], datetime]
+
+    async def finalize(self, workspace: Workspace) -> None:
+        """The namespace goes first and takes everything in it along, or is left; then the rest."""
+        if names.FINALIZER not in workspace.finalizers:
+            return
+        name = workspace.spec.workspace_name
+        namespace = self.caches.namespaces.get("", name)
+        if namespace is None or not owns(workspace, namespace):
+            await self.release(workspace)
+            return
+        if workspace.spec.deletion_policy is DeletionPolicy.RETAIN:
+            await self._retain(workspace, namespace)
+            return
+        facts = Facts(url=workspace.status.url or "", observed=self.caches.tenant(name))
+        now = self.now()
+        await self.writer.report(workspace, status(workspace, facts, now), now)
+        await self.writer.delete_namespace(namespace)
+
+    async def release(self, workspace: Workspace) -> None:
+        """Nothing of it is left but its credentials: remove them and let it go."""
+        if names.FINALIZER not in workspace.finalizers:
+            return
+        name = names.credentials(workspace.spec.workspace_name)
+        secret = self.caches.secrets.get(names.SYSTEM_NAMESPACE, name)
+        if secret is not None and secrets.belongs(secret, workspace):
+            await self.writer.delete_secret(secret)
+        await self.writer.let_go(workspace)
+
+    async def _retain(self, workspace: Workspace, namespace: Manifest) -> None:
+        """Stop the workloads, mark the namespace and let it go. The credentials stay: whoever
+        takes the namespace over finds the chat's users and sessions as they were."""
+        name = workspace.spec.workspace_name
+        for found in self.caches.tenant(name).objects.values():
+            if found["kind"] in _WORKLOADS and found["spec"].get("replicas") != 0:
+                await self.writer.stop(found)
+        if "deletionTimestamp" not in namespace["metadata"]:
+            uid = namespace["metadata"]["uid"]
+            await self.writer.mark_namespace(retained_namespace(workspace), uid)
+            _log.info("namespace retained", workspace=name)
+        await self.writer.let_go(workspace)

@@ -1,0 +1,56 @@
+"""Whose turn it is when the platform's images change."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from aichat_workspace.domain.platform import Images, PlatformSpec
+from aichat_workspace.domain.status import running_images
+from aichat_workspace.domain.upgrade import AT_ONCE, Rollout, Turn, turn
+from aichat_workspace.domain.workspace import Phase, Workspace
+from aichat_workspace.kube.objects import Json
+from aichat_workspace.operator.caches import Caches
+
+
+@dataclass(frozen=True, slots=True)
+class Rollouts:
+    """Asks the caches only while there is a change under way. `enqueue` brings a workspace back."""
+
+    caches: Caches
+    enqueue: Callable[[str], None]
+
+    def turn(self, workspace: Workspace, platform: PlatformSpec) -> Turn:
+        name = workspace.spec.workspace_name
+        now = running_images(self.caches.tenant(name))
+        if now is None or now == platform.images.resolved or workspace.spec.suspended:
+            return AT_ONCE
+        return turn(name, self._all(platform), platform.upgrades.concurrent)
+
+    def running(self, workspace: Workspace, platform: PlatformSpec) -> Images:
+        """The images that the workspace's workloads name now."""
+        now = running_images(self.caches.tenant(workspace.spec.workspace_name))
+        if now is None:
+            return platform.images
+        return Images.model_construct(mirror="", ollama=now[0], open_webui=now[1])
+
+    def moved(self) -> None:
+        """A workspace has changed its images, or failed to: others may be next, or must not be."""
+        for each in self._all(self.caches.settings()):
+            if each.outdated:
+                self.enqueue(each.name)
+
+    def _all(self, platform: PlatformSpec) -> Iterator[Rollout]:
+        for each in self.caches.workspaces.all():
+            if not each["spec"].get("suspended"):
+                yield self._rollout(each, platform)
+
+    def _rollout(self, workspace: Json, platform: PlatformSpec) -> Rollout:
+        name = workspace["spec"]["workspaceName"]
+        told = workspace.get("status") or {}
+        proven = told.get("images")
+        return Rollout(
+            name=name,
+            running=running_images(self.caches.tenant(name)),
+            proven=(proven["ollama"], proven["openWebUI"]) if proven else None,
+            target=platform.images.resolved,
+            failing=told.get("phase") == Phase.DEGRADED,
+        )

@@ -1,0 +1,197 @@
+"""Every write of the operator, each taken into the caches as soon as it is answered."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+
+from aichat_workspace.domain import names, watched
+from aichat_workspace.domain.diagnosis import Diagnosis
+from aichat_workspace.domain.manifest import Manifest, ref
+from aichat_workspace.domain.plan import Action, Apply, Delete, Prune
+from aichat_workspace.domain.workspace import Workspace, WorkspaceStatus
+from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.errors import ApiError, Conflict, NotFound
+from aichat_workspace.kube.objects import Json
+from aichat_workspace.operator.caches import RESOURCES, Caches
+from aichat_workspace.operator.events import transition
+
+_WORKSPACE: Final = RESOURCES[watched.WORKSPACE.kind]
+_NAMESPACE: Final = RESOURCES[watched.NAMESPACE.kind]
+_SECRET: Final = RESOURCES[watched.SECRET.kind]
+_EVENT: Final = RESOURCES[watched.EVENT.kind]
+_log: Final = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Every method raises ApiError or Unreachable; the queue brings the workspace back."""
+
+    client: Client
+    caches: Caches
+
+    async def hold(self, workspace: Workspace) -> Workspace:
+        """The finalizer stands before anything is made, so that nothing outlives the resource."""
+        if names.FINALIZER in workspace.finalizers:
+            return workspace
+        body = identity(workspace, finalizers=[names.FINALIZER])
+        held = await self.client.apply(_WORKSPACE, body, field_manager=names.OPERATOR)
+        self.caches.observe(held)
+        return Workspace.parse(held)
+
+    async def let_go(self, workspace: Workspace) -> None:
+        """Take the finalizer off exactly this resource."""
+        at = workspace.finalizers.index(names.FINALIZER)
+        operations = [
+            {"op": "test", "path": "/metadata/uid", "value": workspace.uid},
+            {"op": "test", "path": f"/metadata/finalizers/{at}", "value": names.FINALIZER},
+            {"op": "remove", "path": f"/metadata/finalizers/{at}"},
+        ]
+        try:
+            await self.client.json_patch(
+                _WORKSPACE,
+                workspace.name,
+                workspace.namespace,
+                operations,
+                field_manager=names.OPERATOR,
+            )
+        except NotFound:
+            return  # let go already; the watch has not told yet
+        _log.info("released", workspace=workspace.spec.workspace_name)
+
+    async def delete_workspace(self, workspace: Workspace) -> None:
+        await self.client.delete(_WORKSPACE, workspace.name, workspace.namespace, uid=workspace.uid)
+
+    async def create_namespace(self, body: Manifest) -> Json:
+        """By POST, which never adopts."""
+        made = await self.client.create(_NAMESPACE, dict(body), field_manager=names.OPERATOR)
+        self.caches.observe(made)
+        _log.info("namespace made", workspace=body["metadata"]["name"])
+        return made
+
+    async def mark_namespace(self, body: Manifest, uid: str) -> Json:
+        """Write a namespace of ours; with its UID this fails on any other one of the name."""
+        marked = {**body, "metadata": {**body["metadata"], "uid": uid}}
+        written = await self.client.apply(_NAMESPACE, marked, field_manager=names.OPERATOR)
+        self.caches.observe(written)
+        return written
+
+    async def delete_namespace(self, namespace: Manifest) -> None:
+        if "deletionTimestamp" not in namespace["metadata"]:
+            name, uid = namespace["metadata"]["name"], namespace["metadata"]["uid"]
+            _log.info("delete", object=f"Namespace {name}")
+            await self.client.delete(_NAMESPACE, name, uid=uid)
+
+    async def create_secret(self, body: Json) -> Json:
+        made = await self.client.create(_SECRET, body, field_manager=names.OPERATOR)
+        self.caches.secrets.observe(made)
+        return made
+
+    async def apply_secret(self, body: Json) -> Json:
+        written = await self.client.apply(_SECRET, body, field_manager=names.OPERATOR)
+        self.caches.secrets.observe(written)
+        return written
+
+    async def delete_secret(self, secret: Json) -> None:
+        metadata = secret["metadata"]
+        await self.client.delete(
+            _SECRET, metadata["name"], metadata["namespace"], uid=metadata["uid"]
+        )
+
+    async def stop(self, workload: Manifest) -> None:
+        """Leave the workload without pods."""
+        target = ref(workload)
+        written = await self.client.json_patch(
+            RESOURCES[target.kind],
+            target.name,
+            target.namespace,
+            [{"op": "replace", "path": "/spec/replicas", "value": 0}],
+            field_manager=names.OPERATOR,
+        )
+        self.caches.observe(written)
+
+    async def carry_out(
+        self, actions: Iterable[Action]
+    ) -> tuple[Diagnosis | None, ApiError | None]:
+        """Every write, in order. A refused one does not keep the others from being made."""
+        failure: Diagnosis | None = None
+        first: ApiError | None = None
+        for action in actions:
+            try:
+                await self._act(action)
+            except Conflict:
+                raise  # our view is old: the next one brings a fresh plan
+            except ApiError as error:
+                failure = failure or _refused(action, error)
+                first = first or error
+        return failure, first
+
+    async def _act(self, action: Action) -> None:
+        target = ref(action.manifest) if isinstance(action, Apply) else action.ref
+        resource = RESOURCES[target.kind]
+        _log.info(type(action).__name__.lower(), object=str(target))
+        if isinstance(action, Delete):
+            await self.client.delete(resource, target.name, target.namespace, uid=action.uid)
+            return
+        if isinstance(action, Prune):
+            written = await self.client.json_patch(
+                resource,
+                target.name,
+                target.namespace,
+                action.operations,
+                field_manager=names.OPERATOR,
+            )
+        else:
+            written = await self.client.apply(
+                resource, action.manifest, field_manager=names.OPERATOR
+            )
+        if target.kind != watched.SECRET.kind:
+            self.caches.observe(written)
+
+    async def report(self, workspace: Workspace, told: WorkspaceStatus, now: datetime) -> None:
+        """Write the status if it says anything new, and an event if it moved."""
+        if told == workspace.status:
+            return
+        document = told.model_dump(mode="json", by_alias=True, exclude_none=True)
+        written = await self.client.apply(
+            _WORKSPACE,
+            {**identity(workspace), "status": document},
+            field_manager=names.OPERATOR,
+            subresource="status",
+        )
+        self.caches.observe(written)
+        if told.phase != workspace.status.phase:
+            _log.info("phase", workspace=workspace.spec.workspace_name, phase=told.phase)
+        event = transition(workspace, told, now)
+        if event is not None:
+            await self._tell(event)
+
+    async def _tell(self, event: Json) -> None:
+        """An event that can't be written is no reason to stop."""
+        try:
+            await self.client.create(_EVENT, event, field_manager=names.OPERATOR)
+        except ApiError as error:
+            _log.warning("event not written", reason=event["reason"], error=str(error))
+
+
+def identity(workspace: Workspace, **metadata: Any) -> dict[str, Any]:
+    """With the UID a write fails on any other object of this name, and never makes one."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": watched.WORKSPACE.kind,
+        "metadata": {
+            "name": workspace.name,
+            "namespace": workspace.namespace,
+            "uid": workspace.uid,
+            **metadata,
+        },
+    }
+
+
+def _refused(action: Action, error: ApiError) -> Diagnosis:
+    target = ref(action.manifest) if isinstance(action, Apply) else action.ref
+    return Diagnosis(
+        "WriteRefused", f"the API server refuses {target}: {error.message or error.reason}"
+    )
