@@ -10,6 +10,7 @@ from typing import Final
 
 import yaml
 
+from aichat_workspace import reference
 from aichat_workspace.domain import crd, names
 from aichat_workspace.domain.watched import PLATFORM, WORKSPACE
 
@@ -22,6 +23,7 @@ def generated() -> Mapping[Path, str]:
     return {
         bases / f"{names.GROUP}_{WORKSPACE.plural}.yaml": _yaml(crd.workspace_crd()),
         bases / f"{names.GROUP}_{PLATFORM.plural}.yaml": _yaml(crd.platform_crd()),
+        Path("docs/reference.md"): f"{reference.page()}\n",
     }
 
 

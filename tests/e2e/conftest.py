@@ -24,6 +24,7 @@ TENANT = "team-a-aichat"
 SECOND = "team-b-aichat"
 RESOURCE = "aichatworkspace-team-a"
 REPLY = "Hello from your private workspace."
+STATES = Path(os.environ.get("LOCALCLUSTER_STATE") or "/var/lib/localcluster")
 LOCALCLUSTER = (sys.executable, "-m", "localcluster")
 
 
@@ -132,9 +133,17 @@ def _command(path: Path) -> str:
         return ""  # it has ended meanwhile
 
 
+def _end_abandoned() -> None:
+    """A test run that was killed may have left its node."""
+    for each in STATES.glob("e2e-*"):
+        if not Path("/proc", each.name.removeprefix("e2e-")).exists():
+            subprocess.run([*LOCALCLUSTER, "down", "--name", each.name], cwd=ROOT, check=True)
+
+
 @pytest.fixture(scope="session")
 def node() -> Iterator[Node]:
     name = f"e2e-{os.getpid()}"
+    _end_abandoned()
     before = remains()
     subprocess.run([*LOCALCLUSTER, "up", "--full", "--name", name], cwd=ROOT, check=True)
     try:

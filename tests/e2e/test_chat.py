@@ -16,7 +16,6 @@ from tests.e2e.conftest import (
     REPLY,
     RESOURCE,
     ROOT,
-    SECOND,
     SYSTEM,
     TENANT,
     Node,
@@ -216,10 +215,3 @@ def test_a_second_node_is_refused_while_this_one_runs(node: Node) -> None:
         )
         assert refused.returncode == 3
         assert f"down --name {node.name}" in refused.stderr
-
-
-@pytest.mark.usefixtures("chat")
-def test_one_workspace_goes_and_the_other_stays(node: Node) -> None:
-    node.kubectl("delete", "aiws", "aichatworkspace-team-b", "-n", SYSTEM, "--timeout=120s")
-    assert SECOND not in node.kubectl("get", "namespaces", "-o", "name")
-    wait_ready(node, RESOURCE, TENANT)

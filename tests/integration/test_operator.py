@@ -39,7 +39,7 @@ def tenant(cluster: Cluster, operator: Path) -> Iterator[str]:
     cluster.apply(workspace("steady", models=["gemma2:2b"], patterns=["explain_code"]))
     eventually(lambda: created(cluster, "steady"), "steady is provisioned")
     yield "steady"
-    cluster.kubectl("delete", "aiws", "steady", "-n", SYSTEM, "--timeout=60s")
+    cluster.kubectl("delete", "aiws", "steady", "-n", SYSTEM, "--wait=false")
 
 
 def test_the_original_operators_samples_become_workspaces(cluster: Cluster) -> None:
@@ -49,8 +49,8 @@ def test_the_original_operators_samples_become_workspaces(cluster: Cluster) -> N
     cluster.kubectl("apply", "-f", five_models)
     for resource in ("aichatworkspace-team-a", "aichatworkspace-sample"):
         eventually(lambda each=resource: created(cluster, each), f"{resource} is provisioned")  # type: ignore[misc]
-    cluster.kubectl("delete", "-k", str(samples), "--timeout=60s")
-    cluster.kubectl("delete", "-f", five_models, "--timeout=60s")
+    cluster.kubectl("delete", "-k", str(samples), "--wait=false")
+    cluster.kubectl("delete", "-f", five_models, "--wait=false")
 
 
 def test_exactly_the_designed_objects_exist_and_nothing_else(cluster: Cluster, tenant: str) -> None:
@@ -161,7 +161,7 @@ def test_a_changed_spec_reaches_the_objects(cluster: Cluster) -> None:
         return {"name": "ENV", "value": "prod"} in variables
 
     eventually(has_new_value, "ENV=prod in the pod template")
-    cluster.kubectl("delete", "aiws", "changing", "-n", SYSTEM, "--timeout=60s")
+    cluster.kubectl("delete", "aiws", "changing", "-n", SYSTEM, "--wait=false")
 
 
 def test_deleting_the_resource_removes_everything_it_became(cluster: Cluster) -> None:
@@ -184,7 +184,7 @@ def test_a_namespace_removed_by_hand_is_made_anew(cluster: Cluster) -> None:
         return created(cluster, "razed") and recorded.get("uid") not in (None, before)
 
     eventually(is_new, "a new namespace, recorded")
-    cluster.kubectl("delete", "aiws", "razed", "-n", SYSTEM, "--timeout=60s")
+    cluster.kubectl("delete", "aiws", "razed", "-n", SYSTEM, "--wait=false")
 
 
 def test_a_foreign_namespace_is_left_as_it_is(cluster: Cluster) -> None:
@@ -211,7 +211,7 @@ def test_of_two_resources_for_one_workspace_the_older_wins(cluster: Cluster) -> 
     assert f"{SYSTEM}/first" in condition(cluster, "second")["message"]
     cluster.kubectl("delete", "aiws", "second", "-n", SYSTEM, "--timeout=30s")
     assert created(cluster, "first")
-    cluster.kubectl("delete", "aiws", "first", "-n", SYSTEM, "--timeout=60s")
+    cluster.kubectl("delete", "aiws", "first", "-n", SYSTEM, "--wait=false")
 
 
 def test_an_unknown_pattern_is_named_with_the_ones_there_are(
@@ -227,7 +227,7 @@ def test_an_unknown_pattern_is_named_with_the_ones_there_are(
     reconciles = operator.read_text().count("reconcile failed")
     time.sleep(2)
     assert operator.read_text().count("reconcile failed") == reconciles
-    cluster.kubectl("delete", "aiws", "puzzled", "-n", SYSTEM, "--timeout=60s")
+    cluster.kubectl("delete", "aiws", "puzzled", "-n", SYSTEM, "--wait=false")
 
 
 def test_credentials_are_in_no_log_event_or_resource(

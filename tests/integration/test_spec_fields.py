@@ -25,7 +25,7 @@ def tenant(cluster: Cluster) -> Iterator[str]:
         f"{NAME} is provisioned",
     )
     yield NAME
-    cluster.kubectl("delete", "aiws", NAME, "-n", SYSTEM, "--timeout=60s")
+    cluster.kubectl("delete", "aiws", NAME, "-n", SYSTEM, "--wait=false")
 
 
 def objects(cluster: Cluster) -> dict[str, Any]:

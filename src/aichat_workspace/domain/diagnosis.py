@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from aichat_workspace.domain.manifest import Manifest
 
+_IS_DEFAULT: Final = "ingressclass.kubernetes.io/is-default-class"
+_PATIENCE: Final = timedelta(seconds=30)
 _PULL: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName"})
 
 
@@ -16,36 +19,43 @@ class Diagnosis:
 
 
 def diagnose(
-    workload: Manifest | None, claim: Manifest | None, pods: Iterable[Manifest]
+    workload: Manifest | None, claim: Manifest | None, pods: Iterable[Manifest], now: datetime
 ) -> Diagnosis | None:
     """What keeps a workload from running, or None while it only needs time."""
     found = (
-        *(_pod(pod) for pod in pods),
+        *(_pod(pod, now) for pod in pods),
         _claim(claim),
         _refused(workload),
     )
     return next((each for each in found if each is not None), None)
 
 
-def _pod(pod: Manifest) -> Diagnosis | None:
+def _pod(pod: Manifest, now: datetime) -> Diagnosis | None:
     name = pod["metadata"]["name"]
     for waiting in _waiting(pod):
         if (found := _container(name, waiting)) is not None:
             return found
-    return next(
-        (
-            Diagnosis(
-                "Unschedulable",
-                f"no node takes pod {name}: {condition.get('message', 'no reason given')}; add "
-                "capacity, or lower the workload's requests in the AIChatPlatform",
-            )
-            for condition in pod.get("status", {}).get("conditions", ())
-            if condition["type"] == "PodScheduled"
-            and condition["status"] == "False"
-            # A claim that waits for its first pod is bound by scheduling itself.
-            and condition.get("reason") == "Unschedulable"
-        ),
-        None,
+    for condition in pod.get("status", {}).get("conditions", ()):
+        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
+            return _unschedulable(name, condition, now)
+    return None
+
+
+def _unschedulable(pod: str, condition: dict[str, Any], now: datetime) -> Diagnosis | None:
+    message = condition.get("message", "no reason given")
+    if "unbound" not in message and "persistentvolumeclaim" not in message:
+        return Diagnosis(
+            "Unschedulable",
+            f"no node takes pod {pod}: {message}; add capacity, lower spec.resources, or correct "
+            "spec.scheduling",
+        )
+    since = datetime.fromisoformat(condition["lastTransitionTime"])
+    if now - since < _PATIENCE:
+        return None  # making a volume takes a while
+    return Diagnosis(
+        "VolumeUnbound",
+        f"pod {pod} has no volume yet: {message}; check that the StorageClass exists and has a "
+        "provisioner, or name another one in spec.storage",
     )
 
 
@@ -74,9 +84,29 @@ def _container(pod: str, waiting: dict[str, Any]) -> Diagnosis | None:
     return None
 
 
+def unserved(ingress: Manifest | None, classes: Iterable[Manifest]) -> Diagnosis | None:
+    """Whether nobody will take the Ingress up: its class, or a default one, is not there.
+
+    https://kubernetes.io/docs/concepts/services-networking/ingress/#ingress-class
+    """
+    if ingress is None:
+        return None
+    known = {each["metadata"]["name"]: each["metadata"].get("annotations", {}) for each in classes}
+    name = ingress["spec"].get("ingressClassName")
+    if name in known or (name is None and any(_IS_DEFAULT in marks for marks in known.values())):
+        return None
+    lacks = f"there is no IngressClass {name!r}" if name else "there is no default IngressClass"
+    has = f"there are: {', '.join(sorted(known))}" if known else "there is none at all"
+    return Diagnosis(
+        "IngressNotServed",
+        f"{lacks} ({has}), so no controller serves the workspace; install one, or name its class "
+        "in spec.ingress.className of the AIChatPlatform",
+    )
+
+
 def _claim(claim: Manifest | None) -> Diagnosis | None:
-    """A pending claim of a class that binds at once; one that waits for a pod is normal, and then
-    the pod says why."""
+    """A claim that lost its volume; one that waits for a pod is normal, and then the pod says
+    why."""
     phase = (claim or {}).get("status", {}).get("phase")
     if claim is None or phase != "Lost":
         return None
@@ -92,7 +122,7 @@ def _refused(workload: Manifest | None) -> Diagnosis | None:
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             return Diagnosis(
                 "PodRefused",
-                f"the API server refuses the pod: {condition.get('message', '')}; raise the quota "
-                "or lower the workload's requests in the AIChatPlatform",
+                f"the API server refuses the pod: {condition.get('message', '')}; raise "
+                "spec.quota, or see the policy that it names",
             )
     return None

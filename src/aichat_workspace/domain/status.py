@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from aichat_workspace.domain.claim import Refusal
-from aichat_workspace.domain.diagnosis import Diagnosis, diagnose
+from aichat_workspace.domain.diagnosis import Diagnosis, diagnose, unserved
 from aichat_workspace.domain.manifest import Manifest, Ref
 from aichat_workspace.domain.models import (
     ModelState,
@@ -55,6 +55,7 @@ class Facts:
     models: tuple[ModelStatus, ...] = ()
     patterns: tuple[PatternStatus, ...] = ()
     turn: Turn = AT_ONCE
+    ingress_classes: tuple[Manifest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def expires_at(workspace: Workspace) -> datetime | None:
 
 def status(workspace: Workspace, facts: Facts, now: datetime) -> WorkspaceStatus:
     """The status to report. Equal to the workspace's present one when nothing has moved."""
-    findings = _terminating(facts) if workspace.deleting else _findings(workspace, facts)
+    findings = _terminating(facts) if workspace.deleting else _findings(workspace, facts, now)
     ready, total = models_ready(facts.models)
     namespace = facts.observed.namespace
     return WorkspaceStatus(
@@ -99,7 +100,7 @@ def status(workspace: Workspace, facts: Facts, now: datetime) -> WorkspaceStatus
     )
 
 
-def _findings(workspace: Workspace, facts: Facts) -> dict[ConditionType, _Finding]:
+def _findings(workspace: Workspace, facts: Facts, now: datetime) -> dict[ConditionType, _Finding]:
     if facts.refusal:
         refused = _Finding(
             ConditionStatus.FALSE, facts.refusal.reason, facts.refusal.message, problem=True
@@ -107,11 +108,15 @@ def _findings(workspace: Workspace, facts: Facts) -> dict[ConditionType, _Findin
         return dict.fromkeys(ConditionType, refused)
     parts = {
         ConditionType.PROVISIONED: _provisioned(facts),
-        ConditionType.OLLAMA_AVAILABLE: _available(facts, "StatefulSet"),
-        ConditionType.OPENWEBUI_AVAILABLE: _available(facts, "Deployment"),
+        ConditionType.OLLAMA_AVAILABLE: _available(facts, "StatefulSet", now),
+        ConditionType.OPENWEBUI_AVAILABLE: _available(facts, "Deployment", now),
         ConditionType.MODELS_READY: _models(facts),
     }
-    known = {**parts, ConditionType.UP_TO_DATE: _up_to_date(facts.turn)}
+    known = {
+        **parts,
+        ConditionType.INGRESS_SERVED: _served(facts),
+        ConditionType.UP_TO_DATE: _up_to_date(facts.turn),
+    }
     if workspace.spec.suspended and not facts.failure:
         stopped = _Finding(
             ConditionStatus.FALSE, _SUSPENDED, "stopped; set spec.suspended to false to go on"
@@ -128,6 +133,15 @@ def _ready(parts: dict[ConditionType, _Finding]) -> _Finding:
         return _Finding(ConditionStatus.TRUE, "Ready", "open the URL and sign in")
     first = min(missing, key=lambda finding: not finding.problem)
     return _Finding(ConditionStatus.FALSE, first.reason, first.message, first.problem)
+
+
+def _served(facts: Facts) -> _Finding:
+    """A port-forward works without it, so Ready does not depend on it."""
+    found = next((o for r, o in facts.observed.objects.items() if r.kind == "Ingress"), None)
+    problem = unserved(found, facts.ingress_classes)
+    if problem:
+        return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
+    return _Finding(ConditionStatus.TRUE, "Served", "an ingress controller is there for it")
 
 
 def _up_to_date(turn: Turn) -> _Finding:
@@ -183,7 +197,7 @@ def running_images(observed: Observed) -> Images | None:
     return (found["StatefulSet"], found["Deployment"]) if len(found) == 2 else None
 
 
-def _available(facts: Facts, kind: str) -> _Finding:
+def _available(facts: Facts, kind: str, now: datetime) -> _Finding:
     workload = next((each for each in facts.desired if each.kind == kind), None)
     if workload is None:
         return _Finding(ConditionStatus.FALSE, "Creating", f"{kind} is not there yet")
@@ -194,6 +208,7 @@ def _available(facts: Facts, kind: str) -> _Finding:
         found,
         facts.observed.objects.get(replace(workload, kind="PersistentVolumeClaim")),
         (pod for pod in facts.observed.pods if _belongs(pod, workload.name)),
+        now,
     )
     if problem:
         return _Finding(ConditionStatus.FALSE, problem.reason, problem.message, problem=True)

@@ -28,7 +28,7 @@ NAMESPACE: Final = Kind("", "v1", "Namespace", "namespaces", False)
 SECRET: Final = Kind("", "v1", "Secret", "secrets")
 POD: Final = Kind("", "v1", "Pod", "pods")
 CONFIG_MAP: Final = Kind("", "v1", "ConfigMap", "configmaps")
-LEASE: Final = Kind("coordination.k8s.io", "v1", "Lease", "leases")
+INGRESS_CLASS: Final = Kind("networking.k8s.io", "v1", "IngressClass", "ingressclasses", False)
 EVENT: Final = Kind("events.k8s.io", "v1", "Event", "events")
 
 # Made in this order: what refuses pods and packets stands before anything runs.

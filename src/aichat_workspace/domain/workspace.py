@@ -38,6 +38,7 @@ class ConditionType(StrEnum):
     OLLAMA_AVAILABLE = "OllamaAvailable"
     OPENWEBUI_AVAILABLE = "OpenWebUIAvailable"
     MODELS_READY = "ModelsReady"
+    INGRESS_SERVED = "IngressServed"
     UP_TO_DATE = "UpToDate"
 
 

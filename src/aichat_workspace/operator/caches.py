@@ -24,6 +24,7 @@ RESOURCES: Final = {
         watched.POD,
         watched.CONFIG_MAP,
         watched.EVENT,
+        watched.INGRESS_CLASS,
         *watched.TENANT_KINDS,
     )
 }
@@ -44,6 +45,7 @@ class Caches:
         self.secrets = self._cache(
             watched.SECRET, self._served, namespace=names.SYSTEM_NAMESPACE, transform=_secret
         )
+        self.ingress_classes = self._cache(watched.INGRESS_CLASS, None, transform=_without_fields)
         self.patterns = self._cache(
             watched.CONFIG_MAP,
             None,
@@ -66,6 +68,7 @@ class Caches:
             self.namespaces,
             self.pods,
             self.secrets,
+            self.ingress_classes,
             self.patterns,
             *self.tenants.values(),
         )

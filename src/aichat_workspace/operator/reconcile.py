@@ -26,7 +26,7 @@ from aichat_workspace.domain.references import resolve
 from aichat_workspace.domain.render import Credentials, Referenced, render, tenant_namespace
 from aichat_workspace.domain.render.tenant import ADMIN, workspace_url
 from aichat_workspace.domain.status import Facts, expires_at, status
-from aichat_workspace.domain.workspace import Workspace
+from aichat_workspace.domain.workspace import Phase, Workspace
 from aichat_workspace.kube.controller import Result
 from aichat_workspace.kube.errors import ApiError
 from aichat_workspace.kube.objects import Json
@@ -39,6 +39,7 @@ from aichat_workspace.operator.rollouts import Rollouts
 from aichat_workspace.operator.servers import Connect
 from aichat_workspace.operator.writer import Writer
 
+_LOOK_AGAIN_SECONDS: Final = 30.0
 _log: Final = structlog.get_logger()
 
 
@@ -93,7 +94,13 @@ class Reconciler:
             await self.writer.delete_workspace(workspace)
             return Result()
         await self._provision(workspace)
+        if self._comes_up(workspace):  # what time alone turns into a problem brings no event
+            return Result(min(left_seconds or _LOOK_AGAIN_SECONDS, _LOOK_AGAIN_SECONDS))
         return Result(left_seconds)
+
+    def _comes_up(self, workspace: Workspace) -> bool:
+        found = self.caches.workspaces.get(workspace.namespace, workspace.name) or {}
+        return bool(found.get("status", {}).get("phase") == Phase.PROVISIONING)
 
     async def _provision(self, workspace: Workspace) -> None:
         name = workspace.spec.workspace_name
@@ -214,6 +221,7 @@ class Reconciler:
             failure=failure,
             models=report.models,
             patterns=report.patterns,
+            ingress_classes=tuple(self.caches.ingress_classes.all()),
         )
 
     def _wanted(self, workspace: Workspace, platform: PlatformSpec) -> Wanted:

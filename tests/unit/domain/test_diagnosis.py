@@ -1,8 +1,10 @@
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from aichat_workspace.domain.diagnosis import diagnose
+from aichat_workspace.domain.diagnosis import diagnose, unserved
+from tests.unit.domain.samples import NOW
 
 
 def pod(**status: Any) -> dict[str, Any]:
@@ -14,9 +16,15 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
     return pod(containerStatuses=[{"name": "c", "image": "i:1", "state": state}])
 
 
-def unschedulable() -> dict[str, Any]:
+_UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
+
+
+def unschedulable(
+    message: str = "0/1 nodes: too little cpu", for_seconds: float = 0
+) -> dict[str, Any]:
+    since = (NOW - timedelta(seconds=for_seconds)).isoformat()
     scheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
-    return pod(conditions=[{**scheduled, "message": "0/1 nodes: too little cpu"}])
+    return pod(conditions=[{**scheduled, "message": message, "lastTransitionTime": since}])
 
 
 @pytest.mark.parametrize(
@@ -26,30 +34,61 @@ def unschedulable() -> dict[str, Any]:
         (waiting("CrashLoopBackOff"), "CrashLoop", "kubectl logs --previous p-0"),
         (waiting("CreateContainerConfigError", "secret x"), "ContainerNotStarted", "secret x"),
         (unschedulable(), "Unschedulable", "add capacity"),
+        (unschedulable(_UNBOUND, 31), "VolumeUnbound", "StorageClass"),
     ],
 )
 def test_a_pods_trouble_is_one_reason_and_one_sentence_with_the_fix(
     found: dict[str, Any], reason: str, fix: str
 ) -> None:
-    problem = diagnose(None, None, [found])
+    problem = diagnose(None, None, [found], NOW)
     assert problem is not None
     assert problem.reason == reason
     assert fix in problem.message
 
 
 def test_a_pod_that_is_only_starting_is_no_problem() -> None:
-    assert diagnose(None, None, [waiting("ContainerCreating"), pod()]) is None
+    assert diagnose(None, None, [waiting("ContainerCreating"), pod()], NOW) is None
 
 
 def test_a_quota_that_refuses_pods_is_told() -> None:
     refused = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
-    problem = diagnose({"status": {"conditions": [refused]}}, None, [])
+    problem = diagnose({"status": {"conditions": [refused]}}, None, [], NOW)
     assert problem is not None
     assert "exceeded quota" in problem.message
 
 
 def test_a_lost_volume_is_told() -> None:
     claim = {"metadata": {"name": "models"}, "status": {"phase": "Lost"}}
-    problem = diagnose(None, claim, [])
+    problem = diagnose(None, claim, [], NOW)
     assert problem is not None
     assert problem.reason == "VolumeLost"
+
+
+def test_a_volume_that_is_being_made_is_no_problem_yet() -> None:
+    assert diagnose(None, None, [unschedulable(_UNBOUND, 29)], NOW) is None
+
+
+def ingress(name: str | None = None) -> dict[str, Any]:
+    return {"metadata": {"name": "i"}, "spec": {"ingressClassName": name} if name else {}}
+
+
+def ingress_class(name: str, *, default: bool = False) -> dict[str, Any]:
+    marks = {"ingressclass.kubernetes.io/is-default-class": "true"} if default else {}
+    return {"metadata": {"name": name, "annotations": marks}}
+
+
+@pytest.mark.parametrize(
+    ("found", "classes", "served"),
+    [
+        (ingress("nginx"), [ingress_class("nginx")], True),
+        (ingress("nginx"), [ingress_class("traefik", default=True)], False),
+        (ingress(), [ingress_class("traefik", default=True)], True),
+        (ingress(), [ingress_class("traefik")], False),
+        (ingress(), [], False),
+        (None, [], True),
+    ],
+)
+def test_an_ingress_without_a_controller_is_told(
+    found: dict[str, Any] | None, classes: list[dict[str, Any]], served: bool
+) -> None:
+    assert (unserved(found, classes) is None) is served

@@ -27,6 +27,14 @@ FACTS = Facts(
     desired=[ref(each) for each in DESIRED],
     observed=Observed(namespace(), available()),
     models=READY_MODELS,
+    ingress_classes=(
+        {
+            "metadata": {
+                "name": "traefik",
+                "annotations": {"ingressclass.kubernetes.io/is-default-class": "true"},
+            }
+        },
+    ),
 )
 
 

@@ -1,0 +1,63 @@
+"""Every reason that a condition may carry, and what to do about it.
+
+The reference page is made from this table, and a test holds it against the code.
+"""
+
+from typing import Final
+
+REASONS: Final = {
+    # all is well, or only needs time
+    "Available": "The workload runs as it should. Nothing to do.",
+    "Created": "Every object exists. Nothing to do.",
+    "Creating": "Objects are being made. Wait; it takes seconds.",
+    "ModelsReady": "Every model and pattern is there. Nothing to do.",
+    "Pulling": "Models are being downloaded; `status.models` says how far and how fast.",
+    "Ready": "People can chat. Open `status.url` and sign in.",
+    "Served": "An ingress controller is there for the workspace. Nothing to do.",
+    "Starting": "The workload's pod is starting. Wait; the first start of the chat takes a minute.",
+    "Suspended": "Both workloads are stopped. Set `spec.suspended` to false to go on.",
+    "Terminating": "The workspace is being deleted, with its namespace.",
+    "UpToDate": "The workspace runs the platform's images. Nothing to do.",
+    "UpgradeWaiting": "Other workspaces change their images first. Wait.",
+    # the resource has to be edited
+    "CeilingExceeded": "It asks for more than the platform allows. Lower the field that the "
+    "message names, or raise `spec.ceiling` of the AIChatPlatform.",
+    "HostNotAllowed": "Its host is under none of the platform's domains. Change "
+    "`spec.ingress.host`, or add the domain to `spec.ingress.allowedDomains` of the "
+    "AIChatPlatform.",
+    "HostTaken": "Another workspace has the host. Change `spec.ingress.host`.",
+    "ModelFailed": "A model or pattern can't be had; the message says which and why. Correct "
+    "`spec.models` or `spec.patterns`; a failed download is tried again by itself.",
+    "NamespaceReserved": "The name belongs to the cluster. Delete the resource and choose another "
+    "`workspaceName`.",
+    "NamespaceRetained": "A deleted workspace left the namespace behind. Set "
+    "`spec.namespaceUID` to take it over, or delete the namespace.",
+    "NamespaceTaken": "A namespace of this name exists and is not the workspace's. Delete the "
+    "resource and choose another `workspaceName`, or remove the namespace.",
+    "RegistryNotAllowed": "A model comes from a registry that the platform does not allow. Remove "
+    "it from `spec.models`, or add the registry to `spec.models.allowedRegistries` of the "
+    "AIChatPlatform.",
+    "SecretIncomplete": "A referenced Secret lacks keys. Add them.",
+    "SecretNotFound": "A referenced Secret is missing or not for this workspace. Make it in the "
+    "system namespace, with the annotation that the message shows.",
+    "WorkspaceNameTaken": "An older resource has the `workspaceName`. Delete this one and choose "
+    "another.",
+    # the cluster has to be mended
+    "ContainerNotStarted": "The node can't start a container; the message says why.",
+    "CrashLoop": "A container keeps stopping. Read why with the command in the message.",
+    "ImagePullFailed": "A node can't pull an image. Check `spec.images` of the AIChatPlatform and "
+    "that nodes reach the registry.",
+    "IngressNotServed": "No ingress controller has taken the workspace's Ingress up. Install one, "
+    "or name its class in `spec.ingress.className` of the AIChatPlatform.",
+    "NamespaceTerminating": "The namespace was deleted by hand. It is made anew once it is gone.",
+    "PodRefused": "The API server refuses the workload's pod, for its quota or a policy. Raise "
+    "`spec.quota`, or see the policy that the message names.",
+    "Unschedulable": "No node takes the pod. Add capacity, lower `spec.resources`, or correct "
+    "`spec.scheduling`.",
+    "UpgradeStopped": "A workspace failed with the new images, so the others keep theirs. Correct "
+    "`spec.images` of the AIChatPlatform.",
+    "VolumeLost": "A volume is gone. Restore it, or delete its claim to begin with an empty one.",
+    "VolumeUnbound": "A claim has no volume. Check that its StorageClass exists and has a "
+    "provisioner, or name another one.",
+    "WriteRefused": "The API server refuses an object; the message says which and why.",
+}

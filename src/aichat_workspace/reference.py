@@ -1,0 +1,102 @@
+"""The reference page, made from the models: every field, every condition, every reason."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from aichat_workspace.domain.crd import structural
+from aichat_workspace.domain.platform import PlatformSpec
+from aichat_workspace.domain.reasons import REASONS
+from aichat_workspace.domain.schema import Schema
+from aichat_workspace.domain.spec import WorkspaceSpec
+from aichat_workspace.domain.workspace import ConditionType, Phase, WorkspaceStatus
+
+_CONDITIONS: Final = {
+    ConditionType.READY: "People can chat.",
+    ConditionType.PROVISIONED: "Every object of the workspace exists as it should.",
+    ConditionType.OLLAMA_AVAILABLE: "The model server runs.",
+    ConditionType.OPENWEBUI_AVAILABLE: "The chat runs.",
+    ConditionType.MODELS_READY: "Every model and pattern is there.",
+    ConditionType.INGRESS_SERVED: "An ingress controller is there for it. Not part of Ready.",
+    ConditionType.UP_TO_DATE: "It runs the platform's images. Not part of Ready.",
+}
+_PHASES: Final = {
+    Phase.PENDING: "The operator has not seen it yet.",
+    Phase.PROVISIONING: "Objects and pods are coming up.",
+    Phase.PULLING_MODELS: "Everything runs; models are being downloaded.",
+    Phase.READY: "People can chat.",
+    Phase.DEGRADED: "Somebody has to act; the conditions say who and how.",
+    Phase.SUSPENDED: "Stopped on request; data and objects are kept.",
+    Phase.TERMINATING: "On its way out.",
+}
+
+
+def page() -> str:
+    return "\n".join(_lines())
+
+
+def _lines() -> Iterator[str]:
+    yield "<!-- Generated from the models by `make generate`; edit those instead. -->"
+    yield "# Reference"
+    yield ""
+    yield "`kubectl explain aiws.spec` says the same in a terminal."
+    for title, model in (
+        ("AIChatWorkspace: spec", WorkspaceSpec),
+        ("AIChatWorkspace: status", WorkspaceStatus),
+        ("AIChatPlatform: spec", PlatformSpec),
+    ):
+        yield from _fields(title, model)
+    yield from _table("Phases", ("phase", "meaning"), {str(k): v for k, v in _PHASES.items()})
+    yield from _table(
+        "Conditions", ("type", "True means"), {str(k): v for k, v in _CONDITIONS.items()}
+    )
+    yield from _table(
+        "Reasons", ("reason", "meaning, and what to do"), dict(sorted(REASONS.items()))
+    )
+
+
+def _fields(title: str, model: type[Schema]) -> Iterator[str]:
+    yield from ("", f"## {title}", "", "| field | type | default | meaning |", "|---|---|---|---|")
+    yield from _rows(structural(model), "")
+
+
+def _rows(schema: Mapping[str, Any], above: str) -> Iterator[str]:
+    for name, field in schema.get("properties", {}).items():
+        path = f"{above}{name}"
+        required = " (required)" if name in schema.get("required", ()) else ""
+        shown = _shown(field.get("default"))
+        meaning = _escaped(field.get("description", ""))
+        yield f"| `{path}` | {_kind(field)}{required} | {shown} | {meaning} |"
+        if field.get("type") == "array":
+            yield from _rows(field["items"], f"{path}[].")
+        else:
+            yield from _rows(field, f"{path}.")
+
+
+def _kind(field: Mapping[str, Any]) -> str:
+    if "enum" in field:
+        return "one of " + ", ".join(f"`{value}`" for value in field["enum"])
+    kind = str(field.get("type", "object"))
+    if kind == "array":
+        return f"list of {_kind(field['items'])}"
+    low, high = field.get("minimum"), field.get("maximum")
+    if low is not None and high is not None:
+        return f"{kind}, {low} to {high}"
+    return kind
+
+
+def _shown(default: object) -> str:
+    """A default that says something; an object's are those of its fields."""
+    if default in (None, "", [], {}) or isinstance(default, dict):
+        return ""
+    return f"`{json.dumps(default) if not isinstance(default, str) else default}`"
+
+
+def _table(title: str, head: tuple[str, str], rows: Mapping[str, str]) -> Iterator[str]:
+    yield from ("", f"## {title}", "", f"| {head[0]} | {head[1]} |", "|---|---|")
+    yield from (f"| `{key}` | {_escaped(text)} |" for key, text in rows.items())
+
+
+def _escaped(text: str) -> str:
+    """In a table a bar ends the cell, and a placeholder in angle brackets would be a tag."""
+    return text.replace("|", r"\|").replace("<", "&lt;")

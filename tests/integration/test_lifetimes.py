@@ -1,0 +1,159 @@
+"""How workspaces end, what they leave behind, and what is told of them."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import SYSTEM, Cluster, eventually, workspace
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+
+def created(cluster: Cluster, name: str) -> bool:
+    return bool(cluster.get("aiws", name, "-n", SYSTEM).get("status", {}).get("isCreated"))
+
+
+def ready_condition(cluster: Cluster, name: str) -> Any:
+    conditions = cluster.get("aiws", name, "-n", SYSTEM).get("status", {}).get("conditions", [])
+    return next((each for each in conditions if each["type"] == "Ready"), {})
+
+
+def gone(cluster: Cluster, kind: str, name: str, *arguments: str) -> bool:
+    return "NotFound" in cluster.kubectl("get", kind, name, *arguments, check=False)
+
+
+def test_a_retained_namespace_is_taken_over_only_by_its_uid(cluster: Cluster) -> None:
+    cluster.apply(workspace("keepsake", deletionPolicy="Retain"))
+    eventually(lambda: created(cluster, "keepsake"), "keepsake is provisioned")
+    uid = cluster.get("namespace", "keepsake")["metadata"]["uid"]
+    secret = cluster.get("secret", "keepsake-credentials", "-n", SYSTEM)["data"]
+    cluster.kubectl("delete", "aiws", "keepsake", "-n", SYSTEM, "--timeout=30s")
+    left = cluster.get("namespace", "keepsake")
+    assert left["status"]["phase"] == "Active"
+    assert left["metadata"]["annotations"]["apps.aichatworkspaces.io/retained"] == "true"
+    for workload in ("statefulset/keepsake-ollama", "deployment/keepsake-openwebui"):
+        assert cluster.get(workload, "-n", "keepsake")["spec"]["replicas"] == 0
+
+    cluster.apply(workspace("keepsake"))
+    eventually(
+        lambda: ready_condition(cluster, "keepsake").get("reason") == "NamespaceRetained",
+        "a namesake is told how to take it over",
+    )
+    assert uid in ready_condition(cluster, "keepsake")["message"]
+    cluster.apply(workspace("keepsake", namespaceUID=uid))
+    eventually(lambda: created(cluster, "keepsake"), "it takes the namespace over")
+    taken = cluster.get("namespace", "keepsake")["metadata"]
+    assert taken["uid"] == uid
+    assert "apps.aichatworkspaces.io/retained" not in taken["annotations"]
+    assert cluster.get("secret", "keepsake-credentials", "-n", SYSTEM)["data"] == secret
+    eventually(
+        lambda: (
+            cluster.get("deployment/keepsake-openwebui", "-n", "keepsake")["spec"]["replicas"] == 1
+        ),
+        "the chat runs again",
+    )
+    cluster.kubectl("delete", "aiws", "keepsake", "-n", SYSTEM, "--timeout=60s")
+    assert gone(cluster, "namespace", "keepsake")
+
+
+def test_an_expired_workspace_is_deleted(cluster: Cluster) -> None:
+    cluster.apply(workspace("fleeting", expiresAfter="1m"))
+    eventually(lambda: created(cluster, "fleeting"), "fleeting is provisioned")
+    found = cluster.get("aiws", "fleeting", "-n", SYSTEM)
+    assert found["status"]["expiresAt"] > found["metadata"]["creationTimestamp"]
+    eventually(lambda: gone(cluster, "aiws", "fleeting", "-n", SYSTEM), "it is gone", 90)
+    assert gone(cluster, "namespace", "fleeting")
+
+
+def test_of_two_workspaces_with_one_host_the_older_keeps_it(cluster: Cluster) -> None:
+    host = {"host": "shared.localtest.me"}
+    cluster.apply(workspace("early", ingress=host))
+    eventually(lambda: created(cluster, "early"), "early is provisioned")
+    time.sleep(1)  # creation times have whole seconds
+    cluster.apply(workspace("late", ingress=host))
+    eventually(
+        lambda: ready_condition(cluster, "late").get("reason") == "HostTaken", "late is told so"
+    )
+    assert "'early'" in ready_condition(cluster, "late")["message"]
+    assert created(cluster, "early")
+    for name in ("late", "early"):
+        cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
+
+
+def test_no_workspace_takes_the_host_of_anothers_name(cluster: Cluster) -> None:
+    cluster.apply(workspace("thief", ingress={"host": "victim.localtest.me"}))
+    eventually(lambda: created(cluster, "thief"), "thief is provisioned")
+    cluster.apply(workspace("victim"))
+    eventually(lambda: created(cluster, "victim"), "the one it is named for has it all the same")
+    cluster.kubectl("annotate", "aiws", "thief", "-n", SYSTEM, "again=1")
+    eventually(
+        lambda: ready_condition(cluster, "thief").get("reason") == "HostTaken", "thief is told so"
+    )
+    for name in ("thief", "victim"):
+        cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
+
+
+def test_transitions_are_told_once_each(cluster: Cluster) -> None:
+    cluster.apply(workspace("talkative", patterns=["no_such_pattern"], models=["gemma2:2b"]))
+    eventually(
+        lambda: ready_condition(cluster, "talkative").get("reason") == "ModelFailed", "it fails"
+    )
+    time.sleep(1)
+    listed = cluster.get(
+        *("events.events.k8s.io", "-n", SYSTEM),
+        *("--field-selector", "regarding.name=talkative"),
+    )["items"]
+    told = [(each["type"], each["reason"]) for each in listed]
+    assert ("Warning", "ModelFailed") in told
+    assert len(told) == len(set(told)), told
+    assert "no_such_pattern" in json.dumps(listed)
+    cluster.kubectl("delete", "aiws", "talkative", "-n", SYSTEM, "--wait=false")
+
+
+def test_changed_images_reach_workspaces_a_few_at_a_time(cluster: Cluster) -> None:
+    """Without nodes nothing becomes available: who has no proven images may change at once, and
+    whoever has them waits for the ones that are changing."""
+    names = ["wave-a", "wave-b", "wave-c"]
+    for name in names:
+        cluster.apply(workspace(name))
+    eventually(lambda: all(created(cluster, name) for name in names), "all are provisioned")
+    old = image(cluster, names[0])
+    proven = {"images": {"ollama": image(cluster, names[0], "statefulset"), "openWebUI": old}}
+    for name in names:
+        cluster.kubectl(
+            *("patch", "aiws", name, "-n", SYSTEM, "--subresource=status", "--type=merge"),
+            *("-p", json.dumps({"status": proven})),
+        )
+    platform = {
+        "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
+        "kind": "AIChatPlatform",
+        "metadata": {"name": "default"},
+        "spec": {"images": {"openWebUI": "ghcr.io/open-webui/open-webui:v0.12.5"}},
+    }
+    cluster.apply(platform)
+    try:
+        eventually(lambda: image(cluster, "wave-b") != old, "two change")
+        assert image(cluster, "wave-a") != old
+        time.sleep(1)
+        assert image(cluster, "wave-c") == old
+        eventually(
+            lambda: condition(cluster, "wave-c", "UpToDate").get("reason") == "UpgradeWaiting",
+            "the third is told that it waits",
+        )
+    finally:
+        cluster.kubectl("delete", "aichatplatform", "default")
+        for name in names:
+            cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
+
+
+def image(cluster: Cluster, name: str, kind: str = "deployment") -> str:
+    workload = {"deployment": f"{name}-openwebui", "statefulset": f"{name}-ollama"}[kind]
+    found = cluster.get(kind, workload, "-n", name)
+    return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def condition(cluster: Cluster, name: str, kind: str) -> Any:
+    conditions = cluster.get("aiws", name, "-n", SYSTEM)["status"]["conditions"]
+    return next((each for each in conditions if each["type"] == kind), {})

@@ -1,0 +1,94 @@
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from aichat_workspace.domain import limits
+from aichat_workspace.domain.platform import PlatformSpec
+from aichat_workspace.domain.spec import WorkspaceSpec
+
+
+def spec(**fields: Any) -> WorkspaceSpec:
+    return WorkspaceSpec.model_validate({"workspaceName": "team-a", **fields})
+
+
+def platform(**fields: Any) -> PlatformSpec:
+    return PlatformSpec.model_validate(fields)
+
+
+def test_what_the_workspace_leaves_out_is_the_platforms() -> None:
+    asked = spec(resources={"ollama": {"memoryLimit": "6Gi"}})
+    share = limits.ollama_share(asked, platform(ollama={"cpuLimit": "3"}))
+    assert (share.memory_limit, share.cpu_limit, share.storage) == ("6Gi", "3", "20Gi")
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({"memoryLimit": "512Mi"}, ("512Mi", "512Mi")),
+        ({"memoryRequest": "16Gi"}, ("16Gi", "16Gi")),
+        ({"memoryRequest": "2Gi", "memoryLimit": "3Gi"}, ("2Gi", "3Gi")),
+    ],
+)
+def test_where_only_one_bound_is_chosen_the_other_follows(
+    chosen: dict[str, str], expected: tuple[str, str]
+) -> None:
+    share = limits.ollama_share(spec(resources={"ollama": chosen}), platform())
+    assert (share.memory_request, share.memory_limit) == expected
+
+
+def test_the_quota_has_room_for_a_roll_out_unless_it_is_chosen() -> None:
+    assert limits.quota(spec(), platform())["cpu"] == Fraction(12)
+    assert limits.quota(spec(quota={"cpu": "5"}), platform())["cpu"] == Fraction(5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"resources": {"ollama": {"cpuLimit": "40"}}}, "spec.quota.cpu"),
+        ({"quota": {"memory": "1Ti"}}, "spec.quota.memory"),
+        ({"storage": {"ollama": {"size": "2Ti"}}}, "spec.quota.storage"),
+        ({"resources": {"ollama": {"gpu": {"count": 9}}}}, "spec.resources.ollama.gpu.count"),
+    ],
+)
+def test_more_than_the_ceiling_names_the_field(fields: dict[str, Any], field: str) -> None:
+    found = limits.violation(spec(**fields), platform())
+    assert found is not None
+    assert found.reason == "CeilingExceeded"
+    assert field in found.message
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("chat.localtest.me", True),
+        ("a.b.example.org", True),
+        ("localtest.me", False),
+        ("x.y", False),
+    ],
+)
+def test_a_host_is_under_an_allowed_domain(host: str, allowed: bool) -> None:
+    settings = platform(ingress={"allowedDomains": ["example.org"]})
+    found = limits.violation(spec(ingress={"host": host}), settings)
+    assert (found is None) is allowed
+
+
+def test_a_model_comes_from_an_allowed_registry() -> None:
+    settings = platform(
+        models={"allowedRegistries": ["models.example.org:5000", "registry.ollama.ai"]}
+    )
+    assert limits.violation(spec(models=["gemma2:2b"]), settings) is None
+    assert limits.violation(spec(models=["models.example.org:5000/a/b:1"]), settings) is None
+    found = limits.violation(spec(models=["evil.test/a/b:1"]), settings)
+    assert found is not None
+    assert found.reason == "RegistryNotAllowed"
+
+
+def test_the_embedding_model_can_be_chosen_and_left_out() -> None:
+    assert limits.embedding_model(spec(), platform()) == "nomic-embed-text:latest"
+    assert limits.embedding_model(spec(embeddingModel="all-minilm"), platform()) == (
+        "all-minilm:latest"
+    )
+    assert limits.embedding_model(spec(embeddingModel="none"), platform()) is None
+    off = platform(models={"embeddingModel": "none"})
+    assert limits.embedding_model(spec(), off) is None

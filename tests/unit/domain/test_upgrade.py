@@ -1,0 +1,43 @@
+from aichat_workspace.domain.upgrade import Images, Rollout, Turn, turn
+
+OLD: Images = ("ollama:1", "webui:1")
+NEW: Images = ("ollama:2", "webui:2")
+
+
+def at(
+    name: str, running: Images | None, proven: Images | None = OLD, *, failing: bool = False
+) -> Rollout:
+    return Rollout(name, running, proven, NEW, failing)
+
+
+def test_one_that_is_new_or_does_not_change_need_not_wait() -> None:
+    all_ = [at("a", NEW), at("b", None, None), at("c", OLD)]
+    assert turn("b", all_, 1) == Turn(now=True)
+    assert turn("a", all_, 1) == Turn(now=True)
+    assert turn("unknown", all_, 1) == Turn(now=True)
+
+
+def test_so_many_change_at_the_same_time_in_the_order_of_their_names() -> None:
+    all_ = [at("c", OLD), at("a", OLD), at("b", OLD)]
+    assert [turn(name, all_, 2).now for name in "abc"] == [True, True, False]
+
+
+def test_one_that_is_changing_takes_a_place() -> None:
+    all_ = [at("a", NEW), at("b", OLD), at("c", OLD)]
+    assert [turn(name, all_, 2).now for name in "bc"] == [True, False]
+
+
+def test_one_that_has_changed_gives_its_place_to_the_next() -> None:
+    all_ = [at("a", NEW, NEW), at("b", OLD), at("c", OLD)]
+    assert [turn(name, all_, 1).now for name in "bc"] == [True, False]
+
+
+def test_none_starts_while_one_that_changed_fails() -> None:
+    all_ = [at("a", NEW, failing=True), at("b", OLD)]
+    assert turn("b", all_, 4) == Turn(now=False, failed="a")
+
+
+def test_one_that_fails_for_another_reason_stops_nobody() -> None:
+    long_there = at("a", NEW, NEW, failing=True)
+    not_yet = at("b", OLD, failing=True)
+    assert turn("c", [long_there, not_yet, at("c", OLD)], 4) == Turn(now=True)
