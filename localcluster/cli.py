@@ -125,6 +125,16 @@ def tool(name: Annotated[str, typer.Argument(help=f"one of: {', '.join(_TOOLS)}"
 
 
 @app.command()
+def tag(
+    image: Annotated[str, typer.Argument(help="an image of the node")],
+    further: Annotated[str, typer.Argument(help="its further name")],
+    name: Name = "default",
+) -> None:
+    """Give an image of a full cluster's node a further name."""
+    cluster.tag(name, image, further)
+
+
+@app.command()
 def image(
     tag: Annotated[str, typer.Argument(help="the image's full name")],
     name: Name = "default",

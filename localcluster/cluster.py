@@ -104,6 +104,11 @@ def load(name: str, archive: Path) -> None:
     node.load_image(get(name), archive)
 
 
+def tag(name: str, image: str, further: str) -> None:
+    """Give an image of a full cluster's node a further name."""
+    node.tag_image(get(name), image, further)
+
+
 def _start_full(name: str, programs: Path, report: Report) -> Cluster:
     coredns = binaries.ensure(binaries.COREDNS, report) / "coredns"
     images = ensure_images(report)

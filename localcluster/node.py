@@ -171,6 +171,10 @@ def load_image(cluster: Cluster, archive: Path) -> None:
     _ctr(cluster, "images", "import", "--digests", str(archive), check=True)
 
 
+def tag_image(cluster: Cluster, image: str, further: str) -> None:
+    _ctr(cluster, "images", "tag", "--force", image, further, check=True)
+
+
 def await_containerd(cluster: Cluster) -> None:
     """Raises CommandFailedError when it does not answer within ten seconds."""
     for _ in range(100):

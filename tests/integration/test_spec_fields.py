@@ -1,7 +1,9 @@
 """Every field of the spec: set, it reaches the objects; removed, the default is back exactly."""
 
 import json
+import random
 from collections.abc import Callable, Iterator
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -176,6 +178,56 @@ def test_a_field_reaches_the_objects_and_its_removal_restores_them(
     eventually(lambda: look_at(look, objects(cluster)) == expected, f"{field} reached {tenant}")
     patch(cluster, dict.fromkeys(change))
     eventually(lambda: objects(cluster) == before, f"{tenant} is as before {field}")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_changes_in_any_order_reach_the_objects_and_leave_no_trace(
+    cluster: Cluster, tenant: str, seed: int
+) -> None:
+    """Sequences of edits that set, change and remove several fields at once; seeded."""
+    choose = random.Random(seed)  # noqa: S311  (a test's choice)
+    before, now = objects(cluster), dict[str, Any]()
+    for _ in range(5):
+        wanted = set(choose.sample(sorted(FIELDS), k=choose.randint(0, 5)))
+        following: dict[str, Any] = reduce(
+            merged, (FIELDS[field][0] for field in sorted(wanted)), {}
+        )
+        patch(cluster, difference(now, following))
+        now = following
+        eventually(
+            lambda wanted=wanted: all(  # type: ignore[misc]
+                look_at(FIELDS[field][1], objects(cluster)) == FIELDS[field][2]
+                for field in alone(wanted)
+            ),
+            f"{sorted(wanted)} reached {tenant} (seed {seed})",
+        )
+    patch(cluster, difference(now, {}))
+    eventually(lambda: objects(cluster) == before, f"{tenant} is as before (seed {seed})")
+
+
+def merged(left: Any, right: Any) -> Any:
+    if not (isinstance(left, dict) and isinstance(right, dict)):
+        return right
+    return {**left, **{key: merged(left.get(key), value) for key, value in right.items()}}
+
+
+def difference(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """The merge patch from one to the other (RFC 7386): null takes a field out."""
+    gone = {key: None for key in old if key not in new}
+    kept = {
+        key: difference(old[key], value)
+        if isinstance(value, dict) and isinstance(old.get(key), dict)
+        else value
+        for key, value in new.items()
+    }
+    return {**gone, **kept}
+
+
+def alone(fields: set[str]) -> set[str]:
+    """Fields whose effect no other of them changes: the host decides part of what TLS does, and
+    both are part of the address."""
+    both = {"ingress.host", "ingress.tls.issuer"}
+    return fields - both if both <= fields else fields
 
 
 def look_at(look: Look, found: dict[str, Any]) -> object:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aichat_workspace.domain.platform import Images, PlatformSpec
 from aichat_workspace.domain.status import running_images
 from aichat_workspace.domain.upgrade import AT_ONCE, Rollout, Turn, turn
-from aichat_workspace.domain.workspace import Phase, Workspace
+from aichat_workspace.domain.workspace import ConditionStatus, ConditionType, Phase, Workspace
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator.caches import Caches
 
@@ -40,7 +40,7 @@ class Rollouts:
 
     def _all(self, platform: PlatformSpec) -> Iterator[Rollout]:
         for each in self.caches.workspaces.all():
-            if not each["spec"].get("suspended"):
+            if _can_change(each):
                 yield self._rollout(each, platform)
 
     def _rollout(self, workspace: Json, platform: PlatformSpec) -> Rollout:
@@ -54,3 +54,14 @@ class Rollouts:
             target=platform.images.resolved,
             failing=told.get("phase") == Phase.DEGRADED,
         )
+
+
+def _can_change(workspace: Json) -> bool:
+    """One that is stopped, on its way out or not to be provisioned would hold a place for ever."""
+    conditions = (workspace.get("status") or {}).get("conditions", ())
+    provisioned = any(
+        each["type"] == ConditionType.PROVISIONED and each["status"] == ConditionStatus.TRUE
+        for each in conditions
+    )
+    deleting = "deletionTimestamp" in workspace["metadata"]
+    return provisioned and not deleting and not workspace["spec"].get("suspended")

@@ -1,0 +1,211 @@
+"""A workspace through its life: stopped and started, upgraded, interrupted, left behind."""
+
+import json
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.request import Request, urlopen
+
+import yaml
+
+from tests.e2e.conftest import (
+    LOCALCLUSTER,
+    REPLY,
+    RESOURCE,
+    ROOT,
+    SECOND,
+    SYSTEM,
+    TENANT,
+    Node,
+    eventually,
+    kustomize,
+    wait_ready,
+)
+from tests.e2e.webui import WebUI
+
+REGISTRY = "https://192.0.2.10/_control"
+CHAT = ("deployment", f"{TENANT}-openwebui", "-n", TENANT)
+IMAGE = "ghcr.io/open-webui/open-webui:v0.12.4"
+
+
+def patch(node: Node, resource: str, spec: object) -> None:
+    change = json.dumps({"spec": spec})
+    node.kubectl("patch", "aiws", resource, "-n", SYSTEM, "--type=merge", "-p", change)
+
+
+def status(node: Node, resource: str = RESOURCE) -> Any:
+    return json.loads(node.kubectl("get", "aiws", resource, "-n", SYSTEM, "-o", "json"))["status"]
+
+
+def condition(node: Node, resource: str, kind: str) -> Any:
+    return next(each for each in status(node, resource)["conditions"] if each["type"] == kind)
+
+
+def chats(chat: WebUI) -> set[str]:
+    return {each["id"] for each in chat.call("/api/v1/chats/")}
+
+
+def registry(limits: object = None) -> Any:
+    """The local registry's counters; with limits, it is slowed down from now on."""
+    trust = ssl.create_default_context()
+    trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+    data = None if limits is None else json.dumps(limits).encode()
+    with urlopen(Request(REGISTRY, data), context=trust, timeout=5) as answer:
+        return json.load(answer)
+
+
+@contextmanager
+def slow_registry(bytes_per_second: int) -> Iterator[None]:
+    registry({"bytes_per_second": bytes_per_second})
+    try:
+        yield
+    finally:
+        registry({})
+
+
+def test_a_suspended_workspace_stops_and_comes_back_with_everything(
+    node: Node, chat: WebUI
+) -> None:
+    before, sent = chats(chat), registry()["blob_bytes_sent"]
+    assert before, "the chat of the browser test is there"
+    patch(node, RESOURCE, {"suspended": True})
+    eventually(lambda: status(node)["phase"] == "Suspended", "it is suspended", 20)
+    eventually(
+        lambda: node.kubectl("get", "pods", "-n", TENANT, "-o", "name") == "",
+        "its pods are gone",
+        60,
+    )
+    patch(node, RESOURCE, {"suspended": None})
+    wait_ready(node, RESOURCE, TENANT)
+    eventually(lambda: answers(chat), "it answers again", 60, lambda: node.story(TENANT))
+    assert chats(chat) == before
+    assert registry()["blob_bytes_sent"] == sent
+
+
+def answers(chat: WebUI) -> bool:
+    try:
+        return chat.ask("gemma2:2b", "Good morning") == REPLY
+    except OSError:
+        return False
+
+
+def test_an_interrupted_download_goes_on_where_it_was(node: Node, chat: WebUI) -> None:
+    assert chat.token
+    models = ["gemma2:2b", "llama3.2:1b"]
+    before = registry()["blob_bytes_sent"]
+    with slow_registry(700_000):
+        patch(node, RESOURCE, {"models": models})
+        eventually(lambda: entry(node, models[1]).get("percent", 0) >= 30, "a third is there", 30)
+        far = entry(node, models[1])
+        assert far["bytesPerSecond"] > 0
+        node.kubectl("delete", "pod", f"{TENANT}-ollama-0", "-n", TENANT)
+    wait_ready(node, RESOURCE, TENANT)
+    found = entry(node, models[1])
+    assert found["state"] == "Ready"
+    sent = registry()["blob_bytes_sent"] - before
+    assert sent < 1.5 * found["totalBytes"], "what was downloaded was not downloaded again"
+    patch(node, RESOURCE, {"models": models[:1]})
+    eventually(lambda: not entry(node, models[1]), "the model is removed again", 30)
+
+
+def entry(node: Node, model: str) -> Any:
+    return next((each for each in status(node)["models"] if each["name"] == model), {})
+
+
+def test_a_quota_grows_on_the_running_workspace(node: Node, chat: WebUI) -> None:
+    assert chat.token
+    look = ("get", "resourcequota", TENANT, "-n", TENANT, "-o", "jsonpath={.status.hard}")
+    patch(node, RESOURCE, {"quota": {"cpu": "30"}})
+    eventually(
+        lambda: json.loads(node.kubectl(*look)).get("limits.cpu") == "30", "30 CPUs in force", 20
+    )
+    patch(node, RESOURCE, {"quota": None})
+    wait_ready(node, RESOURCE, TENANT)
+
+
+@contextmanager
+def images(node: Node, image: str) -> Iterator[None]:
+    """The platform with another image of the chat; one workspace changes at a time."""
+
+    def set_to(spec: object) -> None:
+        change = json.dumps({"spec": spec})
+        node.kubectl("patch", "aichatplatform", "default", "--type=merge", "-p", change)
+
+    set_to({"images": {"openWebUI": image}, "upgrades": {"concurrent": 1}})
+    try:
+        yield
+    finally:
+        set_to({"images": None, "upgrades": None})
+
+
+def running(node: Node, tenant: str) -> str:
+    return node.kubectl(
+        *("get", "deployment", f"{tenant}-openwebui", "-n", tenant),
+        *("-o", "jsonpath={.spec.template.spec.containers[0].image}"),
+    )
+
+
+def test_a_new_image_reaches_one_workspace_after_the_other_and_data_survives(
+    node: Node, chat: WebUI
+) -> None:
+    before, new = chats(chat), f"{IMAGE}-next"
+    subprocess.run([*LOCALCLUSTER, "tag", IMAGE, new, "--name", node.name], cwd=ROOT, check=True)
+    with images(node, new):
+        eventually(lambda: running(node, TENANT) == new, "the first one changes", 20)
+        assert running(node, SECOND) == IMAGE
+        eventually(
+            lambda: running(node, SECOND) == new,
+            "the second one follows once the first is available",
+            120,
+            lambda: node.story(TENANT),
+        )
+        assert status(node)["images"]["openWebUI"] == new
+        for resource, tenant in ((RESOURCE, TENANT), ("aichatworkspace-team-b", SECOND)):
+            wait_ready(node, resource, tenant)
+        assert chats(chat) == before
+    eventually(lambda: running(node, SECOND) == IMAGE, "both are back", 120)
+    for resource, tenant in ((RESOURCE, TENANT), ("aichatworkspace-team-b", SECOND)):
+        wait_ready(node, resource, tenant)
+
+
+def test_an_image_that_fails_stops_with_the_first_workspace(node: Node, chat: WebUI) -> None:
+    assert chat.token
+    second = "aichatworkspace-team-b"
+    with images(node, "192.0.2.10/no/such-image:1"):
+        eventually(
+            lambda: condition(node, second, "UpToDate")["reason"] == "UpgradeStopped",
+            "the second one is told that it keeps its image",
+            60,
+            lambda: node.story(TENANT),
+        )
+        assert f"'{TENANT}'" in condition(node, second, "UpToDate")["message"]
+        assert running(node, SECOND) == IMAGE
+        assert condition(node, RESOURCE, "Ready")["reason"] == "ImagePullFailed"
+        assert condition(node, second, "Ready")["status"] == "True"
+    wait_ready(node, RESOURCE, TENANT)
+
+
+def test_a_retained_namespace_brings_its_models_to_the_next_workspace(
+    node: Node, chat: WebUI
+) -> None:
+    assert chat.token
+    name, resource = "team-d-aichat", "aichatworkspace-team-d"
+    sample = yaml.safe_load(kustomize(ROOT / "config" / "samples"))
+    sample["metadata"]["name"] = resource
+    sample["spec"].update(workspaceName=name, patterns=[], deletionPolicy="Retain")
+    node.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(sample))
+    wait_ready(node, resource, name)
+    sent = registry()["blob_bytes_sent"]
+    node.kubectl("delete", "aiws", resource, "-n", SYSTEM, "--timeout=60s")
+    uid = node.kubectl("get", "namespace", name, "-o", "jsonpath={.metadata.uid}")
+    eventually(
+        lambda: node.kubectl("get", "pods", "-n", name, "-o", "name") == "", "nothing runs", 60
+    )
+    sample["spec"].update(namespaceUID=uid, deletionPolicy="Delete")
+    node.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(sample))
+    wait_ready(node, resource, name)
+    assert registry()["blob_bytes_sent"] == sent
+    node.kubectl("delete", "aiws", resource, "-n", SYSTEM, "--timeout=120s")
+    assert name not in node.kubectl("get", "namespaces", "-o", "name")
