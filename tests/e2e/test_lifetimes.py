@@ -19,6 +19,7 @@ from tests.e2e.conftest import (
     SYSTEM,
     TENANT,
     Node,
+    credentials,
     eventually,
     kustomize,
     wait_ready,
@@ -123,6 +124,26 @@ def test_a_quota_grows_on_the_running_workspace(node: Node, chat: WebUI) -> None
     )
     patch(node, RESOURCE, {"quota": None})
     wait_ready(node, RESOURCE, TENANT)
+
+
+def test_a_reset_password_is_the_new_one_only_and_the_chats_stay(node: Node, chat: WebUI) -> None:
+    before, old = chats(chat), credentials(node, TENANT)
+    patch(node, RESOURCE, {"access": {"passwordReset": "first"}})
+    eventually(lambda: credentials(node, TENANT) != old, "a new password is made", 20)
+    eventually(lambda: signs_in(chat, *credentials(node, TENANT)), "it is accepted", 60)
+    assert chats(chat) == before
+    assert not signs_in(WebUI(chat.address, chat.host), *old)
+    patch(node, RESOURCE, {"access": None})
+    eventually(lambda: signs_in(chat, *credentials(node, TENANT)), "the next is accepted", 60)
+    wait_ready(node, RESOURCE, TENANT)
+
+
+def signs_in(chat: WebUI, email: str, password: str) -> bool:
+    try:
+        chat.sign_in(email, password)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

@@ -17,6 +17,7 @@ Manifest = Mapping[str, Any]
 # https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy
 _MERGE_KEYS: Final = {
     "containers": ("name",),
+    "initContainers": ("name",),
     "env": ("name",),
     "ports": ("containerPort", "port", "protocol"),
     "volumes": ("name",),

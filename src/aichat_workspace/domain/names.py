@@ -23,6 +23,7 @@ PATTERNS_LABEL: Final = "aichatworkspaces.io/patterns"
 OWNER_UID_ANNOTATION: Final = f"{GROUP}/workspace-uid"
 OWNER_ANNOTATION: Final = f"{GROUP}/workspace"
 APPLIED_ANNOTATION: Final = f"{GROUP}/applied"
+PASSWORD_RESET_ANNOTATION: Final = f"{GROUP}/password-reset"
 RETAINED_ANNOTATION: Final = f"{GROUP}/retained"
 SECRET_FOR_ANNOTATION: Final = f"{GROUP}/for-workspace"
 

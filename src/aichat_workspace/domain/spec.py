@@ -306,6 +306,11 @@ class Access(Schema):
         f"first administrator, whose annotation {names.SECRET_FOR_ANNOTATION} names this "
         "workspace. Both are generated when left out.",
     )
+    password_reset: Annotated[str, StringConstraints(max_length=64)] = Field(
+        default="",
+        description="Any text, as a date. Change it, and the first administrator gets a newly "
+        "generated password and is signed out everywhere.",
+    )
     oidc: Oidc | None = Field(
         default=None, description="Sign-in with an identity provider; none when left out."
     )

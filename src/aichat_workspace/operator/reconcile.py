@@ -171,6 +171,10 @@ class Reconciler:
             made = secrets.generate(workspace, platform.ingress.domain)
             found = await self.writer.create_secret(secrets.manifest(workspace, made))
             _log.info("credentials made", workspace=workspace.spec.workspace_name)
+        elif secrets.wants_new_password(workspace, found):
+            renewed = secrets.with_new_password(secrets.read(found))
+            found = await self.writer.apply_secret(secrets.manifest(workspace, renewed))
+            _log.info("password renewed", workspace=workspace.spec.workspace_name)
         return secrets.with_admin(secrets.read(found), admin)
 
     async def _inherit(self, workspace: Workspace, found: Json) -> Json | None:

@@ -35,12 +35,25 @@ def manifest(workspace: Workspace, credentials: Credentials) -> dict[str, Any]:
             "name": name,
             "namespace": names.SYSTEM_NAMESPACE,
             "labels": workspace_labels(tenant, name, TENANCY),
-            "annotations": {names.OWNER_UID_ANNOTATION: workspace.uid},
+            "annotations": {
+                names.OWNER_UID_ANNOTATION: workspace.uid,
+                names.PASSWORD_RESET_ANNOTATION: workspace.spec.access.password_reset,
+            },
         },
         "type": "Opaque",
-        "immutable": True,
         "data": secret_data(credentials),
     }
+
+
+def wants_new_password(workspace: Workspace, secret: dict[str, Any]) -> bool:
+    """Whether spec.access.passwordReset has changed since the password was made."""
+    marks = secret["metadata"].get("annotations") or {}
+    made_for: str = marks.get(names.PASSWORD_RESET_ANNOTATION, "")
+    return made_for != workspace.spec.access.password_reset
+
+
+def with_new_password(credentials: Credentials) -> Credentials:
+    return replace(credentials, admin_password=secrets.token_urlsafe(_PASSWORD_BYTES))
 
 
 def read(secret: dict[str, Any]) -> Credentials:

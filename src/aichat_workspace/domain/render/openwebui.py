@@ -5,6 +5,7 @@ from typing import Any, Final
 from aichat_workspace.domain import limits
 from aichat_workspace.domain.manifest import Manifest
 from aichat_workspace.domain.models import parse_model
+from aichat_workspace.domain.render import password
 from aichat_workspace.domain.render.tenant import (
     OIDC,
     OLLAMA_PORT,
@@ -34,6 +35,9 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
 
 
 def _deployment(tenant: Tenant) -> Manifest:
+    chat = _container(tenant)
+    first = password.container(chat, _administrator(tenant), _DATA)
+    security = pod_security(_USER, _ROOT_GROUP)
     return tenant.manifest(
         "apps/v1",
         "Deployment",
@@ -44,9 +48,7 @@ def _deployment(tenant: Tenant) -> Manifest:
             # Its volume is ReadWriteOnce: the old pod must let go before the new one starts.
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": tenant.selector(OPENWEBUI)},
-            "template": tenant.pod_template(
-                OPENWEBUI, _container(tenant), pod_security(_USER, _ROOT_GROUP), "data"
-            ),
+            "template": tenant.pod_template(OPENWEBUI, chat, security, "data", [first]),
         },
     )
 
@@ -150,11 +152,16 @@ def _first_model(tenant: Tenant) -> str:
 
 
 def _secret_settings(tenant: Tenant) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "valueFrom": {"secretKeyRef": {"name": tenant.secret, "key": name}}}
-        for name in ("WEBUI_ADMIN_EMAIL", "WEBUI_ADMIN_PASSWORD", "WEBUI_SECRET_KEY")
-    ] + (
-        [_from_secret(tenant, "OAUTH_CLIENT_SECRET", OIDC, "clientSecret")]
-        if tenant.spec.access.oidc
-        else []
-    )
+    found = [*_administrator(tenant), _from_credentials(tenant, "WEBUI_SECRET_KEY")]
+    if tenant.spec.access.oidc:
+        found.append(_from_secret(tenant, "OAUTH_CLIENT_SECRET", OIDC, "clientSecret"))
+    return found
+
+
+def _administrator(tenant: Tenant) -> list[dict[str, Any]]:
+    keys = ("WEBUI_ADMIN_EMAIL", "WEBUI_ADMIN_PASSWORD")
+    return [_from_credentials(tenant, key) for key in keys]
+
+
+def _from_credentials(tenant: Tenant, key: str) -> dict[str, Any]:
+    return {"name": key, "valueFrom": {"secretKeyRef": {"name": tenant.secret, "key": key}}}

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -170,10 +170,15 @@ class Tenant:
         )
 
     def pod_template(
-        self, component: str, container: dict[str, Any], security: dict[str, Any], volume: str
+        self,
+        component: str,
+        container: dict[str, Any],
+        security: dict[str, Any],
+        volume: str,
+        before: Sequence[dict[str, Any]] = (),
     ) -> dict[str, Any]:
         """A workload's pod: its own identity without a token, its claim mounted as `volume`, and a
-        temporary folder."""
+        temporary folder. The containers `before` run to their end first."""
         name = {OLLAMA: self.ollama, OPENWEBUI: self.openwebui}[component]
         return {
             "metadata": {"labels": self.labels(name, component)},
@@ -182,6 +187,7 @@ class Tenant:
                 "automountServiceAccountToken": False,
                 "enableServiceLinks": False,
                 "securityContext": security,
+                **({"initContainers": list(before)} if before else {}),
                 "containers": [container],
                 **self._scheduling(),
                 "volumes": [

@@ -1,0 +1,43 @@
+"""The first administrator's password follows the Secret.
+
+Open WebUI makes the administrator when there is nobody yet, and never looks at the Secret again. A
+container that runs before the chat sets the password when the Secret has changed since it last
+looked; a password that the person has changed stays, for the Secret has not. Sessions end with the
+old password (`session_stamp`, where the version of Open WebUI has it).
+"""
+
+from typing import Any, Final
+
+SCRIPT: Final = """
+import hashlib, os, pathlib, sqlite3, uuid
+import bcrypt
+
+data = pathlib.Path(os.environ["DATA_DIR"])
+email, password = os.environ["WEBUI_ADMIN_EMAIL"], os.environ["WEBUI_ADMIN_PASSWORD"]
+mark = data / ".first-administrator"
+seen = hashlib.sha256(f"{email} {password}".encode()).hexdigest()
+database = data / "webui.db"
+if database.exists() and mark.exists() and mark.read_text() != seen:
+    with sqlite3.connect(database) as connection:
+        columns = {row[1] for row in connection.execute("PRAGMA table_info(auth)")}
+        values = {"password": bcrypt.hashpw(password.encode(), bcrypt.gensalt()).decode()}
+        if "session_stamp" in columns:
+            values["session_stamp"] = str(uuid.uuid4())
+        names = ", ".join(f"{name} = :{name}" for name in values)
+        changed = connection.execute(
+            f"UPDATE auth SET {names} WHERE email = :email", {**values, "email": email}
+        )
+    print("password set" if changed.rowcount else f"there is no account {email}")
+mark.write_text(seen)
+"""
+
+
+def container(chat: dict[str, Any], secrets: list[dict[str, Any]], data: str) -> dict[str, Any]:
+    """Runs before the `chat` container, with its image, rights and volumes."""
+    kept = ("image", "imagePullPolicy", "resources", "securityContext", "volumeMounts")
+    return {
+        "name": "first-administrator",
+        **{key: chat[key] for key in kept},
+        "command": ["python3", "-c", SCRIPT],
+        "env": [{"name": "DATA_DIR", "value": data}, *secrets],
+    }
