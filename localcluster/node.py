@@ -30,6 +30,7 @@ POD_RANGE: Final = "10.244.0.0/24"
 CLUSTER_DNS: Final = "10.96.0.10"
 REGISTRY: Final = "192.0.2.10"  # TEST-NET-1: outside the cluster's ranges, as a real registry is
 REGISTRY_NAMES: Final = ("registry.ollama.ai", "blobs.registry.localcluster.test")
+INGRESS_NAMES: Final = ("*.aichat.localhost", "localhost", "127.0.0.1")
 NODE: Final = "node"
 STORAGE_CLASS: Final = "localcluster"
 STORAGE_PROVISIONER: Final = "localcluster/folder"
@@ -102,6 +103,7 @@ def write_files(cluster: Cluster, sandbox_image: str) -> Layout:
     _write(layout.folder / "kubelet.yaml", _kubelet(cluster, layout))
     _write(layout.folder / "kube-proxy.yaml", _kube_proxy(cluster))
     (layout.folder / "Corefile").write_text(_corefile(cluster))
+    _write(layout.folder / "traefik.yaml", _traefik(layout))
     return layout
 
 
@@ -127,6 +129,9 @@ def commands(cluster: Cluster, layout: Layout, programs: Path) -> dict[str, Sequ
         "traefik": [
             Path(sysconfig.get_path("scripts")) / "traefik",
             "--entrypoints.web.address=:80",
+            "--entrypoints.websecure.address=127.0.0.1:443",  # the registry has 443 elsewhere
+            "--entrypoints.websecure.http.tls=true",
+            f"--providers.file.filename={layout.folder / 'traefik.yaml'}",
             f"--providers.kubernetesingress.endpoint={cluster.server}",
             f"--providers.kubernetesingress.token={cluster.token}",
             f"--providers.kubernetesingress.certauthfilepath={cluster.ca_file}",
@@ -308,6 +313,13 @@ def _corefile(cluster: Cluster) -> str:
     cache 5
 }}
 """
+
+
+def _traefik(layout: Layout) -> dict[str, Any]:
+    """The certificate of every host, by this machine's own authority."""
+    pair = authority.issue(authority.ensure(), layout.folder / "ingress-pki", INGRESS_NAMES)
+    default = {"certFile": str(pair.certificate), "keyFile": str(pair.key)}
+    return {"tls": {"stores": {"default": {"defaultCertificate": default}}}}
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ _FOR_THE_NODE: Final = {
     "nftables": "enforces network policies",
 }
 DEBIAN_PACKAGES: Final = {**_FOR_THE_NODE, **FOR_IMAGES}
-INGRESS_PORTS: Final = (80,)
+INGRESS_PORTS: Final = (80, 443)
 _GIB: Final = 1024**3
 # Measured: what compiling and image building leave in the caches, and what a running node adds.
 _COLD_GIB: Final = {False: 6, True: 14}
@@ -117,7 +117,7 @@ def _ports() -> Iterator[str]:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("0.0.0.0", port))  # noqa: S104  (only tried; nothing listens)
+                probe.bind(("127.0.0.1", port))
             except PermissionError:
                 return  # said already: root is missing
             except OSError:

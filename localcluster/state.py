@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from localcluster.paths import state_dir, states_dir
+from localcluster.paths import cache_dir, state_dir, states_dir
 from localcluster.process import Started, alive
 
 
@@ -61,6 +61,7 @@ class Cluster:
             "token": self.token,
             "kubeconfig": str(self.kubeconfig),
             "ca_file": str(self.ca_file),
+            "ingress_authority": str(cache_dir() / "authority" / "ca.crt"),
             "audit_log": str(self.audit_log),
             "components": [
                 {

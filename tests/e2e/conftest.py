@@ -35,6 +35,7 @@ class Node:
     name: str
     kubeconfig: str
     audit_log: Path
+    authority: str
 
     def kubectl(self, *arguments: str, stdin: str | None = None, seconds: int = 180) -> str:
         ran = self.try_kubectl(*arguments, stdin=stdin, seconds=seconds)
@@ -156,7 +157,9 @@ def node() -> Iterator[Node]:
             text=True,
         )
         status = json.loads(told.stdout)
-        found = Node(name, status["kubeconfig"], Path(status["audit_log"]))
+        found = Node(
+            name, status["kubeconfig"], Path(status["audit_log"]), status["ingress_authority"]
+        )
         found.kubectl("apply", "-k", str(ROOT / "config" / "default"))
         found.kubectl(
             *("rollout", "status", "deployment/aichat-workspace-operator", "-n", SYSTEM),

@@ -17,7 +17,7 @@ def test_a_person_signs_in_and_chats_in_a_browser(node: Node, tmp_path: Path) ->
             executable_path="/usr/bin/chromium",
             args=["--no-sandbox", f"--host-resolver-rules=MAP *.{DOMAIN} 127.0.0.1"],
         )
-        page = browser.new_page()
+        page = browser.new_context(ignore_https_errors=True).new_page()
         page.set_default_timeout(_PATIENCE_MILLISECONDS)
         try:
             _sign_in(page, *credentials(node, TENANT))
@@ -29,7 +29,7 @@ def test_a_person_signs_in_and_chats_in_a_browser(node: Node, tmp_path: Path) ->
 
 
 def _sign_in(page: Page, email: str, password: str) -> None:
-    page.goto(f"http://{TENANT}.{DOMAIN}/")
+    page.goto(f"https://{TENANT}.{DOMAIN}/")
     page.locator("input[type=email]").fill(email)
     page.locator("input[type=password]").fill(password)
     page.keyboard.press("Enter")

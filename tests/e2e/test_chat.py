@@ -5,6 +5,8 @@ under the real name: Ollama, Open WebUI and the way between them are real, the a
 """
 
 import json
+import socket
+import ssl
 import subprocess
 import time
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import (
+    DOMAIN,
     LOCALCLUSTER,
     REPLY,
     RESOURCE,
@@ -129,6 +132,20 @@ def test_a_patterns_system_prompt_changes_the_reply(chat: WebUI) -> None:
     assert "summary" in summarised
 
 
+def test_the_ingress_serves_a_certificate_of_the_local_authority(node: Node, chat: WebUI) -> None:
+    assert chat.token
+    host = f"{TENANT}.{DOMAIN}"
+    trust = ssl.create_default_context(cafile=node.authority)
+    with (
+        socket.create_connection(("127.0.0.1", 443), timeout=10) as plain,
+        trust.wrap_socket(plain, server_hostname=host) as secure,
+    ):
+        secure.sendall(f"GET /health HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert b" 200 " in secure.recv(100)
+    url = node.kubectl("get", "aiws", RESOURCE, "-n", SYSTEM, "-o", "jsonpath={.status.url}")
+    assert url == f"https://{host}"
+
+
 def test_nobody_can_sign_up(chat: WebUI) -> None:
     assert chat.call("/api/config")["features"]["enable_signup"] is False
 
@@ -166,11 +183,11 @@ def test_an_edited_child_is_restored(node: Node) -> None:
     edit = ["ENABLE_SIGNUP=true", "SOMETHING=else"]
     node.kubectl("set", "env", deployment, "-n", TENANT, *edit)
     node.kubectl("label", f"namespace/{TENANT}", "pod-security.kubernetes.io/enforce-")
-    eventually(lambda: template() == before, "the pod template is as it was", 10)
+    eventually(lambda: template() == before, "the pod template is as it was", 30)
     eventually(
         lambda: "enforce=restricted" in node.kubectl("get", "ns", TENANT, "--show-labels"),
         "the namespace enforces restricted again",
-        10,
+        30,
     )
     node.kubectl("-n", TENANT, "rollout", "status", deployment, "--timeout=120s")
 

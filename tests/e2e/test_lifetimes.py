@@ -72,7 +72,7 @@ def test_a_suspended_workspace_stops_and_comes_back_with_everything(
     before, sent = chats(chat), registry()["blob_bytes_sent"]
     assert before, "the chat of the browser test is there"
     patch(node, RESOURCE, {"suspended": True})
-    eventually(lambda: status(node)["phase"] == "Suspended", "it is suspended", 20)
+    eventually(lambda: status(node)["phase"] == "Suspended", "it is suspended", 60)
     eventually(
         lambda: node.kubectl("get", "pods", "-n", TENANT, "-o", "name") == "",
         "its pods are gone",
@@ -98,7 +98,7 @@ def test_an_interrupted_download_goes_on_where_it_was(node: Node, chat: WebUI) -
     before = registry()["blob_bytes_sent"]
     with slow_registry(700_000):
         patch(node, RESOURCE, {"models": models})
-        eventually(lambda: entry(node, models[1]).get("percent", 0) >= 30, "a third is there", 30)
+        eventually(lambda: entry(node, models[1]).get("percent", 0) >= 30, "a third is there", 60)
         far = entry(node, models[1])
         assert far["bytesPerSecond"] > 0
         node.kubectl("delete", "pod", f"{TENANT}-ollama-0", "-n", TENANT)
@@ -108,7 +108,7 @@ def test_an_interrupted_download_goes_on_where_it_was(node: Node, chat: WebUI) -
     sent = registry()["blob_bytes_sent"] - before
     assert sent < 1.5 * found["totalBytes"], "what was downloaded was not downloaded again"
     patch(node, RESOURCE, {"models": models[:1]})
-    eventually(lambda: not entry(node, models[1]), "the model is removed again", 30)
+    eventually(lambda: not entry(node, models[1]), "the model is removed again", 60)
 
 
 def entry(node: Node, model: str) -> Any:
@@ -120,7 +120,7 @@ def test_a_quota_grows_on_the_running_workspace(node: Node, chat: WebUI) -> None
     look = ("get", "resourcequota", TENANT, "-n", TENANT, "-o", "jsonpath={.status.hard}")
     patch(node, RESOURCE, {"quota": {"cpu": "30"}})
     eventually(
-        lambda: json.loads(node.kubectl(*look)).get("limits.cpu") == "30", "30 CPUs in force", 20
+        lambda: json.loads(node.kubectl(*look)).get("limits.cpu") == "30", "30 CPUs in force", 60
     )
     patch(node, RESOURCE, {"quota": None})
     wait_ready(node, RESOURCE, TENANT)
@@ -129,7 +129,7 @@ def test_a_quota_grows_on_the_running_workspace(node: Node, chat: WebUI) -> None
 def test_a_reset_password_is_the_new_one_only_and_the_chats_stay(node: Node, chat: WebUI) -> None:
     before, old = chats(chat), credentials(node, TENANT)
     patch(node, RESOURCE, {"access": {"passwordReset": "first"}})
-    eventually(lambda: credentials(node, TENANT) != old, "a new password is made", 20)
+    eventually(lambda: credentials(node, TENANT) != old, "a new password is made", 60)
     eventually(lambda: signs_in(chat, *credentials(node, TENANT)), "it is accepted", 60)
     assert chats(chat) == before
     assert not signs_in(WebUI(chat.address, chat.host), *old)
@@ -174,7 +174,7 @@ def test_a_new_image_reaches_one_workspace_after_the_other_and_data_survives(
     before, new = chats(chat), f"{IMAGE}-next"
     subprocess.run([*LOCALCLUSTER, "tag", IMAGE, new, "--name", node.name], cwd=ROOT, check=True)
     with images(node, new):
-        eventually(lambda: running(node, TENANT) == new, "the first one changes", 20)
+        eventually(lambda: running(node, TENANT) == new, "the first one changes", 60)
         assert running(node, SECOND) == IMAGE
         eventually(
             lambda: running(node, SECOND) == new,

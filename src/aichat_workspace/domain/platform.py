@@ -160,6 +160,10 @@ class Ingress(Schema):
         default=None,
         description="cert-manager's issuer of every workspace's certificate; TLS is on with it.",
     )
+    default_certificate: bool = Field(
+        default=False,
+        description="Serve workspaces by TLS with the ingress controller's own certificate.",
+    )
     gateway: Gateway | None = Field(
         default=None, description="Make HTTPRoutes for this Gateway instead of Ingresses."
     )

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from aichat_workspace.domain.manifest import Manifest
 from aichat_workspace.domain.platform import Gateway, IssuerKind, Profile
-from aichat_workspace.domain.render.tenant import OPENWEBUI, OPENWEBUI_PORT, Tenant
+from aichat_workspace.domain.render.tenant import OPENWEBUI, OPENWEBUI_PORT, Tenant, has_tls
 
 # An answer may take minutes between two words, and documents are large.
 _SECONDS: Final = 3600
@@ -58,8 +58,11 @@ def _ingress(tenant: Tenant) -> Manifest:
 
 
 def _tls(tenant: Tenant) -> dict[str, Any]:
+    """Without a Secret the controller serves its own certificate."""
+    if not has_tls(tenant.spec, tenant.platform):
+        return {}
     name = tenant.certificate
-    return {"tls": [{"hosts": [tenant.host], "secretName": name}]} if name else {}
+    return {"tls": [{"hosts": [tenant.host], **({"secretName": name} if name else {})}]}
 
 
 def _annotations(tenant: Tenant) -> dict[str, str]:

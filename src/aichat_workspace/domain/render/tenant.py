@@ -237,7 +237,8 @@ def workspace_url(spec: WorkspaceSpec, platform: PlatformSpec) -> str:
 
 
 def has_tls(spec: WorkspaceSpec, platform: PlatformSpec) -> bool:
-    return spec.ingress.tls is not None or platform.ingress.issuer is not None
+    settings = platform.ingress
+    return bool(spec.ingress.tls or settings.issuer or settings.default_certificate)
 
 
 def image_version(image: str) -> str:
