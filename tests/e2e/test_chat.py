@@ -146,6 +146,13 @@ def test_the_ingress_serves_a_certificate_of_the_local_authority(node: Node, cha
     assert url == f"https://{host}"
 
 
+def test_an_uploaded_document_is_read_and_found_by_a_question(chat: WebUI) -> None:
+    document = chat.upload("holidays.txt", "The office is closed on the second of May.")
+    question = {"collection_name": f"file-{document}", "query": "When is the office closed?"}
+    found = chat.call("/api/v1/retrieval/query/doc", question)
+    assert "second of May" in json.dumps(found)
+
+
 def test_nobody_can_sign_up(chat: WebUI) -> None:
     assert chat.call("/api/config")["features"]["enable_signup"] is False
 

@@ -33,6 +33,26 @@ def test_two_replicas_are_ready_and_one_of_them_leads(node: Node) -> None:
         assert ready["Ready"] == "True"
 
 
+def test_each_replica_serves_its_metrics_and_one_says_that_it_leads(node: Node) -> None:
+    pods = node.kubectl(
+        *("get", "pods", "-n", SYSTEM, "-l", "app.kubernetes.io/component=manager"),
+        *("-o", "jsonpath={.items[*].metadata.name}"),
+    ).split()
+    scraped = {pod: scrape(node, pod) for pod in pods}
+    leads = {pod for pod in pods if "aichat_leader 1.0" in scraped[pod]}
+    assert leads == {leader(node)}
+    told = scraped[leads.pop()]
+    assert 'aichat_workspaces{phase="Ready"} 2.0' in told
+    assert 'aichat_model_pulls_total{result="ok"}' in told
+    assert 'aichat_api_requests_total{code="200",resource="namespaces",verb="WATCH"}' in told
+
+
+def scrape(node: Node, pod: str) -> str:
+    return node.kubectl(
+        "get", "--raw", f"/api/v1/namespaces/{SYSTEM}/pods/{pod}:8081/proxy/metrics"
+    )
+
+
 def test_the_leader_ends_while_a_workspace_comes_up_and_it_comes_up(node: Node) -> None:
     first = leader(node)
     sample = yaml.safe_load(kustomize(ROOT / "config" / "samples"))

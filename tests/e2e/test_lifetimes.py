@@ -198,7 +198,7 @@ def test_an_image_that_fails_stops_with_the_first_workspace(node: Node, chat: We
         eventually(
             lambda: condition(node, second, "UpToDate")["reason"] == "UpgradeStopped",
             "the second one is told that it keeps its image",
-            60,
+            150,
             lambda: node.story(TENANT),
         )
         assert f"'{TENANT}'" in condition(node, second, "UpToDate")["message"]

@@ -14,10 +14,21 @@ class WebUI:
         self.token = ""
 
     def call(self, path: str, body: object = None) -> Any:
-        headers = {"Host": self.host, "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        return self._send(path, data, "application/json")
+
+    def upload(self, name: str, text: str) -> str:
+        """Upload a document; returns its ID once it has been read."""
+        part = f'Content-Disposition: form-data; name="file"; filename="{name}"'
+        body = f"--part\r\n{part}\r\nContent-Type: text/plain\r\n\r\n{text}\r\n--part--\r\n"
+        kind = "multipart/form-data; boundary=part"
+        found = self._send("/api/v1/files/?process_in_background=false", body.encode(), kind)
+        return str(found["id"])
+
+    def _send(self, path: str, data: bytes | None, kind: str) -> Any:
+        headers = {"Host": self.host, "Content-Type": kind}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
-        data = None if body is None else json.dumps(body).encode()
         request = Request(f"{self.address}{path}", data=data, headers=headers)  # noqa: S310
         with urlopen(request, timeout=20) as answer:  # noqa: S310
             return json.load(answer)

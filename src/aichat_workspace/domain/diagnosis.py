@@ -60,7 +60,8 @@ def _unschedulable(pod: str, condition: dict[str, Any], now: datetime) -> Diagno
 
 
 def _waiting(pod: Manifest) -> Iterator[dict[str, Any]]:
-    for status in pod.get("status", {}).get("containerStatuses", ()):
+    told = pod.get("status", {})
+    for status in (*told.get("initContainerStatuses", ()), *told.get("containerStatuses", ())):
         if waiting := status.get("state", {}).get("waiting"):
             yield {**waiting, "image": status.get("image", ""), "container": status["name"]}
 
@@ -77,7 +78,7 @@ def _container(pod: str, waiting: dict[str, Any]) -> Diagnosis | None:
         return Diagnosis(
             "CrashLoop",
             f"container {waiting['container']} of pod {pod} keeps stopping; read why with: "
-            f"kubectl logs --previous {pod}",
+            f"kubectl logs --previous {pod} -c {waiting['container']}",
         )
     if reason in ("CreateContainerConfigError", "CreateContainerError", "RunContainerError"):
         return Diagnosis("ContainerNotStarted", f"pod {pod} can't be started: {message}")

@@ -136,6 +136,7 @@ def _mentions(found: Ref, manifest: Manifest, secret: str) -> bool:
 def _misses_secret(pod: Manifest, name: str) -> bool:
     return any(
         waiting.get("reason") == "CreateContainerConfigError" and name in waiting.get("message", "")
-        for status in pod.get("status", {}).get("containerStatuses", ())
+        for of in ("initContainerStatuses", "containerStatuses")
+        for status in pod.get("status", {}).get(of, ())
         if (waiting := status.get("state", {}).get("waiting"))
     )

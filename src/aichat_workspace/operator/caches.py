@@ -179,7 +179,7 @@ def _namespace(obj: Json) -> Json:
 def _pod(obj: Json) -> Json:
     """What diagnosis and model sync read of a pod."""
     status = obj.get("status", {})
-    read = ("conditions", "containerStatuses", "phase")
+    read = ("conditions", "initContainerStatuses", "containerStatuses", "phase")
     return {
         **_without_fields({"metadata": obj["metadata"]}),
         "apiVersion": "v1",

@@ -19,6 +19,13 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
 _UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
 
 
+def waiting_first(reason: str) -> dict[str, Any]:
+    state = {"waiting": {"reason": reason}}
+    before = [{"name": "first", "image": "i:1", "state": state}]
+    after = [{"name": "c", "image": "i:1", "state": {"waiting": {"reason": "PodInitializing"}}}]
+    return pod(initContainerStatuses=before, containerStatuses=after)
+
+
 def unschedulable(
     message: str = "0/1 nodes: too little cpu", for_seconds: float = 0
 ) -> dict[str, Any]:
@@ -31,7 +38,9 @@ def unschedulable(
     ("found", "reason", "fix"),
     [
         (waiting("ImagePullBackOff", "no such host"), "ImagePullFailed", "check its name"),
-        (waiting("CrashLoopBackOff"), "CrashLoop", "kubectl logs --previous p-0"),
+        (waiting("CrashLoopBackOff"), "CrashLoop", "kubectl logs --previous p-0 -c c"),
+        (waiting_first("CrashLoopBackOff"), "CrashLoop", "kubectl logs --previous p-0 -c first"),
+        (waiting_first("ErrImagePull"), "ImagePullFailed", "check its name"),
         (waiting("CreateContainerConfigError", "secret x"), "ContainerNotStarted", "secret x"),
         (unschedulable(), "Unschedulable", "add capacity"),
         (unschedulable(_UNBOUND, 31), "VolumeUnbound", "StorageClass"),
