@@ -23,8 +23,8 @@ setup: .venv/.synced ## Install what the other commands need.
 .PHONY: lock
 lock: setup ## Renew the locked requirements from pyproject.toml and requirements/*.in.
 	for each in build go; do uv pip compile -q --generate-hashes --python-version 3.11.2 requirements/$$each.in -o requirements/$$each.txt; done
-	uv pip compile -q --generate-hashes --python-version 3.11.2 pyproject.toml -o requirements/operator.txt
-	uv pip compile -q --generate-hashes --python-version 3.11.2 pyproject.toml requirements/dev.in -o requirements/dev.txt
+	uv pip compile -q --generate-hashes --python-version 3.11.2 --extra tracing pyproject.toml -o requirements/operator.txt
+	uv pip compile -q --generate-hashes --python-version 3.11.2 --extra tracing pyproject.toml requirements/dev.in -o requirements/dev.txt
 
 .PHONY: generate
 generate: setup ## Write the files that are made from the models (CRDs).

@@ -21,7 +21,7 @@ from kubernetes.aio.config import ConfigException
 from aichat_workspace.domain import names
 from aichat_workspace.domain.workspace import Phase
 from aichat_workspace.kube.client import IN_CLUSTER_TOKEN, Client
-from aichat_workspace.kube.controller import Controller
+from aichat_workspace.kube.controller import Controller, Result
 from aichat_workspace.kube.leader import Election, LeadershipLost, run_as_leader
 from aichat_workspace.kube.lease import Terms
 from aichat_workspace.kube.objects import Json
@@ -34,6 +34,7 @@ from aichat_workspace.operator.metrics import Metrics, Sources
 from aichat_workspace.operator.model_sync import ModelSync
 from aichat_workspace.operator.reconcile import Reconciler
 from aichat_workspace.operator.rollouts import Rollouts
+from aichat_workspace.operator.tracing import connect
 from aichat_workspace.operator.writer import Writer
 from aichat_workspace.patterns import builtin
 
@@ -68,7 +69,7 @@ def main() -> None:
     try:
         settings = Settings.read(os.environ, in_cluster=IN_CLUSTER_TOKEN.exists())
         asyncio.run(_until_stopped(settings))
-    except (ValueError, ConfigException) as error:
+    except (ValueError, ImportError, ConfigException) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
 
@@ -97,12 +98,19 @@ async def run(settings: Settings) -> None:
     Raises kube.leader.LeadershipLost when another replica may lead: end the process.
     """
     metrics = Metrics(version(names.OPERATOR))
+    tracing = connect(os.environ, version(names.OPERATOR))
+
+    def on_request(verb: str, plural: str, code: int, seconds: float) -> None:
+        metrics.on_request(verb, plural, code, seconds)
+        tracing.on_request(verb, plural, code, seconds)
+
     async with AsyncExitStack() as stack:
+        stack.callback(tracing.close)
         client = await stack.enter_async_context(
             await Client.connect(
                 settings.kubeconfig if settings.dev else None,
                 user_agent=names.OPERATOR,
-                on_request=metrics.on_request,
+                on_request=on_request,
             )
         )
         # Requests to a model server are rare, and the next one may be for another pod.
@@ -144,8 +152,13 @@ async def run(settings: Settings) -> None:
             builtin_prompts=builtin(),
             now=now,
         )
+
+        async def reconcile(name: str) -> Result:
+            with tracing.reconcile(name):
+                return await reconciler.reconcile(name)
+
         controller = Controller(
-            queue, reconciler.reconcile, workers=_WORKERS, on_reconcile=metrics.on_reconcile
+            queue, reconcile, workers=_WORKERS, on_reconcile=metrics.on_reconcile
         )
 
         async def lead() -> None:
