@@ -31,6 +31,8 @@ CONFIG_MAP: Final = Kind("", "v1", "ConfigMap", "configmaps")
 INGRESS_CLASS: Final = Kind("networking.k8s.io", "v1", "IngressClass", "ingressclasses", False)
 EVENT: Final = Kind("events.k8s.io", "v1", "Event", "events")
 
+HTTP_ROUTE: Final = Kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")
+
 # Made in this order: what refuses pods and packets stands before anything runs.
 TENANT_KINDS: Final = (
     Kind("", "v1", "ResourceQuota", "resourcequotas"),
@@ -43,7 +45,7 @@ TENANT_KINDS: Final = (
     Kind("apps", "v1", "StatefulSet", "statefulsets"),
     Kind("apps", "v1", "Deployment", "deployments"),
     Kind("networking.k8s.io", "v1", "Ingress", "ingresses"),
-    Kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes"),
+    HTTP_ROUTE,
 )
 # A tenant's Secret is written but never listed or watched: the operator may not read it.
 WATCHED_TENANT_KINDS: Final = tuple(kind for kind in TENANT_KINDS if kind is not SECRET)

@@ -15,7 +15,6 @@ from aichat_workspace.kube.store import Index, OnChange, Store
 
 _FIRST_WAIT_SECONDS: Final = 0.2
 _MAX_WAIT_SECONDS: Final = 10.0
-_NOT_INSTALLED_SECONDS: Final = 60.0
 _log: Final = structlog.get_logger()
 
 
@@ -23,7 +22,8 @@ class Cache:
     """A watch cache of one kind.
 
     `transform` sees each object before it is kept (drop there what nobody reads), `index` groups
-    objects, `on_change` is told of every change while the store already holds it.
+    objects, `on_change` is told of every change while the store already holds it. An `optional`
+    kind may not be installed: it is asked for again after `look_again`, and never polled.
     """
 
     def __init__(
@@ -36,7 +36,9 @@ class Cache:
         label_selector: str = "",
         transform: Callable[[Json], Json] = lambda obj: obj,
         index: Index = lambda _: None,
+        optional: bool = False,
     ) -> None:
+        self._optional = optional
         self.resource = resource
         self._client = client
         self._namespace = namespace
@@ -44,6 +46,7 @@ class Cache:
         self._transform = transform
         self._store = Store(index, on_change)
         self._synced = asyncio.Event()
+        self._installed = asyncio.Event()
 
     @property
     def synced(self) -> bool:
@@ -67,7 +70,12 @@ class Cache:
 
     def observe(self, obj: Json) -> None:
         """Take in the reply to a write, so that the next look sees it before the watch tells."""
+        self.look_again()
         self._store.observe(self._keep(obj))
+
+    def look_again(self) -> None:
+        """A kind that was not installed may be by now. Costs nothing for one that is."""
+        self._installed.set()
 
     async def run(self) -> None:
         """List, then watch, for ever. A broken watch goes on from where it was; one that cannot
@@ -84,21 +92,22 @@ class Cache:
                 continue
             except Gone:
                 listed = False
-            except NotFound:
-                # Nobody has installed the kind, so there is nothing of it.
-                self._synced.set()
-                listed, wait = False, _NOT_INSTALLED_SECONDS
             except ApiError as error:
                 listed = False
+                if self._optional and isinstance(error, NotFound):
+                    await self._until_installed()
+                    continue
                 _log.warning("watch failed", kind=self.resource.kind, error=str(error))
             except Unreachable as error:
                 _log.warning("watch broke", kind=self.resource.kind, error=str(error))
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311  (jitter)
-            wait = (
-                _FIRST_WAIT_SECONDS
-                if wait > _MAX_WAIT_SECONDS
-                else min(wait * 2, _MAX_WAIT_SECONDS)
-            )
+            wait = min(wait * 2, _MAX_WAIT_SECONDS)
+
+    async def _until_installed(self) -> None:
+        """There is nothing of a kind that nobody has installed."""
+        self._synced.set()
+        await self._installed.wait()
+        self._installed.clear()
 
     async def _list(self) -> None:
         """Read everything as it is now: no resourceVersion asks for the newest state, so that a

@@ -55,7 +55,11 @@ class Caches:
         )
         self.tenants = {
             kind.kind: self._cache(
-                kind, _namespace_of, label_selector=names.MANAGED_SELECTOR, transform=_tenant_object
+                kind,
+                _namespace_of,
+                label_selector=names.MANAGED_SELECTOR,
+                transform=_tenant_object,
+                optional=kind is watched.HTTP_ROUTE,
             )
             for kind in watched.WATCHED_TENANT_KINDS
         }
@@ -127,6 +131,8 @@ class Caches:
         """A cache indexed by workspace. Without one, a change concerns every workspace."""
 
         def changed(old: Json | None, new: Json | None) -> None:
+            if kind is watched.PLATFORM:  # which may name a Gateway now
+                self.tenants[watched.HTTP_ROUTE.kind].look_again()
             if workspace_of is None:
                 told = {_workspace_name(each) for each in self.workspaces.all()}
             else:

@@ -1,3 +1,4 @@
+from aichat_workspace.domain.render import Referenced
 from aichat_workspace.operator import secrets
 from tests.unit.domain.samples import workspace
 
@@ -18,3 +19,24 @@ def test_a_secret_of_an_earlier_namesake_is_not_this_workspaces() -> None:
     secret = secrets.manifest(workspace(), secrets.generate(workspace(), "example.org"))
     assert secrets.belongs(secret, workspace())
     assert not secrets.belongs(secret, workspace(metadata={"uid": "uid-b"}))
+
+
+def test_a_given_administrator_replaces_the_generated_one_and_keeps_the_key() -> None:
+    made = secrets.generate(workspace(), "localtest.me")
+    given = Referenced("Opaque", {"email": "Ym9zc0BleC50ZXN0", "password": "c2VjcmV0"})
+    found = secrets.with_admin(made, given)
+    assert (found.admin_email, found.admin_password) == ("boss@ex.test", "secret")
+    assert found.secret_key == made.secret_key
+    assert secrets.with_admin(made, None) is made
+
+
+def test_a_new_password_is_made_once_for_each_text_of_password_reset() -> None:
+    asked = workspace(access={"passwordReset": "monday"})
+    made = secrets.generate(workspace(), "localtest.me")
+    held = secrets.manifest(workspace(), made)
+    assert not secrets.wants_new_password(workspace(), held)
+    assert secrets.wants_new_password(asked, held)
+    renewed = secrets.with_new_password(made)
+    assert renewed.admin_password != made.admin_password
+    assert renewed.secret_key == made.secret_key
+    assert not secrets.wants_new_password(asked, secrets.manifest(asked, renewed))

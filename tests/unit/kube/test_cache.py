@@ -1,0 +1,144 @@
+"""A watch cache against an API server in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
+
+from aichat_workspace.kube import cache as module
+from aichat_workspace.kube.cache import Cache
+from aichat_workspace.kube.client import Client, WatchEvent
+from aichat_workspace.kube.errors import ApiError, Gone, NotFound, Unreachable
+from aichat_workspace.kube.resource import Resource
+
+ROUTES = Resource("example.org", "v1", "Route", "routes")
+
+
+def route(name: str, version: int) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "n", "uid": name, "resourceVersion": str(version)}
+    return {"apiVersion": "example.org/v1", "kind": "Route", "metadata": metadata}
+
+
+class Server:
+    """Lists what is there; its watches tell what `events` holds, then stay open."""
+
+    def __init__(self) -> None:
+        self.installed = True
+        self.there: list[dict[str, Any]] = []
+        self.version = 1
+        self.lists = 0
+        self.events: asyncio.Queue[WatchEvent | Exception] = asyncio.Queue()
+
+    async def list_pages(
+        self, resource: Resource, namespace: str | None, *, label_selector: str
+    ) -> AsyncIterator[dict[str, Any]]:
+        assert (resource, namespace, label_selector) == (ROUTES, None, "")
+        self.lists += 1
+        if not self.installed:
+            raise NotFound(404, "NotFound", "no such kind")
+        yield {"metadata": {"resourceVersion": str(self.version)}, "items": list(self.there)}
+
+    async def watch(
+        self, resource: Resource, *, resource_version: str, **_: Any
+    ) -> AsyncIterator[WatchEvent]:
+        assert resource == ROUTES
+        assert resource_version
+        while True:
+            event = await self.events.get()
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+
+class Watched:
+    def __init__(self, *, optional: bool = False) -> None:
+        self.server = Server()
+        self.told: list[str] = []
+        client = cast("Client", self.server)
+        self.cache = Cache(client, ROUTES, on_change=self._changed, optional=optional)
+
+    def _changed(self, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
+        found = new or old
+        assert found is not None
+        self.told.append(("+" if new else "-") + str(found["metadata"]["name"]))
+
+    async def __aenter__(self) -> "Watched":
+        self._task = asyncio.create_task(self.cache.run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FIRST_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(module, "_MAX_WAIT_SECONDS", 0.002)
+
+
+async def settle() -> None:
+    await asyncio.sleep(0.02)
+
+
+async def test_what_was_there_and_what_comes_is_told_once() -> None:
+    watched = Watched()
+    watched.server.there = [route("a", 1)]
+    async with watched:
+        await watched.cache.wait_synced()
+        await watched.server.events.put(WatchEvent("ADDED", route("b", 2)))
+        await watched.server.events.put(WatchEvent("DELETED", route("a", 3)))
+        await settle()
+    assert watched.told == ["+a", "+b", "-a"]
+    assert watched.server.lists == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [Gone(410, "Expired", "too old"), ApiError(500, "InternalError", "etcd")]
+)
+async def test_after_an_error_event_everything_is_listed_again(fault: Exception) -> None:
+    watched = Watched()
+    async with watched:
+        await watched.cache.wait_synced()
+        watched.server.there, watched.server.version = [route("late", 5)], 5
+        await watched.server.events.put(fault)
+        await settle()
+    assert watched.told == ["+late"]
+    assert watched.server.lists == 2
+
+
+async def test_a_broken_watch_goes_on_without_another_list() -> None:
+    watched = Watched()
+    async with watched:
+        await watched.cache.wait_synced()
+        await watched.server.events.put(Unreachable("reset"))
+        await watched.server.events.put(WatchEvent("ADDED", route("b", 2)))
+        await settle()
+    assert watched.told == ["+b"]
+    assert watched.server.lists == 1
+
+
+async def test_a_kind_that_is_not_installed_yet_is_asked_for_until_it_is() -> None:
+    watched = Watched()
+    watched.server.installed = False
+    async with watched:
+        await settle()
+        assert not watched.cache.synced
+        watched.server.installed = True
+        await settle()
+        assert watched.cache.synced
+
+
+async def test_an_optional_kind_that_is_not_installed_is_not_polled() -> None:
+    watched = Watched(optional=True)
+    watched.server.installed = False
+    async with watched:
+        await watched.cache.wait_synced()
+        await settle()
+        assert watched.server.lists == 1
+        watched.server.installed, watched.server.there = True, [route("a", 1)]
+        watched.cache.look_again()
+        await settle()
+    assert watched.told == ["+a"]
+    assert watched.server.lists == 2
