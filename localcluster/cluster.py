@@ -13,11 +13,14 @@ from typing import Final
 import yaml
 
 from localcluster import binaries, firewall, node, preflight, state
+from localcluster.addons import ADDONS
+from localcluster.configuration import write_files
 from localcluster.controlplane import FULL, start_control_plane
 from localcluster.errors import AlreadyRunningError, CommandFailedError, NotRunningError
 from localcluster.images.base import NAME as BASE
 from localcluster.images.build import ensure_images
 from localcluster.images.programs import PAUSE
+from localcluster.layout import GATEWAY, IMAGE_STORE, NODE
 from localcluster.paths import state_dir
 from localcluster.process import alive, start, stop
 from localcluster.progress import Report
@@ -117,8 +120,8 @@ def _start_full(name: str, programs: Path, report: Report) -> Cluster:
     state.save(Cluster(name, FULL, server="", token=""))
     firewall.remember(state_dir(name) / _CHAINS)
     node.add_bridge()
-    cluster = start_control_plane(name, programs, report, address=node.GATEWAY)
-    layout = node.write_files(cluster, pause.name)
+    cluster = start_control_plane(name, programs, report, address=GATEWAY)
+    layout = write_files(cluster, pause.name)
     for component, command in node.services(cluster, layout, coredns).items():
         cluster = _start(cluster, component, command)
     node.await_containerd(cluster)
@@ -129,11 +132,11 @@ def _start_full(name: str, programs: Path, report: Report) -> Cluster:
             node.load_image(cluster, image.archive)
     for component, command in node.commands(cluster, layout, programs).items():
         cluster = _start(cluster, component, command)
-    for addon in node.ADDONS:
+    for addon in ADDONS:
         kubectl(cluster, "apply", "-f", "-", stdin=yaml.safe_dump(addon))
     report("node", "waiting until it is ready")
-    kubectl(cluster, "wait", "--for=create", f"node/{node.NODE}", "--timeout=60s")
-    kubectl(cluster, "wait", "--for=condition=Ready", f"node/{node.NODE}", "--timeout=60s")
+    kubectl(cluster, "wait", "--for=create", f"node/{NODE}", "--timeout=60s")
+    kubectl(cluster, "wait", "--for=condition=Ready", f"node/{NODE}", "--timeout=60s")
     return cluster
 
 
@@ -170,7 +173,7 @@ def _remove(name: str, report: Report) -> bool:
         node.remove_bridge()
         firewall.remove_since(found.folder / _CHAINS)
         if not orderly:
-            shutil.rmtree(node.IMAGE_STORE, ignore_errors=True)
+            shutil.rmtree(IMAGE_STORE, ignore_errors=True)
     shutil.rmtree(found.folder)
     return True
 

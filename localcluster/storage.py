@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from kubernetes import client, config, watch
 
-from localcluster.node import STORAGE_CLASS
+from localcluster.layout import STORAGE_CLASS
 
 
 def serve(

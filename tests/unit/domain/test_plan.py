@@ -4,8 +4,9 @@ import pytest
 
 from aichat_workspace.domain.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.plan import Apply, Delete, Observed, Prune, owns, plan
-from aichat_workspace.domain.render import tenant_namespace
-from tests.unit.domain.samples import desired, held, namespace, workspace
+from aichat_workspace.domain.platform import PlatformSpec
+from aichat_workspace.domain.render import render, tenant_namespace
+from tests.unit.domain.samples import CREDENTIALS, desired, held, namespace, workspace
 
 NAMESPACE = tenant_namespace(workspace())
 DESIRED = desired()
@@ -90,11 +91,12 @@ def test_a_claim_never_shrinks_and_keeps_its_class() -> None:
     assert plan(NAMESPACE, DESIRED, observed(objects=objects)) == ()
 
 
-def test_a_secret_is_written_again_when_a_pod_misses_it() -> None:
+@pytest.mark.parametrize("of", ["initContainerStatuses", "containerStatuses"])
+def test_a_secret_is_written_again_when_a_pod_misses_it(of: str) -> None:
     secret = one("Secret")
     message = f'secret "{secret["metadata"]["name"]}" not found'
     waiting = {"reason": "CreateContainerConfigError", "message": message}
-    pod = {"status": {"containerStatuses": [{"state": {"waiting": waiting}}]}}
+    pod = {"status": {of: [{"state": {"waiting": waiting}}]}}
     assert plan(NAMESPACE, DESIRED, observed(pods=(pod,))) == (Apply(secret),)
 
 
@@ -105,3 +107,11 @@ def test_a_namespace_is_ours_by_its_mark_and_by_its_recorded_uid() -> None:
     assert not owns(recorded, namespace(uid="ns-2"))
     assert not owns(workspace(), namespace(annotations={}))
     assert not owns(workspace(metadata={"uid": "uid-b"}), namespace())
+
+
+def test_what_was_applied_before_and_is_not_wanted_any_more_is_applied_again() -> None:
+    """The digest tells: nothing that is wanted is missing."""
+    more = render(workspace(ollama={"contextLength": 4096}), PlatformSpec(), CREDENTIALS)
+    written = plan(NAMESPACE, DESIRED, observed(objects=held(more)))
+    kinds = [each.manifest["kind"] for each in written if isinstance(each, Apply)]
+    assert kinds == ["StatefulSet"]

@@ -1,0 +1,38 @@
+"""The node's addresses and names, and where it keeps its files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from localcluster.paths import cache_dir
+
+BRIDGE: Final = "localcluster0"
+GATEWAY: Final = "10.244.0.1"
+POD_RANGE: Final = "10.244.0.0/24"
+CLUSTER_DNS: Final = "10.96.0.10"
+REGISTRY: Final = "192.0.2.10"  # TEST-NET-1: outside the cluster's ranges, as a real registry is
+REGISTRY_NAMES: Final = ("registry.ollama.ai", "blobs.registry.localcluster.test")
+INGRESS_NAMES: Final = ("*.aichat.localhost", "localhost", "127.0.0.1")
+NODE: Final = "node"
+STORAGE_CLASS: Final = "localcluster"
+STORAGE_PROVISIONER: Final = "localcluster/folder"
+IMAGE_STORE: Final = cache_dir() / "containerd"  # kept, so that a start loads only what is new
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the node keeps its files."""
+
+    folder: Path
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "containerd.sock"
+
+    @property
+    def kubelet(self) -> Path:
+        return self.folder / "kubelet"
+
+    @property
+    def volumes(self) -> Path:
+        return self.folder / "volumes"
