@@ -68,7 +68,7 @@ def test_an_expired_workspace_is_deleted(cluster: Cluster) -> None:
 
 
 def test_of_two_workspaces_with_one_host_the_older_keeps_it(cluster: Cluster) -> None:
-    host = {"host": "shared.localtest.me"}
+    host = {"host": "shared.chats.localtest.me"}
     cluster.apply(workspace("early", ingress=host))
     eventually(lambda: created(cluster, "early"), "early is provisioned")
     time.sleep(1)  # creation times have whole seconds
@@ -78,21 +78,32 @@ def test_of_two_workspaces_with_one_host_the_older_keeps_it(cluster: Cluster) ->
     )
     assert "'early'" in ready_condition(cluster, "late")["message"]
     assert created(cluster, "early")
-    for name in ("late", "early"):
-        cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
+    cluster.kubectl("delete", "aiws", "early", "-n", SYSTEM, "--wait=false")
+    eventually(lambda: created(cluster, "late"), "with early gone, late has it")
+    cluster.kubectl("delete", "aiws", "late", "-n", SYSTEM, "--wait=false")
 
 
 def test_no_workspace_takes_the_host_of_anothers_name(cluster: Cluster) -> None:
     cluster.apply(workspace("thief", ingress={"host": "victim.localtest.me"}))
-    eventually(lambda: created(cluster, "thief"), "thief is provisioned")
-    cluster.apply(workspace("victim"))
-    eventually(lambda: created(cluster, "victim"), "the one it is named for has it all the same")
-    cluster.kubectl("annotate", "aiws", "thief", "-n", SYSTEM, "again=1")
     eventually(
-        lambda: ready_condition(cluster, "thief").get("reason") == "HostTaken", "thief is told so"
+        lambda: ready_condition(cluster, "thief").get("reason") == "HostNotAllowed", "it is refused"
     )
-    for name in ("thief", "victim"):
-        cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
+    assert "'victim'" in ready_condition(cluster, "thief")["message"]
+    cluster.kubectl("delete", "aiws", "thief", "-n", SYSTEM, "--wait=false")
+
+
+def test_a_secret_of_somebody_else_is_left_alone(cluster: Cluster) -> None:
+    name = "precious-credentials"
+    cluster.kubectl("create", "secret", "generic", name, "-n", SYSTEM, "--from-literal=a=b")
+    before = cluster.get("secret", name, "-n", SYSTEM)
+    cluster.apply(workspace("precious"))
+    eventually(
+        lambda: ready_condition(cluster, "precious").get("reason") == "SecretTaken", "it is told"
+    )
+    assert cluster.get("secret", name, "-n", SYSTEM) == before
+    cluster.kubectl("delete", "secret", name, "-n", SYSTEM)
+    eventually(lambda: created(cluster, "precious"), "with the Secret gone it goes on")
+    cluster.kubectl("delete", "aiws", "precious", "-n", SYSTEM, "--wait=false")
 
 
 def test_transitions_are_told_once_each(cluster: Cluster) -> None:

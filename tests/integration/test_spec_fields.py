@@ -105,12 +105,12 @@ FIELDS: dict[str, tuple[Any, Look, object]] = {
         ["20", "40Gi", "100Gi"],
     ),
     "ingress.host": (
-        {"ingress": {"host": "our-chat.localtest.me"}},
+        {"ingress": {"host": "our.chat.localtest.me"}},
         lambda found: (
             found[INGRESS]["spec"]["rules"][0]["host"],
             settings(found, CHAT)["WEBUI_URL"],
         ),
-        ("our-chat.localtest.me", "http://our-chat.localtest.me"),
+        ("our.chat.localtest.me", "http://our.chat.localtest.me"),
     ),
     "ingress.className": (
         {"ingress": {"className": "special"}},
@@ -252,6 +252,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "too many GPUs": ({"resources": {"ollama": {"gpu": {"count": 99}}}}, "gpu.count"),
     "a plain connection": (
         {"connections": [{"name": "a", "url": "http://x.test/v1", "secretName": "s"}]},
+        "spec.connections[0].url",
+    ),
+    "a port that is none": (
+        {"connections": [{"name": "a", "url": "https://x.test:99999/v1", "secretName": "s"}]},
         "spec.connections[0].url",
     ),
     "an unknown policy": ({"deletionPolicy": "Keep"}, "spec.deletionPolicy"),

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from aichat_workspace.domain import limits, names
+from aichat_workspace.domain.diagnosis import Diagnosis
 from aichat_workspace.domain.manifest import Manifest
 from aichat_workspace.domain.plan import owns
 from aichat_workspace.domain.platform import PlatformSpec
@@ -42,17 +44,23 @@ def name_taken(workspace: Workspace, holder: Workspace) -> Refusal:
 
 def host_taken(
     workspace: Workspace, others: Iterable[Workspace], platform: PlatformSpec
-) -> Refusal | None:
-    """A host belongs to the workspace that is named for it, else to the oldest that asks for it."""
+) -> Diagnosis | None:
+    """A host belongs to the workspace that is named for it, else to the one that is served there,
+    else to the oldest that asks for it."""
     host = limits.host(workspace.spec, platform)
     rivals = [each for each in others if limits.host(each.spec, platform) == host]
     first = min(
         (workspace, *rivals),
-        key=lambda each: (each.spec.ingress.host is not None, each.created, each.uid),
+        key=lambda each: (
+            each.spec.ingress.host is not None,
+            urlsplit(each.status.url or "").hostname != host,
+            each.created,
+            each.uid,
+        ),
     )
     if first is workspace:
         return None
-    return Refusal(
+    return Diagnosis(
         "HostTaken",
         f"host {host!r} belongs to workspace {first.spec.workspace_name!r}; change "
         "spec.ingress.host",
@@ -60,11 +68,19 @@ def host_taken(
 
 
 def may_take_over(workspace: Workspace, namespace: Manifest) -> bool:
-    """Whether a deleted workspace left this namespace behind and this one names it."""
-    metadata = namespace["metadata"]
-    return bool(
-        names.RETAINED_ANNOTATION in (metadata.get("annotations") or {})
-        and workspace.spec.namespace_uid == metadata["uid"]
+    """Whether a deleted workspace of the same team left this namespace behind and this one names
+    it."""
+    uid = namespace["metadata"]["uid"]
+    return _is_heir(workspace, namespace) and workspace.spec.namespace_uid == uid
+
+
+def _is_heir(workspace: Workspace, namespace: Manifest) -> bool:
+    """A retained namespace goes to the team that left it, or to the platform team."""
+    marks = namespace["metadata"].get("annotations") or {}
+    team = marks.get(names.OWNER_ANNOTATION, "").partition("/")[0]
+    return names.RETAINED_ANNOTATION in marks and workspace.namespace in (
+        team,
+        names.SYSTEM_NAMESPACE,
     )
 
 
@@ -79,7 +95,7 @@ def namespace_refusal(workspace: Workspace, namespace: Manifest | None) -> Refus
         )
     if namespace is None or owns(workspace, namespace) or may_take_over(workspace, namespace):
         return None
-    if names.RETAINED_ANNOTATION in (namespace["metadata"].get("annotations") or {}):
+    if _is_heir(workspace, namespace):
         return Refusal(
             "NamespaceRetained",
             f"namespace {name!r} was retained from a deleted workspace; to take it over with its "

@@ -94,13 +94,21 @@ def _over_ceiling(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Diagn
 
 
 def _host_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Diagnosis]:
-    chosen = spec.ingress.host
-    domains = (platform.ingress.domain, *platform.ingress.allowed_domains)
-    if chosen and not any(chosen.endswith(f".{domain}") for domain in domains):
+    chosen, own = spec.ingress.host, platform.ingress.domain
+    domains = (own, *platform.ingress.allowed_domains)
+    if chosen is None or chosen == names.host(spec.workspace_name, own):
+        return
+    if not any(chosen.endswith(f".{domain}") for domain in domains):
         yield Diagnosis(
             "HostNotAllowed",
             f"host {chosen!r} is under none of the platform's domains ({', '.join(domains)}); "
             "change spec.ingress.host",
+        )
+    elif "." not in (label := chosen.removesuffix(f".{own}")):
+        yield Diagnosis(
+            "HostNotAllowed",
+            f"host {chosen!r} is that of a workspace called {label!r}: the names directly under "
+            f"{own} are the workspaces' own; change spec.ingress.host",
         )
 
 

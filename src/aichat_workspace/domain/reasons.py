@@ -40,6 +40,8 @@ REASONS: Final = {
     "SecretIncomplete": "A referenced Secret lacks keys. Add them.",
     "SecretNotFound": "A referenced Secret is missing or not for this workspace. Make it in the "
     "system namespace, with the annotation that the message shows.",
+    "SecretTaken": "A Secret of somebody else has the name of the workspace's credentials. Rename "
+    "it, or choose another `workspaceName`.",
     "WorkspaceNameTaken": "An older resource has the `workspaceName`. Delete this one and choose "
     "another.",
     # the cluster has to be mended

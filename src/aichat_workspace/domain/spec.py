@@ -22,6 +22,9 @@ NO_MODEL: Final = "none"
 _LABEL: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _LABEL_KEY: Final = rf"^([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_LABEL}$"
 _LABEL_VALUE: Final = rf"^({_LABEL})?$"
+_PORT: Final = (
+    r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+)
 _DURATION: Final = r"^[1-9][0-9]{0,4}(m|h|d)$"
 
 _RESERVED_RULE: Final = " && ".join(
@@ -84,7 +87,7 @@ KeepAlive = Annotated[
 HttpsUrl = Annotated[
     str,
     StringConstraints(
-        max_length=512, pattern=r"^https://[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"
+        max_length=512, pattern=rf"^https://[a-z0-9][a-z0-9.-]*(:({_PORT}))?(/[A-Za-z0-9._~/-]*)?$"
     ),
 ]
 Duration = Annotated[str, StringConstraints(max_length=6, pattern=_DURATION)]

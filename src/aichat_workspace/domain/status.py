@@ -16,6 +16,7 @@ from aichat_workspace.domain.models import (
     summary,
 )
 from aichat_workspace.domain.plan import NOTHING, Observed
+from aichat_workspace.domain.render.tenant import OLLAMA, OPENWEBUI
 from aichat_workspace.domain.upgrade import AT_ONCE, Images, Turn
 from aichat_workspace.domain.workspace import (
     Condition,
@@ -32,6 +33,7 @@ from aichat_workspace.domain.workspace import (
 )
 
 _SUSPENDED: Final = "Suspended"
+_CONTAINERS: Final = {"StatefulSet": OLLAMA, "Deployment": OPENWEBUI}
 _RUNNING: Final = (
     ConditionType.PROVISIONED,
     ConditionType.OLLAMA_AVAILABLE,
@@ -86,7 +88,7 @@ def status(workspace: Workspace, facts: Facts, now: datetime) -> WorkspaceStatus
         observed_generation=workspace.generation,
         phase=_phase(workspace, findings),
         is_created=findings[ConditionType.PROVISIONED].status is ConditionStatus.TRUE,
-        url=None if facts.refusal else facts.url,
+        url=None if facts.refusal else facts.url or None,
         expires_at=expires_at(workspace),
         namespace=_record(namespace) if namespace and not facts.refusal else None,
         images=_proven(workspace, facts, findings),
@@ -190,9 +192,11 @@ def _proven(
 def running_images(observed: Observed) -> Images | None:
     """The images that the workloads name; None before both are there."""
     found = {
-        each.kind: str(manifest["spec"]["template"]["spec"]["containers"][0]["image"])
+        each.kind: str(container["image"])
         for each, manifest in observed.objects.items()
-        if each.kind in ("StatefulSet", "Deployment")
+        if each.kind in _CONTAINERS
+        for container in manifest["spec"]["template"]["spec"]["containers"]
+        if container["name"] == _CONTAINERS[each.kind]
     }
     return (found["StatefulSet"], found["Deployment"]) if len(found) == 2 else None
 

@@ -188,11 +188,18 @@ class Client:
         )
 
     async def delete(
-        self, resource: Resource, name: str, namespace: str | None = None, *, uid: str
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str | None = None,
+        *,
+        uid: str,
+        version: str | None = None,
     ) -> None:
-        """Delete exactly this object. One that is gone already is deleted too; another object
-        under its name is left alone (`errors.Conflict`)."""
-        body = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        """Delete exactly this object, with `version` exactly as it was seen. One that is gone
+        already is deleted too; another or a changed one is left alone (`errors.Conflict`)."""
+        exactly = {"uid": uid, **({"resourceVersion": version} if version else {})}
+        body = {"preconditions": exactly, "propagationPolicy": "Background"}
         try:
             await self._json("DELETE", resource.path(namespace, name), resource, body=body)
         except errors.NotFound:

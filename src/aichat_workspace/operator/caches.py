@@ -119,6 +119,15 @@ class Caches:
         elif obj["kind"] == watched.WORKSPACE.kind:
             self.workspaces.observe(obj)
 
+    def _rivals(self, *changed: Json | None) -> set[str | None]:
+        """Workspaces that chose a host which a changed one has or had: it may be theirs now."""
+        hosts = {_chosen_host(each) for each in changed if each is not None} - {None}
+        if not hosts:
+            return set()
+        return {
+            _workspace_name(each) for each in self.workspaces.all() if _chosen_host(each) in hosts
+        }
+
     def _served(self, secret: Json) -> str | None:
         """The workspace whose credentials these are, or that the Secret says it is for."""
         namespace, _, name = annotations(secret).get(names.SECRET_FOR_ANNOTATION, "").partition("/")
@@ -137,6 +146,8 @@ class Caches:
                 told = {_workspace_name(each) for each in self.workspaces.all()}
             else:
                 told = {workspace_of(each) for each in (old, new) if each is not None}
+            if kind is watched.WORKSPACE:
+                told |= self._rivals(old, new)
             for name in told:
                 if name and (kind is watched.WORKSPACE or self.workspaces.by_index(name)):
                     self._on_change(name)
@@ -157,6 +168,11 @@ def _secret(obj: Json) -> Json:
 def _workspace_name(obj: Json) -> str | None:
     name: str | None = obj.get("spec", {}).get("workspaceName")
     return name
+
+
+def _chosen_host(obj: Json) -> str | None:
+    host: str | None = (obj.get("spec", {}).get("ingress") or {}).get("host")
+    return host
 
 
 def _name(obj: Json) -> str:

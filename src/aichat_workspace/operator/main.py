@@ -141,7 +141,8 @@ async def run(settings: Settings) -> None:
                 pulls_running=lambda: models.pulls_running,
             )
         )
-        writer = Writer(client, caches)
+        election = Election(client, _terms(), on_change=metrics.on_leader)
+        writer = Writer(client, caches, lambda: settings.dev or election.leads)
         reconciler = Reconciler(
             writer=writer,
             caches=caches,
@@ -175,7 +176,6 @@ async def run(settings: Settings) -> None:
                 metrics.on_leader(True)
                 group.create_task(lead())
             else:
-                election = Election(client, _terms(), on_change=metrics.on_leader)
                 group.create_task(run_as_leader(election, lead))
 
 

@@ -188,8 +188,9 @@ class ModelSync:
     async def _pull(self, name: str, held: "_Workspace", model: str) -> bool:
         async with self._places.place(name):
             _log.info("model pull", workspace=name, model=model)
-            began = ModelStatus(model, ModelState.PULLING, managed=True)
-            self._set_model(name, held, began, at_once=True)
+            if not _failed(held.report, model):  # else what it says stays until data comes
+                began = ModelStatus(model, ModelState.PULLING, managed=True)
+                self._set_model(name, held, began, at_once=True)
             try:
                 await self._download(name, held, model)
             except OllamaError as error:
@@ -213,7 +214,8 @@ class ModelSync:
         async with aclosing(paced(pulling, asyncio.get_running_loop().time)) as steps:
             async for pace in steps:
                 self._on_bytes(pace.progress.fresh_bytes)
-                self._set_model(name, held, _pulling(model, pace))
+                if pace.progress.total_bytes or not _failed(held.report, model):
+                    self._set_model(name, held, _pulling(model, pace))
                 problem = too_large(
                     model, pace.progress.total_bytes, present, held.assignment.capacity_bytes
                 )
@@ -351,6 +353,10 @@ def _failure(model: str, error: OllamaError) -> ModelStatus:
     return ModelStatus(
         model, ModelState.FAILED, managed=True, message=f"download of {model} failed: {error}"
     )
+
+
+def _failed(report: Report, model: str) -> bool:
+    return any(each.name == model and each.state is ModelState.FAILED for each in report.models)
 
 
 def _outcome(error: OllamaError) -> str:

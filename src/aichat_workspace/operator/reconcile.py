@@ -107,15 +107,18 @@ class Reconciler:
         platform = self.caches.settings()
         namespace = self.caches.namespaces.get("", name)
         rivals = self._rivals(workspace, platform)
-        refusal = namespace_refusal(workspace, namespace) or host_taken(workspace, rivals, platform)
+        refusal = namespace_refusal(workspace, namespace)
         if refusal is not None:
             await self._refuse(workspace, refusal)
             return
-        referenced, problem = resolve(workspace, self._referenced_secret)
-        problem = limits.violation(workspace.spec, platform) or problem
+        referenced, missing = resolve(workspace, self._referenced_secret)
+        taken = host_taken(workspace, rivals, platform)
+        violation = limits.violation(workspace.spec, platform)
+        problem = violation or taken or self._foreign_secret(workspace) or missing
         if problem is not None:
             known = [Ref(each.kind, name, each.name) for each in workspace.status.resources]
-            await self._report(workspace, self._facts(workspace, platform, known, problem))
+            facts = self._facts(workspace, platform, known, problem)
+            await self._report(workspace, replace(facts, url="") if taken else facts)
             return
         workspace = await self.writer.hold(workspace)
         credentials = await self._credentials(workspace, platform, referenced.get(ADMIN))
@@ -156,6 +159,18 @@ class Reconciler:
             for each in _readable((*named, *chosen))
             if each.spec.workspace_name != mine and not each.deleting
         ]
+
+    def _foreign_secret(self, workspace: Workspace) -> Diagnosis | None:
+        """A Secret of somebody else in the place of the workspace's credentials."""
+        name = names.credentials(workspace.spec.workspace_name)
+        found = self.caches.secrets.get(names.SYSTEM_NAMESPACE, name)
+        if found is None or secrets.is_ours(found, workspace):
+            return None
+        return Diagnosis(
+            "SecretTaken",
+            f"Secret {name!r} in {names.SYSTEM_NAMESPACE} was not made by this operator, so it is "
+            "left alone; rename it, or choose another workspaceName",
+        )
 
     def _referenced_secret(self, name: str) -> Json | None:
         return self.caches.secrets.get(names.SYSTEM_NAMESPACE, name)

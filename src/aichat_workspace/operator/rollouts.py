@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from aichat_workspace.domain.platform import Images, PlatformSpec
 from aichat_workspace.domain.status import running_images
 from aichat_workspace.domain.upgrade import AT_ONCE, Rollout, Turn, turn
-from aichat_workspace.domain.workspace import ConditionStatus, ConditionType, Phase, Workspace
+from aichat_workspace.domain.workspace import ConditionStatus, ConditionType, Workspace
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator.caches import Caches
+
+_BY_IMAGE: Final = frozenset({"ImagePullFailed", "CrashLoop", "ContainerNotStarted"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,14 @@ class Rollouts:
             running=running_images(self.caches.tenant(name)),
             proven=(proven["ollama"], proven["openWebUI"]) if proven else None,
             target=platform.images.resolved,
-            failing=told.get("phase") == Phase.DEGRADED,
+            failing=_fails_by_image(told),
         )
+
+
+def _fails_by_image(status: Json) -> bool:
+    """Whether a workload does not run for a reason that its image can have; a full node or a lost
+    volume is no reason to stop the others."""
+    return any(each["reason"] in _BY_IMAGE for each in status.get("conditions", ()))
 
 
 def _can_change(workspace: Json) -> bool:

@@ -68,8 +68,19 @@ def with_admin(credentials: Credentials, given: Referenced | None) -> Credential
     """The first administrator as given by the platform team, or as generated."""
     if given is None:
         return credentials
-    email, password = (base64.b64decode(given.data[key]).decode() for key in ("email", "password"))
+    email, password = (
+        base64.b64decode(given.data[key]).decode(errors="replace") for key in ("email", "password")
+    )
     return replace(credentials, admin_email=email, admin_password=password)
+
+
+def is_ours(secret: dict[str, Any], workspace: Workspace) -> bool:
+    """Whether this operator made it, for this or an earlier resource of the workspace's name."""
+    labels = secret["metadata"].get("labels") or {}
+    return (
+        labels.get(names.MANAGED_BY_LABEL) == names.OPERATOR
+        and labels.get(names.WORKSPACE_LABEL) == workspace.spec.workspace_name
+    )
 
 
 def belongs(secret: dict[str, Any], workspace: Workspace) -> bool:

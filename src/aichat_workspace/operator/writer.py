@@ -1,6 +1,6 @@
 """Every write of the operator, each taken into the caches as soon as it is answered."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -13,8 +13,8 @@ from aichat_workspace.domain.manifest import Manifest, ref
 from aichat_workspace.domain.plan import Action, Apply, Delete, Prune
 from aichat_workspace.domain.workspace import Workspace, WorkspaceStatus
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.errors import ApiError, Conflict, NotFound
-from aichat_workspace.kube.objects import Json
+from aichat_workspace.kube.errors import ApiError, Conflict, NotFound, Unreachable
+from aichat_workspace.kube.objects import Json, resource_version
 from aichat_workspace.operator.caches import RESOURCES, Caches
 from aichat_workspace.operator.events import transition
 
@@ -31,13 +31,20 @@ class Writer:
 
     client: Client
     caches: Caches
+    may_write: Callable[[], bool] = lambda: True
+
+    def _writing(self) -> Client:
+        """The client, while no other replica may lead: asked before each write."""
+        if not self.may_write():
+            raise Unreachable("this replica does not lead any more, so it writes nothing")
+        return self.client
 
     async def hold(self, workspace: Workspace) -> Workspace:
         """The finalizer stands before anything is made, so that nothing outlives the resource."""
         if names.FINALIZER in workspace.finalizers:
             return workspace
         body = identity(workspace, finalizers=[names.FINALIZER])
-        held = await self.client.apply(_WORKSPACE, body, field_manager=names.OPERATOR)
+        held = await self._writing().apply(_WORKSPACE, body, field_manager=names.OPERATOR)
         self.caches.observe(held)
         return Workspace.parse(held)
 
@@ -50,7 +57,7 @@ class Writer:
             {"op": "remove", "path": f"/metadata/finalizers/{at}"},
         ]
         try:
-            await self.client.json_patch(
+            await self._writing().json_patch(
                 _WORKSPACE,
                 workspace.name,
                 workspace.namespace,
@@ -62,11 +69,19 @@ class Writer:
         _log.info("released", workspace=workspace.spec.workspace_name)
 
     async def delete_workspace(self, workspace: Workspace) -> None:
-        await self.client.delete(_WORKSPACE, workspace.name, workspace.namespace, uid=workspace.uid)
+        """Exactly as it was seen: one that was edited meanwhile stays (Conflict)."""
+        found = self.caches.workspaces.get(workspace.namespace, workspace.name)
+        await self._writing().delete(
+            _WORKSPACE,
+            workspace.name,
+            workspace.namespace,
+            uid=workspace.uid,
+            version=str(resource_version(found)) if found else None,
+        )
 
     async def create_namespace(self, body: Manifest) -> Json:
         """By POST, which never adopts."""
-        made = await self.client.create(_NAMESPACE, dict(body), field_manager=names.OPERATOR)
+        made = await self._writing().create(_NAMESPACE, dict(body), field_manager=names.OPERATOR)
         self.caches.observe(made)
         _log.info("namespace made", workspace=body["metadata"]["name"])
         return made
@@ -74,7 +89,7 @@ class Writer:
     async def mark_namespace(self, body: Manifest, uid: str) -> Json:
         """Write a namespace of ours; with its UID this fails on any other one of the name."""
         marked = {**body, "metadata": {**body["metadata"], "uid": uid}}
-        written = await self.client.apply(_NAMESPACE, marked, field_manager=names.OPERATOR)
+        written = await self._writing().apply(_NAMESPACE, marked, field_manager=names.OPERATOR)
         self.caches.observe(written)
         return written
 
@@ -82,28 +97,28 @@ class Writer:
         if "deletionTimestamp" not in namespace["metadata"]:
             name, uid = namespace["metadata"]["name"], namespace["metadata"]["uid"]
             _log.info("delete", object=f"Namespace {name}")
-            await self.client.delete(_NAMESPACE, name, uid=uid)
+            await self._writing().delete(_NAMESPACE, name, uid=uid)
 
     async def create_secret(self, body: Json) -> Json:
-        made = await self.client.create(_SECRET, body, field_manager=names.OPERATOR)
+        made = await self._writing().create(_SECRET, body, field_manager=names.OPERATOR)
         self.caches.secrets.observe(made)
         return made
 
     async def apply_secret(self, body: Json) -> Json:
-        written = await self.client.apply(_SECRET, body, field_manager=names.OPERATOR)
+        written = await self._writing().apply(_SECRET, body, field_manager=names.OPERATOR)
         self.caches.secrets.observe(written)
         return written
 
     async def delete_secret(self, secret: Json) -> None:
         metadata = secret["metadata"]
-        await self.client.delete(
+        await self._writing().delete(
             _SECRET, metadata["name"], metadata["namespace"], uid=metadata["uid"]
         )
 
     async def stop(self, workload: Manifest) -> None:
         """Leave the workload without pods."""
         target = ref(workload)
-        written = await self.client.json_patch(
+        written = await self._writing().json_patch(
             RESOURCES[target.kind],
             target.name,
             target.namespace,
@@ -133,10 +148,10 @@ class Writer:
         resource = RESOURCES[target.kind]
         _log.info(type(action).__name__.lower(), object=str(target))
         if isinstance(action, Delete):
-            await self.client.delete(resource, target.name, target.namespace, uid=action.uid)
+            await self._writing().delete(resource, target.name, target.namespace, uid=action.uid)
             return
         if isinstance(action, Prune):
-            written = await self.client.json_patch(
+            written = await self._writing().json_patch(
                 resource,
                 target.name,
                 target.namespace,
@@ -144,7 +159,7 @@ class Writer:
                 field_manager=names.OPERATOR,
             )
         else:
-            written = await self.client.apply(
+            written = await self._writing().apply(
                 resource, action.manifest, field_manager=names.OPERATOR
             )
         if target.kind != watched.SECRET.kind:
@@ -155,7 +170,7 @@ class Writer:
         if told == workspace.status:
             return
         document = told.model_dump(mode="json", by_alias=True, exclude_none=True)
-        written = await self.client.apply(
+        written = await self._writing().apply(
             _WORKSPACE,
             {**identity(workspace), "status": document},
             field_manager=names.OPERATOR,
@@ -171,7 +186,7 @@ class Writer:
     async def _tell(self, event: Json) -> None:
         """An event that can't be written is no reason to stop."""
         try:
-            await self.client.create(_EVENT, event, field_manager=names.OPERATOR)
+            await self._writing().create(_EVENT, event, field_manager=names.OPERATOR)
         except ApiError as error:
             _log.warning("event not written", reason=event["reason"], error=str(error))
 

@@ -1,6 +1,14 @@
 import pytest
 
-from aichat_workspace.domain.claim import name_taken, namespace_refusal, winner
+from aichat_workspace.domain import names
+from aichat_workspace.domain.claim import (
+    host_taken,
+    may_take_over,
+    name_taken,
+    namespace_refusal,
+    winner,
+)
+from aichat_workspace.domain.platform import PlatformSpec
 from tests.unit.domain.samples import namespace, workspace
 
 OLD = workspace(metadata={"creationTimestamp": "2026-11-23T10:00:00Z", "uid": "z"})
@@ -46,3 +54,38 @@ def test_a_reserved_name_is_refused_even_if_the_namespace_claims_to_be_ours(name
     refusal = namespace_refusal(workspace(name), namespace())
     assert refusal is not None
     assert refusal.reason == "NamespaceReserved"
+
+
+RETAINED = namespace(
+    uid="ns-9",
+    annotations={
+        names.OWNER_UID_ANNOTATION: "long-gone",
+        names.OWNER_ANNOTATION: "team-finance/finance",
+        names.RETAINED_ANNOTATION: "true",
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("team", "taken"),
+    [("team-finance", True), (names.SYSTEM_NAMESPACE, True), ("team-evil", False)],
+)
+def test_a_retained_namespace_goes_to_the_team_that_left_it(team: str, taken: bool) -> None:
+    heir = workspace(metadata={"namespace": team}, namespaceUID="ns-9")
+    assert may_take_over(heir, RETAINED) is taken
+    curious = namespace_refusal(workspace(metadata={"namespace": team}), RETAINED)
+    assert curious is not None
+    assert ("ns-9" in curious.message) is taken, "its UID is not told to others"
+
+
+def test_a_host_stays_with_whoever_is_served_there() -> None:
+    host = {"host": "our.chat.localtest.me"}
+    served = workspace(ingress=host, status={"url": "https://our.chat.localtest.me"})
+    older = workspace(
+        "other",
+        ingress=host,
+        metadata={"creationTimestamp": "2020-01-01T00:00:00Z", "uid": "o"},
+        status={"url": "https://other.localtest.me"},
+    )
+    assert host_taken(served, [older], PlatformSpec()) is None
+    assert host_taken(older, [served], PlatformSpec()) is not None

@@ -61,7 +61,9 @@ def test_more_than_the_ceiling_names_the_field(fields: dict[str, Any], field: st
 @pytest.mark.parametrize(
     ("host", "allowed"),
     [
-        ("chat.localtest.me", True),
+        ("our.chat.localtest.me", True),
+        ("team-a.localtest.me", True),
+        ("chat.localtest.me", False),
         ("a.b.example.org", True),
         ("localtest.me", False),
         ("x.y", False),

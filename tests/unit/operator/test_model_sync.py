@@ -235,3 +235,22 @@ async def test_a_model_larger_than_what_is_left_of_the_volume_is_refused_with_th
     await until(lambda: sync.states("team-a")["big:1b"] is ModelState.FAILED)
     assert "raise spec.storage.ollama.size" in sync.report("team-a").models[0].message
     assert server.there == {}
+
+
+async def test_a_model_that_can_not_be_had_says_so_all_the_time() -> None:
+    class Empty(Server):
+        async def pull(
+            self, name: str, *, stall_seconds: float, insecure: bool
+        ) -> AsyncGenerator[Progress, None]:
+            self.pulls.append(name)
+            yield Progress("pulling manifest", 0, 0)
+            raise ModelNotFound("pull model manifest: file does not exist")
+
+    sync, server = Sync(), Empty()
+    sync.want("w", server, "typo:1")
+    await until(lambda: sync.states("w") == {"typo:1": ModelState.FAILED})
+    told = len(sync.told)
+    await until(lambda: len(server.pulls) >= 4)
+    assert sync.states("w") == {"typo:1": ModelState.FAILED}
+    assert len(sync.told) == told
+    await sync.sync.close()

@@ -110,7 +110,9 @@ def _namespace(name: str) -> dict[str, Any]:
 
 
 def _ingress_controllers(tenant: Tenant) -> list[dict[str, Any]]:
-    return [_namespace(name) for name in tenant.platform.ingress.controller_namespaces]
+    settings = tenant.platform.ingress
+    gateway = (settings.gateway.namespace,) if settings.gateway else ()
+    return [_namespace(each) for each in dict.fromkeys((*settings.controller_namespaces, *gateway))]
 
 
 def _operator() -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Final
 from aichat_workspace.domain import limits, names, quantity
 from aichat_workspace.domain.manifest import Manifest
 from aichat_workspace.domain.render.tenant import (
-    ADMIN,
     OLLAMA,
     OPENWEBUI,
     TENANCY,
@@ -47,7 +46,7 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
         tenant.service_account(tenant.ollama, OLLAMA),
         tenant.service_account(tenant.openwebui, OPENWEBUI),
         _secret(tenant),
-        *(_copy(tenant, purpose) for purpose in sorted(tenant.referenced) if purpose != ADMIN),
+        *(_copy(tenant, purpose) for purpose in tenant.copied),
     )
 
 
@@ -75,7 +74,8 @@ def _resource_quota(tenant: Tenant) -> Manifest:
                 **({f"requests.{gpu.resource_name}": str(gpu.count)} if gpu else {}),
                 "persistentvolumeclaims": "2",
                 "services.loadbalancers": "0",
-                "services.nodeports": "0",
+                # A standard issuer's solver is reached by a node port for as long as it proves.
+                "services.nodeports": "1" if tenant.issuer else "0",
             }
         },
     )

@@ -94,6 +94,13 @@ class Tenant:
             return self.copy_name(TLS)
         return f"{self.openwebui}-{TLS}" if self.issuer else None
 
+    @property
+    def copied(self) -> tuple[str, ...]:
+        """What the referenced Secrets are for that the tenant gets copies of. The administrator is
+        part of the credentials, and a Gateway has certificates of its own."""
+        left_out = {ADMIN, *((TLS,) if self.platform.ingress.gateway else ())}
+        return tuple(sorted(self.referenced.keys() - left_out))
+
     def copy_name(self, purpose: str) -> str:
         """The tenant's immutable copy of a referenced Secret."""
         return f"{self.openwebui}-{purpose}-{self.referenced[purpose].digest}"
