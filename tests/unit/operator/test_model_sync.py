@@ -242,6 +242,8 @@ async def test_a_model_that_can_not_be_had_says_so_all_the_time() -> None:
         async def pull(
             self, name: str, *, stall_seconds: float, insecure: bool
         ) -> AsyncGenerator[Progress, None]:
+            assert stall_seconds > 0
+            assert not insecure
             self.pulls.append(name)
             yield Progress("pulling manifest", 0, 0)
             raise ModelNotFound("pull model manifest: file does not exist")
