@@ -52,17 +52,13 @@ test-integration: setup ## Tests against a real API server, built from source th
 	python -m localcluster build
 	pytest tests/integration
 
-.PHONY: browser
-browser:
-	@command -v chromium >/dev/null || { echo "installing chromium"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; }
-
 .PHONY: test-e2e
-test-e2e: setup browser ## Tests on a real node: real pods, real chat, a stand-in model.
-	python -m localcluster install
+test-e2e: setup ## Tests on a real node: real pods, real chat, a stand-in model, a real browser.
+	python -m localcluster install chromium
 	pytest tests/e2e
 
 .PHONY: test
-test: setup browser ## Everything that is to pass before a change lands.
+test: setup ## Everything that is to pass before a change lands.
 	hack/test
 
 .PHONY: cluster-up cluster-down cluster-status cluster-logs

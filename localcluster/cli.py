@@ -109,9 +109,11 @@ def build(full: Full = False) -> None:
 
 
 @app.command()
-def install() -> None:
+def install(
+    further: Annotated[list[str] | None, typer.Argument(help="packages to install besides")] = None,
+) -> None:
     """Install the Debian packages that a full cluster needs and this machine lacks."""
-    preflight.install()
+    preflight.install(further or ())
 
 
 @app.command()

@@ -4,11 +4,12 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from localcluster.errors import MissingPrerequisitesError
+from localcluster.errors import CommandFailedError, MissingPrerequisitesError
 from localcluster.images.requirements import DEBIAN_PACKAGES as FOR_IMAGES
 from localcluster.paths import cache_dir, states_dir
 
@@ -51,17 +52,39 @@ def check(*, full: bool, running: bool) -> None:
         raise MissingPrerequisitesError("\n".join(("this machine lacks:", *problems)))
 
 
-def missing_packages() -> list[str]:
-    return [name for name in DEBIAN_PACKAGES if not _installed(name)]
+def missing_packages(names: Iterable[str] = tuple(DEBIAN_PACKAGES)) -> list[str]:
+    return [name for name in names if not _installed(name)]
 
 
-def install() -> None:
-    """Install what is missing with apt-get. Raises CalledProcessError when that fails."""
-    missing = missing_packages()
+def install(further: Iterable[str] = ()) -> None:
+    """Install what is missing with apt-get, and `further` packages without what they recommend.
+
+    Raises:
+        CommandFailedError: apt-get failed; a retry helps when it was the network.
+    """
+    missing, others = missing_packages(), missing_packages(further)
+    if missing or others:
+        _apt("update", "-qq")
     if missing:
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update", "-qq"], ["install", "-y", "-qq", *missing]):
-            subprocess.run(["apt-get", *command], check=True, env=environment)
+        _install(*missing)
+    if others:
+        _install("--no-install-recommends", *others)
+
+
+def _install(*what: str) -> None:
+    """The archives are kept in a folder of their own until the end: apt runs dpkg several times
+    when it upgrades, and container images of Debian remove the usual folder's archives after each
+    run."""
+    with tempfile.TemporaryDirectory() as archives:
+        kept = f"--option=Dir::Cache::archives={archives}"
+        unsandboxed = "--option=APT::Sandbox::User=root"  # others may not enter that folder
+        _apt("install", "-y", "-qq", kept, unsandboxed, *what)
+
+
+def _apt(*arguments: str) -> None:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    if subprocess.run(["apt-get", *arguments], check=False, env=environment).returncode:
+        raise CommandFailedError(f"apt-get {' '.join(arguments)} failed; see above")
 
 
 def _node_problems() -> Iterator[str]:
