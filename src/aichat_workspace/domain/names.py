@@ -31,6 +31,7 @@ MANAGED_SELECTOR: Final = f"{MANAGED_BY_LABEL}={OPERATOR}"
 
 WORKSPACE_NAME_MAX_LENGTH: Final = 45
 WORKSPACE_NAME_PATTERN: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+_CREDENTIALS: Final = "-credentials"
 RESERVED_PREFIXES: Final = ("kube-", "openshift-")
 RESERVED_NAMES: Final = frozenset({"default", SYSTEM_NAMESPACE})
 
@@ -47,7 +48,12 @@ def openwebui(workspace: str) -> str:
 
 def credentials(workspace: str) -> str:
     """Name of the Secret in the system namespace that holds the workspace's credentials."""
-    return f"{workspace}-credentials"
+    return f"{workspace}{_CREDENTIALS}"
+
+
+def workspace_of_credentials(secret: str) -> str | None:
+    """The workspace whose credentials have this name, or None for no such name."""
+    return secret.removesuffix(_CREDENTIALS) if secret.endswith(_CREDENTIALS) else None
 
 
 def part_of(workspace: str) -> str:

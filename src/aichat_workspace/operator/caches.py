@@ -129,10 +129,10 @@ class Caches:
         }
 
     def _served(self, secret: Json) -> str | None:
-        """The workspace whose credentials these are, or that the Secret says it is for."""
+        """The workspace that the Secret says it is for, or whose credentials have its name."""
         namespace, _, name = annotations(secret).get(names.SECRET_FOR_ANNOTATION, "").partition("/")
         found = self.workspaces.get(namespace, name)
-        return _workspace_name(found) if found else labels(secret).get(names.WORKSPACE_LABEL)
+        return _workspace_name(found) if found else names.workspace_of_credentials(_name(secret))
 
     def _cache(
         self, kind: Kind, workspace_of: Callable[[Json], str | None] | None, **options: Any

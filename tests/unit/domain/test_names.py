@@ -43,3 +43,8 @@ def test_two_workspaces_never_share_a_namespace_or_a_host(one: str, other: str) 
 def test_a_host_is_one_label_below_the_domain(name: str) -> None:
     label, _, domain = names.host(name, "example.org").partition(".")
     assert (label, domain) == (name, "example.org")
+
+
+def test_the_name_of_credentials_tells_whose_they_are() -> None:
+    assert names.workspace_of_credentials(names.credentials("team-a")) == "team-a"
+    assert names.workspace_of_credentials("certificate") is None
