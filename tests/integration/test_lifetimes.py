@@ -36,6 +36,8 @@ def test_a_retained_namespace_is_taken_over_only_by_its_uid(cluster: Cluster) ->
     for workload in ("statefulset/keepsake-ollama", "deployment/keepsake-openwebui"):
         assert cluster.get(workload, "-n", "keepsake")["spec"]["replicas"] == 0
 
+    assert cluster.names("ingress", "keepsake") == [], "its host is free"
+
     cluster.apply(workspace("keepsake"))
     eventually(
         lambda: ready_condition(cluster, "keepsake").get("reason") == "NamespaceRetained",
@@ -153,6 +155,8 @@ def test_changed_images_reach_workspaces_a_few_at_a_time(cluster: Cluster) -> No
             lambda: condition(cluster, "wave-c", "UpToDate").get("reason") == "UpgradeWaiting",
             "the third is told that it waits",
         )
+        cluster.kubectl("set", "image", "deployment/wave-c-openwebui", "-n", "wave-c", "*=evil:1")
+        eventually(lambda: image(cluster, "wave-c") == old, "an edited image is drift meanwhile")
     finally:
         cluster.kubectl("delete", "aichatplatform", "default")
         for name in names:

@@ -187,8 +187,28 @@ def test_with_a_gateway_there_is_a_route_instead_of_an_ingress(
         assert route["hostnames"] == [f"{tenant}.localtest.me"]
         assert route["parentRefs"][0]["name"] == "front"
         assert route["rules"][0]["backendRefs"][0]["name"] == f"{tenant}-openwebui"
+        eventually(
+            lambda: served(cluster).get("reason") == "RouteNotAccepted", "no Gateway takes it"
+        )
+        accepted = {"parents": [accepted_by("front", "edge")]}
+        cluster.kubectl(
+            *("patch", "httproute", f"{tenant}-openwebui", "-n", tenant, "--type=merge"),
+            *("-p", json.dumps({"status": accepted})),
+        )
+        eventually(lambda: served(cluster).get("status") == "True", "a Gateway has taken it")
     eventually(lambda: not routed(), "the Ingress is back")
     eventually(lambda: cluster.names("httproute", tenant) == [], "the route is gone")
+
+
+def served(cluster: Cluster) -> Any:
+    found = cluster.get("aiws", NAME, "-n", SYSTEM)["status"]["conditions"]
+    return next((each for each in found if each["type"] == "IngressServed"), {})
+
+
+def accepted_by(gateway: str, namespace: str) -> dict[str, Any]:
+    condition = {"type": "Accepted", "status": "True", "reason": "Accepted", "message": ""}
+    parent = {"name": gateway, "namespace": namespace}
+    return {"parentRef": parent, "controllerName": "example.org/c", "conditions": [condition]}
 
 
 def test_a_volume_grows_where_its_class_allows_it(cluster: Cluster) -> None:

@@ -105,6 +105,27 @@ def unserved(ingress: Manifest | None, classes: Iterable[Manifest]) -> Diagnosis
     )
 
 
+def unrouted(route: Manifest | None) -> Diagnosis | None:
+    """Whether no Gateway has accepted the HTTPRoute.
+
+    https://gateway-api.sigs.k8s.io/reference/spec/#gateway.networking.k8s.io/v1.RouteParentStatus
+    """
+    if route is None:
+        return None
+    parents = (route.get("status") or {}).get("parents", ())
+    told = [each for parent in parents for each in parent.get("conditions", ())]
+    if any(each["type"] == "Accepted" and each["status"] == "True" for each in told):
+        return None
+    gateway = route["spec"]["parentRefs"][0]
+    said = next((f": {each['message']}" for each in told if each["type"] == "Accepted"), "")
+    return Diagnosis(
+        "RouteNotAccepted",
+        f"Gateway {gateway.get('namespace')}/{gateway['name']} has not accepted HTTPRoute "
+        f"{route['metadata']['name']}{said}; check that it exists and takes routes from other "
+        "namespaces",
+    )
+
+
 def _claim(claim: Manifest | None) -> Diagnosis | None:
     """A claim that lost its volume; one that waits for a pod is normal, and then the pod says
     why."""

@@ -56,6 +56,9 @@ REASONS: Final = {
     "`spec.quota`, or see the policy that the message names.",
     "Unschedulable": "No node takes the pod. Add capacity, lower `spec.resources`, or correct "
     "`spec.scheduling`.",
+    "RouteNotAccepted": "No Gateway has accepted the workspace's HTTPRoute. Check "
+    "`spec.ingress.gateway` of the AIChatPlatform, and that the Gateway takes routes from other "
+    "namespaces.",
     "UpgradeStopped": "A workspace failed with the new images, so the others keep theirs. Correct "
     "`spec.images` of the AIChatPlatform.",
     "VolumeLost": "A volume is gone. Restore it, or delete its claim to begin with an empty one.",

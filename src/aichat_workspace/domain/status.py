@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from aichat_workspace.domain.claim import Refusal
-from aichat_workspace.domain.diagnosis import Diagnosis, diagnose, unserved
+from aichat_workspace.domain.diagnosis import Diagnosis, diagnose, unrouted, unserved
 from aichat_workspace.domain.manifest import Manifest, Ref
 from aichat_workspace.domain.models import (
     ModelState,
@@ -139,8 +139,9 @@ def _ready(parts: dict[ConditionType, _Finding]) -> _Finding:
 
 def _served(facts: Facts) -> _Finding:
     """A port-forward works without it, so Ready does not depend on it."""
-    found = next((o for r, o in facts.observed.objects.items() if r.kind == "Ingress"), None)
-    problem = unserved(found, facts.ingress_classes)
+    by_kind = {each.kind: found for each, found in facts.observed.objects.items()}
+    problem = unserved(by_kind.get("Ingress"), facts.ingress_classes)
+    problem = problem or unrouted(by_kind.get("HTTPRoute"))
     if problem:
         return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
     return _Finding(ConditionStatus.TRUE, "Served", "an ingress controller is there for it")

@@ -111,10 +111,13 @@ class Client:
         namespace: str | None = None,
         *,
         label_selector: str = "",
+        field_selector: str = "",
         page_size: int = 500,
     ) -> AsyncIterator[Json]:
         """The pages of a consistent list. Raises `errors.Gone` when it took too long to read."""
         query = {"limit": str(page_size), **_selector(label_selector)}
+        if field_selector:
+            query["fieldSelector"] = field_selector
         while True:
             page = await self._json("GET", resource.path(namespace), resource, query=query)
             yield page

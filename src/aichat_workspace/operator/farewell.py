@@ -8,8 +8,8 @@ from typing import Final
 import structlog
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.manifest import Manifest
-from aichat_workspace.domain.plan import owns
+from aichat_workspace.domain.manifest import Manifest, ref
+from aichat_workspace.domain.plan import Delete, owns
 from aichat_workspace.domain.render import retained_namespace
 from aichat_workspace.domain.spec import DeletionPolicy
 from aichat_workspace.domain.status import Facts, status
@@ -18,6 +18,7 @@ from aichat_workspace.operator import secrets
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.writer import Writer
 
+_WAYS_IN: Final = ("Ingress", "HTTPRoute")
 _WORKLOADS: Final = ("StatefulSet", "Deployment")
 _log: Final = structlog.get_logger()
 
@@ -36,6 +37,9 @@ class Farewell:
             return
         name = workspace.spec.workspace_name
         namespace = self.caches.namespaces.get("", name)
+        if namespace is None:
+            # One that was made just now, whose answer was lost, would stay for ever.
+            namespace = await self.writer.find_namespace(name)
         if namespace is None or not owns(workspace, namespace):
             await self.release(workspace)
             return
@@ -58,10 +62,12 @@ class Farewell:
         await self.writer.let_go(workspace)
 
     async def _retain(self, workspace: Workspace, namespace: Manifest) -> None:
-        """Stop the workloads, mark the namespace and let it go. The credentials stay: whoever
-        takes the namespace over finds the chat's users and sessions as they were."""
+        """Stop the workloads, free the host, mark the namespace and let it go. The credentials
+        stay: whoever takes the namespace over finds the chat's users and sessions as they were."""
         name = workspace.spec.workspace_name
         for found in self.caches.tenant(name).objects.values():
+            if found["kind"] in _WAYS_IN and "deletionTimestamp" not in found["metadata"]:
+                await self.writer.carry_out([Delete(ref(found), found["metadata"]["uid"])])
             if found["kind"] in _WORKLOADS and found["spec"].get("replicas") != 0:
                 await self.writer.stop(found)
         if "deletionTimestamp" not in namespace["metadata"]:

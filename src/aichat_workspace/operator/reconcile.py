@@ -124,7 +124,7 @@ class Reconciler:
         credentials = await self._credentials(workspace, platform, referenced.get(ADMIN))
         namespace = await self._namespace(workspace, platform, namespace)
         turn = self.rollouts.turn(workspace, platform)
-        images = platform.images if turn.now else self.rollouts.running(workspace, platform)
+        images = platform.images if turn.now else self.rollouts.kept(workspace, platform)
         chosen = platform.model_copy(update={"images": images})
         desired = render(workspace, chosen, credentials, referenced)
         failure, error = await self._apply(workspace, namespace, desired)

@@ -28,9 +28,14 @@ class Rollouts:
             return AT_ONCE
         return turn(name, self._all(platform), platform.upgrades.concurrent)
 
-    def running(self, workspace: Workspace, platform: PlatformSpec) -> Images:
-        """The images that the workspace's workloads name now."""
-        now = running_images(self.caches.tenant(workspace.spec.workspace_name))
+    def kept(self, workspace: Workspace, platform: PlatformSpec) -> Images:
+        """The images to keep while others change: the proven ones, whatever somebody has put
+        there, and what the workloads name where none are proven yet."""
+        proven = workspace.status.images
+        if proven is not None:
+            now: tuple[str, str] | None = (proven.ollama, proven.open_webui)
+        else:
+            now = running_images(self.caches.tenant(workspace.spec.workspace_name))
         if now is None:
             return platform.images
         return Images.model_construct(mirror="", ollama=now[0], open_webui=now[1])

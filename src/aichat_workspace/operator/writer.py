@@ -93,6 +93,15 @@ class Writer:
         self.caches.observe(written)
         return written
 
+    async def find_namespace(self, name: str) -> Json | None:
+        """The namespace as it is now, not as the cache knows it: for what can't be taken back."""
+        pages = self.client.list_pages(_NAMESPACE, field_selector=f"metadata.name={name}")
+        async for page in pages:
+            for found in page["items"]:
+                head = {"apiVersion": _NAMESPACE.api_version, "kind": _NAMESPACE.kind}
+                return {**head, **found}
+        return None
+
     async def delete_namespace(self, namespace: Manifest) -> None:
         if "deletionTimestamp" not in namespace["metadata"]:
             name, uid = namespace["metadata"]["name"], namespace["metadata"]["uid"]

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from aichat_workspace.domain.diagnosis import diagnose, unserved
+from aichat_workspace.domain.diagnosis import diagnose, unrouted, unserved
 from tests.unit.domain.samples import NOW
 
 
@@ -101,3 +101,22 @@ def test_an_ingress_without_a_controller_is_told(
     found: dict[str, Any] | None, classes: list[dict[str, Any]], served: bool
 ) -> None:
     assert (unserved(found, classes) is None) is served
+
+
+def route(*conditions: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "r"},
+        "spec": {"parentRefs": [{"name": "front", "namespace": "edge"}]},
+        "status": {"parents": [{"conditions": [*conditions]}]},
+    }
+
+
+def test_a_route_that_no_gateway_takes_is_told_with_what_the_gateway_said() -> None:
+    accepted = {"type": "Accepted", "status": "True", "message": ""}
+    refused = {**accepted, "status": "False", "message": "not allowed"}
+    assert unrouted(route(accepted)) is None
+    assert unrouted(None) is None
+    problem = unrouted(route(refused))
+    assert problem is not None
+    assert "edge/front has not accepted HTTPRoute r: not allowed" in problem.message
+    assert unrouted({**route(), "status": {}}) is not None
