@@ -90,7 +90,7 @@ def _resolve(node: Any, definitions: Mapping[str, Any]) -> Any:
         if key == "properties"
         else _resolve(value, definitions)
         for key, value in node.items()
-        if key not in _DROPPED and value is not None
+        if key not in _DROPPED and value is not None and value is not False
     }
 
 

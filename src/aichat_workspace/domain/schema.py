@@ -8,12 +8,12 @@ from pydantic.config import JsonDict
 class Schema(BaseModel):
     """A part of a custom resource.
 
-    Unknown fields are ignored: the API server already refuses them in strict requests and prunes
-    them otherwise, and an older operator must be able to read a newer resource.
+    What a person writes may hold no unknown field. What the API server holds is read with
+    `extra="ignore"`: an older operator must be able to read a newer resource.
     """
 
     model_config = ConfigDict(
-        frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore"
+        frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid"
     )
 
 

@@ -186,6 +186,6 @@ class Workspace(Schema):
             created=metadata["creationTimestamp"],
             deleting="deletionTimestamp" in metadata,
             finalizers=tuple(metadata.get("finalizers", ())),
-            spec=WorkspaceSpec.model_validate(manifest["spec"]),
-            status=WorkspaceStatus.model_validate(manifest.get("status") or {}),
+            spec=WorkspaceSpec.model_validate(manifest["spec"], extra="ignore"),
+            status=WorkspaceStatus.model_validate(manifest.get("status") or {}, extra="ignore"),
         )

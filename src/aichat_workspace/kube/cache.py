@@ -45,6 +45,7 @@ class Cache:
         self._label_selector = label_selector
         self._transform = transform
         self._store = Store(index, on_change)
+        self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._synced = asyncio.Event()
         self._installed = asyncio.Event()
 
@@ -55,6 +56,18 @@ class Cache:
 
     async def wait_synced(self) -> None:
         await self._synced.wait()
+
+    @property
+    def version(self) -> int:
+        """How far the watch has told everything."""
+        return self._store.version
+
+    async def reached(self, version: int) -> None:
+        """Wait until the watch has told everything up to this version. Put a time-out around it."""
+        if self._store.version < version:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append((version, waiter))
+            await waiter
 
     def __len__(self) -> int:
         return len(self._store)
@@ -124,6 +137,7 @@ class Cache:
             version = int(page["metadata"]["resourceVersion"])
         self._store.reset(objects, version)
         self._synced.set()
+        self._advanced()
 
     async def _watch(self) -> None:
         events = self._client.watch(
@@ -140,6 +154,18 @@ class Cache:
                 self._store.remove(self._keep(event.object))
             else:
                 self._store.put(self._keep(event.object))
+            self._advanced()
+
+    def _advanced(self) -> None:
+        if not self._waiters:
+            return
+        waiting = []
+        for version, waiter in self._waiters:
+            if version > self._store.version and not waiter.done():
+                waiting.append((version, waiter))
+            elif not waiter.done():
+                waiter.set_result(None)
+        self._waiters = waiting
 
     def _keep(self, obj: Json) -> Json:
         return self._transform(obj)

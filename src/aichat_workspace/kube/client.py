@@ -169,12 +169,13 @@ class Client:
         operations: Sequence[Json],
         *,
         field_manager: str,
+        dry_run: bool = False,
     ) -> Json:
         return await self._json(
             "PATCH",
             resource.path(namespace, name),
             resource,
-            query=_write(field_manager),
+            query=_write(field_manager, dry_run=dry_run),
             body=list(operations),
             content_type=_JSON_PATCH,
         )
@@ -198,15 +199,19 @@ class Client:
         *,
         uid: str,
         version: str | None = None,
-    ) -> None:
+        dry_run: bool = False,
+    ) -> Json | None:
         """Delete exactly this object, with `version` exactly as it was seen. One that is gone
-        already is deleted too; another or a changed one is left alone (`errors.Conflict`)."""
+        already is deleted too; another or a changed one is left alone (`errors.Conflict`). Gives
+        the object as it goes while finalizers hold it, and else a Status."""
         exactly = {"uid": uid, **({"resourceVersion": version} if version else {})}
         body = {"preconditions": exactly, "propagationPolicy": "Background"}
         try:
-            await self._json("DELETE", resource.path(namespace, name), resource, body=body)
+            query = {"dryRun": "All"} if dry_run else None
+            path = resource.path(namespace, name)
+            return await self._json("DELETE", path, resource, query=query, body=body)
         except errors.NotFound:
-            return
+            return None
 
     async def post(self, path: str, body: Json) -> Json:
         return await self._json("POST", path, None, body=body)
@@ -361,6 +366,8 @@ class _translated:  # noqa: N801  (used as a statement)
         return None
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, errors.Unreachable):
+            return
         if isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
             told = str(error) or type(error).__name__
             raise errors.Unreachable(f"{self._what}: {told}") from error

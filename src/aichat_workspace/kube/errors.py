@@ -70,7 +70,7 @@ class Unauthorized(ApiError):  # noqa: N818
     """401: the credentials are not accepted."""
 
 
-class Unreachable(Exception):  # noqa: N818
+class Unreachable(ConnectionError):  # noqa: N818
     """No answer: refused, reset or timed out. The request may or may not have been carried out."""
 
 

@@ -14,7 +14,8 @@ OnChange = Callable[[Json | None, Json | None], None]
 class Store:
     """What a kind looks like, as far as it is known.
 
-    `version` is how far the watch has told everything; what it has not told by then is gone.
+    `version` is how far the watch has told everything; what it has not told by then is gone. It
+    has moved already when `on_change` is told of what moved it.
     """
 
     index: Index
@@ -38,9 +39,9 @@ class Store:
     def put(self, obj: Json) -> None:
         """An event says that the object is so."""
         held = self._objects.get(key(obj))
+        self.version = max(self.version, resource_version(obj))
         if held is None or resource_version(obj) > resource_version(held):
             self._set(key(obj), held, obj)
-        self.version = max(self.version, resource_version(obj))
 
     def observe(self, obj: Json) -> None:
         """The reply to a write of ours says that the object is so. Ignored when the watch is
@@ -53,19 +54,19 @@ class Store:
     def remove(self, obj: Json) -> None:
         """An event says that the object is gone, unless a newer one has taken its place."""
         held = self._objects.get(key(obj))
+        self.version = max(self.version, resource_version(obj))
         if held is not None and resource_version(obj) >= resource_version(held):
             self._set(key(obj), held, None)
-        self.version = max(self.version, resource_version(obj))
 
     def reset(self, objects: Iterable[Json], version: int) -> None:
         """A list says that these are all there were at `version`."""
         listed = {key(obj): obj for obj in objects}
+        self.version = version
         for at, held in list(self._objects.items()):
             if at not in listed and resource_version(held) <= version:
                 self._set(at, held, None)
         for obj in listed.values():
             self.put(obj)
-        self.version = version
 
     def _set(self, at: Key, old: Json | None, new: Json | None) -> None:
         if old is not None:

@@ -11,7 +11,7 @@ from aichat_workspace.domain.platform import PlatformSpec
 from aichat_workspace.domain.render.tenant import OLLAMA
 from aichat_workspace.domain.workspace import Workspace
 from aichat_workspace.operator.model_sync import Assignment
-from aichat_workspace.operator.servers import Connect
+from aichat_workspace.runtime.servers import Connect
 
 _CLAIM: Final = "PersistentVolumeClaim"
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from aichat_workspace.domain import names, watched
 from aichat_workspace.domain.foreign import keep_foreign
@@ -13,21 +13,7 @@ from aichat_workspace.domain.watched import Kind
 from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json, annotations, labels
-from aichat_workspace.kube.resource import Resource
-
-RESOURCES: Final = {
-    each.kind: Resource(each.group, each.version, each.kind, each.plural, each.namespaced)
-    for each in (
-        watched.WORKSPACE,
-        watched.PLATFORM,
-        watched.NAMESPACE,
-        watched.POD,
-        watched.CONFIG_MAP,
-        watched.EVENT,
-        watched.INGRESS_CLASS,
-        *watched.TENANT_KINDS,
-    )
-}
+from aichat_workspace.runtime.resources import RESOURCES
 
 
 class Caches:
@@ -93,7 +79,7 @@ class Caches:
     def settings(self) -> PlatformSpec:
         """The platform's settings as they are now, or the defaults."""
         found = self.platform.get("", PLATFORM_NAME)
-        return PlatformSpec.model_validate((found or {}).get("spec") or {})
+        return PlatformSpec.model_validate((found or {}).get("spec") or {}, extra="ignore")
 
     def tenant(self, name: str) -> Observed:
         """Everything known of one tenant."""

@@ -13,7 +13,7 @@ import structlog
 from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ApiError, Forbidden, Unreachable
-from aichat_workspace.operator.caches import RESOURCES
+from aichat_workspace.runtime.resources import RESOURCES
 
 _RETRY_SECONDS: Final = 2.0
 _PROBE: Final = {

@@ -1,7 +1,6 @@
 """Starts the operator: `aichat-workspace-operator`."""
 
 import asyncio
-import logging
 import os
 import signal
 import socket
@@ -12,7 +11,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import aiohttp
 import structlog
@@ -26,7 +25,7 @@ from aichat_workspace.kube.leader import Election, LeadershipLost, run_as_leader
 from aichat_workspace.kube.lease import Terms
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.queue import Queue
-from aichat_workspace.operator import probes, servers
+from aichat_workspace.operator import probes
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.confinement import wait_confined
 from aichat_workspace.operator.farewell import Farewell
@@ -37,6 +36,8 @@ from aichat_workspace.operator.rollouts import Rollouts
 from aichat_workspace.operator.tracing import connect
 from aichat_workspace.operator.writer import Writer
 from aichat_workspace.patterns import builtin
+from aichat_workspace.runtime import servers
+from aichat_workspace.runtime.logs import log_as_json
 
 _WORKERS: Final = 8
 _log: Final = structlog.get_logger()
@@ -65,7 +66,7 @@ class Settings:
 
 
 def main() -> None:
-    _log_as_json()
+    log_as_json()
     try:
         settings = Settings.read(os.environ, in_cluster=IN_CLUSTER_TOKEN.exists())
         asyncio.run(_until_stopped(settings))
@@ -196,17 +197,3 @@ def _terms() -> Terms:
 def _phase(workspace: Json) -> str:
     phase: str = workspace.get("status", {}).get("phase", Phase.PENDING)
     return phase
-
-
-def _log_as_json() -> None:
-    processors: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso"),
-        structlog.processors.format_exc_info,
-        structlog.processors.JSONRenderer(),
-    ]
-    structlog.configure(
-        processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

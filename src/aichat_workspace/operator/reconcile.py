@@ -36,8 +36,8 @@ from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.farewell import Farewell
 from aichat_workspace.operator.model_sync import ModelSync
 from aichat_workspace.operator.rollouts import Rollouts
-from aichat_workspace.operator.servers import Connect
 from aichat_workspace.operator.writer import Writer
+from aichat_workspace.runtime.servers import Connect
 
 _LOOK_AGAIN_SECONDS: Final = 30.0
 _log: Final = structlog.get_logger()

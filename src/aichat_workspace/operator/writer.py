@@ -15,8 +15,9 @@ from aichat_workspace.domain.workspace import Workspace, WorkspaceStatus
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ApiError, Conflict, NotFound, Unreachable
 from aichat_workspace.kube.objects import Json, resource_version
-from aichat_workspace.operator.caches import RESOURCES, Caches
+from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.events import transition
+from aichat_workspace.runtime.resources import RESOURCES
 
 _WORKSPACE: Final = RESOURCES[watched.WORKSPACE.kind]
 _NAMESPACE: Final = RESOURCES[watched.NAMESPACE.kind]
