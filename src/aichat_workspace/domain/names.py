@@ -26,6 +26,7 @@ APPLIED_ANNOTATION: Final = f"{GROUP}/applied"
 PASSWORD_RESET_ANNOTATION: Final = f"{GROUP}/password-reset"
 RETAINED_ANNOTATION: Final = f"{GROUP}/retained"
 SECRET_FOR_ANNOTATION: Final = f"{GROUP}/for-workspace"
+REQUESTED_BY_ANNOTATION: Final = f"{GROUP}/requested-by"
 
 MANAGED_SELECTOR: Final = f"{MANAGED_BY_LABEL}={OPERATOR}"
 

@@ -1,9 +1,9 @@
-"""Ollama's API, as far as the operator needs it.
+"""Ollama's API, as far as it is needed here.
 
 https://github.com/ollama/ollama/blob/main/docs/api.md
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -96,17 +96,34 @@ class OllamaClient:
         except ModelNotFound:
             return
 
+    async def chat(
+        self, model: str, prompt: str, *, system: str | None = None, idle_seconds: float = 120.0
+    ) -> AsyncGenerator[str, None]:
+        """Ask a model; its reply piece by piece. Loading the model may take a while, so nothing
+        may be said for `idle_seconds`."""
+        messages = [{"role": "user", "content": prompt}]
+        if system is not None:
+            messages.insert(0, {"role": "system", "content": system})
+        body = {"model": model, "messages": messages}
+        async for said in self._events("/api/chat", body, idle_seconds, _is_last_word):
+            if text := said.get("message", {}).get("content", ""):
+                yield text
+
     async def _events(
-        self, path: str, body: dict[str, Any], idle_seconds: float
+        self,
+        path: str,
+        body: dict[str, Any],
+        idle_seconds: float,
+        is_last: Callable[[dict[str, Any]], bool] = lambda event: event.get("status") == "success",
     ) -> AsyncIterator[dict[str, Any]]:
-        """The objects of a streamed answer; the last one says success, or the answer was torn."""
+        """The objects of a streamed answer; one torn before its last object is no answer."""
         done = False
         async with self._open("POST", path, orjson.dumps(body), idle_seconds) as answer:
             async for line in _lines(answer.chunks):
                 event = orjson.loads(line)
                 if "error" in event:
                     raise _error(str(event["error"]))
-                done = event.get("status") == "success"
+                done = is_last(event)
                 yield event
         if not done:
             raise OllamaUnreachable(f"{path}: the answer ended early")
@@ -124,6 +141,10 @@ class OllamaClient:
             raise OllamaUnreachable(f"no word from it for {idle_seconds:.0f} s") from error
         except (aiohttp.ClientError, OSError, orjson.JSONDecodeError) as error:
             raise OllamaUnreachable(str(error) or type(error).__name__) from error
+
+
+def _is_last_word(event: dict[str, Any]) -> bool:
+    return bool(event.get("done"))
 
 
 async def _all(answer: Answer) -> bytes:

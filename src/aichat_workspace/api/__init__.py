@@ -1,0 +1,1 @@
+"""The HTTP API: everything about a workspace without Kubernetes' own tools."""

@@ -1,0 +1,115 @@
+"""Who may do what: Kubernetes says, by SubjectAccessReview.
+
+https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subject-access-review-v1/
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aichat_workspace.api import problems
+from aichat_workspace.api.fresh import Fresh
+from aichat_workspace.api.identity import Caller
+from aichat_workspace.domain import names, watched
+from aichat_workspace.kube.client import Client
+
+_PATH: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+_FRESH_SECONDS: Final = 10.0
+_MOST: Final = 100_000
+_AT_ONCE: Final = 16
+EVERYWHERE: Final = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """A verb on a workspace, on a part of it, or on all of a team's; on all teams' where `team` is
+    EVERYWHERE."""
+
+    verb: str
+    team: str = EVERYWHERE
+    name: str = ""
+    subresource: str = ""
+
+    @property
+    def what(self) -> str:
+        part = f"/{self.subresource}" if self.subresource else ""
+        return f"{watched.WORKSPACE.plural}{part}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The teams whose workspaces a caller may list or watch."""
+
+    everywhere: bool
+    teams: frozenset[str] = frozenset()
+
+    def __contains__(self, team: str) -> bool:
+        return self.everywhere or team in self.teams
+
+    def __bool__(self) -> bool:
+        return self.everywhere or bool(self.teams)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Asks the API server, and believes the answer for ten seconds."""
+
+    client: Client
+    _answers: Fresh[tuple[Caller, Deed], bool]
+
+    @classmethod
+    def of(cls, client: Client) -> "Access":
+        return cls(client, Fresh(_FRESH_SECONDS, _MOST))
+
+    async def may(self, caller: Caller, deed: Deed) -> bool:
+        """Raises ApiError or Unreachable when nobody says."""
+        return await self._answers.get((caller, deed), lambda: self._review(caller, deed))
+
+    async def require(self, caller: Caller, deed: Deed, name: str) -> None:
+        """Raises Problem: 403 for whoever may see the workspace, 404 for others."""
+        if await self.may(caller, deed):
+            return
+        if deed.name and not await self.may(caller, Deed("get", deed.team, deed.name)):
+            raise problems.not_found(name)
+        raise problems.forbidden(caller.username, deed.verb, deed.what, deed.team)
+
+    async def scope(self, caller: Caller, verb: str, teams: Iterable[str]) -> Scope:
+        """Of these teams, those in which the caller may use the verb on all workspaces."""
+        if await self.may(caller, Deed(verb)):
+            return Scope(everywhere=True)
+        asked = sorted(set(teams))
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def allowed(team: str) -> bool:
+            async with gate:
+                return await self.may(caller, Deed(verb, team))
+
+        answers = await asyncio.gather(*map(allowed, asked))
+        return Scope(
+            False, frozenset(team for team, yes in zip(asked, answers, strict=True) if yes)
+        )
+
+    async def _review(self, caller: Caller, deed: Deed) -> bool:
+        attributes = {
+            "group": names.GROUP,
+            "version": names.VERSION,
+            "resource": watched.WORKSPACE.plural,
+            "verb": deed.verb,
+            "namespace": deed.team,
+            "name": deed.name,
+            "subresource": deed.subresource,
+        }
+        body: dict[str, Any] = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": caller.username,
+                "uid": caller.uid,
+                "groups": list(caller.groups),
+                "extra": {key: list(each) for key, each in caller.extra},
+                "resourceAttributes": {key: each for key, each in attributes.items() if each},
+            },
+        }
+        told = (await self.client.post(_PATH, body)).get("status") or {}
+        return bool(told.get("allowed")) and not told.get("denied")

@@ -1,0 +1,68 @@
+"""The API as an ASGI application."""
+
+from typing import Any, Final
+
+from fastapi import FastAPI, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from aichat_workspace.api import errors, routes_parts, routes_platform, routes_workspaces
+from aichat_workspace.api.bodies import BoundedBodies
+from aichat_workspace.api.metrics import Counted, Metrics
+from aichat_workspace.api.services import Services
+
+_DESCRIPTION: Final = """\
+Private AI chat workspaces on Kubernetes, without Kubernetes' own tools.
+
+Who you are and what you may do is Kubernetes' own decision: send a bearer token that the cluster
+accepts for the audience `aichat-workspace-api`; each request is allowed or refused as the API
+server would. Errors are problem documents (RFC 9457) that say what to do.
+"""
+# https://owasp.org/www-project-secure-headers/
+_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+
+
+def build(services: Services, metrics: Metrics) -> FastAPI:
+    app = FastAPI(
+        title="AIChat Workspace API",
+        version=services.settings.version,
+        description=_DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        docs_url=None,  # its page would load scripts from another host
+        redoc_url=None,
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+    )
+    app.state.services = services
+    errors.install(app)
+    app.include_router(routes_workspaces.router)
+    app.include_router(routes_parts.router)
+    app.include_router(routes_platform.router)
+    app.include_router(routes_platform.health)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def scrape() -> Response:
+        body, content_type = metrics.render()
+        return Response(body, headers={"Content-Type": content_type})
+
+    app.add_middleware(BoundedBodies, most_bytes=services.settings.bounds.body_bytes)
+    app.add_middleware(_Headers)
+    app.add_middleware(Counted, metrics=metrics)
+    return app
+
+
+class _Headers:
+    """Every answer says that it is what it says it is, and is nobody's to guess."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)

@@ -1,0 +1,74 @@
+"""The recent changes of all workspaces, kept once and read by everyone who watches."""
+
+import asyncio
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from aichat_workspace.api.views import View
+
+_MOST: Final = 10_000
+
+
+class ChangeType(StrEnum):
+    ADDED = "ADDED"
+    MODIFIED = "MODIFIED"
+    DELETED = "DELETED"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`version` is the API server's: it never falls, and several changes may share one."""
+
+    version: int
+    type: ChangeType
+    view: View
+
+
+class Changes:
+    """A log of bounded length. Readers keep a position of their own, so a slow one costs nothing:
+    it falls off the end, and starts again from what is there."""
+
+    def __init__(self, most: int = _MOST) -> None:
+        self._most = most
+        self._log: list[Change] = []
+        self._dropped = 0
+        self._floor = 0  # changes up to this version may be missing
+        self._moved = asyncio.Event()
+
+    @property
+    def end(self) -> int:
+        """The position behind the newest change."""
+        return self._dropped + len(self._log)
+
+    def begin(self, version: int) -> None:
+        """What was before this version is not in the log."""
+        self._floor = max(self._floor, version)
+
+    def add(self, change: Change) -> None:
+        self._log.append(change)
+        if len(self._log) > 2 * self._most:
+            gone = len(self._log) - self._most
+            self._floor = max(self._floor, self._log[gone - 1].version)
+            del self._log[:gone]
+            self._dropped += gone
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    def since(self, position: int) -> Sequence[Change] | None:
+        """The changes from a position on, or None for one that has fallen off."""
+        return None if position < self._dropped else self._log[position - self._dropped :]
+
+    def position_after(self, version: int) -> int | None:
+        """The position behind all changes up to a version, or None where the log does not reach
+        back so far."""
+        if version < self._floor:
+            return None
+        return self._dropped + bisect_right(self._log, version, key=lambda each: each.version)
+
+    async def moved(self, position: int) -> None:
+        """Wait until there is a change at this position."""
+        while self.end <= position:
+            await self._moved.wait()

@@ -1,0 +1,167 @@
+"""What the API knows of the cluster: watch caches that serve every read, whoever asks."""
+
+import asyncio
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from aichat_workspace.api.changes import Change, Changes, ChangeType
+from aichat_workspace.api.views import View, view
+from aichat_workspace.domain import names, watched
+from aichat_workspace.domain.platform import PLATFORM_NAME, PlatformSpec
+from aichat_workspace.kube.cache import Cache
+from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.objects import Json, Key, key, labels
+from aichat_workspace.runtime.resources import RESOURCES
+
+Order = tuple[str, str, str]
+FIRST: Final[Order] = ("", "", "")
+
+
+class Directory:
+    """Workspaces, teams, the platform's settings and patterns, as they are now."""
+
+    def __init__(self, client: Client, builtin_prompts: Mapping[str, str]) -> None:
+        self.changes = Changes()
+        self._builtin = builtin_prompts
+        self._views: dict[Key, View] = {}
+        self._by_name: dict[str, dict[Key, View]] = {}
+        self._order: list[Order] = []
+        self.workspaces = Cache(
+            client,
+            RESOURCES[watched.WORKSPACE.kind],
+            on_change=self._changed,
+            transform=_without_fields,
+        )
+        self._namespaces = Cache(
+            client,
+            RESOURCES[watched.NAMESPACE.kind],
+            on_change=lambda *_: None,
+            transform=_namespace,
+        )
+        self._platform = Cache(
+            client,
+            RESOURCES[watched.PLATFORM.kind],
+            on_change=lambda *_: None,
+            transform=_without_fields,
+        )
+        self._patterns = Cache(
+            client,
+            RESOURCES[watched.CONFIG_MAP.kind],
+            on_change=lambda *_: None,
+            namespace=names.SYSTEM_NAMESPACE,
+            label_selector=names.PATTERNS_LABEL,
+            transform=_without_fields,
+        )
+
+    @property
+    def _all(self) -> tuple[Cache, ...]:
+        return (self.workspaces, self._namespaces, self._platform, self._patterns)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for cache in self._all:
+                group.create_task(cache.run())
+
+    async def wait_synced(self) -> None:
+        for cache in self._all:
+            await cache.wait_synced()
+        self.changes.begin(self.workspaces.version)
+
+    @property
+    def synced(self) -> bool:
+        return all(cache.synced for cache in self._all)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def sorted_from(self, after: Order) -> Iterator[View]:
+        """Every workspace behind a place in the order, in order."""
+        for _, team, resource in self._order[bisect_right(self._order, after) :]:
+            yield self._views[(team, resource)]
+
+    def named(self, name: str, team: str | None = None) -> View | None:
+        """The resource that counts for a workspaceName, or the one of a team."""
+        found = self._by_name.get(name, {}).values()
+        of_team = [each for each in found if team is None or each.team == team]
+        return min(of_team, key=lambda each: each.rank, default=None)
+
+    def claimants(self, name: str) -> tuple[View, ...]:
+        return tuple(self._by_name.get(name, {}).values())
+
+    def at(self, team: str, resource: str) -> View | None:
+        return self._views.get((team, resource))
+
+    def object(self, of: View) -> Json | None:
+        """The resource behind a view, as it is now."""
+        return self.workspaces.get(*of.key)
+
+    def teams_with_workspaces(self) -> set[str]:
+        return {team for team, _ in self._views}
+
+    def teams(self) -> list[str]:
+        """Namespaces in which workspaces may be."""
+        marked = {
+            str(each["metadata"]["name"])
+            for each in self._namespaces.all()
+            if labels(each).get(names.TEAM_LABEL) == "true"
+        }
+        return sorted(marked | {names.SYSTEM_NAMESPACE})
+
+    def all_teams(self) -> set[str]:
+        """Namespaces in which workspaces may be or are."""
+        return {*self.teams(), *self.teams_with_workspaces()}
+
+    def namespace(self, name: str) -> Json | None:
+        return self._namespaces.get("", name)
+
+    def platform(self) -> PlatformSpec:
+        found = self._platform.get("", PLATFORM_NAME)
+        return PlatformSpec.model_validate((found or {}).get("spec") or {}, extra="ignore")
+
+    def prompts(self) -> dict[str, tuple[str, str]]:
+        """Each pattern's prompt and where it comes from, by the pattern's name."""
+        found = {name: (text, "built in") for name, text in self._builtin.items()}
+        for each in sorted(self._patterns.all(), key=key):
+            origin = f"ConfigMap {each['metadata']['name']}"
+            found |= {name: (text, origin) for name, text in (each.get("data") or {}).items()}
+        return found
+
+    def _changed(self, old: Json | None, new: Json | None) -> None:
+        before = self._views.pop(key(old), None) if old is not None else None
+        after = view(new) if new is not None else None
+        if before is not None:
+            self._forget(before)
+        if after is not None:
+            self._views[after.key] = after
+            self._by_name.setdefault(after.name, {})[after.key] = after
+            insort(self._order, after.order)
+        shown = after or before
+        if shown is not None:
+            kind = _change_type(before, after)
+            self.changes.add(Change(self.workspaces.version, kind, shown))
+
+    def _forget(self, gone: View) -> None:
+        del self._order[bisect_left(self._order, gone.order)]
+        of_name = self._by_name[gone.name]
+        del of_name[gone.key]
+        if not of_name:
+            del self._by_name[gone.name]
+
+
+def _change_type(before: View | None, after: View | None) -> ChangeType:
+    if after is None:
+        return ChangeType.DELETED
+    return ChangeType.MODIFIED if before else ChangeType.ADDED
+
+
+def _without_fields(obj: Json) -> Json:
+    metadata = {name: each for name, each in obj["metadata"].items() if name != "managedFields"}
+    return {**obj, "metadata": metadata}
+
+
+def _namespace(obj: Json) -> Json:
+    """Who owns it and whether it is a team's."""
+    kept = ("name", "uid", "labels", "annotations", "resourceVersion", "deletionTimestamp")
+    metadata = {name: each for name, each in obj["metadata"].items() if name in kept}
+    return {"kind": "Namespace", "metadata": metadata}

@@ -1,0 +1,73 @@
+"""What the API counts. https://prometheus.io/docs/practices/naming/"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    def __init__(self, streams: Callable[[], int], workspaces: Callable[[], int]) -> None:
+        self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "aichat_api_requests_total",
+            "Requests by route, method and status.",
+            ("route", "method", "code"),
+            registry=self._registry,
+        )
+        self.seconds = Histogram(
+            "aichat_api_request_seconds",
+            "How long it took until an answer began, by route.",
+            ("route", "method"),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self.upstream = Counter(
+            "aichat_api_kubernetes_requests_total",
+            "Requests to the Kubernetes API server by verb, kind and status.",
+            ("verb", "resource", "code"),
+            registry=self._registry,
+        )
+        open_streams = Gauge(
+            "aichat_api_streams", "Watches, logs and prompts under way.", registry=self._registry
+        )
+        open_streams.set_function(streams)
+        known = Gauge("aichat_api_workspaces", "Workspaces known.", registry=self._registry)
+        known.set_function(workspaces)
+
+    def on_request(self, verb: str, plural: str, code: int, _: float) -> None:
+        """For kube.client: what we ask of the API server."""
+        self.upstream.labels(verb, plural or "reviews", str(code)).inc()
+
+    def render(self) -> tuple[bytes, str]:
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """ASGI middleware: counts each answer under its route, never under its path."""
+
+    app: ASGIApp
+    metrics: Metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.monotonic()
+
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                route = getattr(scope.get("route"), "path", "none")
+                method = scope["method"] if route != "none" else "any"
+                self.metrics.requests.labels(route, method, str(message["status"])).inc()
+                self.metrics.seconds.labels(route, method).observe(time.monotonic() - began)
+            await send(message)
+
+        await self.app(scope, receive, noted)

@@ -1,0 +1,163 @@
+"""What the API answers when it does not do as asked: problem documents (RFC 9457), all of one
+shape, each with what to do about it."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+from aichat_workspace.domain import names
+from aichat_workspace.kube.errors import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Unreachable,
+)
+
+MEDIA_TYPE: Final = "application/problem+json"
+_RETRY_SECONDS: Final = 2
+_UNKNOWN_FIELD: Final = re.compile(r'unknown field "([^"]+)"')
+_OWN_ACCOUNT: Final = re.compile(r"User \"system:serviceaccount:[^\"]+\" cannot")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field that is wrong, by its path as in `spec.models[0]`, and what to do."""
+
+    field: str
+    message: str
+
+
+@dataclass(slots=True)
+class Problem(Exception):  # noqa: N818  (as RFC 9457 calls it)
+    """An answer that says no. `code` is for programs, `detail` for people; a retry helps only
+    where `retry_after_seconds` is given."""
+
+    status: int
+    code: str
+    detail: str
+    errors: Sequence[FieldError] = ()
+    retry_after_seconds: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def document(self, instance: str) -> dict[str, Any]:
+        document: dict[str, Any] = {
+            "type": f"urn:{names.GROUP}:problem:{self.code}",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "code": self.code,
+            "detail": self.detail,
+            "instance": instance,
+        }
+        if self.errors:
+            document["errors"] = [
+                {"field": each.field, "message": each.message} for each in self.errors
+            ]
+        return document
+
+    def all_headers(self) -> dict[str, str]:
+        wait = self.retry_after_seconds
+        return {**self.headers, **({"Retry-After": str(wait)} if wait is not None else {})}
+
+
+def not_found(name: str) -> Problem:
+    """The same words whether it is not there or not to be seen: existence is a secret, too."""
+    return Problem(
+        404,
+        "workspace-not-found",
+        f"There is no workspace {name!r}, or you may not see it. GET /api/v1/workspaces lists "
+        "those that you may see.",
+    )
+
+
+def unauthenticated(detail: str) -> Problem:
+    return Problem(401, "unauthenticated", detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+def forbidden(username: str, verb: str, what: str, team: str) -> Problem:
+    return Problem(
+        403,
+        "forbidden",
+        f"{username} may not {verb} {what} in team {team!r}. Ask whoever administers that "
+        "namespace for a role that allows it.",
+    )
+
+
+def invalid(errors: Iterable[FieldError]) -> Problem:
+    found = tuple(errors)
+    told = "; ".join(
+        f"{each.field}: {each.message}" if each.field else each.message for each in found
+    )
+    return Problem(422, "invalid", told or "The request is not valid.", errors=found)
+
+
+def precondition_failed() -> Problem:
+    return Problem(
+        412,
+        "precondition-failed",
+        "The workspace has changed since you read it. Read it again, and send the new ETag in "
+        "If-Match.",
+    )
+
+
+def too_many(what: str, wait_seconds: int) -> Problem:
+    return Problem(429, "too-many-requests", what, retry_after_seconds=wait_seconds)
+
+
+def unavailable(detail: str) -> Problem:
+    return Problem(503, "unavailable", detail, retry_after_seconds=_RETRY_SECONDS)
+
+
+def from_cluster(error: ApiError | Unreachable) -> Problem:  # noqa: PLR0911  (a table of answers)
+    """What an answer of the API server means for whoever asked us."""
+    if isinstance(error, Unreachable):
+        return unavailable("The Kubernetes API server does not answer. Try again.")
+    if isinstance(error, Invalid):
+        return invalid(_fields(error))
+    if isinstance(error, NotFound):
+        return Problem(404, "not-found", error.message or "It is not there any more.")
+    if isinstance(error, AlreadyExists):
+        return Problem(409, "already-exists", error.message)
+    if isinstance(error, Conflict):
+        return Problem(409, "conflict", f"{error.message} Read it again, and repeat your change.")
+    if isinstance(error, Forbidden) and not _OWN_ACCOUNT.search(error.message):
+        return Problem(403, "refused", error.message)
+    if error.status == 429 or error.status >= 500:
+        return unavailable(f"The Kubernetes API server is busy or in trouble: {error.message}")
+    return Problem(
+        500,
+        "misconfigured",
+        "The API's own account lacks a permission. The platform team should apply config/default "
+        "again.",
+    )
+
+
+def _fields(error: ApiError) -> Iterable[FieldError]:
+    if error.causes:
+        return [FieldError(each.field.strip(), each.message) for each in error.causes]
+    unknown = _UNKNOWN_FIELD.findall(error.message)
+    if unknown:
+        return [FieldError(each, "there is no such field; check its spelling") for each in unknown]
+    return [FieldError("", error.message)]
+
+
+def path_of(location: Sequence[str | int]) -> str:
+    """A location in a body or query as `spec.models[0]`."""
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def plain(kind: str, message: str) -> str:
+    """pydantic's words, where they need no other."""
+    return {
+        "missing": "required",
+        "extra_forbidden": "there is no such field; check its spelling",
+        "json_invalid": "the body is not JSON",
+        "model_attributes_type": "write a JSON object, with Content-Type: application/json",
+    }.get(kind, message)

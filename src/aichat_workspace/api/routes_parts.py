@@ -1,0 +1,148 @@
+"""What belongs to one workspace: events, logs, diagnosis, models, prompts, credentials."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
+
+import orjson
+from fastapi import APIRouter, Query, Response
+
+from aichat_workspace.api import audit
+from aichat_workspace.api.answers import problems as answers
+from aichat_workspace.api.diagnosis import diagnose
+from aichat_workspace.api.queries import LogWish
+from aichat_workspace.api.routes_workspaces import Name, OfOne, streamed
+from aichat_workspace.api.schemas import (
+    Credentials,
+    Diagnosis,
+    EventList,
+    InstalledModels,
+    Prompt,
+    Reply,
+)
+from aichat_workspace.api.services import Authenticated, Use, Who
+from aichat_workspace.api.tenant import Workload
+from aichat_workspace.api.watch import event
+from aichat_workspace.ollama.errors import OllamaError
+
+router = APIRouter(
+    prefix="/api/v1/workspaces/{name}", tags=["one workspace"], dependencies=Authenticated
+)
+
+_JSON: Final = "application/json"
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+_TEXT: Final = "text/plain; charset=utf-8"
+
+
+def _json(document: object, headers: dict[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(document), 200, headers, _JSON)
+
+
+@router.get(
+    "/events",
+    summary="What happened to a workspace",
+    responses={200: {"model": EventList, "description": "The newest first."}, **answers(404)},
+)
+async def list_events(who: Who, use: Use, name: Name, of: OfOne) -> Response:
+    """Events of the resource and of everything in its namespace, the newest 200."""
+    view = await use.workspaces.find(who, "get", name, of.team)
+    return _json({"items": await use.tenants.events(view)})
+
+
+@router.get(
+    "/diagnosis",
+    summary="Why a workspace is not ready",
+    responses={200: {"model": Diagnosis, "description": "What is wrong."}, **answers(404)},
+)
+async def read_diagnosis(who: Who, use: Use, name: Name, of: OfOne) -> Response:
+    """Everything that is not as it should be, each with what to do."""
+    view = await use.workspaces.find(who, "get", name, of.team)
+    return _json(diagnose(view.document["status"]))
+
+
+@router.get(
+    "/models",
+    summary="The models that a workspace has",
+    responses={
+        200: {"model": InstalledModels, "description": "As its server lists them now."},
+        **answers(404, 409, 502),
+    },
+)
+async def list_installed_models(who: Who, use: Use, name: Name, of: OfOne) -> Response:
+    """Asks the workspace's server; how far downloads are is in `status.models`."""
+    view = await use.workspaces.find(who, "get", name, of.team)
+    return _json({"items": await use.tenants.models(view)})
+
+
+@router.get(
+    "/logs/{workload}",
+    summary="A workload's log",
+    responses={
+        200: {
+            "description": "The log, as text.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        },
+        **answers(404, 409),
+    },
+)
+async def read_log(
+    who: Who,
+    use: Use,
+    name: Name,
+    workload: Workload,
+    wish: Annotated[LogWish, Query()],
+) -> Response:
+    """Needs `get` on `aichatworkspaces/log`."""
+    view = await use.workspaces.find(who, "get", name, wish.team, "log")
+    use.streams.require_room(who.username)
+    return streamed(use, who, await use.tenants.logs(view, workload, wish), _TEXT)
+
+
+@router.get(
+    "/credentials",
+    summary="How the first administrator signs in",
+    responses={
+        200: {"model": Credentials, "description": "As they were made."},
+        **answers(404, 409),
+    },
+)
+async def read_credentials(who: Who, use: Use, name: Name, of: OfOne) -> Response:
+    """Needs `get` on `aichatworkspaces/credentials`. Each showing is recorded."""
+    view = await use.workspaces.find(who, "get", name, of.team, "credentials")
+    shown = await use.tenants.credentials(view)
+    audit.record(who, "show credentials", team=view.team, name=name, outcome=200)
+    return _json(shown, _NO_STORE)
+
+
+@router.post(
+    ":prompt",
+    summary="Ask a workspace's model",
+    responses={
+        200: {
+            "model": Reply,
+            "description": "The reply: with `stream`, server-sent events `token` (data: "
+            '`{"text"}`), then `done` or `error`; else whole, as JSON.',
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+        **answers(404, 409, 413, 502),
+    },
+)
+async def ask(who: Who, use: Use, name: Name, of: OfOne, asked: Prompt) -> Response:
+    """Needs `create` on `aichatworkspaces/prompt`."""
+    view = await use.workspaces.find(who, "create", name, of.team, "prompt")
+    use.streams.require_room(who.username)
+    with use.streams.held(who.username):
+        model, words = await use.tenants.ask(view, asked.prompt, asked.model, asked.system)
+        if not asked.stream:
+            reply = "".join([each async for each in words])
+            return _json({"model": model, "reply": reply}, _NO_STORE)
+    return streamed(use, who, _tokens(model, words), "text/event-stream")
+
+
+async def _tokens(model: str, words: AsyncIterator[str]) -> AsyncIterator[bytes]:
+    try:
+        async for each in words:
+            yield event("token", orjson.dumps({"text": each}))
+    except OllamaError as error:
+        yield event("error", orjson.dumps({"detail": f"The reply broke off: {error}"}))
+        return
+    yield event("done", orjson.dumps({"model": model}))

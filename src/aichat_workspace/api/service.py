@@ -1,0 +1,349 @@
+"""What people do with workspaces, whichever way they come in. Every use-case asks Kubernetes first
+whether the caller may, and raises Problem for an answer that says no."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from aichat_workspace.api import audit, listing, preconditions, problems
+from aichat_workspace.api.access import Access, Deed
+from aichat_workspace.api.changes import ChangeType
+from aichat_workspace.api.directory import Directory
+from aichat_workspace.api.identity import Caller
+from aichat_workspace.api.listing import Filter
+from aichat_workspace.api.merge import merge
+from aichat_workspace.api.problems import FieldError, Problem
+from aichat_workspace.api.schemas import WorkspaceCreate
+from aichat_workspace.api.views import View, view
+from aichat_workspace.domain import names, watched
+from aichat_workspace.domain.spec import WorkspaceSpec
+from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.errors import AlreadyExists, ApiError, Conflict, Invalid, NotFound
+from aichat_workspace.kube.objects import Json
+from aichat_workspace.runtime.resources import RESOURCES
+
+API: Final = "aichat-workspace-api"
+_WORKSPACE: Final = RESOURCES[watched.WORKSPACE.kind]
+_CATCH_UP_SECONDS: Final = 5.0
+_ATTEMPTS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Workspaces:
+    """Reads come from the directory; writes go to the API server, and are answered once the
+    directory has seen them."""
+
+    client: Client
+    directory: Directory
+    access: Access
+
+    async def find(
+        self, caller: Caller, verb: str, name: str, team: str | None = None, subresource: str = ""
+    ) -> View:
+        """The workspace, if the caller may use the verb on it or on the part of it."""
+        found = self.directory.named(name, team)
+        if found is None:
+            raise problems.not_found(name)
+        deed = Deed(verb, found.team, found.resource, subresource)
+        await self.access.require(caller, deed, name)
+        return found
+
+    async def page(
+        self, caller: Caller, wanted: Filter, page: str | None, limit: int
+    ) -> tuple[Sequence[View], str | None]:
+        """Those that the caller may see, in order, and where the next page begins."""
+        after = listing.read_page(page)
+        teams = {wanted.team} if wanted.team else self.directory.teams_with_workspaces()
+        scope = await self.access.scope(caller, "list", teams)
+        if wanted.team and wanted.team not in scope:
+            raise problems.forbidden(caller.username, "list", _WORKSPACE.plural, wanted.team)
+        return listing.page_of(
+            self.directory.sorted_from(after),
+            lambda each: each.team in scope and wanted.matches(each),
+            limit,
+        )
+
+    async def create(
+        self, caller: Caller, asked: WorkspaceCreate, *, dry_run: bool
+    ) -> tuple[View, bool]:
+        """The workspace, and whether it is new: the same request again gives the same answer."""
+        name, team = asked.spec.workspace_name, asked.team
+        deed = Deed("create", team)
+        if not await self.access.may(caller, deed):
+            raise problems.forbidden(caller.username, "create", deed.what, team)
+        self._require_team(team)
+        for held in self.directory.claimants(name):
+            return self._same(caller, asked, held), False
+        try:
+            made = await self.client.create(
+                _WORKSPACE, _manifest(caller, asked), field_manager=API, dry_run=dry_run
+            )
+        except AlreadyExists:
+            found = await self.client.get(_WORKSPACE, name, team)
+            return self._same(caller, asked, view(found)), False
+        except NotFound:
+            raise _no_team(team) from None
+        if dry_run:
+            return view(made), True
+        seen = await self._seen(made)
+        if self._is_late(seen):
+            await self._take_back(seen)
+            raise _name_taken(name)
+        audit.record(caller, "create", team=team, name=name, outcome=201)
+        return seen, True
+
+    async def replace(
+        self,
+        caller: Caller,
+        name: str,
+        spec: WorkspaceSpec,
+        *,
+        team: str | None = None,
+        if_match: str,
+        dry_run: bool,
+    ) -> tuple[View, bool]:
+        """The workspace with this spec, and whether that changed anything."""
+        found = await self.find(caller, "update", name, team)
+        return await self._change(
+            caller, "replace", found, lambda _: _document(spec), if_match=if_match, dry_run=dry_run
+        )
+
+    async def patch(
+        self,
+        caller: Caller,
+        name: str,
+        changes: dict[str, Any],
+        *,
+        team: str | None = None,
+        if_match: str | None = None,
+        dry_run: bool = False,
+        action: str = "patch",
+    ) -> tuple[View, bool]:
+        """The workspace with a merge patch of its spec, and whether that changed anything."""
+        found = await self.find(caller, "patch", name, team)
+        return await self._change(
+            caller,
+            action,
+            found,
+            lambda spec: dict(merge(spec, changes)),
+            if_match=if_match,
+            dry_run=dry_run,
+        )
+
+    async def delete(
+        self,
+        caller: Caller,
+        name: str,
+        *,
+        team: str | None = None,
+        if_match: str | None = None,
+        dry_run: bool = False,
+    ) -> View:
+        """The workspace as it goes."""
+        found = await self.find(caller, "delete", name, team)
+        for _ in range(_ATTEMPTS):
+            found = await self._matching(found, if_match)
+            try:
+                gone = await self.client.delete(
+                    _WORKSPACE,
+                    found.resource,
+                    found.team,
+                    uid=str(found.document["uid"]),
+                    version=str(found.version) if if_match else None,
+                    dry_run=dry_run,
+                )
+            except Conflict:
+                found = await self._again(found, name)
+                continue
+            if not dry_run:
+                audit.record(caller, "delete", team=found.team, name=name, outcome=202)
+            if gone is None or gone.get("kind") != watched.WORKSPACE.kind or dry_run:
+                return found
+            return await self._seen(gone)
+        raise problems.precondition_failed()
+
+    async def newest(self) -> int:
+        """The version that the API server has reached."""
+        async for page in self.client.list_pages(_WORKSPACE, page_size=1):
+            return int(page["metadata"]["resourceVersion"])
+        return 0
+
+    async def _change(
+        self,
+        caller: Caller,
+        action: str,
+        found: View,
+        change: Callable[[dict[str, Any]], dict[str, Any]],
+        *,
+        if_match: str | None,
+        dry_run: bool,
+    ) -> tuple[View, bool]:
+        """Write the changed spec over exactly the one it was made from. One that has changed
+        meanwhile is read again: with If-Match that is a lost update (412), and else the change is
+        made anew."""
+        name = found.name
+        for _ in range(_ATTEMPTS):
+            found = await self._matching(found, if_match)
+            spec = change(dict(found.document["spec"]))
+            _require_valid(spec)
+            try:
+                written = await self.client.json_patch(
+                    _WORKSPACE,
+                    found.resource,
+                    found.team,
+                    _over(found, spec),
+                    field_manager=API,
+                    dry_run=dry_run,
+                )
+            except (Invalid, Conflict) as error:
+                now = await self._again(found, name)
+                if _same_spec(now, found) and not isinstance(error, Conflict):
+                    raise
+                found = now
+                continue
+            except NotFound:
+                raise problems.not_found(name) from None
+            changed = written["metadata"]["generation"] != found.document["generation"]
+            if dry_run:
+                return view(written), changed
+            if changed:
+                audit.record(caller, action, team=found.team, name=name, outcome=202)
+            return await self._seen(written), changed
+        raise problems.Problem(
+            409, "conflict", "The workspace keeps changing. Read it again, and repeat your change."
+        )
+
+    async def _matching(self, found: View, if_match: str | None) -> View:
+        """The state that If-Match speaks of; the caller may have read a newer one than this replica
+        knows. Raises Problem (412)."""
+        if not preconditions.matches(found, if_match):
+            found = await self._again(found, found.name)
+            if not preconditions.matches(found, if_match):
+                raise problems.precondition_failed()
+        return found
+
+    async def _again(self, found: View, name: str) -> View:
+        """The workspace as the API server has it now, or 404 when it is another or gone."""
+        try:
+            now = view(await self.client.get(_WORKSPACE, found.resource, found.team))
+        except NotFound:
+            raise problems.not_found(name) from None
+        if now.document["uid"] != found.document["uid"]:
+            raise problems.precondition_failed()
+        return now
+
+    async def _seen(self, written: Json) -> View:
+        """The workspace in the directory, at least as new as what was written."""
+        mine = view(written)
+        try:
+            async with asyncio.timeout(_CATCH_UP_SECONDS):
+                await self.directory.workspaces.reached(mine.version)
+        except TimeoutError:
+            return mine
+        return self.directory.at(*mine.key) or mine
+
+    def _is_late(self, mine: View) -> bool:
+        """Whether another resource had the name before: all that came before this one are known,
+        and those that came after it are in the log of changes."""
+        later = {
+            each.view.key
+            for each in self.directory.changes.since(
+                self.directory.changes.position_after(mine.version) or 0
+            )
+            or ()
+            if each.type is ChangeType.ADDED
+        }
+        others = {each.key for each in self.directory.claimants(mine.name)} - {mine.key}
+        return bool(others - later)
+
+    async def _take_back(self, mine: View) -> None:
+        try:
+            await self.client.delete(
+                _WORKSPACE, mine.resource, mine.team, uid=str(mine.document["uid"])
+            )
+        except ApiError:
+            return  # the operator tells it that the name is taken
+
+    def _require_team(self, team: str) -> None:
+        if team not in self.directory.teams():
+            raise _no_team(team)
+
+    def _same(self, caller: Caller, asked: WorkspaceCreate, held: View) -> View:
+        """The workspace that the same request has made before. Raises Problem (409)."""
+        same = (
+            held.team == asked.team
+            and held.owner == caller.username
+            and not held.document["deleting"]
+            and WorkspaceSpec.model_validate(held.document["spec"], extra="ignore") == asked.spec
+        )
+        if not same:
+            raise _name_taken(asked.spec.workspace_name)
+        return held
+
+
+def _over(found: View, spec: dict[str, Any]) -> list[Json]:
+    return [
+        {"op": "test", "path": "/metadata/uid", "value": found.document["uid"]},
+        {"op": "test", "path": "/metadata/generation", "value": found.document["generation"]},
+        {"op": "replace", "path": "/spec", "value": spec},
+    ]
+
+
+def _same_spec(one: View, other: View) -> bool:
+    return bool(one.document["generation"] == other.document["generation"])
+
+
+def _manifest(caller: Caller, asked: WorkspaceCreate) -> Json:
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": watched.WORKSPACE.kind,
+        "metadata": {
+            "name": asked.spec.workspace_name,
+            "namespace": asked.team,
+            "annotations": {names.REQUESTED_BY_ANNOTATION: caller.username},
+        },
+        "spec": _document(asked.spec),
+    }
+
+
+def _document(spec: WorkspaceSpec) -> dict[str, Any]:
+    """What was written, and no default: those are the API server's and the platform's."""
+    return spec.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
+
+
+def _require_valid(spec: dict[str, Any]) -> None:
+    """Raises Problem (422) with every field that is wrong."""
+    try:
+        WorkspaceSpec.model_validate(spec)
+    except ValidationError as error:
+        raise problems.invalid(
+            FieldError(
+                problems.path_of(("spec", *each["loc"])), problems.plain(each["type"], each["msg"])
+            )
+            for each in error.errors()
+        ) from None
+
+
+def _no_team(team: str) -> Problem:
+    return problems.invalid(
+        [
+            FieldError(
+                "team",
+                f"{team!r} is no team; the platform team makes one by labelling a namespace "
+                f"{names.TEAM_LABEL}=true. GET /api/v1/me lists yours",
+            )
+        ]
+    )
+
+
+def _name_taken(name: str) -> Problem:
+    return Problem(
+        409,
+        "name-taken",
+        f"The workspaceName {name!r} is taken, and names are unique in the whole cluster. Choose "
+        "another one.",
+        errors=(FieldError("spec.workspaceName", "taken; choose another one"),),
+    )

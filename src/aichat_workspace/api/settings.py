@@ -1,0 +1,97 @@
+"""Where the API runs and how much it allows: read once, from the environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Final, Self
+
+from aichat_workspace.domain import names
+
+AUDIENCE: Final = "aichat-workspace-api"
+"""Whom a token must be for: `kubectl create token NAME --audience aichat-workspace-api`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one caller may take, and all together."""
+
+    body_bytes: int = 256 * 1024
+    requests_per_second: float = 50.0
+    burst: int = 200
+    streams_per_caller: int = 20
+    streams: int = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Oidc:
+    """The identity provider that browsers sign in with; the API server has to trust it, too."""
+
+    issuer: str
+    client_id: str
+    client_secret: str | None
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`dev` is a laptop with a kubeconfig: model servers are reached through the API server."""
+
+    dev: bool
+    kubeconfig: str | None
+    address: str
+    port: int
+    audience: str
+    bounds: Bounds
+    oidc: Oidc | None
+    version: str = field(default_factory=lambda: version(names.OPERATOR))
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str], *, in_cluster: bool) -> Self:
+        """Raises ValueError, naming the variable, for one that can't be used."""
+        dev = environment.get("ENV") == "dev" or not in_cluster
+        return cls(
+            dev=dev,
+            kubeconfig=environment.get("KUBECONFIG") or None,
+            address=environment.get("API_ADDRESS") or ("127.0.0.1" if dev else "::"),
+            port=_number(environment, "API_PORT", 8090),
+            audience=environment.get("API_AUDIENCE") or AUDIENCE,
+            bounds=_bounds(environment),
+            oidc=_oidc(environment),
+        )
+
+
+def _number(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not text.isdigit() or int(text) < 1:
+        raise ValueError(f"{name} is {text!r}; write a whole number above 0, or leave it out")
+    return int(text)
+
+
+def _bounds(environment: Mapping[str, str]) -> Bounds:
+    default = Bounds()
+    return Bounds(
+        body_bytes=_number(environment, "API_BODY_BYTES", default.body_bytes),
+        requests_per_second=_number(
+            environment, "API_REQUESTS_PER_SECOND", int(default.requests_per_second)
+        ),
+        burst=_number(environment, "API_BURST", default.burst),
+        streams_per_caller=_number(
+            environment, "API_STREAMS_PER_CALLER", default.streams_per_caller
+        ),
+        streams=_number(environment, "API_STREAMS", default.streams),
+    )
+
+
+def _oidc(environment: Mapping[str, str]) -> Oidc | None:
+    issuer = environment.get("OIDC_ISSUER")
+    if not issuer:
+        return None
+    client_id = environment.get("OIDC_CLIENT_ID")
+    if not client_id:
+        raise ValueError("OIDC_ISSUER is set but OIDC_CLIENT_ID is not; name the client there")
+    return Oidc(
+        issuer=issuer.rstrip("/"),
+        client_id=client_id,
+        client_secret=environment.get("OIDC_CLIENT_SECRET") or None,
+        scope=environment.get("OIDC_SCOPE") or "openid email profile",
+    )

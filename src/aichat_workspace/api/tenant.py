@@ -1,0 +1,254 @@
+"""What a workspace has become: its pods' logs, its events, its model server, its credentials.
+
+All of it is in the tenant's namespace, where the API's account may look but its callers need not be
+known. So it looks only into a namespace that is the workspace's, by the recorded UID: a resource
+that merely names a foreign namespace shows nobody anything.
+"""
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from aichat_workspace.api import problems
+from aichat_workspace.api.directory import Directory
+from aichat_workspace.api.problems import Problem
+from aichat_workspace.api.queries import LogWish
+from aichat_workspace.api.views import View
+from aichat_workspace.domain import names, watched
+from aichat_workspace.domain.models import parse_model
+from aichat_workspace.domain.references import resolve
+from aichat_workspace.domain.render.tenant import ADMIN, OLLAMA, OPENWEBUI
+from aichat_workspace.domain.workspace import Workspace
+from aichat_workspace.kube import errors
+from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.objects import Json, annotations
+from aichat_workspace.kube.resource import Resource
+from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
+from aichat_workspace.runtime.resources import RESOURCES
+from aichat_workspace.runtime.servers import Connect
+
+_EVENTS: Final = Resource("", "v1", "Event", "events")
+_POD: Final = RESOURCES[watched.POD.kind]
+_SECRET: Final = RESOURCES[watched.SECRET.kind]
+_MOST_EVENTS: Final = 200
+FOLLOW_IDLE_SECONDS: Final = 3_600.0
+_READ_IDLE_SECONDS: Final = 30.0
+
+
+class Workload(StrEnum):
+    OLLAMA = OLLAMA
+    OPENWEBUI = OPENWEBUI
+
+
+@dataclass(frozen=True, slots=True)
+class Tenants:
+    client: Client
+    directory: Directory
+    connect: Connect
+
+    def namespace(self, view: View) -> str:
+        """The workspace's namespace. Raises Problem (409) while it has none."""
+        recorded = view.document["status"].get("namespace") or {}
+        found = self.directory.namespace(view.name)
+        if (
+            found is None
+            or found["metadata"]["uid"] != recorded.get("uid")
+            or annotations(found).get(names.OWNER_UID_ANNOTATION) != view.document["uid"]
+        ):
+            raise Problem(
+                409,
+                "not-provisioned",
+                f"Workspace {view.name!r} has no namespace yet, so there is nothing to look at. "
+                f"GET /api/v1/workspaces/{view.name}/diagnosis says why.",
+            )
+        return view.name
+
+    async def logs(self, view: View, workload: Workload, wish: LogWish) -> AsyncIterator[bytes]:
+        """A workload's log, opened: what it has to say comes after. Raises Problem (409) when
+        there is no pod."""
+        namespace = self.namespace(view)
+        pod = await self._pod(view, namespace, workload)
+        stack = AsyncExitStack()
+        opened = await stack.enter_async_context(
+            self.client.stream(
+                "GET",
+                _POD.path(namespace, pod, "log"),
+                query=wish.parameters(str(workload)),
+                idle_seconds=FOLLOW_IDLE_SECONDS if wish.follow else _READ_IDLE_SECONDS,
+            )
+        )
+        if opened.status != 200:
+            async with stack:
+                body = b"".join([chunk async for chunk in opened.chunks])
+            raise _no_log(view, workload, errors.from_response(opened.status, body))
+        return _until_read(stack, opened.chunks)
+
+    async def _pod(self, view: View, namespace: str, workload: Workload) -> str:
+        selector = f"{names.MANAGED_SELECTOR},{names.COMPONENT_LABEL}={workload}"
+        found: list[Json] = []
+        async for page in self.client.list_pages(_POD, namespace, label_selector=selector):
+            found += page["items"]
+        if not found:
+            raise Problem(
+                409,
+                "not-running",
+                f"{workload} of workspace {view.name!r} has no pod now: it is suspended or still "
+                f"coming up. GET /api/v1/workspaces/{view.name}/diagnosis says which.",
+            )
+        newest = max(found, key=lambda each: str(each["metadata"]["creationTimestamp"]))
+        return str(newest["metadata"]["name"])
+
+    async def events(self, view: View) -> list[dict[str, Any]]:
+        """What happened to the resource and in its namespace, the newest first."""
+        of_resource = f"involvedObject.uid={view.document['uid']}"
+        found = await self._events(view.team, of_resource)
+        with suppress(Problem):  # without a namespace there is nothing more to tell
+            found += await self._events(self.namespace(view))
+        told = [_event(each) for each in found]
+        return sorted(told, key=lambda each: str(each["time"]), reverse=True)[:_MOST_EVENTS]
+
+    async def _events(self, namespace: str, field_selector: str = "") -> list[Json]:
+        found: list[Json] = []
+        pages = self.client.list_pages(_EVENTS, namespace, field_selector=field_selector)
+        async for page in pages:
+            found += page["items"]
+        return found
+
+    async def models(self, view: View) -> list[dict[str, Any]]:
+        """What the workspace's server has. Raises Problem (503) when it does not answer."""
+        status = view.document["status"]
+        ours = {each["name"]: "model" for each in status.get("models", ())}
+        ours |= {f"{each['name']}:latest": "pattern" for each in status.get("patterns", ())}
+        server = self.connect(self.namespace(view))
+        try:
+            listed = await server.models()
+        except OllamaError as error:
+            raise _no_answer(view, error) from None
+        return [
+            {
+                "name": each.name,
+                "sizeBytes": each.size_bytes,
+                "origin": ours.get(each.name, "person"),
+            }
+            for each in sorted(listed, key=lambda each: each.name)
+        ]
+
+    async def ask(
+        self, view: View, prompt: str, model: str | None, system: str | None
+    ) -> tuple[str, AsyncIterator[str]]:
+        """The model that answers, and its reply piece by piece; the first piece is there already,
+        so that what is wrong is known before anything is answered."""
+        chosen = model or next(iter(view.document["spec"].get("models", ())), None)
+        if chosen is None:
+            error = problems.FieldError("model", "the workspace has no model; name one, or add one")
+            raise problems.invalid([error])
+        if view.document["spec"].get("suspended"):
+            raise Problem(
+                409,
+                "suspended",
+                f"Workspace {view.name!r} is suspended, so nobody answers. Resume it first.",
+            )
+        server = self.connect(self.namespace(view))
+        words = server.chat(_listed(chosen), prompt, system=system)
+        try:
+            first = await anext(words, "")
+        except ModelNotFound as error:
+            detail = f"{error}; GET /api/v1/workspaces/{view.name}/models lists those it has"
+            raise problems.invalid([problems.FieldError("model", detail)]) from None
+        except OllamaError as error:
+            raise _no_answer(view, error) from None
+        return chosen, _with(first, words)
+
+    async def credentials(self, view: View) -> dict[str, Any]:
+        """A schemas.Credentials."""
+        secret = await self._secret(names.credentials(view.name))
+        if (
+            secret is None
+            or annotations(secret).get(names.OWNER_UID_ANNOTATION) != (view.document["uid"])
+        ):
+            raise Problem(
+                409,
+                "not-provisioned",
+                f"Workspace {view.name!r} has no credentials yet. Wait until it is provisioned.",
+            )
+        data = secret["data"]
+        email, password = data["WEBUI_ADMIN_EMAIL"], data["WEBUI_ADMIN_PASSWORD"]
+        if given := await self._given_admin(view):
+            email, password = given["email"], given["password"]
+        return {
+            "url": view.document["status"].get("url"),
+            "email": base64.b64decode(email).decode(errors="replace"),
+            "password": base64.b64decode(password).decode(errors="replace"),
+        }
+
+    async def _given_admin(self, view: View) -> dict[str, str] | None:
+        """The first administrator that the platform team has given, if it is this workspace's."""
+        obj = self.directory.object(view)
+        access = view.document["spec"].get("access") or {}
+        name = access.get("adminSecretName")
+        if obj is None or name is None:
+            return None
+        secret = await self._secret(name)
+        found, _ = resolve(Workspace.parse(obj), lambda asked: secret if asked == name else None)
+        return dict(found[ADMIN].data) if ADMIN in found else None
+
+    async def _secret(self, name: str) -> Json | None:
+        try:
+            return await self.client.get(_SECRET, name, names.SYSTEM_NAMESPACE)
+        except errors.NotFound:
+            return None
+
+
+def _listed(model: str) -> str:
+    return str(parse_model(model))
+
+
+async def _until_read(stack: AsyncExitStack, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async with stack:
+        async for chunk in chunks:
+            yield chunk
+
+
+async def _with(first: str, words: AsyncIterator[str]) -> AsyncIterator[str]:
+    yield first
+    async for each in words:
+        yield each
+
+
+def _event(found: Json) -> dict[str, Any]:
+    """A schemas.EventDocument of an event, old or new style."""
+    series = found.get("series") or {}
+    times = (
+        series.get("lastObservedTime"),
+        found.get("lastTimestamp"),
+        found.get("eventTime"),
+        found["metadata"]["creationTimestamp"],
+    )
+    about = found.get("involvedObject") or {}
+    return {
+        "time": next(each for each in times if each),
+        "type": found.get("type") or "Normal",
+        "reason": found.get("reason") or "",
+        "message": found.get("message") or "",
+        "object": f"{about.get('kind', '')} {about.get('name', '')}".strip(),
+        "count": series.get("count") or found.get("count") or 1,
+    }
+
+
+def _no_log(view: View, workload: Workload, error: errors.ApiError) -> Problem:
+    if error.status in (400, 404):
+        told = error.message or "it has none"
+        return Problem(409, "no-log", f"{workload} of {view.name!r} has no such log: {told}")
+    return problems.from_cluster(error)
+
+
+def _no_answer(view: View, error: OllamaError) -> Problem:
+    if isinstance(error, OllamaUnreachable):
+        return problems.unavailable(
+            f"The model server of {view.name!r} does not answer ({error}). "
+            f"GET /api/v1/workspaces/{view.name}/diagnosis says why."
+        )
+    return Problem(502, "model-error", f"The model server refuses: {error}")

@@ -1,0 +1,97 @@
+"""Starts the API: `aichat-workspace-api`."""
+
+import asyncio
+import os
+import sys
+from contextlib import AsyncExitStack
+from types import FrameType
+from typing import Final
+
+import aiohttp
+import structlog
+import uvicorn
+from kubernetes.aio.config import ConfigException
+
+from aichat_workspace.api.app import build
+from aichat_workspace.api.metrics import Metrics
+from aichat_workspace.api.service import API
+from aichat_workspace.api.services import Services
+from aichat_workspace.api.settings import Settings
+from aichat_workspace.kube.client import IN_CLUSTER_TOKEN, Client
+from aichat_workspace.patterns import builtin
+from aichat_workspace.runtime import servers
+from aichat_workspace.runtime.logs import log_as_json
+
+_STOP_SECONDS: Final = 5
+_log: Final = structlog.get_logger()
+
+
+class Server(uvicorn.Server):
+    """A server that ends its streams when it is told to stop, so that stopping takes no longer."""
+
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._stopping.set()
+        super().handle_exit(sig, frame)
+
+
+def main() -> None:
+    log_as_json()
+    try:
+        settings = Settings.read(os.environ, in_cluster=IN_CLUSTER_TOKEN.exists())
+        asyncio.run(run(settings))
+    except (ValueError, ConfigException) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
+
+
+async def run(settings: Settings) -> None:
+    """Connect, read what there is, then serve until SIGTERM or SIGINT."""
+    async with AsyncExitStack() as stack:
+        metrics: Metrics | None = None
+
+        def on_request(verb: str, plural: str, code: int, seconds: float) -> None:
+            if metrics is not None:
+                metrics.on_request(verb, plural, code, seconds)
+
+        client = await stack.enter_async_context(
+            await Client.connect(
+                settings.kubeconfig if settings.dev else None,
+                user_agent=API,
+                on_request=on_request,
+            )
+        )
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        connect = servers.by_proxy(client) if settings.dev else servers.by_service(session)
+        services = Services.of(settings, client, connect, builtin())
+        metrics = Metrics(lambda: services.streams.open, lambda: len(services.directory))
+        config = uvicorn.Config(
+            build(services, metrics),
+            host=settings.address,
+            port=settings.port,
+            http="httptools",
+            ws="none",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+        watching = asyncio.create_task(services.directory.run())
+        stack.callback(watching.cancel)
+        begun = asyncio.create_task(_announce(services))
+        stack.callback(begun.cancel)
+        await Server(config, services.stopping).serve()
+        _log.info("stopped")
+
+
+async def _announce(services: Services) -> None:
+    await services.directory.wait_synced()
+    _log.info(
+        "serving",
+        address=services.settings.address,
+        port=services.settings.port,
+        workspaces=len(services.directory),
+    )
