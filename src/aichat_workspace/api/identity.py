@@ -4,17 +4,21 @@ https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/tok
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aichat_workspace.api import problems
 from aichat_workspace.api.fresh import Fresh
+from aichat_workspace.api.throttle import Rate
 from aichat_workspace.kube.client import Client
 
 _PATH: Final = "/apis/authentication.k8s.io/v1/tokenreviews"
 _FRESH_SECONDS: Final = 10.0
 _MOST: Final = 10_000
 _MAX_TOKEN_BYTES: Final = 16 * 1024
+_UNSEEN_PER_SECOND: Final = 50.0
+_UNSEEN_BURST: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +34,44 @@ class Caller:
 @dataclass(frozen=True, slots=True)
 class Authenticator:
     """Asks the API server who a bearer token is, and believes the answer for ten seconds: so long
-    may a revoked token still be good."""
+    may a revoked token still be good. Tokens that were never good are asked for only so often, all
+    together: a flood of made-up ones is no flood of reviews, and known callers do not notice."""
 
     client: Client
     audience: str
     _answers: Fresh[bytes, Caller | None]
+    _unseen: Rate
+    _good: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
 
     @classmethod
     def of(cls, client: Client, audience: str) -> "Authenticator":
-        return cls(client, audience, Fresh(_FRESH_SECONDS, _MOST))
+        unseen = Rate(_UNSEEN_PER_SECOND, _UNSEEN_BURST)
+        return cls(client, audience, Fresh(_FRESH_SECONDS, _MOST), unseen)
 
     async def caller(self, token: str) -> Caller:
-        """Raises Problem (401) for a token that is not good, ApiError or Unreachable when nobody
-        says."""
+        """Raises Problem: 401 for a token that is not good, 429 when too many unknown ones come;
+        ApiError or Unreachable when nobody says."""
         if not token or len(token) > _MAX_TOKEN_BYTES or not token.isascii():
             raise problems.unauthenticated("The bearer token is empty or no token at all.")
         key = hashlib.sha256(token.encode()).digest()
-        found = await self._answers.get(key, lambda: self._review(token))
+        found = await self._answers.get(key, lambda: self._first_or_again(key, token))
         if found is None:
             raise problems.unauthenticated(
                 f"The token is not accepted: it has expired, was revoked, or is not for the "
                 f"audience {self.audience!r}. Get a new one with `kubectl create token "
                 f"SERVICE_ACCOUNT --audience {self.audience}`, or sign in again."
             )
+        return found
+
+    async def _first_or_again(self, key: bytes, token: str) -> Caller | None:
+        if key not in self._good:
+            self._unseen.take("")
+        found = await self._review(token)
+        self._good.pop(key, None)
+        if found is not None:
+            self._good[key] = None
+            if len(self._good) > _MOST:
+                self._good.popitem(last=False)
         return found
 
     async def _review(self, token: str) -> Caller | None:

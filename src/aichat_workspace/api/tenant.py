@@ -17,9 +17,8 @@ from aichat_workspace.api.directory import Directory
 from aichat_workspace.api.problems import Problem
 from aichat_workspace.api.queries import LogWish
 from aichat_workspace.api.views import View
-from aichat_workspace.domain import names, watched
+from aichat_workspace.domain import names, references, watched
 from aichat_workspace.domain.models import parse_model
-from aichat_workspace.domain.references import resolve
 from aichat_workspace.domain.render.tenant import ADMIN, OLLAMA, OPENWEBUI
 from aichat_workspace.domain.workspace import Workspace
 from aichat_workspace.kube import errors
@@ -187,13 +186,15 @@ class Tenants:
     async def _given_admin(self, view: View) -> dict[str, str] | None:
         """The first administrator that the platform team has given, if it is this workspace's."""
         obj = self.directory.object(view)
-        access = view.document["spec"].get("access") or {}
-        name = access.get("adminSecretName")
-        if obj is None or name is None:
+        if obj is None:
             return None
-        secret = await self._secret(name)
-        found, _ = resolve(Workspace.parse(obj), lambda asked: secret if asked == name else None)
-        return dict(found[ADMIN].data) if ADMIN in found else None
+        workspace = Workspace.parse(obj)
+        for each in references.references(workspace):
+            if each.purpose == ADMIN:
+                secret = await self._secret(each.secret)
+                found, _ = references.read(workspace, each, secret)
+                return dict(found.data) if found else None
+        return None
 
     async def _secret(self, name: str) -> Json | None:
         try:

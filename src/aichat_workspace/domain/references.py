@@ -46,13 +46,22 @@ def resolve(
     """The referenced Secrets by what they are for, or what is wrong with the first bad one."""
     found: dict[str, Referenced] = {}
     for each in references(workspace):
-        secret = find(each.secret)
-        problem = _problem(workspace, each, secret)
-        if problem or secret is None:
+        kept, problem = read(workspace, each, find(each.secret))
+        if kept is None:
             return {}, problem
-        kept = {key: secret["data"][key] for key in each.keys}
-        found[each.purpose] = Referenced(secret.get("type", "Opaque"), kept)
+        found[each.purpose] = kept
     return found, None
+
+
+def read(
+    workspace: Workspace, wanted: Reference, secret: Secret | None
+) -> tuple[Referenced | None, Diagnosis | None]:
+    """What the workspace may have of a Secret, or what is wrong with it."""
+    problem = _problem(workspace, wanted, secret)
+    if problem or secret is None:
+        return None, problem
+    kept = {key: secret["data"][key] for key in wanted.keys}
+    return Referenced(secret.get("type", "Opaque"), kept), None
 
 
 def _problem(workspace: Workspace, wanted: Reference, secret: Secret | None) -> Diagnosis | None:
