@@ -24,6 +24,7 @@ _OURS: Final = frozenset(
         "StatefulSet",
         "Deployment",
         "Ingress",
+        "HTTPRoute",
     }
 )
 # `kubectl rollout restart` writes here, and a restart is not drift.

@@ -23,6 +23,14 @@ _MERGE_KEYS: Final = {
     "volumes": ("name",),
     "volumeMounts": ("mountPath",),
 }
+# Maps that it sets as a whole, as it does lists that are one value.
+_ATOMIC: Final = frozenset({"podSelector", "selector", "nodeSelector", "secretKeyRef"})
+# What it fills in inside of one value: in the entries of these lists.
+# https://gateway-api.sigs.k8s.io/reference/spec/#gateway.networking.k8s.io/v1.HTTPRouteRule
+_FILLED_IN: Final[Mapping[str, Manifest]] = {
+    "rules": {"matches": [{"path": {"type": "PathPrefix", "value": "/"}}]},
+    "backendRefs": {"group": "", "kind": "Service", "weight": 1},
+}
 _QUANTITIES: Final = frozenset({"limits", "requests", "hard", "default", "defaultRequest"})
 
 
@@ -53,22 +61,41 @@ def covers(observed: Any, desired: Any, field: str = "") -> bool:
     `field` is the name of the map or list that both came from; it decides how lists are matched
     and which numbers are quantities.
     """
-    if isinstance(desired, Mapping):
+    keys = _MERGE_KEYS.get(field)
+    if isinstance(desired, Mapping) and field not in _ATOMIC:
         return isinstance(observed, Mapping) and all(
-            key in observed and covers(observed[key], value, field if field in _QUANTITIES else key)
+            key in observed and covers(observed[key], value, _below(field, key))
             for key, value in desired.items()
         )
+    if isinstance(desired, Sequence) and not isinstance(desired, str) and keys:
+        return isinstance(observed, Sequence) and _list_covers(observed, desired, keys)
+    return _same(observed, desired, field)
+
+
+def _same(observed: Any, desired: Any, field: str) -> bool:
+    """Whether `observed` is `desired`, but for what the API server fills in. Nobody else's field
+    can be told from ours here: the whole has one owner."""
+    if isinstance(desired, Mapping):
+        wanted = {**_FILLED_IN.get(field, {}), **desired}
+        return (
+            isinstance(observed, Mapping)
+            and desired.keys() <= observed.keys() <= wanted.keys()
+            and all(_same(observed[key], wanted[key], _below(field, key)) for key in observed)
+        )
     if isinstance(desired, Sequence) and not isinstance(desired, str):
-        return isinstance(observed, Sequence) and _list_covers(observed, desired, field)
+        return (
+            isinstance(observed, Sequence)
+            and len(observed) == len(desired)
+            and all(_same(*pair, field) for pair in zip(observed, desired, strict=True))
+        )
     return bool(observed == desired) or (field in _QUANTITIES and quantity.same(observed, desired))
 
 
-def _list_covers(observed: Sequence[Any], desired: Sequence[Any], field: str) -> bool:
-    keys = _MERGE_KEYS.get(field)
-    if keys is None:
-        return len(observed) == len(desired) and all(
-            covers(found, wanted) for found, wanted in zip(observed, desired, strict=True)
-        )
+def _below(field: str, key: str) -> str:
+    return field if field in _QUANTITIES else key
+
+
+def _list_covers(observed: Sequence[Any], desired: Sequence[Any], keys: Sequence[str]) -> bool:
     found_by_key = {tuple(map(entry.get, keys)): entry for entry in observed}
     return all(
         (key := tuple(map(entry.get, keys))) in found_by_key and covers(found_by_key[key], entry)

@@ -80,3 +80,10 @@ def test_a_slash_in_a_field_is_escaped_in_the_patch() -> None:
     observed = {"metadata": {"resourceVersion": "1"}}
     (_, remove) = json_patch([("spec", "a/b~c")], observed)
     assert remove["path"] == "/spec/a~1b~0c"
+
+
+def test_a_field_that_someone_added_to_a_route_is_found() -> None:
+    desired = {"kind": "HTTPRoute", "metadata": {"name": "r"}, "spec": {"rules": []}}
+    found = {**desired, "spec": {"rules": [], "useDefaultGateways": "All"}}
+    observed = keep_foreign(managed(found, "kubectl", {"f:useDefaultGateways": {}}), OURS)
+    assert removals(observed, desired) == (("spec", "useDefaultGateways"),)
