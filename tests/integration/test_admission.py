@@ -94,6 +94,17 @@ def test_the_operators_token_can_not_write_to_foreign_namespaces(
     assert "denied request" in said
 
 
+def test_the_operators_token_can_not_delete_foreign_pods_and_secrets(
+    cluster: Cluster, as_operator: Cluster
+) -> None:
+    cluster.kubectl("run", "theirs", "--image=x:1", "-n", "default")
+    cluster.kubectl("create", "secret", "generic", "theirs", "-n", "default")
+    for kind in ("pod", "secret"):
+        said = as_operator.kubectl("delete", kind, "theirs", "-n", "default", check=False)
+        assert "aichat-workspace-operator-confinement" in said
+        cluster.kubectl("delete", kind, "theirs", "-n", "default", "--wait=false")
+
+
 def test_the_operators_token_can_not_make_unmarked_namespaces(as_operator: Cluster) -> None:
     said = as_operator.kubectl("create", "namespace", "unmarked", check=False)
     assert "may only create namespaces that carry a workspace's UID" in said

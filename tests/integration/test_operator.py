@@ -164,6 +164,27 @@ def test_a_changed_spec_reaches_the_objects(cluster: Cluster) -> None:
     cluster.kubectl("delete", "aiws", "changing", "-n", SYSTEM, "--wait=false")
 
 
+def test_a_correction_reaches_a_model_server_that_never_got_ready(cluster: Cluster) -> None:
+    """Here no pod ever gets ready: there is no node."""
+    cluster.apply(workspace("stuck", ollama={"contextLength": 4096}))
+
+    def tuned() -> str:
+        found = cluster.kubectl(
+            "get", "pod", "stuck-ollama-0", "-n", "stuck", "-o", "json", check=False
+        )
+        variables = (
+            json.loads(found)["spec"]["containers"][0]["env"] if found.startswith("{") else []
+        )
+        return next(
+            (each["value"] for each in variables if each["name"] == "OLLAMA_CONTEXT_LENGTH"), ""
+        )
+
+    eventually(lambda: tuned() == "4096", "the first pod is there")
+    cluster.apply(workspace("stuck", ollama={"contextLength": 8192}))
+    eventually(lambda: tuned() == "8192", "the pod has been replaced")
+    cluster.kubectl("delete", "aiws", "stuck", "-n", SYSTEM, "--wait=false")
+
+
 def test_deleting_the_resource_removes_everything_it_became(cluster: Cluster) -> None:
     cluster.apply(workspace("fleeting"))
     eventually(lambda: created(cluster, "fleeting"), "provisioned")

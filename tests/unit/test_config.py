@@ -36,6 +36,7 @@ def test_every_kind_that_is_kept_may_be_listed_watched_and_written() -> None:
     for kind in watched.WATCHED_TENANT_KINDS:
         verbs = granted.pop((kind.group, kind.plural))
         assert verbs == {"list", "watch", "create", "patch", "delete"}
+    assert granted.pop(("", "pods")) == {"list", "watch", "delete"}
     assert granted.pop(("", "secrets")) == {"create", "patch"}
 
 

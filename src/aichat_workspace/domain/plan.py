@@ -1,10 +1,10 @@
 """What to write, given what should be and what is. Never what changed: only what differs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aichat_workspace.domain import names, quantity
+from aichat_workspace.domain import names, pods, quantity
 from aichat_workspace.domain.foreign import json_patch, removals
 from aichat_workspace.domain.manifest import Manifest, Ref, covers, ref
 from aichat_workspace.domain.workspace import Workspace
@@ -69,6 +69,7 @@ def plan(
     return (
         *_namespace(namespace, observed.namespace),
         *(action for manifest in desired for action in _object(manifest, observed)),
+        *_stuck(observed),
         *(
             Delete(found, manifest["metadata"]["uid"])
             for found, manifest in sorted(observed.objects.items())
@@ -131,6 +132,34 @@ def _mentions(found: Ref, manifest: Manifest, secret: str) -> bool:
         for container in manifest["spec"]["template"]["spec"]["containers"]
         for variable in container.get("env", ())
     )
+
+
+def _stuck(observed: Observed) -> Iterator[Delete]:
+    """Pods that hold up what corrects them: a StatefulSet waits until a pod is ready before it
+    replaces it, even one whose image or node will never be there.
+
+    https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
+    """
+    for found, manifest in sorted(observed.objects.items()):
+        if found.kind != "StatefulSet" or (newest := _newest_revision(manifest)) is None:
+            continue
+        for pod in observed.pods:
+            metadata = pod["metadata"]
+            if (
+                pods.belongs(pod, found.name)
+                and metadata["labels"].get(names.REVISION_LABEL) != newest
+                and not (pods.is_ready(pod) or pods.is_going(pod))
+            ):
+                yield Delete(Ref("Pod", found.namespace, metadata["name"]), metadata["uid"])
+
+
+def _newest_revision(stateful_set: Manifest) -> str | None:
+    """What its pods are to be made from; None until its controller has seen the spec as it is."""
+    told = stateful_set.get("status", {})
+    if told.get("observedGeneration", 0) < stateful_set["metadata"].get("generation", 0):
+        return None
+    newest: str | None = told.get("updateRevision")
+    return newest
 
 
 def _misses_secret(pod: Manifest, name: str) -> bool:

@@ -16,6 +16,7 @@ from aichat_workspace.domain.models import (
     summary,
 )
 from aichat_workspace.domain.plan import NOTHING, Observed
+from aichat_workspace.domain.pods import belongs
 from aichat_workspace.domain.render.tenant import OLLAMA, OPENWEBUI
 from aichat_workspace.domain.upgrade import AT_ONCE, Images, Turn
 from aichat_workspace.domain.workspace import (
@@ -212,7 +213,7 @@ def _available(facts: Facts, kind: str, now: datetime) -> _Finding:
     problem = diagnose(
         found,
         facts.observed.objects.get(replace(workload, kind="PersistentVolumeClaim")),
-        (pod for pod in facts.observed.pods if _belongs(pod, workload.name)),
+        (pod for pod in facts.observed.pods if belongs(pod, workload.name)),
         now,
     )
     if problem:
@@ -228,10 +229,6 @@ def _is_available(workload: Manifest) -> bool:
         told.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
         and min(told.get("readyReplicas", 0), told.get("updatedReplicas", 0)) >= wanted
     )
-
-
-def _belongs(pod: Manifest, workload: str) -> bool:
-    return bool(pod["metadata"].get("labels", {}).get("app.kubernetes.io/name") == workload)
 
 
 def _models(facts: Facts) -> _Finding:

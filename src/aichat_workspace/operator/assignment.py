@@ -8,6 +8,7 @@ from aichat_workspace.domain.manifest import Manifest, Ref
 from aichat_workspace.domain.models import ModelStatus, PatternStatus, Wanted
 from aichat_workspace.domain.plan import Observed
 from aichat_workspace.domain.platform import PlatformSpec
+from aichat_workspace.domain.pods import is_ready
 from aichat_workspace.domain.render.tenant import OLLAMA
 from aichat_workspace.domain.workspace import Workspace
 from aichat_workspace.operator.model_sync import Assignment
@@ -51,9 +52,7 @@ def _server(pods: Sequence[Manifest]) -> str:
     """Which pod serves models now: its UID and how often its container was started; empty when
     none is ready."""
     for pod in pods:
-        conditions = pod["status"].get("conditions", ())
-        ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
-        if pod["metadata"]["labels"].get(names.COMPONENT_LABEL) == OLLAMA and ready:
+        if pod["metadata"]["labels"].get(names.COMPONENT_LABEL) == OLLAMA and is_ready(pod):
             restarts = sum(
                 each["restartCount"] for each in pod["status"].get("containerStatuses", ())
             )

@@ -115,3 +115,46 @@ def test_what_was_applied_before_and_is_not_wanted_any_more_is_applied_again() -
     written = plan(NAMESPACE, DESIRED, observed(objects=held(more)))
     kinds = [each.manifest["kind"] for each in written if isinstance(each, Apply)]
     assert kinds == ["StatefulSet"]
+
+
+def stateful_set(**status: Any) -> dict[Ref, Manifest]:
+    objects = held(DESIRED)
+    at = ref(one("StatefulSet"))
+    metadata = {**objects[at]["metadata"], "generation": 2}
+    told = {"observedGeneration": 2, "updateRevision": "o-new", **status}
+    objects[at] = {**objects[at], "metadata": metadata, "status": told}
+    return objects
+
+
+def server_pod(revision: str, *, ready: bool = False, **metadata: Any) -> Manifest:
+    name = "team-a-aichat-ollama"
+    labels = {"app.kubernetes.io/name": name, "controller-revision-hash": revision}
+    conditions = [{"type": "Ready", "status": str(ready)}]
+    return {
+        "metadata": {"name": f"{name}-0", "uid": "pod-1", "labels": labels, **metadata},
+        "status": {"conditions": conditions},
+    }
+
+
+def test_a_pod_that_keeps_its_stateful_set_from_replacing_it_is_deleted() -> None:
+    found = observed(objects=stateful_set(), pods=(server_pod("o-old"),))
+    assert plan(NAMESPACE, DESIRED, found) == (
+        Delete(Ref("Pod", "team-a-aichat", "team-a-aichat-ollama-0"), "pod-1"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "pod"),
+    [
+        ({}, server_pod("o-new")),
+        ({}, server_pod("o-old", ready=True)),
+        ({}, server_pod("o-old", deletionTimestamp="2026-11-23T12:00:00Z")),
+        ({}, server_pod("o-old", labels={"app.kubernetes.io/name": "another"})),
+        ({"observedGeneration": 1}, server_pod("o-old")),
+        ({"updateRevision": None}, server_pod("o-old")),
+    ],
+)
+def test_a_pod_that_its_controller_will_replace_itself_is_left_to_it(
+    status: dict[str, Any], pod: Manifest
+) -> None:
+    assert plan(NAMESPACE, DESIRED, observed(objects=stateful_set(**status), pods=(pod,))) == ()
