@@ -221,6 +221,72 @@ def test_a_foreign_namespace_is_left_as_it_is(cluster: Cluster) -> None:
     assert cluster.get("namespace", "somebodys") == before
 
 
+def test_a_gateway_whose_kind_is_not_installed_takes_no_ingress_away(
+    cluster: Cluster, tenant: str
+) -> None:
+    cluster.apply(
+        {
+            "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
+            "kind": "AIChatPlatform",
+            "metadata": {"name": "default"},
+            "spec": {"ingress": {"gateway": {"name": "front", "namespace": "edge"}}},
+        }
+    )
+    try:
+        eventually(
+            lambda: condition(cluster, tenant, "Provisioned").get("reason") == "WriteRefused",
+            "that the route can't be made is said",
+        )
+        assert cluster.names("ingress", tenant) == [f"ingress.networking.k8s.io/{tenant}-openwebui"]
+    finally:
+        cluster.kubectl("delete", "aichatplatform", "default")
+    eventually(lambda: created(cluster, tenant), "all is well again")
+
+
+def test_credentials_with_a_key_taken_out_are_told_and_made_anew_once_deleted(
+    cluster: Cluster,
+) -> None:
+    cluster.apply(workspace("keyless"))
+    eventually(lambda: created(cluster, "keyless"), "provisioned")
+    secret = ("secret", "keyless-credentials", "-n", SYSTEM)
+    taken = json.dumps([{"op": "remove", "path": "/data/WEBUI_SECRET_KEY"}])
+    cluster.kubectl("patch", *secret, "--type=json", "-p", taken)
+    eventually(
+        lambda: condition(cluster, "keyless").get("reason") == "CredentialsIncomplete", "it is told"
+    )
+    cluster.kubectl("delete", *secret)
+    eventually(lambda: created(cluster, "keyless"), "well again")
+    assert "WEBUI_SECRET_KEY" in cluster.get(*secret)["data"]
+    cluster.kubectl("delete", "aiws", "keyless", "-n", SYSTEM, "--wait=false")
+
+
+def test_a_spec_that_the_operator_does_not_understand_is_told_and_can_be_deleted(
+    cluster: Cluster,
+) -> None:
+    """As after the CRD of another version let it through."""
+    cluster.apply(workspace("foreigner"))
+    eventually(lambda: created(cluster, "foreigner"), "provisioned")
+    crd = "aichatworkspaces.apps.aichatworkspaces.io"
+    schema = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/scheduling"
+    rule = f"{schema}/properties/nodeSelector/x-kubernetes-validations"
+    without = json.dumps([{"op": "remove", "path": rule}])
+    cluster.kubectl("patch", "crd", crd, "--type=json", "-p", without)
+    try:
+        bad = workspace("foreigner", scheduling={"nodeSelector": {"not a key": "x"}})
+        eventually(
+            lambda: "configured" in cluster.apply(bad, check=False), "the API server takes it"
+        )
+        eventually(
+            lambda: condition(cluster, "foreigner").get("reason") == "SpecNotUnderstood", "told so"
+        )
+        said = condition(cluster, "foreigner")["message"]
+        assert "spec.scheduling.nodeSelector.not a key" in said
+        cluster.kubectl("delete", "aiws", "foreigner", "-n", SYSTEM, "--timeout=60s")
+        assert "not found" in cluster.kubectl("get", "namespace", "foreigner", check=False)
+    finally:
+        cluster.kubectl("apply", "-k", str(ROOT / "config" / "default"))
+
+
 def test_of_two_resources_for_one_workspace_the_older_wins(cluster: Cluster) -> None:
     cluster.apply(workspace("contested", "first"))
     eventually(lambda: created(cluster, "first"), "the first is provisioned")

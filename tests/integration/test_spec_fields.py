@@ -258,6 +258,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
         {"connections": [{"name": "a", "url": "https://x.test:99999/v1", "secretName": "s"}]},
         "spec.connections[0].url",
     ),
+    "a node's label with a bad name": (
+        {"scheduling": {"nodeSelector": {"not a key": "x"}}},
+        "keys must be names of labels",
+    ),
     "an unknown policy": ({"deletionPolicy": "Keep"}, "spec.deletionPolicy"),
 }
 
@@ -271,6 +275,11 @@ def test_the_api_server_refuses(cluster: Cluster, tenant: str, what: str) -> Non
 
 OVER_BOUNDS: dict[str, tuple[Any, str, str]] = {
     "more than the ceiling": ({"quota": {"cpu": "1000"}}, "CeilingExceeded", "spec.quota.cpu"),
+    "a quota without room for the workloads": (
+        {"quota": {"memory": "1Gi"}},
+        "QuotaTooSmall",
+        "spec.quota.memory",
+    ),
     "a host elsewhere": (
         {"ingress": {"host": "bank.example.org"}},
         "HostNotAllowed",
@@ -332,7 +341,7 @@ def secret(name: str, owner: str, data: dict[str, str], kind: str = "Opaque") ->
 
 def test_secrets_that_name_the_workspace_reach_it_as_copies(cluster: Cluster, tenant: str) -> None:
     owner = f"{SYSTEM}/{NAME}"
-    before = objects(cluster)
+    before, credentials = objects(cluster), names_of_secrets(cluster)
     certificate = {"tls.crt": "certificate", "tls.key": "key"}
     cluster.apply(secret("our-tls", owner, certificate, "kubernetes.io/tls"))
     cluster.apply(secret("our-login", owner, {"clientSecret": "hush"}))
@@ -357,6 +366,8 @@ def test_secrets_that_name_the_workspace_reach_it_as_copies(cluster: Cluster, te
         f"the connections reached {tenant}",
     )
     found = objects(cluster)
+    copies = names_of_secrets(cluster) - credentials
+    assert len(copies) == 3
     copy = found[INGRESS]["spec"]["tls"][0]["secretName"]
     held = cluster.get("secret", copy, "-n", NAME)
     assert held["immutable"] is True
@@ -366,6 +377,35 @@ def test_secrets_that_name_the_workspace_reach_it_as_copies(cluster: Cluster, te
     assert [each["port"] for each in back_ends] == [443, 8443]
     assert "hush" not in json.dumps(found)
     patch(cluster, {"ingress": None, "access": None, "connections": None})
+    eventually(lambda: objects(cluster) == before, f"{tenant} is as before")
+    eventually(lambda: names_of_secrets(cluster) == credentials, "no copy of a Secret is left")
+
+
+def names_of_secrets(cluster: Cluster) -> set[str]:
+    return set(cluster.names("secrets", NAME))
+
+
+def test_while_a_secret_is_missing_walls_are_kept_and_the_workspace_can_be_stopped(
+    cluster: Cluster, tenant: str
+) -> None:
+    before = objects(cluster)
+    patch(cluster, {"ingress": {"tls": {"secretName": "nowhere"}}})
+    eventually(lambda: provisioned(cluster).get("reason") == "SecretNotFound", f"{tenant} is told")
+    wall = f"{NAME}-to-ollama"
+    widened = [{"op": "add", "path": "/spec/ingress/0/from/0/namespaceSelector", "value": {}}]
+    cluster.kubectl(
+        *("patch", "networkpolicy", wall, "-n", NAME, "--type=json", "-p", json.dumps(widened))
+    )
+    eventually(
+        lambda: objects(cluster)[f"NetworkPolicy/{wall}"] == before[f"NetworkPolicy/{wall}"],
+        "the wall is as it was",
+    )
+    patch(cluster, {"suspended": True})
+    eventually(
+        lambda: all(objects(cluster)[each]["spec"]["replicas"] == 0 for each in (OLLAMA, CHAT)),
+        "both workloads are stopped",
+    )
+    patch(cluster, {"suspended": None, "ingress": None})
     eventually(lambda: objects(cluster) == before, f"{tenant} is as before")
 
 

@@ -37,7 +37,7 @@ def test_every_kind_that_is_kept_may_be_listed_watched_and_written() -> None:
         verbs = granted.pop((kind.group, kind.plural))
         assert verbs == {"list", "watch", "create", "patch", "delete"}
     assert granted.pop(("", "pods")) == {"list", "watch", "delete"}
-    assert granted.pop(("", "secrets")) == {"create", "patch"}
+    assert granted.pop(("", "secrets")) == {"create", "patch", "delete"}
 
 
 def test_the_admission_policy_names_the_service_account_that_the_deployment_runs_as() -> None:

@@ -19,9 +19,9 @@ _DROPPED: Final = frozenset({"title", "examples", "$defs", "uniqueItems", "prope
 _WORKSPACE_COLUMNS: Final = (
     ("Phase", "string", ".status.phase", 0),
     ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', 0),
+    ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', 0),
     ("Models", "string", ".status.modelsReady", 0),
     ("URL", "string", ".status.url", 0),
-    ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', 1),
     ("Message", "string", '.status.conditions[?(@.type=="Ready")].message', 1),
     ("Age", "date", ".metadata.creationTimestamp", 0),
 )

@@ -94,7 +94,9 @@ def unserved(ingress: Manifest | None, classes: Iterable[Manifest]) -> Diagnosis
         return None
     known = {each["metadata"]["name"]: each["metadata"].get("annotations", {}) for each in classes}
     name = ingress["spec"].get("ingressClassName")
-    if name in known or (name is None and any(_IS_DEFAULT in marks for marks in known.values())):
+    if name in known or (
+        name is None and any(each.get(_IS_DEFAULT) == "true" for each in known.values())
+    ):
         return None
     lacks = f"there is no IngressClass {name!r}" if name else "there is no default IngressClass"
     has = f"there are: {', '.join(sorted(known))}" if known else "there is none at all"

@@ -1,7 +1,7 @@
 """What the platform does not let a workspace have, whatever it asks for.
 
-A schema can't say it, for the bounds are another resource's. Nothing is written while one is
-broken: the workspace stays as it was, and is told which field to change.
+A schema can't say it, for the bounds are another resource's. While one is broken, what depends on
+it stays as it was, and the workspace is told which field to change.
 """
 
 from collections.abc import Iterator
@@ -34,13 +34,8 @@ def openwebui_share(spec: WorkspaceSpec, platform: PlatformSpec) -> OpenWebUISha
 def quota(spec: WorkspaceSpec, platform: PlatformSpec) -> dict[str, Fraction]:
     """Upper bounds of all pods and volumes together: what was chosen, else room for the workloads
     and their roll-out."""
-    shares = (ollama_share(spec, platform), openwebui_share(spec, platform))
-    room = {
-        "cpu": sum((quantity.parse(each.cpu_limit) for each in shares), Fraction()) * ROLL_OUT,
-        "memory": sum((quantity.parse(each.memory_limit) for each in shares), Fraction())
-        * ROLL_OUT,
-        "storage": sum((quantity.parse(each.storage) for each in shares), Fraction()),
-    }
+    needed = _needed(spec, platform)
+    room = {name: needed[name] * (1 if name == "storage" else ROLL_OUT) for name in _DIMENSIONS}
     chosen = {name: getattr(spec.quota, name) for name in _DIMENSIONS}
     return {name: quantity.parse(chosen[name]) if chosen[name] else room[name] for name in room}
 
@@ -61,13 +56,19 @@ def host(spec: WorkspaceSpec, platform: PlatformSpec) -> str:
     return spec.ingress.host or names.host(spec.workspace_name, platform.ingress.domain)
 
 
-def violation(spec: WorkspaceSpec, platform: PlatformSpec) -> Diagnosis | None:
-    """The first bound of the platform that the workspace breaks, or None."""
-    return next(_violations(spec, platform), None)
+def permitted(spec: WorkspaceSpec, platform: PlatformSpec) -> WorkspaceSpec:
+    """The spec without the models that come from where none may come from."""
+    allowed = tuple(each for each in spec.models if _is_allowed(each, platform))
+    embedding = embedding_model(spec, platform)
+    if embedding is None or _is_allowed(embedding, platform):
+        return spec.model_copy(update={"models": allowed})
+    return spec.model_copy(update={"models": allowed, "embedding_model": NO_MODEL})
 
 
-def _violations(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Diagnosis]:
+def violations(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Diagnosis]:
+    """The bounds of the platform that the workspace breaks."""
     yield from _over_ceiling(spec, platform)
+    yield from _under_shares(spec, platform)
     yield from _host_not_allowed(spec, platform)
     yield from _registry_not_allowed(spec, platform)
 
@@ -93,6 +94,29 @@ def _over_ceiling(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Diagn
         )
 
 
+def _under_shares(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Diagnosis]:
+    """A quota that has no room for one pod of each workload keeps them from ever being made."""
+    asked, least = quota(spec, platform), _needed(spec, platform)
+    for name in _DIMENSIONS:
+        if asked[name] < least[name]:
+            write = quantity.cores if name == "cpu" else quantity.size
+            yield Diagnosis(
+                "QuotaTooSmall",
+                f"spec.quota.{name} is {write(asked[name])}, and the two workloads need "
+                f"{write(least[name])}; raise it, or lower the resources and storage it covers",
+            )
+
+
+def _needed(spec: WorkspaceSpec, platform: PlatformSpec) -> dict[str, Fraction]:
+    """The limits and volumes of one pod of each workload."""
+    shares = (ollama_share(spec, platform), openwebui_share(spec, platform))
+    fields = {"cpu": "cpu_limit", "memory": "memory_limit", "storage": "storage"}
+    return {
+        name: sum((quantity.parse(getattr(each, field)) for each in shares), Fraction())
+        for name, field in fields.items()
+    }
+
+
 def _host_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Diagnosis]:
     chosen, own = spec.ingress.host, platform.ingress.domain
     domains = (own, *platform.ingress.allowed_domains)
@@ -113,15 +137,18 @@ def _host_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[D
 
 
 def _registry_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Diagnosis]:
-    allowed = platform.models.allowed_registries
-    for text in models(spec, platform) if allowed else ():
-        registry = parse_model(text).registry
-        if registry not in allowed:
+    for text in models(spec, platform):
+        if not _is_allowed(text, platform):
             yield Diagnosis(
                 "RegistryNotAllowed",
-                f"model {text!r} comes from {registry}, and the platform allows "
-                f"{', '.join(allowed)}; remove it from spec.models",
+                f"model {text!r} comes from {parse_model(text).registry}, and the platform allows "
+                f"{', '.join(platform.models.allowed_registries)}; remove it from spec.models",
             )
+
+
+def _is_allowed(model: str, platform: PlatformSpec) -> bool:
+    allowed = platform.models.allowed_registries
+    return not allowed or parse_model(model).registry in allowed
 
 
 def _chosen(compute: Compute, volume: Volume) -> dict[str, str]:

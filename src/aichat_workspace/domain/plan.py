@@ -7,6 +7,7 @@ from typing import Any, Final
 from aichat_workspace.domain import names, pods, quantity
 from aichat_workspace.domain.foreign import json_patch, removals
 from aichat_workspace.domain.manifest import Manifest, Ref, covers, ref
+from aichat_workspace.domain.render.tenant import is_copy
 from aichat_workspace.domain.workspace import Workspace
 
 
@@ -26,14 +27,27 @@ class Prune:
 
 
 @dataclass(frozen=True, slots=True)
-class Delete:
-    """Remove exactly the object that was seen."""
+class Stop:
+    """Leave a workload without pods, whatever else it should be."""
 
     ref: Ref
-    uid: str
+    operations: Sequence[dict[str, Any]] = (
+        {"op": "replace", "path": "/spec/replicas", "value": 0},
+    )
 
 
-Action = Apply | Prune | Delete
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove exactly the object that was seen; a tenant's Secret, which never is, by its name. One
+    that `waits` stays until everything that is wanted has been written."""
+
+    ref: Ref
+    uid: str | None
+    waits: bool = False
+
+
+_WORKLOADS: Final = frozenset({"StatefulSet", "Deployment"})
+Action = Apply | Prune | Stop | Delete
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +73,43 @@ def owns(workspace: Workspace, namespace: Manifest) -> bool:
 
 
 def plan(
-    namespace: Manifest, desired: Sequence[Manifest], observed: Observed
+    namespace: Manifest,
+    desired: Sequence[Manifest],
+    observed: Observed,
+    held_back: frozenset[str] = frozenset(),
 ) -> tuple[Action, ...]:
     """Everything to write so that the tenant is as desired. `observed.namespace` exists and is
-    ours. Nothing to write gives nothing."""
+    ours. Nothing to write gives nothing. Kinds that are held back stay as they are, and while
+    there are such, nothing is taken for superfluous."""
     if observed.namespace is None:
         raise ValueError("plan is for a tenant whose namespace exists")
-    wanted = {ref(manifest) for manifest in desired}
+    writable = [each for each in desired if each["kind"] not in held_back]
     return (
         *_namespace(namespace, observed.namespace),
-        *(action for manifest in desired for action in _object(manifest, observed)),
+        *(() if held_back else _outdated_secrets(desired, observed)),
+        *(action for manifest in writable for action in _object(manifest, observed)),
         *_stuck(observed),
-        *(
-            Delete(found, manifest["metadata"]["uid"])
-            for found, manifest in sorted(observed.objects.items())
-            if found not in wanted and "deletionTimestamp" not in manifest["metadata"]
-        ),
+        *(_stops(desired, observed, held_back) if held_back else _superfluous(desired, observed)),
     )
+
+
+def _superfluous(desired: Sequence[Manifest], observed: Observed) -> Iterator[Delete]:
+    wanted = {ref(manifest) for manifest in desired}
+    for found, manifest in sorted(observed.objects.items()):
+        if found not in wanted and "deletionTimestamp" not in manifest["metadata"]:
+            yield Delete(found, manifest["metadata"]["uid"], waits=True)
+
+
+def _stops(
+    desired: Sequence[Manifest], observed: Observed, held_back: frozenset[str]
+) -> Iterator[Stop]:
+    """Workloads that are to stop, which needs nothing else to be right."""
+    for manifest in desired:
+        found = observed.objects.get(ref(manifest))
+        if found is None or manifest["kind"] not in held_back & _WORKLOADS:
+            continue
+        if manifest["spec"]["replicas"] == 0 and found["spec"].get("replicas") != 0:
+            yield Stop(ref(manifest))
 
 
 def _namespace(desired: Manifest, observed: Manifest) -> tuple[Action, ...]:
@@ -118,20 +152,34 @@ def _secret(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
     """A tenant's Secret is never read back. It is written before the first pod template that
     names it, and again when a pod says that it is missing."""
     name = desired["metadata"]["name"]
-    named = any(_mentions(found, manifest, name) for found, manifest in observed.objects.items())
+    named = any(name in _secrets_of(*each) for each in observed.objects.items())
     if named and not any(_misses_secret(pod, name) for pod in observed.pods):
         return ()
     return (Apply(desired),)
 
 
-def _mentions(found: Ref, manifest: Manifest, secret: str) -> bool:
+def _outdated_secrets(desired: Sequence[Manifest], observed: Observed) -> Iterator[Delete]:
+    """Copies of Secrets that something still names, and nothing should. They go before what names
+    them is written, for afterwards nobody would know of them."""
+    wanted = {ref(each) for each in desired if each["kind"] == "Secret"}
+    named = {
+        Ref("Secret", found.namespace, name)
+        for found, manifest in observed.objects.items()
+        for name in _secrets_of(found, manifest)
+        if is_copy(name, found.namespace)
+    }
+    return (Delete(each, None) for each in sorted(named - wanted))
+
+
+def _secrets_of(found: Ref, manifest: Manifest) -> Iterator[str]:
+    """The names of Secrets that a Deployment's variables or an Ingress' certificate come from."""
     if found.kind == "Ingress":
-        return any(each.get("secretName") == secret for each in manifest["spec"].get("tls", ()))
-    return found.kind == "Deployment" and any(
-        variable.get("valueFrom", {}).get("secretKeyRef", {}).get("name") == secret
-        for container in manifest["spec"]["template"]["spec"]["containers"]
-        for variable in container.get("env", ())
-    )
+        yield from (each.get("secretName", "") for each in manifest["spec"].get("tls", ()))
+    if found.kind == "Deployment":
+        template = manifest["spec"]["template"]["spec"]
+        for container in (*template.get("initContainers", ()), *template["containers"]):
+            for variable in container.get("env", ()):
+                yield variable.get("valueFrom", {}).get("secretKeyRef", {}).get("name", "")
 
 
 def _stuck(observed: Observed) -> Iterator[Delete]:

@@ -22,6 +22,8 @@ REASONS: Final = {
     # the resource has to be edited
     "CeilingExceeded": "It asks for more than the platform allows. Lower the field that the "
     "message names, or raise `spec.ceiling` of the AIChatPlatform.",
+    "CredentialsIncomplete": "The Secret of the workspace's credentials lacks keys. Put them back, "
+    "or delete the Secret, and all of them are made anew.",
     "HostNotAllowed": "Its host is under none of the platform's domains. Change "
     "`spec.ingress.host`, or add the domain to `spec.ingress.allowedDomains` of the "
     "AIChatPlatform.",
@@ -34,6 +36,8 @@ REASONS: Final = {
     "`spec.namespaceUID` to take it over, or delete the namespace.",
     "NamespaceTaken": "A namespace of this name exists and is not the workspace's. Delete the "
     "resource and choose another `workspaceName`, or remove the namespace.",
+    "QuotaTooSmall": "The quota that it chose has no room for both workloads. Raise the field of "
+    "`spec.quota` that the message names, or leave it out.",
     "RegistryNotAllowed": "A model comes from a registry that the platform does not allow. Remove "
     "it from `spec.models`, or add the registry to `spec.models.allowedRegistries` of the "
     "AIChatPlatform.",
@@ -42,6 +46,8 @@ REASONS: Final = {
     "system namespace, with the annotation that the message shows.",
     "SecretTaken": "A Secret of somebody else has the name of the workspace's credentials. Rename "
     "it, or choose another `workspaceName`.",
+    "SpecNotUnderstood": "The operator does not understand a field of the spec. Correct it, or "
+    "bring the operator and its CRDs to the same version.",
     "WorkspaceNameTaken": "An older resource has the `workspaceName`. Delete this one and choose "
     "another.",
     # the cluster has to be mended

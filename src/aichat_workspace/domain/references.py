@@ -43,14 +43,15 @@ def references(workspace: Workspace) -> Iterator[Reference]:
 def resolve(
     workspace: Workspace, find: Callable[[str], Secret | None]
 ) -> tuple[dict[str, Referenced], Diagnosis | None]:
-    """The referenced Secrets by what they are for, or what is wrong with the first bad one."""
+    """The referenced Secrets by what they are for, and what is wrong with the first bad one. A
+    bad one is empty: what comes from it can be named, not made."""
     found: dict[str, Referenced] = {}
+    first: Diagnosis | None = None
     for each in references(workspace):
         kept, problem = read(workspace, each, find(each.secret))
-        if kept is None:
-            return {}, problem
-        found[each.purpose] = kept
-    return found, None
+        first = first or problem
+        found[each.purpose] = kept or Referenced("", {})
+    return found, first
 
 
 def read(
@@ -75,7 +76,7 @@ def _problem(workspace: Workspace, wanted: Reference, secret: Secret | None) -> 
             f"{where} is not there, or not for this workspace; the platform team makes it in "
             f"namespace {names.SYSTEM_NAMESPACE} with the annotation {mark}",
         )
-    missing = [key for key in wanted.keys if key not in (secret or {}).get("data", {})]
+    missing = [key for key in wanted.keys if key not in ((secret or {}).get("data") or {})]
     if missing:
         return Diagnosis("SecretIncomplete", f"{where} lacks the keys {', '.join(missing)}")
     return None

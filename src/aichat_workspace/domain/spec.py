@@ -21,6 +21,7 @@ MAX_PATTERNS: Final = 64
 NO_MODEL: Final = "none"
 _LABEL: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _LABEL_KEY: Final = rf"^([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_LABEL}$"
+_LABEL_KEY_LENGTH: Final = 316
 _LABEL_VALUE: Final = rf"^({_LABEL})?$"
 _PORT: Final = (
     r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
@@ -79,7 +80,9 @@ Size = Annotated[
         }
     ),
 ]
-LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=316, pattern=_LABEL_KEY)]
+LabelKey = Annotated[
+    str, StringConstraints(min_length=1, max_length=_LABEL_KEY_LENGTH, pattern=_LABEL_KEY)
+]
 LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=_LABEL_VALUE)]
 KeepAlive = Annotated[
     str, StringConstraints(max_length=6, pattern=r"^(-1|0|[1-9][0-9]{0,4}(s|m|h))$")
@@ -101,6 +104,11 @@ _MEMORY_BOUNDS: Final = rule(
     "!has(self.memoryRequest) || !has(self.memoryLimit) || "
     "quantity(self.memoryRequest).compareTo(quantity(self.memoryLimit)) <= 0",
     "memoryRequest must not be more than memoryLimit",
+)
+# A schema bounds the values of a map, not its keys.
+_LABEL_KEYS: Final = rule(
+    f"self.all(key, key.size() <= {_LABEL_KEY_LENGTH} && key.matches(r'{_LABEL_KEY}'))",
+    "keys must be names of labels, as in example.org/pool",
 )
 _COMPUTE_RULES: Final[dict[str, Any]] = {"x-kubernetes-validations": [_BOUNDS, _MEMORY_BOUNDS]}
 
@@ -241,7 +249,10 @@ class Scheduling(Schema):
     """Where the model server and the chat may run."""
 
     node_selector: dict[LabelKey, LabelValue] = Field(
-        default={}, max_length=16, description="Labels that the nodes must carry."
+        default={},
+        max_length=16,
+        description="Labels that the nodes must carry.",
+        json_schema_extra={"x-kubernetes-validations": [_LABEL_KEYS]},
     )
     tolerations: tuple[Toleration, ...] = Field(
         default=(), max_length=16, description="Taints that the pods accept."

@@ -3,17 +3,22 @@
 The CRD, the reference page and the API's schemas are generated from these models.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from aichat_workspace.domain.models import ModelState
 from aichat_workspace.domain.schema import Schema
-from aichat_workspace.domain.spec import WorkspaceSpec
+from aichat_workspace.domain.spec import DeletionPolicy, WorkspaceSpec
 
+S = TypeVar("S", bound=Schema)
 _MAX_RESOURCES: Final = 64
+_NOTHING: Final[Mapping[str, Any]] = {}
+# Nobody's data are deleted for a word that is not understood.
+_CAUTIOUS: Final = {"deletionPolicy": DeletionPolicy.RETAIN}
 
 
 def _map_by(key: str) -> dict[str, Any]:
@@ -161,7 +166,11 @@ class WorkspaceStatus(Schema):
 
 
 class Workspace(Schema):
-    """One AIChatWorkspace as the API server holds it, reduced to what decisions read."""
+    """One AIChatWorkspace as the API server holds it, reduced to what decisions read.
+
+    `not_understood` says which fields of the spec these models refuse though the API server let
+    them through (a CRD older or newer than the operator); the spec is read without them.
+    """
 
     namespace: str
     name: str
@@ -172,12 +181,15 @@ class Workspace(Schema):
     finalizers: tuple[str, ...]
     spec: WorkspaceSpec
     status: WorkspaceStatus
+    not_understood: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, manifest: dict[str, Any]) -> Self:
-        """Read a custom resource. Raises pydantic.ValidationError where the API server let
-        something through that these models refuse (a CRD older or newer than the operator)."""
+        """Read a custom resource. Raises pydantic.ValidationError where it has no workspaceName
+        that could be a namespace's."""
         metadata = manifest["metadata"]
+        spec, not_understood = _understood(WorkspaceSpec, manifest["spec"], _CAUTIOUS)
+        status, _ = _understood(WorkspaceStatus, manifest.get("status") or {})
         return cls(
             namespace=metadata["namespace"],
             name=metadata["name"],
@@ -186,6 +198,26 @@ class Workspace(Schema):
             created=metadata["creationTimestamp"],
             deleting="deletionTimestamp" in metadata,
             finalizers=tuple(metadata.get("finalizers", ())),
-            spec=WorkspaceSpec.model_validate(manifest["spec"], extra="ignore"),
-            status=WorkspaceStatus.model_validate(manifest.get("status") or {}, extra="ignore"),
+            spec=spec,
+            status=status,
+            not_understood=not_understood,
         )
+
+
+def _understood(
+    model: type[S], document: Mapping[str, Any], instead: Mapping[str, Any] = _NOTHING
+) -> tuple[S, tuple[str, ...]]:
+    """The document without the fields at its top that the model refuses, or with what stands
+    `instead` of them; and why they are refused."""
+    try:
+        return model.model_validate(document, extra="ignore"), ()
+    except ValidationError as error:
+        refused = {each["loc"][0]: _told(each["loc"], each["msg"]) for each in error.errors()}
+    kept = {key: value for key, value in document.items() if key not in refused}
+    cautious = {key: value for key, value in instead.items() if key in refused}
+    found = model.model_validate({**kept, **cautious}, extra="ignore")
+    return found, tuple(refused.values())
+
+
+def _told(at: tuple[int | str, ...], message: str) -> str:
+    return f"{'.'.join(map(str, at))}: {message}"

@@ -197,14 +197,16 @@ class Client:
         name: str,
         namespace: str | None = None,
         *,
-        uid: str,
+        uid: str | None,
         version: str | None = None,
         dry_run: bool = False,
     ) -> Json | None:
         """Delete exactly this object, with `version` exactly as it was seen. One that is gone
-        already is deleted too; another or a changed one is left alone (`errors.Conflict`). Gives
-        the object as it goes while finalizers hold it, and else a Status."""
-        exactly = {"uid": uid, **({"resourceVersion": version} if version else {})}
+        already is deleted too; another or a changed one is left alone (`errors.Conflict`). Without
+        a UID it is whatever has the name. Gives the object as it goes while finalizers hold it,
+        and else a Status."""
+        known = {"uid": uid, "resourceVersion": version}
+        exactly = {key: value for key, value in known.items() if value}
         body = {"preconditions": exactly, "propagationPolicy": "Background"}
         try:
             query = {"dryRun": "All"} if dry_run else None

@@ -1,6 +1,7 @@
 """What model sync is to do for a workspace, from what is known of it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from aichat_workspace.domain import names, quantity
@@ -39,6 +40,11 @@ def assignment(
             PatternStatus(**each.model_dump()) for each in workspace.status.patterns
         ),
     )
+
+
+def paused(work: Assignment) -> Assignment:
+    """Nothing is loaded and nothing removed."""
+    return replace(work, server="")
 
 
 def _capacity_bytes(observed: Observed, claim: Ref) -> int:

@@ -9,7 +9,7 @@ import structlog
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.manifest import Manifest, ref
-from aichat_workspace.domain.plan import Delete, owns
+from aichat_workspace.domain.plan import Delete, Stop, owns
 from aichat_workspace.domain.render import retained_namespace
 from aichat_workspace.domain.spec import DeletionPolicy
 from aichat_workspace.domain.status import Facts, status
@@ -67,9 +67,9 @@ class Farewell:
         name = workspace.spec.workspace_name
         for found in self.caches.tenant(name).objects.values():
             if found["kind"] in _WAYS_IN and "deletionTimestamp" not in found["metadata"]:
-                await self.writer.carry_out([Delete(ref(found), found["metadata"]["uid"])])
+                await self.writer.act(Delete(ref(found), found["metadata"]["uid"]))
             if found["kind"] in _WORKLOADS and found["spec"].get("replicas") != 0:
-                await self.writer.stop(found)
+                await self.writer.act(Stop(ref(found)))
         if "deletionTimestamp" not in namespace["metadata"]:
             uid = namespace["metadata"]["uid"]
             await self.writer.mark_namespace(retained_namespace(workspace), uid)

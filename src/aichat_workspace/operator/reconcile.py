@@ -1,6 +1,6 @@
 """Gather what is, let the domain decide, carry it out, say how it went."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -24,14 +24,15 @@ from aichat_workspace.domain.plan import owns, plan
 from aichat_workspace.domain.platform import PlatformSpec
 from aichat_workspace.domain.references import resolve
 from aichat_workspace.domain.render import Credentials, Referenced, render, tenant_namespace
-from aichat_workspace.domain.render.tenant import ADMIN, workspace_url
+from aichat_workspace.domain.render.tenant import ADMIN, NO_CREDENTIALS, workspace_url
+from aichat_workspace.domain.setback import held_back, holds_models, not_understood
 from aichat_workspace.domain.status import Facts, expires_at, status
 from aichat_workspace.domain.workspace import Phase, Workspace
 from aichat_workspace.kube.controller import Result
 from aichat_workspace.kube.errors import ApiError
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator import secrets
-from aichat_workspace.operator.assignment import assignment
+from aichat_workspace.operator.assignment import assignment, paused
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.farewell import Farewell
 from aichat_workspace.operator.model_sync import ModelSync
@@ -106,42 +107,56 @@ class Reconciler:
         name = workspace.spec.workspace_name
         platform = self.caches.settings()
         namespace = self.caches.namespaces.get("", name)
-        rivals = self._rivals(workspace, platform)
         refusal = namespace_refusal(workspace, namespace)
         if refusal is not None:
             await self._refuse(workspace, refusal)
             return
         referenced, missing = resolve(workspace, self._referenced_secret)
-        taken = host_taken(workspace, rivals, platform)
-        violation = limits.violation(workspace.spec, platform)
-        problem = violation or taken or self._foreign_secret(workspace) or missing
-        if problem is not None:
-            known = [Ref(each.kind, name, each.name) for each in workspace.status.resources]
-            facts = self._facts(workspace, platform, known, problem)
-            await self._report(workspace, replace(facts, url="") if taken else facts)
+        problems = [*self._problems(workspace, platform), *filter(None, [missing])]
+        if problems and not (namespace and owns(workspace, namespace)):
+            await self._report(workspace, self._facts(workspace, platform, (), problems))
             return
         workspace = await self.writer.hold(workspace)
-        credentials = await self._credentials(workspace, platform, referenced.get(ADMIN))
+        held = held_back(problems)
+        credentials = NO_CREDENTIALS
+        if "Secret" not in held:
+            credentials = await self._credentials(workspace, platform, referenced.get(ADMIN))
         namespace = await self._namespace(workspace, platform, namespace)
         turn = self.rollouts.turn(workspace, platform)
-        images = platform.images if turn.now else self.rollouts.kept(workspace, platform)
+        changes = turn.now and not problems
+        images = platform.images if changes else self.rollouts.kept(workspace, platform)
         chosen = platform.model_copy(update={"images": images})
-        desired = render(workspace, chosen, credentials, referenced)
-        failure, error = await self._apply(workspace, namespace, desired)
-        facts = self._facts(workspace, platform, [ref(each) for each in desired], failure)
+        desired = render(permitted(workspace, platform), chosen, credentials, referenced)
+        failure, error = await self._apply(workspace, namespace, desired, held)
+        told = [*problems, *filter(None, [failure])]
+        facts = self._facts(workspace, platform, [ref(each) for each in desired], told)
         await self._report(workspace, replace(facts, turn=turn))
         if error is not None:
             raise error
 
+    def _problems(self, workspace: Workspace, platform: PlatformSpec) -> Iterator[Diagnosis]:
+        """What somebody has to mend before everything can be as it should be."""
+        if workspace.not_understood:
+            yield not_understood(workspace)
+        yield from limits.violations(workspace.spec, platform)
+        rivals = self._rivals(workspace, platform)
+        for found in (host_taken(workspace, rivals, platform), self._bad_credentials(workspace)):
+            if found is not None:
+                yield found
+
     async def _apply(
-        self, workspace: Workspace, namespace: Manifest, desired: Sequence[Manifest]
+        self,
+        workspace: Workspace,
+        namespace: Manifest,
+        desired: Sequence[Manifest],
+        held: frozenset[str],
     ) -> tuple[Diagnosis | None, ApiError | None]:
         if "deletionTimestamp" in namespace["metadata"]:
             name = workspace.spec.workspace_name
             told = f"namespace {name!r} is being deleted; it is made anew once it is gone"
             return Diagnosis("NamespaceTerminating", told), None
         observed = self.caches.tenant(workspace.spec.workspace_name)
-        actions = plan(tenant_namespace(workspace), desired, observed)
+        actions = plan(tenant_namespace(workspace), desired, observed, held)
         return await self.writer.carry_out(actions)
 
     def _rivals(self, workspace: Workspace, platform: PlatformSpec) -> list[Workspace]:
@@ -160,17 +175,26 @@ class Reconciler:
             if each.spec.workspace_name != mine and not each.deleting
         ]
 
-    def _foreign_secret(self, workspace: Workspace) -> Diagnosis | None:
-        """A Secret of somebody else in the place of the workspace's credentials."""
+    def _bad_credentials(self, workspace: Workspace) -> Diagnosis | None:
+        """A Secret that is not the workspace's credentials, or not all of them."""
         name = names.credentials(workspace.spec.workspace_name)
         found = self.caches.secrets.get(names.SYSTEM_NAMESPACE, name)
-        if found is None or secrets.is_ours(found, workspace):
+        if found is None:
             return None
-        return Diagnosis(
-            "SecretTaken",
-            f"Secret {name!r} in {names.SYSTEM_NAMESPACE} was not made by this operator, so it is "
-            "left alone; rename it, or choose another workspaceName",
-        )
+        where = f"Secret {name!r} in {names.SYSTEM_NAMESPACE}"
+        if not secrets.is_ours(found, workspace):
+            return Diagnosis(
+                "SecretTaken",
+                f"{where} was not made by this operator, so it is left alone; rename it, or choose "
+                "another workspaceName",
+            )
+        if missing := secrets.missing(found):
+            return Diagnosis(
+                "CredentialsIncomplete",
+                f"{where} lacks the keys {', '.join(missing)}; put them back, or delete it, and "
+                "all of them are made anew",
+            )
+        return None
 
     def _referenced_secret(self, name: str) -> Json | None:
         return self.caches.secrets.get(names.SYSTEM_NAMESPACE, name)
@@ -213,7 +237,7 @@ class Reconciler:
         body = tenant_namespace(workspace)
         if namespace is None:
             if workspace.status.namespace is not None:
-                await self._report(workspace, self._facts(workspace, platform, (), None))
+                await self._report(workspace, self._facts(workspace, platform, (), ()))
             return await self.writer.create_namespace(body)
         if not owns(workspace, namespace):
             _log.info("namespace taken over", workspace=workspace.spec.workspace_name)
@@ -225,19 +249,20 @@ class Reconciler:
         workspace: Workspace,
         platform: PlatformSpec,
         desired: Sequence[Ref],
-        failure: Diagnosis | None,
+        problems: Sequence[Diagnosis],
     ) -> Facts:
         name = workspace.spec.workspace_name
         observed = self.caches.tenant(name)
         work = assignment(
             workspace, platform, observed, self._wanted(workspace, platform), self.connect
         )
-        report = self.models.want(name, work)
+        report = self.models.want(name, paused(work) if holds_models(problems) else work)
+        taken = any(each.reason == "HostTaken" for each in problems)
         return Facts(
-            url=workspace_url(workspace.spec, platform),
+            url="" if taken else workspace_url(workspace.spec, platform),
             desired=desired,
             observed=observed,
-            failure=failure,
+            failure=next(iter(problems), None),
             models=report.models,
             patterns=report.patterns,
             ingress_classes=tuple(self.caches.ingress_classes.all()),
@@ -259,9 +284,13 @@ class Reconciler:
             self.rollouts.moved()
 
 
+def permitted(workspace: Workspace, platform: PlatformSpec) -> Workspace:
+    return workspace.model_copy(update={"spec": limits.permitted(workspace.spec, platform)})
+
+
 def _readable(resources: Iterable[Json]) -> list[Workspace]:
-    """The resources that can be understood. One that the API server let through and these models
-    refuse is left alone, and said so."""
+    """The resources that name a workspace; another one, which only an older API server can have
+    let through, is left alone, and said so."""
     found = []
     for each in resources:
         try:

@@ -11,6 +11,7 @@ from aichat_workspace.domain.render.tenancy import secret_data
 from aichat_workspace.domain.render.tenant import TENANCY, Credentials, Referenced, workspace_labels
 from aichat_workspace.domain.workspace import Workspace
 
+_KEYS: Final = ("WEBUI_SECRET_KEY", "WEBUI_ADMIN_EMAIL", "WEBUI_ADMIN_PASSWORD")
 _KEY_BYTES: Final = 48
 _PASSWORD_BYTES: Final = 18
 
@@ -58,20 +59,24 @@ def with_new_password(credentials: Credentials) -> Credentials:
 
 def read(secret: dict[str, Any]) -> Credentials:
     """The credentials in a Secret. Raises KeyError when one was taken out of it."""
-    text = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
-    return Credentials(
-        text["WEBUI_SECRET_KEY"], text["WEBUI_ADMIN_EMAIL"], text["WEBUI_ADMIN_PASSWORD"]
-    )
+    return Credentials(*(_text(secret["data"][key]) for key in _KEYS))
+
+
+def missing(secret: dict[str, Any]) -> tuple[str, ...]:
+    """The credentials that were taken out of a Secret, by their keys."""
+    return tuple(key for key in _KEYS if not (secret.get("data") or {}).get(key))
 
 
 def with_admin(credentials: Credentials, given: Referenced | None) -> Credentials:
     """The first administrator as given by the platform team, or as generated."""
     if given is None:
         return credentials
-    email, password = (
-        base64.b64decode(given.data[key]).decode(errors="replace") for key in ("email", "password")
-    )
+    email, password = (_text(given.data[key]) for key in ("email", "password"))
     return replace(credentials, admin_email=email, admin_password=password)
+
+
+def _text(value: str) -> str:
+    return base64.b64decode(value).decode(errors="replace")
 
 
 def is_ours(secret: dict[str, Any], workspace: Workspace) -> bool:

@@ -10,7 +10,7 @@ import structlog
 from aichat_workspace.domain import names, watched
 from aichat_workspace.domain.diagnosis import Diagnosis
 from aichat_workspace.domain.manifest import Manifest, ref
-from aichat_workspace.domain.plan import Action, Apply, Delete, Prune
+from aichat_workspace.domain.plan import Action, Apply, Delete
 from aichat_workspace.domain.workspace import Workspace, WorkspaceStatus
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ApiError, Conflict, NotFound, Unreachable
@@ -125,27 +125,18 @@ class Writer:
             _SECRET, metadata["name"], metadata["namespace"], uid=metadata["uid"]
         )
 
-    async def stop(self, workload: Manifest) -> None:
-        """Leave the workload without pods."""
-        target = ref(workload)
-        written = await self._writing().json_patch(
-            RESOURCES[target.kind],
-            target.name,
-            target.namespace,
-            [{"op": "replace", "path": "/spec/replicas", "value": 0}],
-            field_manager=names.OPERATOR,
-        )
-        self.caches.observe(written)
-
     async def carry_out(
         self, actions: Iterable[Action]
     ) -> tuple[Diagnosis | None, ApiError | None]:
-        """Every write, in order. A refused one does not keep the others from being made."""
+        """Every write, in order. A refused one does not keep the others from being made, but what
+        they replace is kept."""
         failure: Diagnosis | None = None
         first: ApiError | None = None
         for action in actions:
+            if failure and isinstance(action, Delete) and action.waits:
+                continue
             try:
-                await self._act(action)
+                await self.act(action)
             except Conflict:
                 raise  # our view is old: the next one brings a fresh plan
             except ApiError as error:
@@ -153,24 +144,24 @@ class Writer:
                 first = first or error
         return failure, first
 
-    async def _act(self, action: Action) -> None:
+    async def act(self, action: Action) -> None:
         target = ref(action.manifest) if isinstance(action, Apply) else action.ref
         resource = RESOURCES[target.kind]
         _log.info(type(action).__name__.lower(), object=str(target))
         if isinstance(action, Delete):
             await self._writing().delete(resource, target.name, target.namespace, uid=action.uid)
             return
-        if isinstance(action, Prune):
+        if isinstance(action, Apply):
+            written = await self._writing().apply(
+                resource, action.manifest, field_manager=names.OPERATOR
+            )
+        else:
             written = await self._writing().json_patch(
                 resource,
                 target.name,
                 target.namespace,
                 action.operations,
                 field_manager=names.OPERATOR,
-            )
-        else:
-            written = await self._writing().apply(
-                resource, action.manifest, field_manager=names.OPERATOR
             )
         if target.kind != watched.SECRET.kind:
             self.caches.observe(written)

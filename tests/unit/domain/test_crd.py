@@ -60,7 +60,7 @@ def test_an_empty_status_is_a_status() -> None:
     assert WorkspaceStatus.model_validate({}).phase == "Pending"
 
 
-def test_kubectl_get_shows_phase_ready_models_and_url() -> None:
+def test_kubectl_get_shows_phase_readiness_with_its_reason_models_and_url() -> None:
     columns = crd.workspace_crd()["spec"]["versions"][0]["additionalPrinterColumns"]
     shown = [each["name"] for each in columns if not each.get("priority")]
-    assert shown == ["Phase", "Ready", "Models", "URL", "Age"]
+    assert shown == ["Phase", "Ready", "Reason", "Models", "URL", "Age"]

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from aichat_workspace.domain import limits
+from aichat_workspace.domain.diagnosis import Diagnosis
 from aichat_workspace.domain.platform import PlatformSpec
 from aichat_workspace.domain.spec import WorkspaceSpec
 
@@ -14,6 +15,10 @@ def spec(**fields: Any) -> WorkspaceSpec:
 
 def platform(**fields: Any) -> PlatformSpec:
     return PlatformSpec.model_validate(fields)
+
+
+def first_violation(asked: WorkspaceSpec, settings: PlatformSpec) -> Diagnosis | None:
+    return next(limits.violations(asked, settings), None)
 
 
 def test_what_the_workspace_leaves_out_is_the_platforms() -> None:
@@ -52,7 +57,7 @@ def test_the_quota_has_room_for_a_roll_out_unless_it_is_chosen() -> None:
     ],
 )
 def test_more_than_the_ceiling_names_the_field(fields: dict[str, Any], field: str) -> None:
-    found = limits.violation(spec(**fields), platform())
+    found = first_violation(spec(**fields), platform())
     assert found is not None
     assert found.reason == "CeilingExceeded"
     assert field in found.message
@@ -71,7 +76,7 @@ def test_more_than_the_ceiling_names_the_field(fields: dict[str, Any], field: st
 )
 def test_a_host_is_under_an_allowed_domain(host: str, allowed: bool) -> None:
     settings = platform(ingress={"allowedDomains": ["example.org"]})
-    found = limits.violation(spec(ingress={"host": host}), settings)
+    found = first_violation(spec(ingress={"host": host}), settings)
     assert (found is None) is allowed
 
 
@@ -79,9 +84,9 @@ def test_a_model_comes_from_an_allowed_registry() -> None:
     settings = platform(
         models={"allowedRegistries": ["models.example.org:5000", "registry.ollama.ai"]}
     )
-    assert limits.violation(spec(models=["gemma2:2b"]), settings) is None
-    assert limits.violation(spec(models=["models.example.org:5000/a/b:1"]), settings) is None
-    found = limits.violation(spec(models=["evil.test/a/b:1"]), settings)
+    assert first_violation(spec(models=["gemma2:2b"]), settings) is None
+    assert first_violation(spec(models=["models.example.org:5000/a/b:1"]), settings) is None
+    found = first_violation(spec(models=["evil.test/a/b:1"]), settings)
     assert found is not None
     assert found.reason == "RegistryNotAllowed"
 
@@ -94,3 +99,33 @@ def test_the_embedding_model_can_be_chosen_and_left_out() -> None:
     assert limits.embedding_model(spec(embeddingModel="none"), platform()) is None
     off = platform(models={"embeddingModel": "none"})
     assert limits.embedding_model(spec(), off) is None
+
+
+@pytest.mark.parametrize(
+    ("quota", "said"),
+    [
+        ({"cpu": "5"}, "spec.quota.cpu is 5, and the two workloads need 6"),
+        ({"memory": "9Gi"}, "spec.quota.memory is 9Gi, and the two workloads need 10Gi"),
+        ({"storage": "21Gi"}, "spec.quota.storage is 21Gi, and the two workloads need 22Gi"),
+    ],
+)
+def test_a_quota_without_room_for_both_workloads_names_the_field(
+    quota: dict[str, str], said: str
+) -> None:
+    found = first_violation(spec(quota=quota), platform())
+    assert found is not None
+    assert found.reason == "QuotaTooSmall"
+    assert said in found.message
+
+
+def test_a_quota_with_just_room_for_both_workloads_is_enough() -> None:
+    asked = spec(quota={"cpu": "6", "memory": "10Gi", "storage": "22Gi"})
+    assert first_violation(asked, platform()) is None
+
+
+def test_what_is_permitted_has_no_model_of_another_registry() -> None:
+    settings = platform(models={"allowedRegistries": ["models.example.org"]})
+    asked = spec(models=["models.example.org/a/b:1", "evil.test/a/b:1"])
+    assert limits.permitted(asked, settings).models == ("models.example.org/a/b:1",)
+    assert limits.embedding_model(limits.permitted(asked, settings), settings) is None
+    assert limits.permitted(asked, platform()) == asked

@@ -1,11 +1,12 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from aichat_workspace.domain.manifest import Manifest, Ref, ref
-from aichat_workspace.domain.plan import Apply, Delete, Observed, Prune, owns, plan
+from aichat_workspace.domain.plan import Apply, Delete, Observed, Prune, Stop, owns, plan
 from aichat_workspace.domain.platform import PlatformSpec
-from aichat_workspace.domain.render import render, tenant_namespace
+from aichat_workspace.domain.render import Referenced, render, tenant_namespace
 from tests.unit.domain.samples import CREDENTIALS, desired, held, namespace, workspace
 
 NAMESPACE = tenant_namespace(workspace())
@@ -57,7 +58,7 @@ def test_an_object_of_ours_that_is_no_longer_wanted_is_deleted_by_its_uid() -> N
         "metadata": {"name": "left-over", "namespace": "team-a-aichat", "uid": "uid-x"},
     }
     actions = plan(NAMESPACE, DESIRED, observed(objects={**held(DESIRED), stray: manifest}))
-    assert actions == (Delete(stray, "uid-x"),)
+    assert actions == (Delete(stray, "uid-x", waits=True),)
 
 
 def test_what_someone_added_is_pruned() -> None:
@@ -158,3 +159,74 @@ def test_a_pod_that_its_controller_will_replace_itself_is_left_to_it(
     status: dict[str, Any], pod: Manifest
 ) -> None:
     assert plan(NAMESPACE, DESIRED, observed(objects=stateful_set(**status), pods=(pod,))) == ()
+
+
+ALL_BUT_WALLS = frozenset({"ResourceQuota", "Deployment", "StatefulSet", "Ingress"})
+
+
+def test_what_is_held_back_is_neither_written_nor_removed_and_the_rest_is_kept() -> None:
+    gone = ("NetworkPolicy", "Deployment")
+    objects = {at: obj for at, obj in held(DESIRED).items() if at.kind not in gone}
+    stray = Ref("Service", "team-a-aichat", "left-over")
+    objects[stray] = {"metadata": {"uid": "uid-x"}}
+    actions = plan(NAMESPACE, DESIRED, observed(objects=objects), ALL_BUT_WALLS)
+    written = [each.manifest["kind"] for each in actions if isinstance(each, Apply)]
+    assert set(written) == {"NetworkPolicy", "Secret"}
+    assert len(written) == len(actions)
+
+
+def test_a_workload_that_is_held_back_can_still_be_stopped() -> None:
+    suspended = render(workspace(suspended=True), PlatformSpec(), CREDENTIALS)
+    actions = plan(NAMESPACE, suspended, observed(), ALL_BUT_WALLS)
+    assert actions == (Stop(ref(one("StatefulSet"))), Stop(ref(one("Deployment"))))
+    stopped = {
+        at: {**obj, "spec": {**obj["spec"], "replicas": 0}}
+        if "replicas" in obj.get("spec", {})
+        else obj
+        for at, obj in held(DESIRED).items()
+    }
+    assert plan(NAMESPACE, suspended, observed(objects=stopped), ALL_BUT_WALLS) == ()
+
+
+OIDC = {
+    "providerURL": "https://id.example.org/.well-known/openid-configuration",
+    "clientID": "chat",
+    "secretName": "login",
+}
+LOGIN = {"oidc": Referenced("Opaque", {"clientSecret": "aHVzaA=="})}
+
+
+def test_a_copy_that_nothing_names_any_more_is_deleted_before_its_name_is_forgotten() -> None:
+    before = render(workspace(access={"oidc": OIDC}), PlatformSpec(), CREDENTIALS, LOGIN)
+    actions = plan(NAMESPACE, DESIRED, observed(objects=held(before)))
+    copy = next(
+        each["metadata"]["name"]
+        for each in before
+        if each["kind"] == "Secret" and "oidc" in each["metadata"]["name"]
+    )
+    gone = Delete(Ref("Secret", "team-a-aichat", copy), None)
+    assert actions[0] == gone
+    assert plan(NAMESPACE, DESIRED, observed(objects=held(before)), ALL_BUT_WALLS) == ()
+
+
+def test_an_old_password_goes_with_its_copy() -> None:
+    renewed = replace(CREDENTIALS, admin_password="another")
+    after = render(workspace(), PlatformSpec(), renewed)
+    actions = plan(NAMESPACE, after, observed())
+    old, new = (
+        next(each for each in found if each["kind"] == "Secret") for found in (DESIRED, after)
+    )
+    assert actions[0] == Delete(ref(old), None)
+    assert Apply(new) in actions
+
+
+def test_a_secret_that_is_no_copy_of_ours_is_left_alone() -> None:
+    objects = held(DESIRED)
+    at = ref(one("Ingress"))
+    tls = [{"secretName": name} for name in ("team-a-aichat-openwebui-tls", "their-own")]
+    objects[at] = {**objects[at], "spec": {**objects[at]["spec"], "tls": tls}}
+    assert not [
+        each
+        for each in plan(NAMESPACE, DESIRED, observed(objects=objects))
+        if isinstance(each, Delete)
+    ]

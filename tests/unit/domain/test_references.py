@@ -44,7 +44,7 @@ def test_one_that_is_missing_and_anothers_are_told_in_the_same_words(
 ) -> None:
     found, problem = resolve(workspace(access={"oidc": OIDC}), lambda _: held)
     _, missing = resolve(workspace(access={"oidc": OIDC}), lambda _: None)
-    assert found == {}
+    assert [each.data for each in found.values()] == [{}]
     assert problem == missing
     assert problem is not None
     assert f"{names.SECRET_FOR_ANNOTATION}: {OWNER}" in problem.message

@@ -40,3 +40,11 @@ def test_a_new_password_is_made_once_for_each_text_of_password_reset() -> None:
     assert renewed.admin_password != made.admin_password
     assert renewed.secret_key == made.secret_key
     assert not secrets.wants_new_password(asked, secrets.manifest(asked, renewed))
+
+
+def test_a_key_that_was_taken_out_is_missed_by_name() -> None:
+    secret = secrets.manifest(workspace(), secrets.generate(workspace(), "localtest.me"))
+    assert secrets.missing(secret) == ()
+    del secret["data"]["WEBUI_ADMIN_EMAIL"]
+    assert secrets.missing(secret) == ("WEBUI_ADMIN_EMAIL",)
+    assert len(secrets.missing({**secret, "data": None})) == 3

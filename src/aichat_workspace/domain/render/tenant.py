@@ -36,6 +36,10 @@ class Credentials:
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
+NO_CREDENTIALS: Final = Credentials("", "", "")
+"""Where nothing that names credentials is to be written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Referenced:
     """A Secret that the workspace names, by what it is for. Its values are base64 text and left
@@ -218,6 +222,12 @@ class Tenant:
         return self.manifest(
             "v1", "ServiceAccount", name, component, automountServiceAccountToken=False
         )
+
+
+def is_copy(secret: str, workspace: str) -> bool:
+    """Whether a tenant's Secret of this name is one of the copies that are named by what is in
+    them. cert-manager's, and what people made themselves, are not."""
+    return bool(re.fullmatch(rf"{names.openwebui(workspace)}-([a-z0-9-]+-)?[0-9a-f]{{10}}", secret))
 
 
 def connection(name: str) -> str:
