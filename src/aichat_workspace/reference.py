@@ -19,6 +19,7 @@ _CONDITIONS: Final = {
     ConditionType.MODELS_READY: "Every model and pattern is there.",
     ConditionType.INGRESS_SERVED: "An ingress controller is there for it. Not part of Ready.",
     ConditionType.UP_TO_DATE: "It runs the platform's images. Not part of Ready.",
+    ConditionType.STORAGE_AS_ASKED: "Its volumes are as the spec says. Not part of Ready.",
 }
 _PHASES: Final = {
     Phase.PENDING: "The operator has not seen it yet.",

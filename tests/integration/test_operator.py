@@ -185,6 +185,23 @@ def test_a_correction_reaches_a_model_server_that_never_got_ready(cluster: Clust
     cluster.kubectl("delete", "aiws", "stuck", "-n", SYSTEM, "--wait=false")
 
 
+def test_a_quota_that_refuses_the_model_servers_pod_is_told(cluster: Cluster) -> None:
+    cluster.apply(workspace("refused"))
+    pod = "pod/refused-ollama-0"
+    eventually(
+        lambda: created(cluster, "refused") and pod in cluster.names("pods", "refused"),
+        "it has a pod at first",
+    )
+    cluster.kubectl("create", "quota", "none", "--hard=pods=0", "-n", "refused")
+    cluster.kubectl("delete", pod, "-n", "refused", "--force", "--grace-period=0")
+    eventually(
+        lambda: condition(cluster, "refused", "OllamaAvailable").get("reason") == "PodRefused",
+        "PodRefused is said",
+        90,
+    )
+    cluster.kubectl("delete", "aiws", "refused", "-n", SYSTEM, "--wait=false")
+
+
 def test_deleting_the_resource_removes_everything_it_became(cluster: Cluster) -> None:
     cluster.apply(workspace("fleeting"))
     eventually(lambda: created(cluster, "fleeting"), "provisioned")

@@ -201,8 +201,12 @@ def test_with_a_gateway_there_is_a_route_instead_of_an_ingress(
 
 
 def served(cluster: Cluster) -> Any:
-    found = cluster.get("aiws", NAME, "-n", SYSTEM)["status"]["conditions"]
-    return next((each for each in found if each["type"] == "IngressServed"), {})
+    return condition(cluster, NAME, "IngressServed")
+
+
+def condition(cluster: Cluster, name: str, kind: str) -> Any:
+    found = cluster.get("aiws", name, "-n", SYSTEM)["status"]["conditions"]
+    return next((each for each in found if each["type"] == kind), {})
 
 
 def accepted_by(gateway: str, namespace: str) -> dict[str, Any]:
@@ -234,15 +238,24 @@ def test_a_volume_grows_where_its_class_allows_it(cluster: Cluster) -> None:
         ),
         "the volume is bound",
     )
-    grown = {"storage": {"openWebUI": {"size": "3Gi"}}}
-    cluster.kubectl(
-        *("patch", "aiws", "growing", "-n", SYSTEM, "--type=merge"),
-        *("-p", json.dumps({"spec": grown})),
-    )
+
+    def chat_volume(volume: object) -> None:
+        change = json.dumps({"spec": {"storage": {"openWebUI": volume}}})
+        cluster.kubectl("patch", "aiws", "growing", "-n", SYSTEM, "--type=merge", "-p", change)
+
+    chat_volume({"size": "3Gi"})
     eventually(
         lambda: cluster.get(*claim)["spec"]["resources"]["requests"]["storage"] == "3Gi",
         "the claim asks for the larger size",
     )
+    chat_volume(None)  # after which the API server does not know any more that it shrinks
+    chat_volume({"size": "1Gi"})
+    eventually(
+        lambda: condition(cluster, "growing", "StorageAsAsked").get("reason") == "VolumeKept",
+        "that it can't shrink is told",
+    )
+    quota = cluster.get("quota", "growing", "-n", "growing")["spec"]["hard"]
+    assert quota["requests.storage"] == "4Gi"
     cluster.kubectl("delete", "aiws", "growing", "-n", SYSTEM, "--wait=false")
 
 

@@ -7,6 +7,7 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-manageme
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from aichat_workspace.domain.manifest import Manifest
@@ -30,14 +31,19 @@ _OURS: Final = frozenset(
 # `kubectl rollout restart` writes here, and a restart is not drift.
 _ALLOWED: Final[tuple[Pointer, ...]] = (("spec", "template", "metadata", "annotations"),)
 _KEPT: Final = "foreignFields"
+_CHANGED: Final = "changedAt"
 _MISSING: Final = object()
 
 
 def keep_foreign(manifest: Manifest, manager: str) -> Manifest:
     """The object as a cache keeps it: instead of everyone's managedFields only the parts of `spec`
-    that others than `manager` own, which is nearly always nothing."""
+    that others than `manager` own, which is nearly always nothing, and when `manager` last changed
+    it."""
     metadata = dict(manifest["metadata"])
     entries = metadata.pop("managedFields", ())
+    times = [each["time"] for each in entries if each.get("manager") == manager and "time" in each]
+    if times:
+        metadata[_CHANGED] = max(times)
     if manifest.get("kind") in _OURS:
         foreign = [
             {"f:spec": entry["fieldsV1"]["f:spec"]}
@@ -49,6 +55,12 @@ def keep_foreign(manifest: Manifest, manager: str) -> Manifest:
         if foreign:
             metadata[_KEPT] = foreign
     return {**manifest, "metadata": metadata}
+
+
+def changed_at(observed: Manifest) -> datetime | None:
+    """When we last changed an object that a cache keeps."""
+    text = observed["metadata"].get(_CHANGED)
+    return datetime.fromisoformat(text) if text else None
 
 
 def removals(observed: Manifest, desired: Manifest) -> tuple[Pointer, ...]:

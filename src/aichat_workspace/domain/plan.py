@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, Final
 
 from aichat_workspace.domain import names, pods, quantity
@@ -83,7 +84,7 @@ def plan(
     there are such, nothing is taken for superfluous."""
     if observed.namespace is None:
         raise ValueError("plan is for a tenant whose namespace exists")
-    writable = [each for each in desired if each["kind"] not in held_back]
+    writable = [_fitting(each, observed) for each in desired if each["kind"] not in held_back]
     return (
         *_namespace(namespace, observed.namespace),
         *(() if held_back else _outdated_secrets(desired, observed)),
@@ -128,13 +129,38 @@ def _object(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
         return (Apply(desired),)
     if "deletionTimestamp" in found["metadata"]:
         return ()  # its end is an event, and the event brings the next reconcile
-    if desired["kind"] == "PersistentVolumeClaim":
-        desired = _claim(desired, found)
     extras = removals(found, desired)
     return (
         *((Prune(ref(desired), json_patch(extras, found)),) if extras else ()),
         *(() if covers(found, desired) else (Apply(desired),)),
     )
+
+
+def _fitting(desired: Manifest, observed: Observed) -> Manifest:
+    """The object as it can be beside the volumes that there are."""
+    if desired["kind"] == "ResourceQuota":
+        return _quota(desired, observed)
+    found = observed.objects.get(ref(desired))
+    if desired["kind"] == "PersistentVolumeClaim" and found is not None:
+        return _claim(desired, found)
+    return desired
+
+
+def _quota(desired: Manifest, observed: Observed) -> Manifest:
+    """A quota is never below what the claims hold: they can't shrink, and one that is lost
+    has to be made again."""
+    hold = sum(
+        quantity.parse(found["spec"]["resources"]["requests"]["storage"])
+        for at, found in observed.objects.items()
+        if at.kind == "PersistentVolumeClaim"
+    )
+    hard = desired["spec"]["hard"]
+    if hold <= quantity.parse(hard["requests.storage"]):
+        return desired
+    return {
+        **desired,
+        "spec": {"hard": {**hard, "requests.storage": quantity.size(Fraction(hold))}},
+    }
 
 
 def _claim(desired: Manifest, found: Manifest) -> Manifest:

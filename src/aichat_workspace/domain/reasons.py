@@ -15,6 +15,7 @@ REASONS: Final = {
     "Ready": "People can chat. Open `status.url` and sign in.",
     "Served": "An ingress controller is there for the workspace. Nothing to do.",
     "Starting": "The workload's pod is starting. Wait; the first start of the chat takes a minute.",
+    "StorageAsAsked": "Its volumes are as `spec.storage` says. Nothing to do.",
     "Suspended": "Both workloads are stopped. Set `spec.suspended` to false to go on.",
     "Terminating": "The workspace is being deleted, with its namespace.",
     "UpToDate": "The workspace runs the platform's images. Nothing to do.",
@@ -58,6 +59,8 @@ REASONS: Final = {
     "IngressNotServed": "No ingress controller has taken the workspace's Ingress up. Install one, "
     "or name its class in `spec.ingress.className` of the AIChatPlatform.",
     "NamespaceTerminating": "The namespace was deleted by hand. It is made anew once it is gone.",
+    "NotReadyInTime": "A pod has not become ready in ten minutes. Read why with the commands in "
+    "the message.",
     "PodRefused": "The API server refuses the workload's pod, for its quota or a policy. Raise "
     "`spec.quota`, or see the policy that the message names.",
     "Unschedulable": "No node takes the pod. Add capacity, lower `spec.resources`, or correct "
@@ -67,6 +70,8 @@ REASONS: Final = {
     "namespaces.",
     "UpgradeStopped": "A workspace failed with the new images, so the others keep theirs. Correct "
     "`spec.images` of the AIChatPlatform.",
+    "VolumeKept": "A volume that is there can neither shrink nor change its class, so it stays as "
+    "it is. Name in `spec.storage` what it has, or make a new workspace.",
     "VolumeLost": "A volume is gone. Restore it, or delete its claim to begin with an empty one.",
     "VolumeUnbound": "A claim has no volume. Check that its StorageClass exists and has a "
     "provisioner, or name another one.",

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.claim import Refusal
-from aichat_workspace.domain.diagnosis import Diagnosis, diagnose, unrouted, unserved
+from aichat_workspace.domain.diagnosis import Diagnosis, diagnose, unmet, unrouted, unserved
 from aichat_workspace.domain.manifest import Manifest, Ref
 from aichat_workspace.domain.models import (
     ModelState,
@@ -16,7 +17,7 @@ from aichat_workspace.domain.models import (
     summary,
 )
 from aichat_workspace.domain.plan import NOTHING, Observed
-from aichat_workspace.domain.pods import belongs
+from aichat_workspace.domain.pods import belongs, containers, is_going, keeps_stopping
 from aichat_workspace.domain.render.tenant import OLLAMA, OPENWEBUI
 from aichat_workspace.domain.upgrade import AT_ONCE, Images, Turn
 from aichat_workspace.domain.workspace import (
@@ -35,11 +36,11 @@ from aichat_workspace.domain.workspace import (
 
 _SUSPENDED: Final = "Suspended"
 _CONTAINERS: Final = {"StatefulSet": OLLAMA, "Deployment": OPENWEBUI}
-_RUNNING: Final = (
-    ConditionType.PROVISIONED,
-    ConditionType.OLLAMA_AVAILABLE,
-    ConditionType.OPENWEBUI_AVAILABLE,
-)
+_WORKLOADS: Final = {
+    ConditionType.OLLAMA_AVAILABLE: "StatefulSet",
+    ConditionType.OPENWEBUI_AVAILABLE: "Deployment",
+}
+_RUNNING: Final = (ConditionType.PROVISIONED, *_WORKLOADS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def status(workspace: Workspace, facts: Facts, now: datetime) -> WorkspaceStatus
         url=None if facts.refusal else facts.url or None,
         expires_at=expires_at(workspace),
         namespace=_record(namespace) if namespace and not facts.refusal else None,
-        images=_proven(workspace, facts, findings),
+        images=_proven(workspace, facts, findings, now),
         conditions=tuple(
             _dated(workspace, kind, finding, now) for kind, finding in findings.items()
         ),
@@ -111,21 +112,23 @@ def _findings(workspace: Workspace, facts: Facts, now: datetime) -> dict[Conditi
         return dict.fromkeys(ConditionType, refused)
     parts = {
         ConditionType.PROVISIONED: _provisioned(facts),
-        ConditionType.OLLAMA_AVAILABLE: _available(facts, "StatefulSet", now),
-        ConditionType.OPENWEBUI_AVAILABLE: _available(facts, "Deployment", now),
+        **{
+            kind: _available(facts, workload, now, workspace.status.condition(kind))
+            for kind, workload in _WORKLOADS.items()
+        },
         ConditionType.MODELS_READY: _models(facts),
     }
     known = {
         **parts,
         ConditionType.INGRESS_SERVED: _served(facts),
         ConditionType.UP_TO_DATE: _up_to_date(facts.turn),
+        ConditionType.STORAGE_AS_ASKED: _storage(workspace, facts),
     }
     if workspace.spec.suspended and not facts.failure:
         stopped = _Finding(
             ConditionStatus.FALSE, _SUSPENDED, "stopped; set spec.suspended to false to go on"
         )
-        workloads = (ConditionType.OLLAMA_AVAILABLE, ConditionType.OPENWEBUI_AVAILABLE)
-        return {ConditionType.READY: stopped, **known, **dict.fromkeys(workloads, stopped)}
+        return {ConditionType.READY: stopped, **known, **dict.fromkeys(_WORKLOADS, stopped)}
     return {ConditionType.READY: _ready(parts), **known}
 
 
@@ -181,14 +184,35 @@ def _provisioned(facts: Facts) -> _Finding:
     return _Finding(ConditionStatus.TRUE, "Created", "every object exists")
 
 
+def _storage(workspace: Workspace, facts: Facts) -> _Finding:
+    """A volume that can't be as asked still serves, so Ready does not depend on it."""
+    chosen, name = workspace.spec.storage, workspace.spec.workspace_name
+    for workload, volume in (
+        (names.ollama(name), chosen.ollama),
+        (names.openwebui(name), chosen.open_webui),
+    ):
+        claim = facts.observed.objects.get(Ref("PersistentVolumeClaim", name, workload))
+        if problem := unmet(claim, volume):
+            return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
+    return _Finding(ConditionStatus.TRUE, "StorageAsAsked", "volumes are as spec.storage says")
+
+
 def _proven(
-    workspace: Workspace, facts: Facts, findings: dict[ConditionType, _Finding]
+    workspace: Workspace,
+    facts: Facts,
+    findings: dict[ConditionType, _Finding],
+    now: datetime,
 ) -> ImagesRecord | None:
-    both = (ConditionType.OLLAMA_AVAILABLE, ConditionType.OPENWEBUI_AVAILABLE)
-    now = running_images(facts.observed)
-    if now and all(findings[kind].status is ConditionStatus.TRUE for kind in both):
-        return ImagesRecord(ollama=now[0], open_webui=now[1])
+    """A container that keeps stopping proves nothing while it happens to be up."""
+    images = running_images(facts.observed)
+    up = all(findings[kind].status is ConditionStatus.TRUE for kind in _WORKLOADS)
+    if images and up and not any(_flaps(pod, now) for pod in facts.observed.pods):
+        return ImagesRecord(ollama=images[0], open_webui=images[1])
     return workspace.status.images
+
+
+def _flaps(pod: Manifest, now: datetime) -> bool:
+    return any(keeps_stopping(each, now) for each in containers(pod))
 
 
 def running_images(observed: Observed) -> Images | None:
@@ -203,7 +227,7 @@ def running_images(observed: Observed) -> Images | None:
     return (found["StatefulSet"], found["Deployment"]) if len(found) == 2 else None
 
 
-def _available(facts: Facts, kind: str, now: datetime) -> _Finding:
+def _available(facts: Facts, kind: str, now: datetime, before: Condition | None) -> _Finding:
     workload = next((each for each in facts.desired if each.kind == kind), None)
     if workload is None:
         return _Finding(ConditionStatus.FALSE, "Creating", f"{kind} is not there yet")
@@ -213,8 +237,11 @@ def _available(facts: Facts, kind: str, now: datetime) -> _Finding:
     problem = diagnose(
         found,
         facts.observed.objects.get(replace(workload, kind="PersistentVolumeClaim")),
-        (pod for pod in facts.observed.pods if belongs(pod, workload.name)),
+        [pod for pod in facts.observed.pods if belongs(pod, workload.name) and not is_going(pod)],
         now,
+        before.last_transition_time
+        if before and before.status is ConditionStatus.FALSE and before.reason != _SUSPENDED
+        else None,
     )
     if problem:
         return _Finding(ConditionStatus.FALSE, problem.reason, problem.message, problem=True)

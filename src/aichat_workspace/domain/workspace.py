@@ -45,6 +45,7 @@ class ConditionType(StrEnum):
     MODELS_READY = "ModelsReady"
     INGRESS_SERVED = "IngressServed"
     UP_TO_DATE = "UpToDate"
+    STORAGE_AS_ASKED = "StorageAsAsked"
 
 
 class ConditionStatus(StrEnum):

@@ -41,6 +41,7 @@ from aichat_workspace.operator.writer import Writer
 from aichat_workspace.runtime.servers import Connect
 
 _LOOK_AGAIN_SECONDS: Final = 30.0
+_UP: Final = (Phase.PULLING_MODELS, Phase.READY)
 _log: Final = structlog.get_logger()
 
 
@@ -66,6 +67,7 @@ class Reconciler:
         claimants = _readable(self.caches.workspaces.by_index(name))
         if not claimants:
             self.models.forget(name)
+            self.rollouts.forget(name)
             return Result()
         holder = winner(claimants, self.caches.namespaces.get("", name))
         for other in claimants:
@@ -100,8 +102,12 @@ class Reconciler:
         return Result(left_seconds)
 
     def _comes_up(self, workspace: Workspace) -> bool:
-        found = self.caches.workspaces.get(workspace.namespace, workspace.name) or {}
-        return bool(found.get("status", {}).get("phase") == Phase.PROVISIONING)
+        """Whether it starts, or is up with images that have not lasted yet."""
+        found = self.caches.workspaces.get(workspace.namespace, workspace.name)
+        phase = ((found or {}).get("status") or {}).get("phase")
+        if found is None or phase not in _UP:
+            return bool(phase == Phase.PROVISIONING)
+        return not self.rollouts.is_proven(found)
 
     async def _provision(self, workspace: Workspace) -> None:
         name = workspace.spec.workspace_name
@@ -281,7 +287,8 @@ class Reconciler:
         told = status(workspace, facts, now)
         await self.writer.report(workspace, told, now)
         if (told.images, told.phase) != (workspace.status.images, workspace.status.phase):
-            self.rollouts.moved()
+            stops = Phase.DEGRADED in (told.phase, workspace.status.phase)
+            self.rollouts.moved(everyone=stops)
 
 
 def permitted(workspace: Workspace, platform: PlatformSpec) -> Workspace:

@@ -1,9 +1,13 @@
 """Whose turn it is when the platform's images change."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
+from aichat_workspace.domain import names
+from aichat_workspace.domain.manifest import Ref
+from aichat_workspace.domain.plan import Observed
 from aichat_workspace.domain.platform import Images, PlatformSpec
 from aichat_workspace.domain.status import running_images
 from aichat_workspace.domain.upgrade import AT_ONCE, Rollout, Turn, turn
@@ -11,22 +15,39 @@ from aichat_workspace.domain.workspace import ConditionStatus, ConditionType, Wo
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator.caches import Caches
 
-_BY_IMAGE: Final = frozenset({"ImagePullFailed", "CrashLoop", "ContainerNotStarted"})
+_BY_IMAGE: Final = frozenset(
+    {"ImagePullFailed", "CrashLoop", "ContainerNotStarted", "NotReadyInTime"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Rollouts:
-    """Asks the caches only while there is a change under way. `enqueue` brings a workspace back."""
+    """Asks the caches only while there is a change under way. `enqueue` brings a workspace back;
+    who is to be brought back is remembered, and nothing else: who may change is decided anew."""
 
     caches: Caches
     enqueue: Callable[[str], None]
+    waiting: set[str] = field(default_factory=set)
 
     def turn(self, workspace: Workspace, platform: PlatformSpec) -> Turn:
         name = workspace.spec.workspace_name
-        now = running_images(self.caches.tenant(name))
+        found = self._turn(workspace, platform)
+        if found.now:
+            self.waiting.discard(name)
+        else:
+            self.waiting.add(name)
+        return found
+
+    def _turn(self, workspace: Workspace, platform: PlatformSpec) -> Turn:
+        name = workspace.spec.workspace_name
+        now = self._running(name)
         if now is None or now == platform.images.resolved or workspace.spec.suspended:
             return AT_ONCE
         return turn(name, self._all(platform), platform.upgrades.concurrent)
+
+    def is_proven(self, workspace: Json) -> bool:
+        """Whether its workloads have been well with the images that they name."""
+        return _proven(workspace) == self._running(workspace["spec"]["workspaceName"])
 
     def kept(self, workspace: Workspace, platform: PlatformSpec) -> Images:
         """The images to keep while others change: the proven ones, whatever somebody has put
@@ -35,16 +56,39 @@ class Rollouts:
         if proven is not None:
             now: tuple[str, str] | None = (proven.ollama, proven.open_webui)
         else:
-            now = running_images(self.caches.tenant(workspace.spec.workspace_name))
+            now = self._running(workspace.spec.workspace_name)
         if now is None:
             return platform.images
         return Images.model_construct(mirror="", ollama=now[0], open_webui=now[1])
 
-    def moved(self) -> None:
-        """A workspace has changed its images, or failed to: others may be next, or must not be."""
-        for each in self._all(self.caches.settings()):
-            if each.outdated:
-                self.enqueue(each.name)
+    def forget(self, name: str) -> None:
+        """The workspace is gone, and with it what it may have held up."""
+        self.waiting.discard(name)
+        self.moved(everyone=True)
+
+    def moved(self, *, everyone: bool) -> None:
+        """A workspace has changed its images, or failed to: as many as may change at a time are
+        next. `everyone` who waits is told when an upgrade stops or goes on."""
+        if not self.waiting:
+            return
+        platform = self.caches.settings()
+        outdated = (name for name in sorted(self.waiting) if self._waits(name, platform))
+        for name in islice(outdated, None if everyone else platform.upgrades.concurrent):
+            self.enqueue(name)
+
+    def _waits(self, name: str, platform: PlatformSpec) -> bool:
+        """Not one that was refused, stopped or deleted meanwhile: it would be asked for ever."""
+        known = self.caches.workspaces.by_index(name)
+        return self._running(name) != platform.images.resolved and any(map(_can_change, known))
+
+    def _running(self, name: str) -> tuple[str, str] | None:
+        sought = (("StatefulSet", names.ollama(name)), ("Deployment", names.openwebui(name)))
+        found = {
+            Ref(kind, name, workload): held
+            for kind, workload in sought
+            if (held := self.caches.tenants[kind].get(name, workload)) is not None
+        }
+        return running_images(Observed(objects=found))
 
     def _all(self, platform: PlatformSpec) -> Iterator[Rollout]:
         for each in self.caches.workspaces.all():
@@ -53,15 +97,18 @@ class Rollouts:
 
     def _rollout(self, workspace: Json, platform: PlatformSpec) -> Rollout:
         name = workspace["spec"]["workspaceName"]
-        told = workspace.get("status") or {}
-        proven = told.get("images")
         return Rollout(
             name=name,
-            running=running_images(self.caches.tenant(name)),
-            proven=(proven["ollama"], proven["openWebUI"]) if proven else None,
+            running=self._running(name),
+            proven=_proven(workspace),
             target=platform.images.resolved,
-            failing=_fails_by_image(told),
+            failing=_fails_by_image(workspace.get("status") or {}),
         )
+
+
+def _proven(workspace: Json) -> tuple[str, str] | None:
+    record = (workspace.get("status") or {}).get("images")
+    return (record["ollama"], record["openWebUI"]) if record else None
 
 
 def _fails_by_image(status: Json) -> bool:

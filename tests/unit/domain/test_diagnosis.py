@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from aichat_workspace.domain.diagnosis import diagnose, unrouted, unserved
+from aichat_workspace.domain.diagnosis import diagnose, unmet, unrouted, unserved
+from aichat_workspace.domain.spec import Volume
 from tests.unit.domain.samples import NOW
 
 
@@ -81,8 +82,9 @@ def ingress(name: str | None = None) -> dict[str, Any]:
     return {"metadata": {"name": "i"}, "spec": {"ingressClassName": name} if name else {}}
 
 
-def ingress_class(name: str, *, default: bool = False) -> dict[str, Any]:
-    marks = {"ingressclass.kubernetes.io/is-default-class": "true"} if default else {}
+def ingress_class(name: str, *, default: bool | None = None) -> dict[str, Any]:
+    mark = "ingressclass.kubernetes.io/is-default-class"
+    marks = {} if default is None else {mark: str(default).lower()}
     return {"metadata": {"name": name, "annotations": marks}}
 
 
@@ -93,6 +95,7 @@ def ingress_class(name: str, *, default: bool = False) -> dict[str, Any]:
         (ingress("nginx"), [ingress_class("traefik", default=True)], False),
         (ingress(), [ingress_class("traefik", default=True)], True),
         (ingress(), [ingress_class("traefik")], False),
+        (ingress(), [ingress_class("traefik", default=False)], False),
         (ingress(), [], False),
         (None, [], True),
     ],
@@ -120,3 +123,123 @@ def test_a_route_that_no_gateway_takes_is_told_with_what_the_gateway_said() -> N
     assert problem is not None
     assert "edge/front has not accepted HTTPRoute r: not allowed" in problem.message
     assert unrouted({**route(), "status": {}}) is not None
+
+
+def ago(seconds: float) -> str:
+    return (NOW - timedelta(seconds=seconds)).isoformat()
+
+
+def restarted(
+    state: dict[str, Any], *, count: int = 3, ran: float = 5, ended: float = 20, **more: Any
+) -> dict[str, Any]:
+    last = {"terminated": {"startedAt": ago(ended + ran), "finishedAt": ago(ended)}}
+    return {"name": "c", "restartCount": count, "state": state, "lastState": last, **more}
+
+
+RUNS: dict[str, Any] = {"running": {}}
+HAS_ENDED: dict[str, Any] = {"terminated": {"exitCode": 1}}
+
+
+@pytest.mark.parametrize("state", [RUNS, HAS_ENDED, {"waiting": {"reason": "CrashLoopBackOff"}}])
+def test_a_container_that_keeps_stopping_is_told_between_two_restarts_as_well(
+    state: dict[str, Any],
+) -> None:
+    problem = diagnose(None, None, [pod(containerStatuses=[restarted(state)])], NOW)
+    assert problem is not None
+    assert problem.reason == "CrashLoop"
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        restarted(RUNS, count=1),
+        restarted(RUNS, ready=True),
+        restarted(RUNS, ran=3600),
+        restarted(RUNS, ended=3600),
+    ],
+)
+def test_a_container_that_stopped_once_or_long_ago_is_only_starting(
+    container: dict[str, Any],
+) -> None:
+    assert diagnose(None, None, [pod(containerStatuses=[container])], NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("made", "unready", "told"),
+    [(601, 601, True), (599, 599, False), (86400, 60, False), (86400, None, True)],
+)
+def test_a_pod_that_does_not_get_ready_is_told_after_ten_minutes(
+    made: float, unready: float | None, *, told: bool
+) -> None:
+    since = {} if unready is None else {"lastTransitionTime": ago(unready)}
+    starting = pod(conditions=[{"type": "Ready", "status": "False", **since}])
+    starting["metadata"]["creationTimestamp"] = ago(made)
+    problem = diagnose(None, None, [starting], NOW)
+    assert (problem is not None and problem.reason == "NotReadyInTime") is told
+
+
+def podless(**status: Any) -> dict[str, Any]:
+    return {
+        "kind": "StatefulSet",
+        "metadata": {"name": "s", "generation": 2, "changedAt": ago(31)},
+        "spec": {"replicas": 1},
+        "status": {"observedGeneration": 2, "replicas": 0, **status},
+    }
+
+
+def test_a_stateful_set_whose_pod_is_refused_is_told() -> None:
+    since = NOW - timedelta(seconds=31)
+    problem = diagnose(podless(), None, [], NOW, since)
+    assert problem is not None
+    assert problem.reason == "PodRefused"
+    assert "kubectl describe statefulset s" in problem.message
+
+
+@pytest.mark.parametrize(
+    "workload",
+    [
+        None,
+        podless(observedGeneration=1),
+        podless(replicas=1),
+        {**podless(), "kind": "Deployment"},
+        {**podless(), "spec": {"replicas": 0}},
+        {**podless(), "metadata": {"name": "s", "generation": 2, "changedAt": ago(29)}},
+    ],
+)
+def test_a_workload_that_has_or_wants_no_pod_yet_is_no_problem(
+    workload: dict[str, Any] | None,
+) -> None:
+    assert diagnose(workload, None, [], NOW, NOW - timedelta(seconds=31)) is None
+
+
+def test_a_stateful_set_gets_a_moment_for_its_pod() -> None:
+    assert diagnose(podless(), None, [], NOW, NOW - timedelta(seconds=29)) is None
+    assert diagnose(podless(), None, [], NOW) is None
+
+
+CLAIM = {
+    "metadata": {"name": "models"},
+    "spec": {"resources": {"requests": {"storage": "20Gi"}}, "storageClassName": "fast"},
+}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (Volume(size="10Gi"), "keeps its 20Gi"),
+        (Volume(storage_class_name="slow"), "keeps its StorageClass 'fast' instead of 'slow'"),
+        (Volume(size="10Gi", storage_class_name="slow"), "slow'; name what it has"),
+    ],
+)
+def test_a_volume_that_can_not_be_as_asked_is_told(wanted: Volume, said: str) -> None:
+    problem = unmet(CLAIM, wanted)
+    assert problem is not None
+    assert said in problem.message
+
+
+@pytest.mark.parametrize(
+    "wanted", [Volume(), Volume(size="20Gi", storage_class_name="fast"), Volume(size="30Gi")]
+)
+def test_a_volume_that_is_as_asked_or_grows_is_no_problem(wanted: Volume) -> None:
+    assert unmet(CLAIM, wanted) is None
+    assert unmet(None, wanted) is None

@@ -1,6 +1,7 @@
+from datetime import UTC, datetime
 from typing import Any
 
-from aichat_workspace.domain.foreign import json_patch, keep_foreign, removals
+from aichat_workspace.domain.foreign import changed_at, json_patch, keep_foreign, removals
 
 OURS = "aichat-workspace-operator"
 
@@ -87,3 +88,12 @@ def test_a_field_that_someone_added_to_a_route_is_found() -> None:
     found = {**desired, "spec": {"rules": [], "useDefaultGateways": "All"}}
     observed = keep_foreign(managed(found, "kubectl", {"f:useDefaultGateways": {}}), OURS)
     assert removals(observed, desired) == (("spec", "useDefaultGateways"),)
+
+
+def test_when_we_last_changed_an_object_is_kept() -> None:
+    times = ("2026-11-23T11:00:00Z", "2026-11-23T12:00:00Z", "2026-11-23T13:00:00Z")
+    by = zip((OURS, OURS, "kubectl"), times, strict=True)
+    entries = [{"manager": manager, "time": time} for manager, time in by]
+    found = {**DESIRED, "metadata": {"name": "d", "managedFields": entries}}
+    assert changed_at(keep_foreign(found, OURS)) == datetime(2026, 11, 23, 12, tzinfo=UTC)
+    assert changed_at(keep_foreign(DESIRED, OURS)) is None

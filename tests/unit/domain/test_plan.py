@@ -89,7 +89,10 @@ def test_a_claim_never_shrinks_and_keeps_its_class() -> None:
         "storageClassName": "fast",
     }
     objects[at] = {**objects[at], "spec": spec}
-    assert plan(NAMESPACE, DESIRED, observed(objects=objects)) == ()
+    written = plan(NAMESPACE, DESIRED, observed(objects=objects))
+    assert "PersistentVolumeClaim" not in [
+        each.manifest["kind"] for each in written if isinstance(each, Apply)
+    ]
 
 
 @pytest.mark.parametrize("of", ["initContainerStatuses", "containerStatuses"])
@@ -230,3 +233,15 @@ def test_a_secret_that_is_no_copy_of_ours_is_left_alone() -> None:
         for each in plan(NAMESPACE, DESIRED, observed(objects=objects))
         if isinstance(each, Delete)
     ]
+
+
+def test_the_quota_is_never_below_what_the_claims_hold() -> None:
+    objects = held(DESIRED)
+    at = ref(one("PersistentVolumeClaim", "ollama"))
+    larger = {**objects[at]["spec"], "resources": {"requests": {"storage": "50Gi"}}}
+    objects[at] = {**objects[at], "spec": larger}
+    (action,) = plan(NAMESPACE, DESIRED, observed(objects=objects))
+    assert isinstance(action, Apply)
+    assert action.manifest["kind"] == "ResourceQuota"
+    assert action.manifest["spec"]["hard"]["requests.storage"] == "52Gi"
+    assert action.manifest["spec"]["hard"]["pods"] == "4"

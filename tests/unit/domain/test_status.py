@@ -128,3 +128,58 @@ def test_a_refused_workspace_records_no_namespace() -> None:
 def test_a_resource_on_its_way_out_is_terminating() -> None:
     leaving = workspace(metadata={"deletionTimestamp": "2026-11-23T12:00:00Z"})
     assert status(leaving, FACTS, NOW).phase is Phase.TERMINATING
+
+
+def test_a_volume_that_is_not_as_asked_is_told_and_the_workspace_is_ready() -> None:
+    smaller = workspace(storage={"ollama": {"size": "5Gi"}})
+    told = status(smaller, FACTS, NOW)
+    assert said(told, ConditionType.STORAGE_AS_ASKED) == (ConditionStatus.FALSE, "VolumeKept")
+    assert told.phase is Phase.READY
+
+
+def flapping(*, ready: bool) -> dict[str, Any]:
+    """A chat that crashes each time some seconds after it got ready."""
+    last = {
+        "startedAt": (NOW - timedelta(seconds=50)).isoformat(),
+        "finishedAt": (NOW - timedelta(seconds=40)).isoformat(),
+    }
+    container = {
+        "name": "openwebui",
+        "restartCount": 2,
+        "ready": ready,
+        "state": {"running": {}},
+        "lastState": {"terminated": last},
+    }
+    name = "team-a-aichat-openwebui"
+    return {
+        "metadata": {"name": f"{name}-1", "labels": {"app.kubernetes.io/name": name}},
+        "status": {"containerStatuses": [container]},
+    }
+
+
+def test_images_with_which_a_container_keeps_stopping_are_not_proven_while_it_is_up() -> None:
+    up = replace(FACTS, observed=replace(FACTS.observed, pods=(flapping(ready=True),)))
+    assert status(workspace(), FACTS, NOW).images is not None
+    assert status(workspace(), up, NOW).images is None
+    later = NOW + timedelta(minutes=11)
+    assert status(workspace(), up, later).images is not None
+
+
+def test_a_container_that_keeps_stopping_has_one_reason_at_all_times() -> None:
+    objects = available()
+    at = next(at for at in objects if at.kind == "Deployment")
+    objects[at] = {**objects[at], "status": {}}
+    down = Observed(namespace(), objects, (flapping(ready=False),))
+    told = status(workspace(), replace(FACTS, observed=down), NOW)
+    assert said(told, ConditionType.OPENWEBUI_AVAILABLE) == (ConditionStatus.FALSE, "CrashLoop")
+
+
+def test_a_pod_on_its_way_out_does_not_speak_for_the_workload() -> None:
+    objects = available()
+    at = next(at for at in objects if at.kind == "Deployment")
+    objects[at] = {**objects[at], "status": {}}
+    going = flapping(ready=False)
+    going["metadata"]["deletionTimestamp"] = NOW.isoformat()
+    down = Observed(namespace(), objects, (going,))
+    told = status(workspace(), replace(FACTS, observed=down), NOW)
+    assert said(told, ConditionType.OPENWEBUI_AVAILABLE) == (ConditionStatus.FALSE, "Starting")
