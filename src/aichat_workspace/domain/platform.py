@@ -14,6 +14,7 @@ from aichat_workspace.domain.quantity import QUANTITY_PATTERN
 from aichat_workspace.domain.schema import Schema
 
 PLATFORM_NAME: Final = "default"
+_DOCKER_HUB: Final = "docker.io"
 _DNS_LABELS: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 
 Quantity = Annotated[str, StringConstraints(max_length=20, pattern=QUANTITY_PATTERN)]
@@ -38,6 +39,18 @@ DnsName = Annotated[
 DnsLabel = Annotated[
     str, StringConstraints(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 ]
+
+
+def _repository(image: str) -> str:
+    """An image without its registry, as its registry knows it.
+
+    https://github.com/distribution/reference/blob/main/normalize.go: what has no dot, no port and
+    is not localhost is no registry but a part of Docker Hub's name, where bare ones are library's.
+    """
+    first, slash, rest = image.partition("/")
+    is_registry = bool(slash) and ("." in first or ":" in first or first == "localhost")
+    registry, name = (first, rest) if is_registry else (_DOCKER_HUB, image)
+    return f"library/{name}" if registry == _DOCKER_HUB and "/" not in name else name
 
 
 class Images(Schema):
@@ -67,7 +80,7 @@ class Images(Schema):
         return self._mirrored(self.ollama), self._mirrored(self.open_webui)
 
     def _mirrored(self, image: str) -> str:
-        return f"{self.mirror}/{image.partition('/')[2]}" if self.mirror else image
+        return f"{self.mirror}/{_repository(image)}" if self.mirror else image
 
 
 CpuRequest = Annotated[Quantity, Field(description="CPU set aside.")]

@@ -128,3 +128,21 @@ def test_an_images_version_is_a_valid_label(image: str, version: str) -> None:
 
 def test_dollars_in_values_are_not_expanded_by_kubernetes() -> None:
     assert env(A="$(HOME)") == [{"name": "A", "value": "$$(HOME)"}]
+
+
+@pytest.mark.parametrize(
+    ("image", "mirrored"),
+    [
+        ("docker.io/ollama/ollama:1", "mirror.test/up/ollama/ollama:1"),
+        ("ollama/ollama:1", "mirror.test/up/ollama/ollama:1"),
+        ("webui:1", "mirror.test/up/library/webui:1"),
+        ("docker.io/webui:1", "mirror.test/up/library/webui:1"),
+        ("localhost/webui:1", "mirror.test/up/webui:1"),
+        ("registry:5000/a/b:1", "mirror.test/up/a/b:1"),
+        ("ghcr.io/a/b@sha256:" + "0" * 64, "mirror.test/up/a/b@sha256:" + "0" * 64),
+    ],
+)
+def test_a_mirror_replaces_the_registry_that_an_image_names_or_means(
+    image: str, mirrored: str
+) -> None:
+    assert Images(mirror="mirror.test/up", ollama=image).resolved[0] == mirrored
