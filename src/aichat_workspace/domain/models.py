@@ -181,11 +181,22 @@ def _pattern_problem(name: str, models: Sequence[str], prompts: Mapping[str, str
 
 @dataclass(frozen=True, slots=True)
 class PresentModel:
-    """A model that the server lists."""
+    """A model that the server lists; `weights` is empty where they are not known."""
 
     name: str
     digest: str
     size_bytes: int
+    weights: str = ""
+
+
+def occupied_bytes(present: Iterable[PresentModel]) -> int:
+    """What models take of their volume. Each one's size counts its weights in full, and those made
+    of one another have them on the volume once."""
+    largest: dict[str, int] = {}
+    for model in present:
+        of = model.weights or model.name
+        largest[of] = max(largest.get(of, 0), model.size_bytes)
+    return sum(largest.values())
 
 
 @dataclass(frozen=True, slots=True)

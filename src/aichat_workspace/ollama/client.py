@@ -3,6 +3,7 @@
 https://github.com/ollama/ollama/blob/main/docs/api.md
 """
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ _REQUEST_SECONDS: Final = 20.0
 # Making a model from one that is there reads and hashes its weights.
 _CREATE_SECONDS: Final = 120.0
 _MAX_LINE_BYTES: Final = 1024 * 1024
+_WEIGHTS: Final = re.compile(r"^FROM \S*sha256-([0-9a-f]{64})$", re.MULTILINE)
 _NOT_FOUND: Final = ("file does not exist", "manifest unknown", "not found")
 
 
@@ -35,13 +37,14 @@ class Progress:
     """How far a download is, over all of the model's layers seen so far.
 
     `fresh_bytes` came since the last progress; what an earlier, interrupted download left is not
-    counted.
+    counted. `shared_bytes` are layers that were there as a whole: other models have them, too.
     """
 
     status: str
     completed_bytes: int
     total_bytes: int
     fresh_bytes: int = 0
+    shared_bytes: int = 0
 
 
 class OllamaClient:
@@ -67,19 +70,31 @@ class OllamaClient:
         """
         body = {"model": name, **({"insecure": True} if insecure else {})}
         layers: dict[str, tuple[int, int]] = {}
+        shared = 0
         async for event in self._events("/api/pull", body, stall_seconds):
             fresh = 0
             if "digest" in event:
-                completed = event.get("completed", 0)
+                completed, total = event.get("completed", 0), event.get("total", 0)
                 known = layers.get(event["digest"])
                 fresh = max(completed - known[0], 0) if known else 0
-                layers[event["digest"]] = (completed, event.get("total", 0))
+                shared += total if known is None and completed == total else 0
+                layers[event["digest"]] = (completed, total)
             yield Progress(
                 event.get("status", ""),
                 sum(completed for completed, _ in layers.values()),
                 sum(total for _, total in layers.values()),
                 fresh,
+                shared,
             )
+
+    async def weights(self, name: str) -> str:
+        """The digest of a model's weights, which models made of one another share; empty where the
+        server does not say."""
+        body = orjson.dumps({"model": name})
+        async with self._open("POST", "/api/show", body, _REQUEST_SECONDS) as answer:
+            told = orjson.loads(await _all(answer)).get("modelfile", "")
+        found = _WEIGHTS.search(told)
+        return found[1] if found else ""
 
     async def create(self, name: str, *, base: str, system: str) -> None:
         """Make a model of another one and a system prompt, replacing one of that name."""

@@ -7,7 +7,7 @@ wait for one of a limited number of places, first come, first served.
 import asyncio
 import random
 from collections.abc import Callable, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -26,6 +26,7 @@ from aichat_workspace.domain.models import (
     Wanted,
     decide,
     expected,
+    occupied_bytes,
     parse_model,
     revision_of,
     too_large,
@@ -64,6 +65,10 @@ class Assignment:
 
 class ModelTooLarge(OllamaError):  # noqa: N818  (a finding, as the others are)
     """The volume has no room for the model. A larger one helps, a retry does not."""
+
+
+class NoRoomYet(OllamaError):  # noqa: N818  (a finding, as the others are)
+    """There is room once models that nobody wants any more are removed. A retry helps."""
 
 
 class ModelSync:
@@ -153,12 +158,30 @@ class ModelSync:
                 return failed
             attempted.update(todo)
             pulls = [each for each in todo if isinstance(each, Pull)]
+            held.coming.clear()
+            if pulls:
+                held.present = await self._weighed(held, present)
             async with asyncio.TaskGroup() as group:
                 started = [group.create_task(self._pull(name, held, each.name)) for each in pulls]
             failed |= not all(each.result() for each in started)
             for action in todo:
                 if not isinstance(action, Pull):
                     failed |= not await self._do(name, held, action)
+
+    async def _weighed(
+        self, held: "_Workspace", present: Iterable[PresentModel]
+    ) -> tuple[PresentModel, ...]:
+        """The models with their weights, asked for once each. One that is gone meanwhile, or that
+        the server can't tell of, counts in full."""
+        known = {each.digest: each.weights for each in held.present if each.weights}
+        found = []
+        for each in present:
+            weights = known.get(each.digest, "")
+            if not weights and held.assignment.capacity_bytes:
+                with suppress(OllamaError):
+                    weights = await held.assignment.client.weights(each.name)
+            found.append(replace(each, weights=weights))
+        return tuple(found)
 
     async def _do(self, name: str, held: "_Workspace", action: Create | Remove) -> bool:
         client = held.assignment.client
@@ -194,6 +217,8 @@ class ModelSync:
             try:
                 await self._download(name, held, model)
             except OllamaError as error:
+                if isinstance(error, ModelTooLarge | NoRoomYet):
+                    held.coming.pop(model, None)
                 failed = _failure(model, error)
                 self._set_model(name, held, failed, at_once=True)
                 self._on_pull(_outcome(error))
@@ -208,19 +233,13 @@ class ModelSync:
             stall_seconds=SILENCE_SECONDS,
             insecure=parse_model(model).registry in held.assignment.insecure,
         )
-        present = sum(
-            each.total_bytes for each in held.report.models if each.state is ModelState.READY
-        )
         async with aclosing(paced(pulling, asyncio.get_running_loop().time)) as steps:
             async for pace in steps:
                 self._on_bytes(pace.progress.fresh_bytes)
                 if pace.progress.total_bytes or not _failed(held.report, model):
                     self._set_model(name, held, _pulling(model, pace))
-                problem = too_large(
-                    model, pace.progress.total_bytes, present, held.assignment.capacity_bytes
-                )
-                if problem:
-                    raise ModelTooLarge(problem)
+                held.coming[model] = pace.progress.total_bytes - pace.progress.shared_bytes
+                _require_room(held, model)
 
     def _found(self, name: str, held: "_Workspace", present: Iterable[PresentModel]) -> None:
         """The server's own list settles what is ready and what is gone."""
@@ -271,8 +290,26 @@ class ModelSync:
 class _Workspace:
     assignment: Assignment
     report: Report
+    present: tuple[PresentModel, ...] = ()  # before the downloads that run now
+    coming: dict[str, int] = field(default_factory=dict)  # bytes of each that are to be stored
     told: float = float("-inf")
     task: "asyncio.Task[None] | None" = None
+
+
+def _require_room(held: _Workspace, model: str) -> None:
+    """Raises ModelTooLarge or NoRoomYet when the volume can't hold the model beside what is there
+    and what else is being downloaded."""
+    capacity = held.assignment.capacity_bytes
+    needed = held.coming[model]
+    others = sum(held.coming.values()) - needed
+    problem = too_large(model, needed, occupied_bytes(held.present) + others, capacity)
+    if not problem:
+        return
+    leaving = {each.name for each in held.report.models if each.state is ModelState.REMOVING}
+    staying = occupied_bytes(each for each in held.present if each.name not in leaving)
+    if too_large(model, needed, staying + others, capacity):
+        raise ModelTooLarge(problem)
+    raise NoRoomYet(f"{model} waits for room: {', '.join(sorted(leaving))} is removed first")
 
 
 def _before_check(want: Wanted, known: Report) -> Report:
@@ -347,6 +384,8 @@ def _failure(model: str, error: OllamaError) -> ModelStatus:
         return ModelStatus(model, ModelState.FAILED, message=message)
     if isinstance(error, ModelTooLarge):
         return ModelStatus(model, ModelState.FAILED, managed=True, message=str(error))
+    if isinstance(error, NoRoomYet):
+        return ModelStatus(model, ModelState.PENDING, managed=True, message=str(error))
     if isinstance(error, OllamaUnreachable):
         message = f"download of {model} was interrupted ({error}); it resumes by itself"
         return ModelStatus(model, ModelState.PENDING, managed=True, message=message)
@@ -362,7 +401,7 @@ def _failed(report: Report, model: str) -> bool:
 def _outcome(error: OllamaError) -> str:
     if isinstance(error, ModelNotFound):
         return "not_found"
-    return "interrupted" if isinstance(error, OllamaUnreachable) else "failed"
+    return "interrupted" if isinstance(error, OllamaUnreachable | NoRoomYet) else "failed"
 
 
 def _recorded(report: Report) -> Recorded:

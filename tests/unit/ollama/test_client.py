@@ -71,6 +71,28 @@ async def test_a_download_tells_the_sum_of_its_layers_however_the_stream_is_cut(
     assert server.sent == [("POST", "/api/pull", {"model": "m:1"})]
 
 
+async def test_layers_that_were_there_as_a_whole_are_shared_and_a_resumed_one_is_not() -> None:
+    server = Scripted(
+        lines(
+            {"status": "pulling", "digest": "a", "total": 10, "completed": 10},
+            {"status": "pulling", "digest": "b", "total": 5, "completed": 2},
+            {"status": "pulling", "digest": "b", "total": 5, "completed": 5},
+            {"status": "success"},
+        )
+    )
+    pulling = OllamaClient(server).pull("m:1", stall_seconds=1)
+    assert [each.shared_bytes async for each in pulling] == [10, 10, 10, 10]
+
+
+async def test_weights_are_named_by_their_digest() -> None:
+    digest = "e" * 64
+    modelfile = f"# FROM m:1\n\nFROM /models/blobs/sha256-{digest}\nSYSTEM Be brief.\n"
+    server = Scripted(orjson.dumps({"modelfile": modelfile}))
+    assert await OllamaClient(server).weights("m:1") == digest
+    assert server.sent == [("POST", "/api/show", {"model": "m:1"})]
+    assert await OllamaClient(Scripted(b"{}")).weights("m:1") == ""
+
+
 async def test_a_name_the_registry_does_not_know_is_told_apart() -> None:
     server = Scripted(lines({"error": "pull model manifest: file does not exist"}))
     with pytest.raises(ModelNotFound):

@@ -28,6 +28,8 @@ class Server:
         self.there = dict.fromkeys(models, "d0")
         self.pulls: list[str] = []
         self.fails: list[OllamaError] = []
+        self.size = 8
+        self.weights_of: dict[str, str] = {}
         self.gate = asyncio.Event()
         self.gate.set()
         self.down = False
@@ -35,7 +37,7 @@ class Server:
     async def models(self) -> tuple[Listed, ...]:
         if self.down:
             raise OllamaUnreachable("refused")
-        return tuple(Listed(name, digest, 8) for name, digest in self.there.items())
+        return tuple(Listed(name, digest, self.size) for name, digest in self.there.items())
 
     async def pull(
         self, name: str, *, stall_seconds: float, insecure: bool
@@ -43,12 +45,15 @@ class Server:
         assert stall_seconds > 0
         assert not insecure
         self.pulls.append(name)
-        yield Progress("pulling", 4, 8)
+        yield Progress("pulling", self.size // 2, self.size)
         await self.gate.wait()
         if self.fails:
             raise self.fails.pop(0)
         self.there[name] = "d1"
-        yield Progress("success", 8, 8)
+        yield Progress("success", self.size, self.size)
+
+    async def weights(self, name: str) -> str:
+        return self.weights_of.get(name, "")
 
     async def create(self, name: str, *, base: str, system: str) -> None:
         self.there[name] = f"{base}/{system}"
@@ -235,6 +240,59 @@ async def test_a_model_larger_than_what_is_left_of_the_volume_is_refused_with_th
     await until(lambda: sync.states("team-a")["big:1b"] is ModelState.FAILED)
     assert "raise spec.storage.ollama.size" in sync.report("team-a").models[0].message
     assert server.there == {}
+
+
+async def test_downloads_at_the_same_time_share_the_room_that_is_left() -> None:
+    sync, server = Sync(), Server()
+    server.gate.clear()
+    sync.want("w", server, "a:1", "b:1", capacity=12)
+    await until(lambda: ModelState.FAILED in sync.states("w").values())
+    server.gate.set()
+    await until(lambda: ModelState.READY in sync.states("w").values())
+    assert len(server.there) == 1
+    await sync.sync.close()
+
+
+async def test_a_persons_own_model_takes_room_too() -> None:
+    sync, server = Sync(), Server("persons:1")
+    sync.want("w", server, "a:1", capacity=12)
+    await until(lambda: sync.states("w") == {"a:1": ModelState.FAILED})
+    assert set(server.there) == {"persons:1"}
+    await sync.sync.close()
+
+
+async def test_models_made_of_one_another_take_the_room_of_their_weights_once() -> None:
+    sync, server = Sync(), Server("m:1", "explain_code:latest", "persons:latest")
+    server.weights_of = dict.fromkeys(server.there, "the same")
+    sync.want("w", server, "a:1", capacity=20)
+    await until(lambda: sync.states("w") == {"a:1": ModelState.READY})
+    await sync.sync.close()
+
+
+async def test_what_another_model_has_already_needs_no_room() -> None:
+    class Aliased(Server):
+        async def pull(
+            self, name: str, *, stall_seconds: float, insecure: bool
+        ) -> AsyncGenerator[Progress, None]:
+            assert stall_seconds > 0
+            assert not insecure
+            self.there[name] = "d1"
+            yield Progress("pulling", 8, 9, shared_bytes=8)
+
+    sync, server = Sync(), Aliased("m:1")
+    sync.want("w", server, "m:1", "alias:1", capacity=10)
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    await sync.sync.close()
+
+
+async def test_a_changed_tag_waits_until_the_old_one_has_made_room() -> None:
+    sync, server = Sync(), Server("m:old")
+    old = ModelStatus("m:old", ModelState.READY, 8, 8, "d0", managed=True)
+    sync.want("w", server, "m:new", recorded=(old,), capacity=12)
+    await until(lambda: sync.states("w").get("m:new") is ModelState.READY)
+    assert set(server.there) == {"m:new"}
+    assert server.pulls == ["m:new", "m:new"]
+    await sync.sync.close()
 
 
 async def test_a_model_that_can_not_be_had_says_so_all_the_time() -> None:
