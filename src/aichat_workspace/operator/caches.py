@@ -17,10 +17,17 @@ from aichat_workspace.runtime.resources import RESOURCES
 
 
 class Caches:
-    """`on_change` is told the name of each workspace that something was seen to happen to."""
+    """`on_change` is told the name of each workspace that something was seen to happen to,
+    `on_settings` that the platform's settings changed."""
 
-    def __init__(self, client: Client, on_change: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        on_change: Callable[[str], None],
+        on_settings: Callable[[], None] = lambda: None,
+    ) -> None:
         self._on_change = on_change
+        self._on_settings = on_settings
         self._client = client
         self.workspaces = self._cache(watched.WORKSPACE, _workspace_name, transform=_without_fields)
         self.platform = self._cache(watched.PLATFORM, None, transform=_without_fields)
@@ -128,6 +135,7 @@ class Caches:
         def changed(old: Json | None, new: Json | None) -> None:
             if kind is watched.PLATFORM:  # which may name a Gateway now
                 self.tenants[watched.HTTP_ROUTE.kind].look_again()
+                self._on_settings()
             if workspace_of is None:
                 told = {_workspace_name(each) for each in self.workspaces.all()}
             else:

@@ -118,7 +118,13 @@ async def run(settings: Settings) -> None:
         alone = aiohttp.TCPConnector(force_close=True)
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=alone))
         queue: Queue[str] = Queue(metrics.on_wait)
-        caches = Caches(client, queue.add)
+        models = ModelSync(
+            queue.add,
+            concurrent_pulls=lambda: caches.settings().models.concurrent_pulls,
+            on_pull=metrics.on_pull,
+            on_bytes=metrics.on_bytes,
+        )
+        caches = Caches(client, queue.add, models.limit_changed)
         confined = asyncio.Event()
         if settings.probe_port:
             ready = lambda: confined.is_set() and caches.synced  # noqa: E731
@@ -128,12 +134,6 @@ async def run(settings: Settings) -> None:
         if not settings.dev:
             await wait_confined(client)
         confined.set()
-        models = ModelSync(
-            queue.add,
-            concurrent_pulls=lambda: caches.settings().models.concurrent_pulls,
-            on_pull=metrics.on_pull,
-            on_bytes=metrics.on_bytes,
-        )
         metrics.mirror(
             Sources(
                 queue_depth=lambda: len(queue),
