@@ -84,7 +84,13 @@ def settings(cluster: Cluster, spec: object) -> Iterator[None]:
     [
         ({"ceiling": {"cpu": "much"}}, "spec.ceiling.cpu"),
         ({"network": {"egressExcept": ["everywhere"]}}, "spec.network.egressExcept[0]"),
+        ({"network": {"egressExcept": ["999.1.1.1/999"]}}, "spec.network.egressExcept[0]"),
+        ({"network": {"egressExcept": ["fd00::/8"]}}, "spec.network.egressExcept[0]"),
+        ({"network": {"egressAllow": ["10.1.2.3/8"]}}, "write the range by its first address"),
         ({"images": {"ollama": "ollama"}}, "spec.images.ollama"),
+        ({"images": {"ollama": "docker.io/ollama/ollama:latest"}}, "latest moves"),
+        ({"ollama": {"storage": "0"}}, "spec.ollama.storage"),
+        ({"openWebUI": {"cpuLimit": "0"}}, "spec.openWebUI.cpuLimit"),
         ({"ingress": {"domain": "Not A Domain"}}, "spec.ingress.domain"),
         ({"ingress": {"profile": "Apache"}}, "spec.ingress.profile"),
         ({"models": {"concurrentPulls": 0}}, "spec.models.concurrentPulls"),
@@ -153,6 +159,13 @@ EDITS: dict[str, tuple[Any, Look, object]] = {
             "egress"
         ][0]["to"][0]["ipBlock"]["except"],
         ["203.0.113.0/24"],
+    ),
+    "private registry": (
+        {"network": {"egressAllow": ["10.1.2.3/32"]}},
+        lambda cluster: cluster.get("networkpolicy", f"{NAME}-model-downloads", "-n", NAME)["spec"][
+            "egress"
+        ][0]["to"][1:],
+        [{"ipBlock": {"cidr": "10.1.2.3/32"}}],
     ),
 }
 

@@ -59,8 +59,8 @@ def host(spec: WorkspaceSpec, platform: PlatformSpec) -> str:
 def permitted(spec: WorkspaceSpec, platform: PlatformSpec) -> WorkspaceSpec:
     """The spec without the models that come from where none may come from."""
     allowed = tuple(each for each in spec.models if _is_allowed(each, platform))
-    embedding = embedding_model(spec, platform)
-    if embedding is None or _is_allowed(embedding, platform):
+    chosen = spec.embedding_model
+    if chosen in (None, NO_MODEL) or _is_allowed(str(chosen), platform):
         return spec.model_copy(update={"models": allowed})
     return spec.model_copy(update={"models": allowed, "embedding_model": NO_MODEL})
 
@@ -137,12 +137,16 @@ def _host_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[D
 
 
 def _registry_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Diagnosis]:
-    for text in models(spec, platform):
+    """What the team chose. The platform's own embedding model is the platform's choice."""
+    chosen = [(text, "remove it from spec.models") for text in spec.models]
+    if spec.embedding_model not in (None, NO_MODEL):
+        chosen.append((str(spec.embedding_model), "change spec.embeddingModel"))
+    for text, fix in chosen:
         if not _is_allowed(text, platform):
             yield Diagnosis(
                 "RegistryNotAllowed",
                 f"model {text!r} comes from {parse_model(text).registry}, and the platform allows "
-                f"{', '.join(platform.models.allowed_registries)}; remove it from spec.models",
+                f"{', '.join(platform.models.allowed_registries)}; {fix}",
             )
 
 

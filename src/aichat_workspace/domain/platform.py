@@ -10,19 +10,30 @@ from typing import Annotated, Final
 from pydantic import Field, StringConstraints
 
 from aichat_workspace.domain.models import MODEL_NAME_MAX_LENGTH, MODEL_NAME_PATTERN
-from aichat_workspace.domain.quantity import QUANTITY_PATTERN
-from aichat_workspace.domain.schema import Schema
+from aichat_workspace.domain.quantity import POSITIVE_PATTERN, QUANTITY_PATTERN, SIZE_PATTERN
+from aichat_workspace.domain.schema import Schema, rule
 
 PLATFORM_NAME: Final = "default"
 _DOCKER_HUB: Final = "docker.io"
 _DNS_LABELS: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 
+_OCTET: Final = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+
 Quantity = Annotated[str, StringConstraints(max_length=20, pattern=QUANTITY_PATTERN)]
+Positive = Annotated[str, StringConstraints(max_length=20, pattern=POSITIVE_PATTERN)]
+ByteSize = Annotated[str, StringConstraints(max_length=20, pattern=SIZE_PATTERN)]
 Image = Annotated[
     str,
     StringConstraints(
         max_length=255,
         pattern=r"^[a-z0-9][a-zA-Z0-9./:_-]*(:[\w][\w.-]{0,127}|@sha256:[a-f0-9]{64})$",
+    ),
+    Field(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                rule("!self.endsWith(':latest')", "name a version or a digest: latest moves")
+            ]
+        }
     ),
 ]
 EmbeddingModel = Annotated[
@@ -32,7 +43,23 @@ EmbeddingModel = Annotated[
 Registry = Annotated[
     str, StringConstraints(min_length=1, max_length=259, pattern=f"^{_DNS_LABELS}(:[0-9]{{1,5}})?$")
 ]
-Cidr = Annotated[str, StringConstraints(max_length=43, pattern=r"^[0-9a-fA-F:.]+/[0-9]{1,3}$")]
+# All of IPv4 (/0) is nothing that a policy may except.
+Cidr = Annotated[
+    str,
+    StringConstraints(
+        max_length=18, pattern=rf"^{_OCTET}(\.{_OCTET}){{3}}/(3[0-2]|[12][0-9]|[1-9])$"
+    ),
+    Field(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                rule(
+                    "cidr(self) == cidr(self).masked()",
+                    "write the range by its first address, as 10.0.0.0/8",
+                )
+            ]
+        }
+    ),
+]
 DnsName = Annotated[
     str, StringConstraints(min_length=1, max_length=253, pattern=f"^{_DNS_LABELS}$")
 ]
@@ -84,10 +111,10 @@ class Images(Schema):
 
 
 CpuRequest = Annotated[Quantity, Field(description="CPU set aside.")]
-CpuLimit = Annotated[Quantity, Field(description="CPU it may use at most.")]
+CpuLimit = Annotated[Positive, Field(description="CPU it may use at most.")]
 MemoryRequest = Annotated[Quantity, Field(description="Memory set aside.")]
-MemoryLimit = Annotated[Quantity, Field(description="Memory at which it is stopped.")]
-Storage = Annotated[Quantity, Field(description="Size of its volume.")]
+MemoryLimit = Annotated[ByteSize, Field(description="Memory at which it is stopped.")]
+Storage = Annotated[ByteSize, Field(description="Size of its volume.")]
 
 
 class OllamaShare(Schema):
@@ -207,8 +234,15 @@ class Network(Schema):
             "192.168.0.0/16",
         ),
         max_length=64,
-        description="IPv4 ranges that model downloads may never reach: pods, services, nodes, the "
+        description="IPv4 ranges that workspaces may not reach: pods, services, nodes, the "
         "API server and the metadata address.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    egress_allow: tuple[Cidr, ...] = Field(
+        default=(),
+        max_length=64,
+        description="IPv4 ranges that workspaces may reach although they are excepted, as a "
+        "private registry's 10.1.2.3/32.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
 
@@ -227,8 +261,8 @@ class ModelSettings(Schema):
     allowed_registries: tuple[Registry, ...] = Field(
         default=(),
         max_length=32,
-        description="Registries that models may come from, as host or host:port; any when empty. "
-        "Ollama's own is registry.ollama.ai.",
+        description="Registries that teams' models may come from, as host or host:port; any when "
+        "empty. Ollama's own is registry.ollama.ai.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     insecure_registries: tuple[Registry, ...] = Field(
@@ -242,9 +276,9 @@ class ModelSettings(Schema):
 class Ceiling(Schema):
     """What one workspace may have at most, whatever it asks for."""
 
-    cpu: Quantity = Field(default="64", description="Sum of all CPU limits.")
-    memory: Quantity = Field(default="256Gi", description="Sum of all memory limits.")
-    storage: Quantity = Field(default="1Ti", description="Sum of all volumes.")
+    cpu: Positive = Field(default="64", description="Sum of all CPU limits.")
+    memory: ByteSize = Field(default="256Gi", description="Sum of all memory limits.")
+    storage: ByteSize = Field(default="1Ti", description="Sum of all volumes.")
     gpus: int = Field(default=8, ge=0, le=1024, description="Graphics processors.")
 
 

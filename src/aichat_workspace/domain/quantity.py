@@ -7,8 +7,13 @@ import re
 from fractions import Fraction
 from typing import Final
 
-# A positive amount; exponents are left out, for nobody writes memory as 1e9 by hand.
-QUANTITY_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
+# Exponents are left out, for nobody writes memory as 1e9 by hand.
+_POSITIVE: Final = r"([0-9]*[1-9][0-9]*(\.[0-9]+)?|[0-9]+\.[0-9]*[1-9][0-9]*)"
+_MULTIPLES: Final = "k|M|G|T|P|Ki|Mi|Gi|Ti|Pi"
+QUANTITY_PATTERN: Final = rf"^[0-9]+(\.[0-9]+)?(m|{_MULTIPLES})?$"
+POSITIVE_PATTERN: Final = rf"^{_POSITIVE}(m|{_MULTIPLES})?$"
+# 512m of memory is half a byte, and always a slip of the pen.
+SIZE_PATTERN: Final = rf"^{_POSITIVE}({_MULTIPLES})?$"
 
 _SUFFIX: Final = {
     "": Fraction(1),

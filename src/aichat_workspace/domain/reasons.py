@@ -40,8 +40,8 @@ REASONS: Final = {
     "QuotaTooSmall": "The quota that it chose has no room for both workloads. Raise the field of "
     "`spec.quota` that the message names, or leave it out.",
     "RegistryNotAllowed": "A model comes from a registry that the platform does not allow. Remove "
-    "it from `spec.models`, or add the registry to `spec.models.allowedRegistries` of the "
-    "AIChatPlatform.",
+    "it from the field that the message names, or add the registry to "
+    "`spec.models.allowedRegistries` of the AIChatPlatform.",
     "SecretIncomplete": "A referenced Secret lacks keys. Add them.",
     "SecretNotFound": "A referenced Secret is missing or not for this workspace. Make it in the "
     "system namespace, with the annotation that the message shows.",

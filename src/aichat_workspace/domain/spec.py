@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.models import MODEL_NAME_MAX_LENGTH, MODEL_NAME_PATTERN
-from aichat_workspace.domain.platform import DnsLabel, DnsName, Issuer, Quantity
+from aichat_workspace.domain.platform import ByteSize, DnsLabel, DnsName, Issuer, Positive, Quantity
 from aichat_workspace.domain.schema import Schema, rule
 
 PATTERN_NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$"
@@ -68,7 +68,7 @@ PatternText = Annotated[
     str, StringConstraints(min_length=1, max_length=63, pattern=PATTERN_NAME_PATTERN)
 ]
 Size = Annotated[
-    Quantity,
+    ByteSize,
     Field(
         json_schema_extra={
             "x-kubernetes-validations": [
@@ -117,9 +117,9 @@ class Compute(Schema):
     """A workload's share of a node."""
 
     cpu_request: Quantity | None = Field(default=None, description="CPU set aside.")
-    cpu_limit: Quantity | None = Field(default=None, description="CPU it may use at most.")
+    cpu_limit: Positive | None = Field(default=None, description="CPU it may use at most.")
     memory_request: Quantity | None = Field(default=None, description="Memory set aside.")
-    memory_limit: Quantity | None = Field(
+    memory_limit: ByteSize | None = Field(
         default=None, description="Memory at which it is stopped."
     )
 
@@ -178,9 +178,9 @@ class Quota(Schema):
     """Upper bounds of all pods of the workspace together. Left out, there is room for one pod of
     each workload and its roll-out."""
 
-    cpu: Quantity | None = Field(default=None, description="Sum of all CPU limits.")
-    memory: Quantity | None = Field(default=None, description="Sum of all memory limits.")
-    storage: Quantity | None = Field(default=None, description="Sum of all volumes.")
+    cpu: Positive | None = Field(default=None, description="Sum of all CPU limits.")
+    memory: ByteSize | None = Field(default=None, description="Sum of all memory limits.")
+    storage: ByteSize | None = Field(default=None, description="Sum of all volumes.")
 
 
 class Tls(Schema):
@@ -296,7 +296,9 @@ class Oidc(Schema):
         default="SSO", description="What the sign-in button says."
     )
     sign_up: bool = Field(
-        default=True, description="Whether people who sign in there for the first time get in."
+        default=True,
+        description="Whether people who sign in there for the first time get in. With "
+        "spec.access.signUp they wait for an administrator, as all who register do.",
     )
 
 

@@ -64,3 +64,34 @@ def test_kubectl_get_shows_phase_readiness_with_its_reason_models_and_url() -> N
     columns = crd.workspace_crd()["spec"]["versions"][0]["additionalPrinterColumns"]
     shown = [each["name"] for each in columns if not each.get("priority")]
     assert shown == ["Phase", "Ready", "Reason", "Models", "URL", "Age"]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"network": {"egressExcept": ["999.1.1.1/999"]}},
+        {"network": {"egressExcept": ["fd00::/8"]}},
+        {"network": {"egressExcept": ["0.0.0.0/0"]}},
+        {"network": {"egressAllow": ["10.1.2.3"]}},
+        {"ollama": {"storage": "0"}},
+        {"ollama": {"storage": "00.0Gi"}},
+        {"ollama": {"cpuLimit": "0"}},
+        {"openWebUI": {"memoryLimit": "512m"}},
+        {"ceiling": {"gpus": -1}},
+    ],
+)
+def test_a_bad_platform_setting_is_refused_by_the_schema(spec: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(spec, crd.structural(PlatformSpec))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"network": {"egressExcept": ["10.0.0.0/8", "255.255.255.255/32"]}},
+        {"ollama": {"cpuRequest": "0", "cpuLimit": "0.5", "storage": "1.5Ti"}},
+        {"ollama": {"cpuLimit": "100m", "memoryLimit": "0.25Gi"}},
+    ],
+)
+def test_what_a_platform_team_may_well_write_is_accepted(spec: dict[str, Any]) -> None:
+    jsonschema.validate(spec, crd.structural(PlatformSpec))

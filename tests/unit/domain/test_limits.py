@@ -89,6 +89,17 @@ def test_a_model_comes_from_an_allowed_registry() -> None:
     found = first_violation(spec(models=["evil.test/a/b:1"]), settings)
     assert found is not None
     assert found.reason == "RegistryNotAllowed"
+    assert "spec.models" in found.message
+
+
+def test_the_platforms_own_embedding_model_needs_no_leave_and_a_chosen_one_does() -> None:
+    private = platform(models={"allowedRegistries": ["models.example.org:5000"]})
+    assert limits.violation(spec(models=["models.example.org:5000/a/b:1"]), private) is None
+    assert limits.violation(spec(embeddingModel="none"), private) is None
+    found = limits.violation(spec(embeddingModel="all-minilm"), private)
+    assert found is not None
+    assert "spec.embeddingModel" in found.message
+    assert "spec.models" not in found.message
 
 
 def test_the_embedding_model_can_be_chosen_and_left_out() -> None:

@@ -11,9 +11,9 @@ import yaml
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.manifest import Manifest
-from aichat_workspace.domain.platform import Images, Ingress, OllamaShare, PlatformSpec
-from aichat_workspace.domain.render import render, tenant_namespace
-from aichat_workspace.domain.render.tenant import env, image_version
+from aichat_workspace.domain.platform import Images, Ingress, Network, OllamaShare, PlatformSpec
+from aichat_workspace.domain.render import Referenced, render, tenant_namespace
+from aichat_workspace.domain.render.tenant import OIDC, connection, env, image_version
 from tests.unit.domain.samples import CREDENTIALS, desired, workspace
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -22,6 +22,7 @@ CUSTOM = PlatformSpec(
     ollama=OllamaShare(cpu_limit="1500m", storage="100Gi"),
     storage_class_name="fast",
     ingress=Ingress(domain="chat.example.org", class_name="traefik", port=8443),
+    network=Network(egress_allow=("10.1.2.3/32",)),
 )
 
 
@@ -112,6 +113,51 @@ def test_registries_on_other_ports_are_reachable_when_a_model_names_them() -> No
     }
     (rule,) = policies["team-a-aichat-model-downloads"]["spec"]["egress"]
     assert [port["port"] for port in rule["ports"]] == [443, 5000]
+
+
+def test_an_allowed_range_is_reachable_by_downloads_and_back_ends_only() -> None:
+    settings = PlatformSpec(network=Network(egress_allow=("10.1.2.3/32",)))
+    connected = workspace(
+        connections=[{"name": "a", "url": "https://10.1.2.3:8443/v1", "secretName": "key"}]
+    )
+    secrets = {connection("a"): Referenced("Opaque", {"apiKey": ""})}
+    allowing = {
+        each["metadata"]["name"]
+        for each in render(connected, settings, CREDENTIALS, secrets)
+        if each["kind"] == "NetworkPolicy"
+        for rule in each["spec"].get("egress", ())
+        if {"ipBlock": {"cidr": "10.1.2.3/32"}} in rule["to"]
+    }
+    assert allowing == {"team-a-aichat-model-downloads", "team-a-aichat-back-ends"}
+
+
+def chat_settings(platform: PlatformSpec | None = None, **access: Any) -> dict[str, Any]:
+    oidc = {OIDC: Referenced("Opaque", {"clientSecret": ""})}
+    asked = render(workspace(access=access), platform or PlatformSpec(), CREDENTIALS, oidc)
+    (deployment,) = (each for each in asked if each["kind"] == "Deployment")
+    (chat,) = deployment["spec"]["template"]["spec"]["containers"]
+    return {each["name"]: each.get("value") for each in chat["env"]}
+
+
+@pytest.mark.parametrize(
+    ("by_provider", "by_form", "role"),
+    [(True, False, "user"), (False, False, "pending"), (True, True, "pending")],
+)
+def test_only_who_comes_by_the_identity_provider_gets_in_unasked(
+    by_provider: bool, by_form: bool, role: str
+) -> None:
+    url = "https://id.example.org/.well-known/openid-configuration"
+    oidc = {"providerURL": url, "clientID": "c", "secretName": "s", "signUp": by_provider}
+    assert chat_settings(oidc=oidc, signUp=by_form)["DEFAULT_USER_ROLE"] == role
+    assert "DEFAULT_USER_ROLE" not in chat_settings(signUp=by_form)
+
+
+def test_with_tls_cookies_travel_by_tls_only() -> None:
+    secured = PlatformSpec(ingress=Ingress(default_certificate=True))
+    cookies = ("WEBUI_SESSION_COOKIE_SECURE", "WEBUI_AUTH_COOKIE_SECURE")
+    for name in cookies:
+        assert chat_settings(secured)[name] == "true"
+        assert name not in chat_settings()
 
 
 @pytest.mark.parametrize(

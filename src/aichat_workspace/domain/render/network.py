@@ -51,7 +51,7 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
             tenant,
             "model-downloads",
             tenant.selector(OLLAMA),
-            egress=[_rule("to", [_outside(tenant)], *_registry_ports(tenant))],
+            egress=[_rule("to", _outside(tenant), *_registry_ports(tenant))],
         ),
         *_back_ends(tenant),
         *_certificate_solver(tenant),
@@ -65,7 +65,7 @@ def _back_ends(tenant: Tenant) -> tuple[Manifest, ...]:
     if not urls:
         return ()
     ports = sorted({urlsplit(url).port or _HTTPS for url in urls})
-    egress = [_rule("to", [_outside(tenant)], *ports)]
+    egress = [_rule("to", _outside(tenant), *ports)]
     return (_policy(tenant, "back-ends", tenant.selector(OPENWEBUI), egress=egress),)
 
 
@@ -129,14 +129,13 @@ def _dns() -> dict[str, Any]:
     }
 
 
-def _outside(tenant: Tenant) -> dict[str, Any]:
-    except_ranges = list(tenant.platform.network.egress_except)
-    return {
-        "ipBlock": {
-            "cidr": "0.0.0.0/0",
-            **({"except": except_ranges} if except_ranges else {}),
-        }
-    }
+def _outside(tenant: Tenant) -> list[dict[str, Any]]:
+    walls = tenant.platform.network
+    except_ranges = {"except": list(walls.egress_except)} if walls.egress_except else {}
+    return [
+        {"ipBlock": {"cidr": "0.0.0.0/0", **except_ranges}},
+        *({"ipBlock": {"cidr": each}} for each in walls.egress_allow),
+    ]
 
 
 def _registry_ports(tenant: Tenant) -> list[int]:

@@ -16,6 +16,7 @@ from aichat_workspace.domain.render.tenant import (
     container_resources,
     container_security,
     env,
+    has_tls,
     http_probe,
     pod_security,
 )
@@ -106,8 +107,15 @@ def _settings(tenant: Tenant) -> list[dict[str, Any]]:
         ANONYMIZED_TELEMETRY="false",
         DO_NOT_TRACK="true",
         SCARF_NO_ANALYTICS="true",
+        **_secure_cookies(tenant),
         **_oidc(tenant),
     )
+
+
+def _secure_cookies(tenant: Tenant) -> dict[str, str]:
+    if not has_tls(tenant.spec, tenant.platform):
+        return {}
+    return dict.fromkeys(("WEBUI_SESSION_COOKIE_SECURE", "WEBUI_AUTH_COOKIE_SECURE"), "true")
 
 
 def _oidc(tenant: Tenant) -> dict[str, str]:
@@ -115,7 +123,11 @@ def _oidc(tenant: Tenant) -> dict[str, str]:
     oidc = tenant.spec.access.oidc
     if oidc is None:
         return {}
+    access = tenant.spec.access
     return {
+        # One role for all who are new. Whoever the provider knows may come in at once; whoever
+        # registers may not, and with both ways open nobody may.
+        "DEFAULT_USER_ROLE": "user" if oidc.sign_up and not access.sign_up else "pending",
         "OPENID_PROVIDER_URL": oidc.provider_url,
         "OPENID_REDIRECT_URI": f"{tenant.url}/oauth/oidc/callback",
         "OAUTH_CLIENT_ID": oidc.client_id,
