@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import socket
 import sys
 import uuid
@@ -27,12 +26,13 @@ from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.queue import Queue
 from aichat_workspace.operator import probes
 from aichat_workspace.operator.caches import Caches
-from aichat_workspace.operator.confinement import wait_confined
+from aichat_workspace.operator.confinement import wait_confined, watch_confined
 from aichat_workspace.operator.farewell import Farewell
 from aichat_workspace.operator.metrics import Metrics, Sources
 from aichat_workspace.operator.model_sync import ModelSync
 from aichat_workspace.operator.reconcile import Reconciler
 from aichat_workspace.operator.rollouts import Rollouts
+from aichat_workspace.operator.stopping import until_stopped
 from aichat_workspace.operator.tracing import connect
 from aichat_workspace.operator.writer import Writer
 from aichat_workspace.patterns import builtin
@@ -71,21 +71,13 @@ def main() -> None:
         settings = Settings.read(os.environ, in_cluster=IN_CLUSTER_TOKEN.exists())
         asyncio.run(_until_stopped(settings))
     except (ValueError, ImportError, ConfigException) as error:
-        sys.stderr.write(f"{error}\n")
+        _log.error("not started", error=str(error))
         sys.exit(2)
 
 
 async def _until_stopped(settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT. A write in hand is finished or repeated by the next start:
-    every one of them may be."""
-    running = asyncio.create_task(run(settings))
-    loop = asyncio.get_running_loop()
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, running.cancel)
     try:
-        await running
-    except asyncio.CancelledError:
-        _log.info("stopped")
+        await until_stopped(run(settings))
     except BaseExceptionGroup as group:
         if (lost := group.subgroup(LeadershipLost)) is None:
             raise
@@ -106,7 +98,7 @@ async def run(settings: Settings) -> None:
         tracing.on_request(verb, plural, code, seconds)
 
     async with AsyncExitStack() as stack:
-        stack.callback(tracing.close)
+        stack.push_async_callback(tracing.close)
         client = await stack.enter_async_context(
             await Client.connect(
                 settings.kubeconfig if settings.dev else None,
@@ -127,9 +119,9 @@ async def run(settings: Settings) -> None:
         caches = Caches(client, queue.add, models.limit_changed)
         confined = asyncio.Event()
         if settings.probe_port:
-            ready = lambda: confined.is_set() and caches.synced  # noqa: E731
+            problem = lambda: caches.problem if confined.is_set() else "not confined"  # noqa: E731
             await stack.enter_async_context(
-                probes.serve(settings.probe_port, ready, metrics.render)
+                probes.serve(settings.probe_port, problem, metrics.render)
             )
         if not settings.dev:
             await wait_confined(client)
@@ -177,6 +169,7 @@ async def run(settings: Settings) -> None:
                 metrics.on_leader(True)
                 group.create_task(lead())
             else:
+                group.create_task(watch_confined(client, confined))
                 group.create_task(run_as_leader(election, lead))
 
 

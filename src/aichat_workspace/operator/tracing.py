@@ -5,6 +5,8 @@ library is not even loaded then. Its other variables hold, too:
 https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
 
+import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -15,6 +17,7 @@ from aichat_workspace.domain import names
 ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _WATCH: Final = "WATCH"  # lasts a minute and belongs to no reconcile
 _NANOSECONDS: Final = 1_000_000_000
+_CLOSE_SECONDS: Final = 1.0
 
 
 class Tracing:
@@ -22,7 +25,15 @@ class Tracing:
 
     def __init__(self, tracer: Any = None, close: Callable[[], None] = lambda: None) -> None:
         self._tracer = tracer
-        self.close = close
+        self._close = close
+
+    async def close(self) -> None:
+        """Send what is left, unless the collector does not take it within a second."""
+        if self._tracer is None:
+            return
+        sending = threading.Thread(target=self._close, daemon=True)
+        sending.start()
+        await asyncio.to_thread(sending.join, _CLOSE_SECONDS)
 
     def reconcile(self, workspace: str) -> Any:
         """A context manager around a reconcile."""
@@ -65,6 +76,7 @@ def connect(environment: Mapping[str, str], version: str) -> Tracing:
             f"{names.OPERATOR}[tracing], or unset it"
         ) from error
     resource = Resource.create({"service.name": names.OPERATOR, "service.version": version})
-    provider = TracerProvider(resource=resource)
+    # Its own way to shut down at exit has no limit.
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return Tracing(provider.get_tracer(names.OPERATOR), provider.shutdown)

@@ -63,3 +63,23 @@ async def test_a_result_may_ask_to_be_looked_at_again() -> None:
     queue.add("a")
     await run(queue, reconcile, done)
     assert calls[:2] == ["a", "a"]
+
+
+async def test_a_reconcile_at_work_finishes_its_write_when_told_to_stop() -> None:
+    queue: Queue[str] = Queue()
+    started = asyncio.Event()
+    written: list[str] = []
+
+    async def reconcile(key: str) -> Result:
+        started.set()
+        await asyncio.sleep(0.05)
+        written.append(key)
+        return Result()
+
+    queue.add("a")
+    running = asyncio.create_task(Controller(queue, reconcile, workers=1).run())
+    await started.wait()
+    queue.add("b")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert written == ["a"]

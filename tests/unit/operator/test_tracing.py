@@ -1,10 +1,13 @@
+import asyncio
 import sys
+import threading
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from aichat_workspace.operator import tracing as module
 from aichat_workspace.operator.tracing import ENDPOINT, Tracing, connect
 
 
@@ -47,7 +50,23 @@ def test_asked_for_without_the_library_says_what_to_install(
         connect({ENDPOINT: "http://127.0.0.1:4318"}, "1")
 
 
-def test_spans_go_to_the_endpoint() -> None:
+async def test_spans_go_to_the_endpoint() -> None:
     tracing = connect({ENDPOINT: "http://127.0.0.1:4318"}, "1")
     assert tracing.reconcile("team-a") is not None
-    tracing.close()
+    await tracing.close()
+
+
+async def test_a_collector_that_does_not_answer_holds_up_no_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_CLOSE_SECONDS", 0.1)
+    taken = threading.Event()
+
+    def send() -> None:
+        taken.wait(30)
+
+    tracing = Tracing(object(), send)
+    async with asyncio.timeout(5):
+        await tracing.close()
+    assert not taken.is_set()
+    taken.set()
