@@ -48,6 +48,15 @@ class Cache:
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._synced = asyncio.Event()
         self._installed = asyncio.Event()
+        self._heard: float | None = None  # loop seconds; None while nothing is to be heard
+
+    @property
+    def silent_seconds(self) -> float:
+        """Since the API server last said anything of this kind. A watch that is well ends and
+        begins again once a minute; 0 before the first list, and for a kind nobody installed."""
+        if self._heard is None:
+            return 0.0
+        return asyncio.get_running_loop().time() - self._heard
 
     @property
     def synced(self) -> bool:
@@ -118,6 +127,7 @@ class Cache:
 
     async def _until_installed(self) -> None:
         """There is nothing of a kind that nobody has installed."""
+        self._heard = None
         self._synced.set()
         await self._installed.wait()
         self._installed.clear()
@@ -135,6 +145,7 @@ class Cache:
             head = {"apiVersion": self.resource.api_version, "kind": self.resource.kind}
             objects.extend(self._keep({**head, **item}) for item in page["items"])
             version = int(page["metadata"]["resourceVersion"])
+        self._hear()
         self._store.reset(objects, version)
         self._synced.set()
         self._advanced()
@@ -147,6 +158,7 @@ class Cache:
             label_selector=self._label_selector,
         )
         async for event in events:
+            self._hear()
             if event.type == "BOOKMARK":
                 version = int(event.object["metadata"]["resourceVersion"])
                 self._store.version = max(self._store.version, version)
@@ -155,6 +167,10 @@ class Cache:
             else:
                 self._store.put(self._keep(event.object))
             self._advanced()
+        self._hear()
+
+    def _hear(self) -> None:
+        self._heard = asyncio.get_running_loop().time()
 
     def _advanced(self) -> None:
         if not self._waiters:

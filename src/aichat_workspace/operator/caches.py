@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from aichat_workspace.domain import names, watched
 from aichat_workspace.domain.foreign import keep_foreign
@@ -14,6 +14,8 @@ from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json, annotations, labels
 from aichat_workspace.runtime.resources import RESOURCES
+
+_SILENT_SECONDS: Final = 180.0  # three watches in a row that said nothing, not even their end
 
 
 class Caches:
@@ -80,8 +82,14 @@ class Caches:
             await cache.wait_synced()
 
     @property
-    def synced(self) -> bool:
-        return all(cache.synced for cache in self.all)
+    def problem(self) -> str:
+        """Why they can't be trusted now; empty when they can."""
+        for cache in self.all:
+            if not cache.synced:
+                return f"{cache.resource.kind} is not listed yet"
+            if cache.silent_seconds > _SILENT_SECONDS:
+                return f"the watch of {cache.resource.kind} is silent"
+        return ""
 
     def settings(self) -> PlatformSpec:
         """The platform's settings as they are now, or the defaults."""

@@ -16,6 +16,8 @@ from aichat_workspace.kube.errors import ApiError, Forbidden, Unreachable
 from aichat_workspace.runtime.resources import RESOURCES
 
 _RETRY_SECONDS: Final = 2.0
+_CHECK_SECONDS: Final = 600.0
+_RECHECK_SECONDS: Final = 30.0
 _PROBE: Final = {
     "apiVersion": "v1",
     "kind": "ServiceAccount",
@@ -27,17 +29,35 @@ _log: Final = structlog.get_logger()
 async def wait_confined(client: Client) -> None:
     """Until a dry-run write to kube-system is refused by the admission policy."""
     while not await is_confined(client):
-        _log.error(
-            "not confined",
-            fix="install config/admission: a dry-run write to kube-system was not refused by the "
-            "ValidatingAdmissionPolicy",
-            retry_seconds=_RETRY_SECONDS,
-        )
+        _tell(_RETRY_SECONDS)
         await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def is_confined(client: Client) -> bool:
-    """Whether the admission policy, and not only the role, refuses a write of ours."""
+async def watch_confined(client: Client, confined: asyncio.Event) -> None:
+    """For ever: a policy that was taken away shows within ten minutes. An API server that does
+    not answer says nothing of its policies."""
+    while True:
+        await asyncio.sleep(_CHECK_SECONDS if confined.is_set() else _RECHECK_SECONDS)
+        found = await is_confined(client)
+        if found:
+            confined.set()
+        elif found is not None:
+            confined.clear()
+            _tell(_RECHECK_SECONDS)
+
+
+def _tell(retry_seconds: float) -> None:
+    _log.error(
+        "not confined",
+        fix="install config/admission: a dry-run write to kube-system was not refused by the "
+        "ValidatingAdmissionPolicy",
+        retry_seconds=retry_seconds,
+    )
+
+
+async def is_confined(client: Client) -> bool | None:
+    """Whether the admission policy, and not only the role, refuses a write of ours; None when
+    there was no answer."""
     try:
         await client.create(
             RESOURCES["ServiceAccount"], _PROBE, field_manager=names.OPERATOR, dry_run=True
@@ -46,4 +66,5 @@ async def is_confined(client: Client) -> bool:
         return "ValidatingAdmissionPolicy" in error.message
     except (ApiError, Unreachable) as error:
         _log.warning("confinement probe failed", error=str(error))
+        return None
     return False

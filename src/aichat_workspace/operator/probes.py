@@ -8,16 +8,17 @@ from aiohttp import web
 
 @asynccontextmanager
 async def serve(
-    port: int, ready: Callable[[], bool], metrics: Callable[[], tuple[bytes, str]]
+    port: int, problem: Callable[[], str], metrics: Callable[[], tuple[bytes, str]]
 ) -> AsyncIterator[None]:
-    """/healthz says that the event loop turns, /readyz that the operator leads or could at once,
-    /metrics what it counts."""
+    """/healthz says that the event loop turns, /readyz that the operator leads or could at once
+    (`problem` is empty), /metrics what it counts."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
-        return web.Response(text="ok\n") if ready() else web.Response(status=503, text="starting\n")
+        found = problem()
+        return web.Response(status=503 if found else 200, text=f"{found or 'ok'}\n")
 
     async def scrape(_: web.Request) -> web.Response:
         body, content_type = metrics()

@@ -142,3 +142,29 @@ async def test_an_optional_kind_that_is_not_installed_is_not_polled() -> None:
         await settle()
     assert watched.told == ["+a"]
     assert watched.server.lists == 2
+
+
+async def test_silence_is_measured_from_the_last_word_of_the_watch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watched = Watched()
+    assert watched.cache.silent_seconds == 0
+    async with watched:
+        await watched.cache.wait_synced()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        with monkeypatch.context() as later:
+            later.setattr(loop, "time", lambda: now + 200)
+            assert watched.cache.silent_seconds >= 190
+            await watched.server.events.put(WatchEvent("ADDED", route("a", 2)))
+            for _ in range(5):
+                await asyncio.sleep(0)
+            assert watched.cache.silent_seconds == 0
+
+
+async def test_of_a_kind_that_is_not_installed_nothing_is_to_be_heard() -> None:
+    watched = Watched(optional=True)
+    watched.server.installed = False
+    async with watched:
+        await watched.cache.wait_synced()
+        assert watched.cache.silent_seconds == 0
