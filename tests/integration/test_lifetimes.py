@@ -67,6 +67,13 @@ def test_an_expired_workspace_is_deleted(cluster: Cluster) -> None:
     assert found["status"]["expiresAt"] > found["metadata"]["creationTimestamp"]
     eventually(lambda: gone(cluster, "aiws", "fleeting", "-n", SYSTEM), "it is gone", 90)
     assert gone(cluster, "namespace", "fleeting")
+    (end,) = (each for each in events(cluster, "fleeting") if each["reason"] == "Expired")
+    assert "1m" in end["note"]
+
+
+def events(cluster: Cluster, resource: str) -> list[Any]:
+    of = ("--field-selector", f"regarding.name={resource}")
+    return list(cluster.get("events.events.k8s.io", "-n", SYSTEM, *of)["items"])
 
 
 def test_of_two_workspaces_with_one_host_the_older_keeps_it(cluster: Cluster) -> None:
@@ -114,15 +121,30 @@ def test_transitions_are_told_once_each(cluster: Cluster) -> None:
         lambda: ready_condition(cluster, "talkative").get("reason") == "ModelFailed", "it fails"
     )
     time.sleep(1)
-    listed = cluster.get(
-        *("events.events.k8s.io", "-n", SYSTEM),
-        *("--field-selector", "regarding.name=talkative"),
-    )["items"]
+    listed = events(cluster, "talkative")
     told = [(each["type"], each["reason"]) for each in listed]
     assert ("Warning", "ModelFailed") in told
     assert len(told) == len(set(told)), told
     assert "no_such_pattern" in json.dumps(listed)
+    for patterns in ([], ["no_such_pattern"]):
+        change = json.dumps({"spec": {"patterns": patterns}})
+        cluster.kubectl("patch", "aiws", "talkative", "-n", SYSTEM, "--type=merge", "-p", change)
+        eventually(
+            lambda fails=bool(patterns): (  # type: ignore[misc]
+                (ready_condition(cluster, "talkative").get("reason") == "ModelFailed") is fails
+            ),
+            f"it {'fails' if patterns else 'is well'} again",
+        )
+    eventually(lambda: repeated(cluster) == [2], "the same again is a series of the first event")
     cluster.kubectl("delete", "aiws", "talkative", "-n", SYSTEM, "--wait=false")
+
+
+def repeated(cluster: Cluster) -> list[int]:
+    return [
+        each.get("series", {}).get("count", 1)
+        for each in events(cluster, "talkative")
+        if each["reason"] == "ModelFailed"
+    ]
 
 
 def test_changed_images_reach_workspaces_a_few_at_a_time(cluster: Cluster) -> None:

@@ -3,7 +3,9 @@
 https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
 """
 
-from datetime import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final
 
 from aichat_workspace.domain import names, watched
@@ -12,24 +14,54 @@ from aichat_workspace.kube.objects import Json
 
 _NOTE_LENGTH: Final = 1024
 _WARNINGS: Final = (Phase.DEGRADED,)
+_UPGRADE_STOPPED: Final = "UpgradeStopped"
+_SERIES_ENDS: Final = timedelta(minutes=10)
+_SERIES_PACE: Final = timedelta(minutes=1)
 
 
-def transition(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Json | None:
-    """The event of a status that has moved to another phase, or, where somebody has to act, to
-    another reason. None for the rest, so that nothing is told twice."""
+def events(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
+    """What the status says that it did not say before; nothing is told twice."""
+    yield from _transition(workspace, told, now)
+    yield from _upgrade(workspace, told, now)
+
+
+def expired(workspace: Workspace, now: datetime) -> Json:
+    """The end that spec.expiresAfter has set."""
+    note = f"deleted {workspace.spec.expires_after} after it was made, as spec.expiresAfter says"
+    return _event(workspace, "Expired", note, now)
+
+
+def _transition(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
+    """Another phase, or, where somebody has to act, another reason."""
     before = workspace.status.condition(ConditionType.READY)
     ready = told.condition(ConditionType.READY)
     moved = told.phase != workspace.status.phase or before is None
     other_reason = told.phase in _WARNINGS and ready and before and ready.reason != before.reason
-    if ready is None or not (moved or other_reason):
-        return None
-    warns = told.phase in _WARNINGS
+    if ready is not None and (moved or other_reason):
+        warns = told.phase in _WARNINGS
+        reason = ready.reason if warns else told.phase
+        yield _event(workspace, reason, ready.message, now, warns=warns)
+
+
+def _upgrade(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
+    before, ran = workspace.status.condition(ConditionType.UP_TO_DATE), workspace.status.images
+    found = told.condition(ConditionType.UP_TO_DATE)
+    stopped = found is not None and found.reason == _UPGRADE_STOPPED
+    if found and stopped and (before is None or before.reason != _UPGRADE_STOPPED):
+        yield _event(workspace, _UPGRADE_STOPPED, found.message, now, warns=True)
+    if ran and told.images and told.images != ran:
+        note = f"runs {told.images.ollama} and {told.images.open_webui}"
+        yield _event(workspace, "Upgraded", note, now)
+
+
+def _event(
+    workspace: Workspace, reason: str, note: str, now: datetime, *, warns: bool = False
+) -> Json:
     return {
         "apiVersion": watched.EVENT.api_version,
         "kind": watched.EVENT.kind,
         "metadata": {
-            # One of a kind: the status that it speaks of is written once.
-            "name": f"{workspace.name[:200]}.{told.phase.lower()}.{now.timestamp():.0f}",
+            "name": f"{workspace.name[:180]}.{reason.lower()}.{now.timestamp():.0f}",
             "namespace": workspace.namespace,
         },
         "regarding": {
@@ -39,11 +71,57 @@ def transition(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Js
             "name": workspace.name,
             "uid": workspace.uid,
         },
-        "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "eventTime": _micro_time(now),
         "type": "Warning" if warns else "Normal",
-        "reason": ready.reason if warns else told.phase,
+        "reason": reason,
         "action": "Reconcile",
-        "note": ready.message[:_NOTE_LENGTH],
+        "note": note[:_NOTE_LENGTH],
         "reportingController": f"{names.GROUP}/{names.OPERATOR}",
         "reportingInstance": names.OPERATOR,
     }
+
+
+def _micro_time(now: datetime) -> str:
+    return now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@dataclass(slots=True)
+class _Told:
+    name: str
+    count: int
+    last: datetime
+    written: datetime
+
+
+@dataclass(slots=True)
+class Repeats:
+    """What was told of late, so that a workspace that comes and goes makes one series of an event
+    and not an event each time."""
+
+    _told: dict[tuple[str, str], _Told] = field(default_factory=dict)
+
+    def first(self, event: Json, now: datetime) -> bool:
+        """Whether to write this event; else `series` may have something to write."""
+        key = _key(event)
+        self._told = {k: one for k, one in self._told.items() if now - one.last < _SERIES_ENDS}
+        if key in self._told:
+            return False
+        self._told[key] = _Told(event["metadata"]["name"], 1, now, now)
+        return True
+
+    def series(self, event: Json, now: datetime) -> tuple[str, Json] | None:
+        """The repeated event's name and its series; None for one that was written a moment ago."""
+        told = self._told[_key(event)]
+        told.count, told.last = told.count + 1, now
+        if told.count > 2 and now - told.written < _SERIES_PACE:
+            return None
+        told.written = now
+        return told.name, {"count": told.count, "lastObservedTime": _micro_time(now)}
+
+    def forget(self, event: Json) -> None:
+        """The event is not there, or could not be written: the next one is a first one."""
+        self._told.pop(_key(event), None)
+
+
+def _key(event: Json) -> tuple[str, str]:
+    return str(event["regarding"]["uid"]), str(event["reason"])

@@ -34,6 +34,7 @@ from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator import secrets
 from aichat_workspace.operator.assignment import assignment, paused
 from aichat_workspace.operator.caches import Caches
+from aichat_workspace.operator.events import expired
 from aichat_workspace.operator.farewell import Farewell
 from aichat_workspace.operator.model_sync import ModelSync
 from aichat_workspace.operator.rollouts import Rollouts
@@ -95,6 +96,7 @@ class Reconciler:
         if left_seconds is not None and left_seconds <= 0:
             _log.info("expired", workspace=workspace.spec.workspace_name)
             await self.writer.delete_workspace(workspace)
+            await self.writer.tell(expired(workspace, self.now()), self.now())
             return Result()
         await self._provision(workspace)
         if self._comes_up(workspace):  # what time alone turns into a problem brings no event

@@ -1,7 +1,7 @@
 """Every write of the operator, each taken into the caches as soon as it is answered."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ApiError, Conflict, NotFound, Unreachable
 from aichat_workspace.kube.objects import Json, resource_version
 from aichat_workspace.operator.caches import Caches
-from aichat_workspace.operator.events import transition
+from aichat_workspace.operator.events import Repeats, events
 from aichat_workspace.runtime.resources import RESOURCES
 
 _WORKSPACE: Final = RESOURCES[watched.WORKSPACE.kind]
@@ -33,6 +33,7 @@ class Writer:
     client: Client
     caches: Caches
     may_write: Callable[[], bool] = lambda: True
+    repeats: Repeats = field(default_factory=Repeats)
 
     def _writing(self) -> Client:
         """The client, while no other replica may lead: asked before each write."""
@@ -180,16 +181,26 @@ class Writer:
         self.caches.observe(written)
         if told.phase != workspace.status.phase:
             _log.info("phase", workspace=workspace.spec.workspace_name, phase=told.phase)
-        event = transition(workspace, told, now)
-        if event is not None:
-            await self._tell(event)
+        for event in events(workspace, told, now):
+            await self.tell(event, now)
 
-    async def _tell(self, event: Json) -> None:
-        """An event that can't be written is no reason to stop."""
+    async def tell(self, event: Json, now: datetime) -> None:
+        """Write an event, or that it has happened again. One that can't be written is no reason
+        to stop."""
         try:
-            await self._writing().create(_EVENT, event, field_manager=names.OPERATOR)
+            if self.repeats.first(event, now):
+                await self._writing().create(_EVENT, event, field_manager=names.OPERATOR)
+            elif series := self.repeats.series(event, now):
+                await self._tell_again(event["metadata"]["namespace"], *series)
         except ApiError as error:
+            self.repeats.forget(event)
             _log.warning("event not written", reason=event["reason"], error=str(error))
+
+    async def _tell_again(self, namespace: str, name: str, series: Json) -> None:
+        operation = {"op": "add", "path": "/series", "value": series}
+        await self._writing().json_patch(
+            _EVENT, name, namespace, [operation], field_manager=names.OPERATOR
+        )
 
 
 def identity(workspace: Workspace, **metadata: Any) -> dict[str, Any]:

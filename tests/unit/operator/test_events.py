@@ -1,10 +1,12 @@
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from aichat_workspace.domain.diagnosis import Diagnosis
 from aichat_workspace.domain.status import Facts, status
-from aichat_workspace.domain.workspace import Workspace, WorkspaceStatus
-from aichat_workspace.operator.events import transition
+from aichat_workspace.domain.upgrade import Turn
+from aichat_workspace.domain.workspace import ImagesRecord, Workspace, WorkspaceStatus
+from aichat_workspace.operator.events import Repeats, events, expired
 from tests.unit.domain.samples import NOW, workspace
 
 
@@ -16,11 +18,16 @@ def after(found: WorkspaceStatus) -> Workspace:
     return workspace(status=found.model_dump(mode="json", by_alias=True, exclude_none=True))
 
 
+def only(before: Workspace, found: WorkspaceStatus) -> Any:
+    (event,) = events(before, found, NOW)
+    return event
+
+
 BROKEN = Facts(url="u", failure=Diagnosis("WriteRefused", "the quota is full"))
 
 
 def test_another_phase_is_told_with_the_message_of_ready() -> None:
-    event: Any = transition(workspace(), told(BROKEN), NOW)
+    event: Any = only(workspace(), told(BROKEN))
     assert (event["type"], event["reason"]) == ("Warning", "WriteRefused")
     assert event["note"] == "the quota is full"
     assert event["regarding"]["uid"] == "uid-a"
@@ -29,16 +36,64 @@ def test_another_phase_is_told_with_the_message_of_ready() -> None:
 
 def test_what_has_not_moved_is_not_told_again() -> None:
     before = after(told(BROKEN))
-    assert transition(before, told(BROKEN, before), NOW) is None
+    assert list(events(before, told(BROKEN, before), NOW)) == []
 
 
 def test_a_new_reason_is_told_where_somebody_has_to_act() -> None:
     before = after(told(BROKEN))
     other = replace(BROKEN, failure=Diagnosis("CeilingExceeded", "too much"))
-    event: Any = transition(before, told(other, before), NOW)
+    event: Any = only(before, told(other, before))
     assert event["reason"] == "CeilingExceeded"
 
 
 def test_a_step_on_the_way_is_no_event() -> None:
     before = after(told(Facts(url="u")))
-    assert transition(before, told(Facts(url="v"), before), NOW) is None
+    assert list(events(before, told(Facts(url="v"), before), NOW)) == []
+
+
+def test_an_upgrade_is_told_when_it_is_done() -> None:
+    old, new = (
+        ImagesRecord(ollama="o:1", open_webui="w:1"),
+        ImagesRecord(ollama="o:1", open_webui="w:2"),
+    )
+    first = told(Facts(url="u"))
+    before = after(first.model_copy(update={"images": old}))
+    event = only(before, before.status.model_copy(update={"images": new}))
+    assert (event["type"], event["reason"]) == ("Normal", "Upgraded")
+    assert "w:2" in event["note"]
+    fresh = after(first)
+    assert list(events(fresh, fresh.status.model_copy(update={"images": new}), NOW)) == []
+
+
+def test_an_upgrade_that_was_stopped_is_told_to_those_who_wait_once() -> None:
+    before = after(told(Facts(url="u")))
+    stopped = told(Facts(url="u", turn=Turn(now=False, failed="team-b")), before)
+    event = only(before, stopped)
+    assert (event["type"], event["reason"]) == ("Warning", "UpgradeStopped")
+    assert list(events(after(stopped), stopped, NOW)) == []
+
+
+def test_the_end_of_a_workspaces_time_is_told() -> None:
+    assert "90m" in expired(workspace(expiresAfter="90m"), NOW)["note"]
+
+
+def test_what_comes_and_goes_is_one_series_written_once_a_minute() -> None:
+    repeats, event = Repeats(), only(workspace(), told(BROKEN))
+    assert repeats.first(event, NOW)
+    written = []
+    for seconds in range(10, 200, 10):
+        now = NOW + timedelta(seconds=seconds)
+        assert not repeats.first(event, now)
+        if series := repeats.series(event, now):
+            written.append(series)
+    assert [series["count"] for _, series in written] == [2, 8, 14, 20]
+    assert {name for name, _ in written} == {event["metadata"]["name"]}
+    assert repeats.first(event, NOW + timedelta(hours=1))
+
+
+def test_another_reason_or_another_workspace_is_another_event() -> None:
+    repeats = Repeats()
+    for uid in ("a", "b"):
+        event = only(workspace(metadata={"uid": uid}), told(BROKEN))
+        assert repeats.first(event, NOW)
+        assert repeats.first({**event, "reason": "Other"}, NOW)
