@@ -19,6 +19,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from aichat_workspace.domain.models import ModelState, parse_model, wanted
+from aichat_workspace.ollama.client import OllamaClient
+from aichat_workspace.ollama.transport import direct
+from aichat_workspace.operator.model_sync import Assignment, ModelSync
 from localcluster.images.ollama import VERSION, ensure_ollama
 from localcluster.model.answers import DEFAULT_SENTENCE, SYSTEM_SENTENCE, SYSTEM_TOPICS
 from localcluster.progress import reporting
@@ -222,6 +226,43 @@ async def test_a_stall_shows_and_a_cancelled_pull_resumes(setup: Setup) -> None:
     assert sent < 1.2 * BIG_BYTES, "the second pull began anew"
     said = await setup.chat(setup.model("library/big:200m"), ("user", "your name?"))
     assert said == "I am the stand-in for big:200m."
+
+
+async def test_the_operator_pulls_by_host_and_port_and_makes_changed_patterns_anew(
+    setup: Setup,
+) -> None:
+    model = setup.model("library/qwen2.5-coder:1.5b")
+    async with aiohttp.ClientSession() as session:
+        client = OllamaClient(direct(session, setup.ollama))
+        sync = ModelSync(lambda _: None, concurrent_pulls=lambda: 2)
+        try:
+            for prompt, topic in (("You write a summary.", 6), ("Explain code.", 7)):
+                want = wanted([model], ["our_style"], {"our_style": prompt})
+                work = Assignment(client, want, "pod", 10**12, frozenset(), (), ())
+                async with asyncio.timeout(60):
+                    await _reported(sync, work)
+                    await _answered(setup, SYSTEM_TOPICS[topic].sentence)
+        finally:
+            await sync.close()
+        weights = await client.weights(str(parse_model(model)))
+        assert weights, "the server says which weights a model has"
+        assert await client.weights("our_style:latest") == weights
+
+
+async def _reported(sync: ModelSync, work: Assignment) -> None:
+    """Wait until the workspace has its model and its pattern."""
+    states: set[str] = set()
+    while states != {ModelState.READY}:
+        await asyncio.sleep(0.1)
+        report = sync.want("team-a", work)
+        states = {each.state for each in report.models} | {each.state for each in report.patterns}
+
+
+async def _answered(setup: Setup, opening: str) -> None:
+    said = ""
+    while not said.startswith(opening):
+        await asyncio.sleep(0.1)
+        said = await setup.chat("our_style", ("user", "A long story."))
 
 
 def _product(a: list[float], b: list[float]) -> float:
