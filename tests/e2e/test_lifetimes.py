@@ -19,9 +19,11 @@ from tests.e2e.conftest import (
     SYSTEM,
     TENANT,
     Node,
+    another_leads,
     credentials,
     eventually,
     kustomize,
+    leader,
     wait_ready,
 )
 from tests.e2e.webui import WebUI
@@ -111,6 +113,110 @@ def test_an_interrupted_download_goes_on_where_it_was(node: Node, chat: WebUI) -
     eventually(lambda: not entry(node, models[1]), "the model is removed again", 60)
 
 
+def test_a_download_outlives_the_operator_that_began_it(node: Node, chat: WebUI) -> None:
+    assert chat.token
+    models = ["gemma2:2b", "qwen2.5-coder:1.5b"]
+    before, first = registry()["blob_bytes_sent"], leader(node)
+    with slow_registry(700_000):
+        patch(node, RESOURCE, {"models": models})
+        eventually(lambda: entry(node, models[1]).get("percent", 0) >= 30, "a third is there", 60)
+        far = entry(node, models[1])["completedBytes"]
+        node.kubectl("delete", "pod", first, "-n", SYSTEM, "--wait=false")
+        another_leads(node, first, 5)
+        eventually(
+            lambda: entry(node, models[1]).get("completedBytes", 0) > far,
+            "the next one goes on with it",
+            60,
+            lambda: node.story(TENANT),
+        )
+    wait_ready(node, RESOURCE, TENANT)
+    found = entry(node, models[1])
+    assert found["state"] == "Ready"
+    sent = registry()["blob_bytes_sent"] - before
+    assert sent < 1.5 * found["totalBytes"], "what was downloaded was not downloaded again"
+    patch(node, RESOURCE, {"models": models[:1]})
+    eventually(lambda: not entry(node, models[1]), "the model is removed again", 60)
+
+
+def platform(node: Node, spec: object) -> None:
+    change = json.dumps({"spec": spec})
+    node.kubectl("patch", "aichatplatform", "default", "--type=merge", "-p", change)
+
+
+def test_a_model_comes_by_host_and_port_out_of_an_excepted_range_that_is_allowed(
+    node: Node, chat: WebUI
+) -> None:
+    assert chat.token
+    models = ["gemma2:2b", "registry.ollama.ai:443/library/smollm2:latest"]
+    platform(
+        node,
+        {"network": {"egressExcept": ["192.0.2.0/24"], "egressAllow": ["192.0.2.10/32"]}},
+    )
+    try:
+        look = ("get", "networkpolicy", f"{TENANT}-model-downloads", "-n", TENANT, "-o", "yaml")
+        eventually(lambda: "192.0.2.10/32" in node.kubectl(*look), "the walls are as asked", 30)
+        patch(node, RESOURCE, {"models": models})
+        eventually(
+            lambda: entry(node, models[1]).get("state") == "Ready",
+            "the model is there",
+            90,
+            lambda: node.story(TENANT),
+        )
+    finally:
+        platform(node, {"network": None})
+        patch(node, RESOURCE, {"models": models[:1]})
+    eventually(lambda: not entry(node, models[1]), "the model is removed again", 60)
+    wait_ready(node, RESOURCE, TENANT)
+
+
+def test_a_pattern_of_a_config_map_answers_by_its_text_and_by_its_changed_text(
+    node: Node, chat: WebUI
+) -> None:
+    patterns = ["explain_code", "create_summary"]
+    try:
+        write_pattern(node, "You write a summary.")
+        patch(node, RESOURCE, {"patterns": [*patterns, "house_style"]})
+        for prompt, word in (("You write a summary.", "summary"), ("You explain code.", "explain")):
+            write_pattern(node, prompt)
+            eventually(
+                lambda word=word: word in said_by(chat, "house_style:latest"),  # type: ignore[misc]
+                f"it answers as {prompt!r} asks for",
+                60,
+                lambda: node.story(TENANT),
+            )
+    finally:
+        patch(node, RESOURCE, {"patterns": patterns})
+        node.kubectl("delete", "configmap", "house-patterns", "-n", SYSTEM, "--ignore-not-found")
+    eventually(lambda: "house_style:latest" not in offered(chat), "it is offered no more", 60)
+    wait_ready(node, RESOURCE, TENANT)
+
+
+def write_pattern(node: Node, prompt: str) -> None:
+    document = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": "house-patterns",
+            "namespace": SYSTEM,
+            "labels": {"aichatworkspaces.io/patterns": ""},
+        },
+        "data": {"house_style": prompt},
+    }
+    node.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(document))
+
+
+def said_by(chat: WebUI, model: str) -> str:
+    """A model's reply; empty as long as the chat does not know the model."""
+    try:
+        return chat.ask(model, "Good morning") if model in offered(chat) else ""
+    except OSError:
+        return ""
+
+
+def offered(chat: WebUI) -> set[str]:
+    return {model["id"] for model in chat.call("/api/models")["data"]}
+
+
 def entry(node: Node, model: str) -> Any:
     return next((each for each in status(node)["models"] if each["name"] == model), {})
 
@@ -150,15 +256,11 @@ def signs_in(chat: WebUI, email: str, password: str) -> bool:
 def images(node: Node, image: str) -> Iterator[None]:
     """The platform with another image of the chat; one workspace changes at a time."""
 
-    def set_to(spec: object) -> None:
-        change = json.dumps({"spec": spec})
-        node.kubectl("patch", "aichatplatform", "default", "--type=merge", "-p", change)
-
-    set_to({"images": {"openWebUI": image}, "upgrades": {"concurrent": 1}})
+    platform(node, {"images": {"openWebUI": image}, "upgrades": {"concurrent": 1}})
     try:
         yield
     finally:
-        set_to({"images": None, "upgrades": None})
+        platform(node, {"images": None, "upgrades": None})
 
 
 def running(node: Node, tenant: str) -> str:
