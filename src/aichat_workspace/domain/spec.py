@@ -325,7 +325,8 @@ class Access(Schema):
     password_reset: Annotated[str, StringConstraints(max_length=64)] = Field(
         default="",
         description="Any text, as a date. Change it, and the first administrator gets a newly "
-        "generated password and is signed out everywhere.",
+        "generated password and is signed out everywhere; to take it out changes nothing. With "
+        "adminSecretName, change the password in that Secret instead.",
     )
     oidc: Oidc | None = Field(
         default=None, description="Sign-in with an identity provider; none when left out."

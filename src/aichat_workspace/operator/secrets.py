@@ -47,10 +47,14 @@ def manifest(workspace: Workspace, credentials: Credentials) -> dict[str, Any]:
 
 
 def wants_new_password(workspace: Workspace, secret: dict[str, Any]) -> bool:
-    """Whether spec.access.passwordReset has changed since the password was made."""
+    """Whether spec.access.passwordReset asks for another password than the one that was made.
+    Nobody asks by taking it out, nor for an administrator that the platform team gave."""
+    access = workspace.spec.access
+    if not access.password_reset or access.admin_secret_name:
+        return False
     marks = secret["metadata"].get("annotations") or {}
     made_for: str = marks.get(names.PASSWORD_RESET_ANNOTATION, "")
-    return made_for != workspace.spec.access.password_reset
+    return made_for != access.password_reset
 
 
 def with_new_password(credentials: Credentials) -> Credentials:

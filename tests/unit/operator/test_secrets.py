@@ -48,3 +48,16 @@ def test_a_key_that_was_taken_out_is_missed_by_name() -> None:
     del secret["data"]["WEBUI_ADMIN_EMAIL"]
     assert secrets.missing(secret) == ("WEBUI_ADMIN_EMAIL",)
     assert len(secrets.missing({**secret, "data": None})) == 3
+
+
+def test_nobody_asks_for_a_new_password_by_taking_the_wish_out() -> None:
+    asked = workspace(access={"passwordReset": "monday"})
+    renewed = secrets.manifest(asked, secrets.generate(asked, "localtest.me"))
+    assert not secrets.wants_new_password(workspace(), renewed)
+    assert secrets.wants_new_password(workspace(access={"passwordReset": "friday"}), renewed)
+
+
+def test_a_given_administrators_password_is_not_the_operators_to_change() -> None:
+    given = workspace(access={"adminSecretName": "boss", "passwordReset": "monday"})
+    held = secrets.manifest(workspace(), secrets.generate(workspace(), "localtest.me"))
+    assert not secrets.wants_new_password(given, held)
