@@ -45,7 +45,7 @@ format: setup ## Format the code.
 
 .PHONY: test-unit
 test-unit: setup ## The fast tests: seconds, and nothing else needed.
-	pytest tests/unit
+	pytest tests/unit -n auto
 
 .PHONY: test-integration
 test-integration: setup ## Tests against a real API server, built from source the first time.

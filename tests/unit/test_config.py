@@ -54,6 +54,13 @@ def test_the_admission_policy_names_the_service_account_that_the_deployment_runs
     assert metadata["namespace"] == names.SYSTEM_NAMESPACE
 
 
+def test_the_page_for_teams_names_the_labels_and_the_count_that_hold() -> None:
+    page = (CONFIG.parent / "docs" / "teams.md").read_text()
+    counted = f"count/{watched.WORKSPACE.plural}.{names.GROUP}"
+    for name in (names.TEAM_LABEL, names.PATTERNS_LABEL, names.SECRET_FOR_ANNOTATION, counted):
+        assert name in page
+
+
 def test_workspaces_network_policies_let_the_operators_pods_in() -> None:
     (deployment,) = (
         each for each in documents("manager/manager.yaml") if each["kind"] == "Deployment"

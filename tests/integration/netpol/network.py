@@ -257,6 +257,6 @@ def _nat(rule: str) -> None:
 
 
 def run(*command: str, text: str = "") -> str:
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}\n{text}"
     return done.stdout

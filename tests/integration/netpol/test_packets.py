@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from localcluster.netpol.evaluate import allowed
 from localcluster.netpol.rules import REMOVAL, ruleset
 from localcluster.netpol.state import NamedPort, Pod, Policy, State, cluster_dns
-from tests.unit.localcluster.netpol.network import (
+from tests.integration.netpol.network import (
     BRIDGE,
     DNS_SERVICE,
     LACKS,

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 
-from tests.unit.localcluster.netpol.network import LACKS, inside, ip, new_namespace, run
+from tests.integration.netpol.network import LACKS, inside, ip, new_namespace, run
 
 pytestmark = pytest.mark.skipif(bool(LACKS), reason=f"packet filters need {', '.join(LACKS)}")
 
@@ -140,7 +140,7 @@ def _kubeconfig(port: int) -> str:
 
 def _start(kubeconfig: Path) -> "subprocess.Popen[bytes]":
     options = ["--kubeconfig", str(kubeconfig), "--bridge", "bridge0", "--dns", "10.99.0.1"]
-    return subprocess.Popen([sys.executable, "-m", "localcluster.netpol", *options])  # noqa: S603
+    return subprocess.Popen([sys.executable, "-m", "localcluster.netpol", *options])
 
 
 def test_rules_follow_what_the_api_server_says_until_the_agent_is_told_to_stop(node: Node) -> None:
