@@ -44,7 +44,7 @@ def main() -> None:
         settings = Settings.read(os.environ, in_cluster=IN_CLUSTER_TOKEN.exists())
         asyncio.run(run(settings))
     except (ValueError, ConfigException) as error:
-        sys.stderr.write(f"{error}\n")
+        _log.error("not started", error=str(error))
         sys.exit(2)
 
 
@@ -75,6 +75,7 @@ async def run(settings: Settings) -> None:
             http="httptools",
             ws="none",
             access_log=False,
+            log_config=None,  # its lines are JSON, as ours are
             log_level="warning",
             server_header=False,
             timeout_graceful_shutdown=_STOP_SECONDS,
