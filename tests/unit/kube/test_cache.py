@@ -1,7 +1,7 @@
 """A watch cache against an API server in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
 import pytest
@@ -79,7 +79,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def settle() -> None:
+    """Long enough for what must not happen."""
     await asyncio.sleep(0.02)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110  (the cache tells of no end)
+            await asyncio.sleep(0.001)
 
 
 async def test_what_was_there_and_what_comes_is_told_once() -> None:
@@ -89,7 +96,7 @@ async def test_what_was_there_and_what_comes_is_told_once() -> None:
         await watched.cache.wait_synced()
         await watched.server.events.put(WatchEvent("ADDED", route("b", 2)))
         await watched.server.events.put(WatchEvent("DELETED", route("a", 3)))
-        await settle()
+        await until(lambda: len(watched.told) == 3)
     assert watched.told == ["+a", "+b", "-a"]
     assert watched.server.lists == 1
 
@@ -103,7 +110,7 @@ async def test_after_an_error_event_everything_is_listed_again(fault: Exception)
         await watched.cache.wait_synced()
         watched.server.there, watched.server.version = [route("late", 5)], 5
         await watched.server.events.put(fault)
-        await settle()
+        await until(lambda: watched.server.lists == 2 and bool(watched.told))
     assert watched.told == ["+late"]
     assert watched.server.lists == 2
 
@@ -114,7 +121,7 @@ async def test_a_broken_watch_goes_on_without_another_list() -> None:
         await watched.cache.wait_synced()
         await watched.server.events.put(Unreachable("reset"))
         await watched.server.events.put(WatchEvent("ADDED", route("b", 2)))
-        await settle()
+        await until(lambda: bool(watched.told))
     assert watched.told == ["+b"]
     assert watched.server.lists == 1
 
@@ -126,8 +133,7 @@ async def test_a_kind_that_is_not_installed_yet_is_asked_for_until_it_is() -> No
         await settle()
         assert not watched.cache.synced
         watched.server.installed = True
-        await settle()
-        assert watched.cache.synced
+        await until(lambda: watched.cache.synced)
 
 
 async def test_an_optional_kind_that_is_not_installed_is_not_polled() -> None:
@@ -139,7 +145,7 @@ async def test_an_optional_kind_that_is_not_installed_is_not_polled() -> None:
         assert watched.server.lists == 1
         watched.server.installed, watched.server.there = True, [route("a", 1)]
         watched.cache.look_again()
-        await settle()
+        await until(lambda: bool(watched.told))
     assert watched.told == ["+a"]
     assert watched.server.lists == 2
 
