@@ -7,7 +7,7 @@ wait for one of a limited number of places, first come, first served.
 import asyncio
 import random
 from collections.abc import Callable, Iterable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -178,8 +178,7 @@ class ModelSync:
         for each in present:
             weights = known.get(each.digest, "")
             if not weights and held.assignment.capacity_bytes:
-                with suppress(OllamaError):
-                    weights = await held.assignment.client.weights(each.name)
+                weights = await _weights(held.assignment.client, each.name)
             found.append(replace(each, weights=weights))
         return tuple(found)
 
@@ -294,6 +293,15 @@ class _Workspace:
     coming: dict[str, int] = field(default_factory=dict)  # bytes of each that are to be stored
     told: float = float("-inf")
     task: "asyncio.Task[None] | None" = None
+
+
+async def _weights(client: OllamaClient, model: str) -> str:
+    try:
+        return await client.weights(model)
+    except OllamaUnreachable:
+        raise
+    except OllamaError:
+        return ""
 
 
 def _require_room(held: _Workspace, model: str) -> None:
