@@ -94,9 +94,9 @@ def test_a_model_comes_from_an_allowed_registry() -> None:
 
 def test_the_platforms_own_embedding_model_needs_no_leave_and_a_chosen_one_does() -> None:
     private = platform(models={"allowedRegistries": ["models.example.org:5000"]})
-    assert limits.violation(spec(models=["models.example.org:5000/a/b:1"]), private) is None
-    assert limits.violation(spec(embeddingModel="none"), private) is None
-    found = limits.violation(spec(embeddingModel="all-minilm"), private)
+    assert first_violation(spec(models=["models.example.org:5000/a/b:1"]), private) is None
+    assert first_violation(spec(embeddingModel="none"), private) is None
+    found = first_violation(spec(embeddingModel="all-minilm"), private)
     assert found is not None
     assert "spec.embeddingModel" in found.message
     assert "spec.models" not in found.message
