@@ -25,6 +25,10 @@ from localcluster.state import Cluster
 CONTROL_PLANE: Final = "control-plane"
 FULL: Final = "full"
 _LOOPBACK: Final = "127.0.0.1"
+_ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
+# Whom tokens may be for. A service account's are for the issuer where nobody asks for anything
+# else, so it stays first; static and OIDC tokens are for all of these, and so for the HTTP API.
+_AUDIENCES: Final = (_ISSUER, "aichat-workspace-api")
 SERVICE_RANGE: Final = "10.96.0.0/16"
 _READY_SECONDS: Final = 60.0
 # Level Metadata says who asked for what; bodies would hold secrets.
@@ -33,6 +37,13 @@ _AUDIT_POLICY: Final = {
     "kind": "Policy",
     "omitStages": ["RequestReceived"],
     "rules": [{"level": "Metadata"}],
+}
+# The API server reads it again when it changes, so that a test may add an OIDC issuer.
+# https://kubernetes.io/docs/reference/access-authn-authz/authentication/#using-authentication-configuration
+_AUTHENTICATION: Final = {
+    "apiVersion": "apiserver.config.k8s.io/v1",
+    "kind": "AuthenticationConfiguration",
+    "jwt": [],
 }
 
 
@@ -90,6 +101,7 @@ def _write_files(cluster: Cluster) -> None:
     authority.issue_client(authority.ensure(clients), clients, "kube-apiserver", "system:masters")
     (cluster.folder / "tokens.csv").write_text(f'{cluster.token},admin,admin,"system:masters"\n')
     (cluster.folder / "audit-policy.yaml").write_text(yaml.safe_dump(_AUDIT_POLICY))
+    cluster.authentication_config.write_text(yaml.safe_dump(_AUTHENTICATION))
 
 
 def write_kubeconfig(cluster: Cluster) -> None:
@@ -136,10 +148,12 @@ def _api_server(cluster: Cluster, etcd: int, address: str, port: int) -> list[st
         f"--secure-port={port}",
         f"--cert-dir={cluster.folder / 'pki'}",
         f"--service-cluster-ip-range={SERVICE_RANGE}",
-        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+        f"--service-account-issuer={_ISSUER}",
+        f"--api-audiences={','.join(_AUDIENCES)}",
         f"--service-account-key-file={key}",
         f"--service-account-signing-key-file={key}",
         f"--token-auth-file={cluster.folder / 'tokens.csv'}",
+        f"--authentication-config={cluster.authentication_config}",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged",

@@ -42,6 +42,11 @@ class Cluster:
         return self.folder / "pki" / "kubelet-clients" / "ca.crt"
 
     @property
+    def authentication_config(self) -> Path:
+        """Whose tokens the API server accepts besides its own; it follows changes."""
+        return self.folder / "authentication.yaml"
+
+    @property
     def audit_log(self) -> Path:
         return self.folder / "audit.log"
 
@@ -63,6 +68,7 @@ class Cluster:
             "ca_file": str(self.ca_file),
             "ingress_authority": str(cache_dir() / "authority" / "ca.crt"),
             "audit_log": str(self.audit_log),
+            "authentication_config": str(self.authentication_config),
             "components": [
                 {
                     "name": each.name,
