@@ -17,7 +17,7 @@ _MEANINGS: Final = {
     428: "If-Match is missing.",
     429: "Too many requests or streams; Retry-After says how long to wait.",
     500: "A bug or a misconfiguration; the log says more.",
-    502: "The model server refuses.",
+    502: "The model server, or the identity provider, refuses.",
     503: "The cluster or the model server does not answer; try again.",
 }
 _ALWAYS: Final = (401, 403, 422, 429, 500, 503)

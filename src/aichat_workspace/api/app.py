@@ -5,7 +5,13 @@ from typing import Any, Final
 from fastapi import FastAPI, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from aichat_workspace.api import errors, routes_parts, routes_platform, routes_workspaces
+from aichat_workspace.api import (
+    errors,
+    routes_parts,
+    routes_platform,
+    routes_session,
+    routes_workspaces,
+)
 from aichat_workspace.api.bodies import BoundedBodies
 from aichat_workspace.api.metrics import Counted, Metrics
 from aichat_workspace.api.services import Services
@@ -15,13 +21,17 @@ Private AI chat workspaces on Kubernetes, without Kubernetes' own tools.
 
 Who you are and what you may do is Kubernetes' own decision: send a bearer token that the cluster
 accepts for the audience `aichat-workspace-api`; each request is allowed or refused as the API
-server would. Errors are problem documents (RFC 9457) that say what to do.
+server would. Browsers sign in at `/api/v1/session` with such a token, or with the identity
+provider, and get a cookie. Errors are problem documents (RFC 9457) that say what to do.
 """
 # https://owasp.org/www-project-secure-headers/
 _HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
 )
+# A cookie's holder is nobody a shared cache knows.
+_PRIVATE: Final = (b"cache-control", b"private, no-cache")
 
 
 def build(services: Services, metrics: Metrics) -> FastAPI:
@@ -40,6 +50,7 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
     app.include_router(routes_workspaces.router)
     app.include_router(routes_parts.router)
     app.include_router(routes_platform.router)
+    app.include_router(routes_session.router)
     app.include_router(routes_platform.health)
 
     @app.get("/metrics", include_in_schema=False)
@@ -62,7 +73,10 @@ class _Headers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Any) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+                told = list(message.get("headers", ()))
+                if all(name.lower() != b"cache-control" for name, _ in told):
+                    told.append(_PRIVATE)
+                message["headers"] = [*told, *_HEADERS]
             await send(message)
 
         await self._app(scope, receive, with_headers)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Header, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
 from aichat_workspace.api import listing, problems, queries, watch
@@ -18,7 +18,7 @@ from aichat_workspace.api.schemas import (
     WorkspacePatch,
     WorkspaceReplace,
 )
-from aichat_workspace.api.services import Authenticated, Services, Use, Who, bearer_token
+from aichat_workspace.api.services import Authenticated, Came, Services, Use, Who, identify
 from aichat_workspace.api.views import View
 from aichat_workspace.domain import names
 
@@ -121,7 +121,7 @@ async def create_workspace(who: Who, use: Use, how: Creation, asked: WorkspaceCr
 async def watch_workspaces(
     who: Who,
     use: Use,
-    request: Request,
+    came: Came,
     asked: Annotated[queries.Watching, Query()],
     last_event_id: Annotated[
         int | None, Header(ge=0, description="The last `id` seen: go on from there.")
@@ -132,7 +132,7 @@ async def watch_workspaces(
     goes on with Last-Event-ID, at any replica."""
 
     async def scope() -> Scope:
-        await use.authenticator.caller(bearer_token(request) or "")
+        await identify(use, came)
         teams = {asked.team} if asked.team else use.directory.all_teams()
         return await use.access.scope(who, "watch", teams)
 

@@ -260,3 +260,20 @@ class PlatformDocument(Wire):
     allowed_registries: tuple[str, ...]
     tls: bool = Field(description="Whether workspaces are served by TLS.")
     version: str = Field(description="This API's.")
+
+
+class SignIn(Wire):
+    """A token to sign in with."""
+
+    token: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=16_384, pattern=r"^[A-Za-z0-9._~+/-]+=*$"),
+    ] = Field(description="One that the Kubernetes API server accepts for the API's audience.")
+
+
+class SessionDocument(Wire):
+    """A browser's session."""
+
+    username: str
+    csrf_token: str = Field(description="For the header X-CSRF-Token, in all that changes.")
+    expires: datetime = Field(description="When the session ends, or its token expires.")

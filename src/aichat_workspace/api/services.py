@@ -1,19 +1,24 @@
 """Everything that a request needs, made once and kept in the application's state."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Self
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPBearer
+from fastapi.security import APIKeyCookie, HTTPBearer
 
-from aichat_workspace.api import problems
+from aichat_workspace.api import problems, session
 from aichat_workspace.api.access import Access
 from aichat_workspace.api.directory import Directory
 from aichat_workspace.api.identity import Authenticator, Caller
+from aichat_workspace.api.oidc import Provider
+from aichat_workspace.api.problems import Problem
 from aichat_workspace.api.service import Workspaces
+from aichat_workspace.api.session import Cookies, Session
 from aichat_workspace.api.settings import Settings
+from aichat_workspace.api.signing import Keys
 from aichat_workspace.api.tenant import Tenants
 from aichat_workspace.api.throttle import Rate, Streams
 from aichat_workspace.kube.client import Client
@@ -31,12 +36,16 @@ class Services:
     tenants: Tenants
     rate: Rate
     streams: Streams
+    keys: Keys
+    cookies: Cookies
+    provider: Provider | None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     @classmethod
     def of(
         cls, settings: Settings, client: Client, connect: Connect, prompts: Mapping[str, str]
     ) -> Self:
+        """Raises ValueError for settings that can't be used."""
         directory = Directory(client, prompts)
         access = Access.of(client)
         return cls(
@@ -49,7 +58,16 @@ class Services:
             tenants=Tenants(client, directory, connect),
             rate=Rate(settings.bounds.requests_per_second, settings.bounds.burst),
             streams=Streams(settings.bounds),
+            keys=Keys(client, settings.dev),
+            cookies=Cookies(settings.https),
+            provider=_provider(settings),
         )
+
+
+def _provider(settings: Settings) -> Provider | None:
+    if settings.oidc is None or settings.public_url is None:
+        return None
+    return Provider.of(settings.oidc, settings.public_url)
 
 
 def services(request: Request) -> Services:
@@ -65,24 +83,76 @@ _bearer = HTTPBearer(
 )
 
 
+_cookie = APIKeyCookie(
+    name=Cookies(secure=True).session,
+    scheme_name="Session",
+    auto_error=False,
+    description="A browser's session, from `POST /api/v1/session`. What changes something needs "
+    f"its csrfToken in {session.CSRF_HEADER} too. Without TLS the name has no `__Host-`.",
+)
+
+
 def bearer_token(request: Request) -> str | None:
     """The token of the Authorization header."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
-async def caller(request: Request, use: Use) -> Caller:
-    """Who calls, within his rate. Raises Problem: 401 or 429."""
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """The token that a caller came with; one of a browser's session is good until that ends, in
+    seconds since 1970."""
+
+    token: str = field(repr=False)
+    ends: int | None = None
+
+
+async def credential(request: Request, use: Use) -> Credential:
+    """From the Authorization header or else from the session's cookie. Raises Problem: 401, or 403
+    for what another site asks in the person's name."""
     token = bearer_token(request)
-    if token is None:
+    if token is not None:
+        return Credential(token)
+    found = await own_session(request, use)
+    session.require_csrf_token(request.method, request.headers, found)
+    return Credential(found.token, found.ends)
+
+
+async def own_session(request: Request, use: Services) -> Session:
+    """The session of the request's cookie. Raises Problem: 401, 403 or 503."""
+    cookie = request.cookies.get(use.cookies.session)
+    if not cookie:
         raise problems.unauthenticated(
             "Send a token: `Authorization: Bearer TOKEN`. `kubectl create token SERVICE_ACCOUNT "
-            f"--audience {use.settings.audience}` makes one."
+            f"--audience {use.settings.audience}` makes one. Browsers sign in at /api/v1/session."
         )
-    found = await use.authenticator.caller(token)
+    session.require_own_site(request.method, request.headers, use.settings.public_url)
+    found = session.opened(await use.keys.seal(), cookie)
+    if found is None:
+        raise _session_over()
+    return found
+
+
+async def identify(use: Services, came: Credential) -> Caller:
+    """Who calls, as of now. Raises Problem: 401 or 429."""
+    if came.ends is not None and came.ends <= time.time():
+        raise _session_over()
+    return await use.authenticator.caller(came.token)
+
+
+def _session_over() -> Problem:
+    return problems.unauthenticated("The session has ended. Sign in again at /api/v1/session.")
+
+
+Came = Annotated[Credential, Depends(credential)]
+
+
+async def caller(came: Came, use: Use) -> Caller:
+    """Who calls, within his rate. Raises Problem: 401 or 429."""
+    found = await identify(use, came)
     use.rate.take(found.username)
     return found
 
 
 Who = Annotated[Caller, Depends(caller)]
-Authenticated = [Depends(_bearer)]
+Authenticated = [Depends(_bearer), Depends(_cookie)]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 from aichat_workspace.domain import names
 
@@ -28,13 +29,16 @@ class Oidc:
 
     issuer: str
     client_id: str
-    client_secret: str | None
+    client_secret: str | None = field(repr=False)
     scope: str
+    ca_file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`dev` is a laptop with a kubeconfig: model servers are reached through the API server."""
+    """`dev` is a laptop with a kubeconfig: model servers are reached through the API server.
+    `public_url` is where browsers reach the API, as in https://aichat.example.org: what a request
+    says of that (Host, X-Forwarded-*) is anybody's to write."""
 
     dev: bool
     kubeconfig: str | None
@@ -43,7 +47,13 @@ class Settings:
     audience: str
     bounds: Bounds
     oidc: Oidc | None
+    public_url: str | None = None
     version: str = field(default_factory=lambda: version(names.OPERATOR))
+
+    @property
+    def https(self) -> bool:
+        """Whether browsers come by TLS; where nobody says, they had better."""
+        return not self.dev if self.public_url is None else self.public_url.startswith("https:")
 
     @classmethod
     def read(cls, environment: Mapping[str, str], *, in_cluster: bool) -> Self:
@@ -57,6 +67,7 @@ class Settings:
             audience=environment.get("API_AUDIENCE") or AUDIENCE,
             bounds=_bounds(environment),
             oidc=_oidc(environment),
+            public_url=_public_url(environment),
         )
 
 
@@ -86,6 +97,10 @@ def _oidc(environment: Mapping[str, str]) -> Oidc | None:
     issuer = environment.get("OIDC_ISSUER")
     if not issuer:
         return None
+    if not issuer.startswith("https://"):
+        raise ValueError(f"OIDC_ISSUER is {issuer!r}; the API server takes https:// issuers only")
+    if not environment.get("PUBLIC_URL"):
+        raise ValueError("OIDC_ISSUER is set but PUBLIC_URL is not; browsers come back there")
     client_id = environment.get("OIDC_CLIENT_ID")
     if not client_id:
         raise ValueError("OIDC_ISSUER is set but OIDC_CLIENT_ID is not; name the client there")
@@ -94,4 +109,16 @@ def _oidc(environment: Mapping[str, str]) -> Oidc | None:
         client_id=client_id,
         client_secret=environment.get("OIDC_CLIENT_SECRET") or None,
         scope=environment.get("OIDC_SCOPE") or "openid email profile",
+        ca_file=environment.get("OIDC_CA_FILE") or None,
     )
+
+
+def _public_url(environment: Mapping[str, str]) -> str | None:
+    text = environment.get("PUBLIC_URL")
+    if not text:
+        return None
+    parts = urlsplit(text)
+    rest = parts.path.rstrip("/") or parts.query or parts.fragment or parts.username
+    if parts.scheme not in ("http", "https") or not parts.hostname or rest:
+        raise ValueError(f"PUBLIC_URL is {text!r}; write it as https://aichat.example.org")
+    return f"{parts.scheme}://{parts.netloc}"

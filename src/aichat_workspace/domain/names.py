@@ -34,6 +34,10 @@ MANAGED_SELECTOR: Final = f"{MANAGED_BY_LABEL}={OPERATOR}"
 WORKSPACE_NAME_MAX_LENGTH: Final = 45
 WORKSPACE_NAME_PATTERN: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _CREDENTIALS: Final = "-credentials"
+API_SESSION: Final = "aichat-workspace-api-session"
+"""The Secret in the system namespace whose key signs browsers' sessions with the API; no
+workspace's credentials have such a name."""
+SESSION_KEY: Final = "key"
 RESERVED_PREFIXES: Final = ("kube-", "openshift-")
 RESERVED_NAMES: Final = frozenset({"default", SYSTEM_NAMESPACE})
 

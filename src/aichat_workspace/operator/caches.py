@@ -31,6 +31,7 @@ class Caches:
         self._on_change = on_change
         self._on_settings = on_settings
         self._client = client
+        self.session_key_moved = asyncio.Event()  # for operator.session_key, which clears it
         self.workspaces = self._cache(watched.WORKSPACE, _workspace_name, transform=_without_fields)
         self.platform = self._cache(watched.PLATFORM, None, transform=_without_fields)
         self.namespaces = self._cache(watched.NAMESPACE, _name, transform=_namespace)
@@ -144,6 +145,8 @@ class Caches:
             if kind is watched.PLATFORM:  # which may name a Gateway now
                 self.tenants[watched.HTTP_ROUTE.kind].look_again()
                 self._on_settings()
+            if kind is watched.SECRET and any(map(_is_session_key, (old, new))):
+                self.session_key_moved.set()
             if workspace_of is None:
                 told = {_workspace_name(each) for each in self.workspaces.all()}
             else:
@@ -161,7 +164,7 @@ class Caches:
 def _secret(obj: Json) -> Json:
     """Only credentials and Secrets that say which resource they serve keep what is in them."""
     kept = _without_fields(obj)
-    ours = labels(obj).get(names.MANAGED_BY_LABEL) == names.OPERATOR
+    ours = labels(obj).get(names.MANAGED_BY_LABEL) == names.OPERATOR and not _is_session_key(obj)
     if not ours and names.SECRET_FOR_ANNOTATION not in annotations(obj):
         kept.pop("data", None)
     return kept
@@ -170,6 +173,10 @@ def _secret(obj: Json) -> Json:
 def _workspace_name(obj: Json) -> str | None:
     name: str | None = obj.get("spec", {}).get("workspaceName")
     return name
+
+
+def _is_session_key(obj: Json | None) -> bool:
+    return obj is not None and _name(obj) == names.API_SESSION
 
 
 def _chosen_host(obj: Json) -> str | None:

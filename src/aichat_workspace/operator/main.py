@@ -24,7 +24,7 @@ from aichat_workspace.kube.leader import Election, LeadershipLost, run_as_leader
 from aichat_workspace.kube.lease import Terms
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.queue import Queue
-from aichat_workspace.operator import probes
+from aichat_workspace.operator import probes, session_key
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.confinement import wait_confined, watch_confined
 from aichat_workspace.operator.farewell import Farewell
@@ -157,9 +157,11 @@ async def run(settings: Settings) -> None:
 
         async def lead() -> None:
             _log.info("started", workspaces=len(caches.workspaces))
+            sessions = asyncio.create_task(session_key.keep(writer, caches))
             try:
                 await controller.run()
             finally:
+                sessions.cancel()
                 await models.close()
 
         async with asyncio.TaskGroup() as group:

@@ -1,0 +1,61 @@
+"""The key that signs browsers' sessions with the API: the leader makes it whenever it is missing.
+
+The API may read Secrets but make none. To sign everybody out, delete the Secret: the API's replicas
+follow within a minute.
+"""
+
+import asyncio
+import base64
+import secrets
+from typing import Final, NoReturn
+
+import structlog
+
+from aichat_workspace.domain import names
+from aichat_workspace.kube.errors import AlreadyExists, ApiError, Unreachable
+from aichat_workspace.kube.objects import Json
+from aichat_workspace.operator.caches import Caches
+from aichat_workspace.operator.writer import Writer
+
+_KEY_BYTES: Final = 48
+_RETRY_SECONDS: Final = 5.0
+_log: Final = structlog.get_logger()
+
+
+async def keep(writer: Writer, caches: Caches) -> NoReturn:
+    """See to it for ever that there is a key. A fault is logged, and tried again."""
+    while True:
+        caches.session_key_moved.clear()
+        if caches.secrets.get(names.SYSTEM_NAMESPACE, names.API_SESSION) is None:
+            await _make(writer, caches)
+        await caches.session_key_moved.wait()
+
+
+def manifest() -> Json:
+    """The Secret, with a new key from the operating system's randomness."""
+    key = base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": names.API_SESSION,
+            "namespace": names.SYSTEM_NAMESPACE,
+            "labels": {names.MANAGED_BY_LABEL: names.OPERATOR},
+        },
+        "type": "Opaque",
+        "immutable": True,
+        "data": {names.SESSION_KEY: key},
+    }
+
+
+async def _make(writer: Writer, caches: Caches) -> None:
+    try:
+        await writer.create_secret(manifest())
+    except AlreadyExists:
+        return  # the watch has not told yet
+    except (ApiError, Unreachable) as error:
+        _log.warning("no key for sessions", error=str(error), retry_seconds=_RETRY_SECONDS)
+        await asyncio.sleep(_RETRY_SECONDS)
+        caches.session_key_moved.set()
+        return
+    _log.info("key for sessions made", secret=names.API_SESSION)
