@@ -114,6 +114,7 @@ class Provider:
     oidc: Oidc
     redirect_uri: str
     trust: ssl.SSLContext
+    transport: httpx2.AsyncBaseTransport | None = None
     _discovered: Fresh[str, Endpoints] = field(default_factory=lambda: Fresh(_FRESH_SECONDS, 1))
 
     @classmethod
@@ -175,7 +176,8 @@ class Provider:
     async def _discover(self) -> Endpoints:
         try:
             async with self._client() as client:
-                answer = await client.get(f"{self.oidc.issuer}{_DISCOVERY}", withhold_token=True)
+                url = f"{self.oidc.issuer}{_DISCOVERY}"
+                answer = await client.request("GET", url, withhold_token=True)
                 answer.raise_for_status()
                 return endpoints(answer.json(), self.oidc.issuer)
         except httpx2.HTTPError as error:
@@ -191,6 +193,7 @@ class Provider:
             redirect_uri=self.redirect_uri,
             code_challenge_method="S256",
             verify=self.trust,
+            transport=self.transport,
             timeout=_TIMEOUT_SECONDS,
         )
 
