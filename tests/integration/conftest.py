@@ -25,6 +25,7 @@ class Cluster:
 
     kubeconfig: Path
     audit_log: Path
+    authentication_config: Path
 
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """What kubectl printed; its errors too where `check` is off."""
@@ -91,7 +92,9 @@ def cluster() -> Iterator[Cluster]:
             text=True,
         )
         status = json.loads(told.stdout)
-        found = Cluster(Path(status["kubeconfig"]), Path(status["audit_log"]))
+        found = Cluster(
+            *(Path(status[each]) for each in ("kubeconfig", "audit_log", "authentication_config"))
+        )
         found.kubectl("apply", "-k", str(ROOT / "config" / "default"))
         yield found
     finally:

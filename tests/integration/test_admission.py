@@ -1,6 +1,7 @@
 """What the API server itself refuses: bad resources from anyone, and the operator's overreach."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tests.integration.conftest import ROOT, SYSTEM, Cluster, workspace
 
 @pytest.fixture
 def as_operator(cluster: Cluster, operator_kubeconfig: Path) -> Cluster:
-    return Cluster(operator_kubeconfig, cluster.audit_log)
+    return replace(cluster, kubeconfig=operator_kubeconfig)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,61 @@
+"""The API as a process of its own, as on a laptop."""
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+from tests.integration.conftest import Cluster, eventually
+
+
+@dataclass(frozen=True)
+class ApiProcess:
+    url: str
+    log: Path
+
+    def browser(self) -> httpx2.Client:
+        """Something that keeps cookies, follows no redirects and goes through no proxy."""
+        return httpx2.Client(base_url=self.url, timeout=30, trust_env=False)
+
+
+@contextmanager
+def running_api(cluster: Cluster, folder: Path, **environment: str) -> Iterator[ApiProcess]:
+    """Start it with the cluster's kubeconfig and these variables, and wait until it is ready. Its
+    log must hold no traceback in the end."""
+    port = _free_port()
+    api = ApiProcess(f"http://127.0.0.1:{port}", folder / "api.log")
+    given = {"ENV": "dev", "KUBECONFIG": str(cluster.kubeconfig), "API_PORT": str(port)}
+    with api.log.open("w") as out:
+        process = subprocess.Popen(
+            ["aichat-workspace-api"],
+            env={**os.environ, **given, "PUBLIC_URL": api.url, **environment},
+            stdout=out,
+            stderr=out,
+        )
+    try:
+        eventually(lambda: _ready(api), f"the API is ready, see {api.log}", seconds=60)
+        yield api
+    finally:
+        process.terminate()
+        process.wait(timeout=15)
+    assert "Traceback" not in api.log.read_text(), api.log.read_text()[-3000:]
+
+
+def _ready(api: ApiProcess) -> bool:
+    try:
+        with api.browser() as browser:
+            return browser.get("/readyz").status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port

@@ -1,0 +1,146 @@
+"""A small OpenID provider over TLS, with an authority of its own, that checks PKCE."""
+
+import base64
+import hashlib
+import json
+import secrets
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+
+from localcluster.registry import authority
+
+CLIENT_ID = "aichat"
+
+
+@dataclass
+class Provider:
+    """Signs in whoever comes as `person`, with tokens that are good for `seconds`."""
+
+    issuer: str
+    ca_file: Path
+    person: str = "ann"
+    seconds: int = 3600
+    key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "one"}))
+    codes: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def token(self, **claims: object) -> str:
+        """An ID token, with these claims in place of the usual ones."""
+        now = int(time.time())
+        usual = {
+            "iss": self.issuer,
+            "aud": CLIENT_ID,
+            "sub": self.person,
+            "groups": ["chatters"],
+            "iat": now,
+            "exp": now + self.seconds,
+        }
+        return jwt.encode({"alg": "RS256", "kid": "one"}, {**usual, **claims}, self.key)
+
+    def authorize(self, asked: dict[str, str]) -> str:
+        """Where the browser is sent back to."""
+        assert asked["response_type"] == "code"
+        assert asked["client_id"] == CLIENT_ID
+        assert asked["code_challenge_method"] == "S256"
+        code = secrets.token_urlsafe()
+        self.codes[code] = asked
+        query = urlencode({"code": code, "state": asked["state"], "iss": self.issuer})
+        return f"{asked['redirect_uri']}?{query}"
+
+    def exchange(self, asked: dict[str, str]) -> dict[str, Any]:
+        """A token for a code, once, for whoever knows the verifier."""
+        given = self.codes.pop(asked["code"], None)
+        digest = hashlib.sha256(asked.get("code_verifier", "").encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        if (
+            given is None
+            or given["code_challenge"] != challenge
+            or given["redirect_uri"] != asked["redirect_uri"]
+        ):
+            return {"error": "invalid_grant"}
+        token = self.token(nonce=given["nonce"])
+        return {"id_token": token, "access_token": "opaque", "token_type": "Bearer"}
+
+    def discovery(self) -> dict[str, Any]:
+        return {
+            "issuer": self.issuer,
+            "authorization_endpoint": f"{self.issuer}/authorize",
+            "token_endpoint": f"{self.issuer}/token",
+            "jwks_uri": f"{self.issuer}/jwks",
+            "response_types_supported": ["code"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+        }
+
+
+class _Server(ThreadingHTTPServer):
+    provider: Provider
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    @property
+    def provider(self) -> Provider:
+        return self.server.provider
+
+    def do_GET(self) -> None:
+        path, query = urlsplit(self.path).path, _flat(urlsplit(self.path).query)
+        if path == "/authorize":
+            self.send_response(302)
+            self.send_header("Location", self.provider.authorize(query))
+            self.end_headers()
+        elif path == "/jwks":
+            self._json({"keys": [self.provider.key.as_dict(private=False, use="sig")]})
+        else:
+            self._json(self.provider.discovery())
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        told = self.provider.exchange(_flat(body))
+        self._json(told, 400 if "error" in told else 200)
+
+    def _json(self, body: object, status: int = 200) -> None:
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        """Its log would be in the way of the tests' own."""
+
+
+def _flat(query: str) -> dict[str, str]:
+    return {key: each[0] for key, each in parse_qs(query).items()}
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Provider]:
+    ours = authority.ensure(folder)
+    pair = authority.issue(ours, folder, ["127.0.0.1"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    server = _Server(("127.0.0.1", 0), _Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    provider = Provider(f"https://127.0.0.1:{server.server_port}", ours.certificate)
+    server.provider = provider
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield provider
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

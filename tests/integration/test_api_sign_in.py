@@ -1,0 +1,358 @@
+"""Ways in: tokens, browsers' sessions and an identity provider, all judged by a real API server."""
+
+import base64
+import json
+import os
+import re
+import ssl
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+import yaml
+
+from tests.integration import oidc_provider
+from tests.integration.api_process import ApiProcess, running_api
+from tests.integration.conftest import ROOT, SYSTEM, Cluster, eventually, workspace
+from tests.integration.oidc_provider import Provider
+
+PAGE = (ROOT / "docs" / "signing-in.md").read_text()
+AUDIENCE = "aichat-workspace-api"
+SECRET = "aichat-workspace-api-session"
+SESSION = "/api/v1/session"
+WORKSPACES = "/api/v1/workspaces"
+PLATFORM = "/api/v1/platform"
+REVOKED_WITHIN_SECONDS = 12.0  # ten, and what two busy cores take
+TEAM = {
+    "apiVersion": "v1",
+    "kind": "Namespace",
+    "metadata": {"name": "team-a", "labels": {"aichatworkspaces.io/team": "true"}},
+}
+
+
+def blocks(language: str) -> list[str]:
+    """The page's examples in one language."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", PAGE, re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
+
+
+@pytest.fixture(scope="module")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    with oidc_provider.serving(tmp_path_factory.mktemp("provider")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def team(cluster: Cluster) -> str:
+    cluster.apply(TEAM)
+    resource = workspace("seen")
+    resource["metadata"]["namespace"] = "team-a"
+    cluster.apply(resource)
+    return "team-a"
+
+
+@pytest.fixture(scope="module")
+def sign_in_api(
+    cluster: Cluster,
+    team: str,
+    operator: Path,
+    provider: Provider,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[ApiProcess]:
+    assert team
+    assert operator.exists()
+    eventually(lambda: f"secret/{SECRET}" in cluster.names("secrets", SYSTEM), "the key is made")
+    with running_api(
+        cluster,
+        tmp_path_factory.mktemp("api"),
+        OIDC_ISSUER=provider.issuer,
+        OIDC_CLIENT_ID=oidc_provider.CLIENT_ID,
+        OIDC_CA_FILE=str(provider.ca_file),
+    ) as api:
+        yield api
+
+
+@pytest.fixture
+def browser(sign_in_api: ApiProcess) -> Iterator[httpx2.Client]:
+    with sign_in_api.browser() as found:
+        yield found
+
+
+@pytest.fixture
+def account(cluster: Cluster, team: str) -> Iterator[str]:
+    """A service account that may edit the team's workspaces."""
+    name = f"person-{uuid.uuid4().hex[:8]}"
+    cluster.kubectl("create", "serviceaccount", name, "-n", team)
+    cluster.kubectl(
+        *("create", "rolebinding", name, "-n", team, "--clusterrole=aichatworkspace-editor"),
+        f"--serviceaccount={team}:{name}",
+    )
+    yield name
+    cluster.kubectl("delete", "serviceaccount", name, "-n", team, "--ignore-not-found")
+
+
+def token_of(cluster: Cluster, account: str, *arguments: str, audience: str = AUDIENCE) -> str:
+    asked = ("create", "token", account, "-n", "team-a", f"--audience={audience}")
+    return cluster.kubectl(*asked, *arguments).strip()
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def refused_after(browser: httpx2.Client, headers: dict[str, str]) -> float:
+    """Seconds until the caller is nobody any more."""
+    began = time.monotonic()
+    eventually(
+        lambda: browser.get(PLATFORM, headers=headers).status_code == 401, "it is refused", 30
+    )
+    return time.monotonic() - began
+
+
+def sign_in(browser: httpx2.Client, token: str) -> str:
+    """The session's CSRF token."""
+    told = browser.post(SESSION, json={"token": token})
+    assert told.status_code == 200, told.text
+    csrf: str = told.json()["csrfToken"]
+    return csrf
+
+
+def change(browser: httpx2.Client, **headers: str) -> httpx2.Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return browser.patch(
+        f"{WORKSPACES}/seen", json={"spec": {"patterns": ["translate"]}}, headers=named
+    )
+
+
+def test_a_person_with_a_kubeconfig_signs_in_lists_changes_and_signs_out(
+    cluster: Cluster, browser: httpx2.Client, account: str
+) -> None:
+    csrf = sign_in(browser, token_of(cluster, account))
+    assert browser.get(SESSION).json()["username"] == f"system:serviceaccount:team-a:{account}"
+    assert [each["name"] for each in browser.get(WORKSPACES).json()["items"]] == ["seen"]
+    refused = change(browser)
+    assert (refused.status_code, refused.json()["code"]) == (403, "csrf-token")
+    refused = change(browser, X_CSRF_Token=csrf, Sec_Fetch_Site="same-site")
+    assert (refused.status_code, refused.json()["code"]) == (403, "cross-site")
+    assert change(browser, X_CSRF_Token=csrf, Sec_Fetch_Site="same-origin").status_code in (
+        200,
+        202,
+    )
+    assert browser.delete(SESSION).status_code == 204
+    assert browser.get(WORKSPACES).status_code == 401
+    assert change(browser, X_CSRF_Token=csrf).status_code == 401
+
+
+def test_a_watch_goes_on_with_the_session_that_began_it(
+    cluster: Cluster, browser: httpx2.Client, account: str
+) -> None:
+    sign_in(browser, token_of(cluster, account))
+    seen, edited = b"", False
+    with browser.stream("GET", f"{WORKSPACES}:watch") as stream:
+        for piece in stream.iter_raw():
+            seen += piece
+            if b"event: synced" in seen and not edited:
+                edit = '-p={"spec":{"workspaceENV":"prod"}}'
+                cluster.kubectl("-n", "team-a", "patch", "aiws", "seen", "--type=merge", edit)
+                edited = True
+            if b"event: MODIFIED" in seen or b"event: end" in seen:
+                break
+    assert b"event: end" not in seen
+
+
+def test_the_csrf_token_of_another_session_is_refused(
+    cluster: Cluster, sign_in_api: ApiProcess, browser: httpx2.Client, account: str
+) -> None:
+    sign_in(browser, token_of(cluster, account))
+    with sign_in_api.browser() as other:
+        theirs = sign_in(other, token_of(cluster, account))
+    assert change(browser, X_CSRF_Token=theirs).json()["code"] == "csrf-token"
+
+
+def test_a_cookie_that_was_changed_is_refused(
+    cluster: Cluster, browser: httpx2.Client, account: str
+) -> None:
+    sign_in(browser, token_of(cluster, account))
+    (name,) = browser.cookies
+    kept = browser.cookies[name]
+    browser.cookies.clear()
+    forged = kept.replace(".", ".A", 1)
+    assert browser.get(PLATFORM, headers={"Cookie": f"{name}={forged}"}).status_code == 401
+    assert browser.get(PLATFORM, headers={"Cookie": f"{name}={kept}"}).status_code == 200
+
+
+def test_a_token_for_another_audience_is_refused(
+    cluster: Cluster, browser: httpx2.Client, account: str
+) -> None:
+    token = token_of(cluster, account, audience="somebody-else")
+    assert browser.get(PLATFORM, headers=bearer(token)).status_code == 401
+    assert browser.post(SESSION, json={"token": token}).status_code == 401
+
+
+def test_a_token_is_refused_soon_after_its_account_is_deleted_and_so_is_its_session(
+    cluster: Cluster, sign_in_api: ApiProcess, browser: httpx2.Client, account: str
+) -> None:
+    token = token_of(cluster, account)
+    sign_in(browser, token)
+    cluster.kubectl("delete", "serviceaccount", account, "-n", "team-a")
+    with sign_in_api.browser() as replayed:
+        assert refused_after(replayed, bearer(token)) < REVOKED_WITHIN_SECONDS
+    assert browser.get(WORKSPACES).status_code == 401
+    assert browser.post(SESSION, json={"token": token}).status_code == 401
+    assert browser.delete(SESSION).status_code == 204
+
+
+def test_a_token_is_refused_soon_after_the_object_that_it_is_tied_to_is_deleted(
+    cluster: Cluster, browser: httpx2.Client, account: str
+) -> None:
+    cluster.kubectl("create", "secret", "generic", "laptop", "-n", "team-a")
+    tied = ("--bound-object-kind=Secret", "--bound-object-name=laptop")
+    headers = bearer(token_of(cluster, account, *tied))
+    assert browser.get(PLATFORM, headers=headers).status_code == 200
+    cluster.kubectl("delete", "secret", "laptop", "-n", "team-a")
+    assert refused_after(browser, headers) < REVOKED_WITHIN_SECONDS
+
+
+def test_the_kubeconfigs_own_token_is_accepted(cluster: Cluster, browser: httpx2.Client) -> None:
+    token = yaml.safe_load(cluster.kubeconfig.read_text())["users"][0]["user"]["token"]
+    assert browser.get("/api/v1/me", headers=bearer(token)).json()["username"] == "admin"
+
+
+def test_service_accounts_tokens_keep_the_issuer_as_their_first_audience(
+    cluster: Cluster, account: str
+) -> None:
+    token = cluster.kubectl("create", "token", account, "-n", "team-a").strip()
+    body = token.split(".")[1]
+    audiences = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))["aud"]
+    assert audiences == ["https://kubernetes.default.svc.cluster.local", AUDIENCE]
+    assert account in cluster.kubectl("auth", "whoami", f"--token={token}")
+
+
+def test_whoever_deletes_the_key_of_sessions_gets_another_from_the_operator(
+    cluster: Cluster, sign_in_api: ApiProcess
+) -> None:
+    assert sign_in_api.url
+    before = cluster.get("secret", SECRET, "-n", SYSTEM)["data"]["key"]
+    cluster.kubectl("delete", "secret", SECRET, "-n", SYSTEM)
+    eventually(lambda: f"secret/{SECRET}" in cluster.names("secrets", SYSTEM), "it is made anew")
+    assert cluster.get("secret", SECRET, "-n", SYSTEM)["data"]["key"] != before
+
+
+@pytest.fixture(scope="module")
+def trusted(cluster: Cluster, provider: Provider, sign_in_api: ApiProcess) -> Provider:
+    """The provider, once the API server trusts it by the page's own configuration."""
+    (written,) = blocks("yaml")
+    document = yaml.safe_load(written)
+    (entry,) = document["jwt"]
+    entry["issuer"]["url"] = provider.issuer
+    entry["issuer"]["certificateAuthority"] = provider.ca_file.read_text()
+    cluster.authentication_config.write_text(yaml.safe_dump(document))
+
+    def accepted() -> bool:
+        with sign_in_api.browser() as each:
+            token = provider.token(jti=str(time.time()))
+            return each.get(PLATFORM, headers=bearer(token)).status_code == 200
+
+    eventually(accepted, "the API server trusts the provider", seconds=120)
+    return provider
+
+
+def through(browser: httpx2.Client, provider: Provider, **query: str) -> str:
+    """Where the provider sends the browser back to."""
+    to = browser.get(f"{SESSION}/login", params=query)
+    assert to.status_code == 303, to.text
+    trust = ssl.create_default_context(cafile=str(provider.ca_file))
+    back = httpx2.get(to.headers["location"], verify=trust, trust_env=False)
+    assert back.status_code == 302
+    where: str = back.headers["location"]
+    return where
+
+
+def test_a_person_of_the_identity_provider_signs_in_lists_and_signs_out(
+    cluster: Cluster, browser: httpx2.Client, trusted: Provider
+) -> None:
+    cluster.kubectl(
+        *(
+            "create",
+            "rolebinding",
+            "people",
+            "-n",
+            "team-a",
+            "--clusterrole=aichatworkspace-editor",
+        ),
+        "--group=oidc:chatters",
+    )
+    done = browser.get(through(browser, trusted, next="/console"))
+    assert (done.status_code, done.headers["location"]) == (303, "/console")
+    told = browser.get(SESSION).json()
+    assert told["username"] == "oidc:ann"
+    assert [each["name"] for each in browser.get(WORKSPACES).json()["items"]] == ["seen"]
+    assert change(browser).json()["code"] == "csrf-token"
+    assert change(browser, X_CSRF_Token=told["csrfToken"]).status_code in (200, 202)
+    assert browser.delete(SESSION).status_code == 204
+    assert browser.get(WORKSPACES).status_code == 401
+
+
+def test_a_way_back_works_once_and_in_the_browser_that_began_it(
+    sign_in_api: ApiProcess, browser: httpx2.Client, trusted: Provider
+) -> None:
+    where = through(browser, trusted)
+    with sign_in_api.browser() as thief:
+        assert thief.get(where).status_code == 401
+        through(thief, trusted)  # one of his own does not help
+        assert thief.get(where).status_code == 401
+    assert browser.get(where).status_code == 303
+    assert browser.get(where).status_code == 401
+
+
+@pytest.mark.parametrize(
+    "claims", [{"aud": "somebody-else"}, {"iss": "https://127.0.0.1:1"}, {"exp": 1_000_000_000}]
+)
+def test_a_providers_token_for_somebody_else_or_too_old_is_refused(
+    browser: httpx2.Client, trusted: Provider, claims: dict[str, object]
+) -> None:
+    token = trusted.token(**claims)
+    assert browser.get(PLATFORM, headers=bearer(token)).status_code == 401
+
+
+def test_a_session_ends_with_its_token(browser: httpx2.Client, trusted: Provider) -> None:
+    began = time.monotonic()
+    token = trusted.token(exp=int(time.time()) + 5)
+    sign_in(browser, token)
+    assert refused_after(browser, bearer(token)) + began - time.monotonic() < 0
+    assert time.monotonic() - began < 5 + REVOKED_WITHIN_SECONDS
+
+
+def test_what_the_page_tells_to_do_works(cluster: Cluster, sign_in_api: ApiProcess) -> None:
+    environment = {"API": sign_in_api.url, "KUBECONFIG": str(cluster.kubeconfig)}
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", "\n".join(blocks("sh"))],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "system:serviceaccount:team-a:ann" in ran.stdout
+    assert "workspace-not-found" in ran.stdout
+
+
+def test_the_pages_flags_are_the_api_servers(cluster: Cluster) -> None:
+    record = json.loads((cluster.kubeconfig.parent / "cluster.json").read_text())
+    (pid,) = (each["pid"] for each in record["components"] if each["name"] == "kube-apiserver")
+    running = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    told = subprocess.run([running[0], "--help"], capture_output=True, text=True, check=True)
+    flags = re.findall(r"^(--[a-z-]+)=(\S+)", "\n".join(blocks("text")), re.MULTILINE)
+    assert flags
+    assert not {flag for flag, _ in flags if f"{flag} " not in told.stdout}
+    assert f"--api-audiences={dict(flags)['--api-audiences']}" in running
+
+
+def test_no_token_is_in_the_log(sign_in_api: ApiProcess) -> None:
+    log = sign_in_api.log.read_text()
+    assert "sign-in" in log
+    assert "eyJ" not in log  # how every JSON Web Token begins
