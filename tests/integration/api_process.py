@@ -38,7 +38,7 @@ def running_api(cluster: Cluster, folder: Path, **environment: str) -> Iterator[
             stderr=out,
         )
     try:
-        eventually(lambda: _ready(api), f"the API is ready, see {api.log}", seconds=60)
+        eventually(lambda: _ready(api), f"the API is ready, see {api.log}", seconds=120)
         yield api
     finally:
         process.terminate()
