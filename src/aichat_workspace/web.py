@@ -14,9 +14,9 @@ from kubernetes.aio.config import ConfigException
 
 from aichat_workspace.api.app import build
 from aichat_workspace.api.metrics import Metrics
-from aichat_workspace.api.service import API
 from aichat_workspace.api.services import Services
 from aichat_workspace.api.settings import Settings
+from aichat_workspace.domain import names
 from aichat_workspace.kube.client import IN_CLUSTER_TOKEN, Client
 from aichat_workspace.patterns import builtin
 from aichat_workspace.runtime import servers
@@ -60,7 +60,7 @@ async def run(settings: Settings) -> None:
         client = await stack.enter_async_context(
             await Client.connect(
                 settings.kubeconfig if settings.dev else None,
-                user_agent=API,
+                user_agent=names.API,
                 on_request=on_request,
             )
         )

@@ -25,7 +25,6 @@ from aichat_workspace.kube.errors import AlreadyExists, ApiError, Conflict, Inva
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.runtime.resources import RESOURCES
 
-API: Final = "aichat-workspace-api"
 _WORKSPACE: Final = RESOURCES[watched.WORKSPACE.kind]
 _CATCH_UP_SECONDS: Final = 5.0
 _ATTEMPTS: Final = 5
@@ -79,7 +78,7 @@ class Workspaces:
             return self._same(caller, asked, held), False
         try:
             made = await self.client.create(
-                _WORKSPACE, _manifest(caller, asked), field_manager=API, dry_run=dry_run
+                _WORKSPACE, _manifest(caller, asked), field_manager=names.API, dry_run=dry_run
             )
         except AlreadyExists:
             found = await self.client.get(_WORKSPACE, name, team)
@@ -195,7 +194,7 @@ class Workspaces:
                     found.resource,
                     found.team,
                     _over(found, spec),
-                    field_manager=API,
+                    field_manager=names.API,
                     dry_run=dry_run,
                 )
             except (Invalid, Conflict) as error:

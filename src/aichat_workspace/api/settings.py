@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from aichat_workspace.domain import names
 
-AUDIENCE: Final = "aichat-workspace-api"
+AUDIENCE: Final = names.API
 """Whom a token must be for: `kubectl create token NAME --audience aichat-workspace-api`."""
 
 

@@ -119,6 +119,13 @@ def _needed(spec: WorkspaceSpec, platform: PlatformSpec) -> dict[str, Fraction]:
 
 def _host_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Diagnosis]:
     chosen, own = spec.ingress.host, platform.ingress.domain
+    if (served := host(spec, platform)) in platform.ingress.reserved_hosts:
+        yield Diagnosis(
+            "HostNotAllowed",
+            f"host {served!r} is reserved by the platform; "
+            f"{'change' if chosen else 'choose another in'} spec.ingress.host",
+        )
+        return
     domains = (own, *platform.ingress.allowed_domains)
     if chosen is None or chosen == names.host(spec.workspace_name, own):
         return

@@ -12,6 +12,7 @@ VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 
 OPERATOR: Final = "aichat-workspace-operator"
+API: Final = "aichat-workspace-api"
 SYSTEM_NAMESPACE: Final = "aichat-workspace-operator-system"
 FINALIZER: Final = f"{GROUP}/finalizer"
 
@@ -39,7 +40,8 @@ API_SESSION: Final = "aichat-workspace-api-session"
 workspace's credentials have such a name."""
 SESSION_KEY: Final = "key"
 RESERVED_PREFIXES: Final = ("kube-", "openshift-")
-RESERVED_NAMES: Final = frozenset({"default", SYSTEM_NAMESPACE})
+# The API is served at workspaces.<domain>.
+RESERVED_NAMES: Final = frozenset({"default", "workspaces", SYSTEM_NAMESPACE})
 
 
 def ollama(workspace: str) -> str:

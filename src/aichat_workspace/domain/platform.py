@@ -191,6 +191,13 @@ class Ingress(Schema):
         description="Further domains under which a workspace may name its own host.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
+    reserved_hosts: tuple[DnsName, ...] = Field(
+        default=(),
+        max_length=32,
+        description="Hosts that no workspace may have: the API's own, when it is not "
+        "workspaces.<domain>, and others that are taken.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
     profile: Profile = Field(
         default=Profile.TRAEFIK,
         description="The controller whose annotations keep long answers flowing: Traefik (needs "

@@ -25,13 +25,13 @@ REASONS: Final = {
     "message names, or raise `spec.ceiling` of the AIChatPlatform.",
     "CredentialsIncomplete": "The Secret of the workspace's credentials lacks keys. Put them back, "
     "or delete the Secret, and all of them are made anew.",
-    "HostNotAllowed": "Its host is under none of the platform's domains. Change "
+    "HostNotAllowed": "Its host is reserved, or under none of the platform's domains. Change "
     "`spec.ingress.host`, or add the domain to `spec.ingress.allowedDomains` of the "
     "AIChatPlatform.",
     "HostTaken": "Another workspace has the host. Change `spec.ingress.host`.",
     "ModelFailed": "A model or pattern can't be had; the message says which and why. Correct "
     "`spec.models` or `spec.patterns`; a failed download is tried again by itself.",
-    "NamespaceReserved": "The name belongs to the cluster. Delete the resource and choose another "
+    "NamespaceReserved": "The name belongs to the cluster or the API. Delete the resource and choose another "
     "`workspaceName`.",
     "NamespaceRetained": "A deleted workspace left the namespace behind. Set "
     "`spec.namespaceUID` to take it over, or delete the namespace.",

@@ -48,7 +48,8 @@ def test_our_namespace_and_a_free_name_are_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["kube-system", "kube-x", "default", "aichat-workspace-operator-system"]
+    "name",
+    ["kube-system", "kube-x", "default", "workspaces", "aichat-workspace-operator-system"],
 )
 def test_a_reserved_name_is_refused_even_if_the_namespace_claims_to_be_ours(name: str) -> None:
     refusal = namespace_refusal(workspace(name), namespace())

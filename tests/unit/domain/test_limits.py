@@ -80,6 +80,27 @@ def test_a_host_is_under_an_allowed_domain(host: str, allowed: bool) -> None:
     assert (found is None) is allowed
 
 
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [("team-a", "api.example.org"), ("api", None), ("api", "api.example.org")],
+)
+def test_no_workspace_has_a_reserved_host_by_choice_or_by_its_name(
+    name: str, host: str | None
+) -> None:
+    settings = platform(ingress={"domain": "example.org", "reservedHosts": ["api.example.org"]})
+    asked = spec(workspaceName=name, ingress={"host": host} if host else {})
+    found = first_violation(asked, settings)
+    assert found is not None
+    assert found.reason == "HostNotAllowed"
+    assert "spec.ingress.host" in found.message
+
+
+def test_a_workspace_whose_name_reserves_its_host_may_choose_another() -> None:
+    settings = platform(ingress={"domain": "example.org", "reservedHosts": ["api.example.org"]})
+    asked = spec(workspaceName="api", ingress={"host": "our.chat.example.org"})
+    assert first_violation(asked, settings) is None
+
+
 def test_a_model_comes_from_an_allowed_registry() -> None:
     settings = platform(
         models={"allowedRegistries": ["models.example.org:5000", "registry.ollama.ai"]}

@@ -45,7 +45,7 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
             tenant,
             "to-ollama",
             tenant.selector(OLLAMA),
-            ingress=[_rule("from", [_pods(tenant.selector(OPENWEBUI)), _operator()], OLLAMA_PORT)],
+            ingress=[_rule("from", [_pods(tenant.selector(OPENWEBUI)), *_ours()], OLLAMA_PORT)],
         ),
         _policy(
             tenant,
@@ -115,11 +115,13 @@ def _ingress_controllers(tenant: Tenant) -> list[dict[str, Any]]:
     return [_namespace(each) for each in dict.fromkeys((*settings.controller_namespaces, *gateway))]
 
 
-def _operator() -> dict[str, Any]:
-    return {
-        **_namespace(names.SYSTEM_NAMESPACE),
-        **_pods({"app.kubernetes.io/name": names.OPERATOR}),
-    }
+def _ours() -> list[dict[str, Any]]:
+    """The operator, for models; the API, for prompts."""
+    system = _namespace(names.SYSTEM_NAMESPACE)
+    return [
+        {**system, **_pods({"app.kubernetes.io/name": name})}
+        for name in (names.OPERATOR, names.API)
+    ]
 
 
 def _dns() -> dict[str, Any]:
