@@ -36,9 +36,10 @@ class Oidc:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`dev` is a laptop with a kubeconfig: model servers are reached through the API server.
-    `public_url` is where browsers reach the API, as in https://aichat.example.org: what a request
-    says of that (Host, X-Forwarded-*) is anybody's to write."""
+    """`dev` is a laptop with a kubeconfig: model servers are reached through the API server. An
+    empty `address` is every address, IPv4 and IPv6. `public_url` is where browsers reach the API,
+    as in https://aichat.example.org: what a request says of that (Host, X-Forwarded-*) is anybody's
+    to write."""
 
     dev: bool
     kubeconfig: str | None
@@ -62,7 +63,7 @@ class Settings:
         return cls(
             dev=dev,
             kubeconfig=environment.get("KUBECONFIG") or None,
-            address=environment.get("API_ADDRESS") or ("127.0.0.1" if dev else "::"),
+            address=environment.get("API_ADDRESS") or ("127.0.0.1" if dev else ""),
             port=_number(environment, "API_PORT", 8090),
             audience=environment.get("API_AUDIENCE") or AUDIENCE,
             bounds=_bounds(environment),
