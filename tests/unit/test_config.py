@@ -3,9 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+from aichat_workspace.api.settings import Settings
 from aichat_workspace.domain import names, watched
+from aichat_workspace.domain.platform import PlatformSpec
+from aichat_workspace.domain.render.tenant import OLLAMA_PORT
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -14,12 +18,26 @@ def documents(path: str) -> list[dict[str, Any]]:
     return [each for each in yaml.safe_load_all((CONFIG / path).read_text()) if each]
 
 
-def rules() -> list[dict[str, Any]]:
-    return [rule for each in documents("rbac/role.yaml") for rule in each.get("rules", ())]
+def the(kind: str, path: str) -> Any:
+    (found,) = (each for each in documents(path) if each["kind"] == kind)
+    return found
 
 
-def test_no_rule_has_a_wildcard_or_a_verb_that_grants_more() -> None:
-    for rule in rules():
+def grants(role: dict[str, Any]) -> set[tuple[str, str]]:
+    """Each verb and the resource it is for."""
+    return {
+        (verb, resource)
+        for rule in role["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+@pytest.mark.parametrize("path", ["rbac/role.yaml", "api/role.yaml", "rbac/user_roles.yaml"])
+def test_no_rule_has_a_wildcard_or_a_verb_that_grants_more(path: str) -> None:
+    found = [rule for each in documents(path) for rule in each.get("rules", ())]
+    assert found
+    for rule in found:
         assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])
         assert not {"escalate", "bind", "impersonate"} & set(rule["verbs"])
 
@@ -61,9 +79,84 @@ def test_the_page_for_teams_names_the_labels_and_the_count_that_hold() -> None:
         assert name in page
 
 
-def test_workspaces_network_policies_let_the_operators_pods_in() -> None:
-    (deployment,) = (
-        each for each in documents("manager/manager.yaml") if each["kind"] == "Deployment"
-    )
+@pytest.mark.parametrize(
+    ("path", "name"), [("manager/manager.yaml", names.OPERATOR), ("api/api.yaml", names.API)]
+)
+def test_workspaces_network_policies_let_our_pods_in(path: str, name: str) -> None:
+    deployment = the("Deployment", path)
     labels = deployment["spec"]["template"]["metadata"]["labels"]
-    assert labels["app.kubernetes.io/name"] == names.OPERATOR
+    assert labels["app.kubernetes.io/name"] == name
+
+
+def test_the_api_reads_secrets_one_by_one_and_only_in_the_system_namespace() -> None:
+    everywhere, system = the("ClusterRole", "api/role.yaml"), the("Role", "api/role.yaml")
+    assert not any("secrets" in resource for _, resource in grants(everywhere))
+    assert {verb for verb, resource in grants(system) if resource == "secrets"} == {"get"}
+    assert system["metadata"]["namespace"] == names.SYSTEM_NAMESPACE
+
+
+def test_the_api_writes_nothing_but_workspaces_and_reviews() -> None:
+    roles = (the("ClusterRole", "api/role.yaml"), the("Role", "api/role.yaml"))
+    written = {
+        resource
+        for role in roles
+        for verb, resource in grants(role)
+        if verb not in {"get", "list", "watch"}
+    }
+    assert written == {"aichatworkspaces", "tokenreviews", "subjectaccessreviews"}
+
+
+def test_the_api_runs_under_the_account_that_its_roles_are_bound_to() -> None:
+    account = the("ServiceAccount", "api/service_account.yaml")["metadata"]
+    deployment = the("Deployment", "api/api.yaml")
+    assert deployment["spec"]["template"]["spec"]["serviceAccountName"] == account["name"]
+    for kind in ("ClusterRoleBinding", "RoleBinding"):
+        (subject,) = the(kind, "api/role.yaml")["subjects"]
+        assert (subject["name"], subject["namespace"]) == (account["name"], account["namespace"])
+
+
+def test_the_apis_port_is_the_one_that_its_code_listens_on() -> None:
+    port = Settings.read({}, in_cluster=True).port
+    (container,) = the("Deployment", "api/api.yaml")["spec"]["template"]["spec"]["containers"]
+    assert [each["containerPort"] for each in container["ports"]] == [port]
+    (way_in,) = the("NetworkPolicy", "api/network_policy.yaml")["spec"]["ingress"]
+    assert [each["port"] for each in way_in["ports"]] == [port]
+
+
+def test_the_apis_pods_may_open_connections_to_model_servers() -> None:
+    policy = the("NetworkPolicy", "api/network_policy.yaml")
+    ports = {port["port"]: rule for rule in policy["spec"]["egress"] for port in rule["ports"]}
+    (peer,) = ports[OLLAMA_PORT]["to"]
+    assert peer["namespaceSelector"]["matchLabels"] == {names.MANAGED_BY_LABEL: names.OPERATOR}
+
+
+def test_no_workspace_can_have_the_apis_host() -> None:
+    (rule,) = the("Ingress", "api/ingress.yaml")["spec"]["rules"]
+    label, _, domain = rule["host"].partition(".")
+    assert label in names.RESERVED_NAMES
+    assert domain == PlatformSpec().ingress.domain
+
+
+def test_probes_and_metrics_are_not_served_to_the_outside() -> None:
+    (rule,) = the("Ingress", "api/ingress.yaml")["spec"]["rules"]
+    assert {each["path"] for each in rule["http"]["paths"]} == {"/api", "/openapi.json"}
+
+
+def test_only_an_admin_is_shown_credentials_and_a_viewer_changes_nothing() -> None:
+    roles = documents("rbac/user_roles.yaml")
+    prefix = "rbac.authorization.k8s.io/aggregate-to-"
+
+    def granted_to(audience: str) -> set[tuple[str, str]]:
+        mine = [each for each in roles if f"{prefix}{audience}" in each["metadata"]["labels"]]
+        return set().union(*map(grants, mine))
+
+    credentials = ("get", "aichatworkspaces/credentials")
+    assert granted_to("admin") - granted_to("edit") == {credentials}
+    assert {("get", "aichatworkspaces/log"), ("create", "aichatworkspaces/prompt")} <= (
+        granted_to("edit")
+    )
+    assert {verb for verb, _ in granted_to("view")} == {"get", "list", "watch"}
+    assert {resource for _, resource in granted_to("view")} == {
+        "aichatworkspaces",
+        "aichatworkspaces/status",
+    }

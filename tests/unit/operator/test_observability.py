@@ -222,8 +222,9 @@ def test_every_file_is_part_of_the_kustomization() -> None:
     assert {each.name for each in OBSERVABILITY.iterdir()} == listed
 
 
-def test_the_monitor_scrapes_the_port_named_metrics() -> None:
-    monitor = read_yaml("service_monitor.yaml")
+@pytest.mark.parametrize("path", ["service_monitor.yaml", "api_service_monitor.yaml"])
+def test_the_monitor_scrapes_the_port_named_metrics(path: str) -> None:
+    monitor = read_yaml(path)
     (endpoint,) = monitor["spec"]["endpoints"]
     assert (endpoint["port"], endpoint["path"]) == ("metrics", "/metrics")
     assert monitor["spec"]["selector"]["matchLabels"]["app.kubernetes.io/component"] == "metrics"
