@@ -16,13 +16,13 @@ class Metrics:
     def __init__(self, streams: Callable[[], int], workspaces: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
         self.requests = Counter(
-            "aichat_api_requests_total",
+            "aichat_http_requests_total",
             "Requests by route, method and status.",
             ("route", "method", "code"),
             registry=self._registry,
         )
         self.seconds = Histogram(
-            "aichat_api_request_seconds",
+            "aichat_http_request_seconds",
             "How long it took until an answer began, by route.",
             ("route", "method"),
             buckets=_SECONDS,
