@@ -79,6 +79,14 @@ demo: setup ## From nothing to a reply here; or: make demo CLUSTER=existing IMAG
 demo-down: setup ## Remove what the demo made (with the same CLUSTER).
 	hack/demo-down
 
+.PHONY: api
+api: setup ## Run the API here, against the cluster of $KUBECONFIG.
+	@printf '%s\n' "The API: http://127.0.0.1:$${API_PORT:-8090}/api/v1/workspaces (description: /openapi.json)." \
+	  "A token, for a service account that may use workspaces where it is:" \
+	  "  kubectl -n aichat-workspace-operator-system create token NAME --audience $${API_AUDIENCE:-aichat-workspace-api}" \
+	  "Send it as: -H \"Authorization: Bearer \$$TOKEN\". Ctrl-C ends it."
+	ENV=dev aichat-workspace-api
+
 .PHONY: run
 run: setup ## Run the operator here, against the cluster of $KUBECONFIG.
 	ENV=dev aichat-workspace-operator

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -18,6 +19,7 @@ from tests.e2e.webui import WebUI
 ROOT = Path(__file__).parents[2]
 SYSTEM = "aichat-workspace-operator-system"
 OPERATOR_USER = f"system:serviceaccount:{SYSTEM}:aichat-workspace-operator"
+API_USER = f"system:serviceaccount:{SYSTEM}:aichat-workspace-api"
 IMAGE = "docker.io/library/aichat-workspace-operator:v0.1.0"
 DOMAIN = "aichat.localhost"
 TENANT = "team-a-aichat"
@@ -54,15 +56,21 @@ class Node:
             check=False,
         )
 
+    def requests(self, username: str) -> list[Any]:
+        """Every request of a user that was answered, as the audit log has it."""
+        entries = map(json.loads, self.audit_log.read_text().splitlines())
+        return [entry for entry in entries if entry["user"]["username"] == username]
+
     def operator_requests(self) -> list[str]:
         """Every request of the operator that was answered; watches, its lease and the probe of its
         confinement, every ten minutes, are left out."""
-        found = []
-        for line in self.audit_log.read_text().splitlines():
-            entry = json.loads(line)
-            if entry["user"]["username"] == OPERATOR_USER and entry["verb"] != "watch":
-                found.append(f"{entry['verb']} {entry['requestURI']}")
-        return [each for each in found if "/leases/" not in each and "dryRun=All" not in each]
+        return [
+            f"{entry['verb']} {entry['requestURI']}"
+            for entry in self.requests(OPERATOR_USER)
+            if entry["verb"] != "watch"
+            and "/leases/" not in entry["requestURI"]
+            and "dryRun=All" not in entry["requestURI"]
+        ]
 
     def story(self, namespace: str) -> str:
         """What a person would look at when something is not ready."""
@@ -71,6 +79,7 @@ class Node:
             ("get", "pods", "-A", "-o", "wide"),
             ("get", "events", "-n", namespace, "--sort-by=.lastTimestamp"),
             ("logs", "-n", SYSTEM, "-l", "app.kubernetes.io/component=manager", "--tail=20"),
+            ("logs", "-n", SYSTEM, "-l", "app.kubernetes.io/component=api", "--tail=20"),
             ("logs", "-n", namespace, f"deploy/{namespace}-openwebui", "--tail=40"),
             ("logs", "-n", namespace, f"statefulset/{namespace}-ollama", "--tail=20"),
         )
@@ -161,11 +170,12 @@ def node() -> Iterator[Node]:
         found = Node(
             name, status["kubeconfig"], Path(status["audit_log"]), status["ingress_authority"]
         )
-        found.kubectl("apply", "-k", str(ROOT / "config" / "default"))
-        found.kubectl(
-            *("rollout", "status", "deployment/aichat-workspace-operator", "-n", SYSTEM),
-            "--timeout=60s",
-        )
+        found.kubectl("apply", "-k", str(ROOT / "config" / "local"))
+        for deployment in ("aichat-workspace-operator", "aichat-workspace-api"):
+            found.kubectl(
+                *("rollout", "status", f"deployment/{deployment}", "-n", SYSTEM),
+                "--timeout=60s",
+            )
         found.kubectl("apply", "-f", str(ROOT / "config" / "local" / "platform.yaml"))
         yield found
     finally:

@@ -38,6 +38,7 @@ def test_models_reach_the_registry(node: Node) -> None:
         (CHAT, "169.254.169.254", 80),
         (MODELS, "169.254.169.254", 80),
         (CHAT, f"aichat-workspace-operator-metrics.{SYSTEM}.svc", 8081),
+        (CHAT, f"aichat-workspace-api.{SYSTEM}.svc", 80),
     ],
 )
 def test_nothing_else_is_reached(node: Node, workload: str, host: str, port: int) -> None:

@@ -31,8 +31,8 @@ REASONS: Final = {
     "HostTaken": "Another workspace has the host. Change `spec.ingress.host`.",
     "ModelFailed": "A model or pattern can't be had; the message says which and why. Correct "
     "`spec.models` or `spec.patterns`; a failed download is tried again by itself.",
-    "NamespaceReserved": "The name belongs to the cluster or the API. Delete the resource and choose "
-    "another `workspaceName`.",
+    "NamespaceReserved": "The name belongs to the cluster or the API. Delete the resource and "
+    "choose another `workspaceName`.",
     "NamespaceRetained": "A deleted workspace left the namespace behind. Set "
     "`spec.namespaceUID` to take it over, or delete the namespace.",
     "NamespaceTaken": "A namespace of this name exists and is not the workspace's. Delete the "

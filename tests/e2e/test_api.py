@@ -1,0 +1,221 @@
+"""A workspace's whole life through the API's ingress alone: kubectl only makes the callers and
+their tokens, and looks at the API's own pods."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.api import Api
+from tests.e2e.conftest import API_USER, DOMAIN, REPLY, ROOT, SYSTEM, Node, eventually
+from tests.e2e.webui import WebUI
+
+HOST = f"workspaces.{DOMAIN}"
+AUDIENCE = "aichat-workspace-api"
+NAME = "by-api-aichat"
+ONE = f"/workspaces/{NAME}"
+SPEC = {"workspaceName": NAME, "models": ["gemma2:2b"]}
+
+
+def token(node: Node, account: str, *arguments: str) -> str:
+    return node.kubectl("create", "token", account, "-n", SYSTEM, *arguments).strip()
+
+
+def caller(node: Node, account: str, role: str | None) -> Api:
+    node.kubectl("create", "serviceaccount", account, "-n", SYSTEM)
+    if role:
+        node.kubectl(
+            *("create", "rolebinding", account, "-n", SYSTEM, f"--clusterrole={role}"),
+            f"--serviceaccount={SYSTEM}:{account}",
+        )
+    return Api(HOST, node.authority, token(node, account, "--audience", AUDIENCE))
+
+
+@pytest.fixture(scope="module")
+def lead(node: Node) -> Api:
+    found = caller(node, "lead", "admin")
+    eventually(
+        lambda: found.call("GET", "/me").status == 200,
+        "the ingress serves the API",
+        30,
+        lambda: node.story(SYSTEM),
+    )
+    return found
+
+
+@pytest.fixture(scope="module")
+def made(node: Node, lead: Api) -> Iterator[Api]:
+    """The lead, once his workspace is ready."""
+    answer = lead.call("POST", "/workspaces", {"spec": SPEC})
+    assert answer.status == 201, answer.text
+    assert answer.headers["location"] == f"/api/v1{ONE}"
+    began = time.monotonic()
+    try:
+        follow(lead, lambda each: each["status"].get("phase") == "Ready")
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{node.story(NAME)}") from error
+    print(f"ready in {time.monotonic() - began:.0f} s")
+    yield lead
+    lead.call("DELETE", ONE)
+
+
+def follow(api: Api, wanted: Callable[[Any], bool], seconds: float = 170) -> Any:
+    """The workspace as the watch tells it, once it is as wanted."""
+    deadline, seen = time.monotonic() + seconds, None
+    for kind, document in api.events("GET", f"/workspaces:watch?name={NAME}"):
+        assert kind != "end", document
+        if kind in ("ADDED", "MODIFIED"):
+            seen = document
+            if wanted(document):
+                return document
+        assert time.monotonic() < deadline, f"after {seconds:.0f} s it is still {seen}"
+    raise AssertionError(f"the watch ended; last it told {seen}")
+
+
+def prompted(api: Api) -> Any:
+    answer = api.call("POST", f"{ONE}:prompt", {"prompt": "Good morning", "stream": False})
+    assert answer.status == 200, answer.text
+    return answer.document
+
+
+def test_the_same_request_again_makes_no_second_workspace(made: Api) -> None:
+    assert made.call("POST", "/workspaces", {"spec": SPEC}).status == 200
+    listed = made.call("GET", "/workspaces?fields=name,url,status.url").document["items"]
+    assert [each["status"]["url"] for each in listed if each["name"] == NAME] == [
+        f"https://{NAME}.{DOMAIN}"
+    ]
+
+
+def test_diagnosis_events_and_logs_tell_how_it_is(made: Api) -> None:
+    assert made.call("GET", f"{ONE}/diagnosis").document["findings"] == []
+    events = made.call("GET", f"{ONE}/events").document["items"]
+    assert f"AIChatWorkspace {NAME}" in {each["object"] for each in events}
+    assert f"Pod {NAME}-ollama-0" in {each["object"] for each in events}
+    assert "/api/pull" in made.call("GET", f"{ONE}/logs/ollama?tail=1000").text
+    assert made.call("GET", f"{ONE}/logs/openwebui?tail=5").text.count("\n") == 5
+
+
+def test_the_model_answers_a_prompt_whole(made: Api) -> None:
+    assert prompted(made) == {"model": "gemma2:2b", "reply": REPLY}
+
+
+def test_the_model_answers_a_prompt_word_by_word(made: Api) -> None:
+    told = list(made.events("POST", f"{ONE}:prompt", {"prompt": "Good morning"}))
+    tokens = [data["text"] for kind, data in told if kind == "token"]
+    assert len(tokens) > 1
+    assert "".join(tokens) == REPLY
+    assert told[-1] == ("done", {"model": "gemma2:2b"})
+
+
+def test_the_credentials_open_the_chat(made: Api) -> None:
+    shown = made.call("GET", f"{ONE}/credentials")
+    assert shown.headers["cache-control"] == "no-store"
+    chat = WebUI("http://127.0.0.1", shown.document["url"].removeprefix("https://"))
+    chat.sign_in(shown.document["email"], shown.document["password"])
+    assert chat.ask("gemma2:2b", "Good morning") == REPLY
+
+
+@pytest.mark.usefixtures("made")
+def test_who_may_nothing_does_not_learn_that_the_workspace_exists(node: Node) -> None:
+    nobody = caller(node, "nobody", None)
+    assert nobody.call("GET", "/workspaces").document["items"] == []
+    for method, path in (("GET", ONE), ("GET", f"{ONE}/credentials"), ("DELETE", ONE)):
+        assert nobody.call(method, path).status == 404
+    assert nobody.call("POST", f"{ONE}:prompt", {"prompt": "Good morning"}).status == 404
+    assert nobody.call("POST", "/workspaces", {"spec": SPEC}).status == 403
+
+
+@pytest.mark.usefixtures("made")
+def test_who_may_only_look_changes_asks_and_is_shown_nothing(node: Node) -> None:
+    viewer = caller(node, "viewer", "view")
+    assert viewer.call("GET", ONE).status == 200
+    for method, path in (
+        ("GET", f"{ONE}/credentials"),
+        ("GET", f"{ONE}/logs/ollama"),
+        ("POST", f"{ONE}:suspend"),
+        ("DELETE", ONE),
+    ):
+        assert viewer.call(method, path).status == 403
+    assert viewer.call("POST", f"{ONE}:prompt", {"prompt": "Good morning"}).status == 403
+
+
+def test_a_token_for_another_audience_is_nobodys(node: Node, lead: Api) -> None:
+    assert replace(lead, token=token(node, "lead")).call("GET", "/me").status == 401
+
+
+def test_probes_and_metrics_are_not_reached_from_outside(lead: Api) -> None:
+    for path in ("/metrics", "/readyz"):
+        assert replace(lead, root="").call("GET", path).status == 404
+
+
+def test_a_workspace_is_suspended_and_resumed(made: Api) -> None:
+    read = made.call("GET", ONE)
+    assert made.call("POST", f"{ONE}:suspend").status == 202
+    follow(made, lambda each: each["status"]["phase"] == "Suspended")
+    assert made.call("POST", f"{ONE}:prompt", {"prompt": "Good morning"}).status == 409
+    lost = {"spec": {"suspended": False}}
+    assert made.call("PATCH", ONE, lost, if_match=read.headers["etag"]).status == 412
+    assert made.call("POST", f"{ONE}:resume").status == 202
+    follow(made, lambda each: each["status"]["phase"] == "Ready")
+    assert prompted(made)["reply"] == REPLY
+
+
+def test_a_deleted_workspace_is_gone_from_reads_and_watches(made: Api) -> None:
+    watching = made.events("GET", f"/workspaces:watch?name={NAME}")
+    assert made.call("DELETE", ONE).status == 202
+    last = next(data for kind, data in watching if kind == "DELETED")
+    assert last["deleting"]
+    assert made.call("GET", ONE).status == 404
+
+
+def api_pods(node: Node) -> list[str]:
+    look = ("get", "pods", "-n", SYSTEM, "-l", "app.kubernetes.io/component=api")
+    return node.kubectl(*look, "-o", "jsonpath={.items[*].metadata.name}").split()
+
+
+@pytest.mark.usefixtures("made")
+def test_both_replicas_have_served(node: Node) -> None:
+    pods = api_pods(node)
+    assert len(pods) == 2
+    for pod in pods:
+        scraped = node.kubectl(
+            "get", "--raw", f"/api/v1/namespaces/{SYSTEM}/pods/{pod}:8090/proxy/metrics"
+        )
+        assert 'route="/api/v1/workspaces/{name}"' in scraped
+
+
+@pytest.mark.usefixtures("lead")
+def test_the_apis_pods_run_without_root_on_a_file_system_that_they_can_not_change(
+    node: Node,
+) -> None:
+    for pod in api_pods(node):
+        run = ("exec", "-n", SYSTEM, pod, "--", "python3", "-c")
+        assert node.kubectl(*run, "import os; print(os.getuid())").strip() == "65532"
+        assert "Read-only" in node.try_kubectl(*run, "open('/tmp/x', 'w')").stderr
+
+
+@pytest.mark.usefixtures("made")
+def test_the_api_has_used_every_permission_that_it_has(node: Node) -> None:
+    """Its life above needs all of them, and it was refused nothing."""
+    roles = yaml.safe_load_all((ROOT / "config" / "api" / "role.yaml").read_text())
+    granted = {
+        (verb, group, resource)
+        for role in roles
+        for rule in role.get("rules", ())
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    requests = node.requests(API_USER)
+    assert {used(entry["verb"], entry["objectRef"]) for entry in requests} == granted
+    refused = [entry for entry in requests if entry["responseStatus"]["code"] == 403]
+    assert not refused, json.dumps(refused, indent=1)
+
+
+def used(verb: str, of: dict[str, str]) -> tuple[str, str, str]:
+    part = f"/{of['subresource']}" if "subresource" in of else ""
+    return verb, of.get("apiGroup", ""), f"{of['resource']}{part}"
