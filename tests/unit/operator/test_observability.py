@@ -10,6 +10,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from aichat_workspace.api.metrics import Metrics as ApiMetrics
 from aichat_workspace.domain.workspace import Phase
 from aichat_workspace.operator.metrics import (
     MEANINGS,
@@ -21,7 +22,7 @@ from aichat_workspace.operator.metrics import (
 
 ROOT: Final = Path(__file__).parents[3]
 OBSERVABILITY: Final = ROOT / "config" / "observability"
-SERVICE: Final = "aichat-workspace-operator-metrics"
+SERVICES: Final = {"aichat-workspace-operator-metrics", "aichat-workspace-api-metrics"}
 # Prometheus and its operator add these to whatever they scrape from a Service.
 TARGET_LABELS: Final = {"job", "instance", "namespace", "pod", "service", "container", "endpoint"}
 
@@ -145,11 +146,11 @@ def test_every_selected_phase_and_result_can_occur() -> None:
     assert seen == known.keys()
 
 
-def test_every_job_that_is_selected_is_the_metrics_service() -> None:
+def test_every_job_that_is_selected_is_a_metrics_service() -> None:
     jobs = {
         wanted for each in expressions() for label, _, wanted in matchers(each) if label == "job"
     }
-    assert jobs == {SERVICE}
+    assert jobs == SERVICES
 
 
 def test_alerts_have_names_of_their_own() -> None:
@@ -228,6 +229,21 @@ def test_the_monitor_scrapes_the_port_named_metrics(path: str) -> None:
     (endpoint,) = monitor["spec"]["endpoints"]
     assert (endpoint["port"], endpoint["path"]) == ("metrics", "/metrics")
     assert monitor["spec"]["selector"]["matchLabels"]["app.kubernetes.io/component"] == "metrics"
+
+
+def exported_by_the_api() -> set[str]:
+    body, _ = ApiMetrics(streams=lambda: 0, workspaces=lambda: 0).render()
+    names = re.findall(r"^# TYPE (aichat_\w+) \w+$", body.decode(), re.MULTILINE)
+    return {each for each in names if not each.endswith("_created")}
+
+
+def test_the_documentation_lists_exactly_what_the_api_exports() -> None:
+    text = (ROOT / "docs" / "observability.md").read_text()
+    assert set(re.findall(r"^- `(aichat_\w+)`", text, re.MULTILINE)) == exported_by_the_api()
+
+
+def test_operator_and_api_export_no_metric_of_the_same_name() -> None:
+    assert exported_by_the_api().isdisjoint(MEANINGS)
 
 
 def test_the_documentation_lists_exactly_the_exported_metrics() -> None:
