@@ -174,7 +174,7 @@ def node() -> Iterator[Node]:
         for deployment in ("aichat-workspace-operator", "aichat-workspace-api"):
             found.kubectl(
                 *("rollout", "status", f"deployment/{deployment}", "-n", SYSTEM),
-                "--timeout=60s",
+                "--timeout=120s",
             )
         found.kubectl("apply", "-f", str(ROOT / "config" / "local" / "platform.yaml"))
         yield found
