@@ -159,5 +159,8 @@ def test_what_is_permitted_has_no_model_of_another_registry() -> None:
     settings = platform(models={"allowedRegistries": ["models.example.org"]})
     asked = spec(models=["models.example.org/a/b:1", "evil.test/a/b:1"])
     assert limits.permitted(asked, settings).models == ("models.example.org/a/b:1",)
-    assert limits.embedding_model(limits.permitted(asked, settings), settings) is None
+    own = limits.embedding_model(asked, settings)
+    assert limits.embedding_model(limits.permitted(asked, settings), settings) == own
+    foreign = spec(embeddingModel="evil.test/a/b:1")
+    assert limits.embedding_model(limits.permitted(foreign, settings), settings) is None
     assert limits.permitted(asked, platform()) == asked
