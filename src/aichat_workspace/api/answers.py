@@ -25,11 +25,30 @@ _ALWAYS: Final = (401, 403, 422, 429, 500, 503)
 
 def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
     """The problem documents of a route: these, and those that every route has."""
+    return only_problems(*codes, *_ALWAYS)
+
+
+def only_problems(*codes: int) -> dict[int | str, dict[str, Any]]:
     return {
         code: {
             "model": ProblemDocument,
             "description": _MEANINGS[code],
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
         }
-        for code in sorted({*codes, *_ALWAYS})
+        for code in sorted(set(codes))
     }
+
+
+def server_sent(*events: str) -> dict[str, Any]:
+    """The content of a stream. OpenAPI 3.1 has no words for it; the schema is that of one event."""
+    schema = {
+        "type": "object",
+        "description": "One event of the stream.",
+        "properties": {
+            "event": {"type": "string", "enum": events},
+            "data": {"type": "string", "description": "JSON."},
+            "id": {"type": "string"},
+            "retry": {"type": "integer"},
+        },
+    }
+    return {"text/event-stream": {"schema": schema}}

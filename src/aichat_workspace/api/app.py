@@ -44,6 +44,7 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         separate_input_output_schemas=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.services = services
     errors.install(app)
@@ -58,6 +59,7 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
         body, content_type = metrics.render()
         return Response(body, headers={"Content-Type": content_type})
 
+    app.add_middleware(errors.Bugs)
     app.add_middleware(BoundedBodies, most_bytes=services.settings.bounds.body_bytes)
     app.add_middleware(_Headers)
     app.add_middleware(Counted, metrics=metrics)

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from fastapi import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from aichat_workspace.api import problems
 from aichat_workspace.api.errors import answer
-from aichat_workspace.api.problems import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,33 +26,21 @@ class BoundedBodies:
             await self._refuse(scope, receive, send)
             return
         seen = 0
-        started = False
 
         async def counted() -> Message:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self.most_bytes:
-                raise _TooLargeError
+                # FastAPI makes a 400 of any other exception while it reads a body.
+                raise HTTPException(413, self._detail)
             return message
 
-        async def noted(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
+        await self.app(scope, counted, send)
 
-        try:
-            await self.app(scope, counted, noted)
-        except _TooLargeError:
-            if started:
-                raise
-            await self._refuse(scope, receive, send)
+    @property
+    def _detail(self) -> str:
+        return f"The body is larger than {self.most_bytes} bytes; a workspace needs far less."
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        detail = f"The body is larger than {self.most_bytes} bytes; a workspace needs far less."
-        problem = Problem(413, "too-large", detail, headers={"Connection": "close"})
-        await answer(problem, scope["path"])(scope, receive, send)
-
-
-class _TooLargeError(Exception):
-    pass
+        await answer(problems.too_large(self._detail), scope["path"])(scope, receive, send)

@@ -3,11 +3,12 @@
 import asyncio
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 from aichat_workspace.api.views import View
+from aichat_workspace.kube.objects import Key
 
 _MOST: Final = 10_000
 
@@ -20,20 +21,24 @@ class ChangeType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`version` is the API server's: it never falls, and several changes may share one."""
+    """`version` is the API server's: it never falls, and several changes may share one. `view` is
+    None once a newer change of the same workspace is in the log: nobody is told it any more."""
 
     version: int
     type: ChangeType
-    view: View
+    key: Key
+    view: View | None
 
 
 class Changes:
-    """A log of bounded length. Readers keep a position of their own, so a slow one costs nothing:
-    it falls off the end, and starts again from what is there."""
+    """A log of bounded length, which holds one state of each workspace at most. Readers keep a
+    position of their own, so a slow one costs nothing: it falls off the end, and starts again from
+    what is there."""
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
         self._log: list[Change] = []
+        self._newest: dict[Key, int] = {}
         self._dropped = 0
         self._floor = 0  # changes up to this version may be missing
         self._moved = asyncio.Event()
@@ -48,14 +53,23 @@ class Changes:
         self._floor = max(self._floor, version)
 
     def add(self, change: Change) -> None:
+        self._supersede(change.key)
+        self._newest[change.key] = self.end
         self._log.append(change)
         if len(self._log) > 2 * self._most:
             gone = len(self._log) - self._most
             self._floor = max(self._floor, self._log[gone - 1].version)
             del self._log[:gone]
             self._dropped += gone
+            kept = {key: at for key, at in self._newest.items() if at >= self._dropped}
+            self._newest = kept
         self._moved.set()
         self._moved = asyncio.Event()
+
+    def _supersede(self, key: Key) -> None:
+        at = self._newest.get(key)
+        if at is not None:
+            self._log[at - self._dropped] = replace(self._log[at - self._dropped], view=None)
 
     def since(self, position: int) -> Sequence[Change] | None:
         """The changes from a position on, or None for one that has fallen off."""

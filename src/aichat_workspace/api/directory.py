@@ -23,6 +23,7 @@ class Directory:
 
     def __init__(self, client: Client, builtin_prompts: Mapping[str, str]) -> None:
         self.changes = Changes()
+        self._begun = asyncio.Event()
         self._builtin = builtin_prompts
         self._views: dict[Key, View] = {}
         self._by_name: dict[str, dict[Key, View]] = {}
@@ -62,15 +63,22 @@ class Directory:
         async with asyncio.TaskGroup() as group:
             for cache in self._all:
                 group.create_task(cache.run())
+            group.create_task(self._begin())
 
-    async def wait_synced(self) -> None:
+    async def _begin(self) -> None:
         for cache in self._all:
             await cache.wait_synced()
         self.changes.begin(self.workspaces.version)
+        self._begun.set()
+
+    async def wait_synced(self) -> None:
+        await self._begun.wait()
 
     @property
     def synced(self) -> bool:
-        return all(cache.synced for cache in self._all)
+        """Whether everything that was there at the start is known; nobody is to be told anything
+        before, for what is not known yet looks as if it were not there."""
+        return self._begun.is_set()
 
     def __len__(self) -> int:
         return len(self._order)
@@ -139,7 +147,7 @@ class Directory:
         shown = after or before
         if shown is not None:
             kind = _change_type(before, after)
-            self.changes.add(Change(self.workspaces.version, kind, shown))
+            self.changes.add(Change(self.workspaces.version, kind, shown.key, shown))
 
     def _forget(self, gone: View) -> None:
         del self._order[bisect_left(self._order, gone.order)]

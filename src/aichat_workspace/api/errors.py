@@ -1,12 +1,15 @@
 """Every error becomes a problem document, those of the framework and of bugs too."""
 
-from typing import Final
+import re
+from dataclasses import dataclass
+from typing import Any, Final
 
 import orjson
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aichat_workspace.api import problems
 from aichat_workspace.api.problems import MEDIA_TYPE, FieldError, Problem
@@ -22,7 +25,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Unreachable, _cluster)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _framework)
-    app.add_exception_handler(Exception, _bug)
 
 
 def answer(problem: Problem, path: str) -> Response:
@@ -59,17 +61,61 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 def _framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
-    told = {
-        404: f"There is nothing at {request.url.path}. GET /openapi.json lists what there is.",
-        405: f"{request.url.path} does not take {request.method}.",
-    }
-    detail = told.get(error.status_code, str(error.detail))
-    code = {404: "no-such-path", 405: "method-not-allowed"}.get(error.status_code, "refused")
-    headers = dict(error.headers or {})
-    return answer(Problem(error.status_code, code, detail, headers=headers), request.url.path)
+    return answer(_of_framework(request, error), request.url.path)
 
 
-def _bug(request: Request, error: Exception) -> Response:
-    _log.error("a request broke", path=request.url.path, exc_info=error)
-    detail = "This is a bug of the API. Its log has more; tell the platform team the time."
-    return answer(Problem(500, "bug", detail), request.url.path)
+def _of_framework(request: Request, error: HTTPException) -> Problem:
+    path, headers = request.url.path, dict(error.headers or {})
+    match error.status_code:
+        case 400:  # what FastAPI says of a body that json can't read
+            return problems.invalid([FieldError("", problems.plain("json_invalid", ""))])
+        case 404:
+            detail = f"There is nothing at {path}. GET /openapi.json lists what there is."
+            return Problem(404, "no-such-path", detail)
+        case 405:
+            detail = f"{path} does not take {request.method}."
+            allowed = {"Allow": ", ".join(_methods(request))}
+            return Problem(405, "method-not-allowed", detail, headers=allowed)
+        case 413:
+            return problems.too_large(str(error.detail))
+        case status:
+            return Problem(status, "refused", str(error.detail), headers=headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """All that the path takes; the framework knows only those of the first route that has it."""
+    paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
+    for path, methods in paths.items():
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/:]+", path), request.url.path):
+            return sorted(each.upper() for each in methods)
+    return ["GET"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bugs:
+    """ASGI middleware: an exception that nobody expected is a problem document as well, and counts
+    like any other answer. The framework's own handler would stand outside of what counts, and pass
+    the exception on to the server, which then breaks the connection."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def noted(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        except Exception:
+            _log.exception("a request broke", path=scope["path"])
+            if started:
+                raise
+            detail = "This is a bug of the API. Its log has more; tell the platform team the time."
+            problem = Problem(500, "bug", detail)
+            await answer(problem, scope["path"])(scope, receive, send)

@@ -104,6 +104,11 @@ def precondition_failed() -> Problem:
     )
 
 
+def too_large(detail: str) -> Problem:
+    """What is left of the body is not read, so the connection ends."""
+    return Problem(413, "too-large", detail, headers={"Connection": "close"})
+
+
 def too_many(what: str, wait_seconds: int) -> Problem:
     return Problem(429, "too-many-requests", what, retry_after_seconds=wait_seconds)
 

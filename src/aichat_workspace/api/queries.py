@@ -18,6 +18,10 @@ _YEAR_SECONDS: Final = 31_536_000
 Team = Annotated[DnsLabel, StringConstraints(min_length=1)]
 
 
+class Nothing(Wire):
+    """Not a single parameter."""
+
+
 class OfOne(Wire):
     team: Team | None = Field(
         default=None,

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query, Response
 
 from aichat_workspace.api import audit
 from aichat_workspace.api.answers import problems as answers
+from aichat_workspace.api.answers import server_sent
 from aichat_workspace.api.diagnosis import diagnose
 from aichat_workspace.api.queries import LogWish
-from aichat_workspace.api.routes_workspaces import Name, OfOne, streamed
+from aichat_workspace.api.routes_workspaces import ONE, Name, OfOne, streamed
 from aichat_workspace.api.schemas import (
     Credentials,
     Diagnosis,
@@ -25,7 +26,7 @@ from aichat_workspace.api.watch import event
 from aichat_workspace.ollama.errors import OllamaError
 
 router = APIRouter(
-    prefix="/api/v1/workspaces/{name}", tags=["one workspace"], dependencies=Authenticated
+    prefix=f"/api/v1/workspaces/{ONE}", tags=["one workspace"], dependencies=Authenticated
 )
 
 _JSON: Final = "application/json"
@@ -121,7 +122,7 @@ async def read_credentials(who: Who, use: Use, name: Name, of: OfOne) -> Respons
             "model": Reply,
             "description": "The reply: with `stream`, server-sent events `token` (data: "
             '`{"text"}`), then `done` or `error`; else whole, as JSON.',
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": server_sent("token", "done", "error"),
         },
         **answers(404, 409, 413, 502),
     },

@@ -2,15 +2,17 @@
 
 import asyncio
 from collections import Counter
-from typing import Final
+from typing import Annotated, Final
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 
 from aichat_workspace.api import problems
 from aichat_workspace.api.access import Deed
+from aichat_workspace.api.answers import only_problems
 from aichat_workspace.api.answers import problems as answers
 from aichat_workspace.api.identity import Caller
+from aichat_workspace.api.queries import Nothing as NoQuery
 from aichat_workspace.api.schemas import (
     Ceilings,
     Defaults,
@@ -30,6 +32,8 @@ from aichat_workspace.domain.spec import NO_MODEL
 router = APIRouter(prefix="/api/v1", tags=["platform"], dependencies=Authenticated)
 health = APIRouter(tags=["health"])
 
+Nothing = Annotated[NoQuery, Query()]
+
 _DEEDS: Final = (
     *(Deed(verb) for verb in ("create", "get", "list", "watch", "update", "patch", "delete")),
     Deed("get", subresource="log"),
@@ -39,7 +43,7 @@ _DEEDS: Final = (
 
 
 @router.get("/me", summary="Who you are and what you may do", responses=answers())
-async def read_me(who: Who, use: Use) -> Identity:
+async def read_me(who: Who, use: Use, _: Nothing) -> Identity:
     """By Kubernetes' own decision, in every team that there is."""
     everywhere = await _allowed(who, use, "", _DEEDS)
     rest = [each for each in _DEEDS if each not in everywhere]
@@ -70,7 +74,7 @@ def _said(deed: Deed) -> str:
 
 
 @router.get("/patterns", summary="System prompts to choose from", responses=answers())
-async def list_patterns(_: Who, use: Use) -> PatternList:
+async def list_patterns(_: Who, use: Use, __: Nothing) -> PatternList:
     """Built-in ones, and those of the platform team's ConfigMaps."""
     found = sorted(use.directory.prompts().items())
     return PatternList(
@@ -82,7 +86,7 @@ async def list_patterns(_: Who, use: Use) -> PatternList:
 
 
 @router.get("/models", summary="Models to choose from", responses=answers())
-async def list_models(who: Who, use: Use) -> ModelList:
+async def list_models(who: Who, use: Use, _: Nothing) -> ModelList:
     """Any model of an allowed registry may be named; these are in use already, in workspaces that
     you may see."""
     platform = use.directory.platform()
@@ -104,7 +108,7 @@ async def list_models(who: Who, use: Use) -> ModelList:
 
 
 @router.get("/platform", summary="The platform's settings", responses=answers())
-async def read_platform(_: Who, use: Use) -> PlatformDocument:
+async def read_platform(_: Who, use: Use, __: Nothing) -> PlatformDocument:
     """Those that matter to whoever makes a workspace."""
     platform = use.directory.platform()
     ingress = platform.ingress
@@ -139,7 +143,7 @@ async def healthz() -> str:
     "/readyz",
     summary="Whether it can serve",
     response_class=PlainTextResponse,
-    responses={503: {"description": "It has not read everything yet, or stops."}},
+    responses=only_problems(503),
 )
 async def readyz(use: Use) -> Response:
     if use.directory.synced and not use.stopping.is_set():

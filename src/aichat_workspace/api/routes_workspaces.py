@@ -1,14 +1,17 @@
 """/api/v1/workspaces: create, list, read, replace, patch, delete, suspend, resume, watch."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Header, Path, Query, Response
 from fastapi.responses import StreamingResponse
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from aichat_workspace.api import listing, problems, queries, watch
 from aichat_workspace.api.access import Scope
 from aichat_workspace.api.answers import problems as answers
+from aichat_workspace.api.answers import server_sent
 from aichat_workspace.api.identity import Caller
 from aichat_workspace.api.preconditions import unchanged
 from aichat_workspace.api.schemas import (
@@ -26,8 +29,52 @@ router = APIRouter(prefix="/api/v1", tags=["workspaces"], dependencies=Authentic
 
 _JSON: Final = "application/json"
 _ETAG: Final = {
-    "ETag": {"description": "For If-Match and If-None-Match.", "schema": {"type": "string"}}
+    "ETag": {
+        "description": "For If-Match and If-None-Match; a dry run has none.",
+        "schema": {"type": "string"},
+    }
 }
+_LOCATION: Final = {"Location": {"description": "Where to read it.", "schema": {"type": "string"}}}
+_LINKS: Final = {
+    operation: {
+        "operationId": operation,
+        "parameters": {"path.name": "$response.body#/name", "query.team": "$response.body#/team"},
+        "description": f"`name` of the answer is that of `{operation}`.",
+    }
+    for operation in (
+        "read_workspace",
+        "patch_workspace",
+        "suspend_workspace",
+        "resume_workspace",
+        "delete_workspace",
+        "read_diagnosis",
+        "list_events",
+        "list_installed_models",
+        "read_credentials",
+        "read_log",
+        "ask",
+    )
+} | {
+    "replace_workspace": {
+        "operationId": "replace_workspace",
+        "parameters": {
+            "path.name": "$response.body#/name",
+            "header.if-match": "$response.header.ETag",
+        },
+        "requestBody": {"spec": "$response.body#/spec"},
+        "description": "With `ETag` of the answer as If-Match, nobody's change is lost.",
+    }
+}
+
+
+class _NameConvertor(StringConvertor):
+    """What stands behind a colon is a deed, never a part of the name."""
+
+    regex = "[^/:]+"
+
+
+register_url_convertor("workspace", _NameConvertor())
+ONE: Final = "{name:workspace}"
 
 Name = Annotated[
     str,
@@ -50,14 +97,24 @@ IfNoneMatch = Annotated[
 ]
 
 
-def shown(view: View, status: int = 200, **headers: str) -> Response:
-    return Response(view.body, status, {"ETag": view.etag, **headers}, _JSON)
+def shown(view: View, status: int = 200, *, dry_run: bool = False, **headers: str) -> Response:
+    """What a dry run shows was never so: its ETag must not pass for that of a state to come."""
+    return Response(
+        view.body, status, {} if dry_run else {"ETag": view.etag, **headers}, media_type=_JSON
+    )
 
 
 def documented(
-    status: int, description: str, model: Any = WorkspaceDocument
+    status: int,
+    description: str,
+    model: Any = WorkspaceDocument,
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[int | str, Any]:
-    return {status: {"description": description, "model": model, "headers": _ETAG}}
+    """An answer for OpenAPI, with `more` headers."""
+    linked = {"links": _LINKS} if model is WorkspaceDocument else {}
+    return {
+        status: {"description": description, "model": model, "headers": {**_ETAG, **more}, **linked}
+    }
 
 
 def location(view: View) -> str:
@@ -93,8 +150,12 @@ async def list_workspaces(
     summary="Create a workspace",
     status_code=201,
     responses={
-        **documented(201, "Made; it comes up now. Location says where to follow it."),
-        **documented(200, "The same request has made it before."),
+        **documented(201, "Made; it comes up now.", more=_LOCATION),
+        200: {
+            "description": "The same request has made it before; or what a dry run would make.",
+            "model": WorkspaceDocument,
+            "headers": {**_ETAG, **_LOCATION},
+        },
         **answers(409, 413),
     },
 )
@@ -102,7 +163,8 @@ async def create_workspace(who: Who, use: Use, how: Creation, asked: WorkspaceCr
     """Names are unique in the whole cluster. The same request by the same caller may be repeated:
     it makes one workspace."""
     view, is_new = await use.workspaces.create(who, asked, dry_run=how.dry_run)
-    return shown(view, 201 if is_new else 200, Location=location(view))
+    status = 201 if is_new and not how.dry_run else 200
+    return shown(view, status, dry_run=how.dry_run, Location=location(view))
 
 
 @router.get(
@@ -111,8 +173,8 @@ async def create_workspace(who: Who, use: Use, how: Creation, asked: WorkspaceCr
     responses={
         200: {
             "description": "Server-sent events: `reset`, `ADDED`, `MODIFIED`, `DELETED` (data: a "
-            "workspace), `synced`, `end`.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "workspace), `synced`, `end` (data: a problem, or a `detail`).",
+            "content": server_sent("reset", "ADDED", "MODIFIED", "DELETED", "synced", "end"),
         },
         **answers(),
     },
@@ -124,7 +186,8 @@ async def watch_workspaces(
     came: Came,
     asked: Annotated[queries.Watching, Query()],
     last_event_id: Annotated[
-        int | None, Header(ge=0, description="The last `id` seen: go on from there.")
+        str | None,
+        Header(description="The last `id` seen: go on from there, or begin anew if that can't be."),
     ] = None,
 ) -> Response:
     """Every state that stays is told at least once, and never an older one after a newer. After
@@ -136,20 +199,25 @@ async def watch_workspaces(
         teams = {asked.team} if asked.team else use.directory.all_teams()
         return await use.access.scope(who, "watch", teams)
 
-    if not await scope():
+    seen = await scope()
+    if not seen:
         raise problems.forbidden(who.username, "watch", "aichatworkspaces", asked.team or "any")
-    position = await watch.resume(use.directory, last_event_id, use.workspaces.newest)
     watcher = watch.Watcher(
         use.directory,
         scope,
         lambda view: asked.team in (None, view.team) and asked.name in (None, view.name),
         use.stopping,
+        query=f"{asked.team} {asked.name}",
     )
+    mark = watch.Mark.read(last_event_id)
+    if mark is not None and mark.seen != watcher.seen(seen):
+        mark = None
+    position = await watch.resume(use.directory, mark, use.workspaces.newest)
     return streamed(use, who, watcher.events(position), "text/event-stream")
 
 
 @router.get(
-    "/workspaces/{name}",
+    f"/workspaces/{ONE}",
     summary="Read a workspace",
     responses={
         **documented(200, "The workspace."),
@@ -167,7 +235,7 @@ async def read_workspace(
 
 
 @router.put(
-    "/workspaces/{name}",
+    f"/workspaces/{ONE}",
     summary="Replace a workspace's spec",
     responses={
         **documented(200, "It was so already."),
@@ -194,11 +262,11 @@ async def replace_workspace(
     view, changed = await use.workspaces.replace(
         who, name, asked.spec, team=how.team, if_match=if_match, dry_run=how.dry_run
     )
-    return shown(view, 202 if changed else 200)
+    return shown(view, 202 if changed else 200, dry_run=how.dry_run)
 
 
 @router.patch(
-    "/workspaces/{name}",
+    f"/workspaces/{ONE}",
     summary="Change fields of a workspace's spec",
     responses={
         **documented(200, "It was so already."),
@@ -217,11 +285,11 @@ async def patch_workspace(
     view, changed = await use.workspaces.patch(
         who, name, asked.spec, team=how.team, if_match=if_match, dry_run=how.dry_run
     )
-    return shown(view, 202 if changed else 200)
+    return shown(view, 202 if changed else 200, dry_run=how.dry_run)
 
 
 @router.delete(
-    "/workspaces/{name}",
+    f"/workspaces/{ONE}",
     summary="Delete a workspace",
     status_code=202,
     responses={**documented(202, "It goes now, with its namespace."), **answers(404, 412)},
@@ -239,11 +307,12 @@ async def delete_workspace(
             who, name, team=how.team, if_match=if_match, dry_run=how.dry_run
         ),
         202,
+        dry_run=how.dry_run,
     )
 
 
 @router.post(
-    "/workspaces/{name}:suspend",
+    f"/workspaces/{ONE}:suspend",
     summary="Suspend a workspace",
     responses={
         **documented(200, "It was suspended already."),
@@ -258,7 +327,7 @@ async def suspend_workspace(
 
 
 @router.post(
-    "/workspaces/{name}:resume",
+    f"/workspaces/{ONE}:resume",
     summary="Resume a workspace",
     responses={
         **documented(200, "It was running already."),

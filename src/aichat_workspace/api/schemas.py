@@ -4,7 +4,7 @@ is the custom resource's own."""
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from aichat_workspace.domain import names
@@ -194,7 +194,7 @@ class Prompt(Wire):
     system: Annotated[str, StringConstraints(max_length=32_768)] | None = Field(
         default=None, description="A system prompt in place of the model's own."
     )
-    stream: bool = Field(
+    stream: StrictBool = Field(
         default=True,
         description="Whether the reply comes word by word, as server-sent events, or whole.",
     )

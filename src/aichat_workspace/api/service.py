@@ -3,6 +3,7 @@ whether the caller may, and raises Problem for an answer that says no."""
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,18 +12,19 @@ from pydantic import ValidationError
 from aichat_workspace.api import audit, listing, preconditions, problems
 from aichat_workspace.api.access import Access, Deed
 from aichat_workspace.api.changes import ChangeType
-from aichat_workspace.api.directory import Directory
+from aichat_workspace.api.directory import FIRST, Directory
 from aichat_workspace.api.identity import Caller
 from aichat_workspace.api.listing import Filter
 from aichat_workspace.api.merge import merge
 from aichat_workspace.api.problems import FieldError, Problem
 from aichat_workspace.api.schemas import WorkspaceCreate
 from aichat_workspace.api.views import View, view
+from aichat_workspace.api.watch import Newest
 from aichat_workspace.domain import names, watched
 from aichat_workspace.domain.spec import WorkspaceSpec
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import AlreadyExists, ApiError, Conflict, Invalid, NotFound
-from aichat_workspace.kube.objects import Json
+from aichat_workspace.kube.objects import Json, Key, key, resource_version
 from aichat_workspace.runtime.resources import RESOURCES
 
 _WORKSPACE: Final = RESOURCES[watched.WORKSPACE.kind]
@@ -159,16 +161,23 @@ class Workspaces:
                 continue
             if not dry_run:
                 audit.record(caller, "delete", team=found.team, name=name, outcome=202)
-            if gone is None or gone.get("kind") != watched.WORKSPACE.kind or dry_run:
+            if dry_run:
+                return found
+            if gone is None or gone.get("kind") != watched.WORKSPACE.kind:
+                await self._gone(found)
                 return found
             return await self._seen(gone)
         raise problems.precondition_failed()
 
-    async def newest(self) -> int:
-        """The version that the API server has reached."""
-        async for page in self.client.list_pages(_WORKSPACE, page_size=1):
-            return int(page["metadata"]["resourceVersion"])
-        return 0
+    async def newest(self) -> Newest:
+        """The version that the API server has reached, and whether all until then is known."""
+        listed: dict[Key, int] = {}
+        version = 0
+        async for page in self.client.list_pages(_WORKSPACE):
+            version = int(page["metadata"]["resourceVersion"])
+            listed |= {key(each): resource_version(each) for each in page["items"]}
+        held = {each.key: each.version for each in self.directory.sorted_from(FIRST)}
+        return Newest(version, listed == held)
 
     async def _change(
         self,
@@ -244,11 +253,21 @@ class Workspaces:
             return mine
         return self.directory.at(*mine.key) or mine
 
+    async def _gone(self, found: View) -> None:
+        """Wait until the directory does not have the workspace any more, if it gets there soon."""
+        changes, uid = self.directory.changes, found.document["uid"]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CATCH_UP_SECONDS):
+                while held := self.directory.at(*found.key):
+                    if held.document["uid"] != uid:
+                        return
+                    await changes.moved(changes.end)
+
     def _is_late(self, mine: View) -> bool:
         """Whether another resource had the name before: all that came before this one are known,
         and those that came after it are in the log of changes."""
         later = {
-            each.view.key
+            each.key
             for each in self.directory.changes.since(
                 self.directory.changes.position_after(mine.version) or 0
             )

@@ -148,7 +148,9 @@ Came = Annotated[Credential, Depends(credential)]
 
 
 async def caller(came: Came, use: Use) -> Caller:
-    """Who calls, within his rate. Raises Problem: 401 or 429."""
+    """Who calls, within his rate. Raises Problem: 401, 429, or 503 while nothing is known yet."""
+    if not use.directory.synced:
+        raise problems.unavailable("This replica has only just started. Try again.")
     found = await identify(use, came)
     use.rate.take(found.username)
     return found

@@ -8,7 +8,7 @@ import orjson
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.workspace import Phase
-from aichat_workspace.kube.objects import Json, Key, annotations, key, resource_version, uid
+from aichat_workspace.kube.objects import Json, Key, annotations, key, uid
 
 _NAME_TAKEN: Final = "WorkspaceNameTaken"
 
@@ -49,7 +49,9 @@ class View:
 
 
 def view(obj: Json) -> View:
+    """The view of a resource; one that was never stored, of a dry run, has version 0."""
     metadata = obj["metadata"]
+    version = metadata.get("resourceVersion", "0")
     owner = annotations(obj).get(names.REQUESTED_BY_ANNOTATION, "")
     status = obj.get("status") or {"phase": Phase.PENDING}
     document = {
@@ -67,8 +69,8 @@ def view(obj: Json) -> View:
     return View(
         key=key(obj),
         name=document["name"],
-        version=resource_version(obj),
-        etag=f'"{uid(obj)}.{document["generation"]}.{metadata["resourceVersion"]}"',
+        version=int(version),
+        etag=f'"{uid(obj)}.{document["generation"]}.{version}"',
         phase=status.get("phase", Phase.PENDING),
         owner=owner,
         document=document,

@@ -6,12 +6,19 @@ A stream begins with `reset` and everything there is, or, after a Last-Event-ID,
 changed since; `synced` says that it is up to date. Then come `ADDED`, `MODIFIED` and `DELETED`. Of
 several changes in quick succession only the last state may be told. Every state is the newest known
 when it is sent, and versions never fall within a stream nor from one to the next that resumes it.
+
+An event's id says up to which version everything was told, and of which teams: a caller who may see
+others by now, or asks for others, begins anew. `reset` takes the id away, for until `synced` there
+is nothing to go on from.
 """
 
 import asyncio
+import hashlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import orjson
 
@@ -21,22 +28,45 @@ from aichat_workspace.api.changes import Change, ChangeType
 from aichat_workspace.api.directory import FIRST, Directory
 from aichat_workspace.api.problems import Problem
 from aichat_workspace.api.views import View
+from aichat_workspace.kube.errors import ApiError, Unreachable
 
 HEARTBEAT_SECONDS: Final = 15.0
 _GATHER_SECONDS: Final = 0.05
 _PIECE: Final = 64
 _RETRY: Final = b"retry: 1000\n\n"
+_ID: Final = re.compile(r"([0-9]{1,20})-([0-9a-f]{16})", re.ASCII)
+_CATCH_UP_SECONDS: Final = 10.0
+_LOOK_AGAIN_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place where a stream can go on."""
+
+    version: int
+    seen: str
+
+    @classmethod
+    def read(cls, text: str | None) -> Self | None:
+        """None for one that no stream has ever given."""
+        found = _ID.fullmatch(text or "")
+        return cls(int(found[1]), found[2]) if found else None
+
+    def __str__(self) -> str:
+        return f"{self.version}-{self.seen}"
 
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
     """What one caller watches. `scope` is asked for again and again; it raises Problem when the
-    caller is nobody any more. `stopping` ends the stream."""
+    caller is nobody any more. `query` tells apart what `wanted` wants. `stopping` ends the stream.
+    """
 
     directory: Directory
     scope: Callable[[], Awaitable[Scope]]
     wanted: Callable[[View], bool]
     stopping: asyncio.Event
+    query: str = ""
     heartbeat_seconds: float = HEARTBEAT_SECONDS
 
     async def events(self, position: int | None) -> AsyncIterator[bytes]:
@@ -48,7 +78,15 @@ class Watcher:
         except Problem as problem:
             yield event("end", orjson.dumps(problem.document("")))
             return
+        except (ApiError, Unreachable) as error:  # nobody says whether the caller still may
+            yield event("end", orjson.dumps(problems.from_cluster(error).document("")))
+            return
         yield event("end", orjson.dumps({"detail": "The server stops. Connect again."}))
+
+    def seen(self, scope: Scope) -> str:
+        """What may be seen and is wanted, as a word to compare."""
+        told = orjson.dumps([scope.everywhere, sorted(scope.teams), self.query])
+        return hashlib.blake2b(told, digest_size=8).hexdigest()
 
     async def _events(self, position: int | None) -> AsyncIterator[bytes]:
         scope = await self._scope()
@@ -69,11 +107,8 @@ class Watcher:
             if not await self._moved(position):
                 yield b": heartbeat\n\n"
             before, scope = scope, await self._scope()
-            if lost(before, scope):
+            if before != scope:
                 position = None
-            elif before != scope:
-                for piece in _pieces(self._gained(before, scope)):
-                    yield piece
 
     async def _scope(self) -> Scope:
         scope = await self.scope()
@@ -83,30 +118,28 @@ class Watcher:
 
     def _everything(self, scope: Scope) -> Iterable[bytes]:
         """Taken at once, for it has to be all of one moment."""
-        version = self.directory.workspaces.version
+        mark = Mark(self.directory.workspaces.version, self.seen(scope))
         views = [each for each in self.directory.sorted_from(FIRST) if self._sees(each, scope)]
-        yield event("reset", b"{}")
+        yield event("reset", b"{}", "")
         for each in views:
             yield event(ChangeType.ADDED, each.body)
-        yield event("synced", b"{}", version)
+        yield event("synced", b"{}", mark)
 
     def _sees(self, view: View, scope: Scope) -> bool:
         return view.team in scope and self.wanted(view)
 
-    def _gained(self, before: Scope, scope: Scope) -> Iterable[bytes]:
-        for each in self.directory.sorted_from(FIRST):
-            if self._sees(each, scope) and each.team not in before:
-                yield event(ChangeType.ADDED, each.body)
-
     def _seen(self, changes: Sequence[Change], scope: Scope) -> Iterable[bytes]:
-        """The last state of each; only the last event carries the version, for all of them have
-        to be seen before a stream may go on from there."""
-        last = {each.view.key: each for each in changes}
-        seen = [each for each in last.values() if self._sees(each.view, scope)]
-        for each in seen[:-1]:
-            yield event(each.type, each.view.body)
-        for each in seen[-1:]:
-            yield event(each.type, each.view.body, changes[-1].version)
+        """The last state of each, in the order of versions. An event has an id where all changes
+        up to its version are told with it: of several that share a version, the last."""
+        told = [
+            (each.version, each.type, each.view.body)
+            for each in changes
+            if each.view is not None and self._sees(each.view, scope)
+        ]
+        seen = self.seen(scope)
+        for at, (version, kind, body) in enumerate(told, start=1):
+            is_last = at == len(told) or told[at][0] > version
+            yield event(kind, body, Mark(version, seen) if is_last else None)
 
     async def _moved(self, position: int) -> bool:
         """Wait for a change, and a moment more for those that follow it; or for the heartbeat."""
@@ -126,14 +159,10 @@ class Watcher:
         return bool(done)
 
 
-def lost(before: Scope, after: Scope) -> bool:
-    """Whether something that was seen may not be seen any more."""
-    return not after.everywhere and (before.everywhere or not before.teams <= after.teams)
-
-
-def event(kind: str, data: bytes, version: int | None = None) -> bytes:
-    head = b"" if version is None else b"id: %d\n" % version
-    return b"%sevent: %s\ndata: %s\n\n" % (head, kind.encode(), data)
+def event(kind: str, data: bytes, mark: Mark | str | None = None) -> bytes:
+    """`mark` becomes the id from which a stream may go on; an empty one takes it away."""
+    head = "" if mark is None else f"id: {mark}\n"
+    return b"%sevent: %s\ndata: %s\n\n" % (head.encode(), kind.encode(), data)
 
 
 def _pieces(events: Iterable[bytes]) -> Iterable[bytes]:
@@ -148,23 +177,38 @@ def _pieces(events: Iterable[bytes]) -> Iterable[bytes]:
         yield b"".join(piece)
 
 
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """What the API server says: its version, and whether the directory misses nothing of it."""
+
+    version: int
+    known: bool
+
+
 async def resume(
-    directory: Directory, last_event_id: int | None, newest: Callable[[], Awaitable[int]]
+    directory: Directory, mark: Mark | None, newest: Callable[[], Awaitable[Newest]]
 ) -> int | None:
     """Where in the log a stream goes on, or None where it has to begin anew.
 
-    Another replica may have told more than this one knows yet: then wait for it. A version that
-    the API server has not reached either is of another cluster, or made up. Raises Problem (503)
-    when this replica does not catch up.
+    Another replica may have told more than this one knows yet: then wait for it. A version may
+    also be ahead of this replica's only because nothing has changed; a watch does not tell that for
+    a minute, so the API server is asked. One that the API server has not reached either is of
+    another cluster, or made up. Raises Problem (503) when this replica does not catch up.
     """
-    if last_event_id is None:
+    if mark is None:
         return None
-    if last_event_id > directory.workspaces.version:
-        if last_event_id > await newest():
+    workspaces = directory.workspaces
+    deadline = asyncio.get_running_loop().time() + _CATCH_UP_SECONDS
+    while workspaces.version < mark.version:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
+                await workspaces.reached(mark.version)
+                break
+        found = await newest()
+        if found.version < mark.version:
             return None
-        try:
-            async with asyncio.timeout(10):
-                await directory.workspaces.reached(last_event_id)
-        except TimeoutError:
-            raise problems.unavailable("This replica is behind. Connect again.") from None
-    return directory.changes.position_after(last_event_id)
+        if found.known:
+            break
+        if asyncio.get_running_loop().time() > deadline:
+            raise problems.unavailable("This replica is behind. Connect again.")
+    return directory.changes.position_after(mark.version)

@@ -8,7 +8,7 @@ setting reaches every workspace that did not choose for itself.
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StrictInt, StringConstraints
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.models import MODEL_NAME_MAX_LENGTH, MODEL_NAME_PATTERN
@@ -26,6 +26,7 @@ _LABEL_VALUE: Final = rf"^({_LABEL})?$"
 _PORT: Final = (
     r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 )
+_MAX_SECONDS: Final = 10**10  # three centuries, and far from what 64 bits hold
 _DURATION: Final = r"^[1-9][0-9]{0,4}(m|h|d)$"
 
 _RESERVED_RULE: Final = " && ".join(
@@ -127,7 +128,7 @@ class Compute(Schema):
 class Gpu(Schema):
     """Graphics processors for the model server."""
 
-    count: int = Field(ge=1, le=16, description="How many.")
+    count: StrictInt = Field(ge=1, le=16, description="How many.")
     resource_name: LabelKey = Field(
         default="nvidia.com/gpu", description="The resource by which nodes offer them."
     )
@@ -240,8 +241,8 @@ class Toleration(Schema):
         ]
         | None
     ) = Field(default=None, description="The taint's effect; all when left out.")
-    toleration_seconds: int | None = Field(
-        default=None, ge=0, description="How long a NoExecute taint is tolerated."
+    toleration_seconds: StrictInt | None = Field(
+        default=None, ge=0, le=_MAX_SECONDS, description="How long a NoExecute taint is tolerated."
     )
 
 
@@ -262,7 +263,7 @@ class Scheduling(Schema):
 class OllamaTuning(Schema):
     """How the model server runs models."""
 
-    context_length: int | None = Field(
+    context_length: StrictInt | None = Field(
         default=None,
         ge=512,
         le=1_048_576,
@@ -273,7 +274,7 @@ class OllamaTuning(Schema):
         description="How long an idle model stays in memory, as 10m; -1 for ever, 0 not at all. "
         "Ollama's choice (5m) when left out.",
     )
-    parallel_requests: int | None = Field(
+    parallel_requests: StrictInt | None = Field(
         default=None, ge=1, le=64, description="Prompts a model answers at the same time."
     )
 
@@ -295,7 +296,7 @@ class Oidc(Schema):
     provider_name: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
         default="SSO", description="What the sign-in button says."
     )
-    sign_up: bool = Field(
+    sign_up: StrictBool = Field(
         default=True,
         description="Whether people who sign in there for the first time get in. With "
         "spec.access.signUp they wait for an administrator, as all who register do.",
@@ -332,7 +333,7 @@ class Access(Schema):
         default=None, description="Sign-in with an identity provider; none when left out."
     )
 
-    sign_up: bool = Field(
+    sign_up: StrictBool = Field(
         default=False,
         description="Whether people may register themselves; an administrator lets them in.",
     )
@@ -385,7 +386,7 @@ class WorkspaceSpec(Schema):
     ingress: WorkspaceIngress = Field(
         default=WorkspaceIngress(), description="How people reach the workspace."
     )
-    suspended: bool = Field(
+    suspended: StrictBool = Field(
         default=False,
         description="Stops both workloads; everything else and all data stay.",
     )
