@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from contextlib import AsyncExitStack
 from types import FrameType
@@ -33,9 +34,12 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._stopping = stopping
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, _: FrameType | None) -> None:
+        """Not uvicorn's: that sends itself the signal again at the end, and dies of it before
+        anything of ours is closed."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
         self._stopping.set()
-        super().handle_exit(sig, frame)
 
 
 def main() -> None:

@@ -206,12 +206,15 @@ class Client:
         a UID it is whatever has the name. Gives the object as it goes while finalizers hold it,
         and else a Status."""
         known = {"uid": uid, "resourceVersion": version}
-        exactly = {key: value for key, value in known.items() if value}
-        body = {"preconditions": exactly, "propagationPolicy": "Background"}
+        # Beside a body the API server does not look at the query.
+        body = {
+            "preconditions": {key: value for key, value in known.items() if value},
+            "propagationPolicy": "Background",
+            **({"dryRun": ["All"]} if dry_run else {}),
+        }
         try:
-            query = {"dryRun": "All"} if dry_run else None
             path = resource.path(namespace, name)
-            return await self._json("DELETE", path, resource, query=query, body=body)
+            return await self._json("DELETE", path, resource, body=body)
         except errors.NotFound:
             return None
 
