@@ -1,6 +1,6 @@
 import pytest
 
-from aichat_workspace.api.settings import Settings
+from aichat_workspace.api.settings import AUDIENCE, Bounds, Settings
 
 OIDC = {
     "OIDC_ISSUER": "https://id.example.org/",
@@ -9,8 +9,42 @@ OIDC = {
 }
 
 
-def read(**environment: str) -> Settings:
-    return Settings.read(environment, in_cluster=True)
+def read(in_cluster: bool = True, **environment: str) -> Settings:
+    return Settings.read(environment, in_cluster=in_cluster)
+
+
+def test_a_pod_listens_to_all_and_a_laptop_to_itself() -> None:
+    assert (read().address, read().dev) == ("", False)
+    assert (read(in_cluster=False).address, read(in_cluster=False).dev) == ("127.0.0.1", True)
+    assert read(ENV="dev").address == "127.0.0.1"
+    assert read(ENV="dev", API_ADDRESS="0.0.0.0").address == "0.0.0.0"  # noqa: S104
+
+
+def test_what_is_left_out_or_empty_is_the_default() -> None:
+    settings = read(API_PORT="", API_AUDIENCE="", KUBECONFIG="", API_BURST="")
+    assert settings.port == 8090
+    assert settings.audience == AUDIENCE
+    assert settings.kubeconfig is None
+    assert settings.bounds == Bounds()
+    assert settings.oidc is None
+    assert settings.version
+
+
+def test_bounds_are_read() -> None:
+    settings = read(
+        API_BODY_BYTES="1",
+        API_REQUESTS_PER_SECOND="2",
+        API_BURST="3",
+        API_STREAMS_PER_CALLER="4",
+        API_STREAMS="5",
+    )
+    assert settings.bounds == Bounds(1, 2, 3, 4, 5)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "٣x"])
+def test_a_bad_number_is_refused_by_its_name(text: str) -> None:
+    with pytest.raises(ValueError, match="API_PORT"):
+        read(API_PORT=text)
 
 
 def test_the_public_url_is_an_origin() -> None:

@@ -1,0 +1,63 @@
+"""The API against a real API server, with nothing but its own permissions."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.integration.api.served import (
+    Person,
+    Served,
+    api_account,
+    clear_workspaces,
+    grant,
+    make_teams,
+    person,
+    serving,
+)
+from tests.integration.conftest import Cluster
+
+_NO_BOUNDS = {
+    "API_REQUESTS_PER_SECOND": "100000",
+    "API_BURST": "100000",
+    "API_STREAMS_PER_CALLER": "500",
+}
+
+
+@pytest.fixture(scope="session")
+def api_kubeconfig(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    make_teams(cluster)
+    return api_account(cluster, tmp_path_factory.mktemp("api"))
+
+
+@pytest.fixture(scope="module")
+def api(
+    cluster: Cluster, api_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    with serving(api_kubeconfig, tmp_path_factory.mktemp("api"), **_NO_BOUNDS) as served:
+        yield served
+    clear_workspaces(cluster)
+
+
+@pytest.fixture(scope="module")
+def other_api(
+    api: Served, api_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """A second replica."""
+    assert api.is_ready()
+    with serving(api_kubeconfig, tmp_path_factory.mktemp("api"), **_NO_BOUNDS) as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
+def boss(cluster: Cluster, api_kubeconfig: Path) -> Person:
+    assert api_kubeconfig.exists()
+    return person(cluster, "boss", [grant("boss", "cluster-admin")])
+
+
+@pytest.fixture
+def calls(api: Served, boss: Person) -> Iterator[httpx.Client]:
+    """The API as somebody calls it who may do everything."""
+    with api.client(boss.token) as client:
+        yield client

@@ -1,0 +1,228 @@
+"""The API as a process, and people who call it."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+import httpx
+import yaml
+
+from tests.integration.conftest import SYSTEM, Cluster, eventually
+
+AUDIENCE: Final = "aichat-workspace-api"
+API: Final = "aichat-workspace-api"
+PEOPLE: Final = "api-people"
+TEAMS: Final = ("api-team-1", "api-team-2")
+GROUP: Final = "apps.aichatworkspaces.io"
+_TOKEN_BEGINS: Final = "eyJ"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Served:
+    """One API process. It can be killed and started anew on the same port."""
+
+    kubeconfig: Path
+    log: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=_free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, *, ready: bool = True) -> Self:
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "ENV": "dev"}
+        environment |= {"API_PORT": str(self.port), **self.settings}
+        with self.log.open("a") as out:
+            self.process = subprocess.Popen(
+                ["aichat-workspace-api"], env=environment, stdout=out, stderr=out
+            )
+        if ready:
+            eventually(self.is_ready, f"the API serves, see {self.log}", seconds=90)
+        return self
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).is_success
+        except httpx.TransportError:
+            return False
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(timeout=5)
+
+    def stop(self) -> None:
+        assert self.process is not None
+        self.process.terminate()
+        assert self.process.wait(timeout=10) == 0, self.log.read_text()[-2000:]
+        told = self.log.read_text()
+        assert "Traceback" not in told, told[-4000:]
+        assert _TOKEN_BEGINS not in told, "a token is in the log"
+
+    def resident_bytes(self) -> int:
+        assert self.process is not None
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGESIZE")
+
+    def client(self, token: str | None = None, **headers: str) -> httpx.Client:
+        sent = {"Authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(base_url=self.url, headers={**sent, **headers}, timeout=30)
+
+
+@contextmanager
+def serving(kubeconfig: Path, folder: Path, **settings: str) -> Iterator[Served]:
+    served = Served(kubeconfig, folder / f"api-{time.monotonic_ns()}.log", settings).start()
+    try:
+        yield served
+    finally:
+        served.stop()
+
+
+def api_account(cluster: Cluster, folder: Path) -> Path:
+    """Access as the API's own service account, with nothing but its permissions."""
+    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(_PERMISSIONS))
+    return kubeconfig_of(cluster, token(cluster, API, SYSTEM), folder / "api-kubeconfig")
+
+
+def kubeconfig_of(cluster: Cluster, bearer: str, path: Path) -> Path:
+    config = yaml.safe_load(cluster.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": bearer}
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def token(cluster: Cluster, account: str, namespace: str = PEOPLE, audience: str = "") -> str:
+    """A token of a service account, for the API server or for another audience."""
+    asked = [f"--audience={audience}"] if audience else []
+    told = cluster.kubectl("create", "token", account, "-n", namespace, "--duration=2h", *asked)
+    return told.strip()
+
+
+@dataclass(frozen=True)
+class Person:
+    """A caller: a service account with a token for the API."""
+
+    name: str
+    token: str
+
+    @property
+    def username(self) -> str:
+        return f"system:serviceaccount:{PEOPLE}:{self.name}"
+
+
+def person(cluster: Cluster, name: str, grants: Iterable[dict[str, Any]] = ()) -> Person:
+    account = {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": name, "namespace": PEOPLE},
+    }
+    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all([account, *grants]))
+    return Person(name, token(cluster, name, audience=AUDIENCE))
+
+
+def grant(name: str, role: str, team: str | None = None) -> dict[str, Any]:
+    """A ClusterRole for a person: in one team, or everywhere."""
+    metadata = {"name": f"{name}-{role}"} | ({"namespace": team} if team else {})
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding" if team else "ClusterRoleBinding",
+        "metadata": metadata,
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": role,
+        },
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": PEOPLE}],
+    }
+
+
+def role(name: str, *rules: dict[str, list[str]]) -> dict[str, Any]:
+    """A ClusterRole on workspaces."""
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": name},
+        "rules": [{"apiGroups": [GROUP], **each} for each in rules],
+    }
+
+
+def make_teams(cluster: Cluster) -> None:
+    for each in (*TEAMS, PEOPLE):
+        labels = {} if each == PEOPLE else {"aichatworkspaces.io/team": "true"}
+        cluster.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {"name": each, "labels": labels},
+            }
+        )
+
+
+def clear_workspaces(cluster: Cluster) -> None:
+    """No operator is needed: nothing of these has a finalizer."""
+    for team in (*TEAMS, SYSTEM):
+        cluster.kubectl("delete", "aiws", "--all", "-n", team, "--timeout=30s")
+
+
+def _bound(kind: str, rules: list[dict[str, Any]], namespace: str | None) -> Iterator[Any]:
+    metadata = {"name": f"{API}-test"} | ({"namespace": namespace} if namespace else {})
+    head = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": metadata}
+    yield {**head, "kind": kind, "rules": rules}
+    yield {
+        **head,
+        "kind": f"{kind}Binding",
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": kind,
+            "name": metadata["name"],
+        },
+        "subjects": [{"kind": "ServiceAccount", "name": API, "namespace": SYSTEM}],
+    }
+
+
+def _rule(group: str, resources: list[str], *verbs: str) -> dict[str, Any]:
+    return {"apiGroups": [group], "resources": resources, "verbs": list(verbs)}
+
+
+_CHANGES: Final = ("get", "list", "watch", "create", "patch", "delete")
+_PERMISSIONS: Final[list[Any]] = [
+    {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": API, "namespace": SYSTEM},
+    },
+    *_bound(
+        "ClusterRole",
+        [
+            _rule(GROUP, ["aichatworkspaces"], *_CHANGES),
+            _rule(GROUP, ["aichatplatforms"], "list", "watch"),
+            _rule("", ["namespaces"], "list", "watch"),
+            _rule("", ["events", "pods"], "list"),
+            _rule("", ["pods/log"], "get"),
+            _rule("", ["services/proxy"], "get", "create"),
+            _rule("authentication.k8s.io", ["tokenreviews"], "create"),
+            _rule("authorization.k8s.io", ["subjectaccessreviews"], "create"),
+        ],
+        None,
+    ),
+    *_bound(
+        "Role",
+        [_rule("", ["secrets"], "get"), _rule("", ["configmaps"], "list", "watch")],
+        SYSTEM,
+    ),
+]

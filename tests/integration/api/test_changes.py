@@ -1,0 +1,403 @@
+"""Changes through the API: nobody's is lost, none is made twice, and what is refused is told."""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from threading import Barrier
+from typing import Any, Final
+
+import httpx
+import pytest
+
+from tests.integration.api.served import (
+    API,
+    TEAMS,
+    Person,
+    Served,
+    clear_workspaces,
+    grant,
+    person,
+    serving,
+)
+from tests.integration.conftest import SYSTEM, Cluster, eventually
+
+ONE, TWO = TEAMS
+PATH: Final = "/api/v1/workspaces"
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+def body(name: str, team: str = ONE, **spec: Any) -> dict[str, Any]:
+    return {"team": team, "spec": {"workspaceName": name, **spec}}
+
+
+def create(calls: httpx.Client, name: str, team: str = ONE, **spec: Any) -> httpx.Response:
+    answer = calls.post(PATH, json=body(name, team, **spec))
+    assert answer.status_code == 201, answer.text
+    return answer
+
+
+def at_once(*asks: Callable[[], httpx.Response]) -> list[httpx.Response]:
+    """All of them begin at the same moment."""
+    barrier = Barrier(len(asks))
+
+    def ask(each: Callable[[], httpx.Response]) -> httpx.Response:
+        barrier.wait()
+        return each()
+
+    with ThreadPoolExecutor(len(asks)) as pool:
+        return list(pool.map(ask, asks))
+
+
+def stored(cluster: Cluster) -> dict[str, Any]:
+    listed = cluster.get("aiws", "-A")["items"]
+    return {f"{each['metadata']['namespace']}/{each['metadata']['name']}": each for each in listed}
+
+
+def say_progress(cluster: Cluster, name: str, models_ready: str, team: str = ONE) -> None:
+    """As the operator does while models are pulled."""
+    status = json.dumps({"status": {"modelsReady": models_ready, "phase": "PullingModels"}})
+    patch = ["patch", "aiws", name, "-n", team, "--subresource=status", "--type=merge"]
+    cluster.kubectl(*patch, "-p", status)
+
+
+def test_a_new_workspace_has_an_address_and_its_maker_and_is_seen_at_once(
+    calls: httpx.Client, other_api: Served, boss: Person
+) -> None:
+    answer = create(calls, "new-one", models=["gemma2:2b"])
+    assert calls.get(answer.headers["Location"]).json() == answer.json()
+    assert answer.json()["requestedBy"] == boss.username
+    with other_api.client(boss.token) as elsewhere:
+        eventually(lambda: elsewhere.get(f"{PATH}/new-one").is_success, "the other replica sees it")
+
+
+def test_a_change_made_from_an_old_state_is_refused_and_changes_nothing(
+    calls: httpx.Client, cluster: Cluster
+) -> None:
+    old = {"If-Match": create(calls, "lost-update").headers["ETag"]}
+    assert calls.patch(f"{PATH}/lost-update", json={"spec": {"suspended": True}}).is_success
+    before = stored(cluster)
+    replacement = {"spec": {"workspaceName": "lost-update"}}
+    for refused in (
+        calls.put(f"{PATH}/lost-update", json=replacement, headers=old),
+        calls.patch(f"{PATH}/lost-update", json={"spec": {"suspended": None}}, headers=old),
+        calls.post(f"{PATH}/lost-update:resume", headers=old),
+        calls.delete(f"{PATH}/lost-update", headers=old),
+    ):
+        assert refused.status_code == 412, refused.text
+        assert refused.json()["code"] == "precondition-failed"
+    assert stored(cluster) == before
+
+
+def test_progress_is_no_change_that_could_be_lost(calls: httpx.Client, cluster: Cluster) -> None:
+    read = {"If-Match": create(calls, "progress").headers["ETag"]}
+    say_progress(cluster, "progress", "1/2")
+    changed = calls.patch(f"{PATH}/progress", json={"spec": {"suspended": True}}, headers=read)
+    assert changed.status_code == 202
+    say_progress(cluster, "progress", "2/2")
+    newer = {"If-Match": changed.headers["ETag"]}
+    assert calls.delete(f"{PATH}/progress", headers=newer).status_code == 202
+    assert calls.get(f"{PATH}/progress").status_code == 404
+
+
+def test_a_replacement_says_what_it_replaces(calls: httpx.Client) -> None:
+    tag = create(calls, "replaced", models=["gemma2:2b"]).headers["ETag"]
+    spec = {"spec": {"workspaceName": "replaced"}}
+    assert calls.put(f"{PATH}/replaced", json=spec).status_code == 428
+    answer = calls.put(f"{PATH}/replaced", json=spec, headers={"If-Match": tag})
+    assert answer.status_code == 202
+    assert answer.json()["spec"]["models"] == []
+    again = calls.put(f"{PATH}/replaced", json=spec, headers={"If-Match": "*"})
+    assert again.status_code == 200
+
+
+def test_patches_at_the_same_time_through_two_replicas_all_apply(
+    calls: httpx.Client, other_api: Served, boss: Person
+) -> None:
+    create(calls, "patched")
+    changes: list[dict[str, Any]] = [
+        {"models": ["gemma2:2b"]},
+        {"patterns": ["explain_code"]},
+        {"quota": {"cpu": "4"}},
+        {"ollama": {"keepAlive": "5m"}},
+    ]
+    with other_api.client(boss.token) as elsewhere:
+        answers = at_once(
+            *(
+                partial((elsewhere, calls)[at % 2].patch, f"{PATH}/patched", json={"spec": change})
+                for at, change in enumerate(changes)
+            )
+        )
+    assert [each.status_code for each in answers] == [202] * len(changes)
+    eventually(
+        lambda: all(
+            calls.get(f"{PATH}/patched").json()["spec"][field] == value
+            for change in changes
+            for field, value in change.items()
+        ),
+        "every patch is there",
+        seconds=5,
+    )
+
+
+def test_a_create_that_is_repeated_makes_one_workspace(
+    calls: httpx.Client, other_api: Served, boss: Person, cluster: Cluster
+) -> None:
+    asked = body("repeated", models=["gemma2:2b"])
+    with other_api.client(boss.token) as elsewhere:
+        answers = at_once(
+            *(partial((elsewhere, calls)[at % 2].post, PATH, json=asked) for at in range(10))
+        )
+        later = elsewhere.post(PATH, json=asked)
+    assert sorted(each.status_code for each in answers) == [200] * 9 + [201]
+    assert {each.json()["uid"] for each in [*answers, later]} == {later.json()["uid"]}
+    assert [each for each in stored(cluster) if each.endswith("/repeated")] == [f"{ONE}/repeated"]
+    assert calls.post(PATH, json=body("repeated", models=["llama3.2"])).status_code == 409
+
+
+def test_of_two_teams_that_want_one_name_at_the_same_time_one_gets_it(
+    calls: httpx.Client, other_api: Served, boss: Person, cluster: Cluster
+) -> None:
+    with other_api.client(boss.token) as elsewhere:
+        for at in range(5):
+            name = f"wanted-{at}"
+            answers = at_once(
+                partial(calls.post, PATH, json=body(name, ONE)),
+                partial(elsewhere.post, PATH, json=body(name, TWO)),
+            )
+            assert sorted(each.status_code for each in answers) == [201, 409]
+            refused = next(each for each in answers if each.status_code == 409).json()
+            assert refused["code"] == "name-taken"
+            assert refused["errors"][0]["field"] == "spec.workspaceName"
+            winner = next(each for each in answers if each.status_code == 201).json()["team"]
+            left = [each for each in stored(cluster) if each.endswith(f"/{name}")]
+            assert left == [f"{winner}/{name}"]
+
+
+def test_what_a_reader_has_already_is_not_sent_again(calls: httpx.Client, cluster: Cluster) -> None:
+    create(calls, "unchanged")
+    for path in (f"{PATH}/unchanged", f"{PATH}?team={ONE}", f"{PATH}?fields=name,status.phase"):
+        tag = calls.get(path).headers["ETag"]
+        again = calls.get(path, headers={"If-None-Match": f'"other", W/{tag}'})
+        assert (again.status_code, again.content) == (304, b"")
+    say_progress(cluster, "unchanged", "1/3")
+    eventually(
+        lambda: calls.get(f"{PATH}/unchanged", headers={"If-None-Match": tag}).status_code == 200,
+        "progress is news",
+    )
+
+
+def test_a_dry_run_changes_nothing_and_gives_no_etag(calls: httpx.Client, cluster: Cluster) -> None:
+    create(calls, "rehearsed")
+    before = stored(cluster)
+    path = f"{PATH}/rehearsed?dryRun=true"
+    spec = {"spec": {"workspaceName": "rehearsed", "suspended": True}}
+    for answer, status in (
+        (calls.post(f"{PATH}?dryRun=true", json=body("never-made")), 200),
+        (calls.put(path, json=spec, headers={"If-Match": "*"}), 202),
+        (calls.patch(path, json={"spec": {"suspended": True}}), 202),
+        (calls.delete(path), 202),
+    ):
+        assert answer.status_code == status, answer.text
+        assert "ETag" not in answer.headers
+        assert "Location" not in answer.headers
+    refused = calls.post(f"{PATH}?dryRun=true", json=body("kube-nothing"))
+    assert refused.status_code == 422
+    assert stored(cluster) == before
+
+
+def test_pages_hold_every_workspace_once(calls: httpx.Client) -> None:
+    for at in range(5):
+        create(calls, f"page-{at}", TWO)
+    whole = [each["name"] for each in calls.get(PATH, params={"team": TWO}).json()["items"]]
+    paged: list[str] = []
+    page = None
+    while True:
+        asked = {"team": TWO, "limit": "2", **({"page": page} if page else {})}
+        told = calls.get(PATH, params=asked).json()
+        paged += [each["name"] for each in told["items"]]
+        if (page := told["nextPage"]) is None:
+            break
+    assert paged == whole == sorted(whole)
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "said"),
+    [
+        ({"workspaceName": "kube-system"}, "spec.workspaceName", "choose a name that is not"),
+        ({"workspaceName": "Bad"}, "spec.workspaceName", "pattern"),
+        ({"workspaceName": "bad", "modles": []}, "spec.modles", "no such field"),
+        ({"workspaceName": "bad", "models": ["a b"]}, "spec.models[0]", "pattern"),
+        ({"workspaceName": "bad", "models": ["a", "a"]}, "spec.models[1]", "Duplicate"),
+        ({"workspaceName": "bad", "suspended": "yes"}, "spec.suspended", "boolean"),
+        (
+            {"workspaceName": "bad", "ingress": {"tls": {}}},
+            "spec.ingress.tls",
+            "name either secretName or issuer",
+        ),
+        (
+            {"workspaceName": "bad", "scheduling": {"tolerations": [{"tolerationSeconds": 1e30}]}},
+            "spec.scheduling.tolerations[0].tolerationSeconds",
+            "",
+        ),
+    ],
+)
+def test_a_bad_spec_is_refused_with_the_fields_path_whoever_refuses_it(
+    calls: httpx.Client, spec: dict[str, Any], field: str, said: str
+) -> None:
+    answer = calls.post(PATH, json={"team": ONE, "spec": spec})
+    assert answer.status_code == 422
+    found = {each["field"]: each["message"] for each in answer.json()["errors"]}
+    assert said in found[field], found
+
+
+def test_a_name_that_is_kept_for_ever_says_so(calls: httpx.Client) -> None:
+    create(calls, "immutable")
+    answer = calls.patch(f"{PATH}/immutable", json={"spec": {"workspaceName": "other"}})
+    assert answer.status_code == 422
+    assert "workspaceName is immutable" in answer.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent", "status"),
+    [
+        ("GET", f"{PATH}?limt=1", {}, 422),
+        ("GET", "/api/v1/me?x=1", {}, 422),
+        ("POST", f"{PATH}?dryrun=true", {"json": {}}, 422),
+        ("POST", PATH, {"json": {"sepc": {}}}, 422),
+        ("POST", PATH, {"content": b"{", "headers": {"Content-Type": "application/json"}}, 422),
+        ("POST", PATH, {"content": b"\xff", "headers": {"Content-Type": "application/json"}}, 422),
+        ("POST", PATH, {"content": b"[" * 99_999, "headers": {"Content-Type": "a/json"}}, 422),
+        ("POST", PATH, {"content": b"[" * 99_999, "headers": {"Content-Type": "a/a+json"}}, 422),
+        ("POST", PATH, {"content": b"a" * 300_000}, 413),
+        ("POST", PATH, {"content": [b"a" * 9_000] * 40}, 413),
+        ("GET", "/api/v2", {}, 404),
+        ("GET", f"{PATH}/nothing", {}, 404),
+        ("GET", f"{PATH}/No_Name", {}, 422),
+        ("GET", f"{PATH}?page=made-up", {}, 422),
+        ("POST", f"{PATH}/nothing", {}, 405),
+        ("PUT", f"{PATH}/nothing:suspend", {}, 405),
+    ],
+)
+def test_every_no_is_a_problem_document(
+    calls: httpx.Client, method: str, path: str, sent: dict[str, Any], status: int
+) -> None:
+    answer = calls.request(method, path, **sent)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == MEDIA_TYPE
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    document = answer.json()
+    assert document["status"] == status
+    assert document["detail"]
+    assert document["instance"] == path.partition("?")[0]
+    assert document["type"].endswith(document["code"])
+    if status == 405:
+        assert answer.headers["Allow"]
+
+
+def test_a_missing_permission_of_the_apis_own_is_told_as_such(
+    calls: httpx.Client, cluster: Cluster
+) -> None:
+    """And not as if the caller lacked it."""
+    create(calls, "no-secrets")
+    binding = cluster.get("rolebinding", f"{API}-test", "-n", SYSTEM)
+    cluster.kubectl("delete", "rolebinding", f"{API}-test", "-n", SYSTEM)
+    path = f"{PATH}/no-secrets/credentials"
+    try:
+        eventually(lambda: calls.get(path).status_code == 500, "it may read no secret")
+        answer = calls.get(path)
+        assert answer.headers["Content-Type"] == MEDIA_TYPE
+        assert answer.json()["code"] == "misconfigured"
+    finally:
+        del binding["metadata"]["resourceVersion"], binding["metadata"]["uid"]
+        cluster.apply(binding)
+    eventually(lambda: calls.get(path).status_code == 409, "it may read them again")
+
+
+def test_a_teams_full_quota_is_told_in_its_words(calls: httpx.Client, cluster: Cluster) -> None:
+    counted = "count/aichatworkspaces.apps.aichatworkspaces.io"
+    cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ResourceQuota",
+            "metadata": {"name": "few", "namespace": TWO},
+            "spec": {"hard": {counted: "0"}},
+        }
+    )
+    try:
+        asked = body("one-too-many", TWO)
+        path = f"{PATH}?dryRun=true"
+        eventually(lambda: calls.post(path, json=asked).status_code == 403, "the quota holds")
+        answer = calls.post(PATH, json=asked)
+        assert answer.status_code == 403
+        assert "exceeded quota: few" in answer.json()["detail"]
+    finally:
+        cluster.kubectl("delete", "resourcequota", "few", "-n", TWO)
+
+
+@pytest.fixture(scope="module")
+def strict_api(api_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    few = {"API_REQUESTS_PER_SECOND": "1", "API_BURST": "6", "API_STREAMS_PER_CALLER": "2"}
+    with serving(api_kubeconfig, tmp_path_factory.mktemp("api"), **few) as served:
+        yield served
+
+
+def test_a_hasty_caller_is_told_how_long_to_wait_and_others_do_not_notice(
+    strict_api: Served, cluster: Cluster, boss: Person
+) -> None:
+    hasty = person(cluster, "hasty")
+    with strict_api.client(hasty.token) as client:
+        answers = at_once(*[lambda: client.get("/api/v1/me")] * 12)
+        refused = [each for each in answers if each.status_code == 429]
+        assert len(refused) >= 4
+        assert all(int(each.headers["Retry-After"]) >= 1 for each in refused)
+        assert refused[0].headers["Content-Type"] == MEDIA_TYPE
+    with strict_api.client(boss.token) as other:
+        assert other.get("/api/v1/me").is_success
+
+
+def test_a_caller_has_so_many_streams_and_no_more(strict_api: Served, cluster: Cluster) -> None:
+    watcher = person(cluster, "watcher", [grant("watcher", "cluster-admin")])
+    with (
+        strict_api.client(watcher.token) as client,
+        client.stream("GET", f"{PATH}:watch") as first,
+    ):
+        with client.stream("GET", f"{PATH}:watch") as second:
+            assert (first.status_code, second.status_code) == (200, 200)
+            third = client.get(f"{PATH}:watch")
+            assert third.status_code == 429
+            assert "Retry-After" in third.headers
+            assert third.headers["Content-Type"] == MEDIA_TYPE
+        eventually(lambda: _opens(client), "an ended stream makes room")
+
+
+def _opens(client: httpx.Client) -> bool:
+    with client.stream("GET", f"{PATH}:watch") as stream:
+        return stream.status_code == 200
+
+
+@pytest.fixture(scope="module")
+def nothing_else(cluster: Cluster, api: Served) -> None:
+    """What an operator has once seen, only an operator lets go."""
+    assert api.is_ready()
+    clear_workspaces(cluster)
+
+
+@pytest.mark.usefixtures("nothing_else")
+def test_credentials_are_shown_and_recorded_and_never_logged(
+    calls: httpx.Client, api: Served, operator: Path
+) -> None:
+    create(calls, "with-credentials", SYSTEM)
+    path = f"{PATH}/with-credentials/credentials"
+    eventually(lambda: calls.get(path).is_success, f"there are some, see {operator}", seconds=60)
+    shown = calls.get(path)
+    assert shown.headers["Cache-Control"] == "no-store"
+    assert shown.json()["password"] not in api.log.read_text()
+    assert '"show credentials"' in api.log.read_text()
+    assert calls.delete(f"{PATH}/with-credentials").status_code == 202
+    eventually(
+        lambda: calls.get(f"{PATH}/with-credentials").status_code == 404,
+        "the operator lets it go",
+        seconds=60,
+    )

@@ -1,0 +1,217 @@
+"""The API is nobody's deputy: who may do what is what the API server says of the caller himself."""
+
+import ssl
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+import pytest
+import yaml
+
+from tests.integration.api.served import (
+    GROUP,
+    TEAMS,
+    Person,
+    Served,
+    grant,
+    person,
+    role,
+    token,
+)
+from tests.integration.conftest import SYSTEM, Cluster, eventually
+
+ONE, TWO = TEAMS
+WORKSPACES: Final = {"matrix-system": SYSTEM, "matrix-one": ONE, "matrix-two": TWO}
+NO_SUCH: Final = "matrix-none"
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What the API is asked, what that is to Kubernetes, and what it answers to whoever may."""
+
+    what: str
+    verb: str
+    method: str
+    path: str
+    good: tuple[int, ...]
+    subresource: str = ""
+    body: Any = None
+
+
+_SPEC: Final = {"suspended": True}
+OF_ONE: Final = (
+    Deed("read", "get", "GET", "", (200,)),
+    Deed("events", "get", "GET", "/events", (200,)),
+    Deed("diagnosis", "get", "GET", "/diagnosis", (200,)),
+    Deed("models", "get", "GET", "/models", (409,)),
+    Deed("replace", "update", "PUT", "?dryRun=true", (200, 202), body={"spec": _SPEC}),
+    Deed("patch", "patch", "PATCH", "", (200,), body={"spec": _SPEC}),
+    Deed("suspend", "patch", "POST", ":suspend", (200,)),
+    Deed("delete", "delete", "DELETE", "?dryRun=true", (202,)),
+    Deed("log", "get", "GET", "/logs/ollama", (409,), "log"),
+    Deed("credentials", "get", "GET", "/credentials", (409,), "credentials"),
+    Deed("prompt", "create", "POST", ":prompt", (409,), "prompt", {"prompt": "x", "model": "m"}),
+)
+OF_TEAM: Final = (
+    Deed("create", "create", "POST", "", (200,)),
+    Deed("list", "list", "GET", "?team={team}", (200,)),
+    Deed("watch", "watch", "GET", ":watch?team={team}", (200,)),
+)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The API server, asked with a person's own token what he may do."""
+
+    client: httpx.Client
+
+    def may(self, verb: str, team: str, name: str = "", subresource: str = "") -> bool:
+        attributes = {"group": GROUP, "resource": "aichatworkspaces", "verb": verb}
+        more = {"namespace": team, "name": name, "subresource": subresource}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes | {k: v for k, v in more.items() if v}},
+        }
+        answer = self.client.post(
+            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", json=review
+        )
+        return bool(answer.raise_for_status().json()["status"]["allowed"])
+
+
+def _people() -> dict[str, list[dict[str, Any]]]:
+    """Each person, and what he is granted."""
+    named = role(
+        "only-matrix-one",
+        {"resources": ["aichatworkspaces"], "resourceNames": ["matrix-one"], "verbs": ["get"]},
+    )
+    deleting = role("only-delete", {"resources": ["aichatworkspaces"], "verbs": ["delete"]})
+    parts = role(
+        "only-parts",
+        {"resources": ["aichatworkspaces/log", "aichatworkspaces/credentials"], "verbs": ["get"]},
+        {"resources": ["aichatworkspaces/prompt"], "verbs": ["create"]},
+    )
+    return {
+        "everywhere-admin": [grant("everywhere-admin", "cluster-admin")],
+        "one-admin": [grant("one-admin", "admin", ONE)],
+        "one-edit": [grant("one-edit", "edit", ONE)],
+        "one-view": [grant("one-view", "view", ONE)],
+        "two-admin": [grant("two-admin", "admin", TWO)],
+        "named": [named, grant("named", "only-matrix-one", ONE)],
+        "deleter": [deleting, grant("deleter", "only-delete", ONE)],
+        "helper": [parts, grant("helper", "only-parts", ONE)],
+        "nobody": [],
+    }
+
+
+@pytest.fixture(scope="module")
+def people(cluster: Cluster, api_kubeconfig: object) -> dict[str, Person]:
+    assert api_kubeconfig
+    with ThreadPoolExecutor(4) as pool:
+        made = pool.map(lambda each: person(cluster, *each), _people().items())
+        return {each.name: each for each in made}
+
+
+@pytest.fixture(scope="module")
+def judges(cluster: Cluster, people: dict[str, Person]) -> Iterator[dict[str, Judge]]:
+    known = yaml.safe_load(cluster.kubeconfig.read_text())["clusters"][0]["cluster"]
+    trust = ssl.create_default_context(cafile=known["certificate-authority"])
+    found = {}
+    for name in people:
+        headers = {"Authorization": f"Bearer {token(cluster, name)}"}
+        client = httpx.Client(base_url=known["server"], headers=headers, verify=trust, timeout=30)
+        found[name] = Judge(client)
+    yield found
+    for judge in found.values():
+        judge.client.close()
+
+
+@pytest.fixture(scope="module")
+def workspaces(api: Served, boss: Person, judges: dict[str, Judge]) -> None:
+    with api.client(boss.token) as client:
+        for name, team in WORKSPACES.items():
+            body = {"team": team, "spec": {"workspaceName": name, "suspended": True}}
+            assert client.post("/api/v1/workspaces", json=body).status_code == 201
+    eventually(lambda: judges["one-view"].may("get", ONE), "roles are aggregated")
+
+
+def _ask(client: httpx.Client, deed: Deed, path: str, body: Any) -> tuple[int, bytes]:
+    """The status, and the body of an answer that says no; a watch that goes on is left."""
+    headers = {"If-Match": "*"} if deed.method == "PUT" else {}
+    with client.stream(deed.method, path, json=body, headers=headers) as answer:
+        return answer.status_code, answer.read() if answer.status_code >= 400 else b""
+
+
+def _of_one(client: httpx.Client, deed: Deed, name: str) -> tuple[int, bytes]:
+    body = deed.body
+    if deed.method == "PUT":
+        body = {"spec": {**_SPEC, "workspaceName": name}}
+    return _ask(client, deed, f"/api/v1/workspaces/{name}{deed.path}", body)
+
+
+_EVERYBODY: Final = tuple(_people())
+
+
+@pytest.mark.usefixtures("workspaces")
+@pytest.mark.parametrize("who", _EVERYBODY)
+def test_a_workspace_is_open_to_whom_the_api_server_opens_it_and_hidden_from_others(
+    api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
+) -> None:
+    judge = judges[who]
+    with api.client(people[who].token) as client:
+        for deed in OF_ONE:
+            unknown = _of_one(client, deed, NO_SUCH)
+            assert unknown[0] == 404
+            for name, team in WORKSPACES.items():
+                told = _of_one(client, deed, name)
+                if judge.may(deed.verb, team, name, deed.subresource):
+                    assert told[0] in deed.good, (deed, name, told)
+                elif judge.may("get", team, name):
+                    assert told[0] == 403, (deed, name, told)
+                else:
+                    as_unknown = unknown[1].replace(NO_SUCH.encode(), name.encode())
+                    assert told == (404, as_unknown), (deed, name)
+
+
+@pytest.mark.usefixtures("workspaces")
+@pytest.mark.parametrize("who", _EVERYBODY)
+def test_a_team_is_open_to_whom_the_api_server_opens_it(
+    api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
+) -> None:
+    with api.client(people[who].token) as client:
+        for deed in OF_TEAM:
+            for team in WORKSPACES.values():
+                body = {"team": team, "spec": {"workspaceName": "matrix-new"}}
+                path = f"/api/v1/workspaces{deed.path.format(team=team)}"
+                if deed.what == "create":
+                    path += "?dryRun=true"
+                status, _ = _ask(client, deed, path, body if deed.what == "create" else None)
+                expected = deed.good if judges[who].may(deed.verb, team) else (403,)
+                assert status in expected, (deed, team)
+
+
+@pytest.mark.usefixtures("workspaces")
+@pytest.mark.parametrize("who", _EVERYBODY)
+def test_a_list_shows_what_its_reader_may_list_and_nothing_else(
+    api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
+) -> None:
+    with api.client(people[who].token) as client:
+        shown = {each["name"] for each in client.get("/api/v1/workspaces").json()["items"]}
+        in_use = {each["name"] for each in client.get("/api/v1/models").json()["inUse"]}
+    may = {name for name, team in WORKSPACES.items() if judges[who].may("list", team)}
+    assert shown & set(WORKSPACES) == may
+    assert not in_use
+
+
+@pytest.mark.usefixtures("workspaces")
+def test_nobody_without_a_good_token_is_told_anything(api: Served, cluster: Cluster) -> None:
+    wrong_audience = token(cluster, "everywhere-admin")
+    for bad in (None, "made-up", "é", wrong_audience, "x" * 20_000):
+        headers = {b"Authorization": f"Bearer {bad}".encode()} if bad is not None else {}
+        for name in ("matrix-one", NO_SUCH):
+            answer = httpx.get(f"{api.url}/api/v1/workspaces/{name}", headers=headers, timeout=30)
+            assert answer.status_code == 401
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+            assert name not in answer.json()["detail"]
