@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.api.served import (
@@ -57,7 +57,7 @@ def boss(cluster: Cluster, api_kubeconfig: Path) -> Person:
 
 
 @pytest.fixture
-def calls(api: Served, boss: Person) -> Iterator[httpx.Client]:
+def calls(api: Served, boss: Person) -> Iterator[httpx2.Client]:
     """The API as somebody calls it who may do everything."""
     with api.client(boss.token) as client:
         yield client

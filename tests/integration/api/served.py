@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
-import httpx
+import httpx2
 import yaml
 
 from tests.integration.conftest import SYSTEM, Cluster, eventually
@@ -57,8 +57,8 @@ class Served:
 
     def is_ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/readyz", timeout=5).is_success
-        except httpx.TransportError:
+            return httpx2.get(f"{self.url}/readyz", timeout=5).is_success
+        except httpx2.TransportError:
             return False
 
     def kill(self) -> None:
@@ -79,9 +79,9 @@ class Served:
         pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGESIZE")
 
-    def client(self, token: str | None = None, **headers: str) -> httpx.Client:
+    def client(self, token: str | None = None, **headers: str) -> httpx2.Client:
         sent = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.Client(base_url=self.url, headers={**sent, **headers}, timeout=30)
+        return httpx2.Client(base_url=self.url, headers={**sent, **headers}, timeout=30)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Barrier
 from typing import Any, Final
 
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.api.served import (
@@ -32,17 +32,17 @@ def body(name: str, team: str = ONE, **spec: Any) -> dict[str, Any]:
     return {"team": team, "spec": {"workspaceName": name, **spec}}
 
 
-def create(calls: httpx.Client, name: str, team: str = ONE, **spec: Any) -> httpx.Response:
+def create(calls: httpx2.Client, name: str, team: str = ONE, **spec: Any) -> httpx2.Response:
     answer = calls.post(PATH, json=body(name, team, **spec))
     assert answer.status_code == 201, answer.text
     return answer
 
 
-def at_once(*asks: Callable[[], httpx.Response]) -> list[httpx.Response]:
+def at_once(*asks: Callable[[], httpx2.Response]) -> list[httpx2.Response]:
     """All of them begin at the same moment."""
     barrier = Barrier(len(asks))
 
-    def ask(each: Callable[[], httpx.Response]) -> httpx.Response:
+    def ask(each: Callable[[], httpx2.Response]) -> httpx2.Response:
         barrier.wait()
         return each()
 
@@ -63,7 +63,7 @@ def say_progress(cluster: Cluster, name: str, models_ready: str, team: str = ONE
 
 
 def test_a_new_workspace_has_an_address_and_its_maker_and_is_seen_at_once(
-    calls: httpx.Client, other_api: Served, boss: Person
+    calls: httpx2.Client, other_api: Served, boss: Person
 ) -> None:
     answer = create(calls, "new-one", models=["gemma2:2b"])
     assert calls.get(answer.headers["Location"]).json() == answer.json()
@@ -73,7 +73,7 @@ def test_a_new_workspace_has_an_address_and_its_maker_and_is_seen_at_once(
 
 
 def test_a_change_made_from_an_old_state_is_refused_and_changes_nothing(
-    calls: httpx.Client, cluster: Cluster
+    calls: httpx2.Client, cluster: Cluster
 ) -> None:
     old = {"If-Match": create(calls, "lost-update").headers["ETag"]}
     assert calls.patch(f"{PATH}/lost-update", json={"spec": {"suspended": True}}).is_success
@@ -90,7 +90,7 @@ def test_a_change_made_from_an_old_state_is_refused_and_changes_nothing(
     assert stored(cluster) == before
 
 
-def test_progress_is_no_change_that_could_be_lost(calls: httpx.Client, cluster: Cluster) -> None:
+def test_progress_is_no_change_that_could_be_lost(calls: httpx2.Client, cluster: Cluster) -> None:
     read = {"If-Match": create(calls, "progress").headers["ETag"]}
     say_progress(cluster, "progress", "1/2")
     changed = calls.patch(f"{PATH}/progress", json={"spec": {"suspended": True}}, headers=read)
@@ -101,7 +101,7 @@ def test_progress_is_no_change_that_could_be_lost(calls: httpx.Client, cluster: 
     assert calls.get(f"{PATH}/progress").status_code == 404
 
 
-def test_a_replacement_says_what_it_replaces(calls: httpx.Client) -> None:
+def test_a_replacement_says_what_it_replaces(calls: httpx2.Client) -> None:
     tag = create(calls, "replaced", models=["gemma2:2b"]).headers["ETag"]
     spec = {"spec": {"workspaceName": "replaced"}}
     assert calls.put(f"{PATH}/replaced", json=spec).status_code == 428
@@ -113,7 +113,7 @@ def test_a_replacement_says_what_it_replaces(calls: httpx.Client) -> None:
 
 
 def test_patches_at_the_same_time_through_two_replicas_all_apply(
-    calls: httpx.Client, other_api: Served, boss: Person
+    calls: httpx2.Client, other_api: Served, boss: Person
 ) -> None:
     create(calls, "patched")
     changes: list[dict[str, Any]] = [
@@ -142,7 +142,7 @@ def test_patches_at_the_same_time_through_two_replicas_all_apply(
 
 
 def test_a_create_that_is_repeated_makes_one_workspace(
-    calls: httpx.Client, other_api: Served, boss: Person, cluster: Cluster
+    calls: httpx2.Client, other_api: Served, boss: Person, cluster: Cluster
 ) -> None:
     asked = body("repeated", models=["gemma2:2b"])
     with other_api.client(boss.token) as elsewhere:
@@ -157,7 +157,7 @@ def test_a_create_that_is_repeated_makes_one_workspace(
 
 
 def test_of_two_teams_that_want_one_name_at_the_same_time_one_gets_it(
-    calls: httpx.Client, other_api: Served, boss: Person, cluster: Cluster
+    calls: httpx2.Client, other_api: Served, boss: Person, cluster: Cluster
 ) -> None:
     with other_api.client(boss.token) as elsewhere:
         for at in range(5):
@@ -175,7 +175,9 @@ def test_of_two_teams_that_want_one_name_at_the_same_time_one_gets_it(
             assert left == [f"{winner}/{name}"]
 
 
-def test_what_a_reader_has_already_is_not_sent_again(calls: httpx.Client, cluster: Cluster) -> None:
+def test_what_a_reader_has_already_is_not_sent_again(
+    calls: httpx2.Client, cluster: Cluster
+) -> None:
     create(calls, "unchanged")
     for path in (f"{PATH}/unchanged", f"{PATH}?team={ONE}", f"{PATH}?fields=name,status.phase"):
         tag = calls.get(path).headers["ETag"]
@@ -188,7 +190,9 @@ def test_what_a_reader_has_already_is_not_sent_again(calls: httpx.Client, cluste
     )
 
 
-def test_a_dry_run_changes_nothing_and_gives_no_etag(calls: httpx.Client, cluster: Cluster) -> None:
+def test_a_dry_run_changes_nothing_and_gives_no_etag(
+    calls: httpx2.Client, cluster: Cluster
+) -> None:
     create(calls, "rehearsed")
     before = stored(cluster)
     path = f"{PATH}/rehearsed?dryRun=true"
@@ -207,7 +211,7 @@ def test_a_dry_run_changes_nothing_and_gives_no_etag(calls: httpx.Client, cluste
     assert stored(cluster) == before
 
 
-def test_pages_hold_every_workspace_once(calls: httpx.Client) -> None:
+def test_pages_hold_every_workspace_once(calls: httpx2.Client) -> None:
     for at in range(5):
         create(calls, f"page-{at}", TWO)
     whole = [each["name"] for each in calls.get(PATH, params={"team": TWO}).json()["items"]]
@@ -244,7 +248,7 @@ def test_pages_hold_every_workspace_once(calls: httpx.Client) -> None:
     ],
 )
 def test_a_bad_spec_is_refused_with_the_fields_path_whoever_refuses_it(
-    calls: httpx.Client, spec: dict[str, Any], field: str, said: str
+    calls: httpx2.Client, spec: dict[str, Any], field: str, said: str
 ) -> None:
     answer = calls.post(PATH, json={"team": ONE, "spec": spec})
     assert answer.status_code == 422
@@ -252,7 +256,7 @@ def test_a_bad_spec_is_refused_with_the_fields_path_whoever_refuses_it(
     assert said in found[field], found
 
 
-def test_a_name_that_is_kept_for_ever_says_so(calls: httpx.Client) -> None:
+def test_a_name_that_is_kept_for_ever_says_so(calls: httpx2.Client) -> None:
     create(calls, "immutable")
     answer = calls.patch(f"{PATH}/immutable", json={"spec": {"workspaceName": "other"}})
     assert answer.status_code == 422
@@ -281,7 +285,7 @@ def test_a_name_that_is_kept_for_ever_says_so(calls: httpx.Client) -> None:
     ],
 )
 def test_every_no_is_a_problem_document(
-    calls: httpx.Client, method: str, path: str, sent: dict[str, Any], status: int
+    calls: httpx2.Client, method: str, path: str, sent: dict[str, Any], status: int
 ) -> None:
     answer = calls.request(method, path, **sent)
     assert answer.status_code == status, answer.text
@@ -297,7 +301,7 @@ def test_every_no_is_a_problem_document(
 
 
 def test_a_missing_permission_of_the_apis_own_is_told_as_such(
-    calls: httpx.Client, cluster: Cluster
+    calls: httpx2.Client, cluster: Cluster
 ) -> None:
     """And not as if the caller lacked it."""
     create(calls, "no-secrets")
@@ -315,7 +319,7 @@ def test_a_missing_permission_of_the_apis_own_is_told_as_such(
     eventually(lambda: calls.get(path).status_code == 409, "it may read them again")
 
 
-def test_a_teams_full_quota_is_told_in_its_words(calls: httpx.Client, cluster: Cluster) -> None:
+def test_a_teams_full_quota_is_told_in_its_words(calls: httpx2.Client, cluster: Cluster) -> None:
     counted = "count/aichatworkspaces.apps.aichatworkspaces.io"
     cluster.apply(
         {
@@ -372,7 +376,7 @@ def test_a_caller_has_so_many_streams_and_no_more(strict_api: Served, cluster: C
         eventually(lambda: _opens(client), "an ended stream makes room")
 
 
-def _opens(client: httpx.Client) -> bool:
+def _opens(client: httpx2.Client) -> bool:
     with client.stream("GET", f"{PATH}:watch") as stream:
         return stream.status_code == 200
 
@@ -386,7 +390,7 @@ def nothing_else(cluster: Cluster, api: Served) -> None:
 
 @pytest.mark.usefixtures("nothing_else")
 def test_credentials_are_shown_and_recorded_and_never_logged(
-    calls: httpx.Client, api: Served, operator: Path
+    calls: httpx2.Client, api: Served, operator: Path
 ) -> None:
     create(calls, "with-credentials", SYSTEM)
     path = f"{PATH}/with-credentials/credentials"

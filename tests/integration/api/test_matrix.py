@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
 
-import httpx
+import httpx2
 import pytest
 import yaml
 
@@ -65,7 +65,7 @@ OF_TEAM: Final = (
 class Judge:
     """The API server, asked with a person's own token what he may do."""
 
-    client: httpx.Client
+    client: httpx2.Client
 
     def may(self, verb: str, team: str, name: str = "", subresource: str = "") -> bool:
         attributes = {"group": GROUP, "resource": "aichatworkspaces", "verb": verb}
@@ -121,7 +121,7 @@ def judges(cluster: Cluster, people: dict[str, Person]) -> Iterator[dict[str, Ju
     found = {}
     for name in people:
         headers = {"Authorization": f"Bearer {token(cluster, name)}"}
-        client = httpx.Client(base_url=known["server"], headers=headers, verify=trust, timeout=30)
+        client = httpx2.Client(base_url=known["server"], headers=headers, verify=trust, timeout=30)
         found[name] = Judge(client)
     yield found
     for judge in found.values():
@@ -137,14 +137,14 @@ def workspaces(api: Served, boss: Person, judges: dict[str, Judge]) -> None:
     eventually(lambda: judges["one-view"].may("get", ONE), "roles are aggregated")
 
 
-def _ask(client: httpx.Client, deed: Deed, path: str, body: Any) -> tuple[int, bytes]:
+def _ask(client: httpx2.Client, deed: Deed, path: str, body: Any) -> tuple[int, bytes]:
     """The status, and the body of an answer that says no; a watch that goes on is left."""
     headers = {"If-Match": "*"} if deed.method == "PUT" else {}
     with client.stream(deed.method, path, json=body, headers=headers) as answer:
         return answer.status_code, answer.read() if answer.status_code >= 400 else b""
 
 
-def _of_one(client: httpx.Client, deed: Deed, name: str) -> tuple[int, bytes]:
+def _of_one(client: httpx2.Client, deed: Deed, name: str) -> tuple[int, bytes]:
     body = deed.body
     if deed.method == "PUT":
         body = {"spec": {**_SPEC, "workspaceName": name}}
@@ -211,7 +211,7 @@ def test_nobody_without_a_good_token_is_told_anything(api: Served, cluster: Clus
     for bad in (None, "made-up", "é", wrong_audience, "x" * 20_000):
         headers = {b"Authorization": f"Bearer {bad}".encode()} if bad is not None else {}
         for name in ("matrix-one", NO_SUCH):
-            answer = httpx.get(f"{api.url}/api/v1/workspaces/{name}", headers=headers, timeout=30)
+            answer = httpx2.get(f"{api.url}/api/v1/workspaces/{name}", headers=headers, timeout=30)
             assert answer.status_code == 401
             assert answer.headers["WWW-Authenticate"] == "Bearer"
             assert name not in answer.json()["detail"]

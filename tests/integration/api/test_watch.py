@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from typing import Any, Final
 
-import httpx
+import httpx2
 import pytest
 
 from tests.integration.api.served import PEOPLE, TEAMS, Person, Served, grant, person
@@ -74,7 +74,7 @@ class Follower:
         for api in cycle(self.apis):
             try:
                 self._follow(api)
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 time.sleep(0.2)
             if self._done.is_set():
                 return
@@ -83,7 +83,7 @@ class Follower:
         headers = {"Last-Event-ID": self.last_id} if self.last_id else {}
         with (
             api.client(self.token, **headers) as client,
-            client.stream("GET", WATCH, timeout=httpx.Timeout(5, read=20)) as answer,
+            client.stream("GET", WATCH, timeout=httpx2.Timeout(5, read=20)) as answer,
         ):
             if answer.status_code != 200:
                 time.sleep(0.2)
@@ -119,7 +119,7 @@ def _count(document: dict[str, Any]) -> int:
     return int(document["spec"]["access"]["passwordReset"] or 0)
 
 
-def churn(client: httpx.Client, rounds: int, rng: random.Random, count: int) -> int:
+def churn(client: httpx2.Client, rounds: int, rng: random.Random, count: int) -> int:
     """Create, change and delete at random; gives how many writes there have been."""
     there = {each["name"] for each in client.get(PATH).json()["items"]}
     for _ in range(rounds):
@@ -140,7 +140,7 @@ def churn(client: httpx.Client, rounds: int, rng: random.Random, count: int) -> 
     return count
 
 
-def now(client: httpx.Client) -> dict[str, dict[str, Any]]:
+def now(client: httpx2.Client) -> dict[str, dict[str, Any]]:
     return {each["name"]: each for each in client.get(PATH).json()["items"]}
 
 
@@ -196,7 +196,7 @@ def test_nobody_is_told_anything_before_everything_is_known(api: Served, boss: P
         while 200 not in seen and time.monotonic() < deadline:
             try:
                 seen.add(client.get(f"{PATH}/there-all-along").status_code)
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 time.sleep(0.005)
         assert seen <= {200, 503}
         assert 200 in seen
@@ -308,7 +308,7 @@ def _deaf(api: Served, who: Person) -> socket.socket:
     return opened
 
 
-def _change_often(client: httpx.Client, times: int) -> None:
+def _change_often(client: httpx2.Client, times: int) -> None:
     for at in range(times):
         spec = {"access": {"passwordReset": str(at)}}
         assert client.patch(f"{PATH}/large", json={"spec": spec}).is_success

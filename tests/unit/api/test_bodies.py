@@ -1,6 +1,6 @@
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi import Body, FastAPI
 
@@ -11,7 +11,7 @@ _JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
-def client() -> httpx.AsyncClient:
+def client() -> httpx2.AsyncClient:
     app = FastAPI()
     errors.install(app)
 
@@ -25,7 +25,7 @@ def client() -> httpx.AsyncClient:
 
     app.add_middleware(errors.Bugs)
     app.add_middleware(BoundedBodies, most_bytes=100)
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api")
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api")
 
 
 async def _pieces(total: int) -> Any:
@@ -37,7 +37,7 @@ async def _pieces(total: int) -> Any:
 
 @pytest.mark.parametrize(("size", "status"), [(100, 200), (101, 413)])
 async def test_a_body_is_bounded_to_the_byte_however_it_comes(
-    client: httpx.AsyncClient, size: int, status: int
+    client: httpx2.AsyncClient, size: int, status: int
 ) -> None:
     whole = await client.post("/size", content=b'"' + b"a" * (size - 2) + b'"', headers=_JSON)
     pieces = await client.post("/size", content=_pieces(size), headers=_JSON)
@@ -50,14 +50,14 @@ async def test_a_body_is_bounded_to_the_byte_however_it_comes(
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 99, b""])
-async def test_a_body_that_is_no_json_is_not_valid(client: httpx.AsyncClient, body: bytes) -> None:
+async def test_a_body_that_is_no_json_is_not_valid(client: httpx2.AsyncClient, body: bytes) -> None:
     answer = await client.post("/size", content=body, headers=_JSON)
     assert answer.status_code == 422
     assert answer.headers["Content-Type"] == "application/problem+json"
 
 
 async def test_a_bug_is_a_problem_document_that_gives_nothing_away(
-    client: httpx.AsyncClient,
+    client: httpx2.AsyncClient,
 ) -> None:
     answer = await client.get("/broken")
     assert answer.status_code == 500
