@@ -18,6 +18,7 @@ from kubernetes.aio.client import Configuration
 from aichat_workspace.api.app import build
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.problems import Problem
+from aichat_workspace.api.directory import Directory
 from aichat_workspace.api.services import Credential, Services, identify
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.kube.client import Client
@@ -93,7 +94,10 @@ def idp() -> IdentityProvider:
 
 
 @pytest.fixture
-async def services(cluster: Cluster, idp: IdentityProvider) -> AsyncIterator[Services]:
+async def services(
+    cluster: Cluster, idp: IdentityProvider, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Services]:
+    monkeypatch.setattr(Directory, "synced", True)  # signing in needs nothing of what it knows
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", cluster.answer)
     async with TestServer(app) as server:

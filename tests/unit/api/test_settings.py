@@ -9,13 +9,14 @@ OIDC = {
 }
 
 
-def read(in_cluster: bool = True, **environment: str) -> Settings:
-    return Settings.read(environment, in_cluster=in_cluster)
+def read(**environment: str) -> Settings:
+    return Settings.read(environment, in_cluster=True)
 
 
 def test_a_pod_listens_to_all_and_a_laptop_to_itself() -> None:
+    laptop = Settings.read({}, in_cluster=False)
     assert (read().address, read().dev) == ("", False)
-    assert (read(in_cluster=False).address, read(in_cluster=False).dev) == ("127.0.0.1", True)
+    assert (laptop.address, laptop.dev) == ("127.0.0.1", True)
     assert read(ENV="dev").address == "127.0.0.1"
     assert read(ENV="dev", API_ADDRESS="0.0.0.0").address == "0.0.0.0"  # noqa: S104
 
