@@ -1,0 +1,52 @@
+"""The leaves of a custom resource's schema, and which of them a document sets."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Path = str
+"""As `connections[].url`: a list's entries are `[]`, a map's are a part of the map."""
+
+
+def leaves(schema: Mapping[str, Any], above: Path = "") -> Iterator[Path]:
+    """Every field that has no fields of its own."""
+    for name, field in schema["properties"].items():
+        below = _below(field)
+        if below is None:
+            yield f"{above}{name}"
+        else:
+            yield from leaves(below[0], f"{above}{name}{below[1]}.")
+
+
+def containers(schema: Mapping[str, Any], above: Path = "") -> Iterator[Path]:
+    """Every field that can be there and hold nothing: lists, maps, and objects that need none of
+    their fields."""
+    for name, field in schema["properties"].items():
+        path = f"{above}{name}"
+        if field["type"] in ("array", "object") and not field.get("required"):
+            yield path
+        if "properties" in field:
+            yield from containers(field, f"{path}.")
+
+
+def values(schema: Mapping[str, Any], document: Any, above: Path = "") -> dict[Path, Any]:
+    """The leaves that a document sets, with what it sets them to; a tuple below a list."""
+    found: dict[Path, Any] = {}
+    for name, value in document.items():
+        field = schema["properties"][name]
+        below, path = _below(field), f"{above}{name}"
+        if below is None:
+            found[path] = value
+        elif below[1]:
+            entries = [values(below[0], each, f"{path}[].") for each in value]
+            names = {leaf for entry in entries for leaf in entry}
+            found |= {leaf: tuple(entry.get(leaf) for entry in entries) for leaf in names}
+        else:
+            found |= values(below[0], value, f"{path}.")
+    return found
+
+
+def _below(field: Mapping[str, Any]) -> tuple[Mapping[str, Any], str] | None:
+    if "properties" in field:
+        return field, ""
+    items = field.get("items", {})
+    return (items, "[]") if "properties" in items else None

@@ -1,0 +1,185 @@
+"""Generated specs and sequences of them, made from the schema of the pydantic models.
+
+Only what a schema can't say is written here: values that must fit each other, the platform's
+bounds, or something that exists.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from aichat_workspace.domain import quantity
+from aichat_workspace.domain.crd import structural
+from aichat_workspace.domain.platform import PlatformSpec
+from aichat_workspace.domain.spec import WorkspaceSpec
+from tests.schemas import Path
+
+Spec = dict[str, Any]
+Values = st.SearchStrategy[Any]
+
+SCHEMA: Final = structural(WorkspaceSpec)
+SECRETS: Final = ("keys-a", "keys-b")
+"""Secrets that serve the workspace and have every key that a reference may ask for."""
+VOLUMES: Final = ("ollama", "openWebUI")
+KEYS: Final = ("tls.crt", "tls.key", "email", "password", "clientSecret", "apiKey")
+# The first is what the namespace is called, the others act on its end.
+APART: Final = frozenset({"workspaceName", "deletionPolicy", "namespaceUID"})
+FIELDS: Final = sorted(SCHEMA["properties"].keys() - APART)
+
+_CPU: Final = st.sampled_from(["100m", "0.5", "750m", "1", "2000m", "4"])
+_MEMORY: Final = st.sampled_from(["256Mi", "1G", "1.5Gi", "2048Mi", "6Gi"])
+_SECRET: Final = st.sampled_from(SECRETS)
+_COMPUTE: Final = {
+    f"resources.{workload}.{of}{bound}": values
+    for workload in VOLUMES
+    for of, values in (("cpu", _CPU), ("memory", _MEMORY))
+    for bound in ("Request", "Limit")
+}
+_CHOSEN: Final[dict[Path, Values]] = {
+    **_COMPUTE,
+    "resources.ollama.gpu.count": st.integers(1, PlatformSpec().ceiling.gpus),
+    "storage.ollama.size": st.sampled_from(["21Gi", "22Gi", "23552Mi", "30Gi"]),
+    "storage.openWebUI.size": st.sampled_from(["3Gi", "4096Mi", "5Gi"]),
+    "quota.cpu": st.sampled_from(["20", "30500m", "64"]),
+    "quota.memory": st.sampled_from(["40Gi", "64G", "131072Mi"]),
+    "quota.storage": st.sampled_from(["100Gi", "0.5Ti"]),
+    "ingress.host": st.sampled_from(["our.chat.localtest.me", "a.b.c.localtest.me"]),
+    "ingress.tls.secretName": _SECRET,
+    "access.adminSecretName": _SECRET,
+    "access.oidc.secretName": _SECRET,
+    "connections[].secretName": _SECRET,
+    "expiresAfter": st.sampled_from(["600m", "36h", "30d"]),
+    "scheduling.nodeSelector": st.dictionaries(
+        st.sampled_from(["pool", "example.org/zone", "kubernetes.io/arch"]),
+        st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True),
+        max_size=2,
+    ),
+}
+
+
+def _ordered(compute: Spec) -> Spec:
+    """A request above its limit changes places with it."""
+    for of in ("cpu", "memory"):
+        request, limit = compute.get(f"{of}Request"), compute.get(f"{of}Limit")
+        if request and limit and quantity.parse(request) > quantity.parse(limit):
+            compute = {**compute, f"{of}Request": limit, f"{of}Limit": request}
+    return compute
+
+
+def _one_certificate(tls: Spec) -> Spec:
+    if "secretName" in tls:
+        return {"secretName": tls["secretName"]}
+    return tls or {"issuer": {"name": "letsencrypt"}}
+
+
+def _sensible(toleration: Spec) -> Spec:
+    """https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/"""
+    if "key" not in toleration:
+        toleration = {**toleration, "operator": "Exists"}
+    if toleration.get("operator") == "Exists":
+        toleration = {key: value for key, value in toleration.items() if key != "value"}
+    if "tolerationSeconds" in toleration:
+        toleration = {**toleration, "effect": "NoExecute"}
+    return toleration
+
+
+_MENDED: Final[dict[Path, Callable[[Spec], Spec]]] = {
+    "resources.ollama": _ordered,
+    "resources.openWebUI": _ordered,
+    "ingress.tls": _one_certificate,
+    "scheduling.tolerations[]": _sensible,
+}
+_FEW: Final = 3
+
+
+def values_of(schema: Mapping[str, Any], path: Path = "") -> Values:
+    """Whatever the schema allows, by the rules above."""
+    found = _CHOSEN[path] if path in _CHOSEN else _by_type(schema, path)
+    return found.map(_MENDED[path]) if path in _MENDED else found
+
+
+def _by_type(schema: Mapping[str, Any], path: Path) -> Values:
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    return _BY_TYPE[schema["type"]](schema, path)
+
+
+def _text(schema: Mapping[str, Any], _: Path) -> Values:
+    least, most = schema.get("minLength", 0), schema["maxLength"]
+    if "pattern" not in schema:
+        printable = st.characters(codec="utf-8", exclude_categories=("C", "Z"))
+        return st.text(printable, min_size=least, max_size=min(most, 12))
+    matching = st.from_regex(schema["pattern"].removesuffix("$") + r"\Z")
+    return matching.filter(lambda text: least <= len(text) <= most)
+
+
+def _number(schema: Mapping[str, Any], _: Path) -> Values:
+    return st.integers(schema["minimum"], schema.get("maximum", 2**31))
+
+
+def _list(schema: Mapping[str, Any], path: Path) -> Values:
+    keys = schema.get("x-kubernetes-list-map-keys")
+    unique = {"unique_by": lambda each: each[keys[0]]} if keys else {}
+    if schema.get("x-kubernetes-list-type") == "set":
+        unique = {"unique_by": lambda each: each}
+    return st.lists(values_of(schema["items"], f"{path}[]"), max_size=_FEW, **unique)
+
+
+def _object(schema: Mapping[str, Any], path: Path) -> Values:
+    above = f"{path}." if path else ""
+    fields = {
+        name: values_of(field, f"{above}{name}") for name, field in schema["properties"].items()
+    }
+    required = {name: fields.pop(name) for name in schema.get("required", ())}
+    return st.fixed_dictionaries(required, optional=fields)
+
+
+_BY_TYPE: Final[dict[str, Callable[[Mapping[str, Any], Path], Values]]] = {
+    "string": _text,
+    "integer": _number,
+    "boolean": lambda *_: st.booleans(),
+    "array": _list,
+    "object": _object,
+}
+_VALUES: Final = {name: values_of(SCHEMA["properties"][name], name) for name in FIELDS}
+_EMPTY: Final = {"array": [], "object": {}}
+
+
+@st.composite
+def edits(draw: st.DrawFn, spec: Spec) -> Spec:
+    """The spec with some of its fields set or changed, partly changed, emptied or removed."""
+    for name in draw(st.sets(st.sampled_from(FIELDS), min_size=1, max_size=4)):
+        kind = SCHEMA["properties"][name]["type"]
+        how = draw(st.sampled_from(["set", "partly", "emptied", "removed"]))
+        rest = {key: value for key, value in spec.items() if key != name}
+        if how == "removed":
+            spec = rest
+        elif how == "emptied" and kind in _EMPTY:
+            spec = {**rest, name: _EMPTY[kind]}
+        else:
+            value = draw(_VALUES[name])
+            kept = spec.get(name, {}) if how == "partly" and kind == "object" else {}
+            spec = {**rest, name: {**kept, **value} if kept else value}
+    return spec
+
+
+@st.composite
+def histories(draw: st.DrawFn, steps: int) -> list[Spec]:
+    """Specs as they follow each other: each an edit of the one before, or one that was before."""
+    told: list[Spec] = [{}]
+    for _ in range(draw(st.integers(2, steps))):
+        told.append(draw(st.one_of(edits(told[-1]), edits(told[-1]), st.sampled_from(told))))
+    return told
+
+
+def growing(specs: Sequence[Spec], at_first: Mapping[str, str]) -> Iterator[Spec]:
+    """The specs with volumes that never shrink: an API server refuses that."""
+    sizes = dict(at_first)
+    for spec in specs:
+        storage = spec.get("storage", {})
+        for name in VOLUMES:
+            asked = storage.get(name, {}).get("size", sizes[name])
+            sizes[name] = max(sizes[name], asked, key=quantity.parse)
+        grown = {name: {**storage.get(name, {}), "size": sizes[name]} for name in VOLUMES}
+        yield {**spec, "storage": grown}

@@ -1,0 +1,38 @@
+"""The generated specs: every field is among them, and all of them are specs."""
+
+import re
+
+import pytest
+from hypothesis import HealthCheck, Phase, find, given, settings
+
+from aichat_workspace.domain import limits
+from aichat_workspace.domain.platform import PlatformSpec
+from aichat_workspace.domain.spec import WorkspaceSpec
+from tests.schemas import leaves, values
+from tests.specs import APART, FIELDS, SCHEMA, Spec, edits, histories, values_of
+
+LEAVES = sorted(set(leaves(SCHEMA)) - APART)
+ONCE = settings(phases=[Phase.generate], max_examples=500, derandomize=True, database=None)
+SLOW = [HealthCheck.too_slow]
+
+
+@given(histories(6))
+@settings(max_examples=30, suppress_health_check=SLOW, deadline=None)
+def test_every_generated_spec_is_one_that_the_platform_allows(specs: list[Spec]) -> None:
+    for spec in specs:
+        read = WorkspaceSpec.model_validate({"workspaceName": "team-a", **spec})
+        assert limits.violation(read, PlatformSpec()) is None
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+def test_every_field_is_generated(leaf: str) -> None:
+    field = re.split(r"[.\[]", leaf)[0]
+    generated = values_of(SCHEMA["properties"][field], field)
+    find(generated, lambda value: leaf in values(SCHEMA, {field: value}), settings=ONCE)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_every_field_is_changed_and_removed(field: str) -> None:
+    full = {field: find(values_of(SCHEMA["properties"][field], field), bool, settings=ONCE)}
+    find(edits(full), lambda spec: spec.get(field, full[field]) != full[field], settings=ONCE)
+    find(edits(full), lambda spec: field not in spec, settings=ONCE)
