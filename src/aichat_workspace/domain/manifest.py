@@ -64,7 +64,9 @@ def covers(observed: Any, desired: Any, field: str = "") -> bool:
     keys = _MERGE_KEYS.get(field)
     if isinstance(desired, Mapping) and field not in _ATOMIC:
         return isinstance(observed, Mapping) and all(
-            key in observed and covers(observed[key], value, _below(field, key))
+            covers(observed[key], value, _below(field, key))
+            if key in observed
+            else _is_left_out(key, value)
             for key, value in desired.items()
         )
     if isinstance(desired, Sequence) and not isinstance(desired, str) and keys:
@@ -76,6 +78,7 @@ def _same(observed: Any, desired: Any, field: str) -> bool:
     """Whether `observed` is `desired`, but for what the API server fills in. Nobody else's field
     can be told from ours here: the whole has one owner."""
     if isinstance(desired, Mapping):
+        desired = {k: v for k, v in desired.items() if k in observed or not _is_left_out(k, v)}
         wanted = {**_FILLED_IN.get(field, {}), **desired}
         return (
             isinstance(observed, Mapping)
@@ -89,6 +92,11 @@ def _same(observed: Any, desired: Any, field: str) -> bool:
             and all(_same(*pair, field) for pair in zip(observed, desired, strict=True))
         )
     return bool(observed == desired) or (field in _QUANTITIES and quantity.same(observed, desired))
+
+
+def _is_left_out(key: str, value: Any) -> bool:
+    """The API server leaves the empty value of a variable or a toleration out."""
+    return bool((key, value) == ("value", ""))
 
 
 def _below(field: str, key: str) -> str:

@@ -13,7 +13,10 @@ from aichat_workspace.domain.errors import InvalidModelName
 # [host[:port]/][namespace/]name[:tag], as Ollama's types/model/name.go reads it.
 _PART: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _HOST: Final = r"[A-Za-z0-9][A-Za-z0-9.-]*"
-MODEL_NAME_PATTERN: Final = rf"^({_HOST}(:[0-9]{{1,5}})?/)?({_PART}/)?{_PART}(:{_PART})?$"
+PORT_PATTERN: Final = (
+    r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
+)
+MODEL_NAME_PATTERN: Final = rf"^({_HOST}(:({PORT_PATTERN}))?/)?({_PART}/)?{_PART}(:{_PART})?$"
 MODEL_NAME_MAX_LENGTH: Final = 200
 
 _USABLE_SHARE: Final = 0.95
@@ -22,7 +25,7 @@ _DEFAULT_HOST: Final = "registry.ollama.ai"
 _DEFAULT_NAMESPACE: Final = "library"
 _DEFAULT_TAG: Final = "latest"
 _PARTS: Final = re.compile(
-    rf"(?:(?P<host>{_HOST})(?::(?P<port>[0-9]{{1,5}}))?/)??"
+    rf"(?:(?P<host>{_HOST})(?::(?P<port>{PORT_PATTERN}))?/)??"
     rf"(?:(?P<namespace>{_PART})/)?(?P<name>{_PART})(?::(?P<tag>{_PART}))?"
 )
 

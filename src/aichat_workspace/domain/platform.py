@@ -15,7 +15,7 @@ from aichat_workspace.domain.schema import Schema, rule
 
 PLATFORM_NAME: Final = "default"
 _DOCKER_HUB: Final = "docker.io"
-_DNS_LABELS: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+DNS_LABELS: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 
 _OCTET: Final = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 
@@ -41,7 +41,7 @@ EmbeddingModel = Annotated[
     StringConstraints(min_length=1, max_length=MODEL_NAME_MAX_LENGTH, pattern=MODEL_NAME_PATTERN),
 ]
 Registry = Annotated[
-    str, StringConstraints(min_length=1, max_length=259, pattern=f"^{_DNS_LABELS}(:[0-9]{{1,5}})?$")
+    str, StringConstraints(min_length=1, max_length=259, pattern=f"^{DNS_LABELS}(:[0-9]{{1,5}})?$")
 ]
 # All of IPv4 (/0) is nothing that a policy may except.
 Cidr = Annotated[
@@ -60,9 +60,7 @@ Cidr = Annotated[
         }
     ),
 ]
-DnsName = Annotated[
-    str, StringConstraints(min_length=1, max_length=253, pattern=f"^{_DNS_LABELS}$")
-]
+DnsName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=f"^{DNS_LABELS}$")]
 DnsLabel = Annotated[
     str, StringConstraints(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 ]
@@ -177,7 +175,7 @@ class Ingress(Schema):
     """How people reach workspaces."""
 
     domain: Annotated[
-        str, StringConstraints(min_length=1, max_length=190, pattern=f"^{_DNS_LABELS}$")
+        str, StringConstraints(min_length=1, max_length=190, pattern=f"^{DNS_LABELS}$")
     ] = Field(
         default="localtest.me",
         description="Workspaces are served at <workspaceName>.<domain>.",

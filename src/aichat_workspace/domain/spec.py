@@ -11,8 +11,20 @@ from typing import Annotated, Any, Final
 from pydantic import Field, StrictBool, StrictInt, StringConstraints
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.models import MODEL_NAME_MAX_LENGTH, MODEL_NAME_PATTERN
-from aichat_workspace.domain.platform import ByteSize, DnsLabel, DnsName, Issuer, Positive, Quantity
+from aichat_workspace.domain.models import (
+    MODEL_NAME_MAX_LENGTH,
+    MODEL_NAME_PATTERN,
+    PORT_PATTERN,
+)
+from aichat_workspace.domain.platform import (
+    DNS_LABELS,
+    ByteSize,
+    DnsLabel,
+    DnsName,
+    Issuer,
+    Positive,
+    Quantity,
+)
 from aichat_workspace.domain.schema import Schema, rule
 
 PATTERN_NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$"
@@ -20,12 +32,10 @@ MAX_MODELS: Final = 32
 MAX_PATTERNS: Final = 64
 NO_MODEL: Final = "none"
 _LABEL: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-_LABEL_KEY: Final = rf"^([a-z0-9]([-a-z0-9.]{{0,251}}[a-z0-9])?/)?{_LABEL}$"
+_LABEL_KEY: Final = rf"^({DNS_LABELS}/)?{_LABEL}$"
+_DEVICE: Final = rf"^{DNS_LABELS}/{_LABEL}$"
 _LABEL_KEY_LENGTH: Final = 316
 _LABEL_VALUE: Final = rf"^({_LABEL})?$"
-_PORT: Final = (
-    r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
-)
 _MAX_SECONDS: Final = 10**10  # three centuries, and far from what 64 bits hold
 _DURATION: Final = r"^[1-9][0-9]{0,4}(m|h|d)$"
 
@@ -85,13 +95,15 @@ LabelKey = Annotated[
     str, StringConstraints(min_length=1, max_length=_LABEL_KEY_LENGTH, pattern=_LABEL_KEY)
 ]
 LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=_LABEL_VALUE)]
+DeviceName = Annotated[str, StringConstraints(max_length=128, pattern=_DEVICE)]
 KeepAlive = Annotated[
     str, StringConstraints(max_length=6, pattern=r"^(-1|0|[1-9][0-9]{0,4}(s|m|h))$")
 ]
 HttpsUrl = Annotated[
     str,
     StringConstraints(
-        max_length=512, pattern=rf"^https://[a-z0-9][a-z0-9.-]*(:({_PORT}))?(/[A-Za-z0-9._~/-]*)?$"
+        max_length=512,
+        pattern=rf"^https://[a-z0-9][a-z0-9.-]*(:({PORT_PATTERN}))?(/[A-Za-z0-9._~/-]*)?$",
     ),
 ]
 Duration = Annotated[str, StringConstraints(max_length=6, pattern=_DURATION)]
@@ -111,6 +123,23 @@ _LABEL_KEYS: Final = rule(
     f"self.all(key, key.size() <= {_LABEL_KEY_LENGTH} && key.matches(r'{_LABEL_KEY}'))",
     "keys must be names of labels, as in example.org/pool",
 )
+# https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
+_TOLERATION_RULES: Final[dict[str, Any]] = {
+    "x-kubernetes-validations": [
+        rule(
+            "has(self.key) || self.operator == 'Exists'",
+            "without a key every taint is tolerated: say so with operator Exists",
+        ),
+        rule(
+            "self.operator != 'Exists' || !has(self.value) || self.value == ''",
+            "operator Exists takes any value: leave value out",
+        ),
+        rule(
+            "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+            "tolerationSeconds is for effect NoExecute only",
+        ),
+    ]
+}
 _COMPUTE_RULES: Final[dict[str, Any]] = {"x-kubernetes-validations": [_BOUNDS, _MEMORY_BOUNDS]}
 
 
@@ -129,7 +158,7 @@ class Gpu(Schema):
     """Graphics processors for the model server."""
 
     count: StrictInt = Field(ge=1, le=16, description="How many.")
-    resource_name: LabelKey = Field(
+    resource_name: DeviceName = Field(
         default="nvidia.com/gpu", description="The resource by which nodes offer them."
     )
 
@@ -255,8 +284,8 @@ class Scheduling(Schema):
         description="Labels that the nodes must carry.",
         json_schema_extra={"x-kubernetes-validations": [_LABEL_KEYS]},
     )
-    tolerations: tuple[Toleration, ...] = Field(
-        default=(), max_length=16, description="Taints that the pods accept."
+    tolerations: tuple[Annotated[Toleration, Field(json_schema_extra=_TOLERATION_RULES)], ...] = (
+        Field(default=(), max_length=16, description="Taints that the pods accept.")
     )
 
 

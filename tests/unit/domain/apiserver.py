@@ -21,7 +21,7 @@ _KEYS: Final = {
     "volumeMounts": ("mountPath",),
 }
 _PORTS: Final = {"Service": ("port", "protocol"), "StatefulSet": ("containerPort", "protocol")}
-_DEFAULTS: Final = {
+_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "Service": {"clusterIP": "10.0.0.1", "sessionAffinity": "None"},
     "StatefulSet": {"podManagementPolicy": "OrderedReady", "revisionHistoryLimit": 10},
     "Deployment": {"progressDeadlineSeconds": 600, "revisionHistoryLimit": 10},
@@ -113,7 +113,8 @@ def _key(entry: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
 
 
 def _canonical(node: Any, *, quantities: bool = False) -> Any:
-    """The server writes a quantity in one way, however it was written."""
+    """The server writes a quantity in one way, however it was written, and no empty value of a
+    variable or toleration."""
     if isinstance(node, Mapping):
         return {
             key: _canonical(
@@ -121,6 +122,7 @@ def _canonical(node: Any, *, quantities: bool = False) -> Any:
                 quantities=quantities or key in ("requests", "limits", "hard", "defaultRequest"),
             )
             for key, value in node.items()
+            if (key, value) != ("value", "")
         }
     if isinstance(node, list):
         return [_canonical(each, quantities=False) for each in node]

@@ -91,3 +91,10 @@ def test_quantities_in_a_list_that_is_one_value_are_compared_as_amounts() -> Non
     wanted = {"limits": [{"type": "Container", "default": {"cpu": "2000m"}}]}
     assert covers({"limits": [{"type": "Container", "default": {"cpu": "2"}}]}, wanted)
     assert not covers({"limits": [{"type": "Container", "default": {"cpu": "3"}}]}, wanted)
+
+
+def test_an_empty_value_that_the_api_server_leaves_out_is_no_difference() -> None:
+    assert covers({"env": [{"name": "A"}]}, {"env": [{"name": "A", "value": ""}]})
+    assert covers({"tolerations": [{"key": "A"}]}, {"tolerations": [{"key": "A", "value": ""}]})
+    assert not covers({"env": [{"name": "A", "value": "b"}]}, {"env": [{"name": "A", "value": ""}]})
+    assert not covers({}, {"emptyDir": {}})
