@@ -45,6 +45,42 @@ def values(schema: Mapping[str, Any], document: Any, above: Path = "") -> dict[P
     return found
 
 
+def is_required(schema: Mapping[str, Any], path: Path) -> bool:
+    """Whether the leaf can't be left out of the object that it is a field of."""
+    above, _, name = path.rpartition(".")
+    for part in above.split(".") if above else ():
+        field = schema["properties"][part.removesuffix("[]")]
+        schema = field["items"] if part.endswith("[]") else field
+    return name in schema.get("required", ())
+
+
+def without(document: Any, path: Path) -> Any:
+    """The document without that leaf, and without what is empty then."""
+    name, _, below = path.partition(".")
+    key = name.removesuffix("[]")
+    rest = {each: value for each, value in document.items() if each != key}
+    if not below or key not in document:
+        return rest
+    if name.endswith("[]"):
+        return {**rest, key: [without(each, below) for each in document[key]]}
+    left = without(document[key], below)
+    return {**rest, key: left} if left else rest
+
+
+def merged(left: Any, right: Any) -> Any:
+    """Both documents; where they differ, the right one's values."""
+    if not (isinstance(left, dict) and isinstance(right, dict)):
+        return right
+    return {**left, **{key: merged(left.get(key), value) for key, value in right.items()}}
+
+
+def nested(path: Path, value: Any) -> Any:
+    """The document that sets only this."""
+    for name in reversed(path.split(".")):
+        value = {name: value}
+    return value
+
+
 def _below(field: Mapping[str, Any]) -> tuple[Mapping[str, Any], str] | None:
     if "properties" in field:
         return field, ""

@@ -119,11 +119,10 @@ def _number(schema: Mapping[str, Any], _: Path) -> Values:
 
 
 def _list(schema: Mapping[str, Any], path: Path) -> Values:
-    keys = schema.get("x-kubernetes-list-map-keys")
-    unique = {"unique_by": lambda each: each[keys[0]]} if keys else {}
-    if schema.get("x-kubernetes-list-type") == "set":
-        unique = {"unique_by": lambda each: each}
-    return st.lists(values_of(schema["items"], f"{path}[]"), max_size=_FEW, **unique)
+    entries = values_of(schema["items"], f"{path}[]")
+    if keys := schema.get("x-kubernetes-list-map-keys"):
+        return st.lists(entries, max_size=_FEW, unique_by=lambda each: each[keys[0]])
+    return st.lists(entries, max_size=_FEW, unique=schema.get("x-kubernetes-list-type") == "set")
 
 
 def _object(schema: Mapping[str, Any], path: Path) -> Values:
@@ -143,7 +142,7 @@ _BY_TYPE: Final[dict[str, Callable[[Mapping[str, Any], Path], Values]]] = {
     "object": _object,
 }
 _VALUES: Final = {name: values_of(SCHEMA["properties"][name], name) for name in FIELDS}
-_EMPTY: Final = {"array": [], "object": {}}
+_EMPTY: Final[dict[str, Any]] = {"array": [], "object": {}}
 
 
 @st.composite

@@ -61,7 +61,7 @@ class Cluster:
         return count
 
 
-def eventually(holds: Callable[[], object], what: str, seconds: float = 30) -> None:
+def eventually(holds: Callable[[], object], what: str, seconds: float = 60) -> None:
     """Wait until something is so; fail saying what was not."""
     deadline = time.monotonic() + seconds
     while not holds():

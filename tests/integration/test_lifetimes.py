@@ -60,6 +60,18 @@ def test_a_retained_namespace_is_taken_over_only_by_its_uid(cluster: Cluster) ->
     assert gone(cluster, "namespace", "keepsake")
 
 
+@pytest.mark.parametrize(("first", "last"), [("Retain", "Delete"), ("Delete", "Retain")])
+def test_the_deletion_policy_is_the_last_one_that_was_set(
+    cluster: Cluster, first: str, last: str
+) -> None:
+    name = f"until-{last.lower()}"
+    cluster.apply(workspace(name, deletionPolicy=first))
+    eventually(lambda: created(cluster, name), f"{name} is provisioned")
+    cluster.apply(workspace(name, deletionPolicy=last))
+    cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--timeout=60s")
+    assert gone(cluster, "namespace", name) is (last == "Delete")
+
+
 def test_an_expired_workspace_is_deleted(cluster: Cluster) -> None:
     cluster.apply(workspace("fleeting", expiresAfter="1m"))
     eventually(lambda: created(cluster, "fleeting"), "fleeting is provisioned")

@@ -2,16 +2,24 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from tests.integration.conftest import SYSTEM, Cluster, eventually, workspace
+from tests.integration.model_server import model_server
+from tests.integration.platform_fields import (
+    EDITS,
+    ELSEWHERE_NAME,
+    NAME,
+    OTHER_DOMAIN,
+    Edit,
+)
+from tests.integration.tenants import condition
 
 pytestmark = pytest.mark.usefixtures("gateway_api", "operator")
-NAME = "settled"
 TEAM = "team-bounded"
 
 
@@ -50,10 +58,13 @@ def gateway_api(cluster: Cluster) -> None:
 
 @pytest.fixture(scope="module")
 def tenant(cluster: Cluster) -> Iterator[str]:
-    cluster.apply(workspace(NAME, models=["gemma2:2b"]))
+    gpu = {"ollama": {"gpu": {"count": 1}}}
+    cluster.apply(workspace(NAME, models=["gemma2:2b"], resources=gpu))
+    cluster.apply(workspace(ELSEWHERE_NAME, ingress={"host": f"our.{OTHER_DOMAIN}"}))
     eventually(lambda: created(cluster, NAME), f"{NAME} is provisioned")
     yield NAME
-    cluster.kubectl("delete", "aiws", NAME, "-n", SYSTEM, "--wait=false")
+    for name in (NAME, ELSEWHERE_NAME):
+        cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
 
 
 def created(cluster: Cluster, name: str, namespace: str = SYSTEM) -> bool:
@@ -108,82 +119,65 @@ def test_there_is_one_platform_only(cluster: Cluster) -> None:
     assert "its name is 'default'" in cluster.apply(platform({}, "second"), check=False)
 
 
-Look = Callable[[Cluster], object]
-
-
-def chat(cluster: Cluster) -> Any:
-    found = cluster.get("deployment", f"{NAME}-openwebui", "-n", NAME)
-    return found["spec"]["template"]["spec"]["containers"][0]
-
-
-def ingress(cluster: Cluster) -> Any:
-    return cluster.get("ingress", f"{NAME}-openwebui", "-n", NAME)
-
-
-def streaming(cluster: Cluster) -> object:
-    return ingress(cluster)["metadata"]["annotations"].get(
-        "nginx.ingress.kubernetes.io/proxy-read-timeout"
-    )
-
-
-EDITS: dict[str, tuple[Any, Look, object]] = {
-    "domain": (
-        {"ingress": {"domain": "chat.example.org"}},
-        lambda cluster: ingress(cluster)["spec"]["rules"][0]["host"],
-        f"{NAME}.chat.example.org",
-    ),
-    "profile": ({"ingress": {"profile": "NGINX"}}, streaming, "3600"),
-    "issuer": (
-        {"ingress": {"issuer": {"name": "ours"}}},
-        lambda cluster: ingress(cluster)["spec"].get("tls"),
-        [{"hosts": [f"{NAME}.localtest.me"], "secretName": f"{NAME}-openwebui-tls"}],
-    ),
-    "shares": (
-        {"openWebUI": {"memoryLimit": "3Gi"}},
-        lambda cluster: chat(cluster)["resources"]["limits"]["memory"],
-        "3Gi",
-    ),
-    "mirror": (
-        {"images": {"mirror": "mirror.example.org/upstream"}},
-        lambda cluster: chat(cluster)["image"],
-        "mirror.example.org/upstream/open-webui/open-webui:v0.12.4",
-    ),
-    "embedding model": (
-        {"models": {"embeddingModel": "none"}},
-        lambda cluster: [each["name"] for each in models(cluster)],
-        ["gemma2:2b"],
-    ),
-    "egress": (
-        {"network": {"egressExcept": ["203.0.113.0/24"]}},
-        lambda cluster: cluster.get("networkpolicy", f"{NAME}-model-downloads", "-n", NAME)["spec"][
-            "egress"
-        ][0]["to"][0]["ipBlock"]["except"],
-        ["203.0.113.0/24"],
-    ),
-    "private registry": (
-        {"network": {"egressAllow": ["10.1.2.3/32"]}},
-        lambda cluster: cluster.get("networkpolicy", f"{NAME}-model-downloads", "-n", NAME)["spec"][
-            "egress"
-        ][0]["to"][1:],
-        [{"ipBlock": {"cidr": "10.1.2.3/32"}}],
-    ),
-}
-
-
-def models(cluster: Cluster) -> Any:
-    return cluster.get("aiws", NAME, "-n", SYSTEM)["status"]["models"]
-
-
-@pytest.mark.parametrize("what", EDITS)
+@pytest.mark.parametrize("name", EDITS)
 def test_an_edit_reaches_every_workspace_and_its_removal_restores_the_default(
-    cluster: Cluster, tenant: str, what: str
+    cluster: Cluster, tenant: str, name: str
 ) -> None:
-    spec, look, expected = EDITS[what]
-    before = look(cluster)
-    assert before != expected
+    edit = EDITS[name]
+    before = edit.look(cluster)
+    assert before != edit.shows
+    with settings(cluster, edit.spec):
+        eventually(lambda: shown(cluster, edit) == edit.shows, f"{name} reached {tenant}")
+    eventually(lambda: shown(cluster, edit) == before, f"{tenant} is as before {name}")
+
+
+def shown(cluster: Cluster, edit: Edit) -> object:
+    """None while the object is not there: a route takes an Ingress's place, and back."""
+    try:
+        return edit.look(cluster)
+    except AssertionError as error:
+        if "NotFound" not in str(error):
+            raise
+        return None
+
+
+def test_a_new_workspace_gets_the_platforms_volumes(cluster: Cluster) -> None:
+    spec = {
+        "storageClassName": "ours",
+        "ollama": {"storage": "31Gi"},
+        "openWebUI": {"storage": "4Gi"},
+    }
     with settings(cluster, spec):
-        eventually(lambda: look(cluster) == expected, f"{what} reached {tenant}")
-    eventually(lambda: look(cluster) == before, f"{tenant} is as before {what}")
+        cluster.apply(workspace("voluminous"))
+        eventually(lambda: created(cluster, "voluminous"), "it is provisioned")
+        claims = cluster.get("pvc", "-n", "voluminous")["items"]
+        assert [
+            (each["spec"]["storageClassName"], each["spec"]["resources"]["requests"]["storage"])
+            for each in claims
+        ] == [("ours", "31Gi"), ("ours", "4Gi")]
+        cluster.kubectl("delete", "aiws", "voluminous", "-n", SYSTEM, "--wait=false")
+
+
+def test_downloads_follow_the_platforms_settings(cluster: Cluster) -> None:
+    """How many run at once, and which registries speak plain HTTP."""
+    name, registry = "pulling", "models.example.org:5000"
+    first = [f"{registry}/a/b:1", "gemma2:2b", "qwen3:1b"]
+    second = [f"{registry}/a/c:1", f"{registry}/a/d:1", f"{registry}/a/e:1"]
+    cluster.apply(workspace(name, embeddingModel="none"))
+    eventually(lambda: created(cluster, name), f"{name} is provisioned")
+    with model_server(cluster, name) as asked:
+        pulls = {"concurrentPulls": 1, "insecureRegistries": [registry]}
+        with settings(cluster, {"models": pulls}):
+            cluster.apply(workspace(name, embeddingModel="none", models=first))
+            eventually(lambda: asked.there == set(first), "all are pulled")
+        assert asked.most == 1
+        assert [each for each in first if asked.insecure[each]] == first[:1]
+        with settings(cluster, {"models": {"concurrentPulls": 2}}):
+            cluster.apply(workspace(name, embeddingModel="none", models=second))
+            eventually(lambda: asked.there == set(second), "the others take their place")
+        assert asked.most == 2
+        assert not any(asked.insecure[each] for each in second)
+    cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
 
 
 def test_with_a_gateway_there_is_a_route_instead_of_an_ingress(
@@ -215,11 +209,6 @@ def test_with_a_gateway_there_is_a_route_instead_of_an_ingress(
 
 def served(cluster: Cluster) -> Any:
     return condition(cluster, NAME, "IngressServed")
-
-
-def condition(cluster: Cluster, name: str, kind: str) -> Any:
-    found = cluster.get("aiws", name, "-n", SYSTEM)["status"]["conditions"]
-    return next((each for each in found if each["type"] == kind), {})
 
 
 def accepted_by(gateway: str, namespace: str) -> dict[str, Any]:

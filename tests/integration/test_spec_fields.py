@@ -1,241 +1,135 @@
-"""Every field of the spec: set, it reaches the objects; removed, the default is back exactly."""
+"""Every field of the spec: set, changed, reverted and removed, emptied, refused."""
 
 import json
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import reduce
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from tests.integration.conftest import SYSTEM, Cluster, eventually, workspace
+from tests.integration.spec_fields import CHAT, FIELDS, INGRESS, NAME, Field, Seen, variables
+from tests.integration.tenants import (
+    bound_volume,
+    condition,
+    edit,
+    growing_class,
+    secret,
+    seen,
+)
+from tests.schemas import containers, is_required, merged, nested, without
+from tests.specs import KEYS, SCHEMA, SECRETS
 
 pytestmark = pytest.mark.usefixtures("operator")
-NAME = "fields"
-KINDS = (
-    "resourcequota,limitrange,serviceaccount,networkpolicy,pvc,service,statefulset,deployment,"
-    "ingress"
+OWNER: Final = f"{SYSTEM}/{NAME}"
+# With nothing in it, a certificate is refused: it is one thing or the other.
+EMPTIED: Final = sorted(
+    each for each in set(containers(SCHEMA)) - {"ingress.tls"} if not each.startswith("storage")
 )
-LABEL = f"aichatworkspace={NAME}"
 
 
 @pytest.fixture(scope="module")
 def tenant(cluster: Cluster) -> Iterator[str]:
-    cluster.apply(workspace(NAME, models=["gemma2:2b"]))
-    eventually(
-        lambda: cluster.get("aiws", NAME, "-n", SYSTEM).get("status", {}).get("isCreated"),
-        f"{NAME} is provisioned",
-    )
+    for name in SECRETS:
+        cluster.apply(secret(name, OWNER, {key: f"{key} of {name}" for key in KEYS}))
+    cluster.apply(workspace(NAME))
+    eventually(lambda: created(cluster, NAME), f"{NAME} is provisioned")
     yield NAME
     cluster.kubectl("delete", "aiws", NAME, "-n", SYSTEM, "--wait=false")
 
 
-def objects(cluster: Cluster) -> dict[str, Any]:
-    """What we rendered, by kind and name, without what others write."""
-    listed = cluster.get(KINDS, "-n", NAME, "-l", LABEL)["items"]
-    return {
-        f"{each['kind']}/{each['metadata']['name']}": {
-            "labels": each["metadata"]["labels"],
-            "annotations": {
-                key: value
-                for key, value in each["metadata"].get("annotations", {}).items()
-                if "kubernetes.io/" not in key or "nginx" in key
-            },
-            "spec": {
-                key: value
-                for key, value in each.get("spec", {}).items()
-                if key not in ("volumeName", "volumeMode")
-            },
-        }
-        for each in listed
-    }
+def created(cluster: Cluster, name: str) -> bool:
+    return bool(cluster.get("aiws", name, "-n", SYSTEM).get("status", {}).get("isCreated"))
 
 
-def patch(cluster: Cluster, spec: object, *, check: bool = True) -> str:
-    return cluster.kubectl(
-        *("patch", "aiws", NAME, "-n", SYSTEM, "--type=merge"),
-        *("-p", json.dumps({"spec": spec})),
-        check=check,
+def ask(cluster: Cluster, spec: Any) -> None:
+    edit(cluster, NAME, {"workspaceName": NAME, **spec})
+
+
+def effect(field: Field, found: Seen) -> object:
+    """None for what is not there."""
+    try:
+        return field.look(found)
+    except (KeyError, IndexError):
+        return None
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_field_is_set_changed_reverted_and_removed(
+    cluster: Cluster, tenant: str, name: str
+) -> None:
+    field = FIELDS[name]
+    specs = [field.spec(each) for each in field.values]
+    before = seen(cluster, tenant)
+    assert effect(field, before) != field.shows[0]
+    ask(cluster, specs[0])
+    shows(cluster, field, 0)
+    once = seen(cluster, tenant)
+    ask(cluster, specs[1])
+    shows(cluster, field, 1)
+    ask(cluster, specs[0])
+    shows(cluster, field, 0)
+    eventually(lambda: seen(cluster, tenant) == once, f"{tenant} is as {name} made it first")
+    if (rest := without(specs[0], name)) and not is_required(SCHEMA, name):
+        ask(cluster, rest)
+        eventually(
+            lambda: effect(field, seen(cluster, tenant)) != field.shows[0], f"{name} is left out"
+        )
+    ask(cluster, {})
+    eventually(lambda: seen(cluster, tenant) == before, f"{tenant} is as before {name}")
+
+
+def shows(cluster: Cluster, field: Field, which: int) -> None:
+    eventually(
+        lambda: effect(field, seen(cluster, NAME)) == field.shows[which],
+        f"{field.values[which]} shows",
     )
 
 
-def pod(found: dict[str, Any], workload: str) -> Any:
-    return found[workload]["spec"]["template"]["spec"]
-
-
-def settings(found: dict[str, Any], workload: str) -> dict[str, str]:
-    return {
-        each["name"]: each.get("value", "") for each in pod(found, workload)["containers"][0]["env"]
-    }
-
-
-OLLAMA, CHAT = f"StatefulSet/{NAME}-ollama", f"Deployment/{NAME}-openwebui"
-QUOTA, INGRESS = f"ResourceQuota/{NAME}", f"Ingress/{NAME}-openwebui"
-Look = Callable[[dict[str, Any]], object]
-FIELDS: dict[str, tuple[Any, Look, object]] = {
-    "workspaceENV": (
-        {"workspaceENV": "prod"},
-        lambda found: settings(found, CHAT)["ENV"],
-        "prod",
-    ),
-    "resources.ollama.memoryLimit": (
-        {"resources": {"ollama": {"memoryLimit": "6Gi"}}},
-        lambda found: pod(found, OLLAMA)["containers"][0]["resources"]["limits"]["memory"],
-        "6Gi",
-    ),
-    "resources.ollama.gpu": (
-        {"resources": {"ollama": {"gpu": {"count": 2}}}},
-        lambda found: (
-            pod(found, OLLAMA)["containers"][0]["resources"]["limits"]["nvidia.com/gpu"],
-            found[QUOTA]["spec"]["hard"]["requests.nvidia.com/gpu"],
-        ),
-        ("2", "2"),
-    ),
-    "resources.openWebUI.cpuRequest": (
-        {"resources": {"openWebUI": {"cpuRequest": "250m"}}},
-        lambda found: pod(found, CHAT)["containers"][0]["resources"]["requests"]["cpu"],
-        "250m",
-    ),
-    "quota": (
-        {"quota": {"cpu": "20", "memory": "40Gi", "storage": "100Gi"}},
-        lambda found: [
-            found[QUOTA]["spec"]["hard"][name]
-            for name in ("limits.cpu", "limits.memory", "requests.storage")
-        ],
-        ["20", "40Gi", "100Gi"],
-    ),
-    "ingress.host": (
-        {"ingress": {"host": "our.chat.localtest.me"}},
-        lambda found: (
-            found[INGRESS]["spec"]["rules"][0]["host"],
-            settings(found, CHAT)["WEBUI_URL"],
-        ),
-        ("our.chat.localtest.me", "http://our.chat.localtest.me"),
-    ),
-    "ingress.className": (
-        {"ingress": {"className": "special"}},
-        lambda found: found[INGRESS]["spec"].get("ingressClassName"),
-        "special",
-    ),
-    "ingress.tls.issuer": (
-        {"ingress": {"tls": {"issuer": {"name": "letsencrypt"}}}},
-        lambda found: (
-            found[INGRESS]["spec"].get("tls"),
-            settings(found, CHAT)["WEBUI_URL"],
-        ),
-        (
-            [{"hosts": [f"{NAME}.localtest.me"], "secretName": f"{NAME}-openwebui-tls"}],
-            f"https://{NAME}.localtest.me",
-        ),
-    ),
-    "suspended": (
-        {"suspended": True},
-        lambda found: (found[OLLAMA]["spec"]["replicas"], found[CHAT]["spec"]["replicas"]),
-        (0, 0),
-    ),
-    "access.signUp": (
-        {"access": {"signUp": True}},
-        lambda found: settings(found, CHAT)["ENABLE_SIGNUP"],
-        "true",
-    ),
-    "embeddingModel": (
-        {"embeddingModel": "all-minilm"},
-        lambda found: settings(found, CHAT)["RAG_EMBEDDING_MODEL"],
-        "all-minilm:latest",
-    ),
-    "scheduling": (
-        {
-            "scheduling": {
-                "nodeSelector": {"pool": "gpu"},
-                "tolerations": [{"key": "gpu", "operator": "Exists"}],
-            }
-        },
-        lambda found: [
-            (pod(found, each).get("nodeSelector"), pod(found, each).get("tolerations"))
-            for each in (OLLAMA, CHAT)
-        ],
-        [({"pool": "gpu"}, [{"key": "gpu", "operator": "Exists"}])] * 2,
-    ),
-    "ollama": (
-        {"ollama": {"contextLength": 8192, "keepAlive": "30m", "parallelRequests": 2}},
-        lambda found: [
-            settings(found, OLLAMA).get(f"OLLAMA_{name}")
-            for name in ("CONTEXT_LENGTH", "KEEP_ALIVE", "NUM_PARALLEL")
-        ],
-        ["8192", "30m", "2"],
-    ),
-}
-
-
-@pytest.mark.parametrize("field", FIELDS)
-def test_a_field_reaches_the_objects_and_its_removal_restores_them(
-    cluster: Cluster, tenant: str, field: str
+@pytest.mark.parametrize("path", EMPTIED)
+def test_a_part_that_is_emptied_is_as_if_it_had_never_been_set(
+    cluster: Cluster, tenant: str, path: str
 ) -> None:
-    change, look, expected = FIELDS[field]
-    before = objects(cluster)
-    assert look_at(look, before) != expected
-    patch(cluster, change)
-    eventually(lambda: look_at(look, objects(cluster)) == expected, f"{field} reached {tenant}")
-    patch(cluster, dict.fromkeys(change))
-    eventually(lambda: objects(cluster) == before, f"{tenant} is as before {field}")
+    before = seen(cluster, tenant)
+    full = everything_of(path)
+    ask(cluster, full)
+    eventually(lambda: seen(cluster, tenant) != before, f"{path} is set")
+    ask(cluster, nested(path, type(part(full, path))()))
+    eventually(lambda: seen(cluster, tenant) == before, f"{path} is emptied")
+    ask(cluster, {})
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_any_changes_in_any_order_reach_the_objects_and_leave_no_trace(
-    cluster: Cluster, tenant: str, seed: int
-) -> None:
-    """Sequences of edits that set, change and remove several fields at once; seeded."""
-    choose = random.Random(seed)  # noqa: S311  (a test's choice)
-    before, now = objects(cluster), dict[str, Any]()
-    for _ in range(5):
-        wanted = set(choose.sample(sorted(FIELDS), k=choose.randint(0, 5)))
-        following: dict[str, Any] = reduce(
-            merged, (FIELDS[field][0] for field in sorted(wanted)), {}
-        )
-        patch(cluster, difference(now, following))
-        now = following
-        eventually(
-            lambda wanted=wanted: all(  # type: ignore[misc]
-                look_at(FIELDS[field][1], objects(cluster)) == FIELDS[field][2]
-                for field in alone(wanted)
-            ),
-            f"{sorted(wanted)} reached {tenant} (seed {seed})",
-        )
-    patch(cluster, difference(now, {}))
-    eventually(lambda: objects(cluster) == before, f"{tenant} is as before (seed {seed})")
+def everything_of(path: str) -> Any:
+    """All fields below it at once; of the two kinds of certificate there can be one."""
+    fields = [
+        field.spec(field.values[0])
+        for name, field in FIELDS.items()
+        if name.startswith((f"{path}.", f"{path}[]")) or name == path
+        if name != "ingress.tls.secretName"
+    ]
+    return reduce(merged, fields)
 
 
-def merged(left: Any, right: Any) -> Any:
-    if not (isinstance(left, dict) and isinstance(right, dict)):
-        return right
-    return {**left, **{key: merged(left.get(key), value) for key, value in right.items()}}
+def part(document: Any, path: str) -> Any:
+    return reduce(lambda found, name: found[name], path.split("."), document)
 
 
-def difference(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """The merge patch from one to the other (RFC 7386): null takes a field out."""
-    gone = {key: None for key in old if key not in new}
-    kept = {
-        key: difference(old[key], value)
-        if isinstance(value, dict) and isinstance(old.get(key), dict)
-        else value
-        for key, value in new.items()
-    }
-    return {**gone, **kept}
+def test_each_password_reset_makes_a_new_password(cluster: Cluster, tenant: str) -> None:
+    """Set, changed, reverted and removed: the text is compared, never remembered."""
+    used = [password(cluster)]
+    for text in ("one", "two", "one", None):
+        ask(cluster, {"access": {"passwordReset": text}} if text else {})
+        eventually(lambda: password(cluster) not in used, f"after {text} {tenant} has a new one")
+        used.append(password(cluster))
+    ask(cluster, {"access": {"passwordReset": ""}})
+    ask(cluster, {"workspaceENV": "prod"})
+    shows(cluster, FIELDS["workspaceENV"], 0)
+    assert password(cluster) == used[-1], "emptied is as it was"
+    ask(cluster, {})
 
 
-def alone(fields: set[str]) -> set[str]:
-    """Fields whose effect no other of them changes: the host decides part of what TLS does, and
-    both are part of the address."""
-    both = {"ingress.host", "ingress.tls.issuer"}
-    return fields - both if both <= fields else fields
-
-
-def look_at(look: Look, found: dict[str, Any]) -> object:
-    """None for what is not there."""
-    try:
-        return look(found)
-    except KeyError:
-        return None
+def password(cluster: Cluster) -> str:
+    return str(variables(seen(cluster, NAME), CHAT)["WEBUI_ADMIN_PASSWORD"])
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
@@ -258,19 +152,37 @@ REFUSED: dict[str, tuple[Any, str]] = {
         {"connections": [{"name": "a", "url": "https://x.test:99999/v1", "secretName": "s"}]},
         "spec.connections[0].url",
     ),
-    "a node's label with a bad name": (
-        {"scheduling": {"nodeSelector": {"not a key": "x"}}},
-        "keys must be names of labels",
-    ),
     "an unknown policy": ({"deletionPolicy": "Keep"}, "spec.deletionPolicy"),
+    "another name": ({"workspaceName": "renamed"}, "workspaceName is immutable"),
+    "a device without a vendor": (
+        {"resources": {"ollama": {"gpu": {"count": 1, "resourceName": "cpu"}}}},
+        "gpu.resourceName",
+    ),
+    "a registry's port that is none": ({"models": ["a.test:70000/b/c:1"]}, "spec.models[0]"),
+    "a node's label that is none": (
+        {"scheduling": {"nodeSelector": {"no label!": "a"}}},
+        "as in example.org/pool",
+    ),
+    "a taint without a key": (
+        {"scheduling": {"tolerations": [{"value": "a"}]}},
+        "operator Exists",
+    ),
+    "any value and one value": (
+        {"scheduling": {"tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]}},
+        "leave value out",
+    ),
+    "seconds without an eviction": (
+        {"scheduling": {"tolerations": [{"key": "a", "tolerationSeconds": 5}]}},
+        "effect NoExecute",
+    ),
 }
 
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_the_api_server_refuses(cluster: Cluster, tenant: str, what: str) -> None:
     change, said = REFUSED[what]
-    assert tenant
-    assert said in patch(cluster, change, check=False)
+    asked = edit(cluster, tenant, {"workspaceName": tenant, **change}, check=False)
+    assert said in asked
 
 
 OVER_BOUNDS: dict[str, tuple[Any, str, str]] = {
@@ -298,115 +210,125 @@ def test_what_the_platform_does_not_allow_is_said_and_changes_nothing(
     cluster: Cluster, tenant: str, what: str
 ) -> None:
     change, reason, fix = OVER_BOUNDS[what]
-    before = objects(cluster)
-    patch(cluster, change)
-    eventually(lambda: provisioned(cluster).get("reason") == reason, f"{reason} is said")
-    assert fix in provisioned(cluster)["message"]
-    assert objects(cluster) == before
-    patch(cluster, dict.fromkeys(change))
-    eventually(lambda: provisioned(cluster).get("status") == "True", f"{tenant} is well again")
-
-
-def provisioned(cluster: Cluster) -> Any:
-    found = cluster.get("aiws", NAME, "-n", SYSTEM)["status"]["conditions"]
-    return next(each for each in found if each["type"] == "Provisioned")
-
-
-def test_a_volume_grows_and_does_not_shrink(cluster: Cluster, tenant: str) -> None:
-    patch(cluster, {"storage": {"openWebUI": {"size": "5Gi"}}})
-    assert "can grow but not shrink" in patch(
-        cluster, {"storage": {"openWebUI": {"size": "4Gi"}}}, check=False
-    )
+    before = seen(cluster, tenant)
+    ask(cluster, change)
+    eventually(lambda: condition(cluster, tenant).get("reason") == reason, f"{reason} is said")
+    assert fix in condition(cluster, tenant)["message"]
+    assert seen(cluster, tenant).objects == before.objects
+    ask(cluster, {})
     eventually(
-        lambda: objects(cluster)[QUOTA]["spec"]["hard"]["requests.storage"] == "25Gi",
-        "the quota follows",
+        lambda: condition(cluster, tenant).get("status") == "True", f"{tenant} is well again"
     )
-    assert tenant
-    patch(cluster, {"storage": None})
 
 
-def secret(name: str, owner: str, data: dict[str, str], kind: str = "Opaque") -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": name,
-            "namespace": SYSTEM,
-            "annotations": {"apps.aichatworkspaces.io/for-workspace": owner},
-        },
-        "type": kind,
-        "stringData": data,
-    }
+def test_a_claim_is_what_storage_says(cluster: Cluster) -> None:
+    """Set when it is made. Its size is changed where the class allows it and never reverted, its
+    class never changes, and taking both out of the spec leaves the volume alone."""
+    name, parts = "stored", {"ollama": "ollama", "openwebui": "openWebUI"}
+    for part in parts:
+        cluster.apply(growing_class(f"stored-{part}"))
+        cluster.apply(bound_volume(f"stored-{part}", f"stored-{part}", f"{name}-{part}", name))
+
+    def storage(ollama: str, chat: str, suffix: str = "") -> Any:
+        sizes = {"ollama": ollama, "openwebui": chat}
+        return {
+            key: {"size": sizes[part], "storageClassName": f"stored-{part}{suffix}"}
+            for part, key in parts.items()
+        }
+
+    def claims() -> Any:
+        found = [cluster.get("pvc", f"{name}-{part}", "-n", name) for part in parts]
+        return [
+            (each["spec"]["storageClassName"], each["spec"]["resources"]["requests"]["storage"])
+            for each in found
+            if each["status"]["phase"] == "Bound"
+        ]
+
+    def quota() -> Any:
+        return cluster.get("quota", name, "-n", name)["spec"]["hard"]["requests.storage"]
+
+    def ask_for(storage: Any, *, check: bool = True) -> str:
+        return edit(cluster, name, {"workspaceName": name, "storage": storage}, check=check)
+
+    cluster.apply(workspace(name, storage=storage("21Gi", "3Gi")))
+    eventually(lambda: created(cluster, name), "it is provisioned")
+    made = [("stored-ollama", "21Gi"), ("stored-openwebui", "3Gi")]
+    eventually(lambda: claims() == made, "the claims are made so")
+    assert quota() == "24Gi"
+    ask_for(storage("22Gi", "5Gi"))
+    grown = [("stored-ollama", "22Gi"), ("stored-openwebui", "5Gi")]
+    eventually(lambda: claims() == grown, "the claims grow")
+    eventually(lambda: quota() == "27Gi", "the quota follows")
+    for refused in (storage("21Gi", "5Gi"), storage("22Gi", "3Gi")):
+        assert "can grow but not shrink" in ask_for(refused, check=False)
+    ask_for(storage("22Gi", "6Gi", "-faster"))
+    eventually(lambda: claims()[1:] == [("stored-openwebui", "6Gi")], "the size is another")
+    assert claims()[0] == grown[0], "the class is what it was"
+    assert condition(cluster, name)["status"] == "True"
+    cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
 
 
-def test_secrets_that_name_the_workspace_reach_it_as_copies(cluster: Cluster, tenant: str) -> None:
-    owner = f"{SYSTEM}/{NAME}"
-    before, credentials = objects(cluster), names_of_secrets(cluster)
-    certificate = {"tls.crt": "certificate", "tls.key": "key"}
-    cluster.apply(secret("our-tls", owner, certificate, "kubernetes.io/tls"))
-    cluster.apply(secret("our-login", owner, {"clientSecret": "hush"}))
-    cluster.apply(secret("our-models", owner, {"apiKey": "sk-1"}))
-    url = "https://models.example.org:8443/v1"
-    patch(
-        cluster,
-        {
-            "ingress": {"tls": {"secretName": "our-tls"}},
-            "access": {
-                "oidc": {
-                    "providerURL": "https://id.example.org/.well-known/openid-configuration",
-                    "clientID": "chat",
-                    "secretName": "our-login",
-                }
-            },
-            "connections": [{"name": "big", "url": url, "secretName": "our-models"}],
-        },
-    )
+def test_a_secret_reaches_the_workspace_as_an_immutable_copy(cluster: Cluster, tenant: str) -> None:
+    certificate = {"tls.crt": "certificate", "tls.key": "hush"}
+    cluster.apply(secret("our-tls", OWNER, certificate, "kubernetes.io/tls"))
+    ask(cluster, {"ingress": {"tls": {"secretName": "our-tls"}}})
     eventually(
-        lambda: settings(objects(cluster), CHAT).get("OPENAI_API_BASE_URLS") == url,
-        f"the connections reached {tenant}",
+        lambda: "tls" in seen(cluster, tenant).objects[INGRESS]["spec"], f"it reached {tenant}"
     )
-    found = objects(cluster)
-    copies = names_of_secrets(cluster) - credentials
-    assert len(copies) == 3
+    found = seen(cluster, tenant).objects
     copy = found[INGRESS]["spec"]["tls"][0]["secretName"]
-    held = cluster.get("secret", copy, "-n", NAME)
+    held = cluster.get("secret", copy, "-n", tenant)
     assert held["immutable"] is True
     assert held["type"] == "kubernetes.io/tls"
-    assert settings(found, CHAT)["OPENAI_API_KEYS"] == "$(CONNECTION_0_KEY)"
-    back_ends = found[f"NetworkPolicy/{NAME}-back-ends"]["spec"]["egress"][0]["ports"]
-    assert [each["port"] for each in back_ends] == [443, 8443]
     assert "hush" not in json.dumps(found)
-    patch(cluster, {"ingress": None, "access": None, "connections": None})
-    eventually(lambda: objects(cluster) == before, f"{tenant} is as before")
-    eventually(lambda: names_of_secrets(cluster) == credentials, "no copy of a Secret is left")
-
-
-def names_of_secrets(cluster: Cluster) -> set[str]:
-    return set(cluster.names("secrets", NAME))
+    ask(cluster, {})
+    eventually(
+        lambda: f"secret/{copy}" not in cluster.names("secrets", tenant), "no copy of it is left"
+    )
 
 
 def test_while_a_secret_is_missing_walls_are_kept_and_the_workspace_can_be_stopped(
     cluster: Cluster, tenant: str
 ) -> None:
-    before = objects(cluster)
-    patch(cluster, {"ingress": {"tls": {"secretName": "nowhere"}}})
-    eventually(lambda: provisioned(cluster).get("reason") == "SecretNotFound", f"{tenant} is told")
-    wall = f"{NAME}-to-ollama"
+    before = seen(cluster, tenant)
+    missing = {"ingress": {"tls": {"secretName": "nowhere"}}}
+    ask(cluster, missing)
+    eventually(
+        lambda: condition(cluster, tenant).get("reason") == "SecretNotFound", f"{tenant} is told"
+    )
+    wall = f"{tenant}-to-ollama"
     widened = [{"op": "add", "path": "/spec/ingress/0/from/0/namespaceSelector", "value": {}}]
     cluster.kubectl(
-        *("patch", "networkpolicy", wall, "-n", NAME, "--type=json", "-p", json.dumps(widened))
+        *("patch", "networkpolicy", wall, "-n", tenant, "--type=json", "-p", json.dumps(widened))
     )
+    at = f"NetworkPolicy/{wall}"
     eventually(
-        lambda: objects(cluster)[f"NetworkPolicy/{wall}"] == before[f"NetworkPolicy/{wall}"],
-        "the wall is as it was",
+        lambda: seen(cluster, tenant).objects[at] == before.objects[at], "the wall is as it was"
     )
-    patch(cluster, {"suspended": True})
-    eventually(
-        lambda: all(objects(cluster)[each]["spec"]["replicas"] == 0 for each in (OLLAMA, CHAT)),
-        "both workloads are stopped",
-    )
-    patch(cluster, {"suspended": None, "ingress": None})
-    eventually(lambda: objects(cluster) == before, f"{tenant} is as before")
+    ask(cluster, {**missing, "suspended": True})
+    shows(cluster, FIELDS["suspended"], 0)
+    ask(cluster, {})
+    eventually(lambda: seen(cluster, tenant) == before, f"{tenant} is as before")
+
+
+def test_several_connections_are_read_in_their_order(cluster: Cluster, tenant: str) -> None:
+    """A variable is put only into those that come after it, so order counts, and an added one must
+    not come last."""
+    first = {"name": "one", "url": "https://one.example.org/v1", "secretName": SECRETS[0]}
+    second = {"name": "two", "url": "https://two.example.org/v1", "secretName": SECRETS[1]}
+    for connections in ([first], [first, second], [second, first]):
+        ask(cluster, {"connections": connections})
+        urls = ";".join(each["url"] for each in connections)
+        eventually(
+            lambda urls=urls: (  # type: ignore[misc]
+                variables(seen(cluster, tenant), CHAT).get("OPENAI_API_BASE_URLS") == urls
+            ),
+            f"{tenant} has {urls}",
+        )
+        order = list(variables(seen(cluster, tenant), CHAT))
+        keys = [f"CONNECTION_{n}_KEY" for n, _ in enumerate(connections)]
+        assert all(order.index(each) < order.index("OPENAI_API_KEYS") for each in keys)
+    ask(cluster, {})
 
 
 def test_another_workspaces_secret_is_not_to_be_had_by_naming_it(
@@ -414,9 +336,12 @@ def test_another_workspaces_secret_is_not_to_be_had_by_naming_it(
 ) -> None:
     cluster.apply(secret("theirs", f"{SYSTEM}/other", {"clientSecret": "hush"}))
     oidc = {"providerURL": "https://id.example.org/x", "clientID": "c", "secretName": "theirs"}
-    patch(cluster, {"access": {"oidc": oidc}})
+    ask(cluster, {"access": {"oidc": oidc}})
     eventually(
-        lambda: provisioned(cluster).get("reason") == "SecretNotFound", f"{tenant} is told so"
+        lambda: condition(cluster, tenant).get("reason") == "SecretNotFound",
+        f"{tenant} is told so",
     )
-    patch(cluster, {"access": None})
-    eventually(lambda: provisioned(cluster).get("status") == "True", f"{tenant} is well again")
+    ask(cluster, {})
+    eventually(
+        lambda: condition(cluster, tenant).get("status") == "True", f"{tenant} is well again"
+    )

@@ -1,0 +1,199 @@
+"""What each setting of the platform does to a workspace that was there before: an edit of it, and
+where it shows. A unit test fails when a setting of the models is missing here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tests.integration.conftest import SYSTEM, Cluster
+from tests.integration.tenants import condition
+from tests.schemas import merged, nested
+
+NAME: Final = "settled"
+ELSEWHERE_NAME: Final = "settled-elsewhere"
+"""A workspace whose host is under a domain that is not the platform's."""
+OTHER_DOMAIN: Final = "example.org"
+
+Look = Callable[[Cluster], object]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """The platform's settings, and what is then to be seen."""
+
+    spec: Any
+    look: Look
+    shows: object
+
+
+def container(cluster: Cluster, workload: str) -> Any:
+    found = cluster.get(workload, "-n", NAME)
+    return found["spec"]["template"]["spec"]["containers"][0]
+
+
+def ingress(cluster: Cluster) -> Any:
+    return cluster.get("ingress", f"{NAME}-openwebui", "-n", NAME)
+
+
+def _of_ingress(name: str) -> Look:
+    return lambda cluster: ingress(cluster)["spec"].get(name)
+
+
+def _annotation(name: str) -> Look:
+    return lambda cluster: ingress(cluster)["metadata"].get("annotations", {}).get(name)
+
+
+def _told(name: str) -> Look:
+    return lambda cluster: cluster.get("aiws", NAME, "-n", SYSTEM)["status"].get(name)
+
+
+def _reason(word: str, name: str = NAME) -> Look:
+    """Whether the condition says so."""
+    return lambda cluster: word in str(condition(cluster, name))
+
+
+def _route(name: str) -> Look:
+    def look(cluster: Cluster) -> object:
+        found = cluster.get("httproutes", "-n", NAME)["items"]
+        return found[0]["spec"]["parentRefs"][0].get(name) if found else None
+
+    return look
+
+
+def _policy(name: str) -> Any:
+    return lambda cluster: cluster.get("networkpolicy", f"{NAME}-{name}", "-n", NAME)["spec"]
+
+
+def _edit(path: str, value: Any, look: Look, shows: Any = None, **around: Any) -> Edit:
+    """The setting alone, or with what it needs `around` it."""
+    return Edit(merged(around, nested(path, value)), look, value if shows is None else shows)
+
+
+WORKLOADS: Final = {
+    "ollama": f"statefulset/{NAME}-ollama",
+    "openWebUI": f"deployment/{NAME}-openwebui",
+}
+_SHARES: Final = {
+    "cpuRequest": ("requests", "cpu", "150m"),
+    "cpuLimit": ("limits", "cpu", "3"),
+    "memoryRequest": ("requests", "memory", "768Mi"),
+    "memoryLimit": ("limits", "memory", "3Gi"),
+}
+
+
+def _share(workload: str, bound: str, of: str) -> Look:
+    return lambda cluster: container(cluster, workload)["resources"][bound][of]
+
+
+def _image(workload: str) -> Look:
+    return lambda cluster: container(cluster, workload)["image"]
+
+
+_GATEWAY: Final = {"gateway": {"name": "front", "namespace": "edge"}}
+
+EDITS: Final[dict[str, Edit]] = {
+    **{
+        f"{part}.{name}": _edit(f"{part}.{name}", value, _share(workload, bound, of))
+        for part, workload in WORKLOADS.items()
+        for name, (bound, of, value) in _SHARES.items()
+    },
+    "images.mirror": _edit(
+        "images.mirror",
+        "mirror.example.org/upstream",
+        _image(WORKLOADS["openWebUI"]),
+        "mirror.example.org/upstream/open-webui/open-webui:v0.12.4",
+    ),
+    "images.ollama": _edit(
+        "images.ollama", "docker.io/ollama/ollama:0.17.5", _image(WORKLOADS["ollama"])
+    ),
+    "images.openWebUI": _edit(
+        "images.openWebUI",
+        f"ghcr.io/open-webui/open-webui@sha256:{'a' * 64}",
+        _image(WORKLOADS["openWebUI"]),
+    ),
+    "ingress.domain": _edit(
+        "ingress.domain",
+        "chat.example.org",
+        lambda cluster: _of_ingress("rules")(cluster)[0]["host"],  # type: ignore[index]
+        f"{NAME}.chat.example.org",
+    ),
+    "ingress.className": _edit("ingress.className", "special", _of_ingress("ingressClassName")),
+    "ingress.allowedDomains": _edit(
+        "ingress.allowedDomains",
+        [OTHER_DOMAIN],
+        lambda cluster: condition(cluster, ELSEWHERE_NAME).get("status"),
+        "True",
+    ),
+    "ingress.profile": _edit(
+        "ingress.profile", "HAProxy", _annotation("haproxy.org/timeout-tunnel"), "3600s"
+    ),
+    "ingress.issuer.name": _edit(
+        "ingress.issuer.name", "ours", _annotation("cert-manager.io/cluster-issuer")
+    ),
+    "ingress.issuer.kind": _edit(
+        "ingress.issuer.kind",
+        "Issuer",
+        _annotation("cert-manager.io/issuer"),
+        "ours",
+        ingress={"issuer": {"name": "ours"}},
+    ),
+    "ingress.defaultCertificate": _edit(
+        "ingress.defaultCertificate",
+        True,
+        lambda cluster: (_of_ingress("tls")(cluster), _told("url")(cluster)),
+        ([{"hosts": [f"{NAME}.localtest.me"]}], f"https://{NAME}.localtest.me"),
+    ),
+    "ingress.gateway.name": _edit("ingress.gateway.name", "back", _route("name"), ingress=_GATEWAY),
+    "ingress.gateway.namespace": _edit(
+        "ingress.gateway.namespace", "rim", _route("namespace"), ingress=_GATEWAY
+    ),
+    "ingress.gateway.sectionName": _edit(
+        "ingress.gateway.sectionName", "https", _route("sectionName"), ingress=_GATEWAY
+    ),
+    "ingress.port": _edit("ingress.port", 8080, _told("url"), f"http://{NAME}.localtest.me:8080"),
+    "ingress.controllerNamespaces": _edit(
+        "ingress.controllerNamespaces",
+        ["edge"],
+        lambda cluster: _policy("ingress-to-openwebui")(cluster)["ingress"][0]["from"],
+        [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "edge"}}}],
+    ),
+    "network.egressExcept": _edit(
+        "network.egressExcept",
+        ["203.0.113.0/24"],
+        lambda cluster: _policy("model-downloads")(cluster)["egress"][0]["to"][0]["ipBlock"][
+            "except"
+        ],
+    ),
+    "network.egressAllow": _edit(
+        "network.egressAllow",
+        ["10.1.2.3/32"],
+        lambda cluster: _policy("model-downloads")(cluster)["egress"][0]["to"][1:],
+        [{"ipBlock": {"cidr": "10.1.2.3/32"}}],
+    ),
+    "models.embeddingModel": _edit(
+        "models.embeddingModel",
+        "none",
+        lambda cluster: [each["name"] for each in _told("models")(cluster)],  # type: ignore[attr-defined]
+        ["gemma2:2b"],
+    ),
+    "models.allowedRegistries": _edit(
+        "models.allowedRegistries", ["models.example.org"], _reason("RegistryNotAllowed"), True
+    ),
+    "ceiling.cpu": _edit("ceiling.cpu", "1", _reason("spec.quota.cpu"), True),
+    "ceiling.memory": _edit("ceiling.memory", "1Gi", _reason("spec.quota.memory"), True),
+    "ceiling.storage": _edit("ceiling.storage", "1Gi", _reason("spec.quota.storage"), True),
+    "ceiling.gpus": _edit("ceiling.gpus", 0, _reason("spec.resources.ollama.gpu.count"), True),
+}
+
+# What does not show in the objects of a workspace that was there before: the file and the test.
+ELSEWHERE: Final = {
+    "storageClassName": ("test_platform", "test_a_new_workspace_gets_the_platforms_volumes"),
+    "ollama.storage": ("test_platform", "test_a_new_workspace_gets_the_platforms_volumes"),
+    "openWebUI.storage": ("test_platform", "test_a_new_workspace_gets_the_platforms_volumes"),
+    "models.concurrentPulls": ("test_platform", "test_downloads_follow_the_platforms_settings"),
+    "models.insecureRegistries": ("test_platform", "test_downloads_follow_the_platforms_settings"),
+    "upgrades.concurrent": (
+        "test_lifetimes",
+        "test_changed_images_reach_workspaces_a_few_at_a_time",
+    ),
+}

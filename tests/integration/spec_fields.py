@@ -1,0 +1,395 @@
+"""What each field of a workspace's spec does to the objects: two values of it, and where they show.
+
+`fields` is the workspace. A unit test fails when a field of the models is missing here.
+"""
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from tests.schemas import nested
+
+NAME: Final = "fields"
+OLLAMA: Final = f"StatefulSet/{NAME}-ollama"
+CHAT: Final = f"Deployment/{NAME}-openwebui"
+QUOTA: Final = f"ResourceQuota/{NAME}"
+INGRESS: Final = f"Ingress/{NAME}-openwebui"
+OIDC: Final = {
+    "providerURL": "https://id.example.org/a",
+    "clientID": "chat",
+    "secretName": "keys-a",
+}
+CONNECTION: Final = {"name": "one", "url": "https://one.example.org/v1", "secretName": "keys-a"}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A tenant: what we rendered, without what others write, and what is told of it. Secrets are
+    kept when they are no longer named, so they are no part of being the same."""
+
+    objects: Mapping[str, Any]
+    status: Mapping[str, Any]
+    created: str
+    secrets: Mapping[str, Any] = field(compare=False)
+
+
+Look = Callable[[Seen], Any]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field's effect: `spec` with each of two values of it, and what is then to be seen."""
+
+    spec: Callable[[Any], Any]
+    values: tuple[Any, Any]
+    look: Look
+    shows: Sequence[Any]
+
+
+def pod(seen: Seen, workload: str) -> Any:
+    return seen.objects[workload]["spec"]["template"]["spec"]
+
+
+def container(seen: Seen, workload: str) -> Any:
+    return pod(seen, workload)["containers"][0]
+
+
+def variables(seen: Seen, workload: str) -> dict[str, Any]:
+    """What each variable says, where it is to be read from in a Secret."""
+    return {
+        each["name"]: _secret(seen, each["valueFrom"])
+        if "valueFrom" in each
+        else each.get("value", "")
+        for each in container(seen, workload)["env"]
+    }
+
+
+def _secret(seen: Seen, source: Any) -> str:
+    named = source["secretKeyRef"]
+    return base64.b64decode(seen.secrets[named["name"]][named["key"]]).decode()
+
+
+def _variable(workload: str, name: str) -> Look:
+    return lambda seen: variables(seen, workload).get(name)
+
+
+def _hard(name: str) -> Look:
+    return lambda seen: seen.objects[QUOTA]["spec"]["hard"].get(name)
+
+
+def _share(workload: str, bound: str, of: str) -> Look:
+    return lambda seen: container(seen, workload)["resources"][bound][of]
+
+
+def _ingress(name: str) -> Look:
+    return lambda seen: seen.objects[INGRESS]["spec"].get(name)
+
+
+def _issuer(seen: Seen) -> Any:
+    marks = seen.objects[INGRESS]["annotations"]
+    return {key: value for key, value in marks.items() if key.startswith("cert-manager.io/")}
+
+
+def _tolerations(seen: Seen) -> Any:
+    found = [pod(seen, each).get("tolerations", []) for each in (OLLAMA, CHAT)]
+    assert found[0] == found[1]
+    return found[0]
+
+
+def _certificate(seen: Seen) -> Any:
+    tls = seen.objects[INGRESS]["spec"].get("tls")
+    return seen.secrets[tls[0]["secretName"]]["tls.crt"] if tls else None
+
+
+def _lifetime_hours(seen: Seen) -> Any:
+    ends = seen.status.get("expiresAt")
+    if not ends:
+        return None
+    lifetime = datetime.fromisoformat(ends) - datetime.fromisoformat(seen.created)
+    return lifetime.total_seconds() // 3600
+
+
+def _told(name: str) -> Look:
+    return lambda seen: [each["name"] for each in seen.status.get(name, ())]
+
+
+def _shown(path: str, values: tuple[Any, Any], look: Look, shows: Any = None) -> Field:
+    return Field(
+        lambda value: nested(path, value), values, look, values if shows is None else shows
+    )
+
+
+def _of_shares() -> dict[str, Field]:
+    values = {
+        "cpuRequest": ("250m", "300m"),
+        "cpuLimit": ("3", "3500m"),
+        "memoryRequest": ("600Mi", "700Mi"),
+        "memoryLimit": ("6Gi", "7Gi"),
+    }
+    return {
+        (path := f"resources.{part}.{name}"): _shown(
+            path,
+            chosen,
+            _share(workload, f"{name.removeprefix('cpu').removeprefix('memory').lower()}s", of),
+        )
+        for part, workload in (("ollama", OLLAMA), ("openWebUI", CHAT))
+        for name, chosen in values.items()
+        for of in ("cpu", "memory")
+        if name.startswith(of)
+    }
+
+
+def _gpu(**gpu: Any) -> Any:
+    return {"resources": {"ollama": {"gpu": gpu}}}
+
+
+def _gpus(seen: Seen) -> Any:
+    limits = container(seen, OLLAMA)["resources"]["limits"]
+    hard = seen.objects[QUOTA]["spec"]["hard"]
+    return [
+        (name, amount, hard[f"requests.{name}"]) for name, amount in limits.items() if "/" in name
+    ]
+
+
+def _toleration(**changes: Any) -> Any:
+    return {"scheduling": {"tolerations": [{"key": "gpu", **changes}]}}
+
+
+def _oidc(**changes: Any) -> Any:
+    return {"access": {"oidc": {**OIDC, **changes}}}
+
+
+def _connection(**changes: Any) -> Any:
+    return {"connections": [{**CONNECTION, **changes}]}
+
+
+FIELDS: Final[dict[str, Field]] = {
+    "workspaceENV": _shown("workspaceENV", ("prod", "test"), _variable(CHAT, "ENV")),
+    "models": _shown(
+        "models",
+        (["qwen3:1b"], ["gemma2:9b", "models.example.org:5000/a/b:1"]),
+        lambda seen: (
+            _told("models")(seen),
+            variables(seen, CHAT)["DEFAULT_MODELS"],
+            [
+                each["port"]
+                for each in seen.objects[f"NetworkPolicy/{NAME}-model-downloads"]["spec"]["egress"][
+                    0
+                ]["ports"]
+            ],
+        ),
+        (
+            (["qwen3:1b", "nomic-embed-text:latest"], "qwen3:1b", [443]),
+            (
+                ["gemma2:9b", "models.example.org:5000/a/b:1", "nomic-embed-text:latest"],
+                "gemma2:9b",
+                [443, 5000],
+            ),
+        ),
+    ),
+    "patterns": _shown(
+        "patterns", (["translate"], ["brainstorm", "extract_facts"]), _told("patterns")
+    ),
+    "embeddingModel": _shown(
+        "embeddingModel",
+        ("all-minilm", "none"),
+        lambda seen: (variables(seen, CHAT)["RAG_EMBEDDING_MODEL"], _told("models")(seen)),
+        (("all-minilm:latest", ["all-minilm:latest"]), ("", [])),
+    ),
+    **_of_shares(),
+    "resources.ollama.gpu.count": Field(
+        lambda count: _gpu(count=count),
+        (2, 3),
+        _gpus,
+        ([("nvidia.com/gpu", "2", "2")], [("nvidia.com/gpu", "3", "3")]),
+    ),
+    "resources.ollama.gpu.resourceName": Field(
+        lambda name: _gpu(count=1, resourceName=name),
+        ("amd.com/gpu", "example.org/tpu"),
+        _gpus,
+        ([("amd.com/gpu", "1", "1")], [("example.org/tpu", "1", "1")]),
+    ),
+    "quota.cpu": _shown("quota.cpu", ("20", "21"), _hard("limits.cpu")),
+    "quota.memory": _shown("quota.memory", ("40Gi", "41Gi"), _hard("limits.memory")),
+    "quota.storage": _shown("quota.storage", ("100Gi", "101Gi"), _hard("requests.storage")),
+    "ingress.className": _shown(
+        "ingress.className", ("special", "other"), _ingress("ingressClassName")
+    ),
+    "ingress.host": _shown(
+        "ingress.host",
+        ("our.chat.localtest.me", "your.chat.localtest.me"),
+        lambda seen: (
+            _ingress("rules")(seen)[0]["host"],
+            variables(seen, CHAT)["WEBUI_URL"],
+            seen.status["url"],
+        ),
+        (
+            ("our.chat.localtest.me", *["http://our.chat.localtest.me"] * 2),
+            ("your.chat.localtest.me", *["http://your.chat.localtest.me"] * 2),
+        ),
+    ),
+    "ingress.tls.secretName": _shown(
+        "ingress.tls.secretName",
+        ("keys-a", "keys-b"),
+        _certificate,
+        tuple(base64.b64encode(f"tls.crt of keys-{each}".encode()).decode() for each in "ab"),
+    ),
+    "ingress.tls.issuer.name": _shown(
+        "ingress.tls.issuer.name",
+        ("ours", "theirs"),
+        lambda seen: (_issuer(seen), seen.status["url"]),
+        tuple(
+            ({"cert-manager.io/cluster-issuer": each}, f"https://{NAME}.localtest.me")
+            for each in ("ours", "theirs")
+        ),
+    ),
+    "ingress.tls.issuer.kind": Field(
+        lambda kind: {"ingress": {"tls": {"issuer": {"name": "ours", "kind": kind}}}},
+        ("Issuer", "ClusterIssuer"),
+        _issuer,
+        ({"cert-manager.io/issuer": "ours"}, {"cert-manager.io/cluster-issuer": "ours"}),
+    ),
+    "suspended": _shown(
+        "suspended",
+        (True, False),
+        lambda seen: [seen.objects[each]["spec"]["replicas"] for each in (OLLAMA, CHAT)],
+        ([0, 0], [1, 1]),
+    ),
+    "expiresAfter": _shown("expiresAfter", ("36h", "30d"), _lifetime_hours, (36, 720)),
+    "connections[].name": Field(
+        lambda name: _connection(name=name),
+        ("one", "two"),
+        lambda seen: [
+            each["valueFrom"]["secretKeyRef"]["name"].removeprefix(f"{NAME}-openwebui-")[:14]
+            for each in container(seen, CHAT)["env"]
+            if each["name"] == "CONNECTION_0_KEY"
+        ],
+        (["connection-one"], ["connection-two"]),
+    ),
+    "connections[].url": Field(
+        lambda url: _connection(url=url),
+        ("https://one.example.org/v1", "https://two.example.org:8443/v1"),
+        lambda seen: (
+            variables(seen, CHAT).get("OPENAI_API_BASE_URLS"),
+            [
+                each["port"]
+                for each in seen.objects[f"NetworkPolicy/{NAME}-back-ends"]["spec"]["egress"][0][
+                    "ports"
+                ]
+            ],
+        ),
+        (("https://one.example.org/v1", [443]), ("https://two.example.org:8443/v1", [8443])),
+    ),
+    "connections[].secretName": Field(
+        lambda name: _connection(secretName=name),
+        ("keys-a", "keys-b"),
+        _variable(CHAT, "CONNECTION_0_KEY"),
+        ("apiKey of keys-a", "apiKey of keys-b"),
+    ),
+    "access.adminSecretName": _shown(
+        "access.adminSecretName",
+        ("keys-a", "keys-b"),
+        lambda seen: [
+            variables(seen, CHAT)[f"WEBUI_ADMIN_{each}"] for each in ("EMAIL", "PASSWORD")
+        ],
+        tuple([f"email of keys-{each}", f"password of keys-{each}"] for each in "ab"),
+    ),
+    "access.signUp": _shown(
+        "access.signUp", (True, False), _variable(CHAT, "ENABLE_SIGNUP"), ("true", "false")
+    ),
+    "access.oidc.providerURL": Field(
+        lambda url: _oidc(providerURL=url),
+        ("https://id.example.org/a", "https://id.example.org/b"),
+        _variable(CHAT, "OPENID_PROVIDER_URL"),
+        ("https://id.example.org/a", "https://id.example.org/b"),
+    ),
+    "access.oidc.clientID": Field(
+        lambda client: _oidc(clientID=client),
+        ("chat", "talk"),
+        _variable(CHAT, "OAUTH_CLIENT_ID"),
+        ("chat", "talk"),
+    ),
+    "access.oidc.secretName": Field(
+        lambda name: _oidc(secretName=name),
+        ("keys-a", "keys-b"),
+        _variable(CHAT, "OAUTH_CLIENT_SECRET"),
+        ("clientSecret of keys-a", "clientSecret of keys-b"),
+    ),
+    "access.oidc.providerName": Field(
+        lambda name: _oidc(providerName=name),
+        ("Ours", "Cost $(HOME)"),
+        _variable(CHAT, "OAUTH_PROVIDER_NAME"),
+        ("Ours", "Cost $$(HOME)"),
+    ),
+    "access.oidc.signUp": Field(
+        lambda allowed: _oidc(signUp=allowed),
+        (False, True),
+        _variable(CHAT, "ENABLE_OAUTH_SIGNUP"),
+        ("false", "true"),
+    ),
+    "scheduling.nodeSelector": _shown(
+        "scheduling.nodeSelector",
+        ({"pool": "gpu"}, {"example.org/zone": "a"}),
+        lambda seen: [pod(seen, each).get("nodeSelector") for each in (OLLAMA, CHAT)],
+        ([{"pool": "gpu"}] * 2, [{"example.org/zone": "a"}] * 2),
+    ),
+    "scheduling.tolerations[].key": Field(
+        lambda key: _toleration(key=key, operator="Exists"),
+        ("gpu", "example.org/slow"),
+        _tolerations,
+        tuple([{"key": key, "operator": "Exists"}] for key in ("gpu", "example.org/slow")),
+    ),
+    "scheduling.tolerations[].operator": Field(
+        lambda operator: _toleration(operator=operator),
+        ("Exists", "Equal"),
+        _tolerations,
+        tuple([{"key": "gpu", "operator": operator}] for operator in ("Exists", "Equal")),
+    ),
+    "scheduling.tolerations[].value": Field(
+        lambda value: _toleration(value=value),
+        ("a", "b"),
+        _tolerations,
+        tuple([{"key": "gpu", "operator": "Equal", "value": value}] for value in "ab"),
+    ),
+    "scheduling.tolerations[].effect": Field(
+        lambda effect: _toleration(effect=effect),
+        ("NoSchedule", "NoExecute"),
+        _tolerations,
+        tuple(
+            [{"key": "gpu", "operator": "Equal", "effect": effect}]
+            for effect in ("NoSchedule", "NoExecute")
+        ),
+    ),
+    "scheduling.tolerations[].tolerationSeconds": Field(
+        lambda seconds: _toleration(effect="NoExecute", tolerationSeconds=seconds),
+        (60, 0),
+        lambda seen: [each.get("tolerationSeconds") for each in _tolerations(seen)],
+        ([60], [0]),
+    ),
+    "ollama.contextLength": _shown(
+        "ollama.contextLength",
+        (8192, 4096),
+        _variable(OLLAMA, "OLLAMA_CONTEXT_LENGTH"),
+        ("8192", "4096"),
+    ),
+    "ollama.keepAlive": _shown(
+        "ollama.keepAlive", ("30m", "-1"), _variable(OLLAMA, "OLLAMA_KEEP_ALIVE")
+    ),
+    "ollama.parallelRequests": _shown(
+        "ollama.parallelRequests", (2, 3), _variable(OLLAMA, "OLLAMA_NUM_PARALLEL"), ("2", "3")
+    ),
+}
+
+# What is not told by editing a workspace that stays: the file and the test that show it.
+ELSEWHERE: Final = {
+    "workspaceName": ("test_spec_fields", "test_the_api_server_refuses"),
+    "access.passwordReset": ("test_spec_fields", "test_each_password_reset_makes_a_new_password"),
+    "storage.ollama.size": ("test_spec_fields", "test_a_claim_is_what_storage_says"),
+    "storage.openWebUI.size": ("test_spec_fields", "test_a_claim_is_what_storage_says"),
+    "storage.ollama.storageClassName": ("test_spec_fields", "test_a_claim_is_what_storage_says"),
+    "storage.openWebUI.storageClassName": ("test_spec_fields", "test_a_claim_is_what_storage_says"),
+    "deletionPolicy": ("test_lifetimes", "test_the_deletion_policy_is_the_last_one_that_was_set"),
+    "namespaceUID": ("test_lifetimes", "test_a_retained_namespace_is_taken_over_only_by_its_uid"),
+}

@@ -1,0 +1,116 @@
+"""A workspace as the tests edit it and look at it."""
+
+import json
+from typing import Any, Final
+
+from tests.integration.conftest import SYSTEM, Cluster
+from tests.integration.spec_fields import Seen
+
+Object = dict[str, Any]
+_KINDS: Final = (
+    "resourcequota,limitrange,serviceaccount,networkpolicy,pvc,service,statefulset,deployment,"
+    "ingress,secret"
+)
+# What controllers write into objects of ours.
+_THEIRS: Final = ("volumeName", "volumeMode")
+
+
+def listed(cluster: Cluster, name: str) -> list[Object]:
+    """Every object of the tenant, as the API server has it."""
+    found: list[Object] = cluster.get(
+        *(_KINDS, "-n", name, "-l", f"aichatworkspace={name}", "--show-managed-fields")
+    )["items"]
+    return found
+
+
+def seen(cluster: Cluster, name: str) -> Seen:
+    found = listed(cluster, name)
+    resource = cluster.get("aiws", name, "-n", SYSTEM)
+    return Seen(
+        objects={_at(each): _ours(each) for each in found if each["kind"] != "Secret"},
+        status={key: resource.get("status", {}).get(key) or () for key in _TOLD},
+        created=resource["metadata"]["creationTimestamp"],
+        secrets={each["metadata"]["name"]: each["data"] for each in found if "data" in each},
+    )
+
+
+_TOLD: Final = ("url", "expiresAt", "models", "patterns")
+
+
+def edit(cluster: Cluster, name: str, spec: object, *, check: bool = True) -> str:
+    """The resource asks for this, and for nothing that it asked for before."""
+    wanted = [{"op": "replace", "path": "/spec", "value": spec}]
+    return cluster.kubectl(
+        *(
+            "patch",
+            "aiws",
+            name,
+            "-n",
+            SYSTEM,
+            "--type=json",
+            "-p",
+            json.dumps(wanted, ensure_ascii=False),
+        ),
+        check=check,
+    )
+
+
+def condition(cluster: Cluster, name: str, kind: str = "Provisioned") -> Any:
+    found = cluster.get("aiws", name, "-n", SYSTEM).get("status", {}).get("conditions", ())
+    return next((each for each in found if each["type"] == kind), {})
+
+
+def secret(name: str, owner: str, data: dict[str, str], kind: str = "Opaque") -> Object:
+    """A Secret that a resource in the system namespace may name."""
+    marks = {"apps.aichatworkspaces.io/for-workspace": owner}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": SYSTEM, "annotations": marks},
+        "type": kind,
+        "stringData": data,
+    }
+
+
+def bound_volume(name: str, storage_class: str, claim: str, namespace: str) -> Object:
+    """A volume that the claim is bound to; no pod ever mounts it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name},
+        "spec": {
+            "storageClassName": storage_class,
+            "capacity": {"storage": "100Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "claimRef": {"namespace": namespace, "name": claim},
+            "hostPath": {"path": f"/nowhere/{name}"},
+        },
+    }
+
+
+def growing_class(name: str) -> Object:
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": name},
+        "provisioner": "example.org/none",
+        "allowVolumeExpansion": True,
+    }
+
+
+def _at(found: Object) -> str:
+    return f"{found['kind']}/{found['metadata']['name']}"
+
+
+def _ours(found: Object) -> Object:
+    marks = found["metadata"].get("annotations", {})
+    spec = found.get("spec", {})
+    return {
+        "labels": found["metadata"]["labels"],
+        "annotations": {
+            key: value
+            for key, value in marks.items()
+            if "kubernetes.io/" not in key or "nginx" in key
+        },
+        "spec": {key: value for key, value in spec.items() if key not in _THEIRS},
+    }

@@ -1,0 +1,168 @@
+"""Generated histories of edits, against a real API server and the operator: each edit reaches the
+objects exactly, and taking all of them back restores them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.foreign import keep_foreign
+from aichat_workspace.domain.manifest import Manifest, ref
+from aichat_workspace.domain.plan import Observed, plan
+from aichat_workspace.domain.platform import PlatformSpec
+from aichat_workspace.domain.references import resolve
+from aichat_workspace.domain.render import render, tenant_namespace
+from aichat_workspace.domain.render.tenant import ADMIN
+from aichat_workspace.domain.workspace import Workspace
+from aichat_workspace.operator import secrets
+from tests.integration.conftest import OPERATOR, SYSTEM, Cluster, eventually, workspace
+from tests.integration.owned import owned, same
+from tests.integration.tenants import (
+    bound_volume,
+    edit,
+    growing_class,
+    listed,
+    secret,
+    seen,
+)
+from tests.schemas import without
+from tests.specs import KEYS, SECRETS, Spec, growing, histories
+
+pytestmark = pytest.mark.usefixtures("operator")
+NAME: Final = "generated"
+CLASS: Final = "generated"
+SIZES: Final = {"ollama": "20Gi", "openWebUI": "2Gi"}
+
+
+@pytest.fixture(scope="module")
+def tenant(cluster: Cluster) -> Iterator[str]:
+    """With volumes that are bound, so that they can grow, and their class from the platform."""
+    cluster.apply(growing_class(CLASS))
+    for workload in ("ollama", "openwebui"):
+        claim = f"{NAME}-{workload}"
+        cluster.apply(bound_volume(claim, CLASS, claim, NAME))
+    for name in SECRETS:
+        keys = {key: f"{key} of {name}" for key in KEYS}
+        cluster.apply(secret(name, f"{SYSTEM}/{NAME}", keys))
+    cluster.apply(
+        {
+            "apiVersion": names.API_VERSION,
+            "kind": "AIChatPlatform",
+            "metadata": {"name": "default"},
+            "spec": {"storageClassName": CLASS},
+        }
+    )
+    cluster.apply(workspace(NAME, storage={key: {"size": size} for key, size in SIZES.items()}))
+    eventually(lambda: bound(cluster), f"{NAME} has its volumes")
+    yield NAME
+    cluster.kubectl("delete", "aiws", NAME, "-n", SYSTEM, "--wait=false")
+    cluster.kubectl("delete", "aichatplatform", "default")
+
+
+def bound(cluster: Cluster) -> bool:
+    found = cluster.get("pvc", "-n", NAME)["items"]
+    return len(found) == 2 and all(each["status"]["phase"] == "Bound" for each in found)
+
+
+HISTORIES: Final = settings(
+    max_examples=8,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],  # making a history shorter would take minutes
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def test_each_generated_edit_reaches_the_objects_and_none_leaves_a_trace(
+    cluster: Cluster, tenant: str
+) -> None:
+    @given(histories(8))
+    @HISTORIES
+    def follow(specs: Sequence[Spec]) -> None:
+        before = but_storage(cluster)
+        for spec in growing([*map(without_reset, specs), {}], sizes(cluster)):
+            edit(cluster, tenant, {"workspaceName": tenant, **spec})
+            reached(cluster, str(spec))
+        assert but_storage(cluster) == before
+
+    reached(cluster, "the first spec")
+    follow()
+
+
+def without_reset(spec: Spec) -> Spec:
+    """A new password is never taken back."""
+    found: Spec = without(spec, "access.passwordReset")
+    return found
+
+
+def reached(cluster: Cluster, what: str) -> None:
+    try:
+        eventually(lambda: not unlike(cluster), what)
+    except AssertionError as error:
+        error.add_note(f"unlike: {unlike(cluster)}")
+        raise
+
+
+def but_storage(cluster: Cluster) -> Mapping[str, Any]:
+    """Volumes only grow, and the quota with them."""
+    return {
+        at: each
+        for at, each in seen(cluster, NAME).objects.items()
+        if not at.startswith(("PersistentVolumeClaim/", "ResourceQuota/"))
+    }
+
+
+def sizes(cluster: Cluster) -> dict[str, str]:
+    return {
+        key: cluster.get("pvc", f"{NAME}-{key.lower()}", "-n", NAME)["spec"]["resources"][
+            "requests"
+        ]["storage"]
+        for key in SIZES
+    }
+
+
+def unlike(cluster: Cluster) -> list[str]:
+    """What is not as the resource says: objects whose fields of ours differ from what is rendered,
+    and what would be written now."""
+    asked = Workspace.parse(cluster.get("aiws", NAME, "-n", SYSTEM))
+    wanted = desired(cluster, asked)
+    live = {ref(each): each for each in listed(cluster, NAME)}
+    watched = {at: keep_foreign(live[at], OPERATOR) for at in live if at.kind != "Secret"}
+    namespace = cluster.get("namespace", NAME)
+    actions = plan(tenant_namespace(asked), wanted, Observed(namespace, watched))
+    return [
+        *(str(ref(each)) for each in wanted if not is_there(each, live.get(ref(each)))),
+        *(str(each) for each in actions),
+        *(["status"] if asked.status.observed_generation != asked.generation else []),
+    ]
+
+
+def desired(cluster: Cluster, asked: Workspace) -> tuple[Manifest, ...]:
+    listed = cluster.get("secrets", "-n", SYSTEM)["items"]
+    found = {each["metadata"]["name"]: each for each in listed}
+    referenced, problem = resolve(asked, found.get)
+    assert problem is None, problem
+    own = secrets.read(found[names.credentials(NAME)])
+    credentials = secrets.with_admin(own, referenced.get(ADMIN))
+    return render(asked, PlatformSpec(storage_class_name=CLASS), credentials, referenced)
+
+
+def is_there(wanted: Manifest, live: Manifest | None) -> bool:
+    """Whether we own exactly what was rendered. A claim's class is the one it was made with."""
+    if live is None:
+        return False
+    identity = ("apiVersion", "kind", "metadata")
+    metadata = {key: wanted["metadata"][key] for key in wanted["metadata"].keys() - _NAMED}
+    body = {key: value for key, value in wanted.items() if key not in identity}
+    if wanted["kind"] == "PersistentVolumeClaim":
+        body["spec"] = {**body["spec"], "storageClassName": live["spec"]["storageClassName"]}
+    held = owned(live, OPERATOR)
+    if wanted["kind"] == "PersistentVolumeClaim":  # its digest is of the class that was asked for
+        return same(held["spec"], body["spec"])
+    return same(held, {"metadata": metadata, **body})
+
+
+_NAMED: Final = frozenset({"name", "namespace"})
