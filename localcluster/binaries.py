@@ -1,15 +1,11 @@
 """Programs built from Go modules, each once for the same sources, flags and toolchain."""
 
 import hashlib
-import subprocess
-import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from localcluster import toolchain
+from localcluster import children, once, toolchain
 from localcluster.errors import CommandFailedError, last_lines
 from localcluster.paths import GO_MODULES, cache_dir
 from localcluster.progress import Report
@@ -62,17 +58,26 @@ def ensure(binary: GoBinary, report: Report) -> Path:
             it was the network.
     """
     go = toolchain.ensure(report)
-    folder = cache_dir() / "binaries" / f"{binary.name}-{_digest(binary, go.version)}"
-    if folder.exists():
-        return folder
-    partial = folder.with_suffix(".partial")
-    partial.mkdir(parents=True, exist_ok=True)
-    _build(binary, go, partial, report)
+    return once.folder(
+        _folder(binary, go), lambda target: _build_with_links(binary, go, target, report)
+    )
+
+
+def built(binary: GoBinary) -> bool:
+    """Whether the cache has the program, so that nothing needs to be compiled."""
+    return _folder(binary, toolchain.find()).exists()
+
+
+def _folder(binary: GoBinary, go: toolchain.Toolchain) -> Path:
+    return cache_dir() / "binaries" / f"{binary.name}-{_digest(binary, go.version)}"
+
+
+def _build_with_links(
+    binary: GoBinary, go: toolchain.Toolchain, target: Path, report: Report
+) -> None:
+    _build(binary, go, target, report)
     for link in binary.links:
-        (partial / link).unlink(missing_ok=True)
-        (partial / link).symlink_to(binary.name)
-    partial.rename(folder)
-    return folder
+        (target / link).symlink_to(binary.name)
 
 
 def _digest(binary: GoBinary, go_version: str) -> str:
@@ -93,30 +98,22 @@ def _build(binary: GoBinary, go: toolchain.Toolchain, target: Path, report: Repo
     report(binary.name, "fetching modules")
     total = _packages(go, binary, environment)
     report(binary.name, f"compiling up to {total} packages")
-    with log.open("w") as out:
-        process = subprocess.Popen(command, cwd=module, env=environment, stdout=out, stderr=out)
-        _follow(
-            process,
-            log,
-            lambda done: report(
-                binary.name,
-                f"compiled {done} of up to {total} packages" if done < total * 0.97 else "linking",
-            ),
-        )
-    if process.returncode:
+
+    def tell() -> None:
+        done = _compiled(log)
+        far = f"compiled {done} of up to {total} packages" if done < total * 0.97 else "linking"
+        report(binary.name, far)
+
+    with log.open("wb") as out:
+        failed = children.follow(command, out, tell, cwd=module, environment=environment)
+    if failed:
         raise CommandFailedError(f"building {binary.name} failed:\n{last_lines(log)}")
 
 
 def _packages(go: toolchain.Toolchain, binary: GoBinary, environment: dict[str, str]) -> int:
     """How many packages the program consists of; the first time this fetches its modules."""
-    ran = subprocess.run(
-        [str(go.go), "list", "-deps", binary.package],
-        cwd=GO_MODULES / binary.module,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [str(go.go), "list", "-deps", binary.package]
+    ran = children.run(command, cwd=GO_MODULES / binary.module, environment=environment)
     if ran.returncode:
         raise CommandFailedError(f"fetching {binary.name}'s modules failed:\n{ran.stderr[-2000:]}")
     return len(ran.stdout.splitlines())
@@ -126,18 +123,3 @@ def _compiled(log: Path) -> int:
     """Packages named so far; what is said of downloads begins with "go: "."""
     lines = log.read_text(errors="replace").splitlines()
     return sum(not line.startswith(("go: ", "#")) for line in lines)
-
-
-def _follow(process: "subprocess.Popen[bytes]", log: Path, tell: Callable[[int], None]) -> None:
-    """Tell every ten seconds how far the build is; stop it when we are interrupted."""
-    told = time.monotonic()
-    try:
-        while process.poll() is None:
-            threading.Event().wait(0.2)
-            if time.monotonic() - told > 10:
-                told = time.monotonic()
-                tell(_compiled(log))
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise

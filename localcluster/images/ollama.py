@@ -2,11 +2,10 @@
 
 import hashlib
 import json
-import subprocess
 from pathlib import Path
 from typing import Final
 
-from localcluster import toolchain
+from localcluster import children, once, toolchain
 from localcluster.errors import CommandFailedError
 from localcluster.images.run import follow
 from localcluster.paths import GO_MODULES, cache_dir
@@ -29,14 +28,21 @@ def ensure_ollama(report: Report) -> Path:
         CommandFailedError: the build failed; a retry helps when it was the network.
     """
     go = toolchain.ensure(report)
-    flags = f"-O2 -g0 {' '.join(machine_flags(Path('/proc/cpuinfo').read_text()))}".strip()
-    folder = cache_dir() / "binaries" / f"ollama-{VERSION}-{_digest(go.version, flags)}"
-    if not folder.exists():
-        partial = folder.with_suffix(".partial")
-        partial.mkdir(parents=True, exist_ok=True)
-        _build(go, flags, partial, report)
-        partial.rename(folder)
-    return folder
+    flags = _flags()
+    return once.folder(_folder(go, flags), lambda target: _build(go, flags, target, report))
+
+
+def built() -> bool:
+    """Whether the cache has the program, so that nothing needs to be compiled."""
+    return _folder(toolchain.find(), _flags()).exists()
+
+
+def _flags() -> str:
+    return f"-O2 -g0 {' '.join(machine_flags(Path('/proc/cpuinfo').read_text()))}".strip()
+
+
+def _folder(go: toolchain.Toolchain, flags: str) -> Path:
+    return cache_dir() / "binaries" / f"ollama-{VERSION}-{_digest(go.version, flags)}"
 
 
 def machine_flags(cpuinfo: str) -> tuple[str, ...]:
@@ -72,14 +78,8 @@ def _build(go: toolchain.Toolchain, flags: str, target: Path, report: Report) ->
 
 def _header_folder(go: toolchain.Toolchain) -> Path:
     """A folder in which ``miniaudio/miniaudio.h`` exists: the module has it at its top."""
-    result = subprocess.run(
-        [str(go.go), "mod", "download", "-json", _HEADERS],
-        cwd=_MODULE,
-        env=toolchain.environment(go),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [str(go.go), "mod", "download", "-json", _HEADERS]
+    result = children.run(command, cwd=_MODULE, environment=toolchain.environment(go))
     if result.returncode:
         raise CommandFailedError(f"cannot fetch the module {_HEADERS}:\n{result.stderr[-2000:]}")
     folder = cache_dir() / "headers"

@@ -6,11 +6,11 @@ alike: it runs as any user of group 0 and keeps its data in /app/backend/data.
 """
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
+from localcluster import children
 from localcluster.errors import CommandFailedError
 from localcluster.images import cache
 from localcluster.images.base import PATH, ensure_base_layer
@@ -162,6 +162,6 @@ def _compile(root: Path, report: Report) -> None:
     command = [sys.executable, "-m", "compileall", "-q", "-j", "0"]
     command += ["--invalidation-mode", "unchecked-hash"]
     command += ["-x", rf"/dist-packages/({_SELDOM_LOADED})/", str(root)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = children.run(command)
     if result.returncode not in (0, 1):  # 1: some file is no valid Python, such as a template
         raise CommandFailedError(f"compileall failed:\n{result.stderr[-2000:]}")

@@ -1,12 +1,12 @@
 """Images with a single program in them."""
 
 import shutil
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from localcluster import children
 from localcluster.errors import CommandFailedError
 from localcluster.images import cache
 from localcluster.images.base import PATH, ensure_base_layer
@@ -84,6 +84,6 @@ def _pack(program: Program, target: Path) -> None:
 
 
 def _run(command: Sequence[str]) -> None:
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    result = children.run(command)
     if result.returncode:
         raise CommandFailedError(f"{command[0]} failed:\n{result.stderr[-2000:]}")

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from localcluster import once
 from localcluster.paths import cache_dir
 
 _YEARS: Final = datetime.timedelta(days=3650)
@@ -32,15 +33,21 @@ def ensure(folder: Path | None = None) -> Pair:
     """The authority, made once and kept in the cache, so that images which trust it stay valid."""
     folder = folder or cache_dir() / "authority"
     pair = Pair(folder / "ca.crt", folder / "ca.key")
-    if not _usable(pair):
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = _name("localcluster test authority")
-        builder = _builder(name, name, key).add_extension(
-            x509.BasicConstraints(ca=True, path_length=0), critical=True
-        )
-        builder = builder.add_extension(_usage(authority=True), critical=True)
-        _save(pair, builder.sign(key, hashes.SHA256()), key)
+    folder.mkdir(parents=True, exist_ok=True)
+    with once.locked(folder / ".lock"):
+        if not _usable(pair):
+            _found(pair)
     return pair
+
+
+def _found(pair: Pair) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = _name("localcluster test authority")
+    builder = _builder(name, name, key).add_extension(
+        x509.BasicConstraints(ca=True, path_length=0), critical=True
+    )
+    builder = builder.add_extension(_usage(authority=True), critical=True)
+    _save(pair, builder.sign(key, hashes.SHA256()), key)
 
 
 def issue(authority: Pair, folder: Path, names: Iterable[str]) -> Pair:
