@@ -13,12 +13,17 @@ def remember(path: Path) -> None:
     """Write down which such chains are there already: they are somebody else's."""
     found = {program: sorted(_ours(_rules(program))) for program in _PROGRAMS}
     lines = (f"{program} {' '.join(each)}" for program in found for each in found[program])
-    path.write_text("\n".join(lines))
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text("\n".join(lines))
+    partial.rename(path)
 
 
 def remove_since(path: Path) -> None:
-    """Remove the chains that came since, with the rules that lead to them."""
-    known = set(path.read_text().splitlines()) if path.exists() else set()
+    """Remove the chains that came since, with the rules that lead to them. Without a record nothing
+    of ours was made yet, and whatever is there is somebody else's."""
+    if not path.exists():
+        return
+    known = set(path.read_text().splitlines())
     for program in _PROGRAMS:
         rules = _rules(program)
         chains = {each for each in _ours(rules) if f"{program} {' '.join(each)}" not in known}

@@ -1,3 +1,8 @@
+from pathlib import Path
+
+import pytest
+
+from localcluster import firewall
 from localcluster.firewall import removal
 
 SAVED = """*nat
@@ -37,3 +42,33 @@ def test_each_table_is_changed_by_itself() -> None:
 
 def test_nothing_to_remove_changes_nothing() -> None:
     assert [*removal(SAVED, set())] == []
+
+
+@pytest.fixture
+def restored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is given to iptables-restore; the machine has the chains above."""
+    given: list[str] = []
+
+    def run(command: list[str], rules: str = "") -> str:
+        if command[0].endswith("-restore"):
+            given.append(rules)
+        return "\n".join(SAVED)
+
+    monkeypatch.setattr(firewall, "_run", run)
+    return given
+
+
+def test_without_a_record_no_chain_is_ours(restored: list[str], tmp_path: Path) -> None:
+    firewall.remove_since(tmp_path / "never-written")
+    assert restored == []
+
+
+def test_chains_that_were_there_before_stay(restored: list[str], tmp_path: Path) -> None:
+    record = tmp_path / "chains"
+    firewall.remember(record)
+    firewall.remove_since(record)
+    assert restored == []
+    record.write_text("iptables nat KUBE-SERVICES\niptables filter KUBE-FORWARD")
+    firewall.remove_since(record)
+    assert "-X KUBE-SVC-A" in restored[0]
+    assert "-X KUBE-SERVICES" not in restored[0]
