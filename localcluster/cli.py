@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from localcluster import binaries, cluster, preflight
+from localcluster import binaries, children, cluster, preflight
 from localcluster.errors import LocalClusterError
 from localcluster.images.containerfile import build_containerfile
 from localcluster.process import alive
@@ -54,7 +55,9 @@ def up(
     """Start a control plane: etcd, API server and controller manager; or a whole node."""
     with reporting() as report:
         started = cluster.up(name, report, full=full)
-    print(f"cluster {name!r} is ready\n\n  export KUBECONFIG={started.kubeconfig}")
+    print(f"cluster {name!r} is ready\n")
+    print(f"  export PATH={sysconfig.get_path('scripts')}:$PATH  # kubectl")
+    print(f"  export KUBECONFIG={started.kubeconfig}")
 
 
 @app.command()
@@ -111,9 +114,10 @@ def build(full: Full = False) -> None:
 @app.command()
 def install(
     further: Annotated[list[str] | None, typer.Argument(help="packages to install besides")] = None,
+    name: Name = "default",
 ) -> None:
     """Install the Debian packages that a full cluster needs and this machine lacks."""
-    preflight.install(further or ())
+    cluster.install(name, further or ())
 
 
 @app.command()
@@ -121,6 +125,7 @@ def tool(name: Annotated[str, typer.Argument(help=f"one of: {', '.join(_TOOLS)}"
     """Build a tool when the cache has none, and print the folder that holds it."""
     if name not in _TOOLS:
         raise LocalClusterError(f"no tool {name!r}; there are: {', '.join(_TOOLS)}")
+    preflight.check(full=False, running=True)
     with reporting() as report:
         folder = binaries.ensure(_TOOLS[name], report)
     print(folder)
@@ -147,10 +152,11 @@ def image(
     with reporting() as report:
         built = build_containerfile(file, context, tag, {}, report)
         cluster.load(name, built.archive)
-    print(f"cluster {name!r} has {built.name}")
+    print(f"cluster {name!r} has {built.name}@{built.digest}")
 
 
 def main() -> None:
+    children.end_with_us()
     try:
         app(standalone_mode=True)
     except LocalClusterError as error:

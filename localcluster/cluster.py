@@ -12,7 +12,7 @@ from typing import Final
 
 import yaml
 
-from localcluster import binaries, firewall, node, preflight, state
+from localcluster import binaries, firewall, leftovers, node, preflight, state
 from localcluster.addons import ADDONS
 from localcluster.configuration import write_files
 from localcluster.controlplane import FULL, start_control_plane
@@ -24,6 +24,7 @@ from localcluster.layout import GATEWAY, IMAGE_STORE, NODE
 from localcluster.paths import state_dir
 from localcluster.process import alive, start, stop
 from localcluster.progress import Report
+from localcluster.readiness import await_services
 from localcluster.state import Cluster
 
 _NODE_LOCK: Final = "the node"  # no name of a cluster
@@ -38,8 +39,10 @@ def up(name: str, report: Report, *, full: bool = False) -> Cluster:
         MissingPrerequisitesError: the machine lacks something that a node needs.
         CommandFailedError: something could not be built or started.
     """
-    preflight.check(full=full, running=any(each.any_alive() for each in _nodes()))
-    programs = binaries.ensure(binaries.KUBERNETES, report)
+    preflight.check(full=full, running=_node_runs())
+    if full:
+        _only_node(name)
+    programs = _build(report, full=full)
     with ExitStack() as stack:
         stack.enter_context(state.locked(name))
         found = state.load(name)
@@ -57,8 +60,24 @@ def up(name: str, report: Report, *, full: bool = False) -> Cluster:
         return state.complete(_start_full(name, programs, report))
 
 
+def install(name: str, further: Sequence[str]) -> None:
+    """Install the Debian packages that a node needs, once nothing else is in its way.
+
+    Raises:
+        AlreadyRunningError: another cluster holds the machine's one node.
+        MissingPrerequisitesError: the machine lacks something that no package brings.
+        CommandFailedError: apt-get failed.
+    """
+    _only_node(name)
+    preflight.install(further, running=_node_runs())
+
+
 def _nodes() -> list[Cluster]:
     return [each for each in state.every() if each.mode == FULL]
+
+
+def _node_runs() -> bool:
+    return any(each.any_alive() for each in _nodes())
 
 
 def _only_node(name: str) -> None:
@@ -75,15 +94,21 @@ def _only_node(name: str) -> None:
 def build(report: Report, *, full: bool) -> None:
     """Make everything that `up` needs, so that it starts at once."""
     preflight.check(full=full, running=True)
+    _build(report, full=full)
     if full:
-        with ThreadPoolExecutor() as pool:
-            images = pool.submit(ensure_images, report)
-            binaries.ensure(binaries.KUBERNETES, report)
-            binaries.ensure(binaries.COREDNS, report)
-            binaries.ensure(binaries.KUSTOMIZE, report)
-            images.result()
-    else:
-        binaries.ensure(binaries.KUBERNETES, report)
+        binaries.ensure(binaries.KUSTOMIZE, report)
+
+
+def _build(report: Report, *, full: bool) -> Path:
+    """The folder of Kubernetes' programs. Images are built while they compile."""
+    if not full:
+        return binaries.ensure(binaries.KUBERNETES, report)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        images = pool.submit(ensure_images, report)
+        programs = binaries.ensure(binaries.KUBERNETES, report)
+        binaries.ensure(binaries.COREDNS, report)
+        images.result()
+    return programs
 
 
 def down(name: str, report: Report) -> bool:
@@ -137,6 +162,7 @@ def _start_full(name: str, programs: Path, report: Report) -> Cluster:
     report("node", "waiting until it is ready")
     kubectl(cluster, "wait", "--for=create", f"node/{NODE}", "--timeout=60s")
     kubectl(cluster, "wait", "--for=condition=Ready", f"node/{NODE}", "--timeout=60s")
+    await_services(cluster, report)
     return cluster
 
 
@@ -169,6 +195,8 @@ def _remove(name: str, report: Report) -> bool:
         report("stopping", component.name)
         stop(component)
     if found.mode == FULL:
+        leftovers.end_pods(found.folder)
+        leftovers.remove_networks()
         node.unmount(found.folder)
         node.remove_bridge()
         firewall.remove_since(found.folder / _CHAINS)

@@ -16,6 +16,7 @@ from localcluster.layout import (
     GATEWAY,
     IMAGE_STORE,
     INGRESS_NAMES,
+    NETWORK,
     NODE,
     POD_RANGE,
     REGISTRY,
@@ -64,7 +65,7 @@ state = "{layout.folder / "containerd"}"
 def _cni(layout: Layout) -> dict[str, Any]:
     return {
         "cniVersion": "1.0.0",
-        "name": "localcluster",
+        "name": NETWORK,
         "plugins": [
             {
                 "type": "bridge",

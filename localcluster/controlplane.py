@@ -6,7 +6,7 @@ import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -186,7 +186,9 @@ def _controller_manager(cluster: Cluster, port: int) -> list[str]:
 
 def _await_ready(cluster: Cluster, report: Report) -> None:
     report("control plane", "waiting for the API server")
-    _await(cluster, "kube-apiserver", f"{cluster.server}/readyz")
+    await_component(
+        cluster, "kube-apiserver", lambda: _answers(cluster, f"{cluster.server}/readyz")
+    )
     write_kubeconfig(cluster)
 
 
@@ -194,12 +196,19 @@ def _await_controllers(cluster: Cluster, report: Report) -> None:
     """Until the controllers work: they make the default service account."""
     report("control plane", "waiting for the controllers")
     path = "/api/v1/namespaces/default/serviceaccounts/default"
-    _await(cluster, "kube-controller-manager", f"{cluster.server}{path}")
+    await_component(
+        cluster, "kube-controller-manager", lambda: _answers(cluster, f"{cluster.server}{path}")
+    )
 
 
-def _await(cluster: Cluster, component: str, url: str) -> None:
+def await_component(cluster: Cluster, component: str, is_ready: Callable[[], bool]) -> None:
+    """Wait until a component is ready, and all that were started are alive.
+
+    Raises:
+        CommandFailedError: it is not ready in time, or one has ended; with the end of its log.
+    """
     deadline = time.monotonic() + _READY_SECONDS
-    while not _answers(cluster, url):
+    while not is_ready() or not all(alive(each) for each in cluster.components):
         gone = [each for each in cluster.components if not alive(each)]
         if gone or time.monotonic() > deadline:
             culprit = gone[0].name if gone else component

@@ -7,6 +7,8 @@ from typing import Final
 from localcluster.paths import cache_dir
 
 BRIDGE: Final = "localcluster0"
+NETWORK: Final = "localcluster"  # as the network plugins know it
+INGRESS_PORTS: Final = (80, 443)
 GATEWAY: Final = "10.244.0.1"
 POD_RANGE: Final = "10.244.0.0/24"
 CLUSTER_DNS: Final = "10.96.0.10"

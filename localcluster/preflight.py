@@ -9,21 +9,24 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from localcluster import binaries
 from localcluster.errors import CommandFailedError, MissingPrerequisitesError
+from localcluster.images import ollama
 from localcluster.images.requirements import DEBIAN_PACKAGES as FOR_IMAGES
+from localcluster.images.requirements import Package
+from localcluster.layout import INGRESS_PORTS
 from localcluster.paths import cache_dir, states_dir
 
 _FOR_THE_NODE: Final = {
-    "containerd": "runs the containers",
-    "runc": "starts them",
-    "containernetworking-plugins": "connects them",
-    "iproute2": "makes their network",
-    "iptables": "makes services reachable",
-    "conntrack": "makes services reachable",
-    "nftables": "enforces network policies",
+    "containerd": Package("runs the containers", "containerd"),
+    "runc": Package("starts them", "runc"),
+    "containernetworking-plugins": Package("connects them", "/usr/lib/cni/bridge"),
+    "iproute2": Package("makes their network", "ip"),
+    "iptables": Package("makes services reachable", "iptables"),
+    "conntrack": Package("makes services reachable", "conntrack"),
+    "nftables": Package("enforces network policies", "nft"),
 }
 DEBIAN_PACKAGES: Final = {**_FOR_THE_NODE, **FOR_IMAGES}
-INGRESS_PORTS: Final = (80, 443)
 _GIB: Final = 1024**3
 # Measured: what compiling and image building leave in the caches, and what a running node adds.
 _COLD_GIB: Final = {False: 6, True: 14}
@@ -35,6 +38,11 @@ _NETWORK_TRIAL: Final = (
     "iptables -t nat -A POSTROUTING -m comment --comment trial -j MASQUERADE && "
     "iptables -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT"
 )
+_POLICY_TRIAL: Final = (
+    "nft add table inet t && nft 'add chain inet t c { type filter hook forward priority 0; }' && "
+    "nft add rule inet t c ct state established accept"
+)
+_BRIDGED: Final = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 
 
 def check(*, full: bool, running: bool) -> None:
@@ -44,25 +52,36 @@ def check(*, full: bool, running: bool) -> None:
     Raises:
         MissingPrerequisitesError: names everything that is missing, and the fix of each.
     """
-    problems = [*_space(full=full)]
+    problems = [*_space(full=full), *_access()]
     if full:
-        problems += [*_node_problems()]
+        unfit = [*_root(), *_packages(missing_packages())]
+        problems += unfit or [*_kernel()]
         problems += [] if running else [*_ports()]
-    if problems:
-        raise MissingPrerequisitesError("\n".join(("this machine lacks:", *problems)))
+    _refuse(problems)
+
+
+def _refuse(problems: Iterable[str]) -> None:
+    if lines := [*problems]:
+        raise MissingPrerequisitesError("\n".join(("this machine lacks:", *lines)))
 
 
 def missing_packages(names: Iterable[str] = tuple(DEBIAN_PACKAGES)) -> list[str]:
-    return [name for name in names if not _installed(name)]
+    return [name for name in names if not _present(name)]
 
 
-def install(further: Iterable[str] = ()) -> None:
-    """Install what is missing with apt-get, and `further` packages without what they recommend.
+def install(further: Iterable[str] = (), *, running: bool) -> None:
+    """Install what is missing with apt-get, and `further` packages without what they recommend;
+    never at the cost of a package that is there.
 
     Raises:
+        MissingPrerequisitesError: a node would lack more than packages, or we are not root.
         CommandFailedError: apt-get failed; a retry helps when it was the network.
     """
     missing, others = missing_packages(), missing_packages(further)
+    rootless = [*_root()]
+    unmet = [*_packages(missing)] if rootless else []
+    ports = [] if running else [*_ports()]
+    _refuse([*_space(full=True), *_access(), *rootless, *unmet, *ports])
     if missing or others:
         _apt("update", "-qq")
     if missing:
@@ -78,7 +97,7 @@ def _install(*what: str) -> None:
     with tempfile.TemporaryDirectory() as archives:
         kept = f"--option=Dir::Cache::archives={archives}"
         unsandboxed = "--option=APT::Sandbox::User=root"  # others may not enter that folder
-        _apt("install", "-y", "-qq", kept, unsandboxed, *what)
+        _apt("install", "-y", "-qq", "--no-remove", kept, unsandboxed, *what)
 
 
 def _apt(*arguments: str) -> None:
@@ -87,21 +106,33 @@ def _apt(*arguments: str) -> None:
         raise CommandFailedError(f"apt-get {' '.join(arguments)} failed; see above")
 
 
-def _node_problems() -> Iterator[str]:
+def _root() -> Iterator[str]:
     if os.geteuid() != 0:
         yield "  - root: a node makes networks and mounts; run this as root"
-    missing = missing_packages()
+
+
+def _packages(missing: list[str]) -> Iterator[str]:
+    for name in missing:
+        yield f"  - {name}: {DEBIAN_PACKAGES[name].use}"
     if missing:
-        for name in missing:
-            yield f"  - {name}: {DEBIAN_PACKAGES[name]}"
-        yield f"    install them with: apt-get install -y {' '.join(missing)}"
-    elif os.geteuid() == 0:
-        yield from _kernel()
+        yield f"    install them with: apt-get install -y --no-remove {' '.join(missing)}"
+
+
+def _access() -> Iterator[str]:
+    for folder, variable in (
+        (cache_dir(), "LOCALCLUSTER_CACHE"),
+        (states_dir(), "LOCALCLUSTER_STATE"),
+    ):
+        if not os.access(_existing(folder), os.W_OK | os.X_OK):
+            yield (
+                f"  - write access to {folder}: run this as root, or name another place in "
+                f"{variable}"
+            )
 
 
 def _space(*, full: bool) -> Iterator[str]:
     cache = cache_dir()
-    needed = (_WARM_GIB if (cache / "binaries").exists() else _COLD_GIB)[full]
+    needed = (_WARM_GIB if _warm(full=full) else _COLD_GIB)[full]
     for folder in (cache, states_dir()):
         free = shutil.disk_usage(_existing(folder)).free / _GIB
         if free < needed:
@@ -125,6 +156,11 @@ def _kernel() -> Iterator[str]:
             f"  - bridges, veth pairs or netfilter's NAT: {said}; load them with: "
             "modprobe -a bridge veth nf_nat xt_MASQUERADE xt_comment xt_conntrack"
         )
+    said = _fails(["unshare", "--net", "sh", "-c", _POLICY_TRIAL])
+    if said:
+        yield f"  - nf_tables: {said}; load it with: modprobe -a nf_tables nft_ct"
+    if not _BRIDGED.exists() and _fails(["modprobe", "br_netfilter"]):
+        yield "  - br_netfilter: policies between pods need it; load it with: modprobe br_netfilter"
 
 
 def _controllers() -> set[str]:
@@ -157,6 +193,19 @@ def _existing(path: Path) -> Path:
     while not path.exists():
         path = path.parent
     return path
+
+
+def _warm(*, full: bool) -> bool:
+    """Whether what takes the most room is built already."""
+    return binaries.built(binaries.KUBERNETES) and (not full or ollama.built())
+
+
+def _present(package: str) -> bool:
+    """By the file that we need of it, whoever brought it: Docker's containerd does as well."""
+    known = DEBIAN_PACKAGES.get(package)
+    if known is None:
+        return _installed(package)
+    return bool(shutil.which(known.proof)) or Path(known.proof).is_file()
 
 
 def _installed(package: str) -> bool:
