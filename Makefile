@@ -54,12 +54,16 @@ test-integration: setup ## Tests against a real API server, built from source th
 
 .PHONY: test-e2e
 test-e2e: setup ## Tests on a real node: real pods, real chat, a stand-in model, a real browser.
-	python -m localcluster install chromium
+	python -m localcluster install --name e2e chromium
 	pytest tests/e2e
 
 .PHONY: test
 test: setup ## Everything that is to pass before a change lands.
 	hack/test
+
+.PHONY: test-all
+test-all: test ## That, and what takes longer: a node's accidents, the demo twice.
+	hack/test-all
 
 .PHONY: cluster-up cluster-down cluster-status cluster-logs
 cluster-up: setup ## Start a real one-node cluster on this machine.

@@ -125,7 +125,7 @@ def tool(name: Annotated[str, typer.Argument(help=f"one of: {', '.join(_TOOLS)}"
     """Build a tool when the cache has none, and print the folder that holds it."""
     if name not in _TOOLS:
         raise LocalClusterError(f"no tool {name!r}; there are: {', '.join(_TOOLS)}")
-    preflight.check(full=False, running=True)
+    preflight.check_for_tools()
     with reporting() as report:
         folder = binaries.ensure(_TOOLS[name], report)
     print(folder)

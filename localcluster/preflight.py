@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +31,7 @@ _GIB: Final = 1024**3
 # Measured: what compiling and image building leave in the caches, and what a running node adds.
 _COLD_GIB: Final = {False: 6, True: 14}
 _WARM_GIB: Final = {False: 1, True: 4}
+_TOOL_GIB: Final = 2
 _CGROUPS: Final = ("cpu", "memory", "pids")
 # In a network namespace of its own, so that nothing is left of the trial.
 _NETWORK_TRIAL: Final = (
@@ -52,12 +53,21 @@ def check(*, full: bool, running: bool) -> None:
     Raises:
         MissingPrerequisitesError: names everything that is missing, and the fix of each.
     """
-    problems = [*_space(full=full), *_access()]
+    problems = [*_room(full=full)]
     if full:
         unfit = [*_root(), *_packages(missing_packages())]
         problems += unfit or [*_kernel()]
         problems += [] if running else [*_ports()]
     _refuse(problems)
+
+
+def check_for_tools() -> None:
+    """Check what compiling a single tool needs.
+
+    Raises:
+        MissingPrerequisitesError: names everything that is missing, and the fix of each.
+    """
+    _refuse([*_space(_cache(), _TOOL_GIB), *_access(_cache())])
 
 
 def _refuse(problems: Iterable[str]) -> None:
@@ -81,7 +91,7 @@ def install(further: Iterable[str] = (), *, running: bool) -> None:
     rootless = [*_root()]
     unmet = [*_packages(missing)] if rootless else []
     ports = [] if running else [*_ports()]
-    _refuse([*_space(full=True), *_access(), *rootless, *unmet, *ports])
+    _refuse([*_room(full=True), *rootless, *unmet, *ports])
     if missing or others:
         _apt("update", "-qq")
     if missing:
@@ -118,11 +128,8 @@ def _packages(missing: list[str]) -> Iterator[str]:
         yield f"    install them with: apt-get install -y --no-remove {' '.join(missing)}"
 
 
-def _access() -> Iterator[str]:
-    for folder, variable in (
-        (cache_dir(), "LOCALCLUSTER_CACHE"),
-        (states_dir(), "LOCALCLUSTER_STATE"),
-    ):
+def _access(folders: Mapping[str, Path]) -> Iterator[str]:
+    for variable, folder in folders.items():
         if not os.access(_existing(folder), os.W_OK | os.X_OK):
             yield (
                 f"  - write access to {folder}: run this as root, or name another place in "
@@ -130,17 +137,30 @@ def _access() -> Iterator[str]:
             )
 
 
-def _space(*, full: bool) -> Iterator[str]:
-    cache = cache_dir()
-    needed = (_WARM_GIB if _warm(full=full) else _COLD_GIB)[full]
-    for folder in (cache, states_dir()):
+def _space(folders: Mapping[str, Path], needed_gib: int) -> Iterator[str]:
+    for variable, folder in folders.items():
         free = shutil.disk_usage(_existing(folder)).free / _GIB
-        if free < needed:
+        if free < needed_gib:
             yield (
-                f"  - disk space: {needed} GiB for {folder}, where {free:.1f} GiB are free; make "
-                "room, or name another place in LOCALCLUSTER_CACHE or LOCALCLUSTER_STATE"
+                f"  - disk space: {needed_gib} GiB for {folder}, where {free:.1f} GiB are free; "
+                f"make room, or name another place in {variable}"
             )
             return
+
+
+def _folders() -> dict[str, Path]:
+    """Where we write, by the variable that moves it."""
+    return {**_cache(), "LOCALCLUSTER_STATE": states_dir()}
+
+
+def _cache() -> dict[str, Path]:
+    return {"LOCALCLUSTER_CACHE": cache_dir()}
+
+
+def _room(*, full: bool) -> Iterator[str]:
+    needed = (_WARM_GIB if _warm(full=full) else _COLD_GIB)[full]
+    yield from _space(_folders(), needed)
+    yield from _access(_folders())
 
 
 def _kernel() -> Iterator[str]:
@@ -150,6 +170,10 @@ def _kernel() -> Iterator[str]:
             yield f"  - cgroup controller {each}: enable it (kernel parameter cgroup_enable={each})"
     if "overlay" not in Path("/proc/filesystems").read_text() and _fails(["modprobe", "overlay"]):
         yield "  - file system overlay: load it with: modprobe overlay"
+    yield from _network()
+
+
+def _network() -> Iterator[str]:
     said = _fails(["unshare", "--net", "sh", "-c", _NETWORK_TRIAL])
     if said:
         yield (

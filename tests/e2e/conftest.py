@@ -115,15 +115,17 @@ def kustomize(folder: Path) -> str:
     return built.stdout
 
 
-def remains() -> dict[str, list[str]]:
-    """What a node could leave on the machine: network devices, mounts, chains, processes."""
+def remains(name: str) -> dict[str, list[str]]:
+    """What this node could leave on the machine; other clusters may run beside it."""
+    folder = f"{STATES / name}/"
     rules = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
     links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
     mounts = Path("/proc/mounts").read_text()
+    tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True)
     processes = [
         command
         for path in Path("/proc").glob("[0-9]*/cmdline")
-        if (command := _command(path)) and "/var/lib/localcluster/" in command
+        if folder in (command := _command(path))
     ]
     return {
         "network devices": [
@@ -131,7 +133,10 @@ def remains() -> dict[str, list[str]]:
             for line in links.splitlines()
             if line.split(": ")[1].startswith(("localcluster", "veth"))
         ],
-        "mounts": [line for line in mounts.splitlines() if "localcluster" in line],
+        "mounts": [line for line in mounts.splitlines() if folder in line or "/netns/cni-" in line],
+        "packet filter tables": [
+            line for line in tables.stdout.splitlines() if "localcluster" in line
+        ],
         "chains": [line for line in rules.splitlines() if line.startswith((":KUBE-", ":CNI-"))],
         "processes": processes,
     }
@@ -155,7 +160,7 @@ def _end_abandoned() -> None:
 def node() -> Iterator[Node]:
     name = f"e2e-{os.getpid()}"
     _end_abandoned()
-    before = remains()
+    before = remains(name)
     subprocess.run([*LOCALCLUSTER, "up", "--full", "--name", name], cwd=ROOT, check=True)
     try:
         subprocess.run([*LOCALCLUSTER, "image", IMAGE, "--name", name], cwd=ROOT, check=True)
@@ -180,7 +185,7 @@ def node() -> Iterator[Node]:
         yield found
     finally:
         subprocess.run([*LOCALCLUSTER, "down", "--name", name], cwd=ROOT, check=True)
-    assert remains() == before, "the local cluster leaves nothing on the machine"
+    assert remains(name) == before, "the local cluster leaves nothing on the machine"
 
 
 def credentials(node: Node, tenant: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ def shim(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A process by the name of a shim, with a container's ID among its arguments."""
     program = tmp_path / "containerd-shim-runc-v2"
     program.symlink_to("/bin/sh")
-    command = [program, "-c", "read line", "-id", MINE]
+    command = [str(program), "-c", "read line", "-id", MINE]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603
         yield process
         process.kill()
