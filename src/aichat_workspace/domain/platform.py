@@ -9,7 +9,11 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from aichat_workspace.domain.models import MODEL_NAME_MAX_LENGTH, MODEL_NAME_PATTERN
+from aichat_workspace.domain.models import (
+    MODEL_NAME_MAX_LENGTH,
+    MODEL_NAME_PATTERN,
+    PORT_PATTERN,
+)
 from aichat_workspace.domain.quantity import POSITIVE_PATTERN, QUANTITY_PATTERN, SIZE_PATTERN
 from aichat_workspace.domain.schema import Schema, rule
 
@@ -41,7 +45,8 @@ EmbeddingModel = Annotated[
     StringConstraints(min_length=1, max_length=MODEL_NAME_MAX_LENGTH, pattern=MODEL_NAME_PATTERN),
 ]
 Registry = Annotated[
-    str, StringConstraints(min_length=1, max_length=259, pattern=f"^{DNS_LABELS}(:[0-9]{{1,5}})?$")
+    str,
+    StringConstraints(min_length=1, max_length=259, pattern=f"^{DNS_LABELS}(:({PORT_PATTERN}))?$"),
 ]
 # All of IPv4 (/0) is nothing that a policy may except.
 Cidr = Annotated[

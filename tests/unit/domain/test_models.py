@@ -43,6 +43,7 @@ WANT = Wanted(("gemma2:2b",), (EXPLAIN,))
         ("registry.ollama.ai/library/smollm2:latest", "smollm2:latest"),
         ("me/mine:1", "me/mine:1"),
         ("models.example.org:5000/team/big", "models.example.org:5000/team/big:latest"),
+        ("host:65535/a/b", "host:65535/a/b:latest"),
         ("hf.co/org/model:Q4_K_M", "hf.co/org/model:Q4_K_M"),
     ],
 )
@@ -51,7 +52,13 @@ def test_a_model_has_one_name_however_it_is_written(text: str, listed: str) -> N
     assert str(parse_model(listed)) == listed
 
 
-@pytest.mark.parametrize("text", ["", "a b", "../x", "a:b:c", "http://x/y/z", "x" * 201, "a/b/c/d"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "a b", "../x", "a:b:c", "http://x/y/z", "x" * 201, "a/b/c/d"),
+        *("host:0/a/b", "host:65536/a/b", "host:99999/a/b", "host:080/a/b"),
+    ],
+)
 def test_what_is_no_model_name_is_refused_with_the_grammar(text: str) -> None:
     with pytest.raises(InvalidModelName, match=r"\[host\[:port\]/\]\[namespace/\]name\[:tag\]"):
         parse_model(text)
