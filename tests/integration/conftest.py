@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 import time
@@ -53,12 +55,23 @@ class Cluster:
 
     def writes(self) -> int:
         """How often the operator has written, by the API server's audit log."""
-        count = 0
+        reads = ("get", "list", "watch")
+        return sum(entry["verb"] not in reads for entry in self._of_operator())
+
+    def requests(self, about: str) -> list[str]:
+        """What the operator asked for whose address names a workspace or its resource."""
+        name = re.compile(rf"[/=]{about}\b")
+        return [
+            f"{entry['verb']} {entry['requestURI']}"
+            for entry in self._of_operator()
+            if name.search(entry["requestURI"])
+        ]
+
+    def _of_operator(self) -> Iterator[Any]:
         for line in self.audit_log.read_text().splitlines():
             entry = json.loads(line)
             if entry["user"]["username"] == OPERATOR_USER:
-                count += entry["verb"] not in ("get", "list", "watch")
-        return count
+                yield entry
 
 
 def eventually(holds: Callable[[], object], what: str, seconds: float = 60) -> None:
@@ -113,7 +126,16 @@ def operator_kubeconfig(cluster: Cluster, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="module")
-def operator(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def metrics_port() -> int:
+    """Where the operator of this module serves its metrics."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def operator(
+    operator_kubeconfig: Path, metrics_port: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
     """The operator running as on a laptop, but with its service account's permissions. Gives its
     log, which must hold no traceback in the end."""
     log = tmp_path_factory.mktemp("operator") / "log"
@@ -121,7 +143,7 @@ def operator(operator_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory
     with log.open("w") as out:
         process = subprocess.Popen(
             ["aichat-workspace-operator"],
-            env={**environment, "ENV": "dev", "PROBE_PORT": "0"},
+            env={**environment, "ENV": "dev", "PROBE_PORT": str(metrics_port)},
             stderr=out,
         )
     eventually(lambda: '"started"' in log.read_text(), f"operator started, see {log}")

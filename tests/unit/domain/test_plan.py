@@ -7,6 +7,7 @@ from aichat_workspace.domain.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.plan import Apply, Delete, Observed, Prune, Stop, owns, plan
 from aichat_workspace.domain.platform import PlatformSpec
 from aichat_workspace.domain.render import Referenced, render, tenant_namespace
+from tests.unit.domain import recorded
 from tests.unit.domain.samples import CREDENTIALS, desired, held, namespace, workspace
 
 NAMESPACE = tenant_namespace(workspace())
@@ -25,6 +26,13 @@ def one(kind: str, name_part: str = "") -> Manifest:
 
 def test_a_tenant_that_is_as_desired_needs_nothing() -> None:
     assert plan(NAMESPACE, DESIRED, observed()) == ()
+
+
+def test_a_tenant_that_a_real_api_server_completed_needs_nothing() -> None:
+    held = recorded.recorded()
+    assert plan(recorded.NAMESPACE, recorded.DESIRED, held) == ()
+    deployment = next(each for each in held.objects.values() if each["kind"] == "Deployment")
+    assert deployment["spec"]["revisionHistoryLimit"] == 10, "the record has the server's defaults"
 
 
 def test_a_new_tenant_gets_everything_in_order() -> None:

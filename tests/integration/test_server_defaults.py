@@ -1,0 +1,52 @@
+"""What this API server makes of a tenant's objects: planning is tested against the record of it.
+
+`pytest tests/integration/test_server_defaults.py --golden` writes the record anew.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.manifest import Manifest
+from aichat_workspace.kube.client import Client
+from aichat_workspace.runtime.resources import RESOURCES
+from tests.integration.conftest import Cluster
+from tests.unit.domain.recorded import DESIRED, NAMESPACE, RECORD
+
+_CHANGING = {"clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1"]}
+
+
+async def test_the_record_is_what_the_api_server_makes_of_a_tenant(
+    cluster: Cluster, pytestconfig: pytest.Config
+) -> None:
+    async with await Client.connect(str(cluster.kubeconfig), user_agent="test") as client:
+        found = [await applied(client, each, n) for n, each in enumerate((NAMESPACE, *DESIRED))]
+    cluster.kubectl("delete", "namespace", NAMESPACE["metadata"]["name"], "--wait=false")
+    if pytestconfig.getoption("golden"):
+        RECORD.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    assert found == json.loads(RECORD.read_text())
+
+
+async def applied(client: Client, manifest: Manifest, number: int) -> dict[str, Any]:
+    """An object as the API server answers to the operator's write, but for what differs each time.
+    Contents of Secrets are not kept: the operator never reads them back."""
+    made = await client.apply(RESOURCES[manifest["kind"]], manifest, field_manager=names.OPERATOR)
+    fields = [without_time(each) for each in made["metadata"]["managedFields"]]
+    metadata = {
+        **made["metadata"],
+        "uid": f"uid-{number}",
+        "resourceVersion": "7",
+        "creationTimestamp": "2026-11-23T12:00:00Z",
+        "managedFields": fields,
+    }
+    kept = {key: value for key, value in made.items() if key not in ("status", "data")}
+    if manifest["kind"] == "Service":
+        kept["spec"] = {**kept["spec"], **_CHANGING}
+    return {**kept, "metadata": metadata}
+
+
+def without_time(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if key != "time"}
