@@ -244,7 +244,11 @@ def workspaces(node: Node) -> None:
 def chat(node: Node, workspaces: None) -> WebUI:
     """Signed in through the ingress as the administrator that was made from the Secret."""
     assert workspaces is None
-    webui = WebUI("http://127.0.0.1", f"{TENANT}.{DOMAIN}")
+    return signed_in(node, TENANT)
+
+
+def signed_in(node: Node, tenant: str) -> WebUI:
+    webui = WebUI("http://127.0.0.1", f"{tenant}.{DOMAIN}")
 
     def answers() -> bool:
         try:
@@ -253,5 +257,5 @@ def chat(node: Node, workspaces: None) -> WebUI:
             return False
 
     eventually(answers, "the ingress serves Open WebUI")
-    webui.sign_in(*credentials(node, TENANT))
+    webui.sign_in(*credentials(node, tenant))
     return webui

@@ -10,20 +10,25 @@ import ssl
 import subprocess
 import time
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 
+from aichat_workspace.kube.client import Client
+from aichat_workspace.runtime.servers import by_proxy
 from tests.e2e.conftest import (
     DOMAIN,
     LOCALCLUSTER,
     REPLY,
     RESOURCE,
     ROOT,
+    SECOND,
     SYSTEM,
     TENANT,
     Node,
     credentials,
     eventually,
+    signed_in,
     wait_ready,
 )
 from tests.e2e.webui import WebUI
@@ -155,6 +160,32 @@ def test_an_uploaded_document_is_read_and_found_by_a_question(chat: WebUI) -> No
 
 def test_nobody_can_sign_up(chat: WebUI) -> None:
     assert chat.call("/api/config")["features"]["enable_signup"] is False
+    stranger = WebUI(chat.address, chat.host)
+    new = {"name": "Eve", "email": "eve@example.org", "password": "a-Long-passw0rd"}
+    with pytest.raises(HTTPError) as refused:
+        stranger.call("/api/v1/auths/signup", new)
+    assert refused.value.code == 403
+    refused.value.close()
+
+
+def test_the_second_workspace_answers_under_its_own_account_only(node: Node, chat: WebUI) -> None:
+    second = signed_in(node, SECOND)
+    assert second.ask("gemma2:2b", "Good morning") == REPLY
+    with pytest.raises(HTTPError) as refused:
+        WebUI(second.address, second.host).sign_in(*credentials(node, TENANT))
+    assert refused.value.code == 400
+    refused.value.close()
+    assert chat.token != second.token
+
+
+async def test_the_models_are_listed_through_the_api_servers_proxy_as_on_a_laptop(
+    node: Node, chat: WebUI
+) -> None:
+    """What the operator does with ENV=dev."""
+    assert chat.token
+    async with await Client.connect(node.kubeconfig, user_agent="test") as client:
+        listed = await by_proxy(client)(TENANT).models()
+    assert {each.name for each in listed} >= {"gemma2:2b", "explain_code:latest"}
 
 
 def test_a_port_forward_serves_the_chat_too(node: Node, chat: WebUI) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.request import Request, urlopen
 
+import pytest
 import yaml
 
 from tests.e2e.conftest import (
@@ -50,6 +51,13 @@ def chats(chat: WebUI) -> set[str]:
     return {each["id"] for each in chat.call("/api/v1/chats/")}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def a_chat(chat: WebUI) -> None:
+    """One that has to be there still, whatever happens to the workspace."""
+    kept = {"title": "kept", "messages": [], "history": {"messages": {}, "currentId": None}}
+    chat.call("/api/v1/chats/new", {"chat": kept})
+
+
 def registry(limits: object = None) -> Any:
     """The local registry's counters; with limits, it is slowed down from now on."""
     trust = ssl.create_default_context()
@@ -72,7 +80,7 @@ def test_a_suspended_workspace_stops_and_comes_back_with_everything(
     node: Node, chat: WebUI
 ) -> None:
     before, sent = chats(chat), registry()["blob_bytes_sent"]
-    assert before, "the chat of the browser test is there"
+    assert before, "there is a chat to keep"
     patch(node, RESOURCE, {"suspended": True})
     eventually(lambda: status(node)["phase"] == "Suspended", "it is suspended", 60)
     eventually(

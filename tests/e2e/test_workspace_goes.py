@@ -1,8 +1,48 @@
 """The last thing that happens to a workspace, and to this one's neighbour nothing at all."""
 
 import pytest
+import yaml
 
-from tests.e2e.conftest import RESOURCE, SECOND, SYSTEM, TENANT, Node, wait_ready
+from tests.e2e.conftest import (
+    OPERATOR_USER,
+    RESOURCE,
+    ROOT,
+    SECOND,
+    SYSTEM,
+    TENANT,
+    Node,
+    wait_ready,
+)
+
+ROLES = ROOT / "config" / "rbac" / "role.yaml"
+OPERATOR = "aichat-workspace-operator"
+SHARED_NAMES = {  # of what a workspace becomes
+    "/limitranges",
+    "/persistentvolumeclaims",
+    "/resourcequotas",
+    "/serviceaccounts",
+    "/services",
+    "apps/deployments",
+    "apps/statefulsets",
+    "networking.k8s.io/ingresses",
+    "networking.k8s.io/networkpolicies",
+}
+# What these tests do not use, each with why the operator has it all the same.
+EXPLAINED = {
+    **{
+        f"create {kind}": "server-side apply of a new object is a patch that needs create as well"
+        for kind in SHARED_NAMES
+    },
+    **{
+        f"delete {kind}": "an object that the spec asks for no more; most go with their namespace"
+        for kind in SHARED_NAMES
+    },
+    **{
+        f"{verb} gateway.networking.k8s.io/httproutes": "a cluster with the Gateway API"
+        for verb in ("watch", "create", "patch", "delete")
+    },
+    "delete apps.aichatworkspaces.io/aichatworkspaces": "spec.expiresAfter: integration tests",
+}
 
 
 @pytest.mark.usefixtures("chat")
@@ -10,3 +50,38 @@ def test_one_workspace_goes_and_the_other_stays(node: Node) -> None:
     node.kubectl("delete", "aiws", "aichatworkspace-team-b", "-n", SYSTEM, "--timeout=120s")
     assert SECOND not in node.kubectl("get", "namespaces", "-o", "name")
     wait_ready(node, RESOURCE, TENANT)
+
+
+@pytest.mark.usefixtures("chat")
+def test_the_operator_has_exactly_the_permissions_that_it_uses(node: Node) -> None:
+    """By all that the API server has seen of it; the last test, so that this is everything."""
+    used = {
+        f"{each['verb']} {_kind(each['objectRef'])}"
+        for each in node.requests(OPERATOR_USER)
+        if each.get("objectRef")
+    }
+    assert used <= granted(), "no request was refused by its role"
+    assert granted() - used <= EXPLAINED.keys()
+
+
+def granted() -> set[str]:
+    """Verb and kind of everything that the roles allow."""
+    documents = yaml.safe_load_all(ROLES.read_text())
+    rules = [
+        rule
+        for each in documents
+        if each["kind"] in ("ClusterRole", "Role") and each["metadata"]["name"] == OPERATOR
+        for rule in each["rules"]
+    ]
+    return {
+        f"{verb} {group}/{resource}"
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def _kind(reference: dict[str, str]) -> str:
+    parts = [reference["resource"], *filter(None, [reference.get("subresource")])]
+    return f"{reference.get('apiGroup', '')}/{'/'.join(parts)}"
