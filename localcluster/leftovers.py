@@ -14,7 +14,9 @@ from typing import Final
 from localcluster.layout import BRIDGE, NETWORK
 
 _TASKS: Final = Path("node/containerd/io.containerd.runtime.v2.task/k8s.io")
-_ATTACHMENTS: Final = Path("/var/lib/cni/results")
+_NOTES: Final = Path("/var/lib/cni/results")
+_NAMESPACES: Final = Path("/run/netns")
+_NAMESPACE: Final = re.compile(r"/netns/(cni-[0-9a-f-]+)")
 _ID: Final = re.compile(r"[0-9a-f]{64}")
 _GONE_SECONDS: Final = 5.0
 
@@ -49,17 +51,19 @@ def processes_of(ids: set[str], proc: Path = Path("/proc")) -> Iterator[int]:
                 yield int(each.name)
 
 
-def remove_networks(attachments: Path = _ATTACHMENTS) -> None:
+def remove_networks(notes: Path = _NOTES, namespaces: Path = _NAMESPACES) -> None:
     """Remove the networks of pods that no plugin was asked to remove: the device on our bridge, the
-    mount that kept the namespace, and the plugins' own note of it."""
+    mount that kept the namespace, and what the plugins noted of them."""
     for device in _devices():
         _quietly("ip", "link", "delete", device)
-    for note in attachments.glob(f"{NETWORK}-*"):
-        namespace = json.loads(note.read_text()).get("netns", "")
-        if "/netns/cni-" in namespace:
-            _quietly("umount", "--lazy", namespace)
-            Path(namespace).unlink(missing_ok=True)
-        note.unlink()
+    for note in notes.glob(f"{NETWORK}-*"):
+        text = note.read_text()
+        for name in sorted(set(_NAMESPACE.findall(text))):
+            _quietly("umount", "--lazy", str(namespaces / name))
+            with suppress(OSError):
+                (namespaces / name).unlink()
+        for each in notes.glob(f"*-{json.loads(text)['containerId']}-*"):
+            each.unlink()
 
 
 def _devices() -> Iterator[str]:

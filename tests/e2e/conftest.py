@@ -134,6 +134,9 @@ def remains(name: str) -> dict[str, list[str]]:
             if line.split(": ")[1].startswith(("localcluster", "veth"))
         ],
         "mounts": [line for line in mounts.splitlines() if folder in line or "/netns/cni-" in line],
+        "notes of networks": [
+            path.name for path in Path("/var/lib/cni/results").glob("localcluster-*")
+        ],
         "packet filter tables": [
             line for line in tables.stdout.splitlines() if "localcluster" in line
         ],

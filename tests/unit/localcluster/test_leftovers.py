@@ -61,12 +61,18 @@ def test_only_our_networks_are_removed(monkeypatch: pytest.MonkeyPatch, tmp_path
     ran: list[tuple[str, ...]] = []
     monkeypatch.setattr(leftovers, "_quietly", lambda *command: ran.append(command))
     monkeypatch.setattr(leftovers, "_devices", lambda: iter(["veth1"]))
-    namespace = tmp_path / "netns" / "cni-1"
-    namespace.parent.mkdir()
-    namespace.touch()
-    for name in ("localcluster-a-eth0", "podman-b-eth0"):
-        (tmp_path / name).write_text(json.dumps({"netns": str(namespace)}))
-    leftovers.remove_networks(tmp_path)
-    assert ran == [("ip", "link", "delete", "veth1"), ("umount", "--lazy", str(namespace))]
-    assert not namespace.exists()
-    assert [each.name for each in tmp_path.glob("*-eth0")] == ["podman-b-eth0"]
+    names = {"localcluster-a-eth0": "a", "cni-loopback-a-lo": "a", "podman-b-eth0": "b"}
+    for note, container in names.items():
+        (tmp_path / f"cni-{container}").touch()
+        interfaces = [{"name": "veth1"}, {"sandbox": f"/var/run/netns/cni-{container}"}]
+        content = {"containerId": container, "result": {"interfaces": interfaces}}
+        (tmp_path / "results").mkdir(exist_ok=True)
+        (tmp_path / "results" / note).write_text(json.dumps(content))
+    leftovers.remove_networks(tmp_path / "results", tmp_path)
+    assert ran == [
+        ("ip", "link", "delete", "veth1"),
+        ("umount", "--lazy", str(tmp_path / "cni-a")),
+    ]
+    assert [each.name for each in (tmp_path / "results").iterdir()] == ["podman-b-eth0"]
+    assert not (tmp_path / "cni-a").exists()
+    assert (tmp_path / "cni-b").exists()
