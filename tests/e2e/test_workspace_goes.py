@@ -41,6 +41,8 @@ EXPLAINED = {
         f"{verb} gateway.networking.k8s.io/httproutes": "a cluster with the Gateway API"
         for verb in ("watch", "create", "patch", "delete")
     },
+    "delete /pods": "a pod that keeps its StatefulSet from replacing it",
+    "patch events.k8s.io/events": "what happened once more",
     "delete apps.aichatworkspaces.io/aichatworkspaces": "spec.expiresAfter: integration tests",
 }
 

@@ -1,5 +1,5 @@
 """One whole tenant as a real API server completed it; tests/integration/test_server_defaults.py
-writes the record anew."""
+writes the record."""
 
 import json
 from pathlib import Path
@@ -12,6 +12,7 @@ from aichat_workspace.domain.platform import PlatformSpec
 from aichat_workspace.domain.render import render, tenant_namespace
 from tests.unit.domain.samples import CREDENTIALS, workspace
 
+RENEW = "record it anew: pytest tests/integration/test_server_defaults.py --golden"
 RECORD = Path(__file__).parent / "golden" / "server-defaulted.json"
 WORKSPACE = workspace("recorded")
 NAMESPACE = tenant_namespace(WORKSPACE)

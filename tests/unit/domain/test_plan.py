@@ -30,7 +30,8 @@ def test_a_tenant_that_is_as_desired_needs_nothing() -> None:
 
 def test_a_tenant_that_a_real_api_server_completed_needs_nothing() -> None:
     held = recorded.recorded()
-    assert plan(recorded.NAMESPACE, recorded.DESIRED, held) == ()
+    planned = plan(recorded.NAMESPACE, recorded.DESIRED, held)
+    assert planned == (), f"when rendering has changed, {recorded.RENEW}"
     deployment = next(each for each in held.objects.values() if each["kind"] == "Deployment")
     assert deployment["spec"]["revisionHistoryLimit"] == 10, "the record has the server's defaults"
 
