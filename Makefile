@@ -22,13 +22,23 @@ setup: .venv/.synced ## Install what the other commands need.
 
 .PHONY: lock
 lock: setup ## Renew the locked requirements from pyproject.toml and requirements/*.in.
-	for each in build go; do uv pip compile -q --generate-hashes --python-version 3.11.2 requirements/$$each.in -o requirements/$$each.txt; done
+	for each in build client go; do uv pip compile -q --generate-hashes --python-version 3.11.2 requirements/$$each.in -o requirements/$$each.txt; done
 	uv pip compile -q --generate-hashes --python-version 3.11.2 --extra tracing pyproject.toml -o requirements/operator.txt
 	uv pip compile -q --generate-hashes --python-version 3.11.2 --extra tracing pyproject.toml requirements/dev.in -o requirements/dev.txt
 
 .PHONY: generate
-generate: setup ## Write the files that are made from the models (CRDs).
+generate: setup ## Write the files that are made from the models (CRDs, reference, OpenAPI).
 	python -m aichat_workspace.generate
+
+# The generator's environment is its own: requirements/client.in says why.
+GENERATOR := build/generator
+.PHONY: client
+client: setup ## Write a typed Python client of the API into build/client.
+	uv venv --quiet --clear --python .venv/bin/python $(GENERATOR)
+	uv pip sync --quiet --python $(GENERATOR)/bin/python --require-hashes requirements/client.txt
+	PATH=$(CURDIR)/$(GENERATOR)/bin:$$PATH openapi-python-client generate --path docs/openapi.json \
+	  --meta none --output-path build/client/aichat_client --overwrite --fail-on-warning
+	@echo "try it: PYTHONPATH=build/client python examples/create_and_ask.py --help"
 
 .PHONY: lint
 lint: setup ## Format, lint, types, import contracts, generated files.

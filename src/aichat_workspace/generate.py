@@ -3,16 +3,25 @@
 With --check nothing is written, and a stale file is named and fails the run.
 """
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import yaml
+from kubernetes.aio.client import Configuration
 
 from aichat_workspace import reference
+from aichat_workspace.api.app import build
+from aichat_workspace.api.metrics import Metrics
+from aichat_workspace.api.service import API
+from aichat_workspace.api.services import Services
+from aichat_workspace.api.settings import Settings
 from aichat_workspace.domain import crd, names
 from aichat_workspace.domain.watched import PLATFORM, WORKSPACE
+from aichat_workspace.kube.client import Client
+from aichat_workspace.runtime import servers
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -24,7 +33,17 @@ def generated() -> Mapping[Path, str]:
         bases / f"{names.GROUP}_{WORKSPACE.plural}.yaml": _yaml(crd.workspace_crd()),
         bases / f"{names.GROUP}_{PLATFORM.plural}.yaml": _yaml(crd.platform_crd()),
         Path("docs/reference.md"): f"{reference.page()}\n",
+        Path("docs/openapi.json"): _openapi(),
     }
+
+
+def _openapi() -> str:
+    """What a running API serves at /openapi.json; nothing is connected to."""
+    client = Client(Configuration(), user_agent=API)
+    settings = Settings.read({}, in_cluster=False)
+    services = Services.of(settings, client, servers.by_proxy(client), {})
+    document = build(services, Metrics(lambda: 0, lambda: 0)).openapi()
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _yaml(document: object) -> str:

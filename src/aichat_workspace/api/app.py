@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from fastapi import FastAPI, Response
+from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aichat_workspace.api import (
@@ -44,7 +45,7 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         separate_input_output_schemas=False,
-        generate_unique_id_function=lambda route: route.name,
+        generate_unique_id_function=_operation_id,
     )
     app.state.services = services
     errors.install(app)
@@ -64,6 +65,11 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
     app.add_middleware(_Headers)
     app.add_middleware(Counted, metrics=metrics)
     return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The function's name: generated clients call theirs so."""
+    return route.name
 
 
 class _Headers:
