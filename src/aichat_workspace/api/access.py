@@ -4,7 +4,7 @@ https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subj
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -74,11 +74,12 @@ class Access:
             raise problems.not_found(name)
         raise problems.forbidden(caller.username, deed.verb, deed.what, deed.team)
 
-    async def scope(self, caller: Caller, verb: str, teams: Iterable[str]) -> Scope:
-        """Of these teams, those in which the caller may use the verb on all workspaces."""
+    async def scope(self, caller: Caller, verb: str, teams: Callable[[], Iterable[str]]) -> Scope:
+        """Of these teams, those in which the caller may use the verb on all workspaces. They are
+        looked up only for whoever may not use it everywhere."""
         if await self.may(caller, Deed(verb)):
             return Scope(everywhere=True)
-        asked = sorted(set(teams))
+        asked = sorted(set(teams()))
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def allowed(team: str) -> bool:

@@ -5,12 +5,13 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from aichat_workspace.api.views import View
 from aichat_workspace.kube.objects import Key
 
 _MOST: Final = 10_000
+_GATHER_SECONDS: Final = 0.05
 
 
 class ChangeType(StrEnum):
@@ -41,7 +42,8 @@ class Changes:
         self._newest: dict[Key, int] = {}
         self._dropped = 0
         self._floor = 0  # changes up to this version may be missing
-        self._moved = asyncio.Event()
+        self._moved: asyncio.Future[Any] | None = None
+        self._is_gathering = False
 
     @property
     def end(self) -> int:
@@ -63,8 +65,9 @@ class Changes:
             self._dropped += gone
             kept = {key: at for key, at in self._newest.items() if at >= self._dropped}
             self._newest = kept
-        self._moved.set()
-        self._moved = asyncio.Event()
+        if self._moved is not None and not self._is_gathering:
+            self._is_gathering = True
+            self._moved.get_loop().call_later(_GATHER_SECONDS, self._wake)
 
     def _supersede(self, key: Key) -> None:
         at = self._newest.get(key)
@@ -82,7 +85,19 @@ class Changes:
             return None
         return self._dropped + bisect_right(self._log, version, key=lambda each: each.version)
 
-    async def moved(self, position: int) -> None:
-        """Wait until there is a change at this position."""
-        while self.end <= position:
-            await self._moved.wait()
+    def moved(self, position: int) -> "asyncio.Future[Any]":
+        """Done a moment after there is a change at this position, so that those that follow it come
+        with it. All who wait share it, for there may be a thousand: never cancel it."""
+        loop = asyncio.get_running_loop()
+        if self.end > position:
+            done: asyncio.Future[Any] = loop.create_future()
+            done.set_result(None)
+            return done
+        if self._moved is None:
+            self._moved = loop.create_future()
+        return self._moved
+
+    def _wake(self) -> None:
+        moved, self._moved, self._is_gathering = self._moved, None, False
+        if moved is not None and not moved.done():
+            moved.set_result(None)

@@ -90,7 +90,7 @@ async def list_models(who: Who, use: Use, _: Nothing) -> ModelList:
     """Any model of an allowed registry may be named; these are in use already, in workspaces that
     you may see."""
     platform = use.directory.platform()
-    scope = await use.access.scope(who, "list", use.directory.teams_with_workspaces())
+    scope = await use.access.scope(who, "list", use.directory.teams_with_workspaces)
     chosen = Counter(
         str(parse_model(model))
         for view in use.directory.sorted_from(("", "", ""))

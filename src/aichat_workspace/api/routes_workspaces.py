@@ -196,8 +196,9 @@ async def watch_workspaces(
 
     async def scope() -> Scope:
         await identify(use, came)
-        teams = {asked.team} if asked.team else use.directory.all_teams()
-        return await use.access.scope(who, "watch", teams)
+        return await use.access.scope(
+            who, "watch", lambda: {asked.team} if asked.team else use.directory.all_teams()
+        )
 
     seen = await scope()
     if not seen:

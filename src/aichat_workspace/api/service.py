@@ -57,8 +57,11 @@ class Workspaces:
     ) -> tuple[Sequence[View], str | None]:
         """Those that the caller may see, in order, and where the next page begins."""
         after = listing.read_page(page)
-        teams = {wanted.team} if wanted.team else self.directory.teams_with_workspaces()
-        scope = await self.access.scope(caller, "list", teams)
+        scope = await self.access.scope(
+            caller,
+            "list",
+            lambda: {wanted.team} if wanted.team else self.directory.teams_with_workspaces(),
+        )
         if wanted.team and wanted.team not in scope:
             raise problems.forbidden(caller.username, "list", _WORKSPACE.plural, wanted.team)
         return listing.page_of(
@@ -88,6 +91,7 @@ class Workspaces:
         except NotFound:
             raise _no_team(team) from None
         if dry_run:
+            made["metadata"].setdefault("resourceVersion", "0")  # nothing was stored
             return view(made), True
         seen = await self._seen(made)
         if self._is_late(seen):

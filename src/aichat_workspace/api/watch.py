@@ -18,7 +18,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import orjson
 
@@ -31,7 +31,6 @@ from aichat_workspace.api.views import View
 from aichat_workspace.kube.errors import ApiError, Unreachable
 
 HEARTBEAT_SECONDS: Final = 15.0
-_GATHER_SECONDS: Final = 0.05
 _PIECE: Final = 64
 _RETRY: Final = b"retry: 1000\n\n"
 _ID: Final = re.compile(r"([0-9]{1,20})-([0-9a-f]{16})", re.ASCII)
@@ -89,9 +88,19 @@ class Watcher:
         return hashlib.blake2b(told, digest_size=8).hexdigest()
 
     async def _events(self, position: int | None) -> AsyncIterator[bytes]:
+        stopping: asyncio.Future[Any] = asyncio.create_task(self.stopping.wait())
+        try:
+            async for piece in self._until(stopping, position):
+                yield piece
+        finally:
+            stopping.cancel()
+
+    async def _until(
+        self, stopping: "asyncio.Future[Any]", position: int | None
+    ) -> AsyncIterator[bytes]:
         scope = await self._scope()
         synced = False
-        while not self.stopping.is_set():
+        while not stopping.done():
             changes = None if position is None else self.directory.changes.since(position)
             if position is None or changes is None:  # new, or too slow: it fell off the log
                 position = self.directory.changes.end
@@ -104,7 +113,7 @@ class Watcher:
             if changes is not None and not synced:
                 yield event("synced", b"{}")
             synced = True
-            if not await self._moved(position):
+            if not await self._moved(position, stopping):
                 yield b": heartbeat\n\n"
             before, scope = scope, await self._scope()
             if before != scope:
@@ -141,21 +150,14 @@ class Watcher:
             is_last = at == len(told) or told[at][0] > version
             yield event(kind, body, Mark(version, seen) if is_last else None)
 
-    async def _moved(self, position: int) -> bool:
-        """Wait for a change, and a moment more for those that follow it; or for the heartbeat."""
-        moved = asyncio.create_task(self.directory.changes.moved(position))
-        stopping = asyncio.create_task(self.stopping.wait())
-        try:
-            done, _ = await asyncio.wait(
-                {moved, stopping},
-                timeout=self.heartbeat_seconds,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        finally:
-            moved.cancel()
-            stopping.cancel()
-        if moved in done:
-            await asyncio.sleep(_GATHER_SECONDS)
+    async def _moved(self, position: int, stopping: "asyncio.Future[Any]") -> bool:
+        """Wait for changes, or for the heartbeat. No task is made for it: with every change each
+        of many watchers comes by here."""
+        done, _ = await asyncio.wait(
+            {self.directory.changes.moved(position), stopping},
+            timeout=self.heartbeat_seconds,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
         return bool(done)
 
 
