@@ -4,13 +4,15 @@ import asyncio
 import os
 import signal
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from types import FrameType
 from typing import Final
 
 import aiohttp
 import structlog
 import uvicorn
+import uvloop
 from kubernetes.aio.config import ConfigException
 
 from aichat_workspace.api.app import build
@@ -24,6 +26,9 @@ from aichat_workspace.runtime import servers
 from aichat_workspace.runtime.logs import log_as_json
 
 _STOP_SECONDS: Final = 5
+# Longer than proxies in front keep a connection that nobody uses: they close it, not we, so that
+# no request is sent into one that closes.
+_IDLE_SECONDS: Final = 120
 _log: Final = structlog.get_logger()
 
 
@@ -46,7 +51,8 @@ def main() -> None:
     log_as_json()
     try:
         settings = Settings.read(os.environ, in_cluster=IN_CLUSTER_TOKEN.exists())
-        asyncio.run(run(settings))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run(settings))
     except (ValueError, ConfigException) as error:
         _log.error("not started", error=str(error))
         sys.exit(2)
@@ -82,6 +88,7 @@ async def run(settings: Settings) -> None:
             log_config=None,  # its lines are JSON, as ours are
             log_level="warning",
             server_header=False,
+            timeout_keep_alive=_IDLE_SECONDS,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )
         watching = asyncio.create_task(services.directory.run())
