@@ -1,0 +1,74 @@
+"""Make a workspace, wait until people can chat, and ask its model.
+
+    make client
+    API=http://127.0.0.1:8090/api/v1 TOKEN=... PYTHONPATH=build/client \\
+      python examples/create_and_ask.py team-a-aichat gemma2:2b "Good morning"
+"""
+
+import argparse
+import os
+import sys
+import time
+from typing import TypeVar
+
+from aichat_client import AuthenticatedClient
+from aichat_client.api.one_workspace import ask, read_diagnosis
+from aichat_client.api.workspaces import create_workspace, read_workspace
+from aichat_client.models import (
+    Phase,
+    ProblemDocument,
+    Prompt,
+    WorkspaceCreate,
+    WorkspaceSpec,
+)
+
+T = TypeVar("T")
+
+
+def main() -> None:
+    arguments = _arguments()
+    address = os.environ["API"].removesuffix("/api/v1")
+    with AuthenticatedClient(address, os.environ["TOKEN"], timeout=300) as client:
+        wanted = WorkspaceSpec(workspace_name=arguments.name, models=[arguments.model])
+        made = _ok(create_workspace.sync(client=client, body=WorkspaceCreate(spec=wanted)))
+        _wait_ready(client, made.name, arguments.wait_seconds)
+        prompt = Prompt(prompt=arguments.question, stream=False)
+        print(_ok(ask.sync(made.name, client=client, body=prompt)).reply)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name")
+    parser.add_argument("model")
+    parser.add_argument("question")
+    parser.add_argument("--wait-seconds", type=float, default=300)
+    return parser.parse_args()
+
+
+def _wait_ready(client: AuthenticatedClient, name: str, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    told = None
+    while time.monotonic() < deadline:
+        phase = _ok(read_workspace.sync(name, client=client)).status.phase
+        if phase != told:
+            print(f"{name}: {phase}", flush=True)
+        if phase == Phase.READY:
+            return
+        told = phase
+        time.sleep(0.5)
+    found = _ok(read_diagnosis.sync(name, client=client))
+    advice = [f"{each.message} {each.advice}" for each in found.findings]
+    sys.exit("\n".join((f"{name} is not ready: {found.summary}", *advice)))
+
+
+def _ok(answer: T | ProblemDocument | None) -> T:
+    """The answer, or the end with what the API says is wrong."""
+    if isinstance(answer, ProblemDocument):
+        sys.exit(f"{answer.title}: {answer.detail}")
+    if answer is None:
+        sys.exit("The API has answered something that it does not document.")
+    return answer
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The API as a process, and somebody who may use it."""
+
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+GROUP: Final = "rbac.authorization.k8s.io"
+SYSTEM: Final = "aichat-workspace-operator-system"
+_START_SECONDS: Final = 90
+
+
+@contextmanager
+def running_api(kubeconfig: Path, log: Path) -> Iterator[str]:
+    """Gives its address. Its log must hold no traceback in the end."""
+    port = _free_port()
+    environment = {"ENV": "dev", "KUBECONFIG": str(kubeconfig), "API_PORT": str(port)}
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            ["aichat-workspace-api"], env={**os.environ, **environment}, stderr=out
+        )
+    try:
+        _wait_ready(f"http://127.0.0.1:{port}/readyz", log)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        code = process.wait(timeout=10)
+    assert code == 0, log.read_text()[-2000:]
+    assert "Traceback" not in log.read_text()
+
+
+def person(name: str) -> list[dict[str, Any]]:
+    """A service account that may do everything with the system namespace's workspaces."""
+    kinds = ["aichatworkspaces", *(f"aichatworkspaces/{of}" for of in _PARTS)]
+    rules = [{"apiGroups": ["apps.aichatworkspaces.io"], "resources": kinds, "verbs": ["*"]}]
+    metadata = {"name": name, "namespace": SYSTEM}
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
+        {"apiVersion": f"{GROUP}/v1", "kind": "Role", "metadata": metadata, "rules": rules},
+        {
+            "apiVersion": f"{GROUP}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": GROUP, "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": SYSTEM}],
+        },
+    ]
+
+
+_PARTS: Final = ("log", "prompt", "credentials")
+
+
+def token_request(name: str) -> tuple[str, ...]:
+    """kubectl's arguments for a token of that account."""
+    return ("create", "token", name, "-n", SYSTEM, "--audience=aichat-workspace-api")
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _wait_ready(url: str, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"the API is not ready: {log.read_text()[-2000:]}")

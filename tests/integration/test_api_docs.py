@@ -1,0 +1,80 @@
+"""docs/api.md says what is so: its examples run against a running API and operator."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api import person, running_api, token_request
+from tests.examples import NEEDS_MODEL_SERVER, assert_as_documented, examples, run
+from tests.integration.conftest import ROOT, SYSTEM, Cluster, eventually
+
+PAGE = ROOT / "docs" / "api.md"
+_PERSON = "reader"
+_SECONDS = 120
+
+
+@pytest.fixture(scope="module")
+def environment(
+    cluster: Cluster, operator: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
+    """What the page asks of its reader: an API that runs, and a token for it."""
+    assert operator.exists()
+    for document in person(_PERSON):
+        cluster.apply(document)
+    token = cluster.kubectl(*token_request(_PERSON)).strip()
+    log = tmp_path_factory.mktemp("api") / "log"
+    with running_api(cluster.kubeconfig, log) as address:
+        yield {**os.environ, "API": f"{address}/api/v1", "TOKEN": token}
+
+
+def test_the_page_s_examples_do_what_it_says(environment: dict[str, str], tmp_path: Path) -> None:
+    found = examples(PAGE)
+    chosen = [each for each in found if each.mark != NEEDS_MODEL_SERVER]
+    left_out = [each.line for each in found if each.mark == NEEDS_MODEL_SERVER]
+    print(f"not run, for they need a model server: the examples of lines {left_out}")
+    assert_as_documented(chosen, run(chosen, environment, tmp_path, _SECONDS))
+
+
+@pytest.fixture(scope="module")
+def client() -> Path:
+    subprocess.run(["make", "client"], cwd=ROOT, check=True, timeout=_SECONDS)
+    return ROOT / "build" / "client"
+
+
+def _create_and_ask(
+    client: Path, environment: dict[str, str], *arguments: str
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "create_and_ask.py"), *arguments],
+        env={**environment, "PYTHONPATH": str(client)},
+        capture_output=True,
+        text=True,
+        timeout=_SECONDS,
+        check=False,
+    )
+
+
+def test_a_generated_client_makes_a_workspace_and_says_why_nobody_answers(
+    environment: dict[str, str], client: Path, cluster: Cluster
+) -> None:
+    name = "by-python"
+    ran = _create_and_ask(client, environment, name, "gemma2:2b", "Hello?", "--wait-seconds=3")
+    assert ran.returncode == 1, ran.stderr
+    assert f"{name}: Pending" in ran.stdout
+    assert f"{name} is not ready" in ran.stderr
+    made = cluster.get("aichatworkspace", name, "-n", SYSTEM)
+    assert made["spec"] == {"workspaceName": name, "models": ["gemma2:2b"]}
+    cluster.kubectl("delete", "aichatworkspace", name, "-n", SYSTEM)
+    eventually(lambda: name not in cluster.kubectl("get", "namespaces"), "it is gone")
+
+
+def test_a_generated_client_tells_what_the_api_refuses(
+    environment: dict[str, str], client: Path
+) -> None:
+    ran = _create_and_ask(client, environment, "By-Python", "gemma2:2b", "Hello?")
+    assert ran.returncode == 1
+    assert "spec.workspaceName" in ran.stderr
