@@ -85,7 +85,7 @@ class Changes:
             return None
         return self._dropped + bisect_right(self._log, version, key=lambda each: each.version)
 
-    def moved(self, position: int) -> "asyncio.Future[Any]":
+    def next(self, position: int) -> "asyncio.Future[Any]":
         """Done a moment after there is a change at this position, so that those that follow it come
         with it. All who wait share it, for there may be a thousand: never cancel it."""
         loop = asyncio.get_running_loop()
@@ -96,6 +96,10 @@ class Changes:
         if self._moved is None:
             self._moved = loop.create_future()
         return self._moved
+
+    async def moved(self, position: int) -> None:
+        """Wait until there is a change at this position."""
+        await asyncio.shield(self.next(position))
 
     def _wake(self) -> None:
         moved, self._moved, self._is_gathering = self._moved, None, False

@@ -154,7 +154,7 @@ class Watcher:
         """Wait for changes, or for the heartbeat. No task is made for it: with every change each
         of many watchers comes by here."""
         done, _ = await asyncio.wait(
-            {self.directory.changes.moved(position), stopping},
+            {self.directory.changes.next(position), stopping},
             timeout=self.heartbeat_seconds,
             return_when=asyncio.FIRST_COMPLETED,
         )
