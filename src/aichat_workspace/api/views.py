@@ -86,10 +86,10 @@ def select(document: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]
         target = chosen
         *above, last = path.split(".")
         for part in above:
-            source = source.get(part) if isinstance(source, Mapping) else None
-            if not isinstance(source, Mapping):
+            source = source.get(part) if isinstance(source, dict) else None
+            if not isinstance(source, dict):
                 break
             target = target.setdefault(part, {})
-        if isinstance(source, Mapping) and last in source:
+        if isinstance(source, dict) and last in source:
             target[last] = source[last]
     return chosen
