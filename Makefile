@@ -67,6 +67,11 @@ test-e2e: setup ## Tests on a real node: real pods, real chat, a stand-in model,
 	python -m localcluster install --name e2e chromium
 	pytest tests/e2e
 
+.PHONY: bench-api
+bench-api: setup ## Measure the API: some minutes, a control plane of its own, load on loopback only.
+	python -m localcluster build
+	python -m benchmarks api
+
 .PHONY: test
 test: setup ## Everything that is to pass before a change lands.
 	hack/test

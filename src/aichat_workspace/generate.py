@@ -15,7 +15,6 @@ from kubernetes.aio.client import Configuration
 from aichat_workspace import reference
 from aichat_workspace.api.app import build
 from aichat_workspace.api.metrics import Metrics
-from aichat_workspace.api.service import API
 from aichat_workspace.api.services import Services
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.domain import crd, names
@@ -39,7 +38,7 @@ def generated() -> Mapping[Path, str]:
 
 def _openapi() -> str:
     """What a running API serves at /openapi.json; nothing is connected to."""
-    client = Client(Configuration(), user_agent=API)
+    client = Client(Configuration(), user_agent="generate")
     settings = Settings.read({}, in_cluster=False)
     services = Services.of(settings, client, servers.by_proxy(client), {})
     document = build(services, Metrics(lambda: 0, lambda: 0)).openapi()

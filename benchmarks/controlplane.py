@@ -1,0 +1,70 @@
+"""A control plane of its own with the product's configuration, and nobody else on it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import yaml
+
+from aichat_workspace.domain import names
+
+ROOT: Final = Path(__file__).parents[1]
+ACCOUNT: Final = "benchmarked-api"
+_LOCALCLUSTER: Final = (sys.executable, "-m", "localcluster")
+_SECONDS: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """`kubeconfig` is the administrator's; `api_kubeconfig` that of the API's own account."""
+
+    server: str
+    ca_file: Path
+    kubeconfig: Path
+    api_kubeconfig: Path
+
+
+@contextmanager
+def running(name: str) -> Iterator[Plane]:
+    _run(*_LOCALCLUSTER, "up", "--name", name)
+    try:
+        status = json.loads(_run(*_LOCALCLUSTER, "status", "--name", name, "-o", "json"))
+        kubeconfig = Path(status["kubeconfig"])
+        kubectl = ("kubectl", f"--kubeconfig={kubeconfig}")
+        _run(*kubectl, "apply", "-k", str(ROOT / "config" / "default"))
+        _make_account(kubectl)
+        account = (ACCOUNT, "-n", names.SYSTEM_NAMESPACE)
+        token = _run(*kubectl, "create", "token", *account, "--duration=2h").strip()
+        with TemporaryDirectory() as folder:
+            own = Path(folder, "kubeconfig")
+            own.write_text(_with_token(kubeconfig, token))
+            yield Plane(status["server"], Path(status["ca_file"]), kubeconfig, own)
+    finally:
+        _run(*_LOCALCLUSTER, "down", "--name", name)
+
+
+def _make_account(kubectl: Sequence[str]) -> None:
+    """For the API: what it may do makes no difference to what it costs."""
+    namespace, admin = names.SYSTEM_NAMESPACE, "--clusterrole=cluster-admin"
+    _run(*kubectl, "create", "serviceaccount", ACCOUNT, "-n", namespace)
+    who = f"--serviceaccount={namespace}:{ACCOUNT}"
+    _run(*kubectl, "create", "clusterrolebinding", ACCOUNT, admin, who)
+
+
+def _with_token(kubeconfig: Path, token: str) -> str:
+    config = yaml.safe_load(kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": token}
+    return yaml.safe_dump(config)
+
+
+def _run(*command: str) -> str:
+    ran = subprocess.run(
+        command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=_SECONDS
+    )
+    return ran.stdout

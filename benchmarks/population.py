@@ -1,0 +1,152 @@
+"""Who and what there is: callers with tokens of their own, teams, workspaces that look real."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aichat_workspace.api.settings import AUDIENCE
+from aichat_workspace.domain import names, watched
+from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.resource import Resource
+from aichat_workspace.runtime.resources import RESOURCES
+
+MANAGER: Final = "benchmark"
+WORKSPACE: Final = RESOURCES[watched.WORKSPACE.kind]
+_NAMESPACE: Final = RESOURCES[watched.NAMESPACE.kind]
+_ACCOUNT: Final = Resource("", "v1", "ServiceAccount", "serviceaccounts")
+_BINDING: Final = Resource(
+    "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
+)
+_TEAMS: Final = 20
+_AT_ONCE: Final = 8
+_NOW: Final = "2026-01-01T00:00:00Z"
+_CONDITIONS: Final = (
+    ("Provisioned", "Provisioned", "All 14 objects are as they should be."),
+    ("OllamaAvailable", "MinimumReplicasAvailable", "The model server answers."),
+    ("OpenWebUIAvailable", "MinimumReplicasAvailable", "The chat answers."),
+    ("ModelsReady", "AllReady", "All models and patterns are there."),
+    ("IngressServed", "Served", "An ingress controller serves the host."),
+    ("UpToDate", "UpToDate", "The images are the platform's."),
+    ("Ready", "Ready", "People can chat."),
+)
+_KINDS: Final = ("Namespace", "Secret", "ResourceQuota", "Service", "StatefulSet", "Deployment")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`token` is for our API, `direct` for the Kubernetes API server itself."""
+
+    token: str
+    direct: str
+
+
+def workspace(name: str, team: str) -> dict[str, Any]:
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": watched.WORKSPACE.kind,
+        "metadata": {"name": name, "namespace": team},
+        "spec": {
+            "workspaceName": name,
+            "models": ["gemma2:2b", "llama3.2"],
+            "patterns": ["explain_code", "create_summary"],
+        },
+    }
+
+
+def status(name: str, team: str, models_ready: str) -> dict[str, Any]:
+    """A status as the operator writes it, to be applied."""
+    condition = {"status": "True", "lastTransitionTime": _NOW, "observedGeneration": 1}
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": watched.WORKSPACE.kind,
+        "metadata": {"name": name, "namespace": team},
+        "status": {
+            "observedGeneration": 1,
+            "phase": "Ready",
+            "isCreated": True,
+            "url": f"https://{name}.aichat.example.org",
+            "namespace": {"name": name, "uid": "3f1c6f0e-0c63-4a59-9d1e-9f64d0b3c111"},
+            "conditions": [
+                {"type": kind, "reason": reason, "message": message, **condition}
+                for kind, reason, message in _CONDITIONS
+            ],
+            "modelsReady": models_ready,
+            "models": [
+                {"name": each, "state": "Ready", "percent": 100, "managed": True}
+                for each in ("gemma2:2b", "llama3.2:latest")
+            ],
+            "patterns": [
+                {"name": each, "state": "Ready", "revision": "a1b2c3d4"}
+                for each in ("explain_code", "create_summary")
+            ],
+            "resources": [
+                {"kind": each, "name": f"{name}-{each.lower()}", "state": "Present"}
+                for each in _KINDS
+            ],
+        },
+    }
+
+
+def team_of(n: int) -> str:
+    return f"bench-team-{n % _TEAMS}"
+
+
+def name_of(n: int) -> str:
+    return f"bench-{n:04}"
+
+
+async def at_once(work: Callable[[int], Awaitable[object]], numbers: Iterable[int]) -> None:
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(n: int) -> None:
+        async with gate:
+            await work(n)
+
+    await asyncio.gather(*map(one, numbers))
+
+
+async def populate(client: Client, count: int) -> None:
+    """Teams, and workspaces in them."""
+
+    async def team(n: int) -> None:
+        metadata = {"name": team_of(n), "labels": {names.TEAM_LABEL: "true"}}
+        await client.create(_NAMESPACE, {"metadata": metadata}, field_manager=MANAGER)
+
+    async def one(n: int) -> None:
+        name, of = name_of(n), team_of(n)
+        await client.create(WORKSPACE, workspace(name, of), field_manager=MANAGER)
+        told = status(name, of, "2/2")
+        await client.apply(WORKSPACE, told, field_manager=MANAGER, subresource="status")
+
+    await at_once(team, range(_TEAMS))
+    await at_once(one, range(count))
+
+
+async def callers(client: Client, count: int) -> list[Caller]:
+    """Service accounts that may do everything with workspaces, everywhere."""
+    accounts = [f"caller-{n}" for n in range(count)]
+    found: dict[int, Caller] = {}
+    subjects = [
+        {"kind": "ServiceAccount", "name": each, "namespace": names.SYSTEM_NAMESPACE}
+        for each in accounts
+    ]
+    role = {"apiGroup": _BINDING.group, "kind": "ClusterRole", "name": "aichatworkspace-editor"}
+    binding = {"metadata": {"name": MANAGER}, "roleRef": role, "subjects": subjects}
+    await client.create(_BINDING, binding, field_manager=MANAGER)
+
+    async def one(n: int) -> None:
+        metadata = {"name": accounts[n], "namespace": names.SYSTEM_NAMESPACE}
+        await client.create(_ACCOUNT, {"metadata": metadata}, field_manager=MANAGER)
+        ours = await _token(client, accounts[n], [AUDIENCE])
+        found[n] = Caller(ours, await _token(client, accounts[n], []))
+
+    await at_once(one, range(count))
+    return [found[n] for n in range(count)]
+
+
+async def _token(client: Client, account: str, audiences: list[str]) -> str:
+    body = {"spec": {"audiences": audiences, "expirationSeconds": 7200}}
+    path = _ACCOUNT.path(names.SYSTEM_NAMESPACE, account, "token")
+    told = await client.post(path, body)
+    return str(told["status"]["token"])

@@ -1,0 +1,105 @@
+"""The API as a process: started, looked at from outside, ended."""
+
+import asyncio
+import os
+import re
+import socket
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+_START_SECONDS: Final = 90
+_UPSTREAM: Final = re.compile(
+    r'^aichat_api_kubernetes_requests_total\{.*resource="(\w+)",verb="(\w+)"\} (\S+)$', re.MULTILINE
+)
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The process at one moment. `upstream` counts its requests to the Kubernetes API server;
+    a watch counts as it ends."""
+
+    at: float
+    cpu_seconds: float
+    rss_mib: float
+    upstream: Counter[str]
+
+    def cpu_since(self, before: "Look") -> float:
+        """Of one core."""
+        return (self.cpu_seconds - before.cpu_seconds) / (self.at - before.at)
+
+    def asked_since(self, before: "Look") -> str:
+        asked = self.upstream - before.upstream
+        own = asked.pop("watches", 0)
+        reviews = asked.pop("reviews", 0)
+        return f"{asked.total()}, {reviews} reviews, {own} renewals of its own watches"
+
+
+def upstream(metrics: str) -> Counter[str]:
+    """Requests to the Kubernetes API server by what they were about."""
+    asked: Counter[str] = Counter()
+    for resource, verb, count in _UPSTREAM.findall(metrics):
+        asked["watches" if verb == "WATCH" else resource] += int(float(count))
+    return asked
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    url: str
+    pid: int
+    session: aiohttp.ClientSession
+
+    async def look(self) -> Look:
+        async with self.session.get(f"{self.url}/metrics") as answer:
+            text = await answer.text()
+        return Look(time.monotonic(), self._cpu_seconds(), self._rss_mib(), upstream(text))
+
+    def _cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def _rss_mib(self) -> float:
+        found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())
+        return int(found.group(1)) / 1024 if found else 0.0
+
+
+@asynccontextmanager
+async def running(kubeconfig: Path, session: aiohttp.ClientSession) -> AsyncIterator[Server]:
+    port = _free_port()
+    settings = {"ENV": "dev", "KUBECONFIG": str(kubeconfig), "API_PORT": str(port)}
+    process = await asyncio.create_subprocess_exec(
+        "aichat-workspace-api",
+        env={**os.environ, **settings},
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        server = Server(f"http://127.0.0.1:{port}", process.pid, session)
+        async with asyncio.timeout(_START_SECONDS):
+            while not await _ready(server):  # noqa: ASYNC110  (another process's state)
+                await asyncio.sleep(0.1)
+        yield server
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _ready(server: Server) -> bool:
+    try:
+        async with server.session.get(f"{server.url}/readyz") as answer:
+            return answer.status == 200
+    except aiohttp.ClientConnectionError:
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
