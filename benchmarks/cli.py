@@ -10,7 +10,12 @@ import typer
 from benchmarks import api, controlplane
 from benchmarks.report import HEAD, Row
 
-app = typer.Typer(help="Measure, on this machine.", no_args_is_help=True, add_completion=False)
+app = typer.Typer(
+    help="Measure, on this machine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
 
 
 @app.callback()

@@ -33,6 +33,16 @@ def latencies(seconds: Sequence[float]) -> Latencies:
     return Latencies(sorted(seconds))
 
 
+async def one_by_one(call: Call, count: int) -> Latencies:
+    """Each begins when the one before has ended: for what a machine may not keep up with."""
+    took: list[float] = []
+    for n in range(count):
+        begin = time.perf_counter()
+        await call(n)
+        took.append(time.perf_counter() - begin)
+    return latencies(took)
+
+
 async def paced(call: Call, per_second: float, seconds: float) -> Latencies:
     """Begin requests by the clock, whether or not those before have ended. A latency counts from
     when the request was due, so that a stall is felt by all that it held up."""
