@@ -16,9 +16,9 @@ from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
 
 from aichat_workspace.api.app import build
+from aichat_workspace.api.directory import Directory
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.problems import Problem
-from aichat_workspace.api.directory import Directory
 from aichat_workspace.api.services import Credential, Services, identify
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.kube.client import Client

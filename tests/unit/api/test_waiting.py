@@ -17,7 +17,8 @@ def _change(version: int) -> Change:
         "creationTimestamp": "2026-11-23T11:00:00Z",
     }
     spec = {"workspaceName": "team-a-aichat"}
-    return Change(version, ChangeType.MODIFIED, view({"metadata": metadata, "spec": spec}))
+    shown = view({"metadata": metadata, "spec": spec})
+    return Change(version, ChangeType.MODIFIED, shown.key, shown)
 
 
 async def test_all_who_wait_share_one_thing_to_wait_for_and_are_woken_by_one_change() -> None:
