@@ -12,7 +12,7 @@ from localcluster import children
 
 def folder(target: Path, make: Callable[[Path], object]) -> Path:
     """The folder ``target``; ``make`` fills it, under another name until it is whole, when there is
-    none. Others wait meanwhile, and what an interrupted run has left is begun again."""
+    none. Others wait meanwhile. What has failed keeps its log until it is tried again."""
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -21,7 +21,11 @@ def folder(target: Path, make: Callable[[Path], object]) -> Path:
             partial = target.parent / f"{target.name}.partial"
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir()
-            make(partial)
+            try:
+                make(partial)
+            except KeyboardInterrupt:
+                shutil.rmtree(partial, ignore_errors=True)
+                raise
             partial.rename(target)
     return target
 
