@@ -124,6 +124,9 @@ EDITS: Final[dict[str, Edit]] = {
         lambda cluster: condition(cluster, ELSEWHERE_NAME).get("status"),
         "True",
     ),
+    "ingress.reservedHosts": _edit(
+        "ingress.reservedHosts", [f"{NAME}.localtest.me"], _reason("HostNotAllowed"), True
+    ),
     "ingress.profile": _edit(
         "ingress.profile", "HAProxy", _annotation("haproxy.org/timeout-tunnel"), "3600s"
     ),

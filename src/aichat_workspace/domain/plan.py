@@ -84,7 +84,8 @@ def plan(
     there are such, nothing is taken for superfluous."""
     if observed.namespace is None:
         raise ValueError("plan is for a tenant whose namespace exists")
-    writable = [_fitting(each, observed) for each in desired if each["kind"] not in held_back]
+    room = _room(desired, observed)
+    writable = [_fitting(each, observed, room) for each in desired if each["kind"] not in held_back]
     return (
         *_namespace(namespace, observed.namespace),
         *(() if held_back else _outdated_secrets(desired, observed)),
@@ -136,31 +137,33 @@ def _object(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
     )
 
 
-def _fitting(desired: Manifest, observed: Observed) -> Manifest:
+def _fitting(desired: Manifest, observed: Observed, room: Fraction) -> Manifest:
     """The object as it can be beside the volumes that there are."""
     if desired["kind"] == "ResourceQuota":
-        return _quota(desired, observed)
+        return _quota(desired, room)
     found = observed.objects.get(ref(desired))
     if desired["kind"] == "PersistentVolumeClaim" and found is not None:
         return _claim(desired, found)
     return desired
 
 
-def _quota(desired: Manifest, observed: Observed) -> Manifest:
-    """A quota is never below what the claims hold: they can't shrink, and one that is lost
-    has to be made again."""
-    hold = sum(
-        quantity.parse(found["spec"]["resources"]["requests"]["storage"])
-        for at, found in observed.objects.items()
-        if at.kind == "PersistentVolumeClaim"
-    )
+def _room(desired: Sequence[Manifest], observed: Observed) -> Fraction:
+    """What the claims hold or will hold, in bytes: they only grow, and one that is lost has to be
+    made again."""
+    sizes: dict[Ref, Fraction] = {}
+    for at, each in (*((ref(each), each) for each in desired), *observed.objects.items()):
+        if at.kind == "PersistentVolumeClaim":
+            size = quantity.parse(each["spec"]["resources"]["requests"]["storage"])
+            sizes[at] = max(size, sizes.get(at, Fraction()))
+    return sum(sizes.values(), Fraction())
+
+
+def _quota(desired: Manifest, room: Fraction) -> Manifest:
+    """A quota is never below what the claims need: it would refuse them for ever."""
     hard = desired["spec"]["hard"]
-    if hold <= quantity.parse(hard["requests.storage"]):
+    if room <= quantity.parse(hard["requests.storage"]):
         return desired
-    return {
-        **desired,
-        "spec": {"hard": {**hard, "requests.storage": quantity.size(Fraction(hold))}},
-    }
+    return {**desired, "spec": {"hard": {**hard, "requests.storage": quantity.size(room)}}}
 
 
 def _claim(desired: Manifest, found: Manifest) -> Manifest:

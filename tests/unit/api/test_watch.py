@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from aichat_workspace.api import watch
+from aichat_workspace.api import changes, watch
 from aichat_workspace.api.access import Scope
 from aichat_workspace.api.directory import Directory
 from aichat_workspace.api.problems import Problem
@@ -44,7 +44,7 @@ class World:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    monkeypatch.setattr(watch, "_GATHER_SECONDS", 0)
+    monkeypatch.setattr(changes, "_GATHER_SECONDS", 0)
     client = Client.__new__(Client)  # nothing here asks the API server
     return World(Directory(client, {}))
 

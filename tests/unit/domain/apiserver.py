@@ -48,7 +48,9 @@ class ApiServer:
             match action:
                 case Apply(manifest):
                     self._apply(manifest)
-                case Delete(target, _):
+                case Delete(Ref("Secret") as target):
+                    self.secrets.pop(target, None)
+                case Delete(target):
                     del self.objects[target], self._applied[target]
                 case _:
                     raise AssertionError(f"nobody else writes here: {action}")
