@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from aichat_workspace.domain import names
 from aichat_workspace.domain.render.tenant import OLLAMA, workspace_labels
 from tests.integration.conftest import OPERATOR, SYSTEM, Cluster
 
 _SECONDS_OF_A_PULL = 0.7
+# A service leads to pods of nodes that there are.
+_NODE: dict[str, Any] = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "nobody"}}
 
 
 @dataclass
@@ -45,9 +46,8 @@ def model_server(cluster: Cluster, workspace: str) -> Iterator[Asked]:
     server = ThreadingHTTPServer((address, 0), _handler(asked))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        port = server.server_port
-        way = _endpoint(workspace, address, port)
-        for each in (*_permission(workspace), way, _pod(workspace, port)):
+        pod = _pod(workspace, server.server_port)
+        for each in (*_permission(workspace), _NODE, pod):
             cluster.apply(each)
         ready = {
             "phase": "Running",
@@ -61,6 +61,7 @@ def model_server(cluster: Cluster, workspace: str) -> Iterator[Asked]:
         )
         yield asked
     finally:
+        cluster.kubectl("delete", "node", "nobody", "--ignore-not-found")
         server.shutdown()
         server.server_close()
 
@@ -93,21 +94,6 @@ def _permission(workspace: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return role, binding
 
 
-def _endpoint(workspace: str, address: str, port: int) -> dict[str, Any]:
-    """Behind the workspace's own service."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Endpoints",
-        "metadata": {"name": names.ollama(workspace), "namespace": workspace},
-        "subsets": [
-            {
-                "addresses": [{"ip": address}],
-                "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
-            }
-        ],
-    }
-
-
 def _pod(workspace: str, port: int) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
@@ -115,9 +101,10 @@ def _pod(workspace: str, port: int) -> dict[str, Any]:
         "metadata": {
             "name": "model-server",
             "namespace": workspace,
-            "labels": workspace_labels(workspace, names.ollama(workspace), OLLAMA),
+            "labels": workspace_labels(workspace, "model-server", OLLAMA),
         },
         "spec": {
+            "nodeName": _NODE["metadata"]["name"],
             "automountServiceAccountToken": False,
             "securityContext": {
                 "runAsNonRoot": True,
