@@ -173,6 +173,14 @@ async def test_a_delete_names_the_uid_and_what_is_gone_is_deleted() -> None:
     assert orjson.loads(script.bodies[0])["preconditions"] == {"uid": "u-1"}
 
 
+async def test_a_dry_run_of_a_delete_says_so_where_the_api_server_looks() -> None:
+    """Beside a body it does not look at the query."""
+    script = Script(error(404, "NotFound"))
+    async with serving(script) as client:
+        await client.delete(PODS, "a", "n", uid="u-1", dry_run=True)
+    assert orjson.loads(script.bodies[0])["dryRun"] == ["All"]
+
+
 async def test_a_list_reads_all_pages() -> None:
     script = Script(says(listing(5, pod("a", 1), more="t")), says(listing(5, pod("b", 2))))
     async with serving(script) as client:
