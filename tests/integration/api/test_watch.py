@@ -144,7 +144,8 @@ def now(client: httpx2.Client) -> dict[str, dict[str, Any]]:
     return {each["name"]: each for each in client.get(PATH).json()["items"]}
 
 
-def first_events(api: Served, bearer: str, last_id: str, many: int = 1) -> list[Event]:
+def begun(api: Served, bearer: str, last_id: str = "") -> list[Event]:
+    """What a stream says until it is up to date."""
     found = []
     with (
         api.client(bearer, **{"Last-Event-ID": last_id}) as client,
@@ -153,7 +154,7 @@ def first_events(api: Served, bearer: str, last_id: str, many: int = 1) -> list[
         assert answer.status_code == 200
         for event in events_of(answer.iter_lines()):
             found.append(event)
-            if len(found) == many:
+            if event.kind == "synced":
                 break
     return found
 
@@ -204,18 +205,19 @@ def test_nobody_is_told_anything_before_everything_is_known(api: Served, boss: P
 
 @pytest.mark.parametrize("made_up", ["99999999999999-0123456789abcdef", "1-0123456789abcdef", "x"])
 def test_an_id_that_was_never_given_begins_anew(api: Served, boss: Person, made_up: str) -> None:
-    assert first_events(api, boss.token, made_up)[0].kind == "reset"
+    assert begun(api, boss.token, made_up)[0].kind == "reset"
 
 
 def test_an_id_that_is_too_old_or_of_another_watch_begins_anew(
     api: Served, boss: Person, cluster: Cluster
 ) -> None:
-    begun = first_events(api, boss.token, "", many=50)
-    version, seen = next(each.id for each in begun if each.id).split("-")
-    assert first_events(api, boss.token, f"{version}-{seen}")[0].kind != "reset"
-    assert first_events(api, boss.token, f"1-{seen}")[0].kind == "reset"
+    given = begun(api, boss.token)[-1].id
+    assert given is not None
+    assert begun(api, boss.token, given)[0].kind != "reset"
+    _, _, seen = given.partition("-")
+    assert begun(api, boss.token, f"1-{seen}")[0].kind == "reset"
     viewer = person(cluster, "one-viewer", [grant("one-viewer", "view", ONE)])
-    assert first_events(api, viewer.token, f"{version}-{seen}")[0].kind == "reset"
+    assert begun(api, viewer.token, given)[0].kind == "reset"
 
 
 def test_a_replica_that_is_only_quiet_takes_a_stream_over_at_once(
@@ -226,18 +228,11 @@ def test_a_replica_that_is_only_quiet_takes_a_stream_over_at_once(
     cluster.kubectl("label", "namespace", PEOPLE, f"moved=at-{time.monotonic_ns()}")
     other_api.kill()
     other_api.start()
-    begun = first_events(other_api, boss.token, "", many=len(_listed(api, boss)) + 2)
-    synced = begun[-1]
-    assert synced.kind == "synced"
-    assert synced.id
+    given = begun(other_api, boss.token)[-1].id
+    assert given is not None
     asked = time.monotonic()
-    assert first_events(api, boss.token, synced.id)[0].kind == "synced"
+    assert begun(api, boss.token, given)[0].kind == "synced"
     assert time.monotonic() - asked < 8
-
-
-def _listed(api: Served, who: Person) -> dict[str, dict[str, Any]]:
-    with api.client(who.token) as client:
-        return now(client)
 
 
 def test_a_watch_lives_while_it_is_quiet_and_ends_when_its_permission_does(
