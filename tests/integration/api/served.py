@@ -95,7 +95,6 @@ def serving(kubeconfig: Path, folder: Path, **settings: str) -> Iterator[Served]
 
 def api_account(cluster: Cluster, folder: Path) -> Path:
     """Access as the API's own service account, with nothing but its permissions."""
-    cluster.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(_PERMISSIONS))
     return kubeconfig_of(cluster, token(cluster, API, SYSTEM), folder / "api-kubeconfig")
 
 
@@ -177,52 +176,3 @@ def clear_workspaces(cluster: Cluster) -> None:
     """No operator is needed: nothing of these has a finalizer."""
     for team in (*TEAMS, SYSTEM):
         cluster.kubectl("delete", "aiws", "--all", "-n", team, "--timeout=30s")
-
-
-def _bound(kind: str, rules: list[dict[str, Any]], namespace: str | None) -> Iterator[Any]:
-    metadata = {"name": f"{API}-test"} | ({"namespace": namespace} if namespace else {})
-    head = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": metadata}
-    yield {**head, "kind": kind, "rules": rules}
-    yield {
-        **head,
-        "kind": f"{kind}Binding",
-        "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io",
-            "kind": kind,
-            "name": metadata["name"],
-        },
-        "subjects": [{"kind": "ServiceAccount", "name": API, "namespace": SYSTEM}],
-    }
-
-
-def _rule(group: str, resources: list[str], *verbs: str) -> dict[str, Any]:
-    return {"apiGroups": [group], "resources": resources, "verbs": list(verbs)}
-
-
-_CHANGES: Final = ("get", "list", "watch", "create", "patch", "delete")
-_PERMISSIONS: Final[list[Any]] = [
-    {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {"name": API, "namespace": SYSTEM},
-    },
-    *_bound(
-        "ClusterRole",
-        [
-            _rule(GROUP, ["aichatworkspaces"], *_CHANGES),
-            _rule(GROUP, ["aichatplatforms"], "list", "watch"),
-            _rule("", ["namespaces"], "list", "watch"),
-            _rule("", ["events", "pods"], "list"),
-            _rule("", ["pods/log"], "get"),
-            _rule("", ["services/proxy"], "get", "create"),
-            _rule("authentication.k8s.io", ["tokenreviews"], "create"),
-            _rule("authorization.k8s.io", ["subjectaccessreviews"], "create"),
-        ],
-        None,
-    ),
-    *_bound(
-        "Role",
-        [_rule("", ["secrets"], "get"), _rule("", ["configmaps"], "list", "watch")],
-        SYSTEM,
-    ),
-]

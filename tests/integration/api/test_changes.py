@@ -305,8 +305,8 @@ def test_a_missing_permission_of_the_apis_own_is_told_as_such(
 ) -> None:
     """And not as if the caller lacked it."""
     create(calls, "no-secrets")
-    binding = cluster.get("rolebinding", f"{API}-test", "-n", SYSTEM)
-    cluster.kubectl("delete", "rolebinding", f"{API}-test", "-n", SYSTEM)
+    binding = cluster.get("rolebinding", API, "-n", SYSTEM)
+    cluster.kubectl("delete", "rolebinding", API, "-n", SYSTEM)
     path = f"{PATH}/no-secrets/credentials"
     try:
         eventually(lambda: calls.get(path).status_code == 500, "it may read no secret")
