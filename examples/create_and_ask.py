@@ -2,7 +2,7 @@
 
     make client
     API=http://127.0.0.1:8090/api/v1 TOKEN=... PYTHONPATH=build/client \\
-      python examples/create_and_ask.py team-a-aichat gemma2:2b "Good morning"
+      build/generator/bin/python examples/create_and_ask.py team-a-aichat gemma2:2b "Good morning"
 """
 
 import argparse

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,7 +48,11 @@ def _create_and_ask(
     client: Path, environment: dict[str, str], *arguments: str
 ) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "create_and_ask.py"), *arguments],
+        [
+            str(ROOT / "build" / "generator" / "bin" / "python"),
+            str(ROOT / "examples" / "create_and_ask.py"),
+            *arguments,
+        ],
         env={**environment, "PYTHONPATH": str(client)},
         capture_output=True,
         text=True,
