@@ -38,7 +38,7 @@ client: setup ## Write a typed Python client of the API into build/client.
 	uv pip sync --quiet --python $(GENERATOR)/bin/python --require-hashes requirements/client.txt
 	PATH=$(CURDIR)/$(GENERATOR)/bin:$$PATH openapi-python-client generate --path docs/openapi.json \
 	  --meta none --output-path build/client/aichat_client --overwrite --fail-on-warning
-	@echo "try it: PYTHONPATH=build/client python examples/create_and_ask.py --help"
+	@echo "try it: PYTHONPATH=build/client $(GENERATOR)/bin/python examples/create_and_ask.py --help"
 
 .PHONY: lint
 lint: setup ## Format, lint, types, import contracts, generated files.

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,6 @@ import yaml
 from aichat_workspace.domain import names
 
 ROOT: Final = Path(__file__).parents[1]
-ACCOUNT: Final = "benchmarked-api"
 _LOCALCLUSTER: Final = (sys.executable, "-m", "localcluster")
 _SECONDS: Final = 120
 
@@ -38,8 +37,7 @@ def running(name: str) -> Iterator[Plane]:
         kubeconfig = Path(status["kubeconfig"])
         kubectl = ("kubectl", f"--kubeconfig={kubeconfig}")
         _run(*kubectl, "apply", "-k", str(ROOT / "config" / "default"))
-        _make_account(kubectl)
-        account = (ACCOUNT, "-n", names.SYSTEM_NAMESPACE)
+        account = (names.API, "-n", names.SYSTEM_NAMESPACE)
         token = _run(*kubectl, "create", "token", *account, "--duration=2h").strip()
         with TemporaryDirectory() as folder:
             own = Path(folder, "kubeconfig")
@@ -47,14 +45,6 @@ def running(name: str) -> Iterator[Plane]:
             yield Plane(status["server"], Path(status["ca_file"]), kubeconfig, own)
     finally:
         _run(*_LOCALCLUSTER, "down", "--name", name)
-
-
-def _make_account(kubectl: Sequence[str]) -> None:
-    """For the API: what it may do makes no difference to what it costs."""
-    namespace, admin = names.SYSTEM_NAMESPACE, "--clusterrole=cluster-admin"
-    _run(*kubectl, "create", "serviceaccount", ACCOUNT, "-n", namespace)
-    who = f"--serviceaccount={namespace}:{ACCOUNT}"
-    _run(*kubectl, "create", "clusterrolebinding", ACCOUNT, admin, who)
 
 
 def _with_token(kubeconfig: Path, token: str) -> str:
