@@ -4,15 +4,18 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar, cast
 
+_RENEW_SHARE: Final = 0.6
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
 class Fresh(Generic[K, V]):
-    """Keeps each answer for `seconds` and at most `most` of them, the oldest going first. Who asks
-    while a question is under way waits for its answer; a failed question is asked again."""
+    """Keeps each answer for `seconds` after it was asked for, and at most `most` of them, the
+    oldest going first. Who asks while a question is under way waits for its answer; a failed
+    question is asked again. An answer that is wanted in the last part of its time is renewed
+    beside, so that who asks all the time never waits."""
 
     def __init__(
         self, seconds: float, most: int, clock: Callable[[], float] = time.monotonic
@@ -24,20 +27,25 @@ class Fresh(Generic[K, V]):
         self._asked: dict[K, asyncio.Task[V]] = {}
 
     async def get(self, key: K, ask: Callable[[], Awaitable[V]]) -> V:
-        held = self._answers.get(key)
-        if held is not None and held[0] > self._clock():
-            return held[1]
-        task = self._asked.get(key)
-        if task is None:
-            task = asyncio.create_task(self._ask(key, ask))
-            self._asked[key] = task
-            task.add_done_callback(lambda done: self._answered(key, done))
+        asked_at, answer = self._answers.get(key, (None, None))
+        age = self._seconds if asked_at is None else self._clock() - asked_at
+        if age < self._seconds * _RENEW_SHARE:
+            return cast("V", answer)
+        task = self._asked.get(key) or self._begin(key, ask)
+        if age < self._seconds:
+            return cast("V", answer)
         return await asyncio.shield(task)  # whoever gives up does not take the others along
 
+    def _begin(self, key: K, ask: Callable[[], Awaitable[V]]) -> "asyncio.Task[V]":
+        task = self._asked[key] = asyncio.create_task(self._ask(key, ask))
+        task.add_done_callback(lambda done: self._answered(key, done))
+        return task
+
     async def _ask(self, key: K, ask: Callable[[], Awaitable[V]]) -> V:
+        asked_at = self._clock()
         answer = await ask()
         self._answers.pop(key, None)
-        self._answers[key] = (self._clock() + self._seconds, answer)
+        self._answers[key] = (asked_at, answer)
         while len(self._answers) > self._most:
             self._answers.popitem(last=False)
         return answer

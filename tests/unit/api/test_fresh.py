@@ -29,10 +29,39 @@ async def test_an_answer_holds_for_its_time_and_is_then_asked_for_again() -> Non
     oracle = Oracle()
     oracle.let.set()
     assert await fresh.get("a", oracle) == 1
-    now[0] = 9.9
+    now[0] = 5.9
     assert await fresh.get("a", oracle) == 1
     now[0] = 10.0
     assert await fresh.get("a", oracle) == 2
+
+
+async def test_an_answer_in_its_last_part_is_given_at_once_and_renewed_beside() -> None:
+    now = [0.0]
+    fresh: Fresh[str, int] = Fresh(10, 5, lambda: now[0])
+    oracle = Oracle()
+    oracle.let.set()
+    assert await fresh.get("a", oracle) == 1
+    now[0] = 7.0
+    assert await fresh.get("a", oracle) == 1
+    await asyncio.sleep(0.01)
+    now[0] = 12.0
+    assert await fresh.get("a", oracle) == 2
+    assert oracle.asked == 2
+
+
+async def test_an_answer_that_cannot_be_renewed_holds_to_its_end_and_no_longer() -> None:
+    now = [0.0]
+    fresh: Fresh[str, int] = Fresh(10, 5, lambda: now[0])
+    oracle = Oracle()
+    oracle.let.set()
+    assert await fresh.get("a", oracle) == 1
+    oracle.error = ValueError("nobody says")
+    now[0] = 9.9
+    assert await fresh.get("a", oracle) == 1
+    await asyncio.sleep(0.01)
+    now[0] = 10.0
+    with pytest.raises(ValueError, match="nobody says"):
+        await fresh.get("a", oracle)
 
 
 async def test_all_who_ask_at_once_share_one_question() -> None:
