@@ -56,6 +56,9 @@ class Served:
         return self
 
     def is_ready(self) -> bool:
+        """Raises AssertionError for a process that has ended."""
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()[-4000:]
         try:
             return httpx2.get(f"{self.url}/readyz", timeout=5).is_success
         except httpx2.TransportError:

@@ -207,7 +207,7 @@ def test_a_list_shows_what_its_reader_may_list_and_nothing_else(
 
 @pytest.mark.usefixtures("workspaces")
 def test_nobody_without_a_good_token_is_told_anything(api: Served, cluster: Cluster) -> None:
-    wrong_audience = token(cluster, "everywhere-admin")
+    wrong_audience = token(cluster, "everywhere-admin", audience="somebody-else")
     for bad in (None, "made-up", "é", wrong_audience, "x" * 20_000):
         headers = {b"Authorization": f"Bearer {bad}".encode()} if bad is not None else {}
         for name in ("matrix-one", NO_SUCH):
