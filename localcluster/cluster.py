@@ -196,14 +196,25 @@ def _remove(name: str, report: Report) -> bool:
         stop(component)
     if found.mode == FULL:
         leftovers.end_pods(found.folder)
-        leftovers.remove_networks()
         node.unmount(found.folder)
-        node.remove_bridge()
-        firewall.remove_since(found.folder / _CHAINS)
-        if not orderly:
-            shutil.rmtree(IMAGE_STORE, ignore_errors=True)
+        if not _others_node_runs(name):
+            _remove_shared(found, orderly=orderly)
     shutil.rmtree(found.folder)
     return True
+
+
+def _others_node_runs(name: str) -> bool:
+    """The record of a node that died with the machine says nothing of the one that runs now."""
+    return any(other.name != name and other.any_alive() for other in _nodes())
+
+
+def _remove_shared(found: Cluster, *, orderly: bool) -> None:
+    """What all nodes of this machine have under the same names, one after the other."""
+    leftovers.remove_networks()
+    node.remove_bridge()
+    firewall.remove_since(found.folder / _CHAINS)
+    if not orderly:
+        shutil.rmtree(IMAGE_STORE, ignore_errors=True)
 
 
 def _drain(cluster: Cluster, report: Report) -> bool:

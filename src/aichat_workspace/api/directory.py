@@ -5,10 +5,13 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from pydantic import ValidationError
+
+from aichat_workspace.api import problems
 from aichat_workspace.api.changes import Change, Changes, ChangeType
 from aichat_workspace.api.views import View, view
 from aichat_workspace.domain import names, watched
-from aichat_workspace.domain.platform import PLATFORM_NAME, PlatformSpec
+from aichat_workspace.domain.platform import PLATFORM_NAME, PlatformSpec, read_settings
 from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json, Key, key, labels
@@ -124,8 +127,15 @@ class Directory:
         return self._namespaces.get("", name)
 
     def platform(self) -> PlatformSpec:
-        found = self._platform.get("", PLATFORM_NAME)
-        return PlatformSpec.model_validate((found or {}).get("spec") or {}, extra="ignore")
+        """Raises Problem (503) for settings that can't be understood."""
+        try:
+            return read_settings(self._platform.get("", PLATFORM_NAME))
+        except ValidationError as error:
+            where = problems.path_of(("spec", *error.errors()[0]["loc"]))
+            raise problems.unavailable(
+                f"The platform's settings are not understood ({where}). The platform team should "
+                f"edit AIChatPlatform {PLATFORM_NAME!r}."
+            ) from None
 
     def prompts(self) -> dict[str, tuple[str, str]]:
         """Each pattern's prompt and where it comes from, by the pattern's name."""

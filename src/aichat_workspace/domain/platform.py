@@ -4,8 +4,9 @@ Cluster-scoped and named `default`, so that the API server itself refuses a bad 
 the defaults below hold.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
@@ -323,3 +324,9 @@ class PlatformSpec(Schema):
     upgrades: Upgrades = Field(
         default=Upgrades(), description="How a changed image reaches workspaces."
     )
+
+
+def read_settings(document: Mapping[str, Any] | None) -> PlatformSpec:
+    """The settings of an AIChatPlatform, or the defaults without one. Raises ValidationError for
+    one that an older or newer API server let through."""
+    return PlatformSpec.model_validate((document or {}).get("spec") or {}, extra="ignore")

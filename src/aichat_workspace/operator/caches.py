@@ -4,17 +4,22 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
+import structlog
+from pydantic import ValidationError
+
 from aichat_workspace.domain import names, watched
 from aichat_workspace.domain.foreign import keep_foreign
 from aichat_workspace.domain.manifest import ref
 from aichat_workspace.domain.plan import Observed
-from aichat_workspace.domain.platform import PLATFORM_NAME, PlatformSpec
+from aichat_workspace.domain.platform import PLATFORM_NAME, PlatformSpec, read_settings
 from aichat_workspace.domain.watched import Kind
+from aichat_workspace.domain.workspace import told
 from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json, annotations, labels
 from aichat_workspace.runtime.resources import RESOURCES
 
+_log: Final = structlog.get_logger()
 _SILENT_SECONDS: Final = 180.0  # three watches in a row that said nothing, not even their end
 
 
@@ -31,6 +36,9 @@ class Caches:
         self._on_change = on_change
         self._on_settings = on_settings
         self._client = client
+        self._settings = PlatformSpec()
+        self._settings_known = asyncio.Event()
+        self._settings_problem = ""
         self.session_key_moved = asyncio.Event()  # for operator.session_key, which clears it
         self.workspaces = self._cache(watched.WORKSPACE, _workspace_name, transform=_without_fields)
         self.platform = self._cache(watched.PLATFORM, None, transform=_without_fields)
@@ -79,8 +87,13 @@ class Caches:
                 group.create_task(cache.run())
 
     async def wait_synced(self) -> None:
+        """Everything is known that was there at the start. Settings that can't be understood are
+        waited for until they are mended: defaults in their place would change every workspace."""
         for cache in self.all:
             await cache.wait_synced()
+        if not self._settings_problem:
+            self._settings_known.set()
+        await self._settings_known.wait()
 
     @property
     def problem(self) -> str:
@@ -90,12 +103,26 @@ class Caches:
                 return f"{cache.resource.kind} is not listed yet"
             if cache.silent_seconds > _SILENT_SECONDS:
                 return f"the watch of {cache.resource.kind} is silent"
-        return ""
+        return "" if self._settings_known.is_set() else self._settings_problem
 
     def settings(self) -> PlatformSpec:
-        """The platform's settings as they are now, or the defaults."""
-        found = self.platform.get("", PLATFORM_NAME)
-        return PlatformSpec.model_validate((found or {}).get("spec") or {}, extra="ignore")
+        """The platform's settings as they are now, or the defaults; the last ones that were
+        understood, while those that are there can't be."""
+        return self._settings
+
+    def _take_settings(self, found: Json | None) -> None:
+        try:
+            self._settings = read_settings(found)
+        except ValidationError as error:
+            refused = "; ".join(told(each["loc"], each["msg"]) for each in error.errors())
+            self._settings_problem = (
+                f"AIChatPlatform {PLATFORM_NAME!r} is not understood: {refused}"
+            )
+            _log.error(self._settings_problem, fix="edit it; until then nothing of it is taken up")
+            return
+        self._settings_problem = ""
+        self._settings_known.set()
+        self._on_settings()
 
     def tenant(self, name: str) -> Observed:
         """Everything known of one tenant."""
@@ -144,16 +171,16 @@ class Caches:
         def changed(old: Json | None, new: Json | None) -> None:
             if kind is watched.PLATFORM:  # which may name a Gateway now
                 self.tenants[watched.HTTP_ROUTE.kind].look_again()
-                self._on_settings()
+                self._take_settings(new)
             if kind is watched.SECRET and any(map(_is_session_key, (old, new))):
                 self.session_key_moved.set()
             if workspace_of is None:
-                told = {_workspace_name(each) for each in self.workspaces.all()}
+                moved = {_workspace_name(each) for each in self.workspaces.all()}
             else:
-                told = {workspace_of(each) for each in (old, new) if each is not None}
+                moved = {workspace_of(each) for each in (old, new) if each is not None}
             if kind is watched.WORKSPACE:
-                told |= self._rivals(old, new)
-            for name in told:
+                moved |= self._rivals(old, new)
+            for name in moved:
                 if name and (kind is watched.WORKSPACE or self.workspaces.by_index(name)):
                     self._on_change(name)
 

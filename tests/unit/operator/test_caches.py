@@ -1,6 +1,9 @@
 import asyncio
 from typing import Any, cast
 
+import pytest
+
+from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.downloads import Places
@@ -40,3 +43,29 @@ async def test_a_raised_limit_lets_waiting_downloads_go_on_at_once() -> None:
 
 def test_without_a_platform_the_defaults_hold() -> None:
     assert Caches(cast("Client", None), lambda _: None).settings().models.concurrent_pulls == 4
+
+
+def test_settings_that_cannot_be_understood_leave_the_last_ones_in_force() -> None:
+    caches = Caches(cast("Client", None), lambda _: None)
+    caches.platform.observe(platform(1, pulls=7))
+    caches.platform.observe(platform(2, pulls=-1))
+    assert caches.settings().models.concurrent_pulls == 7
+    caches.platform.observe(platform(3, pulls=8))
+    assert caches.settings().models.concurrent_pulls == 8
+
+
+async def test_nothing_begins_by_defaults_while_the_settings_cannot_be_understood(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    caches = Caches(cast("Client", None), lambda _: None)
+    monkeypatch.setattr(Cache, "wait_synced", lambda _: asyncio.sleep(0))
+    monkeypatch.setattr(Cache, "synced", True)
+    monkeypatch.setattr(Cache, "silent_seconds", 0.0)
+    caches.platform.observe(platform(1, pulls=-1))
+    waiting = asyncio.create_task(caches.wait_synced())
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    assert "models.concurrentPulls" in caches.problem
+    caches.platform.observe(platform(2, pulls=3))
+    await asyncio.wait_for(waiting, 1)
+    assert caches.problem == ""
