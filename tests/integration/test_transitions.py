@@ -67,7 +67,7 @@ def bound(cluster: Cluster) -> bool:
 
 
 HISTORIES: Final = settings(
-    max_examples=8,
+    max_examples=6,
     derandomize=True,
     database=None,
     deadline=None,
