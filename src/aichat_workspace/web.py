@@ -16,8 +16,8 @@ from kubernetes.aio.config import ConfigException
 
 from aichat_workspace.api.app import build
 from aichat_workspace.api.metrics import Metrics
-from aichat_workspace.api.services import Services
 from aichat_workspace.api.settings import Settings
+from aichat_workspace.api.wiring import Services
 from aichat_workspace.domain import names
 from aichat_workspace.kube.client import IN_CLUSTER_TOKEN, Client
 from aichat_workspace.patterns import builtin
@@ -44,6 +44,12 @@ class Server(uvicorn.Server):
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
         self._stopping.set()
+
+    def watched_to_its_end(self, watching: "asyncio.Task[None]") -> None:
+        """What is known grows old without a watch, so nothing is served from it."""
+        if not watching.cancelled():
+            _log.error("the watches ended", exc_info=watching.exception())
+            self.handle_exit(signal.SIGTERM, None)
 
 
 def main() -> None:
@@ -90,11 +96,13 @@ async def run(settings: Settings) -> None:
             timeout_keep_alive=_IDLE_SECONDS,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )
+        server = Server(config, services.stopping)
         watching = asyncio.create_task(services.directory.run())
+        watching.add_done_callback(server.watched_to_its_end)
         stack.callback(watching.cancel)
         begun = asyncio.create_task(_announce(services))
         stack.callback(begun.cancel)
-        await Server(config, services.stopping).serve()
+        await server.serve()
         _log.info("stopped")
 
 

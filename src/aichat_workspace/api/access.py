@@ -17,7 +17,7 @@ from aichat_workspace.kube.client import Client
 _PATH: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _FRESH_SECONDS: Final = 10.0
 _MOST: Final = 100_000
-_AT_ONCE: Final = 16
+_AT_ONCE: Final = 32
 EVERYWHERE: Final = ""
 
 
@@ -57,10 +57,11 @@ class Access:
 
     client: Client
     _answers: Fresh[tuple[Caller, Deed], bool]
+    _gate: asyncio.Semaphore
 
     @classmethod
     def of(cls, client: Client) -> "Access":
-        return cls(client, Fresh(_FRESH_SECONDS, _MOST))
+        return cls(client, Fresh(_FRESH_SECONDS, _MOST), asyncio.Semaphore(_AT_ONCE))
 
     async def may(self, caller: Caller, deed: Deed) -> bool:
         """Raises ApiError or Unreachable when nobody says."""
@@ -80,13 +81,7 @@ class Access:
         if await self.may(caller, Deed(verb)):
             return Scope(everywhere=True)
         asked = sorted(set(teams()))
-        gate = asyncio.Semaphore(_AT_ONCE)
-
-        async def allowed(team: str) -> bool:
-            async with gate:
-                return await self.may(caller, Deed(verb, team))
-
-        answers = await asyncio.gather(*map(allowed, asked))
+        answers = await asyncio.gather(*(self.may(caller, Deed(verb, each)) for each in asked))
         return Scope(
             False, frozenset(team for team, yes in zip(asked, answers, strict=True) if yes)
         )
@@ -112,5 +107,6 @@ class Access:
                 "resourceAttributes": {key: each for key, each in attributes.items() if each},
             },
         }
-        told = (await self.client.post(_PATH, body)).get("status") or {}
+        async with self._gate:
+            told = (await self.client.post(_PATH, body)).get("status") or {}
         return bool(told.get("allowed")) and not told.get("denied")

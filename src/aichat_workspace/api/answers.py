@@ -23,7 +23,7 @@ _MEANINGS: Final = {
 _ALWAYS: Final = (401, 403, 422, 429, 500, 503)
 
 
-def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+def answers(*codes: int) -> dict[int | str, dict[str, Any]]:
     """The problem documents of a route: these, and those that every route has."""
     return only_problems(*codes, *_ALWAYS)
 

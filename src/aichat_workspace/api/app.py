@@ -15,7 +15,7 @@ from aichat_workspace.api import (
 )
 from aichat_workspace.api.bodies import BoundedBodies
 from aichat_workspace.api.metrics import Counted, Metrics
-from aichat_workspace.api.services import Services
+from aichat_workspace.api.wiring import Services
 
 _DESCRIPTION: Final = """\
 Private AI chat workspaces on Kubernetes, without Kubernetes' own tools.

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
+from itertools import count
 from typing import Final, Generic, TypeVar, cast
 
 _RENEW_SHARE: Final = 0.6
@@ -54,3 +55,23 @@ class Fresh(Generic[K, V]):
         self._asked.pop(key, None)
         if not task.cancelled():
             task.exception()  # it was told to whoever waited
+
+
+class Next(Generic[V]):
+    """One question at a time. Its answer is for all who had asked when it was put, and for nobody
+    who asked later: an answer may be older than whoever asks."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._time = count()
+        self._put = -1
+        self._answer: V | None = None
+
+    async def get(self, ask: Callable[[], Awaitable[V]]) -> V:
+        asked = next(self._time)
+        async with self._lock:
+            if self._put < asked:
+                put = next(self._time)
+                self._answer = await ask()
+                self._put = put
+            return cast("V", self._answer)

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
@@ -65,7 +66,7 @@ class Counted:
         async def noted(message: Message) -> None:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "none")
-                method = scope["method"] if route != "none" else "any"
+                method = scope["method"] if scope["method"] in _METHODS else "other"
                 self.metrics.requests.labels(route, method, str(message["status"])).inc()
                 self.metrics.seconds.labels(route, method).observe(time.monotonic() - began)
             await send(message)

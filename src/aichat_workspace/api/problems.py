@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, Final
 
 from aichat_workspace.domain import names
@@ -20,6 +21,8 @@ from aichat_workspace.kube.errors import (
 
 MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_SECONDS: Final = 2
+_MOST_ERRORS: Final = 20
+_PASSING: Final = frozenset({408, 410, 429})  # 410: a list took longer than its pages are kept
 _UNKNOWN_FIELD: Final = re.compile(r'unknown field "([^"]+)"')
 _OWN_ACCOUNT: Final = re.compile(r"User \"system:serviceaccount:[^\"]+\" cannot")
 
@@ -88,7 +91,7 @@ def forbidden(username: str, verb: str, what: str, team: str) -> Problem:
 
 
 def invalid(errors: Iterable[FieldError]) -> Problem:
-    found = tuple(errors)
+    found = tuple(islice(errors, _MOST_ERRORS))
     told = "; ".join(
         f"{each.field}: {each.message}" if each.field else each.message for each in found
     )
@@ -131,7 +134,7 @@ def from_cluster(error: ApiError | Unreachable) -> Problem:  # noqa: PLR0911  (a
         return Problem(409, "conflict", f"{error.message} Read it again, and repeat your change.")
     if isinstance(error, Forbidden) and not _OWN_ACCOUNT.search(error.message):
         return Problem(403, "refused", error.message)
-    if error.status == 429 or error.status >= 500:
+    if error.status in _PASSING or error.status >= 500:
         return unavailable(f"The Kubernetes API server is busy or in trouble: {error.message}")
     return Problem(
         500,

@@ -1,17 +1,17 @@
 """What belongs to one workspace: events, logs, diagnosis, models, prompts, credentials."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Final
 
 import orjson
 from fastapi import APIRouter, Query, Response
 
 from aichat_workspace.api import audit
-from aichat_workspace.api.answers import problems as answers
-from aichat_workspace.api.answers import server_sent
+from aichat_workspace.api.access import Deed
+from aichat_workspace.api.answers import answers, server_sent
 from aichat_workspace.api.diagnosis import diagnose
 from aichat_workspace.api.queries import LogWish
-from aichat_workspace.api.routes_workspaces import ONE, Name, OfOne, streamed
+from aichat_workspace.api.routes_workspaces import ONE, Name, OfOne
 from aichat_workspace.api.schemas import (
     Credentials,
     Diagnosis,
@@ -20,9 +20,18 @@ from aichat_workspace.api.schemas import (
     Prompt,
     Reply,
 )
-from aichat_workspace.api.services import Authenticated, Use, Who
-from aichat_workspace.api.tenant import Workload
+from aichat_workspace.api.streaming import Pieces, streamed, while_allowed
+from aichat_workspace.api.tenant import Workload, no_answer
 from aichat_workspace.api.watch import event
+from aichat_workspace.api.wiring import (
+    Authenticated,
+    Came,
+    Credential,
+    Services,
+    Use,
+    Who,
+    identify,
+)
 from aichat_workspace.ollama.errors import OllamaError
 
 router = APIRouter(
@@ -88,14 +97,19 @@ async def list_installed_models(who: Who, use: Use, name: Name, of: OfOne) -> Re
 async def read_log(
     who: Who,
     use: Use,
+    came: Came,
     name: Name,
     workload: Workload,
     wish: Annotated[LogWish, Query()],
 ) -> Response:
     """Needs `get` on `aichatworkspaces/log`."""
     view = await use.workspaces.find(who, "get", name, wish.team, "log")
-    use.streams.require_room(who.username)
-    return streamed(use, who, await use.tenants.logs(view, workload, wish), _TEXT)
+    still = _still(use, came, Deed("get", view.team, view.resource, "log"), name)
+
+    async def begin() -> Pieces:
+        return while_allowed(await use.tenants.logs(view, workload, wish), still, use.stopping)
+
+    return await streamed(use.streams, who.username, begin, _TEXT)
 
 
 @router.get(
@@ -127,19 +141,36 @@ async def read_credentials(who: Who, use: Use, name: Name, of: OfOne) -> Respons
         **answers(404, 409, 413, 502),
     },
 )
-async def ask(who: Who, use: Use, name: Name, of: OfOne, asked: Prompt) -> Response:
+async def ask(who: Who, use: Use, came: Came, name: Name, of: OfOne, asked: Prompt) -> Response:
     """Needs `create` on `aichatworkspaces/prompt`."""
     view = await use.workspaces.find(who, "create", name, of.team, "prompt")
-    use.streams.require_room(who.username)
-    with use.streams.held(who.username):
+    if not asked.stream:
+        with use.streams.place(who.username):
+            model, words = await use.tenants.ask(view, asked.prompt, asked.model, asked.system)
+            try:
+                reply = "".join([each async for each in words])
+            except OllamaError as error:
+                raise no_answer(view, error) from None
+        return _json({"model": model, "reply": reply}, _NO_STORE)
+    still = _still(use, came, Deed("create", view.team, view.resource, "prompt"), name)
+
+    async def begin() -> Pieces:
         model, words = await use.tenants.ask(view, asked.prompt, asked.model, asked.system)
-        if not asked.stream:
-            reply = "".join([each async for each in words])
-            return _json({"model": model, "reply": reply}, _NO_STORE)
-    return streamed(use, who, _tokens(model, words), "text/event-stream")
+        return while_allowed(_tokens(model, words), still, use.stopping)
+
+    return await streamed(use.streams, who.username, begin, "text/event-stream")
 
 
-async def _tokens(model: str, words: AsyncIterator[str]) -> AsyncIterator[bytes]:
+def _still(use: Services, came: Credential, deed: Deed, name: str) -> Callable[[], Awaitable[None]]:
+    """Whether the caller may go on, as of now. Raises Problem when not."""
+
+    async def check() -> None:
+        await use.access.require(await identify(use, came), deed, name)
+
+    return check
+
+
+async def _tokens(model: str, words: AsyncIterator[str]) -> Pieces:
     try:
         async for each in words:
             yield event("token", orjson.dumps({"text": each}))

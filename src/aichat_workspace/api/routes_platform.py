@@ -9,8 +9,7 @@ from fastapi.responses import PlainTextResponse
 
 from aichat_workspace.api import problems
 from aichat_workspace.api.access import Deed
-from aichat_workspace.api.answers import only_problems
-from aichat_workspace.api.answers import problems as answers
+from aichat_workspace.api.answers import answers, only_problems
 from aichat_workspace.api.identity import Caller
 from aichat_workspace.api.queries import Nothing as NoQuery
 from aichat_workspace.api.schemas import (
@@ -24,7 +23,8 @@ from aichat_workspace.api.schemas import (
     PlatformDocument,
     TeamRights,
 )
-from aichat_workspace.api.services import Authenticated, Services, Use, Who
+from aichat_workspace.api.wiring import Authenticated, Services, Use, Who
+from aichat_workspace.domain.errors import InvalidModelName
 from aichat_workspace.domain.models import parse_model
 from aichat_workspace.domain.platform import PlatformSpec, Share
 from aichat_workspace.domain.spec import NO_MODEL
@@ -92,7 +92,7 @@ async def list_models(who: Who, use: Use, _: Nothing) -> ModelList:
     platform = use.directory.platform()
     scope = await use.access.scope(who, "list", use.directory.teams_with_workspaces)
     chosen = Counter(
-        str(parse_model(model))
+        _listed(model)
         for view in use.directory.sorted_from(("", "", ""))
         if view.team in scope
         for model in view.document["spec"].get("models", ())
@@ -125,6 +125,14 @@ async def read_platform(_: Who, use: Use, __: Nothing) -> PlatformDocument:
     )
 
 
+def _listed(model: str) -> str:
+    """As servers list it, or as it was let through by a cluster that asks for less."""
+    try:
+        return str(parse_model(model))
+    except InvalidModelName:
+        return model
+
+
 def _defaults(share: Share) -> Defaults:
     return Defaults(**share.model_dump())
 
@@ -146,6 +154,7 @@ async def healthz() -> str:
     responses=only_problems(503),
 )
 async def readyz(use: Use) -> Response:
-    if use.directory.synced and not use.stopping.is_set():
-        return PlainTextResponse("ok\n")
-    raise problems.unavailable("It has not read everything yet, or stops.")
+    problem = "it stops" if use.stopping.is_set() else use.directory.problem
+    if problem:
+        raise problems.unavailable(f"This replica does not serve: {problem}.")
+    return PlainTextResponse("ok\n")

@@ -7,14 +7,14 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from aichat_workspace.api import audit, problems, session
-from aichat_workspace.api.answers import problems as answers
+from aichat_workspace.api.answers import answers
 from aichat_workspace.api.identity import Caller
 from aichat_workspace.api.oidc import ATTEMPT_SECONDS, Attempt, Provider, is_local, require_ours
 from aichat_workspace.api.problems import FieldError, Problem
 from aichat_workspace.api.schemas import SessionDocument, SignIn
-from aichat_workspace.api.services import Services, Use, own_session
 from aichat_workspace.api.session import Session, TokenTooLargeError
 from aichat_workspace.api.signing import Seal
+from aichat_workspace.api.wiring import Services, Use, own_session
 
 router = APIRouter(prefix="/api/v1/session", tags=["sign-in"])
 

@@ -1,6 +1,6 @@
 """/api/v1/workspaces: create, list, read, replace, patch, delete, suspend, resume, watch."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
@@ -10,8 +10,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 
 from aichat_workspace.api import listing, problems, queries, watch
 from aichat_workspace.api.access import Scope
-from aichat_workspace.api.answers import problems as answers
-from aichat_workspace.api.answers import server_sent
+from aichat_workspace.api.answers import answers, server_sent
 from aichat_workspace.api.identity import Caller
 from aichat_workspace.api.preconditions import unchanged
 from aichat_workspace.api.schemas import (
@@ -21,8 +20,9 @@ from aichat_workspace.api.schemas import (
     WorkspacePatch,
     WorkspaceReplace,
 )
-from aichat_workspace.api.services import Authenticated, Came, Services, Use, Who, identify
+from aichat_workspace.api.streaming import Pieces, streamed
 from aichat_workspace.api.views import View
+from aichat_workspace.api.wiring import Authenticated, Came, Services, Use, Who, identify
 from aichat_workspace.domain import names
 
 router = APIRouter(prefix="/api/v1", tags=["workspaces"], dependencies=Authenticated)
@@ -213,8 +213,11 @@ async def watch_workspaces(
     mark = watch.Mark.read(last_event_id)
     if mark is not None and mark.seen != watcher.seen(seen):
         mark = None
-    position = await watch.resume(use.directory, mark, use.workspaces.newest)
-    return streamed(use, who, watcher.events(position), "text/event-stream")
+
+    async def begin() -> Pieces:
+        return watcher.events(await watch.resume(use.directory, mark, use.workspaces.newest))
+
+    return await streamed(use.streams, who.username, begin, "text/event-stream")
 
 
 @router.get(
@@ -354,19 +357,3 @@ async def _suspended(
         action="suspend" if on else "resume",
     )
     return shown(view, 202 if changed else 200)
-
-
-def streamed(
-    use: Services, who: Caller, pieces: AsyncIterator[bytes], media_type: str
-) -> StreamingResponse:
-    """A stream that counts as the caller's while it lasts. Raises Problem (429)."""
-    use.streams.require_room(who.username)
-
-    async def counted() -> AsyncIterator[bytes]:
-        with use.streams.held(who.username):
-            async for each in pieces:
-                yield each
-
-    # Proxies in front are told to pass on each piece as it comes.
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(counted(), media_type=media_type, headers=headers)

@@ -2,15 +2,18 @@
 is the custom resource's own."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from itertools import islice
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.platform import DnsLabel
 from aichat_workspace.domain.spec import WorkspaceSpec
 from aichat_workspace.domain.workspace import Phase, WorkspaceStatus
+
+MAX_VALUES: Final = 2_000
 
 
 class Wire(BaseModel):
@@ -19,6 +22,25 @@ class Wire(BaseModel):
     model_config = ConfigDict(
         frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid"
     )
+
+
+class Asked(Wire):
+    """A body that somebody sends. Of one that holds too much nothing is looked at: each value that
+    is wrong costs more to tell than to send."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _holds_little(cls, value: object) -> object:
+        left = [value]
+        for _ in range(MAX_VALUES):
+            if not left:
+                return value
+            found = left.pop()
+            if isinstance(found, dict):
+                left.extend(islice(found.values(), MAX_VALUES))
+            elif isinstance(found, list):
+                left.extend(islice(found, MAX_VALUES))
+        raise ValueError(f"it holds more than {MAX_VALUES} values; nothing here needs so many")
 
 
 class FieldProblem(Wire):
@@ -46,7 +68,7 @@ _SPEC_EXAMPLE: dict[str, Any] = {
 }
 
 
-class WorkspaceCreate(Wire):
+class WorkspaceCreate(Asked):
     """A workspace to be made."""
 
     model_config = ConfigDict(
@@ -61,7 +83,7 @@ class WorkspaceCreate(Wire):
     spec: WorkspaceSpec
 
 
-class WorkspaceReplace(Wire):
+class WorkspaceReplace(Asked):
     """The whole spec anew: what is left out goes back to its default."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"spec": _SPEC_EXAMPLE}]})
@@ -69,7 +91,7 @@ class WorkspaceReplace(Wire):
     spec: WorkspaceSpec
 
 
-class WorkspacePatch(Wire):
+class WorkspacePatch(Asked):
     """A JSON Merge Patch (RFC 7396): null takes a field out, lists are replaced whole."""
 
     model_config = ConfigDict(
@@ -180,7 +202,7 @@ class ModelList(Wire):
     in_use: tuple[ModelUse, ...]
 
 
-class Prompt(Wire):
+class Prompt(Asked):
     """A question to a workspace's model."""
 
     model_config = ConfigDict(
@@ -262,7 +284,7 @@ class PlatformDocument(Wire):
     version: str = Field(description="This API's.")
 
 
-class SignIn(Wire):
+class SignIn(Asked):
     """A token to sign in with."""
 
     token: Annotated[

@@ -6,7 +6,7 @@ that merely names a foreign namespace shows nobody anything.
 """
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +18,7 @@ from aichat_workspace.api.problems import Problem
 from aichat_workspace.api.queries import LogWish
 from aichat_workspace.api.views import View
 from aichat_workspace.domain import names, references, watched
+from aichat_workspace.domain.errors import InvalidModelName
 from aichat_workspace.domain.models import parse_model
 from aichat_workspace.domain.render.tenant import ADMIN, OLLAMA, OPENWEBUI
 from aichat_workspace.domain.workspace import Workspace
@@ -33,6 +34,7 @@ _EVENTS: Final = Resource("", "v1", "Event", "events")
 _POD: Final = RESOURCES[watched.POD.kind]
 _SECRET: Final = RESOURCES[watched.SECRET.kind]
 _MOST_EVENTS: Final = 200
+_EVENTS_READ: Final = 2_000  # they come in no order of time, so more are read than shown
 FOLLOW_IDLE_SECONDS: Final = 3_600.0
 _READ_IDLE_SECONDS: Final = 30.0
 
@@ -65,7 +67,9 @@ class Tenants:
             )
         return view.name
 
-    async def logs(self, view: View, workload: Workload, wish: LogWish) -> AsyncIterator[bytes]:
+    async def logs(
+        self, view: View, workload: Workload, wish: LogWish
+    ) -> AsyncGenerator[bytes, None]:
         """A workload's log, opened: what it has to say comes after. Raises Problem (409) when
         there is no pod."""
         namespace = self.namespace(view)
@@ -114,6 +118,8 @@ class Tenants:
         pages = self.client.list_pages(_EVENTS, namespace, field_selector=field_selector)
         async for page in pages:
             found += page["items"]
+            if len(found) >= _EVENTS_READ:
+                break
         return found
 
     async def models(self, view: View) -> list[dict[str, Any]]:
@@ -125,7 +131,7 @@ class Tenants:
         try:
             listed = await server.models()
         except OllamaError as error:
-            raise _no_answer(view, error) from None
+            raise no_answer(view, error) from None
         return [
             {
                 "name": each.name,
@@ -158,7 +164,7 @@ class Tenants:
             detail = f"{error}; GET /api/v1/workspaces/{view.name}/models lists those it has"
             raise problems.invalid([problems.FieldError("model", detail)]) from None
         except OllamaError as error:
-            raise _no_answer(view, error) from None
+            raise no_answer(view, error) from None
         return chosen, _with(first, words)
 
     async def credentials(self, view: View) -> dict[str, Any]:
@@ -204,10 +210,16 @@ class Tenants:
 
 
 def _listed(model: str) -> str:
-    return str(parse_model(model))
+    """As the server lists it. Raises Problem (422)."""
+    try:
+        return str(parse_model(model))
+    except InvalidModelName as error:
+        raise problems.invalid([problems.FieldError("model", str(error))]) from None
 
 
-async def _until_read(stack: AsyncExitStack, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _until_read(
+    stack: AsyncExitStack, chunks: AsyncIterator[bytes]
+) -> AsyncGenerator[bytes, None]:
     async with stack:
         async for chunk in chunks:
             yield chunk
@@ -246,7 +258,7 @@ def _no_log(view: View, workload: Workload, error: errors.ApiError) -> Problem:
     return problems.from_cluster(error)
 
 
-def _no_answer(view: View, error: OllamaError) -> Problem:
+def no_answer(view: View, error: OllamaError) -> Problem:
     if isinstance(error, OllamaUnreachable):
         return problems.unavailable(
             f"The model server of {view.name!r} does not answer ({error}). "

@@ -47,17 +47,15 @@ class Streams:
     bounds: Bounds
     _open: Counter[str] = field(default_factory=Counter)
 
-    def require_room(self, caller: str) -> None:
+    @contextmanager
+    def place(self, caller: str) -> Iterator[None]:
         """Raises Problem (429) for one stream too many."""
-        if self._open[caller] >= self.bounds.streams_per_caller:
+        if self._open.get(caller, 0) >= self.bounds.streams_per_caller:
             raise problems.too_many(
                 f"You have {self.bounds.streams_per_caller} streams open; end one first.", 5
             )
         if self._open.total() >= self.bounds.streams:
             raise problems.too_many("Too many streams are open; try again in a while.", 10)
-
-    @contextmanager
-    def held(self, caller: str) -> Iterator[None]:
         self._open[caller] += 1
         try:
             yield

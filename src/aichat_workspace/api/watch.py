@@ -4,8 +4,8 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 A stream begins with `reset` and everything there is, or, after a Last-Event-ID, with what has
 changed since; `synced` says that it is up to date. Then come `ADDED`, `MODIFIED` and `DELETED`. Of
-several changes in quick succession only the last state may be told. Every state is the newest known
-when it is sent, and versions never fall within a stream nor from one to the next that resumes it.
+several changes in quick succession only the last state may be told. Of one workspace versions never
+fall, within a stream or from one to the next that resumes it.
 
 An event's id says up to which version everything was told, and of which teams: a caller who may see
 others by now, or asks for others, begins anew. `reset` takes the id away, for until `synced` there
@@ -15,7 +15,7 @@ is nothing to go on from.
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -68,7 +68,7 @@ class Watcher:
     query: str = ""
     heartbeat_seconds: float = HEARTBEAT_SECONDS
 
-    async def events(self, position: int | None) -> AsyncIterator[bytes]:
+    async def events(self, position: int | None) -> AsyncGenerator[bytes, None]:
         """The stream from a position in the log of changes on; None begins with everything."""
         yield _RETRY
         try:
@@ -126,12 +126,16 @@ class Watcher:
         return scope
 
     def _everything(self, scope: Scope) -> Iterable[bytes]:
-        """Taken at once, for it has to be all of one moment."""
+        """Which there are is taken at once. Of each its state is sent that is there when its turn
+        comes, so that a slow reader holds none of them; one that is newer than the beginning is in
+        the log, and told with it."""
         mark = Mark(self.directory.workspaces.version, self.seen(scope))
-        views = [each for each in self.directory.sorted_from(FIRST) if self._sees(each, scope)]
+        keys = [each.key for each in self.directory.sorted_from(FIRST) if self._sees(each, scope)]
         yield event("reset", b"{}", "")
-        for each in views:
-            yield event(ChangeType.ADDED, each.body)
+        for at in keys:
+            found = self.directory.at(*at)
+            if found is not None and found.version <= mark.version:
+                yield event(ChangeType.ADDED, found.body)
         yield event("synced", b"{}", mark)
 
     def _sees(self, view: View, scope: Scope) -> bool:

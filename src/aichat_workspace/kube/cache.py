@@ -13,6 +13,8 @@ from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.resource import Resource
 from aichat_workspace.kube.store import Index, OnChange, Store
 
+# Three watches in a row that said nothing, not even their end.
+SILENT_SECONDS: Final = 180.0
 _FIRST_WAIT_SECONDS: Final = 0.2
 _MAX_WAIT_SECONDS: Final = 10.0
 _log: Final = structlog.get_logger()

@@ -14,13 +14,12 @@ from aichat_workspace.domain.plan import Observed
 from aichat_workspace.domain.platform import PLATFORM_NAME, PlatformSpec, read_settings
 from aichat_workspace.domain.watched import Kind
 from aichat_workspace.domain.workspace import told
-from aichat_workspace.kube.cache import Cache
+from aichat_workspace.kube.cache import SILENT_SECONDS, Cache
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json, annotations, labels
 from aichat_workspace.runtime.resources import RESOURCES
 
 _log: Final = structlog.get_logger()
-_SILENT_SECONDS: Final = 180.0  # three watches in a row that said nothing, not even their end
 
 
 class Caches:
@@ -101,7 +100,7 @@ class Caches:
         for cache in self.all:
             if not cache.synced:
                 return f"{cache.resource.kind} is not listed yet"
-            if cache.silent_seconds > _SILENT_SECONDS:
+            if cache.silent_seconds > SILENT_SECONDS:
                 return f"the watch of {cache.resource.kind} is silent"
         return "" if self._settings_known.is_set() else self._settings_problem
 

@@ -3,7 +3,7 @@ from contextlib import suppress
 
 import pytest
 
-from aichat_workspace.api.fresh import Fresh
+from aichat_workspace.api.fresh import Fresh, Next
 
 
 class Oracle:
@@ -121,3 +121,15 @@ async def test_a_question_that_broke_without_anybody_waiting_is_no_warning() -> 
     with pytest.raises(asyncio.CancelledError):
         await asked
     await asyncio.sleep(0.01)
+
+
+async def test_an_answer_is_for_those_only_who_asked_before_the_question_was_put() -> None:
+    following: Next[int] = Next()
+    oracle = Oracle()
+    first = asyncio.create_task(following.get(oracle))
+    await asyncio.sleep(0.01)
+    later = [asyncio.create_task(following.get(oracle)) for _ in range(20)]
+    await asyncio.sleep(0.01)
+    oracle.let.set()
+    assert await first == 1
+    assert set(await asyncio.gather(*later)) == {2}

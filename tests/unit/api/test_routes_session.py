@@ -19,8 +19,8 @@ from aichat_workspace.api.app import build
 from aichat_workspace.api.directory import Directory
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.problems import Problem
-from aichat_workspace.api.services import Credential, Services, identify
 from aichat_workspace.api.settings import Settings
+from aichat_workspace.api.wiring import Credential, Services, identify
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator import session_key
 

@@ -47,13 +47,11 @@ def test_one_callers_haste_is_not_anothers() -> None:
 
 def test_streams_are_counted_while_they_last() -> None:
     streams = Streams(Bounds(streams_per_caller=1, streams=2))
-    with streams.held("ann"):
-        with pytest.raises(Problem) as caught:
-            streams.require_room("ann")
-        assert caught.value.retry_after_seconds
-        streams.require_room("bob")
-        with streams.held("bob"), pytest.raises(Problem):
-            streams.require_room("eve")
+    with streams.place("ann"):
+        with pytest.raises(Problem), streams.place("ann"):
+            pass
+        with streams.place("bob"), pytest.raises(Problem), streams.place("eve"):
+            pass
+    with streams.place("ann"):
         assert streams.open == 1
-    streams.require_room("ann")
     assert streams.open == 0

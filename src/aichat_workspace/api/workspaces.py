@@ -2,9 +2,9 @@
 whether the caller may, and raises Problem for an answer that says no."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -13,6 +13,7 @@ from aichat_workspace.api import audit, listing, preconditions, problems
 from aichat_workspace.api.access import Access, Deed
 from aichat_workspace.api.changes import ChangeType
 from aichat_workspace.api.directory import FIRST, Directory
+from aichat_workspace.api.fresh import Next
 from aichat_workspace.api.identity import Caller
 from aichat_workspace.api.listing import Filter
 from aichat_workspace.api.merge import merge
@@ -40,6 +41,7 @@ class Workspaces:
     client: Client
     directory: Directory
     access: Access
+    newest_of: Next[Newest] = field(default_factory=Next)
 
     async def find(
         self, caller: Caller, verb: str, name: str, team: str | None = None, subresource: str = ""
@@ -79,22 +81,21 @@ class Workspaces:
         if not await self.access.may(caller, deed):
             raise problems.forbidden(caller.username, "create", deed.what, team)
         self._require_team(team)
-        for held in self.directory.claimants(name):
+        if held := self.directory.claimants(name):
             return self._same(caller, asked, held), False
         try:
             made = await self.client.create(
                 _WORKSPACE, _manifest(caller, asked), field_manager=names.API, dry_run=dry_run
             )
         except AlreadyExists:
-            found = await self.client.get(_WORKSPACE, name, team)
-            return self._same(caller, asked, view(found)), False
+            return self._same(caller, asked, [await self._present(team, name)]), False
         except NotFound:
             raise _no_team(team) from None
         if dry_run:
             made["metadata"].setdefault("resourceVersion", "0")  # nothing was stored
             return view(made), True
         seen = await self._seen(made)
-        if self._is_late(seen):
+        if self._is_late(view(made)):
             await self._take_back(seen)
             raise _name_taken(name)
         audit.record(caller, "create", team=team, name=name, outcome=201)
@@ -174,7 +175,11 @@ class Workspaces:
         raise problems.precondition_failed()
 
     async def newest(self) -> Newest:
-        """The version that the API server has reached, and whether all until then is known."""
+        """The version that the API server has reached, and whether all until then is known. Those
+        who ask while another question is under way share the next one."""
+        return await self.newest_of.get(self._newest)
+
+    async def _newest(self) -> Newest:
         listed: dict[Key, int] = {}
         version = 0
         async for page in self.client.list_pages(_WORKSPACE):
@@ -270,14 +275,11 @@ class Workspaces:
     def _is_late(self, mine: View) -> bool:
         """Whether another resource had the name before: all that came before this one are known,
         and those that came after it are in the log of changes."""
-        later = {
-            each.key
-            for each in self.directory.changes.since(
-                self.directory.changes.position_after(mine.version) or 0
-            )
-            or ()
-            if each.type is ChangeType.ADDED
-        }
+        position = self.directory.changes.position_after(mine.version)
+        changes = None if position is None else self.directory.changes.since(position)
+        if changes is None:
+            return False  # nobody knows any more; the operator decides by their age
+        later = {each.key for each in changes if each.type is ChangeType.ADDED}
         others = {each.key for each in self.directory.claimants(mine.name)} - {mine.key}
         return bool(others - later)
 
@@ -293,17 +295,40 @@ class Workspaces:
         if team not in self.directory.teams():
             raise _no_team(team)
 
-    def _same(self, caller: Caller, asked: WorkspaceCreate, held: View) -> View:
+    async def _present(self, team: str, resource: str) -> View:
+        """What has the name of the resource that was to be made. Raises Problem (409)."""
+        try:
+            found = view(await self.client.get(_WORKSPACE, resource, team))
+        except NotFound:
+            raise _name_taken(resource) from None  # it went just now, or goes
+        if found.name != resource:
+            raise Problem(
+                409,
+                "resource-name-taken",
+                f"Team {team!r} has a resource called {resource!r} already, for the workspace "
+                f"{found.name!r}. Choose another workspaceName.",
+            )
+        return found
+
+    def _same(self, caller: Caller, asked: WorkspaceCreate, held: Iterable[View]) -> View:
         """The workspace that the same request has made before. Raises Problem (409)."""
-        same = (
-            held.team == asked.team
-            and held.owner == caller.username
-            and not held.document["deleting"]
-            and WorkspaceSpec.model_validate(held.document["spec"], extra="ignore") == asked.spec
-        )
-        if not same:
-            raise _name_taken(asked.spec.workspace_name)
-        return held
+        for each in held:
+            if (
+                each.team == asked.team
+                and each.owner == caller.username
+                and not each.document["deleting"]
+                and _read(each.document["spec"]) == asked.spec
+            ):
+                return each
+        raise _name_taken(asked.spec.workspace_name)
+
+
+def _read(spec: dict[str, Any]) -> WorkspaceSpec | None:
+    """None for one that these models refuse, whoever let it through."""
+    try:
+        return WorkspaceSpec.model_validate(spec, extra="ignore")
+    except ValidationError:
+        return None
 
 
 def _over(found: View, spec: dict[str, Any]) -> list[Json]:

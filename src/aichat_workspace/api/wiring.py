@@ -15,12 +15,12 @@ from aichat_workspace.api.directory import Directory
 from aichat_workspace.api.identity import Authenticator, Caller
 from aichat_workspace.api.oidc import Provider
 from aichat_workspace.api.problems import Problem
-from aichat_workspace.api.service import Workspaces
 from aichat_workspace.api.session import Cookies, Session
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.signing import Keys
 from aichat_workspace.api.tenant import Tenants
 from aichat_workspace.api.throttle import Rate, Streams
+from aichat_workspace.api.workspaces import Workspaces
 from aichat_workspace.kube.client import Client
 from aichat_workspace.runtime.servers import Connect
 
