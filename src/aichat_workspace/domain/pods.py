@@ -38,7 +38,8 @@ def keeps_stopping(container: dict[str, Any], now: datetime) -> bool:
     if container.get("restartCount", 0) < _RESTARTS:
         return False
     last = container.get("lastState", {}).get("terminated") or {}
-    if "startedAt" not in last or "finishedAt" not in last:
-        return True
-    began, ended = (datetime.fromisoformat(last[key]) for key in ("startedAt", "finishedAt"))
+    times = [last[key] for key in ("startedAt", "finishedAt") if last.get(key)]
+    if len(times) < 2:  # as after the loss of a node: only what it is now can tell
+        return not container.get("ready")
+    began, ended = map(datetime.fromisoformat, times)
     return ended - began < _SOUND and now - ended < _SOUND
