@@ -48,7 +48,8 @@ class Facts:
     """What is known of one workspace.
 
     `failure` is the last write that the API server refused; `models` and `patterns` are what the
-    model server was last seen to hold.
+    model server was last seen to hold; `target` are the platform's images, None where nothing is
+    to run.
     """
 
     url: str
@@ -59,6 +60,7 @@ class Facts:
     models: tuple[ModelStatus, ...] = ()
     patterns: tuple[PatternStatus, ...] = ()
     turn: Turn = AT_ONCE
+    target: Images | None = None
     ingress_classes: tuple[Manifest, ...] = ()
 
 
@@ -121,7 +123,7 @@ def _findings(workspace: Workspace, facts: Facts, now: datetime) -> dict[Conditi
     known = {
         **parts,
         ConditionType.INGRESS_SERVED: _served(facts),
-        ConditionType.UP_TO_DATE: _up_to_date(facts.turn),
+        ConditionType.UP_TO_DATE: _up_to_date(facts),
         ConditionType.STORAGE_AS_ASKED: _storage(workspace, facts),
     }
     if workspace.spec.suspended and not facts.failure:
@@ -151,9 +153,17 @@ def _served(facts: Facts) -> _Finding:
     return _Finding(ConditionStatus.TRUE, "Served", "an ingress controller is there for it")
 
 
-def _up_to_date(turn: Turn) -> _Finding:
-    if turn.now:
+def _up_to_date(facts: Facts) -> _Finding:
+    if not facts.turn.now:
+        return _waits(facts.turn)
+    if facts.target is None or running_images(facts.observed) in (None, facts.target):
         return _Finding(ConditionStatus.TRUE, "UpToDate", "runs the platform's images")
+    if facts.failure:
+        return _Finding(ConditionStatus.FALSE, facts.failure.reason, facts.failure.message)
+    return _Finding(ConditionStatus.FALSE, "UpgradeWaiting", "is about to change its images")
+
+
+def _waits(turn: Turn) -> _Finding:
     if turn.failed:
         return _Finding(
             ConditionStatus.FALSE,

@@ -40,15 +40,16 @@ class Turn:
 AT_ONCE: Final = Turn(now=True)
 
 
-def turn(name: str, rollouts: Iterable[Rollout], concurrent: int) -> Turn:
+def turn(asks: Rollout, others: Iterable[Rollout], concurrent: int) -> Turn:
     """A workspace that is new or does not change need not wait. Of the others, `concurrent` change
-    at the same time, in the order of their names; none starts while one that changed fails."""
-    known = {each.name: each for each in rollouts}
-    if name not in known or not known[name].outdated:
+    at the same time, in the order of their names; none starts while one that changed fails. Who
+    asks counts even where the others do not know of it, as after a problem that kept it back."""
+    if not asks.outdated:
         return AT_ONCE
+    known = {**{each.name: each for each in others}, asks.name: asks}
     changing = [each for each in known.values() if each.changing]
     failed = sorted(each.name for each in changing if each.failing)
     if failed:
         return Turn(now=False, failed=failed[0])
     waiting = sorted(each.name for each in known.values() if each.outdated)
-    return Turn(now=name in waiting[: max(concurrent - len(changing), 0)])
+    return Turn(now=asks.name in waiting[: max(concurrent - len(changing), 0)])

@@ -273,6 +273,7 @@ class Reconciler:
             failure=next(iter(problems), None),
             models=report.models,
             patterns=report.patterns,
+            target=platform.images.resolved,
             ingress_classes=tuple(self.caches.ingress_classes.all()),
         )
 

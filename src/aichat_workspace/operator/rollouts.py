@@ -39,11 +39,17 @@ class Rollouts:
         return found
 
     def _turn(self, workspace: Workspace, platform: PlatformSpec) -> Turn:
-        name = workspace.spec.workspace_name
-        now = self._running(name)
-        if now is None or now == platform.images.resolved or workspace.spec.suspended:
+        mine = self._own(workspace, platform)
+        if not mine.outdated or workspace.spec.suspended:
             return AT_ONCE
-        return turn(name, self._all(platform), platform.upgrades.concurrent)
+        return turn(mine, self._all(platform), platform.upgrades.concurrent)
+
+    def _own(self, workspace: Workspace, platform: PlatformSpec) -> Rollout:
+        """Of a workspace that asks. One whose workload is missing is about to run what it did."""
+        name, record = workspace.spec.workspace_name, workspace.status.images
+        proven = (record.ollama, record.open_webui) if record else None
+        running = self._running(name) or proven
+        return Rollout(name, running, proven, platform.images.resolved, failing=False)
 
     def is_proven(self, workspace: Json) -> bool:
         """Whether its workloads have been well with the images that they name."""

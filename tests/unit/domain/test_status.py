@@ -9,7 +9,7 @@ from aichat_workspace.domain.diagnosis import Diagnosis
 from aichat_workspace.domain.manifest import ref
 from aichat_workspace.domain.models import ModelState, ModelStatus, PatternStatus
 from aichat_workspace.domain.plan import Observed
-from aichat_workspace.domain.status import Facts, status
+from aichat_workspace.domain.status import Facts, running_images, status
 from aichat_workspace.domain.workspace import ConditionStatus, ConditionType, Phase, WorkspaceStatus
 from tests.unit.domain.samples import NOW, desired, held, namespace, workspace
 
@@ -135,6 +135,26 @@ def test_a_volume_that_is_not_as_asked_is_told_and_the_workspace_is_ready() -> N
     told = status(smaller, FACTS, NOW)
     assert said(told, ConditionType.STORAGE_AS_ASKED) == (ConditionStatus.FALSE, "VolumeKept")
     assert told.phase is Phase.READY
+
+
+RUNNING = running_images(FACTS.observed)
+NEWER = ("ollama:2", "webui:2")
+
+
+def test_it_is_up_to_date_when_it_runs_the_platforms_images() -> None:
+    told = status(workspace(), replace(FACTS, target=RUNNING), NOW)
+    assert said(told, ConditionType.UP_TO_DATE) == (ConditionStatus.TRUE, "UpToDate")
+
+
+@pytest.mark.parametrize(
+    ("failure", "reason"),
+    [(None, "UpgradeWaiting"), (Diagnosis("CeilingExceeded", "lower it"), "CeilingExceeded")],
+)
+def test_it_is_not_up_to_date_while_it_runs_other_images(
+    failure: Diagnosis | None, reason: str
+) -> None:
+    told = status(workspace(), replace(FACTS, target=NEWER, failure=failure), NOW)
+    assert said(told, ConditionType.UP_TO_DATE) == (ConditionStatus.FALSE, reason)
 
 
 def flapping(*, ready: bool) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-from aichat_workspace.domain.upgrade import Images, Rollout, Turn, turn
+from collections.abc import Sequence
+
+from aichat_workspace.domain.upgrade import Images, Rollout, Turn
+from aichat_workspace.domain.upgrade import turn as turn_of
 
 OLD: Images = ("ollama:1", "webui:1")
 NEW: Images = ("ollama:2", "webui:2")
@@ -10,11 +13,15 @@ def at(
     return Rollout(name, running, proven, NEW, failing)
 
 
+def turn(name: str, rollouts: Sequence[Rollout], concurrent: int) -> Turn:
+    (asks,) = (each for each in rollouts if each.name == name)
+    return turn_of(asks, rollouts, concurrent)
+
+
 def test_one_that_is_new_or_does_not_change_need_not_wait() -> None:
     all_ = [at("a", NEW), at("b", None, None), at("c", OLD)]
     assert turn("b", all_, 1) == Turn(now=True)
     assert turn("a", all_, 1) == Turn(now=True)
-    assert turn("unknown", all_, 1) == Turn(now=True)
 
 
 def test_so_many_change_at_the_same_time_in_the_order_of_their_names() -> None:
@@ -35,6 +42,14 @@ def test_one_that_has_changed_gives_its_place_to_the_next() -> None:
 def test_none_starts_while_one_that_changed_fails() -> None:
     all_ = [at("a", NEW, failing=True), at("b", OLD)]
     assert turn("b", all_, 4) == Turn(now=False, failed="a")
+
+
+def test_one_that_the_others_do_not_know_of_waits_as_they_do() -> None:
+    asks = at("b", OLD)
+    assert turn_of(asks, [at("a", NEW, failing=True)], 4) == Turn(now=False, failed="a")
+    assert turn_of(asks, [at("a", NEW)], 1) == Turn(now=False)
+    assert turn_of(asks, [at("a", OLD), at("c", OLD)], 1) == Turn(now=False)
+    assert turn_of(asks, [at("c", OLD)], 1) == Turn(now=True)
 
 
 def test_one_that_fails_for_another_reason_stops_nobody() -> None:

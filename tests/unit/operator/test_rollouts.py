@@ -23,12 +23,19 @@ class Setup:
         self._version = 0
 
     def put(
-        self, name: str, images: tuple[str, str], reason: str = "Created", **spec: object
+        self,
+        name: str,
+        images: tuple[str, str],
+        reason: str = "Created",
+        *,
+        provisioned: bool = True,
+        deployed: bool = True,
+        **spec: object,
     ) -> None:
-        """A provisioned workspace that was last well with the old images."""
+        """A workspace that was last well with the old images."""
         self._version += 1
         said = {"type": "OpenWebUIAvailable", "status": "False", "reason": reason}
-        ready = {"type": "Provisioned", "status": "True", "reason": "Created"}
+        ready = {"type": "Provisioned", "status": str(provisioned), "reason": "Created"}
         proven = {"ollama": OLD[0], "openWebUI": OLD[1]}
         self.caches.observe(
             {
@@ -43,7 +50,8 @@ class Setup:
             }
         )
         self._workload("StatefulSet", name, names.ollama(name), "ollama", images[0])
-        self._workload("Deployment", name, names.openwebui(name), "openwebui", images[1])
+        if deployed:
+            self._workload("Deployment", name, names.openwebui(name), "openwebui", images[1])
 
     def turn(self, name: str, platform: PlatformSpec | None = None) -> bool:
         (found,) = self.caches.workspaces.by_index(name)
@@ -131,3 +139,17 @@ def test_one_that_is_gone_frees_its_place(setup: Setup) -> None:
     setup.wait("c", "d")
     setup.rollouts.forget("c")
     assert setup.told == ["d"]
+
+
+def test_one_whose_problem_was_mended_waits_for_its_turn(setup: Setup) -> None:
+    setup.put("a", NEW, "CrashLoop")
+    setup.put("b", OLD, provisioned=False)
+    assert not setup.turn("b"), "an upgrade has stopped"
+    setup.put("a", NEW)
+    assert setup.turn("b")
+
+
+def test_one_whose_workload_was_deleted_is_not_new(setup: Setup) -> None:
+    setup.put("a", NEW, "CrashLoop")
+    setup.put("b", OLD, deployed=False)
+    assert not setup.turn("b")
