@@ -119,6 +119,21 @@ def test_there_is_one_platform_only(cluster: Cluster) -> None:
     assert "its name is 'default'" in cluster.apply(platform({}, "second"), check=False)
 
 
+@pytest.mark.parametrize("way", [{}, {"gateway": {"name": "front", "namespace": "edge"}}])
+def test_nobody_stays_reachable_at_a_host_that_was_reserved_later(
+    cluster: Cluster, tenant: str, way: dict[str, Any]
+) -> None:
+    kind = "httproute" if way else "ingress"
+    with settings(cluster, {"ingress": way}):
+        eventually(lambda: cluster.names(kind, tenant), f"{tenant} is reachable")
+        reserved = [f"{tenant}.localtest.me"]
+        cluster.apply(platform({"ingress": {**way, "reservedHosts": reserved}}))
+        eventually(lambda: not cluster.names(kind, tenant), "its way in is gone")
+        assert cluster.names("deployment", tenant), "and nothing else is"
+        assert "url" not in cluster.get("aiws", tenant, "-n", SYSTEM)["status"]
+    eventually(lambda: cluster.names("ingress", tenant), f"{tenant} is reachable again")
+
+
 @pytest.mark.parametrize("name", EDITS)
 def test_an_edit_reaches_every_workspace_and_its_removal_restores_the_default(
     cluster: Cluster, tenant: str, name: str

@@ -78,16 +78,19 @@ def plan(
     desired: Sequence[Manifest],
     observed: Observed,
     held_back: frozenset[str] = frozenset(),
+    refused_host: str = "",
 ) -> tuple[Action, ...]:
     """Everything to write so that the tenant is as desired. `observed.namespace` exists and is
     ours. Nothing to write gives nothing. Kinds that are held back stay as they are, and while
-    there are such, nothing is taken for superfluous."""
+    there are such, nothing is taken for superfluous. A way in at `refused_host` goes all the same.
+    """
     if observed.namespace is None:
         raise ValueError("plan is for a tenant whose namespace exists")
     room = _room(desired, observed)
     writable = [_fitting(each, observed, room) for each in desired if each["kind"] not in held_back]
     return (
         *_namespace(namespace, observed.namespace),
+        *(_ways_in(refused_host, observed) if refused_host else ()),
         *(() if held_back else _outdated_secrets(desired, observed)),
         *(action for manifest in writable for action in _object(manifest, observed)),
         *_stuck(observed),
@@ -100,6 +103,20 @@ def _superfluous(desired: Sequence[Manifest], observed: Observed) -> Iterator[De
     for found, manifest in sorted(observed.objects.items()):
         if found not in wanted and "deletionTimestamp" not in manifest["metadata"]:
             yield Delete(found, manifest["metadata"]["uid"], waits=True)
+
+
+def _ways_in(host: str, observed: Observed) -> Iterator[Delete]:
+    """What sends the host's requests to the tenant, with whatever secrets are in them."""
+    for found, manifest in sorted(observed.objects.items()):
+        if host in _hosts_of(found, manifest) and "deletionTimestamp" not in manifest["metadata"]:
+            yield Delete(found, manifest["metadata"]["uid"])
+
+
+def _hosts_of(found: Ref, manifest: Manifest) -> Iterator[str]:
+    if found.kind == "Ingress":
+        yield from (rule.get("host", "") for rule in manifest["spec"].get("rules", ()))
+    if found.kind == "HTTPRoute":
+        yield from manifest["spec"].get("hostnames", ())
 
 
 def _stops(

@@ -30,6 +30,7 @@ _HELD_BACK: Final = {
     "CredentialsIncomplete": frozenset({"Secret", "Deployment"}),
     "SpecNotUnderstood": frozenset(each.kind for each in TENANT_KINDS) - _FIXED,
 }
+_NO_HOST: Final = frozenset({"HostNotAllowed", "HostTaken"})
 _MODELS: Final = frozenset({"RegistryNotAllowed", "SpecNotUnderstood"})
 
 
@@ -44,6 +45,11 @@ def not_understood(workspace: Workspace) -> Diagnosis:
 def held_back(problems: Iterable[Diagnosis]) -> frozenset[str]:
     """The kinds that are neither written nor removed while these problems last."""
     return frozenset().union(*(_HELD_BACK[each.reason] for each in problems))
+
+
+def refuses_host(problems: Iterable[Diagnosis]) -> bool:
+    """Whether the workspace may not be reached at the host that it asks for."""
+    return any(each.reason in _NO_HOST for each in problems)
 
 
 def holds_models(problems: Iterable[Diagnosis]) -> bool:

@@ -25,7 +25,7 @@ from aichat_workspace.domain.platform import PlatformSpec
 from aichat_workspace.domain.references import resolve
 from aichat_workspace.domain.render import Credentials, Referenced, render, tenant_namespace
 from aichat_workspace.domain.render.tenant import ADMIN, NO_CREDENTIALS, workspace_url
-from aichat_workspace.domain.setback import held_back, holds_models, not_understood
+from aichat_workspace.domain.setback import held_back, holds_models, not_understood, refuses_host
 from aichat_workspace.domain.status import Facts, expires_at, status
 from aichat_workspace.domain.workspace import Phase, Workspace
 from aichat_workspace.kube.controller import Result
@@ -135,7 +135,8 @@ class Reconciler:
         images = platform.images if changes else self.rollouts.kept(workspace, platform)
         chosen = platform.model_copy(update={"images": images})
         desired = render(permitted(workspace, platform), chosen, credentials, referenced)
-        failure, error = await self._apply(workspace, namespace, desired, held)
+        refused = limits.host(workspace.spec, platform) if refuses_host(problems) else ""
+        failure, error = await self._apply(workspace, namespace, desired, held, refused)
         told = [*problems, *filter(None, [failure])]
         facts = self._facts(workspace, platform, [ref(each) for each in desired], told)
         await self._report(workspace, replace(facts, turn=turn))
@@ -158,13 +159,14 @@ class Reconciler:
         namespace: Manifest,
         desired: Sequence[Manifest],
         held: frozenset[str],
+        refused_host: str,
     ) -> tuple[Diagnosis | None, ApiError | None]:
         if "deletionTimestamp" in namespace["metadata"]:
             name = workspace.spec.workspace_name
             told = f"namespace {name!r} is being deleted; it is made anew once it is gone"
             return Diagnosis("NamespaceTerminating", told), None
         observed = self.caches.tenant(workspace.spec.workspace_name)
-        actions = plan(tenant_namespace(workspace), desired, observed, held)
+        actions = plan(tenant_namespace(workspace), desired, observed, held, refused_host)
         return await self.writer.carry_out(actions)
 
     def _rivals(self, workspace: Workspace, platform: PlatformSpec) -> list[Workspace]:
@@ -265,9 +267,8 @@ class Reconciler:
             workspace, platform, observed, self._wanted(workspace, platform), self.connect
         )
         report = self.models.want(name, paused(work) if holds_models(problems) else work)
-        taken = any(each.reason == "HostTaken" for each in problems)
         return Facts(
-            url="" if taken else workspace_url(workspace.spec, platform),
+            url="" if refuses_host(problems) else workspace_url(workspace.spec, platform),
             desired=desired,
             observed=observed,
             failure=next(iter(problems), None),

@@ -3,10 +3,12 @@ from typing import Any
 
 import pytest
 
+from aichat_workspace.domain.diagnosis import Diagnosis
 from aichat_workspace.domain.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.plan import Apply, Delete, Observed, Prune, Stop, owns, plan
 from aichat_workspace.domain.platform import PlatformSpec
 from aichat_workspace.domain.render import Referenced, render, tenant_namespace
+from aichat_workspace.domain.setback import held_back
 from tests.unit.domain import recorded
 from tests.unit.domain.samples import CREDENTIALS, desired, held, namespace, workspace
 
@@ -185,6 +187,25 @@ def test_what_is_held_back_is_neither_written_nor_removed_and_the_rest_is_kept()
     written = [each.manifest["kind"] for each in actions if isinstance(each, Apply)]
     assert set(written) == {"NetworkPolicy", "Secret"}
     assert len(written) == len(actions)
+
+
+ROUTED = PlatformSpec.model_validate({"ingress": {"gateway": {"name": "g", "namespace": "edge"}}})
+HELD = held_back([Diagnosis("HostNotAllowed", "")])
+
+
+@pytest.mark.parametrize(("kind", "platform"), [("Ingress", PlatformSpec()), ("HTTPRoute", ROUTED)])
+def test_the_way_in_at_a_refused_host_goes_whatever_is_held_back(
+    kind: str, platform: PlatformSpec
+) -> None:
+    wanted = desired(platform)
+    objects = held(wanted)
+    (at,) = (each for each in objects if each.kind == kind)
+    found = observed(objects=objects)
+    gone = Delete(at, objects[at]["metadata"]["uid"])
+    assert plan(NAMESPACE, wanted, found, HELD, "team-a-aichat.localtest.me") == (gone,)
+    assert plan(NAMESPACE, wanted, found, HELD, "another.localtest.me") == ()
+    objects[at] = {**objects[at], "metadata": {**objects[at]["metadata"], "deletionTimestamp": "x"}}
+    assert plan(NAMESPACE, wanted, found, HELD, "team-a-aichat.localtest.me") == ()
 
 
 def test_a_workload_that_is_held_back_can_still_be_stopped() -> None:

@@ -1,5 +1,5 @@
 from aichat_workspace.domain.diagnosis import Diagnosis
-from aichat_workspace.domain.setback import held_back, holds_models, not_understood
+from aichat_workspace.domain.setback import held_back, holds_models, not_understood, refuses_host
 from tests.unit.domain.samples import workspace
 
 
@@ -25,6 +25,12 @@ def test_walls_stand_whatever_is_wrong() -> None:
 def test_no_model_is_loaded_or_removed_while_it_is_not_settled_which_there_are_to_be() -> None:
     assert holds_models([problem("HostTaken"), problem("RegistryNotAllowed")])
     assert not holds_models([problem("CeilingExceeded")])
+
+
+def test_a_host_is_refused_when_it_is_not_allowed_or_anothers() -> None:
+    for reason in ("HostNotAllowed", "HostTaken"):
+        assert refuses_host([problem("CeilingExceeded"), problem(reason)])
+    assert not refuses_host([problem("CeilingExceeded")])
 
 
 def test_what_is_not_understood_is_told_with_its_field() -> None:
