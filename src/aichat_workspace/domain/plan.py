@@ -240,8 +240,8 @@ def _stuck(observed: Observed) -> Iterator[Delete]:
         for pod in observed.pods:
             metadata = pod["metadata"]
             if (
-                pods.belongs(pod, found.name)
-                and metadata["labels"].get(names.REVISION_LABEL) != newest
+                pods.is_controlled_by(pod, manifest["metadata"]["uid"])
+                and metadata.get("labels", {}).get(names.REVISION_LABEL) != newest
                 and not (pods.is_ready(pod) or pods.is_going(pod))
             ):
                 yield Delete(Ref("Pod", found.namespace, metadata["name"]), metadata["uid"])

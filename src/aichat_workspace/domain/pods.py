@@ -17,6 +17,12 @@ def belongs(pod: Manifest, workload: str) -> bool:
     return bool(pod["metadata"].get("labels", {}).get("app.kubernetes.io/name") == workload)
 
 
+def is_controlled_by(pod: Manifest, uid: str) -> bool:
+    """A label can be anybody's; this says who made the pod and replaces it."""
+    owners = pod["metadata"].get("ownerReferences", ())
+    return any(each.get("controller") and each["uid"] == uid for each in owners)
+
+
 def is_going(pod: Manifest) -> bool:
     return "deletionTimestamp" in pod["metadata"]
 

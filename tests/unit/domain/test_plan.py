@@ -135,18 +135,22 @@ def test_what_was_applied_before_and_is_not_wanted_any_more_is_applied_again() -
 def stateful_set(**status: Any) -> dict[Ref, Manifest]:
     objects = held(DESIRED)
     at = ref(one("StatefulSet"))
-    metadata = {**objects[at]["metadata"], "generation": 2}
+    metadata = {**objects[at]["metadata"], "uid": "set-1", "generation": 2}
     told = {"observedGeneration": 2, "updateRevision": "o-new", **status}
     objects[at] = {**objects[at], "metadata": metadata, "status": told}
     return objects
+
+
+OWNER = {"kind": "StatefulSet", "name": "team-a-aichat-ollama", "uid": "set-1", "controller": True}
 
 
 def server_pod(revision: str, *, ready: bool = False, **metadata: Any) -> Manifest:
     name = "team-a-aichat-ollama"
     labels = {"app.kubernetes.io/name": name, "controller-revision-hash": revision}
     conditions = [{"type": "Ready", "status": str(ready)}]
+    own = {"name": f"{name}-0", "uid": "pod-1", "labels": labels, "ownerReferences": [OWNER]}
     return {
-        "metadata": {"name": f"{name}-0", "uid": "pod-1", "labels": labels, **metadata},
+        "metadata": {**own, **metadata},
         "status": {"conditions": conditions},
     }
 
@@ -164,7 +168,9 @@ def test_a_pod_that_keeps_its_stateful_set_from_replacing_it_is_deleted() -> Non
         ({}, server_pod("o-new")),
         ({}, server_pod("o-old", ready=True)),
         ({}, server_pod("o-old", deletionTimestamp="2026-11-23T12:00:00Z")),
-        ({}, server_pod("o-old", labels={"app.kubernetes.io/name": "another"})),
+        ({}, server_pod("o-old", ownerReferences=[])),
+        ({}, server_pod("o-old", ownerReferences=[{**OWNER, "uid": "another"}])),
+        ({}, server_pod("o-old", ownerReferences=[{**OWNER, "controller": False}])),
         ({"observedGeneration": 1}, server_pod("o-old")),
         ({"updateRevision": None}, server_pod("o-old")),
     ],

@@ -3,6 +3,7 @@ from typing import Any, cast
 
 import pytest
 
+from aichat_workspace.domain.pods import is_controlled_by
 from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator.caches import Caches
@@ -39,6 +40,16 @@ async def test_a_raised_limit_lets_waiting_downloads_go_on_at_once() -> None:
         await asyncio.sleep(0.01)
         assert inside == ["first", "second"]
         enough.set()
+
+
+def test_of_a_pod_it_is_kept_who_made_it() -> None:
+    caches = Caches(cast("Client", None), lambda _: None)
+    owner = {"kind": "StatefulSet", "name": "set", "uid": "set-1", "controller": True}
+    metadata = {"namespace": "a", "name": "set-0", "uid": "1", "resourceVersion": "1"}
+    pod = {"kind": "Pod", "metadata": {**metadata, "ownerReferences": [owner]}, "spec": {}}
+    caches.pods.observe(pod)
+    (kept,) = caches.tenant("a").pods
+    assert is_controlled_by(kept, "set-1")
 
 
 def test_without_a_platform_the_defaults_hold() -> None:
