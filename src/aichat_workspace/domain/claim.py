@@ -87,12 +87,10 @@ def _is_heir(workspace: Workspace, namespace: Manifest) -> bool:
 def namespace_refusal(workspace: Workspace, namespace: Manifest | None) -> Refusal | None:
     """Why the workspace may not have the namespace of its name, or None if it may."""
     name = workspace.spec.workspace_name
+    if name == names.API_SUBDOMAIN:
+        return _reserved(f"workspaceName {name!r} is kept for the API's host")
     if name in names.RESERVED_NAMES or name.startswith(names.RESERVED_PREFIXES):
-        return Refusal(
-            "NamespaceReserved",
-            f"namespace {name!r} belongs to the cluster; delete this resource and create one with "
-            "another workspaceName",
-        )
+        return _reserved(f"namespace {name!r} belongs to the cluster")
     if namespace is None or owns(workspace, namespace) or may_take_over(workspace, namespace):
         return None
     if _is_heir(workspace, namespace):
@@ -106,3 +104,8 @@ def namespace_refusal(workspace: Workspace, namespace: Manifest | None) -> Refus
         f"namespace {name!r} exists and was not made for this workspace, so it is left alone; "
         "delete this resource and create one with another workspaceName, or remove the namespace",
     )
+
+
+def _reserved(why: str) -> Refusal:
+    fix = "delete this resource and create one with another workspaceName"
+    return Refusal("NamespaceReserved", f"{why}; {fix}")

@@ -40,8 +40,9 @@ API_SESSION: Final = "aichat-workspace-api-session"
 workspace's credentials have such a name."""
 SESSION_KEY: Final = "key"
 RESERVED_PREFIXES: Final = ("kube-", "openshift-")
-# The API is served at workspaces.<domain>.
-RESERVED_NAMES: Final = frozenset({"default", "workspaces", SYSTEM_NAMESPACE})
+API_SUBDOMAIN: Final = "workspaces"
+"""The API is served at this name under the platform's domain."""
+RESERVED_NAMES: Final = frozenset({"default", API_SUBDOMAIN, SYSTEM_NAMESPACE})
 
 
 def ollama(workspace: str) -> str:

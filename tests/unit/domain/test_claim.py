@@ -48,13 +48,22 @@ def test_our_namespace_and_a_free_name_are_accepted() -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["kube-system", "kube-x", "default", "workspaces", "aichat-workspace-operator-system"],
+    ("name", "whose"),
+    [
+        ("kube-system", "belongs to the cluster"),
+        ("kube-x", "belongs to the cluster"),
+        ("default", "belongs to the cluster"),
+        ("aichat-workspace-operator-system", "belongs to the cluster"),
+        ("workspaces", "kept for the API"),
+    ],
 )
-def test_a_reserved_name_is_refused_even_if_the_namespace_claims_to_be_ours(name: str) -> None:
+def test_a_reserved_name_is_refused_even_if_the_namespace_claims_to_be_ours(
+    name: str, whose: str
+) -> None:
     refusal = namespace_refusal(workspace(name), namespace())
     assert refusal is not None
     assert refusal.reason == "NamespaceReserved"
+    assert whose in refusal.message
 
 
 RETAINED = namespace(
