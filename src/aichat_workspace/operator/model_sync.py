@@ -97,7 +97,7 @@ class ModelSync:
             return held.report
         known = held.report if held else Report(assignment.recorded, assignment.recorded_patterns)
         self.forget(workspace)
-        fresh = _Workspace(assignment, _before_check(assignment.wanted, known))
+        fresh = _Workspace(assignment, _before_check(assignment, known))
         if assignment.server:
             fresh.task = asyncio.create_task(self._keep(workspace, fresh))
         self._workspaces[workspace] = fresh
@@ -320,8 +320,13 @@ def _require_room(held: _Workspace, model: str) -> None:
     raise NoRoomYet(f"{model} waits for room: {', '.join(sorted(leaving))} is removed first")
 
 
-def _before_check(want: Wanted, known: Report) -> Report:
-    return Report(expected(want, known.models), _settled_patterns(want, known.patterns, None))
+def _before_check(work: Assignment, known: Report) -> Report:
+    models = expected(work.wanted, known.models)
+    if not work.server:  # so nothing is downloaded
+        models = tuple(
+            _pending(each) if each.state is ModelState.PULLING else each for each in models
+        )
+    return Report(models, _settled_patterns(work.wanted, known.patterns, None))
 
 
 def _settled_patterns(
@@ -369,8 +374,12 @@ def _settled(model: ModelStatus, found: PresentModel | None) -> ModelStatus:
             model.managed,
         )
     if model.state is ModelState.READY:
-        return ModelStatus(model.name, ModelState.PENDING, managed=model.managed)
+        return _pending(model)
     return model
+
+
+def _pending(model: ModelStatus) -> ModelStatus:
+    return ModelStatus(model.name, ModelState.PENDING, managed=model.managed)
 
 
 def _pulling(model: str, pace: Pace) -> ModelStatus:

@@ -196,6 +196,19 @@ async def test_a_server_that_is_not_ready_is_not_asked() -> None:
     await sync.sync.close()
 
 
+async def test_a_download_that_was_stopped_is_not_said_to_go_on() -> None:
+    sync, server = Sync(), Server()
+    server.gate.clear()
+    sync.want("w", server, "m:1")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.PULLING})
+    (model,) = sync.want("w", server, "m:1", pod="").models
+    assert model == ModelStatus("m:1", ModelState.PENDING, managed=True)
+    sync.want("w", server, "m:1")
+    server.gate.set()
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    await sync.sync.close()
+
+
 async def test_a_new_pod_is_checked_at_once() -> None:
     sync, server = Sync(), Server()
     sync.want("w", server, "m:1")
