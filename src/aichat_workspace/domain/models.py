@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -233,12 +233,12 @@ ModelAction = Pull | Create | Remove
 
 
 def decide(
-    want: Wanted, present: Iterable[PresentModel], recorded: Recorded
+    want: Wanted, present: Iterable[PresentModel], recorded: Recorded, *, cramped: bool = False
 ) -> tuple[ModelAction, ...]:
     """What the model server lacks or no longer needs; nothing when all is well.
 
     Only what was recorded as the operator's own is removed: a model that a person made in Open
-    WebUI stays.
+    WebUI stays. When it is `cramped`, what is to be made again anyway makes room first.
     """
     there = {model.name: model for model in present}
     made = dict(recorded.patterns)
@@ -248,6 +248,21 @@ def decide(
         *(Pull(name) for name in want.models if name not in there),
         *_creations(want, there, made),
         *(Remove(name) for name in sorted(ours - keep) if name in there),
+        *(Remove(name) for name in sorted(outdated(want, there, recorded)) if cramped),
+    )
+
+
+def outdated(want: Wanted, there: Container[str], recorded: Recorded) -> frozenset[str]:
+    """Models of patterns that the operator made of a base that they are not to have any more, as
+    far as `there`. They are of use until the new base has come, and keep the weights of the old
+    one."""
+    if not want.models or want.models[0] in there:
+        return frozenset()
+    made = {name for name, _ in recorded.patterns}
+    return frozenset(
+        pattern.model
+        for pattern in want.patterns
+        if pattern.name in made and pattern.model in there
     )
 
 

@@ -18,6 +18,7 @@ from aichat_workspace.domain.models import (
     ModelAction,
     ModelState,
     ModelStatus,
+    Pattern,
     PatternStatus,
     PresentModel,
     Pull,
@@ -27,6 +28,7 @@ from aichat_workspace.domain.models import (
     decide,
     expected,
     occupied_bytes,
+    outdated,
     parse_model,
     revision_of,
     too_large,
@@ -141,7 +143,7 @@ class ModelSync:
     async def _check(self, name: str, held: "_Workspace") -> bool:
         """Compare and mend once. Whether something failed that a retry may mend."""
         want, client = held.assignment.wanted, held.assignment.client
-        failed = False
+        failed = held.cramped = False
         attempted: set[ModelAction] = set()
         while True:
             present = [
@@ -151,7 +153,7 @@ class ModelSync:
             self._found(name, held, present)
             todo = [
                 each
-                for each in decide(want, present, _recorded(held.report))
+                for each in decide(want, present, _recorded(held.report), cramped=held.cramped)
                 if each not in attempted
             ]
             if not todo:
@@ -291,6 +293,7 @@ class _Workspace:
     report: Report
     present: tuple[PresentModel, ...] = ()  # before the downloads that run now
     coming: dict[str, int] = field(default_factory=dict)  # bytes of each that are to be stored
+    cramped: bool = False  # a model has no room before patterns that are to be made anew are gone
     told: float = float("-inf")
     task: "asyncio.Task[None] | None" = None
 
@@ -313,11 +316,29 @@ def _require_room(held: _Workspace, model: str) -> None:
     problem = too_large(model, needed, occupied_bytes(held.present) + others, capacity)
     if not problem:
         return
-    leaving = {each.name for each in held.report.models if each.state is ModelState.REMOVING}
-    staying = occupied_bytes(each for each in held.present if each.name not in leaving)
-    if too_large(model, needed, staying + others, capacity):
-        raise ModelTooLarge(problem)
-    raise NoRoomYet(f"{model} waits for room: {', '.join(sorted(leaving))} is removed first")
+    leaving = _leaving(held)
+    for going in (leaving, leaving | _outdated(held)):
+        staying = occupied_bytes(each for each in held.present if each.name not in going)
+        if not too_large(model, needed, staying + others, capacity):
+            held.cramped |= going != leaving
+            raise NoRoomYet(f"{model} waits for room: {', '.join(sorted(going))} is removed first")
+    raise ModelTooLarge(problem)
+
+
+def _leaving(held: _Workspace) -> frozenset[str]:
+    """What is there and wanted by nobody."""
+    models = {each.name for each in held.report.models if each.state is ModelState.REMOVING}
+    patterns = {
+        Pattern(each.name, "").model
+        for each in held.report.patterns
+        if each.state is ModelState.REMOVING
+    }
+    return frozenset(models | patterns)
+
+
+def _outdated(held: _Workspace) -> frozenset[str]:
+    there = {each.name for each in held.present}
+    return outdated(held.assignment.wanted, there, _recorded(held.report))
 
 
 def _before_check(work: Assignment, known: Report) -> Report:

@@ -135,6 +135,19 @@ def test_only_what_the_operator_downloaded_or_made_is_removed() -> None:
     )
 
 
+def test_patterns_of_a_former_base_make_room_for_the_new_one_only_when_they_have_to() -> None:
+    want = Wanted(("new:1",), (EXPLAIN,))
+    made = PresentModel("explain_code:latest", "sha256:2", 100)
+    recorded = Recorded(patterns=frozenset({("explain_code", revision_of(EXPLAIN, GEMMA))}))
+    pull = Pull("new:1")
+    assert decide(want, [made], recorded) == (pull,)
+    assert decide(want, [made], recorded, cramped=True) == (pull, Remove("explain_code:latest"))
+    assert decide(want, [made], Recorded(), cramped=True) == (pull,), "a person made it"
+    new = PresentModel("new:1", "sha256:3", 100)
+    (again,) = decide(want, [made, new], recorded, cramped=True)
+    assert isinstance(again, Create)
+
+
 names = st.sampled_from(["a:1", "b:1", "c:1"])
 
 

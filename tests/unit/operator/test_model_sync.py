@@ -308,6 +308,50 @@ async def test_a_changed_tag_waits_until_the_old_one_has_made_room() -> None:
     await sync.sync.close()
 
 
+MADE = PatternStatus("explain_code", ModelState.READY, "of the old one")
+
+
+async def test_a_pattern_of_the_old_base_does_not_keep_the_new_one_out() -> None:
+    sync, server = Sync(), Server("m:old", "explain_code:latest")
+    server.weights_of = dict.fromkeys(server.there, "of the old one")
+    old = ModelStatus("m:old", ModelState.READY, 8, 8, "d0", managed=True)
+    wanted = {"patterns": (EXPLAIN,), "recorded": (old,), "made": (MADE,)}
+    sync.want("w", server, "m:new", capacity=12, **wanted)  # type: ignore[arg-type]
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    assert server.there == {"m:new": "d1", "explain_code:latest": "m:new/You explain."}
+    await sync.sync.close()
+
+
+async def test_a_pattern_stays_in_use_where_there_is_room_for_the_new_base() -> None:
+    sync, server = Sync(), Server("explain_code:latest")
+    server.gate.clear()
+    server.fails = [OllamaUnreachable("reset")]
+    sync.want("w", server, "m:new", patterns=(EXPLAIN,), made=(MADE,), capacity=40)
+    await until(lambda: server.pulls == ["m:new"])
+    server.gate.set()
+    await until(lambda: server.pulls == ["m:new", "m:new"])
+    assert "explain_code:latest" in server.there
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    await sync.sync.close()
+
+
+async def test_a_pattern_that_nobody_wants_any_more_makes_room_too() -> None:
+    class Slow(Server):
+        async def delete(self, name: str) -> None:
+            await removes.wait()
+            await super().delete(name)
+
+    removes = asyncio.Event()
+    sync, server = Sync(), Slow("explain_code:latest")
+    sync.want("w", server, "m:new", made=(MADE,), capacity=12)
+    await until(lambda: sync.report("w").models[0].message != "")
+    assert sync.states("w")["m:new"] is ModelState.PENDING
+    assert "explain_code:latest is removed first" in sync.report("w").models[0].message
+    removes.set()
+    await until(lambda: sync.states("w") == {"m:new": ModelState.READY})
+    await sync.sync.close()
+
+
 async def test_a_model_that_can_not_be_had_says_so_all_the_time() -> None:
     class Empty(Server):
         async def pull(
