@@ -60,7 +60,7 @@ test-unit: setup ## The fast tests: seconds, and nothing else needed.
 .PHONY: test-integration
 test-integration: setup ## Tests against a real API server, built from source the first time.
 	python -m localcluster build
-	pytest tests/integration
+	pytest tests/integration -n 2 --dist loadfile
 
 .PHONY: test-e2e
 test-e2e: setup ## Tests on a real node: real pods, real chat, a stand-in model, a real browser.
