@@ -144,7 +144,10 @@ def test_who_may_only_look_changes_asks_and_is_shown_nothing(node: Node) -> None
 
 
 def test_a_token_for_another_audience_is_nobodys(node: Node, lead: Api) -> None:
-    assert replace(lead, token=token(node, "lead")).call("GET", "/me").status == 401
+    assert (
+        replace(lead, token=token(node, "lead", "--audience=somebody")).call("GET", "/me").status
+        == 401
+    )
 
 
 def test_probes_and_metrics_are_not_reached_from_outside(lead: Api) -> None:

@@ -87,8 +87,13 @@ def test_the_namespace_refuses_pods_that_restricted_does_not_admit(node: Node) -
     assert 'violates PodSecurity "restricted' in refused.stderr
 
 
+def namespaces(node: Node) -> list[str]:
+    return node.kubectl("get", "namespaces", "-o", "name").replace("namespace/", "").split()
+
+
 def test_two_ready_workspaces_cost_the_api_server_no_request(node: Node, chat: WebUI) -> None:
     assert chat.token
+    eventually(lambda: "docs-notes" not in namespaces(node), "what other tests made is gone")
     time.sleep(2)  # what brought the last one up is written down
     before = len(node.operator_requests())
     assert before > 0

@@ -65,7 +65,7 @@ class Counted:
 
         async def noted(message: Message) -> None:
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "none")
+                route = getattr(scope.get("route"), "path_format", "none")
                 method = scope["method"] if scope["method"] in _METHODS else "other"
                 self.metrics.requests.labels(route, method, str(message["status"])).inc()
                 self.metrics.seconds.labels(route, method).observe(time.monotonic() - began)
