@@ -14,6 +14,7 @@ from aichat_workspace.api import (
     routes_workspaces,
 )
 from aichat_workspace.api.bodies import BoundedBodies
+from aichat_workspace.api.heads import Heads
 from aichat_workspace.api.metrics import Counted, Metrics
 from aichat_workspace.api.wiring import Services
 
@@ -64,6 +65,7 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
     app.add_middleware(BoundedBodies, most_bytes=services.settings.bounds.body_bytes)
     app.add_middleware(_Headers)
     app.add_middleware(Counted, metrics=metrics)
+    app.add_middleware(Heads)
     return app
 
 

@@ -1,0 +1,29 @@
+"""HEAD wherever there is GET (RFC 9110 9.3.2); the framework's routes take what they name only."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+# They go on and on, and without a body there is nothing to wait for.
+_STREAMS: Final = re.compile(r":watch$|/logs/")
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """ASGI middleware: the answer to a GET without its body."""
+
+    app: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        if not is_head or _STREAMS.search(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+
+        async def without_body(message: Message) -> None:
+            empty = message["type"] == "http.response.body"
+            await send({**message, "body": b""} if empty else message)
+
+        await self.app({**scope, "method": "GET"}, receive, without_body)
