@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,13 @@ def workspace(name: str, resource: str | None = None, **spec: Any) -> dict[str, 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    name = f"integration-{os.getpid()}"
+    with control_plane(f"integration-{os.getpid()}") as found:
+        yield found
+
+
+@contextmanager
+def control_plane(name: str) -> Iterator[Cluster]:
+    """A control plane with everything of config/default."""
     run = [sys.executable, "-m", "localcluster"]
     subprocess.run([*run, "up", "--name", name], cwd=ROOT, check=True)
     try:

@@ -1,5 +1,6 @@
 """The API against a real API server, with nothing but its own permissions."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,13 +17,20 @@ from tests.integration.api.served import (
     person,
     serving,
 )
-from tests.integration.conftest import Cluster
+from tests.integration.conftest import Cluster, control_plane
 
 _NO_BOUNDS = {
     "API_REQUESTS_PER_SECOND": "100000",
     "API_BURST": "100000",
     "API_STREAMS_PER_CALLER": "500",
 }
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """One of its own: what is listed here is nobody else's."""
+    with control_plane(f"integration-api-{os.getpid()}") as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
