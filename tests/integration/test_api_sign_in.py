@@ -289,7 +289,8 @@ def test_a_person_of_the_identity_provider_signs_in_lists_and_signs_out(
         "--group=oidc:chatters",
     )
     done = browser.get(through(browser, trusted, next="/console"))
-    assert (done.status_code, done.headers["location"]) == (303, "/console")
+    assert done.status_code == 303, done.text
+    assert done.headers["location"] == "/console"
     told = browser.get(SESSION).json()
     assert told["username"] == "oidc:ann"
     assert [each["name"] for each in browser.get(WORKSPACES).json()["items"]] == ["seen"]

@@ -34,8 +34,9 @@ class Caller:
 @dataclass(frozen=True, slots=True)
 class Authenticator:
     """Asks the API server who a bearer token is, and believes the answer for ten seconds; the API
-    server may have known it for ten more. So long may a revoked token still be good. Tokens that were never good are asked for only so often, all
-    together: a flood of made-up ones is no flood of reviews, and known callers do not notice."""
+    server may have known it for ten more. So long may a revoked token still be good. Tokens that
+    were never good are asked for only so often, all together: a flood of made-up ones is no flood
+    of reviews, and known callers do not notice."""
 
     client: Client
     audience: str
