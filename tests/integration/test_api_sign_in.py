@@ -232,16 +232,6 @@ def test_service_accounts_tokens_keep_the_issuer_as_their_first_audience(
     assert account in cluster.kubectl("auth", "whoami", f"--token={token}")
 
 
-def test_whoever_deletes_the_key_of_sessions_gets_another_from_the_operator(
-    cluster: Cluster, sign_in_api: ApiProcess
-) -> None:
-    assert sign_in_api.url
-    before = cluster.get("secret", SECRET, "-n", SYSTEM)["data"]["key"]
-    cluster.kubectl("delete", "secret", SECRET, "-n", SYSTEM)
-    eventually(lambda: f"secret/{SECRET}" in cluster.names("secrets", SYSTEM), "it is made anew")
-    assert cluster.get("secret", SECRET, "-n", SYSTEM)["data"]["key"] != before
-
-
 @pytest.fixture(scope="module")
 def trusted(cluster: Cluster, provider: Provider, sign_in_api: ApiProcess) -> Provider:
     """The provider, once the API server trusts it by the page's own configuration."""
@@ -359,3 +349,14 @@ def test_no_token_is_in_the_log(sign_in_api: ApiProcess) -> None:
     log = sign_in_api.log.read_text()
     assert "sign-in" in log
     assert "eyJ" not in log  # how every JSON Web Token begins
+
+
+def test_whoever_deletes_the_key_of_sessions_gets_another_from_the_operator(
+    cluster: Cluster, sign_in_api: ApiProcess
+) -> None:
+    """The last test here: it ends every session, and every sign-in that is under way."""
+    assert sign_in_api.url
+    before = cluster.get("secret", SECRET, "-n", SYSTEM)["data"]["key"]
+    cluster.kubectl("delete", "secret", SECRET, "-n", SYSTEM)
+    eventually(lambda: f"secret/{SECRET}" in cluster.names("secrets", SYSTEM), "it is made anew")
+    assert cluster.get("secret", SECRET, "-n", SYSTEM)["data"]["key"] != before
