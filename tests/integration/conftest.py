@@ -123,11 +123,15 @@ def control_plane(name: str) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def operator_kubeconfig(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return operators_access(cluster, tmp_path_factory.mktemp("operator"))
+
+
+def operators_access(cluster: Cluster, folder: Path) -> Path:
     """Access as the operator's own service account, with nothing but its permissions."""
     token = cluster.kubectl("create", "token", OPERATOR, "-n", SYSTEM, "--duration=2h").strip()
     config = yaml.safe_load(cluster.kubeconfig.read_text())
     config["users"][0]["user"] = {"token": token}
-    path = tmp_path_factory.mktemp("operator") / "kubeconfig"
+    path = folder / "kubeconfig"
     path.write_text(yaml.safe_dump(config))
     return path
 

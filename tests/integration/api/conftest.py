@@ -17,7 +17,7 @@ from tests.integration.api.served import (
     person,
     serving,
 )
-from tests.integration.conftest import Cluster, control_plane
+from tests.integration.conftest import Cluster, control_plane, operators_access
 
 _NO_BOUNDS = {
     "API_REQUESTS_PER_SECOND": "100000",
@@ -31,6 +31,12 @@ def cluster() -> Iterator[Cluster]:
     """One of its own: what is listed here is nobody else's."""
     with control_plane(f"integration-api-{os.getpid()}") as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def operator_kubeconfig(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """To this control plane, whichever another file's operator had before."""
+    return operators_access(cluster, tmp_path_factory.mktemp("operator"))
 
 
 @pytest.fixture(scope="session")
