@@ -12,7 +12,7 @@ from aichat_workspace.api.changes import Change, Changes, ChangeType
 from aichat_workspace.api.views import View, view
 from aichat_workspace.domain import names, watched
 from aichat_workspace.domain.platform import PLATFORM_NAME, PlatformSpec, read_settings
-from aichat_workspace.kube.cache import SILENT_SECONDS, Cache
+from aichat_workspace.kube.cache import Cache, distrust
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json, Key, key, labels
 from aichat_workspace.runtime.resources import RESOURCES
@@ -86,12 +86,7 @@ class Directory:
     @property
     def problem(self) -> str:
         """Why what is known can't be trusted now; empty when it can."""
-        for cache in self._all:
-            if not cache.synced:
-                return f"it has not read every {cache.resource.kind} yet"
-            if cache.silent_seconds > SILENT_SECONDS:
-                return f"it has heard nothing of any {cache.resource.kind} for long"
-        return ""
+        return distrust(self._all)
 
     def __len__(self) -> int:
         return len(self._order)

@@ -14,7 +14,7 @@ from aichat_workspace.kube.resource import Resource
 from aichat_workspace.kube.store import Index, OnChange, Store
 
 # Three watches in a row that said nothing, not even their end.
-SILENT_SECONDS: Final = 180.0
+_SILENT_SECONDS: Final = 180.0
 _FIRST_WAIT_SECONDS: Final = 0.2
 _MAX_WAIT_SECONDS: Final = 10.0
 _log: Final = structlog.get_logger()
@@ -187,3 +187,13 @@ class Cache:
 
     def _keep(self, obj: Json) -> Json:
         return self._transform(obj)
+
+
+def distrust(caches: Iterable[Cache]) -> str:
+    """Why what these hold can't be trusted now; empty when it can."""
+    for cache in caches:
+        if not cache.synced:
+            return f"{cache.resource.kind} is not listed yet"
+        if cache.silent_seconds > _SILENT_SECONDS:
+            return f"the watch of {cache.resource.kind} is silent"
+    return ""

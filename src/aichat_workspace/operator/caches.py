@@ -14,7 +14,7 @@ from aichat_workspace.domain.plan import Observed
 from aichat_workspace.domain.platform import PLATFORM_NAME, PlatformSpec, read_settings
 from aichat_workspace.domain.watched import Kind
 from aichat_workspace.domain.workspace import told
-from aichat_workspace.kube.cache import SILENT_SECONDS, Cache
+from aichat_workspace.kube.cache import Cache, distrust
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json, annotations, labels
 from aichat_workspace.runtime.resources import RESOURCES
@@ -97,11 +97,8 @@ class Caches:
     @property
     def problem(self) -> str:
         """Why they can't be trusted now; empty when they can."""
-        for cache in self.all:
-            if not cache.synced:
-                return f"{cache.resource.kind} is not listed yet"
-            if cache.silent_seconds > SILENT_SECONDS:
-                return f"the watch of {cache.resource.kind} is silent"
+        if told := distrust(self.all):
+            return told
         return "" if self._settings_known.is_set() else self._settings_problem
 
     def settings(self) -> PlatformSpec:
