@@ -180,6 +180,7 @@ def _controller_manager(cluster: Cluster, port: int) -> list[str]:
         "--use-service-account-credentials",
         "--kube-api-qps=1000",  # each controller's own account would wait seconds for its turn
         "--kube-api-burst=1000",
+        "--resource-quota-sync-period=10s",  # a quota made just after its kind waits for this
         "--leader-elect=false",
     ]
 

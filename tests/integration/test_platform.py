@@ -24,15 +24,17 @@ TEAM = "team-bounded"
 
 
 @pytest.fixture(scope="module")
-def gateway_api(cluster: Cluster) -> None:
-    """The kind as far as the API server needs to know it; a Gateway's controller is not here."""
+def gateway_api(cluster: Cluster) -> Iterator[None]:
+    """The kind as far as the API server needs to know it; a Gateway's controller is not here.
+    It goes with these tests: others of the same control plane need it to be absent."""
+    kind = "httproutes.gateway.networking.k8s.io"
     anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     cluster.apply(
         {
             "apiVersion": "apiextensions.k8s.io/v1",
             "kind": "CustomResourceDefinition",
             "metadata": {
-                "name": "httproutes.gateway.networking.k8s.io",
+                "name": kind,
                 "annotations": {"api-approved.kubernetes.io": "https://gateway-api.sigs.k8s.io"},
             },
             "spec": {
@@ -50,10 +52,9 @@ def gateway_api(cluster: Cluster) -> None:
             },
         }
     )
-    cluster.kubectl(
-        *("wait", "crd/httproutes.gateway.networking.k8s.io"),
-        *("--for=condition=Established", "--timeout=30s"),
-    )
+    cluster.kubectl("wait", f"crd/{kind}", "--for=condition=Established", "--timeout=30s")
+    yield
+    cluster.kubectl("delete", f"crd/{kind}", "--timeout=60s")
 
 
 @pytest.fixture(scope="module")

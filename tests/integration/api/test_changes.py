@@ -335,6 +335,7 @@ def test_a_teams_full_quota_is_told_in_its_words(calls: httpx2.Client, cluster: 
         eventually(
             lambda: "exceeded" in calls.post(path, json=asked).json().get("detail", ""),
             "the quota holds",
+            seconds=90,  # its controller looks for new kinds every 30 seconds
         )
         answer = calls.post(PATH, json=asked)
         assert answer.status_code == 403
