@@ -10,6 +10,8 @@ REASONS: Final = {
     "Available": "The workload runs as it should. Nothing to do.",
     "Created": "Every object exists. Nothing to do.",
     "Creating": "Objects are being made. Wait; it takes seconds.",
+    "ModelsWaiting": "Models or patterns wait: for the model server, for a place among the "
+    "downloads, or for another model. Nothing to do.",
     "ModelsReady": "Every model and pattern is there. Nothing to do.",
     "Pulling": "Models are being downloaded; `status.models` says how far and how fast.",
     "Ready": "People can chat. Open `status.url` and sign in.",

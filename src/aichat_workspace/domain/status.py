@@ -277,7 +277,9 @@ def _models(facts: Facts) -> _Finding:
         return _Finding(ConditionStatus.FALSE, "ModelFailed", message, problem=True)
     waiting = [each for each in facts.patterns if each.state is not ModelState.READY]
     if ready < total or waiting:
-        return _Finding(ConditionStatus.FALSE, "Pulling", message)
+        if any(each.state is ModelState.PULLING for each in facts.models):
+            return _Finding(ConditionStatus.FALSE, "Pulling", message)
+        return _Finding(ConditionStatus.FALSE, "ModelsWaiting", message)
     return _Finding(ConditionStatus.TRUE, "ModelsReady", message)
 
 

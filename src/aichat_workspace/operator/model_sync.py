@@ -18,38 +18,36 @@ from aichat_workspace.domain.models import (
     ModelAction,
     ModelState,
     ModelStatus,
-    Pattern,
     PatternStatus,
     PresentModel,
     Pull,
-    Recorded,
     Remove,
     Wanted,
     decide,
-    expected,
     occupied_bytes,
     outdated,
     parse_model,
-    revision_of,
     too_large,
 )
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
-from aichat_workspace.operator.downloads import SILENCE_SECONDS, Pace, Places, paced
+from aichat_workspace.operator.downloads import SILENCE_SECONDS, Places, paced
+from aichat_workspace.operator.model_report import (
+    ModelTooLarge,
+    NoRoomYet,
+    Report,
+    before_check,
+    checked,
+    pull_failed,
+    pulling,
+    unanswered,
+)
 
 _CHECK_SECONDS: Final = 600.0
 _FIRST_RETRY_SECONDS: Final = 2.0
 _MAX_RETRY_SECONDS: Final = 300.0
 _REPORT_SECONDS: Final = 1.0
 _log: Final = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What is known of a workspace's models, or what was recorded before the first check."""
-
-    models: tuple[ModelStatus, ...]
-    patterns: tuple[PatternStatus, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +61,6 @@ class Assignment:
     insecure: frozenset[str]  # registries that speak plain HTTP
     recorded: tuple[ModelStatus, ...] = field(compare=False)
     recorded_patterns: tuple[PatternStatus, ...] = field(compare=False)
-
-
-class ModelTooLarge(OllamaError):  # noqa: N818  (a finding, as the others are)
-    """The volume has no room for the model. A larger one helps, a retry does not."""
-
-
-class NoRoomYet(OllamaError):  # noqa: N818  (a finding, as the others are)
-    """There is room once models that nobody wants any more are removed. A retry helps."""
 
 
 class ModelSync:
@@ -99,7 +89,10 @@ class ModelSync:
             return held.report
         known = held.report if held else Report(assignment.recorded, assignment.recorded_patterns)
         self.forget(workspace)
-        fresh = _Workspace(assignment, _before_check(assignment, known))
+        fresh = _Workspace(
+            assignment,
+            before_check(assignment.wanted, known, served=bool(assignment.server)),
+        )
         if assignment.server:
             fresh.task = asyncio.create_task(self._keep(workspace, fresh))
         self._workspaces[workspace] = fresh
@@ -132,7 +125,7 @@ class ModelSync:
                 failed = await self._check(name, held)
             except OllamaError as error:
                 _log.info("model server", workspace=name, error=str(error))
-                self._waiting(name, held, error)
+                self._publish(name, held, unanswered(held.report, error), at_once=True)
                 failed = True
             except Exception:  # a bug in one workspace's sync must not end it for ever
                 _log.exception("model sync broke", workspace=name)
@@ -150,10 +143,11 @@ class ModelSync:
                 PresentModel(each.name, each.digest, each.size_bytes)
                 for each in await client.models()
             ]
-            self._found(name, held, present)
+            found = checked(want, held.report, present)
+            self._publish(name, held, found, at_once=True)
             todo = [
                 each
-                for each in decide(want, present, _recorded(held.report), cramped=held.cramped)
+                for each in decide(want, present, held.report.recorded, cramped=held.cramped)
                 if each not in attempted
             ]
             if not todo:
@@ -212,7 +206,7 @@ class ModelSync:
     async def _pull(self, name: str, held: "_Workspace", model: str) -> bool:
         async with self._places.place(name):
             _log.info("model pull", workspace=name, model=model)
-            if not _failed(held.report, model):  # else what it says stays until data comes
+            if not held.report.failed(model):  # else what it says stays until data comes
                 began = ModelStatus(model, ModelState.PULLING, managed=True)
                 self._set_model(name, held, began, at_once=True)
             try:
@@ -220,8 +214,7 @@ class ModelSync:
             except OllamaError as error:
                 if isinstance(error, ModelTooLarge | NoRoomYet):
                     held.coming.pop(model, None)
-                failed = _failure(model, error)
-                self._set_model(name, held, failed, at_once=True)
+                self._set_model(name, held, pull_failed(model, error), at_once=True)
                 self._on_pull(_outcome(error))
                 _log.warning("model pull failed", workspace=name, model=model, error=str(error))
                 return False
@@ -229,53 +222,26 @@ class ModelSync:
         return True
 
     async def _download(self, name: str, held: "_Workspace", model: str) -> None:
-        pulling = held.assignment.client.pull(
+        download = held.assignment.client.pull(
             model,
             stall_seconds=SILENCE_SECONDS,
             insecure=parse_model(model).registry in held.assignment.insecure,
         )
-        async with aclosing(paced(pulling, asyncio.get_running_loop().time)) as steps:
+        async with aclosing(paced(download, asyncio.get_running_loop().time)) as steps:
             async for pace in steps:
                 self._on_bytes(pace.progress.fresh_bytes)
-                if pace.progress.total_bytes or not _failed(held.report, model):
-                    self._set_model(name, held, _pulling(model, pace))
+                if pace.progress.total_bytes or not held.report.failed(model):
+                    self._set_model(name, held, pulling(model, pace))
                 held.coming[model] = pace.progress.total_bytes - pace.progress.shared_bytes
                 _require_room(held, model)
-
-    def _found(self, name: str, held: "_Workspace", present: Iterable[PresentModel]) -> None:
-        """The server's own list settles what is ready and what is gone."""
-        there = {model.name: model for model in present}
-        known = expected(held.assignment.wanted, held.report.models)
-        models = tuple(
-            _settled(model, there.get(model.name))
-            for model in known
-            if model.state is not ModelState.REMOVING or model.name in there
-        )
-        patterns = _settled_patterns(held.assignment.wanted, held.report.patterns, there)
-        self._publish(name, held, Report(models, patterns), at_once=True)
-
-    def _waiting(self, name: str, held: "_Workspace", error: OllamaError) -> None:
-        """The server does not answer: nothing is known to be lost, what is missing waits."""
-        message = f"the model server does not answer yet: {error}"
-        models = tuple(
-            model
-            if model.state is ModelState.READY
-            else replace(model, state=ModelState.PENDING, message=message)
-            for model in held.report.models
-        )
-        self._publish(name, held, replace(held.report, models=models), at_once=True)
 
     def _set_model(
         self, name: str, held: "_Workspace", model: ModelStatus, *, at_once: bool = False
     ) -> None:
-        models = tuple(model if each.name == model.name else each for each in held.report.models)
-        self._publish(name, held, replace(held.report, models=models), at_once=at_once)
+        self._publish(name, held, held.report.with_model(model), at_once=at_once)
 
     def _set_pattern(self, name: str, held: "_Workspace", pattern: PatternStatus) -> None:
-        patterns = tuple(
-            pattern if each.name == pattern.name else each for each in held.report.patterns
-        )
-        self._publish(name, held, replace(held.report, patterns=patterns), at_once=True)
+        self._publish(name, held, held.report.with_pattern(pattern), at_once=True)
 
     def _publish(self, name: str, held: "_Workspace", report: Report, *, at_once: bool) -> None:
         if report == held.report:
@@ -316,7 +282,7 @@ def _require_room(held: _Workspace, model: str) -> None:
     problem = too_large(model, needed, occupied_bytes(held.present) + others, capacity)
     if not problem:
         return
-    leaving = _leaving(held)
+    leaving = held.report.leaving
     for going in (leaving, leaving | _outdated(held)):
         staying = occupied_bytes(each for each in held.present if each.name not in going)
         if not too_large(model, needed, staying + others, capacity):
@@ -325,128 +291,15 @@ def _require_room(held: _Workspace, model: str) -> None:
     raise ModelTooLarge(problem)
 
 
-def _leaving(held: _Workspace) -> frozenset[str]:
-    """What is there and wanted by nobody."""
-    models = {each.name for each in held.report.models if each.state is ModelState.REMOVING}
-    patterns = {
-        Pattern(each.name, "").model
-        for each in held.report.patterns
-        if each.state is ModelState.REMOVING
-    }
-    return frozenset(models | patterns)
-
-
 def _outdated(held: _Workspace) -> frozenset[str]:
     there = {each.name for each in held.present}
-    return outdated(held.assignment.wanted, there, _recorded(held.report))
-
-
-def _before_check(work: Assignment, known: Report) -> Report:
-    models = expected(work.wanted, known.models)
-    if not work.server:  # so nothing is downloaded
-        models = tuple(
-            _pending(each) if each.state is ModelState.PULLING else each for each in models
-        )
-    return Report(models, _settled_patterns(work.wanted, known.patterns, None))
-
-
-def _settled_patterns(
-    want: Wanted, known: Iterable[PatternStatus], there: dict[str, PresentModel] | None
-) -> tuple[PatternStatus, ...]:
-    """Every wanted pattern, refused ones with their reason, and ours that still have to go."""
-    recorded = {each.name: each for each in known}
-    listed = [
-        recorded.get(pattern.name, PatternStatus(pattern.name, ModelState.PENDING))
-        for pattern in want.patterns
-    ]
-    if there is not None and want.models:
-        base = there.get(want.models[0])
-        listed = [
-            replace(
-                each,
-                state=ModelState.READY
-                if base and pattern.model in there and each.revision == revision_of(pattern, base)
-                else ModelState.PENDING,
-                message="",
-            )
-            for each, pattern in zip(listed, want.patterns, strict=True)
-        ]
-    spoken = {each.name for each in (*listed, *want.refused)}
-    leaving = [
-        replace(each, state=ModelState.REMOVING, message="")
-        for each in recorded.values()
-        if each.name not in spoken
-        and each.revision
-        and (there is None or f"{each.name}:latest" in there)
-    ]
-    return (*listed, *want.refused, *leaving)
-
-
-def _settled(model: ModelStatus, found: PresentModel | None) -> ModelStatus:
-    if model.state is ModelState.REMOVING:
-        return model
-    if found is not None:
-        return ModelStatus(
-            model.name,
-            ModelState.READY,
-            found.size_bytes,
-            found.size_bytes,
-            found.digest,
-            model.managed,
-        )
-    if model.state is ModelState.READY:
-        return _pending(model)
-    return model
-
-
-def _pending(model: ModelStatus) -> ModelStatus:
-    return ModelStatus(model.name, ModelState.PENDING, managed=model.managed)
-
-
-def _pulling(model: str, pace: Pace) -> ModelStatus:
-    progress = pace.progress
-    return ModelStatus(
-        model,
-        ModelState.PULLING,
-        completed_bytes=max(progress.completed_bytes, 0),
-        total_bytes=max(progress.total_bytes, progress.completed_bytes, 0),
-        managed=True,
-        message=f"download of {model} waits for data from the registry" if pace.waiting else "",
-        bytes_per_second=pace.bytes_per_second,
-    )
-
-
-def _failure(model: str, error: OllamaError) -> ModelStatus:
-    if isinstance(error, ModelNotFound):
-        message = f"the registry has no model {model!r}; correct its name in spec.models"
-        return ModelStatus(model, ModelState.FAILED, message=message)
-    if isinstance(error, ModelTooLarge):
-        return ModelStatus(model, ModelState.FAILED, managed=True, message=str(error))
-    if isinstance(error, NoRoomYet):
-        return ModelStatus(model, ModelState.PENDING, managed=True, message=str(error))
-    if isinstance(error, OllamaUnreachable):
-        message = f"download of {model} was interrupted ({error}); it resumes by itself"
-        return ModelStatus(model, ModelState.PENDING, managed=True, message=message)
-    return ModelStatus(
-        model, ModelState.FAILED, managed=True, message=f"download of {model} failed: {error}"
-    )
-
-
-def _failed(report: Report, model: str) -> bool:
-    return any(each.name == model and each.state is ModelState.FAILED for each in report.models)
+    return outdated(held.assignment.wanted, there, held.report.recorded)
 
 
 def _outcome(error: OllamaError) -> str:
     if isinstance(error, ModelNotFound):
         return "not_found"
     return "interrupted" if isinstance(error, OllamaUnreachable | NoRoomYet) else "failed"
-
-
-def _recorded(report: Report) -> Recorded:
-    return Recorded(
-        models=frozenset(model.name for model in report.models if model.managed),
-        patterns=frozenset((each.name, each.revision) for each in report.patterns if each.revision),
-    )
 
 
 def _pause_seconds(failures: int) -> float:

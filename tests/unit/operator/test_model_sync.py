@@ -16,6 +16,7 @@ from aichat_workspace.domain.models import (
 from aichat_workspace.ollama.client import Listed, OllamaClient, Progress
 from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
 from aichat_workspace.operator import model_sync
+from aichat_workspace.operator.model_report import Report
 from aichat_workspace.operator.model_sync import Assignment, ModelSync
 
 EXPLAIN = Pattern("explain_code", "You explain.")
@@ -83,13 +84,13 @@ class Sync:
         made: tuple[PatternStatus, ...] = (),
         pod: str = "pod-1",
         capacity: int = 0,
-    ) -> model_sync.Report:
+    ) -> Report:
         client = cast("OllamaClient", server)
         wanted = Wanted(models, patterns)
         self._last[name] = Assignment(client, wanted, pod, capacity, frozenset(), recorded, made)
         return self.report(name)
 
-    def report(self, name: str) -> model_sync.Report:
+    def report(self, name: str) -> Report:
         return self.sync.want(name, self._last[name])
 
     def states(self, name: str) -> dict[str, ModelState]:
