@@ -1,6 +1,7 @@
 """What the API server itself refuses: bad resources from anyone, and the operator's overreach."""
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,50 @@ async def test_the_operators_token_can_neither_forge_nor_move_ownership(
     cluster.kubectl("delete", "namespace", "unowned", "--wait=false")
 
 
+@pytest.mark.parametrize("level", [None, "baseline", "privileged"])
+async def test_the_operators_token_can_make_no_namespace_for_weak_pods(
+    cluster: Cluster, operator_kubeconfig: Path, level: str | None
+) -> None:
+    weak = marked("weak", "uid-1")
+    weak["metadata"]["labels"] = {ENFORCE: level} if level else {}
+    namespace(cluster, "strong", "uid-1")
+    async with await Client.connect(str(operator_kubeconfig), user_agent="test") as client:
+        with pytest.raises(Forbidden, match="Pod Security Standard restricted"):
+            await client.create(NAMESPACES, weak, field_manager="test")
+        label = f"/metadata/labels/{ENFORCE.replace('/', '~1')}"
+        change = (
+            {"op": "replace", "path": label, "value": level}
+            if level
+            else {"op": "remove", "path": label}
+        )
+        with pytest.raises(Forbidden, match="Pod Security Standard restricted"):
+            await client.json_patch(NAMESPACES, "strong", None, [change], field_manager="test")
+    cluster.kubectl("delete", "namespace", "strong", "--timeout=60s")
+
+
+@pytest.mark.parametrize("where", [SYSTEM, "marked"])
+def test_the_operators_token_can_not_be_turned_into_another_accounts(
+    cluster: Cluster, as_operator: Cluster, where: str
+) -> None:
+    if where != SYSTEM:
+        namespace(cluster, where, "uid-1")
+    asking = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/service-account-token",
+        "metadata": {
+            "name": "borrowed",
+            "namespace": where,
+            "annotations": {"kubernetes.io/service-account.name": "aichat-workspace-api"},
+        },
+    }
+    said = as_operator.kubectl("create", "-f", "-", stdin=json.dumps(asking), check=False)
+    assert "may not ask for another account's token" in said
+    if where != SYSTEM:
+        cluster.kubectl("delete", "namespace", where, "--timeout=60s")
+
+
+ENFORCE = "pod-security.kubernetes.io/enforce"
 MARK = "apps.aichatworkspaces.io/workspace-uid"
 NAMESPACES = RESOURCES["Namespace"]
 OWNERS = {"unowned": None, "owned": "uid-1"}
@@ -142,7 +187,8 @@ OWNERS = {"unowned": None, "owned": "uid-1"}
 
 def marked(name: str, owner: str | None) -> dict[str, Any]:
     annotations = {} if owner is None else {MARK: owner}
-    metadata = {"name": name, "annotations": annotations}
+    labels = {ENFORCE: "restricted"}
+    metadata = {"name": name, "annotations": annotations, "labels": labels}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 

@@ -98,7 +98,6 @@ def settings(cluster: Cluster, spec: object) -> Iterator[None]:
         ({"network": {"egressExcept": ["everywhere"]}}, "spec.network.egressExcept[0]"),
         ({"network": {"egressExcept": ["999.1.1.1/999"]}}, "spec.network.egressExcept[0]"),
         ({"network": {"egressExcept": ["fd00::/8"]}}, "spec.network.egressExcept[0]"),
-        ({"network": {"egressAllow": ["10.1.2.3/8"]}}, "write the range by its first address"),
         ({"images": {"ollama": "ollama"}}, "spec.images.ollama"),
         ({"images": {"ollama": "docker.io/ollama/ollama:latest"}}, "latest moves"),
         ({"ollama": {"storage": "0"}}, "spec.ollama.storage"),

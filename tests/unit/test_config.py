@@ -123,11 +123,23 @@ def test_the_apis_port_is_the_one_that_its_code_listens_on() -> None:
     assert [each["port"] for each in way_in["ports"]] == [port]
 
 
-def test_the_apis_pods_may_open_connections_to_model_servers() -> None:
-    policy = the("NetworkPolicy", "api/network_policy.yaml")
+@pytest.mark.parametrize("path", ["manager/network_policy.yaml", "api/network_policy.yaml"])
+def test_our_pods_may_open_connections_to_model_servers(path: str) -> None:
+    policy = the("NetworkPolicy", path)
     ports = {port["port"]: rule for rule in policy["spec"]["egress"] for port in rule["ports"]}
     (peer,) = ports[OLLAMA_PORT]["to"]
     assert peer["namespaceSelector"]["matchLabels"] == {names.MANAGED_BY_LABEL: names.OPERATOR}
+
+
+def test_a_network_policy_holds_for_each_of_our_deployments() -> None:
+    for deployment, policy in (
+        ("manager/manager.yaml", "manager/network_policy.yaml"),
+        ("api/api.yaml", "api/network_policy.yaml"),
+    ):
+        chosen = the("NetworkPolicy", policy)["spec"]
+        labels = the("Deployment", deployment)["spec"]["template"]["metadata"]["labels"]
+        assert chosen["podSelector"]["matchLabels"].items() <= labels.items()
+        assert chosen["policyTypes"] == ["Ingress", "Egress"]
 
 
 def test_no_workspace_can_have_the_apis_host() -> None:

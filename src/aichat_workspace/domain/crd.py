@@ -55,7 +55,10 @@ def platform_crd() -> Manifest:
             ("Age", "date", ".metadata.creationTimestamp", 0),
         ),
         properties={
-            "spec": {**structural(PlatformSpec), "description": "Settings for all workspaces."}
+            "spec": {
+                **_told_defaults(structural(PlatformSpec)),
+                "description": "Settings for all workspaces.",
+            }
         },
         rules=[only_one],
     )
@@ -92,6 +95,24 @@ def _resolve(node: Any, definitions: Mapping[str, Any]) -> Any:
         for key, value in node.items()
         if key not in _DROPPED and value is not None and value is not False
     }
+
+
+def _told_defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults in words alone. The API server would write them into what it stores, and those of a
+    newer release, as an image that mends something, would never reach who has settings already."""
+    kept = {key: value for key, value in schema.items() if key != "default"}
+    if "properties" in schema:
+        fields = schema["properties"].items()
+        kept["properties"] = {name: _told_defaults(field) for name, field in fields}
+    elif schema.get("default") not in (None, "", []):
+        kept["description"] = f"{schema['description']} Default: {_words(schema['default'])}."
+    return kept
+
+
+def _words(default: object) -> str:
+    if isinstance(default, list):
+        return ", ".join(map(str, default))
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def _optional(node: Mapping[str, Any]) -> dict[str, Any]:

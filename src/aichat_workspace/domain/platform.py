@@ -55,16 +55,6 @@ Cidr = Annotated[
     StringConstraints(
         max_length=18, pattern=rf"^{_OCTET}(\.{_OCTET}){{3}}/(3[0-2]|[12][0-9]|[1-9])$"
     ),
-    Field(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                rule(
-                    "cidr(self) == cidr(self).masked()",
-                    "write the range by its first address, as 10.0.0.0/8",
-                )
-            ]
-        }
-    ),
 ]
 DnsName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=f"^{DNS_LABELS}$")]
 DnsLabel = Annotated[

@@ -237,7 +237,8 @@ class WorkspaceIngress(Schema):
     )
     tls: Tls | None = Field(
         default=None,
-        description="Its certificate; the platform's issuer when left out, and no TLS without one.",
+        description="Its certificate; the platform's issuer when left out, and no TLS without one. "
+        "Behind a Gateway, which has the certificates itself, it only makes the address https.",
         json_schema_extra={
             "x-kubernetes-validations": [
                 rule(

@@ -4,7 +4,7 @@ import jsonschema
 import pytest
 
 from aichat_workspace.domain import crd
-from aichat_workspace.domain.platform import PlatformSpec
+from aichat_workspace.domain.platform import Images, PlatformSpec
 from aichat_workspace.domain.spec import WorkspaceSpec
 from aichat_workspace.domain.workspace import WorkspaceStatus
 
@@ -54,6 +54,16 @@ def test_the_sample_is_valid_and_defaults_hold() -> None:
     jsonschema.validate({"workspaceName": "a", "models": ["gemma2:2b"]}, schema)
     assert schema["required"] == ["workspaceName"]
     assert schema["properties"]["workspaceENV"]["default"] == "dev"
+
+
+def test_no_default_of_the_platform_is_stored_but_each_is_told() -> None:
+    """What the API server has written once would outlive the release that it is of."""
+    spec = root(crd.platform_crd())["properties"]["spec"]
+    assert all("default" not in schema for schema in schemas(spec))
+    told = spec["properties"]["images"]["properties"]["ollama"]["description"]
+    assert told.endswith(f"Default: {Images().ollama}.")
+    ranges = spec["properties"]["network"]["properties"]["egressExcept"]["description"]
+    assert "Default: 10.0.0.0/8, 100.64.0.0/10, " in ranges
 
 
 def test_an_empty_status_is_a_status() -> None:

@@ -115,6 +115,18 @@ def test_registries_on_other_ports_are_reachable_when_a_model_names_them() -> No
     assert [port["port"] for port in rule["ports"]] == [443, 5000]
 
 
+def test_a_range_is_what_its_first_address_says_and_named_once() -> None:
+    ranges = Network(egress_except=("10.1.2.3/8", "10.0.0.0/8", "192.168.0.0/16"))
+    policies = {
+        each["metadata"]["name"]: each
+        for each in render(workspace(), PlatformSpec(network=ranges), CREDENTIALS)
+        if each["kind"] == "NetworkPolicy"
+    }
+    (rule,) = policies["team-a-aichat-model-downloads"]["spec"]["egress"]
+    (outside,) = rule["to"]
+    assert outside["ipBlock"]["except"] == ["10.0.0.0/8", "192.168.0.0/16"]
+
+
 def test_an_allowed_range_is_reachable_by_downloads_and_back_ends_only() -> None:
     settings = PlatformSpec(network=Network(egress_allow=("10.1.2.3/32",)))
     connected = workspace(

@@ -3,6 +3,8 @@
 https://kubernetes.io/docs/concepts/services-networking/network-policies/
 """
 
+from collections.abc import Iterable
+from ipaddress import ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -133,11 +135,16 @@ def _dns() -> dict[str, Any]:
 
 def _outside(tenant: Tenant) -> list[dict[str, Any]]:
     walls = tenant.platform.network
-    except_ranges = {"except": list(walls.egress_except)} if walls.egress_except else {}
+    excepted = _ranges(walls.egress_except)
     return [
-        {"ipBlock": {"cidr": "0.0.0.0/0", **except_ranges}},
-        *({"ipBlock": {"cidr": each}} for each in walls.egress_allow),
+        {"ipBlock": {"cidr": "0.0.0.0/0", **({"except": excepted} if excepted else {})}},
+        *({"ipBlock": {"cidr": each}} for each in _ranges(walls.egress_allow)),
     ]
+
+
+def _ranges(written: Iterable[str]) -> list[str]:
+    """Each range once and by its first address: 10.1.2.3/8 is 10.0.0.0/8."""
+    return list(dict.fromkeys(str(ip_network(each, strict=False)) for each in written))
 
 
 def _registry_ports(tenant: Tenant) -> list[int]:

@@ -1,9 +1,10 @@
-"""The first administrator's password follows the Secret.
+"""The first administrator follows the Secret.
 
 Open WebUI makes the administrator when there is nobody yet, and never looks at the Secret again. A
-container that runs before the chat sets the password when the Secret has changed since it last
-looked; a password that the person has changed stays, for the Secret has not. Sessions end with the
-old password (`session_stamp`, where the version of Open WebUI has it).
+container that runs before the chat sets the password, and renames the account to the Secret's
+address, when the Secret has changed since it last looked; a password that the person has changed
+stays, for the Secret has not. Sessions end with the old password (`session_stamp`, where the
+version of Open WebUI has it).
 """
 
 from typing import Any, Final
@@ -16,9 +17,15 @@ data = pathlib.Path(os.environ["DATA_DIR"])
 email, password = os.environ["WEBUI_ADMIN_EMAIL"], os.environ["WEBUI_ADMIN_PASSWORD"]
 mark = data / ".first-administrator"
 seen = hashlib.sha256(f"{email} {password}".encode()).hexdigest()
+before, _, known = mark.read_text().partition("\\n") if mark.exists() else ("", "", "")
 database = data / "webui.db"
-if database.exists() and mark.exists() and mark.read_text() != seen:
+if database.exists() and before and before != seen:
     with sqlite3.connect(database) as connection:
+        has = "SELECT count(*) FROM auth WHERE email = ?"
+        if known and not connection.execute(has, [email]).fetchone()[0]:
+            for table in ("auth", "user"):
+                renamed = f'UPDATE "{table}" SET email = ? WHERE email = ?'
+                connection.execute(renamed, [email, known])
         columns = {row[1] for row in connection.execute("PRAGMA table_info(auth)")}
         values = {"password": bcrypt.hashpw(password.encode(), bcrypt.gensalt()).decode()}
         if "session_stamp" in columns:
@@ -28,7 +35,7 @@ if database.exists() and mark.exists() and mark.read_text() != seen:
             f"UPDATE auth SET {names} WHERE email = :email", {**values, "email": email}
         )
     print("password set" if changed.rowcount else f"there is no account {email}")
-mark.write_text(seen)
+mark.write_text(f"{seen}\\n{email}")
 """
 
 

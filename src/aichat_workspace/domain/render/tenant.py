@@ -19,6 +19,8 @@ OLLAMA: Final = "ollama"
 OPENWEBUI: Final = "openwebui"
 OLLAMA_PORT: Final = 11434
 OPENWEBUI_PORT: Final = 8080
+_TEMPORARY: Final = "1Gi"
+_NODE_DISK: Final = "2Gi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +205,7 @@ class Tenant:
                 **self._scheduling(),
                 "volumes": [
                     {"name": volume, "persistentVolumeClaim": {"claimName": name}},
-                    {"name": "tmp", "emptyDir": {}},
+                    {"name": "tmp", "emptyDir": {"sizeLimit": _TEMPORARY}},
                 ],
             },
         }
@@ -266,9 +268,19 @@ def image_version(image: str) -> str:
 
 
 def container_resources(share: Share) -> dict[str, Mapping[str, str]]:
+    """Its share, and enough of the node's own disk for logs and temporary files: without a limit
+    one workspace could fill the disk of all pods on the node."""
     return {
-        "requests": {"cpu": share.cpu_request, "memory": share.memory_request},
-        "limits": {"cpu": share.cpu_limit, "memory": share.memory_limit},
+        "requests": {
+            "cpu": share.cpu_request,
+            "memory": share.memory_request,
+            "ephemeral-storage": "64Mi",
+        },
+        "limits": {
+            "cpu": share.cpu_limit,
+            "memory": share.memory_limit,
+            "ephemeral-storage": _NODE_DISK,
+        },
     }
 
 
