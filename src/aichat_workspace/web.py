@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack
 from types import FrameType
 from typing import Final
 
-import aiohttp
 import structlog
 import uvicorn
 import uvloop
@@ -79,7 +78,7 @@ async def run(settings: Settings) -> None:
                 on_request=on_request,
             )
         )
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        session = await stack.enter_async_context(servers.session())
         connect = servers.by_proxy(client) if settings.dev else servers.by_service(session)
         services = Services.of(settings, client, connect, builtin())
         metrics = Metrics(lambda: services.streams.open, lambda: len(services.directory))

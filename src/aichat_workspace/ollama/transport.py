@@ -8,6 +8,9 @@ from typing import Final, Protocol
 import aiohttp
 
 _CONNECT_SECONDS: Final = 3.0
+_REACH_SECONDS: Final = (
+    10.0  # its name is looked up, too; a lost answer is asked for anew after 5 s
+)
 
 
 class Answer(Protocol):
@@ -42,7 +45,9 @@ def direct(session: aiohttp.ClientSession, url: str) -> Transport:
     async def open_request(
         method: str, path: str, body: bytes | None, idle_seconds: float
     ) -> AsyncIterator[Answer]:
-        timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=idle_seconds)
+        timeout = aiohttp.ClientTimeout(
+            connect=_REACH_SECONDS, sock_connect=_CONNECT_SECONDS, sock_read=idle_seconds
+        )
         async with session.request(
             method, f"{url}{path}", data=body, timeout=timeout, allow_redirects=False
         ) as found:

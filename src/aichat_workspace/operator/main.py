@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Final, Self
 
-import aiohttp
 import structlog
 from kubernetes.aio.config import ConfigException
 
@@ -106,9 +105,7 @@ async def run(settings: Settings) -> None:
                 on_request=on_request,
             )
         )
-        # Requests to a model server are rare, and the next one may be for another pod.
-        alone = aiohttp.TCPConnector(force_close=True)
-        session = await stack.enter_async_context(aiohttp.ClientSession(connector=alone))
+        session = await stack.enter_async_context(servers.session())
         queue: Queue[str] = Queue(metrics.on_wait)
         models = ModelSync(
             queue.add,

@@ -14,6 +14,19 @@ from aichat_workspace.ollama.transport import Answer, direct
 Connect = Callable[[str], OllamaClient]
 
 
+def session() -> aiohttp.ClientSession:
+    """For requests to model servers, whosever they are; close it in the end.
+
+    No number of open answers keeps another from being asked: one tenant's slow server must not stop
+    all. A connection serves one request, for the next one may be for another pod, and a prompt that
+    went to one that is gone is not sent again. No server's cookie is brought to another's.
+    """
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, force_close=True),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+
+
 def by_service(session: aiohttp.ClientSession) -> Connect:
     """Inside the cluster: by the service's DNS name."""
 

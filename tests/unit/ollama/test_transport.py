@@ -1,0 +1,35 @@
+import asyncio
+import socket
+from typing import NoReturn
+
+import aiohttp
+import pytest
+from aiohttp.abc import AbstractResolver
+
+from aichat_workspace.ollama import transport
+from aichat_workspace.ollama.client import OllamaClient
+from aichat_workspace.ollama.errors import OllamaUnreachable
+from aichat_workspace.ollama.transport import direct
+
+
+class Silent(AbstractResolver):
+    """Nobody answers what a name's address is."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> NoReturn:
+        await asyncio.sleep(60)
+        raise AssertionError((host, port, family))
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+async def test_a_server_whose_address_nobody_tells_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport, "_REACH_SECONDS", 0.05)
+    connector = aiohttp.TCPConnector(resolver=Silent())
+    async with aiohttp.ClientSession(connector=connector) as session, asyncio.timeout(10):
+        with pytest.raises(OllamaUnreachable):
+            await OllamaClient(direct(session, "http://chat-ollama.chat.svc:11434")).models()
