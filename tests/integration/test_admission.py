@@ -2,17 +2,24 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import Forbidden
 from aichat_workspace.operator.confinement import is_confined
 from aichat_workspace.runtime.resources import RESOURCES
-from tests.integration.conftest import ROOT, SYSTEM, Cluster, workspace
+from tests.integration.conftest import ROOT, SYSTEM, Cluster, eventually, workspace
+
+BINDING = "validatingadmissionpolicybinding/aichat-workspace-operator-confinement"
 
 
 @pytest.fixture
@@ -213,9 +220,8 @@ async def test_a_missing_admission_policy_is_noticed(
     cluster: Cluster, operator_kubeconfig: Path
 ) -> None:
     async with await Client.connect(str(operator_kubeconfig), user_agent="test") as client:
-        assert await is_confined(client)
-        binding = "validatingadmissionpolicybinding/aichat-workspace-operator-confinement"
-        cluster.kubectl("delete", binding)
+        await becomes(client, confined=True)
+        cluster.kubectl("delete", BINDING)
         try:
             await becomes(client, confined=False)
         finally:
@@ -230,6 +236,67 @@ async def becomes(client: Client, *, confined: bool) -> None:
             return
         await asyncio.sleep(0.2)
     pytest.fail(f"after 30 s the operator is {'not ' if confined else 'still '}confined")
+
+
+# As in a pod, except that it looks for its confinement more often.
+IN_A_CLUSTER = """
+import asyncio, sys
+from aichat_workspace.operator import confinement, main
+from aichat_workspace.runtime.logs import log_as_json
+
+confinement._CHECK_SECONDS = confinement._RECHECK_SECONDS = 0.5
+log_as_json()
+settings = main.Settings(dev=False, kubeconfig=None, probe_port=int(sys.argv[1]))
+asyncio.run(main._until_stopped(settings))
+"""
+
+
+@pytest.fixture
+def confined_operator(
+    operator_kubeconfig: Path, metrics_port: int, tmp_path: Path
+) -> Iterator[Path]:
+    """The operator as it runs in a pod; gives its log."""
+    log = tmp_path / "log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-c", IN_A_CLUSTER, str(metrics_port)],
+            env={**os.environ, "KUBECONFIG": str(operator_kubeconfig)},
+            stderr=out,
+        )
+    eventually(lambda: '"started"' in log.read_text(), f"the operator leads, see {log}")
+    yield log
+    process.terminate()
+    assert process.wait(timeout=10) == 0, log.read_text()[-2000:]
+
+
+def test_an_operator_that_is_not_confined_any_more_writes_nothing_until_it_is_again(
+    cluster: Cluster, confined_operator: Path, metrics_port: int
+) -> None:
+    def told() -> str:
+        return httpx2.get(f"http://127.0.0.1:{metrics_port}/metrics").text
+
+    def made(name: str) -> bool:
+        return bool(cluster.get("aiws", name, "-n", SYSTEM).get("status", {}).get("isCreated"))
+
+    cluster.apply(workspace("while-confined"))
+    eventually(lambda: made("while-confined"), "a confined operator works")
+    cluster.kubectl("delete", BINDING)
+    try:
+        eventually(lambda: "aichat_confined 0.0" in told(), "it notices")
+        ready = httpx2.get(f"http://127.0.0.1:{metrics_port}/readyz")
+        assert (ready.status_code, ready.text) == (503, "not confined\n")
+        cluster.apply(workspace("while-not-confined"))
+        eventually(
+            lambda: "is not confined: it writes nothing" in confined_operator.read_text(), "it says"
+        )
+        untouched = cluster.get("aiws", "while-not-confined", "-n", SYSTEM)
+        assert "finalizers" not in untouched["metadata"]
+        assert "namespace/while-not-confined" not in cluster.names("namespaces", SYSTEM)
+    finally:
+        cluster.kubectl("apply", "-k", str(ROOT / "config" / "default"))
+    eventually(lambda: made("while-not-confined"), "confined again, it works again", 90)
+    for name in ("while-confined", "while-not-confined"):
+        cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--timeout=60s")
 
 
 def test_a_second_apply_of_the_configuration_changes_nothing(cluster: Cluster) -> None:

@@ -125,6 +125,7 @@ async def run(settings: Settings) -> None:
         confined.set()
         metrics.mirror(
             Sources(
+                confined=confined.is_set,
                 queue_depth=lambda: len(queue),
                 cached=lambda: {each.resource.kind: len(each) for each in caches.all},
                 phases=lambda: map(_phase, caches.workspaces.all()),
@@ -132,7 +133,9 @@ async def run(settings: Settings) -> None:
             )
         )
         election = Election(client, _terms(), on_change=metrics.on_leader)
-        writer = Writer(client, caches, lambda: settings.dev or election.leads)
+        writer = Writer(
+            client, caches, lambda: settings.dev or (election.leads and confined.is_set())
+        )
         reconciler = Reconciler(
             writer=writer,
             caches=caches,

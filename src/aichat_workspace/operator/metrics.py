@@ -43,6 +43,7 @@ MEANINGS: Final = {
     "aichat_api_requests_total": "Requests to the API server; code none means no answer.",
     "aichat_build_info": "Always 1; the label says which version runs.",
     "aichat_cache_objects": "Objects held in the watch cache of a kind.",
+    "aichat_confined": "1 while the API server confines the operator; otherwise it writes nothing.",
     "aichat_leader": "1 in the replica that leads, 0 in one that stands by.",
     "aichat_model_pull_bytes_total": "Bytes of models downloaded.",
     "aichat_model_pulls_running": "Model downloads at work now.",
@@ -67,6 +68,7 @@ class Sources:
     `phases` gives one phase per workspace, `cached` the number of objects by kind.
     """
 
+    confined: Callable[[], bool] = bool
     queue_depth: Callable[[], int] = int
     cached: Callable[[], Mapping[str, int]] = dict
     phases: Callable[[], Iterable[str]] = tuple
@@ -143,6 +145,7 @@ class _Mirror(Collector):
 
     def collect(self) -> Iterable[Metric]:
         sources = self.sources
+        yield _read("aichat_confined", sources.confined())
         yield _read("aichat_queue_depth", sources.queue_depth())
         yield _read("aichat_model_pulls_running", sources.pulls_running())
         yield _read_by("aichat_cache_objects", "kind", sources.cached())

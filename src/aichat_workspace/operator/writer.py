@@ -36,9 +36,12 @@ class Writer:
     repeats: Repeats = field(default_factory=Repeats)
 
     def _writing(self) -> Client:
-        """The client, while no other replica may lead: asked before each write."""
+        """The client, while no other replica may lead and the API server confines us: asked before
+        each write."""
         if not self.may_write():
-            raise Unreachable("this replica does not lead any more, so it writes nothing")
+            raise Unreachable(
+                "this replica does not lead any more, or is not confined: it writes nothing"
+            )
         return self.client
 
     async def hold(self, workspace: Workspace) -> Workspace:

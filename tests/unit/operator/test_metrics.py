@@ -138,6 +138,13 @@ def test_workspaces_are_counted_in_every_phase_also_in_empty_ones() -> None:
     assert set(counts.values()) == {0}
 
 
+def test_nobody_counts_as_confined_before_it_is_known() -> None:
+    metrics = Metrics()
+    assert value(metrics, "aichat_confined") == 0
+    metrics.mirror(Sources(confined=lambda: True))
+    assert value(metrics, "aichat_confined") == 1
+
+
 def test_cached_objects_are_told_by_kind() -> None:
     metrics = Metrics()
     metrics.mirror(Sources(cached=lambda: {"Pod": 3, "Ingress": 1}))
