@@ -53,7 +53,8 @@ def _json(document: object, headers: dict[str, str] | None = None) -> Response:
     responses={200: {"model": EventList, "description": "The newest first."}, **answers(404)},
 )
 async def list_events(who: Who, use: Use, name: Name, of: OfOne) -> Response:
-    """Events of the resource and of everything in its namespace, the newest 200."""
+    """Events of the resource and of everything in its namespace, the newest 200, as of two seconds
+    ago at most."""
     view = await use.workspaces.find(who, "get", name, of.team)
     return _json({"items": await use.tenants.events(view)})
 
@@ -73,7 +74,10 @@ async def read_diagnosis(who: Who, use: Use, name: Name, of: OfOne) -> Response:
     "/models",
     summary="The models that a workspace has",
     responses={
-        200: {"model": InstalledModels, "description": "As its server lists them now."},
+        200: {
+            "model": InstalledModels,
+            "description": "As its server lists them, or did two seconds ago at most.",
+        },
         **answers(404, 409, 502),
     },
 )

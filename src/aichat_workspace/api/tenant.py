@@ -3,17 +3,22 @@
 All of it is in the tenant's namespace, where the API's account may look but its callers need not be
 known. So it looks only into a namespace that is the workspace's, by the recorded UID: a resource
 that merely names a foreign namespace shows nobody anything.
+
+What is not known from a watch is asked for once in a while for each workspace, however many want to
+know: one caller's request must not become many of ours.
 """
 
+import asyncio
 import base64
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
 from aichat_workspace.api import problems
 from aichat_workspace.api.directory import Directory
+from aichat_workspace.api.fresh import Fresh
 from aichat_workspace.api.problems import Problem
 from aichat_workspace.api.queries import LogWish
 from aichat_workspace.api.views import View
@@ -37,6 +42,16 @@ _MOST_EVENTS: Final = 200
 _EVENTS_READ: Final = 2_000  # they come in no order of time, so more are read than shown
 FOLLOW_IDLE_SECONDS: Final = 3_600.0
 _READ_IDLE_SECONDS: Final = 30.0
+_FRESH_SECONDS: Final = 2.0
+_MOST_ANSWERS: Final = 50  # 200 events each: some ten megabytes
+_MODELS_SECONDS: Final = 25.0
+
+
+Documents = list[dict[str, Any]]
+
+
+def _shared() -> Fresh[Any, Any]:
+    return Fresh(_FRESH_SECONDS, _MOST_ANSWERS)
 
 
 class Workload(StrEnum):
@@ -49,6 +64,9 @@ class Tenants:
     client: Client
     directory: Directory
     connect: Connect
+    _events_of: Fresh[str, Documents] = field(default_factory=_shared)
+    _models_of: Fresh[str, Documents] = field(default_factory=_shared)
+    _pods_of: Fresh[tuple[str, Workload], str] = field(default_factory=_shared)
 
     def namespace(self, view: View) -> str:
         """The workspace's namespace. Raises Problem (409) while it has none."""
@@ -73,7 +91,8 @@ class Tenants:
         """A workload's log, opened: what it has to say comes after. Raises Problem (409) when
         there is no pod."""
         namespace = self.namespace(view)
-        pod = await self._pod(view, namespace, workload)
+        asked = (str(view.document["uid"]), workload)
+        pod = await self._pods_of.get(asked, lambda: self._pod(view, namespace, workload))
         stack = AsyncExitStack()
         opened = await stack.enter_async_context(
             self.client.stream(
@@ -104,8 +123,12 @@ class Tenants:
         newest = max(found, key=lambda each: str(each["metadata"]["creationTimestamp"]))
         return str(newest["metadata"]["name"])
 
-    async def events(self, view: View) -> list[dict[str, Any]]:
-        """What happened to the resource and in its namespace, the newest first."""
+    async def events(self, view: View) -> Documents:
+        """What happened to the resource and in its namespace, the newest first; as of two seconds
+        ago at most."""
+        return await self._events_of.get(view.document["uid"], lambda: self._read_events(view))
+
+    async def _read_events(self, view: View) -> Documents:
         of_resource = f"involvedObject.uid={view.document['uid']}"
         found = await self._events(view.team, of_resource)
         with suppress(Problem):  # without a namespace there is nothing more to tell
@@ -122,14 +145,22 @@ class Tenants:
                 break
         return found
 
-    async def models(self, view: View) -> list[dict[str, Any]]:
-        """What the workspace's server has. Raises Problem (503) when it does not answer."""
+    async def models(self, view: View) -> Documents:
+        """What the workspace's server has, or had two seconds ago at most. Raises Problem: 409
+        while there is none, 503 when it does not answer."""
+        self.namespace(view)
+        return await self._models_of.get(view.document["uid"], lambda: self._read_models(view))
+
+    async def _read_models(self, view: View) -> Documents:
         status = view.document["status"]
         ours = {each["name"]: "model" for each in status.get("models", ())}
         ours |= {f"{each['name']}:latest": "pattern" for each in status.get("patterns", ())}
         server = self.connect(self.namespace(view))
         try:
-            listed = await server.models()
+            async with asyncio.timeout(_MODELS_SECONDS):
+                listed = await server.models()
+        except TimeoutError:  # it drips: it is never silent for long, and never done
+            raise no_answer(view, OllamaUnreachable("it takes too long")) from None
         except OllamaError as error:
             raise no_answer(view, error) from None
         return [
