@@ -124,29 +124,31 @@ async def populate(client: Client, count: int) -> None:
 
 
 async def callers(client: Client, count: int) -> list[Caller]:
-    """Service accounts that may do everything with workspaces, everywhere."""
+    """Service accounts that may do everything with workspaces, everywhere. They are the teams': all
+    of one namespace share what they may take of the API."""
     accounts = [f"caller-{n}" for n in range(count)]
     found: dict[int, Caller] = {}
     subjects = [
-        {"kind": "ServiceAccount", "name": each, "namespace": names.SYSTEM_NAMESPACE}
-        for each in accounts
+        {"kind": "ServiceAccount", "name": each, "namespace": team_of(n)}
+        for n, each in enumerate(accounts)
     ]
     role = {"apiGroup": _BINDING.group, "kind": "ClusterRole", "name": "aichatworkspace-editor"}
     binding = {"metadata": {"name": MANAGER}, "roleRef": role, "subjects": subjects}
     await client.create(_BINDING, binding, field_manager=MANAGER)
 
     async def one(n: int) -> None:
-        metadata = {"name": accounts[n], "namespace": names.SYSTEM_NAMESPACE}
+        team, name = team_of(n), accounts[n]
+        metadata = {"name": name, "namespace": team}
         await client.create(_ACCOUNT, {"metadata": metadata}, field_manager=MANAGER)
-        ours = await _token(client, accounts[n], [AUDIENCE])
-        found[n] = Caller(ours, await _token(client, accounts[n], []))
+        ours = await _token(client, team, name, [AUDIENCE])
+        found[n] = Caller(ours, await _token(client, team, name, []))
 
     await at_once(one, range(count))
     return [found[n] for n in range(count)]
 
 
-async def _token(client: Client, account: str, audiences: list[str]) -> str:
+async def _token(client: Client, team: str, account: str, audiences: list[str]) -> str:
     body = {"spec": {"audiences": audiences, "expirationSeconds": 7200}}
-    path = _ACCOUNT.path(names.SYSTEM_NAMESPACE, account, "token")
+    path = _ACCOUNT.path(team, account, "token")
     told = await client.post(path, body)
     return str(told["status"]["token"])

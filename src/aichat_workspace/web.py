@@ -92,6 +92,7 @@ async def run(settings: Settings) -> None:
             log_config=None,  # its lines are JSON, as ours are
             log_level="warning",
             server_header=False,
+            proxy_headers=False,  # whom to believe what is the application's to say
             timeout_keep_alive=_IDLE_SECONDS,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )

@@ -32,6 +32,11 @@ def answer(problem: Problem, path: str) -> Response:
     return Response(body, problem.status, problem.all_headers(), MEDIA_TYPE)
 
 
+def answer_to(request: Request, error: Problem | ApiError | Unreachable) -> Response:
+    """The answer that the error would become by itself, for whoever has to add to it."""
+    return _problem(request, error) if isinstance(error, Problem) else _cluster(request, error)
+
+
 def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101  (registered for it alone)
     return answer(error, request.url.path)

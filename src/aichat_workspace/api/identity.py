@@ -10,15 +10,13 @@ from typing import Any, Final
 
 from aichat_workspace.api import problems
 from aichat_workspace.api.fresh import Fresh
-from aichat_workspace.api.throttle import Rate
+from aichat_workspace.api.throttle import Strangers
 from aichat_workspace.kube.client import Client
 
 _PATH: Final = "/apis/authentication.k8s.io/v1/tokenreviews"
 _FRESH_SECONDS: Final = 10.0
 _MOST: Final = 10_000
 _MAX_TOKEN_BYTES: Final = 16 * 1024
-_UNSEEN_PER_SECOND: Final = 50.0
-_UNSEEN_BURST: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,27 +33,26 @@ class Caller:
 class Authenticator:
     """Asks the API server who a bearer token is, and believes the answer for ten seconds; the API
     server may have known it for ten more. So long may a revoked token still be good. Tokens that
-    were never good are asked for only so often, all together: a flood of made-up ones is no flood
+    were never good are asked for as often as strangers may ask: a flood of made-up ones is no flood
     of reviews, and known callers do not notice."""
 
     client: Client
     audience: str
+    strangers: Strangers
     _answers: Fresh[bytes, Caller | None]
-    _unseen: Rate
     _good: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
 
     @classmethod
-    def of(cls, client: Client, audience: str) -> "Authenticator":
-        unseen = Rate(_UNSEEN_PER_SECOND, _UNSEEN_BURST)
-        return cls(client, audience, Fresh(_FRESH_SECONDS, _MOST), unseen)
+    def of(cls, client: Client, audience: str, strangers: Strangers) -> "Authenticator":
+        return cls(client, audience, strangers, Fresh(_FRESH_SECONDS, _MOST))
 
-    async def caller(self, token: str) -> Caller:
-        """Raises Problem: 401 for a token that is not good, 429 when too many unknown ones come;
-        ApiError or Unreachable when nobody says."""
+    async def caller(self, token: str, address: str) -> Caller:
+        """Raises Problem: 401 for a token that is not good, 429 when too many unknown ones come
+        from the address or at all; ApiError or Unreachable when nobody says."""
         if not token or len(token) > _MAX_TOKEN_BYTES or not token.isascii():
             raise problems.unauthenticated("The bearer token is empty or no token at all.")
         key = hashlib.sha256(token.encode()).digest()
-        found = await self._answers.get(key, lambda: self._first_or_again(key, token))
+        found = await self._answers.get(key, lambda: self._first_or_again(key, token, address))
         if found is None:
             raise problems.unauthenticated(
                 f"The token is not accepted: it has expired, was revoked, or is not for the "
@@ -64,9 +61,9 @@ class Authenticator:
             )
         return found
 
-    async def _first_or_again(self, key: bytes, token: str) -> Caller | None:
+    async def _first_or_again(self, key: bytes, token: str, address: str) -> Caller | None:
         if key not in self._good:
-            self._unseen.take("")
+            self.strangers.take(address)
         found = await self._review(token)
         self._good.pop(key, None)
         if found is not None:

@@ -154,7 +154,7 @@ class Provider:
         except OAuthError as error:
             raise self.refused(str(error.error)) from None
         except (httpx2.HTTPError, ValueError) as error:
-            raise self._broken(type(error).__name__) from None
+            raise self._silent(error) from None
         token = told.get("id_token")
         if not isinstance(token, str):
             raise self._broken("it gave no ID token; OIDC_SCOPE needs openid")
@@ -181,7 +181,7 @@ class Provider:
                 answer.raise_for_status()
                 return endpoints(answer.json(), self.oidc.issuer)
         except httpx2.HTTPError as error:
-            raise self._broken(str(error) or type(error).__name__) from None
+            raise self._silent(error) from None
         except ValueError as error:
             raise self._broken(str(error)) from None
 
@@ -197,8 +197,12 @@ class Provider:
             timeout=_TIMEOUT_SECONDS,
         )
 
-    def _broken(self, why: str) -> Problem:
-        _log.error("the identity provider fails", issuer=self.oidc.issuer, error=why)
+    def _silent(self, error: Exception) -> Problem:
+        """What our network says of it is for the log, not for whoever signs in."""
+        return self._broken("it does not answer as it should", f"{type(error).__name__}: {error}")
+
+    def _broken(self, why: str, logged: str = "") -> Problem:
+        _log.error("the identity provider fails", issuer=self.oidc.issuer, error=logged or why)
         return Problem(
             502,
             "identity-provider",

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from aichat_workspace.api import audit, problems, session
+from aichat_workspace.api import audit, errors, problems, session
 from aichat_workspace.api.answers import answers
 from aichat_workspace.api.identity import Caller
 from aichat_workspace.api.oidc import ATTEMPT_SECONDS, Attempt, Provider, is_local, require_ours
@@ -14,19 +14,23 @@ from aichat_workspace.api.problems import FieldError, Problem
 from aichat_workspace.api.schemas import SessionDocument, SignIn
 from aichat_workspace.api.session import Session, TokenTooLargeError
 from aichat_workspace.api.signing import Seal
-from aichat_workspace.api.wiring import Services, Use, own_session
+from aichat_workspace.api.wiring import Address, Services, Use, own_session
+from aichat_workspace.kube.errors import ApiError, Unreachable
 
 router = APIRouter(prefix="/api/v1/session", tags=["sign-in"])
 
 _SEE_OTHER: Final = 303
+_MOST_ATTEMPTS: Final = 5  # their cookies come with every request
 _Answer = Annotated[str | None, Query(max_length=4096)]
 
 
 @router.post("", summary="Sign in with a token", responses=answers(413))
-async def sign_in(request: Request, response: Response, use: Use, asked: SignIn) -> SessionDocument:
+async def sign_in(
+    request: Request, response: Response, use: Use, address: Address, asked: SignIn
+) -> SessionDocument:
     """Sets a cookie that stands for the token, for eight hours at most. Nothing is kept here."""
     session.require_own_site(request.method, request.headers, use.settings.public_url)
-    who = await use.authenticator.caller(asked.token)
+    who = await use.authenticator.caller(asked.token, address)
     use.rate.take(who.username)
     seal = await use.keys.seal()
     try:
@@ -38,10 +42,12 @@ async def sign_in(request: Request, response: Response, use: Use, asked: SignIn)
 
 
 @router.get("", summary="Who is signed in", responses=answers())
-async def read_session(request: Request, response: Response, use: Use) -> SessionDocument:
+async def read_session(
+    request: Request, response: Response, use: Use, address: Address
+) -> SessionDocument:
     """The session of the present cookie, and the csrfToken that changes in it have to send."""
     found = await own_session(request, use)
-    who = await use.authenticator.caller(found.token)
+    who = await use.authenticator.caller(found.token, address)
     use.rate.take(who.username)
     response.headers["Cache-Control"] = "no-store"
     return _shown(who, found)
@@ -65,7 +71,9 @@ async def sign_out(request: Request, use: Use) -> Response:
     responses={_SEE_OTHER: {"description": "To the provider."}, **answers(404, 502)},
 )
 async def begin_login(
+    request: Request,
     use: Use,
+    address: Address,
     next_path: Annotated[
         str,
         Query(alias="next", max_length=1024, description="Where to go then: a path of this site."),
@@ -73,12 +81,16 @@ async def begin_login(
 ) -> Response:
     """OpenID Connect's authorization code flow, with PKCE."""
     provider = _provider(use)
+    use.sign_ins.take(address)
     if not is_local(next_path):
         raise problems.invalid([FieldError("next", "write a path of this site, as /console")])
     attempt = Attempt.begin(next_path)
     sealed = attempt.sealed(await use.keys.seal())
     response = _to(await provider.authorization_url(attempt))
-    use.cookies.put(response, use.cookies.sign_in, sealed, ATTEMPT_SECONDS)
+    under_way = [each for each in request.cookies if each.startswith(use.cookies.sign_ins)]
+    for each in under_way if len(under_way) >= _MOST_ATTEMPTS else ():
+        use.cookies.clear(response, each)
+    use.cookies.put(response, use.cookies.sign_in(attempt.state), sealed, ATTEMPT_SECONDS)
     return response
 
 
@@ -92,18 +104,33 @@ async def begin_login(
 async def finish_login(
     request: Request,
     use: Use,
+    address: Address,
     code: _Answer = None,
     state: _Answer = None,
     error: _Answer = None,
 ) -> Response:
     """Its token is reviewed by the Kubernetes API server, like any other."""
     provider = _provider(use)
+    use.sign_ins.take(address)
     seal = await use.keys.seal()
-    attempt = _attempt(seal, request.cookies.get(use.cookies.sign_in), state)
-    if error is not None or code is None:
-        raise provider.refused(error or "no code")
+    cookie = use.cookies.sign_in(state or "")
+    attempt = _attempt(seal, request.cookies.get(cookie), state)
+    try:
+        if error is not None or code is None:
+            raise provider.refused(error or "no code")
+        response = await _signed_in(use, provider, seal, attempt, code, address)
+    except (Problem, ApiError, Unreachable) as found:
+        response = errors.answer_to(request, found)
+    use.cookies.clear(response, cookie)  # however it ended, it is over
+    return response
+
+
+async def _signed_in(
+    use: Services, provider: Provider, seal: Seal, attempt: Attempt, code: str, address: str
+) -> Response:
+    """To where the attempt leads, with a session. Raises Problem, ApiError or Unreachable."""
     token = await provider.id_token(code, attempt)
-    who = await _accepted(use, provider, token)
+    who = await _accepted(use, provider, token, address)
     require_ours(session.claims(token), attempt, provider.oidc)
     use.rate.take(who.username)
     response = _to(attempt.next_path)
@@ -111,7 +138,6 @@ async def finish_login(
         _begin(use, seal, response, token)
     except TokenTooLargeError as found:
         raise Problem(502, "token-too-large", str(found)) from None
-    use.cookies.clear(response, use.cookies.sign_in)
     audit.record(who, "sign-in", team="", name="", outcome=_SEE_OTHER, note="identity provider")
     return response
 
@@ -137,10 +163,10 @@ def _attempt(seal: Seal, cookie: str | None, state: str | None) -> Attempt:
     return attempt
 
 
-async def _accepted(use: Services, provider: Provider, token: str) -> Caller:
+async def _accepted(use: Services, provider: Provider, token: str, address: str) -> Caller:
     """Whom the API server takes the provider's token for."""
     try:
-        return await use.authenticator.caller(token)
+        return await use.authenticator.caller(token, address)
     except Problem as problem:
         if problem.status != 401:
             raise

@@ -11,6 +11,7 @@ chats live there. https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Requ
 
 import base64
 import binascii
+import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,8 +55,13 @@ class Cookies:
         return self._name("aichat-session")
 
     @property
-    def sign_in(self) -> str:
-        return self._name("aichat-sign-in")
+    def sign_ins(self) -> str:
+        """How the names of all sign-ins under way begin."""
+        return self._name("aichat-sign-in-")
+
+    def sign_in(self, state: str) -> str:
+        """Each has a name of its own, so that one tab's does not replace another's."""
+        return self.sign_ins + hashlib.sha256(state.encode()).hexdigest()[:16]
 
     def put(self, response: Response, name: str, value: str, seconds: int) -> None:
         response.set_cookie(

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from ipaddress import ip_network
 from typing import Final, Self
 from urllib.parse import urlsplit
 
+from aichat_workspace.api.addresses import Networks
 from aichat_workspace.domain import names
 
 AUDIENCE: Final = names.API
@@ -14,13 +16,15 @@ AUDIENCE: Final = names.API
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one caller may take, and all together."""
+    """What one caller may take, and all together; `strangers` are tokens that nobody knows yet."""
 
     body_bytes: int = 256 * 1024
     requests_per_second: float = 50.0
     burst: int = 200
     streams_per_caller: int = 20
     streams: int = 2_000
+    strangers_per_second: float = 50.0
+    strangers_burst: int = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Settings:
     """`dev` is a laptop with a kubeconfig: model servers are reached through the API server. An
     empty `address` is every address, IPv4 and IPv6. `public_url` is where browsers reach the API,
     as in https://aichat.example.org: what a request says of that (Host, X-Forwarded-*) is anybody's
-    to write."""
+    to write. Only `proxies` are believed where a request comes from."""
 
     dev: bool
     kubeconfig: str | None
@@ -49,6 +53,7 @@ class Settings:
     bounds: Bounds
     oidc: Oidc | None
     public_url: str | None = None
+    proxies: Networks = ()
     version: str = field(default_factory=lambda: version(names.OPERATOR))
 
     @property
@@ -69,6 +74,7 @@ class Settings:
             bounds=_bounds(environment),
             oidc=_oidc(environment),
             public_url=_public_url(environment),
+            proxies=_proxies(environment),
         )
 
 
@@ -91,6 +97,10 @@ def _bounds(environment: Mapping[str, str]) -> Bounds:
             environment, "API_STREAMS_PER_CALLER", default.streams_per_caller
         ),
         streams=_number(environment, "API_STREAMS", default.streams),
+        strangers_per_second=_number(
+            environment, "API_STRANGERS_PER_SECOND", int(default.strangers_per_second)
+        ),
+        strangers_burst=_number(environment, "API_STRANGERS_BURST", default.strangers_burst),
     )
 
 
@@ -123,3 +133,13 @@ def _public_url(environment: Mapping[str, str]) -> str | None:
     if parts.scheme not in ("http", "https") or not parts.hostname or rest:
         raise ValueError(f"PUBLIC_URL is {text!r}; write it as https://aichat.example.org")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _proxies(environment: Mapping[str, str]) -> Networks:
+    text = environment.get("API_TRUSTED_PROXIES") or ""
+    try:
+        return tuple(ip_network(each.strip()) for each in text.split(",") if each.strip())
+    except ValueError as error:
+        raise ValueError(
+            f"API_TRUSTED_PROXIES is {text!r}: {error}; write networks, as 10.0.0.0/8,fd00::/8"
+        ) from error

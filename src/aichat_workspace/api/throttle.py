@@ -1,4 +1,8 @@
-"""How much one caller may take: requests by the second, and streams at the same time."""
+"""How much one caller may take: requests by the second, and streams at the same time.
+
+Whoever may make one service account in a namespace may make any number there. So each has a
+caller's share, and all of a namespace together have five.
+"""
 
 import math
 import time
@@ -6,12 +10,19 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 from aichat_workspace.api import problems
 from aichat_workspace.api.settings import Bounds
 
+NAMESPACE_SHARES: Final = 5
+_ADDRESS_SHARE: Final = 0.4
 _MOST_CALLERS: Final = 10_000
+_ACCOUNT: Final = "system:serviceaccount:"
+_YOURS: Final = "You ask too often; a watch tells changes without asking."
+_TOGETHER: Final = "The service accounts of your namespace ask too often, all together."
+_ADDRESS: Final = "Too many callers whom nobody knows yet come from your address."
+_STRANGERS: Final = "Too many callers come whom nobody knows yet."
 
 
 @dataclass(slots=True)
@@ -21,6 +32,7 @@ class Rate:
     per_second: float
     burst: int
     clock: Callable[[], float] = time.monotonic
+    told: str = _YOURS
     _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
 
     def take(self, caller: str) -> None:
@@ -34,10 +46,53 @@ class Rate:
         if level < 1:
             wait = math.ceil((1 - level) / self.per_second)
             raise problems.too_many(
-                f"More than {self.per_second:.0f} requests a second. Wait {wait} s, and ask less "
-                "often; a watch tells changes without asking.",
+                f"{self.told} More than {self.per_second:.0f} requests a second are not answered. "
+                f"Wait {wait} s.",
                 wait,
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Of each caller, and of all service accounts of a namespace."""
+
+    each: Rate
+    together: Rate
+
+    @classmethod
+    def of(cls, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> Self:
+        per_second, burst = bounds.requests_per_second, bounds.burst
+        return cls(
+            Rate(per_second, burst, clock),
+            Rate(per_second * NAMESPACE_SHARES, burst * NAMESPACE_SHARES, clock, _TOGETHER),
+        )
+
+    def take(self, caller: str) -> None:
+        """Raises Problem (429)."""
+        self.each.take(caller)
+        if (namespace := _namespace(caller)) is not None:
+            self.together.take(namespace)
+
+
+@dataclass(frozen=True, slots=True)
+class Strangers:
+    """How often those may ask whom nobody knows yet: all together, and from one address less than
+    that, so that whoever floods us keeps others from his own address out and nobody else."""
+
+    each: Rate
+    together: Rate
+
+    @classmethod
+    def of(cls, per_second: float, burst: int, clock: Callable[[], float] = time.monotonic) -> Self:
+        return cls(
+            Rate(per_second * _ADDRESS_SHARE, max(1, int(burst * _ADDRESS_SHARE)), clock, _ADDRESS),
+            Rate(per_second, burst, clock, _STRANGERS),
+        )
+
+    def take(self, address: str) -> None:
+        """Raises Problem (429)."""
+        self.each.take(address)
+        self.together.take("")
 
 
 @dataclass(slots=True)
@@ -45,25 +100,41 @@ class Streams:
     """Watches, followed logs and prompts under way."""
 
     bounds: Bounds
-    _open: Counter[str] = field(default_factory=Counter)
+    open: int = 0
+    _of: Counter[str] = field(default_factory=Counter)
 
     @contextmanager
     def place(self, caller: str) -> Iterator[None]:
         """Raises Problem (429) for one stream too many."""
-        if self._open.get(caller, 0) >= self.bounds.streams_per_caller:
+        namespace = _namespace(caller)
+        most, shared = self.bounds.streams_per_caller, self._of_namespace
+        if self._of.get(caller, 0) >= most:
+            raise problems.too_many(f"You have {most} streams open; end one first.", 5)
+        if namespace is not None and self._of.get(namespace, 0) >= shared:
             raise problems.too_many(
-                f"You have {self.bounds.streams_per_caller} streams open; end one first.", 5
+                f"The service accounts of your namespace have {shared} streams open, all "
+                "together; end one first.",
+                5,
             )
-        if self._open.total() >= self.bounds.streams:
+        if self.open >= self.bounds.streams:
             raise problems.too_many("Too many streams are open; try again in a while.", 10)
-        self._open[caller] += 1
+        held = [caller] if namespace is None else [caller, namespace]
+        self.open += 1
+        self._of.update(held)
         try:
             yield
         finally:
-            self._open[caller] -= 1
-            if not self._open[caller]:
-                del self._open[caller]
+            self.open -= 1
+            self._of.subtract(held)
+            for each in held:
+                if not self._of[each]:
+                    del self._of[each]
 
     @property
-    def open(self) -> int:
-        return self._open.total()
+    def _of_namespace(self) -> int:
+        return self.bounds.streams_per_caller * NAMESPACE_SHARES
+
+
+def _namespace(caller: str) -> str | None:
+    """Of a service account, in its own words; None for a person."""
+    return caller.rpartition(":")[0] if caller.startswith(_ACCOUNT) else None

@@ -4,13 +4,14 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from aichat_workspace.api import problems, session
 from aichat_workspace.api.access import Access
+from aichat_workspace.api.addresses import address_of
 from aichat_workspace.api.directory import Directory
 from aichat_workspace.api.identity import Authenticator, Caller
 from aichat_workspace.api.oidc import Provider
@@ -19,10 +20,14 @@ from aichat_workspace.api.session import Cookies, Session
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.signing import Keys
 from aichat_workspace.api.tenant import Tenants
-from aichat_workspace.api.throttle import Rate, Streams
+from aichat_workspace.api.throttle import Rates, Strangers, Streams
 from aichat_workspace.api.workspaces import Workspaces
 from aichat_workspace.kube.client import Client
 from aichat_workspace.runtime.servers import Connect
+
+# Each step of a sign-in may have the identity provider asked.
+_SIGN_INS_PER_SECOND: Final = 20.0
+_SIGN_IN_BURST: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +39,9 @@ class Services:
     access: Access
     workspaces: Workspaces
     tenants: Tenants
-    rate: Rate
+    rate: Rates
     streams: Streams
+    sign_ins: Strangers
     keys: Keys
     cookies: Cookies
     provider: Provider | None
@@ -46,18 +52,23 @@ class Services:
         cls, settings: Settings, client: Client, connect: Connect, prompts: Mapping[str, str]
     ) -> Self:
         """Raises ValueError for settings that can't be used."""
-        directory = Directory(client, prompts)
+        directory, bounds = Directory(client, prompts), settings.bounds
         access = Access.of(client)
         return cls(
             settings=settings,
             client=client,
             directory=directory,
-            authenticator=Authenticator.of(client, settings.audience),
+            authenticator=Authenticator.of(
+                client,
+                settings.audience,
+                Strangers.of(bounds.strangers_per_second, bounds.strangers_burst),
+            ),
             access=access,
             workspaces=Workspaces(client, directory, access),
             tenants=Tenants(client, directory, connect),
-            rate=Rate(settings.bounds.requests_per_second, settings.bounds.burst),
-            streams=Streams(settings.bounds),
+            rate=Rates.of(bounds),
+            streams=Streams(bounds),
+            sign_ins=Strangers.of(_SIGN_INS_PER_SECOND, _SIGN_IN_BURST),
             keys=Keys(client, settings.dev),
             cookies=Cookies(settings.https),
             provider=_provider(settings),
@@ -76,6 +87,16 @@ def services(request: Request) -> Services:
 
 
 Use = Annotated[Services, Depends(services)]
+
+
+def client_address(request: Request, use: Use) -> str:
+    """Where the request comes from."""
+    peer = request.client.host if request.client else ""
+    forwarded = request.headers.getlist("X-Forwarded-For")
+    return address_of(peer, forwarded, use.settings.proxies)
+
+
+Address = Annotated[str, Depends(client_address)]
 _bearer = HTTPBearer(
     auto_error=False,
     description="A token that the Kubernetes API server accepts for the API's audience, as from "
@@ -100,22 +121,23 @@ def bearer_token(request: Request) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """The token that a caller came with; one of a browser's session is good until that ends, in
-    seconds since 1970."""
+    """The token that a caller came with, and from where; one of a browser's session is good until
+    that ends, in seconds since 1970."""
 
     token: str = field(repr=False)
+    address: str
     ends: int | None = None
 
 
-async def credential(request: Request, use: Use) -> Credential:
+async def credential(request: Request, use: Use, address: Address) -> Credential:
     """From the Authorization header or else from the session's cookie. Raises Problem: 401, or 403
     for what another site asks in the person's name."""
     token = bearer_token(request)
     if token is not None:
-        return Credential(token)
+        return Credential(token, address)
     found = await own_session(request, use)
     session.require_csrf_token(request.method, request.headers, found)
-    return Credential(found.token, found.ends)
+    return Credential(found.token, address, found.ends)
 
 
 async def own_session(request: Request, use: Services) -> Session:
@@ -137,7 +159,7 @@ async def identify(use: Services, came: Credential) -> Caller:
     """Who calls, as of now. Raises Problem: 401 or 429."""
     if came.ends is not None and came.ends <= time.time():
         raise _session_over()
-    return await use.authenticator.caller(came.token)
+    return await use.authenticator.caller(came.token, came.address)
 
 
 def _session_over() -> Problem:

@@ -26,6 +26,7 @@ from aichat_workspace.operator import session_key
 
 ISSUER = "https://id.example.org"
 PUBLIC = "http://aichat.example.org"
+PROXY = "10.1.2.3"
 GOOD = "good"
 SESSION = "/api/v1/session"
 CHANGE = "/api/v1/workspaces"
@@ -58,12 +59,17 @@ class IdentityProvider(httpx2.AsyncBaseTransport):
 
     challenge: str = ""
     claims: dict[str, Any] = field(default_factory=dict)
+    asked: int = 0
+    fails: Exception | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if request.url.path.startswith("/.well-known"):
             names = ("authorization", "token")
             told = {f"{each}_endpoint": f"{ISSUER}/{each}" for each in names}
             return httpx2.Response(200, json={"issuer": ISSUER, **told})
+        self.asked += 1
+        if self.fails is not None:
+            raise self.fails
         sent = parse_qs(request.content.decode())
         if sent["code"] != ["code"] or s256(sent["code_verifier"][0]) != self.challenge:
             return httpx2.Response(400, json={"error": "invalid_grant"})
@@ -103,7 +109,12 @@ async def services(
     async with TestServer(app) as server:
         configuration = Configuration()
         configuration.host = str(server.make_url("")).rstrip("/")
-        environment = {"PUBLIC_URL": PUBLIC, "OIDC_ISSUER": ISSUER, "OIDC_CLIENT_ID": "aichat"}
+        environment = {
+            "PUBLIC_URL": PUBLIC,
+            "OIDC_ISSUER": ISSUER,
+            "OIDC_CLIENT_ID": "aichat",
+            "API_TRUSTED_PROXIES": f"{PROXY}/32",
+        }
         settings = Settings.read(environment, in_cluster=True)
         async with Client(configuration, user_agent="test") as client:
             made = Services.of(settings, client, no_model_server, {})
@@ -111,9 +122,10 @@ async def services(
             yield replace(made, provider=replace(made.provider, transport=idp))
 
 
-def browser_of(services: Services) -> httpx2.AsyncClient:
+def browser_of(services: Services, address: str = "127.0.0.1") -> httpx2.AsyncClient:
     app = build(services, Metrics(lambda: 0, lambda: 0))
-    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url=PUBLIC)
+    transport = httpx2.ASGITransport(app, client=(address, 4711))
+    return httpx2.AsyncClient(transport=transport, base_url=PUBLIC)
 
 
 @pytest.fixture
@@ -225,9 +237,9 @@ async def test_replicas_know_each_others_sessions(
 
 async def test_a_session_that_ends_ends_a_watch_that_it_began(services: Services) -> None:
     now = int(time.time())
-    assert (await identify(services, Credential("good", now + 60))).username == "ann"
+    assert (await identify(services, Credential("good", "", now + 60))).username == "ann"
     with pytest.raises(Problem) as raised:
-        await identify(services, Credential("good", now - 1))
+        await identify(services, Credential("good", "", now - 1))
     assert raised.value.status == 401
 
 
@@ -310,11 +322,78 @@ async def test_a_token_that_the_cluster_does_not_take_says_what_to_set(
 async def test_a_verifier_that_does_not_fit_or_a_provider_that_says_no_is_401(
     browser: httpx2.AsyncClient, idp: IdentityProvider
 ) -> None:
+    for answer, status in (
+        ({"code": "code"}, 401),
+        ({"error": "access_denied"}, 401),
+        ({"error": "server_error"}, 502),
+    ):
+        state = await begun(browser, idp)
+        idp.challenge = "other"
+        assert (await back(browser, **answer, state=state)).status_code == status
+        assert not browser.cookies, "what was begun is over, however it ended"
+        assert (await back(browser, code="code", state=state)).status_code == 401
+
+
+async def test_what_the_network_says_of_the_provider_is_logged_and_told_to_nobody(
+    browser: httpx2.AsyncClient, idp: IdentityProvider, capfd: pytest.CaptureFixture[str]
+) -> None:
     state = await begun(browser, idp)
-    idp.challenge = "other"
-    assert (await back(browser, code="code", state=state)).status_code == 401
-    assert (await back(browser, error="access_denied", state=state)).status_code == 401
-    assert (await back(browser, error="server_error", state=state)).status_code == 502
+    idp.fails = httpx2.ConnectError("to 10.11.12.13:8443: refused")
+    answer = await back(browser, code="code", state=state)
+    assert (answer.status_code, answer.json()["code"]) == (502, "identity-provider")
+    assert "10.11.12.13" not in answer.text
+    assert "10.11.12.13" in "".join(capfd.readouterr())
+    assert not browser.cookies
+
+
+async def test_two_tabs_sign_in_beside_each_other(
+    cluster: Cluster, browser: httpx2.AsyncClient, idp: IdentityProvider
+) -> None:
+    first = await begun(browser, idp, "/first")
+    challenge, claims = idp.challenge, idp.claims
+    await begun(browser, idp, "/second")
+    idp.challenge, idp.claims = challenge, claims
+    cluster.tokens[jwt(idp.claims)] = "oidc:ann"
+    answer = await back(browser, code="code", state=first)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/first")
+
+
+async def test_sign_ins_that_were_begun_and_left_do_not_pile_up(
+    browser: httpx2.AsyncClient, idp: IdentityProvider
+) -> None:
+    for _ in range(20):
+        await begun(browser, idp)
+        assert len(browser.cookies) <= 5
+
+
+async def test_junk_codes_ask_the_provider_only_so_often_and_keep_nobody_else_out(
+    browser: httpx2.AsyncClient, idp: IdentityProvider, services: Services
+) -> None:
+    services.sign_ins.each.clock = services.sign_ins.together.clock = lambda: 0.0
+    state = await begun(browser, idp)
+    kept = dict(browser.cookies)
+    told = []
+    for _ in range(200):
+        browser.cookies.update(kept)
+        told.append((await back(browser, code="junk", state=state)).status_code)
+    assert (told[0], told[-1]) == (401, 429)
+    assert idp.asked < 100
+    assert (await browser.get(f"{SESSION}/login")).status_code == 429
+    async with browser_of(services, "198.51.100.1") as other:
+        assert (await other.get(f"{SESSION}/login")).status_code == 303
+
+
+async def test_made_up_tokens_from_one_address_keep_no_other_out(services: Services) -> None:
+    async def told(address: str, token: str) -> int:
+        headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": address}
+        return (await proxy.get("/api/v1/platform", headers=headers)).status_code
+
+    services.authenticator.strangers.each.clock = lambda: 0.0
+    services.authenticator.strangers.together.clock = lambda: 0.0
+    async with browser_of(services, PROXY) as proxy:
+        flood = [await told("203.0.113.7", f"made-up-{n}") for n in range(600)]
+        assert (flood[0], flood[-1]) == (401, 429)
+        assert await told("198.51.100.1", "good") == 200
 
 
 async def test_without_a_provider_its_routes_are_404(services: Services) -> None:

@@ -38,14 +38,25 @@ def test_bounds_are_read() -> None:
         API_BURST="3",
         API_STREAMS_PER_CALLER="4",
         API_STREAMS="5",
+        API_STRANGERS_PER_SECOND="6",
+        API_STRANGERS_BURST="7",
     )
-    assert settings.bounds == Bounds(1, 2, 3, 4, 5)
+    assert settings.bounds == Bounds(1, 2, 3, 4, 5, 6, 7)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "٣x"])
 def test_a_bad_number_is_refused_by_its_name(text: str) -> None:
     with pytest.raises(ValueError, match="API_PORT"):
         read(API_PORT=text)
+
+
+def test_nobody_is_believed_where_requests_come_from_unless_told() -> None:
+    assert read().proxies == ()
+    found = read(API_TRUSTED_PROXIES="10.0.0.0/8, fd00::/8,192.0.2.1,").proxies
+    assert list(map(str, found)) == ["10.0.0.0/8", "fd00::/8", "192.0.2.1/32"]
+    for bad in ("*", "ingress", "10.0.0.1/8"):
+        with pytest.raises(ValueError, match="API_TRUSTED_PROXIES"):
+            read(API_TRUSTED_PROXIES=bad)
 
 
 def test_the_public_url_is_an_origin() -> None:

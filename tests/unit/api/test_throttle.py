@@ -1,8 +1,13 @@
+from contextlib import ExitStack, suppress
+
 import pytest
 
 from aichat_workspace.api.problems import Problem
 from aichat_workspace.api.settings import Bounds
-from aichat_workspace.api.throttle import Rate, Streams
+from aichat_workspace.api.throttle import NAMESPACE_SHARES, Rate, Rates, Strangers, Streams
+
+BOUNDS = Bounds(requests_per_second=1.0, burst=2, streams_per_caller=2, streams=1_000)
+ACCOUNTS = [f"system:serviceaccount:ci:robot-{n}" for n in range(100)]
 
 
 class Clock:
@@ -55,3 +60,60 @@ def test_streams_are_counted_while_they_last() -> None:
     with streams.place("ann"):
         assert streams.open == 1
     assert streams.open == 0
+
+
+def let_through(rates: Rates, callers: list[str]) -> int:
+    """How many of a request by each are answered."""
+    count = 0
+    for each in callers:
+        with suppress(Problem):
+            rates.take(each)
+            count += 1
+    return count
+
+
+def test_a_hundred_accounts_of_a_namespace_ask_no_more_than_five_callers() -> None:
+    rates = Rates.of(BOUNDS, Clock())
+    assert let_through(rates, ACCOUNTS * 2) == BOUNDS.burst * NAMESPACE_SHARES
+    assert let_through(rates, ["ann", "system:serviceaccount:other:robot"]) == 2
+
+
+def test_one_account_has_no_more_than_a_callers_share() -> None:
+    rates = Rates.of(BOUNDS, Clock())
+    assert let_through(rates, ACCOUNTS[:1] * 10) == BOUNDS.burst
+    assert let_through(rates, ACCOUNTS[1:2]) == 1
+
+
+def test_people_share_with_nobody() -> None:
+    people = [f"oidc:person-{n}" for n in range(100)]
+    assert let_through(Rates.of(BOUNDS, Clock()), people) == 100
+
+
+def test_a_hundred_accounts_of_a_namespace_have_no_more_streams_than_five_callers() -> None:
+    streams = Streams(BOUNDS)
+    with ExitStack() as held:
+        for each in ACCOUNTS * 2:
+            with suppress(Problem):
+                held.enter_context(streams.place(each))
+        assert streams.open == BOUNDS.streams_per_caller * NAMESPACE_SHARES
+        with pytest.raises(Problem, match="all together"), streams.place(ACCOUNTS[-1]):
+            pass
+        with streams.place("ann"), streams.place("system:serviceaccount:other:robot"):
+            pass
+    assert streams.open == 0
+    with streams.place(ACCOUNTS[-1]):
+        pass
+
+
+def test_strangers_of_one_address_have_less_than_all_strangers() -> None:
+    strangers = Strangers.of(10, 10, Clock())
+    for _ in range(4):
+        strangers.take("one")
+    with pytest.raises(Problem, match="your address"):
+        strangers.take("one")
+    for _ in range(4):
+        strangers.take("two")
+    for _ in range(2):
+        strangers.take("three")
+    with pytest.raises(Problem, match="whom nobody knows"):
+        strangers.take("three")
