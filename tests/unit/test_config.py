@@ -1,5 +1,7 @@
 """The installation's files agree with one another and with the code."""
 
+import re
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,49 @@ def test_the_apis_port_is_the_one_that_its_code_listens_on() -> None:
     assert [each["containerPort"] for each in container["ports"]] == [port]
     (way_in,) = the("NetworkPolicy", "api/network_policy.yaml")["spec"]["ingress"]
     assert [each["port"] for each in way_in["ports"]] == [port]
+
+
+def test_where_the_api_believes_proxies_is_where_nobody_comes_from_by_the_internet() -> None:
+    (container,) = the("Deployment", "api/api.yaml")["spec"]["template"]["spec"]["containers"]
+    environment = {each["name"]: each["value"] for each in container["env"]}
+    proxies = Settings.read(environment, in_cluster=True).proxies
+    assert any(IPv4Address("10.244.0.1") in each for each in proxies)
+    shared = IPv4Network("100.64.0.0/10")
+    assert all(each.is_private or each == shared for each in proxies)
+
+
+@pytest.mark.parametrize("path", ["manager/manager.yaml", "api/api.yaml"])
+def test_of_two_replicas_one_stays_whatever_node_is_drained(path: str) -> None:
+    deployment, budget = (the(kind, path) for kind in ("Deployment", "PodDisruptionBudget"))
+    assert deployment["spec"]["replicas"] == 2
+    assert budget["spec"].get("minAvailable") == 1
+    assert "maxUnavailable" not in budget["spec"]
+    assert budget["metadata"]["namespace"] == deployment["metadata"]["namespace"]
+    selected = budget["spec"]["selector"]
+    assert selected == deployment["spec"]["selector"]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert selected["matchLabels"].items() <= labels.items()
+    assert selected["matchLabels"]
+
+
+def test_neither_budget_counts_the_others_pods() -> None:
+    operators, apis = (
+        the("PodDisruptionBudget", path)["spec"]["selector"]["matchLabels"]
+        for path in ("manager/manager.yaml", "api/api.yaml")
+    )
+    labels = the("Deployment", "api/api.yaml")["spec"]["template"]["metadata"]["labels"]
+    assert not operators.items() <= labels.items()
+    labels = the("Deployment", "manager/manager.yaml")["spec"]["template"]["metadata"]["labels"]
+    assert not apis.items() <= labels.items()
+
+
+def test_the_demos_user_has_roles_that_read_no_secret() -> None:
+    demo = (CONFIG.parent / "hack" / "demo").read_text()
+    bound = set(re.findall(r"aichatworkspace-\w+", demo)) - {"aichatworkspace-team"}
+    assert bound == {"aichatworkspace-editor", "aichatworkspace-admin"}
+    assert not re.search(r"clusterrole[= ](admin|edit|cluster-admin)\b", demo)
+    roles = {each["metadata"]["name"]: each for each in documents("rbac/user_roles.yaml")}
+    assert not any("secrets" in what for each in bound for _, what in grants(roles[each]))
 
 
 @pytest.mark.parametrize("path", ["manager/network_policy.yaml", "api/network_policy.yaml"])
