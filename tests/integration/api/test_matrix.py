@@ -20,6 +20,7 @@ from tests.integration.api.served import (
     role,
     token,
 )
+from tests.integration.api.test_watch import begun
 from tests.integration.conftest import SYSTEM, Cluster, eventually
 
 ONE, TWO = TEAMS
@@ -49,6 +50,8 @@ OF_ONE: Final = (
     Deed("replace", "update", "PUT", "?dryRun=true", (200, 202), body={"spec": _SPEC}),
     Deed("patch", "patch", "PATCH", "", (200,), body={"spec": _SPEC}),
     Deed("suspend", "patch", "POST", ":suspend", (200,)),
+    Deed("resume", "patch", "POST", ":resume", (202,)),
+    Deed("suspend what was resumed", "patch", "POST", ":suspend", (202,)),
     Deed("delete", "delete", "DELETE", "?dryRun=true", (202,)),
     Deed("log", "get", "GET", "/logs/ollama", (409,), "log"),
     Deed("credentials", "get", "GET", "/credentials", (409,), "credentials"),
@@ -58,6 +61,13 @@ OF_TEAM: Final = (
     Deed("create", "create", "POST", "", (200,)),
     Deed("list", "list", "GET", "?team={team}", (200,)),
     Deed("watch", "watch", "GET", ":watch?team={team}", (200,)),
+)
+# How `/me` says it, the verb, and the part of a workspace that it is for.
+_RIGHTS: Final = (
+    *((verb, verb, "") for verb in ("create", "get", "list", "watch", "update", "patch", "delete")),
+    ("get aichatworkspaces/log", "get", "log"),
+    ("create aichatworkspaces/prompt", "create", "prompt"),
+    ("get aichatworkspaces/credentials", "get", "credentials"),
 )
 
 
@@ -203,6 +213,60 @@ def test_a_list_shows_what_its_reader_may_list_and_nothing_else(
     may = {name for name, team in WORKSPACES.items() if judges[who].may("list", team)}
     assert shown & set(WORKSPACES) == may
     assert not in_use
+
+
+@pytest.mark.usefixtures("workspaces")
+@pytest.mark.parametrize("who", _EVERYBODY)
+def test_a_watch_of_all_teams_tells_what_its_watcher_may_watch_and_nothing_else(
+    api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
+) -> None:
+    may = {name for name, team in WORKSPACES.items() if judges[who].may("watch", team)}
+    if not may:
+        with api.client(people[who].token) as client:
+            assert client.get("/api/v1/workspaces:watch").status_code == 403
+        return
+    told = [each for each in begun(api, people[who].token) if each.kind == "ADDED"]
+    assert {each.data["name"] for each in told} & set(WORKSPACES) == may
+    assert {each.data["team"] for each in told} <= {WORKSPACES[name] for name in may}
+
+
+@pytest.mark.usefixtures("workspaces")
+@pytest.mark.parametrize("who", _EVERYBODY)
+def test_everybody_is_told_of_himself_what_the_api_server_would_say(
+    api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
+) -> None:
+    with api.client(people[who].token) as client:
+        told = client.get("/api/v1/me").json()
+    assert told["username"] == people[who].username
+    judge = judges[who]
+    everywhere = {said for said, verb, part in _RIGHTS if judge.may(verb, "", subresource=part)}
+    assert set(told["everywhere"]) == everywhere
+    in_teams = {each["team"]: set(each["verbs"]) for each in told["teams"]}
+    for team in (*TEAMS, SYSTEM):
+        may = {said for said, verb, part in _RIGHTS if judge.may(verb, team, subresource=part)}
+        assert in_teams.pop(team, set()) == may - everywhere
+    assert not in_teams, "no team that there is not"
+
+
+@pytest.mark.usefixtures("workspaces")
+@pytest.mark.parametrize("who", _EVERYBODY)
+def test_a_workspace_is_made_for_whom_the_api_server_lets_make_one_and_in_his_name(
+    api: Served, cluster: Cluster, people: dict[str, Person], judges: dict[str, Judge], who: str
+) -> None:
+    with api.client(people[who].token) as client:
+        for n, team in enumerate(WORKSPACES.values()):
+            name = f"by-{who}-{n}"
+            body = {"team": team, "spec": {"workspaceName": name, "suspended": True}}
+            status = client.post("/api/v1/workspaces", json=body).status_code
+            made = cluster.get("aiws", "-n", team)["items"]
+            mine = [each["metadata"] for each in made if each["metadata"]["name"] == name]
+            if judges[who].may("create", team):
+                assert (status, len(mine)) == (201, 1), team
+                asked_by = mine[0]["annotations"]["apps.aichatworkspaces.io/requested-by"]
+                assert asked_by == people[who].username
+                cluster.kubectl("delete", "aiws", name, "-n", team)
+            else:
+                assert (status, mine) == (403, []), team
 
 
 @pytest.mark.usefixtures("workspaces")
