@@ -1,18 +1,41 @@
-"""The API as a process, and somebody who may use it."""
+"""The API as a process, somebody who may use it, and the client that is generated for it."""
 
 import os
 import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 GROUP: Final = "rbac.authorization.k8s.io"
 SYSTEM: Final = "aichat-workspace-operator-system"
+ROOT: Final = Path(__file__).parents[1]
 _START_SECONDS: Final = 90
+_CLIENT_SECONDS: Final = 120
+
+
+def made_client() -> Path:
+    """Where `make client` has written the generated client."""
+    subprocess.run(["make", "client"], cwd=ROOT, check=True, timeout=_CLIENT_SECONDS)
+    return ROOT / "build" / "client"
+
+
+def create_and_ask(
+    client: Path, environment: Mapping[str, str], *arguments: str, seconds: float
+) -> "subprocess.CompletedProcess[str]":
+    """Run the example of the generated client."""
+    program = ROOT / "build" / "generator" / "bin" / "python"
+    return subprocess.run(
+        [str(program), str(ROOT / "examples" / "create_and_ask.py"), *arguments],
+        env={**environment, "PYTHONPATH": str(client)},
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
 
 
 @contextmanager

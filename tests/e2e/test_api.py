@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.e2e.api import Api
-from tests.e2e.conftest import API_USER, DOMAIN, REPLY, ROOT, SYSTEM, Node, eventually
+from tests.e2e.conftest import API_USER, DOMAIN, IMAGE, REPLY, ROOT, SYSTEM, Node, eventually
 from tests.e2e.webui import WebUI
 
 HOST = f"workspaces.{DOMAIN}"
@@ -25,19 +25,19 @@ def token(node: Node, account: str, *arguments: str) -> str:
     return node.kubectl("create", "token", account, "-n", SYSTEM, *arguments).strip()
 
 
-def caller(node: Node, account: str, role: str | None) -> Api:
+def caller(node: Node, account: str, *roles: str) -> Api:
     node.kubectl("create", "serviceaccount", account, "-n", SYSTEM)
-    if role:
+    for role in roles:
         node.kubectl(
-            *("create", "rolebinding", account, "-n", SYSTEM, f"--clusterrole={role}"),
-            f"--serviceaccount={SYSTEM}:{account}",
+            *("create", "rolebinding", f"{account}-{role}", "-n", SYSTEM),
+            *(f"--clusterrole={role}", f"--serviceaccount={SYSTEM}:{account}"),
         )
     return Api(HOST, node.authority, token(node, account, "--audience", AUDIENCE))
 
 
 @pytest.fixture(scope="module")
 def lead(node: Node) -> Api:
-    found = caller(node, "lead", "admin")
+    found = caller(node, "lead", "aichatworkspace-editor", "aichatworkspace-admin")
     eventually(
         lambda: found.call("GET", "/me").status == 200,
         "the ingress serves the API",
@@ -121,7 +121,7 @@ def test_the_credentials_open_the_chat(made: Api) -> None:
 
 @pytest.mark.usefixtures("made")
 def test_who_may_nothing_does_not_learn_that_the_workspace_exists(node: Node) -> None:
-    nobody = caller(node, "nobody", None)
+    nobody = caller(node, "nobody")
     assert nobody.call("GET", "/workspaces").document["items"] == []
     for method, path in (("GET", ONE), ("GET", f"{ONE}/credentials"), ("DELETE", ONE)):
         assert nobody.call(method, path).status == 404
@@ -131,7 +131,7 @@ def test_who_may_nothing_does_not_learn_that_the_workspace_exists(node: Node) ->
 
 @pytest.mark.usefixtures("made")
 def test_who_may_only_look_changes_asks_and_is_shown_nothing(node: Node) -> None:
-    viewer = caller(node, "viewer", "view")
+    viewer = caller(node, "viewer", "aichatworkspace-viewer")
     assert viewer.call("GET", ONE).status == 200
     for method, path in (
         ("GET", f"{ONE}/credentials"),
@@ -148,6 +148,62 @@ def test_a_token_for_another_audience_is_nobodys(node: Node, lead: Api) -> None:
         replace(lead, token=token(node, "lead", "--audience=somebody")).call("GET", "/me").status
         == 401
     )
+
+
+@pytest.fixture
+def program(node: Node) -> Iterator[str]:
+    """The namespace of a pod that holds its service account's token for the API, as
+    docs/signing-in.md says; the API's policy lets this one in."""
+    namespace = "kube-system"
+    audience = {"serviceAccountToken": {"audience": AUDIENCE, "path": "token"}}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "program", "namespace": namespace},
+        "spec": {
+            "serviceAccountName": "program",
+            "automountServiceAccountToken": False,
+            "containers": [
+                {
+                    "name": "program",
+                    "image": IMAGE,
+                    "imagePullPolicy": "IfNotPresent",
+                    "command": ["python3", "-c", "import time; time.sleep(3600)"],
+                    "volumeMounts": [{"name": "aichat", "mountPath": "/var/run/aichat"}],
+                }
+            ],
+            "volumes": [{"name": "aichat", "projected": {"sources": [audience]}}],
+        },
+    }
+    node.kubectl("create", "serviceaccount", "program", "-n", namespace)
+    node.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pod))
+    node.kubectl("wait", "pod/program", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    yield namespace
+    node.kubectl(
+        "delete", "pod/program", "serviceaccount/program", "-n", namespace, "--grace-period=1"
+    )
+
+
+ASKS_WHO_IT_IS = f"""
+import pathlib, urllib.request
+token = pathlib.Path("/var/run/aichat/token").read_text()
+asked = urllib.request.Request(
+    "http://aichat-workspace-api.{SYSTEM}.svc/api/v1/me",
+    headers={{"Authorization": f"Bearer {{token}}"}},
+)
+print(urllib.request.urlopen(asked, timeout=5).read().decode())
+"""
+
+
+@pytest.mark.usefixtures("lead")
+def test_a_program_in_a_pod_comes_with_its_service_accounts_projected_token(
+    node: Node, program: str
+) -> None:
+    ask = ("exec", "-n", program, "pod/program", "--", "python3", "-c", ASKS_WHO_IT_IS)
+    eventually(lambda: node.try_kubectl(*ask).returncode == 0, "the policy lets the pod in", 30)
+    told = json.loads(node.kubectl(*ask))
+    assert told["username"] == f"system:serviceaccount:{program}:program"
+    assert "system:serviceaccounts" in told["groups"]
 
 
 def test_probes_and_metrics_are_not_reached_from_outside(lead: Api) -> None:

@@ -1,23 +1,46 @@
-"""docs/api.md, whole: with real models that answer."""
+"""docs/api.md, whole, and the generated client: with real models that answer."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import yaml
 
-from tests.api import person, running_api, token_request
-from tests.e2e.conftest import ROOT, Node
+from tests.api import create_and_ask, made_client, person, running_api, token_request
+from tests.e2e.conftest import REPLY, ROOT, SYSTEM, Node
 from tests.examples import assert_as_documented, examples, run
 
 _PERSON = "reader"
 _SECONDS = 170
+_MADE = "by-python-aichat"
 
 
-def test_the_page_s_examples_do_what_it_says(node: Node, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def environment(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What the page asks of its reader: an API that runs, and a token for it."""
     for document in person(_PERSON):
         node.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(document))
     token = node.kubectl(*token_request(_PERSON)).strip()
+    log = tmp_path_factory.mktemp("api") / "log"
+    with running_api(Path(node.kubeconfig), log) as address:
+        yield {**os.environ, "API": f"{address}/api/v1", "TOKEN": token}
+
+
+def test_the_page_s_examples_do_what_it_says(environment: dict[str, str], tmp_path: Path) -> None:
     found = examples(ROOT / "docs" / "api.md")
-    with running_api(Path(node.kubeconfig), tmp_path / "log") as address:
-        environment = {**os.environ, "API": f"{address}/api/v1", "TOKEN": token}
-        assert_as_documented(found, run(found, environment, tmp_path, _SECONDS))
+    assert_as_documented(found, run(found, environment, tmp_path, _SECONDS))
+
+
+def test_a_generated_client_makes_a_workspace_and_prints_what_its_model_says(
+    environment: dict[str, str], node: Node
+) -> None:
+    asked = (_MADE, "gemma2:2b", "Good morning", f"--wait-seconds={_SECONDS}")
+    try:
+        ran = create_and_ask(made_client(), environment, *asked, seconds=_SECONDS + 30)
+        assert ran.returncode == 0, f"{ran.stdout}{ran.stderr}\n{node.story(_MADE)}"
+        assert f"{_MADE}: Ready" in ran.stdout
+        assert ran.stdout.splitlines()[-1] == REPLY
+    finally:
+        gone = ("delete", "aiws", _MADE, "-n", SYSTEM, "--ignore-not-found", "--timeout=120s")
+        node.kubectl(*gone)

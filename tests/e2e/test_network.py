@@ -1,18 +1,28 @@
 """The tenant's walls, with real packets: the local cluster enforces network policies."""
 
+from collections.abc import Iterator
+
 import pytest
 
-from tests.e2e.conftest import SECOND, SYSTEM, TENANT, Node
+from tests.e2e.conftest import IMAGE, SECOND, SYSTEM, TENANT, Node, eventually
 
 pytestmark = pytest.mark.usefixtures("chat")
 CHAT = f"deployment/{TENANT}-openwebui"
 MODELS = f"statefulset/{TENANT}-ollama"
+API = "deployment/aichat-workspace-api"
+VISITOR = "pod/visitor"
+# Namespaces without policies of their own; only the second is one that the API's policy lets in.
+STRANGERS, PROMETHEUS = "strangers", "monitoring"
+WAYS_TO_THE_API = [
+    (f"aichat-workspace-api.{SYSTEM}.svc", 80),
+    (f"aichat-workspace-api-metrics.{SYSTEM}.svc", 8090),
+]
 
 
-def reaches(node: Node, workload: str, host: str, port: int) -> bool:
+def reaches(node: Node, workload: str, host: str, port: int, namespace: str = TENANT) -> bool:
     """Whether a TCP connection from the workload's pod is accepted within three seconds."""
     connect = f"import socket; socket.create_connection(({host!r}, {port}), timeout=3)"
-    tried = node.try_kubectl("exec", "-n", TENANT, workload, "--", "python3", "-c", connect)
+    tried = node.try_kubectl("exec", "-n", namespace, workload, "--", "python3", "-c", connect)
     assert tried.returncode == 0 or "Error" in tried.stderr, tried.stderr
     return tried.returncode == 0
 
@@ -43,3 +53,34 @@ def test_models_reach_the_registry(node: Node) -> None:
 )
 def test_nothing_else_is_reached(node: Node, workload: str, host: str, port: int) -> None:
     assert not reaches(node, workload, host, port)
+
+
+@pytest.fixture(scope="module")
+def visitors(node: Node) -> Iterator[None]:
+    """A pod in each of two namespaces, which nothing keeps from opening connections."""
+    waits = ("--image-pull-policy=IfNotPresent", "--command", "--", "python3", "-c")
+    for namespace in (STRANGERS, PROMETHEUS):
+        node.kubectl("create", "namespace", namespace)
+        node.kubectl(
+            *("run", "visitor", "-n", namespace, f"--image={IMAGE}", *waits),
+            "import time; time.sleep(3600)",
+        )
+    for namespace in (STRANGERS, PROMETHEUS):
+        node.kubectl("wait", VISITOR, "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    yield
+    for namespace in (STRANGERS, PROMETHEUS):
+        node.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.mark.usefixtures("visitors")
+@pytest.mark.parametrize(("host", "port"), WAYS_TO_THE_API)
+def test_the_api_is_reached_from_where_its_policy_says_and_from_nowhere_else(
+    node: Node, host: str, port: int
+) -> None:
+    eventually(lambda: reaches(node, VISITOR, host, port, PROMETHEUS), "the policy lets it in", 30)
+    assert not reaches(node, VISITOR, host, port, STRANGERS)
+
+
+def test_the_api_reaches_model_servers_and_no_chat(node: Node) -> None:
+    assert reaches(node, API, f"{TENANT}-ollama.{TENANT}.svc", 11434, SYSTEM)
+    assert not reaches(node, API, f"{TENANT}-openwebui.{TENANT}.svc", 8080, SYSTEM)

@@ -1,13 +1,12 @@
 """docs/api.md says what is so: its examples run against a running API and operator."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.api import person, running_api, token_request
+from tests.api import create_and_ask, made_client, person, running_api, token_request
 from tests.examples import NEEDS_MODEL_SERVER, assert_as_documented, examples, run
 from tests.integration.conftest import ROOT, SYSTEM, Cluster, eventually
 
@@ -40,32 +39,15 @@ def test_the_page_s_examples_do_what_it_says(environment: dict[str, str], tmp_pa
 
 @pytest.fixture(scope="module")
 def client() -> Path:
-    subprocess.run(["make", "client"], cwd=ROOT, check=True, timeout=_SECONDS)
-    return ROOT / "build" / "client"
-
-
-def _create_and_ask(
-    client: Path, environment: dict[str, str], *arguments: str
-) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [
-            str(ROOT / "build" / "generator" / "bin" / "python"),
-            str(ROOT / "examples" / "create_and_ask.py"),
-            *arguments,
-        ],
-        env={**environment, "PYTHONPATH": str(client)},
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS,
-        check=False,
-    )
+    return made_client()
 
 
 def test_a_generated_client_makes_a_workspace_and_says_why_nobody_answers(
     environment: dict[str, str], client: Path, cluster: Cluster
 ) -> None:
     name = "by-python"
-    ran = _create_and_ask(client, environment, name, "gemma2:2b", "Hello?", "--wait-seconds=3")
+    asked = (name, "gemma2:2b", "Hello?", "--wait-seconds=3")
+    ran = create_and_ask(client, environment, *asked, seconds=_SECONDS)
     assert ran.returncode == 1, ran.stderr
     assert f"{name}: Pending" in ran.stdout
     assert f"{name} is not ready" in ran.stderr
@@ -78,6 +60,7 @@ def test_a_generated_client_makes_a_workspace_and_says_why_nobody_answers(
 def test_a_generated_client_tells_what_the_api_refuses(
     environment: dict[str, str], client: Path
 ) -> None:
-    ran = _create_and_ask(client, environment, "By-Python", "gemma2:2b", "Hello?")
+    asked = ("By-Python", "gemma2:2b", "Hello?")
+    ran = create_and_ask(client, environment, *asked, seconds=_SECONDS)
     assert ran.returncode == 1
     assert "spec.workspaceName" in ran.stderr
