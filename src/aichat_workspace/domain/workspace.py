@@ -6,9 +6,9 @@ The CRD, the reference page and the API's schemas are generated from these model
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Self, TypeVar
+from typing import Annotated, Any, Final, Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 
 from aichat_workspace.domain.models import ModelState
 from aichat_workspace.domain.schema import Schema
@@ -16,9 +16,20 @@ from aichat_workspace.domain.spec import DeletionPolicy, WorkspaceSpec
 
 S = TypeVar("S", bound=Schema)
 _MAX_RESOURCES: Final = 64
+_MESSAGE_LENGTH: Final = 1024
+_DIGEST_LENGTH: Final = 128
 _NOTHING: Final[Mapping[str, Any]] = {}
 # Nobody's data are deleted for a word that is not understood.
 _CAUTIOUS: Final = {"deletionPolicy": DeletionPolicy.RETAIN}
+
+
+def _cut(length: int) -> BeforeValidator:
+    """Others' words may be longer than a status is to be, and it is written all the same."""
+    return BeforeValidator(lambda text: text[:length] if isinstance(text, str) else text)
+
+
+Message = Annotated[str, StringConstraints(max_length=_MESSAGE_LENGTH), _cut(_MESSAGE_LENGTH)]
+Digest = Annotated[str, StringConstraints(max_length=_DIGEST_LENGTH), _cut(_DIGEST_LENGTH)]
 
 
 def _map_by(key: str) -> dict[str, Any]:
@@ -83,7 +94,7 @@ class ModelEntry(Schema):
     completed_bytes: int = Field(default=0, ge=0, description="Bytes downloaded.")
     total_bytes: int = Field(default=0, ge=0, description="Bytes to download; 0 while unknown.")
     percent: int = Field(default=0, ge=0, le=100, description="How much is downloaded.")
-    digest: str = Field(default="", description="The downloaded model's digest.")
+    digest: Digest = Field(default="", description="The downloaded model's digest.")
     managed: bool = Field(
         default=False,
         description="Whether the operator downloaded it. Only such a model is ever removed.",
@@ -92,7 +103,7 @@ class ModelEntry(Schema):
     eta_seconds: int | None = Field(
         default=None, ge=0, description="Seconds until it is there if the speed stays."
     )
-    message: str = Field(default="", description="What is wrong and what to do, or empty.")
+    message: Message = Field(default="", description="What is wrong and what to do, or empty.")
 
 
 class PatternEntry(Schema):
@@ -103,7 +114,7 @@ class PatternEntry(Schema):
     revision: str = Field(
         default="", description="What the pattern's model was made from: prompt and base model."
     )
-    message: str = Field(default="", description="What is wrong and what to do, or empty.")
+    message: Message = Field(default="", description="What is wrong and what to do, or empty.")
 
 
 class ResourceEntry(Schema):

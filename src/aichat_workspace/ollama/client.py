@@ -12,7 +12,12 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
-from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
+from aichat_workspace.ollama.errors import (
+    ModelNotFound,
+    OllamaError,
+    OllamaUnreachable,
+    VolumeFull,
+)
 from aichat_workspace.ollama.transport import Answer, Transport
 
 _REQUEST_SECONDS: Final = 20.0
@@ -20,7 +25,9 @@ _REQUEST_SECONDS: Final = 20.0
 _CREATE_SECONDS: Final = 120.0
 _MAX_LINE_BYTES: Final = 1024 * 1024
 _WEIGHTS: Final = re.compile(r"^FROM \S*sha256-([0-9a-f]{64})$", re.MULTILINE)
+_MANIFEST: Final = "pull model manifest"
 _NOT_FOUND: Final = ("file does not exist", "manifest unknown", "not found")
+_FULL: Final = ("no space left on device", "disk quota exceeded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,7 @@ class Progress:
 
 
 class OllamaClient:
-    """One model server. Every method raises `OllamaUnreachable`, `ModelNotFound` or
+    """One model server. Every method raises `OllamaUnreachable`, `ModelNotFound`, `VolumeFull` or
     `OllamaError`."""
 
     def __init__(self, transport: Transport) -> None:
@@ -191,5 +198,9 @@ def _refused(status: int, body: bytes) -> OllamaError:
 
 
 def _error(message: str) -> OllamaError:
-    found = message.startswith("pull model manifest") and message.endswith(_NOT_FOUND)
-    return ModelNotFound(message) if found else OllamaError(message)
+    of_registry = message.startswith(_MANIFEST)
+    if of_registry and message.endswith(_NOT_FOUND):
+        return ModelNotFound(message)
+    if not of_registry and message.endswith(_FULL):
+        return VolumeFull(message)
+    return OllamaError(message)

@@ -89,6 +89,38 @@ def test_models_on_their_way_are_a_phase_of_their_own() -> None:
     assert ready.message == "downloading gemma2:2b 25%"
 
 
+def test_how_fast_models_come_and_when_they_are_there_is_told() -> None:
+    slow = ModelStatus(
+        "a:1", ModelState.PULLING, 50_000_000, 650_000_000, bytes_per_second=5 * 10**6
+    )
+    fast = replace(slow, name="b:1", bytes_per_second=12_500_000)
+    still = replace(slow, name="c:1", bytes_per_second=0)
+    told = status(workspace(), replace(FACTS, models=(slow, fast, still)), NOW)
+    assert [each.eta_seconds for each in told.models] == [120, 48, None]
+    ready = told.condition(ConditionType.MODELS_READY)
+    assert ready is not None
+    assert ready.message == (
+        "downloading a:1 7% at 5.0 MB/s, 2 min left, b:1 7% at 12.5 MB/s, 48 s left, c:1 7%"
+    )
+
+
+def test_what_others_say_of_models_never_makes_a_status_too_long_to_be_written() -> None:
+    long = "x" * 100_000
+    model = ModelStatus("m:1", ModelState.FAILED, digest=long, message=long)
+    pattern = PatternStatus("p", ModelState.FAILED, message=long)
+    told = status(workspace(), replace(FACTS, models=(model,), patterns=(pattern,)), NOW)
+    assert (told.models[0].message, told.patterns[0].message) == (long[:1024], long[:1024])
+    assert told.models[0].digest == long[:128]
+    assert len(told.model_dump_json()) < 16_000
+
+
+def test_a_status_that_was_written_with_longer_messages_is_read_all_the_same() -> None:
+    entry = {"name": "m:1", "state": "Failed", "managed": True, "message": "x" * 100_000}
+    (model,) = workspace(status={"models": [entry]}).status.models
+    assert model.managed
+    assert len(model.message) == 1024
+
+
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [

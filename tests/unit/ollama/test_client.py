@@ -8,7 +8,12 @@ import orjson
 import pytest
 
 from aichat_workspace.ollama.client import Listed, OllamaClient
-from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
+from aichat_workspace.ollama.errors import (
+    ModelNotFound,
+    OllamaError,
+    OllamaUnreachable,
+    VolumeFull,
+)
 from aichat_workspace.ollama.transport import Answer
 
 
@@ -100,9 +105,35 @@ async def test_a_name_the_registry_does_not_know_is_told_apart() -> None:
 
 
 async def test_any_other_error_in_the_stream_is_an_error_that_may_pass() -> None:
-    with pytest.raises(OllamaError, match="no space left") as raised:
-        await pull(Scripted(lines({"status": "pulling"}, {"error": "no space left on device"})))
-    assert not isinstance(raised.value, ModelNotFound | OllamaUnreachable)
+    with pytest.raises(OllamaError, match="digest mismatch") as raised:
+        await pull(Scripted(lines({"status": "pulling"}, {"error": "digest mismatch"})))
+    assert type(raised.value) is OllamaError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "max retries exceeded: write /models/blobs/sha256-1-partial: no space left on device",
+        "open /models/blobs/sha256-1-partial-0: disk quota exceeded",
+    ],
+)
+async def test_a_full_volume_is_told_apart(error: str) -> None:
+    with pytest.raises(VolumeFull):
+        await pull(Scripted(lines({"error": error})))
+
+
+async def test_a_registry_whose_disk_is_full_is_no_full_volume() -> None:
+    told = "pull model manifest: 500: no space left on device"
+    with pytest.raises(OllamaError) as raised:
+        await pull(Scripted(lines({"error": told})))
+    assert type(raised.value) is OllamaError
+
+
+async def test_of_what_a_registry_says_only_the_beginning_is_told() -> None:
+    told = "pull model manifest: 500: " + "x" * 1_000_000
+    with pytest.raises(OllamaError) as raised:
+        await pull(Scripted(lines({"error": told})))
+    assert str(raised.value) == told[:512]
 
 
 @pytest.mark.parametrize(
