@@ -11,7 +11,8 @@ REASONS: Final = {
     "Created": "Every object exists. Nothing to do.",
     "Creating": "Objects are being made. Wait; it takes seconds.",
     "ModelsWaiting": "Models or patterns wait: for the model server, for a place among the "
-    "downloads, or for another model. Nothing to do.",
+    "downloads, for another model, or for room that a removed one makes. It goes on by itself; "
+    "where it does not, the condition OllamaAvailable and the message say why.",
     "ModelsReady": "Every model and pattern is there. Nothing to do.",
     "Pulling": "Models are being downloaded; `status.models` says how far and how fast.",
     "Ready": "People can chat. Open `status.url` and sign in.",
@@ -32,7 +33,8 @@ REASONS: Final = {
     "AIChatPlatform.",
     "HostTaken": "Another workspace has the host. Change `spec.ingress.host`.",
     "ModelFailed": "A model or pattern can't be had; the message says which and why. Correct "
-    "`spec.models` or `spec.patterns`; a failed download is tried again by itself.",
+    "`spec.models` or `spec.patterns`, or raise `spec.storage.ollama.size` where there is no room; "
+    "a failed download is tried again by itself.",
     "NamespaceReserved": "The name belongs to the cluster or the API. Delete the resource and "
     "choose another `workspaceName`.",
     "NamespaceRetained": "A deleted workspace left the namespace behind. Set "
@@ -54,7 +56,8 @@ REASONS: Final = {
     "WorkspaceNameTaken": "An older resource has the `workspaceName`. Delete this one and choose "
     "another.",
     # the cluster has to be mended
-    "ContainerNotStarted": "The node can't start a container; the message says why.",
+    "ContainerNotStarted": "The node can't start a container; the message says why. Mend "
+    "what it names; the node tries again by itself.",
     "CrashLoop": "A container keeps stopping. Read why with the command in the message.",
     "ImagePullFailed": "A node can't pull an image. Check `spec.images` of the AIChatPlatform and "
     "that nodes reach the registry.",
@@ -77,5 +80,6 @@ REASONS: Final = {
     "VolumeLost": "A volume is gone. Restore it, or delete its claim to begin with an empty one.",
     "VolumeUnbound": "A claim has no volume. Check that its StorageClass exists and has a "
     "provisioner, or name another one.",
-    "WriteRefused": "The API server refuses an object; the message says which and why.",
+    "WriteRefused": "The API server refuses an object; the message says which and why. Change "
+    "the policy or quota that refuses it, or the field of the spec that it names.",
 }

@@ -13,57 +13,90 @@ from aichat_workspace.ollama.errors import OllamaUnreachable
 STALL_SECONDS: Final = 60.0
 # Checking a download's digest is silent, and takes minutes for tens of gigabytes.
 SILENCE_SECONDS: Final = 900.0
+TURN_SECONDS: Final = 600.0
 _SLOW_SECONDS: Final = 10.0
 _WINDOW_SECONDS: Final = 10.0
 
 
+@dataclass(slots=True, eq=False)
+class Place:
+    """One workspace's right to download a model, waited for or held."""
+
+    workspace: str
+    given: asyncio.Future[None]
+    since: float = 0.0  # of the loop's clock
+
+
 class Places:
     """A limited number of places. The next one goes to the workspace with the fewest downloads at
-    work, so that one with many models holds up no other; among equals, to who waited longest."""
+    work, so that one with many models holds up no other; among equals, to who waited longest.
+
+    While a workspace with fewer waits, a place is held for ten minutes: a registry that crawls
+    holds up no other workspace either.
+    """
 
     def __init__(self, limit: Callable[[], int]) -> None:
         """`limit` is asked each time, so that a changed setting counts at once."""
         self._limit = limit
-        self._running: Counter[str] = Counter()
-        self._waiting: list[tuple[str, asyncio.Future[None]]] = []
+        self._held: set[Place] = set()
+        self._waiting: list[Place] = []
 
     @property
     def running(self) -> int:
-        return self._running.total()
+        return len(self._held)
 
     @asynccontextmanager
-    async def place(self, workspace: str) -> AsyncIterator[None]:
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append((workspace, turn))
+    async def place(self, workspace: str) -> AsyncIterator[Place]:
+        place = Place(workspace, asyncio.get_running_loop().create_future())
+        self._waiting.append(place)
         self.fill()
         try:
-            await turn
-            yield
+            await place.given
+            yield place
         finally:
-            if turn.done() and not turn.cancelled():
-                self._running[workspace] -= 1
-            else:
-                self._waiting.remove((workspace, turn))
-            self.fill()
+            self._give_back(place)
+
+    def take_back(self, place: Place) -> bool:
+        """Whether its time is over. Then another workspace has it, and the download is to end."""
+        if asyncio.get_running_loop().time() - place.since < TURN_SECONDS:
+            return False
+        at_work = self._at_work()
+        mine, waiting = at_work[place.workspace], self._waiting
+        over = any(at_work[each.workspace] < mine for each in waiting if not each.given.done())
+        if over:
+            self._give_back(place)
+        return over
 
     def fill(self) -> None:
         """Give free places away; also to be called when the limit was raised."""
         while self._waiting and self.running < self._limit():
-            chosen = min(self._waiting, key=lambda each: self._running[each[0]])
+            at_work = self._at_work()
+            chosen = min(self._waiting, key=lambda each: at_work[each.workspace])
             self._waiting.remove(chosen)
-            workspace, turn = chosen
-            if not turn.cancelled():
-                self._running[workspace] += 1
-                turn.set_result(None)
+            if not chosen.given.cancelled():
+                chosen.since = asyncio.get_running_loop().time()
+                self._held.add(chosen)
+                chosen.given.set_result(None)
+
+    def _give_back(self, place: Place) -> None:
+        self._held.discard(place)
+        if place in self._waiting:  # else it was cancelled, and passed over since
+            self._waiting.remove(place)
+        self.fill()
+
+    def _at_work(self) -> Counter[str]:
+        return Counter(each.workspace for each in self._held)
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How far a download is, how fast, and whether it waits for data."""
+    """How far a download is, how fast, whether it waits for data, and whether it still downloads:
+    afterwards what came is checked."""
 
     progress: Progress
     bytes_per_second: int
     waiting: bool
+    downloading: bool = True
 
 
 @dataclass(slots=True)
@@ -85,7 +118,8 @@ async def paced(
 ) -> AsyncGenerator[Pace, None]:
     """A download's progress with its speed; `clock` gives seconds.
 
-    Raises OllamaUnreachable when no data came for a minute. A retry resumes.
+    Raises OllamaUnreachable when no data came for a minute, or when checking them has no end. A
+    retry resumes.
     """
     window = _Window()
     advanced = clock()
@@ -93,13 +127,20 @@ async def paced(
     async with aclosing(pulling):
         while (progress := await _next(pulling, downloading=downloading)) is not None:
             now = clock()
-            downloading = progress.status.startswith("pulling")
-            if progress.fresh_bytes or not downloading:
+            before, downloading = downloading, progress.status.startswith("pulling")
+            if progress.fresh_bytes or downloading != before:
                 advanced = now
-            if now - advanced > STALL_SECONDS:
+            silent = now - advanced
+            if downloading and silent > STALL_SECONDS:
                 raise OllamaUnreachable(f"no data from the registry for {STALL_SECONDS:.0f} s")
-            rate = window.rate(now, progress.fresh_bytes)
-            yield Pace(progress, rate, waiting=now - advanced > _SLOW_SECONDS)
+            if silent > SILENCE_SECONDS:
+                raise OllamaUnreachable(f"no end of its check for {SILENCE_SECONDS:.0f} s")
+            yield Pace(
+                progress,
+                window.rate(now, progress.fresh_bytes),
+                waiting=downloading and silent > _SLOW_SECONDS,
+                downloading=downloading,
+            )
 
 
 async def _next(pulling: AsyncGenerator[Progress, None], *, downloading: bool) -> Progress | None:

@@ -3,6 +3,7 @@ function gives the report as it is after something was learned."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from aichat_workspace.domain.models import (
     ModelState,
@@ -15,12 +16,23 @@ from aichat_workspace.domain.models import (
     expected,
     revision_of,
 )
-from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
-from aichat_workspace.operator.downloads import Pace
+from aichat_workspace.ollama.errors import (
+    ModelNotFound,
+    OllamaError,
+    OllamaUnreachable,
+    VolumeFull,
+)
+from aichat_workspace.operator.downloads import STALL_SECONDS, Pace
+
+_FULL: Final = "the models' volume is full; raise spec.storage.ollama.size, or remove a model"
 
 
 class ModelTooLarge(OllamaError):  # noqa: N818  (a finding, as the others are)
     """The volume has no room for the model. A larger one helps, a retry does not."""
+
+
+class TurnOver(OllamaError):  # noqa: N818  (a finding, as the others are)
+    """Another workspace has the place of the download now. It goes on when its turn comes."""
 
 
 class NoRoomYet(OllamaError):  # noqa: N818  (a finding, as the others are)
@@ -110,7 +122,10 @@ def checked(wanted: Wanted, known: Report, present: Iterable[PresentModel]) -> R
 
 def unanswered(known: Report, error: OllamaError) -> Report:
     """Nothing is known to be lost, and what is missing waits."""
-    message = f"the model server does not answer yet: {error}"
+    message = (
+        f"the model server does not answer yet: {error}; it is asked again by itself; if this "
+        "lasts, read its log"
+    )
     return replace(
         known,
         models=tuple(
@@ -130,25 +145,48 @@ def pulling(model: str, pace: Pace) -> ModelStatus:
         completed_bytes=max(progress.completed_bytes, 0),
         total_bytes=max(progress.total_bytes, progress.completed_bytes, 0),
         managed=True,
-        message=f"download of {model} waits for data from the registry" if pace.waiting else "",
+        message=_stalled(model) if pace.waiting else "",
         bytes_per_second=pace.bytes_per_second,
+    )
+
+
+def _stalled(model: str) -> str:
+    return (
+        f"download of {model} waits for data from the registry; after "
+        f"{STALL_SECONDS:.0f} s without any it is begun again by itself"
     )
 
 
 def pull_failed(model: str, error: OllamaError) -> ModelStatus:
     """Pending where it goes on by itself."""
     if isinstance(error, ModelNotFound):
-        message = f"the registry has no model {model!r}; correct its name in spec.models"
+        message = (
+            f"the registry has no model {model!r}; correct its name in spec.models or "
+            "spec.embeddingModel"
+        )
         return ModelStatus(model, ModelState.FAILED, message=message)
-    if isinstance(error, ModelTooLarge):
-        return ModelStatus(model, ModelState.FAILED, managed=True, message=str(error))
-    if isinstance(error, NoRoomYet):
-        return ModelStatus(model, ModelState.PENDING, managed=True, message=str(error))
-    if isinstance(error, OllamaUnreachable):
-        message = f"download of {model} was interrupted ({error}); it resumes by itself"
-        return ModelStatus(model, ModelState.PENDING, managed=True, message=message)
+    passes = isinstance(error, NoRoomYet | TurnOver | OllamaUnreachable)
     return ModelStatus(
-        model, ModelState.FAILED, managed=True, message=f"download of {model} failed: {error}"
+        model,
+        ModelState.PENDING if passes else ModelState.FAILED,
+        managed=True,
+        message=_told(model, error),
+    )
+
+
+def _told(model: str, error: OllamaError) -> str:
+    """What a download ended with, and what is to be done."""
+    if isinstance(error, ModelTooLarge | NoRoomYet):
+        return str(error)
+    if isinstance(error, TurnOver):
+        return f"download of {model} lets another workspace's go first; it resumes by itself"
+    if isinstance(error, OllamaUnreachable):
+        return f"download of {model} was interrupted ({error}); it resumes by itself"
+    if isinstance(error, VolumeFull):
+        return f"{model} can't be stored: {_FULL}"
+    return (
+        f"download of {model} failed: {error}; it is tried again by itself; if this lasts, see "
+        "that its registry is up and lets the model server in, or remove it from spec.models"
     )
 
 

@@ -31,11 +31,12 @@ from aichat_workspace.domain.models import (
 )
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
-from aichat_workspace.operator.downloads import SILENCE_SECONDS, Places, paced
+from aichat_workspace.operator.downloads import SILENCE_SECONDS, Place, Places, paced
 from aichat_workspace.operator.model_report import (
     ModelTooLarge,
     NoRoomYet,
     Report,
+    TurnOver,
     before_check,
     checked,
     pull_failed,
@@ -130,6 +131,8 @@ class ModelSync:
             except Exception:  # a bug in one workspace's sync must not end it for ever
                 _log.exception("model sync broke", workspace=name)
                 failed = True
+            if _is_cancelled():  # what broke then took the cancellation's place
+                raise asyncio.CancelledError
             failures = failures + 1 if failed else 0
             await asyncio.sleep(_pause_seconds(failures))
 
@@ -204,13 +207,13 @@ class ModelSync:
         return True
 
     async def _pull(self, name: str, held: "_Workspace", model: str) -> bool:
-        async with self._places.place(name):
-            _log.info("model pull", workspace=name, model=model)
-            if not held.report.failed(model):  # else what it says stays until data comes
-                began = ModelStatus(model, ModelState.PULLING, managed=True)
-                self._set_model(name, held, began, at_once=True)
+        """Download a model, in as many turns as that takes. Whether it came."""
+        while True:
             try:
-                await self._download(name, held, model)
+                async with self._places.place(name) as place:
+                    await self._download(name, held, model, place)
+            except TurnOver as error:
+                self._set_model(name, held, pull_failed(model, error), at_once=True)
             except OllamaError as error:
                 if isinstance(error, ModelTooLarge | NoRoomYet):
                     held.coming.pop(model, None)
@@ -218,10 +221,15 @@ class ModelSync:
                 self._on_pull(_outcome(error))
                 _log.warning("model pull failed", workspace=name, model=model, error=str(error))
                 return False
-        self._on_pull("ok")
-        return True
+            else:
+                self._on_pull("ok")
+                return True
 
-    async def _download(self, name: str, held: "_Workspace", model: str) -> None:
+    async def _download(self, name: str, held: "_Workspace", model: str, place: Place) -> None:
+        _log.info("model pull", workspace=name, model=model)
+        if not held.report.failed(model):  # else what it says stays until data comes
+            began = ModelStatus(model, ModelState.PULLING, managed=True)
+            self._set_model(name, held, began, at_once=True)
         download = held.assignment.client.pull(
             model,
             stall_seconds=SILENCE_SECONDS,
@@ -234,6 +242,8 @@ class ModelSync:
                     self._set_model(name, held, pulling(model, pace))
                 held.coming[model] = pace.progress.total_bytes - pace.progress.shared_bytes
                 _require_room(held, model)
+                if pace.downloading and self._places.take_back(place):
+                    raise TurnOver(model)
 
     def _set_model(
         self, name: str, held: "_Workspace", model: ModelStatus, *, at_once: bool = False
@@ -294,6 +304,11 @@ def _require_room(held: _Workspace, model: str) -> None:
 def _outdated(held: _Workspace) -> frozenset[str]:
     there = {each.name for each in held.present}
     return outdated(held.assignment.wanted, there, held.report.recorded)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _outcome(error: OllamaError) -> str:
