@@ -154,22 +154,30 @@ class Wanted:
     refused: tuple[PatternStatus, ...] = ()
 
 
-def wanted(models: Sequence[str], patterns: Sequence[str], prompts: Mapping[str, str]) -> Wanted:
-    """What a spec asks for, each model once and by its listed name. `prompts` are the patterns
-    there are, by name."""
+def wanted(
+    models: Sequence[str],
+    patterns: Sequence[str],
+    prompts: Mapping[str, str],
+    embedding: str | None = None,
+) -> Wanted:
+    """What a spec asks for, each model once and by its listed name, the embedding model last.
+    `prompts` are the patterns there are, by name."""
     listed = tuple(dict.fromkeys(str(parse_model(text)) for text in models))
     accepted: list[Pattern] = []
     refused: list[PatternStatus] = []
     for name in patterns:
-        problem = _pattern_problem(name, listed, prompts)
+        problem = _pattern_problem(name, listed, prompts, embedding)
         if problem:
             refused.append(PatternStatus(name, ModelState.FAILED, message=problem))
         else:
             accepted.append(Pattern(name, prompts[name]))
-    return Wanted(listed, tuple(accepted), tuple(refused))
+    every = dict.fromkeys((*listed, *((embedding,) if embedding else ())))
+    return Wanted(tuple(every), tuple(accepted), tuple(refused))
 
 
-def _pattern_problem(name: str, models: Sequence[str], prompts: Mapping[str, str]) -> str | None:
+def _pattern_problem(
+    name: str, models: Sequence[str], prompts: Mapping[str, str], embedding: str | None
+) -> str | None:
     if name not in prompts:
         close = difflib.get_close_matches(name, prompts, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
@@ -177,6 +185,11 @@ def _pattern_problem(name: str, models: Sequence[str], prompts: Mapping[str, str
         return f"there is no pattern {name!r}; {hint}spec.patterns takes: {known}"
     if Pattern(name, "").model in models:
         return f"pattern {name!r} has the name of a model in spec.models; remove one of the two"
+    if Pattern(name, "").model == embedding:
+        return (
+            f"pattern {name!r} has the name of the embedding model; take it out of spec.patterns, "
+            "or choose another spec.embeddingModel"
+        )
     if not models:
         return f"pattern {name!r} needs a model to build on: add one to spec.models"
     return None

@@ -280,11 +280,8 @@ class Reconciler:
 
     def _wanted(self, workspace: Workspace, platform: PlatformSpec) -> Wanted:
         prompts = {**self.builtin_prompts, **self.caches.prompts()}
-        asked = wanted(workspace.spec.models, workspace.spec.patterns, prompts)
-        embedding = limits.embedding_model(workspace.spec, platform)
-        if embedding is None or embedding in asked.models:
-            return asked
-        return replace(asked, models=(*asked.models, embedding))
+        spec = workspace.spec
+        return wanted(spec.models, spec.patterns, prompts, limits.embedding_model(spec, platform))
 
     async def _report(self, workspace: Workspace, facts: Facts) -> None:
         now = self.now()

@@ -103,6 +103,24 @@ def test_a_pattern_that_can_not_be_is_refused_with_the_fix(
     assert said in refused.message
 
 
+def test_the_embedding_model_is_wanted_once_and_after_the_others() -> None:
+    assert wanted(["b:1"], [], {}, "a:1").models == ("b:1", "a:1")
+    assert wanted(["a:1", "b:1"], [], {}, "a:1").models == ("a:1", "b:1")
+    assert wanted([], [], {}, "a:1").models == ("a:1",)
+
+
+def test_a_pattern_with_the_embedding_models_name_is_refused_with_the_fix() -> None:
+    prompts = {"nomic-embed-text": "You embed."}
+    found = wanted(["gemma2:2b"], ["nomic-embed-text"], prompts, "nomic-embed-text:latest")
+    assert found.patterns == ()
+    assert "choose another spec.embeddingModel" in found.refused[0].message
+
+
+def test_no_pattern_is_made_of_the_embedding_model() -> None:
+    (refused,) = wanted([], ["explain_code"], PROMPTS, "nomic-embed-text:latest").refused
+    assert "add one to spec.models" in refused.message
+
+
 def test_a_missing_model_is_pulled_before_patterns_are_made_of_it() -> None:
     assert decide(WANT, [], Recorded()) == (Pull("gemma2:2b"),)
 
