@@ -249,6 +249,31 @@ async def test_the_operator_pulls_by_host_and_port_and_makes_changed_patterns_an
         assert await client.weights("our_style:latest") == weights
 
 
+async def test_a_pattern_leaves_a_persons_model_alone_and_takes_its_own_up_without_a_record(
+    setup: Setup,
+) -> None:
+    model, prompt = setup.model("library/smollm2:latest"), "Explain code."
+    await setup.pull("library/smollm2:latest")
+    async with aiohttp.ClientSession() as session:
+        client = OllamaClient(direct(session, setup.ollama))
+        base = str(parse_model(model))
+        await client.create("theirs:latest", base=base, system="Be a pirate.")
+        await client.create("ours:latest", base=base, system=prompt)
+        want = wanted([model], ["theirs", "ours"], {"theirs": prompt, "ours": prompt})
+        work = Assignment(client, want, "pod", 10**12, frozenset(), (), ())
+        sync = ModelSync(lambda _: None, concurrent_pulls=lambda: 2)
+        states: dict[str, ModelState] = {}
+        try:
+            async with asyncio.timeout(60):
+                while states != {"theirs": ModelState.FAILED, "ours": ModelState.READY}:
+                    await asyncio.sleep(0.1)
+                    report = sync.want("team-a", work)
+                    states = {each.name: each.state for each in report.patterns}
+        finally:
+            await sync.close()
+        assert await client.system("theirs:latest") == "Be a pirate."
+
+
 async def _reported(sync: ModelSync, work: Assignment) -> None:
     """Wait until the workspace has its model and its pattern."""
     states: set[str] = set()

@@ -251,11 +251,13 @@ def decide(
     """What the model server lacks or no longer needs; nothing when all is well.
 
     Only what was recorded as the operator's own is removed: a model that a person made in Open
-    WebUI stays. When it is `cramped`, what is to be made again anyway makes room first.
+    WebUI stays, and so does that of a pattern that is refused. When it is `cramped`, what is to be
+    made again anyway makes room first.
     """
     there = {model.name: model for model in present}
     made = dict(recorded.patterns)
-    keep = {*want.models, *(pattern.model for pattern in want.patterns)}
+    refused = (Pattern(each.name, "").model for each in want.refused)
+    keep = {*want.models, *(pattern.model for pattern in want.patterns), *refused}
     ours = {*recorded.models, *(Pattern(name, "").model for name in made)}
     return (
         *(Pull(name) for name in want.models if name not in there),
@@ -277,6 +279,33 @@ def outdated(want: Wanted, there: Container[str], recorded: Recorded) -> frozens
         for pattern in want.patterns
         if pattern.name in made and pattern.model in there
     )
+
+
+def unclaimed(want: Wanted, there: Container[str], recorded: Recorded) -> tuple[Pattern, ...]:
+    """Patterns whose models are `there` though the operator does not remember to have made them: a
+    person did, or it did itself and what it remembered went with a resource."""
+    made = {name for name, _ in recorded.patterns}
+    return tuple(
+        pattern for pattern in want.patterns if pattern.model in there and pattern.name not in made
+    )
+
+
+def without(want: Wanted, persons: Iterable[Pattern]) -> Wanted:
+    """What is wanted, less the patterns whose names a person's own models have."""
+    taken = frozenset(persons)
+    refused = tuple(
+        PatternStatus(
+            each.name,
+            ModelState.FAILED,
+            message=f"pattern {each.name!r} is not made, for there is a model {each.model} that "
+            "the operator did not make; remove that model in Open WebUI, and the pattern is made "
+            "within about ten minutes, or take the pattern out of spec.patterns",
+        )
+        for each in want.patterns
+        if each in taken
+    )
+    patterns = tuple(each for each in want.patterns if each not in taken)
+    return replace(want, patterns=patterns, refused=(*want.refused, *refused))
 
 
 def _creations(

@@ -97,11 +97,18 @@ class OllamaClient:
     async def weights(self, name: str) -> str:
         """The digest of a model's weights, which models made of one another share; empty where the
         server does not say."""
+        found = _WEIGHTS.search((await self._show(name)).get("modelfile", ""))
+        return found[1] if found else ""
+
+    async def system(self, name: str) -> str:
+        """A model's system prompt; empty where it has none."""
+        return str((await self._show(name)).get("system", ""))
+
+    async def _show(self, name: str) -> dict[str, Any]:
         body = orjson.dumps({"model": name})
         async with self._open("POST", "/api/show", body, _REQUEST_SECONDS) as answer:
-            told = orjson.loads(await _all(answer)).get("modelfile", "")
-        found = _WEIGHTS.search(told)
-        return found[1] if found else ""
+            told: dict[str, Any] = orjson.loads(await _all(answer))
+            return told
 
     async def create(self, name: str, *, base: str, system: str) -> None:
         """Make a model of another one and a system prompt, replacing one of that name."""

@@ -1,7 +1,7 @@
 """What is told of a workspace's models while a server is brought to what is wanted. Pure: each
 function gives the report as it is after something was learned."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -106,16 +106,7 @@ def checked(wanted: Wanted, known: Report, present: Iterable[PresentModel]) -> R
         if each.state is not ModelState.REMOVING or each.name in there
     )
     base = there.get(wanted.models[0]) if wanted.models else None
-    patterns = tuple(
-        replace(
-            each := _recorded(pattern, known),
-            state=ModelState.READY
-            if base and pattern.model in there and each.revision == revision_of(pattern, base)
-            else ModelState.PENDING,
-            message="",
-        )
-        for pattern in wanted.patterns
-    )
+    patterns = tuple(_found(pattern, base, known, there) for pattern in wanted.patterns)
     still = (each for each in known.patterns if Pattern(each.name, "").model in there)
     return Report(models, _every(patterns, wanted, still))
 
@@ -190,22 +181,51 @@ def _told(model: str, error: OllamaError) -> str:
     )
 
 
+def create_failed(pattern: Pattern, base: str, error: OllamaError, known: Report) -> PatternStatus:
+    """One that was made before is still the operator's."""
+    if isinstance(error, VolumeFull):
+        message = f"pattern {pattern.name} can't be made: {_FULL}"
+    else:
+        message = (
+            f"pattern {pattern.name} can't be made of {base}: {error}; it is tried again by "
+            "itself; if this lasts, put another model first in spec.models, or take the pattern "
+            "out of spec.patterns"
+        )
+    return replace(_recorded(pattern, known), state=ModelState.FAILED, message=message)
+
+
 def _every(
     listed: tuple[PatternStatus, ...], wanted: Wanted, known: Iterable[PatternStatus]
 ) -> tuple[PatternStatus, ...]:
-    """The wanted patterns, the refused ones with their reason, and ours that still have to go."""
+    """The wanted patterns, the refused ones with their reason, and ours that still have to go.
+    A refused one of ours is left as it is, and still known to be ours."""
+    known = tuple(known)
+    ours = {each.name: each.revision for each in known}
+    refused = (replace(each, revision=ours.get(each.name, "")) for each in wanted.refused)
     spoken = {each.name for each in (*listed, *wanted.refused)}
     leaving = (
         replace(each, state=ModelState.REMOVING, message="")
         for each in known
         if each.name not in spoken and each.revision
     )
-    return (*listed, *wanted.refused, *leaving)
+    return (*listed, *refused, *leaving)
 
 
 def _recorded(pattern: Pattern, known: Report) -> PatternStatus:
     fresh = PatternStatus(pattern.name, ModelState.PENDING)
     return next((each for each in known.patterns if each.name == pattern.name), fresh)
+
+
+def _found(
+    pattern: Pattern, base: PresentModel | None, known: Report, there: Container[str]
+) -> PatternStatus:
+    """A pattern that could not be made is told so until it is made, or can't even be tried."""
+    found = _recorded(pattern, known)
+    if base and pattern.model in there and found.revision == revision_of(pattern, base):
+        return replace(found, state=ModelState.READY, message="")
+    if base and found.state is ModelState.FAILED:
+        return found
+    return replace(found, state=ModelState.PENDING, message="")
 
 
 def _base(wanted: Wanted, models: Iterable[ModelStatus]) -> PresentModel | None:

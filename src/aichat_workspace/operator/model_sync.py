@@ -6,7 +6,7 @@ wait for one of a limited number of places, first come, first served.
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -28,6 +28,8 @@ from aichat_workspace.domain.models import (
     outdated,
     parse_model,
     too_large,
+    unclaimed,
+    without,
 )
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
@@ -39,6 +41,7 @@ from aichat_workspace.operator.model_report import (
     TurnOver,
     before_check,
     checked,
+    create_failed,
     pull_failed,
     pulling,
     unanswered,
@@ -138,7 +141,7 @@ class ModelSync:
 
     async def _check(self, name: str, held: "_Workspace") -> bool:
         """Compare and mend once. Whether something failed that a retry may mend."""
-        want, client = held.assignment.wanted, held.assignment.client
+        client = held.assignment.client
         failed = held.cramped = False
         attempted: set[ModelAction] = set()
         while True:
@@ -146,6 +149,7 @@ class ModelSync:
                 PresentModel(each.name, each.digest, each.size_bytes)
                 for each in await client.models()
             ]
+            want = await self._possible(held, present)
             found = checked(want, held.report, present)
             self._publish(name, held, found, at_once=True)
             todo = [
@@ -156,16 +160,37 @@ class ModelSync:
             if not todo:
                 return failed
             attempted.update(todo)
-            pulls = [each for each in todo if isinstance(each, Pull)]
-            held.coming.clear()
-            if pulls:
-                held.present = await self._weighed(held, present)
-            async with asyncio.TaskGroup() as group:
-                started = [group.create_task(self._pull(name, held, each.name)) for each in pulls]
-            failed |= not all(each.result() for each in started)
-            for action in todo:
-                if not isinstance(action, Pull):
-                    failed |= not await self._do(name, held, action)
+            failed |= not await self._carry_out(name, held, todo, present)
+
+    async def _carry_out(
+        self,
+        name: str,
+        held: "_Workspace",
+        todo: Sequence[ModelAction],
+        present: Iterable[PresentModel],
+    ) -> bool:
+        """Patterns first, for downloads take long, and what is removed is of use until they are
+        there. Whether all went well."""
+        made = [await self._create(name, held, each) for each in todo if isinstance(each, Create)]
+        pulls = [each for each in todo if isinstance(each, Pull)]
+        held.coming.clear()
+        if pulls:
+            held.present = await self._weighed(held, present)
+        async with asyncio.TaskGroup() as group:
+            came = [group.create_task(self._pull(name, held, each.name)) for each in pulls]
+        for each in todo:
+            if isinstance(each, Remove):
+                await held.assignment.client.delete(each.name)
+                _log.info("model removed", workspace=name, model=each.name)
+        return all(made) and all(each.result() for each in came)
+
+    async def _possible(self, held: "_Workspace", present: Iterable[PresentModel]) -> Wanted:
+        """What is wanted, without the patterns that would take the place of a person's models."""
+        want, client = held.assignment.wanted, held.assignment.client
+        there = {each.name for each in present}
+        doubtful = unclaimed(want, there, held.report.recorded)
+        persons = [each for each in doubtful if await _system(client, each.model) != each.system]
+        return without(want, persons)
 
     async def _weighed(
         self, held: "_Workspace", present: Iterable[PresentModel]
@@ -181,14 +206,6 @@ class ModelSync:
             found.append(replace(each, weights=weights))
         return tuple(found)
 
-    async def _do(self, name: str, held: "_Workspace", action: Create | Remove) -> bool:
-        client = held.assignment.client
-        if isinstance(action, Create):
-            return await self._create(name, held, action)
-        await client.delete(action.name)
-        _log.info("model removed", workspace=name, model=action.name)
-        return True
-
     async def _create(self, name: str, held: "_Workspace", action: Create) -> bool:
         pattern = action.pattern
         try:
@@ -198,9 +215,7 @@ class ModelSync:
         except OllamaUnreachable:
             raise
         except OllamaError as error:
-            message = f"pattern {pattern.name} can't be made of {action.base}: {error}"
-            failed = PatternStatus(pattern.name, ModelState.FAILED, message=message)
-            self._set_pattern(name, held, failed)
+            self._set_pattern(name, held, create_failed(pattern, action.base, error, held.report))
             return False
         made = PatternStatus(pattern.name, ModelState.READY, action.revision)
         self._set_pattern(name, held, made)
@@ -272,6 +287,16 @@ class _Workspace:
     cramped: bool = False  # a model has no room before patterns that are to be made anew are gone
     told: float = float("-inf")
     task: "asyncio.Task[None] | None" = None
+
+
+async def _system(client: OllamaClient, model: str) -> str | None:
+    """A model's system prompt, or None where the server can't tell."""
+    try:
+        return await client.system(model)
+    except OllamaUnreachable:
+        raise
+    except OllamaError:
+        return None
 
 
 async def _weights(client: OllamaClient, model: str) -> str:

@@ -25,7 +25,9 @@ from aichat_workspace.domain.models import (
     parse_model,
     revision_of,
     summary,
+    unclaimed,
     wanted,
+    without,
 )
 
 PROMPTS = {"explain_code": "You explain code.", "create_summary": "You summarise."}
@@ -121,6 +123,23 @@ def test_no_pattern_is_made_of_the_embedding_model() -> None:
     assert "add one to spec.models" in refused.message
 
 
+def test_a_pattern_whose_model_nobody_is_known_to_have_made_may_be_a_persons() -> None:
+    made = Recorded(patterns=frozenset({("explain_code", "r1")}))
+    assert unclaimed(WANT, ["gemma2:2b"], Recorded()) == ()
+    assert unclaimed(WANT, ["explain_code:latest"], made) == ()
+    assert unclaimed(WANT, ["explain_code:latest"], Recorded()) == (EXPLAIN,)
+
+
+def test_a_pattern_that_would_take_a_persons_models_place_is_refused_with_the_fix() -> None:
+    found = without(WANT, [EXPLAIN])
+    assert (found.models, found.patterns) == (WANT.models, ())
+    (refused,) = found.refused
+    assert (refused.name, refused.state) == ("explain_code", ModelState.FAILED)
+    assert "remove that model in Open WebUI" in refused.message
+    assert "take the pattern out of spec.patterns" in refused.message
+    assert without(WANT, []) == WANT
+
+
 def test_a_missing_model_is_pulled_before_patterns_are_made_of_it() -> None:
     assert decide(WANT, [], Recorded()) == (Pull("gemma2:2b"),)
 
@@ -151,6 +170,13 @@ def test_only_what_the_operator_downloaded_or_made_is_removed() -> None:
         Remove("old:1"),
         Remove("translate:latest"),
     )
+
+
+def test_the_model_of_a_pattern_that_is_refused_is_not_removed() -> None:
+    refused = PatternStatus("translate", ModelState.FAILED, message="no such pattern")
+    recorded = Recorded(patterns=frozenset({("translate", "r")}))
+    there = [GEMMA, PresentModel("translate:latest", "sha256:7", 1)]
+    assert decide(Wanted(("gemma2:2b",), refused=(refused,)), there, recorded) == ()
 
 
 def test_patterns_of_a_former_base_make_room_for_the_new_one_only_when_they_have_to() -> None:

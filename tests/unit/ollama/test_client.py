@@ -98,6 +98,13 @@ async def test_weights_are_named_by_their_digest() -> None:
     assert await OllamaClient(Scripted(b"{}")).weights("m:1") == ""
 
 
+async def test_a_model_tells_its_system_prompt() -> None:
+    server = Scripted(orjson.dumps({"modelfile": "FROM x", "system": "Be brief."}))
+    assert await OllamaClient(server).system("m:1") == "Be brief."
+    assert server.sent == [("POST", "/api/show", {"model": "m:1"})]
+    assert await OllamaClient(Scripted(b"{}")).system("m:1") == ""
+
+
 async def test_a_name_the_registry_does_not_know_is_told_apart() -> None:
     server = Scripted(lines({"error": "pull model manifest: file does not exist"}))
     with pytest.raises(ModelNotFound):

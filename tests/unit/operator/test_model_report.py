@@ -14,14 +14,24 @@ from aichat_workspace.domain.models import (
     Wanted,
     revision_of,
 )
-from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
+from aichat_workspace.ollama.client import Progress
+from aichat_workspace.ollama.errors import (
+    ModelNotFound,
+    OllamaError,
+    OllamaUnreachable,
+    VolumeFull,
+)
+from aichat_workspace.operator.downloads import Pace
 from aichat_workspace.operator.model_report import (
     ModelTooLarge,
     NoRoomYet,
     Report,
+    TurnOver,
     before_check,
     checked,
+    create_failed,
     pull_failed,
+    pulling,
     unanswered,
 )
 
@@ -80,12 +90,42 @@ def test_the_servers_list_settles_what_is_there() -> None:
     assert lost.recorded == Recorded(frozenset({"m:1"}), frozenset({(MADE.name, MADE.revision)}))
 
 
+def test_a_pattern_that_could_not_be_made_says_so_until_it_is_made_or_its_base_is_gone() -> None:
+    failed = replace(MADE, state=ModelState.FAILED, revision="of the old one", message="full")
+    pattern = PresentModel(EXPLAIN.model, "d9", 8)
+    known = replace(KNOWN, patterns=(failed,))
+    assert checked(WANTED, known, [BASE, pattern]).patterns == (failed,)
+    waiting = replace(failed, state=ModelState.PENDING, message="")
+    assert checked(WANTED, known, [pattern]).patterns == (waiting,)
+    again = replace(failed, revision=MADE.revision)
+    assert checked(WANTED, replace(KNOWN, patterns=(again,)), [BASE, pattern]).patterns == (MADE,)
+
+
 def test_a_server_that_does_not_answer_takes_nothing_that_was_ready_away() -> None:
     two = replace(KNOWN, models=(MODEL, ModelStatus("n:1", ModelState.PULLING)))
     report = unanswered(two, OllamaUnreachable("refused"))
     assert report.models[0] == MODEL
     assert report.models[1].state is ModelState.PENDING
     assert "refused" in report.models[1].message
+    assert "read its log" in report.models[1].message
+
+
+def test_a_refused_pattern_of_the_operators_stays_the_operators_while_it_is_there() -> None:
+    refused = PatternStatus("explain_code", ModelState.FAILED, message="no such pattern")
+    wanted = Wanted(("m:1",), refused=(refused,))
+    there = checked(wanted, KNOWN, [BASE, PresentModel(EXPLAIN.model, "d9", 8)])
+    assert there.patterns == (replace(refused, revision=MADE.revision),)
+    assert before_check(wanted, KNOWN, served=True).patterns == there.patterns
+    assert checked(wanted, there, [BASE]).patterns == (refused,)
+
+
+def test_a_download_that_stalls_says_so_and_what_comes_of_it() -> None:
+    progress = Progress("pulling x", 1, 9)
+    told = pulling("m:1", Pace(progress, 0, waiting=True))
+    assert told.state is ModelState.PULLING
+    assert "m:1 waits for data from the registry" in told.message
+    assert "begun again by itself" in told.message
+    assert pulling("m:1", Pace(progress, 0, waiting=False)).message == ""
 
 
 @pytest.mark.parametrize(
@@ -95,7 +135,11 @@ def test_a_server_that_does_not_answer_takes_nothing_that_was_ready_away() -> No
         (ModelTooLarge("raise the size"), ModelState.FAILED, True, "raise the size"),
         (NoRoomYet("waits for room"), ModelState.PENDING, True, "waits for room"),
         (OllamaUnreachable("reset"), ModelState.PENDING, True, "resumes by itself"),
+        (TurnOver("m:1"), ModelState.PENDING, True, "resumes by itself"),
+        (VolumeFull("no space left"), ModelState.FAILED, True, "raise spec.storage.ollama.size"),
+        (VolumeFull("no space left"), ModelState.FAILED, True, "or remove a model"),
         (OllamaError("digest mismatch"), ModelState.FAILED, True, "digest mismatch"),
+        (OllamaError("digest mismatch"), ModelState.FAILED, True, "that its registry is up"),
     ],
 )
 def test_a_failed_download_says_what_is_to_be_done(
@@ -103,4 +147,20 @@ def test_a_failed_download_says_what_is_to_be_done(
 ) -> None:
     failed = pull_failed("m:1", error)
     assert (failed.state, failed.managed) == (state, managed)
+    assert said in failed.message
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OllamaError("no such layer"), "no such layer; it is tried again by itself"),
+        (OllamaError("no such layer"), "put another model first in spec.models"),
+        (VolumeFull("no space left"), "raise spec.storage.ollama.size, or remove a model"),
+    ],
+)
+def test_a_pattern_that_can_not_be_made_says_what_is_to_be_done(
+    error: OllamaError, said: str
+) -> None:
+    failed = create_failed(EXPLAIN, "m:1", error, KNOWN)
+    assert (failed.state, failed.revision) == (ModelState.FAILED, MADE.revision)
     assert said in failed.message

@@ -14,8 +14,13 @@ from aichat_workspace.domain.models import (
     Wanted,
 )
 from aichat_workspace.ollama.client import Listed, OllamaClient, Progress
-from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
-from aichat_workspace.operator import model_sync
+from aichat_workspace.ollama.errors import (
+    ModelNotFound,
+    OllamaError,
+    OllamaUnreachable,
+    VolumeFull,
+)
+from aichat_workspace.operator import downloads, model_sync
 from aichat_workspace.operator.model_report import Report
 from aichat_workspace.operator.model_sync import Assignment, ModelSync
 
@@ -30,12 +35,15 @@ class Server:
         self.pulls: list[str] = []
         self.fails: list[OllamaError] = []
         self.size = 8
+        self.asked = 0
+        self.systems: dict[str, str] = {}
         self.weights_of: dict[str, str] = {}
         self.gate = asyncio.Event()
         self.gate.set()
         self.down = False
 
     async def models(self) -> tuple[Listed, ...]:
+        self.asked += 1
         if self.down:
             raise OllamaUnreachable("refused")
         return tuple(Listed(name, digest, self.size) for name, digest in self.there.items())
@@ -56,8 +64,12 @@ class Server:
     async def weights(self, name: str) -> str:
         return self.weights_of.get(name, "")
 
+    async def system(self, name: str) -> str:
+        return self.systems[name]
+
     async def create(self, name: str, *, base: str, system: str) -> None:
         self.there[name] = f"{base}/{system}"
+        self.systems[name] = system
 
     async def delete(self, name: str) -> None:
         self.there.pop(name, None)
@@ -306,6 +318,218 @@ async def test_a_changed_tag_waits_until_the_old_one_has_made_room() -> None:
     await until(lambda: sync.states("w").get("m:new") is ModelState.READY)
     assert set(server.there) == {"m:new"}
     assert server.pulls == ["m:new", "m:new"]
+    await sync.sync.close()
+
+
+async def forgotten(sync: Sync) -> asyncio.Task[None]:
+    """The task of a workspace that is forgotten now, when it has ended."""
+    task = sync.sync._workspaces["w"].task
+    assert task is not None
+    sync.sync.forget("w")
+    await asyncio.wait([task], timeout=1)
+    return task
+
+
+async def test_a_workspace_that_is_forgotten_while_its_downloads_wait_ends() -> None:
+    async def once() -> None:
+        sync, server = Sync(places=1), Server()
+        server.gate.clear()
+        sync.want("w", server, "a:1", "b:1", "c:1")
+        await until(lambda: len(server.pulls) == 1)
+        assert (await forgotten(sync)).cancelled()
+        assert sync.sync.pulls_running == 0
+
+    for _ in range(20):  # whichever of the downloads is cancelled first
+        await once()
+
+
+async def test_what_breaks_on_the_way_out_keeps_no_forgotten_workspace_alive() -> None:
+    class Clumsy(Server):
+        async def pull(
+            self, name: str, *, stall_seconds: float, insecure: bool
+        ) -> AsyncGenerator[Progress, None]:
+            try:
+                async for each in super().pull(
+                    name, stall_seconds=stall_seconds, insecure=insecure
+                ):
+                    yield each
+            except asyncio.CancelledError:
+                if len(self.pulls) > 1:
+                    raise
+                raise ValueError("a bug") from None
+
+    sync, server = Sync(), Clumsy()
+    server.gate.clear()
+    sync.want("w", server, "m:1")
+    await until(lambda: server.pulls == ["m:1"])
+    await asyncio.sleep(0)
+    assert (await forgotten(sync)).cancelled()
+
+
+async def test_of_a_server_that_is_forgotten_nothing_more_is_asked() -> None:
+    sync, server = Sync(), Server()
+    server.gate.clear()
+    sync.want("w", server, "m:1", "n:1")
+    await until(lambda: len(server.pulls) == 2)
+    asked = server.asked
+    sync.sync.forget("w")
+    server.gate.set()
+    await asyncio.sleep(0.1)
+    assert (server.asked, len(server.pulls)) == (asked, 2)
+
+
+async def test_the_more_often_it_fails_the_longer_it_waits_until_it_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failures: list[int] = []
+
+    def pause(count: int) -> float:
+        failures.append(count)
+        return 0.001 if count else 600.0
+
+    monkeypatch.setattr(model_sync, "_pause_seconds", pause)
+    sync, server = Sync(), Server()
+    server.fails = [OllamaError("no"), OllamaUnreachable("reset"), ModelNotFound("none")]
+    sync.want("w", server, "m:1")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    await until(lambda: failures == [1, 2, 3, 0])
+    await sync.sync.close()
+
+
+def test_pauses_double_up_to_five_minutes_and_all_is_checked_every_ten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr("random.uniform", lambda *_: 1.0)
+    pauses = [model_sync._pause_seconds(each) for each in (1, 2, 3, 8, 9, 10**6, 0)]
+    assert pauses == [2, 4, 8, 256, 300, 300, 600]
+
+
+class Crawling(Server):
+    """Its registry sends a byte now and then, for ever."""
+
+    async def pull(
+        self, name: str, *, stall_seconds: float, insecure: bool
+    ) -> AsyncGenerator[Progress, None]:
+        assert stall_seconds > 0
+        assert not insecure
+        self.pulls.append(name)
+        for step in range(1, 10**6):
+            yield Progress(f"pulling {name}", step, 10**9, 1)
+            await asyncio.sleep(0.005)
+
+
+async def test_downloads_that_crawl_hold_up_no_other_workspace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(downloads, "TURN_SECONDS", 0.05)
+    sync, crawling, other = Sync(places=2), Crawling(), Server()
+    sync.want("crawling", crawling, "a:1", "b:1")
+    await until(lambda: len(crawling.pulls) == 2)
+    other.gate.clear()
+    sync.want("other", other, "m:1")
+    await until(lambda: other.pulls == ["m:1"])
+    assert sorted(sync.states("crawling").values()) == [ModelState.PENDING, ModelState.PULLING]
+    told = [each.message for each in sync.report("crawling").models if each.message]
+    assert len(told) == 1
+    assert told[0].endswith("lets another workspace's go first; it resumes by itself")
+    other.gate.set()
+    await until(lambda: sync.states("other") == {"m:1": ModelState.READY})
+    await until(lambda: len(crawling.pulls) == 3)
+    assert set(sync.states("crawling").values()) == {ModelState.PULLING}
+    await sync.sync.close()
+
+
+async def test_a_download_that_holds_up_nobody_takes_the_time_that_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(downloads, "TURN_SECONDS", 0.0)
+    sync, crawling = Sync(places=1), Crawling()
+    sync.want("w", crawling, "a:1", "b:1")  # which wait for one another
+    await asyncio.sleep(0.1)
+    assert len(crawling.pulls) == 1
+    await sync.sync.close()
+
+
+async def test_a_place_is_not_taken_from_a_download_whose_data_are_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Checking(Server):
+        async def pull(
+            self, name: str, *, stall_seconds: float, insecure: bool
+        ) -> AsyncGenerator[Progress, None]:
+            assert stall_seconds > 0
+            assert not insecure
+            self.pulls.append(name)
+            for _ in range(20):
+                yield Progress("verifying sha256 digest", 8, 8)
+                await asyncio.sleep(0.005)
+            self.there[name] = "d1"
+
+    monkeypatch.setattr(downloads, "TURN_SECONDS", 0.0)
+    sync, checking, other = Sync(places=1), Checking(), Server()
+    sync.want("checking", checking, "m:1")
+    await until(lambda: checking.pulls == ["m:1"])
+    sync.want("other", other, "m:1")
+    await until(lambda: sync.states("other") == {"m:1": ModelState.READY})
+    assert checking.pulls == ["m:1"]
+    await sync.sync.close()
+
+
+async def test_a_persons_model_of_a_patterns_name_stays_and_the_pattern_says_what_to_do() -> None:
+    sync, server = Sync(), Server("m:1", "explain_code:latest")
+    server.systems = {"explain_code:latest": "You are a pirate."}
+    sync.want("w", server, "m:1", patterns=(EXPLAIN,))
+    await until(lambda: sync.states("w")["explain_code"] is ModelState.FAILED)
+    assert "remove that model in Open WebUI" in sync.report("w").patterns[0].message
+    sync.want("w", server, "m:1")  # nor is it removed with the pattern
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    assert server.there == {"m:1": "d0", "explain_code:latest": "d0"}
+    await sync.sync.close()
+
+
+async def test_a_model_that_the_server_can_not_tell_of_is_taken_for_a_persons() -> None:
+    class Broken(Server):
+        async def system(self, name: str) -> str:
+            raise OllamaError(f"{name} is broken")
+
+    sync, server = Sync(), Broken("m:1", "explain_code:latest")
+    sync.want("w", server, "m:1", patterns=(EXPLAIN,))
+    await until(lambda: sync.states("w")["explain_code"] is ModelState.FAILED)
+    assert server.there["explain_code:latest"] == "d0"
+    await sync.sync.close()
+
+
+async def test_a_model_with_a_patterns_own_prompt_is_the_operators_without_a_record() -> None:
+    sync, server = Sync(), Server("m:1", "explain_code:latest")
+    server.systems = {"explain_code:latest": EXPLAIN.system}
+    sync.want("w", server, "m:1", patterns=(EXPLAIN,))
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    sync.want("w", server, "m:1")
+    await until(lambda: set(server.there) == {"m:1"})
+    await sync.sync.close()
+
+
+async def test_a_pattern_that_could_not_be_made_anew_is_still_the_operators() -> None:
+    class Full(Server):
+        async def create(self, name: str, *, base: str, system: str) -> None:
+            raise VolumeFull(f"{name} of {base}, {system}")
+
+    sync, server = Sync(), Full("m:1", "explain_code:latest")
+    sync.want("w", server, "m:1", patterns=(EXPLAIN,), made=(MADE,))
+    await until(lambda: sync.states("w")["explain_code"] is ModelState.FAILED)
+    (told,) = sync.report("w").patterns
+    assert told.revision == MADE.revision
+    assert "raise spec.storage.ollama.size, or remove a model" in told.message
+    await sync.sync.close()
+
+
+async def test_a_pattern_does_not_wait_for_downloads_that_it_is_not_made_of() -> None:
+    sync, server = Sync(), Server("m:1")
+    server.gate.clear()
+    sync.want("w", server, "m:1", "n:1", patterns=(EXPLAIN,))
+    await until(lambda: sync.states("w")["explain_code"] is ModelState.READY)
+    assert sync.states("w")["n:1"] is not ModelState.READY
     await sync.sync.close()
 
 
