@@ -15,6 +15,8 @@ from aichat_workspace.kube.store import Index, OnChange, Store
 
 # Three watches in a row that said nothing, not even their end.
 _SILENT_SECONDS: Final = 180.0
+# The API server ends a watch after 50 seconds; one that ends at once is not opened again at once.
+_SHORT_SECONDS: Final = 1.0
 _FIRST_WAIT_SECONDS: Final = 0.2
 _MAX_WAIT_SECONDS: Final = 10.0
 _log: Final = structlog.get_logger()
@@ -106,14 +108,17 @@ class Cache:
         (410, an error in the stream) lists again."""
         wait = _FIRST_WAIT_SECONDS
         listed = False
+        clock = asyncio.get_running_loop().time
         while True:
             try:
                 if not listed:
                     await self._list()
                     listed = True
+                began = clock()
                 await self._watch()
-                wait = _FIRST_WAIT_SECONDS
-                continue
+                if clock() - began >= _SHORT_SECONDS:
+                    wait = _FIRST_WAIT_SECONDS
+                    continue
             except Gone:
                 listed = False
             except ApiError as error:

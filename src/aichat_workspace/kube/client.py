@@ -1,6 +1,7 @@
 """Requests to the API server: raw JSON over the official client's configuration and transport."""
 
 import asyncio
+import copy
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -65,8 +66,8 @@ class Client:
         self, configuration: Configuration, *, user_agent: str, on_request: OnRequest | None = None
     ) -> None:
         self._configuration = configuration
-        self._api = ApiClient(configuration)
-        self._session: aiohttp.ClientSession | None = None
+        self._pool = _Pool(ApiClient(configuration))
+        self._may_write: Callable[[], bool] = lambda: True
         self._user_agent = user_agent
         self._on_request = on_request or (lambda *_: None)
 
@@ -98,9 +99,14 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-        await self._api.close()
+        await self._pool.close()
+
+    def guarded(self, may_write: Callable[[], bool]) -> Self:
+        """A client on the same connections that asks before each attempt of a write, so that none
+        is sent after the moment from which another replica may lead."""
+        twin = copy.copy(self)
+        twin._may_write = may_write
+        return twin
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Json:
         return await self._json("GET", resource.path(namespace, name), resource)
@@ -291,6 +297,8 @@ class Client:
     ) -> Json:
         data = None if body is None else orjson.dumps(body)
         for attempt in range(1, _ATTEMPTS + 1):
+            if verb != "GET" and not self._may_write():
+                raise errors.Unreachable(f"{verb} {path}: not sent, for this replica may not write")
             started = time.monotonic()
             code = 0
             try:
@@ -334,7 +342,7 @@ class Client:
         if body is not None:
             headers["Content-Type"] = content_type
         with _translated(method, path):
-            async with self._pool().request(
+            async with self._pool.session().request(
                 method,
                 f"{self._configuration.host}{path}",
                 params=query,
@@ -350,15 +358,28 @@ class Client:
                     )
                 yield found
 
-    def _pool(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = self._api.rest_client._create_pool_manager()
-        return self._session
-
     async def _authorization(self) -> dict[str, str]:
         """Asked for each time: the official client renews tokens that expire."""
         settings: Mapping[str, Any] = await self._configuration.auth_settings()
         return {each["key"]: each["value"] for each in settings.values() if each["value"]}
+
+
+class _Pool:
+    """The connections, made when first asked for: that needs an event loop."""
+
+    def __init__(self, api: ApiClient) -> None:
+        self._api = api
+        self._session: aiohttp.ClientSession | None = None
+
+    def session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = self._api.rest_client._create_pool_manager()
+        return self._session
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+        await self._api.close()
 
 
 class _translated:  # noqa: N801  (used as a statement)

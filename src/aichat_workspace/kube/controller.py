@@ -51,12 +51,14 @@ class Controller(Generic[K]):
 
     async def run(self) -> None:
         """Until cancelled; then what is at work may end, for three seconds. Workers are
-        independent: one that waits holds up no other."""
+        independent: one that waits holds up no other. Raises what a worker has died of."""
         workers = [asyncio.create_task(self._work()) for _ in range(self._workers)]
         try:
-            await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+            ended, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             await self._end(workers)
+        for each in ended:
+            each.result()
 
     async def _work(self) -> None:
         while not self._ending:

@@ -46,6 +46,10 @@ class Queue(Generic[K]):
             self._ready[key] = asyncio.get_running_loop().time()
             self._wake.set()
 
+    def restamp(self) -> None:
+        """Work begins now: what has waited so far did not wait for a worker."""
+        self._ready = dict.fromkeys(self._ready, asyncio.get_running_loop().time())
+
     def add_after(self, key: K, delay_seconds: float) -> None:
         """Work on the key later; an earlier appointment stands."""
         loop = asyncio.get_running_loop()

@@ -133,9 +133,10 @@ async def run(settings: Settings) -> None:
             )
         )
         election = Election(client, _terms(), on_change=metrics.on_leader)
-        writer = Writer(
-            client, caches, lambda: settings.dev or (election.leads and confined.is_set())
+        guarded = client.guarded(
+            lambda: settings.dev or (election.leads and confined.is_set())
         )
+        writer = Writer(guarded, caches)
         reconciler = Reconciler(
             writer=writer,
             caches=caches,
@@ -156,6 +157,7 @@ async def run(settings: Settings) -> None:
         )
 
         async def lead() -> None:
+            queue.restamp()
             _log.info("started", workspaces=len(caches.workspaces))
             sessions = asyncio.create_task(session_key.keep(writer, caches))
             try:

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from aichat_workspace.kube import cache as module
-from aichat_workspace.kube.cache import Cache
+from aichat_workspace.kube.cache import Cache, distrust
 from aichat_workspace.kube.client import Client, WatchEvent
 from aichat_workspace.kube.errors import ApiError, Gone, NotFound, Unreachable
 from aichat_workspace.kube.resource import Resource
@@ -28,6 +28,8 @@ class Server:
         self.there: list[dict[str, Any]] = []
         self.version = 1
         self.lists = 0
+        self.watches = 0
+        self.ends_at_once = False
         self.events: asyncio.Queue[WatchEvent | Exception] = asyncio.Queue()
 
     async def list_pages(
@@ -44,7 +46,9 @@ class Server:
     ) -> AsyncIterator[WatchEvent]:
         assert resource == ROUTES
         assert resource_version
-        while True:
+        self.watches += 1
+        await asyncio.sleep(0)
+        while not self.ends_at_once:
             event = await self.events.get()
             if isinstance(event, Exception):
                 raise event
@@ -124,6 +128,43 @@ async def test_a_broken_watch_goes_on_without_another_list() -> None:
         await until(lambda: bool(watched.told))
     assert watched.told == ["+b"]
     assert watched.server.lists == 1
+
+
+async def test_a_watch_that_ends_at_once_is_opened_again_after_longer_and_longer_pauses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(module, "_MAX_WAIT_SECONDS", 10.0)
+    watched = Watched()
+    watched.server.ends_at_once = True
+    async with watched:
+        await asyncio.sleep(0.1)
+    assert 1 < watched.server.watches < 8
+
+
+async def test_a_watch_that_lasted_is_opened_again_without_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_FIRST_WAIT_SECONDS", 10.0)
+    monkeypatch.setattr(module, "_SHORT_SECONDS", 0.0)
+    watched = Watched()
+    watched.server.ends_at_once = True
+    async with watched:
+        await until(lambda: watched.server.watches > 3)
+
+
+@pytest.mark.parametrize(
+    ("synced", "silent_seconds", "said"),
+    [(False, 0.0, "not listed yet"), (True, 181.0, "is silent"), (True, 179.0, "")],
+)
+def test_a_cache_is_not_trusted_before_its_list_and_after_a_long_silence(
+    monkeypatch: pytest.MonkeyPatch, *, synced: bool, silent_seconds: float, said: str
+) -> None:
+    monkeypatch.setattr(Cache, "synced", synced)
+    monkeypatch.setattr(Cache, "silent_seconds", silent_seconds)
+    told = distrust([Watched().cache])
+    assert said in told
+    assert bool(told) is bool(said)
 
 
 async def test_a_kind_that_is_not_installed_yet_is_asked_for_until_it_is() -> None:

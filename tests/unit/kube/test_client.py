@@ -152,6 +152,27 @@ async def test_a_server_that_says_when_to_come_back_is_obeyed_on_every_verb() ->
     assert len(script.requests) == 2
 
 
+async def test_nothing_is_written_from_the_moment_at_which_another_replica_may_lead() -> None:
+    """Nor tried again, when it comes while the API server is waited for."""
+    leads = [True, False]
+    script = Script(error(429, "TooManyRequests", Retry_After="0.01"), says(pod("a", 1)))
+    async with serving(script) as client:
+        guarded = client.guarded(lambda: leads.pop(0) if leads else False)
+        writes: list[Callable[[], Awaitable[object]]] = [
+            lambda: guarded.create(PODS, pod("a", 1), field_manager="m"),
+            lambda: guarded.apply(PODS, pod("a", 1), field_manager="m"),
+            lambda: guarded.json_patch(PODS, "a", "n", [], field_manager="m"),
+            lambda: guarded.delete(PODS, "a", "n", uid="u"),
+        ]
+        for write in writes:
+            with pytest.raises(Unreachable, match="may not write"):
+                await write()
+        assert len(script.requests) == 1
+        await guarded.get(PODS, "a", "n")
+        await client.create(PODS, pod("a", 1), field_manager="m")
+    assert len(script.requests) == 3
+
+
 async def test_an_apply_forces_under_its_manager_and_sends_the_token() -> None:
     script = Script(says(pod("a", 1)))
     async with serving(script) as client:

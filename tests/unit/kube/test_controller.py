@@ -1,6 +1,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from aichat_workspace.kube.controller import Controller, Result
 from aichat_workspace.kube.errors import ApiError
 from aichat_workspace.kube.queue import Queue
@@ -63,6 +65,23 @@ async def test_a_result_may_ask_to_be_looked_at_again() -> None:
     queue.add("a")
     await run(queue, reconcile, done)
     assert calls[:2] == ["a", "a"]
+
+
+async def test_the_end_of_a_worker_is_the_end_of_all() -> None:
+    """A process that works on nothing any more must not look well."""
+    queue: Queue[str] = Queue()
+
+    async def reconcile(_: str) -> Result:
+        return Result()
+
+    def on_reconcile(*_: object) -> None:
+        raise ZeroDivisionError
+
+    queue.add("a")
+    controller = Controller(queue, reconcile, workers=2, on_reconcile=on_reconcile)
+    async with asyncio.timeout(2):
+        with pytest.raises(ZeroDivisionError):
+            await controller.run()
 
 
 async def test_a_reconcile_at_work_finishes_its_write_when_told_to_stop() -> None:

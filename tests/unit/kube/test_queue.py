@@ -71,6 +71,17 @@ async def test_a_retry_waits_as_long_as_it_was_told() -> None:
     queue.add("a")
 
 
+async def test_what_has_waited_for_leadership_did_not_wait_for_a_worker() -> None:
+    waited: list[float] = []
+    queue: Queue[str] = Queue(waited.append)
+    queue.add("a")
+    queue.add("b")
+    await asyncio.sleep(0.05)
+    queue.restamp()
+    assert [await queue.get(), await queue.get()] == ["a", "b"]
+    assert max(waited) < 0.04
+
+
 def test_a_retry_is_never_more_than_a_minute_away() -> None:
     assert retry_delay_seconds(1) == 0.05
     assert retry_delay_seconds(1000) == 60
