@@ -11,13 +11,17 @@ Images = tuple[str, str]
 @dataclass(frozen=True, slots=True)
 class Rollout:
     """Where one workspace is. `running` are the images its workloads name, None before there are
-    any; `proven` are those with which both were last available."""
+    any; `proven` are those with which both were last available. It is `failing` for a reason that
+    an image can have, `refused` when the API server does not take the workload with the target,
+    and `well` unless a workload is not available."""
 
     name: str
     running: Images | None
     proven: Images | None
     target: Images
     failing: bool
+    refused: bool = False
+    well: bool = True
 
     @property
     def outdated(self) -> bool:
@@ -27,6 +31,10 @@ class Rollout:
     def changing(self) -> bool:
         """On the way to the target, from other images."""
         return self.running == self.target and self.proven not in (None, self.target)
+
+    @property
+    def stops_others(self) -> bool:
+        return self.outdated if self.refused else self.changing and self.failing
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +49,22 @@ AT_ONCE: Final = Turn(now=True)
 
 
 def turn(asks: Rollout, others: Iterable[Rollout], concurrent: int) -> Turn:
-    """A workspace that is new or does not change need not wait. Of the others, `concurrent` change
-    at the same time, in the order of their names; none starts while one that changed fails. Who
-    asks counts even where the others do not know of it, as after a problem that kept it back."""
-    if not asks.outdated:
+    """A workspace that is new or does not change need not wait, nor one that was refused: it has
+    had its turn. Of the others, `concurrent` change at the same time; none starts while one that
+    changed fails. Who asks counts even where the others do not know of it, as after a problem that
+    kept it back."""
+    if not asks.outdated or asks.refused:
         return AT_ONCE
-    known = {**{each.name: each for each in others}, asks.name: asks}
-    changing = [each for each in known.values() if each.changing]
-    failed = sorted(each.name for each in changing if each.failing)
+    known = {**{each.name: each for each in others}, asks.name: asks}.values()
+    failed = sorted(each.name for each in known if each.stops_others)
     if failed:
         return Turn(now=False, failed=failed[0])
-    waiting = sorted(each.name for each in known.values() if each.outdated)
-    return Turn(now=asks.name in waiting[: max(concurrent - len(changing), 0)])
+    places = max(concurrent - sum(each.changing for each in known), 0)
+    return Turn(now=asks.name in in_turn(known)[:places])
+
+
+def in_turn(rollouts: Iterable[Rollout]) -> list[str]:
+    """Who is to change, by name; those that are not well come last, for they prove nothing of an
+    image and would hold up everybody."""
+    waiting = (each for each in rollouts if each.outdated)
+    return [each.name for each in sorted(waiting, key=lambda each: (not each.well, each.name))]

@@ -59,6 +59,9 @@ class ConditionType(StrEnum):
     STORAGE_AS_ASKED = "StorageAsAsked"
 
 
+WORKLOAD_CONDITIONS: Final = (ConditionType.OLLAMA_AVAILABLE, ConditionType.OPENWEBUI_AVAILABLE)
+
+
 class ConditionStatus(StrEnum):
     TRUE = "True"
     FALSE = "False"
@@ -160,7 +163,11 @@ class WorkspaceStatus(Schema):
     conditions: tuple[Condition, ...] = Field(
         default=(), description="What is so and why.", json_schema_extra=_map_by("type")
     )
-    models_ready: str = Field(default="", description="Models ready of models wanted, as in 2/3.")
+    models_ready: str = Field(
+        default="",
+        description="Models ready of models wanted, as in 2/3, and how much of those that are "
+        "being downloaded is there, as in 2/3 40%.",
+    )
     models: tuple[ModelEntry, ...] = Field(
         default=(), description="Every model and how far it is.", json_schema_extra=_map_by("name")
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Final
 
 from aichat_workspace.domain import names
@@ -10,14 +9,20 @@ from aichat_workspace.domain.manifest import Ref
 from aichat_workspace.domain.plan import Observed
 from aichat_workspace.domain.platform import Images, PlatformSpec
 from aichat_workspace.domain.status import running_images
-from aichat_workspace.domain.upgrade import AT_ONCE, Rollout, Turn, turn
-from aichat_workspace.domain.workspace import ConditionStatus, ConditionType, Workspace
+from aichat_workspace.domain.upgrade import AT_ONCE, Rollout, Turn, in_turn, turn
+from aichat_workspace.domain.workspace import (
+    WORKLOAD_CONDITIONS,
+    ConditionStatus,
+    ConditionType,
+    Workspace,
+)
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator.caches import Caches
 
 _BY_IMAGE: Final = frozenset(
-    {"ImagePullFailed", "CrashLoop", "ContainerNotStarted", "NotReadyInTime"}
+    {"ImagePullFailed", "CrashLoop", "ContainerNotStarted", "NotReadyInTime", "PodRefused"}
 )
+_REFUSED: Final = "WriteRefused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +44,19 @@ class Rollouts:
         return found
 
     def _turn(self, workspace: Workspace, platform: PlatformSpec) -> Turn:
-        mine = self._own(workspace, platform)
-        if not mine.outdated or workspace.spec.suspended:
+        found = self.caches.workspaces.get(workspace.namespace, workspace.name)
+        if found is None or workspace.spec.suspended:
+            return AT_ONCE
+        mine = self._rollout(found, platform)
+        if not mine.outdated:
             return AT_ONCE
         return turn(mine, self._all(platform), platform.upgrades.concurrent)
 
-    def _own(self, workspace: Workspace, platform: PlatformSpec) -> Rollout:
-        """Of a workspace that asks. One whose workload is missing is about to run what it did."""
-        name, record = workspace.spec.workspace_name, workspace.status.images
-        proven = (record.ollama, record.open_webui) if record else None
-        running = self._running(name) or proven
-        return Rollout(name, running, proven, platform.images.resolved, failing=False)
-
     def is_proven(self, workspace: Json) -> bool:
-        """Whether its workloads have been well with the images that they name."""
-        return _proven(workspace) == self._running(workspace["spec"]["workspaceName"])
+        """Whether its workloads, if there are any, have been well with the images that they
+        name."""
+        running = self._running(workspace["spec"]["workspaceName"])
+        return running in (None, _proven(workspace))
 
     def kept(self, workspace: Workspace, platform: PlatformSpec) -> Images:
         """The images to keep while others change: the proven ones, whatever somebody has put
@@ -78,14 +81,15 @@ class Rollouts:
         if not self.waiting:
             return
         platform = self.caches.settings()
-        outdated = (name for name in sorted(self.waiting) if self._waits(name, platform))
-        for name in islice(outdated, None if everyone else platform.upgrades.concurrent):
+        # Not one that was refused, stopped or deleted meanwhile: it would be asked for ever.
+        waiting = [
+            self._rollout(each, platform)
+            for name in self.waiting
+            for each in self.caches.workspaces.by_index(name)
+            if _can_change(each)
+        ]
+        for name in in_turn(waiting)[: None if everyone else platform.upgrades.concurrent]:
             self.enqueue(name)
-
-    def _waits(self, name: str, platform: PlatformSpec) -> bool:
-        """Not one that was refused, stopped or deleted meanwhile: it would be asked for ever."""
-        known = self.caches.workspaces.by_index(name)
-        return self._running(name) != platform.images.resolved and any(map(_can_change, known))
 
     def _running(self, name: str) -> tuple[str, str] | None:
         sought = (("StatefulSet", names.ollama(name)), ("Deployment", names.openwebui(name)))
@@ -102,13 +106,17 @@ class Rollouts:
                 yield self._rollout(each, platform)
 
     def _rollout(self, workspace: Json, platform: PlatformSpec) -> Rollout:
-        name = workspace["spec"]["workspaceName"]
+        """One whose workload is missing is about to run what it did."""
+        name, proven = workspace["spec"]["workspaceName"], _proven(workspace)
+        conditions = _conditions(workspace)
         return Rollout(
             name=name,
-            running=self._running(name),
-            proven=_proven(workspace),
+            running=self._running(name) or proven,
+            proven=proven,
             target=platform.images.resolved,
-            failing=_fails_by_image(workspace.get("status") or {}),
+            failing=_fails_by_image(conditions),
+            refused=_is_refused(conditions),
+            well=_is_well(conditions),
         )
 
 
@@ -117,18 +125,36 @@ def _proven(workspace: Json) -> tuple[str, str] | None:
     return (record["ollama"], record["openWebUI"]) if record else None
 
 
-def _fails_by_image(status: Json) -> bool:
+def _conditions(workspace: Json) -> dict[str, Json]:
+    conditions = (workspace.get("status") or {}).get("conditions", ())
+    return {each["type"]: each for each in conditions}
+
+
+def _fails_by_image(conditions: dict[str, Json]) -> bool:
     """Whether a workload does not run for a reason that its image can have; a full node or a lost
     volume is no reason to stop the others."""
-    return any(each["reason"] in _BY_IMAGE for each in status.get("conditions", ()))
+    return any(each["reason"] in _BY_IMAGE for each in conditions.values())
+
+
+def _is_refused(conditions: dict[str, Json]) -> bool:
+    """Whether the API server does not take a workload with the platform's images."""
+    found = conditions.get(ConditionType.UP_TO_DATE)
+    return found is not None and found["reason"] == _REFUSED
+
+
+def _is_well(conditions: dict[str, Json]) -> bool:
+    known = (conditions[kind] for kind in WORKLOAD_CONDITIONS if kind in conditions)
+    return all(each["status"] == ConditionStatus.TRUE for each in known)
 
 
 def _can_change(workspace: Json) -> bool:
     """One that is stopped, on its way out or not to be provisioned would hold a place for ever."""
-    conditions = (workspace.get("status") or {}).get("conditions", ())
-    provisioned = any(
-        each["type"] == ConditionType.PROVISIONED and each["status"] == ConditionStatus.TRUE
-        for each in conditions
-    )
+    conditions = _conditions(workspace)
+    found = conditions.get(ConditionType.PROVISIONED)
+    provisioned = found is not None and found["status"] == ConditionStatus.TRUE
     deleting = "deletionTimestamp" in workspace["metadata"]
-    return provisioned and not deleting and not workspace["spec"].get("suspended")
+    return (
+        (provisioned or _is_refused(conditions))
+        and not deleting
+        and not workspace["spec"].get("suspended")
+    )

@@ -8,9 +8,15 @@ NEW: Images = ("ollama:2", "webui:2")
 
 
 def at(
-    name: str, running: Images | None, proven: Images | None = OLD, *, failing: bool = False
+    name: str,
+    running: Images | None,
+    proven: Images | None = OLD,
+    *,
+    failing: bool = False,
+    refused: bool = False,
+    well: bool = True,
 ) -> Rollout:
-    return Rollout(name, running, proven, NEW, failing)
+    return Rollout(name, running, proven, NEW, failing, refused, well)
 
 
 def turn(name: str, rollouts: Sequence[Rollout], concurrent: int) -> Turn:
@@ -42,6 +48,19 @@ def test_one_that_has_changed_gives_its_place_to_the_next() -> None:
 def test_none_starts_while_one_that_changed_fails() -> None:
     all_ = [at("a", NEW, failing=True), at("b", OLD)]
     assert turn("b", all_, 4) == Turn(now=False, failed="a")
+
+
+def test_one_that_was_broken_before_comes_last() -> None:
+    all_ = [at("a", OLD, failing=True, well=False), at("b", OLD), at("c", OLD)]
+    assert [turn(name, all_, 2).now for name in "abc"] == [False, True, True]
+    assert turn("a", [all_[0], at("b", NEW, NEW)], 2).now
+
+
+def test_one_that_the_api_server_refuses_stops_the_others_and_goes_on_itself() -> None:
+    all_ = [at("a", OLD, refused=True), at("b", (NEW[0], OLD[1]), refused=True), at("c", OLD)]
+    assert turn("c", all_, 9) == Turn(now=False, failed="a")
+    assert turn("a", all_, 1) == turn("b", all_, 1) == Turn(now=True)
+    assert turn("c", [at("a", NEW, NEW, refused=True), at("c", OLD)], 1) == Turn(now=True)
 
 
 def test_one_that_the_others_do_not_know_of_waits_as_they_do() -> None:

@@ -30,11 +30,14 @@ class Setup:
         *,
         provisioned: bool = True,
         deployed: bool = True,
+        refused: bool = False,
         **spec: object,
     ) -> None:
         """A workspace that was last well with the old images."""
         self._version += 1
-        said = {"type": "OpenWebUIAvailable", "status": "False", "reason": reason}
+        well = {"status": str(reason == "Available"), "reason": reason}
+        said = {"type": "OpenWebUIAvailable", **well}
+        taken = {"type": "UpToDate", "status": "False"}
         ready = {"type": "Provisioned", "status": str(provisioned), "reason": "Created"}
         proven = {"ollama": OLD[0], "openWebUI": OLD[1]}
         self.caches.observe(
@@ -45,7 +48,14 @@ class Setup:
                 "spec": {"workspaceName": name, **spec},
                 "status": {
                     "images": proven,
-                    "conditions": [self._dated(each) for each in (said, ready)],
+                    "conditions": [
+                        self._dated(each)
+                        for each in (
+                            said,
+                            ready,
+                            {**taken, "reason": "WriteRefused" if refused else "UpgradeWaiting"},
+                        )
+                    ],
                 },
             }
         )
@@ -114,13 +124,38 @@ def test_everyone_who_waits_is_told_that_an_upgrade_stops(setup: Setup) -> None:
     assert setup.told == ["c", "d", "e"]
 
 
-@pytest.mark.parametrize("reason", ["CrashLoop", "ImagePullFailed", "NotReadyInTime"])
+@pytest.mark.parametrize("reason", ["CrashLoop", "ImagePullFailed", "NotReadyInTime", "PodRefused"])
 def test_nobody_starts_while_one_that_changes_fails_as_an_image_can(
     setup: Setup, reason: str
 ) -> None:
     setup.put("a", NEW, reason)
     setup.wait("b")
     setup.put("a", NEW, "Unschedulable")
+    assert setup.turn("b")
+
+
+def test_one_that_is_not_well_is_asked_last(setup: Setup) -> None:
+    setup.put("a", OLD, "CrashLoop")
+    setup.put("b", OLD, "Unschedulable")
+    for name in ("c", "d", "e", "f"):
+        setup.put(name, OLD, "Available")
+    assert not setup.turn("a")
+    assert not setup.turn("b")
+    assert setup.turn("c")
+    for name in ("c", "d"):
+        setup.put(name, NEW, "Starting")
+    assert not setup.turn("e")
+    assert not setup.turn("f")
+    setup.rollouts.moved(everyone=False)
+    assert setup.told == ["e", "f"], "and called in the same order"
+
+
+def test_an_image_that_the_api_server_refuses_goes_no_further(setup: Setup) -> None:
+    setup.put("a", OLD, provisioned=False, refused=True)
+    setup.put("b", OLD)
+    assert not setup.turn("b")
+    assert setup.turn("a"), "it is tried again there, and only there"
+    setup.put("a", OLD, provisioned=False, refused=True, suspended=True)
     assert setup.turn("b")
 
 
