@@ -11,7 +11,7 @@ from aichat_workspace.domain.platform import PLATFORM_NAME, PlatformSpec
 from aichat_workspace.domain.schema import Schema, rule
 from aichat_workspace.domain.spec import WorkspaceSpec
 from aichat_workspace.domain.watched import PLATFORM, WORKSPACE, Kind
-from aichat_workspace.domain.workspace import WorkspaceStatus
+from aichat_workspace.domain.workspace import Phase, WorkspaceStatus
 
 # What pydantic says that a structural schema has no word for.
 _DROPPED: Final = frozenset({"title", "examples", "$defs", "uniqueItems", "propertyNames"})
@@ -35,7 +35,11 @@ def workspace_crd() -> Manifest:
         columns=_WORKSPACE_COLUMNS,
         properties={
             "spec": {**structural(WorkspaceSpec), "description": "What the team asks for."},
-            "status": {**structural(WorkspaceStatus), "description": "What the team is told."},
+            "status": {
+                **structural(WorkspaceStatus),
+                "description": "What the team is told.",
+                "default": {"phase": Phase.PENDING.value},  # until the operator has said anything
+            },
         },
         required=["spec"],
     )

@@ -5,15 +5,25 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from aichat_workspace.domain import quantity
 from aichat_workspace.domain.foreign import changed_at
 from aichat_workspace.domain.manifest import Manifest
-from aichat_workspace.domain.pods import containers, is_ready, keeps_stopping
-from aichat_workspace.domain.spec import Volume
+from aichat_workspace.domain.pods import (
+    containers,
+    is_going,
+    is_over,
+    is_ready,
+    keeps_stopping,
+    should_be_gone,
+)
 
 _IS_DEFAULT: Final = "ingressclass.kubernetes.io/is-default-class"
+_SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
 _PATIENCE: Final = timedelta(seconds=30)
+# A node may be on its way, and a volume.
+_ARRIVAL: Final = timedelta(seconds=60)
 _START: Final = timedelta(minutes=10)
+# https://kubernetes.io/docs/concepts/storage/storage-classes/#volume-binding-mode
+_NO_VOLUME: Final = ("unbound", "persistentvolumeclaim", "persistent volumes to bind")
 _NOT_STARTED: Final = frozenset(
     {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
 )
@@ -34,13 +44,16 @@ def diagnose(
     since: datetime | None = None,
 ) -> Diagnosis | None:
     """What keeps a workload from running, or None while it only needs time. `since` then it has
-    not been available."""
+    not been available. Of its pods, those that are over have made room for another."""
+    left = [each for each in pods if not is_over(each)]
+    alive = [each for each in left if not is_going(each)]
     found = (
-        *(_pod(pod, now) for pod in pods),
-        _claim(claim),
+        *(_pod(pod, now) for pod in alive),
+        _claim(claim, alive, now),
         _refused(workload),
-        None if pods or since is None or now - since < _PATIENCE else _podless(workload, now),
-        *(_slow(pod, now) for pod in pods),
+        None if left or since is None or now - since < _PATIENCE else _podless(workload, now),
+        *(_lingering(pod, now) for pod in left),
+        *(_slow(pod, now) for pod in alive),
     )
     return next((each for each in found if each is not None), None)
 
@@ -58,19 +71,25 @@ def _pod(pod: Manifest, now: datetime) -> Diagnosis | None:
 
 def _unschedulable(pod: str, condition: dict[str, Any], now: datetime) -> Diagnosis | None:
     message = condition.get("message", "no reason given")
-    if "unbound" not in message and "persistentvolumeclaim" not in message:
+    waited = now - datetime.fromisoformat(condition["lastTransitionTime"])
+    if not any(word in message for word in _NO_VOLUME):
+        if waited < _ARRIVAL:
+            return None  # an autoscaler brings a node
         return Diagnosis(
             "Unschedulable",
             f"no node takes pod {pod}: {message}; add capacity, lower spec.resources, or correct "
             "spec.scheduling",
         )
-    since = datetime.fromisoformat(condition["lastTransitionTime"])
-    if now - since < _PATIENCE:
+    if waited < _PATIENCE:
         return None  # making a volume takes a while
+    return _unbound(f"pod {pod} has no volume yet: {message}")
+
+
+def _unbound(what: str) -> Diagnosis:
     return Diagnosis(
         "VolumeUnbound",
-        f"pod {pod} has no volume yet: {message}; check that the StorageClass exists and has a "
-        "provisioner, or name another one in spec.storage",
+        f"{what}; check that the StorageClass exists and that its provisioner runs, or name "
+        "another one in spec.storage",
     )
 
 
@@ -84,7 +103,11 @@ def _container(pod: str, container: dict[str, Any], now: datetime) -> Diagnosis 
             "its name in the AIChatPlatform and that the nodes reach its registry",
         )
     if reason in _NOT_STARTED:
-        return Diagnosis("ContainerNotStarted", f"pod {pod} can't be started: {message}")
+        return Diagnosis(
+            "ContainerNotStarted",
+            f"pod {pod} can't be started: {message}; mend what it names, or read more with: "
+            f"kubectl describe pod {pod}",
+        )
     fails = not container.get("ready") and keeps_stopping(container, now)
     if reason == "CrashLoopBackOff" or fails:
         name = container["name"]
@@ -94,6 +117,21 @@ def _container(pod: str, container: dict[str, Any], now: datetime) -> Diagnosis 
             f"--previous {pod} -c {name}",
         )
     return None
+
+
+def _lingering(pod: Manifest, now: datetime) -> Diagnosis | None:
+    """Nothing takes its place before it is gone: neither a StatefulSet's pod nor one that is
+    recreated."""
+    until, name = should_be_gone(pod), pod["metadata"]["name"]
+    if until is None or now - until < _ARRIVAL:
+        return None
+    return Diagnosis(
+        "PodNotEnding",
+        f"pod {name} was to be gone by {until:%H:%M:%S} UTC and is not, so no other takes its "
+        f"place: its node may be lost; see kubectl get pod {name} -o wide. If the node is gone for "
+        f"good, delete it with: kubectl delete node, else read why with: kubectl describe pod "
+        f"{name}",
+    )
 
 
 def _slow(pod: Manifest, now: datetime) -> Diagnosis | None:
@@ -132,24 +170,20 @@ def _podless(workload: Manifest | None, now: datetime) -> Diagnosis | None:
     )
 
 
-def unmet(claim: Manifest | None, wanted: Volume) -> Diagnosis | None:
-    """What a workspace wants of a volume that is already made and can't be changed so."""
-    if claim is None:
-        return None
-    name, spec = claim["metadata"]["name"], claim["spec"]
-    size, of_class = spec["resources"]["requests"]["storage"], spec.get("storageClassName")
-    kept = []
-    if wanted.size and quantity.parse(wanted.size) < quantity.parse(size):
-        kept.append(f"its {size}, for a volume can grow but not shrink to {wanted.size}")
-    if of_class and wanted.storage_class_name not in (None, of_class):
-        kept.append(f"its StorageClass {of_class!r} instead of {wanted.storage_class_name!r}")
-    if not kept:
-        return None
-    return Diagnosis(
-        "VolumeKept",
-        f"claim {name} keeps {' and '.join(kept)}; name what it has in spec.storage, or make a new "
-        "workspace for it",
+def remains(namespace: Manifest, now: datetime) -> str:
+    """What keeps a namespace that is to be gone; nothing for as long as that is no wonder.
+
+    https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/namespace-v1/#NamespaceStatus
+    """
+    until = namespace["metadata"].get("deletionTimestamp")
+    if until is None or now - datetime.fromisoformat(until) < _PATIENCE:
+        return ""
+    told = (
+        each.get("message", each["type"])
+        for each in namespace.get("status", {}).get("conditions", ())
+        if each["status"] == "True"
     )
+    return "; ".join(told)
 
 
 def unserved(ingress: Manifest | None, classes: Iterable[Manifest]) -> Diagnosis | None:
@@ -195,10 +229,12 @@ def unrouted(route: Manifest | None) -> Diagnosis | None:
     )
 
 
-def _claim(claim: Manifest | None) -> Diagnosis | None:
-    """A claim that lost its volume; one that waits for a pod is normal, and then the pod says
-    why."""
+def _claim(claim: Manifest | None, pods: Sequence[Manifest], now: datetime) -> Diagnosis | None:
+    """A claim that lost its volume, or gets none though a node is chosen for it; one that waits
+    for a pod is normal, and then the pod says why."""
     phase = (claim or {}).get("status", {}).get("phase")
+    if claim is not None and phase == "Pending":
+        return _unprovisioned(claim, pods, now)
     if claim is None or phase != "Lost":
         return None
     return Diagnosis(
@@ -206,6 +242,17 @@ def _claim(claim: Manifest | None) -> Diagnosis | None:
         f"the volume of claim {claim['metadata']['name']} is gone; restore it, or delete the claim "
         "to begin with an empty one",
     )
+
+
+def _unprovisioned(claim: Manifest, pods: Sequence[Manifest], now: datetime) -> Diagnosis | None:
+    """The scheduler has chosen a node for the claim's pod and waits for its volume, in silence."""
+    metadata = claim["metadata"]
+    node = metadata.get("annotations", {}).get(_SELECTED_NODE)
+    made = [each["metadata"].get("creationTimestamp") for each in (claim, *pods)]
+    dates = [datetime.fromisoformat(each) for each in made if each]
+    if node is None or not pods or not dates or now - max(dates) < _ARRIVAL:
+        return None
+    return _unbound(f"claim {metadata['name']} gets no volume on node {node}")
 
 
 def _refused(workload: Manifest | None) -> Diagnosis | None:

@@ -332,6 +332,18 @@ def models_ready(models: Iterable[ModelStatus]) -> tuple[int, int]:
     return sum(model.state is ModelState.READY for model in listed), len(listed)
 
 
+def models_told(models: Iterable[ModelStatus]) -> str:
+    """As in `2/3`, or while something is downloaded `2/3 40%`: how much of that is there."""
+    models = tuple(models)
+    ready, total = models_ready(models)
+    coming = [model for model in models if model.state is ModelState.PULLING and model.total_bytes]
+    if not coming:
+        return f"{ready}/{total}"
+    there = sum(model.completed_bytes for model in coming)
+    percent = max(0, min(99, there * 100 // sum(model.total_bytes for model in coming)))
+    return f"{ready}/{total} {percent}%"
+
+
 def summary(models: Iterable[ModelStatus], patterns: Iterable[PatternStatus]) -> str:
     """One sentence: what is wrong first, else what is going on, else that all is there."""
     models = tuple(models)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final
 
-from aichat_workspace.domain import names, pods, quantity
+from aichat_workspace.domain import names, pods, quantity, volumes
 from aichat_workspace.domain.foreign import json_patch, removals
 from aichat_workspace.domain.manifest import Manifest, Ref, covers, ref
 from aichat_workspace.domain.render.tenant import is_copy
@@ -53,11 +53,12 @@ Action = Apply | Prune | Stop | Delete
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What the caches hold of one tenant."""
+    """What the caches hold of one tenant, and the StorageClasses whose volumes can grow."""
 
     namespace: Manifest | None = None
     objects: Mapping[Ref, Manifest] = field(default_factory=dict)
     pods: tuple[Manifest, ...] = ()
+    growing_classes: frozenset[str] = frozenset()
 
 
 NOTHING: Final = Observed()
@@ -160,7 +161,7 @@ def _fitting(desired: Manifest, observed: Observed, room: Fraction) -> Manifest:
         return _quota(desired, room)
     found = observed.objects.get(ref(desired))
     if desired["kind"] == "PersistentVolumeClaim" and found is not None:
-        return _claim(desired, found)
+        return _claim(desired, found, observed.growing_classes)
     return desired
 
 
@@ -170,7 +171,7 @@ def _room(desired: Sequence[Manifest], observed: Observed) -> Fraction:
     sizes: dict[Ref, Fraction] = {}
     for at, each in (*((ref(each), each) for each in desired), *observed.objects.items()):
         if at.kind == "PersistentVolumeClaim":
-            size = quantity.parse(each["spec"]["resources"]["requests"]["storage"])
+            size = quantity.parse(volumes.size(each))
             sizes[at] = max(size, sizes.get(at, Fraction()))
     return sum(sizes.values(), Fraction())
 
@@ -183,12 +184,11 @@ def _quota(desired: Manifest, room: Fraction) -> Manifest:
     return {**desired, "spec": {"hard": {**hard, "requests.storage": quantity.size(room)}}}
 
 
-def _claim(desired: Manifest, found: Manifest) -> Manifest:
-    """A claim as it may still be changed: its class is fixed and it only grows."""
+def _claim(desired: Manifest, found: Manifest, growing: frozenset[str]) -> Manifest:
+    """A claim as it may still be changed: its class is fixed and it only grows, where it can."""
     spec = dict(desired["spec"])
-    size, existing = (each["resources"]["requests"]["storage"] for each in (spec, found["spec"]))
-    if quantity.parse(size) < quantity.parse(existing):
-        spec["resources"] = {"requests": {"storage": existing}}
+    if not (volumes.is_larger(desired, found) and volumes.can_grow(found, growing)):
+        spec["resources"] = {"requests": {"storage": volumes.size(found)}}
     if "storageClassName" in found["spec"]:
         spec["storageClassName"] = found["spec"]["storageClassName"]
     return {**desired, "spec": spec}

@@ -27,6 +27,17 @@ def is_going(pod: Manifest) -> bool:
     return "deletionTimestamp" in pod["metadata"]
 
 
+def is_over(pod: Manifest) -> bool:
+    """It has ended, and only its record is there still, as after an eviction."""
+    return pod.get("status", {}).get("phase") in ("Failed", "Succeeded")
+
+
+def should_be_gone(pod: Manifest) -> datetime | None:
+    """By when a pod on its way out was given time to end."""
+    text = pod["metadata"].get("deletionTimestamp")
+    return datetime.fromisoformat(text) if text else None
+
+
 def is_ready(pod: Manifest) -> bool:
     conditions = pod.get("status", {}).get("conditions", ())
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

@@ -14,13 +14,15 @@ REASONS: Final = {
     "downloads, for another model, or for room that a removed one makes. It goes on by itself; "
     "where it does not, the condition OllamaAvailable and the message say why.",
     "ModelsReady": "Every model and pattern is there. Nothing to do.",
-    "Pulling": "Models are being downloaded; `status.models` says how far and how fast.",
+    "Pulling": "Models are being downloaded. Wait; `status.models` says how far and how fast.",
     "Ready": "People can chat. Open `status.url` and sign in.",
-    "Served": "An ingress controller is there for the workspace. Nothing to do.",
+    "Served": "The IngressClass of the workspace's Ingress is there, or a Gateway has accepted its "
+    "HTTPRoute. Nothing to do.",
     "Starting": "The workload's pod is starting. Wait; the first start of the chat takes a minute.",
     "StorageAsAsked": "Its volumes are as `spec.storage` says. Nothing to do.",
     "Suspended": "Both workloads are stopped. Set `spec.suspended` to false to go on.",
-    "Terminating": "The workspace is being deleted, with its namespace.",
+    "Terminating": "The workspace is being deleted, with its namespace. Wait; where something "
+    "holds the namespace, the message says what: remove that.",
     "UpToDate": "The workspace runs the platform's images. Nothing to do.",
     "UpgradeWaiting": "Other workspaces change their images first. Wait.",
     # the resource has to be edited
@@ -56,16 +58,19 @@ REASONS: Final = {
     "WorkspaceNameTaken": "An older resource has the `workspaceName`. Delete this one and choose "
     "another.",
     # the cluster has to be mended
-    "ContainerNotStarted": "The node can't start a container; the message says why. Mend "
-    "what it names; the node tries again by itself.",
+    "ContainerNotStarted": "The node can't start a container. Mend what the message names.",
     "CrashLoop": "A container keeps stopping. Read why with the command in the message.",
     "ImagePullFailed": "A node can't pull an image. Check `spec.images` of the AIChatPlatform and "
     "that nodes reach the registry.",
-    "IngressNotServed": "No ingress controller has taken the workspace's Ingress up. Install one, "
-    "or name its class in `spec.ingress.className` of the AIChatPlatform.",
-    "NamespaceTerminating": "The namespace was deleted by hand. It is made anew once it is gone.",
+    "IngressNotServed": "The IngressClass of the workspace's Ingress, or a default one, is not "
+    "there. Install an ingress controller, or name its class in `spec.ingress.className` of the "
+    "AIChatPlatform.",
+    "NamespaceTerminating": "The namespace was deleted by hand. Wait; it is made anew once it is "
+    "gone.",
     "NotReadyInTime": "A pod has not become ready in ten minutes. Read why with the commands in "
     "the message.",
+    "PodNotEnding": "A pod does not end, so no other takes its place. Delete its node if it is "
+    "gone for good, or read why with the command in the message.",
     "PodRefused": "The API server refuses the workload's pod, for its quota or a policy. Raise "
     "`spec.quota`, or see the policy that the message names.",
     "Unschedulable": "No node takes the pod. Add capacity, lower `spec.resources`, or correct "
@@ -75,11 +80,12 @@ REASONS: Final = {
     "namespaces.",
     "UpgradeStopped": "A workspace failed with the new images, so the others keep theirs. Correct "
     "`spec.images` of the AIChatPlatform.",
-    "VolumeKept": "A volume that is there can neither shrink nor change its class, so it stays as "
-    "it is. Name in `spec.storage` what it has, or make a new workspace.",
+    "VolumeKept": "A volume that is there can neither shrink nor change its class, and grows only "
+    "where its class allows it, so it stays as it is. Name in `spec.storage` what it has, make a "
+    "new workspace, or set `allowVolumeExpansion` on the class if its driver can.",
     "VolumeLost": "A volume is gone. Restore it, or delete its claim to begin with an empty one.",
-    "VolumeUnbound": "A claim has no volume. Check that its StorageClass exists and has a "
-    "provisioner, or name another one.",
-    "WriteRefused": "The API server refuses an object; the message says which and why. Change "
-    "the policy or quota that refuses it, or the field of the spec that it names.",
+    "VolumeUnbound": "A claim has no volume. Check that its StorageClass exists and that its "
+    "provisioner runs, or name another one.",
+    "WriteRefused": "The API server refuses an object. Mend what the message names: a policy, a "
+    "quota, a permission or a field; it is tried again by itself.",
 }

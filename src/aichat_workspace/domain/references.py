@@ -78,5 +78,9 @@ def _problem(workspace: Workspace, wanted: Reference, secret: Secret | None) -> 
         )
     missing = [key for key in wanted.keys if key not in ((secret or {}).get("data") or {})]
     if missing:
-        return Diagnosis("SecretIncomplete", f"{where} lacks the keys {', '.join(missing)}")
+        return Diagnosis(
+            "SecretIncomplete",
+            f"{where} lacks the keys {', '.join(missing)}; the platform team adds them in "
+            f"namespace {names.SYSTEM_NAMESPACE}",
+        )
     return None

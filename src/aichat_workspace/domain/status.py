@@ -1,26 +1,35 @@
 """What a workspace's status says, from what is known of it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.claim import Refusal
-from aichat_workspace.domain.diagnosis import Diagnosis, diagnose, unmet, unrouted, unserved
+from aichat_workspace.domain.diagnosis import (
+    Diagnosis,
+    diagnose,
+    remains,
+    unrouted,
+    unserved,
+)
 from aichat_workspace.domain.manifest import Manifest, Ref
 from aichat_workspace.domain.models import (
     ModelState,
     ModelStatus,
     PatternStatus,
     models_ready,
+    models_told,
     summary,
 )
 from aichat_workspace.domain.plan import NOTHING, Observed
-from aichat_workspace.domain.pods import belongs, containers, is_going, keeps_stopping
+from aichat_workspace.domain.pods import belongs, containers, keeps_stopping
 from aichat_workspace.domain.render.tenant import OLLAMA, OPENWEBUI
 from aichat_workspace.domain.upgrade import AT_ONCE, Images, Turn
+from aichat_workspace.domain.volumes import CLAIM, unmet
 from aichat_workspace.domain.workspace import (
+    WORKLOAD_CONDITIONS,
     Condition,
     ConditionStatus,
     ConditionType,
@@ -36,10 +45,7 @@ from aichat_workspace.domain.workspace import (
 
 _SUSPENDED: Final = "Suspended"
 _CONTAINERS: Final = {"StatefulSet": OLLAMA, "Deployment": OPENWEBUI}
-_WORKLOADS: Final = {
-    ConditionType.OLLAMA_AVAILABLE: "StatefulSet",
-    ConditionType.OPENWEBUI_AVAILABLE: "Deployment",
-}
+_WORKLOADS: Final = dict(zip(WORKLOAD_CONDITIONS, _CONTAINERS, strict=True))
 _RUNNING: Final = (ConditionType.PROVISIONED, *_WORKLOADS)
 
 
@@ -49,7 +55,7 @@ class Facts:
 
     `failure` is the last write that the API server refused; `models` and `patterns` are what the
     model server was last seen to hold; `target` are the platform's images, None where nothing is
-    to run.
+    to run; `sizes` are what its claims are to ask for.
     """
 
     url: str
@@ -62,6 +68,7 @@ class Facts:
     turn: Turn = AT_ONCE
     target: Images | None = None
     ingress_classes: tuple[Manifest, ...] = ()
+    sizes: Mapping[Ref, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +92,7 @@ def expires_at(workspace: Workspace) -> datetime | None:
 
 def status(workspace: Workspace, facts: Facts, now: datetime) -> WorkspaceStatus:
     """The status to report. Equal to the workspace's present one when nothing has moved."""
-    findings = _terminating(facts) if workspace.deleting else _findings(workspace, facts, now)
-    ready, total = models_ready(facts.models)
+    findings = _terminating(facts, now) if workspace.deleting else _findings(workspace, facts, now)
     namespace = facts.observed.namespace
     return WorkspaceStatus(
         observed_generation=workspace.generation,
@@ -99,7 +105,7 @@ def status(workspace: Workspace, facts: Facts, now: datetime) -> WorkspaceStatus
         conditions=tuple(
             _dated(workspace, kind, finding, now) for kind, finding in findings.items()
         ),
-        models_ready=f"{ready}/{total}",
+        models_ready=models_told(facts.models),
         models=tuple(_model(each) for each in facts.models),
         patterns=tuple(_pattern(each) for each in facts.patterns),
         resources=_resources(facts),
@@ -150,7 +156,9 @@ def _served(facts: Facts) -> _Finding:
     problem = problem or unrouted(by_kind.get("HTTPRoute"))
     if problem:
         return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
-    return _Finding(ConditionStatus.TRUE, "Served", "an ingress controller is there for it")
+    routed = "HTTPRoute" in by_kind
+    told = "a Gateway has accepted its route" if routed else "its IngressClass is there"
+    return _Finding(ConditionStatus.TRUE, "Served", told)
 
 
 def _up_to_date(facts: Facts) -> _Finding:
@@ -176,9 +184,14 @@ def _waits(turn: Turn) -> _Finding:
     )
 
 
-def _terminating(facts: Facts) -> dict[ConditionType, _Finding]:
-    left = "waiting for the namespace to be gone" if facts.observed.namespace else "cleaning up"
+def _terminating(facts: Facts, now: datetime) -> dict[ConditionType, _Finding]:
+    namespace = facts.observed.namespace
+    left = "waiting for the namespace to be gone" if namespace else "cleaning up"
+    if namespace and (told := remains(namespace, now)):
+        left += f", which something holds: {told}; remove what holds it"
     gone = _Finding(ConditionStatus.FALSE, "Terminating", left)
+    if facts.failure:
+        gone = _Finding(ConditionStatus.FALSE, facts.failure.reason, facts.failure.message)
     return dict.fromkeys(ConditionType, gone)
 
 
@@ -187,6 +200,8 @@ def _provisioned(facts: Facts) -> _Finding:
         return _Finding(
             ConditionStatus.FALSE, facts.failure.reason, facts.failure.message, problem=True
         )
+    if not facts.desired:
+        return _Finding(ConditionStatus.FALSE, "Creating", "the namespace is being made")
     missing = [entry for entry in _resources(facts) if entry.state != "Present"]
     if missing:
         listed = ", ".join(f"{entry.kind} {entry.name}" for entry in missing)
@@ -201,8 +216,9 @@ def _storage(workspace: Workspace, facts: Facts) -> _Finding:
         (names.ollama(name), chosen.ollama),
         (names.openwebui(name), chosen.open_webui),
     ):
-        claim = facts.observed.objects.get(Ref("PersistentVolumeClaim", name, workload))
-        if problem := unmet(claim, volume):
+        at = Ref(CLAIM, name, workload)
+        claim, size = facts.observed.objects.get(at), facts.sizes.get(at)
+        if problem := unmet(claim, volume, size, facts.observed.growing_classes):
             return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
     return _Finding(ConditionStatus.TRUE, "StorageAsAsked", "volumes are as spec.storage says")
 
@@ -246,8 +262,8 @@ def _available(facts: Facts, kind: str, now: datetime, before: Condition | None)
         return _Finding(ConditionStatus.TRUE, "Available", f"{kind} {workload.name} is available")
     problem = diagnose(
         found,
-        facts.observed.objects.get(replace(workload, kind="PersistentVolumeClaim")),
-        [pod for pod in facts.observed.pods if belongs(pod, workload.name) and not is_going(pod)],
+        facts.observed.objects.get(replace(workload, kind=CLAIM)),
+        [pod for pod in facts.observed.pods if belongs(pod, workload.name)],
         now,
         before.last_transition_time
         if before and before.status is ConditionStatus.FALSE and before.reason != _SUSPENDED

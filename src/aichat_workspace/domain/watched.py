@@ -29,6 +29,7 @@ SECRET: Final = Kind("", "v1", "Secret", "secrets")
 POD: Final = Kind("", "v1", "Pod", "pods")
 CONFIG_MAP: Final = Kind("", "v1", "ConfigMap", "configmaps")
 INGRESS_CLASS: Final = Kind("networking.k8s.io", "v1", "IngressClass", "ingressclasses", False)
+STORAGE_CLASS: Final = Kind("storage.k8s.io", "v1", "StorageClass", "storageclasses", False)
 EVENT: Final = Kind("events.k8s.io", "v1", "Event", "events")
 
 HTTP_ROUTE: Final = Kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")

@@ -15,6 +15,7 @@ RESOURCES: Final = {
         watched.CONFIG_MAP,
         watched.EVENT,
         watched.INGRESS_CLASS,
+        watched.STORAGE_CLASS,
         *watched.TENANT_KINDS,
     )
 }

@@ -25,8 +25,9 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "Service": {"clusterIP": "10.0.0.1", "sessionAffinity": "None"},
     "StatefulSet": {"podManagementPolicy": "OrderedReady", "revisionHistoryLimit": 10},
     "Deployment": {"progressDeadlineSeconds": 600, "revisionHistoryLimit": 10},
-    "PersistentVolumeClaim": {"volumeMode": "Filesystem"},
+    "PersistentVolumeClaim": {"volumeMode": "Filesystem", "storageClassName": "default"},
 }
+_GROWING: Final = frozenset({"default"})
 _GONE: Final = object()
 
 
@@ -41,7 +42,11 @@ class ApiServer:
 
     @property
     def observed(self) -> Observed:
-        return Observed(namespace=self.namespace, objects=copy.deepcopy(self.objects))
+        return Observed(
+            namespace=self.namespace,
+            objects=copy.deepcopy(self.objects),
+            growing_classes=_GROWING,
+        )
 
     def carry_out(self, actions: Iterable[Action]) -> None:
         for action in actions:
@@ -140,6 +145,8 @@ def _defaulted(manifest: dict[str, Any], at: Ref) -> Manifest:
     filled = {**manifest, "metadata": {**manifest["metadata"], **metadata}}
     if "spec" in filled:
         filled["spec"] = {**_DEFAULTS.get(at.kind, {}), **filled["spec"]}
+    if at.kind == "PersistentVolumeClaim":
+        filled["status"] = {"phase": "Bound"}
     for container in (
         filled.get("spec", {}).get("template", {}).get("spec", {}).get("containers", ())
     ):

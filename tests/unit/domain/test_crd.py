@@ -70,6 +70,11 @@ def test_an_empty_status_is_a_status() -> None:
     assert WorkspaceStatus.model_validate({}).phase == "Pending"
 
 
+def test_a_workspace_that_nobody_has_looked_at_yet_is_pending() -> None:
+    schema = root(crd.workspace_crd())["properties"]["status"]
+    assert schema["default"] == {"phase": "Pending"}
+
+
 def test_kubectl_get_shows_phase_readiness_with_its_reason_models_and_url() -> None:
     columns = crd.workspace_crd()["spec"]["versions"][0]["additionalPrinterColumns"]
     shown = [each["name"] for each in columns if not each.get("priority")]

@@ -3,9 +3,12 @@ from typing import Any
 
 import pytest
 
-from aichat_workspace.domain.diagnosis import diagnose, unmet, unrouted, unserved
-from aichat_workspace.domain.spec import Volume
+from aichat_workspace.domain.diagnosis import diagnose, remains, unrouted, unserved
 from tests.unit.domain.samples import NOW
+
+
+def ago(seconds: float) -> str:
+    return (NOW - timedelta(seconds=seconds)).isoformat()
 
 
 def pod(**status: Any) -> dict[str, Any]:
@@ -18,6 +21,7 @@ def waiting(reason: str, message: str = "") -> dict[str, Any]:
 
 
 _UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
+_LATE_UNBOUND = "1 node(s) didn't find available persistent volumes to bind"
 
 
 def waiting_first(reason: str) -> dict[str, Any]:
@@ -43,8 +47,14 @@ def unschedulable(
         (waiting_first("CrashLoopBackOff"), "CrashLoop", "kubectl logs --previous p-0 -c first"),
         (waiting_first("ErrImagePull"), "ImagePullFailed", "check its name"),
         (waiting("CreateContainerConfigError", "secret x"), "ContainerNotStarted", "secret x"),
-        (unschedulable(), "Unschedulable", "add capacity"),
+        (
+            waiting("CreateContainerConfigError", "secret x"),
+            "ContainerNotStarted",
+            "kubectl describe pod p-0",
+        ),
+        (unschedulable(for_seconds=61), "Unschedulable", "add capacity"),
         (unschedulable(_UNBOUND, 31), "VolumeUnbound", "StorageClass"),
+        (unschedulable(_LATE_UNBOUND, 31), "VolumeUnbound", "StorageClass"),
     ],
 )
 def test_a_pods_trouble_is_one_reason_and_one_sentence_with_the_fix(
@@ -76,6 +86,81 @@ def test_a_lost_volume_is_told() -> None:
 
 def test_a_volume_that_is_being_made_is_no_problem_yet() -> None:
     assert diagnose(None, None, [unschedulable(_UNBOUND, 29)], NOW) is None
+
+
+def test_a_node_may_be_on_its_way() -> None:
+    assert diagnose(None, None, [unschedulable(for_seconds=59)], NOW) is None
+
+
+def pending(*, node: str | None = "n-1", made: float = 600) -> dict[str, Any]:
+    marks = {"volume.kubernetes.io/selected-node": node} if node else {}
+    metadata = {"name": "models", "annotations": marks, "creationTimestamp": ago(made)}
+    return {"metadata": metadata, "status": {"phase": "Pending"}}
+
+
+def made(seconds: float) -> dict[str, Any]:
+    return {"metadata": {"name": "p-0", "creationTimestamp": ago(seconds)}}
+
+
+def test_a_volume_that_does_not_come_to_the_chosen_node_is_told() -> None:
+    problem = diagnose(None, pending(), [made(61)], NOW)
+    assert problem is not None
+    assert problem.reason == "VolumeUnbound"
+    assert "claim models gets no volume on node n-1" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("claim", "pods"),
+    [
+        (pending(node=None), [made(300)]),
+        (pending(), [made(59)]),
+        (pending(made=59), [made(300)]),
+        (pending(), []),
+    ],
+)
+def test_a_claim_that_waits_for_a_pod_or_a_moment_for_its_volume_is_no_problem(
+    claim: dict[str, Any], pods: list[dict[str, Any]]
+) -> None:
+    assert diagnose(None, claim, pods, NOW) is None
+
+
+def going(seconds: float) -> dict[str, Any]:
+    """A pod that was to be gone so long ago."""
+    return {"metadata": {"name": "p-0", "deletionTimestamp": ago(seconds)}}
+
+
+def test_a_pod_that_does_not_end_is_told_with_what_to_do_about_its_node() -> None:
+    problem = diagnose(None, None, [going(61)], NOW)
+    assert problem is not None
+    assert problem.reason == "PodNotEnding"
+    assert "kubectl delete node" in problem.message
+    assert diagnose(None, None, [going(59)], NOW) is None
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_a_pod_that_is_over_says_nothing_of_its_successor(phase: str) -> None:
+    """As one that was evicted last week, whose record is there still."""
+    evicted = pod(phase=phase, conditions=[{"type": "Ready", "status": "False"}])
+    evicted["metadata"]["creationTimestamp"] = ago(7 * 86400)
+    assert diagnose(None, None, [evicted, made(5)], NOW) is None
+
+
+def test_what_holds_a_namespace_is_told_once_it_is_overdue() -> None:
+    conditions = [
+        {"type": "NamespaceContentRemaining", "status": "True", "message": "pods. has 1 left"},
+        {"type": "NamespaceFinalizersRemaining", "status": "True", "message": "example.org/keep"},
+        {"type": "NamespaceDeletionDiscoveryFailure", "status": "False", "message": "all well"},
+    ]
+
+    def namespace(seconds: float) -> dict[str, Any]:
+        return {
+            "metadata": {"deletionTimestamp": ago(seconds)},
+            "status": {"conditions": conditions},
+        }
+
+    assert remains(namespace(31), NOW) == "pods. has 1 left; example.org/keep"
+    assert remains(namespace(29), NOW) == ""
+    assert remains({"metadata": {}}, NOW) == ""
 
 
 def ingress(name: str | None = None) -> dict[str, Any]:
@@ -123,10 +208,6 @@ def test_a_route_that_no_gateway_takes_is_told_with_what_the_gateway_said() -> N
     assert problem is not None
     assert "edge/front has not accepted HTTPRoute r: not allowed" in problem.message
     assert unrouted({**route(), "status": {}}) is not None
-
-
-def ago(seconds: float) -> str:
-    return (NOW - timedelta(seconds=seconds)).isoformat()
 
 
 def restarted(
@@ -215,31 +296,3 @@ def test_a_workload_that_has_or_wants_no_pod_yet_is_no_problem(
 def test_a_stateful_set_gets_a_moment_for_its_pod() -> None:
     assert diagnose(podless(), None, [], NOW, NOW - timedelta(seconds=29)) is None
     assert diagnose(podless(), None, [], NOW) is None
-
-
-CLAIM = {
-    "metadata": {"name": "models"},
-    "spec": {"resources": {"requests": {"storage": "20Gi"}}, "storageClassName": "fast"},
-}
-
-
-@pytest.mark.parametrize(
-    ("wanted", "said"),
-    [
-        (Volume(size="10Gi"), "keeps its 20Gi"),
-        (Volume(storage_class_name="slow"), "keeps its StorageClass 'fast' instead of 'slow'"),
-        (Volume(size="10Gi", storage_class_name="slow"), "slow'; name what it has"),
-    ],
-)
-def test_a_volume_that_can_not_be_as_asked_is_told(wanted: Volume, said: str) -> None:
-    problem = unmet(CLAIM, wanted)
-    assert problem is not None
-    assert said in problem.message
-
-
-@pytest.mark.parametrize(
-    "wanted", [Volume(), Volume(size="20Gi", storage_class_name="fast"), Volume(size="30Gi")]
-)
-def test_a_volume_that_is_as_asked_or_grows_is_no_problem(wanted: Volume) -> None:
-    assert unmet(CLAIM, wanted) is None
-    assert unmet(None, wanted) is None

@@ -22,6 +22,7 @@ from aichat_workspace.domain.models import (
     decide,
     expected,
     models_ready,
+    models_told,
     parse_model,
     revision_of,
     summary,
@@ -254,3 +255,14 @@ def test_the_summary_tells_troubles_first() -> None:
     assert summary([pulling], []) == "downloading y:1 25%"
     assert summary([], [PatternStatus("p", ModelState.PENDING)]) == "waiting for p"
     assert summary([ModelStatus("a:1", ModelState.READY)], []).startswith("every model")
+
+
+def test_progress_is_that_of_everything_that_is_being_downloaded() -> None:
+    def pulling(name: str, there: int, of: int) -> ModelStatus:
+        return ModelStatus(name, ModelState.PULLING, there, of)
+
+    ready = ModelStatus("a:1", ModelState.READY, 100, 100)
+    assert models_told([ready]) == "1/1"
+    assert models_told([ready, pulling("b:1", 0, 0)]) == "1/2", "its size is not known yet"
+    assert models_told([ready, pulling("b:1", 10, 100), pulling("c:1", 90, 300)]) == "1/3 25%"
+    assert models_told([pulling("b:1", 500, 100)]) == "0/1 99%"

@@ -106,6 +106,24 @@ def test_a_claim_never_shrinks_and_keeps_its_class() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("phase", "classes", "grows"),
+    [("Bound", ["fast"], True), ("Bound", ["slow"], False), ("Pending", ["fast"], False)],
+)
+def test_a_claim_grows_only_where_the_api_server_takes_it(
+    phase: str, classes: list[str], *, grows: bool
+) -> None:
+    objects = held(DESIRED)
+    at = ref(one("PersistentVolumeClaim", "ollama"))
+    small = {"resources": {"requests": {"storage": "5Gi"}}, "storageClassName": "fast"}
+    spec = {**objects[at]["spec"], **small}
+    objects[at] = {**objects[at], "spec": spec, "status": {"phase": phase}}
+    found = observed(objects=objects, growing_classes=frozenset(classes))
+    written = [each.manifest for each in plan(NAMESPACE, DESIRED, found) if isinstance(each, Apply)]
+    assert ([each["kind"] for each in written] == ["PersistentVolumeClaim"]) is grows
+    assert all(each["spec"]["storageClassName"] == "fast" for each in written)
+
+
 @pytest.mark.parametrize("of", ["initContainerStatuses", "containerStatuses"])
 def test_a_secret_is_written_again_when_a_pod_misses_it(of: str) -> None:
     secret = one("Secret")

@@ -55,6 +55,7 @@ def test_a_missing_key_is_named() -> None:
     assert problem is not None
     assert problem.reason == "SecretIncomplete"
     assert "clientSecret" in problem.message
+    assert "the platform team adds them in namespace" in problem.message
 
 
 def test_contents_decide_the_copys_name() -> None:

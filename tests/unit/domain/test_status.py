@@ -6,7 +6,7 @@ import pytest
 
 from aichat_workspace.domain.claim import Refusal
 from aichat_workspace.domain.diagnosis import Diagnosis
-from aichat_workspace.domain.manifest import ref
+from aichat_workspace.domain.manifest import Ref, ref
 from aichat_workspace.domain.models import ModelState, ModelStatus, PatternStatus
 from aichat_workspace.domain.plan import Observed
 from aichat_workspace.domain.status import Facts, running_images, status
@@ -167,6 +167,59 @@ def test_a_volume_that_is_not_as_asked_is_told_and_the_workspace_is_ready() -> N
     told = status(smaller, FACTS, NOW)
     assert said(told, ConditionType.STORAGE_AS_ASKED) == (ConditionStatus.FALSE, "VolumeKept")
     assert told.phase is Phase.READY
+
+
+def test_a_platforms_larger_size_that_a_volume_can_not_have_is_told_as_well() -> None:
+    at = next(each for each in DESIRED if each["kind"] == "PersistentVolumeClaim")
+    told = status(workspace(), replace(FACTS, sizes={ref(at): "90Gi"}), NOW)
+    assert said(told, ConditionType.STORAGE_AS_ASKED) == (ConditionStatus.FALSE, "VolumeKept")
+    assert told.phase is Phase.READY
+
+
+def test_before_anything_was_rendered_not_everything_is_there() -> None:
+    told = status(workspace(), replace(FACTS, desired=()), NOW)
+    assert said(told, ConditionType.PROVISIONED) == (ConditionStatus.FALSE, "Creating")
+    assert not told.is_created
+
+
+LEAVING = {"deletionTimestamp": "2026-11-23T11:50:00Z"}
+
+
+def test_of_a_workspace_that_can_not_end_it_is_told_what_holds_it() -> None:
+    held_by = {"type": "NamespaceContentRemaining", "status": "True", "message": "pods. has 1"}
+    stuck = {**namespace(**LEAVING), "status": {"conditions": [held_by]}}
+    facts = replace(FACTS, observed=Observed(stuck))
+    ready = status(workspace(metadata=LEAVING), facts, NOW).condition(ConditionType.READY)
+    assert ready is not None
+    assert "pods. has 1" in ready.message
+    refused = replace(facts, failure=Diagnosis("WriteRefused", "not now"))
+    told = status(workspace(metadata=LEAVING), refused, NOW)
+    assert said(told, ConditionType.READY) == (ConditionStatus.FALSE, "WriteRefused")
+    assert told.phase is Phase.TERMINATING
+
+
+def test_progress_is_told_beside_the_count() -> None:
+    pulling = ModelStatus("gemma2:2b", ModelState.PULLING, 50, 200)
+    told = status(workspace(), replace(FACTS, models=(*READY_MODELS, pulling)), NOW)
+    assert told.models_ready == "1/2 25%"
+
+
+@pytest.mark.parametrize(
+    ("gone", "said_so"), [("HTTPRoute", "IngressClass"), ("Ingress", "Gateway has accepted")]
+)
+def test_of_the_way_in_no_more_is_said_than_was_looked_at(gone: str, said_so: str) -> None:
+    accepted = {"conditions": [{"type": "Accepted", "status": "True", "message": ""}]}
+    route = {
+        "metadata": {"name": "r"},
+        "spec": {"parentRefs": [{"name": "front", "namespace": "edge"}]},
+        "status": {"parents": [accepted]},
+    }
+    objects = {**available(), Ref("HTTPRoute", "team-a-aichat", "r"): route}
+    left = {at: obj for at, obj in objects.items() if at.kind != gone}
+    told = status(workspace(), replace(FACTS, observed=Observed(namespace(), left)), NOW)
+    served = told.condition(ConditionType.INGRESS_SERVED)
+    assert served is not None
+    assert said_so in served.message
 
 
 RUNNING = running_images(FACTS.observed)
