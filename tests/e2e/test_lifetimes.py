@@ -240,6 +240,50 @@ def test_a_quota_grows_on_the_running_workspace(node: Node, chat: WebUI) -> None
     wait_ready(node, RESOURCE, TENANT)
 
 
+def test_a_volume_that_can_not_grow_is_told_and_the_chat_goes_on(node: Node, chat: WebUI) -> None:
+    """The class of the local cluster lets nothing grow."""
+    look = ("get", "pvc", f"{TENANT}-ollama", "-n", TENANT, "-o")
+    path = "jsonpath={.spec.resources.requests.storage}"
+    before = node.kubectl(*look, path)
+    patch(node, RESOURCE, {"storage": {"ollama": {"size": "21Gi"}}})
+    try:
+        eventually(
+            lambda: condition(node, RESOURCE, "StorageAsAsked")["reason"] == "VolumeKept",
+            "it is told",
+            30,
+            lambda: node.story(TENANT),
+        )
+        assert "does not let volumes grow" in condition(node, RESOURCE, "StorageAsAsked")["message"]
+        assert status(node)["phase"] == "Ready"
+        assert node.kubectl(*look, path) == before
+        assert answers(chat)
+    finally:
+        patch(node, RESOURCE, {"storage": None})
+    eventually(
+        lambda: condition(node, RESOURCE, "StorageAsAsked")["status"] == "True", "all is as asked"
+    )
+
+
+def test_a_workspace_without_a_node_is_told_and_runs_once_that_is_mended(
+    node: Node, chat: WebUI
+) -> None:
+    assert chat.token
+    second = "aichatworkspace-team-b"
+    patch(node, second, {"scheduling": {"nodeSelector": {"example.org/pool": "nowhere"}}})
+    try:
+        eventually(
+            lambda: condition(node, second, "Ready")["reason"] == "Unschedulable",
+            "that no node takes it is told, after a minute for one to come",
+            150,
+            lambda: node.story(SECOND),
+        )
+        assert "spec.scheduling" in condition(node, second, "Ready")["message"]
+        assert status(node, second)["phase"] == "Degraded"
+    finally:
+        patch(node, second, {"scheduling": None})
+    wait_ready(node, second, SECOND)
+
+
 def test_a_reset_password_is_the_new_one_only_and_the_chats_stay(node: Node, chat: WebUI) -> None:
     before, old = chats(chat), credentials(node, TENANT)
     patch(node, RESOURCE, {"access": {"passwordReset": "first"}})

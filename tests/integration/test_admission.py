@@ -66,6 +66,18 @@ def test_the_workspace_name_can_not_be_changed(cluster: Cluster) -> None:
     cluster.kubectl("delete", "namespace", "team-x", "--timeout=60s")
 
 
+def test_a_workspace_is_pending_before_the_operator_has_seen_it(cluster: Cluster) -> None:
+    cluster.kubectl("create", "namespace", "team-w")
+    cluster.kubectl("label", "namespace", "team-w", "aichatworkspaces.io/team=true")
+    resource = workspace("awaited")
+    resource["metadata"]["namespace"] = "team-w"
+    cluster.apply(resource)
+    head, line = cluster.kubectl("get", "aiws", "awaited", "-n", "team-w").splitlines()
+    assert head.split()[:2] == ["NAME", "PHASE"]
+    assert line.split()[:2] == ["awaited", "Pending"]
+    cluster.kubectl("delete", "namespace", "team-w", "--timeout=60s")
+
+
 def test_workspaces_are_refused_in_namespaces_that_are_no_teams(cluster: Cluster) -> None:
     resource = workspace("stray")
     resource["metadata"]["namespace"] = "default"

@@ -30,6 +30,8 @@ def test_a_retained_namespace_is_taken_over_only_by_its_uid(cluster: Cluster) ->
     uid = cluster.get("namespace", "keepsake")["metadata"]["uid"]
     secret = cluster.get("secret", "keepsake-credentials", "-n", SYSTEM)["data"]
     cluster.kubectl("delete", "aiws", "keepsake", "-n", SYSTEM, "--timeout=30s")
+    (told,) = (each for each in events(cluster, "keepsake") if each["reason"] == "Retained")
+    assert uid in told["note"]
     left = cluster.get("namespace", "keepsake")
     assert left["status"]["phase"] == "Active"
     assert left["metadata"]["annotations"]["apps.aichatworkspaces.io/retained"] == "true"

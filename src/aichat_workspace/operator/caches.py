@@ -38,6 +38,7 @@ class Caches:
         self._settings = PlatformSpec()
         self._settings_known = asyncio.Event()
         self._settings_problem = ""
+        self._statuses: dict[str, Json] = {}
         self.session_key_moved = asyncio.Event()  # for operator.session_key, which clears it
         self.workspaces = self._cache(watched.WORKSPACE, _workspace_name, transform=_without_fields)
         self.platform = self._cache(watched.PLATFORM, None, transform=_without_fields)
@@ -49,6 +50,7 @@ class Caches:
             watched.SECRET, self._served, namespace=names.SYSTEM_NAMESPACE, transform=_secret
         )
         self.ingress_classes = self._cache(watched.INGRESS_CLASS, None, transform=_without_fields)
+        self.storage_classes = self._cache(watched.STORAGE_CLASS, None, transform=_without_fields)
         self.patterns = self._cache(
             watched.CONFIG_MAP,
             None,
@@ -76,6 +78,7 @@ class Caches:
             self.pods,
             self.secrets,
             self.ingress_classes,
+            self.storage_classes,
             self.patterns,
             *self.tenants.values(),
         )
@@ -128,6 +131,11 @@ class Caches:
                 ref(obj): obj for cache in self.tenants.values() for obj in cache.by_index(name)
             },
             pods=self.pods.by_index(name),
+            growing_classes=frozenset(
+                _name(each)
+                for each in self.storage_classes.all()
+                if each.get("allowVolumeExpansion")
+            ),
         )
 
     def prompts(self) -> dict[str, str]:
@@ -143,6 +151,22 @@ class Caches:
             self.namespaces.observe(obj)
         elif obj["kind"] == watched.WORKSPACE.kind:
             self.workspaces.observe(obj)
+
+    def expect_status(self, uid: str, status: Json) -> None:
+        """A workspace's status is being written: to see it is no news, and one that is refused
+        again and again is not looked at again for what it says of that."""
+        self._statuses[uid] = status
+
+    def _is_expected(self, old: Json | None, new: Json | None) -> bool:
+        """Whether nothing has changed but the status, to what we have just written."""
+        if old is None or new is None:
+            self._statuses.pop(_uid(old or new or {}), "")
+            return False
+        expected = self._statuses.get(_uid(new))
+        if expected is None or new.get("status") != expected:
+            return False
+        del self._statuses[_uid(new)]
+        return _but_status(old) == _but_status(new)
 
     def _rivals(self, *changed: Json | None) -> set[str | None]:
         """Workspaces that chose a host which a changed one has or had: it may be theirs now."""
@@ -175,7 +199,8 @@ class Caches:
             else:
                 moved = {workspace_of(each) for each in (old, new) if each is not None}
             if kind is watched.WORKSPACE:
-                moved |= self._rivals(old, new)
+                own = moved if self._is_expected(old, new) else set()
+                moved = (moved | self._rivals(old, new)) - own
             for name in moved:
                 if name and (kind is watched.WORKSPACE or self.workspaces.by_index(name)):
                     self._on_change(name)
@@ -191,6 +216,15 @@ def _secret(obj: Json) -> Json:
     if not ours and names.SECRET_FOR_ANNOTATION not in annotations(obj):
         kept.pop("data", None)
     return kept
+
+
+def _uid(obj: Json) -> str:
+    return str(obj["metadata"]["uid"])
+
+
+def _but_status(obj: Json) -> Json:
+    metadata = {key: each for key, each in obj["metadata"].items() if key != "resourceVersion"}
+    return {**{key: each for key, each in obj.items() if key != "status"}, "metadata": metadata}
 
 
 def _workspace_name(obj: Json) -> str | None:

@@ -14,7 +14,12 @@ from aichat_workspace.kube.objects import Json
 
 _NOTE_LENGTH: Final = 1024
 _WARNINGS: Final = (Phase.DEGRADED,)
-_UPGRADE_STOPPED: Final = "UpgradeStopped"
+# What is told when a condition comes to say it: the workspace is Ready all the same.
+_TOLD_BESIDE: Final = {
+    ConditionType.UP_TO_DATE: "UpgradeStopped",
+    ConditionType.STORAGE_AS_ASKED: "VolumeKept",
+    ConditionType.INGRESS_SERVED: "IngressNotServed",
+}
 _SERIES_ENDS: Final = timedelta(minutes=10)
 _SERIES_PACE: Final = timedelta(minutes=1)
 
@@ -22,13 +27,23 @@ _SERIES_PACE: Final = timedelta(minutes=1)
 def events(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
     """What the status says that it did not say before; nothing is told twice."""
     yield from _transition(workspace, told, now)
-    yield from _upgrade(workspace, told, now)
+    yield from _beside(workspace, told, now)
+    yield from _upgraded(workspace, told, now)
 
 
 def expired(workspace: Workspace, now: datetime) -> Json:
     """The end that spec.expiresAfter has set."""
     note = f"deleted {workspace.spec.expires_after} after it was made, as spec.expiresAfter says"
     return _event(workspace, "Expired", note, now)
+
+
+def retained(workspace: Workspace, namespace_uid: str, now: datetime) -> Json:
+    """The end that spec.deletionPolicy has chosen, and what it takes to go on from there."""
+    note = (
+        f"left namespace {workspace.spec.workspace_name} behind; a workspace of this name takes it "
+        f"over with spec.namespaceUID {namespace_uid}"
+    )
+    return _event(workspace, "Retained", note, now)
 
 
 def _transition(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
@@ -43,12 +58,15 @@ def _transition(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> I
         yield _event(workspace, reason, ready.message, now, warns=warns)
 
 
-def _upgrade(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
-    before, ran = workspace.status.condition(ConditionType.UP_TO_DATE), workspace.status.images
-    found = told.condition(ConditionType.UP_TO_DATE)
-    stopped = found is not None and found.reason == _UPGRADE_STOPPED
-    if found and stopped and (before is None or before.reason != _UPGRADE_STOPPED):
-        yield _event(workspace, _UPGRADE_STOPPED, found.message, now, warns=True)
+def _beside(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
+    for kind, reason in _TOLD_BESIDE.items():
+        before, found = workspace.status.condition(kind), told.condition(kind)
+        if found and found.reason == reason and (before is None or before.reason != reason):
+            yield _event(workspace, reason, found.message, now, warns=True)
+
+
+def _upgraded(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
+    ran = workspace.status.images
     if ran and told.images and told.images != ran:
         note = f"runs {told.images.ollama} and {told.images.open_webui}"
         yield _event(workspace, "Upgraded", note, now)

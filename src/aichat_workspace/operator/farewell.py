@@ -8,16 +8,21 @@ from typing import Final
 import structlog
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.diagnosis import Diagnosis
 from aichat_workspace.domain.manifest import Manifest, ref
 from aichat_workspace.domain.plan import Delete, Stop, owns
 from aichat_workspace.domain.render import retained_namespace
 from aichat_workspace.domain.spec import DeletionPolicy
 from aichat_workspace.domain.status import Facts, status
 from aichat_workspace.domain.workspace import Workspace
+from aichat_workspace.kube.controller import Result
+from aichat_workspace.kube.errors import ApiError, Conflict
 from aichat_workspace.operator import secrets
 from aichat_workspace.operator.caches import Caches
-from aichat_workspace.operator.writer import Writer
+from aichat_workspace.operator.events import retained
+from aichat_workspace.operator.writer import Writer, write_refused
 
+LOOK_AGAIN_SECONDS: Final = 30.0
 _WAYS_IN: Final = ("Ingress", "HTTPRoute")
 _WORKLOADS: Final = ("StatefulSet", "Deployment")
 _log: Final = structlog.get_logger()
@@ -31,10 +36,19 @@ class Farewell:
     caches: Caches
     now: Callable[[], datetime]
 
-    async def finalize(self, workspace: Workspace) -> None:
+    async def finalize(self, workspace: Workspace) -> Result:
         """The namespace goes first and takes everything in it along, or is left; then the rest."""
+        try:
+            return await self._finalize(workspace)
+        except Conflict:
+            raise
+        except ApiError as error:
+            await self._report(workspace, write_refused("that it ends", error))
+            raise
+
+    async def _finalize(self, workspace: Workspace) -> Result:
         if names.FINALIZER not in workspace.finalizers:
-            return
+            return Result()
         name = workspace.spec.workspace_name
         namespace = self.caches.namespaces.get("", name)
         if namespace is None:
@@ -42,14 +56,19 @@ class Farewell:
             namespace = await self.writer.find_namespace(name)
         if namespace is None or not owns(workspace, namespace):
             await self.release(workspace)
-            return
+            return Result()
         if workspace.spec.deletion_policy is DeletionPolicy.RETAIN:
             await self._retain(workspace, namespace)
-            return
-        facts = Facts(url=workspace.status.url or "", observed=self.caches.tenant(name))
+            return Result()
+        await self.writer.delete_namespace(namespace)
+        await self._report(workspace)
+        return Result(LOOK_AGAIN_SECONDS)  # that something holds the namespace, only time tells
+
+    async def _report(self, workspace: Workspace, failure: Diagnosis | None = None) -> None:
+        observed = self.caches.tenant(workspace.spec.workspace_name)
+        facts = Facts(url=workspace.status.url or "", observed=observed, failure=failure)
         now = self.now()
         await self.writer.report(workspace, status(workspace, facts, now), now)
-        await self.writer.delete_namespace(namespace)
 
     async def release(self, workspace: Workspace) -> None:
         """Nothing of it is left but its credentials: remove them and let it go."""
@@ -73,5 +92,6 @@ class Farewell:
         if "deletionTimestamp" not in namespace["metadata"]:
             uid = namespace["metadata"]["uid"]
             await self.writer.mark_namespace(retained_namespace(workspace), uid)
+            await self.writer.tell(retained(workspace, uid, self.now()), self.now())
             _log.info("namespace retained", workspace=name)
         await self.writer.let_go(workspace)

@@ -1,14 +1,16 @@
 """Gather what is, let the domain decide, carry it out, say how it went."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import structlog
 from pydantic import ValidationError
 
-from aichat_workspace.domain import limits, names
+from aichat_workspace.domain import limits, names, watched
 from aichat_workspace.domain.claim import (
     Refusal,
     host_taken,
@@ -26,23 +28,29 @@ from aichat_workspace.domain.references import resolve
 from aichat_workspace.domain.render import Credentials, Referenced, render, tenant_namespace
 from aichat_workspace.domain.render.tenant import ADMIN, NO_CREDENTIALS, workspace_url
 from aichat_workspace.domain.setback import held_back, holds_models, not_understood, refuses_host
-from aichat_workspace.domain.status import Facts, expires_at, status
-from aichat_workspace.domain.workspace import Phase, Workspace
+from aichat_workspace.domain.status import Facts, expires_at, running_images, status
+from aichat_workspace.domain.upgrade import Turn
+from aichat_workspace.domain.volumes import sizes
+from aichat_workspace.domain.workspace import (
+    WORKLOAD_CONDITIONS,
+    Phase,
+    Workspace,
+    WorkspaceStatus,
+)
 from aichat_workspace.kube.controller import Result
-from aichat_workspace.kube.errors import ApiError
+from aichat_workspace.kube.errors import ApiError, Conflict
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator import secrets
 from aichat_workspace.operator.assignment import assignment, paused
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.events import expired
-from aichat_workspace.operator.farewell import Farewell
+from aichat_workspace.operator.farewell import LOOK_AGAIN_SECONDS, Farewell
 from aichat_workspace.operator.model_sync import ModelSync
 from aichat_workspace.operator.rollouts import Rollouts
-from aichat_workspace.operator.writer import Writer
+from aichat_workspace.operator.writer import Writer, write_refused
 from aichat_workspace.runtime.servers import Connect
 
-_LOOK_AGAIN_SECONDS: Final = 30.0
-_UP: Final = (Phase.PULLING_MODELS, Phase.READY)
+_STARTS: Final = frozenset({"Starting", "Creating"})
 _log: Final = structlog.get_logger()
 
 
@@ -76,8 +84,7 @@ class Reconciler:
                 await self._turn_away(other, holder)
         if holder.deleting:
             self.models.forget(name)
-            await self.farewell.finalize(holder)
-            return Result()
+            return await self.farewell.finalize(holder)
         return await self._keep(holder)
 
     async def _turn_away(self, workspace: Workspace, holder: Workspace) -> None:
@@ -100,16 +107,21 @@ class Reconciler:
             return Result()
         await self._provision(workspace)
         if self._comes_up(workspace):  # what time alone turns into a problem brings no event
-            return Result(min(left_seconds or _LOOK_AGAIN_SECONDS, _LOOK_AGAIN_SECONDS))
+            return Result(min(left_seconds or LOOK_AGAIN_SECONDS, LOOK_AGAIN_SECONDS))
         return Result(left_seconds)
 
     def _comes_up(self, workspace: Workspace) -> bool:
-        """Whether it starts, or is up with images that have not lasted yet."""
+        """Whether a workload starts, or runs images that have not lasted yet, whatever else is
+        wrong."""
         found = self.caches.workspaces.get(workspace.namespace, workspace.name)
-        phase = ((found or {}).get("status") or {}).get("phase")
-        if found is None or phase not in _UP:
-            return bool(phase == Phase.PROVISIONING)
-        return not self.rollouts.is_proven(found)
+        told = (found or {}).get("status") or {}
+        if found is None or told.get("phase") == Phase.SUSPENDED:
+            return False
+        starts = any(
+            each["type"] in WORKLOAD_CONDITIONS and each["reason"] in _STARTS
+            for each in told.get("conditions", ())
+        )
+        return starts or not self.rollouts.is_proven(found)
 
     async def _provision(self, workspace: Workspace) -> None:
         name = workspace.spec.workspace_name
@@ -124,12 +136,16 @@ class Reconciler:
         if problems and not (namespace and owns(workspace, namespace)):
             await self._report(workspace, self._facts(workspace, platform, (), problems))
             return
-        workspace = await self.writer.hold(workspace)
+        telling = partial(self._telling, workspace, platform, problems)
+        async with telling(Ref(watched.WORKSPACE.kind, workspace.namespace, workspace.name)):
+            workspace = await self.writer.hold(workspace)
         held = held_back(problems)
         credentials = NO_CREDENTIALS
         if "Secret" not in held:
-            credentials = await self._credentials(workspace, platform, referenced.get(ADMIN))
-        namespace = await self._namespace(workspace, platform, namespace)
+            async with telling(Ref("Secret", names.SYSTEM_NAMESPACE, names.credentials(name))):
+                credentials = await self._credentials(workspace, platform, referenced.get(ADMIN))
+        async with telling(Ref(watched.NAMESPACE.kind, "", name)):
+            namespace = await self._namespace(workspace, platform, namespace)
         turn = self.rollouts.turn(workspace, platform)
         changes = turn.now and not problems
         images = platform.images if changes else self.rollouts.kept(workspace, platform)
@@ -139,9 +155,31 @@ class Reconciler:
         failure, error = await self._apply(workspace, namespace, desired, held, refused)
         told = [*problems, *filter(None, [failure])]
         facts = self._facts(workspace, platform, [ref(each) for each in desired], told)
-        await self._report(workspace, replace(facts, turn=turn))
+        await self._report(workspace, replace(facts, turn=turn, sizes=sizes(desired)))
         if error is not None:
             raise error
+
+    @asynccontextmanager
+    async def _telling(
+        self,
+        workspace: Workspace,
+        platform: PlatformSpec,
+        problems: Sequence[Diagnosis],
+        target: Ref,
+    ) -> AsyncIterator[None]:
+        """Around a write that all others stand on: when it is refused, the status says so. It is
+        none of a workload's, so no upgrade stops for it."""
+        try:
+            yield
+        except Conflict:
+            raise
+        except ApiError as error:
+            known = sorted(self.caches.tenant(workspace.spec.workspace_name).objects)
+            told = [*problems, write_refused(str(target), error)]
+            facts = self._facts(workspace, platform, known, told)
+            current = running_images(facts.observed) in (None, facts.target)
+            await self._report(workspace, replace(facts, turn=Turn(now=current)))
+            raise
 
     def _problems(self, workspace: Workspace, platform: PlatformSpec) -> Iterator[Diagnosis]:
         """What somebody has to mend before everything can be as it should be."""
@@ -287,9 +325,15 @@ class Reconciler:
         now = self.now()
         told = status(workspace, facts, now)
         await self.writer.report(workspace, told, now)
-        if (told.images, told.phase) != (workspace.status.images, workspace.status.phase):
+        if _standing(told) != _standing(workspace.status):
             stops = Phase.DEGRADED in (told.phase, workspace.status.phase)
             self.rollouts.moved(everyone=stops)
+
+
+def _standing(told: WorkspaceStatus) -> tuple[object, ...]:
+    """What decides whose turn it is to change."""
+    known = (told.condition(kind) for kind in WORKLOAD_CONDITIONS)
+    return (told.images, told.phase, *(each.status if each else None for each in known))
 
 
 def permitted(workspace: Workspace, platform: PlatformSpec) -> Workspace:

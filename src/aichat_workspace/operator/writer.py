@@ -1,6 +1,6 @@
 """Every write of the operator, each taken into the caches as soon as it is answered."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -9,12 +9,13 @@ import structlog
 
 from aichat_workspace.domain import names, watched
 from aichat_workspace.domain.diagnosis import Diagnosis
-from aichat_workspace.domain.manifest import Manifest, ref
+from aichat_workspace.domain.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.plan import Action, Apply, Delete
 from aichat_workspace.domain.workspace import Workspace, WorkspaceStatus
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.errors import ApiError, Conflict, NotFound, Unreachable
+from aichat_workspace.kube.errors import ApiError, Conflict, Invalid, NotFound, Unreachable
 from aichat_workspace.kube.objects import Json, resource_version
+from aichat_workspace.kube.resource import Resource
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.events import Repeats, events
 from aichat_workspace.runtime.resources import RESOURCES
@@ -28,28 +29,19 @@ _log: Final = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Every method raises ApiError or Unreachable; the queue brings the workspace back."""
+    """Every method raises ApiError or Unreachable; the queue brings the workspace back. The client
+    is one that sends no write once another replica may lead."""
 
     client: Client
     caches: Caches
-    may_write: Callable[[], bool] = lambda: True
     repeats: Repeats = field(default_factory=Repeats)
-
-    def _writing(self) -> Client:
-        """The client, while no other replica may lead and the API server confines us: asked before
-        each write."""
-        if not self.may_write():
-            raise Unreachable(
-                "this replica does not lead any more, or is not confined: it writes nothing"
-            )
-        return self.client
 
     async def hold(self, workspace: Workspace) -> Workspace:
         """The finalizer stands before anything is made, so that nothing outlives the resource."""
         if names.FINALIZER in workspace.finalizers:
             return workspace
         body = identity(workspace, finalizers=[names.FINALIZER])
-        held = await self._writing().apply(_WORKSPACE, body, field_manager=names.OPERATOR)
+        held = await self.client.apply(_WORKSPACE, body, field_manager=names.OPERATOR)
         self.caches.observe(held)
         return Workspace.parse(held)
 
@@ -62,13 +54,7 @@ class Writer:
             {"op": "remove", "path": f"/metadata/finalizers/{at}"},
         ]
         try:
-            await self._writing().json_patch(
-                _WORKSPACE,
-                workspace.name,
-                workspace.namespace,
-                operations,
-                field_manager=names.OPERATOR,
-            )
+            await self._patch(_WORKSPACE, workspace.name, workspace.namespace, operations)
         except NotFound:
             return  # let go already; the watch has not told yet
         _log.info("released", workspace=workspace.spec.workspace_name)
@@ -76,7 +62,7 @@ class Writer:
     async def delete_workspace(self, workspace: Workspace) -> None:
         """Exactly as it was seen: one that was edited meanwhile stays (Conflict)."""
         found = self.caches.workspaces.get(workspace.namespace, workspace.name)
-        await self._writing().delete(
+        await self.client.delete(
             _WORKSPACE,
             workspace.name,
             workspace.namespace,
@@ -86,7 +72,7 @@ class Writer:
 
     async def create_namespace(self, body: Manifest) -> Json:
         """By POST, which never adopts."""
-        made = await self._writing().create(_NAMESPACE, dict(body), field_manager=names.OPERATOR)
+        made = await self.client.create(_NAMESPACE, dict(body), field_manager=names.OPERATOR)
         self.caches.observe(made)
         _log.info("namespace made", workspace=body["metadata"]["name"])
         return made
@@ -94,7 +80,7 @@ class Writer:
     async def mark_namespace(self, body: Manifest, uid: str) -> Json:
         """Write a namespace of ours; with its UID this fails on any other one of the name."""
         marked = {**body, "metadata": {**body["metadata"], "uid": uid}}
-        written = await self._writing().apply(_NAMESPACE, marked, field_manager=names.OPERATOR)
+        written = await self.client.apply(_NAMESPACE, marked, field_manager=names.OPERATOR)
         self.caches.observe(written)
         return written
 
@@ -111,21 +97,21 @@ class Writer:
         if "deletionTimestamp" not in namespace["metadata"]:
             name, uid = namespace["metadata"]["name"], namespace["metadata"]["uid"]
             _log.info("delete", object=f"Namespace {name}")
-            await self._writing().delete(_NAMESPACE, name, uid=uid)
+            await self.client.delete(_NAMESPACE, name, uid=uid)
 
     async def create_secret(self, body: Json) -> Json:
-        made = await self._writing().create(_SECRET, body, field_manager=names.OPERATOR)
+        made = await self.client.create(_SECRET, body, field_manager=names.OPERATOR)
         self.caches.secrets.observe(made)
         return made
 
     async def apply_secret(self, body: Json) -> Json:
-        written = await self._writing().apply(_SECRET, body, field_manager=names.OPERATOR)
+        written = await self.client.apply(_SECRET, body, field_manager=names.OPERATOR)
         self.caches.secrets.observe(written)
         return written
 
     async def delete_secret(self, secret: Json) -> None:
         metadata = secret["metadata"]
-        await self._writing().delete(
+        await self.client.delete(
             _SECRET, metadata["name"], metadata["namespace"], uid=metadata["uid"]
         )
 
@@ -144,38 +130,48 @@ class Writer:
             except Conflict:
                 raise  # our view is old: the next one brings a fresh plan
             except ApiError as error:
-                failure = failure or _refused(action, error)
+                failure = failure or write_refused(str(_target(action)), error)
                 first = first or error
         return failure, first
 
     async def act(self, action: Action) -> None:
-        target = ref(action.manifest) if isinstance(action, Apply) else action.ref
+        target = _target(action)
         resource = RESOURCES[target.kind]
         _log.info(type(action).__name__.lower(), object=str(target))
         if isinstance(action, Delete):
-            await self._writing().delete(resource, target.name, target.namespace, uid=action.uid)
+            await self.client.delete(resource, target.name, target.namespace, uid=action.uid)
             return
         if isinstance(action, Apply):
-            written = await self._writing().apply(
+            written = await self.client.apply(
                 resource, action.manifest, field_manager=names.OPERATOR
             )
         else:
-            written = await self._writing().json_patch(
-                resource,
-                target.name,
-                target.namespace,
-                action.operations,
-                field_manager=names.OPERATOR,
-            )
+            operations = action.operations
+            written = await self._patch(resource, target.name, target.namespace, operations)
         if target.kind != watched.SECRET.kind:
             self.caches.observe(written)
+
+    async def _patch(
+        self, resource: Resource, name: str, namespace: str, operations: Sequence[Json]
+    ) -> Json:
+        """Raises Conflict when one of its tests fails: the object is not as it was seen."""
+        try:
+            return await self.client.json_patch(
+                resource, name, namespace, operations, field_manager=names.OPERATOR
+            )
+        except Invalid as error:
+            # The API server has one answer for it and for a field that is wrong, but for the field.
+            if error.causes or not any(each["op"] == "test" for each in operations):
+                raise
+            raise Conflict(409, "Conflict", error.message) from error
 
     async def report(self, workspace: Workspace, told: WorkspaceStatus, now: datetime) -> None:
         """Write the status if it says anything new, and an event if it moved."""
         if told == workspace.status:
             return
         document = told.model_dump(mode="json", by_alias=True, exclude_none=True)
-        written = await self._writing().apply(
+        self.caches.expect_status(workspace.uid, document)
+        written = await self.client.apply(
             _WORKSPACE,
             {**identity(workspace), "status": document},
             field_manager=names.OPERATOR,
@@ -192,18 +188,16 @@ class Writer:
         to stop."""
         try:
             if self.repeats.first(event, now):
-                await self._writing().create(_EVENT, event, field_manager=names.OPERATOR)
+                await self.client.create(_EVENT, event, field_manager=names.OPERATOR)
             elif series := self.repeats.series(event, now):
                 await self._tell_again(event["metadata"]["namespace"], *series)
-        except ApiError as error:
+        except (ApiError, Unreachable) as error:
             self.repeats.forget(event)
             _log.warning("event not written", reason=event["reason"], error=str(error))
 
     async def _tell_again(self, namespace: str, name: str, series: Json) -> None:
         operation = {"op": "add", "path": "/series", "value": series}
-        await self._writing().json_patch(
-            _EVENT, name, namespace, [operation], field_manager=names.OPERATOR
-        )
+        await self._patch(_EVENT, name, namespace, [operation])
 
 
 def identity(workspace: Workspace, **metadata: Any) -> dict[str, Any]:
@@ -220,8 +214,14 @@ def identity(workspace: Workspace, **metadata: Any) -> dict[str, Any]:
     }
 
 
-def _refused(action: Action, error: ApiError) -> Diagnosis:
-    target = ref(action.manifest) if isinstance(action, Apply) else action.ref
+def _target(action: Action) -> Ref:
+    return ref(action.manifest) if isinstance(action, Apply) else action.ref
+
+
+def write_refused(what: str, error: ApiError) -> Diagnosis:
+    """In the API server's own words, which name the policy, the quota or the field."""
     return Diagnosis(
-        "WriteRefused", f"the API server refuses {target}: {error.message or error.reason}"
+        "WriteRefused",
+        f"the API server refuses {what}: {error.message or error.reason}; mend what it names (a "
+        "policy, a quota, a permission or a field), and it is tried again by itself",
     )

@@ -52,6 +52,15 @@ def test_of_a_pod_it_is_kept_who_made_it() -> None:
     assert is_controlled_by(kept, "set-1")
 
 
+def test_of_a_storage_class_it_is_known_whether_its_volumes_grow() -> None:
+    caches = Caches(cast("Client", None), lambda _: None)
+    for name, grows in (("fast", True), ("slow", False), ("silent", None)):
+        found = {} if grows is None else {"allowVolumeExpansion": grows}
+        metadata = {"name": name, "resourceVersion": "1"}
+        caches.storage_classes.observe({"kind": "StorageClass", "metadata": metadata, **found})
+    assert caches.tenant("a").growing_classes == {"fast"}
+
+
 def test_without_a_platform_the_defaults_hold() -> None:
     assert Caches(cast("Client", None), lambda _: None).settings().models.concurrent_pulls == 4
 

@@ -2,11 +2,18 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from aichat_workspace.domain.diagnosis import Diagnosis
 from aichat_workspace.domain.status import Facts, status
 from aichat_workspace.domain.upgrade import Turn
-from aichat_workspace.domain.workspace import ImagesRecord, Workspace, WorkspaceStatus
-from aichat_workspace.operator.events import Repeats, events, expired
+from aichat_workspace.domain.workspace import (
+    ConditionType,
+    ImagesRecord,
+    Workspace,
+    WorkspaceStatus,
+)
+from aichat_workspace.operator.events import Repeats, events, expired, retained
 from tests.unit.domain.samples import NOW, workspace
 
 
@@ -71,6 +78,36 @@ def test_an_upgrade_that_was_stopped_is_told_to_those_who_wait_once() -> None:
     event = only(before, stopped)
     assert (event["type"], event["reason"]) == ("Warning", "UpgradeStopped")
     assert list(events(after(stopped), stopped, NOW)) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (ConditionType.STORAGE_AS_ASKED, "VolumeKept"),
+        (ConditionType.INGRESS_SERVED, "IngressNotServed"),
+    ],
+)
+def test_what_is_not_as_asked_beside_a_running_chat_is_told_once(
+    kind: ConditionType, reason: str
+) -> None:
+    before = after(told(Facts(url="u")))
+    conditions = tuple(
+        each.model_copy(update={"reason": reason, "message": "mend it"})
+        if each.type is kind
+        else each
+        for each in before.status.conditions
+    )
+    worse = before.status.model_copy(update={"conditions": conditions})
+    event = only(before, worse)
+    assert (event["type"], event["reason"], event["note"]) == ("Warning", reason, "mend it")
+    assert list(events(after(worse), worse, NOW)) == []
+
+
+def test_of_a_retained_namespace_it_is_told_how_to_get_it_back() -> None:
+    event = retained(workspace(), "ns-1", NOW)
+    assert event["reason"] == "Retained"
+    assert "namespace team-a-aichat" in event["note"]
+    assert "spec.namespaceUID ns-1" in event["note"]
 
 
 def test_the_end_of_a_workspaces_time_is_told() -> None:

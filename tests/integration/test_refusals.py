@@ -1,0 +1,305 @@
+"""What the API server refuses of what the operator writes: told where people look, tried again in
+peace, and no reason to call a running chat broken."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pytest
+
+from aichat_workspace.domain.manifest import Ref
+from aichat_workspace.domain.plan import Prune
+from aichat_workspace.domain.workspace import Workspace
+from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.errors import Conflict
+from aichat_workspace.operator.caches import Caches
+from aichat_workspace.operator.writer import Writer
+from tests.integration.conftest import OPERATOR_USER, SYSTEM, Cluster, eventually, workspace
+from tests.integration.tenants import bound_volume, condition, edit, growing_class
+
+pytestmark = pytest.mark.usefixtures("operator")
+WORDS: Final = "the policy of this house"
+ADMISSION: Final = "admissionregistration.k8s.io/v1"
+
+
+def created(cluster: Cluster, name: str) -> bool:
+    return bool(cluster.get("aiws", name, "-n", SYSTEM).get("status", {}).get("isCreated"))
+
+
+@contextmanager
+def refused(
+    cluster: Cluster, name: str, resource: str, verbs: list[str], allows: str
+) -> Iterator[None]:
+    """A policy that refuses the operator what the expression does not allow."""
+    group, _, plural = resource.rpartition("/")
+    rule = {"apiGroups": [group], "apiVersions": ["*"], "operations": verbs, "resources": [plural]}
+    ours = f"request.userInfo.username == '{OPERATOR_USER}'"
+    policy = {
+        "apiVersion": ADMISSION,
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {"resourceRules": [rule]},
+            "matchConditions": [{"name": "ours", "expression": ours}],
+            "validations": [{"expression": allows, "message": WORDS}],
+        },
+    }
+    binding = {
+        "apiVersion": ADMISSION,
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"]},
+    }
+    cluster.apply(policy)
+    cluster.apply(binding)
+    try:
+        time.sleep(3)  # the API server takes a policy in after a moment
+        yield
+    finally:
+        cluster.kubectl("delete", "validatingadmissionpolicybinding", name)
+        cluster.kubectl("delete", "validatingadmissionpolicy", name)
+
+
+def delete(cluster: Cluster, *names: str) -> None:
+    for name in names:
+        cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
+
+
+@pytest.mark.parametrize(
+    ("name", "resource", "verbs", "allows"),
+    [
+        ("unheld", "apps.aichatworkspaces.io/aichatworkspaces", ["UPDATE"], "unheld"),
+        ("unsecret", "/secrets", ["CREATE"], "unsecret-credentials"),
+        ("unspaced", "/namespaces", ["CREATE"], "unspaced"),
+    ],
+)
+def test_a_refusal_of_what_comes_before_everything_else_is_told(
+    cluster: Cluster, name: str, resource: str, verbs: list[str], allows: str
+) -> None:
+    with refused(cluster, name, resource, verbs, f"object.metadata.name != '{allows}'"):
+        cluster.apply(workspace(name))
+        eventually(
+            lambda: condition(cluster, name, "Ready").get("reason") == "WriteRefused", "it is told"
+        )
+        told = cluster.get("aiws", name, "-n", SYSTEM)["status"]
+        assert told["phase"] == "Degraded"
+        assert not told["isCreated"]
+        message = condition(cluster, name, "Ready")["message"]
+        assert WORDS in message
+        assert allows in message
+        before = len(cluster.requests(name))
+        time.sleep(4)
+        assert len(cluster.requests(name)) - before <= 8, "it is tried ever later"
+    eventually(lambda: created(cluster, name), "it is provisioned once it may", 90)
+    delete(cluster, name)
+
+
+def test_a_namespace_that_may_not_be_deleted_is_told(cluster: Cluster) -> None:
+    name = "staying"
+    cluster.apply(workspace(name))
+    eventually(lambda: created(cluster, name), f"{name} is provisioned")
+    with refused(cluster, name, "/namespaces", ["DELETE"], f"oldObject.metadata.name != '{name}'"):
+        delete(cluster, name)
+        eventually(
+            lambda: condition(cluster, name, "Ready").get("reason") == "WriteRefused", "it is told"
+        )
+        assert WORDS in condition(cluster, name, "Ready")["message"]
+        assert cluster.get("aiws", name, "-n", SYSTEM)["status"]["phase"] == "Terminating"
+    eventually(
+        lambda: "NotFound" in cluster.kubectl("get", "aiws", name, "-n", SYSTEM, check=False),
+        "it is gone once it may",
+        90,
+    )
+
+
+def test_what_holds_a_namespace_that_is_to_be_gone_is_told(cluster: Cluster) -> None:
+    name, keeper = "lingering", ("configmap", "kept", "-n", "lingering")
+    cluster.apply(workspace(name))
+    eventually(lambda: created(cluster, name), f"{name} is provisioned")
+    cluster.kubectl("create", *keeper)
+    held = json.dumps({"metadata": {"finalizers": ["example.org/keep"]}})
+    cluster.kubectl("patch", *keeper, "--type=merge", "-p", held)
+    delete(cluster, name)
+    eventually(
+        lambda: "example.org/keep" in condition(cluster, name, "Ready").get("message", ""),
+        "what holds it is told",
+        90,
+    )
+    free = json.dumps({"metadata": {"finalizers": None}})
+    cluster.kubectl("patch", *keeper, "--type=merge", "-p", free)
+    eventually(
+        lambda: "NotFound" in cluster.kubectl("get", "aiws", name, "-n", SYSTEM, check=False),
+        "it is gone",
+        90,
+    )
+
+
+def storage_class(name: str) -> dict[str, Any]:
+    return {**growing_class(name), "allowVolumeExpansion": False}
+
+
+def kept(cluster: Cluster, name: str) -> str:
+    """Why a volume is not as asked; empty as long as nothing is said of it."""
+    found = condition(cluster, name, "StorageAsAsked")
+    return str(found["message"]) if found.get("reason") == "VolumeKept" else ""
+
+
+def test_a_volume_that_can_not_grow_leaves_the_workspace_as_well_as_it_was(
+    cluster: Cluster,
+) -> None:
+    """One is bound, and its class lets nothing grow; the other is not bound yet, and then grows."""
+    name = "ungrown"
+    cluster.apply(storage_class("fixed"))
+    cluster.apply(growing_class("later"))
+    cluster.apply(bound_volume(f"{name}-ollama", "fixed", f"{name}-ollama", name))
+
+    def storage(ollama: str, chat: str) -> Any:
+        return {
+            "ollama": {"size": ollama, "storageClassName": "fixed"},
+            "openWebUI": {"size": chat, "storageClassName": "later"},
+        }
+
+    def size(workload: str) -> str:
+        claim = cluster.get("pvc", f"{name}-{workload}", "-n", name)
+        return str(claim["spec"]["resources"]["requests"]["storage"])
+
+    def ask(ollama: str, chat: str) -> None:
+        spec = {"workspaceName": name, "storage": storage(ollama, chat)}
+        edit(cluster, name, spec)
+        generation = cluster.get("aiws", name, "-n", SYSTEM)["metadata"]["generation"]
+        eventually(
+            lambda: (
+                condition(cluster, name, "StorageAsAsked").get("observedGeneration") == generation
+            ),
+            "it was looked at",
+        )
+
+    cluster.apply(workspace(name, storage=storage("5Gi", "2Gi")))
+    eventually(
+        lambda: (
+            created(cluster, name)
+            and cluster.get("pvc", f"{name}-ollama", "-n", name)["status"]["phase"] == "Bound"
+        ),
+        "the first volume is bound",
+    )
+    ask("5Gi", "3Gi")
+    assert "not bound yet" in kept(cluster, name)
+    ask("6Gi", "3Gi")
+    assert "StorageClass 'fixed' does not let volumes grow" in kept(cluster, name)
+    assert condition(cluster, name)["status"] == "True", "Provisioned"
+    assert condition(cluster, name, "Ready")["reason"] != "WriteRefused"
+    assert (size("ollama"), size("openwebui")) == ("5Gi", "2Gi")
+    cluster.apply(bound_volume(f"{name}-openwebui", "later", f"{name}-openwebui", name))
+    eventually(lambda: size("openwebui") == "3Gi", "it grows once it is bound")
+    cluster.apply({**storage_class("fixed"), "allowVolumeExpansion": True})
+    eventually(lambda: size("ollama") == "6Gi", "it grows once its class lets it")
+    eventually(
+        lambda: condition(cluster, name, "StorageAsAsked")["status"] == "True", "all is as asked"
+    )
+    delete(cluster, name)
+
+
+def platform(spec: object) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
+        "kind": "AIChatPlatform",
+        "metadata": {"name": "default"},
+        "spec": spec,
+    }
+
+
+def test_a_larger_default_of_the_platform_breaks_nobody(cluster: Cluster) -> None:
+    name = "modest"
+    cluster.apply(workspace(name))
+    eventually(lambda: created(cluster, name), f"{name} is provisioned")
+    cluster.apply(platform({"ollama": {"storage": "31Gi"}}))
+    try:
+        eventually(lambda: "instead of 31Gi" in kept(cluster, name), "that it is kept is told")
+        assert condition(cluster, name)["status"] == "True"
+    finally:
+        cluster.kubectl("delete", "aichatplatform", "default")
+    eventually(lambda: not kept(cluster, name), "nothing is to be said any more")
+    delete(cluster, name)
+
+
+def test_an_image_that_a_policy_refuses_stops_with_the_first_workspace(cluster: Cluster) -> None:
+    names, bad = ["sweep-a", "sweep-b", "sweep-c"], "docker.io/ollama/ollama:0.99.0"
+    for name in names:
+        cluster.apply(workspace(name))
+    eventually(lambda: all(created(cluster, name) for name in names), "all are provisioned")
+    proven = {"ollama": image(cluster, names[0], "statefulset", "ollama")}
+    proven["openWebUI"] = image(cluster, names[0], "deployment", "openwebui")
+    for name in names:
+        cluster.kubectl(
+            *("patch", "aiws", name, "-n", SYSTEM, "--subresource=status", "--type=merge"),
+            *("-p", json.dumps({"status": {"images": proven}})),
+        )
+    allows = f"object.spec.template.spec.containers.all(c, c.image != '{bad}')"
+
+    def said(name: str) -> tuple[str, str]:
+        return (
+            condition(cluster, name).get("reason"),
+            condition(cluster, name, "UpToDate").get("reason"),
+        )
+
+    with refused(cluster, "sweep", "apps/statefulsets", ["UPDATE"], allows):
+        cluster.apply(platform({"images": {"ollama": bad}, "upgrades": {"concurrent": 1}}))
+        try:
+            eventually(lambda: said("sweep-a")[0] == "WriteRefused", "the first one tries")
+            for name in names[1:]:
+                eventually(
+                    lambda name=name: said(name) == ("Created", "UpgradeStopped"),  # type: ignore[misc]
+                    f"{name} keeps its image",
+                )
+            time.sleep(3)
+            assert [said(name) for name in names] == [
+                ("WriteRefused", "WriteRefused"),
+                ("Created", "UpgradeStopped"),
+                ("Created", "UpgradeStopped"),
+            ]
+            assert "'sweep-a'" in condition(cluster, "sweep-b", "UpToDate")["message"]
+        finally:
+            cluster.kubectl("delete", "aichatplatform", "default")
+        eventually(lambda: said("sweep-a") == ("Created", "UpToDate"), "corrected, it is well")
+    delete(cluster, *names)
+
+
+def image(cluster: Cluster, name: str, kind: str, workload: str) -> str:
+    found = cluster.get(kind, f"{name}-{workload}", "-n", name)
+    return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+async def test_a_status_that_was_just_written_is_no_news(cluster: Cluster) -> None:
+    """By what a real API server answers, which keeps it as it was sent."""
+    name, told = "quiet", list[str]()
+    cluster.apply(workspace(name, models=["gemma2:2b"], patterns=["explain_code"]))
+    eventually(lambda: created(cluster, name), f"{name} is provisioned")
+    async with await Client.connect(str(cluster.kubeconfig), user_agent="test") as client:
+        caches = Caches(client, told.append)
+        caches.workspaces.observe(cluster.get("aiws", name, "-n", SYSTEM))
+        (seen,) = map(Workspace.parse, caches.workspaces.by_index(name))
+        other = seen.status.model_copy(update={"url": "http://elsewhere.test"})
+        told.clear()
+        await Writer(client, caches).report(seen, other, datetime.now(UTC))
+        (now,) = map(Workspace.parse, caches.workspaces.by_index(name))
+        assert now.status.url == other.url
+        assert told == []
+    eventually(
+        lambda: "elsewhere" not in str(cluster.get("aiws", name, "-n", SYSTEM)["status"]),
+        "to the operator it was another's, and was corrected",
+    )
+    delete(cluster, name)
+
+
+async def test_an_object_that_changed_before_it_was_pruned_is_a_conflict(cluster: Cluster) -> None:
+    """As the API server itself answers a patch whose test fails: no field is wrong."""
+    cluster.kubectl("create", "service", "clusterip", "changed", "--tcp=80", "-n", "default")
+    stale = [{"op": "test", "path": "/metadata/resourceVersion", "value": "1"}]
+    async with await Client.connect(str(cluster.kubeconfig), user_agent="test") as client:
+        writer = Writer(client, Caches(client, lambda _: None))
+        with pytest.raises(Conflict):
+            await writer.act(Prune(Ref("Service", "default", "changed"), stale))
+    cluster.kubectl("delete", "service", "changed", "-n", "default")

@@ -1,0 +1,194 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.manifest import Ref
+from aichat_workspace.domain.plan import Action, Delete, Prune, Stop
+from aichat_workspace.domain.status import Facts, status
+from aichat_workspace.domain.workspace import Workspace
+from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.controller import Controller, Result
+from aichat_workspace.kube.errors import ApiError, Cause, Conflict, Invalid, Unreachable
+from aichat_workspace.kube.objects import Json
+from aichat_workspace.kube.queue import Queue
+from aichat_workspace.operator.caches import Caches
+from aichat_workspace.operator.events import expired
+from aichat_workspace.operator.writer import Writer
+from tests.unit.domain.samples import NOW
+
+RESOURCE = {
+    "apiVersion": names.API_VERSION,
+    "kind": "AIChatWorkspace",
+    "metadata": {
+        "name": "a",
+        "namespace": names.SYSTEM_NAMESPACE,
+        "uid": "uid-a",
+        "resourceVersion": "1",
+        "generation": 1,
+        "creationTimestamp": "2026-11-23T11:00:00Z",
+    },
+    "spec": {"workspaceName": "team-a"},
+}
+
+
+@dataclass
+class Cluster:
+    """Takes statuses, answers everything else as told, and counts. Its watch may tell of a write
+    before the write is answered."""
+
+    watch_first: bool = False
+    error: Exception | None = None
+    resource: Json = field(default_factory=lambda: RESOURCE)
+    events: list[Json] = field(default_factory=list)
+    watched: Callable[[Json], None] = lambda _: None
+
+    async def apply(self, _: object, body: Json, **__: Any) -> Json:
+        metadata = self.resource["metadata"]
+        metadata = {**metadata, "resourceVersion": str(int(metadata["resourceVersion"]) + 1)}
+        self.resource = {**self.resource, "metadata": metadata, "status": body["status"]}
+        if self.watch_first:
+            self.watched(self.resource)
+        await asyncio.sleep(0)
+        return self.resource
+
+    async def create(self, _: object, body: Json, **__: Any) -> Json:
+        if self.error:
+            raise self.error
+        self.events.append(body)
+        return body
+
+    async def json_patch(self, *_: Any, **__: Any) -> Json:
+        if self.error:
+            raise self.error
+        return {}
+
+    async def delete(self, *_: Any, **__: Any) -> None:
+        assert self.error
+        raise self.error
+
+
+class Setup:
+    def __init__(self, cluster: Cluster) -> None:
+        self.queue: Queue[str] = Queue()
+        self.caches = Caches(cast("Client", cluster), self.queue.add)
+        cluster.watched = self.caches.workspaces._store.put
+        self.caches.workspaces._store.put(RESOURCE)
+        self.writer = Writer(cast("Client", cluster), self.caches)
+
+    @property
+    def workspace(self) -> Workspace:
+        (found,) = self.caches.workspaces.by_index("team-a")
+        return Workspace.parse(found)
+
+    async def report(self, text: str) -> None:
+        """A status that says this, and what it asks for again."""
+        workspace = self.workspace
+        told = status(workspace, Facts(url=text), NOW)
+        await self.writer.report(workspace, told, NOW)
+
+    async def work(self, reconcile: Callable[[str], Awaitable[Result]], seconds: float) -> None:
+        running = asyncio.create_task(Controller(self.queue, reconcile, workers=1).run())
+        await asyncio.sleep(seconds)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+@pytest.mark.parametrize("watch_first", [False, True])
+async def test_a_refusal_that_is_told_in_new_words_each_time_is_tried_again_ever_later(
+    *, watch_first: bool
+) -> None:
+    cluster = Cluster(watch_first=watch_first)
+    setup = Setup(cluster)
+    tries = 0
+
+    async def reconcile(_: str) -> Result:
+        nonlocal tries
+        tries += 1
+        await setup.report(f"request {tries}")
+        raise ApiError(403, "Forbidden", "no")
+
+    await setup.work(reconcile, 0.5)
+    assert 2 <= tries <= 5, "after 0, 50, 150 and 350 ms, less a little"
+
+
+async def test_a_status_that_somebody_else_wrote_is_looked_at() -> None:
+    """As one of a former leader that came late."""
+    cluster = Cluster()
+    setup = Setup(cluster)
+    tries = 0
+
+    async def reconcile(_: str) -> Result:
+        nonlocal tries
+        tries += 1
+        await setup.report("mine")
+        return Result()
+
+    await setup.work(reconcile, 0.02)
+    assert tries == 1
+    metadata = {**cluster.resource["metadata"], "resourceVersion": "9"}
+    setup.caches.workspaces._store.put({**cluster.resource, "metadata": metadata, "status": {}})
+    await setup.work(reconcile, 0.02)
+    assert tries == 2
+
+
+async def test_a_spec_that_changes_with_the_status_is_looked_at() -> None:
+    cluster = Cluster(watch_first=True)
+    setup = Setup(cluster)
+    await setup.queue.get()
+    setup.queue.done("team-a")
+    cluster.resource = {**RESOURCE, "spec": {"workspaceName": "team-a", "suspended": True}}
+    await setup.report("mine")
+    assert len(setup.queue) == 1
+
+
+TEST = {"op": "test", "path": "/metadata/resourceVersion", "value": "1"}
+PRUNE = Prune(Ref("Service", "team-a", "s"), [TEST])
+STOP = Stop(Ref("Deployment", "team-a", "d"))
+
+
+async def test_an_object_that_changed_while_it_was_to_be_pruned_is_no_refusal() -> None:
+    setup = Setup(Cluster(error=Invalid(422, "Invalid", "the server rejected our request")))
+    with pytest.raises(Conflict):
+        await setup.writer.carry_out([PRUNE])
+
+
+async def test_a_resource_that_changed_while_it_was_to_be_let_go_is_no_refusal() -> None:
+    setup = Setup(Cluster(error=Invalid(422, "Invalid", "the server rejected our request")))
+    held = setup.workspace.model_copy(update={"finalizers": (names.FINALIZER,)})
+    with pytest.raises(Conflict):
+        await setup.writer.let_go(held)
+
+
+@pytest.mark.parametrize(
+    ("action", "error"),
+    [
+        (PRUNE, Invalid(422, "Invalid", "bad", (Cause("spec.a", "FieldValueInvalid", "no"),))),
+        (STOP, Invalid(422, "Invalid", "bad")),
+        (Delete(Ref("Service", "team-a", "s"), "u"), ApiError(403, "Forbidden", "bad")),
+    ],
+)
+async def test_what_is_refused_is_told_in_the_api_servers_words_with_what_to_do(
+    action: Action, error: ApiError
+) -> None:
+    failure, raised = await Setup(Cluster(error=error)).writer.carry_out([action])
+    assert raised is error
+    assert failure is not None
+    assert failure.reason == "WriteRefused"
+    assert "bad; mend what it names" in failure.message
+
+
+@pytest.mark.parametrize("error", [ApiError(500, "InternalError", "no"), Unreachable("reset")])
+async def test_an_event_that_could_not_be_written_is_written_the_next_time(
+    error: Exception,
+) -> None:
+    cluster = Cluster(error=error)
+    setup = Setup(cluster)
+    event = expired(setup.workspace, NOW)
+    await setup.writer.tell(event, NOW)
+    cluster.error = None
+    await setup.writer.tell(event, NOW)
+    assert [each["reason"] for each in cluster.events] == ["Expired"]
