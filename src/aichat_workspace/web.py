@@ -14,6 +14,7 @@ import uvloop
 from kubernetes.aio.config import ConfigException
 
 from aichat_workspace.api.app import build
+from aichat_workspace.api.connection import Connection
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.wiring import Services
@@ -81,12 +82,12 @@ async def run(settings: Settings) -> None:
         session = await stack.enter_async_context(servers.session())
         connect = servers.by_proxy(client) if settings.dev else servers.by_service(session)
         services = Services.of(settings, client, connect, builtin())
-        metrics = Metrics(lambda: services.streams.open, lambda: len(services.directory))
+        metrics = Metrics(lambda: services.streams.taken, lambda: len(services.directory))
         config = uvicorn.Config(
             build(services, metrics),
             host=settings.address,
             port=settings.port,
-            http="httptools",
+            http=Connection,
             ws="none",
             access_log=False,
             log_config=None,  # its lines are JSON, as ours are

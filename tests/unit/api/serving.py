@@ -1,0 +1,44 @@
+"""The application behind the server that it runs behind, and readers who do not read."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from aichat_workspace.api.connection import Connection
+from aichat_workspace.web import Server
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, stopping: asyncio.Event | None = None) -> AsyncIterator[str]:
+    """Its URL. Connections that are still open in the end are broken off."""
+    config = uvicorn.Config(
+        app, http=Connection, ws="none", lifespan="off", log_config=None, log_level="critical"
+    )
+    server = Server(config, stopping or asyncio.Event())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        running = asyncio.create_task(server.serve(sockets=[listener]))
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = server.force_exit = True
+        await running
+
+
+def deaf(url: str, head: str) -> socket.socket:
+    """Somebody who sends a request, and never reads what comes."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    opened = socket.socket()
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    opened.connect((host, int(port)))
+    opened.sendall(f"{head}\r\nHost: api\r\n\r\n".encode())
+    return opened
+
+
+async def eventually(holds: object, seconds: float = 5) -> None:
+    """Wait until something is so."""
+    assert callable(holds)
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110  (what it looks at tells nobody)
+            await asyncio.sleep(0.01)
