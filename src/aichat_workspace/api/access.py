@@ -4,9 +4,10 @@ https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subj
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
+from weakref import WeakValueDictionary
 
 from aichat_workspace.api import problems
 from aichat_workspace.api.fresh import Fresh
@@ -18,6 +19,7 @@ _PATH: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _FRESH_SECONDS: Final = 10.0
 _MOST: Final = 100_000
 _AT_ONCE: Final = 32
+_AT_ONCE_EACH: Final = 8
 EVERYWHERE: Final = ""
 
 
@@ -53,11 +55,14 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Asks the API server, and believes the answer for ten seconds."""
+    """Asks the API server, and believes the answer for ten seconds. However much there is to ask
+    of one caller, others need not wait until all of it is."""
 
     client: Client
     _answers: Fresh[tuple[Caller, Deed], bool]
     _gate: asyncio.Semaphore
+    _gates: WeakValueDictionary[str, asyncio.Semaphore] = field(default_factory=WeakValueDictionary)
+    """By callers that are asked about now."""
 
     @classmethod
     def of(cls, client: Client) -> "Access":
@@ -66,6 +71,12 @@ class Access:
     async def may(self, caller: Caller, deed: Deed) -> bool:
         """Raises ApiError or Unreachable when nobody says."""
         return await self._answers.get((caller, deed), lambda: self._review(caller, deed))
+
+    async def may_each(self, caller: Caller, deeds: Sequence[Deed]) -> list[bool]:
+        """Of each deed, in their order. What is not known is asked for at the same time."""
+        unknown = [each for each in deeds if not self._answers.has((caller, each))]
+        await asyncio.gather(*(self.may(caller, each) for each in unknown))
+        return [await self.may(caller, each) for each in deeds]
 
     async def require(self, caller: Caller, deed: Deed, name: str) -> None:
         """Raises Problem: 403 for whoever may see the workspace, 404 for others."""
@@ -81,7 +92,7 @@ class Access:
         if await self.may(caller, Deed(verb)):
             return Scope(everywhere=True)
         asked = sorted(set(teams()))
-        answers = await asyncio.gather(*(self.may(caller, Deed(verb, each)) for each in asked))
+        answers = await self.may_each(caller, [Deed(verb, each) for each in asked])
         return Scope(
             False, frozenset(team for team, yes in zip(asked, answers, strict=True) if yes)
         )
@@ -107,6 +118,8 @@ class Access:
                 "resourceAttributes": {key: each for key, each in attributes.items() if each},
             },
         }
-        async with self._gate:
+        own = self._gates.get(caller.username) or asyncio.Semaphore(_AT_ONCE_EACH)
+        self._gates[caller.username] = own
+        async with own, self._gate:
             told = (await self.client.post(_PATH, body)).get("status") or {}
         return bool(told.get("allowed")) and not told.get("denied")

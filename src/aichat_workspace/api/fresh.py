@@ -37,6 +37,11 @@ class Fresh(Generic[K, V]):
             return cast("V", answer)
         return await asyncio.shield(task)  # whoever gives up does not take the others along
 
+    def has(self, key: K) -> bool:
+        """Whether `get` answers without waiting."""
+        held = self._answers.get(key)
+        return held is not None and self._clock() - held[0] < self._seconds
+
     def _begin(self, key: K, ask: Callable[[], Awaitable[V]]) -> "asyncio.Task[V]":
         task = self._asked[key] = asyncio.create_task(self._ask(key, ask))
         task.add_done_callback(lambda done: self._answered(key, done))

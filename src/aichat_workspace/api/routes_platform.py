@@ -1,14 +1,15 @@
 """What concerns all workspaces: who you are, what to choose from, what the platform sets."""
 
-import asyncio
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
 
 from aichat_workspace.api import problems
-from aichat_workspace.api.access import Deed
+from aichat_workspace.api.access import EVERYWHERE, Deed
 from aichat_workspace.api.answers import answers, only_problems
 from aichat_workspace.api.identity import Caller
 from aichat_workspace.api.queries import Nothing as NoQuery
@@ -45,28 +46,33 @@ _DEEDS: Final = (
 @router.get("/me", summary="Who you are and what you may do", responses=answers())
 async def read_me(who: Who, use: Use, _: Nothing) -> Identity:
     """By Kubernetes' own decision, in every team that there is."""
-    everywhere = await _allowed(who, use, "", _DEEDS)
+    everywhere = (await _allowed(who, use, [EVERYWHERE], _DEEDS))[EVERYWHERE]
     rest = [each for each in _DEEDS if each not in everywhere]
     teams = sorted(use.directory.all_teams()) if rest else []
-    rights = await asyncio.gather(*(_allowed(who, use, team, rest) for team in teams))
+    rights = await _allowed(who, use, teams, rest)
     return Identity(
         username=who.username,
         groups=who.groups,
         everywhere=tuple(map(_said, everywhere)),
         teams=tuple(
             TeamRights(team=team, verbs=tuple(map(_said, found)))
-            for team, found in zip(teams, rights, strict=True)
+            for team, found in rights.items()
             if found
         ),
     )
 
 
 async def _allowed(
-    who: Caller, use: Services, team: str, deeds: list[Deed] | tuple[Deed, ...]
-) -> list[Deed]:
-    asked = [Deed(each.verb, team, subresource=each.subresource) for each in deeds]
-    answers = await asyncio.gather(*(use.access.may(who, each) for each in asked))
-    return [each for each, yes in zip(deeds, answers, strict=True) if yes]
+    who: Caller, use: Services, teams: Sequence[str], deeds: Sequence[Deed]
+) -> dict[str, list[Deed]]:
+    """Of each team, those of the deeds that are allowed in it."""
+    asked = [(team, each) for team in teams for each in deeds]
+    answers = await use.access.may_each(who, [replace(each, team=team) for team, each in asked])
+    allowed: dict[str, list[Deed]] = {team: [] for team in teams}
+    for (team, each), yes in zip(asked, answers, strict=True):
+        if yes:
+            allowed[team].append(each)
+    return allowed
 
 
 def _said(deed: Deed) -> str:
