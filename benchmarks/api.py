@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import ssl
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,8 +18,10 @@ from benchmarks.controlplane import Plane
 from benchmarks.load import Call, Latencies, latencies, one_by_one, paced
 from benchmarks.population import (
     MANAGER,
+    TEAMS,
     WORKSPACE,
     Caller,
+    Callers,
     callers,
     name_of,
     populate,
@@ -62,8 +65,10 @@ class Bench:
     api: Server
     direct: str
     session: aiohttp.ClientSession
-    callers: Sequence[Caller]
+    callers: Callers
     _names: Iterator[int] = field(default_factory=itertools.count)
+    marks: Iterator[int] = field(default_factory=itertools.count)
+    """Of changes that nobody has made before."""
 
     @classmethod
     @asynccontextmanager
@@ -79,17 +84,23 @@ class Bench:
             async with server.running(plane.api_kubeconfig, session) as api:
                 yield cls(size, admin, api, plane.server, session, known)
 
-    def ours(self, n: int) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.callers[n % len(self.callers)].token}"}
+    def ours(self, n: int, callers: Sequence[Caller] | None = None) -> dict[str, str]:
+        """The n-th request is of the n-th caller, of those everywhere unless others are given."""
+        known = callers or self.callers.everywhere
+        return {"Authorization": f"Bearer {known[n % len(known)].token}"}
 
     def theirs(self, n: int) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.callers[n % len(self.callers)].direct}"}
+        known = self.callers.everywhere
+        return {"Authorization": f"Bearer {known[n % len(known)].direct}"}
 
-    async def read(self, path: str, per_second: float, *, alone: bool = False) -> Latencies:
+    async def read(
+        self, path: str, per_second: float, callers: Sequence[Caller] | None = None
+    ) -> Latencies:
+        known = callers or self.callers.everywhere
         return await self._pace(
-            lambda n: self._get(self.api.url + path, self.ours(0 if alone else n)),
+            lambda n: self._get(self.api.url + path, self.ours(n, known)),
             per_second,
-            known=1 if alone else len(self.callers),
+            known=len(known),
         )
 
     async def list_direct(self) -> Latencies:
@@ -100,7 +111,7 @@ class Bench:
         return await self._pace(
             lambda n: self._get_patiently(self.direct + path, self.theirs(n)),
             per_second,
-            known=len(self.callers),
+            known=self.size.callers,
         )
 
     async def create(self) -> Latencies:
@@ -109,7 +120,7 @@ class Bench:
             body = {"team": team_of(n), "spec": made["spec"]}
             await self._post(f"{self.api.url}/api/v1/workspaces", body, self.ours(n))
 
-        return await self._pace(one, _CREATES, known=len(self.callers))
+        return await self._pace(one, _CREATES, known=self.size.callers)
 
     async def create_direct(self) -> Latencies:
         async def one(n: int) -> None:
@@ -117,7 +128,7 @@ class Bench:
             path = f"{self.direct}{WORKSPACE.path(team_of(n))}?fieldValidation=Strict"
             await self._post(path, made, self.theirs(n))
 
-        return await self._pace(one, _CREATES, known=len(self.callers))
+        return await self._pace(one, _CREATES, known=self.size.callers)
 
     async def _pace(self, call: Call, per_second: float, *, known: int) -> Latencies:
         """After each of the callers is known, as is so for whoever has just asked before."""
@@ -152,7 +163,7 @@ async def measure(plane: Plane, size: Size) -> AsyncIterator[Row]:
     async with Bench.of(plane, size) as bench:
         idle = await bench.api.look()
         yield Row(f"memory with {size.workspaces} workspaces", f"{idle.rss_mib:.0f} MiB")
-        for part in (_reads, _creates, _watches):
+        for part in (_reads, _creates, _watches, _team_watches):
             for row in await part(bench):
                 yield row
 
@@ -162,12 +173,16 @@ async def _reads(bench: Bench) -> list[Row]:
     many = f"{bench.size.callers} callers"
     of = f"list of {bench.size.workspaces}"
     before = await bench.api.look()
-    alone = await bench.read(_LIST, _ALONE, alone=True)
-    fields = await bench.read(_SOME_FIELDS, _ALONE, alone=True)
+    one_caller = bench.callers.everywhere[:1]
+    alone = await bench.read(_LIST, _ALONE, one_caller)
+    fields = await bench.read(_SOME_FIELDS, _ALONE, one_caller)
     began = await bench.api.look()
     together = await bench.read(_LIST, _LISTS)
     took = (await bench.api.look()).cpu_since(began)
     fields_together = await bench.read(_SOME_FIELDS, _LISTS)
+    unlisted = await bench.api.look()
+    own = await bench.read(_LIST, _LISTS, bench.callers.of_teams)
+    listed = await bench.api.look()
     began = await bench.api.look()
     reads = await bench.read(f"/api/v1/workspaces/{name_of(0)}", _READS)
     reading = (await bench.api.look()).cpu_since(began)
@@ -185,6 +200,13 @@ async def _reads(bench: Bench) -> list[Row]:
         Row(f"{of}, {many}, {_LISTS:.0f}/s", str(together), goal, f"{took:.0%} of a core"),
         Row(f"{of}, four fields, {many}, {_LISTS:.0f}/s", str(fields_together), goal),
         Row(
+            f"list of {bench.size.workspaces // TEAMS} of {bench.size.workspaces}, {many} of "
+            f"{TEAMS} teams, {_LISTS:.0f}/s",
+            str(own),
+            goal,
+            f"{listed.cpu_since(unlisted):.0%} of a core, {listed.asked_since(unlisted)}",
+        ),
+        Row(
             f"read of one, {many}, {_READS:.0f}/s",
             str(reads),
             "",
@@ -201,10 +223,20 @@ async def _reads(bench: Bench) -> list[Row]:
 
 
 async def _watches(bench: Bench) -> list[Row]:
+    return await _watched(bench, bench.callers.everywhere, 1)
+
+
+async def _team_watches(bench: Bench) -> list[Row]:
+    return await _watched(bench, bench.callers.of_teams, TEAMS)
+
+
+async def _watched(bench: Bench, callers: Sequence[Caller], teams: int) -> list[Row]:
+    """Each watcher sees one of so many teams, or everything where there is one."""
     count = bench.size.watchers
+    who = f"{count} watchers" if teams == 1 else f"{count} watchers of {teams} teams"
     before = await bench.api.look()
     ours, direct = Watchers(bench.session), Watchers(bench.session)
-    took = await _begin(bench, ours)
+    took = await _begin(bench, ours, callers)
     synced = await bench.api.look()
     direct.begun = ours.begun
     page = await anext(bench.admin.list_pages(WORKSPACE, page_size=1))
@@ -214,12 +246,15 @@ async def _watches(bench: Bench) -> list[Row]:
     changes = round(_CHANGES * bench.size.seconds)
 
     async def change(n: int) -> None:
-        told = status(name_of(n), team_of(n), mark(n))
-        ours.begun[n] = time.perf_counter()
+        number = next(bench.marks)
+        told = status(name_of(n), team_of(n), mark(number))
+        ours.begun[number] = time.perf_counter()
         await bench.admin.apply(WORKSPACE, told, field_manager=MANAGER, subresource="status")
 
     await paced(change, _CHANGES, bench.size.seconds)
-    await ours.wait_told(count * changes, _TOLD_SECONDS)
+    seen_by = Counter(n % len(callers) % teams for n in range(count))
+    expected = sum(seen_by[n % teams] for n in range(changes))
+    await ours.wait_told(expected, _TOLD_SECONDS)
     after = await bench.api.look()
     await ours.stop()
     await direct.stop()
@@ -229,22 +264,22 @@ async def _watches(bench: Bench) -> list[Row]:
     cost = (after.cpu_seconds - synced.cpu_seconds) / max(told, 1) * 1e6
     delivery = latencies(ours.delays)
     return [
-        Row(f"{count} watchers begin, and are told everything there is", f"{took:.1f} s"),
+        Row(f"{who} begin, and are told everything there is", f"{took:.1f} s"),
         Row(
-            f"change to each of {count} watchers, {_CHANGES:.0f} changes/s",
+            f"change to each of {who} who sees it, {_CHANGES:.0f} changes/s",
             str(delivery),
-            f"all {count * changes} told",
+            f"all {expected} told",
             delivery.ratio_to(latencies(direct.delays), "one watch of the API server itself"),
         ),
         Row("told", f"{told}", "", f"{after.cpu_since(synced):.0%} of a core, {cost:.0f} µs each"),
         Row(
-            f"memory with {count} watchers",
+            f"memory with {who}",
             f"{after.rss_mib:.0f} MiB",
             "",
             f"{before.rss_mib:.0f} MiB before, {ended.rss_mib:.0f} MiB after",
         ),
         Row(
-            f"requests upstream for {count} watchers of {bench.size.callers} callers",
+            f"requests upstream for {who}, {bench.size.callers} callers",
             after.asked_since(before),
             "0",
             f"in {after.at - before.at:.0f} s",
@@ -252,11 +287,11 @@ async def _watches(bench: Bench) -> list[Row]:
     ]
 
 
-async def _begin(bench: Bench, watchers: Watchers) -> float:
+async def _begin(bench: Bench, watchers: Watchers, callers: Sequence[Caller]) -> float:
     """How long it takes until everybody knows everything."""
     began = time.perf_counter()
     for n in range(bench.size.watchers):
-        watchers.start(f"{bench.api.url}/api/v1/workspaces:watch", bench.ours(n))
+        watchers.start(f"{bench.api.url}/api/v1/workspaces:watch", bench.ours(n, callers))
     await watchers.wait_synced(bench.size.watchers, _SYNC_SECONDS)
     return time.perf_counter() - began
 

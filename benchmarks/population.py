@@ -1,7 +1,7 @@
 """Who and what there is: callers with tokens of their own, teams, workspaces that look real."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,10 +15,12 @@ MANAGER: Final = "benchmark"
 WORKSPACE: Final = RESOURCES[watched.WORKSPACE.kind]
 _NAMESPACE: Final = RESOURCES[watched.NAMESPACE.kind]
 _ACCOUNT: Final = Resource("", "v1", "ServiceAccount", "serviceaccounts")
-_BINDING: Final = Resource(
-    "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
+_RBAC: Final = "rbac.authorization.k8s.io"
+_BINDING: Final = Resource(_RBAC, "v1", "RoleBinding", "rolebindings")
+_CLUSTER_BINDING: Final = Resource(
+    _RBAC, "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
 )
-_TEAMS: Final = 20
+TEAMS: Final = 20
 _AT_ONCE: Final = 8
 _NOW: Final = "2026-01-01T00:00:00Z"
 _CONDITIONS: Final = (
@@ -89,7 +91,7 @@ def status(name: str, team: str, models_ready: str) -> dict[str, Any]:
 
 
 def team_of(n: int) -> str:
-    return f"bench-team-{n % _TEAMS}"
+    return f"bench-team-{n % TEAMS}"
 
 
 def name_of(n: int) -> str:
@@ -119,22 +121,47 @@ async def populate(client: Client, count: int) -> None:
         told = status(name, of, "2/2")
         await client.apply(WORKSPACE, told, field_manager=MANAGER, subresource="status")
 
-    await at_once(team, range(_TEAMS))
+    await at_once(team, range(TEAMS))
     await at_once(one, range(count))
 
 
-async def callers(client: Client, count: int) -> list[Caller]:
-    """Service accounts that may do everything with workspaces, everywhere. They are the teams': all
-    of one namespace share what they may take of the API."""
-    accounts = [f"caller-{n}" for n in range(count)]
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Those who may do everything with workspaces: everywhere, and the n-th in `team_of(n)`."""
+
+    everywhere: Sequence[Caller]
+    of_teams: Sequence[Caller]
+
+
+async def callers(client: Client, count: int) -> Callers:
+    everywhere, of_teams = ([f"{kind}-{n}" for n in range(count)] for kind in ("caller", "member"))
+    await client.create(_CLUSTER_BINDING, _binding(_homes(everywhere)), field_manager=MANAGER)
+    for n in range(min(TEAMS, count)):
+        members = _binding({name: team_of(n) for name in of_teams[n::TEAMS]})
+        members["metadata"]["namespace"] = team_of(n)
+        await client.create(_BINDING, members, field_manager=MANAGER)
+    return Callers(await _made(client, everywhere), await _made(client, of_teams))
+
+
+def _homes(accounts: Sequence[str]) -> dict[str, str]:
+    """Whose namespace each account is in: all of one namespace share what they may take of the
+    API."""
+    return {account: team_of(n) for n, account in enumerate(accounts)}
+
+
+def _binding(homes: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "metadata": {"name": MANAGER},
+        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "aichatworkspace-editor"},
+        "subjects": [
+            {"kind": "ServiceAccount", "name": name, "namespace": team}
+            for name, team in homes.items()
+        ],
+    }
+
+
+async def _made(client: Client, accounts: Sequence[str]) -> list[Caller]:
     found: dict[int, Caller] = {}
-    subjects = [
-        {"kind": "ServiceAccount", "name": each, "namespace": team_of(n)}
-        for n, each in enumerate(accounts)
-    ]
-    role = {"apiGroup": _BINDING.group, "kind": "ClusterRole", "name": "aichatworkspace-editor"}
-    binding = {"metadata": {"name": MANAGER}, "roleRef": role, "subjects": subjects}
-    await client.create(_BINDING, binding, field_manager=MANAGER)
 
     async def one(n: int) -> None:
         team, name = team_of(n), accounts[n]
@@ -143,8 +170,8 @@ async def callers(client: Client, count: int) -> list[Caller]:
         ours = await _token(client, team, name, [AUDIENCE])
         found[n] = Caller(ours, await _token(client, team, name, []))
 
-    await at_once(one, range(count))
-    return [found[n] for n in range(count)]
+    await at_once(one, range(len(accounts)))
+    return [found[n] for n in range(len(accounts))]
 
 
 async def _token(client: Client, team: str, account: str, audiences: list[str]) -> str:

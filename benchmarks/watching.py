@@ -67,8 +67,10 @@ class Watchers:
         """Note what is told, and give what may be the beginning of a mark."""
         end = 0
         for found in _MARK.finditer(text):
-            self.delays.append(time.perf_counter() - self.begun[int(found.group(1))])
             end = found.end()
+            begun = self.begun.get(int(found.group(1)))
+            if begun is not None:  # and not what others were told before
+                self.delays.append(time.perf_counter() - begun)
         return text[max(end, len(text) - _MARK_BYTES) :]
 
 
