@@ -81,8 +81,11 @@ class LogWish(OfOne):
     """Which part of a log, and whether to go on as it grows."""
 
     tail: int = Field(default=200, ge=1, le=_MAX_LINES, description="Lines from its end.")
-    limit_bytes: int = Field(
-        default=_MAX_BYTES, ge=1, le=_MAX_BYTES, description="At most so much."
+    limit_bytes: int | None = Field(
+        default=None,
+        ge=1,
+        le=_MAX_BYTES,
+        description=f"At most so much; when left out {_MAX_BYTES}, or no end with `follow`.",
     )
     since_seconds: int | None = Field(
         default=None, ge=1, le=_YEAR_SECONDS, description="Only what is not older."
@@ -93,10 +96,11 @@ class LogWish(OfOne):
 
     def parameters(self, container: str) -> dict[str, str]:
         """As the API server takes them."""
+        most = self.limit_bytes or (None if self.follow else _MAX_BYTES)
         asked = {
             "container": container,
             "tailLines": str(self.tail),
-            "limitBytes": None if self.follow else str(self.limit_bytes),
+            "limitBytes": str(most) if most else None,
             "sinceSeconds": str(self.since_seconds) if self.since_seconds else None,
             "previous": "true" if self.previous else None,
             "timestamps": "true" if self.timestamps else None,
