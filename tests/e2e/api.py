@@ -3,7 +3,7 @@
 import json
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
@@ -51,6 +51,13 @@ class Api:
                     kind = value
                 elif name == "data":
                     yield kind, json.loads(value)
+
+    def lines(self, path: str, *, idle_seconds: float = 60) -> Generator[str]:
+        """Each line of a text, as it comes."""
+        with self._asked("GET", path, None, {}, idle_seconds) as answer:
+            assert answer.status == 200, answer.read()
+            for line in iter(answer.readline, b""):
+                yield line.decode().rstrip("\n")
 
     @contextmanager
     def _asked(

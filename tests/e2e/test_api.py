@@ -111,6 +111,14 @@ def test_the_model_answers_a_prompt_word_by_word(made: Api) -> None:
     assert told[-1] == ("done", {"model": "gemma2:2b"})
 
 
+def test_a_followed_log_tells_what_is_written_meanwhile(made: Api) -> None:
+    followed = made.lines(f"{ONE}/logs/ollama?follow=true&tail=1")
+    assert next(followed), "the line that was there"
+    assert prompted(made)["reply"] == REPLY
+    assert any("/api/chat" in line for line in followed), "the log has ended"
+    followed.close()
+
+
 def test_the_credentials_open_the_chat(made: Api) -> None:
     shown = made.call("GET", f"{ONE}/credentials")
     assert shown.headers["cache-control"] == "no-store"

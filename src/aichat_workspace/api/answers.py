@@ -15,10 +15,11 @@ _MEANINGS: Final = {
     413: "The body is too large.",
     422: "The request is not valid; `errors` names the fields.",
     428: "If-Match is missing.",
-    429: "Too many requests or streams; Retry-After says how long to wait.",
+    429: "Too many requests, lists or streams; Retry-After says how long to wait.",
     500: "A bug or a misconfiguration; the log says more.",
     502: "The model server, or the identity provider, refuses.",
     503: "The cluster or the model server does not answer; try again.",
+    504: "The reply takes too long to wait for it whole.",
 }
 _ALWAYS: Final = (401, 403, 422, 429, 500, 503)
 

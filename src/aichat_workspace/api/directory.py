@@ -31,6 +31,7 @@ class Directory:
         self._views: dict[Key, View] = {}
         self._by_name: dict[str, dict[Key, View]] = {}
         self._order: list[Order] = []
+        self._complete_until = 0
         self.workspaces = Cache(
             client,
             RESOURCES[watched.WORKSPACE.kind],
@@ -87,6 +88,15 @@ class Directory:
     def problem(self) -> str:
         """Why what is known can't be trusted now; empty when it can."""
         return distrust(self._all)
+
+    @property
+    def complete_until(self) -> int:
+        """Up to which version nothing of workspaces is missing."""
+        return max(self.workspaces.version, self._complete_until)
+
+    def complete(self, version: int) -> None:
+        """A list of this version has shown that nothing is missing, before the watch tells so."""
+        self._complete_until = max(self._complete_until, version)
 
     def __len__(self) -> int:
         return len(self._order)

@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -68,14 +68,14 @@ def page_of(
     return found[:limit], _write_page(found[limit - 1].order)
 
 
-def body(views: Sequence[View], next_page: str | None, fields: Sequence[str]) -> bytes:
-    """The page as JSON; whole workspaces are not written anew."""
-    items = (
-        (orjson.dumps(select(each.document, fields)) for each in views)
-        if fields
-        else (each.body for each in views)
-    )
-    return b'{"items":[%s],"nextPage":%s}' % (b",".join(items), orjson.dumps(next_page))
+def parts(views: Sequence[View], next_page: str | None, fields: Sequence[str]) -> Iterator[bytes]:
+    """The page as JSON, workspace by workspace; whole ones are not written anew."""
+    before = b'{"items":['
+    for each in views:
+        yield before + (orjson.dumps(select(each.document, fields)) if fields else each.body)
+        before = b","
+    head = b"" if views else before
+    yield b'%s],"nextPage":%s}' % (head, orjson.dumps(next_page))
 
 
 def etag(views: Sequence[View], next_page: str | None, fields: Sequence[str]) -> str:

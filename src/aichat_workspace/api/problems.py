@@ -120,6 +120,18 @@ def unavailable(detail: str) -> Problem:
     return Problem(503, "unavailable", detail, retry_after_seconds=_RETRY_SECONDS)
 
 
+def stops() -> Problem:
+    return unavailable("The server stops. Ask again.")
+
+
+TOLD: Final = (Problem, ApiError, Unreachable)
+"""What whoever asked is told of; anything else is a bug."""
+
+
+def of(error: Problem | ApiError | Unreachable) -> Problem:
+    return error if isinstance(error, Problem) else from_cluster(error)
+
+
 def from_cluster(error: ApiError | Unreachable) -> Problem:  # noqa: PLR0911  (a table of answers)
     """What an answer of the API server means for whoever asked us."""
     if isinstance(error, Unreachable):

@@ -1,15 +1,18 @@
 """What belongs to one workspace: events, logs, diagnosis, models, prompts, credentials."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Annotated, Final
 
 import orjson
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from aichat_workspace.api import audit
+from aichat_workspace.api import audit, problems
 from aichat_workspace.api.access import Deed
 from aichat_workspace.api.answers import answers, server_sent
 from aichat_workspace.api.diagnosis import diagnose
+from aichat_workspace.api.problems import Problem
 from aichat_workspace.api.queries import LogWish
 from aichat_workspace.api.routes_workspaces import ONE, Name, OfOne
 from aichat_workspace.api.schemas import (
@@ -20,7 +23,7 @@ from aichat_workspace.api.schemas import (
     Prompt,
     Reply,
 )
-from aichat_workspace.api.streaming import Pieces, streamed, while_allowed
+from aichat_workspace.api.streaming import Pieces, streamed, while_allowed, while_there
 from aichat_workspace.api.tenant import Workload, no_answer
 from aichat_workspace.api.watch import event
 from aichat_workspace.api.wiring import (
@@ -41,6 +44,9 @@ router = APIRouter(
 _JSON: Final = "application/json"
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _TEXT: Final = "text/plain; charset=utf-8"
+_WHOLE_SECONDS: Final = 300.0
+_WHOLE_BYTES: Final = 1024 * 1024
+_STREAM_IT: Final = "Ask with `stream`, and read it as it comes."
 
 
 def _json(document: object, headers: dict[str, str] | None = None) -> Response:
@@ -92,7 +98,7 @@ async def list_installed_models(who: Who, use: Use, name: Name, of: OfOne) -> Re
     summary="A workload's log",
     responses={
         200: {
-            "description": "The log, as text.",
+            "description": "The log, as text. The connection breaks off where it is not whole.",
             "content": {"text/plain": {"schema": {"type": "string"}}},
         },
         **answers(404, 409),
@@ -139,30 +145,45 @@ async def read_credentials(who: Who, use: Use, name: Name, of: OfOne) -> Respons
         200: {
             "model": Reply,
             "description": "The reply: with `stream`, server-sent events `token` (data: "
-            '`{"text"}`), then `done` or `error`; else whole, as JSON.',
+            '`{"text"}`), then `done` or `error` (data: a problem); else whole, as JSON.',
             "content": server_sent("token", "done", "error"),
         },
-        **answers(404, 409, 413, 502),
+        **answers(404, 409, 413, 502, 504),
     },
 )
-async def ask(who: Who, use: Use, came: Came, name: Name, of: OfOne, asked: Prompt) -> Response:
+async def ask(
+    request: Request, who: Who, use: Use, came: Came, name: Name, of: OfOne, asked: Prompt
+) -> Response:
     """Needs `create` on `aichatworkspaces/prompt`."""
     view = await use.workspaces.find(who, "create", name, of.team, "prompt")
-    if not asked.stream:
-        with use.streams.place(who.username):
-            model, words = await use.tenants.ask(view, asked.prompt, asked.model, asked.system)
-            try:
-                reply = "".join([each async for each in words])
-            except OllamaError as error:
-                raise no_answer(view, error) from None
-        return _json({"model": model, "reply": reply}, _NO_STORE)
     still = _still(use, came, Deed("create", view.team, view.resource, "prompt"), name)
 
-    async def begin() -> Pieces:
-        model, words = await use.tenants.ask(view, asked.prompt, asked.model, asked.system)
-        return while_allowed(_tokens(model, words), still, use.stopping)
+    async def words() -> tuple[str, AsyncGenerator[str, None]]:
+        model, said = await use.tenants.ask(view, asked.prompt, asked.model, asked.system)
+        return model, while_allowed(said, still, use.stopping)
 
-    return await streamed(use.streams, who.username, begin, "text/event-stream")
+    async def begin() -> Pieces:
+        return _tokens(*await words())
+
+    async def whole() -> Response:
+        with use.streams.place(who.username):
+            model, said = await words()
+            try:
+                return _json({"model": model, "reply": await _reply(said)}, _NO_STORE)
+            except OllamaError as error:
+                raise no_answer(view, error) from None
+
+    if asked.stream:
+        answer = streamed(use.streams, who.username, begin, "text/event-stream")
+        return await while_there(request, use.stopping, answer)
+    try:
+        async with asyncio.timeout(_WHOLE_SECONDS):
+            return await while_there(request, use.stopping, whole())
+    except TimeoutError:
+        minutes = f"{_WHOLE_SECONDS / 60:.0f} minutes"
+        raise Problem(
+            504, "takes-too-long", f"The reply took longer than {minutes}. {_STREAM_IT}"
+        ) from None
 
 
 def _still(use: Services, came: Credential, deed: Deed, name: str) -> Callable[[], Awaitable[None]]:
@@ -174,11 +195,32 @@ def _still(use: Services, came: Credential, deed: Deed, name: str) -> Callable[[
     return check
 
 
-async def _tokens(model: str, words: AsyncIterator[str]) -> Pieces:
-    try:
+async def _reply(words: AsyncGenerator[str, None]) -> str:
+    """All of them. Raises Problem (502) when they are too many."""
+    reply, size = [], 0
+    async with aclosing(words):
         async for each in words:
-            yield event("token", orjson.dumps({"text": each}))
+            reply.append(each)
+            size += len(each.encode())
+            if size > _WHOLE_BYTES:
+                told = f"The reply is longer than {_WHOLE_BYTES} bytes. {_STREAM_IT}"
+                raise Problem(502, "reply-too-long", told)
+    return "".join(reply)
+
+
+async def _tokens(model: str, words: AsyncGenerator[str, None]) -> Pieces:
+    """The words as events, and the last event says whether these were all."""
+    try:
+        async with aclosing(words):
+            async for each in words:
+                yield event("token", orjson.dumps({"text": each}))
     except OllamaError as error:
-        yield event("error", orjson.dumps({"detail": f"The reply broke off: {error}"}))
-        return
-    yield event("done", orjson.dumps({"model": model}))
+        yield _error(Problem(502, "model-error", f"The reply broke off: {error}"))
+    except problems.TOLD as error:
+        yield _error(problems.of(error))
+    else:
+        yield event("done", orjson.dumps({"model": model}))
+
+
+def _error(problem: Problem) -> bytes:
+    return event("error", orjson.dumps(problem.document("")))

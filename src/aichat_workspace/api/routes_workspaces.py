@@ -1,6 +1,6 @@
 """/api/v1/workspaces: create, list, read, replace, patch, delete, suspend, resume, watch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
@@ -20,7 +20,7 @@ from aichat_workspace.api.schemas import (
     WorkspacePatch,
     WorkspaceReplace,
 )
-from aichat_workspace.api.streaming import Pieces, streamed
+from aichat_workspace.api.streaming import Pieces, joined, streamed
 from aichat_workspace.api.views import View
 from aichat_workspace.api.wiring import Authenticated, Came, Services, Use, Who, identify
 from aichat_workspace.domain import names
@@ -142,7 +142,16 @@ async def list_workspaces(
     etag = listing.etag(views, next_page, asked.paths)
     if unchanged(etag, if_none_match):
         return Response(status_code=304, headers={"ETag": etag})
-    return Response(listing.body(views, next_page, asked.paths), 200, {"ETag": etag}, _JSON)
+
+    async def begin() -> Pieces:
+        return _passed(joined(listing.parts(views, next_page, asked.paths)))
+
+    return await streamed(use.lists, who.username, begin, _JSON, {"ETag": etag})
+
+
+async def _passed(pieces: Iterable[bytes]) -> Pieces:
+    for each in pieces:
+        yield each
 
 
 @router.post(
@@ -195,9 +204,9 @@ async def watch_workspaces(
     goes on with Last-Event-ID, at any replica."""
 
     async def scope() -> Scope:
-        await identify(use, came)
+        now = await identify(use, came)
         return await use.access.scope(
-            who, "watch", lambda: {asked.team} if asked.team else use.directory.all_teams()
+            now, "watch", lambda: {asked.team} if asked.team else use.directory.all_teams()
         )
 
     seen = await scope()
@@ -215,7 +224,7 @@ async def watch_workspaces(
         mark = None
 
     async def begin() -> Pieces:
-        return watcher.events(await watch.resume(use.directory, mark, use.workspaces.newest))
+        return watcher.events(await watch.resume(use.directory, mark, use.workspaces))
 
     return await streamed(use.streams, who.username, begin, "text/event-stream")
 

@@ -25,6 +25,8 @@ class Bounds:
     streams: int = 2_000
     strangers_per_second: float = 50.0
     strangers_burst: int = 500
+    lists_per_caller: int = 20
+    lists: int = 200
 
 
 @dataclass(frozen=True, slots=True)

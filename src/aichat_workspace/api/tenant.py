@@ -11,7 +11,7 @@ know: one caller's request must not become many of ours.
 import asyncio
 import base64
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -174,7 +174,7 @@ class Tenants:
 
     async def ask(
         self, view: View, prompt: str, model: str | None, system: str | None
-    ) -> tuple[str, AsyncIterator[str]]:
+    ) -> tuple[str, AsyncGenerator[str, None]]:
         """The model that answers, and its reply piece by piece; the first piece is there already,
         so that what is wrong is known before anything is answered."""
         chosen = model or next(iter(view.document["spec"].get("models", ())), None)
@@ -256,10 +256,11 @@ async def _until_read(
             yield chunk
 
 
-async def _with(first: str, words: AsyncIterator[str]) -> AsyncIterator[str]:
-    yield first
-    async for each in words:
-        yield each
+async def _with(first: str, words: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:
+    async with aclosing(words):
+        yield first
+        async for each in words:
+            yield each
 
 
 def _event(found: Json) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How much one caller may take: requests by the second, and streams at the same time.
+"""How much one caller may take: requests by the second, and streams and lists at the same time.
 
 Whoever may make one service account in a namespace may make any number there. So each has a
 caller's share, and all of a namespace together have five.
@@ -96,43 +96,43 @@ class Strangers:
 
 
 @dataclass(slots=True)
-class Streams:
-    """Watches, followed logs and prompts under way."""
+class Places:
+    """What is under way at the same time: `what`, as a caller may be told."""
 
-    bounds: Bounds
-    open: int = 0
-    _of: Counter[str] = field(default_factory=Counter)
+    per_caller: int
+    overall: int
+    what: str = "streams"
+    _taken: Counter[str] = field(default_factory=Counter)
+    taken: int = 0
 
     @contextmanager
     def place(self, caller: str) -> Iterator[None]:
-        """Raises Problem (429) for one stream too many."""
+        """Raises Problem (429) for one too many."""
         namespace = _namespace(caller)
-        most, shared = self.bounds.streams_per_caller, self._of_namespace
-        if self._of.get(caller, 0) >= most:
-            raise problems.too_many(f"You have {most} streams open; end one first.", 5)
-        if namespace is not None and self._of.get(namespace, 0) >= shared:
+        shared = self.per_caller * NAMESPACE_SHARES
+        if self._taken.get(caller, 0) >= self.per_caller:
             raise problems.too_many(
-                f"The service accounts of your namespace have {shared} streams open, all "
+                f"You have {self.per_caller} {self.what} open; end one first.", 5
+            )
+        if namespace is not None and self._taken.get(namespace, 0) >= shared:
+            raise problems.too_many(
+                f"The service accounts of your namespace have {shared} {self.what} open, all "
                 "together; end one first.",
                 5,
             )
-        if self.open >= self.bounds.streams:
-            raise problems.too_many("Too many streams are open; try again in a while.", 10)
+        if self.taken >= self.overall:
+            raise problems.too_many(f"Too many {self.what} are open; try again in a while.", 10)
         held = [caller] if namespace is None else [caller, namespace]
-        self.open += 1
-        self._of.update(held)
+        self.taken += 1
+        self._taken.update(held)
         try:
             yield
         finally:
-            self.open -= 1
-            self._of.subtract(held)
+            self.taken -= 1
+            self._taken.subtract(held)
             for each in held:
-                if not self._of[each]:
-                    del self._of[each]
-
-    @property
-    def _of_namespace(self) -> int:
-        return self.bounds.streams_per_caller * NAMESPACE_SHARES
+                if not self._taken[each]:
+                    del self._taken[each]
 
 
 def _namespace(caller: str) -> str | None:

@@ -18,7 +18,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import orjson
 
@@ -26,12 +26,12 @@ from aichat_workspace.api import problems
 from aichat_workspace.api.access import Scope
 from aichat_workspace.api.changes import Change, ChangeType
 from aichat_workspace.api.directory import FIRST, Directory
-from aichat_workspace.api.problems import Problem
+from aichat_workspace.api.streaming import joined
 from aichat_workspace.api.views import View
-from aichat_workspace.kube.errors import ApiError, Unreachable
 
 HEARTBEAT_SECONDS: Final = 15.0
-_PIECE: Final = 64
+RECHECK_SECONDS: Final = 5.0
+_NOTHING: Final = Scope(everywhere=False)
 _RETRY: Final = b"retry: 1000\n\n"
 _ID: Final = re.compile(r"([0-9]{1,20})-([0-9a-f]{16})", re.ASCII)
 _CATCH_UP_SECONDS: Final = 10.0
@@ -55,11 +55,30 @@ class Mark:
         return f"{self.version}-{self.seen}"
 
 
+@dataclass(slots=True)
+class _Sight:
+    """What may be seen, as it was some seconds ago at most."""
+
+    ask: Callable[[], Awaitable[Scope]]
+    seconds: float
+    scope: Scope = _NOTHING
+    _due: float = 0.0
+
+    async def changed(self) -> bool:
+        """Whether it is another than before, asked for when it is due. Raises what `ask` raises."""
+        clock = asyncio.get_running_loop().time
+        if clock() < self._due:
+            return False
+        before, self.scope = self.scope, await self.ask()
+        self._due = clock() + self.seconds
+        return before != self.scope
+
+
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """What one caller watches. `scope` is asked for again and again; it raises Problem when the
-    caller is nobody any more. `query` tells apart what `wanted` wants. `stopping` ends the stream.
-    """
+    """What one caller watches. `scope` is asked for again and again, but not with every change; it
+    raises Problem when the caller is nobody any more. `query` tells apart what `wanted` wants.
+    `stopping` ends the stream."""
 
     directory: Directory
     scope: Callable[[], Awaitable[Scope]]
@@ -67,6 +86,7 @@ class Watcher:
     stopping: asyncio.Event
     query: str = ""
     heartbeat_seconds: float = HEARTBEAT_SECONDS
+    recheck_seconds: float = RECHECK_SECONDS
 
     async def events(self, position: int | None) -> AsyncGenerator[bytes, None]:
         """The stream from a position in the log of changes on; None begins with everything."""
@@ -74,11 +94,8 @@ class Watcher:
         try:
             async for piece in self._events(position):
                 yield piece
-        except Problem as problem:
-            yield event("end", orjson.dumps(problem.document("")))
-            return
-        except (ApiError, Unreachable) as error:  # nobody says whether the caller still may
-            yield event("end", orjson.dumps(problems.from_cluster(error).document("")))
+        except problems.TOLD as error:  # the caller may no more, or nobody says
+            yield event("end", orjson.dumps(problems.of(error).document("")))
             return
         yield event("end", orjson.dumps({"detail": "The server stops. Connect again."}))
 
@@ -98,25 +115,30 @@ class Watcher:
     async def _until(
         self, stopping: "asyncio.Future[Any]", position: int | None
     ) -> AsyncIterator[bytes]:
-        scope = await self._scope()
+        sight = _Sight(self._scope, self.recheck_seconds)
+        await sight.changed()
         synced = False
         while not stopping.done():
             changes = None if position is None else self.directory.changes.since(position)
             if position is None or changes is None:  # new, or too slow: it fell off the log
                 position = self.directory.changes.end
-                pieces = self._everything(scope)
+                pieces = self._everything(sight.scope)
             else:
                 position += len(changes)
-                pieces = self._seen(changes, scope)
-            for piece in _pieces(pieces):
+                pieces = self._seen(changes, sight.scope)
+            changed = False
+            for piece in joined(pieces):
                 yield piece
-            if changes is not None and not synced:
-                yield event("synced", b"{}")
-            synced = True
-            if not await self._moved(position, stopping):
-                yield b": heartbeat\n\n"
-            before, scope = scope, await self._scope()
-            if before != scope:
+                if changed := await sight.changed():  # a slow reader may have taken minutes
+                    break
+            if not changed:
+                if changes is not None and not synced:
+                    yield event("synced", b"{}")
+                synced = True
+                if not await self._moved(position, stopping):
+                    yield b": heartbeat\n\n"
+                changed = await sight.changed()
+            if changed:
                 position = None
 
     async def _scope(self) -> Scope:
@@ -171,29 +193,17 @@ def event(kind: str, data: bytes, mark: Mark | str | None = None) -> bytes:
     return b"%sevent: %s\ndata: %s\n\n" % (head.encode(), kind.encode(), data)
 
 
-def _pieces(events: Iterable[bytes]) -> Iterable[bytes]:
-    """Several events in one write, and not too many: a slow reader holds no more than one."""
-    piece: list[bytes] = []
-    for each in events:
-        piece.append(each)
-        if len(piece) == _PIECE:
-            yield b"".join(piece)
-            piece = []
-    if piece:
-        yield b"".join(piece)
+class Upstream(Protocol):
+    """What the API server says of all workspaces."""
+
+    async def version(self) -> int:
+        """The version that it has reached."""
+
+    async def is_known(self) -> bool:
+        """Whether the directory misses nothing of what it has; that costs a whole list."""
 
 
-@dataclass(frozen=True, slots=True)
-class Newest:
-    """What the API server says: its version, and whether the directory misses nothing of it."""
-
-    version: int
-    known: bool
-
-
-async def resume(
-    directory: Directory, mark: Mark | None, newest: Callable[[], Awaitable[Newest]]
-) -> int | None:
+async def resume(directory: Directory, mark: Mark | None, upstream: Upstream) -> int | None:
     """Where in the log a stream goes on, or None where it has to begin anew.
 
     Another replica may have told more than this one knows yet: then wait for it. A version may
@@ -203,18 +213,17 @@ async def resume(
     """
     if mark is None:
         return None
-    workspaces = directory.workspaces
-    deadline = asyncio.get_running_loop().time() + _CATCH_UP_SECONDS
-    while workspaces.version < mark.version:
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + _CATCH_UP_SECONDS
+    while directory.complete_until < mark.version:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
-                await workspaces.reached(mark.version)
+                await directory.workspaces.reached(mark.version)
                 break
-        found = await newest()
-        if found.version < mark.version:
+        if await upstream.version() < mark.version:
             return None
-        if found.known:
+        if await upstream.is_known():
             break
-        if asyncio.get_running_loop().time() > deadline:
+        if clock() > deadline:
             raise problems.unavailable("This replica is behind. Connect again.")
     return directory.changes.position_after(mark.version)

@@ -20,7 +20,7 @@ from aichat_workspace.api.session import Cookies, Session
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.signing import Keys
 from aichat_workspace.api.tenant import Tenants
-from aichat_workspace.api.throttle import Rates, Strangers, Streams
+from aichat_workspace.api.throttle import Places, Rates, Strangers
 from aichat_workspace.api.workspaces import Workspaces
 from aichat_workspace.kube.client import Client
 from aichat_workspace.runtime.servers import Connect
@@ -40,7 +40,10 @@ class Services:
     workspaces: Workspaces
     tenants: Tenants
     rate: Rates
-    streams: Streams
+    streams: Places
+    """Watches, followed logs and prompts under way."""
+    lists: Places
+    """Pages on their way to whoever asked."""
     sign_ins: Strangers
     keys: Keys
     cookies: Cookies
@@ -54,6 +57,7 @@ class Services:
         """Raises ValueError for settings that can't be used."""
         directory, bounds = Directory(client, prompts), settings.bounds
         access = Access.of(client)
+        bounds = settings.bounds
         return cls(
             settings=settings,
             client=client,
@@ -67,7 +71,8 @@ class Services:
             workspaces=Workspaces(client, directory, access),
             tenants=Tenants(client, directory, connect),
             rate=Rates.of(bounds),
-            streams=Streams(bounds),
+            streams=Places(bounds.streams_per_caller, bounds.streams),
+            lists=Places(bounds.lists_per_caller, bounds.lists, "lists"),
             sign_ins=Strangers.of(_SIGN_INS_PER_SECOND, _SIGN_IN_BURST),
             keys=Keys(client, settings.dev),
             cookies=Cookies(settings.https),

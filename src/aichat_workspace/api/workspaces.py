@@ -20,7 +20,6 @@ from aichat_workspace.api.merge import merge
 from aichat_workspace.api.problems import FieldError, Problem
 from aichat_workspace.api.schemas import WorkspaceCreate
 from aichat_workspace.api.views import View, view
-from aichat_workspace.api.watch import Newest
 from aichat_workspace.domain import names, watched
 from aichat_workspace.domain.spec import WorkspaceSpec
 from aichat_workspace.kube.client import Client
@@ -36,12 +35,14 @@ _ATTEMPTS: Final = 5
 @dataclass(frozen=True, slots=True)
 class Workspaces:
     """Reads come from the directory; writes go to the API server, and are answered once the
-    directory has seen them."""
+    directory has seen them. Those who ask the API server the same while another such question is
+    under way share the next one."""
 
     client: Client
     directory: Directory
     access: Access
-    newest_of: Next[Newest] = field(default_factory=Next)
+    version_of: Next[int] = field(default_factory=Next)
+    known_of: Next[bool] = field(default_factory=Next)
 
     async def find(
         self, caller: Caller, verb: str, name: str, team: str | None = None, subresource: str = ""
@@ -174,19 +175,28 @@ class Workspaces:
             return await self._seen(gone)
         raise problems.precondition_failed()
 
-    async def newest(self) -> Newest:
-        """The version that the API server has reached, and whether all until then is known. Those
-        who ask while another question is under way share the next one."""
-        return await self.newest_of.get(self._newest)
+    async def version(self) -> int:
+        """The version that the API server has reached."""
+        return await self.version_of.get(self._version)
 
-    async def _newest(self) -> Newest:
+    async def is_known(self) -> bool:
+        """Whether the directory misses nothing of what the API server has."""
+        return await self.known_of.get(self._is_known)
+
+    async def _version(self) -> int:
+        page = await anext(self.client.list_pages(_WORKSPACE, page_size=1))
+        return int(page["metadata"]["resourceVersion"])
+
+    async def _is_known(self) -> bool:
         listed: dict[Key, int] = {}
         version = 0
         async for page in self.client.list_pages(_WORKSPACE):
             version = int(page["metadata"]["resourceVersion"])
             listed |= {key(each): resource_version(each) for each in page["items"]}
-        held = {each.key: each.version for each in self.directory.sorted_from(FIRST)}
-        return Newest(version, listed == held)
+        if listed != {each.key: each.version for each in self.directory.sorted_from(FIRST)}:
+            return False
+        self.directory.complete(version)
+        return True
 
     async def _change(
         self,

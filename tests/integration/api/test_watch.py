@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -20,6 +21,7 @@ from tests.integration.conftest import Cluster, eventually
 ONE, TWO = TEAMS
 PATH: Final = "/api/v1/workspaces"
 WATCH: Final = f"{PATH}:watch"
+_PAGE: Final = f"{PATH}?limit=1000"
 _SEED: Final = 20_240_601
 
 
@@ -283,7 +285,7 @@ def test_those_who_do_not_read_cost_no_memory(api: Served, boss: Person) -> None
         body = {"team": ONE, "spec": {"workspaceName": "large", **large}}
         assert client.post(PATH, json=body).is_success
         _change_often(client, 50)
-        sockets = [_deaf(api, boss) for _ in range(40)]
+        sockets = [_deaf(api, boss, WATCH) for _ in range(40)]
         try:
             before = api.resident_bytes()
             _change_often(client, 300)
@@ -294,11 +296,43 @@ def test_those_who_do_not_read_cost_no_memory(api: Served, boss: Person) -> None
     assert grown < 16 * 1024 * 1024, f"{grown / 2**20:.1f} MiB"
 
 
-def _deaf(api: Served, who: Person) -> socket.socket:
+def test_those_who_do_not_read_hundreds_of_workspaces_cost_no_memory(
+    api: Served, boss: Person
+) -> None:
+    """Nor do they keep others from reading: a page is larger than what the kernel takes of it."""
+    models = [f"{'m' * 180}{at:02}" for at in range(32)]
+    domain = ".".join(["d" * 60] * 4)
+    selector = {f"{domain}/key-{at}": "v" * 63 for at in range(16)}
+    large = {"models": models, "scheduling": {"nodeSelector": selector}}
+    with api.client(boss.token) as client, ThreadPoolExecutor(4) as pool:
+
+        def make(at: int) -> None:
+            spec = {"workspaceName": f"hundreds-{at}", **large}
+            assert client.post(PATH, json={"team": ONE, "spec": spec}).is_success
+
+        list(pool.map(make, range(400)))
+        for _ in range(20):
+            assert len(client.get(_PAGE).content) > 4 * 1024 * 1024
+        deaf: list[socket.socket] = []
+        try:
+            before = api.resident_bytes()
+            deaf += [_deaf(api, boss, WATCH) for _ in range(40)]
+            deaf += [_deaf(api, boss, _PAGE) for _ in range(40)]
+            eventually(lambda: client.get(_PAGE).status_code == 429, "they have all their places")
+            time.sleep(1)
+            grown = api.resident_bytes() - before
+        finally:
+            for each in deaf:
+                each.close()
+        eventually(lambda: client.get(_PAGE).is_success, "who goes makes room")
+    assert grown < 16 * 1024 * 1024, f"{grown / 2**20:.1f} MiB"
+
+
+def _deaf(api: Served, who: Person, path: str) -> socket.socket:
     opened = socket.socket()
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     opened.connect(("127.0.0.1", api.port))
-    request = f"GET {WATCH} HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer {who.token}\r\n\r\n"
+    request = f"GET {path} HTTP/1.1\r\nHost: api\r\nAuthorization: Bearer {who.token}\r\n\r\n"
     opened.sendall(request.encode())
     return opened
 

@@ -82,9 +82,9 @@ def test_a_filter_takes_what_it_names(wanted: Filter, matches: bool) -> None:
 
 def test_a_page_holds_whole_workspaces_or_only_what_was_asked_for() -> None:
     views = [shown("a"), shown("b")]
-    whole = orjson.loads(listing.body(views, None, ()))
+    whole = orjson.loads(b"".join(listing.parts(views, None, ())))
     assert whole["items"] == [each.document for each in views]
-    some = orjson.loads(listing.body(views, "next", ["name", "spec.workspaceName"]))
+    some = orjson.loads(b"".join(listing.parts(views, "next", ["name", "spec.workspaceName"])))
     assert some == {
         "items": [{"name": name, "spec": {"workspaceName": name}} for name in "ab"],
         "nextPage": "next",

@@ -4,7 +4,7 @@ import pytest
 
 from aichat_workspace.api.problems import Problem
 from aichat_workspace.api.settings import Bounds
-from aichat_workspace.api.throttle import NAMESPACE_SHARES, Rate, Rates, Strangers, Streams
+from aichat_workspace.api.throttle import NAMESPACE_SHARES, Places, Rate, Rates, Strangers
 
 BOUNDS = Bounds(requests_per_second=1.0, burst=2, streams_per_caller=2, streams=1_000)
 ACCOUNTS = [f"system:serviceaccount:ci:robot-{n}" for n in range(100)]
@@ -51,15 +51,15 @@ def test_one_callers_haste_is_not_anothers() -> None:
 
 
 def test_streams_are_counted_while_they_last() -> None:
-    streams = Streams(Bounds(streams_per_caller=1, streams=2))
+    streams = Places(1, 2)
     with streams.place("ann"):
         with pytest.raises(Problem), streams.place("ann"):
             pass
         with streams.place("bob"), pytest.raises(Problem), streams.place("eve"):
             pass
     with streams.place("ann"):
-        assert streams.open == 1
-    assert streams.open == 0
+        assert streams.taken == 1
+    assert streams.taken == 0
 
 
 def let_through(rates: Rates, callers: list[str]) -> int:
@@ -90,17 +90,17 @@ def test_people_share_with_nobody() -> None:
 
 
 def test_a_hundred_accounts_of_a_namespace_have_no_more_streams_than_five_callers() -> None:
-    streams = Streams(BOUNDS)
+    streams = Places(BOUNDS.streams_per_caller, BOUNDS.streams)
     with ExitStack() as held:
         for each in ACCOUNTS * 2:
             with suppress(Problem):
                 held.enter_context(streams.place(each))
-        assert streams.open == BOUNDS.streams_per_caller * NAMESPACE_SHARES
+        assert streams.taken == BOUNDS.streams_per_caller * NAMESPACE_SHARES
         with pytest.raises(Problem, match="all together"), streams.place(ACCOUNTS[-1]):
             pass
         with streams.place("ann"), streams.place("system:serviceaccount:other:robot"):
             pass
-    assert streams.open == 0
+    assert streams.taken == 0
     with streams.place(ACCOUNTS[-1]):
         pass
 

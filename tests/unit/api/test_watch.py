@@ -10,7 +10,7 @@ from aichat_workspace.api import changes, watch
 from aichat_workspace.api.access import Scope
 from aichat_workspace.api.directory import Directory
 from aichat_workspace.api.problems import Problem
-from aichat_workspace.api.watch import Mark, Newest, Watcher
+from aichat_workspace.api.watch import Mark, Watcher
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import Unreachable
 from aichat_workspace.kube.store import Store
@@ -26,20 +26,44 @@ class World:
     directory: Directory
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     scope: Scope | Exception = EVERYWHERE
+    asked: int = 0
 
     @property
     def store(self) -> Store:
         return self.directory.workspaces._store
 
     async def now(self) -> Scope:
+        self.asked += 1
         if isinstance(self.scope, Exception):
             raise self.scope
         return self.scope
 
-    def watcher(self, heartbeat_seconds: float = 5) -> Watcher:
+    def watcher(self, heartbeat_seconds: float = 5, recheck_seconds: float = 0) -> Watcher:
         return Watcher(
-            self.directory, self.now, lambda _: True, self.stopping, "", heartbeat_seconds
+            self.directory,
+            self.now,
+            lambda _: True,
+            self.stopping,
+            "",
+            heartbeat_seconds,
+            recheck_seconds,
         )
+
+
+@dataclass
+class Upstream:
+    """What the API server says."""
+
+    at: int
+    known: bool = True
+    listed: int = 0
+
+    async def version(self) -> int:
+        return self.at
+
+    async def is_known(self) -> bool:
+        self.listed += 1
+        return self.known
 
 
 @pytest.fixture
@@ -120,6 +144,38 @@ async def test_a_stream_ends_when_its_permission_does_or_nobody_can_say(
     assert [kind for kind, _ in await _until(events, "end")] == ["end"]
 
 
+async def test_permission_is_not_asked_for_with_every_change(world: World) -> None:
+    world.store.reset([], 1)
+    events = world.watcher(recheck_seconds=60).events(None)
+    await _until(events, "synced")
+    for version in range(2, 12):
+        world.store.put(resource("a", version=version))
+        await _until(events, "ADDED" if version == 2 else "MODIFIED")
+    assert world.asked == 1
+
+
+async def test_who_reads_slowly_is_told_no_more_once_the_permission_ends(world: World) -> None:
+    large = {"models": ["x" * 40_000]}
+    world.store.reset([resource(f"a{at}", spec=large) for at in range(20)], 1)
+    events = world.watcher().events(None)
+    assert await anext(events) == b"retry: 1000\n\n"
+    assert await anext(events)
+    world.scope = Scope(everywhere=False)
+    assert [kind for kind, _ in await _until(events, "end")] == ["end"]
+
+
+async def test_everything_comes_in_pieces_of_so_many_bytes(world: World) -> None:
+    large = {"models": ["x" * 10_000]}
+    world.store.reset([resource(f"a{at}", spec=large) for at in range(50)], 1)
+    largest = 0
+    async with asyncio.timeout(5):
+        async for piece in world.watcher().events(None):
+            largest = max(largest, len(piece))
+            if b"event: synced" in piece:
+                break
+    assert 64 * 1024 < largest < 80 * 1024
+
+
 async def test_a_quiet_stream_has_a_heartbeat_and_one_that_stops_says_so(world: World) -> None:
     world.store.reset([], 1)
     events = world.watcher(heartbeat_seconds=0.01).events(None)
@@ -134,16 +190,16 @@ async def test_a_stream_goes_on_where_it_was(world: World) -> None:
     world.store.put(resource("a", version=2))
     world.store.put(resource("b", version=3))
 
-    async def newest() -> Newest:
-        raise AssertionError("nothing to ask")
-
     async def resumed(version: int) -> int | None:
-        return await watch.resume(world.directory, Mark(version, ""), newest)
+        upstream = Upstream(0)
+        found = await watch.resume(world.directory, Mark(version, ""), upstream)
+        assert not upstream.listed
+        return found
 
     assert await resumed(2) == 1
     assert await resumed(3) == 2
     assert await resumed(0) is None
-    assert await watch.resume(world.directory, None, newest) is None
+    assert await watch.resume(world.directory, None, Upstream(0)) is None
 
 
 async def test_a_replica_that_is_behind_waits_or_asks(
@@ -152,19 +208,21 @@ async def test_a_replica_that_is_behind_waits_or_asks(
     monkeypatch.setattr(watch, "_LOOK_AGAIN_SECONDS", 0.01)
     monkeypatch.setattr(watch, "_CATCH_UP_SECONDS", 0.05)
     world.store.reset([], 5)
-    answers = {"quiet": Newest(9, known=True), "made up": Newest(6, known=True)}
 
-    async def resumed(answer: Newest) -> int | None:
-        async def newest() -> Newest:
-            return answer
+    async def resumed(upstream: Upstream) -> int | None:
+        return await watch.resume(world.directory, Mark(8, ""), upstream)
 
-        return await watch.resume(world.directory, Mark(8, ""), newest)
-
-    assert await resumed(answers["quiet"]) == 0
-    assert await resumed(answers["made up"]) is None
+    assert await resumed(Upstream(9)) == 0
+    made_up = Upstream(6)
+    assert await resumed(made_up) is None
+    assert not made_up.listed, "a made-up id costs a whole list"
     with pytest.raises(Problem) as caught:
-        await resumed(Newest(9, known=False))
+        await resumed(Upstream(9, known=False))
     assert caught.value.status == 503
+    world.directory.complete(9)
+    shown = Upstream(9)
+    assert await resumed(shown) == 0
+    assert not shown.listed
 
 
 @pytest.mark.parametrize("text", [None, "", "1", "x-0123456789abcdef", "-1-0123456789abcdef", "1-"])

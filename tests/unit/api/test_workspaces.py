@@ -1,3 +1,4 @@
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -24,6 +25,12 @@ class ApiServer(Client):
         self.made: dict[str, Any] = {}
         self.meanwhile: list[dict[str, Any]] = []
         self.deleted: list[str] = []
+        self.there: list[dict[str, Any]] = []
+        self.lists: list[int] = []
+
+    async def list_pages(self, *_: Any, page_size: int = 500, **__: Any) -> AsyncIterator[Any]:
+        self.lists.append(page_size)
+        yield {"metadata": {"resourceVersion": "20"}, "items": self.there[:page_size]}
 
     async def create(self, *_: Any, **__: Any) -> Any:
         for each in self.meanwhile:
@@ -88,3 +95,19 @@ async def test_a_resource_of_the_name_for_another_workspace_is_called_so(server:
         await workspaces(server).create(ANN, wish(), dry_run=False)
     assert caught.value.code == "resource-name-taken"
     assert "'another'" in caught.value.detail
+
+
+async def test_the_version_that_there_is_costs_no_whole_list(server: ApiServer) -> None:
+    assert await workspaces(server).version() == 20
+    assert server.lists == [1]
+
+
+async def test_a_list_that_shows_that_all_is_known_is_remembered(server: ApiServer) -> None:
+    assert server.directory is not None
+    server.there = [resource("a", version=10), resource("b", version=11)]
+    server.directory.workspaces._store.reset(server.there[:1], 10)
+    assert not await workspaces(server).is_known()
+    assert server.directory.complete_until == 10
+    server.directory.workspaces._store.put(server.there[1])
+    assert await workspaces(server).is_known()
+    assert server.directory.complete_until == 20
