@@ -57,7 +57,6 @@ class Services:
         """Raises ValueError for settings that can't be used."""
         directory, bounds = Directory(client, prompts), settings.bounds
         access = Access.of(client)
-        bounds = settings.bounds
         return cls(
             settings=settings,
             client=client,
