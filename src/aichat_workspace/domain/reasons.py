@@ -11,8 +11,8 @@ REASONS: Final = {
     "Created": "Every object exists. Nothing to do.",
     "Creating": "Objects are being made. Wait; it takes seconds.",
     "ModelsWaiting": "Models or patterns wait: for the model server, for a place among the "
-    "downloads, for another model, or for room that a removed one makes. It goes on by itself; "
-    "where it does not, the condition OllamaAvailable and the message say why.",
+    "downloads, for another model, or for room that a removed one makes. Wait; where it does "
+    "not go on, the condition OllamaAvailable and the message say why.",
     "ModelsReady": "Every model and pattern is there. Nothing to do.",
     "Pulling": "Models are being downloaded. Wait; `status.models` says how far and how fast.",
     "Ready": "People can chat. Open `status.url` and sign in.",
