@@ -99,8 +99,9 @@ def test_a_claim_never_shrinks_and_keeps_its_class() -> None:
         "resources": {"requests": {"storage": "50Gi"}},
         "storageClassName": "fast",
     }
-    objects[at] = {**objects[at], "spec": spec}
-    written = plan(NAMESPACE, DESIRED, observed(objects=objects))
+    objects[at] = {**objects[at], "spec": spec, "status": {"phase": "Bound"}}
+    found = observed(objects=objects, growing_classes=frozenset({"fast"}))
+    written = plan(NAMESPACE, DESIRED, found)
     assert "PersistentVolumeClaim" not in [
         each.manifest["kind"] for each in written if isinstance(each, Apply)
     ]

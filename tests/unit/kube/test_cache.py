@@ -145,7 +145,7 @@ async def test_a_watch_that_ends_at_once_is_opened_again_after_longer_and_longer
 async def test_a_watch_that_lasted_is_opened_again_without_a_pause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "_FIRST_WAIT_SECONDS", 10.0)
+    monkeypatch.setattr(module, "_FIRST_WAIT_SECONDS", 60.0)
     monkeypatch.setattr(module, "_SHORT_SECONDS", 0.0)
     watched = Watched()
     watched.server.ends_at_once = True
