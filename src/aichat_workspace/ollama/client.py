@@ -24,6 +24,7 @@ _REQUEST_SECONDS: Final = 20.0
 # Making a model from one that is there reads and hashes its weights.
 _CREATE_SECONDS: Final = 120.0
 _MAX_LINE_BYTES: Final = 1024 * 1024
+_MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
 _WEIGHTS: Final = re.compile(r"^FROM \S*sha256-([0-9a-f]{64})$", re.MULTILINE)
 _MANIFEST: Final = "pull model manifest"
 _NOT_FOUND: Final = ("file does not exist", "manifest unknown", "not found")
@@ -64,8 +65,12 @@ class OllamaClient:
     async def models(self) -> tuple[Listed, ...]:
         """Every model the server has."""
         async with self._open("GET", "/api/tags", None, _REQUEST_SECONDS) as answer:
-            listed = orjson.loads(await _all(answer))["models"] or ()
-        return tuple(Listed(each["name"], each["digest"], each["size"]) for each in listed)
+            match orjson.loads(await _all(answer)):
+                case {"models": None}:
+                    return ()
+                case {"models": [*listed]}:
+                    return tuple(map(_listed, listed))
+        raise _odd("/api/tags")
 
     async def pull(
         self, name: str, *, stall_seconds: float, insecure: bool = False
@@ -81,13 +86,13 @@ class OllamaClient:
         async for event in self._events("/api/pull", body, stall_seconds):
             fresh = 0
             if "digest" in event:
-                completed, total = event.get("completed", 0), event.get("total", 0)
-                known = layers.get(event["digest"])
+                digest, completed, total = _layer(event)
+                known = layers.get(digest)
                 fresh = max(completed - known[0], 0) if known else 0
                 shared += total if known is None and completed == total else 0
-                layers[event["digest"]] = (completed, total)
+                layers[digest] = (completed, total)
             yield Progress(
-                event.get("status", ""),
+                str(event.get("status", "")),
                 sum(completed for completed, _ in layers.values()),
                 sum(total for _, total in layers.values()),
                 fresh,
@@ -97,7 +102,10 @@ class OllamaClient:
     async def weights(self, name: str) -> str:
         """The digest of a model's weights, which models made of one another share; empty where the
         server does not say."""
-        found = _WEIGHTS.search((await self._show(name)).get("modelfile", ""))
+        told = (await self._show(name)).get("modelfile", "")
+        if not isinstance(told, str):
+            raise _odd("/api/show")
+        found = _WEIGHTS.search(told)
         return found[1] if found else ""
 
     async def system(self, name: str) -> str:
@@ -107,8 +115,10 @@ class OllamaClient:
     async def _show(self, name: str) -> dict[str, Any]:
         body = orjson.dumps({"model": name})
         async with self._open("POST", "/api/show", body, _REQUEST_SECONDS) as answer:
-            told: dict[str, Any] = orjson.loads(await _all(answer))
-            return told
+            told = orjson.loads(await _all(answer))
+        if not isinstance(told, dict):
+            raise _odd("/api/show")
+        return told
 
     async def create(self, name: str, *, base: str, system: str) -> None:
         """Make a model of another one and a system prompt, replacing one of that name."""
@@ -135,7 +145,11 @@ class OllamaClient:
             messages.insert(0, {"role": "system", "content": system})
         body = {"model": model, "messages": messages}
         async for said in self._events("/api/chat", body, idle_seconds, _is_last_word):
-            if text := said.get("message", {}).get("content", ""):
+            message = said.get("message", {})
+            text = message.get("content", "") if isinstance(message, dict) else None
+            if not isinstance(text, str):
+                raise _odd("/api/chat")
+            if text:
                 yield text
 
     async def _events(
@@ -150,6 +164,8 @@ class OllamaClient:
         async with self._open("POST", path, orjson.dumps(body), idle_seconds) as answer:
             async for line in _lines(answer.chunks):
                 event = orjson.loads(line)
+                if not isinstance(event, dict):
+                    raise _odd(path)
                 if "error" in event:
                     raise _error(str(event["error"]))
                 done = is_last(event)
@@ -177,7 +193,31 @@ def _is_last_word(event: dict[str, Any]) -> bool:
 
 
 async def _all(answer: Answer) -> bytes:
-    return b"".join([chunk async for chunk in answer.chunks])
+    read = bytearray()
+    async for chunk in answer.chunks:
+        read += chunk
+        if len(read) > _MAX_ANSWER_BYTES:
+            raise OllamaError("the server sent an endless answer")
+    return bytes(read)
+
+
+def _listed(found: Any) -> Listed:
+    match found:
+        case {"name": str(name), "digest": str(digest), "size": int(size)}:
+            return Listed(name, digest, size)
+    raise _odd("/api/tags")
+
+
+def _layer(event: dict[str, Any]) -> tuple[str, int, int]:
+    """Digest, bytes that are there and bytes in all."""
+    match event["digest"], event.get("completed", 0), event.get("total", 0):
+        case str(digest), int(completed), int(total):
+            return digest, completed, total
+    raise _odd("/api/pull")
+
+
+def _odd(path: str) -> OllamaError:
+    return OllamaError(f"what the server says of {path} is nothing that Ollama says")
 
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

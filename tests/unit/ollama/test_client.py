@@ -163,6 +163,64 @@ async def test_an_endless_line_is_refused() -> None:
         await pull(Scripted(*[b"x" * 1024] * 2000))
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"[]",
+        b"null",
+        b'"models"',
+        b"{}",
+        b'{"models":{}}',
+        b'{"models":7}',
+        b'{"models":[7]}',
+        b'{"models":[{"name":"a:1"}]}',
+        b'{"models":[{"name":"a:1","digest":"d","size":"3"}]}',
+        b'{"models":[{"name":null,"digest":"d","size":3}]}',
+    ],
+)
+async def test_a_list_that_ollama_would_not_make_is_an_error_of_the_server(said: bytes) -> None:
+    with pytest.raises(OllamaError, match="/api/tags"):
+        await OllamaClient(Scripted(said)).models()
+
+
+@pytest.mark.parametrize("said", [b"[]", b"7", b'{"modelfile":7}', b'{"modelfile":["FROM x"]}'])
+async def test_weights_that_ollama_would_not_name_are_an_error_of_the_server(said: bytes) -> None:
+    with pytest.raises(OllamaError, match="/api/show"):
+        await OllamaClient(Scripted(said)).weights("m:1")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"7\n",
+        b"[]\n",
+        b'"status"\n',
+        b'{"digest":7}\n',
+        b'{"digest":"a","total":"many"}\n',
+        b'{"digest":"a","total":3,"completed":null}\n',
+    ],
+)
+async def test_progress_that_ollama_would_not_tell_is_an_error_of_the_server(said: bytes) -> None:
+    with pytest.raises(OllamaError, match="/api/pull"):
+        await pull(Scripted(said))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"7\n", b'{"message":"hello"}\n', b'{"message":{"content":7}}\n', b'{"message":null}\n'],
+)
+async def test_words_that_ollama_would_not_say_are_an_error_of_the_server(said: bytes) -> None:
+    with pytest.raises(OllamaError, match="/api/chat"):
+        [each async for each in OllamaClient(Scripted(said)).chat("m:1", "Good morning")]
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_an_endless_answer_is_refused(status: int) -> None:
+    endless = Scripted(*[b"x" * 2**20] * 20, status=status)
+    with pytest.raises(OllamaError, match="endless answer"):
+        await OllamaClient(endless).models()
+
+
 async def test_a_pattern_is_made_of_a_model_and_a_prompt() -> None:
     server = Scripted(lines({"status": "success"}))
     await OllamaClient(server).create("p:latest", base="m:1", system="Be brief.")
