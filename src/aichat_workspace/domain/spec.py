@@ -6,7 +6,7 @@ setting reaches every workspace that did not choose for itself.
 """
 
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StrictBool, StrictInt, StringConstraints
 
@@ -261,16 +261,13 @@ class Toleration(Schema):
     """A taint of nodes that the pods accept, as in a pod."""
 
     key: LabelKey | None = Field(default=None, description="The taint's key; any when left out.")
-    operator: Annotated[str, Field(json_schema_extra={"enum": ["Equal", "Exists"]})] = Field(
+    operator: Literal["Equal", "Exists"] = Field(
         default="Equal", description="Equal compares the value, Exists takes any."
     )
     value: LabelValue | None = Field(default=None, description="The taint's value.")
-    effect: (
-        Annotated[
-            str, Field(json_schema_extra={"enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"]})
-        ]
-        | None
-    ) = Field(default=None, description="The taint's effect; all when left out.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        default=None, description="The taint's effect; all when left out."
+    )
     toleration_seconds: StrictInt | None = Field(
         default=None, ge=0, le=_MAX_SECONDS, description="How long a NoExecute taint is tolerated."
     )
