@@ -177,5 +177,5 @@ async def _made(client: Client, accounts: Sequence[str]) -> list[Caller]:
 async def _token(client: Client, team: str, account: str, audiences: list[str]) -> str:
     body = {"spec": {"audiences": audiences, "expirationSeconds": 7200}}
     path = _ACCOUNT.path(team, account, "token")
-    told = await client.post(path, body)
+    told = await client.review(path, body)
     return str(told["status"]["token"])

@@ -121,5 +121,5 @@ class Access:
         own = self._gates.get(caller.username) or asyncio.Semaphore(_AT_ONCE_EACH)
         self._gates[caller.username] = own
         async with own, self._gate:
-            told = (await self.client.post(_PATH, body)).get("status") or {}
+            told = (await self.client.review(_PATH, body)).get("status") or {}
         return bool(told.get("allowed")) and not told.get("denied")

@@ -78,7 +78,7 @@ class Authenticator:
             "kind": "TokenReview",
             "spec": {"token": token, "audiences": [self.audience]},
         }
-        told: dict[str, Any] = (await self.client.post(_PATH, body)).get("status") or {}
+        told: dict[str, Any] = (await self.client.review(_PATH, body)).get("status") or {}
         if not told.get("authenticated") or self.audience not in (told.get("audiences") or ()):
             return None
         user = told.get("user") or {}

@@ -5,7 +5,7 @@ import copy
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -25,6 +25,7 @@ _JSON: Final = "application/json"
 _APPLY: Final = "application/apply-patch+yaml"
 _JSON_PATCH: Final = "application/json-patch+json"
 _IDEMPOTENT: Final = frozenset({"GET", "APPLY"})
+REVIEWS: Final = "reviews"
 _ATTEMPTS: Final = 3
 _MAX_WAIT_SECONDS: Final = 30.0
 _REQUEST_SECONDS: Final = 30.0
@@ -35,8 +36,8 @@ WATCH_SECONDS: Final = 50
 WATCH_SILENCE_SECONDS: Final = 60.0
 
 OnRequest = Callable[[str, str, int, float], None]
-"""Told of each request that ended: verb (a watch is WATCH), plural of the kind, status code or 0
-where there was no answer, seconds."""
+"""Told of each request that ended, and of each stream that began: verb (a watch is WATCH), plural
+of the kind, status code or 0 where there was no answer, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,8 @@ class Client:
     """One connection pool to one API server.
 
     Every method raises `errors.ApiError` for an error answer and `errors.Unreachable` when there
-    was none. Reads and applies are tried up to three times on passing faults, and a Retry-After is
-    waited for on every verb; anything else is the caller's to retry.
+    was none. Reads, reviews and applies are tried up to three times on passing faults, and a
+    Retry-After is waited for on every verb; anything else is the caller's to retry.
     """
 
     def __init__(
@@ -224,8 +225,9 @@ class Client:
         except errors.NotFound:
             return None
 
-    async def post(self, path: str, body: Json) -> Json:
-        return await self._json("POST", path, None, body=body)
+    async def review(self, path: str, body: Json) -> Json:
+        """POST of what is only answered and never stored, so that it may be repeated."""
+        return await self._json("POST", path, None, body=body, stores=False)
 
     async def watch(
         self,
@@ -276,14 +278,23 @@ class Client:
         *,
         query: Mapping[str, str] | None = None,
         idle_seconds: float = _REQUEST_SECONDS,
+        counted_as: str,
     ) -> AsyncIterator[Stream]:
         """An answer in pieces, whatever its status: logs, or a service behind the API server's
-        proxy. Silence for longer than `idle_seconds` raises `errors.Unreachable`."""
+        proxy. Silence for longer than `idle_seconds` raises `errors.Unreachable`. `on_request` is
+        told of it, as of the kind `counted_as`, when its answer begins: it may be long."""
         timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=idle_seconds)
-        async with self._open(
-            method, path, query=query, body=body, timeout=timeout, check=False
-        ) as found:
-            yield Stream(found.status, found.headers, _guard(found.content.iter_any()))
+        started, code = time.monotonic(), 0
+        with ExitStack() as counted:
+            counted.callback(
+                lambda: self._on_request(method, counted_as, code, time.monotonic() - started)
+            )
+            async with self._open(
+                method, path, query=query, body=body, timeout=timeout, check=False
+            ) as found:
+                code = found.status
+                counted.close()
+                yield Stream(found.status, found.headers, _guard(found.content.iter_any()))
 
     async def _json(
         self,
@@ -294,6 +305,7 @@ class Client:
         query: Mapping[str, str] | None = None,
         body: Any = None,
         content_type: str = _JSON,
+        stores: bool = True,
     ) -> Json:
         data = None if body is None else orjson.dumps(body)
         for attempt in range(1, _ATTEMPTS + 1):
@@ -317,11 +329,12 @@ class Client:
                     return parsed
             except (errors.ApiError, errors.Unreachable) as error:
                 code = getattr(error, "status", 0)
-                wait = _wait_seconds(verb, error, attempt)
+                repeatable = verb in _IDEMPOTENT or not stores
+                wait = _wait_seconds(error, attempt, repeatable=repeatable)
                 if wait is None:
                     raise
             finally:
-                plural = resource.plural if resource else ""
+                plural = resource.plural if resource else REVIEWS
                 self._on_request(verb, plural, code, time.monotonic() - started)
             await asyncio.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
@@ -411,7 +424,7 @@ def _write(field_manager: str, *, dry_run: bool = False) -> dict[str, str]:
 
 
 def _wait_seconds(
-    verb: str, error: errors.ApiError | errors.Unreachable, attempt: int
+    error: errors.ApiError | errors.Unreachable, attempt: int, *, repeatable: bool
 ) -> float | None:
     """How long to wait before the next attempt, or None to give up."""
     if attempt >= _ATTEMPTS:
@@ -421,7 +434,7 @@ def _wait_seconds(
             return min(error.retry_after_seconds, _MAX_WAIT_SECONDS)
         if not error.retryable:
             return None
-    if verb not in _IDEMPOTENT:
+    if not repeatable:
         return None
     backoff: float = 0.1 * 2**attempt
     return backoff * random.uniform(0.5, 1.5)  # noqa: S311  (jitter, not a secret)

@@ -50,7 +50,13 @@ def by_proxy(client: Client) -> Connect:
         def open_request(
             method: str, path: str, body: bytes | None, idle_seconds: float
         ) -> AbstractAsyncContextManager[Answer]:
-            return client.stream(method, f"{root}{path}", body, idle_seconds=idle_seconds)
+            return client.stream(
+                method,
+                f"{root}{path}",
+                body,
+                idle_seconds=idle_seconds,
+                counted_as="services/proxy",
+            )
 
         return OllamaClient(open_request)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import orjson
 import pytest
@@ -141,6 +141,29 @@ async def test_a_create_that_may_have_been_carried_out_is_not_repeated() -> None
         with pytest.raises(Unreachable):
             await client.create(PODS, pod("a", 1), field_manager="m")
     assert len(script.requests) == 1
+
+
+async def test_a_review_stores_nothing_and_is_repeated_on_a_new_connection() -> None:
+    script = Script(resets, says({"status": {"allowed": True}}))
+    async with serving(script) as client:
+        told = await client.review("/apis/authorization.k8s.io/v1/subjectaccessreviews", {"a": 1})
+    assert told == {"status": {"allowed": True}}
+    assert [each.method for each in script.requests] == ["POST", "POST"]
+    assert script.bodies == [b'{"a":1}', b'{"a":1}']
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"), [(streams(b"one", b"two"), 200), (error(404, "NotFound"), 404), (resets, 0)]
+)
+async def test_a_stream_is_counted_once_when_it_begins(answer: Answer, code: int) -> None:
+    told: list[tuple[str, str, int]] = []
+    async with serving(Script(answer)) as client:
+        client._on_request = lambda verb, plural, status, _: told.append((verb, plural, status))
+        with suppress(Unreachable):
+            async with client.stream("GET", "/log", counted_as="pods/log") as opened:
+                assert told
+                assert b"".join([each async for each in opened.chunks])
+    assert told == [("GET", "pods/log", code)]
 
 
 async def test_a_server_that_says_when_to_come_back_is_obeyed_on_every_verb() -> None:
