@@ -5,11 +5,12 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import structlog
 from pydantic import ValidationError
 
 from aichat_workspace.api import problems
 from aichat_workspace.api.changes import Change, Changes, ChangeType
-from aichat_workspace.api.views import View, view
+from aichat_workspace.api.views import View, view, workspace_name
 from aichat_workspace.domain import names, watched
 from aichat_workspace.domain.platform import PLATFORM_NAME, PlatformSpec, read_settings
 from aichat_workspace.kube.cache import Cache, distrust
@@ -19,6 +20,7 @@ from aichat_workspace.runtime.resources import RESOURCES
 
 Order = tuple[str, str, str]
 FIRST: Final[Order] = ("", "", "")
+_log: Final = structlog.get_logger()
 
 
 class Directory:
@@ -32,6 +34,8 @@ class Directory:
         self._by_name: dict[str, dict[Key, View]] = {}
         self._order: list[Order] = []
         self._complete_until = 0
+        self._settings: PlatformSpec | None = PlatformSpec()
+        self._settings_problem = ""
         self.workspaces = Cache(
             client,
             RESOURCES[watched.WORKSPACE.kind],
@@ -47,7 +51,7 @@ class Directory:
         self._platform = Cache(
             client,
             RESOURCES[watched.PLATFORM.kind],
-            on_change=lambda *_: None,
+            on_change=self._take_settings,
             transform=_without_fields,
         )
         self._patterns = Cache(
@@ -142,15 +146,13 @@ class Directory:
         return self._namespaces.get("", name)
 
     def platform(self) -> PlatformSpec:
-        """Raises Problem (503) for settings that can't be understood."""
-        try:
-            return read_settings(self._platform.get("", PLATFORM_NAME))
-        except ValidationError as error:
-            where = problems.path_of(("spec", *error.errors()[0]["loc"]))
+        """The settings, or the last ones that were understood. Raises Problem (503) while there
+        were never any."""
+        if self._settings is None:
             raise problems.unavailable(
-                f"The platform's settings are not understood ({where}). The platform team should "
-                f"edit AIChatPlatform {PLATFORM_NAME!r}."
-            ) from None
+                f"{self._settings_problem}. The platform team should edit it."
+            )
+        return self._settings
 
     def prompts(self) -> dict[str, tuple[str, str]]:
         """Each pattern's prompt and where it comes from, by the pattern's name."""
@@ -162,7 +164,7 @@ class Directory:
 
     def _changed(self, old: Json | None, new: Json | None) -> None:
         before = self._views.pop(key(old), None) if old is not None else None
-        after = view(new) if new is not None else None
+        after = self._readable(old, new)
         if before is not None:
             self._forget(before)
         if after is not None:
@@ -173,6 +175,31 @@ class Directory:
         if shown is not None:
             kind = _change_type(before, after)
             self.changes.add(Change(self.workspaces.version, kind, shown.key, shown))
+
+    def _readable(self, old: Json | None, new: Json | None) -> View | None:
+        """The view of what is there now; one that the CRD of an earlier version let through without
+        a workspaceName is told of once, and is no workspace."""
+        if new is None:
+            return None
+        if workspace_name(new) is None:
+            if old is None or workspace_name(old) is not None:
+                where = "/".join(key(new))
+                _log.error("a resource without spec.workspaceName", resource=where, fix="delete it")
+            return None
+        return view(new)
+
+    def _take_settings(self, _: Json | None, new: Json | None) -> None:
+        """Settings that can't be understood leave the last ones that were, as in the operator.
+        Those that are so from the beginning leave none: the operator waits for better ones, too."""
+        try:
+            self._settings = read_settings(new)
+            self._settings_problem = ""
+        except ValidationError as error:
+            where = problems.path_of(("spec", *error.errors()[0]["loc"]))
+            self._settings_problem = f"AIChatPlatform {PLATFORM_NAME!r} is not understood: {where}"
+            _log.error(self._settings_problem, fix="edit it; until then nothing of it is taken up")
+            if not self._platform.synced:
+                self._settings = None
 
     def _forget(self, gone: View) -> None:
         del self._order[bisect_left(self._order, gone.order)]

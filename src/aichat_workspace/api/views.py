@@ -44,12 +44,19 @@ class View:
         """Which of several resources of one workspaceName counts: the one that was not turned
         away, then the oldest, as the operator decides."""
         conditions = self.document["status"].get("conditions", ())
-        turned_away = any(each["reason"] == _NAME_TAKEN for each in conditions)
+        turned_away = any(each.get("reason") == _NAME_TAKEN for each in conditions)
         return turned_away, str(self.document["created"]), str(self.document["uid"])
 
 
+def workspace_name(obj: Json) -> str | None:
+    """None for a resource that has none, and so was let through by an older CRD."""
+    name = (obj.get("spec") or {}).get("workspaceName")
+    return name if isinstance(name, str) else None
+
+
 def view(obj: Json) -> View:
-    """The view of a resource; one that was never stored, of a dry run, has version 0."""
+    """The view of a resource that has a workspaceName; one that was never stored, of a dry run,
+    has version 0."""
     metadata = obj["metadata"]
     version = metadata.get("resourceVersion", "0")
     owner = annotations(obj).get(names.REQUESTED_BY_ANNOTATION, "")

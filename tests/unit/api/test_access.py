@@ -21,7 +21,7 @@ class Judge(Client):
     let: asyncio.Event = field(default_factory=asyncio.Event)
     asked: list[tuple[str, str]] = field(default_factory=list)
 
-    async def post(self, _: str, body: Any) -> Any:
+    async def review(self, _: str, body: Any) -> Any:
         spec = body["spec"]
         team = spec["resourceAttributes"].get("namespace", "")
         self.asked.append((spec["user"], team))

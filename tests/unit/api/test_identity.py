@@ -18,7 +18,7 @@ class Reviews(Client):
     def __init__(self) -> None:
         self.count = 0
 
-    async def post(self, path: str, body: Any) -> Any:
+    async def review(self, path: str, body: Any) -> Any:
         assert path.endswith("/tokenreviews")
         self.count += 1
         good = body["spec"]["token"].startswith("good")
