@@ -23,8 +23,12 @@ MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_SECONDS: Final = 2
 _MOST_ERRORS: Final = 20
 _PASSING: Final = frozenset({408, 410, 429})  # 410: a list took longer than its pages are kept
+# Of a body that is refused before its end nothing more is read, so the connection ends.
+_ENDS: Final = {"Connection": "close"}
 _UNKNOWN_FIELD: Final = re.compile(r'unknown field "([^"]+)"')
-_OWN_ACCOUNT: Final = re.compile(r"User \"system:serviceaccount:[^\"]+\" cannot")
+# Every request is made as the API itself, so a role that is lacking is always its own. Admission
+# and quotas, which say no to what the caller wants, speak of no user there.
+_OWN_ACCOUNT: Final = re.compile(r'forbidden: User "(?:[^"\\]|\\.)*" cannot ')
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +111,66 @@ def precondition_failed() -> Problem:
     )
 
 
-def too_large(detail: str) -> Problem:
-    """What is left of the body is not read, so the connection ends."""
-    return Problem(413, "too-large", detail, headers={"Connection": "close"})
+def if_match_missing() -> Problem:
+    return Problem(
+        428,
+        "precondition-required",
+        "Send If-Match with the ETag that you read, so that nobody's change is lost; or `*`.",
+    )
+
+
+def changing() -> Problem:
+    """For whoever sent no If-Match, and so lost no update."""
+    return Problem(
+        409, "conflict", "The workspace keeps changing. Read it again, and repeat your change."
+    )
+
+
+def made_anew() -> Problem:
+    return Problem(
+        409,
+        "conflict",
+        "The workspace was deleted and made anew meanwhile. Read it again, and repeat your change "
+        "if it is meant for this one, too.",
+    )
+
+
+def too_large(most_bytes: int) -> Problem:
+    detail = f"The body is larger than {most_bytes} bytes; a workspace needs far less."
+    return Problem(413, "too-large", detail, headers=_ENDS)
+
+
+def too_slow(seconds: float) -> Problem:
+    detail = f"The body did not arrive within {seconds:g} seconds. Send it again."
+    return Problem(408, "too-slow", detail, headers=_ENDS)
+
+
+def no_room() -> Problem:
+    detail = "Too many large bodies are on their way here. Try again."
+    return Problem(503, "unavailable", detail, retry_after_seconds=_RETRY_SECONDS, headers=_ENDS)
+
+
+def unsupported(said: str, method: str, formats: Sequence[str]) -> Problem:
+    """Accept-Patch (RFC 5789 3.1) or Accept (RFC 9110 15.5.16) says which formats are taken."""
+    taken = ", ".join(formats)
+    detail = (
+        f"The body's Content-Type is {said or 'missing'}; {method} takes {' or '.join(formats)}."
+    )
+    header = "Accept-Patch" if method == "PATCH" else "Accept"
+    return Problem(415, "unsupported-media-type", detail, headers={header: taken})
 
 
 def too_many(what: str, wait_seconds: int) -> Problem:
     return Problem(429, "too-many-requests", what, retry_after_seconds=wait_seconds)
 
 
-def unavailable(detail: str) -> Problem:
-    return Problem(503, "unavailable", detail, retry_after_seconds=_RETRY_SECONDS)
+def bug() -> Problem:
+    detail = "This is a bug of the API. Its log has more; tell the platform team the time."
+    return Problem(500, "bug", detail)
+
+
+def unavailable(detail: str, code: str = "unavailable") -> Problem:
+    return Problem(503, code, detail, retry_after_seconds=_RETRY_SECONDS)
 
 
 def stops() -> Problem:

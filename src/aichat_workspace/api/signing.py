@@ -16,6 +16,7 @@ from typing import Final
 import structlog
 from itsdangerous import BadSignature, TimestampSigner
 
+from aichat_workspace.api import problems
 from aichat_workspace.api.fresh import Fresh
 from aichat_workspace.api.problems import Problem
 from aichat_workspace.domain import names, watched
@@ -117,4 +118,4 @@ _WHY: Final[dict[type, str]] = {
 def _no_key(why: str) -> Problem:
     detail = f"Secret {names.SYSTEM_NAMESPACE}/{names.API_SESSION}, which signs sessions, {why}."
     _log.error("no key for sessions", detail=detail)
-    return Problem(503, "no-session-key", f"{detail} Bearer tokens work meanwhile.")
+    return problems.unavailable(f"{detail} Bearer tokens work meanwhile.", "no-session-key")

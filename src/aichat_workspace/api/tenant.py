@@ -38,8 +38,11 @@ from aichat_workspace.runtime.servers import Connect
 _EVENTS: Final = Resource("", "v1", "Event", "events")
 _POD: Final = RESOURCES[watched.POD.kind]
 _SECRET: Final = RESOURCES[watched.SECRET.kind]
+_EMAIL: Final = "WEBUI_ADMIN_EMAIL"
+_PASSWORD: Final = "WEBUI_ADMIN_PASSWORD"  # noqa: S105  (its key in the Secret)
 _MOST_EVENTS: Final = 200
 _EVENTS_READ: Final = 2_000  # they come in no order of time, so more are read than shown
+_MOST_REPLY_CHARACTERS: Final = 4 * 1024 * 1024
 FOLLOW_IDLE_SECONDS: Final = 3_600.0
 _READ_IDLE_SECONDS: Final = 30.0
 _FRESH_SECONDS: Final = 2.0
@@ -98,6 +101,7 @@ class Tenants:
             self.client.stream(
                 "GET",
                 _POD.path(namespace, pod, "log"),
+                counted_as="pods/log",
                 query=wish.parameters(str(workload)),
                 idle_seconds=FOLLOW_IDLE_SECONDS if wish.follow else _READ_IDLE_SECONDS,
             )
@@ -210,14 +214,9 @@ class Tenants:
                 "not-provisioned",
                 f"Workspace {view.name!r} has no credentials yet. Wait until it is provisioned.",
             )
-        data = secret["data"]
-        email, password = data["WEBUI_ADMIN_EMAIL"], data["WEBUI_ADMIN_PASSWORD"]
-        if given := await self._given_admin(view):
-            email, password = given["email"], given["password"]
-        return {
-            "url": view.document["status"].get("url"),
-            "email": base64.b64decode(email).decode(errors="replace"),
-            "password": base64.b64decode(password).decode(errors="replace"),
+        given = await self._given_admin(view) or _generated_admin(view, secret)
+        return {"url": view.document["status"].get("url")} | {
+            key: base64.b64decode(each).decode(errors="replace") for key, each in given.items()
         }
 
     async def _given_admin(self, view: View) -> dict[str, str] | None:
@@ -238,6 +237,30 @@ class Tenants:
             return await self.client.get(_SECRET, name, names.SYSTEM_NAMESPACE)
         except errors.NotFound:
             return None
+
+
+def _generated_admin(view: View, secret: Json) -> dict[str, str]:
+    """Raises Problem (409) for a Secret that somebody has damaged."""
+    data = secret.get("data") or {}
+    if data.get(_EMAIL) and data.get(_PASSWORD):
+        return {"email": data[_EMAIL], "password": data[_PASSWORD]}
+    raise Problem(
+        409,
+        "credentials-incomplete",
+        f"Secret {names.SYSTEM_NAMESPACE}/{names.credentials(view.name)} lacks {_EMAIL} or "
+        f"{_PASSWORD}. GET /api/v1/workspaces/{view.name}/diagnosis says what to do.",
+    )
+
+
+async def whole_reply(words: AsyncIterator[str]) -> str:
+    """All pieces of a reply. Raises OllamaError for one without an end."""
+    pieces, size = [], 0
+    async for each in words:
+        pieces.append(each)
+        size += len(each)
+        if size > _MOST_REPLY_CHARACTERS:
+            raise OllamaError("its reply does not end; read it as a stream")
+    return "".join(pieces)
 
 
 def _listed(model: str) -> str:

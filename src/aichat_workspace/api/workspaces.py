@@ -3,27 +3,35 @@ whether the caller may, and raises Problem for an answer that says no."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from aichat_workspace.api import audit, listing, preconditions, problems
 from aichat_workspace.api.access import Access, Deed
 from aichat_workspace.api.changes import ChangeType
-from aichat_workspace.api.directory import FIRST, Directory
+from aichat_workspace.api.directory import Directory
 from aichat_workspace.api.fresh import Next
 from aichat_workspace.api.identity import Caller
 from aichat_workspace.api.listing import Filter
 from aichat_workspace.api.merge import merge
 from aichat_workspace.api.problems import FieldError, Problem
 from aichat_workspace.api.schemas import WorkspaceCreate
-from aichat_workspace.api.views import View, view
+from aichat_workspace.api.views import View, view, workspace_name
 from aichat_workspace.domain import names, watched
 from aichat_workspace.domain.spec import WorkspaceSpec
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.errors import AlreadyExists, ApiError, Conflict, Invalid, NotFound
+from aichat_workspace.kube.errors import (
+    AlreadyExists,
+    ApiError,
+    Conflict,
+    Invalid,
+    NotFound,
+    Unreachable,
+)
 from aichat_workspace.kube.objects import Json, Key, key, resource_version
 from aichat_workspace.runtime.resources import RESOURCES
 
@@ -50,10 +58,19 @@ class Workspaces:
         """The workspace, if the caller may use the verb on it or on the part of it."""
         found = self.directory.named(name, team)
         if found is None:
+            await self._ask_all_the_same(caller, verb, name, team, subresource)
             raise problems.not_found(name)
         deed = Deed(verb, found.team, found.resource, subresource)
         await self.access.require(caller, deed, name)
         return found
+
+    async def _ask_all_the_same(
+        self, caller: Caller, verb: str, name: str, team: str | None, subresource: str
+    ) -> None:
+        """What is not there takes as many reviews as what is hidden: time tells neither."""
+        asked = team or names.SYSTEM_NAMESPACE
+        await self.access.may(caller, Deed(verb, asked, name, subresource))
+        await self.access.may(caller, Deed("get", asked, name))
 
     async def page(
         self, caller: Caller, wanted: Filter, page: str | None, limit: int
@@ -85,9 +102,10 @@ class Workspaces:
         if held := self.directory.claimants(name):
             return self._same(caller, asked, held), False
         try:
-            made = await self.client.create(
-                _WORKSPACE, _manifest(caller, asked), field_manager=names.API, dry_run=dry_run
-            )
+            with self._audited(caller, "create", team, name, dry_run=dry_run):
+                made = await self.client.create(
+                    _WORKSPACE, _manifest(caller, asked), field_manager=names.API, dry_run=dry_run
+                )
         except AlreadyExists:
             return self._same(caller, asked, [await self._present(team, name)]), False
         except NotFound:
@@ -95,11 +113,11 @@ class Workspaces:
         if dry_run:
             made["metadata"].setdefault("resourceVersion", "0")  # nothing was stored
             return view(made), True
+        audit.record(caller, "create", team=team, name=name, outcome=201)
         seen = await self._seen(made)
         if self._is_late(view(made)):
-            await self._take_back(seen)
+            await self._take_back(caller, seen)
             raise _name_taken(name)
-        audit.record(caller, "create", team=team, name=name, outcome=201)
         return seen, True
 
     async def replace(
@@ -154,26 +172,26 @@ class Workspaces:
         for _ in range(_ATTEMPTS):
             found = await self._matching(found, if_match)
             try:
-                gone = await self.client.delete(
-                    _WORKSPACE,
-                    found.resource,
-                    found.team,
-                    uid=str(found.document["uid"]),
-                    version=str(found.version) if if_match else None,
-                    dry_run=dry_run,
-                )
+                with self._audited(caller, "delete", found.team, name, dry_run=dry_run):
+                    gone = await self.client.delete(
+                        _WORKSPACE,
+                        found.resource,
+                        found.team,
+                        uid=str(found.document["uid"]),
+                        version=str(found.version) if if_match else None,
+                        dry_run=dry_run,
+                    )
             except Conflict:
-                found = await self._again(found, name)
+                found = await self._again(found, name, if_match)
                 continue
-            if not dry_run:
-                audit.record(caller, "delete", team=found.team, name=name, outcome=202)
             if dry_run:
                 return found
+            audit.record(caller, "delete", team=found.team, name=name, outcome=202)
             if gone is None or gone.get("kind") != watched.WORKSPACE.kind:
                 await self._gone(found)
                 return found
             return await self._seen(gone)
-        raise problems.precondition_failed()
+        raise problems.changing()
 
     async def version(self) -> int:
         """The version that the API server has reached."""
@@ -193,7 +211,8 @@ class Workspaces:
         async for page in self.client.list_pages(_WORKSPACE):
             version = int(page["metadata"]["resourceVersion"])
             listed |= {key(each): resource_version(each) for each in page["items"]}
-        if listed != {each.key: each.version for each in self.directory.sorted_from(FIRST)}:
+        held = {key(each): resource_version(each) for each in self.directory.workspaces.all()}
+        if listed != held:
             return False
         self.directory.complete(version)
         return True
@@ -215,18 +234,19 @@ class Workspaces:
         for _ in range(_ATTEMPTS):
             found = await self._matching(found, if_match)
             spec = change(dict(found.document["spec"]))
-            _require_valid(spec)
+            _require_valid(spec, found.document["spec"])
             try:
-                written = await self.client.json_patch(
-                    _WORKSPACE,
-                    found.resource,
-                    found.team,
-                    _over(found, spec),
-                    field_manager=names.API,
-                    dry_run=dry_run,
-                )
+                with self._audited(caller, action, found.team, name, dry_run=dry_run):
+                    written = await self.client.json_patch(
+                        _WORKSPACE,
+                        found.resource,
+                        found.team,
+                        _over(found, spec),
+                        field_manager=names.API,
+                        dry_run=dry_run,
+                    )
             except (Invalid, Conflict) as error:
-                now = await self._again(found, name)
+                now = await self._again(found, name, if_match)
                 if _same_spec(now, found) and not isinstance(error, Conflict):
                     raise
                 found = now
@@ -239,26 +259,33 @@ class Workspaces:
             if changed:
                 audit.record(caller, action, team=found.team, name=name, outcome=202)
             return await self._seen(written), changed
-        raise problems.Problem(
-            409, "conflict", "The workspace keeps changing. Read it again, and repeat your change."
-        )
+        raise problems.changing()
+
+    def _audited(
+        self, caller: Caller, action: str, team: str, name: str, *, dry_run: bool
+    ) -> AbstractContextManager[None]:
+        """Around a write."""
+        if dry_run:
+            return nullcontext()
+        return audit.even_if_lost(caller, action, team=team, name=name)
 
     async def _matching(self, found: View, if_match: str | None) -> View:
         """The state that If-Match speaks of; the caller may have read a newer one than this replica
         knows. Raises Problem (412)."""
         if not preconditions.matches(found, if_match):
-            found = await self._again(found, found.name)
-            if not preconditions.matches(found, if_match):
-                raise problems.precondition_failed()
+            return await self._again(found, found.name, if_match)
         return found
 
-    async def _again(self, found: View, name: str) -> View:
-        """The workspace as the API server has it now, or 404 when it is another or gone."""
+    async def _again(self, found: View, name: str, if_match: str | None) -> View:
+        """The workspace as the API server has it now. Raises Problem: 404 when it is gone, 412 when
+        it is not what If-Match speaks of, 409 when nothing does and another has taken its place."""
         try:
             now = view(await self.client.get(_WORKSPACE, found.resource, found.team))
         except NotFound:
             raise problems.not_found(name) from None
-        if now.document["uid"] != found.document["uid"]:
+        if now.document["uid"] != found.document["uid"] and if_match is None:
+            raise problems.made_anew()
+        if not preconditions.matches(now, if_match):
             raise problems.precondition_failed()
         return now
 
@@ -293,13 +320,15 @@ class Workspaces:
         others = {each.key for each in self.directory.claimants(mine.name)} - {mine.key}
         return bool(others - later)
 
-    async def _take_back(self, mine: View) -> None:
+    async def _take_back(self, caller: Caller, mine: View) -> None:
         try:
             await self.client.delete(
                 _WORKSPACE, mine.resource, mine.team, uid=str(mine.document["uid"])
             )
-        except ApiError:
-            return  # the operator tells it that the name is taken
+            note = "another had the name before"
+        except (ApiError, Unreachable):  # then the operator tells it that the name is taken
+            note = "another had the name before; it may still be there"
+        audit.record(caller, "take back", team=mine.team, name=mine.name, outcome=409, note=note)
 
     def _require_team(self, team: str) -> None:
         if team not in self.directory.teams():
@@ -308,17 +337,17 @@ class Workspaces:
     async def _present(self, team: str, resource: str) -> View:
         """What has the name of the resource that was to be made. Raises Problem (409)."""
         try:
-            found = view(await self.client.get(_WORKSPACE, resource, team))
+            found = await self.client.get(_WORKSPACE, resource, team)
         except NotFound:
             raise _name_taken(resource) from None  # it went just now, or goes
-        if found.name != resource:
+        if workspace_name(found) != resource:  # which, is nothing that a maker need be told
             raise Problem(
                 409,
                 "resource-name-taken",
-                f"Team {team!r} has a resource called {resource!r} already, for the workspace "
-                f"{found.name!r}. Choose another workspaceName.",
+                f"Team {team!r} has a resource called {resource!r} already, for another "
+                "workspace. Choose another workspaceName.",
             )
-        return found
+        return view(found)
 
     def _same(self, caller: Caller, asked: WorkspaceCreate, held: Iterable[View]) -> View:
         """The workspace that the same request has made before. Raises Problem (409)."""
@@ -371,17 +400,27 @@ def _document(spec: WorkspaceSpec) -> dict[str, Any]:
     return spec.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
 
 
-def _require_valid(spec: dict[str, Any]) -> None:
-    """Raises Problem (422) with every field that is wrong."""
-    try:
-        WorkspaceSpec.model_validate(spec)
-    except ValidationError as error:
+def _require_valid(spec: dict[str, Any], stored: dict[str, Any]) -> None:
+    """Raises Problem (422) with every field that is wrong. What was stored so already, as under
+    another version's rules, is not the caller's to mend, and stays."""
+    before = _refused(stored)
+    wrong = [each for each in _refused(spec) if each not in before]
+    if wrong:
         raise problems.invalid(
             FieldError(
                 problems.path_of(("spec", *each["loc"])), problems.plain(each["type"], each["msg"])
             )
-            for each in error.errors()
-        ) from None
+            for each in wrong
+        )
+
+
+def _refused(spec: dict[str, Any]) -> list[ErrorDetails]:
+    """Every field that is wrong, with its value."""
+    try:
+        WorkspaceSpec.model_validate(spec)
+    except ValidationError as error:
+        return error.errors(include_url=False, include_context=False)
+    return []
 
 
 def _no_team(team: str) -> Problem:

@@ -10,6 +10,10 @@ _OWN = (
     'secrets "a" is forbidden: User "system:serviceaccount:system:aichat-workspace-api" cannot '
     'get resource "secrets"'
 )
+_LAPTOP = (
+    'pods "a" is forbidden: User "kubernetes-\\"admin\\"" cannot get resource "pods/log" in API '
+    'group "" in the namespace "n"'
+)
 _CEL = [{"reason": "FieldValueInvalid", "field": "spec.a", "message": "Invalid value: x: no"}]
 
 
@@ -23,6 +27,8 @@ _CEL = [{"reason": "FieldValueInvalid", "field": "spec.a", "message": "Invalid v
         (409, {"reason": "Conflict", "message": "moved."}, 409, "conflict"),
         (403, {"message": "exceeded quota: few"}, 403, "refused"),
         (403, {"message": _OWN}, 500, "misconfigured"),
+        (403, {"message": _LAPTOP}, 500, "misconfigured"),
+        (403, {"message": "a policy denied it: forbidden: name a team"}, 403, "refused"),
         (401, {"message": "Unauthorized"}, 500, "misconfigured"),
         (429, {"message": "slow down"}, 503, "unavailable"),
         (500, {"message": "etcd"}, 503, "unavailable"),

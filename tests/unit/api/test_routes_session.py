@@ -221,6 +221,7 @@ async def test_without_a_key_sessions_are_503_and_bearers_go_on(
     cluster.key = None
     answer = await browser.post(SESSION, json={"token": "good"})
     assert (answer.status_code, answer.json()["code"]) == (503, "no-session-key")
+    assert answer.headers["Retry-After"]
     headers = {"Authorization": "Bearer good"}
     assert (await browser.get("/api/v1/platform", headers=headers)).status_code == 200
 

@@ -1,9 +1,10 @@
-"""What many ask of one workspace is asked of the cluster and of its model server once."""
+"""What a workspace has become: what many ask is asked of the cluster and of its model server once,
+and what is not as it should be is told."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 import pytest
@@ -12,13 +13,14 @@ from aichat_workspace.api import tenant
 from aichat_workspace.api.directory import Directory
 from aichat_workspace.api.problems import Problem
 from aichat_workspace.api.queries import LogWish
-from aichat_workspace.api.tenant import Tenants, Workload
+from aichat_workspace.api.tenant import Tenants, Workload, whole_reply
 from aichat_workspace.api.views import View
 from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client, Stream
 from aichat_workspace.kube.errors import Unreachable
 from aichat_workspace.kube.resource import Resource
 from aichat_workspace.ollama.client import OllamaClient
+from aichat_workspace.ollama.errors import OllamaError
 from aichat_workspace.ollama.transport import Answer
 from tests.unit.api.samples import shown
 
@@ -153,3 +155,51 @@ async def test_a_server_that_drips_is_given_up(
     of = tenants(cluster, Models(drips=True), monkeypatch)
     with pytest.raises(Problem, match="takes too long"):
         await of.models(view)
+
+
+_EMAIL = {"WEBUI_ADMIN_EMAIL": "YW5u"}
+_PASSWORD = {"WEBUI_ADMIN_PASSWORD": "c2VjcmV0"}
+
+
+class OneSecret(Client):
+    """Holds a workspace's credentials."""
+
+    def __init__(self, **parts: Any) -> None:
+        self._parts = parts
+
+    async def get(self, *_: Any) -> Any:
+        marks = {names.OWNER_UID_ANNOTATION: "uid-of-team-a"}
+        return {"metadata": {"annotations": marks}, **self._parts}
+
+
+def with_secret(client: Client) -> Tenants:
+    return Tenants(client, Directory(client, {}), _no_server)
+
+
+def _no_server(_: str) -> NoReturn:
+    raise AssertionError("no model server is asked")
+
+
+async def test_credentials_are_shown_as_they_were_made() -> None:
+    found = await with_secret(OneSecret(data=_EMAIL | _PASSWORD)).credentials(shown())
+    assert (found["email"], found["password"]) == ("ann", "secret")
+
+
+@pytest.mark.parametrize("parts", [{}, {"data": None}, {"data": _EMAIL}, {"data": _PASSWORD}])
+async def test_credentials_that_somebody_has_damaged_are_told_as_such(
+    parts: dict[str, Any],
+) -> None:
+    with pytest.raises(Problem) as caught:
+        await with_secret(OneSecret(**parts)).credentials(shown())
+    assert (caught.value.status, caught.value.code) == (409, "credentials-incomplete")
+    assert "team-a-credentials" in caught.value.detail
+
+
+async def test_a_reply_is_read_to_its_end_but_not_for_ever() -> None:
+    async def says(*words: str) -> AsyncIterator[str]:
+        for each in words:
+            yield each
+
+    assert await whole_reply(says("Good ", "morning")) == "Good morning"
+    with pytest.raises(OllamaError, match="does not end"):
+        await whole_reply(says(*["a" * 2**20] * 5))
