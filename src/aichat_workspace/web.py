@@ -94,6 +94,8 @@ async def run(settings: Settings) -> None:
             log_level="warning",
             server_header=False,
             proxy_headers=False,  # whom to believe what is the application's to say
+            # No limit_concurrency: what it answers would be said to probes, too, and the pod be
+            # restarted for it. What requests hold is bounded by api.bodies and api.throttle.
             timeout_keep_alive=_IDLE_SECONDS,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )

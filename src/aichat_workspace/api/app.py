@@ -14,6 +14,7 @@ from aichat_workspace.api import (
     routes_workspaces,
 )
 from aichat_workspace.api.bodies import BoundedBodies
+from aichat_workspace.api.document import Documented, serve_document
 from aichat_workspace.api.heads import Heads
 from aichat_workspace.api.metrics import Counted, Metrics
 from aichat_workspace.api.wiring import Services
@@ -24,7 +25,8 @@ Private AI chat workspaces on Kubernetes, without Kubernetes' own tools.
 Who you are and what you may do is Kubernetes' own decision: send a bearer token that the cluster
 accepts for the audience `aichat-workspace-api`; each request is allowed or refused as the API
 server would. Browsers sign in at `/api/v1/session` with such a token, or with the identity
-provider, and get a cookie. Errors are problem documents (RFC 9457) that say what to do.
+provider, and get a cookie. Errors are problem documents (RFC 9457) that say what to do. A method
+that a path does not take is 405, with `Allow`; HEAD is taken wherever GET is, streams excepted.
 """
 # https://owasp.org/www-project-secure-headers/
 _HEADERS: Final = (
@@ -37,11 +39,12 @@ _PRIVATE: Final = (b"cache-control", b"private, no-cache")
 
 
 def build(services: Services, metrics: Metrics) -> FastAPI:
-    app = FastAPI(
+    app = Documented(
         title="AIChat Workspace API",
         version=services.settings.version,
         description=_DESCRIPTION,
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        openapi_url=None,  # dumped anew for each request; document.py keeps its bytes
         docs_url=None,  # its page would load scripts from another host
         redoc_url=None,
         redirect_slashes=False,
@@ -55,6 +58,7 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
     app.include_router(routes_platform.router)
     app.include_router(routes_session.router)
     app.include_router(routes_platform.health)
+    serve_document(app)
 
     @app.get("/metrics", include_in_schema=False)
     async def scrape() -> Response:
@@ -62,7 +66,11 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
         return Response(body, headers={"Content-Type": content_type})
 
     app.add_middleware(errors.Bugs)
-    app.add_middleware(BoundedBodies, most_bytes=services.settings.bounds.body_bytes)
+    app.add_middleware(
+        BoundedBodies,
+        most_bytes=services.settings.bounds.body_bytes,
+        all_bytes=services.settings.bounds.all_bodies_bytes,
+    )
     app.add_middleware(_Headers)
     app.add_middleware(Counted, metrics=metrics)
     app.add_middleware(Heads)

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aichat_workspace.api import problems
+from aichat_workspace.api.heads import has_head
 from aichat_workspace.api.problems import MEDIA_TYPE, FieldError, Problem
 from aichat_workspace.kube.errors import ApiError, Unreachable
 
@@ -81,8 +82,6 @@ def _of_framework(request: Request, error: HTTPException) -> Problem:
             detail = f"{path} does not take {request.method}."
             allowed = {"Allow": ", ".join(_methods(request))}
             return Problem(405, "method-not-allowed", detail, headers=allowed)
-        case 413:
-            return problems.too_large(str(error.detail))
         case status:
             return Problem(status, "refused", str(error.detail), headers=headers)
 
@@ -92,8 +91,12 @@ def _methods(request: Request) -> list[str]:
     paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
     for path, methods in paths.items():
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/:]+", path), request.url.path):
-            return sorted(each.upper() for each in methods)
-    return ["GET"]
+            return _with_head({each.upper() for each in methods}, path)
+    return _with_head({"GET"}, request.url.path)
+
+
+def _with_head(methods: set[str], path: str) -> list[str]:
+    return sorted(methods | {"HEAD"} if "GET" in methods and has_head(path) else methods)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,4 @@ class Bugs:
             _log.exception("a request broke", path=scope["path"])
             if started:
                 raise
-            detail = "This is a bug of the API. Its log has more; tell the platform team the time."
-            problem = Problem(500, "bug", detail)
-            await answer(problem, scope["path"])(scope, receive, send)
+            await answer(problems.bug(), scope["path"])(scope, receive, send)

@@ -10,6 +10,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _STREAMS: Final = re.compile(r":watch$|/logs/")
 
 
+def has_head(path: str) -> bool:
+    """Whether what has GET there has HEAD, too."""
+    return not _STREAMS.search(path)
+
+
 @dataclass(frozen=True, slots=True)
 class Heads:
     """ASGI middleware: the answer to a GET without its body."""
@@ -18,7 +23,7 @@ class Heads:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_head = scope["type"] == "http" and scope["method"] == "HEAD"
-        if not is_head or _STREAMS.search(scope["path"]):
+        if not is_head or not has_head(scope["path"]):
             await self.app(scope, receive, send)
             return
 

@@ -4,7 +4,8 @@ from typing import Any
 
 
 def merge(target: Any, patch: Any) -> Any:
-    """The target with the patch's values: null takes a field out, a list replaces a list."""
+    """The target with the patch's values: null takes a field out, a list replaces a list.
+    As deep as the patch is the recursion: bound it before."""
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}

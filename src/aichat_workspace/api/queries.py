@@ -42,7 +42,7 @@ class Listing(Wire):
     team: Team | None = Field(default=None, description="Only this team's.")
     phase: Phase | None = Field(default=None, description="Only in this phase.")
     owner: str | None = Field(
-        default=None, max_length=512, description="Only those that this user asked for."
+        default=None, max_length=512, description="Only those whose `requestedBy` this user is."
     )
     q: str | None = Field(
         default=None, max_length=128, description="Only with this text in name, team or URL."

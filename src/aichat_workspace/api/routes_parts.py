@@ -6,11 +6,13 @@ from contextlib import aclosing
 from typing import Annotated, Final
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from aichat_workspace.api import audit, problems
 from aichat_workspace.api.access import Deed
 from aichat_workspace.api.answers import answers, server_sent
+from aichat_workspace.api.bodies import JSON
 from aichat_workspace.api.diagnosis import diagnose
 from aichat_workspace.api.problems import Problem
 from aichat_workspace.api.queries import LogWish
@@ -41,8 +43,18 @@ router = APIRouter(
     prefix=f"/api/v1/workspaces/{ONE}", tags=["one workspace"], dependencies=Authenticated
 )
 
-_JSON: Final = "application/json"
 _NO_STORE: Final = {"Cache-Control": "no-store"}
+_LOG: Final = 'time=2026-11-24T09:00:00Z level=INFO msg="Listening on [::]:11434"\n'
+_SPOKEN: Final = """\
+event: token
+data: {"text":"Good "}
+
+event: token
+data: {"text":"morning!"}
+
+event: done
+data: {"model":"gemma2:2b"}
+"""
 _TEXT: Final = "text/plain; charset=utf-8"
 _WHOLE_SECONDS: Final = 300.0
 _WHOLE_BYTES: Final = 1024 * 1024
@@ -50,7 +62,7 @@ _STREAM_IT: Final = "Ask with `stream`, and read it as it comes."
 
 
 def _json(document: object, headers: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(document), 200, headers, _JSON)
+    return Response(orjson.dumps(document), 200, headers, JSON)
 
 
 @router.get(
@@ -99,17 +111,18 @@ async def list_installed_models(who: Who, use: Use, name: Name, of: OfOne) -> Re
     responses={
         200: {
             "description": "The log, as text. The connection breaks off where it is not whole.",
-            "content": {"text/plain": {"schema": {"type": "string"}}},
+            "content": {"text/plain": {"schema": {"type": "string"}, "example": _LOG}},
         },
         **answers(404, 409),
     },
+    response_class=StreamingResponse,
 )
 async def read_log(
     who: Who,
     use: Use,
     came: Came,
     name: Name,
-    workload: Workload,
+    workload: Annotated[Workload, Path(description="Whose: the model server's or the chat's.")],
     wish: Annotated[LogWish, Query()],
 ) -> Response:
     """Needs `get` on `aichatworkspaces/log`."""
@@ -146,9 +159,9 @@ async def read_credentials(who: Who, use: Use, name: Name, of: OfOne) -> Respons
             "model": Reply,
             "description": "The reply: with `stream`, server-sent events `token` (data: "
             '`{"text"}`), then `done` or `error` (data: a problem); else whole, as JSON.',
-            "content": server_sent("token", "done", "error"),
+            "content": server_sent(_SPOKEN, "token", "done", "error"),
         },
-        **answers(404, 409, 413, 502, 504),
+        **answers(404, 409, 415, 502, 504),
     },
 )
 async def ask(

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import PlainTextResponse
@@ -34,6 +34,10 @@ router = APIRouter(prefix="/api/v1", tags=["platform"], dependencies=Authenticat
 health = APIRouter(tags=["health"])
 
 Nothing = Annotated[NoQuery, Query()]
+_OK: Final[dict[str, Any]] = {
+    "description": "It is so.",
+    "content": {"text/plain": {"example": "ok\n"}},
+}
 
 _DEEDS: Final = (
     *(Deed(verb) for verb in ("create", "get", "list", "watch", "update", "patch", "delete")),
@@ -148,7 +152,12 @@ def _embedding_model(platform: PlatformSpec) -> str | None:
     return None if chosen == NO_MODEL else chosen
 
 
-@health.get("/healthz", summary="Whether the process lives", response_class=PlainTextResponse)
+@health.get(
+    "/healthz",
+    summary="Whether the process lives",
+    response_class=PlainTextResponse,
+    responses={200: _OK, **only_problems()},
+)
 async def healthz() -> str:
     return "ok\n"
 
@@ -157,7 +166,7 @@ async def healthz() -> str:
     "/readyz",
     summary="Whether it can serve",
     response_class=PlainTextResponse,
-    responses=only_problems(503),
+    responses={200: _OK, **only_problems(503)},
 )
 async def readyz(use: Use) -> Response:
     problem = "it stops" if use.stopping.is_set() else use.directory.problem

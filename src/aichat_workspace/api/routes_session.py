@@ -21,10 +21,9 @@ router = APIRouter(prefix="/api/v1/session", tags=["sign-in"])
 
 _SEE_OTHER: Final = 303
 _MOST_ATTEMPTS: Final = 5  # their cookies come with every request
-_Answer = Annotated[str | None, Query(max_length=4096)]
 
 
-@router.post("", summary="Sign in with a token", responses=answers(413))
+@router.post("", summary="Sign in with a token", responses=answers(415))
 async def sign_in(
     request: Request, response: Response, use: Use, address: Address, asked: SignIn
 ) -> SessionDocument:
@@ -105,9 +104,15 @@ async def finish_login(
     request: Request,
     use: Use,
     address: Address,
-    code: _Answer = None,
-    state: _Answer = None,
-    error: _Answer = None,
+    code: Annotated[
+        str | None, Query(max_length=4096, description="What the provider gives the token for.")
+    ] = None,
+    state: Annotated[
+        str | None, Query(max_length=4096, description="Which sign-in this is, as it was begun.")
+    ] = None,
+    error: Annotated[
+        str | None, Query(max_length=4096, description="Why the provider says no.")
+    ] = None,
 ) -> Response:
     """Its token is reviewed by the Kubernetes API server, like any other."""
     provider = _provider(use)

@@ -11,6 +11,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from aichat_workspace.api import listing, problems, queries, watch
 from aichat_workspace.api.access import Scope
 from aichat_workspace.api.answers import answers, server_sent
+from aichat_workspace.api.bodies import JSON, MERGE_PATCH
 from aichat_workspace.api.identity import Caller
 from aichat_workspace.api.preconditions import unchanged
 from aichat_workspace.api.schemas import (
@@ -27,7 +28,6 @@ from aichat_workspace.domain import names
 
 router = APIRouter(prefix="/api/v1", tags=["workspaces"], dependencies=Authenticated)
 
-_JSON: Final = "application/json"
 _ETAG: Final = {
     "ETag": {
         "description": "For If-Match and If-None-Match; a dry run has none.",
@@ -35,6 +35,22 @@ _ETAG: Final = {
     }
 }
 _LOCATION: Final = {"Location": {"description": "Where to read it.", "schema": {"type": "string"}}}
+_WATCHED: Final = """\
+id:
+event: reset
+data: {}
+
+event: ADDED
+data: {"name":"team-a-aichat","team":"team-a",…}
+
+id: 1201-0f3b9c2d4e5f6071
+event: synced
+data: {}
+
+id: 1207-0f3b9c2d4e5f6071
+event: MODIFIED
+data: {"name":"team-a-aichat","team":"team-a",…}
+"""
 _LINKS: Final = {
     operation: {
         "operationId": operation,
@@ -100,7 +116,7 @@ IfNoneMatch = Annotated[
 def shown(view: View, status: int = 200, *, dry_run: bool = False, **headers: str) -> Response:
     """What a dry run shows was never so: its ETag must not pass for that of a state to come."""
     return Response(
-        view.body, status, {} if dry_run else {"ETag": view.etag, **headers}, media_type=_JSON
+        view.body, status, {} if dry_run else {"ETag": view.etag, **headers}, media_type=JSON
     )
 
 
@@ -146,7 +162,7 @@ async def list_workspaces(
     async def begin() -> Pieces:
         return _passed(joined(listing.parts(views, next_page, asked.paths)))
 
-    return await streamed(use.lists, who.username, begin, _JSON, {"ETag": etag})
+    return await streamed(use.lists, who.username, begin, JSON, {"ETag": etag})
 
 
 async def _passed(pieces: Iterable[bytes]) -> Pieces:
@@ -165,7 +181,7 @@ async def _passed(pieces: Iterable[bytes]) -> Pieces:
             "model": WorkspaceDocument,
             "headers": {**_ETAG, **_LOCATION},
         },
-        **answers(409, 413),
+        **answers(409, 415),
     },
 )
 async def create_workspace(who: Who, use: Use, how: Creation, asked: WorkspaceCreate) -> Response:
@@ -183,7 +199,9 @@ async def create_workspace(who: Who, use: Use, how: Creation, asked: WorkspaceCr
         200: {
             "description": "Server-sent events: `reset`, `ADDED`, `MODIFIED`, `DELETED` (data: a "
             "workspace), `synced`, `end` (data: a problem, or a `detail`).",
-            "content": server_sent("reset", "ADDED", "MODIFIED", "DELETED", "synced", "end"),
+            "content": server_sent(
+                _WATCHED, "reset", "ADDED", "MODIFIED", "DELETED", "synced", "end"
+            ),
         },
         **answers(),
     },
@@ -253,7 +271,7 @@ async def read_workspace(
     responses={
         **documented(200, "It was so already."),
         **documented(202, "Written; the workspace follows."),
-        **answers(404, 409, 412, 413, 428),
+        **answers(404, 409, 412, 415, 428),
     },
 )
 async def replace_workspace(
@@ -267,11 +285,7 @@ async def replace_workspace(
     """What is left out goes back to its default. If-Match is required, so that nobody's change is
     lost."""
     if if_match is None:
-        raise problems.Problem(
-            428,
-            "precondition-required",
-            "Send If-Match with the ETag that you read, so that nobody's change is lost; or `*`.",
-        )
+        raise problems.if_match_missing()
     view, changed = await use.workspaces.replace(
         who, name, asked.spec, team=how.team, if_match=if_match, dry_run=how.dry_run
     )
@@ -284,7 +298,7 @@ async def replace_workspace(
     responses={
         **documented(200, "It was so already."),
         **documented(202, "Written; the workspace follows."),
-        **answers(404, 409, 412, 413),
+        **answers(404, 409, 412, 415),
     },
 )
 async def patch_workspace(
@@ -292,7 +306,7 @@ async def patch_workspace(
     use: Use,
     name: Name,
     how: Change,
-    asked: Annotated[WorkspacePatch, Body(media_type="application/merge-patch+json")],
+    asked: Annotated[WorkspacePatch, Body(media_type=MERGE_PATCH)],
     if_match: IfMatch = None,
 ) -> Response:
     view, changed = await use.workspaces.patch(
@@ -305,7 +319,7 @@ async def patch_workspace(
     f"/workspaces/{ONE}",
     summary="Delete a workspace",
     status_code=202,
-    responses={**documented(202, "It goes now, with its namespace."), **answers(404, 412)},
+    responses={**documented(202, "It goes now, with its namespace."), **answers(404, 409, 412)},
 )
 async def delete_workspace(
     who: Who,
@@ -330,13 +344,13 @@ async def delete_workspace(
     responses={
         **documented(200, "It was suspended already."),
         **documented(202, "Both workloads stop; data and objects stay."),
-        **answers(404, 409, 412),
+        **answers(404, 409, 412, 415),
     },
 )
 async def suspend_workspace(
-    who: Who, use: Use, name: Name, of: OfOne, if_match: IfMatch = None
+    who: Who, use: Use, name: Name, how: Change, if_match: IfMatch = None
 ) -> Response:
-    return await _suspended(use, who, name, of.team, if_match, on=True)
+    return await _suspended(use, who, name, how, if_match, on=True)
 
 
 @router.post(
@@ -345,24 +359,25 @@ async def suspend_workspace(
     responses={
         **documented(200, "It was running already."),
         **documented(202, "Both workloads start; no model is downloaded again."),
-        **answers(404, 409, 412),
+        **answers(404, 409, 412, 415),
     },
 )
 async def resume_workspace(
-    who: Who, use: Use, name: Name, of: OfOne, if_match: IfMatch = None
+    who: Who, use: Use, name: Name, how: Change, if_match: IfMatch = None
 ) -> Response:
-    return await _suspended(use, who, name, of.team, if_match, on=False)
+    return await _suspended(use, who, name, how, if_match, on=False)
 
 
 async def _suspended(
-    use: Services, who: Caller, name: str, team: str | None, if_match: str | None, *, on: bool
+    use: Services, who: Caller, name: str, how: queries.Change, if_match: str | None, *, on: bool
 ) -> Response:
     view, changed = await use.workspaces.patch(
         who,
         name,
         {"suspended": on},
-        team=team,
+        team=how.team,
         if_match=if_match,
+        dry_run=how.dry_run,
         action="suspend" if on else "resume",
     )
-    return shown(view, 202 if changed else 200)
+    return shown(view, 202 if changed else 200, dry_run=how.dry_run)

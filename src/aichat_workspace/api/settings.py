@@ -16,7 +16,8 @@ AUDIENCE: Final = names.API
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one caller may take, and all together; `strangers` are tokens that nobody knows yet."""
+    """What one caller may take, and all together; `strangers` are tokens that nobody knows yet, and
+    `all_bodies_bytes` is of bodies on their way in or not answered yet, whoever sends them."""
 
     body_bytes: int = 256 * 1024
     requests_per_second: float = 50.0
@@ -27,6 +28,7 @@ class Bounds:
     strangers_burst: int = 500
     lists_per_caller: int = 20
     lists: int = 200
+    all_bodies_bytes: int = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ def _bounds(environment: Mapping[str, str]) -> Bounds:
             environment, "API_STRANGERS_PER_SECOND", int(default.strangers_per_second)
         ),
         strangers_burst=_number(environment, "API_STRANGERS_BURST", default.strangers_burst),
+        all_bodies_bytes=_number(environment, "API_ALL_BODIES_BYTES", default.all_bodies_bytes),
     )
 
 

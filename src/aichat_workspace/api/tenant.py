@@ -42,7 +42,6 @@ _EMAIL: Final = "WEBUI_ADMIN_EMAIL"
 _PASSWORD: Final = "WEBUI_ADMIN_PASSWORD"  # noqa: S105  (its key in the Secret)
 _MOST_EVENTS: Final = 200
 _EVENTS_READ: Final = 2_000  # they come in no order of time, so more are read than shown
-_MOST_REPLY_CHARACTERS: Final = 4 * 1024 * 1024
 FOLLOW_IDLE_SECONDS: Final = 3_600.0
 _READ_IDLE_SECONDS: Final = 30.0
 _FRESH_SECONDS: Final = 2.0
@@ -250,17 +249,6 @@ def _generated_admin(view: View, secret: Json) -> dict[str, str]:
         f"Secret {names.SYSTEM_NAMESPACE}/{names.credentials(view.name)} lacks {_EMAIL} or "
         f"{_PASSWORD}. GET /api/v1/workspaces/{view.name}/diagnosis says what to do.",
     )
-
-
-async def whole_reply(words: AsyncIterator[str]) -> str:
-    """All pieces of a reply. Raises OllamaError for one without an end."""
-    pieces, size = [], 0
-    async for each in words:
-        pieces.append(each)
-        size += len(each)
-        if size > _MOST_REPLY_CHARACTERS:
-            raise OllamaError("its reply does not end; read it as a stream")
-    return "".join(pieces)
 
 
 def _listed(model: str) -> str:

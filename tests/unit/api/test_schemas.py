@@ -1,7 +1,16 @@
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
-from aichat_workspace.api.schemas import MAX_VALUES, SignIn, WorkspaceCreate, WorkspacePatch
+from aichat_workspace.api.schemas import (
+    MAX_DEPTH,
+    MAX_VALUES,
+    Prompt,
+    SignIn,
+    WorkspaceCreate,
+    WorkspacePatch,
+)
 from aichat_workspace.domain.spec import MAX_MODELS, MAX_PATTERNS
 
 
@@ -27,3 +36,42 @@ def test_the_largest_workspace_has_room() -> None:
         "patterns": [f"p{each}" for each in range(MAX_PATTERNS)],
     }
     assert len(WorkspaceCreate.model_validate({"spec": spec}).spec.models) == MAX_MODELS
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """A patch of so many levels."""
+    body: Any = 1
+    for _ in range(depth - 1):
+        body = {"a": body}
+    return {"spec": body}
+
+
+def test_a_body_is_as_deep_as_it_may_be_and_no_deeper() -> None:
+    WorkspacePatch.model_validate(nested(MAX_DEPTH))
+    with pytest.raises(ValidationError, match="nested deeper"):
+        WorkspacePatch.model_validate(nested(MAX_DEPTH + 1))
+
+
+_HALF = "\ud800"
+
+
+@pytest.mark.parametrize(
+    ("body", "of", "at"),
+    [
+        ({"team": _HALF, "spec": {"workspaceName": "a"}}, WorkspaceCreate, ("team",)),
+        ({"spec": {"models": ["a", f"b{_HALF}"]}}, WorkspacePatch, ("spec", "models", 1)),
+        ({"spec": {"quota": {_HALF: 1}}}, WorkspacePatch, ("spec", "quota")),
+        ({"prompt": f"Good {_HALF}"}, Prompt, ("prompt",)),
+    ],
+)
+def test_half_of_a_surrogate_pair_is_refused_where_it_stands(
+    body: object, of: type[Prompt], at: tuple[str | int, ...]
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        of.model_validate(body)
+    assert [each["loc"] for each in caught.value.errors()] == [at]
+
+
+def test_other_letters_are_text() -> None:
+    asked = Prompt.model_validate({"prompt": "Grüße 😀"})
+    assert asked.prompt == "Grüße 😀"

@@ -1,3 +1,7 @@
+import re
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from aichat_workspace.api.settings import AUDIENCE, Bounds, Settings
@@ -40,8 +44,38 @@ def test_bounds_are_read() -> None:
         API_STREAMS="5",
         API_STRANGERS_PER_SECOND="6",
         API_STRANGERS_BURST="7",
+        API_ALL_BODIES_BYTES="8",
     )
-    assert settings.bounds == Bounds(1, 2, 3, 4, 5, 6, 7)
+    assert settings.bounds == Bounds(1, 2, 3, 4, 5, 6, 7, all_bodies_bytes=8)
+
+
+class Noted(dict[str, str]):
+    """An environment that notes what it is asked for."""
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self[name] = value = super().get(name, default)
+        return value
+
+
+def test_every_variable_is_documented_with_its_default() -> None:
+    noted = Noted(OIDC)
+    Settings.read(noted, in_cluster=True)
+    page = Path("docs/api.md").read_text()
+    told = dict(re.findall(r"^\| `([A-Z_]+)` \| `?([^`|]*)`? \|", page, re.MULTILINE))
+    assert set(told) == set(noted)
+    bounds = Bounds()
+    assert {
+        "API_BODY_BYTES": str(bounds.body_bytes),
+        "API_ALL_BODIES_BYTES": str(bounds.all_bodies_bytes),
+        "API_REQUESTS_PER_SECOND": f"{bounds.requests_per_second:g}",
+        "API_BURST": str(bounds.burst),
+        "API_STREAMS_PER_CALLER": str(bounds.streams_per_caller),
+        "API_STREAMS": str(bounds.streams),
+        "API_STRANGERS_PER_SECOND": f"{bounds.strangers_per_second:g}",
+        "API_STRANGERS_BURST": str(bounds.strangers_burst),
+        "API_PORT": str(read().port),
+        "API_AUDIENCE": AUDIENCE,
+    }.items() <= told.items()
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "٣x"])

@@ -13,14 +13,13 @@ from aichat_workspace.api import tenant
 from aichat_workspace.api.directory import Directory
 from aichat_workspace.api.problems import Problem
 from aichat_workspace.api.queries import LogWish
-from aichat_workspace.api.tenant import Tenants, Workload, whole_reply
+from aichat_workspace.api.tenant import Tenants, Workload
 from aichat_workspace.api.views import View
 from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client, Stream
 from aichat_workspace.kube.errors import Unreachable
 from aichat_workspace.kube.resource import Resource
 from aichat_workspace.ollama.client import OllamaClient
-from aichat_workspace.ollama.errors import OllamaError
 from aichat_workspace.ollama.transport import Answer
 from tests.unit.api.samples import shown
 
@@ -193,13 +192,3 @@ async def test_credentials_that_somebody_has_damaged_are_told_as_such(
         await with_secret(OneSecret(**parts)).credentials(shown())
     assert (caught.value.status, caught.value.code) == (409, "credentials-incomplete")
     assert "team-a-credentials" in caught.value.detail
-
-
-async def test_a_reply_is_read_to_its_end_but_not_for_ever() -> None:
-    async def says(*words: str) -> AsyncIterator[str]:
-        for each in words:
-            yield each
-
-    assert await whole_reply(says("Good ", "morning")) == "Good morning"
-    with pytest.raises(OllamaError, match="does not end"):
-        await whole_reply(says(*["a" * 2**20] * 5))

@@ -150,7 +150,6 @@ async def test_a_resource_of_the_name_for_another_workspace_is_called_so(server:
     assert "'another'" not in caught.value.detail  # nothing that its maker may see
 
 
-
 async def test_the_version_that_there_is_costs_no_whole_list(server: ApiServer) -> None:
     assert await workspaces(server).version() == 20
     assert server.lists == [1]
