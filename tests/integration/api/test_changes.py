@@ -1,8 +1,11 @@
 """Changes through the API: nobody's is lost, none is made twice, and what is refused is told."""
 
 import json
+import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Barrier
@@ -26,6 +29,10 @@ from tests.integration.conftest import SYSTEM, Cluster, eventually
 ONE, TWO = TEAMS
 PATH: Final = "/api/v1/workspaces"
 MEDIA_TYPE: Final = "application/problem+json"
+
+
+_JSON: Final = {"Content-Type": "application/json"}
+_JSON_PATCH: Final = {"Content-Type": "application/json-patch+json"}
 
 
 def body(name: str, team: str = ONE, **spec: Any) -> dict[str, Any]:
@@ -201,6 +208,8 @@ def test_a_dry_run_changes_nothing_and_gives_no_etag(
         (calls.post(f"{PATH}?dryRun=true", json=body("never-made")), 200),
         (calls.put(path, json=spec, headers={"If-Match": "*"}), 202),
         (calls.patch(path, json={"spec": {"suspended": True}}), 202),
+        (calls.post(f"{PATH}/rehearsed:suspend?dryRun=true"), 202),
+        (calls.post(f"{PATH}/rehearsed:resume?dryRun=true"), 200),
         (calls.delete(path), 202),
     ):
         assert answer.status_code == status, answer.text
@@ -272,10 +281,13 @@ def test_a_name_that_is_kept_for_ever_says_so(calls: httpx2.Client) -> None:
         ("POST", PATH, {"json": {"sepc": {}}}, 422),
         ("POST", PATH, {"content": b"{", "headers": {"Content-Type": "application/json"}}, 422),
         ("POST", PATH, {"content": b"\xff", "headers": {"Content-Type": "application/json"}}, 422),
-        ("POST", PATH, {"content": b"[" * 99_999, "headers": {"Content-Type": "a/json"}}, 422),
-        ("POST", PATH, {"content": b"[" * 99_999, "headers": {"Content-Type": "a/a+json"}}, 422),
+        ("POST", PATH, {"content": b"[" * 99_999, "headers": _JSON}, 422),
+        ("POST", PATH, {"content": b"{}", "headers": {"Content-Type": "a/a+json"}}, 415),
+        ("POST", PATH, {"content": b"{}"}, 415),
+        ("PATCH", f"{PATH}/x", {"content": b"[]", "headers": _JSON_PATCH}, 415),
         ("POST", PATH, {"content": b"a" * 300_000}, 413),
-        ("POST", PATH, {"content": [b"a" * 9_000] * 40}, 413),
+        ("POST", PATH, {"content": [b"a" * 9_000] * 40, "headers": _JSON}, 413),
+        ("GET", f"{PATH}:watch", {"content": [b"a" * 9_000] * 40}, 413),
         ("GET", "/api/v2", {}, 404),
         ("GET", f"{PATH}/nothing", {}, 404),
         ("GET", f"{PATH}/No_Name", {}, 422),
@@ -298,6 +310,53 @@ def test_every_no_is_a_problem_document(
     assert document["type"].endswith(document["code"])
     if status == 405:
         assert answer.headers["Allow"]
+
+
+def _stalled(api: Served) -> socket.socket:
+    """The beginning of the largest body, from nobody in particular."""
+    opened = socket.create_connection(("127.0.0.1", api.port))
+    head = (
+        f"POST {PATH} HTTP/1.1\r\nHost: api\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {256 * 1024}\r\n\r\n"
+    )
+    with suppress(ConnectionError):  # one that is refused is not read to its end
+        opened.sendall(head.encode() + b'"' * 250_000)
+    return opened
+
+
+def test_bodies_that_never_end_cost_little_and_nobody_else_notices(
+    api: Served, calls: httpx2.Client
+) -> None:
+    """Without a token: who it is is asked only after the body."""
+    before = api.resident_bytes()
+    began = time.monotonic()
+    sockets = [_stalled(api) for _ in range(400)]
+    try:
+        assert api.is_ready()
+        assert calls.get(PATH).is_success
+        assert calls.post(f"{PATH}?dryRun=true", json=body("meanwhile")).status_code == 503
+        grown = api.resident_bytes() - before
+        said = []
+        for each in sockets:
+            each.settimeout(20)
+            said.append(_status(each))
+    finally:
+        for each in sockets:
+            each.close()
+    assert said.count(408) == 128
+    assert set(said) <= {408, 503, 0}
+    assert 9 < time.monotonic() - began < 20
+    assert grown < 96 * 1024 * 1024, f"{grown / 2**20:.1f} MiB"
+    assert calls.post(f"{PATH}?dryRun=true", json=body("afterwards")).status_code == 200
+
+
+def _status(opened: socket.socket) -> int:
+    """0 for a connection that was reset because its body was not read."""
+    try:
+        head = opened.recv(64).split()
+    except ConnectionError:
+        return 0
+    return int(head[1]) if head else 0
 
 
 def test_a_missing_permission_of_the_apis_own_is_told_as_such(
