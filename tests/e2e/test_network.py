@@ -11,11 +11,12 @@ CHAT = f"deployment/{TENANT}-openwebui"
 MODELS = f"statefulset/{TENANT}-ollama"
 API = "deployment/aichat-workspace-api"
 VISITOR = "pod/visitor"
-# Namespaces without policies of their own; only the second is one that the API's policy lets in.
+# Namespaces without policies of their own; only the second is one that ours let in.
 STRANGERS, PROMETHEUS = "strangers", "monitoring"
-WAYS_TO_THE_API = [
+WAYS_IN = [
     (f"aichat-workspace-api.{SYSTEM}.svc", 80),
     (f"aichat-workspace-api-metrics.{SYSTEM}.svc", 8090),
+    (f"aichat-workspace-operator-metrics.{SYSTEM}.svc", 8081),
 ]
 
 
@@ -73,8 +74,8 @@ def visitors(node: Node) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("visitors")
-@pytest.mark.parametrize(("host", "port"), WAYS_TO_THE_API)
-def test_the_api_is_reached_from_where_its_policy_says_and_from_nowhere_else(
+@pytest.mark.parametrize(("host", "port"), WAYS_IN)
+def test_our_pods_are_reached_from_where_their_policies_say_and_from_nowhere_else(
     node: Node, host: str, port: int
 ) -> None:
     eventually(lambda: reaches(node, VISITOR, host, port, PROMETHEUS), "the policy lets it in", 30)
