@@ -203,7 +203,7 @@ async def _all(answer: Answer) -> bytes:
 
 def _listed(found: Any) -> Listed:
     match found:
-        case {"name": str(name), "digest": str(digest), "size": int(size)}:
+        case {"name": str(name), "digest": str(digest), "size": int(size)} if 0 <= size < 2**63:
             return Listed(name, digest, size)
     raise _odd("/api/tags")
 

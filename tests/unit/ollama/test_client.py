@@ -172,6 +172,8 @@ async def test_an_endless_line_is_refused() -> None:
         b"{}",
         b'{"models":{}}',
         b'{"models":7}',
+        b'{"models":[{"name":"m:1","digest":"d","size":-1}]}',
+        b'{"models":[{"name":"m:1","digest":"d","size":9223372036854775808}]}',
         b'{"models":[7]}',
         b'{"models":[{"name":"a:1"}]}',
         b'{"models":[{"name":"a:1","digest":"d","size":"3"}]}',
