@@ -77,7 +77,7 @@ test: setup ## Everything that is to pass before a change lands.
 	hack/test
 
 .PHONY: test-all
-test-all: test ## That, and what takes longer: a node's accidents, the demo twice.
+test-all: test ## That, and what takes longer: faults, accidents, the demo twice.
 	hack/test-all
 
 .PHONY: cluster-up cluster-down cluster-status cluster-logs

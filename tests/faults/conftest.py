@@ -1,0 +1,81 @@
+"""An operator that reaches the API server through a proxy that breaks what it is told to."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.faults.proxy import Proxy, proxy_to
+from tests.integration.conftest import Cluster, control_plane, eventually, operators_access
+
+
+@dataclass
+class Operator:
+    """The operator as a process that a test kills and starts again."""
+
+    kubeconfig: Path
+    log: Path
+    _process: "subprocess.Popen[bytes] | None" = field(default=None)
+
+    def start(self) -> None:
+        started = self._starts()
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+        with self.log.open("a") as out:
+            self._process = subprocess.Popen(
+                ["aichat-workspace-operator"],
+                env={**environment, "ENV": "dev", "PROBE_PORT": "0"},
+                stderr=out,
+            )
+        eventually(lambda: self._starts() > started, f"operator started, see {self.log}")
+
+    def kill(self) -> None:
+        """As the kernel does: nothing is finished, nothing is told."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(timeout=10)
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def _starts(self) -> int:
+        return self.log.read_text().count('"started"') if self.log.exists() else 0
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    with control_plane(f"faults-{os.getpid()}") as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def through_proxy(
+    cluster: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Proxy, Path]]:
+    with proxy_to(operators_access(cluster, tmp_path_factory.mktemp("operator"))) as both:
+        yield both
+
+
+@pytest.fixture
+def proxy(through_proxy: tuple[Proxy, Path]) -> Iterator[Proxy]:
+    """One that breaks nothing before a test and after it."""
+    found = through_proxy[0]
+    found.heal()
+    yield found
+    found.heal()
+
+
+@pytest.fixture
+def operator(through_proxy: tuple[Proxy, Path], proxy: Proxy, tmp_path: Path) -> Iterator[Operator]:
+    """Its log must hold no traceback in the end."""
+    assert proxy.calls == []
+    found = Operator(through_proxy[1], tmp_path / "log")
+    found.start()
+    yield found
+    if found.alive:
+        found.kill()
+    assert "Traceback" not in found.log.read_text()
