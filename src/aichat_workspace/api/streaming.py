@@ -71,8 +71,9 @@ def joined(parts: Iterable[bytes]) -> Iterable[bytes]:
         piece.append(each)
         size += len(each)
         if size >= _PIECE_BYTES:
-            yield b"".join(piece)
-            piece, size = [], 0
+            whole = b"".join(piece)
+            piece, size = [], 0  # whoever waits holds it once, and not in parts as well
+            yield whole
     if piece:
         yield b"".join(piece)
 
