@@ -209,7 +209,7 @@ def test_a_dry_run_changes_nothing_and_gives_no_etag(
         (calls.put(path, json=spec, headers={"If-Match": "*"}), 202),
         (calls.patch(path, json={"spec": {"suspended": True}}), 202),
         (calls.post(f"{PATH}/rehearsed:suspend?dryRun=true"), 202),
-        (calls.post(f"{PATH}/rehearsed:resume?dryRun=true"), 200),
+        (calls.post(f"{PATH}/rehearsed:resume?dryRun=true"), 202),
         (calls.delete(path), 202),
     ):
         assert answer.status_code == status, answer.text
