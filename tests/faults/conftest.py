@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.proxy import Proxy, proxy_to
-from tests.integration.conftest import Cluster, control_plane, eventually, operators_access
+from tests.integration.conftest import Cluster, control_plane, operators_access, start_operator
 
 
 @dataclass
@@ -22,15 +22,7 @@ class Operator:
     _process: "subprocess.Popen[bytes] | None" = field(default=None)
 
     def start(self) -> None:
-        started = self._starts()
-        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
-        with self.log.open("a") as out:
-            self._process = subprocess.Popen(
-                ["aichat-workspace-operator"],
-                env={**environment, "ENV": "dev", "PROBE_PORT": "0"},
-                stderr=out,
-            )
-        eventually(lambda: self._starts() > started, f"operator started, see {self.log}")
+        self._process = start_operator(self.kubeconfig, self.log, ENV="dev", PROBE_PORT="0")
 
     def kill(self) -> None:
         """As the kernel does: nothing is finished, nothing is told."""
@@ -41,9 +33,6 @@ class Operator:
     @property
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
-
-    def _starts(self) -> int:
-        return self.log.read_text().count('"started"') if self.log.exists() else 0
 
 
 @pytest.fixture(scope="session")

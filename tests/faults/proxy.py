@@ -8,7 +8,7 @@ import asyncio
 import ssl
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ import yaml
 from aiohttp import web
 
 _KEPT = ("Authorization", "Content-Type", "Accept")
+_LONGEST_LINE_BYTES = 4 << 20
 _WRITES = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 
 
@@ -124,7 +125,10 @@ class Proxy:
     async def _start(self) -> web.AppRunner:
         connector = aiohttp.TCPConnector(limit=0, ssl=self._authority)
         self._session = aiohttp.ClientSession(
-            self._upstream, connector=connector, skip_auto_headers=["Accept-Encoding"]
+            self._upstream,
+            connector=connector,
+            skip_auto_headers=["Accept-Encoding"],
+            read_bufsize=_LONGEST_LINE_BYTES,
         )
         application = web.Application(client_max_size=16 << 20)
         application.router.add_route("*", "/{path:.*}", self._handle)
@@ -198,7 +202,7 @@ class Proxy:
         ) as found:
             response.set_status(found.status)
             await response.prepare(request)
-            async for line in _lines(found.content):
+            async for line in found.content:
                 if self._silent.get(call.object, 0) >= call.occurrence:
                     await asyncio.sleep(3600)
                 sent = fault.edit(orjson.loads(line)) if isinstance(fault, Stream) else [line]
@@ -220,14 +224,6 @@ def _reset(request: web.Request) -> web.Response:
 
 def _headers(request: web.Request) -> dict[str, str]:
     return {name: request.headers[name] for name in _KEPT if name in request.headers}
-
-
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    rest = b""
-    async for chunk in content.iter_any():
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            yield line + b"\n"
 
 
 @contextmanager

@@ -18,9 +18,13 @@ from tests.integration.conftest import SYSTEM, Cluster, eventually, workspace
 from tests.integration.tenants import listed
 
 CALM: Final = "calm"
-# What the API server, its clock and its random numbers make differ between any two workspaces.
+# What the API server, its clock and random numbers make differ between any two workspaces.
 _THEIRS: Final = frozenset(
-    {"uid", "resourceVersion", "creationTimestamp", "managedFields", "clusterIP", "clusterIPs"}
+    {
+        *("uid", "resourceVersion", "creationTimestamp", "managedFields", "status"),
+        *("clusterIP", "clusterIPs"),
+        *("apps.aichatworkspaces.io/applied", "apps.aichatworkspaces.io/workspace-uid"),
+    }
 )
 
 
@@ -58,22 +62,16 @@ def _stem(name: str) -> str:
 
 def _masked(found: Any) -> Any:
     if isinstance(found, dict):
-        kept = {k: _masked(v) for k, v in found.items() if k not in _THEIRS and k != "status"}
+        kept = {k: _masked(v) for k, v in found.items() if k not in _THEIRS}
         if found.get("kind") == "Secret":
             kept["data"] = sorted(found["data"])
             kept["metadata"] = {**kept["metadata"], "name": _stem(found["metadata"]["name"])}
-        return _without_digests(kept)
+        return kept
     if isinstance(found, list):
         return [_masked(each) for each in found]
     if isinstance(found, str) and _stem(found) != found:
         return _stem(found)
     return found
-
-
-def _without_digests(found: dict[str, Any]) -> dict[str, Any]:
-    """Of what is random, and of whose it is."""
-    random = ("apps.aichatworkspaces.io/applied", "apps.aichatworkspaces.io/workspace-uid")
-    return {key: value for key, value in found.items() if key not in random}
 
 
 def creations(cluster: Cluster, name: str) -> Counter[str]:
@@ -128,10 +126,12 @@ def to(name: str, write: Call) -> Callable[[Call], bool]:
     )
 
 
-def same_as_calm(cluster: Cluster, name: str) -> None:
-    assert became(cluster, name) == became(cluster, CALM)
-    twice = {what: count for what, count in creations(cluster, name).items() if count > 1}
-    assert twice == {}, "made more than once"
+def same_as_calm(cluster: Cluster, *names: str) -> None:
+    calm = became(cluster, CALM)
+    for name in names:
+        assert became(cluster, name) == calm
+        twice = {what: count for what, count in creations(cluster, name).items() if count > 1}
+        assert twice == {}, "made more than once"
 
 
 def delete(cluster: Cluster, *disturbed: str) -> None:
@@ -160,21 +160,18 @@ def test_a_fault_of_any_write_changes_nothing_of_what_a_workspace_becomes(
     names = {f"{kind}-{n}": write for n, write in enumerate(writes)}
     hits = {name: to(name, write) for name, write in names.items()}
     struck: set[str] = set()
-    lock = threading.Lock()
 
     def rule(call: Call) -> Fault | None:
         for name, hit in hits.items():
             if hit(call):
-                with lock:
-                    struck.add(name)
+                struck.add(name)
                 return FAULTS[kind]
         return None
 
     proxy.rule = rule
     make(cluster, *names)
     eventually(lambda: are_made(cluster, *names), "all are made", seconds=240)
-    for name in names:
-        same_as_calm(cluster, name)
+    same_as_calm(cluster, *names)
     delete(cluster, *names)
     assert struck == set(names), "each write was struck once"
     assert operator.alive
@@ -230,8 +227,7 @@ def test_an_answer_that_comes_when_nobody_waits_any_more_makes_nothing_twice(
     proxy.rule = lambda call: Late(33) if any(hit(call) for hit in hits.values()) else None
     make(cluster, *names)
     eventually(lambda: are_made(cluster, *names), "all are made", seconds=300)
-    for name in names:
-        same_as_calm(cluster, name)
+    same_as_calm(cluster, *names)
     proxy.heal()
     delete(cluster, *names)
     assert operator.alive
@@ -277,8 +273,9 @@ def test_a_watch_that_breaks_loses_nothing(
     make(cluster, name)
     eventually(lambda: are_made(cluster, name), "made all the same")
     same_as_calm(cluster, name)
+    whole = len(became(cluster, name))
     cluster.kubectl("delete", "deployment", f"{name}-openwebui", "-n", name)
-    eventually(lambda: len(became(cluster, name)) == len(became(cluster, CALM)), "restored")
+    eventually(lambda: len(became(cluster, name)) == whole, "restored")
     assert any(count >= 2 for count in seen.values()), "some watch broke"
     delete(cluster, name)
 

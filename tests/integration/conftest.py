@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +136,28 @@ def operators_access(cluster: Cluster, folder: Path) -> Path:
     return path
 
 
+def start_operator(
+    kubeconfig: Path,
+    log: Path,
+    command: Sequence[str] = ("aichat-workspace-operator",),
+    **environment: str,
+) -> "subprocess.Popen[bytes]":
+    """The operator as a process that has started; it adds to its log."""
+
+    def starts() -> int:
+        return log.read_text().count('"started"') if log.exists() else 0
+
+    before = starts()
+    with log.open("a") as out:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, "KUBECONFIG": str(kubeconfig), **environment},
+            stderr=out,
+        )
+    eventually(lambda: starts() > before, f"operator started, see {log}")
+    return process
+
+
 @pytest.fixture(scope="module")
 def metrics_port() -> int:
     """Where the operator of this module serves its metrics."""
@@ -150,14 +172,7 @@ def operator(
     """The operator running as on a laptop, but with its service account's permissions. Gives its
     log, which must hold no traceback in the end."""
     log = tmp_path_factory.mktemp("operator") / "log"
-    environment = {**os.environ, "KUBECONFIG": str(operator_kubeconfig)}
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            ["aichat-workspace-operator"],
-            env={**environment, "ENV": "dev", "PROBE_PORT": str(metrics_port)},
-            stderr=out,
-        )
-    eventually(lambda: '"started"' in log.read_text(), f"operator started, see {log}")
+    process = start_operator(operator_kubeconfig, log, ENV="dev", PROBE_PORT=str(metrics_port))
     yield log
     process.terminate()
     assert process.wait(timeout=5) == 0, log.read_text()[-2000:]

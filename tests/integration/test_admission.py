@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,14 +15,18 @@ from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import Forbidden
 from aichat_workspace.operator.confinement import is_confined
 from aichat_workspace.runtime.resources import RESOURCES
-from tests.integration.conftest import ROOT, SYSTEM, Cluster, eventually, workspace
+from tests.integration.conftest import ROOT, SYSTEM, Cluster, eventually, start_operator, workspace
 
 BINDING = "validatingadmissionpolicybinding/aichat-workspace-operator-confinement"
 
 
 @pytest.fixture
 def as_operator(cluster: Cluster, operator_kubeconfig: Path) -> Cluster:
-    return replace(cluster, kubeconfig=operator_kubeconfig)
+    """With the policy in force: the API server takes one up a moment after it was made."""
+    found = replace(cluster, kubeconfig=operator_kubeconfig)
+    write = ("create", "quota", "intruder", "-n", "default", "--dry-run=server")
+    eventually(lambda: "denied request" in found.kubectl(*write, check=False), "it is confined")
+    return found
 
 
 @pytest.mark.parametrize(
@@ -269,13 +271,8 @@ def confined_operator(
 ) -> Iterator[Path]:
     """The operator as it runs in a pod; gives its log."""
     log = tmp_path / "log"
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-c", IN_A_CLUSTER, str(metrics_port)],
-            env={**os.environ, "KUBECONFIG": str(operator_kubeconfig)},
-            stderr=out,
-        )
-    eventually(lambda: '"started"' in log.read_text(), f"the operator leads, see {log}")
+    command = [sys.executable, "-c", IN_A_CLUSTER, str(metrics_port)]
+    process = start_operator(operator_kubeconfig, log, command)
     yield log
     process.terminate()
     assert process.wait(timeout=10) == 0, log.read_text()[-2000:]

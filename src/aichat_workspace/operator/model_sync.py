@@ -6,10 +6,10 @@ wait for one of a limited number of places, first come, first served.
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -52,6 +52,7 @@ _FIRST_RETRY_SECONDS: Final = 2.0
 _MAX_RETRY_SECONDS: Final = 300.0
 _REPORT_SECONDS: Final = 1.0
 _log: Final = structlog.get_logger()
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +190,11 @@ class ModelSync:
         want, client = held.assignment.wanted, held.assignment.client
         there = {each.name for each in present}
         doubtful = unclaimed(want, there, held.report.recorded)
-        persons = [each for each in doubtful if await _system(client, each.model) != each.system]
+        persons = [
+            each
+            for each in doubtful
+            if await _unless_untold(client.system(each.model), None) != each.system
+        ]
         return without(want, persons)
 
     async def _weighed(
@@ -202,7 +207,7 @@ class ModelSync:
         for each in present:
             weights = known.get(each.digest, "")
             if not weights and held.assignment.capacity_bytes:
-                weights = await _weights(held.assignment.client, each.name)
+                weights = await _unless_untold(held.assignment.client.weights(each.name), "")
             found.append(replace(each, weights=weights))
         return tuple(found)
 
@@ -289,23 +294,14 @@ class _Workspace:
     task: "asyncio.Task[None] | None" = None
 
 
-async def _system(client: OllamaClient, model: str) -> str | None:
-    """A model's system prompt, or None where the server can't tell."""
+async def _unless_untold(told: Awaitable[str], untold: T) -> str | T:
+    """What a server says of a model, or `untold` where it can't. Raises OllamaUnreachable."""
     try:
-        return await client.system(model)
+        return await told
     except OllamaUnreachable:
         raise
     except OllamaError:
-        return None
-
-
-async def _weights(client: OllamaClient, model: str) -> str:
-    try:
-        return await client.weights(model)
-    except OllamaUnreachable:
-        raise
-    except OllamaError:
-        return ""
+        return untold
 
 
 def _require_room(held: _Workspace, model: str) -> None:

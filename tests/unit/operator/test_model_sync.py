@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import cast
 
 import pytest
@@ -54,6 +55,12 @@ class Server:
         assert stall_seconds > 0
         assert not insecure
         self.pulls.append(name)
+        async with aclosing(self.steps(name)) as steps:
+            async for each in steps:
+                yield each
+
+    async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
+        """What a download tells."""
         yield Progress("pulling", self.size // 2, self.size)
         await self.gate.wait()
         if self.fails:
@@ -244,11 +251,7 @@ async def test_an_unwanted_model_of_ours_is_removed_and_a_persons_stays() -> Non
 
 async def test_progress_is_told_at_most_once_a_second() -> None:
     class Chatty(Server):
-        async def pull(
-            self, name: str, *, stall_seconds: float, insecure: bool
-        ) -> AsyncGenerator[Progress, None]:
-            assert stall_seconds > 0
-            assert not insecure
+        async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
             for step in range(1000):
                 yield Progress("pulling", step, 1000)
             self.there[name] = "d1"
@@ -297,11 +300,7 @@ async def test_models_made_of_one_another_take_the_room_of_their_weights_once() 
 
 async def test_what_another_model_has_already_needs_no_room() -> None:
     class Aliased(Server):
-        async def pull(
-            self, name: str, *, stall_seconds: float, insecure: bool
-        ) -> AsyncGenerator[Progress, None]:
-            assert stall_seconds > 0
-            assert not insecure
+        async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
             self.there[name] = "d1"
             yield Progress("pulling", 8, 9, shared_bytes=8)
 
@@ -408,12 +407,7 @@ def test_pauses_double_up_to_five_minutes_and_all_is_checked_every_ten(
 class Crawling(Server):
     """Its registry sends a byte now and then, for ever."""
 
-    async def pull(
-        self, name: str, *, stall_seconds: float, insecure: bool
-    ) -> AsyncGenerator[Progress, None]:
-        assert stall_seconds > 0
-        assert not insecure
-        self.pulls.append(name)
+    async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
         for step in range(1, 10**6):
             yield Progress(f"pulling {name}", step, 10**9, 1)
             await asyncio.sleep(0.005)
@@ -455,12 +449,7 @@ async def test_a_place_is_not_taken_from_a_download_whose_data_are_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Checking(Server):
-        async def pull(
-            self, name: str, *, stall_seconds: float, insecure: bool
-        ) -> AsyncGenerator[Progress, None]:
-            assert stall_seconds > 0
-            assert not insecure
-            self.pulls.append(name)
+        async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
             for _ in range(20):
                 yield Progress("verifying sha256 digest", 8, 8)
                 await asyncio.sleep(0.005)
@@ -579,12 +568,8 @@ async def test_a_pattern_that_nobody_wants_any_more_makes_room_too() -> None:
 
 async def test_a_model_that_can_not_be_had_says_so_all_the_time() -> None:
     class Empty(Server):
-        async def pull(
-            self, name: str, *, stall_seconds: float, insecure: bool
-        ) -> AsyncGenerator[Progress, None]:
-            assert stall_seconds > 0
-            assert not insecure
-            self.pulls.append(name)
+        async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
+            assert name not in self.there
             yield Progress("pulling manifest", 0, 0)
             raise ModelNotFound("pull model manifest: file does not exist")
 
