@@ -96,7 +96,8 @@ def _build(binary: GoBinary, go: toolchain.Toolchain, target: Path, report: Repo
     command = [str(go.go), "build", "-v", "-trimpath", "-ldflags", binary.ldflags]
     command += ["-o", str(target / binary.name), binary.package]
     report(binary.name, "fetching modules")
-    total = _packages(go, binary, environment)
+    listed = ("list", "-deps", binary.package)  # the first time this fetches its modules
+    total = len(toolchain.fetch(go, listed, module, environment, report).splitlines())
     report(binary.name, f"compiling up to {total} packages")
 
     def tell() -> None:
@@ -108,15 +109,6 @@ def _build(binary: GoBinary, go: toolchain.Toolchain, target: Path, report: Repo
         failed = children.follow(command, out, tell, cwd=module, environment=environment)
     if failed:
         raise CommandFailedError(f"building {binary.name} failed:\n{last_lines(log)}")
-
-
-def _packages(go: toolchain.Toolchain, binary: GoBinary, environment: dict[str, str]) -> int:
-    """How many packages the program consists of; the first time this fetches its modules."""
-    command = [str(go.go), "list", "-deps", binary.package]
-    ran = children.run(command, cwd=GO_MODULES / binary.module, environment=environment)
-    if ran.returncode:
-        raise CommandFailedError(f"fetching {binary.name}'s modules failed:\n{ran.stderr[-2000:]}")
-    return len(ran.stdout.splitlines())
 
 
 def _compiled(log: Path) -> int:

@@ -94,14 +94,16 @@ def _interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
 
-def pause() -> None:
-    """Wait a moment, in a thread that may be asked to end.
+def pause(seconds: float = _POLL_SECONDS) -> None:
+    """Wait, in a thread that may be asked to end.
 
     Raises:
         KeyboardInterrupt: we were interrupted.
     """
-    time.sleep(_POLL_SECONDS)
-    _raise_if_interrupted()
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, _POLL_SECONDS))
+        _raise_if_interrupted()
 
 
 def _raise_if_interrupted() -> None:

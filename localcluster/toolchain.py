@@ -3,9 +3,12 @@
 import os
 import re
 import shutil
+import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from localcluster import children, once
 from localcluster.errors import CommandFailedError
@@ -14,6 +17,7 @@ from localcluster.progress import Report
 
 REQUIREMENTS = PROJECT / "requirements" / "go.txt"
 MINIMUM = (1, 26, 0)  # what localcluster/go/*/go.mod ask for
+_PAUSES_SECONDS: Final = (2.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,39 @@ def environment(toolchain: Toolchain) -> dict[str, str]:
         "GOFLAGS": "-buildvcs=false -gcflags=all=-dwarf=false",
         "GOGC": "400",
     }
+
+
+def fetch(
+    toolchain: Toolchain,
+    arguments: tuple[str, ...],
+    module: Path,
+    environment: Mapping[str, str],
+    report: Report,
+) -> str:
+    """Run a `go` command that loads modules, and give what it printed.
+
+    Go asks for each module once, so that one lost packet would cost a build of many minutes: it is
+    asked three times more, and each time is told. What has come is kept.
+
+    Raises:
+        CommandFailedError: the modules cannot be loaded; a retry helps when it was the network.
+    """
+    assert toolchain.go is not None, "call ensure() first"  # noqa: S101
+    command: list[str | Path] = [toolchain.go, *arguments]
+    ran = children.run(command, cwd=module, environment=environment)
+    for pause in _PAUSES_SECONDS:
+        if not ran.returncode:
+            break
+        report(module.name, f"fetching failed, again in {pause:.0f} s: {_last_line(ran)}")
+        children.pause(pause)
+        ran = children.run(command, cwd=module, environment=environment)
+    if ran.returncode:
+        raise CommandFailedError(f"fetching modules of {module.name} failed:\n{ran.stderr[-2000:]}")
+    return ran.stdout
+
+
+def _last_line(ran: "subprocess.CompletedProcess[str]") -> str:
+    return next(reversed(ran.stderr.split("\n")[:-1]), "no reason given")
 
 
 def _parsed(version: str) -> tuple[int, ...]:

@@ -5,8 +5,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from localcluster import children, once, toolchain
-from localcluster.errors import CommandFailedError
+from localcluster import once, toolchain
 from localcluster.images.run import follow
 from localcluster.paths import GO_MODULES, cache_dir
 from localcluster.progress import Report
@@ -63,10 +62,12 @@ def _build(go: toolchain.Toolchain, flags: str, target: Path, report: Report) ->
         **toolchain.environment(go),
         "CGO_ENABLED": "1",
         "CGO_CFLAGS": flags,
-        "CGO_CXXFLAGS": f"{flags} -I{_header_folder(go)}",
+        "CGO_CXXFLAGS": f"{flags} -I{_header_folder(go, report)}",
     }
+    report("ollama", "fetching modules")
+    toolchain.fetch(go, ("list", "-deps", _PACKAGE), _MODULE, environment, report)
     command = [str(go.go), "build", "-v", "-trimpath", "-ldflags", _LDFLAGS]
-    report("ollama", "fetching modules and compiling (about 3 minutes)")
+    report("ollama", "compiling (about 3 minutes)")
     follow(
         [*command, "-o", str(target / "ollama"), _PACKAGE],
         log=target / "build.log",
@@ -76,15 +77,13 @@ def _build(go: toolchain.Toolchain, flags: str, target: Path, report: Report) ->
     )
 
 
-def _header_folder(go: toolchain.Toolchain) -> Path:
+def _header_folder(go: toolchain.Toolchain, report: Report) -> Path:
     """A folder in which ``miniaudio/miniaudio.h`` exists: the module has it at its top."""
-    command = [str(go.go), "mod", "download", "-json", _HEADERS]
-    result = children.run(command, cwd=_MODULE, environment=toolchain.environment(go))
-    if result.returncode:
-        raise CommandFailedError(f"cannot fetch the module {_HEADERS}:\n{result.stderr[-2000:]}")
+    download = ("mod", "download", "-json", _HEADERS)
+    told = toolchain.fetch(go, download, _MODULE, toolchain.environment(go), report)
     folder = cache_dir() / "headers"
     folder.mkdir(parents=True, exist_ok=True)
     link = folder / "miniaudio"
     link.unlink(missing_ok=True)
-    link.symlink_to(json.loads(result.stdout)["Dir"])
+    link.symlink_to(json.loads(told)["Dir"])
     return folder
