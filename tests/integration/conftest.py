@@ -7,14 +7,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from tests.integration.lookup import Lookup
 
 ROOT = Path(__file__).parents[2]
 SYSTEM = "aichat-workspace-operator-system"
@@ -48,19 +51,21 @@ class Cluster:
         return self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(document), check=check)
 
     def get(self, *arguments: str) -> Any:
-        return json.loads(self.kubectl("get", "-o", "json", *arguments))
+        """What `kubectl get -o json` gives. Raises AssertionError with the API server's reason."""
+        return self._lookup.get(*arguments)
 
     def names(self, kinds: str, namespace: str) -> list[str]:
-        listed = self.kubectl("get", kinds, "-n", namespace, "-o", "name")
-        return sorted(listed.split())
+        """As `kubectl get -o name` has them, sorted."""
+        return sorted(map(_named, self.get(kinds, "-n", namespace)["items"]))
 
-    def writes(self) -> int:
-        """How often the operator has written, by the API server's audit log."""
-        reads = ("get", "list", "watch")
-        return sum(entry["verb"] not in reads for entry in self._of_operator())
+    def writes(self, about: str) -> list[str]:
+        """What the operator wrote of a workspace, by the API server's audit log."""
+        reads = ("get ", "list ", "watch ")
+        return [each for each in self.requests(about) if not each.startswith(reads)]
 
     def requests(self, about: str) -> list[str]:
-        """What the operator asked for whose address names a workspace or its resource."""
+        """What the operator asked for whose address names a workspace or its resource, by the API
+        server's audit log."""
         name = re.compile(rf"[/=]{about}\b")
         return [
             f"{entry['verb']} {entry['requestURI']}"
@@ -69,10 +74,23 @@ class Cluster:
         ]
 
     def _of_operator(self) -> Iterator[Any]:
-        for line in self.audit_log.read_text().splitlines():
-            entry = json.loads(line)
-            if entry["user"]["username"] == OPERATOR_USER:
-                yield entry
+        with self.audit_log.open() as lines:
+            for line in lines:
+                if OPERATOR_USER not in line or not line.endswith("\n"):
+                    continue
+                entry = json.loads(line)
+                if entry["user"]["username"] == OPERATOR_USER:
+                    yield entry
+
+    @cached_property
+    def _lookup(self) -> Lookup:
+        return Lookup(self.kubeconfig)
+
+
+def _named(found: Any) -> str:
+    group = found["apiVersion"].rpartition("/")[0]
+    kind = ".".join(filter(None, [found["kind"].lower(), group]))
+    return f"{kind}/{found['metadata']['name']}"
 
 
 def eventually(holds: Callable[[], object], what: str, seconds: float = 60) -> None:
@@ -167,13 +185,35 @@ def metrics_port() -> int:
 
 @pytest.fixture(scope="module")
 def operator(
-    operator_kubeconfig: Path, metrics_port: int, tmp_path_factory: pytest.TempPathFactory
+    cluster: Cluster,
+    operator_kubeconfig: Path,
+    metrics_port: int,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Path]:
     """The operator running as on a laptop, but with its service account's permissions. Gives its
-    log, which must hold no traceback in the end."""
+    log, which must hold no traceback in the end. It finds nothing that other files have left: a
+    workspace of theirs would take its turn in an upgrade, and count towards limits."""
+    cluster.kubectl("delete", "aiws", "--all", "-A", "--wait=false")
+    cluster.kubectl("delete", "aichatplatform", "--all")
     log = tmp_path_factory.mktemp("operator") / "log"
     process = start_operator(operator_kubeconfig, log, ENV="dev", PROBE_PORT=str(metrics_port))
     yield log
     process.terminate()
     assert process.wait(timeout=5) == 0, log.read_text()[-2000:]
     assert "Traceback" not in log.read_text()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With a failure goes what the operator said, and how the workspaces were."""
+    del call
+    report = yield
+    found = getattr(item, "funcargs", {})
+    if report.failed and isinstance(log := found.get("operator"), Path):
+        said = "\n".join(log.read_text().splitlines()[-30:])
+        report.sections.append(("the operator's log, at its end", said))
+        listed = found["cluster"].kubectl("get", "aiws,aichatplatform", "-A", check=False)
+        report.sections.append(("the workspaces and settings", listed))
+    return report

@@ -3,7 +3,7 @@
 import json
 from typing import Any, Final
 
-from tests.integration.conftest import SYSTEM, Cluster
+from tests.integration.conftest import SYSTEM, Cluster, eventually
 from tests.integration.spec_fields import Seen
 
 Object = dict[str, Any]
@@ -35,6 +35,17 @@ def seen(cluster: Cluster, name: str) -> Seen:
 
 
 _TOLD: Final = ("url", "expiresAt", "models", "patterns")
+
+
+def settled(cluster: Cluster, name: str) -> None:
+    """The operator has told of the spec as it is now, which it does after it has written."""
+
+    def told() -> bool:
+        found = cluster.get("aiws", name, "-n", SYSTEM)
+        newest = found["metadata"]["generation"]
+        return bool(found.get("status", {}).get("observedGeneration") == newest)
+
+    eventually(told, f"the operator has seen what {name} asks for")
 
 
 def edit(cluster: Cluster, name: str, spec: object, *, check: bool = True) -> str:

@@ -310,7 +310,7 @@ def test_a_second_apply_of_the_configuration_changes_nothing(cluster: Cluster) -
     configuration = str(ROOT / "config" / "default")
 
     def versions() -> list[tuple[str, str]]:
-        found = cluster.get("-k", configuration)["items"]
+        found = json.loads(cluster.kubectl("get", "-o", "json", "-k", configuration))["items"]
         meta = [each["metadata"] for each in found if each["kind"] != "Namespace"]
         return [(each["uid"], str(each.get("generation", ""))) for each in meta]
 

@@ -47,7 +47,8 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="module")
-def team(cluster: Cluster) -> str:
+def team(cluster: Cluster, operator: Path) -> str:
+    assert operator.exists()
     cluster.apply(TEAM)
     resource = workspace("seen")
     resource["metadata"]["namespace"] = "team-a"
@@ -59,12 +60,10 @@ def team(cluster: Cluster) -> str:
 def sign_in_api(
     cluster: Cluster,
     team: str,
-    operator: Path,
     provider: Provider,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ApiProcess]:
     assert team
-    assert operator.exists()
     eventually(lambda: f"secret/{SECRET}" in cluster.names("secrets", SYSTEM), "the key is made")
     with running_api(
         cluster,

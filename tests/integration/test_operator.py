@@ -114,12 +114,12 @@ def test_an_unchanged_workspace_is_written_to_no_more(
 ) -> None:
     cluster.kubectl("annotate", "aiws", tenant, "-n", SYSTEM, "note=first", "--overwrite")
     time.sleep(1)
-    before, done = cluster.writes(), reconciles(metrics_port)
+    before, done = cluster.writes(tenant), reconciles(metrics_port)
     for note in ("second", "third"):  # each is a change that brings a reconcile
         cluster.kubectl("annotate", "aiws", tenant, "-n", SYSTEM, f"note={note}", "--overwrite")
     time.sleep(2)
     assert reconciles(metrics_port) >= done + 1
-    assert cluster.writes() == before
+    assert cluster.writes(tenant) == before
 
 
 @pytest.mark.parametrize(

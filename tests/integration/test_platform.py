@@ -17,7 +17,7 @@ from tests.integration.platform_fields import (
     OTHER_DOMAIN,
     Edit,
 )
-from tests.integration.tenants import condition
+from tests.integration.tenants import condition, settled
 
 pytestmark = pytest.mark.usefixtures("gateway_api", "operator")
 TEAM = "team-bounded"
@@ -63,9 +63,17 @@ def tenant(cluster: Cluster) -> Iterator[str]:
     cluster.apply(workspace(NAME, models=["gemma2:2b"], resources=gpu))
     cluster.apply(workspace(ELSEWHERE_NAME, ingress={"host": f"our.{OTHER_DOMAIN}"}))
     eventually(lambda: created(cluster, NAME), f"{NAME} is provisioned")
+    settled(cluster, ELSEWHERE_NAME)
     yield NAME
     for name in (NAME, ELSEWHERE_NAME):
         cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def defaults(cluster: Cluster, tenant: str) -> dict[str, object]:
+    """What shows without any settings."""
+    assert tenant
+    return {name: edit.look(cluster) for name, edit in EDITS.items()}
 
 
 def created(cluster: Cluster, name: str, namespace: str = SYSTEM) -> bool:
@@ -136,10 +144,10 @@ def test_nobody_stays_reachable_at_a_host_that_was_reserved_later(
 
 @pytest.mark.parametrize("name", EDITS)
 def test_an_edit_reaches_every_workspace_and_its_removal_restores_the_default(
-    cluster: Cluster, tenant: str, name: str
+    cluster: Cluster, tenant: str, defaults: dict[str, object], name: str
 ) -> None:
-    edit = EDITS[name]
-    before = edit.look(cluster)
+    edit, before = EDITS[name], defaults[name]
+    eventually(lambda: shown(cluster, edit) == before, f"{tenant} is as it was made")
     assert before != edit.shows
     with settings(cluster, edit.spec):
         eventually(lambda: shown(cluster, edit) == edit.shows, f"{name} reached {tenant}")

@@ -16,6 +16,7 @@ from tests.integration.tenants import (
     growing_class,
     secret,
     seen,
+    settled,
 )
 from tests.schemas import containers, is_required, merged, nested, without
 from tests.specs import KEYS, SCHEMA, SECRETS
@@ -46,6 +47,11 @@ def ask(cluster: Cluster, spec: Any) -> None:
     edit(cluster, NAME, {"workspaceName": NAME, **spec})
 
 
+def now(cluster: Cluster) -> Seen:
+    settled(cluster, NAME)
+    return seen(cluster, NAME)
+
+
 def effect(field: Field, found: Seen) -> object:
     """None for what is not there."""
     try:
@@ -60,42 +66,39 @@ def test_a_field_is_set_changed_reverted_and_removed(
 ) -> None:
     field = FIELDS[name]
     specs = [field.spec(each) for each in field.values]
-    before = seen(cluster, tenant)
+    before = now(cluster)
     assert effect(field, before) != field.shows[0]
     ask(cluster, specs[0])
     shows(cluster, field, 0)
-    once = seen(cluster, tenant)
+    once = now(cluster)
     ask(cluster, specs[1])
     shows(cluster, field, 1)
     ask(cluster, specs[0])
     shows(cluster, field, 0)
-    eventually(lambda: seen(cluster, tenant) == once, f"{tenant} is as {name} made it first")
+    eventually(lambda: now(cluster) == once, f"{tenant} is as {name} made it first")
     if (rest := without(specs[0], name)) and not is_required(SCHEMA, name):
         ask(cluster, rest)
-        eventually(
-            lambda: effect(field, seen(cluster, tenant)) != field.shows[0], f"{name} is left out"
-        )
+        eventually(lambda: effect(field, now(cluster)) != field.shows[0], f"{name} is left out")
     ask(cluster, {})
-    eventually(lambda: seen(cluster, tenant) == before, f"{tenant} is as before {name}")
+    eventually(lambda: now(cluster) == before, f"{tenant} is as before {name}")
 
 
 def shows(cluster: Cluster, field: Field, which: int) -> None:
     eventually(
-        lambda: effect(field, seen(cluster, NAME)) == field.shows[which],
+        lambda: effect(field, now(cluster)) == field.shows[which],
         f"{field.values[which]} shows",
     )
 
 
+@pytest.mark.usefixtures("tenant")
 @pytest.mark.parametrize("path", EMPTIED)
-def test_a_part_that_is_emptied_is_as_if_it_had_never_been_set(
-    cluster: Cluster, tenant: str, path: str
-) -> None:
-    before = seen(cluster, tenant)
+def test_a_part_that_is_emptied_is_as_if_it_had_never_been_set(cluster: Cluster, path: str) -> None:
+    before = now(cluster)
     full = everything_of(path)
     ask(cluster, full)
-    eventually(lambda: seen(cluster, tenant) != before, f"{path} is set")
+    eventually(lambda: now(cluster) != before, f"{path} is set")
     ask(cluster, nested(path, type(part(full, path))()))
-    eventually(lambda: seen(cluster, tenant) == before, f"{path} is emptied")
+    eventually(lambda: now(cluster) == before, f"{path} is emptied")
     ask(cluster, {})
 
 
@@ -125,13 +128,13 @@ def test_each_password_reset_makes_a_new_password(cluster: Cluster, tenant: str)
         ask(cluster, {"access": access, "workspaceENV": "prod"})
         shows(cluster, FIELDS["workspaceENV"], 0)
         ask(cluster, {"access": access})
-        eventually(lambda: variables(seen(cluster, NAME), CHAT)["ENV"] == "dev", "it is seen")
+        eventually(lambda: variables(now(cluster), CHAT)["ENV"] == "dev", "it is seen")
         assert password(cluster) == used[-1]
     ask(cluster, {})
 
 
 def password(cluster: Cluster) -> str:
-    return str(variables(seen(cluster, NAME), CHAT)["WEBUI_ADMIN_PASSWORD"])
+    return str(variables(now(cluster), CHAT)["WEBUI_ADMIN_PASSWORD"])
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
@@ -212,11 +215,11 @@ def test_what_the_platform_does_not_allow_is_said_and_changes_nothing(
     cluster: Cluster, tenant: str, what: str
 ) -> None:
     change, reason, fix = OVER_BOUNDS[what]
-    before = seen(cluster, tenant)
+    before = now(cluster)
     ask(cluster, change)
     eventually(lambda: condition(cluster, tenant).get("reason") == reason, f"{reason} is said")
     assert fix in condition(cluster, tenant)["message"]
-    assert seen(cluster, tenant).objects == before.objects
+    assert now(cluster).objects == before.objects
     ask(cluster, {})
     eventually(
         lambda: condition(cluster, tenant).get("status") == "True", f"{tenant} is well again"
@@ -274,10 +277,8 @@ def test_a_secret_reaches_the_workspace_as_an_immutable_copy(cluster: Cluster, t
     certificate = {"tls.crt": "certificate", "tls.key": "hush"}
     cluster.apply(secret("our-tls", OWNER, certificate, "kubernetes.io/tls"))
     ask(cluster, {"ingress": {"tls": {"secretName": "our-tls"}}})
-    eventually(
-        lambda: "tls" in seen(cluster, tenant).objects[INGRESS]["spec"], f"it reached {tenant}"
-    )
-    found = seen(cluster, tenant).objects
+    eventually(lambda: "tls" in now(cluster).objects[INGRESS]["spec"], f"it reached {tenant}")
+    found = now(cluster).objects
     copy = found[INGRESS]["spec"]["tls"][0]["secretName"]
     held = cluster.get("secret", copy, "-n", tenant)
     assert held["immutable"] is True
@@ -292,7 +293,7 @@ def test_a_secret_reaches_the_workspace_as_an_immutable_copy(cluster: Cluster, t
 def test_while_a_secret_is_missing_walls_are_kept_and_the_workspace_can_be_stopped(
     cluster: Cluster, tenant: str
 ) -> None:
-    before = seen(cluster, tenant)
+    before = now(cluster)
     missing = {"ingress": {"tls": {"secretName": "nowhere"}}}
     ask(cluster, missing)
     eventually(
@@ -304,13 +305,11 @@ def test_while_a_secret_is_missing_walls_are_kept_and_the_workspace_can_be_stopp
         *("patch", "networkpolicy", wall, "-n", tenant, "--type=json", "-p", json.dumps(widened))
     )
     at = f"NetworkPolicy/{wall}"
-    eventually(
-        lambda: seen(cluster, tenant).objects[at] == before.objects[at], "the wall is as it was"
-    )
+    eventually(lambda: now(cluster).objects[at] == before.objects[at], "the wall is as it was")
     ask(cluster, {**missing, "suspended": True})
     shows(cluster, FIELDS["suspended"], 0)
     ask(cluster, {})
-    eventually(lambda: seen(cluster, tenant) == before, f"{tenant} is as before")
+    eventually(lambda: now(cluster) == before, f"{tenant} is as before")
 
 
 def test_several_connections_are_read_in_their_order(cluster: Cluster, tenant: str) -> None:
@@ -323,11 +322,11 @@ def test_several_connections_are_read_in_their_order(cluster: Cluster, tenant: s
         urls = ";".join(each["url"] for each in connections)
         eventually(
             lambda urls=urls: (  # type: ignore[misc]
-                variables(seen(cluster, tenant), CHAT).get("OPENAI_API_BASE_URLS") == urls
+                variables(now(cluster), CHAT).get("OPENAI_API_BASE_URLS") == urls
             ),
             f"{tenant} has {urls}",
         )
-        order = list(variables(seen(cluster, tenant), CHAT))
+        order = list(variables(now(cluster), CHAT))
         keys = [f"CONNECTION_{n}_KEY" for n, _ in enumerate(connections)]
         assert all(order.index(each) < order.index("OPENAI_API_KEYS") for each in keys)
     ask(cluster, {})

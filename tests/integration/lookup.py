@@ -1,0 +1,128 @@
+"""What `kubectl get -o json` prints, over one connection: a process for each look would cost a
+tenth of a second of a processor, and a test that waits looks often."""
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from kubernetes.client import ApiClient
+from kubernetes.config import new_client_from_config
+
+Object = dict[str, Any]
+_DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Where the API server has the objects of a kind."""
+
+    root: str
+    plural: str
+    namespaced: bool
+
+    def path(self, namespace: str, name: str = "") -> str:
+        where = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        return f"{self.root}{where}/{self.plural}" + (f"/{quote(name)}" if name else "")
+
+
+@dataclass
+class Lookup:
+    """Reads of one API server, in the words of kubectl."""
+
+    kubeconfig: Path
+    kinds: dict[str, Kind] = field(default_factory=dict)
+
+    def get(self, *arguments: str) -> Any:
+        """Raises AssertionError with the API server's reason, as in "NotFound"."""
+        asked = _ARGUMENTS.parse_args(arguments)
+        kind, _, name = asked.kind.partition("/")
+        name = name or asked.name
+        namespace = "" if asked.everywhere else asked.namespace
+        if name:
+            found = self._read(self._kind(kind).path(namespace, name))
+            return found if asked.managed else _unmanaged(found)
+        query = {"labelSelector": asked.labels, "fieldSelector": asked.fields}
+        suffix = f"?{urlencode({key: value for key, value in query.items() if value})}"
+        found = [
+            item if asked.managed else _unmanaged(item)
+            for each in kind.split(",")
+            for item in _items(self._read(self._kind(each).path(namespace) + suffix))
+        ]
+        return {"apiVersion": "v1", "kind": "List", "items": found}
+
+    @cached_property
+    def _api(self) -> ApiClient:
+        api: ApiClient = new_client_from_config(str(self.kubeconfig))
+        return api
+
+    def _kind(self, word: str) -> Kind:
+        """Asked for anew where it is not known, as after a kind was added."""
+        if word not in self.kinds:
+            self.kinds = {**self._discover("/apis"), **self._discover("/api")}
+        assert word in self.kinds, f"the server doesn't have a resource type {word!r}"
+        return self.kinds[word]
+
+    def _discover(self, path: str) -> dict[str, Kind]:
+        found = self._read(path, _DISCOVERY)
+        return {
+            word: kind for group in found["items"] for word, kind in _words(group, path).items()
+        }
+
+    def _read(self, path: str, accept: str = "application/json") -> Any:
+        host = self._api.configuration.host
+        headers = {"Accept": accept}
+        self._api.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)
+        answer = self._api.call_api("GET", host + path, header_params=headers)
+        told = json.loads(answer.read())
+        if answer.status >= 400:
+            raise AssertionError(f"Error from server ({told['reason']}): {told['message']}")
+        return told
+
+
+def _arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument("kind")
+    parser.add_argument("name", nargs="?", default="")
+    parser.add_argument("-n", dest="namespace", default="default")
+    parser.add_argument("-A", dest="everywhere", action="store_true")
+    parser.add_argument("-l", dest="labels", default="")
+    parser.add_argument("--field-selector", dest="fields", default="")
+    parser.add_argument("--show-managed-fields", dest="managed", action="store_true")
+    return parser
+
+
+_ARGUMENTS: Final = _arguments()
+
+
+def _words(group: Object, path: str) -> dict[str, Kind]:
+    """Everything that kubectl lets a kind of the group's first version be called."""
+    name, version = group["metadata"].get("name", ""), group["versions"][0]
+    root = "/".join(filter(None, [path, name, version["version"]]))
+    return {
+        word: kind
+        for each in version["resources"]
+        for kind in [Kind(root, each["resource"], each["scope"] == "Namespaced")]
+        for alias in (
+            each["resource"],
+            each.get("singularResource", ""),
+            *each.get("shortNames", ()),
+        )
+        for word in (alias, f"{alias}.{name}")
+    }
+
+
+def _items(listed: Object) -> Iterator[Object]:
+    """With what an item of a list leaves out."""
+    kind = listed["kind"].removesuffix("List")
+    for each in listed["items"]:
+        yield {"apiVersion": listed["apiVersion"], "kind": kind, **each}
+
+
+def _unmanaged(found: Object) -> Object:
+    metadata = {key: value for key, value in found["metadata"].items() if key != "managedFields"}
+    return {**found, "metadata": metadata}
