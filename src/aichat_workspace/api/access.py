@@ -17,6 +17,7 @@ from aichat_workspace.kube.client import Client
 
 _PATH: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _FRESH_SECONDS: Final = 10.0
+_REFUSED_SECONDS: Final = 30.0
 _MOST: Final = 100_000
 _AT_ONCE: Final = 32
 _AT_ONCE_EACH: Final = 8
@@ -68,15 +69,23 @@ class Access:
     def of(cls, client: Client) -> "Access":
         return cls(client, Fresh(_FRESH_SECONDS, _MOST), asyncio.Semaphore(_AT_ONCE))
 
-    async def may(self, caller: Caller, deed: Deed) -> bool:
-        """Raises ApiError or Unreachable when nobody says."""
-        return await self._answers.get((caller, deed), lambda: self._review(caller, deed))
+    async def may(self, caller: Caller, deed: Deed, seconds: float = _FRESH_SECONDS) -> bool:
+        """By an answer that is no older. Raises ApiError or Unreachable when nobody says."""
+        return await self._answers.get((caller, deed), lambda: self._review(caller, deed), seconds)
 
-    async def may_each(self, caller: Caller, deeds: Sequence[Deed]) -> list[bool]:
-        """Of each deed, in their order. What is not known is asked for at the same time."""
-        unknown = [each for each in deeds if not self._answers.has((caller, each))]
+    async def may_each(
+        self, caller: Caller, deeds: Sequence[Deed], refused_seconds: float = _FRESH_SECONDS
+    ) -> list[bool]:
+        """Of each deed, in their order. What is not known is asked for at the same time; an answer
+        no may be older than an answer yes."""
+
+        def seconds(deed: Deed) -> float:
+            refused = self._answers.last((caller, deed)) is False
+            return refused_seconds if refused else _FRESH_SECONDS
+
+        unknown = [each for each in deeds if not self._answers.has((caller, each), seconds(each))]
         await asyncio.gather(*(self.may(caller, each) for each in unknown))
-        return [await self.may(caller, each) for each in deeds]
+        return [await self.may(caller, each, seconds(each)) for each in deeds]
 
     async def require(self, caller: Caller, deed: Deed, name: str) -> None:
         """Raises Problem: 403 for whoever may see the workspace, 404 for others."""
@@ -88,11 +97,14 @@ class Access:
 
     async def scope(self, caller: Caller, verb: str, teams: Callable[[], Iterable[str]]) -> Scope:
         """Of these teams, those in which the caller may use the verb on all workspaces. They are
-        looked up only for whoever may not use it everywhere."""
+        looked up only for whoever may not use it everywhere. Most people are of few teams among
+        many, so that almost all answers are no: those hold longer here, and a new role shows within
+        half a minute."""
         if await self.may(caller, Deed(verb)):
             return Scope(everywhere=True)
         asked = sorted(set(teams()))
-        answers = await self.may_each(caller, [Deed(verb, each) for each in asked])
+        deeds = [Deed(verb, each) for each in asked]
+        answers = await self.may_each(caller, deeds, _REFUSED_SECONDS)
         return Scope(
             False, frozenset(team for team, yes in zip(asked, answers, strict=True) if yes)
         )

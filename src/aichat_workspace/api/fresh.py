@@ -16,7 +16,7 @@ class Fresh(Generic[K, V]):
     """Keeps each answer for `seconds` after it was asked for, and at most `most` of them, the
     oldest going first. Who asks while a question is under way waits for its answer; a failed
     question is asked again. An answer that is wanted in the last part of its time is renewed
-    beside, so that who asks all the time never waits."""
+    beside, so that who asks all the time never waits. Who asks may bear an older one: `seconds`."""
 
     def __init__(
         self, seconds: float, most: int, clock: Callable[[], float] = time.monotonic
@@ -27,20 +27,26 @@ class Fresh(Generic[K, V]):
         self._answers: OrderedDict[K, tuple[float, V]] = OrderedDict()
         self._asked: dict[K, asyncio.Task[V]] = {}
 
-    async def get(self, key: K, ask: Callable[[], Awaitable[V]]) -> V:
+    async def get(self, key: K, ask: Callable[[], Awaitable[V]], seconds: float | None = None) -> V:
+        borne = self._seconds if seconds is None else seconds
         asked_at, answer = self._answers.get(key, (None, None))
-        age = self._seconds if asked_at is None else self._clock() - asked_at
-        if age < self._seconds * _RENEW_SHARE:
+        age = borne if asked_at is None else self._clock() - asked_at
+        if age < borne * _RENEW_SHARE:
             return cast("V", answer)
         task = self._asked.get(key) or self._begin(key, ask)
-        if age < self._seconds:
+        if age < borne:
             return cast("V", answer)
         return await asyncio.shield(task)  # whoever gives up does not take the others along
 
-    def has(self, key: K) -> bool:
+    def has(self, key: K, seconds: float | None = None) -> bool:
         """Whether `get` answers without waiting."""
         held = self._answers.get(key)
-        return held is not None and self._clock() - held[0] < self._seconds
+        borne = self._seconds if seconds is None else seconds
+        return held is not None and self._clock() - held[0] < borne
+
+    def last(self, key: K) -> V | None:
+        """The last answer, however old; None for none."""
+        return self._answers.get(key, (0.0, None))[1]
 
     def _begin(self, key: K, ask: Callable[[], Awaitable[V]]) -> "asyncio.Task[V]":
         task = self._asked[key] = asyncio.create_task(self._ask(key, ask))

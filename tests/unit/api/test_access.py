@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from aichat_workspace.api.access import Access, Deed
+from aichat_workspace.api.fresh import Fresh
 from aichat_workspace.api.identity import Caller
 from aichat_workspace.kube.client import Client
 
@@ -62,6 +63,25 @@ async def test_a_new_team_is_asked_about_alone(judge: Judge) -> None:
     judge.asked.clear()
     await access.scope(ANN, "watch", lambda: [*TEAMS, "new"])
     assert judge.asked == [("ann", "new")]
+
+
+async def test_an_answer_no_shows_in_lists_for_half_a_minute_and_holds_nobody_up_that_long(
+    judge: Judge,
+) -> None:
+    now = 0.0
+    judge.let.set()
+    access = Access(judge, Fresh(10.0, 1000, lambda: now), asyncio.Semaphore(32))
+    await access.scope(ANN, "watch", lambda: TEAMS)
+    judge.asked.clear()
+    now = 11.0
+    assert (await access.scope(ANN, "watch", lambda: TEAMS)).teams == {TEAMS[0]}
+    assert judge.asked == [("ann", ""), ("ann", TEAMS[0])], "yes, and everywhere, are asked again"
+    assert not await access.may(ANN, Deed("watch", TEAMS[1]))
+    assert judge.asked[-1] == ("ann", TEAMS[1]), "whoever tries is asked about anew"
+    judge.asked.clear()
+    now = 31.0
+    await access.scope(ANN, "watch", lambda: TEAMS)
+    assert ("ann", TEAMS[2]) in judge.asked
 
 
 async def test_answers_are_in_the_order_of_what_was_asked(judge: Judge) -> None:
