@@ -30,7 +30,7 @@ _ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
 # else, so it stays first; static and OIDC tokens are for all of these, and so for the HTTP API.
 _AUDIENCES: Final = (_ISSUER, "aichat-workspace-api")
 SERVICE_RANGE: Final = "10.96.0.0/16"
-_READY_SECONDS: Final = 60.0
+_READY_SECONDS: Final = 180.0
 # Level Metadata says who asked for what; bodies would hold secrets.
 _AUDIT_POLICY: Final = {
     "apiVersion": "audit.k8s.io/v1",

@@ -42,7 +42,7 @@ def running_api(cluster: Cluster, folder: Path, **environment: str) -> Iterator[
         yield api
     finally:
         process.terminate()
-        process.wait(timeout=15)
+        process.wait(timeout=30)
     assert "Traceback" not in api.log.read_text(), api.log.read_text()[-3000:]
 
 

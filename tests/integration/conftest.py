@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -40,7 +40,7 @@ class Cluster:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=150,
             check=False,
         )
         if check and ran.returncode:
@@ -134,6 +134,9 @@ def control_plane(name: str) -> Iterator[Cluster]:
             *(Path(status[each]) for each in ("kubeconfig", "audit_log", "authentication_config"))
         )
         found.kubectl("apply", "-k", str(ROOT / "config" / "default"))
+        kinds = ("aichatworkspaces", "aichatplatforms")
+        crds = (f"crd/{each}.apps.aichatworkspaces.io" for each in kinds)
+        found.kubectl("wait", "--for=condition=Established", *crds, "--timeout=60s")
         yield found
     finally:
         subprocess.run([*run, "down", "--name", name], cwd=ROOT, check=True)
@@ -183,6 +186,12 @@ def metrics_port() -> int:
         return int(free.getsockname()[1])
 
 
+def clear(cluster: Cluster) -> None:
+    """What other files have left is on its way out, and in nobody's way."""
+    cluster.kubectl("delete", "aiws", "--all", "-A", "--wait=false")
+    cluster.kubectl("delete", "aichatplatform", "--all")
+
+
 @pytest.fixture(scope="module")
 def operator(
     cluster: Cluster,
@@ -193,13 +202,12 @@ def operator(
     """The operator running as on a laptop, but with its service account's permissions. Gives its
     log, which must hold no traceback in the end. It finds nothing that other files have left: a
     workspace of theirs would take its turn in an upgrade, and count towards limits."""
-    cluster.kubectl("delete", "aiws", "--all", "-A", "--wait=false")
-    cluster.kubectl("delete", "aichatplatform", "--all")
+    clear(cluster)
     log = tmp_path_factory.mktemp("operator") / "log"
     process = start_operator(operator_kubeconfig, log, ENV="dev", PROBE_PORT=str(metrics_port))
     yield log
     process.terminate()
-    assert process.wait(timeout=5) == 0, log.read_text()[-2000:]
+    assert process.wait(timeout=20) == 0, log.read_text()[-2000:]
     assert "Traceback" not in log.read_text()
 
 
@@ -214,6 +222,7 @@ def pytest_runtest_makereport(
     if report.failed and isinstance(log := found.get("operator"), Path):
         said = "\n".join(log.read_text().splitlines()[-30:])
         report.sections.append(("the operator's log, at its end", said))
-        listed = found["cluster"].kubectl("get", "aiws,aichatplatform", "-A", check=False)
-        report.sections.append(("the workspaces and settings", listed))
+        with suppress(subprocess.SubprocessError):
+            listed = found["cluster"].kubectl("get", "aiws,aichatplatform", "-A", check=False)
+            report.sections.append(("the workspaces and settings", listed))
     return report

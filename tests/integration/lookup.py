@@ -77,11 +77,12 @@ class Lookup:
         host = self._api.configuration.host
         headers = {"Accept": accept}
         self._api.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)
-        answer = self._api.call_api("GET", host + path, header_params=headers)
-        told = json.loads(answer.read())
+        answer = self._api.call_api("GET", host + path, headers, _request_timeout=30)
+        text = answer.read().decode()
         if answer.status >= 400:
-            raise AssertionError(f"Error from server ({told['reason']}): {told['message']}")
-        return told
+            told = json.loads(text) if text.startswith("{") else {"reason": "NotFound"}
+            raise AssertionError(f"Error from server ({told['reason']}): {text}")
+        return json.loads(text)
 
 
 def _arguments() -> argparse.ArgumentParser:

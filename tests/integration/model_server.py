@@ -13,7 +13,7 @@ from typing import Any
 from aichat_workspace.domain.render.tenant import OLLAMA, workspace_labels
 from tests.integration.conftest import OPERATOR, SYSTEM, Cluster
 
-_SECONDS_OF_A_PULL = 0.7
+_SECONDS_OF_A_PULL = 1.5
 # A service leads to pods of nodes that there are.
 _NODE: dict[str, Any] = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "nobody"}}
 

@@ -15,7 +15,15 @@ from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import Forbidden
 from aichat_workspace.operator.confinement import is_confined
 from aichat_workspace.runtime.resources import RESOURCES
-from tests.integration.conftest import ROOT, SYSTEM, Cluster, eventually, start_operator, workspace
+from tests.integration.conftest import (
+    ROOT,
+    SYSTEM,
+    Cluster,
+    clear,
+    eventually,
+    start_operator,
+    workspace,
+)
 
 BINDING = "validatingadmissionpolicybinding/aichat-workspace-operator-confinement"
 
@@ -56,10 +64,14 @@ def test_a_bad_resource_is_refused_with_the_field_named(
     assert said in cluster.apply(bad, check=False)
 
 
+def team(name: str) -> dict[str, Any]:
+    labels = {"aichatworkspaces.io/team": "true"}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
 def test_the_workspace_name_can_not_be_changed(cluster: Cluster) -> None:
     """Without an operator: a finalizer would keep the resource."""
-    cluster.kubectl("create", "namespace", "team-x")
-    cluster.kubectl("label", "namespace", "team-x", "aichatworkspaces.io/team=true")
+    cluster.apply(team("team-x"))
     resource = workspace("fixed")
     resource["metadata"]["namespace"] = "team-x"
     cluster.apply(resource)
@@ -69,8 +81,7 @@ def test_the_workspace_name_can_not_be_changed(cluster: Cluster) -> None:
 
 
 def test_a_workspace_is_pending_before_the_operator_has_seen_it(cluster: Cluster) -> None:
-    cluster.kubectl("create", "namespace", "team-w")
-    cluster.kubectl("label", "namespace", "team-w", "aichatworkspaces.io/team=true")
+    cluster.apply(team("team-w"))
     resource = workspace("awaited")
     resource["metadata"]["namespace"] = "team-w"
     cluster.apply(resource)
@@ -267,15 +278,16 @@ asyncio.run(main._until_stopped(settings))
 
 @pytest.fixture
 def confined_operator(
-    operator_kubeconfig: Path, metrics_port: int, tmp_path: Path
+    cluster: Cluster, operator_kubeconfig: Path, metrics_port: int, tmp_path: Path
 ) -> Iterator[Path]:
     """The operator as it runs in a pod; gives its log."""
+    clear(cluster)
     log = tmp_path / "log"
     command = [sys.executable, "-c", IN_A_CLUSTER, str(metrics_port)]
     process = start_operator(operator_kubeconfig, log, command)
     yield log
     process.terminate()
-    assert process.wait(timeout=10) == 0, log.read_text()[-2000:]
+    assert process.wait(timeout=20) == 0, log.read_text()[-2000:]
 
 
 def test_an_operator_that_is_not_confined_any_more_writes_nothing_until_it_is_again(

@@ -13,14 +13,14 @@ pytestmark = pytest.mark.usefixtures("operator")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def fleeting(cluster: Cluster, operator: Path) -> str:
+def brief(cluster: Cluster, operator: Path) -> str:
     """A workspace whose minute goes by while other tests run."""
     assert operator.exists()
-    cluster.apply(workspace("fleeting", expiresAfter="1m"))
-    eventually(lambda: created(cluster, "fleeting"), "fleeting is provisioned")
-    found = cluster.get("aiws", "fleeting", "-n", SYSTEM)
+    cluster.apply(workspace("brief", expiresAfter="1m"))
+    eventually(lambda: created(cluster, "brief"), "brief is provisioned")
+    found = cluster.get("aiws", "brief", "-n", SYSTEM)
     assert found["status"]["expiresAt"] > found["metadata"]["creationTimestamp"]
-    return "fleeting"
+    return "brief"
 
 
 def created(cluster: Cluster, name: str) -> bool:
@@ -135,6 +135,7 @@ def test_transitions_are_told_once_each(cluster: Cluster) -> None:
     eventually(
         lambda: ready_condition(cluster, "talkative").get("reason") == "ModelFailed", "it fails"
     )
+    eventually(lambda: repeated(cluster), "the event follows")
     time.sleep(1)
     listed = events(cluster, "talkative")
     told = [(each["type"], each["reason"]) for each in listed]
@@ -184,8 +185,11 @@ def test_changed_images_reach_workspaces_a_few_at_a_time(cluster: Cluster) -> No
     }
     cluster.apply(platform)
     try:
-        eventually(lambda: image(cluster, "wave-b") != old, "two change")
-        assert image(cluster, "wave-a") != old
+        eventually(
+            lambda: old not in (image(cluster, "wave-a"), image(cluster, "wave-b")),
+            "two change",
+            90,
+        )
         time.sleep(1)
         assert image(cluster, "wave-c") == old
         eventually(
@@ -200,10 +204,10 @@ def test_changed_images_reach_workspaces_a_few_at_a_time(cluster: Cluster) -> No
             cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
 
 
-def test_an_expired_workspace_is_deleted(cluster: Cluster, fleeting: str) -> None:
-    eventually(lambda: gone(cluster, "aiws", fleeting, "-n", SYSTEM), "it is gone", 120)
-    assert gone(cluster, "namespace", fleeting)
-    (end,) = (each for each in events(cluster, fleeting) if each["reason"] == "Expired")
+def test_an_expired_workspace_is_deleted(cluster: Cluster, brief: str) -> None:
+    eventually(lambda: gone(cluster, "aiws", brief, "-n", SYSTEM), "it is gone", 120)
+    assert gone(cluster, "namespace", brief)
+    (end,) = (each for each in events(cluster, brief) if each["reason"] == "Expired")
     assert "1m" in end["note"]
 
 

@@ -5,14 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.conftest import ROOT
+from tests.integration.conftest import ROOT, eventually
 
 STATES = Path(os.environ.get("LOCALCLUSTER_STATE") or "/var/lib/localcluster")
 
@@ -72,8 +71,7 @@ def test_up_replaces_a_cluster_that_lost_a_component(life: Life) -> None:
     before = life.status()
     etcd = next(each for each in before["components"] if each["name"] == "etcd")
     os.kill(etcd["pid"], signal.SIGKILL)
-    time.sleep(0.2)
-    assert life.status()["running"] is False
+    eventually(lambda: life.status()["running"] is False, "it is seen that one has ended")
     assert life.run("up").returncode == 0
     assert life.status()["running"] is True
     assert len(life.processes()) == 3
@@ -84,7 +82,8 @@ def test_an_interrupted_up_is_no_obstacle_to_the_next(life: Life, line: str) -> 
     starting = subprocess.Popen(life.line("up"), cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert starting.stderr
     assert any(line in said for said in starting.stderr), "it is at this line"
-    starting.send_signal(signal.SIGINT)
+    for each in (signal.SIGSTOP, signal.SIGINT, signal.SIGCONT):  # it gets no further meanwhile
+        starting.send_signal(each)
     starting.communicate(timeout=20)
     assert starting.returncode != 0
     assert life.status()["running"] is False

@@ -56,6 +56,10 @@ def test_the_original_operators_samples_become_workspaces(cluster: Cluster) -> N
 
 
 def test_exactly_the_designed_objects_exist_and_nothing_else(cluster: Cluster, tenant: str) -> None:
+    eventually(
+        lambda: cluster.names("serviceaccount", tenant)[:1] == ["serviceaccount/default"],
+        "Kubernetes has completed the namespace",
+    )
     found = cluster.names(KINDS, tenant)
     secret = next(name for name in found if name.startswith("secret/"))
     assert found == sorted(
@@ -112,13 +116,17 @@ def assert_in_peace(cluster: Cluster, *about: str) -> None:
 def test_an_unchanged_workspace_is_written_to_no_more(
     cluster: Cluster, tenant: str, metrics_port: int
 ) -> None:
-    cluster.kubectl("annotate", "aiws", tenant, "-n", SYSTEM, "note=first", "--overwrite")
-    time.sleep(1)
+    def rests() -> bool:
+        seen = cluster.writes(tenant)
+        time.sleep(1.5)
+        return cluster.writes(tenant) == seen
+
+    eventually(rests, f"{tenant} has come to rest")
     before, done = cluster.writes(tenant), reconciles(metrics_port)
     for note in ("second", "third"):  # each is a change that brings a reconcile
         cluster.kubectl("annotate", "aiws", tenant, "-n", SYSTEM, f"note={note}", "--overwrite")
-    time.sleep(2)
-    assert reconciles(metrics_port) >= done + 1
+    eventually(lambda: reconciles(metrics_port) >= done + 1, "it was looked at")
+    time.sleep(1)
     assert cluster.writes(tenant) == before
 
 
@@ -215,6 +223,11 @@ def test_a_quota_that_refuses_the_model_servers_pod_is_told(cluster: Cluster) ->
         "it has a pod at first",
     )
     cluster.kubectl("create", "quota", "none", "--hard=pods=0", "-n", "refused")
+    eventually(
+        lambda: "used" in cluster.get("quota", "none", "-n", "refused").get("status", {}),
+        "Kubernetes has counted; it refuses nothing before",
+    )
+    time.sleep(0.5)  # the API server's own view of it follows
     cluster.kubectl("delete", pod, "-n", "refused", "--force", "--grace-period=0")
     eventually(
         lambda: condition(cluster, "refused", "OllamaAvailable").get("reason") == "PodRefused",

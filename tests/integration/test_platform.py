@@ -1,7 +1,6 @@
 """The platform team's settings: refused when bad, in force when edited; and a team's bounds."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -129,8 +128,9 @@ def test_there_is_one_platform_only(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("way", [{}, {"gateway": {"name": "front", "namespace": "edge"}}])
 def test_nobody_stays_reachable_at_a_host_that_was_reserved_later(
-    cluster: Cluster, tenant: str, way: dict[str, Any]
+    cluster: Cluster, tenant: str, defaults: dict[str, object], way: dict[str, Any]
 ) -> None:
+    assert defaults, "they are read before there are settings"
     kind = "httproute" if way else "ingress"
     with settings(cluster, {"ingress": way}):
         eventually(lambda: cluster.names(kind, tenant), f"{tenant} is reachable")
@@ -138,8 +138,19 @@ def test_nobody_stays_reachable_at_a_host_that_was_reserved_later(
         cluster.apply(platform({"ingress": {**way, "reservedHosts": reserved}}))
         eventually(lambda: not cluster.names(kind, tenant), "its way in is gone")
         assert cluster.names("deployment", tenant), "and nothing else is"
-        assert "url" not in cluster.get("aiws", tenant, "-n", SYSTEM)["status"]
+        eventually(lambda: not address(cluster, tenant), "no address is told")
     eventually(lambda: cluster.names("ingress", tenant), f"{tenant} is reachable again")
+    eventually(lambda: address(cluster, tenant), "its address is told")
+
+
+def seen(cluster: Cluster, name: str, port: int) -> None:
+    """The operator has the settings that come with this port; they and workspaces come to it by
+    ways of their own."""
+    eventually(lambda: f":{port}" in str(address(cluster, name)), "the settings are in force")
+
+
+def address(cluster: Cluster, name: str) -> object:
+    return cluster.get("aiws", name, "-n", SYSTEM)["status"].get("url")
 
 
 @pytest.mark.parametrize("name", EDITS)
@@ -164,13 +175,14 @@ def shown(cluster: Cluster, edit: Edit) -> object:
         return None
 
 
-def test_a_new_workspace_gets_the_platforms_volumes(cluster: Cluster) -> None:
+def test_a_new_workspace_gets_the_platforms_volumes(cluster: Cluster, tenant: str) -> None:
     spec = {
         "storageClassName": "ours",
         "ollama": {"storage": "31Gi"},
         "openWebUI": {"storage": "4Gi"},
     }
-    with settings(cluster, spec):
+    with settings(cluster, {**spec, "ingress": {"port": 8081}}):
+        seen(cluster, tenant, 8081)
         cluster.apply(workspace("voluminous"))
         eventually(lambda: created(cluster, "voluminous"), "it is provisioned")
         claims = cluster.get("pvc", "-n", "voluminous")["items"]
@@ -190,12 +202,14 @@ def test_downloads_follow_the_platforms_settings(cluster: Cluster) -> None:
     eventually(lambda: created(cluster, name), f"{name} is provisioned")
     with model_server(cluster, name) as asked:
         pulls = {"concurrentPulls": 1, "insecureRegistries": [registry]}
-        with settings(cluster, {"models": pulls}):
+        with settings(cluster, {"models": pulls, "ingress": {"port": 8081}}):
+            seen(cluster, name, 8081)
             cluster.apply(workspace(name, embeddingModel="none", models=first))
             eventually(lambda: asked.there == set(first), "all are pulled")
         assert asked.most == 1
         assert [each for each in first if asked.insecure[each]] == first[:1]
-        with settings(cluster, {"models": {"concurrentPulls": 2}}):
+        with settings(cluster, {"models": {"concurrentPulls": 2}, "ingress": {"port": 8082}}):
+            seen(cluster, name, 8082)
             cluster.apply(workspace(name, embeddingModel="none", models=second))
             eventually(lambda: asked.there == set(second), "the others take their place")
         assert asked.most == 2
@@ -332,15 +346,12 @@ def test_a_teams_workspaces_are_counted_by_a_plain_quota(cluster: Cluster) -> No
     cluster.kubectl("label", "namespace", TEAM, "aichatworkspaces.io/team=true")
     counted = "count/aichatworkspaces.apps.aichatworkspaces.io"
 
-    def is_counted() -> bool:
-        """The quota controller looks for new kinds twice a minute, and at a quota when it is
-        made."""
-        cluster.kubectl("delete", "quota", "workspaces", "-n", TEAM, "--ignore-not-found")
-        cluster.kubectl("create", "quota", "workspaces", f"--hard={counted}=1", "-n", TEAM)
-        time.sleep(1)
-        return "used" in cluster.get("quota", "workspaces", "-n", TEAM).get("status", {})
-
-    eventually(is_counted, "the quota counts workspaces", 60)
+    cluster.kubectl("create", "quota", "workspaces", f"--hard={counted}=1", "-n", TEAM)
+    eventually(
+        lambda: "used" in cluster.get("quota", "workspaces", "-n", TEAM).get("status", {}),
+        "the quota counts workspaces: its controller looks for new kinds twice a minute",
+        120,
+    )
     first = workspace("team-first")
     first["metadata"]["namespace"] = TEAM
     cluster.apply(first)

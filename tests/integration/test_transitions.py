@@ -55,10 +55,12 @@ def tenant(cluster: Cluster) -> Iterator[str]:
         }
     )
     cluster.apply(workspace(NAME, storage={key: {"size": size} for key, size in SIZES.items()}))
-    eventually(lambda: bound(cluster), f"{NAME} has its volumes")
-    yield NAME
-    cluster.kubectl("delete", "aiws", NAME, "-n", SYSTEM, "--wait=false")
-    cluster.kubectl("delete", "aichatplatform", "default")
+    try:
+        eventually(lambda: bound(cluster), f"{NAME} has its volumes")
+        yield NAME
+    finally:
+        cluster.kubectl("delete", "aiws", NAME, "-n", SYSTEM, "--wait=false")
+        cluster.kubectl("delete", "aichatplatform", "default")
 
 
 def bound(cluster: Cluster) -> bool:

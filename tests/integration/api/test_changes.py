@@ -144,7 +144,6 @@ def test_patches_at_the_same_time_through_two_replicas_all_apply(
             for field, value in change.items()
         ),
         "every patch is there",
-        seconds=5,
     )
 
 

@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import httpx2
@@ -144,7 +145,8 @@ def workspaces(api: Served, boss: Person, judges: dict[str, Judge]) -> None:
         for name, team in WORKSPACES.items():
             body = {"team": team, "spec": {"workspaceName": name, "suspended": True}}
             assert client.post("/api/v1/workspaces", json=body).status_code == 201
-    eventually(lambda: judges["one-view"].may("get", ONE), "roles are aggregated")
+    for who, team in (("one-view", ONE), ("one-edit", ONE), ("one-admin", ONE), ("two-admin", TWO)):
+        eventually(partial(judges[who].may, "get", team), "roles are aggregated")
 
 
 def _ask(client: httpx2.Client, deed: Deed, path: str, body: Any) -> tuple[int, bytes]:

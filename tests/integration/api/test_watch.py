@@ -271,7 +271,7 @@ def test_a_watch_lives_while_it_is_quiet_and_ends_when_its_permission_does(
         at, last = followed[name][-1]
         assert last.kind == "end"
         assert last.data["status"] == status
-        assert at - gone < 30
+        assert at - gone < 45
 
 
 def _kinds(told: Sequence[tuple[float, Event]]) -> list[str]:
@@ -321,10 +321,9 @@ def test_those_who_do_not_read_hundreds_of_workspaces_cost_no_memory(
             before = api.resident_bytes()
             deaf += [_deaf(api, boss, WATCH) for _ in range(40)]
             deaf += [_deaf(api, boss, _PAGE) for _ in range(40)]
-            time.sleep(3)
+            eventually(lambda: client.get(_PAGE).status_code == 429, "he has lists enough")
             grown = api.resident_bytes() - before
             assert grown < 24 * 1024 * 1024, f"{grown / 2**20:.1f} MiB"
-            assert client.get(_PAGE).status_code == 429, "he has lists enough"
         finally:
             for each in deaf:
                 each.close()

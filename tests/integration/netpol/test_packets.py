@@ -215,15 +215,15 @@ def test_connections_that_exist_and_their_replies_keep_passing(net: Network) -> 
 
 
 def test_ipv6_between_pods_is_closed(net: Network) -> None:
-    def connect() -> int:
+    def connect(seconds: float) -> int:
         with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as stream:
-            stream.settimeout(1)
+            stream.settimeout(seconds)
             return stream.connect_ex((v6(_MODEL), 80))
 
     net.filter(REMOVAL)
-    assert inside(net.namespaces[_CHAT], connect) == 0
+    assert inside(net.namespaces[_CHAT], lambda: connect(10)) == 0
     net.filter(ruleset(_tenant(), BRIDGE))
-    assert inside(net.namespaces[_NEIGHBOUR], connect) != 0
+    assert inside(net.namespaces[_NEIGHBOUR], lambda: connect(1)) != 0
 
 
 def test_taking_the_rules_away_opens_everything(net: Network) -> None:
