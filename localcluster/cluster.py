@@ -229,7 +229,7 @@ def _drain(cluster: Cluster, report: Report) -> bool:
     with contextlib.suppress(CommandFailedError):
         kubectl(cluster, "delete", "pods", "-A", "--all", "--grace-period=1", "--timeout=20s")
     deadline = time.monotonic() + 20
-    while node.containers(cluster) and time.monotonic() < deadline:
+    while node.runs_containers(cluster) and time.monotonic() < deadline:
         time.sleep(0.2)
     node.remove_containers(cluster)
     return not node.containers(cluster)

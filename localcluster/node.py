@@ -148,6 +148,12 @@ def containers(cluster: Cluster) -> list[str]:
     return _ctr(cluster, "containers", "list", "-q").stdout.split()
 
 
+def runs_containers(cluster: Cluster) -> bool:
+    """The kubelet ends them with their pods, and removes them minutes later."""
+    tasks = _ctr(cluster, "tasks", "list").stdout.splitlines()[1:]
+    return any(each.split()[-1] == "RUNNING" for each in tasks)
+
+
 def remove_containers(cluster: Cluster) -> None:
     """By force, what an orderly removal has left."""
     for each in containers(cluster):
