@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import Phase, find, given, settings
 
 from aichat_workspace.domain import limits
 from aichat_workspace.domain.platform import PlatformSpec
@@ -13,11 +13,10 @@ from tests.specs import APART, FIELDS, SCHEMA, Spec, edits, histories, values_of
 
 LEAVES = sorted(set(leaves(SCHEMA)) - APART)
 ONCE = settings(phases=[Phase.generate], max_examples=500, derandomize=True, database=None)
-SLOW = [HealthCheck.too_slow]
 
 
 @given(histories(6))
-@settings(max_examples=30, suppress_health_check=SLOW, deadline=None)
+@settings(max_examples=30)
 def test_every_generated_spec_is_one_that_the_platform_allows(specs: list[Spec]) -> None:
     for spec in specs:
         read = WorkspaceSpec.model_validate({"workspaceName": "team-a", **spec})

@@ -43,7 +43,6 @@ def _passes(
     )
 
 
-@settings(deadline=None)
 @given(states())
 def test_gates_and_evaluator_agree_on_every_connection_from_a_pod(state: State) -> None:
     found = gates(state)
@@ -55,7 +54,6 @@ def test_gates_and_evaluator_agree_on_every_connection_from_a_pod(state: State) 
                     assert _passes(found, *connection) == allowed(*connection, state), connection
 
 
-@settings(deadline=None)
 @given(states())
 def test_gates_and_evaluator_agree_on_every_connection_from_outside(state: State) -> None:
     found = gates(state)
@@ -66,7 +64,7 @@ def test_gates_and_evaluator_agree_on_every_connection_from_outside(state: State
                 assert _passes(found, *connection) == allowed(*connection, state), connection
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(SELECTORS, LABELS)
 def test_gates_and_evaluator_agree_on_whom_a_selector_selects(
     selector: dict[str, Any], labels: dict[str, str]
