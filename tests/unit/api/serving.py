@@ -34,11 +34,3 @@ def deaf(url: str, head: str) -> socket.socket:
     opened.connect((host, int(port)))
     opened.sendall(f"{head}\r\nHost: api\r\n\r\n".encode())
     return opened
-
-
-async def eventually(holds: object, seconds: float = 5) -> None:
-    """Wait until something is so."""
-    assert callable(holds)
-    async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110  (what it looks at tells nobody)
-            await asyncio.sleep(0.01)

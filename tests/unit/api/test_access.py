@@ -10,6 +10,7 @@ from aichat_workspace.api.access import Access, Deed
 from aichat_workspace.api.fresh import Fresh
 from aichat_workspace.api.identity import Caller
 from aichat_workspace.kube.client import Client
+from tests.unit.waiting import turns
 
 ANN, BOB = Caller("ann", "1", ()), Caller("bob", "2", ())
 TEAMS = [f"team-{at:02}" for at in range(50)]
@@ -93,9 +94,9 @@ async def test_answers_are_in_the_order_of_what_was_asked(judge: Judge) -> None:
 async def test_who_has_much_to_be_asked_holds_nobody_up(judge: Judge) -> None:
     access = Access.of(judge)
     much = asyncio.create_task(access.may_each(ANN, [Deed("get", team) for team in TEAMS]))
-    await asyncio.sleep(0.01)
+    await turns()
     little = asyncio.create_task(access.may(BOB, Deed("get", TEAMS[0])))
-    await asyncio.sleep(0.01)
+    await turns()
     assert (judge.of(ANN), judge.of(BOB)) == (8, 1)
     judge.let.set()
     assert await little

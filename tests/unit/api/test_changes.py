@@ -100,5 +100,5 @@ async def test_whoever_waits_is_woken_by_the_next_change() -> None:
     await asyncio.sleep(0)
     assert not any(each.done() for each in waiting)
     changes.add(change(1))
-    await asyncio.wait_for(asyncio.gather(*waiting), 1)
+    await asyncio.wait_for(asyncio.gather(*waiting), 30)
     await changes.moved(0)

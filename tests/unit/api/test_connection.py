@@ -5,9 +5,10 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from aichat_workspace.api import connection
-from tests.unit.api.serving import deaf, eventually, serving
+from tests.unit.api.serving import deaf, serving
+from tests.unit.waiting import until
 
-_DEAF_SECONDS = 0.4
+_DEAF_SECONDS = 1.5
 _PIECE = b"x" * 64 * 1024
 
 
@@ -38,18 +39,18 @@ def endless(monkeypatch: pytest.MonkeyPatch) -> Endless:
 async def test_who_does_not_read_is_given_up(endless: Endless) -> None:
     async with serving(endless) as url:
         with deaf(url, "GET / HTTP/1.1"):
-            await eventually(lambda: endless.begun)
+            await until(lambda: endless.begun)
             assert not endless.ended
-            await eventually(lambda: endless.ended)
+            await until(lambda: endless.ended)
 
 
 async def test_who_reads_slowly_is_not(endless: Endless) -> None:
     async with serving(endless) as url, aiohttp.ClientSession() as session:
         clock = asyncio.get_running_loop().time
-        until = clock() + 3 * _DEAF_SECONDS
+        end = clock() + 3 * _DEAF_SECONDS
         async with session.get(url) as answer:
-            while clock() < until:
+            while clock() < end:
                 assert await answer.content.read(1024 * 1024)
                 await asyncio.sleep(_DEAF_SECONDS / 20)
             assert not endless.ended
-        await eventually(lambda: endless.ended)
+        await until(lambda: endless.ended)

@@ -4,6 +4,7 @@ from contextlib import suppress
 import pytest
 
 from aichat_workspace.api.fresh import Fresh, Next
+from tests.unit.waiting import turns
 
 
 class Oracle:
@@ -43,7 +44,7 @@ async def test_an_answer_in_its_last_part_is_given_at_once_and_renewed_beside() 
     assert await fresh.get("a", oracle) == 1
     now[0] = 7.0
     assert await fresh.get("a", oracle) == 1
-    await asyncio.sleep(0.01)
+    await turns()
     now[0] = 12.0
     assert await fresh.get("a", oracle) == 2
     assert oracle.asked == 2
@@ -58,7 +59,7 @@ async def test_an_answer_that_cannot_be_renewed_holds_to_its_end_and_no_longer()
     oracle.error = ValueError("nobody says")
     now[0] = 9.9
     assert await fresh.get("a", oracle) == 1
-    await asyncio.sleep(0.01)
+    await turns()
     now[0] = 10.0
     with pytest.raises(ValueError, match="nobody says"):
         await fresh.get("a", oracle)
@@ -120,16 +121,16 @@ async def test_a_question_that_broke_without_anybody_waiting_is_no_warning() -> 
     oracle.let.set()
     with pytest.raises(asyncio.CancelledError):
         await asked
-    await asyncio.sleep(0.01)
+    await turns()
 
 
 async def test_an_answer_is_for_those_only_who_asked_before_the_question_was_put() -> None:
     following: Next[int] = Next()
     oracle = Oracle()
     first = asyncio.create_task(following.get(oracle))
-    await asyncio.sleep(0.01)
+    await turns()
     later = [asyncio.create_task(following.get(oracle)) for _ in range(20)]
-    await asyncio.sleep(0.01)
+    await turns()
     oracle.let.set()
     assert await first == 1
     assert set(await asyncio.gather(*later)) == {2}

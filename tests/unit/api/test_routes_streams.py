@@ -26,7 +26,8 @@ from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
 from aichat_workspace.ollama.errors import OllamaUnreachable
 from tests.unit.api.samples import resource
-from tests.unit.api.serving import eventually, serving
+from tests.unit.api.serving import serving
+from tests.unit.waiting import until
 
 PATH: Final = "/api/v1/workspaces"
 LOG: Final = f"{PATH}/team-a/logs/ollama"
@@ -165,7 +166,7 @@ async def _events(answer: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, di
 
 
 async def test_a_watch_ends_when_its_callers_groups_change(world: World) -> None:
-    async with asyncio.timeout(5), world.get(f"{PATH}:watch") as answer:
+    async with asyncio.timeout(12), world.get(f"{PATH}:watch") as answer:
         told = []
         async for kind, document in _events(answer):
             told.append((kind, document.get("status")))
@@ -198,7 +199,7 @@ async def test_who_does_not_read_his_lists_gets_so_many_and_no_more(world: World
     async with world.get(PATH) as answer:
         assert answer.status == 200
         await answer.read()
-    await eventually(lambda: not lists.taken)
+    await until(lambda: not lists.taken)
 
 
 @pytest.mark.parametrize(
@@ -228,7 +229,7 @@ async def test_a_log_is_followed_without_an_end_unless_one_is_asked_for(world: W
 
 async def test_a_log_that_breaks_off_does_not_look_whole(world: World) -> None:
     world.cluster.log_ends = "breaks off"
-    async with asyncio.timeout(5), world.get(LOG) as answer:
+    async with asyncio.timeout(12), world.get(LOG) as answer:
         assert answer.status == 200
         with pytest.raises(aiohttp.ClientPayloadError):
             await answer.read()
@@ -246,12 +247,12 @@ def _stopped(world: World) -> None:
 async def test_a_followed_log_breaks_off_when_the_permission_ends_or_the_server_stops(
     world: World, happens: Callable[[World], None]
 ) -> None:
-    async with asyncio.timeout(5), world.get(f"{LOG}?follow=true") as answer:
+    async with asyncio.timeout(12), world.get(f"{LOG}?follow=true") as answer:
         assert await answer.content.readline() == b"a line\n"
         happens(world)
         with pytest.raises(aiohttp.ClientPayloadError):
             await answer.read()
-    await eventually(lambda: world.cluster.log_closed)
+    await until(lambda: world.cluster.log_closed)
     assert not world.services.streams.taken
 
 
@@ -280,7 +281,7 @@ async def test_a_streamed_prompt_ends_with_what_was_wrong(
 ) -> None:
     world.model.ends = ends
     told: list[tuple[str, dict[str, Any]]] = []
-    async with asyncio.timeout(5), world.ask(stream=True) as answer:
+    async with asyncio.timeout(12), world.ask(stream=True) as answer:
         async for kind, document in _events(answer):
             told.append((kind, document))
             if happens is not None and len(told) == 2:
@@ -299,9 +300,9 @@ async def test_a_whole_prompt_ends_when_the_permission_does_or_the_server_stops(
 ) -> None:
     world.model.ends = "goes on"
     asked = asyncio.create_task(world.asked_whole())
-    await eventually(lambda: world.model.said == 2)
+    await until(lambda: world.model.said == 2)
     happens(world)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(12):
         told, document = await asked
     assert (told, document["code"]) == (status, code)
     assert world.model.closed
@@ -337,8 +338,8 @@ async def test_a_whole_prompt_does_not_outlive_its_caller(world: World, words: l
     )
     with socket.create_connection((host, int(port))) as caller:
         caller.sendall(head.encode() + body)
-        await eventually(lambda: world.services.streams.taken == 1)
+        await until(lambda: world.services.streams.taken == 1)
         await asyncio.sleep(0.1)
         assert not world.model.closed
-    await eventually(lambda: world.model.closed)
-    await eventually(lambda: not world.services.streams.taken)
+    await until(lambda: world.model.closed)
+    await until(lambda: not world.services.streams.taken)

@@ -40,7 +40,7 @@ async def gone() -> None:
 async def taken(
     pieces: Pieces, seen: list[bytes], then: Callable[[bytes], object] = lambda _: None
 ) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(12):
         async for piece in pieces:
             seen.append(piece)
             then(piece)
@@ -95,7 +95,7 @@ async def test_a_stream_that_breaks_off_has_no_end() -> None:
 
     places = Places(1, 1)
     answer = await streamed(places, "ann", begin, "text/plain")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(12):
         await answer({"type": "http", "path": "/"}, never, send)
     assert [each.get("body") for each in sent] == [None, b"one", b"two"]
     assert all(each["more_body"] for each in sent[1:])

@@ -26,7 +26,7 @@ async def test_all_who_wait_share_one_thing_to_wait_for_and_are_woken_by_one_cha
     waiting = changes.next(changes.end)
     assert changes.next(changes.end) is waiting
     changes.add(_change(7))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await waiting
     assert changes.next(0).done()
     assert not changes.next(changes.end).done()
@@ -39,7 +39,7 @@ async def test_changes_in_quick_succession_wake_once() -> None:
         changes.add(_change(version))
         await asyncio.sleep(0)
     assert not waiting.done()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await waiting
     assert changes.end == 5
 
@@ -53,7 +53,7 @@ async def test_who_gives_up_waiting_takes_nobody_along() -> None:
     await asyncio.sleep(0)
     assert not patient.cancelled()
     changes.add(_change(1))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await patient
 
 

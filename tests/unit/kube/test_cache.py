@@ -1,7 +1,8 @@
 """A watch cache against an API server in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -11,6 +12,7 @@ from aichat_workspace.kube.cache import Cache, distrust
 from aichat_workspace.kube.client import Client, WatchEvent
 from aichat_workspace.kube.errors import ApiError, Gone, NotFound, Unreachable
 from aichat_workspace.kube.resource import Resource
+from tests.unit.waiting import turns, until
 
 ROUTES = Resource("example.org", "v1", "Route", "routes")
 
@@ -28,7 +30,7 @@ class Server:
         self.there: list[dict[str, Any]] = []
         self.version = 1
         self.lists = 0
-        self.watches = 0
+        self.opened: list[float] = []
         self.ends_at_once = False
         self.events: asyncio.Queue[WatchEvent | Exception] = asyncio.Queue()
 
@@ -46,7 +48,7 @@ class Server:
     ) -> AsyncIterator[WatchEvent]:
         assert resource == ROUTES
         assert resource_version
-        self.watches += 1
+        self.opened.append(asyncio.get_running_loop().time())
         await asyncio.sleep(0)
         while not self.ends_at_once:
             event = await self.events.get()
@@ -85,12 +87,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def settle() -> None:
     """Long enough for what must not happen."""
     await asyncio.sleep(0.02)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110  (the cache tells of no end)
-            await asyncio.sleep(0.001)
 
 
 async def test_what_was_there_and_what_comes_is_told_once() -> None:
@@ -138,8 +134,10 @@ async def test_a_watch_that_ends_at_once_is_opened_again_after_longer_and_longer
     watched = Watched()
     watched.server.ends_at_once = True
     async with watched:
-        await asyncio.sleep(0.1)
-    assert 1 < watched.server.watches < 8
+        await until(lambda: len(watched.server.opened) > 4)
+    pauses = [later - earlier for earlier, later in pairwise(watched.server.opened)]
+    for pause, least in zip(pauses, (0.004, 0.008, 0.016, 0.032), strict=False):
+        assert pause > least, "10, 20, 40 and 80 ms, less up to a half"
 
 
 async def test_a_watch_that_lasted_is_opened_again_without_a_pause(
@@ -150,7 +148,7 @@ async def test_a_watch_that_lasted_is_opened_again_without_a_pause(
     watched = Watched()
     watched.server.ends_at_once = True
     async with watched:
-        await until(lambda: watched.server.watches > 3)
+        await until(lambda: len(watched.server.opened) > 3)
 
 
 @pytest.mark.parametrize(
@@ -204,8 +202,7 @@ async def test_silence_is_measured_from_the_last_word_of_the_watch(
             later.setattr(loop, "time", lambda: now + 200)
             assert watched.cache.silent_seconds >= 190
             await watched.server.events.put(WatchEvent("ADDED", route("a", 2)))
-            for _ in range(5):
-                await asyncio.sleep(0)
+            await turns()
             assert watched.cache.silent_seconds == 0
 
 

@@ -21,6 +21,7 @@ from aichat_workspace.kube.errors import (
     Unreachable,
 )
 from aichat_workspace.kube.resource import Resource
+from tests.unit.waiting import until
 
 PODS = Resource("", "v1", "Pod", "pods")
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -259,14 +260,6 @@ async def watching(*answers: Answer) -> AsyncIterator[tuple[Cache, Script]]:
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    for _ in range(500):
-        if holds():
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("it never came to hold")
 
 
 async def forever(_: web.Request) -> web.StreamResponse:

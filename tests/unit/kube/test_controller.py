@@ -12,7 +12,7 @@ Reconcile = Callable[[str], Awaitable[Result]]
 
 async def run(queue: Queue[str], reconcile: Reconcile, until: asyncio.Event) -> None:
     running = asyncio.create_task(Controller(queue, reconcile, workers=2).run())
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         await until.wait()
     running.cancel()
 
@@ -79,7 +79,7 @@ async def test_the_end_of_a_worker_is_the_end_of_all() -> None:
 
     queue.add("a")
     controller = Controller(queue, reconcile, workers=2, on_reconcile=on_reconcile)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(30):
         with pytest.raises(ZeroDivisionError):
             await controller.run()
 

@@ -43,7 +43,7 @@ async def test_the_earlier_of_two_appointments_stands() -> None:
     queue.add_after("a", 60)
     queue.add_after("a", 0.001)
     queue.add_after("a", 60)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(30):
         assert await queue.get() == "a"
 
 
@@ -77,9 +77,11 @@ async def test_what_has_waited_for_leadership_did_not_wait_for_a_worker() -> Non
     queue.add("a")
     queue.add("b")
     await asyncio.sleep(0.05)
+    clock = asyncio.get_running_loop().time
+    leads_since = clock()
     queue.restamp()
     assert [await queue.get(), await queue.get()] == ["a", "b"]
-    assert max(waited) < 0.04
+    assert max(waited) <= clock() - leads_since
 
 
 def test_a_retry_is_never_more_than_a_minute_away() -> None:

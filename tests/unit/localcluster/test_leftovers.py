@@ -34,7 +34,7 @@ def test_shims_that_their_runtime_left_are_ended(
     leftovers.end_pods(state(tmp_path, FOREIGN))
     assert shim.poll() is None
     leftovers.end_pods(state(tmp_path, MINE))
-    assert shim.wait(timeout=5) == -9
+    assert shim.wait(timeout=30) == -9
 
 
 def test_a_containers_processes_are_known_by_their_control_group(tmp_path: Path) -> None:

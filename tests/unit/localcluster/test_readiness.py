@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from localcluster import readiness
 from localcluster.readiness import listens, resolves
 
 _ADDRESS = b"\xc0\x0c\0\x01\0\x01\0\0\0\x05\0\x04\x0a\x60\0\x01"
@@ -27,8 +28,9 @@ def answer(flags: bytes, answers: int) -> Callable[[bytes], bytes]:
     ids=["address", "no-address", "no-such-name", "server-failure"],
 )
 def test_a_name_resolves_when_the_server_gives_an_address(
-    respond: Callable[[bytes], bytes], expected: bool
+    respond: Callable[[bytes], bytes], expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(readiness, "_TRY_SECONDS", 10)
     with socket.socket(type=socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
 

@@ -8,6 +8,7 @@ from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.downloads import Places
+from tests.unit.waiting import turns
 
 
 def platform(version: int, pulls: int) -> dict[str, Any]:
@@ -34,10 +35,10 @@ async def test_a_raised_limit_lets_waiting_downloads_go_on_at_once() -> None:
     async with asyncio.TaskGroup() as group:
         for name in ("first", "second"):
             group.create_task(download(name))
-        await asyncio.sleep(0.01)
+        await turns()
         assert inside == ["first"]
         caches.platform.observe(platform(2, pulls=2))
-        await asyncio.sleep(0.01)
+        await turns()
         assert inside == ["first", "second"]
         enough.set()
 
@@ -83,9 +84,9 @@ async def test_nothing_begins_by_defaults_while_the_settings_cannot_be_understoo
     monkeypatch.setattr(Cache, "silent_seconds", 0.0)
     caches.platform.observe(platform(1, pulls=-1))
     waiting = asyncio.create_task(caches.wait_synced())
-    await asyncio.sleep(0.01)
+    await turns()
     assert not waiting.done()
     assert "models.concurrentPulls" in caches.problem
     caches.platform.observe(platform(2, pulls=3))
-    await asyncio.wait_for(waiting, 1)
+    await asyncio.wait_for(waiting, 30)
     assert caches.problem == ""

@@ -1,7 +1,7 @@
 """Model sync against model servers in memory."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import cast
 
@@ -24,6 +24,7 @@ from aichat_workspace.ollama.errors import (
 from aichat_workspace.operator import downloads, model_sync
 from aichat_workspace.operator.model_report import Report
 from aichat_workspace.operator.model_sync import Assignment, ModelSync
+from tests.unit.waiting import until
 
 EXPLAIN = Pattern("explain_code", "You explain.")
 
@@ -118,14 +119,6 @@ class Sync:
             **{each.name: each.state for each in report.models},
             **{each.name: each.state for each in report.patterns},
         }
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    for _ in range(500):
-        if holds():
-            return
-        await asyncio.sleep(0.005)
-    pytest.fail("it never came to hold")
 
 
 async def test_a_missing_model_is_downloaded_and_its_pattern_made() -> None:
@@ -325,7 +318,7 @@ async def forgotten(sync: Sync) -> asyncio.Task[None]:
     task = sync.sync._workspaces["w"].task
     assert task is not None
     sync.sync.forget("w")
-    await asyncio.wait([task], timeout=1)
+    await asyncio.wait([task], timeout=30)
     return task
 
 
@@ -440,6 +433,7 @@ async def test_a_download_that_holds_up_nobody_takes_the_time_that_it_needs(
     monkeypatch.setattr(downloads, "TURN_SECONDS", 0.0)
     sync, crawling = Sync(places=1), Crawling()
     sync.want("w", crawling, "a:1", "b:1")  # which wait for one another
+    await until(lambda: crawling.pulls)
     await asyncio.sleep(0.1)
     assert len(crawling.pulls) == 1
     await sync.sync.close()

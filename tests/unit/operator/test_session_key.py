@@ -12,6 +12,7 @@ from aichat_workspace.kube.resource import Resource
 from aichat_workspace.operator import session_key
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.writer import Writer
+from tests.unit.waiting import turns
 
 
 class Cluster:
@@ -40,10 +41,10 @@ def caches(cluster: Cluster) -> Caches:
     return Caches(cast("Client", cluster), lambda _: None)
 
 
-async def kept(cluster: Cluster, caches: Caches, seconds: float = 0.05) -> None:
+async def kept(cluster: Cluster, caches: Caches) -> None:
     """Let it be kept for a while."""
     task = asyncio.create_task(session_key.keep(Writer(cast("Client", cluster), caches), caches))
-    await asyncio.sleep(seconds)
+    await turns()
     assert not task.done()
     task.cancel()
 
@@ -55,9 +56,9 @@ async def test_the_key_is_made_once_and_again_when_it_was_deleted(
     await kept(cluster, caches)
     assert len(cluster.made) == 1
     task = asyncio.create_task(session_key.keep(Writer(cast("Client", cluster), caches), caches))
-    await asyncio.sleep(0)
+    await turns()
     caches.secrets._store.remove(cluster.made[0])
-    await asyncio.sleep(0.05)
+    await turns()
     task.cancel()
     assert len(cluster.made) == 2
     first, second = (each["data"][names.SESSION_KEY] for each in cluster.made)

@@ -35,16 +35,17 @@ async def lead():
         print("the write is finished", flush=True)
 
 terms = Terms(namespace="system", name="operator", identity="me", field_manager="test")
-asyncio.run(until_stopped(run_as_leader(Election(Leases(), terms), lead), end_seconds=1.0))
+leading = run_as_leader(Election(Leases(), terms), lead)
+asyncio.run(until_stopped(leading, end_seconds={end_seconds}))
 """
 AT_ONCE = "await asyncio.sleep(0.1)"
 NEVER = "await asyncio.sleep(60)"
 BLOCKED = "import time; time.sleep(60)"
 
 
-def stopped(release: str, ending: str) -> tuple[int, list[str], float]:
+def stopped(release: str, ending: str, end_seconds: float) -> tuple[int, list[str], float]:
     """A leading process after SIGTERM: its exit code, what it said, and the seconds it took."""
-    script = LEADER.format(release=release, ending=ending)
+    script = LEADER.format(release=release, ending=ending, end_seconds=end_seconds)
     command = [sys.executable, "-c", script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ran:  # noqa: S603
         assert ran.stdout is not None
@@ -58,7 +59,7 @@ def stopped(release: str, ending: str) -> tuple[int, list[str], float]:
 
 
 def test_a_leader_finishes_its_write_and_gives_the_lease_back() -> None:
-    code, said, _ = stopped(AT_ONCE, AT_ONCE)
+    code, said, _ = stopped(AT_ONCE, AT_ONCE, end_seconds=10)
     assert code == 0
     told = [each for each in said if each in ("the write is finished", "released")]
     assert told == ["the write is finished", "released"]
@@ -73,7 +74,7 @@ def test_a_leader_finishes_its_write_and_gives_the_lease_back() -> None:
     ],
 )
 def test_a_leader_that_can_not_let_go_ends_in_time(release: str, ending: str) -> None:
-    code, said, seconds = stopped(release, ending)
+    code, said, seconds = stopped(release, ending, end_seconds=1)
     assert code == 1
     assert "released" not in said
     assert 0.9 < seconds < 10

@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -19,6 +20,7 @@ from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.events import expired
 from aichat_workspace.operator.writer import Writer
 from tests.unit.domain.samples import NOW
+from tests.unit.waiting import turns, until
 
 RESOURCE = {
     "apiVersion": names.API_VERSION,
@@ -90,9 +92,11 @@ class Setup:
         told = status(workspace, Facts(url=text), NOW)
         await self.writer.report(workspace, told, NOW)
 
-    async def work(self, reconcile: Callable[[str], Awaitable[Result]], seconds: float) -> None:
+    async def work(
+        self, reconcile: Callable[[str], Awaitable[Result]], meanwhile: Awaitable[None]
+    ) -> None:
         running = asyncio.create_task(Controller(self.queue, reconcile, workers=1).run())
-        await asyncio.sleep(seconds)
+        await meanwhile
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
@@ -103,16 +107,17 @@ async def test_a_refusal_that_is_told_in_new_words_each_time_is_tried_again_ever
 ) -> None:
     cluster = Cluster(watch_first=watch_first)
     setup = Setup(cluster)
-    tries = 0
+    tries: list[float] = []
 
     async def reconcile(_: str) -> Result:
-        nonlocal tries
-        tries += 1
-        await setup.report(f"request {tries}")
+        tries.append(asyncio.get_running_loop().time())
+        await setup.report(f"request {len(tries)}")
         raise ApiError(403, "Forbidden", "no")
 
-    await setup.work(reconcile, 0.5)
-    assert 2 <= tries <= 5, "after 0, 50, 150 and 350 ms, less a little"
+    await setup.work(reconcile, until(lambda: len(tries) > 3))
+    pauses = [later - earlier for earlier, later in pairwise(tries)]
+    for pause, least in zip(pauses, (0.03, 0.06, 0.12), strict=False):
+        assert pause > least, "50, 100 and 200 ms, less a little"
 
 
 async def test_a_status_that_somebody_else_wrote_is_looked_at() -> None:
@@ -127,11 +132,11 @@ async def test_a_status_that_somebody_else_wrote_is_looked_at() -> None:
         await setup.report("mine")
         return Result()
 
-    await setup.work(reconcile, 0.02)
+    await setup.work(reconcile, turns())
     assert tries == 1
     metadata = {**cluster.resource["metadata"], "resourceVersion": "9"}
     setup.caches.workspaces._store.put({**cluster.resource, "metadata": metadata, "status": {}})
-    await setup.work(reconcile, 0.02)
+    await setup.work(reconcile, turns())
     assert tries == 2
 
 
