@@ -41,7 +41,7 @@ def lead(node: Node) -> Api:
     eventually(
         lambda: found.call("GET", "/me").status == 200,
         "the ingress serves the API",
-        30,
+        90,
         lambda: node.story(SYSTEM),
     )
     return found

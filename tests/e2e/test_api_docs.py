@@ -24,7 +24,11 @@ def environment(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     token = node.kubectl(*token_request(_PERSON)).strip()
     log = tmp_path_factory.mktemp("api") / "log"
     with running_api(Path(node.kubeconfig), log) as address:
-        yield {**os.environ, "API": f"{address}/api/v1", "TOKEN": token}
+        try:
+            yield {**os.environ, "API": f"{address}/api/v1", "TOKEN": token}
+        finally:
+            gone = ("--ignore-not-found", "--wait=false")
+            node.kubectl("delete", "aiws", "docs-chat", "docs-notes", "-n", SYSTEM, *gone)
 
 
 def test_the_page_s_examples_do_what_it_says(environment: dict[str, str], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.e2e.conftest import (
+    HANDED_OVER_SECONDS,
     LOCALCLUSTER,
     REPLY,
     RESOURCE,
@@ -63,7 +64,7 @@ def registry(limits: object = None) -> Any:
     trust = ssl.create_default_context()
     trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
     data = None if limits is None else json.dumps(limits).encode()
-    with urlopen(Request(REGISTRY, data), context=trust, timeout=5) as answer:
+    with urlopen(Request(REGISTRY, data), context=trust, timeout=30) as answer:
         return json.load(answer)
 
 
@@ -130,7 +131,7 @@ def test_a_download_outlives_the_operator_that_began_it(node: Node, chat: WebUI)
         eventually(lambda: entry(node, models[1]).get("percent", 0) >= 30, "a third is there", 60)
         far = entry(node, models[1])["completedBytes"]
         node.kubectl("delete", "pod", first, "-n", SYSTEM, "--wait=false")
-        another_leads(node, first, 5)
+        another_leads(node, first, HANDED_OVER_SECONDS)
         eventually(
             lambda: entry(node, models[1]).get("completedBytes", 0) > far,
             "the next one goes on with it",
@@ -195,7 +196,7 @@ def test_a_pattern_of_a_config_map_answers_by_its_text_and_by_its_changed_text(
     finally:
         patch(node, RESOURCE, {"patterns": patterns})
         node.kubectl("delete", "configmap", "house-patterns", "-n", SYSTEM, "--ignore-not-found")
-    eventually(lambda: "house_style:latest" not in offered(chat), "it is offered no more", 60)
+    eventually(lambda: withdrawn(chat, "house_style:latest"), "it is offered no more", 60)
     wait_ready(node, RESOURCE, TENANT)
 
 
@@ -219,6 +220,14 @@ def said_by(chat: WebUI, model: str) -> str:
         return chat.ask(model, "Good morning") if model in offered(chat) else ""
     except OSError:
         return ""
+
+
+def withdrawn(chat: WebUI, model: str) -> bool:
+    """Whether the chat answers, and offers a model no more."""
+    try:
+        return model not in offered(chat)
+    except OSError:
+        return False
 
 
 def offered(chat: WebUI) -> set[str]:

@@ -62,6 +62,8 @@ def visitors(node: Node) -> Iterator[None]:
     waits = ("--image-pull-policy=IfNotPresent", "--command", "--", "python3", "-c")
     for namespace in (STRANGERS, PROMETHEUS):
         node.kubectl("create", "namespace", namespace)
+        account = ("serviceaccount/default", "-n", namespace)  # its pods are refused before
+        node.kubectl("wait", *account, "--for=create", "--timeout=60s")
         node.kubectl(
             *("run", "visitor", "-n", namespace, f"--image={IMAGE}", *waits),
             "import time; time.sleep(3600)",

@@ -4,6 +4,8 @@ import json
 from typing import Any
 from urllib.request import Request, urlopen
 
+_ANSWER_SECONDS = 90
+
 
 class WebUI:
     """Open WebUI's own API, at an address under a host name."""
@@ -30,7 +32,7 @@ class WebUI:
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
         request = Request(f"{self.address}{path}", data=data, headers=headers)  # noqa: S310
-        with urlopen(request, timeout=20) as answer:  # noqa: S310
+        with urlopen(request, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310
             return json.load(answer)
 
     def sign_in(self, email: str, password: str) -> None:
