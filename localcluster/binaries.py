@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from localcluster import children, once, toolchain
-from localcluster.errors import CommandFailedError, last_lines
+from localcluster import once, toolchain
+from localcluster.compiling import compile_package
 from localcluster.paths import GO_MODULES, cache_dir
 from localcluster.progress import Report
 
@@ -75,7 +75,15 @@ def _folder(binary: GoBinary, go: toolchain.Toolchain) -> Path:
 def _build_with_links(
     binary: GoBinary, go: toolchain.Toolchain, target: Path, report: Report
 ) -> None:
-    _build(binary, go, target, report)
+    compile_package(
+        go,
+        binary.package,
+        GO_MODULES / binary.module,
+        program=target / binary.name,
+        ldflags=binary.ldflags,
+        environment={**toolchain.environment(go), "CGO_ENABLED": "0"},
+        report=report,
+    )
     for link in binary.links:
         (target / link).symlink_to(binary.name)
 
@@ -87,31 +95,3 @@ def _digest(binary: GoBinary, go_version: str) -> str:
     for path in sorted(path for path in module.rglob("*") if path.is_file()):
         digest.update(f"{path.relative_to(module)}\n".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def _build(binary: GoBinary, go: toolchain.Toolchain, target: Path, report: Report) -> None:
-    log = target / "build.log"
-    module = GO_MODULES / binary.module
-    environment = {**toolchain.environment(go), "CGO_ENABLED": "0"}
-    command = [str(go.go), "build", "-v", "-trimpath", "-ldflags", binary.ldflags]
-    command += ["-o", str(target / binary.name), binary.package]
-    report(binary.name, "fetching modules")
-    listed = ("list", "-deps", binary.package)  # the first time this fetches its modules
-    total = len(toolchain.fetch(go, listed, module, environment, report).splitlines())
-    report(binary.name, f"compiling up to {total} packages")
-
-    def tell() -> None:
-        done = _compiled(log)
-        far = f"compiled {done} of up to {total} packages" if done < total * 0.97 else "linking"
-        report(binary.name, far)
-
-    with log.open("wb") as out:
-        failed = children.follow(command, out, tell, cwd=module, environment=environment)
-    if failed:
-        raise CommandFailedError(f"building {binary.name} failed:\n{last_lines(log)}")
-
-
-def _compiled(log: Path) -> int:
-    """Packages named so far; what is said of downloads begins with "go: "."""
-    lines = log.read_text(errors="replace").splitlines()
-    return sum(not line.startswith(("go: ", "#")) for line in lines)

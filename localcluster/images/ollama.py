@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from localcluster import once, toolchain
-from localcluster.images.run import follow
+from localcluster.compiling import compile_package
 from localcluster.paths import GO_MODULES, cache_dir
 from localcluster.progress import Report
 
@@ -64,16 +64,14 @@ def _build(go: toolchain.Toolchain, flags: str, target: Path, report: Report) ->
         "CGO_CFLAGS": flags,
         "CGO_CXXFLAGS": f"{flags} -I{_header_folder(go, report)}",
     }
-    report("ollama", "fetching modules")
-    toolchain.fetch(go, ("list", "-deps", _PACKAGE), _MODULE, environment, report)
-    command = [str(go.go), "build", "-v", "-trimpath", "-ldflags", _LDFLAGS]
-    report("ollama", "compiling (about 3 minutes)")
-    follow(
-        [*command, "-o", str(target / "ollama"), _PACKAGE],
-        log=target / "build.log",
-        report=lambda lines: report("ollama", f"compiled {lines} packages"),
-        cwd=_MODULE,
+    compile_package(
+        go,
+        _PACKAGE,
+        _MODULE,
+        program=target / "ollama",
+        ldflags=_LDFLAGS,
         environment=environment,
+        report=report,
     )
 
 
