@@ -150,7 +150,7 @@ def image(
 ) -> None:
     """Build a Containerfile on the local base image and give it to a full cluster's node."""
     with reporting() as report:
-        built = build_containerfile(file, context, tag, {}, report)
+        built = build_containerfile(file, context, tag, report)
         cluster.load(name, built.archive)
     print(f"cluster {name!r} has {built.name}@{built.digest}")
 

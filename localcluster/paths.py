@@ -6,7 +6,6 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent
 PROJECT = PACKAGE.parent
 GO_MODULES = PACKAGE / "go"
-MANIFESTS = PACKAGE / "manifests"
 
 
 def cache_dir() -> Path:

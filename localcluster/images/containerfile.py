@@ -3,7 +3,7 @@
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -24,39 +24,36 @@ def build_containerfile(
     file: Path,
     context: Path,
     tag: str,
-    build_args: Mapping[str, str],
     report: Report,
 ) -> Image:
     """Build ``file`` with ``context`` and name the result ``tag`` (a full image name).
 
-    The build argument ``BASE`` is the local base image unless ``build_args`` names another. Layers
-    are cached by buildah. Package indexes that the machine is set up for serve the build's
-    ``pip`` and ``uv`` too, without a trace in the image.
+    The build argument ``BASE`` is the local base image. Layers are cached by buildah. Package
+    indexes that the machine is set up for serve the build's ``pip`` and ``uv`` too, without a trace
+    in the image.
 
     Raises:
         CommandFailedError: the build failed; the message ends with what it said last.
     """
     base = ensure_base(report)
     with _store():
-        arguments = {"BASE": _load_base(base, report), **build_args}
+        loaded = _load_base(base, report)
         report(tag, "building")
-        identity = _build(file, context, tag, arguments, report)
+        identity = _build(file, context, tag, loaded, report)
         archive = cache.ensure(
             "images", cache.slug(tag), identity[:16], lambda target: _pack(tag, target, report)
         )
     return read_archive(archive)
 
 
-def _build(
-    file: Path, context: Path, tag: str, arguments: Mapping[str, str], report: Report
-) -> str:
+def _build(file: Path, context: Path, tag: str, base: str, report: Report) -> str:
     """Run the build; the result's identity changes when anything in it does."""
     log = _log(tag)
     with tempfile.TemporaryDirectory() as private:
         identity = Path(private) / "identity"
         command = ["build", "--isolation=chroot", "--layers", "--format=oci", "--pull-never"]
         command += [f"--tag={tag}", f"--file={file}", f"--iidfile={identity}"]
-        command += [f"--build-arg={name}={value}" for name, value in sorted(arguments.items())]
+        command += [f"--build-arg=BASE={base}"]
         command += [f"--volume={each}" for each in mounts(os.environ, Path(private))]
         _buildah(
             [*command, str(context)],

@@ -10,7 +10,6 @@ from typing import Any, Final
 import pytest
 from structlog.testing import capture_logs
 
-from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import (
     AlreadyExists,
     ApiError,
@@ -19,14 +18,13 @@ from aichat_workspace.kube.errors import (
     NotFound,
     Unreachable,
 )
-from aichat_workspace.kube.leader import Election, LeadershipLost, Leases, run_as_leader
+from aichat_workspace.kube.leader import Election, LeadershipLost, run_as_leader
 from aichat_workspace.kube.lease import LEASES, Decision, Seen, Terms, claimed, decide, observe
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.resource import Resource
 
 START: Final = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LATENCY_SECONDS: Final = 0.02
-REAL_PORT: Final[type[Leases]] = Client  # mypy checks that the client is what an election needs
 
 Scenario = Callable[[], Coroutine[Any, Any, None]]
 
