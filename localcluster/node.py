@@ -83,8 +83,10 @@ def commands(cluster: Cluster, layout: Layout, programs: Path) -> dict[str, Sequ
         "kube-proxy": [programs / "kube-proxy", f"--config={layout.folder / 'kube-proxy.yaml'}"],
         "traefik": [
             Path(sysconfig.get_path("scripts")) / "traefik",
-            "--entrypoints.web.address=:80",
-            "--entrypoints.websecure.address=127.0.0.1:443",  # the registry has 443 elsewhere
+            # Chats with canned answers and a known administrator are for this machine's eyes only;
+            # the registry has 443 elsewhere.
+            "--entrypoints.web.address=127.0.0.1:80",
+            "--entrypoints.websecure.address=127.0.0.1:443",
             "--entrypoints.websecure.http.tls=true",
             f"--providers.file.filename={layout.folder / 'traefik.yaml'}",
             f"--providers.kubernetesingress.endpoint={cluster.server}",
