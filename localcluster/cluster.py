@@ -12,7 +12,7 @@ from typing import Final
 
 import yaml
 
-from localcluster import binaries, firewall, leftovers, node, preflight, state
+from localcluster import binaries, firewall, kernel, leftovers, node, preflight, state
 from localcluster.addons import ADDONS
 from localcluster.configuration import write_files
 from localcluster.controlplane import FULL, start_control_plane
@@ -29,6 +29,7 @@ from localcluster.state import Cluster
 
 _NODE_LOCK: Final = "the node"  # no name of a cluster
 _CHAINS: Final = "chains-before"
+_SETTINGS: Final = "settings-before"
 
 
 def up(name: str, report: Report, *, full: bool = False) -> Cluster:
@@ -144,6 +145,7 @@ def _start_full(name: str, programs: Path, report: Report) -> Cluster:
     # Written down first, so that an interruption from here on is cleaned up by `down`.
     state.save(Cluster(name, FULL, server="", token=""))
     firewall.remember(state_dir(name) / _CHAINS)
+    kernel.remember(state_dir(name) / _SETTINGS)
     node.add_bridge()
     cluster = start_control_plane(name, programs, report, address=GATEWAY)
     layout = write_files(cluster, pause.name)
@@ -213,6 +215,7 @@ def _remove_shared(found: Cluster, *, orderly: bool) -> None:
     leftovers.remove_networks()
     node.remove_bridge()
     firewall.remove_since(found.folder / _CHAINS)
+    kernel.restore(found.folder / _SETTINGS)
     if not orderly:
         shutil.rmtree(IMAGE_STORE, ignore_errors=True)
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -147,7 +148,23 @@ def remains(name: str) -> dict[str, list[str]]:
         ],
         "chains": [line for line in rules.splitlines() if line.startswith((":KUBE-", ":CNI-"))],
         "processes": processes,
+        "kernel settings": [*settings()],
     }
+
+
+def settings() -> Iterator[str]:
+    """What programs that run nodes are known to set, and what is near it. Bridges pass packets to
+    the filter unless told otherwise, so that loading their module changes nothing."""
+    root = Path("/proc/sys")
+    for pattern in (
+        *("net/ipv4/ip_forward", "net/ipv4/conf/all/*", "net/ipv4/conf/default/*"),
+        *("kernel/keys/*", "kernel/panic*", "vm/overcommit_*", "vm/panic_*"),
+    ):
+        for each in sorted(root.glob(pattern)):
+            with suppress(OSError):  # some can only be written
+                yield f"{each.relative_to(root)} = {each.read_text().strip()}"
+    bridged = root / "net/bridge/bridge-nf-call-iptables"
+    yield f"bridged = {bridged.read_text().strip() if bridged.exists() else 1}"
 
 
 def _command(path: Path) -> str:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from localcluster import cluster, firewall, leftovers, node, state
+from localcluster import cluster, firewall, kernel, leftovers, node, state
 from localcluster.controlplane import FULL
 from localcluster.state import Cluster
 
@@ -16,6 +16,7 @@ def removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         (leftovers, "remove_networks"),
         (node, "remove_bridge"),
         (firewall, "remove_since"),
+        (kernel, "restore"),
     ):
         monkeypatch.setattr(module, name, lambda *_, name=name: found.append(name))
     monkeypatch.setattr(leftovers, "end_pods", lambda _: None)
@@ -33,7 +34,7 @@ def dead_node(name: str) -> Cluster:
 def test_a_dead_nodes_record_is_cleaned_up_with_all_that_nodes_share(removed: list[str]) -> None:
     dead_node("old")
     assert cluster.down("old", lambda *_: None)
-    assert removed == ["remove_networks", "remove_bridge", "remove_since"]
+    assert removed == ["remove_networks", "remove_bridge", "remove_since", "restore"]
 
 
 def test_a_dead_nodes_record_takes_nothing_from_the_node_that_runs_now(

@@ -1,0 +1,37 @@
+"""The kernel's settings that a node's parts change and never put back."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+SETTINGS: Final = (
+    "net/ipv4/ip_forward",  # ours, and the network plugins'
+    "net/bridge/bridge-nf-call-iptables",  # ours, for policies between pods
+    "net/ipv4/conf/all/route_localnet",  # kube-proxy's, for node ports on 127.0.0.1
+    # The kubelet's, for a machine that is nothing but a node.
+    "kernel/keys/root_maxbytes",
+    "kernel/keys/root_maxkeys",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+)
+ROOT: Final = Path("/proc/sys")
+
+
+def remember(record: Path, root: Path = ROOT) -> None:
+    """Write down how the settings are before a node changes them."""
+    found = {each: (root / each).read_text() for each in SETTINGS if (root / each).exists()}
+    partial = record.with_name(f"{record.name}.partial")
+    partial.write_text(json.dumps(found))
+    partial.rename(record)
+
+
+def restore(record: Path, root: Path = ROOT) -> None:
+    """Put the settings back. Without a record nothing was changed by us."""
+    if not record.exists():
+        return
+    for each, value in json.loads(record.read_text()).items():
+        setting = root / each
+        if setting.exists() and setting.read_text() != value:
+            setting.write_text(value)
