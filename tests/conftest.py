@@ -5,6 +5,16 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
+# Where one test, with what it needs first, starts a node or goes through every request.
+_SLOW = frozenset({"e2e", "accidents", "faults"})
+_SLOW_SECONDS = 900
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--golden", action="store_true", help="write what is in golden folders anew")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for each in items:
+        if each.path.parent.name in _SLOW and not each.get_closest_marker("timeout"):
+            each.add_marker(pytest.mark.timeout(_SLOW_SECONDS))
