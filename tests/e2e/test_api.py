@@ -239,14 +239,14 @@ def test_a_deleted_workspace_is_gone_from_reads_and_watches(made: Api) -> None:
     assert made.call("GET", ONE).status == 404
 
 
-def api_pods(node: Node) -> list[str]:
-    look = ("get", "pods", "-n", SYSTEM, "-l", "app.kubernetes.io/component=api")
+def our_pods(node: Node, component: str) -> list[str]:
+    look = ("get", "pods", "-n", SYSTEM, "-l", f"app.kubernetes.io/component={component}")
     return node.kubectl(*look, "-o", "jsonpath={.items[*].metadata.name}").split()
 
 
 @pytest.mark.usefixtures("made")
 def test_both_replicas_have_served(node: Node) -> None:
-    pods = api_pods(node)
+    pods = our_pods(node, "api")
     assert len(pods) == 2
     for pod in pods:
         scraped = node.kubectl(
@@ -256,10 +256,13 @@ def test_both_replicas_have_served(node: Node) -> None:
 
 
 @pytest.mark.usefixtures("lead")
-def test_the_apis_pods_run_without_root_on_a_file_system_that_they_can_not_change(
-    node: Node,
+@pytest.mark.parametrize("component", ["api", "manager"])
+def test_our_pods_run_without_root_on_a_file_system_that_they_can_not_change(
+    node: Node, component: str
 ) -> None:
-    for pod in api_pods(node):
+    pods = our_pods(node, component)
+    assert len(pods) == 2
+    for pod in pods:
         run = ("exec", "-n", SYSTEM, pod, "--", "python3", "-c")
         assert node.kubectl(*run, "import os; print(os.getuid())").strip() == "65532"
         assert "Read-only" in node.try_kubectl(*run, "open('/tmp/x', 'w')").stderr
