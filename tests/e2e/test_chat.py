@@ -5,10 +5,14 @@ under the real name: Ollama, Open WebUI and the way between them are real, the a
 """
 
 import json
+import re
 import socket
 import ssl
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
@@ -199,25 +203,37 @@ async def test_the_models_are_listed_through_the_api_servers_proxy_as_on_a_lapto
     assert {each.name for each in listed} >= {"gemma2:2b", "explain_code:latest"}
 
 
-def test_a_port_forward_serves_the_chat_too(node: Node, chat: WebUI) -> None:
+def test_a_port_forward_serves_the_chat_too(node: Node, chat: WebUI, tmp_path: Path) -> None:
     assert chat.token
-    forward = subprocess.Popen(
-        [
-            *("kubectl", f"--kubeconfig={node.kubeconfig}", "port-forward", "-n", TENANT),
-            *(f"service/{TENANT}-openwebui", "18080:8080"),
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert forward.stdout is not None
-        assert "Forwarding from" in forward.stdout.readline()
-        local = WebUI("http://127.0.0.1:18080", "localhost:18080")
+    with forwarded(node, f"service/{TENANT}-openwebui", 8080, tmp_path / "told") as port:
+        local = WebUI(f"http://127.0.0.1:{port}", f"localhost:{port}")
         local.sign_in(*credentials(node, TENANT))
         assert local.ask("gemma2:2b", "Good morning") == REPLY
+
+
+@contextmanager
+def forwarded(node: Node, service: str, port: int, told: Path) -> Iterator[int]:
+    """A free port of this machine that leads to a port of a tenant's service; kubectl tells which
+    it is."""
+    with told.open("w") as out:
+        forward = subprocess.Popen(
+            [
+                *("kubectl", f"--kubeconfig={node.kubeconfig}", "port-forward", "-n", TENANT),
+                *(service, f":{port}"),
+            ],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+
+    def ports() -> list[str]:
+        return re.findall(r"^Forwarding from 127\.0\.0\.1:(\d+) ->", told.read_text(), re.MULTILINE)
+
+    try:
+        eventually(lambda: ports() != [], "kubectl forwards", 30, told.read_text)
+        yield int(ports()[0])
     finally:
         forward.terminate()
-        forward.communicate(timeout=10)
+        forward.wait(timeout=10)
 
 
 @pytest.mark.usefixtures("chat")
