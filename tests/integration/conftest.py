@@ -58,19 +58,25 @@ class Cluster:
         """As `kubectl get -o name` has them, sorted."""
         return sorted(map(_named, self.get(kinds, "-n", namespace)["items"]))
 
-    def writes(self, about: str) -> list[str]:
-        """What the operator wrote of a workspace, by the API server's audit log."""
-        reads = ("get ", "list ", "watch ")
-        return [each for each in self.requests(about) if not each.startswith(reads)]
+    def writes(self) -> list[str]:
+        """Everything that the operator wrote, whatever it was about, by the API server's audit log:
+        all but reads, its lease and writes for trial."""
+        return [
+            f"{entry['verb']} {_reference(entry)}"
+            for entry in self._of_operator()
+            if entry["verb"] not in ("get", "list", "watch")
+            and entry["objectRef"]["resource"] != "leases"
+            and "dryRun=All" not in entry["requestURI"]
+        ]
 
     def requests(self, about: str) -> list[str]:
-        """What the operator asked for whose address names a workspace or its resource, by the API
-        server's audit log."""
+        """What the operator asked for that names a workspace or its resource, by the API server's
+        audit log. What is made is named by no address, but in the log."""
         name = re.compile(rf"[/=]{about}\b")
         return [
             f"{entry['verb']} {entry['requestURI']}"
             for entry in self._of_operator()
-            if name.search(entry["requestURI"])
+            if name.search(entry["requestURI"]) or name.search(f"/{_reference(entry)}")
         ]
 
     def _of_operator(self) -> Iterator[Any]:
@@ -91,6 +97,14 @@ def _named(found: Any) -> str:
     group = found["apiVersion"].rpartition("/")[0]
     kind = ".".join(filter(None, [found["kind"].lower(), group]))
     return f"{kind}/{found['metadata']['name']}"
+
+
+def _reference(entry: Any) -> str:
+    """What a request was about, as `namespace/kind/name/part`; a list's has no name, and that of
+    what is no object nothing at all."""
+    of = entry.get("objectRef", {})
+    parts = (of.get(each) for each in ("namespace", "resource", "name", "subresource"))
+    return "/".join(filter(None, parts))
 
 
 def eventually(holds: Callable[[], object], what: str, seconds: float = 60) -> None:

@@ -10,6 +10,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from aichat_workspace.domain.render.tenant import OLLAMA, workspace_labels
 from tests.integration.conftest import ROOT, SYSTEM, Cluster, eventually, workspace
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -113,21 +114,31 @@ def assert_in_peace(cluster: Cluster, *about: str) -> None:
         assert len(asked) <= 4, asked
 
 
-def test_an_unchanged_workspace_is_written_to_no_more(
+@pytest.fixture
+def nothing_else(cluster: Cluster, tenant: str) -> None:
+    """What other tests have left is gone, so that every write there is would be of the tenant."""
+    others = ("-A", f"--field-selector=metadata.name!={tenant}", "--ignore-not-found")
+    cluster.kubectl("delete", "aiws", *others, "--timeout=50s")
+
+
+@pytest.mark.usefixtures("nothing_else")
+def test_an_unchanged_workspace_has_nothing_written_at_all(
     cluster: Cluster, tenant: str, metrics_port: int
 ) -> None:
     def rests() -> bool:
-        seen = cluster.writes(tenant)
+        seen = cluster.writes()
         time.sleep(1.5)
-        return cluster.writes(tenant) == seen
+        return cluster.writes() == seen
 
     eventually(rests, f"{tenant} has come to rest")
-    before, done = cluster.writes(tenant), reconciles(metrics_port)
+    before, done = cluster.writes(), reconciles(metrics_port)
+    made = (f"create namespaces/{tenant}", f"create {SYSTEM}/secrets/{tenant}-credentials")
+    assert set(made) <= set(before), "what no address names is counted"
     for note in ("second", "third"):  # each is a change that brings a reconcile
         cluster.kubectl("annotate", "aiws", tenant, "-n", SYSTEM, f"note={note}", "--overwrite")
     eventually(lambda: reconciles(metrics_port) >= done + 1, "it was looked at")
     time.sleep(1)
-    assert cluster.writes(tenant) == before
+    assert cluster.writes() == before
 
 
 @pytest.mark.parametrize(
@@ -261,9 +272,17 @@ def test_a_namespace_removed_by_hand_is_made_anew(cluster: Cluster) -> None:
 
 
 def test_a_foreign_namespace_is_left_as_it_is(cluster: Cluster) -> None:
+    """Also what is in it under the names and labels of ours."""
     cluster.kubectl("create", "namespace", "somebodys")
-    time.sleep(1)  # until the controllers have completed it
-    before = cluster.get("namespace", "somebodys")
+    cluster.apply(impostor("Service", "somebodys-ollama", spec={"ports": [{"port": 80}]}))
+    cluster.apply(impostor("Secret", "somebodys-openwebui-0123456789", stringData={"a": "b"}))
+
+    def theirs() -> list[Any]:
+        looks = [("namespace", "somebodys"), ("service,secret,serviceaccount", "-n", "somebodys")]
+        return [cluster.get(*look, "--show-managed-fields") for look in looks]
+
+    eventually(lambda: len(theirs()[1]["items"]) == 3, "the controllers have completed it")
+    before = theirs()
     cluster.apply(workspace("somebodys"))
     eventually(
         lambda: condition(cluster, "somebodys").get("reason") == "NamespaceTaken", "NamespaceTaken"
@@ -271,7 +290,19 @@ def test_a_foreign_namespace_is_left_as_it_is(cluster: Cluster) -> None:
     assert "choose" in (said := condition(cluster, "somebodys")["message"]) or "create one" in said
     assert_in_peace(cluster, "somebodys")
     cluster.kubectl("delete", "aiws", "somebodys", "-n", SYSTEM, "--timeout=60s")
-    assert cluster.get("namespace", "somebodys") == before
+    time.sleep(1)  # a write that should not be would come as late as its removal
+    assert theirs() == before
+    status, event = sorted({each for each in cluster.writes() if "somebodys" in each}, reverse=True)
+    assert status == f"patch {SYSTEM}/aichatworkspaces/somebodys/status"
+    assert event.startswith(f"create {SYSTEM}/events/somebodys.namespacetaken."), "that tells of it"
+    cluster.kubectl("delete", "namespace", "somebodys", "--wait=false")
+
+
+def impostor(kind: str, name: str, **body: Any) -> dict[str, Any]:
+    """Somebody else's, though it looks like ours."""
+    labels = workspace_labels("somebodys", name, OLLAMA)
+    metadata = {"name": name, "namespace": "somebodys", "labels": labels}
+    return {"apiVersion": "v1", "kind": kind, "metadata": metadata, **body}
 
 
 def test_a_gateway_whose_kind_is_not_installed_takes_no_ingress_away(
