@@ -81,9 +81,13 @@ test-all: test ## That, and what takes longer: faults, accidents, the demo twice
 	hack/test-all
 
 .PHONY: cluster-up cluster-down cluster-status cluster-logs
-cluster-up: setup ## Start a real one-node cluster on this machine.
+cluster-up: setup ## Start a real one-node cluster here; with FULL=no its control plane only.
+ifeq ($(FULL),no)
+	python -m localcluster up
+else
 	python -m localcluster install
 	python -m localcluster up --full
+endif
 cluster-down: setup ## Stop it and remove all it left.
 	python -m localcluster down
 cluster-status: setup ## What runs, and how to reach it.
