@@ -9,19 +9,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from aichat_workspace.domain import names
 from tests.e2e.webui import WebUI
 
 ROOT = Path(__file__).parents[2]
 SYSTEM = "aichat-workspace-operator-system"
 OPERATOR_USER = f"system:serviceaccount:{SYSTEM}:aichat-workspace-operator"
 API_USER = f"system:serviceaccount:{SYSTEM}:aichat-workspace-api"
-IMAGE = "docker.io/library/aichat-workspace-operator:v0.1.0"
+IMAGE = f"docker.io/library/{names.OPERATOR}:v{version(names.OPERATOR)}"
 DOMAIN = "aichat.localhost"
 TENANT = "team-a-aichat"
 SECOND = "team-b-aichat"

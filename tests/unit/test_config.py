@@ -1,6 +1,8 @@
 """The installation's files agree with one another and with the code."""
 
+import json
 import re
+import tomllib
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,27 @@ def grants(role: dict[str, Any]) -> set[tuple[str, str]]:
         for resource in rule["resources"]
         for verb in rule["verbs"]
     }
+
+
+def project_version() -> str:
+    text = (CONFIG.parent / "pyproject.toml").read_text()
+    found: str = tomllib.loads(text)["project"]["version"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", ["README.md", "Containerfile", "hack/demo", "config/default/kustomization.yaml"]
+)
+def test_every_file_that_names_a_version_of_the_image_names_the_projects(path: str) -> None:
+    said = r"(?:aichat-workspace-operator:|newTag: *|version=)v?(\d[\w.]*)"
+    found = set(re.findall(said, (CONFIG.parent / path).read_text()))
+    assert found <= {project_version()}
+    assert found or path == "hack/demo", "which may also read it from elsewhere"
+
+
+def test_the_openapi_document_is_of_the_projects_version() -> None:
+    document = json.loads((CONFIG.parent / "docs" / "openapi.json").read_text())
+    assert document["info"]["version"] == project_version()
 
 
 @pytest.mark.parametrize("path", ["rbac/role.yaml", "api/role.yaml", "rbac/user_roles.yaml"])
