@@ -23,13 +23,22 @@ def test_everything_that_is_missing_is_said_in_one_message(
     assert "LOCALCLUSTER_CACHE" in said
 
 
-def test_a_taken_port_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+@pytest.mark.parametrize("address", ["127.0.0.1", ""], ids=["here", "everywhere"])
+def test_a_taken_port_is_named(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    with socket.create_server((address, 0)) as taken:
         port = taken.getsockname()[1]
         monkeypatch.setattr(preflight, "INGRESS_PORTS", (port,))
         assert [*preflight._ports()] == [
             f"  - port {port}: another program listens there; end it (ss -ltnp shows it)"
         ]
+
+
+def test_a_program_that_listens_elsewhere_is_not_in_the_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.2", 0)) as other:
+        monkeypatch.setattr(preflight, "INGRESS_PORTS", (other.getsockname()[1],))
+        assert [*preflight._ports()] == []
 
 
 def test_a_control_plane_needs_neither_root_nor_packages(
