@@ -136,7 +136,11 @@ class Tenant:
         }
 
     def labels(self, name: str, component: str) -> dict[str, str]:
-        """https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/"""
+        """https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
+
+        What is of no image, as a quota, has the version of our API: the operator's own would have
+        every tenant's objects written anew at each of its releases.
+        """
         known = component in (OLLAMA, OPENWEBUI)
         version = image_version(self.image(component)) if known else names.VERSION
         return {
