@@ -1,10 +1,12 @@
 """The configuration files of the node's components.
 
 The recipe's facts that are not obvious: on cgroup v1 the kubelet must be told so; a machine without
-CAP_SYS_RESOURCE needs `restrict_oom_score_adj`.
+CAP_SYS_RESOURCE needs `restrict_oom_score_adj`. This machine's own authority is trusted for the
+certificate of any registry, so that a test can have one.
 """
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,10 @@ def write_files(cluster: Cluster, sandbox_image: str) -> Layout:
     for folder in (IMAGE_STORE, layout.kubelet, layout.volumes, layout.folder / "cni"):
         folder.mkdir(parents=True, exist_ok=True)
     (layout.folder / "containerd.toml").write_text(_containerd(layout, sandbox_image))
+    # Debian's containerd 1.6 does not heed `ca` in a hosts.toml, but any .crt beside it
+    trusted = layout.folder / "registries" / "_default"
+    trusted.mkdir(parents=True, exist_ok=True)
+    shutil.copy(authority.ensure().certificate, trusted / "ca.crt")
     (layout.folder / "cni" / "10-bridge.conflist").write_text(json.dumps(_cni(layout)))
     _write(layout.folder / "kubelet.yaml", _kubelet(cluster, layout))
     _write(layout.folder / "kube-proxy.yaml", _kube_proxy(cluster))
@@ -55,6 +61,8 @@ state = "{layout.folder / "containerd"}"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "{layout.folder / "cni"}"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{layout.folder / "registries"}"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
