@@ -77,7 +77,7 @@ test: setup ## Everything that is to pass before a change lands.
 	hack/test
 
 .PHONY: test-all
-test-all: test ## That, and what takes longer: faults, accidents, the demo twice.
+test-all: test ## That, and what takes longer: faults, accidents, the demos.
 	hack/test-all
 
 .PHONY: cluster-up cluster-down cluster-status cluster-logs
@@ -95,7 +95,7 @@ cluster-status: setup ## What runs, and how to reach it.
 cluster-logs: setup ## A component's log: make cluster-logs COMPONENT=kube-apiserver
 	python -m localcluster logs $(or $(COMPONENT),kube-apiserver)
 
-export CLUSTER IMAGE_REGISTRY BASE_IMAGE
+export CLUSTER IMAGE_REGISTRY BASE_IMAGE PULL_SECRET
 .PHONY: demo demo-down
 demo: setup ## From nothing to a reply here; or: make demo CLUSTER=existing IMAGE_REGISTRY=…
 	hack/demo

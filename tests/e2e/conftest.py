@@ -202,12 +202,12 @@ def node() -> Iterator[Node]:
         found = Node(
             name, status["kubeconfig"], Path(status["audit_log"]), status["ingress_authority"]
         )
-        found.kubectl("apply", "-k", str(ROOT / "config" / "local"))
-        for deployment in ("aichat-workspace-operator", "aichat-workspace-api"):
-            found.kubectl(
-                *("rollout", "status", f"deployment/{deployment}", "-n", SYSTEM),
-                "--timeout=120s",
-            )
+        subprocess.run(
+            ["hack/install", "config/local", IMAGE, "of the tests"],
+            cwd=ROOT,
+            env={**os.environ, "KUBECONFIG": found.kubeconfig},
+            check=True,
+        )
         found.kubectl("apply", "-f", str(ROOT / "config" / "local" / "platform.yaml"))
         yield found
     finally:

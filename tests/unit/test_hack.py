@@ -1,0 +1,142 @@
+"""What the demo's scripts do where a cluster is not as they hope, with a kubectl of our own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parents[2]
+OURS: Final = """\
+Namespace aichat-workspace-operator-system demo
+CustomResourceDefinition aichatworkspaces.apps.aichatworkspaces.io demo
+"""
+NOT_OURS: Final = OURS.replace("system demo", "system <none>")
+
+
+class Kubectl:
+    """A kubectl that prints what it was told to for a command that begins so, fails where it was
+    told to, and writes down what it is called with."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._cases = folder, ""
+        self.answers("config current-context", "somewhere")
+        self.answers("get --ignore-not-found --no-headers", OURS)
+
+    def answers(self, begin: str, said: str) -> None:
+        self._cases = f"  '{begin}'*) printf '%s\\n' '{said}' ;;\n{self._cases}"
+
+    def fails(self, begin: str) -> None:
+        self._cases = f"  '{begin}'*) echo 'it went wrong' >&2; exit 1 ;;\n{self._cases}"
+
+    def run(
+        self, script: str, *arguments: str, **environment: str
+    ) -> "subprocess.CompletedProcess[str]":
+        program = self._folder / "kubectl"
+        log = self._folder / "log"
+        program.write_text(
+            f'#!/bin/sh\nprintf "%s\\n" "$*" >>{log}\ncase "$*" in\n{self._cases}esac\n'
+        )
+        program.chmod(0o755)
+        path = f"{self._folder}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        return subprocess.run(
+            [ROOT / "hack" / script, *arguments],
+            env={**os.environ, "PATH": path, "CLUSTER": "existing", **environment},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    def deleted(self) -> list[str]:
+        lines = (self._folder / "log").read_text().splitlines()
+        return [each for each in lines if "delete" in each.split()]
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path) -> Kubectl:
+    return Kubectl(tmp_path)
+
+
+def test_demo_down_removes_workspace_user_and_operator_and_says_where(kubectl: Kubectl) -> None:
+    ran = kubectl.run("demo-down")
+    assert ran.returncode == 0, ran.stderr
+    assert "in the cluster somewhere" in ran.stdout
+    workspace, user, everything = kubectl.deleted()
+    assert workspace.endswith("-k config/samples")
+    assert "serviceaccount/demo" in user
+    assert everything.endswith("-k config/default")
+
+
+@pytest.mark.parametrize(
+    "look", ["config", "get --ignore-not-found --no-headers", "get aiws", "-n", "get"]
+)
+def test_demo_down_never_removes_the_operator_where_a_look_at_the_cluster_fails(
+    kubectl: Kubectl, look: str
+) -> None:
+    kubectl.fails(look)
+    ran = kubectl.run("demo-down")
+    assert ran.returncode != 0
+    assert not [each for each in kubectl.deleted() if "config/default" in each]
+
+
+def test_demo_down_leaves_the_operator_to_others_workspaces(kubectl: Kubectl) -> None:
+    kubectl.answers("get aiws -A", "aichatworkspace.apps.aichatworkspaces.io/theirs")
+    ran = kubectl.run("demo-down")
+    assert ran.returncode == 1
+    assert ran.stderr.endswith("/theirs\n")
+    assert not [each for each in kubectl.deleted() if "config/default" in each]
+
+
+def test_demo_down_says_what_to_do_where_a_workspace_does_not_go(kubectl: Kubectl) -> None:
+    kubectl.fails("-n aichat-workspace-operator-system delete --ignore-not-found --timeout")
+    ran = kubectl.run("demo-down")
+    assert ran.returncode == 2
+    assert "finalizer" in ran.stderr
+    assert len(kubectl.deleted()) == 1
+
+
+def test_demo_down_removes_nothing_that_the_demo_did_not_make(kubectl: Kubectl) -> None:
+    kubectl.answers("get --ignore-not-found --no-headers", NOT_OURS)
+    ran = kubectl.run("demo-down")
+    assert ran.returncode == 2
+    assert "Namespace/aichat-workspace-operator-system" in ran.stderr
+    assert not kubectl.deleted()
+
+
+@pytest.mark.parametrize("script", ["demo", "demo-down"])
+def test_another_kind_of_cluster_is_refused(kubectl: Kubectl, script: str) -> None:
+    ran = kubectl.run(script, CLUSTER="exisiting")
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("CLUSTER is 'exisiting': ")
+
+
+def test_demo_says_at_once_what_is_wrong_with_the_cluster(kubectl: Kubectl) -> None:
+    kubectl.answers("get --raw /version", '{"gitVersion": "v1.29.4"}')
+    kubectl.answers("get --ignore-not-found --no-headers", NOT_OURS)
+    ran = kubectl.run("demo")
+    assert ran.returncode == 2
+    for each in ("IMAGE_REGISTRY", "Kubernetes 1.30", "a default StorageClass", "without the oper"):
+        assert each in ran.stderr
+
+
+def test_demo_does_not_begin_without_the_rights_it_needs(kubectl: Kubectl) -> None:
+    kubectl.answers("get --raw /version", '{"gitVersion": "v1.30.0"}')
+    kubectl.fails("auth can-i")
+    ran = kubectl.run("demo", IMAGE_REGISTRY="registry.example.org/platform")
+    assert ran.returncode == 2
+    assert "rights in somewhere" in ran.stderr
+
+
+def test_install_says_what_pods_wait_for_where_they_do_not_start(kubectl: Kubectl) -> None:
+    kubectl.answers("-n default get endpointslices", "6443")
+    kubectl.answers("-n aichat-workspace-operator-system get pods", "ImagePullBackOff: who are you")
+    kubectl.answers("-n aichat-workspace-operator-system get events", "Failed to pull image")
+    kubectl.fails("-n aichat-workspace-operator-system rollout status")
+    ran = kubectl.run("install", "config/default", "registry.example.org/operator:demo-1", "1")
+    assert ran.returncode == 2
+    assert "ImagePullBackOff: who are you" in ran.stdout
+    assert "Failed to pull image" in ran.stdout
+    assert "PULL_SECRET" in ran.stderr
