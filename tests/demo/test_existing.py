@@ -1,0 +1,204 @@
+"""`make demo CLUSTER=existing` as people run it: on a cluster that the demo did not make, with a
+real buildah and a real registry that asks who comes. One test after the other, on one cluster."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from localcluster.images.base import ensure_base
+from tests.demo import registry
+from tests.demo.registry import ADDRESS, Registry
+from tests.e2e.conftest import LOCALCLUSTER, REPLY, ROOT, STATES, SYSTEM, TENANT, remains
+
+REPOSITORY: Final = "platform/aichat-workspace-operator"
+BASE: Final = f"{ADDRESS}/upstream/base:1"
+MARK: Final = "aichatworkspaces.io/made-by"
+KINDS: Final = (
+    "namespaces,customresourcedefinitions,clusterroles,clusterrolebindings,"
+    "validatingadmissionpolicies,validatingadmissionpolicybindings,persistentvolumes"
+)
+Ran = subprocess.CompletedProcess[str]
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A cluster, the registry, and what was in the cluster before."""
+
+    kubeconfig: Path
+    registry: Registry
+    before: set[str]
+
+    def environment(self) -> dict[str, str]:
+        own = f"{self.registry.folder / 'bin'}:{Path(sys.executable).parent}"
+        environment = self.registry.environment()
+        return {
+            **environment,
+            "PATH": f"{own}:{environment['PATH']}",
+            "KUBECONFIG": str(self.kubeconfig),
+            "CLUSTER": "existing",
+            "IMAGE_REGISTRY": f"{ADDRESS}/platform",
+            "BASE_IMAGE": BASE,
+            "PULL_SECRET": str(self.registry.sign_in),
+        }
+
+    def run(self, *command: str, folder: Path = ROOT, **changed: str) -> Ran:
+        ran = subprocess.run(
+            command,
+            cwd=folder,
+            env={**self.environment(), **changed},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        print(f"$ {' '.join(command)}\n{ran.stdout}{ran.stderr}")
+        return ran
+
+    def kubectl(self, *arguments: str) -> str:
+        ran = self.run("kubectl", *arguments)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    def images(self) -> set[str]:
+        each = "{.items[*].spec.containers[*].image}"
+        return set(self.kubectl("-n", SYSTEM, "get", "pods", "-o", f"jsonpath={each}").split())
+
+    def pushed(self) -> set[str]:
+        return {f"{ADDRESS}/{REPOSITORY}:{tag}" for tag in self.registry.tags(REPOSITORY)}
+
+
+@pytest.fixture(scope="module")
+def existing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Existing]:
+    name, folder = f"e2e-{os.getpid()}", tmp_path_factory.mktemp("registry")
+    before = remains(name)
+    _refuse_to_run(folder / "bin", "docker", "podman")
+    with registry.running(folder) as found:
+        _push_base(found)
+        subprocess.run([*LOCALCLUSTER, "up", "--full", "--name", name], cwd=ROOT, check=True)
+        try:
+            kubeconfig = STATES / name / "kubeconfig"
+            listed = Existing(kubeconfig, found, set()).kubectl("get", KINDS, "-o", "name")
+            yield Existing(kubeconfig, found, set(listed.split()))
+        finally:
+            _forget_images(STATES / name / "node" / "containerd.sock")
+            subprocess.run([*LOCALCLUSTER, "down", "--name", name], cwd=ROOT, check=True)
+    assert remains(name) == before, "nothing is left on the machine"
+
+
+def _forget_images(socket: Path) -> None:
+    """What the node pulled from here: its store of images outlives it."""
+    images = ["ctr", f"--address={socket}", "--namespace=k8s.io", "images"]
+    listed = subprocess.run([*images, "list"], capture_output=True, text=True, check=False)
+    named = [(name, digest) for name, _, digest, *_ in map(str.split, listed.stdout.splitlines())]
+    pulled = {digest for name, digest in named if name.startswith(ADDRESS)}
+    doomed = [name for name, digest in named if digest in pulled]
+    subprocess.run([*images, "remove", *doomed], capture_output=True, check=False)
+
+
+def _refuse_to_run(folder: Path, *programs: str) -> None:
+    """So that the demo takes buildah, whatever this machine has."""
+    folder.mkdir()
+    for each in programs:
+        (folder / each).write_text("#!/bin/sh\nexit 1\n")
+        (folder / each).chmod(0o755)
+
+
+def _push_base(found: Registry) -> None:
+    """No public registry can be reached here, so the image to build on is in this one."""
+    base = ensure_base(lambda *_: None)
+    found.buildah("pull", "--quiet", f"oci-archive:{base.archive}")
+    found.buildah("push", "--quiet", base.name, BASE)
+    found.buildah("rmi", "--all")
+
+
+def test_what_the_cluster_lacks_is_told_at_once_with_what_mends_it(existing: Existing) -> None:
+    default = "storageclass.kubernetes.io/is-default-class"
+    existing.kubectl("annotate", "storageclass", "--all", f"{default}-")
+    existing.kubectl("create", "namespace", TENANT)
+    ran = existing.run("hack/demo", IMAGE_REGISTRY="")
+    existing.kubectl("delete", "namespace", TENANT)
+    existing.kubectl("annotate", "storageclass", "--all", f"{default}=true")
+    assert ran.returncode == 2
+    for each in ("IMAGE_REGISTRY: ", "a default StorageClass: ", f"a free namespace {TENANT}: "):
+        assert f"  - {each}" in ran.stderr
+    assert existing.kubectl("get", "crd", "-o", "name") == ""
+
+
+@pytest.fixture(scope="module")
+def told(existing: Existing) -> str:
+    ran = existing.run("make", "demo")
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_it_ends_with_what_a_model_said(told: str) -> None:
+    assert f"gemma2:2b: {REPLY}" in told
+
+
+def test_operator_and_api_run_the_image_that_was_pushed(existing: Existing, told: str) -> None:
+    assert told
+    assert len(existing.images()) == 1
+    assert existing.images() == existing.pushed()
+
+
+def test_what_it_says_of_the_api_works_as_it_says(existing: Existing, told: str) -> None:
+    _, _, after = told.partition("\nThe API ")
+    lines = after.partition("\n\n")[0].splitlines()[1:]
+    end = "trap 'kill $(jobs -p)' EXIT"  # of the port-forward
+    ran = existing.run("bash", "-euo", "pipefail", "-c", "\n".join([end, *lines]))
+    assert f'"name":"{TENANT}"' in ran.stdout, ran.stderr
+
+
+def test_changed_code_runs_and_no_image_is_written_over(existing: Existing, tmp_path: Path) -> None:
+    first = existing.images()
+    ran = existing.run("hack/demo", folder=_changed(tmp_path))
+    assert ran.returncode == 0, ran.stderr
+    assert f"gemma2:2b: {REPLY}" in ran.stdout
+    assert len(existing.pushed()) == 2
+    assert existing.images() == existing.pushed() - first
+
+
+def _changed(folder: Path) -> Path:
+    """The work tree with another line in it."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for each in listed.stdout.splitlines():
+        if (ROOT / each).exists():
+            (folder / each).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / each, folder / each)
+    with (folder / "src" / "aichat_workspace" / "__init__.py").open("a") as file:
+        file.write("# changed\n")
+    return folder
+
+
+def test_an_installation_that_is_not_its_own_is_neither_taken_over_nor_removed(
+    existing: Existing,
+) -> None:
+    images = existing.images()
+    existing.kubectl("annotate", "namespace", SYSTEM, f"{MARK}-")
+    ran = [existing.run(each) for each in ("hack/demo", "hack/demo-down")]
+    existing.kubectl("annotate", "namespace", SYSTEM, f"{MARK}=demo")
+    assert [each.returncode for each in ran] == [2, 2]
+    assert all(f"Namespace/{SYSTEM}" in each.stderr for each in ran)
+    assert existing.images() == images
+
+
+def test_demo_down_leaves_nothing_in_the_cluster(existing: Existing) -> None:
+    (image,) = existing.images()
+    ran = existing.run("make", "demo-down")
+    assert ran.returncode == 0, ran.stderr
+    assert f"stays in its registry, and where it was built: {image}" in ran.stdout
+    listed = existing.kubectl("get", KINDS, "-o", "name")
+    assert set(listed.split()) == existing.before
