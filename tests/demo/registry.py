@@ -10,7 +10,6 @@ import os
 import ssl
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -154,7 +153,7 @@ def _await(log: Path) -> None:
     while True:
         try:
             _get("v2/")
-        except urllib.error.URLError as error:
+        except OSError as error:  # refused, or reset while it starts
             if time.monotonic() > deadline:
                 raise AssertionError(f"no registry: {error}\n{log.read_text()}") from error
             time.sleep(0.1)
