@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import pytest
@@ -75,11 +76,12 @@ class Existing:
 
 
 @pytest.fixture(scope="module")
-def existing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Existing]:
-    name, folder = f"e2e-{os.getpid()}", tmp_path_factory.mktemp("registry")
+def existing() -> Iterator[Existing]:
+    name = f"e2e-{os.getpid()}"
     before = remains(name)
-    _refuse_to_run(folder / "bin", "docker", "podman")
-    with registry.running(folder) as found:
+    # Not pytest's folder, which is kept: images are large.
+    with TemporaryDirectory() as folder, registry.running(Path(folder)) as found:
+        _refuse_to_run(found.folder / "bin", "docker", "podman")
         _push_base(found)
         subprocess.run([*LOCALCLUSTER, "up", "--full", "--name", name], cwd=ROOT, check=True)
         try:
