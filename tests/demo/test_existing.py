@@ -68,8 +68,11 @@ class Existing:
         return ran.stdout
 
     def images(self) -> set[str]:
-        each = "{.items[*].spec.containers[*].image}"
-        return set(self.kubectl("-n", SYSTEM, "get", "pods", "-o", f"jsonpath={each}").split())
+        """Of what is rolled out; pods of before may still be ending."""
+        each = "{.items[*].spec.template.spec.containers[*].image}"
+        found = self.kubectl("-n", SYSTEM, "get", "deployments", "-o", f"jsonpath={each}").split()
+        assert len(found) == 2, "the operator and the API"
+        return set(found)
 
     def pushed(self) -> set[str]:
         return {f"{ADDRESS}/{REPOSITORY}:{tag}" for tag in self.registry.tags(REPOSITORY)}
