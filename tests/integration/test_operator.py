@@ -10,8 +10,10 @@ from urllib.request import urlopen
 
 import pytest
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.render.tenant import OLLAMA, workspace_labels
 from tests.integration.conftest import ROOT, SYSTEM, Cluster, eventually, workspace
+from tests.integration.tenants import secret
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -54,6 +56,15 @@ def test_the_original_operators_samples_become_workspaces(cluster: Cluster) -> N
         eventually(lambda each=resource: created(cluster, each), f"{resource} is provisioned")  # type: ignore[misc]
     cluster.kubectl("delete", "-k", str(samples), "--wait=false")
     cluster.kubectl("delete", "-f", five_models, "--wait=false")
+
+
+def test_the_longest_names_become_a_workspace(cluster: Cluster) -> None:
+    name = "longest" + "x" * (names.WORKSPACE_NAME_MAX_LENGTH - len("longest"))
+    cluster.apply(secret("key-of-longest", f"{SYSTEM}/{name}", {"apiKey": "hush"}))
+    source = {"name": "c" * 32, "url": "https://a.example.org/v1", "secretName": "key-of-longest"}
+    cluster.apply(workspace(name, connections=[source]))
+    eventually(lambda: created(cluster, name), "it is provisioned")
+    cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
 
 
 def test_exactly_the_designed_objects_exist_and_nothing_else(cluster: Cluster, tenant: str) -> None:

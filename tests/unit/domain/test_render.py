@@ -3,6 +3,7 @@
 `pytest --golden` writes them anew.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,19 @@ def test_every_object_carries_the_workspaces_labels() -> None:
         assert labels["app.kubernetes.io/name"] == each["metadata"]["name"]
         assert labels["app.kubernetes.io/part-of"] == "aichat-workspace-team-a-aichat"
         assert labels[names.MANAGED_BY_LABEL] == names.OPERATOR
+
+
+def test_the_longest_names_make_labels_that_kubernetes_takes() -> None:
+    """A name may be longer than a label's value."""
+    longest = "a" * names.WORKSPACE_NAME_MAX_LENGTH
+    source = {"name": "c" * 32, "url": "https://a.example.org/v1", "secretName": "key"}
+    asked = workspace(longest, connections=[source])
+    secrets = {connection(source["name"]): Referenced("Opaque", {"apiKey": ""})}
+    made = render(asked, PlatformSpec(), CREDENTIALS, secrets)
+    assert any(len(each["metadata"]["name"]) > 63 for each in made)
+    for each in (tenant_namespace(asked), *made):
+        for value in each["metadata"]["labels"].values():
+            assert re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", value), value
 
 
 def test_no_pod_runs_as_the_default_account_or_with_a_token() -> None:

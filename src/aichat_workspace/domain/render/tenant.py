@@ -21,6 +21,7 @@ OLLAMA_PORT: Final = 11434
 OPENWEBUI_PORT: Final = 8080
 _TEMPORARY: Final = "1Gi"
 _NODE_DISK: Final = "2Gi"
+_LABEL_LENGTH: Final = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,9 +243,14 @@ def connection(name: str) -> str:
 
 
 def workspace_labels(workspace: str, name: str, component: str) -> dict[str, str]:
+    """The object's name as far as a label's value may say it; objects of long names have longer
+    ones.
+
+    https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+    """
     return {
         names.WORKSPACE_LABEL: workspace,
-        "app.kubernetes.io/name": name,
+        "app.kubernetes.io/name": name[:_LABEL_LENGTH].rstrip("-"),
         "app.kubernetes.io/part-of": names.part_of(workspace),
         names.MANAGED_BY_LABEL: names.OPERATOR,
         names.COMPONENT_LABEL: component,
@@ -268,7 +274,7 @@ def image_version(image: str) -> str:
     """An image's tag or digest as a label value (at most 63 characters of [A-Za-z0-9._-])."""
     tail = image.rsplit("/", 1)[-1]
     version = tail.partition("@")[2] or tail.partition(":")[2]
-    return re.sub(r"[^A-Za-z0-9._-]", "-", version)[:63].strip("._-")
+    return re.sub(r"[^A-Za-z0-9._-]", "-", version)[:_LABEL_LENGTH].strip("._-")
 
 
 def container_resources(share: Share) -> dict[str, Mapping[str, str]]:
