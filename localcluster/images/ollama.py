@@ -9,12 +9,12 @@ from localcluster import once, toolchain
 from localcluster.compiling import compile_package
 from localcluster.paths import GO_MODULES, cache_dir
 from localcluster.progress import Report
+from localcluster.versions import OLLAMA
 
-VERSION: Final = "0.17.4"
 _MODULE: Final = GO_MODULES / "ollama"
 _PACKAGE: Final = "github.com/ollama/ollama"
 _HEADERS: Final = "github.com/gen2brain/malgo"
-_LDFLAGS: Final = f"-s -w -X={_PACKAGE}/version.Version={VERSION} -X={_PACKAGE}/server.mode=release"
+_LDFLAGS: Final = f"-s -w -X={_PACKAGE}/version.Version={OLLAMA} -X={_PACKAGE}/server.mode=release"
 # The engine converts 16-bit numbers one by one unless the compiler may use these: 3,000 tokens then
 # take 8 s instead of a fraction of one.
 _FAST: Final = {"avx2": "-mavx2", "fma": "-mfma", "f16c": "-mf16c", "bmi2": "-mbmi2"}
@@ -41,7 +41,7 @@ def _flags() -> str:
 
 
 def _folder(go: toolchain.Toolchain, flags: str) -> Path:
-    return cache_dir() / "binaries" / f"ollama-{VERSION}-{_digest(go.version, flags)}"
+    return cache_dir() / "binaries" / f"ollama-{OLLAMA}-{_digest(go.version, flags)}"
 
 
 def machine_flags(cpuinfo: str) -> tuple[str, ...]:

@@ -18,9 +18,9 @@ from localcluster.images.oci import Config, Image, write_layer
 from localcluster.images.run import follow
 from localcluster.paths import PROJECT
 from localcluster.progress import Report
+from localcluster.versions import OPEN_WEBUI
 
-VERSION: Final = "0.12.4"
-NAME: Final = f"ghcr.io/open-webui/open-webui:v{VERSION}"
+NAME: Final = f"ghcr.io/open-webui/open-webui:v{OPEN_WEBUI}"
 REQUIREMENTS: Final = PROJECT / "requirements" / "open-webui.txt"
 _PYTHON: Final = "3.11.2"  # Debian 12's
 _PLATFORM: Final = "x86_64-manylinux_2_36"
@@ -116,7 +116,7 @@ def _lay_out(root: Path) -> None:
     _shorten(backend / "open_webui" / "CHANGELOG.md")
     (root / "app" / "CHANGELOG.md").symlink_to("backend/open_webui/CHANGELOG.md")
     (root / "app" / "package.json").write_text(
-        f'{{"name": "open-webui", "version": "{VERSION}"}}\n'
+        f'{{"name": "open-webui", "version": "{OPEN_WEBUI}"}}\n'
     )
     (backend / "start.sh").write_text(_START)
     (backend / "start.sh").chmod(0o755)

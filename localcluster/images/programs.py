@@ -6,18 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from localcluster import children
+from localcluster import children, versions
 from localcluster.errors import CommandFailedError
 from localcluster.images import cache
 from localcluster.images.base import PATH, ensure_base_layer
 from localcluster.images.oci import Config, Image, write_layer
-from localcluster.images.ollama import VERSION as OLLAMA_VERSION
 from localcluster.images.ollama import ensure_ollama
 from localcluster.paths import PACKAGE
 from localcluster.progress import Report
 
 PAUSE: Final = "docker.io/localcluster/pause:1"
-OLLAMA: Final = f"docker.io/ollama/ollama:{OLLAMA_VERSION}"
+OLLAMA: Final = f"docker.io/ollama/ollama:{versions.OLLAMA}"
 _TMP: Final = 0o1777
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from aichat_workspace.domain.platform import Images
 from tests.e2e.conftest import LOCALCLUSTER, ROOT, STATES, remains
 
-IMAGE = "docker.io/ollama/ollama:0.17.4"
+IMAGE = Images().ollama
 
 
 class NodeLife:

@@ -11,6 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 import yaml
 
+from aichat_workspace.domain.platform import Images
 from tests.e2e.conftest import (
     HANDED_OVER_SECONDS,
     LOCALCLUSTER,
@@ -32,7 +33,7 @@ from tests.e2e.webui import WebUI
 
 REGISTRY = "https://192.0.2.10/_control"
 CHAT = ("deployment", f"{TENANT}-openwebui", "-n", TENANT)
-IMAGE = "ghcr.io/open-webui/open-webui:v0.12.4"
+IMAGE = Images().open_webui
 
 
 def patch(node: Node, resource: str, spec: object) -> None:

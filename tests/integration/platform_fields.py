@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from aichat_workspace.domain import versions
 from tests.integration.conftest import SYSTEM, Cluster
 from tests.integration.tenants import condition
 from tests.schemas import merged, nested
@@ -101,10 +102,10 @@ EDITS: Final[dict[str, Edit]] = {
         "images.mirror",
         "mirror.example.org/upstream",
         _image(WORKLOADS["openWebUI"]),
-        "mirror.example.org/upstream/open-webui/open-webui:v0.12.4",
+        f"mirror.example.org/upstream/open-webui/open-webui:v{versions.OPEN_WEBUI}",
     ),
     "images.ollama": _edit(
-        "images.ollama", "docker.io/ollama/ollama:0.17.5", _image(WORKLOADS["ollama"])
+        "images.ollama", "docker.io/ollama/ollama:0.99.0", _image(WORKLOADS["ollama"])
     ),
     "images.openWebUI": _edit(
         "images.openWebUI",

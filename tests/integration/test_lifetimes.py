@@ -181,7 +181,7 @@ def test_changed_images_reach_workspaces_a_few_at_a_time(cluster: Cluster) -> No
         "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
         "kind": "AIChatPlatform",
         "metadata": {"name": "default"},
-        "spec": {"images": {"openWebUI": "ghcr.io/open-webui/open-webui:v0.12.5"}},
+        "spec": {"images": {"openWebUI": "ghcr.io/open-webui/open-webui:v0.99.0"}},
     }
     cluster.apply(platform)
     try:

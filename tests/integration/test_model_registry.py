@@ -23,10 +23,11 @@ from aichat_workspace.domain.models import ModelState, parse_model, wanted
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import direct
 from aichat_workspace.operator.model_sync import Assignment, ModelSync
-from localcluster.images.ollama import VERSION, ensure_ollama
+from localcluster.images.ollama import ensure_ollama
 from localcluster.model.answers import DEFAULT_SENTENCE, SYSTEM_SENTENCE, SYSTEM_TOPICS
 from localcluster.progress import reporting
 from localcluster.registry import authority
+from localcluster.versions import OLLAMA
 
 BIG_BYTES = 200_000_000
 # Building Ollama takes some minutes where no cluster has been built before.
@@ -119,7 +120,7 @@ async def gemma(setup: Setup) -> str:
 async def test_the_pinned_version_runs(setup: Setup) -> None:
     async with aiohttp.ClientSession() as session:
         answer = await session.get(f"{setup.ollama}/api/version")
-        assert await answer.json() == {"version": VERSION}
+        assert await answer.json() == {"version": OLLAMA}
 
 
 async def test_a_pulled_model_is_listed(setup: Setup, gemma: str) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
+from aichat_workspace.domain import versions
 from aichat_workspace.domain.models import (
     MODEL_NAME_MAX_LENGTH,
     MODEL_NAME_PATTERN,
@@ -86,11 +87,11 @@ class Images(Schema):
     )
 
     ollama: Image = Field(
-        default="docker.io/ollama/ollama:0.17.4",
+        default=f"docker.io/ollama/ollama:{versions.OLLAMA}",
         description="Ollama; above 0.17.1 (CVE-2026-7482).",
     )
     open_webui: Image = Field(
-        default="ghcr.io/open-webui/open-webui:v0.12.4",
+        default=f"ghcr.io/open-webui/open-webui:v{versions.OPEN_WEBUI}",
         alias="openWebUI",
         description="Open WebUI; 0.11.0 or newer (runs without root).",
     )

@@ -8,7 +8,6 @@ import pytest
 from localcluster.errors import CommandFailedError
 from localcluster.images.base import sources
 from localcluster.images.ollama import machine_flags
-from localcluster.images.openwebui import NAME, REQUIREMENTS, VERSION
 from localcluster.images.run import follow
 
 
@@ -40,11 +39,6 @@ def test_only_debian_s_own_archives_are_read() -> None:
 )
 def test_fast_instructions_are_used_together_or_not_at_all(cpuinfo: str, count: int) -> None:
     assert len(machine_flags(cpuinfo)) == count
-
-
-def test_the_lock_is_of_the_version_that_the_image_is_named_for() -> None:
-    assert f"\nopen-webui=={VERSION} " in REQUIREMENTS.read_text()
-    assert NAME.endswith(f":v{VERSION}")
 
 
 def test_a_program_that_fails_says_why(tmp_path: Path) -> None:
