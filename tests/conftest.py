@@ -1,6 +1,8 @@
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.slowest import Slowest
+
 # How long an example takes is up to the machine, which may be a slow one at work on other things.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
@@ -12,6 +14,10 @@ _SLOW_SECONDS = 900
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--golden", action="store_true", help="write what is in golden folders anew")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Slowest())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,6 +18,7 @@ import yaml
 
 from aichat_workspace.domain import names
 from tests.e2e.webui import WebUI
+from tests.waiting import eventually, recorded
 
 ROOT = Path(__file__).parents[2]
 SYSTEM = "aichat-workspace-operator-system"
@@ -52,14 +53,15 @@ class Node:
     def try_kubectl(
         self, *arguments: str, stdin: str | None = None, seconds: int = 180
     ) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            ["kubectl", f"--kubeconfig={self.kubeconfig}", *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
+        with recorded(f"kubectl {' '.join(arguments)}"):
+            return subprocess.run(
+                ["kubectl", f"--kubeconfig={self.kubeconfig}", *arguments],
+                input=stdin,
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+                check=False,
+            )
 
     def requests(self, username: str) -> list[Any]:
         """Every request of a user that was answered, as the audit log has it."""
@@ -96,20 +98,6 @@ class Node:
             for look in looks
             if (ran := self.try_kubectl(*look))
         )
-
-
-def eventually(
-    holds: Callable[[], bool],
-    what: str,
-    seconds: float = 60,
-    story: Callable[[], str] = lambda: "",
-) -> None:
-    """Wait until something is so; fail saying what was not, and what a person would look at."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > deadline:
-            pytest.fail(f"after {seconds:.0f} s still not so: {what}\n{story()}")
-        time.sleep(0.2)
 
 
 def kustomize(folder: Path) -> str:
@@ -188,7 +176,8 @@ def node() -> Iterator[Node]:
     name = f"e2e-{os.getpid()}"
     _end_abandoned()
     before = remains(name)
-    subprocess.run([*LOCALCLUSTER, "up", "--full", "--name", name], cwd=ROOT, check=True)
+    with recorded("the node to start"):
+        subprocess.run([*LOCALCLUSTER, "up", "--full", "--name", name], cwd=ROOT, check=True)
     try:
         subprocess.run([*LOCALCLUSTER, "image", IMAGE, "--name", name], cwd=ROOT, check=True)
         told = subprocess.run(

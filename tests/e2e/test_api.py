@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from tests.e2e.api import Api
-from tests.e2e.conftest import API_USER, DOMAIN, IMAGE, REPLY, ROOT, SYSTEM, Node, eventually
+from tests.e2e.conftest import API_USER, DOMAIN, IMAGE, REPLY, ROOT, SYSTEM, Node
 from tests.e2e.webui import WebUI
+from tests.waiting import eventually
 
 HOST = f"workspaces.{DOMAIN}"
 AUDIENCE = "aichat-workspace-api"

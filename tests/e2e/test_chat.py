@@ -31,11 +31,11 @@ from tests.e2e.conftest import (
     TENANT,
     Node,
     credentials,
-    eventually,
     signed_in,
     wait_ready,
 )
 from tests.e2e.webui import WebUI
+from tests.waiting import eventually
 
 # Kubernetes' own controllers make these in every namespace, or of what we make.
 OF_KUBERNETES = {"ConfigMap/kube-root-ca.crt", "ServiceAccount/default"}

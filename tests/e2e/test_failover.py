@@ -15,11 +15,11 @@ from tests.e2e.conftest import (
     SYSTEM,
     Node,
     another_leads,
-    eventually,
     kustomize,
     leader,
     wait_ready,
 )
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("chat")
 THIRD = "team-c-aichat"

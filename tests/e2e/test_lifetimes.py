@@ -24,12 +24,12 @@ from tests.e2e.conftest import (
     Node,
     another_leads,
     credentials,
-    eventually,
     kustomize,
     leader,
     wait_ready,
 )
 from tests.e2e.webui import WebUI
+from tests.waiting import eventually
 
 REGISTRY = "https://192.0.2.10/_control"
 CHAT = ("deployment", f"{TENANT}-openwebui", "-n", TENANT)

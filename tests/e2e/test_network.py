@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.conftest import IMAGE, SECOND, SYSTEM, TENANT, Node, eventually
+from tests.e2e.conftest import IMAGE, SECOND, SYSTEM, TENANT, Node
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("chat")
 CHAT = f"deployment/{TENANT}-openwebui"

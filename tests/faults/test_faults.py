@@ -14,8 +14,9 @@ import pytest
 
 from tests.faults.conftest import Operator
 from tests.faults.proxy import Answer, Call, Cut, Fault, Late, Proxy, Rule, Stream, Twice
-from tests.integration.conftest import SYSTEM, Cluster, eventually, workspace
+from tests.integration.conftest import SYSTEM, Cluster, workspace
 from tests.integration.tenants import listed
+from tests.waiting import eventually
 
 CALM: Final = "calm"
 # What the API server, its clock and random numbers make differ between any two workspaces.

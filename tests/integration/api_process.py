@@ -10,7 +10,8 @@ from pathlib import Path
 
 import httpx2
 
-from tests.integration.conftest import Cluster, eventually
+from tests.integration.conftest import Cluster
+from tests.waiting import eventually
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ import re
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,7 @@ import pytest
 import yaml
 
 from tests.integration.lookup import Lookup
+from tests.waiting import eventually, recorded
 
 ROOT = Path(__file__).parents[2]
 SYSTEM = "aichat-workspace-operator-system"
@@ -35,14 +35,15 @@ class Cluster:
 
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """What kubectl printed; its errors too where `check` is off."""
-        ran = subprocess.run(
-            ["kubectl", f"--kubeconfig={self.kubeconfig}", *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=150,
-            check=False,
-        )
+        with recorded(f"kubectl {' '.join(arguments)}"):
+            ran = subprocess.run(
+                ["kubectl", f"--kubeconfig={self.kubeconfig}", *arguments],
+                input=stdin,
+                capture_output=True,
+                text=True,
+                timeout=150,
+                check=False,
+            )
         if check and ran.returncode:
             raise AssertionError(f"kubectl {' '.join(arguments)}: {ran.stderr}")
         return ran.stdout + (ran.stderr if not check else "")
@@ -107,14 +108,6 @@ def _reference(entry: Any) -> str:
     return "/".join(filter(None, parts))
 
 
-def eventually(holds: Callable[[], object], what: str, seconds: float = 60) -> None:
-    """Wait until something is so; fail saying what was not."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"after {seconds:.0f} s still not so: {what}"
-        time.sleep(0.1)
-
-
 def workspace(name: str, resource: str | None = None, **spec: Any) -> dict[str, Any]:
     return {
         "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
@@ -134,7 +127,8 @@ def cluster() -> Iterator[Cluster]:
 def control_plane(name: str) -> Iterator[Cluster]:
     """A control plane with everything of config/default."""
     run = [sys.executable, "-m", "localcluster"]
-    subprocess.run([*run, "up", "--name", name], cwd=ROOT, check=True)
+    with recorded("a control plane to start"):
+        subprocess.run([*run, "up", "--name", name], cwd=ROOT, check=True)
     try:
         told = subprocess.run(
             [*run, "status", "--name", name, "-o", "json"],

@@ -3,8 +3,9 @@
 import json
 from typing import Any, Final
 
-from tests.integration.conftest import SYSTEM, Cluster, eventually
+from tests.integration.conftest import SYSTEM, Cluster
 from tests.integration.spec_fields import Seen
+from tests.waiting import eventually
 
 Object = dict[str, Any]
 _KINDS: Final = (

@@ -9,7 +9,8 @@ import pytest
 
 from tests.api import create_and_ask, made_client, person, running_api, token_request
 from tests.examples import NEEDS_MODEL_SERVER, assert_as_documented, examples, run
-from tests.integration.conftest import ROOT, SYSTEM, Cluster, eventually
+from tests.integration.conftest import ROOT, SYSTEM, Cluster
+from tests.waiting import eventually
 
 PAGE = ROOT / "docs" / "api.md"
 _PERSON = "reader"

@@ -17,8 +17,9 @@ import yaml
 
 from tests.integration import oidc_provider
 from tests.integration.api_process import ApiProcess, running_api
-from tests.integration.conftest import ROOT, SYSTEM, Cluster, eventually, workspace
+from tests.integration.conftest import ROOT, SYSTEM, Cluster, workspace
 from tests.integration.oidc_provider import Provider
+from tests.waiting import eventually
 
 PAGE = (ROOT / "docs" / "signing-in.md").read_text()
 AUDIENCE = "aichat-workspace-api"

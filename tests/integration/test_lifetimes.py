@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import SYSTEM, Cluster, eventually, workspace
+from tests.integration.conftest import SYSTEM, Cluster, workspace
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
 

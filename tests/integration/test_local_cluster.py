@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import ROOT, eventually
+from tests.integration.conftest import ROOT
+from tests.waiting import eventually
 
 STATES = Path(os.environ.get("LOCALCLUSTER_STATE") or "/var/lib/localcluster")
 

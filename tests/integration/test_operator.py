@@ -12,8 +12,9 @@ import pytest
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.render.tenant import OLLAMA, workspace_labels
-from tests.integration.conftest import ROOT, SYSTEM, Cluster, eventually, workspace
+from tests.integration.conftest import ROOT, SYSTEM, Cluster, workspace
 from tests.integration.tenants import secret
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import SYSTEM, Cluster, eventually, workspace
+from tests.integration.conftest import SYSTEM, Cluster, workspace
 from tests.integration.model_server import model_server
 from tests.integration.platform_fields import (
     EDITS,
@@ -17,6 +17,7 @@ from tests.integration.platform_fields import (
     Edit,
 )
 from tests.integration.tenants import condition, settled
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("gateway_api", "operator")
 TEAM = "team-bounded"

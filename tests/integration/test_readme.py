@@ -11,7 +11,8 @@ import yaml
 
 from tests.api import running_api
 from tests.examples import examples, run
-from tests.integration.conftest import ROOT, SYSTEM, Cluster, eventually
+from tests.integration.conftest import ROOT, SYSTEM, Cluster
+from tests.waiting import eventually
 
 IMAGE = "registry.example.org/platform/aichat-workspace-operator"
 API = "https://workspaces.localtest.me"

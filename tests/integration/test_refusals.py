@@ -18,8 +18,9 @@ from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import Conflict
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.writer import Writer
-from tests.integration.conftest import OPERATOR_USER, SYSTEM, Cluster, eventually, workspace
+from tests.integration.conftest import OPERATOR_USER, SYSTEM, Cluster, workspace
 from tests.integration.tenants import bound_volume, condition, edit, growing_class
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
 WORDS: Final = "the policy of this house"

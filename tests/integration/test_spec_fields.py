@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.integration.conftest import SYSTEM, Cluster, eventually, workspace
+from tests.integration.conftest import SYSTEM, Cluster, workspace
 from tests.integration.spec_fields import CHAT, FIELDS, INGRESS, NAME, Field, Seen, variables
 from tests.integration.tenants import (
     bound_volume,
@@ -20,6 +20,7 @@ from tests.integration.tenants import (
 )
 from tests.schemas import containers, is_required, merged, nested, without
 from tests.specs import KEYS, SCHEMA, SECRETS
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
 OWNER: Final = f"{SYSTEM}/{NAME}"

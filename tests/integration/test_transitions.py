@@ -17,7 +17,7 @@ from aichat_workspace.domain.render import render, tenant_namespace
 from aichat_workspace.domain.render.tenant import ADMIN
 from aichat_workspace.domain.workspace import Workspace
 from aichat_workspace.operator import secrets
-from tests.integration.conftest import OPERATOR, SYSTEM, Cluster, eventually, workspace
+from tests.integration.conftest import OPERATOR, SYSTEM, Cluster, workspace
 from tests.integration.owned import owned, same
 from tests.integration.tenants import (
     bound_volume,
@@ -29,6 +29,7 @@ from tests.integration.tenants import (
 )
 from tests.schemas import without
 from tests.specs import KEYS, SECRETS, Spec, growing, histories
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
 NAME: Final = "generated"

@@ -14,7 +14,8 @@ from typing import Any, Final, Self
 import httpx2
 import yaml
 
-from tests.integration.conftest import SYSTEM, Cluster, eventually
+from tests.integration.conftest import SYSTEM, Cluster
+from tests.waiting import eventually
 
 AUDIENCE: Final = "aichat-workspace-api"
 API: Final = "aichat-workspace-api"

@@ -24,7 +24,8 @@ from tests.integration.api.served import (
     person,
     serving,
 )
-from tests.integration.conftest import SYSTEM, Cluster, eventually
+from tests.integration.conftest import SYSTEM, Cluster
+from tests.waiting import eventually
 
 ONE, TWO = TEAMS
 PATH: Final = "/api/v1/workspaces"

@@ -22,7 +22,8 @@ from tests.integration.api.served import (
     token,
 )
 from tests.integration.api.test_watch import begun
-from tests.integration.conftest import SYSTEM, Cluster, eventually
+from tests.integration.conftest import SYSTEM, Cluster
+from tests.waiting import eventually
 
 ONE, TWO = TEAMS
 WORKSPACES: Final = {"matrix-system": SYSTEM, "matrix-one": ONE, "matrix-two": TWO}

@@ -16,7 +16,8 @@ import httpx2
 import pytest
 
 from tests.integration.api.served import PEOPLE, TEAMS, Person, Served, grant, person
-from tests.integration.conftest import Cluster, eventually
+from tests.integration.conftest import Cluster
+from tests.waiting import eventually
 
 ONE, TWO = TEAMS
 PATH: Final = "/api/v1/workspaces"
