@@ -380,6 +380,9 @@ FIELDS: Final[dict[str, Field]] = {
     "ollama.parallelRequests": _shown(
         "ollama.parallelRequests", (2, 3), _variable(OLLAMA, "OLLAMA_NUM_PARALLEL"), ("2", "3")
     ),
+    "ollama.loadedModels": _shown(
+        "ollama.loadedModels", (1, 3), _variable(OLLAMA, "OLLAMA_MAX_LOADED_MODELS"), ("1", "3")
+    ),
 }
 
 # What is not told by editing a workspace that stays: the file and the test that show it.

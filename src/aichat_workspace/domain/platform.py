@@ -88,7 +88,7 @@ class Images(Schema):
 
     ollama: Image = Field(
         default=f"docker.io/ollama/ollama:{versions.OLLAMA}",
-        description="Ollama; above 0.17.1 (CVE-2026-7482).",
+        description="Ollama; 0.17.1 or newer (CVE-2026-7482).",
     )
     open_webui: Image = Field(
         default=f"ghcr.io/open-webui/open-webui:v{versions.OPEN_WEBUI}",

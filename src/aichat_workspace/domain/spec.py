@@ -302,7 +302,18 @@ class OllamaTuning(Schema):
         "Ollama's choice (5m) when left out.",
     )
     parallel_requests: StrictInt | None = Field(
-        default=None, ge=1, le=64, description="Prompts a model answers at the same time."
+        default=None,
+        ge=1,
+        le=64,
+        description="Prompts a model answers at the same time, each with a context of its own in "
+        "memory; some kinds of models answer one at a time whatever this says.",
+    )
+    loaded_models: StrictInt | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="Models in memory at the same time. When left out, Ollama's choice with "
+        "graphics processors, and 2 without: there it loads more than the memory holds.",
     )
 
 

@@ -4,6 +4,7 @@
 """
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,54 @@ def test_with_tls_cookies_travel_by_tls_only() -> None:
     for name in cookies:
         assert chat_settings(secured)[name] == "true"
         assert name not in chat_settings()
+
+
+def model_server(**spec: Any) -> dict[str, Any]:
+    asked = render(workspace(**spec), PlatformSpec(), CREDENTIALS)
+    (stateful_set,) = (each for each in asked if each["kind"] == "StatefulSet")
+    (container,) = stateful_set["spec"]["template"]["spec"]["containers"]
+    return dict(container)
+
+
+def model_server_settings(**spec: Any) -> dict[str, Any]:
+    return {each["name"]: each["value"] for each in model_server(**spec)["env"]}
+
+
+@pytest.mark.parametrize(
+    ("limit", "cores", "threads"),
+    [("4", 2, "2"), ("4", 64, "4"), ("3", 3, "3"), ("2500m", 8, "2"), ("500m", 8, "1")],
+)
+def test_a_model_gets_a_thread_for_each_core_that_there_is_and_that_it_may_use(
+    limit: str, cores: int, threads: str, tmp_path: Path
+) -> None:
+    nproc = tmp_path / "nproc"
+    nproc.write_text(f"#!/bin/sh\necho {cores}\n")
+    nproc.chmod(0o755)
+    shell, option, script = model_server(resources={"ollama": {"cpuLimit": limit}})["command"]
+    started = script.replace("$$", "$").replace("/bin/ollama serve", "printenv LLAMA_ARG_THREADS")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    found = subprocess.check_output([shell, option, started], env=environment, text=True)  # noqa: S603  (ours)
+    assert found == f"{threads}\n"
+
+
+@pytest.mark.parametrize(("limit", "mebibytes"), [("8Gi", "1024"), ("1500M", "178")])
+def test_a_model_keeps_chats_in_an_eighth_of_the_memory(limit: str, mebibytes: str) -> None:
+    settings = model_server_settings(resources={"ollama": {"memoryLimit": limit}})
+    assert settings["LLAMA_ARG_CACHE_RAM"] == mebibytes
+
+
+@pytest.mark.parametrize(
+    ("spec", "models"),
+    [
+        ({}, "2"),
+        ({"resources": {"ollama": {"gpu": {"count": 1}}}}, None),
+        ({"ollama": {"loadedModels": 5}}, "5"),
+        ({"ollama": {"loadedModels": 5}, "resources": {"ollama": {"gpu": {"count": 1}}}}, "5"),
+    ],
+    ids=["default", "gpu", "chosen", "chosen with a gpu"],
+)
+def test_without_a_gpu_two_models_are_in_memory(spec: dict[str, Any], models: str | None) -> None:
+    assert model_server_settings(**spec).get("OLLAMA_MAX_LOADED_MODELS") == models
 
 
 @pytest.mark.parametrize(

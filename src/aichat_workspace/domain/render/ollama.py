@@ -6,6 +6,7 @@ The claim is not a claim template: a StatefulSet's templates can never be change
 from typing import Any, Final
 
 from aichat_workspace.domain.manifest import Manifest
+from aichat_workspace.domain.quantity import parse
 from aichat_workspace.domain.render.tenant import (
     OLLAMA,
     OLLAMA_PORT,
@@ -19,6 +20,14 @@ from aichat_workspace.domain.render.tenant import (
 
 _HOME: Final = "/var/lib/ollama"
 _USER: Final = 1000
+_CHATS_SHARE: Final = 8  # part of the memory limit in which a model may keep chats: an eighth
+# Ollama's engine, llama-server, starts a thread for each core of the node. With more threads than
+# cores to use it nearly stands still (https://github.com/ollama/ollama/issues/17916), so the limit
+# bounds them, and so does a node with fewer cores. `$$` is how Kubernetes is told of a `$`.
+_START: Final = (
+    "cores=$$(nproc); test $cores -lt {limit} || cores={limit}; "
+    "export LLAMA_ARG_THREADS=$cores; exec /bin/ollama serve"
+)
 
 
 def render(tenant: Tenant) -> tuple[Manifest, ...]:
@@ -51,6 +60,7 @@ def _container(tenant: Tenant) -> dict[str, Any]:
         "name": OLLAMA,
         "image": tenant.image(OLLAMA),
         "imagePullPolicy": "IfNotPresent",
+        "command": ["/bin/sh", "-c", _START.format(limit=_whole_cores(tenant))],
         "ports": [{"name": "http", "containerPort": OLLAMA_PORT, "protocol": "TCP"}],
         "env": env(
             HOME=_HOME,
@@ -60,6 +70,7 @@ def _container(tenant: Tenant) -> dict[str, Any]:
             OLLAMA_NO_CLOUD="1",
             # Half-downloaded blobs survive a restart, so that a download resumes.
             OLLAMA_NOPRUNE="1",
+            LLAMA_ARG_CACHE_RAM=str(_chats_mebibytes(tenant)),
             **_tuning(tenant),
         ),
         "resources": _resources(tenant),
@@ -81,8 +92,26 @@ def _tuning(tenant: Tenant) -> dict[str, str]:
         "OLLAMA_CONTEXT_LENGTH": tuning.context_length,
         "OLLAMA_KEEP_ALIVE": tuning.keep_alive,
         "OLLAMA_NUM_PARALLEL": tuning.parallel_requests,
+        "OLLAMA_MAX_LOADED_MODELS": tuning.loaded_models or _loaded_models(tenant),
     }
     return {name: str(value) for name, value in chosen.items() if value is not None}
+
+
+def _loaded_models(tenant: Tenant) -> int | None:
+    """Without a GPU Ollama loads up to three and does not look whether they fit in memory: one to
+    chat and one that reads documents are what a workspace has at work."""
+    return None if tenant.spec.resources.ollama.gpu else 2
+
+
+def _chats_mebibytes(tenant: Tenant) -> int:
+    """Memory in which llama-server keeps the state of earlier chats, for each model in use: by
+    itself 8 GiB, whatever the limit is (https://github.com/ollama/ollama/issues/18264)."""
+    return parse(tenant.share(OLLAMA).memory_limit) // _CHATS_SHARE // 2**20
+
+
+def _whole_cores(tenant: Tenant) -> int:
+    """Those of the CPU limit; a part of one is not worth a thread."""
+    return max(int(parse(tenant.share(OLLAMA).cpu_limit)), 1)
 
 
 def _resources(tenant: Tenant) -> dict[str, Any]:

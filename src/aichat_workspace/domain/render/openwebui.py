@@ -104,9 +104,7 @@ def _settings(tenant: Tenant) -> list[dict[str, Any]]:
         RAG_OLLAMA_BASE_URL=ollama_url,
         UVICORN_WORKERS="1",
         ENABLE_VERSION_UPDATE_CHECK="false",
-        ANONYMIZED_TELEMETRY="false",
         DO_NOT_TRACK="true",
-        SCARF_NO_ANALYTICS="true",
         **_secure_cookies(tenant),
         **_oidc(tenant),
     )
