@@ -172,7 +172,7 @@ async def ask(
     still = _still(use, came, Deed("create", view.team, view.resource, "prompt"), name)
 
     async def words() -> tuple[str, AsyncGenerator[str, None]]:
-        model, said = await use.tenants.ask(view, asked.prompt, asked.model, asked.system)
+        model, said = await use.tenants.ask(view, asked)
         return model, while_allowed(said, still, use.stopping)
 
     async def begin() -> Pieces:

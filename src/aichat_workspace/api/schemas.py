@@ -11,6 +11,8 @@ from pydantic import (
     ConfigDict,
     Field,
     StrictBool,
+    StrictFloat,
+    StrictInt,
     StringConstraints,
     ValidationError,
     model_validator,
@@ -341,6 +343,15 @@ class Prompt(Asked):
     )
     system: Annotated[str, StringConstraints(max_length=32_768)] | None = Field(
         default=None, description="A system prompt in place of the model's own."
+    )
+    temperature: Annotated[StrictFloat, Field(ge=0, le=2)] | None = Field(
+        default=None,
+        description="How freely words are chosen: 0 for the likeliest; the model's own when left "
+        "out.",
+    )
+    seed: Annotated[StrictInt, Field(ge=0, lt=2**31)] | None = Field(
+        default=None,
+        description="The same seed and prompt give the same reply; by chance when left out.",
     )
     stream: StrictBool = Field(
         default=True,

@@ -21,6 +21,7 @@ from aichat_workspace.api.directory import Directory
 from aichat_workspace.api.fresh import Fresh
 from aichat_workspace.api.problems import Problem
 from aichat_workspace.api.queries import LogWish
+from aichat_workspace.api.schemas import Prompt
 from aichat_workspace.api.views import View
 from aichat_workspace.domain import names, references, watched
 from aichat_workspace.domain.errors import InvalidModelName
@@ -175,12 +176,10 @@ class Tenants:
             for each in sorted(listed, key=lambda each: each.name)
         ]
 
-    async def ask(
-        self, view: View, prompt: str, model: str | None, system: str | None
-    ) -> tuple[str, AsyncGenerator[str, None]]:
+    async def ask(self, view: View, asked: Prompt) -> tuple[str, AsyncGenerator[str, None]]:
         """The model that answers, and its reply piece by piece; the first piece is there already,
         so that what is wrong is known before anything is answered."""
-        chosen = model or next(iter(view.document["spec"].get("models", ())), None)
+        chosen = asked.model or next(iter(view.document["spec"].get("models", ())), None)
         if chosen is None:
             error = problems.FieldError("model", "the workspace has no model; name one, or add one")
             raise problems.invalid([error])
@@ -191,7 +190,12 @@ class Tenants:
                 f"Workspace {view.name!r} is suspended, so nobody answers. Resume it first.",
             )
         server = self.connect(self.namespace(view))
-        words = server.chat(_listed(chosen), prompt, system=system)
+        options = {
+            name: value
+            for name, value in (("temperature", asked.temperature), ("seed", asked.seed))
+            if value is not None
+        }
+        words = server.chat(_listed(chosen), asked.prompt, system=asked.system, options=options)
         try:
             first = await anext(words, "")
         except ModelNotFound as error:

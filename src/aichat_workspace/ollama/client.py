@@ -4,7 +4,7 @@ https://github.com/ollama/ollama/blob/main/docs/api.md
 """
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -136,14 +136,20 @@ class OllamaClient:
             return
 
     async def chat(
-        self, model: str, prompt: str, *, system: str | None = None, idle_seconds: float = 120.0
+        self,
+        model: str,
+        prompt: str,
+        *,
+        system: str | None = None,
+        options: Mapping[str, float] | None = None,
+        idle_seconds: float = 120.0,
     ) -> AsyncGenerator[str, None]:
         """Ask a model; its reply piece by piece. Loading the model may take a while, so nothing
-        may be said for `idle_seconds`."""
+        may be said for `idle_seconds`. `options` are Ollama's: seed, temperature and more."""
         messages = [{"role": "user", "content": prompt}]
         if system is not None:
             messages.insert(0, {"role": "system", "content": system})
-        body = {"model": model, "messages": messages}
+        body = {"model": model, "messages": messages, "options": dict(options or {})}
         async for said in self._events("/api/chat", body, idle_seconds, _is_last_word):
             message = said.get("message", {})
             text = message.get("content", "") if isinstance(message, dict) else None

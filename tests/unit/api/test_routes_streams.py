@@ -90,8 +90,10 @@ class Model:
     ends: str = "ends"
     said: int = 0
     closed: bool = False
+    asked: dict[str, Any] = field(default_factory=dict)
 
-    async def chat(self, *_: Any, **__: Any) -> AsyncGenerator[str, None]:
+    async def chat(self, *_: Any, **asked: Any) -> AsyncGenerator[str, None]:
+        self.asked = asked
         try:
             for each in self.words:
                 self.said += 1
@@ -115,8 +117,8 @@ class World:
     def get(self, path: str, **more: Any) -> Any:
         return self.http.get(self.url + path, headers={**GOOD, **more})
 
-    def ask(self, *, stream: bool) -> Any:
-        body = {"prompt": "Good morning", "model": "m", "stream": stream}
+    def ask(self, *, stream: bool, **more: Any) -> Any:
+        body = {"prompt": "Good morning", "model": "m", "stream": stream, **more}
         return self.http.post(self.url + PROMPT, json=body, headers=GOOD)
 
     async def asked_whole(self) -> tuple[int, dict[str, Any]]:
@@ -254,6 +256,36 @@ async def test_a_followed_log_breaks_off_when_the_permission_ends_or_the_server_
             await answer.read()
     await until(lambda: world.cluster.log_closed)
     assert not world.services.streams.taken
+
+
+@pytest.mark.parametrize(
+    ("asked", "options"),
+    [
+        ({}, {}),
+        ({"temperature": 0, "seed": 1}, {"temperature": 0, "seed": 1}),
+        ({"temperature": 1.5}, {"temperature": 1.5}),
+        ({"seed": 0}, {"seed": 0}),
+    ],
+)
+async def test_a_prompts_temperature_and_seed_reach_the_model(
+    world: World, asked: dict[str, Any], options: dict[str, Any]
+) -> None:
+    async with world.ask(stream=False, system="Be brief.", **asked) as answer:
+        assert answer.status == 200
+    assert world.model.asked == {"system": "Be brief.", "options": options}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"temperature": 2.1}, {"temperature": -1}, {"temperature": "0"}, {"seed": -1}, {"seed": 1.5}],
+)
+async def test_a_temperature_or_a_seed_that_is_none_is_named(
+    world: World, asked: dict[str, Any]
+) -> None:
+    async with world.ask(stream=False, **asked) as answer:
+        assert answer.status == 422
+        (error,) = (await answer.json(content_type=None))["errors"]
+    assert error["field"] == next(iter(asked))
 
 
 async def test_a_prompt_is_answered_whole_or_word_by_word(world: World) -> None:

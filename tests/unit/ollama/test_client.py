@@ -207,6 +207,21 @@ async def test_progress_that_ollama_would_not_tell_is_an_error_of_the_server(sai
         await pull(Scripted(said))
 
 
+async def test_a_prompt_is_asked_with_its_system_prompt_and_options() -> None:
+    server = Scripted(lines({"message": {"content": "Paris"}}, {"done": True}))
+    chat = OllamaClient(server).chat(
+        "m:1", "The capital of France?", system="Be brief.", options={"seed": 1, "temperature": 0}
+    )
+    assert [word async for word in chat] == ["Paris"]
+    messages = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "The capital of France?"},
+    ]
+    options = {"seed": 1, "temperature": 0}
+    body = {"model": "m:1", "messages": messages, "options": options}
+    assert server.sent == [("POST", "/api/chat", body)]
+
+
 @pytest.mark.parametrize(
     "said",
     [b"7\n", b'{"message":"hello"}\n', b'{"message":{"content":7}}\n', b'{"message":null}\n'],
