@@ -22,7 +22,7 @@ setup: .venv/.synced ## Install what the other commands need.
 
 .PHONY: lock
 lock: setup ## Renew the locked requirements from pyproject.toml and requirements/*.in.
-	for each in build client go; do uv pip compile -q --generate-hashes --python-version 3.11.2 requirements/$$each.in -o requirements/$$each.txt; done
+	for each in build client go llama-cpp; do uv pip compile -q --generate-hashes --python-version 3.11.2 requirements/$$each.in -o requirements/$$each.txt; done
 	uv pip compile -q --generate-hashes --python-version 3.11.2 --extra tracing pyproject.toml -o requirements/operator.txt
 	uv pip compile -q --generate-hashes --python-version 3.11.2 --extra tracing pyproject.toml requirements/dev.in -o requirements/dev.txt
 

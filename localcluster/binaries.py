@@ -9,8 +9,10 @@ from localcluster import once, toolchain
 from localcluster.compiling import compile_package
 from localcluster.paths import GO_MODULES, cache_dir
 from localcluster.progress import Report
+from localcluster.provided import Program, provided
 
 _KUBERNETES: Final = "v1.36.3"
+_RELEASE: Final = "1.36"  # what a program that is there already must be of
 _VERSION_FLAGS: Final = " ".join(
     [
         "-s -w",
@@ -23,15 +25,22 @@ _VERSION_FLAGS: Final = " ".join(
 
 @dataclass(frozen=True)
 class GoBinary:
-    """A main package of one of our Go modules. `links` are further names it is called by."""
+    """A main package of one of our Go modules. `links` are further names it is called by;
+    `programs` are those that serve instead where the machine has them already."""
 
     name: str
     module: str
     package: str
     ldflags: str = "-s -w"
     links: tuple[str, ...] = field(default=())
+    programs: tuple[Program, ...] = field(default=(), repr=False)  # not what it is made from
 
 
+CONTROL_PLANE: Final = (
+    Program("etcd", "3.6"),
+    Program("kube-apiserver", _RELEASE),
+    Program("kube-controller-manager", _RELEASE),
+)
 KUBERNETES: Final = GoBinary(
     "kubernetes",
     "kubernetes",
@@ -45,18 +54,42 @@ KUBERNETES: Final = GoBinary(
         "kubelet",
         "kube-proxy",
     ),
+    (
+        *CONTROL_PLANE,
+        Program("kube-scheduler", _RELEASE),
+        Program("kubelet", _RELEASE),
+        Program("kube-proxy", _RELEASE),
+    ),
 )
-COREDNS: Final = GoBinary("coredns", "kubernetes", "./coredns")
-KUSTOMIZE: Final = GoBinary("kustomize", "tools", "sigs.k8s.io/kustomize/kustomize/v5")
+COREDNS: Final = GoBinary(
+    "coredns", "kubernetes", "./coredns", programs=(Program("coredns", "1", ("-version",)),)
+)
+KUSTOMIZE: Final = GoBinary(
+    "kustomize",
+    "tools",
+    "sigs.k8s.io/kustomize/kustomize/v5",
+    programs=(Program("kustomize", "5", ("version",)),),
+)
+
+
+def ensure_kubernetes(report: Report, *, full: bool) -> Path:
+    """The folder of Kubernetes' programs: a node's, or those of a control plane only."""
+    given = provided(KUBERNETES.programs if full else CONTROL_PLANE, report)
+    return given or _ensure_built(KUBERNETES, report)
 
 
 def ensure(binary: GoBinary, report: Report) -> Path:
-    """The folder that holds the program and its links, building them when the cache has none.
+    """The folder that holds the program and its links: the machine's own where its version fits,
+    else from the cache, built when that has none.
 
     Raises:
         CommandFailedError: the build failed; the message holds its last lines. A retry helps when
             it was the network.
     """
+    return provided(binary.programs, report) or _ensure_built(binary, report)
+
+
+def _ensure_built(binary: GoBinary, report: Report) -> Path:
     go = toolchain.ensure(report)
     return once.folder(
         _folder(binary, go), lambda target: _build_with_links(binary, go, target, report)
@@ -64,8 +97,15 @@ def ensure(binary: GoBinary, report: Report) -> Path:
 
 
 def built(binary: GoBinary) -> bool:
-    """Whether the cache has the program, so that nothing needs to be compiled."""
-    return _folder(binary, toolchain.find()).exists()
+    """Whether nothing needs to be compiled: the machine or the cache has the program."""
+    return (
+        _folder(binary, toolchain.find()).exists() or provided(binary.programs, _quiet) is not None
+    )
+
+
+def _quiet(step: str, message: str) -> None:
+    """Report nothing."""
+    del step, message
 
 
 def _folder(binary: GoBinary, go: toolchain.Toolchain) -> Path:

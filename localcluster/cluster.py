@@ -103,10 +103,10 @@ def build(report: Report, *, full: bool) -> None:
 def _build(report: Report, *, full: bool) -> Path:
     """The folder of Kubernetes' programs. Images are built while they compile."""
     if not full:
-        return binaries.ensure(binaries.KUBERNETES, report)
+        return binaries.ensure_kubernetes(report, full=False)
     with ThreadPoolExecutor(max_workers=1) as pool:
         images = pool.submit(ensure_images, report)
-        programs = binaries.ensure(binaries.KUBERNETES, report)
+        programs = binaries.ensure_kubernetes(report, full=True)
         binaries.ensure(binaries.COREDNS, report)
         images.result()
     return programs

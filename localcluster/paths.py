@@ -1,4 +1,4 @@
-"""Where the local cluster keeps its files. The only module that reads the two variables."""
+"""Where the local cluster keeps and finds files. The only module that reads the variables."""
 
 import os
 from pathlib import Path
@@ -21,3 +21,10 @@ def states_dir() -> Path:
 def state_dir(name: str) -> Path:
     """Everything that belongs to the cluster of this name: keys, data, logs, process records."""
     return states_dir() / name
+
+
+def provided_dir() -> Path | None:
+    """The folder of programs that are there already: our own variable, else the one by which
+    envtest's programs are found (https://book.kubebuilder.io/reference/envtest)."""
+    named = os.environ.get("LOCALCLUSTER_PROGRAMS") or os.environ.get("KUBEBUILDER_ASSETS")
+    return Path(named) if named else None

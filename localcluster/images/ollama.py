@@ -1,87 +1,111 @@
-"""Ollama, compiled from its Go module."""
+"""Ollama: its own program, compiled from its Go module, with its engine beside it."""
 
 import hashlib
-import json
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 from localcluster import once, toolchain
 from localcluster.compiling import compile_package
+from localcluster.images import engine
 from localcluster.paths import GO_MODULES, cache_dir
 from localcluster.progress import Report
+from localcluster.provided import Program, provided
 from localcluster.versions import OLLAMA
 
 _MODULE: Final = GO_MODULES / "ollama"
 _PACKAGE: Final = "github.com/ollama/ollama"
-_HEADERS: Final = "github.com/gen2brain/malgo"
 _LDFLAGS: Final = f"-s -w -X={_PACKAGE}/version.Version={OLLAMA} -X={_PACKAGE}/server.mode=release"
-# The engine converts 16-bit numbers one by one unless the compiler may use these: 3,000 tokens then
-# take 8 s instead of a fraction of one.
-_FAST: Final = {"avx2": "-mavx2", "fma": "-mfma", "f16c": "-mf16c", "bmi2": "-mbmi2"}
+_C_FLAGS: Final = "-O1 -g0"  # of its C only the database of its desktop application is large
 
 
 def ensure_ollama(report: Report) -> Path:
-    """The folder that holds the program ``ollama``, building it when the cache has none.
+    """The folder of ``bin/ollama`` and ``lib/ollama``: the machine's own of the same version, else
+    from the cache, building what that lacks.
 
     Raises:
         CommandFailedError: the build failed; a retry helps when it was the network.
     """
+    if program := _provided(report):
+        return once.folder(_copy_folder(program), lambda target: _copy(program, target))
     go = toolchain.ensure(report)
-    flags = _flags()
-    return once.folder(_folder(go, flags), lambda target: _build(go, flags, target, report))
+    return once.folder(_folder(go), lambda target: _assemble(go, target, report))
 
 
 def built() -> bool:
-    """Whether the cache has the program, so that nothing needs to be compiled."""
-    return _folder(toolchain.find(), _flags()).exists()
+    """Whether nothing needs to be compiled: the machine or the cache has it."""
+    return _folder(toolchain.find()).exists() or _provided(lambda *_: None) is not None
 
 
-def _flags() -> str:
-    return f"-O2 -g0 {' '.join(machine_flags(Path('/proc/cpuinfo').read_text()))}".strip()
+def _provided(report: Report) -> Path | None:
+    """The machine's own program, as an archive of Ollama's releases lays it out: with its engine in
+    ``../lib/ollama``."""
+    folder = provided((Program("ollama", OLLAMA),), report)
+    if folder is None:
+        return None
+    program = (folder / "ollama").resolve()
+    if not (_libraries(program) / "llama-server").is_file():
+        report("ollama", f"not used from {folder}: {_libraries(program)} has no llama-server")
+        return None
+    return program
 
 
-def _folder(go: toolchain.Toolchain, flags: str) -> Path:
-    return cache_dir() / "binaries" / f"ollama-{OLLAMA}-{_digest(go.version, flags)}"
+def _libraries(program: Path) -> Path:
+    return program.parent.parent / "lib" / "ollama"
 
 
-def machine_flags(cpuinfo: str) -> tuple[str, ...]:
-    """Compiler flags for the fast instructions that this machine has; all of them or none."""
-    line = next((line for line in cpuinfo.splitlines() if line.startswith("flags")), "")
-    return tuple(_FAST.values()) if _FAST.keys() <= set(line.split()) else ()
+def _copy_folder(program: Path) -> Path:
+    state = program.stat()
+    digest = hashlib.sha256(f"{program} {state.st_size} {state.st_mtime_ns}".encode()).hexdigest()
+    return cache_dir() / "binaries" / f"ollama-{OLLAMA}-{digest[:16]}"
 
 
-def _digest(go_version: str, flags: str) -> str:
-    digest = hashlib.sha256(f"{go_version}\n{flags}\n{_LDFLAGS}\n".encode())
+def _copy(program: Path, target: Path) -> None:
+    """Without what is for graphics processors: gigabytes, in folders of their own."""
+    (target / "bin").mkdir()
+    (target / "lib" / "ollama").mkdir(parents=True)
+    shutil.copy2(program, target / "bin" / "ollama")
+    for path in _libraries(program).iterdir():
+        if not path.is_dir():
+            shutil.copy2(path, target / "lib" / "ollama" / path.name, follow_symlinks=False)
+
+
+def _folder(go: toolchain.Toolchain) -> Path:
+    digest = hashlib.sha256(f"{_digest(go.version)}\n{engine.identity()}\n".encode())
+    return cache_dir() / "binaries" / f"ollama-{OLLAMA}-{digest.hexdigest()[:16]}"
+
+
+def _digest(go_version: str) -> str:
+    digest = hashlib.sha256(f"{go_version}\n{_C_FLAGS}\n{_LDFLAGS}\n".encode())
     for name in ("go.mod", "go.sum"):
         digest.update((_MODULE / name).read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _build(go: toolchain.Toolchain, flags: str, target: Path, report: Report) -> None:
-    environment = {
-        **toolchain.environment(go),
-        "CGO_ENABLED": "1",
-        "CGO_CFLAGS": flags,
-        "CGO_CXXFLAGS": f"{flags} -I{_header_folder(go, report)}",
-    }
+def _assemble(go: toolchain.Toolchain, target: Path, report: Report) -> None:
+    """Both parts stay in the cache on their own, so that the failure of one costs only that one."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        program = pool.submit(_ensure_program, go, report)
+        parts = engine.ensure_engine(report)
+        (target / "bin").mkdir()
+        os.link(program.result() / "ollama", target / "bin" / "ollama")
+    shutil.copytree(parts, target / "lib" / "ollama", symlinks=True, copy_function=os.link)
+
+
+def _ensure_program(go: toolchain.Toolchain, report: Report) -> Path:
+    folder = cache_dir() / "binaries" / f"ollama-program-{OLLAMA}-{_digest(go.version)}"
+    return once.folder(folder, lambda target: _build(go, target, report))
+
+
+def _build(go: toolchain.Toolchain, target: Path, report: Report) -> None:
     compile_package(
         go,
         _PACKAGE,
         _MODULE,
         program=target / "ollama",
         ldflags=_LDFLAGS,
-        environment=environment,
+        environment={**toolchain.environment(go), "CGO_ENABLED": "1", "CGO_CFLAGS": _C_FLAGS},
         report=report,
     )
-
-
-def _header_folder(go: toolchain.Toolchain, report: Report) -> Path:
-    """A folder in which ``miniaudio/miniaudio.h`` exists: the module has it at its top."""
-    download = ("mod", "download", "-json", _HEADERS)
-    told = toolchain.fetch(go, download, _MODULE, toolchain.environment(go), report)
-    folder = cache_dir() / "headers"
-    folder.mkdir(parents=True, exist_ok=True)
-    link = folder / "miniaudio"
-    link.unlink(missing_ok=True)
-    link.symlink_to(json.loads(told)["Dir"])
-    return folder

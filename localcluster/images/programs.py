@@ -1,8 +1,7 @@
-"""Images with a single program in them."""
+"""Images of compiled programs."""
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,17 +17,6 @@ from localcluster.progress import Report
 PAUSE: Final = "docker.io/localcluster/pause:1"
 OLLAMA: Final = f"docker.io/ollama/ollama:{versions.OLLAMA}"
 _TMP: Final = 0o1777
-
-
-@dataclass(frozen=True)
-class Program:
-    """A program and where it lies in its image; ``below`` are the layers it stands on."""
-
-    image: str
-    source: Path
-    path: str
-    config: Config
-    below: Sequence[Path] = ()
 
 
 def ensure_pause(report: Report) -> Image:
@@ -47,7 +35,7 @@ def ensure_pause(report: Report) -> Image:
 
 def ensure_ollama_image(report: Report) -> Image:
     """Ollama under its official name, with the official image's way of starting."""
-    source = ensure_ollama(report) / "ollama"
+    source = ensure_ollama(report)
     base = ensure_base_layer(report)
     report("ollama image", "assembling")
     config = Config(
@@ -56,27 +44,19 @@ def ensure_ollama_image(report: Report) -> Image:
         environment={"PATH": PATH, "OLLAMA_HOST": "0.0.0.0:11434"},
         ports=("11434/tcp",),
     )
-    return ensure_program(Program(OLLAMA, source, "usr/bin/ollama", config, (base,)))
-
-
-def ensure_program(program: Program) -> Image:
-    """The image of a program, built when the program has changed."""
-    slug = Path(program.path).name
-    inputs = cache.key(program.path, program.source)
-    layer = cache.ensure("layers", slug, inputs, lambda target: _pack(program, target))
-    return cache.ensure_image(program.image, [*program.below, layer], program.config)
+    inputs = cache.key(source.name)
+    layer = cache.ensure("layers", "ollama", inputs, lambda target: _pack(source, target))
+    return cache.ensure_image(OLLAMA, [base, layer], config)
 
 
 def _alone(path: str, user: str = "") -> Config:
     return Config(entrypoint=(path,), environment={"PATH": PATH}, user=user)
 
 
-def _pack(program: Program, target: Path) -> None:
+def _pack(source: Path, target: Path) -> None:
+    """Below /usr, as the official image has them."""
     with cache.scratch() as folder:
-        place = folder / program.path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(program.source, place)
-        place.chmod(0o755)
+        shutil.copytree(source, folder / "usr", symlinks=True)
         (folder / "tmp").mkdir()
         (folder / "tmp").chmod(_TMP)
         write_layer(folder, target)

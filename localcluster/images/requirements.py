@@ -17,11 +17,7 @@ DEBIAN_PACKAGES: Final = {
     "buildah": Package("builds the product's Containerfile", "buildah"),
     "gcc": Package("compiles the pause program and Ollama", "gcc"),
     "g++": Package("compiles Ollama's engine", "g++"),
+    "cmake": Package("configures the build of Ollama's engine", "cmake"),
+    "ninja-build": Package("builds Ollama's engine", "ninja"),
     "libc6-dev": Package("compiles the pause program and Ollama", "/usr/include/stdio.h"),
-    "nlohmann-json3-dev": Package(
-        "a header that Ollama's module archive leaves out", "/usr/include/nlohmann/json.hpp"
-    ),
-    "libstb-dev": Package(
-        "a header that Ollama's module archive leaves out", "/usr/include/stb/stb_image.h"
-    ),
 }

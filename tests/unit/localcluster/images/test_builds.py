@@ -7,7 +7,7 @@ import pytest
 
 from localcluster.errors import CommandFailedError
 from localcluster.images.base import sources
-from localcluster.images.ollama import machine_flags
+from localcluster.images.engine import instruction_options, progress
 from localcluster.images.run import follow
 
 
@@ -29,16 +29,36 @@ def test_only_debian_s_own_archives_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cpuinfo", "count"),
+    ("cpuinfo", "state"),
     [
-        ("flags\t\t: fpu avx2 fma f16c bmi2 sse\n", 4),
-        ("flags\t\t: fpu avx2 fma sse\n", 0),
-        ("Features\t: fp asimd\n", 0),
+        ("flags\t\t: fpu avx2 fma f16c bmi2 sse\n", "ON"),
+        ("flags\t\t: fpu avx2 fma sse\n", "OFF"),
+        ("Features\t: fp asimd\n", "OFF"),
     ],
     ids=["all", "some", "another-architecture"],
 )
-def test_fast_instructions_are_used_together_or_not_at_all(cpuinfo: str, count: int) -> None:
-    assert len(machine_flags(cpuinfo)) == count
+def test_fast_instructions_are_used_together_or_not_at_all(cpuinfo: str, state: str) -> None:
+    assert instruction_options(cpuinfo) == (
+        f"-DGGML_AVX2={state}",
+        f"-DGGML_BMI2={state}",
+        f"-DGGML_F16C={state}",
+        f"-DGGML_FMA={state}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("log", "message"),
+    [
+        ("", "compiling"),
+        (
+            "[1/343] Building a.o\nwarning: [9/9]\n[12/343] Building b.o\n",
+            "compiled 12 of 343 files",
+        ),
+    ],
+    ids=["nothing-yet", "some"],
+)
+def test_the_engines_build_says_how_many_files_it_has_compiled(log: str, message: str) -> None:
+    assert progress(log) == message
 
 
 def test_a_program_that_fails_says_why(tmp_path: Path) -> None:
