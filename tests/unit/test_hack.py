@@ -64,8 +64,9 @@ def test_demo_down_removes_workspace_user_and_operator_and_says_where(kubectl: K
     ran = kubectl.run("demo-down")
     assert ran.returncode == 0, ran.stderr
     assert "in the cluster somewhere" in ran.stdout
-    workspace, user, everything = kubectl.deleted()
-    assert workspace.endswith("-k config/samples")
+    named, sample, user, everything = kubectl.deleted()
+    assert named.endswith("-f examples/smollm2.yaml")
+    assert sample.endswith("-k config/samples")
     assert "serviceaccount/demo" in user
     assert everything.endswith("-k config/default")
 
