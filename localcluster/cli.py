@@ -18,6 +18,8 @@ from localcluster.errors import LocalClusterError
 from localcluster.images.containerfile import build_containerfile
 from localcluster.process import alive
 from localcluster.progress import reporting
+from localcluster.registry import catalog
+from localcluster.state import FULL
 
 app = typer.Typer(
     help="A real Kubernetes on this machine, built from source packages.",
@@ -74,17 +76,22 @@ def status(
     output: Annotated[str, typer.Option("-o", "--output", help="table or json")] = "table",
 ) -> None:
     """Show what runs, and how to reach it."""
-    found = cluster.get(name).report()
+    found = cluster.get(name)
     if output == "json":
-        print(json.dumps(found, indent=2))
+        print(json.dumps(found.report(), indent=2))
         return
-    table = Table("component", "pid", "state")
-    for each in cluster.get(name).components:
-        running = "running" if alive(each) else "stopped"
-        table.add_row(each.name, str(each.pid), running)
-    Console().print(table)
-    print(f"logs in {cluster.get(name).folder / 'logs'}")
-    print(f"export KUBECONFIG={found['kubeconfig']}")
+    components = Table("component", "pid", "state")
+    for component in found.components:
+        running = "running" if alive(component) else "stopped"
+        components.add_row(component.name, str(component.pid), running)
+    Console().print(components)
+    if found.mode == FULL:
+        models = Table("model", "what answers behind this name")
+        for entry in catalog.report():
+            models.add_row(entry["name"], f"{entry['weights']} ({entry['model']})")
+        Console().print(models)
+    print(f"logs in {found.folder / 'logs'}")
+    print(f"export KUBECONFIG={found.kubeconfig}")
 
 
 @app.command()

@@ -15,7 +15,7 @@ import yaml
 from localcluster import binaries, firewall, kernel, leftovers, node, preflight, state
 from localcluster.addons import ADDONS
 from localcluster.configuration import write_files
-from localcluster.controlplane import FULL, start_control_plane
+from localcluster.controlplane import start_control_plane
 from localcluster.errors import AlreadyRunningError, CommandFailedError, NotRunningError
 from localcluster.images.base import NAME as BASE
 from localcluster.images.build import ensure_images
@@ -25,7 +25,8 @@ from localcluster.paths import state_dir
 from localcluster.process import alive, start, stop
 from localcluster.progress import Report
 from localcluster.readiness import await_services
-from localcluster.state import Cluster
+from localcluster.registry.making import ensure_models
+from localcluster.state import FULL, Cluster
 
 _NODE_LOCK: Final = "the node"  # no name of a cluster
 _CHAINS: Final = "chains-before"
@@ -101,14 +102,16 @@ def build(report: Report, *, full: bool) -> None:
 
 
 def _build(report: Report, *, full: bool) -> Path:
-    """The folder of Kubernetes' programs. Images are built while they compile."""
+    """The folder of Kubernetes' programs. Images and models are made while they compile."""
     if not full:
         return binaries.ensure_kubernetes(report, full=False)
-    with ThreadPoolExecutor(max_workers=1) as pool:
+    with ThreadPoolExecutor(max_workers=2) as pool:
         images = pool.submit(ensure_images, report)
+        models = pool.submit(ensure_models, report)
         programs = binaries.ensure_kubernetes(report, full=True)
         binaries.ensure(binaries.COREDNS, report)
         images.result()
+        models.result()
     return programs
 
 
@@ -141,6 +144,7 @@ def tag(name: str, image: str, further: str) -> None:
 def _start_full(name: str, programs: Path, report: Report) -> Cluster:
     coredns = binaries.ensure(binaries.COREDNS, report) / "coredns"
     images = ensure_images(report)
+    models = ensure_models(report)
     pause = next(image for image in images if image.name == PAUSE)
     # Written down first, so that an interruption from here on is cleaned up by `down`.
     state.save(Cluster(name, FULL, server="", token=""))
@@ -149,7 +153,7 @@ def _start_full(name: str, programs: Path, report: Report) -> Cluster:
     node.add_bridge()
     cluster = start_control_plane(name, programs, report, address=GATEWAY)
     layout = write_files(cluster, pause.name)
-    for component, command in node.services(cluster, layout, coredns).items():
+    for component, command in node.services(cluster, layout, coredns, models).items():
         cluster = _start(cluster, component, command)
     node.await_containerd(cluster)
     present = node.images(cluster)

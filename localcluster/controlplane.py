@@ -20,10 +20,8 @@ from localcluster.errors import CommandFailedError, last_lines
 from localcluster.process import alive, start
 from localcluster.progress import Report
 from localcluster.registry import authority
-from localcluster.state import Cluster
+from localcluster.state import CONTROL_PLANE, FULL, Cluster
 
-CONTROL_PLANE: Final = "control-plane"
-FULL: Final = "full"
 _LOOPBACK: Final = "127.0.0.1"
 _ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
 # Whom tokens may be for. A service account's are for the issuer where nobody asks for anything

@@ -83,8 +83,8 @@ def commands(cluster: Cluster, layout: Layout, programs: Path) -> dict[str, Sequ
         "kube-proxy": [programs / "kube-proxy", f"--config={layout.folder / 'kube-proxy.yaml'}"],
         "traefik": [
             Path(sysconfig.get_path("scripts")) / "traefik",
-            # Chats with canned answers and a known administrator are for this machine's eyes only;
-            # the registry has 443 elsewhere.
+            # Chats whose administrator is known are for this machine alone; the registry has 443
+            # elsewhere.
             "--entrypoints.web.address=127.0.0.1:80",
             "--entrypoints.websecure.address=127.0.0.1:443",
             "--entrypoints.websecure.http.tls=true",
@@ -98,7 +98,9 @@ def commands(cluster: Cluster, layout: Layout, programs: Path) -> dict[str, Sequ
     }
 
 
-def services(cluster: Cluster, layout: Layout, coredns: Path) -> dict[str, Sequence[str | Path]]:
+def services(
+    cluster: Cluster, layout: Layout, coredns: Path, models: Path
+) -> dict[str, Sequence[str | Path]]:
     """What pods need around them: names, models to download, volumes, a container runtime."""
     names = list(REGISTRY_NAMES)
     certificate = authority.issue(authority.ensure(), layout.folder / "registry-pki", names)
@@ -108,7 +110,7 @@ def services(cluster: Cluster, layout: Layout, coredns: Path) -> dict[str, Seque
         "registry": [
             *(*python, "localcluster.registry", "--listen", f"{REGISTRY}:443"),
             *("--certificate", certificate.certificate, "--key", certificate.key),
-            *("--data", layout.folder / "registry"),
+            *("--data", layout.folder / "registry", "--models", models),
         ],
         "storage": [
             *(*python, "localcluster.storage", "--kubeconfig", cluster.kubeconfig),

@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from localcluster.paths import cache_dir, state_dir, states_dir
 from localcluster.process import Started, alive
+from localcluster.registry import catalog
+
+CONTROL_PLANE: Final = "control-plane"
+FULL: Final = "full"
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ class Cluster:
             "ingress_authority": str(cache_dir() / "authority" / "ca.crt"),
             "audit_log": str(self.audit_log),
             "authentication_config": str(self.authentication_config),
+            "models": catalog.report() if self.mode == FULL else [],
             "components": [
                 {
                     "name": each.name,

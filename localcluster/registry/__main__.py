@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 from aiohttp import web
 
-from localcluster.registry.catalog import fill
+from localcluster.registry.catalog import report
 from localcluster.registry.server import application
 from localcluster.registry.store import Store
+from localcluster.registry.upstream import PUBLIC
 
 _LOG = logging.getLogger("localcluster.registry")
 _REQUEST = '%a "%r" %s %b bytes %Tf s range=%{Range}i host=%{Host}i'
@@ -19,23 +20,27 @@ _REQUEST = '%a "%r" %s %b bytes %Tf s range=%{Range}i host=%{Host}i'
 
 def serve(
     listen: Annotated[str, typer.Option(help="ADDRESS:PORT to listen on")],
-    data: Annotated[Path, typer.Option(help="folder for blobs and manifests")],
+    data: Annotated[Path, typer.Option(help="folder for what is pushed")],
+    models: Annotated[Path, typer.Option(help="folder of the models, as Ollama keeps them")],
     certificate: Annotated[Path | None, typer.Option(help="PEM; without it, plain http")] = None,
     key: Annotated[Path | None, typer.Option(help="PEM, the certificate's key")] = None,
     blob_host: Annotated[
         str, typer.Option(help="the other name of this server, from which blobs are fetched")
     ] = "blobs.registry.localcluster.test",
+    upstream: Annotated[
+        str, typer.Option(help="the registry that is asked for what is not here")
+    ] = PUBLIC,
 ) -> None:
-    """Serve stand-in models to Ollama. One line for each request goes to stderr."""
+    """Serve models to Ollama. One line for each request goes to stderr."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s"
     )
-    store = Store(data)
-    fill(store, _LOG.info)
-    _LOG.info("serving stand-in models (not the real ones) on %s", listen)
+    for entry in report():
+        _LOG.info("%(name)s is answered by %(weights)s (%(model)s)", entry)
+    _LOG.info("what is not here is fetched from %s; listening on %s", upstream, listen)
     address, _, port = listen.rpartition(":")
     web.run_app(
-        application(store, blob_host),
+        application(Store(data, models), blob_host, upstream),
         host=address,
         port=int(port),
         ssl_context=_tls(certificate, key),

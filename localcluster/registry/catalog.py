@@ -1,107 +1,72 @@
-"""The models that the registry offers: stand-ins under real names."""
+"""The models that the local registry serves, and every name that one answers to."""
 
-import json
-import secrets
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from localcluster.model import container, embedding
-from localcluster.model.vocabulary import TEMPLATE
-from localcluster.registry.store import Reference, Store
+from localcluster.registry import weights
+from localcluster.registry.store import Reference
+from localcluster.registry.weights import Weights
 
-_TYPES: Final = "application/vnd.ollama.image"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One model. ``padding_bytes`` of zeros make its download longer; with ``dimensions`` it is an
-    embedding model whose vectors have that length."""
-
-    name: str
-    padding_bytes: int = 0
-    dimensions: int = 0
-
-    @property
-    def reference(self) -> Reference:
-        """Where a client finds it."""
-        return Reference.parse(self.name)
-
-
-CATALOG: Final = (
-    Entry("gemma2:2b"),
-    Entry("llama3.2:1b"),
-    Entry("qwen2.5-coder:1.5b"),
-    Entry("smollm2:latest"),
-    Entry("codegemma:2b"),
-    Entry("big:200m", padding_bytes=200_000_000),
-    Entry("all-minilm:latest", dimensions=384),
-    Entry("nomic-embed-text:latest", dimensions=768),
+# How SmolLM2 was taught to see a conversation.
+_CHATML: Final = (
+    "{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}"
+    "<|im_start|>assistant\n"
 )
 
 
-def fill(store: Store, say: Callable[[str], None], entries: tuple[Entry, ...] = CATALOG) -> None:
-    """Write the models that the store lacks."""
-    for entry in entries:
-        manifest = store.manifest(entry.reference)
-        if manifest is None or not _complete(store, manifest):
-            say(f"writing the stand-in for {entry.name}")
-            store.write_manifest(entry.reference, _publish(store, entry))
+@dataclass(frozen=True)
+class Model:
+    """A real model under its true name. ``template`` says how Ollama writes a conversation, and
+    ``stop`` what ends a reply; an embedding model has neither. All are Apache-2.0."""
+
+    name: str
+    title: str
+    source: str
+    weights: Weights
+    template: str = ""
+    stop: tuple[str, ...] = ()
 
 
-def _complete(store: Store, manifest: bytes) -> bool:
-    content = json.loads(manifest)
-    return all(store.blob(each["digest"]) for each in (content["config"], *content["layers"]))
+SMOLLM2: Final = Model(
+    "smollm2:135m",
+    "SmolLM2-135M-Instruct",
+    "https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct",
+    weights.SMOLLM2,
+    _CHATML,
+    ("<|im_start|>", "<|im_end|>"),
+)
+MINILM: Final = Model(
+    "all-minilm:latest",
+    "all-MiniLM-L6-v2",
+    "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
+    weights.MINILM,
+)
+MODELS: Final = (SMOLLM2, MINILM)
+# What samples, defaults and docs ask for; the weights behind these names are not what they say.
+FURTHER_NAMES: Final[Mapping[str, Model]] = {
+    "codegemma:2b": SMOLLM2,
+    "gemma2:2b": SMOLLM2,
+    "llama3.2:1b": SMOLLM2,
+    "qwen2.5-coder:1.5b": SMOLLM2,
+    "smollm2:latest": SMOLLM2,
+    "nomic-embed-text:latest": MINILM,
+}
+NAMES: Final[Mapping[str, Model]] = {**{model.name: model for model in MODELS}, **FURTHER_NAMES}
 
 
-def _publish(store: Store, entry: Entry) -> bytes:
-    model: Path = store.upload(secrets.token_hex(8))
-    if entry.dimensions:
-        embedding.write(model, entry.name, dimensions=entry.dimensions)
-    else:
-        container.write(model, entry.name, padding_bytes=entry.padding_bytes)
-    size = model.stat().st_size
-    digest = store.commit(model, None)
-    layers = [{"mediaType": f"{_TYPES}.model", "digest": digest, "size": size}]
-    if not entry.dimensions:  # and no more: Ollama takes a second for each layer, however small
-        layers.append(_layer(store, "template", TEMPLATE.encode()))
-
-    config = _json(_config(layers))
-    return _json(
-        {
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
-            "config": {
-                "mediaType": "application/vnd.docker.container.image.v1+json",
-                "digest": store.add(config),
-                "size": len(config),
-            },
-            "layers": layers,
-        }
-    )
+def resolve(reference: Reference) -> Reference:
+    """The true name of what answers to ``reference``; itself where the catalog has no such name."""
+    return _TRUE_NAMES.get(reference, reference)
 
 
-def _layer(store: Store, kind: str, content: bytes) -> dict[str, Any]:
-    return {
-        "mediaType": f"{_TYPES}.{kind}",
-        "digest": store.add(content),
-        "size": len(content),
-    }
+def report() -> list[dict[str, str]]:
+    """What answers to each name, as ``status -o json`` prints it."""
+    return [
+        {"name": name, "model": model.name, "weights": model.title} for name, model in NAMES.items()
+    ]
 
 
-def _config(layers: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "model_format": "gguf",
-        "model_family": "llama",
-        "model_families": ["llama"],
-        "model_type": "stand-in",
-        "file_type": "F32",
-        "architecture": "amd64",
-        "os": "linux",
-        "rootfs": {"type": "layers", "diff_ids": [layer["digest"] for layer in layers]},
-    }
-
-
-def _json(content: Any) -> bytes:
-    return json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
+_TRUE_NAMES: Final[Mapping[Reference, Reference]] = {
+    Reference.parse(name): Reference.parse(model.name) for name, model in NAMES.items()
+}

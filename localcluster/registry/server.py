@@ -2,30 +2,45 @@
 
 Two things differ from a plain registry, as they do at registry.ollama.ai: asking for a blob is
 answered by a redirect to **another host name** (Ollama's downloader insists on it), and there are
-no tokens.
+no tokens. What is not here is fetched from the public registry through this server: in the cluster
+that one's name means this server, and pods look up no others.
 """
 
 import secrets
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+import aiohttp
 from aiohttp import hdrs, web
 
+from localcluster.registry.catalog import resolve
 from localcluster.registry.store import BadDigestError, Reference, Store
 from localcluster.registry.throttle import Limits, Line
+from localcluster.registry.upstream import MANIFEST, Upstream, UpstreamError
 
-_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
+_CHUNK_BYTES: Final = 256 * 1024
 STORE: Final = web.AppKey("store", Store)
 LINE: Final = web.AppKey("line", Line)
 BLOB_HOST: Final = web.AppKey("blob_host", str)
+UPSTREAM: Final = web.AppKey("upstream", Upstream)
 _UPLOADS: Final = r"/v2/{repository:.+}/blobs/uploads/{upload:[0-9a-f]+}"
 
 
-def application(store: Store, blob_host: str) -> web.Application:
-    """The server; ``blob_host`` is the other name it is reached by, from which blobs come."""
+def application(store: Store, blob_host: str, upstream: str) -> web.Application:
+    """The server; ``blob_host`` is the other name it is reached by, from which blobs come, and
+    ``upstream`` the URL of the public registry."""
     app = web.Application(client_max_size=4 * 1024**2)
     app[STORE], app[LINE], app[BLOB_HOST] = store, Line(), blob_host
+
+    async def connect(app: web.Application) -> AsyncIterator[None]:
+        # A blob is passed on as it is, and by the machine's proxy where it has one.
+        async with aiohttp.ClientSession(auto_decompress=False, trust_env=True) as session:
+            app[UPSTREAM] = Upstream(upstream, session)
+            yield
+
+    app.cleanup_ctx.append(connect)
     app.add_routes(
         [
             web.get("/healthz", _healthz),
@@ -51,7 +66,7 @@ def _problem(status: int, code: str, message: str) -> web.Response:
 
 
 async def _healthz(_request: web.Request) -> web.Response:
-    return web.Response(text="ok, serving stand-in models\n")
+    return web.Response(text="ok\n")
 
 
 async def _version(_request: web.Request) -> web.Response:
@@ -98,10 +113,19 @@ async def _read_manifest(request: web.Request) -> web.Response:
     line.manifest_requests += 1
     if line.take_failure("fail_manifests"):
         return _problem(503, "UNAVAILABLE", "told to fail")
-    content = request.app[STORE].manifest(_reference(request))
+    reference, store = _reference(request), request.app[STORE]
+    content = store.manifest(reference) or store.manifest(resolve(reference))
+    if content is None and reference.valid():
+        try:
+            content = await request.app[UPSTREAM].manifest(reference)
+        except UpstreamError as error:
+            # Ollama shows the text as it is to whoever pulls.
+            return web.Response(
+                status=503, text=f"the local registry has no model {reference}, and {error}"
+            )
     if content is None:
         return _problem(404, "MANIFEST_UNKNOWN", "manifest unknown")
-    return web.Response(body=content, content_type=_MANIFEST)
+    return web.Response(body=content, content_type=MANIFEST)
 
 
 async def _write_manifest(request: web.Request) -> web.Response:
@@ -113,19 +137,19 @@ async def _write_manifest(request: web.Request) -> web.Response:
 
 
 async def _redirect(request: web.Request) -> web.Response:
-    digest = request.match_info["digest"]
-    if request.app[STORE].blob(digest) is None:
-        return _problem(404, "BLOB_UNKNOWN", "blob unknown to registry")
-    host = request.app[BLOB_HOST]
-    _, separator, port = request.host.partition(":")
-    location = f"{request.scheme}://{host}{separator}{port}/blobs/{digest}"
-    return web.Response(status=307, headers={hdrs.LOCATION: location})
+    """To the other host, with the repository for the case that the blob is not here."""
+    location = (
+        request.url.with_host(request.app[BLOB_HOST])
+        .with_path(f"/blobs/{request.match_info['digest']}")
+        .with_query(repository=request.match_info["repository"])
+    )
+    return web.Response(status=307, headers={hdrs.LOCATION: str(location)})
 
 
 async def _read_blob(request: web.Request) -> web.StreamResponse:
     path = request.app[STORE].blob(request.match_info["digest"])
     if path is None:
-        return _problem(404, "BLOB_UNKNOWN", "blob unknown to registry")
+        return await _relay(request)
     total = path.stat().st_size
     try:
         start, stop, _ = request.http_range.indices(total)
@@ -158,6 +182,32 @@ async def _send(
         await response.write_eof()
 
 
+async def _relay(request: web.Request) -> web.StreamResponse:
+    """A blob of the public registry, as it comes from there."""
+    digest, repository = request.match_info["digest"], request.query.get("repository", "")
+    response = web.StreamResponse()
+    try:
+        async with request.app[UPSTREAM].blob(
+            repository, digest, method=request.method, span=request.headers.get(hdrs.RANGE)
+        ) as blob:
+            if blob.status not in (200, 206):
+                return _problem(404, "BLOB_UNKNOWN", "blob unknown to registry")
+            response.set_status(blob.status)
+            for name in (hdrs.CONTENT_LENGTH, hdrs.CONTENT_RANGE, hdrs.ACCEPT_RANGES):
+                if name in blob.headers:
+                    response.headers[name] = blob.headers[name]
+            await response.prepare(request)
+            async for chunk in blob.content.iter_chunked(_CHUNK_BYTES):
+                await response.write(chunk)
+            await response.write_eof()
+    except UpstreamError as error:
+        return _problem(404, "BLOB_UNKNOWN", f"blob unknown to registry, and {error}")
+    except (aiohttp.ClientError, TimeoutError):  # on either side, in the middle
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
 async def _start_upload(request: web.Request) -> web.Response:
     upload = secrets.token_hex(8)
     request.app[STORE].upload(upload).touch()
@@ -187,7 +237,7 @@ async def _end_upload(request: web.Request) -> web.Response:
 
 async def _append(request: web.Request, path: Path) -> None:
     with path.open("ab") as file:
-        async for chunk in request.content.iter_chunked(256 * 1024):
+        async for chunk in request.content.iter_chunked(_CHUNK_BYTES):
             file.write(chunk)
 
 

@@ -1,4 +1,4 @@
-"""Blobs by digest and manifests by name, in a folder."""
+"""Blobs by digest and manifests by name, in folders."""
 
 import hashlib
 import re
@@ -28,6 +28,10 @@ class Reference:
         repository, _, tag = name.partition(":")
         return cls(repository if "/" in repository else f"library/{repository}", tag or "latest")
 
+    def __str__(self) -> str:
+        """As Ollama shows it."""
+        return f"{self.repository.removeprefix('library/')}:{self.tag}"
+
     def valid(self) -> bool:
         """Whether every part may be a file's name."""
         return all(_PART.fullmatch(part) for part in (*self.repository.split("/"), self.tag))
@@ -35,16 +39,18 @@ class Reference:
 
 @dataclass(frozen=True)
 class Store:
-    """The registry's data below ``root``."""
+    """What was pushed, below ``root``, and beside it ``models``: a folder of models as Ollama keeps
+    them, which is only read."""
 
     root: Path
+    models: Path
 
     def blob(self, digest: str) -> Path | None:
         """The file with this digest, or None when there is none (or the digest is none)."""
         if not _DIGEST.fullmatch(digest):
             return None
-        path = self._path(digest)
-        return path if path.exists() else None
+        paths = (self._path(digest), self.models / "blobs" / digest.replace(":", "-"))
+        return next((path for path in paths if path.exists()), None)
 
     def add(self, content: bytes) -> str:
         """Keep some bytes; returns their digest."""
@@ -75,8 +81,11 @@ class Store:
 
     def manifest(self, reference: Reference) -> bytes | None:
         """The manifest as it was written, or None."""
-        path = self._manifest(reference)
-        return path.read_bytes() if reference.valid() and path.exists() else None
+        if not reference.valid():
+            return None
+        published = self.models / "manifests" / "registry.ollama.ai"
+        paths = (self._manifest(reference), published / reference.repository / reference.tag)
+        return next((path.read_bytes() for path in paths if path.is_file()), None)
 
     def write_manifest(self, reference: Reference, content: bytes) -> None:
         """Name a manifest. Raises ValueError for a name that is none."""

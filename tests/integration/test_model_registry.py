@@ -1,4 +1,4 @@
-"""The real Ollama pulls stand-in models from the local registry over TLS, and they answer."""
+"""The real Ollama pulls real models from the local registry over TLS, and they answer."""
 
 import asyncio
 import contextlib
@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,56 +25,75 @@ from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import direct
 from aichat_workspace.operator.model_sync import Assignment, ModelSync
 from localcluster.images.ollama import ensure_ollama
-from localcluster.model.answers import DEFAULT_SENTENCE, SYSTEM_SENTENCE, SYSTEM_TOPICS
 from localcluster.progress import reporting
 from localcluster.registry import authority
+from localcluster.registry.catalog import MINILM, SMOLLM2
+from localcluster.registry.making import ensure_models
 from localcluster.versions import OLLAMA
 
-BIG_BYTES = 200_000_000
+WEIGHTS_BYTES = 98_362_432
+CHAT, FURTHER = "library/smollm2:135m", "library/gemma2:2b"
+CAPITAL = ("user", "What is the capital of France?")
 # Building Ollama takes some minutes where no cluster has been built before.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1500)
 
 
 @dataclass(frozen=True)
 class Setup:
-    """A model server and the registry that it pulls from."""
+    """A model server, and the registries that it pulls from. ``registry`` has the models, and its
+    public registry has none; ``empty`` has none, and asks ``registry`` as its public one; ``alone``
+    has none either, and can't reach the public one."""
 
     ollama: str
     registry: str
+    empty: str
+    alone: str
     certificate: Path
 
     def model(self, name: str) -> str:
-        """The name by which this Ollama finds a model in this registry."""
-        return f"{self.registry.removeprefix('https://')}/{name}"
+        """The name by which this Ollama finds a model in the registry that has the models."""
+        return f"{self.registry}/{name}"
 
     async def stream(self, path: str, body: object) -> AsyncGenerator[dict[str, Any], None]:
         async with (
             aiohttp.ClientSession() as session,
-            session.post(f"{self.ollama}{path}", json=body) as answer,
+            session.post(f"{self.ollama}{path}", json=body) as response,
         ):
-            async for line in answer.content:
+            async for line in response.content:
                 yield json.loads(line)
 
-    async def pull(self, name: str) -> list[dict[str, Any]]:
-        return [each async for each in self.stream("/api/pull", {"model": self.model(name)})]
+    async def pull(self, model: str) -> list[dict[str, Any]]:
+        """Every event of a download of a model, whose name begins with its registry's."""
+        return [event async for event in self.stream("/api/pull", {"model": model})]
+
+    async def delete_all(self) -> None:
+        """Remove all models, and with them their weights."""
+        async with aiohttp.ClientSession() as session:
+            response = await session.get(f"{self.ollama}/api/tags")
+            for model in (await response.json())["models"]:
+                body = {"model": model["name"]}
+                deleted = await session.delete(f"{self.ollama}/api/delete", json=body)
+                assert deleted.status == 200
 
     async def chat(self, model: str, *messages: tuple[str, str]) -> str:
+        """The likeliest reply, which is the same each time."""
         body = {
             "model": model,
             "stream": False,
+            "options": {"temperature": 0, "seed": 1, "num_predict": 60},
             "messages": [{"role": role, "content": content} for role, content in messages],
         }
-        answers = [each async for each in self.stream("/api/chat", body)]
-        return str(answers[0]["message"]["content"])
+        (reply,) = [event async for event in self.stream("/api/chat", body)]
+        return str(reply["message"]["content"])
 
     async def control(self, **limits: int) -> dict[str, Any]:
         """Set the line's limits; returns its counters."""
-        url = f"{self.registry}/_control"
+        url = f"https://{self.registry}/_control"
         async with (
             aiohttp.ClientSession() as session,
-            session.post(url, json=limits, ssl=_trust(self.certificate)) as answer,
+            session.post(url, json=limits, ssl=_trust(self.certificate)) as response,
         ):
-            counters: dict[str, Any] = await answer.json()
+            counters: dict[str, Any] = await response.json()
             return counters
 
 
@@ -81,28 +101,46 @@ class Setup:
 def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     folder = tmp_path_factory.mktemp("registry")
     with reporting() as report:
-        program = ensure_ollama(report) / "ollama"
+        program = ensure_ollama(report) / "bin" / "ollama"
+        models = ensure_models(report)
     ours = authority.ensure(folder / "authority")
     server = authority.issue(ours, folder / "server", ["localhost", "127.0.0.1"])
-    registry_port, ollama_port = _free_ports(2)
-    registry = [sys.executable, "-m", "localcluster.registry", "--data", str(folder / "data")]
-    registry += ["--listen", f"127.0.0.1:{registry_port}", "--blob-host", "127.0.0.1"]
-    registry += ["--certificate", str(server.certificate), "--key", str(server.key)]
-    environment = {
+    registry_port, empty_port, alone_port, nothing_port, closed_port, ollama_port = _free_ports(6)
+    trust = {"SSL_CERT_FILE": str(ours.certificate)}
+
+    def registry(port: int, models: Path, upstream: str) -> AbstractContextManager[None]:
+        data = folder / f"registry-{port}"
+        command = [sys.executable, "-m", "localcluster.registry", "--data", str(data)]
+        command += ["--listen", f"127.0.0.1:{port}", "--blob-host", "127.0.0.1"]
+        command += ["--models", str(models), "--upstream", upstream]
+        command += ["--certificate", str(server.certificate), "--key", str(server.key)]
+        return _running(command, data.with_suffix(".log"), trust)
+
+    nothing = [sys.executable, "-m", "http.server", str(nothing_port), "--bind", "127.0.0.1"]
+    ollama = {
+        **trust,
         "OLLAMA_HOST": f"127.0.0.1:{ollama_port}",
         "OLLAMA_MODELS": str(folder / "models"),
         "HOME": str(folder),
-        "SSL_CERT_FILE": str(ours.certificate),
     }
-    with _running(registry, folder / "registry.log", {}):
-        _await(f"https://localhost:{registry_port}/healthz", ours.certificate)
-        with _running([str(program), "serve"], folder / "ollama.log", environment):
-            _await(f"http://127.0.0.1:{ollama_port}/api/version", ours.certificate)
-            yield Setup(
-                f"http://127.0.0.1:{ollama_port}",
-                f"https://localhost:{registry_port}",
-                ours.certificate,
-            )
+    with (
+        _running([*nothing, "--directory", str(ours.certificate.parent)], folder / "nothing.log"),
+        registry(registry_port, models, f"http://127.0.0.1:{nothing_port}"),
+        registry(empty_port, folder / "none", f"https://localhost:{registry_port}"),
+        registry(alone_port, folder / "none", f"https://localhost:{closed_port}"),
+        _running([str(program), "serve"], folder / "ollama.log", ollama),
+    ):
+        _await(f"http://127.0.0.1:{nothing_port}/", ours.certificate)
+        for port in (registry_port, empty_port, alone_port):
+            _await(f"https://localhost:{port}/healthz", ours.certificate)
+        _await(f"http://127.0.0.1:{ollama_port}/api/version", ours.certificate)
+        yield Setup(
+            f"http://127.0.0.1:{ollama_port}",
+            f"localhost:{registry_port}",
+            f"localhost:{empty_port}",
+            f"localhost:{alone_port}",
+            ours.certificate,
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -111,138 +149,195 @@ async def undisturbed(setup: Setup) -> None:
 
 
 @pytest.fixture
-async def gemma(setup: Setup) -> str:
-    events = await setup.pull("library/gemma2:2b")
-    assert events[-1] == {"status": "success"}
-    return setup.model("library/gemma2:2b")
+async def model(setup: Setup) -> str:
+    """The chat model, downloaded."""
+    model = setup.model(CHAT)
+    assert (await setup.pull(model))[-1] == {"status": "success"}
+    return model
+
+
+@pytest.fixture
+async def nothing_downloaded(setup: Setup) -> None:
+    await setup.delete_all()
 
 
 async def test_the_pinned_version_runs(setup: Setup) -> None:
     async with aiohttp.ClientSession() as session:
-        answer = await session.get(f"{setup.ollama}/api/version")
-        assert await answer.json() == {"version": OLLAMA}
+        response = await session.get(f"{setup.ollama}/api/version")
+        assert await response.json() == {"version": OLLAMA}
 
 
-async def test_a_pulled_model_is_listed(setup: Setup, gemma: str) -> None:
+async def test_a_pulled_model_says_what_it_is_and_under_which_licence(
+    setup: Setup, model: str
+) -> None:
+    shown = await anext(setup.stream("/api/show", {"model": model}))
+    assert shown["details"]["family"] == "llama"
+    assert shown["details"]["quantization_level"] == "Q4_1"
+    assert shown["model_info"]["general.parameter_count"] == 134_515_008
+    assert SMOLLM2.weights.files[0].sha256 in shown["license"]
+    assert SMOLLM2.source in shown["license"]
+    assert "Apache License" in shown["license"]
+
+
+async def test_a_further_name_is_the_same_weights_and_costs_no_further_download(
+    setup: Setup, model: str
+) -> None:
+    further = setup.model(FURTHER)
+    before = (await setup.control())["blob_bytes_sent"]
+    assert (await setup.pull(further))[-1] == {"status": "success"}
+    assert (await setup.control())["blob_bytes_sent"] == before
     async with aiohttp.ClientSession() as session:
-        answer = await session.get(f"{setup.ollama}/api/tags")
-        assert gemma in [each["name"] for each in (await answer.json())["models"]]
+        client = OllamaClient(direct(session, setup.ollama))
+        digests = {listed.name: listed.digest for listed in await client.models()}
+        assert digests[further] == digests[model]
+        assert await client.weights(further) == await client.weights(model) != ""
 
 
 @pytest.mark.parametrize(
-    ("messages", "reply"),
+    "messages",
     [
-        ([("user", "Good morning")], DEFAULT_SENTENCE),
-        ([("user", "What is your name?")], "I am the stand-in for gemma2:2b."),
-        (
-            [("system", "Explain code."), ("user", "x = 1")],
-            f"{SYSTEM_TOPICS[7].sentence} {DEFAULT_SENTENCE}",
-        ),
-        (
-            [("system", "Be kind."), ("user", "Explain yourself")],
-            f"{SYSTEM_SENTENCE} {DEFAULT_SENTENCE}",
-        ),
-        (
-            [
-                ("user", "your name?"),
-                ("assistant", DEFAULT_SENTENCE),
-                ("user", "Grüße an alle! 日"),
-            ],
-            DEFAULT_SENTENCE,
-        ),
-        ([("user", "y " * 1500 + "Thanks")], "You are welcome, any time."),
+        [CAPITAL],
+        [("system", "You are a helpful assistant."), CAPITAL],
+        [("user", "What is the capital of Italy?"), ("assistant", "It is Rome."), CAPITAL],
+        [("user", "Grüße an alle! 日本 " + "the fox jumps " * 500), ("assistant", "Yes."), CAPITAL],
     ],
-    ids=["default", "name", "system", "any-system", "last-message", "long"],
+    ids=["question", "with-a-system-prompt", "last-of-a-conversation", "after-a-long-text"],
 )
-async def test_it_answers_by_the_prompt(
-    setup: Setup, gemma: str, messages: list[tuple[str, str]], reply: str
+async def test_it_knows_the_capital_of_france(
+    setup: Setup, model: str, messages: list[tuple[str, str]]
 ) -> None:
-    assert await setup.chat(gemma, *messages) == reply
+    assert "Paris" in await setup.chat(model, *messages)
 
 
-async def test_a_model_made_with_a_system_prompt_answers_by_it(setup: Setup, gemma: str) -> None:
-    body = {"model": "create_summary", "from": gemma, "system": "You write a summary."}
-    assert [each async for each in setup.stream("/api/create", body)][-1]["status"] == "success"
-    said = await setup.chat("create_summary", ("user", "A long story."))
-    assert said == f"{SYSTEM_TOPICS[6].sentence} {DEFAULT_SENTENCE}"
-
-
-async def test_models_know_their_own_names(setup: Setup) -> None:
-    await setup.pull("library/smollm2:latest")
-    said = await setup.chat(setup.model("library/smollm2"), ("user", "Who are you?"))
-    assert said == "I am the stand-in for smollm2:latest."
-
-
-@pytest.mark.parametrize(("name", "length"), [("all-minilm", 384), ("nomic-embed-text", 768)])
-async def test_an_embedding_model_finds_the_text_that_is_meant(
-    setup: Setup, name: str, length: int
+async def test_a_model_made_with_a_system_prompt_answers_as_the_prompt_itself_does(
+    setup: Setup, model: str
 ) -> None:
-    await setup.pull(f"library/{name}:latest")
-    texts = [
-        "How tall is the tower?",
-        "The tower has a height of ninety metres and stands by the river.",
-        "Bake the bread at full heat until its crust is golden.",
+    prompt, question = "Answer like a pirate of the sea.", ("user", "Who are you?")
+    body = {"model": "pirate", "from": model, "system": prompt}
+    events = [event async for event in setup.stream("/api/create", body)]
+    assert events[-1]["status"] == "success"
+    reply = await setup.chat("pirate", question)
+    assert reply == await setup.chat(model, ("system", prompt), question)
+    assert reply != await setup.chat(model, question)
+
+
+@pytest.mark.parametrize("name", ["all-minilm", "nomic-embed-text"])
+async def test_the_embedding_model_finds_the_text_that_is_meant(setup: Setup, name: str) -> None:
+    model = setup.model(f"library/{name}:latest")
+    assert (await setup.pull(model))[-1] == {"status": "success"}
+    texts = ["a cat sits", "a kitten is sitting", "quarterly revenue report"]
+    vectors = (await anext(setup.stream("/api/embed", {"model": model, "input": texts})))[
+        "embeddings"
     ]
-    body = {"model": setup.model(f"library/{name}"), "input": texts}
-    vectors = (await anext(setup.stream("/api/embed", body)))["embeddings"]
-    assert [len(vector) for vector in vectors] == [length] * 3
+    assert [len(vector) for vector in vectors] == [384] * 3
     question, right, wrong = vectors
-    assert _product(question, right) > _product(question, wrong)
+    assert _product(question, right) > 0.6
+    assert _product(question, wrong) < 0.2
+    shown = await anext(setup.stream("/api/show", {"model": model}))
+    assert MINILM.weights.files[0].sha256 in shown["license"]
 
 
 async def test_an_unknown_model_is_reported_as_the_public_registry_does(setup: Setup) -> None:
-    events = await setup.pull("library/no-such-model:1b")
+    events = await setup.pull(setup.model("library/no-such-model:1b"))
     assert events[-1] == {"error": "pull model manifest: file does not exist"}
 
 
-async def test_a_pushed_model_can_be_pulled(setup: Setup, gemma: str) -> None:
+@pytest.mark.usefixtures("nothing_downloaded")
+async def test_a_model_that_only_the_public_registry_has_comes_from_there(setup: Setup) -> None:
+    before = (await setup.control())["blob_bytes_sent"]
+    model = f"{setup.empty}/{CHAT}"
+    assert (await setup.pull(model))[-1] == {"status": "success"}
+    assert (await setup.control())["blob_bytes_sent"] - before > WEIGHTS_BYTES
+    assert "Paris" in await setup.chat(model, CAPITAL)
+
+
+async def test_that_the_public_registry_is_out_of_reach_is_told_in_plain_words(
+    setup: Setup,
+) -> None:
+    started = time.monotonic()
+    events = await setup.pull(f"{setup.alone}/library/qwen3:0.6b")
+    assert time.monotonic() - started < 5
+    (error,) = (event["error"] for event in events if "error" in event)
+    assert "the local registry has no model qwen3:0.6b, and localhost:" in error
+    assert "can't be reached from here (Connection refused)" in error
+
+
+async def test_a_pushed_model_can_be_pulled(setup: Setup, model: str) -> None:
     mine = setup.model("team/mine:v1")
     async with aiohttp.ClientSession() as session:
-        copy = {"source": gemma, "destination": mine}
+        copy = {"source": model, "destination": mine}
         assert (await session.post(f"{setup.ollama}/api/copy", json=copy)).status == 200
-        pushed = [each async for each in setup.stream("/api/push", {"model": mine})]
+        pushed = [event async for event in setup.stream("/api/push", {"model": mine})]
         assert pushed[-1] == {"status": "success"}
         gone = await session.delete(f"{setup.ollama}/api/delete", json={"model": mine})
         assert gone.status == 200
-    assert (await setup.pull("team/mine:v1"))[-1] == {"status": "success"}
+    assert (await setup.pull(mine))[-1] == {"status": "success"}
 
 
-async def test_a_broken_download_is_retried(setup: Setup) -> None:
-    await setup.control(fail_blobs=1)
-    assert (await setup.pull("library/llama3.2:1b"))[-1] == {"status": "success"}
+@pytest.mark.usefixtures("nothing_downloaded")
+async def test_a_slow_download_tells_how_far_it_is(setup: Setup) -> None:
+    await setup.control(bytes_per_second=40_000_000)
+    events = await setup.pull(setup.model(CHAT))
+    assert events[-1] == {"status": "success"}
+    completed = [
+        event["completed"]
+        for event in events
+        if event.get("total") == WEIGHTS_BYTES and "completed" in event
+    ]
+    assert completed == sorted(completed)
+    assert completed[-1] == WEIGHTS_BYTES
+    assert len(set(completed)) > 10, "it is told as it goes"
 
 
+@pytest.mark.usefixtures("nothing_downloaded")
+async def test_a_torn_download_is_retried_where_it_broke_off(setup: Setup) -> None:
+    before = (await setup.control(fail_blobs=1))["blob_bytes_sent"]
+    model = setup.model(CHAT)
+    assert (await setup.pull(model))[-1] == {"status": "success"}
+    assert (await setup.control())["blob_bytes_sent"] - before < 1.2 * WEIGHTS_BYTES
+    assert "Paris" in await setup.chat(model, CAPITAL)
+
+
+@pytest.mark.usefixtures("nothing_downloaded")
+async def test_a_failing_registry_is_told_and_the_next_try_goes_well(setup: Setup) -> None:
+    await setup.control(fail_manifests=1)
+    events = await setup.pull(setup.model(CHAT))
+    assert "503" in events[-1]["error"]
+    assert (await setup.pull(setup.model(CHAT)))[-1] == {"status": "success"}
+
+
+@pytest.mark.usefixtures("nothing_downloaded")
 async def test_a_stall_shows_and_a_cancelled_pull_resumes(setup: Setup) -> None:
     before = (await setup.control(stall_after_bytes=60_000_000))["blob_bytes_sent"]
-    body = {"model": setup.model("library/big:200m")}
-    async with contextlib.aclosing(setup.stream("/api/pull", body)) as events:
+    model = setup.model(CHAT)
+    async with contextlib.aclosing(setup.stream("/api/pull", {"model": model})) as events:
         async for event in events:
-            if event.get("completed", 0) >= 110_000_000:
+            if event.get("completed", 0) >= 55_000_000:
                 break
-    assert event["total"] == pytest.approx(BIG_BYTES, rel=0.05)
-    await asyncio.sleep(1)
+    assert event["total"] == WEIGHTS_BYTES
     await setup.control()
-    assert (await setup.pull("library/big:200m"))[-1] == {"status": "success"}
+    assert (await setup.pull(model))[-1] == {"status": "success"}
     sent = (await setup.control())["blob_bytes_sent"] - before
-    assert sent < 1.2 * BIG_BYTES, "the second pull began anew"
-    said = await setup.chat(setup.model("library/big:200m"), ("user", "your name?"))
-    assert said == "I am the stand-in for big:200m."
+    assert sent < 1.2 * WEIGHTS_BYTES, "the second pull began again"
+    assert "Paris" in await setup.chat(model, CAPITAL)
 
 
-async def test_the_operator_pulls_by_host_and_port_and_makes_changed_patterns_anew(
+async def test_the_operator_pulls_by_host_and_port_and_makes_changed_patterns_again(
     setup: Setup,
 ) -> None:
-    model = setup.model("library/qwen2.5-coder:1.5b")
+    model, story = setup.model("library/qwen2.5-coder:1.5b"), ("user", "Tell me of the sea.")
     async with aiohttp.ClientSession() as session:
         client = OllamaClient(direct(session, setup.ollama))
         sync = ModelSync(lambda _: None, concurrent_pulls=lambda: 2)
         try:
-            for prompt, topic in (("You write a summary.", 6), ("Explain code.", 7)):
+            for prompt in ("Answer in one short sentence.", "Answer like a pirate."):
                 want = wanted([model], ["our_style"], {"our_style": prompt})
                 work = Assignment(client, want, "pod", 10**12, frozenset(), (), ())
                 async with asyncio.timeout(60):
                     await _reported(sync, work)
-                    await _answered(setup, SYSTEM_TOPICS[topic].sentence)
+                assert await client.system("our_style:latest") == prompt
+                expected = await setup.chat(model, ("system", prompt), story)
+                assert await setup.chat("our_style", story) == expected
         finally:
             await sync.close()
         weights = await client.weights(str(parse_model(model)))
@@ -251,10 +346,9 @@ async def test_the_operator_pulls_by_host_and_port_and_makes_changed_patterns_an
 
 
 async def test_a_pattern_leaves_a_persons_model_alone_and_takes_its_own_up_without_a_record(
-    setup: Setup,
+    setup: Setup, model: str
 ) -> None:
-    model, prompt = setup.model("library/smollm2:latest"), "Explain code."
-    await setup.pull("library/smollm2:latest")
+    prompt = "Explain code."
     async with aiohttp.ClientSession() as session:
         client = OllamaClient(direct(session, setup.ollama))
         base = str(parse_model(model))
@@ -284,13 +378,6 @@ async def _reported(sync: ModelSync, work: Assignment) -> None:
         states = {each.state for each in report.models} | {each.state for each in report.patterns}
 
 
-async def _answered(setup: Setup, opening: str) -> None:
-    said = ""
-    while not said.startswith(opening):
-        await asyncio.sleep(0.1)
-        said = await setup.chat("our_style", ("user", "A long story."))
-
-
 def _product(a: list[float], b: list[float]) -> float:
     return sum(x * y for x, y in zip(a, b, strict=True))
 
@@ -304,10 +391,12 @@ def _free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def _running(command: list[str], log: Path, environment: Mapping[str, str]) -> Iterator[None]:
+def _running(
+    command: list[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[None]:
     with log.open("w") as out:
         process = subprocess.Popen(
-            command, stdout=out, stderr=out, env={**os.environ, **environment}
+            command, stdout=out, stderr=out, env={**os.environ, **(environment or {})}
         )
     try:
         yield

@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 
 from localcluster import cluster, firewall, kernel, leftovers, node, state
-from localcluster.controlplane import FULL
-from localcluster.state import Cluster
+from localcluster.state import FULL, Cluster
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
-"""A registry in this process, with one small model in it."""
+"""A registry in this process, with one small model in it, and no other one to ask."""
 
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,20 @@ MODEL = Reference("library/tiny", "latest")
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(tmp_path)
+    return Store(tmp_path / "pushed", tmp_path / "models")
 
 
 @pytest.fixture
-async def registry(store: Store) -> AsyncIterator[Client]:
+def nowhere() -> Iterator[str]:
+    """The URL of a server that refuses connections."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+
+@pytest.fixture
+async def registry(store: Store, nowhere: str) -> AsyncIterator[Client]:
     store.write_manifest(MODEL, b'{"layers": []}')
-    server = TestServer(application(store, "blobs.test"), host="127.0.0.1")
+    server = TestServer(application(store, "blobs.test", nowhere), host="127.0.0.1")
     async with TestClient(server) as client:
         yield client

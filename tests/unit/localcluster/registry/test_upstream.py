@@ -1,0 +1,141 @@
+"""What is not in the local registry is asked of the public one, which may be out of reach.
+
+The public one is a second instance of ours, on loopback, as everything here is.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web import Application
+
+from localcluster.registry.server import application
+from localcluster.registry.store import Reference, Store
+from localcluster.registry.upstream import DEADLINE_SECONDS
+from tests.unit.localcluster.registry.conftest import Client
+
+CONTENT = bytes(range(256)) * 4096
+DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+PATH = "/v2/library/qwen3/manifests/0.6b"
+BLOB = f"/blobs/{DIGEST}?repository=library/qwen3"
+Start = Callable[[str], Awaitable[Client]]
+
+
+@pytest.fixture
+async def public(tmp_path: Path) -> AsyncIterator[Client]:
+    """Nothing is behind it but a server that has nothing."""
+    store = Store(tmp_path / "public", tmp_path / "none")
+    store.add(CONTENT)
+    store.write_manifest(Reference.parse("qwen3:0.6b"), b'{"layers": [1]}')
+    async with TestServer(Application(), host="127.0.0.1") as empty:
+        upstream = f"http://127.0.0.1:{empty.port}"
+        server = TestServer(application(store, "localhost", upstream), host="127.0.0.1")
+        async with TestClient(server) as client:
+            yield client
+
+
+@pytest.fixture
+async def local(store: Store) -> AsyncIterator[Start]:
+    """Starts a registry that asks the one at a URL."""
+    async with AsyncExitStack() as stack:
+
+        async def start(upstream: str) -> Client:
+            server = TestServer(application(store, "localhost", upstream), host="127.0.0.1")
+            return await stack.enter_async_context(TestClient(server))
+
+        yield start
+
+
+def url(registry: Client) -> str:
+    return f"http://127.0.0.1:{registry.port}"
+
+
+async def test_a_model_that_is_only_there_comes_from_there(public: Client, local: Start) -> None:
+    registry = await local(url(public))
+    manifest = await registry.get(PATH)
+    assert (manifest.status, await manifest.read()) == (200, b'{"layers": [1]}')
+    assert manifest.content_type == "application/vnd.docker.distribution.manifest.v2+json"
+    size = await registry.head(BLOB)
+    assert (size.status, size.headers["Content-Length"]) == (200, str(len(CONTENT)))
+    whole = await registry.get(f"/v2/library/qwen3/blobs/{DIGEST}")
+    assert await whole.read() == CONTENT
+    part = await registry.get(BLOB, headers={"Range": "bytes=1000-1999"})
+    assert (part.status, await part.read()) == (206, CONTENT[1000:2000])
+    assert part.headers["Content-Range"] == f"bytes 1000-1999/{len(CONTENT)}"
+
+
+async def test_a_model_that_is_nowhere_is_a_404(public: Client, local: Start) -> None:
+    registry = await local(url(public))
+    response = await registry.get("/v2/library/none/manifests/latest")
+    assert response.status == 404
+    assert (await response.json())["errors"][0]["code"] == "MANIFEST_UNKNOWN"
+
+
+async def test_what_is_here_is_not_asked_for_there(
+    public: Client, local: Start, store: Store
+) -> None:
+    store.write_manifest(Reference.parse("qwen3:0.6b"), b"{}")
+    store.add(CONTENT)
+    registry = await local(url(public))
+    assert await (await registry.get(PATH)).read() == b"{}"
+    assert await (await registry.get(BLOB)).read() == CONTENT
+    counters = await (await public.get("/_control")).json()
+    assert (counters["manifest_requests"], counters["blob_requests"]) == (0, 0)
+
+
+async def test_a_download_that_breaks_off_there_breaks_off_here(
+    public: Client, local: Start
+) -> None:
+    registry = await local(url(public))
+    await public.post("/_control", json={"fail_blobs": 1})
+    response = await registry.get(BLOB)
+    with pytest.raises(Exception, match=r"payload|disconnected|not completed"):
+        await response.read()
+    assert await (await registry.get(BLOB)).read() == CONTENT, "the next try is passed on again"
+
+
+async def test_one_that_refuses_connections_is_named_in_plain_words(
+    local: Start, nowhere: str
+) -> None:
+    registry = await local(nowhere)
+    response = await registry.get(PATH)
+    assert response.status == 503
+    host = nowhere.removeprefix("http://")
+    assert await response.text() == (
+        f"the local registry has no model qwen3:0.6b, and {host} can't be reached from here "
+        "(Connection refused)"
+    )
+
+
+async def test_one_that_is_silent_is_given_two_seconds_once(local: Start) -> None:
+    connections: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(
+        lambda _, writer: connections.append(writer), "127.0.0.1", 0
+    )
+    port = silent.sockets[0].getsockname()[1]
+    registry = await local(f"http://127.0.0.1:{port}")
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    for _ in range(3):
+        response = await registry.get(PATH)
+        assert response.status == 503
+        assert "no answer within 2 s" in await response.text()
+    assert DEADLINE_SECONDS <= clock() - started < 2 * DEADLINE_SECONDS, "only the first one waited"
+    assert len(connections) == 1
+    for writer in connections:
+        writer.close()
+    silent.close()
+    await silent.wait_closed()
+
+
+async def test_one_whose_error_is_its_own_is_asked_again(public: Client, local: Start) -> None:
+    registry = await local(url(public))
+    await public.post("/_control", json={"fail_manifests": 1})
+    response = await registry.get(PATH)
+    assert response.status == 503
+    assert "answers with status 503" in await response.text()
+    assert (await registry.get(PATH)).status == 200
