@@ -73,6 +73,11 @@ bench-api: setup ## Measure the API: some minutes, a control plane of its own, l
 	python -m localcluster build
 	python -m benchmarks api
 
+.PHONY: bench-operator
+bench-operator: setup ## Measure the operator: some minutes, a control plane of its own, no nodes.
+	python -m localcluster build
+	python -m benchmarks operator
+
 .PHONY: test
 test: setup ## Everything that is to pass before a change lands.
 	hack/test

@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated
 
 import typer
 
-from benchmarks import api, controlplane
+from benchmarks import api, controlplane, operator
 from benchmarks.report import HEAD, Row
 
 app = typer.Typer(
@@ -16,11 +16,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-@app.callback()
-def _several() -> None:
-    """Benchmarks are commands, however many there are."""
 
 
 @app.command("api")
@@ -32,9 +27,22 @@ def bench_api(
 ) -> None:
     """The API before a control plane of its own: latencies, watchers, and what it asks upstream."""
     size = api.Size(workspaces, callers, watchers, seconds)
+    _measure(lambda plane: api.measure(plane, size))
+
+
+@app.command("operator")
+def bench_operator(
+    workspaces: Annotated[int, typer.Option(min=1, max=1_000)] = 200,
+    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long to look at rest.")] = 60,
+) -> None:
+    """The operator before a control plane of its own: how fast it makes and mends workspaces."""
+    _measure(lambda plane: operator.measure(plane, workspaces, seconds))
+
+
+def _measure(rows: Callable[[controlplane.Plane], AsyncIterator[Row]]) -> None:
     load = os.getloadavg()[0]
     with controlplane.running(f"bench-{os.getpid()}") as plane:
-        asyncio.run(_print(api.measure(plane, size)))
+        asyncio.run(_print(rows(plane)))
     print(f"\n{os.cpu_count()} cores; load before {load:.1f}, after {os.getloadavg()[0]:.1f}")
 
 

@@ -21,12 +21,13 @@ _SECONDS: Final = 120
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """`kubeconfig` is the administrator's; `api_kubeconfig` that of the API's own account."""
+    """`kubeconfig` is the administrator's, the others those of the product's own accounts."""
 
     server: str
     ca_file: Path
     kubeconfig: Path
     api_kubeconfig: Path
+    operator_kubeconfig: Path
 
 
 @contextmanager
@@ -37,12 +38,13 @@ def running(name: str) -> Iterator[Plane]:
         kubeconfig = Path(status["kubeconfig"])
         kubectl = ("kubectl", f"--kubeconfig={kubeconfig}")
         _run(*kubectl, "apply", "-k", str(ROOT / "config" / "default"))
-        account = (names.API, "-n", names.SYSTEM_NAMESPACE)
-        token = _run(*kubectl, "create", "token", *account, "--duration=2h").strip()
         with TemporaryDirectory() as folder:
-            own = Path(folder, "kubeconfig")
-            own.write_text(_with_token(kubeconfig, token))
-            yield Plane(status["server"], Path(status["ca_file"]), kubeconfig, own)
+            own = [Path(folder, account) for account in (names.API, names.OPERATOR)]
+            for path in own:
+                account = (path.name, "-n", names.SYSTEM_NAMESPACE)
+                token = _run(*kubectl, "create", "token", *account, "--duration=2h").strip()
+                path.write_text(_with_token(kubeconfig, token))
+            yield Plane(status["server"], Path(status["ca_file"]), kubeconfig, *own)
     finally:
         _run(*_LOCALCLUSTER, "down", "--name", name)
 

@@ -14,11 +14,12 @@ from typing import Final
 
 import aiohttp
 
+from benchmarks.processes import cpu_seconds, rss_mib
+
 _START_SECONDS: Final = 90
 _UPSTREAM: Final = re.compile(
     r'^aichat_api_kubernetes_requests_total\{.*resource="(\w+)",verb="(\w+)"\} (\S+)$', re.MULTILINE
 )
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +60,7 @@ class Server:
     async def look(self) -> Look:
         async with self.session.get(f"{self.url}/metrics") as answer:
             text = await answer.text()
-        return Look(time.monotonic(), self._cpu_seconds(), self._rss_mib(), upstream(text))
-
-    def _cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
-
-    def _rss_mib(self) -> float:
-        found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text())
-        return int(found.group(1)) / 1024 if found else 0.0
+        return Look(time.monotonic(), cpu_seconds(self.pid), rss_mib(self.pid), upstream(text))
 
 
 @asynccontextmanager

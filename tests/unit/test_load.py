@@ -3,6 +3,7 @@
 import asyncio
 
 from benchmarks.load import latencies, paced
+from benchmarks.operator import requests
 from benchmarks.server import Look, upstream
 
 
@@ -37,3 +38,14 @@ def test_requests_upstream_are_told_apart() -> None:
     before, after = Look(0, 1, 100, upstream("")), Look(10, 6, 100, upstream(text))
     assert after.asked_since(before) == "3, 7 reviews, 2 renewals of its own watches"
     assert after.cpu_since(before) == 0.5
+
+
+def test_the_operators_requests_are_counted_without_watches_and_its_lease() -> None:
+    name = "aichat_api_requests_total"
+    text = (
+        f'{name}{{code="200",resource="services",verb="APPLY"}} 2.0\n'
+        f'{name}{{code="409",resource="services",verb="APPLY"}} 1.0\n'
+        f'{name}{{code="200",resource="services",verb="WATCH"}} 4.0\n'
+        f'{name}{{code="200",resource="leases",verb="PUT"}} 9.0\n'
+    )
+    assert requests(text) == {"APPLY services": 3}
