@@ -2,12 +2,13 @@
 
 import re
 import subprocess
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_FENCE: Final = re.compile(r"^```(\S+) *(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE: Final = re.compile(r"^( *)```(\S+) *(\S*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 NEEDS_MODEL_SERVER: Final = "model-server"
 _END: Final = "~~~ end of example"
 
@@ -38,11 +39,11 @@ def examples(page: Path) -> list[Example]:
 def _examples(text: str) -> Iterator[Example]:
     blocks = list(_FENCE.finditer(text))
     for block, after in zip(blocks, [*blocks[1:], None], strict=True):
-        kind, mark, script = block.groups()
-        if kind == "sh":
-            told = after.group(3) if after and after.group(1) == "text" else ""
+        _, language, mark, script = block.groups()
+        if language == "sh":
+            output = after.group(4) if after and after.group(2) == "text" else ""
             line = text.count("\n", 0, block.start()) + 1
-            yield Example(line, script, mark, tuple(told.splitlines()))
+            yield Example(line, textwrap.dedent(script), mark, tuple(output.splitlines()))
 
 
 def run(

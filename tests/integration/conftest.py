@@ -126,6 +126,22 @@ def cluster() -> Iterator[Cluster]:
 @contextmanager
 def control_plane(name: str) -> Iterator[Cluster]:
     """A control plane with everything of config/default."""
+    with bare_control_plane(name) as found:
+        found.kubectl("apply", "-k", str(ROOT / "config" / "default"))
+        wait_for_kinds(found)
+        yield found
+
+
+def wait_for_kinds(cluster: Cluster) -> None:
+    """Until the API server serves the product's resources: a moment after they were applied."""
+    kinds = ("aichatworkspaces", "aichatplatforms")
+    crds = (f"crd/{kind}.apps.aichatworkspaces.io" for kind in kinds)
+    cluster.kubectl("wait", "--for=condition=Established", *crds, "--timeout=60s")
+
+
+@contextmanager
+def bare_control_plane(name: str) -> Iterator[Cluster]:
+    """A control plane with nothing of the product."""
     run = [sys.executable, "-m", "localcluster"]
     with recorded("a control plane to start"):
         subprocess.run([*run, "up", "--name", name], cwd=ROOT, check=True)
@@ -138,14 +154,9 @@ def control_plane(name: str) -> Iterator[Cluster]:
             text=True,
         )
         status = json.loads(told.stdout)
-        found = Cluster(
+        yield Cluster(
             *(Path(status[each]) for each in ("kubeconfig", "audit_log", "authentication_config"))
         )
-        found.kubectl("apply", "-k", str(ROOT / "config" / "default"))
-        kinds = ("aichatworkspaces", "aichatplatforms")
-        crds = (f"crd/{each}.apps.aichatworkspaces.io" for each in kinds)
-        found.kubectl("wait", "--for=condition=Established", *crds, "--timeout=60s")
-        yield found
     finally:
         subprocess.run([*run, "down", "--name", name], cwd=ROOT, check=True)
 

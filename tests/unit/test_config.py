@@ -44,7 +44,11 @@ def project_version() -> str:
 
 
 @pytest.mark.parametrize(
-    "path", ["README.md", "Containerfile", "hack/demo", "config/default/kustomization.yaml"]
+    "path",
+    [
+        *("README.md", "docs/install.md", "Containerfile", "hack/demo"),
+        "config/default/kustomization.yaml",
+    ],
 )
 def test_every_file_that_names_a_version_of_the_image_names_the_projects(path: str) -> None:
     said = r"(?:aichat-workspace-operator:|newTag: *|version=)v?(\d[\w.]*)"

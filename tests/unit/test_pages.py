@@ -1,0 +1,107 @@
+"""The pages that people read first agree with one another and with the code."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from aichat_workspace.domain import versions
+from aichat_workspace.domain.platform import PlatformSpec
+from aichat_workspace.domain.quantity import parse
+from tests.examples import examples
+
+ROOT: Final = Path(__file__).parents[2]
+PAGES: Final = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+FRONT: Final = [
+    *("README.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "ROADMAP.md", "docs/index.md"),
+    *("docs/install.md", "docs/first-workspace.md", "docs/how-it-works.md"),
+]
+_LINK: Final = re.compile(r"\]\(([^)\s]+)\)")
+_FENCE: Final = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+
+
+def text(path: str) -> str:
+    return (ROOT / path).read_text()
+
+
+def anchors(page: Path) -> Iterator[str]:
+    """As GitHub makes them: lower case, no punctuation, hyphens for spaces."""
+    prose = _FENCE.sub("", page.read_text())
+    for heading in re.findall(r"^#+ (.*)$", prose, re.MULTILINE):
+        yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
+    for target in _LINK.findall(_FENCE.sub("", page.read_text())):
+        if re.match(r"\w+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{target} is not there"
+        assert file.is_relative_to(ROOT), f"{target} is outside of the project"
+        if anchor:
+            assert anchor in anchors(file), f"{target} has no such heading"
+
+
+def test_every_page_can_be_reached_from_the_index() -> None:
+    index = ROOT / "docs" / "index.md"
+    linked = {
+        (index.parent / each.partition("#")[0]).resolve()
+        for each in _LINK.findall(text("docs/index.md"))
+    }
+    pages = {page for page in (ROOT / "docs").glob("*.md") if page != index}
+    assert pages <= linked
+
+
+@pytest.mark.parametrize("path", FRONT)
+def test_the_first_pages_are_in_plain_english(path: str) -> None:
+    """Singular they; no relative clause in place of a noun."""
+    found = re.findall(
+        r"\b(?:he|his|him|himself|whoever|nobody knows|anew)\b", text(path), re.IGNORECASE
+    )
+    assert found == []
+
+
+def test_the_readme_fits_in_a_minute_or_two() -> None:
+    """At 250 words a minute, tables and commands left to those who stay."""
+    prose = _FENCE.sub("", text("README.md"))
+    words = [line for line in prose.splitlines() if not line.startswith("|")]
+    assert len(" ".join(words).split()) < 700
+
+
+def test_every_command_of_the_first_pages_is_marked_for_the_test_that_runs_it() -> None:
+    for path in ("README.md", "docs/install.md"):
+        unmarked = [example.line for example in examples(ROOT / path) if not example.mark]
+        assert unmarked == [], f"{path}: no test runs the commands at these lines"
+
+
+def test_each_reason_has_a_figure_that_was_measured() -> None:
+    reasons = text("README.md").partition("## Why\n")[2].partition("\n## ")[0]
+    points = re.findall(r"^\d\. .*?(?=^\d\. |\Z)", reasons, re.MULTILINE | re.DOTALL)
+    assert len(points) >= 3
+    measured = text("docs/benchmarks.md")
+    for point in points:
+        figures = re.findall(r"`([^`]*\d[^`]*)`", point)
+        assert figures, f"no figure in: {point}"
+        assert [each for each in figures if each not in measured] == []
+
+
+def test_the_licence_is_that_of_the_version_that_is_installed() -> None:
+    said = re.findall(
+        r"Open WebUI (\d+\.\d+\.\d+)|open-webui/blob/v(\d+\.\d+\.\d+)", text("README.md")
+    )
+    assert {version for pair in said for version in pair if version} == {versions.OPEN_WEBUI}
+
+
+def test_the_size_of_a_workspace_is_the_default_one() -> None:
+    shares = (PlatformSpec().ollama, PlatformSpec().open_webui)
+    cpu = sum(parse(share.cpu_request) for share in shares)
+    memory = sum(parse(share.memory_request) for share in shares) / 2**30
+    storage = sum(parse(share.storage) for share in shares) / 2**30
+    said = (
+        f"{float(cpu):g} CPU, {float(memory):g} GiB of memory and {float(storage):g} GiB of volumes"
+    )
+    assert said in text("docs/install.md")
