@@ -277,12 +277,14 @@ class Client:
         body: bytes | None = None,
         *,
         query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         idle_seconds: float = _REQUEST_SECONDS,
         counted_as: str,
     ) -> AsyncIterator[Stream]:
         """An answer in pieces, whatever its status: logs, or a service behind the API server's
-        proxy. Silence for longer than `idle_seconds` raises `errors.Unreachable`. `on_request` is
-        told of it, as of the kind `counted_as`, when its answer begins: it may be long."""
+        proxy, to which `headers` go. Silence for longer than `idle_seconds` raises
+        `errors.Unreachable`. `on_request` is told of it, as of the kind `counted_as`, when its
+        answer begins: it may be long."""
         timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=idle_seconds)
         started, code = time.monotonic(), 0
         with ExitStack() as counted:
@@ -290,7 +292,13 @@ class Client:
                 lambda: self._on_request(method, counted_as, code, time.monotonic() - started)
             )
             async with self._open(
-                method, path, query=query, body=body, timeout=timeout, check=False
+                method,
+                path,
+                query=query,
+                headers=headers,
+                body=body,
+                timeout=timeout,
+                check=False,
             ) as found:
                 code = found.status
                 counted.close()
@@ -347,20 +355,26 @@ class Client:
         *,
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  (aiohttp's own, per phase)
         query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         content_type: str = _JSON,
         check: bool = True,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        headers = {"Accept": _JSON, "User-Agent": self._user_agent, **await self._authorization()}
+        sent = {
+            **(headers or {}),
+            "Accept": _JSON,
+            "User-Agent": self._user_agent,
+            **await self._authorization(),
+        }
         if body is not None:
-            headers["Content-Type"] = content_type
+            sent["Content-Type"] = content_type
         with _translated(method, path):
             async with self._pool.session().request(
                 method,
                 f"{self._configuration.host}{path}",
                 params=query,
                 data=body,
-                headers=headers,
+                headers=sent,
                 timeout=timeout,
                 allow_redirects=False,
                 proxy=self._configuration.proxy,

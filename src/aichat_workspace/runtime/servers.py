@@ -1,21 +1,26 @@
-"""How a workspace's model server is reached."""
+"""How a workspace's model server and its chat are reached."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import Final
 
 import aiohttp
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.render.tenant import OLLAMA_PORT
+from aichat_workspace.domain.render.tenant import OLLAMA_PORT, OPENWEBUI_PORT
 from aichat_workspace.kube.client import Client
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import Answer, direct
+from aichat_workspace.openwebui.client import MAX_REPLY_BYTES, OpenWebUIClient, Reply, Transport
 
 Connect = Callable[[str], OllamaClient]
+ConnectChat = Callable[[str], OpenWebUIClient]
+_CHAT_SECONDS: Final = 20.0
+_CHAT_TIMEOUT: Final = aiohttp.ClientTimeout(total=_CHAT_SECONDS, sock_connect=3.0)
 
 
 def session() -> aiohttp.ClientSession:
-    """For requests to model servers, whosever they are; close it in the end.
+    """For requests to workspaces' servers, whosever they are; close it in the end.
 
     No number of open answers keeps another from being asked: one tenant's slow server must not stop
     all. A connection serves one request, for the next one may be for another pod, and a prompt that
@@ -61,3 +66,65 @@ def by_proxy(client: Client) -> Connect:
         return OllamaClient(open_request)
 
     return connect
+
+
+def chat_by_service(session: aiohttp.ClientSession) -> ConnectChat:
+    """Inside the cluster. Redirects are not followed: a chat has no business sending the operator
+    elsewhere."""
+
+    def connect(workspace: str) -> OpenWebUIClient:
+        url = f"http://{names.openwebui(workspace)}.{workspace}.svc:{OPENWEBUI_PORT}"
+        return OpenWebUIClient(chat_at(session, url))
+
+    return connect
+
+
+def chat_at(session: aiohttp.ClientSession, url: str) -> Transport:
+    """To an Open WebUI by its own address."""
+
+    async def send(method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+        async with session.request(
+            method,
+            f"{url}{path}",
+            data=body,
+            headers=headers,
+            timeout=_CHAT_TIMEOUT,
+            allow_redirects=False,
+        ) as response:
+            return Reply(response.status, await _bounded(response.content.iter_any()))
+
+    return send
+
+
+def chat_by_proxy(client: Client) -> ConnectChat:
+    """Outside: through the API server's service proxy."""
+
+    def connect(workspace: str) -> OpenWebUIClient:
+        service = f"{names.openwebui(workspace)}:{OPENWEBUI_PORT}"
+        root = f"/api/v1/namespaces/{workspace}/services/{service}/proxy"
+
+        async def send(
+            method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+        ) -> Reply:
+            async with client.stream(
+                method,
+                f"{root}{path}",
+                body,
+                headers=headers,
+                idle_seconds=_CHAT_SECONDS,
+                counted_as="services/proxy",
+            ) as response:
+                return Reply(response.status, await _bounded(response.chunks))
+
+        return OpenWebUIClient(send)
+
+    return connect
+
+
+async def _bounded(chunks: AsyncIterator[bytes]) -> bytes:
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > MAX_REPLY_BYTES:
+            break
+    return bytes(body)

@@ -167,6 +167,17 @@ async def test_a_stream_is_counted_once_when_it_begins(answer: Answer, code: int
     assert told == [("GET", "pods/log", code)]
 
 
+async def test_a_stream_takes_headers_to_what_is_behind_the_proxy() -> None:
+    script = Script(streams(b"one"))
+    async with serving(script) as client:
+        ours = {"Cookie": "token=t", "User-Agent": "another"}
+        async with client.stream("GET", "/x", headers=ours, counted_as="services/proxy") as opened:
+            assert [each async for each in opened.chunks] == [b"one"]
+    (request,) = script.requests
+    assert request.headers["Cookie"] == "token=t"
+    assert request.headers["User-Agent"] != "another"
+
+
 async def test_a_server_that_says_when_to_come_back_is_obeyed_on_every_verb() -> None:
     script = Script(error(429, "TooManyRequests", Retry_After="1"), says(pod("a", 1)))
     async with serving(script) as client:

@@ -1,8 +1,8 @@
-"""The way to model servers, with real connections to one that is slow."""
+"""The way to model servers and chats, with real connections."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
 import pytest
 from aiohttp import web
@@ -10,6 +10,7 @@ from aiohttp.test_utils import TestServer
 
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import direct
+from aichat_workspace.openwebui.client import MAX_REPLY_BYTES, Reply, Transport
 from aichat_workspace.runtime import servers
 
 HELD = 150  # more than a connector opens by itself
@@ -66,3 +67,44 @@ async def test_requests_share_neither_cookies_nor_connections(slow: tuple[SlowSe
             assert [each async for each in chat] == ["Hello"]
     assert script.cookies == []
     assert len(script.peers) == 2
+
+
+class Elsewhere:
+    """An Open WebUI that answers as it is told."""
+
+    def __init__(self, response: web.Response) -> None:
+        self.response = response
+        self.requests: list[tuple[str, str, bytes, str]] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        body, cookie = await request.read(), request.headers.get("Cookie", "")
+        self.requests.append((request.method, request.path, body, cookie))
+        return self.response
+
+
+@asynccontextmanager
+async def chat(response: web.Response) -> AsyncIterator[tuple[Elsewhere, Transport]]:
+    script = Elsewhere(response)
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", script.answer)
+    async with TestServer(app) as server, servers.session() as session:
+        yield script, servers.chat_at(session, f"http://localhost:{server.port}")
+
+
+async def test_a_request_to_a_chat_carries_what_it_is_given() -> None:
+    async with chat(web.Response(status=201, body=b"[]")) as (script, send):
+        assert await send("POST", "/api/x", b"{}", {"Cookie": "token=t"}) == Reply(201, b"[]")
+    assert script.requests == [("POST", "/api/x", b"{}", "token=t")]
+
+
+async def test_a_chat_sends_the_operator_nowhere_else() -> None:
+    moved = web.Response(status=307, headers={"Location": "/elsewhere"})
+    async with chat(moved) as (script, send):
+        assert (await send("GET", "/api/x", None, {})).status == 307
+    assert [path for _, path, _, _ in script.requests] == ["/api/x"]
+
+
+async def test_of_an_endless_reply_a_little_more_than_allowed_is_read() -> None:
+    async with chat(web.Response(body=b"x" * (MAX_REPLY_BYTES * 3))) as (_, send):
+        read = len((await send("GET", "/", None, {})).body)
+    assert MAX_REPLY_BYTES < read < MAX_REPLY_BYTES * 2

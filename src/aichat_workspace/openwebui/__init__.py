@@ -1,0 +1,1 @@
+"""A client of Open WebUI's HTTP API. It knows neither Kubernetes nor workspaces."""

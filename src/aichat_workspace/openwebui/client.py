@@ -1,0 +1,126 @@
+"""Open WebUI's API, as far as it is needed here: the entries of models.
+
+https://docs.openwebui.com/reference/api-endpoints
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import aiohttp
+import orjson
+
+from aichat_workspace.openwebui.errors import (
+    OpenWebUIError,
+    OpenWebUIUnreachableError,
+    SignInRefusedError,
+)
+
+MAX_REPLY_BYTES: Final = 16 * 1024 * 1024
+_REFUSED: Final = (400, 401, 403)
+# These come from a proxy in front of a server that is not there.
+_ABSENT: Final = (502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    body: bytes
+
+
+class Transport(Protocol):
+    """Sends one request and reads its reply, of which no more than a little over MAX_REPLY_BYTES.
+    Raises whatever its network raises; the client translates it."""
+
+    async def __call__(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Reply: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWebUIClient:
+    """One server. Every method raises `OpenWebUIUnreachableError` or `OpenWebUIError`."""
+
+    transport: Transport
+
+    async def sign_in(self, email: str, password: str) -> "Session":
+        """Raises SignInRefusedError for another password, no such account, or one that is asked
+        for a second factor."""
+        body = {"email": email, "password": password}
+        reply = await _send(self.transport, "POST", "/api/v1/auths/signin", body)
+        if reply.status in _REFUSED:
+            raise SignInRefusedError(_reason(reply))
+        content = _content(reply)
+        token = content.get("token") if isinstance(content, dict) else None
+        if not isinstance(token, str) or not token:
+            raise SignInRefusedError("a second factor is asked for")
+        return Session(self.transport, token)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A signed-in administrator."""
+
+    transport: Transport
+    token: str = field(repr=False)
+
+    async def entries(self) -> tuple[Mapping[str, Any], ...]:
+        """The entries of models that Ollama or another back-end lists; those that people have
+        composed of such a model are not among them."""
+        match await self._call("GET", "/api/v1/models/base"):
+            case [*entries] if all(_is_entry(entry) for entry in entries):
+                return tuple(entries)
+        raise OpenWebUIError("it listed models as Open WebUI does not")
+
+    async def create(self, entry: Mapping[str, Any]) -> None:
+        """Add an entry. An error where the model has one already."""
+        await self._call("POST", "/api/v1/models/create", entry)
+
+    async def delete(self, model: str) -> None:
+        """Remove a model's entry. An error where it has none."""
+        await self._call("POST", "/api/v1/models/model/delete", {"id": model})
+
+    async def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        # The API server's proxy keeps an Authorization header to itself; a cookie it lets pass.
+        headers = {"Cookie": f"token={self.token}"}
+        return _content(await _send(self.transport, method, path, body, headers))
+
+
+async def _send(
+    transport: Transport,
+    method: str,
+    path: str,
+    body: Mapping[str, Any] | None,
+    headers: Mapping[str, str] | None = None,
+) -> Reply:
+    data = None if body is None else orjson.dumps(body)
+    try:
+        return await transport(
+            method, path, data, {"Content-Type": "application/json", **(headers or {})}
+        )
+    except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        raise OpenWebUIUnreachableError(str(error) or type(error).__name__) from error
+
+
+def _content(reply: Reply) -> Any:
+    if reply.status in _ABSENT:
+        raise OpenWebUIUnreachableError(_reason(reply))
+    if reply.status != 200:
+        raise OpenWebUIError(_reason(reply))
+    if len(reply.body) > MAX_REPLY_BYTES:
+        raise OpenWebUIError("it sent an endless reply")
+    try:
+        return orjson.loads(reply.body)
+    except orjson.JSONDecodeError as error:
+        raise OpenWebUIError("it sent what is no JSON") from error
+
+
+def _reason(reply: Reply) -> str:
+    try:
+        return str(orjson.loads(reply.body)["detail"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return reply.body[:200].decode(errors="replace") or f"status {reply.status}"
+
+
+def _is_entry(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("id"), str)

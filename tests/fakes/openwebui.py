@@ -1,0 +1,101 @@
+"""Open WebUI in memory, as far as entries of models need it, and the check that the fake and the
+real one have to pass."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from aichat_workspace.openwebui.client import OpenWebUIClient, Reply
+from aichat_workspace.openwebui.errors import OpenWebUIError, SignInRefusedError
+
+EMAIL, PASSWORD = "admin@chat.example.org", "right"
+_TOKEN = "token-1"
+_UNSET = ("profile_image_url", "description", "capabilities", "knowledge")
+
+
+@dataclass
+class FakeOpenWebUI:
+    """One administrator and the entries. `requests` is what was asked for; `fail` may answer a
+    request in the server's place, or raise."""
+
+    email: str = EMAIL
+    password: str = PASSWORD
+    entries: dict[str, dict[str, Any]] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+    fail: Callable[[str], Reply | None] = lambda _: None
+
+    async def __call__(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Reply:
+        return self.answer(method, path, body, headers)
+
+    def answer(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> Reply:
+        request = f"{method} {path}"
+        self.requests.append(request)
+        if (failure := self.fail(request)) is not None:
+            return failure
+        content = json.loads(body) if body else {}
+        if request == "POST /api/v1/auths/signin":
+            return self._sign_in(content)
+        if headers.get("Cookie") != f"token={_TOKEN}":
+            return _reply(401, {"detail": "401 Unauthorized"})
+        routes: dict[str, Callable[[dict[str, Any]], Reply]] = {
+            "GET /api/v1/models/base": lambda _: _reply(200, list(self.entries.values())),
+            "POST /api/v1/models/create": self._create,
+            "POST /api/v1/models/model/delete": self._delete,
+        }
+        return routes[request](content)
+
+    def _sign_in(self, content: dict[str, Any]) -> Reply:
+        if content == {"email": self.email, "password": self.password}:
+            return _reply(200, {"token": _TOKEN, "role": "admin"})
+        return _reply(400, {"detail": "The email or password provided is incorrect."})
+
+    def _create(self, entry: dict[str, Any]) -> Reply:
+        if entry["id"] in self.entries:
+            return _reply(401, {"detail": "Uh-oh! This model id is already registered."})
+        meta = {**dict.fromkeys(_UNSET), **entry["meta"]}
+        self.entries[entry["id"]] = {**entry, "meta": meta, "user_id": "1", "created_at": 1}
+        return _reply(200, self.entries[entry["id"]])
+
+    def _delete(self, content: dict[str, Any]) -> Reply:
+        if self.entries.pop(content["id"], None) is None:
+            return _reply(401, {"detail": "We could not find what you're looking for :/"})
+        return _reply(200, True)
+
+
+def _reply(status: int, content: object) -> Reply:
+    return Reply(status, json.dumps(content).encode())
+
+
+async def check_contract(client: OpenWebUIClient, email: str, password: str) -> None:
+    """What the operator relies on, of the fake and of the real Open WebUI."""
+    entry = {
+        "id": "contract:latest",
+        "base_model_id": None,
+        "name": "contract:latest",
+        "params": {"function_calling": "native"},
+        "meta": {"managed_by": "contract"},
+        "is_active": True,
+    }
+    with pytest.raises(SignInRefusedError):
+        await client.sign_in(email, f"{password}, but another one")
+    session = await client.sign_in(email, password)
+    before = await session.entries()
+    await session.create(entry)
+    with pytest.raises(OpenWebUIError, match="already registered"):
+        await session.create(entry)
+    (created,) = [each for each in await session.entries() if each["id"] == entry["id"]]
+    meta = {key: value for key, value in created["meta"].items() if value is not None}
+    assert {**{key: created[key] for key in entry}, "meta": meta} == entry
+    await session.delete("contract:latest")
+    assert await session.entries() == before
+    with pytest.raises(OpenWebUIError, match="could not find"):
+        await session.delete("contract:latest")
+    with pytest.raises(OpenWebUIError, match="401"):
+        await type(session)(session.transport, "no token").entries()

@@ -1,0 +1,81 @@
+import aiohttp
+import pytest
+
+from aichat_workspace.openwebui.client import MAX_REPLY_BYTES, OpenWebUIClient, Reply, Session
+from aichat_workspace.openwebui.errors import (
+    OpenWebUIError,
+    OpenWebUIUnreachableError,
+    SignInRefusedError,
+)
+from tests.fakes.openwebui import EMAIL, PASSWORD, FakeOpenWebUI, check_contract
+
+
+def replies(status: int, body: bytes) -> FakeOpenWebUI:
+    return FakeOpenWebUI(fail=lambda _: Reply(status, body))
+
+
+async def test_the_fake_passes_the_check_that_the_real_one_passes() -> None:
+    await check_contract(OpenWebUIClient(FakeOpenWebUI()), EMAIL, PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (403, b'{"detail":"This account is not allowed"}'),
+        (401, b"no"),
+        (200, b'{"mfa_required":true,"token":null}'),
+        (200, b"[]"),
+    ],
+)
+async def test_without_a_session_the_sign_in_is_refused(status: int, body: bytes) -> None:
+    with pytest.raises(SignInRefusedError):
+        await OpenWebUIClient(replies(status, body)).sign_in(EMAIL, PASSWORD)
+
+
+@pytest.mark.parametrize("status", [429, 500])
+async def test_a_sign_in_that_fails_may_come_true_later(status: int) -> None:
+    with pytest.raises(OpenWebUIError, match="later") as raised:
+        await OpenWebUIClient(replies(status, b'{"detail":"later"}')).sign_in(EMAIL, PASSWORD)
+    assert type(raised.value) is OpenWebUIError
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b"{}",
+        b'[{"name":"no id"}]',
+        b"[1]",
+        b"[" + b" " * MAX_REPLY_BYTES + b"]",
+    ],
+    ids=["no JSON", "no list", "no id", "no entries", "endless"],
+)
+async def test_what_open_webui_never_says_is_an_error(body: bytes) -> None:
+    with pytest.raises(OpenWebUIError):
+        await Session(replies(200, body), "t").entries()
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+async def test_a_server_that_is_not_there_behind_a_proxy_is_unreachable(status: int) -> None:
+    with pytest.raises(OpenWebUIUnreachableError):
+        await Session(replies(status, b""), "t").entries()
+
+
+@pytest.mark.parametrize(
+    "fault", [TimeoutError(), aiohttp.ServerDisconnectedError(), ConnectionResetError("reset")]
+)
+async def test_a_fault_of_the_network_is_translated(fault: Exception) -> None:
+    def fail(_: str) -> Reply:
+        raise fault
+
+    with pytest.raises(OpenWebUIUnreachableError) as raised:
+        await OpenWebUIClient(FakeOpenWebUI(fail=fail)).sign_in(EMAIL, PASSWORD)
+    assert str(raised.value)
+
+
+def test_a_session_does_not_show_its_token() -> None:
+    assert "hush" not in repr(Session(FakeOpenWebUI(), "hush"))
+
+
+def test_of_a_long_error_the_beginning_is_kept() -> None:
+    assert len(str(OpenWebUIError("x" * 10_000))) < 1000
