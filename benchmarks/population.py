@@ -30,6 +30,7 @@ _CONDITIONS: Final = (
     ("ModelsReady", "AllReady", "All models and patterns are there."),
     ("IngressServed", "Served", "An ingress controller serves the host."),
     ("UpToDate", "UpToDate", "The images are the platform's."),
+    ("ToolsOffered", "ToolsOffered", "Chats offer tools to the models that can call them."),
     ("Ready", "Ready", "People can chat."),
 )
 _KINDS: Final = ("Namespace", "Secret", "ResourceQuota", "Service", "StatefulSet", "Deployment")

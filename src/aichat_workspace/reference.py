@@ -20,6 +20,8 @@ _CONDITIONS: Final = {
     ConditionType.INGRESS_SERVED: "An ingress controller is there for it. Not part of Ready.",
     ConditionType.UP_TO_DATE: "It runs the platform's images. Not part of Ready.",
     ConditionType.STORAGE_AS_ASKED: "Its volumes are as the spec says. Not part of Ready.",
+    ConditionType.TOOLS_OFFERED: "Chats offer tools to the models that can call them. Not part of "
+    "Ready.",
 }
 _PHASES: Final = {
     Phase.PENDING: "The operator has not seen it yet.",

@@ -13,7 +13,7 @@ import yaml
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.domain import names, watched
 from aichat_workspace.domain.platform import PlatformSpec
-from aichat_workspace.domain.render.tenant import OLLAMA_PORT
+from aichat_workspace.domain.render.tenant import OLLAMA_PORT, OPENWEBUI_PORT
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -201,6 +201,18 @@ def test_our_pods_may_open_connections_to_model_servers(path: str) -> None:
     ports = {port["port"]: rule for rule in policy["spec"]["egress"] for port in rule["ports"]}
     (peer,) = ports[OLLAMA_PORT]["to"]
     assert peer["namespaceSelector"]["matchLabels"] == {names.MANAGED_BY_LABEL: names.OPERATOR}
+
+
+def test_of_our_pods_only_the_operators_may_open_connections_to_chats() -> None:
+    may = [
+        any(
+            port["port"] == OPENWEBUI_PORT
+            for rule in the("NetworkPolicy", path)["spec"]["egress"]
+            for port in rule["ports"]
+        )
+        for path in ("manager/network_policy.yaml", "api/network_policy.yaml")
+    ]
+    assert may == [True, False]
 
 
 def test_a_network_policy_holds_for_each_of_our_deployments() -> None:

@@ -26,6 +26,7 @@ from aichat_workspace.domain.models import (
 from aichat_workspace.domain.plan import NOTHING, Observed
 from aichat_workspace.domain.pods import belongs, containers, keeps_stopping
 from aichat_workspace.domain.render.tenant import OLLAMA, OPENWEBUI
+from aichat_workspace.domain.tools import UNTOLD, ToolStatus
 from aichat_workspace.domain.upgrade import AT_ONCE, Images, Turn
 from aichat_workspace.domain.volumes import CLAIM, unmet
 from aichat_workspace.domain.workspace import (
@@ -54,8 +55,8 @@ class Facts:
     """What is known of one workspace.
 
     `failure` is the last write that the API server refused; `models` and `patterns` are what the
-    model server was last seen to hold; `target` are the platform's images, None where nothing is
-    to run; `sizes` are what its claims are to ask for.
+    model server was last seen to hold; `tools` is what the chat was made to offer; `target` are the
+    platform's images, None where nothing is to run; `sizes` are what its claims are to ask for.
     """
 
     url: str
@@ -65,6 +66,7 @@ class Facts:
     failure: Diagnosis | None = None
     models: tuple[ModelStatus, ...] = ()
     patterns: tuple[PatternStatus, ...] = ()
+    tools: ToolStatus = UNTOLD
     turn: Turn = AT_ONCE
     target: Images | None = None
     ingress_classes: tuple[Manifest, ...] = ()
@@ -108,6 +110,7 @@ def status(workspace: Workspace, facts: Facts, now: datetime) -> WorkspaceStatus
         models_ready=models_told(facts.models),
         models=tuple(_model(each) for each in facts.models),
         patterns=tuple(_pattern(each) for each in facts.patterns),
+        tools_revision=facts.tools.revision,
         resources=_resources(facts),
     )
 
@@ -131,6 +134,7 @@ def _findings(workspace: Workspace, facts: Facts, now: datetime) -> dict[Conditi
         ConditionType.INGRESS_SERVED: _served(facts),
         ConditionType.UP_TO_DATE: _up_to_date(facts),
         ConditionType.STORAGE_AS_ASKED: _storage(workspace, facts),
+        ConditionType.TOOLS_OFFERED: _tools(facts),
     }
     if workspace.spec.suspended and not facts.failure:
         stopped = _Finding(
@@ -221,6 +225,14 @@ def _storage(workspace: Workspace, facts: Facts) -> _Finding:
         if problem := unmet(claim, volume, size, facts.observed.growing_classes):
             return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
     return _Finding(ConditionStatus.TRUE, "StorageAsAsked", "volumes are as spec.storage says")
+
+
+def _tools(facts: Facts) -> _Finding:
+    """A model answers without tools, too, so Ready does not depend on it."""
+    if facts.tools.problem:
+        return _Finding(ConditionStatus.FALSE, "ToolsNotOffered", facts.tools.problem)
+    told = "chats offer tools to the models that can call them"
+    return _Finding(ConditionStatus.TRUE, "ToolsOffered", told)
 
 
 def _proven(

@@ -57,6 +57,7 @@ class ConditionType(StrEnum):
     INGRESS_SERVED = "IngressServed"
     UP_TO_DATE = "UpToDate"
     STORAGE_AS_ASKED = "StorageAsAsked"
+    TOOLS_OFFERED = "ToolsOffered"
 
 
 WORKLOAD_CONDITIONS: Final = (ConditionType.OLLAMA_AVAILABLE, ConditionType.OPENWEBUI_AVAILABLE)
@@ -175,6 +176,11 @@ class WorkspaceStatus(Schema):
         default=(),
         description="Every pattern and how far it is.",
         json_schema_extra=_map_by("name"),
+    )
+    tools_revision: str = Field(
+        default="",
+        description="Which models chats were made to offer tools to: changes with the models that "
+        "can call them; empty where none can.",
     )
     resources: tuple[ResourceEntry, ...] = Field(
         default=(), description="Every object of the workspace.", max_length=_MAX_RESOURCES

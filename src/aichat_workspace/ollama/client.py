@@ -112,6 +112,19 @@ class OllamaClient:
         """A model's system prompt; empty where it has none."""
         return str((await self._show(name)).get("system", ""))
 
+    async def capabilities(self, name: str) -> frozenset[str]:
+        """What a model can do, as in completion, tools and vision.
+
+        A chat that asks for more is refused. The list of models has capabilities, too, but does not
+        look at the template in the model's own file, by which some models can call tools.
+        """
+        match (await self._show(name)).get("capabilities"):
+            case None:
+                return frozenset()
+            case [*capabilities] if all(isinstance(each, str) for each in capabilities):
+                return frozenset(capabilities)
+        raise _odd("/api/show")
+
     async def _show(self, name: str) -> dict[str, Any]:
         body = orjson.dumps({"model": name})
         async with self._open("POST", "/api/show", body, _REQUEST_SECONDS) as answer:

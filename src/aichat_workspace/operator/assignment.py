@@ -1,4 +1,4 @@
-"""What model sync is to do for a workspace, from what is known of it."""
+"""What model sync and tool sync are to do for a workspace, from what is known of it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,10 +10,12 @@ from aichat_workspace.domain.models import ModelStatus, PatternStatus, Wanted
 from aichat_workspace.domain.plan import Observed
 from aichat_workspace.domain.platform import PlatformSpec
 from aichat_workspace.domain.pods import is_ready
-from aichat_workspace.domain.render.tenant import OLLAMA
-from aichat_workspace.domain.workspace import Workspace
+from aichat_workspace.domain.render.tenant import OLLAMA, OPENWEBUI, Credentials
+from aichat_workspace.domain.tools import ToolStatus
+from aichat_workspace.domain.workspace import ConditionStatus, ConditionType, Workspace
 from aichat_workspace.operator.model_sync import Assignment
-from aichat_workspace.runtime.servers import Connect
+from aichat_workspace.operator.tool_sync import Chat
+from aichat_workspace.runtime.servers import Connect, ConnectChat
 
 _CLAIM: Final = "PersistentVolumeClaim"
 
@@ -29,7 +31,7 @@ def assignment(
     return Assignment(
         client=connect(name),
         wanted=wanted,
-        server="" if workspace.spec.suspended else _server(observed.pods),
+        server="" if workspace.spec.suspended else _server(observed.pods, OLLAMA),
         capacity_bytes=_capacity_bytes(observed, Ref(_CLAIM, name, names.ollama(name))),
         insecure=frozenset(platform.models.insecure_registries),
         recorded=tuple(
@@ -47,6 +49,39 @@ def paused(work: Assignment) -> Assignment:
     return replace(work, server="")
 
 
+def chat(
+    workspace: Workspace,
+    observed: Observed,
+    credentials: Credentials,
+    connect: Connect,
+    connect_chat: ConnectChat,
+) -> Chat:
+    """The workspace's chat, to be left alone without credentials, or while it is suspended."""
+    name = workspace.spec.workspace_name
+    claim = observed.objects.get(Ref(_CLAIM, name, names.openwebui(name)))
+    is_left_alone = workspace.spec.suspended or claim is None or not credentials.admin_password
+    return Chat(
+        client=connect_chat(name),
+        ollama=connect(name),
+        server="" if is_left_alone else _server(observed.pods, OPENWEBUI),
+        volume=claim["metadata"]["uid"] if claim else "",
+        email=credentials.admin_email,
+        password=credentials.admin_password,
+        admin_secret=workspace.spec.access.admin_secret_name,
+        recorded=_recorded_tools(workspace),
+    )
+
+
+def _recorded_tools(workspace: Workspace) -> ToolStatus:
+    offered = workspace.status.condition(ConditionType.TOOLS_OFFERED)
+    is_known_problem = (
+        offered and offered.status is ConditionStatus.FALSE and offered.reason == "ToolsNotOffered"
+    )
+    return ToolStatus(
+        workspace.status.tools_revision, offered.message if offered and is_known_problem else ""
+    )
+
+
 def _capacity_bytes(observed: Observed, claim: Ref) -> int:
     """What a bound claim's volume holds, or 0 while that is not known."""
     found = observed.objects.get(claim, {})
@@ -54,11 +89,11 @@ def _capacity_bytes(observed: Observed, claim: Ref) -> int:
     return int(quantity.parse(size)) if size else 0
 
 
-def _server(pods: Sequence[Manifest]) -> str:
-    """Which pod serves models now: its UID and how often its container was started; empty when
-    none is ready."""
+def _server(pods: Sequence[Manifest], component: str) -> str:
+    """Which pod of a workload serves now: its UID and how often its container was started; empty
+    when none is ready."""
     for pod in pods:
-        if pod["metadata"]["labels"].get(names.COMPONENT_LABEL) == OLLAMA and is_ready(pod):
+        if pod["metadata"]["labels"].get(names.COMPONENT_LABEL) == component and is_ready(pod):
             restarts = sum(
                 each["restartCount"] for each in pod["status"].get("containerStatuses", ())
             )

@@ -19,6 +19,7 @@ _TOLD_BESIDE: Final = {
     ConditionType.UP_TO_DATE: "UpgradeStopped",
     ConditionType.STORAGE_AS_ASKED: "VolumeKept",
     ConditionType.INGRESS_SERVED: "IngressNotServed",
+    ConditionType.TOOLS_OFFERED: "ToolsNotOffered",
 }
 _SERIES_ENDS: Final = timedelta(minutes=10)
 _SERIES_PACE: Final = timedelta(minutes=1)

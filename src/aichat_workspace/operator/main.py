@@ -32,6 +32,7 @@ from aichat_workspace.operator.model_sync import ModelSync
 from aichat_workspace.operator.reconcile import Reconciler
 from aichat_workspace.operator.rollouts import Rollouts
 from aichat_workspace.operator.stopping import until_stopped
+from aichat_workspace.operator.tool_sync import ToolSync
 from aichat_workspace.operator.tracing import connect
 from aichat_workspace.operator.writer import Writer
 from aichat_workspace.patterns import builtin
@@ -107,11 +108,13 @@ async def run(settings: Settings) -> None:
         )
         session = await stack.enter_async_context(servers.session())
         queue: Queue[str] = Queue(metrics.on_wait)
+        tools = ToolSync(queue.add)
         models = ModelSync(
             queue.add,
             concurrent_pulls=lambda: caches.settings().models.concurrent_pulls,
             on_pull=metrics.on_pull,
             on_bytes=metrics.on_bytes,
+            on_list=tools.listed,
         )
         caches = Caches(client, queue.add, models.limit_changed)
         confined = asyncio.Event()
@@ -139,9 +142,13 @@ async def run(settings: Settings) -> None:
             writer=writer,
             caches=caches,
             models=models,
+            tools=tools,
             farewell=Farewell(writer, caches, now),
             rollouts=Rollouts(caches, queue.add),
             connect=servers.by_proxy(client) if settings.dev else servers.by_service(session),
+            connect_chat=(
+                servers.chat_by_proxy(client) if settings.dev else servers.chat_by_service(session)
+            ),
             builtin_prompts=builtin(),
             now=now,
         )
@@ -163,6 +170,7 @@ async def run(settings: Settings) -> None:
             finally:
                 sessions.cancel()
                 await models.close()
+                await tools.close()
 
         async with asyncio.TaskGroup() as group:
             group.create_task(caches.run())

@@ -5,8 +5,7 @@ wait for one of a limited number of places, first come, first served.
 """
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
@@ -46,10 +45,9 @@ from aichat_workspace.operator.model_report import (
     pulling,
     unanswered,
 )
+from aichat_workspace.operator.retries import jittered, retry_seconds
 
 _CHECK_SECONDS: Final = 600.0
-_FIRST_RETRY_SECONDS: Final = 2.0
-_MAX_RETRY_SECONDS: Final = 300.0
 _REPORT_SECONDS: Final = 1.0
 _log: Final = structlog.get_logger()
 T = TypeVar("T")
@@ -78,11 +76,14 @@ class ModelSync:
         concurrent_pulls: Callable[[], int],
         on_pull: Callable[[str], None] = lambda _: None,
         on_bytes: Callable[[int], None] = lambda _: None,
+        on_list: Callable[[str, Mapping[str, str]], None] = lambda *_: None,
     ) -> None:
-        """`on_pull` is told how each download ended, `on_bytes` what came since the last time."""
+        """`on_pull` is told how each download ended, `on_bytes` what came since the last time,
+        `on_list` the digest of each model whenever a workspace's server has listed them."""
         self._on_change = on_change
         self._on_pull = on_pull
         self._on_bytes = on_bytes
+        self._on_list = on_list
         self._places = Places(concurrent_pulls)
         self._workspaces: dict[str, _Workspace] = {}
 
@@ -150,6 +151,7 @@ class ModelSync:
                 PresentModel(each.name, each.digest, each.size_bytes)
                 for each in await client.models()
             ]
+            self._on_list(name, {model.name: model.digest for model in present})
             want = await self._possible(held, present)
             found = checked(want, held.report, present)
             self._publish(name, held, found, at_once=True)
@@ -339,9 +341,5 @@ def _outcome(error: OllamaError) -> str:
 
 
 def _pause_seconds(failures: int) -> float:
-    """Ten minutes between checks; after failures 2 s, doubled by each further one, up to 5 min."""
-    if failures:
-        seconds = min(_FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 10), _MAX_RETRY_SECONDS)
-    else:
-        seconds = _CHECK_SECONDS
-    return seconds * random.uniform(0.9, 1.1)  # noqa: S311  (jitter, not a secret)
+    """Ten minutes between checks, less after failures."""
+    return retry_seconds(failures) if failures else jittered(_CHECK_SECONDS)

@@ -41,14 +41,15 @@ from aichat_workspace.kube.controller import Result
 from aichat_workspace.kube.errors import ApiError, Conflict
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator import secrets
-from aichat_workspace.operator.assignment import assignment, paused
+from aichat_workspace.operator.assignment import assignment, chat, paused
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.events import expired
 from aichat_workspace.operator.farewell import LOOK_AGAIN_SECONDS, Farewell
 from aichat_workspace.operator.model_sync import ModelSync
 from aichat_workspace.operator.rollouts import Rollouts
+from aichat_workspace.operator.tool_sync import ToolSync
 from aichat_workspace.operator.writer import Writer, write_refused
-from aichat_workspace.runtime.servers import Connect
+from aichat_workspace.runtime.servers import Connect, ConnectChat
 
 _STARTS: Final = frozenset({"Starting", "Creating"})
 _log: Final = structlog.get_logger()
@@ -65,9 +66,11 @@ class Reconciler:
     writer: Writer
     caches: Caches
     models: ModelSync
+    tools: ToolSync
     farewell: Farewell
     rollouts: Rollouts
     connect: Connect
+    connect_chat: ConnectChat
     builtin_prompts: Mapping[str, str]
     now: Callable[[], datetime]
 
@@ -75,7 +78,7 @@ class Reconciler:
         """Raises ApiError or Unreachable when a write failed; the queue brings it back."""
         claimants = _readable(self.caches.workspaces.by_index(name))
         if not claimants:
-            self.models.forget(name)
+            self._forget_servers(name)
             self.rollouts.forget(name)
             return Result()
         holder = winner(claimants, self.caches.namespaces.get("", name))
@@ -83,9 +86,13 @@ class Reconciler:
             if other is not holder:
                 await self._turn_away(other, holder)
         if holder.deleting:
-            self.models.forget(name)
+            self._forget_servers(name)
             return await self.farewell.finalize(holder)
         return await self._keep(holder)
+
+    def _forget_servers(self, name: str) -> None:
+        self.models.forget(name)
+        self.tools.forget(name)
 
     async def _turn_away(self, workspace: Workspace, holder: Workspace) -> None:
         if workspace.deleting:
@@ -154,7 +161,8 @@ class Reconciler:
         refused = limits.host(workspace.spec, platform) if refuses_host(problems) else ""
         failure, error = await self._apply(workspace, namespace, desired, held, refused)
         told = [*problems, *filter(None, [failure])]
-        facts = self._facts(workspace, platform, [ref(each) for each in desired], told)
+        refs = [ref(each) for each in desired]
+        facts = self._facts(workspace, platform, refs, told, credentials)
         await self._report(workspace, replace(facts, turn=turn, sizes=sizes(desired)))
         if error is not None:
             raise error
@@ -298,6 +306,7 @@ class Reconciler:
         platform: PlatformSpec,
         desired: Sequence[Ref],
         problems: Sequence[Diagnosis],
+        credentials: Credentials = NO_CREDENTIALS,
     ) -> Facts:
         name = workspace.spec.workspace_name
         observed = self.caches.tenant(name)
@@ -305,6 +314,9 @@ class Reconciler:
             workspace, platform, observed, self._wanted(workspace, platform), self.connect
         )
         report = self.models.want(name, paused(work) if holds_models(problems) else work)
+        tools = self.tools.want(
+            name, chat(workspace, observed, credentials, self.connect, self.connect_chat)
+        )
         return Facts(
             url="" if refuses_host(problems) else workspace_url(workspace.spec, platform),
             desired=desired,
@@ -312,6 +324,7 @@ class Reconciler:
             failure=next(iter(problems), None),
             models=report.models,
             patterns=report.patterns,
+            tools=tools,
             target=platform.images.resolved,
             ingress_classes=tuple(self.caches.ingress_classes.all()),
         )

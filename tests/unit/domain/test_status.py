@@ -10,6 +10,7 @@ from aichat_workspace.domain.manifest import Ref, ref
 from aichat_workspace.domain.models import ModelState, ModelStatus, PatternStatus
 from aichat_workspace.domain.plan import Observed
 from aichat_workspace.domain.status import Facts, running_images, status
+from aichat_workspace.domain.tools import ToolStatus
 from aichat_workspace.domain.workspace import ConditionStatus, ConditionType, Phase, WorkspaceStatus
 from tests.unit.domain.samples import NOW, desired, held, namespace, workspace
 
@@ -288,3 +289,14 @@ def test_a_pod_on_its_way_out_does_not_speak_for_the_workload() -> None:
     down = Observed(namespace(), objects, (going,))
     told = status(workspace(), replace(FACTS, observed=down), NOW)
     assert said(told, ConditionType.OPENWEBUI_AVAILABLE) == (ConditionStatus.FALSE, "Starting")
+
+
+def test_tools_that_are_not_offered_are_told_beside_a_workspace_that_is_ready() -> None:
+    not_offered = replace(FACTS, tools=ToolStatus("r1", "its password was changed"))
+    told = status(workspace(), not_offered, NOW)
+    found = told.condition(ConditionType.TOOLS_OFFERED)
+    assert found is not None
+    assert (found.status, found.reason) == (ConditionStatus.FALSE, "ToolsNotOffered")
+    assert found.message == "its password was changed"
+    assert told.phase is Phase.READY
+    assert told.tools_revision == "r1"

@@ -105,6 +105,19 @@ async def test_a_model_tells_its_system_prompt() -> None:
     assert await OllamaClient(Scripted(b"{}")).system("m:1") == ""
 
 
+async def test_a_model_tells_what_it_can_do() -> None:
+    server = Scripted(orjson.dumps({"capabilities": ["completion", "tools"]}))
+    assert await OllamaClient(server).capabilities("m:1") == {"completion", "tools"}
+    assert server.sent == [("POST", "/api/show", {"model": "m:1"})]
+    assert await OllamaClient(Scripted(b"{}")).capabilities("m:1") == frozenset()
+
+
+@pytest.mark.parametrize("odd", ["tools", [1], {"tools": True}])
+async def test_capabilities_that_are_no_list_of_words_are_an_error(odd: object) -> None:
+    with pytest.raises(OllamaError, match="/api/show"):
+        await OllamaClient(Scripted(orjson.dumps({"capabilities": odd}))).capabilities("m:1")
+
+
 async def test_a_name_the_registry_does_not_know_is_told_apart() -> None:
     server = Scripted(lines({"error": "pull model manifest: file does not exist"}))
     with pytest.raises(ModelNotFound):

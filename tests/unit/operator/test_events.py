@@ -85,6 +85,7 @@ def test_an_upgrade_that_was_stopped_is_told_to_those_who_wait_once() -> None:
     [
         (ConditionType.STORAGE_AS_ASKED, "VolumeKept"),
         (ConditionType.INGRESS_SERVED, "IngressNotServed"),
+        (ConditionType.TOOLS_OFFERED, "ToolsNotOffered"),
     ],
 )
 def test_what_is_not_as_asked_beside_a_running_chat_is_told_once(

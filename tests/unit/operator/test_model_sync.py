@@ -21,7 +21,7 @@ from aichat_workspace.ollama.errors import (
     OllamaUnreachable,
     VolumeFull,
 )
-from aichat_workspace.operator import downloads, model_sync
+from aichat_workspace.operator import downloads, model_sync, retries
 from aichat_workspace.operator.model_report import Report
 from aichat_workspace.operator.model_sync import Assignment, ModelSync
 from tests.unit.waiting import until
@@ -85,7 +85,7 @@ class Server:
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_sync, "_FIRST_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(retries, "_FIRST_SECONDS", 0.01)
 
 
 class Sync:

@@ -50,9 +50,11 @@ def comes_up(phase: str, reason: str, proven: Any = None, running: Any = None) -
         writer=NOTHING,
         caches=caches,
         models=NOTHING,
+        tools=NOTHING,
         farewell=NOTHING,
         rollouts=rollouts,
         connect=NOTHING,
+        connect_chat=NOTHING,
         builtin_prompts={},
         now=lambda: datetime.now(UTC),
     )

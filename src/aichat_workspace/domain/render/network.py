@@ -35,7 +35,11 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
             tenant,
             "ingress-to-openwebui",
             tenant.selector(OPENWEBUI),
-            ingress=[_rule("from", _ingress_controllers(tenant), OPENWEBUI_PORT)],
+            ingress=[
+                _rule("from", _ingress_controllers(tenant), OPENWEBUI_PORT),
+                # for the entries of models that can call tools
+                _rule("from", _ours(names.OPERATOR), OPENWEBUI_PORT),
+            ],
         ),
         _policy(
             tenant,
@@ -47,7 +51,14 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
             tenant,
             "to-ollama",
             tenant.selector(OLLAMA),
-            ingress=[_rule("from", [_pods(tenant.selector(OPENWEBUI)), *_ours()], OLLAMA_PORT)],
+            # the operator for models, the API for prompts
+            ingress=[
+                _rule(
+                    "from",
+                    [_pods(tenant.selector(OPENWEBUI)), *_ours(names.OPERATOR, names.API)],
+                    OLLAMA_PORT,
+                )
+            ],
         ),
         _policy(
             tenant,
@@ -117,13 +128,10 @@ def _ingress_controllers(tenant: Tenant) -> list[dict[str, Any]]:
     return [_namespace(each) for each in dict.fromkeys((*settings.controller_namespaces, *gateway))]
 
 
-def _ours() -> list[dict[str, Any]]:
-    """The operator, for models; the API, for prompts."""
+def _ours(*applications: str) -> list[dict[str, Any]]:
+    """Pods of the system namespace."""
     system = _namespace(names.SYSTEM_NAMESPACE)
-    return [
-        {**system, **_pods({"app.kubernetes.io/name": name})}
-        for name in (names.OPERATOR, names.API)
-    ]
+    return [{**system, **_pods({"app.kubernetes.io/name": name})} for name in applications]
 
 
 def _dns() -> dict[str, Any]:

@@ -95,8 +95,8 @@ def _settings(tenant: Tenant) -> list[dict[str, Any]]:
         WEBUI_URL=tenant.url,
         CORS_ALLOW_ORIGIN=f"{tenant.url};http://localhost:{OPENWEBUI_PORT};"
         f"http://127.0.0.1:{OPENWEBUI_PORT}",
-        # A chat offers tools to the model unless told not to, and Ollama refuses that of any model
-        # without support for tools (gemma2 is one): "does not support tools" instead of a reply.
+        # Ollama refuses tools for a model that can't call them (gemma2 is one), so chats offer none
+        # unless a model's own entry says otherwise: domain/tools.py.
         DEFAULT_MODEL_PARAMS='{"function_calling": "legacy"}',
         # Documents are read by a model of the model server; nothing is downloaded at start.
         RAG_EMBEDDING_ENGINE="ollama",
