@@ -1,7 +1,7 @@
 """The models that the local registry serves, and every name that one answers to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from localcluster.registry import weights
@@ -18,14 +18,14 @@ _CHATML: Final = (
 @dataclass(frozen=True)
 class Model:
     """A real model under its true name. ``template`` says how Ollama writes a conversation, and
-    ``stop`` what ends a reply; an embedding model has neither. All are Apache-2.0."""
+    ``parameters`` how it ends; an embedding model has neither. All are Apache-2.0."""
 
     name: str
     title: str
     source: str
     weights: Weights
     template: str = ""
-    stop: tuple[str, ...] = ()
+    parameters: Mapping[str, object] = field(default_factory=dict)
 
 
 SMOLLM2: Final = Model(
@@ -34,7 +34,8 @@ SMOLLM2: Final = Model(
     "https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct",
     weights.SMOLLM2,
     _CHATML,
-    ("<|im_start|>", "<|im_end|>"),
+    # A small model may repeat itself without an end.
+    {"stop": ["<|im_start|>", "<|im_end|>"], "num_predict": 512},
 )
 MINILM: Final = Model(
     "all-minilm:latest",

