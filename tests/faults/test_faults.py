@@ -192,7 +192,7 @@ def test_a_kill_at_any_write_leaves_what_the_next_run_goes_on_from(
         _until(lambda: are_made(cluster, name), operator, dead, f"{name} is made")  # noqa: B023
         same_as_calm(cluster, name)
         if not dead.is_set():  # so it is a write of the end
-            cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
+            cluster.kube.delete("aiws", name, SYSTEM)
             _until(lambda: are_gone(cluster, name), operator, dead, f"{name} is gone")  # noqa: B023
         else:
             names.append(name)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.lookup import Lookup
+from tests.kube import Kube
 from tests.waiting import eventually, recorded
 
 ROOT = Path(__file__).parents[2]
@@ -48,12 +48,16 @@ class Cluster:
             raise AssertionError(f"kubectl {' '.join(arguments)}: {ran.stderr}")
         return ran.stdout + (ran.stderr if not check else "")
 
-    def apply(self, document: object, *, check: bool = True) -> str:
-        return self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(document), check=check)
+    def apply(self, document: dict[str, Any], *, check: bool = True) -> str:
+        """Where `check` is off, what kubectl says of it; else it has to be taken."""
+        if not check:
+            return self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(document), check=False)
+        self.kube.apply(document)
+        return ""
 
     def get(self, *arguments: str) -> Any:
         """What `kubectl get -o json` gives. Raises AssertionError with the API server's reason."""
-        return self._lookup.get(*arguments)
+        return self.kube.get(*arguments)
 
     def names(self, kinds: str, namespace: str) -> list[str]:
         """As `kubectl get -o name` has them, sorted."""
@@ -90,8 +94,8 @@ class Cluster:
                     yield entry
 
     @cached_property
-    def _lookup(self) -> Lookup:
-        return Lookup(self.kubeconfig)
+    def kube(self) -> Kube:
+        return Kube(self.kubeconfig)
 
 
 def _named(found: Any) -> str:

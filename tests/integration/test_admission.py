@@ -158,7 +158,7 @@ async def test_the_operators_token_can_neither_forge_nor_move_ownership(
             await client.delete(NAMESPACES, "unowned", uid=uids["unowned"])
         await client.apply(NAMESPACES, marked("owned", "uid-1"), field_manager="test")
         await client.delete(NAMESPACES, "owned", uid=uids["owned"])
-    cluster.kubectl("delete", "namespace", "unowned", "--wait=false")
+    cluster.kube.delete("namespace", "unowned")
 
 
 @pytest.mark.parametrize("level", [None, "baseline", "privileged"])

@@ -103,9 +103,9 @@ def test_of_two_workspaces_with_one_host_the_older_keeps_it(cluster: Cluster) ->
     )
     assert "'early'" in ready_condition(cluster, "late")["message"]
     assert created(cluster, "early")
-    cluster.kubectl("delete", "aiws", "early", "-n", SYSTEM, "--wait=false")
+    cluster.kube.delete("aiws", "early", SYSTEM)
     eventually(lambda: created(cluster, "late"), "with early gone, late has it")
-    cluster.kubectl("delete", "aiws", "late", "-n", SYSTEM, "--wait=false")
+    cluster.kube.delete("aiws", "late", SYSTEM)
 
 
 def test_no_workspace_takes_the_host_of_anothers_name(cluster: Cluster) -> None:
@@ -114,7 +114,7 @@ def test_no_workspace_takes_the_host_of_anothers_name(cluster: Cluster) -> None:
         lambda: ready_condition(cluster, "thief").get("reason") == "HostNotAllowed", "it is refused"
     )
     assert "'victim'" in ready_condition(cluster, "thief")["message"]
-    cluster.kubectl("delete", "aiws", "thief", "-n", SYSTEM, "--wait=false")
+    cluster.kube.delete("aiws", "thief", SYSTEM)
 
 
 def test_a_secret_of_somebody_else_is_left_alone(cluster: Cluster) -> None:
@@ -128,7 +128,7 @@ def test_a_secret_of_somebody_else_is_left_alone(cluster: Cluster) -> None:
     assert cluster.get("secret", name, "-n", SYSTEM) == before
     cluster.kubectl("delete", "secret", name, "-n", SYSTEM)
     eventually(lambda: created(cluster, "precious"), "with the Secret gone it goes on")
-    cluster.kubectl("delete", "aiws", "precious", "-n", SYSTEM, "--wait=false")
+    cluster.kube.delete("aiws", "precious", SYSTEM)
 
 
 def test_transitions_are_told_once_each(cluster: Cluster) -> None:
@@ -144,8 +144,7 @@ def test_transitions_are_told_once_each(cluster: Cluster) -> None:
     assert len(told) == len(set(told)), told
     assert "no_such_pattern" in json.dumps(listed)
     for patterns in ([], ["no_such_pattern"]):
-        change = json.dumps({"spec": {"patterns": patterns}})
-        cluster.kubectl("patch", "aiws", "talkative", "-n", SYSTEM, "--type=merge", "-p", change)
+        cluster.kube.patch("aiws", "talkative", SYSTEM, {"spec": {"patterns": patterns}})
         eventually(
             lambda fails=bool(patterns): (  # type: ignore[misc]
                 (ready_condition(cluster, "talkative").get("reason") == "ModelFailed") is fails
@@ -153,7 +152,7 @@ def test_transitions_are_told_once_each(cluster: Cluster) -> None:
             f"it {'fails' if patterns else 'is well'} again",
         )
     eventually(lambda: repeated(cluster) == [2], "the same again is a series of the first event")
-    cluster.kubectl("delete", "aiws", "talkative", "-n", SYSTEM, "--wait=false")
+    cluster.kube.delete("aiws", "talkative", SYSTEM)
 
 
 def repeated(cluster: Cluster) -> list[int]:
@@ -174,10 +173,7 @@ def test_changed_images_reach_workspaces_a_few_at_a_time(cluster: Cluster) -> No
     old = image(cluster, names[0])
     proven = {"images": {"ollama": image(cluster, names[0], "statefulset"), "openWebUI": old}}
     for name in names:
-        cluster.kubectl(
-            *("patch", "aiws", name, "-n", SYSTEM, "--subresource=status", "--type=merge"),
-            *("-p", json.dumps({"status": proven})),
-        )
+        cluster.kube.patch("aiws", name, SYSTEM, {"status": proven}, "status")
     platform = {
         "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
         "kind": "AIChatPlatform",
@@ -200,9 +196,9 @@ def test_changed_images_reach_workspaces_a_few_at_a_time(cluster: Cluster) -> No
         cluster.kubectl("set", "image", "deployment/wave-c-openwebui", "-n", "wave-c", "*=evil:1")
         eventually(lambda: image(cluster, "wave-c") == old, "an edited image is drift meanwhile")
     finally:
-        cluster.kubectl("delete", "aichatplatform", "default")
+        cluster.kube.delete("aichatplatform", "default")
         for name in names:
-            cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
+            cluster.kube.delete("aiws", name, SYSTEM)
 
 
 def test_an_expired_workspace_is_deleted(cluster: Cluster, brief: str) -> None:

@@ -45,7 +45,7 @@ def tenant(cluster: Cluster, operator: Path) -> Iterator[str]:
     cluster.apply(workspace("steady", models=["gemma2:2b"], patterns=["explain_code"]))
     eventually(lambda: created(cluster, "steady"), "steady is provisioned")
     yield "steady"
-    cluster.kubectl("delete", "aiws", "steady", "-n", SYSTEM, "--wait=false")
+    cluster.kube.delete("aiws", "steady", SYSTEM)
 
 
 def test_the_original_operators_samples_become_workspaces(cluster: Cluster) -> None:
@@ -65,7 +65,7 @@ def test_the_longest_names_become_a_workspace(cluster: Cluster) -> None:
     source = {"name": "c" * 32, "url": "https://a.example.org/v1", "secretName": "key-of-longest"}
     cluster.apply(workspace(name, connections=[source]))
     eventually(lambda: created(cluster, name), "it is provisioned")
-    cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
+    cluster.kube.delete("aiws", name, SYSTEM)
 
 
 def test_exactly_the_designed_objects_exist_and_nothing_else(cluster: Cluster, tenant: str) -> None:
@@ -160,7 +160,7 @@ def test_an_unchanged_workspace_has_nothing_written_at_all(
 def test_a_deleted_object_comes_back(cluster: Cluster, tenant: str, kind: str) -> None:
     name = {"resourcequota": tenant, "ingress": f"{tenant}-openwebui"}.get(kind, f"{tenant}-ollama")
     uid = cluster.get(kind, name, "-n", tenant)["metadata"]["uid"]
-    cluster.kubectl("delete", kind, name, "-n", tenant, "--wait=false")
+    cluster.kube.delete(kind, name, tenant)
 
     def is_new() -> bool:
         found = cluster.kubectl("get", kind, name, "-n", tenant, "-o", "json", check=False)
@@ -214,7 +214,7 @@ def test_a_changed_spec_reaches_the_objects(cluster: Cluster) -> None:
         return {"name": "ENV", "value": "prod"} in variables
 
     eventually(has_new_value, "ENV=prod in the pod template")
-    cluster.kubectl("delete", "aiws", "changing", "-n", SYSTEM, "--wait=false")
+    cluster.kube.delete("aiws", "changing", SYSTEM)
 
 
 def test_a_correction_reaches_a_model_server_that_never_got_ready(cluster: Cluster) -> None:
@@ -235,7 +235,7 @@ def test_a_correction_reaches_a_model_server_that_never_got_ready(cluster: Clust
     eventually(lambda: tuned() == "4096", "the first pod is there")
     cluster.apply(workspace("stuck", ollama={"contextLength": 8192}))
     eventually(lambda: tuned() == "8192", "the pod has been replaced")
-    cluster.kubectl("delete", "aiws", "stuck", "-n", SYSTEM, "--wait=false")
+    cluster.kube.delete("aiws", "stuck", SYSTEM)
 
 
 def test_a_quota_that_refuses_the_model_servers_pod_is_told(cluster: Cluster) -> None:
@@ -257,7 +257,7 @@ def test_a_quota_that_refuses_the_model_servers_pod_is_told(cluster: Cluster) ->
         "PodRefused is said",
         90,
     )
-    cluster.kubectl("delete", "aiws", "refused", "-n", SYSTEM, "--wait=false")
+    cluster.kube.delete("aiws", "refused", SYSTEM)
 
 
 def test_deleting_the_resource_removes_everything_it_became(cluster: Cluster) -> None:
@@ -280,7 +280,7 @@ def test_a_namespace_removed_by_hand_is_made_anew(cluster: Cluster) -> None:
         return created(cluster, "razed") and recorded.get("uid") not in (None, before)
 
     eventually(is_new, "a new namespace, recorded")
-    cluster.kubectl("delete", "aiws", "razed", "-n", SYSTEM, "--wait=false")
+    cluster.kube.delete("aiws", "razed", SYSTEM)
 
 
 def test_a_foreign_namespace_is_left_as_it_is(cluster: Cluster) -> None:
@@ -307,7 +307,7 @@ def test_a_foreign_namespace_is_left_as_it_is(cluster: Cluster) -> None:
     status, event = sorted({each for each in cluster.writes() if "somebodys" in each}, reverse=True)
     assert status == f"patch {SYSTEM}/aichatworkspaces/somebodys/status"
     assert event.startswith(f"create {SYSTEM}/events/somebodys.namespacetaken."), "that tells of it"
-    cluster.kubectl("delete", "namespace", "somebodys", "--wait=false")
+    cluster.kube.delete("namespace", "somebodys")
 
 
 def impostor(kind: str, name: str, **body: Any) -> dict[str, Any]:
@@ -335,7 +335,7 @@ def test_a_gateway_whose_kind_is_not_installed_takes_no_ingress_away(
         )
         assert cluster.names("ingress", tenant) == [f"ingress.networking.k8s.io/{tenant}-openwebui"]
     finally:
-        cluster.kubectl("delete", "aichatplatform", "default")
+        cluster.kube.delete("aichatplatform", "default")
     eventually(lambda: created(cluster, tenant), "all is well again")
 
 
@@ -353,7 +353,7 @@ def test_credentials_with_a_key_taken_out_are_told_and_made_anew_once_deleted(
     cluster.kubectl("delete", *secret)
     eventually(lambda: created(cluster, "keyless"), "well again")
     assert "WEBUI_SECRET_KEY" in cluster.get(*secret)["data"]
-    cluster.kubectl("delete", "aiws", "keyless", "-n", SYSTEM, "--wait=false")
+    cluster.kube.delete("aiws", "keyless", SYSTEM)
 
 
 def test_a_spec_that_the_operator_does_not_understand_is_told_and_can_be_deleted(
@@ -395,7 +395,7 @@ def test_of_two_resources_for_one_workspace_the_older_wins(cluster: Cluster) -> 
     assert_in_peace(cluster, "second", "contested")
     cluster.kubectl("delete", "aiws", "second", "-n", SYSTEM, "--timeout=30s")
     assert created(cluster, "first")
-    cluster.kubectl("delete", "aiws", "first", "-n", SYSTEM, "--wait=false")
+    cluster.kube.delete("aiws", "first", SYSTEM)
 
 
 def test_an_unknown_pattern_is_named_with_the_ones_there_are(cluster: Cluster) -> None:
@@ -407,7 +407,7 @@ def test_an_unknown_pattern_is_named_with_the_ones_there_are(cluster: Cluster) -
     assert "'explain_code'" in condition(cluster, "puzzled", "ModelsReady")["message"]
     assert cluster.get("aiws", "puzzled", "-n", SYSTEM)["status"]["phase"] == "Degraded"
     assert_in_peace(cluster, "puzzled")
-    cluster.kubectl("delete", "aiws", "puzzled", "-n", SYSTEM, "--wait=false")
+    cluster.kube.delete("aiws", "puzzled", SYSTEM)
 
 
 def test_credentials_are_in_no_log_event_or_resource(

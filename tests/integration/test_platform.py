@@ -1,6 +1,5 @@
 """The platform team's settings: refused when bad, in force when edited; and a team's bounds."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -66,7 +65,7 @@ def tenant(cluster: Cluster) -> Iterator[str]:
     settled(cluster, ELSEWHERE_NAME)
     yield NAME
     for name in (NAME, ELSEWHERE_NAME):
-        cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
+        cluster.kube.delete("aiws", name, SYSTEM)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +95,7 @@ def settings(cluster: Cluster, spec: object) -> Iterator[None]:
     try:
         yield
     finally:
-        cluster.kubectl("delete", "aichatplatform", "default")
+        cluster.kube.delete("aichatplatform", "default")
 
 
 @pytest.mark.parametrize(
@@ -191,7 +190,7 @@ def test_a_new_workspace_gets_the_platforms_volumes(cluster: Cluster, tenant: st
             (each["spec"]["storageClassName"], each["spec"]["resources"]["requests"]["storage"])
             for each in claims
         ] == [("ours", "31Gi"), ("ours", "4Gi")]
-        cluster.kubectl("delete", "aiws", "voluminous", "-n", SYSTEM, "--wait=false")
+        cluster.kube.delete("aiws", "voluminous", SYSTEM)
 
 
 def test_downloads_follow_the_platforms_settings(cluster: Cluster) -> None:
@@ -215,7 +214,7 @@ def test_downloads_follow_the_platforms_settings(cluster: Cluster) -> None:
             eventually(lambda: asked.there == set(second), "the others take their place")
         assert asked.most == 2
         assert not any(asked.insecure[each] for each in second)
-    cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
+    cluster.kube.delete("aiws", name, SYSTEM)
 
 
 def test_with_a_gateway_there_is_a_route_instead_of_an_ingress(
@@ -236,10 +235,7 @@ def test_with_a_gateway_there_is_a_route_instead_of_an_ingress(
             lambda: served(cluster).get("reason") == "RouteNotAccepted", "no Gateway takes it"
         )
         accepted = {"parents": [accepted_by("front", "edge")]}
-        cluster.kubectl(
-            *("patch", "httproute", f"{tenant}-openwebui", "-n", tenant, "--type=merge"),
-            *("-p", json.dumps({"status": accepted})),
-        )
+        cluster.kube.patch("httproute", f"{tenant}-openwebui", tenant, {"status": accepted})
         eventually(lambda: served(cluster).get("status") == "True", "a Gateway has taken it")
     eventually(lambda: not routed(), "the Ingress is back")
     eventually(lambda: cluster.names("httproute", tenant) == [], "the route is gone")
@@ -280,8 +276,8 @@ def test_a_volume_grows_where_its_class_allows_it(cluster: Cluster) -> None:
     )
 
     def chat_volume(volume: object) -> None:
-        change = json.dumps({"spec": {"storage": {"openWebUI": volume}}})
-        cluster.kubectl("patch", "aiws", "growing", "-n", SYSTEM, "--type=merge", "-p", change)
+        change = {"spec": {"storage": {"openWebUI": volume}}}
+        cluster.kube.patch("aiws", "growing", SYSTEM, change)
 
     chat_volume({"size": "3Gi"})
     eventually(
@@ -296,7 +292,7 @@ def test_a_volume_grows_where_its_class_allows_it(cluster: Cluster) -> None:
     )
     quota = cluster.get("quota", "growing", "-n", "growing")["spec"]["hard"]
     assert quota["requests.storage"] == "4Gi"
-    cluster.kubectl("delete", "aiws", "growing", "-n", SYSTEM, "--wait=false")
+    cluster.kube.delete("aiws", "growing", SYSTEM)
 
 
 def volume(name: str, namespace: str, claim: str) -> dict[str, Any]:
@@ -328,8 +324,7 @@ def test_a_pattern_of_a_config_map_is_offered_and_its_removal_is_told(
         "data": {"answer_like_us": "You answer in our house style."},
     }
     cluster.apply(prompts)
-    change = json.dumps({"spec": {"patterns": ["answer_like_us"]}})
-    cluster.kubectl("patch", "aiws", tenant, "-n", SYSTEM, "--type=merge", "-p", change)
+    cluster.kube.patch("aiws", tenant, SYSTEM, {"spec": {"patterns": ["answer_like_us"]}})
 
     def state() -> str:
         found = cluster.get("aiws", tenant, "-n", SYSTEM)["status"].get("patterns", [])
@@ -338,8 +333,7 @@ def test_a_pattern_of_a_config_map_is_offered_and_its_removal_is_told(
     eventually(lambda: state() == "Pending", "it waits for a model server, and is known")
     cluster.kubectl("delete", "configmap", "our-patterns", "-n", SYSTEM)
     eventually(lambda: state() == "Failed", "that it is gone is told")
-    change = json.dumps({"spec": {"patterns": None}})
-    cluster.kubectl("patch", "aiws", tenant, "-n", SYSTEM, "--type=merge", "-p", change)
+    cluster.kube.patch("aiws", tenant, SYSTEM, {"spec": {"patterns": None}})
 
 
 def test_a_teams_workspaces_are_counted_by_a_plain_quota(cluster: Cluster) -> None:
@@ -360,4 +354,4 @@ def test_a_teams_workspaces_are_counted_by_a_plain_quota(cluster: Cluster) -> No
     second = workspace("team-second")
     second["metadata"]["namespace"] = TEAM
     assert "exceeded quota: workspaces" in cluster.apply(second, check=False)
-    cluster.kubectl("delete", "aiws", "team-first", "-n", TEAM, "--wait=false")
+    cluster.kube.delete("aiws", "team-first", TEAM)

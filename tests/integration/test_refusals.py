@@ -88,7 +88,7 @@ def refused(
 
 def delete(cluster: Cluster, *names: str) -> None:
     for name in names:
-        cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
+        cluster.kube.delete("aiws", name, SYSTEM)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_larger_default_of_the_platform_breaks_nobody(cluster: Cluster) -> Non
         eventually(lambda: "instead of 31Gi" in kept(cluster, name), "that it is kept is told")
         assert condition(cluster, name)["status"] == "True"
     finally:
-        cluster.kubectl("delete", "aichatplatform", "default")
+        cluster.kube.delete("aichatplatform", "default")
     eventually(lambda: not kept(cluster, name), "nothing is to be said any more")
     delete(cluster, name)
 
@@ -234,10 +234,7 @@ def test_an_image_that_a_policy_refuses_stops_with_the_first_workspace(cluster: 
     proven = {"ollama": image(cluster, names[0], "statefulset", "ollama")}
     proven["openWebUI"] = image(cluster, names[0], "deployment", "openwebui")
     for name in names:
-        cluster.kubectl(
-            *("patch", "aiws", name, "-n", SYSTEM, "--subresource=status", "--type=merge"),
-            *("-p", json.dumps({"status": {"images": proven}})),
-        )
+        cluster.kube.patch("aiws", name, SYSTEM, {"status": {"images": proven}}, "status")
     allows = f"object.spec.template.spec.containers.all(c, c.image != '{bad}')"
 
     def said(name: str) -> tuple[str, str]:
@@ -263,7 +260,7 @@ def test_an_image_that_a_policy_refuses_stops_with_the_first_workspace(cluster: 
             ]
             assert "'sweep-a'" in condition(cluster, "sweep-b", "UpToDate")["message"]
         finally:
-            cluster.kubectl("delete", "aichatplatform", "default")
+            cluster.kube.delete("aichatplatform", "default")
         eventually(lambda: said("sweep-a") == ("Created", "UpToDate"), "corrected, it is well")
     delete(cluster, *names)
 

@@ -24,7 +24,7 @@ async def test_the_record_is_what_the_api_server_makes_of_a_tenant(
 ) -> None:
     async with await Client.connect(str(cluster.kubeconfig), user_agent="test") as client:
         found = [await applied(client, each, n) for n, each in enumerate((NAMESPACE, *DESIRED))]
-    cluster.kubectl("delete", "namespace", NAMESPACE["metadata"]["name"], "--wait=false")
+    cluster.kube.delete("namespace", NAMESPACE["metadata"]["name"])
     if pytestconfig.getoption("golden"):
         RECORD.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
     assert found == json.loads(RECORD.read_text())

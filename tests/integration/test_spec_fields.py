@@ -37,7 +37,7 @@ def tenant(cluster: Cluster) -> Iterator[str]:
     cluster.apply(workspace(NAME))
     eventually(lambda: created(cluster, NAME), f"{NAME} is provisioned")
     yield NAME
-    cluster.kubectl("delete", "aiws", NAME, "-n", SYSTEM, "--wait=false")
+    cluster.kube.delete("aiws", NAME, SYSTEM)
 
 
 def created(cluster: Cluster, name: str) -> bool:
@@ -271,7 +271,7 @@ def test_a_claim_is_what_storage_says(cluster: Cluster) -> None:
     eventually(lambda: claims()[1:] == [("stored-openwebui", "6Gi")], "the size is another")
     assert claims()[0] == grown[0], "the class is what it was"
     assert condition(cluster, name)["status"] == "True"
-    cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--wait=false")
+    cluster.kube.delete("aiws", name, SYSTEM)
 
 
 def test_a_secret_reaches_the_workspace_as_an_immutable_copy(cluster: Cluster, tenant: str) -> None:

@@ -60,8 +60,8 @@ def tenant(cluster: Cluster) -> Iterator[str]:
         eventually(lambda: bound(cluster), f"{NAME} has its volumes")
         yield NAME
     finally:
-        cluster.kubectl("delete", "aiws", NAME, "-n", SYSTEM, "--wait=false")
-        cluster.kubectl("delete", "aichatplatform", "default")
+        cluster.kube.delete("aiws", NAME, SYSTEM)
+        cluster.kube.delete("aichatplatform", "default")
 
 
 def bound(cluster: Cluster) -> bool:

@@ -38,7 +38,7 @@ def test_a_run_says_what_its_slow_tests_waited_for_and_so_do_several_runs(tmp_pa
     (tmp_path / "test_suite.py").write_text(_SUITE)
     (tmp_path / "conftest.py").write_text(_CONFTEST)
     (tmp_path / "pytest.ini").write_text("[pytest]")
-    pytest, times = ("pytest", str(tmp_path)), str(tmp_path / "times")
+    pytest, times = ("pytest", "-p", "xdist", str(tmp_path)), str(tmp_path / "times")
     assert told(*pytest) == ["the moment to come"]
     for workers in ("0", "1"):
         assert told(*pytest, "-n", workers, TEST_TIMES=times) == []
@@ -49,7 +49,7 @@ def told(*module: str, **environment: str) -> list[str]:
     """What it says that slow tests waited for."""
     ran = subprocess.run(
         [sys.executable, "-m", *module],
-        env={**os.environ, **environment},
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment},
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -1,6 +1,5 @@
 """Changes through the API: nobody's is lost, none is made twice, and what is refused is told."""
 
-import json
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -65,9 +64,8 @@ def stored(cluster: Cluster) -> dict[str, Any]:
 
 def say_progress(cluster: Cluster, name: str, models_ready: str, team: str = ONE) -> None:
     """As the operator does while models are pulled."""
-    status = json.dumps({"status": {"modelsReady": models_ready, "phase": "PullingModels"}})
-    patch = ["patch", "aiws", name, "-n", team, "--subresource=status", "--type=merge"]
-    cluster.kubectl(*patch, "-p", status)
+    status = {"status": {"modelsReady": models_ready, "phase": "PullingModels"}}
+    cluster.kube.patch("aiws", name, team, status, "status")
 
 
 def test_a_new_workspace_has_an_address_and_its_maker_and_is_seen_at_once(

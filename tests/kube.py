@@ -1,5 +1,5 @@
-"""What `kubectl get -o json` prints, over one connection: a process for each look would cost a
-tenth of a second of a processor, and a test that waits looks often."""
+"""What kubectl does most in tests, over one connection: a process for each would cost a tenth of a
+second of a processor, and a test that waits looks often."""
 
 import argparse
 import json
@@ -14,6 +14,8 @@ from kubernetes.client import ApiClient
 from kubernetes.config import new_client_from_config
 
 Object = dict[str, Any]
+_STRICT: Final = "fieldValidation=Strict&fieldManager=kubectl"
+_APPLY: Final = f"{_STRICT}&force=true"
 _DISCOVERY: Final = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
@@ -31,14 +33,15 @@ class Kind:
 
 
 @dataclass
-class Lookup:
-    """Reads of one API server, in the words of kubectl."""
+class Kube:
+    """One API server, in the words of kubectl. What it refuses raises AssertionError with its
+    reason, as in "NotFound", and its message."""
 
     kubeconfig: Path
     kinds: dict[str, Kind] = field(default_factory=dict)
 
     def get(self, *arguments: str) -> Any:
-        """Raises AssertionError with the API server's reason, as in "NotFound"."""
+        """What `kubectl get -o json` prints."""
         asked = _ARGUMENTS.parse_args(arguments)
         kind, _, name = asked.kind.partition("/")
         name = name or asked.name
@@ -54,6 +57,28 @@ class Lookup:
             for item in _items(self._read(self._kind(each).path(namespace) + suffix))
         ]
         return {"apiVersion": "v1", "kind": "List", "items": found}
+
+    def apply(self, document: Object) -> None:
+        """As `kubectl apply --server-side --force-conflicts`, also of a List."""
+        if document["kind"] == "List":
+            for item in document["items"]:
+                self.apply(item)
+            return
+        kind, metadata = self._kind(_word(document)), document["metadata"]
+        path = kind.path(metadata.get("namespace", "default"), metadata["name"])
+        self._send("PATCH", f"{path}?{_APPLY}", document, "apply-patch+yaml")
+
+    def patch(
+        self, kind: str, name: str, namespace: str, change: object, subresource: str = ""
+    ) -> None:
+        """As `kubectl patch --type=json` where the change is a list, else `--type=merge`."""
+        path = self._kind(kind).path(namespace, name) + (f"/{subresource}" if subresource else "")
+        body = "json-patch+json" if isinstance(change, list) else "merge-patch+json"
+        self._send("PATCH", f"{path}?{_STRICT}", change, body)
+
+    def delete(self, kind: str, name: str, namespace: str = "default") -> None:
+        """As `kubectl delete --wait=false`."""
+        self._send("DELETE", self._kind(kind).path(namespace, name))
 
     @cached_property
     def _api(self) -> ApiClient:
@@ -74,14 +99,26 @@ class Lookup:
         }
 
     def _read(self, path: str, accept: str = "application/json") -> Any:
+        return self._send("GET", path, accept=accept)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        kind: str = "json",
+        *,
+        accept: str = "application/json",
+    ) -> Any:
         host = self._api.configuration.host
-        headers = {"Accept": accept}
-        self._api.update_params_for_auth(headers, [], ["BearerToken"], path, "GET", None)
-        answer = self._api.call_api("GET", host + path, headers, _request_timeout=30)
+        headers = {"Accept": accept, "Content-Type": f"application/{kind}"}
+        self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        answer = self._api.call_api(method, host + path, headers, body, _request_timeout=60)
         text = answer.read().decode()
         if answer.status >= 400:
             told = json.loads(text) if text.startswith("{") else {"reason": "NotFound"}
-            raise AssertionError(f"Error from server ({told['reason']}): {text}")
+            message = told.get("message", text)
+            raise AssertionError(f"Error from server ({told['reason']}): {message}")
         return json.loads(text)
 
 
@@ -98,6 +135,12 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 _ARGUMENTS: Final = _arguments()
+
+
+def _word(document: Object) -> str:
+    """A kind as kubectl's arguments have it."""
+    group, _, _ = document["apiVersion"].rpartition("/")
+    return ".".join(filter(None, [document["kind"].lower(), group]))
 
 
 def _words(group: Object, path: str) -> dict[str, Kind]:
