@@ -1,6 +1,11 @@
+import sys
+from collections.abc import Generator
+
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import groups, run
+from tests.e2e import machine
 from tests.slowest import Slowest
 
 # How long an example takes is up to the machine, which may be a slow one at work on other things.
@@ -21,6 +26,26 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    groups.arrange(items)
     for each in items:
         if each.path.parent.name in _SLOW and not each.get_closest_marker("timeout"):
-            each.add_marker(pytest.mark.timeout(_SLOW_SECONDS))
+            each.add_marker(pytest.mark.timeout(_SLOW_SECONDS + groups.waits_seconds(each)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, object, object]:
+    result = yield
+    groups.note_end(item, nextitem)
+    return result
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What the processes of a run share ends with the one that a person has started."""
+    if hasattr(session.config, "workerinput"):
+        return
+    if left := machine.end_node():
+        sys.stderr.write(f"the local cluster left something on the machine:\n{left}")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    run.end()

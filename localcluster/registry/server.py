@@ -77,6 +77,7 @@ async def _read_control(request: web.Request) -> web.Response:
     line = request.app[LINE]
     counters = {
         "blob_bytes_sent": line.blob_bytes_sent,
+        "bytes_sent_of": line.bytes_sent_of,
         "blob_requests": line.blob_requests,
         "manifest_requests": line.manifest_requests,
     }
@@ -111,7 +112,7 @@ def _reference(request: web.Request) -> Reference:
 async def _read_manifest(request: web.Request) -> web.Response:
     line = request.app[LINE]
     line.manifest_requests += 1
-    if line.take_failure("fail_manifests"):
+    if line.take_failure("fail_manifests", request.match_info["repository"]):
         return _problem(503, "UNAVAILABLE", "told to fail")
     reference, store = _reference(request), request.app[STORE]
     content = store.manifest(reference) or store.manifest(resolve(reference))
@@ -137,7 +138,8 @@ async def _write_manifest(request: web.Request) -> web.Response:
 
 
 async def _redirect(request: web.Request) -> web.Response:
-    """To the other host, with the repository for the case that the blob is not here."""
+    """To the other host, which limits and counts by the repository, and asks for it where the blob
+    is not here."""
     location = (
         request.url.with_host(request.app[BLOB_HOST])
         .with_path(f"/blobs/{request.match_info['digest']}")
@@ -169,12 +171,12 @@ async def _read_blob(request: web.Request) -> web.StreamResponse:
 async def _send(
     request: web.Request, response: web.StreamResponse, path: Path, start: int, stop: int
 ) -> None:
-    line = request.app[LINE]
+    line, repository = request.app[LINE], request.query.get("repository", "")
     line.blob_requests += 1
-    broken = line.take_failure("fail_blobs")
+    broken = line.take_failure("fail_blobs", repository)
     with path.open("rb") as file:
         file.seek(start)
-        async for size in line.chunks((stop - start) // 2 if broken else stop - start):
+        async for size in line.chunks((stop - start) // 2 if broken else stop - start, repository):
             await response.write(file.read(size))
     if broken and request.transport is not None:
         request.transport.abort()

@@ -1,6 +1,7 @@
 """Making downloads slow, stuck or broken on request, so that tests can watch what clients do."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, fields
 from typing import Any, Final
@@ -15,9 +16,11 @@ class Limits:
 
     ``bytes_per_second`` is shared by all downloads. A download that has sent ``stall_after_bytes``
     sends nothing more until that changes. The next ``fail_blobs`` downloads break off half way, the
-    next ``fail_manifests`` requests for a manifest are answered 503.
+    next ``fail_manifests`` requests for a manifest are answered 503. All that is so for one
+    ``repository``, or for every one where none is named.
     """
 
+    repository: str = ""
     bytes_per_second: int | None = None
     stall_after_bytes: int | None = None
     fail_blobs: int = 0
@@ -30,8 +33,12 @@ class Limits:
         if not isinstance(content, dict) or not content.keys() <= names:
             raise ValueError(f"expected an object with some of: {', '.join(sorted(names))}")
         for name, value in content.items():
-            if value is not None and (not isinstance(value, int) or value < 0):
-                raise ValueError(f"{name} must be a number from 0, or null")
+            if name == "repository":
+                right, what = isinstance(value, str), "text"
+            else:
+                right, what = isinstance(value, int) and value >= 0, "a number from 0"
+            if value is not None and not right:
+                raise ValueError(f"{name} must be {what}, or null")
         return cls(**{name: value or cls.__dict__[name] for name, value in content.items()})
 
 
@@ -40,38 +47,44 @@ class Line:
     """The line that downloads share, and what went over it."""
 
     limits: Limits = field(default_factory=Limits)
-    blob_bytes_sent: int = 0
+    bytes_sent_of: Counter[str] = field(default_factory=Counter)
     blob_requests: int = 0
     manifest_requests: int = 0
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def take_failure(self, name: str) -> bool:
+    @property
+    def blob_bytes_sent(self) -> int:
+        return self.bytes_sent_of.total()
+
+    def take_failure(self, name: str, repository: str) -> bool:
         """Whether this request must fail; counts it down."""
-        left: int = getattr(self.limits, name)
+        left: int = getattr(self._limits_of(repository), name)
         if left:
             self.limits = Limits(**{**vars(self.limits), name: left - 1})
         return bool(left)
 
-    async def chunks(self, size: int) -> AsyncIterator[int]:
+    def _limits_of(self, repository: str) -> Limits:
+        return self.limits if self.limits.repository in ("", repository) else Limits()
+
+    async def chunks(self, size: int, repository: str) -> AsyncIterator[int]:
         """How many bytes to send next, when it is time to, until ``size`` were sent."""
         sent = 0
         while sent < size:
-            allowed = self._allowed(size, sent)
+            limits = self._limits_of(repository)
+            allowed = _allowed(limits, size, sent)
             if not allowed:
                 await asyncio.sleep(_POLL_SECONDS)
                 continue
-            await self._wait_turn(allowed)
+            if limits.bytes_per_second:
+                async with self._turn:
+                    await asyncio.sleep(allowed / limits.bytes_per_second)
             yield allowed
             sent += allowed
-            self.blob_bytes_sent += allowed
+            self.bytes_sent_of[repository] += allowed
 
-    def _allowed(self, size: int, sent: int) -> int:
-        rate, stall = self.limits.bytes_per_second, self.limits.stall_after_bytes
-        chunk = _CHUNK_BYTES if rate is None else max(1, min(_CHUNK_BYTES, rate // 10))
-        until = size if stall is None else min(size, stall)
-        return max(0, min(chunk, until - sent))
 
-    async def _wait_turn(self, size: int) -> None:
-        if self.limits.bytes_per_second:
-            async with self._turn:
-                await asyncio.sleep(size / self.limits.bytes_per_second)
+def _allowed(limits: Limits, size: int, sent: int) -> int:
+    rate, stall = limits.bytes_per_second, limits.stall_after_bytes
+    chunk = _CHUNK_BYTES if rate is None else max(1, min(_CHUNK_BYTES, rate // 10))
+    until = size if stall is None else min(size, stall)
+    return max(0, min(chunk, until - sent))

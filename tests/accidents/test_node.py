@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aichat_workspace.domain.platform import Images
-from tests.e2e.conftest import LOCALCLUSTER, ROOT, STATES, remains
+from tests.e2e.machine import LOCALCLUSTER, ROOT, STATES, remains
 
 IMAGE = Images().ollama
 

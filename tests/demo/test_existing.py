@@ -16,7 +16,8 @@ import pytest
 from localcluster.images.base import ensure_base
 from tests.demo import registry
 from tests.demo.registry import ADDRESS, Registry
-from tests.e2e.conftest import LOCALCLUSTER, REPLY, ROOT, STATES, SYSTEM, TENANT, remains
+from tests.e2e.conftest import REPLY, SYSTEM, TENANT
+from tests.e2e.machine import LOCALCLUSTER, ROOT, STATES, remains
 
 REPOSITORY: Final = "platform/aichat-workspace-operator"
 BASE: Final = f"{ADDRESS}/upstream/base:1"

@@ -2,13 +2,10 @@
 
 import base64
 import json
-import os
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,10 +14,13 @@ import pytest
 import yaml
 
 from aichat_workspace.domain import names
+from tests import groups, run
+from tests.e2e import machine
 from tests.e2e.webui import WebUI
+from tests.kube import Kube
 from tests.waiting import eventually, recorded
 
-ROOT = Path(__file__).parents[2]
+ROOT, LOCALCLUSTER = machine.ROOT, machine.LOCALCLUSTER
 SYSTEM = "aichat-workspace-operator-system"
 OPERATOR_USER = f"system:serviceaccount:{SYSTEM}:aichat-workspace-operator"
 API_USER = f"system:serviceaccount:{SYSTEM}:aichat-workspace-api"
@@ -32,8 +32,6 @@ SECOND = "team-b-aichat"
 HANDED_OVER_SECONDS = 12
 RESOURCE = "aichatworkspace-team-a"
 REPLY = "Hello from your private workspace."
-STATES = Path(os.environ.get("LOCALCLUSTER_STATE") or "/var/lib/localcluster")
-LOCALCLUSTER = (sys.executable, "-m", "localcluster")
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,10 @@ class Node:
                 timeout=seconds,
                 check=False,
             )
+
+    @cached_property
+    def kube(self) -> Kube:
+        return Kube(Path(self.kubeconfig))
 
     def requests(self, username: str) -> list[Any]:
         """Every request of a user that was answered, as the audit log has it."""
@@ -111,103 +113,21 @@ def kustomize(folder: Path) -> str:
     return built.stdout
 
 
-def remains(name: str) -> dict[str, list[str]]:
-    """What this node could leave on the machine; other clusters may run beside it."""
-    folder = f"{STATES / name}/"
-    rules = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout
-    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
-    mounts = Path("/proc/mounts").read_text()
-    tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True)
-    processes = [
-        command
-        for path in Path("/proc").glob("[0-9]*/cmdline")
-        if folder in (command := _command(path))
-    ]
-    return {
-        "network devices": [
-            line.split(": ")[1]
-            for line in links.splitlines()
-            if line.split(": ")[1].startswith(("localcluster", "veth"))
-        ],
-        "mounts": [line for line in mounts.splitlines() if folder in line or "/netns/cni-" in line],
-        "notes of networks": [
-            path.name for path in Path("/var/lib/cni/results").glob("localcluster-*")
-        ],
-        "packet filter tables": [
-            line for line in tables.stdout.splitlines() if "localcluster" in line
-        ],
-        "chains": [line for line in rules.splitlines() if line.startswith((":KUBE-", ":CNI-"))],
-        "processes": processes,
-        "kernel settings": [*settings()],
-    }
-
-
-def settings() -> Iterator[str]:
-    """What programs that run nodes are known to set, and what is near it. Bridges pass packets to
-    the filter unless told otherwise, so that loading their module changes nothing."""
-    root = Path("/proc/sys")
-    for pattern in (
-        *("net/ipv4/ip_forward", "net/ipv4/conf/all/*", "net/ipv4/conf/default/*"),
-        *("kernel/keys/*", "kernel/panic*", "vm/overcommit_*", "vm/panic_*"),
-    ):
-        for each in sorted(root.glob(pattern)):
-            with suppress(OSError):  # some can only be written
-                yield f"{each.relative_to(root)} = {each.read_text().strip()}"
-    bridged = root / "net/bridge/bridge-nf-call-iptables"
-    yield f"bridged = {bridged.read_text().strip() if bridged.exists() else 1}"
-
-
-def _command(path: Path) -> str:
-    try:
-        return path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return ""  # it has ended meanwhile
-
-
-def _end_abandoned() -> None:
-    """A test run that was killed may have left its node."""
-    for each in STATES.glob("e2e-*"):
-        if not Path("/proc", each.name.removeprefix("e2e-")).exists():
-            subprocess.run([*LOCALCLUSTER, "down", "--name", each.name], cwd=ROOT, check=True)
-
-
 @pytest.fixture(scope="session")
-def node() -> Iterator[Node]:
-    name = f"e2e-{os.getpid()}"
-    _end_abandoned()
-    before = remains(name)
+def node() -> Node:
+    """The one that all workers share."""
     with recorded("the node to start"):
-        subprocess.run([*LOCALCLUSTER, "up", "--full", "--name", name], cwd=ROOT, check=True)
-    try:
-        subprocess.run([*LOCALCLUSTER, "image", IMAGE, "--name", name], cwd=ROOT, check=True)
-        told = subprocess.run(
-            [*LOCALCLUSTER, "status", "--name", name, "-o", "json"],
-            cwd=ROOT,
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        status = json.loads(told.stdout)
-        found = Node(
-            name, status["kubeconfig"], Path(status["audit_log"]), status["ingress_authority"]
-        )
-        subprocess.run(
-            ["hack/install", "config/local", IMAGE, "of the tests"],
-            cwd=ROOT,
-            env={**os.environ, "KUBECONFIG": found.kubeconfig},
-            check=True,
-        )
-        found.kubectl("apply", "-f", str(ROOT / "config" / "local" / "platform.yaml"))
-        yield found
-    finally:
-        subprocess.run([*LOCALCLUSTER, "down", "--name", name], cwd=ROOT, check=True)
-    assert remains(name) == before, "the local cluster leaves nothing on the machine"
+        status = machine.shared_node(IMAGE)
+    return Node(
+        status["name"],
+        status["kubeconfig"],
+        Path(status["audit_log"]),
+        status["ingress_authority"],
+    )
 
 
 def credentials(node: Node, tenant: str) -> tuple[str, str]:
-    found = json.loads(
-        node.kubectl("get", "secret", f"{tenant}-credentials", "-n", SYSTEM, "-o", "json")
-    )["data"]
+    found = node.kube.get("secret", f"{tenant}-credentials", "-n", SYSTEM)["data"]
     email, password = (
         base64.b64decode(found[key]).decode()
         for key in ("WEBUI_ADMIN_EMAIL", "WEBUI_ADMIN_PASSWORD")
@@ -217,8 +137,8 @@ def credentials(node: Node, tenant: str) -> tuple[str, str]:
 
 def leader(node: Node) -> str:
     """The leading replica's pod; empty while there is none."""
-    look = ("get", "lease", "aichat-workspace-operator", "-n", SYSTEM, "-o", "json")
-    holder: str = json.loads(node.kubectl(*look))["spec"].get("holderIdentity") or ""
+    lease = node.kube.get("lease", "aichat-workspace-operator", "-n", SYSTEM)
+    holder: str = lease["spec"].get("holderIdentity") or ""
     return holder.partition("_")[0]
 
 
@@ -235,6 +155,13 @@ def another_leads(node: Node, first: str, seconds: float) -> None:
 
 
 def wait_ready(node: Node, resource: str, tenant: str) -> None:
+    """Wait until the operator has seen what the resource asks for, and the workspace is ready."""
+    eventually(
+        lambda: is_seen(node, resource),
+        f"{resource} to be seen",
+        60,
+        lambda: node.story(tenant),
+    )
     try:
         node.kubectl(
             *("wait", f"aiws/{resource}", "-n", SYSTEM, "--for=condition=Ready"), "--timeout=170s"
@@ -243,17 +170,35 @@ def wait_ready(node: Node, resource: str, tenant: str) -> None:
         raise AssertionError(f"{error}\n{node.story(tenant)}") from error
 
 
+def is_seen(node: Node, resource: str) -> bool:
+    found = node.kube.get("aiws", resource, "-n", SYSTEM)
+    seen = found.get("status", {}).get("observedGeneration")
+    return bool(seen == found["metadata"]["generation"])
+
+
 @pytest.fixture(scope="session")
 def workspaces(node: Node) -> None:
     """The sample, applied as the README says, and a second workspace beside it."""
-    documents = kustomize(ROOT / "config" / "samples")
-    node.kubectl("-n", SYSTEM, "apply", "-f", "-", stdin=documents)
-    second = yaml.safe_load(documents)
-    second["metadata"]["name"] = "aichatworkspace-team-b"
-    second["spec"].update(workspaceName=SECOND, patterns=[])
-    node.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(second))
+    run.once("workspaces", lambda: _make_workspaces(node))
+
+
+def _make_workspaces(node: Node) -> None:
+    node.kubectl("-n", SYSTEM, "apply", "-f", "-", stdin=kustomize(ROOT / "config" / "samples"))
+    make_workspace(node, SECOND, patterns=[])
     wait_ready(node, RESOURCE, TENANT)
-    wait_ready(node, "aichatworkspace-team-b", SECOND)
+    wait_ready(node, resource_of(SECOND), SECOND)
+
+
+def resource_of(tenant: str) -> str:
+    return f"aichatworkspace-{tenant.removesuffix('-aichat')}"
+
+
+def make_workspace(node: Node, tenant: str, **spec: Any) -> None:
+    """The sample under another name, with this changed."""
+    sample = yaml.safe_load(kustomize(ROOT / "config" / "samples"))
+    sample["metadata"]["name"] = resource_of(tenant)
+    sample["spec"].update(workspaceName=tenant, **spec)
+    node.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(sample))
 
 
 @pytest.fixture(scope="session")
@@ -275,3 +220,25 @@ def signed_in(node: Node, tenant: str) -> WebUI:
     eventually(answers, "the ingress serves Open WebUI")
     webui.sign_in(*credentials(node, tenant))
     return webui
+
+
+@pytest.fixture(scope="session")
+def whole_node(request: pytest.FixtureRequest, node: Node, workspaces: None) -> None:
+    """The node with the two workspaces and nothing else: every other group of tests has ended."""
+    assert workspaces is None
+    groups.await_others(request.session.items)
+    known = {RESOURCE, resource_of(SECOND)}
+    for resource in resources(node) - known:
+        node.kube.delete("aiws", resource, SYSTEM)
+    tenants = {TENANT, SECOND}
+    eventually(lambda: resources(node) == known, "other workspaces to be gone", 180)
+    eventually(lambda: tenants_of(node) == tenants, "their namespaces to be gone", 180)
+
+
+def resources(node: Node) -> set[str]:
+    return {each["metadata"]["name"] for each in node.kube.get("aiws", "-A")["items"]}
+
+
+def tenants_of(node: Node) -> set[str]:
+    found = node.kube.get("namespace", "-l", "aichatworkspace")["items"]
+    return {each["metadata"]["name"] for each in found}

@@ -1,27 +1,25 @@
 """Two replicas of the operator: one leads, the other takes over while a workspace comes up."""
 
-import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
 
 from tests.e2e.conftest import (
     HANDED_OVER_SECONDS,
-    ROOT,
     SECOND,
     SYSTEM,
     Node,
     another_leads,
-    kustomize,
     leader,
+    make_workspace,
     wait_ready,
 )
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.usefixtures("chat")
+pytestmark = pytest.mark.usefixtures("workspaces")
 THIRD = "team-c-aichat"
 OPERATOR = "aichat-workspace-operator"
 # A lease that is not given back has to run out: 15 s, and what a candidate needs to see it.
@@ -29,12 +27,8 @@ AFTER_A_KILL_SECONDS = 30
 
 
 def test_two_replicas_are_ready_and_one_of_them_leads(node: Node) -> None:
-    pods = json.loads(
-        node.kubectl(
-            *("get", "pods", "-n", SYSTEM, "-o", "json"),
-            *("-l", "app.kubernetes.io/component=manager"),
-        )
-    )["items"]
+    await_both(node)
+    pods = replicas(node)
     assert len(pods) == 2
     assert leader(node) in {pod["metadata"]["name"] for pod in pods}
     for pod in pods:
@@ -42,18 +36,31 @@ def test_two_replicas_are_ready_and_one_of_them_leads(node: Node) -> None:
         assert ready["Ready"] == "True"
 
 
+def await_both(node: Node) -> None:
+    node.kubectl("rollout", "status", f"deployment/{OPERATOR}", "-n", SYSTEM, "--timeout=60s")
+
+
+def replicas(node: Node) -> list[Any]:
+    found = node.kube.get("pods", "-n", SYSTEM, "-l", "app.kubernetes.io/component=manager")
+    return [pod for pod in found["items"] if "deletionTimestamp" not in pod["metadata"]]
+
+
 def test_each_replica_serves_its_metrics_and_one_says_that_it_leads(node: Node) -> None:
-    pods = node.kubectl(
-        *("get", "pods", "-n", SYSTEM, "-l", "app.kubernetes.io/component=manager"),
-        *("-o", "jsonpath={.items[*].metadata.name}"),
-    ).split()
+    pods = [pod["metadata"]["name"] for pod in replicas(node)]
     scraped = {pod: scrape(node, pod) for pod in pods}
     leads = {pod for pod in pods if "aichat_leader 1.0" in scraped[pod]}
     assert leads == {leader(node)}
-    told = scraped[leads.pop()]
-    assert 'aichat_workspaces{phase="Ready"} 2.0' in told
+    told = scraped[leader(node)]
     assert 'aichat_model_pulls_total{result="ok"}' in told
     assert 'aichat_api_requests_total{code="200",resource="namespaces",verb="WATCH"}' in told
+    eventually(lambda: counts_ready_workspaces(node), "it counts the workspaces that are ready")
+
+
+def counts_ready_workspaces(node: Node) -> bool:
+    phases = [each.get("status", {}).get("phase") for each in node.kube.get("aiws", "-A")["items"]]
+    return f'aichat_workspaces{{phase="Ready"}} {phases.count("Ready")}.0' in scrape(
+        node, leader(node)
+    )
 
 
 def scrape(node: Node, pod: str) -> str:
@@ -64,10 +71,7 @@ def scrape(node: Node, pod: str) -> str:
 
 def test_the_leader_ends_while_a_workspace_comes_up_and_it_comes_up(node: Node) -> None:
     first = leader(node)
-    sample = yaml.safe_load(kustomize(ROOT / "config" / "samples"))
-    sample["metadata"]["name"] = "aichatworkspace-team-c"
-    sample["spec"].update(workspaceName=THIRD, patterns=[])
-    node.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(sample))
+    make_workspace(node, THIRD, patterns=[])
     node.kubectl("delete", "pod", first, "-n", SYSTEM, "--wait=false")
     another_leads(node, first, HANDED_OVER_SECONDS)
     wait_ready(node, "aichatworkspace-team-c", THIRD)
@@ -75,14 +79,14 @@ def test_the_leader_ends_while_a_workspace_comes_up_and_it_comes_up(node: Node) 
 
 
 def test_the_leader_is_killed_and_what_happens_meanwhile_is_mended(node: Node) -> None:
-    node.kubectl("rollout", "status", f"deployment/{OPERATOR}", "-n", SYSTEM, "--timeout=60s")
+    await_both(node)
     first = leader(node)
-    policy = ("networkpolicy", f"{SECOND}-dns", "-n", SECOND)
+    policy = ("networkpolicy", f"{SECOND}-model-downloads", "-n", SECOND)
     os.kill(process_of(first), signal.SIGKILL)
     node.kubectl("delete", *policy)
     another_leads(node, first, AFTER_A_KILL_SECONDS)
     eventually(lambda: node.try_kubectl("get", *policy).returncode == 0, "the policy is back", 30)
-    node.kubectl("rollout", "status", f"deployment/{OPERATOR}", "-n", SYSTEM, "--timeout=60s")
+    await_both(node)
 
 
 def process_of(pod: str) -> int:

@@ -47,14 +47,14 @@ EXPLAINED = {
 }
 
 
-@pytest.mark.usefixtures("chat")
+@pytest.mark.usefixtures("whole_node")
 def test_one_workspace_goes_and_the_other_stays(node: Node) -> None:
     node.kubectl("delete", "aiws", "aichatworkspace-team-b", "-n", SYSTEM, "--timeout=120s")
     assert SECOND not in node.kubectl("get", "namespaces", "-o", "name")
     wait_ready(node, RESOURCE, TENANT)
 
 
-@pytest.mark.usefixtures("chat")
+@pytest.mark.usefixtures("whole_node")
 def test_the_operator_has_exactly_the_permissions_that_it_uses(node: Node) -> None:
     """By all that the API server has seen of it; the last test, so that this is everything."""
     used = {

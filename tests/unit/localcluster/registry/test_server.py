@@ -132,7 +132,20 @@ async def test_downloads_share_the_rate(registry: Client, store: Store) -> None:
     assert (await (await registry.get("/_control")).json())["blob_bytes_sent"] == 2 * len(CONTENT)
 
 
-@pytest.mark.parametrize("content", [[], {"speed": 1}, {"fail_blobs": -1}, {"fail_blobs": "x"}])
+async def test_limits_are_for_the_repository_that_they_name(registry: Client, store: Store) -> None:
+    digest = store.add(CONTENT)
+    await registry.post("/_control", json={"repository": "library/tiny", "fail_blobs": 1})
+    other = await registry.get(f"/blobs/{digest}?repository=library/other")
+    assert await other.read() == CONTENT
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await (await registry.get(f"/blobs/{digest}?repository=library/tiny")).read()
+    sent = (await (await registry.get("/_control")).json())["bytes_sent_of"]
+    assert sent == {"library/other": len(CONTENT), "library/tiny": len(CONTENT) // 2}
+
+
+@pytest.mark.parametrize(
+    "content", [[], {"speed": 1}, {"fail_blobs": -1}, {"fail_blobs": "x"}, {"repository": 1}]
+)
 async def test_control_refuses_what_it_does_not_know(registry: Client, content: object) -> None:
     answer = await registry.post("/_control", json=content)
     assert answer.status == 400

@@ -1,0 +1,95 @@
+"""Downloads, and what comes in between, in a workspace that has no model to begin with."""
+
+import pytest
+
+from tests.e2e.conftest import (
+    HANDED_OVER_SECONDS,
+    SYSTEM,
+    Node,
+    another_leads,
+    leader,
+    make_workspace,
+    resource_of,
+    wait_ready,
+)
+from tests.e2e.workspace import bytes_sent, entry, patch, platform, slow_registry
+from tests.waiting import eventually
+
+TENANT = "pulls-aichat"
+RESOURCE = resource_of(TENANT)
+# A download takes half a minute so: enough for what comes in between.
+BYTES_PER_SECOND = 3_000_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pulls(node: Node) -> None:
+    make_workspace(node, TENANT, models=[], patterns=[], embeddingModel="none")
+    wait_ready(node, RESOURCE, TENANT)
+
+
+def percent(node: Node, model: str) -> int:
+    return int(entry(node, RESOURCE, model).get("percent", 0))
+
+
+def assert_downloaded_once(node: Node, model: str, repository: str, before: int) -> None:
+    """And remove it again."""
+    wait_ready(node, RESOURCE, TENANT)
+    found, sent = entry(node, RESOURCE, model), bytes_sent(repository) - before
+    assert found["state"] == "Ready"
+    assert sent < 1.5 * found["totalBytes"], "what was downloaded was not downloaded again"
+    patch(node, RESOURCE, {"models": []})
+    eventually(lambda: not entry(node, RESOURCE, model), "the model is removed again", 60)
+
+
+def test_an_interrupted_download_goes_on_where_it_was(node: Node) -> None:
+    model, repository = "smollm2:135m", "library/smollm2"
+    before = bytes_sent(repository)
+    with slow_registry(repository, BYTES_PER_SECOND):
+        patch(node, RESOURCE, {"models": [model]})
+        eventually(lambda: percent(node, model) >= 30, "a third is there", 90)
+        assert entry(node, RESOURCE, model)["bytesPerSecond"] > 0
+        node.kubectl("delete", "pod", f"{TENANT}-ollama-0", "-n", TENANT)
+    assert_downloaded_once(node, model, repository, before)
+
+
+def test_a_download_outlives_the_operator_that_began_it(node: Node) -> None:
+    model, repository = "qwen2.5-coder:1.5b", "library/qwen2.5-coder"
+    before, first = bytes_sent(repository), leader(node)
+    with slow_registry(repository, BYTES_PER_SECOND):
+        patch(node, RESOURCE, {"models": [model]})
+        eventually(lambda: percent(node, model) >= 30, "a third is there", 90)
+        far = entry(node, RESOURCE, model)["completedBytes"]
+        node.kubectl("delete", "pod", first, "-n", SYSTEM, "--wait=false")
+        another_leads(node, first, HANDED_OVER_SECONDS)
+        eventually(
+            lambda: entry(node, RESOURCE, model).get("completedBytes", 0) > far,
+            "the next one goes on with it",
+            60,
+            lambda: node.story(TENANT),
+        )
+    assert_downloaded_once(node, model, repository, before)
+
+
+def test_a_model_comes_by_host_and_port_out_of_an_excepted_range_that_is_allowed(
+    node: Node,
+) -> None:
+    model = "registry.ollama.ai:443/library/smollm2:latest"
+    network = {"egressExcept": ["192.0.2.0/24"], "egressAllow": ["192.0.2.10/32"]}
+    platform(node, {"network": network})
+    try:
+        policy = ("networkpolicy", f"{TENANT}-model-downloads", "-n", TENANT)
+        eventually(
+            lambda: "192.0.2.10/32" in str(node.kube.get(*policy)), "the walls are as asked", 60
+        )
+        patch(node, RESOURCE, {"models": [model]})
+        eventually(
+            lambda: entry(node, RESOURCE, model).get("state") == "Ready",
+            "the model is there",
+            90,
+            lambda: node.story(TENANT),
+        )
+    finally:
+        platform(node, {"network": None})
+        patch(node, RESOURCE, {"models": []})
+    eventually(lambda: not entry(node, RESOURCE, model), "the model is removed again", 60)
+    wait_ready(node, RESOURCE, TENANT)

@@ -1,0 +1,94 @@
+"""What concerns all workspaces of the node at once, so nothing else goes on meanwhile."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from aichat_workspace.domain.platform import Images
+from tests.e2e.conftest import (
+    LOCALCLUSTER,
+    RESOURCE,
+    ROOT,
+    SECOND,
+    TENANT,
+    Node,
+    resource_of,
+    wait_ready,
+)
+from tests.e2e.webui import WebUI
+from tests.e2e.workspace import chats, condition, keep_a_chat, platform, status
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("whole_node")
+IMAGE = Images().open_webui
+
+
+def test_two_ready_workspaces_cost_the_api_server_no_request(node: Node) -> None:
+    assert node.operator_requests()
+    asked: list[str] = []
+
+    def quiet() -> bool:
+        before = len(node.operator_requests())
+        time.sleep(10)
+        asked[:] = node.operator_requests()[before:]
+        return not asked
+
+    eventually(quiet, "ten seconds without a request", 90, lambda: "\n".join(asked))
+
+
+@contextmanager
+def images(node: Node, image: str) -> Iterator[None]:
+    """The platform with another image of the chat; one workspace changes at a time."""
+    platform(node, {"images": {"openWebUI": image}, "upgrades": {"concurrent": 1}})
+    try:
+        yield
+    finally:
+        platform(node, {"images": None, "upgrades": None})
+
+
+def running(node: Node, tenant: str) -> str:
+    deployment = node.kube.get("deployment", f"{tenant}-openwebui", "-n", tenant)
+    return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def test_a_new_image_reaches_one_workspace_after_the_other_and_data_survives(
+    node: Node, chat: WebUI
+) -> None:
+    keep_a_chat(chat)
+    before, new = chats(chat), f"{IMAGE}-next"
+    subprocess.run([*LOCALCLUSTER, "tag", IMAGE, new, "--name", node.name], cwd=ROOT, check=True)
+    with images(node, new):
+        eventually(lambda: running(node, TENANT) == new, "the first one changes", 60)
+        assert running(node, SECOND) == IMAGE
+        eventually(
+            lambda: running(node, SECOND) == new,
+            "the second one follows once the first is available",
+            120,
+            lambda: node.story(TENANT),
+        )
+        assert status(node, RESOURCE)["images"]["openWebUI"] == new
+        for resource, tenant in ((RESOURCE, TENANT), (resource_of(SECOND), SECOND)):
+            wait_ready(node, resource, tenant)
+        assert chats(chat) == before
+    eventually(lambda: running(node, SECOND) == IMAGE, "both are back", 120)
+    for resource, tenant in ((RESOURCE, TENANT), (resource_of(SECOND), SECOND)):
+        wait_ready(node, resource, tenant)
+
+
+def test_an_image_that_fails_stops_with_the_first_workspace(node: Node) -> None:
+    second = resource_of(SECOND)
+    with images(node, "192.0.2.10/no/such-image:1"):
+        eventually(
+            lambda: condition(node, second, "UpToDate")["reason"] == "UpgradeStopped",
+            "the second one is told that it keeps its image",
+            150,
+            lambda: node.story(TENANT),
+        )
+        assert f"'{TENANT}'" in condition(node, second, "UpToDate")["message"]
+        assert running(node, SECOND) == IMAGE
+        assert condition(node, RESOURCE, "Ready")["reason"] == "ImagePullFailed"
+        assert condition(node, second, "Ready")["status"] == "True"
+    wait_ready(node, RESOURCE, TENANT)

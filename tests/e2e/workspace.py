@@ -1,0 +1,79 @@
+"""Workspaces of the node as tests change and read them, and the registry that they pull from."""
+
+import json
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+from urllib.request import Request, urlopen
+
+from tests.e2e.conftest import REPLY, SYSTEM, Node
+from tests.e2e.webui import WebUI
+
+_REGISTRY: Final = "https://192.0.2.10/_control"
+
+
+def patch(node: Node, resource: str, spec: object) -> None:
+    node.kube.patch("aiws", resource, SYSTEM, {"spec": spec})
+
+
+def status(node: Node, resource: str) -> Any:
+    return node.kube.get("aiws", resource, "-n", SYSTEM)["status"]
+
+
+def condition(node: Node, resource: str, kind: str) -> Any:
+    return next(each for each in status(node, resource)["conditions"] if each["type"] == kind)
+
+
+def entry(node: Node, resource: str, model: str) -> Any:
+    """What is told of a model; empty while nothing is."""
+    return next((each for each in status(node, resource)["models"] if each["name"] == model), {})
+
+
+def platform(node: Node, spec: object) -> None:
+    node.kube.patch("aichatplatform", "default", "", {"spec": spec})
+
+
+def pods(node: Node, namespace: str) -> list[Any]:
+    return list(node.kube.get("pods", "-n", namespace)["items"])
+
+
+def chats(chat: WebUI) -> set[str]:
+    return {each["id"] for each in chat.call("/api/v1/chats/")}
+
+
+def keep_a_chat(chat: WebUI) -> None:
+    """Make one that has to be there still, whatever happens to the workspace."""
+    kept = {"title": "kept", "messages": [], "history": {"messages": {}, "currentId": None}}
+    chat.call("/api/v1/chats/new", {"chat": kept})
+
+
+def answers(chat: WebUI, model: str) -> bool:
+    try:
+        return chat.ask(model, "Good morning") == REPLY
+    except OSError:
+        return False
+
+
+def bytes_sent(*repositories: str) -> int:
+    """How much of these models' repositories the local registry has sent, to whomever."""
+    sent = _control()["bytes_sent_of"]
+    return sum(sent.get(repository, 0) for repository in repositories)
+
+
+@contextmanager
+def slow_registry(repository: str, bytes_per_second: int) -> Iterator[None]:
+    _control({"repository": repository, "bytes_per_second": bytes_per_second})
+    try:
+        yield
+    finally:
+        _control({})
+
+
+def _control(limits: object = None) -> Any:
+    """The registry's counters; with limits, it is slowed down from now on."""
+    trust = ssl.create_default_context()
+    trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
+    data = None if limits is None else json.dumps(limits).encode()
+    with urlopen(Request(_REGISTRY, data), context=trust, timeout=30) as answer:
+        return json.load(answer)

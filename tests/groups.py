@@ -1,0 +1,93 @@
+"""Which tests run one after the other because they share a workspace, an operator or a control
+plane, and in which order xdist begins such groups. Unit tests are in none: they come last and fill
+the time in which others wait."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests import run
+from tests.waiting import eventually
+
+_TESTS: Final = Path(__file__).parent
+WHOLE_NODE: Final = "whole-node"
+# A file that is not named here is a group of its own. What takes long begins early.
+_GROUPS: Final = {
+    "chat": ("e2e/test_chat.py", "e2e/test_browser.py", "e2e/test_network.py"),
+    "lifetimes": ("e2e/test_lifetimes.py",),
+    "api": ("e2e/test_api.py", "e2e/test_api_docs.py"),
+    "interruptions": ("e2e/test_downloads.py", "e2e/test_failover.py"),
+    "fields": (
+        "integration/test_spec_fields.py",
+        "integration/test_transitions.py",
+        "integration/test_server_defaults.py",
+    ),
+    "people": (
+        "integration/test_platform.py",
+        "integration/test_api_sign_in.py",
+        "integration/test_admission.py",
+        "integration/test_readme.py",
+        "integration/test_api_docs.py",
+    ),
+    "operator": (
+        "integration/test_operator.py",
+        "integration/test_lifetimes.py",
+        "integration/test_refusals.py",
+    ),
+    "api-process": (
+        "integration/api/test_watch.py",
+        "integration/api/test_contract.py",
+        "integration/api/test_changes.py",
+        "integration/api/test_matrix.py",
+    ),
+    WHOLE_NODE: ("e2e/test_whole_node.py", "e2e/test_workspace_goes.py"),
+}
+_WAIT_SECONDS: Final = 1500
+_ORDER: Final = {file: place for place, file in enumerate(sum(_GROUPS.values(), ()))}
+_GROUP_OF: Final = {file: group for group, files in _GROUPS.items() for file in files}
+
+
+def arrange(items: list[pytest.Item]) -> None:
+    """Put tests in groups and in order."""
+    for item in items:
+        if group := _group(item):
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_place)
+
+
+def _file(item: pytest.Item) -> str:
+    return item.path.relative_to(_TESTS).as_posix()
+
+
+def _group(item: pytest.Item) -> str:
+    file = _file(item)
+    return "" if file.startswith("unit/") else _GROUP_OF.get(file, file.replace("/", "-"))
+
+
+def _place(item: pytest.Item) -> tuple[bool, int]:
+    file = _file(item)
+    return file.startswith("unit/"), _ORDER.get(file, len(_ORDER))
+
+
+def waits_seconds(item: pytest.Item) -> float:
+    """How long it may wait for other groups to end."""
+    return _WAIT_SECONDS if _group(item) == WHOLE_NODE else 0
+
+
+def note_end(item: pytest.Item, following: pytest.Item | None) -> None:
+    """Let others know when a group that uses the node has ended."""
+    group = _group(item)
+    if _file(item).startswith("e2e/") and (following is None or _group(following) != group):
+        run.once(_ended(group), lambda: True)
+
+
+def await_others(items: list[pytest.Item]) -> None:
+    """Wait until every other group of these tests that uses the node has ended."""
+    others = {_group(item) for item in items if _file(item).startswith("e2e/")} - {WHOLE_NODE}
+    for group in sorted(others):
+        eventually(lambda group=group: run.made(_ended(group)), f"{group} to end", _WAIT_SECONDS)  # type: ignore[misc]
+
+
+def _ended(group: str) -> str:
+    return f"{group}-ended"
