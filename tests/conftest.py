@@ -25,6 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Slowest())
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     groups.arrange(items)
     for each in items:

@@ -14,7 +14,12 @@ _TESTS: Final = Path(__file__).parent
 WHOLE_NODE: Final = "whole-node"
 # A file that is not named here is a group of its own. What takes long begins early.
 _GROUPS: Final = {
-    "chat": ("e2e/test_chat.py", "e2e/test_browser.py", "e2e/test_network.py"),
+    "chat": (
+        "e2e/test_chat.py",
+        "e2e/test_browser.py",
+        "e2e/test_install_page.py",
+        "e2e/test_network.py",
+    ),
     "lifetimes": ("e2e/test_lifetimes.py",),
     "api": ("e2e/test_api.py", "e2e/test_api_docs.py"),
     "interruptions": ("e2e/test_downloads.py", "e2e/test_failover.py"),
