@@ -58,15 +58,17 @@ format: setup ## Format the code.
 test-unit: setup ## The fast tests: seconds, and nothing else needed.
 	pytest tests/unit -n auto
 
+# Tests that share something run one after the other, in the order of tests/groups.py.
+GROUPED := --dist loadgroup --no-loadscope-reorder
 .PHONY: test-integration
 test-integration: setup ## Tests against a real API server, built from source the first time.
 	python -m localcluster build
-	pytest tests/integration -n 2 --dist loadfile
+	pytest tests/integration -n 4 $(GROUPED)
 
 .PHONY: test-e2e
 test-e2e: setup ## Tests on a real node: real pods, a real model, a real browser.
 	python -m localcluster install --name e2e chromium
-	pytest tests/e2e
+	pytest tests/e2e -n 4 $(GROUPED)
 
 .PHONY: bench-api
 bench-api: setup ## Measure the API: some minutes, a control plane of its own, load on loopback only.
