@@ -22,8 +22,8 @@ setup: .venv/.synced ## Install what the other commands need.
 
 .PHONY: lock
 lock: setup ## Renew the locked requirements from pyproject.toml and requirements/*.in.
-	for each in build client go llama-cpp; do uv pip compile -q --generate-hashes --python-version 3.11.2 requirements/$$each.in -o requirements/$$each.txt; done
-	uv pip compile -q --generate-hashes --python-version 3.11.2 --no-deps requirements/models.in -o requirements/models.txt
+	for name in build client go llama-cpp-build; do uv pip compile -q --generate-hashes --python-version 3.11.2 requirements/$$name.in -o requirements/$$name.txt; done
+	for name in llama-cpp models; do uv pip compile -q --generate-hashes --python-version 3.11.2 --no-deps requirements/$$name.in -o requirements/$$name.txt; done
 	uv pip compile -q --generate-hashes --python-version 3.11.2 --extra tracing pyproject.toml -o requirements/operator.txt
 	uv pip compile -q --generate-hashes --python-version 3.11.2 --extra tracing pyproject.toml requirements/dev.in -o requirements/dev.txt
 

@@ -12,7 +12,8 @@ from localcluster.progress import Report
 from localcluster.provided import Program, provided
 
 _KUBERNETES: Final = "v1.36.3"
-_RELEASE: Final = "1.36"  # what a program that is there already must be of
+# What a program that is there already must be of: 1.36.
+_RELEASE: Final = _KUBERNETES.removeprefix("v").rpartition(".")[0]
 _VERSION_FLAGS: Final = " ".join(
     [
         "-s -w",
@@ -96,11 +97,11 @@ def _ensure_built(binary: GoBinary, report: Report) -> Path:
     )
 
 
-def built(binary: GoBinary) -> bool:
-    """Whether nothing needs to be compiled: the machine or the cache has the program."""
-    return (
-        _folder(binary, toolchain.find()).exists() or provided(binary.programs, _quiet) is not None
-    )
+def kubernetes_built(*, full: bool) -> bool:
+    """Whether nothing of Kubernetes needs to be compiled: the cache or the machine has it."""
+    if _folder(KUBERNETES, toolchain.find()).exists():
+        return True
+    return provided(KUBERNETES.programs if full else CONTROL_PLANE, _quiet) is not None
 
 
 def _quiet(step: str, message: str) -> None:

@@ -154,10 +154,13 @@ def image(
     name: Name = "default",
     file: Annotated[Path, typer.Option(help="the Containerfile")] = Path("Containerfile"),
     context: Annotated[Path, typer.Option(help="what it may copy from")] = Path(),
+    load: Annotated[bool, typer.Option(help="Give it to the node.")] = True,
 ) -> None:
     """Build a Containerfile on the local base image and give it to a full cluster's node."""
     with reporting() as report:
         built = build_containerfile(file, context, tag, report)
+        if not load:
+            return
         cluster.load(name, built.archive)
     print(f"cluster {name!r} has {built.name}@{built.digest}")
 

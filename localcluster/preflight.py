@@ -221,7 +221,7 @@ def _existing(path: Path) -> Path:
 
 def _warm(*, full: bool) -> bool:
     """Whether what takes the most room is built already."""
-    return binaries.built(binaries.KUBERNETES) and (not full or ollama.built())
+    return binaries.kubernetes_built(full=full) and (not full or ollama.built())
 
 
 def _present(package: str) -> bool:

@@ -22,6 +22,7 @@ from localcluster.versions import FILE, LLAMA_CPP
 _MODULE: Final = GO_MODULES / "ollama"
 _STEP: Final = "ollama's engine"
 _REQUIREMENTS: Final = packages.REQUIREMENTS / "llama-cpp.txt"
+_BUILD_TOOLS: Final = packages.REQUIREMENTS / "llama-cpp-build.txt"
 # `/api/create` quantizes with the second one.
 _PROGRAMS: Final = ("llama-server", "llama-quantize")
 # Instructions that make the engine several times as fast.
@@ -59,15 +60,10 @@ def ensure_engine(report: Report) -> Path:
     return once.folder(_folder(), lambda target: _build(go, target, report))
 
 
-def built() -> bool:
-    """Whether the cache has the engine, so that nothing needs to be compiled."""
-    return _folder().exists()
-
-
 def identity() -> str:
     """A hash of all that the engine is made from."""
-    inputs = (repr((_OPTIONS, _PLAIN, _OPTIMISE, _TOGETHER, _instructions())), _REQUIREMENTS, FILE)
-    return cache.key(*inputs, *(_MODULE / name for name in ("go.mod", "go.sum")))
+    options = repr((_OPTIONS, _PLAIN, _OPTIMISE, _TOGETHER, _instructions()))
+    return cache.key(options, _REQUIREMENTS, *(_MODULE / name for name in ("go.mod", "go.sum")))
 
 
 def instruction_options(cpuinfo: str) -> tuple[str, ...]:
@@ -127,7 +123,7 @@ def _ollama_module(go: toolchain.Toolchain, report: Report) -> Path:
 
 def _sources(folder: Path, report: Report) -> Path:
     """llama.cpp's sources, in a copy that Ollama's build may patch."""
-    packages.download(_REQUIREMENTS, folder, report)
+    packages.download(_REQUIREMENTS, folder, report, build=_BUILD_TOOLS)
     (archive,) = folder.glob("*.tar.gz")
     with tarfile.open(archive) as content:
         content.extractall(folder, filter="data")

