@@ -199,14 +199,14 @@ def model_server_settings(**spec: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("limit", "cores", "threads"),
-    [("4", 2, "2"), ("4", 64, "4"), ("3", 3, "3"), ("2500m", 8, "2"), ("500m", 8, "1")],
+    ("limit", "free", "threads"),
+    [("4", 1, "1"), ("4", 63, "4"), ("3", 3, "3"), ("2500m", 7, "2"), ("500m", 7, "1")],
 )
-def test_a_model_gets_a_thread_for_each_core_that_there_is_and_that_it_may_use(
-    limit: str, cores: int, threads: str, tmp_path: Path
+def test_a_model_gets_a_thread_for_each_core_that_is_free_and_that_it_may_use(
+    limit: str, free: int, threads: str, tmp_path: Path
 ) -> None:
     nproc = tmp_path / "nproc"
-    nproc.write_text(f"#!/bin/sh\necho {cores}\n")
+    nproc.write_text(f'#!/bin/sh\ntest "$*" = --ignore=1 && echo {free}\n')
     nproc.chmod(0o755)
     shell, option, script = model_server(resources={"ollama": {"cpuLimit": limit}})["command"]
     started = script.replace("$$", "$").replace("/bin/ollama serve", "printenv LLAMA_ARG_THREADS")

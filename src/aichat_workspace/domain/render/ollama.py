@@ -22,10 +22,10 @@ _HOME: Final = "/var/lib/ollama"
 _USER: Final = 1000
 _CHATS_SHARE: Final = 8  # part of the memory limit in which a model may keep chats: an eighth
 # Ollama's engine, llama-server, starts a thread for each core of the node. With more threads than
-# cores to use it nearly stands still (https://github.com/ollama/ollama/issues/17916), so the limit
-# bounds them, and so does a node with fewer cores. `$$` is how Kubernetes is told of a `$`.
+# free cores it nearly stands still (https://github.com/ollama/ollama/issues/17916), so the limit
+# bounds them, and so does a small node, which keeps one core for all else. `$$` is Kubernetes' `$`.
 _START: Final = (
-    "cores=$$(nproc); test $cores -lt {limit} || cores={limit}; "
+    "cores=$$(nproc --ignore=1); test $cores -lt {limit} || cores={limit}; "
     "export LLAMA_ARG_THREADS=$cores; exec /bin/ollama serve"
 )
 
