@@ -11,6 +11,7 @@ pytestmark = pytest.mark.usefixtures("chat")
 CHAT = f"deployment/{TENANT}-openwebui"
 MODELS = f"statefulset/{TENANT}-ollama"
 API = "deployment/aichat-workspace-api"
+OPERATOR = "deployment/aichat-workspace-operator"
 VISITOR = "pod/visitor"
 # Namespaces without policies of their own; only the second is one that ours let in.
 STRANGERS, PROMETHEUS = "strangers", "monitoring"
@@ -83,6 +84,11 @@ def test_our_pods_are_reached_from_where_their_policies_say_and_from_nowhere_els
 ) -> None:
     eventually(lambda: reaches(node, VISITOR, host, port, PROMETHEUS), "the policy lets it in", 30)
     assert not reaches(node, VISITOR, host, port, STRANGERS)
+
+
+def test_the_operator_reaches_model_servers_and_chats(node: Node) -> None:
+    for service, port in ((f"{TENANT}-ollama", 11434), (f"{TENANT}-openwebui", 8080)):
+        assert reaches(node, OPERATOR, f"{service}.{TENANT}.svc", port, SYSTEM)
 
 
 def test_the_api_reaches_model_servers_and_no_chat(node: Node) -> None:
