@@ -7,7 +7,6 @@ with its service account's permissions, on the same cores as the API server.
 import asyncio
 import os
 import re
-import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -27,6 +26,7 @@ from benchmarks.controlplane import Plane
 from benchmarks.load import Latencies, latencies
 from benchmarks.population import MANAGER, WORKSPACE, at_once, name_of, workspace
 from benchmarks.report import Row
+from localcluster.ports import free_port
 
 _REQUESTS: Final = re.compile(
     r'^aichat_api_requests_total\{.*resource="(\w+)",verb="(\w+)"\} (\S+)$', re.MULTILINE
@@ -61,8 +61,7 @@ def requests(metrics: str) -> Counter[str]:
 
 @asynccontextmanager
 async def running(kubeconfig: Path, session: aiohttp.ClientSession) -> AsyncIterator[Operator]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     settings = {"ENV": "dev", "KUBECONFIG": str(kubeconfig), "PROBE_PORT": str(port)}
     process = await asyncio.create_subprocess_exec(
         names.OPERATOR, env={**os.environ, **settings}, stderr=asyncio.subprocess.DEVNULL

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ from typing import Final
 import aiohttp
 
 from benchmarks.processes import cpu_seconds, rss_mib
+from localcluster.ports import free_port
 
 _START_SECONDS: Final = 90
 _UPSTREAM: Final = re.compile(
@@ -65,7 +65,7 @@ class Server:
 
 @asynccontextmanager
 async def running(kubeconfig: Path, session: aiohttp.ClientSession) -> AsyncIterator[Server]:
-    port = _free_port()
+    port = free_port()
     settings = {"ENV": "dev", "KUBECONFIG": str(kubeconfig), "API_PORT": str(port)}
     process = await asyncio.create_subprocess_exec(
         "aichat-workspace-api",
@@ -90,9 +90,3 @@ async def _ready(server: Server) -> bool:
             return answer.status == 200
     except aiohttp.ClientConnectionError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -1,13 +1,11 @@
 """etcd, the API server and the controller manager, on loopback and ports of their own."""
 
 import secrets
-import socket
 import ssl
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from localcluster import state
 from localcluster.errors import CommandFailedError, last_lines
+from localcluster.ports import free_ports
 from localcluster.process import alive, start
 from localcluster.progress import Report
 from localcluster.registry import authority
@@ -55,7 +54,7 @@ def start_control_plane(
         CommandFailedError: a component ended or did not become ready; the message holds the end of
             its log.
     """
-    etcd, peers, api, manager = _free_ports(4)
+    etcd, peers, api, manager = free_ports(4)
     mode = CONTROL_PLANE if address == _LOOPBACK else FULL
     cluster = Cluster(name, mode, f"https://{address}:{api}", secrets.token_hex(16))
     _write_files(cluster)
@@ -73,15 +72,6 @@ def start_control_plane(
         cluster = state.add(cluster, started)
     _await_controllers(cluster, report)
     return cluster
-
-
-def _free_ports(count: int) -> Iterator[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        ports = [each.getsockname()[1] for each in sockets]
-    return iter(ports)
 
 
 def _write_files(cluster: Cluster) -> None:

@@ -1,7 +1,6 @@
 """The API as a process, somebody who may use it, and the client that is generated for it."""
 
 import os
-import socket
 import subprocess
 import time
 import urllib.request
@@ -10,16 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from localcluster.ports import free_port
+from tests import run
+
 GROUP: Final = "rbac.authorization.k8s.io"
 SYSTEM: Final = "aichat-workspace-operator-system"
 ROOT: Final = Path(__file__).parents[1]
 _START_SECONDS: Final = 90
-_CLIENT_SECONDS: Final = 120
 
 
 def made_client() -> Path:
-    """Where `make client` has written the generated client."""
-    subprocess.run(["make", "client"], cwd=ROOT, check=True, timeout=_CLIENT_SECONDS)
+    """Where `make client` has written the generated client, once for all tests of a run."""
+    make = ("make", "client")
+    run.once("client", lambda: subprocess.run(make, cwd=ROOT, check=True).returncode)
     return ROOT / "build" / "client"
 
 
@@ -41,7 +43,7 @@ def create_and_ask(
 @contextmanager
 def running_api(kubeconfig: Path, log: Path) -> Iterator[str]:
     """Gives its address. Its log must hold no traceback in the end."""
-    port = _free_port()
+    port = free_port()
     environment = {"ENV": "dev", "KUBECONFIG": str(kubeconfig), "API_PORT": str(port)}
     with log.open("w") as out:
         process = subprocess.Popen(
@@ -81,12 +83,6 @@ _PARTS: Final = ("log", "prompt", "credentials")
 def token_request(name: str) -> tuple[str, ...]:
     """kubectl's arguments for a token of that account."""
     return ("create", "token", name, "-n", SYSTEM, "--audience=aichat-workspace-api")
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _wait_ready(url: str, log: Path) -> None:

@@ -22,6 +22,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        run.end()  # an earlier one of the same number may have been killed
     config.pluginmanager.register(Slowest())
 
 

@@ -1,7 +1,6 @@
 """The API as a process of its own, as on a laptop."""
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import httpx2
 
+from localcluster.ports import free_port
 from tests.integration.conftest import Cluster
 from tests.waiting import eventually
 
@@ -28,7 +28,7 @@ class ApiProcess:
 def running_api(cluster: Cluster, folder: Path, **environment: str) -> Iterator[ApiProcess]:
     """Start it with the cluster's kubeconfig and these variables, and wait until it is ready. Its
     log must hold no traceback in the end."""
-    port = _free_port()
+    port = free_port()
     api = ApiProcess(f"http://127.0.0.1:{port}", folder / "api.log")
     given = {"ENV": "dev", "KUBECONFIG": str(cluster.kubeconfig), "API_PORT": str(port)}
     with api.log.open("w") as out:
@@ -53,10 +53,3 @@ def _ready(api: ApiProcess) -> bool:
             return browser.get("/readyz").status_code == 200
     except httpx2.TransportError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port

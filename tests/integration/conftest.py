@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Generator, Iterator, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from localcluster.ports import free_port
 from tests.kube import Kube
 from tests.waiting import eventually, recorded
 
@@ -202,11 +202,10 @@ def start_operator(
     return process
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def metrics_port() -> int:
-    """Where the operator of this module serves its metrics."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+    """Where the operator serves its metrics."""
+    return free_port()
 
 
 def clear(cluster: Cluster) -> None:
@@ -215,23 +214,66 @@ def clear(cluster: Cluster) -> None:
     cluster.kubectl("delete", "aichatplatform", "--all")
 
 
+@dataclass
+class Operator:
+    """The operator running as on a laptop, but with its service account's permissions. It goes on
+    from one file to the next, until a test needs there to be none. Its log must hold no traceback
+    in the end."""
+
+    kubeconfig: Path
+    metrics_port: int
+    log: Path
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    def start(self) -> None:
+        if self._process is None:
+            environment = {"ENV": "dev", "PROBE_PORT": str(self.metrics_port)}
+            self._process = start_operator(self.kubeconfig, self.log, **environment)
+
+    def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            assert process.wait(timeout=20) == 0, self.log.read_text()[-2000:]
+            assert "Traceback" not in self.log.read_text()
+
+
+@pytest.fixture(scope="session")
+def shared_operator(
+    operator_kubeconfig: Path, metrics_port: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Operator]:
+    shared = Operator(
+        operator_kubeconfig, metrics_port, tmp_path_factory.mktemp("operator") / "log"
+    )
+    yield shared
+    shared.stop()
+
+
 @pytest.fixture(scope="module")
-def operator(
-    cluster: Cluster,
-    operator_kubeconfig: Path,
-    metrics_port: int,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Path]:
-    """The operator running as on a laptop, but with its service account's permissions. Gives its
-    log, which must hold no traceback in the end. It finds nothing that other files have left: a
-    workspace of theirs would take its turn in an upgrade, and count towards limits."""
+def operator(cluster: Cluster, shared_operator: Operator) -> Path:
+    """The log of the operator, which runs. It finds nothing that other files have left: a workspace
+    of theirs would take its turn in an upgrade, and count towards limits."""
     clear(cluster)
-    log = tmp_path_factory.mktemp("operator") / "log"
-    process = start_operator(operator_kubeconfig, log, ENV="dev", PROBE_PORT=str(metrics_port))
-    yield log
-    process.terminate()
-    assert process.wait(timeout=20) == 0, log.read_text()[-2000:]
-    assert "Traceback" not in log.read_text()
+    shared_operator.start()
+    return shared_operator.log
+
+
+@pytest.fixture
+def no_samples(cluster: Cluster, operator: Path) -> None:
+    """What another test has made of the same manifests is gone."""
+    assert operator.exists()
+    made = {"aichatworkspace-sample", "aichatworkspace-team-a"}
+
+    def left() -> set[str]:
+        return made & {each["metadata"]["name"] for each in cluster.get("aiws", "-A")["items"]}
+
+    eventually(lambda: not left(), "former samples are gone")
+
+
+@pytest.fixture(scope="module")
+def no_operator(shared_operator: Operator) -> None:
+    """What tests leave to be seen by nobody."""
+    shared_operator.stop()
 
 
 @pytest.hookimpl(wrapper=True)

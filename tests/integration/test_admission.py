@@ -18,6 +18,7 @@ from aichat_workspace.runtime.resources import RESOURCES
 from tests.integration.conftest import ROOT, SYSTEM, Cluster, clear, start_operator, workspace
 from tests.waiting import eventually
 
+pytestmark = pytest.mark.usefixtures("no_operator")
 BINDING = "validatingadmissionpolicybinding/aichat-workspace-operator-confinement"
 
 

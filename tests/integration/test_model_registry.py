@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import direct
 from aichat_workspace.operator.model_sync import Assignment, ModelSync
 from localcluster.images.ollama import ensure_ollama
+from localcluster.ports import free_ports
 from localcluster.progress import reporting
 from localcluster.registry import authority
 from localcluster.registry.catalog import MINILM, SMOLLM2
@@ -105,7 +105,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
         models = ensure_models(report)
     ours = authority.ensure(folder / "authority")
     server = authority.issue(ours, folder / "server", ["localhost", "127.0.0.1"])
-    registry_port, empty_port, alone_port, nothing_port, closed_port, ollama_port = _free_ports(6)
+    registry_port, empty_port, alone_port, nothing_port, closed_port, ollama_port = free_ports(6)
     trust = {"SSL_CERT_FILE": str(ours.certificate)}
 
     def registry(port: int, models: Path, upstream: str) -> AbstractContextManager[None]:
@@ -382,14 +382,6 @@ async def _reported(sync: ModelSync, work: Assignment) -> None:
 
 def _product(a: list[float], b: list[float]) -> float:
     return sum(x * y for x, y in zip(a, b, strict=True))
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 @contextlib.contextmanager

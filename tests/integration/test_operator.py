@@ -48,6 +48,7 @@ def tenant(cluster: Cluster, operator: Path) -> Iterator[str]:
     cluster.kube.delete("aiws", "steady", SYSTEM)
 
 
+@pytest.mark.usefixtures("no_samples")
 def test_the_original_operators_samples_become_workspaces(cluster: Cluster) -> None:
     samples = ROOT / "config" / "samples"
     five_models = str(samples / "apps_v1alpha1_aichatworkspace.yaml")

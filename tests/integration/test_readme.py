@@ -24,7 +24,7 @@ def blocks(language: str) -> list[str]:
     return [part.partition("```")[0] for part in rest]
 
 
-@pytest.mark.usefixtures("operator")
+@pytest.mark.usefixtures("no_samples")
 def test_the_three_commands_bring_a_workspace_up(cluster: Cluster, tmp_path: Path) -> None:
     """docker and kind are stand-ins that write down what they are asked for."""
     chosen = [each for each in examples(PAGE) if each.mark != "demo"]

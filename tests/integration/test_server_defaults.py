@@ -16,6 +16,7 @@ from aichat_workspace.runtime.resources import RESOURCES
 from tests.integration.conftest import Cluster
 from tests.unit.domain.recorded import DESIRED, NAMESPACE, RECORD
 
+pytestmark = pytest.mark.usefixtures("no_operator")
 _CHANGING = {"clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1"]}
 
 

@@ -17,7 +17,7 @@ from tests.integration.api.served import (
     person,
     serving,
 )
-from tests.integration.conftest import Cluster, control_plane, operators_access
+from tests.integration.conftest import Cluster, Operator, control_plane, operators_access
 
 _NO_BOUNDS = {
     "API_REQUESTS_PER_SECOND": "100000",
@@ -35,10 +35,14 @@ def cluster() -> Iterator[Cluster]:
         yield found
 
 
-@pytest.fixture(scope="session")
-def operator_kubeconfig(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """To this control plane, whichever another file's operator had before."""
-    return operators_access(cluster, tmp_path_factory.mktemp("operator"))
+@pytest.fixture(scope="module")
+def operator(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The log of one that runs from here to the end of the file: most tests here need none."""
+    folder = tmp_path_factory.mktemp("operator")
+    running = Operator(operators_access(cluster, folder), 0, folder / "log")
+    running.start()
+    yield running.log
+    running.stop()
 
 
 @pytest.fixture(scope="session")

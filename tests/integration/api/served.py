@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
@@ -14,6 +13,7 @@ from typing import Any, Final, Self
 import httpx2
 import yaml
 
+from localcluster.ports import free_port
 from tests.integration.conftest import SYSTEM, Cluster
 from tests.waiting import eventually
 
@@ -25,12 +25,6 @@ GROUP: Final = "apps.aichatworkspaces.io"
 _TOKEN_BEGINS: Final = "eyJ"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @dataclass
 class Served:
     """One API process. It can be killed and started anew on the same port."""
@@ -38,7 +32,7 @@ class Served:
     kubeconfig: Path
     log: Path
     settings: dict[str, str] = field(default_factory=dict)
-    port: int = field(default_factory=_free_port)
+    port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -1,10 +1,10 @@
-import socket
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 
 from aichat_workspace.operator import probes
+from localcluster.ports import free_port
 
 
 class Told:
@@ -18,8 +18,7 @@ def told() -> Told:
 
 @pytest.fixture
 async def address(told: Told) -> AsyncIterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     async with probes.serve(port, lambda: told.problem, lambda: (b"up 1\n", "text/plain")):
         yield f"http://127.0.0.1:{port}"
 
