@@ -24,7 +24,9 @@ _REQUEST_SECONDS: Final = 20.0
 # Making a model from one that is there reads and hashes its weights.
 _CREATE_SECONDS: Final = 120.0
 _MAX_LINE_BYTES: Final = 1024 * 1024
-_MAX_ANSWER_BYTES: Final = 16 * 1024 * 1024
+# Parsing takes up to forty times as much memory.
+_MAX_ANSWER_BYTES: Final = 1024 * 1024
+_MAX_ERROR_BYTES: Final = 16 * 1024
 _WEIGHTS: Final = re.compile(r"^FROM \S*sha256-([0-9a-f]{64})$", re.MULTILINE)
 _MANIFEST: Final = "pull model manifest"
 _NOT_FOUND: Final = ("file does not exist", "manifest unknown", "not found")
@@ -254,7 +256,7 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 def _refused(status: int, body: bytes) -> OllamaError:
     try:
-        message = str(orjson.loads(body)["error"])
+        message = str(orjson.loads(body[:_MAX_ERROR_BYTES])["error"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         message = body[:200].decode(errors="replace") or f"status {status}"
     # 502, 503 and 504 come from a proxy in front of a server that is not there.

@@ -16,7 +16,11 @@ from aichat_workspace.openwebui.errors import (
     SignInRefusedError,
 )
 
-MAX_REPLY_BYTES: Final = 16 * 1024 * 1024
+MAX_REPLY_BYTES: Final = 1024 * 1024
+"""Parsed, it takes up to forty times as much, and a chat's owner can make it answer anything."""
+_MAX_ERROR_BYTES: Final = 16 * 1024
+# A packed reply could be a thousand times as long as what is sent.
+_HEADERS: Final = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 _REFUSED: Final = (400, 401, 403)
 # These come from a proxy in front of a server that is not there.
 _ABSENT: Final = (502, 503, 504)
@@ -95,9 +99,7 @@ async def _send(
 ) -> Reply:
     data = None if body is None else orjson.dumps(body)
     try:
-        return await transport(
-            method, path, data, {"Content-Type": "application/json", **(headers or {})}
-        )
+        return await transport(method, path, data, {**_HEADERS, **(headers or {})})
     except (TimeoutError, aiohttp.ClientError, OSError) as error:
         raise OpenWebUIUnreachableError(str(error) or type(error).__name__) from error
 
@@ -117,10 +119,13 @@ def _content(reply: Reply) -> Any:
 
 def _reason(reply: Reply) -> str:
     try:
-        return str(orjson.loads(reply.body)["detail"])
+        return str(orjson.loads(reply.body[:_MAX_ERROR_BYTES])["detail"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return reply.body[:200].decode(errors="replace") or f"status {reply.status}"
 
 
 def _is_entry(entry: Any) -> bool:
-    return isinstance(entry, dict) and isinstance(entry.get("id"), str)
+    match entry:
+        case {"id": str(), "meta": dict() | None, "params": dict() | None}:
+            return True
+    return False

@@ -24,9 +24,12 @@ def session() -> aiohttp.ClientSession:
 
     No number of open answers keeps another from being asked: one tenant's slow server must not stop
     all. A connection serves one request, for the next one may be for another pod, and a prompt that
-    went to one that is gone is not sent again. No server's cookie is brought to another's.
+    went to one that is gone is not sent again. No server's cookie is brought to another's. Nothing
+    is unpacked: a few packed bytes could fill the memory.
     """
     return aiohttp.ClientSession(
+        headers={"Accept-Encoding": "identity"},
+        auto_decompress=False,
         connector=aiohttp.TCPConnector(limit=0, force_close=True),
         cookie_jar=aiohttp.DummyCookieJar(),
     )

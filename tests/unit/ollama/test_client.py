@@ -1,5 +1,6 @@
 """The client against a model server that answers by script."""
 
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -246,9 +247,23 @@ async def test_words_that_ollama_would_not_say_are_an_error_of_the_server(said: 
 
 @pytest.mark.parametrize("status", [200, 500])
 async def test_an_endless_answer_is_refused(status: int) -> None:
-    endless = Scripted(*[b"x" * 2**20] * 20, status=status)
+    endless = Scripted(*[b"x" * 2**19] * 3, status=status)
     with pytest.raises(OllamaError, match="endless answer"):
         await OllamaClient(endless).models()
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_no_answer_takes_much_memory(status: int) -> None:
+    densest = b"[" + b",".join([b'{"":[]}'] * (2**20 // 8 - 1)) + b"]"
+    server = Scripted(densest, status=status)
+    tracemalloc.start()
+    try:
+        with pytest.raises(OllamaError):
+            await OllamaClient(server).capabilities("m:1")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < (64 if status == 200 else 4) * 2**20
 
 
 async def test_a_pattern_is_made_of_a_model_and_a_prompt() -> None:

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import aiohttp
 import pytest
 
@@ -46,9 +48,11 @@ async def test_a_sign_in_that_fails_may_come_true_later(status: int) -> None:
         b"{}",
         b'[{"name":"no id"}]',
         b"[1]",
+        b'[{"id":"m","meta":[1],"params":{}}]',
+        b'[{"id":"m","meta":{},"params":"native"}]',
         b"[" + b" " * MAX_REPLY_BYTES + b"]",
     ],
-    ids=["no JSON", "no list", "no id", "no entries", "endless"],
+    ids=["no JSON", "no list", "no id", "no entries", "no meta", "no params", "endless"],
 )
 async def test_what_open_webui_never_says_is_an_error(body: bytes) -> None:
     with pytest.raises(OpenWebUIError):
@@ -79,3 +83,24 @@ def test_a_session_does_not_show_its_token() -> None:
 
 def test_of_a_long_error_the_beginning_is_kept() -> None:
     assert len(str(OpenWebUIError("x" * 10_000))) < 1000
+
+
+def densest(size: int) -> bytes:
+    """The JSON of a size that takes the most memory once it is parsed."""
+    return b"[" + b",".join([b'{"":[]}'] * (size // 8)) + b"]"
+
+
+@pytest.mark.parametrize("status", [200, 400, 500, 503])
+@pytest.mark.parametrize("size", [MAX_REPLY_BYTES, MAX_REPLY_BYTES * 2])
+async def test_no_reply_takes_much_memory(status: int, size: int) -> None:
+    server = replies(status, densest(size))
+    tracemalloc.start()
+    try:
+        with pytest.raises(OpenWebUIError):
+            await OpenWebUIClient(server).sign_in(EMAIL, PASSWORD)
+        with pytest.raises(OpenWebUIError):
+            await Session(server, "t").entries()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 * 2**20, f"parsing {size} bytes took {peak}"

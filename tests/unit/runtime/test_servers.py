@@ -1,6 +1,7 @@
 """The way to model servers and chats, with real connections."""
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
@@ -75,10 +76,12 @@ class Elsewhere:
     def __init__(self, response: web.Response) -> None:
         self.response = response
         self.requests: list[tuple[str, str, bytes, str]] = []
+        self.encodings: list[str] = []
 
     async def answer(self, request: web.Request) -> web.Response:
         body, cookie = await request.read(), request.headers.get("Cookie", "")
         self.requests.append((request.method, request.path, body, cookie))
+        self.encodings.append(request.headers["Accept-Encoding"])
         return self.response
 
 
@@ -108,3 +111,11 @@ async def test_of_an_endless_reply_a_little_more_than_allowed_is_read() -> None:
     async with chat(web.Response(body=b"x" * (MAX_REPLY_BYTES * 3))) as (_, send):
         read = len((await send("GET", "/", None, {})).body)
     assert MAX_REPLY_BYTES < read < MAX_REPLY_BYTES * 2
+
+
+async def test_a_packed_reply_is_not_asked_for_and_not_unpacked() -> None:
+    packed = gzip.compress(b" " * 2**24)
+    response = web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+    async with chat(response) as (script, send):
+        assert (await send("GET", "/", None, {})).body == packed
+    assert script.encodings == ["identity"]
