@@ -2,7 +2,7 @@
 
     make client
     API=http://127.0.0.1:8090/api/v1 TOKEN=... PYTHONPATH=build/client \\
-      build/generator/bin/python examples/create_and_ask.py team-a-aichat gemma2:2b "Good morning"
+      build/generator/bin/python examples/create_and_ask.py team-a-aichat gemma2:2b "Who are you?"
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main() -> None:
         wanted = WorkspaceSpec(workspace_name=arguments.name, models=[arguments.model])
         made = _ok(create_workspace.sync(client=client, body=WorkspaceCreate(spec=wanted)))
         _wait_ready(client, made.name, arguments.wait_seconds)
-        prompt = Prompt(prompt=arguments.question, stream=False)
+        prompt = Prompt(prompt=arguments.question, temperature=0.0, seed=1, stream=False)
         print(_ok(ask.sync(made.name, client=client, body=prompt)).reply)
 
 

@@ -14,7 +14,9 @@ from playwright.sync_api import Page, expect, sync_playwright
 from aichat_workspace.openwebui.client import OpenWebUIClient
 from aichat_workspace.runtime.servers import chat_at
 from tests.e2e.conftest import (
+    ANSWER,
     DOMAIN,
+    QUESTION,
     SECOND,
     SYSTEM,
     TENANT,
@@ -22,7 +24,7 @@ from tests.e2e.conftest import (
     credentials,
     signed_in,
 )
-from tests.e2e.webui import WebUI
+from tests.e2e.webui import LIKELIEST, WebUI
 from tests.fakes.openwebui import check_contract
 from tests.waiting import eventually
 
@@ -43,8 +45,8 @@ What is the capital of France?<|im_end|>
 
 def test_a_person_signs_in_and_chats_in_a_browser(node: Node, tmp_path: Path) -> None:
     with _browser(node, TENANT, tmp_path) as page:
-        _ask(page, _MODEL, "What is the capital of France?")
-        expect(page.locator(".chat-assistant").first).to_contain_text("Paris")
+        _ask(page, _MODEL, QUESTION)
+        expect(page.locator(".chat-assistant").first).to_contain_text(ANSWER)
 
 
 @pytest.fixture
@@ -124,7 +126,7 @@ def _choose_settings(webui: WebUI) -> None:
     """A person's own: the most likely reply, and no title, over which so small a model may think
     for longer than over its reply."""
     chosen = {
-        "params": {"temperature": 0, "seed": 1},
+        "params": LIKELIEST,
         "title": {"auto": False},
         "autoTags": False,
         "autoFollowUps": False,

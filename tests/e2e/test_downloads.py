@@ -1,4 +1,5 @@
-"""Downloads, and what comes in between, in a workspace that has no model to begin with."""
+"""Downloads of the real 98 MB, and what comes in between, in a workspace that has no model to begin
+with."""
 
 import pytest
 
@@ -12,13 +13,14 @@ from tests.e2e.conftest import (
     resource_of,
     wait_ready,
 )
-from tests.e2e.workspace import bytes_sent, entry, patch, platform, slow_registry
+from tests.e2e.workspace import bytes_sent, condition, disturbed_registry, entry, patch, platform
 from tests.waiting import eventually
 
 TENANT = "pulls-aichat"
 RESOURCE = resource_of(TENANT)
 # A download takes half a minute so: enough for what comes in between.
 BYTES_PER_SECOND = 3_000_000
+WEIGHTS_BYTES = 98_362_432
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -36,7 +38,8 @@ def assert_downloaded_once(node: Node, model: str, repository: str, before: int)
     wait_ready(node, RESOURCE, TENANT)
     found, sent = entry(node, RESOURCE, model), bytes_sent(repository) - before
     assert found["state"] == "Ready"
-    assert sent < 1.5 * found["totalBytes"], "what was downloaded was not downloaded again"
+    assert found["totalBytes"] > WEIGHTS_BYTES
+    assert WEIGHTS_BYTES < sent < 1.3 * WEIGHTS_BYTES, "what came was not sent again"
     patch(node, RESOURCE, {"models": []})
     eventually(lambda: not entry(node, RESOURCE, model), "the model is removed again", 60)
 
@@ -44,7 +47,7 @@ def assert_downloaded_once(node: Node, model: str, repository: str, before: int)
 def test_an_interrupted_download_goes_on_where_it_was(node: Node) -> None:
     model, repository = "smollm2:135m", "library/smollm2"
     before = bytes_sent(repository)
-    with slow_registry(repository, BYTES_PER_SECOND):
+    with disturbed_registry(repository, bytes_per_second=BYTES_PER_SECOND):
         patch(node, RESOURCE, {"models": [model]})
         eventually(lambda: percent(node, model) >= 30, "a third is there", 90)
         assert entry(node, RESOURCE, model)["bytesPerSecond"] > 0
@@ -55,7 +58,7 @@ def test_an_interrupted_download_goes_on_where_it_was(node: Node) -> None:
 def test_a_download_outlives_the_operator_that_began_it(node: Node) -> None:
     model, repository = "qwen2.5-coder:1.5b", "library/qwen2.5-coder"
     before, first = bytes_sent(repository), leader(node)
-    with slow_registry(repository, BYTES_PER_SECOND):
+    with disturbed_registry(repository, bytes_per_second=BYTES_PER_SECOND):
         patch(node, RESOURCE, {"models": [model]})
         eventually(lambda: percent(node, model) >= 30, "a third is there", 90)
         far = entry(node, RESOURCE, model)["completedBytes"]
@@ -68,6 +71,49 @@ def test_a_download_outlives_the_operator_that_began_it(node: Node) -> None:
             lambda: node.story(TENANT),
         )
     assert_downloaded_once(node, model, repository, before)
+
+
+def test_a_download_that_breaks_off_goes_on_where_it_did(node: Node) -> None:
+    model, repository = "gemma2:2b", "library/gemma2"
+    before = bytes_sent(repository)
+    with disturbed_registry(repository, fail_blobs=1):
+        patch(node, RESOURCE, {"models": [model]})
+        assert_downloaded_once(node, model, repository, before)
+
+
+def test_a_registry_that_fails_is_told_and_asked_again(node: Node) -> None:
+    model, repository = "smollm2:135m", "library/smollm2"
+    before = bytes_sent(repository)
+    with disturbed_registry(repository, fail_manifests=2):
+        patch(node, RESOURCE, {"models": [model]})
+        eventually(
+            lambda: "pull model manifest: 503" in entry(node, RESOURCE, model).get("message", ""),
+            "it is told",
+            30,
+            lambda: node.story(TENANT),
+        )
+        assert_downloaded_once(node, model, repository, before)
+
+
+def test_a_model_that_no_registry_gives_is_told_with_the_reason(node: Node) -> None:
+    """Some machines reach the public registry, which knows no such model."""
+    model = "no-such-model:1b"
+    patch(node, RESOURCE, {"models": [model]})
+    try:
+        eventually(
+            lambda: entry(node, RESOURCE, model).get("state") == "Failed",
+            "that it does not come is told",
+            60,
+            lambda: node.story(TENANT),
+        )
+        message = condition(node, RESOURCE, "ModelsReady")["message"]
+        assert (
+            f"no model {model}, and registry.ollama.ai can't be reached from here" in message
+            or f"the registry has no model {model!r}" in message
+        )
+    finally:
+        patch(node, RESOURCE, {"models": []})
+    wait_ready(node, RESOURCE, TENANT)
 
 
 def test_a_model_comes_by_host_and_port_out_of_an_excepted_range_that_is_allowed(

@@ -17,6 +17,8 @@ from tests.e2e.conftest import (
     make_workspace,
     wait_ready,
 )
+from tests.e2e.webui import WebUI
+from tests.e2e.workspace import answers, chats, keep_a_chat
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("workspaces")
@@ -78,7 +80,9 @@ def test_the_leader_ends_while_a_workspace_comes_up_and_it_comes_up(node: Node) 
     node.kubectl("delete", "aiws", "aichatworkspace-team-c", "-n", SYSTEM, "--timeout=120s")
 
 
-def test_the_leader_is_killed_and_what_happens_meanwhile_is_mended(node: Node) -> None:
+def test_the_leader_is_killed_and_what_happens_meanwhile_is_mended(node: Node, chat: WebUI) -> None:
+    keep_a_chat(chat)
+    kept = chats(chat)
     await_both(node)
     first = leader(node)
     policy = ("networkpolicy", f"{SECOND}-model-downloads", "-n", SECOND)
@@ -86,6 +90,8 @@ def test_the_leader_is_killed_and_what_happens_meanwhile_is_mended(node: Node) -
     node.kubectl("delete", *policy)
     another_leads(node, first, AFTER_A_KILL_SECONDS)
     eventually(lambda: node.try_kubectl("get", *policy).returncode == 0, "the policy is back", 30)
+    assert kept <= chats(chat)
+    assert answers(chat, "gemma2:2b")
     await_both(node)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import (
+    QUESTION,
     SYSTEM,
     Node,
     credentials,
@@ -65,12 +66,13 @@ def test_a_pattern_of_a_config_map_answers_by_its_text_and_by_its_changed_text(
 ) -> None:
     patterns = ["explain_code", "create_summary"]
     try:
-        write_pattern(node, "You write a summary.")
+        write_pattern(node, "Answer in Spanish.")
         patch(node, RESOURCE, {"patterns": [*patterns, "house_style"]})
-        for prompt, word in (("You write a summary.", "summary"), ("You explain code.", "explain")):
+        for prompt in ("Answer in Spanish.", "Answer like a pirate of the sea."):
             write_pattern(node, prompt)
+            reply = chat.ask(MODEL, QUESTION, system=prompt)
             eventually(
-                lambda word=word: word in said_by(chat, "house_style:latest"),  # type: ignore[misc]
+                lambda reply=reply: said_by(chat, "house_style:latest") == reply,  # type: ignore[misc]
                 f"it answers as {prompt!r} asks for",
                 60,
                 lambda: node.story(TENANT),
@@ -99,7 +101,7 @@ def write_pattern(node: Node, prompt: str) -> None:
 def said_by(chat: WebUI, model: str) -> str:
     """A model's reply; empty as long as the chat does not know the model."""
     try:
-        return chat.ask(model, "Good morning") if model in offered(chat) else ""
+        return chat.ask(model, QUESTION) if model in offered(chat) else ""
     except OSError:
         return ""
 

@@ -19,7 +19,7 @@ from tests.e2e.conftest import (
     wait_ready,
 )
 from tests.e2e.webui import WebUI
-from tests.e2e.workspace import chats, condition, keep_a_chat, platform, status
+from tests.e2e.workspace import answers, bytes_sent, chats, condition, keep_a_chat, platform, status
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("whole_node")
@@ -58,7 +58,7 @@ def test_a_new_image_reaches_one_workspace_after_the_other_and_data_survives(
     node: Node, chat: WebUI
 ) -> None:
     keep_a_chat(chat)
-    before, new = chats(chat), f"{IMAGE}-next"
+    before, sent, new = chats(chat), bytes_sent(), f"{IMAGE}-next"
     subprocess.run([*LOCALCLUSTER, "tag", IMAGE, new, "--name", node.name], cwd=ROOT, check=True)
     with images(node, new):
         eventually(lambda: running(node, TENANT) == new, "the first one changes", 60)
@@ -73,9 +73,11 @@ def test_a_new_image_reaches_one_workspace_after_the_other_and_data_survives(
         for resource, tenant in ((RESOURCE, TENANT), (resource_of(SECOND), SECOND)):
             wait_ready(node, resource, tenant)
         assert chats(chat) == before
+        assert answers(chat, "gemma2:2b")
     eventually(lambda: running(node, SECOND) == IMAGE, "both are back", 120)
     for resource, tenant in ((RESOURCE, TENANT), (resource_of(SECOND), SECOND)):
         wait_ready(node, resource, tenant)
+    assert bytes_sent() == sent, "the models stayed"
 
 
 def test_an_image_that_fails_stops_with_the_first_workspace(node: Node) -> None:

@@ -1,10 +1,13 @@
 """Open WebUI as programs reach it."""
 
 import json
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 from urllib.request import Request, urlopen
 
 _ANSWER_SECONDS = 90
+# A reply that is the same each time, and not too long for a busy machine.
+LIKELIEST: Final = {"temperature": 0, "seed": 1, "max_tokens": 100}
 
 
 class WebUI:
@@ -28,19 +31,57 @@ class WebUI:
         return str(found["id"])
 
     def _send(self, path: str, data: bytes | None, kind: str) -> Any:
+        request = self._request(path, data, kind)
+        with urlopen(request, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310
+            return json.load(answer)
+
+    def _request(self, path: str, data: bytes | None, kind: str) -> Request:
         headers = {"Host": self.host, "Content-Type": kind}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
-        request = Request(f"{self.address}{path}", data=data, headers=headers)  # noqa: S310
-        with urlopen(request, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310
-            return json.load(answer)
+        return Request(f"{self.address}{path}", data=data, headers=headers)  # noqa: S310
 
     def sign_in(self, email: str, password: str) -> None:
         body = {"email": email, "password": password}
         self.token = self.call("/api/v1/auths/signin", body)["token"]
 
-    def ask(self, model: str, prompt: str) -> str:
-        messages = [{"role": "user", "content": prompt}]
-        body = {"model": model, "stream": False, "messages": messages}
-        answer = self.call("/api/chat/completions", body)
-        return str(answer["choices"][0]["message"]["content"])
+    def ask(self, model: str, prompt: str, *, system: str = "") -> str:
+        return text_of(self.reply(model, prompt, system=system))
+
+    def reply(
+        self, model: str, prompt: str, *, system: str = "", documents: Sequence[str] = ()
+    ) -> Any:
+        """The likeliest reply, which is the same each time, and what it was drawn from: uploaded
+        documents by their IDs."""
+        return self.call("/api/chat/completions", _question(model, prompt, system, documents))
+
+    def pieces(self, model: str, prompt: str) -> Iterator[str]:
+        """The reply piece by piece, as it comes."""
+        body = _question(model, prompt, "", ()) | {"stream": True}
+        request = self._request(
+            "/api/chat/completions", json.dumps(body).encode(), "application/json"
+        )
+        with urlopen(request, timeout=_ANSWER_SECONDS) as response:  # noqa: S310
+            for line in response:
+                kind, _, data = line.decode().strip().partition(": ")
+                if kind == "data" and data != "[DONE]":
+                    for choice in json.loads(data).get("choices", ()):
+                        if text := choice["delta"].get("content"):
+                            yield text
+
+
+def text_of(reply: Any) -> str:
+    return str(reply["choices"][0]["message"]["content"])
+
+
+def _question(model: str, prompt: str, system: str, documents: Sequence[str]) -> dict[str, Any]:
+    messages = [{"role": "user", "content": prompt}]
+    if system:
+        messages.insert(0, {"role": "system", "content": system})
+    return {
+        "model": model,
+        "stream": False,
+        "messages": messages,
+        "params": LIKELIEST,
+        "files": [{"type": "file", "id": document} for document in documents],
+    }

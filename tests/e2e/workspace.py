@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 from urllib.request import Request, urlopen
 
-from tests.e2e.conftest import REPLY, SYSTEM, Node
+from tests.e2e.conftest import ANSWER, QUESTION, SYSTEM, Node
 from tests.e2e.webui import WebUI
 
 _REGISTRY: Final = "https://192.0.2.10/_control"
@@ -49,21 +49,24 @@ def keep_a_chat(chat: WebUI) -> None:
 
 
 def answers(chat: WebUI, model: str) -> bool:
+    """Whether the model answers, and rightly: until it has noticed that the server is back, Open
+    WebUI answers with an error."""
     try:
-        return chat.ask(model, "Good morning") == REPLY
+        return ANSWER in chat.ask(model, QUESTION)
     except OSError:
         return False
 
 
 def bytes_sent(*repositories: str) -> int:
-    """How much of these models' repositories the local registry has sent, to whomever."""
+    """How much of these models' repositories, or of all, the local registry has sent to anybody."""
     sent = _control()["bytes_sent_of"]
-    return sum(sent.get(repository, 0) for repository in repositories)
+    return sum(sent.get(repository, 0) for repository in repositories or sent)
 
 
 @contextmanager
-def slow_registry(repository: str, bytes_per_second: int) -> Iterator[None]:
-    _control({"repository": repository, "bytes_per_second": bytes_per_second})
+def disturbed_registry(repository: str, **limits: int) -> Iterator[None]:
+    """The registry with what `localcluster.registry.throttle` knows, for one model's repository."""
+    _control({"repository": repository, **limits})
     try:
         yield
     finally:
