@@ -49,12 +49,6 @@ PASSWORD = "What is the password of the guest network?"
 PRINTERS = "The printer on the third floor is called Gutenberg. Its paper is in the green cupboard."
 PRINTER = "What is the printer on the third floor called?"
 # Kubernetes' own controllers make these in every namespace, or of what we make.
-CODE = "for (i = 0; i < 3; i++) print(i);"
-STORY = "Tell me a story about a fox."
-WIFI = "The password of the guest network is maple-syrup-42. It changes every Monday."
-PASSWORD = "What is the password of the guest network?"
-PRINTERS = "The printer on the third floor is called Gutenberg. Its paper is in the green cupboard."
-PRINTER = "What is the printer on the third floor called?"
 OF_KUBERNETES = {"ConfigMap/kube-root-ca.crt", "ServiceAccount/default"}
 OF_CONTROLLERS = {
     "ControllerRevision",
