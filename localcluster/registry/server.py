@@ -16,7 +16,7 @@ import aiohttp
 from aiohttp import hdrs, web
 
 from localcluster.registry.catalog import resolve
-from localcluster.registry.store import BadDigestError, Reference, Store
+from localcluster.registry.store import DIGEST, BadDigestError, Reference, Store
 from localcluster.registry.throttle import Limits, Line
 from localcluster.registry.upstream import MANIFEST, Upstream, UpstreamError
 
@@ -25,6 +25,7 @@ STORE: Final = web.AppKey("store", Store)
 LINE: Final = web.AppKey("line", Line)
 BLOB_HOST: Final = web.AppKey("blob_host", str)
 UPSTREAM: Final = web.AppKey("upstream", Upstream)
+_BLOB: Final = f"{{digest:{DIGEST}}}"
 _UPLOADS: Final = r"/v2/{repository:.+}/blobs/uploads/{upload:[0-9a-f]+}"
 
 
@@ -35,8 +36,11 @@ def application(store: Store, blob_host: str, upstream: str) -> web.Application:
     app[STORE], app[LINE], app[BLOB_HOST] = store, Line(), blob_host
 
     async def connect(app: web.Application) -> AsyncIterator[None]:
-        # A blob is passed on as it is, and by the machine's proxy where it has one.
-        async with aiohttp.ClientSession(auto_decompress=False, trust_env=True) as session:
+        # What comes is passed on as it is, so it must not come compressed; the machine's proxy is
+        # used where it has one.
+        async with aiohttp.ClientSession(
+            headers={hdrs.ACCEPT_ENCODING: "identity"}, auto_decompress=False, trust_env=True
+        ) as session:
             app[UPSTREAM] = Upstream(upstream, session)
             yield
 
@@ -49,8 +53,8 @@ def application(store: Store, blob_host: str, upstream: str) -> web.Application:
             web.post("/_control", _write_control),
             web.get(r"/v2/{repository:.+}/manifests/{tag}", _read_manifest),
             web.put(r"/v2/{repository:.+}/manifests/{tag}", _write_manifest),
-            web.get(r"/v2/{repository:.+}/blobs/{digest:sha256:.+}", _redirect),
-            web.get(r"/blobs/{digest}", _read_blob),
+            web.get(rf"/v2/{{repository:.+}}/blobs/{_BLOB}", _redirect),
+            web.get(rf"/blobs/{_BLOB}", _read_blob),
             web.post(r"/v2/{repository:.+}/blobs/uploads/", _start_upload),
             web.patch(_UPLOADS, _continue_upload),
             web.put(_UPLOADS, _end_upload),
@@ -63,6 +67,11 @@ def _problem(status: int, code: str, message: str) -> web.Response:
     """An error in the shape of the OCI distribution specification."""
     errors = [{"code": code, "message": message, "detail": None}]
     return web.json_response({"errors": errors}, status=status)
+
+
+def _unavailable(thing: str, error: UpstreamError) -> web.Response:
+    """The public registry's failure, in plain text: Ollama shows it as it is."""
+    return web.Response(status=503, text=f"the local registry has no {thing}, and {error}")
 
 
 async def _healthz(_request: web.Request) -> web.Response:
@@ -120,10 +129,7 @@ async def _read_manifest(request: web.Request) -> web.Response:
         try:
             content = await request.app[UPSTREAM].manifest(reference)
         except UpstreamError as error:
-            # Ollama shows the text as it is to whoever pulls.
-            return web.Response(
-                status=503, text=f"the local registry has no model {reference}, and {error}"
-            )
+            return _unavailable(f"model {reference}", error)
     if content is None:
         return _problem(404, "MANIFEST_UNKNOWN", "manifest unknown")
     return web.Response(body=content, content_type=MANIFEST)
@@ -192,7 +198,7 @@ async def _relay(request: web.Request) -> web.StreamResponse:
         async with request.app[UPSTREAM].blob(
             repository, digest, method=request.method, span=request.headers.get(hdrs.RANGE)
         ) as blob:
-            if blob.status not in (200, 206):
+            if blob is None:
                 return _problem(404, "BLOB_UNKNOWN", "blob unknown to registry")
             response.set_status(blob.status)
             for name in (hdrs.CONTENT_LENGTH, hdrs.CONTENT_RANGE, hdrs.ACCEPT_RANGES):
@@ -203,7 +209,7 @@ async def _relay(request: web.Request) -> web.StreamResponse:
                 await response.write(chunk)
             await response.write_eof()
     except UpstreamError as error:
-        return _problem(404, "BLOB_UNKNOWN", f"blob unknown to registry, and {error}")
+        return _unavailable(f"blob {digest}", error)
     except (aiohttp.ClientError, TimeoutError):  # on either side, in the middle
         if request.transport is not None:
             request.transport.abort()
@@ -225,13 +231,13 @@ async def _continue_upload(request: web.Request) -> web.Response:
 
 
 async def _end_upload(request: web.Request) -> web.Response:
-    store = request.app[STORE]
+    store, digest = request.app[STORE], request.query.get("digest", "")
     path = store.upload(request.match_info["upload"])
     if not path.exists():
         return _problem(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
     await _append(request, path)
     try:
-        digest = store.commit(path, request.query.get("digest", ""))
+        store.commit(path, digest)
     except BadDigestError as error:
         return _problem(400, "DIGEST_INVALID", str(error))
     return web.Response(status=201, headers={"Docker-Content-Digest": digest})

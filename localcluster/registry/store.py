@@ -2,12 +2,11 @@
 
 import hashlib
 import re
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+DIGEST: Final = r"sha256:[0-9a-f]{64}"
 PUBLISHED: Final = Path("manifests", "registry.ollama.ai")  # in a folder of Ollama's models
 _PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
@@ -48,31 +47,24 @@ class Store:
 
     def blob(self, digest: str) -> Path | None:
         """The file with this digest, or None when there is none (or the digest is none)."""
-        if not _DIGEST.fullmatch(digest):
+        if not re.fullmatch(DIGEST, digest):
             return None
         paths = (self._path(digest), self.models / "blobs" / digest.replace(":", "-"))
         return next((path for path in paths if path.exists()), None)
 
-    def add(self, content: bytes) -> str:
-        """Keep some bytes; returns their digest."""
-        path = self.upload(secrets.token_hex(8))
-        path.write_bytes(content)
-        return self.commit(path, None)
-
-    def commit(self, path: Path, digest: str | None) -> str:
-        """Take over a complete file; returns its digest.
+    def commit(self, path: Path, digest: str) -> None:
+        """Take over a complete file.
 
         Raises:
             BadDigestError: the content is not what ``digest`` says; the file is removed.
         """
         with path.open("rb") as file:
-            found = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-        if digest not in (None, found):
+            actual = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        if digest != actual:
             path.unlink()
-            raise BadDigestError(f"content has digest {found}, not {digest}")
-        self._path(found).parent.mkdir(parents=True, exist_ok=True)
-        path.rename(self._path(found))
-        return found
+            raise BadDigestError(f"content has digest {actual}, not {digest}")
+        self._path(digest).parent.mkdir(parents=True, exist_ok=True)
+        path.rename(self._path(digest))
 
     def upload(self, identifier: str) -> Path:
         """Where an upload of this (hexadecimal) identifier grows."""

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -30,12 +30,18 @@ class UpstreamError(Exception):
 @dataclass
 class Upstream:
     """A registry by its URL. That it can't be reached is remembered for half a minute, so that not
-    every request waits for it."""
+    every request waits for it.
+
+    Blobs are asked for only in repositories of which a manifest came from there, as a pull begins
+    with it: a push of another model must find none, reachable or not, and nothing else of that
+    server is anyone's to ask for.
+    """
 
     url: str
     session: aiohttp.ClientSession
     _unreachable_until: float = float("-inf")
     _reason: str = ""
+    _repositories: set[str] = field(default_factory=set)
 
     async def manifest(self, reference: Reference) -> bytes | None:
         """A model's manifest, or None where there is no such model.
@@ -48,24 +54,31 @@ class Upstream:
         try:
             async with (
                 asyncio.timeout(DEADLINE_SECONDS),
-                self.session.get(url, headers={hdrs.ACCEPT: MANIFEST}) as response,
+                self.session.get(
+                    url, headers={hdrs.ACCEPT: MANIFEST}, allow_redirects=False
+                ) as response,
             ):
                 content = await response.read()
         except _FAILURES as error:
             raise self._unreachable(error) from error
-        if response.status not in (200, 404):
-            raise UpstreamError(f"{self._host} answers with status {response.status}")
-        return content if response.status == 200 else None
+        if not self._has(response):
+            return None
+        self._repositories.add(reference.repository)
+        return content
 
     @asynccontextmanager
     async def blob(
         self, repository: str, digest: str, *, method: str, span: str | None
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer to a request for a blob, or for the ``span`` of it (a Range header's value).
+    ) -> AsyncIterator[aiohttp.ClientResponse | None]:
+        """A blob, or the ``span`` of it (a Range header's value), from wherever the registry sends
+        us for it; None where there is no such blob.
 
         Raises:
-            UpstreamError: it can't be reached.
+            UpstreamError: it can't be reached, or refuses.
         """
+        if repository not in self._repositories:
+            yield None
+            return
         self._require_reachable()
         try:
             response = await self.session.request(
@@ -77,7 +90,13 @@ class Upstream:
         except _FAILURES as error:
             raise self._unreachable(error) from error
         async with response:
-            yield response
+            yield response if self._has(response) else None
+
+    def _has(self, response: aiohttp.ClientResponse) -> bool:
+        """Whether it has what it was asked for. Raises UpstreamError where it does not say."""
+        if response.status not in (200, 206, 404):
+            raise UpstreamError(f"{self._host} answers with status {response.status}")
+        return response.status != 404
 
     def _require_reachable(self) -> None:
         if time.monotonic() < self._unreachable_until:

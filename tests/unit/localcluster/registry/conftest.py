@@ -1,5 +1,6 @@
 """A registry in this process, with one small model in it, and no other one to ask."""
 
+import hashlib
 import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,6 +14,16 @@ from localcluster.registry.store import Reference, Store
 
 Client = TestClient[Request, Application]
 MODEL = Reference("library/tiny", "latest")
+
+
+async def push(registry: Client, content: bytes) -> str:
+    """Upload a blob as a push does; returns its digest."""
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    upload = await registry.post("/v2/library/tiny/blobs/uploads/")
+    path = upload.headers["Location"].partition(str(registry.port))[2]
+    response = await registry.put(path, params={"digest": digest}, data=content)
+    assert response.status == 201, await response.text()
+    return digest
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from localcluster.registry.store import Store
-from tests.unit.localcluster.registry.conftest import Client
+from tests.unit.localcluster.registry.conftest import Client, push
 
 CONTENT = bytes(range(256)) * 4
 UNKNOWN = f"sha256:{'0' * 64}"
@@ -41,8 +41,8 @@ async def test_no_name_leads_out_of_the_folder(registry: Client, path: str) -> N
     assert answer.status in (400, 404, 405)
 
 
-async def test_a_blob_is_elsewhere(registry: Client, store: Store) -> None:
-    digest = store.add(CONTENT)
+async def test_a_blob_is_elsewhere(registry: Client) -> None:
+    digest = await push(registry, CONTENT)
     for method in ("GET", "HEAD"):
         answer = await registry.request(
             method, f"/v2/library/tiny/blobs/{digest}", allow_redirects=False
@@ -69,10 +69,10 @@ async def test_an_unknown_blob_is_a_404_so_that_a_push_sends_it(registry: Client
     ],
 )
 async def test_a_blob_s_ranges(
-    registry: Client, store: Store, asked: str | None, status: int, expected: bytes
+    registry: Client, asked: str | None, status: int, expected: bytes
 ) -> None:
     headers = {"Range": asked} if asked else {}
-    answer = await registry.get(f"/blobs/{store.add(CONTENT)}", headers=headers)
+    answer = await registry.get(f"/blobs/{await push(registry, CONTENT)}", headers=headers)
     assert (answer.status, await answer.read()) == (status, expected)
 
 
@@ -97,9 +97,9 @@ async def test_a_push_with_the_wrong_digest_is_refused(registry: Client) -> None
 
 
 async def test_a_stalled_download_goes_on_when_the_stall_is_lifted(
-    registry: Client, store: Store
+    registry: Client,
 ) -> None:
-    digest = store.add(CONTENT)
+    digest = await push(registry, CONTENT)
     await registry.post("/_control", json={"stall_after_bytes": 100})
     answer = await registry.get(f"/blobs/{digest}")
     assert len(await answer.content.readexactly(100)) == 100
@@ -110,8 +110,8 @@ async def test_a_stalled_download_goes_on_when_the_stall_is_lifted(
     assert len(await answer.content.readexactly(len(CONTENT) - 100)) == len(CONTENT) - 100
 
 
-async def test_the_next_downloads_break_off_when_told(registry: Client, store: Store) -> None:
-    digest = store.add(CONTENT)
+async def test_the_next_downloads_break_off_when_told(registry: Client) -> None:
+    digest = await push(registry, CONTENT)
     await registry.post("/_control", json={"fail_blobs": 1, "fail_manifests": 1})
     with pytest.raises(aiohttp.ClientPayloadError):
         await (await registry.get(f"/blobs/{digest}")).read()
@@ -120,8 +120,8 @@ async def test_the_next_downloads_break_off_when_told(registry: Client, store: S
     assert (await registry.get("/v2/library/tiny/manifests/latest")).status == 200
 
 
-async def test_downloads_share_the_rate(registry: Client, store: Store) -> None:
-    digest = store.add(CONTENT)
+async def test_downloads_share_the_rate(registry: Client) -> None:
+    digest = await push(registry, CONTENT)
     await registry.post("/_control", json={"bytes_per_second": 8 * len(CONTENT)})
     clock = asyncio.get_running_loop().time
     started = clock()
@@ -132,8 +132,8 @@ async def test_downloads_share_the_rate(registry: Client, store: Store) -> None:
     assert (await (await registry.get("/_control")).json())["blob_bytes_sent"] == 2 * len(CONTENT)
 
 
-async def test_limits_are_for_the_repository_that_they_name(registry: Client, store: Store) -> None:
-    digest = store.add(CONTENT)
+async def test_limits_are_for_the_repository_that_they_name(registry: Client) -> None:
+    digest = await push(registry, CONTENT)
     await registry.post("/_control", json={"repository": "library/tiny", "fail_blobs": 1})
     other = await registry.get(f"/blobs/{digest}?repository=library/other")
     assert await other.read() == CONTENT

@@ -7,19 +7,23 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from aiohttp import hdrs, web
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application
+from yarl import URL
 
 from localcluster.registry.server import application
 from localcluster.registry.store import Reference, Store
 from localcluster.registry.upstream import DEADLINE_SECONDS
-from tests.unit.localcluster.registry.conftest import Client
+from tests.unit.localcluster.registry.conftest import Client, push
 
 CONTENT = bytes(range(256)) * 4096
 DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
+MANIFEST = b'{"layers": [1]}'
 PATH = "/v2/library/qwen3/manifests/0.6b"
 BLOB = f"/blobs/{DIGEST}?repository=library/qwen3"
 Start = Callable[[str], Awaitable[Client]]
@@ -29,12 +33,12 @@ Start = Callable[[str], Awaitable[Client]]
 async def public(tmp_path: Path) -> AsyncIterator[Client]:
     """Nothing is behind it but a server that has nothing."""
     store = Store(tmp_path / "public", tmp_path / "none")
-    store.add(CONTENT)
-    store.write_manifest(Reference.parse("qwen3:0.6b"), b'{"layers": [1]}')
+    store.write_manifest(Reference.parse("qwen3:0.6b"), MANIFEST)
     async with TestServer(Application(), host="127.0.0.1") as empty:
         upstream = f"http://127.0.0.1:{empty.port}"
         server = TestServer(application(store, "localhost", upstream), host="127.0.0.1")
         async with TestClient(server) as client:
+            await push(client, CONTENT)
             yield client
 
 
@@ -57,7 +61,7 @@ def url(registry: Client) -> str:
 async def test_a_model_that_is_only_there_comes_from_there(public: Client, local: Start) -> None:
     registry = await local(url(public))
     manifest = await registry.get(PATH)
-    assert (manifest.status, await manifest.read()) == (200, b'{"layers": [1]}')
+    assert (manifest.status, await manifest.read()) == (200, MANIFEST)
     assert manifest.content_type == "application/vnd.docker.distribution.manifest.v2+json"
     size = await registry.head(BLOB)
     assert (size.status, size.headers["Content-Length"]) == (200, str(len(CONTENT)))
@@ -79,8 +83,8 @@ async def test_what_is_here_is_not_asked_for_there(
     public: Client, local: Start, store: Store
 ) -> None:
     store.write_manifest(Reference.parse("qwen3:0.6b"), b"{}")
-    store.add(CONTENT)
     registry = await local(url(public))
+    await push(registry, CONTENT)
     assert await (await registry.get(PATH)).read() == b"{}"
     assert await (await registry.get(BLOB)).read() == CONTENT
     counters = await (await public.get("/_control")).json()
@@ -91,6 +95,7 @@ async def test_a_download_that_breaks_off_there_breaks_off_here(
     public: Client, local: Start
 ) -> None:
     registry = await local(url(public))
+    assert (await registry.get(PATH)).status == 200
     await public.post("/_control", json={"fail_blobs": 1})
     response = await registry.get(BLOB)
     with pytest.raises(Exception, match=r"payload|disconnected|not completed"):
@@ -139,3 +144,115 @@ async def test_one_whose_error_is_its_own_is_asked_again(public: Client, local: 
     assert response.status == 503
     assert "answers with status 503" in await response.text()
     assert (await registry.get(PATH)).status == 200
+
+
+@dataclass
+class Public:
+    """A public registry of one model, which compresses for clients that take that. ``replies`` are
+    its answers to some paths instead, and ``paths`` what it was asked for."""
+
+    replies: dict[str, Callable[[], web.Response]] = field(default_factory=dict)
+    paths: list[str] = field(default_factory=list)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.paths.append(request.raw_path)
+        if reply := self.replies.get(request.path):
+            return reply()
+        if request.path == PATH:
+            response = web.Response(body=MANIFEST)
+        elif request.path == f"/v2/library/qwen3/blobs/{DIGEST}":
+            response = web.Response(body=CONTENT)
+        else:
+            return web.Response(text="private")
+        response.enable_compression()
+        return response
+
+
+@pytest.fixture
+def other() -> Public:
+    return Public()
+
+
+@pytest.fixture
+async def relay(other: Public, local: Start) -> AsyncIterator[Client]:
+    """A registry that asks ``other``, of whose model it has the manifest."""
+    app = Application()
+    app.router.add_route("*", "/{path:.*}", other.answer)
+    async with TestServer(app, host="127.0.0.1") as server:
+        registry = await local(f"http://127.0.0.1:{server.port}")
+        assert (await registry.get(PATH)).status == 200
+        yield registry
+
+
+async def test_what_comes_from_there_is_never_compressed(relay: Client) -> None:
+    for path, content in ((PATH, MANIFEST), (BLOB, CONTENT)):
+        response = await relay.get(path)
+        assert (response.status, await response.read()) == (200, content), path
+        assert hdrs.CONTENT_ENCODING not in response.headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/blobs/..%2f..%2f..%2f..%2fapi%2fme?repository=library/qwen3",
+        f"/blobs/{DIGEST}%2f..%2f..%2fapi%2fme?repository=library/qwen3",
+        f"/blobs/{DIGEST}?repository=../../api",
+        f"/blobs/{DIGEST}?repository=library/other",
+        f"/blobs/{DIGEST}",
+        f"/v2/library/qwen3/blobs/{DIGEST}%2f..%2f..%2fapi%2fme",
+        "/v2/library/..%2f..%2fapi/manifests/me",
+    ],
+)
+async def test_nothing_but_models_is_asked_for_there(
+    relay: Client, other: Public, path: str
+) -> None:
+    other.paths.clear()
+    response = await relay.get(URL(path, encoded=True))
+    assert response.status == 404
+    assert other.paths == []
+
+
+async def test_only_for_a_blob_it_may_send_us_elsewhere(relay: Client, other: Public) -> None:
+    def moved() -> web.Response:
+        return web.Response(status=307, headers={hdrs.LOCATION: "/elsewhere"})
+
+    other.replies = {
+        PATH: moved,
+        f"/v2/library/qwen3/blobs/{DIGEST}": moved,
+        "/elsewhere": lambda: web.Response(body=CONTENT),
+    }
+    assert await (await relay.get(BLOB)).read() == CONTENT
+    response = await relay.get(PATH)
+    assert response.status == 503
+    assert "answers with status 307" in await response.text()
+
+
+@pytest.mark.parametrize("status", [401, 429, 500])
+async def test_that_it_refuses_a_blob_is_told_and_not_taken_for_its_absence(
+    relay: Client, other: Public, status: int
+) -> None:
+    other.replies = {f"/v2/library/qwen3/blobs/{DIGEST}": lambda: web.Response(status=status)}
+    response = await relay.get(BLOB)
+    assert response.status == 503
+    text = await response.text()
+    assert text.startswith(f"the local registry has no blob {DIGEST}, and 127.0.0.1:")
+    assert text.endswith(f" answers with status {status}")
+    assert (await relay.head(BLOB)).status == 503
+
+
+async def test_a_blob_that_it_has_not_is_a_404(relay: Client, other: Public) -> None:
+    other.replies = {f"/v2/library/qwen3/blobs/{DIGEST}": lambda: web.Response(status=404)}
+    response = await relay.get(BLOB)
+    assert response.status == 404
+    assert (await response.json())["errors"][0]["code"] == "BLOB_UNKNOWN"
+
+
+async def test_that_it_went_away_before_the_blob_is_told(local: Start) -> None:
+    app = Application()
+    app.router.add_get(PATH, Public().answer)
+    async with TestServer(app, host="127.0.0.1") as server:
+        registry = await local(f"http://127.0.0.1:{server.port}")
+        assert (await registry.get(PATH)).status == 200
+    response = await registry.get(BLOB)
+    assert response.status == 503
+    assert "can't be reached from here (Connection refused)" in await response.text()
