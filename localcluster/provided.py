@@ -4,8 +4,10 @@ A folder that a variable names is looked into before anything is compiled. What 
 once its version fits; what is missing or does not fit is compiled, and the reason is reported.
 """
 
+import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from localcluster import children
@@ -18,11 +20,15 @@ class Program:
     """A program that may be there, and how it says its version.
 
     ``release`` is how the version must begin, part by part: ``1.36`` fits 1.36.3, and not 1.3.
+    ``before`` is what comes before the version in what the program writes, where it writes others,
+    and ``environment`` the variables that it is asked with.
     """
 
     name: str
     release: str
     arguments: tuple[str, ...] = ("--version",)
+    before: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def provided(programs: tuple[Program, ...], report: Report) -> Path | None:
@@ -47,13 +53,15 @@ def misfit(folder: Path, program: Program) -> str:
     if not path.is_file():
         return "it is not there"
     try:
-        ran = children.run([path, *program.arguments])
+        ran = children.run(
+            [path, *program.arguments], environment={**os.environ, **program.environment}
+        )
     except OSError as error:
         return f"it does not run: {error.strerror}"
-    version = re.search(r"\d+(\.\d+)+", f"{ran.stdout}{ran.stderr}")
+    version = re.search(rf"{re.escape(program.before)}(\d+(?:\.\d+)+)", f"{ran.stdout}{ran.stderr}")
     if version is None:
         return f"it says no version when it is called with {' '.join(program.arguments)}"
     wanted = program.release.split(".")
-    if version[0].split(".")[: len(wanted)] != wanted:
-        return f"it is {version[0]}, and {program.release} is needed"
+    if version[1].split(".")[: len(wanted)] != wanted:
+        return f"it is {version[1]}, and {program.release} is needed"
     return ""

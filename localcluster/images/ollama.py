@@ -18,6 +18,11 @@ from localcluster.versions import OLLAMA
 _MODULE: Final = GO_MODULES / "ollama"
 _PACKAGE: Final = "github.com/ollama/ollama"
 _LDFLAGS: Final = f"-s -w -X={_PACKAGE}/version.Version={OLLAMA} -X={_PACKAGE}/server.mode=release"
+# It says the version of the server that it reaches, and its own where that differs: nothing can
+# listen on port 0.
+_PROVIDED: Final = Program(
+    "ollama", OLLAMA, before="client version is ", environment={"OLLAMA_HOST": "127.0.0.1:0"}
+)
 _C_FLAGS: Final = "-O1 -g0"  # of its C only the database of its desktop application is large
 
 
@@ -42,7 +47,7 @@ def built() -> bool:
 def _provided(report: Report) -> Path | None:
     """The machine's own program, as an archive of Ollama's releases lays it out: with its engine in
     ``../lib/ollama``."""
-    folder = provided((Program("ollama", OLLAMA),), report)
+    folder = provided((_PROVIDED,), report)
     if folder is None:
         return None
     program = (folder / "ollama").resolve()
