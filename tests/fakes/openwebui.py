@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from aichat_workspace.openwebui.client import OpenWebUIClient, Reply
-from aichat_workspace.openwebui.errors import OpenWebUIError, SignInRefusedError
+from aichat_workspace.openwebui.errors import (
+    NotAdministratorError,
+    OpenWebUIError,
+    SignInRefusedError,
+)
 
 EMAIL, PASSWORD = "admin@chat.example.org", "right"
 _TOKEN = "token-1"
@@ -18,11 +22,12 @@ _UNSET = ("profile_image_url", "description", "capabilities", "knowledge")
 
 @dataclass
 class FakeOpenWebUI:
-    """One administrator and the entries. `requests` is what was asked for; `fail` may answer a
+    """One account and the entries. `requests` is what was asked for; `fail` may answer a
     request in the server's place, or raise."""
 
     email: str = EMAIL
     password: str = PASSWORD
+    is_administrator: bool = True
     entries: dict[str, dict[str, Any]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     fail: Callable[[str], Reply | None] = lambda _: None
@@ -44,6 +49,8 @@ class FakeOpenWebUI:
             return self._sign_in(content)
         if headers.get("Cookie") != f"token={_TOKEN}":
             return _reply(401, {"detail": "401 Unauthorized"})
+        if not self.is_administrator:
+            return _reply(401, {"detail": "You do not have permission to access this resource."})
         routes: dict[str, Callable[[dict[str, Any]], Reply]] = {
             "GET /api/v1/models/base": lambda _: _reply(200, list(self.entries.values())),
             "POST /api/v1/models/create": self._create,
@@ -90,12 +97,12 @@ async def check_contract(client: OpenWebUIClient, email: str, password: str) -> 
     await session.create(entry)
     with pytest.raises(OpenWebUIError, match="already registered"):
         await session.create(entry)
-    (created,) = [each for each in await session.entries() if each["id"] == entry["id"]]
+    (created,) = [model for model in await session.entries() if model["id"] == entry["id"]]
     meta = {key: value for key, value in created["meta"].items() if value is not None}
     assert {**{key: created[key] for key in entry}, "meta": meta} == entry
     await session.delete("contract:latest")
     assert await session.entries() == before
     with pytest.raises(OpenWebUIError, match="could not find"):
         await session.delete("contract:latest")
-    with pytest.raises(OpenWebUIError, match="401"):
+    with pytest.raises(NotAdministratorError, match="401"):
         await type(session)(session.transport, "no token").entries()

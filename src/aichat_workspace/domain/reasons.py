@@ -24,6 +24,9 @@ REASONS: Final = {
     "Terminating": "The workspace is being deleted, with its namespace. Wait; where something "
     "holds the namespace, the message says what: remove that.",
     "ToolsOffered": "Chats offer tools to the models that can call them. Nothing to do.",
+    "ToolsWaiting": "Chats do not follow yet what the present models can do: one of the two "
+    "servers is not up, or the models have just changed. Wait; where it can't be done, the reason "
+    "becomes `ToolsNotOffered`.",
     "UpToDate": "The workspace runs the platform's images. Nothing to do.",
     "UpgradeWaiting": "Other workspaces change their images first. Wait.",
     # the resource has to be edited
@@ -74,9 +77,10 @@ REASONS: Final = {
     "gone for good, or read why with the command in the message.",
     "PodRefused": "The API server refuses the workload's pod, for its quota or a policy. Raise "
     "`spec.quota`, or see the policy that the message names.",
-    "ToolsNotOffered": "Chats do not know which models can call tools, so they offer them none; "
-    "everything else works. Read the message. Mostly the administrator's password was changed in "
-    "Open WebUI, so that the operator can't sign in: set `spec.access.passwordReset`.",
+    "ToolsNotOffered": "Chats do not know of every model whether it calls tools, and offer them as "
+    "they did before; everything else works. Read the message. Mostly the administrator's password "
+    "was changed in Open WebUI, so that the operator can't sign in: set "
+    "`spec.access.passwordReset`.",
     "Unschedulable": "No node takes the pod. Add capacity, lower `spec.resources`, or correct "
     "`spec.scheduling`.",
     "RouteNotAccepted": "No Gateway has accepted the workspace's HTTPRoute. Check "

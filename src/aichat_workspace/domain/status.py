@@ -26,7 +26,7 @@ from aichat_workspace.domain.models import (
 from aichat_workspace.domain.plan import NOTHING, Observed
 from aichat_workspace.domain.pods import belongs, containers, keeps_stopping
 from aichat_workspace.domain.render.tenant import OLLAMA, OPENWEBUI
-from aichat_workspace.domain.tools import UNTOLD, ToolStatus
+from aichat_workspace.domain.tools import NOT_OFFERED_YET, ToolStatus
 from aichat_workspace.domain.upgrade import AT_ONCE, Images, Turn
 from aichat_workspace.domain.volumes import CLAIM, unmet
 from aichat_workspace.domain.workspace import (
@@ -66,7 +66,7 @@ class Facts:
     failure: Diagnosis | None = None
     models: tuple[ModelStatus, ...] = ()
     patterns: tuple[PatternStatus, ...] = ()
-    tools: ToolStatus = UNTOLD
+    tools: ToolStatus = NOT_OFFERED_YET
     turn: Turn = AT_ONCE
     target: Images | None = None
     ingress_classes: tuple[Manifest, ...] = ()
@@ -134,7 +134,7 @@ def _findings(workspace: Workspace, facts: Facts, now: datetime) -> dict[Conditi
         ConditionType.INGRESS_SERVED: _served(facts),
         ConditionType.UP_TO_DATE: _up_to_date(facts),
         ConditionType.STORAGE_AS_ASKED: _storage(workspace, facts),
-        ConditionType.TOOLS_OFFERED: _tools(facts),
+        ConditionType.TOOLS_OFFERED: _tools(workspace, facts),
     }
     if workspace.spec.suspended and not facts.failure:
         stopped = _Finding(
@@ -155,14 +155,14 @@ def _ready(parts: dict[ConditionType, _Finding]) -> _Finding:
 
 def _served(facts: Facts) -> _Finding:
     """A port-forward works without it, so Ready does not depend on it."""
-    by_kind = {each.kind: found for each, found in facts.observed.objects.items()}
+    by_kind = {ref.kind: manifest for ref, manifest in facts.observed.objects.items()}
     problem = unserved(by_kind.get("Ingress"), facts.ingress_classes)
     problem = problem or unrouted(by_kind.get("HTTPRoute"))
     if problem:
         return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
     routed = "HTTPRoute" in by_kind
-    told = "a Gateway has accepted its route" if routed else "its IngressClass is there"
-    return _Finding(ConditionStatus.TRUE, "Served", told)
+    message = "a Gateway has accepted its route" if routed else "its IngressClass is there"
+    return _Finding(ConditionStatus.TRUE, "Served", message)
 
 
 def _up_to_date(facts: Facts) -> _Finding:
@@ -191,8 +191,8 @@ def _waits(turn: Turn) -> _Finding:
 def _terminating(facts: Facts, now: datetime) -> dict[ConditionType, _Finding]:
     namespace = facts.observed.namespace
     left = "waiting for the namespace to be gone" if namespace else "cleaning up"
-    if namespace and (told := remains(namespace, now)):
-        left += f", which something holds: {told}; remove what holds it"
+    if namespace and (remaining := remains(namespace, now)):
+        left += f", which something holds: {remaining}; remove what holds it"
     gone = _Finding(ConditionStatus.FALSE, "Terminating", left)
     if facts.failure:
         gone = _Finding(ConditionStatus.FALSE, facts.failure.reason, facts.failure.message)
@@ -227,12 +227,17 @@ def _storage(workspace: Workspace, facts: Facts) -> _Finding:
     return _Finding(ConditionStatus.TRUE, "StorageAsAsked", "volumes are as spec.storage says")
 
 
-def _tools(facts: Facts) -> _Finding:
+def _tools(workspace: Workspace, facts: Facts) -> _Finding:
     """A model answers without tools, too, so Ready does not depend on it."""
+    if workspace.spec.suspended:
+        return _Finding(ConditionStatus.UNKNOWN, _SUSPENDED, "chats are stopped")
     if facts.tools.problem:
         return _Finding(ConditionStatus.FALSE, "ToolsNotOffered", facts.tools.problem)
-    told = "chats offer tools to the models that can call them"
-    return _Finding(ConditionStatus.TRUE, "ToolsOffered", told)
+    if facts.tools.is_current:
+        message = "chats offer tools to the models that can call them"
+        return _Finding(ConditionStatus.TRUE, "ToolsOffered", message)
+    message = "chats do not follow yet what the present models can do"
+    return _Finding(ConditionStatus.UNKNOWN, "ToolsWaiting", message)
 
 
 def _proven(

@@ -16,7 +16,7 @@ from aichat_workspace.domain import names
 CAPABILITY: Final = "tools"
 """How Ollama calls it: https://github.com/ollama/ollama/blob/main/docs/api.md"""
 MAX_MODELS: Final = 500
-"""Of one workspace; the first by name. A longer list is no list for people."""
+"""Of one workspace, the first by name, are asked for. A longer list is no list for people."""
 _LISTED: Final = 5
 _MARK: Final = names.OPERATOR
 """In an entry's `meta`, with the digest of everything else: what a person changes shows."""
@@ -53,19 +53,15 @@ class Withdraw:
 
 @dataclass(frozen=True, slots=True)
 class ToolStatus:
-    """What a chat was last made to follow, and what keeps it from following its models now."""
+    """What a chat was last made to follow, what keeps it from following its models now, and whether
+    it does follow them."""
 
     revision: str = ""
     problem: str = ""
+    is_current: bool = False
 
 
-UNTOLD: Final = ToolStatus()
-
-
-def capable(capabilities: Mapping[str, Collection[str]]) -> frozenset[str]:
-    """The models that can call tools, from the capabilities of each."""
-    models = sorted(model for model, able in capabilities.items() if CAPABILITY in able)
-    return frozenset(models[:MAX_MODELS])
+NOT_OFFERED_YET: Final = ToolStatus()
 
 
 def entry(model: str) -> dict[str, Any]:
@@ -81,8 +77,11 @@ def entry(model: str) -> dict[str, Any]:
     return {**content, "meta": {**content["meta"], _MARK: _digest(content)}}
 
 
-def decide(models: Collection[str], entries: Iterable[Entry]) -> tuple[Withdraw | Offer, ...]:
-    """What Open WebUI lacks so that these models, and no others, are offered tools.
+def decide(
+    models: Collection[str], entries: Iterable[Entry], unclear: Collection[str] = ()
+) -> tuple[Withdraw | Offer, ...]:
+    """What Open WebUI lacks so that these models, and no others, are offered tools. What it has for
+    a model of which it is unclear whether it can call tools stays.
 
     An entry that a person made stays as it is, and so does one of the operator's that a person has
     changed: it says what the person wants for that model.
@@ -90,8 +89,10 @@ def decide(models: Collection[str], entries: Iterable[Entry]) -> tuple[Withdraw 
     existing = {each["id"]: each for each in entries}
     stale = {
         model
-        for model, found in existing.items()
-        if _is_untouched(found) and not (model in models and _mark(found) == _mark(entry(model)))
+        for model, present in existing.items()
+        if model not in unclear
+        and _is_untouched(present)
+        and not (model in models and _mark(present) == _mark(entry(model)))
     }
     return (
         *(Withdraw(model) for model in sorted(stale)),
@@ -116,10 +117,12 @@ def _digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def revision(volume: str, models: Collection[str]) -> str:
-    """Changes with the entries and with the volume that holds them; empty where no model can call
-    tools, for then no entry is needed."""
-    return _digest([volume, *map(entry, sorted(models))]) if models else ""
+def revision(volume: str, models: Collection[str], unclear: Collection[str] = ()) -> str:
+    """Changes with the entries, with the volume that holds them and with the models whose entries
+    are left as they are; empty where no model can call tools, for then no entry is needed."""
+    if not models and not unclear:
+        return ""
+    return _digest([volume, *map(entry, sorted(models)), *sorted(unclear)])
 
 
 def sign_in_refused(models: Collection[str], email: str, admin_secret: str | None) -> str:
@@ -133,6 +136,41 @@ def sign_in_refused(models: Collection[str], email: str, admin_secret: str | Non
         f"{_first(models)}: the operator can't tell chats which models call tools, for Open WebUI "
         f"refuses its sign-in as {email}, whose password was changed there; {fix}, or set Function "
         "Calling of these models to Native in Open WebUI"
+    )
+
+
+def not_administrator(models: Collection[str], email: str) -> str:
+    """What to say when the account that signs in is no administrator any more."""
+    return (
+        f"{_first(models)}: the operator can't tell chats which models call tools, for {email} is "
+        "no administrator of Open WebUI any more; give it that role again, then suspend and resume "
+        "the workspace, or set Function Calling of these models to Native in Open WebUI"
+    )
+
+
+def unreachable(server: str, error: str) -> str:
+    """What to say when a server of the workspace has not answered for some time."""
+    return (
+        f"the operator can't tell chats which models call tools, for {server} can't be reached: "
+        f"{error}; it is tried again by itself; if this lasts, read its log and check that network "
+        "policies let the operator in"
+    )
+
+
+def unclear(errors: Mapping[str, str]) -> str:
+    """What to say when the model server can't say of some models what they can do."""
+    return (
+        f"{_first(errors)}: it is unclear whether they call tools, so chats go on as before with "
+        f"them, for Ollama says: {next(iter(errors.values()))}; it is tried again by itself; if "
+        "this lasts, read its log, or remove and pull them again"
+    )
+
+
+def failed(error: str) -> str:
+    """What to say of an error that nobody has foreseen."""
+    return (
+        "the operator can't tell chats which models call tools, for it failed itself with "
+        f"{error}; it is tried again by itself; if this lasts, report what its log says"
     )
 
 

@@ -104,11 +104,11 @@ class OllamaClient:
     async def weights(self, name: str) -> str:
         """The digest of a model's weights, which models made of one another share; empty where the
         server does not say."""
-        told = (await self._show(name)).get("modelfile", "")
-        if not isinstance(told, str):
+        modelfile = (await self._show(name)).get("modelfile", "")
+        if not isinstance(modelfile, str):
             raise _odd("/api/show")
-        found = _WEIGHTS.search(told)
-        return found[1] if found else ""
+        weights = _WEIGHTS.search(modelfile)
+        return weights[1] if weights else ""
 
     async def system(self, name: str) -> str:
         """A model's system prompt; empty where it has none."""
@@ -123,17 +123,17 @@ class OllamaClient:
         match (await self._show(name)).get("capabilities"):
             case None:
                 return frozenset()
-            case [*capabilities] if all(isinstance(each, str) for each in capabilities):
+            case [*capabilities] if all(isinstance(name, str) for name in capabilities):
                 return frozenset(capabilities)
         raise _odd("/api/show")
 
     async def _show(self, name: str) -> dict[str, Any]:
         body = orjson.dumps({"model": name})
         async with self._open("POST", "/api/show", body, _REQUEST_SECONDS) as answer:
-            told = orjson.loads(await _all(answer))
-        if not isinstance(told, dict):
+            model = orjson.loads(await _all(answer))
+        if not isinstance(model, dict):
             raise _odd("/api/show")
-        return told
+        return model
 
     async def create(self, name: str, *, base: str, system: str) -> None:
         """Make a model of another one and a system prompt, replacing one of that name."""
@@ -165,8 +165,8 @@ class OllamaClient:
         if system is not None:
             messages.insert(0, {"role": "system", "content": system})
         body = {"model": model, "messages": messages, "options": dict(options or {})}
-        async for said in self._events("/api/chat", body, idle_seconds, _is_last_word):
-            message = said.get("message", {})
+        async for event in self._events("/api/chat", body, idle_seconds, _is_last_word):
+            message = event.get("message", {})
             text = message.get("content", "") if isinstance(message, dict) else None
             if not isinstance(text, str):
                 raise _odd("/api/chat")
@@ -222,8 +222,8 @@ async def _all(answer: Answer) -> bytes:
     return bytes(read)
 
 
-def _listed(found: Any) -> Listed:
-    match found:
+def _listed(model: Any) -> Listed:
+    match model:
         case {"name": str(name), "digest": str(digest), "size": int(size)} if 0 <= size < 2**63:
             return Listed(name, digest, size)
     raise _odd("/api/tags")

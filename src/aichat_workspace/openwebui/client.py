@@ -11,6 +11,7 @@ import aiohttp
 import orjson
 
 from aichat_workspace.openwebui.errors import (
+    NotAdministratorError,
     OpenWebUIError,
     OpenWebUIUnreachableError,
     SignInRefusedError,
@@ -22,6 +23,7 @@ _MAX_ERROR_BYTES: Final = 16 * 1024
 # A packed reply could be a thousand times as long as what is sent.
 _HEADERS: Final = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 _REFUSED: Final = (400, 401, 403)
+_NOT_ALLOWED: Final = (401, 403)
 # These come from a proxy in front of a server that is not there.
 _ABSENT: Final = (502, 503, 504)
 
@@ -70,8 +72,11 @@ class Session:
 
     async def entries(self) -> tuple[Mapping[str, Any], ...]:
         """The entries of models that Ollama or another back-end lists; those that people have
-        composed of such a model are not among them."""
-        match await self._call("GET", "/api/v1/models/base"):
+        composed of such a model are not among them. Raises NotAdministratorError."""
+        reply = await self._reply("GET", "/api/v1/models/base")
+        if reply.status in _NOT_ALLOWED:
+            raise NotAdministratorError(_reason(reply))
+        match _content(reply):
             case [*entries] if all(_is_entry(entry) for entry in entries):
                 return tuple(entries)
         raise OpenWebUIError("it listed models as Open WebUI does not")
@@ -84,10 +89,13 @@ class Session:
         """Remove a model's entry. An error where it has none."""
         await self._call("POST", "/api/v1/models/model/delete", {"id": model})
 
-    async def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    async def _call(self, method: str, path: str, body: Mapping[str, Any]) -> None:
+        _content(await self._reply(method, path, body))
+
+    async def _reply(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Reply:
         # The API server's proxy keeps an Authorization header to itself; a cookie it lets pass.
         headers = {"Cookie": f"token={self.token}"}
-        return _content(await _send(self.transport, method, path, body, headers))
+        return await _send(self.transport, method, path, body, headers)
 
 
 async def _send(

@@ -19,5 +19,10 @@ class OpenWebUIUnreachableError(OpenWebUIError):
     """No answer, or none in time. A retry helps once the server is up."""
 
 
+class NotAdministratorError(OpenWebUIError):
+    """The account is signed in and may not see what only administrators do. A retry helps only once
+    it is an administrator again."""
+
+
 class SignInRefusedError(OpenWebUIError):
     """No session for this address and password. A retry helps only with others."""

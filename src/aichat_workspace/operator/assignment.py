@@ -64,6 +64,7 @@ def chat(
         client=connect_chat(name),
         ollama=connect(name),
         server="" if is_left_alone else _server(observed.pods, OPENWEBUI),
+        model_server=_server(observed.pods, OLLAMA),
         volume=claim["metadata"]["uid"] if claim else "",
         email=credentials.admin_email,
         password=credentials.admin_password,
@@ -73,19 +74,21 @@ def chat(
 
 
 def _recorded_tools(workspace: Workspace) -> ToolStatus:
-    offered = workspace.status.condition(ConditionType.TOOLS_OFFERED)
-    is_known_problem = (
-        offered and offered.status is ConditionStatus.FALSE and offered.reason == "ToolsNotOffered"
-    )
+    condition = workspace.status.condition(ConditionType.TOOLS_OFFERED)
+    revision = workspace.status.tools_revision
+    if condition is None:
+        return ToolStatus(revision)
     return ToolStatus(
-        workspace.status.tools_revision, offered.message if offered and is_known_problem else ""
+        revision,
+        problem=condition.message if condition.reason == "ToolsNotOffered" else "",
+        is_current=condition.status is ConditionStatus.TRUE,
     )
 
 
 def _capacity_bytes(observed: Observed, claim: Ref) -> int:
     """What a bound claim's volume holds, or 0 while that is not known."""
-    found = observed.objects.get(claim, {})
-    size = found.get("status", {}).get("capacity", {}).get("storage")
+    manifest = observed.objects.get(claim, {})
+    size = manifest.get("status", {}).get("capacity", {}).get("storage")
     return int(quantity.parse(size)) if size else 0
 
 

@@ -28,6 +28,7 @@ FACTS = Facts(
     desired=[ref(each) for each in DESIRED],
     observed=Observed(namespace(), available()),
     models=READY_MODELS,
+    tools=ToolStatus("r1", is_current=True),
     ingress_classes=(
         {
             "metadata": {
@@ -300,3 +301,14 @@ def test_tools_that_are_not_offered_are_told_beside_a_workspace_that_is_ready() 
     assert found.message == "its password was changed"
     assert told.phase is Phase.READY
     assert told.tools_revision == "r1"
+
+
+@pytest.mark.parametrize("suspended", [False, True])
+def test_tools_are_not_said_to_be_offered_before_they_are(suspended: bool) -> None:
+    resource = workspace(suspended=suspended)
+    waiting = status(resource, replace(FACTS, tools=ToolStatus("r1")), NOW)
+    expected = "Suspended" if suspended else "ToolsWaiting"
+    assert said(waiting, ConditionType.TOOLS_OFFERED) == (ConditionStatus.UNKNOWN, expected)
+    assert waiting.phase is (Phase.SUSPENDED if suspended else Phase.READY)
+    offered = status(workspace(), replace(FACTS, tools=ToolStatus("r1", is_current=True)), NOW)
+    assert said(offered, ConditionType.TOOLS_OFFERED) == (ConditionStatus.TRUE, "ToolsOffered")

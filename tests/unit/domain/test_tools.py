@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from aichat_workspace.domain import tools
-from aichat_workspace.domain.tools import Offer, Withdraw, capable, decide, entry, revision
+from aichat_workspace.domain.tools import Offer, Withdraw, decide, entry, revision
 
 
 def as_returned(model: str, **changes: Any) -> dict[str, Any]:
@@ -20,18 +20,6 @@ def as_returned(model: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def test_the_models_that_can_call_tools_are_those_whose_capabilities_say_so() -> None:
-    assert capable(
-        {"a": {"completion", "tools"}, "b": {"completion"}, "c": frozenset(), "d": {"embedding"}}
-    ) == {"a"}
-
-
-def test_of_an_endless_list_the_first_models_are_seen_to() -> None:
-    found = capable({f"m{n:05}": {"tools"} for n in range(2 * tools.MAX_MODELS)})
-    assert len(found) == tools.MAX_MODELS
-    assert "m00000" in found
-
-
 def test_a_model_that_can_call_tools_gets_an_entry_and_another_none() -> None:
     assert decide({"b", "a"}, []) == (Offer("a"), Offer("b"))
     assert decide(set(), []) == ()
@@ -43,6 +31,17 @@ def test_nothing_is_left_to_do_once_it_is_done() -> None:
 
 def test_an_entry_goes_with_the_capability() -> None:
     assert decide({"b"}, [as_returned("a"), as_returned("b")]) == (Withdraw("a"),)
+
+
+def test_an_entry_stays_while_it_is_unclear_what_its_model_can_do() -> None:
+    assert decide({"b"}, [as_returned("a")], unclear={"a"}) == (Offer("b"),)
+    assert revision("claim-1", {"b"}, unclear={"a"}) != revision("claim-1", {"b"})
+    assert revision("claim-1", set(), unclear={"a"})
+
+
+def test_an_entry_that_a_person_deletes_is_made_again_and_one_turned_off_is_not() -> None:
+    assert decide({"a"}, []) == (Offer("a"),)
+    assert decide({"a"}, [as_returned("a", params={"function_calling": "legacy"})]) == ()
 
 
 def test_an_entry_of_an_earlier_version_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +81,9 @@ def test_a_revision_changes_with_the_models_and_with_the_volume() -> None:
 
 
 def test_where_no_model_can_call_tools_there_is_nothing_to_record() -> None:
-    assert revision("claim-1", set()) == revision("claim-2", set()) == tools.UNTOLD.revision
+    assert (
+        revision("claim-1", set()) == revision("claim-2", set()) == tools.NOT_OFFERED_YET.revision
+    )
 
 
 def test_a_refused_sign_in_names_the_models_the_account_and_what_to_do() -> None:
@@ -99,3 +100,14 @@ def test_of_many_models_the_first_are_named() -> None:
     message = tools.not_taken({f"m{n}" for n in range(8)}, "no room")
     assert message.startswith("m0, m1, m2, m3, m4 and 3 more: ")
     assert "no room" in message
+
+
+def test_what_is_told_names_what_failed_and_what_to_do() -> None:
+    demoted = tools.not_administrator({"a"}, "admin@x")
+    assert demoted.startswith("a: ")
+    assert "admin@x" in demoted
+    assert "role" in demoted
+    assert "Ollama can't be reached: refused" in tools.unreachable("Ollama", "refused")
+    assert tools.unclear({"a": "out of order"}).startswith("a: ")
+    assert "out of order" in tools.unclear({"a": "out of order"})
+    assert "KeyError" in tools.failed("KeyError")

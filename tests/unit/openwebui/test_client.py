@@ -5,6 +5,7 @@ import pytest
 
 from aichat_workspace.openwebui.client import MAX_REPLY_BYTES, OpenWebUIClient, Reply, Session
 from aichat_workspace.openwebui.errors import (
+    NotAdministratorError,
     OpenWebUIError,
     OpenWebUIUnreachableError,
     SignInRefusedError,
@@ -39,6 +40,12 @@ async def test_a_sign_in_that_fails_may_come_true_later(status: int) -> None:
     with pytest.raises(OpenWebUIError, match="later") as raised:
         await OpenWebUIClient(replies(status, b'{"detail":"later"}')).sign_in(EMAIL, PASSWORD)
     assert type(raised.value) is OpenWebUIError
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_an_account_that_may_not_list_entries_is_no_administrator(status: int) -> None:
+    with pytest.raises(NotAdministratorError):
+        await Session(replies(status, b"{}"), "t").entries()
 
 
 @pytest.mark.parametrize(

@@ -36,12 +36,12 @@ def chat(
     return assignment.chat(resource, observed, credentials, lambda _: NOTHING, lambda _: NOTHING)
 
 
-def test_a_chat_that_serves_is_known_by_its_pod_and_by_the_claim_of_its_data() -> None:
-    found = chat(workspace(), pod("ollama"), pod("openwebui"))
-    assert found.server == "openwebui/2"
-    assert found.volume == held(desired())[CLAIM]["metadata"]["uid"]
-    assert (found.email, found.password) == (CREDENTIALS.admin_email, CREDENTIALS.admin_password)
-    assert CREDENTIALS.admin_password not in repr(found)
+def test_a_chat_that_serves_is_known_by_both_pods_and_by_the_claim_of_its_data() -> None:
+    served = chat(workspace(), pod("ollama"), pod("openwebui"))
+    assert (served.server, served.model_server) == ("openwebui/2", "ollama/2")
+    assert served.volume == held(desired())[CLAIM]["metadata"]["uid"]
+    assert (served.email, served.password) == (CREDENTIALS.admin_email, CREDENTIALS.admin_password)
+    assert CREDENTIALS.admin_password not in repr(served)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,7 @@ def test_a_chat_that_is_not_ready_does_not_serve() -> None:
         ("False", "ToolsNotOffered", MESSAGE),
         ("False", "NamespaceTaken", ""),
         ("True", "ToolsOffered", ""),
+        ("Unknown", "ToolsWaiting", ""),
     ],
 )
 def test_what_was_recorded_is_known_after_a_restart(status: str, reason: str, problem: str) -> None:
@@ -79,5 +80,5 @@ def test_what_was_recorded_is_known_after_a_restart(status: str, reason: str, pr
         "observedGeneration": 1,
     }
     recorded = workspace(status={"toolsRevision": "abc", "conditions": [condition]})
-    assert chat(recorded).recorded == ToolStatus("abc", problem)
+    assert chat(recorded).recorded == ToolStatus("abc", problem, status == "True")
     assert chat(workspace()).recorded == ToolStatus()
