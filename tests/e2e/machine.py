@@ -15,8 +15,6 @@ ROOT: Final = Path(__file__).parents[2]
 STATES: Final = Path(os.environ.get("LOCALCLUSTER_STATE") or "/var/lib/localcluster")
 LOCALCLUSTER: Final = (sys.executable, "-m", "localcluster")
 _NODE: Final = "node"
-# A model's threads wait for each other by spinning; here many models share few cores.
-_ONE_THREAD: Final = '{"spec": {"ollama": {"cpuLimit": "1"}}}'
 
 
 def shared_node(image: str) -> dict[str, Any]:
@@ -42,8 +40,6 @@ def _start(name: str, image: str) -> dict[str, Any]:
         platform = ROOT / "config" / "local" / "platform.yaml"
         kubeconfig = f"--kubeconfig={status['kubeconfig']}"
         subprocess.run(["kubectl", kubeconfig, "apply", "-f", str(platform)], check=True)
-        patch = ("patch", "aichatplatform", "default", "--type=merge", "--patch", _ONE_THREAD)
-        subprocess.run(["kubectl", kubeconfig, *patch], check=True)
     except BaseException:
         _localcluster("down", "--name", name)
         raise

@@ -33,18 +33,21 @@ def percent(node: Node, model: str) -> int:
     return int(entry(node, RESOURCE, model).get("percent", 0))
 
 
-def assert_downloaded_once(node: Node, model: str, repository: str, before: int) -> None:
-    """And remove it again."""
+def assert_downloaded(
+    node: Node, model: str, repository: str, before: int, *, at_most: float
+) -> None:
+    """As many times, for what came is not sent again; and remove it again."""
     wait_ready(node, RESOURCE, TENANT)
     found, sent = entry(node, RESOURCE, model), bytes_sent(repository) - before
     assert found["state"] == "Ready"
     assert found["totalBytes"] > WEIGHTS_BYTES
-    assert WEIGHTS_BYTES < sent < 1.3 * WEIGHTS_BYTES, "what came was not sent again"
+    assert WEIGHTS_BYTES < sent < at_most * WEIGHTS_BYTES
     patch(node, RESOURCE, {"models": []})
     eventually(lambda: not entry(node, RESOURCE, model), "the model is removed again", 60)
 
 
-def test_an_interrupted_download_goes_on_where_it_was(node: Node) -> None:
+def test_a_download_outlives_the_server_that_began_it(node: Node) -> None:
+    """Ollama may forget what came since its start, a third here."""
     model, repository = "smollm2:135m", "library/smollm2"
     before = bytes_sent(repository)
     with disturbed_registry(repository, bytes_per_second=BYTES_PER_SECOND):
@@ -52,7 +55,7 @@ def test_an_interrupted_download_goes_on_where_it_was(node: Node) -> None:
         eventually(lambda: percent(node, model) >= 30, "a third is there", 90)
         assert entry(node, RESOURCE, model)["bytesPerSecond"] > 0
         node.kubectl("delete", "pod", f"{TENANT}-ollama-0", "-n", TENANT)
-    assert_downloaded_once(node, model, repository, before)
+    assert_downloaded(node, model, repository, before, at_most=1.6)
 
 
 def test_a_download_outlives_the_operator_that_began_it(node: Node) -> None:
@@ -70,7 +73,7 @@ def test_a_download_outlives_the_operator_that_began_it(node: Node) -> None:
             60,
             lambda: node.story(TENANT),
         )
-    assert_downloaded_once(node, model, repository, before)
+    assert_downloaded(node, model, repository, before, at_most=1.2)
 
 
 def test_a_download_that_breaks_off_goes_on_where_it_did(node: Node) -> None:
@@ -78,7 +81,7 @@ def test_a_download_that_breaks_off_goes_on_where_it_did(node: Node) -> None:
     before = bytes_sent(repository)
     with disturbed_registry(repository, fail_blobs=1):
         patch(node, RESOURCE, {"models": [model]})
-        assert_downloaded_once(node, model, repository, before)
+        assert_downloaded(node, model, repository, before, at_most=1.2)
 
 
 def test_a_registry_that_fails_is_told_and_asked_again(node: Node) -> None:
@@ -92,7 +95,7 @@ def test_a_registry_that_fails_is_told_and_asked_again(node: Node) -> None:
             30,
             lambda: node.story(TENANT),
         )
-        assert_downloaded_once(node, model, repository, before)
+        assert_downloaded(node, model, repository, before, at_most=1.2)
 
 
 def test_a_model_that_no_registry_gives_is_told_with_the_reason(node: Node) -> None:

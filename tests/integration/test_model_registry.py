@@ -20,6 +20,7 @@ import aiohttp
 import pytest
 
 from aichat_workspace.domain.models import ModelState, parse_model, wanted
+from aichat_workspace.domain.render.ollama import DISCARD_TORN_DOWNLOADS
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import direct
 from aichat_workspace.operator.model_sync import Assignment, ModelSync
@@ -49,6 +50,7 @@ class Setup:
     empty: str
     alone: str
     certificate: Path
+    models: Path
 
     def model(self, name: str) -> str:
         """The name by which this Ollama finds a model in the registry that has the models."""
@@ -141,6 +143,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
             f"localhost:{empty_port}",
             f"localhost:{alone_port}",
             ours.certificate,
+            folder / "models",
         )
 
 
@@ -322,6 +325,30 @@ async def test_a_stall_shows_and_a_cancelled_pull_resumes(setup: Setup) -> None:
     sent = (await setup.control())["blob_bytes_sent"] - before
     assert sent < 1.2 * WEIGHTS_BYTES, "the second pull began again"
     assert "Paris" in await setup.chat(model, CAPITAL)
+
+
+@pytest.mark.usefixtures("nothing_downloaded")
+async def test_a_download_whose_note_is_torn_needs_what_the_container_does_at_its_start(
+    setup: Setup,
+) -> None:
+    await setup.control(stall_after_bytes=20_000_000)
+    model = setup.model(CHAT)
+    async with contextlib.aclosing(setup.stream("/api/pull", {"model": model})) as events:
+        async for event in events:
+            if event.get("completed", 0) >= 20_000_000:
+                break
+    await setup.control()
+    (note,) = (setup.models / "blobs").glob("*-partial-0")
+    async with asyncio.timeout(30):
+        text = ""
+        while '"Completed":0' in text or not text:
+            await asyncio.sleep(0.05)
+            text = note.read_text()
+    note.write_text("")
+    assert (await setup.pull(model))[-1] == {"error": "EOF"}
+    environment = {**os.environ, "OLLAMA_MODELS": str(setup.models)}
+    subprocess.run(["sh", "-c", DISCARD_TORN_DOWNLOADS], env=environment, check=True)  # noqa: ASYNC221
+    assert (await setup.pull(model))[-1] == {"status": "success"}
 
 
 async def test_the_operator_pulls_by_host_and_port_and_makes_changed_patterns_again(

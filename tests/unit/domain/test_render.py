@@ -210,9 +210,31 @@ def test_a_model_gets_a_thread_for_each_core_that_is_free_and_that_it_may_use(
     nproc.chmod(0o755)
     shell, option, script = model_server(resources={"ollama": {"cpuLimit": limit}})["command"]
     started = script.replace("$$", "$").replace("/bin/ollama serve", "printenv LLAMA_ARG_THREADS")
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "OLLAMA_MODELS": str(tmp_path)}
     found = subprocess.check_output([shell, option, started], env=environment, text=True)  # noqa: S603  (ours)
     assert found == f"{threads}\n"
+
+
+def test_a_download_whose_note_is_torn_is_discarded_and_others_go_on(tmp_path: Path) -> None:
+    torn, other = f"sha256-{'a' * 64}", f"sha256-{'b' * 64}"
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    for name, content in {
+        torn: "whole",
+        f"{torn[:-1]}c-partial": "data",
+        f"{torn[:-1]}c-partial-0": '{"N":0}',
+        f"{torn[:-1]}c-partial-1": "",
+        f"{other}-partial": "data",
+        f"{other}-partial-0": '{"N":0}',
+    }.items():
+        (blobs / name).write_text(content)
+    shell, option, script = model_server()["command"]
+    started = script.replace("$$", "$").replace("/bin/ollama serve", "true")
+    for _ in range(2):  # once more without anything to discard
+        environment = {"PATH": "/usr/bin:/bin", "OLLAMA_MODELS": str(tmp_path)}
+        subprocess.check_call([shell, option, started], env=environment)  # noqa: S603  (ours)
+        left = {path.name for path in blobs.iterdir()}
+        assert left == {torn, f"{other}-partial", f"{other}-partial-0"}
 
 
 @pytest.mark.parametrize(("limit", "mebibytes"), [("8Gi", "1024"), ("1500M", "178")])

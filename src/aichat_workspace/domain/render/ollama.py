@@ -21,6 +21,12 @@ from aichat_workspace.domain.render.tenant import (
 _HOME: Final = "/var/lib/ollama"
 _USER: Final = 1000
 _CHATS_SHARE: Final = 8  # part of the memory limit in which a model may keep chats: an eighth
+# Ollama notes how far each part of a download is. Ended while it writes a note it leaves an empty
+# one, and answers EOF to every later download of that model; without the notes it begins again.
+DISCARD_TORN_DOWNLOADS: Final = (
+    'for note in "$OLLAMA_MODELS"/blobs/*-partial-*; do '
+    'test -s "$note" || rm -f "${note%-*}"*; done; '
+)
 # Ollama's engine, llama-server, starts a thread for each core of the node. With more threads than
 # free cores it nearly stands still (https://github.com/ollama/ollama/issues/17916), so the limit
 # bounds them, and so does a small node, which keeps one core for all else. `$$` is Kubernetes' `$`.
@@ -60,7 +66,11 @@ def _container(tenant: Tenant) -> dict[str, Any]:
         "name": OLLAMA,
         "image": tenant.image(OLLAMA),
         "imagePullPolicy": "IfNotPresent",
-        "command": ["/bin/sh", "-c", _START.format(limit=_whole_cores(tenant))],
+        "command": [
+            "/bin/sh",
+            "-c",
+            DISCARD_TORN_DOWNLOADS + _START.format(limit=_whole_cores(tenant)),
+        ],
         "ports": [{"name": "http", "containerPort": OLLAMA_PORT, "protocol": "TCP"}],
         "env": env(
             HOME=_HOME,
