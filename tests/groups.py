@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests import run
 from tests.waiting import eventually
@@ -53,11 +54,18 @@ _ORDER: Final = {file: place for place, file in enumerate(sum(_GROUPS.values(), 
 _GROUP_OF: Final = {file: group for group, files in _GROUPS.items() for file in files}
 
 
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Give a group's tests to one worker, and unit tests to any.
+
+    xdist 3.8 itself writes groups into node IDs, where pytest 9.2 takes no notice of them.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group(nodeid.partition("::")[0].removeprefix("tests/")) or nodeid
+
+
 def arrange(items: list[pytest.Item]) -> None:
-    """Put tests in groups and in order."""
-    for item in items:
-        if group := _group(item):
-            item.add_marker(pytest.mark.xdist_group(group))
+    """Put tests in order."""
     items.sort(key=_place)
 
 
@@ -65,8 +73,7 @@ def _file(item: pytest.Item) -> str:
     return item.path.relative_to(_TESTS).as_posix()
 
 
-def _group(item: pytest.Item) -> str:
-    file = _file(item)
+def _group(file: str) -> str:
     return "" if file.startswith("unit/") else _GROUP_OF.get(file, file.replace("/", "-"))
 
 
@@ -77,19 +84,21 @@ def _place(item: pytest.Item) -> tuple[bool, int]:
 
 def waits_seconds(item: pytest.Item) -> float:
     """How long it may wait for other groups to end."""
-    return _WAIT_SECONDS if _group(item) == WHOLE_NODE else 0
+    return _WAIT_SECONDS if _group(_file(item)) == WHOLE_NODE else 0
 
 
 def note_end(item: pytest.Item, following: pytest.Item | None) -> None:
     """Let others know when a group that uses the node has ended."""
-    group = _group(item)
-    if _file(item).startswith("e2e/") and (following is None or _group(following) != group):
+    group = _group(_file(item))
+    if _file(item).startswith("e2e/") and (following is None or _group(_file(following)) != group):
         run.once(_ended(group), lambda: True)
 
 
 def await_others(items: list[pytest.Item]) -> None:
     """Wait until every other group of these tests that uses the node has ended."""
-    others = {_group(item) for item in items if _file(item).startswith("e2e/")} - {WHOLE_NODE}
+    others = {_group(_file(item)) for item in items if _file(item).startswith("e2e/")} - {
+        WHOLE_NODE
+    }
     for group in sorted(others):
         eventually(lambda group=group: run.made(_ended(group)), f"{group} to end", _WAIT_SECONDS)  # type: ignore[misc]
 
