@@ -38,6 +38,12 @@ def take_recorded() -> list[Wait]:
     return waits
 
 
+def let_pass(seconds: float, why: str) -> None:
+    """Let time pass in which something must not happen: nothing tells that it never will."""
+    with recorded(why):
+        time.sleep(seconds)
+
+
 def eventually(
     holds: Callable[[], object],
     what: str,

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -66,13 +67,21 @@ class Cluster:
     def writes(self) -> list[str]:
         """Everything that the operator wrote, whatever it was about, by the API server's audit log:
         all but reads, its lease and writes for trial."""
-        return [
-            f"{entry['verb']} {_reference(entry)}"
-            for entry in self._of_operator()
-            if entry["verb"] not in ("get", "list", "watch")
-            and entry["objectRef"]["resource"] != "leases"
-            and "dryRun=All" not in entry["requestURI"]
-        ]
+        return [f"{entry['verb']} {_reference(entry)}" for entry in self._writes()]
+
+    def rests(self, seconds: float) -> bool:
+        """Whether the operator has written nothing for so long."""
+        moments = [datetime.fromisoformat(entry["stageTimestamp"]) for entry in self._writes()]
+        return (datetime.now(UTC) - max(moments)).total_seconds() > seconds
+
+    def _writes(self) -> Iterator[Any]:
+        for entry in self._of_operator():
+            if (
+                entry["verb"] not in ("get", "list", "watch")
+                and entry["objectRef"]["resource"] != "leases"
+                and "dryRun=All" not in entry["requestURI"]
+            ):
+                yield entry
 
     def requests(self, about: str) -> list[str]:
         """What the operator asked for that names a workspace or its resource, by the API server's

@@ -1,5 +1,6 @@
 """A workspace as the tests edit it and look at it."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from tests.integration.conftest import SYSTEM, Cluster
@@ -35,6 +36,13 @@ def seen(cluster: Cluster, name: str) -> Seen:
 
 
 _TOLD: Final = ("url", "expiresAt", "models", "patterns")
+
+
+def let_age(cluster: Cluster, name: str) -> None:
+    """Wait until what is made from now on is younger: creation times have whole seconds."""
+    created = cluster.get("aiws", name, "-n", SYSTEM)["metadata"]["creationTimestamp"]
+    younger = datetime.fromisoformat(created) + timedelta(seconds=1)
+    eventually(lambda: datetime.now(UTC) > younger, f"{name} to be older than what comes")
 
 
 def settled(cluster: Cluster, name: str) -> None:

@@ -1,13 +1,13 @@
 """How workspaces end, what they leave behind, and what is told of them."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.integration.conftest import SYSTEM, Cluster, workspace
+from tests.integration.tenants import let_age
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -96,7 +96,7 @@ def test_of_two_workspaces_with_one_host_the_older_keeps_it(cluster: Cluster) ->
     host = {"host": "shared.chats.localtest.me"}
     cluster.apply(workspace("early", ingress=host))
     eventually(lambda: created(cluster, "early"), "early is provisioned")
-    time.sleep(1)  # creation times have whole seconds
+    let_age(cluster, "early")
     cluster.apply(workspace("late", ingress=host))
     eventually(
         lambda: ready_condition(cluster, "late").get("reason") == "HostTaken", "late is told so"
@@ -137,7 +137,6 @@ def test_transitions_are_told_once_each(cluster: Cluster) -> None:
         lambda: ready_condition(cluster, "talkative").get("reason") == "ModelFailed", "it fails"
     )
     eventually(lambda: repeated(cluster), "the event follows")
-    time.sleep(1)
     listed = events(cluster, "talkative")
     told = [(each["type"], each["reason"]) for each in listed]
     assert ("Warning", "ModelFailed") in told
@@ -187,12 +186,11 @@ def test_changed_images_reach_workspaces_a_few_at_a_time(cluster: Cluster) -> No
             "two change",
             90,
         )
-        time.sleep(1)
-        assert image(cluster, "wave-c") == old
         eventually(
             lambda: condition(cluster, "wave-c", "UpToDate").get("reason") == "UpgradeWaiting",
             "the third is told that it waits",
         )
+        assert image(cluster, "wave-c") == old
         cluster.kubectl("set", "image", "deployment/wave-c-openwebui", "-n", "wave-c", "*=evil:1")
         eventually(lambda: image(cluster, "wave-c") == old, "an edited image is drift meanwhile")
     finally:

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ import pytest
 from aichat_workspace.domain import names
 from aichat_workspace.domain.render.tenant import OLLAMA, workspace_labels
 from tests.integration.conftest import ROOT, SYSTEM, Cluster, workspace
-from tests.integration.tenants import secret
-from tests.waiting import eventually
+from tests.integration.tenants import let_age, secret
+from tests.waiting import eventually, let_pass
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -121,7 +120,7 @@ def reconciles(port: int) -> float:
 def assert_in_peace(cluster: Cluster, *about: str) -> None:
     """What can not be mended by trying is not tried at full speed: it is looked at now and then."""
     before = {each: len(cluster.requests(each)) for each in about}
-    time.sleep(4)
+    let_pass(4, "what is tried again at full speed would be tried often")
     for each in about:
         asked = cluster.requests(each)[before[each] :]
         assert len(asked) <= 4, asked
@@ -138,20 +137,22 @@ def nothing_else(cluster: Cluster, tenant: str) -> None:
 def test_an_unchanged_workspace_has_nothing_written_at_all(
     cluster: Cluster, tenant: str, metrics_port: int
 ) -> None:
-    def rests() -> bool:
-        seen = cluster.writes()
-        time.sleep(1.5)
-        return cluster.writes() == seen
-
-    eventually(rests, f"{tenant} has come to rest")
+    eventually(lambda: cluster.rests(seconds=1.5), f"{tenant} to come to rest")
     before, done = cluster.writes(), reconciles(metrics_port)
     made = (f"create namespaces/{tenant}", f"create {SYSTEM}/secrets/{tenant}-credentials")
     assert set(made) <= set(before), "what no address names is counted"
-    for note in ("second", "third"):  # each is a change that brings a reconcile
-        cluster.kubectl("annotate", "aiws", tenant, "-n", SYSTEM, f"note={note}", "--overwrite")
-    eventually(lambda: reconciles(metrics_port) >= done + 1, "it was looked at")
-    time.sleep(1)
+    for note in ("second", "third"):  # what one reconcile wrote, the next would come after
+        look_again(cluster, tenant, metrics_port, note)
+    assert reconciles(metrics_port) >= done + 2
     assert cluster.writes() == before
+
+
+def look_again(cluster: Cluster, resource: str, port: int, note: str) -> None:
+    """A change to nothing that counts brings a reconcile."""
+    done = reconciles(port)
+    change = {"metadata": {"annotations": {"note": note}}}
+    cluster.kube.patch("aiws", resource, SYSTEM, change)
+    eventually(lambda: reconciles(port) > done, f"{resource} to be looked at")
 
 
 @pytest.mark.parametrize(
@@ -251,7 +252,11 @@ def test_a_quota_that_refuses_the_model_servers_pod_is_told(cluster: Cluster) ->
         lambda: "used" in cluster.get("quota", "none", "-n", "refused").get("status", {}),
         "Kubernetes has counted; it refuses nothing before",
     )
-    time.sleep(0.5)  # the API server's own view of it follows
+    probe = ("run", "probe", "-n", "refused", "--image=x:1", "--dry-run=server")
+    eventually(
+        lambda: "exceeded quota" in cluster.kubectl(*probe, check=False),
+        "the API server to refuse pods",
+    )
     cluster.kubectl("delete", pod, "-n", "refused", "--force", "--grace-period=0")
     eventually(
         lambda: condition(cluster, "refused", "OllamaAvailable").get("reason") == "PodRefused",
@@ -284,7 +289,9 @@ def test_a_namespace_removed_by_hand_is_made_anew(cluster: Cluster) -> None:
     cluster.kube.delete("aiws", "razed", SYSTEM)
 
 
-def test_a_foreign_namespace_is_left_as_it_is(cluster: Cluster) -> None:
+def test_a_foreign_namespace_is_left_as_it_is(
+    cluster: Cluster, tenant: str, metrics_port: int
+) -> None:
     """Also what is in it under the names and labels of ours."""
     cluster.kubectl("create", "namespace", "somebodys")
     cluster.apply(impostor("Service", "somebodys-ollama", spec={"ports": [{"port": 80}]}))
@@ -303,7 +310,7 @@ def test_a_foreign_namespace_is_left_as_it_is(cluster: Cluster) -> None:
     assert "choose" in (said := condition(cluster, "somebodys")["message"]) or "create one" in said
     assert_in_peace(cluster, "somebodys")
     cluster.kubectl("delete", "aiws", "somebodys", "-n", SYSTEM, "--timeout=60s")
-    time.sleep(1)  # a write that should not be would come as late as its removal
+    look_again(cluster, tenant, metrics_port, "fourth")  # any write to it was before
     assert theirs() == before
     status, event = sorted({each for each in cluster.writes() if "somebodys" in each}, reverse=True)
     assert status == f"patch {SYSTEM}/aichatworkspaces/somebodys/status"
@@ -387,7 +394,7 @@ def test_a_spec_that_the_operator_does_not_understand_is_told_and_can_be_deleted
 def test_of_two_resources_for_one_workspace_the_older_wins(cluster: Cluster) -> None:
     cluster.apply(workspace("contested", "first"))
     eventually(lambda: created(cluster, "first"), "the first is provisioned")
-    time.sleep(1)  # creation times have whole seconds
+    let_age(cluster, "first")
     cluster.apply(workspace("contested", "second"))
     eventually(
         lambda: condition(cluster, "second").get("reason") == "WorkspaceNameTaken", "told so"

@@ -2,7 +2,6 @@
 peace, and no reason to call a running chat broken."""
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.writer import Writer
 from tests.integration.conftest import OPERATOR_USER, SYSTEM, Cluster, workspace
 from tests.integration.tenants import bound_volume, condition, edit, growing_class
-from tests.waiting import eventually
+from tests.waiting import eventually, let_pass
 
 pytestmark = pytest.mark.usefixtures("operator")
 WORDS: Final = "the policy of this house"
@@ -114,7 +113,7 @@ def test_a_refusal_of_what_comes_before_everything_else_is_told(
         assert WORDS in message
         assert allows in message
         before = len(cluster.requests(name))
-        time.sleep(4)
+        let_pass(4, "it would be tried at full speed")
         assert len(cluster.requests(name)) - before <= 8, "it is tried ever later"
     eventually(lambda: created(cluster, name), "it is provisioned once it may", 90)
     delete(cluster, name)
@@ -252,7 +251,7 @@ def test_an_image_that_a_policy_refuses_stops_with_the_first_workspace(cluster: 
                     lambda name=name: said(name) == ("Created", "UpgradeStopped"),  # type: ignore[misc]
                     f"{name} keeps its image",
                 )
-            time.sleep(3)
+            let_pass(3, "the others would change")
             assert [said(name) for name in names] == [
                 ("WriteRefused", "WriteRefused"),
                 ("Created", "UpgradeStopped"),
