@@ -46,6 +46,7 @@ lint: setup ## Format, lint, types, import contracts, generated files.
 	ruff format --check .
 	ruff check .
 	mypy
+	mypy hack/picture.py
 	lint-imports
 	python -m aichat_workspace.generate --check
 
@@ -109,6 +110,11 @@ demo: setup ## From nothing to a reply here; or: make demo CLUSTER=existing IMAG
 	hack/demo
 demo-down: setup ## Remove what the demo made (with the same CLUSTER).
 	hack/demo-down
+
+.PHONY: picture
+picture: setup ## Draw the README's picture anew, from a real run on the demo's node.
+	python -m localcluster install --name demo chromium fonts-jetbrains-mono
+	python hack/picture.py
 
 .PHONY: api
 api: setup ## Run the API here, against the cluster of $KUBECONFIG.

@@ -208,13 +208,16 @@ async def _watching(
 ) -> AsyncIterator["asyncio.Task[None]"]:
     """A task that ends with the first event from now on for which `holds`."""
     page = await anext(admin.list_pages(resource, namespace, page_size=1))
-    version = page["metadata"]["resourceVersion"]
+    version: str = page["metadata"]["resourceVersion"]
 
     async def watch() -> None:
-        events = admin.watch(resource, resource_version=version, namespace=namespace)
-        async for event in events:
-            if event.type in ("ADDED", "MODIFIED") and holds(event.object):
-                return
+        nonlocal version
+        while True:  # the API server ends a watch after a while
+            events = admin.watch(resource, resource_version=version, namespace=namespace)
+            async for event in events:
+                version = event.object["metadata"]["resourceVersion"]
+                if event.type in ("ADDED", "MODIFIED") and holds(event.object):
+                    return
 
     task = asyncio.create_task(watch())
     try:

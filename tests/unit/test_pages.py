@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from aichat_workspace.domain import versions
+from aichat_workspace.domain import crd, versions
 from aichat_workspace.domain.platform import PlatformSpec
 from aichat_workspace.domain.quantity import parse
 from tests.examples import examples
@@ -105,3 +105,29 @@ def test_the_size_of_a_workspace_is_the_default_one() -> None:
         f"{float(cpu):g} CPU, {float(memory):g} GiB of memory and {float(storage):g} GiB of volumes"
     )
     assert said in text("docs/install.md")
+
+
+def test_the_picture_is_of_what_workspaces_run_and_kubectl_prints_today() -> None:
+    """If not: `make demo`, `make picture`, and look at it."""
+    recording = text("docs/images/first-chat.txt")
+    (version,) = crd.workspace_crd()["spec"]["versions"]
+    columns = [
+        each["name"] for each in version["additionalPrinterColumns"] if "priority" not in each
+    ]
+    (header,) = re.findall(r"^NAME .*$", recording, re.MULTILINE)
+    assert header.split() == ["NAME", *map(str.upper, columns)]
+    ollama, open_webui = PlatformSpec().images.resolved
+    assert recording.endswith(f"\nollama: {ollama}\nopenWebUI: {open_webui}\n")
+
+
+def test_the_picture_is_small_and_said_in_words_too() -> None:
+    readme = text("README.md")
+    pictures = {f"docs/images/first-chat-{scheme}.webp" for scheme in ("light", "dark")}
+    assert pictures == set(re.findall(r"(?:src|srcset)=\"([^\"]+)\"", readme))
+    assert all((ROOT / picture).stat().st_size <= 150_000 for picture in pictures)
+    (words,) = re.findall(r"alt=\"([^\"]+)\"", readme)
+    question, reply = re.findall(
+        r"^> (.*)\n(.*)$", text("docs/images/first-chat.txt"), re.MULTILINE
+    )[0]
+    assert question in words
+    assert reply in words
