@@ -48,8 +48,8 @@ WIFI = "The password of the guest network is maple-syrup-42. It changes every Mo
 PASSWORD = "What is the password of the guest network?"
 PRINTERS = "The printer on the third floor is called Gutenberg. Its paper is in the green cupboard."
 PRINTER = "What is the printer on the third floor called?"
-# So many characters are the same each time. A prompt that is cached is computed in other steps, whose
-# rounding may make another word the likeliest later on.
+# So many characters are the same each time. A prompt that is cached is computed in other steps,
+# whose rounding may make another word the likeliest later on.
 BEGINNING = 30
 # Kubernetes' own controllers make these in every namespace, or of what we make.
 OF_KUBERNETES = {"ConfigMap/kube-root-ca.crt", "ServiceAccount/default"}

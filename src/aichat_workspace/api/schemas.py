@@ -351,8 +351,8 @@ class Prompt(Asked):
     )
     seed: Annotated[StrictInt, Field(ge=0, lt=2**31)] | None = Field(
         default=None,
-        description="The same seed and prompt give the same reply, but for rounding in a long one; by "
-        "chance when left out.",
+        description="The same seed and prompt give the same reply, but for rounding in a long one; "
+        "by chance when left out.",
     )
     stream: StrictBool = Field(
         default=True,
