@@ -69,7 +69,7 @@ test-integration: setup ## Tests against a real API server, built from source th
 .PHONY: test-e2e
 test-e2e: setup ## Tests on a real node: real pods, a real model, a real browser.
 	python -m localcluster install --name e2e chromium
-	pytest tests/e2e -n 4 $(GROUPED)
+	pytest tests/e2e -n 3 $(GROUPED)
 
 .PHONY: bench-api
 bench-api: setup ## Measure the API: some minutes, a control plane of its own, load on loopback only.

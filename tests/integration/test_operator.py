@@ -252,11 +252,7 @@ def test_a_quota_that_refuses_the_model_servers_pod_is_told(cluster: Cluster) ->
         lambda: "used" in cluster.get("quota", "none", "-n", "refused").get("status", {}),
         "Kubernetes has counted; it refuses nothing before",
     )
-    probe = ("run", "probe", "-n", "refused", "--image=x:1", "--dry-run=server")
-    eventually(
-        lambda: "exceeded quota" in cluster.kubectl(*probe, check=False),
-        "the API server to refuse pods",
-    )
+    let_pass(1, "the API server would not know yet what is counted")
     cluster.kubectl("delete", pod, "-n", "refused", "--force", "--grace-period=0")
     eventually(
         lambda: condition(cluster, "refused", "OllamaAvailable").get("reason") == "PodRefused",
