@@ -11,7 +11,6 @@ help: ## List the commands.
 .venv/.synced: requirements/dev.txt requirements/build.txt pyproject.toml
 	@python3 -c 'import ensurepip' 2>/dev/null || { echo "installing python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv; }
 	@echo "installing the locked Python packages"
-	@# Syncing takes pip out of the environment again; uv stays, and is enough from then on.
 	@test -x .venv/bin/uv || { python3 -m venv --clear .venv && .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt; }
 	@.venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes requirements/dev.txt
 	@.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation -e .
