@@ -47,7 +47,7 @@ def let_pass(seconds: float, why: str) -> None:
 def eventually(
     holds: Callable[[], object],
     what: str,
-    seconds: float = 60,
+    seconds: float = 120,
     story: Callable[[], str] = lambda: "",
 ) -> None:
     """Wait until something is so.

@@ -160,7 +160,7 @@ def wait_ready(node: Node, resource: str, tenant: str) -> None:
     eventually(
         lambda: is_seen(node, resource),
         f"{resource} to be seen",
-        60,
+        180,
         lambda: node.story(tenant),
     )
     try:

@@ -199,7 +199,7 @@ def program(node: Node) -> Iterator[str]:
     }
     node.kubectl("create", "serviceaccount", "program", "-n", namespace)
     node.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pod))
-    node.kubectl("wait", "pod/program", "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+    node.kubectl("wait", "pod/program", "-n", namespace, "--for=condition=Ready", "--timeout=170s")
     yield namespace
     node.kubectl(
         "delete", "pod/program", "serviceaccount/program", "-n", namespace, "--grace-period=1"
@@ -222,7 +222,7 @@ def test_a_program_in_a_pod_comes_with_its_service_accounts_projected_token(
     node: Node, program: str
 ) -> None:
     ask = ("exec", "-n", program, "pod/program", "--", "python3", "-c", ASKS_WHO_IT_IS)
-    eventually(lambda: node.try_kubectl(*ask).returncode == 0, "the policy lets the pod in", 30)
+    eventually(lambda: node.try_kubectl(*ask).returncode == 0, "the policy lets the pod in", 180)
     told = json.loads(node.kubectl(*ask))
     assert told["username"] == f"system:serviceaccount:{program}:program"
     assert "system:serviceaccounts" in told["groups"]

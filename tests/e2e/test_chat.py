@@ -107,9 +107,11 @@ def test_the_namespace_refuses_pods_that_restricted_does_not_admit(node: Node) -
 
 @pytest.mark.usefixtures("workspaces")
 def test_both_workloads_are_rolled_out(node: Node) -> None:
-    node.kubectl("-n", TENANT, "rollout", "status", f"statefulset/{TENANT}-ollama", "--timeout=60s")
     node.kubectl(
-        "-n", TENANT, "rollout", "status", f"deployment/{TENANT}-openwebui", "--timeout=60s"
+        "-n", TENANT, "rollout", "status", f"statefulset/{TENANT}-ollama", "--timeout=170s"
+    )
+    node.kubectl(
+        "-n", TENANT, "rollout", "status", f"deployment/{TENANT}-openwebui", "--timeout=170s"
     )
 
 
@@ -304,11 +306,11 @@ def test_an_edited_child_is_restored(node: Node) -> None:
     edit = ["ENABLE_SIGNUP=true", "SOMETHING=else"]
     node.kubectl("set", "env", deployment, "-n", TENANT, *edit)
     node.kubectl("label", f"namespace/{TENANT}", "pod-security.kubernetes.io/enforce-")
-    eventually(lambda: template() == before, "the pod template is as it was", 60)
+    eventually(lambda: template() == before, "the pod template is as it was", 180)
     eventually(
         lambda: "enforce=restricted" in node.kubectl("get", "ns", TENANT, "--show-labels"),
         "the namespace enforces restricted again",
-        60,
+        180,
     )
     node.kubectl("-n", TENANT, "rollout", "status", deployment, "--timeout=120s")
 
@@ -318,8 +320,8 @@ def test_a_deleted_workload_comes_back_and_keeps_its_models(node: Node, chat: We
     uid = ("get", "pod", f"{TENANT}-ollama-0", "-n", TENANT, "-o", "jsonpath={.metadata.uid}")
     pod, pulls = node.kubectl(*uid), pulled(node)
     node.kubectl("delete", workload, "-n", TENANT)
-    eventually(lambda: node.try_kubectl(*uid).stdout not in ("", pod), "another pod is there", 60)
-    node.kubectl("-n", TENANT, "rollout", "status", workload, "--timeout=60s")
+    eventually(lambda: node.try_kubectl(*uid).stdout not in ("", pod), "another pod is there", 180)
+    node.kubectl("-n", TENANT, "rollout", "status", workload, "--timeout=170s")
     eventually(
         lambda: answers(chat, "gemma2:2b"),
         "the model answers again",

@@ -44,7 +44,7 @@ def assert_downloaded(
     assert found["totalBytes"] > WEIGHTS_BYTES
     assert WEIGHTS_BYTES < sent < at_most * WEIGHTS_BYTES
     patch(node, RESOURCE, {"models": []})
-    eventually(lambda: not entry(node, RESOURCE, model), "the model is removed again", 60)
+    eventually(lambda: not entry(node, RESOURCE, model), "the model is removed again", 180)
 
 
 def test_a_download_outlives_the_server_that_began_it(node: Node) -> None:
@@ -71,7 +71,7 @@ def test_a_download_outlives_the_operator_that_began_it(node: Node) -> None:
         eventually(
             lambda: entry(node, RESOURCE, model).get("completedBytes", 0) > far,
             "the next one goes on with it",
-            60,
+            180,
             lambda: node.story(TENANT),
         )
     assert_downloaded(node, model, repository, before, at_most=1.2)
@@ -93,7 +93,7 @@ def test_a_registry_that_fails_is_told_and_asked_again(node: Node) -> None:
         eventually(
             lambda: "pull model manifest: 503" in entry(node, RESOURCE, model).get("message", ""),
             "it is told",
-            30,
+            180,
             lambda: node.story(TENANT),
         )
         assert_downloaded(node, model, repository, before, at_most=1.2)
@@ -107,7 +107,7 @@ def test_a_model_that_no_registry_gives_is_told_with_the_reason(node: Node) -> N
         eventually(
             lambda: entry(node, RESOURCE, model).get("state") == "Failed",
             "that it does not come is told",
-            60,
+            180,
             lambda: node.story(TENANT),
         )
         message = condition(node, RESOURCE, "ModelsReady")["message"]
@@ -141,5 +141,5 @@ def test_a_model_comes_by_host_and_port_out_of_an_excepted_range_that_is_allowed
     finally:
         platform(node, {"network": None})
         patch(node, RESOURCE, {"models": []})
-    eventually(lambda: not entry(node, RESOURCE, model), "the model is removed again", 60)
+    eventually(lambda: not entry(node, RESOURCE, model), "the model is removed again", 180)
     wait_ready(node, RESOURCE, TENANT)

@@ -39,7 +39,7 @@ def test_two_replicas_are_ready_and_one_of_them_leads(node: Node) -> None:
 
 
 def await_both(node: Node) -> None:
-    node.kubectl("rollout", "status", f"deployment/{OPERATOR}", "-n", SYSTEM, "--timeout=60s")
+    node.kubectl("rollout", "status", f"deployment/{OPERATOR}", "-n", SYSTEM, "--timeout=170s")
 
 
 def replicas(node: Node) -> list[Any]:
@@ -89,7 +89,7 @@ def test_the_leader_is_killed_and_what_happens_meanwhile_is_mended(node: Node, c
     os.kill(process_of(first), signal.SIGKILL)
     node.kubectl("delete", *policy)
     another_leads(node, first, AFTER_A_KILL_SECONDS)
-    eventually(lambda: node.try_kubectl("get", *policy).returncode == 0, "the policy is back", 30)
+    eventually(lambda: node.try_kubectl("get", *policy).returncode == 0, "the policy is back", 180)
     assert kept <= chats(chat)
     assert answers(chat, "gemma2:2b")
     await_both(node)

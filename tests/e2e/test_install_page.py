@@ -64,7 +64,7 @@ def running(example: Example, environment: dict[str, str], output: Path) -> Iter
         return re.findall(r"127\.0\.0\.1:(\d+) ->", output.read_text())
 
     try:
-        eventually(ports, "kubectl forwards a port", 30)
+        eventually(ports, "kubectl forwards a port", 180)
         yield int(ports()[0])
     finally:
         os.killpg(process.pid, signal.SIGTERM)

@@ -52,8 +52,8 @@ def test_a_suspended_workspace_stops_and_comes_back_with_everything(
     before, sent = chats(chat), bytes_sent(*SENT)
     assert before, "there is a chat to keep"
     patch(node, RESOURCE, {"suspended": True})
-    eventually(lambda: status(node, RESOURCE)["phase"] == "Suspended", "it is suspended", 60)
-    eventually(lambda: not pods(node, TENANT), "its pods are gone", 60)
+    eventually(lambda: status(node, RESOURCE)["phase"] == "Suspended", "it is suspended", 180)
+    eventually(lambda: not pods(node, TENANT), "its pods are gone", 180)
     patch(node, RESOURCE, {"suspended": None})
     wait_ready(node, RESOURCE, TENANT)
     eventually(lambda: answers(chat, MODEL), "it answers again", 60, lambda: node.story(TENANT))
@@ -74,13 +74,13 @@ def test_a_pattern_of_a_config_map_answers_by_its_text_and_by_its_changed_text(
             eventually(
                 lambda reply=reply: said_by(chat, "house_style:latest") == reply,  # type: ignore[misc]
                 f"it answers as {prompt!r} asks for",
-                60,
+                180,
                 lambda: node.story(TENANT),
             )
     finally:
         patch(node, RESOURCE, {"patterns": patterns})
         node.kubectl("delete", "configmap", "house-patterns", "-n", SYSTEM, "--ignore-not-found")
-    eventually(lambda: withdrawn(chat, "house_style:latest"), "it is offered no more", 60)
+    eventually(lambda: withdrawn(chat, "house_style:latest"), "it is offered no more", 180)
     wait_ready(node, RESOURCE, TENANT)
 
 
@@ -125,7 +125,7 @@ def test_a_quota_grows_on_the_running_workspace(node: Node, chat: WebUI) -> None
     eventually(
         lambda: node.kube.get(*look)["status"]["hard"].get("limits.cpu") == "30",
         "30 CPUs in force",
-        60,
+        180,
     )
     patch(node, RESOURCE, {"quota": None})
     wait_ready(node, RESOURCE, TENANT)
@@ -144,7 +144,7 @@ def test_a_volume_that_can_not_grow_is_told_and_the_chat_goes_on(node: Node, cha
         eventually(
             lambda: condition(node, RESOURCE, "StorageAsAsked")["reason"] == "VolumeKept",
             "it is told",
-            60,
+            180,
             lambda: node.story(TENANT),
         )
         assert "does not let volumes grow" in condition(node, RESOURCE, "StorageAsAsked")["message"]
@@ -176,15 +176,15 @@ def test_a_workspace_without_a_node_is_told_and_runs_once_that_is_mended(node: N
 def test_a_reset_password_is_the_new_one_only_and_the_chats_stay(node: Node, chat: WebUI) -> None:
     before, old = chats(chat), credentials(node, TENANT)
     patch(node, RESOURCE, {"access": {"passwordReset": "first"}})
-    eventually(lambda: credentials(node, TENANT) != old, "a new password is made", 60)
-    eventually(lambda: signs_in(chat, *credentials(node, TENANT)), "it is accepted", 60)
+    eventually(lambda: credentials(node, TENANT) != old, "a new password is made", 180)
+    eventually(lambda: signs_in(chat, *credentials(node, TENANT)), "it is accepted", 180)
     assert chats(chat) == before
     assert not signs_in(WebUI(chat.address, chat.host), *old)
     new = credentials(node, TENANT)
     patch(node, RESOURCE, {"access": None})
     wait_ready(node, RESOURCE, TENANT)
     assert credentials(node, TENANT) == new, "to take the wish out is no wish"
-    eventually(lambda: signs_in(chat, *new), "the new one is accepted still", 60)
+    eventually(lambda: signs_in(chat, *new), "the new one is accepted still", 180)
 
 
 def signs_in(chat: WebUI, email: str, password: str) -> bool:
@@ -202,9 +202,9 @@ def test_a_retained_namespace_brings_its_models_to_the_next_workspace(node: Node
     wait_ready(node, resource, name)
     sent = bytes_sent("library/llama3.2")
     assert sent
-    node.kubectl("delete", "aiws", resource, "-n", SYSTEM, "--timeout=60s")
+    node.kubectl("delete", "aiws", resource, "-n", SYSTEM, "--timeout=170s")
     uid = node.kube.get("namespace", name)["metadata"]["uid"]
-    eventually(lambda: not pods(node, name), "nothing runs", 60)
+    eventually(lambda: not pods(node, name), "nothing runs", 180)
     make_workspace(node, name, **spec, namespaceUID=uid, deletionPolicy="Delete")
     wait_ready(node, resource, name)
     assert bytes_sent("library/llama3.2") == sent

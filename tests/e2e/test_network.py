@@ -65,13 +65,13 @@ def visitors(node: Node) -> Iterator[None]:
     for namespace in (STRANGERS, PROMETHEUS):
         node.kubectl("create", "namespace", namespace)
         account = ("serviceaccount/default", "-n", namespace)  # its pods are refused before
-        node.kubectl("wait", *account, "--for=create", "--timeout=60s")
+        node.kubectl("wait", *account, "--for=create", "--timeout=170s")
         node.kubectl(
             *("run", "visitor", "-n", namespace, f"--image={IMAGE}", *waits),
             "import time; time.sleep(3600)",
         )
     for namespace in (STRANGERS, PROMETHEUS):
-        node.kubectl("wait", VISITOR, "-n", namespace, "--for=condition=Ready", "--timeout=60s")
+        node.kubectl("wait", VISITOR, "-n", namespace, "--for=condition=Ready", "--timeout=170s")
     yield
     for namespace in (STRANGERS, PROMETHEUS):
         node.kubectl("delete", "namespace", namespace, "--wait=false")
@@ -82,7 +82,7 @@ def visitors(node: Node) -> Iterator[None]:
 def test_our_pods_are_reached_from_where_their_policies_say_and_from_nowhere_else(
     node: Node, host: str, port: int
 ) -> None:
-    eventually(lambda: reaches(node, VISITOR, host, port, PROMETHEUS), "the policy lets it in", 30)
+    eventually(lambda: reaches(node, VISITOR, host, port, PROMETHEUS), "the policy lets it in", 180)
     assert not reaches(node, VISITOR, host, port, STRANGERS)
 
 

@@ -61,7 +61,7 @@ def test_a_new_image_reaches_one_workspace_after_the_other_and_data_survives(
     before, sent, new = chats(chat), bytes_sent(), f"{IMAGE}-next"
     subprocess.run([*LOCALCLUSTER, "tag", IMAGE, new, "--name", node.name], cwd=ROOT, check=True)
     with images(node, new):
-        eventually(lambda: running(node, TENANT) == new, "the first one changes", 60)
+        eventually(lambda: running(node, TENANT) == new, "the first one changes", 180)
         assert running(node, SECOND) == IMAGE
         eventually(
             lambda: running(node, SECOND) == new,
