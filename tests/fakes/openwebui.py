@@ -5,10 +5,11 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from aichat_workspace.openwebui.client import OpenWebUIClient, Reply
+from aichat_workspace.openwebui.client import MAX_REPLY_BYTES, OpenWebUIClient, Reply
 from aichat_workspace.openwebui.errors import (
     NotAdministratorError,
     OpenWebUIError,
@@ -17,6 +18,7 @@ from aichat_workspace.openwebui.errors import (
 
 EMAIL, PASSWORD = "admin@chat.example.org", "right"
 _TOKEN = "token-1"
+_NOT_FOUND = "We could not find what you're looking for :/"
 _UNSET = ("profile_image_url", "description", "capabilities", "knowledge")
 
 
@@ -40,7 +42,8 @@ class FakeOpenWebUI:
     def answer(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
     ) -> Reply:
-        request = f"{method} {path}"
+        url = urlsplit(path)
+        request = f"{method} {url.path}"
         self.requests.append(request)
         if (failure := self.fail(request)) is not None:
             return failure
@@ -53,6 +56,7 @@ class FakeOpenWebUI:
             return _reply(401, {"detail": "You do not have permission to access this resource."})
         routes: dict[str, Callable[[dict[str, Any]], Reply]] = {
             "GET /api/v1/models/base": lambda _: _reply(200, list(self.entries.values())),
+            "GET /api/v1/models/model": lambda _: self._entry(url.query),
             "POST /api/v1/models/create": self._create,
             "POST /api/v1/models/model/delete": self._delete,
         }
@@ -63,6 +67,12 @@ class FakeOpenWebUI:
             return _reply(200, {"token": _TOKEN, "role": "admin"})
         return _reply(400, {"detail": "The email or password provided is incorrect."})
 
+    def _entry(self, query: str) -> Reply:
+        (model,) = parse_qs(query)["id"]
+        if model not in self.entries:
+            return _reply(404, {"detail": _NOT_FOUND})
+        return _reply(200, self.entries[model])
+
     def _create(self, entry: dict[str, Any]) -> Reply:
         if entry["id"] in self.entries:
             return _reply(401, {"detail": "Uh-oh! This model id is already registered."})
@@ -72,7 +82,7 @@ class FakeOpenWebUI:
 
     def _delete(self, content: dict[str, Any]) -> Reply:
         if self.entries.pop(content["id"], None) is None:
-            return _reply(401, {"detail": "We could not find what you're looking for :/"})
+            return _reply(401, {"detail": _NOT_FOUND})
         return _reply(200, True)
 
 
@@ -93,16 +103,23 @@ async def check_contract(client: OpenWebUIClient, email: str, password: str) -> 
     with pytest.raises(SignInRefusedError):
         await client.sign_in(email, f"{password}, but another one")
     session = await client.sign_in(email, password)
-    before = await session.entries()
+    before = await session.entries(())
     await session.create(entry)
     with pytest.raises(OpenWebUIError, match="already registered"):
         await session.create(entry)
-    (created,) = [model for model in await session.entries() if model["id"] == entry["id"]]
+    (created,) = [model for model in await session.entries(()) if model["id"] == entry["id"]]
     meta = {key: value for key, value in created["meta"].items() if value is not None}
     assert {**{key: created[key] for key in entry}, "meta": meta} == entry
+    picture = "data:image/webp;base64," + "A" * MAX_REPLY_BYTES
+    await session.create({**entry, "id": "hf.co/a/b:Q4", "meta": {"profile_image_url": picture}})
+    with_pictures = await session.entries(["contract:latest", "hf.co/a/b:Q4", "hf.co/a/b"])
+    small, large = with_pictures
+    assert {key: small[key] for key in entry} == {key: created[key] for key in entry}
+    assert large == {"id": "hf.co/a/b:Q4", "meta": None, "params": None}
+    await session.delete("hf.co/a/b:Q4")
     await session.delete("contract:latest")
-    assert await session.entries() == before
+    assert await session.entries(()) == before
     with pytest.raises(OpenWebUIError, match="could not find"):
         await session.delete("contract:latest")
     with pytest.raises(NotAdministratorError, match="401"):
-        await type(session)(session.transport, "no token").entries()
+        await type(session)(session.transport, "no token").entries(())

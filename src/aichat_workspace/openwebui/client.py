@@ -3,9 +3,11 @@
 https://docs.openwebui.com/reference/api-endpoints
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Final, Protocol
+from urllib.parse import urlencode
 
 import aiohttp
 import orjson
@@ -20,6 +22,8 @@ from aichat_workspace.openwebui.errors import (
 MAX_REPLY_BYTES: Final = 1024 * 1024
 """Parsed, it takes up to forty times as much, and a chat's owner can make it answer anything."""
 _MAX_ERROR_BYTES: Final = 16 * 1024
+# More than the operator's own entries have, which are the only ones that it reads.
+_MAX_ENTRY_BYTES: Final = 2 * 1024
 # A packed reply could be a thousand times as long as what is sent.
 _HEADERS: Final = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 _REFUSED: Final = (400, 401, 403)
@@ -70,12 +74,16 @@ class Session:
     transport: Transport
     token: str = field(repr=False)
 
-    async def entries(self) -> tuple[Mapping[str, Any], ...]:
+    async def entries(self, models: Collection[str]) -> tuple[Mapping[str, Any], ...]:
         """The entries of models that Ollama or another back-end lists; those that people have
-        composed of such a model are not among them. Raises NotAdministratorError."""
+        composed of such a model are not among them. Where models' pictures make the list larger
+        than what is read, the entries of these `models` only. Raises NotAdministratorError."""
         reply = await self._reply("GET", "/api/v1/models/base")
         if reply.status in _NOT_ALLOWED:
             raise NotAdministratorError(_reason(reply))
+        if reply.status == HTTPStatus.OK and len(reply.body) > MAX_REPLY_BYTES:
+            present = [await self._entry(model) for model in models]
+            return tuple(entry for entry in present if entry is not None)
         match _content(reply):
             case [*entries] if all(_is_entry(entry) for entry in entries):
                 return tuple(entries)
@@ -89,8 +97,20 @@ class Session:
         """Remove a model's entry. An error where it has none."""
         await self._call("POST", "/api/v1/models/model/delete", {"id": model})
 
+    async def _entry(self, model: str) -> Mapping[str, Any] | None:
+        """A model's entry, or None where it has none. A large one is nothing but its `id`."""
+        reply = await self._reply("GET", f"/api/v1/models/model?{urlencode({'id': model})}")
+        if reply.status == HTTPStatus.NOT_FOUND:
+            return None
+        if reply.status == HTTPStatus.OK and len(reply.body) > _MAX_ENTRY_BYTES:
+            return {"id": model, "meta": None, "params": None}
+        entry = _content(reply)
+        if _is_entry(entry):
+            return dict(entry)
+        raise OpenWebUIError("it gave a model's settings as Open WebUI does not")
+
     async def _call(self, method: str, path: str, body: Mapping[str, Any]) -> None:
-        _content(await self._reply(method, path, body))
+        _require_done(await self._reply(method, path, body))
 
     async def _reply(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Reply:
         # The API server's proxy keeps an Authorization header to itself; a cookie it lets pass.
@@ -112,11 +132,15 @@ async def _send(
         raise OpenWebUIUnreachableError(str(error) or type(error).__name__) from error
 
 
-def _content(reply: Reply) -> Any:
+def _require_done(reply: Reply) -> None:
     if reply.status in _ABSENT:
         raise OpenWebUIUnreachableError(_reason(reply))
-    if reply.status != 200:
+    if reply.status != HTTPStatus.OK:
         raise OpenWebUIError(_reason(reply))
+
+
+def _content(reply: Reply) -> Any:
+    _require_done(reply)
     if len(reply.body) > MAX_REPLY_BYTES:
         raise OpenWebUIError("it sent an endless reply")
     try:

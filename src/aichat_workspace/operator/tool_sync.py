@@ -171,6 +171,11 @@ class _Workspace:
     refusal: "tuple[tuple[str, ...], str] | None" = field(default=None, repr=False)
     task: "asyncio.Task[None] | None" = None
 
+    @property
+    def listed(self) -> list[str]:
+        """The models that are seen to."""
+        return sorted(self.digests or ())[: tools.MAX_MODELS]
+
     def stop(self) -> None:
         if self.task is not None:
             self.task.cancel()
@@ -219,7 +224,7 @@ async def _offer_as(
     if workspace.refusal is not None and workspace.refusal[0] == attempt:
         return workspace.refusal[1]
     try:
-        await _offer(name, chat, models, unclear)
+        await _offer(name, chat, models, unclear, workspace.listed)
     except SignInRefusedError as error:
         _log.warning("sign-in refused", workspace=name, error=str(error))
         problem = tools.sign_in_refused(models, chat.email, chat.admin_secret)
@@ -232,10 +237,16 @@ async def _offer_as(
     return problem
 
 
-async def _offer(name: str, chat: Chat, models: Collection[str], unclear: Collection[str]) -> None:
+async def _offer(
+    name: str,
+    chat: Chat,
+    models: Collection[str],
+    unclear: Collection[str],
+    listed: Collection[str],
+) -> None:
     session = await chat.client.sign_in(chat.email, chat.password)
     # The entries are let go before anything is waited for: a hostile chat may make them large.
-    for action in tools.decide(models, await session.entries(), unclear):
+    for action in tools.decide(models, await session.entries(listed), unclear):
         match action:
             case Offer(model):
                 await session.create(tools.entry(model))

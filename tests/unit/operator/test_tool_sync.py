@@ -10,7 +10,7 @@ import pytest
 from aichat_workspace.domain.tools import MAX_MODELS, NOT_OFFERED_YET, ToolStatus, entry, revision
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
-from aichat_workspace.openwebui.client import OpenWebUIClient, Reply
+from aichat_workspace.openwebui.client import MAX_REPLY_BYTES, OpenWebUIClient, Reply
 from aichat_workspace.operator import retries
 from aichat_workspace.operator.tool_sync import Chat, ToolSync
 from tests.fakes.openwebui import EMAIL, PASSWORD, FakeOpenWebUI
@@ -155,6 +155,17 @@ async def test_a_persons_entries_stay() -> None:
     workspace.list_models()
     await until(lambda: workspace.status.revision)
     assert workspace.openwebui.entries == theirs
+
+
+async def test_a_picture_that_a_person_gave_a_model_keeps_no_other_from_tools() -> None:
+    workspace = Workspace(caller="tools", talker="completion")
+    picture = {"profile_image_url": "data:image/webp;base64," + "A" * MAX_REPLY_BYTES}
+    workspace.openwebui.entries["talker"] = entry("talker") | {"meta": picture}
+    assert workspace.status == NOT_OFFERED_YET
+    workspace.list_models()
+    await until(lambda: workspace.status.is_current)
+    assert workspace.offered == {"caller", "talker"}
+    assert workspace.openwebui.entries["talker"]["meta"] == picture
 
 
 async def test_entries_are_made_again_on_a_new_volume() -> None:
