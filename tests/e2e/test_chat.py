@@ -333,11 +333,12 @@ def test_a_deleted_workload_comes_back_and_keeps_its_models(node: Node, chat: We
 
 
 def pulled(node: Node) -> int:
-    """How many model downloads the operator has begun."""
+    """How many downloads of the workspace's models the operator has begun."""
     log = node.kubectl(
         *("logs", "-n", SYSTEM, "--tail=-1", "-l", "app.kubernetes.io/component=manager")
     )
-    return sum('"event": "model pull"' in line for line in log.splitlines())
+    begun = (line for line in log.splitlines() if '"event": "model pull"' in line)
+    return sum(f'"workspace": "{TENANT}"' in line for line in begun)
 
 
 @pytest.mark.usefixtures("chat")
