@@ -162,6 +162,7 @@ def _sign_in(page: Page, tenant: str, email: str, password: str) -> None:
     page.locator("input[type=email]").fill(email)
     page.locator("input[type=password]").fill(password)
     page.keyboard.press("Enter")
+    page.locator("#chat-input").wait_for()  # signed in: another page would ask again before that
 
 
 def _ask(page: Page, model: str, prompt: str) -> None:
