@@ -5,14 +5,12 @@ with its service account's permissions, on the same cores as the API server.
 """
 
 import asyncio
-import os
 import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -26,12 +24,10 @@ from benchmarks.controlplane import Plane
 from benchmarks.load import Latencies, latencies
 from benchmarks.population import MANAGER, WORKSPACE, at_once, name_of, workspace
 from benchmarks.report import Row
-from localcluster.ports import free_port
 
 _REQUESTS: Final = re.compile(
     r'^aichat_api_requests_total\{.*resource="(\w+)",verb="(\w+)"\} (\S+)$', re.MULTILINE
 )
-_START_SECONDS: Final = 60
 _MADE_SECONDS: Final = 600
 _MENDED_SECONDS: Final = 60
 _SETTLE_SECONDS: Final = 15
@@ -59,40 +55,17 @@ def requests(metrics: str) -> Counter[str]:
     return found
 
 
-@asynccontextmanager
-async def running(kubeconfig: Path, session: aiohttp.ClientSession) -> AsyncIterator[Operator]:
-    port = free_port()
-    settings = {"ENV": "dev", "KUBECONFIG": str(kubeconfig), "PROBE_PORT": str(port)}
-    process = await asyncio.create_subprocess_exec(
-        names.OPERATOR, env={**os.environ, **settings}, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        operator = Operator(f"http://127.0.0.1:{port}", process.pid, session)
-        async with asyncio.timeout(_START_SECONDS):
-            while not await _ready(operator):  # noqa: ASYNC110  (another process's state)
-                await asyncio.sleep(0.1)
-        yield operator
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-async def _ready(operator: Operator) -> bool:
-    try:
-        async with operator.session.get(f"{operator.url}/readyz") as answer:
-            return answer.status == 200
-    except aiohttp.ClientConnectionError:
-        return False
-
-
 async def measure(plane: Plane, workspaces: int, seconds: float) -> AsyncIterator[Row]:
     """Each figure as soon as it is known."""
     async with (
         await Client.connect(str(plane.kubeconfig), user_agent=MANAGER) as admin,
         aiohttp.ClientSession() as session,
-        running(plane.operator_kubeconfig, session) as operator,
+        processes.running(names.OPERATOR, "PROBE_PORT", plane.operator_kubeconfig, session) as (
+            url,
+            pid,
+        ),
     ):
+        operator = Operator(url, pid, session)
         for measurement in (_made, _at_rest, _deleted, _changed):
             async for row in measurement(admin, operator, workspaces, seconds):
                 yield row

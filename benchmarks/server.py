@@ -1,7 +1,5 @@
 """The API as a process: started, looked at from outside, ended."""
 
-import asyncio
-import os
 import re
 import time
 from collections import Counter
@@ -13,10 +11,10 @@ from typing import Final
 
 import aiohttp
 
+from aichat_workspace.domain import names
+from benchmarks import processes
 from benchmarks.processes import cpu_seconds, rss_mib
-from localcluster.ports import free_port
 
-_START_SECONDS: Final = 90
 _UPSTREAM: Final = re.compile(
     r'^aichat_api_kubernetes_requests_total\{.*resource="(\w+)",verb="(\w+)"\} (\S+)$', re.MULTILINE
 )
@@ -65,28 +63,5 @@ class Server:
 
 @asynccontextmanager
 async def running(kubeconfig: Path, session: aiohttp.ClientSession) -> AsyncIterator[Server]:
-    port = free_port()
-    settings = {"ENV": "dev", "KUBECONFIG": str(kubeconfig), "API_PORT": str(port)}
-    process = await asyncio.create_subprocess_exec(
-        "aichat-workspace-api",
-        env={**os.environ, **settings},
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    try:
-        server = Server(f"http://127.0.0.1:{port}", process.pid, session)
-        async with asyncio.timeout(_START_SECONDS):
-            while not await _ready(server):  # noqa: ASYNC110  (another process's state)
-                await asyncio.sleep(0.1)
-        yield server
-    finally:
-        if process.returncode is None:
-            process.terminate()
-        await process.wait()
-
-
-async def _ready(server: Server) -> bool:
-    try:
-        async with server.session.get(f"{server.url}/readyz") as answer:
-            return answer.status == 200
-    except aiohttp.ClientConnectionError:
-        return False
+    async with processes.running(names.API, "API_PORT", kubeconfig, session) as (url, pid):
+        yield Server(url, pid, session)

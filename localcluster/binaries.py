@@ -42,25 +42,19 @@ CONTROL_PLANE: Final = (
     Program("kube-apiserver", _RELEASE),
     Program("kube-controller-manager", _RELEASE),
 )
+_NODE: Final = (
+    *CONTROL_PLANE,
+    Program("kube-scheduler", _RELEASE),
+    Program("kubelet", _RELEASE),
+    Program("kube-proxy", _RELEASE),
+)
 KUBERNETES: Final = GoBinary(
     "kubernetes",
     "kubernetes",
     ".",
     _VERSION_FLAGS,
-    (
-        "etcd",
-        "kube-apiserver",
-        "kube-controller-manager",
-        "kube-scheduler",
-        "kubelet",
-        "kube-proxy",
-    ),
-    (
-        *CONTROL_PLANE,
-        Program("kube-scheduler", _RELEASE),
-        Program("kubelet", _RELEASE),
-        Program("kube-proxy", _RELEASE),
-    ),
+    links=tuple(program.name for program in _NODE),
+    programs=_NODE,
 )
 COREDNS: Final = GoBinary(
     "coredns", "kubernetes", "./coredns", programs=(Program("coredns", "1", ("-version",)),)

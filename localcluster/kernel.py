@@ -8,6 +8,7 @@ SETTINGS: Final = (
     "net/ipv4/ip_forward",  # ours, and the network plugins'
     "net/bridge/bridge-nf-call-iptables",  # ours, for policies between pods
     "net/ipv4/conf/all/route_localnet",  # kube-proxy's, for node ports on 127.0.0.1
+    "net/ipv6/conf/default/addr_gen_mode",  # ours, so that pods' devices get no address
     # The kubelet's, for a machine that is nothing but a node.
     "kernel/keys/root_maxbytes",
     "kernel/keys/root_maxkeys",

@@ -28,6 +28,9 @@ from localcluster.registry import authority
 from localcluster.state import Cluster
 
 _TABLE: Final = "localcluster"
+# https://docs.kernel.org/networking/ip-sysctl.html; there is none where the machine has no IPv6.
+_NEW_DEVICES_ADDRESSES: Final = Path("/proc/sys/net/ipv6/conf/default/addr_gen_mode")
+_NO_ADDRESS: Final = "1"
 # A service's address that kube-proxy has no rule for, yet or any more, would be looked for outside,
 # and a connection to whoever answers there would be kept.
 _SERVICES_END_HERE: Final = f"""
@@ -42,7 +45,13 @@ table ip {_TABLE} {{
 
 
 def add_bridge() -> None:
-    """The pods' network, made before anything listens on its address."""
+    """The pods' network, made before anything listens on its address.
+
+    The machine's ends of it get no IPv6 addresses of their own. With each address that comes or
+    goes, every browser on the machine breaks off what it is loading (ERR_NETWORK_CHANGED).
+    """
+    if _NEW_DEVICES_ADDRESSES.exists():
+        _NEW_DEVICES_ADDRESSES.write_text(_NO_ADDRESS)
     _ip("link", "add", BRIDGE, "type", "bridge")
     _ip("addr", "add", f"{GATEWAY}/{ipaddress.ip_network(POD_RANGE).prefixlen}", "dev", BRIDGE)
     _ip("addr", "add", f"{REGISTRY}/32", "dev", BRIDGE)

@@ -61,7 +61,7 @@ class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has n
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return _group(nodeid.partition("::")[0].removeprefix("tests/")) or nodeid
+        return _group_of_file(nodeid.partition("::")[0].removeprefix("tests/")) or nodeid
 
 
 def arrange(items: list[pytest.Item]) -> None:
@@ -73,7 +73,11 @@ def _file(item: pytest.Item) -> str:
     return item.path.relative_to(_TESTS).as_posix()
 
 
-def _group(file: str) -> str:
+def _group(item: pytest.Item) -> str:
+    return _group_of_file(_file(item))
+
+
+def _group_of_file(file: str) -> str:
     return "" if file.startswith("unit/") else _GROUP_OF.get(file, file.replace("/", "-"))
 
 
@@ -84,21 +88,19 @@ def _place(item: pytest.Item) -> tuple[bool, int]:
 
 def waits_seconds(item: pytest.Item) -> float:
     """How long it may wait for other groups to end."""
-    return _WAIT_SECONDS if _group(_file(item)) == WHOLE_NODE else 0
+    return _WAIT_SECONDS if _group(item) == WHOLE_NODE else 0
 
 
 def note_end(item: pytest.Item, following: pytest.Item | None) -> None:
     """Let others know when a group that uses the node has ended."""
-    group = _group(_file(item))
-    if _file(item).startswith("e2e/") and (following is None or _group(_file(following)) != group):
+    group = _group(item)
+    if _file(item).startswith("e2e/") and (following is None or _group(following) != group):
         run.once(_ended(group), lambda: True)
 
 
 def await_others(items: list[pytest.Item]) -> None:
     """Wait until every other group of these tests that uses the node has ended."""
-    others = {_group(_file(item)) for item in items if _file(item).startswith("e2e/")} - {
-        WHOLE_NODE
-    }
+    others = {_group(item) for item in items if _file(item).startswith("e2e/")} - {WHOLE_NODE}
     for group in sorted(others):
         eventually(lambda group=group: run.made(_ended(group)), f"{group} to end", _WAIT_SECONDS)  # type: ignore[misc]
 

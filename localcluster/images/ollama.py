@@ -1,6 +1,5 @@
 """Ollama: its own program, compiled from its Go module, with its engine beside it."""
 
-import hashlib
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +8,7 @@ from typing import Final
 
 from localcluster import once, toolchain
 from localcluster.compiling import compile_package
-from localcluster.images import engine
+from localcluster.images import cache, engine
 from localcluster.paths import GO_MODULES, cache_dir
 from localcluster.progress import Report
 from localcluster.provided import Program, provided
@@ -63,8 +62,7 @@ def _libraries(program: Path) -> Path:
 
 def _copy_folder(program: Path) -> Path:
     state = program.stat()
-    digest = hashlib.sha256(f"{program} {state.st_size} {state.st_mtime_ns}".encode()).hexdigest()
-    return cache_dir() / "binaries" / f"ollama-{OLLAMA}-{digest[:16]}"
+    return _binaries("ollama", cache.key(f"{program} {state.st_size} {state.st_mtime_ns}"))
 
 
 def _copy(program: Path, target: Path) -> None:
@@ -78,15 +76,16 @@ def _copy(program: Path, target: Path) -> None:
 
 
 def _folder(go: toolchain.Toolchain) -> Path:
-    digest = hashlib.sha256(f"{_digest(go.version)}\n{engine.identity()}\n".encode())
-    return cache_dir() / "binaries" / f"ollama-{OLLAMA}-{digest.hexdigest()[:16]}"
+    return _binaries("ollama", cache.key(_program_key(go), engine.identity()))
 
 
-def _digest(go_version: str) -> str:
-    digest = hashlib.sha256(f"{go_version}\n{_C_FLAGS}\n{_LDFLAGS}\n".encode())
-    for name in ("go.mod", "go.sum"):
-        digest.update((_MODULE / name).read_bytes())
-    return digest.hexdigest()[:16]
+def _program_key(go: toolchain.Toolchain) -> str:
+    sources = (_MODULE / name for name in ("go.mod", "go.sum"))
+    return cache.key(go.version, _C_FLAGS, _LDFLAGS, *sources)
+
+
+def _binaries(name: str, key: str) -> Path:
+    return cache_dir() / "binaries" / f"{name}-{OLLAMA}-{key}"
 
 
 def _assemble(go: toolchain.Toolchain, target: Path, report: Report) -> None:
@@ -100,7 +99,7 @@ def _assemble(go: toolchain.Toolchain, target: Path, report: Report) -> None:
 
 
 def _ensure_program(go: toolchain.Toolchain, report: Report) -> Path:
-    folder = cache_dir() / "binaries" / f"ollama-program-{OLLAMA}-{_digest(go.version)}"
+    folder = _binaries("ollama-program", _program_key(go))
     return once.folder(folder, lambda target: _build(go, target, report))
 
 

@@ -107,6 +107,7 @@ def settings() -> Iterator[str]:
     root = Path("/proc/sys")
     for pattern in (
         *("net/ipv4/ip_forward", "net/ipv4/conf/all/*", "net/ipv4/conf/default/*"),
+        "net/ipv6/conf/default/*",
         *("kernel/keys/*", "kernel/panic*", "vm/overcommit_*", "vm/panic_*"),
     ):
         for each in sorted(root.glob(pattern)):

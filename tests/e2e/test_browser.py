@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, Request, expect, sync_playwright
 
 from aichat_workspace.openwebui.client import OpenWebUIClient
 from aichat_workspace.runtime.servers import chat_at
@@ -145,6 +145,7 @@ def _browser(node: Node, tenant: str, pictures: Path) -> Iterator[Page]:
             args=["--no-sandbox", f"--host-resolver-rules=MAP *.{DOMAIN} 127.0.0.1"],
         )
         page = browser.new_context(ignore_https_errors=True).new_page()
+        _print_faults(page)
         page.set_default_timeout(_PATIENCE_MILLISECONDS)
         expect.set_options(timeout=_PATIENCE_MILLISECONDS)
         _choose_settings(signed_in(node, tenant))
@@ -155,6 +156,20 @@ def _browser(node: Node, tenant: str, pictures: Path) -> Iterator[Page]:
             page.screenshot(path=pictures / "chat.png")
             print(f"the page as it was: {pictures / 'chat.png'}")
             browser.close()
+
+
+def _print_faults(page: Page) -> None:
+    """Print what a person would find in the browser's console: why a page stays empty."""
+    page.on("console", lambda line: print(f"console: {line.type}: {line.text}"))
+    page.on("pageerror", lambda error: print(f"the page broke: {error}"))
+    page.on("requestfailed", lambda request: print(f"no answer: {request.url}: {request.failure}"))
+    page.on("requestfinished", _print_refused)
+
+
+def _print_refused(request: Request) -> None:
+    response = request.response()
+    if response is not None and response.status >= 400:
+        print(f"{response.status} of {request.url}")
 
 
 def _sign_in(page: Page, tenant: str, email: str, password: str) -> None:

@@ -1,5 +1,7 @@
 """The tenant's walls, with real packets: the local cluster enforces network policies."""
 
+import json
+import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -28,6 +30,15 @@ def reaches(node: Node, workload: str, host: str, port: int, namespace: str = TE
     tried = node.try_kubectl("exec", "-n", namespace, workload, "--", "python3", "-c", connect)
     assert tried.returncode == 0 or "Error" in tried.stderr, tried.stderr
     return tried.returncode == 0
+
+
+def test_pods_that_come_and_go_bring_the_machine_no_addresses(node: Node) -> None:
+    """Browsers on the machine break off what they load when its addresses change."""
+    assert node.kube.get("pods", "-A")["items"]
+    listed = subprocess.run(["ip", "-json", "address"], check=True, capture_output=True).stdout
+    ends = [device for device in json.loads(listed) if device["ifname"].startswith("veth")]
+    assert ends
+    assert not [device for device in ends if device["addr_info"]]
 
 
 def test_the_chat_reaches_its_own_models(node: Node) -> None:

@@ -86,7 +86,7 @@ def decide(
     An entry that a person made stays as it is, and so does one of the operator's that a person has
     changed: it says what the person wants for that model.
     """
-    existing = {each["id"]: each for each in entries}
+    existing = {present["id"]: present for present in entries}
     stale = {
         model
         for model, present in existing.items()
