@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aichat_workspace.api.settings import AUDIENCE
-from aichat_workspace.domain import names, watched
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.resource import Resource
 from aichat_workspace.runtime.resources import RESOURCES
 
 MANAGER: Final = "benchmark"
-WORKSPACE: Final = RESOURCES[watched.WORKSPACE.kind]
-_NAMESPACE: Final = RESOURCES[watched.NAMESPACE.kind]
+WORKSPACE: Final = RESOURCES[kinds.WORKSPACE.kind]
+_NAMESPACE: Final = RESOURCES[kinds.NAMESPACE.kind]
 _ACCOUNT: Final = Resource("", "v1", "ServiceAccount", "serviceaccounts")
 _RBAC: Final = "rbac.authorization.k8s.io"
 _BINDING: Final = Resource(_RBAC, "v1", "RoleBinding", "rolebindings")
@@ -47,7 +48,7 @@ class Caller:
 def workspace(name: str, team: str) -> dict[str, Any]:
     return {
         "apiVersion": names.API_VERSION,
-        "kind": watched.WORKSPACE.kind,
+        "kind": kinds.WORKSPACE.kind,
         "metadata": {"name": name, "namespace": team},
         "spec": {
             "workspaceName": name,
@@ -62,7 +63,7 @@ def status(name: str, team: str, models_ready: str) -> dict[str, Any]:
     condition = {"status": "True", "lastTransitionTime": _NOW, "observedGeneration": 1}
     return {
         "apiVersion": names.API_VERSION,
-        "kind": watched.WORKSPACE.kind,
+        "kind": kinds.WORKSPACE.kind,
         "metadata": {"name": name, "namespace": team},
         "status": {
             "observedGeneration": 1,

@@ -13,10 +13,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from localcluster import binaries, children, cluster, preflight
+from localcluster import cluster, preflight
+from localcluster.build import binaries
+from localcluster.build.images.containerfile import build_containerfile
 from localcluster.errors import LocalClusterError
-from localcluster.images.containerfile import build_containerfile
-from localcluster.process import alive
+from localcluster.processes import foreground
+from localcluster.processes.background import alive
 from localcluster.progress import reporting
 from localcluster.registry import catalog
 from localcluster.state import FULL
@@ -166,7 +168,7 @@ def image(
 
 
 def main() -> None:
-    children.end_with_us()
+    foreground.end_with_us()
     try:
         app(standalone_mode=True)
     except LocalClusterError as error:

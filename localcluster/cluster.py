@@ -12,19 +12,21 @@ from typing import Final
 
 import yaml
 
-from localcluster import binaries, firewall, kernel, leftovers, node, preflight, state
-from localcluster.addons import ADDONS
-from localcluster.configuration import write_files
-from localcluster.controlplane import start_control_plane
+from localcluster import preflight, state
+from localcluster.build import binaries
+from localcluster.build.images.base import NAME as BASE
+from localcluster.build.images.build import ensure_images
+from localcluster.build.images.programs import PAUSE
 from localcluster.errors import AlreadyRunningError, CommandFailedError, NotRunningError
-from localcluster.images.base import NAME as BASE
-from localcluster.images.build import ensure_images
-from localcluster.images.programs import PAUSE
-from localcluster.layout import GATEWAY, IMAGE_STORE, NODE
+from localcluster.node import cleanup, components, firewall, sysctl
+from localcluster.node.addons import ADDONS
+from localcluster.node.configuration import write_files
+from localcluster.node.control_plane import start_control_plane
+from localcluster.node.layout import GATEWAY, IMAGE_STORE, NODE
+from localcluster.node.readiness import await_services
 from localcluster.paths import state_dir
-from localcluster.process import alive, start, stop
+from localcluster.processes.background import alive, start, stop
 from localcluster.progress import Report
-from localcluster.readiness import await_services
 from localcluster.registry.making import ensure_models
 from localcluster.state import FULL, Cluster
 
@@ -133,12 +135,12 @@ def get(name: str) -> Cluster:
 
 def load(name: str, archive: Path) -> None:
     """Give a full cluster's node an image."""
-    node.load_image(get(name), archive)
+    components.load_image(get(name), archive)
 
 
 def tag(name: str, image: str, further: str) -> None:
     """Give an image of a full cluster's node a further name."""
-    node.tag_image(get(name), image, further)
+    components.tag_image(get(name), image, further)
 
 
 def _start_full(name: str, programs: Path, report: Report) -> Cluster:
@@ -149,19 +151,19 @@ def _start_full(name: str, programs: Path, report: Report) -> Cluster:
     # Written down first, so that an interruption from here on is cleaned up by `down`.
     state.save(Cluster(name, FULL, server="", token=""))
     firewall.remember(state_dir(name) / _CHAINS)
-    kernel.remember(state_dir(name) / _SETTINGS)
-    node.add_bridge()
+    sysctl.remember(state_dir(name) / _SETTINGS)
+    components.add_bridge()
     cluster = start_control_plane(name, programs, report, address=GATEWAY)
     layout = write_files(cluster, pause.name)
-    for component, command in node.services(cluster, layout, coredns, models).items():
+    for component, command in components.services(cluster, layout, coredns, models).items():
         cluster = _start(cluster, component, command)
-    node.await_containerd(cluster)
-    present = node.images(cluster)
+    components.await_containerd(cluster)
+    present = components.images(cluster)
     for image in images:
         if image.name != BASE and present.get(image.name) != image.digest:
             report("node", f"loading {image.name}")
-            node.load_image(cluster, image.archive)
-    for component, command in node.commands(cluster, layout, programs).items():
+            components.load_image(cluster, image.archive)
+    for component, command in components.commands(cluster, layout, programs).items():
         cluster = _start(cluster, component, command)
     for addon in ADDONS:
         kubectl(cluster, "apply", "-f", "-", stdin=yaml.safe_dump(addon))
@@ -201,8 +203,8 @@ def _remove(name: str, report: Report) -> bool:
         report("stopping", component.name)
         stop(component)
     if found.mode == FULL:
-        leftovers.end_pods(found.folder)
-        node.unmount(found.folder)
+        cleanup.end_pods(found.folder)
+        components.unmount(found.folder)
         if not _others_node_runs(name):
             _remove_shared(found, orderly=orderly)
     shutil.rmtree(found.folder)
@@ -216,10 +218,10 @@ def _others_node_runs(name: str) -> bool:
 
 def _remove_shared(found: Cluster, *, orderly: bool) -> None:
     """What all nodes of this machine have under the same names, one after the other."""
-    leftovers.remove_networks()
-    node.remove_bridge()
+    cleanup.remove_networks()
+    components.remove_bridge()
     firewall.remove_since(found.folder / _CHAINS)
-    kernel.restore(found.folder / _SETTINGS)
+    sysctl.restore(found.folder / _SETTINGS)
     if not orderly:
         shutil.rmtree(IMAGE_STORE, ignore_errors=True)
 
@@ -236,7 +238,7 @@ def _drain(cluster: Cluster, report: Report) -> bool:
     with contextlib.suppress(CommandFailedError):
         kubectl(cluster, "delete", "pods", "-A", "--all", "--grace-period=1", "--timeout=20s")
     deadline = time.monotonic() + 20
-    while node.runs_containers(cluster) and time.monotonic() < deadline:
+    while components.runs_containers(cluster) and time.monotonic() < deadline:
         time.sleep(0.2)
-    node.remove_containers(cluster)
-    return not node.containers(cluster)
+    components.remove_containers(cluster)
+    return not components.containers(cluster)

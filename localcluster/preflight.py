@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from localcluster import binaries
+from localcluster.build import binaries
+from localcluster.build.images import ollama
+from localcluster.build.images.requirements import DEBIAN_PACKAGES as FOR_IMAGES
+from localcluster.build.images.requirements import Package
 from localcluster.errors import CommandFailedError, MissingPrerequisitesError
-from localcluster.images import ollama
-from localcluster.images.requirements import DEBIAN_PACKAGES as FOR_IMAGES
-from localcluster.images.requirements import Package
-from localcluster.layout import INGRESS_PORTS
+from localcluster.node.layout import INGRESS_PORTS
 from localcluster.paths import cache_dir, states_dir
 
 _FOR_THE_NODE: Final = {

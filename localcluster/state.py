@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from localcluster.paths import cache_dir, state_dir, states_dir
-from localcluster.process import Started, alive
+from localcluster.processes.background import Started, alive
 from localcluster.registry import catalog
 
 CONTROL_PLANE: Final = "control-plane"

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from aichat_workspace.domain import quantity
-from aichat_workspace.domain.crd import structural
-from aichat_workspace.domain.platform import PlatformSpec
-from aichat_workspace.domain.spec import WorkspaceSpec
+from aichat_workspace.domain.kubernetes import quantity
+from aichat_workspace.domain.v1alpha1.crd import structural
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 from tests.schemas import Path
 
 Spec = dict[str, Any]

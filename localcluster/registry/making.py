@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from localcluster import children, once, process
+from localcluster.build.images import cache
+from localcluster.build.images.ollama import ensure_ollama
+from localcluster.build.versions import OLLAMA
 from localcluster.errors import CommandFailedError, last_lines
-from localcluster.images import cache
-from localcluster.images.ollama import ensure_ollama
 from localcluster.paths import PROJECT, cache_dir
+from localcluster.processes import background, foreground, locks
 from localcluster.progress import Report
 from localcluster.registry.catalog import MODELS, Model
 from localcluster.registry.store import PUBLISHED, Reference
 from localcluster.registry.weights import REQUIREMENTS, ensure_wheels
-from localcluster.versions import OLLAMA
 
 _LICENCE: Final = PROJECT / "LICENSE"  # the text of Apache-2.0
 _LISTENING: Final = re.compile(r"Listening on (127\.0\.0\.1:\d+)")
@@ -32,7 +32,7 @@ def ensure_models(report: Report) -> Path:
         CommandFailedError: a download or Ollama failed; a retry helps when it was the network.
     """
     inputs = cache.key(OLLAMA, repr(MODELS), REQUIREMENTS, _LICENCE, Path(__file__))
-    return once.folder(
+    return locks.folder(
         cache_dir() / "models" / f"ollama-{OLLAMA}-{inputs}", lambda target: _make(target, report)
     )
 
@@ -60,15 +60,15 @@ def _serving(program: Path, folder: Path, log: Path) -> Iterator[str]:
         "OLLAMA_MODELS": str(folder / "models"),
         "HOME": str(folder),
     }
-    started = process.start("ollama", [program, "serve"], log, environment)
+    started = background.start("ollama", [program, "serve"], log, environment)
     try:
         while not (listening := _LISTENING.search(log.read_text(errors="replace"))):
-            if not process.alive(started):
+            if not background.alive(started):
                 raise CommandFailedError(f"ollama did not start:\n{last_lines(log)}")
-            children.pause()
+            foreground.pause()
         yield f"http://{listening[1]}"
     finally:
-        process.stop(started)
+        background.stop(started)
 
 
 def _create(address: str, model: Model, files: Path) -> None:

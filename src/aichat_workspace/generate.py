@@ -14,11 +14,12 @@ from kubernetes.aio.client import Configuration
 
 from aichat_workspace import reference
 from aichat_workspace.api.app import build
+from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
-from aichat_workspace.api.wiring import Services
-from aichat_workspace.domain import crd, names
-from aichat_workspace.domain.watched import PLATFORM, WORKSPACE
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.kinds import PLATFORM, WORKSPACE
+from aichat_workspace.domain.v1alpha1 import crd
 from aichat_workspace.kube.client import Client
 from aichat_workspace.runtime import servers
 

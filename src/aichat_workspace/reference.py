@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from aichat_workspace.domain.crd import structural
-from aichat_workspace.domain.platform import PlatformSpec
-from aichat_workspace.domain.reasons import REASONS
-from aichat_workspace.domain.schema import Schema
-from aichat_workspace.domain.spec import WorkspaceSpec
-from aichat_workspace.domain.workspace import ConditionType, Phase, WorkspaceStatus
+from aichat_workspace.domain.v1alpha1.base import Schema
+from aichat_workspace.domain.v1alpha1.condition_reasons import REASONS
+from aichat_workspace.domain.v1alpha1.crd import structural
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
+from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase, WorkspaceStatus
 
 _CONDITIONS: Final = {
     ConditionType.READY: "People can chat.",

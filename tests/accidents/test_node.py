@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from aichat_workspace.domain.platform import Images
+from aichat_workspace.domain.v1alpha1.platform_spec import Images
 from tests.e2e.machine import LOCALCLUSTER, ROOT, STATES, remains
 
 IMAGE = Images().ollama

@@ -19,8 +19,8 @@ from typing import Any, Final
 
 import yaml
 
-from localcluster.images.package_index import mounts
-from localcluster.registry import authority
+from localcluster import certificates
+from localcluster.build.images.package_index import mounts
 
 ADDRESS: Final = "198.51.100.2"  # TEST-NET-2
 _NAMESPACE: Final = "demo-registry"
@@ -101,7 +101,7 @@ def _program(folder: Path) -> Path:
 
 def _write_settings(registry: Registry) -> None:
     folder = registry.folder
-    certificate = authority.issue(authority.ensure(), folder / "pki", [ADDRESS])
+    certificate = certificates.issue(certificates.ensure(), folder / "pki", [ADDRESS])
     (folder / "htpasswd").write_text(f"{_USER}:{_HASH}\n")
     settings = {
         "version": "0.1",
@@ -116,7 +116,7 @@ def _write_settings(registry: Registry) -> None:
 
     trusted = folder / ".config" / "containers" / "certs.d" / ADDRESS
     trusted.mkdir(parents=True)
-    (trusted / "ca.crt").write_bytes(authority.ensure().certificate.read_bytes())
+    (trusted / "ca.crt").write_bytes(certificates.ensure().certificate.read_bytes())
     registry.sign_in.write_text(json.dumps({"auths": {ADDRESS: {"auth": _credentials()}}}))
     lent = json.dumps(mounts(os.environ, folder))
     (folder / "containers.conf").write_text(f"[containers]\nvolumes = {lent}\n")
@@ -165,7 +165,7 @@ def _get(path: str) -> bytes:
     request = urllib.request.Request(
         f"https://{ADDRESS}/{path}", headers={"Authorization": f"Basic {_credentials()}"}
     )
-    trust = ssl.create_default_context(cafile=str(authority.ensure().certificate))
+    trust = ssl.create_default_context(cafile=str(certificates.ensure().certificate))
     with urllib.request.urlopen(request, timeout=5, context=trust) as answer:  # noqa: S310
         found: bytes = answer.read()
     return found

@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-from localcluster.images.base import ensure_base
+from localcluster.build.images.base import ensure_base
 from tests.demo import registry
 from tests.demo.registry import ADDRESS, Registry
 from tests.e2e.conftest import ANSWER, SYSTEM, TENANT

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from aichat_workspace.domain.platform import Images
+from aichat_workspace.domain.v1alpha1.platform_spec import Images
 from tests.e2e.conftest import (
     LOCALCLUSTER,
     RESOURCE,

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from localcluster.registry import authority
+from localcluster import certificates
 
 CLIENT_ID = "aichat"
 
@@ -128,8 +128,8 @@ def _flat(query: str) -> dict[str, str]:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[Provider]:
-    ours = authority.ensure(folder)
-    pair = authority.issue(ours, folder, ["127.0.0.1"])
+    ours = certificates.ensure(folder)
+    pair = certificates.issue(ours, folder, ["127.0.0.1"])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.certificate, pair.key)
     server = _Server(("127.0.0.1", 0), _Handler)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aichat_workspace.domain import quantity
+from aichat_workspace.domain.kubernetes import quantity
 
 
 def owned(live: Mapping[str, Any], manager: str) -> dict[str, Any]:

@@ -19,18 +19,19 @@ from typing import Any
 import aiohttp
 import pytest
 
-from aichat_workspace.domain.models import ModelState, parse_model, wanted
+from aichat_workspace.domain.models.name import parse_model
+from aichat_workspace.domain.models.status import ModelState, wanted
 from aichat_workspace.domain.render.ollama import DISCARD_TORN_DOWNLOADS
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import direct
-from aichat_workspace.operator.model_sync import Assignment, ModelSync
-from localcluster.images.ollama import ensure_ollama
+from aichat_workspace.operator.models.sync import Assignment, ModelSync
+from localcluster import certificates
+from localcluster.build.images.ollama import ensure_ollama
+from localcluster.build.versions import OLLAMA
 from localcluster.ports import free_ports
 from localcluster.progress import reporting
-from localcluster.registry import authority
 from localcluster.registry.catalog import MINILM, SMOLLM2
 from localcluster.registry.making import ensure_models
-from localcluster.versions import OLLAMA
 
 WEIGHTS_BYTES = 98_362_432
 CHAT, FURTHER = "library/smollm2:135m", "library/gemma2:2b"
@@ -105,8 +106,8 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
     with reporting() as report:
         program = ensure_ollama(report) / "bin" / "ollama"
         models = ensure_models(report)
-    ours = authority.ensure(folder / "authority")
-    server = authority.issue(ours, folder / "server", ["localhost", "127.0.0.1"])
+    ours = certificates.ensure(folder / "authority")
+    server = certificates.issue(ours, folder / "server", ["localhost", "127.0.0.1"])
     registry_port, empty_port, alone_port, nothing_port, closed_port, ollama_port = free_ports(6)
     trust = {"SSL_CERT_FILE": str(ours.certificate)}
 

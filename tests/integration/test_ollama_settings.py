@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from aichat_workspace.domain.platform import PlatformSpec
 from aichat_workspace.domain.render import render
-from localcluster.images.ollama import ensure_ollama
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from localcluster.build.images.ollama import ensure_ollama
 from localcluster.progress import reporting
 from tests.unit.domain.samples import CREDENTIALS, workspace
 

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 import pytest
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.render.tenant import OLLAMA, workspace_labels
+from aichat_workspace.domain.render.context import OLLAMA, workspace_labels
 from tests.integration.conftest import ROOT, SYSTEM, Cluster, workspace
 from tests.integration.tenants import let_age, secret
 from tests.waiting import eventually, let_pass

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import pytest
 
-from aichat_workspace.domain.manifest import Ref
-from aichat_workspace.domain.plan import Prune
-from aichat_workspace.domain.workspace import Workspace
+from aichat_workspace.domain.kubernetes.manifest import Ref
+from aichat_workspace.domain.planning.actions import Prune
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import Conflict
 from aichat_workspace.operator.caches import Caches

@@ -8,15 +8,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.foreign import keep_foreign
-from aichat_workspace.domain.manifest import Manifest, ref
-from aichat_workspace.domain.plan import Observed, plan
-from aichat_workspace.domain.platform import PlatformSpec
-from aichat_workspace.domain.references import resolve
+from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
+from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
+from aichat_workspace.domain.planning.plan import Observed, plan
+from aichat_workspace.domain.policy.secret_references import ADMIN, resolve
 from aichat_workspace.domain.render import render, tenant_namespace
-from aichat_workspace.domain.render.tenant import ADMIN
-from aichat_workspace.domain.workspace import Workspace
-from aichat_workspace.operator import secrets
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.operator import credentials
 from tests.integration.conftest import OPERATOR, SYSTEM, Cluster, workspace
 from tests.integration.owned import owned, same
 from tests.integration.tenants import (
@@ -149,9 +148,9 @@ def desired(cluster: Cluster, asked: Workspace) -> tuple[Manifest, ...]:
     found = {each["metadata"]["name"]: each for each in listed}
     referenced, problem = resolve(asked, found.get)
     assert problem is None, problem
-    own = secrets.read(found[names.credentials(NAME)])
-    credentials = secrets.with_admin(own, referenced.get(ADMIN))
-    return render(asked, PlatformSpec(storage_class_name=CLASS), credentials, referenced)
+    own = credentials.read(found[names.credentials(NAME)])
+    administrator = credentials.with_admin(own, referenced.get(ADMIN))
+    return render(asked, PlatformSpec(storage_class_name=CLASS), administrator, referenced)
 
 
 def is_there(wanted: Manifest, live: Manifest | None) -> bool:

@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from aichat_workspace.api.settings import Settings
-from aichat_workspace.domain import names, watched
-from aichat_workspace.domain.platform import PlatformSpec
-from aichat_workspace.domain.render.tenant import OLLAMA_PORT, OPENWEBUI_PORT
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes import kinds
+from aichat_workspace.domain.render.context import OLLAMA_PORT, OPENWEBUI_PORT
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -80,7 +81,7 @@ def test_every_kind_that_is_kept_may_be_listed_watched_and_written() -> None:
         for group in rule["apiGroups"]
         for resource in rule["resources"]
     }
-    for kind in watched.WATCHED_TENANT_KINDS:
+    for kind in kinds.WATCHED_TENANT_KINDS:
         verbs = granted.pop((kind.group, kind.plural))
         assert verbs == {"list", "watch", "create", "patch", "delete"}
     assert granted.pop(("", "pods")) == {"list", "watch", "delete"}
@@ -103,7 +104,7 @@ def test_the_admission_policy_names_the_service_account_that_the_deployment_runs
 
 def test_the_page_for_teams_names_the_labels_and_the_count_that_hold() -> None:
     page = (CONFIG.parent / "docs" / "teams.md").read_text()
-    counted = f"count/{watched.WORKSPACE.plural}.{names.GROUP}"
+    counted = f"count/{kinds.WORKSPACE.plural}.{names.GROUP}"
     for name in (names.TEAM_LABEL, names.PATTERNS_LABEL, names.SECRET_FOR_ANNOTATION, counted):
         assert name in page
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from aichat_workspace.domain.crd import structural
-from aichat_workspace.domain.platform import PlatformSpec
+from aichat_workspace.domain.v1alpha1.crd import structural
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from tests.integration import platform_fields, spec_fields
 from tests.schemas import leaves, values
 from tests.specs import SCHEMA

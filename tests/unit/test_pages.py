@@ -7,9 +7,10 @@ from typing import Final
 
 import pytest
 
-from aichat_workspace.domain import crd, versions
-from aichat_workspace.domain.platform import PlatformSpec
-from aichat_workspace.domain.quantity import parse
+from aichat_workspace.domain import versions
+from aichat_workspace.domain.kubernetes.quantity import parse
+from aichat_workspace.domain.v1alpha1 import crd
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from tests.examples import examples
 
 ROOT: Final = Path(__file__).parents[2]

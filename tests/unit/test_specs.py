@@ -5,9 +5,9 @@ import re
 import pytest
 from hypothesis import Phase, find, given, settings
 
-from aichat_workspace.domain import limits
-from aichat_workspace.domain.platform import PlatformSpec
-from aichat_workspace.domain.spec import WorkspaceSpec
+from aichat_workspace.domain.policy import limits
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 from tests.schemas import leaves, values
 from tests.specs import APART, FIELDS, SCHEMA, Spec, edits, histories, values_of
 

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from aichat_workspace.domain.platform import Images
-from localcluster import versions
-from localcluster.images import openwebui, programs
+from aichat_workspace.domain.v1alpha1.platform_spec import Images
+from localcluster.build import versions
+from localcluster.build.images import openwebui, programs
 from localcluster.paths import GO_MODULES, PROJECT
 
 REQUIREMENTS = PROJECT / "requirements"

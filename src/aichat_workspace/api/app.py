@@ -6,18 +6,13 @@ from fastapi import FastAPI, Response
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from aichat_workspace.api import (
-    errors,
-    routes_parts,
-    routes_platform,
-    routes_session,
-    routes_workspaces,
-)
-from aichat_workspace.api.bodies import BoundedBodies
-from aichat_workspace.api.document import Documented, serve_document
-from aichat_workspace.api.heads import Heads
+from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Counted, Metrics
-from aichat_workspace.api.wiring import Services
+from aichat_workspace.api.openapi.document import Documented, serve_document
+from aichat_workspace.api.routes import health, me, platform, session, workspace_details, workspaces
+from aichat_workspace.api.web import error_handlers
+from aichat_workspace.api.web.body_limits import BoundedBodies
+from aichat_workspace.api.web.head_requests import Heads
 
 _DESCRIPTION: Final = """\
 Private AI chat workspaces on Kubernetes, without Kubernetes' own tools.
@@ -52,12 +47,13 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     app.state.services = services
-    errors.install(app)
-    app.include_router(routes_workspaces.router)
-    app.include_router(routes_parts.router)
-    app.include_router(routes_platform.router)
-    app.include_router(routes_session.router)
-    app.include_router(routes_platform.health)
+    error_handlers.install(app)
+    app.include_router(workspaces.router)
+    app.include_router(workspace_details.router)
+    app.include_router(me.router)
+    app.include_router(platform.router)
+    app.include_router(session.router)
+    app.include_router(health.router)
     serve_document(app)
 
     @app.get("/metrics", include_in_schema=False)
@@ -65,7 +61,7 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
         body, content_type = metrics.render()
         return Response(body, headers={"Content-Type": content_type})
 
-    app.add_middleware(errors.Bugs)
+    app.add_middleware(error_handlers.Bugs)
     app.add_middleware(
         BoundedBodies,
         most_bytes=services.settings.bounds.body_bytes,

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from aichat_workspace.api.addresses import Networks
 from aichat_workspace.domain import names
+
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
 
 AUDIENCE: Final = names.API
 """Whom a token must be for: `kubectl create token NAME --audience aichat-workspace-api`."""

@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar, cast
 import structlog
 
 from aichat_workspace.kube.errors import ApiError, Unreachable
-from aichat_workspace.kube.queue import Queue
+from aichat_workspace.kube.work_queue import Queue
 
 K = TypeVar("K", bound=Hashable)
 _END_SECONDS: Final = 3.0

@@ -7,13 +7,18 @@ from typing import Any, Final
 import structlog
 from pydantic import ValidationError
 
-from aichat_workspace.domain import names, watched
-from aichat_workspace.domain.foreign import keep_foreign
-from aichat_workspace.domain.manifest import ref
-from aichat_workspace.domain.plan import Observed
-from aichat_workspace.domain.platform import PLATFORM_NAME, PlatformSpec, read_settings
-from aichat_workspace.domain.watched import Kind
-from aichat_workspace.domain.workspace import told
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes import kinds
+from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
+from aichat_workspace.domain.kubernetes.kinds import Kind
+from aichat_workspace.domain.kubernetes.manifest import ref
+from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.v1alpha1.platform_spec import (
+    PLATFORM_NAME,
+    PlatformSpec,
+    read_settings,
+)
+from aichat_workspace.domain.v1alpha1.workspace import told
 from aichat_workspace.kube.cache import Cache, distrust
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json, annotations, labels
@@ -40,19 +45,19 @@ class Caches:
         self._settings_problem = ""
         self._statuses: dict[str, Json] = {}
         self.session_key_moved = asyncio.Event()  # for operator.session_key, which clears it
-        self.workspaces = self._cache(watched.WORKSPACE, _workspace_name, transform=_without_fields)
-        self.platform = self._cache(watched.PLATFORM, None, transform=_without_fields)
-        self.namespaces = self._cache(watched.NAMESPACE, _name, transform=_namespace)
+        self.workspaces = self._cache(kinds.WORKSPACE, _workspace_name, transform=_without_fields)
+        self.platform = self._cache(kinds.PLATFORM, None, transform=_without_fields)
+        self.namespaces = self._cache(kinds.NAMESPACE, _name, transform=_namespace)
         self.pods = self._cache(
-            watched.POD, _namespace_of, label_selector=names.MANAGED_SELECTOR, transform=_pod
+            kinds.POD, _namespace_of, label_selector=names.MANAGED_SELECTOR, transform=_pod
         )
         self.secrets = self._cache(
-            watched.SECRET, self._served, namespace=names.SYSTEM_NAMESPACE, transform=_secret
+            kinds.SECRET, self._served, namespace=names.SYSTEM_NAMESPACE, transform=_secret
         )
-        self.ingress_classes = self._cache(watched.INGRESS_CLASS, None, transform=_without_fields)
-        self.storage_classes = self._cache(watched.STORAGE_CLASS, None, transform=_without_fields)
+        self.ingress_classes = self._cache(kinds.INGRESS_CLASS, None, transform=_without_fields)
+        self.storage_classes = self._cache(kinds.STORAGE_CLASS, None, transform=_without_fields)
         self.patterns = self._cache(
-            watched.CONFIG_MAP,
+            kinds.CONFIG_MAP,
             None,
             namespace=names.SYSTEM_NAMESPACE,
             label_selector=names.PATTERNS_LABEL,
@@ -64,9 +69,9 @@ class Caches:
                 _namespace_of,
                 label_selector=names.MANAGED_SELECTOR,
                 transform=_tenant_object,
-                optional=kind is watched.HTTP_ROUTE,
+                optional=kind is kinds.HTTP_ROUTE,
             )
-            for kind in watched.WATCHED_TENANT_KINDS
+            for kind in kinds.WATCHED_TENANT_KINDS
         }
 
     @property
@@ -147,9 +152,9 @@ class Caches:
         """Take in the reply to a write of ours."""
         if obj["kind"] in self.tenants:
             self.tenants[obj["kind"]].observe(obj)
-        elif obj["kind"] == watched.NAMESPACE.kind:
+        elif obj["kind"] == kinds.NAMESPACE.kind:
             self.namespaces.observe(obj)
-        elif obj["kind"] == watched.WORKSPACE.kind:
+        elif obj["kind"] == kinds.WORKSPACE.kind:
             self.workspaces.observe(obj)
 
     def expect_status(self, uid: str, status: Json) -> None:
@@ -189,20 +194,20 @@ class Caches:
         """A cache indexed by workspace. Without one, a change concerns every workspace."""
 
         def changed(old: Json | None, new: Json | None) -> None:
-            if kind is watched.PLATFORM:  # which may name a Gateway now
-                self.tenants[watched.HTTP_ROUTE.kind].look_again()
+            if kind is kinds.PLATFORM:  # which may name a Gateway now
+                self.tenants[kinds.HTTP_ROUTE.kind].look_again()
                 self._take_settings(new)
-            if kind is watched.SECRET and any(map(_is_session_key, (old, new))):
+            if kind is kinds.SECRET and any(map(_is_session_key, (old, new))):
                 self.session_key_moved.set()
             if workspace_of is None:
                 moved = {_workspace_name(each) for each in self.workspaces.all()}
             else:
                 moved = {workspace_of(each) for each in (old, new) if each is not None}
-            if kind is watched.WORKSPACE:
+            if kind is kinds.WORKSPACE:
                 own = moved if self._is_expected(old, new) else set()
                 moved = (moved | self._rivals(old, new)) - own
             for name in moved:
-                if name and (kind is watched.WORKSPACE or self.workspaces.by_index(name)):
+                if name and (kind is kinds.WORKSPACE or self.workspaces.by_index(name)):
                     self._on_change(name)
 
         index = workspace_of or (lambda _: None)

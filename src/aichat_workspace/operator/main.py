@@ -16,24 +16,25 @@ import structlog
 from kubernetes.aio.config import ConfigException
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.workspace import Phase
+from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from aichat_workspace.kube.client import IN_CLUSTER_TOKEN, Client
 from aichat_workspace.kube.controller import Controller, Result
 from aichat_workspace.kube.leader import Election, LeadershipLost, run_as_leader
 from aichat_workspace.kube.lease import Terms
 from aichat_workspace.kube.objects import Json
-from aichat_workspace.kube.queue import Queue
-from aichat_workspace.operator import probes, session_key
+from aichat_workspace.kube.work_queue import Queue
+from aichat_workspace.operator import session_key
+from aichat_workspace.operator.admission_check import wait_confined, watch_confined
 from aichat_workspace.operator.caches import Caches
-from aichat_workspace.operator.confinement import wait_confined, watch_confined
-from aichat_workspace.operator.farewell import Farewell
-from aichat_workspace.operator.metrics import Metrics, Sources
-from aichat_workspace.operator.model_sync import ModelSync
-from aichat_workspace.operator.reconcile import Reconciler
-from aichat_workspace.operator.rollouts import Rollouts
-from aichat_workspace.operator.stopping import until_stopped
-from aichat_workspace.operator.tool_sync import ToolSync
-from aichat_workspace.operator.tracing import connect
+from aichat_workspace.operator.finalizer import Farewell
+from aichat_workspace.operator.image_rollouts import Rollouts
+from aichat_workspace.operator.models.sync import ModelSync
+from aichat_workspace.operator.models.tools import ToolSync
+from aichat_workspace.operator.reconciler import Reconciler
+from aichat_workspace.operator.shutdown import until_stopped
+from aichat_workspace.operator.telemetry import probes
+from aichat_workspace.operator.telemetry.metrics import Metrics, Sources
+from aichat_workspace.operator.telemetry.tracing import connect
 from aichat_workspace.operator.writer import Writer
 from aichat_workspace.patterns import builtin
 from aichat_workspace.runtime import servers

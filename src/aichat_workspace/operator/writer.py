@@ -7,23 +7,25 @@ from typing import Any, Final
 
 import structlog
 
-from aichat_workspace.domain import names, watched
-from aichat_workspace.domain.diagnosis import Diagnosis
-from aichat_workspace.domain.manifest import Manifest, Ref, ref
-from aichat_workspace.domain.plan import Action, Apply, Delete
-from aichat_workspace.domain.workspace import Workspace, WorkspaceStatus
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes import kinds
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
+from aichat_workspace.domain.planning.actions import Action, Apply, Delete
+from aichat_workspace.domain.problem import Diagnosis
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ApiError, Conflict, Invalid, NotFound, Unreachable
 from aichat_workspace.kube.objects import Json, resource_version
 from aichat_workspace.kube.resource import Resource
 from aichat_workspace.operator.caches import Caches
-from aichat_workspace.operator.events import Repeats, events
+from aichat_workspace.operator.telemetry.events import Repeats, events
 from aichat_workspace.runtime.resources import RESOURCES
 
-_WORKSPACE: Final = RESOURCES[watched.WORKSPACE.kind]
-_NAMESPACE: Final = RESOURCES[watched.NAMESPACE.kind]
-_SECRET: Final = RESOURCES[watched.SECRET.kind]
-_EVENT: Final = RESOURCES[watched.EVENT.kind]
+_WORKSPACE: Final = RESOURCES[kinds.WORKSPACE.kind]
+_NAMESPACE: Final = RESOURCES[kinds.NAMESPACE.kind]
+_SECRET: Final = RESOURCES[kinds.SECRET.kind]
+_EVENT: Final = RESOURCES[kinds.EVENT.kind]
 _log: Final = structlog.get_logger()
 
 
@@ -148,7 +150,7 @@ class Writer:
         else:
             operations = action.operations
             written = await self._patch(resource, target.name, target.namespace, operations)
-        if target.kind != watched.SECRET.kind:
+        if target.kind != kinds.SECRET.kind:
             self.caches.observe(written)
 
     async def _patch(
@@ -204,7 +206,7 @@ def identity(workspace: Workspace, **metadata: Any) -> dict[str, Any]:
     """With the UID a write fails on any other object of this name, and never makes one."""
     return {
         "apiVersion": names.API_VERSION,
-        "kind": watched.WORKSPACE.kind,
+        "kind": kinds.WORKSPACE.kind,
         "metadata": {
             "name": workspace.name,
             "namespace": workspace.namespace,

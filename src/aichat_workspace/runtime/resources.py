@@ -2,20 +2,20 @@
 
 from typing import Final
 
-from aichat_workspace.domain import watched
+from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.kube.resource import Resource
 
 RESOURCES: Final = {
     each.kind: Resource(each.group, each.version, each.kind, each.plural, each.namespaced)
     for each in (
-        watched.WORKSPACE,
-        watched.PLATFORM,
-        watched.NAMESPACE,
-        watched.POD,
-        watched.CONFIG_MAP,
-        watched.EVENT,
-        watched.INGRESS_CLASS,
-        watched.STORAGE_CLASS,
-        *watched.TENANT_KINDS,
+        kinds.WORKSPACE,
+        kinds.PLATFORM,
+        kinds.NAMESPACE,
+        kinds.POD,
+        kinds.CONFIG_MAP,
+        kinds.EVENT,
+        kinds.INGRESS_CLASS,
+        kinds.STORAGE_CLASS,
+        *kinds.TENANT_KINDS,
     )
 }

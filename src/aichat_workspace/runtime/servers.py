@@ -7,7 +7,7 @@ from typing import Final
 import aiohttp
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.render.tenant import OLLAMA_PORT, OPENWEBUI_PORT
+from aichat_workspace.domain.render.context import OLLAMA_PORT, OPENWEBUI_PORT
 from aichat_workspace.kube.client import Client
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import Answer, direct

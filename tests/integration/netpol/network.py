@@ -17,8 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
-from localcluster.netpol.__main__ import filter_bridged_packets
-from tests.unit.localcluster.netpol.states import METADATA, NODE, OUTSIDE, PODS, PORTS, SUBNET
+from localcluster.node.netpol.__main__ import filter_bridged_packets
+from tests.unit.localcluster.node.netpol.states import METADATA, NODE, OUTSIDE, PODS, PORTS, SUBNET
 
 BRIDGE: Final = "netpoltest0"
 SERVICE: Final = "10.98.0.10"  # port 80 is port 81 of the first pod, as kube-proxy would have it

@@ -140,7 +140,7 @@ def _kubeconfig(port: int) -> str:
 
 def _start(kubeconfig: Path) -> "subprocess.Popen[bytes]":
     options = ["--kubeconfig", str(kubeconfig), "--bridge", "bridge0", "--dns", "10.99.0.1"]
-    return subprocess.Popen([sys.executable, "-m", "localcluster.netpol", *options])
+    return subprocess.Popen([sys.executable, "-m", "localcluster.node.netpol", *options])
 
 
 def test_rules_follow_what_the_api_server_says_until_the_agent_is_told_to_stop(node: Node) -> None:

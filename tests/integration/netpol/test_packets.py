@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from localcluster.netpol.evaluate import allowed
-from localcluster.netpol.rules import REMOVAL, ruleset
-from localcluster.netpol.state import NamedPort, Pod, Policy, State, cluster_dns
+from localcluster.node.netpol.evaluate import allowed
+from localcluster.node.netpol.rules import REMOVAL, ruleset
+from localcluster.node.netpol.state import NamedPort, Pod, Policy, State, cluster_dns
 from tests.integration.netpol.network import (
     BRIDGE,
     DNS_SERVICE,
@@ -23,7 +23,7 @@ from tests.integration.netpol.network import (
     network,
     v6,
 )
-from tests.unit.localcluster.netpol.states import (
+from tests.unit.localcluster.node.netpol.states import (
     METADATA,
     NODE,
     OUTSIDE,

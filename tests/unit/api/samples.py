@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from aichat_workspace.api.views import View, view
+from aichat_workspace.api.workspaces.views import View, view
 
 
 def resource(

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from aichat_workspace.api.connection import Connection
-from aichat_workspace.web import Server
+from aichat_workspace.api.server import Server
+from aichat_workspace.api.web.slow_clients import Connection
 
 
 @asynccontextmanager

@@ -10,12 +10,12 @@ import pytest
 from fastapi import FastAPI
 
 from aichat_workspace.api.app import build
+from aichat_workspace.api.dependencies import Services, caller
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
-from aichat_workspace.api.wiring import Services, caller
 from aichat_workspace.runtime import servers
 from tests.unit.api.samples import resource
-from tests.unit.api.test_workspaces import ANN, ApiServer
+from tests.unit.api.workspaces.test_service import ANN, ApiServer
 
 PATH = "/api/v1/workspaces/team-a"
 JSON = {"Content-Type": "application/json"}

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aichat_workspace.domain import quantity
-from aichat_workspace.domain.manifest import Manifest, Ref, ref
-from aichat_workspace.domain.plan import Action, Apply, Delete, Observed
+from aichat_workspace.domain.kubernetes import quantity
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
+from aichat_workspace.domain.planning.actions import Action, Apply, Delete
+from aichat_workspace.domain.planning.plan import Observed
 
 # The lists that Kubernetes' API merges by key; it replaces any other.
 _KEYS: Final = {

@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.foreign import keep_foreign
-from aichat_workspace.domain.manifest import Manifest, ref
-from aichat_workspace.domain.plan import Observed
-from aichat_workspace.domain.platform import PlatformSpec
+from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
+from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
+from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.render import render, tenant_namespace
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from tests.unit.domain.samples import CREDENTIALS, workspace
 
 RENEW = "record it anew: pytest tests/integration/test_server_defaults.py --golden"

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.manifest import Manifest, Ref, ref
-from aichat_workspace.domain.platform import PlatformSpec
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.render import Credentials, render, tenant_namespace
-from aichat_workspace.domain.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 CREDENTIALS = Credentials("key", "admin@team-a-aichat.localtest.me", "password")

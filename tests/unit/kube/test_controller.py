@@ -5,7 +5,7 @@ import pytest
 
 from aichat_workspace.kube.controller import Controller, Result
 from aichat_workspace.kube.errors import ApiError
-from aichat_workspace.kube.queue import Queue
+from aichat_workspace.kube.work_queue import Queue
 
 Reconcile = Callable[[str], Awaitable[Result]]
 

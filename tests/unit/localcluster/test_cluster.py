@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from localcluster import cluster, firewall, kernel, leftovers, node, state
+from localcluster import cluster, state
+from localcluster.node import cleanup, components, firewall, sysctl
 from localcluster.state import FULL, Cluster
 
 
@@ -12,14 +13,14 @@ def removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     monkeypatch.setenv("LOCALCLUSTER_STATE", str(tmp_path))
     found: list[str] = []
     for module, name in (
-        (leftovers, "remove_networks"),
-        (node, "remove_bridge"),
+        (cleanup, "remove_networks"),
+        (components, "remove_bridge"),
         (firewall, "remove_since"),
-        (kernel, "restore"),
+        (sysctl, "restore"),
     ):
         monkeypatch.setattr(module, name, lambda *_, name=name: found.append(name))
-    monkeypatch.setattr(leftovers, "end_pods", lambda _: None)
-    monkeypatch.setattr(node, "unmount", lambda _: None)
+    monkeypatch.setattr(cleanup, "end_pods", lambda _: None)
+    monkeypatch.setattr(components, "unmount", lambda _: None)
     monkeypatch.setattr(cluster, "IMAGE_STORE", tmp_path / "store")
     return found
 

@@ -3,11 +3,11 @@ from typing import Any, cast
 
 import pytest
 
-from aichat_workspace.domain.pods import is_controlled_by
+from aichat_workspace.domain.kubernetes.pods import is_controlled_by
 from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator.caches import Caches
-from aichat_workspace.operator.downloads import Places
+from aichat_workspace.operator.models.downloads import Places
 from tests.unit.waiting import turns
 
 

@@ -7,17 +7,17 @@ from typing import Any, cast
 import pytest
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.manifest import Ref
-from aichat_workspace.domain.plan import Action, Delete, Prune, Stop
-from aichat_workspace.domain.status import Facts, status
-from aichat_workspace.domain.workspace import Workspace
+from aichat_workspace.domain.kubernetes.manifest import Ref
+from aichat_workspace.domain.planning.actions import Action, Delete, Prune, Stop
+from aichat_workspace.domain.status.status import Facts, status
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.controller import Controller, Result
 from aichat_workspace.kube.errors import ApiError, Cause, Conflict, Invalid, Unreachable
 from aichat_workspace.kube.objects import Json
-from aichat_workspace.kube.queue import Queue
+from aichat_workspace.kube.work_queue import Queue
 from aichat_workspace.operator.caches import Caches
-from aichat_workspace.operator.events import expired
+from aichat_workspace.operator.telemetry.events import expired
 from aichat_workspace.operator.writer import Writer
 from tests.unit.domain.samples import NOW
 from tests.unit.waiting import turns, until

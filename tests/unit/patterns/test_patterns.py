@@ -1,7 +1,7 @@
 import re
 
-from aichat_workspace.domain.models import wanted
-from aichat_workspace.domain.spec import PATTERN_NAME_PATTERN
+from aichat_workspace.domain.models.status import wanted
+from aichat_workspace.domain.v1alpha1.workspace_spec import PATTERN_NAME_PATTERN
 from aichat_workspace.patterns import builtin
 
 

@@ -4,24 +4,26 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from aichat_workspace.domain import names, watched
-from aichat_workspace.domain.manifest import Manifest, ref
-from aichat_workspace.domain.platform import PlatformSpec
-from aichat_workspace.domain.render import ingress, network, ollama, openwebui, tenancy
-from aichat_workspace.domain.render.tenant import Credentials, Referenced, Tenant
-from aichat_workspace.domain.workspace import Workspace
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes import kinds
+from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
+from aichat_workspace.domain.policy.secret_references import Referenced
+from aichat_workspace.domain.render import ingress, namespace, network_policies, ollama, openwebui
+from aichat_workspace.domain.render.context import Credentials, Tenant
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
 __all__ = ["Credentials", "Referenced", "render", "retained_namespace", "tenant_namespace"]
 
 
 def tenant_namespace(workspace: Workspace) -> Manifest:
     """The tenant's namespace, marked with the UID of the resource that owns it."""
-    return tenancy.namespace(workspace)
+    return namespace.namespace(workspace)
 
 
 def retained_namespace(workspace: Workspace) -> Manifest:
     """The namespace as a deleted workspace leaves it behind."""
-    body = tenancy.namespace(workspace)
+    body = namespace.namespace(workspace)
     marks = {**body["metadata"]["annotations"], names.RETAINED_ANNOTATION: "true"}
     return {**body, "metadata": {**body["metadata"], "annotations": marks}}
 
@@ -36,15 +38,15 @@ def render(
     `referenced` are the Secrets that the workspace names, by what they are for."""
     tenant = Tenant(workspace.spec, platform, credentials, referenced or {})
     manifests = (
-        *tenancy.render(tenant),
-        *network.render(tenant),
+        *namespace.render(tenant),
+        *network_policies.render(tenant),
         *ollama.render(tenant),
         *openwebui.render(tenant),
         *ingress.render(tenant),
     )
     return tuple(
         stamped(each)
-        for each in sorted(manifests, key=lambda each: (watched.RANK[each["kind"]], ref(each)))
+        for each in sorted(manifests, key=lambda each: (kinds.RANK[each["kind"]], ref(each)))
     )
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-from aichat_workspace.domain.manifest import Manifest
-from aichat_workspace.domain.platform import Gateway, IssuerKind, Profile
-from aichat_workspace.domain.render.tenant import OPENWEBUI, OPENWEBUI_PORT, Tenant, has_tls
+from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.render.context import OPENWEBUI, OPENWEBUI_PORT, Tenant, has_tls
+from aichat_workspace.domain.v1alpha1.platform_spec import Gateway, IssuerKind, Profile
 
 # An answer may take minutes between two words, and documents are large.
 _SECONDS: Final = 3600

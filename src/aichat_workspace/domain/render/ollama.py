@@ -5,9 +5,9 @@ The claim is not a claim template: a StatefulSet's templates can never be change
 
 from typing import Any, Final
 
-from aichat_workspace.domain.manifest import Manifest
-from aichat_workspace.domain.quantity import parse
-from aichat_workspace.domain.render.tenant import (
+from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.kubernetes.quantity import parse
+from aichat_workspace.domain.render.context import (
     OLLAMA,
     OLLAMA_PORT,
     Tenant,

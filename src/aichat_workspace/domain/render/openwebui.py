@@ -2,17 +2,16 @@
 
 from typing import Any, Final
 
-from aichat_workspace.domain import limits
-from aichat_workspace.domain.manifest import Manifest
-from aichat_workspace.domain.models import parse_model
-from aichat_workspace.domain.render import password
-from aichat_workspace.domain.render.tenant import (
-    OIDC,
+from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.models.name import parse_model
+from aichat_workspace.domain.policy import effective_spec
+from aichat_workspace.domain.policy.secret_references import OIDC, connection
+from aichat_workspace.domain.render import admin_password
+from aichat_workspace.domain.render.context import (
     OLLAMA_PORT,
     OPENWEBUI,
     OPENWEBUI_PORT,
     Tenant,
-    connection,
     container_resources,
     container_security,
     env,
@@ -37,7 +36,7 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
 
 def _deployment(tenant: Tenant) -> Manifest:
     chat = _container(tenant)
-    first = password.container(chat, _administrator(tenant), _DATA)
+    first = admin_password.container(chat, _administrator(tenant), _DATA)
     security = pod_security(_USER, _ROOT_GROUP)
     return tenant.manifest(
         "apps/v1",
@@ -96,11 +95,11 @@ def _settings(tenant: Tenant) -> list[dict[str, Any]]:
         CORS_ALLOW_ORIGIN=f"{tenant.url};http://localhost:{OPENWEBUI_PORT};"
         f"http://127.0.0.1:{OPENWEBUI_PORT}",
         # Ollama refuses tools for a model that can't call them (gemma2 is one), so chats offer none
-        # unless a model's own entry says otherwise: domain/tools.py.
+        # unless a model's own entry says otherwise: domain/models/tools.py.
         DEFAULT_MODEL_PARAMS='{"function_calling": "legacy"}',
         # Documents are read by a model of the model server; nothing is downloaded at start.
         RAG_EMBEDDING_ENGINE="ollama",
-        RAG_EMBEDDING_MODEL=limits.embedding_model(tenant.spec, tenant.platform) or "",
+        RAG_EMBEDDING_MODEL=effective_spec.embedding_model(tenant.spec, tenant.platform) or "",
         RAG_OLLAMA_BASE_URL=ollama_url,
         UVICORN_WORKERS="1",
         ENABLE_VERSION_UPDATE_CHECK="false",

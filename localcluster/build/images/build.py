@@ -1,0 +1,30 @@
+"""All the images that a full cluster needs besides the product's own."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from localcluster.build.images.base import ensure_base
+from localcluster.build.images.oci import Image
+from localcluster.build.images.openwebui import ensure_openwebui
+from localcluster.build.images.programs import ensure_ollama_image, ensure_pause
+from localcluster.progress import Report
+
+# In the order in which a cluster that starts wants them.
+_MAKERS: Final[tuple[Callable[[Report], Image], ...]] = (
+    ensure_pause,
+    ensure_base,
+    ensure_ollama_image,
+    ensure_openwebui,
+)
+
+
+def ensure_images(report: Report) -> tuple[Image, ...]:
+    """Every image, built where its inputs have changed; what loads and what compiles side by side.
+
+    Raises:
+        CommandFailedError: one could not be built; the others are kept for the next try.
+    """
+    with ThreadPoolExecutor(max_workers=len(_MAKERS)) as pool:
+        made = [pool.submit(make, report) for make in _MAKERS]
+        return tuple(each.result() for each in made)

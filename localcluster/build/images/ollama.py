@@ -1,0 +1,116 @@
+"""Ollama: its own program, compiled from its Go module, with its engine beside it."""
+
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from localcluster.processes import locks
+from localcluster.build import toolchain
+from localcluster.build.compiler import compile_package
+from localcluster.build.images import cache, engine
+from localcluster.paths import GO_MODULES, cache_dir
+from localcluster.progress import Report
+from localcluster.build.provided import Program, provided
+from localcluster.build.versions import OLLAMA
+
+_MODULE: Final = GO_MODULES / "ollama"
+_PACKAGE: Final = "github.com/ollama/ollama"
+_LDFLAGS: Final = f"-s -w -X={_PACKAGE}/version.Version={OLLAMA} -X={_PACKAGE}/server.mode=release"
+# It says the version of the server that it reaches, and its own where that differs: nothing can
+# listen on port 0.
+_PROVIDED: Final = Program(
+    "ollama", OLLAMA, before="client version is ", environment={"OLLAMA_HOST": "127.0.0.1:0"}
+)
+_C_FLAGS: Final = "-O1 -g0"  # of its C only the database of its desktop application is large
+
+
+def ensure_ollama(report: Report) -> Path:
+    """The folder of ``bin/ollama`` and ``lib/ollama``: the machine's own of the same version, else
+    from the cache, building what that lacks.
+
+    Raises:
+        CommandFailedError: the build failed; a retry helps when it was the network.
+    """
+    if program := _provided(report):
+        return locks.folder(_copy_folder(program), lambda target: _copy(program, target))
+    go = toolchain.ensure(report)
+    return locks.folder(_folder(go), lambda target: _assemble(go, target, report))
+
+
+def built() -> bool:
+    """Whether nothing needs to be compiled: the machine or the cache has it."""
+    return _folder(toolchain.find()).exists() or _provided(lambda *_: None) is not None
+
+
+def _provided(report: Report) -> Path | None:
+    """The machine's own program, as an archive of Ollama's releases lays it out: with its engine in
+    ``../lib/ollama``."""
+    folder = provided((_PROVIDED,), report)
+    if folder is None:
+        return None
+    program = (folder / "ollama").resolve()
+    if not (_libraries(program) / "llama-server").is_file():
+        report("ollama", f"not used from {folder}: {_libraries(program)} has no llama-server")
+        return None
+    return program
+
+
+def _libraries(program: Path) -> Path:
+    return program.parent.parent / "lib" / "ollama"
+
+
+def _copy_folder(program: Path) -> Path:
+    state = program.stat()
+    return _binaries("ollama", cache.key(f"{program} {state.st_size} {state.st_mtime_ns}"))
+
+
+def _copy(program: Path, target: Path) -> None:
+    """Without what is for graphics processors: gigabytes, in folders of their own."""
+    (target / "bin").mkdir()
+    (target / "lib" / "ollama").mkdir(parents=True)
+    shutil.copy2(program, target / "bin" / "ollama")
+    for path in _libraries(program).iterdir():
+        if not path.is_dir():
+            shutil.copy2(path, target / "lib" / "ollama" / path.name, follow_symlinks=False)
+
+
+def _folder(go: toolchain.Toolchain) -> Path:
+    return _binaries("ollama", cache.key(_program_key(go), engine.identity()))
+
+
+def _program_key(go: toolchain.Toolchain) -> str:
+    sources = (_MODULE / name for name in ("go.mod", "go.sum"))
+    return cache.key(go.version, _C_FLAGS, _LDFLAGS, *sources)
+
+
+def _binaries(name: str, key: str) -> Path:
+    return cache_dir() / "binaries" / f"{name}-{OLLAMA}-{key}"
+
+
+def _assemble(go: toolchain.Toolchain, target: Path, report: Report) -> None:
+    """Both parts stay in the cache on their own, so that the failure of one costs only that one."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        program = pool.submit(_ensure_program, go, report)
+        parts = engine.ensure_engine(report)
+        (target / "bin").mkdir()
+        os.link(program.result() / "ollama", target / "bin" / "ollama")
+    shutil.copytree(parts, target / "lib" / "ollama", symlinks=True, copy_function=os.link)
+
+
+def _ensure_program(go: toolchain.Toolchain, report: Report) -> Path:
+    folder = _binaries("ollama-program", _program_key(go))
+    return locks.folder(folder, lambda target: _build(go, target, report))
+
+
+def _build(go: toolchain.Toolchain, target: Path, report: Report) -> None:
+    compile_package(
+        go,
+        _PACKAGE,
+        _MODULE,
+        program=target / "ollama",
+        ldflags=_LDFLAGS,
+        environment={**toolchain.environment(go), "CGO_ENABLED": "1", "CGO_CFLAGS": _C_FLAGS},
+        report=report,
+    )

@@ -1,0 +1,69 @@
+"""Images of compiled programs."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from localcluster.processes import foreground
+from localcluster.build import versions
+from localcluster.errors import CommandFailedError
+from localcluster.build.images import cache
+from localcluster.build.images.base import PATH, ensure_base_layer
+from localcluster.build.images.oci import Config, Image, write_layer
+from localcluster.build.images.ollama import ensure_ollama
+from localcluster.paths import PACKAGE
+from localcluster.progress import Report
+
+PAUSE: Final = "docker.io/localcluster/pause:1"
+OLLAMA: Final = f"docker.io/ollama/ollama:{versions.OLLAMA}"
+_TMP: Final = 0o1777
+
+
+def ensure_pause(report: Report) -> Image:
+    """The pause image: what containerd's ``sandbox_image`` must name."""
+    source = PACKAGE / "images" / "pause.c"
+    report("pause image", "compiling")
+
+    def make(target: Path) -> None:
+        with cache.scratch() as folder:
+            _run(["gcc", "-static", "-Os", "-s", "-o", str(folder / "pause"), str(source)])
+            write_layer(folder, target)
+
+    layer = cache.ensure("layers", "pause", cache.key(source), make)
+    return cache.ensure_image(PAUSE, [layer], _alone("/pause", "65535:65535"))
+
+
+def ensure_ollama_image(report: Report) -> Image:
+    """Ollama under its official name, with the official image's way of starting."""
+    source = ensure_ollama(report)
+    base = ensure_base_layer(report)
+    report("ollama image", "assembling")
+    config = Config(
+        entrypoint=("/bin/ollama",),
+        command=("serve",),
+        environment={"PATH": PATH, "OLLAMA_HOST": "0.0.0.0:11434"},
+        ports=("11434/tcp",),
+    )
+    inputs = cache.key(source.name)
+    layer = cache.ensure("layers", "ollama", inputs, lambda target: _pack(source, target))
+    return cache.ensure_image(OLLAMA, [base, layer], config)
+
+
+def _alone(path: str, user: str = "") -> Config:
+    return Config(entrypoint=(path,), environment={"PATH": PATH}, user=user)
+
+
+def _pack(source: Path, target: Path) -> None:
+    """Below /usr, as the official image has them."""
+    with cache.scratch() as folder:
+        shutil.copytree(source, folder / "usr", symlinks=True)
+        (folder / "tmp").mkdir()
+        (folder / "tmp").chmod(_TMP)
+        write_layer(folder, target)
+
+
+def _run(command: Sequence[str]) -> None:
+    result = foreground.run(command)
+    if result.returncode:
+        raise CommandFailedError(f"{command[0]} failed:\n{result.stderr[-2000:]}")

@@ -1,0 +1,156 @@
+"""The configuration files of the node's components.
+
+The recipe's facts that are not obvious: on cgroup v1 the kubelet must be told so; a machine without
+CAP_SYS_RESOURCE needs `restrict_oom_score_adj`. This machine's own authority is trusted for the
+certificate of any registry, so that a test can have one.
+"""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from localcluster import certificates
+from localcluster.node.layout import (
+    BRIDGE,
+    CLUSTER_DNS,
+    GATEWAY,
+    IMAGE_STORE,
+    INGRESS_NAMES,
+    NETWORK,
+    NODE,
+    POD_RANGE,
+    REGISTRY,
+    REGISTRY_NAMES,
+    Layout,
+)
+from localcluster.state import Cluster
+
+
+def write_files(cluster: Cluster, sandbox_image: str) -> Layout:
+    """Every component's configuration."""
+    layout = Layout(cluster.folder / "node")
+    for folder in (IMAGE_STORE, layout.kubelet, layout.volumes, layout.folder / "cni"):
+        folder.mkdir(parents=True, exist_ok=True)
+    (layout.folder / "containerd.toml").write_text(_containerd(layout, sandbox_image))
+    # Debian's containerd 1.6 does not heed `ca` in a hosts.toml, but any .crt beside it
+    trusted = layout.folder / "registries" / "_default"
+    trusted.mkdir(parents=True, exist_ok=True)
+    shutil.copy(certificates.ensure().certificate, trusted / "ca.crt")
+    (layout.folder / "cni" / "10-bridge.conflist").write_text(json.dumps(_cni(layout)))
+    _write(layout.folder / "kubelet.yaml", _kubelet(cluster, layout))
+    _write(layout.folder / "kube-proxy.yaml", _kube_proxy(cluster))
+    (layout.folder / "Corefile").write_text(_corefile(cluster))
+    _write(layout.folder / "traefik.yaml", _traefik(layout))
+    return layout
+
+
+def _containerd(layout: Layout, sandbox_image: str) -> str:
+    return f"""version = 2
+root = "{IMAGE_STORE}"
+state = "{layout.folder / "containerd"}"
+[grpc]
+  address = "{layout.socket}"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "{sandbox_image}"
+  restrict_oom_score_adj = true
+  disable_hugetlb_controller = true
+  tolerate_missing_hugetlb_controller = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "/usr/lib/cni"
+    conf_dir = "{layout.folder / "cni"}"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{layout.folder / "registries"}"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+    [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+      SystemdCgroup = false
+"""
+
+
+def _cni(layout: Layout) -> dict[str, Any]:
+    return {
+        "cniVersion": "1.0.0",
+        "name": NETWORK,
+        "plugins": [
+            {
+                "type": "bridge",
+                "bridge": BRIDGE,
+                "isGateway": True,
+                "ipMasq": True,
+                "hairpinMode": True,
+                "ipam": {
+                    "type": "host-local",
+                    "dataDir": str(layout.folder / "leases"),
+                    "ranges": [[{"subnet": POD_RANGE}]],
+                    "routes": [{"dst": "0.0.0.0/0"}],
+                },
+            },
+            {"type": "portmap", "capabilities": {"portMappings": True}},
+        ],
+    }
+
+
+def _kubelet(cluster: Cluster, layout: Layout) -> dict[str, Any]:
+    unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    return {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "address": GATEWAY,
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": str(cluster.kubelet_client_authority)},
+        },
+        "authorization": {"mode": "Webhook"},
+        "clusterDNS": [CLUSTER_DNS],
+        "clusterDomain": "cluster.local",
+        "containerRuntimeEndpoint": f"unix://{layout.socket}",
+        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%"},
+        "imageGCHighThresholdPercent": 100,
+        "imageGCLowThresholdPercent": 99,
+        "registerNode": True,
+        **({} if unified else {"failCgroupV1": False, "cgroupDriver": "cgroupfs"}),
+    }
+
+
+def _kube_proxy(cluster: Cluster) -> dict[str, Any]:
+    return {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "clientConnection": {"kubeconfig": str(cluster.kubeconfig)},
+        "clusterCIDR": POD_RANGE,
+        "hostnameOverride": NODE,
+        "mode": "iptables",
+        "conntrack": {"maxPerCore": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+    }
+
+
+def _corefile(cluster: Cluster) -> str:
+    return f""".:53 {{
+    bind {GATEWAY}
+    errors
+    hosts {{
+        {REGISTRY} {" ".join(REGISTRY_NAMES)}
+        fallthrough
+    }}
+    kubernetes cluster.local in-addr.arpa {{
+        kubeconfig {cluster.kubeconfig}
+        pods insecure
+    }}
+    cache 5
+}}
+"""
+
+
+def _traefik(layout: Layout) -> dict[str, Any]:
+    """The certificate of every host, by this machine's own authority."""
+    pair = certificates.issue(certificates.ensure(), layout.folder / "ingress-pki", INGRESS_NAMES)
+    default = {"certFile": str(pair.certificate), "keyFile": str(pair.key)}
+    return {"tls": {"stores": {"default": {"defaultCertificate": default}}}}
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(document))

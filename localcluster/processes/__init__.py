@@ -1,0 +1,1 @@
+"""Programs that run beside ours, and locks between processes."""

@@ -1,0 +1,122 @@
+"""What every route may answer, for OpenAPI: each error once, with its headers and an example."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+from aichat_workspace.api.schemas.problem import ProblemDocument
+from aichat_workspace.api.settings import Bounds
+from aichat_workspace.api.web import problems
+from aichat_workspace.api.web.body_limits import BODY_SECONDS, FORMATS
+from aichat_workspace.api.web.problems import MEDIA_TYPE, FieldError, Problem
+
+_MEANINGS: Final = {
+    401: "The token is missing or not accepted.",
+    403: "The caller may not do that.",
+    404: "It is not there, or the caller may not see it.",
+    408: "The body did not arrive in time.",
+    409: "It can't be done in the present state.",
+    412: "It has changed since it was read.",
+    413: "The body is too large.",
+    415: "The body is of another format.",
+    422: "The request is not valid; `errors` names the fields.",
+    428: "If-Match is missing.",
+    429: "Too many requests, lists or streams; Retry-After says how long to wait.",
+    500: "A bug or a misconfiguration; the log says more.",
+    502: "The model server, or the identity provider, refuses.",
+    503: "The cluster or the model server does not answer; try again.",
+    504: "The reply takes too long to wait for it whole.",
+}
+_INSTANCE: Final = "/api/v1/workspaces/team-a-aichat"
+_EXAMPLES: Final[Mapping[int, Problem]] = {
+    401: problems.unauthenticated("The session has ended. Sign in again at /api/v1/session."),
+    403: problems.forbidden("ann", "delete", "aichatworkspaces", "team-a"),
+    404: problems.not_found("team-a-aichat"),
+    408: problems.too_slow(BODY_SECONDS),
+    409: problems.changing(),
+    412: problems.precondition_failed(),
+    413: problems.too_large(Bounds().body_bytes),
+    415: problems.unsupported("text/plain", "POST", FORMATS["POST"]),
+    422: problems.invalid(
+        [FieldError("spec.modles", "there is no such field; check its spelling")]
+    ),
+    428: problems.if_match_missing(),
+    429: problems.too_many("You have 20 streams open; end one first.", 5),
+    500: problems.bug(),
+    502: Problem(502, "model-error", "The model server refuses: no space left on device"),
+    503: problems.unavailable("The Kubernetes API server does not answer. Try again."),
+    504: Problem(504, "takes-too-long", "The reply took longer than 5 minutes. Ask with `stream`."),
+}
+_HEADERS: Final[Mapping[str, tuple[str, str, tuple[int, ...]]]] = {
+    "WWW-Authenticate": ("string", "How to authenticate.", (401,)),
+    "Retry-After": ("integer", "Seconds to wait before another try.", (429, 503)),
+    "Accept": ("string", "The formats that POST and PUT take.", (415,)),
+    "Accept-Patch": ("string", "The formats that PATCH takes.", (415,)),
+}
+# What stands in front of every route: the bounds of bodies, and what catches bugs.
+_EVERYWHERE: Final = (408, 413, 500)
+_ALWAYS: Final = (401, 403, 422, 429, 503)
+
+
+def answers(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """The problem documents of a route: these, and those that every route has."""
+    return only_problems(*codes, *_ALWAYS)
+
+
+def only_problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """These, and those of requests that reach no route."""
+    return {code: _answer(code) for code in sorted({*codes, *_EVERYWHERE})}
+
+
+def _answer(code: int) -> dict[str, Any]:
+    headers = {
+        name: {"$ref": f"#/components/headers/{name}"}
+        for name, (_, _, of) in _HEADERS.items()
+        if code in of
+    }
+    content = {
+        "schema": {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"},
+        "examples": {_example(code): {"$ref": f"#/components/examples/{_example(code)}"}},
+    }
+    return {
+        "description": _MEANINGS[code],
+        **({"headers": headers} if headers else {}),
+        "content": {MEDIA_TYPE: content},
+    }
+
+
+def _example(code: int) -> str:
+    return _EXAMPLES[code].code
+
+
+@cache
+def components() -> dict[str, dict[str, Any]]:
+    """What the answers refer to."""
+    schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {
+        "schemas": {**schema.pop("$defs"), ProblemDocument.__name__: schema},
+        "examples": {
+            problem.code: {"summary": _MEANINGS[code], "value": problem.document(_INSTANCE)}
+            for code, problem in _EXAMPLES.items()
+        },
+        "headers": {
+            name: {"description": description, "schema": {"type": of}}
+            for name, (of, description, _) in _HEADERS.items()
+        },
+    }
+
+
+def server_sent(example: str, *events: str) -> dict[str, Any]:
+    """The content of a stream. OpenAPI 3.1 has no words for it; the schema is that of one event,
+    the example is what goes over the wire."""
+    schema = {
+        "type": "object",
+        "description": "One event of the stream.",
+        "properties": {
+            "event": {"type": "string", "enum": events, "description": "What it tells."},
+            "data": {"type": "string", "description": "JSON."},
+            "id": {"type": "string", "description": "For Last-Event-ID."},
+            "retry": {"type": "integer", "description": "Milliseconds until a new connection."},
+        },
+    }
+    return {"text/event-stream": {"schema": schema, "example": example}}

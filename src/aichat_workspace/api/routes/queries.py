@@ -1,0 +1,78 @@
+"""What may stand behind the `?`. A parameter that nobody knows is refused: a mistyped `dryRun` must
+not change anything."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from aichat_workspace.api.schemas.base import Wire
+from aichat_workspace.api.workspaces.log_query import LogQuery
+from aichat_workspace.api.workspaces.pages import MAX_LIMIT, Filter
+from aichat_workspace.domain import names
+from aichat_workspace.domain.v1alpha1.platform_spec import DnsLabel
+from aichat_workspace.domain.v1alpha1.workspace_status import Phase
+
+Team = Annotated[DnsLabel, StringConstraints(min_length=1)]
+
+
+class NoQuery(Wire):
+    """Not a single parameter."""
+
+
+class WorkspaceQuery(Wire):
+    team: Team | None = Field(
+        default=None,
+        description="The team, where several resources name the workspace; the one that counts "
+        "when left out.",
+    )
+
+
+class WorkspaceLogQuery(LogQuery, WorkspaceQuery):
+    """The parameters of a log."""
+
+
+class CreateQuery(Wire):
+    dry_run: bool = Field(default=False, description="Check everything, and change nothing.")
+
+
+class ChangeQuery(CreateQuery, WorkspaceQuery):
+    pass
+
+
+class ListQuery(Wire):
+    team: Team | None = Field(default=None, description="Only this team's.")
+    phase: Phase | None = Field(default=None, description="Only in this phase.")
+    owner: str | None = Field(
+        default=None, max_length=512, description="Only those whose `requestedBy` this user is."
+    )
+    q: str | None = Field(
+        default=None, max_length=128, description="Only with this text in name, team or URL."
+    )
+    fields: str | None = Field(
+        default=None,
+        max_length=512,
+        pattern=r"^[A-Za-z][A-Za-z0-9]*([.,][A-Za-z][A-Za-z0-9]*)*$",
+        description="Only these fields, by dotted paths, as `name,status.phase`. The items then "
+        "hold nothing else.",
+    )
+    limit: int = Field(default=100, ge=1, le=MAX_LIMIT, description="Workspaces on a page.")
+    page: str | None = Field(
+        default=None, max_length=1024, description="`nextPage` of the answer before."
+    )
+
+    @property
+    def filter(self) -> Filter:
+        return Filter(self.team, self.phase, self.owner, self.q)
+
+    @property
+    def paths(self) -> list[str]:
+        return self.fields.split(",") if self.fields else []
+
+
+class WatchQuery(Wire):
+    team: Team | None = Field(default=None, description="Only this team's.")
+    name: str | None = Field(
+        default=None,
+        max_length=names.WORKSPACE_NAME_MAX_LENGTH,
+        description="Only the workspace of this name.",
+    )

@@ -1,0 +1,123 @@
+"""What concerns all workspaces."""
+
+from pydantic import (
+    Field,
+)
+
+from aichat_workspace.api.schemas.base import Wire, shows
+
+
+class PatternDocument(Wire):
+    """A system prompt that a workspace can offer as a model."""
+
+    name: str = Field(description="For spec.patterns.")
+    prompt: str = Field(description="The system prompt.")
+    origin: str = Field(description="Built in, or the ConfigMap that has it.")
+
+
+class PatternList(Wire):
+    """Patterns to choose from."""
+
+    model_config = shows(
+        {
+            "items": [
+                {
+                    "name": "explain_code",
+                    "prompt": "You explain code to whoever reads it first.",
+                    "origin": "built in",
+                }
+            ]
+        }
+    )
+
+    items: tuple[PatternDocument, ...] = Field(description="In the order of their names.")
+
+
+class ModelUse(Wire):
+    """A model that workspaces which the caller may see have chosen."""
+
+    name: str = Field(description="For spec.models.")
+    workspaces: int = Field(description="How many of them.")
+
+
+class ModelList(Wire):
+    """Models to choose from."""
+
+    model_config = shows(
+        {
+            "allowedRegistries": ["registry.ollama.ai"],
+            "embeddingModel": "nomic-embed-text",
+            "inUse": [{"name": "gemma2:2b", "workspaces": 3}],
+        }
+    )
+
+    allowed_registries: tuple[str, ...] = Field(
+        description="Registries that models may come from; any when empty."
+    )
+    embedding_model: str | None = Field(description="The platform's, for documents.")
+    in_use: tuple[ModelUse, ...] = Field(description="The most chosen first.")
+
+
+class Defaults(Wire):
+    """What a workspace gets that does not choose for itself."""
+
+    cpu_request: str = Field(description="CPU set aside.")
+    cpu_limit: str = Field(description="CPU it may use at most.")
+    memory_request: str = Field(description="Memory set aside.")
+    memory_limit: str = Field(description="Memory at which it is stopped.")
+    storage: str = Field(description="Size of its volume.")
+
+
+class Ceilings(Wire):
+    """What one workspace may have at most."""
+
+    cpu: str = Field(description="Sum of all CPU limits.")
+    memory: str = Field(description="Sum of all memory limits.")
+    storage: str = Field(description="Sum of all volumes.")
+    gpus: int = Field(description="Graphics processors.")
+
+
+class PlatformDocument(Wire):
+    """The platform's settings that matter to whoever makes a workspace."""
+
+    model_config = shows(
+        {
+            "domain": "example.org",
+            "allowedDomains": [],
+            "ceiling": {"cpu": "64", "memory": "256Gi", "storage": "1Ti", "gpus": 8},
+            "ollama": {
+                "cpuRequest": "500m",
+                "cpuLimit": "4",
+                "memoryRequest": "1Gi",
+                "memoryLimit": "8Gi",
+                "storage": "20Gi",
+            },
+            "openWebUI": {
+                "cpuRequest": "100m",
+                "cpuLimit": "2",
+                "memoryRequest": "512Mi",
+                "memoryLimit": "2Gi",
+                "storage": "2Gi",
+            },
+            "embeddingModel": "nomic-embed-text",
+            "allowedRegistries": [],
+            "tls": True,
+            "version": "1.0.0",
+        }
+    )
+
+    domain: str = Field(description="Workspaces are served at <workspaceName>.<domain>.")
+    allowed_domains: tuple[str, ...] = Field(
+        description="Further domains under which a workspace may name its own host."
+    )
+    ceiling: Ceilings = Field(description="What one workspace may have at most.")
+    ollama: Defaults = Field(description="The model server's share.")
+    open_webui: Defaults = Field(alias="openWebUI", description="The chat front-end's share.")
+    embedding_model: str | None = Field(
+        description="Model that reads uploaded documents; null for none."
+    )
+    allowed_registries: tuple[str, ...] = Field(
+        description="Registries that models may come from; any when empty."
+    )
+    tls: bool = Field(description="Whether workspaces are served by TLS.")
+    version: str = Field(description="This API's.")

@@ -1,0 +1,26 @@
+"""Errors, as RFC 9457 describes them."""
+
+from pydantic import (
+    Field,
+)
+
+from aichat_workspace.api.schemas.base import Wire
+
+
+class FieldProblem(Wire):
+    """A field that is wrong."""
+
+    field: str = Field(description="Path of the field, as `spec.models[0]`; empty for the whole.")
+    message: str = Field(description="What is wrong and what to do.")
+
+
+class ProblemDocument(Wire):
+    """An answer that says no (RFC 9457)."""
+
+    type: str = Field(description="The kind of problem, as a URN that ends with `code`.")
+    title: str = Field(description="The status in words.")
+    status: int = Field(description="The HTTP status.")
+    code: str = Field(description="The kind of problem, for programs.")
+    detail: str = Field(description="What is wrong and what to do, for people.")
+    instance: str = Field(description="The path that was asked for.")
+    errors: tuple[FieldProblem, ...] = Field(default=(), description="The fields that are wrong.")

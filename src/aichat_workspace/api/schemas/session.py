@@ -1,0 +1,66 @@
+"""Who calls, and how they sign in."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import (
+    Field,
+    StringConstraints,
+)
+
+from aichat_workspace.api.schemas.base import Asked, Wire, shows
+
+
+class TeamRights(Wire):
+    """What the caller may do in one team."""
+
+    team: str = Field(description="The team's namespace.")
+    verbs: tuple[str, ...] = Field(
+        description="What the caller may do with the team's workspaces, as "
+        "`create`, `get` or `get aichatworkspaces/credentials`."
+    )
+
+
+class Identity(Wire):
+    """Who the caller is, and what Kubernetes lets him do."""
+
+    model_config = shows(
+        {
+            "username": "ann",
+            "groups": ["system:authenticated"],
+            "everywhere": [],
+            "teams": [{"team": "team-a", "verbs": ["create", "get", "list", "watch"]}],
+        }
+    )
+
+    username: str = Field(description="As the cluster calls him.")
+    groups: tuple[str, ...] = Field(description="His groups there.")
+    everywhere: tuple[str, ...] = Field(description="What he may do in every team.")
+    teams: tuple[TeamRights, ...] = Field(description="What more he may do in which team.")
+
+
+class SignIn(Asked):
+    """A token to sign in with."""
+
+    model_config = shows({"token": "eyJhbGciOiJSUzI1NiJ9.e30.c2ln"})
+
+    token: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=16_384, pattern=r"^[A-Za-z0-9._~+/-]+=*$"),
+    ] = Field(description="One that the Kubernetes API server accepts for the API's audience.")
+
+
+class SessionDocument(Wire):
+    """A browser's session."""
+
+    model_config = shows(
+        {
+            "username": "ann",
+            "csrfToken": "Zk1mY0x0b0ZtY0x0b0ZtY0x0b0ZtY0x0b0ZtY0x0b0Y=",
+            "expires": "2026-11-24T17:00:00Z",
+        }
+    )
+
+    username: str = Field(description="As the cluster calls the person.")
+    csrf_token: str = Field(description="For the header X-CSRF-Token, in all that changes.")
+    expires: datetime = Field(description="When the session ends, or its token expires.")

@@ -1,0 +1,253 @@
+"""What goes over the wire. OpenAPI is generated from these models, and the workspace's part of them
+is the custom resource's own."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StringConstraints,
+)
+
+from aichat_workspace.api.schemas.base import Asked, Team, Wire, shows
+from aichat_workspace.domain import names
+from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
+from aichat_workspace.domain.v1alpha1.workspace_status import Phase, WorkspaceStatus
+
+_SPEC_EXAMPLE: dict[str, Any] = {
+    "workspaceName": "team-a-aichat",
+    "models": ["gemma2:2b"],
+    "patterns": ["explain_code"],
+}
+
+
+_WORKSPACE_EXAMPLE: dict[str, Any] = {
+    "name": "team-a-aichat",
+    "team": names.SYSTEM_NAMESPACE,
+    "resource": "team-a-aichat",
+    "uid": "0b2d7f3c-5c0e-4c57-9d3c-0f5e8a2b6c11",
+    "generation": 1,
+    "created": "2026-11-24T09:00:00Z",
+    "deleting": False,
+    "requestedBy": "ann",
+    "spec": _SPEC_EXAMPLE,
+    "status": {
+        "observedGeneration": 1,
+        "phase": "Ready",
+        "isCreated": True,
+        "url": "https://team-a-aichat.example.org",
+        "namespace": {"name": "team-a-aichat", "uid": "5e1f0c0a-7f0b-4b43-8f3e-2c9d1a7b4e22"},
+        "modelsReady": "1/1",
+    },
+}
+
+
+class WorkspaceCreate(Asked):
+    """A workspace to be made."""
+
+    model_config = shows({"team": names.SYSTEM_NAMESPACE, "spec": _SPEC_EXAMPLE})
+
+    team: Team = Field(
+        default=names.SYSTEM_NAMESPACE,
+        min_length=1,
+        description="The team it belongs to: the namespace of its resource.",
+    )
+    spec: WorkspaceSpec
+
+
+class WorkspaceReplace(Asked):
+    """The whole spec anew: what is left out goes back to its default."""
+
+    model_config = shows({"spec": _SPEC_EXAMPLE})
+
+    spec: WorkspaceSpec
+
+
+class WorkspacePatch(Asked):
+    """A JSON Merge Patch (RFC 7396): null takes a field out, lists are replaced whole."""
+
+    model_config = shows({"spec": {"models": ["gemma2:2b", "llama3.2"], "quota": None}})
+
+    spec: dict[str, Any] = Field(description="The fields to change.")
+
+
+class WorkspaceDocument(Wire):
+    """One workspace."""
+
+    model_config = shows(_WORKSPACE_EXAMPLE)
+
+    name: str = Field(description="Its workspaceName.", examples=["team-a-aichat"])
+    team: str = Field(description="The namespace of its resource.")
+    resource: str = Field(description="The name of its AIChatWorkspace.")
+    uid: str = Field(description="Another one if it is deleted and made anew.")
+    generation: int = Field(description="Grows with each change of the spec.")
+    created: datetime = Field(description="When its resource was made.")
+    deleting: bool = Field(description="Whether it is on its way out.")
+    requested_by: str | None = Field(
+        description="Who asked this API for it; null where nobody says. It is an annotation of the "
+        "resource, so whoever may write that with kubectl may write anything here: a hint for "
+        "people, no proof."
+    )
+    spec: WorkspaceSpec = Field(description="What the team asks for.")
+    status: WorkspaceStatus = Field(description="What the operator says of it.")
+
+
+class WorkspaceList(Wire):
+    """A page of workspaces, in the order of their names."""
+
+    model_config = shows(
+        {
+            "items": [_WORKSPACE_EXAMPLE],
+            "nextPage": "WyJ0ZWFtLWEtYWljaGF0IiwidGVhbS1hIiwidGVhbS1hLWFpY2hhdCJd",
+        }
+    )
+
+    items: tuple[WorkspaceDocument | dict[str, Any], ...] = Field(
+        description="Whole workspaces, or with `fields` only what was asked for."
+    )
+    next_page: str | None = Field(
+        description="Send it as `page` for what follows; null on the last page."
+    )
+
+
+class EventDocument(Wire):
+    """Something that happened to a workspace or to an object of it."""
+
+    time: datetime = Field(description="When, the last time.")
+    type: str = Field(description="Normal or Warning.")
+    reason: str = Field(description="What, in one word for programs.")
+    message: str = Field(description="What, for people.")
+    object: str = Field(description="What it happened to, as `Pod team-a-aichat-ollama-0`.")
+    count: int = Field(description="How often.")
+
+
+class EventList(Wire):
+    """What happened to a workspace."""
+
+    model_config = shows(
+        {
+            "items": [
+                {
+                    "time": "2026-11-24T09:01:30Z",
+                    "type": "Normal",
+                    "reason": "Created",
+                    "message": "Created container: ollama",
+                    "object": "Pod team-a-aichat-ollama-0",
+                    "count": 1,
+                }
+            ]
+        }
+    )
+
+    items: tuple[EventDocument, ...] = Field(description="The newest first.")
+
+
+class Finding(Wire):
+    """One thing that is not as it should be, and what to do."""
+
+    condition: str = Field(description="The condition, model or pattern that says so.")
+    reason: str = Field(description="Why, in one word for programs.")
+    message: str = Field(description="What is wrong here.")
+    advice: str = Field(description="What to do about this kind of trouble.")
+
+
+class Diagnosis(Wire):
+    """Why a workspace is not ready, in one place."""
+
+    model_config = shows(
+        {
+            "phase": "Degraded",
+            "summary": "gemma2:2bb: the registry has no such model",
+            "findings": [
+                {
+                    "condition": "model gemma2:2bb",
+                    "reason": "Failed",
+                    "message": "the registry has no such model",
+                    "advice": "Correct the name in spec.models.",
+                }
+            ],
+        }
+    )
+
+    phase: Phase = Field(description="Where the workspace is, in one word.")
+    summary: str = Field(description="One sentence.")
+    findings: tuple[Finding, ...] = Field(description="The most important first.")
+
+
+class InstalledModel(Wire):
+    """A model that the workspace's server has."""
+
+    name: str = Field(description="As the server lists it.")
+    size_bytes: int = Field(description="How much room it takes.")
+    origin: Literal["model", "pattern", "person"] = Field(
+        description="From spec.models, from spec.patterns, or made by a person in the chat."
+    )
+
+
+class InstalledModels(Wire):
+    """What a workspace's server has."""
+
+    model_config = shows(
+        {"items": [{"name": "gemma2:2b", "sizeBytes": 1_629_518_495, "origin": "model"}]}
+    )
+
+    items: tuple[InstalledModel, ...] = Field(description="In the order of their names.")
+
+
+class Prompt(Asked):
+    """A question to a workspace's model."""
+
+    model_config = shows({"prompt": "Good morning", "model": "gemma2:2b"})
+
+    prompt: Annotated[str, StringConstraints(min_length=1, max_length=32_768)] = Field(
+        description="What to ask."
+    )
+    model: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = Field(
+        default=None, description="A model or pattern of it; the spec's first model when left out."
+    )
+    system: Annotated[str, StringConstraints(max_length=32_768)] | None = Field(
+        default=None, description="A system prompt in place of the model's own."
+    )
+    temperature: Annotated[StrictFloat, Field(ge=0, le=2)] | None = Field(
+        default=None,
+        description="How freely words are chosen: 0 for the likeliest; the model's own when left "
+        "out.",
+    )
+    seed: Annotated[StrictInt, Field(ge=0, lt=2**31)] | None = Field(
+        default=None,
+        description="The same seed and prompt give the same reply, but for rounding in a long one; "
+        "by chance when left out.",
+    )
+    stream: StrictBool = Field(
+        default=True,
+        description="Whether the reply comes word by word, as server-sent events, or whole.",
+    )
+
+
+class Reply(Wire):
+    """A model's whole reply."""
+
+    model_config = shows({"model": "gemma2:2b", "reply": "Good morning! How can I help?"})
+
+    model: str = Field(description="Who answers.")
+    reply: str = Field(description="The answer.")
+
+
+class Credentials(Wire):
+    """How the first administrator signs in to the chat. It holds as long as nobody has changed the
+    password there."""
+
+    model_config = shows(
+        {
+            "url": "https://team-a-aichat.example.org",
+            "email": "admin@team-a-aichat.example.org",
+            "password": "correct-horse-battery-staple",
+        }
+    )
+
+    url: str | None = Field(description="Where the chat is; null while it has no address.")
+    email: str = Field(description="Whom to sign in as.")
+    password: str = Field(description="With what.")

@@ -1,0 +1,119 @@
+"""Starts the API: `aichat-workspace-api`."""
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack
+from types import FrameType
+from typing import Final
+
+import structlog
+import uvicorn
+import uvloop
+from kubernetes.aio.config import ConfigException
+
+from aichat_workspace.api.app import build
+from aichat_workspace.api.dependencies import Services
+from aichat_workspace.api.metrics import Metrics
+from aichat_workspace.api.settings import Settings
+from aichat_workspace.api.web.slow_clients import Connection
+from aichat_workspace.domain import names
+from aichat_workspace.kube.client import IN_CLUSTER_TOKEN, Client
+from aichat_workspace.patterns import builtin
+from aichat_workspace.runtime import servers
+from aichat_workspace.runtime.logs import log_as_json
+
+_STOP_SECONDS: Final = 5
+# Longer than proxies in front keep a connection that nobody uses: they close it, not we, so that
+# no request is sent into one that closes.
+_IDLE_SECONDS: Final = 120
+_log: Final = structlog.get_logger()
+
+
+class Server(uvicorn.Server):
+    """A server that ends its streams when it is told to stop, so that stopping takes no longer."""
+
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, _: FrameType | None) -> None:
+        """Not uvicorn's: that sends itself the signal again at the end, and dies of it before
+        anything of ours is closed."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
+        self._stopping.set()
+
+    def watched_to_its_end(self, watching: "asyncio.Task[None]") -> None:
+        """What is known grows old without a watch, so nothing is served from it."""
+        if not watching.cancelled():
+            _log.error("the watches ended", exc_info=watching.exception())
+            self.handle_exit(signal.SIGTERM, None)
+
+
+def main() -> None:
+    log_as_json()
+    try:
+        settings = Settings.read(os.environ, in_cluster=IN_CLUSTER_TOKEN.exists())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run(settings))
+    except (ValueError, ConfigException) as error:
+        _log.error("not started", error=str(error))
+        sys.exit(2)
+
+
+async def run(settings: Settings) -> None:
+    """Connect, read what there is, then serve until SIGTERM or SIGINT."""
+    async with AsyncExitStack() as stack:
+        metrics: Metrics | None = None
+
+        def on_request(verb: str, plural: str, code: int, seconds: float) -> None:
+            if metrics is not None:
+                metrics.on_request(verb, plural, code, seconds)
+
+        client = await stack.enter_async_context(
+            await Client.connect(
+                settings.kubeconfig if settings.dev else None,
+                user_agent=names.API,
+                on_request=on_request,
+            )
+        )
+        session = await stack.enter_async_context(servers.session())
+        connect = servers.by_proxy(client) if settings.dev else servers.by_service(session)
+        services = Services.of(settings, client, connect, builtin())
+        metrics = Metrics(lambda: services.streams.taken, lambda: len(services.directory))
+        config = uvicorn.Config(
+            build(services, metrics),
+            host=settings.address,
+            port=settings.port,
+            http=Connection,
+            ws="none",
+            access_log=False,
+            log_config=None,  # its lines are JSON, as ours are
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,  # whom to believe what is the application's to say
+            # No limit_concurrency: what it answers would be said to probes, too, and the pod be
+            # restarted for it. What requests hold is bounded by api.bodies and api.throttle.
+            timeout_keep_alive=_IDLE_SECONDS,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+        server = Server(config, services.stopping)
+        watching = asyncio.create_task(services.directory.run())
+        watching.add_done_callback(server.watched_to_its_end)
+        stack.callback(watching.cancel)
+        begun = asyncio.create_task(_announce(services))
+        stack.callback(begun.cancel)
+        await server.serve()
+        _log.info("stopped")
+
+
+async def _announce(services: Services) -> None:
+    await services.directory.wait_synced()
+    _log.info(
+        "serving",
+        address=services.settings.address,
+        port=services.settings.port,
+        workspaces=len(services.directory),
+    )

@@ -1,0 +1,1 @@
+"""Kubernetes' own objects, as far as decisions read them."""

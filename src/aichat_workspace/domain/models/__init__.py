@@ -1,0 +1,1 @@
+"""Models, patterns and tools: names, status, and what to do about them."""

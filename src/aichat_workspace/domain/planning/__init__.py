@@ -1,0 +1,1 @@
+"""What to write so that a tenant is as desired."""

@@ -1,0 +1,1 @@
+"""What a workspace may have, and what a problem blocks."""

@@ -1,0 +1,121 @@
+"""Which of several resources may have a workspace name, and which namespace it may have."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.policy import effective_spec
+from aichat_workspace.domain.problem import Diagnosis
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
+
+
+def owns(workspace: Workspace, namespace: Manifest) -> bool:
+    """Whether the namespace is this workspace's: it carries the workspace's UID and, once
+    recorded, is the very namespace that was recorded."""
+    metadata = namespace["metadata"]
+    recorded = workspace.status.namespace
+    return metadata.get("annotations", {}).get(names.OWNER_UID_ANNOTATION) == workspace.uid and (
+        recorded is None or recorded.uid == metadata["uid"]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a workspace can't be made at all. Retrying does not help: an edit does."""
+
+    reason: str
+    message: str
+
+
+def winner(claimants: Iterable[Workspace], namespace: Manifest | None) -> Workspace:
+    """The one resource of a workspace name that counts: the one whose namespace it is, else the
+    oldest, then the one with the smallest UID."""
+    return min(
+        claimants,
+        key=lambda each: (
+            namespace is None or not owns(each, namespace),
+            each.created,
+            each.uid,
+        ),
+    )
+
+
+def name_taken(workspace: Workspace, holder: Workspace) -> Refusal:
+    return Refusal(
+        "WorkspaceNameTaken",
+        f"workspaceName {workspace.spec.workspace_name!r} already belongs to the older "
+        f"AIChatWorkspace {holder.namespace}/{holder.name}; delete this resource and create one "
+        "with another workspaceName",
+    )
+
+
+def host_taken(
+    workspace: Workspace, others: Iterable[Workspace], platform: PlatformSpec
+) -> Diagnosis | None:
+    """A host belongs to the workspace that is named for it, else to the one that is served there,
+    else to the oldest that asks for it."""
+    host = effective_spec.host(workspace.spec, platform)
+    rivals = [each for each in others if effective_spec.host(each.spec, platform) == host]
+    first = min(
+        (workspace, *rivals),
+        key=lambda each: (
+            each.spec.ingress.host is not None,
+            urlsplit(each.status.url or "").hostname != host,
+            each.created,
+            each.uid,
+        ),
+    )
+    if first is workspace:
+        return None
+    return Diagnosis(
+        "HostTaken",
+        f"host {host!r} belongs to workspace {first.spec.workspace_name!r}; change "
+        "spec.ingress.host",
+    )
+
+
+def may_take_over(workspace: Workspace, namespace: Manifest) -> bool:
+    """Whether a deleted workspace of the same team left this namespace behind and this one names
+    it."""
+    uid = namespace["metadata"]["uid"]
+    return _is_heir(workspace, namespace) and workspace.spec.namespace_uid == uid
+
+
+def _is_heir(workspace: Workspace, namespace: Manifest) -> bool:
+    """A retained namespace goes to the team that left it, or to the platform team."""
+    marks = namespace["metadata"].get("annotations") or {}
+    team = marks.get(names.OWNER_ANNOTATION, "").partition("/")[0]
+    return names.RETAINED_ANNOTATION in marks and workspace.namespace in (
+        team,
+        names.SYSTEM_NAMESPACE,
+    )
+
+
+def namespace_refusal(workspace: Workspace, namespace: Manifest | None) -> Refusal | None:
+    """Why the workspace may not have the namespace of its name, or None if it may."""
+    name = workspace.spec.workspace_name
+    if name == names.API_SUBDOMAIN:
+        return _reserved(f"workspaceName {name!r} is kept for the API's host")
+    if name in names.RESERVED_NAMES or name.startswith(names.RESERVED_PREFIXES):
+        return _reserved(f"namespace {name!r} belongs to the cluster")
+    if namespace is None or owns(workspace, namespace) or may_take_over(workspace, namespace):
+        return None
+    if _is_heir(workspace, namespace):
+        return Refusal(
+            "NamespaceRetained",
+            f"namespace {name!r} was retained from a deleted workspace; to take it over with its "
+            f"data set spec.namespaceUID to {namespace['metadata']['uid']!r}, or delete it",
+        )
+    return Refusal(
+        "NamespaceTaken",
+        f"namespace {name!r} exists and was not made for this workspace, so it is left alone; "
+        "delete this resource and create one with another workspaceName, or remove the namespace",
+    )
+
+
+def _reserved(why: str) -> Refusal:
+    fix = "delete this resource and create one with another workspaceName"
+    return Refusal("NamespaceReserved", f"{why}; {fix}")

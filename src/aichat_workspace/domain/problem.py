@@ -1,0 +1,9 @@
+"""What is wrong with a workspace, and what mends it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    reason: str
+    message: str

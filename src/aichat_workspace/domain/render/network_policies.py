@@ -1,0 +1,163 @@
+"""The tenant's walls: nothing in or out, except what the chat needs.
+
+https://kubernetes.io/docs/concepts/services-networking/network-policies/
+"""
+
+from collections.abc import Iterable
+from ipaddress import ip_network
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.models.name import parse_model
+from aichat_workspace.domain.policy import effective_spec
+from aichat_workspace.domain.render.context import (
+    OLLAMA,
+    OLLAMA_PORT,
+    OPENWEBUI,
+    OPENWEBUI_PORT,
+    TENANCY,
+    Tenant,
+)
+
+_HTTPS: Final = 443
+_DNS: Final = 53
+_SOLVER: Final = {"acme.cert-manager.io/http01-solver": "true"}
+_SOLVER_PORT: Final = 8089
+_NODE_LOCAL_DNS: Final = "169.254.20.10/32"
+
+
+def render(tenant: Tenant) -> tuple[Manifest, ...]:
+    return (
+        _policy(tenant, "default-deny", {}, ingress=[], egress=[]),
+        _policy(tenant, "dns", {}, egress=[_dns()]),
+        _policy(
+            tenant,
+            "ingress-to-openwebui",
+            tenant.selector(OPENWEBUI),
+            ingress=[
+                _rule("from", _ingress_controllers(tenant), OPENWEBUI_PORT),
+                # for the entries of models that can call tools
+                _rule("from", _ours(names.OPERATOR), OPENWEBUI_PORT),
+            ],
+        ),
+        _policy(
+            tenant,
+            "openwebui-to-ollama",
+            tenant.selector(OPENWEBUI),
+            egress=[_rule("to", [_pods(tenant.selector(OLLAMA))], OLLAMA_PORT)],
+        ),
+        _policy(
+            tenant,
+            "to-ollama",
+            tenant.selector(OLLAMA),
+            # the operator for models, the API for prompts
+            ingress=[
+                _rule(
+                    "from",
+                    [_pods(tenant.selector(OPENWEBUI)), *_ours(names.OPERATOR, names.API)],
+                    OLLAMA_PORT,
+                )
+            ],
+        ),
+        _policy(
+            tenant,
+            "model-downloads",
+            tenant.selector(OLLAMA),
+            egress=[_rule("to", _outside(tenant), *_registry_ports(tenant))],
+        ),
+        *_back_ends(tenant),
+        *_certificate_solver(tenant),
+    )
+
+
+def _back_ends(tenant: Tenant) -> tuple[Manifest, ...]:
+    """The identity provider and the connections, outside the cluster."""
+    oidc = tenant.spec.access.oidc
+    urls = [*(each.url for each in tenant.spec.connections), *([oidc.provider_url] if oidc else [])]
+    if not urls:
+        return ()
+    ports = sorted({urlsplit(url).port or _HTTPS for url in urls})
+    egress = [_rule("to", _outside(tenant), *ports)]
+    return (_policy(tenant, "back-ends", tenant.selector(OPENWEBUI), egress=egress),)
+
+
+def _certificate_solver(tenant: Tenant) -> tuple[Manifest, ...]:
+    """cert-manager proves the host with a pod of its own.
+
+    https://cert-manager.io/docs/configuration/acme/http01/
+    """
+    if tenant.issuer is None:
+        return ()
+    rule = _rule("from", _ingress_controllers(tenant), _SOLVER_PORT)
+    return (_policy(tenant, "certificate-solver", _SOLVER, ingress=[rule]),)
+
+
+def _policy(
+    tenant: Tenant, suffix: str, selector: dict[str, str], **rules: list[dict[str, Any]]
+) -> Manifest:
+    directions = {"ingress": "Ingress", "egress": "Egress"}
+    return tenant.manifest(
+        "networking.k8s.io/v1",
+        "NetworkPolicy",
+        f"{tenant.name}-{suffix}",
+        TENANCY,
+        spec={
+            "podSelector": {"matchLabels": selector} if selector else {},
+            "policyTypes": [directions[direction] for direction in rules],
+            **{direction: found for direction, found in rules.items() if found},
+        },
+    )
+
+
+def _rule(side: str, peers: list[dict[str, Any]], *ports: int) -> dict[str, Any]:
+    return {side: peers, "ports": [{"port": port, "protocol": "TCP"} for port in ports]}
+
+
+def _pods(labels: dict[str, str]) -> dict[str, Any]:
+    return {"podSelector": {"matchLabels": labels}}
+
+
+def _namespace(name: str) -> dict[str, Any]:
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+
+
+def _ingress_controllers(tenant: Tenant) -> list[dict[str, Any]]:
+    settings = tenant.platform.ingress
+    gateway = (settings.gateway.namespace,) if settings.gateway else ()
+    return [_namespace(each) for each in dict.fromkeys((*settings.controller_namespaces, *gateway))]
+
+
+def _ours(*applications: str) -> list[dict[str, Any]]:
+    """Pods of the system namespace."""
+    system = _namespace(names.SYSTEM_NAMESPACE)
+    return [{**system, **_pods({"app.kubernetes.io/name": name})} for name in applications]
+
+
+def _dns() -> dict[str, Any]:
+    return {
+        "to": [_namespace("kube-system"), {"ipBlock": {"cidr": _NODE_LOCAL_DNS}}],
+        "ports": [{"port": _DNS, "protocol": protocol} for protocol in ("UDP", "TCP")],
+    }
+
+
+def _outside(tenant: Tenant) -> list[dict[str, Any]]:
+    walls = tenant.platform.network
+    excepted = _ranges(walls.egress_except)
+    return [
+        {"ipBlock": {"cidr": "0.0.0.0/0", **({"except": excepted} if excepted else {})}},
+        *({"ipBlock": {"cidr": each}} for each in _ranges(walls.egress_allow)),
+    ]
+
+
+def _ranges(written: Iterable[str]) -> list[str]:
+    """Each range once and by its first address: 10.1.2.3/8 is 10.0.0.0/8."""
+    return list(dict.fromkeys(str(ip_network(each, strict=False)) for each in written))
+
+
+def _registry_ports(tenant: Tenant) -> list[int]:
+    """HTTPS, and the ports of registries that the workspace's models name."""
+    wanted = effective_spec.models(tenant.spec, tenant.platform)
+    named = {port for text in wanted if (port := parse_model(text).port)}
+    return sorted({_HTTPS, *named})

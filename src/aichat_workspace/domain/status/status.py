@@ -1,0 +1,380 @@
+"""What a workspace's status says, from what is known of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
+from aichat_workspace.domain.kubernetes.pods import belongs, containers, keeps_stopping
+from aichat_workspace.domain.models.status import (
+    ModelState,
+    ModelStatus,
+    PatternStatus,
+    models_ready,
+    models_told,
+    summary,
+)
+from aichat_workspace.domain.models.tools import NOT_OFFERED_YET, ToolStatus
+from aichat_workspace.domain.planning.image_rollout import AT_ONCE, Images, Turn
+from aichat_workspace.domain.planning.plan import NOTHING, Observed
+from aichat_workspace.domain.planning.volume_claims import CLAIM, unmet
+from aichat_workspace.domain.policy.ownership import Refusal
+from aichat_workspace.domain.problem import Diagnosis
+from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI
+from aichat_workspace.domain.status.workload_health import diagnose, remains, unrouted, unserved
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_status import (
+    WORKLOAD_CONDITIONS,
+    Condition,
+    ConditionStatus,
+    ConditionType,
+    ImagesRecord,
+    ModelEntry,
+    NamespaceRecord,
+    PatternEntry,
+    Phase,
+    ResourceEntry,
+    WorkspaceStatus,
+)
+
+_SUSPENDED: Final = "Suspended"
+_CONTAINERS: Final = {"StatefulSet": OLLAMA, "Deployment": OPENWEBUI}
+_WORKLOADS: Final = dict(zip(WORKLOAD_CONDITIONS, _CONTAINERS, strict=True))
+_RUNNING: Final = (ConditionType.PROVISIONED, *_WORKLOADS)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of one workspace.
+
+    `failure` is the last write that the API server refused; `models` and `patterns` are what the
+    model server was last seen to hold; `tools` is what the chat was made to offer; `target` are the
+    platform's images, None where nothing is to run; `sizes` are what its claims are to ask for.
+    """
+
+    url: str
+    desired: Sequence[Ref] = ()
+    observed: Observed = NOTHING
+    refusal: Refusal | None = None
+    failure: Diagnosis | None = None
+    models: tuple[ModelStatus, ...] = ()
+    patterns: tuple[PatternStatus, ...] = ()
+    tools: ToolStatus = NOT_OFFERED_YET
+    turn: Turn = AT_ONCE
+    target: Images | None = None
+    ingress_classes: tuple[Manifest, ...] = ()
+    sizes: Mapping[Ref, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """A condition before it is dated."""
+
+    status: ConditionStatus
+    reason: str
+    message: str = ""
+    problem: bool = False  # somebody has to act; time alone does not mend it
+
+
+def expires_at(workspace: Workspace) -> datetime | None:
+    """When the workspace ends by spec.expiresAfter, or None for never."""
+    after = workspace.spec.expires_after
+    if after is None:
+        return None
+    unit = {"m": "minutes", "h": "hours", "d": "days"}[after[-1]]
+    return workspace.created + timedelta(**{unit: int(after[:-1])})
+
+
+def status(workspace: Workspace, facts: Facts, now: datetime) -> WorkspaceStatus:
+    """The status to report. Equal to the workspace's present one when nothing has moved."""
+    findings = _terminating(facts, now) if workspace.deleting else _findings(workspace, facts, now)
+    namespace = facts.observed.namespace
+    return WorkspaceStatus(
+        observed_generation=workspace.generation,
+        phase=_phase(workspace, findings),
+        is_created=findings[ConditionType.PROVISIONED].status is ConditionStatus.TRUE,
+        url=None if facts.refusal else facts.url or None,
+        expires_at=expires_at(workspace),
+        namespace=_record(namespace) if namespace and not facts.refusal else None,
+        images=_proven(workspace, facts, findings, now),
+        conditions=tuple(
+            _dated(workspace, kind, finding, now) for kind, finding in findings.items()
+        ),
+        models_ready=models_told(facts.models),
+        models=tuple(_model(each) for each in facts.models),
+        patterns=tuple(_pattern(each) for each in facts.patterns),
+        tools_revision=facts.tools.revision,
+        resources=_resources(facts),
+    )
+
+
+def _findings(workspace: Workspace, facts: Facts, now: datetime) -> dict[ConditionType, _Finding]:
+    if facts.refusal:
+        refused = _Finding(
+            ConditionStatus.FALSE, facts.refusal.reason, facts.refusal.message, problem=True
+        )
+        return dict.fromkeys(ConditionType, refused)
+    parts = {
+        ConditionType.PROVISIONED: _provisioned(facts),
+        **{
+            kind: _available(facts, workload, now, workspace.status.condition(kind))
+            for kind, workload in _WORKLOADS.items()
+        },
+        ConditionType.MODELS_READY: _models(facts),
+    }
+    known = {
+        **parts,
+        ConditionType.INGRESS_SERVED: _served(facts),
+        ConditionType.UP_TO_DATE: _up_to_date(facts),
+        ConditionType.STORAGE_AS_ASKED: _storage(workspace, facts),
+        ConditionType.TOOLS_OFFERED: _tools(workspace, facts),
+    }
+    if workspace.spec.suspended and not facts.failure:
+        stopped = _Finding(
+            ConditionStatus.FALSE, _SUSPENDED, "stopped; set spec.suspended to false to go on"
+        )
+        return {ConditionType.READY: stopped, **known, **dict.fromkeys(_WORKLOADS, stopped)}
+    return {ConditionType.READY: _ready(parts), **known}
+
+
+def _ready(parts: dict[ConditionType, _Finding]) -> _Finding:
+    """Not ready for the first part that somebody must mend, else for the first that needs time."""
+    missing = [finding for finding in parts.values() if finding.status is not ConditionStatus.TRUE]
+    if not missing:
+        return _Finding(ConditionStatus.TRUE, "Ready", "open the URL and sign in")
+    first = min(missing, key=lambda finding: not finding.problem)
+    return _Finding(ConditionStatus.FALSE, first.reason, first.message, first.problem)
+
+
+def _served(facts: Facts) -> _Finding:
+    """A port-forward works without it, so Ready does not depend on it."""
+    by_kind = {ref.kind: manifest for ref, manifest in facts.observed.objects.items()}
+    problem = unserved(by_kind.get("Ingress"), facts.ingress_classes)
+    problem = problem or unrouted(by_kind.get("HTTPRoute"))
+    if problem:
+        return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
+    routed = "HTTPRoute" in by_kind
+    message = "a Gateway has accepted its route" if routed else "its IngressClass is there"
+    return _Finding(ConditionStatus.TRUE, "Served", message)
+
+
+def _up_to_date(facts: Facts) -> _Finding:
+    if not facts.turn.now:
+        return _waits(facts.turn)
+    if facts.target is None or running_images(facts.observed) in (None, facts.target):
+        return _Finding(ConditionStatus.TRUE, "UpToDate", "runs the platform's images")
+    if facts.failure:
+        return _Finding(ConditionStatus.FALSE, facts.failure.reason, facts.failure.message)
+    return _Finding(ConditionStatus.FALSE, "UpgradeWaiting", "is about to change its images")
+
+
+def _waits(turn: Turn) -> _Finding:
+    if turn.failed:
+        return _Finding(
+            ConditionStatus.FALSE,
+            "UpgradeStopped",
+            f"keeps its images, for workspace {turn.failed!r} fails with the new ones; see what it "
+            "says, then correct spec.images of the AIChatPlatform",
+        )
+    return _Finding(
+        ConditionStatus.FALSE, "UpgradeWaiting", "changes its images when others have done so"
+    )
+
+
+def _terminating(facts: Facts, now: datetime) -> dict[ConditionType, _Finding]:
+    namespace = facts.observed.namespace
+    left = "waiting for the namespace to be gone" if namespace else "cleaning up"
+    if namespace and (remaining := remains(namespace, now)):
+        left += f", which something holds: {remaining}; remove what holds it"
+    gone = _Finding(ConditionStatus.FALSE, "Terminating", left)
+    if facts.failure:
+        gone = _Finding(ConditionStatus.FALSE, facts.failure.reason, facts.failure.message)
+    return dict.fromkeys(ConditionType, gone)
+
+
+def _provisioned(facts: Facts) -> _Finding:
+    if facts.failure:
+        return _Finding(
+            ConditionStatus.FALSE, facts.failure.reason, facts.failure.message, problem=True
+        )
+    if not facts.desired:
+        return _Finding(ConditionStatus.FALSE, "Creating", "the namespace is being made")
+    missing = [entry for entry in _resources(facts) if entry.state != "Present"]
+    if missing:
+        listed = ", ".join(f"{entry.kind} {entry.name}" for entry in missing)
+        return _Finding(ConditionStatus.FALSE, "Creating", f"not there yet: {listed}")
+    return _Finding(ConditionStatus.TRUE, "Created", "every object exists")
+
+
+def _storage(workspace: Workspace, facts: Facts) -> _Finding:
+    """A volume that can't be as asked still serves, so Ready does not depend on it."""
+    chosen, name = workspace.spec.storage, workspace.spec.workspace_name
+    for workload, volume in (
+        (names.ollama(name), chosen.ollama),
+        (names.openwebui(name), chosen.open_webui),
+    ):
+        at = Ref(CLAIM, name, workload)
+        claim, size = facts.observed.objects.get(at), facts.sizes.get(at)
+        if problem := unmet(claim, volume, size, facts.observed.growing_classes):
+            return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
+    return _Finding(ConditionStatus.TRUE, "StorageAsAsked", "volumes are as spec.storage says")
+
+
+def _tools(workspace: Workspace, facts: Facts) -> _Finding:
+    """A model answers without tools, too, so Ready does not depend on it."""
+    if workspace.spec.suspended:
+        return _Finding(ConditionStatus.UNKNOWN, _SUSPENDED, "chats are stopped")
+    if facts.tools.problem:
+        return _Finding(ConditionStatus.FALSE, "ToolsNotOffered", facts.tools.problem)
+    if facts.tools.is_current:
+        message = "chats offer tools to the models that can call them"
+        return _Finding(ConditionStatus.TRUE, "ToolsOffered", message)
+    message = "chats do not follow yet what the present models can do"
+    return _Finding(ConditionStatus.UNKNOWN, "ToolsWaiting", message)
+
+
+def _proven(
+    workspace: Workspace,
+    facts: Facts,
+    findings: dict[ConditionType, _Finding],
+    now: datetime,
+) -> ImagesRecord | None:
+    """A container that keeps stopping proves nothing while it happens to be up."""
+    images = running_images(facts.observed)
+    up = all(findings[kind].status is ConditionStatus.TRUE for kind in _WORKLOADS)
+    if images and up and not any(_flaps(pod, now) for pod in facts.observed.pods):
+        return ImagesRecord(ollama=images[0], open_webui=images[1])
+    return workspace.status.images
+
+
+def _flaps(pod: Manifest, now: datetime) -> bool:
+    return any(keeps_stopping(each, now) for each in containers(pod))
+
+
+def running_images(observed: Observed) -> Images | None:
+    """The images that the workloads name; None before both are there."""
+    found = {
+        each.kind: str(container["image"])
+        for each, manifest in observed.objects.items()
+        if each.kind in _CONTAINERS
+        for container in manifest["spec"]["template"]["spec"]["containers"]
+        if container["name"] == _CONTAINERS[each.kind]
+    }
+    return (found["StatefulSet"], found["Deployment"]) if len(found) == 2 else None
+
+
+def _available(facts: Facts, kind: str, now: datetime, before: Condition | None) -> _Finding:
+    workload = next((each for each in facts.desired if each.kind == kind), None)
+    if workload is None:
+        return _Finding(ConditionStatus.FALSE, "Creating", f"{kind} is not there yet")
+    found = facts.observed.objects.get(workload)
+    if found is not None and _is_available(found):
+        return _Finding(ConditionStatus.TRUE, "Available", f"{kind} {workload.name} is available")
+    problem = diagnose(
+        found,
+        facts.observed.objects.get(replace(workload, kind=CLAIM)),
+        [pod for pod in facts.observed.pods if belongs(pod, workload.name)],
+        now,
+        before.last_transition_time
+        if before and before.status is ConditionStatus.FALSE and before.reason != _SUSPENDED
+        else None,
+    )
+    if problem:
+        return _Finding(ConditionStatus.FALSE, problem.reason, problem.message, problem=True)
+    return _Finding(ConditionStatus.FALSE, "Starting", f"{kind} {workload.name} is starting")
+
+
+def _is_available(workload: Manifest) -> bool:
+    """Ready by the workload's own account, of the spec as it is now."""
+    told = workload.get("status", {})
+    wanted: int = workload["spec"].get("replicas", 1)
+    return bool(
+        told.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
+        and min(told.get("readyReplicas", 0), told.get("updatedReplicas", 0)) >= wanted
+    )
+
+
+def _models(facts: Facts) -> _Finding:
+    ready, total = models_ready(facts.models)
+    every: tuple[ModelStatus | PatternStatus, ...] = (*facts.models, *facts.patterns)
+    failed = any(each.state is ModelState.FAILED for each in every)
+    message = summary(facts.models, facts.patterns)
+    if failed:
+        return _Finding(ConditionStatus.FALSE, "ModelFailed", message, problem=True)
+    waiting = [each for each in facts.patterns if each.state is not ModelState.READY]
+    if ready < total or waiting:
+        if any(each.state is ModelState.PULLING for each in facts.models):
+            return _Finding(ConditionStatus.FALSE, "Pulling", message)
+        return _Finding(ConditionStatus.FALSE, "ModelsWaiting", message)
+    return _Finding(ConditionStatus.TRUE, "ModelsReady", message)
+
+
+def _phase(workspace: Workspace, findings: dict[ConditionType, _Finding]) -> Phase:
+    if workspace.deleting:
+        return Phase.TERMINATING
+    if findings[ConditionType.READY].reason == _SUSPENDED:
+        return Phase.SUSPENDED
+    if findings[ConditionType.READY].status is ConditionStatus.TRUE:
+        return Phase.READY
+    if any(finding.problem for finding in findings.values()):
+        return Phase.DEGRADED
+    if all(findings[kind].status is ConditionStatus.TRUE for kind in _RUNNING):
+        return Phase.PULLING_MODELS
+    return Phase.PROVISIONING
+
+
+def _dated(
+    workspace: Workspace, kind: ConditionType, finding: _Finding, now: datetime
+) -> Condition:
+    """The time moves only when the status does."""
+    before = workspace.status.condition(kind)
+    unmoved = before is not None and before.status is finding.status
+    return Condition(
+        type=kind,
+        status=finding.status,
+        reason=finding.reason,
+        message=finding.message[:2048],
+        last_transition_time=before.last_transition_time if before and unmoved else now,
+        observed_generation=workspace.generation,
+    )
+
+
+def _resources(facts: Facts) -> tuple[ResourceEntry, ...]:
+    """Every object but the Secret, which the operator may not read."""
+    return tuple(
+        ResourceEntry(
+            kind=each.kind,
+            name=each.name,
+            state="Present" if each in facts.observed.objects else "Missing",
+        )
+        for each in facts.desired
+        if each.kind != "Secret"
+    )
+
+
+def _record(namespace: Manifest) -> NamespaceRecord:
+    metadata = namespace["metadata"]
+    return NamespaceRecord(name=metadata["name"], uid=metadata["uid"])
+
+
+def _model(each: ModelStatus) -> ModelEntry:
+    return ModelEntry(
+        name=each.name,
+        state=each.state,
+        completed_bytes=each.completed_bytes,
+        total_bytes=each.total_bytes,
+        percent=each.percent,
+        digest=each.digest,
+        managed=each.managed,
+        bytes_per_second=each.bytes_per_second,
+        eta_seconds=each.eta_seconds,
+        message=each.message,
+    )
+
+
+def _pattern(each: PatternStatus) -> PatternEntry:
+    return PatternEntry(
+        name=each.name, state=each.state, revision=each.revision, message=each.message
+    )

@@ -1,0 +1,1 @@
+"""The custom resources, version v1alpha1."""

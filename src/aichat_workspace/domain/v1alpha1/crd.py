@@ -1,0 +1,184 @@
+"""The CustomResourceDefinitions, made from the models."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic.config import JsonDict
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.kinds import PLATFORM, WORKSPACE, Kind
+from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.v1alpha1.base import Schema, rule
+from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME, PlatformSpec
+from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
+from aichat_workspace.domain.v1alpha1.workspace_status import Phase, WorkspaceStatus
+
+# What pydantic says that a structural schema has no word for.
+_DROPPED: Final = frozenset({"title", "examples", "$defs", "uniqueItems", "propertyNames"})
+
+_WORKSPACE_COLUMNS: Final = (
+    ("Phase", "string", ".status.phase", 0),
+    ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', 0),
+    ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', 0),
+    ("Models", "string", ".status.modelsReady", 0),
+    ("URL", "string", ".status.url", 0),
+    ("Message", "string", '.status.conditions[?(@.type=="Ready")].message', 1),
+    ("Age", "date", ".metadata.creationTimestamp", 0),
+)
+
+
+def workspace_crd() -> Manifest:
+    return _crd(
+        WORKSPACE,
+        short_names=["aiws"],
+        description="One team's private AI chat: Ollama and Open WebUI in a namespace of its own.",
+        columns=_WORKSPACE_COLUMNS,
+        properties={
+            "spec": {**structural(WorkspaceSpec), "description": "What the team asks for."},
+            "status": {
+                **structural(WorkspaceStatus),
+                "description": "What the team is told.",
+                "default": {"phase": Phase.PENDING.value},  # until the operator has said anything
+            },
+        },
+        required=["spec"],
+    )
+
+
+def platform_crd() -> Manifest:
+    only_one = rule(
+        f"self.metadata.name == '{PLATFORM_NAME}'",
+        f"there is one AIChatPlatform and its name is {PLATFORM_NAME!r}",
+    )
+    return _crd(
+        PLATFORM,
+        short_names=["aiplatform"],
+        description="Settings of the platform team for all workspaces; without one, defaults hold.",
+        columns=(
+            ("Domain", "string", ".spec.ingress.domain", 0),
+            ("Age", "date", ".metadata.creationTimestamp", 0),
+        ),
+        properties={
+            "spec": {
+                **_told_defaults(structural(PlatformSpec)),
+                "description": "Settings for all workspaces.",
+            }
+        },
+        rules=[only_one],
+    )
+
+
+def structural(model: type[Schema]) -> dict[str, Any]:
+    """The model as a structural schema: references resolved, nothing the API server would refuse.
+
+    https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
+    """
+    schema = model.model_json_schema(by_alias=True)
+    resolved: dict[str, Any] = _resolve(schema, schema.get("$defs", {}))
+    return resolved
+
+
+def _resolve(node: Any, definitions: Mapping[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_resolve(each, definitions) for each in node]
+    if not isinstance(node, Mapping):
+        return node
+    if "$ref" in node:
+        target = definitions[node["$ref"].rsplit("/", 1)[-1]]
+        return _resolve({**target, **{k: v for k, v in node.items() if k != "$ref"}}, definitions)
+    if "patternProperties" in node:  # structural schemas bound values of maps, not their keys
+        ((_, values),) = node["patternProperties"].items()
+        rest = {key: value for key, value in node.items() if key != "patternProperties"}
+        return _resolve({**rest, "additionalProperties": values}, definitions)
+    if "anyOf" in node:
+        return _resolve(_optional(node), definitions)
+    return {
+        key: {name: _resolve(child, definitions) for name, child in value.items()}
+        if key == "properties"
+        else _resolve(value, definitions)
+        for key, value in node.items()
+        if key not in _DROPPED and value is not None and value is not False
+    }
+
+
+def _told_defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults in words alone. The API server would write them into what it stores, and those of a
+    newer release, as an image that mends something, would never reach who has settings already."""
+    kept = {key: value for key, value in schema.items() if key != "default"}
+    if "properties" in schema:
+        fields = schema["properties"].items()
+        kept["properties"] = {name: _told_defaults(field) for name, field in fields}
+    elif schema.get("default") not in (None, "", []):
+        kept["description"] = f"{schema['description']} Default: {_words(schema['default'])}."
+    return kept
+
+
+def _words(default: object) -> str:
+    if isinstance(default, list):
+        return ", ".join(map(str, default))
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _optional(node: Mapping[str, Any]) -> dict[str, Any]:
+    """`X or None` is X that may be left out."""
+    (only,) = (each for each in node["anyOf"] if each.get("type") != "null")
+    return {**only, **{key: value for key, value in node.items() if key != "anyOf"}}
+
+
+def _crd(
+    kind: Kind,
+    *,
+    short_names: list[str],
+    description: str,
+    columns: tuple[tuple[str, str, str, int], ...],
+    properties: dict[str, Any],
+    required: list[str] | None = None,
+    rules: list[JsonDict] | None = None,
+) -> Manifest:
+    schema: dict[str, Any] = {
+        "type": "object",
+        "description": description,
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            **properties,
+        },
+        **({"required": required} if required else {}),
+        **({"x-kubernetes-validations": rules} if rules else {}),
+    }
+    version: dict[str, Any] = {
+        "name": kind.version,
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+        "additionalPrinterColumns": [
+            {"name": name, "type": of, "jsonPath": path, **({"priority": wide} if wide else {})}
+            for name, of, path, wide in columns
+        ],
+    }
+    if "status" in properties:
+        version["subresources"] = {"status": {}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{kind.plural}.{kind.group}",
+            "labels": {
+                "app.kubernetes.io/name": names.OPERATOR,
+                "app.kubernetes.io/component": "crd",
+            },
+        },
+        "spec": {
+            "group": kind.group,
+            "scope": "Namespaced" if kind.namespaced else "Cluster",
+            "names": {
+                "kind": kind.kind,
+                "listKind": f"{kind.kind}List",
+                "plural": kind.plural,
+                "singular": kind.kind.lower(),
+                "shortNames": short_names,
+            },
+            "versions": [version],
+        },
+    }

@@ -1,0 +1,327 @@
+"""AIChatPlatform: what the platform team settles once for all workspaces.
+
+Cluster-scoped and named `default`, so that the API server itself refuses a bad edit. Without one,
+the defaults below hold.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from pydantic import Field, StringConstraints
+
+from aichat_workspace.domain import versions
+from aichat_workspace.domain.kubernetes.quantity import (
+    POSITIVE_PATTERN,
+    QUANTITY_PATTERN,
+    SIZE_PATTERN,
+)
+from aichat_workspace.domain.models.name import (
+    MODEL_NAME_MAX_LENGTH,
+    MODEL_NAME_PATTERN,
+    PORT_PATTERN,
+)
+from aichat_workspace.domain.v1alpha1.base import Schema, rule
+
+PLATFORM_NAME: Final = "default"
+_DOCKER_HUB: Final = "docker.io"
+DNS_LABELS: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+
+_OCTET: Final = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+
+Quantity = Annotated[str, StringConstraints(max_length=20, pattern=QUANTITY_PATTERN)]
+Positive = Annotated[str, StringConstraints(max_length=20, pattern=POSITIVE_PATTERN)]
+ByteSize = Annotated[str, StringConstraints(max_length=20, pattern=SIZE_PATTERN)]
+Image = Annotated[
+    str,
+    StringConstraints(
+        max_length=255,
+        pattern=r"^[a-z0-9][a-zA-Z0-9./:_-]*(:[\w][\w.-]{0,127}|@sha256:[a-f0-9]{64})$",
+    ),
+    Field(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                rule("!self.endsWith(':latest')", "name a version or a digest: latest moves")
+            ]
+        }
+    ),
+]
+EmbeddingModel = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MODEL_NAME_MAX_LENGTH, pattern=MODEL_NAME_PATTERN),
+]
+Registry = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=259, pattern=f"^{DNS_LABELS}(:({PORT_PATTERN}))?$"),
+]
+# All of IPv4 (/0) is nothing that a policy may except.
+Cidr = Annotated[
+    str,
+    StringConstraints(
+        max_length=18, pattern=rf"^{_OCTET}(\.{_OCTET}){{3}}/(3[0-2]|[12][0-9]|[1-9])$"
+    ),
+]
+DnsName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=f"^{DNS_LABELS}$")]
+DnsLabel = Annotated[
+    str, StringConstraints(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+]
+
+
+def _repository(image: str) -> str:
+    """An image without its registry, as its registry knows it.
+
+    https://github.com/distribution/reference/blob/main/normalize.go: what has no dot, no port and
+    is not localhost is no registry but a part of Docker Hub's name, where bare ones are library's.
+    """
+    first, slash, rest = image.partition("/")
+    is_registry = bool(slash) and ("." in first or ":" in first or first == "localhost")
+    registry, name = (first, rest) if is_registry else (_DOCKER_HUB, image)
+    return f"library/{name}" if registry == _DOCKER_HUB and "/" not in name else name
+
+
+class Images(Schema):
+    """The images workspaces run. Pinned by tag or digest; never a moving tag."""
+
+    mirror: Annotated[
+        str, StringConstraints(max_length=200, pattern=r"^([a-z0-9][a-z0-9./:_-]*[a-z0-9])?$")
+    ] = Field(
+        default="",
+        description="Registry and path that replace the images' own registries, as in "
+        "mirror.example.org/upstream.",
+    )
+
+    ollama: Image = Field(
+        default=f"docker.io/ollama/ollama:{versions.OLLAMA}",
+        description="Ollama; 0.17.1 or newer (CVE-2026-7482).",
+    )
+    open_webui: Image = Field(
+        default=f"ghcr.io/open-webui/open-webui:v{versions.OPEN_WEBUI}",
+        alias="openWebUI",
+        description="Open WebUI; 0.11.0 or newer (runs without root).",
+    )
+
+    @property
+    def resolved(self) -> tuple[str, str]:
+        """The model server's and the chat front-end's, from the mirror where there is one."""
+        return self._mirrored(self.ollama), self._mirrored(self.open_webui)
+
+    def _mirrored(self, image: str) -> str:
+        return f"{self.mirror}/{_repository(image)}" if self.mirror else image
+
+
+CpuRequest = Annotated[Quantity, Field(description="CPU set aside.")]
+CpuLimit = Annotated[Positive, Field(description="CPU it may use at most.")]
+MemoryRequest = Annotated[Quantity, Field(description="Memory set aside.")]
+MemoryLimit = Annotated[ByteSize, Field(description="Memory at which it is stopped.")]
+Storage = Annotated[ByteSize, Field(description="Size of its volume.")]
+
+
+class OllamaShare(Schema):
+    """The model server's share. Weights live in memory, so memory bounds the models."""
+
+    cpu_request: CpuRequest = "500m"
+    cpu_limit: CpuLimit = "4"
+    memory_request: MemoryRequest = "1Gi"
+    memory_limit: MemoryLimit = "8Gi"
+    storage: Storage = "20Gi"
+
+
+class OpenWebUIShare(Schema):
+    """The chat front-end's share."""
+
+    cpu_request: CpuRequest = "100m"
+    cpu_limit: CpuLimit = "2"
+    memory_request: MemoryRequest = "512Mi"
+    memory_limit: MemoryLimit = "2Gi"
+    storage: Storage = "2Gi"
+
+
+Share = OllamaShare | OpenWebUIShare
+
+
+class IssuerKind(StrEnum):
+    ISSUER = "Issuer"
+    CLUSTER_ISSUER = "ClusterIssuer"
+
+
+class Issuer(Schema):
+    """An issuer of cert-manager (https://cert-manager.io/docs/usage/ingress/)."""
+
+    name: DnsName = Field(description="Its name.")
+    kind: IssuerKind = Field(
+        default=IssuerKind.CLUSTER_ISSUER,
+        description="ClusterIssuer, or an Issuer in the workspace's own namespace.",
+    )
+
+
+class Profile(StrEnum):
+    """Whose annotations keep long answers flowing and let documents through."""
+
+    TRAEFIK = "Traefik"
+    NGINX = "NGINX"
+    HAPROXY = "HAProxy"
+
+
+class Gateway(Schema):
+    """The Gateway that HTTPRoutes attach to (https://gateway-api.sigs.k8s.io/)."""
+
+    name: DnsName = Field(description="Its name.")
+    namespace: DnsLabel = Field(description="Its namespace.")
+    section_name: DnsName | None = Field(
+        default=None, description="Its listener; every listener that fits when left out."
+    )
+
+
+class Ingress(Schema):
+    """How people reach workspaces."""
+
+    domain: Annotated[
+        str, StringConstraints(min_length=1, max_length=190, pattern=f"^{DNS_LABELS}$")
+    ] = Field(
+        default="localtest.me",
+        description="Workspaces are served at <workspaceName>.<domain>.",
+    )
+    class_name: DnsLabel | None = Field(
+        default=None, description="IngressClass; the cluster's default class when left out."
+    )
+    allowed_domains: tuple[DnsName, ...] = Field(
+        default=(),
+        max_length=32,
+        description="Further domains under which a workspace may name its own host.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    reserved_hosts: tuple[DnsName, ...] = Field(
+        default=(),
+        max_length=32,
+        description="Hosts that no workspace may have: the API's own, when it is not "
+        "workspaces.<domain>, and others that are taken.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    profile: Profile = Field(
+        default=Profile.TRAEFIK,
+        description="The controller whose annotations keep long answers flowing: Traefik (needs "
+        "none), NGINX or HAProxy.",
+    )
+    issuer: Issuer | None = Field(
+        default=None,
+        description="cert-manager's issuer of every workspace's certificate; TLS is on with it.",
+    )
+    default_certificate: bool = Field(
+        default=False,
+        description="Serve workspaces by TLS with the ingress controller's own certificate.",
+    )
+    gateway: Gateway | None = Field(
+        default=None, description="Make HTTPRoutes for this Gateway instead of Ingresses."
+    )
+    port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port people use when it is not 80, or 443 with TLS.",
+    )
+    controller_namespaces: tuple[DnsLabel, ...] = Field(
+        default=("traefik", "ingress-nginx", "haproxy-controller", "kube-system"),
+        min_length=1,
+        max_length=16,
+        description="Namespaces whose pods may reach Open WebUI: the ingress controller's.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+
+
+class Network(Schema):
+    """What the network walls except."""
+
+    egress_except: tuple[Cidr, ...] = Field(
+        default=(
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+        ),
+        max_length=64,
+        description="IPv4 ranges that workspaces may not reach: pods, services, nodes, the "
+        "API server and the metadata address.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    egress_allow: tuple[Cidr, ...] = Field(
+        default=(),
+        max_length=64,
+        description="IPv4 ranges that workspaces may reach although they are excepted, as a "
+        "private registry's 10.1.2.3/32.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+
+
+class ModelSettings(Schema):
+    """How models are downloaded."""
+
+    concurrent_pulls: int = Field(
+        default=4, ge=1, le=64, description="Downloads at the same time in the whole cluster."
+    )
+    embedding_model: EmbeddingModel = Field(
+        default="nomic-embed-text",
+        description="Model that reads uploaded documents in every workspace; none for no "
+        "documents.",
+    )
+    allowed_registries: tuple[Registry, ...] = Field(
+        default=(),
+        max_length=32,
+        description="Registries that teams' models may come from, as host or host:port; any when "
+        "empty. Ollama's own is registry.ollama.ai.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+    insecure_registries: tuple[Registry, ...] = Field(
+        default=(),
+        max_length=32,
+        description="Registries that speak plain HTTP.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
+
+
+class Ceiling(Schema):
+    """What one workspace may have at most, whatever it asks for."""
+
+    cpu: Positive = Field(default="64", description="Sum of all CPU limits.")
+    memory: ByteSize = Field(default="256Gi", description="Sum of all memory limits.")
+    storage: ByteSize = Field(default="1Ti", description="Sum of all volumes.")
+    gpus: int = Field(default=8, ge=0, le=1024, description="Graphics processors.")
+
+
+class Upgrades(Schema):
+    """How a changed image reaches workspaces."""
+
+    concurrent: int = Field(
+        default=2, ge=1, le=64, description="Workspaces that change their image at the same time."
+    )
+
+
+class PlatformSpec(Schema):
+    """Settings of the platform team."""
+
+    images: Images = Field(default=Images(), description="The images workspaces run.")
+    ollama: OllamaShare = Field(
+        default=OllamaShare(), description="The model server's share in every workspace."
+    )
+    open_webui: OpenWebUIShare = Field(
+        default=OpenWebUIShare(),
+        alias="openWebUI",
+        description="The chat front-end's share in every workspace.",
+    )
+    storage_class_name: DnsLabel | None = Field(
+        default=None,
+        description="StorageClass of the volumes; the cluster's default when left out.",
+    )
+    ingress: Ingress = Field(default=Ingress(), description="How people reach workspaces.")
+    network: Network = Field(default=Network(), description="What the network walls except.")
+    models: ModelSettings = Field(default=ModelSettings(), description="How models are downloaded.")
+    ceiling: Ceiling = Field(default=Ceiling(), description="What one workspace may have at most.")
+    upgrades: Upgrades = Field(
+        default=Upgrades(), description="How a changed image reaches workspaces."
+    )
+
+
+def read_settings(document: Mapping[str, Any] | None) -> PlatformSpec:
+    """The settings of an AIChatPlatform, or the defaults without one. Raises ValidationError for
+    one that an older or newer API server let through."""
+    return PlatformSpec.model_validate((document or {}).get("spec") or {}, extra="ignore")

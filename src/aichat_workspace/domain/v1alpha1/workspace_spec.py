@@ -1,0 +1,456 @@
+"""What a team asks for: AIChatWorkspace's spec.
+
+The CRD, the reference page and the API's schemas are generated from these models. What is left out
+is the platform's: no default of the platform is written into a workspace, so that a changed
+setting reaches every workspace that did not choose for itself.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, StrictBool, StrictInt, StringConstraints
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.models.name import (
+    MODEL_NAME_MAX_LENGTH,
+    MODEL_NAME_PATTERN,
+    PORT_PATTERN,
+)
+from aichat_workspace.domain.v1alpha1.base import Schema, rule
+from aichat_workspace.domain.v1alpha1.platform_spec import (
+    DNS_LABELS,
+    ByteSize,
+    DnsLabel,
+    DnsName,
+    Issuer,
+    Positive,
+    Quantity,
+)
+
+PATTERN_NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$"
+MAX_MODELS: Final = 32
+MAX_PATTERNS: Final = 64
+NO_MODEL: Final = "none"
+_LABEL: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_LABEL_KEY: Final = rf"^({DNS_LABELS}/)?{_LABEL}$"
+_DEVICE: Final = rf"^{DNS_LABELS}/{_LABEL}$"
+_LABEL_KEY_LENGTH: Final = 316
+_LABEL_VALUE: Final = rf"^({_LABEL})?$"
+_MAX_SECONDS: Final = 10**10  # three centuries, and far from what 64 bits hold
+_DURATION: Final = r"^[1-9][0-9]{0,4}(m|h|d)$"
+
+_RESERVED_RULE: Final = " && ".join(
+    [
+        *(f"!self.startsWith('{prefix}')" for prefix in names.RESERVED_PREFIXES),
+        f"!(self in {sorted(names.RESERVED_NAMES)})",
+    ]
+)
+
+WorkspaceName = Annotated[
+    str,
+    StringConstraints(
+        min_length=1,
+        max_length=names.WORKSPACE_NAME_MAX_LENGTH,
+        pattern=names.WORKSPACE_NAME_PATTERN,
+    ),
+    Field(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                rule(
+                    "self == oldSelf",
+                    "workspaceName is immutable: it names the tenant's namespace; create a second "
+                    "workspace and delete this one instead",
+                ),
+                rule(
+                    _RESERVED_RULE,
+                    "workspaceName becomes a namespace of its own: choose a name that is not "
+                    f"{', '.join(sorted(names.RESERVED_NAMES))} and does not start with "
+                    f"{' or '.join(names.RESERVED_PREFIXES)}",
+                ),
+            ]
+        }
+    ),
+]
+ModelText = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MODEL_NAME_MAX_LENGTH, pattern=MODEL_NAME_PATTERN),
+]
+PatternText = Annotated[
+    str, StringConstraints(min_length=1, max_length=63, pattern=PATTERN_NAME_PATTERN)
+]
+Size = Annotated[
+    ByteSize,
+    Field(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                rule(
+                    "quantity(self).compareTo(quantity(oldSelf)) >= 0",
+                    "a volume can grow but not shrink: name the present size or a larger one",
+                )
+            ]
+        }
+    ),
+]
+LabelKey = Annotated[
+    str, StringConstraints(min_length=1, max_length=_LABEL_KEY_LENGTH, pattern=_LABEL_KEY)
+]
+LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=_LABEL_VALUE)]
+DeviceName = Annotated[str, StringConstraints(max_length=128, pattern=_DEVICE)]
+KeepAlive = Annotated[
+    str, StringConstraints(max_length=6, pattern=r"^(-1|0|[1-9][0-9]{0,4}(s|m|h))$")
+]
+HttpsUrl = Annotated[
+    str,
+    StringConstraints(
+        max_length=512,
+        pattern=rf"^https://[a-z0-9][a-z0-9.-]*(:({PORT_PATTERN}))?(/[A-Za-z0-9._~/-]*)?$",
+    ),
+]
+Duration = Annotated[str, StringConstraints(max_length=6, pattern=_DURATION)]
+_SET: Final[dict[str, Any]] = {"x-kubernetes-list-type": "set"}
+_BOUNDS: Final = rule(
+    "!has(self.cpuRequest) || !has(self.cpuLimit) || "
+    "quantity(self.cpuRequest).compareTo(quantity(self.cpuLimit)) <= 0",
+    "cpuRequest must not be more than cpuLimit",
+)
+_MEMORY_BOUNDS: Final = rule(
+    "!has(self.memoryRequest) || !has(self.memoryLimit) || "
+    "quantity(self.memoryRequest).compareTo(quantity(self.memoryLimit)) <= 0",
+    "memoryRequest must not be more than memoryLimit",
+)
+# A schema bounds the values of a map, not its keys.
+_LABEL_KEYS: Final = rule(
+    f"self.all(key, key.size() <= {_LABEL_KEY_LENGTH} && key.matches(r'{_LABEL_KEY}'))",
+    "keys must be names of labels, as in example.org/pool",
+)
+# https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
+_TOLERATION_RULES: Final[dict[str, Any]] = {
+    "x-kubernetes-validations": [
+        rule(
+            "has(self.key) || self.operator == 'Exists'",
+            "without a key every taint is tolerated: say so with operator Exists",
+        ),
+        rule(
+            "self.operator != 'Exists' || !has(self.value) || self.value == ''",
+            "operator Exists takes any value: leave value out",
+        ),
+        rule(
+            "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+            "tolerationSeconds is for effect NoExecute only",
+        ),
+    ]
+}
+_COMPUTE_RULES: Final[dict[str, Any]] = {"x-kubernetes-validations": [_BOUNDS, _MEMORY_BOUNDS]}
+
+
+class Compute(Schema):
+    """A workload's share of a node."""
+
+    cpu_request: Quantity | None = Field(default=None, description="CPU set aside.")
+    cpu_limit: Positive | None = Field(default=None, description="CPU it may use at most.")
+    memory_request: Quantity | None = Field(default=None, description="Memory set aside.")
+    memory_limit: ByteSize | None = Field(
+        default=None, description="Memory at which it is stopped."
+    )
+
+
+class Gpu(Schema):
+    """Graphics processors for the model server."""
+
+    count: StrictInt = Field(ge=1, le=16, description="How many.")
+    resource_name: DeviceName = Field(
+        default="nvidia.com/gpu", description="The resource by which nodes offer them."
+    )
+
+
+class OllamaCompute(Compute):
+    """The model server's share of a node."""
+
+    gpu: Gpu | None = Field(default=None, description="Graphics processors; none when left out.")
+
+
+class Resources(Schema):
+    """What the workloads get; what is left out is the platform's."""
+
+    ollama: OllamaCompute = Field(
+        default=OllamaCompute(),
+        description="The model server's share; weights live in its memory.",
+        json_schema_extra=_COMPUTE_RULES,
+    )
+    open_webui: Compute = Field(
+        default=Compute(),
+        alias="openWebUI",
+        description="The chat front-end's share.",
+        json_schema_extra=_COMPUTE_RULES,
+    )
+
+
+class Volume(Schema):
+    """A workload's volume."""
+
+    size: Size | None = Field(default=None, description="Its size; it can grow, not shrink.")
+    storage_class_name: DnsName | None = Field(
+        default=None,
+        description="Its StorageClass, read when the volume is made.",
+    )
+
+
+class Storage(Schema):
+    """The workspace's volumes; what is left out is the platform's."""
+
+    ollama: Volume = Field(default=Volume(), description="Models.")
+    open_webui: Volume = Field(
+        default=Volume(), alias="openWebUI", description="Chats, users and uploaded documents."
+    )
+
+
+class Quota(Schema):
+    """Upper bounds of all pods of the workspace together. Left out, there is room for one pod of
+    each workload and its roll-out."""
+
+    cpu: Positive | None = Field(default=None, description="Sum of all CPU limits.")
+    memory: ByteSize | None = Field(default=None, description="Sum of all memory limits.")
+    storage: ByteSize | None = Field(default=None, description="Sum of all volumes.")
+
+
+class Tls(Schema):
+    """The certificate of the workspace's host: one Secret or one issuer."""
+
+    secret_name: DnsName | None = Field(
+        default=None,
+        description="A kubernetes.io/tls Secret in the system namespace whose annotation "
+        f"{names.SECRET_FOR_ANNOTATION} names this workspace.",
+    )
+    issuer: Issuer | None = Field(
+        default=None, description="cert-manager's issuer that makes the certificate."
+    )
+
+
+class WorkspaceIngress(Schema):
+    """How people reach the workspace; what is left out is the platform's."""
+
+    class_name: DnsLabel | None = Field(default=None, description="Its IngressClass.")
+    host: DnsName | None = Field(
+        default=None,
+        description="Its host name, under a domain that the platform allows. "
+        "<workspaceName>.<domain> when left out.",
+    )
+    tls: Tls | None = Field(
+        default=None,
+        description="Its certificate; the platform's issuer when left out, and no TLS without one. "
+        "Behind a Gateway, which has the certificates itself, it only makes the address https.",
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                rule(
+                    "has(self.secretName) != has(self.issuer)",
+                    "name either secretName or issuer",
+                )
+            ]
+        },
+    )
+
+
+class DeletionPolicy(StrEnum):
+    """What becomes of the namespace when the resource is deleted."""
+
+    DELETE = "Delete"
+    RETAIN = "Retain"
+
+
+class Toleration(Schema):
+    """A taint of nodes that the pods accept, as in a pod."""
+
+    key: LabelKey | None = Field(default=None, description="The taint's key; any when left out.")
+    operator: Literal["Equal", "Exists"] = Field(
+        default="Equal", description="Equal compares the value, Exists takes any."
+    )
+    value: LabelValue | None = Field(default=None, description="The taint's value.")
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
+        default=None, description="The taint's effect; all when left out."
+    )
+    toleration_seconds: StrictInt | None = Field(
+        default=None, ge=0, le=_MAX_SECONDS, description="How long a NoExecute taint is tolerated."
+    )
+
+
+class Scheduling(Schema):
+    """Where the model server and the chat may run."""
+
+    node_selector: dict[LabelKey, LabelValue] = Field(
+        default={},
+        max_length=16,
+        description="Labels that the nodes must carry.",
+        json_schema_extra={"x-kubernetes-validations": [_LABEL_KEYS]},
+    )
+    tolerations: tuple[Annotated[Toleration, Field(json_schema_extra=_TOLERATION_RULES)], ...] = (
+        Field(default=(), max_length=16, description="Taints that the pods accept.")
+    )
+
+
+class OllamaTuning(Schema):
+    """How the model server runs models."""
+
+    context_length: StrictInt | None = Field(
+        default=None,
+        ge=512,
+        le=1_048_576,
+        description="Tokens of context; more needs more memory. Ollama's choice when left out.",
+    )
+    keep_alive: KeepAlive | None = Field(
+        default=None,
+        description="How long an idle model stays in memory, as 10m; -1 for ever, 0 not at all. "
+        "Ollama's choice (5m) when left out.",
+    )
+    parallel_requests: StrictInt | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="Prompts a model answers at the same time, each with a context of its own in "
+        "memory; some kinds of models answer one at a time whatever this says.",
+    )
+    loaded_models: StrictInt | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="Models in memory at the same time. When left out, Ollama's choice with "
+        "graphics processors, and 2 without: there it loads more than the memory holds.",
+    )
+
+
+class Oidc(Schema):
+    """Sign-in with an identity provider (https://docs.openwebui.com/features/auth/sso/)."""
+
+    provider_url: HttpsUrl = Field(
+        alias="providerURL",
+        description="The provider's /.well-known/openid-configuration.",
+    )
+    client_id: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
+        alias="clientID", description="The chat's client ID there."
+    )
+    secret_name: DnsName = Field(
+        description="A Secret in the system namespace with the key clientSecret, whose annotation "
+        f"{names.SECRET_FOR_ANNOTATION} names this workspace."
+    )
+    provider_name: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
+        default="SSO", description="What the sign-in button says."
+    )
+    sign_up: StrictBool = Field(
+        default=True,
+        description="Whether people who sign in there for the first time get in. With "
+        "spec.access.signUp they wait for an administrator, as all who register do.",
+    )
+
+
+class Connection(Schema):
+    """An OpenAI-compatible server whose models the chat offers, too."""
+
+    name: DnsLabel = Field(max_length=32, description="Its name in this list.")
+    url: HttpsUrl = Field(description="Its base URL, as https://api.example.org/v1.")
+    secret_name: DnsName = Field(
+        description="A Secret in the system namespace with the key apiKey, whose annotation "
+        f"{names.SECRET_FOR_ANNOTATION} names this workspace."
+    )
+
+
+class Access(Schema):
+    """Who may use the chat."""
+
+    admin_secret_name: DnsName | None = Field(
+        default=None,
+        description="A Secret in the system namespace with the keys email and password of the "
+        f"first administrator, whose annotation {names.SECRET_FOR_ANNOTATION} names this "
+        "workspace. Both are generated when left out.",
+    )
+    password_reset: Annotated[str, StringConstraints(max_length=64)] = Field(
+        default="",
+        description="Any text, as a date. Change it, and the first administrator gets a newly "
+        "generated password and is signed out everywhere; to take it out changes nothing. With "
+        "adminSecretName, change the password in that Secret instead.",
+    )
+    oidc: Oidc | None = Field(
+        default=None, description="Sign-in with an identity provider; none when left out."
+    )
+
+    sign_up: StrictBool = Field(
+        default=False,
+        description="Whether people may register themselves; an administrator lets them in.",
+    )
+
+
+class WorkspaceSpec(Schema):
+    """What the team asks for."""
+
+    workspace_name: WorkspaceName = Field(
+        description="Name of the workspace and of the namespace it becomes. Unique in the "
+        "cluster, immutable; lower-case letters, digits and hyphens, starting with a letter.",
+        examples=["team-a-aichat"],
+    )
+    workspace_env: Annotated[
+        str, StringConstraints(min_length=1, max_length=16, pattern=r"^[a-z][a-z0-9-]*$")
+    ] = Field(
+        default="dev",
+        alias="workspaceENV",
+        description="Open WebUI's ENV. With dev it serves its API documentation at /docs.",
+    )
+    models: tuple[ModelText, ...] = Field(
+        default=(),
+        max_length=MAX_MODELS,
+        description="Models to download, by Ollama name: [host[:port]/][namespace/]name[:tag]. "
+        "Patterns are built on the first one.",
+        examples=[["gemma2:2b"]],
+        json_schema_extra=_SET,
+    )
+    patterns: tuple[PatternText, ...] = Field(
+        default=(),
+        max_length=MAX_PATTERNS,
+        description="System prompts to offer as models of their own, by name: built-in ones, or "
+        "keys of ConfigMaps that the platform team labelled for it.",
+        examples=[["explain_code", "create_summary"]],
+        json_schema_extra=_SET,
+    )
+    embedding_model: ModelText | None = Field(
+        default=None,
+        description="Model that reads uploaded documents; the platform's when left out, "
+        f"{NO_MODEL} for no documents.",
+    )
+    resources: Resources = Field(
+        default=Resources(), description="What the workloads get of a node."
+    )
+    storage: Storage = Field(default=Storage(), description="The workspace's volumes.")
+    quota: Quota = Field(
+        default=Quota(),
+        description="Upper bounds of the whole workspace, within the platform's ceiling.",
+    )
+    ingress: WorkspaceIngress = Field(
+        default=WorkspaceIngress(), description="How people reach the workspace."
+    )
+    suspended: StrictBool = Field(
+        default=False,
+        description="Stops both workloads; everything else and all data stay.",
+    )
+    deletion_policy: DeletionPolicy = Field(
+        default=DeletionPolicy.DELETE,
+        description="What deleting the resource does: Delete removes the namespace with all data, "
+        "Retain stops the workloads and keeps it.",
+    )
+    namespace_uid: Annotated[str, StringConstraints(max_length=64)] | None = Field(
+        default=None,
+        alias="namespaceUID",
+        description="UID of a retained namespace of this name that this workspace takes over.",
+    )
+    expires_after: Duration | None = Field(
+        default=None,
+        description="Age at which the workspace is deleted, as 90m, 36h or 30d; never when left "
+        "out.",
+    )
+    connections: tuple[Connection, ...] = Field(
+        default=(),
+        max_length=8,
+        description="OpenAI-compatible servers whose models the chat offers, too.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    access: Access = Field(default=Access(), description="Who may use the chat.")
+    scheduling: Scheduling = Field(default=Scheduling(), description="Where the pods may run.")
+    ollama: OllamaTuning = Field(
+        default=OllamaTuning(), description="How the model server runs models."
+    )

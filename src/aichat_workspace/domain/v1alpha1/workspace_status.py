@@ -1,0 +1,184 @@
+"""The status of an AIChatWorkspace.
+
+The CRD, the reference page and the API's schemas are generated from these models.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from aichat_workspace.domain.models.status import ModelState
+from aichat_workspace.domain.v1alpha1.base import Schema
+
+_MAX_RESOURCES: Final = 64
+_MESSAGE_LENGTH: Final = 1024
+_DIGEST_LENGTH: Final = 128
+
+
+def _cut(length: int) -> BeforeValidator:
+    """Others' words may be longer than a status is to be, and it is written all the same."""
+    return BeforeValidator(lambda text: text[:length] if isinstance(text, str) else text)
+
+
+Message = Annotated[str, StringConstraints(max_length=_MESSAGE_LENGTH), _cut(_MESSAGE_LENGTH)]
+Digest = Annotated[str, StringConstraints(max_length=_DIGEST_LENGTH), _cut(_DIGEST_LENGTH)]
+
+
+def _map_by(key: str) -> dict[str, Any]:
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+
+
+class Phase(StrEnum):
+    """Where the workspace is, in one word."""
+
+    PENDING = "Pending"
+    PROVISIONING = "Provisioning"
+    PULLING_MODELS = "PullingModels"
+    READY = "Ready"
+    DEGRADED = "Degraded"
+    SUSPENDED = "Suspended"
+    TERMINATING = "Terminating"
+
+
+class ConditionType(StrEnum):
+    READY = "Ready"
+    PROVISIONED = "Provisioned"
+    OLLAMA_AVAILABLE = "OllamaAvailable"
+    OPENWEBUI_AVAILABLE = "OpenWebUIAvailable"
+    MODELS_READY = "ModelsReady"
+    INGRESS_SERVED = "IngressServed"
+    UP_TO_DATE = "UpToDate"
+    STORAGE_AS_ASKED = "StorageAsAsked"
+    TOOLS_OFFERED = "ToolsOffered"
+
+
+WORKLOAD_CONDITIONS: Final = (ConditionType.OLLAMA_AVAILABLE, ConditionType.OPENWEBUI_AVAILABLE)
+
+
+class ConditionStatus(StrEnum):
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class Condition(Schema):
+    """One thing that is so, is not so, or is not known yet, and what to do about it.
+
+    https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties
+    """
+
+    type: ConditionType = Field(description="What is spoken of.")
+    status: ConditionStatus = Field(description="True, False or Unknown.")
+    reason: str = Field(
+        max_length=64,
+        pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
+        description="Why, in one word for programs.",
+    )
+    message: str = Field(
+        max_length=2048,
+        description="Why, for people, and what to do where something is to be done.",
+    )
+    last_transition_time: datetime = Field(description="When the status last changed.")
+    observed_generation: int = Field(ge=0, description="The generation this was said of.")
+
+
+class ModelEntry(Schema):
+    """How far one model of the workspace is."""
+
+    name: str = Field(description="The model's name as Ollama lists it.")
+    state: ModelState = Field(description="Pending, Pulling, Ready, Failed or Removing.")
+    completed_bytes: int = Field(default=0, ge=0, description="Bytes downloaded.")
+    total_bytes: int = Field(default=0, ge=0, description="Bytes to download; 0 while unknown.")
+    percent: int = Field(default=0, ge=0, le=100, description="How much is downloaded.")
+    digest: Digest = Field(default="", description="The downloaded model's digest.")
+    managed: bool = Field(
+        default=False,
+        description="Whether the operator downloaded it. Only such a model is ever removed.",
+    )
+    bytes_per_second: int = Field(default=0, ge=0, description="Speed of the last ten seconds.")
+    eta_seconds: int | None = Field(
+        default=None, ge=0, description="Seconds until it is there if the speed stays."
+    )
+    message: Message = Field(default="", description="What is wrong and what to do, or empty.")
+
+
+class PatternEntry(Schema):
+    """How far one pattern of the workspace is."""
+
+    name: str = Field(description="The pattern's name; its model is listed as <name>:latest.")
+    state: ModelState = Field(description="Pending, Ready, Failed or Removing.")
+    revision: str = Field(
+        default="", description="What the pattern's model was made from: prompt and base model."
+    )
+    message: Message = Field(default="", description="What is wrong and what to do, or empty.")
+
+
+class ResourceEntry(Schema):
+    """One object of the workspace."""
+
+    kind: str = Field(description="The object's kind.")
+    name: str = Field(description="The object's name.")
+    state: str = Field(description="Present or Missing.")
+
+
+class NamespaceRecord(Schema):
+    """The namespace the workspace became. Only a namespace with this UID is ever touched."""
+
+    name: str = Field(description="The namespace's name.")
+    uid: str = Field(description="The namespace's UID.")
+
+
+class ImagesRecord(Schema):
+    """The images with which both workloads were last available."""
+
+    ollama: str = Field(description="Of the model server.")
+    open_webui: str = Field(alias="openWebUI", description="Of the chat front-end.")
+
+
+class WorkspaceStatus(Schema):
+    """What the team is told."""
+
+    observed_generation: int = Field(
+        default=0, ge=0, description="The generation of the spec that this status speaks of."
+    )
+    phase: Phase = Field(default=Phase.PENDING, description="Where the workspace is, in one word.")
+    is_created: bool = Field(
+        default=False, description="Whether every object exists. Kept for older readers."
+    )
+    url: str | None = Field(default=None, description="Where people open the chat.")
+    expires_at: datetime | None = Field(
+        default=None, description="When spec.expiresAfter ends the workspace."
+    )
+    namespace: NamespaceRecord | None = Field(default=None, description="The tenant's namespace.")
+    images: ImagesRecord | None = Field(
+        default=None, description="The images with which both workloads were last available."
+    )
+    conditions: tuple[Condition, ...] = Field(
+        default=(), description="What is so and why.", json_schema_extra=_map_by("type")
+    )
+    models_ready: str = Field(
+        default="",
+        description="Models ready of models wanted, as in 2/3, and how much of those that are "
+        "being downloaded is there, as in 2/3 40%.",
+    )
+    models: tuple[ModelEntry, ...] = Field(
+        default=(), description="Every model and how far it is.", json_schema_extra=_map_by("name")
+    )
+    patterns: tuple[PatternEntry, ...] = Field(
+        default=(),
+        description="Every pattern and how far it is.",
+        json_schema_extra=_map_by("name"),
+    )
+    tools_revision: str = Field(
+        default="",
+        description="Which models chats were made to offer tools to: changes with the models that "
+        "can call them; empty where none can.",
+    )
+    resources: tuple[ResourceEntry, ...] = Field(
+        default=(), description="Every object of the workspace.", max_length=_MAX_RESOURCES
+    )
+
+    def condition(self, kind: ConditionType) -> Condition | None:
+        return next((found for found in self.conditions if found.type == kind), None)

@@ -1,0 +1,1 @@
+"""Models and tools of all workspaces, kept as they are desired."""

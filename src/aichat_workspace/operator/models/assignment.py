@@ -1,0 +1,106 @@
+"""What model sync and tool sync are to do for a workspace, from what is known of it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes import quantity
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
+from aichat_workspace.domain.kubernetes.pods import is_ready
+from aichat_workspace.domain.models.status import ModelStatus, PatternStatus, Wanted
+from aichat_workspace.domain.models.tools import ToolStatus
+from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI, Credentials
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus, ConditionType
+from aichat_workspace.operator.models.sync import Assignment
+from aichat_workspace.operator.models.tools import Chat
+from aichat_workspace.runtime.servers import Connect, ConnectChat
+
+_CLAIM: Final = "PersistentVolumeClaim"
+
+
+def assignment(
+    workspace: Workspace,
+    platform: PlatformSpec,
+    observed: Observed,
+    wanted: Wanted,
+    connect: Connect,
+) -> Assignment:
+    name = workspace.spec.workspace_name
+    return Assignment(
+        client=connect(name),
+        wanted=wanted,
+        server="" if workspace.spec.suspended else _server(observed.pods, OLLAMA),
+        capacity_bytes=_capacity_bytes(observed, Ref(_CLAIM, name, names.ollama(name))),
+        insecure=frozenset(platform.models.insecure_registries),
+        recorded=tuple(
+            ModelStatus(**each.model_dump(exclude={"percent", "eta_seconds"}))
+            for each in workspace.status.models
+        ),
+        recorded_patterns=tuple(
+            PatternStatus(**each.model_dump()) for each in workspace.status.patterns
+        ),
+    )
+
+
+def paused(work: Assignment) -> Assignment:
+    """Nothing is loaded and nothing removed."""
+    return replace(work, server="")
+
+
+def chat(
+    workspace: Workspace,
+    observed: Observed,
+    credentials: Credentials,
+    connect: Connect,
+    connect_chat: ConnectChat,
+) -> Chat:
+    """The workspace's chat, to be left alone without credentials, or while it is suspended."""
+    name = workspace.spec.workspace_name
+    claim = observed.objects.get(Ref(_CLAIM, name, names.openwebui(name)))
+    is_left_alone = workspace.spec.suspended or claim is None or not credentials.admin_password
+    return Chat(
+        client=connect_chat(name),
+        ollama=connect(name),
+        server="" if is_left_alone else _server(observed.pods, OPENWEBUI),
+        model_server=_server(observed.pods, OLLAMA),
+        volume=claim["metadata"]["uid"] if claim else "",
+        email=credentials.admin_email,
+        password=credentials.admin_password,
+        admin_secret=workspace.spec.access.admin_secret_name,
+        recorded=_recorded_tools(workspace),
+    )
+
+
+def _recorded_tools(workspace: Workspace) -> ToolStatus:
+    condition = workspace.status.condition(ConditionType.TOOLS_OFFERED)
+    revision = workspace.status.tools_revision
+    if condition is None:
+        return ToolStatus(revision)
+    return ToolStatus(
+        revision,
+        problem=condition.message if condition.reason == "ToolsNotOffered" else "",
+        is_current=condition.status is ConditionStatus.TRUE,
+    )
+
+
+def _capacity_bytes(observed: Observed, claim: Ref) -> int:
+    """What a bound claim's volume holds, or 0 while that is not known."""
+    manifest = observed.objects.get(claim, {})
+    size = manifest.get("status", {}).get("capacity", {}).get("storage")
+    return int(quantity.parse(size)) if size else 0
+
+
+def _server(pods: Sequence[Manifest], component: str) -> str:
+    """Which pod of a workload serves now: its UID and how often its container was started; empty
+    when none is ready."""
+    for pod in pods:
+        if pod["metadata"]["labels"].get(names.COMPONENT_LABEL) == component and is_ready(pod):
+            restarts = sum(
+                each["restartCount"] for each in pod["status"].get("containerStatuses", ())
+            )
+            return f"{pod['metadata']['uid']}/{restarts}"
+    return ""

@@ -1,0 +1,148 @@
+"""What `kubectl describe` tells of a workspace: the transitions that a person would ask about.
+
+https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes import kinds
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase, WorkspaceStatus
+from aichat_workspace.kube.objects import Json
+
+_NOTE_LENGTH: Final = 1024
+_WARNINGS: Final = (Phase.DEGRADED,)
+# What is told when a condition comes to say it: the workspace is Ready all the same.
+_TOLD_BESIDE: Final = {
+    ConditionType.UP_TO_DATE: "UpgradeStopped",
+    ConditionType.STORAGE_AS_ASKED: "VolumeKept",
+    ConditionType.INGRESS_SERVED: "IngressNotServed",
+    ConditionType.TOOLS_OFFERED: "ToolsNotOffered",
+}
+_SERIES_ENDS: Final = timedelta(minutes=10)
+_SERIES_PACE: Final = timedelta(minutes=1)
+
+
+def events(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
+    """What the status says that it did not say before; nothing is told twice."""
+    yield from _transition(workspace, told, now)
+    yield from _beside(workspace, told, now)
+    yield from _upgraded(workspace, told, now)
+
+
+def expired(workspace: Workspace, now: datetime) -> Json:
+    """The end that spec.expiresAfter has set."""
+    note = f"deleted {workspace.spec.expires_after} after it was made, as spec.expiresAfter says"
+    return _event(workspace, "Expired", note, now)
+
+
+def retained(workspace: Workspace, namespace_uid: str, now: datetime) -> Json:
+    """The end that spec.deletionPolicy has chosen, and what it takes to go on from there."""
+    note = (
+        f"left namespace {workspace.spec.workspace_name} behind; a workspace of this name takes it "
+        f"over with spec.namespaceUID {namespace_uid}"
+    )
+    return _event(workspace, "Retained", note, now)
+
+
+def _transition(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
+    """Another phase, or, where somebody has to act, another reason."""
+    before = workspace.status.condition(ConditionType.READY)
+    ready = told.condition(ConditionType.READY)
+    moved = told.phase != workspace.status.phase or before is None
+    other_reason = told.phase in _WARNINGS and ready and before and ready.reason != before.reason
+    if ready is not None and (moved or other_reason):
+        warns = told.phase in _WARNINGS
+        reason = ready.reason if warns else told.phase
+        yield _event(workspace, reason, ready.message, now, warns=warns)
+
+
+def _beside(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
+    for kind, reason in _TOLD_BESIDE.items():
+        before, found = workspace.status.condition(kind), told.condition(kind)
+        if found and found.reason == reason and (before is None or before.reason != reason):
+            yield _event(workspace, reason, found.message, now, warns=True)
+
+
+def _upgraded(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
+    ran = workspace.status.images
+    if ran and told.images and told.images != ran:
+        note = f"runs {told.images.ollama} and {told.images.open_webui}"
+        yield _event(workspace, "Upgraded", note, now)
+
+
+def _event(
+    workspace: Workspace, reason: str, note: str, now: datetime, *, warns: bool = False
+) -> Json:
+    return {
+        "apiVersion": kinds.EVENT.api_version,
+        "kind": kinds.EVENT.kind,
+        "metadata": {
+            "name": f"{workspace.name[:180]}.{reason.lower()}.{now.timestamp():.0f}",
+            "namespace": workspace.namespace,
+        },
+        "regarding": {
+            "apiVersion": names.API_VERSION,
+            "kind": kinds.WORKSPACE.kind,
+            "namespace": workspace.namespace,
+            "name": workspace.name,
+            "uid": workspace.uid,
+        },
+        "eventTime": _micro_time(now),
+        "type": "Warning" if warns else "Normal",
+        "reason": reason,
+        "action": "Reconcile",
+        "note": note[:_NOTE_LENGTH],
+        "reportingController": f"{names.GROUP}/{names.OPERATOR}",
+        "reportingInstance": names.OPERATOR,
+    }
+
+
+def _micro_time(now: datetime) -> str:
+    return now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@dataclass(slots=True)
+class _Told:
+    name: str
+    count: int
+    last: datetime
+    written: datetime
+
+
+@dataclass(slots=True)
+class Repeats:
+    """What was told of late, so that a workspace that comes and goes makes one series of an event
+    and not an event each time."""
+
+    _told: dict[tuple[str, str], _Told] = field(default_factory=dict)
+
+    def first(self, event: Json, now: datetime) -> bool:
+        """Whether to write this event; else `series` may have something to write."""
+        key = _key(event)
+        self._told = {k: one for k, one in self._told.items() if now - one.last < _SERIES_ENDS}
+        if key in self._told:
+            return False
+        self._told[key] = _Told(event["metadata"]["name"], 1, now, now)
+        return True
+
+    def series(self, event: Json, now: datetime) -> tuple[str, Json] | None:
+        """The repeated event's name and its series; None for one that was written a moment ago."""
+        told = self._told[_key(event)]
+        told.count, told.last = told.count + 1, now
+        if told.count > 2 and now - told.written < _SERIES_PACE:
+            return None
+        told.written = now
+        return told.name, {"count": told.count, "lastObservedTime": _micro_time(now)}
+
+    def forget(self, event: Json) -> None:
+        """The event is not there, or could not be written: the next one is a first one."""
+        self._told.pop(_key(event), None)
+
+
+def _key(event: Json) -> tuple[str, str]:
+    return str(event["regarding"]["uid"]), str(event["reason"])

@@ -1,0 +1,194 @@
+"""What the operator counts, for Prometheus: https://prometheus.io/docs/practices/naming/
+
+No metric carries the name of a workspace, a model or an object. Each value of a label is a series
+that Prometheus keeps for weeks, and names are made up by users: a thousand workspaces that come and
+go must not cost a thousand series here. Which workspace it is stands in its status and in the log.
+Every label is bounded by the code: results, verbs, kinds, phases, status codes.
+
+What is counted as it happens comes in through the `on_…` callbacks. What is known anyway (queue,
+caches, phases) is not counted twice: it is read where it is, at each scrape.
+"""
+
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from aichat_workspace.domain.v1alpha1.workspace_status import Phase
+
+OK: Final = "ok"
+FAILED: Final = "failed"
+BROKE: Final = "broke"
+INTERRUPTED: Final = "interrupted"
+NOT_FOUND: Final = "not_found"
+RECONCILE_RESULTS: Final = (OK, FAILED, BROKE)
+PULL_RESULTS: Final = (OK, FAILED, INTERRUPTED, NOT_FOUND)
+WATCH: Final = "WATCH"
+"""The verb of a watch, told when its stream ended."""
+
+MEANINGS: Final = {
+    "aichat_api_request_seconds": "Time until the API server had answered, watches left out.",
+    "aichat_api_requests_total": "Requests to the API server; code none means no answer.",
+    "aichat_build_info": "Always 1; the label says which version runs.",
+    "aichat_cache_objects": "Objects held in the watch cache of a kind.",
+    "aichat_confined": "1 while the API server confines the operator; otherwise it writes nothing.",
+    "aichat_leader": "1 in the replica that leads, 0 in one that stands by.",
+    "aichat_model_pull_bytes_total": "Bytes of models downloaded.",
+    "aichat_model_pulls_running": "Model downloads at work now.",
+    "aichat_model_pulls_total": "Ended model downloads: ok, failed, interrupted (it resumes), "
+    "not_found (no such model).",
+    "aichat_queue_depth": "Workspaces that wait for a worker.",
+    "aichat_queue_wait_seconds": "How long a workspace waited for a worker.",
+    "aichat_reconcile_seconds": "Duration of a reconcile.",
+    "aichat_reconcile_total": "Reconciles: ok, failed (refused or no answer; tried again), "
+    "broke (a bug; tried again).",
+    "aichat_workspaces": "Workspaces in a phase.",
+}
+
+_WORK_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_WAIT_BUCKETS: Final = (0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where state is read at a scrape. Until it is there, it counts as empty.
+
+    `phases` gives one phase per workspace, `cached` the number of objects by kind.
+    """
+
+    confined: Callable[[], bool] = bool
+    queue_depth: Callable[[], int] = int
+    cached: Callable[[], Mapping[str, int]] = dict
+    phases: Callable[[], Iterable[str]] = tuple
+    pulls_running: Callable[[], int] = int
+
+
+class Metrics:
+    """One operator's metrics, in a registry of their own.
+
+    Neither a callback nor `render` waits or raises; both are for the event loop's thread, which is
+    also where the sources live.
+    """
+
+    def __init__(self, version: str = "unknown") -> None:
+        registry = self._registry = CollectorRegistry()
+        self._mirror = _Mirror(registry)
+        ProcessCollector(registry=registry)
+        self._reconciles = _counter("aichat_reconcile_total", registry, "result")
+        self._reconcile = _histogram("aichat_reconcile_seconds", registry, _WORK_BUCKETS)
+        self._wait = _histogram("aichat_queue_wait_seconds", registry, _WAIT_BUCKETS)
+        self._requests = _counter("aichat_api_requests_total", registry, "verb", "resource", "code")
+        self._request = _histogram("aichat_api_request_seconds", registry, _WORK_BUCKETS, "verb")
+        self._pulls = _counter("aichat_model_pulls_total", registry, "result")
+        self._bytes = _counter("aichat_model_pull_bytes_total", registry)
+        self._leader = _gauge("aichat_leader", registry)
+        _gauge("aichat_build_info", registry, "version").labels(version).set(1)
+        # From 0 on, or a rate would not see the first one.
+        for result in RECONCILE_RESULTS:
+            self._reconciles.labels(result)
+        for result in PULL_RESULTS:
+            self._pulls.labels(result)
+
+    def mirror(self, sources: Sources) -> None:
+        """From now on, read state there."""
+        self._mirror.sources = sources
+
+    def on_reconcile(self, result: str, seconds: float) -> None:
+        """One of RECONCILE_RESULTS."""
+        self._reconciles.labels(result).inc()
+        self._reconcile.observe(seconds)
+
+    def on_wait(self, seconds: float) -> None:
+        """A worker took a key that had waited so long."""
+        self._wait.observe(seconds)
+
+    def on_request(self, verb: str, plural: str, code: int, seconds: float) -> None:
+        """A `kube.client.OnRequest`. A watch lasts as long as it likes: only its end is counted."""
+        self._requests.labels(verb, plural or "other", str(code) if code else "none").inc()
+        if verb != WATCH:
+            self._request.labels(verb).observe(seconds)
+
+    def on_pull(self, result: str) -> None:
+        """One of PULL_RESULTS."""
+        self._pulls.labels(result).inc()
+
+    def on_bytes(self, n: int) -> None:
+        """Bytes downloaded since the last call. A server that counts back adds nothing."""
+        self._bytes.inc(max(n, 0))
+
+    def on_leader(self, leads: bool) -> None:
+        self._leader.set(leads)
+
+    def render(self) -> tuple[bytes, str]:
+        """The answer to a scrape: body and content type."""
+        return generate_latest(_WithoutCreated(self._registry)), CONTENT_TYPE_PLAIN_0_0_4
+
+
+class _Mirror(Collector):
+    """Reads the sources at each scrape."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.sources = Sources()
+        registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        sources = self.sources
+        yield _read("aichat_confined", sources.confined())
+        yield _read("aichat_queue_depth", sources.queue_depth())
+        yield _read("aichat_model_pulls_running", sources.pulls_running())
+        yield _read_by("aichat_cache_objects", "kind", sources.cached())
+        # Every phase is said, also one that no workspace is in: an absent series is not a 0.
+        phases = {**dict.fromkeys(map(str, Phase), 0), **Tally(sources.phases())}
+        yield _read_by("aichat_workspaces", "phase", phases)
+
+
+class _WithoutCreated(Collector):
+    """A registry without the `_created` series, which double the rest and which nobody reads. The
+    library can leave them out only for the whole process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterable[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [
+                each for each in metric.samples if each.name != f"{metric.name}_created"
+            ]
+            yield metric
+
+
+def _counter(name: str, registry: CollectorRegistry, *labels: str) -> Counter:
+    return Counter(name, MEANINGS[name], labels, registry=registry)
+
+
+def _gauge(name: str, registry: CollectorRegistry, *labels: str) -> Gauge:
+    return Gauge(name, MEANINGS[name], labels, registry=registry)
+
+
+def _histogram(
+    name: str, registry: CollectorRegistry, buckets: tuple[float, ...], *labels: str
+) -> Histogram:
+    return Histogram(name, MEANINGS[name], labels, registry=registry, buckets=buckets)
+
+
+def _read(name: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, MEANINGS[name], value=value)
+
+
+def _read_by(name: str, label: str, values: Mapping[str, int]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, MEANINGS[name], labels=[label])
+    for value, count in sorted(values.items()):
+        family.add_metric([value], count)
+    return family

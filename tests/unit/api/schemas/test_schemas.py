@@ -1,0 +1,72 @@
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from aichat_workspace.api.schemas.base import MAX_DEPTH, MAX_VALUES
+from aichat_workspace.api.schemas.session import SignIn
+from aichat_workspace.api.schemas.workspace import Prompt, WorkspaceCreate, WorkspacePatch
+from aichat_workspace.domain.v1alpha1.workspace_spec import MAX_MODELS, MAX_PATTERNS
+
+
+@pytest.mark.parametrize(
+    ("body", "of"),
+    [
+        ({"spec": {"workspaceName": "a", "models": [1] * (MAX_VALUES + 1)}}, WorkspaceCreate),
+        ({"spec": {str(each): 1 for each in range(MAX_VALUES + 1)}}, WorkspacePatch),
+        ({str(each): 1 for each in range(MAX_VALUES + 1)}, SignIn),
+    ],
+)
+def test_of_a_body_with_too_many_values_none_is_looked_at(body: object, of: type) -> None:
+    with pytest.raises(ValidationError) as caught:
+        of.model_validate(body)  # type: ignore[attr-defined]
+    assert len(caught.value.errors()) == 1
+    assert f"more than {MAX_VALUES} values" in str(caught.value)
+
+
+def test_the_largest_workspace_has_room() -> None:
+    spec = {
+        "workspaceName": "a",
+        "models": [f"m{each}:1" for each in range(MAX_MODELS)],
+        "patterns": [f"p{each}" for each in range(MAX_PATTERNS)],
+    }
+    assert len(WorkspaceCreate.model_validate({"spec": spec}).spec.models) == MAX_MODELS
+
+
+def nested(depth: int) -> dict[str, Any]:
+    """A patch of so many levels."""
+    body: Any = 1
+    for _ in range(depth - 1):
+        body = {"a": body}
+    return {"spec": body}
+
+
+def test_a_body_is_as_deep_as_it_may_be_and_no_deeper() -> None:
+    WorkspacePatch.model_validate(nested(MAX_DEPTH))
+    with pytest.raises(ValidationError, match="nested deeper"):
+        WorkspacePatch.model_validate(nested(MAX_DEPTH + 1))
+
+
+_HALF = "\ud800"
+
+
+@pytest.mark.parametrize(
+    ("body", "of", "at"),
+    [
+        ({"team": _HALF, "spec": {"workspaceName": "a"}}, WorkspaceCreate, ("team",)),
+        ({"spec": {"models": ["a", f"b{_HALF}"]}}, WorkspacePatch, ("spec", "models", 1)),
+        ({"spec": {"quota": {_HALF: 1}}}, WorkspacePatch, ("spec", "quota")),
+        ({"prompt": f"Good {_HALF}"}, Prompt, ("prompt",)),
+    ],
+)
+def test_half_of_a_surrogate_pair_is_refused_where_it_stands(
+    body: object, of: type[Prompt], at: tuple[str | int, ...]
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        of.model_validate(body)
+    assert [each["loc"] for each in caught.value.errors()] == [at]
+
+
+def test_other_letters_are_text() -> None:
+    asked = Prompt.model_validate({"prompt": "Grüße 😀"})
+    assert asked.prompt == "Grüße 😀"

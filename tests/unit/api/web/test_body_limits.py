@@ -1,0 +1,224 @@
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import Body, FastAPI
+from fastapi.responses import StreamingResponse
+from starlette.types import ASGIApp, Message
+
+from aichat_workspace.api.web import error_handlers
+from aichat_workspace.api.web.body_limits import BoundedBodies
+from tests.unit.waiting import turns
+
+_JSON = {"Content-Type": "application/json"}
+
+
+def application() -> FastAPI:
+    app = FastAPI()
+    error_handlers.install(app)
+
+    @app.post("/size")
+    @app.patch("/size")
+    async def size(body: Any = Body()) -> int:  # noqa: B008  (FastAPI's way)
+        return len(body)
+
+    @app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("nobody expected this")
+
+    @app.get("/stream")
+    async def stream() -> StreamingResponse:
+        return StreamingResponse(_words())
+
+    app.add_middleware(error_handlers.Bugs)
+    return app
+
+
+async def _words() -> AsyncIterator[bytes]:
+    yield b"one "
+    await asyncio.sleep(0.01)
+    yield b"two"
+
+
+def bounded(app: ASGIApp, *, all_bytes: int = 1000, seconds: float = 5.0) -> BoundedBodies:
+    return BoundedBodies(app, most_bytes=100, all_bytes=all_bytes, seconds=seconds)
+
+
+@pytest.fixture
+def client() -> httpx2.AsyncClient:
+    transport = httpx2.ASGITransport(bounded(application()))
+    return httpx2.AsyncClient(transport=transport, base_url="http://api")
+
+
+class Connection:
+    """A request whose body comes in pieces, and stays away after them until `ended`. Nothing but an
+    answer is told of it in `sent`."""
+
+    def __init__(self, *pieces: bytes, length: int | None = None, path: str = "/size") -> None:
+        said = (b"transfer-encoding", b"chunked")
+        if length is not None:
+            said = (b"content-length", str(length).encode())
+        self.scope = {
+            "type": "http",
+            "method": "POST",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "headers": [(b"content-type", b"application/json"), said],
+        }
+        self.sent: list[Message] = []
+        self.ended = asyncio.Event()
+        self._pieces = list(pieces)
+
+    async def receive(self) -> Message:
+        if self._pieces:
+            return {"type": "http.request", "body": self._pieces.pop(0), "more_body": True}
+        await self.ended.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        self.sent.append(message)
+
+    @property
+    def answer(self) -> tuple[int, dict[bytes, bytes]]:
+        return self.sent[0]["status"], dict(self.sent[0]["headers"])
+
+
+async def opened(app: BoundedBodies, connections: Iterable[Connection]) -> list[asyncio.Task[None]]:
+    tasks = [asyncio.create_task(app(each.scope, each.receive, each.send)) for each in connections]
+    await turns()
+    return tasks
+
+
+async def _pieces(total: int) -> Any:
+    yield b'"'
+    for _ in range(total - 2):
+        yield b"a"
+    yield b'"'
+
+
+@pytest.mark.parametrize(("size", "status"), [(100, 200), (101, 413)])
+async def test_a_body_is_bounded_to_the_byte_however_it_comes(
+    client: httpx2.AsyncClient, size: int, status: int
+) -> None:
+    whole = await client.post("/size", content=b'"' + b"a" * (size - 2) + b'"', headers=_JSON)
+    pieces = await client.post("/size", content=_pieces(size), headers=_JSON)
+    for answer in (whole, pieces):
+        assert answer.status_code == status
+        if status == 413:
+            assert answer.json()["code"] == "too-large"
+            assert answer.headers["Connection"] == "close"
+            assert "100 bytes" in answer.json()["detail"]
+
+
+async def test_a_stream_with_too_large_a_body_is_refused_before_it_begins(
+    client: httpx2.AsyncClient,
+) -> None:
+    refused = await client.request("GET", "/stream", content=_pieces(101))
+    assert refused.status_code == 413
+    assert (await client.request("GET", "/stream", content=_pieces(99))).text == "one two"
+
+
+@pytest.mark.parametrize("pieces", [[], [b'"a'], [b'"', b"a", b"b"]])
+async def test_a_body_that_stalls_is_given_up_and_its_connection_ends(pieces: list[bytes]) -> None:
+    stalled = Connection(*pieces, length=90)
+    async with asyncio.timeout(30):
+        await bounded(application(), seconds=0.05)(stalled.scope, stalled.receive, stalled.send)
+    status, headers = stalled.answer
+    assert (status, headers[b"connection"]) == (408, b"close")
+    assert headers[b"content-type"] == b"application/problem+json"
+
+
+async def test_all_bodies_together_are_bounded_and_who_sends_none_does_not_notice() -> None:
+    app = bounded(application(), all_bytes=250)
+    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api")
+    stalled = [Connection(length=100), Connection()]
+    tasks = await opened(app, stalled)
+    refused = await client.post("/size", json="a" * 90)
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"]
+    assert refused.headers["Connection"] == "close"
+    assert (await client.post("/size", json="a" * 40)).status_code == 200
+    assert (await client.get("/stream")).status_code == 200
+    for each in stalled:
+        each.ended.set()
+    await asyncio.gather(*tasks)
+    assert (await client.post("/size", json="a" * 90)).status_code == 200
+
+
+async def test_whoever_goes_before_the_end_is_answered_nothing() -> None:
+    gone = Connection(b'"a')
+    gone.ended.set()
+    await bounded(application())(gone.scope, gone.receive, gone.send)
+    assert not gone.sent
+
+
+async def test_an_answer_that_goes_on_holds_no_room() -> None:
+    goes_on = asyncio.Event()
+
+    async def answers_slowly(_: Any, __: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await goes_on.wait()
+
+    app = bounded(answers_slowly, all_bytes=100)
+    first, second = ({"type": "http.request", "body": b"1"} for _ in range(2))
+    streams = [Connection(length=100), Connection(length=100)]
+    for each, message in zip(streams, (first, second), strict=True):
+        each.receive = _once(message)  # type: ignore[method-assign]
+    tasks = [(await opened(app, [each]))[0] for each in streams]
+    assert [each.answer[0] for each in streams] == [200, 200]
+    goes_on.set()
+    await asyncio.gather(*tasks)
+
+
+def _once(message: Message) -> Any:
+    async def receive() -> Message:
+        return message
+
+    return receive
+
+
+@pytest.mark.parametrize(
+    ("method", "content_type", "status"),
+    [
+        ("POST", "application/json", 200),
+        ("POST", "Application/JSON; charset=utf-8", 200),
+        ("POST", "application/merge-patch+json", 415),
+        ("POST", "application/vnd.api+json", 415),
+        ("POST", "text/plain", 415),
+        ("POST", None, 415),
+        ("PATCH", "application/json", 200),
+        ("PATCH", "application/merge-patch+json", 200),
+        ("PATCH", "application/json-patch+json", 415),
+    ],
+)
+async def test_a_body_of_another_format_is_refused_by_naming_those_that_are_taken(
+    client: httpx2.AsyncClient, method: str, content_type: str | None, status: int
+) -> None:
+    headers = {"Content-Type": content_type} if content_type else {}
+    answer = await client.request(method, "/size", content=b'{"a": 1}', headers=headers)
+    assert answer.status_code == status, answer.text
+    if status == 415:
+        taken = answer.headers["Accept-Patch" if method == "PATCH" else "Accept"]
+        assert "application/json" in taken
+        assert ("application/merge-patch+json" in taken) is (method == "PATCH")
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert "application/json" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 99, b""])
+async def test_a_body_that_is_no_json_is_not_valid(client: httpx2.AsyncClient, body: bytes) -> None:
+    answer = await client.post("/size", content=body, headers=_JSON)
+    assert answer.status_code == 422
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_a_bug_is_a_problem_document_that_gives_nothing_away(
+    client: httpx2.AsyncClient,
+) -> None:
+    answer = await client.get("/broken")
+    assert answer.status_code == 500
+    assert answer.json()["code"] == "bug"
+    assert "nobody" not in answer.text

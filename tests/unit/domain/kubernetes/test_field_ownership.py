@@ -1,0 +1,104 @@
+from datetime import UTC, datetime
+from typing import Any
+
+from aichat_workspace.domain.kubernetes.field_ownership import (
+    changed_at,
+    json_patch,
+    keep_foreign,
+    removals,
+)
+
+OURS = "aichat-workspace-operator"
+
+
+def deployment(*containers: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    return {
+        "kind": "Deployment",
+        "metadata": {"name": "d", "resourceVersion": "5"},
+        "spec": {"template": {"spec": {"containers": list(containers), **spec}}},
+    }
+
+
+def managed(obj: dict[str, Any], manager: str, fields: dict[str, Any], **more: str) -> Any:
+    entry = {"manager": manager, "fieldsV1": {"f:spec": fields}, **more}
+    return {**obj, "metadata": {**obj["metadata"], "managedFields": [entry]}}
+
+
+def pod_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    return {"f:template": {"f:spec": fields}}
+
+
+WEB = {"name": "web", "env": [{"name": "A", "value": "1"}]}
+DESIRED = deployment(WEB)
+
+
+def test_what_only_we_own_is_kept_without_its_field_records() -> None:
+    kept = keep_foreign(managed(DESIRED, OURS, pod_fields({})), OURS)
+    assert "managedFields" not in kept["metadata"]
+    assert removals(kept, DESIRED) == ()
+
+
+def test_a_container_that_someone_added_is_found() -> None:
+    evil = {"name": "evil", "image": "evil:1"}
+    fields = pod_fields({"f:containers": {'k:{"name":"evil"}': {".": {}, "f:image": {}}}})
+    observed = keep_foreign(managed(deployment(WEB, evil), "kubectl", fields), OURS)
+    assert removals(observed, DESIRED) == (("spec", "template", "spec", "containers", 1),)
+
+
+def test_fields_are_removed_from_the_highest_index_down() -> None:
+    added = [{"name": name} for name in ("x", "y")]
+    fields = pod_fields({"f:containers": {f'k:{{"name":"{n}"}}': {".": {}} for n in ("x", "y")}})
+    observed = keep_foreign(managed(deployment(WEB, *added), "kubectl", fields), OURS)
+    patch = json_patch(removals(observed, DESIRED), observed)
+    assert patch == [
+        {"op": "test", "path": "/metadata/resourceVersion", "value": "5"},
+        {"op": "remove", "path": "/spec/template/spec/containers/2"},
+        {"op": "remove", "path": "/spec/template/spec/containers/1"},
+    ]
+
+
+def test_a_value_of_ours_that_someone_changed_is_left_to_apply() -> None:
+    fields = pod_fields(
+        {"f:containers": {'k:{"name":"web"}': {"f:env": {'k:{"name":"A"}': {"f:value": {}}}}}}
+    )
+    observed = keep_foreign(managed(DESIRED, "kubectl", fields), OURS)
+    assert removals(observed, DESIRED) == ()
+
+
+def test_a_restart_by_annotation_is_no_drift() -> None:
+    observed = deployment(WEB)
+    observed["spec"]["template"]["metadata"] = {"annotations": {"restartedAt": "now"}}
+    fields: dict[str, Any] = {
+        "f:template": {"f:metadata": {"f:annotations": {"f:restartedAt": {}}}}
+    }
+    desired = deployment(WEB)
+    desired["spec"]["template"]["metadata"] = {"labels": {}}
+    kept = keep_foreign(managed(observed, "kubectl-rollout", fields), OURS)
+    assert removals(kept, {**desired}) == ()
+
+
+def test_what_status_writers_own_is_theirs() -> None:
+    observed = managed(deployment(WEB), "controller", pod_fields({"f:x": {}}), subresource="status")
+    assert removals(keep_foreign(observed, OURS), DESIRED) == ()
+
+
+def test_a_slash_in_a_field_is_escaped_in_the_patch() -> None:
+    observed = {"metadata": {"resourceVersion": "1"}}
+    (_, remove) = json_patch([("spec", "a/b~c")], observed)
+    assert remove["path"] == "/spec/a~1b~0c"
+
+
+def test_a_field_that_someone_added_to_a_route_is_found() -> None:
+    desired = {"kind": "HTTPRoute", "metadata": {"name": "r"}, "spec": {"rules": []}}
+    found = {**desired, "spec": {"rules": [], "useDefaultGateways": "All"}}
+    observed = keep_foreign(managed(found, "kubectl", {"f:useDefaultGateways": {}}), OURS)
+    assert removals(observed, desired) == (("spec", "useDefaultGateways"),)
+
+
+def test_when_we_last_changed_an_object_is_kept() -> None:
+    times = ("2026-11-23T11:00:00Z", "2026-11-23T12:00:00Z", "2026-11-23T13:00:00Z")
+    by = zip((OURS, OURS, "kubectl"), times, strict=True)
+    entries = [{"manager": manager, "time": time} for manager, time in by]
+    found = {**DESIRED, "metadata": {"name": "d", "managedFields": entries}}
+    assert changed_at(keep_foreign(found, OURS)) == datetime(2026, 11, 23, 12, tzinfo=UTC)
+    assert changed_at(keep_foreign(DESIRED, OURS)) is None

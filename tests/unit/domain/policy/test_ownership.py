@@ -1,0 +1,101 @@
+import pytest
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.policy.ownership import (
+    host_taken,
+    may_take_over,
+    name_taken,
+    namespace_refusal,
+    winner,
+)
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from tests.unit.domain.samples import namespace, workspace
+
+OLD = workspace(metadata={"creationTimestamp": "2026-11-23T10:00:00Z", "uid": "z"})
+NEW = workspace(metadata={"creationTimestamp": "2026-11-23T11:00:00Z", "uid": "a"})
+
+
+def test_the_older_resource_wins_in_any_order() -> None:
+    assert winner([OLD, NEW], None) is OLD
+    assert winner([NEW, OLD], None) is OLD
+
+
+def test_of_two_equally_old_ones_the_smaller_uid_wins() -> None:
+    twin = workspace(metadata={"creationTimestamp": "2026-11-23T10:00:00Z", "uid": "b"})
+    assert winner([OLD, twin], None) is twin
+
+
+def test_whoever_has_the_namespace_keeps_it() -> None:
+    owner = workspace()
+    older = workspace(metadata={"creationTimestamp": "2020-01-01T00:00:00Z", "uid": "other"})
+    assert winner([older, owner], namespace()) is owner
+
+
+def test_the_other_is_told_who_has_the_name() -> None:
+    assert f"{OLD.namespace}/{OLD.name}" in name_taken(NEW, OLD).message
+
+
+def test_a_namespace_that_is_not_ours_is_refused_with_the_fix() -> None:
+    refusal = namespace_refusal(workspace(), namespace(annotations={}))
+    assert refusal is not None
+    assert refusal.reason == "NamespaceTaken"
+    assert "another workspaceName" in refusal.message
+
+
+def test_our_namespace_and_a_free_name_are_accepted() -> None:
+    assert namespace_refusal(workspace(), namespace()) is None
+    assert namespace_refusal(workspace(), None) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "whose"),
+    [
+        ("kube-system", "belongs to the cluster"),
+        ("kube-x", "belongs to the cluster"),
+        ("default", "belongs to the cluster"),
+        ("aichat-workspace-operator-system", "belongs to the cluster"),
+        ("workspaces", "kept for the API"),
+    ],
+)
+def test_a_reserved_name_is_refused_even_if_the_namespace_claims_to_be_ours(
+    name: str, whose: str
+) -> None:
+    refusal = namespace_refusal(workspace(name), namespace())
+    assert refusal is not None
+    assert refusal.reason == "NamespaceReserved"
+    assert whose in refusal.message
+
+
+RETAINED = namespace(
+    uid="ns-9",
+    annotations={
+        names.OWNER_UID_ANNOTATION: "long-gone",
+        names.OWNER_ANNOTATION: "team-finance/finance",
+        names.RETAINED_ANNOTATION: "true",
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("team", "taken"),
+    [("team-finance", True), (names.SYSTEM_NAMESPACE, True), ("team-evil", False)],
+)
+def test_a_retained_namespace_goes_to_the_team_that_left_it(team: str, taken: bool) -> None:
+    heir = workspace(metadata={"namespace": team}, namespaceUID="ns-9")
+    assert may_take_over(heir, RETAINED) is taken
+    curious = namespace_refusal(workspace(metadata={"namespace": team}), RETAINED)
+    assert curious is not None
+    assert ("ns-9" in curious.message) is taken, "its UID is not told to others"
+
+
+def test_a_host_stays_with_whoever_is_served_there() -> None:
+    host = {"host": "our.chat.localtest.me"}
+    served = workspace(ingress=host, status={"url": "https://our.chat.localtest.me"})
+    older = workspace(
+        "other",
+        ingress=host,
+        metadata={"creationTimestamp": "2020-01-01T00:00:00Z", "uid": "o"},
+        status={"url": "https://other.localtest.me"},
+    )
+    assert host_taken(served, [older], PlatformSpec()) is None
+    assert host_taken(older, [served], PlatformSpec()) is not None

@@ -1,0 +1,298 @@
+"""Golden manifests: a change of rendering shows as a difference in tests/unit/domain/golden.
+
+`pytest --golden` writes them anew.
+"""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.policy.secret_references import OIDC, connection
+from aichat_workspace.domain.render import Referenced, render, tenant_namespace
+from aichat_workspace.domain.render.context import env, image_version
+from aichat_workspace.domain.v1alpha1.platform_spec import (
+    Images,
+    Ingress,
+    Network,
+    OllamaShare,
+    PlatformSpec,
+)
+from tests.unit.domain.samples import CREDENTIALS, desired, workspace
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+CUSTOM = PlatformSpec(
+    images=Images(ollama="mirror.example/ollama@sha256:" + "a" * 64),
+    ollama=OllamaShare(cpu_limit="1500m", storage="100Gi"),
+    storage_class_name="fast",
+    ingress=Ingress(domain="chat.example.org", class_name="traefik", port=8443),
+    network=Network(egress_allow=("10.1.2.3/32",)),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "platform"), [("defaults", PlatformSpec()), ("custom-platform", CUSTOM)]
+)
+def test_the_sample_workspace_becomes_its_golden_manifests(
+    name: str, platform: PlatformSpec, pytestconfig: pytest.Config
+) -> None:
+    documents = [tenant_namespace(workspace()), *desired(platform)]
+    text = yaml.safe_dump_all(documents, sort_keys=False, width=100)
+    path = GOLDEN / f"{name}.yaml"
+    if pytestconfig.getoption("golden"):
+        path.write_text(text)
+    assert text == path.read_text()
+
+
+def pods(platform: PlatformSpec | None = None) -> list[Manifest]:
+    return [
+        each["spec"]["template"]
+        for each in desired(platform)
+        if each["kind"] in ("StatefulSet", "Deployment")
+    ]
+
+
+def test_every_object_carries_the_workspaces_labels() -> None:
+    for each in (tenant_namespace(workspace()), *desired()):
+        labels = each["metadata"]["labels"]
+        assert labels["aichatworkspace"] == "team-a-aichat"
+        assert labels["app.kubernetes.io/name"] == each["metadata"]["name"]
+        assert labels["app.kubernetes.io/part-of"] == "aichat-workspace-team-a-aichat"
+        assert labels[names.MANAGED_BY_LABEL] == names.OPERATOR
+
+
+def test_the_longest_names_make_labels_that_kubernetes_takes() -> None:
+    """A name may be longer than a label's value."""
+    longest = "a" * names.WORKSPACE_NAME_MAX_LENGTH
+    source = {"name": "c" * 32, "url": "https://a.example.org/v1", "secretName": "key"}
+    asked = workspace(longest, connections=[source])
+    secrets = {connection(source["name"]): Referenced("Opaque", {"apiKey": ""})}
+    made = render(asked, PlatformSpec(), CREDENTIALS, secrets)
+    assert any(len(each["metadata"]["name"]) > 63 for each in made)
+    for each in (tenant_namespace(asked), *made):
+        for value in each["metadata"]["labels"].values():
+            assert re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", value), value
+
+
+def test_no_pod_runs_as_the_default_account_or_with_a_token() -> None:
+    for pod in pods():
+        assert pod["spec"]["serviceAccountName"] in (
+            "team-a-aichat-ollama",
+            "team-a-aichat-openwebui",
+        )
+        assert pod["spec"]["automountServiceAccountToken"] is False
+
+
+def test_ollama_has_no_ingress() -> None:
+    (ingress,) = (each for each in desired() if each["kind"] == "Ingress")
+    (rule,) = ingress["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    assert path["backend"]["service"]["name"] == "team-a-aichat-openwebui"
+
+
+def test_nobody_becomes_admin_by_being_first() -> None:
+    variables: dict[str, Any] = {
+        each["name"]: each
+        for pod in pods()
+        for container in pod["spec"]["containers"]
+        for each in container["env"]
+    }
+    assert variables["ENABLE_SIGNUP"]["value"] == "false"
+    secret = f"team-a-aichat-openwebui-{CREDENTIALS.digest}"
+    for name in ("WEBUI_ADMIN_EMAIL", "WEBUI_ADMIN_PASSWORD", "WEBUI_SECRET_KEY"):
+        assert variables[name]["valueFrom"]["secretKeyRef"] == {"name": secret, "key": name}
+
+
+def test_other_credentials_get_a_secret_of_another_name() -> None:
+    assert CREDENTIALS.digest != type(CREDENTIALS)("other", "a@b.c", "p").digest
+
+
+def test_credentials_are_in_no_representation() -> None:
+    assert "password" not in repr(type(CREDENTIALS)("the-key", "a@b.c", "the-password")).replace(
+        "admin_password", ""
+    )
+
+
+def test_the_quota_has_room_for_a_roll_out_of_both_workloads() -> None:
+    (quota,) = (each for each in desired() if each["kind"] == "ResourceQuota")
+    hard = quota["spec"]["hard"]
+    assert hard["pods"] == "4"
+    assert hard["requests.cpu"] == "1200m"
+    assert hard["requests.storage"] == "22Gi"
+
+
+def test_registries_on_other_ports_are_reachable_when_a_model_names_them() -> None:
+    named = workspace(models=["models.example.org:5000/team/big", "gemma2:2b"])
+    policies = {
+        each["metadata"]["name"]: each
+        for each in render(named, PlatformSpec(), CREDENTIALS)
+        if each["kind"] == "NetworkPolicy"
+    }
+    (rule,) = policies["team-a-aichat-model-downloads"]["spec"]["egress"]
+    assert [port["port"] for port in rule["ports"]] == [443, 5000]
+
+
+def test_a_range_is_what_its_first_address_says_and_named_once() -> None:
+    ranges = Network(egress_except=("10.1.2.3/8", "10.0.0.0/8", "192.168.0.0/16"))
+    policies = {
+        each["metadata"]["name"]: each
+        for each in render(workspace(), PlatformSpec(network=ranges), CREDENTIALS)
+        if each["kind"] == "NetworkPolicy"
+    }
+    (rule,) = policies["team-a-aichat-model-downloads"]["spec"]["egress"]
+    (outside,) = rule["to"]
+    assert outside["ipBlock"]["except"] == ["10.0.0.0/8", "192.168.0.0/16"]
+
+
+def test_an_allowed_range_is_reachable_by_downloads_and_back_ends_only() -> None:
+    settings = PlatformSpec(network=Network(egress_allow=("10.1.2.3/32",)))
+    connected = workspace(
+        connections=[{"name": "a", "url": "https://10.1.2.3:8443/v1", "secretName": "key"}]
+    )
+    secrets = {connection("a"): Referenced("Opaque", {"apiKey": ""})}
+    allowing = {
+        each["metadata"]["name"]
+        for each in render(connected, settings, CREDENTIALS, secrets)
+        if each["kind"] == "NetworkPolicy"
+        for rule in each["spec"].get("egress", ())
+        if {"ipBlock": {"cidr": "10.1.2.3/32"}} in rule["to"]
+    }
+    assert allowing == {"team-a-aichat-model-downloads", "team-a-aichat-back-ends"}
+
+
+def chat_settings(platform: PlatformSpec | None = None, **access: Any) -> dict[str, Any]:
+    oidc = {OIDC: Referenced("Opaque", {"clientSecret": ""})}
+    asked = render(workspace(access=access), platform or PlatformSpec(), CREDENTIALS, oidc)
+    (deployment,) = (each for each in asked if each["kind"] == "Deployment")
+    (chat,) = deployment["spec"]["template"]["spec"]["containers"]
+    return {each["name"]: each.get("value") for each in chat["env"]}
+
+
+@pytest.mark.parametrize(
+    ("by_provider", "by_form", "role"),
+    [(True, False, "user"), (False, False, "pending"), (True, True, "pending")],
+)
+def test_only_who_comes_by_the_identity_provider_gets_in_unasked(
+    by_provider: bool, by_form: bool, role: str
+) -> None:
+    url = "https://id.example.org/.well-known/openid-configuration"
+    oidc = {"providerURL": url, "clientID": "c", "secretName": "s", "signUp": by_provider}
+    assert chat_settings(oidc=oidc, signUp=by_form)["DEFAULT_USER_ROLE"] == role
+    assert "DEFAULT_USER_ROLE" not in chat_settings(signUp=by_form)
+
+
+def test_with_tls_cookies_travel_by_tls_only() -> None:
+    secured = PlatformSpec(ingress=Ingress(default_certificate=True))
+    cookies = ("WEBUI_SESSION_COOKIE_SECURE", "WEBUI_AUTH_COOKIE_SECURE")
+    for name in cookies:
+        assert chat_settings(secured)[name] == "true"
+        assert name not in chat_settings()
+
+
+def model_server(**spec: Any) -> dict[str, Any]:
+    asked = render(workspace(**spec), PlatformSpec(), CREDENTIALS)
+    (stateful_set,) = (each for each in asked if each["kind"] == "StatefulSet")
+    (container,) = stateful_set["spec"]["template"]["spec"]["containers"]
+    return dict(container)
+
+
+def model_server_settings(**spec: Any) -> dict[str, Any]:
+    return {each["name"]: each["value"] for each in model_server(**spec)["env"]}
+
+
+@pytest.mark.parametrize(
+    ("limit", "free", "threads"),
+    [("4", 1, "1"), ("4", 63, "4"), ("3", 3, "3"), ("2500m", 7, "2"), ("500m", 7, "1")],
+)
+def test_a_model_gets_a_thread_for_each_core_that_is_free_and_that_it_may_use(
+    limit: str, free: int, threads: str, tmp_path: Path
+) -> None:
+    nproc = tmp_path / "nproc"
+    nproc.write_text(f'#!/bin/sh\ntest "$*" = --ignore=1 && echo {free}\n')
+    nproc.chmod(0o755)
+    shell, option, script = model_server(resources={"ollama": {"cpuLimit": limit}})["command"]
+    started = script.replace("$$", "$").replace("/bin/ollama serve", "printenv LLAMA_ARG_THREADS")
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "OLLAMA_MODELS": str(tmp_path)}
+    found = subprocess.check_output([shell, option, started], env=environment, text=True)  # noqa: S603  (ours)
+    assert found == f"{threads}\n"
+
+
+def test_a_download_whose_note_is_torn_is_discarded_and_others_go_on(tmp_path: Path) -> None:
+    torn, other = f"sha256-{'a' * 64}", f"sha256-{'b' * 64}"
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    for name, content in {
+        torn: "whole",
+        f"{torn[:-1]}c-partial": "data",
+        f"{torn[:-1]}c-partial-0": '{"N":0}',
+        f"{torn[:-1]}c-partial-1": "",
+        f"{other}-partial": "data",
+        f"{other}-partial-0": '{"N":0}',
+    }.items():
+        (blobs / name).write_text(content)
+    shell, option, script = model_server()["command"]
+    started = script.replace("$$", "$").replace("/bin/ollama serve", "true")
+    for _ in range(2):  # once more without anything to discard
+        environment = {"PATH": "/usr/bin:/bin", "OLLAMA_MODELS": str(tmp_path)}
+        subprocess.check_call([shell, option, started], env=environment)  # noqa: S603  (ours)
+        left = {path.name for path in blobs.iterdir()}
+        assert left == {torn, f"{other}-partial", f"{other}-partial-0"}
+
+
+@pytest.mark.parametrize(("limit", "mebibytes"), [("8Gi", "1024"), ("1500M", "178")])
+def test_a_model_keeps_chats_in_an_eighth_of_the_memory(limit: str, mebibytes: str) -> None:
+    settings = model_server_settings(resources={"ollama": {"memoryLimit": limit}})
+    assert settings["LLAMA_ARG_CACHE_RAM"] == mebibytes
+
+
+@pytest.mark.parametrize(
+    ("spec", "models"),
+    [
+        ({}, "2"),
+        ({"resources": {"ollama": {"gpu": {"count": 1}}}}, None),
+        ({"ollama": {"loadedModels": 5}}, "5"),
+        ({"ollama": {"loadedModels": 5}, "resources": {"ollama": {"gpu": {"count": 1}}}}, "5"),
+    ],
+    ids=["default", "gpu", "chosen", "chosen with a gpu"],
+)
+def test_without_a_gpu_two_models_are_in_memory(spec: dict[str, Any], models: str | None) -> None:
+    assert model_server_settings(**spec).get("OLLAMA_MAX_LOADED_MODELS") == models
+
+
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("docker.io/ollama/ollama:0.17.4", "0.17.4"),
+        ("localhost:5000/ollama:1", "1"),
+        ("x/y@sha256:" + "a" * 64, ("sha256-" + "a" * 64)[:63]),
+    ],
+)
+def test_an_images_version_is_a_valid_label(image: str, version: str) -> None:
+    assert image_version(image) == version
+
+
+def test_dollars_in_values_are_not_expanded_by_kubernetes() -> None:
+    assert env(A="$(HOME)") == [{"name": "A", "value": "$$(HOME)"}]
+
+
+@pytest.mark.parametrize(
+    ("image", "mirrored"),
+    [
+        ("docker.io/ollama/ollama:1", "mirror.test/up/ollama/ollama:1"),
+        ("ollama/ollama:1", "mirror.test/up/ollama/ollama:1"),
+        ("webui:1", "mirror.test/up/library/webui:1"),
+        ("docker.io/webui:1", "mirror.test/up/library/webui:1"),
+        ("localhost/webui:1", "mirror.test/up/webui:1"),
+        ("registry:5000/a/b:1", "mirror.test/up/a/b:1"),
+        ("ghcr.io/a/b@sha256:" + "0" * 64, "mirror.test/up/a/b@sha256:" + "0" * 64),
+    ],
+)
+def test_a_mirror_replaces_the_registry_that_an_image_names_or_means(
+    image: str, mirrored: str
+) -> None:
+    assert Images(mirror="mirror.test/up", ollama=image).resolved[0] == mirrored

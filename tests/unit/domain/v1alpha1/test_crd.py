@@ -1,0 +1,112 @@
+from typing import Any
+
+import jsonschema
+import pytest
+
+from aichat_workspace.domain.v1alpha1 import crd
+from aichat_workspace.domain.v1alpha1.platform_spec import Images, PlatformSpec
+from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
+from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
+
+
+def schemas(node: Any) -> list[dict[str, Any]]:
+    """Every schema in a schema."""
+    found = [node]
+    for child in (*node.get("properties", {}).values(), node.get("items")):
+        if isinstance(child, dict):
+            found += schemas(child)
+    return found
+
+
+def root(document: Any) -> dict[str, Any]:
+    found: dict[str, Any] = document["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return found
+
+
+@pytest.mark.parametrize("document", [crd.workspace_crd(), crd.platform_crd()])
+def test_every_field_is_typed_and_explained(document: Any) -> None:
+    for name in ("spec", "status"):
+        top = root(document)["properties"].get(name)
+        for schema in schemas(top) if top else ():
+            assert "type" in schema
+            for field, child in schema.get("properties", {}).items():
+                assert child.get("description"), field
+
+
+@pytest.mark.parametrize("document", [crd.workspace_crd(), crd.platform_crd()])
+def test_no_keyword_is_left_that_the_api_server_refuses(document: Any) -> None:
+    refused = {"$ref", "$defs", "anyOf", "title", "examples", "exclusiveMinimum", "const"}
+    for schema in schemas(root(document)):
+        assert not refused & set(schema)
+
+
+def test_every_list_and_text_in_a_spec_is_bounded() -> None:
+    for model in (WorkspaceSpec, PlatformSpec):
+        for schema in schemas(crd.structural(model)):
+            if schema["type"] == "array":
+                assert "maxItems" in schema
+            if schema["type"] == "string" and "enum" not in schema:
+                assert "maxLength" in schema
+
+
+def test_the_sample_is_valid_and_defaults_hold() -> None:
+    schema = crd.structural(WorkspaceSpec)
+    jsonschema.validate({"workspaceName": "a", "models": ["gemma2:2b"]}, schema)
+    assert schema["required"] == ["workspaceName"]
+    assert schema["properties"]["workspaceENV"]["default"] == "dev"
+
+
+def test_no_default_of_the_platform_is_stored_but_each_is_told() -> None:
+    """What the API server has written once would outlive the release that it is of."""
+    spec = root(crd.platform_crd())["properties"]["spec"]
+    assert all("default" not in schema for schema in schemas(spec))
+    told = spec["properties"]["images"]["properties"]["ollama"]["description"]
+    assert told.endswith(f"Default: {Images().ollama}.")
+    ranges = spec["properties"]["network"]["properties"]["egressExcept"]["description"]
+    assert "Default: 10.0.0.0/8, 100.64.0.0/10, " in ranges
+
+
+def test_an_empty_status_is_a_status() -> None:
+    assert WorkspaceStatus.model_validate({}).phase == "Pending"
+
+
+def test_a_workspace_that_nobody_has_looked_at_yet_is_pending() -> None:
+    schema = root(crd.workspace_crd())["properties"]["status"]
+    assert schema["default"] == {"phase": "Pending"}
+
+
+def test_kubectl_get_shows_phase_readiness_with_its_reason_models_and_url() -> None:
+    columns = crd.workspace_crd()["spec"]["versions"][0]["additionalPrinterColumns"]
+    shown = [each["name"] for each in columns if not each.get("priority")]
+    assert shown == ["Phase", "Ready", "Reason", "Models", "URL", "Age"]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"network": {"egressExcept": ["999.1.1.1/999"]}},
+        {"network": {"egressExcept": ["fd00::/8"]}},
+        {"network": {"egressExcept": ["0.0.0.0/0"]}},
+        {"network": {"egressAllow": ["10.1.2.3"]}},
+        {"ollama": {"storage": "0"}},
+        {"ollama": {"storage": "00.0Gi"}},
+        {"ollama": {"cpuLimit": "0"}},
+        {"openWebUI": {"memoryLimit": "512m"}},
+        {"ceiling": {"gpus": -1}},
+    ],
+)
+def test_a_bad_platform_setting_is_refused_by_the_schema(spec: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(spec, crd.structural(PlatformSpec))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"network": {"egressExcept": ["10.0.0.0/8", "255.255.255.255/32"]}},
+        {"ollama": {"cpuRequest": "0", "cpuLimit": "0.5", "storage": "1.5Ti"}},
+        {"ollama": {"cpuLimit": "100m", "memoryLimit": "0.25Gi"}},
+    ],
+)
+def test_what_a_platform_team_may_well_write_is_accepted(spec: dict[str, Any]) -> None:
+    jsonschema.validate(spec, crd.structural(PlatformSpec))

@@ -1,0 +1,89 @@
+import asyncio
+from itertools import pairwise
+
+from aichat_workspace.kube.work_queue import Queue, retry_delay_seconds
+
+
+async def test_a_key_added_twice_is_worked_on_once() -> None:
+    queue: Queue[str] = Queue()
+    queue.add("a")
+    queue.add("a")
+    assert await queue.get() == "a"
+    assert len(queue) == 0
+
+
+async def test_a_key_added_while_worked_on_comes_back_and_never_runs_twice_at_once() -> None:
+    queue: Queue[str] = Queue()
+    queue.add("a")
+    await queue.get()
+    queue.add("a")
+    assert len(queue) == 0
+    queue.done("a")
+    assert await queue.get() == "a"
+
+
+async def test_keys_come_in_the_order_in_which_they_were_added() -> None:
+    queue: Queue[str] = Queue()
+    for key in ("b", "a", "c"):
+        queue.add(key)
+    assert [await queue.get() for _ in range(3)] == ["b", "a", "c"]
+
+
+async def test_get_waits_for_a_key() -> None:
+    queue: Queue[str] = Queue()
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    queue.add("a")
+    assert await waiting == "a"
+
+
+async def test_the_earlier_of_two_appointments_stands() -> None:
+    queue: Queue[str] = Queue()
+    queue.add_after("a", 60)
+    queue.add_after("a", 0.001)
+    queue.add_after("a", 60)
+    async with asyncio.timeout(30):
+        assert await queue.get() == "a"
+
+
+async def test_adding_a_key_now_cancels_its_appointment() -> None:
+    queue: Queue[str] = Queue()
+    queue.add_after("a", 0.01)
+    queue.add("a")
+    queue.done(await queue.get())
+    await asyncio.sleep(0.03)
+    assert len(queue) == 0
+
+
+async def test_each_failure_waits_longer_until_a_success() -> None:
+    queue: Queue[str] = Queue()
+    delays = [queue.retry("a") for _ in range(4)]
+    assert all(later > earlier for earlier, later in pairwise(delays))
+    queue.forget("a")
+    assert queue.retry("a") < delays[1]
+    queue.add("a")
+
+
+async def test_a_retry_waits_as_long_as_it_was_told() -> None:
+    queue: Queue[str] = Queue()
+    assert queue.retry("a", at_least_seconds=20) == 20
+    queue.add("a")
+
+
+async def test_what_has_waited_for_leadership_did_not_wait_for_a_worker() -> None:
+    waited: list[float] = []
+    queue: Queue[str] = Queue(waited.append)
+    queue.add("a")
+    queue.add("b")
+    await asyncio.sleep(0.05)
+    clock = asyncio.get_running_loop().time
+    leads_since = clock()
+    queue.restamp()
+    assert [await queue.get(), await queue.get()] == ["a", "b"]
+    assert max(waited) <= clock() - leads_since
+
+
+def test_a_retry_is_never_more_than_a_minute_away() -> None:
+    assert retry_delay_seconds(1) == 0.05
+    assert retry_delay_seconds(1000) == 60

@@ -1,0 +1,67 @@
+"""The pure parts of building the images."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from localcluster.errors import CommandFailedError
+from localcluster.build.images.base import sources
+from localcluster.build.images.engine import instruction_options, progress
+from localcluster.build.images.run import follow
+
+
+def test_only_debian_s_own_archives_are_read() -> None:
+    listed = "\n".join(
+        [
+            "http://mirror.invalid/debian/ bookworm main",
+            "http://mirror.invalid/debian/ bookworm contrib",
+            "http://mirror.invalid/debian-security/ bookworm-security main",
+            "https://other.invalid/ nodistro main",
+            "http://mirror.invalid/debian/ bookworm main",
+            "",
+        ]
+    )
+    assert sources(listed) == (
+        "deb http://mirror.invalid/debian/ bookworm main",
+        "deb http://mirror.invalid/debian-security/ bookworm-security main",
+    )
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "state"),
+    [
+        ("flags\t\t: fpu avx2 fma f16c bmi2 sse\n", "ON"),
+        ("flags\t\t: fpu avx2 fma sse\n", "OFF"),
+        ("Features\t: fp asimd\n", "OFF"),
+    ],
+    ids=["all", "some", "another-architecture"],
+)
+def test_fast_instructions_are_used_together_or_not_at_all(cpuinfo: str, state: str) -> None:
+    assert instruction_options(cpuinfo) == (
+        f"-DGGML_AVX2={state}",
+        f"-DGGML_BMI2={state}",
+        f"-DGGML_F16C={state}",
+        f"-DGGML_FMA={state}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("log", "message"),
+    [
+        ("", "compiling"),
+        (
+            "[1/343] Building a.o\nwarning: [9/9]\n[12/343] Building b.o\n",
+            "compiled 12 of 343 files",
+        ),
+    ],
+    ids=["nothing-yet", "some"],
+)
+def test_the_engines_build_says_how_many_files_it_has_compiled(log: str, message: str) -> None:
+    assert progress(log) == message
+
+
+def test_a_program_that_fails_says_why(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "print('no disk'); raise SystemExit(3)"]
+    with pytest.raises(CommandFailedError, match="no disk"):
+        follow(command, log=tmp_path / "log", report=lambda _: None)

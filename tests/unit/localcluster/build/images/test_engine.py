@@ -1,0 +1,22 @@
+"""Ollama's engine is compiled from the very sources that Ollama names."""
+
+from pathlib import Path
+
+import pytest
+
+from localcluster.errors import CommandFailedError
+from localcluster.build.images.engine import ensure_engine
+from localcluster.build.versions import LLAMA_CPP
+
+
+def test_another_build_than_ollama_names_is_refused_and_what_to_change_is_told(
+    other_llama_cpp: str, cache_folder: Path
+) -> None:
+    with pytest.raises(CommandFailedError) as caught:
+        ensure_engine(lambda *_: None)
+    assert str(caught.value) == (
+        f"this Ollama is built with llama.cpp {other_llama_cpp}, but versions.toml says "
+        f"{LLAMA_CPP}; change that, and llama-cpp.in, to {other_llama_cpp}"
+    )
+    folders = (cache_folder / "binaries").glob("llama-cpp-*")
+    assert [path for path in folders if not path.name.endswith(".partial")] == []

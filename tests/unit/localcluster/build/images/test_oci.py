@@ -1,0 +1,87 @@
+"""The archives that the container runtime imports."""
+
+import hashlib
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from localcluster.build.images.oci import Config, pack_layout, read_archive, write_archive, write_layer
+
+NAME = "docker.io/localcluster/thing:1"
+
+
+def layer(tmp_path: Path) -> Path:
+    folder = tmp_path / "root"
+    (folder / "bin").mkdir(parents=True, exist_ok=True)
+    (folder / "bin" / "thing").write_text("#!/bin/sh\n")
+    (folder / "bin" / "thing").chmod(0o755)
+    return write_layer(folder, tmp_path / "layer.tar")
+
+
+def blobs(archive: Path) -> dict[str, bytes]:
+    with tarfile.open(archive) as content:
+        return {
+            member.name: found.read()
+            for member in content.getmembers()
+            if (found := content.extractfile(member))
+        }
+
+
+def test_every_blob_is_named_by_its_content(tmp_path: Path) -> None:
+    image = write_archive(tmp_path / "image.tar", NAME, [layer(tmp_path)], Config())
+    found = {n: c for n, c in blobs(image.archive).items() if n.startswith("blobs/")}
+    assert len(found) == 3
+    for name, content in found.items():
+        assert name == f"blobs/sha256/{hashlib.sha256(content).hexdigest()}"
+
+
+def test_the_configuration_says_how_to_start(tmp_path: Path) -> None:
+    config = Config(("/bin/thing",), ("serve",), {"B": "2", "A": "1"}, "/app", "65535", ("80/tcp",))
+    image = write_archive(tmp_path / "image.tar", NAME, [layer(tmp_path)], config)
+    content = blobs(image.archive)
+    manifest = _blob(content, image.digest)
+    stored = _blob(content, manifest["config"]["digest"])
+    assert stored["config"] == {
+        "Entrypoint": ["/bin/thing"],
+        "Cmd": ["serve"],
+        "Env": ["A=1", "B=2"],
+        "WorkingDir": "/app",
+        "User": "65535",
+        "ExposedPorts": {"80/tcp": {}},
+    }
+    assert len(stored["history"]) == len(stored["rootfs"]["diff_ids"]) == 1
+
+
+def test_same_input_same_digest(tmp_path: Path) -> None:
+    first = write_archive(tmp_path / "a.tar", NAME, [layer(tmp_path)], Config())
+    (tmp_path / "root" / "bin" / "thing").touch()
+    second = write_archive(tmp_path / "b.tar", NAME, [layer(tmp_path)], Config())
+    assert first.digest == second.digest
+    assert first.archive.read_bytes() == second.archive.read_bytes()
+
+
+def test_files_of_a_layer_belong_to_root(tmp_path: Path) -> None:
+    with tarfile.open(layer(tmp_path)) as content:
+        thing = content.getmember("./bin/thing")
+    assert (thing.uid, thing.gid, thing.mode) == (0, 0, 0o755)
+
+
+def test_an_archive_says_what_it_is(tmp_path: Path) -> None:
+    image = write_archive(tmp_path / "image.tar", NAME, [layer(tmp_path)], Config())
+    assert read_archive(image.archive) == image
+
+
+def test_a_layout_gets_its_name_when_it_is_packed(tmp_path: Path) -> None:
+    image = write_archive(tmp_path / "image.tar", NAME, [layer(tmp_path)], Config())
+    for name, content in blobs(image.archive).items():
+        path = tmp_path / "layout" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    packed = pack_layout(tmp_path / "layout", "docker.io/other/name:2", tmp_path / "packed.tar")
+    assert read_archive(packed.archive) == packed
+    assert (packed.name, packed.digest) == ("docker.io/other/name:2", image.digest)
+
+
+def _blob(content: dict[str, bytes], digest: str) -> Any:
+    return json.loads(content[f"blobs/{digest.replace(':', '/')}"])

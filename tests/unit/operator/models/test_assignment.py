@@ -1,0 +1,84 @@
+from typing import Any
+
+import pytest
+
+from aichat_workspace.domain.kubernetes.manifest import Ref
+from aichat_workspace.domain.models.tools import ToolStatus
+from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.operator.models import assignment
+from aichat_workspace.operator.models.tools import Chat
+from tests.unit.domain.samples import CREDENTIALS, desired, held, namespace, workspace
+
+NOTHING: Any = None
+CLAIM = Ref("PersistentVolumeClaim", "team-a-aichat", "team-a-aichat-openwebui")
+MESSAGE = "its password was changed"
+
+
+def pod(component: str, *, ready: bool = True) -> dict[str, Any]:
+    return {
+        "metadata": {"uid": component, "labels": {"app.kubernetes.io/component": component}},
+        "status": {
+            "conditions": [{"type": "Ready", "status": str(ready)}],
+            "containerStatuses": [{"restartCount": 2}],
+        },
+    }
+
+
+def chat(
+    resource: Workspace,
+    *pods: dict[str, Any],
+    credentials: Credentials = CREDENTIALS,
+    objects: dict[Ref, Any] | None = None,
+) -> Chat:
+    observed = Observed(namespace(), held(desired()) if objects is None else objects, pods)
+    return assignment.chat(resource, observed, credentials, lambda _: NOTHING, lambda _: NOTHING)
+
+
+def test_a_chat_that_serves_is_known_by_both_pods_and_by_the_claim_of_its_data() -> None:
+    served = chat(workspace(), pod("ollama"), pod("openwebui"))
+    assert (served.server, served.model_server) == ("openwebui/2", "ollama/2")
+    assert served.volume == held(desired())[CLAIM]["metadata"]["uid"]
+    assert (served.email, served.password) == (CREDENTIALS.admin_email, CREDENTIALS.admin_password)
+    assert CREDENTIALS.admin_password not in repr(served)
+
+
+@pytest.mark.parametrize(
+    ("resource", "arguments"),
+    [
+        (workspace(suspended=True), {}),
+        (workspace(), {"credentials": NO_CREDENTIALS}),
+        (workspace(), {"objects": {}}),
+    ],
+    ids=["suspended", "no credentials", "no claim"],
+)
+def test_a_chat_is_left_alone(resource: Workspace, arguments: Any) -> None:
+    assert chat(resource, pod("openwebui"), **arguments).server == ""
+
+
+def test_a_chat_that_is_not_ready_does_not_serve() -> None:
+    assert chat(workspace(), pod("ollama"), pod("openwebui", ready=False)).server == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "problem"),
+    [
+        ("False", "ToolsNotOffered", MESSAGE),
+        ("False", "NamespaceTaken", ""),
+        ("True", "ToolsOffered", ""),
+        ("Unknown", "ToolsWaiting", ""),
+    ],
+)
+def test_what_was_recorded_is_known_after_a_restart(status: str, reason: str, problem: str) -> None:
+    condition = {
+        "type": "ToolsOffered",
+        "status": status,
+        "reason": reason,
+        "message": MESSAGE,
+        "lastTransitionTime": "2026-11-23T11:00:00Z",
+        "observedGeneration": 1,
+    }
+    recorded = workspace(status={"toolsRevision": "abc", "conditions": [condition]})
+    assert chat(recorded).recorded == ToolStatus("abc", problem, status == "True")
+    assert chat(workspace()).recorded == ToolStatus()

@@ -1,0 +1,160 @@
+"""How many downloads at once, how fast, and when one is stuck."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from aichat_workspace.ollama.client import Progress
+from aichat_workspace.ollama.errors import OllamaUnreachable
+from aichat_workspace.operator.models import downloads
+from aichat_workspace.operator.models.downloads import Pace, Place, Places, paced
+
+
+class Holders:
+    """Downloads that hold their place until told to end."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.places = Places(lambda: self.limit)
+        self.at_work: list[str] = []
+        self.held: dict[str, Place] = {}
+        self._ends: dict[str, asyncio.Event] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def begin(self, *downloads: str) -> None:
+        for each in downloads:
+            self._ends[each] = asyncio.Event()
+            self._tasks.append(asyncio.create_task(self._hold(each)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    async def end(self, download: str) -> None:
+        self._ends[download].set()
+        for _ in range(4):
+            await asyncio.sleep(0)
+
+    async def _hold(self, download: str) -> None:
+        async with self.places.place(download.partition("/")[0]) as self.held[download]:
+            self.at_work.append(download)
+            await self._ends[download].wait()
+            self.at_work.remove(download)
+
+
+async def test_no_more_downloads_run_than_the_platform_allows() -> None:
+    held = Holders(2)
+    await held.begin("a/1", "b/1", "c/1")
+    assert held.at_work == ["a/1", "b/1"]
+    await held.end("a/1")
+    assert held.at_work == ["b/1", "c/1"]
+
+
+async def test_a_workspace_with_many_models_holds_up_no_other() -> None:
+    held = Holders(2)
+    await held.begin("a/1", "a/2", "a/3", "a/4", "b/1")
+    assert held.at_work == ["a/1", "a/2"]
+    await held.end("a/1")
+    assert held.at_work == ["a/2", "b/1"]
+
+
+async def test_a_raised_limit_counts_at_once() -> None:
+    held = Holders(1)
+    await held.begin("a/1", "b/1")
+    held.limit = 2
+    held.places.fill()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert held.at_work == ["a/1", "b/1"]
+
+
+async def test_who_gives_up_waiting_takes_no_place() -> None:
+    held = Holders(1)
+    await held.begin("a/1", "b/1", "c/1")
+    held._tasks[1].cancel()
+    await held.end("a/1")
+    assert held.at_work == ["c/1"]
+    await held.end("c/1")
+    assert held.places.running == 0
+
+
+async def test_who_is_cancelled_while_waiting_is_cancelled_and_nothing_else() -> None:
+    held = Holders(1)
+    await held.begin("a/1", "a/2", "a/3")
+    for each in held._tasks:
+        each.cancel()
+    ends = await asyncio.gather(*held._tasks, return_exceptions=True)
+    assert [type(each) for each in ends] == [asyncio.CancelledError] * 3
+
+
+async def test_a_place_is_taken_back_for_a_workspace_with_fewer_and_for_one_download_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(downloads, "TURN_SECONDS", 0.0)
+    held = Holders(2)
+    await held.begin("a/1", "a/2", "a/3")
+    assert not held.places.take_back(held.held["a/1"]), "only its own workspace waits"
+    await held.begin("b/1")
+    assert held.places.take_back(held.held["a/1"])
+    assert not held.places.take_back(held.held["a/2"]), "nobody waits any more"
+    await asyncio.sleep(0)
+    assert held.at_work == ["a/1", "a/2", "b/1"], "the first is yet to learn of it"
+    await held.end("a/1")
+    assert held.at_work == ["a/2", "b/1"]
+    assert held.places.running == 2
+
+
+async def test_a_place_is_kept_for_ten_minutes_whoever_waits() -> None:
+    held = Holders(1)
+    await held.begin("a/1", "b/1")
+    place = held.held["a/1"]
+    assert not held.places.take_back(place)
+    place.since -= downloads.TURN_SECONDS
+    assert held.places.take_back(place)
+
+
+async def test_a_place_is_not_taken_back_for_who_gave_up_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(downloads, "TURN_SECONDS", 0.0)
+    held = Holders(1)
+    await held.begin("a/1", "b/1")
+    held._tasks[1].cancel()
+    assert not held.places.take_back(held.held["a/1"])
+
+
+async def test_speed_is_that_of_the_last_ten_seconds() -> None:
+    steps = [(0.0, 0), (5.0, 500), (10.0, 500), (20.0, 4000)]
+    paces = await _paces([Progress("pulling x", 1, 9000, fresh) for _, fresh in steps], steps)
+    assert [each.bytes_per_second for each in paces] == [0, 100, 100, 450]
+
+
+async def test_a_download_without_data_says_that_it_waits_and_then_ends() -> None:
+    steps = [(0.0, 0), (5.0, 10), (16.0, 0), (64.0, 0), (66.0, 0)]
+    progress = [Progress("pulling x", 1, 9000, fresh) for _, fresh in steps]
+    with pytest.raises(OllamaUnreachable, match="no data from the registry for 60 s"):
+        await _paces(progress, steps)
+    paces = await _paces(progress[:4], steps)
+    assert [each.waiting for each in paces] == [False, False, True, True]
+
+
+async def test_checking_what_was_downloaded_may_take_its_time() -> None:
+    steps = [(0.0, 5), (1.0, 0), (400.0, 0)]
+    progress = [Progress("pulling x", 5, 5, 5), Progress("verifying sha256 digest", 5, 5)]
+    paces = await _paces([*progress, Progress("success", 5, 5)], steps)
+    assert paces[-1].progress.status == "success"
+
+
+async def test_checking_has_an_end() -> None:
+    steps = [(0.0, 5), (1.0, 0), (600.0, 0), (902.0, 0)]
+    checking = [Progress("verifying sha256 digest", 5, 5)] * 3
+    with pytest.raises(OllamaUnreachable, match="no end of its check for 900 s"):
+        await _paces([Progress("pulling x", 5, 5, 5), *checking], steps)
+
+
+async def _paces(progress: list[Progress], steps: list[tuple[float, int]]) -> list[Pace]:
+    async def pulling() -> AsyncGenerator[Progress, None]:
+        for each in progress:
+            yield each
+
+    times = iter([0.0, *(time for time, _ in steps)])
+    return [pace async for pace in paced(pulling(), lambda: next(times))]

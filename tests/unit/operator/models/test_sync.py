@@ -1,0 +1,578 @@
+"""Model sync against model servers in memory."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import cast
+
+import pytest
+
+from aichat_workspace.domain.models.status import (
+    ModelState,
+    ModelStatus,
+    Pattern,
+    PatternStatus,
+    Wanted,
+)
+from aichat_workspace.ollama.client import Listed, OllamaClient, Progress
+from aichat_workspace.ollama.errors import (
+    ModelNotFound,
+    OllamaError,
+    OllamaUnreachable,
+    VolumeFull,
+)
+from aichat_workspace.operator.models import downloads, retries
+from aichat_workspace.operator.models import sync as model_sync
+from aichat_workspace.operator.models.report import Report
+from aichat_workspace.operator.models.sync import Assignment, ModelSync
+from tests.unit.waiting import until
+
+EXPLAIN = Pattern("explain_code", "You explain.")
+
+
+class Server:
+    """A model server that keeps models in memory and fails as it is told."""
+
+    def __init__(self, *models: str) -> None:
+        self.there = dict.fromkeys(models, "d0")
+        self.pulls: list[str] = []
+        self.fails: list[OllamaError] = []
+        self.size = 8
+        self.asked = 0
+        self.systems: dict[str, str] = {}
+        self.weights_of: dict[str, str] = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.down = False
+
+    async def models(self) -> tuple[Listed, ...]:
+        self.asked += 1
+        if self.down:
+            raise OllamaUnreachable("refused")
+        return tuple(Listed(name, digest, self.size) for name, digest in self.there.items())
+
+    async def pull(
+        self, name: str, *, stall_seconds: float, insecure: bool
+    ) -> AsyncGenerator[Progress, None]:
+        assert stall_seconds > 0
+        assert not insecure
+        self.pulls.append(name)
+        async with aclosing(self.steps(name)) as steps:
+            async for each in steps:
+                yield each
+
+    async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
+        """What a download tells."""
+        yield Progress("pulling", self.size // 2, self.size)
+        await self.gate.wait()
+        if self.fails:
+            raise self.fails.pop(0)
+        self.there[name] = "d1"
+        yield Progress("success", self.size, self.size)
+
+    async def weights(self, name: str) -> str:
+        return self.weights_of.get(name, "")
+
+    async def system(self, name: str) -> str:
+        return self.systems[name]
+
+    async def create(self, name: str, *, base: str, system: str) -> None:
+        self.there[name] = f"{base}/{system}"
+        self.systems[name] = system
+
+    async def delete(self, name: str) -> None:
+        self.there.pop(name, None)
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "_FIRST_SECONDS", 0.01)
+
+
+class Sync:
+    def __init__(self, places: int = 4) -> None:
+        self.told: list[str] = []
+        self.sync = ModelSync(self.told.append, concurrent_pulls=lambda: places)
+        self._last: dict[str, Assignment] = {}
+
+    def want(
+        self,
+        name: str,
+        server: Server,
+        *models: str,
+        patterns: tuple[Pattern, ...] = (),
+        recorded: tuple[ModelStatus, ...] = (),
+        made: tuple[PatternStatus, ...] = (),
+        pod: str = "pod-1",
+        capacity: int = 0,
+    ) -> Report:
+        client = cast("OllamaClient", server)
+        wanted = Wanted(models, patterns)
+        self._last[name] = Assignment(client, wanted, pod, capacity, frozenset(), recorded, made)
+        return self.report(name)
+
+    def report(self, name: str) -> Report:
+        return self.sync.want(name, self._last[name])
+
+    def states(self, name: str) -> dict[str, ModelState]:
+        report = self.report(name)
+        return {
+            **{each.name: each.state for each in report.models},
+            **{each.name: each.state for each in report.patterns},
+        }
+
+
+async def test_a_missing_model_is_downloaded_and_its_pattern_made() -> None:
+    sync, server = Sync(), Server()
+    sync.want("w", server, "m:1", patterns=(EXPLAIN,))
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    assert set(server.there) == {"m:1", "explain_code:latest"}
+    assert sync.report("w").models[0].managed
+    assert set(sync.told) == {"w"}
+    await sync.sync.close()
+
+
+async def test_a_model_that_is_there_is_not_downloaded_again_and_not_called_ours() -> None:
+    sync, server = Sync(), Server("m:1")
+    sync.want("w", server, "m:1")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    assert server.pulls == []
+    assert not sync.report("w").models[0].managed
+    await sync.sync.close()
+
+
+async def test_before_the_first_check_what_was_recorded_is_reported() -> None:
+    sync, server = Sync(), Server("m:1")
+    recorded = ModelStatus("m:1", ModelState.READY, 8, 8, "d0", managed=True)
+    report = sync.want("w", server, "m:1", recorded=(recorded,))
+    assert report.models == (recorded,)
+    await sync.sync.close()
+
+
+async def test_an_unknown_model_says_which_field_to_correct() -> None:
+    sync, server = Sync(), Server()
+    server.fails = [ModelNotFound("pull model manifest: file does not exist")] * 1000
+    sync.want("w", server, "typo:1")
+    await until(lambda: sync.states("w") == {"typo:1": ModelState.FAILED})
+    assert "spec.models" in sync.report("w").models[0].message
+    await sync.sync.close()
+
+
+async def test_an_interrupted_download_goes_on() -> None:
+    sync, server = Sync(), Server()
+    server.fails = [OllamaUnreachable("reset")]
+    sync.want("w", server, "m:1")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    assert server.pulls == ["m:1", "m:1"]
+    await sync.sync.close()
+
+
+async def test_a_dead_server_delays_no_other_workspace() -> None:
+    sync, dead, alive = Sync(places=1), Server(), Server()
+    dead.down = True
+    sync.want("dead", dead, "m:1")
+    sync.want("alive", alive, "m:1")
+    await until(lambda: sync.states("alive") == {"m:1": ModelState.READY})
+    assert sync.states("dead") == {"m:1": ModelState.PENDING}
+    await sync.sync.close()
+
+
+async def test_a_ready_model_stays_ready_while_its_server_restarts() -> None:
+    sync, server = Sync(), Server()
+    recorded = ModelStatus("m:1", ModelState.READY, managed=True)
+    server.down = True
+    sync.want("w", server, "m:1", recorded=(recorded,))
+    await asyncio.sleep(0.05)
+    assert sync.states("w") == {"m:1": ModelState.READY}
+    await sync.sync.close()
+
+
+async def test_downloads_wait_for_a_place() -> None:
+    sync, first, second = Sync(places=1), Server(), Server()
+    first.gate.clear()
+    sync.want("first", first, "m:1")
+    await until(lambda: first.pulls == ["m:1"])
+    sync.want("second", second, "m:1")
+    await asyncio.sleep(0.05)
+    assert second.pulls == []
+    first.gate.set()
+    await until(lambda: second.pulls == ["m:1"])
+    await sync.sync.close()
+
+
+async def test_a_server_that_is_not_ready_is_not_asked() -> None:
+    sync, server = Sync(), Server()
+    sync.want("w", server, "m:1", pod="")
+    await asyncio.sleep(0.02)
+    assert server.pulls == []
+    sync.want("w", server, "m:1", pod="pod-1")
+    await until(lambda: server.pulls == ["m:1"])
+    await sync.sync.close()
+
+
+async def test_a_download_that_was_stopped_is_not_said_to_go_on() -> None:
+    sync, server = Sync(), Server()
+    server.gate.clear()
+    sync.want("w", server, "m:1")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.PULLING})
+    (model,) = sync.want("w", server, "m:1", pod="").models
+    assert model == ModelStatus("m:1", ModelState.PENDING, managed=True)
+    sync.want("w", server, "m:1")
+    server.gate.set()
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    await sync.sync.close()
+
+
+async def test_a_new_pod_is_checked_at_once() -> None:
+    sync, server = Sync(), Server()
+    sync.want("w", server, "m:1")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    server.there.clear()  # its volume was lost
+    sync.want("w", server, "m:1", pod="pod-2")
+    await until(lambda: server.pulls == ["m:1", "m:1"])
+    await sync.sync.close()
+
+
+async def test_an_unwanted_model_of_ours_is_removed_and_a_persons_stays() -> None:
+    sync, server = Sync(), Server("old:1", "persons:1", "translate:latest")
+    old = ModelStatus("old:1", ModelState.READY, managed=True)
+    made = PatternStatus("translate", ModelState.READY, "r1")
+    sync.want("w", server, recorded=(old,), made=(made,))
+    await until(lambda: set(server.there) == {"persons:1"})
+    await until(lambda: sync.states("w") == {})
+    await sync.sync.close()
+
+
+async def test_progress_is_told_at_most_once_a_second() -> None:
+    class Chatty(Server):
+        async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
+            for step in range(1000):
+                yield Progress("pulling", step, 1000)
+            self.there[name] = "d1"
+
+    sync, server = Sync(), Chatty()
+    sync.want("w", server, "m:1")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    assert len(sync.told) <= 5
+    await sync.sync.close()
+
+
+async def test_a_model_larger_than_what_is_left_of_the_volume_is_refused_with_the_fix() -> None:
+    sync, server = Sync(), Server()
+    sync.want("team-a", server, "big:1b", capacity=7)
+    await until(lambda: sync.states("team-a")["big:1b"] is ModelState.FAILED)
+    assert "raise spec.storage.ollama.size" in sync.report("team-a").models[0].message
+    assert server.there == {}
+
+
+async def test_downloads_at_the_same_time_share_the_room_that_is_left() -> None:
+    sync, server = Sync(), Server()
+    server.gate.clear()
+    sync.want("w", server, "a:1", "b:1", capacity=12)
+    await until(lambda: ModelState.FAILED in sync.states("w").values())
+    server.gate.set()
+    await until(lambda: ModelState.READY in sync.states("w").values())
+    assert len(server.there) == 1
+    await sync.sync.close()
+
+
+async def test_a_persons_own_model_takes_room_too() -> None:
+    sync, server = Sync(), Server("persons:1")
+    sync.want("w", server, "a:1", capacity=12)
+    await until(lambda: sync.states("w") == {"a:1": ModelState.FAILED})
+    assert set(server.there) == {"persons:1"}
+    await sync.sync.close()
+
+
+async def test_models_made_of_one_another_take_the_room_of_their_weights_once() -> None:
+    sync, server = Sync(), Server("m:1", "explain_code:latest", "persons:latest")
+    server.weights_of = dict.fromkeys(server.there, "the same")
+    sync.want("w", server, "a:1", capacity=20)
+    await until(lambda: sync.states("w") == {"a:1": ModelState.READY})
+    await sync.sync.close()
+
+
+async def test_what_another_model_has_already_needs_no_room() -> None:
+    class Aliased(Server):
+        async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
+            self.there[name] = "d1"
+            yield Progress("pulling", 8, 9, shared_bytes=8)
+
+    sync, server = Sync(), Aliased("m:1")
+    sync.want("w", server, "m:1", "alias:1", capacity=10)
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    await sync.sync.close()
+
+
+async def test_a_changed_tag_waits_until_the_old_one_has_made_room() -> None:
+    sync, server = Sync(), Server("m:old")
+    old = ModelStatus("m:old", ModelState.READY, 8, 8, "d0", managed=True)
+    sync.want("w", server, "m:new", recorded=(old,), capacity=12)
+    await until(lambda: sync.states("w").get("m:new") is ModelState.READY)
+    assert set(server.there) == {"m:new"}
+    assert server.pulls == ["m:new", "m:new"]
+    await sync.sync.close()
+
+
+async def forgotten(sync: Sync) -> asyncio.Task[None]:
+    """The task of a workspace that is forgotten now, when it has ended."""
+    task = sync.sync._workspaces["w"].task
+    assert task is not None
+    sync.sync.forget("w")
+    await asyncio.wait([task], timeout=30)
+    return task
+
+
+async def test_a_workspace_that_is_forgotten_while_its_downloads_wait_ends() -> None:
+    async def once() -> None:
+        sync, server = Sync(places=1), Server()
+        server.gate.clear()
+        sync.want("w", server, "a:1", "b:1", "c:1")
+        await until(lambda: len(server.pulls) == 1)
+        assert (await forgotten(sync)).cancelled()
+        assert sync.sync.pulls_running == 0
+
+    for _ in range(20):  # whichever of the downloads is cancelled first
+        await once()
+
+
+async def test_what_breaks_on_the_way_out_keeps_no_forgotten_workspace_alive() -> None:
+    class Clumsy(Server):
+        async def pull(
+            self, name: str, *, stall_seconds: float, insecure: bool
+        ) -> AsyncGenerator[Progress, None]:
+            try:
+                async for each in super().pull(
+                    name, stall_seconds=stall_seconds, insecure=insecure
+                ):
+                    yield each
+            except asyncio.CancelledError:
+                if len(self.pulls) > 1:
+                    raise
+                raise ValueError("a bug") from None
+
+    sync, server = Sync(), Clumsy()
+    server.gate.clear()
+    sync.want("w", server, "m:1")
+    await until(lambda: server.pulls == ["m:1"])
+    await asyncio.sleep(0)
+    assert (await forgotten(sync)).cancelled()
+
+
+async def test_of_a_server_that_is_forgotten_nothing_more_is_asked() -> None:
+    sync, server = Sync(), Server()
+    server.gate.clear()
+    sync.want("w", server, "m:1", "n:1")
+    await until(lambda: len(server.pulls) == 2)
+    asked = server.asked
+    sync.sync.forget("w")
+    server.gate.set()
+    await asyncio.sleep(0.1)
+    assert (server.asked, len(server.pulls)) == (asked, 2)
+
+
+async def test_the_more_often_it_fails_the_longer_it_waits_until_it_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    failures: list[int] = []
+
+    def pause(count: int) -> float:
+        failures.append(count)
+        return 0.001 if count else 600.0
+
+    monkeypatch.setattr(model_sync, "_pause_seconds", pause)
+    sync, server = Sync(), Server()
+    server.fails = [OllamaError("no"), OllamaUnreachable("reset"), ModelNotFound("none")]
+    sync.want("w", server, "m:1")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    await until(lambda: failures == [1, 2, 3, 0])
+    await sync.sync.close()
+
+
+def test_pauses_double_up_to_five_minutes_and_all_is_checked_every_ten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr("random.uniform", lambda *_: 1.0)
+    pauses = [model_sync._pause_seconds(each) for each in (1, 2, 3, 8, 9, 10**6, 0)]
+    assert pauses == [2, 4, 8, 256, 300, 300, 600]
+
+
+class Crawling(Server):
+    """Its registry sends a byte now and then, for ever."""
+
+    async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
+        for step in range(1, 10**6):
+            yield Progress(f"pulling {name}", step, 10**9, 1)
+            await asyncio.sleep(0.005)
+
+
+async def test_downloads_that_crawl_hold_up_no_other_workspace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(downloads, "TURN_SECONDS", 0.05)
+    sync, crawling, other = Sync(places=2), Crawling(), Server()
+    sync.want("crawling", crawling, "a:1", "b:1")
+    await until(lambda: len(crawling.pulls) == 2)
+    other.gate.clear()
+    sync.want("other", other, "m:1")
+    await until(lambda: other.pulls == ["m:1"])
+    assert sorted(sync.states("crawling").values()) == [ModelState.PENDING, ModelState.PULLING]
+    told = [each.message for each in sync.report("crawling").models if each.message]
+    assert len(told) == 1
+    assert told[0].endswith("lets another workspace's go first; it resumes by itself")
+    other.gate.set()
+    await until(lambda: sync.states("other") == {"m:1": ModelState.READY})
+    await until(lambda: len(crawling.pulls) == 3)
+    assert set(sync.states("crawling").values()) == {ModelState.PULLING}
+    await sync.sync.close()
+
+
+async def test_a_download_that_holds_up_nobody_takes_the_time_that_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(downloads, "TURN_SECONDS", 0.0)
+    sync, crawling = Sync(places=1), Crawling()
+    sync.want("w", crawling, "a:1", "b:1")  # which wait for one another
+    await until(lambda: crawling.pulls)
+    await asyncio.sleep(0.1)
+    assert len(crawling.pulls) == 1
+    await sync.sync.close()
+
+
+async def test_a_place_is_not_taken_from_a_download_whose_data_are_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Checking(Server):
+        async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
+            for _ in range(20):
+                yield Progress("verifying sha256 digest", 8, 8)
+                await asyncio.sleep(0.005)
+            self.there[name] = "d1"
+
+    monkeypatch.setattr(downloads, "TURN_SECONDS", 0.0)
+    sync, checking, other = Sync(places=1), Checking(), Server()
+    sync.want("checking", checking, "m:1")
+    await until(lambda: checking.pulls == ["m:1"])
+    sync.want("other", other, "m:1")
+    await until(lambda: sync.states("other") == {"m:1": ModelState.READY})
+    assert checking.pulls == ["m:1"]
+    await sync.sync.close()
+
+
+async def test_a_persons_model_of_a_patterns_name_stays_and_the_pattern_says_what_to_do() -> None:
+    sync, server = Sync(), Server("m:1", "explain_code:latest")
+    server.systems = {"explain_code:latest": "You are a pirate."}
+    sync.want("w", server, "m:1", patterns=(EXPLAIN,))
+    await until(lambda: sync.states("w")["explain_code"] is ModelState.FAILED)
+    assert "remove that model in Open WebUI" in sync.report("w").patterns[0].message
+    sync.want("w", server, "m:1")  # nor is it removed with the pattern
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    assert server.there == {"m:1": "d0", "explain_code:latest": "d0"}
+    await sync.sync.close()
+
+
+async def test_a_model_that_the_server_can_not_tell_of_is_taken_for_a_persons() -> None:
+    class Broken(Server):
+        async def system(self, name: str) -> str:
+            raise OllamaError(f"{name} is broken")
+
+    sync, server = Sync(), Broken("m:1", "explain_code:latest")
+    sync.want("w", server, "m:1", patterns=(EXPLAIN,))
+    await until(lambda: sync.states("w")["explain_code"] is ModelState.FAILED)
+    assert server.there["explain_code:latest"] == "d0"
+    await sync.sync.close()
+
+
+async def test_a_model_with_a_patterns_own_prompt_is_the_operators_without_a_record() -> None:
+    sync, server = Sync(), Server("m:1", "explain_code:latest")
+    server.systems = {"explain_code:latest": EXPLAIN.system}
+    sync.want("w", server, "m:1", patterns=(EXPLAIN,))
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    sync.want("w", server, "m:1")
+    await until(lambda: set(server.there) == {"m:1"})
+    await sync.sync.close()
+
+
+async def test_a_pattern_that_could_not_be_made_anew_is_still_the_operators() -> None:
+    class Full(Server):
+        async def create(self, name: str, *, base: str, system: str) -> None:
+            raise VolumeFull(f"{name} of {base}, {system}")
+
+    sync, server = Sync(), Full("m:1", "explain_code:latest")
+    sync.want("w", server, "m:1", patterns=(EXPLAIN,), made=(MADE,))
+    await until(lambda: sync.states("w")["explain_code"] is ModelState.FAILED)
+    (told,) = sync.report("w").patterns
+    assert told.revision == MADE.revision
+    assert "raise spec.storage.ollama.size, or remove a model" in told.message
+    await sync.sync.close()
+
+
+async def test_a_pattern_does_not_wait_for_downloads_that_it_is_not_made_of() -> None:
+    sync, server = Sync(), Server("m:1")
+    server.gate.clear()
+    sync.want("w", server, "m:1", "n:1", patterns=(EXPLAIN,))
+    await until(lambda: sync.states("w")["explain_code"] is ModelState.READY)
+    assert sync.states("w")["n:1"] is not ModelState.READY
+    await sync.sync.close()
+
+
+MADE = PatternStatus("explain_code", ModelState.READY, "of the old one")
+
+
+async def test_a_pattern_of_the_old_base_does_not_keep_the_new_one_out() -> None:
+    sync, server = Sync(), Server("m:old", "explain_code:latest")
+    server.weights_of = dict.fromkeys(server.there, "of the old one")
+    old = ModelStatus("m:old", ModelState.READY, 8, 8, "d0", managed=True)
+    wanted = {"patterns": (EXPLAIN,), "recorded": (old,), "made": (MADE,)}
+    sync.want("w", server, "m:new", capacity=12, **wanted)  # type: ignore[arg-type]
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    assert server.there == {"m:new": "d1", "explain_code:latest": "m:new/You explain."}
+    await sync.sync.close()
+
+
+async def test_a_pattern_stays_in_use_where_there_is_room_for_the_new_base() -> None:
+    sync, server = Sync(), Server("explain_code:latest")
+    server.gate.clear()
+    server.fails = [OllamaUnreachable("reset")]
+    sync.want("w", server, "m:new", patterns=(EXPLAIN,), made=(MADE,), capacity=40)
+    await until(lambda: server.pulls == ["m:new"])
+    server.gate.set()
+    await until(lambda: server.pulls == ["m:new", "m:new"])
+    assert "explain_code:latest" in server.there
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    await sync.sync.close()
+
+
+async def test_a_pattern_that_nobody_wants_any_more_makes_room_too() -> None:
+    class Slow(Server):
+        async def delete(self, name: str) -> None:
+            await removes.wait()
+            await super().delete(name)
+
+    removes = asyncio.Event()
+    sync, server = Sync(), Slow("explain_code:latest")
+    sync.want("w", server, "m:new", made=(MADE,), capacity=12)
+    await until(lambda: sync.report("w").models[0].message != "")
+    assert sync.states("w")["m:new"] is ModelState.PENDING
+    assert "explain_code:latest is removed first" in sync.report("w").models[0].message
+    removes.set()
+    await until(lambda: sync.states("w") == {"m:new": ModelState.READY})
+    await sync.sync.close()
+
+
+async def test_a_model_that_can_not_be_had_says_so_all_the_time() -> None:
+    class Empty(Server):
+        async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
+            assert name not in self.there
+            yield Progress("pulling manifest", 0, 0)
+            raise ModelNotFound("pull model manifest: file does not exist")
+
+    sync, server = Sync(), Empty()
+    sync.want("w", server, "typo:1")
+    await until(lambda: sync.states("w") == {"typo:1": ModelState.FAILED})
+    told = len(sync.told)
+    await until(lambda: len(server.pulls) >= 4)
+    assert sync.states("w") == {"typo:1": ModelState.FAILED}
+    assert len(sync.told) == told
+    await sync.sync.close()

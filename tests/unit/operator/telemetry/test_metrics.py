@@ -1,0 +1,193 @@
+import re
+
+import pytest
+from prometheus_client import REGISTRY
+from prometheus_client.parser import text_string_to_metric_families
+
+from aichat_workspace.domain.v1alpha1.workspace_status import Phase
+from aichat_workspace.kube.client import OnRequest
+from aichat_workspace.operator.telemetry.metrics import (
+    MEANINGS,
+    PULL_RESULTS,
+    RECONCILE_RESULTS,
+    Metrics,
+    Sources,
+)
+
+Labels = tuple[tuple[str, str], ...]
+
+
+def samples(metrics: Metrics) -> dict[tuple[str, Labels], float]:
+    """Every sample as Prometheus reads it, by name and sorted labels."""
+    body, _ = metrics.render()
+    return {
+        (each.name, tuple(sorted(each.labels.items()))): each.value
+        for family in text_string_to_metric_families(body.decode())
+        for each in family.samples
+    }
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float:
+    return samples(metrics)[name, tuple(sorted(labels.items()))]
+
+
+def types(metrics: Metrics) -> dict[str, str]:
+    """The type of each metric of ours, as told to Prometheus."""
+    body, _ = metrics.render()
+    return dict(re.findall(r"^# TYPE (aichat_\w+) (\w+)$", body.decode(), re.MULTILINE))
+
+
+def test_reconciles_are_counted_by_result_and_timed() -> None:
+    metrics = Metrics()
+    metrics.on_reconcile("ok", 0.2)
+    metrics.on_reconcile("ok", 0.02)
+    metrics.on_reconcile("failed", 7.0)
+    assert value(metrics, "aichat_reconcile_total", result="ok") == 2
+    assert value(metrics, "aichat_reconcile_total", result="failed") == 1
+    assert value(metrics, "aichat_reconcile_seconds_sum") == pytest.approx(7.22)
+    assert value(metrics, "aichat_reconcile_seconds_bucket", le="0.25") == 2
+
+
+def test_every_result_is_exported_before_it_first_happens() -> None:
+    found = samples(Metrics())
+    for result in RECONCILE_RESULTS:
+        assert found["aichat_reconcile_total", (("result", result),)] == 0
+    for result in PULL_RESULTS:
+        assert found["aichat_model_pulls_total", (("result", result),)] == 0
+
+
+def test_requests_are_counted_by_verb_resource_and_code_and_timed_by_verb() -> None:
+    metrics = Metrics()
+    on_request: OnRequest = metrics.on_request
+    on_request("APPLY", "pods", 200, 0.03)
+    on_request("APPLY", "pods", 409, 0.01)
+    labels = {"verb": "APPLY", "resource": "pods"}
+    assert value(metrics, "aichat_api_requests_total", **labels, code="200") == 1
+    assert value(metrics, "aichat_api_requests_total", **labels, code="409") == 1
+    assert value(metrics, "aichat_api_request_seconds_count", verb="APPLY") == 2
+
+
+def test_a_request_without_an_answer_or_a_kind_has_labels_that_say_so() -> None:
+    metrics = Metrics()
+    metrics.on_request("POST", "", 0, 30.0)
+    labels = {"verb": "POST", "resource": "other", "code": "none"}
+    assert value(metrics, "aichat_api_requests_total", **labels) == 1
+
+
+def test_a_watch_is_counted_but_its_length_is_no_answering_time() -> None:
+    metrics = Metrics()
+    metrics.on_request("WATCH", "pods", 200, 50.0)
+    found = samples(metrics)
+    labels = (("code", "200"), ("resource", "pods"), ("verb", "WATCH"))
+    assert found["aichat_api_requests_total", labels] == 1
+    assert ("aichat_api_request_seconds_count", (("verb", "WATCH"),)) not in found
+
+
+def test_the_wait_in_the_queue_is_timed() -> None:
+    metrics = Metrics()
+    metrics.on_wait(4.0)
+    assert value(metrics, "aichat_queue_wait_seconds_bucket", le="5.0") == 1
+    assert value(metrics, "aichat_queue_wait_seconds_bucket", le="2.5") == 0
+
+
+def test_downloads_are_counted_by_result_and_in_bytes() -> None:
+    metrics = Metrics()
+    metrics.on_pull("interrupted")
+    metrics.on_bytes(1_000_000)
+    metrics.on_bytes(500)
+    assert value(metrics, "aichat_model_pulls_total", result="interrupted") == 1
+    assert value(metrics, "aichat_model_pull_bytes_total") == 1_000_500
+
+
+def test_a_server_that_counts_its_bytes_back_breaks_nothing() -> None:
+    metrics = Metrics()
+    metrics.on_bytes(10)
+    metrics.on_bytes(-5)
+    assert value(metrics, "aichat_model_pull_bytes_total") == 10
+
+
+def test_leading_comes_and_goes() -> None:
+    metrics = Metrics()
+    assert value(metrics, "aichat_leader") == 0
+    metrics.on_leader(True)
+    assert value(metrics, "aichat_leader") == 1
+    metrics.on_leader(False)
+    assert value(metrics, "aichat_leader") == 0
+
+
+def test_the_version_is_a_label() -> None:
+    assert value(Metrics("1.2.3"), "aichat_build_info", version="1.2.3") == 1
+
+
+def test_state_is_read_anew_at_each_scrape() -> None:
+    metrics = Metrics()
+    waiting: list[str] = []
+    metrics.mirror(Sources(queue_depth=lambda: len(waiting), pulls_running=lambda: 2))
+    assert value(metrics, "aichat_queue_depth") == 0
+    waiting.append("team-a")
+    assert value(metrics, "aichat_queue_depth") == 1
+    assert value(metrics, "aichat_model_pulls_running") == 2
+
+
+def test_workspaces_are_counted_in_every_phase_also_in_empty_ones() -> None:
+    metrics = Metrics()
+    metrics.mirror(Sources(phases=lambda: ["Ready", "Degraded", "Ready"]))
+    counts = {phase: value(metrics, "aichat_workspaces", phase=phase) for phase in Phase}
+    assert counts.pop(Phase.READY) == 2
+    assert counts.pop(Phase.DEGRADED) == 1
+    assert set(counts.values()) == {0}
+
+
+def test_nobody_counts_as_confined_before_it_is_known() -> None:
+    metrics = Metrics()
+    assert value(metrics, "aichat_confined") == 0
+    metrics.mirror(Sources(confined=lambda: True))
+    assert value(metrics, "aichat_confined") == 1
+
+
+def test_cached_objects_are_told_by_kind() -> None:
+    metrics = Metrics()
+    metrics.mirror(Sources(cached=lambda: {"Pod": 3, "Ingress": 1}))
+    assert value(metrics, "aichat_cache_objects", kind="Pod") == 3
+    assert value(metrics, "aichat_cache_objects", kind="Ingress") == 1
+
+
+def test_until_there_are_sources_nothing_waits_and_nothing_is_cached() -> None:
+    found = samples(Metrics())
+    assert found["aichat_queue_depth", ()] == 0
+    assert found["aichat_workspaces", (("phase", "Ready"),)] == 0
+    assert not any(name == "aichat_cache_objects" for name, _ in found)
+
+
+def test_every_metric_is_exported_from_the_start_with_its_meaning() -> None:
+    body, _ = Metrics().render()
+    told = dict(re.findall(r"^# HELP (aichat_\w+) (.+)$", body.decode(), re.MULTILINE))
+    assert told == MEANINGS
+
+
+def test_names_follow_prometheus_conventions() -> None:
+    for name, kind in types(Metrics()).items():
+        assert name.endswith("_total") == (kind == "counter"), name
+        assert name.endswith("_seconds") == (kind == "histogram"), name
+
+
+def test_no_creation_times_are_exported() -> None:
+    metrics = Metrics()
+    metrics.on_reconcile("ok", 1.0)
+    assert not [name for name, _ in samples(metrics) if name.endswith("_created")]
+
+
+def test_the_process_itself_is_measured() -> None:
+    assert value(Metrics(), "process_resident_memory_bytes") > 0
+
+
+def test_the_content_type_is_prometheus_text_format() -> None:
+    _, content_type = Metrics().render()
+    assert content_type == "text/plain; version=0.0.4; charset=utf-8"
+
+
+def test_two_operators_in_one_process_share_nothing() -> None:
+    one, other = Metrics(), Metrics()
+    one.on_leader(True)
+    assert value(other, "aichat_leader") == 0
+    assert not [each.name for each in REGISTRY.collect() if each.name.startswith("aichat_")]

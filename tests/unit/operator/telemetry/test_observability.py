@@ -1,0 +1,252 @@
+"""Dashboard, alerts and documentation speak of metrics that exist."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from aichat_workspace.api.metrics import Metrics as ApiMetrics
+from aichat_workspace.domain.v1alpha1.workspace_status import Phase
+from aichat_workspace.operator.telemetry.metrics import (
+    MEANINGS,
+    PULL_RESULTS,
+    RECONCILE_RESULTS,
+    Metrics,
+    Sources,
+)
+
+ROOT: Final = Path(__file__).parents[4]
+OBSERVABILITY: Final = ROOT / "config" / "observability"
+SERVICES: Final = {"aichat-workspace-operator-metrics", "aichat-workspace-api-metrics"}
+# Prometheus and its operator add these to whatever they scrape from a Service.
+TARGET_LABELS: Final = {"job", "instance", "namespace", "pod", "service", "container", "endpoint"}
+
+METRIC: Final = re.compile(r"\b(?:aichat|process)_[a-z_]+|\bup\b")
+SELECTOR: Final = re.compile(r"\{([^}]*)\}")
+MATCHER: Final = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
+GROUPING: Final = re.compile(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)")
+TEMPLATE_LABEL: Final = re.compile(r"\$labels\.(\w+)")
+LEGEND_LABEL: Final = re.compile(r"\{\{(\w+)\}\}")
+
+
+def read_yaml(path: str) -> Any:
+    return yaml.safe_load((OBSERVABILITY / path).read_text())
+
+
+def alerts() -> list[dict[str, Any]]:
+    groups = read_yaml("alerts.yaml")["spec"]["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def dashboard() -> Any:
+    return json.loads((OBSERVABILITY / "dashboard.json").read_text())
+
+
+def panels() -> list[dict[str, Any]]:
+    """The panels that show something: rows are headings."""
+    return [each for each in dashboard()["panels"] if each["type"] != "row"]
+
+
+def expressions() -> list[str]:
+    shown = [target["expr"] for panel in panels() for target in panel["targets"]]
+    return [*shown, *(rule["expr"] for rule in alerts())]
+
+
+def used_metrics(expression: str) -> set[str]:
+    without_strings = re.sub(r'"[^"]*"', '""', expression)
+    return set(METRIC.findall(without_strings))
+
+
+def used_labels(expression: str) -> set[str]:
+    matched = {label for label, _, _ in matchers(expression)}
+    grouped = {
+        label.strip()
+        for listed in GROUPING.findall(expression)
+        for label in listed.split(",")
+        if label.strip()
+    }
+    return matched | grouped
+
+
+def matchers(expression: str) -> Iterator[tuple[str, str, str]]:
+    """Label, operator and value of every matcher of every selector."""
+    for inside in SELECTOR.findall(expression):
+        yield from MATCHER.findall(inside)
+
+
+def busy() -> Metrics:
+    """Metrics in which everything has happened once, so that every label shows."""
+    metrics = Metrics("1.0.0")
+    metrics.mirror(Sources(cached=lambda: {"Pod": 1}))
+    metrics.on_request("GET", "pods", 200, 0.1)
+    metrics.on_reconcile("ok", 0.1)
+    metrics.on_wait(0.1)
+    return metrics
+
+
+def exported() -> dict[str, set[str]]:
+    """The labels of each series, by its full name (with _bucket, _sum, _count)."""
+    body, _ = busy().render()
+    found: dict[str, set[str]] = {"up": set()}  # Prometheus makes this one for each target
+    for family in text_string_to_metric_families(body.decode()):
+        for sample in family.samples:
+            found.setdefault(sample.name, set()).update(sample.labels)
+    return found
+
+
+def exported_table() -> list[str]:
+    """The documentation's table, made from what is exported."""
+    body, _ = busy().render()
+    types = re.findall(r"^# TYPE (aichat_\w+) (\w+)$", body.decode(), re.MULTILINE)
+    series = exported()
+    rows = []
+    for name, kind in sorted(types):
+        shown = f"{name}_bucket" if kind == "histogram" else name
+        labels = ", ".join(f"`{each}`" for each in sorted(series[shown] - {"le"})) or "-"
+        rows.append(f"| `{name}` | {kind} | {labels} | {MEANINGS[name]} |")
+    return ["| name | type | labels | meaning |", "|---|---|---|---|", *rows]
+
+
+def test_every_metric_that_is_looked_at_exists() -> None:
+    used = {name for each in expressions() for name in used_metrics(each)}
+    assert len(used) > 10
+    assert used <= exported().keys()
+
+
+def test_every_metric_of_ours_is_looked_at_somewhere() -> None:
+    used = {
+        re.sub(r"_(bucket|sum|count)$", "", name)
+        for each in expressions()
+        for name in used_metrics(each)
+    }
+    assert used >= MEANINGS.keys()
+
+
+@pytest.mark.parametrize("expression", expressions())
+def test_every_label_of_an_expression_belongs_to_a_metric_in_it(expression: str) -> None:
+    series = exported()
+    names = used_metrics(expression)
+    assert names, "looks at no metric"
+    assert used_labels(expression) <= TARGET_LABELS.union(*(series[name] for name in names))
+
+
+def test_every_selected_phase_and_result_can_occur() -> None:
+    known = {"phase": {*Phase}, "result": {*RECONCILE_RESULTS, *PULL_RESULTS}}
+    seen = set()
+    for expression in expressions():
+        for label, _, wanted in matchers(expression):
+            if label in known:
+                seen.add(label)
+                assert set(wanted.split("|")) <= known[label]
+    assert seen == known.keys()
+
+
+def test_every_job_that_is_selected_is_a_metrics_service() -> None:
+    jobs = {
+        wanted for each in expressions() for label, _, wanted in matchers(each) if label == "job"
+    }
+    assert jobs == SERVICES
+
+
+def test_alerts_have_names_of_their_own() -> None:
+    named = [rule["alert"] for rule in alerts()]
+    assert len(named) == len(set(named)) >= 8
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
+def test_an_alert_says_what_is_wrong_and_what_to_do(rule: dict[str, Any]) -> None:
+    assert rule["labels"]["severity"] in {"critical", "warning"}
+    assert re.fullmatch(r"\d+m", rule["for"])
+    assert rule["annotations"].keys() == {"summary", "description", "runbook"}
+    assert all(text.strip() for text in rule["annotations"].values())
+    assert rule["annotations"]["runbook"].endswith(".")
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
+def test_an_alert_speaks_only_of_labels_that_its_expression_keeps(rule: dict[str, Any]) -> None:
+    told = set(TEMPLATE_LABEL.findall(" ".join(rule["annotations"].values())))
+    by = re.findall(r"\bby\s*\(([^)]*)\)", rule["expr"])
+    aggregated = re.search(r"\b(sum|max)\s*(by\s*\([^)]*\))?\s*\(", rule["expr"])
+    kept = {label.strip() for listed in by for label in listed.split(",")}
+    assert told <= (kept if aggregated else TARGET_LABELS)
+
+
+def test_panels_have_titles_descriptions_units_and_a_data_source_to_choose() -> None:
+    (variable,) = dashboard()["templating"]["list"]
+    assert (variable["name"], variable["type"]) == ("datasource", "datasource")
+    for panel in panels():
+        assert panel["title"]
+        assert panel["description"]
+        assert panel["fieldConfig"]["defaults"]["unit"]
+        for each in (panel, *panel["targets"]):
+            assert each["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+
+
+def test_panels_have_ids_and_places_of_their_own() -> None:
+    everything = dashboard()["panels"]
+    assert dashboard()["schemaVersion"] >= 39
+    assert len({each["id"] for each in everything}) == len(everything)
+    cells = [
+        (x, y)
+        for each in everything
+        for x in range(each["gridPos"]["x"], each["gridPos"]["x"] + each["gridPos"]["w"])
+        for y in range(each["gridPos"]["y"], each["gridPos"]["y"] + each["gridPos"]["h"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) < 24
+
+
+def test_legends_name_labels_that_their_metrics_have() -> None:
+    series = exported()
+    for panel in panels():
+        for target in panel["targets"]:
+            names = used_metrics(target["expr"])
+            known = TARGET_LABELS.union(*(series[name] for name in names))
+            assert set(LEGEND_LABEL.findall(target["legendFormat"])) <= known
+
+
+def test_the_dashboard_is_a_config_map_of_a_fixed_name_that_grafana_finds() -> None:
+    (generated,) = read_yaml("kustomization.yaml")["configMapGenerator"]
+    assert generated["files"] == ["dashboard.json"]
+    assert generated["options"]["disableNameSuffixHash"] is True
+    assert generated["options"]["labels"]["grafana_dashboard"] == "1"
+
+
+def test_every_file_is_part_of_the_kustomization() -> None:
+    kustomization = read_yaml("kustomization.yaml")
+    listed = {"kustomization.yaml", "dashboard.json", *kustomization["resources"]}
+    assert {each.name for each in OBSERVABILITY.iterdir()} == listed
+
+
+@pytest.mark.parametrize("path", ["service_monitor.yaml", "api_service_monitor.yaml"])
+def test_the_monitor_scrapes_the_port_named_metrics(path: str) -> None:
+    monitor = read_yaml(path)
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert (endpoint["port"], endpoint["path"]) == ("metrics", "/metrics")
+    assert monitor["spec"]["selector"]["matchLabels"]["app.kubernetes.io/component"] == "metrics"
+
+
+def exported_by_the_api() -> set[str]:
+    body, _ = ApiMetrics(streams=lambda: 0, workspaces=lambda: 0).render()
+    names = re.findall(r"^# TYPE (aichat_\w+) \w+$", body.decode(), re.MULTILINE)
+    return {each for each in names if not each.endswith("_created")}
+
+
+def test_the_documentation_lists_exactly_what_the_api_exports() -> None:
+    text = (ROOT / "docs" / "observability.md").read_text()
+    assert set(re.findall(r"^- `(aichat_\w+)`", text, re.MULTILINE)) == exported_by_the_api()
+
+
+def test_operator_and_api_export_no_metric_of_the_same_name() -> None:
+    assert exported_by_the_api().isdisjoint(MEANINGS)
+
+
+def test_the_documentation_lists_exactly_the_exported_metrics() -> None:
+    lines = (ROOT / "docs" / "observability.md").read_text().splitlines()
+    table = [line for line in lines if line.startswith("| `aichat_")]
+    assert table == exported_table()[2:]

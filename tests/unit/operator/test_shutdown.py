@@ -1,0 +1,78 @@
+"""The end of a process, seen from outside."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+LEADER = """
+import asyncio
+from aichat_workspace.kube.leader import Election, run_as_leader
+from aichat_workspace.kube.lease import Terms
+from aichat_workspace.kube.errors import NotFound
+from aichat_workspace.operator.shutdown import until_stopped
+
+class Leases:
+    async def get(self, *_):
+        raise NotFound(404, "NotFound", "")
+
+    async def create(self, _, lease, **__):
+        return {{**lease, "metadata": {{**lease["metadata"], "resourceVersion": "1"}}}}
+
+    async def replace(self, _, lease, **__):
+        {release}
+        print("released", flush=True)
+        return lease
+
+async def lead():
+    print("leads", flush=True)
+    try:
+        await asyncio.sleep(60)
+    finally:
+        {ending}
+        print("the write is finished", flush=True)
+
+terms = Terms(namespace="system", name="operator", identity="me", field_manager="test")
+leading = run_as_leader(Election(Leases(), terms), lead)
+asyncio.run(until_stopped(leading, end_seconds={end_seconds}))
+"""
+AT_ONCE = "await asyncio.sleep(0.1)"
+NEVER = "await asyncio.sleep(60)"
+BLOCKED = "import time; time.sleep(60)"
+
+
+def stopped(release: str, ending: str, end_seconds: float) -> tuple[int, list[str], float]:
+    """A leading process after SIGTERM: its exit code, what it said, and the seconds it took."""
+    script = LEADER.format(release=release, ending=ending, end_seconds=end_seconds)
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ran:  # noqa: S603
+        assert ran.stdout is not None
+        assert "leads\n" in iter(ran.stdout.readline, "")
+        ran.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        rest = ran.communicate(timeout=30)[0].splitlines()
+        return ran.returncode, rest, time.monotonic() - started
+
+
+def test_a_leader_finishes_its_write_and_gives_the_lease_back() -> None:
+    code, said, _ = stopped(AT_ONCE, AT_ONCE, end_seconds=10)
+    assert code == 0
+    told = [each for each in said if each in ("the write is finished", "released")]
+    assert told == ["the write is finished", "released"]
+
+
+@pytest.mark.parametrize(
+    ("release", "ending"),
+    [
+        pytest.param(NEVER, AT_ONCE, id="the API server does not answer"),
+        pytest.param(AT_ONCE, NEVER, id="work that does not end"),
+        pytest.param(AT_ONCE, BLOCKED, id="a loop that does not turn"),
+    ],
+)
+def test_a_leader_that_can_not_let_go_ends_in_time(release: str, ending: str) -> None:
+    code, said, seconds = stopped(release, ending, end_seconds=1)
+    assert code == 1
+    assert "released" not in said
+    assert 0.9 < seconds < 10
