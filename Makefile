@@ -1,4 +1,4 @@
-# Every command that people, hooks and CI run. `make help` lists them.
+# Every command for people, hooks and CI. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -17,20 +17,20 @@ help: ## List the commands.
 	@touch $@
 
 .PHONY: setup
-setup: .venv/.synced ## Install what the other commands need.
+setup: .venv/.synced ## Install the other commands' requirements.
 
 .PHONY: lock
-lock: setup ## Renew the locked requirements from pyproject.toml and requirements/*.in.
+lock: setup ## Update the locked requirements from pyproject.toml and requirements/*.in.
 	for name in build client go llama-cpp-build; do uv pip compile -q --generate-hashes --python-version 3.11.2 requirements/$$name.in -o requirements/$$name.txt; done
 	for name in llama-cpp models; do uv pip compile -q --generate-hashes --python-version 3.11.2 --no-deps requirements/$$name.in -o requirements/$$name.txt; done
 	uv pip compile -q --generate-hashes --python-version 3.11.2 --extra tracing pyproject.toml -o requirements/operator.txt
 	uv pip compile -q --generate-hashes --python-version 3.11.2 --extra tracing pyproject.toml requirements/dev.in -o requirements/dev.txt
 
 .PHONY: generate
-generate: setup ## Write the files that are made from the models (CRDs, reference, OpenAPI).
+generate: setup ## Generate files from the models (CRDs, reference, OpenAPI).
 	python -m aichat_workspace.generate
 
-# The generator's environment is its own: requirements/client.in says why.
+# The generator has its own environment; requirements/client.in gives the reason.
 GENERATOR := build/generator
 .PHONY: client
 client: setup ## Write a typed Python client of the API into build/client.
@@ -41,7 +41,7 @@ client: setup ## Write a typed Python client of the API into build/client.
 	@echo "try it: PYTHONPATH=build/client $(GENERATOR)/bin/python examples/create_and_ask.py --help"
 
 .PHONY: lint
-lint: setup ## Format, lint, types, import contracts, generated files.
+lint: setup ## Check format, lint, types, import contracts, generated files.
 	ruff format --check .
 	ruff check .
 	mypy
@@ -55,18 +55,18 @@ format: setup ## Format the code.
 	ruff check --fix .
 
 .PHONY: test-unit
-test-unit: setup ## The fast tests: seconds, and nothing else needed.
+test-unit: setup ## Run the fast tests: they need nothing else.
 	pytest tests/unit -n auto
 
-# Tests that share something run one after the other, in the order of tests/groups.py.
+# Tests that share a resource run one after the other, in the order of tests/groups.py.
 GROUPED := --dist loadgroup --no-loadscope-reorder
 .PHONY: test-integration
-test-integration: setup ## Tests against a real API server, built from source the first time.
+test-integration: setup ## Run tests against a real API server, built from source the first time.
 	python -m localcluster build
 	pytest tests/integration -n 4 $(GROUPED)
 
 .PHONY: test-e2e
-test-e2e: setup ## Tests on a real node: real pods, a real model, a real browser.
+test-e2e: setup ## Run tests on a real node: real pods, a real model, a real browser.
 	python -m localcluster install --name e2e chromium
 	pytest tests/e2e -n 3 $(GROUPED)
 
@@ -81,11 +81,11 @@ bench-operator: setup ## Measure the operator: some minutes, a control plane of 
 	python -m benchmarks operator
 
 .PHONY: test
-test: setup ## Everything that is to pass before a change lands.
+test: setup ## Run all tests that a change must pass.
 	hack/test
 
 .PHONY: test-all
-test-all: test ## That, and what takes longer: faults, accidents, the demos.
+test-all: test ## Run test, then the slower tests: faults, accidents, the demos.
 	hack/test-all
 
 .PHONY: cluster-up cluster-down cluster-status cluster-logs
@@ -96,29 +96,29 @@ else
 	python -m localcluster install
 	python -m localcluster up --full
 endif
-cluster-down: setup ## Stop it and remove all it left.
+cluster-down: setup ## Stop the local cluster and remove all its files.
 	python -m localcluster down
-cluster-status: setup ## What runs, and how to reach it.
+cluster-status: setup ## Show the running parts and their addresses.
 	python -m localcluster status
-cluster-logs: setup ## A component's log: make cluster-logs COMPONENT=kube-apiserver
+cluster-logs: setup ## Print a component's log: make cluster-logs COMPONENT=kube-apiserver
 	python -m localcluster logs $(or $(COMPONENT),kube-apiserver)
 
 export CLUSTER IMAGE_REGISTRY BASE_IMAGE PULL_SECRET
 .PHONY: demo demo-down
 demo: setup ## From nothing to a reply here; or: make demo CLUSTER=existing IMAGE_REGISTRY=…
 	hack/demo
-demo-down: setup ## Remove what the demo made (with the same CLUSTER).
+demo-down: setup ## Remove the demo's objects (with the same CLUSTER).
 	hack/demo-down
 
 .PHONY: picture
-picture: setup ## Draw the README's picture anew, from a real run on the demo's node.
+picture: setup ## Draw the README's picture again, from a real run on the demo's node.
 	python -m localcluster install --name demo chromium fonts-jetbrains-mono
 	python hack/picture.py
 
 .PHONY: api
 api: setup ## Run the API here, against the cluster of $KUBECONFIG.
 	@printf '%s\n' "The API: http://127.0.0.1:$${API_PORT:-8090}/api/v1/workspaces (description: /openapi.json)." \
-	  "A token, for a service account that may use workspaces where it is:" \
+	  "A token, for a service account with workspace rights in its namespace:" \
 	  "  kubectl -n aichat-workspace-operator-system create token NAME --audience $${API_AUDIENCE:-aichat-workspace-api}" \
 	  "Send it as: -H \"Authorization: Bearer \$$TOKEN\". Ctrl-C ends it."
 	ENV=dev aichat-workspace-api

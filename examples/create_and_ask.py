@@ -62,7 +62,7 @@ def _wait_ready(client: AuthenticatedClient, name: str, seconds: float) -> None:
 
 
 def _ok(answer: T | ProblemDocument | None) -> T:
-    """The answer, or the end with what the API says is wrong."""
+    """Return the answer, or exit with the API's problem."""
     if isinstance(answer, ProblemDocument):
         sys.exit(f"{answer.title}: {answer.detail}")
     if answer is None:

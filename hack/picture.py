@@ -1,7 +1,7 @@
 """Draw the README's picture from a real run: `make demo`, then `make picture`.
 
-On the demo's node it makes the workspace of the README's first manifest, records what
-`kubectl get aiws -w` prints until people can chat, signs in to Open WebUI through the ingress in a
+On the demo's node it creates the workspace of the README's first manifest, records the output of
+`kubectl get aiws -w` until people can chat, signs in to Open WebUI through the ingress in a
 browser, and asks. It writes the picture for light and for dark pages, and the same as text, into
 docs/images. Nothing in it is written by hand.
 """
@@ -34,8 +34,8 @@ _LINE_PIXELS: Final = 13.5 * 1.55
 _MILLISECONDS: Final = 120_000
 _SCALE: Final = 2
 _QUALITIES: Final = (90, 80, 70, 60)
-# The account's own settings: the same reply in each picture, and no titles and further questions,
-# for a model this small makes misleading ones.
+# The account's own settings: the same reply in each picture, and no titles or further questions,
+# because a model this small makes misleading ones.
 _ONLY_THE_REPLY: Final = """async () => {
   const url = "/api/v1/users/user/settings";
   const authorization = `Bearer ${localStorage.token}`;
@@ -50,7 +50,7 @@ Scheme = Literal["light", "dark"]
 
 @dataclass(frozen=True)
 class Cluster:
-    """kubectl as the picture shows it: in the namespace of the team."""
+    """Run kubectl as in the picture: in the namespace of the team."""
 
     kubeconfig: Path
     folder: Path
@@ -71,7 +71,7 @@ class Cluster:
 
     @contextmanager
     def recording(self, command: str) -> Iterator[Path]:
-        """Run a command that does not end, and note what it prints."""
+        """Run an endless command and record its output."""
         output = self.folder / "recording"
         with output.open("w") as file:
             process = subprocess.Popen(
@@ -89,7 +89,7 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Run:
-    """What the picture is made of."""
+    """The contents of the picture."""
 
     images: dict[str, str]
     terminal: list[str]
@@ -116,18 +116,18 @@ def main() -> None:
 
 
 def _cluster(folder: Path) -> Cluster:
-    """The demo's, with a kubeconfig of its own that names the team's namespace."""
+    """Return the demo's cluster, with its own kubeconfig for the team's namespace."""
     command = [sys.executable, "-m", "localcluster", "status", "--name", "demo", "-o", "json"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if told.returncode:
-        raise SystemExit(f"the demo does not run; make demo first\n{told.stderr}")
+        raise SystemExit(f"the demo is not running; run make demo first\n{told.stderr}")
     kubeconfig = folder / "kubeconfig"
     shutil.copy(json.loads(told.stdout)["kubeconfig"], kubeconfig)
     return Cluster(kubeconfig, folder)
 
 
 def manifest() -> str:
-    """The README's first one."""
+    """Return the README's first manifest."""
     return (ROOT / "README.md").read_text().split("```yaml\n")[1].partition("```")[0]
 
 
@@ -152,7 +152,7 @@ def record(cluster: Cluster, browser: Browser) -> Run:
 
 
 def _terminal(cluster: Cluster, name: str) -> list[str]:
-    """What a terminal shows from the manifest until people can chat."""
+    """Return the lines of a terminal, from the manifest until people can chat."""
     file = f"{name}.yaml"
     (cluster.folder / file).write_text(manifest())
     lines = []
@@ -161,7 +161,7 @@ def _terminal(cluster: Cluster, name: str) -> list[str]:
     watch = "kubectl get aiws -w"
     with cluster.recording(watch) as recording:
         cluster.run(f"kubectl wait aiws/{name} --for=condition=Ready --timeout=300s")
-        deadline = time.monotonic() + 30  # another watch than that of kubectl wait
+        deadline = time.monotonic() + 30  # its watch is not the one of kubectl wait
         while not (output := recording.read_text()).count(" True "):
             if time.monotonic() > deadline:
                 raise SystemExit(f"{watch} does not show that {name} is ready:\n{output}")
@@ -170,7 +170,7 @@ def _terminal(cluster: Cluster, name: str) -> list[str]:
 
 
 def _account(cluster: Cluster, workspace: str) -> tuple[str, str]:
-    """The first administrator's address and password."""
+    """Return the first administrator's address and password."""
     secret = f"kubectl -n {SYSTEM} get secret {workspace}-credentials -o json"
     data = json.loads(cluster.run(secret))["data"]
     email, password = (
@@ -193,7 +193,7 @@ def _sign_in(browser: Browser, address: str, email: str, password: str, height: 
     page.locator("input[type=email]").fill(email)
     page.locator("input[type=password]").fill(password)
     page.keyboard.press("Enter")
-    page.get_by_text("Okay, Let's Go!").click()  # closes what is new in this version
+    page.get_by_text("Okay, Let's Go!").click()  # closes the news of this version
     page.evaluate(_ONLY_THE_REPLY)
     page.reload()
     return page
@@ -207,13 +207,13 @@ def _ask(page: Page, model: str) -> str:
     page.keyboard.press("Enter")
     reply = page.locator(".chat-assistant").first
     page.locator(".copy-response-button").first.wait_for(state="attached")
-    page.get_by_label("Voice mode").wait_for()  # in the place of Stop, once all is done
+    page.get_by_label("Voice mode").wait_for()  # replaces Stop when the reply is complete
     page.mouse.move(0, 0)
     return reply.inner_text().strip()
 
 
 def draw(browser: Browser, run: Run, scheme: Scheme, screenshot: bytes) -> bytes:
-    """Both windows side by side, with nothing behind them."""
+    """Draw both windows side by side on a transparent page."""
     page = browser.new_page(color_scheme=scheme)
     size = _png_size(screenshot)
     page.set_content(
@@ -255,7 +255,7 @@ def _png_size(image: bytes) -> tuple[int, int]:
 
 
 def as_text(run: Run) -> str:
-    """For those who do not see the picture, and for the test that compares it with the code."""
+    """Return the run as text, for screen readers and for the test that checks it."""
     images = [f"{workload}: {image}" for workload, image in run.images.items()]
     chat = [run.address, f"> {QUESTION}", run.reply]
     return "\n".join([*run.terminal, "", *chat, "", "Drawn by make picture, with", *images, ""])
