@@ -34,7 +34,7 @@ def ensure(folder: Path | None = None) -> Pair:
     folder = folder or cache_dir() / "authority"
     pair = Pair(folder / "ca.crt", folder / "ca.key")
     folder.mkdir(parents=True, exist_ok=True)
-    with locks.locked(folder / ".lock"):
+    with locks.file_lock(folder / ".lock"):
         if not _usable(pair):
             _found(pair)
     return pair

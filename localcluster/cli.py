@@ -168,7 +168,7 @@ def image(
 
 
 def main() -> None:
-    foreground.end_with_us()
+    foreground.terminate_with_parent()
     try:
         app(standalone_mode=True)
     except LocalClusterError as error:

@@ -87,7 +87,7 @@ def ensure(binary: GoBinary, report: Report) -> Path:
 
 def _ensure_built(binary: GoBinary, report: Report) -> Path:
     go = toolchain.ensure(report)
-    return locks.folder(
+    return locks.build_once(
         _folder(binary, go), lambda target: _build_with_links(binary, go, target, report)
     )
 

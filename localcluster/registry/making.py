@@ -32,7 +32,7 @@ def ensure_models(report: Report) -> Path:
         CommandFailedError: a download or Ollama failed; a retry helps when it was the network.
     """
     inputs = cache.key(OLLAMA, repr(MODELS), REQUIREMENTS, _LICENCE, Path(__file__))
-    return locks.folder(
+    return locks.build_once(
         cache_dir() / "models" / f"ollama-{OLLAMA}-{inputs}", lambda target: _make(target, report)
     )
 

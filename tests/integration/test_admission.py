@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.errors import Forbidden
+from aichat_workspace.kube.errors import ForbiddenError
 from aichat_workspace.operator.admission_check import is_confined
 from aichat_workspace.runtime.resources import RESOURCES
 from tests.integration.conftest import ROOT, SYSTEM, Cluster, clear, start_operator, workspace
@@ -149,13 +149,15 @@ async def test_the_operators_token_can_neither_forge_nor_move_ownership(
     uids = {name: namespace(cluster, name, owner) for name, owner in OWNERS.items()}
     async with await Client.connect(str(operator_kubeconfig), user_agent="test") as client:
         for name, owner in (("unowned", "uid-1"), ("owned", "uid-2"), ("owned", "")):
-            with pytest.raises(Forbidden, match="not a workspace's, nor whose it is") as refused:
+            with pytest.raises(
+                ForbiddenError, match="not a workspace's, nor whose it is"
+            ) as refused:
                 await client.apply(NAMESPACES, marked(name, owner), field_manager="test")
             assert "ValidatingAdmissionPolicy" in refused.value.message
         removal = {"op": "remove", "path": f"/metadata/annotations/{MARK.replace('/', '~1')}"}
-        with pytest.raises(Forbidden, match="nor whose it is"):
+        with pytest.raises(ForbiddenError, match="nor whose it is"):
             await client.json_patch(NAMESPACES, "owned", None, [removal], field_manager="test")
-        with pytest.raises(Forbidden, match="only delete namespaces that carry"):
+        with pytest.raises(ForbiddenError, match="only delete namespaces that carry"):
             await client.delete(NAMESPACES, "unowned", uid=uids["unowned"])
         await client.apply(NAMESPACES, marked("owned", "uid-1"), field_manager="test")
         await client.delete(NAMESPACES, "owned", uid=uids["owned"])
@@ -170,7 +172,7 @@ async def test_the_operators_token_can_make_no_namespace_for_weak_pods(
     weak["metadata"]["labels"] = {ENFORCE: level} if level else {}
     namespace(cluster, "strong", "uid-1")
     async with await Client.connect(str(operator_kubeconfig), user_agent="test") as client:
-        with pytest.raises(Forbidden, match="Pod Security Standard restricted"):
+        with pytest.raises(ForbiddenError, match="Pod Security Standard restricted"):
             await client.create(NAMESPACES, weak, field_manager="test")
         label = f"/metadata/labels/{ENFORCE.replace('/', '~1')}"
         change = (
@@ -178,7 +180,7 @@ async def test_the_operators_token_can_make_no_namespace_for_weak_pods(
             if level
             else {"op": "remove", "path": label}
         )
-        with pytest.raises(Forbidden, match="Pod Security Standard restricted"):
+        with pytest.raises(ForbiddenError, match="Pod Security Standard restricted"):
             await client.json_patch(NAMESPACES, "strong", None, [change], field_manager="test")
     cluster.kubectl("delete", "namespace", "strong", "--timeout=60s")
 

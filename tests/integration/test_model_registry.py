@@ -20,11 +20,11 @@ import aiohttp
 import pytest
 
 from aichat_workspace.domain.models.name import parse_model
-from aichat_workspace.domain.models.status import ModelState, wanted
+from aichat_workspace.domain.models.status import ModelState, desired_models
 from aichat_workspace.domain.render.ollama import DISCARD_TORN_DOWNLOADS
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import direct
-from aichat_workspace.operator.models.sync import Assignment, ModelSync
+from aichat_workspace.operator.models.sync import ModelSync, ModelSyncTask
 from localcluster import certificates
 from localcluster.build.images.ollama import ensure_ollama
 from localcluster.build.versions import OLLAMA
@@ -362,8 +362,8 @@ async def test_the_operator_pulls_by_host_and_port_and_makes_changed_patterns_ag
         sync = ModelSync(lambda _: None, concurrent_pulls=lambda: 2)
         try:
             for prompt in ("Answer in one short sentence.", "Answer like a pirate."):
-                want = wanted([model], ["our_style"], {"our_style": prompt})
-                work = Assignment(client, want, "pod", 10**12, frozenset(), (), ())
+                want = desired_models([model], ["our_style"], {"our_style": prompt})
+                work = ModelSyncTask(client, want, "pod", 10**12, frozenset(), (), ())
                 async with asyncio.timeout(60):
                     await _reported(sync, work)
                 assert await client.system("our_style:latest") == prompt
@@ -385,27 +385,27 @@ async def test_a_pattern_leaves_a_persons_model_alone_and_takes_its_own_up_witho
         base = str(parse_model(model))
         await client.create("theirs:latest", base=base, system="Be a pirate.")
         await client.create("ours:latest", base=base, system=prompt)
-        want = wanted([model], ["theirs", "ours"], {"theirs": prompt, "ours": prompt})
-        work = Assignment(client, want, "pod", 10**12, frozenset(), (), ())
+        want = desired_models([model], ["theirs", "ours"], {"theirs": prompt, "ours": prompt})
+        work = ModelSyncTask(client, want, "pod", 10**12, frozenset(), (), ())
         sync = ModelSync(lambda _: None, concurrent_pulls=lambda: 2)
         states: dict[str, ModelState] = {}
         try:
             async with asyncio.timeout(60):
                 while states != {"theirs": ModelState.FAILED, "ours": ModelState.READY}:
                     await asyncio.sleep(0.1)
-                    report = sync.want("team-a", work)
+                    report = sync.set_desired("team-a", work)
                     states = {each.name: each.state for each in report.patterns}
         finally:
             await sync.close()
         assert await client.system("theirs:latest") == "Be a pirate."
 
 
-async def _reported(sync: ModelSync, work: Assignment) -> None:
+async def _reported(sync: ModelSync, work: ModelSyncTask) -> None:
     """Wait until the workspace has its model and its pattern."""
     states: set[str] = set()
     while states != {ModelState.READY}:
         await asyncio.sleep(0.1)
-        report = sync.want("team-a", work)
+        report = sync.set_desired("team-a", work)
         states = {each.state for each in report.models} | {each.state for each in report.patterns}
 
 

@@ -14,7 +14,7 @@ from aichat_workspace.domain.kubernetes.manifest import Ref
 from aichat_workspace.domain.planning.actions import Prune
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.errors import Conflict
+from aichat_workspace.kube.errors import ConflictError
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.writer import Writer
 from tests.integration.conftest import OPERATOR_USER, SYSTEM, Cluster, workspace
@@ -314,6 +314,6 @@ async def test_an_object_that_changed_before_it_was_pruned_is_a_conflict(cluster
     stale = [{"op": "test", "path": "/metadata/resourceVersion", "value": "1"}]
     async with await Client.connect(str(cluster.kubeconfig), user_agent="test") as client:
         writer = Writer(client, Caches(client, lambda _: None))
-        with pytest.raises(Conflict):
-            await writer.act(Prune(Ref("Service", "default", "changed"), stale))
+        with pytest.raises(ConflictError):
+            await writer.execute(Prune(Ref("Service", "default", "changed"), stale))
     cluster.kubectl("delete", "service", "changed", "-n", "default")

@@ -134,7 +134,7 @@ def unlike(cluster: Cluster) -> list[str]:
     live = {ref(each): each for each in listed(cluster, NAME)}
     watched = {at: keep_foreign(live[at], OPERATOR) for at in live if at.kind != "Secret"}
     namespace = cluster.get("namespace", NAME)
-    observed = Observed(namespace, watched, growing_classes=frozenset({CLASS}))
+    observed = Observed(namespace, watched, expandable_classes=frozenset({CLASS}))
     actions = plan(tenant_namespace(asked), wanted, observed)
     return [
         *(str(ref(each)) for each in wanted if not is_there(each, live.get(ref(each)))),

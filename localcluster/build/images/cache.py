@@ -36,7 +36,7 @@ def ensure(kind: str, name: str, inputs: str, make: Callable[[Path], object]) ->
     if target.exists():
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    with locks.locked(folder / f".{name}.lock"):
+    with locks.file_lock(folder / f".{name}.lock"):
         if not target.exists():
             partial = target.with_suffix(".partial")
             make(partial)

@@ -78,7 +78,7 @@ def _log(name: str) -> Path:
 def _store() -> Iterator[None]:
     """buildah's store for one build at a time, with no container or mount left afterwards."""
     _root().mkdir(parents=True, exist_ok=True)
-    with locks.locked(_root() / ".lock"):
+    with locks.file_lock(_root() / ".lock"):
         try:
             yield
         finally:

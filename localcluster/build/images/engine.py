@@ -58,7 +58,7 @@ def ensure_engine(report: Report) -> Path:
         CommandFailedError: the build failed; a retry helps when it was the network.
     """
     go = toolchain.ensure(report)
-    return locks.folder(_folder(), lambda target: _build(go, target, report))
+    return locks.build_once(_folder(), lambda target: _build(go, target, report))
 
 
 def identity() -> str:

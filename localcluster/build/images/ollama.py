@@ -34,9 +34,9 @@ def ensure_ollama(report: Report) -> Path:
         CommandFailedError: the build failed; a retry helps when it was the network.
     """
     if program := _provided(report):
-        return locks.folder(_copy_folder(program), lambda target: _copy(program, target))
+        return locks.build_once(_copy_folder(program), lambda target: _copy(program, target))
     go = toolchain.ensure(report)
-    return locks.folder(_folder(go), lambda target: _assemble(go, target, report))
+    return locks.build_once(_folder(go), lambda target: _assemble(go, target, report))
 
 
 def built() -> bool:
@@ -101,7 +101,7 @@ def _assemble(go: toolchain.Toolchain, target: Path, report: Report) -> None:
 
 def _ensure_program(go: toolchain.Toolchain, report: Report) -> Path:
     folder = _binaries("ollama-program", _program_key(go))
-    return locks.folder(folder, lambda target: _build(go, target, report))
+    return locks.build_once(folder, lambda target: _build(go, target, report))
 
 
 def _build(go: toolchain.Toolchain, target: Path, report: Report) -> None:

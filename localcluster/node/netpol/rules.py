@@ -56,7 +56,7 @@ EVERYWHERE: Final = Block((IPv4Network("0.0.0.0/0"),))
 
 
 @dataclass(frozen=True)
-class Allowance:
+class AllowRule:
     """The other side's addresses and the destination's ports; None: any port of any protocol."""
 
     peers: Block
@@ -64,12 +64,12 @@ class Allowance:
 
 
 @dataclass(frozen=True)
-class Gate:
+class PolicyChain:
     """All that may leave or enter one pod that a policy selects."""
 
     direction: str
     pod: Pod
-    allowances: tuple[Allowance, ...]
+    allowances: tuple[AllowRule, ...]
 
 
 def ruleset(state: State, bridge: str) -> str:
@@ -93,7 +93,7 @@ def ruleset(state: State, bridge: str) -> str:
     return f"{REMOVAL}table inet {TABLE} {{\n{''.join(chains)}}}\n"
 
 
-def gates(state: State) -> tuple[Gate, ...]:
+def gates(state: State) -> tuple[PolicyChain, ...]:
     """A gate for each pod and direction that at least one policy isolates."""
     return tuple(
         gate
@@ -103,7 +103,7 @@ def gates(state: State) -> tuple[Gate, ...]:
     )
 
 
-def _gate(direction: str, pod: Pod, state: State) -> Gate | None:
+def _gate(direction: str, pod: Pod, state: State) -> PolicyChain | None:
     policies = [
         each
         for each in state.policies
@@ -113,14 +113,14 @@ def _gate(direction: str, pod: Pod, state: State) -> Gate | None:
     ]
     if not policies:
         return None
-    itself = Allowance(_addresses([pod]), None)  # a pod cannot block access to itself
+    itself = AllowRule(_addresses([pod]), None)  # a pod cannot block access to itself
     allowed = (
         allowance
         for policy in policies
         for rule in policy.spec.get(direction) or ()
         for allowance in _allowances(direction, policy, rule, pod, state)
     )
-    return Gate(direction, pod, tuple(dict.fromkeys((itself, *allowed))))
+    return PolicyChain(direction, pod, tuple(dict.fromkeys((itself, *allowed))))
 
 
 def _directions(spec: _Json) -> set[str]:
@@ -131,7 +131,7 @@ def _directions(spec: _Json) -> set[str]:
 
 def _allowances(
     direction: str, policy: Policy, rule: _Json, pod: Pod, state: State
-) -> Iterator[Allowance]:
+) -> Iterator[AllowRule]:
     side = "to" if direction == "egress" else "from"
     for peer in rule.get(side) or (None,):
         for port in rule.get("ports") or (None,):
@@ -143,29 +143,29 @@ def _allowances(
 
 def _ingress(
     peer: _Json | None, port: _Json | None, policy: Policy, pod: Pod, state: State
-) -> Iterator[Allowance]:
+) -> Iterator[AllowRule]:
     block = _block(peer, policy, state)
     for ports in _declared(port, pod) if _is_named(port) else (_numbers(port),):
         if block.networks:
-            yield Allowance(block, ports)
+            yield AllowRule(block, ports)
 
 
 def _egress(
     peer: _Json | None, port: _Json | None, policy: Policy, state: State
-) -> Iterator[Allowance]:
+) -> Iterator[AllowRule]:
     """A name means another number at each destination; an alias is one only at its own ports."""
     block = _block(peer, policy, state)
     if _is_named(port):
         for pod in _network_pods(state):
             if pod.address in block:
                 for ports in _declared(port, pod):
-                    yield Allowance(_addresses([pod]), ports)
+                    yield AllowRule(_addresses([pod]), ports)
     elif block.networks:
-        yield Allowance(block, _numbers(port))
+        yield AllowRule(block, _numbers(port))
     for alias in state.aliases:
         if _is_peer(peer, alias, policy, state):
             for ports in _declared(port, alias):
-                yield Allowance(_addresses([alias]), ports)
+                yield AllowRule(_addresses([alias]), ports)
 
 
 def _block(peer: _Json | None, policy: Policy, state: State) -> Block:
@@ -253,7 +253,7 @@ def _network_pods(state: State) -> list[Pod]:
     return [each for each in state.pods if each.address and not each.host_network]
 
 
-def _name(gate: Gate) -> str:
+def _name(gate: PolicyChain) -> str:
     return f"{gate.direction}_{gate.pod.address}"
 
 
@@ -265,12 +265,12 @@ def _hook(name: str) -> str:
     return f"type filter hook {name} priority filter; policy accept;"
 
 
-def _dispatch(side: str, found: list[Gate]) -> tuple[str, ...]:
+def _dispatch(side: str, found: list[PolicyChain]) -> tuple[str, ...]:
     targets = ", ".join(f"{each.pod.address} : jump {_name(each)}" for each in found)
     return (f"ip {side} vmap {{ {targets} }}",) if found else ()
 
 
-def _gate_lines(gate: Gate) -> Iterator[str]:
+def _gate_lines(gate: PolicyChain) -> Iterator[str]:
     """Return to the hook's chain, which goes on to the other direction, or drop."""
     yield f"# {gate.pod.namespace}/{gate.pod.name}"
     for each in gate.allowances:

@@ -7,12 +7,12 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from aichat_workspace.api.dependencies import Services
-from aichat_workspace.api.metrics import Counted, Metrics
+from aichat_workspace.api.metrics import Metrics, MetricsMiddleware
 from aichat_workspace.api.openapi.document import Documented, serve_document
 from aichat_workspace.api.routes import health, me, platform, session, workspace_details, workspaces
 from aichat_workspace.api.web import error_handlers
-from aichat_workspace.api.web.body_limits import BoundedBodies
-from aichat_workspace.api.web.head_requests import Heads
+from aichat_workspace.api.web.body_limits import BodyLimitMiddleware
+from aichat_workspace.api.web.head_requests import HeadMiddleware
 
 _DESCRIPTION: Final = """\
 Private AI chat workspaces on Kubernetes, without Kubernetes' own tools.
@@ -61,15 +61,15 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
         body, content_type = metrics.render()
         return Response(body, headers={"Content-Type": content_type})
 
-    app.add_middleware(error_handlers.Bugs)
+    app.add_middleware(error_handlers.ErrorMiddleware)
     app.add_middleware(
-        BoundedBodies,
+        BodyLimitMiddleware,
         most_bytes=services.settings.bounds.body_bytes,
         all_bytes=services.settings.bounds.all_bodies_bytes,
     )
     app.add_middleware(_Headers)
-    app.add_middleware(Counted, metrics=metrics)
-    app.add_middleware(Heads)
+    app.add_middleware(MetricsMiddleware, metrics=metrics)
+    app.add_middleware(HeadMiddleware)
     return app
 
 

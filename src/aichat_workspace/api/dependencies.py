@@ -11,17 +11,17 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 
 from aichat_workspace.api.auth import session_cookie
 from aichat_workspace.api.auth.authentication import Authenticator, Caller
-from aichat_workspace.api.auth.authorization import Access
+from aichat_workspace.api.auth.authorization import Authorizer
 from aichat_workspace.api.auth.oidc import Provider
 from aichat_workspace.api.auth.session_cookie import Cookies, Session
 from aichat_workspace.api.auth.signing import Keys
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.client_address import address_of
-from aichat_workspace.api.web.problems import Problem
-from aichat_workspace.api.web.rate_limits import Places, Rates, Strangers
-from aichat_workspace.api.workspaces.cluster_view import Directory
-from aichat_workspace.api.workspaces.details import Tenants
+from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.rate_limits import AnonymousRateLimits, ConcurrencyLimit, RateLimits
+from aichat_workspace.api.workspaces.cluster_view import ClusterView
+from aichat_workspace.api.workspaces.details import WorkspaceDetails
 from aichat_workspace.api.workspaces.service import Workspaces
 from aichat_workspace.kube.client import Client
 from aichat_workspace.runtime.servers import Connect
@@ -35,17 +35,17 @@ _SIGN_IN_BURST: Final = 200
 class Services:
     settings: Settings
     client: Client
-    directory: Directory
+    directory: ClusterView
     authenticator: Authenticator
-    access: Access
+    access: Authorizer
     workspaces: Workspaces
-    tenants: Tenants
-    rate: Rates
-    streams: Places
+    tenants: WorkspaceDetails
+    rate: RateLimits
+    streams: ConcurrencyLimit
     """Watches, followed logs and prompts under way."""
-    lists: Places
+    lists: ConcurrencyLimit
     """Pages on their way to whoever asked."""
-    sign_ins: Strangers
+    sign_ins: AnonymousRateLimits
     keys: Keys
     cookies: Cookies
     provider: Provider | None
@@ -56,8 +56,8 @@ class Services:
         cls, settings: Settings, client: Client, connect: Connect, prompts: Mapping[str, str]
     ) -> Self:
         """Raises ValueError for settings that can't be used."""
-        directory, bounds = Directory(client, prompts), settings.bounds
-        access = Access.of(client)
+        directory, bounds = ClusterView(client, prompts), settings.bounds
+        access = Authorizer.of(client)
         return cls(
             settings=settings,
             client=client,
@@ -65,15 +65,15 @@ class Services:
             authenticator=Authenticator.of(
                 client,
                 settings.audience,
-                Strangers.of(bounds.strangers_per_second, bounds.strangers_burst),
+                AnonymousRateLimits.of(bounds.strangers_per_second, bounds.strangers_burst),
             ),
             access=access,
             workspaces=Workspaces(client, directory, access),
-            tenants=Tenants(client, directory, connect),
-            rate=Rates.of(bounds),
-            streams=Places(bounds.streams_per_caller, bounds.streams),
-            lists=Places(bounds.lists_per_caller, bounds.lists, "lists"),
-            sign_ins=Strangers.of(_SIGN_INS_PER_SECOND, _SIGN_IN_BURST),
+            tenants=WorkspaceDetails(client, directory, connect),
+            rate=RateLimits.of(bounds),
+            streams=ConcurrencyLimit(bounds.streams_per_caller, bounds.streams),
+            lists=ConcurrencyLimit(bounds.lists_per_caller, bounds.lists, "lists"),
+            sign_ins=AnonymousRateLimits.of(_SIGN_INS_PER_SECOND, _SIGN_IN_BURST),
             keys=Keys(client, settings.dev),
             cookies=Cookies(settings.https),
             provider=_provider(settings),
@@ -91,10 +91,10 @@ def services(request: Request) -> Services:
     return found
 
 
-Use = Annotated[Services, Depends(services)]
+ServicesDep = Annotated[Services, Depends(services)]
 
 
-def client_address(request: Request, use: Use) -> str:
+def client_address(request: Request, use: ServicesDep) -> str:
     """Where the request comes from."""
     peer = request.client.host if request.client else ""
     forwarded = request.headers.getlist("X-Forwarded-For")
@@ -134,7 +134,7 @@ class Credential:
     ends: int | None = None
 
 
-async def credential(request: Request, use: Use, address: Address) -> Credential:
+async def credential(request: Request, use: ServicesDep, address: Address) -> Credential:
     """From the Authorization header or else from the session's cookie. Raises Problem: 401, or 403
     for what another site asks in the person's name."""
     token = bearer_token(request)
@@ -167,14 +167,14 @@ async def identify(use: Services, came: Credential) -> Caller:
     return await use.authenticator.caller(came.token, came.address)
 
 
-def _session_over() -> Problem:
+def _session_over() -> ProblemError:
     return problems.unauthenticated("The session has ended. Sign in again at /api/v1/session.")
 
 
-Came = Annotated[Credential, Depends(credential)]
+RequestCredential = Annotated[Credential, Depends(credential)]
 
 
-async def caller(came: Came, use: Use) -> Caller:
+async def caller(came: RequestCredential, use: ServicesDep) -> Caller:
     """Who calls, within his rate. Raises Problem: 401, 429, or 503 while nothing is known yet."""
     if not use.directory.synced:
         raise problems.unavailable("This replica has only just started. Try again.")
@@ -183,5 +183,5 @@ async def caller(came: Came, use: Use) -> Caller:
     return found
 
 
-Who = Annotated[Caller, Depends(caller)]
-Authenticated = [Depends(_bearer), Depends(_cookie)]
+CurrentCaller = Annotated[Caller, Depends(caller)]
+AUTHENTICATED = [Depends(_bearer), Depends(_cookie)]

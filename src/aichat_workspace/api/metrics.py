@@ -51,7 +51,7 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class MetricsMiddleware:
     """ASGI middleware: counts each answer under its route, never under its path."""
 
     app: ASGIApp

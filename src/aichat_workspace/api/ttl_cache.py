@@ -12,7 +12,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
-class Fresh(Generic[K, V]):
+class TtlCache(Generic[K, V]):
     """Keeps each answer for `seconds` after it was asked for, and at most `most` of them, the
     oldest going first. Who asks while a question is under way waits for its answer; a failed
     question is asked again. An answer that is wanted in the last part of its time is renewed
@@ -68,7 +68,7 @@ class Fresh(Generic[K, V]):
             task.exception()  # it was told to whoever waited
 
 
-class Next(Generic[V]):
+class CoalescedCall(Generic[V]):
     """One question at a time. Its answer is for all who had asked when it was put, and for nobody
     who asked later: an answer may be older than whoever asks."""
 

@@ -4,6 +4,6 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Problem:
     reason: str
     message: str

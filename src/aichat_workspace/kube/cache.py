@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.errors import ApiError, Gone, NotFound, Unreachable
+from aichat_workspace.kube.errors import ApiError, GoneError, NotFoundError, UnreachableError
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.resource import Resource
 from aichat_workspace.kube.store import Index, OnChange, Store
@@ -75,7 +75,7 @@ class Cache:
         """How far the watch has told everything."""
         return self._store.version
 
-    async def reached(self, version: int) -> None:
+    async def wait_for_version(self, version: int) -> None:
         """Wait until the watch has told everything up to this version. Put a time-out around it."""
         if self._store.version < version:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -96,10 +96,10 @@ class Cache:
 
     def observe(self, obj: Json) -> None:
         """Take in the reply to a write, so that the next look sees it before the watch tells."""
-        self.look_again()
+        self.retry_discovery()
         self._store.observe(self._keep(obj))
 
-    def look_again(self) -> None:
+    def retry_discovery(self) -> None:
         """A kind that was not installed may be by now. Costs nothing for one that is."""
         self._installed.set()
 
@@ -119,15 +119,15 @@ class Cache:
                 if clock() - began >= _SHORT_SECONDS:
                     wait = _FIRST_WAIT_SECONDS
                     continue
-            except Gone:
+            except GoneError:
                 listed = False
             except ApiError as error:
                 listed = False
-                if self._optional and isinstance(error, NotFound):
+                if self._optional and isinstance(error, NotFoundError):
                     await self._until_installed()
                     continue
                 _log.warning("watch failed", kind=self.resource.kind, error=str(error))
-            except Unreachable as error:
+            except UnreachableError as error:
                 _log.warning("watch broke", kind=self.resource.kind, error=str(error))
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311  (jitter)
             wait = min(wait * 2, _MAX_WAIT_SECONDS)
@@ -194,7 +194,7 @@ class Cache:
         return self._transform(obj)
 
 
-def distrust(caches: Iterable[Cache]) -> str:
+def staleness(caches: Iterable[Cache]) -> str:
     """Why what these hold can't be trusted now; empty when it can."""
     for cache in caches:
         if not cache.synced:

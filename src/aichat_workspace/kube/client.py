@@ -222,7 +222,7 @@ class Client:
         try:
             path = resource.path(namespace, name)
             return await self._json("DELETE", path, resource, body=body)
-        except errors.NotFound:
+        except errors.NotFoundError:
             return None
 
     async def review(self, path: str, body: Json) -> Json:
@@ -318,7 +318,9 @@ class Client:
         data = None if body is None else orjson.dumps(body)
         for attempt in range(1, _ATTEMPTS + 1):
             if verb != "GET" and not self._may_write():
-                raise errors.Unreachable(f"{verb} {path}: not sent, for this replica may not write")
+                raise errors.UnreachableError(
+                    f"{verb} {path}: not sent, for this replica may not write"
+                )
             started = time.monotonic()
             code = 0
             try:
@@ -335,7 +337,7 @@ class Client:
                     code = found.status
                     parsed: Json = orjson.loads(await found.read())
                     return parsed
-            except (errors.ApiError, errors.Unreachable) as error:
+            except (errors.ApiError, errors.UnreachableError) as error:
                 code = getattr(error, "status", 0)
                 repeatable = verb in _IDEMPOTENT or not stores
                 wait = _wait_seconds(error, attempt, repeatable=repeatable)
@@ -419,13 +421,13 @@ class _translated:  # noqa: N801  (used as a statement)
         return None
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, errors.Unreachable):
+        if isinstance(error, errors.UnreachableError):
             return
         if isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
             told = str(error) or type(error).__name__
-            raise errors.Unreachable(f"{self._what}: {told}") from error
+            raise errors.UnreachableError(f"{self._what}: {told}") from error
         if isinstance(error, orjson.JSONDecodeError):
-            raise errors.Unreachable(f"{self._what}: the answer was torn: {error}") from error
+            raise errors.UnreachableError(f"{self._what}: the answer was torn: {error}") from error
 
 
 def _selector(label_selector: str) -> dict[str, str]:
@@ -438,7 +440,7 @@ def _write(field_manager: str, *, dry_run: bool = False) -> dict[str, str]:
 
 
 def _wait_seconds(
-    error: errors.ApiError | errors.Unreachable, attempt: int, *, repeatable: bool
+    error: errors.ApiError | errors.UnreachableError, attempt: int, *, repeatable: bool
 ) -> float | None:
     """How long to wait before the next attempt, or None to give up."""
     if attempt >= _ATTEMPTS:
@@ -468,7 +470,7 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         for line in whole:
             yield line
     if rest.strip():
-        raise errors.Unreachable("the watch ended in the middle of an event")
+        raise errors.UnreachableError("the watch ended in the middle of an event")
 
 
 def _event(line: bytes) -> WatchEvent:

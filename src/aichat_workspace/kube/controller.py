@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeVar, cast
 
 import structlog
 
-from aichat_workspace.kube.errors import ApiError, Unreachable
+from aichat_workspace.kube.errors import ApiError, UnreachableError
 from aichat_workspace.kube.work_queue import Queue
 
 K = TypeVar("K", bound=Hashable)
@@ -87,7 +87,7 @@ class Controller(Generic[K]):
     async def _settle(self, key: K) -> str:
         try:
             result = await self._reconcile(key)
-        except (ApiError, Unreachable) as error:
+        except (ApiError, UnreachableError) as error:
             told = getattr(error, "retry_after_seconds", None) or 0.0
             delay = self._queue.retry(key, told)
             _log.warning(

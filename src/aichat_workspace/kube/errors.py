@@ -42,46 +42,46 @@ class ApiError(Exception):
         return self.status in (408, 429) or self.status >= 500
 
 
-class NotFound(ApiError):  # noqa: N818  (named as Kubernetes names it)
+class NotFoundError(ApiError):
     """404: the object, or the kind, is not there."""
 
 
-class Conflict(ApiError):  # noqa: N818
+class ConflictError(ApiError):
     """409: somebody changed the object meanwhile, or a precondition failed. Read again."""
 
 
-class AlreadyExists(Conflict):
+class AlreadyExistsError(ConflictError):
     """409: an object of this name is already there."""
 
 
-class Gone(ApiError):  # noqa: N818
+class GoneError(ApiError):
     """410: the version asked for is no longer kept. List again."""
 
 
-class Invalid(ApiError):  # noqa: N818
+class InvalidError(ApiError):
     """422 or 400: the object is refused; `causes` names the fields. A retry does not help."""
 
 
-class Forbidden(ApiError):  # noqa: N818
+class ForbiddenError(ApiError):
     """403: permission, quota or an admission policy refuses it."""
 
 
-class Unauthorized(ApiError):  # noqa: N818
+class UnauthorizedError(ApiError):
     """401: the credentials are not accepted."""
 
 
-class Unreachable(ConnectionError):  # noqa: N818
+class UnreachableError(ConnectionError):
     """No answer: refused, reset or timed out. The request may or may not have been carried out."""
 
 
 _BY_STATUS: Final[dict[int, type[ApiError]]] = {
-    HTTPStatus.BAD_REQUEST: Invalid,
-    HTTPStatus.UNAUTHORIZED: Unauthorized,
-    HTTPStatus.FORBIDDEN: Forbidden,
-    HTTPStatus.NOT_FOUND: NotFound,
-    HTTPStatus.CONFLICT: Conflict,
-    HTTPStatus.GONE: Gone,
-    HTTPStatus.UNPROCESSABLE_ENTITY: Invalid,
+    HTTPStatus.BAD_REQUEST: InvalidError,
+    HTTPStatus.UNAUTHORIZED: UnauthorizedError,
+    HTTPStatus.FORBIDDEN: ForbiddenError,
+    HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.CONFLICT: ConflictError,
+    HTTPStatus.GONE: GoneError,
+    HTTPStatus.UNPROCESSABLE_ENTITY: InvalidError,
 }
 
 
@@ -102,7 +102,7 @@ def from_status(status: int, details: dict[str, Any], retry_after: str | None = 
     reason = details.get("reason") or "Unknown"
     more = details.get("details") or {}
     seconds = retry_after if retry_after is not None else more.get("retryAfterSeconds")
-    kind = AlreadyExists if reason == "AlreadyExists" else _BY_STATUS.get(status, ApiError)
+    kind = AlreadyExistsError if reason == "AlreadyExists" else _BY_STATUS.get(status, ApiError)
     return kind(
         status,
         reason,

@@ -14,12 +14,12 @@ from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 import structlog
 
-from aichat_workspace.kube.errors import ApiError, Conflict, NotFound, Unreachable
+from aichat_workspace.kube.errors import ApiError, ConflictError, NotFoundError, UnreachableError
 from aichat_workspace.kube.lease import (
     LEASES,
     Decision,
-    Seen,
-    Terms,
+    LeaseConfig,
+    LeaseObservation,
     claimed,
     decide,
     observe,
@@ -37,7 +37,7 @@ _log: Final = structlog.get_logger()
 T = TypeVar("T")
 
 
-class LeadershipLost(Exception):  # noqa: N818  (an event, as in kube.errors)
+class LeadershipLostError(Exception):
     """Another replica leads, or may soon. The work was cancelled; end the process."""
 
 
@@ -61,7 +61,7 @@ class Election:
     def __init__(
         self,
         leases: Leases,
-        terms: Terms,
+        terms: LeaseConfig,
         *,
         on_change: Callable[[bool], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
@@ -74,7 +74,7 @@ class Election:
         self._clock = clock
         self._wall_time = wall_time
         self._sleep = sleep
-        self._seen: Seen | None = None
+        self._seen: LeaseObservation | None = None
         self._leads_until: float | None = None
         self._written_last = False  # what was seen last is our own write: no need to read again
         self._maybe_ours = False  # the lease may carry our name, if only by a write in doubt
@@ -94,7 +94,7 @@ class Election:
                 return
             await self._sleep(self._standby_seconds())
 
-    async def hold(self) -> NoReturn:
+    async def renew_until_lost(self) -> NoReturn:
         """Renew for ever. Raises LeadershipLost at the latest `renew_seconds` after the last
         renewal that went well was sent."""
         while True:
@@ -116,7 +116,7 @@ class Election:
         except TimeoutError:
             self._tell("lease not released: it has to run out", level="warning")
 
-    def let_run_out(self) -> None:
+    def abandon(self) -> None:
         """The work could not be ended: nobody may take over before the lease has run out."""
         self._maybe_ours = False
 
@@ -130,18 +130,18 @@ class Election:
                 await self._claim()
         except TimeoutError:
             self._tell("lease request failed", "timed out", level="warning")
-        except (ApiError, Unreachable) as error:
+        except (ApiError, UnreachableError) as error:
             self._tell_fault(error)
 
     async def _claim(self) -> None:
         if self._written_last and self._seen:
             try:
                 return await self._act(self._seen)
-            except (Conflict, NotFound) as error:  # edited or deleted by somebody else
+            except (ConflictError, NotFoundError) as error:  # edited or deleted by somebody else
                 self._tell_fault(error)
         return await self._act(await self._read())
 
-    async def _act(self, seen: Seen) -> None:
+    async def _act(self, seen: LeaseObservation) -> None:
         match decide(seen, self.terms.identity, self._clock(), self._leads_until):
             case Decision.WAIT:
                 self._tell("standing by", seen.holder, level="info")
@@ -152,7 +152,7 @@ class Election:
             case Decision.TAKE | Decision.RENEW:
                 await self._write(seen, self._leases.replace)
 
-    async def _write(self, seen: Seen, verb: Callable[..., Awaitable[Json]]) -> None:
+    async def _write(self, seen: LeaseObservation, verb: Callable[..., Awaitable[Json]]) -> None:
         self._written_last, self._maybe_ours = False, True
         body = claimed(seen, self.terms, self._wall_time())
         sent = self._clock()
@@ -162,11 +162,11 @@ class Election:
         self._written_last = True
         self._tell("leading", level="info")
 
-    async def _read(self) -> Seen:
+    async def _read(self) -> LeaseObservation:
         lease: Json | None
         try:
             lease = await self._leases.get(LEASES, self.terms.name, self.terms.namespace)
-        except NotFound:
+        except NotFoundError:
             lease = None
         self._seen = observe(self._seen, lease, self._clock(), self.terms)
         return self._seen
@@ -180,7 +180,7 @@ class Election:
                 body = released(seen.lease, self._wall_time())
                 await self._leases.replace(LEASES, body, field_manager=self.terms.field_manager)
                 self._tell("lease released", level="info")
-        except (ApiError, Unreachable) as error:
+        except (ApiError, UnreachableError) as error:
             self._tell_fault(error)
             return False
         self._maybe_ours = False
@@ -195,13 +195,13 @@ class Election:
         held = self._seen.held_until_seconds - self._clock() if self._seen else 0.0
         return min(usual, held) if held > 0 else usual
 
-    def _lost(self, why: str) -> LeadershipLost:
+    def _lost(self, why: str) -> LeadershipLostError:
         self._leads_until = None
-        self.let_run_out()
+        self.abandon()
         self._tell("leadership lost", why, level="warning")
-        return LeadershipLost(f"lease {self.terms.namespace}/{self.terms.name}: {why}")
+        return LeadershipLostError(f"lease {self.terms.namespace}/{self.terms.name}: {why}")
 
-    def _tell_fault(self, error: ApiError | Unreachable) -> None:
+    def _tell_fault(self, error: ApiError | UnreachableError) -> None:
         kind = f"{type(error).__name__} {getattr(error, 'status', '')}".strip()
         self._tell("lease request failed", kind, level="warning", error=str(error))
 
@@ -234,7 +234,7 @@ async def run_as_leader(election: Election, lead: Callable[[], Coroutine[Any, An
 
 async def _work(election: Election, lead: Callable[[], Coroutine[Any, Any, T]]) -> T:
     work = asyncio.create_task(lead())
-    hold = asyncio.create_task(election.hold())
+    hold = asyncio.create_task(election.renew_until_lost())
     try:
         await asyncio.wait({work, hold}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -255,7 +255,7 @@ async def _stop(election: Election, work: asyncio.Task[T], hold: asyncio.Task[No
     finally:
         hold.cancel()
         if not work.done():
-            election.let_run_out()
+            election.abandon()
             _log.error("the leader's work does not end", lease=election.terms.name)
     await asyncio.gather(hold, return_exceptions=True)
     if cut_short and work.done() and not work.cancelled() and (error := work.exception()):

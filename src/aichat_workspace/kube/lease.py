@@ -17,7 +17,7 @@ LEASES: Final = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class LeaseConfig:
     """What is stood for, by whom, and for how long.
 
     `identity` is this process's alone: a lease that carries it is taken without waiting. A leader
@@ -49,7 +49,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class LeaseObservation:
     """The lease as last seen, and until when its holder may be at work, by our own clock."""
 
     lease: Json | None
@@ -69,16 +69,18 @@ class Decision(Enum):
     STEP_DOWN = auto()
 
 
-def observe(before: Seen | None, lease: Json | None, now_seconds: float, terms: Terms) -> Seen:
+def observe(
+    before: LeaseObservation | None, lease: Json | None, now_seconds: float, terms: LeaseConfig
+) -> LeaseObservation:
     """What a reading of the lease (None: not there) tells beyond what was known.
 
     Only a change of the spec is a sign of life. A holder says itself how long it holds.
     """
     if lease is None:
-        return Seen(None, before.held_until_seconds if before else now_seconds)
+        return LeaseObservation(None, before.held_until_seconds if before else now_seconds)
     if before and before.lease and _spec(before.lease) == _spec(lease):
         return replace(before, lease=lease)
-    found = Seen(lease, now_seconds)
+    found = LeaseObservation(lease, now_seconds)
     if not found.holder:
         return found
     duration_seconds = _spec(lease).get("leaseDurationSeconds") or terms.lease_seconds
@@ -86,7 +88,7 @@ def observe(before: Seen | None, lease: Json | None, now_seconds: float, terms: 
 
 
 def decide(
-    seen: Seen, identity: str, now_seconds: float, leads_until_seconds: float | None
+    seen: LeaseObservation, identity: str, now_seconds: float, leads_until_seconds: float | None
 ) -> Decision:
     """What to do about the lease. `leads_until_seconds` is None for a candidate."""
     if leads_until_seconds is not None and now_seconds >= leads_until_seconds:
@@ -100,7 +102,7 @@ def decide(
     return Decision.CREATE if seen.lease is None else Decision.TAKE
 
 
-def claimed(seen: Seen, terms: Terms, wall_time: datetime) -> Json:
+def claimed(seen: LeaseObservation, terms: LeaseConfig, wall_time: datetime) -> Json:
     """The lease to write so as to create, take or renew it."""
     stamp = _micro_time(wall_time)
     old = _spec(seen.lease)
@@ -134,7 +136,7 @@ def _spec(lease: Json | None) -> Json:
     return (lease or {}).get("spec") or {}
 
 
-def _empty(terms: Terms) -> Json:
+def _empty(terms: LeaseConfig) -> Json:
     metadata = {"name": terms.name, "namespace": terms.namespace}
     return {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": metadata}
 

@@ -46,7 +46,7 @@ class Queue(Generic[K]):
             self._ready[key] = asyncio.get_running_loop().time()
             self._wake.set()
 
-    def restamp(self) -> None:
+    def reset_wait_times(self) -> None:
         """Work begins now: what has waited so far did not wait for a worker."""
         self._ready = dict.fromkeys(self._ready, asyncio.get_running_loop().time())
 

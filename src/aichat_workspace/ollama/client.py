@@ -13,10 +13,10 @@ import aiohttp
 import orjson
 
 from aichat_workspace.ollama.errors import (
-    ModelNotFound,
+    ModelNotFoundError,
     OllamaError,
-    OllamaUnreachable,
-    VolumeFull,
+    OllamaUnreachableError,
+    VolumeFullError,
 )
 from aichat_workspace.ollama.transport import Answer, Transport
 
@@ -34,7 +34,7 @@ _FULL: Final = ("no space left on device", "disk quota exceeded")
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class InstalledModel:
     """A model that the server has."""
 
     name: str
@@ -64,7 +64,7 @@ class OllamaClient:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def models(self) -> tuple[Listed, ...]:
+    async def models(self) -> tuple[InstalledModel, ...]:
         """Every model the server has."""
         async with self._open("GET", "/api/tags", None, _REQUEST_SECONDS) as answer:
             match orjson.loads(await _all(answer)):
@@ -147,7 +147,7 @@ class OllamaClient:
             body = orjson.dumps({"model": name})
             async with self._open("DELETE", "/api/delete", body, _REQUEST_SECONDS) as answer:
                 await _all(answer)
-        except ModelNotFound:
+        except ModelNotFoundError:
             return
 
     async def chat(
@@ -192,7 +192,7 @@ class OllamaClient:
                 done = is_last(event)
                 yield event
         if not done:
-            raise OllamaUnreachable(f"{path}: the answer ended early")
+            raise OllamaUnreachableError(f"{path}: the answer ended early")
 
     @asynccontextmanager
     async def _open(
@@ -204,9 +204,9 @@ class OllamaClient:
                     raise _refused(answer.status, await _all(answer))
                 yield answer
         except TimeoutError as error:
-            raise OllamaUnreachable(f"no word from it for {idle_seconds:.0f} s") from error
+            raise OllamaUnreachableError(f"no word from it for {idle_seconds:.0f} s") from error
         except (aiohttp.ClientError, OSError, orjson.JSONDecodeError) as error:
-            raise OllamaUnreachable(str(error) or type(error).__name__) from error
+            raise OllamaUnreachableError(str(error) or type(error).__name__) from error
 
 
 def _is_last_word(event: dict[str, Any]) -> bool:
@@ -222,10 +222,10 @@ async def _all(answer: Answer) -> bytes:
     return bytes(read)
 
 
-def _listed(model: Any) -> Listed:
+def _listed(model: Any) -> InstalledModel:
     match model:
         case {"name": str(name), "digest": str(digest), "size": int(size)} if 0 <= size < 2**63:
-            return Listed(name, digest, size)
+            return InstalledModel(name, digest, size)
     raise _odd("/api/tags")
 
 
@@ -261,14 +261,14 @@ def _refused(status: int, body: bytes) -> OllamaError:
         message = body[:200].decode(errors="replace") or f"status {status}"
     # 502, 503 and 504 come from a proxy in front of a server that is not there.
     if status in (502, 503, 504):
-        return OllamaUnreachable(message)
-    return ModelNotFound(message) if status == 404 else _error(message)
+        return OllamaUnreachableError(message)
+    return ModelNotFoundError(message) if status == 404 else _error(message)
 
 
 def _error(message: str) -> OllamaError:
     of_registry = message.startswith(_MANIFEST)
     if of_registry and message.endswith(_NOT_FOUND):
-        return ModelNotFound(message)
+        return ModelNotFoundError(message)
     if not of_registry and message.endswith(_FULL):
-        return VolumeFull(message)
+        return VolumeFullError(message)
     return OllamaError(message)

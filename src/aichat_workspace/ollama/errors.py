@@ -15,13 +15,13 @@ class OllamaError(Exception):
         super().__init__(message[:_MESSAGE_LENGTH])
 
 
-class OllamaUnreachable(OllamaError):  # noqa: N818
+class OllamaUnreachableError(OllamaError):
     """No answer, or none in time. A retry helps once the server is up."""
 
 
-class ModelNotFound(OllamaError):  # noqa: N818
+class ModelNotFoundError(OllamaError):
     """The registry has no such model. A retry does not help; another name does."""
 
 
-class VolumeFull(OllamaError):  # noqa: N818
+class VolumeFullError(OllamaError):
     """The server has no room left to store what it is to have. A retry helps once there is some."""

@@ -13,7 +13,7 @@ import structlog
 
 from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.errors import ApiError, Forbidden, Unreachable
+from aichat_workspace.kube.errors import ApiError, ForbiddenError, UnreachableError
 from aichat_workspace.runtime.resources import RESOURCES
 
 _RETRY_SECONDS: Final = 2.0
@@ -65,9 +65,9 @@ async def is_confined(client: Client) -> bool | None:
         await client.create(
             RESOURCES["ServiceAccount"], _PROBE, field_manager=names.OPERATOR, dry_run=True
         )
-    except Forbidden as error:
+    except ForbiddenError as error:
         return "ValidatingAdmissionPolicy" in error.message
-    except (ApiError, Unreachable) as error:
+    except (ApiError, UnreachableError) as error:
         _log.warning("confinement probe failed", error=str(error))
         return None
     return False

@@ -18,8 +18,8 @@ from aichat_workspace.domain.v1alpha1.platform_spec import (
     PlatformSpec,
     read_settings,
 )
-from aichat_workspace.domain.v1alpha1.workspace import told
-from aichat_workspace.kube.cache import Cache, distrust
+from aichat_workspace.domain.v1alpha1.workspace import format_field_error
+from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json, annotations, labels
 from aichat_workspace.runtime.resources import RESOURCES
@@ -105,7 +105,7 @@ class Caches:
     @property
     def problem(self) -> str:
         """Why they can't be trusted now; empty when they can."""
-        if told := distrust(self.all):
+        if told := staleness(self.all):
             return told
         return "" if self._settings_known.is_set() else self._settings_problem
 
@@ -118,7 +118,9 @@ class Caches:
         try:
             self._settings = read_settings(found)
         except ValidationError as error:
-            refused = "; ".join(told(each["loc"], each["msg"]) for each in error.errors())
+            refused = "; ".join(
+                format_field_error(each["loc"], each["msg"]) for each in error.errors()
+            )
             self._settings_problem = (
                 f"AIChatPlatform {PLATFORM_NAME!r} is not understood: {refused}"
             )
@@ -136,7 +138,7 @@ class Caches:
                 ref(obj): obj for cache in self.tenants.values() for obj in cache.by_index(name)
             },
             pods=self.pods.by_index(name),
-            growing_classes=frozenset(
+            expandable_classes=frozenset(
                 _name(each)
                 for each in self.storage_classes.all()
                 if each.get("allowVolumeExpansion")
@@ -195,7 +197,7 @@ class Caches:
 
         def changed(old: Json | None, new: Json | None) -> None:
             if kind is kinds.PLATFORM:  # which may name a Gateway now
-                self.tenants[kinds.HTTP_ROUTE.kind].look_again()
+                self.tenants[kinds.HTTP_ROUTE.kind].retry_discovery()
                 self._take_settings(new)
             if kind is kinds.SECRET and any(map(_is_session_key, (old, new))):
                 self.session_key_moved.set()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.policy.secret_references import Referenced
+from aichat_workspace.domain.policy.secret_references import ReferencedSecret
 from aichat_workspace.domain.render.context import TENANCY, Credentials, workspace_labels
 from aichat_workspace.domain.render.namespace import secret_data
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -72,7 +72,7 @@ def missing(secret: dict[str, Any]) -> tuple[str, ...]:
     return tuple(key for key in _KEYS if not (secret.get("data") or {}).get(key))
 
 
-def with_admin(credentials: Credentials, given: Referenced | None) -> Credentials:
+def with_admin(credentials: Credentials, given: ReferencedSecret | None) -> Credentials:
     """The first administrator as given by the platform team, or as generated."""
     if given is None:
         return credentials
@@ -93,6 +93,6 @@ def is_ours(secret: dict[str, Any], workspace: Workspace) -> bool:
     )
 
 
-def belongs(secret: dict[str, Any], workspace: Workspace) -> bool:
+def belongs_to(secret: dict[str, Any], workspace: Workspace) -> bool:
     marks = secret["metadata"].get("annotations") or {}
     return marks.get(names.OWNER_UID_ANNOTATION) == workspace.uid

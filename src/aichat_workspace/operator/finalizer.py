@@ -11,13 +11,13 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
 from aichat_workspace.domain.planning.actions import Delete, Stop
 from aichat_workspace.domain.policy.ownership import owns
-from aichat_workspace.domain.problem import Diagnosis
+from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.render import retained_namespace
-from aichat_workspace.domain.status.status import Facts, status
+from aichat_workspace.domain.status.status import StatusInputs, compute_status
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import DeletionPolicy
 from aichat_workspace.kube.controller import Result
-from aichat_workspace.kube.errors import ApiError, Conflict
+from aichat_workspace.kube.errors import ApiError, ConflictError
 from aichat_workspace.operator import credentials
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.telemetry.events import retained
@@ -30,7 +30,7 @@ _log: Final = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Farewell:
+class WorkspaceFinalizer:
     """Every method raises ApiError or Unreachable; the queue brings the workspace back."""
 
     writer: Writer
@@ -41,7 +41,7 @@ class Farewell:
         """The namespace goes first and takes everything in it along, or is left; then the rest."""
         try:
             return await self._finalize(workspace)
-        except Conflict:
+        except ConflictError:
             raise
         except ApiError as error:
             await self._report(workspace, write_refused("that it ends", error))
@@ -65,11 +65,11 @@ class Farewell:
         await self._report(workspace)
         return Result(LOOK_AGAIN_SECONDS)  # that something holds the namespace, only time tells
 
-    async def _report(self, workspace: Workspace, failure: Diagnosis | None = None) -> None:
+    async def _report(self, workspace: Workspace, failure: Problem | None = None) -> None:
         observed = self.caches.tenant(workspace.spec.workspace_name)
-        facts = Facts(url=workspace.status.url or "", observed=observed, failure=failure)
+        facts = StatusInputs(url=workspace.status.url or "", observed=observed, failure=failure)
         now = self.now()
-        await self.writer.report(workspace, status(workspace, facts, now), now)
+        await self.writer.report(workspace, compute_status(workspace, facts, now), now)
 
     async def release(self, workspace: Workspace) -> None:
         """Nothing of it is left but its credentials: remove them and let it go."""
@@ -77,9 +77,9 @@ class Farewell:
             return
         name = names.credentials(workspace.spec.workspace_name)
         secret = self.caches.secrets.get(names.SYSTEM_NAMESPACE, name)
-        if secret is not None and credentials.belongs(secret, workspace):
+        if secret is not None and credentials.belongs_to(secret, workspace):
             await self.writer.delete_secret(secret)
-        await self.writer.let_go(workspace)
+        await self.writer.remove_finalizer(workspace)
 
     async def _retain(self, workspace: Workspace, namespace: Manifest) -> None:
         """Stop the workloads, free the host, mark the namespace and let it go. The credentials
@@ -87,12 +87,12 @@ class Farewell:
         name = workspace.spec.workspace_name
         for found in self.caches.tenant(name).objects.values():
             if found["kind"] in _WAYS_IN and "deletionTimestamp" not in found["metadata"]:
-                await self.writer.act(Delete(ref(found), found["metadata"]["uid"]))
+                await self.writer.execute(Delete(ref(found), found["metadata"]["uid"]))
             if found["kind"] in _WORKLOADS and found["spec"].get("replicas") != 0:
-                await self.writer.act(Stop(ref(found)))
+                await self.writer.execute(Stop(ref(found)))
         if "deletionTimestamp" not in namespace["metadata"]:
             uid = namespace["metadata"]["uid"]
-            await self.writer.mark_namespace(retained_namespace(workspace), uid)
-            await self.writer.tell(retained(workspace, uid, self.now()), self.now())
+            await self.writer.claim_namespace(retained_namespace(workspace), uid)
+            await self.writer.emit_event(retained(workspace, uid, self.now()), self.now())
             _log.info("namespace retained", workspace=name)
-        await self.writer.let_go(workspace)
+        await self.writer.remove_finalizer(workspace)

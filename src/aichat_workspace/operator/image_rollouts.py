@@ -6,7 +6,13 @@ from typing import Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Ref
-from aichat_workspace.domain.planning.image_rollout import AT_ONCE, Rollout, Turn, in_turn, turn
+from aichat_workspace.domain.planning.image_rollout import (
+    GRANTED,
+    Rollout,
+    RolloutSlot,
+    by_readiness,
+    grant_slot,
+)
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.status.status import running_images
 from aichat_workspace.domain.v1alpha1.platform_spec import Images, PlatformSpec
@@ -26,7 +32,7 @@ _REFUSED: Final = "WriteRefused"
 
 
 @dataclass(frozen=True, slots=True)
-class Rollouts:
+class ImageRollouts:
     """Asks the caches only while there is a change under way. `enqueue` brings a workspace back;
     who is to be brought back is remembered, and nothing else: who may change is decided anew."""
 
@@ -34,7 +40,7 @@ class Rollouts:
     enqueue: Callable[[str], None]
     waiting: set[str] = field(default_factory=set)
 
-    def turn(self, workspace: Workspace, platform: PlatformSpec) -> Turn:
+    def turn(self, workspace: Workspace, platform: PlatformSpec) -> RolloutSlot:
         name = workspace.spec.workspace_name
         found = self._turn(workspace, platform)
         if found.now:
@@ -43,14 +49,14 @@ class Rollouts:
             self.waiting.add(name)
         return found
 
-    def _turn(self, workspace: Workspace, platform: PlatformSpec) -> Turn:
+    def _turn(self, workspace: Workspace, platform: PlatformSpec) -> RolloutSlot:
         found = self.caches.workspaces.get(workspace.namespace, workspace.name)
         if found is None or workspace.spec.suspended:
-            return AT_ONCE
+            return GRANTED
         mine = self._rollout(found, platform)
         if not mine.outdated:
-            return AT_ONCE
-        return turn(mine, self._all(platform), platform.upgrades.concurrent)
+            return GRANTED
+        return grant_slot(mine, self._all(platform), platform.upgrades.concurrent)
 
     def is_proven(self, workspace: Json) -> bool:
         """Whether its workloads, if there are any, have been well with the images that they
@@ -88,7 +94,7 @@ class Rollouts:
             for each in self.caches.workspaces.by_index(name)
             if _can_change(each)
         ]
-        for name in in_turn(waiting)[: None if everyone else platform.upgrades.concurrent]:
+        for name in by_readiness(waiting)[: None if everyone else platform.upgrades.concurrent]:
             self.enqueue(name)
 
     def _running(self, name: str) -> tuple[str, str] | None:
@@ -112,11 +118,11 @@ class Rollouts:
         return Rollout(
             name=name,
             running=self._running(name) or proven,
-            proven=proven,
+            last_working=proven,
             target=platform.images.resolved,
             failing=_fails_by_image(conditions),
             refused=_is_refused(conditions),
-            well=_is_well(conditions),
+            healthy=_is_well(conditions),
         )
 
 

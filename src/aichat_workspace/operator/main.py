@@ -19,21 +19,21 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from aichat_workspace.kube.client import IN_CLUSTER_TOKEN, Client
 from aichat_workspace.kube.controller import Controller, Result
-from aichat_workspace.kube.leader import Election, LeadershipLost, run_as_leader
-from aichat_workspace.kube.lease import Terms
+from aichat_workspace.kube.leader import Election, LeadershipLostError, run_as_leader
+from aichat_workspace.kube.lease import LeaseConfig
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.work_queue import Queue
 from aichat_workspace.operator import session_key
 from aichat_workspace.operator.admission_check import wait_confined, watch_confined
 from aichat_workspace.operator.caches import Caches
-from aichat_workspace.operator.finalizer import Farewell
-from aichat_workspace.operator.image_rollouts import Rollouts
+from aichat_workspace.operator.finalizer import WorkspaceFinalizer
+from aichat_workspace.operator.image_rollouts import ImageRollouts
 from aichat_workspace.operator.models.sync import ModelSync
 from aichat_workspace.operator.models.tools import ToolSync
 from aichat_workspace.operator.reconciler import Reconciler
-from aichat_workspace.operator.shutdown import until_stopped
+from aichat_workspace.operator.shutdown import run_until_signal
 from aichat_workspace.operator.telemetry import probes
-from aichat_workspace.operator.telemetry.metrics import Metrics, Sources
+from aichat_workspace.operator.telemetry.metrics import Metrics, MetricSources
 from aichat_workspace.operator.telemetry.tracing import connect
 from aichat_workspace.operator.writer import Writer
 from aichat_workspace.patterns import builtin
@@ -78,9 +78,9 @@ def main() -> None:
 
 async def _until_stopped(settings: Settings) -> None:
     try:
-        await until_stopped(run(settings))
+        await run_until_signal(run(settings))
     except BaseExceptionGroup as group:
-        if (lost := group.subgroup(LeadershipLost)) is None:
+        if (lost := group.subgroup(LeadershipLostError)) is None:
             raise
         _log.error("not the leader any more", error=str(lost.exceptions[0]))
         os._exit(1)  # work that does not end must not outlive the lease
@@ -128,7 +128,7 @@ async def run(settings: Settings) -> None:
             await wait_confined(client)
         confined.set()
         metrics.mirror(
-            Sources(
+            MetricSources(
                 confined=confined.is_set,
                 queue_depth=lambda: len(queue),
                 cached=lambda: {each.resource.kind: len(each) for each in caches.all},
@@ -144,8 +144,8 @@ async def run(settings: Settings) -> None:
             caches=caches,
             models=models,
             tools=tools,
-            farewell=Farewell(writer, caches, now),
-            rollouts=Rollouts(caches, queue.add),
+            farewell=WorkspaceFinalizer(writer, caches, now),
+            rollouts=ImageRollouts(caches, queue.add),
             connect=servers.by_proxy(client) if settings.dev else servers.by_service(session),
             connect_chat=(
                 servers.chat_by_proxy(client) if settings.dev else servers.chat_by_service(session)
@@ -163,9 +163,9 @@ async def run(settings: Settings) -> None:
         )
 
         async def lead() -> None:
-            queue.restamp()
+            queue.reset_wait_times()
             _log.info("started", workspaces=len(caches.workspaces))
-            sessions = asyncio.create_task(session_key.keep(writer, caches))
+            sessions = asyncio.create_task(session_key.maintain(writer, caches))
             try:
                 await controller.run()
             finally:
@@ -189,8 +189,8 @@ def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def _terms() -> Terms:
-    return Terms(
+def _terms() -> LeaseConfig:
+    return LeaseConfig(
         namespace=names.SYSTEM_NAMESPACE,
         name=names.OPERATOR,
         identity=f"{socket.gethostname()}_{uuid.uuid4()}",

@@ -13,31 +13,36 @@ from pydantic import ValidationError
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
-from aichat_workspace.domain.models.status import Wanted, wanted
-from aichat_workspace.domain.planning.image_rollout import Turn
+from aichat_workspace.domain.models.status import DesiredModels, desired_models
+from aichat_workspace.domain.planning.image_rollout import RolloutSlot
 from aichat_workspace.domain.planning.plan import plan
 from aichat_workspace.domain.planning.volume_claims import sizes
 from aichat_workspace.domain.policy import effective_spec, limits
 from aichat_workspace.domain.policy.blocking import (
-    held_back,
-    holds_models,
-    not_understood,
-    refuses_host,
+    blocked_kinds,
+    blocks_host,
+    blocks_models,
+    spec_problem,
 )
 from aichat_workspace.domain.policy.ownership import (
-    Refusal,
+    Rejection,
+    choose_claimant,
     host_taken,
     may_take_over,
     name_taken,
     namespace_refusal,
     owns,
-    winner,
 )
 from aichat_workspace.domain.policy.secret_references import ADMIN, resolve
-from aichat_workspace.domain.problem import Diagnosis
-from aichat_workspace.domain.render import Credentials, Referenced, render, tenant_namespace
+from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.render import Credentials, ReferencedSecret, render, tenant_namespace
 from aichat_workspace.domain.render.context import NO_CREDENTIALS, workspace_url
-from aichat_workspace.domain.status.status import Facts, expires_at, running_images, status
+from aichat_workspace.domain.status.status import (
+    StatusInputs,
+    compute_status,
+    expires_at,
+    running_images,
+)
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import (
@@ -46,12 +51,12 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
     WorkspaceStatus,
 )
 from aichat_workspace.kube.controller import Result
-from aichat_workspace.kube.errors import ApiError, Conflict
+from aichat_workspace.kube.errors import ApiError, ConflictError
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator import credentials
 from aichat_workspace.operator.caches import Caches
-from aichat_workspace.operator.finalizer import LOOK_AGAIN_SECONDS, Farewell
-from aichat_workspace.operator.image_rollouts import Rollouts
+from aichat_workspace.operator.finalizer import LOOK_AGAIN_SECONDS, WorkspaceFinalizer
+from aichat_workspace.operator.image_rollouts import ImageRollouts
 from aichat_workspace.operator.models.assignment import assignment, chat, paused
 from aichat_workspace.operator.models.sync import ModelSync
 from aichat_workspace.operator.models.tools import ToolSync
@@ -75,8 +80,8 @@ class Reconciler:
     caches: Caches
     models: ModelSync
     tools: ToolSync
-    farewell: Farewell
-    rollouts: Rollouts
+    farewell: WorkspaceFinalizer
+    rollouts: ImageRollouts
     connect: Connect
     connect_chat: ConnectChat
     builtin_prompts: Mapping[str, str]
@@ -89,7 +94,7 @@ class Reconciler:
             self._forget_servers(name)
             self.rollouts.forget(name)
             return Result()
-        holder = winner(claimants, self.caches.namespaces.get("", name))
+        holder = choose_claimant(claimants, self.caches.namespaces.get("", name))
         for other in claimants:
             if other is not holder:
                 await self._turn_away(other, holder)
@@ -108,8 +113,8 @@ class Reconciler:
         else:
             await self._refuse(workspace, name_taken(workspace, holder))
 
-    async def _refuse(self, workspace: Workspace, refusal: Refusal) -> None:
-        await self._report(workspace, Facts(url="", refusal=refusal))
+    async def _refuse(self, workspace: Workspace, refusal: Rejection) -> None:
+        await self._report(workspace, StatusInputs(url="", refusal=refusal))
 
     async def _keep(self, workspace: Workspace) -> Result:
         """Provision it, or end it when its time is over."""
@@ -118,7 +123,7 @@ class Reconciler:
         if left_seconds is not None and left_seconds <= 0:
             _log.info("expired", workspace=workspace.spec.workspace_name)
             await self.writer.delete_workspace(workspace)
-            await self.writer.tell(expired(workspace, self.now()), self.now())
+            await self.writer.emit_event(expired(workspace, self.now()), self.now())
             return Result()
         await self._provision(workspace)
         if self._comes_up(workspace):  # what time alone turns into a problem brings no event
@@ -153,8 +158,8 @@ class Reconciler:
             return
         telling = partial(self._telling, workspace, platform, problems)
         async with telling(Ref(kinds.WORKSPACE.kind, workspace.namespace, workspace.name)):
-            workspace = await self.writer.hold(workspace)
-        held = held_back(problems)
+            workspace = await self.writer.add_finalizer(workspace)
+        held = blocked_kinds(problems)
         credentials = NO_CREDENTIALS
         if "Secret" not in held:
             async with telling(Ref("Secret", names.SYSTEM_NAMESPACE, names.credentials(name))):
@@ -166,7 +171,7 @@ class Reconciler:
         images = platform.images if changes else self.rollouts.kept(workspace, platform)
         chosen = platform.model_copy(update={"images": images})
         desired = render(permitted(workspace, platform), chosen, credentials, referenced)
-        refused = effective_spec.host(workspace.spec, platform) if refuses_host(problems) else ""
+        refused = effective_spec.host(workspace.spec, platform) if blocks_host(problems) else ""
         failure, error = await self._apply(workspace, namespace, desired, held, refused)
         told = [*problems, *filter(None, [failure])]
         refs = [ref(each) for each in desired]
@@ -180,27 +185,27 @@ class Reconciler:
         self,
         workspace: Workspace,
         platform: PlatformSpec,
-        problems: Sequence[Diagnosis],
+        problems: Sequence[Problem],
         target: Ref,
     ) -> AsyncIterator[None]:
         """Around a write that all others stand on: when it is refused, the status says so. It is
         none of a workload's, so no upgrade stops for it."""
         try:
             yield
-        except Conflict:
+        except ConflictError:
             raise
         except ApiError as error:
             known = sorted(self.caches.tenant(workspace.spec.workspace_name).objects)
             told = [*problems, write_refused(str(target), error)]
             facts = self._facts(workspace, platform, known, told)
             current = running_images(facts.observed) in (None, facts.target)
-            await self._report(workspace, replace(facts, turn=Turn(now=current)))
+            await self._report(workspace, replace(facts, turn=RolloutSlot(now=current)))
             raise
 
-    def _problems(self, workspace: Workspace, platform: PlatformSpec) -> Iterator[Diagnosis]:
+    def _problems(self, workspace: Workspace, platform: PlatformSpec) -> Iterator[Problem]:
         """What somebody has to mend before everything can be as it should be."""
         if workspace.not_understood:
-            yield not_understood(workspace)
+            yield spec_problem(workspace)
         yield from limits.violations(workspace.spec, platform)
         rivals = self._rivals(workspace, platform)
         for found in (host_taken(workspace, rivals, platform), self._bad_credentials(workspace)):
@@ -214,14 +219,14 @@ class Reconciler:
         desired: Sequence[Manifest],
         held: frozenset[str],
         refused_host: str,
-    ) -> tuple[Diagnosis | None, ApiError | None]:
+    ) -> tuple[Problem | None, ApiError | None]:
         if "deletionTimestamp" in namespace["metadata"]:
             name = workspace.spec.workspace_name
             told = f"namespace {name!r} is being deleted; it is made anew once it is gone"
-            return Diagnosis("NamespaceTerminating", told), None
+            return Problem("NamespaceTerminating", told), None
         observed = self.caches.tenant(workspace.spec.workspace_name)
         actions = plan(tenant_namespace(workspace), desired, observed, held, refused_host)
-        return await self.writer.carry_out(actions)
+        return await self.writer.execute_all(actions)
 
     def _rivals(self, workspace: Workspace, platform: PlatformSpec) -> list[Workspace]:
         """The other workspaces with this one's host. Few choose one, so few are read."""
@@ -239,7 +244,7 @@ class Reconciler:
             if each.spec.workspace_name != mine and not each.deleting
         ]
 
-    def _bad_credentials(self, workspace: Workspace) -> Diagnosis | None:
+    def _bad_credentials(self, workspace: Workspace) -> Problem | None:
         """A Secret that is not the workspace's credentials, or not all of them."""
         name = names.credentials(workspace.spec.workspace_name)
         found = self.caches.secrets.get(names.SYSTEM_NAMESPACE, name)
@@ -247,13 +252,13 @@ class Reconciler:
             return None
         where = f"Secret {name!r} in {names.SYSTEM_NAMESPACE}"
         if not credentials.is_ours(found, workspace):
-            return Diagnosis(
+            return Problem(
                 "SecretTaken",
                 f"{where} was not made by this operator, so it is left alone; rename it, or choose "
                 "another workspaceName",
             )
         if missing := credentials.missing(found):
-            return Diagnosis(
+            return Problem(
                 "CredentialsIncomplete",
                 f"{where} lacks the keys {', '.join(missing)}; put them back, or delete it, and "
                 "all of them are made anew",
@@ -264,11 +269,11 @@ class Reconciler:
         return self.caches.secrets.get(names.SYSTEM_NAMESPACE, name)
 
     async def _credentials(
-        self, workspace: Workspace, platform: PlatformSpec, admin: Referenced | None
+        self, workspace: Workspace, platform: PlatformSpec, admin: ReferencedSecret | None
     ) -> Credentials:
         name = names.credentials(workspace.spec.workspace_name)
         found = self.caches.secrets.get(names.SYSTEM_NAMESPACE, name)
-        if found is not None and not credentials.belongs(found, workspace):
+        if found is not None and not credentials.belongs_to(found, workspace):
             found = await self._inherit(workspace, found)
         if found is None:
             made = credentials.generate(workspace, platform.ingress.domain)
@@ -305,7 +310,7 @@ class Reconciler:
             return await self.writer.create_namespace(body)
         if not owns(workspace, namespace):
             _log.info("namespace taken over", workspace=workspace.spec.workspace_name)
-            return await self.writer.mark_namespace(body, namespace["metadata"]["uid"])
+            return await self.writer.claim_namespace(body, namespace["metadata"]["uid"])
         return namespace
 
     def _facts(
@@ -313,20 +318,20 @@ class Reconciler:
         workspace: Workspace,
         platform: PlatformSpec,
         desired: Sequence[Ref],
-        problems: Sequence[Diagnosis],
+        problems: Sequence[Problem],
         credentials: Credentials = NO_CREDENTIALS,
-    ) -> Facts:
+    ) -> StatusInputs:
         name = workspace.spec.workspace_name
         observed = self.caches.tenant(name)
         work = assignment(
             workspace, platform, observed, self._wanted(workspace, platform), self.connect
         )
-        report = self.models.want(name, paused(work) if holds_models(problems) else work)
-        tools = self.tools.want(
+        report = self.models.set_desired(name, paused(work) if blocks_models(problems) else work)
+        tools = self.tools.set_desired(
             name, chat(workspace, observed, credentials, self.connect, self.connect_chat)
         )
-        return Facts(
-            url="" if refuses_host(problems) else workspace_url(workspace.spec, platform),
+        return StatusInputs(
+            url="" if blocks_host(problems) else workspace_url(workspace.spec, platform),
             desired=desired,
             observed=observed,
             failure=next(iter(problems), None),
@@ -337,16 +342,16 @@ class Reconciler:
             ingress_classes=tuple(self.caches.ingress_classes.all()),
         )
 
-    def _wanted(self, workspace: Workspace, platform: PlatformSpec) -> Wanted:
+    def _wanted(self, workspace: Workspace, platform: PlatformSpec) -> DesiredModels:
         prompts = {**self.builtin_prompts, **self.caches.prompts()}
         spec = workspace.spec
-        return wanted(
+        return desired_models(
             spec.models, spec.patterns, prompts, effective_spec.embedding_model(spec, platform)
         )
 
-    async def _report(self, workspace: Workspace, facts: Facts) -> None:
+    async def _report(self, workspace: Workspace, facts: StatusInputs) -> None:
         now = self.now()
-        told = status(workspace, facts, now)
+        told = compute_status(workspace, facts, now)
         await self.writer.report(workspace, told, now)
         if _standing(told) != _standing(workspace.status):
             stops = Phase.DEGRADED in (told.phase, workspace.status.phase)

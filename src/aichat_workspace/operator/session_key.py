@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 import structlog
 
 from aichat_workspace.domain import names
-from aichat_workspace.kube.errors import AlreadyExists, ApiError, Unreachable
+from aichat_workspace.kube.errors import AlreadyExistsError, ApiError, UnreachableError
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.writer import Writer
@@ -22,7 +22,7 @@ _RETRY_SECONDS: Final = 5.0
 _log: Final = structlog.get_logger()
 
 
-async def keep(writer: Writer, caches: Caches) -> NoReturn:
+async def maintain(writer: Writer, caches: Caches) -> NoReturn:
     """See to it for ever that there is a key. A fault is logged, and tried again."""
     while True:
         caches.session_key_moved.clear()
@@ -51,9 +51,9 @@ def manifest() -> Json:
 async def _make(writer: Writer, caches: Caches) -> None:
     try:
         await writer.create_secret(manifest())
-    except AlreadyExists:
+    except AlreadyExistsError:
         return  # the watch has not told yet
-    except (ApiError, Unreachable) as error:
+    except (ApiError, UnreachableError) as error:
         _log.warning("no key for sessions", error=str(error), retry_seconds=_RETRY_SECONDS)
         await asyncio.sleep(_RETRY_SECONDS)
         caches.session_key_moved.set()

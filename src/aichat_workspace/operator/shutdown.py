@@ -13,7 +13,7 @@ END_SECONDS: Final = 4.5
 _log: Final = structlog.get_logger()
 
 
-async def until_stopped(
+async def run_until_signal(
     work: Coroutine[Any, Any, None], *, end_seconds: float = END_SECONDS
 ) -> None:
     """Run until SIGTERM or SIGINT, then let the work end. A write in hand is finished or repeated

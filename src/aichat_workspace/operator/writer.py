@@ -11,15 +11,21 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete
-from aichat_workspace.domain.problem import Diagnosis
+from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.errors import ApiError, Conflict, Invalid, NotFound, Unreachable
+from aichat_workspace.kube.errors import (
+    ApiError,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    UnreachableError,
+)
 from aichat_workspace.kube.objects import Json, resource_version
 from aichat_workspace.kube.resource import Resource
 from aichat_workspace.operator.caches import Caches
-from aichat_workspace.operator.telemetry.events import Repeats, events
+from aichat_workspace.operator.telemetry.events import EventRecorder, events
 from aichat_workspace.runtime.resources import RESOURCES
 
 _WORKSPACE: Final = RESOURCES[kinds.WORKSPACE.kind]
@@ -36,9 +42,9 @@ class Writer:
 
     client: Client
     caches: Caches
-    repeats: Repeats = field(default_factory=Repeats)
+    repeats: EventRecorder = field(default_factory=EventRecorder)
 
-    async def hold(self, workspace: Workspace) -> Workspace:
+    async def add_finalizer(self, workspace: Workspace) -> Workspace:
         """The finalizer stands before anything is made, so that nothing outlives the resource."""
         if names.FINALIZER in workspace.finalizers:
             return workspace
@@ -47,7 +53,7 @@ class Writer:
         self.caches.observe(held)
         return Workspace.parse(held)
 
-    async def let_go(self, workspace: Workspace) -> None:
+    async def remove_finalizer(self, workspace: Workspace) -> None:
         """Take the finalizer off exactly this resource."""
         at = workspace.finalizers.index(names.FINALIZER)
         operations = [
@@ -57,7 +63,7 @@ class Writer:
         ]
         try:
             await self._patch(_WORKSPACE, workspace.name, workspace.namespace, operations)
-        except NotFound:
+        except NotFoundError:
             return  # let go already; the watch has not told yet
         _log.info("released", workspace=workspace.spec.workspace_name)
 
@@ -79,7 +85,7 @@ class Writer:
         _log.info("namespace made", workspace=body["metadata"]["name"])
         return made
 
-    async def mark_namespace(self, body: Manifest, uid: str) -> Json:
+    async def claim_namespace(self, body: Manifest, uid: str) -> Json:
         """Write a namespace of ours; with its UID this fails on any other one of the name."""
         marked = {**body, "metadata": {**body["metadata"], "uid": uid}}
         written = await self.client.apply(_NAMESPACE, marked, field_manager=names.OPERATOR)
@@ -117,26 +123,26 @@ class Writer:
             _SECRET, metadata["name"], metadata["namespace"], uid=metadata["uid"]
         )
 
-    async def carry_out(
+    async def execute_all(
         self, actions: Iterable[Action]
-    ) -> tuple[Diagnosis | None, ApiError | None]:
+    ) -> tuple[Problem | None, ApiError | None]:
         """Every write, in order. A refused one does not keep the others from being made, but what
         they replace is kept."""
-        failure: Diagnosis | None = None
+        failure: Problem | None = None
         first: ApiError | None = None
         for action in actions:
             if failure and isinstance(action, Delete) and action.waits:
                 continue
             try:
-                await self.act(action)
-            except Conflict:
+                await self.execute(action)
+            except ConflictError:
                 raise  # our view is old: the next one brings a fresh plan
             except ApiError as error:
                 failure = failure or write_refused(str(_target(action)), error)
                 first = first or error
         return failure, first
 
-    async def act(self, action: Action) -> None:
+    async def execute(self, action: Action) -> None:
         target = _target(action)
         resource = RESOURCES[target.kind]
         _log.info(type(action).__name__.lower(), object=str(target))
@@ -161,11 +167,11 @@ class Writer:
             return await self.client.json_patch(
                 resource, name, namespace, operations, field_manager=names.OPERATOR
             )
-        except Invalid as error:
+        except InvalidError as error:
             # The API server has one answer for it and for a field that is wrong, but for the field.
             if error.causes or not any(each["op"] == "test" for each in operations):
                 raise
-            raise Conflict(409, "Conflict", error.message) from error
+            raise ConflictError(409, "Conflict", error.message) from error
 
     async def report(self, workspace: Workspace, told: WorkspaceStatus, now: datetime) -> None:
         """Write the status if it says anything new, and an event if it moved."""
@@ -183,21 +189,21 @@ class Writer:
         if told.phase != workspace.status.phase:
             _log.info("phase", workspace=workspace.spec.workspace_name, phase=told.phase)
         for event in events(workspace, told, now):
-            await self.tell(event, now)
+            await self.emit_event(event, now)
 
-    async def tell(self, event: Json, now: datetime) -> None:
+    async def emit_event(self, event: Json, now: datetime) -> None:
         """Write an event, or that it has happened again. One that can't be written is no reason
         to stop."""
         try:
             if self.repeats.first(event, now):
                 await self.client.create(_EVENT, event, field_manager=names.OPERATOR)
             elif series := self.repeats.series(event, now):
-                await self._tell_again(event["metadata"]["namespace"], *series)
-        except (ApiError, Unreachable) as error:
+                await self._update_event_series(event["metadata"]["namespace"], *series)
+        except (ApiError, UnreachableError) as error:
             self.repeats.forget(event)
             _log.warning("event not written", reason=event["reason"], error=str(error))
 
-    async def _tell_again(self, namespace: str, name: str, series: Json) -> None:
+    async def _update_event_series(self, namespace: str, name: str, series: Json) -> None:
         operation = {"op": "add", "path": "/series", "value": series}
         await self._patch(_EVENT, name, namespace, [operation])
 
@@ -220,9 +226,9 @@ def _target(action: Action) -> Ref:
     return ref(action.manifest) if isinstance(action, Apply) else action.ref
 
 
-def write_refused(what: str, error: ApiError) -> Diagnosis:
+def write_refused(what: str, error: ApiError) -> Problem:
     """In the API server's own words, which name the policy, the quota or the field."""
-    return Diagnosis(
+    return Problem(
         "WriteRefused",
         f"the API server refuses {what}: {error.message or error.reason}; mend what it names (a "
         "policy, a quota, a permission or a field), and it is tried again by itself",

@@ -79,7 +79,7 @@ class Judge:
 
     client: httpx2.Client
 
-    def may(self, verb: str, team: str, name: str = "", subresource: str = "") -> bool:
+    def allows(self, verb: str, team: str, name: str = "", subresource: str = "") -> bool:
         attributes = {"group": GROUP, "resource": "aichatworkspaces", "verb": verb}
         more = {"namespace": team, "name": name, "subresource": subresource}
         review = {
@@ -147,7 +147,7 @@ def workspaces(api: Served, boss: Person, judges: dict[str, Judge]) -> None:
             body = {"team": team, "spec": {"workspaceName": name, "suspended": True}}
             assert client.post("/api/v1/workspaces", json=body).status_code == 201
     for who, team in (("one-view", ONE), ("one-edit", ONE), ("one-admin", ONE), ("two-admin", TWO)):
-        eventually(partial(judges[who].may, "get", team), "roles are aggregated")
+        eventually(partial(judges[who].allows, "get", team), "roles are aggregated")
 
 
 def _ask(client: httpx2.Client, deed: Deed, path: str, body: Any) -> tuple[int, bytes]:
@@ -179,9 +179,9 @@ def test_a_workspace_is_open_to_whom_the_api_server_opens_it_and_hidden_from_oth
             assert unknown[0] == 404
             for name, team in WORKSPACES.items():
                 told = _of_one(client, deed, name)
-                if judge.may(deed.verb, team, name, deed.subresource):
+                if judge.allows(deed.verb, team, name, deed.subresource):
                     assert told[0] in deed.good, (deed, name, told)
-                elif judge.may("get", team, name):
+                elif judge.allows("get", team, name):
                     assert told[0] == 403, (deed, name, told)
                 else:
                     as_unknown = unknown[1].replace(NO_SUCH.encode(), name.encode())
@@ -201,7 +201,7 @@ def test_a_team_is_open_to_whom_the_api_server_opens_it(
                 if deed.what == "create":
                     path += "?dryRun=true"
                 status, _ = _ask(client, deed, path, body if deed.what == "create" else None)
-                expected = deed.good if judges[who].may(deed.verb, team) else (403,)
+                expected = deed.good if judges[who].allows(deed.verb, team) else (403,)
                 assert status in expected, (deed, team)
 
 
@@ -213,7 +213,7 @@ def test_a_list_shows_what_its_reader_may_list_and_nothing_else(
     with api.client(people[who].token) as client:
         shown = {each["name"] for each in client.get("/api/v1/workspaces").json()["items"]}
         in_use = {each["name"] for each in client.get("/api/v1/models").json()["inUse"]}
-    may = {name for name, team in WORKSPACES.items() if judges[who].may("list", team)}
+    may = {name for name, team in WORKSPACES.items() if judges[who].allows("list", team)}
     assert shown & set(WORKSPACES) == may
     assert not in_use
 
@@ -223,7 +223,7 @@ def test_a_list_shows_what_its_reader_may_list_and_nothing_else(
 def test_a_watch_of_all_teams_tells_what_its_watcher_may_watch_and_nothing_else(
     api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
 ) -> None:
-    may = {name for name, team in WORKSPACES.items() if judges[who].may("watch", team)}
+    may = {name for name, team in WORKSPACES.items() if judges[who].allows("watch", team)}
     if not may:
         with api.client(people[who].token) as client:
             assert client.get("/api/v1/workspaces:watch").status_code == 403
@@ -242,11 +242,11 @@ def test_everybody_is_told_of_himself_what_the_api_server_would_say(
         told = client.get("/api/v1/me").json()
     assert told["username"] == people[who].username
     judge = judges[who]
-    everywhere = {said for said, verb, part in _RIGHTS if judge.may(verb, "", subresource=part)}
+    everywhere = {said for said, verb, part in _RIGHTS if judge.allows(verb, "", subresource=part)}
     assert set(told["everywhere"]) == everywhere
     in_teams = {each["team"]: set(each["verbs"]) for each in told["teams"]}
     for team in (*TEAMS, SYSTEM):
-        may = {said for said, verb, part in _RIGHTS if judge.may(verb, team, subresource=part)}
+        may = {said for said, verb, part in _RIGHTS if judge.allows(verb, team, subresource=part)}
         assert in_teams.pop(team, set()) == may - everywhere
     assert not in_teams, "no team that there is not"
 
@@ -263,7 +263,7 @@ def test_a_workspace_is_made_for_whom_the_api_server_lets_make_one_and_in_his_na
             status = client.post("/api/v1/workspaces", json=body).status_code
             made = cluster.get("aiws", "-n", team)["items"]
             mine = [each["metadata"] for each in made if each["metadata"]["name"] == name]
-            if judges[who].may("create", team):
+            if judges[who].allows("create", team):
                 assert (status, len(mine)) == (201, 1), team
                 asked_by = mine[0]["annotations"]["apps.aichatworkspaces.io/requested-by"]
                 assert asked_by == people[who].username

@@ -3,7 +3,7 @@ from contextlib import suppress
 
 import pytest
 
-from aichat_workspace.api.ttl_cache import Fresh, Next
+from aichat_workspace.api.ttl_cache import CoalescedCall, TtlCache
 from tests.unit.waiting import turns
 
 
@@ -26,7 +26,7 @@ class Oracle:
 
 async def test_an_answer_holds_for_its_time_and_is_then_asked_for_again() -> None:
     now = [0.0]
-    fresh: Fresh[str, int] = Fresh(10, 5, lambda: now[0])
+    fresh: TtlCache[str, int] = TtlCache(10, 5, lambda: now[0])
     oracle = Oracle()
     oracle.let.set()
     assert await fresh.get("a", oracle) == 1
@@ -38,7 +38,7 @@ async def test_an_answer_holds_for_its_time_and_is_then_asked_for_again() -> Non
 
 async def test_an_answer_in_its_last_part_is_given_at_once_and_renewed_beside() -> None:
     now = [0.0]
-    fresh: Fresh[str, int] = Fresh(10, 5, lambda: now[0])
+    fresh: TtlCache[str, int] = TtlCache(10, 5, lambda: now[0])
     oracle = Oracle()
     oracle.let.set()
     assert await fresh.get("a", oracle) == 1
@@ -52,7 +52,7 @@ async def test_an_answer_in_its_last_part_is_given_at_once_and_renewed_beside() 
 
 async def test_an_answer_that_cannot_be_renewed_holds_to_its_end_and_no_longer() -> None:
     now = [0.0]
-    fresh: Fresh[str, int] = Fresh(10, 5, lambda: now[0])
+    fresh: TtlCache[str, int] = TtlCache(10, 5, lambda: now[0])
     oracle = Oracle()
     oracle.let.set()
     assert await fresh.get("a", oracle) == 1
@@ -66,7 +66,7 @@ async def test_an_answer_that_cannot_be_renewed_holds_to_its_end_and_no_longer()
 
 
 async def test_all_who_ask_at_once_share_one_question() -> None:
-    fresh: Fresh[str, int] = Fresh(10, 5)
+    fresh: TtlCache[str, int] = TtlCache(10, 5)
     oracle = Oracle()
     waiting = [asyncio.create_task(fresh.get("a", oracle)) for _ in range(20)]
     await asyncio.sleep(0)
@@ -76,7 +76,7 @@ async def test_all_who_ask_at_once_share_one_question() -> None:
 
 
 async def test_whoever_gives_up_does_not_take_the_others_along() -> None:
-    fresh: Fresh[str, int] = Fresh(10, 5)
+    fresh: TtlCache[str, int] = TtlCache(10, 5)
     oracle = Oracle()
     hasty = asyncio.create_task(fresh.get("a", oracle))
     patient = asyncio.create_task(fresh.get("a", oracle))
@@ -90,7 +90,7 @@ async def test_whoever_gives_up_does_not_take_the_others_along() -> None:
 
 
 async def test_a_failed_question_is_told_to_all_and_asked_again() -> None:
-    fresh: Fresh[str, int] = Fresh(10, 5)
+    fresh: TtlCache[str, int] = TtlCache(10, 5)
     oracle = Oracle()
     oracle.let.set()
     oracle.error = ValueError("nobody says")
@@ -102,7 +102,7 @@ async def test_a_failed_question_is_told_to_all_and_asked_again() -> None:
 
 
 async def test_only_so_many_answers_are_kept() -> None:
-    fresh: Fresh[int, int] = Fresh(10, 2)
+    fresh: TtlCache[int, int] = TtlCache(10, 2)
     oracle = Oracle()
     oracle.let.set()
     for key in (1, 2, 3):
@@ -112,7 +112,7 @@ async def test_only_so_many_answers_are_kept() -> None:
 
 
 async def test_a_question_that_broke_without_anybody_waiting_is_no_warning() -> None:
-    fresh: Fresh[str, int] = Fresh(10, 5)
+    fresh: TtlCache[str, int] = TtlCache(10, 5)
     oracle = Oracle()
     asked = asyncio.create_task(fresh.get("a", oracle))
     await asyncio.sleep(0)
@@ -125,7 +125,7 @@ async def test_a_question_that_broke_without_anybody_waiting_is_no_warning() -> 
 
 
 async def test_an_answer_is_for_those_only_who_asked_before_the_question_was_put() -> None:
-    following: Next[int] = Next()
+    following: CoalescedCall[int] = CoalescedCall()
     oracle = Oracle()
     first = asyncio.create_task(following.get(oracle))
     await turns()

@@ -46,10 +46,10 @@ class ApiServer:
         return Observed(
             namespace=self.namespace,
             objects=copy.deepcopy(self.objects),
-            growing_classes=_GROWING,
+            expandable_classes=_GROWING,
         )
 
-    def carry_out(self, actions: Iterable[Action]) -> None:
+    def execute_all(self, actions: Iterable[Action]) -> None:
         for action in actions:
             match action:
                 case Apply(manifest):

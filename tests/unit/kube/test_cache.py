@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 
 from aichat_workspace.kube import cache as module
-from aichat_workspace.kube.cache import Cache, distrust
+from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client, WatchEvent
-from aichat_workspace.kube.errors import ApiError, Gone, NotFound, Unreachable
+from aichat_workspace.kube.errors import ApiError, GoneError, NotFoundError, UnreachableError
 from aichat_workspace.kube.resource import Resource
 from tests.unit.waiting import turns, until
 
@@ -40,7 +40,7 @@ class Server:
         assert (resource, namespace, label_selector) == (ROUTES, None, "")
         self.lists += 1
         if not self.installed:
-            raise NotFound(404, "NotFound", "no such kind")
+            raise NotFoundError(404, "NotFound", "no such kind")
         yield {"metadata": {"resourceVersion": str(self.version)}, "items": list(self.there)}
 
     async def watch(
@@ -102,7 +102,7 @@ async def test_what_was_there_and_what_comes_is_told_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [Gone(410, "Expired", "too old"), ApiError(500, "InternalError", "etcd")]
+    "fault", [GoneError(410, "Expired", "too old"), ApiError(500, "InternalError", "etcd")]
 )
 async def test_after_an_error_event_everything_is_listed_again(fault: Exception) -> None:
     watched = Watched()
@@ -119,7 +119,7 @@ async def test_a_broken_watch_goes_on_without_another_list() -> None:
     watched = Watched()
     async with watched:
         await watched.cache.wait_synced()
-        await watched.server.events.put(Unreachable("reset"))
+        await watched.server.events.put(UnreachableError("reset"))
         await watched.server.events.put(WatchEvent("ADDED", route("b", 2)))
         await until(lambda: bool(watched.told))
     assert watched.told == ["+b"]
@@ -160,7 +160,7 @@ def test_a_cache_is_not_trusted_before_its_list_and_after_a_long_silence(
 ) -> None:
     monkeypatch.setattr(Cache, "synced", synced)
     monkeypatch.setattr(Cache, "silent_seconds", silent_seconds)
-    told = distrust([Watched().cache])
+    told = staleness([Watched().cache])
     assert said in told
     assert bool(told) is bool(said)
 
@@ -183,7 +183,7 @@ async def test_an_optional_kind_that_is_not_installed_is_not_polled() -> None:
         await settle()
         assert watched.server.lists == 1
         watched.server.installed, watched.server.there = True, [route("a", 1)]
-        watched.cache.look_again()
+        watched.cache.retry_discovery()
         await until(lambda: bool(watched.told))
     assert watched.told == ["+a"]
     assert watched.server.lists == 2

@@ -12,13 +12,13 @@ from kubernetes.aio.client import Configuration
 from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import (
-    AlreadyExists,
-    Conflict,
-    Forbidden,
-    Gone,
-    Invalid,
-    NotFound,
-    Unreachable,
+    AlreadyExistsError,
+    ConflictError,
+    ForbiddenError,
+    GoneError,
+    InvalidError,
+    NotFoundError,
+    UnreachableError,
 )
 from aichat_workspace.kube.resource import Resource
 from tests.unit.waiting import until
@@ -105,12 +105,12 @@ def event(kind: str, obj: object) -> bytes:
 @pytest.mark.parametrize(
     ("status", "reason", "kind"),
     [
-        (404, "NotFound", NotFound),
-        (409, "AlreadyExists", AlreadyExists),
-        (409, "Conflict", Conflict),
-        (403, "Forbidden", Forbidden),
-        (410, "Expired", Gone),
-        (422, "Invalid", Invalid),
+        (404, "NotFound", NotFoundError),
+        (409, "AlreadyExists", AlreadyExistsError),
+        (409, "Conflict", ConflictError),
+        (403, "Forbidden", ForbiddenError),
+        (410, "Expired", GoneError),
+        (422, "Invalid", InvalidError),
     ],
 )
 async def test_an_error_answer_is_an_error_of_its_kind(
@@ -139,7 +139,7 @@ async def test_retries_are_bounded() -> None:
 async def test_a_create_that_may_have_been_carried_out_is_not_repeated() -> None:
     script = Script(resets)
     async with serving(script) as client:
-        with pytest.raises(Unreachable):
+        with pytest.raises(UnreachableError):
             await client.create(PODS, pod("a", 1), field_manager="m")
     assert len(script.requests) == 1
 
@@ -160,7 +160,7 @@ async def test_a_stream_is_counted_once_when_it_begins(answer: Answer, code: int
     told: list[tuple[str, str, int]] = []
     async with serving(Script(answer)) as client:
         client._on_request = lambda verb, plural, status, _: told.append((verb, plural, status))
-        with suppress(Unreachable):
+        with suppress(UnreachableError):
             async with client.stream("GET", "/log", counted_as="pods/log") as opened:
                 assert told
                 assert b"".join([each async for each in opened.chunks])
@@ -200,7 +200,7 @@ async def test_nothing_is_written_from_the_moment_at_which_another_replica_may_l
             lambda: guarded.delete(PODS, "a", "n", uid="u"),
         ]
         for write in writes:
-            with pytest.raises(Unreachable, match="may not write"):
+            with pytest.raises(UnreachableError, match="may not write"):
                 await write()
         assert len(script.requests) == 1
         await guarded.get(PODS, "a", "n")
@@ -256,7 +256,7 @@ async def test_a_watch_reads_events_however_they_are_cut() -> None:
 async def test_a_torn_event_is_a_broken_watch() -> None:
     script = Script(streams(event("ADDED", pod("a", 1))[:-20]))
     async with serving(script) as client:
-        with pytest.raises(Unreachable):
+        with pytest.raises(UnreachableError):
             _ = [each async for each in client.watch(PODS, resource_version="0")]
 
 

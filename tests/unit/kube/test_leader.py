@@ -11,15 +11,23 @@ import pytest
 from structlog.testing import capture_logs
 
 from aichat_workspace.kube.errors import (
-    AlreadyExists,
+    AlreadyExistsError,
     ApiError,
-    Conflict,
-    Forbidden,
-    NotFound,
-    Unreachable,
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    UnreachableError,
 )
-from aichat_workspace.kube.leader import Election, LeadershipLost, run_as_leader
-from aichat_workspace.kube.lease import LEASES, Decision, Seen, Terms, claimed, decide, observe
+from aichat_workspace.kube.leader import Election, LeadershipLostError, run_as_leader
+from aichat_workspace.kube.lease import (
+    LEASES,
+    Decision,
+    LeaseConfig,
+    LeaseObservation,
+    claimed,
+    decide,
+    observe,
+)
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.resource import Resource
 
@@ -106,7 +114,7 @@ class Link:
         assert (resource, name, namespace) == (LEASES, "operator", "system")
         await self._travel("get")
         if name not in self.server.leases:
-            raise NotFound(404, "NotFound", name)
+            raise NotFoundError(404, "NotFound", name)
         found = self.server.read()
         await self._return()
         return found
@@ -115,7 +123,7 @@ class Link:
         assert (resource, body["metadata"]["namespace"], field_manager) == (LEASES, "system", "us")
         await self._travel("create")
         if body["metadata"]["name"] in self.server.leases:
-            raise AlreadyExists(409, "AlreadyExists", "operator")
+            raise AlreadyExistsError(409, "AlreadyExists", "operator")
         written = self.server.put(body)
         await self._return()
         return written
@@ -125,9 +133,9 @@ class Link:
         await self._travel("replace")
         held = self.server.leases.get(body["metadata"]["name"])
         if held is None:
-            raise NotFound(404, "NotFound", "operator")
+            raise NotFoundError(404, "NotFound", "operator")
         if held["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"]:
-            raise Conflict(409, "Conflict", "the object has been modified")
+            raise ConflictError(409, "Conflict", "the object has been modified")
         written = self.server.put(body)
         await self._return()
         return written
@@ -141,7 +149,7 @@ class Link:
     async def _return(self) -> None:
         await asyncio.sleep(self.latency_seconds / 2)
         if self.reply_lost:
-            raise Unreachable("the connection was reset")
+            raise UnreachableError("the connection was reset")
 
 
 @dataclass
@@ -190,7 +198,7 @@ class Replica:
             await self.task
 
     async def lost(self) -> str:
-        with pytest.raises(LeadershipLost) as raised:
+        with pytest.raises(LeadershipLostError) as raised:
             await self.task
         return str(raised.value)
 
@@ -199,8 +207,8 @@ class Replica:
         self.link.hung = True
 
 
-def terms(identity: str = "a") -> Terms:
-    return Terms(namespace="system", name="operator", identity=identity, field_manager="us")
+def terms(identity: str = "a") -> LeaseConfig:
+    return LeaseConfig(namespace="system", name="operator", identity=identity, field_manager="us")
 
 
 def lease(holder: str, **spec: Any) -> Json:
@@ -262,7 +270,7 @@ def test_a_candidate_takes_only_what_nobody_holds(
 def test_a_leader_goes_on_only_in_time_and_unless_another_holds_the_lease(
     found: Json | None, at_seconds: float, decision: Decision
 ) -> None:
-    assert decide(Seen(found, 115), "a", at_seconds, 110) is decision
+    assert decide(LeaseObservation(found, 115), "a", at_seconds, 110) is decision
 
 
 def test_a_lease_that_is_not_there_is_created_at_once_if_it_was_never_seen() -> None:
@@ -297,7 +305,7 @@ def test_a_holder_says_itself_how_long_it_holds() -> None:
 def test_what_others_wrote_into_a_lease_is_kept() -> None:
     found = lease("b", strategy="OldestEmulationVersion", leaseTransitions=3)
     found["metadata"]["labels"] = {"team": "x"}
-    body = claimed(Seen(found, 0), terms("a"), START)
+    body = claimed(LeaseObservation(found, 0), terms("a"), START)
     assert body["metadata"] == found["metadata"]
     assert body["spec"] == {
         "strategy": "OldestEmulationVersion",
@@ -316,7 +324,7 @@ def test_what_others_wrote_into_a_lease_is_kept() -> None:
 def test_terms_that_could_make_two_leaders_are_refused(wrong: dict[str, Any]) -> None:
     usual = {"namespace": "n", "name": "l", "identity": "a", "field_manager": "us"}
     with pytest.raises(ValueError, match="lease"):
-        Terms(**{**usual, **wrong})
+        LeaseConfig(**{**usual, **wrong})
 
 
 # Elections
@@ -444,10 +452,10 @@ def test_a_hung_request_leaves_time_for_another() -> None:
 @pytest.mark.parametrize(
     "fault",
     [
-        Unreachable("refused"),
+        UnreachableError("refused"),
         ApiError(503, "ServiceUnavailable", "later"),
         ApiError(429, "TooManyRequests", "later", retry_after_seconds=1),
-        Conflict(409, "Conflict", "modified"),
+        ConflictError(409, "Conflict", "modified"),
     ],
 )
 def test_a_fault_that_passes_in_time_is_survived_and_told_once(fault: Exception) -> None:
@@ -468,7 +476,7 @@ def test_a_fault_that_passes_in_time_is_survived_and_told_once(fault: Exception)
 def test_a_fault_that_stays_ends_leadership_at_the_deadline() -> None:
     async def scenario() -> None:
         server, first, _ = await leader_and_standby()
-        first.link.fault = Unreachable("refused")
+        first.link.fault = UnreachableError("refused")
         renewed = server.writes[-1][0]
         await first.lost()
         assert 9.9 <= now() - renewed <= 10
@@ -481,7 +489,7 @@ def test_a_candidate_that_may_not_write_goes_on_asking_and_says_so_once() -> Non
         server = Server()
         replica = Replica(server, "a")
         with capture_logs() as logs:
-            replica.link.fault = Forbidden(403, "Forbidden", "no")
+            replica.link.fault = ForbiddenError(403, "Forbidden", "no")
             await asyncio.sleep(600)
             assert len(logs) == 1
             replica.link.fault = None
@@ -526,7 +534,7 @@ def test_the_lease_is_kept_while_the_work_cleans_up_however_long() -> None:
 def test_a_release_that_meets_a_fault_is_tried_again() -> None:
     async def scenario() -> None:
         server, first, _ = await leader_and_standby()
-        first.link.fault = Unreachable("refused")
+        first.link.fault = UnreachableError("refused")
         asyncio.get_running_loop().call_later(1, setattr, first.link, "fault", None)
         await first.sigterm()
         assert server.spec()["holderIdentity"] == ""

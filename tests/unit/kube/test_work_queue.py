@@ -79,7 +79,7 @@ async def test_what_has_waited_for_leadership_did_not_wait_for_a_worker() -> Non
     await asyncio.sleep(0.05)
     clock = asyncio.get_running_loop().time
     leads_since = clock()
-    queue.restamp()
+    queue.reset_wait_times()
     assert [await queue.get(), await queue.get()] == ["a", "b"]
     assert max(waited) <= clock() - leads_since
 

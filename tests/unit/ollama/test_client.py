@@ -8,12 +8,12 @@ from typing import Any
 import orjson
 import pytest
 
-from aichat_workspace.ollama.client import Listed, OllamaClient
+from aichat_workspace.ollama.client import InstalledModel, OllamaClient
 from aichat_workspace.ollama.errors import (
-    ModelNotFound,
+    ModelNotFoundError,
     OllamaError,
-    OllamaUnreachable,
-    VolumeFull,
+    OllamaUnreachableError,
+    VolumeFullError,
 )
 from aichat_workspace.ollama.transport import Answer
 
@@ -57,7 +57,9 @@ async def pull(server: Scripted) -> list[tuple[int, int]]:
 
 async def test_models_are_listed_with_digest_and_size() -> None:
     listed = {"models": [{"name": "a:1", "digest": "d", "size": 3, "details": {}}]}
-    assert await OllamaClient(Scripted(orjson.dumps(listed))).models() == (Listed("a:1", "d", 3),)
+    assert await OllamaClient(Scripted(orjson.dumps(listed))).models() == (
+        InstalledModel("a:1", "d", 3),
+    )
 
 
 async def test_a_server_without_models_lists_none() -> None:
@@ -121,7 +123,7 @@ async def test_capabilities_that_are_no_list_of_words_are_an_error(odd: object) 
 
 async def test_a_name_the_registry_does_not_know_is_told_apart() -> None:
     server = Scripted(lines({"error": "pull model manifest: file does not exist"}))
-    with pytest.raises(ModelNotFound):
+    with pytest.raises(ModelNotFoundError):
         await pull(server)
 
 
@@ -139,7 +141,7 @@ async def test_any_other_error_in_the_stream_is_an_error_that_may_pass() -> None
     ],
 )
 async def test_a_full_volume_is_told_apart(error: str) -> None:
-    with pytest.raises(VolumeFull):
+    with pytest.raises(VolumeFullError):
         await pull(Scripted(lines({"error": error})))
 
 
@@ -168,7 +170,7 @@ async def test_of_what_a_registry_says_only_the_beginning_is_told() -> None:
     ],
 )
 async def test_a_download_that_breaks_is_a_server_out_of_reach(server: Scripted) -> None:
-    with pytest.raises(OllamaUnreachable):
+    with pytest.raises(OllamaUnreachableError):
         await pull(server)
 
 

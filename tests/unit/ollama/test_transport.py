@@ -8,7 +8,7 @@ from aiohttp.abc import AbstractResolver
 
 from aichat_workspace.ollama import transport
 from aichat_workspace.ollama.client import OllamaClient
-from aichat_workspace.ollama.errors import OllamaUnreachable
+from aichat_workspace.ollama.errors import OllamaUnreachableError
 from aichat_workspace.ollama.transport import direct
 
 
@@ -31,5 +31,5 @@ async def test_a_server_whose_address_nobody_tells_is_given_up(
     monkeypatch.setattr(transport, "_REACH_SECONDS", 0.05)
     connector = aiohttp.TCPConnector(resolver=Silent())
     async with aiohttp.ClientSession(connector=connector) as session, asyncio.timeout(10):
-        with pytest.raises(OllamaUnreachable):
+        with pytest.raises(OllamaUnreachableError):
             await OllamaClient(direct(session, "http://chat-ollama.chat.svc:11434")).models()

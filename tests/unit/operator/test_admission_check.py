@@ -4,11 +4,11 @@ from typing import Any, cast
 import pytest
 
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.errors import Forbidden, Unreachable
+from aichat_workspace.kube.errors import ForbiddenError, UnreachableError
 from aichat_workspace.operator import admission_check
 from aichat_workspace.operator.admission_check import watch_confined
 
-REFUSED = Forbidden(403, "Forbidden", "ValidatingAdmissionPolicy 'x' denied request")
+REFUSED = ForbiddenError(403, "Forbidden", "ValidatingAdmissionPolicy 'x' denied request")
 
 
 class Server:
@@ -33,8 +33,8 @@ class Server:
     [
         ((REFUSED,), True),
         ((None,), False),
-        ((Forbidden(403, "Forbidden", "by the role"),), False),
-        ((Unreachable("reset"),), True),
+        ((ForbiddenError(403, "Forbidden", "by the role"),), False),
+        ((UnreachableError("reset"),), True),
         ((None, REFUSED), True),
     ],
 )

@@ -7,7 +7,7 @@ from aichat_workspace.domain.kubernetes.pods import is_controlled_by
 from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator.caches import Caches
-from aichat_workspace.operator.models.downloads import Places
+from aichat_workspace.operator.models.downloads import DownloadSlots
 from tests.unit.waiting import turns
 
 
@@ -21,8 +21,8 @@ def platform(version: int, pulls: int) -> dict[str, Any]:
 
 
 async def test_a_raised_limit_lets_waiting_downloads_go_on_at_once() -> None:
-    places = Places(lambda: caches.settings().models.concurrent_pulls)
-    caches = Caches(cast("Client", None), lambda _: None, places.fill)
+    places = DownloadSlots(lambda: caches.settings().models.concurrent_pulls)
+    caches = Caches(cast("Client", None), lambda _: None, places.grant_waiting)
     caches.platform.observe(platform(1, pulls=1))
     inside: list[str] = []
     enough = asyncio.Event()
@@ -59,7 +59,7 @@ def test_of_a_storage_class_it_is_known_whether_its_volumes_grow() -> None:
         found = {} if grows is None else {"allowVolumeExpansion": grows}
         metadata = {"name": name, "resourceVersion": "1"}
         caches.storage_classes.observe({"kind": "StorageClass", "metadata": metadata, **found})
-    assert caches.tenant("a").growing_classes == {"fast"}
+    assert caches.tenant("a").expandable_classes == {"fast"}
 
 
 def test_without_a_platform_the_defaults_hold() -> None:

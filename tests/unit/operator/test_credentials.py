@@ -1,4 +1,4 @@
-from aichat_workspace.domain.render import Referenced
+from aichat_workspace.domain.render import ReferencedSecret
 from aichat_workspace.operator import credentials
 from tests.unit.domain.samples import workspace
 
@@ -17,13 +17,13 @@ def test_credentials_read_back_from_their_secret() -> None:
 
 def test_a_secret_of_an_earlier_namesake_is_not_this_workspaces() -> None:
     secret = credentials.manifest(workspace(), credentials.generate(workspace(), "example.org"))
-    assert credentials.belongs(secret, workspace())
-    assert not credentials.belongs(secret, workspace(metadata={"uid": "uid-b"}))
+    assert credentials.belongs_to(secret, workspace())
+    assert not credentials.belongs_to(secret, workspace(metadata={"uid": "uid-b"}))
 
 
 def test_a_given_administrator_replaces_the_generated_one_and_keeps_the_key() -> None:
     made = credentials.generate(workspace(), "localtest.me")
-    given = Referenced("Opaque", {"email": "Ym9zc0BleC50ZXN0", "password": "c2VjcmV0"})
+    given = ReferencedSecret("Opaque", {"email": "Ym9zc0BleC50ZXN0", "password": "c2VjcmV0"})
     found = credentials.with_admin(made, given)
     assert (found.admin_email, found.admin_password) == ("boss@ex.test", "secret")
     assert found.secret_key == made.secret_key

@@ -7,7 +7,7 @@ from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator.caches import Caches
-from aichat_workspace.operator.image_rollouts import Rollouts
+from aichat_workspace.operator.image_rollouts import ImageRollouts
 
 OLD = ("docker.io/ollama/ollama:0.1.0", "ghcr.io/open-webui/open-webui:v0.1.0")
 NEW = PlatformSpec().images.resolved
@@ -19,7 +19,7 @@ class Setup:
     def __init__(self) -> None:
         self.caches = Caches(cast("Client", None), lambda _: None)
         self.told: list[str] = []
-        self.rollouts = Rollouts(self.caches, self.told.append)
+        self.rollouts = ImageRollouts(self.caches, self.told.append)
         self._version = 0
 
     def put(

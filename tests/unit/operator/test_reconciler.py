@@ -7,7 +7,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator.caches import Caches
-from aichat_workspace.operator.image_rollouts import Rollouts
+from aichat_workspace.operator.image_rollouts import ImageRollouts
 from aichat_workspace.operator.reconciler import Reconciler
 
 OLD, NEW = {"ollama": "o:1", "openWebUI": "w:1"}, {"ollama": "o:2", "openWebUI": "w:2"}
@@ -24,7 +24,7 @@ def metadata(namespace: str, name: str) -> dict[str, Any]:
     }
 
 
-def comes_up(phase: str, reason: str, proven: Any = None, running: Any = None) -> bool:
+def comes_up(phase: str, reason: str, last_working: Any = None, running: Any = None) -> bool:
     """Of a workspace whose model server's condition has this reason."""
     caches = Caches(cast("Client", None), lambda _: None)
     said = {"type": "OllamaAvailable", "status": "False", "reason": reason, "message": ""}
@@ -34,7 +34,11 @@ def comes_up(phase: str, reason: str, proven: Any = None, running: Any = None) -
         "kind": "AIChatWorkspace",
         "metadata": metadata(names.SYSTEM_NAMESPACE, "a"),
         "spec": {"workspaceName": "a"},
-        "status": {"phase": phase, "conditions": [dated], **({"images": proven} if proven else {})},
+        "status": {
+            "phase": phase,
+            "conditions": [dated],
+            **({"images": last_working} if last_working else {}),
+        },
     }
     caches.observe(resource)
     for kind, workload, container, image in (
@@ -45,7 +49,7 @@ def comes_up(phase: str, reason: str, proven: Any = None, running: Any = None) -
             pod = {"spec": {"containers": [{"name": container, "image": running[image]}]}}
             held = {"kind": kind, "metadata": metadata("a", workload), "spec": {"template": pod}}
             caches.observe(held)
-    rollouts = Rollouts(caches, lambda _: None)
+    rollouts = ImageRollouts(caches, lambda _: None)
     reconciler = Reconciler(
         writer=NOTHING,
         caches=caches,
@@ -71,12 +75,12 @@ def test_a_workload_that_starts_is_looked_at_again_whatever_else_is_wrong(
 
 @pytest.mark.parametrize("phase", ["Ready", "PullingModels", "Degraded"])
 def test_images_that_have_not_lasted_yet_are_looked_at_again(phase: str) -> None:
-    assert comes_up(phase, "Available", proven=OLD, running=NEW)
+    assert comes_up(phase, "Available", last_working=OLD, running=NEW)
     assert comes_up(phase, "Available", running=NEW)
-    assert not comes_up(phase, "Available", proven=NEW, running=NEW)
+    assert not comes_up(phase, "Available", last_working=NEW, running=NEW)
 
 
 def test_what_only_an_event_can_change_is_left_in_peace() -> None:
-    assert not comes_up("Suspended", "Suspended", proven=OLD, running=NEW)
+    assert not comes_up("Suspended", "Suspended", last_working=OLD, running=NEW)
     assert not comes_up("Degraded", "NamespaceTaken")
-    assert not comes_up("Degraded", "CrashLoop", proven=NEW, running=NEW)
+    assert not comes_up("Degraded", "CrashLoop", last_working=NEW, running=NEW)

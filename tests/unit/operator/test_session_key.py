@@ -6,7 +6,7 @@ import pytest
 
 from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.errors import AlreadyExists, Unreachable
+from aichat_workspace.kube.errors import AlreadyExistsError, UnreachableError
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.resource import Resource
 from aichat_workspace.operator import session_key
@@ -43,7 +43,9 @@ def caches(cluster: Cluster) -> Caches:
 
 async def kept(cluster: Cluster, caches: Caches) -> None:
     """Let it be kept for a while."""
-    task = asyncio.create_task(session_key.keep(Writer(cast("Client", cluster), caches), caches))
+    task = asyncio.create_task(
+        session_key.maintain(Writer(cast("Client", cluster), caches), caches)
+    )
     await turns()
     assert not task.done()
     task.cancel()
@@ -55,7 +57,9 @@ async def test_the_key_is_made_once_and_again_when_it_was_deleted(
     await kept(cluster, caches)
     await kept(cluster, caches)
     assert len(cluster.made) == 1
-    task = asyncio.create_task(session_key.keep(Writer(cast("Client", cluster), caches), caches))
+    task = asyncio.create_task(
+        session_key.maintain(Writer(cast("Client", cluster), caches), caches)
+    )
     await turns()
     caches.secrets._store.remove(cluster.made[0])
     await turns()
@@ -74,7 +78,7 @@ async def test_the_operator_keeps_no_copy_of_the_key(cluster: Cluster, caches: C
 
 
 async def test_a_key_that_is_there_already_is_not_made(cluster: Cluster, caches: Caches) -> None:
-    cluster.errors = [AlreadyExists(409, "AlreadyExists", "")]
+    cluster.errors = [AlreadyExistsError(409, "AlreadyExists", "")]
     await kept(cluster, caches)
     assert not cluster.made
 
@@ -83,6 +87,6 @@ async def test_a_fault_is_tried_again(
     cluster: Cluster, caches: Caches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session_key, "_RETRY_SECONDS", 0.0)
-    cluster.errors = [Unreachable("gone")]
+    cluster.errors = [UnreachableError("gone")]
     await kept(cluster, caches)
     assert len(cluster.made) == 1

@@ -9,11 +9,17 @@ import pytest
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Ref
 from aichat_workspace.domain.planning.actions import Action, Delete, Prune, Stop
-from aichat_workspace.domain.status.status import Facts, status
+from aichat_workspace.domain.status.status import StatusInputs, compute_status
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.controller import Controller, Result
-from aichat_workspace.kube.errors import ApiError, Cause, Conflict, Invalid, Unreachable
+from aichat_workspace.kube.errors import (
+    ApiError,
+    Cause,
+    ConflictError,
+    InvalidError,
+    UnreachableError,
+)
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.work_queue import Queue
 from aichat_workspace.operator.caches import Caches
@@ -89,7 +95,7 @@ class Setup:
     async def report(self, text: str) -> None:
         """A status that says this, and what it asks for again."""
         workspace = self.workspace
-        told = status(workspace, Facts(url=text), NOW)
+        told = compute_status(workspace, StatusInputs(url=text), NOW)
         await self.writer.report(workspace, told, NOW)
 
     async def work(
@@ -156,44 +162,44 @@ STOP = Stop(Ref("Deployment", "team-a", "d"))
 
 
 async def test_an_object_that_changed_while_it_was_to_be_pruned_is_no_refusal() -> None:
-    setup = Setup(Cluster(error=Invalid(422, "Invalid", "the server rejected our request")))
-    with pytest.raises(Conflict):
-        await setup.writer.carry_out([PRUNE])
+    setup = Setup(Cluster(error=InvalidError(422, "Invalid", "the server rejected our request")))
+    with pytest.raises(ConflictError):
+        await setup.writer.execute_all([PRUNE])
 
 
 async def test_a_resource_that_changed_while_it_was_to_be_let_go_is_no_refusal() -> None:
-    setup = Setup(Cluster(error=Invalid(422, "Invalid", "the server rejected our request")))
+    setup = Setup(Cluster(error=InvalidError(422, "Invalid", "the server rejected our request")))
     held = setup.workspace.model_copy(update={"finalizers": (names.FINALIZER,)})
-    with pytest.raises(Conflict):
-        await setup.writer.let_go(held)
+    with pytest.raises(ConflictError):
+        await setup.writer.remove_finalizer(held)
 
 
 @pytest.mark.parametrize(
     ("action", "error"),
     [
-        (PRUNE, Invalid(422, "Invalid", "bad", (Cause("spec.a", "FieldValueInvalid", "no"),))),
-        (STOP, Invalid(422, "Invalid", "bad")),
+        (PRUNE, InvalidError(422, "Invalid", "bad", (Cause("spec.a", "FieldValueInvalid", "no"),))),
+        (STOP, InvalidError(422, "Invalid", "bad")),
         (Delete(Ref("Service", "team-a", "s"), "u"), ApiError(403, "Forbidden", "bad")),
     ],
 )
 async def test_what_is_refused_is_told_in_the_api_servers_words_with_what_to_do(
     action: Action, error: ApiError
 ) -> None:
-    failure, raised = await Setup(Cluster(error=error)).writer.carry_out([action])
+    failure, raised = await Setup(Cluster(error=error)).writer.execute_all([action])
     assert raised is error
     assert failure is not None
     assert failure.reason == "WriteRefused"
     assert "bad; mend what it names" in failure.message
 
 
-@pytest.mark.parametrize("error", [ApiError(500, "InternalError", "no"), Unreachable("reset")])
+@pytest.mark.parametrize("error", [ApiError(500, "InternalError", "no"), UnreachableError("reset")])
 async def test_an_event_that_could_not_be_written_is_written_the_next_time(
     error: Exception,
 ) -> None:
     cluster = Cluster(error=error)
     setup = Setup(cluster)
     event = expired(setup.workspace, NOW)
-    await setup.writer.tell(event, NOW)
+    await setup.writer.emit_event(event, NOW)
     cluster.error = None
-    await setup.writer.tell(event, NOW)
+    await setup.writer.emit_event(event, NOW)
     assert [each["reason"] for each in cluster.events] == ["Expired"]

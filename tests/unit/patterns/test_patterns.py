@@ -1,6 +1,6 @@
 import re
 
-from aichat_workspace.domain.models.status import wanted
+from aichat_workspace.domain.models.status import desired_models
 from aichat_workspace.domain.v1alpha1.workspace_spec import PATTERN_NAME_PATTERN
 from aichat_workspace.patterns import builtin
 
@@ -23,4 +23,4 @@ def test_the_built_in_patterns_are_there_and_say_something() -> None:
 def test_every_built_in_pattern_can_be_named_in_a_spec() -> None:
     for name in builtin():
         assert re.fullmatch(PATTERN_NAME_PATTERN, name)
-        assert wanted(["m"], [name], builtin()).refused == ()
+        assert desired_models(["m"], [name], builtin()).refused == ()

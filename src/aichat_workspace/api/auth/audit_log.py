@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from aichat_workspace.api.auth.authentication import Caller
-from aichat_workspace.kube.errors import ApiError, Unreachable
+from aichat_workspace.kube.errors import ApiError, UnreachableError
 
 _log: Final = structlog.get_logger()
 
@@ -28,12 +28,12 @@ def record(
 
 
 @contextmanager
-def even_if_lost(caller: Caller, action: str, *, team: str, name: str) -> Iterator[None]:
+def audit_unknown_outcome(caller: Caller, action: str, *, team: str, name: str) -> Iterator[None]:
     """Around a write: one of which nobody knows whether it was carried out is recorded, too."""
     try:
         yield
-    except (ApiError, Unreachable) as error:
-        if isinstance(error, Unreachable) or error.status >= 500:
+    except (ApiError, UnreachableError) as error:
+        if isinstance(error, UnreachableError) or error.status >= 500:
             note = "nobody knows whether it was carried out"
             record(caller, action, team=team, name=name, outcome=503, note=note)
         raise

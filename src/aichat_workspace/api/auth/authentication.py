@@ -8,9 +8,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aichat_workspace.api.ttl_cache import Fresh
+from aichat_workspace.api.ttl_cache import TtlCache
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.rate_limits import Strangers
+from aichat_workspace.api.web.rate_limits import AnonymousRateLimits
 from aichat_workspace.kube.client import Client
 
 _PATH: Final = "/apis/authentication.k8s.io/v1/tokenreviews"
@@ -38,13 +38,13 @@ class Authenticator:
 
     client: Client
     audience: str
-    strangers: Strangers
-    _answers: Fresh[bytes, Caller | None]
+    strangers: AnonymousRateLimits
+    _answers: TtlCache[bytes, Caller | None]
     _good: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
 
     @classmethod
-    def of(cls, client: Client, audience: str, strangers: Strangers) -> "Authenticator":
-        return cls(client, audience, strangers, Fresh(_FRESH_SECONDS, _MOST))
+    def of(cls, client: Client, audience: str, strangers: AnonymousRateLimits) -> "Authenticator":
+        return cls(client, audience, strangers, TtlCache(_FRESH_SECONDS, _MOST))
 
     async def caller(self, token: str, address: str) -> Caller:
         """Raises Problem: 401 for a token that is not good, 429 when too many unknown ones come

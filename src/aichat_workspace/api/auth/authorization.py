@@ -10,7 +10,7 @@ from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from aichat_workspace.api.auth.authentication import Caller
-from aichat_workspace.api.ttl_cache import Fresh
+from aichat_workspace.api.ttl_cache import TtlCache
 from aichat_workspace.api.web import problems
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
@@ -26,7 +26,7 @@ EVERYWHERE: Final = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class AccessRequest:
     """A verb on a workspace, on a part of it, or on all of a team's; on all teams' where `team` is
     EVERYWHERE."""
 
@@ -56,43 +56,48 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class Authorizer:
     """Asks the API server, and believes the answer for ten seconds. However much there is to ask
     of one caller, others need not wait until all of it is."""
 
     client: Client
-    _answers: Fresh[tuple[Caller, Deed], bool]
+    _answers: TtlCache[tuple[Caller, AccessRequest], bool]
     _gate: asyncio.Semaphore
     _gates: WeakValueDictionary[str, asyncio.Semaphore] = field(default_factory=WeakValueDictionary)
     """By callers that are asked about now."""
 
     @classmethod
-    def of(cls, client: Client) -> "Access":
-        return cls(client, Fresh(_FRESH_SECONDS, _MOST), asyncio.Semaphore(_AT_ONCE))
+    def of(cls, client: Client) -> "Authorizer":
+        return cls(client, TtlCache(_FRESH_SECONDS, _MOST), asyncio.Semaphore(_AT_ONCE))
 
-    async def may(self, caller: Caller, deed: Deed, seconds: float = _FRESH_SECONDS) -> bool:
+    async def allows(
+        self, caller: Caller, deed: AccessRequest, seconds: float = _FRESH_SECONDS
+    ) -> bool:
         """By an answer that is no older. Raises ApiError or Unreachable when nobody says."""
         return await self._answers.get((caller, deed), lambda: self._review(caller, deed), seconds)
 
-    async def may_each(
-        self, caller: Caller, deeds: Sequence[Deed], refused_seconds: float = _FRESH_SECONDS
+    async def allows_each(
+        self,
+        caller: Caller,
+        deeds: Sequence[AccessRequest],
+        refused_seconds: float = _FRESH_SECONDS,
     ) -> list[bool]:
         """Of each deed, in their order. What is not known is asked for at the same time; an answer
         no may be older than an answer yes."""
 
-        def seconds(deed: Deed) -> float:
+        def seconds(deed: AccessRequest) -> float:
             refused = self._answers.last((caller, deed)) is False
             return refused_seconds if refused else _FRESH_SECONDS
 
         unknown = [each for each in deeds if not self._answers.has((caller, each), seconds(each))]
-        await asyncio.gather(*(self.may(caller, each) for each in unknown))
-        return [await self.may(caller, each, seconds(each)) for each in deeds]
+        await asyncio.gather(*(self.allows(caller, each) for each in unknown))
+        return [await self.allows(caller, each, seconds(each)) for each in deeds]
 
-    async def require(self, caller: Caller, deed: Deed, name: str) -> None:
+    async def require(self, caller: Caller, deed: AccessRequest, name: str) -> None:
         """Raises Problem: 403 for whoever may see the workspace, 404 for others."""
-        if await self.may(caller, deed):
+        if await self.allows(caller, deed):
             return
-        if deed.name and not await self.may(caller, Deed("get", deed.team, deed.name)):
+        if deed.name and not await self.allows(caller, AccessRequest("get", deed.team, deed.name)):
             raise problems.not_found(name)
         raise problems.forbidden(caller.username, deed.verb, deed.what, deed.team)
 
@@ -101,16 +106,16 @@ class Access:
         looked up only for whoever may not use it everywhere. Most people are of few teams among
         many, so that almost all answers are no: those hold longer here, and a new role shows within
         half a minute."""
-        if await self.may(caller, Deed(verb)):
+        if await self.allows(caller, AccessRequest(verb)):
             return Scope(everywhere=True)
         asked = sorted(set(teams()))
-        deeds = [Deed(verb, each) for each in asked]
-        answers = await self.may_each(caller, deeds, _REFUSED_SECONDS)
+        deeds = [AccessRequest(verb, each) for each in asked]
+        answers = await self.allows_each(caller, deeds, _REFUSED_SECONDS)
         return Scope(
             False, frozenset(team for team, yes in zip(asked, answers, strict=True) if yes)
         )
 
-    async def _review(self, caller: Caller, deed: Deed) -> bool:
+    async def _review(self, caller: Caller, deed: AccessRequest) -> bool:
         attributes = {
             "group": names.GROUP,
             "version": names.VERSION,

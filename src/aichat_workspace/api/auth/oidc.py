@@ -18,11 +18,11 @@ import structlog
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 
-from aichat_workspace.api.auth.signing import Seal
+from aichat_workspace.api.auth.signing import Signer
 from aichat_workspace.api.settings import Oidc
-from aichat_workspace.api.ttl_cache import Fresh
+from aichat_workspace.api.ttl_cache import TtlCache
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.problems import Problem
+from aichat_workspace.api.web.problems import ProblemError
 
 CALLBACK: Final = "/api/v1/session/callback"
 ATTEMPT_SECONDS: Final = 600
@@ -55,14 +55,14 @@ class Attempt:
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         return cls(state, nonce, verifier, next_path)
 
-    def sealed(self, seal: Seal) -> str:
+    def sealed(self, seal: Signer) -> str:
         text = base64.urlsafe_b64encode(orjson.dumps(asdict(self)))
-        return seal.close(_ATTEMPT, text.decode())
+        return seal.sign(_ATTEMPT, text.decode())
 
     @classmethod
-    def opened(cls, seal: Seal, cookie: str) -> Self | None:
+    def opened(cls, seal: Signer, cookie: str) -> Self | None:
         """None for one that is over or none of ours."""
-        found = seal.open(_ATTEMPT, cookie, ATTEMPT_SECONDS)
+        found = seal.verify(_ATTEMPT, cookie, ATTEMPT_SECONDS)
         return None if found is None else cls(**orjson.loads(base64.urlsafe_b64decode(found.text)))
 
 
@@ -115,7 +115,9 @@ class Provider:
     redirect_uri: str
     trust: ssl.SSLContext
     transport: httpx2.AsyncBaseTransport | None = None
-    _discovered: Fresh[str, Endpoints] = field(default_factory=lambda: Fresh(_FRESH_SECONDS, 1))
+    _discovered: TtlCache[str, Endpoints] = field(
+        default_factory=lambda: TtlCache(_FRESH_SECONDS, 1)
+    )
 
     @classmethod
     def of(cls, oidc: Oidc, public_url: str) -> Self:
@@ -160,7 +162,7 @@ class Provider:
             raise self._broken("it gave no ID token; OIDC_SCOPE needs openid")
         return token
 
-    def refused(self, error: str) -> Problem:
+    def refused(self, error: str) -> ProblemError:
         """What an error code of the provider means (RFC 6749 4.1.2.1 and 5.2)."""
         shown = re.sub(r"[^\w.-]", "", error)[:64]
         if shown in ("access_denied", "invalid_grant", "login_required", "consent_required"):
@@ -197,13 +199,13 @@ class Provider:
             timeout=_TIMEOUT_SECONDS,
         )
 
-    def _silent(self, error: Exception) -> Problem:
+    def _silent(self, error: Exception) -> ProblemError:
         """What our network says of it is for the log, not for whoever signs in."""
         return self._broken("it does not answer as it should", f"{type(error).__name__}: {error}")
 
-    def _broken(self, why: str, logged: str = "") -> Problem:
+    def _broken(self, why: str, logged: str = "") -> ProblemError:
         _log.error("the identity provider fails", issuer=self.oidc.issuer, error=logged or why)
-        return Problem(
+        return ProblemError(
             502,
             "identity-provider",
             f"The identity provider {self.oidc.issuer} does not do its part: {why}. Try again; if "

@@ -20,8 +20,8 @@ from typing import Any, Final
 import orjson
 from starlette.responses import Response
 
-from aichat_workspace.api.auth.signing import Seal
-from aichat_workspace.api.web.problems import Problem
+from aichat_workspace.api.auth.signing import Signer
+from aichat_workspace.api.web.problems import ProblemError
 
 CSRF_HEADER: Final = "X-CSRF-Token"
 MOST_SECONDS: Final = 8 * 3600
@@ -79,9 +79,9 @@ class TokenTooLargeError(ValueError):
     """The token does not fit into a cookie; the message says what to do."""
 
 
-def sealed(seal: Seal, token: str) -> str:
+def sealed(seal: Signer, token: str) -> str:
     """The cookie for a token. Raises TokenTooLargeError."""
-    cookie = seal.close(_SESSION, token)
+    cookie = seal.sign(_SESSION, token)
     if len(cookie) > MOST_VALUE_BYTES:
         raise TokenTooLargeError(
             f"The token has {len(token)} bytes, which is more than a browser's cookie holds. Have "
@@ -91,9 +91,9 @@ def sealed(seal: Seal, token: str) -> str:
     return cookie
 
 
-def opened(seal: Seal, cookie: str) -> Session | None:
+def opened(seal: Signer, cookie: str) -> Session | None:
     """The session that a cookie holds; None when it has ended or is none of ours."""
-    found = seal.open(_SESSION, cookie, MOST_SECONDS)
+    found = seal.verify(_SESSION, cookie, MOST_SECONDS)
     if found is None:
         return None
     return Session(found.text, found.sealed_at + MOST_SECONDS, seal.mark(_CSRF, cookie))
@@ -124,7 +124,7 @@ def require_csrf_token(method: str, headers: Mapping[str, str], session: Session
         return
     brought = headers.get(CSRF_HEADER, "")
     if not hmac.compare_digest(brought.encode(), session.csrf_token.encode()):
-        raise Problem(
+        raise ProblemError(
             403,
             "csrf-token",
             f"Changes in a browser's session need the header {CSRF_HEADER} with the session's "
@@ -135,7 +135,7 @@ def require_csrf_token(method: str, headers: Mapping[str, str], session: Session
 def require_own_site(method: str, headers: Mapping[str, str], public_url: str | None) -> None:
     """Raises Problem (403) for what another site makes the browser ask."""
     if not is_own_site(method, headers, public_url):
-        raise Problem(
+        raise ProblemError(
             403,
             "cross-site",
             "Another site made your browser ask for this, and only pages of this one may. Open "

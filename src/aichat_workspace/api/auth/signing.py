@@ -16,13 +16,13 @@ from typing import Final
 import structlog
 from itsdangerous import BadSignature, TimestampSigner
 
-from aichat_workspace.api.ttl_cache import Fresh
+from aichat_workspace.api.ttl_cache import TtlCache
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.problems import Problem
+from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.errors import Forbidden, NotFound
+from aichat_workspace.kube.errors import ForbiddenError, NotFoundError
 from aichat_workspace.runtime.resources import RESOURCES
 
 _SECRET: Final = RESOURCES[kinds.SECRET.kind]
@@ -33,7 +33,7 @@ _log: Final = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class SignedValue:
     """What was sealed, and when, in seconds since 1970."""
 
     text: str
@@ -41,17 +41,17 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Seal:
+class Signer:
     """Signs texts. What was sealed for one purpose does not open for another."""
 
     key: bytes = field(repr=False)
     clock: Callable[[], float] = time.time
 
-    def close(self, purpose: str, text: str) -> str:
+    def sign(self, purpose: str, text: str) -> str:
         """The text, the time and a signature; the text stays readable."""
         return self._signer(purpose).sign(text).decode()
 
-    def open(self, purpose: str, sealed: str, most_seconds: int) -> Opened | None:
+    def verify(self, purpose: str, sealed: str, most_seconds: int) -> SignedValue | None:
         """None for what was not sealed by this key, for something else, or too long ago."""
         try:
             text, at = self._signer(purpose).unsign(sealed, return_timestamp=True)
@@ -61,7 +61,7 @@ class Seal:
         age = self.clock() - sealed_at
         if not -_SKEW_SECONDS <= age < most_seconds:
             return None
-        return Opened(text.decode(), sealed_at)
+        return SignedValue(text.decode(), sealed_at)
 
     def mark(self, purpose: str, text: str) -> str:
         """A mark that only this key makes of this text (HMAC-SHA256)."""
@@ -73,7 +73,7 @@ class Seal:
 
 
 class _Signer(TimestampSigner):
-    def __init__(self, seal: Seal, purpose: str) -> None:
+    def __init__(self, seal: Signer, purpose: str) -> None:
         super().__init__(
             seal.key, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256
         )
@@ -89,17 +89,17 @@ class Keys:
 
     client: Client
     dev: bool
-    _read: Fresh[str, bytes] = field(default_factory=lambda: Fresh(_FRESH_SECONDS, 1))
+    _read: TtlCache[str, bytes] = field(default_factory=lambda: TtlCache(_FRESH_SECONDS, 1))
     _own: bytes = field(default_factory=lambda: secrets.token_bytes(_KEY_BYTES), repr=False)
 
-    async def seal(self) -> Seal:
+    async def seal(self) -> Signer:
         """Raises Problem (503) when there is no key, ApiError or Unreachable when nobody says."""
-        return Seal(await self._read.get(names.API_SESSION, self._key))
+        return Signer(await self._read.get(names.API_SESSION, self._key))
 
     async def _key(self) -> bytes:
         try:
             found = await self.client.get(_SECRET, names.API_SESSION, names.SYSTEM_NAMESPACE)
-        except (NotFound, Forbidden) as error:
+        except (NotFoundError, ForbiddenError) as error:
             if self.dev:
                 return self._own
             raise _no_key(_WHY[type(error)]) from error
@@ -110,13 +110,13 @@ class Keys:
 
 
 _WHY: Final[dict[type, str]] = {
-    NotFound: "is missing. The operator makes it: see that it runs, then try again",
-    Forbidden: "may not be read by the API's account. The platform team should apply "
+    NotFoundError: "is missing. The operator makes it: see that it runs, then try again",
+    ForbiddenError: "may not be read by the API's account. The platform team should apply "
     "config/default again",
 }
 
 
-def _no_key(why: str) -> Problem:
+def _no_key(why: str) -> ProblemError:
     detail = f"Secret {names.SYSTEM_NAMESPACE}/{names.API_SESSION}, which signs sessions, {why}."
     _log.error("no key for sessions", detail=detail)
     return problems.unavailable(f"{detail} Bearer tokens work meanwhile.", "no-session-key")

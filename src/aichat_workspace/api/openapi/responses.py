@@ -8,7 +8,7 @@ from aichat_workspace.api.schemas.problem import ProblemDocument
 from aichat_workspace.api.settings import Bounds
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.body_limits import BODY_SECONDS, FORMATS
-from aichat_workspace.api.web.problems import MEDIA_TYPE, FieldError, Problem
+from aichat_workspace.api.web.problems import MEDIA_TYPE, FieldError, ProblemError
 
 _MEANINGS: Final = {
     401: "The token is missing or not accepted.",
@@ -28,7 +28,7 @@ _MEANINGS: Final = {
     504: "The reply takes too long to wait for it whole.",
 }
 _INSTANCE: Final = "/api/v1/workspaces/team-a-aichat"
-_EXAMPLES: Final[Mapping[int, Problem]] = {
+_EXAMPLES: Final[Mapping[int, ProblemError]] = {
     401: problems.unauthenticated("The session has ended. Sign in again at /api/v1/session."),
     403: problems.forbidden("ann", "delete", "aichatworkspaces", "team-a"),
     404: problems.not_found("team-a-aichat"),
@@ -43,9 +43,11 @@ _EXAMPLES: Final[Mapping[int, Problem]] = {
     428: problems.if_match_missing(),
     429: problems.too_many("You have 20 streams open; end one first.", 5),
     500: problems.bug(),
-    502: Problem(502, "model-error", "The model server refuses: no space left on device"),
+    502: ProblemError(502, "model-error", "The model server refuses: no space left on device"),
     503: problems.unavailable("The Kubernetes API server does not answer. Try again."),
-    504: Problem(504, "takes-too-long", "The reply took longer than 5 minutes. Ask with `stream`."),
+    504: ProblemError(
+        504, "takes-too-long", "The reply took longer than 5 minutes. Ask with `stream`."
+    ),
 }
 _HEADERS: Final[Mapping[str, tuple[str, str, tuple[int, ...]]]] = {
     "WWW-Authenticate": ("string", "How to authenticate.", (401,)),
@@ -58,7 +60,7 @@ _EVERYWHERE: Final = (408, 413, 500)
 _ALWAYS: Final = (401, 403, 422, 429, 503)
 
 
-def answers(*codes: int) -> dict[int | str, dict[str, Any]]:
+def responses(*codes: int) -> dict[int | str, dict[str, Any]]:
     """The problem documents of a route: these, and those that every route has."""
     return only_problems(*codes, *_ALWAYS)
 

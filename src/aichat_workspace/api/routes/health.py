@@ -5,7 +5,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
-from aichat_workspace.api.dependencies import Use
+from aichat_workspace.api.dependencies import ServicesDep
 from aichat_workspace.api.openapi.responses import only_problems
 from aichat_workspace.api.web import problems
 
@@ -32,7 +32,7 @@ async def healthz() -> str:
     response_class=PlainTextResponse,
     responses={200: _OK, **only_problems(503)},
 )
-async def readyz(use: Use) -> Response:
+async def readyz(use: ServicesDep) -> Response:
     problem = "it stops" if use.stopping.is_set() else use.directory.problem
     if problem:
         raise problems.unavailable(f"This replica does not serve: {problem}.")

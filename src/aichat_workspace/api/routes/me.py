@@ -7,24 +7,27 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 
 from aichat_workspace.api.auth.authentication import Caller
-from aichat_workspace.api.auth.authorization import EVERYWHERE, Deed
-from aichat_workspace.api.dependencies import Authenticated, Services, Use, Who
-from aichat_workspace.api.openapi.responses import answers
+from aichat_workspace.api.auth.authorization import EVERYWHERE, AccessRequest
+from aichat_workspace.api.dependencies import AUTHENTICATED, CurrentCaller, Services, ServicesDep
+from aichat_workspace.api.openapi.responses import responses
 from aichat_workspace.api.routes.queries import NoQuery
 from aichat_workspace.api.schemas.session import Identity, TeamRights
 
-router = APIRouter(prefix="/api/v1", tags=["platform"], dependencies=Authenticated)
+router = APIRouter(prefix="/api/v1", tags=["platform"], dependencies=AUTHENTICATED)
 
 _DEEDS: Final = (
-    *(Deed(verb) for verb in ("create", "get", "list", "watch", "update", "patch", "delete")),
-    Deed("get", subresource="log"),
-    Deed("create", subresource="prompt"),
-    Deed("get", subresource="credentials"),
+    *(
+        AccessRequest(verb)
+        for verb in ("create", "get", "list", "watch", "update", "patch", "delete")
+    ),
+    AccessRequest("get", subresource="log"),
+    AccessRequest("create", subresource="prompt"),
+    AccessRequest("get", subresource="credentials"),
 )
 
 
-@router.get("/me", summary="Who you are and what you may do", responses=answers())
-async def read_me(who: Who, use: Use, _: Annotated[NoQuery, Query()]) -> Identity:
+@router.get("/me", summary="Who you are and what you may do", responses=responses())
+async def read_me(who: CurrentCaller, use: ServicesDep, _: Annotated[NoQuery, Query()]) -> Identity:
     """By Kubernetes' own decision, in every team that there is."""
     everywhere = (await _allowed(who, use, [EVERYWHERE], _DEEDS))[EVERYWHERE]
     rest = [each for each in _DEEDS if each not in everywhere]
@@ -43,17 +46,17 @@ async def read_me(who: Who, use: Use, _: Annotated[NoQuery, Query()]) -> Identit
 
 
 async def _allowed(
-    who: Caller, use: Services, teams: Sequence[str], deeds: Sequence[Deed]
-) -> dict[str, list[Deed]]:
+    who: Caller, use: Services, teams: Sequence[str], deeds: Sequence[AccessRequest]
+) -> dict[str, list[AccessRequest]]:
     """Of each team, those of the deeds that are allowed in it."""
     asked = [(team, each) for team in teams for each in deeds]
-    answers = await use.access.may_each(who, [replace(each, team=team) for team, each in asked])
-    allowed: dict[str, list[Deed]] = {team: [] for team in teams}
+    answers = await use.access.allows_each(who, [replace(each, team=team) for team, each in asked])
+    allowed: dict[str, list[AccessRequest]] = {team: [] for team in teams}
     for (team, each), yes in zip(asked, answers, strict=True):
         if yes:
             allowed[team].append(each)
     return allowed
 
 
-def _said(deed: Deed) -> str:
+def _said(deed: AccessRequest) -> str:
     return f"{deed.verb} {deed.what}" if deed.subresource else deed.verb

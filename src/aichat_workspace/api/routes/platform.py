@@ -5,8 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from aichat_workspace.api.dependencies import Authenticated, Use, Who
-from aichat_workspace.api.openapi.responses import answers
+from aichat_workspace.api.dependencies import AUTHENTICATED, CurrentCaller, ServicesDep
+from aichat_workspace.api.openapi.responses import responses
 from aichat_workspace.api.routes.queries import NoQuery
 from aichat_workspace.api.schemas.platform import (
     Ceilings,
@@ -21,11 +21,13 @@ from aichat_workspace.domain.models.name import InvalidModelNameError, parse_mod
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec, Share
 from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL
 
-router = APIRouter(prefix="/api/v1", tags=["platform"], dependencies=Authenticated)
+router = APIRouter(prefix="/api/v1", tags=["platform"], dependencies=AUTHENTICATED)
 
 
-@router.get("/patterns", summary="System prompts to choose from", responses=answers())
-async def list_patterns(_: Who, use: Use, __: Annotated[NoQuery, Query()]) -> PatternList:
+@router.get("/patterns", summary="System prompts to choose from", responses=responses())
+async def list_patterns(
+    _: CurrentCaller, use: ServicesDep, __: Annotated[NoQuery, Query()]
+) -> PatternList:
     """Built-in ones, and those of the platform team's ConfigMaps."""
     found = sorted(use.directory.prompts().items())
     return PatternList(
@@ -36,8 +38,10 @@ async def list_patterns(_: Who, use: Use, __: Annotated[NoQuery, Query()]) -> Pa
     )
 
 
-@router.get("/models", summary="Models to choose from", responses=answers())
-async def list_models(who: Who, use: Use, _: Annotated[NoQuery, Query()]) -> ModelList:
+@router.get("/models", summary="Models to choose from", responses=responses())
+async def list_models(
+    who: CurrentCaller, use: ServicesDep, _: Annotated[NoQuery, Query()]
+) -> ModelList:
     """Any model of an allowed registry may be named; these are in use already, in workspaces that
     you may see."""
     platform = use.directory.platform()
@@ -58,8 +62,10 @@ async def list_models(who: Who, use: Use, _: Annotated[NoQuery, Query()]) -> Mod
     )
 
 
-@router.get("/platform", summary="The platform's settings", responses=answers())
-async def read_platform(_: Who, use: Use, __: Annotated[NoQuery, Query()]) -> PlatformDocument:
+@router.get("/platform", summary="The platform's settings", responses=responses())
+async def read_platform(
+    _: CurrentCaller, use: ServicesDep, __: Annotated[NoQuery, Query()]
+) -> PlatformDocument:
     """Those that matter to whoever makes a workspace."""
     platform = use.directory.platform()
     ingress = platform.ingress

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from aichat_workspace.api.schemas.base import Wire
+from aichat_workspace.api.schemas.base import ApiModel
 from aichat_workspace.api.workspaces.log_query import LogQuery
 from aichat_workspace.api.workspaces.pages import MAX_LIMIT, Filter
 from aichat_workspace.domain import names
@@ -15,11 +15,11 @@ from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 Team = Annotated[DnsLabel, StringConstraints(min_length=1)]
 
 
-class NoQuery(Wire):
+class NoQuery(ApiModel):
     """Not a single parameter."""
 
 
-class WorkspaceQuery(Wire):
+class WorkspaceQuery(ApiModel):
     team: Team | None = Field(
         default=None,
         description="The team, where several resources name the workspace; the one that counts "
@@ -31,7 +31,7 @@ class WorkspaceLogQuery(LogQuery, WorkspaceQuery):
     """The parameters of a log."""
 
 
-class CreateQuery(Wire):
+class CreateQuery(ApiModel):
     dry_run: bool = Field(default=False, description="Check everything, and change nothing.")
 
 
@@ -39,7 +39,7 @@ class ChangeQuery(CreateQuery, WorkspaceQuery):
     pass
 
 
-class ListQuery(Wire):
+class ListQuery(ApiModel):
     team: Team | None = Field(default=None, description="Only this team's.")
     phase: Phase | None = Field(default=None, description="Only in this phase.")
     owner: str | None = Field(
@@ -69,7 +69,7 @@ class ListQuery(Wire):
         return self.fields.split(",") if self.fields else []
 
 
-class WatchQuery(Wire):
+class WatchQuery(ApiModel):
     team: Team | None = Field(default=None, description="Only this team's.")
     name: str | None = Field(
         default=None,

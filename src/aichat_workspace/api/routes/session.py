@@ -16,13 +16,13 @@ from aichat_workspace.api.auth.oidc import (
     require_ours,
 )
 from aichat_workspace.api.auth.session_cookie import Session, TokenTooLargeError
-from aichat_workspace.api.auth.signing import Seal
-from aichat_workspace.api.dependencies import Address, Services, Use, own_session
-from aichat_workspace.api.openapi.responses import answers
+from aichat_workspace.api.auth.signing import Signer
+from aichat_workspace.api.dependencies import Address, Services, ServicesDep, own_session
+from aichat_workspace.api.openapi.responses import responses
 from aichat_workspace.api.schemas.session import SessionDocument, SignIn
 from aichat_workspace.api.web import error_handlers, problems
-from aichat_workspace.api.web.problems import FieldError, Problem
-from aichat_workspace.kube.errors import ApiError, Unreachable
+from aichat_workspace.api.web.problems import FieldError, ProblemError
+from aichat_workspace.kube.errors import ApiError, UnreachableError
 
 router = APIRouter(prefix="/api/v1/session", tags=["sign-in"])
 
@@ -30,9 +30,9 @@ _SEE_OTHER: Final = 303
 _MOST_ATTEMPTS: Final = 5  # their cookies come with every request
 
 
-@router.post("", summary="Sign in with a token", responses=answers(415))
+@router.post("", summary="Sign in with a token", responses=responses(415))
 async def sign_in(
-    request: Request, response: Response, use: Use, address: Address, asked: SignIn
+    request: Request, response: Response, use: ServicesDep, address: Address, asked: SignIn
 ) -> SessionDocument:
     """Sets a cookie that stands for the token, for eight hours at most. Nothing is kept here."""
     session_cookie.require_own_site(request.method, request.headers, use.settings.public_url)
@@ -42,14 +42,14 @@ async def sign_in(
     try:
         begun = _begin(use, seal, response, asked.token)
     except TokenTooLargeError as error:
-        raise Problem(413, "token-too-large", str(error)) from None
+        raise ProblemError(413, "token-too-large", str(error)) from None
     audit_log.record(who, "sign-in", team="", name="", outcome=200)
     return _shown(who, begun)
 
 
-@router.get("", summary="Who is signed in", responses=answers())
+@router.get("", summary="Who is signed in", responses=responses())
 async def read_session(
-    request: Request, response: Response, use: Use, address: Address
+    request: Request, response: Response, use: ServicesDep, address: Address
 ) -> SessionDocument:
     """The session of the present cookie, and the csrfToken that changes in it have to send."""
     found = await own_session(request, use)
@@ -59,8 +59,8 @@ async def read_session(
     return _shown(who, found)
 
 
-@router.delete("", summary="Sign out", status_code=204, responses=answers())
-async def sign_out(request: Request, use: Use) -> Response:
+@router.delete("", summary="Sign out", status_code=204, responses=responses())
+async def sign_out(request: Request, use: ServicesDep) -> Response:
     """Takes the cookie from the browser, whether or not the session has ended. The token stays
     good: it is whoever made it who can revoke it."""
     session_cookie.require_own_site(request.method, request.headers, use.settings.public_url)
@@ -74,11 +74,11 @@ async def sign_out(request: Request, use: Use) -> Response:
     summary="Sign in with the identity provider",
     status_code=_SEE_OTHER,
     response_class=RedirectResponse,
-    responses={_SEE_OTHER: {"description": "To the provider."}, **answers(404, 502)},
+    responses={_SEE_OTHER: {"description": "To the provider."}, **responses(404, 502)},
 )
 async def begin_login(
     request: Request,
-    use: Use,
+    use: ServicesDep,
     address: Address,
     next_path: Annotated[
         str,
@@ -105,11 +105,11 @@ async def begin_login(
     summary="Come back from the identity provider",
     status_code=_SEE_OTHER,
     response_class=RedirectResponse,
-    responses={_SEE_OTHER: {"description": "Signed in; to `next`."}, **answers(404, 502)},
+    responses={_SEE_OTHER: {"description": "Signed in; to `next`."}, **responses(404, 502)},
 )
 async def finish_login(
     request: Request,
-    use: Use,
+    use: ServicesDep,
     address: Address,
     code: Annotated[
         str | None, Query(max_length=4096, description="What the provider gives the token for.")
@@ -131,14 +131,14 @@ async def finish_login(
         if error is not None or code is None:
             raise provider.refused(error or "no code")
         response = await _signed_in(use, provider, seal, attempt, code, address)
-    except (Problem, ApiError, Unreachable) as found:
+    except (ProblemError, ApiError, UnreachableError) as found:
         response = error_handlers.answer_to(request, found)
     use.cookies.clear(response, cookie)  # however it ended, it is over
     return response
 
 
 async def _signed_in(
-    use: Services, provider: Provider, seal: Seal, attempt: Attempt, code: str, address: str
+    use: Services, provider: Provider, seal: Signer, attempt: Attempt, code: str, address: str
 ) -> Response:
     """To where the attempt leads, with a session. Raises Problem, ApiError or Unreachable."""
     token = await provider.id_token(code, attempt)
@@ -149,14 +149,14 @@ async def _signed_in(
     try:
         _begin(use, seal, response, token)
     except TokenTooLargeError as found:
-        raise Problem(502, "token-too-large", str(found)) from None
+        raise ProblemError(502, "token-too-large", str(found)) from None
     audit_log.record(who, "sign-in", team="", name="", outcome=_SEE_OTHER, note="identity provider")
     return response
 
 
 def _provider(use: Services) -> Provider:
     if use.provider is None:
-        raise Problem(
+        raise ProblemError(
             404,
             "no-identity-provider",
             "Sign-in with an identity provider is not set up (OIDC_ISSUER). Sign in with a token: "
@@ -165,7 +165,7 @@ def _provider(use: Services) -> Provider:
     return use.provider
 
 
-def _attempt(seal: Seal, cookie: str | None, state: str | None) -> Attempt:
+def _attempt(seal: Signer, cookie: str | None, state: str | None) -> Attempt:
     attempt = Attempt.opened(seal, cookie) if cookie else None
     if attempt is None or attempt.state != state:
         raise problems.unauthenticated(
@@ -179,7 +179,7 @@ async def _accepted(use: Services, provider: Provider, token: str, address: str)
     """Whom the API server takes the provider's token for."""
     try:
         return await use.authenticator.caller(token, address)
-    except Problem as problem:
+    except ProblemError as problem:
         if problem.status != 401:
             raise
         raise problems.unauthenticated(
@@ -190,7 +190,7 @@ async def _accepted(use: Services, provider: Provider, token: str, address: str)
         ) from None
 
 
-def _begin(use: Services, seal: Seal, response: Response, token: str) -> Session:
+def _begin(use: Services, seal: Signer, response: Response, token: str) -> Session:
     """Put the session's cookie. Raises TokenTooLargeError."""
     cookie = session_cookie.sealed(seal, token)
     begun = session_cookie.opened(seal, cookie)

@@ -10,19 +10,19 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from aichat_workspace.api.auth import audit_log
-from aichat_workspace.api.auth.authorization import Deed
+from aichat_workspace.api.auth.authorization import AccessRequest
 from aichat_workspace.api.dependencies import (
-    Authenticated,
-    Came,
+    AUTHENTICATED,
     Credential,
+    CurrentCaller,
+    RequestCredential,
     Services,
-    Use,
-    Who,
+    ServicesDep,
     identify,
 )
-from aichat_workspace.api.openapi.responses import answers, server_sent
+from aichat_workspace.api.openapi.responses import responses, server_sent
 from aichat_workspace.api.routes.queries import WorkspaceLogQuery
-from aichat_workspace.api.routes.workspaces import ONE, Name, OfOne
+from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, OneWorkspace
 from aichat_workspace.api.schemas.workspace import (
     Credentials,
     Diagnosis,
@@ -33,15 +33,22 @@ from aichat_workspace.api.schemas.workspace import (
 )
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.body_limits import JSON
-from aichat_workspace.api.web.problems import Problem
-from aichat_workspace.api.web.streaming import Pieces, streamed, while_allowed, while_there
+from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.streaming import (
+    Pieces,
+    cancel_on_disconnect,
+    stream_while_authorized,
+    streamed,
+)
 from aichat_workspace.api.workspaces.details import Workload, no_answer
 from aichat_workspace.api.workspaces.diagnosis import diagnose
 from aichat_workspace.api.workspaces.watch import event
 from aichat_workspace.ollama.errors import OllamaError
 
 router = APIRouter(
-    prefix=f"/api/v1/workspaces/{ONE}", tags=["one workspace"], dependencies=Authenticated
+    prefix=f"/api/v1/workspaces/{WORKSPACE_PATH}",
+    tags=["one workspace"],
+    dependencies=AUTHENTICATED,
 )
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
@@ -69,9 +76,11 @@ def _json(document: object, headers: dict[str, str] | None = None) -> Response:
 @router.get(
     "/events",
     summary="What happened to a workspace",
-    responses={200: {"model": EventList, "description": "The newest first."}, **answers(404)},
+    responses={200: {"model": EventList, "description": "The newest first."}, **responses(404)},
 )
-async def list_events(who: Who, use: Use, name: Name, of: OfOne) -> Response:
+async def list_events(
+    who: CurrentCaller, use: ServicesDep, name: Name, of: OneWorkspace
+) -> Response:
     """Events of the resource and of everything in its namespace, the newest 200, as of two seconds
     ago at most."""
     view = await use.workspaces.find(who, "get", name, of.team)
@@ -81,9 +90,11 @@ async def list_events(who: Who, use: Use, name: Name, of: OfOne) -> Response:
 @router.get(
     "/diagnosis",
     summary="Why a workspace is not ready",
-    responses={200: {"model": Diagnosis, "description": "What is wrong."}, **answers(404)},
+    responses={200: {"model": Diagnosis, "description": "What is wrong."}, **responses(404)},
 )
-async def read_diagnosis(who: Who, use: Use, name: Name, of: OfOne) -> Response:
+async def read_diagnosis(
+    who: CurrentCaller, use: ServicesDep, name: Name, of: OneWorkspace
+) -> Response:
     """Everything that is not as it should be, each with what to do."""
     view = await use.workspaces.find(who, "get", name, of.team)
     return _json(diagnose(view.document["status"]))
@@ -97,10 +108,12 @@ async def read_diagnosis(who: Who, use: Use, name: Name, of: OfOne) -> Response:
             "model": InstalledModels,
             "description": "As its server lists them, or did two seconds ago at most.",
         },
-        **answers(404, 409, 502),
+        **responses(404, 409, 502),
     },
 )
-async def list_installed_models(who: Who, use: Use, name: Name, of: OfOne) -> Response:
+async def list_installed_models(
+    who: CurrentCaller, use: ServicesDep, name: Name, of: OneWorkspace
+) -> Response:
     """Asks the workspace's server; how far downloads are is in `status.models`."""
     view = await use.workspaces.find(who, "get", name, of.team)
     return _json({"items": await use.tenants.models(view)})
@@ -114,24 +127,26 @@ async def list_installed_models(who: Who, use: Use, name: Name, of: OfOne) -> Re
             "description": "The log, as text. The connection breaks off where it is not whole.",
             "content": {"text/plain": {"schema": {"type": "string"}, "example": _LOG}},
         },
-        **answers(404, 409),
+        **responses(404, 409),
     },
     response_class=StreamingResponse,
 )
 async def read_log(
-    who: Who,
-    use: Use,
-    came: Came,
+    who: CurrentCaller,
+    use: ServicesDep,
+    came: RequestCredential,
     name: Name,
     workload: Annotated[Workload, Path(description="Whose: the model server's or the chat's.")],
     wish: Annotated[WorkspaceLogQuery, Query()],
 ) -> Response:
     """Needs `get` on `aichatworkspaces/log`."""
     view = await use.workspaces.find(who, "get", name, wish.team, "log")
-    still = _still(use, came, Deed("get", view.team, view.resource, "log"), name)
+    still = _still(use, came, AccessRequest("get", view.team, view.resource, "log"), name)
 
     async def begin() -> Pieces:
-        return while_allowed(await use.tenants.logs(view, workload, wish), still, use.stopping)
+        return stream_while_authorized(
+            await use.tenants.logs(view, workload, wish), still, use.stopping
+        )
 
     return await streamed(use.streams, who.username, begin, _TEXT)
 
@@ -141,10 +156,12 @@ async def read_log(
     summary="How the first administrator signs in",
     responses={
         200: {"model": Credentials, "description": "As they were made."},
-        **answers(404, 409),
+        **responses(404, 409),
     },
 )
-async def read_credentials(who: Who, use: Use, name: Name, of: OfOne) -> Response:
+async def read_credentials(
+    who: CurrentCaller, use: ServicesDep, name: Name, of: OneWorkspace
+) -> Response:
     """Needs `get` on `aichatworkspaces/credentials`. Each showing is recorded."""
     view = await use.workspaces.find(who, "get", name, of.team, "credentials")
     shown = await use.tenants.credentials(view)
@@ -162,19 +179,25 @@ async def read_credentials(who: Who, use: Use, name: Name, of: OfOne) -> Respons
             '`{"text"}`), then `done` or `error` (data: a problem); else whole, as JSON.',
             "content": server_sent(_SPOKEN, "token", "done", "error"),
         },
-        **answers(404, 409, 415, 502, 504),
+        **responses(404, 409, 415, 502, 504),
     },
 )
 async def ask(
-    request: Request, who: Who, use: Use, came: Came, name: Name, of: OfOne, asked: Prompt
+    request: Request,
+    who: CurrentCaller,
+    use: ServicesDep,
+    came: RequestCredential,
+    name: Name,
+    of: OneWorkspace,
+    asked: Prompt,
 ) -> Response:
     """Needs `create` on `aichatworkspaces/prompt`."""
     view = await use.workspaces.find(who, "create", name, of.team, "prompt")
-    still = _still(use, came, Deed("create", view.team, view.resource, "prompt"), name)
+    still = _still(use, came, AccessRequest("create", view.team, view.resource, "prompt"), name)
 
     async def words() -> tuple[str, AsyncGenerator[str, None]]:
         model, said = await use.tenants.ask(view, asked)
-        return model, while_allowed(said, still, use.stopping)
+        return model, stream_while_authorized(said, still, use.stopping)
 
     async def begin() -> Pieces:
         return _tokens(*await words())
@@ -189,18 +212,20 @@ async def ask(
 
     if asked.stream:
         answer = streamed(use.streams, who.username, begin, "text/event-stream")
-        return await while_there(request, use.stopping, answer)
+        return await cancel_on_disconnect(request, use.stopping, answer)
     try:
         async with asyncio.timeout(_WHOLE_SECONDS):
-            return await while_there(request, use.stopping, whole())
+            return await cancel_on_disconnect(request, use.stopping, whole())
     except TimeoutError:
         minutes = f"{_WHOLE_SECONDS / 60:.0f} minutes"
-        raise Problem(
+        raise ProblemError(
             504, "takes-too-long", f"The reply took longer than {minutes}. {_STREAM_IT}"
         ) from None
 
 
-def _still(use: Services, came: Credential, deed: Deed, name: str) -> Callable[[], Awaitable[None]]:
+def _still(
+    use: Services, came: Credential, deed: AccessRequest, name: str
+) -> Callable[[], Awaitable[None]]:
     """Whether the caller may go on, as of now. Raises Problem when not."""
 
     async def check() -> None:
@@ -218,7 +243,7 @@ async def _reply(words: AsyncGenerator[str, None]) -> str:
             size += len(each.encode())
             if size > _WHOLE_BYTES:
                 told = f"The reply is longer than {_WHOLE_BYTES} bytes. {_STREAM_IT}"
-                raise Problem(502, "reply-too-long", told)
+                raise ProblemError(502, "reply-too-long", told)
     return "".join(reply)
 
 
@@ -229,12 +254,12 @@ async def _tokens(model: str, words: AsyncGenerator[str, None]) -> Pieces:
             async for each in words:
                 yield event("token", orjson.dumps({"text": each}))
     except OllamaError as error:
-        yield _error(Problem(502, "model-error", f"The reply broke off: {error}"))
+        yield _error(ProblemError(502, "model-error", f"The reply broke off: {error}"))
     except problems.TOLD as error:
         yield _error(problems.of(error))
     else:
         yield event("done", orjson.dumps({"model": model}))
 
 
-def _error(problem: Problem) -> bytes:
+def _error(problem: ProblemError) -> bytes:
     return event("error", orjson.dumps(problem.document("")))

@@ -10,8 +10,15 @@ from starlette.convertors import StringConvertor, register_url_convertor
 
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import Scope
-from aichat_workspace.api.dependencies import Authenticated, Came, Services, Use, Who, identify
-from aichat_workspace.api.openapi.responses import answers, server_sent
+from aichat_workspace.api.dependencies import (
+    AUTHENTICATED,
+    CurrentCaller,
+    RequestCredential,
+    Services,
+    ServicesDep,
+    identify,
+)
+from aichat_workspace.api.openapi.responses import responses, server_sent
 from aichat_workspace.api.routes import queries
 from aichat_workspace.api.schemas.workspace import (
     WorkspaceCreate,
@@ -28,7 +35,7 @@ from aichat_workspace.api.workspaces import pages, watch
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain import names
 
-router = APIRouter(prefix="/api/v1", tags=["workspaces"], dependencies=Authenticated)
+router = APIRouter(prefix="/api/v1", tags=["workspaces"], dependencies=AUTHENTICATED)
 
 _ETAG: Final = {
     "ETag": {
@@ -92,7 +99,7 @@ class _NameConvertor(StringConvertor):
 
 
 register_url_convertor("workspace", _NameConvertor())
-ONE: Final = "{name:workspace}"
+WORKSPACE_PATH: Final = "{name:workspace}"
 
 Name = Annotated[
     str,
@@ -104,7 +111,7 @@ Name = Annotated[
         examples=["team-a-aichat"],
     ),
 ]
-OfOne = Annotated[queries.WorkspaceQuery, Query()]
+OneWorkspace = Annotated[queries.WorkspaceQuery, Query()]
 Creation = Annotated[queries.CreateQuery, Query()]
 Change = Annotated[queries.ChangeQuery, Query()]
 IfMatch = Annotated[
@@ -145,12 +152,12 @@ def location(view: View) -> str:
     responses={
         **documented(200, "A page.", WorkspaceList),
         304: {"description": "Unchanged."},
-        **answers(),
+        **responses(),
     },
 )
 async def list_workspaces(
-    who: Who,
-    use: Use,
+    who: CurrentCaller,
+    use: ServicesDep,
     asked: Annotated[queries.ListQuery, Query()],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
@@ -183,10 +190,12 @@ async def _passed(pieces: Iterable[bytes]) -> Pieces:
             "model": WorkspaceDocument,
             "headers": {**_ETAG, **_LOCATION},
         },
-        **answers(409, 415),
+        **responses(409, 415),
     },
 )
-async def create_workspace(who: Who, use: Use, how: Creation, asked: WorkspaceCreate) -> Response:
+async def create_workspace(
+    who: CurrentCaller, use: ServicesDep, how: Creation, asked: WorkspaceCreate
+) -> Response:
     """Names are unique in the whole cluster. The same request by the same caller may be repeated:
     it makes one workspace."""
     view, is_new = await use.workspaces.create(who, asked, dry_run=how.dry_run)
@@ -205,14 +214,14 @@ async def create_workspace(who: Who, use: Use, how: Creation, asked: WorkspaceCr
                 _WATCHED, "reset", "ADDED", "MODIFIED", "DELETED", "synced", "end"
             ),
         },
-        **answers(),
+        **responses(),
     },
     response_class=StreamingResponse,
 )
 async def watch_workspaces(
-    who: Who,
-    use: Use,
-    came: Came,
+    who: CurrentCaller,
+    use: ServicesDep,
+    came: RequestCredential,
     asked: Annotated[queries.WatchQuery, Query()],
     last_event_id: Annotated[
         str | None,
@@ -239,7 +248,7 @@ async def watch_workspaces(
         use.stopping,
         query=f"{asked.team} {asked.name}",
     )
-    mark = watch.Mark.read(last_event_id)
+    mark = watch.ResumeToken.read(last_event_id)
     if mark is not None and mark.seen != watcher.seen(seen):
         mark = None
 
@@ -250,16 +259,20 @@ async def watch_workspaces(
 
 
 @router.get(
-    f"/workspaces/{ONE}",
+    f"/workspaces/{WORKSPACE_PATH}",
     summary="Read a workspace",
     responses={
         **documented(200, "The workspace."),
         304: {"description": "Unchanged."},
-        **answers(404),
+        **responses(404),
     },
 )
 async def read_workspace(
-    who: Who, use: Use, name: Name, of: OfOne, if_none_match: IfNoneMatch = None
+    who: CurrentCaller,
+    use: ServicesDep,
+    name: Name,
+    of: OneWorkspace,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     view = await use.workspaces.find(who, "get", name, of.team)
     if unchanged(view.etag, if_none_match):
@@ -268,17 +281,17 @@ async def read_workspace(
 
 
 @router.put(
-    f"/workspaces/{ONE}",
+    f"/workspaces/{WORKSPACE_PATH}",
     summary="Replace a workspace's spec",
     responses={
         **documented(200, "It was so already."),
         **documented(202, "Written; the workspace follows."),
-        **answers(404, 409, 412, 415, 428),
+        **responses(404, 409, 412, 415, 428),
     },
 )
 async def replace_workspace(
-    who: Who,
-    use: Use,
+    who: CurrentCaller,
+    use: ServicesDep,
     name: Name,
     how: Change,
     asked: WorkspaceReplace,
@@ -295,17 +308,17 @@ async def replace_workspace(
 
 
 @router.patch(
-    f"/workspaces/{ONE}",
+    f"/workspaces/{WORKSPACE_PATH}",
     summary="Change fields of a workspace's spec",
     responses={
         **documented(200, "It was so already."),
         **documented(202, "Written; the workspace follows."),
-        **answers(404, 409, 412, 415),
+        **responses(404, 409, 412, 415),
     },
 )
 async def patch_workspace(
-    who: Who,
-    use: Use,
+    who: CurrentCaller,
+    use: ServicesDep,
     name: Name,
     how: Change,
     asked: Annotated[WorkspacePatch, Body(media_type=MERGE_PATCH)],
@@ -318,14 +331,14 @@ async def patch_workspace(
 
 
 @router.delete(
-    f"/workspaces/{ONE}",
+    f"/workspaces/{WORKSPACE_PATH}",
     summary="Delete a workspace",
     status_code=202,
-    responses={**documented(202, "It goes now, with its namespace."), **answers(404, 409, 412)},
+    responses={**documented(202, "It goes now, with its namespace."), **responses(404, 409, 412)},
 )
 async def delete_workspace(
-    who: Who,
-    use: Use,
+    who: CurrentCaller,
+    use: ServicesDep,
     name: Name,
     how: Change,
     if_match: IfMatch = None,
@@ -341,31 +354,31 @@ async def delete_workspace(
 
 
 @router.post(
-    f"/workspaces/{ONE}:suspend",
+    f"/workspaces/{WORKSPACE_PATH}:suspend",
     summary="Suspend a workspace",
     responses={
         **documented(200, "It was suspended already."),
         **documented(202, "Both workloads stop; data and objects stay."),
-        **answers(404, 409, 412, 415),
+        **responses(404, 409, 412, 415),
     },
 )
 async def suspend_workspace(
-    who: Who, use: Use, name: Name, how: Change, if_match: IfMatch = None
+    who: CurrentCaller, use: ServicesDep, name: Name, how: Change, if_match: IfMatch = None
 ) -> Response:
     return await _suspended(use, who, name, how, if_match, on=True)
 
 
 @router.post(
-    f"/workspaces/{ONE}:resume",
+    f"/workspaces/{WORKSPACE_PATH}:resume",
     summary="Resume a workspace",
     responses={
         **documented(200, "It was running already."),
         **documented(202, "Both workloads start; no model is downloaded again."),
-        **answers(404, 409, 412, 415),
+        **responses(404, 409, 412, 415),
     },
 )
 async def resume_workspace(
-    who: Who, use: Use, name: Name, how: Change, if_match: IfMatch = None
+    who: CurrentCaller, use: ServicesDep, name: Name, how: Change, if_match: IfMatch = None
 ) -> Response:
     return await _suspended(use, who, name, how, if_match, on=False)
 

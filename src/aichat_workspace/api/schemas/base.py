@@ -23,7 +23,7 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 Location = tuple[int | str, ...]
 
 
-class Wire(BaseModel):
+class ApiModel(BaseModel):
     """camelCase, and no field that nobody knows."""
 
     model_config = ConfigDict(
@@ -31,7 +31,7 @@ class Wire(BaseModel):
     )
 
 
-class Asked(Wire):
+class RequestBody(ApiModel):
     """A body that somebody sends. Of one that holds too much, too deep or what is no text nothing
     else is looked at: each value that is wrong costs more to tell than to send."""
 
@@ -66,7 +66,7 @@ def _require_text(found: str, at: Location) -> None:
         )
 
 
-def shows(example: dict[str, Any]) -> ConfigDict:
+def with_example(example: dict[str, Any]) -> ConfigDict:
     """With this as the example in OpenAPI."""
     return ConfigDict(json_schema_extra={"examples": [example]})
 

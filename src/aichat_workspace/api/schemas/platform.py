@@ -4,10 +4,10 @@ from pydantic import (
     Field,
 )
 
-from aichat_workspace.api.schemas.base import Wire, shows
+from aichat_workspace.api.schemas.base import ApiModel, with_example
 
 
-class PatternDocument(Wire):
+class PatternDocument(ApiModel):
     """A system prompt that a workspace can offer as a model."""
 
     name: str = Field(description="For spec.patterns.")
@@ -15,10 +15,10 @@ class PatternDocument(Wire):
     origin: str = Field(description="Built in, or the ConfigMap that has it.")
 
 
-class PatternList(Wire):
+class PatternList(ApiModel):
     """Patterns to choose from."""
 
-    model_config = shows(
+    model_config = with_example(
         {
             "items": [
                 {
@@ -33,17 +33,17 @@ class PatternList(Wire):
     items: tuple[PatternDocument, ...] = Field(description="In the order of their names.")
 
 
-class ModelUse(Wire):
+class ModelUse(ApiModel):
     """A model that workspaces which the caller may see have chosen."""
 
     name: str = Field(description="For spec.models.")
     workspaces: int = Field(description="How many of them.")
 
 
-class ModelList(Wire):
+class ModelList(ApiModel):
     """Models to choose from."""
 
-    model_config = shows(
+    model_config = with_example(
         {
             "allowedRegistries": ["registry.ollama.ai"],
             "embeddingModel": "nomic-embed-text",
@@ -58,7 +58,7 @@ class ModelList(Wire):
     in_use: tuple[ModelUse, ...] = Field(description="The most chosen first.")
 
 
-class Defaults(Wire):
+class Defaults(ApiModel):
     """What a workspace gets that does not choose for itself."""
 
     cpu_request: str = Field(description="CPU set aside.")
@@ -68,7 +68,7 @@ class Defaults(Wire):
     storage: str = Field(description="Size of its volume.")
 
 
-class Ceilings(Wire):
+class Ceilings(ApiModel):
     """What one workspace may have at most."""
 
     cpu: str = Field(description="Sum of all CPU limits.")
@@ -77,10 +77,10 @@ class Ceilings(Wire):
     gpus: int = Field(description="Graphics processors.")
 
 
-class PlatformDocument(Wire):
+class PlatformDocument(ApiModel):
     """The platform's settings that matter to whoever makes a workspace."""
 
-    model_config = shows(
+    model_config = with_example(
         {
             "domain": "example.org",
             "allowedDomains": [],

@@ -4,17 +4,17 @@ from pydantic import (
     Field,
 )
 
-from aichat_workspace.api.schemas.base import Wire
+from aichat_workspace.api.schemas.base import ApiModel
 
 
-class FieldProblem(Wire):
+class FieldProblem(ApiModel):
     """A field that is wrong."""
 
     field: str = Field(description="Path of the field, as `spec.models[0]`; empty for the whole.")
     message: str = Field(description="What is wrong and what to do.")
 
 
-class ProblemDocument(Wire):
+class ProblemDocument(ApiModel):
     """An answer that says no (RFC 9457)."""
 
     type: str = Field(description="The kind of problem, as a URN that ends with `code`.")

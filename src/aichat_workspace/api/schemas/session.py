@@ -8,10 +8,10 @@ from pydantic import (
     StringConstraints,
 )
 
-from aichat_workspace.api.schemas.base import Asked, Wire, shows
+from aichat_workspace.api.schemas.base import ApiModel, RequestBody, with_example
 
 
-class TeamRights(Wire):
+class TeamRights(ApiModel):
     """What the caller may do in one team."""
 
     team: str = Field(description="The team's namespace.")
@@ -21,10 +21,10 @@ class TeamRights(Wire):
     )
 
 
-class Identity(Wire):
+class Identity(ApiModel):
     """Who the caller is, and what Kubernetes lets him do."""
 
-    model_config = shows(
+    model_config = with_example(
         {
             "username": "ann",
             "groups": ["system:authenticated"],
@@ -39,10 +39,10 @@ class Identity(Wire):
     teams: tuple[TeamRights, ...] = Field(description="What more he may do in which team.")
 
 
-class SignIn(Asked):
+class SignIn(RequestBody):
     """A token to sign in with."""
 
-    model_config = shows({"token": "eyJhbGciOiJSUzI1NiJ9.e30.c2ln"})
+    model_config = with_example({"token": "eyJhbGciOiJSUzI1NiJ9.e30.c2ln"})
 
     token: Annotated[
         str,
@@ -50,10 +50,10 @@ class SignIn(Asked):
     ] = Field(description="One that the Kubernetes API server accepts for the API's audience.")
 
 
-class SessionDocument(Wire):
+class SessionDocument(ApiModel):
     """A browser's session."""
 
-    model_config = shows(
+    model_config = with_example(
         {
             "username": "ann",
             "csrfToken": "Zk1mY0x0b0ZtY0x0b0ZtY0x0b0ZtY0x0b0ZtY0x0b0Y=",

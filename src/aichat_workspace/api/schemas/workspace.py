@@ -12,7 +12,7 @@ from pydantic import (
     StringConstraints,
 )
 
-from aichat_workspace.api.schemas.base import Asked, Team, Wire, shows
+from aichat_workspace.api.schemas.base import ApiModel, RequestBody, Team, with_example
 from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase, WorkspaceStatus
@@ -45,10 +45,10 @@ _WORKSPACE_EXAMPLE: dict[str, Any] = {
 }
 
 
-class WorkspaceCreate(Asked):
+class WorkspaceCreate(RequestBody):
     """A workspace to be made."""
 
-    model_config = shows({"team": names.SYSTEM_NAMESPACE, "spec": _SPEC_EXAMPLE})
+    model_config = with_example({"team": names.SYSTEM_NAMESPACE, "spec": _SPEC_EXAMPLE})
 
     team: Team = Field(
         default=names.SYSTEM_NAMESPACE,
@@ -58,26 +58,26 @@ class WorkspaceCreate(Asked):
     spec: WorkspaceSpec
 
 
-class WorkspaceReplace(Asked):
+class WorkspaceReplace(RequestBody):
     """The whole spec anew: what is left out goes back to its default."""
 
-    model_config = shows({"spec": _SPEC_EXAMPLE})
+    model_config = with_example({"spec": _SPEC_EXAMPLE})
 
     spec: WorkspaceSpec
 
 
-class WorkspacePatch(Asked):
+class WorkspacePatch(RequestBody):
     """A JSON Merge Patch (RFC 7396): null takes a field out, lists are replaced whole."""
 
-    model_config = shows({"spec": {"models": ["gemma2:2b", "llama3.2"], "quota": None}})
+    model_config = with_example({"spec": {"models": ["gemma2:2b", "llama3.2"], "quota": None}})
 
     spec: dict[str, Any] = Field(description="The fields to change.")
 
 
-class WorkspaceDocument(Wire):
+class WorkspaceDocument(ApiModel):
     """One workspace."""
 
-    model_config = shows(_WORKSPACE_EXAMPLE)
+    model_config = with_example(_WORKSPACE_EXAMPLE)
 
     name: str = Field(description="Its workspaceName.", examples=["team-a-aichat"])
     team: str = Field(description="The namespace of its resource.")
@@ -95,10 +95,10 @@ class WorkspaceDocument(Wire):
     status: WorkspaceStatus = Field(description="What the operator says of it.")
 
 
-class WorkspaceList(Wire):
+class WorkspaceList(ApiModel):
     """A page of workspaces, in the order of their names."""
 
-    model_config = shows(
+    model_config = with_example(
         {
             "items": [_WORKSPACE_EXAMPLE],
             "nextPage": "WyJ0ZWFtLWEtYWljaGF0IiwidGVhbS1hIiwidGVhbS1hLWFpY2hhdCJd",
@@ -113,7 +113,7 @@ class WorkspaceList(Wire):
     )
 
 
-class EventDocument(Wire):
+class EventDocument(ApiModel):
     """Something that happened to a workspace or to an object of it."""
 
     time: datetime = Field(description="When, the last time.")
@@ -124,10 +124,10 @@ class EventDocument(Wire):
     count: int = Field(description="How often.")
 
 
-class EventList(Wire):
+class EventList(ApiModel):
     """What happened to a workspace."""
 
-    model_config = shows(
+    model_config = with_example(
         {
             "items": [
                 {
@@ -145,7 +145,7 @@ class EventList(Wire):
     items: tuple[EventDocument, ...] = Field(description="The newest first.")
 
 
-class Finding(Wire):
+class Finding(ApiModel):
     """One thing that is not as it should be, and what to do."""
 
     condition: str = Field(description="The condition, model or pattern that says so.")
@@ -154,10 +154,10 @@ class Finding(Wire):
     advice: str = Field(description="What to do about this kind of trouble.")
 
 
-class Diagnosis(Wire):
+class Diagnosis(ApiModel):
     """Why a workspace is not ready, in one place."""
 
-    model_config = shows(
+    model_config = with_example(
         {
             "phase": "Degraded",
             "summary": "gemma2:2bb: the registry has no such model",
@@ -177,7 +177,7 @@ class Diagnosis(Wire):
     findings: tuple[Finding, ...] = Field(description="The most important first.")
 
 
-class InstalledModel(Wire):
+class InstalledModel(ApiModel):
     """A model that the workspace's server has."""
 
     name: str = Field(description="As the server lists it.")
@@ -187,20 +187,20 @@ class InstalledModel(Wire):
     )
 
 
-class InstalledModels(Wire):
+class InstalledModels(ApiModel):
     """What a workspace's server has."""
 
-    model_config = shows(
+    model_config = with_example(
         {"items": [{"name": "gemma2:2b", "sizeBytes": 1_629_518_495, "origin": "model"}]}
     )
 
     items: tuple[InstalledModel, ...] = Field(description="In the order of their names.")
 
 
-class Prompt(Asked):
+class Prompt(RequestBody):
     """A question to a workspace's model."""
 
-    model_config = shows({"prompt": "Good morning", "model": "gemma2:2b"})
+    model_config = with_example({"prompt": "Good morning", "model": "gemma2:2b"})
 
     prompt: Annotated[str, StringConstraints(min_length=1, max_length=32_768)] = Field(
         description="What to ask."
@@ -227,20 +227,20 @@ class Prompt(Asked):
     )
 
 
-class Reply(Wire):
+class Reply(ApiModel):
     """A model's whole reply."""
 
-    model_config = shows({"model": "gemma2:2b", "reply": "Good morning! How can I help?"})
+    model_config = with_example({"model": "gemma2:2b", "reply": "Good morning! How can I help?"})
 
     model: str = Field(description="Who answers.")
     reply: str = Field(description="The answer.")
 
 
-class Credentials(Wire):
+class Credentials(ApiModel):
     """How the first administrator signs in to the chat. It holds as long as nobody has changed the
     password there."""
 
-    model_config = shows(
+    model_config = with_example(
         {
             "url": "https://team-a-aichat.example.org",
             "email": "admin@team-a-aichat.example.org",

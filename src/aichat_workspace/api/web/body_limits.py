@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.error_handlers import answer
-from aichat_workspace.api.web.problems import Problem
+from aichat_workspace.api.web.problems import ProblemError
 
 BODY_SECONDS: Final = 10.0
 JSON: Final = "application/json"
@@ -20,7 +20,7 @@ FORMATS: Final = {"POST": (JSON,), "PUT": (JSON,), "PATCH": (MERGE_PATCH, JSON)}
 
 
 @dataclass(slots=True)
-class BoundedBodies:
+class BodyLimitMiddleware:
     """ASGI middleware: reads a body to its end before the application sees anything of the request,
     for the framework reads it before it asks who calls. One that says or turns out to be too large
     is 413, one that does not arrive in time 408, one of another format 415, and one for which there
@@ -42,7 +42,7 @@ class BoundedBodies:
                 self._require_fit(scope, size)
                 room.enter_context(self._room(size))
                 body = await self._whole(receive)
-            except Problem as problem:
+            except ProblemError as problem:
                 await answer(problem, scope["path"])(scope, receive, send)
                 return
 

@@ -13,38 +13,38 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.head_requests import has_head
-from aichat_workspace.api.web.problems import MEDIA_TYPE, FieldError, Problem
-from aichat_workspace.kube.errors import ApiError, Unreachable
+from aichat_workspace.api.web.problems import MEDIA_TYPE, FieldError, ProblemError
+from aichat_workspace.kube.errors import ApiError, UnreachableError
 
 _log: Final = structlog.get_logger()
 _PLACES: Final = frozenset({"body", "query", "path", "header"})
 
 
 def install(app: FastAPI) -> None:
-    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(ApiError, _cluster)
-    app.add_exception_handler(Unreachable, _cluster)
+    app.add_exception_handler(UnreachableError, _cluster)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _framework)
 
 
-def answer(problem: Problem, path: str) -> Response:
+def answer(problem: ProblemError, path: str) -> Response:
     body = orjson.dumps(problem.document(path))
     return Response(body, problem.status, problem.all_headers(), MEDIA_TYPE)
 
 
-def answer_to(request: Request, error: Problem | ApiError | Unreachable) -> Response:
+def answer_to(request: Request, error: ProblemError | ApiError | UnreachableError) -> Response:
     """The answer that the error would become by itself, for whoever has to add to it."""
-    return _problem(request, error) if isinstance(error, Problem) else _cluster(request, error)
+    return _problem(request, error) if isinstance(error, ProblemError) else _cluster(request, error)
 
 
 def _problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)  # noqa: S101  (registered for it alone)
+    assert isinstance(error, ProblemError)  # noqa: S101  (registered for it alone)
     return answer(error, request.url.path)
 
 
 def _cluster(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ApiError | Unreachable)  # noqa: S101
+    assert isinstance(error, ApiError | UnreachableError)  # noqa: S101
     problem = problems.from_cluster(error)
     if problem.status >= 500:
         _log.error("the cluster refuses", path=request.url.path, error=str(error))
@@ -70,20 +70,20 @@ def _framework(request: Request, error: Exception) -> Response:
     return answer(_of_framework(request, error), request.url.path)
 
 
-def _of_framework(request: Request, error: HTTPException) -> Problem:
+def _of_framework(request: Request, error: HTTPException) -> ProblemError:
     path, headers = request.url.path, dict(error.headers or {})
     match error.status_code:
         case 400:  # what FastAPI says of a body that json can't read
             return problems.invalid([FieldError("", problems.plain("json_invalid", ""))])
         case 404:
             detail = f"There is nothing at {path}. GET /openapi.json lists what there is."
-            return Problem(404, "no-such-path", detail)
+            return ProblemError(404, "no-such-path", detail)
         case 405:
             detail = f"{path} does not take {request.method}."
             allowed = {"Allow": ", ".join(_methods(request))}
-            return Problem(405, "method-not-allowed", detail, headers=allowed)
+            return ProblemError(405, "method-not-allowed", detail, headers=allowed)
         case status:
-            return Problem(status, "refused", str(error.detail), headers=headers)
+            return ProblemError(status, "refused", str(error.detail), headers=headers)
 
 
 def _methods(request: Request) -> list[str]:
@@ -100,7 +100,7 @@ def _with_head(methods: set[str], path: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Bugs:
+class ErrorMiddleware:
     """ASGI middleware: an exception that nobody expected is a problem document as well, and counts
     like any other answer. The framework's own handler would stand outside of what counts, and pass
     the exception on to the server, which then breaks the connection."""

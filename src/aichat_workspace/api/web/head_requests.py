@@ -16,7 +16,7 @@ def has_head(path: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Heads:
+class HeadMiddleware:
     """ASGI middleware: the answer to a GET without its body."""
 
     app: ASGIApp

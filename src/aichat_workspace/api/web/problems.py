@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.kube.errors import (
-    AlreadyExists,
+    AlreadyExistsError,
     ApiError,
-    Conflict,
-    Forbidden,
-    Invalid,
-    NotFound,
-    Unreachable,
+    ConflictError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    UnreachableError,
 )
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -40,7 +40,7 @@ class FieldError:
 
 
 @dataclass(slots=True)
-class Problem(Exception):  # noqa: N818  (as RFC 9457 calls it)
+class ProblemError(Exception):
     """An answer that says no. `code` is for programs, `detail` for people; a retry helps only
     where `retry_after_seconds` is given."""
 
@@ -71,9 +71,9 @@ class Problem(Exception):  # noqa: N818  (as RFC 9457 calls it)
         return {**self.headers, **({"Retry-After": str(wait)} if wait is not None else {})}
 
 
-def not_found(name: str) -> Problem:
+def not_found(name: str) -> ProblemError:
     """The same words whether it is not there or not to be seen: existence is a secret, too."""
-    return Problem(
+    return ProblemError(
         404,
         "workspace-not-found",
         f"There is no workspace {name!r}, or you may not see it. GET /api/v1/workspaces lists "
@@ -81,12 +81,12 @@ def not_found(name: str) -> Problem:
     )
 
 
-def unauthenticated(detail: str) -> Problem:
-    return Problem(401, "unauthenticated", detail, headers={"WWW-Authenticate": "Bearer"})
+def unauthenticated(detail: str) -> ProblemError:
+    return ProblemError(401, "unauthenticated", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-def forbidden(username: str, verb: str, what: str, team: str) -> Problem:
-    return Problem(
+def forbidden(username: str, verb: str, what: str, team: str) -> ProblemError:
+    return ProblemError(
         403,
         "forbidden",
         f"{username} may not {verb} {what} in team {team!r}. Ask whoever administers that "
@@ -94,16 +94,16 @@ def forbidden(username: str, verb: str, what: str, team: str) -> Problem:
     )
 
 
-def invalid(errors: Iterable[FieldError]) -> Problem:
+def invalid(errors: Iterable[FieldError]) -> ProblemError:
     found = tuple(islice(errors, _MOST_ERRORS))
     told = "; ".join(
         f"{each.field}: {each.message}" if each.field else each.message for each in found
     )
-    return Problem(422, "invalid", told or "The request is not valid.", errors=found)
+    return ProblemError(422, "invalid", told or "The request is not valid.", errors=found)
 
 
-def precondition_failed() -> Problem:
-    return Problem(
+def precondition_failed() -> ProblemError:
+    return ProblemError(
         412,
         "precondition-failed",
         "The workspace has changed since you read it. Read it again, and send the new ETag in "
@@ -111,23 +111,23 @@ def precondition_failed() -> Problem:
     )
 
 
-def if_match_missing() -> Problem:
-    return Problem(
+def if_match_missing() -> ProblemError:
+    return ProblemError(
         428,
         "precondition-required",
         "Send If-Match with the ETag that you read, so that nobody's change is lost; or `*`.",
     )
 
 
-def changing() -> Problem:
+def changing() -> ProblemError:
     """For whoever sent no If-Match, and so lost no update."""
-    return Problem(
+    return ProblemError(
         409, "conflict", "The workspace keeps changing. Read it again, and repeat your change."
     )
 
 
-def made_anew() -> Problem:
-    return Problem(
+def made_anew() -> ProblemError:
+    return ProblemError(
         409,
         "conflict",
         "The workspace was deleted and made anew meanwhile. Read it again, and repeat your change "
@@ -135,73 +135,77 @@ def made_anew() -> Problem:
     )
 
 
-def too_large(most_bytes: int) -> Problem:
+def too_large(most_bytes: int) -> ProblemError:
     detail = f"The body is larger than {most_bytes} bytes; a workspace needs far less."
-    return Problem(413, "too-large", detail, headers=_ENDS)
+    return ProblemError(413, "too-large", detail, headers=_ENDS)
 
 
-def too_slow(seconds: float) -> Problem:
+def too_slow(seconds: float) -> ProblemError:
     detail = f"The body did not arrive within {seconds:g} seconds. Send it again."
-    return Problem(408, "too-slow", detail, headers=_ENDS)
+    return ProblemError(408, "too-slow", detail, headers=_ENDS)
 
 
-def no_room() -> Problem:
+def no_room() -> ProblemError:
     detail = "Too many large bodies are on their way here. Try again."
-    return Problem(503, "unavailable", detail, retry_after_seconds=_RETRY_SECONDS, headers=_ENDS)
+    return ProblemError(
+        503, "unavailable", detail, retry_after_seconds=_RETRY_SECONDS, headers=_ENDS
+    )
 
 
-def unsupported(said: str, method: str, formats: Sequence[str]) -> Problem:
+def unsupported(said: str, method: str, formats: Sequence[str]) -> ProblemError:
     """Accept-Patch (RFC 5789 3.1) or Accept (RFC 9110 15.5.16) says which formats are taken."""
     taken = ", ".join(formats)
     detail = (
         f"The body's Content-Type is {said or 'missing'}; {method} takes {' or '.join(formats)}."
     )
     header = "Accept-Patch" if method == "PATCH" else "Accept"
-    return Problem(415, "unsupported-media-type", detail, headers={header: taken})
+    return ProblemError(415, "unsupported-media-type", detail, headers={header: taken})
 
 
-def too_many(what: str, wait_seconds: int) -> Problem:
-    return Problem(429, "too-many-requests", what, retry_after_seconds=wait_seconds)
+def too_many(what: str, wait_seconds: int) -> ProblemError:
+    return ProblemError(429, "too-many-requests", what, retry_after_seconds=wait_seconds)
 
 
-def bug() -> Problem:
+def bug() -> ProblemError:
     detail = "This is a bug of the API. Its log has more; tell the platform team the time."
-    return Problem(500, "bug", detail)
+    return ProblemError(500, "bug", detail)
 
 
-def unavailable(detail: str, code: str = "unavailable") -> Problem:
-    return Problem(503, code, detail, retry_after_seconds=_RETRY_SECONDS)
+def unavailable(detail: str, code: str = "unavailable") -> ProblemError:
+    return ProblemError(503, code, detail, retry_after_seconds=_RETRY_SECONDS)
 
 
-def stops() -> Problem:
+def stops() -> ProblemError:
     return unavailable("The server stops. Ask again.")
 
 
-TOLD: Final = (Problem, ApiError, Unreachable)
+TOLD: Final = (ProblemError, ApiError, UnreachableError)
 """What whoever asked is told of; anything else is a bug."""
 
 
-def of(error: Problem | ApiError | Unreachable) -> Problem:
-    return error if isinstance(error, Problem) else from_cluster(error)
+def of(error: ProblemError | ApiError | UnreachableError) -> ProblemError:
+    return error if isinstance(error, ProblemError) else from_cluster(error)
 
 
-def from_cluster(error: ApiError | Unreachable) -> Problem:  # noqa: PLR0911  (a table of answers)
+def from_cluster(error: ApiError | UnreachableError) -> ProblemError:  # noqa: PLR0911  (a table of answers)
     """What an answer of the API server means for whoever asked us."""
-    if isinstance(error, Unreachable):
+    if isinstance(error, UnreachableError):
         return unavailable("The Kubernetes API server does not answer. Try again.")
-    if isinstance(error, Invalid):
+    if isinstance(error, InvalidError):
         return invalid(_fields(error))
-    if isinstance(error, NotFound):
-        return Problem(404, "not-found", error.message or "It is not there any more.")
-    if isinstance(error, AlreadyExists):
-        return Problem(409, "already-exists", error.message)
-    if isinstance(error, Conflict):
-        return Problem(409, "conflict", f"{error.message} Read it again, and repeat your change.")
-    if isinstance(error, Forbidden) and not _OWN_ACCOUNT.search(error.message):
-        return Problem(403, "refused", error.message)
+    if isinstance(error, NotFoundError):
+        return ProblemError(404, "not-found", error.message or "It is not there any more.")
+    if isinstance(error, AlreadyExistsError):
+        return ProblemError(409, "already-exists", error.message)
+    if isinstance(error, ConflictError):
+        return ProblemError(
+            409, "conflict", f"{error.message} Read it again, and repeat your change."
+        )
+    if isinstance(error, ForbiddenError) and not _OWN_ACCOUNT.search(error.message):
+        return ProblemError(403, "refused", error.message)
     if error.status in _PASSING or error.status >= 500:
         return unavailable(f"The Kubernetes API server is busy or in trouble: {error.message}")
-    return Problem(
+    return ProblemError(
         500,
         "misconfigured",
         "The API's own account lacks a permission. The platform team should apply config/default "

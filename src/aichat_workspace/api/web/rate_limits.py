@@ -26,7 +26,7 @@ _STRANGERS: Final = "Too many callers come whom nobody knows yet."
 
 
 @dataclass(slots=True)
-class Rate:
+class TokenBucket:
     """A token bucket for each caller, filled anew by the second."""
 
     per_second: float
@@ -53,18 +53,18 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Rates:
+class RateLimits:
     """Of each caller, and of all service accounts of a namespace."""
 
-    each: Rate
-    together: Rate
+    each: TokenBucket
+    together: TokenBucket
 
     @classmethod
     def of(cls, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> Self:
         per_second, burst = bounds.requests_per_second, bounds.burst
         return cls(
-            Rate(per_second, burst, clock),
-            Rate(per_second * NAMESPACE_SHARES, burst * NAMESPACE_SHARES, clock, _TOGETHER),
+            TokenBucket(per_second, burst, clock),
+            TokenBucket(per_second * NAMESPACE_SHARES, burst * NAMESPACE_SHARES, clock, _TOGETHER),
         )
 
     def take(self, caller: str) -> None:
@@ -75,18 +75,20 @@ class Rates:
 
 
 @dataclass(frozen=True, slots=True)
-class Strangers:
+class AnonymousRateLimits:
     """How often those may ask whom nobody knows yet: all together, and from one address less than
     that, so that whoever floods us keeps others from his own address out and nobody else."""
 
-    each: Rate
-    together: Rate
+    each: TokenBucket
+    together: TokenBucket
 
     @classmethod
     def of(cls, per_second: float, burst: int, clock: Callable[[], float] = time.monotonic) -> Self:
         return cls(
-            Rate(per_second * _ADDRESS_SHARE, max(1, int(burst * _ADDRESS_SHARE)), clock, _ADDRESS),
-            Rate(per_second, burst, clock, _STRANGERS),
+            TokenBucket(
+                per_second * _ADDRESS_SHARE, max(1, int(burst * _ADDRESS_SHARE)), clock, _ADDRESS
+            ),
+            TokenBucket(per_second, burst, clock, _STRANGERS),
         )
 
     def take(self, address: str) -> None:
@@ -96,7 +98,7 @@ class Strangers:
 
 
 @dataclass(slots=True)
-class Places:
+class ConcurrencyLimit:
     """What is under way at the same time: `what`, as a caller may be told."""
 
     per_caller: int

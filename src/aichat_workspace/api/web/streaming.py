@@ -16,8 +16,8 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.problems import Problem
-from aichat_workspace.api.web.rate_limits import Places
+from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.rate_limits import ConcurrencyLimit
 
 CHECK_SECONDS: Final = 15.0
 # Proxies in front are told to pass on each piece as it comes.
@@ -49,7 +49,7 @@ class _Stream(StreamingResponse):
 
 
 async def streamed(
-    places: Places,
+    places: ConcurrencyLimit,
     caller: str,
     begin: Callable[[], Awaitable[Pieces]],
     media_type: str,
@@ -78,7 +78,7 @@ def joined(parts: Iterable[bytes]) -> Iterable[bytes]:
         yield b"".join(piece)
 
 
-async def while_allowed(
+async def stream_while_authorized(
     pieces: AsyncGenerator[T, None],
     still: Callable[[], Awaitable[object]],
     stopping: asyncio.Event,
@@ -116,7 +116,7 @@ async def _anext_or_none(pieces: AsyncIterator[T]) -> T | None:
     return await anext(pieces, None)
 
 
-async def while_there(request: Request, stopping: asyncio.Event, work: Awaitable[T]) -> T:
+async def cancel_on_disconnect(request: Request, stopping: asyncio.Event, work: Awaitable[T]) -> T:
     """What the work comes to; it is given up when the caller goes or the server stops, for the
     server tells neither to whoever is at work. Raises Problem (408, 503), and what the work
     raises."""
@@ -130,7 +130,7 @@ async def while_there(request: Request, stopping: asyncio.Event, work: Awaitable
             return working.result()
         if stop.done():
             raise problems.stops()
-        raise Problem(408, "gone", "You have gone before there was an answer.")
+        raise ProblemError(408, "gone", "You have gone before there was an answer.")
     finally:
         for each in every:
             each.cancel()

@@ -18,7 +18,7 @@ from aichat_workspace.domain.v1alpha1.platform_spec import (
     PlatformSpec,
     read_settings,
 )
-from aichat_workspace.kube.cache import Cache, distrust
+from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json, Key, key, labels
 from aichat_workspace.runtime.resources import RESOURCES
@@ -28,7 +28,7 @@ FIRST: Final[Order] = ("", "", "")
 _log: Final = structlog.get_logger()
 
 
-class Directory:
+class ClusterView:
     """Workspaces, teams, the platform's settings and patterns, as they are now."""
 
     def __init__(self, client: Client, builtin_prompts: Mapping[str, str]) -> None:
@@ -96,7 +96,7 @@ class Directory:
     @property
     def problem(self) -> str:
         """Why what is known can't be trusted now; empty when it can."""
-        return distrust(self._all)
+        return staleness(self._all)
 
     @property
     def complete_until(self) -> int:

@@ -17,10 +17,10 @@ from enum import StrEnum
 from typing import Any, Final
 
 from aichat_workspace.api.schemas.workspace import Prompt
-from aichat_workspace.api.ttl_cache import Fresh
+from aichat_workspace.api.ttl_cache import TtlCache
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.problems import Problem
-from aichat_workspace.api.workspaces.cluster_view import Directory
+from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.log_query import LogQuery
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain import names
@@ -34,7 +34,7 @@ from aichat_workspace.kube import errors
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json, annotations
 from aichat_workspace.kube.resource import Resource
-from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
+from aichat_workspace.ollama.errors import ModelNotFoundError, OllamaError, OllamaUnreachableError
 from aichat_workspace.runtime.resources import RESOURCES
 from aichat_workspace.runtime.servers import Connect
 
@@ -55,8 +55,8 @@ _MODELS_SECONDS: Final = 25.0
 Documents = list[dict[str, Any]]
 
 
-def _shared() -> Fresh[Any, Any]:
-    return Fresh(_FRESH_SECONDS, _MOST_ANSWERS)
+def _shared() -> TtlCache[Any, Any]:
+    return TtlCache(_FRESH_SECONDS, _MOST_ANSWERS)
 
 
 class Workload(StrEnum):
@@ -65,13 +65,13 @@ class Workload(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Tenants:
+class WorkspaceDetails:
     client: Client
-    directory: Directory
+    directory: ClusterView
     connect: Connect
-    _events_of: Fresh[str, Documents] = field(default_factory=_shared)
-    _models_of: Fresh[str, Documents] = field(default_factory=_shared)
-    _pods_of: Fresh[tuple[str, Workload], str] = field(default_factory=_shared)
+    _events_of: TtlCache[str, Documents] = field(default_factory=_shared)
+    _models_of: TtlCache[str, Documents] = field(default_factory=_shared)
+    _pods_of: TtlCache[tuple[str, Workload], str] = field(default_factory=_shared)
 
     def namespace(self, view: View) -> str:
         """The workspace's namespace. Raises Problem (409) while it has none."""
@@ -82,7 +82,7 @@ class Tenants:
             or found["metadata"]["uid"] != recorded.get("uid")
             or annotations(found).get(names.OWNER_UID_ANNOTATION) != view.document["uid"]
         ):
-            raise Problem(
+            raise ProblemError(
                 409,
                 "not-provisioned",
                 f"Workspace {view.name!r} has no namespace yet, so there is nothing to look at. "
@@ -120,7 +120,7 @@ class Tenants:
         async for page in self.client.list_pages(_POD, namespace, label_selector=selector):
             found += page["items"]
         if not found:
-            raise Problem(
+            raise ProblemError(
                 409,
                 "not-running",
                 f"{workload} of workspace {view.name!r} has no pod now: it is suspended or still "
@@ -137,7 +137,7 @@ class Tenants:
     async def _read_events(self, view: View) -> Documents:
         of_resource = f"involvedObject.uid={view.document['uid']}"
         found = await self._events(view.team, of_resource)
-        with suppress(Problem):  # without a namespace there is nothing more to tell
+        with suppress(ProblemError):  # without a namespace there is nothing more to tell
             found += await self._events(self.namespace(view))
         told = [_event(each) for each in found]
         return sorted(told, key=lambda each: str(each["time"]), reverse=True)[:_MOST_EVENTS]
@@ -166,7 +166,7 @@ class Tenants:
             async with asyncio.timeout(_MODELS_SECONDS):
                 listed = await server.models()
         except TimeoutError:  # it drips: it is never silent for long, and never done
-            raise no_answer(view, OllamaUnreachable("it takes too long")) from None
+            raise no_answer(view, OllamaUnreachableError("it takes too long")) from None
         except OllamaError as error:
             raise no_answer(view, error) from None
         return [
@@ -186,7 +186,7 @@ class Tenants:
             error = problems.FieldError("model", "the workspace has no model; name one, or add one")
             raise problems.invalid([error])
         if view.document["spec"].get("suspended"):
-            raise Problem(
+            raise ProblemError(
                 409,
                 "suspended",
                 f"Workspace {view.name!r} is suspended, so nobody answers. Resume it first.",
@@ -200,7 +200,7 @@ class Tenants:
         words = server.chat(_listed(chosen), asked.prompt, system=asked.system, options=options)
         try:
             first = await anext(words, "")
-        except ModelNotFound as error:
+        except ModelNotFoundError as error:
             detail = f"{error}; GET /api/v1/workspaces/{view.name}/models lists those it has"
             raise problems.invalid([problems.FieldError("model", detail)]) from None
         except OllamaError as error:
@@ -214,7 +214,7 @@ class Tenants:
             secret is None
             or annotations(secret).get(names.OWNER_UID_ANNOTATION) != (view.document["uid"])
         ):
-            raise Problem(
+            raise ProblemError(
                 409,
                 "not-provisioned",
                 f"Workspace {view.name!r} has no credentials yet. Wait until it is provisioned.",
@@ -240,7 +240,7 @@ class Tenants:
     async def _secret(self, name: str) -> Json | None:
         try:
             return await self.client.get(_SECRET, name, names.SYSTEM_NAMESPACE)
-        except errors.NotFound:
+        except errors.NotFoundError:
             return None
 
 
@@ -249,7 +249,7 @@ def _generated_admin(view: View, secret: Json) -> dict[str, str]:
     data = secret.get("data") or {}
     if data.get(_EMAIL) and data.get(_PASSWORD):
         return {"email": data[_EMAIL], "password": data[_PASSWORD]}
-    raise Problem(
+    raise ProblemError(
         409,
         "credentials-incomplete",
         f"Secret {names.SYSTEM_NAMESPACE}/{names.credentials(view.name)} lacks {_EMAIL} or "
@@ -300,17 +300,17 @@ def _event(found: Json) -> dict[str, Any]:
     }
 
 
-def _no_log(view: View, workload: Workload, error: errors.ApiError) -> Problem:
+def _no_log(view: View, workload: Workload, error: errors.ApiError) -> ProblemError:
     if error.status in (400, 404):
         told = error.message or "it has none"
-        return Problem(409, "no-log", f"{workload} of {view.name!r} has no such log: {told}")
+        return ProblemError(409, "no-log", f"{workload} of {view.name!r} has no such log: {told}")
     return problems.from_cluster(error)
 
 
-def no_answer(view: View, error: OllamaError) -> Problem:
-    if isinstance(error, OllamaUnreachable):
+def no_answer(view: View, error: OllamaError) -> ProblemError:
+    if isinstance(error, OllamaUnreachableError):
         return problems.unavailable(
             f"The model server of {view.name!r} does not answer ({error}). "
             f"GET /api/v1/workspaces/{view.name}/diagnosis says why."
         )
-    return Problem(502, "model-error", f"The model server refuses: {error}")
+    return ProblemError(502, "model-error", f"The model server refuses: {error}")

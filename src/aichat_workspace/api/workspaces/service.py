@@ -12,15 +12,15 @@ from pydantic_core import ErrorDetails
 
 from aichat_workspace.api.auth import audit_log
 from aichat_workspace.api.auth.authentication import Caller
-from aichat_workspace.api.auth.authorization import Access, Deed
+from aichat_workspace.api.auth.authorization import AccessRequest, Authorizer
 from aichat_workspace.api.schemas.workspace import WorkspaceCreate
-from aichat_workspace.api.ttl_cache import Next
+from aichat_workspace.api.ttl_cache import CoalescedCall
 from aichat_workspace.api.web import etags, problems
 from aichat_workspace.api.web.merge_patch import merge
-from aichat_workspace.api.web.problems import FieldError, Problem
+from aichat_workspace.api.web.problems import FieldError, ProblemError
 from aichat_workspace.api.workspaces import pages
 from aichat_workspace.api.workspaces.change_log import ChangeType
-from aichat_workspace.api.workspaces.cluster_view import Directory
+from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.pages import Filter
 from aichat_workspace.api.workspaces.views import View, view, workspace_name
 from aichat_workspace.domain import names
@@ -28,12 +28,12 @@ from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import (
-    AlreadyExists,
+    AlreadyExistsError,
     ApiError,
-    Conflict,
-    Invalid,
-    NotFound,
-    Unreachable,
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    UnreachableError,
 )
 from aichat_workspace.kube.objects import Json, Key, key, resource_version
 from aichat_workspace.runtime.resources import RESOURCES
@@ -50,10 +50,10 @@ class Workspaces:
     under way share the next one."""
 
     client: Client
-    directory: Directory
-    access: Access
-    version_of: Next[int] = field(default_factory=Next)
-    known_of: Next[bool] = field(default_factory=Next)
+    directory: ClusterView
+    access: Authorizer
+    version_of: CoalescedCall[int] = field(default_factory=CoalescedCall)
+    known_of: CoalescedCall[bool] = field(default_factory=CoalescedCall)
 
     async def find(
         self, caller: Caller, verb: str, name: str, team: str | None = None, subresource: str = ""
@@ -61,19 +61,19 @@ class Workspaces:
         """The workspace, if the caller may use the verb on it or on the part of it."""
         found = self.directory.named(name, team)
         if found is None:
-            await self._ask_all_the_same(caller, verb, name, team, subresource)
+            await self._review_missing(caller, verb, name, team, subresource)
             raise problems.not_found(name)
-        deed = Deed(verb, found.team, found.resource, subresource)
+        deed = AccessRequest(verb, found.team, found.resource, subresource)
         await self.access.require(caller, deed, name)
         return found
 
-    async def _ask_all_the_same(
+    async def _review_missing(
         self, caller: Caller, verb: str, name: str, team: str | None, subresource: str
     ) -> None:
         """What is not there takes as many reviews as what is hidden: time tells neither."""
         asked = team or names.SYSTEM_NAMESPACE
-        await self.access.may(caller, Deed(verb, asked, name, subresource))
-        await self.access.may(caller, Deed("get", asked, name))
+        await self.access.allows(caller, AccessRequest(verb, asked, name, subresource))
+        await self.access.allows(caller, AccessRequest("get", asked, name))
 
     async def page(
         self, caller: Caller, wanted: Filter, page: str | None, limit: int
@@ -98,28 +98,30 @@ class Workspaces:
     ) -> tuple[View, bool]:
         """The workspace, and whether it is new: the same request again gives the same answer."""
         name, team = asked.spec.workspace_name, asked.team
-        deed = Deed("create", team)
-        if not await self.access.may(caller, deed):
+        deed = AccessRequest("create", team)
+        if not await self.access.allows(caller, deed):
             raise problems.forbidden(caller.username, "create", deed.what, team)
         self._require_team(team)
         if held := self.directory.claimants(name):
-            return self._same(caller, asked, held), False
+            return self._require_same_request(caller, asked, held), False
         try:
             with self._audited(caller, "create", team, name, dry_run=dry_run):
                 made = await self.client.create(
                     _WORKSPACE, _manifest(caller, asked), field_manager=names.API, dry_run=dry_run
                 )
-        except AlreadyExists:
-            return self._same(caller, asked, [await self._present(team, name)]), False
-        except NotFound:
+        except AlreadyExistsError:
+            return self._require_same_request(
+                caller, asked, [await self._load_existing(team, name)]
+            ), False
+        except NotFoundError:
             raise _no_team(team) from None
         if dry_run:
             made["metadata"].setdefault("resourceVersion", "0")  # nothing was stored
             return view(made), True
         audit_log.record(caller, "create", team=team, name=name, outcome=201)
-        seen = await self._seen(made)
-        if self._is_late(view(made)):
-            await self._take_back(caller, seen)
+        seen = await self._await_visible(made)
+        if self._lost_name_race(view(made)):
+            await self._undo_create(caller, seen)
             raise _name_taken(name)
         return seen, True
 
@@ -184,16 +186,16 @@ class Workspaces:
                         version=str(found.version) if if_match else None,
                         dry_run=dry_run,
                     )
-            except Conflict:
-                found = await self._again(found, name, if_match)
+            except ConflictError:
+                found = await self._reload(found, name, if_match)
                 continue
             if dry_run:
                 return found
             audit_log.record(caller, "delete", team=found.team, name=name, outcome=202)
             if gone is None or gone.get("kind") != kinds.WORKSPACE.kind:
-                await self._gone(found)
+                await self._await_deleted(found)
                 return found
-            return await self._seen(gone)
+            return await self._await_visible(gone)
         raise problems.changing()
 
     async def version(self) -> int:
@@ -248,20 +250,20 @@ class Workspaces:
                         field_manager=names.API,
                         dry_run=dry_run,
                     )
-            except (Invalid, Conflict) as error:
-                now = await self._again(found, name, if_match)
-                if _same_spec(now, found) and not isinstance(error, Conflict):
+            except (InvalidError, ConflictError) as error:
+                now = await self._reload(found, name, if_match)
+                if _same_spec(now, found) and not isinstance(error, ConflictError):
                     raise
                 found = now
                 continue
-            except NotFound:
+            except NotFoundError:
                 raise problems.not_found(name) from None
             changed = written["metadata"]["generation"] != found.document["generation"]
             if dry_run:
                 return view(written), changed
             if changed:
                 audit_log.record(caller, action, team=found.team, name=name, outcome=202)
-            return await self._seen(written), changed
+            return await self._await_visible(written), changed
         raise problems.changing()
 
     def _audited(
@@ -270,21 +272,21 @@ class Workspaces:
         """Around a write."""
         if dry_run:
             return nullcontext()
-        return audit_log.even_if_lost(caller, action, team=team, name=name)
+        return audit_log.audit_unknown_outcome(caller, action, team=team, name=name)
 
     async def _matching(self, found: View, if_match: str | None) -> View:
         """The state that If-Match speaks of; the caller may have read a newer one than this replica
         knows. Raises Problem (412)."""
         if not etags.matches(found.etag, if_match):
-            return await self._again(found, found.name, if_match)
+            return await self._reload(found, found.name, if_match)
         return found
 
-    async def _again(self, found: View, name: str, if_match: str | None) -> View:
+    async def _reload(self, found: View, name: str, if_match: str | None) -> View:
         """The workspace as the API server has it now. Raises Problem: 404 when it is gone, 412 when
         it is not what If-Match speaks of, 409 when nothing does and another has taken its place."""
         try:
             now = view(await self.client.get(_WORKSPACE, found.resource, found.team))
-        except NotFound:
+        except NotFoundError:
             raise problems.not_found(name) from None
         if now.document["uid"] != found.document["uid"] and if_match is None:
             raise problems.made_anew()
@@ -292,17 +294,17 @@ class Workspaces:
             raise problems.precondition_failed()
         return now
 
-    async def _seen(self, written: Json) -> View:
+    async def _await_visible(self, written: Json) -> View:
         """The workspace in the directory, at least as new as what was written."""
         mine = view(written)
         try:
             async with asyncio.timeout(_CATCH_UP_SECONDS):
-                await self.directory.workspaces.reached(mine.version)
+                await self.directory.workspaces.wait_for_version(mine.version)
         except TimeoutError:
             return mine
         return self.directory.at(*mine.key) or mine
 
-    async def _gone(self, found: View) -> None:
+    async def _await_deleted(self, found: View) -> None:
         """Wait until the directory does not have the workspace any more, if it gets there soon."""
         changes, uid = self.directory.changes, found.document["uid"]
         with suppress(TimeoutError):
@@ -312,7 +314,7 @@ class Workspaces:
                         return
                     await changes.moved(changes.end)
 
-    def _is_late(self, mine: View) -> bool:
+    def _lost_name_race(self, mine: View) -> bool:
         """Whether another resource had the name before: all that came before this one are known,
         and those that came after it are in the log of changes."""
         position = self.directory.changes.position_after(mine.version)
@@ -323,13 +325,13 @@ class Workspaces:
         others = {each.key for each in self.directory.claimants(mine.name)} - {mine.key}
         return bool(others - later)
 
-    async def _take_back(self, caller: Caller, mine: View) -> None:
+    async def _undo_create(self, caller: Caller, mine: View) -> None:
         try:
             await self.client.delete(
                 _WORKSPACE, mine.resource, mine.team, uid=str(mine.document["uid"])
             )
             note = "another had the name before"
-        except (ApiError, Unreachable):  # then the operator tells it that the name is taken
+        except (ApiError, UnreachableError):  # then the operator tells it that the name is taken
             note = "another had the name before; it may still be there"
         audit_log.record(
             caller, "take back", team=mine.team, name=mine.name, outcome=409, note=note
@@ -339,14 +341,14 @@ class Workspaces:
         if team not in self.directory.teams():
             raise _no_team(team)
 
-    async def _present(self, team: str, resource: str) -> View:
+    async def _load_existing(self, team: str, resource: str) -> View:
         """What has the name of the resource that was to be made. Raises Problem (409)."""
         try:
             found = await self.client.get(_WORKSPACE, resource, team)
-        except NotFound:
+        except NotFoundError:
             raise _name_taken(resource) from None  # it went just now, or goes
         if workspace_name(found) != resource:  # which, is nothing that a maker need be told
-            raise Problem(
+            raise ProblemError(
                 409,
                 "resource-name-taken",
                 f"Team {team!r} has a resource called {resource!r} already, for another "
@@ -354,7 +356,9 @@ class Workspaces:
             )
         return view(found)
 
-    def _same(self, caller: Caller, asked: WorkspaceCreate, held: Iterable[View]) -> View:
+    def _require_same_request(
+        self, caller: Caller, asked: WorkspaceCreate, held: Iterable[View]
+    ) -> View:
         """The workspace that the same request has made before. Raises Problem (409)."""
         for each in held:
             if (
@@ -428,7 +432,7 @@ def _refused(spec: dict[str, Any]) -> list[ErrorDetails]:
     return []
 
 
-def _no_team(team: str) -> Problem:
+def _no_team(team: str) -> ProblemError:
     return problems.invalid(
         [
             FieldError(
@@ -440,8 +444,8 @@ def _no_team(team: str) -> Problem:
     )
 
 
-def _name_taken(name: str) -> Problem:
-    return Problem(
+def _name_taken(name: str) -> ProblemError:
+    return ProblemError(
         409,
         "name-taken",
         f"The workspaceName {name!r} is taken, and names are unique in the whole cluster. Choose "

@@ -26,7 +26,7 @@ from aichat_workspace.api.auth.authorization import Scope
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.streaming import joined
 from aichat_workspace.api.workspaces.change_log import Change, ChangeType
-from aichat_workspace.api.workspaces.cluster_view import FIRST, Directory
+from aichat_workspace.api.workspaces.cluster_view import FIRST, ClusterView
 from aichat_workspace.api.workspaces.views import View
 
 HEARTBEAT_SECONDS: Final = 15.0
@@ -39,7 +39,7 @@ _LOOK_AGAIN_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ResumeToken:
     """A place where a stream can go on."""
 
     version: int
@@ -56,7 +56,7 @@ class Mark:
 
 
 @dataclass(slots=True)
-class _Sight:
+class _CachedScope:
     """What may be seen, as it was some seconds ago at most."""
 
     ask: Callable[[], Awaitable[Scope]]
@@ -80,7 +80,7 @@ class Watcher:
     raises Problem when the caller is nobody any more. `query` tells apart what `wanted` wants.
     `stopping` ends the stream."""
 
-    directory: Directory
+    directory: ClusterView
     scope: Callable[[], Awaitable[Scope]]
     wanted: Callable[[View], bool]
     stopping: asyncio.Event
@@ -115,7 +115,7 @@ class Watcher:
     async def _until(
         self, stopping: "asyncio.Future[Any]", position: int | None
     ) -> AsyncIterator[bytes]:
-        sight = _Sight(self._scope, self.recheck_seconds)
+        sight = _CachedScope(self._scope, self.recheck_seconds)
         await sight.changed()
         synced = False
         while not stopping.done():
@@ -144,14 +144,14 @@ class Watcher:
     async def _scope(self) -> Scope:
         scope = await self.scope()
         if not scope:
-            raise problems.Problem(403, "forbidden", "You may not watch workspaces any more.")
+            raise problems.ProblemError(403, "forbidden", "You may not watch workspaces any more.")
         return scope
 
     def _everything(self, scope: Scope) -> Iterable[bytes]:
         """Which there are is taken at once. Of each its state is sent that is there when its turn
         comes, so that a slow reader holds none of them; one that is newer than the beginning is in
         the log, and told with it."""
-        mark = Mark(self.directory.workspaces.version, self.seen(scope))
+        mark = ResumeToken(self.directory.workspaces.version, self.seen(scope))
         keys = [each.key for each in self.directory.sorted_from(FIRST) if self._sees(each, scope)]
         yield event("reset", b"{}", "")
         for at in keys:
@@ -174,7 +174,7 @@ class Watcher:
         seen = self.seen(scope)
         for at, (version, kind, body) in enumerate(told, start=1):
             is_last = at == len(told) or told[at][0] > version
-            yield event(kind, body, Mark(version, seen) if is_last else None)
+            yield event(kind, body, ResumeToken(version, seen) if is_last else None)
 
     async def _moved(self, position: int, stopping: "asyncio.Future[Any]") -> bool:
         """Wait for changes, or for the heartbeat. No task is made for it: with every change each
@@ -187,7 +187,7 @@ class Watcher:
         return bool(done)
 
 
-def event(kind: str, data: bytes, mark: Mark | str | None = None) -> bytes:
+def event(kind: str, data: bytes, mark: ResumeToken | str | None = None) -> bytes:
     """`mark` becomes the id from which a stream may go on; an empty one takes it away."""
     head = "" if mark is None else f"id: {mark}\n"
     return b"%sevent: %s\ndata: %s\n\n" % (head.encode(), kind.encode(), data)
@@ -203,7 +203,9 @@ class Upstream(Protocol):
         """Whether the directory misses nothing of what it has; that costs a whole list."""
 
 
-async def resume(directory: Directory, mark: Mark | None, upstream: Upstream) -> int | None:
+async def resume(
+    directory: ClusterView, mark: ResumeToken | None, upstream: Upstream
+) -> int | None:
     """Where in the log a stream goes on, or None where it has to begin anew.
 
     Another replica may have told more than this one knows yet: then wait for it. A version may
@@ -218,7 +220,7 @@ async def resume(directory: Directory, mark: Mark | None, upstream: Upstream) ->
     while directory.complete_until < mark.version:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
-                await directory.workspaces.reached(mark.version)
+                await directory.workspaces.wait_for_version(mark.version)
                 break
         if await upstream.version() < mark.version:
             return None

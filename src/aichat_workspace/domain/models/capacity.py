@@ -7,7 +7,7 @@ from typing import Final
 _USABLE_SHARE: Final = 0.95
 
 
-def too_large(model: str, needed_bytes: int, present_bytes: int, capacity_bytes: int) -> str:
+def capacity_problem(model: str, needed_bytes: int, present_bytes: int, capacity_bytes: int) -> str:
     """What to say of a model that its volume has no room for, or nothing. Room for the metadata
     and for a model's temporary files is kept free."""
     room = int(capacity_bytes * _USABLE_SHARE) - present_bytes

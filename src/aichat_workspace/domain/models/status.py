@@ -68,7 +68,7 @@ class Pattern:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredModels:
     """What a workspace asks for; `refused` holds patterns that can't be, and why."""
 
     models: tuple[str, ...] = ()
@@ -76,12 +76,12 @@ class Wanted:
     refused: tuple[PatternStatus, ...] = ()
 
 
-def wanted(
+def desired_models(
     models: Sequence[str],
     patterns: Sequence[str],
     prompts: Mapping[str, str],
     embedding: str | None = None,
-) -> Wanted:
+) -> DesiredModels:
     """What a spec asks for, each model once and by its listed name, the embedding model last.
     `prompts` are the patterns there are, by name."""
     listed = tuple(dict.fromkeys(str(parse_model(text)) for text in models))
@@ -94,7 +94,7 @@ def wanted(
         else:
             accepted.append(Pattern(name, prompts[name]))
     every = dict.fromkeys((*listed, *((embedding,) if embedding else ())))
-    return Wanted(tuple(every), tuple(accepted), tuple(refused))
+    return DesiredModels(tuple(every), tuple(accepted), tuple(refused))
 
 
 def _pattern_problem(
@@ -123,7 +123,7 @@ def models_ready(models: Iterable[ModelStatus]) -> tuple[int, int]:
     return sum(model.state is ModelState.READY for model in listed), len(listed)
 
 
-def models_told(models: Iterable[ModelStatus]) -> str:
+def format_progress(models: Iterable[ModelStatus]) -> str:
     """As in `2/3`, or while something is downloaded `2/3 40%`: how much of that is there."""
     models = tuple(models)
     ready, total = models_ready(models)

@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 
 from aichat_workspace.domain.models.capacity import PresentModel
 from aichat_workspace.domain.models.status import (
+    DesiredModels,
     ModelState,
     ModelStatus,
     Pattern,
     PatternStatus,
-    Wanted,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class ManagedModels:
     """What the operator remembers to have downloaded, and to have made of which revision."""
 
     models: frozenset[str] = frozenset()
@@ -44,8 +44,12 @@ class Remove:
 ModelAction = Pull | Create | Remove
 
 
-def decide(
-    want: Wanted, present: Iterable[PresentModel], recorded: Recorded, *, cramped: bool = False
+def plan_sync(
+    want: DesiredModels,
+    present: Iterable[PresentModel],
+    recorded: ManagedModels,
+    *,
+    cramped: bool = False,
 ) -> tuple[ModelAction, ...]:
     """What the model server lacks or no longer needs; nothing when all is well.
 
@@ -66,7 +70,7 @@ def decide(
     )
 
 
-def outdated(want: Wanted, there: Container[str], recorded: Recorded) -> frozenset[str]:
+def outdated(want: DesiredModels, there: Container[str], recorded: ManagedModels) -> frozenset[str]:
     """Models of patterns that the operator made of a base that they are not to have any more, as
     far as `there`. They are of use until the new base has come, and keep the weights of the old
     one."""
@@ -80,7 +84,9 @@ def outdated(want: Wanted, there: Container[str], recorded: Recorded) -> frozens
     )
 
 
-def unclaimed(want: Wanted, there: Container[str], recorded: Recorded) -> tuple[Pattern, ...]:
+def unmanaged_patterns(
+    want: DesiredModels, there: Container[str], recorded: ManagedModels
+) -> tuple[Pattern, ...]:
     """Patterns whose models are `there` though the operator does not remember to have made them: a
     person did, or it did itself and what it remembered went with a resource."""
     made = {name for name, _ in recorded.patterns}
@@ -89,7 +95,7 @@ def unclaimed(want: Wanted, there: Container[str], recorded: Recorded) -> tuple[
     )
 
 
-def without(want: Wanted, persons: Iterable[Pattern]) -> Wanted:
+def drop_patterns(want: DesiredModels, persons: Iterable[Pattern]) -> DesiredModels:
     """What is wanted, less the patterns whose names a person's own models have."""
     taken = frozenset(persons)
     refused = tuple(
@@ -108,7 +114,7 @@ def without(want: Wanted, persons: Iterable[Pattern]) -> Wanted:
 
 
 def _creations(
-    want: Wanted, there: Mapping[str, PresentModel], made: Mapping[str, str]
+    want: DesiredModels, there: Mapping[str, PresentModel], made: Mapping[str, str]
 ) -> Iterable[Create]:
     base = there.get(want.models[0]) if want.models else None
     if base is None:
@@ -125,7 +131,7 @@ def revision_of(pattern: Pattern, base: PresentModel) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def expected(want: Wanted, recorded: Iterable[ModelStatus]) -> tuple[ModelStatus, ...]:
+def expected(want: DesiredModels, recorded: Iterable[ModelStatus]) -> tuple[ModelStatus, ...]:
     """The models to speak of before the server was asked: as recorded, else pending."""
     known = {model.name: model for model in recorded}
     listed = tuple(known.get(name, ModelStatus(name, ModelState.PENDING)) for name in want.models)

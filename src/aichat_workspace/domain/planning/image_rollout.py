@@ -17,11 +17,11 @@ class Rollout:
 
     name: str
     running: Images | None
-    proven: Images | None
+    last_working: Images | None
     target: Images
     failing: bool
     refused: bool = False
-    well: bool = True
+    healthy: bool = True
 
     @property
     def outdated(self) -> bool:
@@ -30,7 +30,7 @@ class Rollout:
     @property
     def changing(self) -> bool:
         """On the way to the target, from other images."""
-        return self.running == self.target and self.proven not in (None, self.target)
+        return self.running == self.target and self.last_working not in (None, self.target)
 
     @property
     def stops_others(self) -> bool:
@@ -38,33 +38,33 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class RolloutSlot:
     """Whether a workspace may change its images now; else whom it waits for."""
 
     now: bool
     failed: str = ""
 
 
-AT_ONCE: Final = Turn(now=True)
+GRANTED: Final = RolloutSlot(now=True)
 
 
-def turn(asks: Rollout, others: Iterable[Rollout], concurrent: int) -> Turn:
+def grant_slot(asks: Rollout, others: Iterable[Rollout], concurrent: int) -> RolloutSlot:
     """A workspace that is new or does not change need not wait, nor one that was refused: it has
     had its turn. Of the others, `concurrent` change at the same time; none starts while one that
     changed fails. Who asks counts even where the others do not know of it, as after a problem that
     kept it back."""
     if not asks.outdated or asks.refused:
-        return AT_ONCE
+        return GRANTED
     known = {**{each.name: each for each in others}, asks.name: asks}.values()
     failed = sorted(each.name for each in known if each.stops_others)
     if failed:
-        return Turn(now=False, failed=failed[0])
+        return RolloutSlot(now=False, failed=failed[0])
     places = max(concurrent - sum(each.changing for each in known), 0)
-    return Turn(now=asks.name in in_turn(known)[:places])
+    return RolloutSlot(now=asks.name in by_readiness(known)[:places])
 
 
-def in_turn(rollouts: Iterable[Rollout]) -> list[str]:
+def by_readiness(rollouts: Iterable[Rollout]) -> list[str]:
     """Who is to change, by name; those that are not well come last, for they prove nothing of an
     image and would hold up everybody."""
     waiting = (each for each in rollouts if each.outdated)
-    return [each.name for each in sorted(waiting, key=lambda each: (not each.well, each.name))]
+    return [each.name for each in sorted(waiting, key=lambda each: (not each.healthy, each.name))]

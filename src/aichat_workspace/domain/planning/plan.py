@@ -23,7 +23,7 @@ class Observed:
     namespace: Manifest | None = None
     objects: Mapping[Ref, Manifest] = field(default_factory=dict)
     pods: tuple[Manifest, ...] = ()
-    growing_classes: frozenset[str] = frozenset()
+    expandable_classes: frozenset[str] = frozenset()
 
 
 NOTHING: Final = Observed()
@@ -116,7 +116,7 @@ def _fitting(desired: Manifest, observed: Observed, room: Fraction) -> Manifest:
         return _quota(desired, room)
     found = observed.objects.get(ref(desired))
     if desired["kind"] == "PersistentVolumeClaim" and found is not None:
-        return _claim(desired, found, observed.growing_classes)
+        return _claim(desired, found, observed.expandable_classes)
     return desired
 
 

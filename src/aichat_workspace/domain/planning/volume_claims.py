@@ -8,7 +8,7 @@ from typing import Final
 
 from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
-from aichat_workspace.domain.problem import Diagnosis
+from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.workspace_spec import Volume
 
 CLAIM: Final = "PersistentVolumeClaim"
@@ -41,7 +41,7 @@ def _is_bound(claim: Manifest) -> bool:
 
 def unmet(
     claim: Manifest | None, wanted: Volume, asked: str | None, growing_classes: Set[str]
-) -> Diagnosis | None:
+) -> Problem | None:
     """What a workspace wants of a volume that is already made and can't be changed so: by its own
     spec, or, where that leaves the size open, a larger one by the platform's (`asked`)."""
     if claim is None:
@@ -49,7 +49,7 @@ def unmet(
     kept = [*_kept(claim, wanted, asked, growing_classes)]
     if not kept:
         return None
-    return Diagnosis(
+    return Problem(
         "VolumeKept",
         f"claim {claim['metadata']['name']} keeps {' and '.join(kept)}; name what it has in "
         "spec.storage, or make a new workspace for it",

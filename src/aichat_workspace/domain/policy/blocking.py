@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from aichat_workspace.domain.kubernetes.kinds import TENANT_KINDS
-from aichat_workspace.domain.problem import Diagnosis
+from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
 _WAYS_IN: Final = frozenset({"Ingress", "HTTPRoute"})
@@ -34,24 +34,24 @@ _NO_HOST: Final = frozenset({"HostNotAllowed", "HostTaken"})
 _MODELS: Final = frozenset({"RegistryNotAllowed", "SpecNotUnderstood"})
 
 
-def not_understood(workspace: Workspace) -> Diagnosis:
-    return Diagnosis(
+def spec_problem(workspace: Workspace) -> Problem:
+    return Problem(
         "SpecNotUnderstood",
         f"the operator does not understand spec.{'; spec.'.join(workspace.not_understood)}; "
         "correct it, or bring the operator and its CRDs to the same version",
     )
 
 
-def held_back(problems: Iterable[Diagnosis]) -> frozenset[str]:
+def blocked_kinds(problems: Iterable[Problem]) -> frozenset[str]:
     """The kinds that are neither written nor removed while these problems last."""
     return frozenset().union(*(_HELD_BACK[each.reason] for each in problems))
 
 
-def refuses_host(problems: Iterable[Diagnosis]) -> bool:
+def blocks_host(problems: Iterable[Problem]) -> bool:
     """Whether the workspace may not be reached at the host that it asks for."""
     return any(each.reason in _NO_HOST for each in problems)
 
 
-def holds_models(problems: Iterable[Diagnosis]) -> bool:
+def blocks_models(problems: Iterable[Problem]) -> bool:
     """Whether it is not settled which models are to be there: none is loaded or removed."""
     return any(each.reason in _MODELS for each in problems)

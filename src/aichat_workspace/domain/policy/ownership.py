@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy import effective_spec
-from aichat_workspace.domain.problem import Diagnosis
+from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
@@ -23,14 +23,14 @@ def owns(workspace: Workspace, namespace: Manifest) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejection:
     """Why a workspace can't be made at all. Retrying does not help: an edit does."""
 
     reason: str
     message: str
 
 
-def winner(claimants: Iterable[Workspace], namespace: Manifest | None) -> Workspace:
+def choose_claimant(claimants: Iterable[Workspace], namespace: Manifest | None) -> Workspace:
     """The one resource of a workspace name that counts: the one whose namespace it is, else the
     oldest, then the one with the smallest UID."""
     return min(
@@ -43,8 +43,8 @@ def winner(claimants: Iterable[Workspace], namespace: Manifest | None) -> Worksp
     )
 
 
-def name_taken(workspace: Workspace, holder: Workspace) -> Refusal:
-    return Refusal(
+def name_taken(workspace: Workspace, holder: Workspace) -> Rejection:
+    return Rejection(
         "WorkspaceNameTaken",
         f"workspaceName {workspace.spec.workspace_name!r} already belongs to the older "
         f"AIChatWorkspace {holder.namespace}/{holder.name}; delete this resource and create one "
@@ -54,7 +54,7 @@ def name_taken(workspace: Workspace, holder: Workspace) -> Refusal:
 
 def host_taken(
     workspace: Workspace, others: Iterable[Workspace], platform: PlatformSpec
-) -> Diagnosis | None:
+) -> Problem | None:
     """A host belongs to the workspace that is named for it, else to the one that is served there,
     else to the oldest that asks for it."""
     host = effective_spec.host(workspace.spec, platform)
@@ -70,7 +70,7 @@ def host_taken(
     )
     if first is workspace:
         return None
-    return Diagnosis(
+    return Problem(
         "HostTaken",
         f"host {host!r} belongs to workspace {first.spec.workspace_name!r}; change "
         "spec.ingress.host",
@@ -94,7 +94,7 @@ def _is_heir(workspace: Workspace, namespace: Manifest) -> bool:
     )
 
 
-def namespace_refusal(workspace: Workspace, namespace: Manifest | None) -> Refusal | None:
+def namespace_refusal(workspace: Workspace, namespace: Manifest | None) -> Rejection | None:
     """Why the workspace may not have the namespace of its name, or None if it may."""
     name = workspace.spec.workspace_name
     if name == names.API_SUBDOMAIN:
@@ -104,18 +104,18 @@ def namespace_refusal(workspace: Workspace, namespace: Manifest | None) -> Refus
     if namespace is None or owns(workspace, namespace) or may_take_over(workspace, namespace):
         return None
     if _is_heir(workspace, namespace):
-        return Refusal(
+        return Rejection(
             "NamespaceRetained",
             f"namespace {name!r} was retained from a deleted workspace; to take it over with its "
             f"data set spec.namespaceUID to {namespace['metadata']['uid']!r}, or delete it",
         )
-    return Refusal(
+    return Rejection(
         "NamespaceTaken",
         f"namespace {name!r} exists and was not made for this workspace, so it is left alone; "
         "delete this resource and create one with another workspaceName, or remove the namespace",
     )
 
 
-def _reserved(why: str) -> Refusal:
+def _reserved(why: str) -> Rejection:
     fix = "delete this resource and create one with another workspaceName"
-    return Refusal("NamespaceReserved", f"{why}; {fix}")
+    return Rejection("NamespaceReserved", f"{why}; {fix}")

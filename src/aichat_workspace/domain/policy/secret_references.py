@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.problem import Diagnosis
+from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
 TLS: Final = "tls"
@@ -19,7 +19,7 @@ OIDC: Final = "oidc"
 
 
 @dataclass(frozen=True, slots=True)
-class Referenced:
+class ReferencedSecret:
     """A Secret that the workspace names, by what it is for. Its values are base64 text and left
     out of every repr."""
 
@@ -41,7 +41,7 @@ Secret = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class SecretReference:
     """What a Secret is for, the field that names it, and the keys that it must have."""
 
     purpose: str
@@ -50,59 +50,61 @@ class Reference:
     keys: tuple[str, ...]
 
 
-def references(workspace: Workspace) -> Iterator[Reference]:
+def references(workspace: Workspace) -> Iterator[SecretReference]:
     spec = workspace.spec
     if spec.ingress.tls and (name := spec.ingress.tls.secret_name):
-        yield Reference(TLS, "spec.ingress.tls.secretName", name, ("tls.crt", "tls.key"))
+        yield SecretReference(TLS, "spec.ingress.tls.secretName", name, ("tls.crt", "tls.key"))
     if name := spec.access.admin_secret_name:
-        yield Reference(ADMIN, "spec.access.adminSecretName", name, ("email", "password"))
+        yield SecretReference(ADMIN, "spec.access.adminSecretName", name, ("email", "password"))
     if spec.access.oidc:
         name = spec.access.oidc.secret_name
-        yield Reference(OIDC, "spec.access.oidc.secretName", name, ("clientSecret",))
+        yield SecretReference(OIDC, "spec.access.oidc.secretName", name, ("clientSecret",))
     for each in spec.connections:
         field = f"spec.connections[{each.name}].secretName"
-        yield Reference(connection(each.name), field, each.secret_name, ("apiKey",))
+        yield SecretReference(connection(each.name), field, each.secret_name, ("apiKey",))
 
 
 def resolve(
     workspace: Workspace, find: Callable[[str], Secret | None]
-) -> tuple[dict[str, Referenced], Diagnosis | None]:
+) -> tuple[dict[str, ReferencedSecret], Problem | None]:
     """The referenced Secrets by what they are for, and what is wrong with the first bad one. A
     bad one is empty: what comes from it can be named, not made."""
-    found: dict[str, Referenced] = {}
-    first: Diagnosis | None = None
+    found: dict[str, ReferencedSecret] = {}
+    first: Problem | None = None
     for each in references(workspace):
         kept, problem = read(workspace, each, find(each.secret))
         first = first or problem
-        found[each.purpose] = kept or Referenced("", {})
+        found[each.purpose] = kept or ReferencedSecret("", {})
     return found, first
 
 
 def read(
-    workspace: Workspace, wanted: Reference, secret: Secret | None
-) -> tuple[Referenced | None, Diagnosis | None]:
+    workspace: Workspace, wanted: SecretReference, secret: Secret | None
+) -> tuple[ReferencedSecret | None, Problem | None]:
     """What the workspace may have of a Secret, or what is wrong with it."""
     problem = _problem(workspace, wanted, secret)
     if problem or secret is None:
         return None, problem
     kept = {key: secret["data"][key] for key in wanted.keys}
-    return Referenced(secret.get("type", "Opaque"), kept), None
+    return ReferencedSecret(secret.get("type", "Opaque"), kept), None
 
 
-def _problem(workspace: Workspace, wanted: Reference, secret: Secret | None) -> Diagnosis | None:
+def _problem(
+    workspace: Workspace, wanted: SecretReference, secret: Secret | None
+) -> Problem | None:
     where = f"Secret {wanted.secret!r} of {wanted.field}"
     mark = f"{names.SECRET_FOR_ANNOTATION}: {workspace.namespace}/{workspace.name}"
     marks = secret["metadata"].get("annotations") or {} if secret else {}
     if marks.get(names.SECRET_FOR_ANNOTATION) != f"{workspace.namespace}/{workspace.name}":
         # The same words whether it is missing or another's: existence is a secret, too.
-        return Diagnosis(
+        return Problem(
             "SecretNotFound",
             f"{where} is not there, or not for this workspace; the platform team makes it in "
             f"namespace {names.SYSTEM_NAMESPACE} with the annotation {mark}",
         )
     missing = [key for key in wanted.keys if key not in ((secret or {}).get("data") or {})]
     if missing:
-        return Diagnosis(
+        return Problem(
             "SecretIncomplete",
             f"{where} lacks the keys {', '.join(missing)}; the platform team adds them in "
             f"namespace {names.SYSTEM_NAMESPACE}",

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
-from aichat_workspace.domain.policy.secret_references import Referenced
+from aichat_workspace.domain.policy.secret_references import ReferencedSecret
 from aichat_workspace.domain.render import ingress, namespace, network_policies, ollama, openwebui
 from aichat_workspace.domain.render.context import Credentials, Tenant
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
-__all__ = ["Credentials", "Referenced", "render", "retained_namespace", "tenant_namespace"]
+__all__ = ["Credentials", "ReferencedSecret", "render", "retained_namespace", "tenant_namespace"]
 
 
 def tenant_namespace(workspace: Workspace) -> Manifest:
@@ -32,7 +32,7 @@ def render(
     workspace: Workspace,
     platform: PlatformSpec,
     credentials: Credentials,
-    referenced: Mapping[str, Referenced] | None = None,
+    referenced: Mapping[str, ReferencedSecret] | None = None,
 ) -> tuple[Manifest, ...]:
     """Every object inside the tenant's namespace, in the order in which they are made.
     `referenced` are the Secrets that the workspace names, by what they are for."""
@@ -45,12 +45,12 @@ def render(
         *ingress.render(tenant),
     )
     return tuple(
-        stamped(each)
+        with_applied_hash(each)
         for each in sorted(manifests, key=lambda each: (kinds.RANK[each["kind"]], ref(each)))
     )
 
 
-def stamped(manifest: Manifest) -> Manifest:
+def with_applied_hash(manifest: Manifest) -> Manifest:
     """With a digest of itself. Comparing what is there with what should be can't see a field that
     should be no longer; a digest that differs does, and applying then takes the field out."""
     text = json.dumps(manifest, sort_keys=True)

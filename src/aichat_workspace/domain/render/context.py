@@ -9,7 +9,7 @@ from typing import Any, Final
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy import effective_spec
-from aichat_workspace.domain.policy.secret_references import ADMIN, TLS, Referenced
+from aichat_workspace.domain.policy.secret_references import ADMIN, TLS, ReferencedSecret
 from aichat_workspace.domain.v1alpha1.platform_spec import Issuer, PlatformSpec, Share
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 
@@ -47,7 +47,7 @@ class Tenant:
     spec: WorkspaceSpec
     platform: PlatformSpec
     credentials: Credentials
-    referenced: Mapping[str, Referenced] = field(default_factory=dict)
+    referenced: Mapping[str, ReferencedSecret] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -12,18 +12,23 @@ from aichat_workspace.domain.models.status import (
     ModelState,
     ModelStatus,
     PatternStatus,
+    format_progress,
     models_ready,
-    models_told,
     summary,
 )
 from aichat_workspace.domain.models.tools import NOT_OFFERED_YET, ToolStatus
-from aichat_workspace.domain.planning.image_rollout import AT_ONCE, Images, Turn
+from aichat_workspace.domain.planning.image_rollout import GRANTED, Images, RolloutSlot
 from aichat_workspace.domain.planning.plan import NOTHING, Observed
 from aichat_workspace.domain.planning.volume_claims import CLAIM, unmet
-from aichat_workspace.domain.policy.ownership import Refusal
-from aichat_workspace.domain.problem import Diagnosis
+from aichat_workspace.domain.policy.ownership import Rejection
+from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI
-from aichat_workspace.domain.status.workload_health import diagnose, remains, unrouted, unserved
+from aichat_workspace.domain.status.workload_health import (
+    diagnose,
+    ingress_problem,
+    namespace_deletion_problem,
+    route_problem,
+)
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import (
     WORKLOAD_CONDITIONS,
@@ -46,7 +51,7 @@ _RUNNING: Final = (ConditionType.PROVISIONED, *_WORKLOADS)
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class StatusInputs:
     """What is known of one workspace.
 
     `failure` is the last write that the API server refused; `models` and `patterns` are what the
@@ -57,12 +62,12 @@ class Facts:
     url: str
     desired: Sequence[Ref] = ()
     observed: Observed = NOTHING
-    refusal: Refusal | None = None
-    failure: Diagnosis | None = None
+    refusal: Rejection | None = None
+    failure: Problem | None = None
     models: tuple[ModelStatus, ...] = ()
     patterns: tuple[PatternStatus, ...] = ()
     tools: ToolStatus = NOT_OFFERED_YET
-    turn: Turn = AT_ONCE
+    turn: RolloutSlot = GRANTED
     target: Images | None = None
     ingress_classes: tuple[Manifest, ...] = ()
     sizes: Mapping[Ref, str] = field(default_factory=dict)
@@ -87,7 +92,7 @@ def expires_at(workspace: Workspace) -> datetime | None:
     return workspace.created + timedelta(**{unit: int(after[:-1])})
 
 
-def status(workspace: Workspace, facts: Facts, now: datetime) -> WorkspaceStatus:
+def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> WorkspaceStatus:
     """The status to report. Equal to the workspace's present one when nothing has moved."""
     findings = _terminating(facts, now) if workspace.deleting else _findings(workspace, facts, now)
     namespace = facts.observed.namespace
@@ -102,7 +107,7 @@ def status(workspace: Workspace, facts: Facts, now: datetime) -> WorkspaceStatus
         conditions=tuple(
             _dated(workspace, kind, finding, now) for kind, finding in findings.items()
         ),
-        models_ready=models_told(facts.models),
+        models_ready=format_progress(facts.models),
         models=tuple(_model(each) for each in facts.models),
         patterns=tuple(_pattern(each) for each in facts.patterns),
         tools_revision=facts.tools.revision,
@@ -110,7 +115,9 @@ def status(workspace: Workspace, facts: Facts, now: datetime) -> WorkspaceStatus
     )
 
 
-def _findings(workspace: Workspace, facts: Facts, now: datetime) -> dict[ConditionType, _Finding]:
+def _findings(
+    workspace: Workspace, facts: StatusInputs, now: datetime
+) -> dict[ConditionType, _Finding]:
     if facts.refusal:
         refused = _Finding(
             ConditionStatus.FALSE, facts.refusal.reason, facts.refusal.message, problem=True
@@ -148,11 +155,11 @@ def _ready(parts: dict[ConditionType, _Finding]) -> _Finding:
     return _Finding(ConditionStatus.FALSE, first.reason, first.message, first.problem)
 
 
-def _served(facts: Facts) -> _Finding:
+def _served(facts: StatusInputs) -> _Finding:
     """A port-forward works without it, so Ready does not depend on it."""
     by_kind = {ref.kind: manifest for ref, manifest in facts.observed.objects.items()}
-    problem = unserved(by_kind.get("Ingress"), facts.ingress_classes)
-    problem = problem or unrouted(by_kind.get("HTTPRoute"))
+    problem = ingress_problem(by_kind.get("Ingress"), facts.ingress_classes)
+    problem = problem or route_problem(by_kind.get("HTTPRoute"))
     if problem:
         return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
     routed = "HTTPRoute" in by_kind
@@ -160,7 +167,7 @@ def _served(facts: Facts) -> _Finding:
     return _Finding(ConditionStatus.TRUE, "Served", message)
 
 
-def _up_to_date(facts: Facts) -> _Finding:
+def _up_to_date(facts: StatusInputs) -> _Finding:
     if not facts.turn.now:
         return _waits(facts.turn)
     if facts.target is None or running_images(facts.observed) in (None, facts.target):
@@ -170,7 +177,7 @@ def _up_to_date(facts: Facts) -> _Finding:
     return _Finding(ConditionStatus.FALSE, "UpgradeWaiting", "is about to change its images")
 
 
-def _waits(turn: Turn) -> _Finding:
+def _waits(turn: RolloutSlot) -> _Finding:
     if turn.failed:
         return _Finding(
             ConditionStatus.FALSE,
@@ -183,10 +190,10 @@ def _waits(turn: Turn) -> _Finding:
     )
 
 
-def _terminating(facts: Facts, now: datetime) -> dict[ConditionType, _Finding]:
+def _terminating(facts: StatusInputs, now: datetime) -> dict[ConditionType, _Finding]:
     namespace = facts.observed.namespace
     left = "waiting for the namespace to be gone" if namespace else "cleaning up"
-    if namespace and (remaining := remains(namespace, now)):
+    if namespace and (remaining := namespace_deletion_problem(namespace, now)):
         left += f", which something holds: {remaining}; remove what holds it"
     gone = _Finding(ConditionStatus.FALSE, "Terminating", left)
     if facts.failure:
@@ -194,7 +201,7 @@ def _terminating(facts: Facts, now: datetime) -> dict[ConditionType, _Finding]:
     return dict.fromkeys(ConditionType, gone)
 
 
-def _provisioned(facts: Facts) -> _Finding:
+def _provisioned(facts: StatusInputs) -> _Finding:
     if facts.failure:
         return _Finding(
             ConditionStatus.FALSE, facts.failure.reason, facts.failure.message, problem=True
@@ -208,7 +215,7 @@ def _provisioned(facts: Facts) -> _Finding:
     return _Finding(ConditionStatus.TRUE, "Created", "every object exists")
 
 
-def _storage(workspace: Workspace, facts: Facts) -> _Finding:
+def _storage(workspace: Workspace, facts: StatusInputs) -> _Finding:
     """A volume that can't be as asked still serves, so Ready does not depend on it."""
     chosen, name = workspace.spec.storage, workspace.spec.workspace_name
     for workload, volume in (
@@ -217,12 +224,12 @@ def _storage(workspace: Workspace, facts: Facts) -> _Finding:
     ):
         at = Ref(CLAIM, name, workload)
         claim, size = facts.observed.objects.get(at), facts.sizes.get(at)
-        if problem := unmet(claim, volume, size, facts.observed.growing_classes):
+        if problem := unmet(claim, volume, size, facts.observed.expandable_classes):
             return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
     return _Finding(ConditionStatus.TRUE, "StorageAsAsked", "volumes are as spec.storage says")
 
 
-def _tools(workspace: Workspace, facts: Facts) -> _Finding:
+def _tools(workspace: Workspace, facts: StatusInputs) -> _Finding:
     """A model answers without tools, too, so Ready does not depend on it."""
     if workspace.spec.suspended:
         return _Finding(ConditionStatus.UNKNOWN, _SUSPENDED, "chats are stopped")
@@ -237,7 +244,7 @@ def _tools(workspace: Workspace, facts: Facts) -> _Finding:
 
 def _proven(
     workspace: Workspace,
-    facts: Facts,
+    facts: StatusInputs,
     findings: dict[ConditionType, _Finding],
     now: datetime,
 ) -> ImagesRecord | None:
@@ -265,7 +272,7 @@ def running_images(observed: Observed) -> Images | None:
     return (found["StatefulSet"], found["Deployment"]) if len(found) == 2 else None
 
 
-def _available(facts: Facts, kind: str, now: datetime, before: Condition | None) -> _Finding:
+def _available(facts: StatusInputs, kind: str, now: datetime, before: Condition | None) -> _Finding:
     workload = next((each for each in facts.desired if each.kind == kind), None)
     if workload is None:
         return _Finding(ConditionStatus.FALSE, "Creating", f"{kind} is not there yet")
@@ -296,7 +303,7 @@ def _is_available(workload: Manifest) -> bool:
     )
 
 
-def _models(facts: Facts) -> _Finding:
+def _models(facts: StatusInputs) -> _Finding:
     ready, total = models_ready(facts.models)
     every: tuple[ModelStatus | PatternStatus, ...] = (*facts.models, *facts.patterns)
     failed = any(each.state is ModelState.FAILED for each in every)
@@ -341,7 +348,7 @@ def _dated(
     )
 
 
-def _resources(facts: Facts) -> tuple[ResourceEntry, ...]:
+def _resources(facts: StatusInputs) -> tuple[ResourceEntry, ...]:
     """Every object but the Secret, which the operator may not read."""
     return tuple(
         ResourceEntry(

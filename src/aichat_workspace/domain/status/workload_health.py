@@ -14,7 +14,7 @@ from aichat_workspace.domain.kubernetes.pods import (
     keeps_stopping,
     should_be_gone,
 )
-from aichat_workspace.domain.problem import Diagnosis
+from aichat_workspace.domain.problem import Problem
 
 _IS_DEFAULT: Final = "ingressclass.kubernetes.io/is-default-class"
 _SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
@@ -36,7 +36,7 @@ def diagnose(
     pods: Sequence[Manifest],
     now: datetime,
     since: datetime | None = None,
-) -> Diagnosis | None:
+) -> Problem | None:
     """What keeps a workload from running, or None while it only needs time. `since` then it has
     not been available. Of its pods, those that are over have made room for another."""
     left = [each for each in pods if not is_over(each)]
@@ -52,7 +52,7 @@ def diagnose(
     return next((each for each in found if each is not None), None)
 
 
-def _pod(pod: Manifest, now: datetime) -> Diagnosis | None:
+def _pod(pod: Manifest, now: datetime) -> Problem | None:
     name = pod["metadata"]["name"]
     for container in containers(pod):
         if (found := _container(name, container, now)) is not None:
@@ -63,13 +63,13 @@ def _pod(pod: Manifest, now: datetime) -> Diagnosis | None:
     return None
 
 
-def _unschedulable(pod: str, condition: dict[str, Any], now: datetime) -> Diagnosis | None:
+def _unschedulable(pod: str, condition: dict[str, Any], now: datetime) -> Problem | None:
     message = condition.get("message", "no reason given")
     waited = now - datetime.fromisoformat(condition["lastTransitionTime"])
     if not any(word in message for word in _NO_VOLUME):
         if waited < _ARRIVAL:
             return None  # an autoscaler brings a node
-        return Diagnosis(
+        return Problem(
             "Unschedulable",
             f"no node takes pod {pod}: {message}; add capacity, lower spec.resources, or correct "
             "spec.scheduling",
@@ -79,25 +79,25 @@ def _unschedulable(pod: str, condition: dict[str, Any], now: datetime) -> Diagno
     return _unbound(f"pod {pod} has no volume yet: {message}")
 
 
-def _unbound(what: str) -> Diagnosis:
-    return Diagnosis(
+def _unbound(what: str) -> Problem:
+    return Problem(
         "VolumeUnbound",
         f"{what}; check that the StorageClass exists and that its provisioner runs, or name "
         "another one in spec.storage",
     )
 
 
-def _container(pod: str, container: dict[str, Any], now: datetime) -> Diagnosis | None:
+def _container(pod: str, container: dict[str, Any], now: datetime) -> Problem | None:
     waiting = container.get("state", {}).get("waiting") or {}
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     if reason in _PULL:
-        return Diagnosis(
+        return Problem(
             "ImagePullFailed",
             f"image {container.get('image', '')} of pod {pod} can't be pulled: {message}; check "
             "its name in the AIChatPlatform and that the nodes reach its registry",
         )
     if reason in _NOT_STARTED:
-        return Diagnosis(
+        return Problem(
             "ContainerNotStarted",
             f"pod {pod} can't be started: {message}; mend what it names, or read more with: "
             f"kubectl describe pod {pod}",
@@ -105,7 +105,7 @@ def _container(pod: str, container: dict[str, Any], now: datetime) -> Diagnosis 
     fails = not container.get("ready") and keeps_stopping(container, now)
     if reason == "CrashLoopBackOff" or fails:
         name = container["name"]
-        return Diagnosis(
+        return Problem(
             "CrashLoop",
             f"container {name} of pod {pod} keeps stopping; read why with: kubectl logs "
             f"--previous {pod} -c {name}",
@@ -113,13 +113,13 @@ def _container(pod: str, container: dict[str, Any], now: datetime) -> Diagnosis 
     return None
 
 
-def _lingering(pod: Manifest, now: datetime) -> Diagnosis | None:
+def _lingering(pod: Manifest, now: datetime) -> Problem | None:
     """Nothing takes its place before it is gone: neither a StatefulSet's pod nor one that is
     recreated."""
     until, name = should_be_gone(pod), pod["metadata"]["name"]
     if until is None or now - until < _ARRIVAL:
         return None
-    return Diagnosis(
+    return Problem(
         "PodNotEnding",
         f"pod {name} was to be gone by {until:%H:%M:%S} UTC and is not, so no other takes its "
         f"place: its node may be lost; see kubectl get pod {name} -o wide. If the node is gone for "
@@ -128,7 +128,7 @@ def _lingering(pod: Manifest, now: datetime) -> Diagnosis | None:
     )
 
 
-def _slow(pod: Manifest, now: datetime) -> Diagnosis | None:
+def _slow(pod: Manifest, now: datetime) -> Problem | None:
     """A pod that runs and does not get ready says nothing else."""
     metadata = pod["metadata"]
     moved = (
@@ -139,14 +139,14 @@ def _slow(pod: Manifest, now: datetime) -> Diagnosis | None:
     dates = [*filter(None, (metadata.get("creationTimestamp"), *moved))]
     if is_ready(pod) or not dates or now - max(map(datetime.fromisoformat, dates)) < _START:
         return None
-    return Diagnosis(
+    return Problem(
         "NotReadyInTime",
         f"pod {metadata['name']} has not become ready in {_START.seconds // 60} minutes; read why "
         f"with: kubectl describe pod {metadata['name']}, and kubectl logs {metadata['name']}",
     )
 
 
-def _podless(workload: Manifest | None, now: datetime) -> Diagnosis | None:
+def _podless(workload: Manifest | None, now: datetime) -> Problem | None:
     """A StatefulSet does not say that its pod is refused; that there is none for a while does."""
     if workload is None or workload.get("kind") != "StatefulSet":
         return None
@@ -157,14 +157,14 @@ def _podless(workload: Manifest | None, now: datetime) -> Diagnosis | None:
     changed = changed_at(workload)
     if changed is not None and now - changed < _PATIENCE:
         return None  # it was resumed or corrected just now
-    return Diagnosis(
+    return Problem(
         "PodRefused",
         f"StatefulSet {metadata['name']} has no pod: a quota or a policy refuses it; read which "
         f"with: kubectl describe statefulset {metadata['name']}",
     )
 
 
-def remains(namespace: Manifest, now: datetime) -> str:
+def namespace_deletion_problem(namespace: Manifest, now: datetime) -> str:
     """What keeps a namespace that is to be gone; nothing for as long as that is no wonder.
 
     https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/namespace-v1/#NamespaceStatus
@@ -180,7 +180,7 @@ def remains(namespace: Manifest, now: datetime) -> str:
     return "; ".join(told)
 
 
-def unserved(ingress: Manifest | None, classes: Iterable[Manifest]) -> Diagnosis | None:
+def ingress_problem(ingress: Manifest | None, classes: Iterable[Manifest]) -> Problem | None:
     """Whether nobody will take the Ingress up: its class, or a default one, is not there.
 
     https://kubernetes.io/docs/concepts/services-networking/ingress/#ingress-class
@@ -195,14 +195,14 @@ def unserved(ingress: Manifest | None, classes: Iterable[Manifest]) -> Diagnosis
         return None
     lacks = f"there is no IngressClass {name!r}" if name else "there is no default IngressClass"
     has = f"there are: {', '.join(sorted(known))}" if known else "there is none at all"
-    return Diagnosis(
+    return Problem(
         "IngressNotServed",
         f"{lacks} ({has}), so no controller serves the workspace; install one, or name its class "
         "in spec.ingress.className of the AIChatPlatform",
     )
 
 
-def unrouted(route: Manifest | None) -> Diagnosis | None:
+def route_problem(route: Manifest | None) -> Problem | None:
     """Whether no Gateway has accepted the HTTPRoute.
 
     https://gateway-api.sigs.k8s.io/reference/spec/#gateway.networking.k8s.io/v1.RouteParentStatus
@@ -215,7 +215,7 @@ def unrouted(route: Manifest | None) -> Diagnosis | None:
         return None
     gateway = route["spec"]["parentRefs"][0]
     said = next((f": {each['message']}" for each in told if each["type"] == "Accepted"), "")
-    return Diagnosis(
+    return Problem(
         "RouteNotAccepted",
         f"Gateway {gateway.get('namespace')}/{gateway['name']} has not accepted HTTPRoute "
         f"{route['metadata']['name']}{said}; check that it exists and takes routes from other "
@@ -223,7 +223,7 @@ def unrouted(route: Manifest | None) -> Diagnosis | None:
     )
 
 
-def _claim(claim: Manifest | None, pods: Sequence[Manifest], now: datetime) -> Diagnosis | None:
+def _claim(claim: Manifest | None, pods: Sequence[Manifest], now: datetime) -> Problem | None:
     """A claim that lost its volume, or gets none though a node is chosen for it; one that waits
     for a pod is normal, and then the pod says why."""
     phase = (claim or {}).get("status", {}).get("phase")
@@ -231,14 +231,14 @@ def _claim(claim: Manifest | None, pods: Sequence[Manifest], now: datetime) -> D
         return _unprovisioned(claim, pods, now)
     if claim is None or phase != "Lost":
         return None
-    return Diagnosis(
+    return Problem(
         "VolumeLost",
         f"the volume of claim {claim['metadata']['name']} is gone; restore it, or delete the claim "
         "to begin with an empty one",
     )
 
 
-def _unprovisioned(claim: Manifest, pods: Sequence[Manifest], now: datetime) -> Diagnosis | None:
+def _unprovisioned(claim: Manifest, pods: Sequence[Manifest], now: datetime) -> Problem | None:
     """The scheduler has chosen a node for the claim's pod and waits for its volume, in silence."""
     metadata = claim["metadata"]
     node = metadata.get("annotations", {}).get(_SELECTED_NODE)
@@ -249,10 +249,10 @@ def _unprovisioned(claim: Manifest, pods: Sequence[Manifest], now: datetime) -> 
     return _unbound(f"claim {metadata['name']} gets no volume on node {node}")
 
 
-def _refused(workload: Manifest | None) -> Diagnosis | None:
+def _refused(workload: Manifest | None) -> Problem | None:
     for condition in (workload or {}).get("status", {}).get("conditions", ()):
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            return Diagnosis(
+            return Problem(
                 "PodRefused",
                 f"the API server refuses the pod: {condition.get('message', '')}; raise "
                 "spec.quota, or see the policy that it names",

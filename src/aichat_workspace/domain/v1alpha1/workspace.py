@@ -63,13 +63,15 @@ def _understood(
     try:
         return model.model_validate(document, extra="ignore"), ()
     except ValidationError as error:
-        refused = {each["loc"][0]: told(each["loc"], each["msg"]) for each in error.errors()}
+        refused = {
+            each["loc"][0]: format_field_error(each["loc"], each["msg"]) for each in error.errors()
+        }
     kept = {key: value for key, value in document.items() if key not in refused}
     cautious = {key: value for key, value in instead.items() if key in refused}
     found = model.model_validate({**kept, **cautious}, extra="ignore")
     return found, tuple(refused.values())
 
 
-def told(at: tuple[int | str, ...], message: str) -> str:
+def format_field_error(at: tuple[int | str, ...], message: str) -> str:
     """A field that is refused, and why."""
     return f"{'.'.join(map(str, at))}: {message}"

@@ -8,14 +8,14 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
 from aichat_workspace.domain.kubernetes.pods import is_ready
-from aichat_workspace.domain.models.status import ModelStatus, PatternStatus, Wanted
+from aichat_workspace.domain.models.status import DesiredModels, ModelStatus, PatternStatus
 from aichat_workspace.domain.models.tools import ToolStatus
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI, Credentials
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus, ConditionType
-from aichat_workspace.operator.models.sync import Assignment
+from aichat_workspace.operator.models.sync import ModelSyncTask
 from aichat_workspace.operator.models.tools import Chat
 from aichat_workspace.runtime.servers import Connect, ConnectChat
 
@@ -26,11 +26,11 @@ def assignment(
     workspace: Workspace,
     platform: PlatformSpec,
     observed: Observed,
-    wanted: Wanted,
+    wanted: DesiredModels,
     connect: Connect,
-) -> Assignment:
+) -> ModelSyncTask:
     name = workspace.spec.workspace_name
-    return Assignment(
+    return ModelSyncTask(
         client=connect(name),
         wanted=wanted,
         server="" if workspace.spec.suspended else _server(observed.pods, OLLAMA),
@@ -46,7 +46,7 @@ def assignment(
     )
 
 
-def paused(work: Assignment) -> Assignment:
+def paused(work: ModelSyncTask) -> ModelSyncTask:
     """Nothing is loaded and nothing removed."""
     return replace(work, server="")
 

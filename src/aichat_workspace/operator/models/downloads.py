@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aichat_workspace.ollama.client import Progress
-from aichat_workspace.ollama.errors import OllamaUnreachable
+from aichat_workspace.ollama.errors import OllamaUnreachableError
 
 STALL_SECONDS: Final = 60.0
 # Checking a download's digest is silent, and takes minutes for tens of gigabytes.
@@ -19,7 +19,7 @@ _WINDOW_SECONDS: Final = 10.0
 
 
 @dataclass(slots=True, eq=False)
-class Place:
+class Slot:
     """One workspace's right to download a model, waited for or held."""
 
     workspace: str
@@ -27,7 +27,7 @@ class Place:
     since: float = 0.0  # of the loop's clock
 
 
-class Places:
+class DownloadSlots:
     """A limited number of places. The next one goes to the workspace with the fewest downloads at
     work, so that one with many models holds up no other; among equals, to who waited longest.
 
@@ -38,25 +38,25 @@ class Places:
     def __init__(self, limit: Callable[[], int]) -> None:
         """`limit` is asked each time, so that a changed setting counts at once."""
         self._limit = limit
-        self._held: set[Place] = set()
-        self._waiting: list[Place] = []
+        self._held: set[Slot] = set()
+        self._waiting: list[Slot] = []
 
     @property
     def running(self) -> int:
         return len(self._held)
 
     @asynccontextmanager
-    async def place(self, workspace: str) -> AsyncIterator[Place]:
-        place = Place(workspace, asyncio.get_running_loop().create_future())
+    async def place(self, workspace: str) -> AsyncIterator[Slot]:
+        place = Slot(workspace, asyncio.get_running_loop().create_future())
         self._waiting.append(place)
-        self.fill()
+        self.grant_waiting()
         try:
             await place.given
             yield place
         finally:
-            self._give_back(place)
+            self._release(place)
 
-    def take_back(self, place: Place) -> bool:
+    def expire(self, place: Slot) -> bool:
         """Whether its time is over. Then another workspace has it, and the download is to end."""
         if asyncio.get_running_loop().time() - place.since < TURN_SECONDS:
             return False
@@ -64,10 +64,10 @@ class Places:
         mine, waiting = at_work[place.workspace], self._waiting
         over = any(at_work[each.workspace] < mine for each in waiting if not each.given.done())
         if over:
-            self._give_back(place)
+            self._release(place)
         return over
 
-    def fill(self) -> None:
+    def grant_waiting(self) -> None:
         """Give free places away; also to be called when the limit was raised."""
         while self._waiting and self.running < self._limit():
             at_work = self._at_work()
@@ -78,18 +78,18 @@ class Places:
                 self._held.add(chosen)
                 chosen.given.set_result(None)
 
-    def _give_back(self, place: Place) -> None:
+    def _release(self, place: Slot) -> None:
         self._held.discard(place)
         if place in self._waiting:  # else it was cancelled, and passed over since
             self._waiting.remove(place)
-        self.fill()
+        self.grant_waiting()
 
     def _at_work(self) -> Counter[str]:
         return Counter(each.workspace for each in self._held)
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class DownloadProgress:
     """How far a download is, how fast, whether it waits for data, and whether it still downloads:
     afterwards what came is checked."""
 
@@ -115,7 +115,7 @@ class _Window:
 
 async def paced(
     pulling: AsyncGenerator[Progress, None], clock: Callable[[], float]
-) -> AsyncGenerator[Pace, None]:
+) -> AsyncGenerator[DownloadProgress, None]:
     """A download's progress with its speed; `clock` gives seconds.
 
     Raises OllamaUnreachable when no data came for a minute, or when checking them has no end. A
@@ -132,10 +132,10 @@ async def paced(
                 advanced = now
             silent = now - advanced
             if downloading and silent > STALL_SECONDS:
-                raise OllamaUnreachable(f"no data from the registry for {STALL_SECONDS:.0f} s")
+                raise OllamaUnreachableError(f"no data from the registry for {STALL_SECONDS:.0f} s")
             if silent > SILENCE_SECONDS:
-                raise OllamaUnreachable(f"no end of its check for {SILENCE_SECONDS:.0f} s")
-            yield Pace(
+                raise OllamaUnreachableError(f"no end of its check for {SILENCE_SECONDS:.0f} s")
+            yield DownloadProgress(
                 progress,
                 window.rate(now, progress.fresh_bytes),
                 waiting=downloading and silent > _SLOW_SECONDS,
@@ -150,4 +150,4 @@ async def _next(pulling: AsyncGenerator[Progress, None], *, downloading: bool) -
         async with asyncio.timeout(patience):
             return await anext(pulling, None)
     except TimeoutError as error:
-        raise OllamaUnreachable(f"no word from it for {patience:.0f} s") from error
+        raise OllamaUnreachableError(f"no word from it for {patience:.0f} s") from error

@@ -7,33 +7,33 @@ from typing import Final
 
 from aichat_workspace.domain.models.capacity import PresentModel
 from aichat_workspace.domain.models.status import (
+    DesiredModels,
     ModelState,
     ModelStatus,
     Pattern,
     PatternStatus,
-    Wanted,
 )
-from aichat_workspace.domain.models.sync_plan import Recorded, expected, revision_of
+from aichat_workspace.domain.models.sync_plan import ManagedModels, expected, revision_of
 from aichat_workspace.ollama.errors import (
-    ModelNotFound,
+    ModelNotFoundError,
     OllamaError,
-    OllamaUnreachable,
-    VolumeFull,
+    OllamaUnreachableError,
+    VolumeFullError,
 )
-from aichat_workspace.operator.models.downloads import STALL_SECONDS, Pace
+from aichat_workspace.operator.models.downloads import STALL_SECONDS, DownloadProgress
 
 _FULL: Final = "the models' volume is full; raise spec.storage.ollama.size, or remove a model"
 
 
-class ModelTooLarge(OllamaError):  # noqa: N818  (a finding, as the others are)
+class ModelTooLargeError(OllamaError):
     """The volume has no room for the model. A larger one helps, a retry does not."""
 
 
-class TurnOver(OllamaError):  # noqa: N818  (a finding, as the others are)
+class SlotExpiredError(OllamaError):
     """Another workspace has the place of the download now. It goes on when its turn comes."""
 
 
-class NoRoomYet(OllamaError):  # noqa: N818  (a finding, as the others are)
+class InsufficientSpaceError(OllamaError):
     """There is room once models that nobody wants any more are removed. A retry helps."""
 
 
@@ -45,9 +45,9 @@ class Report:
     patterns: tuple[PatternStatus, ...]
 
     @property
-    def recorded(self) -> Recorded:
+    def recorded(self) -> ManagedModels:
         """What the operator has downloaded and made, and so may remove."""
-        return Recorded(
+        return ManagedModels(
             models=frozenset(each.name for each in self.models if each.managed),
             patterns=frozenset(
                 (each.name, each.revision) for each in self.patterns if each.revision
@@ -83,7 +83,7 @@ class Report:
         )
 
 
-def before_check(wanted: Wanted, known: Report, *, served: bool) -> Report:
+def before_check(wanted: DesiredModels, known: Report, *, served: bool) -> Report:
     """What earlier checks say of what is wanted now."""
     models = expected(wanted, known.models)
     if not served:  # so nothing is downloaded
@@ -95,7 +95,7 @@ def before_check(wanted: Wanted, known: Report, *, served: bool) -> Report:
     return Report(models, _every(patterns, wanted, known.patterns))
 
 
-def checked(wanted: Wanted, known: Report, present: Iterable[PresentModel]) -> Report:
+def checked(wanted: DesiredModels, known: Report, present: Iterable[PresentModel]) -> Report:
     """The server's own list settles what is ready and what is gone."""
     there = {each.name: each for each in present}
     models = tuple(
@@ -126,7 +126,7 @@ def unanswered(known: Report, error: OllamaError) -> Report:
     )
 
 
-def pulling(model: str, pace: Pace) -> ModelStatus:
+def pulling(model: str, pace: DownloadProgress) -> ModelStatus:
     progress = pace.progress
     return ModelStatus(
         model,
@@ -148,13 +148,13 @@ def _stalled(model: str) -> str:
 
 def pull_failed(model: str, error: OllamaError) -> ModelStatus:
     """Pending where it goes on by itself."""
-    if isinstance(error, ModelNotFound):
+    if isinstance(error, ModelNotFoundError):
         message = (
             f"the registry has no model {model!r}; correct its name in spec.models or "
             "spec.embeddingModel"
         )
         return ModelStatus(model, ModelState.FAILED, message=message)
-    passes = isinstance(error, NoRoomYet | TurnOver | OllamaUnreachable)
+    passes = isinstance(error, InsufficientSpaceError | SlotExpiredError | OllamaUnreachableError)
     return ModelStatus(
         model,
         ModelState.PENDING if passes else ModelState.FAILED,
@@ -165,13 +165,13 @@ def pull_failed(model: str, error: OllamaError) -> ModelStatus:
 
 def _told(model: str, error: OllamaError) -> str:
     """What a download ended with, and what is to be done."""
-    if isinstance(error, ModelTooLarge | NoRoomYet):
+    if isinstance(error, ModelTooLargeError | InsufficientSpaceError):
         return str(error)
-    if isinstance(error, TurnOver):
+    if isinstance(error, SlotExpiredError):
         return f"download of {model} lets another workspace's go first; it resumes by itself"
-    if isinstance(error, OllamaUnreachable):
+    if isinstance(error, OllamaUnreachableError):
         return f"download of {model} was interrupted ({error}); it resumes by itself"
-    if isinstance(error, VolumeFull):
+    if isinstance(error, VolumeFullError):
         return f"{model} can't be stored: {_FULL}"
     return (
         f"download of {model} failed: {error}; it is tried again by itself; if this lasts, see "
@@ -181,7 +181,7 @@ def _told(model: str, error: OllamaError) -> str:
 
 def create_failed(pattern: Pattern, base: str, error: OllamaError, known: Report) -> PatternStatus:
     """One that was made before is still the operator's."""
-    if isinstance(error, VolumeFull):
+    if isinstance(error, VolumeFullError):
         message = f"pattern {pattern.name} can't be made: {_FULL}"
     else:
         message = (
@@ -193,7 +193,7 @@ def create_failed(pattern: Pattern, base: str, error: OllamaError, known: Report
 
 
 def _every(
-    listed: tuple[PatternStatus, ...], wanted: Wanted, known: Iterable[PatternStatus]
+    listed: tuple[PatternStatus, ...], wanted: DesiredModels, known: Iterable[PatternStatus]
 ) -> tuple[PatternStatus, ...]:
     """The wanted patterns, the refused ones with their reason, and ours that still have to go.
     A refused one of ours is left as it is, and still known to be ours."""
@@ -226,7 +226,7 @@ def _found(
     return replace(found, state=ModelState.PENDING, message="")
 
 
-def _base(wanted: Wanted, models: Iterable[ModelStatus]) -> PresentModel | None:
+def _base(wanted: DesiredModels, models: Iterable[ModelStatus]) -> PresentModel | None:
     """The model that patterns are made of, as far as it is known to be there."""
     for each in models:
         if each.name in wanted.models[:1] and each.state is ModelState.READY and each.digest:

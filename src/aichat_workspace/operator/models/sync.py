@@ -12,27 +12,32 @@ from typing import Final, TypeVar
 
 import structlog
 
-from aichat_workspace.domain.models.capacity import PresentModel, occupied_bytes, too_large
+from aichat_workspace.domain.models.capacity import PresentModel, capacity_problem, occupied_bytes
 from aichat_workspace.domain.models.name import parse_model
-from aichat_workspace.domain.models.status import ModelState, ModelStatus, PatternStatus, Wanted
+from aichat_workspace.domain.models.status import (
+    DesiredModels,
+    ModelState,
+    ModelStatus,
+    PatternStatus,
+)
 from aichat_workspace.domain.models.sync_plan import (
     Create,
     ModelAction,
     Pull,
     Remove,
-    decide,
+    drop_patterns,
     outdated,
-    unclaimed,
-    without,
+    plan_sync,
+    unmanaged_patterns,
 )
 from aichat_workspace.ollama.client import OllamaClient
-from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
-from aichat_workspace.operator.models.downloads import SILENCE_SECONDS, Place, Places, paced
+from aichat_workspace.ollama.errors import ModelNotFoundError, OllamaError, OllamaUnreachableError
+from aichat_workspace.operator.models.downloads import SILENCE_SECONDS, DownloadSlots, Slot, paced
 from aichat_workspace.operator.models.report import (
-    ModelTooLarge,
-    NoRoomYet,
+    InsufficientSpaceError,
+    ModelTooLargeError,
     Report,
-    TurnOver,
+    SlotExpiredError,
     before_check,
     checked,
     create_failed,
@@ -49,11 +54,11 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Assignment:
+class ModelSyncTask:
     """What one workspace wants of its server. Recorded is what earlier runs wrote down."""
 
     client: OllamaClient = field(compare=False)
-    wanted: Wanted
+    wanted: DesiredModels
     server: str  # which pod serves, empty for none; another one may have lost what was there
     capacity_bytes: int  # of the models' volume; 0 while unknown
     insecure: frozenset[str]  # registries that speak plain HTTP
@@ -79,10 +84,10 @@ class ModelSync:
         self._on_pull = on_pull
         self._on_bytes = on_bytes
         self._on_list = on_list
-        self._places = Places(concurrent_pulls)
-        self._workspaces: dict[str, _Workspace] = {}
+        self._places = DownloadSlots(concurrent_pulls)
+        self._workspaces: dict[str, _WorkspaceModels] = {}
 
-    def want(self, workspace: str, assignment: Assignment) -> Report:
+    def set_desired(self, workspace: str, assignment: ModelSyncTask) -> Report:
         """Say what a workspace wants, and hear how far it is. The same as before is no news and
         costs nothing; a server that is not ready is not asked."""
         held = self._workspaces.get(workspace)
@@ -90,7 +95,7 @@ class ModelSync:
             return held.report
         known = held.report if held else Report(assignment.recorded, assignment.recorded_patterns)
         self.forget(workspace)
-        fresh = _Workspace(
+        fresh = _WorkspaceModels(
             assignment,
             before_check(assignment.wanted, known, served=bool(assignment.server)),
         )
@@ -105,7 +110,7 @@ class ModelSync:
 
     def limit_changed(self) -> None:
         """More downloads may run at once than before."""
-        self._places.fill()
+        self._places.grant_waiting()
 
     def forget(self, workspace: str) -> None:
         """The workspace is gone, or its server is."""
@@ -119,7 +124,7 @@ class ModelSync:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _keep(self, name: str, held: "_Workspace") -> None:
+    async def _keep(self, name: str, held: "_WorkspaceModels") -> None:
         failures = 0
         while True:
             try:
@@ -136,7 +141,7 @@ class ModelSync:
             failures = failures + 1 if failed else 0
             await asyncio.sleep(_pause_seconds(failures))
 
-    async def _check(self, name: str, held: "_Workspace") -> bool:
+    async def _check(self, name: str, held: "_WorkspaceModels") -> bool:
         """Compare and mend once. Whether something failed that a retry may mend."""
         client = held.assignment.client
         failed = held.cramped = False
@@ -152,7 +157,7 @@ class ModelSync:
             self._publish(name, held, found, at_once=True)
             todo = [
                 each
-                for each in decide(want, present, held.report.recorded, cramped=held.cramped)
+                for each in plan_sync(want, present, held.report.recorded, cramped=held.cramped)
                 if each not in attempted
             ]
             if not todo:
@@ -163,7 +168,7 @@ class ModelSync:
     async def _carry_out(
         self,
         name: str,
-        held: "_Workspace",
+        held: "_WorkspaceModels",
         todo: Sequence[ModelAction],
         present: Iterable[PresentModel],
     ) -> bool:
@@ -182,20 +187,22 @@ class ModelSync:
                 _log.info("model removed", workspace=name, model=each.name)
         return all(made) and all(each.result() for each in came)
 
-    async def _possible(self, held: "_Workspace", present: Iterable[PresentModel]) -> Wanted:
+    async def _possible(
+        self, held: "_WorkspaceModels", present: Iterable[PresentModel]
+    ) -> DesiredModels:
         """What is wanted, without the patterns that would take the place of a person's models."""
         want, client = held.assignment.wanted, held.assignment.client
         there = {each.name for each in present}
-        doubtful = unclaimed(want, there, held.report.recorded)
+        doubtful = unmanaged_patterns(want, there, held.report.recorded)
         persons = [
             each
             for each in doubtful
             if await _unless_untold(client.system(each.model), None) != each.system
         ]
-        return without(want, persons)
+        return drop_patterns(want, persons)
 
     async def _weighed(
-        self, held: "_Workspace", present: Iterable[PresentModel]
+        self, held: "_WorkspaceModels", present: Iterable[PresentModel]
     ) -> tuple[PresentModel, ...]:
         """The models with their weights, asked for once each. One that is gone meanwhile, or that
         the server can't tell of, counts in full."""
@@ -208,13 +215,13 @@ class ModelSync:
             found.append(replace(each, weights=weights))
         return tuple(found)
 
-    async def _create(self, name: str, held: "_Workspace", action: Create) -> bool:
+    async def _create(self, name: str, held: "_WorkspaceModels", action: Create) -> bool:
         pattern = action.pattern
         try:
             await held.assignment.client.create(
                 pattern.model, base=action.base, system=pattern.system
             )
-        except OllamaUnreachable:
+        except OllamaUnreachableError:
             raise
         except OllamaError as error:
             self._set_pattern(name, held, create_failed(pattern, action.base, error, held.report))
@@ -223,16 +230,16 @@ class ModelSync:
         self._set_pattern(name, held, made)
         return True
 
-    async def _pull(self, name: str, held: "_Workspace", model: str) -> bool:
+    async def _pull(self, name: str, held: "_WorkspaceModels", model: str) -> bool:
         """Download a model, in as many turns as that takes. Whether it came."""
         while True:
             try:
                 async with self._places.place(name) as place:
                     await self._download(name, held, model, place)
-            except TurnOver as error:
+            except SlotExpiredError as error:
                 self._set_model(name, held, pull_failed(model, error), at_once=True)
             except OllamaError as error:
-                if isinstance(error, ModelTooLarge | NoRoomYet):
+                if isinstance(error, ModelTooLargeError | InsufficientSpaceError):
                     held.coming.pop(model, None)
                 self._set_model(name, held, pull_failed(model, error), at_once=True)
                 self._on_pull(_outcome(error))
@@ -242,7 +249,7 @@ class ModelSync:
                 self._on_pull("ok")
                 return True
 
-    async def _download(self, name: str, held: "_Workspace", model: str, place: Place) -> None:
+    async def _download(self, name: str, held: "_WorkspaceModels", model: str, place: Slot) -> None:
         _log.info("model pull", workspace=name, model=model)
         if not held.report.failed(model):  # else what it says stays until data comes
             began = ModelStatus(model, ModelState.PULLING, managed=True)
@@ -259,18 +266,20 @@ class ModelSync:
                     self._set_model(name, held, pulling(model, pace))
                 held.coming[model] = pace.progress.total_bytes - pace.progress.shared_bytes
                 _require_room(held, model)
-                if pace.downloading and self._places.take_back(place):
-                    raise TurnOver(model)
+                if pace.downloading and self._places.expire(place):
+                    raise SlotExpiredError(model)
 
     def _set_model(
-        self, name: str, held: "_Workspace", model: ModelStatus, *, at_once: bool = False
+        self, name: str, held: "_WorkspaceModels", model: ModelStatus, *, at_once: bool = False
     ) -> None:
         self._publish(name, held, held.report.with_model(model), at_once=at_once)
 
-    def _set_pattern(self, name: str, held: "_Workspace", pattern: PatternStatus) -> None:
+    def _set_pattern(self, name: str, held: "_WorkspaceModels", pattern: PatternStatus) -> None:
         self._publish(name, held, held.report.with_pattern(pattern), at_once=True)
 
-    def _publish(self, name: str, held: "_Workspace", report: Report, *, at_once: bool) -> None:
+    def _publish(
+        self, name: str, held: "_WorkspaceModels", report: Report, *, at_once: bool
+    ) -> None:
         if report == held.report:
             return
         held.report = report
@@ -281,8 +290,8 @@ class ModelSync:
 
 
 @dataclass(slots=True)
-class _Workspace:
-    assignment: Assignment
+class _WorkspaceModels:
+    assignment: ModelSyncTask
     report: Report
     present: tuple[PresentModel, ...] = ()  # before the downloads that run now
     coming: dict[str, int] = field(default_factory=dict)  # bytes of each that are to be stored
@@ -295,31 +304,33 @@ async def _unless_untold(told: Awaitable[str], untold: T) -> str | T:
     """What a server says of a model, or `untold` where it can't. Raises OllamaUnreachable."""
     try:
         return await told
-    except OllamaUnreachable:
+    except OllamaUnreachableError:
         raise
     except OllamaError:
         return untold
 
 
-def _require_room(held: _Workspace, model: str) -> None:
+def _require_room(held: _WorkspaceModels, model: str) -> None:
     """Raises ModelTooLarge or NoRoomYet when the volume can't hold the model beside what is there
     and what else is being downloaded."""
     capacity = held.assignment.capacity_bytes
     needed = held.coming[model]
     others = sum(held.coming.values()) - needed
-    problem = too_large(model, needed, occupied_bytes(held.present) + others, capacity)
+    problem = capacity_problem(model, needed, occupied_bytes(held.present) + others, capacity)
     if not problem:
         return
     leaving = held.report.leaving
     for going in (leaving, leaving | _outdated(held)):
         staying = occupied_bytes(each for each in held.present if each.name not in going)
-        if not too_large(model, needed, staying + others, capacity):
+        if not capacity_problem(model, needed, staying + others, capacity):
             held.cramped |= going != leaving
-            raise NoRoomYet(f"{model} waits for room: {', '.join(sorted(going))} is removed first")
-    raise ModelTooLarge(problem)
+            raise InsufficientSpaceError(
+                f"{model} waits for room: {', '.join(sorted(going))} is removed first"
+            )
+    raise ModelTooLargeError(problem)
 
 
-def _outdated(held: _Workspace) -> frozenset[str]:
+def _outdated(held: _WorkspaceModels) -> frozenset[str]:
     there = {each.name for each in held.present}
     return outdated(held.assignment.wanted, there, held.report.recorded)
 
@@ -330,9 +341,13 @@ def _is_cancelled() -> bool:
 
 
 def _outcome(error: OllamaError) -> str:
-    if isinstance(error, ModelNotFound):
+    if isinstance(error, ModelNotFoundError):
         return "not_found"
-    return "interrupted" if isinstance(error, OllamaUnreachable | NoRoomYet) else "failed"
+    return (
+        "interrupted"
+        if isinstance(error, OllamaUnreachableError | InsufficientSpaceError)
+        else "failed"
+    )
 
 
 def _pause_seconds(failures: int) -> float:

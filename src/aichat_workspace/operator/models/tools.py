@@ -14,7 +14,7 @@ import structlog
 from aichat_workspace.domain.models import tools
 from aichat_workspace.domain.models.tools import Offer, ToolStatus, Withdraw
 from aichat_workspace.ollama.client import OllamaClient
-from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
+from aichat_workspace.ollama.errors import ModelNotFoundError, OllamaError, OllamaUnreachableError
 from aichat_workspace.openwebui.client import OpenWebUIClient
 from aichat_workspace.openwebui.errors import (
     NotAdministratorError,
@@ -53,14 +53,14 @@ class ToolSync:
 
     def __init__(self, on_change: Callable[[str], None]) -> None:
         self._on_change = on_change
-        self._workspaces: dict[str, _Workspace] = {}
+        self._workspaces: dict[str, _WorkspaceTools] = {}
 
-    def want(self, name: str, chat: Chat) -> ToolStatus:
+    def set_desired(self, name: str, chat: Chat) -> ToolStatus:
         """Say how a workspace's chat is reached, and get how far it is. The same as before costs
         nothing."""
         workspace = self._workspaces.get(name)
         if workspace is None:
-            workspace = self._workspaces[name] = _Workspace(chat, chat.recorded)
+            workspace = self._workspaces[name] = _WorkspaceTools(chat, chat.recorded)
         elif workspace.chat != chat:
             workspace.stop()
             if workspace.chat.model_server != chat.model_server:
@@ -95,13 +95,13 @@ class ToolSync:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _start(self, name: str, workspace: "_Workspace") -> None:
+    def _start(self, name: str, workspace: "_WorkspaceTools") -> None:
         if workspace.task is None and workspace.chat.is_up and workspace.digests is not None:
             run = self._run(name, workspace, workspace.chat, workspace.digests)
             workspace.task = asyncio.create_task(run)
 
     async def _run(
-        self, name: str, workspace: "_Workspace", chat: Chat, digests: Mapping[str, str]
+        self, name: str, workspace: "_WorkspaceTools", chat: Chat, digests: Mapping[str, str]
     ) -> None:
         """Try until the chat follows, or until only a person can help."""
         failures = 0
@@ -124,7 +124,7 @@ class ToolSync:
     async def _follow(
         self,
         name: str,
-        workspace: "_Workspace",
+        workspace: "_WorkspaceTools",
         chat: Chat,
         digests: Mapping[str, str],
         *,
@@ -146,7 +146,7 @@ class ToolSync:
             if unclear:
                 _log.info("models unclear", workspace=name, errors=unclear)
                 return ToolStatus(revision, tools.unclear(unclear)), False
-        except OllamaUnreachable as error:
+        except OllamaUnreachableError as error:
             problem = tools.unreachable("Ollama", str(error))
         except OpenWebUIUnreachableError as error:
             problem = tools.unreachable("Open WebUI", str(error))
@@ -162,7 +162,7 @@ class ToolSync:
 
 
 @dataclass(slots=True)
-class _Workspace:
+class _WorkspaceTools:
     chat: Chat
     status: ToolStatus
     digests: Mapping[str, str] | None = None  # None before the first list
@@ -195,9 +195,9 @@ async def _callers(
         if digest not in can_call:
             try:
                 can_call[digest] = tools.CAPABILITY in await ollama.capabilities(model)
-            except OllamaUnreachable:
+            except OllamaUnreachableError:
                 raise
-            except ModelNotFound:  # it was removed meanwhile
+            except ModelNotFoundError:  # it was removed meanwhile
                 continue
             except OllamaError as error:
                 unclear[model] = str(error)
@@ -212,7 +212,7 @@ async def _callers(
 async def _offer_as(
     revision: str,
     name: str,
-    workspace: _Workspace,
+    workspace: _WorkspaceTools,
     chat: Chat,
     models: Collection[str],
     unclear: Collection[str],

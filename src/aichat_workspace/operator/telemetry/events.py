@@ -107,7 +107,7 @@ def _micro_time(now: datetime) -> str:
 
 
 @dataclass(slots=True)
-class _Told:
+class _EventSeries:
     name: str
     count: int
     last: datetime
@@ -115,11 +115,11 @@ class _Told:
 
 
 @dataclass(slots=True)
-class Repeats:
+class EventRecorder:
     """What was told of late, so that a workspace that comes and goes makes one series of an event
     and not an event each time."""
 
-    _told: dict[tuple[str, str], _Told] = field(default_factory=dict)
+    _told: dict[tuple[str, str], _EventSeries] = field(default_factory=dict)
 
     def first(self, event: Json, now: datetime) -> bool:
         """Whether to write this event; else `series` may have something to write."""
@@ -127,7 +127,7 @@ class Repeats:
         self._told = {k: one for k, one in self._told.items() if now - one.last < _SERIES_ENDS}
         if key in self._told:
             return False
-        self._told[key] = _Told(event["metadata"]["name"], 1, now, now)
+        self._told[key] = _EventSeries(event["metadata"]["name"], 1, now, now)
         return True
 
     def series(self, event: Json, now: datetime) -> tuple[str, Json] | None:

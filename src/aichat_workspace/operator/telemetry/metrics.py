@@ -62,7 +62,7 @@ _WAIT_BUCKETS: Final = (0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
+class MetricSources:
     """Where state is read at a scrape. Until it is there, it counts as empty.
 
     `phases` gives one phase per workspace, `cached` the number of objects by kind.
@@ -84,7 +84,7 @@ class Metrics:
 
     def __init__(self, version: str = "unknown") -> None:
         registry = self._registry = CollectorRegistry()
-        self._mirror = _Mirror(registry)
+        self._mirror = _Collector(registry)
         ProcessCollector(registry=registry)
         self._reconciles = _counter("aichat_reconcile_total", registry, "result")
         self._reconcile = _histogram("aichat_reconcile_seconds", registry, _WORK_BUCKETS)
@@ -101,7 +101,7 @@ class Metrics:
         for result in PULL_RESULTS:
             self._pulls.labels(result)
 
-    def mirror(self, sources: Sources) -> None:
+    def mirror(self, sources: MetricSources) -> None:
         """From now on, read state there."""
         self._mirror.sources = sources
 
@@ -136,11 +136,11 @@ class Metrics:
         return generate_latest(_WithoutCreated(self._registry)), CONTENT_TYPE_PLAIN_0_0_4
 
 
-class _Mirror(Collector):
+class _Collector(Collector):
     """Reads the sources at each scrape."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.sources = Sources()
+        self.sources = MetricSources()
         registry.register(self)
 
     def collect(self) -> Iterable[Metric]:

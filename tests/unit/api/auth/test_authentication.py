@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from aichat_workspace.api.auth.authentication import Authenticator
-from aichat_workspace.api.web.problems import Problem
-from aichat_workspace.api.web.rate_limits import Strangers
+from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.rate_limits import AnonymousRateLimits
 from aichat_workspace.kube.client import Client
 from tests.unit.api.web.test_rate_limits import Clock
 
@@ -27,13 +27,13 @@ class Reviews(Client):
 
 
 def authenticator(reviews: Reviews) -> Authenticator:
-    return Authenticator.of(reviews, AUDIENCE, Strangers.of(50, 500, Clock()))
+    return Authenticator.of(reviews, AUDIENCE, AnonymousRateLimits.of(50, 500, Clock()))
 
 
 async def status_of(who: Authenticator, token: str, address: str) -> int:
     try:
         await who.caller(token, address)
-    except Problem as problem:
+    except ProblemError as problem:
         return problem.status
     return 200
 
@@ -70,6 +70,6 @@ async def test_from_however_many_addresses_reviews_are_bounded() -> None:
 
 
 async def test_a_token_for_somebody_else_is_nobodys() -> None:
-    with pytest.raises(Problem) as raised:
+    with pytest.raises(ProblemError) as raised:
         await authenticator(Reviews()).caller("bad", HOME)
     assert raised.value.status == 401

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from aichat_workspace.api.auth.authentication import Caller
-from aichat_workspace.api.auth.authorization import Access, Deed
-from aichat_workspace.api.ttl_cache import Fresh
+from aichat_workspace.api.auth.authorization import AccessRequest, Authorizer
+from aichat_workspace.api.ttl_cache import TtlCache
 from aichat_workspace.kube.client import Client
 from tests.unit.waiting import turns
 
@@ -43,7 +43,7 @@ async def test_what_is_known_is_not_asked_and_makes_no_task(
     judge: Judge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge.let.set()
-    access = Access.of(judge)
+    access = Authorizer.of(judge)
     first = await access.scope(ANN, "watch", lambda: TEAMS)
     assert first.teams == {TEAMS[0]}
     assert len(judge.asked) == 1 + len(TEAMS)
@@ -59,7 +59,7 @@ async def test_what_is_known_is_not_asked_and_makes_no_task(
 
 async def test_a_new_team_is_asked_about_alone(judge: Judge) -> None:
     judge.let.set()
-    access = Access.of(judge)
+    access = Authorizer.of(judge)
     await access.scope(ANN, "watch", lambda: TEAMS)
     judge.asked.clear()
     await access.scope(ANN, "watch", lambda: [*TEAMS, "new"])
@@ -71,13 +71,13 @@ async def test_an_answer_no_shows_in_lists_for_half_a_minute_and_holds_nobody_up
 ) -> None:
     now = 0.0
     judge.let.set()
-    access = Access(judge, Fresh(10.0, 1000, lambda: now), asyncio.Semaphore(32))
+    access = Authorizer(judge, TtlCache(10.0, 1000, lambda: now), asyncio.Semaphore(32))
     await access.scope(ANN, "watch", lambda: TEAMS)
     judge.asked.clear()
     now = 11.0
     assert (await access.scope(ANN, "watch", lambda: TEAMS)).teams == {TEAMS[0]}
     assert judge.asked == [("ann", ""), ("ann", TEAMS[0])], "yes, and everywhere, are asked again"
-    assert not await access.may(ANN, Deed("watch", TEAMS[1]))
+    assert not await access.allows(ANN, AccessRequest("watch", TEAMS[1]))
     assert judge.asked[-1] == ("ann", TEAMS[1]), "whoever tries is asked about anew"
     judge.asked.clear()
     now = 31.0
@@ -87,15 +87,17 @@ async def test_an_answer_no_shows_in_lists_for_half_a_minute_and_holds_nobody_up
 
 async def test_answers_are_in_the_order_of_what_was_asked(judge: Judge) -> None:
     judge.let.set()
-    deeds = [Deed("get", team) for team in (TEAMS[1], TEAMS[0], TEAMS[2])]
-    assert await Access.of(judge).may_each(ANN, deeds) == [False, True, False]
+    deeds = [AccessRequest("get", team) for team in (TEAMS[1], TEAMS[0], TEAMS[2])]
+    assert await Authorizer.of(judge).allows_each(ANN, deeds) == [False, True, False]
 
 
 async def test_who_has_much_to_be_asked_holds_nobody_up(judge: Judge) -> None:
-    access = Access.of(judge)
-    much = asyncio.create_task(access.may_each(ANN, [Deed("get", team) for team in TEAMS]))
+    access = Authorizer.of(judge)
+    much = asyncio.create_task(
+        access.allows_each(ANN, [AccessRequest("get", team) for team in TEAMS])
+    )
     await turns()
-    little = asyncio.create_task(access.may(BOB, Deed("get", TEAMS[0])))
+    little = asyncio.create_task(access.allows(BOB, AccessRequest("get", TEAMS[0])))
     await turns()
     assert (judge.of(ANN), judge.of(BOB)) == (8, 1)
     judge.let.set()

@@ -10,9 +10,9 @@ import pytest
 
 from aichat_workspace.api.auth import oidc
 from aichat_workspace.api.auth.oidc import Attempt, Endpoints, Provider
-from aichat_workspace.api.auth.signing import Seal
+from aichat_workspace.api.auth.signing import Signer
 from aichat_workspace.api.settings import Oidc
-from aichat_workspace.api.web.problems import Problem
+from aichat_workspace.api.web.problems import ProblemError
 
 ISSUER = "https://id.example.org/realm"
 SETTINGS = Oidc(ISSUER, "aichat", None, "openid email")
@@ -54,10 +54,10 @@ def test_nothing_else_may(path: str) -> None:
 
 
 def test_an_attempt_comes_back_from_its_cookie_within_ten_minutes() -> None:
-    sealed = ATTEMPT.sealed(Seal(b"k" * 32, lambda: 1_000))
-    assert Attempt.opened(Seal(b"k" * 32, lambda: 1_599), sealed) == ATTEMPT
-    assert Attempt.opened(Seal(b"k" * 32, lambda: 1_600), sealed) is None
-    assert Attempt.opened(Seal(b"o" * 32, lambda: 1_000), sealed) is None
+    sealed = ATTEMPT.sealed(Signer(b"k" * 32, lambda: 1_000))
+    assert Attempt.opened(Signer(b"k" * 32, lambda: 1_599), sealed) == ATTEMPT
+    assert Attempt.opened(Signer(b"k" * 32, lambda: 1_600), sealed) is None
+    assert Attempt.opened(Signer(b"o" * 32, lambda: 1_000), sealed) is None
 
 
 def test_no_two_attempts_share_a_secret() -> None:
@@ -100,7 +100,7 @@ def test_a_token_for_this_attempt_is_ours() -> None:
     [{"nonce": "other"}, {"nonce": None}, {"aud": "aichat2"}, {"aud": None}, {"iss": "https://x"}],
 )
 def test_a_token_for_another_is_not(wrong: dict[str, Any]) -> None:
-    with pytest.raises(Problem) as raised:
+    with pytest.raises(ProblemError) as raised:
         oidc.require_ours({**CLAIMS, **wrong}, ATTEMPT, SETTINGS)
     assert raised.value.status == 401
 
@@ -169,14 +169,14 @@ async def test_a_provider_that_refuses_or_fails_is_a_problem(
     answer: httpx2.Response, status: int
 ) -> None:
     idp, _ = provider(discovered(), answer)
-    with pytest.raises(Problem) as raised:
+    with pytest.raises(ProblemError) as raised:
         await idp.id_token("code", ATTEMPT)
     assert raised.value.status == status
 
 
 async def test_a_failed_discovery_is_a_problem_and_is_tried_again() -> None:
     idp, _ = provider(httpx2.Response(503), discovered())
-    with pytest.raises(Problem) as raised:
+    with pytest.raises(ProblemError) as raised:
         await idp.authorization_url(ATTEMPT)
     assert raised.value.status == 502
     assert await idp.authorization_url(ATTEMPT)

@@ -6,10 +6,10 @@ from starlette.responses import Response
 
 from aichat_workspace.api.auth import session_cookie
 from aichat_workspace.api.auth.session_cookie import Cookies, Session, TokenTooLargeError
-from aichat_workspace.api.auth.signing import Seal
-from aichat_workspace.api.web.problems import Problem
+from aichat_workspace.api.auth.signing import Signer
+from aichat_workspace.api.web.problems import ProblemError
 
-SEAL = Seal(b"k" * 32, lambda: 1_000.0)
+SEAL = Signer(b"k" * 32, lambda: 1_000.0)
 OURS = "https://aichat.example.org"
 
 
@@ -18,7 +18,7 @@ def token(**claims: object) -> str:
     return f"e30.{body}.c2ln"
 
 
-def opened(text: str, seal: Seal = SEAL) -> Session:
+def opened(text: str, seal: Signer = SEAL) -> Session:
     found = session_cookie.opened(seal, session_cookie.sealed(seal, text))
     assert found is not None
     return found
@@ -26,8 +26,8 @@ def opened(text: str, seal: Seal = SEAL) -> Session:
 
 def test_a_session_carries_the_token_for_eight_hours() -> None:
     cookie = session_cookie.sealed(SEAL, "a.b.c")
-    last = Seal(SEAL.key, lambda: 1_000.0 + 8 * 3600 - 1)
-    over = Seal(SEAL.key, lambda: 1_000.0 + 8 * 3600)
+    last = Signer(SEAL.key, lambda: 1_000.0 + 8 * 3600 - 1)
+    over = Signer(SEAL.key, lambda: 1_000.0 + 8 * 3600)
     found = session_cookie.opened(last, cookie)
     assert found is not None
     assert (found.token, found.ends) == ("a.b.c", 1_000 + 8 * 3600)
@@ -56,7 +56,7 @@ def test_a_token_that_is_no_jwt_claims_nothing(text: str) -> None:
 
 def test_every_session_has_a_csrf_token_of_its_own() -> None:
     one, other = opened("a.b.c"), opened("a.b.d")
-    later = opened("a.b.c", Seal(SEAL.key, lambda: 1_001.0))
+    later = opened("a.b.c", Signer(SEAL.key, lambda: 1_001.0))
     assert len({one.csrf_token, other.csrf_token, later.csrf_token}) == 3
 
 
@@ -65,7 +65,7 @@ def test_every_session_has_a_csrf_token_of_its_own() -> None:
 def test_a_change_without_the_sessions_own_csrf_token_is_refused(
     method: str, brought: dict[str, str]
 ) -> None:
-    with pytest.raises(Problem) as raised:
+    with pytest.raises(ProblemError) as raised:
         session_cookie.require_csrf_token(method, brought, opened("a.b.c"))
     assert (raised.value.status, raised.value.code) == (403, "csrf-token")
 

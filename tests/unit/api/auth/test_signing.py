@@ -7,43 +7,43 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
 
-from aichat_workspace.api.auth.signing import Keys, Seal
-from aichat_workspace.api.web.problems import Problem
+from aichat_workspace.api.auth.signing import Keys, Signer
+from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator import session_key
 
 KEY = b"k" * 32
 
 
-def at(seconds: float, key: bytes = KEY) -> Seal:
-    return Seal(key, lambda: seconds)
+def at(seconds: float, key: bytes = KEY) -> Signer:
+    return Signer(key, lambda: seconds)
 
 
 def test_what_is_sealed_opens_with_the_time_of_its_sealing() -> None:
-    opened = at(1_500).open("a", at(1_000).close("a", "text.with.dots"), 600)
+    opened = at(1_500).verify("a", at(1_000).sign("a", "text.with.dots"), 600)
     assert opened is not None
     assert (opened.text, opened.sealed_at) == ("text.with.dots", 1_000)
 
 
 @pytest.mark.parametrize("seconds", [1_600, 9_999, 900])
 def test_it_does_not_open_too_late_or_before_its_time(seconds: float) -> None:
-    assert at(seconds).open("a", at(1_000).close("a", "text"), 600) is None
+    assert at(seconds).verify("a", at(1_000).sign("a", "text"), 600) is None
 
 
 def test_a_replica_whose_clock_is_a_little_behind_opens_it() -> None:
-    assert at(990).open("a", at(1_000).close("a", "text"), 600) is not None
+    assert at(990).verify("a", at(1_000).sign("a", "text"), 600) is not None
 
 
 @pytest.mark.parametrize("text", ["", "text", "a.b.c", "é.x.y"])
 def test_what_was_not_sealed_does_not_open(text: str) -> None:
-    assert at(1_000).open("a", text, 600) is None
+    assert at(1_000).verify("a", text, 600) is None
 
 
 def test_another_key_another_purpose_or_a_changed_letter_does_not_open() -> None:
-    sealed = at(1_000).close("a", "text")
-    assert at(1_000, b"o" * 32).open("a", sealed, 600) is None
-    assert at(1_000).open("b", sealed, 600) is None
-    assert at(1_000).open("a", sealed.replace("text", "tex7"), 600) is None
+    sealed = at(1_000).sign("a", "text")
+    assert at(1_000, b"o" * 32).verify("a", sealed, 600) is None
+    assert at(1_000).verify("b", sealed, 600) is None
+    assert at(1_000).verify("a", sealed.replace("text", "tex7"), 600) is None
 
 
 def test_a_mark_belongs_to_its_key_purpose_and_text() -> None:
@@ -90,9 +90,9 @@ async def test_the_key_is_the_one_that_the_operator_made_and_is_read_once(
     cluster: Cluster, client: Client
 ) -> None:
     keys = Keys(client, dev=False)
-    sealed = (await keys.seal()).close("a", "text")
-    made = Seal(base64.b64decode(cluster.body["data"]["key"]))
-    assert made.open("a", sealed, 60) is not None
+    sealed = (await keys.seal()).sign("a", "text")
+    made = Signer(base64.b64decode(cluster.body["data"]["key"]))
+    assert made.verify("a", sealed, 60) is not None
     await keys.seal()
     assert cluster.asked == 1
 
@@ -108,7 +108,7 @@ async def test_without_its_key_a_cluster_says_what_is_wrong_and_a_laptop_makes_o
     cluster: Cluster, client: Client, status: int, reason: str, told: str
 ) -> None:
     cluster.status, cluster.body = status, {"reason": reason, "message": "no"}
-    with pytest.raises(Problem) as raised:
+    with pytest.raises(ProblemError) as raised:
         await Keys(client, dev=False).seal()
     assert raised.value.status == 503
     assert told in raised.value.detail
@@ -119,7 +119,7 @@ async def test_without_its_key_a_cluster_says_what_is_wrong_and_a_laptop_makes_o
 
 async def test_a_key_that_was_emptied_is_no_key(cluster: Cluster, client: Client) -> None:
     cluster.body = {**cluster.body, "data": {"key": base64.b64encode(b"short").decode()}}
-    with pytest.raises(Problem) as raised:
+    with pytest.raises(ProblemError) as raised:
         await Keys(client, dev=True).seal()
     assert "Delete it" in raised.value.detail
 
@@ -130,7 +130,7 @@ async def test_a_key_that_was_missing_is_found_as_soon_as_it_is_there(
     whole = cluster.body
     cluster.status, cluster.body = 404, {"reason": "NotFound"}
     keys = Keys(client, dev=False)
-    with pytest.raises(Problem):
+    with pytest.raises(ProblemError):
         await keys.seal()
     cluster.status, cluster.body = 200, whole
     assert await keys.seal()

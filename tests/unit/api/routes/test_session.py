@@ -19,8 +19,8 @@ from aichat_workspace.api.app import build
 from aichat_workspace.api.dependencies import Credential, Services, identify
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
-from aichat_workspace.api.web.problems import Problem
-from aichat_workspace.api.workspaces.cluster_view import Directory
+from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator import session_key
 
@@ -103,7 +103,7 @@ def idp() -> IdentityProvider:
 async def services(
     cluster: Cluster, idp: IdentityProvider, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Services]:
-    monkeypatch.setattr(Directory, "synced", True)  # signing in needs nothing of what it knows
+    monkeypatch.setattr(ClusterView, "synced", True)  # signing in needs nothing of what it knows
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", cluster.answer)
     async with TestServer(app) as server:
@@ -239,7 +239,7 @@ async def test_replicas_know_each_others_sessions(
 async def test_a_session_that_ends_ends_a_watch_that_it_began(services: Services) -> None:
     now = int(time.time())
     assert (await identify(services, Credential("good", "", now + 60))).username == "ann"
-    with pytest.raises(Problem) as raised:
+    with pytest.raises(ProblemError) as raised:
         await identify(services, Credential("good", "", now - 1))
     assert raised.value.status == 401
 

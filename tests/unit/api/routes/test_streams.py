@@ -23,10 +23,10 @@ from aichat_workspace.api.routes import workspace_details
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.web import streaming
 from aichat_workspace.api.workspaces import watch
-from aichat_workspace.api.workspaces.cluster_view import Directory
+from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
-from aichat_workspace.ollama.errors import OllamaUnreachable
+from aichat_workspace.ollama.errors import OllamaUnreachableError
 from tests.unit.api.samples import resource
 from tests.unit.api.serving import serving
 from tests.unit.waiting import until
@@ -103,7 +103,7 @@ class Model:
             if self.ends == "goes on":
                 await asyncio.sleep(60)
             if self.ends == "breaks off":
-                raise OllamaUnreachable("reset")
+                raise OllamaUnreachableError("reset")
         finally:
             self.closed = True
 
@@ -135,8 +135,8 @@ class World:
 
 @pytest.fixture
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(Directory, "synced", True)
-    often = functools.partial(streaming.while_allowed, check_seconds=0.05)
+    monkeypatch.setattr(ClusterView, "synced", True)
+    often = functools.partial(streaming.stream_while_authorized, check_seconds=0.05)
     monkeypatch.setattr(workspace_details, "while_allowed", often)
     watcher = functools.partial(watch.Watcher, heartbeat_seconds=0.05, recheck_seconds=0)
     monkeypatch.setattr(watch, "Watcher", watcher)

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import ASGIApp, Message
 
 from aichat_workspace.api.web import error_handlers
-from aichat_workspace.api.web.body_limits import BoundedBodies
+from aichat_workspace.api.web.body_limits import BodyLimitMiddleware
 from tests.unit.waiting import turns
 
 _JSON = {"Content-Type": "application/json"}
@@ -32,7 +32,7 @@ def application() -> FastAPI:
     async def stream() -> StreamingResponse:
         return StreamingResponse(_words())
 
-    app.add_middleware(error_handlers.Bugs)
+    app.add_middleware(error_handlers.ErrorMiddleware)
     return app
 
 
@@ -42,8 +42,8 @@ async def _words() -> AsyncIterator[bytes]:
     yield b"two"
 
 
-def bounded(app: ASGIApp, *, all_bytes: int = 1000, seconds: float = 5.0) -> BoundedBodies:
-    return BoundedBodies(app, most_bytes=100, all_bytes=all_bytes, seconds=seconds)
+def bounded(app: ASGIApp, *, all_bytes: int = 1000, seconds: float = 5.0) -> BodyLimitMiddleware:
+    return BodyLimitMiddleware(app, most_bytes=100, all_bytes=all_bytes, seconds=seconds)
 
 
 @pytest.fixture
@@ -86,7 +86,9 @@ class Connection:
         return self.sent[0]["status"], dict(self.sent[0]["headers"])
 
 
-async def opened(app: BoundedBodies, connections: Iterable[Connection]) -> list[asyncio.Task[None]]:
+async def opened(
+    app: BodyLimitMiddleware, connections: Iterable[Connection]
+) -> list[asyncio.Task[None]]:
     tasks = [asyncio.create_task(app(each.scope, each.receive, each.send)) for each in connections]
     await turns()
     return tasks

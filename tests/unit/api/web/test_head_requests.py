@@ -2,7 +2,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from aichat_workspace.api.web.head_requests import Heads
+from aichat_workspace.api.web.head_requests import HeadMiddleware
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def client() -> httpx2.AsyncClient:
     async def watch() -> str:
         return "for ever"
 
-    app.add_middleware(Heads)
+    app.add_middleware(HeadMiddleware)
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test")
 
 

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.problems import FieldError, Problem
-from aichat_workspace.kube.errors import Unreachable, from_status
+from aichat_workspace.api.web.problems import FieldError, ProblemError
+from aichat_workspace.kube.errors import UnreachableError, from_status
 
 _OWN = (
     'secrets "a" is forbidden: User "system:serviceaccount:system:aichat-workspace-api" cannot '
@@ -45,7 +45,7 @@ def test_each_error_of_the_api_server_has_one_meaning_for_the_caller(
 
 
 def test_an_api_server_that_does_not_answer_is_worth_another_try() -> None:
-    problem = problems.from_cluster(Unreachable("GET /x: refused"))
+    problem = problems.from_cluster(UnreachableError("GET /x: refused"))
     assert (problem.status, problem.all_headers()) == (503, {"Retry-After": "2"})
     assert "GET /x" not in problem.detail
 
@@ -67,7 +67,7 @@ def test_unknown_fields_that_the_api_server_refuses_are_named() -> None:
 
 
 def test_a_document_has_what_the_rfc_asks_for() -> None:
-    problem = Problem(409, "name-taken", "Taken.", errors=(FieldError("a", "b"),))
+    problem = ProblemError(409, "name-taken", "Taken.", errors=(FieldError("a", "b"),))
     assert problem.document("/path") == {
         "type": "urn:apps.aichatworkspaces.io:problem:name-taken",
         "title": "Conflict",

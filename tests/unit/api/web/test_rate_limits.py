@@ -3,8 +3,14 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from aichat_workspace.api.settings import Bounds
-from aichat_workspace.api.web.problems import Problem
-from aichat_workspace.api.web.rate_limits import NAMESPACE_SHARES, Places, Rate, Rates, Strangers
+from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.rate_limits import (
+    NAMESPACE_SHARES,
+    AnonymousRateLimits,
+    ConcurrencyLimit,
+    RateLimits,
+    TokenBucket,
+)
 
 BOUNDS = Bounds(requests_per_second=1.0, burst=2, streams_per_caller=2, streams=1_000)
 ACCOUNTS = [f"system:serviceaccount:ci:robot-{n}" for n in range(100)]
@@ -20,24 +26,24 @@ class Clock:
 
 def test_a_burst_is_let_through_and_then_so_many_a_second() -> None:
     clock = Clock()
-    rate = Rate(2.0, 3, clock)
+    rate = TokenBucket(2.0, 3, clock)
     for _ in range(3):
         rate.take("ann")
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ProblemError) as caught:
         rate.take("ann")
     assert caught.value.status == 429
     assert caught.value.retry_after_seconds == 1
     clock.now = 0.5
     rate.take("ann")
-    with pytest.raises(Problem):
+    with pytest.raises(ProblemError):
         rate.take("ann")
 
 
 def test_whoever_waits_as_told_is_let_through() -> None:
     clock = Clock()
-    rate = Rate(0.3, 1, clock)
+    rate = TokenBucket(0.3, 1, clock)
     rate.take("ann")
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ProblemError) as caught:
         rate.take("ann")
     assert caught.value.retry_after_seconds is not None
     clock.now += caught.value.retry_after_seconds
@@ -45,58 +51,58 @@ def test_whoever_waits_as_told_is_let_through() -> None:
 
 
 def test_one_callers_haste_is_not_anothers() -> None:
-    rate = Rate(1.0, 1, Clock())
+    rate = TokenBucket(1.0, 1, Clock())
     rate.take("ann")
     rate.take("bob")
 
 
 def test_streams_are_counted_while_they_last() -> None:
-    streams = Places(1, 2)
+    streams = ConcurrencyLimit(1, 2)
     with streams.place("ann"):
-        with pytest.raises(Problem), streams.place("ann"):
+        with pytest.raises(ProblemError), streams.place("ann"):
             pass
-        with streams.place("bob"), pytest.raises(Problem), streams.place("eve"):
+        with streams.place("bob"), pytest.raises(ProblemError), streams.place("eve"):
             pass
     with streams.place("ann"):
         assert streams.taken == 1
     assert streams.taken == 0
 
 
-def let_through(rates: Rates, callers: list[str]) -> int:
+def let_through(rates: RateLimits, callers: list[str]) -> int:
     """How many of a request by each are answered."""
     count = 0
     for each in callers:
-        with suppress(Problem):
+        with suppress(ProblemError):
             rates.take(each)
             count += 1
     return count
 
 
 def test_a_hundred_accounts_of_a_namespace_ask_no_more_than_five_callers() -> None:
-    rates = Rates.of(BOUNDS, Clock())
+    rates = RateLimits.of(BOUNDS, Clock())
     assert let_through(rates, ACCOUNTS * 2) == BOUNDS.burst * NAMESPACE_SHARES
     assert let_through(rates, ["ann", "system:serviceaccount:other:robot"]) == 2
 
 
 def test_one_account_has_no_more_than_a_callers_share() -> None:
-    rates = Rates.of(BOUNDS, Clock())
+    rates = RateLimits.of(BOUNDS, Clock())
     assert let_through(rates, ACCOUNTS[:1] * 10) == BOUNDS.burst
     assert let_through(rates, ACCOUNTS[1:2]) == 1
 
 
 def test_people_share_with_nobody() -> None:
     people = [f"oidc:person-{n}" for n in range(100)]
-    assert let_through(Rates.of(BOUNDS, Clock()), people) == 100
+    assert let_through(RateLimits.of(BOUNDS, Clock()), people) == 100
 
 
 def test_a_hundred_accounts_of_a_namespace_have_no_more_streams_than_five_callers() -> None:
-    streams = Places(BOUNDS.streams_per_caller, BOUNDS.streams)
+    streams = ConcurrencyLimit(BOUNDS.streams_per_caller, BOUNDS.streams)
     with ExitStack() as held:
         for each in ACCOUNTS * 2:
-            with suppress(Problem):
+            with suppress(ProblemError):
                 held.enter_context(streams.place(each))
         assert streams.taken == BOUNDS.streams_per_caller * NAMESPACE_SHARES
-        with pytest.raises(Problem, match="all together"), streams.place(ACCOUNTS[-1]):
+        with pytest.raises(ProblemError, match="all together"), streams.place(ACCOUNTS[-1]):
             pass
         with streams.place("ann"), streams.place("system:serviceaccount:other:robot"):
             pass
@@ -106,14 +112,14 @@ def test_a_hundred_accounts_of_a_namespace_have_no_more_streams_than_five_caller
 
 
 def test_strangers_of_one_address_have_less_than_all_strangers() -> None:
-    strangers = Strangers.of(10, 10, Clock())
+    strangers = AnonymousRateLimits.of(10, 10, Clock())
     for _ in range(4):
         strangers.take("one")
-    with pytest.raises(Problem, match="your address"):
+    with pytest.raises(ProblemError, match="your address"):
         strangers.take("one")
     for _ in range(4):
         strangers.take("two")
     for _ in range(2):
         strangers.take("three")
-    with pytest.raises(Problem, match="whom nobody knows"):
+    with pytest.raises(ProblemError, match="whom nobody knows"):
         strangers.take("three")

@@ -5,10 +5,16 @@ import pytest
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
-from aichat_workspace.api.web.problems import Problem, forbidden
-from aichat_workspace.api.web.rate_limits import Places
-from aichat_workspace.api.web.streaming import Pieces, joined, streamed, while_allowed, while_there
-from aichat_workspace.kube.errors import Unreachable
+from aichat_workspace.api.web.problems import ProblemError, forbidden
+from aichat_workspace.api.web.rate_limits import ConcurrencyLimit
+from aichat_workspace.api.web.streaming import (
+    Pieces,
+    cancel_on_disconnect,
+    joined,
+    stream_while_authorized,
+    streamed,
+)
+from aichat_workspace.kube.errors import UnreachableError
 
 
 class Source:
@@ -54,8 +60,8 @@ async def test_pieces_are_passed_on_until_the_server_stops() -> None:
         if piece == b"two":
             stopping.set()
 
-    with pytest.raises(Problem) as caught:
-        await taken(while_allowed(source.pieces(), fine, stopping), seen, stop)
+    with pytest.raises(ProblemError) as caught:
+        await taken(stream_while_authorized(source.pieces(), fine, stopping), seen, stop)
     assert caught.value.status == 503
     assert seen == [b"one", b"two"]
     assert source.closed
@@ -64,17 +70,17 @@ async def test_pieces_are_passed_on_until_the_server_stops() -> None:
 async def test_pieces_end_soon_after_the_permission_does_and_say_so() -> None:
     source = Source()
     seen: list[bytes] = []
-    with pytest.raises(Problem) as caught:
-        await taken(while_allowed(source.pieces(), gone, asyncio.Event(), 0.01), seen)
+    with pytest.raises(ProblemError) as caught:
+        await taken(stream_while_authorized(source.pieces(), gone, asyncio.Event(), 0.01), seen)
     assert caught.value.status == 403
     assert len(seen) <= 2
     assert source.closed
 
 
 async def test_pieces_of_a_source_that_breaks_off_are_not_taken_for_all() -> None:
-    source = Source(Unreachable("reset"))
-    with pytest.raises(Unreachable):
-        await taken(while_allowed(source.pieces(), fine, asyncio.Event()), [])
+    source = Source(UnreachableError("reset"))
+    with pytest.raises(UnreachableError):
+        await taken(stream_while_authorized(source.pieces(), fine, asyncio.Event()), [])
     assert source.closed
 
 
@@ -91,9 +97,9 @@ async def test_a_stream_that_breaks_off_has_no_end() -> None:
         sent.append(message)
 
     async def begin() -> Pieces:
-        return Source(Unreachable("reset")).pieces()
+        return Source(UnreachableError("reset")).pieces()
 
-    places = Places(1, 1)
+    places = ConcurrencyLimit(1, 1)
     answer = await streamed(places, "ann", begin, "text/plain")
     async with asyncio.timeout(12):
         await answer({"type": "http", "path": "/"}, never, send)
@@ -144,20 +150,20 @@ async def test_work_is_given_up_when_its_caller_goes_or_the_server_stops() -> No
     stopping = asyncio.Event()
     work = Work()
     work.let.set()
-    assert await while_there(asked_by(request), stopping, work()) == "done"
+    assert await cancel_on_disconnect(asked_by(request), stopping, work()) == "done"
     work = Work()
-    with pytest.raises(Problem) as caught:
-        await while_there(asked_by(request, {"type": "http.disconnect"}), stopping, work())
+    with pytest.raises(ProblemError) as caught:
+        await cancel_on_disconnect(asked_by(request, {"type": "http.disconnect"}), stopping, work())
     assert (caught.value.status, work.given_up) == (408, True)
     stopping.set()
     work = Work()
-    with pytest.raises(Problem) as caught:
-        await while_there(asked_by(request), stopping, work())
+    with pytest.raises(ProblemError) as caught:
+        await cancel_on_disconnect(asked_by(request), stopping, work())
     assert (caught.value.status, work.given_up) == (503, True)
 
 
 async def test_a_stream_has_its_place_before_anything_is_opened_and_gives_it_back() -> None:
-    streams = Places(1, 2)
+    streams = ConcurrencyLimit(1, 2)
     opened = []
 
     async def begin() -> Pieces:
@@ -165,7 +171,7 @@ async def test_a_stream_has_its_place_before_anything_is_opened_and_gives_it_bac
         return Source().pieces()
 
     first = await streamed(streams, "ann", begin, "text/plain")
-    with pytest.raises(Problem, match="streams open"):
+    with pytest.raises(ProblemError, match="streams open"):
         await streamed(streams, "ann", begin, "text/plain")
     assert len(opened) == 1
 
@@ -181,11 +187,11 @@ async def test_a_stream_has_its_place_before_anything_is_opened_and_gives_it_bac
 
 
 async def test_what_cannot_begin_keeps_no_place() -> None:
-    streams = Places(1, 2)
+    streams = ConcurrencyLimit(1, 2)
 
     async def begin() -> Pieces:
-        raise Unreachable("no")
+        raise UnreachableError("no")
 
-    with pytest.raises(Unreachable):
+    with pytest.raises(UnreachableError):
         await streamed(streams, "ann", begin, "text/plain")
     assert streams.taken == 0

@@ -5,15 +5,15 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from aichat_workspace.api.web.problems import Problem
-from aichat_workspace.api.workspaces.cluster_view import Directory
+from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.kube.client import Client
 from tests.unit.api.samples import resource
 
 
 @pytest.fixture
-def directory() -> Directory:
-    return Directory(cast("Client", None), {})
+def directory() -> ClusterView:
+    return ClusterView(cast("Client", None), {})
 
 
 def legacy(version: int, name: str = "old") -> dict[str, Any]:
@@ -25,7 +25,7 @@ def legacy(version: int, name: str = "old") -> dict[str, Any]:
 
 @pytest.mark.parametrize("spec", [None, {}, {"workspaceName": 7}])
 def test_a_resource_without_a_workspace_name_is_told_of_once_and_hinders_no_other(
-    directory: Directory, spec: Any
+    directory: ClusterView, spec: Any
 ) -> None:
     store = directory.workspaces._store
     with capture_logs() as logs:
@@ -38,7 +38,7 @@ def test_a_resource_without_a_workspace_name_is_told_of_once_and_hinders_no_othe
     assert len(directory) == 1
 
 
-def test_a_resource_is_a_workspace_from_its_workspace_name_on(directory: Directory) -> None:
+def test_a_resource_is_a_workspace_from_its_workspace_name_on(directory: ClusterView) -> None:
     store = directory.workspaces._store
     with capture_logs() as logs:
         store.put(legacy(1))
@@ -55,7 +55,7 @@ def platform(version: int, **models: Any) -> dict[str, Any]:
 
 
 def test_settings_that_are_not_understood_leave_the_last_ones_as_in_the_operator(
-    directory: Directory,
+    directory: ClusterView,
 ) -> None:
     cache = directory._platform
     cache._store.reset([platform(1, embeddingModel="first")], 1)
@@ -68,12 +68,12 @@ def test_settings_that_are_not_understood_leave_the_last_ones_as_in_the_operator
     assert directory.platform().models.embedding_model == "third"
 
 
-def test_settings_that_never_were_understood_are_none(directory: Directory) -> None:
+def test_settings_that_never_were_understood_are_none(directory: ClusterView) -> None:
     """Defaults in their place would be told as if the platform team had chosen them."""
     with capture_logs():
         directory._platform._store.reset([platform(1, embeddingModel=7)], 1)
     directory._platform._synced.set()
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ProblemError) as caught:
         directory.platform()
     assert caught.value.status == 503
     assert "spec.models.embeddingModel" in caught.value.detail
@@ -81,5 +81,5 @@ def test_settings_that_never_were_understood_are_none(directory: Directory) -> N
     assert directory.platform().models.embedding_model == "nomic-embed-text"
 
 
-def test_without_settings_the_defaults_hold(directory: Directory) -> None:
+def test_without_settings_the_defaults_hold(directory: ClusterView) -> None:
     assert directory.platform().models.embedding_model == "nomic-embed-text"

@@ -9,15 +9,15 @@ from typing import Any, NoReturn
 import orjson
 import pytest
 
-from aichat_workspace.api.web.problems import Problem
+from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.workspaces import details
-from aichat_workspace.api.workspaces.cluster_view import Directory
-from aichat_workspace.api.workspaces.details import Tenants, Workload
+from aichat_workspace.api.workspaces.cluster_view import ClusterView
+from aichat_workspace.api.workspaces.details import Workload, WorkspaceDetails
 from aichat_workspace.api.workspaces.log_query import LogQuery
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client, Stream
-from aichat_workspace.kube.errors import Unreachable
+from aichat_workspace.kube.errors import UnreachableError
 from aichat_workspace.kube.resource import Resource
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import Answer
@@ -43,7 +43,7 @@ class Cluster(Client):
         self.lists.append(resource.plural)
         await asyncio.sleep(0)
         if self.broken:
-            raise Unreachable("no")
+            raise UnreachableError("no")
         created = "2026-01-01T00:00:00Z"
         yield {"items": [{"metadata": {"name": "one", "creationTimestamp": created}}]}
 
@@ -94,9 +94,9 @@ def view() -> View:
     return shown(status={"namespace": {"name": "team-a", "uid": "uid-of-namespace"}})
 
 
-def tenants(cluster: Cluster, models: Models, monkeypatch: pytest.MonkeyPatch) -> Tenants:
-    monkeypatch.setattr(Directory, "namespace", lambda *_: NAMESPACE)
-    return Tenants(cluster, Directory(cluster, {}), lambda _: OllamaClient(models))
+def tenants(cluster: Cluster, models: Models, monkeypatch: pytest.MonkeyPatch) -> WorkspaceDetails:
+    monkeypatch.setattr(ClusterView, "namespace", lambda *_: NAMESPACE)
+    return WorkspaceDetails(cluster, ClusterView(cluster, {}), lambda _: OllamaClient(models))
 
 
 async def test_many_who_want_events_and_logs_cost_one_list_of_each(
@@ -141,7 +141,7 @@ async def test_an_answer_that_failed_is_asked_for_again(
 ) -> None:
     of = tenants(cluster, Models(), monkeypatch)
     cluster.broken = True
-    with pytest.raises(Unreachable):
+    with pytest.raises(UnreachableError):
         await of.events(view)
     cluster.broken = False
     assert len(await of.events(view)) == 2
@@ -152,7 +152,7 @@ async def test_a_server_that_drips_is_given_up(
 ) -> None:
     monkeypatch.setattr(details, "_MODELS_SECONDS", 0.05)
     of = tenants(cluster, Models(drips=True), monkeypatch)
-    with pytest.raises(Problem, match="takes too long"):
+    with pytest.raises(ProblemError, match="takes too long"):
         await of.models(view)
 
 
@@ -171,8 +171,8 @@ class OneSecret(Client):
         return {"metadata": {"annotations": marks}, **self._parts}
 
 
-def with_secret(client: Client) -> Tenants:
-    return Tenants(client, Directory(client, {}), _no_server)
+def with_secret(client: Client) -> WorkspaceDetails:
+    return WorkspaceDetails(client, ClusterView(client, {}), _no_server)
 
 
 def _no_server(_: str) -> NoReturn:
@@ -188,7 +188,7 @@ async def test_credentials_are_shown_as_they_were_made() -> None:
 async def test_credentials_that_somebody_has_damaged_are_told_as_such(
     parts: dict[str, Any],
 ) -> None:
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ProblemError) as caught:
         await with_secret(OneSecret(**parts)).credentials(shown())
     assert (caught.value.status, caught.value.code) == (409, "credentials-incomplete")
     assert "team-a-credentials" in caught.value.detail

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aichat_workspace.api.web.problems import Problem
+from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.workspaces import pages
 from aichat_workspace.api.workspaces.cluster_view import FIRST
 from aichat_workspace.api.workspaces.pages import Filter
@@ -52,7 +52,7 @@ def test_the_first_page_begins_at_the_beginning() -> None:
 
 @pytest.mark.parametrize("token", ["", "x", "é", "bnVsbA==", "WzFd", "eyJhIjoxfQ==", "=" * 9])
 def test_a_page_that_nobody_gave_is_refused(token: str) -> None:
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ProblemError) as caught:
         pages.read_page(token)
     assert caught.value.status == 422
     assert caught.value.errors[0].field == "page"

@@ -6,19 +6,19 @@ import pytest
 from structlog.testing import capture_logs
 
 from aichat_workspace.api.auth.authentication import Caller
-from aichat_workspace.api.auth.authorization import Access
+from aichat_workspace.api.auth.authorization import Authorizer
 from aichat_workspace.api.schemas.workspace import WorkspaceCreate
-from aichat_workspace.api.web.problems import Problem
-from aichat_workspace.api.workspaces.cluster_view import Directory
+from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.service import Workspaces
 from aichat_workspace.api.workspaces.views import view
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import (
-    AlreadyExists,
+    AlreadyExistsError,
     ApiError,
-    Conflict,
-    Forbidden,
-    Unreachable,
+    ConflictError,
+    ForbiddenError,
+    UnreachableError,
 )
 from aichat_workspace.kube.resource import Resource
 from tests.unit.api.samples import resource
@@ -32,7 +32,7 @@ class ApiServer(Client):
     Changes are carried out, and told by the watch at once; then `fails` is raised, if it is there.
     `now` is what stands at the place of whatever is asked for."""
 
-    def __init__(self, directory: Directory | None = None) -> None:
+    def __init__(self, directory: ClusterView | None = None) -> None:
         self.directory = directory
         self.made: dict[str, Any] = {}
         self.meanwhile: list[dict[str, Any]] = []
@@ -41,7 +41,7 @@ class ApiServer(Client):
         self.lists: list[int] = []
         self.now = resource("another", resource="team-a", team=TEAM)
         self.fails: Exception | None = None
-        self.may: Callable[[dict[str, Any]], bool] = lambda _: True
+        self.allows: Callable[[dict[str, Any]], bool] = lambda _: True
         self.reviewed: list[dict[str, Any]] = []
 
     async def list_pages(self, *_: Any, page_size: int = 500, **__: Any) -> AsyncIterator[Any]:
@@ -57,7 +57,7 @@ class ApiServer(Client):
             self.tells(each)
         self._fail()
         if not self.made:
-            raise AlreadyExists(409, "AlreadyExists", "it is there")
+            raise AlreadyExistsError(409, "AlreadyExists", "it is there")
         return self.made
 
     async def get(self, *_: Any) -> Any:
@@ -96,7 +96,7 @@ class ApiServer(Client):
     async def review(self, _: str, body: dict[str, Any]) -> Any:
         asked = body["spec"]["resourceAttributes"]
         self.reviewed.append(asked)
-        return {"status": {"allowed": self.may(asked)}}
+        return {"status": {"allowed": self.allows(asked)}}
 
     def _fail(self) -> None:
         if self.fails:
@@ -106,13 +106,13 @@ class ApiServer(Client):
 @pytest.fixture
 async def server() -> ApiServer:
     found = ApiServer()
-    found.directory = Directory(found, {})
+    found.directory = ClusterView(found, {})
     return found
 
 
 def workspaces(server: ApiServer) -> Workspaces:
     assert server.directory is not None
-    return Workspaces(server, server.directory, Access.of(server))
+    return Workspaces(server, server.directory, Authorizer.of(server))
 
 
 def wish(name: str = "team-a", **spec: Any) -> WorkspaceCreate:
@@ -137,14 +137,14 @@ async def test_of_two_who_create_one_name_the_second_takes_its_own_back(server: 
     server.made = mine
     first = resource(team="other", version=10, uid="theirs")
     server.meanwhile = [first, mine, resource(team="other", version=12, uid="theirs")]
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ProblemError) as caught:
         await workspaces(server).create(ANN, wish(), dry_run=False)
     assert caught.value.code == "name-taken"
     assert server.deleted == [f"team-a/{TEAM}"]
 
 
 async def test_a_resource_of_the_name_for_another_workspace_is_called_so(server: ApiServer) -> None:
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ProblemError) as caught:
         await workspaces(server).create(ANN, wish(), dry_run=False)
     assert caught.value.code == "resource-name-taken"
     assert "'another'" not in caught.value.detail  # nothing that its maker may see
@@ -170,7 +170,7 @@ async def test_a_resource_of_the_name_that_is_no_workspace_is_in_the_way_as_well
     server: ApiServer,
 ) -> None:
     del server.now["spec"]
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ProblemError) as caught:
         await workspaces(server).create(ANN, wish(), dry_run=False)
     assert caught.value.code == "resource-name-taken"
 
@@ -218,8 +218,8 @@ async def test_a_rehearsed_change_leaves_no_line(server: ApiServer, action: str)
     use = ready_for(server, action)
     with capture_logs() as logs:
         await CHANGES[action](use, True)
-    server.fails = Unreachable("reset")
-    with capture_logs() as more, suppress(Unreachable):
+    server.fails = UnreachableError("reset")
+    with capture_logs() as more, suppress(UnreachableError):
         await CHANGES[action](use, True)
     assert not logs
     assert not more
@@ -233,7 +233,7 @@ async def test_what_was_so_already_leaves_no_line(server: ApiServer) -> None:
 
 
 @pytest.mark.parametrize("action", CHANGES)
-@pytest.mark.parametrize("lost", [Unreachable("reset"), ApiError(504, "Timeout", "etcd")])
+@pytest.mark.parametrize("lost", [UnreachableError("reset"), ApiError(504, "Timeout", "etcd")])
 async def test_a_change_whose_reply_is_lost_leaves_a_line_that_says_so(
     server: ApiServer, action: str, lost: Exception
 ) -> None:
@@ -250,13 +250,13 @@ async def test_a_change_whose_reply_is_lost_leaves_a_line_that_says_so(
 @pytest.mark.parametrize("action", CHANGES)
 async def test_a_change_that_is_refused_leaves_no_line(server: ApiServer, action: str) -> None:
     use = ready_for(server, action)
-    server.fails = Forbidden(403, "Forbidden", "exceeded quota")
-    with capture_logs() as logs, pytest.raises(Forbidden):
+    server.fails = ForbiddenError(403, "Forbidden", "exceeded quota")
+    with capture_logs() as logs, pytest.raises(ForbiddenError):
         await CHANGES[action](use, False)
     assert not logs
 
 
-@pytest.mark.parametrize("fails", [None, Unreachable("reset"), ApiError(500, "x", "etcd")])
+@pytest.mark.parametrize("fails", [None, UnreachableError("reset"), ApiError(500, "x", "etcd")])
 async def test_what_is_taken_back_is_made_and_taken_back_in_the_log(
     server: ApiServer, fails: Exception | None
 ) -> None:
@@ -272,7 +272,7 @@ async def test_what_is_taken_back_is_made_and_taken_back_in_the_log(
         return made
 
     server.create = then_fails  # type: ignore[method-assign]
-    with capture_logs() as logs, pytest.raises(Problem) as caught:
+    with capture_logs() as logs, pytest.raises(ProblemError) as caught:
         await use.create(ANN, wish(), dry_run=False)
     assert caught.value.code == "name-taken"
     assert [(each["action"], each["outcome"]) for each in logs] == [
@@ -284,14 +284,14 @@ async def test_what_is_taken_back_is_made_and_taken_back_in_the_log(
 
 async def test_what_is_not_there_is_asked_for_as_what_is_hidden_is(server: ApiServer) -> None:
     """Else the time that an answer takes would tell one from the other."""
-    server.may = lambda _: False
+    server.allows = lambda _: False
     server.tells(resource("hidden", team=TEAM))
     use = workspaces(server)
     for verb, part in (("get", ""), ("delete", ""), ("get", "log")):
         asked = []
         for name in ("hidden", f"unknown-{verb}-{part}"):
             before = len(server.reviewed)
-            with pytest.raises(Problem) as caught:
+            with pytest.raises(ProblemError) as caught:
                 await use.find(ANN, verb, name, subresource=part)
             assert caught.value.code == "workspace-not-found"
             asked.append(len(server.reviewed) - before)
@@ -315,8 +315,8 @@ async def test_what_was_made_anew_is_a_conflict_for_whoever_sent_no_etag(
         (use.patch(ANN, "team-a", {"suspended": True}, if_match=etag), 412),
     ):
         server.tells(old)
-        server.fails = Conflict(409, "Conflict", "the UID is another")
-        with pytest.raises(Problem) as caught:
+        server.fails = ConflictError(409, "Conflict", "the UID is another")
+        with pytest.raises(ProblemError) as caught:
             await change
         assert caught.value.status == status
 
@@ -334,8 +334,8 @@ async def test_a_delete_that_never_meets_the_same_state_twice_is_a_conflict(
 ) -> None:
     server.now = resource(team=TEAM, version=10)
     server.tells(server.now)
-    server.fails = Conflict(409, "Conflict", "moved")
-    with pytest.raises(Problem) as caught:
+    server.fails = ConflictError(409, "Conflict", "moved")
+    with pytest.raises(ProblemError) as caught:
         await workspaces(server).delete(ANN, "team-a")
     assert (caught.value.status, caught.value.code) == (409, "conflict")
 
@@ -364,6 +364,6 @@ async def test_what_the_caller_writes_is_held_to_the_rules_all_the_same(
     server: ApiServer, patch: dict[str, Any], field: str
 ) -> None:
     server.tells(resource(team=TEAM, version=10, spec=_STORED))
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ProblemError) as caught:
         await workspaces(server).patch(ANN, "team-a", patch)
     assert [each.field for each in caught.value.errors] == [field]

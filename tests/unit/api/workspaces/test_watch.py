@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import pytest
 
 from aichat_workspace.api.auth.authorization import Scope
-from aichat_workspace.api.web.problems import Problem
+from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.workspaces import change_log, watch
-from aichat_workspace.api.workspaces.cluster_view import Directory
-from aichat_workspace.api.workspaces.watch import Mark, Watcher
+from aichat_workspace.api.workspaces.cluster_view import ClusterView
+from aichat_workspace.api.workspaces.watch import ResumeToken, Watcher
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.errors import Unreachable
+from aichat_workspace.kube.errors import UnreachableError
 from aichat_workspace.kube.store import Store
 from tests.unit.api.samples import resource
 
@@ -23,7 +23,7 @@ EVERYWHERE = Scope(everywhere=True)
 class World:
     """A directory whose store is written by hand."""
 
-    directory: Directory
+    directory: ClusterView
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     scope: Scope | Exception = EVERYWHERE
     asked: int = 0
@@ -70,7 +70,7 @@ class Upstream:
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(change_log, "_GATHER_SECONDS", 0)
     client = Client.__new__(Client)  # nothing here asks the API server
-    return World(Directory(client, {}))
+    return World(ClusterView(client, {}))
 
 
 async def _until(events: AsyncIterator[bytes], last: str) -> list[tuple[str, str | None]]:
@@ -93,7 +93,7 @@ async def test_a_stream_begins_with_everything_and_has_no_id_until_then(world: W
     world.store.reset([resource("a", version=3), resource("b", version=5)], 7)
     watcher = world.watcher()
     told = await _until(watcher.events(None), "synced")
-    mark = str(Mark(7, watcher.seen(EVERYWHERE)))
+    mark = str(ResumeToken(7, watcher.seen(EVERYWHERE)))
     assert told == [("reset", ""), ("ADDED", None), ("ADDED", None), ("synced", mark)]
 
 
@@ -131,7 +131,8 @@ async def test_a_changed_permission_begins_anew(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "nobody", [Scope(everywhere=False), Problem(401, "unauthenticated", "x"), Unreachable("x")]
+    "nobody",
+    [Scope(everywhere=False), ProblemError(401, "unauthenticated", "x"), UnreachableError("x")],
 )
 async def test_a_stream_ends_when_its_permission_does_or_nobody_can_say(
     world: World, nobody: Scope | Exception
@@ -192,7 +193,7 @@ async def test_a_stream_goes_on_where_it_was(world: World) -> None:
 
     async def resumed(version: int) -> int | None:
         upstream = Upstream(0)
-        found = await watch.resume(world.directory, Mark(version, ""), upstream)
+        found = await watch.resume(world.directory, ResumeToken(version, ""), upstream)
         assert not upstream.listed
         return found
 
@@ -210,13 +211,13 @@ async def test_a_replica_that_is_behind_waits_or_asks(
     world.store.reset([], 5)
 
     async def resumed(upstream: Upstream) -> int | None:
-        return await watch.resume(world.directory, Mark(8, ""), upstream)
+        return await watch.resume(world.directory, ResumeToken(8, ""), upstream)
 
     assert await resumed(Upstream(9)) == 0
     made_up = Upstream(6)
     assert await resumed(made_up) is None
     assert not made_up.listed, "a made-up id costs a whole list"
-    with pytest.raises(Problem) as caught:
+    with pytest.raises(ProblemError) as caught:
         await resumed(Upstream(9, known=False))
     assert caught.value.status == 503
     world.directory.complete(9)
@@ -227,6 +228,6 @@ async def test_a_replica_that_is_behind_waits_or_asks(
 
 @pytest.mark.parametrize("text", [None, "", "1", "x-0123456789abcdef", "-1-0123456789abcdef", "1-"])
 def test_an_id_that_was_never_given_is_none(text: str | None) -> None:
-    assert Mark.read(text) is None
-    given = Mark(12, "0123456789abcdef")
-    assert Mark.read(str(given)) == given
+    assert ResumeToken.read(text) is None
+    given = ResumeToken(12, "0123456789abcdef")
+    assert ResumeToken.read(str(given)) == given

@@ -12,33 +12,33 @@ from aichat_workspace.domain.models.name import (
     parse_model,
 )
 from aichat_workspace.domain.models.status import (
+    DesiredModels,
     ModelState,
     ModelStatus,
     Pattern,
     PatternStatus,
-    Wanted,
+    desired_models,
+    format_progress,
     models_ready,
-    models_told,
     summary,
-    wanted,
 )
 from aichat_workspace.domain.models.sync_plan import (
     Create,
+    ManagedModels,
     ModelAction,
     Pull,
-    Recorded,
     Remove,
-    decide,
+    drop_patterns,
     expected,
+    plan_sync,
     revision_of,
-    unclaimed,
-    without,
+    unmanaged_patterns,
 )
 
 PROMPTS = {"explain_code": "You explain code.", "create_summary": "You summarise."}
 GEMMA = PresentModel("gemma2:2b", "sha256:1", 100)
 EXPLAIN = Pattern("explain_code", PROMPTS["explain_code"])
-WANT = Wanted(("gemma2:2b",), (EXPLAIN,))
+WANT = DesiredModels(("gemma2:2b",), (EXPLAIN,))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_listed_name_reads_back_as_itself(text: str) -> None:
 
 
 def test_a_model_named_twice_is_wanted_once() -> None:
-    assert wanted(["smollm2", "smollm2:latest"], [], {}).models == ("smollm2:latest",)
+    assert desired_models(["smollm2", "smollm2:latest"], [], {}).models == ("smollm2:latest",)
 
 
 @pytest.mark.parametrize(
@@ -107,73 +107,73 @@ def test_a_model_named_twice_is_wanted_once() -> None:
 def test_a_pattern_that_can_not_be_is_refused_with_the_fix(
     models: list[str], pattern: str, said: str
 ) -> None:
-    (refused,) = wanted(models, [pattern], PROMPTS).refused
+    (refused,) = desired_models(models, [pattern], PROMPTS).refused
     assert refused.state is ModelState.FAILED
     assert said in refused.message
 
 
 def test_the_embedding_model_is_wanted_once_and_after_the_others() -> None:
-    assert wanted(["b:1"], [], {}, "a:1").models == ("b:1", "a:1")
-    assert wanted(["a:1", "b:1"], [], {}, "a:1").models == ("a:1", "b:1")
-    assert wanted([], [], {}, "a:1").models == ("a:1",)
+    assert desired_models(["b:1"], [], {}, "a:1").models == ("b:1", "a:1")
+    assert desired_models(["a:1", "b:1"], [], {}, "a:1").models == ("a:1", "b:1")
+    assert desired_models([], [], {}, "a:1").models == ("a:1",)
 
 
 def test_a_pattern_with_the_embedding_models_name_is_refused_with_the_fix() -> None:
     prompts = {"nomic-embed-text": "You embed."}
-    found = wanted(["gemma2:2b"], ["nomic-embed-text"], prompts, "nomic-embed-text:latest")
+    found = desired_models(["gemma2:2b"], ["nomic-embed-text"], prompts, "nomic-embed-text:latest")
     assert found.patterns == ()
     assert "choose another spec.embeddingModel" in found.refused[0].message
 
 
 def test_no_pattern_is_made_of_the_embedding_model() -> None:
-    (refused,) = wanted([], ["explain_code"], PROMPTS, "nomic-embed-text:latest").refused
+    (refused,) = desired_models([], ["explain_code"], PROMPTS, "nomic-embed-text:latest").refused
     assert "add one to spec.models" in refused.message
 
 
 def test_a_pattern_whose_model_nobody_is_known_to_have_made_may_be_a_persons() -> None:
-    made = Recorded(patterns=frozenset({("explain_code", "r1")}))
-    assert unclaimed(WANT, ["gemma2:2b"], Recorded()) == ()
-    assert unclaimed(WANT, ["explain_code:latest"], made) == ()
-    assert unclaimed(WANT, ["explain_code:latest"], Recorded()) == (EXPLAIN,)
+    made = ManagedModels(patterns=frozenset({("explain_code", "r1")}))
+    assert unmanaged_patterns(WANT, ["gemma2:2b"], ManagedModels()) == ()
+    assert unmanaged_patterns(WANT, ["explain_code:latest"], made) == ()
+    assert unmanaged_patterns(WANT, ["explain_code:latest"], ManagedModels()) == (EXPLAIN,)
 
 
 def test_a_pattern_that_would_take_a_persons_models_place_is_refused_with_the_fix() -> None:
-    found = without(WANT, [EXPLAIN])
+    found = drop_patterns(WANT, [EXPLAIN])
     assert (found.models, found.patterns) == (WANT.models, ())
     (refused,) = found.refused
     assert (refused.name, refused.state) == ("explain_code", ModelState.FAILED)
     assert "remove that model in Open WebUI" in refused.message
     assert "take the pattern out of spec.patterns" in refused.message
-    assert without(WANT, []) == WANT
+    assert drop_patterns(WANT, []) == WANT
 
 
 def test_a_missing_model_is_pulled_before_patterns_are_made_of_it() -> None:
-    assert decide(WANT, [], Recorded()) == (Pull("gemma2:2b"),)
+    assert plan_sync(WANT, [], ManagedModels()) == (Pull("gemma2:2b"),)
 
 
 def test_a_pattern_is_made_of_the_first_model() -> None:
-    assert decide(WANT, [GEMMA], Recorded()) == (
+    assert plan_sync(WANT, [GEMMA], ManagedModels()) == (
         Create(EXPLAIN, "gemma2:2b", revision_of(EXPLAIN, GEMMA)),
     )
 
 
 def test_a_pattern_is_made_again_when_its_text_or_its_base_changes() -> None:
     made = PresentModel("explain_code:latest", "sha256:2", 100)
-    recorded = Recorded(patterns=frozenset({("explain_code", revision_of(EXPLAIN, GEMMA))}))
-    assert decide(WANT, [GEMMA, made], recorded) == ()
-    other_text = Wanted(("gemma2:2b",), (Pattern("explain_code", "Otherwise."),))
-    assert len(decide(other_text, [GEMMA, made], recorded)) == 1
+    recorded = ManagedModels(patterns=frozenset({("explain_code", revision_of(EXPLAIN, GEMMA))}))
+    assert plan_sync(WANT, [GEMMA, made], recorded) == ()
+    other_text = DesiredModels(("gemma2:2b",), (Pattern("explain_code", "Otherwise."),))
+    assert len(plan_sync(other_text, [GEMMA, made], recorded)) == 1
     repulled = PresentModel("gemma2:2b", "sha256:9", 100)
-    assert len(decide(WANT, [repulled, made], recorded)) == 1
+    assert len(plan_sync(WANT, [repulled, made], recorded)) == 1
 
 
 def test_only_what_the_operator_downloaded_or_made_is_removed() -> None:
     persons = PresentModel("my-own:latest", "sha256:5", 1)
     ours = PresentModel("old:1", "sha256:6", 1)
     pattern = PresentModel("translate:latest", "sha256:7", 1)
-    recorded = Recorded(frozenset({"old:1"}), frozenset({("translate", "r")}))
+    recorded = ManagedModels(frozenset({"old:1"}), frozenset({("translate", "r")}))
     present = [GEMMA, persons, ours, pattern]
-    assert decide(Wanted(("gemma2:2b",)), present, recorded) == (
+    assert plan_sync(DesiredModels(("gemma2:2b",)), present, recorded) == (
         Remove("old:1"),
         Remove("translate:latest"),
     )
@@ -181,21 +181,21 @@ def test_only_what_the_operator_downloaded_or_made_is_removed() -> None:
 
 def test_the_model_of_a_pattern_that_is_refused_is_not_removed() -> None:
     refused = PatternStatus("translate", ModelState.FAILED, message="no such pattern")
-    recorded = Recorded(patterns=frozenset({("translate", "r")}))
+    recorded = ManagedModels(patterns=frozenset({("translate", "r")}))
     there = [GEMMA, PresentModel("translate:latest", "sha256:7", 1)]
-    assert decide(Wanted(("gemma2:2b",), refused=(refused,)), there, recorded) == ()
+    assert plan_sync(DesiredModels(("gemma2:2b",), refused=(refused,)), there, recorded) == ()
 
 
 def test_patterns_of_a_former_base_make_room_for_the_new_one_only_when_they_have_to() -> None:
-    want = Wanted(("new:1",), (EXPLAIN,))
+    want = DesiredModels(("new:1",), (EXPLAIN,))
     made = PresentModel("explain_code:latest", "sha256:2", 100)
-    recorded = Recorded(patterns=frozenset({("explain_code", revision_of(EXPLAIN, GEMMA))}))
+    recorded = ManagedModels(patterns=frozenset({("explain_code", revision_of(EXPLAIN, GEMMA))}))
     pull = Pull("new:1")
-    assert decide(want, [made], recorded) == (pull,)
-    assert decide(want, [made], recorded, cramped=True) == (pull, Remove("explain_code:latest"))
-    assert decide(want, [made], Recorded(), cramped=True) == (pull,), "a person made it"
+    assert plan_sync(want, [made], recorded) == (pull,)
+    assert plan_sync(want, [made], recorded, cramped=True) == (pull, Remove("explain_code:latest"))
+    assert plan_sync(want, [made], ManagedModels(), cramped=True) == (pull,), "a person made it"
     new = PresentModel("new:1", "sha256:3", 100)
-    (again,) = decide(want, [made, new], recorded, cramped=True)
+    (again,) = plan_sync(want, [made, new], recorded, cramped=True)
     assert isinstance(again, Create)
 
 
@@ -206,28 +206,28 @@ names = st.sampled_from(["a:1", "b:1", "c:1"])
 def test_carrying_the_decision_out_settles_it(
     models: list[str], there: set[str], ours: frozenset[str], pattern: bool
 ) -> None:
-    want = Wanted(tuple(models), (EXPLAIN,) if pattern else ())
+    want = DesiredModels(tuple(models), (EXPLAIN,) if pattern else ())
     present = {name: PresentModel(name, f"sha256:{name}", 1) for name in there}
-    recorded = Recorded(ours)
+    recorded = ManagedModels(ours)
     for _ in range(3):
-        for action in decide(want, present.values(), recorded):
+        for action in plan_sync(want, present.values(), recorded):
             recorded = carry_out(action, present, recorded)
-    assert decide(want, present.values(), recorded) == ()
+    assert plan_sync(want, present.values(), recorded) == ()
     assert set(models) <= set(present)
 
 
 def carry_out(
-    action: ModelAction, present: dict[str, PresentModel], recorded: Recorded
-) -> Recorded:
+    action: ModelAction, present: dict[str, PresentModel], recorded: ManagedModels
+) -> ManagedModels:
     if isinstance(action, Remove):
         del present[action.name]
         return recorded
     if isinstance(action, Create):
         present[action.pattern.model] = PresentModel(action.pattern.model, "sha256:p", 1)
         made = (action.pattern.name, action.revision)
-        return Recorded(recorded.models, recorded.patterns | {made})
+        return ManagedModels(recorded.models, recorded.patterns | {made})
     present[action.name] = PresentModel(action.name, f"sha256:{action.name}", 1)
-    return Recorded(recorded.models | {action.name}, recorded.patterns)
+    return ManagedModels(recorded.models | {action.name}, recorded.patterns)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_progress_is_that_of_everything_that_is_being_downloaded() -> None:
         return ModelStatus(name, ModelState.PULLING, there, of)
 
     ready = ModelStatus("a:1", ModelState.READY, 100, 100)
-    assert models_told([ready]) == "1/1"
-    assert models_told([ready, pulling("b:1", 0, 0)]) == "1/2", "its size is not known yet"
-    assert models_told([ready, pulling("b:1", 10, 100), pulling("c:1", 90, 300)]) == "1/3 25%"
-    assert models_told([pulling("b:1", 500, 100)]) == "0/1 99%"
+    assert format_progress([ready]) == "1/1"
+    assert format_progress([ready, pulling("b:1", 0, 0)]) == "1/2", "its size is not known yet"
+    assert format_progress([ready, pulling("b:1", 10, 100), pulling("c:1", 90, 300)]) == "1/3 25%"
+    assert format_progress([pulling("b:1", 500, 100)]) == "0/1 99%"

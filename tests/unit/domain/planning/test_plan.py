@@ -6,10 +6,10 @@ import pytest
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.planning.actions import Apply, Delete, Prune, Stop
 from aichat_workspace.domain.planning.plan import Observed, plan
-from aichat_workspace.domain.policy.blocking import held_back
+from aichat_workspace.domain.policy.blocking import blocked_kinds
 from aichat_workspace.domain.policy.ownership import owns
-from aichat_workspace.domain.problem import Diagnosis
-from aichat_workspace.domain.render import Referenced, render, tenant_namespace
+from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.render import ReferencedSecret, render, tenant_namespace
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from tests.unit.domain import recorded
 from tests.unit.domain.samples import CREDENTIALS, desired, held, namespace, workspace
@@ -102,7 +102,7 @@ def test_a_claim_never_shrinks_and_keeps_its_class() -> None:
         "storageClassName": "fast",
     }
     objects[at] = {**objects[at], "spec": spec, "status": {"phase": "Bound"}}
-    found = observed(objects=objects, growing_classes=frozenset({"fast"}))
+    found = observed(objects=objects, expandable_classes=frozenset({"fast"}))
     written = plan(NAMESPACE, DESIRED, found)
     assert "PersistentVolumeClaim" not in [
         each.manifest["kind"] for each in written if isinstance(each, Apply)
@@ -121,7 +121,7 @@ def test_a_claim_grows_only_where_the_api_server_takes_it(
     small = {"resources": {"requests": {"storage": "5Gi"}}, "storageClassName": "fast"}
     spec = {**objects[at]["spec"], **small}
     objects[at] = {**objects[at], "spec": spec, "status": {"phase": phase}}
-    found = observed(objects=objects, growing_classes=frozenset(classes))
+    found = observed(objects=objects, expandable_classes=frozenset(classes))
     written = [each.manifest for each in plan(NAMESPACE, DESIRED, found) if isinstance(each, Apply)]
     assert ([each["kind"] for each in written] == ["PersistentVolumeClaim"]) is grows
     assert all(each["spec"]["storageClassName"] == "fast" for each in written)
@@ -217,7 +217,7 @@ def test_what_is_held_back_is_neither_written_nor_removed_and_the_rest_is_kept()
 
 
 ROUTED = PlatformSpec.model_validate({"ingress": {"gateway": {"name": "g", "namespace": "edge"}}})
-HELD = held_back([Diagnosis("HostNotAllowed", "")])
+HELD = blocked_kinds([Problem("HostNotAllowed", "")])
 
 
 @pytest.mark.parametrize(("kind", "platform"), [("Ingress", PlatformSpec()), ("HTTPRoute", ROUTED)])
@@ -253,7 +253,7 @@ OIDC = {
     "clientID": "chat",
     "secretName": "login",
 }
-LOGIN = {"oidc": Referenced("Opaque", {"clientSecret": "aHVzaA=="})}
+LOGIN = {"oidc": ReferencedSecret("Opaque", {"clientSecret": "aHVzaA=="})}
 
 
 def test_a_copy_that_nothing_names_any_more_is_deleted_before_its_name_is_forgotten() -> None:

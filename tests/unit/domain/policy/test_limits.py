@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from aichat_workspace.domain.policy import effective_spec, limits
-from aichat_workspace.domain.problem import Diagnosis
+from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 
@@ -17,7 +17,7 @@ def platform(**fields: Any) -> PlatformSpec:
     return PlatformSpec.model_validate(fields)
 
 
-def first_violation(asked: WorkspaceSpec, settings: PlatformSpec) -> Diagnosis | None:
+def first_violation(asked: WorkspaceSpec, settings: PlatformSpec) -> Problem | None:
     return next(limits.violations(asked, settings), None)
 
 

@@ -2,11 +2,11 @@ import pytest
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.policy.ownership import (
+    choose_claimant,
     host_taken,
     may_take_over,
     name_taken,
     namespace_refusal,
-    winner,
 )
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from tests.unit.domain.samples import namespace, workspace
@@ -16,19 +16,19 @@ NEW = workspace(metadata={"creationTimestamp": "2026-11-23T11:00:00Z", "uid": "a
 
 
 def test_the_older_resource_wins_in_any_order() -> None:
-    assert winner([OLD, NEW], None) is OLD
-    assert winner([NEW, OLD], None) is OLD
+    assert choose_claimant([OLD, NEW], None) is OLD
+    assert choose_claimant([NEW, OLD], None) is OLD
 
 
 def test_of_two_equally_old_ones_the_smaller_uid_wins() -> None:
     twin = workspace(metadata={"creationTimestamp": "2026-11-23T10:00:00Z", "uid": "b"})
-    assert winner([OLD, twin], None) is twin
+    assert choose_claimant([OLD, twin], None) is twin
 
 
 def test_whoever_has_the_namespace_keeps_it() -> None:
     owner = workspace()
     older = workspace(metadata={"creationTimestamp": "2020-01-01T00:00:00Z", "uid": "other"})
-    assert winner([older, owner], namespace()) is owner
+    assert choose_claimant([older, owner], namespace()) is owner
 
 
 def test_the_other_is_told_who_has_the_name() -> None:

@@ -14,7 +14,7 @@ import yaml
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy.secret_references import OIDC, connection
-from aichat_workspace.domain.render import Referenced, render, tenant_namespace
+from aichat_workspace.domain.render import ReferencedSecret, render, tenant_namespace
 from aichat_workspace.domain.render.context import env, image_version
 from aichat_workspace.domain.v1alpha1.platform_spec import (
     Images,
@@ -71,7 +71,7 @@ def test_the_longest_names_make_labels_that_kubernetes_takes() -> None:
     longest = "a" * names.WORKSPACE_NAME_MAX_LENGTH
     source = {"name": "c" * 32, "url": "https://a.example.org/v1", "secretName": "key"}
     asked = workspace(longest, connections=[source])
-    secrets = {connection(source["name"]): Referenced("Opaque", {"apiKey": ""})}
+    secrets = {connection(source["name"]): ReferencedSecret("Opaque", {"apiKey": ""})}
     made = render(asked, PlatformSpec(), CREDENTIALS, secrets)
     assert any(len(each["metadata"]["name"]) > 63 for each in made)
     for each in (tenant_namespace(asked), *made):
@@ -154,7 +154,7 @@ def test_an_allowed_range_is_reachable_by_downloads_and_back_ends_only() -> None
     connected = workspace(
         connections=[{"name": "a", "url": "https://10.1.2.3:8443/v1", "secretName": "key"}]
     )
-    secrets = {connection("a"): Referenced("Opaque", {"apiKey": ""})}
+    secrets = {connection("a"): ReferencedSecret("Opaque", {"apiKey": ""})}
     allowing = {
         each["metadata"]["name"]
         for each in render(connected, settings, CREDENTIALS, secrets)
@@ -166,7 +166,7 @@ def test_an_allowed_range_is_reachable_by_downloads_and_back_ends_only() -> None
 
 
 def chat_settings(platform: PlatformSpec | None = None, **access: Any) -> dict[str, Any]:
-    oidc = {OIDC: Referenced("Opaque", {"clientSecret": ""})}
+    oidc = {OIDC: ReferencedSecret("Opaque", {"clientSecret": ""})}
     asked = render(workspace(access=access), platform or PlatformSpec(), CREDENTIALS, oidc)
     (deployment,) = (each for each in asked if each["kind"] == "Deployment")
     (chat,) = deployment["spec"]["template"]["spec"]["containers"]

@@ -8,9 +8,9 @@ from aichat_workspace.domain.kubernetes.manifest import Ref, ref
 from aichat_workspace.domain.models.status import ModelState, ModelStatus, PatternStatus
 from aichat_workspace.domain.models.tools import ToolStatus
 from aichat_workspace.domain.planning.plan import Observed
-from aichat_workspace.domain.policy.ownership import Refusal
-from aichat_workspace.domain.problem import Diagnosis
-from aichat_workspace.domain.status.status import Facts, running_images, status
+from aichat_workspace.domain.policy.ownership import Rejection
+from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.status.status import StatusInputs, compute_status, running_images
 from aichat_workspace.domain.v1alpha1.workspace_status import (
     ConditionStatus,
     ConditionType,
@@ -28,7 +28,7 @@ def available() -> dict[Any, Any]:
     return {at: {**obj, "status": told} for at, obj in held(DESIRED).items()}
 
 
-FACTS = Facts(
+FACTS = StatusInputs(
     url="http://team-a-aichat.localtest.me",
     desired=[ref(each) for each in DESIRED],
     observed=Observed(namespace(), available()),
@@ -52,7 +52,7 @@ def said(told: WorkspaceStatus, kind: ConditionType) -> tuple[ConditionStatus, s
 
 
 def test_all_there_and_running_is_ready() -> None:
-    told = status(workspace(), FACTS, NOW)
+    told = compute_status(workspace(), FACTS, NOW)
     assert told.phase is Phase.READY
     assert told.is_created
     assert told.models_ready == "1/1"
@@ -60,18 +60,18 @@ def test_all_there_and_running_is_ready() -> None:
 
 
 def test_a_status_that_says_nothing_new_is_the_same_at_any_time() -> None:
-    first = status(workspace(), FACTS, NOW)
+    first = compute_status(workspace(), FACTS, NOW)
     document = first.model_dump(mode="json", by_alias=True, exclude_none=True)
-    again = status(workspace(status=document), FACTS, NOW + timedelta(hours=1))
+    again = compute_status(workspace(status=document), FACTS, NOW + timedelta(hours=1))
     assert again == first
 
 
 def test_a_condition_is_dated_when_its_status_moves_and_not_when_its_words_do() -> None:
-    first = status(workspace(), FACTS, NOW)
+    first = compute_status(workspace(), FACTS, NOW)
     document = first.model_dump(mode="json", by_alias=True, exclude_none=True)
     later = NOW + timedelta(minutes=5)
     pulling = replace(FACTS, models=(ModelStatus("gemma2:2b", ModelState.PULLING),))
-    told = status(workspace(status=document), pulling, later)
+    told = compute_status(workspace(status=document), pulling, later)
     dates = {each.type: each.last_transition_time for each in told.conditions}
     assert dates[ConditionType.MODELS_READY] == later
     assert dates[ConditionType.OLLAMA_AVAILABLE] == NOW
@@ -79,7 +79,7 @@ def test_a_condition_is_dated_when_its_status_moves_and_not_when_its_words_do() 
 
 def test_a_missing_object_is_named() -> None:
     objects = {at: obj for at, obj in available().items() if at.kind != "Ingress"}
-    told = status(workspace(), replace(FACTS, observed=Observed(namespace(), objects)), NOW)
+    told = compute_status(workspace(), replace(FACTS, observed=Observed(namespace(), objects)), NOW)
     provisioned = told.condition(ConditionType.PROVISIONED)
     assert provisioned is not None
     assert "Ingress team-a-aichat-openwebui" in provisioned.message
@@ -88,7 +88,7 @@ def test_a_missing_object_is_named() -> None:
 
 def test_models_on_their_way_are_a_phase_of_their_own() -> None:
     pulling = ModelStatus("gemma2:2b", ModelState.PULLING, 50, 200)
-    told = status(workspace(), replace(FACTS, models=(pulling,)), NOW)
+    told = compute_status(workspace(), replace(FACTS, models=(pulling,)), NOW)
     assert told.phase is Phase.PULLING_MODELS
     assert told.models[0].percent == 25
     ready = told.condition(ConditionType.READY)
@@ -102,7 +102,7 @@ def test_how_fast_models_come_and_when_they_are_there_is_told() -> None:
     )
     fast = replace(slow, name="b:1", bytes_per_second=12_500_000)
     still = replace(slow, name="c:1", bytes_per_second=0)
-    told = status(workspace(), replace(FACTS, models=(slow, fast, still)), NOW)
+    told = compute_status(workspace(), replace(FACTS, models=(slow, fast, still)), NOW)
     assert [each.eta_seconds for each in told.models] == [120, 48, None]
     ready = told.condition(ConditionType.MODELS_READY)
     assert ready is not None
@@ -115,7 +115,7 @@ def test_what_others_say_of_models_never_makes_a_status_too_long_to_be_written()
     long = "x" * 100_000
     model = ModelStatus("m:1", ModelState.FAILED, digest=long, message=long)
     pattern = PatternStatus("p", ModelState.FAILED, message=long)
-    told = status(workspace(), replace(FACTS, models=(model,), patterns=(pattern,)), NOW)
+    told = compute_status(workspace(), replace(FACTS, models=(model,), patterns=(pattern,)), NOW)
     assert (told.models[0].message, told.patterns[0].message) == (long[:1024], long[:1024])
     assert told.models[0].digest == long[:128]
     assert len(told.model_dump_json()) < 16_000
@@ -131,8 +131,8 @@ def test_a_status_that_was_written_with_longer_messages_is_read_all_the_same() -
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [
-        (replace(FACTS, refusal=Refusal("NamespaceTaken", "taken")), "NamespaceTaken"),
-        (replace(FACTS, failure=Diagnosis("WriteRefused", "no")), "WriteRefused"),
+        (replace(FACTS, refusal=Rejection("NamespaceTaken", "taken")), "NamespaceTaken"),
+        (replace(FACTS, failure=Problem("WriteRefused", "no")), "WriteRefused"),
         (
             replace(FACTS, models=(ModelStatus("m:1", ModelState.FAILED, message="no such"),)),
             "ModelFailed",
@@ -143,8 +143,10 @@ def test_a_status_that_was_written_with_longer_messages_is_read_all_the_same() -
         ),
     ],
 )
-def test_what_somebody_must_mend_is_degraded_with_its_reason(facts: Facts, reason: str) -> None:
-    told = status(workspace(), facts, NOW)
+def test_what_somebody_must_mend_is_degraded_with_its_reason(
+    facts: StatusInputs, reason: str
+) -> None:
+    told = compute_status(workspace(), facts, NOW)
     assert told.phase is Phase.DEGRADED
     assert said(told, ConditionType.READY) == (ConditionStatus.FALSE, reason)
 
@@ -154,37 +156,39 @@ def test_a_workload_of_an_older_generation_is_not_available() -> None:
     at = next(at for at in objects if at.kind == "Deployment")
     newer = {**objects[at]["metadata"], "generation": 2}
     objects[at] = {**objects[at], "metadata": newer}
-    told = status(workspace(), replace(FACTS, observed=Observed(namespace(), objects)), NOW)
+    told = compute_status(workspace(), replace(FACTS, observed=Observed(namespace(), objects)), NOW)
     assert said(told, ConditionType.OPENWEBUI_AVAILABLE) == (ConditionStatus.FALSE, "Starting")
 
 
 def test_a_refused_workspace_records_no_namespace() -> None:
-    told = status(workspace(), replace(FACTS, refusal=Refusal("NamespaceTaken", "taken")), NOW)
+    told = compute_status(
+        workspace(), replace(FACTS, refusal=Rejection("NamespaceTaken", "taken")), NOW
+    )
     assert told.namespace is None
     assert told.url is None
 
 
 def test_a_resource_on_its_way_out_is_terminating() -> None:
     leaving = workspace(metadata={"deletionTimestamp": "2026-11-23T12:00:00Z"})
-    assert status(leaving, FACTS, NOW).phase is Phase.TERMINATING
+    assert compute_status(leaving, FACTS, NOW).phase is Phase.TERMINATING
 
 
 def test_a_volume_that_is_not_as_asked_is_told_and_the_workspace_is_ready() -> None:
     smaller = workspace(storage={"ollama": {"size": "5Gi"}})
-    told = status(smaller, FACTS, NOW)
+    told = compute_status(smaller, FACTS, NOW)
     assert said(told, ConditionType.STORAGE_AS_ASKED) == (ConditionStatus.FALSE, "VolumeKept")
     assert told.phase is Phase.READY
 
 
 def test_a_platforms_larger_size_that_a_volume_can_not_have_is_told_as_well() -> None:
     at = next(each for each in DESIRED if each["kind"] == "PersistentVolumeClaim")
-    told = status(workspace(), replace(FACTS, sizes={ref(at): "90Gi"}), NOW)
+    told = compute_status(workspace(), replace(FACTS, sizes={ref(at): "90Gi"}), NOW)
     assert said(told, ConditionType.STORAGE_AS_ASKED) == (ConditionStatus.FALSE, "VolumeKept")
     assert told.phase is Phase.READY
 
 
 def test_before_anything_was_rendered_not_everything_is_there() -> None:
-    told = status(workspace(), replace(FACTS, desired=()), NOW)
+    told = compute_status(workspace(), replace(FACTS, desired=()), NOW)
     assert said(told, ConditionType.PROVISIONED) == (ConditionStatus.FALSE, "Creating")
     assert not told.is_created
 
@@ -196,18 +200,18 @@ def test_of_a_workspace_that_can_not_end_it_is_told_what_holds_it() -> None:
     held_by = {"type": "NamespaceContentRemaining", "status": "True", "message": "pods. has 1"}
     stuck = {**namespace(**LEAVING), "status": {"conditions": [held_by]}}
     facts = replace(FACTS, observed=Observed(stuck))
-    ready = status(workspace(metadata=LEAVING), facts, NOW).condition(ConditionType.READY)
+    ready = compute_status(workspace(metadata=LEAVING), facts, NOW).condition(ConditionType.READY)
     assert ready is not None
     assert "pods. has 1" in ready.message
-    refused = replace(facts, failure=Diagnosis("WriteRefused", "not now"))
-    told = status(workspace(metadata=LEAVING), refused, NOW)
+    refused = replace(facts, failure=Problem("WriteRefused", "not now"))
+    told = compute_status(workspace(metadata=LEAVING), refused, NOW)
     assert said(told, ConditionType.READY) == (ConditionStatus.FALSE, "WriteRefused")
     assert told.phase is Phase.TERMINATING
 
 
 def test_progress_is_told_beside_the_count() -> None:
     pulling = ModelStatus("gemma2:2b", ModelState.PULLING, 50, 200)
-    told = status(workspace(), replace(FACTS, models=(*READY_MODELS, pulling)), NOW)
+    told = compute_status(workspace(), replace(FACTS, models=(*READY_MODELS, pulling)), NOW)
     assert told.models_ready == "1/2 25%"
 
 
@@ -223,7 +227,7 @@ def test_of_the_way_in_no_more_is_said_than_was_looked_at(gone: str, said_so: st
     }
     objects = {**available(), Ref("HTTPRoute", "team-a-aichat", "r"): route}
     left = {at: obj for at, obj in objects.items() if at.kind != gone}
-    told = status(workspace(), replace(FACTS, observed=Observed(namespace(), left)), NOW)
+    told = compute_status(workspace(), replace(FACTS, observed=Observed(namespace(), left)), NOW)
     served = told.condition(ConditionType.INGRESS_SERVED)
     assert served is not None
     assert said_so in served.message
@@ -234,18 +238,18 @@ NEWER = ("ollama:2", "webui:2")
 
 
 def test_it_is_up_to_date_when_it_runs_the_platforms_images() -> None:
-    told = status(workspace(), replace(FACTS, target=RUNNING), NOW)
+    told = compute_status(workspace(), replace(FACTS, target=RUNNING), NOW)
     assert said(told, ConditionType.UP_TO_DATE) == (ConditionStatus.TRUE, "UpToDate")
 
 
 @pytest.mark.parametrize(
     ("failure", "reason"),
-    [(None, "UpgradeWaiting"), (Diagnosis("CeilingExceeded", "lower it"), "CeilingExceeded")],
+    [(None, "UpgradeWaiting"), (Problem("CeilingExceeded", "lower it"), "CeilingExceeded")],
 )
 def test_it_is_not_up_to_date_while_it_runs_other_images(
-    failure: Diagnosis | None, reason: str
+    failure: Problem | None, reason: str
 ) -> None:
-    told = status(workspace(), replace(FACTS, target=NEWER, failure=failure), NOW)
+    told = compute_status(workspace(), replace(FACTS, target=NEWER, failure=failure), NOW)
     assert said(told, ConditionType.UP_TO_DATE) == (ConditionStatus.FALSE, reason)
 
 
@@ -271,10 +275,10 @@ def flapping(*, ready: bool) -> dict[str, Any]:
 
 def test_images_with_which_a_container_keeps_stopping_are_not_proven_while_it_is_up() -> None:
     up = replace(FACTS, observed=replace(FACTS.observed, pods=(flapping(ready=True),)))
-    assert status(workspace(), FACTS, NOW).images is not None
-    assert status(workspace(), up, NOW).images is None
+    assert compute_status(workspace(), FACTS, NOW).images is not None
+    assert compute_status(workspace(), up, NOW).images is None
     later = NOW + timedelta(minutes=11)
-    assert status(workspace(), up, later).images is not None
+    assert compute_status(workspace(), up, later).images is not None
 
 
 def test_a_container_that_keeps_stopping_has_one_reason_at_all_times() -> None:
@@ -282,7 +286,7 @@ def test_a_container_that_keeps_stopping_has_one_reason_at_all_times() -> None:
     at = next(at for at in objects if at.kind == "Deployment")
     objects[at] = {**objects[at], "status": {}}
     down = Observed(namespace(), objects, (flapping(ready=False),))
-    told = status(workspace(), replace(FACTS, observed=down), NOW)
+    told = compute_status(workspace(), replace(FACTS, observed=down), NOW)
     assert said(told, ConditionType.OPENWEBUI_AVAILABLE) == (ConditionStatus.FALSE, "CrashLoop")
 
 
@@ -293,13 +297,13 @@ def test_a_pod_on_its_way_out_does_not_speak_for_the_workload() -> None:
     going = flapping(ready=False)
     going["metadata"]["deletionTimestamp"] = NOW.isoformat()
     down = Observed(namespace(), objects, (going,))
-    told = status(workspace(), replace(FACTS, observed=down), NOW)
+    told = compute_status(workspace(), replace(FACTS, observed=down), NOW)
     assert said(told, ConditionType.OPENWEBUI_AVAILABLE) == (ConditionStatus.FALSE, "Starting")
 
 
 def test_tools_that_are_not_offered_are_told_beside_a_workspace_that_is_ready() -> None:
     not_offered = replace(FACTS, tools=ToolStatus("r1", "its password was changed"))
-    told = status(workspace(), not_offered, NOW)
+    told = compute_status(workspace(), not_offered, NOW)
     found = told.condition(ConditionType.TOOLS_OFFERED)
     assert found is not None
     assert (found.status, found.reason) == (ConditionStatus.FALSE, "ToolsNotOffered")
@@ -311,9 +315,11 @@ def test_tools_that_are_not_offered_are_told_beside_a_workspace_that_is_ready() 
 @pytest.mark.parametrize("suspended", [False, True])
 def test_tools_are_not_said_to_be_offered_before_they_are(suspended: bool) -> None:
     resource = workspace(suspended=suspended)
-    waiting = status(resource, replace(FACTS, tools=ToolStatus("r1")), NOW)
+    waiting = compute_status(resource, replace(FACTS, tools=ToolStatus("r1")), NOW)
     expected = "Suspended" if suspended else "ToolsWaiting"
     assert said(waiting, ConditionType.TOOLS_OFFERED) == (ConditionStatus.UNKNOWN, expected)
     assert waiting.phase is (Phase.SUSPENDED if suspended else Phase.READY)
-    offered = status(workspace(), replace(FACTS, tools=ToolStatus("r1", is_current=True)), NOW)
+    offered = compute_status(
+        workspace(), replace(FACTS, tools=ToolStatus("r1", is_current=True)), NOW
+    )
     assert said(offered, ConditionType.TOOLS_OFFERED) == (ConditionStatus.TRUE, "ToolsOffered")

@@ -3,7 +3,12 @@ from typing import Any
 
 import pytest
 
-from aichat_workspace.domain.status.workload_health import diagnose, remains, unrouted, unserved
+from aichat_workspace.domain.status.workload_health import (
+    diagnose,
+    ingress_problem,
+    namespace_deletion_problem,
+    route_problem,
+)
 from tests.unit.domain.samples import NOW
 
 
@@ -158,9 +163,9 @@ def test_what_holds_a_namespace_is_told_once_it_is_overdue() -> None:
             "status": {"conditions": conditions},
         }
 
-    assert remains(namespace(31), NOW) == "pods. has 1 left; example.org/keep"
-    assert remains(namespace(29), NOW) == ""
-    assert remains({"metadata": {}}, NOW) == ""
+    assert namespace_deletion_problem(namespace(31), NOW) == "pods. has 1 left; example.org/keep"
+    assert namespace_deletion_problem(namespace(29), NOW) == ""
+    assert namespace_deletion_problem({"metadata": {}}, NOW) == ""
 
 
 def ingress(name: str | None = None) -> dict[str, Any]:
@@ -188,7 +193,7 @@ def ingress_class(name: str, *, default: bool | None = None) -> dict[str, Any]:
 def test_an_ingress_without_a_controller_is_told(
     found: dict[str, Any] | None, classes: list[dict[str, Any]], served: bool
 ) -> None:
-    assert (unserved(found, classes) is None) is served
+    assert (ingress_problem(found, classes) is None) is served
 
 
 def route(*conditions: dict[str, Any]) -> dict[str, Any]:
@@ -202,12 +207,12 @@ def route(*conditions: dict[str, Any]) -> dict[str, Any]:
 def test_a_route_that_no_gateway_takes_is_told_with_what_the_gateway_said() -> None:
     accepted = {"type": "Accepted", "status": "True", "message": ""}
     refused = {**accepted, "status": "False", "message": "not allowed"}
-    assert unrouted(route(accepted)) is None
-    assert unrouted(None) is None
-    problem = unrouted(route(refused))
+    assert route_problem(route(accepted)) is None
+    assert route_problem(None) is None
+    problem = route_problem(route(refused))
     assert problem is not None
     assert "edge/front has not accepted HTTPRoute r: not allowed" in problem.message
-    assert unrouted({**route(), "status": {}}) is not None
+    assert route_problem({**route(), "status": {}}) is not None
 
 
 def restarted(

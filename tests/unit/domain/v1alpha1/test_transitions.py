@@ -46,7 +46,7 @@ def desired(spec: Spec) -> tuple[Manifest, ...]:
 def edited(server: ApiServer, spec: Spec) -> None:
     """One plan, and nothing left to do after it."""
     wanted, mine = desired(spec), tenant_namespace(asked(spec))
-    server.carry_out(plan(mine, wanted, server.observed))
+    server.execute_all(plan(mine, wanted, server.observed))
     assert plan(mine, wanted, server.observed) == ()
     assert server.objects.keys() == {ref(each) for each in wanted if each["kind"] != "Secret"}
     assert {ref(each) for each in wanted if each["kind"] == "Secret"} <= server.secrets.keys()

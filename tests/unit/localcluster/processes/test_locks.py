@@ -21,7 +21,7 @@ def test_threads_that_want_the_same_folder_make_it_once(tmp_path: Path) -> None:
 
     def want() -> Path:
         at_once.wait()
-        return locks.folder(tmp_path / "ollama-0.17.4-abc", make)
+        return locks.build_once(tmp_path / "ollama-0.17.4-abc", make)
 
     with ThreadPoolExecutor() as pool:
         found = {each.result() for each in [pool.submit(want) for _ in range(4)]}
@@ -33,7 +33,7 @@ def test_threads_that_want_the_same_folder_make_it_once(tmp_path: Path) -> None:
 def test_versions_with_dots_are_made_in_folders_of_their_own(tmp_path: Path) -> None:
     made: list[str] = []
     for name in ("ollama-0.17.4-abc", "ollama-0.17.4-def", "ollama-0.17.5-abc"):
-        locks.folder(tmp_path / name, lambda target: made.append(target.name))
+        locks.build_once(tmp_path / name, lambda target: made.append(target.name))
     assert len(set(made)) == 3
 
 
@@ -43,9 +43,9 @@ def test_what_was_interrupted_leaves_nothing_and_is_begun_again(tmp_path: Path) 
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        locks.folder(tmp_path / "thing", fail)
+        locks.build_once(tmp_path / "thing", fail)
     assert [*tmp_path.glob("thing*")] == []
-    assert [*locks.folder(tmp_path / "thing", lambda _: None).iterdir()] == []
+    assert [*locks.build_once(tmp_path / "thing", lambda _: None).iterdir()] == []
 
 
 def test_threads_that_lack_go_install_it_once(

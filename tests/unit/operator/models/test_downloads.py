@@ -6,9 +6,9 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from aichat_workspace.ollama.client import Progress
-from aichat_workspace.ollama.errors import OllamaUnreachable
+from aichat_workspace.ollama.errors import OllamaUnreachableError
 from aichat_workspace.operator.models import downloads
-from aichat_workspace.operator.models.downloads import Pace, Place, Places, paced
+from aichat_workspace.operator.models.downloads import DownloadProgress, DownloadSlots, Slot, paced
 
 
 class Holders:
@@ -16,9 +16,9 @@ class Holders:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self.places = Places(lambda: self.limit)
+        self.places = DownloadSlots(lambda: self.limit)
         self.at_work: list[str] = []
-        self.held: dict[str, Place] = {}
+        self.held: dict[str, Slot] = {}
         self._ends: dict[str, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -61,7 +61,7 @@ async def test_a_raised_limit_counts_at_once() -> None:
     held = Holders(1)
     await held.begin("a/1", "b/1")
     held.limit = 2
-    held.places.fill()
+    held.places.grant_waiting()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert held.at_work == ["a/1", "b/1"]
@@ -92,10 +92,10 @@ async def test_a_place_is_taken_back_for_a_workspace_with_fewer_and_for_one_down
     monkeypatch.setattr(downloads, "TURN_SECONDS", 0.0)
     held = Holders(2)
     await held.begin("a/1", "a/2", "a/3")
-    assert not held.places.take_back(held.held["a/1"]), "only its own workspace waits"
+    assert not held.places.expire(held.held["a/1"]), "only its own workspace waits"
     await held.begin("b/1")
-    assert held.places.take_back(held.held["a/1"])
-    assert not held.places.take_back(held.held["a/2"]), "nobody waits any more"
+    assert held.places.expire(held.held["a/1"])
+    assert not held.places.expire(held.held["a/2"]), "nobody waits any more"
     await asyncio.sleep(0)
     assert held.at_work == ["a/1", "a/2", "b/1"], "the first is yet to learn of it"
     await held.end("a/1")
@@ -107,9 +107,9 @@ async def test_a_place_is_kept_for_ten_minutes_whoever_waits() -> None:
     held = Holders(1)
     await held.begin("a/1", "b/1")
     place = held.held["a/1"]
-    assert not held.places.take_back(place)
+    assert not held.places.expire(place)
     place.since -= downloads.TURN_SECONDS
-    assert held.places.take_back(place)
+    assert held.places.expire(place)
 
 
 async def test_a_place_is_not_taken_back_for_who_gave_up_waiting(
@@ -119,7 +119,7 @@ async def test_a_place_is_not_taken_back_for_who_gave_up_waiting(
     held = Holders(1)
     await held.begin("a/1", "b/1")
     held._tasks[1].cancel()
-    assert not held.places.take_back(held.held["a/1"])
+    assert not held.places.expire(held.held["a/1"])
 
 
 async def test_speed_is_that_of_the_last_ten_seconds() -> None:
@@ -131,7 +131,7 @@ async def test_speed_is_that_of_the_last_ten_seconds() -> None:
 async def test_a_download_without_data_says_that_it_waits_and_then_ends() -> None:
     steps = [(0.0, 0), (5.0, 10), (16.0, 0), (64.0, 0), (66.0, 0)]
     progress = [Progress("pulling x", 1, 9000, fresh) for _, fresh in steps]
-    with pytest.raises(OllamaUnreachable, match="no data from the registry for 60 s"):
+    with pytest.raises(OllamaUnreachableError, match="no data from the registry for 60 s"):
         await _paces(progress, steps)
     paces = await _paces(progress[:4], steps)
     assert [each.waiting for each in paces] == [False, False, True, True]
@@ -147,11 +147,13 @@ async def test_checking_what_was_downloaded_may_take_its_time() -> None:
 async def test_checking_has_an_end() -> None:
     steps = [(0.0, 5), (1.0, 0), (600.0, 0), (902.0, 0)]
     checking = [Progress("verifying sha256 digest", 5, 5)] * 3
-    with pytest.raises(OllamaUnreachable, match="no end of its check for 900 s"):
+    with pytest.raises(OllamaUnreachableError, match="no end of its check for 900 s"):
         await _paces([Progress("pulling x", 5, 5, 5), *checking], steps)
 
 
-async def _paces(progress: list[Progress], steps: list[tuple[float, int]]) -> list[Pace]:
+async def _paces(
+    progress: list[Progress], steps: list[tuple[float, int]]
+) -> list[DownloadProgress]:
     async def pulling() -> AsyncGenerator[Progress, None]:
         for each in progress:
             yield each

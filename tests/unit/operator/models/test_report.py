@@ -6,26 +6,26 @@ import pytest
 
 from aichat_workspace.domain.models.capacity import PresentModel
 from aichat_workspace.domain.models.status import (
+    DesiredModels,
     ModelState,
     ModelStatus,
     Pattern,
     PatternStatus,
-    Wanted,
 )
-from aichat_workspace.domain.models.sync_plan import Recorded, revision_of
+from aichat_workspace.domain.models.sync_plan import ManagedModels, revision_of
 from aichat_workspace.ollama.client import Progress
 from aichat_workspace.ollama.errors import (
-    ModelNotFound,
+    ModelNotFoundError,
     OllamaError,
-    OllamaUnreachable,
-    VolumeFull,
+    OllamaUnreachableError,
+    VolumeFullError,
 )
-from aichat_workspace.operator.models.downloads import Pace
+from aichat_workspace.operator.models.downloads import DownloadProgress
 from aichat_workspace.operator.models.report import (
-    ModelTooLarge,
-    NoRoomYet,
+    InsufficientSpaceError,
+    ModelTooLargeError,
     Report,
-    TurnOver,
+    SlotExpiredError,
     before_check,
     checked,
     create_failed,
@@ -38,7 +38,7 @@ EXPLAIN = Pattern("explain_code", "You explain.")
 BASE = PresentModel("m:1", "d1", 8)
 MODEL = ModelStatus("m:1", ModelState.READY, 8, 8, "d1", managed=True)
 MADE = PatternStatus("explain_code", ModelState.READY, revision_of(EXPLAIN, BASE))
-WANTED = Wanted(("m:1",), (EXPLAIN,))
+WANTED = DesiredModels(("m:1",), (EXPLAIN,))
 KNOWN = Report((MODEL,), (MADE,))
 
 
@@ -47,7 +47,7 @@ def test_what_was_there_is_still_told_before_the_server_was_asked_again() -> Non
 
 
 def test_a_pattern_whose_text_changed_is_not_ready_any_more_before_the_server_was_asked() -> None:
-    changed = Wanted(("m:1",), (Pattern("explain_code", "You explain slowly."),))
+    changed = DesiredModels(("m:1",), (Pattern("explain_code", "You explain slowly."),))
     report = before_check(changed, KNOWN, served=True)
     assert report.patterns == (replace(MADE, state=ModelState.PENDING),)
 
@@ -55,7 +55,9 @@ def test_a_pattern_whose_text_changed_is_not_ready_any_more_before_the_server_wa
 def test_a_pattern_is_to_be_made_again_when_another_model_is_its_base() -> None:
     other = ModelStatus("n:1", ModelState.READY, 8, 8, "d2")
     report = before_check(
-        Wanted(("n:1", "m:1"), (EXPLAIN,)), replace(KNOWN, models=(MODEL, other)), served=True
+        DesiredModels(("n:1", "m:1"), (EXPLAIN,)),
+        replace(KNOWN, models=(MODEL, other)),
+        served=True,
     )
     assert report.patterns[0].state is ModelState.PENDING
 
@@ -68,17 +70,17 @@ def test_a_pattern_of_a_base_that_is_not_known_to_be_there_is_told_as_recorded()
 @pytest.mark.parametrize("served", [True, False])
 def test_a_download_is_said_to_go_on_only_while_a_server_is_there(served: bool) -> None:
     coming = Report((ModelStatus("m:1", ModelState.PULLING, managed=True),), ())
-    (model,) = before_check(Wanted(("m:1",)), coming, served=served).models
+    (model,) = before_check(DesiredModels(("m:1",)), coming, served=served).models
     assert model.state is (ModelState.PULLING if served else ModelState.PENDING)
     assert model.managed
 
 
 def test_what_nobody_wants_any_more_is_leaving_until_the_server_does_not_list_it() -> None:
-    leaving = before_check(Wanted(), KNOWN, served=True)
+    leaving = before_check(DesiredModels(), KNOWN, served=True)
     assert leaving.leaving == {"m:1", "explain_code:latest"}
-    half = checked(Wanted(), leaving, [PresentModel("explain_code:latest", "d9", 8)])
+    half = checked(DesiredModels(), leaving, [PresentModel("explain_code:latest", "d9", 8)])
     assert half.leaving == {"explain_code:latest"}
-    assert checked(Wanted(), half, []) == Report((), ())
+    assert checked(DesiredModels(), half, []) == Report((), ())
 
 
 def test_the_servers_list_settles_what_is_there() -> None:
@@ -86,7 +88,9 @@ def test_the_servers_list_settles_what_is_there() -> None:
     assert checked(WANTED, KNOWN, [BASE, pattern]) == KNOWN
     lost = checked(WANTED, KNOWN, [])
     assert lost.models[0].state is lost.patterns[0].state is ModelState.PENDING
-    assert lost.recorded == Recorded(frozenset({"m:1"}), frozenset({(MADE.name, MADE.revision)}))
+    assert lost.recorded == ManagedModels(
+        frozenset({"m:1"}), frozenset({(MADE.name, MADE.revision)})
+    )
 
 
 def test_a_pattern_that_could_not_be_made_says_so_until_it_is_made_or_its_base_is_gone() -> None:
@@ -102,7 +106,7 @@ def test_a_pattern_that_could_not_be_made_says_so_until_it_is_made_or_its_base_i
 
 def test_a_server_that_does_not_answer_takes_nothing_that_was_ready_away() -> None:
     two = replace(KNOWN, models=(MODEL, ModelStatus("n:1", ModelState.PULLING)))
-    report = unanswered(two, OllamaUnreachable("refused"))
+    report = unanswered(two, OllamaUnreachableError("refused"))
     assert report.models[0] == MODEL
     assert report.models[1].state is ModelState.PENDING
     assert "refused" in report.models[1].message
@@ -111,7 +115,7 @@ def test_a_server_that_does_not_answer_takes_nothing_that_was_ready_away() -> No
 
 def test_a_refused_pattern_of_the_operators_stays_the_operators_while_it_is_there() -> None:
     refused = PatternStatus("explain_code", ModelState.FAILED, message="no such pattern")
-    wanted = Wanted(("m:1",), refused=(refused,))
+    wanted = DesiredModels(("m:1",), refused=(refused,))
     there = checked(wanted, KNOWN, [BASE, PresentModel(EXPLAIN.model, "d9", 8)])
     assert there.patterns == (replace(refused, revision=MADE.revision),)
     assert before_check(wanted, KNOWN, served=True).patterns == there.patterns
@@ -120,23 +124,28 @@ def test_a_refused_pattern_of_the_operators_stays_the_operators_while_it_is_ther
 
 def test_a_download_that_stalls_says_so_and_what_comes_of_it() -> None:
     progress = Progress("pulling x", 1, 9)
-    told = pulling("m:1", Pace(progress, 0, waiting=True))
+    told = pulling("m:1", DownloadProgress(progress, 0, waiting=True))
     assert told.state is ModelState.PULLING
     assert "m:1 waits for data from the registry" in told.message
     assert "begun again by itself" in told.message
-    assert pulling("m:1", Pace(progress, 0, waiting=False)).message == ""
+    assert pulling("m:1", DownloadProgress(progress, 0, waiting=False)).message == ""
 
 
 @pytest.mark.parametrize(
     ("error", "state", "managed", "said"),
     [
-        (ModelNotFound("none"), ModelState.FAILED, False, "correct its name in spec.models"),
-        (ModelTooLarge("raise the size"), ModelState.FAILED, True, "raise the size"),
-        (NoRoomYet("waits for room"), ModelState.PENDING, True, "waits for room"),
-        (OllamaUnreachable("reset"), ModelState.PENDING, True, "resumes by itself"),
-        (TurnOver("m:1"), ModelState.PENDING, True, "resumes by itself"),
-        (VolumeFull("no space left"), ModelState.FAILED, True, "raise spec.storage.ollama.size"),
-        (VolumeFull("no space left"), ModelState.FAILED, True, "or remove a model"),
+        (ModelNotFoundError("none"), ModelState.FAILED, False, "correct its name in spec.models"),
+        (ModelTooLargeError("raise the size"), ModelState.FAILED, True, "raise the size"),
+        (InsufficientSpaceError("waits for room"), ModelState.PENDING, True, "waits for room"),
+        (OllamaUnreachableError("reset"), ModelState.PENDING, True, "resumes by itself"),
+        (SlotExpiredError("m:1"), ModelState.PENDING, True, "resumes by itself"),
+        (
+            VolumeFullError("no space left"),
+            ModelState.FAILED,
+            True,
+            "raise spec.storage.ollama.size",
+        ),
+        (VolumeFullError("no space left"), ModelState.FAILED, True, "or remove a model"),
         (OllamaError("digest mismatch"), ModelState.FAILED, True, "digest mismatch"),
         (OllamaError("digest mismatch"), ModelState.FAILED, True, "that its registry is up"),
     ],
@@ -154,7 +163,7 @@ def test_a_failed_download_says_what_is_to_be_done(
     [
         (OllamaError("no such layer"), "no such layer; it is tried again by itself"),
         (OllamaError("no such layer"), "put another model first in spec.models"),
-        (VolumeFull("no space left"), "raise spec.storage.ollama.size, or remove a model"),
+        (VolumeFullError("no space left"), "raise spec.storage.ollama.size, or remove a model"),
     ],
 )
 def test_a_pattern_that_can_not_be_made_says_what_is_to_be_done(

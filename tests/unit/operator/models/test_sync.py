@@ -8,23 +8,23 @@ from typing import cast
 import pytest
 
 from aichat_workspace.domain.models.status import (
+    DesiredModels,
     ModelState,
     ModelStatus,
     Pattern,
     PatternStatus,
-    Wanted,
 )
-from aichat_workspace.ollama.client import Listed, OllamaClient, Progress
+from aichat_workspace.ollama.client import InstalledModel, OllamaClient, Progress
 from aichat_workspace.ollama.errors import (
-    ModelNotFound,
+    ModelNotFoundError,
     OllamaError,
-    OllamaUnreachable,
-    VolumeFull,
+    OllamaUnreachableError,
+    VolumeFullError,
 )
 from aichat_workspace.operator.models import downloads, retries
 from aichat_workspace.operator.models import sync as model_sync
 from aichat_workspace.operator.models.report import Report
-from aichat_workspace.operator.models.sync import Assignment, ModelSync
+from aichat_workspace.operator.models.sync import ModelSync, ModelSyncTask
 from tests.unit.waiting import until
 
 EXPLAIN = Pattern("explain_code", "You explain.")
@@ -45,11 +45,11 @@ class Server:
         self.gate.set()
         self.down = False
 
-    async def models(self) -> tuple[Listed, ...]:
+    async def models(self) -> tuple[InstalledModel, ...]:
         self.asked += 1
         if self.down:
-            raise OllamaUnreachable("refused")
-        return tuple(Listed(name, digest, self.size) for name, digest in self.there.items())
+            raise OllamaUnreachableError("refused")
+        return tuple(InstalledModel(name, digest, self.size) for name, digest in self.there.items())
 
     async def pull(
         self, name: str, *, stall_seconds: float, insecure: bool
@@ -93,9 +93,9 @@ class Sync:
     def __init__(self, places: int = 4) -> None:
         self.told: list[str] = []
         self.sync = ModelSync(self.told.append, concurrent_pulls=lambda: places)
-        self._last: dict[str, Assignment] = {}
+        self._last: dict[str, ModelSyncTask] = {}
 
-    def want(
+    def set_desired(
         self,
         name: str,
         server: Server,
@@ -107,12 +107,12 @@ class Sync:
         capacity: int = 0,
     ) -> Report:
         client = cast("OllamaClient", server)
-        wanted = Wanted(models, patterns)
-        self._last[name] = Assignment(client, wanted, pod, capacity, frozenset(), recorded, made)
+        wanted = DesiredModels(models, patterns)
+        self._last[name] = ModelSyncTask(client, wanted, pod, capacity, frozenset(), recorded, made)
         return self.report(name)
 
     def report(self, name: str) -> Report:
-        return self.sync.want(name, self._last[name])
+        return self.sync.set_desired(name, self._last[name])
 
     def states(self, name: str) -> dict[str, ModelState]:
         report = self.report(name)
@@ -124,7 +124,7 @@ class Sync:
 
 async def test_a_missing_model_is_downloaded_and_its_pattern_made() -> None:
     sync, server = Sync(), Server()
-    sync.want("w", server, "m:1", patterns=(EXPLAIN,))
+    sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,))
     await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
     assert set(server.there) == {"m:1", "explain_code:latest"}
     assert sync.report("w").models[0].managed
@@ -134,7 +134,7 @@ async def test_a_missing_model_is_downloaded_and_its_pattern_made() -> None:
 
 async def test_a_model_that_is_there_is_not_downloaded_again_and_not_called_ours() -> None:
     sync, server = Sync(), Server("m:1")
-    sync.want("w", server, "m:1")
+    sync.set_desired("w", server, "m:1")
     await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
     assert server.pulls == []
     assert not sync.report("w").models[0].managed
@@ -144,15 +144,15 @@ async def test_a_model_that_is_there_is_not_downloaded_again_and_not_called_ours
 async def test_before_the_first_check_what_was_recorded_is_reported() -> None:
     sync, server = Sync(), Server("m:1")
     recorded = ModelStatus("m:1", ModelState.READY, 8, 8, "d0", managed=True)
-    report = sync.want("w", server, "m:1", recorded=(recorded,))
+    report = sync.set_desired("w", server, "m:1", recorded=(recorded,))
     assert report.models == (recorded,)
     await sync.sync.close()
 
 
 async def test_an_unknown_model_says_which_field_to_correct() -> None:
     sync, server = Sync(), Server()
-    server.fails = [ModelNotFound("pull model manifest: file does not exist")] * 1000
-    sync.want("w", server, "typo:1")
+    server.fails = [ModelNotFoundError("pull model manifest: file does not exist")] * 1000
+    sync.set_desired("w", server, "typo:1")
     await until(lambda: sync.states("w") == {"typo:1": ModelState.FAILED})
     assert "spec.models" in sync.report("w").models[0].message
     await sync.sync.close()
@@ -160,8 +160,8 @@ async def test_an_unknown_model_says_which_field_to_correct() -> None:
 
 async def test_an_interrupted_download_goes_on() -> None:
     sync, server = Sync(), Server()
-    server.fails = [OllamaUnreachable("reset")]
-    sync.want("w", server, "m:1")
+    server.fails = [OllamaUnreachableError("reset")]
+    sync.set_desired("w", server, "m:1")
     await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
     assert server.pulls == ["m:1", "m:1"]
     await sync.sync.close()
@@ -170,8 +170,8 @@ async def test_an_interrupted_download_goes_on() -> None:
 async def test_a_dead_server_delays_no_other_workspace() -> None:
     sync, dead, alive = Sync(places=1), Server(), Server()
     dead.down = True
-    sync.want("dead", dead, "m:1")
-    sync.want("alive", alive, "m:1")
+    sync.set_desired("dead", dead, "m:1")
+    sync.set_desired("alive", alive, "m:1")
     await until(lambda: sync.states("alive") == {"m:1": ModelState.READY})
     assert sync.states("dead") == {"m:1": ModelState.PENDING}
     await sync.sync.close()
@@ -181,7 +181,7 @@ async def test_a_ready_model_stays_ready_while_its_server_restarts() -> None:
     sync, server = Sync(), Server()
     recorded = ModelStatus("m:1", ModelState.READY, managed=True)
     server.down = True
-    sync.want("w", server, "m:1", recorded=(recorded,))
+    sync.set_desired("w", server, "m:1", recorded=(recorded,))
     await asyncio.sleep(0.05)
     assert sync.states("w") == {"m:1": ModelState.READY}
     await sync.sync.close()
@@ -190,9 +190,9 @@ async def test_a_ready_model_stays_ready_while_its_server_restarts() -> None:
 async def test_downloads_wait_for_a_place() -> None:
     sync, first, second = Sync(places=1), Server(), Server()
     first.gate.clear()
-    sync.want("first", first, "m:1")
+    sync.set_desired("first", first, "m:1")
     await until(lambda: first.pulls == ["m:1"])
-    sync.want("second", second, "m:1")
+    sync.set_desired("second", second, "m:1")
     await asyncio.sleep(0.05)
     assert second.pulls == []
     first.gate.set()
@@ -202,10 +202,10 @@ async def test_downloads_wait_for_a_place() -> None:
 
 async def test_a_server_that_is_not_ready_is_not_asked() -> None:
     sync, server = Sync(), Server()
-    sync.want("w", server, "m:1", pod="")
+    sync.set_desired("w", server, "m:1", pod="")
     await asyncio.sleep(0.02)
     assert server.pulls == []
-    sync.want("w", server, "m:1", pod="pod-1")
+    sync.set_desired("w", server, "m:1", pod="pod-1")
     await until(lambda: server.pulls == ["m:1"])
     await sync.sync.close()
 
@@ -213,11 +213,11 @@ async def test_a_server_that_is_not_ready_is_not_asked() -> None:
 async def test_a_download_that_was_stopped_is_not_said_to_go_on() -> None:
     sync, server = Sync(), Server()
     server.gate.clear()
-    sync.want("w", server, "m:1")
+    sync.set_desired("w", server, "m:1")
     await until(lambda: sync.states("w") == {"m:1": ModelState.PULLING})
-    (model,) = sync.want("w", server, "m:1", pod="").models
+    (model,) = sync.set_desired("w", server, "m:1", pod="").models
     assert model == ModelStatus("m:1", ModelState.PENDING, managed=True)
-    sync.want("w", server, "m:1")
+    sync.set_desired("w", server, "m:1")
     server.gate.set()
     await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
     await sync.sync.close()
@@ -225,10 +225,10 @@ async def test_a_download_that_was_stopped_is_not_said_to_go_on() -> None:
 
 async def test_a_new_pod_is_checked_at_once() -> None:
     sync, server = Sync(), Server()
-    sync.want("w", server, "m:1")
+    sync.set_desired("w", server, "m:1")
     await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
     server.there.clear()  # its volume was lost
-    sync.want("w", server, "m:1", pod="pod-2")
+    sync.set_desired("w", server, "m:1", pod="pod-2")
     await until(lambda: server.pulls == ["m:1", "m:1"])
     await sync.sync.close()
 
@@ -237,7 +237,7 @@ async def test_an_unwanted_model_of_ours_is_removed_and_a_persons_stays() -> Non
     sync, server = Sync(), Server("old:1", "persons:1", "translate:latest")
     old = ModelStatus("old:1", ModelState.READY, managed=True)
     made = PatternStatus("translate", ModelState.READY, "r1")
-    sync.want("w", server, recorded=(old,), made=(made,))
+    sync.set_desired("w", server, recorded=(old,), made=(made,))
     await until(lambda: set(server.there) == {"persons:1"})
     await until(lambda: sync.states("w") == {})
     await sync.sync.close()
@@ -251,7 +251,7 @@ async def test_progress_is_told_at_most_once_a_second() -> None:
             self.there[name] = "d1"
 
     sync, server = Sync(), Chatty()
-    sync.want("w", server, "m:1")
+    sync.set_desired("w", server, "m:1")
     await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
     assert len(sync.told) <= 5
     await sync.sync.close()
@@ -259,7 +259,7 @@ async def test_progress_is_told_at_most_once_a_second() -> None:
 
 async def test_a_model_larger_than_what_is_left_of_the_volume_is_refused_with_the_fix() -> None:
     sync, server = Sync(), Server()
-    sync.want("team-a", server, "big:1b", capacity=7)
+    sync.set_desired("team-a", server, "big:1b", capacity=7)
     await until(lambda: sync.states("team-a")["big:1b"] is ModelState.FAILED)
     assert "raise spec.storage.ollama.size" in sync.report("team-a").models[0].message
     assert server.there == {}
@@ -268,7 +268,7 @@ async def test_a_model_larger_than_what_is_left_of_the_volume_is_refused_with_th
 async def test_downloads_at_the_same_time_share_the_room_that_is_left() -> None:
     sync, server = Sync(), Server()
     server.gate.clear()
-    sync.want("w", server, "a:1", "b:1", capacity=12)
+    sync.set_desired("w", server, "a:1", "b:1", capacity=12)
     await until(lambda: ModelState.FAILED in sync.states("w").values())
     server.gate.set()
     await until(lambda: ModelState.READY in sync.states("w").values())
@@ -278,7 +278,7 @@ async def test_downloads_at_the_same_time_share_the_room_that_is_left() -> None:
 
 async def test_a_persons_own_model_takes_room_too() -> None:
     sync, server = Sync(), Server("persons:1")
-    sync.want("w", server, "a:1", capacity=12)
+    sync.set_desired("w", server, "a:1", capacity=12)
     await until(lambda: sync.states("w") == {"a:1": ModelState.FAILED})
     assert set(server.there) == {"persons:1"}
     await sync.sync.close()
@@ -287,7 +287,7 @@ async def test_a_persons_own_model_takes_room_too() -> None:
 async def test_models_made_of_one_another_take_the_room_of_their_weights_once() -> None:
     sync, server = Sync(), Server("m:1", "explain_code:latest", "persons:latest")
     server.weights_of = dict.fromkeys(server.there, "the same")
-    sync.want("w", server, "a:1", capacity=20)
+    sync.set_desired("w", server, "a:1", capacity=20)
     await until(lambda: sync.states("w") == {"a:1": ModelState.READY})
     await sync.sync.close()
 
@@ -299,7 +299,7 @@ async def test_what_another_model_has_already_needs_no_room() -> None:
             yield Progress("pulling", 8, 9, shared_bytes=8)
 
     sync, server = Sync(), Aliased("m:1")
-    sync.want("w", server, "m:1", "alias:1", capacity=10)
+    sync.set_desired("w", server, "m:1", "alias:1", capacity=10)
     await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
     await sync.sync.close()
 
@@ -307,7 +307,7 @@ async def test_what_another_model_has_already_needs_no_room() -> None:
 async def test_a_changed_tag_waits_until_the_old_one_has_made_room() -> None:
     sync, server = Sync(), Server("m:old")
     old = ModelStatus("m:old", ModelState.READY, 8, 8, "d0", managed=True)
-    sync.want("w", server, "m:new", recorded=(old,), capacity=12)
+    sync.set_desired("w", server, "m:new", recorded=(old,), capacity=12)
     await until(lambda: sync.states("w").get("m:new") is ModelState.READY)
     assert set(server.there) == {"m:new"}
     assert server.pulls == ["m:new", "m:new"]
@@ -327,7 +327,7 @@ async def test_a_workspace_that_is_forgotten_while_its_downloads_wait_ends() -> 
     async def once() -> None:
         sync, server = Sync(places=1), Server()
         server.gate.clear()
-        sync.want("w", server, "a:1", "b:1", "c:1")
+        sync.set_desired("w", server, "a:1", "b:1", "c:1")
         await until(lambda: len(server.pulls) == 1)
         assert (await forgotten(sync)).cancelled()
         assert sync.sync.pulls_running == 0
@@ -353,7 +353,7 @@ async def test_what_breaks_on_the_way_out_keeps_no_forgotten_workspace_alive() -
 
     sync, server = Sync(), Clumsy()
     server.gate.clear()
-    sync.want("w", server, "m:1")
+    sync.set_desired("w", server, "m:1")
     await until(lambda: server.pulls == ["m:1"])
     await asyncio.sleep(0)
     assert (await forgotten(sync)).cancelled()
@@ -362,7 +362,7 @@ async def test_what_breaks_on_the_way_out_keeps_no_forgotten_workspace_alive() -
 async def test_of_a_server_that_is_forgotten_nothing_more_is_asked() -> None:
     sync, server = Sync(), Server()
     server.gate.clear()
-    sync.want("w", server, "m:1", "n:1")
+    sync.set_desired("w", server, "m:1", "n:1")
     await until(lambda: len(server.pulls) == 2)
     asked = server.asked
     sync.sync.forget("w")
@@ -382,8 +382,8 @@ async def test_the_more_often_it_fails_the_longer_it_waits_until_it_does_not(
 
     monkeypatch.setattr(model_sync, "_pause_seconds", pause)
     sync, server = Sync(), Server()
-    server.fails = [OllamaError("no"), OllamaUnreachable("reset"), ModelNotFound("none")]
-    sync.want("w", server, "m:1")
+    server.fails = [OllamaError("no"), OllamaUnreachableError("reset"), ModelNotFoundError("none")]
+    sync.set_desired("w", server, "m:1")
     await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
     await until(lambda: failures == [1, 2, 3, 0])
     await sync.sync.close()
@@ -412,10 +412,10 @@ async def test_downloads_that_crawl_hold_up_no_other_workspace(
 ) -> None:
     monkeypatch.setattr(downloads, "TURN_SECONDS", 0.05)
     sync, crawling, other = Sync(places=2), Crawling(), Server()
-    sync.want("crawling", crawling, "a:1", "b:1")
+    sync.set_desired("crawling", crawling, "a:1", "b:1")
     await until(lambda: len(crawling.pulls) == 2)
     other.gate.clear()
-    sync.want("other", other, "m:1")
+    sync.set_desired("other", other, "m:1")
     await until(lambda: other.pulls == ["m:1"])
     assert sorted(sync.states("crawling").values()) == [ModelState.PENDING, ModelState.PULLING]
     told = [each.message for each in sync.report("crawling").models if each.message]
@@ -433,7 +433,7 @@ async def test_a_download_that_holds_up_nobody_takes_the_time_that_it_needs(
 ) -> None:
     monkeypatch.setattr(downloads, "TURN_SECONDS", 0.0)
     sync, crawling = Sync(places=1), Crawling()
-    sync.want("w", crawling, "a:1", "b:1")  # which wait for one another
+    sync.set_desired("w", crawling, "a:1", "b:1")  # which wait for one another
     await until(lambda: crawling.pulls)
     await asyncio.sleep(0.1)
     assert len(crawling.pulls) == 1
@@ -452,9 +452,9 @@ async def test_a_place_is_not_taken_from_a_download_whose_data_are_checked(
 
     monkeypatch.setattr(downloads, "TURN_SECONDS", 0.0)
     sync, checking, other = Sync(places=1), Checking(), Server()
-    sync.want("checking", checking, "m:1")
+    sync.set_desired("checking", checking, "m:1")
     await until(lambda: checking.pulls == ["m:1"])
-    sync.want("other", other, "m:1")
+    sync.set_desired("other", other, "m:1")
     await until(lambda: sync.states("other") == {"m:1": ModelState.READY})
     assert checking.pulls == ["m:1"]
     await sync.sync.close()
@@ -463,10 +463,10 @@ async def test_a_place_is_not_taken_from_a_download_whose_data_are_checked(
 async def test_a_persons_model_of_a_patterns_name_stays_and_the_pattern_says_what_to_do() -> None:
     sync, server = Sync(), Server("m:1", "explain_code:latest")
     server.systems = {"explain_code:latest": "You are a pirate."}
-    sync.want("w", server, "m:1", patterns=(EXPLAIN,))
+    sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,))
     await until(lambda: sync.states("w")["explain_code"] is ModelState.FAILED)
     assert "remove that model in Open WebUI" in sync.report("w").patterns[0].message
-    sync.want("w", server, "m:1")  # nor is it removed with the pattern
+    sync.set_desired("w", server, "m:1")  # nor is it removed with the pattern
     await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
     assert server.there == {"m:1": "d0", "explain_code:latest": "d0"}
     await sync.sync.close()
@@ -478,7 +478,7 @@ async def test_a_model_that_the_server_can_not_tell_of_is_taken_for_a_persons() 
             raise OllamaError(f"{name} is broken")
 
     sync, server = Sync(), Broken("m:1", "explain_code:latest")
-    sync.want("w", server, "m:1", patterns=(EXPLAIN,))
+    sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,))
     await until(lambda: sync.states("w")["explain_code"] is ModelState.FAILED)
     assert server.there["explain_code:latest"] == "d0"
     await sync.sync.close()
@@ -487,9 +487,9 @@ async def test_a_model_that_the_server_can_not_tell_of_is_taken_for_a_persons() 
 async def test_a_model_with_a_patterns_own_prompt_is_the_operators_without_a_record() -> None:
     sync, server = Sync(), Server("m:1", "explain_code:latest")
     server.systems = {"explain_code:latest": EXPLAIN.system}
-    sync.want("w", server, "m:1", patterns=(EXPLAIN,))
+    sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,))
     await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
-    sync.want("w", server, "m:1")
+    sync.set_desired("w", server, "m:1")
     await until(lambda: set(server.there) == {"m:1"})
     await sync.sync.close()
 
@@ -497,10 +497,10 @@ async def test_a_model_with_a_patterns_own_prompt_is_the_operators_without_a_rec
 async def test_a_pattern_that_could_not_be_made_anew_is_still_the_operators() -> None:
     class Full(Server):
         async def create(self, name: str, *, base: str, system: str) -> None:
-            raise VolumeFull(f"{name} of {base}, {system}")
+            raise VolumeFullError(f"{name} of {base}, {system}")
 
     sync, server = Sync(), Full("m:1", "explain_code:latest")
-    sync.want("w", server, "m:1", patterns=(EXPLAIN,), made=(MADE,))
+    sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,), made=(MADE,))
     await until(lambda: sync.states("w")["explain_code"] is ModelState.FAILED)
     (told,) = sync.report("w").patterns
     assert told.revision == MADE.revision
@@ -511,7 +511,7 @@ async def test_a_pattern_that_could_not_be_made_anew_is_still_the_operators() ->
 async def test_a_pattern_does_not_wait_for_downloads_that_it_is_not_made_of() -> None:
     sync, server = Sync(), Server("m:1")
     server.gate.clear()
-    sync.want("w", server, "m:1", "n:1", patterns=(EXPLAIN,))
+    sync.set_desired("w", server, "m:1", "n:1", patterns=(EXPLAIN,))
     await until(lambda: sync.states("w")["explain_code"] is ModelState.READY)
     assert sync.states("w")["n:1"] is not ModelState.READY
     await sync.sync.close()
@@ -525,7 +525,7 @@ async def test_a_pattern_of_the_old_base_does_not_keep_the_new_one_out() -> None
     server.weights_of = dict.fromkeys(server.there, "of the old one")
     old = ModelStatus("m:old", ModelState.READY, 8, 8, "d0", managed=True)
     wanted = {"patterns": (EXPLAIN,), "recorded": (old,), "made": (MADE,)}
-    sync.want("w", server, "m:new", capacity=12, **wanted)  # type: ignore[arg-type]
+    sync.set_desired("w", server, "m:new", capacity=12, **wanted)  # type: ignore[arg-type]
     await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
     assert server.there == {"m:new": "d1", "explain_code:latest": "m:new/You explain."}
     await sync.sync.close()
@@ -534,8 +534,8 @@ async def test_a_pattern_of_the_old_base_does_not_keep_the_new_one_out() -> None
 async def test_a_pattern_stays_in_use_where_there_is_room_for_the_new_base() -> None:
     sync, server = Sync(), Server("explain_code:latest")
     server.gate.clear()
-    server.fails = [OllamaUnreachable("reset")]
-    sync.want("w", server, "m:new", patterns=(EXPLAIN,), made=(MADE,), capacity=40)
+    server.fails = [OllamaUnreachableError("reset")]
+    sync.set_desired("w", server, "m:new", patterns=(EXPLAIN,), made=(MADE,), capacity=40)
     await until(lambda: server.pulls == ["m:new"])
     server.gate.set()
     await until(lambda: server.pulls == ["m:new", "m:new"])
@@ -552,7 +552,7 @@ async def test_a_pattern_that_nobody_wants_any_more_makes_room_too() -> None:
 
     removes = asyncio.Event()
     sync, server = Sync(), Slow("explain_code:latest")
-    sync.want("w", server, "m:new", made=(MADE,), capacity=12)
+    sync.set_desired("w", server, "m:new", made=(MADE,), capacity=12)
     await until(lambda: sync.report("w").models[0].message != "")
     assert sync.states("w")["m:new"] is ModelState.PENDING
     assert "explain_code:latest is removed first" in sync.report("w").models[0].message
@@ -566,10 +566,10 @@ async def test_a_model_that_can_not_be_had_says_so_all_the_time() -> None:
         async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
             assert name not in self.there
             yield Progress("pulling manifest", 0, 0)
-            raise ModelNotFound("pull model manifest: file does not exist")
+            raise ModelNotFoundError("pull model manifest: file does not exist")
 
     sync, server = Sync(), Empty()
-    sync.want("w", server, "typo:1")
+    sync.set_desired("w", server, "typo:1")
     await until(lambda: sync.states("w") == {"typo:1": ModelState.FAILED})
     told = len(sync.told)
     await until(lambda: len(server.pulls) >= 4)

@@ -15,7 +15,7 @@ from aichat_workspace.domain.models.tools import (
     revision,
 )
 from aichat_workspace.ollama.client import OllamaClient
-from aichat_workspace.ollama.errors import ModelNotFound, OllamaError, OllamaUnreachable
+from aichat_workspace.ollama.errors import ModelNotFoundError, OllamaError, OllamaUnreachableError
 from aichat_workspace.openwebui.client import MAX_REPLY_BYTES, OpenWebUIClient, Reply
 from aichat_workspace.operator.models import retries
 from aichat_workspace.operator.models.tools import Chat, ToolSync
@@ -41,11 +41,11 @@ class Ollama:
         self.requests.append(name)
         await asyncio.sleep(0)
         if self.is_down:
-            raise OllamaUnreachable("refused")
+            raise OllamaUnreachableError("refused")
         if name in self.errors:
             raise self.errors[name]
         if name not in self.capabilities_of:
-            raise ModelNotFound(name)
+            raise ModelNotFoundError(name)
         return frozenset(self.capabilities_of[name])
 
     @property
@@ -82,7 +82,7 @@ class Workspace:
 
     @property
     def status(self) -> ToolStatus:
-        return self.sync.want("w", self.chat)
+        return self.sync.set_desired("w", self.chat)
 
     @property
     def offered(self) -> set[str]:
@@ -200,7 +200,7 @@ async def test_a_sign_in_of_no_use_is_told_and_not_repeated_until_something_chan
     workspace.list_models()  # ten minutes later
     await turns()
     without_credentials = replace(workspace.chat, server="", password="")
-    assert workspace.sync.want("w", without_credentials).problem
+    assert workspace.sync.set_desired("w", without_credentials).problem
     assert workspace.status.problem
     workspace.list_models()
     await turns()
@@ -310,12 +310,12 @@ async def test_a_chat_that_hangs_delays_no_other_workspace() -> None:
         return workspace.openwebui.answer(method, path, body, headers)
 
     slow = replace(workspace.chat, client=OpenWebUIClient(hangs))
-    workspace.sync.want("slow", slow)
+    workspace.sync.set_desired("slow", slow)
     workspace.sync.listed("slow", workspace.ollama.digests)
     assert workspace.status == NOT_OFFERED_YET
     workspace.list_models()
     await workspace.settles("caller")
-    assert workspace.sync.want("slow", slow) == NOT_OFFERED_YET
+    assert workspace.sync.set_desired("slow", slow) == NOT_OFFERED_YET
     await workspace.sync.close()
 
 
@@ -396,7 +396,7 @@ async def test_another_ollama_is_asked_anew_what_the_same_models_can_do() -> Non
     await turns()
     assert workspace.offered == {"caller"}
     workspace.chat = replace(workspace.chat, model_server="ollama-2")
-    assert workspace.sync.want("w", workspace.chat)
+    assert workspace.sync.set_desired("w", workspace.chat)
     await workspace.settles()
 
 

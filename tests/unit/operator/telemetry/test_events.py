@@ -4,21 +4,21 @@ from typing import Any
 
 import pytest
 
-from aichat_workspace.domain.planning.image_rollout import Turn
-from aichat_workspace.domain.problem import Diagnosis
-from aichat_workspace.domain.status.status import Facts, status
+from aichat_workspace.domain.planning.image_rollout import RolloutSlot
+from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.status.status import StatusInputs, compute_status
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import (
     ConditionType,
     ImagesRecord,
     WorkspaceStatus,
 )
-from aichat_workspace.operator.telemetry.events import Repeats, events, expired, retained
+from aichat_workspace.operator.telemetry.events import EventRecorder, events, expired, retained
 from tests.unit.domain.samples import NOW, workspace
 
 
-def told(facts: Facts, before: Workspace | None = None) -> WorkspaceStatus:
-    return status(before or workspace(), facts, NOW)
+def told(facts: StatusInputs, before: Workspace | None = None) -> WorkspaceStatus:
+    return compute_status(before or workspace(), facts, NOW)
 
 
 def after(found: WorkspaceStatus) -> Workspace:
@@ -30,7 +30,7 @@ def only(before: Workspace, found: WorkspaceStatus) -> Any:
     return event
 
 
-BROKEN = Facts(url="u", failure=Diagnosis("WriteRefused", "the quota is full"))
+BROKEN = StatusInputs(url="u", failure=Problem("WriteRefused", "the quota is full"))
 
 
 def test_another_phase_is_told_with_the_message_of_ready() -> None:
@@ -48,14 +48,14 @@ def test_what_has_not_moved_is_not_told_again() -> None:
 
 def test_a_new_reason_is_told_where_somebody_has_to_act() -> None:
     before = after(told(BROKEN))
-    other = replace(BROKEN, failure=Diagnosis("CeilingExceeded", "too much"))
+    other = replace(BROKEN, failure=Problem("CeilingExceeded", "too much"))
     event: Any = only(before, told(other, before))
     assert event["reason"] == "CeilingExceeded"
 
 
 def test_a_step_on_the_way_is_no_event() -> None:
-    before = after(told(Facts(url="u")))
-    assert list(events(before, told(Facts(url="v"), before), NOW)) == []
+    before = after(told(StatusInputs(url="u")))
+    assert list(events(before, told(StatusInputs(url="v"), before), NOW)) == []
 
 
 def test_an_upgrade_is_told_when_it_is_done() -> None:
@@ -63,7 +63,7 @@ def test_an_upgrade_is_told_when_it_is_done() -> None:
         ImagesRecord(ollama="o:1", open_webui="w:1"),
         ImagesRecord(ollama="o:1", open_webui="w:2"),
     )
-    first = told(Facts(url="u"))
+    first = told(StatusInputs(url="u"))
     before = after(first.model_copy(update={"images": old}))
     event = only(before, before.status.model_copy(update={"images": new}))
     assert (event["type"], event["reason"]) == ("Normal", "Upgraded")
@@ -73,8 +73,8 @@ def test_an_upgrade_is_told_when_it_is_done() -> None:
 
 
 def test_an_upgrade_that_was_stopped_is_told_to_those_who_wait_once() -> None:
-    before = after(told(Facts(url="u")))
-    stopped = told(Facts(url="u", turn=Turn(now=False, failed="team-b")), before)
+    before = after(told(StatusInputs(url="u")))
+    stopped = told(StatusInputs(url="u", turn=RolloutSlot(now=False, failed="team-b")), before)
     event = only(before, stopped)
     assert (event["type"], event["reason"]) == ("Warning", "UpgradeStopped")
     assert list(events(after(stopped), stopped, NOW)) == []
@@ -91,7 +91,7 @@ def test_an_upgrade_that_was_stopped_is_told_to_those_who_wait_once() -> None:
 def test_what_is_not_as_asked_beside_a_running_chat_is_told_once(
     kind: ConditionType, reason: str
 ) -> None:
-    before = after(told(Facts(url="u")))
+    before = after(told(StatusInputs(url="u")))
     conditions = tuple(
         each.model_copy(update={"reason": reason, "message": "mend it"})
         if each.type is kind
@@ -116,7 +116,7 @@ def test_the_end_of_a_workspaces_time_is_told() -> None:
 
 
 def test_what_comes_and_goes_is_one_series_written_once_a_minute() -> None:
-    repeats, event = Repeats(), only(workspace(), told(BROKEN))
+    repeats, event = EventRecorder(), only(workspace(), told(BROKEN))
     assert repeats.first(event, NOW)
     written = []
     for seconds in range(10, 200, 10):
@@ -130,7 +130,7 @@ def test_what_comes_and_goes_is_one_series_written_once_a_minute() -> None:
 
 
 def test_another_reason_or_another_workspace_is_another_event() -> None:
-    repeats = Repeats()
+    repeats = EventRecorder()
     for uid in ("a", "b"):
         event = only(workspace(metadata={"uid": uid}), told(BROKEN))
         assert repeats.first(event, NOW)

@@ -11,7 +11,7 @@ from aichat_workspace.operator.telemetry.metrics import (
     PULL_RESULTS,
     RECONCILE_RESULTS,
     Metrics,
-    Sources,
+    MetricSources,
 )
 
 Labels = tuple[tuple[str, str], ...]
@@ -122,7 +122,7 @@ def test_the_version_is_a_label() -> None:
 def test_state_is_read_anew_at_each_scrape() -> None:
     metrics = Metrics()
     waiting: list[str] = []
-    metrics.mirror(Sources(queue_depth=lambda: len(waiting), pulls_running=lambda: 2))
+    metrics.mirror(MetricSources(queue_depth=lambda: len(waiting), pulls_running=lambda: 2))
     assert value(metrics, "aichat_queue_depth") == 0
     waiting.append("team-a")
     assert value(metrics, "aichat_queue_depth") == 1
@@ -131,7 +131,7 @@ def test_state_is_read_anew_at_each_scrape() -> None:
 
 def test_workspaces_are_counted_in_every_phase_also_in_empty_ones() -> None:
     metrics = Metrics()
-    metrics.mirror(Sources(phases=lambda: ["Ready", "Degraded", "Ready"]))
+    metrics.mirror(MetricSources(phases=lambda: ["Ready", "Degraded", "Ready"]))
     counts = {phase: value(metrics, "aichat_workspaces", phase=phase) for phase in Phase}
     assert counts.pop(Phase.READY) == 2
     assert counts.pop(Phase.DEGRADED) == 1
@@ -141,13 +141,13 @@ def test_workspaces_are_counted_in_every_phase_also_in_empty_ones() -> None:
 def test_nobody_counts_as_confined_before_it_is_known() -> None:
     metrics = Metrics()
     assert value(metrics, "aichat_confined") == 0
-    metrics.mirror(Sources(confined=lambda: True))
+    metrics.mirror(MetricSources(confined=lambda: True))
     assert value(metrics, "aichat_confined") == 1
 
 
 def test_cached_objects_are_told_by_kind() -> None:
     metrics = Metrics()
-    metrics.mirror(Sources(cached=lambda: {"Pod": 3, "Ingress": 1}))
+    metrics.mirror(MetricSources(cached=lambda: {"Pod": 3, "Ingress": 1}))
     assert value(metrics, "aichat_cache_objects", kind="Pod") == 3
     assert value(metrics, "aichat_cache_objects", kind="Ingress") == 1
 

@@ -17,7 +17,7 @@ from aichat_workspace.operator.telemetry.metrics import (
     PULL_RESULTS,
     RECONCILE_RESULTS,
     Metrics,
-    Sources,
+    MetricSources,
 )
 
 ROOT: Final = Path(__file__).parents[4]
@@ -82,7 +82,7 @@ def matchers(expression: str) -> Iterator[tuple[str, str, str]]:
 def busy() -> Metrics:
     """Metrics in which everything has happened once, so that every label shows."""
     metrics = Metrics("1.0.0")
-    metrics.mirror(Sources(cached=lambda: {"Pod": 1}))
+    metrics.mirror(MetricSources(cached=lambda: {"Pod": 1}))
     metrics.on_request("GET", "pods", 200, 0.1)
     metrics.on_reconcile("ok", 0.1)
     metrics.on_wait(0.1)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 
 from localcluster.node.netpol import rules
 from localcluster.node.netpol.evaluate import allowed
-from localcluster.node.netpol.rules import Gate, Ports, gates, ruleset
+from localcluster.node.netpol.rules import PolicyChain, Ports, gates, ruleset
 from localcluster.node.netpol.state import NamedPort, Pod, Policy, State
 from tests.unit.localcluster.node.netpol.states import (
     LABELS,
@@ -30,7 +30,7 @@ def _state(spec: dict[str, Any], *others: Pod) -> State:
 
 
 def _passes(
-    found: tuple[Gate, ...], source: str, destination: str, port: int, protocol: str
+    found: tuple[PolicyChain, ...], source: str, destination: str, port: int, protocol: str
 ) -> bool:
     """What the gates decide, as the chains of the ruleset would."""
     ends = {"egress": (source, destination), "ingress": (destination, source)}
