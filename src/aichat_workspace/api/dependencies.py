@@ -135,8 +135,8 @@ class Credential:
 
 
 async def credential(request: Request, use: ServicesDep, address: Address) -> Credential:
-    """From the Authorization header or else from the session's cookie. Raises Problem: 401, or 403
-    for what another site asks in the person's name."""
+    """From the Authorization header or else from the session's cookie. Raises ProblemError: 401, or
+    403 for what another site asks in the person's name."""
     token = bearer_token(request)
     if token is not None:
         return Credential(token, address)
@@ -146,7 +146,7 @@ async def credential(request: Request, use: ServicesDep, address: Address) -> Cr
 
 
 async def own_session(request: Request, use: Services) -> Session:
-    """The session of the request's cookie. Raises Problem: 401, 403 or 503."""
+    """The session of the request's cookie. Raises ProblemError: 401, 403 or 503."""
     cookie = request.cookies.get(use.cookies.session)
     if not cookie:
         raise problems.unauthenticated(
@@ -161,7 +161,7 @@ async def own_session(request: Request, use: Services) -> Session:
 
 
 async def identify(use: Services, came: Credential) -> Caller:
-    """Who calls, as of now. Raises Problem: 401 or 429."""
+    """Who calls, as of now. Raises ProblemError: 401 or 429."""
     if came.ends is not None and came.ends <= time.time():
         raise _session_over()
     return await use.authenticator.caller(came.token, came.address)
@@ -175,7 +175,8 @@ RequestCredential = Annotated[Credential, Depends(credential)]
 
 
 async def caller(came: RequestCredential, use: ServicesDep) -> Caller:
-    """Who calls, within his rate. Raises Problem: 401, 429, or 503 while nothing is known yet."""
+    """Who calls, within his rate. Raises ProblemError: 401, 429, or 503 while nothing is known
+    yet."""
     if not use.directory.synced:
         raise problems.unavailable("This replica has only just started. Try again.")
     found = await identify(use, came)

@@ -27,7 +27,7 @@ class Cache:
 
     `transform` sees each object before it is kept (drop there what nobody reads), `index` groups
     objects, `on_change` is told of every change while the store already holds it. An `optional`
-    kind may not be installed: it is asked for again after `look_again`, and never polled.
+    kind may not be installed: it is asked for again after `retry_discovery`, and never polled.
     """
 
     def __init__(

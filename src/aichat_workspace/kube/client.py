@@ -58,10 +58,9 @@ class Stream:
 class Client:
     """One connection pool to one API server.
 
-    Every method raises `errors.ApiError` for an error answer and `errors.Unreachable` when there
-    was none. Reads, reviews and applies are tried up to three times on passing faults, and a
-    Retry-After is waited for on every verb; anything else is the caller's to retry.
-    """
+    Every method raises `errors.ApiError` for an error answer and `errors.UnreachableError` when
+    there was none. Reads, reviews and applies are tried up to three times on passing faults, and a
+    Retry-After is waited for on every verb; anything else is the caller's to retry."""
 
     def __init__(
         self, configuration: Configuration, *, user_agent: str, on_request: OnRequest | None = None
@@ -136,7 +135,7 @@ class Client:
     async def create(
         self, resource: Resource, body: Json, *, field_manager: str, dry_run: bool = False
     ) -> Json:
-        """POST: fails with `errors.AlreadyExists` rather than adopt what is there."""
+        """POST: fails with `errors.AlreadyExistsError` rather than adopt what is there."""
         return await self._json(
             "POST",
             resource.path(body["metadata"].get("namespace")),
@@ -240,7 +239,7 @@ class Client:
         """Events from a version on, until the API server ends the stream.
 
         Raises `errors.ApiError` for an ERROR event (`errors.Gone`: list again) and
-        `errors.Unreachable` when the stream breaks, is torn in mid-event or goes silent.
+        `errors.UnreachableError` when the stream breaks, is torn in mid-event or goes silent.
         """
         query = {
             "watch": "true",
@@ -283,7 +282,7 @@ class Client:
     ) -> AsyncIterator[Stream]:
         """An answer in pieces, whatever its status: logs, or a service behind the API server's
         proxy, to which `headers` go. Silence for longer than `idle_seconds` raises
-        `errors.Unreachable`. `on_request` is told of it, as of the kind `counted_as`, when its
+        `errors.UnreachableError`. `on_request` is told of it, as of the kind `counted_as`, when its
         answer begins: it may be long."""
         timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=idle_seconds)
         started, code = time.monotonic(), 0
@@ -412,7 +411,7 @@ class _Pool:
 
 
 class _translated:  # noqa: N801  (used as a statement)
-    """Turns a transport's failures into `errors.Unreachable`."""
+    """Turns a transport's failures into `errors.UnreachableError`."""
 
     def __init__(self, method: str, path: str) -> None:
         self._what = f"{method} {path}"

@@ -95,7 +95,7 @@ class Election:
             await self._sleep(self._standby_seconds())
 
     async def renew_until_lost(self) -> NoReturn:
-        """Renew for ever. Raises LeadershipLost at the latest `renew_seconds` after the last
+        """Renew for ever. Raises LeadershipLostError at the latest `renew_seconds` after the last
         renewal that went well was sent."""
         while True:
             await self._sleep(min(self.terms.retry_seconds, self._left_seconds()))
@@ -131,14 +131,14 @@ class Election:
         except TimeoutError:
             self._tell("lease request failed", "timed out", level="warning")
         except (ApiError, UnreachableError) as error:
-            self._tell_fault(error)
+            self._log_fault(error)
 
     async def _claim(self) -> None:
         if self._written_last and self._seen:
             try:
                 return await self._act(self._seen)
             except (ConflictError, NotFoundError) as error:  # edited or deleted by somebody else
-                self._tell_fault(error)
+                self._log_fault(error)
         return await self._act(await self._read())
 
     async def _act(self, seen: LeaseObservation) -> None:
@@ -181,7 +181,7 @@ class Election:
                 await self._leases.replace(LEASES, body, field_manager=self.terms.field_manager)
                 self._tell("lease released", level="info")
         except (ApiError, UnreachableError) as error:
-            self._tell_fault(error)
+            self._log_fault(error)
             return False
         self._maybe_ours = False
         return True
@@ -201,7 +201,7 @@ class Election:
         self._tell("leadership lost", why, level="warning")
         return LeadershipLostError(f"lease {self.terms.namespace}/{self.terms.name}: {why}")
 
-    def _tell_fault(self, error: ApiError | UnreachableError) -> None:
+    def _log_fault(self, error: ApiError | UnreachableError) -> None:
         kind = f"{type(error).__name__} {getattr(error, 'status', '')}".strip()
         self._tell("lease request failed", kind, level="warning", error=str(error))
 
@@ -217,10 +217,10 @@ class Election:
 async def run_as_leader(election: Election, lead: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Wait for the lease, run `lead` while it is ours, give it back; returns what `lead` returns.
 
-    Raises what `lead` raises, and LeadershipLost after cancelling it. `lead` then has until the
-    lease ends to clean up; if it takes longer it is left behind, and only the end of the process
-    (`os._exit`) stops it. When cancelled (SIGTERM) the lease is kept until `lead` has ended.
-    """
+    Raises what `lead` raises, and LeadershipLostError after cancelling it. `lead` then has until
+    the lease ends to clean up; if it takes longer it is left behind, and only the end of the
+    process (`os._exit`) stops it. When cancelled (SIGTERM) the lease is kept until `lead` has
+    ended."""
     try:
         await election.acquire()
         election.on_change(True)

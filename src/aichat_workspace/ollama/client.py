@@ -58,8 +58,8 @@ class Progress:
 
 
 class OllamaClient:
-    """One model server. Every method raises `OllamaUnreachable`, `ModelNotFound`, `VolumeFull` or
-    `OllamaError`."""
+    """One model server. Every method raises `OllamaUnreachableError`, `ModelNotFoundError`,
+    `VolumeFullError` or `OllamaError`."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -80,7 +80,7 @@ class OllamaClient:
         """Download a model, telling how far it is. Interrupted, it resumes at the next call.
         `insecure` is for a registry that speaks plain HTTP.
 
-        Raises OllamaUnreachable when nothing is said for `stall_seconds`.
+        Raises OllamaUnreachableError when nothing is said for `stall_seconds`.
         """
         body = {"model": name, **({"insecure": True} if insecure else {})}
         layers: dict[str, tuple[int, int]] = {}

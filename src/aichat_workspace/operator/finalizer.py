@@ -31,7 +31,7 @@ _log: Final = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceFinalizer:
-    """Every method raises ApiError or Unreachable; the queue brings the workspace back."""
+    """Every method raises ApiError or UnreachableError; the queue brings the workspace back."""
 
     writer: Writer
     caches: Caches

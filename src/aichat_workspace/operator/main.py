@@ -89,7 +89,7 @@ async def _until_stopped(settings: Settings) -> None:
 async def run(settings: Settings) -> None:
     """Connect, wait until confined and synced, then reconcile for ever, or stand by for that.
 
-    Raises kube.leader.LeadershipLost when another replica may lead: end the process.
+    Raises kube.leader.LeadershipLostError when another replica may lead: end the process.
     """
     metrics = Metrics(version(names.OPERATOR))
     tracing = connect(os.environ, version(names.OPERATOR))

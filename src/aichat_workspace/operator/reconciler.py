@@ -88,7 +88,7 @@ class Reconciler:
     now: Callable[[], datetime]
 
     async def reconcile(self, name: str) -> Result:
-        """Raises ApiError or Unreachable when a write failed; the queue brings it back."""
+        """Raises ApiError or UnreachableError when a write failed; the queue brings it back."""
         claimants = _readable(self.caches.workspaces.by_index(name))
         if not claimants:
             self._forget_servers(name)

@@ -37,8 +37,8 @@ _log: Final = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Every method raises ApiError or Unreachable; the queue brings the workspace back. The client
-    is one that sends no write once another replica may lead."""
+    """Every method raises ApiError or UnreachableError; the queue brings the workspace back. The
+    client is one that sends no write once another replica may lead."""
 
     client: Client
     caches: Caches
@@ -162,7 +162,7 @@ class Writer:
     async def _patch(
         self, resource: Resource, name: str, namespace: str, operations: Sequence[Json]
     ) -> Json:
-        """Raises Conflict when one of its tests fails: the object is not as it was seen."""
+        """Raises ConflictError when one of its tests fails: the object is not as it was seen."""
         try:
             return await self.client.json_patch(
                 resource, name, namespace, operations, field_manager=names.OPERATOR

@@ -10,13 +10,13 @@ import pytest
 LEADER = """
 import asyncio
 from aichat_workspace.kube.leader import Election, run_as_leader
-from aichat_workspace.kube.lease import Terms
-from aichat_workspace.kube.errors import NotFound
-from aichat_workspace.operator.shutdown import until_stopped
+from aichat_workspace.kube.lease import LeaseConfig
+from aichat_workspace.kube.errors import NotFoundError
+from aichat_workspace.operator.shutdown import run_until_signal
 
 class Leases:
     async def get(self, *_):
-        raise NotFound(404, "NotFound", "")
+        raise NotFoundError(404, "NotFound", "")
 
     async def create(self, _, lease, **__):
         return {{**lease, "metadata": {{**lease["metadata"], "resourceVersion": "1"}}}}
@@ -34,9 +34,9 @@ async def lead():
         {ending}
         print("the write is finished", flush=True)
 
-terms = Terms(namespace="system", name="operator", identity="me", field_manager="test")
+terms = LeaseConfig(namespace="system", name="operator", identity="me", field_manager="test")
 leading = run_as_leader(Election(Leases(), terms), lead)
-asyncio.run(until_stopped(leading, end_seconds={end_seconds}))
+asyncio.run(run_until_signal(leading, end_seconds={end_seconds}))
 """
 AT_ONCE = "await asyncio.sleep(0.1)"
 NEVER = "await asyncio.sleep(60)"

@@ -47,8 +47,8 @@ class Authenticator:
         return cls(client, audience, strangers, TtlCache(_FRESH_SECONDS, _MOST))
 
     async def caller(self, token: str, address: str) -> Caller:
-        """Raises Problem: 401 for a token that is not good, 429 when too many unknown ones come
-        from the address or at all; ApiError or Unreachable when nobody says."""
+        """Raises ProblemError: 401 for a token that is not good, 429 when too many unknown ones
+        come from the address or at all; ApiError or UnreachableError when nobody says."""
         if not token or len(token) > _MAX_TOKEN_BYTES or not token.isascii():
             raise problems.unauthenticated("The bearer token is empty or no token at all.")
         key = hashlib.sha256(token.encode()).digest()

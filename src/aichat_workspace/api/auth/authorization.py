@@ -73,7 +73,7 @@ class Authorizer:
     async def allows(
         self, caller: Caller, deed: AccessRequest, seconds: float = _FRESH_SECONDS
     ) -> bool:
-        """By an answer that is no older. Raises ApiError or Unreachable when nobody says."""
+        """By an answer that is no older. Raises ApiError or UnreachableError when nobody says."""
         return await self._answers.get((caller, deed), lambda: self._review(caller, deed), seconds)
 
     async def allows_each(
@@ -94,7 +94,7 @@ class Authorizer:
         return [await self.allows(caller, each, seconds(each)) for each in deeds]
 
     async def require(self, caller: Caller, deed: AccessRequest, name: str) -> None:
-        """Raises Problem: 403 for whoever may see the workspace, 404 for others."""
+        """Raises ProblemError: 403 for whoever may see the workspace, 404 for others."""
         if await self.allows(caller, deed):
             return
         if deed.name and not await self.allows(caller, AccessRequest("get", deed.team, deed.name)):

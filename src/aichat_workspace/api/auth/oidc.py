@@ -87,7 +87,7 @@ def endpoints(document: Any, issuer: str) -> Endpoints:
 
 
 def require_ours(claims: Mapping[str, Any], attempt: Attempt, oidc: Oidc) -> None:
-    """Raises Problem (401) for a token that was made for another sign-in, client or by another
+    """Raises ProblemError (401) for a token that was made for another sign-in, client or by another
     issuer. Its signature has been verified before."""
     audience = claims.get("aud")
     audiences = [audience] if isinstance(audience, str) else audience or []

@@ -119,7 +119,7 @@ def expires(session: Session) -> int:
 
 
 def require_csrf_token(method: str, headers: Mapping[str, str], session: Session) -> None:
-    """Raises Problem (403) for a change that does not bring the session's own token."""
+    """Raises ProblemError (403) for a change that does not bring the session's own token."""
     if method in _SAFE:
         return
     brought = headers.get(CSRF_HEADER, "")
@@ -133,7 +133,7 @@ def require_csrf_token(method: str, headers: Mapping[str, str], session: Session
 
 
 def require_own_site(method: str, headers: Mapping[str, str], public_url: str | None) -> None:
-    """Raises Problem (403) for what another site makes the browser ask."""
+    """Raises ProblemError (403) for what another site makes the browser ask."""
     if not is_own_site(method, headers, public_url):
         raise ProblemError(
             403,

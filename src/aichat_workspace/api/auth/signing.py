@@ -93,7 +93,8 @@ class Keys:
     _own: bytes = field(default_factory=lambda: secrets.token_bytes(_KEY_BYTES), repr=False)
 
     async def seal(self) -> Signer:
-        """Raises Problem (503) when there is no key, ApiError or Unreachable when nobody says."""
+        """Raises ProblemError (503) when there is no key, ApiError or UnreachableError when nobody
+        says."""
         return Signer(await self._read.get(names.API_SESSION, self._key))
 
     async def _key(self) -> bytes:

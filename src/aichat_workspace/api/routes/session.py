@@ -140,7 +140,8 @@ async def finish_login(
 async def _signed_in(
     use: Services, provider: Provider, seal: Signer, attempt: Attempt, code: str, address: str
 ) -> Response:
-    """To where the attempt leads, with a session. Raises Problem, ApiError or Unreachable."""
+    """To where the attempt leads, with a session. Raises ProblemError, ApiError or
+    UnreachableError."""
     token = await provider.id_token(code, attempt)
     who = await _accepted(use, provider, token, address)
     require_ours(session_cookie.claims(token), attempt, provider.oidc)

@@ -226,7 +226,7 @@ async def ask(
 def _still(
     use: Services, came: Credential, deed: AccessRequest, name: str
 ) -> Callable[[], Awaitable[None]]:
-    """Whether the caller may go on, as of now. Raises Problem when not."""
+    """Whether the caller may go on, as of now. Raises ProblemError when not."""
 
     async def check() -> None:
         await use.access.require(await identify(use, came), deed, name)
@@ -235,7 +235,7 @@ def _still(
 
 
 async def _reply(words: AsyncGenerator[str, None]) -> str:
-    """All of them. Raises Problem (502) when they are too many."""
+    """All of them. Raises ProblemError (502) when they are too many."""
     reply, size = [], 0
     async with aclosing(words):
         async for each in words:

@@ -36,7 +36,7 @@ class TokenBucket:
     _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
 
     def take(self, caller: str) -> None:
-        """Raises Problem (429) for a caller whose bucket is empty."""
+        """Raises ProblemError (429) for a caller whose bucket is empty."""
         now = self.clock()
         level, since = self._buckets.pop(caller, (float(self.burst), now))
         level = min(float(self.burst), level + (now - since) * self.per_second)
@@ -68,7 +68,7 @@ class RateLimits:
         )
 
     def take(self, caller: str) -> None:
-        """Raises Problem (429)."""
+        """Raises ProblemError (429)."""
         self.each.take(caller)
         if (namespace := _namespace(caller)) is not None:
             self.together.take(namespace)
@@ -92,7 +92,7 @@ class AnonymousRateLimits:
         )
 
     def take(self, address: str) -> None:
-        """Raises Problem (429)."""
+        """Raises ProblemError (429)."""
         self.each.take(address)
         self.together.take("")
 
@@ -109,7 +109,7 @@ class ConcurrencyLimit:
 
     @contextmanager
     def place(self, caller: str) -> Iterator[None]:
-        """Raises Problem (429) for one too many."""
+        """Raises ProblemError (429) for one too many."""
         namespace = _namespace(caller)
         shared = self.per_caller * NAMESPACE_SHARES
         if self._taken.get(caller, 0) >= self.per_caller:

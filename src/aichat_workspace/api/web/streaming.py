@@ -55,8 +55,8 @@ async def streamed(
     media_type: str,
     headers: Mapping[str, str] = AS_IT_COMES,
 ) -> StreamingResponse:
-    """What `begin` gives, once the caller has a place for it. Raises Problem: 429 without one, and
-    what `begin` raises."""
+    """What `begin` gives, once the caller has a place for it. Raises ProblemError: 429 without one,
+    and what `begin` raises."""
     async with AsyncExitStack() as stack:
         stack.enter_context(places.place(caller))
         pieces = await stack.enter_async_context(aclosing(await begin()))
@@ -118,7 +118,7 @@ async def _anext_or_none(pieces: AsyncIterator[T]) -> T | None:
 
 async def cancel_on_disconnect(request: Request, stopping: asyncio.Event, work: Awaitable[T]) -> T:
     """What the work comes to; it is given up when the caller goes or the server stops, for the
-    server tells neither to whoever is at work. Raises Problem (408, 503), and what the work
+    server tells neither to whoever is at work. Raises ProblemError (408, 503), and what the work
     raises."""
     working = asyncio.ensure_future(work)
     gone = asyncio.ensure_future(_disconnected(request))

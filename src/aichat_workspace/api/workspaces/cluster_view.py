@@ -151,8 +151,8 @@ class ClusterView:
         return self._namespaces.get("", name)
 
     def platform(self) -> PlatformSpec:
-        """The settings, or the last ones that were understood. Raises Problem (503) while there
-        were never any."""
+        """The settings, or the last ones that were understood. Raises ProblemError (503) while
+        there were never any."""
         if self._settings is None:
             raise problems.unavailable(
                 f"{self._settings_problem}. The platform team should edit it."

@@ -74,7 +74,7 @@ class WorkspaceDetails:
     _pods_of: TtlCache[tuple[str, Workload], str] = field(default_factory=_shared)
 
     def namespace(self, view: View) -> str:
-        """The workspace's namespace. Raises Problem (409) while it has none."""
+        """The workspace's namespace. Raises ProblemError (409) while it has none."""
         recorded = view.document["status"].get("namespace") or {}
         found = self.directory.namespace(view.name)
         if (
@@ -93,7 +93,7 @@ class WorkspaceDetails:
     async def logs(
         self, view: View, workload: Workload, wish: LogQuery
     ) -> AsyncGenerator[bytes, None]:
-        """A workload's log, opened: what it has to say comes after. Raises Problem (409) when
+        """A workload's log, opened: what it has to say comes after. Raises ProblemError (409) when
         there is no pod."""
         namespace = self.namespace(view)
         asked = (str(view.document["uid"]), workload)
@@ -152,7 +152,7 @@ class WorkspaceDetails:
         return found
 
     async def models(self, view: View) -> Documents:
-        """What the workspace's server has, or had two seconds ago at most. Raises Problem: 409
+        """What the workspace's server has, or had two seconds ago at most. Raises ProblemError: 409
         while there is none, 503 when it does not answer."""
         self.namespace(view)
         return await self._models_of.get(view.document["uid"], lambda: self._read_models(view))
@@ -245,7 +245,7 @@ class WorkspaceDetails:
 
 
 def _generated_admin(view: View, secret: Json) -> dict[str, str]:
-    """Raises Problem (409) for a Secret that somebody has damaged."""
+    """Raises ProblemError (409) for a Secret that somebody has damaged."""
     data = secret.get("data") or {}
     if data.get(_EMAIL) and data.get(_PASSWORD):
         return {"email": data[_EMAIL], "password": data[_PASSWORD]}
@@ -258,7 +258,7 @@ def _generated_admin(view: View, secret: Json) -> dict[str, str]:
 
 
 def _listed(model: str) -> str:
-    """As the server lists it. Raises Problem (422)."""
+    """As the server lists it. Raises ProblemError (422)."""
     try:
         return str(parse_model(model))
     except InvalidModelNameError as error:

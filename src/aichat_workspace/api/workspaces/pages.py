@@ -42,7 +42,7 @@ class Filter:
 
 
 def read_page(token: str | None) -> Order:
-    """The place in the order behind which a page begins. Raises Problem (422)."""
+    """The place in the order behind which a page begins. Raises ProblemError (422)."""
     if token is None:
         return FIRST
     try:

@@ -276,14 +276,15 @@ class Workspaces:
 
     async def _matching(self, found: View, if_match: str | None) -> View:
         """The state that If-Match speaks of; the caller may have read a newer one than this replica
-        knows. Raises Problem (412)."""
+        knows. Raises ProblemError (412)."""
         if not etags.matches(found.etag, if_match):
             return await self._reload(found, found.name, if_match)
         return found
 
     async def _reload(self, found: View, name: str, if_match: str | None) -> View:
-        """The workspace as the API server has it now. Raises Problem: 404 when it is gone, 412 when
-        it is not what If-Match speaks of, 409 when nothing does and another has taken its place."""
+        """The workspace as the API server has it now. Raises ProblemError: 404 when it is gone, 412
+        when it is not what If-Match speaks of, 409 when nothing does and another has taken its
+        place."""
         try:
             now = view(await self.client.get(_WORKSPACE, found.resource, found.team))
         except NotFoundError:
@@ -342,7 +343,7 @@ class Workspaces:
             raise _no_team(team)
 
     async def _load_existing(self, team: str, resource: str) -> View:
-        """What has the name of the resource that was to be made. Raises Problem (409)."""
+        """What has the name of the resource that was to be made. Raises ProblemError (409)."""
         try:
             found = await self.client.get(_WORKSPACE, resource, team)
         except NotFoundError:
@@ -359,7 +360,7 @@ class Workspaces:
     def _require_same_request(
         self, caller: Caller, asked: WorkspaceCreate, held: Iterable[View]
     ) -> View:
-        """The workspace that the same request has made before. Raises Problem (409)."""
+        """The workspace that the same request has made before. Raises ProblemError (409)."""
         for each in held:
             if (
                 each.team == asked.team
@@ -410,8 +411,8 @@ def _document(spec: WorkspaceSpec) -> dict[str, Any]:
 
 
 def _require_valid(spec: dict[str, Any], stored: dict[str, Any]) -> None:
-    """Raises Problem (422) with every field that is wrong. What was stored so already, as under
-    another version's rules, is not the caller's to mend, and stays."""
+    """Raises ProblemError (422) with every field that is wrong. What was stored so already, as
+    under another version's rules, is not the caller's to mend, and stays."""
     before = _refused(stored)
     wrong = [each for each in _refused(spec) if each not in before]
     if wrong:

@@ -211,7 +211,7 @@ async def resume(
     Another replica may have told more than this one knows yet: then wait for it. A version may
     also be ahead of this replica's only because nothing has changed; a watch does not tell that for
     a minute, so the API server is asked. One that the API server has not reached either is of
-    another cluster, or made up. Raises Problem (503) when this replica does not catch up.
+    another cluster, or made up. Raises ProblemError (503) when this replica does not catch up.
     """
     if mark is None:
         return None

@@ -118,9 +118,8 @@ async def paced(
 ) -> AsyncGenerator[DownloadProgress, None]:
     """A download's progress with its speed; `clock` gives seconds.
 
-    Raises OllamaUnreachable when no data came for a minute, or when checking them has no end. A
-    retry resumes.
-    """
+    Raises OllamaUnreachableError when no data came for a minute, or when checking them has no end.
+    A retry resumes."""
     window = _Window()
     advanced = clock()
     downloading = True

@@ -301,7 +301,7 @@ class _WorkspaceModels:
 
 
 async def _unless_untold(told: Awaitable[str], untold: T) -> str | T:
-    """What a server says of a model, or `untold` where it can't. Raises OllamaUnreachable."""
+    """What a server says of a model, or `untold` where it can't. Raises OllamaUnreachableError."""
     try:
         return await told
     except OllamaUnreachableError:
@@ -311,8 +311,8 @@ async def _unless_untold(told: Awaitable[str], untold: T) -> str | T:
 
 
 def _require_room(held: _WorkspaceModels, model: str) -> None:
-    """Raises ModelTooLarge or NoRoomYet when the volume can't hold the model beside what is there
-    and what else is being downloaded."""
+    """Raises ModelTooLargeError or InsufficientSpaceError when the volume can't hold the model
+    beside what is there and what else is being downloaded."""
     capacity = held.assignment.capacity_bytes
     needed = held.coming[model]
     others = sum(held.coming.values()) - needed

@@ -187,7 +187,7 @@ async def _callers(
 ) -> tuple[frozenset[str], dict[str, str]]:
     """The models that can call tools, and those of which the server can't say it, with its errors.
     What a model can do goes with its digest and the server's start, so that each is asked for once.
-    Raises OllamaUnreachable."""
+    Raises OllamaUnreachableError."""
     callers: set[str] = set()
     unclear: dict[str, str] = {}
     for model in sorted(digests)[: tools.MAX_MODELS]:

@@ -137,7 +137,7 @@ class World:
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr(ClusterView, "synced", True)
     often = functools.partial(streaming.stream_while_authorized, check_seconds=0.05)
-    monkeypatch.setattr(workspace_details, "while_allowed", often)
+    monkeypatch.setattr(workspace_details, "stream_while_authorized", often)
     watcher = functools.partial(watch.Watcher, heartbeat_seconds=0.05, recheck_seconds=0)
     monkeypatch.setattr(watch, "Watcher", watcher)
     cluster, model = Cluster(), Model()

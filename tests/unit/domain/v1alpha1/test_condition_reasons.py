@@ -13,7 +13,7 @@ DOES = re.compile(
     r"Raise|Read|Remove|Rename|Restore|Set|Wait)\b"
 )
 SOURCES = Path(__file__).parents[4] / "src" / "aichat_workspace"
-CALLS = {"Diagnosis": 0, "Refusal": 0, "_Finding": 1}
+CALLS = {"Problem": 0, "Rejection": 0, "_Finding": 1}
 
 
 def said() -> Iterator[str]:

@@ -28,7 +28,7 @@ def compile_all(name):
         else:
             follow(command, log=folder / "log", report=lambda _: None)
 
-foreground.end_with_us()
+foreground.terminate_with_parent()
 with ThreadPoolExecutor() as pool:
     image = pool.submit(compile_all, "captured")
     compile_all("followed")

@@ -28,7 +28,7 @@ async def asked(url: str) -> tuple[int, str]:
         return answer.status, await answer.text()
 
 
-async def test_it_is_ready_while_there_is_no_problem_and_else_says_which(
+async def test_it_is_ready_cancel_on_disconnect_is_no_problem_and_else_says_which(
     address: str, told: Told
 ) -> None:
     assert await asked(f"{address}/readyz") == (200, "ok\n")
