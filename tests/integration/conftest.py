@@ -207,7 +207,12 @@ def start_operator(
             env={**os.environ, "KUBECONFIG": str(kubeconfig), **environment},
             stderr=out,
         )
-    eventually(lambda: starts() > before, f"operator started, see {log}")
+    try:
+        eventually(lambda: starts() > before, "the operator to start", story=log.read_text)
+    except AssertionError:
+        process.kill()
+        process.wait()
+        raise
     return process
 
 
