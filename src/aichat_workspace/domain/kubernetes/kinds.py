@@ -51,3 +51,5 @@ TENANT_KINDS: Final = (
 # A tenant's Secret is written but never listed or watched: the operator may not read it.
 WATCHED_TENANT_KINDS: Final = tuple(kind for kind in TENANT_KINDS if kind is not SECRET)
 RANK: Final = {kind.kind: rank for rank, kind in enumerate((NAMESPACE, *TENANT_KINDS))}
+WORKLOADS: Final = frozenset({"StatefulSet", "Deployment"})
+ROUTES: Final = frozenset({"Ingress", "HTTPRoute"})

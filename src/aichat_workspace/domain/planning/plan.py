@@ -8,12 +8,11 @@ from typing import Final
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import pods, quantity
 from aichat_workspace.domain.kubernetes.field_ownership import json_patch, removals
+from aichat_workspace.domain.kubernetes.kinds import WORKLOADS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, covers, ref
 from aichat_workspace.domain.planning import volume_claims
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Stop
 from aichat_workspace.domain.render.context import is_copy
-
-_WORKLOADS: Final = frozenset({"StatefulSet", "Deployment"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ def _stops(
     """Workloads that are to stop, which needs nothing else to be right."""
     for manifest in desired:
         found = observed.objects.get(ref(manifest))
-        if found is None or manifest["kind"] not in held_back & _WORKLOADS:
+        if found is None or manifest["kind"] not in held_back & WORKLOADS:
             continue
         if manifest["spec"]["replicas"] == 0 and found["spec"].get("replicas") != 0:
             yield Stop(ref(manifest))

@@ -7,16 +7,15 @@ everything else are kept and restored all the same.
 from collections.abc import Iterable
 from typing import Final
 
-from aichat_workspace.domain.kubernetes.kinds import TENANT_KINDS
+from aichat_workspace.domain.kubernetes.kinds import ROUTES, TENANT_KINDS
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
-_WAYS_IN: Final = frozenset({"Ingress", "HTTPRoute"})
 _SIZED: Final = frozenset(
     {"ResourceQuota", "LimitRange", "PersistentVolumeClaim", "StatefulSet", "Deployment"}
 )
-_WITH_SECRETS: Final = frozenset({"Secret", "Deployment", *_WAYS_IN})
-_WITH_HOST: Final = frozenset({"Deployment", *_WAYS_IN})
+_WITH_SECRETS: Final = frozenset({"Secret", "Deployment", *ROUTES})
+_WITH_HOST: Final = frozenset({"Deployment", *ROUTES})
 _FIXED: Final = frozenset({"NetworkPolicy", "ServiceAccount", "Service"})
 _HELD_BACK: Final = {
     "CeilingExceeded": _SIZED,

@@ -7,9 +7,10 @@ which one resource it serves. So nobody gets another team's secret by naming it.
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
@@ -37,9 +38,6 @@ def connection(name: str) -> str:
     return f"connection-{name}"
 
 
-Secret = dict[str, Any]
-
-
 @dataclass(frozen=True, slots=True)
 class SecretReference:
     """What a Secret is for, the field that names it, and the keys that it must have."""
@@ -65,7 +63,7 @@ def references(workspace: Workspace) -> Iterator[SecretReference]:
 
 
 def resolve(
-    workspace: Workspace, find: Callable[[str], Secret | None]
+    workspace: Workspace, find: Callable[[str], Manifest | None]
 ) -> tuple[dict[str, ReferencedSecret], Problem | None]:
     """The referenced Secrets by what they are for, and what is wrong with the first bad one. A
     bad one is empty: what comes from it can be named, not made."""
@@ -79,7 +77,7 @@ def resolve(
 
 
 def read(
-    workspace: Workspace, wanted: SecretReference, secret: Secret | None
+    workspace: Workspace, wanted: SecretReference, secret: Manifest | None
 ) -> tuple[ReferencedSecret | None, Problem | None]:
     """What the workspace may have of a Secret, or what is wrong with it."""
     problem = _problem(workspace, wanted, secret)
@@ -90,7 +88,7 @@ def read(
 
 
 def _problem(
-    workspace: Workspace, wanted: SecretReference, secret: Secret | None
+    workspace: Workspace, wanted: SecretReference, secret: Manifest | None
 ) -> Problem | None:
     where = f"Secret {wanted.secret!r} of {wanted.field}"
     mark = f"{names.SECRET_FOR_ANNOTATION}: {workspace.namespace}/{workspace.name}"
