@@ -13,7 +13,7 @@ from typing import Final
 
 import yaml
 
-from localcluster import binaries, firewall, kernel, leftovers, node, preflight, state
+from localcluster import binaries, firewall, kernel, leftovers, node, preflight, state, unused
 from localcluster.addons import ADDONS
 from localcluster.configuration import write_files
 from localcluster.controlplane import start_control_plane
@@ -33,6 +33,7 @@ from localcluster.state import FULL, Cluster
 _NODE_LOCK: Final = "the node"  # no name of a cluster
 _CHAINS: Final = "chains-before"
 _SETTINGS: Final = "settings-before"
+_DAY_SECONDS: Final = 24 * 60 * 60
 
 
 def up(name: str, report: Report, *, full: bool = False) -> Cluster:
@@ -129,6 +130,21 @@ def down(name: str, report: Report) -> bool:
     """End a cluster and remove all that it left. False when there was none."""
     with state.locked(name):
         return _remove(name, report)
+
+
+def clean(days: int) -> int:
+    """Remove from the cache what nothing has used for so many days. How many bytes that freed.
+
+    Raises:
+        AlreadyRunningError: a cluster runs, which may use some of it for longer.
+    """
+    for each in state.every():
+        if each.any_alive():
+            raise AlreadyRunningError(
+                f"cluster {each.name!r} runs; end it first with: python -m localcluster down "
+                f"--name {each.name}"
+            )
+    return unused.remove(time.time() - days * _DAY_SECONDS)
 
 
 def get(name: str) -> Cluster:

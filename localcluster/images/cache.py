@@ -34,6 +34,7 @@ def ensure(kind: str, name: str, inputs: str, make: Callable[[Path], object]) ->
     folder = cache_dir() / kind
     target = folder / f"{name}-{inputs}.tar"
     if target.exists():
+        once.note_use(target)
         return target
     folder.mkdir(parents=True, exist_ok=True)
     with once.locked(folder / f".{name}.lock"):
