@@ -3,8 +3,11 @@
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import pytest
 
@@ -213,3 +216,51 @@ def test_a_build_that_fails_is_told_with_its_whole_log(
     assert ran.returncode == 1
     assert ran.stdout.endswith("no space left\nfailed\n")
     assert never not in programs.log.read_text()
+
+
+class Chat(BaseHTTPRequestHandler):
+    """An ingress that does not know the chat at first, and a chat that says one word."""
+
+    statuses: ClassVar[list[int]] = []
+    replies: Final = {
+        "/api/v1/auths/signin": '{"token": "t"}',
+        "/api/chat/completions": 'data: {"choices": [{"delta": {"content": "Paris"}}]}\n',
+    }
+
+    def do_POST(self) -> None:
+        status = self.statuses.pop(0) if self.statuses else 200
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(self.replies[self.path].encode() if status == 200 else b"not found")
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture
+def chat() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Chat) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code", "said"),
+    [([404, 404], 0, "small:1: Paris"), ([401], 1, "/api/v1/auths/signin: 401 not found")],
+)
+def test_a_question_waits_for_its_route_and_for_nothing_else(
+    chat: str, statuses: list[int], code: int, said: str
+) -> None:
+    Chat.statuses[:] = statuses
+    ran = subprocess.run(
+        [sys.executable, ROOT / "hack" / "ask", chat, "small:1", "The capital of France?"],
+        env={**os.environ, "EMAIL": "a@example.org", "PASSWORD": "p"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ran.returncode == code
+    assert said in ran.stdout + ran.stderr
