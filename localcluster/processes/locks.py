@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localcluster.processes import foreground
@@ -14,6 +14,7 @@ def build_once(target: Path, make: Callable[[Path], object]) -> Path:
     """The folder ``target``; ``make`` fills it, under another name until it is whole, when there is
     none. Others wait meanwhile. What has failed keeps its log until it is tried again."""
     if target.exists():
+        note_use(target)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with file_lock(target.parent / f".{target.name}.lock"):
@@ -28,6 +29,12 @@ def build_once(target: Path, make: Callable[[Path], object]) -> Path:
                 raise
             partial.rename(target)
     return target
+
+
+def note_use(made: Path) -> None:
+    """Note that something in the cache is used now, so that it is kept. Its owner alone can."""
+    with suppress(OSError):
+        os.utime(made)
 
 
 @contextmanager

@@ -171,14 +171,14 @@ def test_a_namespace_that_is_not_its_own_rejects_a_workspace(facts: Snapshot, re
         (snapshot(workspace(access={"adminSecretName": "boss"})), "SecretNotFound"),
         (
             snapshot(
-                workspace(ingress={"host": "chat.localtest.me"}),
+                workspace(ingress={"host": "chat.shared.localtest.me"}),
                 platform=PlatformSpec.model_validate(
                     {"ingress": {"allowedDomains": ["localtest.me"]}}
                 ),
                 rivals=(
                     workspace(
                         "team-b-aichat",
-                        ingress={"host": "chat.localtest.me"},
+                        ingress={"host": "chat.shared.localtest.me"},
                         metadata={"uid": "uid-0", "creationTimestamp": "2026-11-23T10:00:00Z"},
                     ),
                 ),
