@@ -14,7 +14,7 @@ from aichat_workspace.domain.decision.steps import (
     RemoveFinalizer,
     Step,
 )
-from aichat_workspace.domain.kubernetes.kinds import ROUTES, WORKLOADS
+from aichat_workspace.domain.kubernetes.kinds import ROUTE_KINDS, WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
 from aichat_workspace.domain.planning.actions import Delete, Stop
 from aichat_workspace.domain.planning.plan import Observed
@@ -57,9 +57,9 @@ def _retain(workspace: Workspace, namespace: Manifest, observed: Observed) -> It
     """Stop the workloads, free the host, mark the namespace and let it go. The credentials stay:
     the next workspace of the namespace finds the chat's users and sessions as they were."""
     for manifest in observed.objects.values():
-        if manifest["kind"] in ROUTES and "deletionTimestamp" not in manifest["metadata"]:
+        if manifest["kind"] in ROUTE_KINDS and "deletionTimestamp" not in manifest["metadata"]:
             yield Delete(ref(manifest), manifest["metadata"]["uid"])
-        if manifest["kind"] in WORKLOADS and manifest["spec"].get("replicas") != 0:
+        if manifest["kind"] in WORKLOAD_KINDS and manifest["spec"].get("replicas") != 0:
             yield Stop(ref(manifest))
     if "deletionTimestamp" not in namespace["metadata"]:
         uid = namespace["metadata"]["uid"]
