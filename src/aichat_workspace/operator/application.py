@@ -27,7 +27,7 @@ from aichat_workspace.operator.credentials import new_secrets
 from aichat_workspace.operator.executor import Executor
 from aichat_workspace.operator.image_rollouts import ImageRollouts
 from aichat_workspace.operator.models.servers import ServerSync
-from aichat_workspace.operator.models.sync import ModelSync
+from aichat_workspace.operator.models.sync import ModelSync, SyncObserver
 from aichat_workspace.operator.models.tools import ToolSync
 from aichat_workspace.operator.reconciler import Reconciler
 from aichat_workspace.operator.reporter import Reporter
@@ -156,12 +156,11 @@ class Application:
 
     def _build_servers(self, session: aiohttp.ClientSession) -> tuple[ModelSync, ServerSync]:
         tools = ToolSync(self._queue.add)
+        observer = SyncObserver(
+            self._queue.add, self._metrics.on_pull, self._metrics.on_bytes, tools.listed
+        )
         models = ModelSync(
-            self._queue.add,
-            concurrent_pulls=lambda: self._caches.settings().models.concurrent_pulls,
-            on_pull=self._metrics.on_pull,
-            on_bytes=self._metrics.on_bytes,
-            on_list=tools.listed,
+            observer, concurrent_pulls=lambda: self._caches.settings().models.concurrent_pulls
         )
         if self._settings.dev:
             connections = servers.by_proxy(self._client), servers.chat_by_proxy(self._client)

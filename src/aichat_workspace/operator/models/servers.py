@@ -8,7 +8,7 @@ from aichat_workspace.domain.models.tools import NOT_OFFERED_YET, ToolStatus
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.policy.blocking import blocks_models
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
-from aichat_workspace.operator.models.assignment import assignment, chat, paused
+from aichat_workspace.operator.models.assignment import chat, model_sync_task, paused
 from aichat_workspace.operator.models.report import Report
 from aichat_workspace.operator.models.sync import ModelSync
 from aichat_workspace.operator.models.tools import ToolSync
@@ -40,7 +40,7 @@ class ServerSync:
     ) -> ServerProgress:
         """Hand over what a workspace desires of its servers. Return how far they are."""
         workspace, name = decision.workspace, decision.workspace.spec.workspace_name
-        task = assignment(workspace, platform, observed, decision.models, self.connect)
+        task = model_sync_task(workspace, platform, observed, decision.models, self.connect)
         task = paused(task) if blocks_models(decision.problems) else task
         front_end = chat(workspace, observed, decision.credentials, self.connect, self.connect_chat)
         return ServerProgress(
