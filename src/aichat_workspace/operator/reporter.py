@@ -120,7 +120,7 @@ def _inputs(
 def _recheck_seconds(
     decision: Provision, status: WorkspaceStatus, observed: Observed
 ) -> float | None:
-    left = decision.expires_in_seconds
+    expires_in = decision.expires_in_seconds
     if is_starting(status, running_images(observed)):
-        return min(left or RECHECK_SECONDS, RECHECK_SECONDS)
-    return left
+        return min(expires_in or RECHECK_SECONDS, RECHECK_SECONDS)
+    return expires_in

@@ -56,7 +56,7 @@ class Snapshots:
         return self.caches.tenant(name)
 
     def _secrets(self, claimants: Iterable[Workspace]) -> dict[str, Manifest]:
-        wanted = {
+        secret_names = {
             name
             for workspace in claimants
             for name in (
@@ -66,7 +66,7 @@ class Snapshots:
         }
         return {
             name: secret
-            for name in wanted
+            for name in secret_names
             if (secret := self.caches.secrets.get(names.SYSTEM_NAMESPACE, name)) is not None
         }
 

@@ -218,8 +218,8 @@ def _desired(
 ) -> tuple[Manifest, ...]:
     platform = snapshot.platform
     if problems or not snapshot.rollout_slot.granted:
-        kept = kept_images(workspace, snapshot.observed, platform)
-        platform = platform.model_copy(update={"images": kept})
+        images = kept_images(workspace, snapshot.observed, platform)
+        platform = platform.model_copy(update={"images": images})
     spec = effective_spec.permitted(workspace.spec, snapshot.platform)
     permitted = workspace.model_copy(update={"spec": spec})
     return render(permitted, platform, credentials, referenced)

@@ -103,8 +103,10 @@ def checked(desired: DesiredModels, known: Report, present: Iterable[PresentMode
     )
     base = by_name.get(desired.models[0]) if desired.models else None
     patterns = tuple(_checked(pattern, base, known, by_name) for pattern in desired.patterns)
-    kept = (pattern for pattern in known.patterns if Pattern(pattern.name, "").model in by_name)
-    return Report(models, _all_patterns(patterns, desired, kept))
+    remaining = (
+        pattern for pattern in known.patterns if Pattern(pattern.name, "").model in by_name
+    )
+    return Report(models, _all_patterns(patterns, desired, remaining))
 
 
 def unanswered(known: Report, error: OllamaError) -> Report:
