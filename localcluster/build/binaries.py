@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from localcluster.processes import locks
 from localcluster.build import toolchain
 from localcluster.build.compiler import compile_package
-from localcluster.paths import GO_MODULES, cache_dir
-from localcluster.progress import Report
 from localcluster.build.provided import Program, provided
+from localcluster.paths import GO_MODULES, cache_dir
+from localcluster.processes import locks
+from localcluster.progress import Report
 
 _KUBERNETES: Final = "v1.36.3"
 # What a program that is there already must be of: 1.36.

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from localcluster.processes import foreground
 from localcluster.build import toolchain
-from localcluster.errors import CommandFailedError, last_lines
-from localcluster.progress import Report
 from localcluster.build.toolchain import Toolchain
+from localcluster.errors import CommandFailedError, last_lines
+from localcluster.processes import foreground
+from localcluster.progress import Report
 
 
 def compile_package(

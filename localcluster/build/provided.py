@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localcluster.processes import foreground
 from localcluster.paths import provided_dir
+from localcluster.processes import foreground
 from localcluster.progress import Report
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from localcluster.processes import foreground, locks
 from localcluster.errors import CommandFailedError
 from localcluster.paths import PROJECT, cache_dir
+from localcluster.processes import foreground, locks
 from localcluster.progress import Report
 
 REQUIREMENTS = PROJECT / "requirements" / "go.txt"

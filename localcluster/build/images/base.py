@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from localcluster import certificates
 from localcluster.build.images import cache
 from localcluster.build.images.oci import EPOCH, Config, Image
 from localcluster.build.images.run import follow
 from localcluster.progress import Report
-from localcluster import certificates
 
 NAME: Final = "docker.io/localcluster/base:1"
 SUITE: Final = "bookworm"

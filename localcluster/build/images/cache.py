@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from localcluster.processes import locks
 from localcluster.build.images.oci import Config, Image, read_archive, write_archive
 from localcluster.paths import cache_dir
+from localcluster.processes import locks
 
 _FORMAT: Final = "2"  # raise it when the archives of the same layers would be written differently
 

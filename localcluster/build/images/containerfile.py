@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from localcluster.processes import foreground, locks
 from localcluster.build.images import cache
 from localcluster.build.images.base import ensure_base
 from localcluster.build.images.oci import Image, pack_layout, read_archive
 from localcluster.build.images.package_index import mounts
 from localcluster.build.images.run import follow
 from localcluster.paths import cache_dir
+from localcluster.processes import foreground, locks
 from localcluster.progress import Report
 
 _LOCAL_BASE: Final = "localhost/localcluster/base:1"

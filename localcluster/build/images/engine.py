@@ -11,14 +11,14 @@ import tarfile
 from pathlib import Path
 from typing import Final
 
-from localcluster.processes import locks
 from localcluster.build import packages, toolchain
-from localcluster.errors import CommandFailedError
 from localcluster.build.images import cache
 from localcluster.build.images.run import follow
-from localcluster.paths import GO_MODULES, cache_dir
-from localcluster.progress import Report
 from localcluster.build.versions import FILE, LLAMA_CPP
+from localcluster.errors import CommandFailedError
+from localcluster.paths import GO_MODULES, cache_dir
+from localcluster.processes import locks
+from localcluster.progress import Report
 
 _MODULE: Final = GO_MODULES / "ollama"
 _STEP: Final = "ollama's engine"

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from localcluster.processes import foreground
 from localcluster.errors import CommandFailedError
+from localcluster.processes import foreground
 
 _OCI: Final = "application/vnd.oci.image"
 _NAME: Final = "io.containerd.image.name"

@@ -6,14 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from localcluster.processes import locks
 from localcluster.build import toolchain
 from localcluster.build.compiler import compile_package
 from localcluster.build.images import cache, engine
-from localcluster.paths import GO_MODULES, cache_dir
-from localcluster.progress import Report
 from localcluster.build.provided import Program, provided
 from localcluster.build.versions import OLLAMA
+from localcluster.paths import GO_MODULES, cache_dir
+from localcluster.processes import locks
+from localcluster.progress import Report
 
 _MODULE: Final = GO_MODULES / "ollama"
 _PACKAGE: Final = "github.com/ollama/ollama"

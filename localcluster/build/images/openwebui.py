@@ -10,15 +10,15 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from localcluster.processes import foreground
-from localcluster.errors import CommandFailedError
 from localcluster.build.images import cache
 from localcluster.build.images.base import PATH, ensure_base_layer
 from localcluster.build.images.oci import Config, Image, write_layer
 from localcluster.build.images.run import follow
-from localcluster.paths import PROJECT
-from localcluster.progress import Report
 from localcluster.build.versions import OPEN_WEBUI
+from localcluster.errors import CommandFailedError
+from localcluster.paths import PROJECT
+from localcluster.processes import foreground
+from localcluster.progress import Report
 
 NAME: Final = f"ghcr.io/open-webui/open-webui:v{OPEN_WEBUI}"
 REQUIREMENTS: Final = PROJECT / "requirements" / "open-webui.txt"

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from localcluster.processes import foreground
 from localcluster.build import versions
-from localcluster.errors import CommandFailedError
 from localcluster.build.images import cache
 from localcluster.build.images.base import PATH, ensure_base_layer
 from localcluster.build.images.oci import Config, Image, write_layer
 from localcluster.build.images.ollama import ensure_ollama
+from localcluster.errors import CommandFailedError
 from localcluster.paths import PACKAGE
+from localcluster.processes import foreground
 from localcluster.progress import Report
 
 PAUSE: Final = "docker.io/localcluster/pause:1"

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from localcluster.processes import foreground
 from localcluster.errors import CommandFailedError, last_lines
+from localcluster.processes import foreground
 
 
 def follow(

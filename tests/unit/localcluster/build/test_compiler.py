@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from localcluster.build.compiler import compile_package, how_far
-from localcluster.errors import CommandFailedError
 from localcluster.build.toolchain import Toolchain
+from localcluster.errors import CommandFailedError
 
 PACKAGES = ["errors", "internal/cpu", "example.org/b", "example.org/a"]
 

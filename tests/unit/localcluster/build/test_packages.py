@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from localcluster.errors import CommandFailedError
 from localcluster.build.packages import download
+from localcluster.errors import CommandFailedError
 
 NAME = "weights-1.0-py3-none-any.whl"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from localcluster.build import toolchain
-from localcluster.errors import CommandFailedError
 from localcluster.build.toolchain import Toolchain, fetch
+from localcluster.errors import CommandFailedError
 
 
 @pytest.fixture(autouse=True)

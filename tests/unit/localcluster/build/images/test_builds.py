@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from localcluster.errors import CommandFailedError
 from localcluster.build.images.base import sources
 from localcluster.build.images.engine import instruction_options, progress
 from localcluster.build.images.run import follow
+from localcluster.errors import CommandFailedError
 
 
 def test_only_debian_s_own_archives_are_read() -> None:

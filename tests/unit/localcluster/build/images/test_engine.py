@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from localcluster.errors import CommandFailedError
 from localcluster.build.images.engine import ensure_engine
 from localcluster.build.versions import LLAMA_CPP
+from localcluster.errors import CommandFailedError
 
 
 def test_another_build_than_ollama_names_is_refused_and_what_to_change_is_told(

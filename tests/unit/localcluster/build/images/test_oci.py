@@ -6,7 +6,13 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from localcluster.build.images.oci import Config, pack_layout, read_archive, write_archive, write_layer
+from localcluster.build.images.oci import (
+    Config,
+    pack_layout,
+    read_archive,
+    write_archive,
+    write_layer,
+)
 
 NAME = "docker.io/localcluster/thing:1"
 

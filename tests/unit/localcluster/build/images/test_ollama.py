@@ -9,10 +9,10 @@ from threading import Thread
 
 import pytest
 
-from localcluster.errors import CommandFailedError
 from localcluster.build.images import ollama
 from localcluster.build.images.ollama import ensure_ollama
 from localcluster.build.versions import OLLAMA
+from localcluster.errors import CommandFailedError
 
 # Asks the server as Ollama's `--version` does, and writes what that writes.
 PROGRAM = """#!{python}
