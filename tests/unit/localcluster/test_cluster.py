@@ -9,39 +9,37 @@ from localcluster.state import FULL, Cluster
 
 @pytest.fixture
 def removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """Which of what nodes share was removed."""
+    """Collect the functions that remove what nodes share."""
     monkeypatch.setenv("LOCALCLUSTER_STATE", str(tmp_path))
-    found: list[str] = []
+    calls: list[str] = []
     for module, name in (
         (cleanup, "remove_networks"),
         (components, "remove_bridge"),
         (firewall, "remove_since"),
         (sysctl, "restore"),
     ):
-        monkeypatch.setattr(module, name, lambda *_, name=name: found.append(name))
+        monkeypatch.setattr(module, name, lambda *_, name=name: calls.append(name))
     monkeypatch.setattr(cleanup, "end_pods", lambda _: None)
     monkeypatch.setattr(components, "unmount", lambda _: None)
     monkeypatch.setattr(cluster, "IMAGE_STORE", tmp_path / "store")
-    return found
+    return calls
 
 
-def dead_node(name: str) -> Cluster:
-    found = Cluster(name, FULL, server="", token="")
-    state.save(found)
-    return found
+def save_dead_node(name: str) -> None:
+    state.save(Cluster(name, FULL, server="", token=""))
 
 
-def test_a_dead_nodes_record_is_cleaned_up_with_all_that_nodes_share(removed: list[str]) -> None:
-    dead_node("old")
+def test_down_of_a_dead_node_removes_what_nodes_share(removed: list[str]) -> None:
+    save_dead_node("old")
     assert cluster.down("old", lambda *_: None)
     assert removed == ["remove_networks", "remove_bridge", "remove_since", "restore"]
 
 
-def test_a_dead_nodes_record_takes_nothing_from_the_node_that_runs_now(
+def test_down_of_a_dead_node_removes_nothing_of_a_running_node(
     removed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dead_node("old")
-    dead_node("demo")
-    monkeypatch.setattr(Cluster, "any_alive", lambda each: each.name == "demo")
+    save_dead_node("old")
+    save_dead_node("demo")
+    monkeypatch.setattr(Cluster, "has_live_component", lambda record: record.name == "demo")
     assert cluster.down("old", lambda *_: None)
     assert removed == []
