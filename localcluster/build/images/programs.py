@@ -1,4 +1,4 @@
-"""Images of compiled programs."""
+"""Build images of compiled programs."""
 
 import shutil
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _TMP: Final = 0o1777
 
 
 def ensure_pause(report: Report) -> Image:
-    """The pause image: what containerd's ``sandbox_image`` must name."""
+    """Return the pause image, which containerd's ``sandbox_image`` names."""
     source = PACKAGE / "images" / "pause.c"
     report("pause image", "compiling")
 
@@ -31,11 +31,11 @@ def ensure_pause(report: Report) -> Image:
             write_layer(folder, target)
 
     layer = cache.ensure("layers", "pause", cache.key(source), make)
-    return cache.ensure_image(PAUSE, [layer], _alone("/pause", "65535:65535"))
+    return cache.ensure_image(PAUSE, [layer], _config("/pause", "65535:65535"))
 
 
 def ensure_ollama_image(report: Report) -> Image:
-    """Ollama under its official name, with the official image's way of starting."""
+    """Return Ollama's image with its official name, command and port."""
     source = ensure_ollama(report)
     base = ensure_base_layer(report)
     report("ollama image", "assembling")
@@ -50,12 +50,12 @@ def ensure_ollama_image(report: Report) -> Image:
     return cache.ensure_image(OLLAMA, [base, layer], config)
 
 
-def _alone(path: str, user: str = "") -> Config:
+def _config(path: str, user: str = "") -> Config:
     return Config(entrypoint=(path,), environment={"PATH": PATH}, user=user)
 
 
 def _pack(source: Path, target: Path) -> None:
-    """Below /usr, as the official image has them."""
+    """Pack Ollama below /usr, as in the official image."""
     with cache.scratch() as folder:
         shutil.copytree(source, folder / "usr", symlinks=True)
         (folder / "tmp").mkdir()
