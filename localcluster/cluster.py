@@ -220,7 +220,7 @@ def _remove(name: str, report: Report) -> bool:
 
 
 def _has_other_node(name: str) -> bool:
-    """Tell whether another cluster's node runs, as after a node whose record outlived it."""
+    """Return whether another cluster's node runs, as after a node whose record outlived it."""
     return any(other.name != name and other.has_live_component() for other in _nodes())
 
 

@@ -14,7 +14,7 @@ from localcluster.build.images import ollama
 from localcluster.build.images.requirements import DEBIAN_PACKAGES as FOR_IMAGES
 from localcluster.build.images.requirements import Package
 from localcluster.errors import CommandFailedError, MissingPrerequisitesError
-from localcluster.node.layout import INGRESS_PORTS
+from localcluster.node.layout import BRIDGE_FILTER, CGROUP_CONTROLLERS, INGRESS_PORTS
 from localcluster.paths import cache_dir, states_dir
 
 _FOR_THE_NODE: Final = {
@@ -43,7 +43,6 @@ _POLICY_TRIAL: Final = (
     "nft add table inet t && nft 'add chain inet t c { type filter hook forward priority 0; }' && "
     "nft add rule inet t c ct state established accept"
 )
-_BRIDGE_FILTER: Final = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 
 
 def check(*, full: bool, running: bool) -> None:
@@ -189,14 +188,13 @@ def _network_problems() -> Iterator[str]:
     problem = _failure(["unshare", "--net", "sh", "-c", _POLICY_TRIAL])
     if problem:
         yield f"  - nf_tables: {problem}; load it with: modprobe -a nf_tables nft_ct"
-    if not _BRIDGE_FILTER.exists() and _failure(["modprobe", "br_netfilter"]):
+    if not BRIDGE_FILTER.exists() and _failure(["modprobe", "br_netfilter"]):
         yield "  - br_netfilter: policies between pods need it; load it with: modprobe br_netfilter"
 
 
 def _cgroup_controllers() -> set[str]:
-    unified = Path("/sys/fs/cgroup/cgroup.controllers")
-    if unified.exists():
-        return set(unified.read_text().split())
+    if CGROUP_CONTROLLERS.exists():
+        return set(CGROUP_CONTROLLERS.read_text().split())
     lines = (line.split() for line in Path("/proc/cgroups").read_text().splitlines())
     return {line[0] for line in lines if line[-1] == "1"}
 
@@ -226,7 +224,7 @@ def _nearest_existing(path: Path) -> Path:
 
 
 def _is_cache_warm(*, full: bool) -> bool:
-    """Tell whether the largest things are built already."""
+    """Return whether the largest things are built already."""
     return binaries.is_kubernetes_built(full=full) and (not full or ollama.is_built())
 
 

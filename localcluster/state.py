@@ -103,11 +103,18 @@ def load(name: str) -> Cluster | None:
 
 
 def save(cluster: Cluster) -> None:
-    """Write the record whole or not at all."""
-    path = _record_path(cluster.name)
-    partial = path.with_suffix(".partial")
+    """Write the record of a cluster."""
+    folder = state_dir(cluster.name)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.chmod(folder, 0o700)  # noqa: PTH101  (it holds keys and an administrator's token)
+    write_atomically(folder / "cluster.json", json.dumps(asdict(cluster), indent=2))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file that only its owner can read; after an interruption it is whole or absent."""
+    partial = path.with_name(f"{path.name}.partial")
     partial.touch(mode=0o600)
-    partial.write_text(json.dumps(asdict(cluster), indent=2))
+    partial.write_text(text)
     partial.rename(path)
 
 
@@ -138,10 +145,3 @@ def locked(name: str) -> Iterator[None]:
     with (states_dir() / f".{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _record_path(name: str) -> Path:
-    folder = state_dir(name)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.chmod(folder, 0o700)  # noqa: PTH101  (it holds keys and an administrator's token)
-    return folder / "cluster.json"

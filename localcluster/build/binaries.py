@@ -99,7 +99,7 @@ def _ensure_built(binary: GoBinary, report: Report) -> Path:
 
 
 def is_kubernetes_built(*, full: bool) -> bool:
-    """Tell whether the cache or the machine has Kubernetes' programs."""
+    """Return whether the cache or the machine has Kubernetes' programs."""
     if _folder(KUBERNETES, toolchain.find()).exists():
         return True
     return provided_folder(KUBERNETES.programs if full else CONTROL_PLANE, silent) is not None

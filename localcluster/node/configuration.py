@@ -15,6 +15,7 @@ import yaml
 from localcluster import certificates
 from localcluster.node.layout import (
     BRIDGE,
+    CGROUP_CONTROLLERS,
     CLUSTER_DNS,
     GATEWAY,
     IMAGE_STORE,
@@ -94,7 +95,7 @@ def _cni(layout: Layout) -> dict[str, Any]:
 
 
 def _kubelet(cluster: Cluster, layout: Layout) -> dict[str, Any]:
-    unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    is_cgroup_v2 = CGROUP_CONTROLLERS.exists()
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -112,7 +113,7 @@ def _kubelet(cluster: Cluster, layout: Layout) -> dict[str, Any]:
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "registerNode": True,
-        **({} if unified else {"failCgroupV1": False, "cgroupDriver": "cgroupfs"}),
+        **({} if is_cgroup_v2 else {"failCgroupV1": False, "cgroupDriver": "cgroupfs"}),
     }
 
 

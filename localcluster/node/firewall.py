@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from localcluster.state import write_atomically
+
 _PREFIXES: Final = ("KUBE-", "CNI-")  # kubelet and kube-proxy; the network plugins
 _PROGRAMS: Final = ("iptables", "ip6tables")
 
@@ -13,9 +15,7 @@ def remember(path: Path) -> None:
     """Record the chains before a node is started: they belong to other programs."""
     chains = {program: sorted(_component_chains(_rules(program))) for program in _PROGRAMS}
     lines = (f"{program} {' '.join(chain)}" for program in chains for chain in chains[program])
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text("\n".join(lines))
-    partial.rename(path)
+    write_atomically(path, "\n".join(lines))
 
 
 def remove_since(path: Path) -> None:

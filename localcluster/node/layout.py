@@ -1,4 +1,4 @@
-"""The node's addresses, names and files."""
+"""The node's addresses, names and files, and the kernel files that several modules read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,8 @@ INGRESS_NAMES: Final = ("*.aichat.localhost", "localhost", "127.0.0.1")
 NODE: Final = "node"
 STORAGE_CLASS: Final = "localcluster"
 STORAGE_PROVISIONER: Final = "localcluster/folder"
+BRIDGE_FILTER: Final = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+CGROUP_CONTROLLERS: Final = Path("/sys/fs/cgroup/cgroup.controllers")  # only on cgroup v2
 IMAGE_STORE: Final = cache_dir() / "containerd"  # stays, so that a start loads only new images
 
 
@@ -26,7 +28,7 @@ class Layout:
     """The node's files."""
 
     folder: Path
-    """The folder of the other ones."""
+    """The folder that has all of them."""
 
     @property
     def socket(self) -> Path:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Final
 
+from localcluster.state import write_atomically
+
 SETTINGS: Final = (
     "net/ipv4/ip_forward",  # ours, and the network plugins'
     "net/bridge/bridge-nf-call-iptables",  # ours, for policies between pods
@@ -23,9 +25,7 @@ ROOT: Final = Path("/proc/sys")
 def remember(record: Path, root: Path = ROOT) -> None:
     """Record the settings before a node changes them."""
     values = {name: (root / name).read_text() for name in SETTINGS if (root / name).exists()}
-    partial = record.with_name(f"{record.name}.partial")
-    partial.write_text(json.dumps(values))
-    partial.rename(record)
+    write_atomically(record, json.dumps(values))
 
 
 def restore(record: Path, root: Path = ROOT) -> None:

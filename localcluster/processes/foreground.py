@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
+from localcluster.errors import CommandFailedError
+
 _POLL_SECONDS: Final = 0.1
 _GRACE_SECONDS: Final = 10.0
 _TICK_SECONDS: Final = 10.0
@@ -57,6 +59,18 @@ def run(
     except BaseException:
         _end(process)
         raise
+
+
+def run_or_raise(command: Sequence[str | Path], problem: str) -> None:
+    """Run a program.
+
+    Raises:
+        CommandFailedError: it failed; the message is ``problem`` and the end of its errors.
+        KeyboardInterrupt: we were interrupted; the program has ended.
+    """
+    result = run(command)
+    if result.returncode:
+        raise CommandFailedError(f"{problem}:\n{result.stderr.strip()[-2000:]}")
 
 
 def run_with_progress(

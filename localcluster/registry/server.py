@@ -107,7 +107,7 @@ async def _write_control(request: web.Request) -> web.Response:
 
 
 def _from_this_machine(request: web.Request) -> bool:
-    """Tell whether the client's address is loopback or the server's own; pods have others."""
+    """Return whether the client's address is loopback or the server's own; pods have others."""
     transport = request.transport
     if transport is None:
         return False

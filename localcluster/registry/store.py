@@ -35,7 +35,7 @@ class ImageReference:
         return f"{self.repository.removeprefix('library/')}:{self.tag}"
 
     def is_valid(self) -> bool:
-        """Tell whether all parts can be file names."""
+        """Return whether all parts can be file names."""
         return all(_PART.fullmatch(part) for part in (*self.repository.split("/"), self.tag))
 
 

@@ -64,7 +64,7 @@ class Throttle:
         return self.bytes_sent_of.total()
 
     def take_failure(self, name: str, repository: str) -> bool:
-        """Tell whether this request must fail, and count the failure down."""
+        """Return whether this request must fail, and count the failure down."""
         remaining: int = getattr(self._limits_of(repository), name)
         if remaining:
             self.limits = Limits(**{**vars(self.limits), name: remaining - 1})

@@ -95,7 +95,7 @@ class Upstream:
             yield response if self._is_present(response) else None
 
     def _is_present(self, response: aiohttp.ClientResponse) -> bool:
-        """Tell whether the registry has the requested thing.
+        """Return whether the registry has the requested thing.
 
         Raises:
             UpstreamError: its status says neither.

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from localcluster.errors import CommandFailedError
 from localcluster.processes import foreground
 
 _OCI: Final = "application/vnd.oci.image"
@@ -70,9 +69,7 @@ def write_layer(folder: Path, target: Path) -> Path:
     """
     command = ["tar", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu"]
     command += [f"--mtime=@{EPOCH}", "-C", str(folder), "-cf", str(target), "."]
-    result = foreground.run(command)
-    if result.returncode:
-        raise CommandFailedError(f"tar failed:\n{result.stderr[-2000:]}")
+    foreground.run_or_raise(command, "tar failed")
     return target
 
 

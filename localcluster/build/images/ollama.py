@@ -44,7 +44,7 @@ def ensure_ollama(report: Report) -> Path:
 
 
 def is_built() -> bool:
-    """Tell whether the machine or the cache has Ollama."""
+    """Return whether the machine or the cache has Ollama."""
     return _folder(toolchain.find()).exists() or _provided(silent) is not None
 
 

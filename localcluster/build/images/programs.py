@@ -1,7 +1,6 @@
 """Build images of compiled programs."""
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +9,6 @@ from localcluster.build.images import cache
 from localcluster.build.images.base import PATH, ensure_base_layer
 from localcluster.build.images.oci import Config, Image, write_layer
 from localcluster.build.images.ollama import ensure_ollama
-from localcluster.errors import CommandFailedError
 from localcluster.paths import PACKAGE
 from localcluster.processes import foreground
 from localcluster.progress import Report
@@ -27,7 +25,8 @@ def ensure_pause(report: Report) -> Image:
 
     def make(target: Path) -> None:
         with cache.scratch() as folder:
-            _run(["gcc", "-static", "-Os", "-s", "-o", str(folder / "pause"), str(source)])
+            command = ["gcc", "-static", "-Os", "-s", "-o", str(folder / "pause"), str(source)]
+            foreground.run_or_raise(command, "gcc failed")
             write_layer(folder, target)
 
     layer = cache.ensure("layers", "pause", cache.key(source), make)
@@ -61,9 +60,3 @@ def _pack(source: Path, target: Path) -> None:
         (folder / "tmp").mkdir()
         (folder / "tmp").chmod(_TMP)
         write_layer(folder, target)
-
-
-def _run(command: Sequence[str]) -> None:
-    result = foreground.run(command)
-    if result.returncode:
-        raise CommandFailedError(f"{command[0]} failed:\n{result.stderr[-2000:]}")

@@ -16,10 +16,10 @@ import typer
 from kubernetes import client, config, watch
 
 from localcluster.errors import CommandFailedError
+from localcluster.node.layout import BRIDGE_FILTER
 from localcluster.node.netpol import rules, state
 
 _LOG: Final = logging.getLogger("localcluster.node.netpol")
-_BRIDGE_FILTER: Final = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 _SETTLE_SECONDS: Final = 0.05  # changes come in bursts
 
 
@@ -108,11 +108,11 @@ def filter_bridged_packets() -> None:
     Raises:
         CommandFailedError: the kernel lacks br_netfilter.
     """
-    if not _BRIDGE_FILTER.exists():
+    if not BRIDGE_FILTER.exists():
         subprocess.run(["modprobe", "br_netfilter"], capture_output=True, check=False)
-    if not _BRIDGE_FILTER.exists():
+    if not BRIDGE_FILTER.exists():
         raise CommandFailedError("no br_netfilter in this kernel: policies between pods need it")
-    _BRIDGE_FILTER.write_text("1")
+    BRIDGE_FILTER.write_text("1")
 
 
 def apply(ruleset: str) -> None:

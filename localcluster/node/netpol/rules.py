@@ -212,7 +212,7 @@ def _is_peer(peer: _Json | None, pod: Pod, policy: Policy, state: State) -> bool
 
 
 def _matches(selector: _Json | None, labels: Mapping[str, str]) -> bool:
-    """Tell whether a selector selects these labels; an absent or empty one selects all."""
+    """Return whether a selector selects these labels; an absent or empty one selects all."""
     selector = selector or {}
     required = selector.get("matchLabels") or {}
     return all(labels.get(key) == value for key, value in required.items()) and all(

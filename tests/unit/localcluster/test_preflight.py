@@ -102,7 +102,7 @@ def test_a_program_of_another_package_is_not_missing(
 def test_a_missing_kernel_feature_is_named_with_the_modules_to_load(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, failing: str, text: str
 ) -> None:
-    monkeypatch.setattr(preflight, "_BRIDGE_FILTER", tmp_path / "bridge-nf-call-iptables")
+    monkeypatch.setattr(preflight, "BRIDGE_FILTER", tmp_path / "bridge-nf-call-iptables")
     monkeypatch.setattr(
         preflight, "_failure", lambda command: "no" if failing in " ".join(command) else ""
     )
