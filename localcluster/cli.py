@@ -121,6 +121,14 @@ def build(full: Full = False) -> None:
 
 
 @app.command()
+def clean(
+    days: Annotated[int, typer.Option(min=0, help="How long an entry was not used.")] = 7,
+) -> None:
+    """Remove cache entries that were not used for some days."""
+    print(f"freed {cluster.clean(days) / 10**6:.0f} MB")
+
+
+@app.command()
 def install(
     further: Annotated[list[str] | None, typer.Argument(help="packages to install besides")] = None,
     name: Name = "default",

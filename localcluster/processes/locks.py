@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from localcluster.processes import foreground
@@ -17,6 +17,7 @@ def build_once(target: Path, make: Callable[[Path], object]) -> Path:
     with its log until the next try.
     """
     if target.exists():
+        note_use(target)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with file_lock(target.parent / f".{target.name}.lock"):
@@ -31,6 +32,12 @@ def build_once(target: Path, make: Callable[[Path], object]) -> Path:
                 raise
             partial.rename(target)
     return target
+
+
+def note_use(entry: Path) -> None:
+    """Set the time of a cache entry to now, so that `clean` keeps it; only its owner can."""
+    with suppress(OSError):
+        os.utime(entry)
 
 
 @contextmanager

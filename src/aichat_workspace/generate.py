@@ -1,6 +1,6 @@
-"""Writes the files that are made from the models: `python -m aichat_workspace.generate`.
+"""Write the files that are generated from the models: `python -m aichat_workspace.generate`.
 
-With --check nothing is written, and a stale file is named and fails the run.
+With --check it writes nothing, names each stale file and exits with 1 if there is any.
 """
 
 import json
@@ -27,7 +27,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 
 def generated() -> Mapping[Path, str]:
-    """Every generated file by its path below the repository's root."""
+    """Return the text of every generated file, by its path below the repository's root."""
     bases = Path("config/crd/bases")
     return {
         bases / f"{names.GROUP}_{WORKSPACE.plural}.yaml": _yaml(crd.workspace_crd()),
@@ -38,7 +38,7 @@ def generated() -> Mapping[Path, str]:
 
 
 def _openapi() -> str:
-    """What a running API serves at /openapi.json; nothing is connected to."""
+    """Return what a running API serves at /openapi.json, without any connection."""
     client = Client(Configuration(), user_agent="generate")
     settings = Settings.read({}, in_cluster=False)
     services = Services.of(settings, client, servers.by_proxy(client), {})

@@ -1,4 +1,4 @@
-"""The reference page, made from the models: every field, every condition, every reason."""
+"""Generate the reference page from the models: every field, condition and reason."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -28,13 +28,14 @@ _PHASES: Final = {
     Phase.PROVISIONING: "Objects and pods are coming up.",
     Phase.PULLING_MODELS: "Everything runs; models are being downloaded.",
     Phase.READY: "People can chat.",
-    Phase.DEGRADED: "Somebody has to act; the conditions say who and how.",
+    Phase.DEGRADED: "A person has to act; the conditions say who and how.",
     Phase.SUSPENDED: "Stopped on request; data and objects are kept.",
-    Phase.TERMINATING: "On its way out.",
+    Phase.TERMINATING: "It is being deleted.",
 }
 
 
 def page() -> str:
+    """Return the page as Markdown."""
     return "\n".join(_lines())
 
 
@@ -63,33 +64,33 @@ def _fields(title: str, model: type[Schema]) -> Iterator[str]:
     yield from _rows(structural(model), "")
 
 
-def _rows(schema: Mapping[str, Any], above: str) -> Iterator[str]:
+def _rows(schema: Mapping[str, Any], prefix: str) -> Iterator[str]:
     for name, field in schema.get("properties", {}).items():
-        path = f"{above}{name}"
+        path = f"{prefix}{name}"
         required = " (required)" if name in schema.get("required", ()) else ""
-        shown = _shown(field.get("default"))
-        meaning = _escaped(field.get("description", ""))
-        yield f"| `{path}` | {_kind(field)}{required} | {shown} | {meaning} |"
+        default = _format_default(field.get("default"))
+        meaning = _escape(field.get("description", ""))
+        yield f"| `{path}` | {_format_type(field)}{required} | {default} | {meaning} |"
         if field.get("type") == "array":
             yield from _rows(field["items"], f"{path}[].")
         else:
             yield from _rows(field, f"{path}.")
 
 
-def _kind(field: Mapping[str, Any]) -> str:
+def _format_type(field: Mapping[str, Any]) -> str:
     if "enum" in field:
         return "one of " + ", ".join(f"`{value}`" for value in field["enum"])
-    kind = str(field.get("type", "object"))
-    if kind == "array":
-        return f"list of {_kind(field['items'])}"
-    low, high = field.get("minimum"), field.get("maximum")
-    if low is not None and high is not None:
-        return f"{kind}, {low} to {high}"
-    return kind
+    type_ = str(field.get("type", "object"))
+    if type_ == "array":
+        return f"list of {_format_type(field['items'])}"
+    minimum, maximum = field.get("minimum"), field.get("maximum")
+    if minimum is not None and maximum is not None:
+        return f"{type_}, {minimum} to {maximum}"
+    return type_
 
 
-def _shown(default: object) -> str:
-    """A default that says something; an object's are those of its fields."""
+def _format_default(default: object) -> str:
+    """Write a default; nothing for an empty one and for an object's, which its fields show."""
     if default in (None, "", [], {}) or isinstance(default, dict):
         return ""
     return f"`{json.dumps(default) if not isinstance(default, str) else default}`"
@@ -97,9 +98,9 @@ def _shown(default: object) -> str:
 
 def _table(title: str, head: tuple[str, str], rows: Mapping[str, str]) -> Iterator[str]:
     yield from ("", f"## {title}", "", f"| {head[0]} | {head[1]} |", "|---|---|")
-    yield from (f"| `{key}` | {_escaped(text)} |" for key, text in rows.items())
+    yield from (f"| `{key}` | {_escape(text)} |" for key, text in rows.items())
 
 
-def _escaped(text: str) -> str:
-    """In a table a bar ends the cell, and a placeholder in angle brackets would be a tag."""
+def _escape(text: str) -> str:
+    """Escape what a table's cell can't have: a bar ends it, and angle brackets are a tag."""
     return text.replace("|", r"\|").replace("<", "&lt;")

@@ -34,6 +34,7 @@ def ensure(kind: str, name: str, inputs: str, make: Callable[[Path], object]) ->
     folder = cache_dir() / kind
     target = folder / f"{name}-{inputs}.tar"
     if target.exists():
+        locks.note_use(target)
         return target
     folder.mkdir(parents=True, exist_ok=True)
     with locks.file_lock(folder / f".{name}.lock"):

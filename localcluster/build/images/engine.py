@@ -43,8 +43,8 @@ _OPTIMISE: Final = "".join(
     f'string(REPLACE "-O1" "-O3" {flags} "${{{flags}}}")\n'
     for flags in ("CMAKE_C_FLAGS_RELEASE", "CMAKE_CXX_FLAGS_RELEASE")
 )
-# Half of the build is 145 small files that parse the same headers. Sixteen at a time parse them
-# once; one file is compiled alone, as a function in it has the name of another.
+# Nearly half of the files are small ones of models that parse the same headers. Sixteen at a time
+# parse them once; one file is compiled alone, as a function in it has the name of another.
 _UNITY_BUILD: Final = """
 set_target_properties(llama PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 16)
 set_source_files_properties(models/gemma4.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)

@@ -1,5 +1,5 @@
-"""The language of the problem: what a workspace is, what it becomes, what to do next.
+"""Decide what a workspace becomes and what to do next.
 
-Everything here is pure: plain frozen data in, plain frozen data out. Time, randomness and
-settings are arguments.
+Everything here is pure: frozen data in, frozen data out. Time, randomness and settings are
+arguments.
 """

@@ -1,8 +1,7 @@
-"""Every name the operator uses or makes, and the guarantees the names carry.
+"""Every name that the operator uses or gives, and what the names guarantee.
 
-A workspace's names are injective: two different workspace names never share a namespace, a host
-or an object. The longest suffix below leaves room for what Kubernetes appends to pod names within
-63 characters (RFC 1123 labels).
+Two different workspace names never share a namespace, a host or an object. The longest suffix below
+leaves room for what Kubernetes appends to pod names within 63 characters (RFC 1123 labels).
 """
 
 from typing import Final
@@ -36,39 +35,40 @@ WORKSPACE_NAME_MAX_LENGTH: Final = 45
 WORKSPACE_NAME_PATTERN: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _CREDENTIALS: Final = "-credentials"
 API_SESSION: Final = "aichat-workspace-api-session"
-"""The Secret in the system namespace whose key signs browsers' sessions with the API; no
+"""The Secret in the system namespace whose key signs browsers' sessions with the API. No
 workspace's credentials have such a name."""
 SESSION_KEY: Final = "key"
 RESERVED_PREFIXES: Final = ("kube-", "openshift-")
 API_SUBDOMAIN: Final = "workspaces"
-"""The API is served at this name under the platform's domain."""
+"""The API is served at this label under the platform's domain."""
 RESERVED_NAMES: Final = frozenset({"default", API_SUBDOMAIN, SYSTEM_NAMESPACE})
 
 
 def ollama(workspace: str) -> str:
-    """Name of the model server's StatefulSet, Service, ServiceAccount and claim."""
+    """Return the name of the model server's StatefulSet, Service, ServiceAccount and claim."""
     return f"{workspace}-ollama"
 
 
 def openwebui(workspace: str) -> str:
-    """Name of the chat front-end's Deployment, Service, Ingress, ServiceAccount and claim."""
+    """Return the name of the chat's Deployment, Service, Ingress, ServiceAccount and claim."""
     return f"{workspace}-openwebui"
 
 
 def credentials(workspace: str) -> str:
-    """Name of the Secret in the system namespace that holds the workspace's credentials."""
+    """Return the name of the Secret with the workspace's credentials, in the system namespace."""
     return f"{workspace}{_CREDENTIALS}"
 
 
 def workspace_of_credentials(secret: str) -> str | None:
-    """The workspace whose credentials have this name, or None for no such name."""
+    """Return the workspace whose credentials have this name, or None for any other Secret."""
     return secret.removesuffix(_CREDENTIALS) if secret.endswith(_CREDENTIALS) else None
 
 
 def part_of(workspace: str) -> str:
+    """Return the value of the label app.kubernetes.io/part-of."""
     return f"aichat-workspace-{workspace}"
 
 
 def host(workspace: str, domain: str) -> str:
-    """The workspace's host name. One label below the domain, so no two workspaces can share it."""
+    """Return the workspace's host: one label below the domain, so no two workspaces share it."""
     return f"{workspace}.{domain}"

@@ -1,4 +1,4 @@
-"""What is wrong with a workspace, and what mends it."""
+"""A fault in a workspace, and its fix."""
 
 from dataclasses import dataclass
 
@@ -6,4 +6,6 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Problem:
     reason: str
+    """The CamelCase word of the condition, one of v1alpha1.condition_reasons."""
     message: str
+    """What is wrong and how to fix it, for people."""

@@ -1,4 +1,4 @@
-"""The versions that workspaces run by default: those that the tests run."""
+"""The versions that workspaces run by default, which are those that the tests run."""
 
 import tomllib
 from importlib.resources import files

@@ -1,6 +1,7 @@
 """What the operator watches: one cache per kind, for all workspaces together."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -44,6 +45,7 @@ class Caches:
         self._settings_known = asyncio.Event()
         self._settings_problem = ""
         self._statuses: dict[str, Json] = {}
+        self._hosts: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         self.session_key_moved = asyncio.Event()  # for operator.session_key, which clears it
         self.workspaces = self._cache(kinds.WORKSPACE, _workspace_name, transform=_without_fields)
         self.platform = self._cache(kinds.PLATFORM, None, transform=_without_fields)
@@ -175,13 +177,25 @@ class Caches:
         del self._statuses[_uid(new)]
         return _but_status(old) == _but_status(new)
 
+    def workspaces_with_host(self, host: str) -> list[Json]:
+        """The workspaces that chose this host."""
+        keys = sorted(self._hosts.get(host, ()))
+        workspaces = (self.workspaces.get(*key) for key in keys)
+        return [workspace for workspace in workspaces if workspace is not None]
+
+    def _index_host(self, old: Json | None, new: Json | None) -> None:
+        if old is not None and (host := _chosen_host(old)):
+            self._hosts[host].discard(_key(old))
+        if new is not None and (host := _chosen_host(new)):
+            self._hosts[host].add(_key(new))
+
     def _rivals(self, *changed: Json | None) -> set[str | None]:
         """Workspaces that chose a host which a changed one has or had: it may be theirs now."""
-        hosts = {_chosen_host(each) for each in changed if each is not None} - {None}
-        if not hosts:
-            return set()
+        hosts = {_chosen_host(workspace) for workspace in changed if workspace is not None} - {None}
         return {
-            _workspace_name(each) for each in self.workspaces.all() if _chosen_host(each) in hosts
+            _workspace_name(workspace)
+            for host in hosts
+            for workspace in self.workspaces_with_host(str(host))
         }
 
     def _served(self, secret: Json) -> str | None:
@@ -206,6 +220,7 @@ class Caches:
             else:
                 moved = {workspace_of(each) for each in (old, new) if each is not None}
             if kind is kinds.WORKSPACE:
+                self._index_host(old, new)
                 own = moved if self._is_expected(old, new) else set()
                 moved = (moved | self._rivals(old, new)) - own
             for name in moved:
@@ -223,6 +238,10 @@ def _secret(obj: Json) -> Json:
     if not ours and names.SECRET_FOR_ANNOTATION not in annotations(obj):
         kept.pop("data", None)
     return kept
+
+
+def _key(obj: Json) -> tuple[str, str]:
+    return _namespace_of(obj), _name(obj)
 
 
 def _uid(obj: Json) -> str:

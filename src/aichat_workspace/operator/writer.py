@@ -44,14 +44,11 @@ class Writer:
     caches: Caches
     repeats: EventRecorder = field(default_factory=EventRecorder)
 
-    async def add_finalizer(self, workspace: Workspace) -> Workspace:
+    async def add_finalizer(self, workspace: Workspace) -> None:
         """The finalizer stands before anything is made, so that nothing outlives the resource."""
-        if names.FINALIZER in workspace.finalizers:
-            return workspace
         body = identity(workspace, finalizers=[names.FINALIZER])
         held = await self.client.apply(_WORKSPACE, body, field_manager=names.OPERATOR)
         self.caches.observe(held)
-        return Workspace.parse(held)
 
     async def remove_finalizer(self, workspace: Workspace) -> None:
         """Take the finalizer off exactly this resource."""
@@ -92,14 +89,18 @@ class Writer:
         self.caches.observe(written)
         return written
 
-    async def find_namespace(self, name: str) -> Json | None:
-        """The namespace as it is now, not as the cache knows it: for what can't be taken back."""
+    async def confirm_namespace_gone(self, name: str) -> None:
+        """Look for a namespace that the cache does not have.
+
+        Raises:
+            ConflictError: there is one. The cache has it now.
+        """
         pages = self.client.list_pages(_NAMESPACE, field_selector=f"metadata.name={name}")
         async for page in pages:
-            for found in page["items"]:
+            for namespace in page["items"]:
                 head = {"apiVersion": _NAMESPACE.api_version, "kind": _NAMESPACE.kind}
-                return {**head, **found}
-        return None
+                self.caches.observe({**head, **namespace})
+                raise ConflictError(409, "Conflict", f"namespace {name!r} is there, not seen yet")
 
     async def delete_namespace(self, namespace: Manifest) -> None:
         if "deletionTimestamp" not in namespace["metadata"]:
@@ -107,17 +108,17 @@ class Writer:
             _log.info("delete", object=f"Namespace {name}")
             await self.client.delete(_NAMESPACE, name, uid=uid)
 
-    async def create_secret(self, body: Json) -> Json:
-        made = await self.client.create(_SECRET, body, field_manager=names.OPERATOR)
+    async def create_secret(self, body: Manifest) -> Json:
+        made = await self.client.create(_SECRET, dict(body), field_manager=names.OPERATOR)
         self.caches.secrets.observe(made)
         return made
 
-    async def apply_secret(self, body: Json) -> Json:
+    async def apply_secret(self, body: Manifest) -> Json:
         written = await self.client.apply(_SECRET, body, field_manager=names.OPERATOR)
         self.caches.secrets.observe(written)
         return written
 
-    async def delete_secret(self, secret: Json) -> None:
+    async def delete_secret(self, secret: Manifest) -> None:
         metadata = secret["metadata"]
         await self.client.delete(
             _SECRET, metadata["name"], metadata["namespace"], uid=metadata["uid"]

@@ -1,1 +1,1 @@
-"""Kubernetes' own objects, as far as decisions read them."""
+"""Pure functions on Kubernetes objects."""

@@ -1,7 +1,7 @@
-"""Fields that someone else put into an object of ours, and how to take them out again.
+"""Find and remove the fields that others added to an object of ours.
 
-Server-side apply restores what we own and keeps what others added. Inside a tenant an added
-container or variable is drift all the same, and the API server records who owns which field.
+Server-side apply restores the fields that we own and keeps the others'. Inside a tenant an added
+container or variable is drift, too, and the API server records who owns which field.
 https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
 """
 
@@ -15,8 +15,8 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest
 Fields = Mapping[str, Any]
 Pointer = tuple[str | int, ...]
 
-# Kinds whose spec is ours alone. A claim's spec is completed by the volume controllers.
-_OURS: Final = frozenset(
+# Kinds whose spec only we write. Volume controllers complete a claim's spec.
+_OWNED_KINDS: Final = frozenset(
     {
         "ResourceQuota",
         "LimitRange",
@@ -30,21 +30,25 @@ _OURS: Final = frozenset(
 )
 # `kubectl rollout restart` writes here, and a restart is not drift.
 _ALLOWED: Final[tuple[Pointer, ...]] = (("spec", "template", "metadata", "annotations"),)
-_KEPT: Final = "foreignFields"
-_CHANGED: Final = "changedAt"
+_FOREIGN_FIELDS: Final = "foreignFields"
+_CHANGED_AT: Final = "changedAt"
 _MISSING: Final = object()
 
 
 def keep_foreign(manifest: Manifest, manager: str) -> Manifest:
-    """The object as a cache keeps it: instead of everyone's managedFields only the parts of `spec`
-    that others than `manager` own, which is nearly always nothing, and when `manager` last changed
-    it."""
+    """Return the object as a cache keeps it, with less memory.
+
+    Instead of all managedFields it has the parts of `spec` that field managers other than `manager`
+    own, which is nearly always nothing, and when `manager` last changed it.
+    """
     metadata = dict(manifest["metadata"])
     entries = metadata.pop("managedFields", ())
-    times = [each["time"] for each in entries if each.get("manager") == manager and "time" in each]
+    times = [
+        entry["time"] for entry in entries if entry.get("manager") == manager and "time" in entry
+    ]
     if times:
-        metadata[_CHANGED] = max(times)
-    if manifest.get("kind") in _OURS:
+        metadata[_CHANGED_AT] = max(times)
+    if manifest.get("kind") in _OWNED_KINDS:
         foreign = [
             {"f:spec": entry["fieldsV1"]["f:spec"]}
             for entry in entries
@@ -53,28 +57,28 @@ def keep_foreign(manifest: Manifest, manager: str) -> Manifest:
             and "f:spec" in entry.get("fieldsV1", {})
         ]
         if foreign:
-            metadata[_KEPT] = foreign
+            metadata[_FOREIGN_FIELDS] = foreign
     return {**manifest, "metadata": metadata}
 
 
 def changed_at(observed: Manifest) -> datetime | None:
-    """When we last changed an object that a cache keeps."""
-    text = observed["metadata"].get(_CHANGED)
+    """Return when we last changed an object from a cache, or None if that is unknown."""
+    text = observed["metadata"].get(_CHANGED_AT)
     return datetime.fromisoformat(text) if text else None
 
 
 def removals(observed: Manifest, desired: Manifest) -> tuple[Pointer, ...]:
-    """Where `observed` holds foreign fields that `desired` does not have, deepest index first."""
-    found = {
+    """Return where `observed` has foreign fields that `desired` lacks, highest index first."""
+    pointers = {
         pointer
-        for fields in observed["metadata"].get(_KEPT, ())
+        for fields in observed["metadata"].get(_FOREIGN_FIELDS, ())
         for pointer in _extras(fields, observed, desired, ())
     }
-    return tuple(sorted(found, key=_order, reverse=True))
+    return tuple(sorted(pointers, key=_order, reverse=True))
 
 
 def json_patch(pointers: Sequence[Pointer], observed: Manifest) -> list[dict[str, Any]]:
-    """A JSON Patch (RFC 6902) that takes the fields out, if the object is still as it was seen."""
+    """Return a JSON Patch (RFC 6902) that removes the fields, if the object is unchanged."""
     version = observed["metadata"]["resourceVersion"]
     return [
         {"op": "test", "path": "/metadata/resourceVersion", "value": version},
@@ -82,20 +86,20 @@ def json_patch(pointers: Sequence[Pointer], observed: Manifest) -> list[dict[str
     ]
 
 
-def _extras(fields: Fields, observed: Any, desired: Any, at: Pointer) -> Iterator[Pointer]:
-    for key, below in fields.items():
+def _extras(fields: Fields, observed: Any, desired: Any, parent: Pointer) -> Iterator[Pointer]:
+    for key, subfields in fields.items():
         token = _token(key, observed)
-        if token is None or (*at, token) in _ALLOWED:
+        if token is None or (pointer := (*parent, token)) in _ALLOWED:
             continue
-        wanted = _child(desired, _token(key, desired))
-        if wanted is _MISSING:
-            yield (*at, token)
+        desired_child = _child(desired, _token(key, desired))
+        if desired_child is _MISSING:
+            yield pointer
         else:
-            yield from _extras(below, _child(observed, token), wanted, (*at, token))
+            yield from _extras(subfields, _child(observed, token), desired_child, pointer)
 
 
 def _token(key: str, node: Any) -> str | int | None:
-    """Where in `node` the field is that fieldsV1 calls `key`; None if it is not there.
+    """Return where in `node` the field is that fieldsV1 calls `key`; None if it has none.
 
     https://github.com/kubernetes-sigs/structured-merge-diff: f: a field, k: a list entry by its
     keys, v: a set's value, i: an index, and a lone dot for the node itself.
@@ -105,15 +109,15 @@ def _token(key: str, node: Any) -> str | int | None:
         return name if isinstance(node, Mapping) and name in node else None
     if prefix not in ("k", "v") or not isinstance(node, Sequence):
         return None
-    sought = json.loads(name)
-    return next((i for i, entry in enumerate(node) if _is(entry, sought, prefix)), None)
+    identity = json.loads(name)
+    return next((i for i, entry in enumerate(node) if _matches(entry, identity, prefix)), None)
 
 
-def _is(entry: Any, sought: Any, prefix: str) -> bool:
+def _matches(entry: Any, identity: Any, prefix: str) -> bool:
     if prefix == "v":
-        return bool(entry == sought)
+        return bool(entry == identity)
     return isinstance(entry, Mapping) and all(
-        entry.get(key) == value for key, value in sought.items()
+        entry.get(key) == value for key, value in identity.items()
     )
 
 
@@ -126,5 +130,5 @@ def _order(pointer: Pointer) -> tuple[tuple[int, str], ...]:
 
 
 def _text(pointer: Pointer) -> str:
-    """RFC 6901."""
+    """Write a JSON Pointer (RFC 6901)."""
     return "".join("/" + str(t).replace("~", "~0").replace("/", "~1") for t in pointer)

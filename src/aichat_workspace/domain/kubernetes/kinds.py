@@ -1,4 +1,4 @@
-"""The kinds the operator keeps, in the order in which they are made.
+"""The kinds that the operator reads and writes, in the order in which they are created.
 
 One list and watch per kind serves every workspace.
 """
@@ -11,7 +11,10 @@ from aichat_workspace.domain import names
 
 @dataclass(frozen=True, slots=True)
 class Kind:
+    """A kind of Kubernetes objects, with what a request's path needs."""
+
     group: str
+    """Empty for the core group."""
     version: str
     kind: str
     plural: str
@@ -34,7 +37,7 @@ EVENT: Final = Kind("events.k8s.io", "v1", "Event", "events")
 
 HTTP_ROUTE: Final = Kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")
 
-# Made in this order: what refuses pods and packets stands before anything runs.
+# In this order: quotas and network policies exist before any pod runs.
 TENANT_KINDS: Final = (
     Kind("", "v1", "ResourceQuota", "resourcequotas"),
     Kind("", "v1", "LimitRange", "limitranges"),
@@ -50,4 +53,7 @@ TENANT_KINDS: Final = (
 )
 # A tenant's Secret is written but never listed or watched: the operator may not read it.
 WATCHED_TENANT_KINDS: Final = tuple(kind for kind in TENANT_KINDS if kind is not SECRET)
+WORKLOAD_KINDS: Final = frozenset({"StatefulSet", "Deployment"})
+ROUTE_KINDS: Final = frozenset({"Ingress", "HTTPRoute"})
+"""Their objects send a host's requests to the chat."""
 RANK: Final = {kind.kind: rank for rank, kind in enumerate((NAMESPACE, *TENANT_KINDS))}

@@ -1,8 +1,8 @@
-"""Kubernetes objects as plain data: what they are called, and whether one holds another.
+"""Kubernetes objects as plain JSON: their references, and whether one covers another.
 
 Desired objects name only the fields we own. The API server fills in the rest, so comparing whole
-objects would find a difference for ever (controller-runtime's documented trap); `covers` asks
-instead whether everything we want is there.
+objects would always find a difference (controller-runtime's documented trap); `covers` asks
+instead whether every desired value is there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,9 +23,9 @@ _MERGE_KEYS: Final = {
     "volumes": ("name",),
     "volumeMounts": ("mountPath",),
 }
-# Maps that it sets as a whole, as it does lists that are one value.
+# Maps that it also treats as one value.
 _ATOMIC: Final = frozenset({"podSelector", "selector", "nodeSelector", "secretKeyRef"})
-# What it fills in inside of one value: in the entries of these lists.
+# Fields that it fills in inside of one value, in the entries of these lists.
 # https://gateway-api.sigs.k8s.io/reference/spec/#gateway.networking.k8s.io/v1.HTTPRouteRule
 _FILLED_IN: Final[Mapping[str, Manifest]] = {
     "rules": {"matches": [{"path": {"type": "PathPrefix", "value": "/"}}]},
@@ -36,18 +36,16 @@ _QUANTITIES: Final = frozenset({"limits", "requests", "hard", "default", "defaul
 
 @dataclass(frozen=True, slots=True, order=True)
 class Ref:
-    """Which object: unique among the kinds we watch."""
+    """A reference to an object, unique among the kinds that we watch."""
 
     kind: str
     namespace: str
+    """Empty for a cluster-scoped object."""
     name: str
 
     def __str__(self) -> str:
-        return (
-            f"{self.kind} {self.namespace}/{self.name}"
-            if self.namespace
-            else (f"{self.kind} {self.name}")
-        )
+        path = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.kind} {path}"
 
 
 def ref(manifest: Manifest) -> Ref:
@@ -55,10 +53,15 @@ def ref(manifest: Manifest) -> Ref:
     return Ref(manifest["kind"], metadata.get("namespace", ""), metadata["name"])
 
 
-def covers(observed: Any, desired: Any, field: str = "") -> bool:
-    """Whether `observed` holds every value of `desired`.
+def is_deleting(manifest: Manifest) -> bool:
+    """Whether its deletion has begun; it exists until its finalizers or containers have ended."""
+    return "deletionTimestamp" in manifest["metadata"]
 
-    `field` is the name of the map or list that both came from; it decides how lists are matched
+
+def covers(observed: Any, desired: Any, field: str = "") -> bool:
+    """Whether `observed` has every value of `desired`.
+
+    `field` is the name of the map or list that both come from; it decides how lists are matched
     and which numbers are quantities.
     """
     keys = _MERGE_KEYS.get(field)
@@ -75,15 +78,17 @@ def covers(observed: Any, desired: Any, field: str = "") -> bool:
 
 
 def _same(observed: Any, desired: Any, field: str) -> bool:
-    """Whether `observed` is `desired`, but for what the API server fills in. Nobody else's field
-    can be told from ours here: the whole has one owner."""
+    """Whether `observed` equals `desired`, except for what the API server fills in.
+
+    The value as a whole has one owner, so any further field in it is a difference.
+    """
     if isinstance(desired, Mapping):
         desired = {k: v for k, v in desired.items() if k in observed or not _is_left_out(k, v)}
-        wanted = {**_FILLED_IN.get(field, {}), **desired}
+        completed = {**_FILLED_IN.get(field, {}), **desired}
         return (
             isinstance(observed, Mapping)
-            and desired.keys() <= observed.keys() <= wanted.keys()
-            and all(_same(observed[key], wanted[key], _below(field, key)) for key in observed)
+            and desired.keys() <= observed.keys() <= completed.keys()
+            and all(_same(observed[key], completed[key], _below(field, key)) for key in observed)
         )
     if isinstance(desired, Sequence) and not isinstance(desired, str):
         return (
@@ -95,7 +100,7 @@ def _same(observed: Any, desired: Any, field: str) -> bool:
 
 
 def _is_left_out(key: str, value: Any) -> bool:
-    """The API server leaves the empty value of a variable or a toleration out."""
+    """Whether the API server omits the field: the empty value of a variable or a toleration."""
     return bool((key, value) == ("value", ""))
 
 
@@ -104,8 +109,8 @@ def _below(field: str, key: str) -> str:
 
 
 def _list_covers(observed: Sequence[Any], desired: Sequence[Any], keys: Sequence[str]) -> bool:
-    found_by_key = {tuple(map(entry.get, keys)): entry for entry in observed}
+    by_key = {tuple(map(entry.get, keys)): entry for entry in observed}
     return all(
-        (key := tuple(map(entry.get, keys))) in found_by_key and covers(found_by_key[key], entry)
+        (key := tuple(map(entry.get, keys))) in by_key and covers(by_key[key], entry)
         for entry in desired
     )

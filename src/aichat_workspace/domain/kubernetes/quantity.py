@@ -7,15 +7,15 @@ import re
 from fractions import Fraction
 from typing import Final
 
-# What a spec may say: exponents are left out, for nobody writes memory as 1e9 by hand.
+# A spec may have no exponents: people don't write memory as 1e9.
 _POSITIVE: Final = r"([0-9]*[1-9][0-9]*(\.[0-9]+)?|[0-9]+\.[0-9]*[1-9][0-9]*)"
 _MULTIPLES: Final = "k|M|G|T|P|Ki|Mi|Gi|Ti|Pi"
 QUANTITY_PATTERN: Final = rf"^[0-9]+(\.[0-9]+)?(m|{_MULTIPLES})?$"
 POSITIVE_PATTERN: Final = rf"^{_POSITIVE}(m|{_MULTIPLES})?$"
-# 512m of memory is half a byte, and always a slip of the pen.
+# 512m of memory is half a byte, which is always a typing error.
 SIZE_PATTERN: Final = rf"^{_POSITIVE}({_MULTIPLES})?$"
 
-# What anybody may have written into an object, and the API server takes.
+# An object may have any of the suffixes that the API server accepts.
 _BINARY: Final = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _SUFFIX: Final = {
     "": Fraction(1),
@@ -30,8 +30,10 @@ _PARTS: Final = re.compile(
 
 
 def parse(text: str | int) -> Fraction:
-    """The amount in its base unit (cores, bytes, pieces), by Kubernetes' whole grammar but for
-    negative amounts. Raises ValueError for anything else."""
+    """Return the amount in its base unit: cores, bytes or pieces.
+
+    Reads Kubernetes' whole grammar except negative amounts. Raises ValueError for anything else.
+    """
     parts = _PARTS.fullmatch(str(text))
     if parts is None or (parts["suffix"] or "") not in _SUFFIX:
         raise ValueError(f"{text!r} is not a quantity; write for example 500m, 2, 512Mi or 10Gi")
@@ -43,13 +45,13 @@ def parse(text: str | int) -> Fraction:
 
 
 def cores(amount: Fraction) -> str:
-    """CPU as the API server writes it: whole cores, or thousandths with an m."""
+    """Write CPU as the API server does: whole cores, or thousandths with an m. Rounds up."""
     millis = -(-amount * 1000 // 1)
     return str(millis // 1000) if millis % 1000 == 0 else f"{millis}m"
 
 
 def size(amount: Fraction) -> str:
-    """Bytes with the largest binary suffix that divides them evenly."""
+    """Write bytes with the largest binary suffix that divides them evenly. Rounds up."""
     whole = int(-(-amount // 1))
     for power, suffix in reversed([*enumerate(_BINARY, start=1)]):
         if whole and whole % 1024**power == 0:
@@ -57,11 +59,11 @@ def size(amount: Fraction) -> str:
     return str(whole)
 
 
-def same(left: object, right: object) -> bool:
+def same(first: object, second: object) -> bool:
     """Whether two quantities are the same amount, however they are written (2000m is 2)."""
-    if not isinstance(left, str | int) or not isinstance(right, str | int):
+    if not isinstance(first, str | int) or not isinstance(second, str | int):
         return False
     try:
-        return parse(left) == parse(right)
+        return parse(first) == parse(second)
     except ValueError:
         return False

@@ -1,4 +1,4 @@
-"""The room that models take on their volume."""
+"""How much space models take on their volume."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,8 +8,10 @@ _USABLE_SHARE: Final = 0.95
 
 
 def capacity_problem(model: str, needed_bytes: int, present_bytes: int, capacity_bytes: int) -> str:
-    """What to say of a model that its volume has no room for, or nothing. Room for the metadata
-    and for a model's temporary files is kept free."""
+    """Return what is wrong when the volume has no space for a model, else an empty text.
+
+    A part of the volume stays free, for metadata and temporary files.
+    """
     room = int(capacity_bytes * _USABLE_SHARE) - present_bytes
     if not capacity_bytes or needed_bytes <= room:
         return ""
@@ -26,19 +28,22 @@ def _gibibytes(count: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PresentModel:
-    """A model that the server lists; `weights` is empty where they are not known."""
+    """A model that the model server lists."""
 
     name: str
     digest: str
     size_bytes: int
     weights: str = ""
+    """The digest of its weights; empty while unknown."""
 
 
 def occupied_bytes(present: Iterable[PresentModel]) -> int:
-    """What models take of their volume. Each one's size counts its weights in full, and those made
-    of one another have them on the volume once."""
+    """Return the bytes that models take on their volume.
+
+    Each model's size includes its weights, and models with the same weights store them once.
+    """
     largest: dict[str, int] = {}
     for model in present:
-        of = model.weights or model.name
-        largest[of] = max(largest.get(of, 0), model.size_bytes)
+        weights = model.weights or model.name
+        largest[weights] = max(largest.get(weights, 0), model.size_bytes)
     return sum(largest.values())

@@ -1,4 +1,4 @@
-"""Names of models in Ollama's grammar."""
+"""Model names in Ollama's grammar."""
 
 import re
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ _PARTS: Final = re.compile(
 
 
 class InvalidModelNameError(Exception):
-    """Not a name in Ollama's grammar. The message names the fix."""
+    """A text is not a model name in Ollama's grammar. The message says how to write one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelName:
-    """A model's full name; `str` gives it as Ollama lists it, without what is the default."""
+    """A model's full name; `str` gives it as Ollama lists it, without default parts."""
 
     name: str
     tag: str = DEFAULT_TAG
@@ -38,7 +38,7 @@ class ModelName:
 
     @property
     def registry(self) -> str:
-        """Where it comes from, as host or host:port."""
+        """The registry that it comes from, as host or host:port."""
         return f"{self.host}:{self.port}" if self.port else self.host
 
     def __str__(self) -> str:
@@ -49,7 +49,7 @@ class ModelName:
 
 
 def parse_model(text: str) -> ModelName:
-    """Read a model's name. Raises InvalidModelNameError, which says how to write one."""
+    """Read a model's name. Raises InvalidModelNameError."""
     parts = _PARTS.fullmatch(text) if len(text) <= MODEL_NAME_MAX_LENGTH else None
     if parts is None:
         raise InvalidModelNameError(

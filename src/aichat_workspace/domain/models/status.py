@@ -1,4 +1,4 @@
-"""What a workspace asks for in models and patterns, and how far each one is."""
+"""The models and patterns that a workspace asks for, and their progress."""
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +9,8 @@ from aichat_workspace.domain.models.name import DEFAULT_TAG, parse_model
 
 
 class ModelState(StrEnum):
+    """The state of a model, or of a pattern's model."""
+
     PENDING = "Pending"
     PULLING = "Pulling"
     READY = "Ready"
@@ -18,27 +20,31 @@ class ModelState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """How far a model is. `managed`: the operator downloaded it, so the operator may remove it."""
+    """A model's state and the progress of its download."""
 
     name: str
+    """As Ollama lists it."""
     state: ModelState
     completed_bytes: int = 0
     total_bytes: int = 0
+    """0 while unknown."""
     digest: str = ""
     managed: bool = False
+    """The operator downloaded it, so the operator may remove it."""
     message: str = ""
+    """What is wrong and how to fix it, or empty."""
     bytes_per_second: int = 0
 
     @property
     def eta_seconds(self) -> int | None:
-        """When it will be there if the speed stays, or None while there is none."""
+        """Seconds until the download ends at the present speed; None while there is no speed."""
         if self.state is not ModelState.PULLING or self.bytes_per_second <= 0:
             return None
         return max(self.total_bytes - self.completed_bytes, 0) // self.bytes_per_second
 
     @property
     def percent(self) -> int:
-        """0 to 100, whatever the model server says about sizes."""
+        """The downloaded part, 0 to 100, even if the model server's sizes are wrong."""
         if self.state is ModelState.READY:
             return 100
         if self.total_bytes <= 0:
@@ -48,32 +54,40 @@ class ModelStatus:
 
 @dataclass(frozen=True, slots=True)
 class PatternStatus:
-    """How far a pattern's model is. `revision` says what it was made from."""
+    """The state of a pattern's model."""
 
     name: str
+    """The pattern's."""
     state: ModelState
     revision: str = ""
+    """Changes with the prompt and the base model that it was made from."""
     message: str = ""
+    """What is wrong and how to fix it, or empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
+    """A named system prompt, offered as a model of its own."""
+
     name: str
     system: str
+    """The system prompt."""
 
     @property
     def model(self) -> str:
-        """The name of the pattern's model as Ollama lists it."""
+        """The name of the pattern's model, as Ollama lists it."""
         return f"{self.name}:{DEFAULT_TAG}"
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredModels:
-    """What a workspace asks for; `refused` holds patterns that can't be, and why."""
+    """The models and patterns that a workspace asks for."""
 
     models: tuple[str, ...] = ()
+    """By their listed names; patterns are made from the first one."""
     patterns: tuple[Pattern, ...] = ()
     refused: tuple[PatternStatus, ...] = ()
+    """Patterns that can't be made, with the reasons."""
 
 
 def desired_models(
@@ -82,8 +96,10 @@ def desired_models(
     prompts: Mapping[str, str],
     embedding: str | None = None,
 ) -> DesiredModels:
-    """What a spec asks for, each model once and by its listed name, the embedding model last.
-    `prompts` are the patterns there are, by name."""
+    """Return what a spec asks for, each model once by its listed name, the embedding model last.
+
+    `prompts` are the system prompts of all existing patterns, by name.
+    """
     listed = tuple(dict.fromkeys(str(parse_model(text)) for text in models))
     accepted: list[Pattern] = []
     refused: list[PatternStatus] = []
@@ -93,18 +109,18 @@ def desired_models(
             refused.append(PatternStatus(name, ModelState.FAILED, message=problem))
         else:
             accepted.append(Pattern(name, prompts[name]))
-    every = dict.fromkeys((*listed, *((embedding,) if embedding else ())))
-    return DesiredModels(tuple(every), tuple(accepted), tuple(refused))
+    unique = dict.fromkeys((*listed, *((embedding,) if embedding else ())))
+    return DesiredModels(tuple(unique), tuple(accepted), tuple(refused))
 
 
 def _pattern_problem(
     name: str, models: Sequence[str], prompts: Mapping[str, str], embedding: str | None
 ) -> str | None:
     if name not in prompts:
-        close = difflib.get_close_matches(name, prompts, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        known = ", ".join(sorted(prompts))
-        return f"there is no pattern {name!r}; {hint}spec.patterns takes: {known}"
+        similar = difflib.get_close_matches(name, prompts, n=1)
+        hint = f"did you mean {similar[0]!r}? " if similar else ""
+        existing = ", ".join(sorted(prompts))
+        return f"there is no pattern {name!r}; {hint}spec.patterns takes: {existing}"
     if Pattern(name, "").model in models:
         return f"pattern {name!r} has the name of a model in spec.models; remove one of the two"
     if Pattern(name, "").model == embedding:
@@ -118,42 +134,43 @@ def _pattern_problem(
 
 
 def models_ready(models: Iterable[ModelStatus]) -> tuple[int, int]:
-    """How many of the wanted models are ready, and how many are wanted."""
+    """Return how many of the desired models are ready, and how many are desired."""
     listed = [model for model in models if model.state is not ModelState.REMOVING]
     return sum(model.state is ModelState.READY for model in listed), len(listed)
 
 
 def format_progress(models: Iterable[ModelStatus]) -> str:
-    """As in `2/3`, or while something is downloaded `2/3 40%`: how much of that is there."""
+    """Write as in `2/3`, or `2/3 40%` while models are downloaded: the downloaded part of them."""
     models = tuple(models)
     ready, total = models_ready(models)
-    coming = [model for model in models if model.state is ModelState.PULLING and model.total_bytes]
-    if not coming:
+    pulling = [model for model in models if model.state is ModelState.PULLING and model.total_bytes]
+    if not pulling:
         return f"{ready}/{total}"
-    there = sum(model.completed_bytes for model in coming)
-    percent = max(0, min(99, there * 100 // sum(model.total_bytes for model in coming)))
+    completed_bytes = sum(model.completed_bytes for model in pulling)
+    total_bytes = sum(model.total_bytes for model in pulling)
+    percent = max(0, min(99, completed_bytes * 100 // total_bytes))
     return f"{ready}/{total} {percent}%"
 
 
 def summary(models: Iterable[ModelStatus], patterns: Iterable[PatternStatus]) -> str:
-    """One sentence: what is wrong first, else what is going on, else that all is there."""
+    """Write one sentence: the problems if there are any, else the progress."""
     models = tuple(models)
-    every: tuple[ModelStatus | PatternStatus, ...] = (*models, *patterns)
-    told = [each.message for each in every if each.message]
-    if told:
-        return "; ".join(told)
-    busy = [_pace(model) for model in models if model.state is ModelState.PULLING]
-    if busy:
-        return f"downloading {', '.join(busy)}"
-    waiting = [each.name for each in every if each.state is not ModelState.READY]
+    statuses: tuple[ModelStatus | PatternStatus, ...] = (*models, *patterns)
+    problems = [status.message for status in statuses if status.message]
+    if problems:
+        return "; ".join(problems)
+    downloads = [_format_download(model) for model in models if model.state is ModelState.PULLING]
+    if downloads:
+        return f"downloading {', '.join(downloads)}"
+    waiting = [status.name for status in statuses if status.state is not ModelState.READY]
     return f"waiting for {', '.join(waiting)}" if waiting else "every model and pattern is there"
 
 
-def _pace(model: ModelStatus) -> str:
-    """As in `gemma2:2b 40% at 12.5 MB/s, 2 min left`."""
-    told = f"{model.name} {model.percent}%"
+def _format_download(model: ModelStatus) -> str:
+    """Write as in `gemma2:2b 40% at 12.5 MB/s, 2 min left`."""
+    text = f"{model.name} {model.percent}%"
     if model.bytes_per_second:
-        told += f" at {model.bytes_per_second / 1e6:.1f} MB/s"
+        text += f" at {model.bytes_per_second / 1e6:.1f} MB/s"
     if (seconds := model.eta_seconds) is not None:
-        told += f", {seconds // 60} min left" if seconds >= 90 else f", {seconds} s left"
-    return told
+        text += f", {seconds // 60} min left" if seconds >= 90 else f", {seconds} s left"
+    return text

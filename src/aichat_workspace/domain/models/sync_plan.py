@@ -1,4 +1,4 @@
-"""What to pull, make and remove so that a model server has what is desired."""
+"""Plan the pulls, creations and removals that bring a model server to the desired models."""
 
 import hashlib
 from collections.abc import Container, Iterable, Mapping
@@ -16,14 +16,18 @@ from aichat_workspace.domain.models.status import (
 
 @dataclass(frozen=True, slots=True)
 class ManagedModels:
-    """What the operator remembers to have downloaded, and to have made of which revision."""
+    """What the operator remembers of its own downloads and patterns; only these it may remove."""
 
     models: frozenset[str] = frozenset()
+    """Names of the models that it downloaded."""
     patterns: frozenset[tuple[str, str]] = frozenset()
+    """Names of the patterns that it made, each with its revision."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pull:
+    """Download a model."""
+
     name: str
 
 
@@ -38,6 +42,8 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
+    """Remove a model, or a pattern's model."""
+
     name: str
 
 
@@ -45,99 +51,108 @@ ModelAction = Pull | Create | Remove
 
 
 def plan_sync(
-    want: DesiredModels,
+    desired: DesiredModels,
     present: Iterable[PresentModel],
-    recorded: ManagedModels,
+    managed: ManagedModels,
     *,
     cramped: bool = False,
 ) -> tuple[ModelAction, ...]:
-    """What the model server lacks or no longer needs; nothing when all is well.
+    """Return what to do so that the model server has the desired models; nothing when it has.
 
-    Only what was recorded as the operator's own is removed: a model that a person made in Open
-    WebUI stays, and so does that of a pattern that is refused. When it is `cramped`, what is to be
-    made again anyway makes room first.
+    Only the operator's own models are removed: a model that a person made in Open WebUI stays, and
+    so does the model of a refused pattern. With `cramped`, when the volume has no space, outdated
+    models are removed before their replacements exist.
     """
-    there = {model.name: model for model in present}
-    made = dict(recorded.patterns)
-    refused = (Pattern(each.name, "").model for each in want.refused)
-    keep = {*want.models, *(pattern.model for pattern in want.patterns), *refused}
-    ours = {*recorded.models, *(Pattern(name, "").model for name in made)}
+    present_models = {model.name: model for model in present}
+    revisions = dict(managed.patterns)
+    refused = (Pattern(pattern.name, "").model for pattern in desired.refused)
+    keep = {*desired.models, *(pattern.model for pattern in desired.patterns), *refused}
+    own = {*managed.models, *(Pattern(name, "").model for name in revisions)}
     return (
-        *(Pull(name) for name in want.models if name not in there),
-        *_creations(want, there, made),
-        *(Remove(name) for name in sorted(ours - keep) if name in there),
-        *(Remove(name) for name in sorted(outdated(want, there, recorded)) if cramped),
+        *(Pull(name) for name in desired.models if name not in present_models),
+        *_creations(desired, present_models, revisions),
+        *(Remove(name) for name in sorted(own - keep) if name in present_models),
+        *(Remove(name) for name in sorted(outdated(desired, present_models, managed)) if cramped),
     )
 
 
-def outdated(want: DesiredModels, there: Container[str], recorded: ManagedModels) -> frozenset[str]:
-    """Models of patterns that the operator made of a base that they are not to have any more, as
-    far as `there`. They are of use until the new base has come, and keep the weights of the old
-    one."""
-    if not want.models or want.models[0] in there:
+def outdated(
+    desired: DesiredModels, present: Container[str], managed: ManagedModels
+) -> frozenset[str]:
+    """Return the present models of patterns that wait for another base model.
+
+    They are of use until the new base is there, and keep the weights of the old one.
+    """
+    if not desired.models or desired.models[0] in present:
         return frozenset()
-    made = {name for name, _ in recorded.patterns}
+    made_patterns = {name for name, _ in managed.patterns}
     return frozenset(
         pattern.model
-        for pattern in want.patterns
-        if pattern.name in made and pattern.model in there
+        for pattern in desired.patterns
+        if pattern.name in made_patterns and pattern.model in present
     )
 
 
 def unmanaged_patterns(
-    want: DesiredModels, there: Container[str], recorded: ManagedModels
+    desired: DesiredModels, present: Container[str], managed: ManagedModels
 ) -> tuple[Pattern, ...]:
-    """Patterns whose models are `there` though the operator does not remember to have made them: a
-    person did, or it did itself and what it remembered went with a resource."""
-    made = {name for name, _ in recorded.patterns}
+    """Return the patterns whose models are present although the operator has no record of them.
+
+    Either a person made them, or the operator did and its record went with a deleted resource.
+    """
+    made_patterns = {name for name, _ in managed.patterns}
     return tuple(
-        pattern for pattern in want.patterns if pattern.model in there and pattern.name not in made
+        pattern
+        for pattern in desired.patterns
+        if pattern.model in present and pattern.name not in made_patterns
     )
 
 
-def drop_patterns(want: DesiredModels, persons: Iterable[Pattern]) -> DesiredModels:
-    """What is wanted, less the patterns whose names a person's own models have."""
-    taken = frozenset(persons)
+def drop_patterns(desired: DesiredModels, dropped: Iterable[Pattern]) -> DesiredModels:
+    """Refuse the patterns whose model names are already taken by people's own models."""
+    taken = frozenset(dropped)
     refused = tuple(
         PatternStatus(
-            each.name,
+            pattern.name,
             ModelState.FAILED,
-            message=f"pattern {each.name!r} is not made, for there is a model {each.model} that "
-            "the operator did not make; remove that model in Open WebUI, and the pattern is made "
-            "within about ten minutes, or take the pattern out of spec.patterns",
+            message=f"pattern {pattern.name!r} is not made, for there is a model {pattern.model} "
+            "that the operator did not make; remove that model in Open WebUI, and the pattern is "
+            "made within about ten minutes, or take the pattern out of spec.patterns",
         )
-        for each in want.patterns
-        if each in taken
+        for pattern in desired.patterns
+        if pattern in taken
     )
-    patterns = tuple(each for each in want.patterns if each not in taken)
-    return replace(want, patterns=patterns, refused=(*want.refused, *refused))
+    patterns = tuple(pattern for pattern in desired.patterns if pattern not in taken)
+    return replace(desired, patterns=patterns, refused=(*desired.refused, *refused))
 
 
 def _creations(
-    want: DesiredModels, there: Mapping[str, PresentModel], made: Mapping[str, str]
+    desired: DesiredModels, present: Mapping[str, PresentModel], revisions: Mapping[str, str]
 ) -> Iterable[Create]:
-    base = there.get(want.models[0]) if want.models else None
+    base = present.get(desired.models[0]) if desired.models else None
     if base is None:
         return
-    for pattern in want.patterns:
+    for pattern in desired.patterns:
         revision = revision_of(pattern, base)
-        if pattern.model not in there or made.get(pattern.name) != revision:
+        if pattern.model not in present or revisions.get(pattern.name) != revision:
             yield Create(pattern, base.name, revision)
 
 
 def revision_of(pattern: Pattern, base: PresentModel) -> str:
-    """Changes with the prompt and with the base model."""
+    """Return a digest of the prompt and the base model."""
     text = "\n".join((base.name, base.digest, pattern.system))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def expected(want: DesiredModels, recorded: Iterable[ModelStatus]) -> tuple[ModelStatus, ...]:
-    """The models to speak of before the server was asked: as recorded, else pending."""
-    known = {model.name: model for model in recorded}
-    listed = tuple(known.get(name, ModelStatus(name, ModelState.PENDING)) for name in want.models)
+def expected(desired: DesiredModels, recorded: Iterable[ModelStatus]) -> tuple[ModelStatus, ...]:
+    """Return the models to report before the first check of the server: as recorded, or pending."""
+    by_name = {model.name: model for model in recorded}
+    listed = tuple(
+        by_name.get(name, ModelStatus(name, ModelState.PENDING)) for name in desired.models
+    )
     leftover = tuple(
         replace(model, state=ModelState.REMOVING, message="")
-        for model in known.values()
-        if model.managed and model.name not in want.models
+        for model in by_name.values()
+        if model.managed and model.name not in desired.models
     )
     return (*listed, *leftover)

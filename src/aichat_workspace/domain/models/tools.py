@@ -1,8 +1,8 @@
-"""Which models chats offer tools to, as entries in Open WebUI.
+"""Decide which models chats offer tools to, as entries in Open WebUI.
 
 A chat offers tools to a model whose entry says `native`, and to no other, since
-DEFAULT_MODEL_PARAMS says `legacy`: Ollama answers with an error when a model without the capability
-is sent tools. docs/decisions/0006-tools-by-capability.md has the reasons.
+DEFAULT_MODEL_PARAMS says `legacy`: Ollama returns an error when a model without the capability gets
+tools. docs/decisions/0006-tools-by-capability.md has the reasons.
 """
 
 import hashlib
@@ -14,16 +14,17 @@ from typing import Any, Final
 from aichat_workspace.domain import names
 
 CAPABILITY: Final = "tools"
-"""How Ollama calls it: https://github.com/ollama/ollama/blob/main/docs/api.md"""
+"""Ollama's name for it: https://github.com/ollama/ollama/blob/main/docs/api.md"""
 MAX_MODELS: Final = 500
-"""Of one workspace, the first by name, are asked for. A longer list is no list for people."""
-_LISTED: Final = 5
+"""Of one workspace's models only the first ones by name are considered: longer lists are of no use
+to people."""
+_MAX_LISTED: Final = 5
 _MARK: Final = names.OPERATOR
-"""In an entry's `meta`, with the digest of everything else: what a person changes shows."""
-# Kinds of Open WebUI's own tools. With all of them the definitions alone are about 6,000 tokens,
-# and Ollama's context is 4,096 where there is no large GPU: it would cut the prompt. What has to
-# do with time, documents and earlier chats stays, and what a person turns on for a chat.
-_LEFT_OUT: Final = (
+"""A key of an entry's `meta`: the digest of everything else, which shows a person's changes."""
+# Kinds of Open WebUI's own tools. The definitions of all of them are about 6,000 tokens, and
+# without a large GPU Ollama's context is 4,096: it would cut the prompt. Tools for time, documents
+# and earlier chats stay, and so do those that a person turns on for a chat.
+_DISABLED_TOOLS: Final = (
     "automations",
     "calendar",
     "memory",
@@ -34,12 +35,12 @@ _LEFT_OUT: Final = (
 )
 
 Entry = Mapping[str, Any]
-"""A model's entry, as Open WebUI's API gives and takes it."""
+"""A model's entry, as Open WebUI's API reads and writes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Make the entry by which chats offer tools to a model."""
+    """Create the entry by which chats offer tools to a model."""
 
     model: str
 
@@ -53,25 +54,27 @@ class Withdraw:
 
 @dataclass(frozen=True, slots=True)
 class ToolStatus:
-    """What a chat was last made to follow, what keeps it from following its models now, and whether
-    it does follow them."""
+    """Which models a chat offers tools to."""
 
     revision: str = ""
+    """Of the entries that were last written."""
     problem: str = ""
+    """What keeps the chat from following its models now, or empty."""
     is_current: bool = False
+    """Whether the entries follow the present models."""
 
 
 NOT_OFFERED_YET: Final = ToolStatus()
 
 
 def entry(model: str) -> dict[str, Any]:
-    """The entry by which chats offer tools to a model, with the operator's mark."""
+    """Return the entry by which chats offer tools to a model, with the operator's mark."""
     content: dict[str, Any] = {
         "id": model,
         "base_model_id": None,
         "name": model,
         "params": {"function_calling": "native"},
-        "meta": {"builtinTools": dict.fromkeys(_LEFT_OUT, False)},
+        "meta": {"builtinTools": dict.fromkeys(_DISABLED_TOOLS, False)},
         "is_active": True,
     }
     return {**content, "meta": {**content["meta"], _MARK: _digest(content)}}
@@ -80,19 +83,18 @@ def entry(model: str) -> dict[str, Any]:
 def decide(
     models: Collection[str], entries: Iterable[Entry], unclear: Collection[str] = ()
 ) -> tuple[Withdraw | Offer, ...]:
-    """What Open WebUI lacks so that these models, and no others, are offered tools. What it has for
-    a model of which it is unclear whether it can call tools stays.
+    """Return the changes after which chats offer tools to these models and to no others.
 
-    An entry that a person made stays as it is, and so does one of the operator's that a person has
-    changed: it says what the person wants for that model.
+    Entries of `unclear` models, which may or may not call tools, stay. So do entries that a person
+    made or changed: they say what the person wants.
     """
-    existing = {present["id"]: present for present in entries}
+    existing = {present_entry["id"]: present_entry for present_entry in entries}
     stale = {
         model
-        for model, present in existing.items()
+        for model, present_entry in existing.items()
         if model not in unclear
-        and _is_untouched(present)
-        and not (model in models and _mark(present) == _mark(entry(model)))
+        and _is_untouched(present_entry)
+        and not (model in models and _mark(present_entry) == _mark(entry(model)))
     }
     return (
         *(Withdraw(model) for model in sorted(stale)),
@@ -101,9 +103,9 @@ def decide(
 
 
 def _is_untouched(existing: Entry) -> bool:
-    """Whether an entry is as this operator, or an earlier version of it, has made it."""
+    """Whether an entry is as this or an earlier version of the operator wrote it."""
     content = {key: existing.get(key) for key in entry("")}
-    # Open WebUI gives every setting that it knows, the unset ones as null.
+    # Open WebUI returns every setting that it knows, the unset ones as null.
     meta = {key: value for key, value in (content["meta"] or {}).items() if value is not None}
     mark = meta.pop(_MARK, None)
     return mark is not None and mark == _digest({**content, "meta": meta})
@@ -118,15 +120,17 @@ def _digest(content: Any) -> str:
 
 
 def revision(volume: str, models: Collection[str], unclear: Collection[str] = ()) -> str:
-    """Changes with the entries, with the volume that holds them and with the models whose entries
-    are left as they are; empty where no model can call tools, for then no entry is needed."""
+    """Return a digest of the entries, of the volume that has them, and of the `unclear` models.
+
+    It is empty where no model can call tools: then no entry is needed.
+    """
     if not models and not unclear:
         return ""
     return _digest([volume, *map(entry, sorted(models)), *sorted(unclear)])
 
 
 def sign_in_refused(models: Collection[str], email: str, admin_secret: str | None) -> str:
-    """What to say when the administrator's password is not the Secret's any more."""
+    """Return the message for an administrator's password that differs from the Secret's."""
     fix = (
         f"write the present password into Secret {admin_secret!r}"
         if admin_secret
@@ -140,7 +144,7 @@ def sign_in_refused(models: Collection[str], email: str, admin_secret: str | Non
 
 
 def not_administrator(models: Collection[str], email: str) -> str:
-    """What to say when the account that signs in is no administrator any more."""
+    """Return the message for an account that signs in but is no administrator any more."""
     return (
         f"{_first(models)}: the operator can't tell chats which models call tools, for {email} is "
         "no administrator of Open WebUI any more; give it that role again, then suspend and resume "
@@ -149,7 +153,7 @@ def not_administrator(models: Collection[str], email: str) -> str:
 
 
 def unreachable(server: str, error: str) -> str:
-    """What to say when a server of the workspace has not answered for some time."""
+    """Return the message for a server of the workspace that has not replied for some time."""
     return (
         f"the operator can't tell chats which models call tools, for {server} can't be reached: "
         f"{error}; it is tried again by itself; if this lasts, read its log and check that network "
@@ -158,7 +162,7 @@ def unreachable(server: str, error: str) -> str:
 
 
 def unclear(errors: Mapping[str, str]) -> str:
-    """What to say when the model server can't say of some models what they can do."""
+    """Return the message for models whose capabilities the model server can't tell."""
     return (
         f"{_first(errors)}: it is unclear whether they call tools, so chats go on as before with "
         f"them, for Ollama says: {next(iter(errors.values()))}; it is tried again by itself; if "
@@ -167,7 +171,7 @@ def unclear(errors: Mapping[str, str]) -> str:
 
 
 def failed(error: str) -> str:
-    """What to say of an error that nobody has foreseen."""
+    """Return the message for an unexpected error."""
     return (
         "the operator can't tell chats which models call tools, for it failed itself with "
         f"{error}; it is tried again by itself; if this lasts, report what its log says"
@@ -175,7 +179,7 @@ def failed(error: str) -> str:
 
 
 def not_taken(models: Collection[str], error: str) -> str:
-    """What to say when Open WebUI does not do what it is asked for."""
+    """Return the message for a request that Open WebUI rejects."""
     return (
         f"{_first(models)}: the operator can't tell chats which models call tools, for Open WebUI "
         f"says: {error}; it is tried again by itself; if this lasts, read its log"
@@ -184,5 +188,5 @@ def not_taken(models: Collection[str], error: str) -> str:
 
 def _first(models: Collection[str]) -> str:
     listed = sorted(models)
-    more = f" and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
-    return ", ".join(listed[:_LISTED]) + more if listed else "no model"
+    more = f" and {len(listed) - _MAX_LISTED} more" if len(listed) > _MAX_LISTED else ""
+    return ", ".join(listed[:_MAX_LISTED]) + more if listed else "no model"

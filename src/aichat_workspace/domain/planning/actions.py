@@ -9,37 +9,40 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Server-side apply by force: the object is made, or our fields in it restored."""
+    """Server-side apply by force: create the object, or restore our fields in it."""
 
     manifest: Manifest
 
 
 @dataclass(frozen=True, slots=True)
 class Prune:
-    """Take out what others added to an object of ours."""
+    """Remove the fields that others added to an object of ours."""
 
     ref: Ref
     operations: Sequence[dict[str, Any]]
+    """A JSON Patch (RFC 6902)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Leave a workload without pods, whatever else it should be."""
+    """Scale a workload to no pods and leave the rest of it as it is."""
 
     ref: Ref
     operations: Sequence[dict[str, Any]] = (
         {"op": "replace", "path": "/spec/replicas", "value": 0},
     )
+    """A JSON Patch (RFC 6902)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove exactly the object that was seen; a tenant's Secret, which never is, by its name. One
-    that `waits` stays until everything that is wanted has been written."""
+    """Delete one object."""
 
     ref: Ref
     uid: str | None
+    """Only the observed object is deleted; None for a tenant's Secret, which is never observed."""
     waits: bool = False
+    """It stays until every desired object has been written."""
 
 
 Action = Apply | Prune | Stop | Delete

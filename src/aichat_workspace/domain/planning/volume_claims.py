@@ -1,4 +1,4 @@
-"""What can still be changed of a volume that is there.
+"""Decide what can still be changed of an existing PersistentVolumeClaim.
 
 https://kubernetes.io/docs/concepts/storage/persistent-volumes/#expanding-persistent-volumes-claims
 """
@@ -15,23 +15,22 @@ CLAIM: Final = "PersistentVolumeClaim"
 
 
 def size(claim: Manifest) -> str:
-    """What the claim asks for."""
-    asked: str = claim["spec"]["resources"]["requests"]["storage"]
-    return asked
+    """Return the size that the claim requests."""
+    requested: str = claim["spec"]["resources"]["requests"]["storage"]
+    return requested
 
 
 def sizes(desired: Iterable[Manifest]) -> dict[Ref, str]:
-    """What each claim is to ask for."""
-    return {ref(each): size(each) for each in desired if each["kind"] == CLAIM}
+    """Return the size that each desired claim requests."""
+    return {ref(manifest): size(manifest) for manifest in desired if manifest["kind"] == CLAIM}
 
 
-def is_larger(one: Manifest, other: Manifest) -> bool:
-    return quantity.parse(size(one)) > quantity.parse(size(other))
+def is_larger(claim: Manifest, other: Manifest) -> bool:
+    return quantity.parse(size(claim)) > quantity.parse(size(other))
 
 
 def can_grow(claim: Manifest, expandable_classes: Set[str]) -> bool:
-    """Whether the API server takes a larger size: only of a claim that is bound, by a class that
-    allows it."""
+    """Whether the API server accepts a larger size: the claim is bound and its class expandable."""
     return _is_bound(claim) and claim["spec"].get("storageClassName") in expandable_classes
 
 
@@ -40,36 +39,47 @@ def _is_bound(claim: Manifest) -> bool:
 
 
 def unmet(
-    claim: Manifest | None, wanted: Volume, asked: str | None, expandable_classes: Set[str]
+    claim: Manifest | None,
+    volume: Volume,
+    requested_size: str | None,
+    expandable_classes: Set[str],
 ) -> Problem | None:
-    """What a workspace wants of a volume that is already made and can't be changed so: by its own
-    spec, or, where that leaves the size open, a larger one by the platform's (`asked`)."""
+    """Return what the workspace asks for that its existing claim can't become, or None.
+
+    `volume` is what its own spec says. `requested_size` is the desired claim's: where the spec
+    leaves the size open, it is the platform's.
+    """
     if claim is None:
         return None
-    kept = [*_kept(claim, wanted, asked, expandable_classes)]
-    if not kept:
+    differences = [*_fixed_differences(claim, volume, requested_size, expandable_classes)]
+    if not differences:
         return None
     return Problem(
         "VolumeKept",
-        f"claim {claim['metadata']['name']} keeps {' and '.join(kept)}; name what it has in "
+        f"claim {claim['metadata']['name']} keeps {' and '.join(differences)}; name what it has in "
         "spec.storage, or make a new workspace for it",
     )
 
 
-def _kept(
-    claim: Manifest, wanted: Volume, asked: str | None, expandable_classes: Set[str]
+def _fixed_differences(
+    claim: Manifest, volume: Volume, requested_size: str | None, expandable_classes: Set[str]
 ) -> Iterator[str]:
-    held, of_class = size(claim), claim["spec"].get("storageClassName")
-    if wanted.size and quantity.parse(wanted.size) < quantity.parse(held):
-        yield f"its {held}, for a volume can grow but not shrink to {wanted.size}"
-    grows = asked is not None and quantity.parse(asked) > quantity.parse(held)
+    current_size, class_name = size(claim), claim["spec"].get("storageClassName")
+    if volume.size and quantity.parse(volume.size) < quantity.parse(current_size):
+        yield f"its {current_size}, for a volume can grow but not shrink to {volume.size}"
+    grows = requested_size is not None and (
+        quantity.parse(requested_size) > quantity.parse(current_size)
+    )
     if grows and not can_grow(claim, expandable_classes):
-        yield f"its {held} instead of {asked}, for {_why(claim, expandable_classes)}"
-    if of_class and wanted.storage_class_name not in (None, of_class):
-        yield f"its StorageClass {of_class!r} instead of {wanted.storage_class_name!r}"
+        yield (
+            f"its {current_size} instead of {requested_size}, for "
+            f"{_growth_obstacle(claim, expandable_classes)}"
+        )
+    if class_name and volume.storage_class_name not in (None, class_name):
+        yield f"its StorageClass {class_name!r} instead of {volume.storage_class_name!r}"
 
 
-def _why(claim: Manifest, expandable_classes: Set[str]) -> str:
+def _growth_obstacle(claim: Manifest, expandable_classes: Set[str]) -> str:
     name = claim["spec"].get("storageClassName")
     if not name:
         return "it has no StorageClass, which alone could let it grow"

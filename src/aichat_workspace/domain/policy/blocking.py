@@ -1,24 +1,21 @@
-"""What of a workspace is still made while something is wrong with it.
+"""Which kinds a problem blocks; all others are still reconciled.
 
-Only the kinds whose content depends on what is wrong stay as they are: walls, identities and
-everything else are kept and restored all the same.
+A problem blocks only the kinds whose content depends on it. Network policies, service accounts and
+services never do.
 """
 
 from collections.abc import Iterable
 from typing import Final
 
-from aichat_workspace.domain.kubernetes.kinds import TENANT_KINDS
+from aichat_workspace.domain.kubernetes.kinds import ROUTE_KINDS, TENANT_KINDS, WORKLOAD_KINDS
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
-_WAYS_IN: Final = frozenset({"Ingress", "HTTPRoute"})
-_SIZED: Final = frozenset(
-    {"ResourceQuota", "LimitRange", "PersistentVolumeClaim", "StatefulSet", "Deployment"}
-)
-_WITH_SECRETS: Final = frozenset({"Secret", "Deployment", *_WAYS_IN})
-_WITH_HOST: Final = frozenset({"Deployment", *_WAYS_IN})
-_FIXED: Final = frozenset({"NetworkPolicy", "ServiceAccount", "Service"})
-_HELD_BACK: Final = {
+_SIZED: Final = WORKLOAD_KINDS | {"ResourceQuota", "LimitRange", "PersistentVolumeClaim"}
+_WITH_SECRETS: Final = ROUTE_KINDS | {"Secret", "Deployment"}
+_WITH_HOST: Final = ROUTE_KINDS | {"Deployment"}
+_NEVER_BLOCKED: Final = frozenset({"NetworkPolicy", "ServiceAccount", "Service"})
+_BLOCKED_KINDS: Final = {
     "CeilingExceeded": _SIZED,
     "QuotaTooSmall": _SIZED,
     "HostNotAllowed": _WITH_HOST,
@@ -28,10 +25,10 @@ _HELD_BACK: Final = {
     "SecretIncomplete": _WITH_SECRETS,
     "SecretTaken": frozenset({"Secret", "Deployment"}),
     "CredentialsIncomplete": frozenset({"Secret", "Deployment"}),
-    "SpecNotUnderstood": frozenset(each.kind for each in TENANT_KINDS) - _FIXED,
+    "SpecNotUnderstood": frozenset(kind.kind for kind in TENANT_KINDS) - _NEVER_BLOCKED,
 }
-_NO_HOST: Final = frozenset({"HostNotAllowed", "HostTaken"})
-_MODELS: Final = frozenset({"RegistryNotAllowed", "SpecNotUnderstood"})
+_BLOCKS_HOST: Final = frozenset({"HostNotAllowed", "HostTaken"})
+_BLOCKS_MODELS: Final = frozenset({"RegistryNotAllowed", "SpecNotUnderstood"})
 
 
 def spec_problem(workspace: Workspace) -> Problem:
@@ -43,15 +40,15 @@ def spec_problem(workspace: Workspace) -> Problem:
 
 
 def blocked_kinds(problems: Iterable[Problem]) -> frozenset[str]:
-    """The kinds that are neither written nor removed while these problems last."""
-    return frozenset().union(*(_HELD_BACK[each.reason] for each in problems))
+    """Return the kinds that are neither written nor deleted while these problems last."""
+    return frozenset().union(*(_BLOCKED_KINDS[problem.reason] for problem in problems))
 
 
 def blocks_host(problems: Iterable[Problem]) -> bool:
-    """Whether the workspace may not be reached at the host that it asks for."""
-    return any(each.reason in _NO_HOST for each in problems)
+    """Whether the workspace may not be served at the host that it asks for."""
+    return any(problem.reason in _BLOCKS_HOST for problem in problems)
 
 
 def blocks_models(problems: Iterable[Problem]) -> bool:
-    """Whether it is not settled which models are to be there: none is loaded or removed."""
-    return any(each.reason in _MODELS for each in problems)
+    """Whether the desired models are unknown, so that none may be downloaded or removed."""
+    return any(problem.reason in _BLOCKS_MODELS for problem in problems)

@@ -1,4 +1,4 @@
-"""What a workspace has: its own choice, and the platform's for the rest."""
+"""A workspace's spec with the platform's defaults filled in."""
 
 from fractions import Fraction
 from typing import Final
@@ -9,84 +9,92 @@ from aichat_workspace.domain.models.name import parse_model
 from aichat_workspace.domain.v1alpha1.platform_spec import OllamaShare, OpenWebUIShare, PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL, Compute, Volume, WorkspaceSpec
 
-# Both workloads, and one more of each while a new pod starts before the old one is gone.
+# A new pod may start before the old one is gone.
 ROLL_OUT: Final = 2
 DIMENSIONS: Final = ("cpu", "memory", "storage")
 
 
 def ollama_share(spec: WorkspaceSpec, platform: PlatformSpec) -> OllamaShare:
-    """The model server's share: what the workspace chose, and the platform's for the rest."""
-    changes = _chosen(spec.resources.ollama, spec.storage.ollama)
+    """Return the model server's share: the workspace's values, else the platform's."""
+    changes = _own_values(spec.resources.ollama, spec.storage.ollama)
     return platform.ollama.model_copy(update=_consistent(platform.ollama, changes))
 
 
 def openwebui_share(spec: WorkspaceSpec, platform: PlatformSpec) -> OpenWebUIShare:
-    """The chat front-end's share: what the workspace chose, and the platform's for the rest."""
-    changes = _chosen(spec.resources.open_webui, spec.storage.open_webui)
+    """Return the chat front-end's share: the workspace's values, else the platform's."""
+    changes = _own_values(spec.resources.open_webui, spec.storage.open_webui)
     return platform.open_webui.model_copy(update=_consistent(platform.open_webui, changes))
 
 
 def quota(spec: WorkspaceSpec, platform: PlatformSpec) -> dict[str, Fraction]:
-    """Upper bounds of all pods and volumes together: what was chosen, else room for the workloads
-    and their roll-out."""
-    least = minimum(spec, platform)
-    room = {name: least[name] * (1 if name == "storage" else ROLL_OUT) for name in DIMENSIONS}
-    chosen = {name: getattr(spec.quota, name) for name in DIMENSIONS}
-    return {name: quantity.parse(chosen[name]) if chosen[name] else room[name] for name in room}
+    """Return the upper bounds of all pods and volumes together, by dimension.
+
+    Where spec.quota is silent, there is room for both workloads and their roll-out.
+    """
+    needed = minimum(spec, platform)
+    default = {name: needed[name] * (1 if name == "storage" else ROLL_OUT) for name in DIMENSIONS}
+    own = {name: getattr(spec.quota, name) for name in DIMENSIONS}
+    return {name: quantity.parse(own[name]) if own[name] else default[name] for name in DIMENSIONS}
 
 
 def embedding_model(spec: WorkspaceSpec, platform: PlatformSpec) -> str | None:
-    """The model that reads documents, by its listed name; None for no documents."""
-    chosen = spec.embedding_model or platform.models.embedding_model
-    return None if chosen == NO_MODEL else str(parse_model(chosen))
+    """Return the model that reads documents, as Ollama lists it; None for no documents."""
+    model = spec.embedding_model or platform.models.embedding_model
+    return None if model == NO_MODEL else str(parse_model(model))
 
 
 def models(spec: WorkspaceSpec, platform: PlatformSpec) -> tuple[str, ...]:
-    """Every model to have, the embedding model last: patterns are built on the first one."""
+    """Return every desired model, the embedding model last: patterns use the first one."""
     embedding = embedding_model(spec, platform)
     return (*spec.models, *((embedding,) if embedding else ()))
 
 
 def host(spec: WorkspaceSpec, platform: PlatformSpec) -> str:
+    """Return the host name at which the workspace is served."""
     return spec.ingress.host or names.host(spec.workspace_name, platform.ingress.domain)
 
 
 def permitted(spec: WorkspaceSpec, platform: PlatformSpec) -> WorkspaceSpec:
-    """The spec without the models that come from where none may come from."""
-    allowed = tuple(each for each in spec.models if is_allowed(each, platform))
-    chosen = spec.embedding_model
-    if chosen in (None, NO_MODEL) or is_allowed(str(chosen), platform):
+    """Return the spec without the models of registries that the platform does not allow."""
+    allowed = tuple(model for model in spec.models if is_allowed(model, platform))
+    embedding = spec.embedding_model
+    if embedding in (None, NO_MODEL) or is_allowed(str(embedding), platform):
         return spec.model_copy(update={"models": allowed})
     return spec.model_copy(update={"models": allowed, "embedding_model": NO_MODEL})
 
 
 def minimum(spec: WorkspaceSpec, platform: PlatformSpec) -> dict[str, Fraction]:
-    """The limits and volumes of one pod of each workload."""
+    """Return what one pod of each workload needs, limits and volumes, by dimension."""
     shares = (ollama_share(spec, platform), openwebui_share(spec, platform))
     fields = {"cpu": "cpu_limit", "memory": "memory_limit", "storage": "storage"}
     return {
-        name: sum((quantity.parse(getattr(each, field)) for each in shares), Fraction())
+        name: sum((quantity.parse(getattr(share, field)) for share in shares), Fraction())
         for name, field in fields.items()
     }
 
 
 def is_allowed(model: str, platform: PlatformSpec) -> bool:
+    """Whether the platform allows the registry that the model comes from."""
     allowed = platform.models.allowed_registries
     return not allowed or parse_model(model).registry in allowed
 
 
-def _chosen(compute: Compute, volume: Volume) -> dict[str, str]:
+def _own_values(compute: Compute, volume: Volume) -> dict[str, str]:
     fields = ("cpu_request", "cpu_limit", "memory_request", "memory_limit")
-    chosen = {name: getattr(compute, name) for name in fields} | {"storage": volume.size}
-    return {name: value for name, value in chosen.items() if value is not None}
+    values = {name: getattr(compute, name) for name in fields} | {"storage": volume.size}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _consistent(share: OllamaShare | OpenWebUIShare, changes: dict[str, str]) -> dict[str, str]:
-    """A request never above its limit: where only one was chosen, the other follows."""
-    for of in ("cpu", "memory"):
-        request, limit = f"{of}_request", f"{of}_limit"
-        wanted = changes.get(request, getattr(share, request))
-        most = changes.get(limit, getattr(share, limit))
-        if quantity.parse(wanted) > quantity.parse(most):
-            changes = {**changes, **({request: most} if limit in changes else {limit: wanted})}
+    """Return the changes with no request above its limit.
+
+    Where the workspace sets only one of them, the other follows.
+    """
+    for dimension in ("cpu", "memory"):
+        request, limit = f"{dimension}_request", f"{dimension}_limit"
+        requested = changes.get(request, getattr(share, request))
+        limited = changes.get(limit, getattr(share, limit))
+        if quantity.parse(requested) > quantity.parse(limited):
+            follower = {request: limited} if limit in changes else {limit: requested}
+            changes = {**changes, **follower}
     return changes

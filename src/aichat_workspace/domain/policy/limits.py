@@ -1,7 +1,7 @@
-"""What the platform does not let a workspace have, whatever it asks for.
+"""Check a workspace's spec against the platform's limits.
 
-A schema can't say it, for the bounds are another resource's. While one is broken, what depends on
-it stays as it was, and the workspace is told which field to change.
+A schema can't do it: the limits are in another resource. While a limit is broken, the kinds that
+depend on it are blocked, and the workspace's status names the field to change.
 """
 
 from collections.abc import Iterator
@@ -22,24 +22,24 @@ from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL, WorkspaceS
 
 
 def violations(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
-    """The bounds of the platform that the workspace breaks."""
+    """Yield a problem for each of the platform's limits that the workspace breaks."""
     yield from _over_ceiling(spec, platform)
-    yield from _under_shares(spec, platform)
+    yield from _quota_too_small(spec, platform)
     yield from _host_not_allowed(spec, platform)
     yield from _registry_not_allowed(spec, platform)
 
 
 def _over_ceiling(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
-    asked = quota(spec, platform)
+    requested = quota(spec, platform)
     for name in DIMENSIONS:
-        most = getattr(platform.ceiling, name)
-        if asked[name] > quantity.parse(most):
+        ceiling = getattr(platform.ceiling, name)
+        if requested[name] > quantity.parse(ceiling):
             write = quantity.cores if name == "cpu" else quantity.size
             yield Problem(
                 "CeilingExceeded",
-                f"the workspace asks for {write(asked[name])} of {name} in all, and the platform "
-                f"allows {most}; lower spec.quota.{name}, or the resources and storage it covers "
-                "(a roll-out needs them twice)",
+                f"the workspace asks for {write(requested[name])} of {name} in all, and the "
+                f"platform allows {ceiling}; lower spec.quota.{name}, or the resources and storage "
+                "it covers (a roll-out needs them twice)",
             )
     gpu = spec.resources.ollama.gpu
     if gpu and gpu.count > platform.ceiling.gpus:
@@ -50,54 +50,54 @@ def _over_ceiling(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Probl
         )
 
 
-def _under_shares(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
-    """A quota that has no room for one pod of each workload keeps them from ever being made."""
-    asked, least = quota(spec, platform), minimum(spec, platform)
+def _quota_too_small(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
+    """Check that the quota has room for one pod of each workload: else it refuses them always."""
+    requested, needed = quota(spec, platform), minimum(spec, platform)
     for name in DIMENSIONS:
-        if asked[name] < least[name]:
+        if requested[name] < needed[name]:
             write = quantity.cores if name == "cpu" else quantity.size
             yield Problem(
                 "QuotaTooSmall",
-                f"spec.quota.{name} is {write(asked[name])}, and the two workloads need "
-                f"{write(least[name])}; raise it, or lower the resources and storage it covers",
+                f"spec.quota.{name} is {write(requested[name])}, and the two workloads need "
+                f"{write(needed[name])}; raise it, or lower the resources and storage it covers",
             )
 
 
 def _host_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
-    chosen, own = spec.ingress.host, platform.ingress.domain
-    if (served := host(spec, platform)) in platform.ingress.reserved_hosts:
+    own_host, platform_domain = spec.ingress.host, platform.ingress.domain
+    if (served_host := host(spec, platform)) in platform.ingress.reserved_hosts:
         yield Problem(
             "HostNotAllowed",
-            f"host {served!r} is reserved by the platform; "
-            f"{'change' if chosen else 'choose another in'} spec.ingress.host",
+            f"host {served_host!r} is reserved by the platform; "
+            f"{'change' if own_host else 'choose another in'} spec.ingress.host",
         )
         return
-    domains = (own, *platform.ingress.allowed_domains)
-    if chosen is None or chosen == names.host(spec.workspace_name, own):
+    domains = (platform_domain, *platform.ingress.allowed_domains)
+    if own_host is None or own_host == names.host(spec.workspace_name, platform_domain):
         return
-    if not any(chosen.endswith(f".{domain}") for domain in domains):
+    if not any(own_host.endswith(f".{domain}") for domain in domains):
         yield Problem(
             "HostNotAllowed",
-            f"host {chosen!r} is under none of the platform's domains ({', '.join(domains)}); "
+            f"host {own_host!r} is under none of the platform's domains ({', '.join(domains)}); "
             "change spec.ingress.host",
         )
-    elif "." not in (label := chosen.removesuffix(f".{own}")):
+    elif "." not in (label := own_host.removesuffix(f".{platform_domain}")):
         yield Problem(
             "HostNotAllowed",
-            f"host {chosen!r} is that of a workspace called {label!r}: the names directly under "
-            f"{own} are the workspaces' own; change spec.ingress.host",
+            f"host {own_host!r} is that of a workspace called {label!r}: the names directly under "
+            f"{platform_domain} are the workspaces' own; change spec.ingress.host",
         )
 
 
 def _registry_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
-    """What the team chose. The platform's own embedding model is the platform's choice."""
-    chosen = [(text, "remove it from spec.models") for text in spec.models]
+    """Check the models that the team names; the platform's own embedding model is not checked."""
+    fixes = [(model, "remove it from spec.models") for model in spec.models]
     if spec.embedding_model not in (None, NO_MODEL):
-        chosen.append((str(spec.embedding_model), "change spec.embeddingModel"))
-    for text, fix in chosen:
-        if not is_allowed(text, platform):
+        fixes.append((str(spec.embedding_model), "change spec.embeddingModel"))
+    for model, fix in fixes:
+        if not is_allowed(model, platform):
             yield Problem(
                 "RegistryNotAllowed",
-                f"model {text!r} comes from {parse_model(text).registry}, and the platform allows "
-                f"{', '.join(platform.models.allowed_registries)}; {fix}",
+                f"model {model!r} comes from {parse_model(model).registry}, and the platform "
+                f"allows {', '.join(platform.models.allowed_registries)}; {fix}",
             )

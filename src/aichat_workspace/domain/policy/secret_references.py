@@ -1,15 +1,16 @@
-"""The Secrets that a workspace names: which they are, and whether it may have them.
+"""The Secrets that a workspace refers to, and whether it may use them.
 
-A referenced Secret lives in the system namespace, where team leads can't read, and says itself
-which one resource it serves. So nobody gets another team's secret by naming it.
+A referenced Secret is in the system namespace, where team leads can't read. Its annotation names
+the one workspace that may use it, so a team can't get another team's Secret by naming it.
 """
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
@@ -20,37 +21,41 @@ OIDC: Final = "oidc"
 
 @dataclass(frozen=True, slots=True)
 class ReferencedSecret:
-    """A Secret that the workspace names, by what it is for. Its values are base64 text and left
-    out of every repr."""
+    """What a workspace may use of a Secret that it refers to."""
 
     type: str
+    """The Secret's type, as Opaque or kubernetes.io/tls."""
     data: Mapping[str, str] = field(repr=False)
+    """The keys that it needs, with base64 text; never in a repr."""
 
     @property
     def digest(self) -> str:
+        """Name the tenant's immutable copy, so that changed contents get a new name."""
         text = "\n".join((self.type, *(f"{key}={self.data[key]}" for key in sorted(self.data))))
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def connection(name: str) -> str:
-    """What the Secret of an OpenAI-compatible connection is for."""
+    """Return the purpose of the Secret of an OpenAI-compatible connection."""
     return f"connection-{name}"
-
-
-Secret = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class SecretReference:
-    """What a Secret is for, the field that names it, and the keys that it must have."""
+    """A field of the spec that names a Secret."""
 
     purpose: str
+    """TLS, ADMIN, OIDC, or a connection's."""
     field: str
+    """The field's path, for messages."""
     secret: str
+    """The Secret's name."""
     keys: tuple[str, ...]
+    """The keys that it must have."""
 
 
 def references(workspace: Workspace) -> Iterator[SecretReference]:
+    """Yield every Secret that the workspace's spec names."""
     spec = workspace.spec
     if spec.ingress.tls and (name := spec.ingress.tls.secret_name):
         yield SecretReference(TLS, "spec.ingress.tls.secretName", name, ("tls.crt", "tls.key"))
@@ -59,50 +64,53 @@ def references(workspace: Workspace) -> Iterator[SecretReference]:
     if spec.access.oidc:
         name = spec.access.oidc.secret_name
         yield SecretReference(OIDC, "spec.access.oidc.secretName", name, ("clientSecret",))
-    for each in spec.connections:
-        field = f"spec.connections[{each.name}].secretName"
-        yield SecretReference(connection(each.name), field, each.secret_name, ("apiKey",))
+    for server in spec.connections:
+        field = f"spec.connections[{server.name}].secretName"
+        yield SecretReference(connection(server.name), field, server.secret_name, ("apiKey",))
 
 
 def resolve(
-    workspace: Workspace, find: Callable[[str], Secret | None]
+    workspace: Workspace, find: Callable[[str], Manifest | None]
 ) -> tuple[dict[str, ReferencedSecret], Problem | None]:
-    """The referenced Secrets by what they are for, and what is wrong with the first bad one. A
-    bad one is empty: what comes from it can be named, not made."""
-    found: dict[str, ReferencedSecret] = {}
-    first: Problem | None = None
-    for each in references(workspace):
-        kept, problem = read(workspace, each, find(each.secret))
-        first = first or problem
-        found[each.purpose] = kept or ReferencedSecret("", {})
-    return found, first
+    """Return the referenced Secrets by their purpose, and the problem of the first bad one.
+
+    A bad Secret is empty: objects that use it can be named, but not written.
+    """
+    secrets: dict[str, ReferencedSecret] = {}
+    first_problem: Problem | None = None
+    for reference in references(workspace):
+        secret, problem = read(workspace, reference, find(reference.secret))
+        first_problem = first_problem or problem
+        secrets[reference.purpose] = secret or ReferencedSecret("", {})
+    return secrets, first_problem
 
 
 def read(
-    workspace: Workspace, wanted: SecretReference, secret: Secret | None
+    workspace: Workspace, reference: SecretReference, secret: Manifest | None
 ) -> tuple[ReferencedSecret | None, Problem | None]:
-    """What the workspace may have of a Secret, or what is wrong with it."""
-    problem = _problem(workspace, wanted, secret)
+    """Return what the workspace may use of a Secret, or what is wrong with it."""
+    problem = _problem(workspace, reference, secret)
     if problem or secret is None:
         return None, problem
-    kept = {key: secret["data"][key] for key in wanted.keys}
-    return ReferencedSecret(secret.get("type", "Opaque"), kept), None
+    data = {key: secret["data"][key] for key in reference.keys}
+    return ReferencedSecret(secret.get("type", "Opaque"), data), None
 
 
 def _problem(
-    workspace: Workspace, wanted: SecretReference, secret: Secret | None
+    workspace: Workspace, reference: SecretReference, secret: Manifest | None
 ) -> Problem | None:
-    where = f"Secret {wanted.secret!r} of {wanted.field}"
-    mark = f"{names.SECRET_FOR_ANNOTATION}: {workspace.namespace}/{workspace.name}"
-    marks = secret["metadata"].get("annotations") or {} if secret else {}
-    if marks.get(names.SECRET_FOR_ANNOTATION) != f"{workspace.namespace}/{workspace.name}":
-        # The same words whether it is missing or another's: existence is a secret, too.
+    where = f"Secret {reference.secret!r} of {reference.field}"
+    owner = f"{workspace.namespace}/{workspace.name}"
+    annotations = secret["metadata"].get("annotations") or {} if secret else {}
+    if annotations.get(names.SECRET_FOR_ANNOTATION) != owner:
+        # The same message whether it is missing or another's: existence is a secret, too.
         return Problem(
             "SecretNotFound",
             f"{where} is not there, or not for this workspace; the platform team makes it in "
-            f"namespace {names.SYSTEM_NAMESPACE} with the annotation {mark}",
+            f"namespace {names.SYSTEM_NAMESPACE} with the annotation "
+            f"{names.SECRET_FOR_ANNOTATION}: {owner}",
         )
-    missing = [key for key in wanted.keys if key not in ((secret or {}).get("data") or {})]
+    missing = [key for key in reference.keys if key not in ((secret or {}).get("data") or {})]
     if missing:
         return Problem(
             "SecretIncomplete",

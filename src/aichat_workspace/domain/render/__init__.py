@@ -1,4 +1,4 @@
-"""What one workspace becomes: every object of a tenant, from the workspace and the platform."""
+"""Render every object of a tenant from its workspace and the platform's settings."""
 
 import hashlib
 import json
@@ -17,15 +17,13 @@ __all__ = ["Credentials", "ReferencedSecret", "render", "retained_namespace", "t
 
 
 def tenant_namespace(workspace: Workspace) -> Manifest:
-    """The tenant's namespace, marked with the UID of the resource that owns it."""
+    """Render the tenant's namespace, annotated with the UID of the workspace that owns it."""
     return namespace.namespace(workspace)
 
 
 def retained_namespace(workspace: Workspace) -> Manifest:
-    """The namespace as a deleted workspace leaves it behind."""
-    body = namespace.namespace(workspace)
-    marks = {**body["metadata"]["annotations"], names.RETAINED_ANNOTATION: "true"}
-    return {**body, "metadata": {**body["metadata"], "annotations": marks}}
+    """Render the namespace that a deleted workspace leaves behind."""
+    return _annotated(namespace.namespace(workspace), names.RETAINED_ANNOTATION, "true")
 
 
 def render(
@@ -34,8 +32,10 @@ def render(
     credentials: Credentials,
     referenced: Mapping[str, ReferencedSecret] | None = None,
 ) -> tuple[Manifest, ...]:
-    """Every object inside the tenant's namespace, in the order in which they are made.
-    `referenced` are the Secrets that the workspace names, by what they are for."""
+    """Render every object in the tenant's namespace, in the order in which they are created.
+
+    `referenced` are the Secrets that the workspace refers to, by their purpose.
+    """
     tenant = Tenant(workspace.spec, platform, credentials, referenced or {})
     manifests = (
         *namespace.render(tenant),
@@ -45,16 +45,25 @@ def render(
         *ingress.render(tenant),
     )
     return tuple(
-        with_applied_hash(each)
-        for each in sorted(manifests, key=lambda each: (kinds.RANK[each["kind"]], ref(each)))
+        with_applied_hash(manifest)
+        for manifest in sorted(
+            manifests, key=lambda manifest: (kinds.RANK[manifest["kind"]], ref(manifest))
+        )
     )
 
 
 def with_applied_hash(manifest: Manifest) -> Manifest:
-    """With a digest of itself. Comparing what is there with what should be can't see a field that
-    should be no longer; a digest that differs does, and applying then takes the field out."""
+    """Annotate the manifest with a digest of itself.
+
+    Comparing observed with desired can't find a field that is no longer desired. A digest that
+    differs does, and applying the manifest then removes the field.
+    """
     text = json.dumps(manifest, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return _annotated(manifest, names.APPLIED_ANNOTATION, digest)
+
+
+def _annotated(manifest: Manifest, name: str, value: str) -> Manifest:
     metadata = manifest["metadata"]
-    marks = {**metadata.get("annotations", {}), names.APPLIED_ANNOTATION: digest}
-    return {**manifest, "metadata": {**metadata, "annotations": marks}}
+    annotations = {**metadata.get("annotations", {}), name: value}
+    return {**manifest, "metadata": {**metadata, "annotations": annotations}}

@@ -1,10 +1,9 @@
-"""The first administrator follows the Secret.
+"""Keep the first administrator's account as the Secret says.
 
-Open WebUI makes the administrator when there is nobody yet, and never looks at the Secret again. A
-container that runs before the chat sets the password, and renames the account to the Secret's
-address, when the Secret has changed since it last looked; a password that the person has changed
-stays, for the Secret has not. Sessions end with the old password (`session_stamp`, where the
-version of Open WebUI has it).
+Open WebUI creates the administrator at its first start and never reads the Secret again. So an init
+container sets the password and the email address whenever the Secret has changed since its last
+run. A password that the person has changed stays while the Secret is the same. Sessions end with
+the old password (`session_stamp`, where the version of Open WebUI has it).
 """
 
 from typing import Any, Final
@@ -40,11 +39,11 @@ mark.write_text(f"{seen}\\n{email}")
 
 
 def container(chat: dict[str, Any], secrets: list[dict[str, Any]], data: str) -> dict[str, Any]:
-    """Runs before the `chat` container, with its image, rights and volumes."""
-    kept = ("image", "imagePullPolicy", "resources", "securityContext", "volumeMounts")
+    """Render the init container, with the `chat` container's image, rights and volumes."""
+    shared = ("image", "imagePullPolicy", "resources", "securityContext", "volumeMounts")
     return {
         "name": "first-administrator",
-        **{key: chat[key] for key in kept},
+        **{key: chat[key] for key in shared},
         "command": ["python3", "-c", SCRIPT],
         "env": [{"name": "DATA_DIR", "value": data}, *secrets],
     }

@@ -1,4 +1,4 @@
-"""What every renderer starts from: the tenant, its labels and its shared pieces."""
+"""The tenant that every renderer starts from, and the parts of manifests that they share."""
 
 import hashlib
 import re
@@ -25,32 +25,38 @@ _LABEL_LENGTH: Final = 63
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A workspace's generated secrets. Never shown: their text is left out of every repr."""
+    """A workspace's generated secrets. No repr has their text."""
 
     secret_key: str = field(repr=False)
+    """Open WebUI signs sessions with it."""
     admin_email: str
+    """The first administrator's."""
     admin_password: str = field(repr=False)
 
     @property
     def digest(self) -> str:
-        """Names the tenant's immutable copy, so that changed contents get a new name."""
+        """Name the tenant's immutable copy, so that changed contents get a new name."""
         text = "\n".join((self.secret_key, self.admin_email, self.admin_password))
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 NO_CREDENTIALS: Final = Credentials("", "", "")
-"""Where nothing that names credentials is to be written."""
+"""For plans that write no object with credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
+    """Everything that a tenant's objects are rendered from."""
+
     spec: WorkspaceSpec
     platform: PlatformSpec
     credentials: Credentials
     referenced: Mapping[str, ReferencedSecret] = field(default_factory=dict)
+    """The Secrets that the workspace refers to, by their purpose."""
 
     @property
     def name(self) -> str:
+        """The workspace's name, which is also the namespace's."""
         return self.spec.workspace_name
 
     @property
@@ -63,6 +69,7 @@ class Tenant:
 
     @property
     def secret(self) -> str:
+        """The name of the tenant's immutable copy of the credentials."""
         return f"{self.openwebui}-{self.credentials.digest}"
 
     @property
@@ -75,26 +82,28 @@ class Tenant:
 
     @property
     def issuer(self) -> Issuer | None:
-        """cert-manager's issuer of the certificate, where no Secret holds one."""
-        chosen = self.spec.ingress.tls
-        return chosen.issuer if chosen else self.platform.ingress.issuer
+        """cert-manager's issuer of the certificate; None where a Secret has one, or without TLS."""
+        tls = self.spec.ingress.tls
+        return tls.issuer if tls else self.platform.ingress.issuer
 
     @property
     def certificate(self) -> str | None:
-        """The tenant's Secret that holds the host's certificate, or will."""
+        """The name of the tenant's Secret with the host's certificate, existing or to come."""
         if TLS in self.referenced:
             return self.copy_name(TLS)
         return f"{self.openwebui}-{TLS}" if self.issuer else None
 
     @property
     def copied(self) -> tuple[str, ...]:
-        """What the referenced Secrets are for that the tenant gets copies of. The administrator is
-        part of the credentials, and a Gateway has certificates of its own."""
-        left_out = {ADMIN, *((TLS,) if self.platform.ingress.gateway else ())}
-        return tuple(sorted(self.referenced.keys() - left_out))
+        """The purposes of the referenced Secrets that the tenant gets copies of.
+
+        The administrator is part of the credentials, and a Gateway has its own certificates.
+        """
+        not_copied = {ADMIN, *((TLS,) if self.platform.ingress.gateway else ())}
+        return tuple(sorted(self.referenced.keys() - not_copied))
 
     def copy_name(self, purpose: str) -> str:
-        """The tenant's immutable copy of a referenced Secret."""
+        """Return the name of the tenant's immutable copy of a referenced Secret."""
         return f"{self.openwebui}-{purpose}-{self.referenced[purpose].digest}"
 
     def share(self, component: str) -> Share:
@@ -109,7 +118,7 @@ class Tenant:
     def manifest(
         self, api_version: str, kind: str, name: str, component: str, **body: Any
     ) -> Manifest:
-        """One object in the tenant's namespace, labelled."""
+        """Render an object in the tenant's namespace, with its labels."""
         return {
             "apiVersion": api_version,
             "kind": kind,
@@ -122,30 +131,31 @@ class Tenant:
         }
 
     def labels(self, name: str, component: str) -> dict[str, str]:
-        """https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
+        """Return the labels of an object.
 
-        What is of no image, as a quota, has the version of our API: the operator's own would have
-        every tenant's objects written anew at each of its releases.
+        An object without an image, as a quota, has our API's version. With the operator's version
+        each release would write all tenants' objects again.
+        https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
         """
-        known = component in (OLLAMA, OPENWEBUI)
-        version = image_version(self.image(component)) if known else names.VERSION
+        has_image = component in (OLLAMA, OPENWEBUI)
+        version = image_version(self.image(component)) if has_image else names.VERSION
         return {
             **workspace_labels(self.name, name, component),
             "app.kubernetes.io/version": version,
         }
 
     def image(self, component: str) -> str:
-        """The component's image, from the mirror where there is one."""
+        """Return the component's image, from the mirror where there is one."""
         ollama, openwebui = self.platform.images.resolved
         return {OLLAMA: ollama, OPENWEBUI: openwebui}[component]
 
     def selector(self, component: str) -> dict[str, str]:
-        """Identity only: these labels of a component never change."""
+        """Return the labels that identify a component and never change."""
         return {names.WORKSPACE_LABEL: self.name, names.COMPONENT_LABEL: component}
 
     def claim(self, name: str, component: str) -> Manifest:
-        chosen = self.spec.storage
-        volume = {OLLAMA: chosen.ollama, OPENWEBUI: chosen.open_webui}[component]
+        storage = self.spec.storage
+        volume = {OLLAMA: storage.ollama, OPENWEBUI: storage.open_webui}[component]
         class_name = volume.storage_class_name or self.platform.storage_class_name
         return self.manifest(
             "v1",
@@ -178,10 +188,13 @@ class Tenant:
         container: dict[str, Any],
         security: dict[str, Any],
         volume: str,
-        before: Sequence[dict[str, Any]] = (),
+        init_containers: Sequence[dict[str, Any]] = (),
     ) -> dict[str, Any]:
-        """A workload's pod: its own identity without a token, its claim mounted as `volume`, and a
-        temporary folder. The containers `before` run to their end first."""
+        """Render a workload's pod template.
+
+        The pod has a ServiceAccount of its own without a token, its claim as `volume`, and a
+        temporary folder. `init_containers` run to their end first.
+        """
         name = {OLLAMA: self.ollama, OPENWEBUI: self.openwebui}[component]
         return {
             "metadata": {"labels": self.labels(name, component)},
@@ -190,7 +203,7 @@ class Tenant:
                 "automountServiceAccountToken": False,
                 "enableServiceLinks": False,
                 "securityContext": security,
-                **({"initContainers": list(before)} if before else {}),
+                **({"initContainers": list(init_containers)} if init_containers else {}),
                 "containers": [container],
                 **self._scheduling(),
                 "volumes": [
@@ -201,12 +214,13 @@ class Tenant:
         }
 
     def _scheduling(self) -> dict[str, Any]:
-        chosen = self.spec.scheduling
+        node_selector = dict(self.spec.scheduling.node_selector)
         tolerations = [
-            each.model_dump(by_alias=True, exclude_none=True) for each in chosen.tolerations
+            toleration.model_dump(by_alias=True, exclude_none=True)
+            for toleration in self.spec.scheduling.tolerations
         ]
         return {
-            **({"nodeSelector": dict(chosen.node_selector)} if chosen.node_selector else {}),
+            **({"nodeSelector": node_selector} if node_selector else {}),
             **({"tolerations": tolerations} if tolerations else {}),
         }
 
@@ -217,15 +231,17 @@ class Tenant:
 
 
 def is_copy(secret: str, workspace: str) -> bool:
-    """Whether a tenant's Secret of this name is one of the copies that are named by what is in
-    them. cert-manager's, and what people made themselves, are not."""
+    """Whether a tenant's Secret of this name is a copy that the operator named by its contents.
+
+    cert-manager's Secrets and people's own are not.
+    """
     return bool(re.fullmatch(rf"{names.openwebui(workspace)}-([a-z0-9-]+-)?[0-9a-f]{{10}}", secret))
 
 
 def workspace_labels(workspace: str, name: str, component: str) -> dict[str, str]:
-    """The object's name as far as a label's value may say it; objects of long names have longer
-    ones.
+    """Return the labels of an object of the workspace.
 
+    A label's value may be shorter than the object's name, so a long name is cut.
     https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
     """
     return {
@@ -238,28 +254,32 @@ def workspace_labels(workspace: str, name: str, component: str) -> dict[str, str
 
 
 def workspace_url(spec: WorkspaceSpec, platform: PlatformSpec) -> str:
-    """Where people open the workspace's chat."""
-    scheme, usual = ("https", 443) if has_tls(spec, platform) else ("http", 80)
+    """Return the URL at which people open the workspace's chat."""
+    scheme, default_port = ("https", 443) if has_tls(spec, platform) else ("http", 80)
     port = platform.ingress.port
-    suffix = f":{port}" if port not in (None, usual) else ""
+    suffix = f":{port}" if port not in (None, default_port) else ""
     return f"{scheme}://{effective_spec.host(spec, platform)}{suffix}"
 
 
 def has_tls(spec: WorkspaceSpec, platform: PlatformSpec) -> bool:
+    """Whether the workspace is served over TLS."""
     settings = platform.ingress
     return bool(spec.ingress.tls or settings.issuer or settings.default_certificate)
 
 
 def image_version(image: str) -> str:
-    """An image's tag or digest as a label value (at most 63 characters of [A-Za-z0-9._-])."""
+    """Return an image's tag or digest as a label value: at most 63 of [A-Za-z0-9._-]."""
     tail = image.rsplit("/", 1)[-1]
     version = tail.partition("@")[2] or tail.partition(":")[2]
     return re.sub(r"[^A-Za-z0-9._-]", "-", version)[:_LABEL_LENGTH].strip("._-")
 
 
 def container_resources(share: Share) -> dict[str, Mapping[str, str]]:
-    """Its share, and enough of the node's own disk for logs and temporary files: without a limit
-    one workspace could fill the disk of all pods on the node."""
+    """Return a container's requests and limits.
+
+    They include disk of the node for logs and temporary files: without a limit one workspace could
+    fill the disk that all pods on the node share.
+    """
     return {
         "requests": {
             "cpu": share.cpu_request,
@@ -275,19 +295,19 @@ def container_resources(share: Share) -> dict[str, Mapping[str, str]]:
 
 
 def http_probe(path: str, **timing: int) -> dict[str, Any]:
-    """A probe of the container's http port; timing in seconds and counts, as in a pod."""
+    """Return a probe of the container's http port, with a pod's fields for timing."""
     return {"httpGet": {"path": path, "port": "http", "scheme": "HTTP"}, **timing}
 
 
 def env(**values: str) -> list[dict[str, Any]]:
-    """Environment variables, sorted. `$` is doubled: Kubernetes expands $(VAR) in values."""
+    """Return sorted environment variables, with `$` doubled: Kubernetes expands $(VAR)."""
     return [
         {"name": name, "value": value.replace("$", "$$")} for name, value in sorted(values.items())
     ]
 
 
 def pod_security(user: int, group: int) -> dict[str, Any]:
-    """A pod that Pod Security `restricted` admits.
+    """Return a security context that Pod Security `restricted` admits.
 
     https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
     """

@@ -1,4 +1,4 @@
-"""The way in: only Open WebUI is reachable from outside; Ollama has no authentication."""
+"""Render the Ingress or HTTPRoute of Open WebUI. Ollama has none: it has no authentication."""
 
 from typing import Any, Final
 
@@ -6,22 +6,22 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.render.context import OPENWEBUI, OPENWEBUI_PORT, Tenant, has_tls
 from aichat_workspace.domain.v1alpha1.platform_spec import Gateway, IssuerKind, Profile
 
-# An answer may take minutes between two words, and documents are large.
-_SECONDS: Final = 3600
-_MEGABYTES: Final = 512
+# A reply may pause for minutes between two words, and documents are large.
+_TIMEOUT_SECONDS: Final = 3600
+_BODY_MEGABYTES: Final = 512
 _STREAMING: Final[dict[Profile, dict[str, str]]] = {
     Profile.TRAEFIK: {},
     # https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/
     Profile.NGINX: {
-        "nginx.ingress.kubernetes.io/proxy-body-size": f"{_MEGABYTES}m",
+        "nginx.ingress.kubernetes.io/proxy-body-size": f"{_BODY_MEGABYTES}m",
         "nginx.ingress.kubernetes.io/proxy-buffering": "off",
-        "nginx.ingress.kubernetes.io/proxy-read-timeout": str(_SECONDS),
-        "nginx.ingress.kubernetes.io/proxy-send-timeout": str(_SECONDS),
+        "nginx.ingress.kubernetes.io/proxy-read-timeout": str(_TIMEOUT_SECONDS),
+        "nginx.ingress.kubernetes.io/proxy-send-timeout": str(_TIMEOUT_SECONDS),
     },
     # https://www.haproxy.com/documentation/kubernetes-ingress/community/configuration-reference/ingress/
     Profile.HAPROXY: {
-        "haproxy.org/timeout-server": f"{_SECONDS}s",
-        "haproxy.org/timeout-tunnel": f"{_SECONDS}s",
+        "haproxy.org/timeout-server": f"{_TIMEOUT_SECONDS}s",
+        "haproxy.org/timeout-tunnel": f"{_TIMEOUT_SECONDS}s",
     },
 }
 # https://cert-manager.io/docs/usage/ingress/#supported-annotations
@@ -58,7 +58,7 @@ def _ingress(tenant: Tenant) -> Manifest:
 
 
 def _tls(tenant: Tenant) -> dict[str, Any]:
-    """Without a Secret the controller serves its own certificate."""
+    """Return the Ingress' TLS; without a Secret the controller serves its own certificate."""
     if not has_tls(tenant.spec, tenant.platform):
         return {}
     name = tenant.certificate
@@ -74,7 +74,10 @@ def _annotations(tenant: Tenant) -> dict[str, str]:
 
 
 def _route(tenant: Tenant, gateway: Gateway) -> Manifest:
-    """The Gateway ends TLS. https://gateway-api.sigs.k8s.io/api-types/httproute/"""
+    """Render the HTTPRoute; the Gateway terminates TLS.
+
+    https://gateway-api.sigs.k8s.io/api-types/httproute/
+    """
     parent = {
         "group": "gateway.networking.k8s.io",
         "kind": "Gateway",
@@ -93,7 +96,7 @@ def _route(tenant: Tenant, gateway: Gateway) -> Manifest:
             "rules": [
                 {
                     "backendRefs": [{"name": tenant.openwebui, "port": OPENWEBUI_PORT}],
-                    "timeouts": {"request": "0s"},  # for as long as an answer takes
+                    "timeouts": {"request": "0s"},  # a reply may take any time
                 }
             ],
         },

@@ -1,4 +1,4 @@
-"""The tenant itself: namespace, fair share, identities and secrets."""
+"""Render the tenant's namespace, its quota and limits, ServiceAccounts and Secrets."""
 
 import base64
 from fractions import Fraction
@@ -53,12 +53,10 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
 
 
 def _resource_quota(tenant: Tenant) -> Manifest:
-    most = effective_spec.quota(tenant.spec, tenant.platform)
+    quota = effective_spec.quota(tenant.spec, tenant.platform)
     shares = (tenant.share(OLLAMA), tenant.share(OPENWEBUI))
-    requests = {
-        of: sum((quantity.parse(getattr(each, f"{of}_request")) for each in shares), Fraction())
-        for of in ("cpu", "memory")
-    }
+    cpu = sum((quantity.parse(share.cpu_request) for share in shares), Fraction())
+    memory = sum((quantity.parse(share.memory_request) for share in shares), Fraction())
     gpu = tenant.spec.resources.ollama.gpu
     return tenant.manifest(
         "v1",
@@ -67,16 +65,16 @@ def _resource_quota(tenant: Tenant) -> Manifest:
         TENANCY,
         spec={
             "hard": {
-                "pods": str(_PODS + (1 if tenant.issuer else 0)),  # and the certificate's solver
-                "requests.cpu": quantity.cores(requests["cpu"] * effective_spec.ROLL_OUT),
-                "limits.cpu": quantity.cores(most["cpu"]),
-                "requests.memory": quantity.size(requests["memory"] * effective_spec.ROLL_OUT),
-                "limits.memory": quantity.size(most["memory"]),
-                "requests.storage": quantity.size(most["storage"]),
+                "pods": str(_PODS + (1 if tenant.issuer else 0)),  # plus the certificate's solver
+                "requests.cpu": quantity.cores(cpu * effective_spec.ROLL_OUT),
+                "limits.cpu": quantity.cores(quota["cpu"]),
+                "requests.memory": quantity.size(memory * effective_spec.ROLL_OUT),
+                "limits.memory": quantity.size(quota["memory"]),
+                "requests.storage": quantity.size(quota["storage"]),
                 **({f"requests.{gpu.resource_name}": str(gpu.count)} if gpu else {}),
                 "persistentvolumeclaims": "2",
                 "services.loadbalancers": "0",
-                # A standard issuer's solver is reached by a node port for as long as it proves.
+                # While an issuer proves the host, its solver is reached by a node port.
                 "services.nodeports": "1" if tenant.issuer else "0",
             }
         },
@@ -84,7 +82,7 @@ def _resource_quota(tenant: Tenant) -> Manifest:
 
 
 def _limit_range(tenant: Tenant) -> Manifest:
-    """Gives a container without requests some, for the quota would refuse it otherwise."""
+    """Render requests for containers that have none, which the quota would refuse."""
     share = tenant.share(OPENWEBUI)
     return tenant.manifest(
         "v1",
@@ -129,7 +127,7 @@ def _copy(tenant: Tenant, purpose: str) -> Manifest:
 
 
 def secret_data(credentials: Credentials) -> dict[str, str]:
-    """The credentials as a Secret's data; its keys are the variables Open WebUI reads."""
+    """Return the credentials as a Secret's data, whose keys are Open WebUI's variables."""
     values = {
         "WEBUI_SECRET_KEY": credentials.secret_key,
         "WEBUI_ADMIN_EMAIL": credentials.admin_email,

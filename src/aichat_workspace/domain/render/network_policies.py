@@ -1,4 +1,4 @@
-"""The tenant's walls: nothing in or out, except what the chat needs.
+"""Render the network policies, which let through only what the chat needs.
 
 https://kubernetes.io/docs/concepts/services-networking/network-policies/
 """
@@ -38,8 +38,8 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
             tenant.selector(OPENWEBUI),
             ingress=[
                 _rule("from", _ingress_controllers(tenant), OPENWEBUI_PORT),
-                # for the entries of models that can call tools
-                _rule("from", _ours(names.OPERATOR), OPENWEBUI_PORT),
+                # The operator writes the entries of models that can call tools.
+                _rule("from", _system_pods(names.OPERATOR), OPENWEBUI_PORT),
             ],
         ),
         _policy(
@@ -52,11 +52,11 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
             tenant,
             "to-ollama",
             tenant.selector(OLLAMA),
-            # the operator for models, the API for prompts
+            # The operator manages models, and the API forwards prompts.
             ingress=[
                 _rule(
                     "from",
-                    [_pods(tenant.selector(OPENWEBUI)), *_ours(names.OPERATOR, names.API)],
+                    [_pods(tenant.selector(OPENWEBUI)), *_system_pods(names.OPERATOR, names.API)],
                     OLLAMA_PORT,
                 )
             ],
@@ -73,9 +73,11 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
 
 
 def _back_ends(tenant: Tenant) -> tuple[Manifest, ...]:
-    """The identity provider and the connections, outside the cluster."""
+    """Let the chat reach its identity provider and connections, outside the cluster."""
     oidc = tenant.spec.access.oidc
-    urls = [*(each.url for each in tenant.spec.connections), *([oidc.provider_url] if oidc else [])]
+    urls = [connection.url for connection in tenant.spec.connections]
+    if oidc:
+        urls.append(oidc.provider_url)
     if not urls:
         return ()
     ports = sorted({urlsplit(url).port or _HTTPS for url in urls})
@@ -84,7 +86,7 @@ def _back_ends(tenant: Tenant) -> tuple[Manifest, ...]:
 
 
 def _certificate_solver(tenant: Tenant) -> tuple[Manifest, ...]:
-    """cert-manager proves the host with a pod of its own.
+    """Let the ingress controller reach the pod with which cert-manager proves the host.
 
     https://cert-manager.io/docs/configuration/acme/http01/
     """
@@ -106,7 +108,7 @@ def _policy(
         spec={
             "podSelector": {"matchLabels": selector} if selector else {},
             "policyTypes": [directions[direction] for direction in rules],
-            **{direction: found for direction, found in rules.items() if found},
+            **{direction: entries for direction, entries in rules.items() if entries},
         },
     )
 
@@ -126,11 +128,12 @@ def _namespace(name: str) -> dict[str, Any]:
 def _ingress_controllers(tenant: Tenant) -> list[dict[str, Any]]:
     settings = tenant.platform.ingress
     gateway = (settings.gateway.namespace,) if settings.gateway else ()
-    return [_namespace(each) for each in dict.fromkeys((*settings.controller_namespaces, *gateway))]
+    namespaces = dict.fromkeys((*settings.controller_namespaces, *gateway))
+    return [_namespace(name) for name in namespaces]
 
 
-def _ours(*applications: str) -> list[dict[str, Any]]:
-    """Pods of the system namespace."""
+def _system_pods(*applications: str) -> list[dict[str, Any]]:
+    """Return peers that select the applications' pods in the system namespace."""
     system = _namespace(names.SYSTEM_NAMESPACE)
     return [{**system, **_pods({"app.kubernetes.io/name": name})} for name in applications]
 
@@ -143,21 +146,21 @@ def _dns() -> dict[str, Any]:
 
 
 def _outside(tenant: Tenant) -> list[dict[str, Any]]:
-    walls = tenant.platform.network
-    excepted = _ranges(walls.egress_except)
+    network = tenant.platform.network
+    excepted = _ranges(network.egress_except)
     return [
         {"ipBlock": {"cidr": "0.0.0.0/0", **({"except": excepted} if excepted else {})}},
-        *({"ipBlock": {"cidr": each}} for each in _ranges(walls.egress_allow)),
+        *({"ipBlock": {"cidr": cidr}} for cidr in _ranges(network.egress_allow)),
     ]
 
 
-def _ranges(written: Iterable[str]) -> list[str]:
-    """Each range once and by its first address: 10.1.2.3/8 is 10.0.0.0/8."""
-    return list(dict.fromkeys(str(ip_network(each, strict=False)) for each in written))
+def _ranges(cidrs: Iterable[str]) -> list[str]:
+    """Return each range once, by its first address: 10.1.2.3/8 is 10.0.0.0/8."""
+    return list(dict.fromkeys(str(ip_network(cidr, strict=False)) for cidr in cidrs))
 
 
 def _registry_ports(tenant: Tenant) -> list[int]:
-    """HTTPS, and the ports of registries that the workspace's models name."""
-    wanted = effective_spec.models(tenant.spec, tenant.platform)
-    named = {port for text in wanted if (port := parse_model(text).port)}
+    """Return HTTPS' port and those of the registries that the workspace's models name."""
+    models = effective_spec.models(tenant.spec, tenant.platform)
+    named = {port for model in models if (port := parse_model(model).port)}
     return sorted({_HTTPS, *named})

@@ -1,6 +1,6 @@
-"""The model server: Ollama in a StatefulSet, its models on a claim of its own.
+"""Render the model server: Ollama in a StatefulSet, with its models on a claim.
 
-The claim is not a claim template: a StatefulSet's templates can never be changed, a claim can grow.
+The claim is not a claim template: a StatefulSet's templates can't be changed, and a claim can grow.
 """
 
 from typing import Any, Final
@@ -20,16 +20,16 @@ from aichat_workspace.domain.render.context import (
 
 _HOME: Final = "/var/lib/ollama"
 _USER: Final = 1000
-_CHATS_SHARE: Final = 8  # part of the memory limit in which a model may keep chats: an eighth
-# Ollama notes how far each part of a download is. Ended while it writes a note it leaves an empty
-# one, and answers EOF to every later download of that model; without the notes it begins again.
+_CHATS_DIVISOR: Final = 8  # a model may keep chats in an eighth of the memory limit
+# Ollama notes how far each part of a download is. If it ends while it writes a note, the note is
+# empty, and every later download of that model fails with EOF. Without the notes it starts again.
 DISCARD_TORN_DOWNLOADS: Final = (
     'for note in "$OLLAMA_MODELS"/blobs/*-partial-*; do '
     'test -s "$note" || rm -f "${note%-*}"*; done; '
 )
 # Ollama's engine, llama-server, starts a thread for each core of the node. With more threads than
-# free cores it nearly stands still (https://github.com/ollama/ollama/issues/17916), so the limit
-# bounds them, and so does a small node, which keeps one core for all else. `$$` is Kubernetes' `$`.
+# free cores it nearly stops (https://github.com/ollama/ollama/issues/17916). So there are at most
+# as many as the CPU limit has cores, and one core of the node stays free. `$$` is Kubernetes' `$`.
 _START: Final = (
     "cores=$$(nproc --ignore=1); test $cores -lt {limit} || cores={limit}; "
     "export LLAMA_ARG_THREADS=$cores; exec /bin/ollama serve"
@@ -76,9 +76,9 @@ def _container(tenant: Tenant) -> dict[str, Any]:
             HOME=_HOME,
             OLLAMA_HOST=f"0.0.0.0:{OLLAMA_PORT}",
             OLLAMA_MODELS=f"{_HOME}/models",
-            # No prompt leaves a private tenant for a hosted model.
+            # No prompt of a private tenant may go to a hosted model.
             OLLAMA_NO_CLOUD="1",
-            # Half-downloaded blobs survive a restart, so that a download resumes.
+            # Partial downloads survive a restart, so that they resume.
             OLLAMA_NOPRUNE="1",
             LLAMA_ARG_CACHE_RAM=str(_chats_mebibytes(tenant)),
             **_tuning(tenant),
@@ -96,38 +96,48 @@ def _container(tenant: Tenant) -> dict[str, Any]:
 
 
 def _tuning(tenant: Tenant) -> dict[str, str]:
-    """https://github.com/ollama/ollama/blob/main/docs/faq.mdx"""
+    """Return Ollama's settings that the workspace may choose.
+
+    https://github.com/ollama/ollama/blob/main/docs/faq.mdx
+    """
     tuning = tenant.spec.ollama
-    chosen = {
+    settings = {
         "OLLAMA_CONTEXT_LENGTH": tuning.context_length,
         "OLLAMA_KEEP_ALIVE": tuning.keep_alive,
         "OLLAMA_NUM_PARALLEL": tuning.parallel_requests,
         "OLLAMA_MAX_LOADED_MODELS": tuning.loaded_models or _loaded_models(tenant),
     }
-    return {name: str(value) for name, value in chosen.items() if value is not None}
+    return {name: str(value) for name, value in settings.items() if value is not None}
 
 
 def _loaded_models(tenant: Tenant) -> int | None:
-    """Without a GPU Ollama loads up to three and does not look whether they fit in memory: one to
-    chat and one that reads documents are what a workspace has at work."""
+    """Return how many models may be in memory; None is Ollama's choice.
+
+    Without a GPU Ollama loads up to three, even if they don't fit. A workspace needs two at a time:
+    one for chats and one that reads documents.
+    """
     return None if tenant.spec.resources.ollama.gpu else 2
 
 
 def _chats_mebibytes(tenant: Tenant) -> int:
-    """Memory in which llama-server keeps the state of earlier chats, for each model in use: by
-    itself 8 GiB, whatever the limit is (https://github.com/ollama/ollama/issues/18264)."""
-    return parse(tenant.share(OLLAMA).memory_limit) // _CHATS_SHARE // 2**20
+    """Return the memory in which llama-server keeps earlier chats, for each model in use.
+
+    By default it takes 8 GiB, even above the limit (https://github.com/ollama/ollama/issues/18264).
+    """
+    return parse(tenant.share(OLLAMA).memory_limit) // _CHATS_DIVISOR // 2**20
 
 
 def _whole_cores(tenant: Tenant) -> int:
-    """Those of the CPU limit; a part of one is not worth a thread."""
+    """Return the CPU limit's whole cores, at least one: part of a core is not worth a thread."""
     return max(int(parse(tenant.share(OLLAMA).cpu_limit)), 1)
 
 
 def _resources(tenant: Tenant) -> dict[str, Any]:
-    """GPUs are asked for as limits and as requests, which must be the same."""
-    found = container_resources(tenant.share(OLLAMA))
+    """Return the container's resources. GPUs are in limits and requests, which must be equal."""
+    resources = container_resources(tenant.share(OLLAMA))
     gpu = tenant.spec.resources.ollama.gpu
     if gpu is None:
-        return dict(found)
-    return {part: {**found[part], gpu.resource_name: str(gpu.count)} for part in found}
+        return dict(resources)
+    return {
+        part: {**amounts, gpu.resource_name: str(gpu.count)} for part, amounts in resources.items()
+    }

@@ -1,4 +1,4 @@
-"""The chat front-end: Open WebUI in a Deployment, its data on a claim."""
+"""Render the chat front-end: Open WebUI in a Deployment, with its data on a claim."""
 
 from typing import Any, Final
 
@@ -36,7 +36,7 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
 
 def _deployment(tenant: Tenant) -> Manifest:
     chat = _container(tenant)
-    first = admin_password.container(chat, _administrator(tenant), _DATA)
+    init_container = admin_password.container(chat, _administrator(tenant), _DATA)
     security = pod_security(_USER, _ROOT_GROUP)
     return tenant.manifest(
         "apps/v1",
@@ -45,10 +45,10 @@ def _deployment(tenant: Tenant) -> Manifest:
         OPENWEBUI,
         spec={
             "replicas": tenant.replicas,
-            # Its volume is ReadWriteOnce: the old pod must let go before the new one starts.
+            # Its volume is ReadWriteOnce: the old pod must end before the new one starts.
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": tenant.selector(OPENWEBUI)},
-            "template": tenant.pod_template(OPENWEBUI, chat, security, "data", [first]),
+            "template": tenant.pod_template(OPENWEBUI, chat, security, "data", [init_container]),
         },
     )
 
@@ -61,7 +61,7 @@ def _container(tenant: Tenant) -> dict[str, Any]:
         "ports": [{"name": "http", "containerPort": OPENWEBUI_PORT, "protocol": "TCP"}],
         "env": [*_settings(tenant), *_secret_settings(tenant), *_connections(tenant)],
         "resources": container_resources(tenant.share(OPENWEBUI)),
-        # It writes to its own static folder at start.
+        # It writes to its static folder at start.
         "securityContext": container_security(read_only_root=False),
         "volumeMounts": [
             {"name": "data", "mountPath": _DATA},
@@ -76,7 +76,10 @@ def _container(tenant: Tenant) -> dict[str, Any]:
 
 
 def _settings(tenant: Tenant) -> list[dict[str, Any]]:
-    """https://docs.openwebui.com/getting-started/env-configuration"""
+    """Return Open WebUI's settings.
+
+    https://docs.openwebui.com/getting-started/env-configuration
+    """
     ollama_url = f"http://{tenant.ollama}:{OLLAMA_PORT}"
     return env(
         ENV=tenant.spec.workspace_env,
@@ -85,7 +88,7 @@ def _settings(tenant: Tenant) -> list[dict[str, Any]]:
         OLLAMA_BASE_URL=ollama_url,
         DEFAULT_MODELS=_first_model(tenant),
         ENABLE_OPENAI_API=str(bool(tenant.spec.connections)).lower(),
-        # Settings come from here at every start, not from the first start's database.
+        # Settings come from the environment at every start, not from the database.
         ENABLE_PERSISTENT_CONFIG="False",
         # Without this, sign-up would be open again after a restart.
         ENABLE_SIGNUP=str(tenant.spec.access.sign_up).lower(),
@@ -94,10 +97,10 @@ def _settings(tenant: Tenant) -> list[dict[str, Any]]:
         WEBUI_URL=tenant.url,
         CORS_ALLOW_ORIGIN=f"{tenant.url};http://localhost:{OPENWEBUI_PORT};"
         f"http://127.0.0.1:{OPENWEBUI_PORT}",
-        # Ollama refuses tools for a model that can't call them (gemma2 is one), so chats offer none
-        # unless a model's own entry says otherwise: domain/models/tools.py.
+        # Ollama refuses tools for a model that can't call them (as gemma2), so chats offer none
+        # unless a model's own entry says otherwise (domain/models/tools.py).
         DEFAULT_MODEL_PARAMS='{"function_calling": "legacy"}',
-        # Documents are read by a model of the model server; nothing is downloaded at start.
+        # The model server's embedding model reads documents: Open WebUI downloads none at start.
         RAG_EMBEDDING_ENGINE="ollama",
         RAG_EMBEDDING_MODEL=effective_spec.embedding_model(tenant.spec, tenant.platform) or "",
         RAG_OLLAMA_BASE_URL=ollama_url,
@@ -116,14 +119,17 @@ def _secure_cookies(tenant: Tenant) -> dict[str, str]:
 
 
 def _oidc(tenant: Tenant) -> dict[str, str]:
-    """https://docs.openwebui.com/features/auth/sso/"""
+    """Return the settings of the identity provider.
+
+    https://docs.openwebui.com/features/auth/sso/
+    """
     oidc = tenant.spec.access.oidc
     if oidc is None:
         return {}
     access = tenant.spec.access
     return {
-        # One role for all who are new. Whoever the provider knows may come in at once; whoever
-        # registers may not, and with both ways open nobody may.
+        # All new accounts get the same role. Those from the provider may use the chat at once,
+        # those who register may not; with both allowed, all wait for an administrator.
         "DEFAULT_USER_ROLE": "user" if oidc.sign_up and not access.sign_up else "pending",
         "OPENID_PROVIDER_URL": oidc.provider_url,
         "OPENID_REDIRECT_URI": f"{tenant.url}/oauth/oidc/callback",
@@ -134,19 +140,21 @@ def _oidc(tenant: Tenant) -> dict[str, str]:
 
 
 def _connections(tenant: Tenant) -> list[dict[str, Any]]:
-    """Open WebUI reads one list of URLs and one of keys. Kubernetes puts the keys, which stay in
-    their Secrets, into the list."""
-    found = tenant.spec.connections
-    if not found:
+    """Return one list of the servers' URLs and one of their keys, as Open WebUI reads them.
+
+    The keys stay in their Secrets, and Kubernetes expands them in the list.
+    """
+    servers = tenant.spec.connections
+    if not servers:
         return []
-    keys = {f"CONNECTION_{n}_KEY": each for n, each in enumerate(found)}
+    key_variables = [f"CONNECTION_{n}_KEY" for n in range(len(servers))]
     return [
         *(
-            _from_secret(tenant, name, connection(each.name), "apiKey")
-            for name, each in keys.items()
+            _from_secret(tenant, variable, connection(server.name), "apiKey")
+            for variable, server in zip(key_variables, servers, strict=True)
         ),
-        {"name": "OPENAI_API_BASE_URLS", "value": ";".join(each.url for each in found)},
-        {"name": "OPENAI_API_KEYS", "value": ";".join(f"$({name})" for name in keys)},
+        {"name": "OPENAI_API_BASE_URLS", "value": ";".join(server.url for server in servers)},
+        {"name": "OPENAI_API_KEYS", "value": ";".join(f"$({name})" for name in key_variables)},
     ]
 
 
@@ -156,15 +164,15 @@ def _from_secret(tenant: Tenant, name: str, purpose: str, key: str) -> dict[str,
 
 
 def _first_model(tenant: Tenant) -> str:
-    """The model a new chat begins with, by the name that Ollama lists."""
+    """Return the model of a new chat, as Ollama lists it; empty without models."""
     return str(parse_model(tenant.spec.models[0])) if tenant.spec.models else ""
 
 
 def _secret_settings(tenant: Tenant) -> list[dict[str, Any]]:
-    found = [*_administrator(tenant), _from_credentials(tenant, "WEBUI_SECRET_KEY")]
+    variables = [*_administrator(tenant), _from_credentials(tenant, "WEBUI_SECRET_KEY")]
     if tenant.spec.access.oidc:
-        found.append(_from_secret(tenant, "OAUTH_CLIENT_SECRET", OIDC, "clientSecret"))
-    return found
+        variables.append(_from_secret(tenant, "OAUTH_CLIENT_SECRET", OIDC, "clientSecret"))
+    return variables
 
 
 def _administrator(tenant: Tenant) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from aichat_workspace.domain import names
@@ -17,12 +17,18 @@ from aichat_workspace.domain.models.status import (
     summary,
 )
 from aichat_workspace.domain.models.tools import NOT_OFFERED_YET, ToolStatus
-from aichat_workspace.domain.planning.image_rollout import GRANTED, Images, RolloutSlot
+from aichat_workspace.domain.planning.image_rollout import (
+    CONTAINERS,
+    GRANTED,
+    ImagePair,
+    RolloutSlot,
+    last_working_images,
+    running_images,
+)
 from aichat_workspace.domain.planning.plan import NOTHING, Observed
 from aichat_workspace.domain.planning.volume_claims import CLAIM, unmet
 from aichat_workspace.domain.policy.ownership import Rejection
 from aichat_workspace.domain.problem import Problem
-from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI
 from aichat_workspace.domain.status.workload_health import (
     diagnose,
     ingress_problem,
@@ -45,8 +51,8 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
 )
 
 _SUSPENDED: Final = "Suspended"
-_CONTAINERS: Final = {"StatefulSet": OLLAMA, "Deployment": OPENWEBUI}
-_WORKLOADS: Final = dict(zip(WORKLOAD_CONDITIONS, _CONTAINERS, strict=True))
+_WORKLOADS: Final = dict(zip(WORKLOAD_CONDITIONS, CONTAINERS, strict=True))
+_STARTING: Final = frozenset({"Starting", "Creating"})
 _RUNNING: Final = (ConditionType.PROVISIONED, *_WORKLOADS)
 
 
@@ -62,13 +68,13 @@ class StatusInputs:
     url: str
     desired: Sequence[Ref] = ()
     observed: Observed = NOTHING
-    refusal: Rejection | None = None
+    rejection: Rejection | None = None
     failure: Problem | None = None
     models: tuple[ModelStatus, ...] = ()
     patterns: tuple[PatternStatus, ...] = ()
     tools: ToolStatus = NOT_OFFERED_YET
-    turn: RolloutSlot = GRANTED
-    target: Images | None = None
+    slot: RolloutSlot = GRANTED
+    target: ImagePair | None = None
     ingress_classes: tuple[Manifest, ...] = ()
     sizes: Mapping[Ref, str] = field(default_factory=dict)
 
@@ -83,15 +89,6 @@ class _Finding:
     problem: bool = False  # somebody has to act; time alone does not mend it
 
 
-def expires_at(workspace: Workspace) -> datetime | None:
-    """When the workspace ends by spec.expiresAfter, or None for never."""
-    after = workspace.spec.expires_after
-    if after is None:
-        return None
-    unit = {"m": "minutes", "h": "hours", "d": "days"}[after[-1]]
-    return workspace.created + timedelta(**{unit: int(after[:-1])})
-
-
 def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> WorkspaceStatus:
     """The status to report. Equal to the workspace's present one when nothing has moved."""
     findings = _terminating(facts, now) if workspace.deleting else _findings(workspace, facts, now)
@@ -100,10 +97,10 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
         observed_generation=workspace.generation,
         phase=_phase(workspace, findings),
         is_created=findings[ConditionType.PROVISIONED].status is ConditionStatus.TRUE,
-        url=None if facts.refusal else facts.url or None,
-        expires_at=expires_at(workspace),
-        namespace=_record(namespace) if namespace and not facts.refusal else None,
-        images=_proven(workspace, facts, findings, now),
+        url=None if facts.rejection else facts.url or None,
+        expires_at=workspace.expires_at,
+        namespace=_record(namespace) if namespace and not facts.rejection else None,
+        images=_last_working(workspace, facts, findings, now),
         conditions=tuple(
             _dated(workspace, kind, finding, now) for kind, finding in findings.items()
         ),
@@ -118,9 +115,9 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
 def _findings(
     workspace: Workspace, facts: StatusInputs, now: datetime
 ) -> dict[ConditionType, _Finding]:
-    if facts.refusal:
+    if facts.rejection:
         refused = _Finding(
-            ConditionStatus.FALSE, facts.refusal.reason, facts.refusal.message, problem=True
+            ConditionStatus.FALSE, facts.rejection.reason, facts.rejection.message, problem=True
         )
         return dict.fromkeys(ConditionType, refused)
     parts = {
@@ -168,8 +165,8 @@ def _served(facts: StatusInputs) -> _Finding:
 
 
 def _up_to_date(facts: StatusInputs) -> _Finding:
-    if not facts.turn.now:
-        return _waits(facts.turn)
+    if not facts.slot.granted:
+        return _waits(facts.slot)
     if facts.target is None or running_images(facts.observed) in (None, facts.target):
         return _Finding(ConditionStatus.TRUE, "UpToDate", "runs the platform's images")
     if facts.failure:
@@ -177,13 +174,13 @@ def _up_to_date(facts: StatusInputs) -> _Finding:
     return _Finding(ConditionStatus.FALSE, "UpgradeWaiting", "is about to change its images")
 
 
-def _waits(turn: RolloutSlot) -> _Finding:
-    if turn.failed:
+def _waits(slot: RolloutSlot) -> _Finding:
+    if slot.blocked_by:
         return _Finding(
             ConditionStatus.FALSE,
             "UpgradeStopped",
-            f"keeps its images, for workspace {turn.failed!r} fails with the new ones; see what it "
-            "says, then correct spec.images of the AIChatPlatform",
+            f"keeps its images, for workspace {slot.blocked_by!r} fails with the new ones; see "
+            "what it says, then correct spec.images of the AIChatPlatform",
         )
     return _Finding(
         ConditionStatus.FALSE, "UpgradeWaiting", "changes its images when others have done so"
@@ -242,7 +239,7 @@ def _tools(workspace: Workspace, facts: StatusInputs) -> _Finding:
     return _Finding(ConditionStatus.UNKNOWN, "ToolsWaiting", message)
 
 
-def _proven(
+def _last_working(
     workspace: Workspace,
     facts: StatusInputs,
     findings: dict[ConditionType, _Finding],
@@ -258,18 +255,6 @@ def _proven(
 
 def _flaps(pod: Manifest, now: datetime) -> bool:
     return any(keeps_stopping(each, now) for each in containers(pod))
-
-
-def running_images(observed: Observed) -> Images | None:
-    """The images that the workloads name; None before both are there."""
-    found = {
-        each.kind: str(container["image"])
-        for each, manifest in observed.objects.items()
-        if each.kind in _CONTAINERS
-        for container in manifest["spec"]["template"]["spec"]["containers"]
-        if container["name"] == _CONTAINERS[each.kind]
-    }
-    return (found["StatefulSet"], found["Deployment"]) if len(found) == 2 else None
 
 
 def _available(facts: StatusInputs, kind: str, now: datetime, before: Condition | None) -> _Finding:
@@ -385,3 +370,15 @@ def _pattern(each: PatternStatus) -> PatternEntry:
     return PatternEntry(
         name=each.name, state=each.state, revision=each.revision, message=each.message
     )
+
+
+def is_starting(status: WorkspaceStatus, running: ImagePair | None) -> bool:
+    """Whether a workload starts, or runs images that have not lasted yet, whatever else is wrong.
+    Time alone may change the status then."""
+    if status.phase is Phase.SUSPENDED:
+        return False
+    starts = any(
+        condition.type in WORKLOAD_CONDITIONS and condition.reason in _STARTING
+        for condition in status.conditions
+    )
+    return starts or running not in (None, last_working_images(status))

@@ -1,25 +1,24 @@
-"""Why a workload is not running, as one reason and one sentence that says what to do."""
+"""Diagnose why a workload is not running: one reason, and one sentence that says what to do."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from aichat_workspace.domain.kubernetes.field_ownership import changed_at
-from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.kubernetes.manifest import Manifest, is_deleting
 from aichat_workspace.domain.kubernetes.pods import (
     containers,
-    is_going,
     is_over,
     is_ready,
     keeps_stopping,
-    should_be_gone,
+    termination_deadline,
 )
 from aichat_workspace.domain.problem import Problem
 
 _IS_DEFAULT: Final = "ingressclass.kubernetes.io/is-default-class"
 _SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
 _PATIENCE: Final = timedelta(seconds=30)
-# A node may be on its way, and a volume.
+# A new node or volume takes time.
 _ARRIVAL: Final = timedelta(seconds=60)
 _START: Final = timedelta(minutes=10)
 # https://kubernetes.io/docs/concepts/storage/storage-classes/#volume-binding-mode
@@ -37,26 +36,29 @@ def diagnose(
     now: datetime,
     since: datetime | None = None,
 ) -> Problem | None:
-    """What keeps a workload from running, or None while it only needs time. `since` then it has
-    not been available. Of its pods, those that are over have made room for another."""
-    left = [each for each in pods if not is_over(each)]
-    alive = [each for each in left if not is_going(each)]
-    found = (
+    """Return what keeps a workload from running, or None while it only needs time.
+
+    It has not been available since `since`. Pods that are over don't count: they make room for
+    another.
+    """
+    present = [pod for pod in pods if not is_over(pod)]
+    alive = [pod for pod in present if not is_deleting(pod)]
+    problems = (
         *(_pod(pod, now) for pod in alive),
         _claim(claim, alive, now),
         _refused(workload),
-        None if left or since is None or now - since < _PATIENCE else _podless(workload, now),
-        *(_lingering(pod, now) for pod in left),
+        None if present or since is None or now - since < _PATIENCE else _podless(workload, now),
+        *(_lingering(pod, now) for pod in present),
         *(_slow(pod, now) for pod in alive),
     )
-    return next((each for each in found if each is not None), None)
+    return next((problem for problem in problems if problem is not None), None)
 
 
 def _pod(pod: Manifest, now: datetime) -> Problem | None:
     name = pod["metadata"]["name"]
     for container in containers(pod):
-        if (found := _container(name, container, now)) is not None:
-            return found
+        if (problem := _container(name, container, now)) is not None:
+            return problem
     for condition in pod.get("status", {}).get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
             return _unschedulable(name, condition, now)
@@ -68,14 +70,14 @@ def _unschedulable(pod: str, condition: dict[str, Any], now: datetime) -> Proble
     waited = now - datetime.fromisoformat(condition["lastTransitionTime"])
     if not any(word in message for word in _NO_VOLUME):
         if waited < _ARRIVAL:
-            return None  # an autoscaler brings a node
+            return None  # an autoscaler may add a node
         return Problem(
             "Unschedulable",
             f"no node takes pod {pod}: {message}; add capacity, lower spec.resources, or correct "
             "spec.scheduling",
         )
     if waited < _PATIENCE:
-        return None  # making a volume takes a while
+        return None  # provisioning a volume takes time
     return _unbound(f"pod {pod} has no volume yet: {message}")
 
 
@@ -114,14 +116,13 @@ def _container(pod: str, container: dict[str, Any], now: datetime) -> Problem | 
 
 
 def _lingering(pod: Manifest, now: datetime) -> Problem | None:
-    """Nothing takes its place before it is gone: neither a StatefulSet's pod nor one that is
-    recreated."""
-    until, name = should_be_gone(pod), pod["metadata"]["name"]
-    if until is None or now - until < _ARRIVAL:
+    """Report a pod that does not end: both workloads wait for its end before they replace it."""
+    deadline, name = termination_deadline(pod), pod["metadata"]["name"]
+    if deadline is None or now - deadline < _ARRIVAL:
         return None
     return Problem(
         "PodNotEnding",
-        f"pod {name} was to be gone by {until:%H:%M:%S} UTC and is not, so no other takes its "
+        f"pod {name} was to be gone by {deadline:%H:%M:%S} UTC and is not, so no other takes its "
         f"place: its node may be lost; see kubectl get pod {name} -o wide. If the node is gone for "
         f"good, delete it with: kubectl delete node, else read why with: kubectl describe pod "
         f"{name}",
@@ -129,14 +130,14 @@ def _lingering(pod: Manifest, now: datetime) -> Problem | None:
 
 
 def _slow(pod: Manifest, now: datetime) -> Problem | None:
-    """A pod that runs and does not get ready says nothing else."""
+    """Report a pod that runs and does not get ready: its status gives no reason."""
     metadata = pod["metadata"]
-    moved = (
-        each.get("lastTransitionTime")
-        for each in pod.get("status", {}).get("conditions", ())
-        if each["type"] == "Ready"
+    transitions = (
+        condition.get("lastTransitionTime")
+        for condition in pod.get("status", {}).get("conditions", ())
+        if condition["type"] == "Ready"
     )
-    dates = [*filter(None, (metadata.get("creationTimestamp"), *moved))]
+    dates = [*filter(None, (metadata.get("creationTimestamp"), *transitions))]
     if is_ready(pod) or not dates or now - max(map(datetime.fromisoformat, dates)) < _START:
         return None
     return Problem(
@@ -147,12 +148,12 @@ def _slow(pod: Manifest, now: datetime) -> Problem | None:
 
 
 def _podless(workload: Manifest | None, now: datetime) -> Problem | None:
-    """A StatefulSet does not say that its pod is refused; that there is none for a while does."""
+    """Report a StatefulSet without a pod: its status does not say that the pod is refused."""
     if workload is None or workload.get("kind") != "StatefulSet":
         return None
-    metadata, told = workload["metadata"], workload.get("status", {})
-    seen = told.get("observedGeneration", 0) >= metadata.get("generation", 0)
-    if not seen or told.get("replicas", 0) or not workload["spec"].get("replicas"):
+    metadata, status = workload["metadata"], workload.get("status", {})
+    is_observed = status.get("observedGeneration", 0) >= metadata.get("generation", 0)
+    if not is_observed or status.get("replicas", 0) or not workload["spec"].get("replicas"):
         return None
     changed = changed_at(workload)
     if changed is not None and now - changed < _PATIENCE:
@@ -165,67 +166,78 @@ def _podless(workload: Manifest | None, now: datetime) -> Problem | None:
 
 
 def namespace_deletion_problem(namespace: Manifest, now: datetime) -> str:
-    """What keeps a namespace that is to be gone; nothing for as long as that is no wonder.
+    """Return what delays a namespace's deletion; an empty text while it is not overdue.
 
     https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/namespace-v1/#NamespaceStatus
     """
-    until = namespace["metadata"].get("deletionTimestamp")
-    if until is None or now - datetime.fromisoformat(until) < _PATIENCE:
+    timestamp = namespace["metadata"].get("deletionTimestamp")
+    if timestamp is None or now - datetime.fromisoformat(timestamp) < _PATIENCE:
         return ""
-    told = (
-        each.get("message", each["type"])
-        for each in namespace.get("status", {}).get("conditions", ())
-        if each["status"] == "True"
+    messages = (
+        condition.get("message", condition["type"])
+        for condition in namespace.get("status", {}).get("conditions", ())
+        if condition["status"] == "True"
     )
-    return "; ".join(told)
+    return "; ".join(messages)
 
 
 def ingress_problem(ingress: Manifest | None, classes: Iterable[Manifest]) -> Problem | None:
-    """Whether nobody will take the Ingress up: its class, or a default one, is not there.
+    """Report an Ingress that no controller serves: its class, or a default one, does not exist.
 
     https://kubernetes.io/docs/concepts/services-networking/ingress/#ingress-class
     """
     if ingress is None:
         return None
-    known = {each["metadata"]["name"]: each["metadata"].get("annotations", {}) for each in classes}
+    annotations = {
+        ingress_class["metadata"]["name"]: ingress_class["metadata"].get("annotations", {})
+        for ingress_class in classes
+    }
     name = ingress["spec"].get("ingressClassName")
-    if name in known or (
-        name is None and any(each.get(_IS_DEFAULT) == "true" for each in known.values())
-    ):
+    has_default = any(marks.get(_IS_DEFAULT) == "true" for marks in annotations.values())
+    if name in annotations or (name is None and has_default):
         return None
-    lacks = f"there is no IngressClass {name!r}" if name else "there is no default IngressClass"
-    has = f"there are: {', '.join(sorted(known))}" if known else "there is none at all"
+    missing = f"there is no IngressClass {name!r}" if name else "there is no default IngressClass"
+    existing = (
+        f"there are: {', '.join(sorted(annotations))}" if annotations else "there is none at all"
+    )
     return Problem(
         "IngressNotServed",
-        f"{lacks} ({has}), so no controller serves the workspace; install one, or name its class "
-        "in spec.ingress.className of the AIChatPlatform",
+        f"{missing} ({existing}), so no controller serves the workspace; install one, or name its "
+        "class in spec.ingress.className of the AIChatPlatform",
     )
 
 
 def route_problem(route: Manifest | None) -> Problem | None:
-    """Whether no Gateway has accepted the HTTPRoute.
+    """Report an HTTPRoute that no Gateway has accepted.
 
     https://gateway-api.sigs.k8s.io/reference/spec/#gateway.networking.k8s.io/v1.RouteParentStatus
     """
     if route is None:
         return None
     parents = (route.get("status") or {}).get("parents", ())
-    told = [each for parent in parents for each in parent.get("conditions", ())]
-    if any(each["type"] == "Accepted" and each["status"] == "True" for each in told):
+    acceptances = [
+        condition
+        for parent in parents
+        for condition in parent.get("conditions", ())
+        if condition["type"] == "Accepted"
+    ]
+    if any(condition["status"] == "True" for condition in acceptances):
         return None
     gateway = route["spec"]["parentRefs"][0]
-    said = next((f": {each['message']}" for each in told if each["type"] == "Accepted"), "")
+    message = f": {acceptances[0]['message']}" if acceptances else ""
     return Problem(
         "RouteNotAccepted",
         f"Gateway {gateway.get('namespace')}/{gateway['name']} has not accepted HTTPRoute "
-        f"{route['metadata']['name']}{said}; check that it exists and takes routes from other "
+        f"{route['metadata']['name']}{message}; check that it exists and takes routes from other "
         "namespaces",
     )
 
 
 def _claim(claim: Manifest | None, pods: Sequence[Manifest], now: datetime) -> Problem | None:
-    """A claim that lost its volume, or gets none though a node is chosen for it; one that waits
-    for a pod is normal, and then the pod says why."""
+    """Report a claim that lost its volume, or gets none although a node is chosen for it.
+
+    A claim may wait for its pod, and then the pod's status says why it does not start.
+    """
     phase = (claim or {}).get("status", {}).get("phase")
     if claim is not None and phase == "Pending":
         return _unprovisioned(claim, pods, now)
@@ -239,11 +251,11 @@ def _claim(claim: Manifest | None, pods: Sequence[Manifest], now: datetime) -> P
 
 
 def _unprovisioned(claim: Manifest, pods: Sequence[Manifest], now: datetime) -> Problem | None:
-    """The scheduler has chosen a node for the claim's pod and waits for its volume, in silence."""
+    """Report a claim whose pod has a node and no volume: the pod's status does not say so."""
     metadata = claim["metadata"]
     node = metadata.get("annotations", {}).get(_SELECTED_NODE)
-    made = [each["metadata"].get("creationTimestamp") for each in (claim, *pods)]
-    dates = [datetime.fromisoformat(each) for each in made if each]
+    timestamps = (manifest["metadata"].get("creationTimestamp") for manifest in (claim, *pods))
+    dates = [datetime.fromisoformat(timestamp) for timestamp in timestamps if timestamp]
     if node is None or not pods or not dates or now - max(dates) < _ARRIVAL:
         return None
     return _unbound(f"claim {metadata['name']} gets no volume on node {node}")

@@ -1,4 +1,4 @@
-"""What every custom resource model shares: camelCase on the wire, frozen in memory."""
+"""The base of all models of custom resources: camelCase in JSON, frozen in memory."""
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
@@ -8,7 +8,7 @@ from pydantic.config import JsonDict
 class Schema(BaseModel):
     """A part of a custom resource.
 
-    What a person writes may hold no unknown field. What the API server holds is read with
+    People's input may have no unknown fields. What the API server stores is read with
     `extra="ignore"`: an older operator must be able to read a newer resource.
     """
 
@@ -18,7 +18,7 @@ class Schema(BaseModel):
 
 
 def rule(expression: str, message: str) -> JsonDict:
-    """A validation the API server runs itself.
+    """Return a validation that the API server runs.
 
     https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules
     """

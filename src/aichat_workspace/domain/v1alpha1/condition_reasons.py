@@ -1,12 +1,12 @@
-"""Every reason that a condition may carry, and what to do about it.
+"""Every reason that a condition may have, and what to do about it.
 
-The reference page is made from this table, and a test holds it against the code.
+The reference page is generated from this table, and a test compares it with the code.
 """
 
 from typing import Final
 
 REASONS: Final = {
-    # all is well, or only needs time
+    # all is well, or time is enough
     "Available": "The workload runs as it should. Nothing to do.",
     "Created": "Every object exists. Nothing to do.",
     "Creating": "Objects are being made. Wait; it takes seconds.",
@@ -33,7 +33,7 @@ REASONS: Final = {
     "CeilingExceeded": "It asks for more than the platform allows. Lower the field that the "
     "message names, or raise `spec.ceiling` of the AIChatPlatform.",
     "CredentialsIncomplete": "The Secret of the workspace's credentials lacks keys. Put them back, "
-    "or delete the Secret, and all of them are made anew.",
+    "or delete the Secret, and all of them are made again.",
     "HostNotAllowed": "Its host is reserved, or under none of the platform's domains. Change "
     "`spec.ingress.host`, or add the domain to `spec.ingress.allowedDomains` of the "
     "AIChatPlatform.",
@@ -61,7 +61,7 @@ REASONS: Final = {
     "bring the operator and its CRDs to the same version.",
     "WorkspaceNameTaken": "An older resource has the `workspaceName`. Delete this one and choose "
     "another.",
-    # the cluster has to be mended
+    # the cluster has to be repaired
     "ContainerNotStarted": "The node can't start a container. Mend what the message names.",
     "CrashLoop": "A container keeps stopping. Read why with the command in the message.",
     "ImagePullFailed": "A node can't pull an image. Check `spec.images` of the AIChatPlatform and "
@@ -69,8 +69,8 @@ REASONS: Final = {
     "IngressNotServed": "The IngressClass of the workspace's Ingress, or a default one, is not "
     "there. Install an ingress controller, or name its class in `spec.ingress.className` of the "
     "AIChatPlatform.",
-    "NamespaceTerminating": "The namespace was deleted by hand. Wait; it is made anew once it is "
-    "gone.",
+    "NamespaceTerminating": "The namespace was deleted by hand. Wait; it is made again once it "
+    "is gone.",
     "NotReadyInTime": "A pod has not become ready in ten minutes. Read why with the commands in "
     "the message.",
     "PodNotEnding": "A pod does not end, so no other takes its place. Delete its node if it is "

@@ -1,4 +1,4 @@
-"""The CustomResourceDefinitions, made from the models."""
+"""Generate the CustomResourceDefinitions from the models."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -13,8 +13,8 @@ from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME, Platfo
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase, WorkspaceStatus
 
-# What pydantic says that a structural schema has no word for.
-_DROPPED: Final = frozenset({"title", "examples", "$defs", "uniqueItems", "propertyNames"})
+# Keywords of pydantic's schemas that a structural schema may not have.
+_DROPPED_KEYWORDS: Final = frozenset({"title", "examples", "$defs", "uniqueItems", "propertyNames"})
 
 _WORKSPACE_COLUMNS: Final = (
     ("Phase", "string", ".status.phase", 0),
@@ -37,8 +37,8 @@ def workspace_crd() -> Manifest:
             "spec": {**structural(WorkspaceSpec), "description": "What the team asks for."},
             "status": {
                 **structural(WorkspaceStatus),
-                "description": "What the team is told.",
-                "default": {"phase": Phase.PENDING.value},  # until the operator has said anything
+                "description": "What the operator reports.",
+                "default": {"phase": Phase.PENDING.value},  # until the operator writes one
             },
         },
         required=["spec"],
@@ -60,7 +60,7 @@ def platform_crd() -> Manifest:
         ),
         properties={
             "spec": {
-                **_told_defaults(structural(PlatformSpec)),
+                **_describe_defaults(structural(PlatformSpec)),
                 "description": "Settings for all workspaces.",
             }
         },
@@ -69,7 +69,7 @@ def platform_crd() -> Manifest:
 
 
 def structural(model: type[Schema]) -> dict[str, Any]:
-    """The model as a structural schema: references resolved, nothing the API server would refuse.
+    """Return the model as a structural schema: without references and refused keywords.
 
     https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
     """
@@ -80,7 +80,7 @@ def structural(model: type[Schema]) -> dict[str, Any]:
 
 def _resolve(node: Any, definitions: Mapping[str, Any]) -> Any:
     if isinstance(node, list):
-        return [_resolve(each, definitions) for each in node]
+        return [_resolve(item, definitions) for item in node]
     if not isinstance(node, Mapping):
         return node
     if "$ref" in node:
@@ -97,32 +97,36 @@ def _resolve(node: Any, definitions: Mapping[str, Any]) -> Any:
         if key == "properties"
         else _resolve(value, definitions)
         for key, value in node.items()
-        if key not in _DROPPED and value is not None and value is not False
+        if key not in _DROPPED_KEYWORDS and value is not None and value is not False
     }
 
 
-def _told_defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Defaults in words alone. The API server would write them into what it stores, and those of a
-    newer release, as an image that mends something, would never reach who has settings already."""
-    kept = {key: value for key, value in schema.items() if key != "default"}
+def _describe_defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Move the defaults into the descriptions.
+
+    The API server stores defaults in the resource. A newer release's defaults, as a repaired image,
+    would then never reach a platform that has settings already.
+    """
+    described = {key: value for key, value in schema.items() if key != "default"}
     if "properties" in schema:
         fields = schema["properties"].items()
-        kept["properties"] = {name: _told_defaults(field) for name, field in fields}
+        described["properties"] = {name: _describe_defaults(field) for name, field in fields}
     elif schema.get("default") not in (None, "", []):
-        kept["description"] = f"{schema['description']} Default: {_words(schema['default'])}."
-    return kept
+        default = _format_default(schema["default"])
+        described["description"] = f"{schema['description']} Default: {default}."
+    return described
 
 
-def _words(default: object) -> str:
+def _format_default(default: object) -> str:
     if isinstance(default, list):
         return ", ".join(map(str, default))
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def _optional(node: Mapping[str, Any]) -> dict[str, Any]:
-    """`X or None` is X that may be left out."""
-    (only,) = (each for each in node["anyOf"] if each.get("type") != "null")
-    return {**only, **{key: value for key, value in node.items() if key != "anyOf"}}
+    """Return the schema X of `X or None`: an optional field may be left out, not null."""
+    (schema,) = (schema for schema in node["anyOf"] if schema.get("type") != "null")
+    return {**schema, **{key: value for key, value in node.items() if key != "anyOf"}}
 
 
 def _crd(
@@ -153,8 +157,8 @@ def _crd(
         "storage": True,
         "schema": {"openAPIV3Schema": schema},
         "additionalPrinterColumns": [
-            {"name": name, "type": of, "jsonPath": path, **({"priority": wide} if wide else {})}
-            for name, of, path, wide in columns
+            {"name": name, "type": type_, "jsonPath": path, **({"priority": wide} if wide else {})}
+            for name, type_, path, wide in columns
         ],
     }
     if "status" in properties:

@@ -1,7 +1,7 @@
-"""AIChatPlatform: what the platform team settles once for all workspaces.
+"""AIChatPlatform: the platform team's settings for all workspaces.
 
-Cluster-scoped and named `default`, so that the API server itself refuses a bad edit. Without one,
-the defaults below hold.
+It is a cluster-scoped resource named `default`, so that the API server itself refuses a bad edit.
+Without it the defaults below apply.
 """
 
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ Registry = Annotated[
     str,
     StringConstraints(min_length=1, max_length=259, pattern=f"^{DNS_LABELS}(:({PORT_PATTERN}))?$"),
 ]
-# All of IPv4 (/0) is nothing that a policy may except.
+# A network policy may not except all of IPv4 (/0).
 Cidr = Annotated[
     str,
     StringConstraints(
@@ -68,10 +68,11 @@ DnsLabel = Annotated[
 
 
 def _repository(image: str) -> str:
-    """An image without its registry, as its registry knows it.
+    """Return an image's name in its registry, without the registry.
 
-    https://github.com/distribution/reference/blob/main/normalize.go: what has no dot, no port and
-    is not localhost is no registry but a part of Docker Hub's name, where bare ones are library's.
+    A first part without a dot or a port that is not localhost is no registry but a part of a name
+    on Docker Hub, where names of one part belong to library.
+    https://github.com/distribution/reference/blob/main/normalize.go
     """
     first, slash, rest = image.partition("/")
     is_registry = bool(slash) and ("." in first or ":" in first or first == "localhost")
@@ -80,7 +81,7 @@ def _repository(image: str) -> str:
 
 
 class Images(Schema):
-    """The images workspaces run. Pinned by tag or digest; never a moving tag."""
+    """The images that workspaces run, pinned by tag or digest; never a moving tag."""
 
     mirror: Annotated[
         str, StringConstraints(max_length=200, pattern=r"^([a-z0-9][a-z0-9./:_-]*[a-z0-9])?$")
@@ -102,7 +103,7 @@ class Images(Schema):
 
     @property
     def resolved(self) -> tuple[str, str]:
-        """The model server's and the chat front-end's, from the mirror where there is one."""
+        """The model server's image and the chat front-end's, from the mirror where there is one."""
         return self._mirrored(self.ollama), self._mirrored(self.open_webui)
 
     def _mirrored(self, image: str) -> str:
@@ -140,6 +141,8 @@ Share = OllamaShare | OpenWebUIShare
 
 
 class IssuerKind(StrEnum):
+    """The kinds of cert-manager's issuers."""
+
     ISSUER = "Issuer"
     CLUSTER_ISSUER = "ClusterIssuer"
 
@@ -155,7 +158,7 @@ class Issuer(Schema):
 
 
 class Profile(StrEnum):
-    """Whose annotations keep long answers flowing and let documents through."""
+    """The ingress controller whose annotations allow long replies and large documents."""
 
     TRAEFIK = "Traefik"
     NGINX = "NGINX"
@@ -229,7 +232,7 @@ class Ingress(Schema):
 
 
 class Network(Schema):
-    """What the network walls except."""
+    """The addresses that the network policies except."""
 
     egress_except: tuple[Cidr, ...] = Field(
         default=(
@@ -313,7 +316,7 @@ class PlatformSpec(Schema):
         description="StorageClass of the volumes; the cluster's default when left out.",
     )
     ingress: Ingress = Field(default=Ingress(), description="How people reach workspaces.")
-    network: Network = Field(default=Network(), description="What the network walls except.")
+    network: Network = Field(default=Network(), description="Exceptions of the network policies.")
     models: ModelSettings = Field(default=ModelSettings(), description="How models are downloaded.")
     ceiling: Ceiling = Field(default=Ceiling(), description="What one workspace may have at most.")
     upgrades: Upgrades = Field(
@@ -322,6 +325,8 @@ class PlatformSpec(Schema):
 
 
 def read_settings(document: Mapping[str, Any] | None) -> PlatformSpec:
-    """The settings of an AIChatPlatform, or the defaults without one. Raises ValidationError for
-    one that an older or newer API server let through."""
+    """Read the settings of an AIChatPlatform; without one, return the defaults.
+
+    Raises ValidationError for settings that an older or newer CRD accepted.
+    """
     return PlatformSpec.model_validate((document or {}).get("spec") or {}, extra="ignore")

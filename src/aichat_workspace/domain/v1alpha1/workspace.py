@@ -1,7 +1,7 @@
-"""AIChatWorkspace as decisions read it."""
+"""AIChatWorkspace, as decisions read it."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Self, TypeVar
 
 from pydantic import ValidationError
@@ -12,16 +12,12 @@ from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
 
 S = TypeVar("S", bound=Schema)
 _NOTHING: Final[Mapping[str, Any]] = {}
-# Nobody's data are deleted for a word that is not understood.
-_CAUTIOUS: Final = {"deletionPolicy": DeletionPolicy.RETAIN}
+# Data are never deleted for a value that the operator does not understand.
+_FALLBACK: Final = {"deletionPolicy": DeletionPolicy.RETAIN}
 
 
 class Workspace(Schema):
-    """One AIChatWorkspace as the API server holds it, reduced to what decisions read.
-
-    `not_understood` says which fields of the spec these models refuse though the API server let
-    them through (a CRD older or newer than the operator); the spec is read without them.
-    """
+    """One AIChatWorkspace, reduced to what decisions read."""
 
     namespace: str
     name: str
@@ -31,16 +27,21 @@ class Workspace(Schema):
     deleting: bool
     finalizers: tuple[str, ...]
     spec: WorkspaceSpec
+    """Without the fields that are not understood."""
     status: WorkspaceStatus
     not_understood: tuple[str, ...] = ()
+    """Fields of the spec that these models refuse although the API server accepted them, with the
+    reasons: its CRD is older or newer than the operator."""
 
     @classmethod
     def parse(cls, manifest: dict[str, Any]) -> Self:
-        """Read a custom resource. Raises pydantic.ValidationError where it has no workspaceName
-        that could be a namespace's."""
+        """Read a custom resource.
+
+        Raises pydantic.ValidationError where its workspaceName can't be a namespace's name.
+        """
         metadata = manifest["metadata"]
-        spec, not_understood = _understood(WorkspaceSpec, manifest["spec"], _CAUTIOUS)
-        status, _ = _understood(WorkspaceStatus, manifest.get("status") or {})
+        spec, not_understood = _read_leniently(WorkspaceSpec, manifest["spec"], _FALLBACK)
+        status, _ = _read_leniently(WorkspaceStatus, manifest.get("status") or {})
         return cls(
             namespace=metadata["namespace"],
             name=metadata["name"],
@@ -54,24 +55,36 @@ class Workspace(Schema):
             not_understood=not_understood,
         )
 
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the workspace ends by spec.expiresAfter; None for never."""
+        after = self.spec.expires_after
+        if after is None:
+            return None
+        unit = {"m": "minutes", "h": "hours", "d": "days"}[after[-1]]
+        return self.created + timedelta(**{unit: int(after[:-1])})
 
-def _understood(
-    model: type[S], document: Mapping[str, Any], instead: Mapping[str, Any] = _NOTHING
+
+def _read_leniently(
+    model: type[S], document: Mapping[str, Any], fallback: Mapping[str, Any] = _NOTHING
 ) -> tuple[S, tuple[str, ...]]:
-    """The document without the fields at its top that the model refuses, or with what stands
-    `instead` of them; and why they are refused."""
+    """Read the document without the top-level fields that the model refuses.
+
+    Returns why they are refused, too. `fallback` has the values that replace refused ones.
+    """
     try:
         return model.model_validate(document, extra="ignore"), ()
     except ValidationError as error:
         refused = {
-            each["loc"][0]: format_field_error(each["loc"], each["msg"]) for each in error.errors()
+            detail["loc"][0]: format_field_error(detail["loc"], detail["msg"])
+            for detail in error.errors()
         }
-    kept = {key: value for key, value in document.items() if key not in refused}
-    cautious = {key: value for key, value in instead.items() if key in refused}
-    found = model.model_validate({**kept, **cautious}, extra="ignore")
-    return found, tuple(refused.values())
+    accepted = {key: value for key, value in document.items() if key not in refused}
+    replaced = {key: value for key, value in fallback.items() if key in refused}
+    parsed = model.model_validate({**accepted, **replaced}, extra="ignore")
+    return parsed, tuple(refused.values())
 
 
-def format_field_error(at: tuple[int | str, ...], message: str) -> str:
-    """A field that is refused, and why."""
-    return f"{'.'.join(map(str, at))}: {message}"
+def format_field_error(location: tuple[int | str, ...], message: str) -> str:
+    """Write which field is refused, and why."""
+    return f"{'.'.join(map(str, location))}: {message}"

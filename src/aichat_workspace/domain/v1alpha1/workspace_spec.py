@@ -1,8 +1,8 @@
-"""What a team asks for: AIChatWorkspace's spec.
+"""The spec of AIChatWorkspace, which a team writes.
 
-The CRD, the reference page and the API's schemas are generated from these models. What is left out
-is the platform's: no default of the platform is written into a workspace, so that a changed
-setting reaches every workspace that did not choose for itself.
+The CRD, the reference page and the API's schemas are generated from these models. The platform's
+defaults are never written into a workspace, so that a changed setting reaches every workspace whose
+spec leaves the field out.
 """
 
 from enum import StrEnum
@@ -36,7 +36,7 @@ _LABEL_KEY: Final = rf"^({DNS_LABELS}/)?{_LABEL}$"
 _DEVICE: Final = rf"^{DNS_LABELS}/{_LABEL}$"
 _LABEL_KEY_LENGTH: Final = 316
 _LABEL_VALUE: Final = rf"^({_LABEL})?$"
-_MAX_SECONDS: Final = 10**10  # three centuries, and far from what 64 bits hold
+_MAX_SECONDS: Final = 10**10  # three centuries, and far below 64 bits
 _DURATION: Final = r"^[1-9][0-9]{0,4}(m|h|d)$"
 
 _RESERVED_RULE: Final = " && ".join(
@@ -170,7 +170,7 @@ class OllamaCompute(Compute):
 
 
 class Resources(Schema):
-    """What the workloads get; what is left out is the platform's."""
+    """Compute of the workloads; the platform's where left out."""
 
     ollama: OllamaCompute = Field(
         default=OllamaCompute(),
@@ -196,7 +196,7 @@ class Volume(Schema):
 
 
 class Storage(Schema):
-    """The workspace's volumes; what is left out is the platform's."""
+    """The workspace's volumes; the platform's where left out."""
 
     ollama: Volume = Field(default=Volume(), description="Models.")
     open_webui: Volume = Field(
@@ -205,8 +205,10 @@ class Storage(Schema):
 
 
 class Quota(Schema):
-    """Upper bounds of all pods of the workspace together. Left out, there is room for one pod of
-    each workload and its roll-out."""
+    """Upper bounds of all pods of the workspace together.
+
+    Where left out, there is room for one pod of each workload and its roll-out.
+    """
 
     cpu: Positive | None = Field(default=None, description="Sum of all CPU limits.")
     memory: ByteSize | None = Field(default=None, description="Sum of all memory limits.")
@@ -227,7 +229,7 @@ class Tls(Schema):
 
 
 class WorkspaceIngress(Schema):
-    """How people reach the workspace; what is left out is the platform's."""
+    """How people reach the workspace; the platform's where left out."""
 
     class_name: DnsLabel | None = Field(default=None, description="Its IngressClass.")
     host: DnsName | None = Field(
@@ -251,7 +253,7 @@ class WorkspaceIngress(Schema):
 
 
 class DeletionPolicy(StrEnum):
-    """What becomes of the namespace when the resource is deleted."""
+    """What happens to the namespace when the resource is deleted."""
 
     DELETE = "Delete"
     RETAIN = "Retain"
@@ -298,7 +300,7 @@ class OllamaTuning(Schema):
     )
     keep_alive: KeepAlive | None = Field(
         default=None,
-        description="How long an idle model stays in memory, as 10m; -1 for ever, 0 not at all. "
+        description="How long an idle model stays in memory, as 10m; -1 always, 0 not at all. "
         "Ollama's choice (5m) when left out.",
     )
     parallel_requests: StrictInt | None = Field(
@@ -378,7 +380,7 @@ class Access(Schema):
 
 
 class WorkspaceSpec(Schema):
-    """What the team asks for."""
+    """The spec of AIChatWorkspace."""
 
     workspace_name: WorkspaceName = Field(
         description="Name of the workspace and of the namespace it becomes. Unique in the "

@@ -18,7 +18,7 @@ _DIGEST_LENGTH: Final = 128
 
 
 def _cut(length: int) -> BeforeValidator:
-    """Others' words may be longer than a status is to be, and it is written all the same."""
+    """Cut texts of other programs, which may be longer than a status allows."""
     return BeforeValidator(lambda text: text[:length] if isinstance(text, str) else text)
 
 
@@ -31,7 +31,7 @@ def _map_by(key: str) -> dict[str, Any]:
 
 
 class Phase(StrEnum):
-    """Where the workspace is, in one word."""
+    """The workspace's state, in one word."""
 
     PENDING = "Pending"
     PROVISIONING = "Provisioning"
@@ -43,6 +43,8 @@ class Phase(StrEnum):
 
 
 class ConditionType(StrEnum):
+    """What a condition is about."""
+
     READY = "Ready"
     PROVISIONED = "Provisioned"
     OLLAMA_AVAILABLE = "OllamaAvailable"
@@ -58,18 +60,20 @@ WORKLOAD_CONDITIONS: Final = (ConditionType.OLLAMA_AVAILABLE, ConditionType.OPEN
 
 
 class ConditionStatus(StrEnum):
+    """Whether the condition holds."""
+
     TRUE = "True"
     FALSE = "False"
     UNKNOWN = "Unknown"
 
 
 class Condition(Schema):
-    """One thing that is so, is not so, or is not known yet, and what to do about it.
+    """One fact about the workspace, and what to do about it.
 
     https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties
     """
 
-    type: ConditionType = Field(description="What is spoken of.")
+    type: ConditionType = Field(description="What the condition is about.")
     status: ConditionStatus = Field(description="True, False or Unknown.")
     reason: str = Field(
         max_length=64,
@@ -81,7 +85,9 @@ class Condition(Schema):
         description="Why, for people, and what to do where something is to be done.",
     )
     last_transition_time: datetime = Field(description="When the status last changed.")
-    observed_generation: int = Field(ge=0, description="The generation this was said of.")
+    observed_generation: int = Field(
+        ge=0, description="The generation of the spec that it is about."
+    )
 
 
 class ModelEntry(Schema):
@@ -124,7 +130,7 @@ class ResourceEntry(Schema):
 
 
 class NamespaceRecord(Schema):
-    """The namespace the workspace became. Only a namespace with this UID is ever touched."""
+    """The workspace's namespace. The operator changes only a namespace with this UID."""
 
     name: str = Field(description="The namespace's name.")
     uid: str = Field(description="The namespace's UID.")
@@ -133,15 +139,15 @@ class NamespaceRecord(Schema):
 class ImagesRecord(Schema):
     """The images with which both workloads were last available."""
 
-    ollama: str = Field(description="Of the model server.")
-    open_webui: str = Field(alias="openWebUI", description="Of the chat front-end.")
+    ollama: str = Field(description="The model server's image.")
+    open_webui: str = Field(alias="openWebUI", description="The chat front-end's image.")
 
 
 class WorkspaceStatus(Schema):
-    """What the team is told."""
+    """The status of AIChatWorkspace, which the operator writes."""
 
     observed_generation: int = Field(
-        default=0, ge=0, description="The generation of the spec that this status speaks of."
+        default=0, ge=0, description="The generation of the spec that this status is about."
     )
     phase: Phase = Field(default=Phase.PENDING, description="Where the workspace is, in one word.")
     is_created: bool = Field(
@@ -156,12 +162,14 @@ class WorkspaceStatus(Schema):
         default=None, description="The images with which both workloads were last available."
     )
     conditions: tuple[Condition, ...] = Field(
-        default=(), description="What is so and why.", json_schema_extra=_map_by("type")
+        default=(),
+        description="Facts about the workspace, with their reasons.",
+        json_schema_extra=_map_by("type"),
     )
     models_ready: str = Field(
         default="",
-        description="Models ready of models wanted, as in 2/3, and how much of those that are "
-        "being downloaded is there, as in 2/3 40%.",
+        description="Ready and desired models, as in 2/3, and while models are downloaded how "
+        "much of them is there, as in 2/3 40%.",
     )
     models: tuple[ModelEntry, ...] = Field(
         default=(), description="Every model and how far it is.", json_schema_extra=_map_by("name")
@@ -173,12 +181,13 @@ class WorkspaceStatus(Schema):
     )
     tools_revision: str = Field(
         default="",
-        description="Which models chats were made to offer tools to: changes with the models that "
-        "can call them; empty where none can.",
+        description="Digest of the models that chats offer tools to. It changes with the models "
+        "that can call tools and is empty where none can.",
     )
     resources: tuple[ResourceEntry, ...] = Field(
         default=(), description="Every object of the workspace.", max_length=_MAX_RESOURCES
     )
 
     def condition(self, kind: ConditionType) -> Condition | None:
-        return next((found for found in self.conditions if found.type == kind), None)
+        """Return the condition of a type, or None before it was first written."""
+        return next((condition for condition in self.conditions if condition.type == kind), None)

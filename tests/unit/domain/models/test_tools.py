@@ -46,7 +46,7 @@ def test_an_entry_that_a_person_deletes_is_made_again_and_one_turned_off_is_not(
 
 def test_an_entry_of_an_earlier_version_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as earlier:
-        earlier.setattr(tools, "_LEFT_OUT", ("calendar",))
+        earlier.setattr(tools, "_DISABLED_TOOLS", ("calendar",))
         old, then = as_returned("a"), revision("claim-1", {"a"})
     assert decide({"a"}, [old]) == (Withdraw("a"), Offer("a"))
     assert decide(set(), [old]) == (Withdraw("a"),)
