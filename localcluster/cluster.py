@@ -215,7 +215,7 @@ def kubectl(cluster: Cluster, *arguments: str, stdin: str | None = None) -> str:
     """Run kubectl and return its output.
 
     Raises:
-        CommandFailedError: it failed; the message holds its own.
+        CommandFailedError: it failed; the message has the reason.
     """
     result = subprocess.run(
         ["kubectl", f"--kubeconfig={cluster.kubeconfig}", *arguments],

@@ -101,7 +101,7 @@ def _post(url: str, body: bytes) -> None:
     """Post to Ollama.
 
     Raises:
-        CommandFailedError: Ollama refused; the message holds its own.
+        CommandFailedError: Ollama refused; the message has the reason.
     """
     request = urllib.request.Request(url, body)  # noqa: S310
     try:
