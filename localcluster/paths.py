@@ -3,9 +3,8 @@
 import os
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent
-PROJECT = PACKAGE.parent
-GO_MODULES = PACKAGE / "go"
+PROJECT = Path(__file__).resolve().parents[1]
+GO_MODULES = PROJECT / "localcluster" / "go"
 
 
 def cache_dir() -> Path:

@@ -9,7 +9,6 @@ from localcluster.build.images import cache
 from localcluster.build.images.base import PATH, ensure_base_layer
 from localcluster.build.images.oci import Config, Image, write_layer
 from localcluster.build.images.ollama import ensure_ollama
-from localcluster.paths import PACKAGE
 from localcluster.processes import foreground
 from localcluster.progress import Report
 
@@ -20,7 +19,7 @@ _TMP: Final = 0o1777
 
 def ensure_pause(report: Report) -> Image:
     """Return the pause image, which containerd's ``sandbox_image`` names."""
-    source = PACKAGE / "images" / "pause.c"
+    source = Path(__file__).with_name("pause.c")
     report("pause image", "compiling")
 
     def make(target: Path) -> None:

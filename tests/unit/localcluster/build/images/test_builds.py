@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from localcluster.build.images import programs
 from localcluster.build.images.base import sources
 from localcluster.build.images.engine import instruction_options, progress
 from localcluster.build.images.run import run_with_log
 from localcluster.errors import CommandFailedError
+from localcluster.progress import silent
 
 
 def test_only_debians_own_archives_are_used() -> None:
@@ -65,3 +67,18 @@ def test_a_failed_program_is_an_error_with_its_output(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "print('no disk'); raise SystemExit(3)"]
     with pytest.raises(CommandFailedError, match="no disk"):
         run_with_log(command, log=tmp_path / "log", on_tick=lambda _: None)
+
+
+def test_the_pause_program_is_compiled_from_a_source_that_is_there(
+    monkeypatch: pytest.MonkeyPatch, cache_folder: Path
+) -> None:
+    sources: list[Path] = []
+
+    def compile_source(command: list[str], _: str) -> None:
+        sources.append(Path(command[-1]))
+
+    monkeypatch.setattr(programs.foreground, "run_or_raise", compile_source)
+    image = programs.ensure_pause(silent)
+    assert image.name == programs.PAUSE
+    assert cache_folder in image.archive.parents
+    assert [source.exists() for source in sources] == [True]
