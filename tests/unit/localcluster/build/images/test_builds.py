@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -10,6 +11,8 @@ from localcluster.build.images.base import sources
 from localcluster.build.images.engine import instruction_options, progress
 from localcluster.build.images.run import run_with_log
 from localcluster.errors import CommandFailedError
+from localcluster.processes import foreground
+from localcluster.processes.foreground import run_or_raise
 from localcluster.progress import silent
 
 
@@ -74,10 +77,13 @@ def test_the_pause_program_is_compiled_from_a_source_that_is_there(
 ) -> None:
     sources: list[Path] = []
 
-    def compile_source(command: list[str], _: str) -> None:
+    def run(command: list[str], problem: str) -> "CompletedProcess[str]":
+        if command[0] != "gcc":
+            return run_or_raise(command, problem)
         sources.append(Path(command[-1]))
+        return CompletedProcess(command, 0)
 
-    monkeypatch.setattr(programs.foreground, "run_or_raise", compile_source)
+    monkeypatch.setattr(foreground, "run_or_raise", run)
     image = programs.ensure_pause(silent)
     assert image.name == programs.PAUSE
     assert cache_folder in image.archive.parents
