@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
 
@@ -77,11 +76,11 @@ def test_the_pause_program_is_compiled_from_a_source_that_is_there(
 ) -> None:
     sources: list[Path] = []
 
-    def run(command: list[str], problem: str) -> "CompletedProcess[str]":
-        if command[0] != "gcc":
-            return run_or_raise(command, problem)
-        sources.append(Path(command[-1]))
-        return CompletedProcess(command, 0)
+    def run(command: list[str], problem: str) -> None:
+        if command[0] == "gcc":
+            sources.append(Path(command[-1]))
+        else:
+            run_or_raise(command, problem)
 
     monkeypatch.setattr(foreground, "run_or_raise", run)
     image = programs.ensure_pause(silent)
