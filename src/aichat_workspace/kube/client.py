@@ -9,6 +9,8 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
@@ -90,6 +92,9 @@ class Client:
                 kubeconfig, context=context, client_configuration=configuration
             )
         configuration.connection_pool_maxsize = 0  # watches hold connections: never wait for one
+        # The session would look for proxies and ~/.netrc in threads, at every request.
+        configuration.client_session_kwargs = {"trust_env": False}
+        configuration.proxy = configuration.proxy or _environment_proxy(configuration.host)
         return cls(configuration, user_agent=user_agent, on_request=on_request)
 
     async def __aenter__(self) -> Self:
@@ -427,6 +432,14 @@ class _translated:  # noqa: N801  (used as a statement)
             raise errors.UnreachableError(f"{self._what}: {told}") from error
         if isinstance(error, orjson.JSONDecodeError):
             raise errors.UnreachableError(f"{self._what}: the answer was torn: {error}") from error
+
+
+def _environment_proxy(url: str) -> str | None:
+    """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY choose for a URL."""
+    address = urlsplit(url)
+    if proxy_bypass(address.hostname or ""):
+        return None
+    return getproxies().get(address.scheme)
 
 
 def _selector(label_selector: str) -> dict[str, str]:
