@@ -12,6 +12,7 @@ caches, phases) is not counted twice: it is read where it is, at each scrape.
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from prometheus_client import (
@@ -89,8 +90,13 @@ class Metrics:
         self._reconciles = _counter("aichat_reconcile_total", registry, "result")
         self._reconcile = _histogram("aichat_reconcile_seconds", registry, _WORK_BUCKETS)
         self._wait = _histogram("aichat_queue_wait_seconds", registry, _WAIT_BUCKETS)
-        self._requests = _counter("aichat_api_requests_total", registry, "verb", "resource", "code")
-        self._request = _histogram("aichat_api_request_seconds", registry, _WORK_BUCKETS, "verb")
+        # Cached: the library's own way to a labelled series takes longer than its count.
+        self._request_counter = cache(
+            _counter("aichat_api_requests_total", registry, "verb", "resource", "code").labels
+        )
+        self._request_seconds = cache(
+            _histogram("aichat_api_request_seconds", registry, _WORK_BUCKETS, "verb").labels
+        )
         self._pulls = _counter("aichat_model_pulls_total", registry, "result")
         self._bytes = _counter("aichat_model_pull_bytes_total", registry)
         self._leader = _gauge("aichat_leader", registry)
@@ -116,9 +122,9 @@ class Metrics:
 
     def on_request(self, verb: str, plural: str, code: int, seconds: float) -> None:
         """A `kube.client.OnRequest`. A watch lasts as long as it likes: only its end is counted."""
-        self._requests.labels(verb, plural or "other", str(code) if code else "none").inc()
+        self._request_counter(verb, plural or "other", code or "none").inc()
         if verb != WATCH:
-            self._request.labels(verb).observe(seconds)
+            self._request_seconds(verb).observe(seconds)
 
     def on_pull(self, result: str) -> None:
         """One of PULL_RESULTS."""
