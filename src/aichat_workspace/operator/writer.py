@@ -195,9 +195,9 @@ class Writer:
         """Write an event, or that it has happened again. One that can't be written is no reason
         to stop."""
         try:
-            if self.repeats.first(event, now):
+            if self.repeats.is_first(event, now):
                 await self.client.create(_EVENT, event, field_manager=names.OPERATOR)
-            elif series := self.repeats.series(event, now):
+            elif series := self.repeats.repeat(event, now):
                 await self._update_event_series(event["metadata"]["namespace"], *series)
         except (ApiError, UnreachableError) as error:
             self.repeats.forget(event)

@@ -108,40 +108,59 @@ def _micro_time(now: datetime) -> str:
 
 @dataclass(slots=True)
 class _EventSeries:
+    """The repeats of one event."""
+
     name: str
+    """The name of the written event."""
     count: int
-    last: datetime
-    written: datetime
+    last_observed: datetime
+    last_written: datetime
 
 
 @dataclass(slots=True)
 class EventRecorder:
-    """What was told of late, so that a workspace that comes and goes makes one series of an event
-    and not an event each time."""
+    """Recent events, so that a workspace that comes and goes makes one series and not an event
+    each time."""
 
-    _told: dict[tuple[str, str], _EventSeries] = field(default_factory=dict)
+    _series: dict[tuple[str, str], _EventSeries] = field(default_factory=dict)
+    """By workspace UID and reason; the longest ago observed comes first."""
 
-    def first(self, event: Json, now: datetime) -> bool:
-        """Whether to write this event; else `series` may have something to write."""
+    def is_first(self, event: Json, now: datetime) -> bool:
+        """Return whether to write this event; otherwise `repeat` may have something to write."""
+        self._drop_ended(now)
         key = _key(event)
-        self._told = {k: one for k, one in self._told.items() if now - one.last < _SERIES_ENDS}
-        if key in self._told:
+        series = self._series.pop(key, None)
+        if series is not None and not _has_ended(series, now):
+            self._series[key] = series
             return False
-        self._told[key] = _EventSeries(event["metadata"]["name"], 1, now, now)
+        self._series[key] = _EventSeries(event["metadata"]["name"], 1, now, now)
         return True
 
-    def series(self, event: Json, now: datetime) -> tuple[str, Json] | None:
-        """The repeated event's name and its series; None for one that was written a moment ago."""
-        told = self._told[_key(event)]
-        told.count, told.last = told.count + 1, now
-        if told.count > 2 and now - told.written < _SERIES_PACE:
+    def repeat(self, event: Json, now: datetime) -> tuple[str, Json] | None:
+        """Count a repeated event. Return its name and its series, or None if the series was written
+        a moment ago."""
+        key = _key(event)
+        series = self._series[key] = self._series.pop(key)
+        series.count, series.last_observed = series.count + 1, now
+        if series.count > 2 and now - series.last_written < _SERIES_PACE:
             return None
-        told.written = now
-        return told.name, {"count": told.count, "lastObservedTime": _micro_time(now)}
+        series.last_written = now
+        return series.name, {"count": series.count, "lastObservedTime": _micro_time(now)}
 
     def forget(self, event: Json) -> None:
-        """The event is not there, or could not be written: the next one is a first one."""
-        self._told.pop(_key(event), None)
+        """Let the next one be a first one: this event is gone, or could not be written."""
+        self._series.pop(_key(event), None)
+
+    def _drop_ended(self, now: datetime) -> None:
+        while self._series:
+            key = next(iter(self._series))
+            if not _has_ended(self._series[key], now):
+                return
+            del self._series[key]
+
+
+def _has_ended(series: _EventSeries, now: datetime) -> bool:
+    return now - series.last_observed >= _SERIES_ENDS
 
 
 def _key(event: Json) -> tuple[str, str]:

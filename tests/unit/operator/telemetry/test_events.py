@@ -116,22 +116,36 @@ def test_the_end_of_a_workspaces_time_is_told() -> None:
 
 
 def test_what_comes_and_goes_is_one_series_written_once_a_minute() -> None:
-    repeats, event = EventRecorder(), only(workspace(), told(BROKEN))
-    assert repeats.first(event, NOW)
+    recorder, event = EventRecorder(), only(workspace(), told(BROKEN))
+    assert recorder.is_first(event, NOW)
     written = []
     for seconds in range(10, 200, 10):
         now = NOW + timedelta(seconds=seconds)
-        assert not repeats.first(event, now)
-        if series := repeats.series(event, now):
+        assert not recorder.is_first(event, now)
+        if series := recorder.repeat(event, now):
             written.append(series)
     assert [series["count"] for _, series in written] == [2, 8, 14, 20]
     assert {name for name, _ in written} == {event["metadata"]["name"]}
-    assert repeats.first(event, NOW + timedelta(hours=1))
+    assert recorder.is_first(event, NOW + timedelta(hours=1))
 
 
 def test_another_reason_or_another_workspace_is_another_event() -> None:
-    repeats = EventRecorder()
+    recorder = EventRecorder()
     for uid in ("a", "b"):
         event = only(workspace(metadata={"uid": uid}), told(BROKEN))
-        assert repeats.first(event, NOW)
-        assert repeats.first({**event, "reason": "Other"}, NOW)
+        assert recorder.is_first(event, NOW)
+        assert recorder.is_first({**event, "reason": "Other"}, NOW)
+
+
+def test_only_series_that_have_ended_are_dropped() -> None:
+    recorder = EventRecorder()
+    first, second, third = (
+        only(workspace(metadata={"uid": uid}), told(BROKEN)) for uid in ("a", "b", "c")
+    )
+    assert recorder.is_first(first, NOW)
+    assert recorder.is_first(second, NOW + timedelta(minutes=1))
+    assert not recorder.is_first(first, NOW + timedelta(minutes=9))
+    recorder.repeat(first, NOW + timedelta(minutes=9))
+    assert recorder.is_first(third, NOW + timedelta(minutes=12))
+    assert not recorder.is_first(first, NOW + timedelta(minutes=12))
+    assert recorder.is_first(second, NOW + timedelta(minutes=12))
