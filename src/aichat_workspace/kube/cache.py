@@ -97,7 +97,7 @@ class Cache:
     def observe(self, obj: Json) -> None:
         """Take in the reply to a write, so that the next look sees it before the watch tells."""
         self.retry_discovery()
-        self._store.observe(self._keep(obj))
+        self._store.observe(self._transform_news(obj))
 
     def retry_discovery(self) -> None:
         """A kind that was not installed may be by now. Costs nothing for one that is."""
@@ -150,7 +150,7 @@ class Cache:
         async for page in pages:
             # Items of a list do not say what they are.
             head = {"apiVersion": self.resource.api_version, "kind": self.resource.kind}
-            objects.extend(self._keep({**head, **item}) for item in page["items"])
+            objects.extend(self._transform({**head, **item}) for item in page["items"])
             version = int(page["metadata"]["resourceVersion"])
         self._hear()
         self._store.reset(objects, version)
@@ -170,9 +170,9 @@ class Cache:
                 version = int(event.object["metadata"]["resourceVersion"])
                 self._store.version = max(self._store.version, version)
             elif event.type == "DELETED":
-                self._store.remove(self._keep(event.object))
+                self._store.remove(event.object)
             else:
-                self._store.put(self._keep(event.object))
+                self._store.put(self._transform_news(event.object))
             self._advanced()
         self._hear()
 
@@ -190,8 +190,9 @@ class Cache:
                 waiter.set_result(None)
         self._waiters = waiting
 
-    def _keep(self, obj: Json) -> Json:
-        return self._transform(obj)
+    def _transform_news(self, obj: Json) -> Json:
+        """Transform an object unless the store has it: most events repeat our own writes."""
+        return obj if self._store.has(obj) else self._transform(obj)
 
 
 def staleness(caches: Iterable[Cache]) -> str:

@@ -36,6 +36,11 @@ class Store:
     def by_index(self, value: Hashable) -> tuple[Json, ...]:
         return tuple(self._objects[at] for at in self._keys.get(value, ()))
 
+    def has(self, obj: Json) -> bool:
+        """Return whether this version of the object, or a newer one, is stored."""
+        stored = self._objects.get(key(obj))
+        return stored is not None and resource_version(stored) >= resource_version(obj)
+
     def put(self, obj: Json) -> None:
         """An event says that the object is so."""
         held = self._objects.get(key(obj))

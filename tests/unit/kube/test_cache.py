@@ -58,11 +58,11 @@ class Server:
 
 
 class Watched:
-    def __init__(self, *, optional: bool = False) -> None:
+    def __init__(self, **options: Any) -> None:
         self.server = Server()
         self.told: list[str] = []
         client = cast("Client", self.server)
-        self.cache = Cache(client, ROUTES, on_change=self._changed, optional=optional)
+        self.cache = Cache(client, ROUTES, on_change=self._changed, **options)
 
     def _changed(self, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         found = new or old
@@ -212,3 +212,23 @@ async def test_of_a_kind_that_is_not_installed_nothing_is_to_be_heard() -> None:
     async with watched:
         await watched.cache.wait_synced()
         assert watched.cache.silent_seconds == 0
+
+
+async def test_only_what_is_newer_than_the_cache_is_transformed() -> None:
+    transformed: list[int] = []
+
+    def transform(obj: dict[str, Any]) -> dict[str, Any]:
+        transformed.append(int(obj["metadata"]["resourceVersion"]))
+        return obj
+
+    watched = Watched(transform=transform)
+    watched.server.there = [route("a", 1)]
+    async with watched:
+        await watched.cache.wait_synced()
+        watched.cache.observe(route("a", 5))
+        for event_type, version in (("MODIFIED", 4), ("MODIFIED", 5), ("MODIFIED", 6)):
+            await watched.server.events.put(WatchEvent(event_type, route("a", version)))
+        await watched.server.events.put(WatchEvent("DELETED", route("a", 7)))
+        await until(lambda: watched.cache.version == 7)
+    assert transformed == [1, 5, 6]
+    assert watched.told == ["+a", "+a", "+a", "-a"]

@@ -87,6 +87,15 @@ def test_a_list_does_not_remove_what_we_wrote_after_it() -> None:
     assert told.store.get(("n", "a")) is not None
 
 
+def test_a_version_is_stored_until_a_newer_one_comes() -> None:
+    told = Told()
+    assert not told.store.has(obj("a", 1))
+    told.store.put(obj("a", 5))
+    assert told.store.has(obj("a", 4))
+    assert told.store.has(obj("a", 5))
+    assert not told.store.has(obj("a", 6))
+
+
 versions = st.lists(st.integers(1, 50), min_size=1, max_size=20)
 
 
