@@ -7,10 +7,10 @@ from typing import Final
 
 import structlog
 
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ApiError, GoneError, NotFoundError, UnreachableError
 from aichat_workspace.kube.objects import Json
-from aichat_workspace.kube.resource import Resource
 from aichat_workspace.kube.store import Index, OnChange, Store
 
 # Three watches in a row that said nothing, not even their end.

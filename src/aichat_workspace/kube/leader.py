@@ -14,6 +14,7 @@ from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 import structlog
 
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.errors import ApiError, ConflictError, NotFoundError, UnreachableError
 from aichat_workspace.kube.lease import (
     LEASES,
@@ -26,7 +27,6 @@ from aichat_workspace.kube.lease import (
     released,
 )
 from aichat_workspace.kube.objects import Json
-from aichat_workspace.kube.resource import Resource
 
 # A candidate asks a little more often than the leader renews, so that a takeover takes no longer
 # than one retry period even when the answers are slow.

@@ -6,12 +6,13 @@ candidate's count can be full.
 """
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum, auto
 from typing import Final
 
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.objects import Json
-from aichat_workspace.kube.resource import Resource
+from aichat_workspace.kube.timestamps import format_micro_time
 
 LEASES: Final = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 
@@ -104,7 +105,7 @@ def decide(
 
 def claimed(seen: LeaseObservation, terms: LeaseConfig, wall_time: datetime) -> Json:
     """The lease to write so as to create, take or renew it."""
-    stamp = _micro_time(wall_time)
+    stamp = format_micro_time(wall_time)
     old = _spec(seen.lease)
     ours = seen.holder == terms.identity
     transitions = int(old.get("leaseTransitions") or 0)
@@ -121,7 +122,7 @@ def claimed(seen: LeaseObservation, terms: LeaseConfig, wall_time: datetime) -> 
 
 def released(lease: Json, wall_time: datetime) -> Json:
     """The lease to write so that the next candidate takes it at once, as client-go does."""
-    stamp = _micro_time(wall_time)
+    stamp = format_micro_time(wall_time)
     spec = {
         **_spec(lease),
         "holderIdentity": "",
@@ -139,8 +140,3 @@ def _spec(lease: Json | None) -> Json:
 def _empty(terms: LeaseConfig) -> Json:
     metadata = {"name": terms.name, "namespace": terms.namespace}
     return {"apiVersion": LEASES.api_version, "kind": LEASES.kind, "metadata": metadata}
-
-
-def _micro_time(moment: datetime) -> str:
-    """https://pkg.go.dev/k8s.io/apimachinery/pkg/apis/meta/v1#MicroTime"""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -12,6 +12,7 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
+from aichat_workspace.foundation.json_lines import LineTooLongError, read_json_lines
 from aichat_workspace.ollama.errors import (
     ModelNotFoundError,
     OllamaError,
@@ -183,8 +184,8 @@ class OllamaClient:
         """The objects of a streamed answer; one torn before its last object is no answer."""
         done = False
         async with self._open("POST", path, orjson.dumps(body), idle_seconds) as answer:
-            async for line in _lines(answer.chunks):
-                event = orjson.loads(line)
+            lines = read_json_lines(answer.chunks, max_line_bytes=_MAX_LINE_BYTES)
+            async for event in lines:
                 if not isinstance(event, dict):
                     raise _odd(path)
                 if "error" in event:
@@ -203,6 +204,8 @@ class OllamaClient:
                 if answer.status != 200:
                     raise _refused(answer.status, await _all(answer))
                 yield answer
+        except LineTooLongError as error:
+            raise OllamaError("the server sent an endless line") from error
         except TimeoutError as error:
             raise OllamaUnreachableError(f"no word from it for {idle_seconds:.0f} s") from error
         except (aiohttp.ClientError, OSError, orjson.JSONDecodeError) as error:
@@ -239,19 +242,6 @@ def _layer(event: dict[str, Any]) -> tuple[str, int, int]:
 
 def _odd(path: str) -> OllamaError:
     return OllamaError(f"what the server says of {path} is nothing that Ollama says")
-
-
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    rest = b""
-    async for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        if len(rest) > _MAX_LINE_BYTES:
-            raise OllamaError("the server sent an endless line")
-        for line in whole:
-            if line:
-                yield line
-    if rest:
-        yield rest
 
 
 def _refused(status: int, body: bytes) -> OllamaError:

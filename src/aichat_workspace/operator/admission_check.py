@@ -12,9 +12,9 @@ from typing import Final
 import structlog
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.kinds import RESOURCES
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ApiError, ForbiddenError, UnreachableError
-from aichat_workspace.runtime.resources import RESOURCES
 
 _RETRY_SECONDS: Final = 2.0
 _CHECK_SECONDS: Final = 600.0

@@ -17,11 +17,12 @@ from kubernetes.aio.config import ConfigException
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
-from aichat_workspace.kube.client import IN_CLUSTER_TOKEN, Client
+from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.controller import Controller, Result
 from aichat_workspace.kube.leader import Election, LeadershipLostError, run_as_leader
 from aichat_workspace.kube.lease import LeaseConfig
 from aichat_workspace.kube.objects import Json
+from aichat_workspace.kube.transport import IN_CLUSTER_TOKEN
 from aichat_workspace.kube.work_queue import Queue
 from aichat_workspace.operator import session_key
 from aichat_workspace.operator.admission_check import wait_confined, watch_confined

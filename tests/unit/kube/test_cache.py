@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube import cache as module
 from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client, WatchEvent
 from aichat_workspace.kube.errors import ApiError, GoneError, NotFoundError, UnreachableError
-from aichat_workspace.kube.resource import Resource
 from tests.unit.waiting import turns, until
 
 ROUTES = Resource("example.org", "v1", "Route", "routes")

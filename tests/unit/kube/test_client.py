@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from kubernetes.aio.client import Configuration
 
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import (
@@ -20,7 +21,6 @@ from aichat_workspace.kube.errors import (
     NotFoundError,
     UnreachableError,
 )
-from aichat_workspace.kube.resource import Resource
 from tests.unit.waiting import until
 
 PODS = Resource("", "v1", "Pod", "pods")

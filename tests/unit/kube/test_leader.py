@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 from structlog.testing import capture_logs
 
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.errors import (
     AlreadyExistsError,
     ApiError,
@@ -29,7 +30,6 @@ from aichat_workspace.kube.lease import (
     observe,
 )
 from aichat_workspace.kube.objects import Json
-from aichat_workspace.kube.resource import Resource
 
 START: Final = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LATENCY_SECONDS: Final = 0.02

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import UnreachableError
-from aichat_workspace.kube.resource import Resource
 
 PODS = Resource("", "v1", "Pod", "pods")
 REPLY = b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"name":1} '

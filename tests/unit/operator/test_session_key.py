@@ -5,10 +5,10 @@ from typing import Any, cast
 import pytest
 
 from aichat_workspace.domain import names
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import AlreadyExistsError, UnreachableError
 from aichat_workspace.kube.objects import Json
-from aichat_workspace.kube.resource import Resource
 from aichat_workspace.operator import session_key
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.writer import Writer

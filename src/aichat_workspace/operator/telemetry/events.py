@@ -13,6 +13,7 @@ from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase, WorkspaceStatus
 from aichat_workspace.kube.objects import Json
+from aichat_workspace.kube.timestamps import format_micro_time
 
 _NOTE_LENGTH: Final = 1024
 _WARNINGS: Final = (Phase.DEGRADED,)
@@ -92,7 +93,7 @@ def _event(
             "name": workspace.name,
             "uid": workspace.uid,
         },
-        "eventTime": _micro_time(now),
+        "eventTime": format_micro_time(now),
         "type": "Warning" if warns else "Normal",
         "reason": reason,
         "action": "Reconcile",
@@ -100,10 +101,6 @@ def _event(
         "reportingController": f"{names.GROUP}/{names.OPERATOR}",
         "reportingInstance": names.OPERATOR,
     }
-
-
-def _micro_time(now: datetime) -> str:
-    return now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @dataclass(slots=True)
@@ -145,7 +142,7 @@ class EventRecorder:
         if series.count > 2 and now - series.last_written < _SERIES_PACE:
             return None
         series.last_written = now
-        return series.name, {"count": series.count, "lastObservedTime": _micro_time(now)}
+        return series.name, {"count": series.count, "lastObservedTime": format_micro_time(now)}
 
     def forget(self, event: Json) -> None:
         """Let the next one be a first one: this event is gone, or could not be written."""

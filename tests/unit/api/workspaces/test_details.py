@@ -16,9 +16,9 @@ from aichat_workspace.api.workspaces.details import Workload, WorkspaceDetails
 from aichat_workspace.api.workspaces.log_query import LogQuery
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain import names
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client, Stream
 from aichat_workspace.kube.errors import UnreachableError
-from aichat_workspace.kube.resource import Resource
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import Answer
 from tests.unit.api.samples import shown
