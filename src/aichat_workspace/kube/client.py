@@ -371,7 +371,7 @@ def _wait_seconds(
     if attempt >= _ATTEMPTS:
         return None
     if isinstance(error, errors.ApiError):
-        if not error.retryable:
+        if not error.is_retryable:
             return None
         if error.retry_after_seconds is not None:
             return min(error.retry_after_seconds, _MAX_WAIT_SECONDS)

@@ -1,4 +1,4 @@
-"""A workspace's generated credentials: made once, kept in the system namespace, never rotated
+"""A workspace's generated credentials: made once, stored in the system namespace, never rotated
 silently and never logged."""
 
 import base64
@@ -11,6 +11,7 @@ from aichat_workspace.domain.policy.secret_references import ReferencedSecret
 from aichat_workspace.domain.render.context import TENANCY, Credentials, workspace_labels
 from aichat_workspace.domain.render.namespace import secret_data
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.kube.objects import annotations, labels
 
 _KEYS: Final = ("WEBUI_SECRET_KEY", "WEBUI_ADMIN_EMAIL", "WEBUI_ADMIN_PASSWORD")
 _KEY_BYTES: Final = 48
@@ -18,7 +19,7 @@ _PASSWORD_BYTES: Final = 18
 
 
 def generate(workspace: Workspace, domain: str) -> Credentials:
-    """New credentials from the operating system's randomness."""
+    """Generate credentials from the operating system's randomness."""
     return Credentials(
         secret_key=secrets.token_urlsafe(_KEY_BYTES),
         admin_email=f"admin@{names.host(workspace.spec.workspace_name, domain)}",
@@ -27,7 +28,7 @@ def generate(workspace: Workspace, domain: str) -> Credentials:
 
 
 def manifest(workspace: Workspace, credentials: Credentials) -> dict[str, Any]:
-    """The Secret that keeps them."""
+    """Return the Secret for a workspace's credentials."""
     tenant = workspace.spec.workspace_name
     name = names.credentials(tenant)
     return {
@@ -48,35 +49,36 @@ def manifest(workspace: Workspace, credentials: Credentials) -> dict[str, Any]:
 
 
 def wants_new_password(workspace: Workspace, secret: dict[str, Any]) -> bool:
-    """Whether spec.access.passwordReset asks for another password than the one that was made.
-    Nobody asks by taking it out, nor for an administrator that the platform team gave."""
+    """Return whether spec.access.passwordReset requests a new password.
+
+    Removing it requests none, and it does not apply to the platform team's own administrator."""
     access = workspace.spec.access
     if not access.password_reset or access.admin_secret_name:
         return False
-    marks = secret["metadata"].get("annotations") or {}
-    made_for: str = marks.get(names.PASSWORD_RESET_ANNOTATION, "")
-    return made_for != access.password_reset
+    last_reset: str = annotations(secret).get(names.PASSWORD_RESET_ANNOTATION, "")
+    return last_reset != access.password_reset
 
 
 def with_new_password(credentials: Credentials) -> Credentials:
+    """Return the credentials with another generated password."""
     return replace(credentials, admin_password=secrets.token_urlsafe(_PASSWORD_BYTES))
 
 
 def read(secret: dict[str, Any]) -> Credentials:
-    """The credentials in a Secret. Raises KeyError when one was taken out of it."""
+    """Read the credentials from a Secret. Raises KeyError when one is missing."""
     return Credentials(*(_text(secret["data"][key]) for key in _KEYS))
 
 
 def missing(secret: dict[str, Any]) -> tuple[str, ...]:
-    """The credentials that were taken out of a Secret, by their keys."""
+    """Return the keys that are missing from a Secret."""
     return tuple(key for key in _KEYS if not (secret.get("data") or {}).get(key))
 
 
-def with_admin(credentials: Credentials, given: ReferencedSecret | None) -> Credentials:
-    """The first administrator as given by the platform team, or as generated."""
-    if given is None:
+def with_admin(credentials: Credentials, admin: ReferencedSecret | None) -> Credentials:
+    """Return the credentials with the platform team's administrator, where there is one."""
+    if admin is None:
         return credentials
-    email, password = (_text(given.data[key]) for key in ("email", "password"))
+    email, password = (_text(admin.data[key]) for key in ("email", "password"))
     return replace(credentials, admin_email=email, admin_password=password)
 
 
@@ -85,14 +87,13 @@ def _text(value: str) -> str:
 
 
 def is_ours(secret: dict[str, Any], workspace: Workspace) -> bool:
-    """Whether this operator made it, for this or an earlier resource of the workspace's name."""
-    labels = secret["metadata"].get("labels") or {}
+    """Return whether this operator made it, for this or an earlier resource of the name."""
     return (
-        labels.get(names.MANAGED_BY_LABEL) == names.OPERATOR
-        and labels.get(names.WORKSPACE_LABEL) == workspace.spec.workspace_name
+        labels(secret).get(names.MANAGED_BY_LABEL) == names.OPERATOR
+        and labels(secret).get(names.WORKSPACE_LABEL) == workspace.spec.workspace_name
     )
 
 
 def belongs_to(secret: dict[str, Any], workspace: Workspace) -> bool:
-    marks = secret["metadata"].get("annotations") or {}
-    return marks.get(names.OWNER_UID_ANNOTATION) == workspace.uid
+    """Return whether it was made for exactly this resource."""
+    return annotations(secret).get(names.OWNER_UID_ANNOTATION) == workspace.uid

@@ -138,7 +138,7 @@ async def run(settings: Settings) -> None:
             )
         )
         election = Election(client, _terms(), on_change=metrics.on_leader)
-        guarded = client.guarded(lambda: settings.dev or (election.leads and confined.is_set()))
+        guarded = client.guarded(lambda: settings.dev or (election.is_leader and confined.is_set()))
         writer = Writer(guarded, caches)
         reconciler = Reconciler(
             writer=writer,

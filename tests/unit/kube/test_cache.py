@@ -152,13 +152,13 @@ async def test_a_watch_that_lasted_is_opened_again_without_a_pause(
 
 
 @pytest.mark.parametrize(
-    ("synced", "silent_seconds", "said"),
+    ("is_synced", "silent_seconds", "said"),
     [(False, 0.0, "not listed yet"), (True, 181.0, "is silent"), (True, 179.0, "")],
 )
 def test_a_cache_is_not_trusted_before_its_list_and_after_a_long_silence(
-    monkeypatch: pytest.MonkeyPatch, *, synced: bool, silent_seconds: float, said: str
+    monkeypatch: pytest.MonkeyPatch, *, is_synced: bool, silent_seconds: float, said: str
 ) -> None:
-    monkeypatch.setattr(Cache, "synced", synced)
+    monkeypatch.setattr(Cache, "is_synced", is_synced)
     monkeypatch.setattr(Cache, "silent_seconds", silent_seconds)
     told = staleness([Watched().cache])
     assert said in told
@@ -170,9 +170,9 @@ async def test_a_kind_that_is_not_installed_yet_is_asked_for_until_it_is() -> No
     watched.server.installed = False
     async with watched:
         await settle()
-        assert not watched.cache.synced
+        assert not watched.cache.is_synced
         watched.server.installed = True
-        await until(lambda: watched.cache.synced)
+        await until(lambda: watched.cache.is_synced)
 
 
 async def test_an_optional_kind_that_is_not_installed_is_not_polled() -> None:

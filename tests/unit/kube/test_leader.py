@@ -25,7 +25,7 @@ from aichat_workspace.kube.lease import (
     Decision,
     LeaseConfig,
     LeaseObservation,
-    claimed,
+    claimed_lease,
     decide,
     observe,
 )
@@ -305,7 +305,7 @@ def test_a_holder_says_itself_how_long_it_holds() -> None:
 def test_what_others_wrote_into_a_lease_is_kept() -> None:
     found = lease("b", strategy="OldestEmulationVersion", leaseTransitions=3)
     found["metadata"]["labels"] = {"team": "x"}
-    body = claimed(LeaseObservation(found, 0), terms("a"), START)
+    body = claimed_lease(LeaseObservation(found, 0), terms("a"), START)
     assert body["metadata"] == found["metadata"]
     assert body["spec"] == {
         "strategy": "OldestEmulationVersion",
@@ -341,7 +341,7 @@ def test_the_first_candidate_creates_the_lease_and_leads() -> None:
         assert created["acquireTime"].endswith("Z")
         assert (created["holderIdentity"], created["leaseTransitions"]) == ("a", 0)
         assert replica.told == [True]
-        assert replica.election.leads
+        assert replica.election.is_leader
 
     play(scenario)
 
@@ -426,7 +426,7 @@ def test_a_leader_whose_requests_hang_stops_before_another_may_start(moment: flo
         ((_, stopped),) = first.worked
         assert stopped - renewed <= 10
         assert first.told == [True, False]
-        assert not first.election.leads
+        assert not first.election.is_leader
         await until(lambda: second.working, 7)
         assert second.working_since is not None
         assert second.working_since - stopped >= 5 - LATENCY_SECONDS
@@ -507,7 +507,7 @@ def test_on_sigterm_the_lease_is_released_and_taken_within_two_seconds(moment: f
         await first.sigterm()
         spec = server.spec()
         assert (spec["holderIdentity"], spec["leaseDurationSeconds"]) == ("", 1)
-        assert not first.election.leads
+        assert not first.election.is_leader
         assert first.told == [True, False]
         await until(lambda: second.working, 2)
         assert now() - asked <= 2
@@ -650,7 +650,7 @@ def test_work_that_cleans_up_after_a_loss_can_see_that_it_leads_no_more() -> Non
         server.edit(lambda found: found["spec"].update(holderIdentity="someone"))
         await asyncio.sleep(2.1)
         assert first.working
-        assert not first.election.leads
+        assert not first.election.is_leader
         await first.lost()
         assert not first.working
 
@@ -676,7 +676,7 @@ def test_a_leader_stopped_and_continued_past_its_lease_knows_that_it_leads_no_mo
         server, first, second = await leader_and_standby()
         renewed = server.writes[-1]
         first.clock_offset_seconds += 60
-        assert not first.election.leads
+        assert not first.election.is_leader
         await first.lost()
         assert server.writes[-1] == renewed
         await until(lambda: second.working, 17)

@@ -15,7 +15,7 @@ from aichat_workspace.ollama.errors import (
     OllamaUnreachableError,
     VolumeFullError,
 )
-from aichat_workspace.ollama.transport import Answer
+from aichat_workspace.ollama.transport import Response
 
 
 class Scripted:
@@ -40,7 +40,7 @@ class Scripted:
     @asynccontextmanager
     async def __call__(
         self, method: str, path: str, body: bytes | None, idle_seconds: float
-    ) -> AsyncIterator[Answer]:
+    ) -> AsyncIterator[Response]:
         assert idle_seconds > 0
         self.sent.append((method, path, orjson.loads(body) if body else None))
         yield self

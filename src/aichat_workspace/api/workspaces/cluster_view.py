@@ -202,7 +202,7 @@ class ClusterView:
             where = problems.path_of(("spec", *error.errors()[0]["loc"]))
             self._settings_problem = f"AIChatPlatform {PLATFORM_NAME!r} is not understood: {where}"
             _log.error(self._settings_problem, fix="edit it; until then nothing of it is taken up")
-            if not self._platform.synced:
+            if not self._platform.is_synced:
                 self._settings = None
 
     def _forget(self, gone: View) -> None:

@@ -1,4 +1,4 @@
-"""What `kubectl describe` tells of a workspace: the transitions that a person would ask about.
+"""Events of a workspace: the transitions that `kubectl describe` shows.
 
 https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
 """
@@ -17,8 +17,8 @@ from aichat_workspace.kube.timestamps import format_micro_time
 
 _NOTE_LENGTH: Final = 1024
 _WARNINGS: Final = (Phase.DEGRADED,)
-# What is told when a condition comes to say it: the workspace is Ready all the same.
-_TOLD_BESIDE: Final = {
+# The reasons of conditions that warn although the workspace is Ready.
+_WARNING_REASONS: Final = {
     ConditionType.UP_TO_DATE: "UpgradeStopped",
     ConditionType.STORAGE_AS_ASKED: "VolumeKept",
     ConditionType.INGRESS_SERVED: "IngressNotServed",
@@ -28,21 +28,21 @@ _SERIES_ENDS: Final = timedelta(minutes=10)
 _SERIES_PACE: Final = timedelta(minutes=1)
 
 
-def events(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
-    """What the status says that it did not say before; nothing is told twice."""
-    yield from _transition(workspace, told, now)
-    yield from _beside(workspace, told, now)
-    yield from _upgraded(workspace, told, now)
+def events(workspace: Workspace, new_status: WorkspaceStatus, now: datetime) -> Iterator[Json]:
+    """Yield an event for each transition from the workspace's status to the new one."""
+    yield from _phase_events(workspace, new_status, now)
+    yield from _warning_events(workspace, new_status, now)
+    yield from _upgrade_events(workspace, new_status, now)
 
 
 def expired(workspace: Workspace, now: datetime) -> Json:
-    """The end that spec.expiresAfter has set."""
+    """Return the event of a deletion by spec.expiresAfter."""
     note = f"deleted {workspace.spec.expires_after} after it was made, as spec.expiresAfter says"
     return _event(workspace, "Expired", note, now)
 
 
 def retained(workspace: Workspace, namespace_uid: str, now: datetime) -> Json:
-    """The end that spec.deletionPolicy has chosen, and what it takes to go on from there."""
+    """Return the event of a deletion that retains the namespace, and how to use it again."""
     note = (
         f"left namespace {workspace.spec.workspace_name} behind; a workspace of this name takes it "
         f"over with spec.namespaceUID {namespace_uid}"
@@ -50,34 +50,43 @@ def retained(workspace: Workspace, namespace_uid: str, now: datetime) -> Json:
     return _event(workspace, "Retained", note, now)
 
 
-def _transition(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
-    """Another phase, or, where somebody has to act, another reason."""
+def _phase_events(
+    workspace: Workspace, new_status: WorkspaceStatus, now: datetime
+) -> Iterator[Json]:
+    """Report another phase, and another reason within a phase that needs a person."""
     before = workspace.status.condition(ConditionType.READY)
-    ready = told.condition(ConditionType.READY)
-    moved = told.phase != workspace.status.phase or before is None
-    other_reason = told.phase in _WARNINGS and ready and before and ready.reason != before.reason
-    if ready is not None and (moved or other_reason):
-        warns = told.phase in _WARNINGS
-        reason = ready.reason if warns else told.phase
-        yield _event(workspace, reason, ready.message, now, warns=warns)
+    ready = new_status.condition(ConditionType.READY)
+    if ready is None:
+        return
+    is_warning = new_status.phase in _WARNINGS
+    has_moved = before is None or new_status.phase != workspace.status.phase
+    if has_moved or (is_warning and before is not None and ready.reason != before.reason):
+        reason = ready.reason if is_warning else new_status.phase
+        yield _event(workspace, reason, ready.message, now, is_warning=is_warning)
 
 
-def _beside(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
-    for kind, reason in _TOLD_BESIDE.items():
-        before, found = workspace.status.condition(kind), told.condition(kind)
-        if found and found.reason == reason and (before is None or before.reason != reason):
-            yield _event(workspace, reason, found.message, now, warns=True)
+def _warning_events(
+    workspace: Workspace, new_status: WorkspaceStatus, now: datetime
+) -> Iterator[Json]:
+    for condition_type, reason in _WARNING_REASONS.items():
+        before = workspace.status.condition(condition_type)
+        condition = new_status.condition(condition_type)
+        was_reported = before is not None and before.reason == reason
+        if condition is not None and condition.reason == reason and not was_reported:
+            yield _event(workspace, reason, condition.message, now, is_warning=True)
 
 
-def _upgraded(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
-    ran = workspace.status.images
-    if ran and told.images and told.images != ran:
-        note = f"runs {told.images.ollama} and {told.images.open_webui}"
+def _upgrade_events(
+    workspace: Workspace, new_status: WorkspaceStatus, now: datetime
+) -> Iterator[Json]:
+    before, images = workspace.status.images, new_status.images
+    if before and images and images != before:
+        note = f"runs {images.ollama} and {images.open_webui}"
         yield _event(workspace, "Upgraded", note, now)
 
 
 def _event(
-    workspace: Workspace, reason: str, note: str, now: datetime, *, warns: bool = False
+    workspace: Workspace, reason: str, note: str, now: datetime, *, is_warning: bool = False
 ) -> Json:
     return {
         "apiVersion": kinds.EVENT.api_version,
@@ -94,7 +103,7 @@ def _event(
             "uid": workspace.uid,
         },
         "eventTime": format_micro_time(now),
-        "type": "Warning" if warns else "Normal",
+        "type": "Warning" if is_warning else "Normal",
         "reason": reason,
         "action": "Reconcile",
         "note": note[:_NOTE_LENGTH],

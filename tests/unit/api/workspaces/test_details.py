@@ -20,7 +20,7 @@ from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client, Stream
 from aichat_workspace.kube.errors import UnreachableError
 from aichat_workspace.ollama.client import OllamaClient
-from aichat_workspace.ollama.transport import Answer
+from aichat_workspace.ollama.transport import Response as OllamaResponse
 from tests.unit.api.samples import shown
 
 NAMESPACE = {
@@ -76,7 +76,7 @@ class Models:
     @asynccontextmanager
     async def __call__(
         self, method: str, path: str, body: bytes | None, idle_seconds: float
-    ) -> AsyncIterator[Answer]:
+    ) -> AsyncIterator[OllamaResponse]:
         assert (method, path, body) == ("GET", "/api/tags", None)
         assert idle_seconds > 0
         self.asked += 1
