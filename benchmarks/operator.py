@@ -16,9 +16,9 @@ from typing import Any, Final
 import aiohttp
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.kinds import RESOURCES
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.resource import Resource
-from aichat_workspace.runtime.resources import RESOURCES
 from benchmarks import processes
 from benchmarks.controlplane import Plane
 from benchmarks.load import Latencies, latencies

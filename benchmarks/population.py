@@ -8,13 +8,12 @@ from typing import Any, Final
 from aichat_workspace.api.settings import AUDIENCE
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.resource import Resource
-from aichat_workspace.runtime.resources import RESOURCES
 
 MANAGER: Final = "benchmark"
-WORKSPACE: Final = RESOURCES[kinds.WORKSPACE.kind]
-_NAMESPACE: Final = RESOURCES[kinds.NAMESPACE.kind]
+WORKSPACE: Final = kinds.WORKSPACE
+_NAMESPACE: Final = kinds.NAMESPACE
 _ACCOUNT: Final = Resource("", "v1", "ServiceAccount", "serviceaccounts")
 _RBAC: Final = "rbac.authorization.k8s.io"
 _BINDING: Final = Resource(_RBAC, "v1", "RoleBinding", "rolebindings")

@@ -11,10 +11,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from aichat_workspace.domain.kubernetes.kinds import RESOURCES
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ForbiddenError
 from aichat_workspace.operator.admission_check import is_confined
-from aichat_workspace.runtime.resources import RESOURCES
 from tests.integration.conftest import ROOT, SYSTEM, Cluster, clear, start_operator, workspace
 from tests.waiting import eventually
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.kinds import RESOURCES
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.kube.client import Client
-from aichat_workspace.runtime.resources import RESOURCES
 from tests.integration.conftest import Cluster
 from tests.unit.domain.recorded import DESIRED, NAMESPACE, RECORD
 

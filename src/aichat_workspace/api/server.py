@@ -19,7 +19,8 @@ from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.web.slow_clients import Connection
 from aichat_workspace.domain import names
-from aichat_workspace.kube.client import IN_CLUSTER_TOKEN, Client
+from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.transport import IN_CLUSTER_TOKEN
 from aichat_workspace.patterns import builtin
 from aichat_workspace.runtime import servers
 from aichat_workspace.runtime.logs import log_as_json

@@ -1,4 +1,4 @@
-"""What one kind looks like in the cluster: one list and watch, shared by all who ask."""
+"""A watch cache: one list and one watch of a kind, shared by all readers."""
 
 import asyncio
 import random
@@ -7,13 +7,13 @@ from typing import Final
 
 import structlog
 
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ApiError, GoneError, NotFoundError, UnreachableError
 from aichat_workspace.kube.objects import Json
-from aichat_workspace.kube.resource import Resource
 from aichat_workspace.kube.store import Index, OnChange, Store
 
-# Three watches in a row that said nothing, not even their end.
+# Three watches in a row without a word, not even of their end.
 _SILENT_SECONDS: Final = 180.0
 # The API server ends a watch after 50 seconds; one that ends at once is not opened again at once.
 _SHORT_SECONDS: Final = 1.0
@@ -25,9 +25,10 @@ _log: Final = structlog.get_logger()
 class Cache:
     """A watch cache of one kind.
 
-    `transform` sees each object before it is kept (drop there what nobody reads), `index` groups
-    objects, `on_change` is told of every change while the store already holds it. An `optional`
-    kind may not be installed: it is asked for again after `retry_discovery`, and never polled.
+    `transform` drops unread fields of each object before it is stored, and keeps its name,
+    namespace and resourceVersion. `index` groups objects. `on_change` is called for each change,
+    which is stored already. An `optional` kind may not be installed: it is listed again after
+    `retry_discovery`, and never polled.
     """
 
     def __init__(
@@ -52,19 +53,20 @@ class Cache:
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._synced = asyncio.Event()
         self._installed = asyncio.Event()
-        self._heard: float | None = None  # loop seconds; None while nothing is to be heard
+        self._last_word: float | None = None  # loop seconds; None while no word is expected
 
     @property
     def silent_seconds(self) -> float:
-        """Since the API server last said anything of this kind. A watch that is well ends and
-        begins again once a minute; 0 before the first list, and for a kind nobody installed."""
-        if self._heard is None:
+        """Return the time since the API server's last word of this kind; 0 before the first list,
+        and for a kind that is not installed. A working watch ends and begins again once a
+        minute."""
+        if self._last_word is None:
             return 0.0
-        return asyncio.get_running_loop().time() - self._heard
+        return asyncio.get_running_loop().time() - self._last_word
 
     @property
-    def synced(self) -> bool:
-        """Whether everything that was there at the start is known."""
+    def is_synced(self) -> bool:
+        """Whether every object that existed at the start is known."""
         return self._synced.is_set()
 
     async def wait_synced(self) -> None:
@@ -72,11 +74,12 @@ class Cache:
 
     @property
     def version(self) -> int:
-        """How far the watch has told everything."""
+        """Return the version up to which the watch has reported every change."""
         return self._store.version
 
     async def wait_for_version(self, version: int) -> None:
-        """Wait until the watch has told everything up to this version. Put a time-out around it."""
+        """Wait until the watch has reported every change up to this version. Put a time-out around
+        it."""
         if self._store.version < version:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append((version, waiter))
@@ -95,36 +98,37 @@ class Cache:
         return self._store.by_index(value)
 
     def observe(self, obj: Json) -> None:
-        """Take in the reply to a write, so that the next look sees it before the watch tells."""
+        """Take the response to a write, so that the next read sees it before the watch reports
+        it."""
         self.retry_discovery()
-        self._store.observe(self._keep(obj))
+        self._store.observe(self._transform_news(obj))
 
     def retry_discovery(self) -> None:
-        """A kind that was not installed may be by now. Costs nothing for one that is."""
+        """List a kind again that was not installed. Costs nothing for an installed one."""
         self._installed.set()
 
     async def run(self) -> None:
-        """List, then watch, for ever. A broken watch goes on from where it was; one that cannot
-        (410, an error in the stream) lists again."""
+        """List, then watch, until cancelled. A broken watch resumes from where it was; one that
+        cannot (410, an error in the stream) lists again."""
         wait = _FIRST_WAIT_SECONDS
-        listed = False
+        is_listed = False
         clock = asyncio.get_running_loop().time
         while True:
             try:
-                if not listed:
+                if not is_listed:
                     await self._list()
-                    listed = True
-                began = clock()
+                    is_listed = True
+                started = clock()
                 await self._watch()
-                if clock() - began >= _SHORT_SECONDS:
+                if clock() - started >= _SHORT_SECONDS:
                     wait = _FIRST_WAIT_SECONDS
                     continue
             except GoneError:
-                listed = False
+                is_listed = False
             except ApiError as error:
-                listed = False
+                is_listed = False
                 if self._optional and isinstance(error, NotFoundError):
-                    await self._until_installed()
+                    await self._wait_installed()
                     continue
                 _log.warning("watch failed", kind=self.resource.kind, error=str(error))
             except UnreachableError as error:
@@ -132,30 +136,30 @@ class Cache:
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311  (jitter)
             wait = min(wait * 2, _MAX_WAIT_SECONDS)
 
-    async def _until_installed(self) -> None:
-        """There is nothing of a kind that nobody has installed."""
-        self._heard = None
+    async def _wait_installed(self) -> None:
+        """Wait for a kind that is not installed. Meanwhile the cache counts as synced."""
+        self._last_word = None
         self._synced.set()
         await self._installed.wait()
         self._installed.clear()
 
     async def _list(self) -> None:
-        """Read everything as it is now: no resourceVersion asks for the newest state, so that a
-        restart never sees an older one than before (kubernetes#59848)."""
+        """List all objects. Without a resourceVersion this is the newest state, so that a restart
+        never sees an older one than before (kubernetes#59848)."""
         objects: list[Json] = []
         version = 0
         pages = self._client.list_pages(
             self.resource, self._namespace, label_selector=self._label_selector
         )
         async for page in pages:
-            # Items of a list do not say what they are.
+            # Items of a list have no kind.
             head = {"apiVersion": self.resource.api_version, "kind": self.resource.kind}
-            objects.extend(self._keep({**head, **item}) for item in page["items"])
+            objects.extend(self._transform({**head, **item}) for item in page["items"])
             version = int(page["metadata"]["resourceVersion"])
-        self._hear()
+        self._note_word()
         self._store.reset(objects, version)
         self._synced.set()
-        self._advanced()
+        self._wake_waiters()
 
     async def _watch(self) -> None:
         events = self._client.watch(
@@ -165,21 +169,21 @@ class Cache:
             label_selector=self._label_selector,
         )
         async for event in events:
-            self._hear()
+            self._note_word()
             if event.type == "BOOKMARK":
                 version = int(event.object["metadata"]["resourceVersion"])
                 self._store.version = max(self._store.version, version)
             elif event.type == "DELETED":
-                self._store.remove(self._keep(event.object))
+                self._store.remove(event.object)
             else:
-                self._store.put(self._keep(event.object))
-            self._advanced()
-        self._hear()
+                self._store.put(self._transform_news(event.object))
+            self._wake_waiters()
+        self._note_word()
 
-    def _hear(self) -> None:
-        self._heard = asyncio.get_running_loop().time()
+    def _note_word(self) -> None:
+        self._last_word = asyncio.get_running_loop().time()
 
-    def _advanced(self) -> None:
+    def _wake_waiters(self) -> None:
         if not self._waiters:
             return
         waiting = []
@@ -190,14 +194,15 @@ class Cache:
                 waiter.set_result(None)
         self._waiters = waiting
 
-    def _keep(self, obj: Json) -> Json:
-        return self._transform(obj)
+    def _transform_news(self, obj: Json) -> Json:
+        """Transform an object unless the store has it: most events repeat our own writes."""
+        return obj if self._store.has(obj) else self._transform(obj)
 
 
 def staleness(caches: Iterable[Cache]) -> str:
-    """Why what these hold can't be trusted now; empty when it can."""
+    """Return why these caches cannot be trusted now; empty when they can."""
     for cache in caches:
-        if not cache.synced:
+        if not cache.is_synced:
             return f"{cache.resource.kind} is not listed yet"
         if cache.silent_seconds > _SILENT_SECONDS:
             return f"the watch of {cache.resource.kind} is silent"

@@ -1,4 +1,4 @@
-"""Requests to the API server: raw JSON over the official client's configuration and transport."""
+"""The verbs of the API server: JSON in, JSON out."""
 
 import asyncio
 import copy
@@ -7,48 +7,52 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Self
 
-import aiohttp
 import orjson
-from kubernetes.aio import config
-from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.client import Configuration
 
+from aichat_workspace.foundation.json_lines import read_json_lines
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube import errors
 from aichat_workspace.kube.objects import Json
-from aichat_workspace.kube.resource import Resource
+from aichat_workspace.kube.transport import (
+    APPLY,
+    REQUEST_SECONDS,
+    Request,
+    Transport,
+    idle_timeout,
+    load_configuration,
+    translate_errors,
+)
 
-IN_CLUSTER_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
-
-_JSON: Final = "application/json"
-_APPLY: Final = "application/apply-patch+yaml"
+_APPLY_PATCH: Final = "application/apply-patch+yaml"
 _JSON_PATCH: Final = "application/json-patch+json"
-_IDEMPOTENT: Final = frozenset({"GET", "APPLY"})
-REVIEWS: Final = "reviews"
+_REVIEWS: Final = "reviews"
 _ATTEMPTS: Final = 3
 _MAX_WAIT_SECONDS: Final = 30.0
-_REQUEST_SECONDS: Final = 30.0
-_CONNECT_SECONDS: Final = 5.0
 # The API server ends a watch after this time, and a bookmark comes about once a minute; a stream
 # that says nothing at all for longer than the silence is dead.
-WATCH_SECONDS: Final = 50
-WATCH_SILENCE_SECONDS: Final = 60.0
+_WATCH_SECONDS: Final = 50
+_WATCH_SILENCE_SECONDS: Final = 60.0
 
 OnRequest = Callable[[str, str, int, float], None]
-"""Told of each request that ended, and of each stream that began: verb (a watch is WATCH), plural
-of the kind, status code or 0 where there was no answer, seconds."""
+"""Called for each request that ended, and for each stream that began: verb (a watch is WATCH),
+plural of the kind, status code or 0 without a response, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchEvent:
+    """A change of an object."""
+
     type: str
+    """ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."""
     object: Json
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An answer read piece by piece."""
+    """A response that is read in pieces."""
 
     status: int
     headers: Mapping[str, str]
@@ -56,19 +60,17 @@ class Stream:
 
 
 class Client:
-    """One connection pool to one API server.
+    """A client of one API server.
 
-    Every method raises `errors.ApiError` for an error answer and `errors.UnreachableError` when
+    Every method raises `errors.ApiError` for an error response and `errors.UnreachableError` when
     there was none. Reads, reviews and applies are tried up to three times on passing faults, and a
     Retry-After is waited for on every verb; anything else is the caller's to retry."""
 
     def __init__(
         self, configuration: Configuration, *, user_agent: str, on_request: OnRequest | None = None
     ) -> None:
-        self._configuration = configuration
-        self._pool = _Pool(ApiClient(configuration))
+        self._transport = Transport(configuration, user_agent)
         self._may_write: Callable[[], bool] = lambda: True
-        self._user_agent = user_agent
         self._on_request = on_request or (lambda *_: None)
 
     @classmethod
@@ -82,14 +84,7 @@ class Client:
     ) -> Self:
         """Connect as a pod's service account, or by a kubeconfig where there is none or one is
         named. Raises kubernetes' ConfigException when neither is usable."""
-        configuration = Configuration()
-        if kubeconfig is None and IN_CLUSTER_TOKEN.exists():
-            config.load_incluster_config(configuration)
-        else:
-            await config.load_kube_config(
-                kubeconfig, context=context, client_configuration=configuration
-            )
-        configuration.connection_pool_maxsize = 0  # watches hold connections: never wait for one
+        configuration = await load_configuration(kubeconfig, context)
         return cls(configuration, user_agent=user_agent, on_request=on_request)
 
     async def __aenter__(self) -> Self:
@@ -99,17 +94,18 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        await self._pool.close()
+        await self._transport.close()
 
     def guarded(self, may_write: Callable[[], bool]) -> Self:
-        """A client on the same connections that asks before each attempt of a write, so that none
-        is sent after the moment from which another replica may lead."""
-        twin = copy.copy(self)
-        twin._may_write = may_write
-        return twin
+        """Return a client on the same connections that calls `may_write` before each attempt of a
+        write, so that none is sent once another replica may lead."""
+        guarded = copy.copy(self)
+        guarded._may_write = may_write
+        return guarded
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Json:
-        return await self._json("GET", resource.path(namespace, name), resource)
+        path = resource.path(namespace, name)
+        return await self._send(Request(verb="GET", path=path, counted_as=resource.plural))
 
     async def list_pages(
         self,
@@ -120,28 +116,34 @@ class Client:
         field_selector: str = "",
         page_size: int = 500,
     ) -> AsyncIterator[Json]:
-        """The pages of a consistent list. Raises `errors.Gone` when it took too long to read."""
+        """Yield the pages of a consistent list. Raises `errors.GoneError` when it took too long to
+        read."""
+        path = resource.path(namespace)
         query = {"limit": str(page_size), **_selector(label_selector)}
         if field_selector:
             query["fieldSelector"] = field_selector
         while True:
-            page = await self._json("GET", resource.path(namespace), resource, query=query)
+            page = await self._send(
+                Request(verb="GET", path=path, counted_as=resource.plural, query=query)
+            )
             yield page
             token = page["metadata"].get("continue")
             if not token:
                 return
-            query["continue"] = token
+            query = {**query, "continue": token}
 
     async def create(
         self, resource: Resource, body: Json, *, field_manager: str, dry_run: bool = False
     ) -> Json:
-        """POST: fails with `errors.AlreadyExistsError` rather than adopt what is there."""
-        return await self._json(
-            "POST",
-            resource.path(body["metadata"].get("namespace")),
-            resource,
-            query=_write(field_manager, dry_run=dry_run),
-            body=body,
+        """POST an object. Raises `errors.AlreadyExistsError` rather than adopt one."""
+        return await self._send(
+            Request(
+                verb="POST",
+                path=resource.path(body["metadata"].get("namespace")),
+                counted_as=resource.plural,
+                query=_write_query(field_manager, dry_run=dry_run),
+                body=orjson.dumps(body),
+            )
         )
 
     async def apply(
@@ -153,18 +155,21 @@ class Client:
         subresource: str | None = None,
         dry_run: bool = False,
     ) -> Json:
-        """Server-side apply by force. With metadata.uid it fails on any other object.
+        """Apply an object on the server side, by force. With metadata.uid it fails on any other
+        object of the name.
 
         https://kubernetes.io/docs/reference/using-api/server-side-apply/
         """
         metadata = body["metadata"]
-        return await self._json(
-            "APPLY",
-            resource.path(metadata.get("namespace"), metadata["name"], subresource),
-            resource,
-            query={**_write(field_manager, dry_run=dry_run), "force": "true"},
-            body=body,
-            content_type=_APPLY,
+        return await self._send(
+            Request(
+                verb=APPLY,
+                path=resource.path(metadata.get("namespace"), metadata["name"], subresource),
+                counted_as=resource.plural,
+                query={**_write_query(field_manager, dry_run=dry_run), "force": "true"},
+                body=orjson.dumps(body),
+                content_type=_APPLY_PATCH,
+            )
         )
 
     async def json_patch(
@@ -177,24 +182,29 @@ class Client:
         field_manager: str,
         dry_run: bool = False,
     ) -> Json:
-        return await self._json(
-            "PATCH",
-            resource.path(namespace, name),
-            resource,
-            query=_write(field_manager, dry_run=dry_run),
-            body=list(operations),
-            content_type=_JSON_PATCH,
+        return await self._send(
+            Request(
+                verb="PATCH",
+                path=resource.path(namespace, name),
+                counted_as=resource.plural,
+                query=_write_query(field_manager, dry_run=dry_run),
+                body=orjson.dumps(list(operations)),
+                content_type=_JSON_PATCH,
+            )
         )
 
     async def replace(self, resource: Resource, body: Json, *, field_manager: str) -> Json:
-        """PUT: fails with `errors.Conflict` when the resourceVersion in it is not the present."""
+        """PUT an object. Raises `errors.ConflictError` unless its resourceVersion is the present
+        one."""
         metadata = body["metadata"]
-        return await self._json(
-            "PUT",
-            resource.path(metadata.get("namespace"), metadata["name"]),
-            resource,
-            query=_write(field_manager),
-            body=body,
+        return await self._send(
+            Request(
+                verb="PUT",
+                path=resource.path(metadata.get("namespace"), metadata["name"]),
+                counted_as=resource.plural,
+                query=_write_query(field_manager),
+                body=orjson.dumps(body),
+            )
         )
 
     async def delete(
@@ -207,26 +217,41 @@ class Client:
         version: str | None = None,
         dry_run: bool = False,
     ) -> Json | None:
-        """Delete exactly this object, with `version` exactly as it was seen. One that is gone
-        already is deleted too; another or a changed one is left alone (`errors.Conflict`). Without
-        a UID it is whatever has the name. Gives the object as it goes while finalizers hold it,
-        and else a Status."""
-        known = {"uid": uid, "resourceVersion": version}
+        """Delete exactly this object, with `version` exactly as it was read; without a UID, any
+        object of the name. An absent one counts as deleted.
+
+        Raises `errors.ConflictError` for another or a changed object. Returns the object while
+        finalizers hold it, and else a Status."""
+        preconditions = {"uid": uid, "resourceVersion": version}
         # Beside a body the API server does not look at the query.
         body = {
-            "preconditions": {key: value for key, value in known.items() if value},
+            "preconditions": {key: value for key, value in preconditions.items() if value},
             "propagationPolicy": "Background",
             **({"dryRun": ["All"]} if dry_run else {}),
         }
         try:
-            path = resource.path(namespace, name)
-            return await self._json("DELETE", path, resource, body=body)
+            return await self._send(
+                Request(
+                    verb="DELETE",
+                    path=resource.path(namespace, name),
+                    counted_as=resource.plural,
+                    body=orjson.dumps(body),
+                )
+            )
         except errors.NotFoundError:
             return None
 
     async def review(self, path: str, body: Json) -> Json:
-        """POST of what is only answered and never stored, so that it may be repeated."""
-        return await self._json("POST", path, None, body=body, stores=False)
+        """POST what the API server only answers and never stores, so that it may be repeated."""
+        return await self._send(
+            Request(
+                verb="POST",
+                path=path,
+                counted_as=_REVIEWS,
+                body=orjson.dumps(body),
+                is_stored=False,
+            )
+        )
 
     async def watch(
         self,
@@ -236,32 +261,33 @@ class Client:
         namespace: str | None = None,
         label_selector: str = "",
     ) -> AsyncIterator[WatchEvent]:
-        """Events from a version on, until the API server ends the stream.
+        """Yield events from a version on, until the API server ends the stream.
 
-        Raises `errors.ApiError` for an ERROR event (`errors.Gone`: list again) and
+        Raises `errors.ApiError` for an ERROR event (`errors.GoneError`: list again) and
         `errors.UnreachableError` when the stream breaks, is torn in mid-event or goes silent.
         """
-        query = {
-            "watch": "true",
-            "allowWatchBookmarks": "true",
-            "resourceVersion": resource_version,
-            "timeoutSeconds": str(WATCH_SECONDS),
-            **_selector(label_selector),
-        }
-        timeout = aiohttp.ClientTimeout(
-            sock_connect=_CONNECT_SECONDS, sock_read=WATCH_SILENCE_SECONDS
+        request = Request(
+            verb="GET",
+            path=resource.path(namespace),
+            counted_as=resource.plural,
+            query={
+                "watch": "true",
+                "allowWatchBookmarks": "true",
+                "resourceVersion": resource_version,
+                "timeoutSeconds": str(_WATCH_SECONDS),
+                **_selector(label_selector),
+            },
+            timeout=idle_timeout(_WATCH_SILENCE_SECONDS),
         )
         started, code = time.monotonic(), 0
         try:
-            async with self._open(
-                "GET", resource.path(namespace), query=query, timeout=timeout
-            ) as found:
-                async for line in _lines(found.content.iter_any()):
-                    event = _event(line)
+            async with self._transport.open_checked(request) as response:
+                async for document in read_json_lines(response.content.iter_any()):
+                    event = WatchEvent(document["type"], document["object"])
                     if event.type == "ERROR":
                         raise errors.from_status(event.object.get("code", 500), event.object)
                     yield event
-                code = found.status
+                code = response.status
         except errors.ApiError as error:
             code = error.status
             raise
@@ -277,201 +303,85 @@ class Client:
         *,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        idle_seconds: float = _REQUEST_SECONDS,
+        idle_seconds: float = REQUEST_SECONDS,
         counted_as: str,
     ) -> AsyncIterator[Stream]:
-        """An answer in pieces, whatever its status: logs, or a service behind the API server's
-        proxy, to which `headers` go. Silence for longer than `idle_seconds` raises
-        `errors.UnreachableError`. `on_request` is told of it, as of the kind `counted_as`, when its
-        answer begins: it may be long."""
-        timeout = aiohttp.ClientTimeout(sock_connect=_CONNECT_SECONDS, sock_read=idle_seconds)
+        """Open a response of any status: logs, or a service behind the API server's proxy, to
+        which `headers` go. Raises `errors.UnreachableError` for a silence of `idle_seconds`.
+
+        `on_request` counts it as the kind `counted_as` when the response begins: it may be long."""
+        request = Request(
+            verb=method,
+            path=path,
+            counted_as=counted_as,
+            query=query,
+            headers=headers,
+            body=body,
+            timeout=idle_timeout(idle_seconds),
+        )
         started, code = time.monotonic(), 0
-        with ExitStack() as counted:
-            counted.callback(
+        with ExitStack() as stack:
+            stack.callback(
                 lambda: self._on_request(method, counted_as, code, time.monotonic() - started)
             )
-            async with self._open(
-                method,
-                path,
-                query=query,
-                headers=headers,
-                body=body,
-                timeout=timeout,
-                check=False,
-            ) as found:
-                code = found.status
-                counted.close()
-                yield Stream(found.status, found.headers, _guard(found.content.iter_any()))
+            async with self._transport.open(request) as response:
+                code = response.status
+                stack.close()
+                chunks = _translated(response.content.iter_any())
+                yield Stream(response.status, response.headers, chunks)
 
-    async def _json(
-        self,
-        verb: str,
-        path: str,
-        resource: Resource | None,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Any = None,
-        content_type: str = _JSON,
-        stores: bool = True,
-    ) -> Json:
-        data = None if body is None else orjson.dumps(body)
+    async def _send(self, request: Request) -> Json:
+        """Send a request, again on passing faults, and read its whole response."""
         for attempt in range(1, _ATTEMPTS + 1):
-            if verb != "GET" and not self._may_write():
+            if request.is_write and not self._may_write():
                 raise errors.UnreachableError(
-                    f"{verb} {path}: not sent, for this replica may not write"
+                    f"{request.verb} {request.path}: not sent, for this replica may not write"
                 )
-            started = time.monotonic()
-            code = 0
+            started, code = time.monotonic(), 0
             try:
-                async with self._open(
-                    "PATCH" if verb == "APPLY" else verb,
-                    path,
-                    query=query,
-                    body=data,
-                    content_type=content_type,
-                    timeout=aiohttp.ClientTimeout(
-                        total=_REQUEST_SECONDS, sock_connect=_CONNECT_SECONDS
-                    ),
-                ) as found:
-                    code = found.status
-                    parsed: Json = orjson.loads(await found.read())
-                    return parsed
+                async with self._transport.open_checked(request) as response:
+                    code = response.status
+                    document: Json = orjson.loads(await response.read())
+                    return document
             except (errors.ApiError, errors.UnreachableError) as error:
                 code = getattr(error, "status", 0)
-                repeatable = verb in _IDEMPOTENT or not stores
-                wait = _wait_seconds(error, attempt, repeatable=repeatable)
+                wait = _wait_seconds(error, attempt, is_repeatable=request.is_repeatable)
                 if wait is None:
                     raise
             finally:
-                plural = resource.plural if resource else REVIEWS
-                self._on_request(verb, plural, code, time.monotonic() - started)
+                seconds = time.monotonic() - started
+                self._on_request(request.verb, request.counted_as, code, seconds)
             await asyncio.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
-
-    @asynccontextmanager
-    async def _open(
-        self,
-        method: str,
-        path: str,
-        *,
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  (aiohttp's own, per phase)
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
-        content_type: str = _JSON,
-        check: bool = True,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        sent = {
-            **(headers or {}),
-            "Accept": _JSON,
-            "User-Agent": self._user_agent,
-            **await self._authorization(),
-        }
-        if body is not None:
-            sent["Content-Type"] = content_type
-        with _translated(method, path):
-            async with self._pool.session().request(
-                method,
-                f"{self._configuration.host}{path}",
-                params=query,
-                data=body,
-                headers=sent,
-                timeout=timeout,
-                allow_redirects=False,
-                proxy=self._configuration.proxy,
-            ) as found:
-                if check and found.status >= 400:
-                    raise errors.from_response(
-                        found.status, await found.read(), found.headers.get("Retry-After")
-                    )
-                yield found
-
-    async def _authorization(self) -> dict[str, str]:
-        """Asked for each time: the official client renews tokens that expire."""
-        settings: Mapping[str, Any] = await self._configuration.auth_settings()
-        return {each["key"]: each["value"] for each in settings.values() if each["value"]}
-
-
-class _Pool:
-    """The connections, made when first asked for: that needs an event loop."""
-
-    def __init__(self, api: ApiClient) -> None:
-        self._api = api
-        self._session: aiohttp.ClientSession | None = None
-
-    def session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = self._api.rest_client._create_pool_manager()
-        return self._session
-
-    async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-        await self._api.close()
-
-
-class _translated:  # noqa: N801  (used as a statement)
-    """Turns a transport's failures into `errors.UnreachableError`."""
-
-    def __init__(self, method: str, path: str) -> None:
-        self._what = f"{method} {path}"
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, errors.UnreachableError):
-            return
-        if isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
-            told = str(error) or type(error).__name__
-            raise errors.UnreachableError(f"{self._what}: {told}") from error
-        if isinstance(error, orjson.JSONDecodeError):
-            raise errors.UnreachableError(f"{self._what}: the answer was torn: {error}") from error
 
 
 def _selector(label_selector: str) -> dict[str, str]:
     return {"labelSelector": label_selector} if label_selector else {}
 
 
-def _write(field_manager: str, *, dry_run: bool = False) -> dict[str, str]:
+def _write_query(field_manager: str, *, dry_run: bool = False) -> dict[str, str]:
     query = {"fieldManager": field_manager, "fieldValidation": "Strict"}
     return {**query, "dryRun": "All"} if dry_run else query
 
 
 def _wait_seconds(
-    error: errors.ApiError | errors.UnreachableError, attempt: int, *, repeatable: bool
+    error: errors.ApiError | errors.UnreachableError, attempt: int, *, is_repeatable: bool
 ) -> float | None:
-    """How long to wait before the next attempt, or None to give up."""
+    """Return how long to wait before the next attempt, or None to give up."""
     if attempt >= _ATTEMPTS:
         return None
     if isinstance(error, errors.ApiError):
-        if error.retry_after_seconds is not None and error.retryable:
-            return min(error.retry_after_seconds, _MAX_WAIT_SECONDS)
-        if not error.retryable:
+        if not error.is_retryable:
             return None
-    if not repeatable:
+        if error.retry_after_seconds is not None:
+            return min(error.retry_after_seconds, _MAX_WAIT_SECONDS)
+    if not is_repeatable:
         return None
     backoff: float = 0.1 * 2**attempt
     return backoff * random.uniform(0.5, 1.5)  # noqa: S311  (jitter, not a secret)
 
 
-async def _guard(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    with _translated("reading", "a stream"):
+async def _translated(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    with translate_errors("reading a stream"):
         async for chunk in chunks:
             yield chunk
-
-
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Whole lines of any length; what is left without an end is a torn event."""
-    rest = b""
-    async for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            yield line
-    if rest.strip():
-        raise errors.UnreachableError("the watch ended in the middle of an event")
-
-
-def _event(line: bytes) -> WatchEvent:
-    parsed = orjson.loads(line)
-    return WatchEvent(parsed["type"], parsed["object"])

@@ -1,4 +1,4 @@
-"""Workers that bring keys from a queue to rest."""
+"""Workers that reconcile the keys of a queue."""
 
 import asyncio
 import time
@@ -16,22 +16,22 @@ _END_SECONDS: Final = 3.0
 _log: Final = structlog.get_logger()
 
 OnReconcile = Callable[[str, float], None]
-"""Told how each reconcile ended, and after how many seconds: `ok`; `failed`: refused, or there was
-no answer; `broke`: a bug."""
+"""Called at the end of each reconcile with its outcome and its seconds: `ok`; `failed` (refused, or
+no response); `broke` (a bug)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A reconcile that ended well. Look again after so many seconds, or only when told."""
+    """A reconcile that succeeded."""
 
     requeue_after_seconds: float | None = None
+    """When to reconcile again; None to wait for a change."""
 
 
 class Controller(Generic[K]):
     """Calls `reconcile` for each key of the queue.
 
-    A reconcile that raises is called again, later each time; one that the API server told to wait
-    (Retry-After) waits at least so long.
+    A failed one is repeated, later each time, and not before the API server's Retry-After.
     """
 
     def __init__(
@@ -50,15 +50,16 @@ class Controller(Generic[K]):
         self._ending = False
 
     async def run(self) -> None:
-        """Until cancelled; then what is at work may end, for three seconds. Workers are
-        independent: one that waits holds up no other. Raises what a worker has died of."""
+        """Run the workers until cancelled; give reconciles in progress three seconds to end.
+
+        A worker that waits does not delay the others. Raises the error of a worker that failed."""
         workers = [asyncio.create_task(self._work()) for _ in range(self._workers)]
         try:
             ended, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             await self._end(workers)
-        for each in ended:
-            each.result()
+        for worker in ended:
+            worker.result()
 
     async def _work(self) -> None:
         while not self._ending:
@@ -66,7 +67,7 @@ class Controller(Generic[K]):
             worker = cast("asyncio.Task[None]", asyncio.current_task())
             self._busy.add(worker)
             try:
-                await self._one(key)
+                await self._process(key)
             finally:
                 self._busy.discard(worker)
                 self._queue.done(key)
@@ -75,21 +76,21 @@ class Controller(Generic[K]):
         self._ending = True
         if self._busy:
             await asyncio.wait([*self._busy], timeout=_END_SECONDS)
-        for each in workers:
-            each.cancel()
+        for worker in workers:
+            worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
 
-    async def _one(self, key: K) -> None:
+    async def _process(self, key: K) -> None:
         started = time.monotonic()
-        outcome = await self._settle(key)
+        outcome = await self._try_reconcile(key)
         self._on_reconcile(outcome, time.monotonic() - started)
 
-    async def _settle(self, key: K) -> str:
+    async def _try_reconcile(self, key: K) -> str:
         try:
             result = await self._reconcile(key)
         except (ApiError, UnreachableError) as error:
-            told = getattr(error, "retry_after_seconds", None) or 0.0
-            delay = self._queue.retry(key, told)
+            retry_after_seconds = getattr(error, "retry_after_seconds", None) or 0.0
+            delay = self._queue.retry(key, retry_after_seconds)
             _log.warning(
                 "reconcile failed", key=key, error=str(error), retry_seconds=round(delay, 2)
             )

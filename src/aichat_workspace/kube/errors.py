@@ -1,4 +1,4 @@
-"""What the API server answers when it does not do as asked."""
+"""Errors of the API server."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -9,15 +9,17 @@ import orjson
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One field that was refused, and why."""
+    """A refused field."""
 
     field: str
+    """Its path, as spec.replicas."""
     reason: str
+    """A word for programs, as FieldValueInvalid."""
     message: str
 
 
 class ApiError(Exception):
-    """The API server answered with an error. Whether a retry helps is `retryable`.
+    """The API server answered with an error. `is_retryable` says whether a retry helps.
 
     https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
     """
@@ -38,24 +40,24 @@ class ApiError(Exception):
         self.retry_after_seconds = retry_after_seconds
 
     @property
-    def retryable(self) -> bool:
+    def is_retryable(self) -> bool:
         return self.status in (408, 429) or self.status >= 500
 
 
 class NotFoundError(ApiError):
-    """404: the object, or the kind, is not there."""
+    """404: the object does not exist, or its kind is not installed."""
 
 
 class ConflictError(ApiError):
-    """409: somebody changed the object meanwhile, or a precondition failed. Read again."""
+    """409: the object has changed meanwhile, or a precondition failed. Read it again."""
 
 
 class AlreadyExistsError(ConflictError):
-    """409: an object of this name is already there."""
+    """409: an object of this name exists."""
 
 
 class GoneError(ApiError):
-    """410: the version asked for is no longer kept. List again."""
+    """410: the API server no longer has the requested version. List again."""
 
 
 class InvalidError(ApiError):
@@ -71,7 +73,7 @@ class UnauthorizedError(ApiError):
 
 
 class UnreachableError(ConnectionError):
-    """No answer: refused, reset or timed out. The request may or may not have been carried out."""
+    """No response: refused, reset or timed out. The request may have been carried out."""
 
 
 _BY_STATUS: Final[dict[int, type[ApiError]]] = {
@@ -86,7 +88,7 @@ _BY_STATUS: Final[dict[int, type[ApiError]]] = {
 
 
 def from_response(status: int, body: bytes, retry_after: str | None = None) -> ApiError:
-    """The error that an HTTP answer means."""
+    """Return the error that an HTTP response means."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -98,10 +100,10 @@ def from_response(status: int, body: bytes, retry_after: str | None = None) -> A
 
 
 def from_status(status: int, details: dict[str, Any], retry_after: str | None = None) -> ApiError:
-    """The error that a Status object means, from an answer or from a watch's ERROR event."""
+    """Return the error that a Status object means, of a response or of a watch's ERROR event."""
     reason = details.get("reason") or "Unknown"
-    more = details.get("details") or {}
-    seconds = retry_after if retry_after is not None else more.get("retryAfterSeconds")
+    extra = details.get("details") or {}
+    seconds = retry_after if retry_after is not None else extra.get("retryAfterSeconds")
     kind = AlreadyExistsError if reason == "AlreadyExists" else _BY_STATUS.get(status, ApiError)
     return kind(
         status,
@@ -109,14 +111,14 @@ def from_status(status: int, details: dict[str, Any], retry_after: str | None = 
         details.get("message") or "",
         tuple(
             Cause(cause.get("field", ""), cause.get("reason", ""), cause.get("message", ""))
-            for cause in more.get("causes") or ()
+            for cause in extra.get("causes") or ()
         ),
         _seconds(seconds),
     )
 
 
 def _seconds(value: object) -> float | None:
-    """Retry-After as seconds (RFC 9110 10.2.3); its date form is not used by API servers."""
+    """Parse Retry-After (RFC 9110 10.2.3). API servers do not use its date form."""
     try:
         return float(str(value)) if value else None
     except ValueError:

@@ -1,9 +1,12 @@
 """One leader among replicas, by a Lease.
 
 The rules are client-go's (https://pkg.go.dev/k8s.io/client-go/tools/leaderelection), stricter in
-four points. A leader's time counts from when its last renewal was sent, not answered. It steps down
-as soon as it sees another holder. A lease that was deleted by hand is still waited out by the
-others, since its holder may be at work. And the work has ended before the lease is released.
+four points:
+
+- A leader's time counts from when it sent its last renewal, not from the response.
+- It steps down as soon as it reads another holder.
+- Candidates wait out a lease that was deleted by hand, since its holder may be at work.
+- The work ends before the lease is released.
 """
 
 import asyncio
@@ -14,22 +17,22 @@ from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 import structlog
 
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.errors import ApiError, ConflictError, NotFoundError, UnreachableError
 from aichat_workspace.kube.lease import (
     LEASES,
     Decision,
     LeaseConfig,
     LeaseObservation,
-    claimed,
+    claimed_lease,
     decide,
     observe,
-    released,
+    released_lease,
 )
 from aichat_workspace.kube.objects import Json
-from aichat_workspace.kube.resource import Resource
 
-# A candidate asks a little more often than the leader renews, so that a takeover takes no longer
-# than one retry period even when the answers are slow.
+# A candidate reads a little more often than the leader renews, so that a takeover takes no longer
+# than one retry period even when responses are slow.
 _STANDBY_SHARE: Final = 0.8
 _RELEASE_RETRY_SECONDS: Final = 0.2
 _log: Final = structlog.get_logger()
@@ -38,11 +41,11 @@ T = TypeVar("T")
 
 
 class LeadershipLostError(Exception):
-    """Another replica leads, or may soon. The work was cancelled; end the process."""
+    """Another replica leads, or may soon. The work was cancelled: end the process."""
 
 
 class Leases(Protocol):
-    """The part of `kube.client.Client` that an election needs; it raises the same errors."""
+    """The methods of `kube.client.Client` that an election needs, with the same errors."""
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Json: ...
 
@@ -55,172 +58,177 @@ class Election:
     """One process's part in an election, for one `run_as_leader`.
 
     `clock` counts seconds and never runs back; `wall_time` only fills the Lease's times.
-    `on_change` is told True before the work starts and False after it has ended.
+    `on_change` is called with True before the work starts and with False after it has ended.
     """
 
     def __init__(
         self,
         leases: Leases,
-        terms: LeaseConfig,
+        config: LeaseConfig,
         *,
         on_change: Callable[[bool], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
         wall_time: Callable[[], datetime] = lambda: datetime.now(UTC),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self.terms = terms
+        self.config = config
         self.on_change = on_change
         self._leases = leases
         self._clock = clock
         self._wall_time = wall_time
         self._sleep = sleep
-        self._seen: LeaseObservation | None = None
+        self._observation: LeaseObservation | None = None
         self._leads_until: float | None = None
-        self._written_last = False  # what was seen last is our own write: no need to read again
-        self._maybe_ours = False  # the lease may carry our name, if only by a write in doubt
-        self._told: tuple[str, str] | None = None
+        self._is_current = False  # the observation is our own write: no need to read again
+        self._may_be_ours = False  # the lease may carry our name, if only by a write in doubt
+        self._last_logged: tuple[str, str] | None = None
 
     @property
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         """Whether a write is safe now. It also turns false, with no help from a task, in a process
         that was stopped (SIGSTOP) and continued."""
-        return self._left_seconds() > 0
+        return self._remaining_seconds() > 0
 
     async def acquire(self) -> None:
-        """Stand by until the lease is ours, through every fault."""
+        """Wait until the lease is ours, through every fault."""
         while True:
             await self._attempt()
-            if self.leads:
+            if self.is_leader:
                 return
             await self._sleep(self._standby_seconds())
 
     async def renew_until_lost(self) -> NoReturn:
-        """Renew for ever. Raises LeadershipLostError at the latest `renew_seconds` after the last
-        renewal that went well was sent."""
+        """Renew until the lease is lost. Raises LeadershipLostError at the latest `renew_seconds`
+        after the last successful renewal was sent."""
         while True:
-            await self._sleep(min(self.terms.retry_seconds, self._left_seconds()))
-            if not self.leads:
-                raise self._lost(f"not renewed for {self.terms.renew_seconds} s")
+            await self._sleep(min(self.config.retry_seconds, self._remaining_seconds()))
+            if not self.is_leader:
+                raise self._lost(f"not renewed for {self.config.renew_seconds} s")
             await self._attempt()
 
     async def release(self) -> None:
-        """Give the lease back if it is ours; call it after the work has ended. Raises nothing for
-        a fault: the lease then runs out by itself."""
+        """Release the lease if it is ours; call it after the work has ended. Raises nothing for a
+        fault: the lease then expires."""
         self._leads_until = None
-        if not self._maybe_ours:
+        if not self._may_be_ours:
             return
         try:
-            async with asyncio.timeout(self.terms.request_seconds):
-                while not await self._let_go():
+            async with asyncio.timeout(self.config.request_seconds):
+                while not await self._try_release():
                     await self._sleep(_RELEASE_RETRY_SECONDS)
         except TimeoutError:
-            self._tell("lease not released: it has to run out", level="warning")
+            self._log_once("lease not released: it has to run out", level="warning")
 
     def abandon(self) -> None:
-        """The work could not be ended: nobody may take over before the lease has run out."""
-        self._maybe_ours = False
+        """Never release the lease: the work has not ended, so it has to expire."""
+        self._may_be_ours = False
 
     async def _attempt(self) -> None:
-        """Try once to have or keep the lease. A fault is told, and the next attempt's to mend."""
-        limit_seconds = self.terms.request_seconds
+        """Try once to take or renew the lease. Log a fault; the next attempt retries."""
+        limit_seconds = self.config.request_seconds
         if self._leads_until is not None:
-            limit_seconds = min(limit_seconds, self._left_seconds())
+            limit_seconds = min(limit_seconds, self._remaining_seconds())
         try:
             async with asyncio.timeout(limit_seconds):
                 await self._claim()
         except TimeoutError:
-            self._tell("lease request failed", "timed out", level="warning")
+            self._log_once("lease request failed", "timed out", level="warning")
         except (ApiError, UnreachableError) as error:
             self._log_fault(error)
 
     async def _claim(self) -> None:
-        if self._written_last and self._seen:
+        if self._is_current and self._observation:
             try:
-                return await self._act(self._seen)
-            except (ConflictError, NotFoundError) as error:  # edited or deleted by somebody else
+                return await self._act(self._observation)
+            except (ConflictError, NotFoundError) as error:  # edited or deleted by another client
                 self._log_fault(error)
         return await self._act(await self._read())
 
-    async def _act(self, seen: LeaseObservation) -> None:
-        match decide(seen, self.terms.identity, self._clock(), self._leads_until):
+    async def _act(self, observation: LeaseObservation) -> None:
+        match decide(observation, self.config.identity, self._clock(), self._leads_until):
             case Decision.WAIT:
-                self._tell("standing by", seen.holder, level="info")
+                self._log_once("standing by", observation.holder, level="info")
             case Decision.STEP_DOWN:
-                raise self._lost(f"overdue, or taken: the holder is now {seen.holder!r}")
+                raise self._lost(f"overdue, or taken: the holder is now {observation.holder!r}")
             case Decision.CREATE:
-                await self._write(seen, self._leases.create)
+                await self._write(observation, self._leases.create)
             case Decision.TAKE | Decision.RENEW:
-                await self._write(seen, self._leases.replace)
+                await self._write(observation, self._leases.replace)
 
-    async def _write(self, seen: LeaseObservation, verb: Callable[..., Awaitable[Json]]) -> None:
-        self._written_last, self._maybe_ours = False, True
-        body = claimed(seen, self.terms, self._wall_time())
+    async def _write(
+        self, observation: LeaseObservation, verb: Callable[..., Awaitable[Json]]
+    ) -> None:
+        self._is_current, self._may_be_ours = False, True
+        body = claimed_lease(observation, self.config, self._wall_time())
         sent = self._clock()
-        lease = await verb(LEASES, body, field_manager=self.terms.field_manager)
-        self._seen = observe(seen, lease, self._clock(), self.terms)
-        self._leads_until = sent + self.terms.renew_seconds
-        self._written_last = True
-        self._tell("leading", level="info")
+        lease = await verb(LEASES, body, field_manager=self.config.field_manager)
+        self._observation = observe(observation, lease, self._clock(), self.config)
+        self._leads_until = sent + self.config.renew_seconds
+        self._is_current = True
+        self._log_once("leading", level="info")
 
     async def _read(self) -> LeaseObservation:
         lease: Json | None
         try:
-            lease = await self._leases.get(LEASES, self.terms.name, self.terms.namespace)
+            lease = await self._leases.get(LEASES, self.config.name, self.config.namespace)
         except NotFoundError:
             lease = None
-        self._seen = observe(self._seen, lease, self._clock(), self.terms)
-        return self._seen
+        self._observation = observe(self._observation, lease, self._clock(), self.config)
+        return self._observation
 
-    async def _let_go(self) -> bool:
-        """Whether nothing more is to be done."""
+    async def _try_release(self) -> bool:
+        """Release the lease if it is ours. Returns False after a fault."""
         try:
-            seen = self._seen if self._written_last and self._seen else await self._read()
-            self._written_last = False
-            if seen.lease is not None and seen.holder == self.terms.identity:
-                body = released(seen.lease, self._wall_time())
-                await self._leases.replace(LEASES, body, field_manager=self.terms.field_manager)
-                self._tell("lease released", level="info")
+            observation = self._observation
+            if observation is None or not self._is_current:
+                observation = await self._read()
+            self._is_current = False
+            if observation.lease is not None and observation.holder == self.config.identity:
+                body = released_lease(observation.lease, self._wall_time())
+                await self._leases.replace(LEASES, body, field_manager=self.config.field_manager)
+                self._log_once("lease released", level="info")
         except (ApiError, UnreachableError) as error:
             self._log_fault(error)
             return False
-        self._maybe_ours = False
+        self._may_be_ours = False
         return True
 
-    def _left_seconds(self) -> float:
+    def _remaining_seconds(self) -> float:
         return 0.0 if self._leads_until is None else max(0.0, self._leads_until - self._clock())
 
     def _standby_seconds(self) -> float:
-        """Until the next look, which is no later than the moment at which the lease runs out."""
-        usual = self.terms.retry_seconds * _STANDBY_SHARE
-        held = self._seen.held_until_seconds - self._clock() if self._seen else 0.0
-        return min(usual, held) if held > 0 else usual
+        """Return the time until the next attempt, which is not after the lease's expiry."""
+        usual = self.config.retry_seconds * _STANDBY_SHARE
+        if self._observation is None:
+            return usual
+        until_expiry = self._observation.held_until_seconds - self._clock()
+        return min(usual, until_expiry) if until_expiry > 0 else usual
 
-    def _lost(self, why: str) -> LeadershipLostError:
+    def _lost(self, reason: str) -> LeadershipLostError:
         self._leads_until = None
         self.abandon()
-        self._tell("leadership lost", why, level="warning")
-        return LeadershipLostError(f"lease {self.terms.namespace}/{self.terms.name}: {why}")
+        self._log_once("leadership lost", reason, level="warning")
+        return LeadershipLostError(f"lease {self.config.namespace}/{self.config.name}: {reason}")
 
     def _log_fault(self, error: ApiError | UnreachableError) -> None:
         kind = f"{type(error).__name__} {getattr(error, 'status', '')}".strip()
-        self._tell("lease request failed", kind, level="warning", error=str(error))
+        self._log_once("lease request failed", kind, level="warning", error=str(error))
 
-    def _tell(self, event: str, about: str = "", *, level: str, **details: str) -> None:
-        """Log an event, but not again while nothing else happens."""
-        if self._told == (event, about):
+    def _log_once(self, event: str, about: str = "", *, level: str, **details: str) -> None:
+        """Log an event, unless it is the last one again."""
+        if self._last_logged == (event, about):
             return
-        self._told = event, about
-        told = {"about": about, **details} if about else details
-        getattr(_log, level)(event, lease=self.terms.name, identity=self.terms.identity, **told)
+        self._last_logged = event, about
+        fields = {"about": about, **details} if about else details
+        getattr(_log, level)(event, lease=self.config.name, identity=self.config.identity, **fields)
 
 
 async def run_as_leader(election: Election, lead: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Wait for the lease, run `lead` while it is ours, give it back; returns what `lead` returns.
+    """Wait for the lease, run `lead` while it is ours, release it. Return the result of `lead`.
 
-    Raises what `lead` raises, and LeadershipLostError after cancelling it. `lead` then has until
-    the lease ends to clean up; if it takes longer it is left behind, and only the end of the
-    process (`os._exit`) stops it. When cancelled (SIGTERM) the lease is kept until `lead` has
-    ended."""
+    Raises the error of `lead`, and LeadershipLostError after cancelling it. `lead` then has until
+    the lease's expiry to clean up; after that only the end of the process (`os._exit`) stops it.
+    When cancelled (SIGTERM), keep the lease until `lead` has ended."""
     try:
         await election.acquire()
         election.on_change(True)
@@ -234,29 +242,30 @@ async def run_as_leader(election: Election, lead: Callable[[], Coroutine[Any, An
 
 async def _work(election: Election, lead: Callable[[], Coroutine[Any, Any, T]]) -> T:
     work = asyncio.create_task(lead())
-    hold = asyncio.create_task(election.renew_until_lost())
+    renewal = asyncio.create_task(election.renew_until_lost())
     try:
-        await asyncio.wait({work, hold}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({work, renewal}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await _stop(election, work, hold)
-    if not hold.cancelled():
-        hold.result()  # raises why leadership was lost
+        await _stop(election, work, renewal)
+    if not renewal.cancelled():
+        renewal.result()  # raises why leadership was lost
     return work.result()
 
 
-async def _stop(election: Election, work: asyncio.Task[T], hold: asyncio.Task[NoReturn]) -> None:
-    """End the work, renewing while it cleans up; once the lease is lost, only until it ends."""
-    cut_short = work.cancel()
+async def _stop(election: Election, work: asyncio.Task[T], renewal: asyncio.Task[NoReturn]) -> None:
+    """Cancel the work and renew while it cleans up; once the lease is lost, only until its
+    expiry."""
+    is_cut_short = work.cancel()
     try:
-        await asyncio.wait({work, hold}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({work, renewal}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
-            grace_seconds = election.terms.lease_seconds - election.terms.renew_seconds
+            grace_seconds = election.config.lease_seconds - election.config.renew_seconds
             await asyncio.wait({work}, timeout=grace_seconds)
     finally:
-        hold.cancel()
+        renewal.cancel()
         if not work.done():
             election.abandon()
-            _log.error("the leader's work does not end", lease=election.terms.name)
-    await asyncio.gather(hold, return_exceptions=True)
-    if cut_short and work.done() and not work.cancelled() and (error := work.exception()):
+            _log.error("the leader's work does not end", lease=election.config.name)
+    await asyncio.gather(renewal, return_exceptions=True)
+    if is_cut_short and work.done() and not work.cancelled() and (error := work.exception()):
         _log.error("the leader's work failed while it ended", error=repr(error))

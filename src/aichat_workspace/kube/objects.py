@@ -17,7 +17,7 @@ def uid(obj: Json) -> str:
 
 
 def resource_version(obj: Json) -> int:
-    """Comparable within one kind: KEP-5504 guarantees integers that grow."""
+    """Return the version, comparable within one kind: KEP-5504 guarantees integers that grow."""
     return int(obj["metadata"]["resourceVersion"])
 
 

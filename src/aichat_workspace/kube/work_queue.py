@@ -1,6 +1,6 @@
-"""A work queue: each key once, by one worker at a time, again if it was added meanwhile.
+"""A work queue: each key once, by one worker at a time, and again if it was added meanwhile.
 
-The semantics are those of client-go's workqueue, which every Kubernetes controller stands on:
+The semantics are those of client-go's workqueue, on which Kubernetes controllers are built:
 https://pkg.go.dev/k8s.io/client-go/util/workqueue
 """
 
@@ -16,17 +16,17 @@ _MAX_RETRY_SECONDS: Final = 60.0
 
 
 def retry_delay_seconds(failures: int) -> float:
-    """Exponential: 50 ms after the first failure, doubled by each further one, at most 60 s."""
+    """Return 50 ms after the first failure, twice as much after each further one, at most 60 s."""
     return min(_FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 16), _MAX_RETRY_SECONDS)
 
 
 class Queue(Generic[K]):
-    """All methods are for one event loop; none of them blocks."""
+    """A queue for one event loop. No method blocks it."""
 
     def __init__(self, on_wait: Callable[[float], None] = lambda _: None) -> None:
-        """`on_wait` is told how many seconds each key waited for its worker."""
+        """`on_wait` is called with the seconds that each key waited for its worker."""
         self._on_wait = on_wait
-        self._ready: dict[K, float] = {}  # key: since when, in loop seconds; first in, first out
+        self._ready: dict[K, float] = {}  # key: loop seconds when added; first in, first out
         self._active: set[K] = set()
         self._again: set[K] = set()
         self._later: dict[K, asyncio.TimerHandle] = {}
@@ -37,7 +37,7 @@ class Queue(Generic[K]):
         return len(self._ready)
 
     def add(self, key: K) -> None:
-        """Work on the key soon."""
+        """Queue a key."""
         if (timer := self._later.pop(key, None)) is not None:
             timer.cancel()
         if key in self._active:
@@ -47,22 +47,22 @@ class Queue(Generic[K]):
             self._wake.set()
 
     def reset_wait_times(self) -> None:
-        """Work begins now: what has waited so far did not wait for a worker."""
+        """Start the workers' time now: before, the keys did not wait for a worker."""
         self._ready = dict.fromkeys(self._ready, asyncio.get_running_loop().time())
 
     def add_after(self, key: K, delay_seconds: float) -> None:
-        """Work on the key later; an earlier appointment stands."""
+        """Queue a key later, unless it is to be queued sooner already."""
         loop = asyncio.get_running_loop()
         due = loop.time() + delay_seconds
-        held = self._later.get(key)
-        if held is not None:
-            if held.when() <= due:
+        timer = self._later.get(key)
+        if timer is not None:
+            if timer.when() <= due:
                 return
-            held.cancel()
+            timer.cancel()
         self._later[key] = loop.call_at(due, self._due, key)
 
     def retry(self, key: K, at_least_seconds: float = 0.0) -> float:
-        """Work on a key that failed again, later each time. Returns the delay in seconds."""
+        """Queue a failed key, later each time. Returns the delay in seconds."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         jitter = random.uniform(0.75, 1.0)  # noqa: S311  (jitter, not a secret)
         delay = max(at_least_seconds, retry_delay_seconds(failures) * jitter)
@@ -70,11 +70,11 @@ class Queue(Generic[K]):
         return delay
 
     def forget(self, key: K) -> None:
-        """The key succeeded: its next failure is a first one."""
+        """Forget the failures of a key."""
         self._failures.pop(key, None)
 
     async def get(self) -> K:
-        """The key that has waited longest. `done` must follow."""
+        """Wait for a key; return the one that has waited longest. `done` must follow."""
         while not self._ready:
             self._wake.clear()
             await self._wake.wait()

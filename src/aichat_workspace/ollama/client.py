@@ -1,4 +1,4 @@
-"""Ollama's API, as far as it is needed here.
+"""A client of Ollama's API.
 
 https://github.com/ollama/ollama/blob/main/docs/api.md
 """
@@ -12,20 +12,21 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
+from aichat_workspace.foundation.json_lines import LineTooLongError, read_json_lines
 from aichat_workspace.ollama.errors import (
     ModelNotFoundError,
     OllamaError,
     OllamaUnreachableError,
     VolumeFullError,
 )
-from aichat_workspace.ollama.transport import Answer, Transport
+from aichat_workspace.ollama.transport import Response, Transport
 
 _REQUEST_SECONDS: Final = 20.0
-# Making a model from one that is there reads and hashes its weights.
+# Making a model of an installed one reads and hashes its weights.
 _CREATE_SECONDS: Final = 120.0
 _MAX_LINE_BYTES: Final = 1024 * 1024
 # Parsing takes up to forty times as much memory.
-_MAX_ANSWER_BYTES: Final = 1024 * 1024
+_MAX_RESPONSE_BYTES: Final = 1024 * 1024
 _MAX_ERROR_BYTES: Final = 16 * 1024
 _WEIGHTS: Final = re.compile(r"^FROM \S*sha256-([0-9a-f]{64})$", re.MULTILINE)
 _MANIFEST: Final = "pull model manifest"
@@ -35,7 +36,7 @@ _FULL: Final = ("no space left on device", "disk quota exceeded")
 
 @dataclass(frozen=True, slots=True)
 class InstalledModel:
-    """A model that the server has."""
+    """An installed model."""
 
     name: str
     digest: str
@@ -44,43 +45,41 @@ class InstalledModel:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a download is, over all of the model's layers seen so far.
-
-    `fresh_bytes` came since the last progress; what an earlier, interrupted download left is not
-    counted. `shared_bytes` are layers that were there as a whole: other models have them, too.
-    """
+    """The progress of a download, over all of the model's layers reported so far."""
 
     status: str
     completed_bytes: int
     total_bytes: int
     fresh_bytes: int = 0
+    """Downloaded since the last progress, without the rest of an earlier, interrupted download."""
     shared_bytes: int = 0
+    """Layers that were complete from the start: other models have them, too."""
 
 
 class OllamaClient:
-    """One model server. Every method raises `OllamaUnreachableError`, `ModelNotFoundError`,
-    `VolumeFullError` or `OllamaError`."""
+    """A client of one model server. Every method raises `OllamaUnreachableError`,
+    `ModelNotFoundError`, `VolumeFullError` or `OllamaError`."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     async def models(self) -> tuple[InstalledModel, ...]:
-        """Every model the server has."""
-        async with self._open("GET", "/api/tags", None, _REQUEST_SECONDS) as answer:
-            match orjson.loads(await _all(answer)):
+        """List the installed models."""
+        async with self._open("GET", "/api/tags", None, _REQUEST_SECONDS) as response:
+            match orjson.loads(await _read_all(response)):
                 case {"models": None}:
                     return ()
-                case {"models": [*listed]}:
-                    return tuple(map(_listed, listed))
-        raise _odd("/api/tags")
+                case {"models": [*models]}:
+                    return tuple(map(_installed_model, models))
+        raise _unexpected("/api/tags")
 
     async def pull(
         self, name: str, *, stall_seconds: float, insecure: bool = False
     ) -> AsyncGenerator[Progress, None]:
-        """Download a model, telling how far it is. Interrupted, it resumes at the next call.
+        """Download a model and yield its progress. Interrupted, it resumes at the next call.
         `insecure` is for a registry that speaks plain HTTP.
 
-        Raises OllamaUnreachableError when nothing is said for `stall_seconds`.
+        Raises OllamaUnreachableError after a silence of `stall_seconds`.
         """
         body = {"model": name, **({"insecure": True} if insecure else {})}
         layers: dict[str, tuple[int, int]] = {}
@@ -102,37 +101,37 @@ class OllamaClient:
             )
 
     async def weights(self, name: str) -> str:
-        """The digest of a model's weights, which models made of one another share; empty where the
-        server does not say."""
+        """Return the digest of a model's weights, which models made of one another share; empty
+        where the server does not state it."""
         modelfile = (await self._show(name)).get("modelfile", "")
         if not isinstance(modelfile, str):
-            raise _odd("/api/show")
+            raise _unexpected("/api/show")
         weights = _WEIGHTS.search(modelfile)
         return weights[1] if weights else ""
 
     async def system(self, name: str) -> str:
-        """A model's system prompt; empty where it has none."""
+        """Return a model's system prompt; empty where it has none."""
         return str((await self._show(name)).get("system", ""))
 
     async def capabilities(self, name: str) -> frozenset[str]:
-        """What a model can do, as in completion, tools and vision.
+        """Return a model's capabilities: completion, tools, vision and more.
 
-        A chat that asks for more is refused. The list of models has capabilities, too, but does not
-        look at the template in the model's own file, by which some models can call tools.
+        A chat that asks for others is refused. The list of models has capabilities, too, but
+        ignores the template in the model's own file, which lets some models call tools.
         """
         match (await self._show(name)).get("capabilities"):
             case None:
                 return frozenset()
             case [*capabilities] if all(isinstance(name, str) for name in capabilities):
                 return frozenset(capabilities)
-        raise _odd("/api/show")
+        raise _unexpected("/api/show")
 
     async def _show(self, name: str) -> dict[str, Any]:
         body = orjson.dumps({"model": name})
-        async with self._open("POST", "/api/show", body, _REQUEST_SECONDS) as answer:
-            model = orjson.loads(await _all(answer))
+        async with self._open("POST", "/api/show", body, _REQUEST_SECONDS) as response:
+            model = orjson.loads(await _read_all(response))
         if not isinstance(model, dict):
-            raise _odd("/api/show")
+            raise _unexpected("/api/show")
         return model
 
     async def create(self, name: str, *, base: str, system: str) -> None:
@@ -142,11 +141,11 @@ class OllamaClient:
             pass
 
     async def delete(self, name: str) -> None:
-        """Remove a model; one that is gone already is no error."""
+        """Remove a model. An absent one is no error."""
         try:
             body = orjson.dumps({"model": name})
-            async with self._open("DELETE", "/api/delete", body, _REQUEST_SECONDS) as answer:
-                await _all(answer)
+            async with self._open("DELETE", "/api/delete", body, _REQUEST_SECONDS) as response:
+                await _read_all(response)
         except ModelNotFoundError:
             return
 
@@ -159,17 +158,17 @@ class OllamaClient:
         options: Mapping[str, float] | None = None,
         idle_seconds: float = 120.0,
     ) -> AsyncGenerator[str, None]:
-        """Ask a model; its reply piece by piece. Loading the model may take a while, so nothing
-        may be said for `idle_seconds`. `options` are Ollama's: seed, temperature and more."""
+        """Send a prompt and yield the reply in pieces. Loading the model may take a silence of
+        `idle_seconds`. `options` are Ollama's: seed, temperature and more."""
         messages = [{"role": "user", "content": prompt}]
         if system is not None:
             messages.insert(0, {"role": "system", "content": system})
         body = {"model": model, "messages": messages, "options": dict(options or {})}
-        async for event in self._events("/api/chat", body, idle_seconds, _is_last_word):
+        async for event in self._events("/api/chat", body, idle_seconds, _is_last_piece):
             message = event.get("message", {})
             text = message.get("content", "") if isinstance(message, dict) else None
             if not isinstance(text, str):
-                raise _odd("/api/chat")
+                raise _unexpected("/api/chat")
             if text:
                 yield text
 
@@ -180,78 +179,68 @@ class OllamaClient:
         idle_seconds: float,
         is_last: Callable[[dict[str, Any]], bool] = lambda event: event.get("status") == "success",
     ) -> AsyncIterator[dict[str, Any]]:
-        """The objects of a streamed answer; one torn before its last object is no answer."""
-        done = False
-        async with self._open("POST", path, orjson.dumps(body), idle_seconds) as answer:
-            async for line in _lines(answer.chunks):
-                event = orjson.loads(line)
+        """Yield the objects of a streamed response. Raises OllamaUnreachableError when it is torn
+        before its last one."""
+        is_done = False
+        async with self._open("POST", path, orjson.dumps(body), idle_seconds) as response:
+            lines = read_json_lines(response.chunks, max_line_bytes=_MAX_LINE_BYTES)
+            async for event in lines:
                 if not isinstance(event, dict):
-                    raise _odd(path)
+                    raise _unexpected(path)
                 if "error" in event:
                     raise _error(str(event["error"]))
-                done = is_last(event)
+                is_done = is_last(event)
                 yield event
-        if not done:
+        if not is_done:
             raise OllamaUnreachableError(f"{path}: the answer ended early")
 
     @asynccontextmanager
     async def _open(
         self, method: str, path: str, body: bytes | None, idle_seconds: float
-    ) -> AsyncIterator[Answer]:
+    ) -> AsyncIterator[Response]:
         try:
-            async with self._transport(method, path, body, idle_seconds) as answer:
-                if answer.status != 200:
-                    raise _refused(answer.status, await _all(answer))
-                yield answer
+            async with self._transport(method, path, body, idle_seconds) as response:
+                if response.status != 200:
+                    raise _refused(response.status, await _read_all(response))
+                yield response
+        except LineTooLongError as error:
+            raise OllamaError("the server sent an endless line") from error
         except TimeoutError as error:
             raise OllamaUnreachableError(f"no word from it for {idle_seconds:.0f} s") from error
         except (aiohttp.ClientError, OSError, orjson.JSONDecodeError) as error:
             raise OllamaUnreachableError(str(error) or type(error).__name__) from error
 
 
-def _is_last_word(event: dict[str, Any]) -> bool:
+def _is_last_piece(event: dict[str, Any]) -> bool:
     return bool(event.get("done"))
 
 
-async def _all(answer: Answer) -> bytes:
-    read = bytearray()
-    async for chunk in answer.chunks:
-        read += chunk
-        if len(read) > _MAX_ANSWER_BYTES:
+async def _read_all(response: Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.chunks:
+        body += chunk
+        if len(body) > _MAX_RESPONSE_BYTES:
             raise OllamaError("the server sent an endless answer")
-    return bytes(read)
+    return bytes(body)
 
 
-def _listed(model: Any) -> InstalledModel:
+def _installed_model(model: Any) -> InstalledModel:
     match model:
         case {"name": str(name), "digest": str(digest), "size": int(size)} if 0 <= size < 2**63:
             return InstalledModel(name, digest, size)
-    raise _odd("/api/tags")
+    raise _unexpected("/api/tags")
 
 
 def _layer(event: dict[str, Any]) -> tuple[str, int, int]:
-    """Digest, bytes that are there and bytes in all."""
+    """Return a layer's digest, its completed bytes and its total bytes."""
     match event["digest"], event.get("completed", 0), event.get("total", 0):
         case str(digest), int(completed), int(total):
             return digest, completed, total
-    raise _odd("/api/pull")
+    raise _unexpected("/api/pull")
 
 
-def _odd(path: str) -> OllamaError:
+def _unexpected(path: str) -> OllamaError:
     return OllamaError(f"what the server says of {path} is nothing that Ollama says")
-
-
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    rest = b""
-    async for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        if len(rest) > _MAX_LINE_BYTES:
-            raise OllamaError("the server sent an endless line")
-        for line in whole:
-            if line:
-                yield line
-    if rest:
-        yield rest
 
 
 def _refused(status: int, body: bytes) -> OllamaError:
@@ -266,9 +255,9 @@ def _refused(status: int, body: bytes) -> OllamaError:
 
 
 def _error(message: str) -> OllamaError:
-    of_registry = message.startswith(_MANIFEST)
-    if of_registry and message.endswith(_NOT_FOUND):
+    is_of_registry = message.startswith(_MANIFEST)
+    if is_of_registry and message.endswith(_NOT_FOUND):
         return ModelNotFoundError(message)
-    if not of_registry and message.endswith(_FULL):
+    if not is_of_registry and message.endswith(_FULL):
         return VolumeFullError(message)
     return OllamaError(message)

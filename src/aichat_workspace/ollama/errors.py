@@ -1,4 +1,4 @@
-"""What can go wrong with a model server."""
+"""Errors of a model server."""
 
 from typing import Final
 
@@ -6,9 +6,9 @@ _MESSAGE_LENGTH: Final = 512
 
 
 class OllamaError(Exception):
-    """The server answered with an error. A retry may help when its cause passes.
+    """The server responded with an error. A retry may help when its cause passes.
 
-    Of what a server or a registry says only the beginning is kept: it goes to logs and to people.
+    The message is cut: a server or a registry wrote it, and it goes to logs and to people.
     """
 
     def __init__(self, message: str) -> None:
@@ -16,7 +16,7 @@ class OllamaError(Exception):
 
 
 class OllamaUnreachableError(OllamaError):
-    """No answer, or none in time. A retry helps once the server is up."""
+    """No response, or none in time. A retry helps once the server is up."""
 
 
 class ModelNotFoundError(OllamaError):
@@ -24,4 +24,4 @@ class ModelNotFoundError(OllamaError):
 
 
 class VolumeFullError(OllamaError):
-    """The server has no room left to store what it is to have. A retry helps once there is some."""
+    """The server's volume is full. A retry helps once it has space."""

@@ -1,4 +1,4 @@
-"""How requests reach a model server: directly, or through whatever the caller brings."""
+"""The way of a request to a model server: direct, or the caller's own."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -8,13 +8,12 @@ from typing import Final, Protocol
 import aiohttp
 
 _CONNECT_SECONDS: Final = 3.0
-_REACH_SECONDS: Final = (
-    10.0  # its name is looked up, too; a lost answer is asked for anew after 5 s
-)
+# Includes the look-up of its name, where a lost DNS response is asked for again after 5 s.
+_REACH_SECONDS: Final = 10.0
 
 
-class Answer(Protocol):
-    """An answer read piece by piece."""
+class Response(Protocol):
+    """A response that is read in pieces."""
 
     @property
     def status(self) -> int: ...
@@ -23,34 +22,35 @@ class Answer(Protocol):
 
 
 class Transport(Protocol):
-    """Opens one request. Raises whatever its network raises; `OllamaClient` translates it."""
+    """Sends one request. Raises the network's own errors; `OllamaClient` translates them."""
 
     def __call__(
         self, method: str, path: str, body: bytes | None, idle_seconds: float
-    ) -> AbstractAsyncContextManager[Answer]: ...
+    ) -> AbstractAsyncContextManager[Response]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class _Direct:
+class _DirectResponse:
     status: int
     headers: Mapping[str, str]
     chunks: AsyncIterator[bytes]
 
 
 def direct(session: aiohttp.ClientSession, url: str) -> Transport:
-    """To a server by its own address, as `http://name.namespace.svc:11434`. Redirects are not
-    followed: a model server has no business sending the operator elsewhere."""
+    """Return the transport to a server's own address, as `http://name.namespace.svc:11434`.
+
+    It follows no redirects: a model server has no business sending the operator elsewhere."""
 
     @asynccontextmanager
     async def open_request(
         method: str, path: str, body: bytes | None, idle_seconds: float
-    ) -> AsyncIterator[Answer]:
+    ) -> AsyncIterator[Response]:
         timeout = aiohttp.ClientTimeout(
             connect=_REACH_SECONDS, sock_connect=_CONNECT_SECONDS, sock_read=idle_seconds
         )
         async with session.request(
             method, f"{url}{path}", data=body, timeout=timeout, allow_redirects=False
-        ) as found:
-            yield _Direct(found.status, found.headers, found.content.iter_any())
+        ) as response:
+            yield _DirectResponse(response.status, response.headers, response.content.iter_any())
 
     return open_request

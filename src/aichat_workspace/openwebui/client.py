@@ -1,4 +1,4 @@
-"""Open WebUI's API, as far as it is needed here: the entries of models.
+"""A client of Open WebUI's API: the entries of models.
 
 https://docs.openwebui.com/reference/api-endpoints
 """
@@ -20,11 +20,11 @@ from aichat_workspace.openwebui.errors import (
 )
 
 MAX_REPLY_BYTES: Final = 1024 * 1024
-"""Parsed, it takes up to forty times as much, and a chat's owner can make it answer anything."""
+"""Parsing takes up to forty times as much memory, and a chat's owner controls its replies."""
 _MAX_ERROR_BYTES: Final = 16 * 1024
-# More than the operator's own entries have, which are the only ones that it reads.
+# More than the operator's own entries have; it reads no others.
 _MAX_ENTRY_BYTES: Final = 2 * 1024
-# A packed reply could be a thousand times as long as what is sent.
+# A compressed reply could unpack to a thousand times its size.
 _HEADERS: Final = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 _REFUSED: Final = (400, 401, 403)
 _NOT_ALLOWED: Final = (401, 403)
@@ -34,13 +34,15 @@ _ABSENT: Final = (502, 503, 504)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
+    """A reply, read as a whole."""
+
     status: int
     body: bytes
 
 
 class Transport(Protocol):
-    """Sends one request and reads its reply, of which no more than a little over MAX_REPLY_BYTES.
-    Raises whatever its network raises; the client translates it."""
+    """Sends one request and reads its reply, no more than a little over MAX_REPLY_BYTES. Raises the
+    network's own errors; the client translates them."""
 
     async def __call__(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
@@ -49,13 +51,14 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OpenWebUIClient:
-    """One server. Every method raises `OpenWebUIUnreachableError` or `OpenWebUIError`."""
+    """A client of one server. Every method raises `OpenWebUIUnreachableError` or
+    `OpenWebUIError`."""
 
     transport: Transport
 
     async def sign_in(self, email: str, password: str) -> "Session":
-        """Raises SignInRefusedError for another password, no such account, or one that is asked
-        for a second factor."""
+        """Sign an administrator in. Raises SignInRefusedError for a wrong password, an unknown
+        account, or one with a second factor."""
         body = {"email": email, "password": password}
         reply = await _send(self.transport, "POST", "/api/v1/auths/signin", body)
         if reply.status in _REFUSED:
@@ -75,30 +78,32 @@ class Session:
     token: str = field(repr=False)
 
     async def entries(self, models: Collection[str]) -> tuple[Mapping[str, Any], ...]:
-        """The entries of models that Ollama or another back-end lists; those that people have
-        composed of such a model are not among them. Where models' pictures make the list larger
-        than what is read, the entries of these `models` only. Raises NotAdministratorError."""
+        """Return the entries of models that Ollama or another back-end lists, without those that
+        people have composed of such a model.
+
+        Where models' pictures make the list larger than the limit, return the entries of `models`
+        only. Raises NotAdministratorError."""
         reply = await self._reply("GET", "/api/v1/models/base")
         if reply.status in _NOT_ALLOWED:
             raise NotAdministratorError(_reason(reply))
         if reply.status == HTTPStatus.OK and len(reply.body) > MAX_REPLY_BYTES:
-            present = [await self._entry(model) for model in models]
-            return tuple(entry for entry in present if entry is not None)
+            replies = [await self._entry(model) for model in models]
+            return tuple(entry for entry in replies if entry is not None)
         match _content(reply):
             case [*entries] if all(_is_entry(entry) for entry in entries):
                 return tuple(entries)
         raise OpenWebUIError("it listed models as Open WebUI does not")
 
     async def create(self, entry: Mapping[str, Any]) -> None:
-        """Add an entry. An error where the model has one already."""
+        """Add an entry. Raises OpenWebUIError where the model has one."""
         await self._call("POST", "/api/v1/models/create", entry)
 
     async def delete(self, model: str) -> None:
-        """Remove a model's entry. An error where it has none."""
+        """Remove a model's entry. Raises OpenWebUIError where it has none."""
         await self._call("POST", "/api/v1/models/model/delete", {"id": model})
 
     async def _entry(self, model: str) -> Mapping[str, Any] | None:
-        """A model's entry, or None where it has none. A large one is nothing but its `id`."""
+        """Return a model's entry, only the `id` of a large one, or None where it has none."""
         reply = await self._reply("GET", f"/api/v1/models/model?{urlencode({'id': model})}")
         if reply.status == HTTPStatus.NOT_FOUND:
             return None
@@ -113,7 +118,7 @@ class Session:
         _require_done(await self._reply(method, path, body))
 
     async def _reply(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Reply:
-        # The API server's proxy keeps an Authorization header to itself; a cookie it lets pass.
+        # The API server's proxy removes an Authorization header, and passes a cookie on.
         headers = {"Cookie": f"token={self.token}"}
         return await _send(self.transport, method, path, body, headers)
 

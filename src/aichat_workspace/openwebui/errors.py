@@ -1,4 +1,4 @@
-"""What can go wrong with Open WebUI."""
+"""Errors of Open WebUI."""
 
 from typing import Final
 
@@ -6,9 +6,9 @@ _MESSAGE_LENGTH: Final = 512
 
 
 class OpenWebUIError(Exception):
-    """It answered with an error, or with nothing that Open WebUI says. A retry may help.
+    """It replied with an error, or with something unexpected. A retry may help.
 
-    Only the beginning of what a server says is kept: it goes to logs and to people.
+    The message is cut: a server wrote it, and it goes to logs and to people.
     """
 
     def __init__(self, message: str) -> None:
@@ -16,13 +16,12 @@ class OpenWebUIError(Exception):
 
 
 class OpenWebUIUnreachableError(OpenWebUIError):
-    """No answer, or none in time. A retry helps once the server is up."""
+    """No reply, or none in time. A retry helps once the server is up."""
 
 
 class NotAdministratorError(OpenWebUIError):
-    """The account is signed in and may not see what only administrators do. A retry helps only once
-    it is an administrator again."""
+    """The account is signed in and is no administrator. A retry helps only once it is one again."""
 
 
 class SignInRefusedError(OpenWebUIError):
-    """No session for this address and password. A retry helps only with others."""
+    """The address or the password is refused. A retry helps only with others."""

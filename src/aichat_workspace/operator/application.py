@@ -152,7 +152,7 @@ class Application:
         self._rollouts.rebuild()
 
     def _may_write(self) -> bool:
-        return self._settings.dev or (self._election.leads and self._confined.is_set())
+        return self._settings.dev or (self._election.is_leader and self._confined.is_set())
 
     def _build_servers(self, session: aiohttp.ClientSession) -> tuple[ModelSync, ServerSync]:
         tools = ToolSync(self._queue.add)

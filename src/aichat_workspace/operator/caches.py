@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
-from aichat_workspace.domain.kubernetes.kinds import Kind
 from aichat_workspace.domain.kubernetes.manifest import ref
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.v1alpha1.platform_spec import (
@@ -20,10 +19,10 @@ from aichat_workspace.domain.v1alpha1.platform_spec import (
     read_settings,
 )
 from aichat_workspace.domain.v1alpha1.workspace import format_field_error
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json, annotations, labels
-from aichat_workspace.runtime.resources import RESOURCES
 
 _log: Final = structlog.get_logger()
 
@@ -216,7 +215,7 @@ class Caches:
         )
 
     def _cache(
-        self, kind: Kind, workspace_of: Callable[[Json], str | None] | None, **options: Any
+        self, kind: Resource, workspace_of: Callable[[Json], str | None] | None, **options: Any
     ) -> Cache:
         """A cache indexed by workspace. Without one, a change concerns every workspace."""
 
@@ -239,7 +238,7 @@ class Caches:
                     self._on_change(name)
 
         index = workspace_of or (lambda _: None)
-        return Cache(self._client, RESOURCES[kind.kind], on_change=changed, index=index, **options)
+        return Cache(self._client, kind, on_change=changed, index=index, **options)
 
 
 def _secret(obj: Json) -> Json:

@@ -8,8 +8,8 @@ from typing import Final
 import structlog
 from kubernetes.aio.config import ConfigException
 
-from aichat_workspace.kube.client import IN_CLUSTER_TOKEN
 from aichat_workspace.kube.leader import LeadershipLostError
+from aichat_workspace.kube.transport import IN_CLUSTER_TOKEN
 from aichat_workspace.operator.application import run
 from aichat_workspace.operator.settings import Settings
 from aichat_workspace.operator.shutdown import run_until_signal

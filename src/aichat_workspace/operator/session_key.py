@@ -1,6 +1,6 @@
-"""The key that signs browsers' sessions with the API: the leader makes it whenever it is missing.
+"""The key that signs browsers' sessions with the API. The leader creates it whenever it is missing.
 
-The API may read Secrets but make none. To sign everybody out, delete the Secret: the API's replicas
+The API can read Secrets and create none. To end all sessions, delete the Secret: the API's replicas
 follow within a minute.
 """
 
@@ -23,16 +23,16 @@ _log: Final = structlog.get_logger()
 
 
 async def maintain(writer: Writer, caches: Caches) -> NoReturn:
-    """See to it for ever that there is a key. A fault is logged, and tried again."""
+    """Create the key whenever it is missing, until cancelled. Log a fault and try again."""
     while True:
         caches.session_key_moved.clear()
         if caches.secrets.get(names.SYSTEM_NAMESPACE, names.API_SESSION) is None:
-            await _make(writer, caches)
+            await _create(writer, caches)
         await caches.session_key_moved.wait()
 
 
 def manifest() -> Json:
-    """The Secret, with a new key from the operating system's randomness."""
+    """Return the Secret, with a new key from the operating system's randomness."""
     key = base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()
     return {
         "apiVersion": "v1",
@@ -48,11 +48,11 @@ def manifest() -> Json:
     }
 
 
-async def _make(writer: Writer, caches: Caches) -> None:
+async def _create(writer: Writer, caches: Caches) -> None:
     try:
         await writer.create_secret(manifest())
     except AlreadyExistsError:
-        return  # the watch has not told yet
+        return  # the watch has not reported it yet
     except (ApiError, UnreachableError) as error:
         _log.warning("no key for sessions", error=str(error), retry_seconds=_RETRY_SECONDS)
         await asyncio.sleep(_RETRY_SECONDS)

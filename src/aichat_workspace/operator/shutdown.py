@@ -1,4 +1,4 @@
-"""The end of the process: when Kubernetes asks for it, and in time."""
+"""Graceful shutdown, in the time that Kubernetes allows."""
 
 import asyncio
 import os
@@ -16,29 +16,27 @@ _log: Final = structlog.get_logger()
 async def run_until_signal(
     work: Coroutine[Any, Any, None], *, end_seconds: float = END_SECONDS
 ) -> None:
-    """Run until SIGTERM or SIGINT, then let the work end. A write in hand is finished or repeated
-    by the next start: every one of them may be.
-
-    What has not ended by then, in this loop or after it, ends with the process.
+    """Run until SIGTERM or SIGINT, then cancel the work and give it `end_seconds`; after that end
+    the process. The next start repeats an unfinished write, as it may any.
     """
     running = asyncio.create_task(work)
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
-        # A thread, for the loop itself may be what does not turn.
-        patience = threading.Timer(end_seconds, _leave)
-        patience.daemon = True
-        patience.start()
+        # In a thread, for the event loop itself may hang.
+        timer = threading.Timer(end_seconds, _force_exit)
+        timer.daemon = True
+        timer.start()
         running.cancel()
 
-    for each in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(each, stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
     try:
         await running
     except asyncio.CancelledError:
         _log.info("stopped")
 
 
-def _leave() -> None:
+def _force_exit() -> None:
     _log.error("not stopped in time: the process ends with work undone")
     os._exit(1)

@@ -9,11 +9,13 @@ import structlog
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
+from aichat_workspace.domain.kubernetes.kinds import RESOURCES
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import (
     ApiError,
@@ -23,15 +25,13 @@ from aichat_workspace.kube.errors import (
     UnreachableError,
 )
 from aichat_workspace.kube.objects import Json, resource_version
-from aichat_workspace.kube.resource import Resource
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.telemetry.events import EventRecorder, events
-from aichat_workspace.runtime.resources import RESOURCES
 
-_WORKSPACE: Final = RESOURCES[kinds.WORKSPACE.kind]
-_NAMESPACE: Final = RESOURCES[kinds.NAMESPACE.kind]
-_SECRET: Final = RESOURCES[kinds.SECRET.kind]
-_EVENT: Final = RESOURCES[kinds.EVENT.kind]
+_WORKSPACE: Final = kinds.WORKSPACE
+_NAMESPACE: Final = kinds.NAMESPACE
+_SECRET: Final = kinds.SECRET
+_EVENT: Final = kinds.EVENT
 _log: Final = structlog.get_logger()
 
 
@@ -196,9 +196,9 @@ class Writer:
         """Write an event, or that it has happened again. One that can't be written is no reason
         to stop."""
         try:
-            if self.repeats.first(event, now):
+            if self.repeats.is_first(event, now):
                 await self.client.create(_EVENT, event, field_manager=names.OPERATOR)
-            elif series := self.repeats.series(event, now):
+            elif series := self.repeats.repeat(event, now):
                 await self._update_event_series(event["metadata"]["namespace"], *series)
         except (ApiError, UnreachableError) as error:
             self.repeats.forget(event)

@@ -5,9 +5,9 @@ from importlib.resources import files
 
 
 def builtin() -> Mapping[str, str]:
-    """Every built-in system prompt by its pattern's name."""
-    prompts = (each for each in files(__name__).iterdir() if each.name.endswith(".md"))
+    """Return every built-in system prompt by its pattern's name."""
+    prompts = (file for file in files(__name__).iterdir() if file.name.endswith(".md"))
     return {
-        each.name.removesuffix(".md"): each.read_text(encoding="utf-8").strip()
-        for each in sorted(prompts, key=lambda each: each.name)
+        prompt.name.removesuffix(".md"): prompt.read_text(encoding="utf-8").strip()
+        for prompt in sorted(prompts, key=lambda prompt: prompt.name)
     }

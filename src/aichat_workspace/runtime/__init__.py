@@ -1,2 +1,1 @@
-"""What the operator and the API share at the edge: the kinds as the API server addresses them, the
-way to model servers, and logs."""
+"""Shared by the operator and the API: connections to workspaces' servers, and logs."""

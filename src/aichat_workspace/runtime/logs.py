@@ -20,8 +20,7 @@ _TAIL: Final[tuple[Processor, ...]] = (
 
 
 def log_as_json() -> None:
-    """From now on every line is JSON: ours, warnings of the libraries, and what ends the process
-    unforeseen."""
+    """Make every log line JSON: ours, the libraries' warnings, and an uncaught exception."""
     structlog.configure(
         processors=[*_HEAD, *_TAIL],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
@@ -36,8 +35,10 @@ def log_as_json() -> None:
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
-    sys.excepthook = _crashed
+    sys.excepthook = _log_crash
 
 
-def _crashed(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
-    structlog.get_logger().critical("crashed", exc_info=(kind, error, at))
+def _log_crash(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    structlog.get_logger().critical("crashed", exc_info=(kind, error, traceback))

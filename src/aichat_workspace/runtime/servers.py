@@ -1,4 +1,4 @@
-"""How a workspace's model server and its chat are reached."""
+"""Connections to a workspace's model server and its chat."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -10,7 +10,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.render.context import OLLAMA_PORT, OPENWEBUI_PORT
 from aichat_workspace.kube.client import Client
 from aichat_workspace.ollama.client import OllamaClient
-from aichat_workspace.ollama.transport import Answer, direct
+from aichat_workspace.ollama.transport import Response, direct
 from aichat_workspace.openwebui.client import MAX_REPLY_BYTES, OpenWebUIClient, Reply, Transport
 
 Connect = Callable[[str], OllamaClient]
@@ -20,12 +20,13 @@ _CHAT_TIMEOUT: Final = aiohttp.ClientTimeout(total=_CHAT_SECONDS, sock_connect=3
 
 
 def session() -> aiohttp.ClientSession:
-    """For requests to workspaces' servers, whosever they are; close it in the end.
+    """Open the session for requests to all workspaces' servers; close it in the end.
 
-    No number of open answers keeps another from being asked: one tenant's slow server must not stop
-    all. A connection serves one request, for the next one may be for another pod, and a prompt that
-    went to one that is gone is not sent again. No server's cookie is brought to another's. Nothing
-    is unpacked: a few packed bytes could fill the memory.
+    - Any number of responses may be open: one tenant's slow server must not stop the others.
+    - A connection serves one request: the next may be for another pod, and a prompt that went to a
+      vanished one is not sent again.
+    - It keeps no cookies: one server's must not reach another.
+    - It decompresses nothing: a few bytes could fill the memory.
     """
     return aiohttp.ClientSession(
         headers={"Accept-Encoding": "identity"},
@@ -36,7 +37,7 @@ def session() -> aiohttp.ClientSession:
 
 
 def by_service(session: aiohttp.ClientSession) -> Connect:
-    """Inside the cluster: by the service's DNS name."""
+    """Connect inside the cluster, by the service's DNS name."""
 
     def connect(workspace: str) -> OllamaClient:
         url = f"http://{names.ollama(workspace)}.{workspace}.svc:{OLLAMA_PORT}"
@@ -46,7 +47,7 @@ def by_service(session: aiohttp.ClientSession) -> Connect:
 
 
 def by_proxy(client: Client) -> Connect:
-    """Outside: through the API server's service proxy, with the kubeconfig's permissions.
+    """Connect outside, by the API server's service proxy and the kubeconfig's permissions.
 
     https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-services/
     """
@@ -57,7 +58,7 @@ def by_proxy(client: Client) -> Connect:
 
         def open_request(
             method: str, path: str, body: bytes | None, idle_seconds: float
-        ) -> AbstractAsyncContextManager[Answer]:
+        ) -> AbstractAsyncContextManager[Response]:
             return client.stream(
                 method,
                 f"{root}{path}",
@@ -72,8 +73,7 @@ def by_proxy(client: Client) -> Connect:
 
 
 def chat_by_service(session: aiohttp.ClientSession) -> ConnectChat:
-    """Inside the cluster. Redirects are not followed: a chat has no business sending the operator
-    elsewhere."""
+    """Connect inside the cluster, by the service's DNS name."""
 
     def connect(workspace: str) -> OpenWebUIClient:
         url = f"http://{names.openwebui(workspace)}.{workspace}.svc:{OPENWEBUI_PORT}"
@@ -83,7 +83,9 @@ def chat_by_service(session: aiohttp.ClientSession) -> ConnectChat:
 
 
 def chat_at(session: aiohttp.ClientSession, url: str) -> Transport:
-    """To an Open WebUI by its own address."""
+    """Return the transport to an Open WebUI's own address.
+
+    It follows no redirects: a chat has no business sending the operator elsewhere."""
 
     async def send(method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
         async with session.request(
@@ -94,13 +96,13 @@ def chat_at(session: aiohttp.ClientSession, url: str) -> Transport:
             timeout=_CHAT_TIMEOUT,
             allow_redirects=False,
         ) as response:
-            return Reply(response.status, await _bounded(response.content.iter_any()))
+            return Reply(response.status, await _read_bounded(response.content.iter_any()))
 
     return send
 
 
 def chat_by_proxy(client: Client) -> ConnectChat:
-    """Outside: through the API server's service proxy."""
+    """Connect outside, by the API server's service proxy."""
 
     def connect(workspace: str) -> OpenWebUIClient:
         service = f"{names.openwebui(workspace)}:{OPENWEBUI_PORT}"
@@ -117,14 +119,14 @@ def chat_by_proxy(client: Client) -> ConnectChat:
                 idle_seconds=_CHAT_SECONDS,
                 counted_as="services/proxy",
             ) as response:
-                return Reply(response.status, await _bounded(response.chunks))
+                return Reply(response.status, await _read_bounded(response.chunks))
 
         return OpenWebUIClient(send)
 
     return connect
 
 
-async def _bounded(chunks: AsyncIterator[bytes]) -> bytes:
+async def _read_bounded(chunks: AsyncIterator[bytes]) -> bytes:
     body = bytearray()
     async for chunk in chunks:
         body += chunk

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube import cache as module
 from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client, WatchEvent
 from aichat_workspace.kube.errors import ApiError, GoneError, NotFoundError, UnreachableError
-from aichat_workspace.kube.resource import Resource
 from tests.unit.waiting import turns, until
 
 ROUTES = Resource("example.org", "v1", "Route", "routes")
@@ -23,11 +23,11 @@ def route(name: str, version: int) -> dict[str, Any]:
 
 
 class Server:
-    """Lists what is there; its watches tell what `events` holds, then stay open."""
+    """Lists `objects`; its watches report `events`, then stay open."""
 
     def __init__(self) -> None:
         self.installed = True
-        self.there: list[dict[str, Any]] = []
+        self.objects: list[dict[str, Any]] = []
         self.version = 1
         self.lists = 0
         self.opened: list[float] = []
@@ -41,7 +41,7 @@ class Server:
         self.lists += 1
         if not self.installed:
             raise NotFoundError(404, "NotFound", "no such kind")
-        yield {"metadata": {"resourceVersion": str(self.version)}, "items": list(self.there)}
+        yield {"metadata": {"resourceVersion": str(self.version)}, "items": list(self.objects)}
 
     async def watch(
         self, resource: Resource, *, resource_version: str, **_: Any
@@ -58,16 +58,18 @@ class Server:
 
 
 class Watched:
-    def __init__(self, *, optional: bool = False) -> None:
+    """A running cache of the server's objects, and the changes that it reports."""
+
+    def __init__(self, **options: Any) -> None:
         self.server = Server()
-        self.told: list[str] = []
+        self.changes: list[str] = []
         client = cast("Client", self.server)
-        self.cache = Cache(client, ROUTES, on_change=self._changed, optional=optional)
+        self.cache = Cache(client, ROUTES, on_change=self._changed, **options)
 
     def _changed(self, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
-        found = new or old
-        assert found is not None
-        self.told.append(("+" if new else "-") + str(found["metadata"]["name"]))
+        obj = new or old
+        assert obj is not None
+        self.changes.append(("+" if new else "-") + str(obj["metadata"]["name"]))
 
     async def __aenter__(self) -> "Watched":
         self._task = asyncio.create_task(self.cache.run())
@@ -84,49 +86,49 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MAX_WAIT_SECONDS", 0.002)
 
 
-async def settle() -> None:
-    """Long enough for what must not happen."""
+async def wait_for_surprises() -> None:
+    """Wait long enough for a thing that must not happen."""
     await asyncio.sleep(0.02)
 
 
-async def test_what_was_there_and_what_comes_is_told_once() -> None:
+async def test_listed_and_watched_objects_are_reported_once() -> None:
     watched = Watched()
-    watched.server.there = [route("a", 1)]
+    watched.server.objects = [route("a", 1)]
     async with watched:
         await watched.cache.wait_synced()
         await watched.server.events.put(WatchEvent("ADDED", route("b", 2)))
         await watched.server.events.put(WatchEvent("DELETED", route("a", 3)))
-        await until(lambda: len(watched.told) == 3)
-    assert watched.told == ["+a", "+b", "-a"]
+        await until(lambda: len(watched.changes) == 3)
+    assert watched.changes == ["+a", "+b", "-a"]
     assert watched.server.lists == 1
 
 
 @pytest.mark.parametrize(
     "fault", [GoneError(410, "Expired", "too old"), ApiError(500, "InternalError", "etcd")]
 )
-async def test_after_an_error_event_everything_is_listed_again(fault: Exception) -> None:
+async def test_an_error_event_lists_again(fault: Exception) -> None:
     watched = Watched()
     async with watched:
         await watched.cache.wait_synced()
-        watched.server.there, watched.server.version = [route("late", 5)], 5
+        watched.server.objects, watched.server.version = [route("late", 5)], 5
         await watched.server.events.put(fault)
-        await until(lambda: watched.server.lists == 2 and bool(watched.told))
-    assert watched.told == ["+late"]
+        await until(lambda: watched.server.lists == 2 and bool(watched.changes))
+    assert watched.changes == ["+late"]
     assert watched.server.lists == 2
 
 
-async def test_a_broken_watch_goes_on_without_another_list() -> None:
+async def test_a_broken_watch_resumes_without_another_list() -> None:
     watched = Watched()
     async with watched:
         await watched.cache.wait_synced()
         await watched.server.events.put(UnreachableError("reset"))
         await watched.server.events.put(WatchEvent("ADDED", route("b", 2)))
-        await until(lambda: bool(watched.told))
-    assert watched.told == ["+b"]
+        await until(lambda: bool(watched.changes))
+    assert watched.changes == ["+b"]
     assert watched.server.lists == 1
 
 
-async def test_a_watch_that_ends_at_once_is_opened_again_after_longer_and_longer_pauses(
+async def test_watches_that_end_at_once_are_opened_after_growing_pauses(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_FIRST_WAIT_SECONDS", 0.01)
@@ -140,7 +142,7 @@ async def test_a_watch_that_ends_at_once_is_opened_again_after_longer_and_longer
         assert pause > least, "10, 20, 40 and 80 ms, less up to a half"
 
 
-async def test_a_watch_that_lasted_is_opened_again_without_a_pause(
+async def test_a_watch_that_lasted_is_reopened_without_a_pause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_FIRST_WAIT_SECONDS", 60.0)
@@ -152,27 +154,27 @@ async def test_a_watch_that_lasted_is_opened_again_without_a_pause(
 
 
 @pytest.mark.parametrize(
-    ("synced", "silent_seconds", "said"),
+    ("is_synced", "silent_seconds", "problem"),
     [(False, 0.0, "not listed yet"), (True, 181.0, "is silent"), (True, 179.0, "")],
 )
 def test_a_cache_is_not_trusted_before_its_list_and_after_a_long_silence(
-    monkeypatch: pytest.MonkeyPatch, *, synced: bool, silent_seconds: float, said: str
+    monkeypatch: pytest.MonkeyPatch, *, is_synced: bool, silent_seconds: float, problem: str
 ) -> None:
-    monkeypatch.setattr(Cache, "synced", synced)
+    monkeypatch.setattr(Cache, "is_synced", is_synced)
     monkeypatch.setattr(Cache, "silent_seconds", silent_seconds)
-    told = staleness([Watched().cache])
-    assert said in told
-    assert bool(told) is bool(said)
+    message = staleness([Watched().cache])
+    assert problem in message
+    assert bool(message) is bool(problem)
 
 
-async def test_a_kind_that_is_not_installed_yet_is_asked_for_until_it_is() -> None:
+async def test_a_kind_is_listed_again_until_it_is_installed() -> None:
     watched = Watched()
     watched.server.installed = False
     async with watched:
-        await settle()
-        assert not watched.cache.synced
+        await wait_for_surprises()
+        assert not watched.cache.is_synced
         watched.server.installed = True
-        await until(lambda: watched.cache.synced)
+        await until(lambda: watched.cache.is_synced)
 
 
 async def test_an_optional_kind_that_is_not_installed_is_not_polled() -> None:
@@ -180,12 +182,12 @@ async def test_an_optional_kind_that_is_not_installed_is_not_polled() -> None:
     watched.server.installed = False
     async with watched:
         await watched.cache.wait_synced()
-        await settle()
+        await wait_for_surprises()
         assert watched.server.lists == 1
-        watched.server.installed, watched.server.there = True, [route("a", 1)]
+        watched.server.installed, watched.server.objects = True, [route("a", 1)]
         watched.cache.retry_discovery()
-        await until(lambda: bool(watched.told))
-    assert watched.told == ["+a"]
+        await until(lambda: bool(watched.changes))
+    assert watched.changes == ["+a"]
     assert watched.server.lists == 2
 
 
@@ -206,9 +208,29 @@ async def test_silence_is_measured_from_the_last_word_of_the_watch(
             assert watched.cache.silent_seconds == 0
 
 
-async def test_of_a_kind_that_is_not_installed_nothing_is_to_be_heard() -> None:
+async def test_an_uninstalled_kind_is_never_silent() -> None:
     watched = Watched(optional=True)
     watched.server.installed = False
     async with watched:
         await watched.cache.wait_synced()
         assert watched.cache.silent_seconds == 0
+
+
+async def test_only_objects_newer_than_the_cache_are_transformed() -> None:
+    transformed: list[int] = []
+
+    def transform(obj: dict[str, Any]) -> dict[str, Any]:
+        transformed.append(int(obj["metadata"]["resourceVersion"]))
+        return obj
+
+    watched = Watched(transform=transform)
+    watched.server.objects = [route("a", 1)]
+    async with watched:
+        await watched.cache.wait_synced()
+        watched.cache.observe(route("a", 5))
+        for event_type, version in (("MODIFIED", 4), ("MODIFIED", 5), ("MODIFIED", 6)):
+            await watched.server.events.put(WatchEvent(event_type, route("a", version)))
+        await watched.server.events.put(WatchEvent("DELETED", route("a", 7)))
+        await until(lambda: watched.cache.version == 7)
+    assert transformed == [1, 5, 6]
+    assert watched.changes == ["+a", "+a", "+a", "-a"]

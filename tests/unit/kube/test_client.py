@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from kubernetes.aio.client import Configuration
 
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import (
@@ -20,7 +21,6 @@ from aichat_workspace.kube.errors import (
     NotFoundError,
     UnreachableError,
 )
-from aichat_workspace.kube.resource import Resource
 from tests.unit.waiting import until
 
 PODS = Resource("", "v1", "Pod", "pods")
@@ -28,7 +28,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Script:
-    """Answers each request with the next answer, the last one again and again."""
+    """Answers each request with the next answer, and all further ones with the last."""
 
     def __init__(self, *answers: Answer) -> None:
         self.answers = list(answers)
@@ -42,7 +42,7 @@ class Script:
         return await answer(request)
 
 
-def says(body: object, status: int = 200, **headers: str) -> Answer:
+def responds(body: object, status: int = 200, **headers: str) -> Answer:
     async def answer(_: web.Request) -> web.StreamResponse:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return web.Response(body=orjson.dumps(body), status=status, headers=named)
@@ -51,7 +51,7 @@ def says(body: object, status: int = 200, **headers: str) -> Answer:
 
 
 def error(status: int, reason: str, **headers: str) -> Answer:
-    return says({"kind": "Status", "reason": reason, "message": "no"}, status, **headers)
+    return responds({"kind": "Status", "reason": reason, "message": "no"}, status, **headers)
 
 
 def streams(*pieces: bytes) -> Answer:
@@ -65,7 +65,7 @@ def streams(*pieces: bytes) -> Answer:
     return answer
 
 
-async def resets(request: web.Request) -> web.StreamResponse:
+async def resets_connection(request: web.Request) -> web.StreamResponse:
     assert request.transport is not None
     request.transport.abort()
     return web.Response()
@@ -113,7 +113,7 @@ def event(kind: str, obj: object) -> bytes:
         (422, "Invalid", InvalidError),
     ],
 )
-async def test_an_error_answer_is_an_error_of_its_kind(
+async def test_an_error_response_raises_its_own_error(
     status: int, reason: str, kind: type[Exception]
 ) -> None:
     async with serving(Script(error(status, reason))) as client:
@@ -122,7 +122,7 @@ async def test_an_error_answer_is_an_error_of_its_kind(
 
 
 async def test_a_read_is_tried_again_after_a_passing_fault() -> None:
-    script = Script(error(503, "x"), resets, says(pod("a", 1)))
+    script = Script(error(503, "x"), resets_connection, responds(pod("a", 1)))
     async with serving(script) as client:
         assert (await client.get(PODS, "a", "n"))["metadata"]["name"] == "a"
     assert len(script.requests) == 3
@@ -136,8 +136,8 @@ async def test_retries_are_bounded() -> None:
     assert len(script.requests) == 3
 
 
-async def test_a_create_that_may_have_been_carried_out_is_not_repeated() -> None:
-    script = Script(resets)
+async def test_a_create_without_a_response_is_not_repeated() -> None:
+    script = Script(resets_connection)
     async with serving(script) as client:
         with pytest.raises(UnreachableError):
             await client.create(PODS, pod("a", 1), field_manager="m")
@@ -145,41 +145,42 @@ async def test_a_create_that_may_have_been_carried_out_is_not_repeated() -> None
 
 
 async def test_a_review_stores_nothing_and_is_repeated_on_a_new_connection() -> None:
-    script = Script(resets, says({"status": {"allowed": True}}))
+    script = Script(resets_connection, responds({"status": {"allowed": True}}))
     async with serving(script) as client:
-        told = await client.review("/apis/authorization.k8s.io/v1/subjectaccessreviews", {"a": 1})
-    assert told == {"status": {"allowed": True}}
-    assert [each.method for each in script.requests] == ["POST", "POST"]
+        reply = await client.review("/apis/authorization.k8s.io/v1/subjectaccessreviews", {"a": 1})
+    assert reply == {"status": {"allowed": True}}
+    assert [request.method for request in script.requests] == ["POST", "POST"]
     assert script.bodies == [b'{"a":1}', b'{"a":1}']
 
 
 @pytest.mark.parametrize(
-    ("answer", "code"), [(streams(b"one", b"two"), 200), (error(404, "NotFound"), 404), (resets, 0)]
+    ("answer", "code"),
+    [(streams(b"one", b"two"), 200), (error(404, "NotFound"), 404), (resets_connection, 0)],
 )
 async def test_a_stream_is_counted_once_when_it_begins(answer: Answer, code: int) -> None:
-    told: list[tuple[str, str, int]] = []
+    counted: list[tuple[str, str, int]] = []
     async with serving(Script(answer)) as client:
-        client._on_request = lambda verb, plural, status, _: told.append((verb, plural, status))
+        client._on_request = lambda verb, plural, status, _: counted.append((verb, plural, status))
         with suppress(UnreachableError):
             async with client.stream("GET", "/log", counted_as="pods/log") as opened:
-                assert told
-                assert b"".join([each async for each in opened.chunks])
-    assert told == [("GET", "pods/log", code)]
+                assert counted
+                assert b"".join([chunk async for chunk in opened.chunks])
+    assert counted == [("GET", "pods/log", code)]
 
 
-async def test_a_stream_takes_headers_to_what_is_behind_the_proxy() -> None:
+async def test_a_stream_passes_headers_to_the_service_behind_the_proxy() -> None:
     script = Script(streams(b"one"))
     async with serving(script) as client:
         ours = {"Cookie": "token=t", "User-Agent": "another"}
         async with client.stream("GET", "/x", headers=ours, counted_as="services/proxy") as opened:
-            assert [each async for each in opened.chunks] == [b"one"]
+            assert [chunk async for chunk in opened.chunks] == [b"one"]
     (request,) = script.requests
     assert request.headers["Cookie"] == "token=t"
     assert request.headers["User-Agent"] != "another"
 
 
-async def test_a_server_that_says_when_to_come_back_is_obeyed_on_every_verb() -> None:
-    script = Script(error(429, "TooManyRequests", Retry_After="1"), says(pod("a", 1)))
+async def test_a_retry_after_is_obeyed_on_every_verb() -> None:
+    script = Script(error(429, "TooManyRequests", Retry_After="1"), responds(pod("a", 1)))
     async with serving(script) as client:
         started = asyncio.get_running_loop().time()
         await client.create(PODS, pod("a", 1), field_manager="m")
@@ -187,10 +188,10 @@ async def test_a_server_that_says_when_to_come_back_is_obeyed_on_every_verb() ->
     assert len(script.requests) == 2
 
 
-async def test_nothing_is_written_from_the_moment_at_which_another_replica_may_lead() -> None:
-    """Nor tried again, when it comes while the API server is waited for."""
+async def test_nothing_is_written_once_another_replica_may_lead() -> None:
+    """Nor repeated, when another may lead by the time of Retry-After."""
     leads = [True, False]
-    script = Script(error(429, "TooManyRequests", Retry_After="0.01"), says(pod("a", 1)))
+    script = Script(error(429, "TooManyRequests", Retry_After="0.01"), responds(pod("a", 1)))
     async with serving(script) as client:
         guarded = client.guarded(lambda: leads.pop(0) if leads else False)
         writes: list[Callable[[], Awaitable[object]]] = [
@@ -209,7 +210,7 @@ async def test_nothing_is_written_from_the_moment_at_which_another_replica_may_l
 
 
 async def test_an_apply_forces_under_its_manager_and_sends_the_token() -> None:
-    script = Script(says(pod("a", 1)))
+    script = Script(responds(pod("a", 1)))
     async with serving(script) as client:
         await client.apply(PODS, pod("a", 1), field_manager="me")
     (request,) = script.requests
@@ -222,14 +223,14 @@ async def test_an_apply_forces_under_its_manager_and_sends_the_token() -> None:
     assert request.headers["Authorization"] == "bearer token-1"
 
 
-async def test_a_delete_names_the_uid_and_what_is_gone_is_deleted() -> None:
+async def test_a_delete_names_the_uid_and_accepts_an_absent_object() -> None:
     script = Script(error(404, "NotFound"))
     async with serving(script) as client:
         await client.delete(PODS, "a", "n", uid="u-1")
     assert orjson.loads(script.bodies[0])["preconditions"] == {"uid": "u-1"}
 
 
-async def test_a_dry_run_of_a_delete_says_so_where_the_api_server_looks() -> None:
+async def test_a_dry_run_of_a_delete_is_in_its_body() -> None:
     """Beside a body it does not look at the query."""
     script = Script(error(404, "NotFound"))
     async with serving(script) as client:
@@ -238,30 +239,30 @@ async def test_a_dry_run_of_a_delete_says_so_where_the_api_server_looks() -> Non
 
 
 async def test_a_list_reads_all_pages() -> None:
-    script = Script(says(listing(5, pod("a", 1), more="t")), says(listing(5, pod("b", 2))))
+    script = Script(responds(listing(5, pod("a", 1), more="t")), responds(listing(5, pod("b", 2))))
     async with serving(script) as client:
         pages = [page async for page in client.list_pages(PODS)]
     assert [len(page["items"]) for page in pages] == [1, 1]
     assert script.requests[1].query["continue"] == "t"
 
 
-async def test_a_watch_reads_events_however_they_are_cut() -> None:
-    told = event("ADDED", pod("a", 1)) + event("MODIFIED", pod("a", 2))
-    script = Script(streams(told[:10], told[10:90], told[90:]))
+async def test_a_watch_reads_events_however_the_stream_is_cut() -> None:
+    stream = event("ADDED", pod("a", 1)) + event("MODIFIED", pod("a", 2))
+    script = Script(streams(stream[:10], stream[10:90], stream[90:]))
     async with serving(script) as client:
-        events = [each async for each in client.watch(PODS, resource_version="0")]
-    assert [each.type for each in events] == ["ADDED", "MODIFIED"]
+        events = [event async for event in client.watch(PODS, resource_version="0")]
+    assert [item.type for item in events] == ["ADDED", "MODIFIED"]
 
 
 async def test_a_torn_event_is_a_broken_watch() -> None:
     script = Script(streams(event("ADDED", pod("a", 1))[:-20]))
     async with serving(script) as client:
         with pytest.raises(UnreachableError):
-            _ = [each async for each in client.watch(PODS, resource_version="0")]
+            _ = [event async for event in client.watch(PODS, resource_version="0")]
 
 
 @asynccontextmanager
-async def watching(*answers: Answer) -> AsyncIterator[tuple[Cache, Script]]:
+async def running_cache(*answers: Answer) -> AsyncIterator[tuple[Cache, Script]]:
     script = Script(*answers)
     async with serving(script) as client:
         cache = Cache(client, PODS, on_change=lambda *_: None)
@@ -273,14 +274,17 @@ async def watching(*answers: Answer) -> AsyncIterator[tuple[Cache, Script]]:
             await asyncio.gather(running, return_exceptions=True)
 
 
-async def forever(_: web.Request) -> web.StreamResponse:
+async def never_responds(_: web.Request) -> web.StreamResponse:
     await asyncio.sleep(60)
     return web.Response()
 
 
 async def test_a_cache_lists_then_watches_from_there() -> None:
-    listed = says(listing(5, pod("a", 1)))
-    async with watching(listed, streams(event("ADDED", pod("b", 6))), forever) as (cache, script):
+    listed = responds(listing(5, pod("a", 1)))
+    async with running_cache(listed, streams(event("ADDED", pod("b", 6))), never_responds) as (
+        cache,
+        script,
+    ):
         await until(lambda: len(cache) == 2)
         assert script.requests[1].query["resourceVersion"] == "5"
         await until(lambda: len(script.requests) == 3)
@@ -289,7 +293,10 @@ async def test_a_cache_lists_then_watches_from_there() -> None:
 
 async def test_a_bookmark_moves_where_the_next_watch_begins() -> None:
     bookmark = event("BOOKMARK", pod("", 40))
-    async with watching(says(listing(5)), streams(bookmark), forever) as (_, script):
+    async with running_cache(responds(listing(5)), streams(bookmark), never_responds) as (
+        _,
+        script,
+    ):
         await until(lambda: len(script.requests) == 3)
         assert script.requests[2].query["resourceVersion"] == "40"
 
@@ -303,18 +310,24 @@ async def test_a_bookmark_moves_where_the_next_watch_begins() -> None:
     ],
     ids=["410", "410 as an event", "500 as an event"],
 )
-async def test_a_watch_that_can_not_go_on_lists_again(broken: Answer) -> None:
-    first, second = says(listing(5, pod("a", 1))), says(listing(9, pod("b", 8)))
-    async with watching(first, broken, second, forever) as (cache, _):
+async def test_a_watch_that_cannot_resume_lists_again(broken: Answer) -> None:
+    first, second = responds(listing(5, pod("a", 1))), responds(listing(9, pod("b", 8)))
+    async with running_cache(first, broken, second, never_responds) as (cache, _):
         await until(lambda: cache.get("n", "b") is not None)
         assert cache.get("n", "a") is None
 
 
 @pytest.mark.parametrize(
-    "broken", [resets, streams(b'{"type":"ADDED","obj')], ids=["reset", "torn"]
+    "broken", [resets_connection, streams(b'{"type":"ADDED","obj')], ids=["reset", "torn"]
 )
-async def test_a_watch_that_breaks_goes_on_from_where_it_was(broken: Answer) -> None:
+async def test_a_broken_watch_resumes_from_its_version(broken: Answer) -> None:
     resumed = streams(event("ADDED", pod("b", 6)))
-    async with watching(says(listing(5, pod("a", 1))), broken, resumed, forever) as (cache, script):
+    async with running_cache(
+        responds(listing(5, pod("a", 1))), broken, resumed, never_responds
+    ) as (cache, script):
         await until(lambda: len(cache) == 2)
-        assert [("watch" in each.query) for each in script.requests[:3]] == [False, True, True]
+        assert [("watch" in request.query) for request in script.requests[:3]] == [
+            False,
+            True,
+            True,
+        ]

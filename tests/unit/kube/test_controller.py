@@ -17,7 +17,7 @@ async def run(queue: Queue[str], reconcile: Reconcile, until: asyncio.Event) -> 
     running.cancel()
 
 
-async def test_a_failed_key_is_tried_again_and_a_bug_stops_nobody() -> None:
+async def test_a_failed_key_is_retried_also_after_a_bug() -> None:
     queue: Queue[str] = Queue()
     done = asyncio.Event()
     calls: list[str] = []
@@ -36,7 +36,7 @@ async def test_a_failed_key_is_tried_again_and_a_bug_stops_nobody() -> None:
     assert calls == ["a", "a", "a"]
 
 
-async def test_a_key_that_waits_holds_up_no_other() -> None:
+async def test_a_waiting_reconcile_delays_no_other() -> None:
     queue: Queue[str] = Queue()
     done = asyncio.Event()
 
@@ -51,7 +51,7 @@ async def test_a_key_that_waits_holds_up_no_other() -> None:
     await run(queue, reconcile, done)
 
 
-async def test_a_result_may_ask_to_be_looked_at_again() -> None:
+async def test_a_result_may_requeue_its_key() -> None:
     queue: Queue[str] = Queue()
     done = asyncio.Event()
     calls: list[str] = []
@@ -67,8 +67,8 @@ async def test_a_result_may_ask_to_be_looked_at_again() -> None:
     assert calls[:2] == ["a", "a"]
 
 
-async def test_the_end_of_a_worker_is_the_end_of_all() -> None:
-    """A process that works on nothing any more must not look well."""
+async def test_the_failure_of_a_worker_ends_the_controller() -> None:
+    """A process without workers must not look healthy."""
     queue: Queue[str] = Queue()
 
     async def reconcile(_: str) -> Result:
@@ -84,7 +84,7 @@ async def test_the_end_of_a_worker_is_the_end_of_all() -> None:
             await controller.run()
 
 
-async def test_a_reconcile_at_work_finishes_its_write_when_told_to_stop() -> None:
+async def test_a_running_reconcile_ends_before_the_controller_stops() -> None:
     queue: Queue[str] = Queue()
     started = asyncio.Event()
     written: list[str] = []

@@ -12,7 +12,7 @@ async def test_a_key_added_twice_is_worked_on_once() -> None:
     assert len(queue) == 0
 
 
-async def test_a_key_added_while_worked_on_comes_back_and_never_runs_twice_at_once() -> None:
+async def test_a_key_added_during_its_work_comes_back_after_it() -> None:
     queue: Queue[str] = Queue()
     queue.add("a")
     await queue.get()
@@ -38,7 +38,7 @@ async def test_get_waits_for_a_key() -> None:
     assert await waiting == "a"
 
 
-async def test_the_earlier_of_two_appointments_stands() -> None:
+async def test_the_earlier_of_two_delays_counts() -> None:
     queue: Queue[str] = Queue()
     queue.add_after("a", 60)
     queue.add_after("a", 0.001)
@@ -47,7 +47,7 @@ async def test_the_earlier_of_two_appointments_stands() -> None:
         assert await queue.get() == "a"
 
 
-async def test_adding_a_key_now_cancels_its_appointment() -> None:
+async def test_adding_a_key_now_cancels_its_delay() -> None:
     queue: Queue[str] = Queue()
     queue.add_after("a", 0.01)
     queue.add("a")
@@ -65,13 +65,13 @@ async def test_each_failure_waits_longer_until_a_success() -> None:
     queue.add("a")
 
 
-async def test_a_retry_waits_as_long_as_it_was_told() -> None:
+async def test_a_retry_waits_at_least_as_long_as_asked() -> None:
     queue: Queue[str] = Queue()
     assert queue.retry("a", at_least_seconds=20) == 20
     queue.add("a")
 
 
-async def test_what_has_waited_for_leadership_did_not_wait_for_a_worker() -> None:
+async def test_waiting_for_leadership_is_no_waiting_for_a_worker() -> None:
     waited: list[float] = []
     queue: Queue[str] = Queue(waited.append)
     queue.add("a")

@@ -15,11 +15,11 @@ from aichat_workspace.ollama.errors import (
     OllamaUnreachableError,
     VolumeFullError,
 )
-from aichat_workspace.ollama.transport import Answer
+from aichat_workspace.ollama.transport import Response
 
 
-class Scripted:
-    """One answer to whatever is asked; `sent` is what was asked."""
+class ScriptedServer:
+    """A server with one response to every request; `sent` has the requests."""
 
     def __init__(self, *chunks: bytes, status: int = 200, fails: Exception | None = None) -> None:
         self.status = status
@@ -40,47 +40,47 @@ class Scripted:
     @asynccontextmanager
     async def __call__(
         self, method: str, path: str, body: bytes | None, idle_seconds: float
-    ) -> AsyncIterator[Answer]:
+    ) -> AsyncIterator[Response]:
         assert idle_seconds > 0
         self.sent.append((method, path, orjson.loads(body) if body else None))
         yield self
 
 
 def lines(*events: dict[str, Any]) -> bytes:
-    return b"".join(orjson.dumps(each) + b"\n" for each in events)
+    return b"".join(orjson.dumps(event) + b"\n" for event in events)
 
 
-async def pull(server: Scripted) -> list[tuple[int, int]]:
+async def pull(server: ScriptedServer) -> list[tuple[int, int]]:
     pulling = OllamaClient(server).pull("m:1", stall_seconds=1)
-    return [(each.completed_bytes, each.total_bytes) async for each in pulling]
+    return [(progress.completed_bytes, progress.total_bytes) async for progress in pulling]
 
 
 async def test_models_are_listed_with_digest_and_size() -> None:
     listed = {"models": [{"name": "a:1", "digest": "d", "size": 3, "details": {}}]}
-    assert await OllamaClient(Scripted(orjson.dumps(listed))).models() == (
+    assert await OllamaClient(ScriptedServer(orjson.dumps(listed))).models() == (
         InstalledModel("a:1", "d", 3),
     )
 
 
 async def test_a_server_without_models_lists_none() -> None:
-    assert await OllamaClient(Scripted(b'{"models":null}')).models() == ()
+    assert await OllamaClient(ScriptedServer(b'{"models":null}')).models() == ()
 
 
-async def test_a_download_tells_the_sum_of_its_layers_however_the_stream_is_cut() -> None:
-    told = lines(
+async def test_progress_is_the_sum_of_the_layers_however_the_stream_is_cut() -> None:
+    stream = lines(
         {"status": "pulling manifest"},
         {"status": "pulling", "digest": "a", "total": 10},
         {"status": "pulling", "digest": "a", "total": 10, "completed": 10},
         {"status": "pulling", "digest": "b", "total": 5, "completed": 2},
         {"status": "success"},
     )
-    server = Scripted(told[:30], told[30:31], told[31:])
+    server = ScriptedServer(stream[:30], stream[30:31], stream[31:])
     assert await pull(server) == [(0, 0), (0, 10), (10, 10), (12, 15), (12, 15)]
     assert server.sent == [("POST", "/api/pull", {"model": "m:1"})]
 
 
-async def test_layers_that_were_there_as_a_whole_are_shared_and_a_resumed_one_is_not() -> None:
-    server = Scripted(
+async def test_complete_layers_are_shared_and_a_resumed_one_is_not() -> None:
+    server = ScriptedServer(
         lines(
             {"status": "pulling", "digest": "a", "total": 10, "completed": 10},
             {"status": "pulling", "digest": "b", "total": 5, "completed": 2},
@@ -89,47 +89,49 @@ async def test_layers_that_were_there_as_a_whole_are_shared_and_a_resumed_one_is
         )
     )
     pulling = OllamaClient(server).pull("m:1", stall_seconds=1)
-    assert [each.shared_bytes async for each in pulling] == [10, 10, 10, 10]
+    assert [progress.shared_bytes async for progress in pulling] == [10, 10, 10, 10]
 
 
 async def test_weights_are_named_by_their_digest() -> None:
     digest = "e" * 64
     modelfile = f"# FROM m:1\n\nFROM /models/blobs/sha256-{digest}\nSYSTEM Be brief.\n"
-    server = Scripted(orjson.dumps({"modelfile": modelfile}))
+    server = ScriptedServer(orjson.dumps({"modelfile": modelfile}))
     assert await OllamaClient(server).weights("m:1") == digest
     assert server.sent == [("POST", "/api/show", {"model": "m:1"})]
-    assert await OllamaClient(Scripted(b"{}")).weights("m:1") == ""
+    assert await OllamaClient(ScriptedServer(b"{}")).weights("m:1") == ""
 
 
-async def test_a_model_tells_its_system_prompt() -> None:
-    server = Scripted(orjson.dumps({"modelfile": "FROM x", "system": "Be brief."}))
+async def test_the_system_prompt_is_read() -> None:
+    server = ScriptedServer(orjson.dumps({"modelfile": "FROM x", "system": "Be brief."}))
     assert await OllamaClient(server).system("m:1") == "Be brief."
     assert server.sent == [("POST", "/api/show", {"model": "m:1"})]
-    assert await OllamaClient(Scripted(b"{}")).system("m:1") == ""
+    assert await OllamaClient(ScriptedServer(b"{}")).system("m:1") == ""
 
 
-async def test_a_model_tells_what_it_can_do() -> None:
-    server = Scripted(orjson.dumps({"capabilities": ["completion", "tools"]}))
+async def test_capabilities_are_read() -> None:
+    server = ScriptedServer(orjson.dumps({"capabilities": ["completion", "tools"]}))
     assert await OllamaClient(server).capabilities("m:1") == {"completion", "tools"}
     assert server.sent == [("POST", "/api/show", {"model": "m:1"})]
-    assert await OllamaClient(Scripted(b"{}")).capabilities("m:1") == frozenset()
+    assert await OllamaClient(ScriptedServer(b"{}")).capabilities("m:1") == frozenset()
 
 
-@pytest.mark.parametrize("odd", ["tools", [1], {"tools": True}])
-async def test_capabilities_that_are_no_list_of_words_are_an_error(odd: object) -> None:
+@pytest.mark.parametrize("capabilities", ["tools", [1], {"tools": True}])
+async def test_unexpected_capabilities_are_an_error(capabilities: object) -> None:
     with pytest.raises(OllamaError, match="/api/show"):
-        await OllamaClient(Scripted(orjson.dumps({"capabilities": odd}))).capabilities("m:1")
+        await OllamaClient(
+            ScriptedServer(orjson.dumps({"capabilities": capabilities}))
+        ).capabilities("m:1")
 
 
-async def test_a_name_the_registry_does_not_know_is_told_apart() -> None:
-    server = Scripted(lines({"error": "pull model manifest: file does not exist"}))
+async def test_an_unknown_name_has_its_own_error() -> None:
+    server = ScriptedServer(lines({"error": "pull model manifest: file does not exist"}))
     with pytest.raises(ModelNotFoundError):
         await pull(server)
 
 
 async def test_any_other_error_in_the_stream_is_an_error_that_may_pass() -> None:
     with pytest.raises(OllamaError, match="digest mismatch") as raised:
-        await pull(Scripted(lines({"status": "pulling"}, {"error": "digest mismatch"})))
+        await pull(ScriptedServer(lines({"status": "pulling"}, {"error": "digest mismatch"})))
     assert type(raised.value) is OllamaError
 
 
@@ -140,47 +142,47 @@ async def test_any_other_error_in_the_stream_is_an_error_that_may_pass() -> None
         "open /models/blobs/sha256-1-partial-0: disk quota exceeded",
     ],
 )
-async def test_a_full_volume_is_told_apart(error: str) -> None:
+async def test_a_full_volume_has_its_own_error(error: str) -> None:
     with pytest.raises(VolumeFullError):
-        await pull(Scripted(lines({"error": error})))
+        await pull(ScriptedServer(lines({"error": error})))
 
 
 async def test_a_registry_whose_disk_is_full_is_no_full_volume() -> None:
-    told = "pull model manifest: 500: no space left on device"
+    message = "pull model manifest: 500: no space left on device"
     with pytest.raises(OllamaError) as raised:
-        await pull(Scripted(lines({"error": told})))
+        await pull(ScriptedServer(lines({"error": message})))
     assert type(raised.value) is OllamaError
 
 
-async def test_of_what_a_registry_says_only_the_beginning_is_told() -> None:
-    told = "pull model manifest: 500: " + "x" * 1_000_000
+async def test_a_registrys_message_is_cut() -> None:
+    message = "pull model manifest: 500: " + "x" * 1_000_000
     with pytest.raises(OllamaError) as raised:
-        await pull(Scripted(lines({"error": told})))
-    assert str(raised.value) == told[:512]
+        await pull(ScriptedServer(lines({"error": message})))
+    assert str(raised.value) == message[:512]
 
 
 @pytest.mark.parametrize(
     "server",
     [
-        pytest.param(Scripted(lines({"status": "pulling"})), id="ends early"),
-        pytest.param(Scripted(b'{"status":"pul'), id="torn"),
-        pytest.param(Scripted(fails=ConnectionResetError("reset")), id="reset"),
-        pytest.param(Scripted(fails=TimeoutError()), id="silent"),
-        pytest.param(Scripted(b"no endpoints available", status=503), id="nobody there"),
+        pytest.param(ScriptedServer(lines({"status": "pulling"})), id="ends early"),
+        pytest.param(ScriptedServer(b'{"status":"pul'), id="torn"),
+        pytest.param(ScriptedServer(fails=ConnectionResetError("reset")), id="reset"),
+        pytest.param(ScriptedServer(fails=TimeoutError()), id="silent"),
+        pytest.param(ScriptedServer(b"no endpoints available", status=503), id="no endpoints"),
     ],
 )
-async def test_a_download_that_breaks_is_a_server_out_of_reach(server: Scripted) -> None:
+async def test_a_broken_download_is_an_unreachable_server(server: ScriptedServer) -> None:
     with pytest.raises(OllamaUnreachableError):
         await pull(server)
 
 
 async def test_an_endless_line_is_refused() -> None:
     with pytest.raises(OllamaError, match="endless line"):
-        await pull(Scripted(*[b"x" * 1024] * 2000))
+        await pull(ScriptedServer(*[b"x" * 1024] * 2000))
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reply",
     [
         b"[]",
         b"null",
@@ -196,19 +198,19 @@ async def test_an_endless_line_is_refused() -> None:
         b'{"models":[{"name":null,"digest":"d","size":3}]}',
     ],
 )
-async def test_a_list_that_ollama_would_not_make_is_an_error_of_the_server(said: bytes) -> None:
+async def test_an_unexpected_list_is_an_error(reply: bytes) -> None:
     with pytest.raises(OllamaError, match="/api/tags"):
-        await OllamaClient(Scripted(said)).models()
+        await OllamaClient(ScriptedServer(reply)).models()
 
 
-@pytest.mark.parametrize("said", [b"[]", b"7", b'{"modelfile":7}', b'{"modelfile":["FROM x"]}'])
-async def test_weights_that_ollama_would_not_name_are_an_error_of_the_server(said: bytes) -> None:
+@pytest.mark.parametrize("reply", [b"[]", b"7", b'{"modelfile":7}', b'{"modelfile":["FROM x"]}'])
+async def test_an_unexpected_modelfile_is_an_error(reply: bytes) -> None:
     with pytest.raises(OllamaError, match="/api/show"):
-        await OllamaClient(Scripted(said)).weights("m:1")
+        await OllamaClient(ScriptedServer(reply)).weights("m:1")
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reply",
     [
         b"7\n",
         b"[]\n",
@@ -218,13 +220,13 @@ async def test_weights_that_ollama_would_not_name_are_an_error_of_the_server(sai
         b'{"digest":"a","total":3,"completed":null}\n',
     ],
 )
-async def test_progress_that_ollama_would_not_tell_is_an_error_of_the_server(said: bytes) -> None:
+async def test_unexpected_progress_is_an_error(reply: bytes) -> None:
     with pytest.raises(OllamaError, match="/api/pull"):
-        await pull(Scripted(said))
+        await pull(ScriptedServer(reply))
 
 
-async def test_a_prompt_is_asked_with_its_system_prompt_and_options() -> None:
-    server = Scripted(lines({"message": {"content": "Paris"}}, {"done": True}))
+async def test_a_prompt_is_sent_with_its_system_prompt_and_options() -> None:
+    server = ScriptedServer(lines({"message": {"content": "Paris"}}, {"done": True}))
     chat = OllamaClient(server).chat(
         "m:1", "The capital of France?", system="Be brief.", options={"seed": 1, "temperature": 0}
     )
@@ -239,17 +241,17 @@ async def test_a_prompt_is_asked_with_its_system_prompt_and_options() -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "reply",
     [b"7\n", b'{"message":"hello"}\n', b'{"message":{"content":7}}\n', b'{"message":null}\n'],
 )
-async def test_words_that_ollama_would_not_say_are_an_error_of_the_server(said: bytes) -> None:
+async def test_an_unexpected_reply_is_an_error(reply: bytes) -> None:
     with pytest.raises(OllamaError, match="/api/chat"):
-        [each async for each in OllamaClient(Scripted(said)).chat("m:1", "Good morning")]
+        [piece async for piece in OllamaClient(ScriptedServer(reply)).chat("m:1", "Good morning")]
 
 
 @pytest.mark.parametrize("status", [200, 500])
 async def test_an_endless_answer_is_refused(status: int) -> None:
-    endless = Scripted(*[b"x" * 2**19] * 3, status=status)
+    endless = ScriptedServer(*[b"x" * 2**19] * 3, status=status)
     with pytest.raises(OllamaError, match="endless answer"):
         await OllamaClient(endless).models()
 
@@ -257,7 +259,7 @@ async def test_an_endless_answer_is_refused(status: int) -> None:
 @pytest.mark.parametrize("status", [200, 500])
 async def test_no_answer_takes_much_memory(status: int) -> None:
     densest = b"[" + b",".join([b'{"":[]}'] * (2**20 // 8 - 1)) + b"]"
-    server = Scripted(densest, status=status)
+    server = ScriptedServer(densest, status=status)
     tracemalloc.start()
     try:
         with pytest.raises(OllamaError):
@@ -269,12 +271,12 @@ async def test_no_answer_takes_much_memory(status: int) -> None:
 
 
 async def test_a_pattern_is_made_of_a_model_and_a_prompt() -> None:
-    server = Scripted(lines({"status": "success"}))
+    server = ScriptedServer(lines({"status": "success"}))
     await OllamaClient(server).create("p:latest", base="m:1", system="Be brief.")
     assert server.sent == [
         ("POST", "/api/create", {"model": "p:latest", "from": "m:1", "system": "Be brief."})
     ]
 
 
-async def test_deleting_what_is_gone_is_no_error() -> None:
-    await OllamaClient(Scripted(b'{"error":"model not found"}', status=404)).delete("m:1")
+async def test_deleting_an_absent_model_is_no_error() -> None:
+    await OllamaClient(ScriptedServer(b'{"error":"model not found"}', status=404)).delete("m:1")

@@ -12,8 +12,8 @@ from aichat_workspace.ollama.errors import OllamaUnreachableError
 from aichat_workspace.ollama.transport import direct
 
 
-class Silent(AbstractResolver):
-    """Nobody answers what a name's address is."""
+class SilentResolver(AbstractResolver):
+    """A resolver that never responds."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -22,14 +22,14 @@ class Silent(AbstractResolver):
         raise AssertionError((host, port, family))
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Close nothing."""
 
 
-async def test_a_server_whose_address_nobody_tells_is_given_up(
+async def test_a_server_whose_name_is_not_resolved_is_unreachable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(transport, "_REACH_SECONDS", 0.05)
-    connector = aiohttp.TCPConnector(resolver=Silent())
+    connector = aiohttp.TCPConnector(resolver=SilentResolver())
     async with aiohttp.ClientSession(connector=connector) as session, asyncio.timeout(10):
         with pytest.raises(OllamaUnreachableError):
             await OllamaClient(direct(session, "http://chat-ollama.chat.svc:11434")).models()

@@ -18,7 +18,7 @@ def replies(status: int, body: bytes) -> FakeOpenWebUI:
     return FakeOpenWebUI(fail=lambda _: Reply(status, body))
 
 
-async def test_the_fake_passes_the_check_that_the_real_one_passes() -> None:
+async def test_the_fake_passes_the_contract_of_the_real_one() -> None:
     await check_contract(OpenWebUIClient(FakeOpenWebUI()), EMAIL, PASSWORD)
 
 
@@ -37,7 +37,7 @@ async def test_without_a_session_the_sign_in_is_refused(status: int, body: bytes
 
 
 @pytest.mark.parametrize("status", [429, 500])
-async def test_a_sign_in_that_fails_may_come_true_later(status: int) -> None:
+async def test_a_failed_sign_in_is_not_a_refused_one(status: int) -> None:
     with pytest.raises(OpenWebUIError, match="later") as raised:
         await OpenWebUIClient(replies(status, b'{"detail":"later"}')).sign_in(EMAIL, PASSWORD)
     assert type(raised.value) is OpenWebUIError
@@ -61,7 +61,7 @@ async def test_an_account_that_may_not_list_entries_is_no_administrator(status: 
     ],
     ids=["no JSON", "no list", "no id", "no entries", "no meta", "no params"],
 )
-async def test_what_open_webui_never_says_is_an_error(body: bytes) -> None:
+async def test_an_unexpected_reply_is_an_error(body: bytes) -> None:
     with pytest.raises(OpenWebUIError):
         await Session(replies(200, body), "t").entries(["m"])
 
@@ -71,7 +71,7 @@ async def test_an_endless_reply_is_an_error() -> None:
         await OpenWebUIClient(replies(200, b" " * (MAX_REPLY_BYTES + 1))).sign_in(EMAIL, PASSWORD)
 
 
-async def test_a_model_that_is_asked_for_by_itself_is_an_entry_or_an_error() -> None:
+async def test_a_single_entry_is_read_or_an_error() -> None:
     endless = Reply(200, b" " * (MAX_REPLY_BYTES + 1))
     server = FakeOpenWebUI(
         fail=lambda request: endless if request.endswith("/base") else Reply(200, b'{"id":1}')
@@ -82,7 +82,7 @@ async def test_a_model_that_is_asked_for_by_itself_is_an_entry_or_an_error() -> 
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
-async def test_a_server_that_is_not_there_behind_a_proxy_is_unreachable(status: int) -> None:
+async def test_an_absent_server_behind_a_proxy_is_unreachable(status: int) -> None:
     with pytest.raises(OpenWebUIUnreachableError):
         await Session(replies(status, b""), "t").entries(["m"])
 
@@ -103,7 +103,7 @@ def test_a_session_does_not_show_its_token() -> None:
     assert "hush" not in repr(Session(FakeOpenWebUI(), "hush"))
 
 
-def test_of_a_long_error_the_beginning_is_kept() -> None:
+def test_a_long_error_is_cut() -> None:
     assert len(str(OpenWebUIError("x" * 10_000))) < 1000
 
 

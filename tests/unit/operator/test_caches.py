@@ -80,7 +80,7 @@ async def test_nothing_begins_by_defaults_while_the_settings_cannot_be_understoo
 ) -> None:
     caches = Caches(cast("Client", None), lambda _: None)
     monkeypatch.setattr(Cache, "wait_synced", lambda _: asyncio.sleep(0))
-    monkeypatch.setattr(Cache, "synced", True)
+    monkeypatch.setattr(Cache, "is_synced", True)
     monkeypatch.setattr(Cache, "silent_seconds", 0.0)
     caches.platform.observe(platform(1, pulls=-1))
     waiting = asyncio.create_task(caches.wait_synced())

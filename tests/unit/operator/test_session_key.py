@@ -5,44 +5,43 @@ from typing import Any, cast
 import pytest
 
 from aichat_workspace.domain import names
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import AlreadyExistsError, UnreachableError
 from aichat_workspace.kube.objects import Json
-from aichat_workspace.kube.resource import Resource
 from aichat_workspace.operator import session_key
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.writer import Writer
 from tests.unit.waiting import turns
 
 
-class Cluster:
-    """Takes what is created, after the errors that it was told to raise."""
+class FakeCluster:
+    """Raises its errors first, then creates."""
 
     def __init__(self) -> None:
-        self.made: list[Json] = []
+        self.created: list[Json] = []
         self.errors: list[Exception] = []
 
     async def create(self, _: Resource, body: Json, **__: Any) -> Json:
         if self.errors:
             raise self.errors.pop(0)
-        version = str(len(self.made) + 1)
-        made = {**body, "metadata": {**body["metadata"], "resourceVersion": version, "uid": "u"}}
-        self.made.append(made)
-        return made
+        version = str(len(self.created) + 1)
+        created = {**body, "metadata": {**body["metadata"], "resourceVersion": version, "uid": "u"}}
+        self.created.append(created)
+        return created
 
 
 @pytest.fixture
-def cluster() -> Cluster:
-    return Cluster()
+def cluster() -> FakeCluster:
+    return FakeCluster()
 
 
 @pytest.fixture
-def caches(cluster: Cluster) -> Caches:
+def caches(cluster: FakeCluster) -> Caches:
     return Caches(cast("Client", cluster), lambda _: None)
 
 
-async def kept(cluster: Cluster, caches: Caches) -> None:
-    """Let it be kept for a while."""
+async def maintain_for_a_while(cluster: FakeCluster, caches: Caches) -> None:
     task = asyncio.create_task(
         session_key.maintain(Writer(cast("Client", cluster), caches), caches)
     )
@@ -51,42 +50,42 @@ async def kept(cluster: Cluster, caches: Caches) -> None:
     task.cancel()
 
 
-async def test_the_key_is_made_once_and_again_when_it_was_deleted(
-    cluster: Cluster, caches: Caches
+async def test_the_key_is_created_once_and_again_after_its_deletion(
+    cluster: FakeCluster, caches: Caches
 ) -> None:
-    await kept(cluster, caches)
-    await kept(cluster, caches)
-    assert len(cluster.made) == 1
+    await maintain_for_a_while(cluster, caches)
+    await maintain_for_a_while(cluster, caches)
+    assert len(cluster.created) == 1
     task = asyncio.create_task(
         session_key.maintain(Writer(cast("Client", cluster), caches), caches)
     )
     await turns()
-    caches.secrets._store.remove(cluster.made[0])
+    caches.secrets._store.remove(cluster.created[0])
     await turns()
     task.cancel()
-    assert len(cluster.made) == 2
-    first, second = (each["data"][names.SESSION_KEY] for each in cluster.made)
+    assert len(cluster.created) == 2
+    first, second = (secret["data"][names.SESSION_KEY] for secret in cluster.created)
     assert first != second
     assert len(base64.b64decode(first)) >= 32
 
 
-async def test_the_operator_keeps_no_copy_of_the_key(cluster: Cluster, caches: Caches) -> None:
-    await kept(cluster, caches)
-    held = caches.secrets.get(names.SYSTEM_NAMESPACE, names.API_SESSION)
-    assert held is not None
-    assert "data" not in held
+async def test_the_operator_stores_no_copy_of_the_key(cluster: FakeCluster, caches: Caches) -> None:
+    await maintain_for_a_while(cluster, caches)
+    secret = caches.secrets.get(names.SYSTEM_NAMESPACE, names.API_SESSION)
+    assert secret is not None
+    assert "data" not in secret
 
 
-async def test_a_key_that_is_there_already_is_not_made(cluster: Cluster, caches: Caches) -> None:
+async def test_an_existing_key_is_not_replaced(cluster: FakeCluster, caches: Caches) -> None:
     cluster.errors = [AlreadyExistsError(409, "AlreadyExists", "")]
-    await kept(cluster, caches)
-    assert not cluster.made
+    await maintain_for_a_while(cluster, caches)
+    assert not cluster.created
 
 
 async def test_a_fault_is_tried_again(
-    cluster: Cluster, caches: Caches, monkeypatch: pytest.MonkeyPatch
+    cluster: FakeCluster, caches: Caches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session_key, "_RETRY_SECONDS", 0.0)
     cluster.errors = [UnreachableError("gone")]
-    await kept(cluster, caches)
-    assert len(cluster.made) == 1
+    await maintain_for_a_while(cluster, caches)
+    assert len(cluster.created) == 1

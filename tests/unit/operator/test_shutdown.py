@@ -43,36 +43,36 @@ NEVER = "await asyncio.sleep(60)"
 BLOCKED = "import time; time.sleep(60)"
 
 
-def stopped(release: str, ending: str, end_seconds: float) -> tuple[int, list[str], float]:
-    """A leading process after SIGTERM: its exit code, what it said, and the seconds it took."""
+def stop_leader(release: str, ending: str, end_seconds: float) -> tuple[int, list[str], float]:
+    """Send SIGTERM to a leading process. Return its exit code, its output and the seconds."""
     script = LEADER.format(release=release, ending=ending, end_seconds=end_seconds)
     command = [sys.executable, "-c", script]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ran:  # noqa: S603
-        assert ran.stdout is not None
-        assert "leads\n" in iter(ran.stdout.readline, "")
-        ran.send_signal(signal.SIGTERM)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        assert process.stdout is not None
+        assert "leads\n" in iter(process.stdout.readline, "")
+        process.send_signal(signal.SIGTERM)
         started = time.monotonic()
-        rest = ran.communicate(timeout=30)[0].splitlines()
-        return ran.returncode, rest, time.monotonic() - started
+        lines = process.communicate(timeout=30)[0].splitlines()
+        return process.returncode, lines, time.monotonic() - started
 
 
-def test_a_leader_finishes_its_write_and_gives_the_lease_back() -> None:
-    code, said, _ = stopped(AT_ONCE, AT_ONCE, end_seconds=10)
+def test_a_leader_finishes_its_write_and_releases_the_lease() -> None:
+    code, output, _ = stop_leader(AT_ONCE, AT_ONCE, end_seconds=10)
     assert code == 0
-    told = [each for each in said if each in ("the write is finished", "released")]
-    assert told == ["the write is finished", "released"]
+    steps = [line for line in output if line in ("the write is finished", "released")]
+    assert steps == ["the write is finished", "released"]
 
 
 @pytest.mark.parametrize(
     ("release", "ending"),
     [
         pytest.param(NEVER, AT_ONCE, id="the API server does not answer"),
-        pytest.param(AT_ONCE, NEVER, id="work that does not end"),
-        pytest.param(AT_ONCE, BLOCKED, id="a loop that does not turn"),
+        pytest.param(AT_ONCE, NEVER, id="the work does not end"),
+        pytest.param(AT_ONCE, BLOCKED, id="the event loop hangs"),
     ],
 )
-def test_a_leader_that_can_not_let_go_ends_in_time(release: str, ending: str) -> None:
-    code, said, seconds = stopped(release, ending, end_seconds=1)
+def test_a_leader_that_cannot_release_ends_in_time(release: str, ending: str) -> None:
+    code, output, seconds = stop_leader(release, ending, end_seconds=1)
     assert code == 1
-    assert "released" not in said
+    assert "released" not in output
     assert 0.9 < seconds < 10

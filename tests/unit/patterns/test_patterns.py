@@ -5,7 +5,7 @@ from aichat_workspace.domain.v1alpha1.workspace_spec import PATTERN_NAME_PATTERN
 from aichat_workspace.patterns import builtin
 
 
-def test_the_built_in_patterns_are_there_and_say_something() -> None:
+def test_every_built_in_pattern_has_a_prompt() -> None:
     prompts = builtin()
     assert {
         "explain_code",

@@ -18,7 +18,7 @@ def lines(code: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("code", "level", "said"),
+    ("code", "level", "message"),
     [
         ("structlog.get_logger().info('started', workspaces=3)", "info", "started"),
         ("logging.getLogger('asyncio').error('Task %s', 'lost')", "error", "Task lost"),
@@ -26,13 +26,13 @@ def lines(code: str) -> list[str]:
         ("raise ValueError('a bug')", "critical", "crashed"),
     ],
 )
-def test_every_line_is_json_whoever_writes_it(code: str, level: str, said: str) -> None:
-    (line,) = (json.loads(each) for each in lines(code))
+def test_every_line_is_json(code: str, level: str, message: str) -> None:
+    (line,) = (json.loads(text) for text in lines(code))
     assert line["level"] == level
-    assert said in line["event"]
+    assert message in line["event"]
     assert line["timestamp"]
 
 
-def test_what_libraries_tell_only_developers_is_left_out() -> None:
+def test_libraries_information_is_not_logged() -> None:
     code = "logging.getLogger('aiohttp').info('chatter')"
     assert lines(code) == []

@@ -14,11 +14,11 @@ from aichat_workspace.ollama.transport import direct
 from aichat_workspace.openwebui.client import MAX_REPLY_BYTES, Reply, Transport
 from aichat_workspace.runtime import servers
 
-HELD = 150  # more than a connector opens by itself
+OPEN_CHATS = 150  # more than a connector opens by itself
 
 
 class SlowServer:
-    """Says one word of each reply, and the rest when it is let; gives everybody a cookie."""
+    """Sends one word of each reply, and the rest after `let`; sets a cookie on every client."""
 
     def __init__(self) -> None:
         self.let = asyncio.Event()
@@ -48,14 +48,14 @@ async def slow() -> AsyncIterator[tuple[SlowServer, str]]:
         script.let.set()
 
 
-async def test_whatever_many_chats_are_held_the_next_one_gets_words(
+async def test_any_number_of_chats_may_be_open(
     slow: tuple[SlowServer, str],
 ) -> None:
     _, url = slow
-    async with servers.session() as session, AsyncExitStack() as held, asyncio.timeout(20):
-        for _ in range(HELD):
+    async with servers.session() as session, AsyncExitStack() as stack, asyncio.timeout(20):
+        for _ in range(OPEN_CHATS):
             chat = OllamaClient(direct(session, url)).chat("m:1", "Hello?")
-            await held.enter_async_context(aclosing(chat))
+            await stack.enter_async_context(aclosing(chat))
             assert await anext(chat) == "Hello"
 
 
@@ -65,13 +65,13 @@ async def test_requests_share_neither_cookies_nor_connections(slow: tuple[SlowSe
     async with servers.session() as session:
         for _ in range(2):
             chat = OllamaClient(direct(session, url)).chat("m:1", "Hello?")
-            assert [each async for each in chat] == ["Hello"]
+            assert [piece async for piece in chat] == ["Hello"]
     assert script.cookies == []
     assert len(script.peers) == 2
 
 
-class Elsewhere:
-    """An Open WebUI that answers as it is told."""
+class ScriptedChat:
+    """An Open WebUI with one response to every request."""
 
     def __init__(self, response: web.Response) -> None:
         self.response = response
@@ -86,34 +86,34 @@ class Elsewhere:
 
 
 @asynccontextmanager
-async def chat(response: web.Response) -> AsyncIterator[tuple[Elsewhere, Transport]]:
-    script = Elsewhere(response)
+async def chat(response: web.Response) -> AsyncIterator[tuple[ScriptedChat, Transport]]:
+    script = ScriptedChat(response)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", script.answer)
     async with TestServer(app) as server, servers.session() as session:
         yield script, servers.chat_at(session, f"http://localhost:{server.port}")
 
 
-async def test_a_request_to_a_chat_carries_what_it_is_given() -> None:
+async def test_a_request_to_a_chat_carries_its_body_and_headers() -> None:
     async with chat(web.Response(status=201, body=b"[]")) as (script, send):
         assert await send("POST", "/api/x", b"{}", {"Cookie": "token=t"}) == Reply(201, b"[]")
     assert script.requests == [("POST", "/api/x", b"{}", "token=t")]
 
 
-async def test_a_chat_sends_the_operator_nowhere_else() -> None:
+async def test_a_redirect_is_not_followed() -> None:
     moved = web.Response(status=307, headers={"Location": "/elsewhere"})
     async with chat(moved) as (script, send):
         assert (await send("GET", "/api/x", None, {})).status == 307
     assert [path for _, path, _, _ in script.requests] == ["/api/x"]
 
 
-async def test_of_an_endless_reply_a_little_more_than_allowed_is_read() -> None:
+async def test_an_endless_reply_is_read_to_a_little_over_the_limit() -> None:
     async with chat(web.Response(body=b"x" * (MAX_REPLY_BYTES * 3))) as (_, send):
         read = len((await send("GET", "/", None, {})).body)
     assert MAX_REPLY_BYTES < read < MAX_REPLY_BYTES * 2
 
 
-async def test_a_packed_reply_is_not_asked_for_and_not_unpacked() -> None:
+async def test_a_compressed_reply_is_not_requested_and_not_unpacked() -> None:
     packed = gzip.compress(b" " * 2**24)
     response = web.Response(body=packed, headers={"Content-Encoding": "gzip"})
     async with chat(response) as (script, send):

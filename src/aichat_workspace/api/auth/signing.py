@@ -23,9 +23,8 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ForbiddenError, NotFoundError
-from aichat_workspace.runtime.resources import RESOURCES
 
-_SECRET: Final = RESOURCES[kinds.SECRET.kind]
+_SECRET: Final = kinds.SECRET
 _FRESH_SECONDS: Final = 60.0
 _KEY_BYTES: Final = 32
 _SKEW_SECONDS: Final = 60  # as far may the replicas' clocks be apart

@@ -21,7 +21,6 @@ from aichat_workspace.domain.v1alpha1.platform_spec import (
 from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json, Key, key, labels
-from aichat_workspace.runtime.resources import RESOURCES
 
 Order = tuple[str, str, str]
 FIRST: Final[Order] = ("", "", "")
@@ -43,25 +42,25 @@ class ClusterView:
         self._settings_problem = ""
         self.workspaces = Cache(
             client,
-            RESOURCES[kinds.WORKSPACE.kind],
+            kinds.WORKSPACE,
             on_change=self._changed,
             transform=_without_fields,
         )
         self._namespaces = Cache(
             client,
-            RESOURCES[kinds.NAMESPACE.kind],
+            kinds.NAMESPACE,
             on_change=lambda *_: None,
             transform=_namespace,
         )
         self._platform = Cache(
             client,
-            RESOURCES[kinds.PLATFORM.kind],
+            kinds.PLATFORM,
             on_change=self._take_settings,
             transform=_without_fields,
         )
         self._patterns = Cache(
             client,
-            RESOURCES[kinds.CONFIG_MAP.kind],
+            kinds.CONFIG_MAP,
             on_change=lambda *_: None,
             namespace=names.SYSTEM_NAMESPACE,
             label_selector=names.PATTERNS_LABEL,
@@ -203,7 +202,7 @@ class ClusterView:
             where = problems.path_of(("spec", *error.errors()[0]["loc"]))
             self._settings_problem = f"AIChatPlatform {PLATFORM_NAME!r} is not understood: {where}"
             _log.error(self._settings_problem, fix="edit it; until then nothing of it is taken up")
-            if not self._platform.synced:
+            if not self._platform.is_synced:
                 self._settings = None
 
     def _forget(self, gone: View) -> None:

@@ -30,17 +30,16 @@ from aichat_workspace.domain.policy import secret_references
 from aichat_workspace.domain.policy.secret_references import ADMIN
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube import errors
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json, annotations
-from aichat_workspace.kube.resource import Resource
 from aichat_workspace.ollama.errors import ModelNotFoundError, OllamaError, OllamaUnreachableError
-from aichat_workspace.runtime.resources import RESOURCES
 from aichat_workspace.runtime.servers import Connect
 
 _EVENTS: Final = Resource("", "v1", "Event", "events")
-_POD: Final = RESOURCES[kinds.POD.kind]
-_SECRET: Final = RESOURCES[kinds.SECRET.kind]
+_POD: Final = kinds.POD
+_SECRET: Final = kinds.SECRET
 _EMAIL: Final = "WEBUI_ADMIN_EMAIL"
 _PASSWORD: Final = "WEBUI_ADMIN_PASSWORD"  # noqa: S105  (its key in the Secret)
 _MOST_EVENTS: Final = 200

@@ -36,9 +36,8 @@ from aichat_workspace.kube.errors import (
     UnreachableError,
 )
 from aichat_workspace.kube.objects import Json, Key, key, resource_version
-from aichat_workspace.runtime.resources import RESOURCES
 
-_WORKSPACE: Final = RESOURCES[kinds.WORKSPACE.kind]
+_WORKSPACE: Final = kinds.WORKSPACE
 _CATCH_UP_SECONDS: Final = 5.0
 _ATTEMPTS: Final = 5
 

@@ -6,12 +6,13 @@ from typing import Any, Final
 from pydantic.config import JsonDict
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.kubernetes.kinds import PLATFORM, WORKSPACE, Kind
+from aichat_workspace.domain.kubernetes.kinds import PLATFORM, WORKSPACE
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
 from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME, PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase, WorkspaceStatus
+from aichat_workspace.foundation.resource import Resource
 
 # Keywords of pydantic's schemas that a structural schema may not have.
 _DROPPED_KEYWORDS: Final = frozenset({"title", "examples", "$defs", "uniqueItems", "propertyNames"})
@@ -130,7 +131,7 @@ def _optional(node: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _crd(
-    kind: Kind,
+    kind: Resource,
     *,
     short_names: list[str],
     description: str,

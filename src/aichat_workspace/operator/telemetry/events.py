@@ -1,4 +1,4 @@
-"""What `kubectl describe` tells of a workspace: the transitions that a person would ask about.
+"""Events of a workspace: the transitions that `kubectl describe` shows.
 
 https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
 """
@@ -13,11 +13,12 @@ from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase, WorkspaceStatus
 from aichat_workspace.kube.objects import Json
+from aichat_workspace.kube.timestamps import format_micro_time
 
 _NOTE_LENGTH: Final = 1024
 _WARNINGS: Final = (Phase.DEGRADED,)
-# What is told when a condition comes to say it: the workspace is Ready all the same.
-_TOLD_BESIDE: Final = {
+# The reasons of conditions that warn although the workspace is Ready.
+_WARNING_REASONS: Final = {
     ConditionType.UP_TO_DATE: "UpgradeStopped",
     ConditionType.STORAGE_AS_ASKED: "VolumeKept",
     ConditionType.INGRESS_SERVED: "IngressNotServed",
@@ -27,21 +28,21 @@ _SERIES_ENDS: Final = timedelta(minutes=10)
 _SERIES_PACE: Final = timedelta(minutes=1)
 
 
-def events(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
-    """What the status says that it did not say before; nothing is told twice."""
-    yield from _transition(workspace, told, now)
-    yield from _beside(workspace, told, now)
-    yield from _upgraded(workspace, told, now)
+def events(workspace: Workspace, new_status: WorkspaceStatus, now: datetime) -> Iterator[Json]:
+    """Yield an event for each transition from the workspace's status to the new one."""
+    yield from _phase_events(workspace, new_status, now)
+    yield from _warning_events(workspace, new_status, now)
+    yield from _upgrade_events(workspace, new_status, now)
 
 
 def expired(workspace: Workspace, now: datetime) -> Json:
-    """The end that spec.expiresAfter has set."""
+    """Return the event of a deletion by spec.expiresAfter."""
     note = f"deleted {workspace.spec.expires_after} after it was made, as spec.expiresAfter says"
     return _event(workspace, "Expired", note, now)
 
 
 def retained(workspace: Workspace, namespace_uid: str, now: datetime) -> Json:
-    """The end that spec.deletionPolicy has chosen, and what it takes to go on from there."""
+    """Return the event of a deletion that retains the namespace, and how to use it again."""
     note = (
         f"left namespace {workspace.spec.workspace_name} behind; a workspace of this name takes it "
         f"over with spec.namespaceUID {namespace_uid}"
@@ -49,34 +50,43 @@ def retained(workspace: Workspace, namespace_uid: str, now: datetime) -> Json:
     return _event(workspace, "Retained", note, now)
 
 
-def _transition(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
-    """Another phase, or, where somebody has to act, another reason."""
+def _phase_events(
+    workspace: Workspace, new_status: WorkspaceStatus, now: datetime
+) -> Iterator[Json]:
+    """Report another phase, and another reason within a phase that needs a person."""
     before = workspace.status.condition(ConditionType.READY)
-    ready = told.condition(ConditionType.READY)
-    moved = told.phase != workspace.status.phase or before is None
-    other_reason = told.phase in _WARNINGS and ready and before and ready.reason != before.reason
-    if ready is not None and (moved or other_reason):
-        warns = told.phase in _WARNINGS
-        reason = ready.reason if warns else told.phase
-        yield _event(workspace, reason, ready.message, now, warns=warns)
+    ready = new_status.condition(ConditionType.READY)
+    if ready is None:
+        return
+    is_warning = new_status.phase in _WARNINGS
+    has_moved = before is None or new_status.phase != workspace.status.phase
+    if has_moved or (is_warning and before is not None and ready.reason != before.reason):
+        reason = ready.reason if is_warning else new_status.phase
+        yield _event(workspace, reason, ready.message, now, is_warning=is_warning)
 
 
-def _beside(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
-    for kind, reason in _TOLD_BESIDE.items():
-        before, found = workspace.status.condition(kind), told.condition(kind)
-        if found and found.reason == reason and (before is None or before.reason != reason):
-            yield _event(workspace, reason, found.message, now, warns=True)
+def _warning_events(
+    workspace: Workspace, new_status: WorkspaceStatus, now: datetime
+) -> Iterator[Json]:
+    for condition_type, reason in _WARNING_REASONS.items():
+        before = workspace.status.condition(condition_type)
+        condition = new_status.condition(condition_type)
+        was_reported = before is not None and before.reason == reason
+        if condition is not None and condition.reason == reason and not was_reported:
+            yield _event(workspace, reason, condition.message, now, is_warning=True)
 
 
-def _upgraded(workspace: Workspace, told: WorkspaceStatus, now: datetime) -> Iterator[Json]:
-    ran = workspace.status.images
-    if ran and told.images and told.images != ran:
-        note = f"runs {told.images.ollama} and {told.images.open_webui}"
+def _upgrade_events(
+    workspace: Workspace, new_status: WorkspaceStatus, now: datetime
+) -> Iterator[Json]:
+    before, images = workspace.status.images, new_status.images
+    if before and images and images != before:
+        note = f"runs {images.ollama} and {images.open_webui}"
         yield _event(workspace, "Upgraded", note, now)
 
 
 def _event(
-    workspace: Workspace, reason: str, note: str, now: datetime, *, warns: bool = False
+    workspace: Workspace, reason: str, note: str, now: datetime, *, is_warning: bool = False
 ) -> Json:
     return {
         "apiVersion": kinds.EVENT.api_version,
@@ -92,8 +102,8 @@ def _event(
             "name": workspace.name,
             "uid": workspace.uid,
         },
-        "eventTime": _micro_time(now),
-        "type": "Warning" if warns else "Normal",
+        "eventTime": format_micro_time(now),
+        "type": "Warning" if is_warning else "Normal",
         "reason": reason,
         "action": "Reconcile",
         "note": note[:_NOTE_LENGTH],
@@ -102,46 +112,61 @@ def _event(
     }
 
 
-def _micro_time(now: datetime) -> str:
-    return now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
 @dataclass(slots=True)
 class _EventSeries:
+    """The repeats of one event."""
+
     name: str
+    """The name of the written event."""
     count: int
-    last: datetime
-    written: datetime
+    last_observed: datetime
+    last_written: datetime
 
 
 @dataclass(slots=True)
 class EventRecorder:
-    """What was told of late, so that a workspace that comes and goes makes one series of an event
-    and not an event each time."""
+    """Recent events, so that a workspace that comes and goes makes one series and not an event
+    each time."""
 
-    _told: dict[tuple[str, str], _EventSeries] = field(default_factory=dict)
+    _series: dict[tuple[str, str], _EventSeries] = field(default_factory=dict)
+    """By workspace UID and reason; the longest ago observed comes first."""
 
-    def first(self, event: Json, now: datetime) -> bool:
-        """Whether to write this event; else `series` may have something to write."""
+    def is_first(self, event: Json, now: datetime) -> bool:
+        """Return whether to write this event; otherwise `repeat` may have something to write."""
+        self._drop_ended(now)
         key = _key(event)
-        self._told = {k: one for k, one in self._told.items() if now - one.last < _SERIES_ENDS}
-        if key in self._told:
+        series = self._series.pop(key, None)
+        if series is not None and not _has_ended(series, now):
+            self._series[key] = series
             return False
-        self._told[key] = _EventSeries(event["metadata"]["name"], 1, now, now)
+        self._series[key] = _EventSeries(event["metadata"]["name"], 1, now, now)
         return True
 
-    def series(self, event: Json, now: datetime) -> tuple[str, Json] | None:
-        """The repeated event's name and its series; None for one that was written a moment ago."""
-        told = self._told[_key(event)]
-        told.count, told.last = told.count + 1, now
-        if told.count > 2 and now - told.written < _SERIES_PACE:
+    def repeat(self, event: Json, now: datetime) -> tuple[str, Json] | None:
+        """Count a repeated event. Return its name and its series, or None if the series was written
+        a moment ago."""
+        key = _key(event)
+        series = self._series[key] = self._series.pop(key)
+        series.count, series.last_observed = series.count + 1, now
+        if series.count > 2 and now - series.last_written < _SERIES_PACE:
             return None
-        told.written = now
-        return told.name, {"count": told.count, "lastObservedTime": _micro_time(now)}
+        series.last_written = now
+        return series.name, {"count": series.count, "lastObservedTime": format_micro_time(now)}
 
     def forget(self, event: Json) -> None:
-        """The event is not there, or could not be written: the next one is a first one."""
-        self._told.pop(_key(event), None)
+        """Let the next one be a first one: this event is gone, or could not be written."""
+        self._series.pop(_key(event), None)
+
+    def _drop_ended(self, now: datetime) -> None:
+        while self._series:
+            key = next(iter(self._series))
+            if not _has_ended(self._series[key], now):
+                return
+            del self._series[key]
+
+
+def _has_ended(series: _EventSeries, now: datetime) -> bool:
+    return now - series.last_observed >= _SERIES_ENDS
 
 
 def _key(event: Json) -> tuple[str, str]:

@@ -1,17 +1,18 @@
-"""What the operator counts, for Prometheus: https://prometheus.io/docs/practices/naming/
+"""The operator's metrics for Prometheus: https://prometheus.io/docs/practices/naming/
 
-No metric carries the name of a workspace, a model or an object. Each value of a label is a series
-that Prometheus keeps for weeks, and names are made up by users: a thousand workspaces that come and
-go must not cost a thousand series here. Which workspace it is stands in its status and in the log.
-Every label is bounded by the code: results, verbs, kinds, phases, status codes.
+No metric carries the name of a workspace, a model or an object. Prometheus keeps a series for weeks
+for each value of a label, and users invent names: a thousand short-lived workspaces must not cost a
+thousand series. The status and the log name the workspace. The code bounds every label: results,
+verbs, kinds, phases, status codes.
 
-What is counted as it happens comes in through the `on_…` callbacks. What is known anyway (queue,
-caches, phases) is not counted twice: it is read where it is, at each scrape.
+The `on_…` callbacks count what happens. State that exists elsewhere (queue, caches, phases) is read
+there at each scrape.
 """
 
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from prometheus_client import (
@@ -36,7 +37,7 @@ NOT_FOUND: Final = "not_found"
 RECONCILE_RESULTS: Final = (OK, FAILED, BROKE)
 PULL_RESULTS: Final = (OK, FAILED, INTERRUPTED, NOT_FOUND)
 WATCH: Final = "WATCH"
-"""The verb of a watch, told when its stream ended."""
+"""The verb of a watch, counted when its stream has ended."""
 
 MEANINGS: Final = {
     "aichat_api_request_seconds": "Time until the API server had answered, watches left out.",
@@ -63,76 +64,80 @@ _WAIT_BUCKETS: Final = (0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricSources:
-    """Where state is read at a scrape. Until it is there, it counts as empty.
-
-    `phases` gives one phase per workspace, `cached` the number of objects by kind.
-    """
+    """Where state is read at a scrape. The defaults are empty."""
 
     confined: Callable[[], bool] = bool
     queue_depth: Callable[[], int] = int
     cached: Callable[[], Mapping[str, int]] = dict
+    """The number of objects by kind."""
     phases: Callable[[], Iterable[str]] = tuple
+    """One phase per workspace."""
     pulls_running: Callable[[], int] = int
 
 
 class Metrics:
     """One operator's metrics, in a registry of their own.
 
-    Neither a callback nor `render` waits or raises; both are for the event loop's thread, which is
-    also where the sources live.
+    Callbacks and `render` neither wait nor raise. Call them in the event loop's thread, where the
+    sources live, too.
     """
 
     def __init__(self, version: str = "unknown") -> None:
         registry = self._registry = CollectorRegistry()
-        self._mirror = _Collector(registry)
+        self._collector = _Collector(registry)
         ProcessCollector(registry=registry)
         self._reconciles = _counter("aichat_reconcile_total", registry, "result")
         self._reconcile = _histogram("aichat_reconcile_seconds", registry, _WORK_BUCKETS)
         self._wait = _histogram("aichat_queue_wait_seconds", registry, _WAIT_BUCKETS)
-        self._requests = _counter("aichat_api_requests_total", registry, "verb", "resource", "code")
-        self._request = _histogram("aichat_api_request_seconds", registry, _WORK_BUCKETS, "verb")
+        # Cached: the library takes longer to find a labelled series than to count.
+        self._request_counter = cache(
+            _counter("aichat_api_requests_total", registry, "verb", "resource", "code").labels
+        )
+        self._request_seconds = cache(
+            _histogram("aichat_api_request_seconds", registry, _WORK_BUCKETS, "verb").labels
+        )
         self._pulls = _counter("aichat_model_pulls_total", registry, "result")
         self._bytes = _counter("aichat_model_pull_bytes_total", registry)
         self._leader = _gauge("aichat_leader", registry)
         _gauge("aichat_build_info", registry, "version").labels(version).set(1)
-        # From 0 on, or a rate would not see the first one.
+        # They start at 0, or a rate would miss the first one.
         for result in RECONCILE_RESULTS:
             self._reconciles.labels(result)
         for result in PULL_RESULTS:
             self._pulls.labels(result)
 
     def mirror(self, sources: MetricSources) -> None:
-        """From now on, read state there."""
-        self._mirror.sources = sources
+        """Read state from these sources from now on."""
+        self._collector.sources = sources
 
     def on_reconcile(self, result: str, seconds: float) -> None:
-        """One of RECONCILE_RESULTS."""
+        """Count a reconcile; `result` is one of RECONCILE_RESULTS."""
         self._reconciles.labels(result).inc()
         self._reconcile.observe(seconds)
 
     def on_wait(self, seconds: float) -> None:
-        """A worker took a key that had waited so long."""
+        """Count a key that waited so long for a worker."""
         self._wait.observe(seconds)
 
     def on_request(self, verb: str, plural: str, code: int, seconds: float) -> None:
-        """A `kube.client.OnRequest`. A watch lasts as long as it likes: only its end is counted."""
-        self._requests.labels(verb, plural or "other", str(code) if code else "none").inc()
+        """Count a request, as a `kube.client.OnRequest`. A watch is not timed."""
+        self._request_counter(verb, plural or "other", code or "none").inc()
         if verb != WATCH:
-            self._request.labels(verb).observe(seconds)
+            self._request_seconds(verb).observe(seconds)
 
     def on_pull(self, result: str) -> None:
-        """One of PULL_RESULTS."""
+        """Count a download; `result` is one of PULL_RESULTS."""
         self._pulls.labels(result).inc()
 
     def on_bytes(self, n: int) -> None:
-        """Bytes downloaded since the last call. A server that counts back adds nothing."""
+        """Count the bytes downloaded since the last call. A server that counts back adds none."""
         self._bytes.inc(max(n, 0))
 
     def on_leader(self, leads: bool) -> None:
         self._leader.set(leads)
 
     def render(self) -> tuple[bytes, str]:
-        """The answer to a scrape: body and content type."""
+        """Return the response to a scrape: body and content type."""
         return generate_latest(_WithoutCreated(self._registry)), CONTENT_TYPE_PLAIN_0_0_4
 
 
@@ -149,14 +154,14 @@ class _Collector(Collector):
         yield _read("aichat_queue_depth", sources.queue_depth())
         yield _read("aichat_model_pulls_running", sources.pulls_running())
         yield _read_by("aichat_cache_objects", "kind", sources.cached())
-        # Every phase is said, also one that no workspace is in: an absent series is not a 0.
+        # Every phase has a series, also one without a workspace: an absent series is not a 0.
         phases = {**dict.fromkeys(map(str, Phase), 0), **Tally(sources.phases())}
         yield _read_by("aichat_workspaces", "phase", phases)
 
 
 class _WithoutCreated(Collector):
-    """A registry without the `_created` series, which double the rest and which nobody reads. The
-    library can leave them out only for the whole process."""
+    """A registry without the `_created` series, which are unused and double the rest. The library
+    can leave them out only for the whole process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
@@ -164,7 +169,7 @@ class _WithoutCreated(Collector):
     def collect(self) -> Iterable[Metric]:
         for metric in self._registry.collect():
             metric.samples = [
-                each for each in metric.samples if each.name != f"{metric.name}_created"
+                sample for sample in metric.samples if sample.name != f"{metric.name}_created"
             ]
             yield metric
 

@@ -10,15 +10,17 @@ from aiohttp import web
 async def serve(
     port: int, problem: Callable[[], str], metrics: Callable[[], tuple[bytes, str]]
 ) -> AsyncIterator[None]:
-    """/healthz says that the event loop turns, /readyz that the operator leads or could at once
-    (`problem` is empty), /metrics what it counts."""
+    """Serve the probes and the metrics while the context is open.
+
+    /healthz: the event loop runs. /readyz: the operator leads, or could at once (`problem` is
+    empty)."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
-        found = problem()
-        return web.Response(status=503 if found else 200, text=f"{found or 'ok'}\n")
+        message = problem()
+        return web.Response(status=503 if message else 200, text=f"{message or 'ok'}\n")
 
     async def scrape(_: web.Request) -> web.Response:
         body, content_type = metrics()

@@ -1,7 +1,7 @@
-"""Traces for OpenTelemetry: a span for each reconcile, and in it one for each request.
+"""Traces for OpenTelemetry: a span for each reconcile, with one for each of its requests.
 
-They are sent where OTEL_EXPORTER_OTLP_ENDPOINT says, and cost nothing where it is not set: the
-library is not even loaded then. Its other variables hold, too:
+OTEL_EXPORTER_OTLP_ENDPOINT says where to send them. Without it they cost nothing: the library is
+not even loaded. Its other variables apply, too:
 https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
 
@@ -21,14 +21,14 @@ _CLOSE_SECONDS: Final = 1.0
 
 
 class Tracing:
-    """Nothing of it waits; spans are sent beside the work. `tracer` is OpenTelemetry's, or None."""
+    """Spans, sent in the background. `tracer` is OpenTelemetry's, or None."""
 
     def __init__(self, tracer: Any = None, close: Callable[[], None] = lambda: None) -> None:
         self._tracer = tracer
         self._close = close
 
     async def close(self) -> None:
-        """Send what is left, unless the collector does not take it within a second."""
+        """Send the remaining spans; give up after a second."""
         if self._tracer is None:
             return
         sending = threading.Thread(target=self._close, daemon=True)
@@ -36,18 +36,18 @@ class Tracing:
         await asyncio.to_thread(sending.join, _CLOSE_SECONDS)
 
     def reconcile(self, workspace: str) -> Any:
-        """A context manager around a reconcile."""
+        """Return a context manager for one reconcile."""
         return nullcontext() if self._tracer is None else self._span(workspace)
 
     def on_request(self, verb: str, plural: str, code: int, seconds: float) -> None:
-        """A `kube.client.OnRequest`: the request that has just ended."""
+        """Record a request that has just ended, as a `kube.client.OnRequest`."""
         if self._tracer is None or verb == _WATCH:
             return
-        ended = time.time_ns()
+        end = time.time_ns()
         attributes = {"k8s.verb": verb, "k8s.resource": plural, "http.response.status_code": code}
-        started = ended - int(seconds * _NANOSECONDS)
+        start = end - int(seconds * _NANOSECONDS)
         name = f"{verb} {plural}".strip()
-        self._tracer.start_span(name, start_time=started, attributes=attributes).end(ended)
+        self._tracer.start_span(name, start_time=start, attributes=attributes).end(end)
 
     @contextmanager
     def _span(self, workspace: str) -> Iterator[None]:
@@ -57,9 +57,9 @@ class Tracing:
 
 
 def connect(environment: Mapping[str, str], version: str) -> Tracing:
-    """Traces as the environment asks for.
+    """Return the tracing that the environment configures.
 
-    Raises ImportError, with the fix, when it asks for them and the library is not installed.
+    Raises ImportError, with the fix, when the library for it is not installed.
     """
     if not environment.get(ENDPOINT):
         return Tracing()
@@ -76,7 +76,7 @@ def connect(environment: Mapping[str, str], version: str) -> Tracing:
             f"{names.OPERATOR}[tracing], or unset it"
         ) from error
     resource = Resource.create({"service.name": names.OPERATOR, "service.version": version})
-    # Its own way to shut down at exit has no limit.
+    # Its own shutdown at exit has no time limit.
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return Tracing(provider.get_tracer(names.OPERATOR), provider.shutdown)

@@ -16,11 +16,11 @@ from aichat_workspace.api.workspaces.details import Workload, WorkspaceDetails
 from aichat_workspace.api.workspaces.log_query import LogQuery
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain import names
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client, Stream
 from aichat_workspace.kube.errors import UnreachableError
-from aichat_workspace.kube.resource import Resource
 from aichat_workspace.ollama.client import OllamaClient
-from aichat_workspace.ollama.transport import Answer
+from aichat_workspace.ollama.transport import Response as OllamaResponse
 from tests.unit.api.samples import shown
 
 NAMESPACE = {
@@ -76,7 +76,7 @@ class Models:
     @asynccontextmanager
     async def __call__(
         self, method: str, path: str, body: bytes | None, idle_seconds: float
-    ) -> AsyncIterator[Answer]:
+    ) -> AsyncIterator[OllamaResponse]:
         assert (method, path, body) == ("GET", "/api/tags", None)
         assert idle_seconds > 0
         self.asked += 1

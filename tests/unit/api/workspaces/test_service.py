@@ -12,6 +12,7 @@ from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.service import Workspaces
 from aichat_workspace.api.workspaces.views import view
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import (
     AlreadyExistsError,
@@ -20,7 +21,6 @@ from aichat_workspace.kube.errors import (
     ForbiddenError,
     UnreachableError,
 )
-from aichat_workspace.kube.resource import Resource
 from tests.unit.api.samples import resource
 
 ANN = Caller("ann", "1", ())

@@ -17,69 +17,69 @@ from aichat_workspace.operator.telemetry.events import EventRecorder, events, ex
 from tests.unit.domain.samples import NOW, workspace
 
 
-def told(facts: StatusInputs, before: Workspace | None = None) -> WorkspaceStatus:
-    return compute_status(before or workspace(), facts, NOW)
+def status_after(inputs: StatusInputs, before: Workspace | None = None) -> WorkspaceStatus:
+    return compute_status(before or workspace(), inputs, NOW)
 
 
-def after(found: WorkspaceStatus) -> Workspace:
-    return workspace(status=found.model_dump(mode="json", by_alias=True, exclude_none=True))
+def with_status(status: WorkspaceStatus) -> Workspace:
+    return workspace(status=status.model_dump(mode="json", by_alias=True, exclude_none=True))
 
 
-def only(before: Workspace, found: WorkspaceStatus) -> Any:
-    (event,) = events(before, found, NOW)
+def single_event(before: Workspace, status: WorkspaceStatus) -> Any:
+    (event,) = events(before, status, NOW)
     return event
 
 
 BROKEN = StatusInputs(url="u", failure=Problem("WriteRefused", "the quota is full"))
 
 
-def test_another_phase_is_told_with_the_message_of_ready() -> None:
-    event: Any = only(workspace(), told(BROKEN))
+def test_another_phase_is_an_event_with_the_message_of_ready() -> None:
+    event: Any = single_event(workspace(), status_after(BROKEN))
     assert (event["type"], event["reason"]) == ("Warning", "WriteRefused")
     assert event["note"] == "the quota is full"
     assert event["regarding"]["uid"] == "uid-a"
     assert event["metadata"]["namespace"] == workspace().namespace
 
 
-def test_what_has_not_moved_is_not_told_again() -> None:
-    before = after(told(BROKEN))
-    assert list(events(before, told(BROKEN, before), NOW)) == []
+def test_an_unchanged_status_has_no_event() -> None:
+    before = with_status(status_after(BROKEN))
+    assert list(events(before, status_after(BROKEN, before), NOW)) == []
 
 
-def test_a_new_reason_is_told_where_somebody_has_to_act() -> None:
-    before = after(told(BROKEN))
+def test_a_new_reason_of_a_degraded_workspace_is_an_event() -> None:
+    before = with_status(status_after(BROKEN))
     other = replace(BROKEN, failure=Problem("CeilingExceeded", "too much"))
-    event: Any = only(before, told(other, before))
+    event: Any = single_event(before, status_after(other, before))
     assert event["reason"] == "CeilingExceeded"
 
 
-def test_a_step_on_the_way_is_no_event() -> None:
-    before = after(told(StatusInputs(url="u")))
-    assert list(events(before, told(StatusInputs(url="v"), before), NOW)) == []
+def test_another_url_is_no_event() -> None:
+    before = with_status(status_after(StatusInputs(url="u")))
+    assert list(events(before, status_after(StatusInputs(url="v"), before), NOW)) == []
 
 
-def test_an_upgrade_is_told_when_it_is_done() -> None:
+def test_an_upgrade_is_an_event_when_it_is_done() -> None:
     old, new = (
         ImagesRecord(ollama="o:1", open_webui="w:1"),
         ImagesRecord(ollama="o:1", open_webui="w:2"),
     )
-    first = told(StatusInputs(url="u"))
-    before = after(first.model_copy(update={"images": old}))
-    event = only(before, before.status.model_copy(update={"images": new}))
+    first = status_after(StatusInputs(url="u"))
+    before = with_status(first.model_copy(update={"images": old}))
+    event = single_event(before, before.status.model_copy(update={"images": new}))
     assert (event["type"], event["reason"]) == ("Normal", "Upgraded")
     assert "w:2" in event["note"]
-    fresh = after(first)
+    fresh = with_status(first)
     assert list(events(fresh, fresh.status.model_copy(update={"images": new}), NOW)) == []
 
 
-def test_an_upgrade_that_was_stopped_is_told_to_those_who_wait_once() -> None:
-    before = after(told(StatusInputs(url="u")))
-    stopped = told(
+def test_a_stopped_upgrade_is_one_event_of_each_waiting_workspace() -> None:
+    before = with_status(status_after(StatusInputs(url="u")))
+    stopped = status_after(
         StatusInputs(url="u", slot=RolloutSlot(granted=False, blocked_by="team-b")), before
     )
-    event = only(before, stopped)
+    event = single_event(before, stopped)
     assert (event["type"], event["reason"]) == ("Warning", "UpgradeStopped")
-    assert list(events(after(stopped), stopped, NOW)) == []
+    assert list(events(with_status(stopped), stopped, NOW)) == []
 
 
 @pytest.mark.parametrize(
@@ -90,50 +90,63 @@ def test_an_upgrade_that_was_stopped_is_told_to_those_who_wait_once() -> None:
         (ConditionType.TOOLS_OFFERED, "ToolsNotOffered"),
     ],
 )
-def test_what_is_not_as_asked_beside_a_running_chat_is_told_once(
-    kind: ConditionType, reason: str
-) -> None:
-    before = after(told(StatusInputs(url="u")))
+def test_a_warning_of_a_ready_workspace_is_one_event(kind: ConditionType, reason: str) -> None:
+    before = with_status(status_after(StatusInputs(url="u")))
     conditions = tuple(
-        each.model_copy(update={"reason": reason, "message": "mend it"})
-        if each.type is kind
-        else each
-        for each in before.status.conditions
+        condition.model_copy(update={"reason": reason, "message": "mend it"})
+        if condition.type is kind
+        else condition
+        for condition in before.status.conditions
     )
     worse = before.status.model_copy(update={"conditions": conditions})
-    event = only(before, worse)
+    event = single_event(before, worse)
     assert (event["type"], event["reason"], event["note"]) == ("Warning", reason, "mend it")
-    assert list(events(after(worse), worse, NOW)) == []
+    assert list(events(with_status(worse), worse, NOW)) == []
 
 
-def test_of_a_retained_namespace_it_is_told_how_to_get_it_back() -> None:
+def test_the_event_of_a_retained_namespace_says_how_to_use_it_again() -> None:
     event = retained(workspace(), "ns-1", NOW)
     assert event["reason"] == "Retained"
     assert "namespace team-a-aichat" in event["note"]
     assert "spec.namespaceUID ns-1" in event["note"]
 
 
-def test_the_end_of_a_workspaces_time_is_told() -> None:
+def test_the_event_of_an_expiry_names_the_lifetime() -> None:
     assert "90m" in expired(workspace(expiresAfter="90m"), NOW)["note"]
 
 
-def test_what_comes_and_goes_is_one_series_written_once_a_minute() -> None:
-    repeats, event = EventRecorder(), only(workspace(), told(BROKEN))
-    assert repeats.first(event, NOW)
+def test_repeats_are_one_series_written_once_a_minute() -> None:
+    recorder, event = EventRecorder(), single_event(workspace(), status_after(BROKEN))
+    assert recorder.is_first(event, NOW)
     written = []
     for seconds in range(10, 200, 10):
         now = NOW + timedelta(seconds=seconds)
-        assert not repeats.first(event, now)
-        if series := repeats.series(event, now):
+        assert not recorder.is_first(event, now)
+        if series := recorder.repeat(event, now):
             written.append(series)
     assert [series["count"] for _, series in written] == [2, 8, 14, 20]
     assert {name for name, _ in written} == {event["metadata"]["name"]}
-    assert repeats.first(event, NOW + timedelta(hours=1))
+    assert recorder.is_first(event, NOW + timedelta(hours=1))
 
 
 def test_another_reason_or_another_workspace_is_another_event() -> None:
-    repeats = EventRecorder()
+    recorder = EventRecorder()
     for uid in ("a", "b"):
-        event = only(workspace(metadata={"uid": uid}), told(BROKEN))
-        assert repeats.first(event, NOW)
-        assert repeats.first({**event, "reason": "Other"}, NOW)
+        event = single_event(workspace(metadata={"uid": uid}), status_after(BROKEN))
+        assert recorder.is_first(event, NOW)
+        assert recorder.is_first({**event, "reason": "Other"}, NOW)
+
+
+def test_only_series_that_have_ended_are_dropped() -> None:
+    recorder = EventRecorder()
+    first, second, third = (
+        single_event(workspace(metadata={"uid": uid}), status_after(BROKEN))
+        for uid in ("a", "b", "c")
+    )
+    assert recorder.is_first(first, NOW)
+    assert recorder.is_first(second, NOW + timedelta(minutes=1))
+    assert not recorder.is_first(first, NOW + timedelta(minutes=9))
+    recorder.repeat(first, NOW + timedelta(minutes=9))
+    assert recorder.is_first(third, NOW + timedelta(minutes=12))
+    assert not recorder.is_first(first, NOW + timedelta(minutes=12))
+    assert recorder.is_first(second, NOW + timedelta(minutes=12))

@@ -21,9 +21,9 @@ def samples(metrics: Metrics) -> dict[tuple[str, Labels], float]:
     """Every sample as Prometheus reads it, by name and sorted labels."""
     body, _ = metrics.render()
     return {
-        (each.name, tuple(sorted(each.labels.items()))): each.value
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(body.decode())
-        for each in family.samples
+        for sample in family.samples
     }
 
 
@@ -32,7 +32,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float:
 
 
 def types(metrics: Metrics) -> dict[str, str]:
-    """The type of each metric of ours, as told to Prometheus."""
+    """The type of each metric of ours, as exported."""
     body, _ = metrics.render()
     return dict(re.findall(r"^# TYPE (aichat_\w+) (\w+)$", body.decode(), re.MULTILINE))
 
@@ -49,11 +49,11 @@ def test_reconciles_are_counted_by_result_and_timed() -> None:
 
 
 def test_every_result_is_exported_before_it_first_happens() -> None:
-    found = samples(Metrics())
+    exported = samples(Metrics())
     for result in RECONCILE_RESULTS:
-        assert found["aichat_reconcile_total", (("result", result),)] == 0
+        assert exported["aichat_reconcile_total", (("result", result),)] == 0
     for result in PULL_RESULTS:
-        assert found["aichat_model_pulls_total", (("result", result),)] == 0
+        assert exported["aichat_model_pulls_total", (("result", result),)] == 0
 
 
 def test_requests_are_counted_by_verb_resource_and_code_and_timed_by_verb() -> None:
@@ -67,20 +67,20 @@ def test_requests_are_counted_by_verb_resource_and_code_and_timed_by_verb() -> N
     assert value(metrics, "aichat_api_request_seconds_count", verb="APPLY") == 2
 
 
-def test_a_request_without_an_answer_or_a_kind_has_labels_that_say_so() -> None:
+def test_a_request_without_a_response_or_a_kind_has_labels_of_its_own() -> None:
     metrics = Metrics()
     metrics.on_request("POST", "", 0, 30.0)
     labels = {"verb": "POST", "resource": "other", "code": "none"}
     assert value(metrics, "aichat_api_requests_total", **labels) == 1
 
 
-def test_a_watch_is_counted_but_its_length_is_no_answering_time() -> None:
+def test_a_watch_is_counted_and_not_timed() -> None:
     metrics = Metrics()
     metrics.on_request("WATCH", "pods", 200, 50.0)
-    found = samples(metrics)
+    exported = samples(metrics)
     labels = (("code", "200"), ("resource", "pods"), ("verb", "WATCH"))
-    assert found["aichat_api_requests_total", labels] == 1
-    assert ("aichat_api_request_seconds_count", (("verb", "WATCH"),)) not in found
+    assert exported["aichat_api_requests_total", labels] == 1
+    assert ("aichat_api_request_seconds_count", (("verb", "WATCH"),)) not in exported
 
 
 def test_the_wait_in_the_queue_is_timed() -> None:
@@ -99,14 +99,14 @@ def test_downloads_are_counted_by_result_and_in_bytes() -> None:
     assert value(metrics, "aichat_model_pull_bytes_total") == 1_000_500
 
 
-def test_a_server_that_counts_its_bytes_back_breaks_nothing() -> None:
+def test_bytes_that_are_counted_back_add_nothing() -> None:
     metrics = Metrics()
     metrics.on_bytes(10)
     metrics.on_bytes(-5)
     assert value(metrics, "aichat_model_pull_bytes_total") == 10
 
 
-def test_leading_comes_and_goes() -> None:
+def test_leadership_is_one_or_zero() -> None:
     metrics = Metrics()
     assert value(metrics, "aichat_leader") == 0
     metrics.on_leader(True)
@@ -119,7 +119,7 @@ def test_the_version_is_a_label() -> None:
     assert value(Metrics("1.2.3"), "aichat_build_info", version="1.2.3") == 1
 
 
-def test_state_is_read_anew_at_each_scrape() -> None:
+def test_state_is_read_at_each_scrape() -> None:
     metrics = Metrics()
     waiting: list[str] = []
     metrics.mirror(MetricSources(queue_depth=lambda: len(waiting), pulls_running=lambda: 2))
@@ -138,14 +138,14 @@ def test_workspaces_are_counted_in_every_phase_also_in_empty_ones() -> None:
     assert set(counts.values()) == {0}
 
 
-def test_nobody_counts_as_confined_before_it_is_known() -> None:
+def test_confined_is_zero_until_it_is_known() -> None:
     metrics = Metrics()
     assert value(metrics, "aichat_confined") == 0
     metrics.mirror(MetricSources(confined=lambda: True))
     assert value(metrics, "aichat_confined") == 1
 
 
-def test_cached_objects_are_told_by_kind() -> None:
+def test_cached_objects_are_counted_by_kind() -> None:
     metrics = Metrics()
     metrics.mirror(MetricSources(cached=lambda: {"Pod": 3, "Ingress": 1}))
     assert value(metrics, "aichat_cache_objects", kind="Pod") == 3
@@ -153,16 +153,16 @@ def test_cached_objects_are_told_by_kind() -> None:
 
 
 def test_until_there_are_sources_nothing_waits_and_nothing_is_cached() -> None:
-    found = samples(Metrics())
-    assert found["aichat_queue_depth", ()] == 0
-    assert found["aichat_workspaces", (("phase", "Ready"),)] == 0
-    assert not any(name == "aichat_cache_objects" for name, _ in found)
+    exported = samples(Metrics())
+    assert exported["aichat_queue_depth", ()] == 0
+    assert exported["aichat_workspaces", (("phase", "Ready"),)] == 0
+    assert not any(name == "aichat_cache_objects" for name, _ in exported)
 
 
 def test_every_metric_is_exported_from_the_start_with_its_meaning() -> None:
     body, _ = Metrics().render()
-    told = dict(re.findall(r"^# HELP (aichat_\w+) (.+)$", body.decode(), re.MULTILINE))
-    assert told == MEANINGS
+    meanings = dict(re.findall(r"^# HELP (aichat_\w+) (.+)$", body.decode(), re.MULTILINE))
+    assert meanings == MEANINGS
 
 
 def test_names_follow_prometheus_conventions() -> None:
@@ -187,7 +187,7 @@ def test_the_content_type_is_prometheus_text_format() -> None:
 
 
 def test_two_operators_in_one_process_share_nothing() -> None:
-    one, other = Metrics(), Metrics()
-    one.on_leader(True)
-    assert value(other, "aichat_leader") == 0
-    assert not [each.name for each in REGISTRY.collect() if each.name.startswith("aichat_")]
+    first, second = Metrics(), Metrics()
+    first.on_leader(True)
+    assert value(second, "aichat_leader") == 0
+    assert not [metric.name for metric in REGISTRY.collect() if metric.name.startswith("aichat_")]

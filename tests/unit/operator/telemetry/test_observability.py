@@ -49,7 +49,7 @@ def dashboard() -> Any:
 
 def panels() -> list[dict[str, Any]]:
     """The panels that show something: rows are headings."""
-    return [each for each in dashboard()["panels"] if each["type"] != "row"]
+    return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
 
 
 def expressions() -> list[str]:
@@ -92,11 +92,11 @@ def busy() -> Metrics:
 def exported() -> dict[str, set[str]]:
     """The labels of each series, by its full name (with _bucket, _sum, _count)."""
     body, _ = busy().render()
-    found: dict[str, set[str]] = {"up": set()}  # Prometheus makes this one for each target
+    labels_of: dict[str, set[str]] = {"up": set()}  # Prometheus makes this one for each target
     for family in text_string_to_metric_families(body.decode()):
         for sample in family.samples:
-            found.setdefault(sample.name, set()).update(sample.labels)
-    return found
+            labels_of.setdefault(sample.name, set()).update(sample.labels)
+    return labels_of
 
 
 def exported_table() -> list[str]:
@@ -107,22 +107,22 @@ def exported_table() -> list[str]:
     rows = []
     for name, kind in sorted(types):
         shown = f"{name}_bucket" if kind == "histogram" else name
-        labels = ", ".join(f"`{each}`" for each in sorted(series[shown] - {"le"})) or "-"
+        labels = ", ".join(f"`{label}`" for label in sorted(series[shown] - {"le"})) or "-"
         rows.append(f"| `{name}` | {kind} | {labels} | {MEANINGS[name]} |")
     return ["| name | type | labels | meaning |", "|---|---|---|---|", *rows]
 
 
-def test_every_metric_that_is_looked_at_exists() -> None:
-    used = {name for each in expressions() for name in used_metrics(each)}
+def test_every_used_metric_exists() -> None:
+    used = {name for expression in expressions() for name in used_metrics(expression)}
     assert len(used) > 10
     assert used <= exported().keys()
 
 
-def test_every_metric_of_ours_is_looked_at_somewhere() -> None:
+def test_every_metric_of_ours_is_used() -> None:
     used = {
         re.sub(r"_(bucket|sum|count)$", "", name)
-        for each in expressions()
-        for name in used_metrics(each)
+        for expression in expressions()
+        for name in used_metrics(expression)
     }
     assert used >= MEANINGS.keys()
 
@@ -131,7 +131,7 @@ def test_every_metric_of_ours_is_looked_at_somewhere() -> None:
 def test_every_label_of_an_expression_belongs_to_a_metric_in_it(expression: str) -> None:
     series = exported()
     names = used_metrics(expression)
-    assert names, "looks at no metric"
+    assert names, "uses no metric"
     assert used_labels(expression) <= TARGET_LABELS.union(*(series[name] for name in names))
 
 
@@ -139,16 +139,19 @@ def test_every_selected_phase_and_result_can_occur() -> None:
     known = {"phase": {*Phase}, "result": {*RECONCILE_RESULTS, *PULL_RESULTS}}
     seen = set()
     for expression in expressions():
-        for label, _, wanted in matchers(expression):
+        for label, _, value in matchers(expression):
             if label in known:
                 seen.add(label)
-                assert set(wanted.split("|")) <= known[label]
+                assert set(value.split("|")) <= known[label]
     assert seen == known.keys()
 
 
 def test_every_job_that_is_selected_is_a_metrics_service() -> None:
     jobs = {
-        wanted for each in expressions() for label, _, wanted in matchers(each) if label == "job"
+        value
+        for expression in expressions()
+        for label, _, value in matchers(expression)
+        if label == "job"
     }
     assert jobs == SERVICES
 
@@ -168,12 +171,12 @@ def test_an_alert_says_what_is_wrong_and_what_to_do(rule: dict[str, Any]) -> Non
 
 
 @pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
-def test_an_alert_speaks_only_of_labels_that_its_expression_keeps(rule: dict[str, Any]) -> None:
-    told = set(TEMPLATE_LABEL.findall(" ".join(rule["annotations"].values())))
+def test_an_alert_mentions_only_labels_that_its_expression_keeps(rule: dict[str, Any]) -> None:
+    mentioned = set(TEMPLATE_LABEL.findall(" ".join(rule["annotations"].values())))
     by = re.findall(r"\bby\s*\(([^)]*)\)", rule["expr"])
     aggregated = re.search(r"\b(sum|max)\s*(by\s*\([^)]*\))?\s*\(", rule["expr"])
-    kept = {label.strip() for listed in by for label in listed.split(",")}
-    assert told <= (kept if aggregated else TARGET_LABELS)
+    remaining = {label.strip() for listed in by for label in listed.split(",")}
+    assert mentioned <= (remaining if aggregated else TARGET_LABELS)
 
 
 def test_panels_have_titles_descriptions_units_and_a_data_source_to_choose() -> None:
@@ -183,19 +186,19 @@ def test_panels_have_titles_descriptions_units_and_a_data_source_to_choose() -> 
         assert panel["title"]
         assert panel["description"]
         assert panel["fieldConfig"]["defaults"]["unit"]
-        for each in (panel, *panel["targets"]):
-            assert each["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        for part in (panel, *panel["targets"]):
+            assert part["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
 
 
 def test_panels_have_ids_and_places_of_their_own() -> None:
-    everything = dashboard()["panels"]
+    all_panels = dashboard()["panels"]
     assert dashboard()["schemaVersion"] >= 39
-    assert len({each["id"] for each in everything}) == len(everything)
+    assert len({panel["id"] for panel in all_panels}) == len(all_panels)
     cells = [
         (x, y)
-        for each in everything
-        for x in range(each["gridPos"]["x"], each["gridPos"]["x"] + each["gridPos"]["w"])
-        for y in range(each["gridPos"]["y"], each["gridPos"]["y"] + each["gridPos"]["h"])
+        for panel in all_panels
+        for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
     ]
     assert len(cells) == len(set(cells))
     assert max(x for x, _ in cells) < 24
@@ -220,7 +223,7 @@ def test_the_dashboard_is_a_config_map_of_a_fixed_name_that_grafana_finds() -> N
 def test_every_file_is_part_of_the_kustomization() -> None:
     kustomization = read_yaml("kustomization.yaml")
     listed = {"kustomization.yaml", "dashboard.json", *kustomization["resources"]}
-    assert {each.name for each in OBSERVABILITY.iterdir()} == listed
+    assert {file.name for file in OBSERVABILITY.iterdir()} == listed
 
 
 @pytest.mark.parametrize("path", ["service_monitor.yaml", "api_service_monitor.yaml"])
@@ -234,7 +237,7 @@ def test_the_monitor_scrapes_the_port_named_metrics(path: str) -> None:
 def exported_by_the_api() -> set[str]:
     body, _ = ApiMetrics(streams=lambda: 0, workspaces=lambda: 0).render()
     names = re.findall(r"^# TYPE (aichat_\w+) \w+$", body.decode(), re.MULTILINE)
-    return {each for each in names if not each.endswith("_created")}
+    return {name for name in names if not name.endswith("_created")}
 
 
 def test_the_documentation_lists_exactly_what_the_api_exports() -> None:

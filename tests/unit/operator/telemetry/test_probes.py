@@ -7,39 +7,39 @@ from aichat_workspace.operator.telemetry import probes
 from localcluster.ports import free_port
 
 
-class Told:
+class FakeOperator:
     problem = ""
 
 
 @pytest.fixture
-def told() -> Told:
-    return Told()
+def operator() -> FakeOperator:
+    return FakeOperator()
 
 
 @pytest.fixture
-async def address(told: Told) -> AsyncIterator[str]:
+async def address(operator: FakeOperator) -> AsyncIterator[str]:
     port = free_port()
-    async with probes.serve(port, lambda: told.problem, lambda: (b"up 1\n", "text/plain")):
+    async with probes.serve(port, lambda: operator.problem, lambda: (b"up 1\n", "text/plain")):
         yield f"http://127.0.0.1:{port}"
 
 
-async def asked(url: str) -> tuple[int, str]:
-    async with aiohttp.ClientSession() as session, session.get(url) as answer:
-        return answer.status, await answer.text()
+async def get(url: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return response.status, await response.text()
 
 
-async def test_it_is_ready_cancel_on_disconnect_is_no_problem_and_else_says_which(
-    address: str, told: Told
+async def test_it_is_ready_without_a_problem_and_names_one_otherwise(
+    address: str, operator: FakeOperator
 ) -> None:
-    assert await asked(f"{address}/readyz") == (200, "ok\n")
-    told.problem = "the watch of Pod is silent"
-    assert await asked(f"{address}/readyz") == (503, "the watch of Pod is silent\n")
+    assert await get(f"{address}/readyz") == (200, "ok\n")
+    operator.problem = "the watch of Pod is silent"
+    assert await get(f"{address}/readyz") == (503, "the watch of Pod is silent\n")
 
 
-async def test_it_is_alive_whatever_its_problem_is(address: str, told: Told) -> None:
-    told.problem = "not confined"
-    assert await asked(f"{address}/healthz") == (200, "ok\n")
+async def test_it_is_alive_with_a_problem(address: str, operator: FakeOperator) -> None:
+    operator.problem = "not confined"
+    assert await get(f"{address}/healthz") == (200, "ok\n")
 
 
-async def test_metrics_are_served_as_they_are_read(address: str) -> None:
-    assert await asked(f"{address}/metrics") == (200, "up 1\n")
+async def test_metrics_are_served(address: str) -> None:
+    assert await get(f"{address}/metrics") == (200, "up 1\n")

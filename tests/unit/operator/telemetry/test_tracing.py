@@ -11,17 +11,17 @@ from aichat_workspace.operator.telemetry import tracing as module
 from aichat_workspace.operator.telemetry.tracing import ENDPOINT, Tracing, connect
 
 
-def recorded() -> tuple[Tracing, InMemorySpanExporter]:
-    kept, provider = InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(kept))
-    return Tracing(provider.get_tracer("test")), kept
+def recorded_tracing() -> tuple[Tracing, InMemorySpanExporter]:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return Tracing(provider.get_tracer("test")), exporter
 
 
 def test_requests_are_spans_of_the_reconcile_that_made_them() -> None:
-    tracing, kept = recorded()
+    tracing, exporter = recorded_tracing()
     with tracing.reconcile("team-a"):
         tracing.on_request("APPLY", "deployments", 200, 0.25)
-    request, reconcile = kept.get_finished_spans()
+    request, reconcile = exporter.get_finished_spans()
     assert (request.name, reconcile.name) == ("APPLY deployments", "reconcile")
     assert request.parent == reconcile.get_span_context()
     assert reconcile.attributes == {"aichat.workspace": "team-a"}
@@ -31,18 +31,18 @@ def test_requests_are_spans_of_the_reconcile_that_made_them() -> None:
 
 
 def test_a_watch_is_no_span() -> None:
-    tracing, kept = recorded()
+    tracing, exporter = recorded_tracing()
     tracing.on_request("WATCH", "pods", 200, 50.0)
-    assert kept.get_finished_spans() == ()
+    assert exporter.get_finished_spans() == ()
 
 
-def test_nothing_is_traced_unless_asked_for() -> None:
+def test_nothing_is_traced_without_an_endpoint() -> None:
     tracing = connect({}, "1")
     with tracing.reconcile("team-a"):
         tracing.on_request("GET", "pods", 200, 0.1)
 
 
-def test_asked_for_without_the_library_says_what_to_install(
+def test_an_endpoint_without_the_library_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
@@ -56,7 +56,7 @@ async def test_spans_go_to_the_endpoint() -> None:
     await tracing.close()
 
 
-async def test_a_collector_that_does_not_answer_holds_up_no_end(
+async def test_a_silent_collector_does_not_delay_the_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_CLOSE_SECONDS", 0.1)

@@ -1,4 +1,4 @@
-"""Kinds the API server serves, and their paths."""
+"""A kind that the API server serves, and its paths."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ class Resource:
     """One kind, as https://kubernetes.io/docs/reference/using-api/api-concepts/ addresses it."""
 
     group: str
+    """Empty for the core group."""
     version: str
     kind: str
     plural: str
@@ -20,7 +21,7 @@ class Resource:
     def path(
         self, namespace: str | None = None, name: str | None = None, subresource: str | None = None
     ) -> str:
-        """The path of a collection, an object or an object's subresource.
+        """Return the path of a collection, an object or an object's subresource.
 
         Without a namespace, a namespaced kind's path is that of all namespaces.
         """

@@ -1,0 +1,1 @@
+"""Small pieces for every package. They import none of them."""

@@ -1,0 +1,30 @@
+"""Streams of JSON documents, one per line."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+
+
+class LineTooLongError(Exception):
+    """A line is longer than the reader's limit."""
+
+
+async def read_json_lines(
+    chunks: AsyncIterator[bytes], *, max_line_bytes: int | None = None
+) -> AsyncIterator[Any]:
+    """Yield the document of each line, however the stream is cut; skip blank lines.
+
+    The last line may lack its end. Raises LineTooLongError, and orjson.JSONDecodeError for a line
+    that is no JSON, as one that was torn.
+    """
+    rest = b""
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        if max_line_bytes is not None and len(rest) > max_line_bytes:
+            raise LineTooLongError(f"more than {max_line_bytes} bytes")
+        for line in lines:
+            if line.strip():
+                yield orjson.loads(line)
+    if rest.strip():
+        yield orjson.loads(rest)
