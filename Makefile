@@ -85,7 +85,7 @@ test: setup ## Run all tests that a change must pass.
 	hack/test
 
 .PHONY: test-all
-test-all: test ## Run test, then the slower tests: faults, accidents, the demos.
+test-all: test ## Run test, then the slower tests: faults, node failures, the demos.
 	hack/test-all
 
 .PHONY: cluster-up cluster-down cluster-status cluster-logs

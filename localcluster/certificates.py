@@ -1,4 +1,4 @@
-"""A certificate authority of this machine's own, trusted by the local cluster's images only."""
+"""This machine's certificate authority, which only the local cluster's images trust."""
 
 import datetime
 import ipaddress
@@ -22,25 +22,27 @@ _RENEW_BEFORE: Final = datetime.timedelta(days=60)
 
 
 @dataclass(frozen=True)
-class Pair:
-    """The PEM files of a certificate and of its key (readable by its owner only)."""
+class KeyPair:
+    """The PEM files of a certificate and of its key."""
 
     certificate: Path
+    """The certificate."""
     key: Path
+    """The private key; only its owner can read the file."""
 
 
-def ensure(folder: Path | None = None) -> Pair:
-    """The authority, made once and kept in the cache, so that images which trust it stay valid."""
+def ensure(folder: Path | None = None) -> KeyPair:
+    """Return the authority; it is made once and stays in the cache, as images trust it."""
     folder = folder or cache_dir() / "authority"
-    pair = Pair(folder / "ca.crt", folder / "ca.key")
+    pair = KeyPair(folder / "ca.crt", folder / "ca.key")
     folder.mkdir(parents=True, exist_ok=True)
     with locks.file_lock(folder / ".lock"):
-        if not _usable(pair):
-            _found(pair)
+        if not _is_usable(pair):
+            _create_authority(pair)
     return pair
 
 
-def _found(pair: Pair) -> None:
+def _create_authority(pair: KeyPair) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name("localcluster test authority")
     builder = _builder(name, name, key).add_extension(
@@ -50,21 +52,21 @@ def _found(pair: Pair) -> None:
     _save(pair, builder.sign(key, hashes.SHA256()), key)
 
 
-def issue(authority: Pair, folder: Path, names: Iterable[str]) -> Pair:
-    """A server certificate for these DNS names and IP addresses, written to ``folder``."""
+def issue(authority: KeyPair, folder: Path, names: Iterable[str]) -> KeyPair:
+    """Write a server certificate for DNS names and IP addresses to ``folder``."""
     names = tuple(names)
-    alternatives = x509.SubjectAlternativeName([_alternative(name) for name in names])
-    pair = Pair(folder / "server.crt", folder / "server.key")
+    alternatives = x509.SubjectAlternativeName([_alternative_name(name) for name in names])
+    pair = KeyPair(folder / "server.crt", folder / "server.key")
     _sign(authority, pair, _name(names[0]), ExtendedKeyUsageOID.SERVER_AUTH, alternatives)
     return pair
 
 
-def issue_client(authority: Pair, folder: Path, user: str, group: str) -> Pair:
-    """A certificate by which a client is ``user`` in ``group``, written to ``folder``.
+def issue_client(authority: KeyPair, folder: Path, user: str, group: str) -> KeyPair:
+    """Write the certificate of a client that is ``user`` in ``group`` to ``folder``.
 
     https://kubernetes.io/docs/reference/access-authn-authz/authentication/#x509-client-certificates
     """
-    pair = Pair(folder / "client.crt", folder / "client.key")
+    pair = KeyPair(folder / "client.crt", folder / "client.key")
     subject = x509.Name(
         [
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, group),
@@ -76,8 +78,8 @@ def issue_client(authority: Pair, folder: Path, user: str, group: str) -> Pair:
 
 
 def _sign(
-    authority: Pair,
-    pair: Pair,
+    authority: KeyPair,
+    pair: KeyPair,
     subject: x509.Name,
     usage: x509.ObjectIdentifier,
     *extensions: x509.ExtensionType,
@@ -97,7 +99,7 @@ def _sign(
     _save(pair, builder.sign(issuer_key, hashes.SHA256()), key)
 
 
-def _usable(pair: Pair) -> bool:
+def _is_usable(pair: KeyPair) -> bool:
     if not (pair.certificate.exists() and pair.key.exists()):
         return False
     certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
@@ -109,7 +111,7 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common[:64])])
 
 
-def _alternative(name: str) -> x509.GeneralName:
+def _alternative_name(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
@@ -145,7 +147,7 @@ def _usage(*, authority: bool) -> x509.KeyUsage:
     )
 
 
-def _save(pair: Pair, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+def _save(pair: KeyPair, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
     pair.key.parent.mkdir(parents=True, exist_ok=True)
     secret = key.private_bytes(
         serialization.Encoding.PEM,

@@ -18,7 +18,7 @@ from localcluster.build import binaries
 from localcluster.build.images.containerfile import build_containerfile
 from localcluster.errors import LocalClusterError
 from localcluster.processes import foreground
-from localcluster.processes.background import alive
+from localcluster.processes.background import is_alive
 from localcluster.progress import reporting
 from localcluster.registry import catalog
 from localcluster.state import FULL
@@ -32,7 +32,7 @@ _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 _TOOLS: Final = {"kustomize": binaries.KUSTOMIZE}
 
 
-def _valid(name: str) -> str:
+def _check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise typer.BadParameter(
             f"{name!r} can't be a cluster's name; use up to 32 lower-case letters, digits and "
@@ -44,8 +44,8 @@ def _valid(name: str) -> str:
 Name = Annotated[
     str,
     typer.Option(
-        help="Which cluster; control planes run side by side, of nodes there is one.",
-        callback=_valid,
+        help="The cluster; control planes run side by side, but only one node.",
+        callback=_check_name,
     ),
 ]
 Full = Annotated[bool, typer.Option("--full", help="A node with real pods, too.")]
@@ -58,18 +58,18 @@ def up(
 ) -> None:
     """Start a control plane: etcd, API server and controller manager; or a whole node."""
     with reporting() as report:
-        started = cluster.up(name, report, full=full)
+        record = cluster.up(name, report, full=full)
     print(f"cluster {name!r} is ready\n")
     print(f"  export PATH={sysconfig.get_path('scripts')}:$PATH  # kubectl")
-    print(f"  export KUBECONFIG={started.kubeconfig}")
+    print(f"  export KUBECONFIG={record.kubeconfig}")
 
 
 @app.command()
 def down(name: Name = "default") -> None:
-    """Stop a cluster and remove everything it left."""
+    """Stop a cluster and remove all its files and networks."""
     with reporting() as report:
-        found = cluster.down(name, report)
-    print(f"cluster {name!r} is gone" if found else f"there was no cluster {name!r}")
+        existed = cluster.down(name, report)
+    print(f"cluster {name!r} is gone" if existed else f"there was no cluster {name!r}")
 
 
 @app.command()
@@ -77,47 +77,55 @@ def status(
     name: Name = "default",
     output: Annotated[str, typer.Option("-o", "--output", help="table or json")] = "table",
 ) -> None:
-    """Show what runs, and how to reach it."""
-    found = cluster.get(name)
+    """Show the components, and how to reach the cluster."""
+    record = cluster.get(name)
     if output == "json":
-        print(json.dumps(found.report(), indent=2))
+        print(json.dumps(record.report(), indent=2))
         return
     components = Table("component", "pid", "state")
-    for component in found.components:
-        running = "running" if alive(component) else "stopped"
+    for component in record.components:
+        running = "running" if is_alive(component) else "stopped"
         components.add_row(component.name, str(component.pid), running)
     Console().print(components)
-    if found.mode == FULL:
+    if record.mode == FULL:
         models = Table("model", "what answers behind this name")
         for entry in catalog.report():
             models.add_row(entry["name"], f"{entry['weights']} ({entry['model']})")
         Console().print(models)
-    print(f"logs in {found.folder / 'logs'}")
-    print(f"export KUBECONFIG={found.kubeconfig}")
+    print(f"logs in {record.folder / 'logs'}")
+    print(f"export KUBECONFIG={record.kubeconfig}")
 
 
 @app.command()
 def logs(
     component: Annotated[str, typer.Argument(help="for example kube-apiserver")],
     name: Name = "default",
-    follow: Annotated[bool, typer.Option(help="Keep printing what is added.")] = False,
+    follow: Annotated[bool, typer.Option(help="Keep printing new lines.")] = False,
 ) -> None:
     """Print a component's log."""
-    known = {each.name: Path(each.log) for each in cluster.get(name).components}
-    if component not in known:
-        raise LocalClusterError(f"no component {component!r}; there are: {', '.join(known)}")
+    paths = {process.name: Path(process.log) for process in cluster.get(name).components}
+    if component not in paths:
+        raise LocalClusterError(f"no component {component!r}; there are: {', '.join(paths)}")
     if follow:
-        subprocess.run(["tail", "-n", "100", "-f", known[component]], check=False)
+        subprocess.run(["tail", "-n", "100", "-f", paths[component]], check=False)
     else:
-        with known[component].open() as text:
-            shutil.copyfileobj(text, sys.stdout)
+        with paths[component].open() as log:
+            shutil.copyfileobj(log, sys.stdout)
 
 
 @app.command()
 def build(full: Full = False) -> None:
-    """Build what `up` needs, so that it starts at once."""
+    """Build all that `up` needs, so that it starts at once."""
     with reporting() as report:
         cluster.build(report, full=full)
+
+
+@app.command()
+def clean(
+    days: Annotated[int, typer.Option(min=0, help="How long an entry was not used.")] = 7,
+) -> None:
+    """Remove cache entries that were not used for some days."""
+    print(f"freed {cluster.clean(days) / 10**6:.0f} MB")
 
 
 @app.command()
@@ -131,7 +139,7 @@ def install(
 
 @app.command()
 def tool(name: Annotated[str, typer.Argument(help=f"one of: {', '.join(_TOOLS)}")]) -> None:
-    """Build a tool when the cache has none, and print the folder that holds it."""
+    """Build a tool if the cache has none, and print its folder."""
     if name not in _TOOLS:
         raise LocalClusterError(f"no tool {name!r}; there are: {', '.join(_TOOLS)}")
     preflight.check_for_tools()
@@ -155,7 +163,7 @@ def image(
     tag: Annotated[str, typer.Argument(help="the image's full name")],
     name: Name = "default",
     file: Annotated[Path, typer.Option(help="the Containerfile")] = Path("Containerfile"),
-    context: Annotated[Path, typer.Option(help="what it may copy from")] = Path(),
+    context: Annotated[Path, typer.Option(help="the folder that it may copy from")] = Path(),
     load: Annotated[bool, typer.Option(help="Give it to the node.")] = True,
 ) -> None:
     """Build a Containerfile on the local base image and give it to a full cluster's node."""

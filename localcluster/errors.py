@@ -1,4 +1,4 @@
-"""What can go wrong, with the exit code the command line gives it."""
+"""Errors, each with the exit code of the command line."""
 
 from pathlib import Path
 
@@ -10,13 +10,13 @@ class LocalClusterError(Exception):
 
 
 class MissingPrerequisitesError(LocalClusterError):
-    """The machine lacks something; the message lists every lack with its fix."""
+    """The machine lacks something; the message lists each missing thing with its fix."""
 
     exit_code = 4
 
 
 class AlreadyRunningError(LocalClusterError):
-    """A cluster of this name runs already (or another full one holds the node's address)."""
+    """A cluster of this name runs already, or another full one has the node's address."""
 
     exit_code = 3
 
@@ -28,11 +28,11 @@ class NotRunningError(LocalClusterError):
 
 
 class CommandFailedError(LocalClusterError):
-    """A program we ran failed; the message holds the last lines it wrote."""
+    """A program failed; the message holds its last lines of output."""
 
 
 def last_lines(log: Path, count: int = 15) -> str:
-    """The end of a log, indented, or a note that there is none."""
+    """Return the end of a log, indented, or a note that there is none."""
     if not log.exists():
         return f"    (no log at {log})"
     lines = log.read_text(errors="replace").splitlines()[-count:]

@@ -1,30 +1,31 @@
-"""Where the local cluster keeps and finds files. The only module that reads the variables."""
+"""The local cluster's folders. Only this module reads the environment variables for them."""
 
 import os
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent
-PROJECT = PACKAGE.parent
-GO_MODULES = PACKAGE / "go"
+PROJECT = Path(__file__).resolve().parents[1]
+GO_MODULES = PROJECT / "localcluster" / "go"
 
 
 def cache_dir() -> Path:
-    """What may be deleted at any time and is made again: binaries, images, toolchains."""
+    """Return the folder of binaries, images and toolchains, which may be deleted at any time."""
     return Path(os.environ.get("LOCALCLUSTER_CACHE") or Path.home() / ".cache" / "localcluster")
 
 
 def states_dir() -> Path:
-    """The folder with one state folder per cluster."""
+    """Return the folder with one state folder per cluster."""
     return Path(os.environ.get("LOCALCLUSTER_STATE") or "/var/lib/localcluster")
 
 
 def state_dir(name: str) -> Path:
-    """Everything that belongs to the cluster of this name: keys, data, logs, process records."""
+    """Return the folder of one cluster: keys, data, logs, process records."""
     return states_dir() / name
 
 
 def provided_dir() -> Path | None:
-    """The folder of programs that are there already: our own variable, else the one by which
-    envtest's programs are found (https://book.kubebuilder.io/reference/envtest)."""
-    named = os.environ.get("LOCALCLUSTER_PROGRAMS") or os.environ.get("KUBEBUILDER_ASSETS")
-    return Path(named) if named else None
+    """Return the folder of installed programs, or None.
+
+    Our own variable comes first, then envtest's (https://book.kubebuilder.io/reference/envtest).
+    """
+    folder = os.environ.get("LOCALCLUSTER_PROGRAMS") or os.environ.get("KUBEBUILDER_ASSETS")
+    return Path(folder) if folder else None

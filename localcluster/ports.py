@@ -1,4 +1,4 @@
-"""Free ports of loopback, for programs that are told where to listen."""
+"""Find free ports of loopback, for programs whose port is an option."""
 
 import random
 import socket
@@ -6,27 +6,33 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-_OUTGOING: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_OUTGOING_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _LOWEST: Final = 10_000
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports below those that the kernel gives to outgoing connections: one of these might be taken
-    before the program listens there.
+    """Return so many different free ports.
+
+    They are below those of outgoing connections, which could take a port before the program
+    listens on it.
 
     Raises:
         OSError: there are not so many.
     """
-    below = int(_OUTGOING.read_text().split()[0])
-    candidates = random.sample(range(_LOWEST, below), below - _LOWEST)
+    limit = int(_OUTGOING_RANGE.read_text().split()[0])
+    candidates = random.sample(range(_LOWEST, limit), limit - _LOWEST)
     ports = list(islice(filter(_is_free, candidates), count))
     if len(ports) < count:
-        raise OSError(f"fewer than {count} ports are free between {_LOWEST} and {below}")
+        raise OSError(f"fewer than {count} ports are free between {_LOWEST} and {limit}")
     return ports
 
 
 def free_port() -> int:
-    """One of them; raises OSError where there is none."""
+    """Return one free port.
+
+    Raises:
+        OSError: there is none.
+    """
     return free_ports(1)[0]
 
 

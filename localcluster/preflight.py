@@ -1,4 +1,4 @@
-"""What a cluster needs of the machine, checked before anything is begun."""
+"""Check a cluster's needs of the machine before anything is started."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from localcluster.build.images import ollama
 from localcluster.build.images.requirements import DEBIAN_PACKAGES as FOR_IMAGES
 from localcluster.build.images.requirements import Package
 from localcluster.errors import CommandFailedError, MissingPrerequisitesError
-from localcluster.node.layout import INGRESS_PORTS
+from localcluster.node.layout import BRIDGE_FILTER, CGROUP_CONTROLLERS, INGRESS_PORTS
 from localcluster.paths import cache_dir, states_dir
 
 _FOR_THE_NODE: Final = {
@@ -33,7 +33,7 @@ _COLD_GIB: Final = {False: 6, True: 14}
 _WARM_GIB: Final = {False: 1, True: 4}
 _TOOL_GIB: Final = 2
 _CGROUPS: Final = ("cpu", "memory", "pids")
-# In a network namespace of its own, so that nothing is left of the trial.
+# Run in a new network namespace, so that nothing of the trial stays.
 _NETWORK_TRIAL: Final = (
     "ip link add b0 type bridge && ip link add v0 type veth peer name v1 && "
     "iptables -t nat -A POSTROUTING -m comment --comment trial -j MASQUERADE && "
@@ -43,55 +43,58 @@ _POLICY_TRIAL: Final = (
     "nft add table inet t && nft 'add chain inet t c { type filter hook forward priority 0; }' && "
     "nft add rule inet t c ct state established accept"
 )
-_BRIDGED: Final = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 
 
 def check(*, full: bool, running: bool) -> None:
-    """Check a control plane's needs, or with `full` a node's too. `running`: one of our nodes runs,
-    and rightly holds the node's ports.
+    """Check the needs of a control plane, or with `full` those of a node.
+
+    With `running`, one of our nodes runs, and its ports are not checked.
 
     Raises:
         MissingPrerequisitesError: names everything that is missing, and the fix of each.
     """
-    problems = [*_room(full=full)]
+    problems = [*_disk_problems(full=full)]
     if full:
-        unfit = [*_root(), *_packages(missing_packages())]
-        problems += unfit or [*_kernel()]
-        problems += [] if running else [*_ports()]
-    _refuse(problems)
+        unmet = [*_root_problems(), *_package_problems(missing_packages())]
+        problems += unmet or [*_kernel_problems()]
+        problems += [] if running else [*_port_problems()]
+    _raise_if_any(problems)
 
 
 def check_for_tools() -> None:
-    """Check what compiling a single tool needs.
+    """Check the needs of compiling a single tool.
 
     Raises:
         MissingPrerequisitesError: names everything that is missing, and the fix of each.
     """
-    _refuse([*_space(_cache(), _TOOL_GIB), *_access(_cache())])
+    _raise_if_any(
+        [*_space_problems(_cache_folder(), _TOOL_GIB), *_access_problems(_cache_folder())]
+    )
 
 
-def _refuse(problems: Iterable[str]) -> None:
+def _raise_if_any(problems: Iterable[str]) -> None:
     if lines := [*problems]:
         raise MissingPrerequisitesError("\n".join(("this machine lacks:", *lines)))
 
 
 def missing_packages(names: Iterable[str] = tuple(DEBIAN_PACKAGES)) -> list[str]:
-    return [name for name in names if not _present(name)]
+    return [name for name in names if not _is_present(name)]
 
 
 def install(further: Iterable[str] = (), *, running: bool) -> None:
-    """Install what is missing with apt-get, and `further` packages without what they recommend;
-    never at the cost of a package that is there.
+    """Install missing packages with apt-get, `further` ones without their recommendations.
+
+    No package is removed for them.
 
     Raises:
         MissingPrerequisitesError: a node would lack more than packages, or we are not root.
         CommandFailedError: apt-get failed; a retry helps when it was the network.
     """
     missing, others = missing_packages(), missing_packages(further)
-    rootless = [*_root()]
-    unmet = [*_packages(missing)] if rootless else []
-    ports = [] if running else [*_ports()]
-    _refuse([*_room(full=True), *rootless, *unmet, *ports])
+    root = [*_root_problems()]
+    packages = [*_package_problems(missing)] if root else []
+    ports = [] if running else [*_port_problems()]
+    _raise_if_any([*_disk_problems(full=True), *root, *packages, *ports])
     if missing or others:
         _apt("update", "-qq")
     if missing:
@@ -100,14 +103,16 @@ def install(further: Iterable[str] = (), *, running: bool) -> None:
         _install("--no-install-recommends", *others)
 
 
-def _install(*what: str) -> None:
-    """The archives are kept in a folder of their own until the end: apt runs dpkg several times
-    when it upgrades, and container images of Debian remove the usual folder's archives after each
-    run."""
+def _install(*packages: str) -> None:
+    """Install packages, with the archives in a folder of their own until the end.
+
+    apt runs dpkg several times when it upgrades, and Debian's container images remove the archives
+    from the usual folder after each run.
+    """
     with tempfile.TemporaryDirectory() as archives:
-        kept = f"--option=Dir::Cache::archives={archives}"
-        unsandboxed = "--option=APT::Sandbox::User=root"  # others may not enter that folder
-        _apt("install", "-y", "-qq", "--no-remove", kept, unsandboxed, *what)
+        folder = f"--option=Dir::Cache::archives={archives}"
+        user = "--option=APT::Sandbox::User=root"  # other users may not enter that folder
+        _apt("install", "-y", "-qq", "--no-remove", folder, user, *packages)
 
 
 def _apt(*arguments: str) -> None:
@@ -116,30 +121,30 @@ def _apt(*arguments: str) -> None:
         raise CommandFailedError(f"apt-get {' '.join(arguments)} failed; see above")
 
 
-def _root() -> Iterator[str]:
+def _root_problems() -> Iterator[str]:
     if os.geteuid() != 0:
         yield "  - root: a node makes networks and mounts; run this as root"
 
 
-def _packages(missing: list[str]) -> Iterator[str]:
+def _package_problems(missing: list[str]) -> Iterator[str]:
     for name in missing:
         yield f"  - {name}: {DEBIAN_PACKAGES[name].use}"
     if missing:
         yield f"    install them with: apt-get install -y --no-remove {' '.join(missing)}"
 
 
-def _access(folders: Mapping[str, Path]) -> Iterator[str]:
+def _access_problems(folders: Mapping[str, Path]) -> Iterator[str]:
     for variable, folder in folders.items():
-        if not os.access(_existing(folder), os.W_OK | os.X_OK):
+        if not os.access(_nearest_existing(folder), os.W_OK | os.X_OK):
             yield (
                 f"  - write access to {folder}: run this as root, or name another place in "
                 f"{variable}"
             )
 
 
-def _space(folders: Mapping[str, Path], needed_gib: int) -> Iterator[str]:
+def _space_problems(folders: Mapping[str, Path], needed_gib: int) -> Iterator[str]:
     for variable, folder in folders.items():
-        free = shutil.disk_usage(_existing(folder)).free / _GIB
+        free = shutil.disk_usage(_nearest_existing(folder)).free / _GIB
         if free < needed_gib:
             yield (
                 f"  - disk space: {needed_gib} GiB for {folder}, where {free:.1f} GiB are free; "
@@ -149,94 +154,93 @@ def _space(folders: Mapping[str, Path], needed_gib: int) -> Iterator[str]:
 
 
 def _folders() -> dict[str, Path]:
-    """Where we write, by the variable that moves it."""
-    return {**_cache(), "LOCALCLUSTER_STATE": states_dir()}
+    """Return the folders that we write to, by the variable that moves each."""
+    return {**_cache_folder(), "LOCALCLUSTER_STATE": states_dir()}
 
 
-def _cache() -> dict[str, Path]:
+def _cache_folder() -> dict[str, Path]:
     return {"LOCALCLUSTER_CACHE": cache_dir()}
 
 
-def _room(*, full: bool) -> Iterator[str]:
-    needed = (_WARM_GIB if _warm(full=full) else _COLD_GIB)[full]
-    yield from _space(_folders(), needed)
-    yield from _access(_folders())
+def _disk_problems(*, full: bool) -> Iterator[str]:
+    needed_gib = (_WARM_GIB if _is_cache_warm(full=full) else _COLD_GIB)[full]
+    yield from _space_problems(_folders(), needed_gib)
+    yield from _access_problems(_folders())
 
 
-def _kernel() -> Iterator[str]:
-    controllers = _controllers()
-    for each in _CGROUPS:
-        if each not in controllers:
-            yield f"  - cgroup controller {each}: enable it (kernel parameter cgroup_enable={each})"
-    if "overlay" not in Path("/proc/filesystems").read_text() and _fails(["modprobe", "overlay"]):
+def _kernel_problems() -> Iterator[str]:
+    enabled = _cgroup_controllers()
+    for name in _CGROUPS:
+        if name not in enabled:
+            yield f"  - cgroup controller {name}: enable it (kernel parameter cgroup_enable={name})"
+    if "overlay" not in Path("/proc/filesystems").read_text() and _failure(["modprobe", "overlay"]):
         yield "  - file system overlay: load it with: modprobe overlay"
-    yield from _network()
+    yield from _network_problems()
 
 
-def _network() -> Iterator[str]:
-    said = _fails(["unshare", "--net", "sh", "-c", _NETWORK_TRIAL])
-    if said:
+def _network_problems() -> Iterator[str]:
+    problem = _failure(["unshare", "--net", "sh", "-c", _NETWORK_TRIAL])
+    if problem:
         yield (
-            f"  - bridges, veth pairs or netfilter's NAT: {said}; load them with: "
+            f"  - bridges, veth pairs or netfilter's NAT: {problem}; load them with: "
             "modprobe -a bridge veth nf_nat xt_MASQUERADE xt_comment xt_conntrack"
         )
-    said = _fails(["unshare", "--net", "sh", "-c", _POLICY_TRIAL])
-    if said:
-        yield f"  - nf_tables: {said}; load it with: modprobe -a nf_tables nft_ct"
-    if not _BRIDGED.exists() and _fails(["modprobe", "br_netfilter"]):
+    problem = _failure(["unshare", "--net", "sh", "-c", _POLICY_TRIAL])
+    if problem:
+        yield f"  - nf_tables: {problem}; load it with: modprobe -a nf_tables nft_ct"
+    if not BRIDGE_FILTER.exists() and _failure(["modprobe", "br_netfilter"]):
         yield "  - br_netfilter: policies between pods need it; load it with: modprobe br_netfilter"
 
 
-def _controllers() -> set[str]:
-    unified = Path("/sys/fs/cgroup/cgroup.controllers")
-    if unified.exists():
-        return set(unified.read_text().split())
+def _cgroup_controllers() -> set[str]:
+    if CGROUP_CONTROLLERS.exists():
+        return set(CGROUP_CONTROLLERS.read_text().split())
     lines = (line.split() for line in Path("/proc/cgroups").read_text().splitlines())
     return {line[0] for line in lines if line[-1] == "1"}
 
 
-def _ports() -> Iterator[str]:
+def _port_problems() -> Iterator[str]:
     for port in INGRESS_PORTS:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except PermissionError:
-                return  # said already: root is missing
+                return  # missing root is a problem of its own
             except OSError:
                 yield f"  - port {port}: another program listens there; end it (ss -ltnp shows it)"
 
 
-def _fails(command: list[str]) -> str:
-    """What a command said when it failed; nothing when it went well."""
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    return (ran.stderr.strip() or f"exit code {ran.returncode}") if ran.returncode else ""
+def _failure(command: list[str]) -> str:
+    """Run a command and return the message of its failure, or "" if it succeeds."""
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    return (result.stderr.strip() or f"exit code {result.returncode}") if result.returncode else ""
 
 
-def _existing(path: Path) -> Path:
+def _nearest_existing(path: Path) -> Path:
     while not path.exists():
         path = path.parent
     return path
 
 
-def _warm(*, full: bool) -> bool:
-    """Whether what takes the most room is built already."""
-    return binaries.kubernetes_built(full=full) and (not full or ollama.built())
+def _is_cache_warm(*, full: bool) -> bool:
+    """Return whether the largest things are built already."""
+    return binaries.is_kubernetes_built(full=full) and (not full or ollama.is_built())
 
 
-def _present(package: str) -> bool:
-    """By the file that we need of it, whoever brought it: Docker's containerd does as well."""
-    known = DEBIAN_PACKAGES.get(package)
-    if known is None:
-        return _installed(package)
-    return bool(shutil.which(known.proof)) or Path(known.proof).is_file()
+def _is_present(name: str) -> bool:
+    """Look for the file that we need of a package: another package, as Docker's, may have it."""
+    package = DEBIAN_PACKAGES.get(name)
+    if package is None:
+        return _is_installed(name)
+    return bool(shutil.which(package.proof)) or Path(package.proof).is_file()
 
 
-def _installed(package: str) -> bool:
-    ran = subprocess.run(
+def _is_installed(package: str) -> bool:
+    result = subprocess.run(
         ["dpkg-query", "--show", "--showformat=${db:Status-Status}", package],
         capture_output=True,
         text=True,
         check=False,
     )
-    return ran.stdout == "installed"
+    return result.stdout == "installed"

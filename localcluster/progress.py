@@ -1,4 +1,4 @@
-"""Progress that reads well on a terminal and in the log of a CI job."""
+"""Report progress on a terminal and in the log of a CI job."""
 
 import sys
 import threading
@@ -14,21 +14,21 @@ HEARTBEAT_SECONDS = 25.0  # CI systems that show the last line must never look s
 
 
 class Report(Protocol):
-    """Says what is being done: ``step`` is the thing, ``message`` how far it is."""
+    """Shows what is being done: ``step`` is the thing, ``message`` how far it is."""
 
     def __call__(self, step: str, message: str) -> None:
         """Show one message; cheap enough to call every second, and safe from any thread."""
 
 
 class PlainReport:
-    """One line per message, with the seconds since the start: ``[ 42s] kubernetes: compiling``."""
+    """Print a line per message, with seconds since the start: ``[ 42s] kubernetes: compiling``."""
 
     def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         """Write to ``out``; ``clock`` gives seconds."""
         self._out = out
         self._clock = clock
         self._started = clock()
-        self._last_line = self._started
+        self._last_printed = self._started
         self._last_message = ""
         self._lock = threading.Lock()
 
@@ -40,21 +40,21 @@ class PlainReport:
                 self._last_message = text
                 self._print(text)
 
-    def beat(self) -> None:
-        """Repeat the last message when nothing was printed for a heartbeat's time."""
+    def print_heartbeat(self) -> None:
+        """Repeat the last message if nothing was printed for `HEARTBEAT_SECONDS`."""
         with self._lock:
-            if self._clock() - self._last_line >= HEARTBEAT_SECONDS:
+            if self._clock() - self._last_printed >= HEARTBEAT_SECONDS:
                 self._print(f"still at {self._last_message or 'the start'}")
 
     def _print(self, text: str) -> None:
         now = self._clock()
-        self._last_line = now
+        self._last_printed = now
         self._out.write(f"[{now - self._started:4.0f}s] {text}\n")
         self._out.flush()
 
 
 class TerminalReport:
-    """One spinning row per step, updated in place."""
+    """Show one spinning row per step, updated in place."""
 
     def __init__(self, progress: Progress) -> None:
         """Show steps as rows of ``progress``, which the caller starts and stops."""
@@ -72,7 +72,7 @@ class TerminalReport:
 
 @contextmanager
 def reporting(out: TextIO = sys.stderr) -> Iterator[Report]:
-    """A report that suits ``out``: rows on a terminal, lines elsewhere."""
+    """Yield a report that suits ``out``: rows on a terminal, lines elsewhere."""
     with _terminal(out) if out.isatty() else _plain(out) as report:
         yield report
 
@@ -92,20 +92,20 @@ def _terminal(out: TextIO) -> Iterator[Report]:
 @contextmanager
 def _plain(out: TextIO) -> Iterator[Report]:
     report = PlainReport(out)
-    done = threading.Event()
+    ended = threading.Event()
 
-    def heart() -> None:
-        while not done.wait(1):
-            report.beat()
+    def print_heartbeats() -> None:
+        while not ended.wait(1):
+            report.print_heartbeat()
 
-    thread = threading.Thread(target=heart, name="heartbeat", daemon=True)
+    thread = threading.Thread(target=print_heartbeats, name="heartbeat", daemon=True)
     thread.start()
     try:
         yield report
     finally:
-        done.set()
+        ended.set()
         thread.join()
 
 
 def silent(step: str, message: str) -> None:
-    """A report that shows nothing, for callers with no one to show it to."""
+    """Show nothing: a report for callers without an audience."""

@@ -1,4 +1,4 @@
-"""What is written down of a cluster, so that any later command can find and end it."""
+"""Records of clusters, by which any later command can find and end them."""
 
 import fcntl
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from localcluster.paths import cache_dir, state_dir, states_dir
-from localcluster.processes.background import Started, alive
+from localcluster.processes.background import Process, is_alive
 from localcluster.registry import catalog
 
 CONTROL_PLANE: Final = "control-plane"
@@ -19,15 +19,20 @@ FULL: Final = "full"
 
 @dataclass(frozen=True)
 class Cluster:
-    """One cluster. `components` are in the order in which they were started; `complete` says that
-    all of them were, and became ready."""
+    """The record of one cluster."""
 
     name: str
+    """Its name; its folder has the same."""
     mode: str
+    """`CONTROL_PLANE` or `FULL`."""
     server: str
+    """The API server's URL."""
     token: str
-    components: tuple[Started, ...] = field(default=())
+    """An administrator's bearer token."""
+    components: tuple[Process, ...] = field(default=())
+    """Its processes in the order in which they were started."""
     complete: bool = False
+    """Whether all components were started and became ready."""
 
     @property
     def folder(self) -> Path:
@@ -43,30 +48,30 @@ class Cluster:
 
     @property
     def kubelet_client_authority(self) -> Path:
-        """Who vouches for the API server when it asks the kubelet."""
+        """The authority of the API server's certificate as a client of the kubelet."""
         return self.folder / "pki" / "kubelet-clients" / "ca.crt"
 
     @property
     def authentication_config(self) -> Path:
-        """Whose tokens the API server accepts besides its own; it follows changes."""
+        """The API server's further token issuers; it reads the file again when it changes."""
         return self.folder / "authentication.yaml"
 
     @property
     def audit_log(self) -> Path:
         return self.folder / "audit.log"
 
-    def running(self) -> bool:
-        return self.complete and all(alive(each) for each in self.components)
+    def is_running(self) -> bool:
+        return self.complete and all(is_alive(component) for component in self.components)
 
-    def any_alive(self) -> bool:
-        return any(alive(each) for each in self.components)
+    def has_live_component(self) -> bool:
+        return any(is_alive(component) for component in self.components)
 
     def report(self) -> dict[str, object]:
-        """What `status -o json` prints."""
+        """Return what `status -o json` prints."""
         return {
             "name": self.name,
             "mode": self.mode,
-            "running": self.running(),
+            "running": self.is_running(),
             "server": self.server,
             "token": self.token,
             "kubeconfig": str(self.kubeconfig),
@@ -77,66 +82,66 @@ class Cluster:
             "models": catalog.report() if self.mode == FULL else [],
             "components": [
                 {
-                    "name": each.name,
-                    "pid": each.pid,
-                    "state": "running" if alive(each) else "stopped",
-                    "log": each.log,
+                    "name": component.name,
+                    "pid": component.pid,
+                    "state": "running" if is_alive(component) else "stopped",
+                    "log": component.log,
                 }
-                for each in self.components
+                for component in self.components
             ],
         }
 
 
 def load(name: str) -> Cluster | None:
-    """The cluster as written down, or None when there is none of this name."""
+    """Return the record of a cluster, or None if there is none of this name."""
     path = state_dir(name) / "cluster.json"
     if not path.exists():
         return None
     record = json.loads(path.read_text())
-    components = tuple(Started(**each) for each in record.pop("components"))
+    components = tuple(Process(**component) for component in record.pop("components"))
     return Cluster(**record, components=components)
 
 
 def save(cluster: Cluster) -> None:
-    """Write the record whole or not at all."""
-    path = _file(cluster.name)
-    partial = path.with_suffix(".partial")
+    """Write the record of a cluster."""
+    folder = state_dir(cluster.name)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.chmod(folder, 0o700)  # noqa: PTH101  (it holds keys and an administrator's token)
+    write_atomically(folder / "cluster.json", json.dumps(asdict(cluster), indent=2))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file that only its owner can read; after an interruption it is whole or absent."""
+    partial = path.with_name(f"{path.name}.partial")
     partial.touch(mode=0o600)
-    partial.write_text(json.dumps(asdict(cluster), indent=2))
+    partial.write_text(text)
     partial.rename(path)
 
 
-def add(cluster: Cluster, started: Started) -> Cluster:
-    """Write down a process as soon as it runs, so that an interrupted `up` can be cleaned up."""
-    grown = replace(cluster, components=(*cluster.components, started))
-    save(grown)
-    return grown
+def add(cluster: Cluster, component: Process) -> Cluster:
+    """Record a process as soon as it runs, so that an interrupted `up` can be cleaned up."""
+    extended = replace(cluster, components=(*cluster.components, component))
+    save(extended)
+    return extended
 
 
-def every() -> list[Cluster]:
-    """All clusters that are written down, running or not."""
-    found = (load(path.parent.name) for path in sorted(states_dir().glob("*/cluster.json")))
-    return [cluster for cluster in found if cluster is not None]
+def all_clusters() -> list[Cluster]:
+    """Return the records of all clusters, running or not."""
+    records = (load(path.parent.name) for path in sorted(states_dir().glob("*/cluster.json")))
+    return [record for record in records if record is not None]
 
 
 def complete(cluster: Cluster) -> Cluster:
-    """Write down that everything runs and is ready."""
-    done = replace(cluster, complete=True)
-    save(done)
-    return done
+    """Record that everything runs and is ready."""
+    completed = replace(cluster, complete=True)
+    save(completed)
+    return completed
 
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """One command at a time for each name: a cluster's, or the one of what clusters share."""
+    """Hold the lock of a name: a cluster's, or that of something that clusters share."""
     states_dir().mkdir(parents=True, exist_ok=True)
     with (states_dir() / f".{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _file(name: str) -> Path:
-    folder = state_dir(name)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.chmod(folder, 0o700)  # noqa: PTH101  (it holds keys and an administrator's token)
-    return folder / "cluster.json"

@@ -15,7 +15,7 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 # Where one test, with what it needs first, starts a node or goes through every request.
-_SLOW = frozenset({"e2e", "accidents", "faults", "demo"})
+_SLOW = frozenset({"e2e", "node_failures", "faults", "demo"})
 _SLOW_SECONDS = 900
 
 

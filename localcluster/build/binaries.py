@@ -1,19 +1,19 @@
-"""Programs built from Go modules, each once for the same sources, flags and toolchain."""
+"""Build programs from Go modules, each once for the same sources, flags and toolchain."""
 
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from localcluster.processes import locks
 from localcluster.build import toolchain
-from localcluster.build.compiler import compile_package
+from localcluster.build.compiler import GoPackage, compile_package
+from localcluster.build.provided import Program, provided_folder
 from localcluster.paths import GO_MODULES, cache_dir
-from localcluster.progress import Report
-from localcluster.build.provided import Program, provided
+from localcluster.processes import locks
+from localcluster.progress import Report, silent
 
 _KUBERNETES: Final = "v1.36.3"
-# What a program that is there already must be of: 1.36.
+# The release that an installed program must have: 1.36.
 _RELEASE: Final = _KUBERNETES.removeprefix("v").rpartition(".")[0]
 _VERSION_FLAGS: Final = " ".join(
     [
@@ -27,15 +27,20 @@ _VERSION_FLAGS: Final = " ".join(
 
 @dataclass(frozen=True)
 class GoBinary:
-    """A main package of one of our Go modules. `links` are further names it is called by;
-    `programs` are those that serve instead where the machine has them already."""
+    """A program of one of our Go modules. Its repr is part of the cache's key."""
 
     name: str
+    """Its file name."""
     module: str
+    """The module's folder in `localcluster/go`."""
     package: str
+    """Its main package."""
     ldflags: str = "-s -w"
+    """Flags of the linker."""
     links: tuple[str, ...] = field(default=())
-    programs: tuple[Program, ...] = field(default=(), repr=False)  # not what it is made from
+    """Names of symbolic links to it."""
+    programs: tuple[Program, ...] = field(default=(), repr=False)
+    """Installed programs that serve instead; they do not change the build, so not the key."""
 
 
 CONTROL_PLANE: Final = (
@@ -69,20 +74,21 @@ KUSTOMIZE: Final = GoBinary(
 
 
 def ensure_kubernetes(report: Report, *, full: bool) -> Path:
-    """The folder of Kubernetes' programs: a node's, or those of a control plane only."""
-    given = provided(KUBERNETES.programs if full else CONTROL_PLANE, report)
-    return given or _ensure_built(KUBERNETES, report)
+    """Return the folder of Kubernetes' programs: a node's, or only a control plane's."""
+    installed = provided_folder(KUBERNETES.programs if full else CONTROL_PLANE, report)
+    return installed or _ensure_built(KUBERNETES, report)
 
 
 def ensure(binary: GoBinary, report: Report) -> Path:
-    """The folder that holds the program and its links: the machine's own where its version fits,
-    else from the cache, built when that has none.
+    """Return the folder of the program and its links.
+
+    It is the machine's own if its version fits, else the cache's, built if that has none.
 
     Raises:
         CommandFailedError: the build failed; the message holds its last lines. A retry helps when
             it was the network.
     """
-    return provided(binary.programs, report) or _ensure_built(binary, report)
+    return provided_folder(binary.programs, report) or _ensure_built(binary, report)
 
 
 def _ensure_built(binary: GoBinary, report: Report) -> Path:
@@ -92,16 +98,11 @@ def _ensure_built(binary: GoBinary, report: Report) -> Path:
     )
 
 
-def kubernetes_built(*, full: bool) -> bool:
-    """Whether nothing of Kubernetes needs to be compiled: the cache or the machine has it."""
+def is_kubernetes_built(*, full: bool) -> bool:
+    """Return whether the cache or the machine has Kubernetes' programs."""
     if _folder(KUBERNETES, toolchain.find()).exists():
         return True
-    return provided(KUBERNETES.programs if full else CONTROL_PLANE, _quiet) is not None
-
-
-def _quiet(step: str, message: str) -> None:
-    """Report nothing."""
-    del step, message
+    return provided_folder(KUBERNETES.programs if full else CONTROL_PLANE, silent) is not None
 
 
 def _folder(binary: GoBinary, go: toolchain.Toolchain) -> Path:
@@ -111,21 +112,16 @@ def _folder(binary: GoBinary, go: toolchain.Toolchain) -> Path:
 def _build_with_links(
     binary: GoBinary, go: toolchain.Toolchain, target: Path, report: Report
 ) -> None:
-    compile_package(
-        go,
-        binary.package,
-        GO_MODULES / binary.module,
-        program=target / binary.name,
-        ldflags=binary.ldflags,
-        environment={**toolchain.environment(go), "CGO_ENABLED": "0"},
-        report=report,
+    package = GoPackage(
+        GO_MODULES / binary.module, binary.package, binary.ldflags, {"CGO_ENABLED": "0"}
     )
+    compile_package(go, package, target / binary.name, report)
     for link in binary.links:
         (target / link).symlink_to(binary.name)
 
 
 def _digest(binary: GoBinary, go_version: str) -> str:
-    """Names the result by all that it is made from."""
+    """Hash all that the program is made from."""
     module = GO_MODULES / binary.module
     digest = hashlib.sha256(f"{go_version}\n{binary}\n".encode())
     for path in sorted(path for path in module.rglob("*") if path.is_file()):

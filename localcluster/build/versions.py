@@ -1,4 +1,4 @@
-"""The versions that the local node runs: the product's defaults, read from the product's file."""
+"""The versions that the local node runs: the defaults in the product's file."""
 
 import tomllib
 from typing import Final

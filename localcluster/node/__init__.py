@@ -1,1 +1,1 @@
-"""The parts of the node."""
+"""The control plane and the node: their programs, configuration, networks and cleanup."""

@@ -1,4 +1,4 @@
-"""What a cluster that is used as usual holds from the start."""
+"""The objects that a full cluster has from the start: classes, and the cluster's DNS."""
 
 from typing import Any, Final
 

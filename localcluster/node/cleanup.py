@@ -1,4 +1,4 @@
-"""What pods leave behind when the runtime or the kubelet that would have ended them is gone."""
+"""Remove processes and networks of pods whose runtime or kubelet is gone."""
 
 import json
 import os
@@ -14,66 +14,69 @@ from typing import Final
 from localcluster.node.layout import BRIDGE, NETWORK
 
 _TASKS: Final = Path("node/containerd/io.containerd.runtime.v2.task/k8s.io")
-_NOTES: Final = Path("/var/lib/cni/results")
+_CNI_RESULTS: Final = Path("/var/lib/cni/results")
 _NAMESPACES: Final = Path("/run/netns")
-_NAMESPACE: Final = re.compile(r"/netns/(cni-[0-9a-f-]+)")
-_ID: Final = re.compile(r"[0-9a-f]{64}")
-_GONE_SECONDS: Final = 5.0
+_NAMESPACE_PATH: Final = re.compile(r"/netns/(cni-[0-9a-f-]+)")
+_CONTAINER_ID: Final = re.compile(r"[0-9a-f]{64}")
+_KILL_SECONDS: Final = 5.0
 
 
 def end_pods(folder: Path, proc: Path = Path("/proc")) -> None:
-    """End what a cluster's containers still run, and the shims that hold them.
+    """Kill the processes of a cluster's containers, and their shims.
 
-    They are told by their container's ID, which is in a process's control group and in its shim's
-    arguments: with the runtime gone, nothing else knows them.
+    The container's ID identifies them: it is in a process's control group and in its shim's
+    arguments. With the runtime gone, there is no other list of them.
     """
-    deadline = time.monotonic() + _GONE_SECONDS
+    deadline = time.monotonic() + _KILL_SECONDS
     ids = container_ids(folder)
-    while (left := [*processes_of(ids, proc)]) and time.monotonic() < deadline:
-        for pid in left:
+    while (pids := [*process_ids(ids, proc)]) and time.monotonic() < deadline:
+        for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.1)
 
 
 def container_ids(folder: Path) -> set[str]:
-    """The containers that the runtime had when it ended."""
+    """Return the IDs of the containers that the runtime had when it ended."""
     tasks = folder / _TASKS
-    return {each.name for each in tasks.iterdir()} if tasks.exists() else set()
+    return {task.name for task in tasks.iterdir()} if tasks.exists() else set()
 
 
-def processes_of(ids: set[str], proc: Path = Path("/proc")) -> Iterator[int]:
-    """The live processes of these containers."""
-    for each in proc.glob("[0-9]*"):
+def process_ids(containers: set[str], proc: Path = Path("/proc")) -> Iterator[int]:
+    """Yield the ids of the live processes of these containers, given by their IDs."""
+    for process in proc.glob("[0-9]*"):
         with suppress(OSError):
-            known = (each / "cgroup").read_text() + _shim_arguments(each)
-            if ids.intersection(_ID.findall(known)) and _lives(each):
-                yield int(each.name)
+            text = (process / "cgroup").read_text() + _shim_arguments(process)
+            if containers.intersection(_CONTAINER_ID.findall(text)) and _is_live(process):
+                yield int(process.name)
 
 
-def remove_networks(notes: Path = _NOTES, namespaces: Path = _NAMESPACES) -> None:
-    """Remove the networks of pods that no plugin was asked to remove: the device on our bridge, the
-    mount that kept the namespace, and what the plugins noted of them."""
+def remove_networks(results: Path = _CNI_RESULTS, namespaces: Path = _NAMESPACES) -> None:
+    """Remove the networks of pods that no plugin has removed.
+
+    They are the devices on our bridge, the mounts of the namespaces, and the plugins' records in
+    ``results``.
+    """
     for device in _devices():
-        _quietly("ip", "link", "delete", device)
-    for note in notes.glob(f"{NETWORK}-*"):
-        text = note.read_text()
-        for name in sorted(set(_NAMESPACE.findall(text))):
-            _quietly("umount", "--lazy", str(namespaces / name))
+        _try_to_run("ip", "link", "delete", device)
+    for result in results.glob(f"{NETWORK}-*"):
+        text = result.read_text()
+        for name in sorted(set(_NAMESPACE_PATH.findall(text))):
+            _try_to_run("umount", "--lazy", str(namespaces / name))
             with suppress(OSError):
                 (namespaces / name).unlink()
-        for each in notes.glob(f"*-{json.loads(text)['containerId']}-*"):
-            each.unlink()
+        for path in results.glob(f"*-{json.loads(text)['containerId']}-*"):
+            path.unlink()
 
 
 def _devices() -> Iterator[str]:
-    listed = subprocess.run(
+    result = subprocess.run(
         ["ip", "-json", "link", "show", "master", BRIDGE],
         capture_output=True,
         text=True,
         check=False,
     )
-    yield from (each["ifname"] for each in json.loads(listed.stdout or "[]") if each)
+    yield from (device["ifname"] for device in json.loads(result.stdout or "[]") if device)
 
 
 def _shim_arguments(process: Path) -> str:
@@ -81,9 +84,9 @@ def _shim_arguments(process: Path) -> str:
     return arguments if "containerd-shim" in arguments.partition("\0")[0] else ""
 
 
-def _lives(process: Path) -> bool:
+def _is_live(process: Path) -> bool:
     return (process / "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
 
 
-def _quietly(*command: str) -> None:
+def _try_to_run(*command: str) -> None:
     subprocess.run(command, capture_output=True, check=False)

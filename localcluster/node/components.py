@@ -1,4 +1,4 @@
-"""The node: containerd, kubelet, kube-proxy, DNS, volumes and the ingress controller.
+"""Run the node's components: containerd, kubelet, kube-proxy, DNS, volumes and ingress.
 
 Kubernetes 1.36 still runs on containerd 1.6.
 """
@@ -29,11 +29,11 @@ from localcluster.state import Cluster
 
 _TABLE: Final = "localcluster"
 # https://docs.kernel.org/networking/ip-sysctl.html; there is none where the machine has no IPv6.
-_NEW_DEVICES_ADDRESSES: Final = Path("/proc/sys/net/ipv6/conf/default/addr_gen_mode")
+_ADDRESS_MODE: Final = Path("/proc/sys/net/ipv6/conf/default/addr_gen_mode")
 _NO_ADDRESS: Final = "1"
-# A service's address that kube-proxy has no rule for, yet or any more, would be looked for outside,
-# and a connection to whoever answers there would be kept.
-_SERVICES_END_HERE: Final = f"""
+# Without a rule of kube-proxy, packets to a service's address would leave this machine, and a
+# connection to a host that answers there would stay.
+_REJECT_SERVICE_RANGE: Final = f"""
 table ip {_TABLE} {{
     chain forward {{
         type filter hook forward priority filter; policy accept;
@@ -45,13 +45,13 @@ table ip {_TABLE} {{
 
 
 def add_bridge() -> None:
-    """The pods' network, made before anything listens on its address.
+    """Make the pods' network, before anything listens on its address.
 
-    The machine's ends of it get no IPv6 addresses of their own. With each address that comes or
-    goes, every browser on the machine breaks off what it is loading (ERR_NETWORK_CHANGED).
+    The machine's ends of it get no IPv6 addresses: a browser on the machine cancels its downloads
+    with each address that is added or removed (ERR_NETWORK_CHANGED).
     """
-    if _NEW_DEVICES_ADDRESSES.exists():
-        _NEW_DEVICES_ADDRESSES.write_text(_NO_ADDRESS)
+    if _ADDRESS_MODE.exists():
+        _ADDRESS_MODE.write_text(_NO_ADDRESS)
     _ip("link", "add", BRIDGE, "type", "bridge")
     _ip("addr", "add", f"{GATEWAY}/{ipaddress.ip_network(POD_RANGE).prefixlen}", "dev", BRIDGE)
     _ip("addr", "add", f"{REGISTRY}/32", "dev", BRIDGE)
@@ -59,7 +59,7 @@ def add_bridge() -> None:
     for setting in ("ip_forward", f"conf/{BRIDGE}/route_localnet"):
         Path("/proc/sys/net/ipv4", setting).write_text("1")
 
-    subprocess.run(["nft", "-f", "-"], input=_SERVICES_END_HERE, text=True, check=True)
+    subprocess.run(["nft", "-f", "-"], input=_REJECT_SERVICE_RANGE, text=True, check=True)
 
 
 def remove_bridge() -> None:
@@ -72,7 +72,7 @@ def remove_bridge() -> None:
 
 
 def commands(cluster: Cluster, layout: Layout, programs: Path) -> dict[str, Sequence[str | Path]]:
-    """What starts once containerd has the images, in this order."""
+    """Return the commands of the components that need containerd's images, in starting order."""
     return {
         "kube-scheduler": [
             programs / "kube-scheduler",
@@ -92,8 +92,8 @@ def commands(cluster: Cluster, layout: Layout, programs: Path) -> dict[str, Sequ
         "kube-proxy": [programs / "kube-proxy", f"--config={layout.folder / 'kube-proxy.yaml'}"],
         "traefik": [
             Path(sysconfig.get_path("scripts")) / "traefik",
-            # Chats whose administrator is known are for this machine alone; the registry has 443
-            # elsewhere.
+            # On loopback only, as the administrators' passwords of demo chats are public; the
+            # registry has port 443 of another address.
             "--entrypoints.web.address=127.0.0.1:80",
             "--entrypoints.websecure.address=127.0.0.1:443",
             "--entrypoints.websecure.http.tls=true",
@@ -107,20 +107,22 @@ def commands(cluster: Cluster, layout: Layout, programs: Path) -> dict[str, Sequ
     }
 
 
-def services(
-    cluster: Cluster, layout: Layout, coredns: Path, models: Path
-) -> dict[str, Sequence[str | Path]]:
-    """What pods need around them: names, models to download, volumes, a container runtime."""
+def registry(layout: Layout, models: Path) -> Sequence[str | Path]:
+    """Return the command of the model registry."""
     names = list(REGISTRY_NAMES)
     certificate = certificates.issue(certificates.ensure(), layout.folder / "registry-pki", names)
+    return [
+        *(sys.executable, "-m", "localcluster.registry", "--listen", f"{REGISTRY}:443"),
+        *("--certificate", certificate.certificate, "--key", certificate.key),
+        *("--data", layout.folder / "registry", "--models", models),
+    ]
+
+
+def services(cluster: Cluster, layout: Layout, coredns: Path) -> dict[str, Sequence[str | Path]]:
+    """Return the commands of DNS, volumes, network policies and containerd."""
     python: list[str | Path] = [sys.executable, "-m"]
     return {
         "coredns": [coredns, "-conf", layout.folder / "Corefile"],
-        "registry": [
-            *(*python, "localcluster.registry", "--listen", f"{REGISTRY}:443"),
-            *("--certificate", certificate.certificate, "--key", certificate.key),
-            *("--data", layout.folder / "registry", "--models", models),
-        ],
         "storage": [
             *(*python, "localcluster.node.storage", "--kubeconfig", cluster.kubeconfig),
             *("--folder", layout.volumes),
@@ -134,7 +136,7 @@ def services(
 
 
 def images(cluster: Cluster) -> dict[str, str]:
-    """The digests of containerd's images by their names."""
+    """Return the digests of containerd's images by their names."""
     lines = _ctr(cluster, "images", "list").stdout.splitlines()[1:]
     return {name: digest for name, _, digest, *_ in map(str.split, lines)}
 
@@ -149,7 +151,11 @@ def tag_image(cluster: Cluster, image: str, further: str) -> None:
 
 
 def await_containerd(cluster: Cluster) -> None:
-    """Raises CommandFailedError when it does not answer within ten seconds."""
+    """Wait until containerd answers.
+
+    Raises:
+        CommandFailedError: it does not within ten seconds.
+    """
     for _ in range(100):
         if _ctr(cluster, "version").returncode == 0:
             return
@@ -161,24 +167,24 @@ def containers(cluster: Cluster) -> list[str]:
     return _ctr(cluster, "containers", "list", "-q").stdout.split()
 
 
-def runs_containers(cluster: Cluster) -> bool:
-    """The kubelet ends them with their pods, and removes them minutes later."""
+def has_running_containers(cluster: Cluster) -> bool:
+    """Ignore ended containers: the kubelet removes them minutes after their pods."""
     tasks = _ctr(cluster, "tasks", "list").stdout.splitlines()[1:]
-    return any(each.split()[-1] == "RUNNING" for each in tasks)
+    return any(task.split()[-1] == "RUNNING" for task in tasks)
 
 
 def remove_containers(cluster: Cluster) -> None:
-    """By force, what an orderly removal has left."""
-    for each in containers(cluster):
-        _ctr(cluster, "tasks", "delete", "--force", each)
-        _ctr(cluster, "containers", "delete", each)
+    """Remove all containers by force."""
+    for container in containers(cluster):
+        _ctr(cluster, "tasks", "delete", "--force", container)
+        _ctr(cluster, "containers", "delete", container)
 
 
 def unmount(folder: Path) -> None:
-    """Every mount below a folder, the deepest first."""
+    """Unmount everything below a folder, the deepest first."""
     mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-    for each in sorted((m for m in mounts if m.startswith(f"{folder}/")), reverse=True):
-        subprocess.run(["umount", "--lazy", each], capture_output=True, check=False)
+    for mount in sorted((path for path in mounts if path.startswith(f"{folder}/")), reverse=True):
+        subprocess.run(["umount", "--lazy", mount], capture_output=True, check=False)
 
 
 def _ctr(

@@ -1,8 +1,8 @@
-"""The configuration files of the node's components.
+"""Write the configuration files of the node's components.
 
-The recipe's facts that are not obvious: on cgroup v1 the kubelet must be told so; a machine without
-CAP_SYS_RESOURCE needs `restrict_oom_score_adj`. This machine's own authority is trusted for the
-certificate of any registry, so that a test can have one.
+Two settings are not obvious: on cgroup v1 the kubelet needs `failCgroupV1: false`, and a machine
+without CAP_SYS_RESOURCE needs `restrict_oom_score_adj`. containerd trusts this machine's authority
+for all registries, so that a test can run one.
 """
 
 import json
@@ -15,6 +15,7 @@ import yaml
 from localcluster import certificates
 from localcluster.node.layout import (
     BRIDGE,
+    CGROUP_CONTROLLERS,
     CLUSTER_DNS,
     GATEWAY,
     IMAGE_STORE,
@@ -30,12 +31,12 @@ from localcluster.state import Cluster
 
 
 def write_files(cluster: Cluster, sandbox_image: str) -> Layout:
-    """Every component's configuration."""
+    """Write the configuration of all components and return where the node's files are."""
     layout = Layout(cluster.folder / "node")
     for folder in (IMAGE_STORE, layout.kubelet, layout.volumes, layout.folder / "cni"):
         folder.mkdir(parents=True, exist_ok=True)
     (layout.folder / "containerd.toml").write_text(_containerd(layout, sandbox_image))
-    # Debian's containerd 1.6 does not heed `ca` in a hosts.toml, but any .crt beside it
+    # Debian's containerd 1.6 ignores `ca` in a hosts.toml and trusts each .crt beside it.
     trusted = layout.folder / "registries" / "_default"
     trusted.mkdir(parents=True, exist_ok=True)
     shutil.copy(certificates.ensure().certificate, trusted / "ca.crt")
@@ -94,7 +95,7 @@ def _cni(layout: Layout) -> dict[str, Any]:
 
 
 def _kubelet(cluster: Cluster, layout: Layout) -> dict[str, Any]:
-    unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    is_cgroup_v2 = CGROUP_CONTROLLERS.exists()
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -112,7 +113,7 @@ def _kubelet(cluster: Cluster, layout: Layout) -> dict[str, Any]:
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
         "registerNode": True,
-        **({} if unified else {"failCgroupV1": False, "cgroupDriver": "cgroupfs"}),
+        **({} if is_cgroup_v2 else {"failCgroupV1": False, "cgroupDriver": "cgroupfs"}),
     }
 
 
@@ -146,7 +147,7 @@ def _corefile(cluster: Cluster) -> str:
 
 
 def _traefik(layout: Layout) -> dict[str, Any]:
-    """The certificate of every host, by this machine's own authority."""
+    """Issue one certificate for all hosts by this machine's authority."""
     pair = certificates.issue(certificates.ensure(), layout.folder / "ingress-pki", INGRESS_NAMES)
     default = {"certFile": str(pair.certificate), "keyFile": str(pair.key)}
     return {"tls": {"stores": {"default": {"defaultCertificate": default}}}}

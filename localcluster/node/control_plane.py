@@ -1,4 +1,4 @@
-"""etcd, the API server and the controller manager, on loopback and ports of their own."""
+"""Start etcd, the API server and the controller manager, each on a free port."""
 
 import secrets
 import ssl
@@ -16,18 +16,18 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from localcluster import certificates, state
 from localcluster.errors import CommandFailedError, last_lines
 from localcluster.ports import free_ports
-from localcluster.processes.background import alive, start
+from localcluster.processes.background import is_alive, start
 from localcluster.progress import Report
 from localcluster.state import CONTROL_PLANE, FULL, Cluster
 
 _LOOPBACK: Final = "127.0.0.1"
 _ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
-# Whom tokens may be for. A service account's are for the issuer where nobody asks for anything
-# else, so it stays first; static and OIDC tokens are for all of these, and so for the HTTP API.
+# The first is the default audience of service accounts' tokens. Static and OIDC tokens are for all
+# of these, and so for the HTTP API.
 _AUDIENCES: Final = (_ISSUER, "aichat-workspace-api")
 SERVICE_RANGE: Final = "10.96.0.0/16"
 _READY_SECONDS: Final = 180.0
-# Level Metadata says who asked for what; bodies would hold secrets.
+# Level Metadata leaves out the bodies of requests, which would hold secrets.
 _AUDIT_POLICY: Final = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
@@ -46,8 +46,9 @@ _AUTHENTICATION: Final = {
 def start_control_plane(
     name: str, programs: Path, report: Report, *, address: str = _LOOPBACK
 ) -> Cluster:
-    """Start a control plane and wait until it is ready. With an address other than loopback, pods
-    reach it there.
+    """Start a control plane and wait until it is ready.
+
+    Pods reach it at an ``address`` other than loopback.
 
     Raises:
         CommandFailedError: a component ended or did not become ready; the message holds the end of
@@ -67,8 +68,8 @@ def start_control_plane(
     for component, arguments in commands.items():
         if component == "kube-controller-manager":
             _await_ready(cluster, report)
-        started = start(component, [programs / component, *arguments], logs / f"{component}.log")
-        cluster = state.add(cluster, started)
+        process = start(component, [programs / component, *arguments], logs / f"{component}.log")
+        cluster = state.add(cluster, process)
     _await_controllers(cluster, report)
     return cluster
 
@@ -146,7 +147,7 @@ def _api_server(cluster: Cluster, etcd: int, address: str, port: int) -> list[st
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged",
-        # Without pods nobody needs the kubernetes service's endpoints.
+        # Without pods the kubernetes service needs no endpoints.
         f"--endpoint-reconciler-type={'none' if address == _LOOPBACK else 'lease'}",
         "--kubelet-preferred-address-types=InternalIP",
         f"--kubelet-client-certificate={clients / 'client.crt'}",
@@ -167,54 +168,52 @@ def _controller_manager(cluster: Cluster, port: int) -> list[str]:
         f"--root-ca-file={cluster.ca_file}",
         f"--service-account-private-key-file={pki / 'service-accounts.key'}",
         "--use-service-account-credentials",
-        "--kube-api-qps=1000",  # each controller's own account would wait seconds for its turn
+        "--kube-api-qps=1000",  # otherwise controllers wait seconds for their rate limit
         "--kube-api-burst=1000",
-        "--resource-quota-sync-period=10s",  # a quota made just after its kind waits for this
+        "--resource-quota-sync-period=10s",  # the longest wait of a quota for a kind that is new
         "--leader-elect=false",
     ]
 
 
 def _await_ready(cluster: Cluster, report: Report) -> None:
     report("control plane", "waiting for the API server")
-    await_component(
-        cluster, "kube-apiserver", lambda: _answers(cluster, f"{cluster.server}/readyz")
-    )
+    await_component(cluster, "kube-apiserver", lambda: _is_ok(cluster, f"{cluster.server}/readyz"))
     write_kubeconfig(cluster)
 
 
 def _await_controllers(cluster: Cluster, report: Report) -> None:
-    """Until the controllers work: they make the default service account."""
+    """Wait until the default service account exists: the controllers make it."""
     report("control plane", "waiting for the controllers")
     path = "/api/v1/namespaces/default/serviceaccounts/default"
     await_component(
-        cluster, "kube-controller-manager", lambda: _answers(cluster, f"{cluster.server}{path}")
+        cluster, "kube-controller-manager", lambda: _is_ok(cluster, f"{cluster.server}{path}")
     )
 
 
 def await_component(cluster: Cluster, component: str, is_ready: Callable[[], bool]) -> None:
-    """Wait until a component is ready, and all that were started are alive.
+    """Wait until a component is ready and all started components are alive.
 
     Raises:
         CommandFailedError: it is not ready in time, or one has ended; with the end of its log.
     """
     deadline = time.monotonic() + _READY_SECONDS
-    while not is_ready() or not all(alive(each) for each in cluster.components):
-        gone = [each for each in cluster.components if not alive(each)]
-        if gone or time.monotonic() > deadline:
-            culprit = gone[0].name if gone else component
-            log = cluster.folder / "logs" / f"{culprit}.log"
-            how = "ended" if gone else f"was not ready within {_READY_SECONDS:.0f} s"
-            raise CommandFailedError(f"{culprit} {how}:\n{last_lines(log)}")
+    while not is_ready() or not all(is_alive(process) for process in cluster.components):
+        ended = [process for process in cluster.components if not is_alive(process)]
+        if ended or time.monotonic() > deadline:
+            failed = ended[0].name if ended else component
+            log = cluster.folder / "logs" / f"{failed}.log"
+            problem = "ended" if ended else f"was not ready within {_READY_SECONDS:.0f} s"
+            raise CommandFailedError(f"{failed} {problem}:\n{last_lines(log)}")
         time.sleep(0.1)
 
 
-def _answers(cluster: Cluster, url: str) -> bool:
+def _is_ok(cluster: Cluster, url: str) -> bool:
     if not cluster.ca_file.exists():
         return False
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {cluster.token}"})  # noqa: S310
     trust = ssl.create_default_context(cafile=str(cluster.ca_file))
     try:
-        with urllib.request.urlopen(request, timeout=2, context=trust) as answer:  # noqa: S310
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(request, timeout=2, context=trust) as response:  # noqa: S310
+            return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False

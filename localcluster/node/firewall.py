@@ -1,66 +1,72 @@
-"""The packet filter's chains that a node's parts make and, most of them, never take away."""
+"""Remove the packet filter chains that a node's components make and do not remove."""
 
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-_MAKERS: Final = ("KUBE-", "CNI-")  # kubelet and kube-proxy; the network plugins
+from localcluster.state import write_atomically
+
+_PREFIXES: Final = ("KUBE-", "CNI-")  # kubelet and kube-proxy; the network plugins
 _PROGRAMS: Final = ("iptables", "ip6tables")
 
 
 def remember(path: Path) -> None:
-    """Write down which such chains are there already: they are somebody else's."""
-    found = {program: sorted(_ours(_rules(program))) for program in _PROGRAMS}
-    lines = (f"{program} {' '.join(each)}" for program in found for each in found[program])
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text("\n".join(lines))
-    partial.rename(path)
+    """Record the chains before a node is started: they belong to other programs."""
+    chains = {program: sorted(_component_chains(_rules(program))) for program in _PROGRAMS}
+    lines = (f"{program} {' '.join(chain)}" for program in chains for chain in chains[program])
+    write_atomically(path, "\n".join(lines))
 
 
 def remove_since(path: Path) -> None:
-    """Remove the chains that came since, with the rules that lead to them. Without a record nothing
-    of ours was made yet, and whatever is there is somebody else's."""
+    """Remove the chains made since the record in ``path``, with the rules that lead to them.
+
+    Without a record no node has made any yet: all chains belong to other programs.
+    """
     if not path.exists():
         return
-    known = set(path.read_text().splitlines())
+    recorded = set(path.read_text().splitlines())
     for program in _PROGRAMS:
         rules = _rules(program)
-        chains = {each for each in _ours(rules) if f"{program} {' '.join(each)}" not in known}
+        chains = {
+            chain
+            for chain in _component_chains(rules)
+            if f"{program} {' '.join(chain)}" not in recorded
+        }
         if chains:
             _run([f"{program}-restore", "--noflush"], "\n".join(removal(rules, chains)) + "\n")
 
 
 def removal(rules: Iterable[str], chains: set[tuple[str, str]]) -> Iterator[str]:
-    """What takes these (table, chain) out of saved rules, as `iptables-restore` reads it."""
+    """Yield the lines for `iptables-restore` that remove these (table, chain) from saved rules."""
     rules = tuple(rules)
     for table in sorted({table for table, _ in chains}):
-        doomed = sorted(chain for of, chain in chains if of == table)
+        obsolete = sorted(chain for chain_table, chain in chains if chain_table == table)
         yield f"*{table}"
-        for rule in _of_table(rules, table):
+        for rule in _jump_rules(rules, table):
             chain, target = rule.split()[1], rule.rpartition(" -j ")[2].split()[0]
-            if target in doomed and chain not in doomed:
+            if target in obsolete and chain not in obsolete:
                 yield f"-D{rule.removeprefix('-A')}"
-        yield from (f"-F {chain}" for chain in doomed)
-        yield from (f"-X {chain}" for chain in doomed)
+        yield from (f"-F {chain}" for chain in obsolete)
+        yield from (f"-X {chain}" for chain in obsolete)
         yield "COMMIT"
 
 
-def _of_table(rules: Iterable[str], table: str) -> Iterator[str]:
-    here = False
+def _jump_rules(rules: Iterable[str], table: str) -> Iterator[str]:
+    in_table = False
     for line in rules:
         if line.startswith("*"):
-            here = line == f"*{table}"
-        elif here and line.startswith("-A") and " -j " in line:
+            in_table = line == f"*{table}"
+        elif in_table and line.startswith("-A") and " -j " in line:
             yield line
 
 
-def _ours(rules: Iterable[str]) -> Iterator[tuple[str, str]]:
+def _component_chains(rules: Iterable[str]) -> Iterator[tuple[str, str]]:
     table = ""
     for line in rules:
         if line.startswith("*"):
             table = line[1:]
-        elif line.startswith(tuple(f":{maker}" for maker in _MAKERS)):
+        elif line.startswith(tuple(f":{prefix}" for prefix in _PREFIXES)):
             yield table, line[1:].split()[0]
 
 
@@ -68,6 +74,6 @@ def _rules(program: str) -> list[str]:
     return _run([f"{program}-save"]).splitlines()
 
 
-def _run(command: list[str], given: str = "") -> str:
-    ran = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
-    return ran.stdout
+def _run(command: list[str], rules: str = "") -> str:
+    result = subprocess.run(command, input=rules, capture_output=True, text=True, check=False)
+    return result.stdout

@@ -1,4 +1,4 @@
-"""The node's addresses and names, and where it keeps its files."""
+"""The node's addresses, names and files, and the kernel files that several modules read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +18,17 @@ INGRESS_NAMES: Final = ("*.aichat.localhost", "localhost", "127.0.0.1")
 NODE: Final = "node"
 STORAGE_CLASS: Final = "localcluster"
 STORAGE_PROVISIONER: Final = "localcluster/folder"
-IMAGE_STORE: Final = cache_dir() / "containerd"  # kept, so that a start loads only what is new
+BRIDGE_FILTER: Final = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+CGROUP_CONTROLLERS: Final = Path("/sys/fs/cgroup/cgroup.controllers")  # only on cgroup v2
+IMAGE_STORE: Final = cache_dir() / "containerd"  # stays, so that a start loads only new images
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the node keeps its files."""
+    """The node's files."""
 
     folder: Path
+    """The folder that has all of them."""
 
     @property
     def socket(self) -> Path:

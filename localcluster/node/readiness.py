@@ -1,4 +1,4 @@
-"""Whether what runs beside the control plane does its work."""
+"""Wait until DNS, the registry, network policies and the ingress of a node work."""
 
 import socket
 import subprocess
@@ -19,10 +19,10 @@ _ANSWER_WITHOUT_ERROR: Final = 0x8000
 
 
 def await_services(cluster: Cluster, report: Report) -> None:
-    """Wait until DNS, registry, policies and ingress work, and no other part has ended.
+    """Wait until these services work, and check that no other component has ended.
 
     Raises:
-        CommandFailedError: one does not within a minute, or has ended; with the end of its log.
+        CommandFailedError: one does not in time, or has ended; the message has the end of its log.
     """
     for component, is_ready in _probes().items():
         report("node", f"waiting for {component}")
@@ -31,36 +31,36 @@ def await_services(cluster: Cluster, report: Report) -> None:
 
 def _probes() -> Mapping[str, Callable[[], bool]]:
     return {
-        "coredns": lambda: resolves(GATEWAY, _KNOWN_NAME),
-        "kube-proxy": lambda: resolves(CLUSTER_DNS, _KNOWN_NAME),
-        "registry": lambda: listens(REGISTRY, 443),
-        "netpol": _policies_are_in_force,
-        "traefik": lambda: all(listens("127.0.0.1", port) for port in INGRESS_PORTS),
+        "coredns": lambda: has_address(GATEWAY, _KNOWN_NAME),
+        "kube-proxy": lambda: has_address(CLUSTER_DNS, _KNOWN_NAME),
+        "registry": lambda: is_listening(REGISTRY, 443),
+        "netpol": _has_policy_table,
+        "traefik": lambda: all(is_listening("127.0.0.1", port) for port in INGRESS_PORTS),
     }
 
 
-def listens(address: str, port: int) -> bool:
+def is_listening(address: str, port: int) -> bool:
     with suppress(OSError), socket.create_connection((address, port), timeout=_TRY_SECONDS):
         return True
     return False
 
 
-def resolves(server: str, name: str, port: int = 53) -> bool:
-    """Whether a DNS server has an address for a name (RFC 1035, section 4.1)."""
+def has_address(server: str, name: str, port: int = 53) -> bool:
+    """Ask a DNS server for the address of a name (RFC 1035, section 4.1)."""
     labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
     header = b"\x10\xc1\x01\0\0\x01" + bytes(6)
-    with suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as asking:
-        asking.settimeout(_TRY_SECONDS)
-        asking.connect((server, port))
-        asking.send(header + labels + b"\0" + _ADDRESS_QUESTION)
-        answer = asking.recv(512)
-        flags, answers = (int.from_bytes(answer[at : at + 2], "big") for at in (2, 6))
-        return flags & 0x800F == _ANSWER_WITHOUT_ERROR and answers > 0
+    with suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as connection:
+        connection.settimeout(_TRY_SECONDS)
+        connection.connect((server, port))
+        connection.send(header + labels + b"\0" + _ADDRESS_QUESTION)
+        answer = connection.recv(512)
+        flags, count = (int.from_bytes(answer[start : start + 2], "big") for start in (2, 6))
+        return flags & 0x800F == _ANSWER_WITHOUT_ERROR and count > 0
     return False
 
 
-def _policies_are_in_force() -> bool:
-    found = subprocess.run(
+def _has_policy_table() -> bool:
+    result = subprocess.run(
         ["nft", "list", "table", "inet", POLICY_TABLE], capture_output=True, check=False
     )
-    return found.returncode == 0
+    return result.returncode == 0

@@ -1,4 +1,4 @@
-"""Volumes that any user can write: `python -m localcluster.node.storage`.
+"""Provide volumes that any user can write: `python -m localcluster.node.storage`.
 
 The controller manager's own host-path provisioner makes folders that only root can enter, and host
 paths ignore fsGroup, so a pod without root could not use them.
@@ -16,9 +16,9 @@ from localcluster.node.layout import STORAGE_CLASS
 
 def serve(
     kubeconfig: Annotated[Path, typer.Option(help="access to the cluster")],
-    folder: Annotated[Path, typer.Option(help="where volumes are made")],
+    folder: Annotated[Path, typer.Option(help="the folder of the volumes")],
 ) -> None:
-    """Give every claim of our class a folder, and remove the folders of released volumes."""
+    """Make a folder for each claim of our class, and remove it with the claim."""
     config.load_kube_config(str(kubeconfig))
     api = client.CoreV1Api()
     while True:
@@ -40,7 +40,7 @@ def _provide(api: client.CoreV1Api, folder: Path, claim: Any) -> None:
     try:
         api.create_persistent_volume(_volume(path, claim))  # type: ignore[arg-type]
     except client.ApiException as error:
-        if error.status != 409:  # made by the event before this one
+        if error.status != 409:  # the event before this one made it
             raise
 
 

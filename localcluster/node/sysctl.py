@@ -1,8 +1,10 @@
-"""The kernel's settings that a node's parts change and never put back."""
+"""Record and restore the kernel settings that a node's components change."""
 
 import json
 from pathlib import Path
 from typing import Final
+
+from localcluster.state import write_atomically
 
 SETTINGS: Final = (
     "net/ipv4/ip_forward",  # ours, and the network plugins'
@@ -21,18 +23,16 @@ ROOT: Final = Path("/proc/sys")
 
 
 def remember(record: Path, root: Path = ROOT) -> None:
-    """Write down how the settings are before a node changes them."""
-    found = {each: (root / each).read_text() for each in SETTINGS if (root / each).exists()}
-    partial = record.with_name(f"{record.name}.partial")
-    partial.write_text(json.dumps(found))
-    partial.rename(record)
+    """Record the settings before a node changes them."""
+    values = {name: (root / name).read_text() for name in SETTINGS if (root / name).exists()}
+    write_atomically(record, json.dumps(values))
 
 
 def restore(record: Path, root: Path = ROOT) -> None:
-    """Put the settings back. Without a record nothing was changed by us."""
+    """Restore the recorded settings; without a record, no node has changed any."""
     if not record.exists():
         return
-    for each, value in json.loads(record.read_text()).items():
-        setting = root / each
+    for name, value in json.loads(record.read_text()).items():
+        setting = root / name
         if setting.exists() and setting.read_text() != value:
             setting.write_text(value)

@@ -1,1 +1,1 @@
-"""Programs that run beside ours, and locks between processes."""
+"""Child processes, background processes, and locks between processes."""

@@ -1,4 +1,4 @@
-"""Programs that outlive the command that started them, and end only by their own ids."""
+"""Run programs that outlive the command that started them; they are ended by their own ids."""
 
 import os
 import signal
@@ -15,13 +15,17 @@ _GRACE_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True)
-class Started:
-    """A process by its id and the moment it started, so that a reused id is never taken for it."""
+class Process:
+    """A process by its id and start time, so that a reused id is never mistaken for it."""
 
     name: str
+    """The component that it is."""
     pid: int
+    """Its process id."""
     ticks: int
+    """When it started, in clock ticks since boot."""
     log: str
+    """The file that has its output."""
 
 
 def start(
@@ -29,11 +33,15 @@ def start(
     command: Sequence[str | Path],
     log: Path,
     environment: Mapping[str, str] | None = None,
-) -> Started:
-    """Start a program in a session of its own, writing to `log`."""
+) -> Process:
+    """Start a program in a session of its own, with its output in `log`.
+
+    Raises:
+        CommandFailedError: it ended at once.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as out:
-        process = subprocess.Popen(
+        popen = subprocess.Popen(
             [str(part) for part in command],
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -41,15 +49,17 @@ def start(
             start_new_session=True,
             env={**os.environ, **(environment or {})},
         )
-    ticks = start_ticks(process.pid)
+    ticks = start_ticks(popen.pid)
     if ticks is None:
         raise CommandFailedError(f"{name} ended at once; see {log}")
-    return Started(name, process.pid, ticks, str(log))
+    return Process(name, popen.pid, ticks, str(log))
 
 
 def start_ticks(pid: int) -> int | None:
-    """When the process started, in clock ticks since boot (proc(5)); None when there is none, or
-    when it has ended and only waits to be reaped."""
+    """Return when the process started, in clock ticks since boot (proc(5)).
+
+    None if there is no such process, or if it has ended and only waits to be reaped.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -57,20 +67,20 @@ def start_ticks(pid: int) -> int | None:
     return None if fields[0] in "ZX" else int(fields[19])
 
 
-def alive(started: Started) -> bool:
-    return start_ticks(started.pid) == started.ticks
+def is_alive(process: Process) -> bool:
+    return start_ticks(process.pid) == process.ticks
 
 
-def stop(started: Started) -> None:
-    """End the process and wait until it is gone, by force after ten seconds."""
+def stop(process: Process) -> None:
+    """End a process and wait until it is gone; kill it after ten seconds."""
     deadline = time.monotonic() + _GRACE_SECONDS
-    _signal(started, signal.SIGTERM)
-    while alive(started):
+    _signal(process, signal.SIGTERM)
+    while is_alive(process):
         if time.monotonic() > deadline:
-            _signal(started, signal.SIGKILL)
+            _signal(process, signal.SIGKILL)
         time.sleep(0.02)
 
 
-def _signal(started: Started, number: signal.Signals) -> None:
-    if alive(started):
-        os.kill(started.pid, number)
+def _signal(process: Process, number: signal.Signals) -> None:
+    if is_alive(process):
+        os.kill(process.pid, number)

@@ -1,4 +1,4 @@
-"""Programs that are run to their end, and that end with us: none goes on when we are interrupted.
+"""Run programs to their end. They end when this process is interrupted.
 
 Each has a process group of its own, so that the compilers and shells it starts end with it. Threads
 never see a signal: they learn of it here, by polling.
@@ -13,19 +13,21 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
+from localcluster.errors import CommandFailedError
+
 _POLL_SECONDS: Final = 0.1
 _GRACE_SECONDS: Final = 10.0
-_TELL_SECONDS: Final = 10.0
+_TICK_SECONDS: Final = 10.0
 
 
 class _Interruption:
-    """Whether a signal has come. A plain flag: an Event's lock may be held when a signal comes."""
+    """Whether a signal has come. Not an Event, whose lock may be held when a signal comes."""
 
     came = False
 
 
 def terminate_with_parent() -> None:
-    """From now on SIGINT and SIGTERM are a KeyboardInterrupt here, and the end of every child.
+    """Make SIGINT and SIGTERM a KeyboardInterrupt here, which ends all children, too.
 
     A shell starts its background jobs with SIGINT ignored, which Python would leave so.
     """
@@ -39,7 +41,7 @@ def run(
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a program and give what it wrote, whether it failed or not.
+    """Run a program and return its output, whether it failed or not.
 
     Raises:
         KeyboardInterrupt: we were interrupted; the program has ended.
@@ -59,27 +61,41 @@ def run(
         raise
 
 
-def follow(
+def run_or_raise(command: Sequence[str | Path], problem: str) -> None:
+    """Run a program.
+
+    Raises:
+        CommandFailedError: it failed; the message is ``problem`` and the end of its errors.
+        KeyboardInterrupt: we were interrupted; the program has ended.
+    """
+    result = run(command)
+    if result.returncode:
+        raise CommandFailedError(f"{problem}:\n{result.stderr.strip()[-2000:]}")
+
+
+def run_with_progress(
     command: Sequence[str | Path],
     out: IO[bytes],
-    tell: Callable[[], object],
+    on_tick: Callable[[], object],
     *,
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> int:
-    """Run a program that writes to ``out``, and call ``tell`` every ten seconds. Its exit code.
+    """Run a program that writes to ``out`` and return its exit code.
+
+    ``on_tick`` is called every ten seconds.
 
     Raises:
         KeyboardInterrupt: we were interrupted; the program has ended.
     """
     process = _start(command, cwd, environment, out, out)
-    told = time.monotonic()
+    last_tick = time.monotonic()
     try:
         while process.poll() is None:
             pause()
-            if time.monotonic() - told > _TELL_SECONDS:
-                told = time.monotonic()
-                tell()
+            if time.monotonic() - last_tick > _TICK_SECONDS:
+                last_tick = time.monotonic()
+                on_tick()
     except BaseException:
         _end(process)
         raise
@@ -87,7 +103,7 @@ def follow(
 
 
 def _interrupt(number: int, frame: object) -> None:
-    """The first signal ends everything; the next ones do not disturb the tidying up."""
+    """Raise at the first signal only, so that later ones do not interrupt the cleaning up."""
     del number, frame
     if not _Interruption.came:
         _Interruption.came = True
@@ -95,14 +111,14 @@ def _interrupt(number: int, frame: object) -> None:
 
 
 def pause(seconds: float = _POLL_SECONDS) -> None:
-    """Wait, in a thread that may be asked to end.
+    """Wait, in a thread that an interruption ends.
 
     Raises:
         KeyboardInterrupt: we were interrupted.
     """
-    until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
-        time.sleep(min(left, _POLL_SECONDS))
+    deadline = time.monotonic() + seconds
+    while (remaining_seconds := deadline - time.monotonic()) > 0:
+        time.sleep(min(remaining_seconds, _POLL_SECONDS))
         _raise_if_interrupted()
 
 
@@ -131,7 +147,7 @@ def _start(
 
 
 def _end(process: "subprocess.Popen[Any]") -> None:
-    """The whole group: politely, and by force when it takes longer than the grace."""
+    """End the whole group with SIGTERM, and with SIGKILL after the grace period."""
     deadline = time.monotonic() + _GRACE_SECONDS
     _signal_group(process.pid, signal.SIGTERM)
     while process.poll() is None and time.monotonic() < deadline:

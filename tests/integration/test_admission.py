@@ -262,13 +262,15 @@ async def becomes(client: Client, *, confined: bool) -> None:
 # As in a pod, except that it looks for its confinement more often.
 IN_A_CLUSTER = """
 import asyncio, sys
-from aichat_workspace.operator import admission_check, main
+from aichat_workspace.operator import admission_check
+from aichat_workspace.operator.main import run_until_stopped
+from aichat_workspace.operator.settings import Settings
 from aichat_workspace.runtime.logs import log_as_json
 
 admission_check._CHECK_SECONDS = admission_check._RECHECK_SECONDS = 0.5
 log_as_json()
-settings = main.Settings(dev=False, kubeconfig=None, probe_port=int(sys.argv[1]))
-asyncio.run(main._until_stopped(settings))
+settings = Settings(dev=False, kubeconfig=None, probe_port=int(sys.argv[1]))
+asyncio.run(run_until_stopped(settings))
 """
 
 

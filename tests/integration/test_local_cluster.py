@@ -1,4 +1,4 @@
-"""The local cluster's life: it says that it runs, outlives accidents and leaves nothing behind."""
+"""The local cluster reports that it runs, survives failures and leaves nothing behind."""
 
 import json
 import os

@@ -24,7 +24,8 @@ from aichat_workspace.domain.models.status import ModelState, desired_models
 from aichat_workspace.domain.render.ollama import DISCARD_TORN_DOWNLOADS
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import direct
-from aichat_workspace.operator.models.sync import ModelSync, ModelSyncTask
+from aichat_workspace.operator.models.report import Report
+from aichat_workspace.operator.models.sync import ModelSync, ModelSyncTask, SyncObserver
 from localcluster import certificates
 from localcluster.build.images.ollama import ensure_ollama
 from localcluster.build.versions import OLLAMA
@@ -359,11 +360,11 @@ async def test_the_operator_pulls_by_host_and_port_and_makes_changed_patterns_ag
     model, story = setup.model("library/qwen2.5-coder:1.5b"), ("user", "Tell me of the sea.")
     async with aiohttp.ClientSession() as session:
         client = OllamaClient(direct(session, setup.ollama))
-        sync = ModelSync(lambda _: None, concurrent_pulls=lambda: 2)
+        sync = ModelSync(SyncObserver(lambda _: None), concurrent_pulls=lambda: 2)
         try:
             for prompt in ("Answer in one short sentence.", "Answer like a pirate."):
                 want = desired_models([model], ["our_style"], {"our_style": prompt})
-                work = ModelSyncTask(client, want, "pod", 10**12, frozenset(), (), ())
+                work = ModelSyncTask(client, want, "pod", 10**12, frozenset(), Report((), ()))
                 async with asyncio.timeout(60):
                     await _reported(sync, work)
                 assert await client.system("our_style:latest") == prompt
@@ -386,8 +387,8 @@ async def test_a_pattern_leaves_a_persons_model_alone_and_takes_its_own_up_witho
         await client.create("theirs:latest", base=base, system="Be a pirate.")
         await client.create("ours:latest", base=base, system=prompt)
         want = desired_models([model], ["theirs", "ours"], {"theirs": prompt, "ours": prompt})
-        work = ModelSyncTask(client, want, "pod", 10**12, frozenset(), (), ())
-        sync = ModelSync(lambda _: None, concurrent_pulls=lambda: 2)
+        work = ModelSyncTask(client, want, "pod", 10**12, frozenset(), Report((), ()))
+        sync = ModelSync(SyncObserver(lambda _: None), concurrent_pulls=lambda: 2)
         states: dict[str, ModelState] = {}
         try:
             async with asyncio.timeout(60):

@@ -12,10 +12,9 @@ from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
 from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
 from aichat_workspace.domain.planning.plan import Observed, plan
 from aichat_workspace.domain.policy.secret_references import ADMIN, resolve
-from aichat_workspace.domain.render import render, tenant_namespace
+from aichat_workspace.domain.render import credentials, render, tenant_namespace
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
-from aichat_workspace.operator import credentials
 from tests.integration.conftest import OPERATOR, SYSTEM, Cluster, workspace
 from tests.integration.owned import owned, same
 from tests.integration.tenants import (

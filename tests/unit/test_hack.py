@@ -1,10 +1,13 @@
-"""What the demo's scripts do where a cluster is not as they hope, with a kubectl of our own."""
+"""What the scripts do where a cluster or a build is not as they hope, with programs of our own."""
 
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import pytest
 
@@ -141,3 +144,123 @@ def test_install_says_what_pods_wait_for_where_they_do_not_start(kubectl: Kubect
     assert "ImagePullBackOff: who are you" in ran.stdout
     assert "Failed to pull image" in ran.stdout
     assert "PULL_SECRET" in ran.stderr
+
+
+class Programs:
+    """`python`, `make` and `pytest` that only write down how they are called, unless told more."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._cases = folder, ""
+        self.log = folder / "log"
+
+    def does(self, call: str, commands: str) -> None:
+        self._cases += f"  '{call}') {commands} ;;\n"
+
+    def run(self, script: str) -> "subprocess.CompletedProcess[str]":
+        for name in ("python", "make", "pytest"):
+            program = self._folder / name
+            program.write_text(
+                f'#!/bin/sh\ncd {self._folder}\ncall="{name} $*"\necho "$call" >>log\n'
+                f'case "$call" in\n{self._cases}esac\n'
+            )
+            program.chmod(0o755)
+        return subprocess.run(
+            [ROOT / "hack" / script],
+            env={
+                **os.environ,
+                "PATH": f"{self._folder}:{os.environ['PATH']}",
+                "LOCALCLUSTER_STATE": str(self._folder / "state"),
+            },
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+
+PROGRAMS_BUILD: Final = "python -m localcluster build"
+IMAGES_BUILD: Final = "python -m localcluster build --full"
+GROUPED: Final = "--dist loadgroup --no-loadscope-reorder"
+INTEGRATION: Final = f"pytest tests/integration -n 4 {GROUPED}"
+END_TO_END: Final = f"pytest tests/e2e -n 3 {GROUPED}"
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Programs:
+    return Programs(tmp_path)
+
+
+def test_integration_tests_wait_for_kubernetes_and_end_to_end_tests_for_images(
+    programs: Programs,
+) -> None:
+    programs.does(PROGRAMS_BUILD, "sleep 1; echo 'programs made' >>log")
+    programs.does(INTEGRATION, "touch integration")
+    programs.does(
+        IMAGES_BUILD,
+        "while [ ! -e integration ]; do sleep 0.1; done; sleep 1; nice >>log",
+    )
+    ran = programs.run("test")
+    assert ran.returncode == 0, ran.stdout
+    lines = programs.log.read_text().splitlines()
+    assert lines[-4:] == ["programs made", INTEGRATION, "19", END_TO_END]
+
+
+@pytest.mark.parametrize(
+    ("build", "never"), [(PROGRAMS_BUILD, INTEGRATION), (IMAGES_BUILD, END_TO_END)]
+)
+def test_a_build_that_fails_is_told_with_its_whole_log(
+    programs: Programs, build: str, never: str
+) -> None:
+    programs.does(build, "echo 'no space left'; sleep 2; echo failed >&2; exit 4")
+    ran = programs.run("test")
+    assert ran.returncode == 1
+    assert ran.stdout.endswith("no space left\nfailed\n")
+    assert never not in programs.log.read_text()
+
+
+class Chat(BaseHTTPRequestHandler):
+    """An ingress that does not know the chat at first, and a chat that says one word."""
+
+    statuses: ClassVar[list[int]] = []
+    replies: Final = {
+        "/api/v1/auths/signin": '{"token": "t"}',
+        "/api/chat/completions": 'data: {"choices": [{"delta": {"content": "Paris"}}]}\n',
+    }
+
+    def do_POST(self) -> None:
+        status = self.statuses.pop(0) if self.statuses else 200
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(self.replies[self.path].encode() if status == 200 else b"not found")
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture
+def chat() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Chat) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("statuses", "code", "said"),
+    [([404, 404], 0, "small:1: Paris"), ([401], 1, "/api/v1/auths/signin: 401 not found")],
+)
+def test_a_question_waits_for_its_route_and_for_nothing_else(
+    chat: str, statuses: list[int], code: int, said: str
+) -> None:
+    Chat.statuses[:] = statuses
+    ran = subprocess.run(
+        [sys.executable, ROOT / "hack" / "ask", chat, "small:1", "The capital of France?"],
+        env={**os.environ, "EMAIL": "a@example.org", "PASSWORD": "p"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ran.returncode == code
+    assert said in ran.stdout + ran.stderr

@@ -1,1 +1,1 @@
-"""The container images of the local cluster, built here: no image registry can be reached."""
+"""Build the local cluster's container images here, as no image registry can be reached."""

@@ -1,4 +1,4 @@
-"""The file system that images with a shell and Python stand on: Debian, by the machine's mirror."""
+"""Build the base of images with a shell and Python: Debian, from the machine's mirror."""
 
 import os
 import subprocess
@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from localcluster import certificates
 from localcluster.build.images import cache
 from localcluster.build.images.oci import EPOCH, Config, Image
-from localcluster.build.images.run import follow
+from localcluster.build.images.run import run_with_log
 from localcluster.progress import Report
-from localcluster import certificates
 
 NAME: Final = "docker.io/localcluster/base:1"
 SUITE: Final = "bookworm"
@@ -21,7 +21,7 @@ PACKAGES: Final = (
     "libstdc++6",
     "libgomp1",
 )
-_LEFT_OUT: Final = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
+_EXCLUDED: Final = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 # Run with the new root as $1, in this order; AUTHORITY is our certificate's path.
 _HOOKS: Final = (
     'cp "$AUTHORITY" "$1/usr/local/share/ca-certificates/localcluster.crt"',
@@ -34,34 +34,34 @@ PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def ensure_base(report: Report) -> Image:
-    """The base as an image (it has ``sh`` and ``python3``)."""
+    """Return the base as an image with ``sh`` and ``python3``."""
     layer = ensure_base_layer(report)
     config = Config(command=("/bin/bash",), environment={"PATH": PATH})
     return cache.ensure_image(NAME, [layer], config)
 
 
 def ensure_base_layer(report: Report) -> Path:
-    """The base's only layer.
+    """Return the base's only layer; build it if the cache has none.
 
     Raises:
         CommandFailedError: mmdebstrap failed; a retry helps when it was the network.
     """
     certificate = certificates.ensure().certificate
-    inputs = cache.key(SUITE, repr((PACKAGES, _LEFT_OUT, _HOOKS)), certificate)
+    inputs = cache.key(SUITE, repr((PACKAGES, _EXCLUDED, _HOOKS)), certificate)
     return cache.ensure("layers", "base", inputs, lambda target: _make(target, certificate, report))
 
 
 def sources(index_targets: str) -> tuple[str, ...]:
-    """Debian's own archives among what apt reads, as lines of a sources.list.
+    """Return Debian's own archives among apt's sources, as lines of a sources.list.
 
-    ``index_targets`` has a line for each with address, suite and component.
+    ``index_targets`` has a line with address, suite and component for each source.
     """
     suites = {SUITE, f"{SUITE}-updates", f"{SUITE}-security"}
-    found = (line.split() for line in index_targets.splitlines())
+    targets = (line.split() for line in index_targets.splitlines())
     lines = (
-        f"deb {each[0]} {each[1]} main"
-        for each in found
-        if len(each) == 3 and each[1] in suites and each[2] == "main"
+        f"deb {target[0]} {target[1]} main"
+        for target in targets
+        if len(target) == 3 and target[1] in suites and target[2] == "main"
     )
     return tuple(dict.fromkeys(lines))
 
@@ -69,30 +69,29 @@ def sources(index_targets: str) -> tuple[str, ...]:
 def _make(target: Path, certificate: Path, report: Report) -> None:
     report("base image", "making a Debian file system (about 40 s)")
     with cache.scratch() as folder:
-        made = folder / "base.tar"
-        follow(
-            _command(made, sources(_index_targets())),
+        archive = folder / "base.tar"
+        run_with_log(
+            _command(archive, sources(_index_targets())),
             log=folder / "mmdebstrap.log",
-            report=lambda lines: report("base image", f"mmdebstrap wrote {lines} lines"),
+            on_tick=lambda lines: report("base image", f"mmdebstrap wrote {lines} lines"),
             environment={
                 **os.environ,
                 "SOURCE_DATE_EPOCH": str(EPOCH),
                 "AUTHORITY": str(certificate),
             },
         )
-        made.rename(target)
+        archive.rename(target)
 
 
 def _command(target: Path, mirrors: Iterable[str]) -> list[str]:
     command = ["mmdebstrap", "--variant=essential", f"--include={','.join(PACKAGES)}"]
-    command += [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
+    command += [f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDED]
     command += [f"--customize-hook={hook}" for hook in _HOOKS]
     return [*command, SUITE, str(target), *mirrors]
 
 
 def _index_targets() -> str:
-    """What apt is configured to read; nothing where there is no apt, and mmdebstrap's own default
-    is used."""
-    form = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
-    command = ["apt-get", "indextargets", "--format", form, "Created-By: Packages"]
+    """Return apt's sources; none if there is no apt, so that mmdebstrap uses its default."""
+    line_format = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
+    command = ["apt-get", "indextargets", "--format", line_format, "Created-By: Packages"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout

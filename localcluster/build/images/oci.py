@@ -1,7 +1,7 @@
-"""Container images written by hand: layers as plain tar files, put together as an OCI archive.
+"""Write container images: layers as plain tar files, combined to an OCI archive.
 
-Layers are not compressed: the archives never travel further than this machine's own container
-runtime, which then only has to copy them. Same input, same bytes, same digest.
+Layers are not compressed: only this machine's container runtime reads the archives, and copying is
+faster. The same inputs give the same bytes and digests.
 """
 
 import hashlib
@@ -14,37 +14,42 @@ from pathlib import Path
 from typing import Any, Final
 
 from localcluster.processes import foreground
-from localcluster.errors import CommandFailedError
 
 _OCI: Final = "application/vnd.oci.image"
 _NAME: Final = "io.containerd.image.name"
 _REF: Final = "org.opencontainers.image.ref.name"
-EPOCH: Final = 1767225600  # 2026-01-01: the time of every file we add, so that digests are stable
+EPOCH: Final = 1767225600  # 2026-01-01: the time of all added files, so that digests are stable
 _CREATED: Final = "2026-01-01T00:00:00Z"
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image by its full name, as an OCI archive; ``digest`` is its manifest's."""
+    """An image as an OCI archive."""
 
     name: str
+    """Its full name."""
     archive: Path
+    """The archive's file."""
     digest: str
+    """Its manifest's digest."""
 
 
 @dataclass(frozen=True)
 class Config:
-    """How a container of the image starts. ``user`` is ``uid[:gid]``, empty for root."""
+    """How a container of the image starts. Its repr is part of the cache's key."""
 
     entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: str = ""
+    """The working directory."""
     user: str = ""
+    """``uid[:gid]``; empty for root."""
     ports: tuple[str, ...] = ()
+    """Such as ``8080/tcp``."""
 
     def document(self) -> dict[str, Any]:
-        """As the image specification's ``config`` wants it, without what is empty."""
+        """Return the image specification's ``config`` without empty fields."""
         content = {
             "Entrypoint": list(self.entrypoint),
             "Cmd": list(self.command),
@@ -60,18 +65,16 @@ def write_layer(folder: Path, target: Path) -> Path:
     """Pack a folder into a layer: files belong to root, times are fixed, names are sorted.
 
     Raises:
-        CommandFailedError: tar failed, most likely for want of disk space.
+        CommandFailedError: tar failed, most likely for lack of disk space.
     """
     command = ["tar", "--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu"]
     command += [f"--mtime=@{EPOCH}", "-C", str(folder), "-cf", str(target), "."]
-    result = foreground.run(command)
-    if result.returncode:
-        raise CommandFailedError(f"tar failed:\n{result.stderr[-2000:]}")
+    foreground.run_or_raise(command, "tar failed")
     return target
 
 
 def write_archive(target: Path, name: str, layers: Sequence[Path], config: Config) -> Image:
-    """Put layers together as an image and write its archive."""
+    """Combine layers to an image and write its archive."""
     digests = [_digest_file(layer) for layer in layers]
     image = _json(
         {
@@ -79,7 +82,7 @@ def write_archive(target: Path, name: str, layers: Sequence[Path], config: Confi
             "os": "linux",
             "config": config.document(),
             "rootfs": {"type": "layers", "diff_ids": digests},
-            # buildah counts on one entry for each layer
+            # buildah needs one entry for each layer
             "history": [{"created": _CREATED, "created_by": "localcluster"}] * len(layers),
         }
     )
@@ -105,7 +108,7 @@ def write_archive(target: Path, name: str, layers: Sequence[Path], config: Confi
 
 
 def read_archive(path: Path) -> Image:
-    """What an archive with one image in it says it is."""
+    """Read the name and digest of an archive's only image."""
     with tarfile.open(path) as archive:
         member = archive.extractfile("index.json")
         assert member is not None, path  # noqa: S101
@@ -114,7 +117,7 @@ def read_archive(path: Path) -> Image:
 
 
 def pack_layout(layout: Path, name: str, target: Path) -> Image:
-    """Make an archive from a folder that holds one image in the OCI layout, and name it."""
+    """Write an archive of a folder with one image in the OCI layout, and name the image."""
     index = json.loads((layout / "index.json").read_text())
     entry = {**index["manifests"][0], "annotations": _names(name)}
     with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as archive:
@@ -131,7 +134,7 @@ def _index(name: str, manifest: bytes) -> dict[str, Any]:
 
 
 def _names(name: str) -> dict[str, str]:
-    """containerd reads the first (its importer would prefix the second)."""
+    """Return both names: containerd reads the first, and its importer would prefix the second."""
     return {_NAME: name, _REF: name.rpartition(":")[2]}
 
 

@@ -1,4 +1,4 @@
-"""Ollama: its own program, compiled from its Go module, with its engine beside it."""
+"""Compile Ollama's program from its Go module, with its engine beside it."""
 
 import os
 import shutil
@@ -6,29 +6,33 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from localcluster.processes import locks
 from localcluster.build import toolchain
-from localcluster.build.compiler import compile_package
+from localcluster.build.compiler import GoPackage, compile_package
 from localcluster.build.images import cache, engine
-from localcluster.paths import GO_MODULES, cache_dir
-from localcluster.progress import Report
-from localcluster.build.provided import Program, provided
+from localcluster.build.provided import Program, provided_folder
 from localcluster.build.versions import OLLAMA
+from localcluster.paths import GO_MODULES, cache_dir
+from localcluster.processes import locks
+from localcluster.progress import Report, silent
 
 _MODULE: Final = GO_MODULES / "ollama"
 _PACKAGE: Final = "github.com/ollama/ollama"
 _LDFLAGS: Final = f"-s -w -X={_PACKAGE}/version.Version={OLLAMA} -X={_PACKAGE}/server.mode=release"
-# It says the version of the server that it reaches, and its own where that differs: nothing can
-# listen on port 0.
+# It writes the version of the server that it reaches, and its own if that differs. No server can
+# listen on port 0, so it writes its own.
 _PROVIDED: Final = Program(
-    "ollama", OLLAMA, before="client version is ", environment={"OLLAMA_HOST": "127.0.0.1:0"}
+    "ollama",
+    OLLAMA,
+    version_prefix="client version is ",
+    environment={"OLLAMA_HOST": "127.0.0.1:0"},
 )
-_C_FLAGS: Final = "-O1 -g0"  # of its C only the database of its desktop application is large
+_C_FLAGS: Final = "-O1 -g0"  # only its desktop application's database has much C
 
 
 def ensure_ollama(report: Report) -> Path:
-    """The folder of ``bin/ollama`` and ``lib/ollama``: the machine's own of the same version, else
-    from the cache, building what that lacks.
+    """Return the folder of ``bin/ollama`` and ``lib/ollama``.
+
+    It is a copy of the machine's own if that has the same version, else compiled once.
 
     Raises:
         CommandFailedError: the build failed; a retry helps when it was the network.
@@ -39,15 +43,14 @@ def ensure_ollama(report: Report) -> Path:
     return locks.build_once(_folder(go), lambda target: _assemble(go, target, report))
 
 
-def built() -> bool:
-    """Whether nothing needs to be compiled: the machine or the cache has it."""
-    return _folder(toolchain.find()).exists() or _provided(lambda *_: None) is not None
+def is_built() -> bool:
+    """Return whether the machine or the cache has Ollama."""
+    return _folder(toolchain.find()).exists() or _provided(silent) is not None
 
 
 def _provided(report: Report) -> Path | None:
-    """The machine's own program, as an archive of Ollama's releases lays it out: with its engine in
-    ``../lib/ollama``."""
-    folder = provided((_PROVIDED,), report)
+    """Return the machine's own program, whose engine is in ``../lib/ollama`` as in releases."""
+    folder = provided_folder((_PROVIDED,), report)
     if folder is None:
         return None
     program = (folder / "ollama").resolve()
@@ -67,7 +70,7 @@ def _copy_folder(program: Path) -> Path:
 
 
 def _copy(program: Path, target: Path) -> None:
-    """Without what is for graphics processors: gigabytes, in folders of their own."""
+    """Copy a program and its engine, but not the folders for graphics processors: gigabytes."""
     (target / "bin").mkdir()
     (target / "lib" / "ollama").mkdir(parents=True)
     shutil.copy2(program, target / "bin" / "ollama")
@@ -90,13 +93,13 @@ def _binaries(name: str, key: str) -> Path:
 
 
 def _assemble(go: toolchain.Toolchain, target: Path, report: Report) -> None:
-    """Both parts stay in the cache on their own, so that the failure of one costs only that one."""
+    """Link the program and the engine, which are cached separately, as either may fail."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         program = pool.submit(_ensure_program, go, report)
-        parts = engine.ensure_engine(report)
+        engine_folder = engine.ensure_engine(report)
         (target / "bin").mkdir()
         os.link(program.result() / "ollama", target / "bin" / "ollama")
-    shutil.copytree(parts, target / "lib" / "ollama", symlinks=True, copy_function=os.link)
+    shutil.copytree(engine_folder, target / "lib" / "ollama", symlinks=True, copy_function=os.link)
 
 
 def _ensure_program(go: toolchain.Toolchain, report: Report) -> Path:
@@ -105,12 +108,6 @@ def _ensure_program(go: toolchain.Toolchain, report: Report) -> Path:
 
 
 def _build(go: toolchain.Toolchain, target: Path, report: Report) -> None:
-    compile_package(
-        go,
-        _PACKAGE,
-        _MODULE,
-        program=target / "ollama",
-        ldflags=_LDFLAGS,
-        environment={**toolchain.environment(go), "CGO_ENABLED": "1", "CGO_CFLAGS": _C_FLAGS},
-        report=report,
-    )
+    environment = {"CGO_ENABLED": "1", "CGO_CFLAGS": _C_FLAGS}
+    package = GoPackage(_MODULE, _PACKAGE, _LDFLAGS, environment)
+    compile_package(go, package, target / "ollama", report)

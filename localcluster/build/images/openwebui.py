@@ -1,8 +1,8 @@
-"""Open WebUI, laid out as its official image is, without the machine-learning stack.
+"""Build Open WebUI with its official image's layout, but without the machine-learning stack.
 
-The package from the Python index holds the same server and pages; they are put where the official
-image has them (/app/backend/open_webui, /app/build), so that paths, volumes and permissions behave
-alike: it runs as any user of group 0 and keeps its data in /app/backend/data.
+The Python package has the same server and pages. They are moved to the official image's places
+(/app/backend/open_webui, /app/build), so that paths, volumes and permissions are the same: it runs
+as any user of group 0 and keeps its data in /app/backend/data.
 """
 
 import shutil
@@ -10,15 +10,15 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from localcluster.processes import foreground
-from localcluster.errors import CommandFailedError
 from localcluster.build.images import cache
 from localcluster.build.images.base import PATH, ensure_base_layer
 from localcluster.build.images.oci import Config, Image, write_layer
-from localcluster.build.images.run import follow
-from localcluster.paths import PROJECT
-from localcluster.progress import Report
+from localcluster.build.images.run import run_with_log
 from localcluster.build.versions import OPEN_WEBUI
+from localcluster.errors import CommandFailedError
+from localcluster.paths import PROJECT
+from localcluster.processes import foreground
+from localcluster.progress import Report
 
 NAME: Final = f"ghcr.io/open-webui/open-webui:v{OPEN_WEBUI}"
 REQUIREMENTS: Final = PROJECT / "requirements" / "open-webui.txt"
@@ -27,7 +27,7 @@ _PLATFORM: Final = "x86_64-manylinux_2_36"
 _SITE: Final = Path("usr/local/lib/python3.11/dist-packages")
 _BACKEND: Final = Path("app/backend")
 _UNUSED_FILES: Final = ("*.js.map", "*.css.map", "*.mjs.map", "*.pyi", "*.h", "*.hpp", "*.a")
-# Packages of which the server loads little or nothing: not worth compiling beforehand.
+# Packages that the server loads little or nothing of: compiling them is not worth the time.
 _SELDOM_LOADED: Final = (
     "anthropic|azure|docx|langchain_classic|langchain_community|openai|opensearchpy|openpyxl|pandas"
     "|pip|pptx|pygments|pytz|setuptools|shapely|sympy"
@@ -69,7 +69,7 @@ CONFIG: Final = Config(
 
 
 def ensure_openwebui(report: Report) -> Image:
-    """The image, built when its lock or its layout has changed.
+    """Return the image; it is built if its lock or its layout has changed.
 
     Raises:
         CommandFailedError: installing failed; a retry helps when it was the network.
@@ -99,10 +99,10 @@ def _install(site: Path, log: Path, report: Report) -> None:
     command += ["--only-binary", ":all:", "--python", sys.executable]
     command += ["--python-version", _PYTHON, "--python-platform", _PLATFORM]
     report("open-webui image", "installing its Python packages")
-    follow(
+    run_with_log(
         [*command, "--target", str(site), "-r", str(REQUIREMENTS)],
         log=log,
-        report=lambda _: report("open-webui image", "still installing its Python packages"),
+        on_tick=lambda _: report("open-webui image", "still installing its Python packages"),
     )
 
 
@@ -131,7 +131,7 @@ def _lay_out(root: Path) -> None:
 
 
 def _drop_unused(root: Path) -> None:
-    """Remove what no running server reads: every file costs time when a node unpacks the image."""
+    """Remove files that a server does not read: a node needs time to unpack each."""
     for pattern in _UNUSED_FILES:
         for path in root.rglob(pattern):
             path.unlink()
@@ -146,14 +146,14 @@ def _shorten(changelog: Path) -> None:
 
 
 def _share_with_group(folder: Path, *, recursive: bool) -> None:
-    """What its owner may, its group may: images run as any user, but always of group 0."""
+    """Give the group the owner's permissions: images run as any user of group 0."""
     for path in (folder, *(folder.rglob("*") if recursive else ())):
         mode = path.stat().st_mode & 0o777
         path.chmod(mode | (mode & 0o700) >> 3)
 
 
 def _compile(root: Path, report: Report) -> None:
-    """Compile to bytecode what the server loads, as the container cannot write it.
+    """Compile the server to bytecode, as the container cannot write it.
 
     Raises:
         CommandFailedError: the compiler did not run.
@@ -163,5 +163,5 @@ def _compile(root: Path, report: Report) -> None:
     command += ["--invalidation-mode", "unchecked-hash"]
     command += ["-x", rf"/dist-packages/({_SELDOM_LOADED})/", str(root)]
     result = foreground.run(command)
-    if result.returncode not in (0, 1):  # 1: some file is no valid Python, such as a template
+    if result.returncode not in (0, 1):  # 1: a file is no valid Python, such as a template
         raise CommandFailedError(f"compileall failed:\n{result.stderr[-2000:]}")

@@ -1,7 +1,7 @@
-"""Lending the machine's package index settings to a build, without leaving them in the image.
+"""Lend the machine's package index settings to a build, without a trace in the image.
 
-They are mounted while the build runs: an index may be named with a password, so they must not
-become build arguments, environment or files of a layer. The base image has the files to mount over.
+They are mounted while the build runs. An index's URL may have a password, so it must not become a
+build argument, environment or a file of a layer. The base image has the files to mount over.
 """
 
 import configparser
@@ -17,32 +17,32 @@ _PIP_OPTIONS: Final = ("index-url", "extra-index-url", "trusted-host", "timeout"
 
 
 def mounts(environment: Mapping[str, str], folder: Path, root: Path = Path("/")) -> tuple[str, ...]:
-    """What to mount into a build, as buildah's ``source:target:ro``.
+    """Return what to mount into a build, as buildah's ``source:target:ro``.
 
-    ``folder`` receives the merged settings; it should be private, and removed after the build.
-    ``root`` is where the machine's own files are looked for.
+    The merged settings are written to ``folder``, which should be private and removed after the
+    build. ``root`` is the root of the machine's own files.
     """
     home = root / environment.get("HOME", "/root").lstrip("/")
-    written = {PIP_CONF: _pip(environment, root, home), UV_TOML: _uv(environment, root, home)}
-    found = []
-    for target, content in written.items():
+    settings = {PIP_CONF: _pip(environment, root, home), UV_TOML: _uv(environment, root, home)}
+    volumes = []
+    for target, content in settings.items():
         if content:
             path = folder / Path(target).name
             path.touch(mode=0o600)
             path.write_text(content)
-            found.append(f"{path}:{target}:ro")
+            volumes.append(f"{path}:{target}:ro")
     certificates = Path(environment.get("SSL_CERT_FILE") or root / CERTIFICATES.lstrip("/"))
     if certificates.exists():
-        found.append(f"{certificates}:{CERTIFICATES}:ro")
-    return tuple(found)
+        volumes.append(f"{certificates}:{CERTIFICATES}:ro")
+    return tuple(volumes)
 
 
 def _pip(environment: Mapping[str, str], root: Path, home: Path) -> str:
-    """pip's own files, the later over the earlier, and the environment over all."""
-    places = (root / "etc/pip.conf", home / ".pip/pip.conf", home / ".config/pip/pip.conf")
-    named = environment.get("PIP_CONFIG_FILE")
+    """Merge pip's own files, the later over the earlier, and the environment over all."""
+    paths = (root / "etc/pip.conf", home / ".pip/pip.conf", home / ".config/pip/pip.conf")
+    config_file = environment.get("PIP_CONFIG_FILE")
     parser = configparser.ConfigParser(interpolation=None)
-    parser.read([*places, *([named] if named else [])])
+    parser.read([*paths, *([config_file] if config_file else [])])
     settings = dict(parser["global"]) if parser.has_section("global") else {}
     for option in _PIP_OPTIONS:
         settings[option] = environment.get(
@@ -53,16 +53,17 @@ def _pip(environment: Mapping[str, str], root: Path, home: Path) -> str:
 
 
 def _uv(environment: Mapping[str, str], root: Path, home: Path) -> str:
-    """uv's variables if they name an index, else its file; pip's index is not uv's.
+    """Return uv's settings, which do not include pip's index.
 
-    uv brings certificates of its own; it is told to use the ones that we mount.
+    They make uv use the certificates that we mount instead of its own.
     """
     content = _uv_index(environment, root, home)
-    known = "native-tls" in content or "system-certs" in content
-    return content if known else f"system-certs = true\n{content}"
+    is_set = "native-tls" in content or "system-certs" in content
+    return content if is_set else f"system-certs = true\n{content}"
 
 
 def _uv_index(environment: Mapping[str, str], root: Path, home: Path) -> str:
+    """Return settings by uv's variables if they name an index, else its file."""
     default = environment.get("UV_DEFAULT_INDEX") or environment.get("UV_INDEX_URL")
     if default:
         return f"[[index]]\nurl = {json.dumps(default)}\ndefault = true\n"

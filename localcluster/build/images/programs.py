@@ -1,18 +1,15 @@
-"""Images of compiled programs."""
+"""Build images of compiled programs."""
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from localcluster.processes import foreground
 from localcluster.build import versions
-from localcluster.errors import CommandFailedError
 from localcluster.build.images import cache
 from localcluster.build.images.base import PATH, ensure_base_layer
 from localcluster.build.images.oci import Config, Image, write_layer
 from localcluster.build.images.ollama import ensure_ollama
-from localcluster.paths import PACKAGE
+from localcluster.processes import foreground
 from localcluster.progress import Report
 
 PAUSE: Final = "docker.io/localcluster/pause:1"
@@ -21,21 +18,22 @@ _TMP: Final = 0o1777
 
 
 def ensure_pause(report: Report) -> Image:
-    """The pause image: what containerd's ``sandbox_image`` must name."""
-    source = PACKAGE / "images" / "pause.c"
+    """Return the pause image, which containerd's ``sandbox_image`` names."""
+    source = Path(__file__).with_name("pause.c")
     report("pause image", "compiling")
 
     def make(target: Path) -> None:
         with cache.scratch() as folder:
-            _run(["gcc", "-static", "-Os", "-s", "-o", str(folder / "pause"), str(source)])
+            command = ["gcc", "-static", "-Os", "-s", "-o", str(folder / "pause"), str(source)]
+            foreground.run_or_raise(command, "gcc failed")
             write_layer(folder, target)
 
     layer = cache.ensure("layers", "pause", cache.key(source), make)
-    return cache.ensure_image(PAUSE, [layer], _alone("/pause", "65535:65535"))
+    return cache.ensure_image(PAUSE, [layer], _config("/pause", "65535:65535"))
 
 
 def ensure_ollama_image(report: Report) -> Image:
-    """Ollama under its official name, with the official image's way of starting."""
+    """Return Ollama's image with its official name, command and port."""
     source = ensure_ollama(report)
     base = ensure_base_layer(report)
     report("ollama image", "assembling")
@@ -50,20 +48,14 @@ def ensure_ollama_image(report: Report) -> Image:
     return cache.ensure_image(OLLAMA, [base, layer], config)
 
 
-def _alone(path: str, user: str = "") -> Config:
+def _config(path: str, user: str = "") -> Config:
     return Config(entrypoint=(path,), environment={"PATH": PATH}, user=user)
 
 
 def _pack(source: Path, target: Path) -> None:
-    """Below /usr, as the official image has them."""
+    """Pack Ollama below /usr, as in the official image."""
     with cache.scratch() as folder:
         shutil.copytree(source, folder / "usr", symlinks=True)
         (folder / "tmp").mkdir()
         (folder / "tmp").chmod(_TMP)
         write_layer(folder, target)
-
-
-def _run(command: Sequence[str]) -> None:
-    result = foreground.run(command)
-    if result.returncode:
-        raise CommandFailedError(f"{command[0]} failed:\n{result.stderr[-2000:]}")

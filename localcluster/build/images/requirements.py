@@ -1,4 +1,4 @@
-"""What building the images needs of the machine."""
+"""The Debian packages that building the images needs."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,10 +6,12 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Package:
-    """A Debian package by its use, and by a program or an absolute path that proves it is there."""
+    """A Debian package."""
 
     use: str
+    """What it is needed for."""
     proof: str
+    """A program or an absolute path that exists if it is installed."""
 
 
 DEBIAN_PACKAGES: Final = {

@@ -1,1 +1,1 @@
-"""NetworkPolicy enforcement for the local cluster, whose bridge plugin has none. For tests only."""
+"""Enforce NetworkPolicies in the local cluster, whose bridge plugin does not. For tests only."""

@@ -1,4 +1,4 @@
-"""Enforce NetworkPolicies on this node until told to stop: `python -m localcluster.node.netpol`."""
+"""Enforce NetworkPolicies on this node until a signal: `python -m localcluster.node.netpol`."""
 
 import json
 import logging
@@ -16,18 +16,18 @@ import typer
 from kubernetes import client, config, watch
 
 from localcluster.errors import CommandFailedError
+from localcluster.node.layout import BRIDGE_FILTER
 from localcluster.node.netpol import rules, state
 
 _LOG: Final = logging.getLogger("localcluster.node.netpol")
-_BRIDGED: Final = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 _SETTLE_SECONDS: Final = 0.05  # changes come in bursts
 
 
 class Mirror:
-    """Objects of one kind as they are now, kept by a thread of its own."""
+    """The present objects of one kind, which a thread of its own keeps up to date."""
 
     def __init__(self, list_all: Callable[..., Any], changed: threading.Event) -> None:
-        self.synced = False
+        self.is_synced = False
         self._objects: dict[str, state.Json] = {}
         self._list_all = list_all
         self._changed = changed
@@ -37,37 +37,37 @@ class Mirror:
         with self._lock:
             return list(self._objects.values())
 
-    def follow(self) -> None:
-        """List, then watch; list again when the watch ends for whatever reason."""
+    def run(self) -> None:
+        """List, then watch; list again when the watch ends for any reason."""
         while True:
             try:
                 self._watch(self._list())
-            except Exception as error:  # a thread that ends would leave old rules without a word
+            except Exception as error:  # without the thread, old rules would stay with no log
                 _LOG.warning("listing again after %s", " ".join(repr(error).split()))
                 time.sleep(0.5)
 
     def _list(self) -> str:
-        answer = self._list_all(_preload_content=False)
-        if answer.status != HTTPStatus.OK:
-            raise client.ApiException(http_resp=answer)
-        found = json.loads(answer.data)
+        response = self._list_all(_preload_content=False)
+        if response.status != HTTPStatus.OK:
+            raise client.ApiException(http_resp=response)
+        listing = json.loads(response.data)
         with self._lock:
-            self._objects = {each["metadata"]["uid"]: each for each in found["items"]}
-        self.synced = True
+            self._objects = {item["metadata"]["uid"]: item for item in listing["items"]}
+        self.is_synced = True
         self._changed.set()
-        return str(found["metadata"]["resourceVersion"])
+        return str(listing["metadata"]["resourceVersion"])
 
     def _watch(self, version: str) -> None:
         events = watch.Watch().stream(self._list_all, resource_version=version, timeout_seconds=300)
         for event in events:
-            self._note(event["type"], event["raw_object"])
+            self._update(event["type"], event["raw_object"])
 
-    def _note(self, kind: str, found: state.Json) -> None:
+    def _update(self, event: str, item: state.Json) -> None:
         with self._lock:
-            if kind == "DELETED":
-                self._objects.pop(found["metadata"]["uid"], None)
+            if event == "DELETED":
+                self._objects.pop(item["metadata"]["uid"], None)
             else:
-                self._objects[found["metadata"]["uid"]] = found
+                self._objects[item["metadata"]["uid"]] = item
         self._changed.set()
 
 
@@ -94,7 +94,7 @@ def serve(
         Mirror(networking.list_network_policy_for_all_namespaces, changed),
     ]
     for mirror in mirrors:
-        threading.Thread(target=mirror.follow, daemon=True).start()
+        threading.Thread(target=mirror.run, daemon=True).start()
     try:
         _enforce(mirrors, changed, bridge, (state.cluster_dns(dns),))
     except (SystemExit, KeyboardInterrupt):
@@ -103,24 +103,29 @@ def serve(
 
 
 def filter_bridged_packets() -> None:
-    """Let packets between pods pass the rules; they stay on the bridge otherwise.
+    """Apply the rules to packets between pods, which otherwise stay on the bridge.
 
-    Raises CommandFailedError when the kernel lacks br_netfilter.
+    Raises:
+        CommandFailedError: the kernel lacks br_netfilter.
     """
-    if not _BRIDGED.exists():
+    if not BRIDGE_FILTER.exists():
         subprocess.run(["modprobe", "br_netfilter"], capture_output=True, check=False)
-    if not _BRIDGED.exists():
+    if not BRIDGE_FILTER.exists():
         raise CommandFailedError("no br_netfilter in this kernel: policies between pods need it")
-    _BRIDGED.write_text("1")
+    BRIDGE_FILTER.write_text("1")
 
 
 def apply(ruleset: str) -> None:
-    """In one transaction: all of it or, raising CommandFailedError, nothing."""
-    done = subprocess.run(
+    """Apply a ruleset in one transaction.
+
+    Raises:
+        CommandFailedError: nft refused it, and nothing has changed.
+    """
+    result = subprocess.run(
         ["nft", "-f", "-"], input=ruleset, capture_output=True, text=True, check=False
     )
-    if done.returncode != 0:
-        raise CommandFailedError(f"nft refused the rules: {done.stderr.strip()}")
+    if result.returncode != 0:
+        raise CommandFailedError(f"nft refused the rules: {result.stderr.strip()}")
 
 
 def _enforce(
@@ -131,15 +136,15 @@ def _enforce(
         changed.wait()
         time.sleep(_SETTLE_SECONDS)
         changed.clear()
-        if not all(each.synced for each in mirrors):
+        if not all(mirror.is_synced for mirror in mirrors):
             continue
-        pods, namespaces, policies = (each.objects() for each in mirrors)
-        now = state.read(pods, namespaces, policies, aliases=aliases)
-        ruleset = rules.ruleset(now, bridge)
+        pods, namespaces, policies = (mirror.objects() for mirror in mirrors)
+        snapshot = state.read(pods, namespaces, policies, aliases=aliases)
+        ruleset = rules.ruleset(snapshot, bridge)
         if ruleset != applied:
             apply(ruleset)
             applied = ruleset
-            _LOG.info("applied: %d pods, %d policies", len(now.pods), len(now.policies))
+            _LOG.info("applied: %d pods, %d policies", len(snapshot.pods), len(snapshot.policies))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
-"""What enforcement depends on, as plain data. No judgement lives here: `rules` and `evaluate` read
-the policies' JSON independently of each other."""
+"""Pods, namespaces and policies as plain data.
+
+The policies' specs stay JSON: `rules` and `evaluate` read them independently of each other.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,37 +21,45 @@ class NamedPort:
 
 @dataclass(frozen=True)
 class Pod:
+    """A pod as policies see it."""
+
     namespace: str
     name: str
     address: str
+    """Its IPv4 address."""
     labels: Mapping[str, str]
     ports: tuple[NamedPort, ...] = ()
+    """Its containers' ports that have names."""
     host_network: bool = False
+    """Whether it has the node's network and address."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A networking.k8s.io/v1 NetworkPolicy, its spec as the API server gives it."""
+    """A networking.k8s.io/v1 NetworkPolicy."""
 
     namespace: str
     name: str
     spec: Mapping[str, Any]
+    """Its spec as the API server returns it."""
 
 
 @dataclass(frozen=True)
 class State:
-    """`aliases` are programs on the node that stand for pods (the cluster's DNS): an address is
-    theirs only at their named ports. `nodes` are the node's own addresses."""
+    """All that the rules depend on."""
 
     pods: tuple[Pod, ...]
     namespaces: Mapping[str, Mapping[str, str]]
+    """The namespaces' labels by their names."""
     policies: tuple[Policy, ...]
     aliases: tuple[Pod, ...] = ()
+    """Programs on the node that stand for pods (the cluster's DNS), at their named ports only."""
     nodes: tuple[str, ...] = ()
+    """The node's own addresses."""
 
 
 def cluster_dns(address: str) -> Pod:
-    """The DNS server on the node, as policies know the cluster's DNS."""
+    """Return the DNS server on the node as the pod that policies name."""
     ports = (NamedPort("dns", 53, "UDP"), NamedPort("dns-tcp", 53, "TCP"))
     return Pod("kube-system", "dns-on-the-node", address, {"k8s-app": "kube-dns"}, ports)
 
@@ -61,17 +71,22 @@ def read(
     *,
     aliases: tuple[Pod, ...] = (),
 ) -> State:
-    """From the API's JSON, in an order of its own. Of two pods with one address (the old one is
-    still going), the younger has it."""
-    by_age = sorted(pods, key=lambda each: str(each["metadata"].get("creationTimestamp")))
-    living = (read_pod(each) for each in by_age if _has_address(each))
-    owners = {(p.address, p.name if p.host_network else ""): p for p in living}
+    """Read the API's JSON into a state whose order does not depend on the API's.
+
+    Of two pods with one address, of which the older is still ending, the younger has it.
+    """
+    by_age = sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")))
+    live_pods = (read_pod(pod) for pod in by_age if _has_address(pod))
+    owners = {(pod.address, pod.name if pod.host_network else ""): pod for pod in live_pods}
     return State(
         pods=tuple(owners[key] for key in sorted(owners)),
         namespaces={
-            each["metadata"]["name"]: each["metadata"].get("labels") or {} for each in namespaces
+            namespace["metadata"]["name"]: namespace["metadata"].get("labels") or {}
+            for namespace in namespaces
         },
-        policies=tuple(sorted(map(read_policy, policies), key=lambda p: (p.namespace, p.name))),
+        policies=tuple(
+            sorted(map(read_policy, policies), key=lambda policy: (policy.namespace, policy.name))
+        ),
         aliases=aliases,
     )
 
@@ -100,6 +115,6 @@ def read_policy(policy: Json) -> Policy:
 
 
 def _has_address(pod: Json) -> bool:
-    """A pod that has ended keeps its address in its status, though another may have it now."""
+    """Leave out ended pods: their status keeps an address that another pod may have now."""
     status = pod.get("status") or {}
     return bool(status.get("podIP")) and status.get("phase") not in ("Succeeded", "Failed")

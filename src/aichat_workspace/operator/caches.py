@@ -1,6 +1,7 @@
 """What the operator watches: one cache per kind, for all workspaces together."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -28,8 +29,11 @@ _log: Final = structlog.get_logger()
 
 
 class Caches:
-    """`on_change` is told the name of each workspace that something was seen to happen to,
-    `on_settings` that the platform's settings changed."""
+    """Caches of all kinds that the operator reads, each for all workspaces together.
+
+    `on_change` is called with the name of each workspace that a change concerns, `on_settings` when
+    the platform's settings changed.
+    """
 
     def __init__(
         self,
@@ -43,7 +47,8 @@ class Caches:
         self._settings = PlatformSpec()
         self._settings_known = asyncio.Event()
         self._settings_problem = ""
-        self._statuses: dict[str, Json] = {}
+        self._expected_statuses: dict[str, Json] = {}
+        self._hosts: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         self.session_key_moved = asyncio.Event()  # for operator.session_key, which clears it
         self.workspaces = self._cache(kinds.WORKSPACE, _workspace_name, transform=_without_fields)
         self.platform = self._cache(kinds.PLATFORM, None, transform=_without_fields)
@@ -105,8 +110,8 @@ class Caches:
     @property
     def problem(self) -> str:
         """Why they can't be trusted now; empty when they can."""
-        if told := staleness(self.all):
-            return told
+        if problem := staleness(self.all):
+            return problem
         return "" if self._settings_known.is_set() else self._settings_problem
 
     def settings(self) -> PlatformSpec:
@@ -114,12 +119,12 @@ class Caches:
         understood, while those that are there can't be."""
         return self._settings
 
-    def _take_settings(self, found: Json | None) -> None:
+    def _take_settings(self, platform: Json | None) -> None:
         try:
-            self._settings = read_settings(found)
+            self._settings = read_settings(platform)
         except ValidationError as error:
             refused = "; ".join(
-                format_field_error(each["loc"], each["msg"]) for each in error.errors()
+                format_field_error(entry["loc"], entry["msg"]) for entry in error.errors()
             )
             self._settings_problem = (
                 f"AIChatPlatform {PLATFORM_NAME!r} is not understood: {refused}"
@@ -139,16 +144,20 @@ class Caches:
             },
             pods=self.pods.by_index(name),
             expandable_classes=frozenset(
-                _name(each)
-                for each in self.storage_classes.all()
-                if each.get("allowVolumeExpansion")
+                _name(storage_class)
+                for storage_class in self.storage_classes.all()
+                if storage_class.get("allowVolumeExpansion")
             ),
         )
 
     def prompts(self) -> dict[str, str]:
         """The patterns of the platform team's ConfigMaps, by name."""
-        found = sorted(self.patterns.all(), key=lambda each: str(each["metadata"]["name"]))
-        return {name: text for each in found for name, text in (each.get("data") or {}).items()}
+        config_maps = sorted(self.patterns.all(), key=_name)
+        return {
+            name: prompt
+            for config_map in config_maps
+            for name, prompt in (config_map.get("data") or {}).items()
+        }
 
     def observe(self, obj: Json) -> None:
         """Take in the reply to a write of ours."""
@@ -162,33 +171,49 @@ class Caches:
     def expect_status(self, uid: str, status: Json) -> None:
         """A workspace's status is being written: to see it is no news, and one that is refused
         again and again is not looked at again for what it says of that."""
-        self._statuses[uid] = status
+        self._expected_statuses[uid] = status
 
     def _is_expected(self, old: Json | None, new: Json | None) -> bool:
         """Whether nothing has changed but the status, to what we have just written."""
         if old is None or new is None:
-            self._statuses.pop(_uid(old or new or {}), "")
+            self._expected_statuses.pop(_uid(old or new or {}), "")
             return False
-        expected = self._statuses.get(_uid(new))
+        expected = self._expected_statuses.get(_uid(new))
         if expected is None or new.get("status") != expected:
             return False
-        del self._statuses[_uid(new)]
+        del self._expected_statuses[_uid(new)]
         return _but_status(old) == _but_status(new)
+
+    def workspaces_with_host(self, host: str) -> list[Json]:
+        """The workspaces that chose this host."""
+        keys = sorted(self._hosts.get(host, ()))
+        workspaces = (self.workspaces.get(*key) for key in keys)
+        return [workspace for workspace in workspaces if workspace is not None]
+
+    def _index_host(self, old: Json | None, new: Json | None) -> None:
+        if old is not None and (host := _chosen_host(old)):
+            self._hosts[host].discard(_key(old))
+        if new is not None and (host := _chosen_host(new)):
+            self._hosts[host].add(_key(new))
 
     def _rivals(self, *changed: Json | None) -> set[str | None]:
         """Workspaces that chose a host which a changed one has or had: it may be theirs now."""
-        hosts = {_chosen_host(each) for each in changed if each is not None} - {None}
-        if not hosts:
-            return set()
+        hosts = {_chosen_host(workspace) for workspace in changed if workspace is not None} - {None}
         return {
-            _workspace_name(each) for each in self.workspaces.all() if _chosen_host(each) in hosts
+            _workspace_name(workspace)
+            for host in hosts
+            for workspace in self.workspaces_with_host(str(host))
         }
 
     def _served(self, secret: Json) -> str | None:
         """The workspace that the Secret says it is for, or whose credentials have its name."""
         namespace, _, name = annotations(secret).get(names.SECRET_FOR_ANNOTATION, "").partition("/")
-        found = self.workspaces.get(namespace, name)
-        return _workspace_name(found) if found else names.workspace_of_credentials(_name(secret))
+        workspace = self.workspaces.get(namespace, name)
+        return (
+            _workspace_name(workspace)
+            if workspace
+            else names.workspace_of_credentials(_name(secret))
+        )
 
     def _cache(
         self, kind: Kind, workspace_of: Callable[[Json], str | None] | None, **options: Any
@@ -202,10 +227,11 @@ class Caches:
             if kind is kinds.SECRET and any(map(_is_session_key, (old, new))):
                 self.session_key_moved.set()
             if workspace_of is None:
-                moved = {_workspace_name(each) for each in self.workspaces.all()}
+                moved = {_workspace_name(workspace) for workspace in self.workspaces.all()}
             else:
-                moved = {workspace_of(each) for each in (old, new) if each is not None}
+                moved = {workspace_of(obj) for obj in (old, new) if obj is not None}
             if kind is kinds.WORKSPACE:
+                self._index_host(old, new)
                 own = moved if self._is_expected(old, new) else set()
                 moved = (moved | self._rivals(old, new)) - own
             for name in moved:
@@ -218,11 +244,15 @@ class Caches:
 
 def _secret(obj: Json) -> Json:
     """Only credentials and Secrets that say which resource they serve keep what is in them."""
-    kept = _without_fields(obj)
-    ours = labels(obj).get(names.MANAGED_BY_LABEL) == names.OPERATOR and not _is_session_key(obj)
-    if not ours and names.SECRET_FOR_ANNOTATION not in annotations(obj):
-        kept.pop("data", None)
-    return kept
+    secret = _without_fields(obj)
+    is_own = labels(obj).get(names.MANAGED_BY_LABEL) == names.OPERATOR and not _is_session_key(obj)
+    if not is_own and names.SECRET_FOR_ANNOTATION not in annotations(obj):
+        secret.pop("data", None)
+    return secret
+
+
+def _key(obj: Json) -> tuple[str, str]:
+    return _namespace_of(obj), _name(obj)
 
 
 def _uid(obj: Json) -> str:
@@ -230,8 +260,8 @@ def _uid(obj: Json) -> str:
 
 
 def _but_status(obj: Json) -> Json:
-    metadata = {key: each for key, each in obj["metadata"].items() if key != "resourceVersion"}
-    return {**{key: each for key, each in obj.items() if key != "status"}, "metadata": metadata}
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "resourceVersion"}
+    return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata}
 
 
 def _workspace_name(obj: Json) -> str | None:
@@ -267,8 +297,8 @@ def _tenant_object(obj: Json) -> Json:
 
 def _namespace(obj: Json) -> Json:
     """All namespaces are watched, so that a foreign one is known before anything is written."""
-    kept: Json = {key: obj[key] for key in ("apiVersion", "kind", "status") if key in obj}
-    return _without_fields({**kept, "metadata": obj["metadata"]})
+    namespace: Json = {key: obj[key] for key in ("apiVersion", "kind", "status") if key in obj}
+    return _without_fields({**namespace, "metadata": obj["metadata"]})
 
 
 def _pod(obj: Json) -> Json:

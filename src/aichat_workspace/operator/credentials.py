@@ -1,98 +1,17 @@
-"""A workspace's generated credentials: made once, kept in the system namespace, never rotated
-silently and never logged."""
+"""Randomness for a workspace's credentials."""
 
-import base64
 import secrets
-from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
-from aichat_workspace.domain import names
-from aichat_workspace.domain.policy.secret_references import ReferencedSecret
-from aichat_workspace.domain.render.context import TENANCY, Credentials, workspace_labels
-from aichat_workspace.domain.render.namespace import secret_data
-from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.decision.snapshot import NewSecrets
 
-_KEYS: Final = ("WEBUI_SECRET_KEY", "WEBUI_ADMIN_EMAIL", "WEBUI_ADMIN_PASSWORD")
 _KEY_BYTES: Final = 48
 _PASSWORD_BYTES: Final = 18
 
 
-def generate(workspace: Workspace, domain: str) -> Credentials:
-    """New credentials from the operating system's randomness."""
-    return Credentials(
+def new_secrets() -> NewSecrets:
+    """Draw from the operating system's randomness."""
+    return NewSecrets(
         secret_key=secrets.token_urlsafe(_KEY_BYTES),
-        admin_email=f"admin@{names.host(workspace.spec.workspace_name, domain)}",
         admin_password=secrets.token_urlsafe(_PASSWORD_BYTES),
     )
-
-
-def manifest(workspace: Workspace, credentials: Credentials) -> dict[str, Any]:
-    """The Secret that keeps them."""
-    tenant = workspace.spec.workspace_name
-    name = names.credentials(tenant)
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {
-            "name": name,
-            "namespace": names.SYSTEM_NAMESPACE,
-            "labels": workspace_labels(tenant, name, TENANCY),
-            "annotations": {
-                names.OWNER_UID_ANNOTATION: workspace.uid,
-                names.PASSWORD_RESET_ANNOTATION: workspace.spec.access.password_reset,
-            },
-        },
-        "type": "Opaque",
-        "data": secret_data(credentials),
-    }
-
-
-def wants_new_password(workspace: Workspace, secret: dict[str, Any]) -> bool:
-    """Whether spec.access.passwordReset asks for another password than the one that was made.
-    Nobody asks by taking it out, nor for an administrator that the platform team gave."""
-    access = workspace.spec.access
-    if not access.password_reset or access.admin_secret_name:
-        return False
-    marks = secret["metadata"].get("annotations") or {}
-    made_for: str = marks.get(names.PASSWORD_RESET_ANNOTATION, "")
-    return made_for != access.password_reset
-
-
-def with_new_password(credentials: Credentials) -> Credentials:
-    return replace(credentials, admin_password=secrets.token_urlsafe(_PASSWORD_BYTES))
-
-
-def read(secret: dict[str, Any]) -> Credentials:
-    """The credentials in a Secret. Raises KeyError when one was taken out of it."""
-    return Credentials(*(_text(secret["data"][key]) for key in _KEYS))
-
-
-def missing(secret: dict[str, Any]) -> tuple[str, ...]:
-    """The credentials that were taken out of a Secret, by their keys."""
-    return tuple(key for key in _KEYS if not (secret.get("data") or {}).get(key))
-
-
-def with_admin(credentials: Credentials, given: ReferencedSecret | None) -> Credentials:
-    """The first administrator as given by the platform team, or as generated."""
-    if given is None:
-        return credentials
-    email, password = (_text(given.data[key]) for key in ("email", "password"))
-    return replace(credentials, admin_email=email, admin_password=password)
-
-
-def _text(value: str) -> str:
-    return base64.b64decode(value).decode(errors="replace")
-
-
-def is_ours(secret: dict[str, Any], workspace: Workspace) -> bool:
-    """Whether this operator made it, for this or an earlier resource of the workspace's name."""
-    labels = secret["metadata"].get("labels") or {}
-    return (
-        labels.get(names.MANAGED_BY_LABEL) == names.OPERATOR
-        and labels.get(names.WORKSPACE_LABEL) == workspace.spec.workspace_name
-    )
-
-
-def belongs_to(secret: dict[str, Any], workspace: Workspace) -> bool:
-    marks = secret["metadata"].get("annotations") or {}
-    return marks.get(names.OWNER_UID_ANNOTATION) == workspace.uid

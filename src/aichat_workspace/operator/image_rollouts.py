@@ -1,6 +1,6 @@
-"""Whose turn it is when the platform's images change."""
+"""Which workspaces may change to the platform's images now."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -8,14 +8,13 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Ref
 from aichat_workspace.domain.planning.image_rollout import (
     GRANTED,
+    ImagePair,
     Rollout,
+    RolloutBoard,
     RolloutSlot,
-    by_readiness,
-    grant_slot,
+    running_images,
 )
 from aichat_workspace.domain.planning.plan import Observed
-from aichat_workspace.domain.status.status import running_images
-from aichat_workspace.domain.v1alpha1.platform_spec import Images, PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import (
     WORKLOAD_CONDITIONS,
@@ -25,142 +24,118 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator.caches import Caches
 
-_BY_IMAGE: Final = frozenset(
+_REASONS_OF_IMAGES: Final = frozenset(
     {"ImagePullFailed", "CrashLoop", "ContainerNotStarted", "NotReadyInTime", "PodRefused"}
 )
-_REFUSED: Final = "WriteRefused"
+_REJECTED: Final = "WriteRefused"
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRollouts:
-    """Asks the caches only while there is a change under way. `enqueue` brings a workspace back;
-    who is to be brought back is remembered, and nothing else: who may change is decided anew."""
+    """Keeps the board of rollouts as the caches have it; `enqueue` brings a workspace back."""
 
     caches: Caches
     enqueue: Callable[[str], None]
-    waiting: set[str] = field(default_factory=set)
+    board: RolloutBoard = field(default_factory=RolloutBoard)
 
-    def turn(self, workspace: Workspace, platform: PlatformSpec) -> RolloutSlot:
-        name = workspace.spec.workspace_name
-        found = self._turn(workspace, platform)
-        if found.now:
-            self.waiting.discard(name)
-        else:
-            self.waiting.add(name)
-        return found
+    def rebuild(self) -> None:
+        """Take in all workspaces: at the start, and when the platform's images change."""
+        for resource in self.caches.workspaces.all():
+            self._put(resource["spec"]["workspaceName"])
 
-    def _turn(self, workspace: Workspace, platform: PlatformSpec) -> RolloutSlot:
-        found = self.caches.workspaces.get(workspace.namespace, workspace.name)
-        if found is None or workspace.spec.suspended:
-            return GRANTED
-        mine = self._rollout(found, platform)
-        if not mine.outdated:
-            return GRANTED
-        return grant_slot(mine, self._all(platform), platform.upgrades.concurrent)
+    def update(self, name: str) -> None:
+        """Take in one workspace, and bring back those that get a slot by its change.
 
-    def is_proven(self, workspace: Json) -> bool:
-        """Whether its workloads, if there are any, have been well with the images that they
-        name."""
-        running = self._running(workspace["spec"]["workspaceName"])
-        return running in (None, _proven(workspace))
-
-    def kept(self, workspace: Workspace, platform: PlatformSpec) -> Images:
-        """The images to keep while others change: the proven ones, whatever somebody has put
-        there, and what the workloads name where none are proven yet."""
-        proven = workspace.status.images
-        if proven is not None:
-            now: tuple[str, str] | None = (proven.ollama, proven.open_webui)
-        else:
-            now = self._running(workspace.spec.workspace_name)
-        if now is None:
-            return platform.images
-        return Images.model_construct(mirror="", ollama=now[0], open_webui=now[1])
-
-    def forget(self, name: str) -> None:
-        """The workspace is gone, and with it what it may have held up."""
-        self.waiting.discard(name)
-        self.moved(everyone=True)
-
-    def moved(self, *, everyone: bool) -> None:
-        """A workspace has changed its images, or failed to: as many as may change at a time are
-        next. `everyone` who waits is told when an upgrade stops or goes on."""
-        if not self.waiting:
+        All that wait come back when a rollout stops or goes on: their status says so.
+        """
+        was_stopped = self.board.is_stopped
+        if not self._put(name):
             return
-        platform = self.caches.settings()
-        # Not one that was refused, stopped or deleted meanwhile: it would be asked for ever.
-        waiting = [
-            self._rollout(each, platform)
-            for name in self.waiting
-            for each in self.caches.workspaces.by_index(name)
-            if _can_change(each)
-        ]
-        for name in by_readiness(waiting)[: None if everyone else platform.upgrades.concurrent]:
-            self.enqueue(name)
+        if self.board.is_stopped != was_stopped:
+            candidates = self.board.waiting
+        else:
+            candidates = self.board.next(self._concurrent)
+        for candidate in candidates:
+            self.enqueue(candidate)
 
-    def _running(self, name: str) -> tuple[str, str] | None:
-        sought = (("StatefulSet", names.ollama(name)), ("Deployment", names.openwebui(name)))
-        found = {
-            Ref(kind, name, workload): held
-            for kind, workload in sought
-            if (held := self.caches.tenants[kind].get(name, workload)) is not None
-        }
-        return running_images(Observed(objects=found))
+    def slot(self, workspace: Workspace) -> RolloutSlot:
+        """Whether the workspace may change its images now."""
+        resource = self.caches.workspaces.get(workspace.namespace, workspace.name)
+        if resource is None or workspace.spec.suspended:
+            return GRANTED
+        return self.board.slot(self._rollout(resource), self._concurrent)
 
-    def _all(self, platform: PlatformSpec) -> Iterator[Rollout]:
-        for each in self.caches.workspaces.all():
-            if _can_change(each):
-                yield self._rollout(each, platform)
+    @property
+    def _concurrent(self) -> int:
+        return self.caches.settings().upgrades.concurrent
 
-    def _rollout(self, workspace: Json, platform: PlatformSpec) -> Rollout:
-        """One whose workload is missing is about to run what it did."""
-        name, proven = workspace["spec"]["workspaceName"], _proven(workspace)
+    def _put(self, name: str) -> bool:
+        resources = filter(_can_change, self.caches.workspaces.by_index(name))
+        resource = next(resources, None)
+        return self.board.put(name, None if resource is None else self._rollout(resource))
+
+    def _rollout(self, workspace: Json) -> Rollout:
+        """A workspace whose workload is missing is about to run what it ran."""
+        name, last_working = workspace["spec"]["workspaceName"], _last_working(workspace)
         conditions = _conditions(workspace)
         return Rollout(
             name=name,
-            running=self._running(name) or proven,
-            last_working=proven,
-            target=platform.images.resolved,
+            running=self._running(name) or last_working,
+            last_working=last_working,
+            target=self.caches.settings().images.resolved,
             failing=_fails_by_image(conditions),
-            refused=_is_refused(conditions),
-            healthy=_is_well(conditions),
+            rejected=_is_rejected(conditions),
+            healthy=_is_healthy(conditions),
         )
 
+    def _running(self, name: str) -> ImagePair | None:
+        workloads = (
+            Ref("StatefulSet", name, names.ollama(name)),
+            Ref("Deployment", name, names.openwebui(name)),
+        )
+        objects = {
+            ref: manifest
+            for ref in workloads
+            if (manifest := self.caches.tenants[ref.kind].get(name, ref.name)) is not None
+        }
+        return running_images(Observed(objects=objects))
 
-def _proven(workspace: Json) -> tuple[str, str] | None:
+
+def _last_working(workspace: Json) -> ImagePair | None:
     record = (workspace.get("status") or {}).get("images")
     return (record["ollama"], record["openWebUI"]) if record else None
 
 
 def _conditions(workspace: Json) -> dict[str, Json]:
     conditions = (workspace.get("status") or {}).get("conditions", ())
-    return {each["type"]: each for each in conditions}
+    return {condition["type"]: condition for condition in conditions}
 
 
 def _fails_by_image(conditions: dict[str, Json]) -> bool:
     """Whether a workload does not run for a reason that its image can have; a full node or a lost
     volume is no reason to stop the others."""
-    return any(each["reason"] in _BY_IMAGE for each in conditions.values())
+    return any(condition["reason"] in _REASONS_OF_IMAGES for condition in conditions.values())
 
 
-def _is_refused(conditions: dict[str, Json]) -> bool:
+def _is_rejected(conditions: dict[str, Json]) -> bool:
     """Whether the API server does not take a workload with the platform's images."""
-    found = conditions.get(ConditionType.UP_TO_DATE)
-    return found is not None and found["reason"] == _REFUSED
+    condition = conditions.get(ConditionType.UP_TO_DATE)
+    return condition is not None and condition["reason"] == _REJECTED
 
 
-def _is_well(conditions: dict[str, Json]) -> bool:
+def _is_healthy(conditions: dict[str, Json]) -> bool:
     known = (conditions[kind] for kind in WORKLOAD_CONDITIONS if kind in conditions)
-    return all(each["status"] == ConditionStatus.TRUE for each in known)
+    return all(condition["status"] == ConditionStatus.TRUE for condition in known)
 
 
 def _can_change(workspace: Json) -> bool:
-    """One that is stopped, on its way out or not to be provisioned would hold a place for ever."""
+    """A workspace that is suspended, on its way out or not provisioned would hold a slot for
+    ever."""
     conditions = _conditions(workspace)
-    found = conditions.get(ConditionType.PROVISIONED)
-    provisioned = found is not None and found["status"] == ConditionStatus.TRUE
-    deleting = "deletionTimestamp" in workspace["metadata"]
+    provisioned = conditions.get(ConditionType.PROVISIONED)
+    is_provisioned = provisioned is not None and provisioned["status"] == ConditionStatus.TRUE
     return (
-        (provisioned or _is_refused(conditions))
-        and not deleting
+        (is_provisioned or _is_rejected(conditions))
+        and "deletionTimestamp" not in workspace["metadata"]
         and not workspace["spec"].get("suspended")
     )

@@ -44,46 +44,43 @@ class Writer:
     caches: Caches
     repeats: EventRecorder = field(default_factory=EventRecorder)
 
-    async def add_finalizer(self, workspace: Workspace) -> Workspace:
+    async def add_finalizer(self, workspace: Workspace) -> None:
         """The finalizer stands before anything is made, so that nothing outlives the resource."""
-        if names.FINALIZER in workspace.finalizers:
-            return workspace
         body = identity(workspace, finalizers=[names.FINALIZER])
-        held = await self.client.apply(_WORKSPACE, body, field_manager=names.OPERATOR)
-        self.caches.observe(held)
-        return Workspace.parse(held)
+        written = await self.client.apply(_WORKSPACE, body, field_manager=names.OPERATOR)
+        self.caches.observe(written)
 
     async def remove_finalizer(self, workspace: Workspace) -> None:
         """Take the finalizer off exactly this resource."""
-        at = workspace.finalizers.index(names.FINALIZER)
+        index = workspace.finalizers.index(names.FINALIZER)
         operations = [
             {"op": "test", "path": "/metadata/uid", "value": workspace.uid},
-            {"op": "test", "path": f"/metadata/finalizers/{at}", "value": names.FINALIZER},
-            {"op": "remove", "path": f"/metadata/finalizers/{at}"},
+            {"op": "test", "path": f"/metadata/finalizers/{index}", "value": names.FINALIZER},
+            {"op": "remove", "path": f"/metadata/finalizers/{index}"},
         ]
         try:
             await self._patch(_WORKSPACE, workspace.name, workspace.namespace, operations)
         except NotFoundError:
-            return  # let go already; the watch has not told yet
+            return  # gone already; the watch has not shown it yet
         _log.info("released", workspace=workspace.spec.workspace_name)
 
     async def delete_workspace(self, workspace: Workspace) -> None:
         """Exactly as it was seen: one that was edited meanwhile stays (Conflict)."""
-        found = self.caches.workspaces.get(workspace.namespace, workspace.name)
+        resource = self.caches.workspaces.get(workspace.namespace, workspace.name)
         await self.client.delete(
             _WORKSPACE,
             workspace.name,
             workspace.namespace,
             uid=workspace.uid,
-            version=str(resource_version(found)) if found else None,
+            version=str(resource_version(resource)) if resource else None,
         )
 
     async def create_namespace(self, body: Manifest) -> Json:
         """By POST, which never adopts."""
-        made = await self.client.create(_NAMESPACE, dict(body), field_manager=names.OPERATOR)
-        self.caches.observe(made)
-        _log.info("namespace made", workspace=body["metadata"]["name"])
-        return made
+        namespace = await self.client.create(_NAMESPACE, dict(body), field_manager=names.OPERATOR)
+        self.caches.observe(namespace)
+        _log.info("namespace created", workspace=body["metadata"]["name"])
+        return namespace
 
     async def claim_namespace(self, body: Manifest, uid: str) -> Json:
         """Write a namespace of ours; with its UID this fails on any other one of the name."""
@@ -92,14 +89,18 @@ class Writer:
         self.caches.observe(written)
         return written
 
-    async def find_namespace(self, name: str) -> Json | None:
-        """The namespace as it is now, not as the cache knows it: for what can't be taken back."""
+    async def confirm_namespace_gone(self, name: str) -> None:
+        """Look for a namespace that the cache does not have.
+
+        Raises:
+            ConflictError: there is one. The cache has it now.
+        """
         pages = self.client.list_pages(_NAMESPACE, field_selector=f"metadata.name={name}")
         async for page in pages:
-            for found in page["items"]:
+            for namespace in page["items"]:
                 head = {"apiVersion": _NAMESPACE.api_version, "kind": _NAMESPACE.kind}
-                return {**head, **found}
-        return None
+                self.caches.observe({**head, **namespace})
+                raise ConflictError(409, "Conflict", f"namespace {name!r} is there, not seen yet")
 
     async def delete_namespace(self, namespace: Manifest) -> None:
         if "deletionTimestamp" not in namespace["metadata"]:
@@ -107,17 +108,17 @@ class Writer:
             _log.info("delete", object=f"Namespace {name}")
             await self.client.delete(_NAMESPACE, name, uid=uid)
 
-    async def create_secret(self, body: Json) -> Json:
-        made = await self.client.create(_SECRET, body, field_manager=names.OPERATOR)
-        self.caches.secrets.observe(made)
-        return made
+    async def create_secret(self, body: Manifest) -> Json:
+        secret = await self.client.create(_SECRET, dict(body), field_manager=names.OPERATOR)
+        self.caches.secrets.observe(secret)
+        return secret
 
-    async def apply_secret(self, body: Json) -> Json:
+    async def apply_secret(self, body: Manifest) -> Json:
         written = await self.client.apply(_SECRET, body, field_manager=names.OPERATOR)
         self.caches.secrets.observe(written)
         return written
 
-    async def delete_secret(self, secret: Json) -> None:
+    async def delete_secret(self, secret: Manifest) -> None:
         metadata = secret["metadata"]
         await self.client.delete(
             _SECRET, metadata["name"], metadata["namespace"], uid=metadata["uid"]
@@ -169,15 +170,15 @@ class Writer:
             )
         except InvalidError as error:
             # The API server has one answer for it and for a field that is wrong, but for the field.
-            if error.causes or not any(each["op"] == "test" for each in operations):
+            if error.causes or not any(operation["op"] == "test" for operation in operations):
                 raise
             raise ConflictError(409, "Conflict", error.message) from error
 
-    async def report(self, workspace: Workspace, told: WorkspaceStatus, now: datetime) -> None:
-        """Write the status if it says anything new, and an event if it moved."""
-        if told == workspace.status:
+    async def report(self, workspace: Workspace, status: WorkspaceStatus, now: datetime) -> None:
+        """Write a status that differs from the present one, and an event for what moved."""
+        if status == workspace.status:
             return
-        document = told.model_dump(mode="json", by_alias=True, exclude_none=True)
+        document = status.model_dump(mode="json", by_alias=True, exclude_none=True)
         self.caches.expect_status(workspace.uid, document)
         written = await self.client.apply(
             _WORKSPACE,
@@ -186,9 +187,9 @@ class Writer:
             subresource="status",
         )
         self.caches.observe(written)
-        if told.phase != workspace.status.phase:
-            _log.info("phase", workspace=workspace.spec.workspace_name, phase=told.phase)
-        for event in events(workspace, told, now):
+        if status.phase != workspace.status.phase:
+            _log.info("phase", workspace=workspace.spec.workspace_name, phase=status.phase)
+        for event in events(workspace, status, now):
             await self.emit_event(event, now)
 
     async def emit_event(self, event: Json, now: datetime) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from localcluster.node.netpol.evaluate import allowed
+from localcluster.node.netpol.evaluate import is_allowed
 from localcluster.node.netpol.rules import REMOVAL, ruleset
 from localcluster.node.netpol.state import NamedPort, Pod, Policy, State, cluster_dns
 from tests.integration.netpol.network import (
@@ -100,7 +100,7 @@ def net() -> Iterator[Network]:
 
 def _check_all(net: Network, state: State) -> None:
     net.filter(ruleset(state, BRIDGE))
-    expected = {each for each in _CONNECTIONS if allowed(*each, state)}
+    expected = {each for each in _CONNECTIONS if is_allowed(*each, state)}
     found = net.passing(_CONNECTIONS, expected)
     assert sorted(found - expected) == [], "passed though denied"
     assert sorted(expected - found) == [], "stopped though allowed"

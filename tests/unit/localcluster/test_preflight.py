@@ -7,20 +7,20 @@ from localcluster import preflight
 from localcluster.errors import MissingPrerequisitesError
 
 
-def test_everything_that_is_missing_is_said_in_one_message(
+def test_all_missing_things_are_in_one_message(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LOCALCLUSTER_CACHE", str(tmp_path))
     monkeypatch.setattr(preflight, "_COLD_GIB", {False: 10**9, True: 10**9})
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr(preflight, "missing_packages", lambda *_: ["runc", "conntrack"])
-    with pytest.raises(MissingPrerequisitesError) as told:
+    with pytest.raises(MissingPrerequisitesError) as error:
         preflight.check(full=True, running=True)
-    said = str(told.value)
-    assert "root: " in said
-    assert "apt-get install -y --no-remove runc conntrack" in said
-    assert "GiB are free" in said
-    assert "LOCALCLUSTER_CACHE" in said
+    message = str(error.value)
+    assert "root: " in message
+    assert "apt-get install -y --no-remove runc conntrack" in message
+    assert "GiB are free" in message
+    assert "LOCALCLUSTER_CACHE" in message
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", ""], ids=["here", "everywhere"])
@@ -28,17 +28,17 @@ def test_a_taken_port_is_named(monkeypatch: pytest.MonkeyPatch, address: str) ->
     with socket.create_server((address, 0)) as taken:
         port = taken.getsockname()[1]
         monkeypatch.setattr(preflight, "INGRESS_PORTS", (port,))
-        assert [*preflight._ports()] == [
+        assert [*preflight._port_problems()] == [
             f"  - port {port}: another program listens there; end it (ss -ltnp shows it)"
         ]
 
 
-def test_a_program_that_listens_elsewhere_is_not_in_the_way(
+def test_a_program_that_listens_on_another_address_is_no_problem(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with socket.create_server(("127.0.0.2", 0)) as other:
         monkeypatch.setattr(preflight, "INGRESS_PORTS", (other.getsockname()[1],))
-        assert [*preflight._ports()] == []
+        assert [*preflight._port_problems()] == []
 
 
 def test_a_control_plane_needs_neither_root_nor_packages(
@@ -51,7 +51,7 @@ def test_a_control_plane_needs_neither_root_nor_packages(
     preflight.check(full=False, running=False)
 
 
-def test_a_missing_package_is_not_asked_of_apt_without_root(
+def test_without_root_no_package_is_installed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LOCALCLUSTER_CACHE", str(tmp_path))
@@ -63,18 +63,18 @@ def test_a_missing_package_is_not_asked_of_apt_without_root(
         preflight.install(running=True)
 
 
-def test_a_state_folder_that_can_not_be_written_is_named_with_its_variable(
+def test_a_read_only_state_folder_is_named_with_its_variable(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LOCALCLUSTER_CACHE", str(tmp_path))
-    monkeypatch.setenv("LOCALCLUSTER_STATE", "/proc/nobody/writes/here")
+    monkeypatch.setenv("LOCALCLUSTER_STATE", "/proc/read/only")
     monkeypatch.setattr("os.access", lambda path, _: not str(path).startswith("/proc"))
     monkeypatch.setattr(preflight, "_COLD_GIB", {False: 0, True: 0})
     with pytest.raises(MissingPrerequisitesError, match=r"write access to .*LOCALCLUSTER_STATE"):
         preflight.check(full=False, running=True)
 
 
-def test_a_cache_without_kubernetes_is_a_cold_one(
+def test_a_cache_without_kubernetes_needs_the_space_of_an_empty_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LOCALCLUSTER_CACHE", str(tmp_path))
@@ -85,27 +85,27 @@ def test_a_cache_without_kubernetes_is_a_cold_one(
         preflight.check(full=False, running=True)
 
 
-def test_a_program_that_is_there_needs_no_package_of_its_name(
+def test_a_program_of_another_package_is_not_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     program = tmp_path / "containerd"
     program.touch(mode=0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(preflight, "_installed", lambda _: False)
+    monkeypatch.setattr(preflight, "_is_installed", lambda _: False)
     assert preflight.missing_packages(["containerd", "runc", "other"]) == ["runc", "other"]
 
 
 @pytest.mark.parametrize(
-    ("failing", "said"),
+    ("failing", "text"),
     [("nft", "nf_tables"), ("iptables", "NAT"), ("br_netfilter", "modprobe br_netfilter")],
 )
-def test_what_the_kernel_lacks_is_named_with_the_modules_to_load(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, failing: str, said: str
+def test_a_missing_kernel_feature_is_named_with_the_modules_to_load(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, failing: str, text: str
 ) -> None:
-    monkeypatch.setattr(preflight, "_BRIDGED", tmp_path / "bridge-nf-call-iptables")
+    monkeypatch.setattr(preflight, "BRIDGE_FILTER", tmp_path / "bridge-nf-call-iptables")
     monkeypatch.setattr(
-        preflight, "_fails", lambda command: "no" if failing in " ".join(command) else ""
+        preflight, "_failure", lambda command: "no" if failing in " ".join(command) else ""
     )
-    monkeypatch.setattr(preflight, "_controllers", lambda: {"cpu", "memory", "pids"})
-    (problem,) = preflight._kernel()
-    assert said in problem
+    monkeypatch.setattr(preflight, "_cgroup_controllers", lambda: {"cpu", "memory", "pids"})
+    (problem,) = preflight._kernel_problems()
+    assert text in problem

@@ -12,7 +12,7 @@ from localcluster.progress import HEARTBEAT_SECONDS, PlainReport, TerminalReport
 
 
 class Clock:
-    """Seconds, as a test sets them."""
+    """A clock whose seconds a test sets."""
 
     now = 100.0
 
@@ -40,53 +40,53 @@ def test_a_message_that_repeats_the_last_one_is_not_printed_again() -> None:
     ]
 
 
-def test_silence_is_broken_after_a_heartbeats_time_and_not_before() -> None:
+def test_the_last_message_is_repeated_after_a_heartbeats_time_and_not_before() -> None:
     out, clock = io.StringIO(), Clock()
     report = PlainReport(out, clock)
     clock.now += HEARTBEAT_SECONDS
-    report.beat()
+    report.print_heartbeat()
     assert "still at the start" in out.getvalue()
     report("node", "waiting")
     clock.now += HEARTBEAT_SECONDS - 1
-    report.beat()
+    report.print_heartbeat()
     assert "still at node" not in out.getvalue()
     clock.now += 1
-    report.beat()
-    report.beat()
+    report.print_heartbeat()
+    report.print_heartbeat()
     assert out.getvalue().count("still at node: waiting") == 1
 
 
-def test_a_log_is_written_line_by_line_with_a_heart_that_ends(
+def test_a_log_has_heartbeats_until_the_report_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(progress, "HEARTBEAT_SECONDS", 0)
     out = io.StringIO()
     with reporting(out) as report:
         report("node", "starting")
-        until_told(out, "still at node: starting")
-    told = out.getvalue()
-    assert told.startswith("[   0s] node: starting\n")
-    assert out.getvalue() == told
+        await_text(out, "still at node: starting")
+    text = out.getvalue()
+    assert text.startswith("[   0s] node: starting\n")
+    assert out.getvalue() == text
 
 
-def until_told(out: io.StringIO, text: str) -> None:
+def await_text(out: io.StringIO, text: str) -> None:
     for _ in range(100):
         if text in out.getvalue():
             return
         time.sleep(0.1)
-    pytest.fail(f"never said: {text}")
+    pytest.fail(f"not printed: {text}")
 
 
-def test_a_terminal_has_one_row_for_each_step_with_its_last_message() -> None:
-    shown = Progress(
+def test_a_terminal_has_one_row_per_step_with_its_last_message() -> None:
+    rows = Progress(
         TextColumn("{task.description}: {task.fields[message]}"),
         console=Console(file=io.StringIO()),
     )
-    report = TerminalReport(shown)
+    report = TerminalReport(rows)
     report("kubernetes", "compiling")
     report("ollama", "fetching modules")
     report("kubernetes", "linking")
-    assert [(task.description, task.fields["message"]) for task in shown.tasks] == [
+    assert [(task.description, task.fields["message"]) for task in rows.tasks] == [
         ("kubernetes", "linking"),
         ("ollama", "fetching modules"),
     ]

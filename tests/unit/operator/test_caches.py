@@ -28,7 +28,7 @@ async def test_a_raised_limit_lets_waiting_downloads_go_on_at_once() -> None:
     enough = asyncio.Event()
 
     async def download(name: str) -> None:
-        async with places.place(name):
+        async with places.slot(name):
             inside.append(name)
             await enough.wait()
 

@@ -14,12 +14,12 @@ NEW = PlatformSpec().images.resolved
 
 
 class Setup:
-    """Workspaces in caches that no server fills, and who was told to look again."""
+    """Workspaces in caches that no server fills, and those that were brought back."""
 
     def __init__(self) -> None:
         self.caches = Caches(cast("Client", None), lambda _: None)
-        self.told: list[str] = []
-        self.rollouts = ImageRollouts(self.caches, self.told.append)
+        self.enqueued: list[str] = []
+        self.rollouts = ImageRollouts(self.caches, self.enqueued.append)
         self._version = 0
 
     def put(
@@ -31,6 +31,8 @@ class Setup:
         provisioned: bool = True,
         deployed: bool = True,
         refused: bool = False,
+        last_working: tuple[str, str] = OLD,
+        deleting: bool = False,
         **spec: object,
     ) -> None:
         """A workspace that was last well with the old images."""
@@ -39,15 +41,18 @@ class Setup:
         said = {"type": "OpenWebUIAvailable", **well}
         taken = {"type": "UpToDate", "status": "False"}
         ready = {"type": "Provisioned", "status": str(provisioned), "reason": "Created"}
-        proven = {"ollama": OLD[0], "openWebUI": OLD[1]}
+        record = {"ollama": last_working[0], "openWebUI": last_working[1]}
         self.caches.observe(
             {
                 "apiVersion": names.API_VERSION,
                 "kind": "AIChatWorkspace",
-                "metadata": self._metadata(names.SYSTEM_NAMESPACE, name),
+                "metadata": {
+                    **self._metadata(names.SYSTEM_NAMESPACE, name),
+                    **({"deletionTimestamp": "2026-11-23T12:00:00Z"} if deleting else {}),
+                },
                 "spec": {"workspaceName": name, **spec},
                 "status": {
-                    "images": proven,
+                    "images": record,
                     "conditions": [
                         self._dated(each)
                         for each in (
@@ -62,16 +67,22 @@ class Setup:
         self._workload("StatefulSet", name, names.ollama(name), "ollama", images[0])
         if deployed:
             self._workload("Deployment", name, names.openwebui(name), "openwebui", images[1])
+        self.rollouts.update(name)
 
-    def turn(self, name: str, platform: PlatformSpec | None = None) -> bool:
-        (found,) = self.caches.workspaces.by_index(name)
-        return self.rollouts.turn(Workspace.parse(found), platform or PlatformSpec()).now
+    def remove(self, name: str) -> None:
+        """The resource is being deleted."""
+        self.put(name, NEW, deleting=True)
+
+    def is_granted(self, name: str) -> bool:
+        (resource,) = self.caches.workspaces.by_index(name)
+        return self.rollouts.slot(Workspace.parse(resource)).granted
 
     def wait(self, *waiting: str) -> None:
         for name in waiting:
             self.put(name, OLD)
         for name in waiting:
-            assert not self.turn(name)
+            assert not self.is_granted(name)
+        self.enqueued.clear()
 
     def _workload(self, kind: str, namespace: str, name: str, container: str, image: str) -> None:
         template = {"spec": {"containers": [{"name": container, "image": image}]}}
@@ -97,31 +108,49 @@ def setup() -> Setup:
     return Setup()
 
 
-def test_nobody_is_asked_while_no_upgrade_is_under_way(
+def test_no_workspace_is_gone_through_for_another_one(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setup.put("a", NEW)
-    assert setup.turn("a")
+    setup.put("b", OLD)
     monkeypatch.setattr(setup.caches.workspaces, "all", None)
-    monkeypatch.setattr(setup.caches, "settings", None)
-    setup.rollouts.moved(everyone=True)
-    assert setup.told == []
+    assert setup.is_granted("a")
+    assert setup.is_granted("b")
+    setup.rollouts.update("a")
+    setup.rollouts.update("b")
+    assert setup.enqueued == ["b"], "and only by what was news"
 
 
-def test_only_as_many_as_may_change_are_told_that_one_has_changed(setup: Setup) -> None:
+def test_only_as_many_as_may_change_come_back_once_one_has_changed(setup: Setup) -> None:
     setup.put("a", NEW)
     setup.put("b", NEW)
     setup.wait("c", "d", "e", "f")
-    setup.rollouts.moved(everyone=False)
-    assert setup.told == ["c", "d"]
+    setup.put("a", NEW, last_working=NEW)
+    assert setup.enqueued == ["c"]
+    setup.put("b", NEW, last_working=NEW)
+    assert setup.enqueued == ["c", "c", "d"]
 
 
-def test_everyone_who_waits_is_told_that_an_upgrade_stops(setup: Setup) -> None:
+def test_all_that_wait_come_back_when_a_rollout_stops_and_when_it_goes_on(setup: Setup) -> None:
     setup.put("a", NEW)
     setup.put("b", NEW)
     setup.wait("c", "d", "e")
-    setup.rollouts.moved(everyone=True)
-    assert setup.told == ["c", "d", "e"]
+    setup.put("a", NEW, "CrashLoop")
+    assert setup.enqueued == ["c", "d", "e"]
+    setup.put("a", NEW, last_working=NEW)
+    assert setup.enqueued == ["c", "d", "e"] * 2
+
+
+def test_the_platforms_new_images_are_a_new_rollout(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b", "c"):
+        setup.put(name, NEW, last_working=NEW)
+    images = {"ollama": "docker.io/ollama/ollama:99.0.0"}
+    newer = PlatformSpec.model_validate({"images": images, "upgrades": {"concurrent": 2}})
+    monkeypatch.setattr(setup.caches, "settings", lambda: newer)
+    setup.rollouts.rebuild()
+    assert [setup.is_granted(name) for name in ("a", "b", "c")] == [True, True, False]
 
 
 @pytest.mark.parametrize("reason", ["CrashLoop", "ImagePullFailed", "NotReadyInTime", "PodRefused"])
@@ -131,7 +160,7 @@ def test_nobody_starts_while_one_that_changes_fails_as_an_image_can(
     setup.put("a", NEW, reason)
     setup.wait("b")
     setup.put("a", NEW, "Unschedulable")
-    assert setup.turn("b")
+    assert setup.is_granted("b")
 
 
 def test_one_that_is_not_well_is_asked_last(setup: Setup) -> None:
@@ -139,24 +168,26 @@ def test_one_that_is_not_well_is_asked_last(setup: Setup) -> None:
     setup.put("b", OLD, "Unschedulable")
     for name in ("c", "d", "e", "f"):
         setup.put(name, OLD, "Available")
-    assert not setup.turn("a")
-    assert not setup.turn("b")
-    assert setup.turn("c")
+    assert not setup.is_granted("a")
+    assert not setup.is_granted("b")
+    assert setup.is_granted("c")
     for name in ("c", "d"):
         setup.put(name, NEW, "Starting")
-    assert not setup.turn("e")
-    assert not setup.turn("f")
-    setup.rollouts.moved(everyone=False)
-    assert setup.told == ["e", "f"], "and called in the same order"
+    assert not setup.is_granted("e")
+    assert not setup.is_granted("f")
+    setup.enqueued.clear()
+    for name in ("c", "d"):
+        setup.put(name, NEW, "Available", last_working=NEW)
+    assert setup.enqueued[-2:] == ["e", "f"], "and called in the same order"
 
 
 def test_an_image_that_the_api_server_refuses_goes_no_further(setup: Setup) -> None:
     setup.put("a", OLD, provisioned=False, refused=True)
     setup.put("b", OLD)
-    assert not setup.turn("b")
-    assert setup.turn("a"), "it is tried again there, and only there"
+    assert not setup.is_granted("b")
+    assert setup.is_granted("a"), "it is tried again there, and only there"
     setup.put("a", OLD, provisioned=False, refused=True, suspended=True)
-    assert setup.turn("b")
+    assert setup.is_granted("b")
 
 
 def test_one_that_was_stopped_meanwhile_keeps_nobody_from_being_told(setup: Setup) -> None:
@@ -164,27 +195,28 @@ def test_one_that_was_stopped_meanwhile_keeps_nobody_from_being_told(setup: Setu
     setup.put("b", NEW)
     setup.wait("c", "d", "e")
     setup.put("c", OLD, suspended=True)
-    setup.rollouts.moved(everyone=False)
-    assert setup.told == ["d", "e"]
+    for name in ("a", "b"):
+        setup.put(name, NEW, last_working=NEW)
+    assert setup.enqueued[-2:] == ["d", "e"]
 
 
 def test_one_that_is_gone_frees_its_place(setup: Setup) -> None:
     setup.put("a", NEW)
     setup.put("b", NEW)
     setup.wait("c", "d")
-    setup.rollouts.forget("c")
-    assert setup.told == ["d"]
+    setup.remove("a")
+    assert setup.enqueued == ["c"]
 
 
 def test_one_whose_problem_was_mended_waits_for_its_turn(setup: Setup) -> None:
     setup.put("a", NEW, "CrashLoop")
     setup.put("b", OLD, provisioned=False)
-    assert not setup.turn("b"), "an upgrade has stopped"
+    assert not setup.is_granted("b"), "an upgrade has stopped"
     setup.put("a", NEW)
-    assert setup.turn("b")
+    assert setup.is_granted("b")
 
 
 def test_one_whose_workload_was_deleted_is_not_new(setup: Setup) -> None:
     setup.put("a", NEW, "CrashLoop")
     setup.put("b", OLD, deployed=False)
-    assert not setup.turn("b")
+    assert not setup.is_granted("b")

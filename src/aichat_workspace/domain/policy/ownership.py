@@ -35,10 +35,10 @@ def choose_claimant(claimants: Iterable[Workspace], namespace: Manifest | None) 
     oldest, then the one with the smallest UID."""
     return min(
         claimants,
-        key=lambda each: (
-            namespace is None or not owns(each, namespace),
-            each.created,
-            each.uid,
+        key=lambda claimant: (
+            namespace is None or not owns(claimant, namespace),
+            claimant.created,
+            claimant.uid,
         ),
     )
 
@@ -58,14 +58,14 @@ def host_taken(
     """A host belongs to the workspace that is named for it, else to the one that is served there,
     else to the oldest that asks for it."""
     host = effective_spec.host(workspace.spec, platform)
-    rivals = [each for each in others if effective_spec.host(each.spec, platform) == host]
+    rivals = [rival for rival in others if effective_spec.host(rival.spec, platform) == host]
     first = min(
         (workspace, *rivals),
-        key=lambda each: (
-            each.spec.ingress.host is not None,
-            urlsplit(each.status.url or "").hostname != host,
-            each.created,
-            each.uid,
+        key=lambda rival: (
+            rival.spec.ingress.host is not None,
+            urlsplit(rival.status.url or "").hostname != host,
+            rival.created,
+            rival.uid,
         ),
     )
     if first is workspace:

@@ -7,9 +7,10 @@ the one workspace that may use it, so a team can't get another team's Secret by 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
@@ -37,9 +38,6 @@ class ReferencedSecret:
 def connection(name: str) -> str:
     """Return the purpose of the Secret of an OpenAI-compatible connection."""
     return f"connection-{name}"
-
-
-Secret = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ def references(workspace: Workspace) -> Iterator[SecretReference]:
 
 
 def resolve(
-    workspace: Workspace, find: Callable[[str], Secret | None]
+    workspace: Workspace, find: Callable[[str], Manifest | None]
 ) -> tuple[dict[str, ReferencedSecret], Problem | None]:
     """Return the referenced Secrets by their purpose, and the problem of the first bad one.
 
@@ -88,7 +86,7 @@ def resolve(
 
 
 def read(
-    workspace: Workspace, reference: SecretReference, secret: Secret | None
+    workspace: Workspace, reference: SecretReference, secret: Manifest | None
 ) -> tuple[ReferencedSecret | None, Problem | None]:
     """Return what the workspace may use of a Secret, or what is wrong with it."""
     problem = _problem(workspace, reference, secret)
@@ -99,7 +97,7 @@ def read(
 
 
 def _problem(
-    workspace: Workspace, reference: SecretReference, secret: Secret | None
+    workspace: Workspace, reference: SecretReference, secret: Manifest | None
 ) -> Problem | None:
     where = f"Secret {reference.secret!r} of {reference.field}"
     owner = f"{workspace.namespace}/{workspace.name}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from aichat_workspace.domain import names
@@ -17,12 +17,18 @@ from aichat_workspace.domain.models.status import (
     summary,
 )
 from aichat_workspace.domain.models.tools import NOT_OFFERED_YET, ToolStatus
-from aichat_workspace.domain.planning.image_rollout import GRANTED, Images, RolloutSlot
+from aichat_workspace.domain.planning.image_rollout import (
+    CONTAINERS,
+    GRANTED,
+    ImagePair,
+    RolloutSlot,
+    last_working_images,
+    running_images,
+)
 from aichat_workspace.domain.planning.plan import NOTHING, Observed
 from aichat_workspace.domain.planning.volume_claims import CLAIM, unmet
 from aichat_workspace.domain.policy.ownership import Rejection
 from aichat_workspace.domain.problem import Problem
-from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI
 from aichat_workspace.domain.status.workload_health import (
     diagnose,
     ingress_problem,
@@ -45,32 +51,35 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
 )
 
 _SUSPENDED: Final = "Suspended"
-_CONTAINERS: Final = {"StatefulSet": OLLAMA, "Deployment": OPENWEBUI}
-_WORKLOADS: Final = dict(zip(WORKLOAD_CONDITIONS, _CONTAINERS, strict=True))
+_WORKLOADS: Final = dict(zip(WORKLOAD_CONDITIONS, CONTAINERS, strict=True))
+_STARTING: Final = frozenset({"Starting", "Creating"})
 _RUNNING: Final = (ConditionType.PROVISIONED, *_WORKLOADS)
 
 
 @dataclass(frozen=True, slots=True)
 class StatusInputs:
-    """What is known of one workspace.
-
-    `failure` is the last write that the API server refused; `models` and `patterns` are what the
-    model server was last seen to hold; `tools` is what the chat was made to offer; `target` are the
-    platform's images, None where nothing is to run; `sizes` are what its claims are to ask for.
-    """
+    """What is known of one workspace."""
 
     url: str
+    """Where it is served; empty for nowhere."""
     desired: Sequence[Ref] = ()
     observed: Observed = NOTHING
-    refusal: Rejection | None = None
+    rejection: Rejection | None = None
+    """Why nothing is created for it."""
     failure: Problem | None = None
+    """The most important problem, or the last write that the API server refused."""
     models: tuple[ModelStatus, ...] = ()
+    """As the model server was last seen."""
     patterns: tuple[PatternStatus, ...] = ()
+    """As the model server was last seen."""
     tools: ToolStatus = NOT_OFFERED_YET
-    turn: RolloutSlot = GRANTED
-    target: Images | None = None
+    """The tools that the chat offers."""
+    slot: RolloutSlot = GRANTED
+    target: ImagePair | None = None
+    """The platform's images; None where nothing is to run."""
     ingress_classes: tuple[Manifest, ...] = ()
     sizes: Mapping[Ref, str] = field(default_factory=dict)
+    """The desired sizes of its claims."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +92,6 @@ class _Finding:
     problem: bool = False  # somebody has to act; time alone does not mend it
 
 
-def expires_at(workspace: Workspace) -> datetime | None:
-    """When the workspace ends by spec.expiresAfter, or None for never."""
-    after = workspace.spec.expires_after
-    if after is None:
-        return None
-    unit = {"m": "minutes", "h": "hours", "d": "days"}[after[-1]]
-    return workspace.created + timedelta(**{unit: int(after[:-1])})
-
-
 def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> WorkspaceStatus:
     """The status to report. Equal to the workspace's present one when nothing has moved."""
     findings = _terminating(facts, now) if workspace.deleting else _findings(workspace, facts, now)
@@ -100,16 +100,16 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
         observed_generation=workspace.generation,
         phase=_phase(workspace, findings),
         is_created=findings[ConditionType.PROVISIONED].status is ConditionStatus.TRUE,
-        url=None if facts.refusal else facts.url or None,
-        expires_at=expires_at(workspace),
-        namespace=_record(namespace) if namespace and not facts.refusal else None,
-        images=_proven(workspace, facts, findings, now),
+        url=None if facts.rejection else facts.url or None,
+        expires_at=workspace.expires_at,
+        namespace=_record(namespace) if namespace and not facts.rejection else None,
+        images=_last_working(workspace, facts, findings, now),
         conditions=tuple(
             _dated(workspace, kind, finding, now) for kind, finding in findings.items()
         ),
         models_ready=format_progress(facts.models),
-        models=tuple(_model(each) for each in facts.models),
-        patterns=tuple(_pattern(each) for each in facts.patterns),
+        models=tuple(_model(model) for model in facts.models),
+        patterns=tuple(_pattern(pattern) for pattern in facts.patterns),
         tools_revision=facts.tools.revision,
         resources=_resources(facts),
     )
@@ -118,9 +118,9 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
 def _findings(
     workspace: Workspace, facts: StatusInputs, now: datetime
 ) -> dict[ConditionType, _Finding]:
-    if facts.refusal:
+    if facts.rejection:
         refused = _Finding(
-            ConditionStatus.FALSE, facts.refusal.reason, facts.refusal.message, problem=True
+            ConditionStatus.FALSE, facts.rejection.reason, facts.rejection.message, problem=True
         )
         return dict.fromkeys(ConditionType, refused)
     parts = {
@@ -168,8 +168,8 @@ def _served(facts: StatusInputs) -> _Finding:
 
 
 def _up_to_date(facts: StatusInputs) -> _Finding:
-    if not facts.turn.now:
-        return _waits(facts.turn)
+    if not facts.slot.granted:
+        return _waits(facts.slot)
     if facts.target is None or running_images(facts.observed) in (None, facts.target):
         return _Finding(ConditionStatus.TRUE, "UpToDate", "runs the platform's images")
     if facts.failure:
@@ -177,13 +177,13 @@ def _up_to_date(facts: StatusInputs) -> _Finding:
     return _Finding(ConditionStatus.FALSE, "UpgradeWaiting", "is about to change its images")
 
 
-def _waits(turn: RolloutSlot) -> _Finding:
-    if turn.failed:
+def _waits(slot: RolloutSlot) -> _Finding:
+    if slot.blocked_by:
         return _Finding(
             ConditionStatus.FALSE,
             "UpgradeStopped",
-            f"keeps its images, for workspace {turn.failed!r} fails with the new ones; see what it "
-            "says, then correct spec.images of the AIChatPlatform",
+            f"keeps its images, for workspace {slot.blocked_by!r} fails with the new ones; see "
+            "what it says, then correct spec.images of the AIChatPlatform",
         )
     return _Finding(
         ConditionStatus.FALSE, "UpgradeWaiting", "changes its images when others have done so"
@@ -192,10 +192,10 @@ def _waits(turn: RolloutSlot) -> _Finding:
 
 def _terminating(facts: StatusInputs, now: datetime) -> dict[ConditionType, _Finding]:
     namespace = facts.observed.namespace
-    left = "waiting for the namespace to be gone" if namespace else "cleaning up"
+    message = "waiting for the namespace to be gone" if namespace else "cleaning up"
     if namespace and (remaining := namespace_deletion_problem(namespace, now)):
-        left += f", which something holds: {remaining}; remove what holds it"
-    gone = _Finding(ConditionStatus.FALSE, "Terminating", left)
+        message += f", which something holds: {remaining}; remove what holds it"
+    gone = _Finding(ConditionStatus.FALSE, "Terminating", message)
     if facts.failure:
         gone = _Finding(ConditionStatus.FALSE, facts.failure.reason, facts.failure.message)
     return dict.fromkeys(ConditionType, gone)
@@ -217,13 +217,13 @@ def _provisioned(facts: StatusInputs) -> _Finding:
 
 def _storage(workspace: Workspace, facts: StatusInputs) -> _Finding:
     """A volume that can't be as asked still serves, so Ready does not depend on it."""
-    chosen, name = workspace.spec.storage, workspace.spec.workspace_name
+    storage, name = workspace.spec.storage, workspace.spec.workspace_name
     for workload, volume in (
-        (names.ollama(name), chosen.ollama),
-        (names.openwebui(name), chosen.open_webui),
+        (names.ollama(name), storage.ollama),
+        (names.openwebui(name), storage.open_webui),
     ):
-        at = Ref(CLAIM, name, workload)
-        claim, size = facts.observed.objects.get(at), facts.sizes.get(at)
+        ref = Ref(CLAIM, name, workload)
+        claim, size = facts.observed.objects.get(ref), facts.sizes.get(ref)
         if problem := unmet(claim, volume, size, facts.observed.expandable_classes):
             return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
     return _Finding(ConditionStatus.TRUE, "StorageAsAsked", "volumes are as spec.storage says")
@@ -242,7 +242,7 @@ def _tools(workspace: Workspace, facts: StatusInputs) -> _Finding:
     return _Finding(ConditionStatus.UNKNOWN, "ToolsWaiting", message)
 
 
-def _proven(
+def _last_working(
     workspace: Workspace,
     facts: StatusInputs,
     findings: dict[ConditionType, _Finding],
@@ -257,30 +257,18 @@ def _proven(
 
 
 def _flaps(pod: Manifest, now: datetime) -> bool:
-    return any(keeps_stopping(each, now) for each in containers(pod))
-
-
-def running_images(observed: Observed) -> Images | None:
-    """The images that the workloads name; None before both are there."""
-    found = {
-        each.kind: str(container["image"])
-        for each, manifest in observed.objects.items()
-        if each.kind in _CONTAINERS
-        for container in manifest["spec"]["template"]["spec"]["containers"]
-        if container["name"] == _CONTAINERS[each.kind]
-    }
-    return (found["StatefulSet"], found["Deployment"]) if len(found) == 2 else None
+    return any(keeps_stopping(container, now) for container in containers(pod))
 
 
 def _available(facts: StatusInputs, kind: str, now: datetime, before: Condition | None) -> _Finding:
-    workload = next((each for each in facts.desired if each.kind == kind), None)
+    workload = next((ref for ref in facts.desired if ref.kind == kind), None)
     if workload is None:
         return _Finding(ConditionStatus.FALSE, "Creating", f"{kind} is not there yet")
-    found = facts.observed.objects.get(workload)
-    if found is not None and _is_available(found):
+    manifest = facts.observed.objects.get(workload)
+    if manifest is not None and _is_available(manifest):
         return _Finding(ConditionStatus.TRUE, "Available", f"{kind} {workload.name} is available")
     problem = diagnose(
-        found,
+        manifest,
         facts.observed.objects.get(replace(workload, kind=CLAIM)),
         [pod for pod in facts.observed.pods if belongs(pod, workload.name)],
         now,
@@ -295,24 +283,24 @@ def _available(facts: StatusInputs, kind: str, now: datetime, before: Condition 
 
 def _is_available(workload: Manifest) -> bool:
     """Ready by the workload's own account, of the spec as it is now."""
-    told = workload.get("status", {})
-    wanted: int = workload["spec"].get("replicas", 1)
+    status = workload.get("status", {})
+    replicas: int = workload["spec"].get("replicas", 1)
     return bool(
-        told.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
-        and min(told.get("readyReplicas", 0), told.get("updatedReplicas", 0)) >= wanted
+        status.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
+        and min(status.get("readyReplicas", 0), status.get("updatedReplicas", 0)) >= replicas
     )
 
 
 def _models(facts: StatusInputs) -> _Finding:
     ready, total = models_ready(facts.models)
-    every: tuple[ModelStatus | PatternStatus, ...] = (*facts.models, *facts.patterns)
-    failed = any(each.state is ModelState.FAILED for each in every)
+    entries: tuple[ModelStatus | PatternStatus, ...] = (*facts.models, *facts.patterns)
+    failed = any(entry.state is ModelState.FAILED for entry in entries)
     message = summary(facts.models, facts.patterns)
     if failed:
         return _Finding(ConditionStatus.FALSE, "ModelFailed", message, problem=True)
-    waiting = [each for each in facts.patterns if each.state is not ModelState.READY]
+    waiting = [pattern for pattern in facts.patterns if pattern.state is not ModelState.READY]
     if ready < total or waiting:
-        if any(each.state is ModelState.PULLING for each in facts.models):
+        if any(model.state is ModelState.PULLING for model in facts.models):
             return _Finding(ConditionStatus.FALSE, "Pulling", message)
         return _Finding(ConditionStatus.FALSE, "ModelsWaiting", message)
     return _Finding(ConditionStatus.TRUE, "ModelsReady", message)
@@ -352,12 +340,12 @@ def _resources(facts: StatusInputs) -> tuple[ResourceEntry, ...]:
     """Every object but the Secret, which the operator may not read."""
     return tuple(
         ResourceEntry(
-            kind=each.kind,
-            name=each.name,
-            state="Present" if each in facts.observed.objects else "Missing",
+            kind=ref.kind,
+            name=ref.name,
+            state="Present" if ref in facts.observed.objects else "Missing",
         )
-        for each in facts.desired
-        if each.kind != "Secret"
+        for ref in facts.desired
+        if ref.kind != "Secret"
     )
 
 
@@ -366,22 +354,34 @@ def _record(namespace: Manifest) -> NamespaceRecord:
     return NamespaceRecord(name=metadata["name"], uid=metadata["uid"])
 
 
-def _model(each: ModelStatus) -> ModelEntry:
+def _model(model: ModelStatus) -> ModelEntry:
     return ModelEntry(
-        name=each.name,
-        state=each.state,
-        completed_bytes=each.completed_bytes,
-        total_bytes=each.total_bytes,
-        percent=each.percent,
-        digest=each.digest,
-        managed=each.managed,
-        bytes_per_second=each.bytes_per_second,
-        eta_seconds=each.eta_seconds,
-        message=each.message,
+        name=model.name,
+        state=model.state,
+        completed_bytes=model.completed_bytes,
+        total_bytes=model.total_bytes,
+        percent=model.percent,
+        digest=model.digest,
+        managed=model.managed,
+        bytes_per_second=model.bytes_per_second,
+        eta_seconds=model.eta_seconds,
+        message=model.message,
     )
 
 
-def _pattern(each: PatternStatus) -> PatternEntry:
+def _pattern(pattern: PatternStatus) -> PatternEntry:
     return PatternEntry(
-        name=each.name, state=each.state, revision=each.revision, message=each.message
+        name=pattern.name, state=pattern.state, revision=pattern.revision, message=pattern.message
     )
+
+
+def is_starting(status: WorkspaceStatus, running: ImagePair | None) -> bool:
+    """Whether a workload starts, or runs images that have not lasted yet, whatever else is wrong.
+    Time alone may change the status then."""
+    if status.phase is Phase.SUSPENDED:
+        return False
+    starts = any(
+        condition.type in WORKLOAD_CONDITIONS and condition.reason in _STARTING
+        for condition in status.conditions
+    )
+    return starts or running not in (None, last_working_images(status))

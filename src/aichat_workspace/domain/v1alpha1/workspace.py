@@ -1,7 +1,7 @@
 """AIChatWorkspace, as decisions read it."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Self, TypeVar
 
 from pydantic import ValidationError
@@ -54,6 +54,15 @@ class Workspace(Schema):
             status=status,
             not_understood=not_understood,
         )
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the workspace ends by spec.expiresAfter; None for never."""
+        after = self.spec.expires_after
+        if after is None:
+            return None
+        unit = {"m": "minutes", "h": "hours", "d": "days"}[after[-1]]
+        return self.created + timedelta(**{unit: int(after[:-1])})
 
 
 def _read_leniently(

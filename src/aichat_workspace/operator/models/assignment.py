@@ -1,4 +1,4 @@
-"""What model sync and tool sync are to do for a workspace, from what is known of it."""
+"""Tasks of model sync and tool sync, from what is known of a workspace."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +15,7 @@ from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI, Credential
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus, ConditionType
+from aichat_workspace.operator.models.report import Report
 from aichat_workspace.operator.models.sync import ModelSyncTask
 from aichat_workspace.operator.models.tools import Chat
 from aichat_workspace.runtime.servers import Connect, ConnectChat
@@ -22,33 +23,34 @@ from aichat_workspace.runtime.servers import Connect, ConnectChat
 _CLAIM: Final = "PersistentVolumeClaim"
 
 
-def assignment(
+def model_sync_task(
     workspace: Workspace,
     platform: PlatformSpec,
     observed: Observed,
-    wanted: DesiredModels,
+    desired: DesiredModels,
     connect: Connect,
 ) -> ModelSyncTask:
+    """Return what the workspace's model sync is to do."""
     name = workspace.spec.workspace_name
     return ModelSyncTask(
         client=connect(name),
-        wanted=wanted,
+        desired=desired,
         server="" if workspace.spec.suspended else _server(observed.pods, OLLAMA),
         capacity_bytes=_capacity_bytes(observed, Ref(_CLAIM, name, names.ollama(name))),
-        insecure=frozenset(platform.models.insecure_registries),
-        recorded=tuple(
-            ModelStatus(**each.model_dump(exclude={"percent", "eta_seconds"}))
-            for each in workspace.status.models
-        ),
-        recorded_patterns=tuple(
-            PatternStatus(**each.model_dump()) for each in workspace.status.patterns
+        insecure_registries=frozenset(platform.models.insecure_registries),
+        recorded=Report(
+            tuple(
+                ModelStatus(**entry.model_dump(exclude={"percent", "eta_seconds"}))
+                for entry in workspace.status.models
+            ),
+            tuple(PatternStatus(**entry.model_dump()) for entry in workspace.status.patterns),
         ),
     )
 
 
-def paused(work: ModelSyncTask) -> ModelSyncTask:
-    """Nothing is loaded and nothing removed."""
-    return replace(work, server="")
+def paused(task: ModelSyncTask) -> ModelSyncTask:
+    """Return the task without its server: no model is downloaded or removed."""
+    return replace(task, server="")
 
 
 def chat(
@@ -100,7 +102,8 @@ def _server(pods: Sequence[Manifest], component: str) -> str:
     for pod in pods:
         if pod["metadata"]["labels"].get(names.COMPONENT_LABEL) == component and is_ready(pod):
             restarts = sum(
-                each["restartCount"] for each in pod["status"].get("containerStatuses", ())
+                container["restartCount"]
+                for container in pod["status"].get("containerStatuses", ())
             )
             return f"{pod['metadata']['uid']}/{restarts}"
     return ""

@@ -13,90 +13,97 @@ from aichat_workspace.ollama.errors import OllamaUnreachableError
 STALL_SECONDS: Final = 60.0
 # Checking a download's digest is silent, and takes minutes for tens of gigabytes.
 SILENCE_SECONDS: Final = 900.0
-TURN_SECONDS: Final = 600.0
+SLOT_SECONDS: Final = 600.0
 _SLOW_SECONDS: Final = 10.0
 _WINDOW_SECONDS: Final = 10.0
 
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """One workspace's right to download a model, waited for or held."""
+    """One workspace's right to download a model, waited for or granted."""
 
     workspace: str
-    given: asyncio.Future[None]
-    since: float = 0.0  # of the loop's clock
+    grant: asyncio.Future[None]
+    granted_at: float = 0.0
+    """On the loop's clock, in seconds."""
 
 
 class DownloadSlots:
-    """A limited number of places. The next one goes to the workspace with the fewest downloads at
-    work, so that one with many models holds up no other; among equals, to who waited longest.
+    """A limited number of download slots.
 
-    While a workspace with fewer waits, a place is held for ten minutes: a registry that crawls
-    holds up no other workspace either.
+    The next slot goes to the workspace with the fewest running downloads, so that a workspace with
+    many models does not hold up the others; among equals, to the one that waited longest. A slot
+    lasts ten minutes while a workspace with fewer downloads waits, so that a slow registry does not
+    hold up the others either.
     """
 
     def __init__(self, limit: Callable[[], int]) -> None:
-        """`limit` is asked each time, so that a changed setting counts at once."""
+        """`limit` is called each time, so that a changed setting counts at once."""
         self._limit = limit
-        self._held: set[Slot] = set()
+        self._granted: set[Slot] = set()
         self._waiting: list[Slot] = []
 
     @property
     def running(self) -> int:
-        return len(self._held)
+        return len(self._granted)
 
     @asynccontextmanager
-    async def place(self, workspace: str) -> AsyncIterator[Slot]:
-        place = Slot(workspace, asyncio.get_running_loop().create_future())
-        self._waiting.append(place)
+    async def slot(self, workspace: str) -> AsyncIterator[Slot]:
+        """Wait for a slot, and hold it."""
+        slot = Slot(workspace, asyncio.get_running_loop().create_future())
+        self._waiting.append(slot)
         self.grant_waiting()
         try:
-            await place.given
-            yield place
+            await slot.grant
+            yield slot
         finally:
-            self._release(place)
+            self._release(slot)
 
-    def expire(self, place: Slot) -> bool:
-        """Whether its time is over. Then another workspace has it, and the download is to end."""
-        if asyncio.get_running_loop().time() - place.since < TURN_SECONDS:
+    def expire(self, slot: Slot) -> bool:
+        """Release a slot whose time is over, for another workspace. Return whether it was."""
+        if asyncio.get_running_loop().time() - slot.granted_at < SLOT_SECONDS:
             return False
-        at_work = self._at_work()
-        mine, waiting = at_work[place.workspace], self._waiting
-        over = any(at_work[each.workspace] < mine for each in waiting if not each.given.done())
-        if over:
-            self._release(place)
-        return over
+        running = self._running_by_workspace()
+        is_over = any(
+            running[waiting.workspace] < running[slot.workspace]
+            for waiting in self._waiting
+            if not waiting.grant.done()
+        )
+        if is_over:
+            self._release(slot)
+        return is_over
 
     def grant_waiting(self) -> None:
-        """Give free places away; also to be called when the limit was raised."""
+        """Grant free slots; to be called, too, when the limit was raised."""
         while self._waiting and self.running < self._limit():
-            at_work = self._at_work()
-            chosen = min(self._waiting, key=lambda each: at_work[each.workspace])
-            self._waiting.remove(chosen)
-            if not chosen.given.cancelled():
-                chosen.since = asyncio.get_running_loop().time()
-                self._held.add(chosen)
-                chosen.given.set_result(None)
+            running = self._running_by_workspace()
+            slot = min(self._waiting, key=lambda waiting: running[waiting.workspace])
+            self._waiting.remove(slot)
+            if not slot.grant.cancelled():
+                slot.granted_at = asyncio.get_running_loop().time()
+                self._granted.add(slot)
+                slot.grant.set_result(None)
 
-    def _release(self, place: Slot) -> None:
-        self._held.discard(place)
-        if place in self._waiting:  # else it was cancelled, and passed over since
-            self._waiting.remove(place)
+    def _release(self, slot: Slot) -> None:
+        self._granted.discard(slot)
+        if slot in self._waiting:  # else it was cancelled, and passed over since
+            self._waiting.remove(slot)
         self.grant_waiting()
 
-    def _at_work(self) -> Counter[str]:
-        return Counter(each.workspace for each in self._held)
+    def _running_by_workspace(self) -> Counter[str]:
+        return Counter(slot.workspace for slot in self._granted)
 
 
 @dataclass(frozen=True, slots=True)
 class DownloadProgress:
-    """How far a download is, how fast, whether it waits for data, and whether it still downloads:
-    afterwards what came is checked."""
+    """A download's progress with its speed."""
 
     progress: Progress
     bytes_per_second: int
-    waiting: bool
-    downloading: bool = True
+    is_waiting: bool
+    """No data came of late."""
+    is_downloading: bool = True
+    """Afterwards the server checks what came."""
 
 
 @dataclass(slots=True)
@@ -113,13 +120,15 @@ class _Window:
         return int(sum(size for _, size in self.samples) / seconds) if seconds >= 1 else 0
 
 
-async def paced(
+async def with_speed(
     pulling: AsyncGenerator[Progress, None], clock: Callable[[], float]
 ) -> AsyncGenerator[DownloadProgress, None]:
-    """A download's progress with its speed; `clock` gives seconds.
+    """Yield a download's progress with its speed. `clock` returns seconds.
 
-    Raises OllamaUnreachableError when no data came for a minute, or when checking them has no end.
-    A retry resumes."""
+    Raises:
+        OllamaUnreachableError: no data came for a minute, or their check did not end. A retry
+            resumes.
+    """
     window = _Window()
     advanced = clock()
     downloading = True
@@ -137,8 +146,8 @@ async def paced(
             yield DownloadProgress(
                 progress,
                 window.rate(now, progress.fresh_bytes),
-                waiting=downloading and silent > _SLOW_SECONDS,
-                downloading=downloading,
+                is_waiting=downloading and silent > _SLOW_SECONDS,
+                is_downloading=downloading,
             )
 
 

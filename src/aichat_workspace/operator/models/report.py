@@ -1,5 +1,4 @@
-"""What is told of a workspace's models while a server is brought to what is wanted. Pure: each
-function gives the report as it is after something was learned."""
+"""Pure functions that update a workspace's model report during a sync."""
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
@@ -39,78 +38,80 @@ class InsufficientSpaceError(OllamaError):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is known of a workspace's models, or what was recorded before the first check."""
+    """What is known of a workspace's models; before the first check, what the status recorded."""
 
     models: tuple[ModelStatus, ...]
     patterns: tuple[PatternStatus, ...]
 
     @property
-    def recorded(self) -> ManagedModels:
-        """What the operator has downloaded and made, and so may remove."""
+    def managed(self) -> ManagedModels:
+        """What the operator has downloaded and created, and so may remove."""
         return ManagedModels(
-            models=frozenset(each.name for each in self.models if each.managed),
+            models=frozenset(model.name for model in self.models if model.managed),
             patterns=frozenset(
-                (each.name, each.revision) for each in self.patterns if each.revision
+                (pattern.name, pattern.revision) for pattern in self.patterns if pattern.revision
             ),
         )
 
     @property
     def leaving(self) -> frozenset[str]:
-        """The models that are wanted by nobody, as the server names them."""
-        models = {each.name for each in self.models if each.state is ModelState.REMOVING}
+        """The models that are to be removed, as the server names them."""
+        models = {model.name for model in self.models if model.state is ModelState.REMOVING}
         patterns = {
-            Pattern(each.name, "").model
-            for each in self.patterns
-            if each.state is ModelState.REMOVING
+            Pattern(pattern.name, "").model
+            for pattern in self.patterns
+            if pattern.state is ModelState.REMOVING
         }
         return frozenset(models | patterns)
 
-    def failed(self, model: str) -> bool:
-        return any(each.name == model and each.state is ModelState.FAILED for each in self.models)
+    def has_failed(self, name: str) -> bool:
+        """Whether a model could not be downloaded."""
+        return any(model.name == name and model.state is ModelState.FAILED for model in self.models)
 
     def with_model(self, model: ModelStatus) -> "Report":
-        return replace(
-            self,
-            models=tuple(model if each.name == model.name else each for each in self.models),
-        )
+        """Return the report with one model's status replaced."""
+        models = tuple(model if known.name == model.name else known for known in self.models)
+        return replace(self, models=models)
 
     def with_pattern(self, pattern: PatternStatus) -> "Report":
-        return replace(
-            self,
-            patterns=tuple(
-                pattern if each.name == pattern.name else each for each in self.patterns
-            ),
+        """Return the report with one pattern's status replaced."""
+        patterns = tuple(
+            pattern if known.name == pattern.name else known for known in self.patterns
         )
+        return replace(self, patterns=patterns)
 
 
-def before_check(wanted: DesiredModels, known: Report, *, served: bool) -> Report:
-    """What earlier checks say of what is wanted now."""
-    models = expected(wanted, known.models)
+def before_check(desired: DesiredModels, known: Report, *, served: bool) -> Report:
+    """Return what earlier checks say of the desired models."""
+    models = expected(desired, known.models)
     if not served:  # so nothing is downloaded
         models = tuple(
-            _pending(each) if each.state is ModelState.PULLING else each for each in models
+            _pending(model) if model.state is ModelState.PULLING else model for model in models
         )
-    base = _base(wanted, models)
-    patterns = tuple(_unless_changed(each, base, known) for each in wanted.patterns)
-    return Report(models, _every(patterns, wanted, known.patterns))
+    base = _base(desired, models)
+    patterns = tuple(_unless_changed(pattern, base, known) for pattern in desired.patterns)
+    return Report(models, _all_patterns(patterns, desired, known.patterns))
 
 
-def checked(wanted: DesiredModels, known: Report, present: Iterable[PresentModel]) -> Report:
-    """The server's own list settles what is ready and what is gone."""
-    there = {each.name: each for each in present}
+def checked(desired: DesiredModels, known: Report, present: Iterable[PresentModel]) -> Report:
+    """Return what the server's own list says: which models are ready, and which are gone."""
+    by_name = {model.name: model for model in present}
     models = tuple(
-        _settled(each, there.get(each.name))
-        for each in expected(wanted, known.models)
-        if each.state is not ModelState.REMOVING or each.name in there
+        _settled(model, by_name.get(model.name))
+        for model in expected(desired, known.models)
+        if model.state is not ModelState.REMOVING or model.name in by_name
     )
-    base = there.get(wanted.models[0]) if wanted.models else None
-    patterns = tuple(_found(pattern, base, known, there) for pattern in wanted.patterns)
-    still = (each for each in known.patterns if Pattern(each.name, "").model in there)
-    return Report(models, _every(patterns, wanted, still))
+    base = by_name.get(desired.models[0]) if desired.models else None
+    patterns = tuple(_checked(pattern, base, known, by_name) for pattern in desired.patterns)
+    remaining = (
+        pattern for pattern in known.patterns if Pattern(pattern.name, "").model in by_name
+    )
+    return Report(models, _all_patterns(patterns, desired, remaining))
 
 
 def unanswered(known: Report, error: OllamaError) -> Report:
-    """Nothing is known to be lost, and what is missing waits."""
+    """Return the report of a server that does not answer: no model is known to be lost, and the
+    missing ones wait."""
     message = (
         f"the model server does not answer yet: {error}; it is asked again by itself; if this "
         "lasts, read its log"
@@ -118,24 +119,25 @@ def unanswered(known: Report, error: OllamaError) -> Report:
     return replace(
         known,
         models=tuple(
-            each
-            if each.state is ModelState.READY
-            else replace(each, state=ModelState.PENDING, message=message)
-            for each in known.models
+            model
+            if model.state is ModelState.READY
+            else replace(model, state=ModelState.PENDING, message=message)
+            for model in known.models
         ),
     )
 
 
-def pulling(model: str, pace: DownloadProgress) -> ModelStatus:
-    progress = pace.progress
+def pulling(model: str, download: DownloadProgress) -> ModelStatus:
+    """Return the status of a model that is being downloaded."""
+    progress = download.progress
     return ModelStatus(
         model,
         ModelState.PULLING,
         completed_bytes=max(progress.completed_bytes, 0),
         total_bytes=max(progress.total_bytes, progress.completed_bytes, 0),
         managed=True,
-        message=_stalled(model) if pace.waiting else "",
-        bytes_per_second=pace.bytes_per_second,
+        message=_stalled(model) if download.is_waiting else "",
+        bytes_per_second=download.bytes_per_second,
     )
 
 
@@ -147,7 +149,7 @@ def _stalled(model: str) -> str:
 
 
 def pull_failed(model: str, error: OllamaError) -> ModelStatus:
-    """Pending where it goes on by itself."""
+    """Return the status of a model whose download ended: pending where it goes on by itself."""
     if isinstance(error, ModelNotFoundError):
         message = (
             f"the registry has no model {model!r}; correct its name in spec.models or "
@@ -159,12 +161,12 @@ def pull_failed(model: str, error: OllamaError) -> ModelStatus:
         model,
         ModelState.PENDING if passes else ModelState.FAILED,
         managed=True,
-        message=_told(model, error),
+        message=_failure_message(model, error),
     )
 
 
-def _told(model: str, error: OllamaError) -> str:
-    """What a download ended with, and what is to be done."""
+def _failure_message(model: str, error: OllamaError) -> str:
+    """What ended the download, and what is to be done."""
     if isinstance(error, ModelTooLargeError | InsufficientSpaceError):
         return str(error)
     if isinstance(error, SlotExpiredError):
@@ -180,7 +182,8 @@ def _told(model: str, error: OllamaError) -> str:
 
 
 def create_failed(pattern: Pattern, base: str, error: OllamaError, known: Report) -> PatternStatus:
-    """One that was made before is still the operator's."""
+    """Return the status of a pattern that can't be created. An earlier model of it is still the
+    operator's."""
     if isinstance(error, VolumeFullError):
         message = f"pattern {pattern.name} can't be made: {_FULL}"
     else:
@@ -192,67 +195,69 @@ def create_failed(pattern: Pattern, base: str, error: OllamaError, known: Report
     return replace(_recorded(pattern, known), state=ModelState.FAILED, message=message)
 
 
-def _every(
-    listed: tuple[PatternStatus, ...], wanted: DesiredModels, known: Iterable[PatternStatus]
+def _all_patterns(
+    listed: tuple[PatternStatus, ...], desired: DesiredModels, known: Iterable[PatternStatus]
 ) -> tuple[PatternStatus, ...]:
-    """The wanted patterns, the refused ones with their reason, and ours that still have to go.
-    A refused one of ours is left as it is, and still known to be ours."""
+    """The desired patterns, the refused ones with their reason, and the operator's own that still
+    have to go. A refused pattern of the operator's is left as it is, and stays its own."""
     known = tuple(known)
-    ours = {each.name: each.revision for each in known}
-    refused = (replace(each, revision=ours.get(each.name, "")) for each in wanted.refused)
-    spoken = {each.name for each in (*listed, *wanted.refused)}
+    revisions = {pattern.name: pattern.revision for pattern in known}
+    refused = (
+        replace(pattern, revision=revisions.get(pattern.name, "")) for pattern in desired.refused
+    )
+    reported = {pattern.name for pattern in (*listed, *desired.refused)}
     leaving = (
-        replace(each, state=ModelState.REMOVING, message="")
-        for each in known
-        if each.name not in spoken and each.revision
+        replace(pattern, state=ModelState.REMOVING, message="")
+        for pattern in known
+        if pattern.name not in reported and pattern.revision
     )
     return (*listed, *refused, *leaving)
 
 
 def _recorded(pattern: Pattern, known: Report) -> PatternStatus:
-    fresh = PatternStatus(pattern.name, ModelState.PENDING)
-    return next((each for each in known.patterns if each.name == pattern.name), fresh)
+    new = PatternStatus(pattern.name, ModelState.PENDING)
+    return next((status for status in known.patterns if status.name == pattern.name), new)
 
 
-def _found(
-    pattern: Pattern, base: PresentModel | None, known: Report, there: Container[str]
+def _checked(
+    pattern: Pattern, base: PresentModel | None, known: Report, present: Container[str]
 ) -> PatternStatus:
-    """A pattern that could not be made is told so until it is made, or can't even be tried."""
-    found = _recorded(pattern, known)
-    if base and pattern.model in there and found.revision == revision_of(pattern, base):
-        return replace(found, state=ModelState.READY, message="")
-    if base and found.state is ModelState.FAILED:
-        return found
-    return replace(found, state=ModelState.PENDING, message="")
+    """A pattern that could not be created keeps its message until it is, or can't be tried."""
+    status = _recorded(pattern, known)
+    if base and pattern.model in present and status.revision == revision_of(pattern, base):
+        return replace(status, state=ModelState.READY, message="")
+    if base and status.state is ModelState.FAILED:
+        return status
+    return replace(status, state=ModelState.PENDING, message="")
 
 
-def _base(wanted: DesiredModels, models: Iterable[ModelStatus]) -> PresentModel | None:
-    """The model that patterns are made of, as far as it is known to be there."""
-    for each in models:
-        if each.name in wanted.models[:1] and each.state is ModelState.READY and each.digest:
-            return PresentModel(each.name, each.digest, each.total_bytes)
+def _base(desired: DesiredModels, models: Iterable[ModelStatus]) -> PresentModel | None:
+    """The model that patterns are created from, as far as it is known to be present."""
+    for model in models:
+        if model.name in desired.models[:1] and model.state is ModelState.READY and model.digest:
+            return PresentModel(model.name, model.digest, model.total_bytes)
     return None
 
 
 def _unless_changed(pattern: Pattern, base: PresentModel | None, known: Report) -> PatternStatus:
-    """A pattern whose text or base is another one now is to be made again."""
-    found = _recorded(pattern, known)
-    made = found.state is ModelState.READY
-    if made and base and found.revision != revision_of(pattern, base):
-        return replace(found, state=ModelState.PENDING)
-    return found
+    """A pattern whose text or base has changed is to be created again."""
+    status = _recorded(pattern, known)
+    is_ready = status.state is ModelState.READY
+    if is_ready and base and status.revision != revision_of(pattern, base):
+        return replace(status, state=ModelState.PENDING)
+    return status
 
 
-def _settled(model: ModelStatus, found: PresentModel | None) -> ModelStatus:
+def _settled(model: ModelStatus, present: PresentModel | None) -> ModelStatus:
     if model.state is ModelState.REMOVING:
         return model
-    if found is not None:
+    if present is not None:
         return ModelStatus(
             model.name,
             ModelState.READY,
-            found.size_bytes,
-            found.size_bytes,
-            found.digest,
+            present.size_bytes,
+            present.size_bytes,
+            present.digest,
             model.managed,
         )
     if model.state is ModelState.READY:

@@ -1,7 +1,7 @@
-"""Brings model servers to what workspaces want, beside reconciliation and never inside it.
+"""Keeps the models of all workspaces as desired, beside reconciliation and never inside it.
 
 Each workspace has a task of its own, so a server that hangs delays no other workspace. Downloads
-wait for one of a limited number of places, first come, first served.
+wait for one of a limited number of slots.
 """
 
 import asyncio
@@ -32,7 +32,12 @@ from aichat_workspace.domain.models.sync_plan import (
 )
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.errors import ModelNotFoundError, OllamaError, OllamaUnreachableError
-from aichat_workspace.operator.models.downloads import SILENCE_SECONDS, DownloadSlots, Slot, paced
+from aichat_workspace.operator.models.downloads import (
+    SILENCE_SECONDS,
+    DownloadSlots,
+    Slot,
+    with_speed,
+)
 from aichat_workspace.operator.models.report import (
     InsufficientSpaceError,
     ModelTooLargeError,
@@ -55,284 +60,310 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class ModelSyncTask:
-    """What one workspace wants of its server. Recorded is what earlier runs wrote down."""
+    """What one workspace desires of its model server."""
 
     client: OllamaClient = field(compare=False)
-    wanted: DesiredModels
-    server: str  # which pod serves, empty for none; another one may have lost what was there
-    capacity_bytes: int  # of the models' volume; 0 while unknown
-    insecure: frozenset[str]  # registries that speak plain HTTP
-    recorded: tuple[ModelStatus, ...] = field(compare=False)
-    recorded_patterns: tuple[PatternStatus, ...] = field(compare=False)
+    desired: DesiredModels
+    server: str
+    """The pod that serves, empty for none. Another pod may have lost the models."""
+    capacity_bytes: int
+    """Of the models' volume; 0 while unknown."""
+    insecure_registries: frozenset[str]
+    """Registries that speak plain HTTP."""
+    recorded: Report = field(compare=False)
+    """What earlier runs wrote into the status."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncObserver:
+    """Who is called while models are synchronized."""
+
+    on_change: Callable[[str], None]
+    """With a workspace whose report moved, at most once a second each."""
+    on_pull: Callable[[str], None] = lambda _: None
+    """With the outcome of each download."""
+    on_bytes: Callable[[int], None] = lambda _: None
+    """With the bytes that came since the last time."""
+    on_list: Callable[[str, Mapping[str, str]], None] = lambda *_: None
+    """With a workspace and the digest of each model that its server lists."""
 
 
 class ModelSync:
-    """`on_change` is told of a workspace whose report moved, at most once a second each."""
+    """The model syncs of all workspaces."""
 
-    def __init__(
-        self,
-        on_change: Callable[[str], None],
-        *,
-        concurrent_pulls: Callable[[], int],
-        on_pull: Callable[[str], None] = lambda _: None,
-        on_bytes: Callable[[int], None] = lambda _: None,
-        on_list: Callable[[str, Mapping[str, str]], None] = lambda *_: None,
-    ) -> None:
-        """`on_pull` is told how each download ended, `on_bytes` what came since the last time,
-        `on_list` the digest of each model whenever a workspace's server has listed them."""
-        self._on_change = on_change
-        self._on_pull = on_pull
-        self._on_bytes = on_bytes
-        self._on_list = on_list
-        self._places = DownloadSlots(concurrent_pulls)
+    def __init__(self, observer: SyncObserver, *, concurrent_pulls: Callable[[], int]) -> None:
+        self._observer = observer
+        self._slots = DownloadSlots(concurrent_pulls)
         self._workspaces: dict[str, _WorkspaceModels] = {}
 
-    def set_desired(self, workspace: str, assignment: ModelSyncTask) -> Report:
-        """Say what a workspace wants, and hear how far it is. The same as before is no news and
-        costs nothing; a server that is not ready is not asked."""
-        held = self._workspaces.get(workspace)
-        if held is not None and held.assignment == assignment:
-            return held.report
-        known = held.report if held else Report(assignment.recorded, assignment.recorded_patterns)
-        self.forget(workspace)
-        fresh = _WorkspaceModels(
-            assignment,
-            before_check(assignment.wanted, known, served=bool(assignment.server)),
-        )
-        if assignment.server:
-            fresh.task = asyncio.create_task(self._keep(workspace, fresh))
-        self._workspaces[workspace] = fresh
-        return fresh.report
+    def set_desired(self, name: str, task: ModelSyncTask) -> Report:
+        """Take over what a workspace desires. Return how far it is.
+
+        The same as before costs nothing. A server that is not ready is not asked.
+        """
+        previous = self._workspaces.get(name)
+        if previous is not None and previous.task == task:
+            return previous.report
+        known = previous.report if previous else task.recorded
+        self.forget(name)
+        report = before_check(task.desired, known, served=bool(task.server))
+        models = _WorkspaceModels(name, task, report, self._slots, self._observer)
+        if task.server:
+            models.start()
+        self._workspaces[name] = models
+        return models.report
 
     @property
     def pulls_running(self) -> int:
-        return self._places.running
+        """How many models are being downloaded."""
+        return self._slots.running
 
     def limit_changed(self) -> None:
         """More downloads may run at once than before."""
-        self._places.grant_waiting()
+        self._slots.grant_waiting()
 
-    def forget(self, workspace: str) -> None:
-        """The workspace is gone, or its server is."""
-        held = self._workspaces.pop(workspace, None)
-        if held is not None and held.task is not None:
-            held.task.cancel()
+    def forget(self, name: str) -> None:
+        """Stop the sync of a workspace that is gone, or whose server is."""
+        models = self._workspaces.pop(name, None)
+        if models is not None:
+            models.stop()
 
     async def close(self) -> None:
-        tasks = [held.task for held in self._workspaces.values() if held.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Stop all syncs, and wait until they have ended."""
+        runs = [models.stop() for models in self._workspaces.values()]
+        await asyncio.gather(*filter(None, runs), return_exceptions=True)
 
-    async def _keep(self, name: str, held: "_WorkspaceModels") -> None:
+
+class _WorkspaceModels:
+    """The model sync of one workspace."""
+
+    def __init__(
+        self,
+        name: str,
+        task: ModelSyncTask,
+        report: Report,
+        slots: DownloadSlots,
+        observer: SyncObserver,
+    ) -> None:
+        self.task = task
+        self.report = report
+        self._name = name
+        self._client = task.client
+        self._slots = slots
+        self._observer = observer
+        self._present: tuple[PresentModel, ...] = ()
+        """Before the downloads that run now."""
+        self._incoming_bytes: dict[str, int] = {}
+        """What each running download is to add to the volume."""
+        self._is_cramped = False
+        """A model has no room before outdated patterns are removed."""
+        self._published_at = float("-inf")
+        self._run: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Check and repair again and again, until stopped."""
+        self._run = asyncio.create_task(self._keep())
+
+    def stop(self) -> "asyncio.Task[None] | None":
+        """Cancel the sync. Return what there is to wait for."""
+        if self._run is not None:
+            self._run.cancel()
+        return self._run
+
+    async def _keep(self) -> None:
         failures = 0
         while True:
             try:
-                failed = await self._check(name, held)
+                failed = await self._check()
             except OllamaError as error:
-                _log.info("model server", workspace=name, error=str(error))
-                self._publish(name, held, unanswered(held.report, error), at_once=True)
+                _log.info("model server", workspace=self._name, error=str(error))
+                self._publish(unanswered(self.report, error), at_once=True)
                 failed = True
             except Exception:  # a bug in one workspace's sync must not end it for ever
-                _log.exception("model sync broke", workspace=name)
+                _log.exception("model sync broke", workspace=self._name)
                 failed = True
-            if _is_cancelled():  # what broke then took the cancellation's place
+            if _is_cancelled():  # the exception took the cancellation's place
                 raise asyncio.CancelledError
             failures = failures + 1 if failed else 0
             await asyncio.sleep(_pause_seconds(failures))
 
-    async def _check(self, name: str, held: "_WorkspaceModels") -> bool:
-        """Compare and mend once. Whether something failed that a retry may mend."""
-        client = held.assignment.client
-        failed = held.cramped = False
+    async def _check(self) -> bool:
+        """Compare and repair once. Return whether something failed that a retry may mend."""
+        failed = self._is_cramped = False
         attempted: set[ModelAction] = set()
         while True:
-            present = [
-                PresentModel(each.name, each.digest, each.size_bytes)
-                for each in await client.models()
+            present = await self._list()
+            desired = await self._feasible(present)
+            self._publish(checked(desired, self.report, present), at_once=True)
+            actions = [
+                action
+                for action in plan_sync(
+                    desired, present, self.report.managed, cramped=self._is_cramped
+                )
+                if action not in attempted
             ]
-            self._on_list(name, {model.name: model.digest for model in present})
-            want = await self._possible(held, present)
-            found = checked(want, held.report, present)
-            self._publish(name, held, found, at_once=True)
-            todo = [
-                each
-                for each in plan_sync(want, present, held.report.recorded, cramped=held.cramped)
-                if each not in attempted
-            ]
-            if not todo:
+            if not actions:
                 return failed
-            attempted.update(todo)
-            failed |= not await self._carry_out(name, held, todo, present)
+            attempted.update(actions)
+            failed |= not await self._execute(actions, present)
 
-    async def _carry_out(
-        self,
-        name: str,
-        held: "_WorkspaceModels",
-        todo: Sequence[ModelAction],
-        present: Iterable[PresentModel],
-    ) -> bool:
-        """Patterns first, for downloads take long, and what is removed is of use until they are
-        there. Whether all went well."""
-        made = [await self._create(name, held, each) for each in todo if isinstance(each, Create)]
-        pulls = [each for each in todo if isinstance(each, Pull)]
-        held.coming.clear()
-        if pulls:
-            held.present = await self._weighed(held, present)
-        async with asyncio.TaskGroup() as group:
-            came = [group.create_task(self._pull(name, held, each.name)) for each in pulls]
-        for each in todo:
-            if isinstance(each, Remove):
-                await held.assignment.client.delete(each.name)
-                _log.info("model removed", workspace=name, model=each.name)
-        return all(made) and all(each.result() for each in came)
-
-    async def _possible(
-        self, held: "_WorkspaceModels", present: Iterable[PresentModel]
-    ) -> DesiredModels:
-        """What is wanted, without the patterns that would take the place of a person's models."""
-        want, client = held.assignment.wanted, held.assignment.client
-        there = {each.name for each in present}
-        doubtful = unmanaged_patterns(want, there, held.report.recorded)
-        persons = [
-            each
-            for each in doubtful
-            if await _unless_untold(client.system(each.model), None) != each.system
+    async def _list(self) -> list[PresentModel]:
+        present = [
+            PresentModel(model.name, model.digest, model.size_bytes)
+            for model in await self._client.models()
         ]
-        return drop_patterns(want, persons)
+        self._observer.on_list(self._name, {model.name: model.digest for model in present})
+        return present
 
-    async def _weighed(
-        self, held: "_WorkspaceModels", present: Iterable[PresentModel]
-    ) -> tuple[PresentModel, ...]:
-        """The models with their weights, asked for once each. One that is gone meanwhile, or that
-        the server can't tell of, counts in full."""
-        known = {each.digest: each.weights for each in held.present if each.weights}
-        found = []
-        for each in present:
-            weights = known.get(each.digest, "")
-            if not weights and held.assignment.capacity_bytes:
-                weights = await _unless_untold(held.assignment.client.weights(each.name), "")
-            found.append(replace(each, weights=weights))
-        return tuple(found)
+    async def _execute(
+        self, actions: Sequence[ModelAction], present: Iterable[PresentModel]
+    ) -> bool:
+        """Create patterns first, because downloads take long; remove models last, because they are
+        of use until their successors are there. Return whether all succeeded."""
+        created = [await self._create(action) for action in actions if isinstance(action, Create)]
+        pulls = [action for action in actions if isinstance(action, Pull)]
+        self._incoming_bytes.clear()
+        if pulls:
+            self._present = await self._with_weights(present)
+        async with asyncio.TaskGroup() as group:
+            downloads = [group.create_task(self._pull(pull.name)) for pull in pulls]
+        for action in actions:
+            if isinstance(action, Remove):
+                await self._client.delete(action.name)
+                _log.info("model removed", workspace=self._name, model=action.name)
+        return all(created) and all(download.result() for download in downloads)
 
-    async def _create(self, name: str, held: "_WorkspaceModels", action: Create) -> bool:
+    async def _feasible(self, present: Iterable[PresentModel]) -> DesiredModels:
+        """The desired models, without the patterns that would replace a person's own models."""
+        desired = self.task.desired
+        names = {model.name for model in present}
+        foreign = [
+            pattern
+            for pattern in unmanaged_patterns(desired, names, self.report.managed)
+            if await _or_default(self._client.system(pattern.model), None) != pattern.system
+        ]
+        return drop_patterns(desired, foreign)
+
+    async def _with_weights(self, present: Iterable[PresentModel]) -> tuple[PresentModel, ...]:
+        """The models with their weights, asked for once each. A model that is gone meanwhile, or
+        that the server can't describe, counts in full."""
+        known = {model.digest: model.weights for model in self._present if model.weights}
+        models = []
+        for model in present:
+            weights = known.get(model.digest, "")
+            if not weights and self.task.capacity_bytes:
+                weights = await _or_default(self._client.weights(model.name), "")
+            models.append(replace(model, weights=weights))
+        return tuple(models)
+
+    async def _create(self, action: Create) -> bool:
         pattern = action.pattern
         try:
-            await held.assignment.client.create(
-                pattern.model, base=action.base, system=pattern.system
-            )
+            await self._client.create(pattern.model, base=action.base, system=pattern.system)
         except OllamaUnreachableError:
             raise
         except OllamaError as error:
-            self._set_pattern(name, held, create_failed(pattern, action.base, error, held.report))
+            self._set_pattern(create_failed(pattern, action.base, error, self.report))
             return False
-        made = PatternStatus(pattern.name, ModelState.READY, action.revision)
-        self._set_pattern(name, held, made)
+        self._set_pattern(PatternStatus(pattern.name, ModelState.READY, action.revision))
         return True
 
-    async def _pull(self, name: str, held: "_WorkspaceModels", model: str) -> bool:
-        """Download a model, in as many turns as that takes. Whether it came."""
+    async def _pull(self, model: str) -> bool:
+        """Download a model, in as many slots as that takes. Return whether it came."""
         while True:
             try:
-                async with self._places.place(name) as place:
-                    await self._download(name, held, model, place)
+                async with self._slots.slot(self._name) as slot:
+                    await self._download(model, slot)
             except SlotExpiredError as error:
-                self._set_model(name, held, pull_failed(model, error), at_once=True)
+                self._set_model(pull_failed(model, error), at_once=True)
             except OllamaError as error:
                 if isinstance(error, ModelTooLargeError | InsufficientSpaceError):
-                    held.coming.pop(model, None)
-                self._set_model(name, held, pull_failed(model, error), at_once=True)
-                self._on_pull(_outcome(error))
-                _log.warning("model pull failed", workspace=name, model=model, error=str(error))
+                    self._incoming_bytes.pop(model, None)
+                self._set_model(pull_failed(model, error), at_once=True)
+                self._observer.on_pull(_outcome(error))
+                _log.warning(
+                    "model pull failed", workspace=self._name, model=model, error=str(error)
+                )
                 return False
             else:
-                self._on_pull("ok")
+                self._observer.on_pull("ok")
                 return True
 
-    async def _download(self, name: str, held: "_WorkspaceModels", model: str, place: Slot) -> None:
-        _log.info("model pull", workspace=name, model=model)
-        if not held.report.failed(model):  # else what it says stays until data comes
-            began = ModelStatus(model, ModelState.PULLING, managed=True)
-            self._set_model(name, held, began, at_once=True)
-        download = held.assignment.client.pull(
+    async def _download(self, model: str, slot: Slot) -> None:
+        _log.info("model pull", workspace=self._name, model=model)
+        if not self.report.has_failed(model):  # else its message stays until data comes
+            begun = ModelStatus(model, ModelState.PULLING, managed=True)
+            self._set_model(begun, at_once=True)
+        download = self._client.pull(
             model,
             stall_seconds=SILENCE_SECONDS,
-            insecure=parse_model(model).registry in held.assignment.insecure,
+            insecure=parse_model(model).registry in self.task.insecure_registries,
         )
-        async with aclosing(paced(download, asyncio.get_running_loop().time)) as steps:
-            async for pace in steps:
-                self._on_bytes(pace.progress.fresh_bytes)
-                if pace.progress.total_bytes or not held.report.failed(model):
-                    self._set_model(name, held, pulling(model, pace))
-                held.coming[model] = pace.progress.total_bytes - pace.progress.shared_bytes
-                _require_room(held, model)
-                if pace.downloading and self._places.expire(place):
+        clock = asyncio.get_running_loop().time
+        async with aclosing(with_speed(download, clock)) as updates:
+            async for update in updates:
+                progress = update.progress
+                self._observer.on_bytes(progress.fresh_bytes)
+                if progress.total_bytes or not self.report.has_failed(model):
+                    self._set_model(pulling(model, update))
+                self._incoming_bytes[model] = progress.total_bytes - progress.shared_bytes
+                self._require_space(model)
+                if update.is_downloading and self._slots.expire(slot):
                     raise SlotExpiredError(model)
 
-    def _set_model(
-        self, name: str, held: "_WorkspaceModels", model: ModelStatus, *, at_once: bool = False
-    ) -> None:
-        self._publish(name, held, held.report.with_model(model), at_once=at_once)
-
-    def _set_pattern(self, name: str, held: "_WorkspaceModels", pattern: PatternStatus) -> None:
-        self._publish(name, held, held.report.with_pattern(pattern), at_once=True)
-
-    def _publish(
-        self, name: str, held: "_WorkspaceModels", report: Report, *, at_once: bool
-    ) -> None:
-        if report == held.report:
+    def _require_space(self, model: str) -> None:
+        """Raise ModelTooLargeError or InsufficientSpaceError when the volume can't hold the model
+        beside the present models and the other downloads."""
+        capacity = self.task.capacity_bytes
+        needed = self._incoming_bytes[model]
+        others = sum(self._incoming_bytes.values()) - needed
+        problem = capacity_problem(model, needed, occupied_bytes(self._present) + others, capacity)
+        if not problem:
             return
-        held.report = report
+        leaving = self.report.leaving
+        for removed in (leaving, leaving | self._outdated):
+            staying = occupied_bytes(
+                present for present in self._present if present.name not in removed
+            )
+            if not capacity_problem(model, needed, staying + others, capacity):
+                self._is_cramped |= removed != leaving
+                raise InsufficientSpaceError(
+                    f"{model} waits for room: {', '.join(sorted(removed))} is removed first"
+                )
+        raise ModelTooLargeError(problem)
+
+    @property
+    def _outdated(self) -> frozenset[str]:
+        present = {model.name for model in self._present}
+        return outdated(self.task.desired, present, self.report.managed)
+
+    def _set_model(self, model: ModelStatus, *, at_once: bool = False) -> None:
+        self._publish(self.report.with_model(model), at_once=at_once)
+
+    def _set_pattern(self, pattern: PatternStatus) -> None:
+        self._publish(self.report.with_pattern(pattern), at_once=True)
+
+    def _publish(self, report: Report, *, at_once: bool) -> None:
+        if report == self.report:
+            return
+        self.report = report
         now = asyncio.get_running_loop().time()
-        if at_once or now - held.told >= _REPORT_SECONDS:
-            held.told = now
-            self._on_change(name)
+        if at_once or now - self._published_at >= _REPORT_SECONDS:
+            self._published_at = now
+            self._observer.on_change(self._name)
 
 
-@dataclass(slots=True)
-class _WorkspaceModels:
-    assignment: ModelSyncTask
-    report: Report
-    present: tuple[PresentModel, ...] = ()  # before the downloads that run now
-    coming: dict[str, int] = field(default_factory=dict)  # bytes of each that are to be stored
-    cramped: bool = False  # a model has no room before patterns that are to be made anew are gone
-    told: float = float("-inf")
-    task: "asyncio.Task[None] | None" = None
+async def _or_default(answer: Awaitable[str], default: T) -> str | T:
+    """Return what a server says of a model, or the default where it can't.
 
-
-async def _unless_untold(told: Awaitable[str], untold: T) -> str | T:
-    """What a server says of a model, or `untold` where it can't. Raises OllamaUnreachableError."""
+    Raises OllamaUnreachableError.
+    """
     try:
-        return await told
+        return await answer
     except OllamaUnreachableError:
         raise
     except OllamaError:
-        return untold
-
-
-def _require_room(held: _WorkspaceModels, model: str) -> None:
-    """Raises ModelTooLargeError or InsufficientSpaceError when the volume can't hold the model
-    beside what is there and what else is being downloaded."""
-    capacity = held.assignment.capacity_bytes
-    needed = held.coming[model]
-    others = sum(held.coming.values()) - needed
-    problem = capacity_problem(model, needed, occupied_bytes(held.present) + others, capacity)
-    if not problem:
-        return
-    leaving = held.report.leaving
-    for going in (leaving, leaving | _outdated(held)):
-        staying = occupied_bytes(each for each in held.present if each.name not in going)
-        if not capacity_problem(model, needed, staying + others, capacity):
-            held.cramped |= going != leaving
-            raise InsufficientSpaceError(
-                f"{model} waits for room: {', '.join(sorted(going))} is removed first"
-            )
-    raise ModelTooLargeError(problem)
-
-
-def _outdated(held: _WorkspaceModels) -> frozenset[str]:
-    there = {each.name for each in held.present}
-    return outdated(held.assignment.wanted, there, held.report.recorded)
+        return default
 
 
 def _is_cancelled() -> bool:

@@ -1,4 +1,4 @@
-"""Packages that are downloaded and not installed."""
+"""Packages are downloaded by their hashes, and not installed."""
 
 import hashlib
 import zipfile
@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from localcluster.errors import CommandFailedError
 from localcluster.build.packages import download
+from localcluster.errors import CommandFailedError
 
 NAME = "weights-1.0-py3-none-any.whl"
 
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with one package, which pip asks instead of an index."""
+    """Return a folder with one package, which pip uses instead of an index."""
     folder = tmp_path / "index"
     folder.mkdir()
     with zipfile.ZipFile(folder / NAME, "w") as wheel:
@@ -32,19 +32,19 @@ def lock(folder: Path, digest: str) -> Path:
     return requirements
 
 
-def test_the_locked_archive_is_downloaded_as_it_is(index: Path, tmp_path: Path) -> None:
+def test_the_locked_archive_is_downloaded_unchanged(index: Path, tmp_path: Path) -> None:
     content = (index / NAME).read_bytes()
     requirements = lock(tmp_path, hashlib.sha256(content).hexdigest())
     messages: list[tuple[str, str]] = []
-    download(requirements, tmp_path / "got", lambda *message: messages.append(message))
-    assert [path.name for path in (tmp_path / "got").iterdir()] == [NAME]
-    assert (tmp_path / "got" / NAME).read_bytes() == content
+    download(requirements, tmp_path / "downloads", lambda *message: messages.append(message))
+    assert [path.name for path in (tmp_path / "downloads").iterdir()] == [NAME]
+    assert (tmp_path / "downloads" / NAME).read_bytes() == content
     assert messages == [("models", "downloading")]
 
 
 @pytest.mark.usefixtures("index")
-def test_another_archive_than_the_locked_one_is_refused(tmp_path: Path) -> None:
+def test_an_archive_with_another_hash_is_refused(tmp_path: Path) -> None:
     requirements = lock(tmp_path, "0" * 64)
     with pytest.raises(CommandFailedError, match=r"(?s)what models.txt names.*HASHES"):
-        download(requirements, tmp_path / "got", lambda *_: None)
-    assert not [*tmp_path.glob("got/*")]
+        download(requirements, tmp_path / "downloads", lambda *_: None)
+    assert not [*tmp_path.glob("downloads/*")]

@@ -21,7 +21,7 @@ COMMIT
 COMMIT""".splitlines()
 
 
-def test_rules_that_lead_to_a_chain_go_before_the_chain() -> None:
+def test_rules_that_lead_to_a_chain_are_removed_before_the_chain() -> None:
     assert [*removal(SAVED, {("nat", "KUBE-SERVICES"), ("nat", "KUBE-SVC-A")})] == [
         "*nat",
         '-D PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
@@ -33,42 +33,42 @@ def test_rules_that_lead_to_a_chain_go_before_the_chain() -> None:
     ]
 
 
-def test_each_table_is_changed_by_itself() -> None:
-    said = [*removal(SAVED, {("nat", "KUBE-SVC-A"), ("filter", "KUBE-FORWARD")})]
-    assert said[0] == "*filter"
-    assert "-D FORWARD -j KUBE-FORWARD" in said
-    assert "-D KUBE-SERVICES -d 10.96.0.1/32 -j KUBE-SVC-A" in said
+def test_each_table_is_changed_separately() -> None:
+    lines = [*removal(SAVED, {("nat", "KUBE-SVC-A"), ("filter", "KUBE-FORWARD")})]
+    assert lines[0] == "*filter"
+    assert "-D FORWARD -j KUBE-FORWARD" in lines
+    assert "-D KUBE-SERVICES -d 10.96.0.1/32 -j KUBE-SVC-A" in lines
 
 
-def test_nothing_to_remove_changes_nothing() -> None:
+def test_without_chains_nothing_is_removed() -> None:
     assert [*removal(SAVED, set())] == []
 
 
 @pytest.fixture
-def restored(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is given to iptables-restore; the machine has the chains above."""
-    given: list[str] = []
+def restored_rules(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect the input of iptables-restore; the machine has the chains above."""
+    inputs: list[str] = []
 
     def run(command: list[str], rules: str = "") -> str:
         if command[0].endswith("-restore"):
-            given.append(rules)
+            inputs.append(rules)
         return "\n".join(SAVED)
 
     monkeypatch.setattr(firewall, "_run", run)
-    return given
+    return inputs
 
 
-def test_without_a_record_no_chain_is_ours(restored: list[str], tmp_path: Path) -> None:
+def test_without_a_record_no_chain_is_removed(restored_rules: list[str], tmp_path: Path) -> None:
     firewall.remove_since(tmp_path / "never-written")
-    assert restored == []
+    assert restored_rules == []
 
 
-def test_chains_that_were_there_before_stay(restored: list[str], tmp_path: Path) -> None:
+def test_recorded_chains_stay(restored_rules: list[str], tmp_path: Path) -> None:
     record = tmp_path / "chains"
     firewall.remember(record)
     firewall.remove_since(record)
-    assert restored == []
+    assert restored_rules == []
     record.write_text("iptables nat KUBE-SERVICES\niptables filter KUBE-FORWARD")
     firewall.remove_since(record)
-    assert "-X KUBE-SVC-A" in restored[0]
-    assert "-X KUBE-SERVICES" not in restored[0]
+    assert "-X KUBE-SVC-A" in restored_rules[0]
+    assert "-X KUBE-SERVICES" not in restored_rules[0]

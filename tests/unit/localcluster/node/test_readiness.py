@@ -5,15 +5,15 @@ from collections.abc import Callable
 import pytest
 
 from localcluster.node import readiness
-from localcluster.node.readiness import listens, resolves
+from localcluster.node.readiness import has_address, is_listening
 
 _ADDRESS = b"\xc0\x0c\0\x01\0\x01\0\0\0\x05\0\x04\x0a\x60\0\x01"
 
 
-def answer(flags: bytes, answers: int) -> Callable[[bytes], bytes]:
-    """A DNS server's answer to a question."""
-    return lambda asked: (
-        asked[:2] + flags + asked[4:6] + bytes([0, answers]) + asked[8:] + _ADDRESS * answers
+def answer(flags: bytes, count: int) -> Callable[[bytes], bytes]:
+    """Return how a DNS server answers a question."""
+    return lambda query: (
+        query[:2] + flags + query[4:6] + bytes([0, count]) + query[8:] + _ADDRESS * count
     )
 
 
@@ -27,7 +27,7 @@ def answer(flags: bytes, answers: int) -> Callable[[bytes], bytes]:
     ],
     ids=["address", "no-address", "no-such-name", "server-failure"],
 )
-def test_a_name_resolves_when_the_server_gives_an_address(
+def test_a_name_has_an_address_when_the_answer_has_one_and_no_error(
     respond: Callable[[bytes], bytes], expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "_TRY_SECONDS", 10)
@@ -35,20 +35,20 @@ def test_a_name_resolves_when_the_server_gives_an_address(
         server.bind(("127.0.0.1", 0))
 
         def serve() -> None:
-            asked, who = server.recvfrom(512)
-            assert b"\x0akubernetes\x07default\0" in asked
-            server.sendto(respond(asked), who)
+            query, client = server.recvfrom(512)
+            assert b"\x0akubernetes\x07default\0" in query
+            server.sendto(respond(query), client)
 
         thread = threading.Thread(target=serve)
         thread.start()
         port = server.getsockname()[1]
-        assert resolves("127.0.0.1", "kubernetes.default", port) is expected
+        assert has_address("127.0.0.1", "kubernetes.default", port) is expected
         thread.join()
 
 
-def test_nobody_there_is_not_ready() -> None:
+def test_a_port_without_a_listener_is_not_ready() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert listens("127.0.0.1", port)
-    assert not listens("127.0.0.1", port)
-    assert not resolves("127.0.0.1", "kubernetes.default", port)
+        assert is_listening("127.0.0.1", port)
+    assert not is_listening("127.0.0.1", port)
+    assert not has_address("127.0.0.1", "kubernetes.default", port)

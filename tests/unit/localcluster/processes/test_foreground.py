@@ -11,14 +11,14 @@ import pytest
 from localcluster.processes import foreground
 from localcluster.processes.background import start_ticks
 
-# As `build` does: one program is followed here and one in a thread, each with a child of its own.
+# Two programs with a child each, as in a `build`: one in this thread and one in another.
 _BUILD = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from localcluster.processes import foreground
 from localcluster.build.images import cache
-from localcluster.build.images.run import follow
+from localcluster.build.images.run import run_with_log
 
 def compile_all(name):
     with cache.scratch() as folder:
@@ -26,19 +26,19 @@ def compile_all(name):
         if name == "captured":
             foreground.run(command)
         else:
-            follow(command, log=folder / "log", report=lambda _: None)
+            run_with_log(command, log=folder / "log", on_tick=lambda _: None)
 
 foreground.terminate_with_parent()
 with ThreadPoolExecutor() as pool:
     image = pool.submit(compile_all, "captured")
-    compile_all("followed")
+    compile_all("logged")
     image.result()
 """
 
 
 @pytest.fixture
 def build(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """A build that is under way; like a shell's background job it was born deaf to SIGINT."""
+    """Start a build that ignores SIGINT from the start, like a shell's background job."""
     environment = {**os.environ, "LOCALCLUSTER_CACHE": str(tmp_path / "cache")}
     background = ["/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh"]
     process = subprocess.Popen(  # noqa: S603
@@ -47,7 +47,7 @@ def build(tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 30
-    while not all(_text(tmp_path / name) for name in ("followed", "captured")):
+    while not all(_text(tmp_path / name) for name in ("logged", "captured")):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -61,20 +61,20 @@ def _text(path: Path) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_build_with_all_it_started(
+def test_a_signal_ends_the_build_and_its_children(
     build: "subprocess.Popen[bytes]", tmp_path: Path, number: signal.Signals
 ) -> None:
     build.send_signal(number)
     assert build.wait(timeout=20) != 0
-    for name in ("followed", "captured"):
+    for name in ("logged", "captured"):
         assert start_ticks(int(_text(tmp_path / name))) is None
     assert [*(tmp_path / "cache").glob("build-*")] == []
 
 
-def test_a_programs_words_and_its_end_are_told() -> None:
-    ran = foreground.run(["sh", "-c", "echo out; echo err >&2; exit 3"])
-    assert (ran.stdout, ran.stderr, ran.returncode) == ("out\n", "err\n", 3)
+def test_a_result_has_output_and_exit_code() -> None:
+    result = foreground.run(["sh", "-c", "echo out; echo err >&2; exit 3"])
+    assert (result.stdout, result.stderr, result.returncode) == ("out\n", "err\n", 3)
 
 
-def test_a_long_output_does_not_stop_a_program() -> None:
+def test_a_long_output_does_not_block_a_program() -> None:
     assert len(foreground.run([sys.executable, "-c", "print('x' * 10**6)"]).stdout) > 10**6

@@ -10,34 +10,35 @@ from localcluster.processes import locks
 from localcluster.progress import silent
 
 
-def test_threads_that_want_the_same_folder_make_it_once(tmp_path: Path) -> None:
-    made: list[Path] = []
-    at_once = threading.Barrier(4)
+def test_concurrent_calls_for_a_folder_make_it_once(tmp_path: Path) -> None:
+    targets: list[Path] = []
+    barrier = threading.Barrier(4)
 
     def make(target: Path) -> None:
-        made.append(target)
+        targets.append(target)
         time.sleep(0.2)
         (target / "program").touch()
 
-    def want() -> Path:
-        at_once.wait()
+    def build() -> Path:
+        barrier.wait()
         return locks.build_once(tmp_path / "ollama-0.17.4-abc", make)
 
     with ThreadPoolExecutor() as pool:
-        found = {each.result() for each in [pool.submit(want) for _ in range(4)]}
-    assert found == {tmp_path / "ollama-0.17.4-abc"}
-    assert len(made) == 1
-    assert (found.pop() / "program").exists()
+        futures = [pool.submit(build) for _ in range(4)]
+        folders = {future.result() for future in futures}
+    assert folders == {tmp_path / "ollama-0.17.4-abc"}
+    assert len(targets) == 1
+    assert (folders.pop() / "program").exists()
 
 
-def test_versions_with_dots_are_made_in_folders_of_their_own(tmp_path: Path) -> None:
-    made: list[str] = []
+def test_versions_with_dots_have_separate_folders(tmp_path: Path) -> None:
+    names: list[str] = []
     for name in ("ollama-0.17.4-abc", "ollama-0.17.4-def", "ollama-0.17.5-abc"):
-        locks.build_once(tmp_path / name, lambda target: made.append(target.name))
-    assert len(set(made)) == 3
+        locks.build_once(tmp_path / name, lambda target: names.append(target.name))
+    assert len(set(names)) == 3
 
 
-def test_what_was_interrupted_leaves_nothing_and_is_begun_again(tmp_path: Path) -> None:
+def test_an_interrupted_build_leaves_nothing_and_can_be_repeated(tmp_path: Path) -> None:
     def fail(target: Path) -> None:
         (target / "half").touch()
         raise KeyboardInterrupt
@@ -51,7 +52,7 @@ def test_what_was_interrupted_leaves_nothing_and_is_begun_again(tmp_path: Path) 
 def test_threads_that_lack_go_install_it_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Kubernetes and Ollama are compiled side by side, and on a fresh machine both lack it."""
+    """Kubernetes and Ollama are compiled in parallel, and both need it on a new machine."""
     monkeypatch.setenv("LOCALCLUSTER_CACHE", str(tmp_path))
     monkeypatch.setattr(toolchain, "_version", lambda _: None)
     installed: list[Path] = []
@@ -64,7 +65,7 @@ def test_threads_that_lack_go_install_it_once(
 
     monkeypatch.setattr(toolchain, "_install", install)
     with ThreadPoolExecutor() as pool:
-        wanted = [pool.submit(toolchain.ensure, silent) for _ in range(3)]
-        found = [each.result() for each in wanted]
+        futures = [pool.submit(toolchain.ensure, silent) for _ in range(3)]
+        toolchains = [future.result() for future in futures]
     assert len(installed) == 1
-    assert all(each.go and each.go.exists() for each in found)
+    assert all(result.go and result.go.exists() for result in toolchains)

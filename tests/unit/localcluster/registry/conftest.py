@@ -1,4 +1,4 @@
-"""A registry in this process, with one small model in it, and no other one to ask."""
+"""A registry in this process, with one small model and without an upstream."""
 
 import hashlib
 import socket
@@ -10,14 +10,14 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
 
 from localcluster.registry.server import application
-from localcluster.registry.store import Reference, Store
+from localcluster.registry.store import ImageReference, Store
 
 Client = TestClient[Request, Application]
-MODEL = Reference("library/tiny", "latest")
+MODEL = ImageReference("library/tiny", "latest")
 
 
 async def push(registry: Client, content: bytes) -> str:
-    """Upload a blob as a push does; returns its digest."""
+    """Upload a blob as a push does, and return its digest."""
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     upload = await registry.post("/v2/library/tiny/blobs/uploads/")
     path = upload.headers["Location"].partition(str(registry.port))[2]
@@ -32,16 +32,16 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def nowhere() -> Iterator[str]:
-    """The URL of a server that refuses connections."""
+def refusing_url() -> Iterator[str]:
+    """Yield a URL that refuses connections."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
 @pytest.fixture
-async def registry(store: Store, nowhere: str) -> AsyncIterator[Client]:
+async def registry(store: Store, refusing_url: str) -> AsyncIterator[Client]:
     store.write_manifest(MODEL, b'{"layers": []}')
-    server = TestServer(application(store, "blobs.test", nowhere), host="127.0.0.1")
+    server = TestServer(application(store, "blobs.test", refusing_url), host="127.0.0.1")
     async with TestClient(server) as client:
         yield client

@@ -1,4 +1,4 @@
-"""What the registry offers, and under which names."""
+"""The models of the registry, and their names."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from localcluster.registry.catalog import MINILM, MODELS, NAMES, SMOLLM2, report, resolve
-from localcluster.registry.store import Reference
+from localcluster.registry.store import ImageReference
 
 PROJECT = Path(__file__).parents[4]
 
@@ -14,45 +14,45 @@ PROJECT = Path(__file__).parents[4]
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("gemma2:2b", Reference("library/gemma2", "2b")),
-        ("smollm2", Reference("library/smollm2", "latest")),
-        ("me/mine:v1", Reference("me/mine", "v1")),
+        ("gemma2:2b", ImageReference("library/gemma2", "2b")),
+        ("smollm2", ImageReference("library/smollm2", "latest")),
+        ("me/mine:v1", ImageReference("me/mine", "v1")),
     ],
 )
-def test_names_have_ollama_s_defaults(name: str, expected: Reference) -> None:
-    assert Reference.parse(name) == expected
+def test_names_have_ollamas_defaults(name: str, expected: ImageReference) -> None:
+    assert ImageReference.parse(name) == expected
 
 
-def test_every_model_of_the_samples_and_the_platforms_embedding_model_are_served() -> None:
+def test_all_models_of_the_samples_and_the_platforms_embedding_model_are_served() -> None:
     samples = PROJECT.glob("config/samples/*_aichatworkspace*.yaml")
-    wanted = {
+    names = {
         model
         for sample in samples
         for model in yaml.safe_load(sample.read_text())["spec"]["models"]
     }
     crd = PROJECT / "config/crd/bases/apps.aichatworkspaces.io_aichatplatforms.yaml"
     assert "Default: nomic-embed-text." in crd.read_text()
-    served = {Reference.parse(name) for name in NAMES}
-    assert wanted
-    assert {Reference.parse(name) for name in (*wanted, "nomic-embed-text")} <= served
+    served = {ImageReference.parse(name) for name in NAMES}
+    assert names
+    assert {ImageReference.parse(name) for name in (*names, "nomic-embed-text")} <= served
 
 
-def test_a_further_name_means_the_model_behind_it_and_others_mean_themselves() -> None:
-    assert resolve(Reference.parse("gemma2:2b")) == Reference.parse(SMOLLM2.name)
-    assert resolve(Reference.parse("nomic-embed-text")) == Reference.parse(MINILM.name)
+def test_further_names_resolve_to_their_model_and_others_to_themselves() -> None:
+    assert resolve(ImageReference.parse("gemma2:2b")) == ImageReference.parse(SMOLLM2.name)
+    assert resolve(ImageReference.parse("nomic-embed-text")) == ImageReference.parse(MINILM.name)
     for name in (*(model.name for model in MODELS), "qwen3:0.6b"):
-        assert resolve(Reference.parse(name)) == Reference.parse(name)
+        assert resolve(ImageReference.parse(name)) == ImageReference.parse(name)
 
 
-def test_the_page_names_every_model_its_licence_its_sources_and_its_large_file() -> None:
+def test_the_docs_name_all_models_with_licence_sources_and_large_file() -> None:
     page = (PROJECT / "docs" / "models.md").read_text()
     table, sources = (
         [line for line in page.splitlines() if line.startswith("|") and text in line]
         for text in ("`", "Apache-2.0")
     )
     for name, model in NAMES.items():
-        shown = f"`{name.removesuffix(':latest')}`"
-        assert any(shown in line and model.title in line for line in table), name
+        cell = f"`{name.removesuffix(':latest')}`"
+        assert any(cell in line and model.title in line for line in table), name
     lock = (PROJECT / "requirements" / "models.in").read_text()
     versions = dict(line.split("==") for line in lock.splitlines() if "==" in line)
     for model in MODELS:
@@ -67,7 +67,7 @@ def test_the_page_names_every_model_its_licence_its_sources_and_its_large_file()
         )
 
 
-def test_the_report_says_what_answers_behind_each_name() -> None:
+def test_the_report_has_the_model_and_weights_of_each_name() -> None:
     answers = {entry["name"]: (entry["model"], entry["weights"]) for entry in report()}
     assert answers.keys() == NAMES.keys()
     assert answers["gemma2:2b"] == ("smollm2:135m", "SmolLM2-135M-Instruct")

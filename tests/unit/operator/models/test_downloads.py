@@ -8,7 +8,12 @@ import pytest
 from aichat_workspace.ollama.client import Progress
 from aichat_workspace.ollama.errors import OllamaUnreachableError
 from aichat_workspace.operator.models import downloads
-from aichat_workspace.operator.models.downloads import DownloadProgress, DownloadSlots, Slot, paced
+from aichat_workspace.operator.models.downloads import (
+    DownloadProgress,
+    DownloadSlots,
+    Slot,
+    with_speed,
+)
 
 
 class Holders:
@@ -35,7 +40,7 @@ class Holders:
             await asyncio.sleep(0)
 
     async def _hold(self, download: str) -> None:
-        async with self.places.place(download.partition("/")[0]) as self.held[download]:
+        async with self.places.slot(download.partition("/")[0]) as self.held[download]:
             self.at_work.append(download)
             await self._ends[download].wait()
             self.at_work.remove(download)
@@ -89,7 +94,7 @@ async def test_who_is_cancelled_while_waiting_is_cancelled_and_nothing_else() ->
 async def test_a_place_is_taken_back_for_a_workspace_with_fewer_and_for_one_download_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(downloads, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(downloads, "SLOT_SECONDS", 0.0)
     held = Holders(2)
     await held.begin("a/1", "a/2", "a/3")
     assert not held.places.expire(held.held["a/1"]), "only its own workspace waits"
@@ -108,14 +113,14 @@ async def test_a_place_is_kept_for_ten_minutes_whoever_waits() -> None:
     await held.begin("a/1", "b/1")
     place = held.held["a/1"]
     assert not held.places.expire(place)
-    place.since -= downloads.TURN_SECONDS
+    place.granted_at -= downloads.SLOT_SECONDS
     assert held.places.expire(place)
 
 
 async def test_a_place_is_not_taken_back_for_who_gave_up_waiting(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(downloads, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(downloads, "SLOT_SECONDS", 0.0)
     held = Holders(1)
     await held.begin("a/1", "b/1")
     held._tasks[1].cancel()
@@ -134,7 +139,7 @@ async def test_a_download_without_data_says_that_it_waits_and_then_ends() -> Non
     with pytest.raises(OllamaUnreachableError, match="no data from the registry for 60 s"):
         await _paces(progress, steps)
     paces = await _paces(progress[:4], steps)
-    assert [each.waiting for each in paces] == [False, False, True, True]
+    assert [each.is_waiting for each in paces] == [False, False, True, True]
 
 
 async def test_checking_what_was_downloaded_may_take_its_time() -> None:
@@ -159,4 +164,4 @@ async def _paces(
             yield each
 
     times = iter([0.0, *(time for time, _ in steps)])
-    return [pace async for pace in paced(pulling(), lambda: next(times))]
+    return [pace async for pace in with_speed(pulling(), lambda: next(times))]

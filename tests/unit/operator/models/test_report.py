@@ -88,7 +88,7 @@ def test_the_servers_list_settles_what_is_there() -> None:
     assert checked(WANTED, KNOWN, [BASE, pattern]) == KNOWN
     lost = checked(WANTED, KNOWN, [])
     assert lost.models[0].state is lost.patterns[0].state is ModelState.PENDING
-    assert lost.recorded == ManagedModels(
+    assert lost.managed == ManagedModels(
         frozenset({"m:1"}), frozenset({(MADE.name, MADE.revision)})
     )
 
@@ -124,11 +124,11 @@ def test_a_refused_pattern_of_the_operators_stays_the_operators_while_it_is_ther
 
 def test_a_download_that_stalls_says_so_and_what_comes_of_it() -> None:
     progress = Progress("pulling x", 1, 9)
-    told = pulling("m:1", DownloadProgress(progress, 0, waiting=True))
+    told = pulling("m:1", DownloadProgress(progress, 0, is_waiting=True))
     assert told.state is ModelState.PULLING
     assert "m:1 waits for data from the registry" in told.message
     assert "begun again by itself" in told.message
-    assert pulling("m:1", DownloadProgress(progress, 0, waiting=False)).message == ""
+    assert pulling("m:1", DownloadProgress(progress, 0, is_waiting=False)).message == ""
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from aichat_workspace.ollama.errors import (
 from aichat_workspace.operator.models import downloads, retries
 from aichat_workspace.operator.models import sync as model_sync
 from aichat_workspace.operator.models.report import Report
-from aichat_workspace.operator.models.sync import ModelSync, ModelSyncTask
+from aichat_workspace.operator.models.sync import ModelSync, ModelSyncTask, SyncObserver
 from tests.unit.waiting import until
 
 EXPLAIN = Pattern("explain_code", "You explain.")
@@ -92,7 +92,7 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 class Sync:
     def __init__(self, places: int = 4) -> None:
         self.told: list[str] = []
-        self.sync = ModelSync(self.told.append, concurrent_pulls=lambda: places)
+        self.sync = ModelSync(SyncObserver(self.told.append), concurrent_pulls=lambda: places)
         self._last: dict[str, ModelSyncTask] = {}
 
     def set_desired(
@@ -107,8 +107,10 @@ class Sync:
         capacity: int = 0,
     ) -> Report:
         client = cast("OllamaClient", server)
-        wanted = DesiredModels(models, patterns)
-        self._last[name] = ModelSyncTask(client, wanted, pod, capacity, frozenset(), recorded, made)
+        desired = DesiredModels(models, patterns)
+        self._last[name] = ModelSyncTask(
+            client, desired, pod, capacity, frozenset(), Report(recorded, made)
+        )
         return self.report(name)
 
     def report(self, name: str) -> Report:
@@ -316,7 +318,7 @@ async def test_a_changed_tag_waits_until_the_old_one_has_made_room() -> None:
 
 async def forgotten(sync: Sync) -> asyncio.Task[None]:
     """The task of a workspace that is forgotten now, when it has ended."""
-    task = sync.sync._workspaces["w"].task
+    task = sync.sync._workspaces["w"]._run
     assert task is not None
     sync.sync.forget("w")
     await asyncio.wait([task], timeout=30)
@@ -410,7 +412,7 @@ class Crawling(Server):
 async def test_downloads_that_crawl_hold_up_no_other_workspace(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(downloads, "TURN_SECONDS", 0.05)
+    monkeypatch.setattr(downloads, "SLOT_SECONDS", 0.05)
     sync, crawling, other = Sync(places=2), Crawling(), Server()
     sync.set_desired("crawling", crawling, "a:1", "b:1")
     await until(lambda: len(crawling.pulls) == 2)
@@ -431,7 +433,7 @@ async def test_downloads_that_crawl_hold_up_no_other_workspace(
 async def test_a_download_that_holds_up_nobody_takes_the_time_that_it_needs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(downloads, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(downloads, "SLOT_SECONDS", 0.0)
     sync, crawling = Sync(places=1), Crawling()
     sync.set_desired("w", crawling, "a:1", "b:1")  # which wait for one another
     await until(lambda: crawling.pulls)
@@ -450,7 +452,7 @@ async def test_a_place_is_not_taken_from_a_download_whose_data_are_checked(
                 await asyncio.sleep(0.005)
             self.there[name] = "d1"
 
-    monkeypatch.setattr(downloads, "TURN_SECONDS", 0.0)
+    monkeypatch.setattr(downloads, "SLOT_SECONDS", 0.0)
     sync, checking, other = Sync(places=1), Checking(), Server()
     sync.set_desired("checking", checking, "m:1")
     await until(lambda: checking.pulls == ["m:1"])

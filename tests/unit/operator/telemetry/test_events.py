@@ -74,7 +74,9 @@ def test_an_upgrade_is_told_when_it_is_done() -> None:
 
 def test_an_upgrade_that_was_stopped_is_told_to_those_who_wait_once() -> None:
     before = after(told(StatusInputs(url="u")))
-    stopped = told(StatusInputs(url="u", turn=RolloutSlot(now=False, failed="team-b")), before)
+    stopped = told(
+        StatusInputs(url="u", slot=RolloutSlot(granted=False, blocked_by="team-b")), before
+    )
     event = only(before, stopped)
     assert (event["type"], event["reason"]) == ("Warning", "UpgradeStopped")
     assert list(events(after(stopped), stopped, NOW)) == []

@@ -1,4 +1,4 @@
-"""A cache of this test's own, and a compiler that compiles nothing."""
+"""A cache per test, and a Go toolchain that compiles nothing."""
 
 import json
 import os
@@ -16,7 +16,7 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def other_llama_cpp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The build of llama.cpp that Ollama names, by the Go that is found; it builds nothing."""
+    """Install a Go toolchain whose Ollama needs another llama.cpp, and return its build."""
     module = tmp_path / "module"
     module.mkdir()
     (module / "LLAMA_CPP_VERSION").write_text("b1\n")

@@ -8,16 +8,16 @@ from localcluster.build.images import cache
 from localcluster.build.images.oci import Config
 
 
-def test_a_thing_is_made_once_for_the_same_inputs() -> None:
-    made: list[Path] = []
+def test_a_file_is_made_once_for_the_same_inputs() -> None:
+    targets: list[Path] = []
 
     def make(target: Path) -> None:
-        made.append(target)
+        targets.append(target)
         target.write_text("x")
 
     first = cache.ensure("layers", "thing", cache.key("1"), make)
     assert cache.ensure("layers", "thing", cache.key("1"), make) == first
-    assert len(made) == 1
+    assert len(targets) == 1
 
 
 def test_a_new_version_replaces_the_old_one(cache_folder: Path) -> None:
@@ -30,7 +30,7 @@ def test_a_new_version_replaces_the_old_one(cache_folder: Path) -> None:
     )
 
 
-def test_what_failed_is_not_taken_for_a_result() -> None:
+def test_a_failed_file_is_not_a_result() -> None:
     def fail(target: Path) -> None:
         target.write_text("half")
         raise RuntimeError("no")
@@ -41,7 +41,7 @@ def test_what_failed_is_not_taken_for_a_result() -> None:
     assert whole.read_text() == "whole"
 
 
-def test_inputs_cannot_run_into_each_other() -> None:
+def test_keys_depend_on_the_limits_between_inputs() -> None:
     assert cache.key("ab", "c") != cache.key("a", "bc")
 
 
@@ -54,7 +54,7 @@ def test_an_image_changes_with_its_configuration(tmp_path: Path) -> None:
     assert plain.archive.name.startswith("a-b-1-")
 
 
-def test_scratch_leaves_nothing(cache_folder: Path) -> None:
+def test_the_scratch_folder_is_removed(cache_folder: Path) -> None:
     with cache.scratch() as folder:
         (folder / "x").write_text("x")
     assert list(cache_folder.iterdir()) == []

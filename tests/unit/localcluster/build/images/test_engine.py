@@ -1,20 +1,20 @@
-"""Ollama's engine is compiled from the very sources that Ollama names."""
+"""Ollama's engine is compiled from the build of llama.cpp that Ollama names."""
 
 from pathlib import Path
 
 import pytest
 
-from localcluster.errors import CommandFailedError
 from localcluster.build.images.engine import ensure_engine
 from localcluster.build.versions import LLAMA_CPP
+from localcluster.errors import CommandFailedError
 
 
-def test_another_build_than_ollama_names_is_refused_and_what_to_change_is_told(
+def test_another_build_of_llama_cpp_is_an_error_that_names_the_files_to_change(
     other_llama_cpp: str, cache_folder: Path
 ) -> None:
-    with pytest.raises(CommandFailedError) as caught:
+    with pytest.raises(CommandFailedError) as error:
         ensure_engine(lambda *_: None)
-    assert str(caught.value) == (
+    assert str(error.value) == (
         f"this Ollama is built with llama.cpp {other_llama_cpp}, but versions.toml says "
         f"{LLAMA_CPP}; change that, and llama-cpp.in, to {other_llama_cpp}"
     )

@@ -6,7 +6,13 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from localcluster.build.images.oci import Config, pack_layout, read_archive, write_archive, write_layer
+from localcluster.build.images.oci import (
+    Config,
+    pack_layout,
+    read_archive,
+    write_archive,
+    write_layer,
+)
 
 NAME = "docker.io/localcluster/thing:1"
 
@@ -22,21 +28,23 @@ def layer(tmp_path: Path) -> Path:
 def blobs(archive: Path) -> dict[str, bytes]:
     with tarfile.open(archive) as content:
         return {
-            member.name: found.read()
+            member.name: file.read()
             for member in content.getmembers()
-            if (found := content.extractfile(member))
+            if (file := content.extractfile(member))
         }
 
 
-def test_every_blob_is_named_by_its_content(tmp_path: Path) -> None:
+def test_blobs_are_named_by_their_digests(tmp_path: Path) -> None:
     image = write_archive(tmp_path / "image.tar", NAME, [layer(tmp_path)], Config())
-    found = {n: c for n, c in blobs(image.archive).items() if n.startswith("blobs/")}
-    assert len(found) == 3
-    for name, content in found.items():
+    contents = {
+        name: content for name, content in blobs(image.archive).items() if name.startswith("blobs/")
+    }
+    assert len(contents) == 3
+    for name, content in contents.items():
         assert name == f"blobs/sha256/{hashlib.sha256(content).hexdigest()}"
 
 
-def test_the_configuration_says_how_to_start(tmp_path: Path) -> None:
+def test_the_configuration_has_the_command_and_its_surroundings(tmp_path: Path) -> None:
     config = Config(("/bin/thing",), ("serve",), {"B": "2", "A": "1"}, "/app", "65535", ("80/tcp",))
     image = write_archive(tmp_path / "image.tar", NAME, [layer(tmp_path)], config)
     content = blobs(image.archive)
@@ -53,7 +61,7 @@ def test_the_configuration_says_how_to_start(tmp_path: Path) -> None:
     assert len(stored["history"]) == len(stored["rootfs"]["diff_ids"]) == 1
 
 
-def test_same_input_same_digest(tmp_path: Path) -> None:
+def test_the_same_input_has_the_same_digest(tmp_path: Path) -> None:
     first = write_archive(tmp_path / "a.tar", NAME, [layer(tmp_path)], Config())
     (tmp_path / "root" / "bin" / "thing").touch()
     second = write_archive(tmp_path / "b.tar", NAME, [layer(tmp_path)], Config())
@@ -67,7 +75,7 @@ def test_files_of_a_layer_belong_to_root(tmp_path: Path) -> None:
     assert (thing.uid, thing.gid, thing.mode) == (0, 0, 0o755)
 
 
-def test_an_archive_says_what_it_is(tmp_path: Path) -> None:
+def test_an_archive_has_its_images_name_and_digest(tmp_path: Path) -> None:
     image = write_archive(tmp_path / "image.tar", NAME, [layer(tmp_path)], Config())
     assert read_archive(image.archive) == image
 

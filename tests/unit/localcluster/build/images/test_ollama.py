@@ -1,4 +1,4 @@
-"""The machine's own Ollama is used where it is of the version that is needed and whole."""
+"""The machine's own Ollama is used if it is complete and has the right version."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,12 +9,12 @@ from threading import Thread
 
 import pytest
 
-from localcluster.errors import CommandFailedError
 from localcluster.build.images import ollama
 from localcluster.build.images.ollama import ensure_ollama
 from localcluster.build.versions import OLLAMA
+from localcluster.errors import CommandFailedError
 
-# Asks the server as Ollama's `--version` does, and writes what that writes.
+# Requests the server's version and writes the same as Ollama's `--version`.
 PROGRAM = """#!{python}
 import http.client, os
 version, server = "{version}", None
@@ -31,7 +31,7 @@ if server != version:
 """
 OTHER = "0.17.4"
 Install = Callable[[str], Path]
-# What is not used is not compiled here either.
+# A test in which it is not used does not compile it either.
 pytestmark = pytest.mark.usefixtures("other_llama_cpp")
 
 
@@ -42,7 +42,7 @@ def messages() -> list[str]:
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Lays a version of Ollama out as its releases are, below a folder that our variable names."""
+    """Return a function that installs a version of Ollama in the folder of our variable."""
 
     def install(version: str) -> Path:
         libraries = tmp_path / "ollama" / "lib" / "ollama"
@@ -62,8 +62,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 
 @contextmanager
-def serving(version: str) -> Iterator[str]:
-    """The address of an Ollama server of this version."""
+def running_server(version: str) -> Iterator[str]:
+    """Run an Ollama server of this version, and yield its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -83,30 +83,30 @@ def serving(version: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("running", [None, OTHER, OLLAMA])
-def test_its_version_is_its_own_whatever_server_runs(
+def test_the_programs_own_version_counts_and_not_a_servers(
     install: Install,
     messages: list[str],
     monkeypatch: pytest.MonkeyPatch,
     running: str | None,
 ) -> None:
     program = install(OLLAMA)
-    with serving(running or "") as address:
+    with running_server(running or "") as address:
         monkeypatch.setenv("OLLAMA_HOST", address if running else "127.0.0.1:0")
-        ensure_ollama(lambda *words: messages.append(": ".join(words)))
+        ensure_ollama(lambda *parts: messages.append(": ".join(parts)))
     assert messages == [f"ollama: used from {program.parent}, not compiled"]
 
 
 @pytest.mark.parametrize("running", [None, OTHER, OLLAMA])
-def test_another_version_is_not_used_whatever_server_runs(
+def test_another_version_is_not_used_even_if_the_servers_fits(
     install: Install, monkeypatch: pytest.MonkeyPatch, running: str | None
 ) -> None:
     install(OTHER)
-    with serving(running or "") as address:
+    with running_server(running or "") as address:
         monkeypatch.setenv("OLLAMA_HOST", address if running else "127.0.0.1:0")
-        assert not ollama.built()
+        assert not ollama.is_built()
 
 
-def test_all_of_it_is_copied_but_what_is_for_graphics_processors(install: Install) -> None:
+def test_all_but_the_folders_for_graphics_processors_is_copied(install: Install) -> None:
     program = install(OLLAMA)
     folder = ensure_ollama(lambda *_: None)
     assert (folder / "bin" / "ollama").read_bytes() == program.read_bytes()
@@ -126,7 +126,7 @@ def test_a_program_that_is_replaced_is_copied_again(install: Install) -> None:
     assert (second / "bin" / "ollama").read_text().endswith("# rebuilt\n")
 
 
-def test_a_link_to_it_finds_its_engine(
+def test_a_link_to_the_program_leads_to_its_engine(
     install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = install(OLLAMA)
@@ -138,14 +138,14 @@ def test_a_link_to_it_finds_its_engine(
     assert (folder / "lib" / "ollama" / "llama-server").read_text() == "the engine"
 
 
-def test_one_without_an_engine_is_not_used_and_the_reason_is_told(
+def test_a_program_without_an_engine_is_not_used_and_the_reason_is_reported(
     install: Install, messages: list[str], other_llama_cpp: str
 ) -> None:
     program = install(OLLAMA)
     libraries = program.parents[1] / "lib" / "ollama"
     (libraries / "llama-server").unlink()
     with pytest.raises(CommandFailedError, match=other_llama_cpp):
-        ensure_ollama(lambda *words: messages.append(": ".join(words)))
+        ensure_ollama(lambda *parts: messages.append(": ".join(parts)))
     reason = f"not used from {program.parent}: {libraries} has no llama-server"
     assert f"ollama: {reason}" in messages
-    assert not ollama.built()
+    assert not ollama.is_built()

@@ -1,4 +1,4 @@
-"""A build may use the machine's package index; the image must not know it."""
+"""A build can use the machine's package index, of which the image has no trace."""
 
 import stat
 from pathlib import Path
@@ -19,19 +19,19 @@ def machine(tmp_path: Path) -> Path:
 
 
 def lend(machine: Path, tmp_path: Path, **environment: str) -> dict[str, str]:
-    """What is mounted, by the place in the build: the content of the file."""
+    """Return the contents of mounted files, by their paths in the build."""
     folder = tmp_path / "private"
     folder.mkdir()
-    found = [each.split(":") for each in mounts(environment, folder, machine)]
-    assert all(options == "ro" for _, _, options in found)
-    return {target: Path(source).read_text() for source, target, _ in found}
+    volumes = [mount.split(":") for mount in mounts(environment, folder, machine)]
+    assert all(options == "ro" for _, _, options in volumes)
+    return {target: Path(source).read_text() for source, target, _ in volumes}
 
 
 def test_a_plain_machine_lends_no_index(machine: Path, tmp_path: Path) -> None:
     assert lend(machine, tmp_path) == {UV_TOML: "system-certs = true\n"}
 
 
-def test_pip_s_file_is_merged_under_the_environment(machine: Path, tmp_path: Path) -> None:
+def test_pips_file_is_merged_under_the_environment(machine: Path, tmp_path: Path) -> None:
     (machine / "etc/pip.conf").write_text("[global]\nindex-url = https://x.invalid\ntimeout = 9\n")
     lent = lend(machine, tmp_path, PIP_INDEX_URL=SECRET)
     assert lent[PIP_CONF] == f"[global]\nindex-url = {SECRET}\ntimeout = 9\n"
@@ -42,19 +42,19 @@ def test_folders_of_this_machine_are_not_lent(machine: Path, tmp_path: Path) -> 
     assert PIP_CONF not in lend(machine, tmp_path)
 
 
-def test_uv_s_variable_becomes_its_file(machine: Path, tmp_path: Path) -> None:
+def test_uvs_variable_becomes_its_file(machine: Path, tmp_path: Path) -> None:
     lent = lend(machine, tmp_path, UV_DEFAULT_INDEX=SECRET)
     assert f'url = "{SECRET}"' in lent[UV_TOML]
     assert lent[UV_TOML].startswith("system-certs = true\n")
 
 
-def test_uv_s_own_choice_of_certificates_stays(machine: Path, tmp_path: Path) -> None:
+def test_uvs_own_choice_of_certificates_stays(machine: Path, tmp_path: Path) -> None:
     (machine / "etc/uv").mkdir()
     (machine / "etc/uv/uv.toml").write_text("system-certs = false\n")
     assert lend(machine, tmp_path)[UV_TOML] == "system-certs = false\n"
 
 
-def test_the_machine_s_certificates_are_lent(machine: Path, tmp_path: Path) -> None:
+def test_the_machines_certificates_are_lent(machine: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "bundle.crt"
     bundle.write_text("certificates")
     assert lend(machine, tmp_path, SSL_CERT_FILE=str(bundle))[CERTIFICATES] == "certificates"

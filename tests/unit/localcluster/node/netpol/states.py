@@ -1,4 +1,4 @@
-"""Random clusters, small enough that rules often meet."""
+"""Random clusters, so small that several policies often concern one connection."""
 
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ PROTOCOLS: Final = ("TCP", "UDP")
 
 _KEYS: Final = ("app", "tier")
 _VALUES: Final = ("a", "b")
-_SPACES: Final = ("red", "blue", "kube-system")
+_NAMESPACES: Final = ("red", "blue", "kube-system")
 _CIDRS: Final = (
     "0.0.0.0/0",
     f"{SUBNET}.0/24",
@@ -51,16 +51,16 @@ _expressions = st.one_of(
     ),
 )
 SELECTORS = _optional(matchLabels=LABELS, matchExpressions=st.lists(_expressions, max_size=2))
-_space_selectors = st.one_of(
+_namespace_selectors = st.one_of(
     SELECTORS,
-    st.sampled_from(_SPACES).map(
+    st.sampled_from(_NAMESPACES).map(
         lambda name: {"matchLabels": {"kubernetes.io/metadata.name": name}}
     ),
 )
 _peers = st.one_of(
     st.fixed_dictionaries({"podSelector": SELECTORS}),
-    st.fixed_dictionaries({"namespaceSelector": _space_selectors}),
-    st.fixed_dictionaries({"podSelector": SELECTORS, "namespaceSelector": _space_selectors}),
+    st.fixed_dictionaries({"namespaceSelector": _namespace_selectors}),
+    st.fixed_dictionaries({"podSelector": SELECTORS, "namespaceSelector": _namespace_selectors}),
     st.fixed_dictionaries(
         {
             "ipBlock": st.fixed_dictionaries(
@@ -92,8 +92,8 @@ _specs = st.fixed_dictionaries(
     {"podSelector": SELECTORS},
     optional={"policyTypes": _types, "ingress": _rules("from"), "egress": _rules("to")},
 )
-_policies = st.builds(Policy, st.sampled_from(_SPACES), st.just("policy"), _specs)
-_named = st.lists(
+_policies = st.builds(Policy, st.sampled_from(_NAMESPACES), st.just("policy"), _specs)
+_named_ports = st.lists(
     st.builds(
         NamedPort, st.sampled_from(("web", "dns")), st.sampled_from(PORTS), _protocol["protocol"]
     ),
@@ -103,17 +103,19 @@ _named = st.lists(
 
 @st.composite
 def states(draw: st.DrawFn) -> State:
-    """Five pods and the DNS on the node, under up to four policies."""
+    """Draw five pods and the DNS on the node, with up to four policies."""
     pods = tuple(
         Pod(
-            draw(st.sampled_from(_SPACES)),
+            draw(st.sampled_from(_NAMESPACES)),
             f"pod-{address}",
             address,
             draw(LABELS),
-            tuple(draw(_named)),
+            tuple(draw(_named_ports)),
         )
         for address in PODS
     )
-    spaces = {name: {"kubernetes.io/metadata.name": name, **draw(LABELS)} for name in _SPACES}
+    namespaces = {
+        name: {"kubernetes.io/metadata.name": name, **draw(LABELS)} for name in _NAMESPACES
+    }
     policies = tuple(draw(st.lists(_policies, min_size=1, max_size=4)))
-    return State(pods, spaces, policies, (cluster_dns(NODE),), (NODE,))
+    return State(pods, namespaces, policies, (cluster_dns(NODE),), (NODE,))

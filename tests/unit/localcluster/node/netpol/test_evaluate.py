@@ -1,10 +1,10 @@
-"""The evaluator against the examples and the fine print of the specification."""
+"""The evaluator and the specification's examples and special cases."""
 
 from typing import Any
 
 import pytest
 
-from localcluster.node.netpol.evaluate import allowed
+from localcluster.node.netpol.evaluate import is_allowed
 from localcluster.node.netpol.state import NamedPort, Pod, Policy, State, cluster_dns
 
 _NODE, _DB, _FRONT, _OTHER = "10.99.0.1", "10.99.0.11", "10.99.0.12", "10.99.0.13"
@@ -13,7 +13,7 @@ _PODS = (
     Pod("default", "front", _FRONT, {"role": "frontend"}),
     Pod("myproject", "other", _OTHER, {"role": "frontend"}),
 )
-_SPACES = {"default": {}, "myproject": {"project": "myproject"}, "kube-system": {}}
+_NAMESPACES = {"default": {}, "myproject": {"project": "myproject"}, "kube-system": {}}
 # https://kubernetes.io/docs/concepts/services-networking/network-policies/#networkpolicy-resource
 _EXAMPLE: dict[str, Any] = {
     "podSelector": {"matchLabels": {"role": "db"}},
@@ -39,7 +39,7 @@ _EXAMPLE: dict[str, Any] = {
 
 def _state(*specs: dict[str, Any]) -> State:
     policies = tuple(Policy("default", "policy", spec) for spec in specs)
-    return State(_PODS, _SPACES, policies, (cluster_dns(_NODE),), (_NODE,))
+    return State(_PODS, _NAMESPACES, policies, (cluster_dns(_NODE),), (_NODE,))
 
 
 @pytest.mark.parametrize(
@@ -60,23 +60,23 @@ def _state(*specs: dict[str, Any]) -> State:
         (_DB, _NODE, 6443, "TCP", False),
     ],
 )
-def test_the_documentations_example_holds(
+def test_the_documentations_example(
     source: str, destination: str, port: int, protocol: str, expected: bool
 ) -> None:
-    assert allowed(source, destination, port, protocol, _state(_EXAMPLE)) is expected
+    assert is_allowed(source, destination, port, protocol, _state(_EXAMPLE)) is expected
 
 
 def test_policies_add_up() -> None:
     deny = {"podSelector": {}, "policyTypes": ["Ingress"]}
     allow: dict[str, Any] = {"podSelector": {}, "ingress": [{}]}
-    assert not allowed(_FRONT, _DB, 80, "TCP", _state(deny))
-    assert allowed(_FRONT, _DB, 80, "TCP", _state(deny, allow))
+    assert not is_allowed(_FRONT, _DB, 80, "TCP", _state(deny))
+    assert is_allowed(_FRONT, _DB, 80, "TCP", _state(deny, allow))
 
 
 def test_both_sides_must_agree() -> None:
-    enter = {"podSelector": {"matchLabels": {"role": "db"}}, "ingress": [{}]}
-    stay = {"podSelector": {"matchLabels": {"role": "frontend"}}, "policyTypes": ["Egress"]}
-    assert not allowed(_FRONT, _DB, 80, "TCP", _state(enter, stay))
+    ingress = {"podSelector": {"matchLabels": {"role": "db"}}, "ingress": [{}]}
+    no_egress = {"podSelector": {"matchLabels": {"role": "frontend"}}, "policyTypes": ["Egress"]}
+    assert not is_allowed(_FRONT, _DB, 80, "TCP", _state(ingress, no_egress))
 
 
 def test_a_port_name_is_the_destinations() -> None:
@@ -85,25 +85,25 @@ def test_a_port_name_is_the_destinations() -> None:
         "policyTypes": ["Egress"],
         "egress": [{"ports": [{"port": "redis"}]}],
     }
-    assert allowed(_FRONT, _DB, 6379, "TCP", _state(spec))
-    assert not allowed(_FRONT, _OTHER, 6379, "TCP", _state(spec))
+    assert is_allowed(_FRONT, _DB, 6379, "TCP", _state(spec))
+    assert not is_allowed(_FRONT, _OTHER, 6379, "TCP", _state(spec))
 
 
 def test_an_absent_label_is_not_in_any_value() -> None:
     expression = {"key": "tier", "operator": "NotIn", "values": ["web"]}
     spec = {"podSelector": {"matchExpressions": [expression]}, "policyTypes": ["Ingress"]}
-    assert not allowed(_FRONT, _DB, 80, "TCP", _state(spec))
+    assert not is_allowed(_FRONT, _DB, 80, "TCP", _state(spec))
 
 
 def test_dns_on_the_node_is_a_pod_at_its_own_ports_only() -> None:
     peer = {"namespaceSelector": {}, "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}
     spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": [peer]}]}
-    assert allowed(_DB, _NODE, 53, "UDP", _state(spec))
-    assert not allowed(_DB, _NODE, 6443, "TCP", _state(spec))
+    assert is_allowed(_DB, _NODE, 53, "UDP", _state(spec))
+    assert not is_allowed(_DB, _NODE, 6443, "TCP", _state(spec))
 
 
 def test_an_unknown_operator_is_an_error() -> None:
     expression = {"key": "tier", "operator": "Near"}
     spec = {"podSelector": {"matchExpressions": [expression]}}
     with pytest.raises(ValueError, match="Near"):
-        allowed(_FRONT, _DB, 80, "TCP", _state(spec))
+        is_allowed(_FRONT, _DB, 80, "TCP", _state(spec))

@@ -1,4 +1,4 @@
-"""What the rules say, judged against the evaluator."""
+"""The rules, compared with the evaluator."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 
 from localcluster.node.netpol import rules
-from localcluster.node.netpol.evaluate import allowed
-from localcluster.node.netpol.rules import PolicyChain, Ports, gates, ruleset
+from localcluster.node.netpol.evaluate import is_allowed
+from localcluster.node.netpol.rules import PolicyChain, Ports, policy_chains, ruleset
 from localcluster.node.netpol.state import NamedPort, Pod, Policy, State
 from tests.unit.localcluster.node.netpol.states import (
     LABELS,
@@ -30,48 +30,50 @@ def _state(spec: dict[str, Any], *others: Pod) -> State:
 
 
 def _passes(
-    found: tuple[PolicyChain, ...], source: str, destination: str, port: int, protocol: str
+    chains: tuple[PolicyChain, ...], source: str, destination: str, port: int, protocol: str
 ) -> bool:
-    """What the gates decide, as the chains of the ruleset would."""
+    """Decide as the chains of the ruleset do."""
     ends = {"egress": (source, destination), "ingress": (destination, source)}
-    wanted = Ports(protocol, port, port)
+    ports = Ports(protocol, port, port)
     return all(
-        any(other in each.peers and wanted.within(each.ports) for each in gate.allowances)
-        for gate in found
-        for own, other in [ends[gate.direction]]
-        if gate.pod.address == own
+        any(other in rule.peers and ports.is_within(rule.ports) for rule in chain.allow_rules)
+        for chain in chains
+        for own, other in [ends[chain.direction]]
+        if chain.pod.address == own
     )
 
 
 @given(states())
-def test_gates_and_evaluator_agree_on_every_connection_from_a_pod(state: State) -> None:
-    found = gates(state)
+def test_rules_and_evaluator_agree_on_all_connections_from_a_pod(state: State) -> None:
+    chains = policy_chains(state)
     for source in PODS:
         for destination in (*PODS, NODE, OUTSIDE, METADATA):
             for port in PORTS:
                 for protocol in PROTOCOLS:
                     connection = (source, destination, port, protocol)
-                    assert _passes(found, *connection) == allowed(*connection, state), connection
+                    assert _passes(chains, *connection) == is_allowed(*connection, state), (
+                        connection
+                    )
 
 
 @given(states())
-def test_gates_and_evaluator_agree_on_every_connection_from_outside(state: State) -> None:
-    found = gates(state)
+def test_rules_and_evaluator_agree_on_all_connections_from_outside(state: State) -> None:
+    chains = policy_chains(state)
     for destination in PODS:
         for port in PORTS:
             for protocol in PROTOCOLS:
                 connection = (OUTSIDE, destination, port, protocol)
-                assert _passes(found, *connection) == allowed(*connection, state), connection
+                assert _passes(chains, *connection) == is_allowed(*connection, state), connection
 
 
 @settings(max_examples=500)
 @given(SELECTORS, LABELS)
-def test_gates_and_evaluator_agree_on_whom_a_selector_selects(
+def test_rules_and_evaluator_agree_on_the_pods_of_a_selector(
     selector: dict[str, Any], labels: dict[str, str]
 ) -> None:
     policy = Policy("red", "policy", {"podSelector": selector, "policyTypes": ["Ingress"]})
     state = State((replace(_POD, labels=labels),), {"red": {}}, (policy,))
-    assert bool(gates(state)) != allowed(OUTSIDE, _POD.address, 80, "TCP", state)
+    assert bool(policy_chains(state)) != is_allowed(OUTSIDE, _POD.address, 80, "TCP", state)
 
 
 @pytest.mark.parametrize(
@@ -83,17 +85,15 @@ def test_gates_and_evaluator_agree_on_whom_a_selector_selects(
         ("DoesNotExist", [{}]),
     ],
 )
-def test_every_operator_selects_whom_the_specification_says(
-    operator: str, selected: list[dict[str, str]]
-) -> None:
+def test_operators_select_pods_as_specified(operator: str, selected: list[dict[str, str]]) -> None:
     expression: dict[str, Any] = {"key": "app", "operator": operator}
     if operator in ("In", "NotIn"):
         expression |= {"values": ["a"]}
     candidates: list[dict[str, str]] = [{"app": "a"}, {"app": "b"}, {}]
     pods = tuple(replace(_POD, labels=labels) for labels in candidates)
     policy = Policy("red", "policy", {"podSelector": {"matchExpressions": [expression]}})
-    found = gates(State(pods, {"red": {}}, (policy,)))
-    assert [each.pod.labels for each in found] == selected
+    chains = policy_chains(State(pods, {"red": {}}, (policy,)))
+    assert [chain.pod.labels for chain in chains] == selected
 
 
 def test_without_policies_only_the_hooks_remain() -> None:
@@ -107,37 +107,39 @@ def test_the_table_before_is_replaced_in_the_same_transaction() -> None:
 
 
 def test_a_policy_without_types_isolates_ingress_only() -> None:
-    assert [each.direction for each in gates(_state({"podSelector": {}}))] == ["ingress"]
+    assert [chain.direction for chain in policy_chains(_state({"podSelector": {}}))] == ["ingress"]
 
 
 def test_a_policy_without_types_isolates_egress_too_when_it_has_egress_rules() -> None:
-    found = gates(_state({"podSelector": {}, "egress": [{}]}))
-    assert {each.direction for each in found} == {"ingress", "egress"}
+    chains = policy_chains(_state({"podSelector": {}, "egress": [{}]}))
+    assert {chain.direction for chain in chains} == {"ingress", "egress"}
 
 
-def test_pods_on_the_hosts_network_have_no_gate() -> None:
+def test_pods_on_the_hosts_network_have_no_chain() -> None:
     host = replace(_POD, name="host", address=NODE, host_network=True)
-    assert [each.pod for each in gates(_state({"podSelector": {}}, host))] == [_POD]
+    assert [chain.pod for chain in policy_chains(_state({"podSelector": {}}, host))] == [_POD]
 
 
-def test_pods_on_the_hosts_network_are_nobodys_peer() -> None:
+def test_pods_on_the_hosts_network_are_no_peers() -> None:
     host = replace(_POD, name="host", address=NODE, host_network=True)
     spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": [{"podSelector": {}}]}]}
     assert f"{NODE}/32" not in ruleset(_state(spec, host), "bridge0")
 
 
-def test_a_rule_whose_selectors_find_nobody_allows_nothing() -> None:
+def test_a_rule_whose_selectors_select_no_pod_allows_nothing() -> None:
     spec = {
         "podSelector": {},
         "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "none"}}}]}],
     }
-    (gate,) = gates(_state(spec))
-    assert [str(each.peers.networks[0]) for each in gate.allowances] == ["10.99.0.11/32"]
+    (chain,) = policy_chains(_state(spec))
+    assert [str(rule.peers.networks[0]) for rule in chain.allow_rules] == ["10.99.0.11/32"]
 
 
-def test_a_name_that_the_pod_does_not_declare_allows_nothing() -> None:
-    (gate,) = gates(_state({"podSelector": {}, "ingress": [{"ports": [{"port": "admin"}]}]}))
-    assert len(gate.allowances) == 1
+def test_a_port_name_that_the_pod_lacks_allows_nothing() -> None:
+    (chain,) = policy_chains(
+        _state({"podSelector": {}, "ingress": [{"ports": [{"port": "admin"}]}]})
+    )
+    assert len(chain.allow_rules) == 1
 
 
 def test_a_named_port_becomes_the_pods_number() -> None:

@@ -1,4 +1,4 @@
-"""Reading the API's JSON."""
+"""Reading pods, namespaces and policies from the API's JSON."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ def _pod(name: str, address: str | None, **changes: Any) -> dict[str, Any]:
     }
 
 
-def test_a_pod_keeps_what_policies_speak_of() -> None:
+def test_a_pod_has_what_policies_match() -> None:
     ports = [{"name": "web", "containerPort": 8080}, {"containerPort": 9}]
     assert read_pod(_pod("one", "10.0.0.1", ports=ports)) == Pod(
         "red", "one", "10.0.0.1", {"app": "a"}, (NamedPort("web", 8080),)
@@ -33,13 +33,13 @@ def test_ports_of_init_containers_count() -> None:
     assert read_pod(_pod("one", "10.0.0.1", spec=spec)).ports == (NamedPort("dns", 53, "UDP"),)
 
 
-def test_pods_without_an_address_or_at_their_end_are_left_out() -> None:
+def test_pods_that_have_no_address_or_have_ended_are_left_out() -> None:
     pods = [
         _pod("new", None),
         _pod("done", "10.0.0.1", phase="Succeeded"),
         _pod("runs", "10.0.0.2"),
     ]
-    assert [each.name for each in read(pods, [], []).pods] == ["runs"]
+    assert [pod.name for pod in read(pods, [], []).pods] == ["runs"]
 
 
 def test_an_address_belongs_to_the_youngest_pod_that_has_it() -> None:
@@ -47,7 +47,7 @@ def test_an_address_belongs_to_the_youngest_pod_that_has_it() -> None:
         _pod("young", "10.0.0.1", created="2026-01-02T00:00:00Z"),
         _pod("old", "10.0.0.1", created="2026-01-01T00:00:00Z"),
     ]
-    assert [each.name for each in read(pods, [], []).pods] == ["young"]
+    assert [pod.name for pod in read(pods, [], []).pods] == ["young"]
 
 
 def test_the_order_of_the_api_does_not_matter() -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from aichat_workspace.operator.main import Settings
+from aichat_workspace.operator.settings import Settings
 
 
 def test_outside_a_cluster_it_runs_as_on_a_laptop() -> None:

@@ -1,0 +1,1 @@
+"""Programs and images, made from source."""

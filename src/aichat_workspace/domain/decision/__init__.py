@@ -1,0 +1,1 @@
+"""What one reconcile decides: pure, on one snapshot."""

@@ -1,0 +1,233 @@
+"""What one reconcile decides, from a snapshot alone."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.decision.decisions import (
+    Decision,
+    Expire,
+    Finalize,
+    Provision,
+    Reject,
+)
+from aichat_workspace.domain.decision.finalization import finalize, release
+from aichat_workspace.domain.decision.snapshot import Snapshot
+from aichat_workspace.domain.decision.steps import (
+    AddFinalizer,
+    ApplySecret,
+    ClaimNamespace,
+    CreateNamespace,
+    CreateSecret,
+    DeleteSecret,
+    Step,
+)
+from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.models.status import DesiredModels, desired_models
+from aichat_workspace.domain.planning.actions import Action
+from aichat_workspace.domain.planning.image_rollout import kept_images
+from aichat_workspace.domain.planning.plan import Observed, plan
+from aichat_workspace.domain.policy import effective_spec, limits
+from aichat_workspace.domain.policy.blocking import blocked_kinds, blocks_host, spec_problem
+from aichat_workspace.domain.policy.ownership import (
+    choose_claimant,
+    host_taken,
+    may_take_over,
+    name_taken,
+    namespace_refusal,
+    owns,
+)
+from aichat_workspace.domain.policy.secret_references import ADMIN, ReferencedSecret, resolve
+from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.render import credentials as generated
+from aichat_workspace.domain.render import render, tenant_namespace
+from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
+
+
+def decide(snapshot: Snapshot, now: datetime) -> tuple[Decision, ...]:
+    """One decision for each resource that names the workspace; the one that counts comes last.
+
+    There is no decision where no resource names it.
+    """
+    if not snapshot.claimants:
+        return ()
+    holder = choose_claimant(snapshot.claimants, snapshot.observed.namespace)
+    others = (claimant for claimant in snapshot.claimants if claimant is not holder)
+    return (
+        *(_turn_away(claimant, holder, snapshot) for claimant in others),
+        _decide(holder, snapshot, now),
+    )
+
+
+def _turn_away(claimant: Workspace, holder: Workspace, snapshot: Snapshot) -> Reject | Finalize:
+    if claimant.deleting:
+        return replace(release(claimant, snapshot), ends_tenant=False)
+    return Reject(claimant, name_taken(claimant, holder))
+
+
+def _decide(workspace: Workspace, snapshot: Snapshot, now: datetime) -> Decision:
+    if workspace.deleting:
+        return finalize(workspace, snapshot)
+    ends = workspace.expires_at
+    left_seconds = None if ends is None else (ends - now).total_seconds()
+    if left_seconds is not None and left_seconds <= 0:
+        return Expire(workspace)
+    rejection = namespace_refusal(workspace, snapshot.observed.namespace)
+    if rejection is not None:
+        return Reject(workspace, rejection)
+    return replace(_provision(workspace, snapshot), expires_in_seconds=left_seconds)
+
+
+def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
+    namespace = snapshot.observed.namespace
+    referenced, missing = resolve(workspace, snapshot.secrets.get)
+    problems = (*_problems(workspace, snapshot), *filter(None, [missing]))
+    models = _models(workspace, snapshot)
+    if problems and not (namespace and owns(workspace, namespace)):
+        return Provision(workspace, problems, models)
+    blocked = blocked_kinds(problems)
+    credentials = NO_CREDENTIALS
+    secret_steps: tuple[Step, ...] = ()
+    if "Secret" not in blocked:
+        own, secret_steps = _credentials(workspace, snapshot)
+        credentials = generated.with_admin(own, referenced.get(ADMIN))
+    desired = _desired(workspace, snapshot, problems, credentials, referenced)
+    actions: tuple[Action, ...] = ()
+    if namespace and "deletionTimestamp" in namespace["metadata"]:
+        problems = (*problems, _namespace_terminating(workspace))
+    else:
+        host = effective_spec.host(workspace.spec, snapshot.platform)
+        refused_host = host if blocks_host(problems) else ""
+        body = tenant_namespace(workspace)
+        actions = plan(
+            body,
+            desired,
+            _with_namespace(workspace, snapshot.observed, body),
+            blocked,
+            refused_host,
+        )
+    return Provision(
+        workspace,
+        problems,
+        models,
+        strikes_namespace=namespace is None and workspace.status.namespace is not None,
+        steps=(*_finalizer(workspace), *secret_steps, *_namespace(workspace, namespace)),
+        actions=actions,
+        desired=desired,
+        credentials=credentials,
+    )
+
+
+def _problems(workspace: Workspace, snapshot: Snapshot) -> Iterator[Problem]:
+    """What a person has to mend before all objects can be as desired."""
+    if workspace.not_understood:
+        yield spec_problem(workspace)
+    yield from limits.violations(workspace.spec, snapshot.platform)
+    taken = host_taken(workspace, snapshot.rivals, snapshot.platform)
+    yield from filter(None, (taken, _credentials_problem(workspace, snapshot)))
+
+
+def _credentials_problem(workspace: Workspace, snapshot: Snapshot) -> Problem | None:
+    """A Secret that is not the workspace's credentials, or not all of them."""
+    name = names.credentials(workspace.spec.workspace_name)
+    secret = snapshot.secrets.get(name)
+    if secret is None:
+        return None
+    where = f"Secret {name!r} in {names.SYSTEM_NAMESPACE}"
+    if not generated.is_ours(secret, workspace):
+        return Problem(
+            "SecretTaken",
+            f"{where} was not made by this operator, so it is left alone; rename it, or choose "
+            "another workspaceName",
+        )
+    if missing := generated.missing(secret):
+        return Problem(
+            "CredentialsIncomplete",
+            f"{where} lacks the keys {', '.join(missing)}; put them back, or delete it, and "
+            "all of them are made anew",
+        )
+    return None
+
+
+def _models(workspace: Workspace, snapshot: Snapshot) -> DesiredModels:
+    spec = workspace.spec
+    embedding = effective_spec.embedding_model(spec, snapshot.platform)
+    return desired_models(spec.models, spec.patterns, snapshot.prompts, embedding)
+
+
+def _finalizer(workspace: Workspace) -> tuple[Step, ...]:
+    return () if names.FINALIZER in workspace.finalizers else (AddFinalizer(),)
+
+
+def _credentials(workspace: Workspace, snapshot: Snapshot) -> tuple[Credentials, tuple[Step, ...]]:
+    """The workspace's own credentials, and what it takes to keep them.
+
+    A namesake's credentials go with the namespace: kept when it is taken over. Others are left of a
+    namesake whose finalizer was taken off by hand.
+    """
+    secret = snapshot.secrets.get(names.credentials(workspace.spec.workspace_name))
+    namespace = snapshot.observed.namespace
+    remove: tuple[Step, ...] = ()
+    if secret is not None and not generated.belongs_to(secret, workspace):
+        if namespace and (may_take_over(workspace, namespace) or owns(workspace, namespace)):
+            inherited = generated.read(secret)
+            body = generated.manifest(workspace, inherited)
+            return inherited, (ApplySecret(body, "credentials inherited"),)
+        remove, secret = (DeleteSecret(secret),), None
+    if secret is None:
+        new = generated.new(
+            workspace,
+            snapshot.platform.ingress.domain,
+            snapshot.new_secrets.secret_key,
+            snapshot.new_secrets.admin_password,
+        )
+        return new, (*remove, CreateSecret(generated.manifest(workspace, new)))
+    credentials = generated.read(secret)
+    if not generated.wants_new_password(workspace, secret):
+        return credentials, ()
+    renewed = replace(credentials, admin_password=snapshot.new_secrets.admin_password)
+    body = generated.manifest(workspace, renewed)
+    return renewed, (ApplySecret(body, "password renewed"),)
+
+
+def _namespace(workspace: Workspace, namespace: Manifest | None) -> tuple[Step, ...]:
+    """Create the tenant's namespace, take it over, or keep it."""
+    body = tenant_namespace(workspace)
+    if namespace is None:
+        return (CreateNamespace(body),)
+    if owns(workspace, namespace):
+        return ()
+    return (ClaimNamespace(body, namespace["metadata"]["uid"], "taken over"),)
+
+
+def _with_namespace(workspace: Workspace, observed: Observed, body: Manifest) -> Observed:
+    """The tenant as it is once its namespace was created or taken over."""
+    if observed.namespace and owns(workspace, observed.namespace):
+        return observed
+    return replace(observed, namespace=body)
+
+
+def _desired(
+    workspace: Workspace,
+    snapshot: Snapshot,
+    problems: tuple[Problem, ...],
+    credentials: Credentials,
+    referenced: Mapping[str, ReferencedSecret],
+) -> tuple[Manifest, ...]:
+    platform = snapshot.platform
+    if problems or not snapshot.rollout_slot.granted:
+        images = kept_images(workspace, snapshot.observed, platform)
+        platform = platform.model_copy(update={"images": images})
+    spec = effective_spec.permitted(workspace.spec, snapshot.platform)
+    permitted = workspace.model_copy(update={"spec": spec})
+    return render(permitted, platform, credentials, referenced)
+
+
+def _namespace_terminating(workspace: Workspace) -> Problem:
+    name = workspace.spec.workspace_name
+    return Problem(
+        "NamespaceTerminating",
+        f"namespace {name!r} is being deleted; it is made anew once it is gone",
+    )

@@ -1,0 +1,63 @@
+"""What is to become of one resource."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aichat_workspace.domain.decision.steps import Step
+from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.models.status import DesiredModels
+from aichat_workspace.domain.planning.actions import Action
+from aichat_workspace.domain.policy.ownership import Rejection
+from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Create nothing for it."""
+
+    workspace: Workspace
+    rejection: Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Delete the resource: its time is over."""
+
+    workspace: Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Finalize:
+    """End a resource that is being deleted."""
+
+    workspace: Workspace
+    steps: tuple[Step, ...] = ()
+    awaits_namespace: bool = False
+    """The namespace has to be gone before the finalizer is removed."""
+    ends_tenant: bool = True
+    """Else another resource has the tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provision:
+    """Create and keep the tenant."""
+
+    workspace: Workspace
+    problems: tuple[Problem, ...]
+    """The most important first."""
+    models: DesiredModels
+    strikes_namespace: bool = False
+    """Before any step, the status has to forget the recorded namespace, which is gone. An
+    interruption right after the next create then leaves no record that contradicts it."""
+    steps: tuple[Step, ...] = ()
+    """What the actions stand on."""
+    actions: tuple[Action, ...] = ()
+    """Each is tried, whatever becomes of the others."""
+    desired: Sequence[Manifest] = ()
+    credentials: Credentials = NO_CREDENTIALS
+    expires_in_seconds: float | None = None
+
+
+Decision = Reject | Expire | Finalize | Provision

@@ -1,0 +1,68 @@
+"""How a resource ends: with its namespace, or leaving it behind."""
+
+from collections.abc import Iterator
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.decision.decisions import Finalize
+from aichat_workspace.domain.decision.snapshot import Snapshot
+from aichat_workspace.domain.decision.steps import (
+    AnnounceRetained,
+    ClaimNamespace,
+    ConfirmNamespaceGone,
+    DeleteNamespace,
+    DeleteSecret,
+    RemoveFinalizer,
+    Step,
+)
+from aichat_workspace.domain.kubernetes.kinds import ROUTE_KINDS, WORKLOAD_KINDS
+from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
+from aichat_workspace.domain.planning.actions import Delete, Stop
+from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.policy.ownership import owns
+from aichat_workspace.domain.render import retained_namespace
+from aichat_workspace.domain.render.credentials import belongs_to
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_spec import DeletionPolicy
+
+
+def finalize(workspace: Workspace, snapshot: Snapshot) -> Finalize:
+    """End the workspace: the namespace goes first and takes all objects along, or it stays."""
+    if names.FINALIZER not in workspace.finalizers:
+        return Finalize(workspace)
+    namespace = snapshot.observed.namespace
+    if namespace is None:
+        return Finalize(workspace, (ConfirmNamespaceGone(), *_release(workspace, snapshot)))
+    if not owns(workspace, namespace):
+        return release(workspace, snapshot)
+    if workspace.spec.deletion_policy is DeletionPolicy.RETAIN:
+        return Finalize(workspace, (*_retain(workspace, namespace, snapshot.observed),))
+    return Finalize(workspace, (DeleteNamespace(namespace),), awaits_namespace=True)
+
+
+def release(workspace: Workspace, snapshot: Snapshot) -> Finalize:
+    """End a resource that has no namespace: only its credentials are left."""
+    if names.FINALIZER not in workspace.finalizers:
+        return Finalize(workspace)
+    return Finalize(workspace, (*_release(workspace, snapshot),))
+
+
+def _release(workspace: Workspace, snapshot: Snapshot) -> Iterator[Step]:
+    secret = snapshot.secrets.get(names.credentials(workspace.spec.workspace_name))
+    if secret is not None and belongs_to(secret, workspace):
+        yield DeleteSecret(secret)
+    yield RemoveFinalizer()
+
+
+def _retain(workspace: Workspace, namespace: Manifest, observed: Observed) -> Iterator[Step]:
+    """Stop the workloads, free the host, mark the namespace and let it go. The credentials stay:
+    the next workspace of the namespace finds the chat's users and sessions as they were."""
+    for manifest in observed.objects.values():
+        if manifest["kind"] in ROUTE_KINDS and "deletionTimestamp" not in manifest["metadata"]:
+            yield Delete(ref(manifest), manifest["metadata"]["uid"])
+        if manifest["kind"] in WORKLOAD_KINDS and manifest["spec"].get("replicas") != 0:
+            yield Stop(ref(manifest))
+    if "deletionTimestamp" not in namespace["metadata"]:
+        uid = namespace["metadata"]["uid"]
+        yield ClaimNamespace(retained_namespace(workspace), uid, "retained")
+        yield AnnounceRetained(uid)
+    yield RemoveFinalizer()

@@ -1,0 +1,39 @@
+"""What is known of one workspace name at one moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.planning.image_rollout import GRANTED, RolloutSlot
+from aichat_workspace.domain.planning.plan import NOTHING, Observed
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecrets:
+    """Randomness for credentials that do not exist yet. Never shown."""
+
+    secret_key: str = field(repr=False)
+    admin_password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that a decision reads. Nothing of it changes while the decision is made."""
+
+    claimants: tuple[Workspace, ...]
+    """The resources that name the workspace."""
+    platform: PlatformSpec
+    new_secrets: NewSecrets
+    observed: Observed = NOTHING
+    """The tenant's namespace and its objects."""
+    secrets: Mapping[str, Manifest] = field(default_factory=dict)
+    """Secrets of the system namespace by name: the credentials, and those that claimants name."""
+    rivals: tuple[Workspace, ...] = ()
+    """Other workspaces that ask for the same host."""
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    """Patterns by name."""
+    rollout_slot: RolloutSlot = GRANTED
+    """Whether the workspace may change its images now."""
+    ingress_classes: tuple[Manifest, ...] = ()

@@ -1,0 +1,126 @@
+"""Writes what became of decisions into the status."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from aichat_workspace.domain.decision.decisions import (
+    Decision,
+    Expire,
+    Finalize,
+    Provision,
+    Reject,
+)
+from aichat_workspace.domain.decision.snapshot import Snapshot
+from aichat_workspace.domain.kubernetes.manifest import ref
+from aichat_workspace.domain.planning.image_rollout import GRANTED, RolloutSlot, running_images
+from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.volume_claims import sizes
+from aichat_workspace.domain.policy.blocking import blocks_host
+from aichat_workspace.domain.render.context import workspace_url
+from aichat_workspace.domain.status.status import StatusInputs, compute_status, is_starting
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
+from aichat_workspace.kube.controller import Result
+from aichat_workspace.operator.executor import Outcome
+from aichat_workspace.operator.models.servers import ServerProgress
+from aichat_workspace.operator.writer import Writer
+
+RECHECK_SECONDS: Final = 30.0
+"""What time alone turns into a problem brings no event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Writes statuses, each once and only where it differs."""
+
+    writer: Writer
+    now: Callable[[], datetime]
+
+    async def report(
+        self,
+        snapshot: Snapshot,
+        decision: Decision,
+        outcome: Outcome,
+        observed: Observed,
+        progress: ServerProgress,
+    ) -> Result:
+        """Report a decision and its outcome. Return when to look again.
+
+        Raises:
+            ApiError: a write was refused, of the decision or of the status; the queue retries.
+        """
+        match decision:
+            case Reject(workspace, rejection):
+                await self._write(workspace, StatusInputs(url="", rejection=rejection))
+                return Result()
+            case Expire():
+                return Result()
+            case Finalize(workspace):
+                return await self._report_end(workspace, decision, outcome, observed)
+            case Provision(workspace):
+                inputs = _inputs(snapshot, decision, outcome, observed, progress)
+                status = await self._write(workspace, inputs)
+                if outcome.error is not None:
+                    raise outcome.error
+                return Result(_recheck_seconds(decision, status, observed))
+
+    async def _report_end(
+        self, workspace: Workspace, decision: Finalize, outcome: Outcome, observed: Observed
+    ) -> Result:
+        if decision.ends_tenant and (decision.awaits_namespace or outcome.failure):
+            url = workspace.status.url or ""
+            await self._write(
+                workspace, StatusInputs(url=url, observed=observed, failure=outcome.failure)
+            )
+        if outcome.error is not None:
+            raise outcome.error
+        # Only time tells that something holds the namespace.
+        return Result(RECHECK_SECONDS if decision.awaits_namespace else None)
+
+    async def _write(self, workspace: Workspace, inputs: StatusInputs) -> WorkspaceStatus:
+        now = self.now()
+        status = compute_status(workspace, inputs, now)
+        await self.writer.report(workspace, status, now)
+        return status
+
+
+def _inputs(
+    snapshot: Snapshot,
+    decision: Provision,
+    outcome: Outcome,
+    observed: Observed,
+    progress: ServerProgress,
+) -> StatusInputs:
+    target = snapshot.platform.images.resolved
+    desired = tuple(ref(manifest) for manifest in decision.desired)
+    slot = snapshot.rollout_slot if desired else GRANTED
+    if outcome.is_stopped:
+        # No workload was tried, so that no rollout stops for it.
+        desired = tuple(sorted(observed.objects))
+        slot = RolloutSlot(granted=running_images(observed) in (None, target))
+    blocked = blocks_host(decision.problems)
+    failures = (*decision.problems, *filter(None, (outcome.failure,)))
+    return StatusInputs(
+        url="" if blocked else workspace_url(decision.workspace.spec, snapshot.platform),
+        desired=desired,
+        observed=observed,
+        failure=next(iter(failures), None),
+        models=progress.models.models,
+        patterns=progress.models.patterns,
+        tools=progress.tools,
+        slot=slot,
+        target=target,
+        ingress_classes=snapshot.ingress_classes,
+        sizes={} if outcome.is_stopped else sizes(decision.desired),
+    )
+
+
+def _recheck_seconds(
+    decision: Provision, status: WorkspaceStatus, observed: Observed
+) -> float | None:
+    expires_in = decision.expires_in_seconds
+    if is_starting(status, running_images(observed)):
+        return min(expires_in or RECHECK_SECONDS, RECHECK_SECONDS)
+    return expires_in

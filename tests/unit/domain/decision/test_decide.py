@@ -1,0 +1,316 @@
+"""Every case that one reconcile may meet, and what it decides."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.decision.decide import decide
+from aichat_workspace.domain.decision.decisions import (
+    Decision,
+    Expire,
+    Finalize,
+    Provision,
+    Reject,
+)
+from aichat_workspace.domain.decision.snapshot import NewSecrets, Snapshot
+from aichat_workspace.domain.decision.steps import ApplySecret, CreateSecret
+from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.planning.actions import Apply, Delete, Stop
+from aichat_workspace.domain.planning.image_rollout import RolloutSlot
+from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.render import credentials, render, retained_namespace
+from aichat_workspace.domain.render.context import Credentials
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from tests.unit.domain.samples import NOW, held, namespace, workspace
+
+NAME = "team-a-aichat"
+NEW_SECRETS = NewSecrets("new-key", "new-password")
+PLATFORM = PlatformSpec()
+FINALIZERS = {"finalizers": [names.FINALIZER]}
+DELETED = {**FINALIZERS, "deletionTimestamp": "2026-11-23T11:30:00Z"}
+YOUNGER = {"uid": "uid-b", "name": "other", "creationTimestamp": "2026-11-23T11:59:00Z"}
+RECORDED = {"namespace": {"name": NAME, "uid": "ns-1"}}
+OWN = Credentials("key", f"admin@{NAME}.localtest.me", "password")
+TOO_MUCH: Any = {"resources": {"ollama": {"memoryLimit": "900Gi"}}}
+CEILING = PlatformSpec.model_validate({"ceiling": {"memory": "64Gi"}})
+
+
+def secret_of(owner: Workspace) -> Manifest:
+    return {**credentials.manifest(owner, OWN), "metadata": _metadata_of(owner)}
+
+
+def _metadata_of(owner: Workspace) -> Mapping[str, Any]:
+    return {**credentials.manifest(owner, OWN)["metadata"], "uid": "secret-1"}
+
+
+def snapshot(
+    *claimants: Workspace,
+    tenant: Manifest | None = None,
+    secrets: Mapping[str, Manifest] | None = None,
+    **changes: Any,
+) -> Snapshot:
+    """A snapshot of these resources, whose tenant's namespace is `tenant`."""
+    observed = Observed(namespace=tenant)
+    own = {names.credentials(NAME): secret_of(claimants[0])} if claimants else {}
+    facts = Snapshot(
+        claimants, PLATFORM, NEW_SECRETS, observed, own if secrets is None else secrets
+    )
+    return replace(facts, **changes)
+
+
+def steps_of(decision: Decision) -> list[str]:
+    assert isinstance(decision, Provision | Finalize)
+    return [type(step).__name__ for step in decision.steps]
+
+
+FRESH = workspace()
+KEPT = workspace(metadata=FINALIZERS)
+GONE = workspace(metadata=DELETED)
+RETAINED = {
+    **namespace(),
+    "metadata": {
+        **retained_namespace(workspace(metadata={"uid": "uid-0"}))["metadata"],
+        "uid": "ns-1",
+    },
+}
+FOREIGN = {**namespace(), "metadata": {"name": NAME, "uid": "ns-9"}}
+HEIR = workspace(namespaceUID="ns-1")
+TERMINATING = namespace(deletionTimestamp="2026-11-23T11:58:00Z")
+NO_SECRET: dict[str, Manifest] = {}
+
+
+@pytest.mark.parametrize(
+    ("facts", "outcome", "steps"),
+    [
+        # a resource, its namespace, its credentials
+        (
+            snapshot(FRESH, secrets=NO_SECRET),
+            Provision,
+            ["AddFinalizer", "CreateSecret", "CreateNamespace"],
+        ),
+        (snapshot(KEPT, secrets=NO_SECRET), Provision, ["CreateSecret", "CreateNamespace"]),
+        (snapshot(KEPT), Provision, ["CreateNamespace"]),
+        (snapshot(KEPT, tenant=namespace()), Provision, []),
+        (snapshot(KEPT, tenant=TERMINATING), Provision, []),
+        (
+            snapshot(HEIR, tenant=RETAINED),
+            Provision,
+            ["AddFinalizer", "ClaimNamespace"],
+        ),
+        (
+            snapshot(
+                HEIR,
+                tenant=RETAINED,
+                secrets={names.credentials(NAME): secret_of(workspace(metadata={"uid": "uid-0"}))},
+            ),
+            Provision,
+            ["AddFinalizer", "ApplySecret", "ClaimNamespace"],
+        ),
+        (
+            snapshot(
+                KEPT,
+                secrets={names.credentials(NAME): secret_of(workspace(metadata={"uid": "uid-0"}))},
+            ),
+            Provision,
+            ["DeleteSecret", "CreateSecret", "CreateNamespace"],
+        ),
+        (snapshot(FRESH, platform=CEILING), Provision, ["AddFinalizer", "CreateNamespace"]),
+        # its end
+        (snapshot(workspace(metadata={**DELETED, "finalizers": []})), Finalize, []),
+        (
+            snapshot(GONE, secrets=NO_SECRET),
+            Finalize,
+            ["ConfirmNamespaceGone", "RemoveFinalizer"],
+        ),
+        (snapshot(GONE), Finalize, ["ConfirmNamespaceGone", "DeleteSecret", "RemoveFinalizer"]),
+        (snapshot(GONE, tenant=FOREIGN), Finalize, ["DeleteSecret", "RemoveFinalizer"]),
+        (snapshot(GONE, tenant=namespace()), Finalize, ["DeleteNamespace"]),
+        (
+            snapshot(workspace(metadata=DELETED, deletionPolicy="Retain"), tenant=namespace()),
+            Finalize,
+            ["ClaimNamespace", "AnnounceRetained", "RemoveFinalizer"],
+        ),
+        (
+            snapshot(workspace(metadata=DELETED, deletionPolicy="Retain"), tenant=TERMINATING),
+            Finalize,
+            ["RemoveFinalizer"],
+        ),
+    ],
+)
+def test_steps_bring_each_case_forward(
+    facts: Snapshot, outcome: type[Decision], steps: list[str]
+) -> None:
+    (decision,) = decide(facts, NOW)
+    assert isinstance(decision, outcome)
+    assert steps_of(decision) == steps
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        (snapshot(FRESH, tenant=FOREIGN), "NamespaceTaken"),
+        (snapshot(FRESH, tenant=RETAINED), "NamespaceRetained"),
+        (snapshot(workspace("kube-system"), tenant=None), "NamespaceReserved"),
+    ],
+)
+def test_a_namespace_that_is_not_its_own_rejects_a_workspace(facts: Snapshot, reason: str) -> None:
+    (decision,) = decide(facts, NOW)
+    assert isinstance(decision, Reject)
+    assert decision.rejection.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        (snapshot(workspace(**TOO_MUCH), platform=CEILING), "CeilingExceeded"),
+        (snapshot(workspace(access={"adminSecretName": "boss"})), "SecretNotFound"),
+        (
+            snapshot(
+                workspace(ingress={"host": "chat.shared.localtest.me"}),
+                platform=PlatformSpec.model_validate(
+                    {"ingress": {"allowedDomains": ["localtest.me"]}}
+                ),
+                rivals=(
+                    workspace(
+                        "team-b-aichat",
+                        ingress={"host": "chat.shared.localtest.me"},
+                        metadata={"uid": "uid-0", "creationTimestamp": "2026-11-23T10:00:00Z"},
+                    ),
+                ),
+            ),
+            "HostTaken",
+        ),
+        (
+            snapshot(FRESH, secrets={names.credentials(NAME): {"metadata": {"name": "x"}}}),
+            "SecretTaken",
+        ),
+    ],
+)
+def test_nothing_is_created_for_a_problem_and_no_namespace(facts: Snapshot, reason: str) -> None:
+    (decision,) = decide(facts, NOW)
+    assert isinstance(decision, Provision)
+    assert [problem.reason for problem in decision.problems] == [reason]
+    assert not decision.steps
+    assert not decision.actions
+    assert not decision.desired
+
+
+def test_a_problem_blocks_only_the_kinds_that_depend_on_it() -> None:
+    broken = workspace(metadata=FINALIZERS, **TOO_MUCH)
+    (decision,) = decide(snapshot(broken, tenant=namespace(), platform=CEILING), NOW)
+    assert isinstance(decision, Provision)
+    kinds = {action.manifest["kind"] for action in decision.actions if isinstance(action, Apply)}
+    assert "NetworkPolicy" in kinds
+    assert not kinds & {"StatefulSet", "Deployment", "PersistentVolumeClaim", "ResourceQuota"}
+
+
+def test_a_namespace_that_is_being_deleted_gets_nothing() -> None:
+    (decision,) = decide(snapshot(KEPT, tenant=TERMINATING), NOW)
+    assert isinstance(decision, Provision)
+    assert decision.actions == ()
+    assert [problem.reason for problem in decision.problems] == ["NamespaceTerminating"]
+
+
+def test_a_tenant_that_is_as_desired_gets_nothing() -> None:
+    objects = held(render(KEPT, PLATFORM, OWN))
+    observed = Observed(namespace=namespace(), objects=objects)
+    (decision,) = decide(snapshot(KEPT, observed=observed), NOW)
+    assert isinstance(decision, Provision)
+    assert (decision.steps, decision.actions, decision.problems) == ((), (), ())
+
+
+def test_no_resource_needs_no_decision() -> None:
+    assert decide(snapshot(), NOW) == ()
+
+
+def test_the_first_claimant_counts_and_comes_last() -> None:
+    second = workspace(metadata=YOUNGER)
+    rejected, provisioned = decide(snapshot(second, KEPT), NOW)
+    assert isinstance(rejected, Reject)
+    assert rejected.workspace is second
+    assert rejected.rejection.reason == "WorkspaceNameTaken"
+    assert isinstance(provisioned, Provision)
+    assert provisioned.workspace is KEPT
+
+
+def test_a_deleted_claimant_that_lost_ends_without_the_tenant() -> None:
+    lost = workspace(metadata={**YOUNGER, **DELETED})
+    ended, _ = decide(snapshot(KEPT, lost, tenant=namespace()), NOW)
+    assert isinstance(ended, Finalize)
+    assert steps_of(ended) == ["RemoveFinalizer"], "the credentials are another's"
+    assert not ended.ends_tenant
+
+
+def test_a_workspace_whose_time_is_over_expires() -> None:
+    mortal = workspace(expiresAfter="1h")
+    (decision,) = decide(snapshot(mortal), NOW)
+    assert decision == Expire(mortal)
+    (decision,) = decide(snapshot(mortal), NOW - timedelta(seconds=90))
+    assert isinstance(decision, Provision)
+    assert decision.expires_in_seconds == 90
+
+
+def test_a_lost_namespace_is_struck_from_the_record_before_the_next_one() -> None:
+    (decision,) = decide(snapshot(workspace(metadata=FINALIZERS, status=RECORDED)), NOW)
+    assert isinstance(decision, Provision)
+    assert decision.strikes_namespace
+    (decision,) = decide(snapshot(KEPT), NOW)
+    assert isinstance(decision, Provision)
+    assert not decision.strikes_namespace
+
+
+def test_new_credentials_come_from_the_snapshots_randomness() -> None:
+    (decision,) = decide(snapshot(KEPT, secrets=NO_SECRET), NOW)
+    assert isinstance(decision, Provision)
+    assert decision.credentials.secret_key == "new-key"
+    assert decision.credentials.admin_password == "new-password"
+    (create,) = (step for step in decision.steps if isinstance(step, CreateSecret))
+    assert credentials.read(create.manifest) == decision.credentials
+
+
+def test_a_password_reset_renews_the_password_alone() -> None:
+    reset = workspace(metadata=FINALIZERS, access={"passwordReset": "monday"})
+    secrets = {names.credentials(NAME): secret_of(KEPT)}
+    (decision,) = decide(snapshot(reset, tenant=namespace(), secrets=secrets), NOW)
+    assert isinstance(decision, Provision)
+    (renewal,) = (step for step in decision.steps if isinstance(step, ApplySecret))
+    assert renewal.reason == "password renewed"
+    assert credentials.read(renewal.manifest) == replace(OWN, admin_password="new-password")
+
+
+def test_images_are_kept_until_a_slot_is_granted() -> None:
+    working = {"images": {"ollama": "old/ollama:1", "openWebUI": "old/webui:1"}}
+    waiting = workspace(metadata=FINALIZERS, status=working)
+    no_slot = RolloutSlot(granted=False)
+    images = {
+        granted: _images(decide(snapshot(waiting, tenant=namespace(), rollout_slot=slot), NOW))
+        for granted, slot in ((False, no_slot), (True, RolloutSlot(granted=True)))
+    }
+    assert images[False] == {"old/ollama:1", "old/webui:1"}
+    assert images[True] == set(PLATFORM.images.resolved)
+
+
+def _images(decisions: tuple[Decision, ...]) -> set[str]:
+    (decision,) = decisions
+    assert isinstance(decision, Provision)
+    return {
+        container["image"]
+        for manifest in decision.desired
+        if manifest["kind"] in ("StatefulSet", "Deployment")
+        for container in manifest["spec"]["template"]["spec"]["containers"]
+    }
+
+
+def test_a_retained_workspace_stops_and_frees_its_host() -> None:
+    retained = workspace(metadata=DELETED, deletionPolicy="Retain")
+    observed = Observed(namespace=namespace(), objects=held(render(KEPT, PLATFORM, OWN)))
+    (decision,) = decide(snapshot(retained, observed=observed), NOW)
+    assert isinstance(decision, Finalize)
+    stopped = {step.ref.kind for step in decision.steps if isinstance(step, Stop)}
+    removed = {step.ref.kind for step in decision.steps if isinstance(step, Delete)}
+    assert (stopped, removed) == ({"StatefulSet", "Deployment"}, {"Ingress"})
