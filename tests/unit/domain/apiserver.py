@@ -1,4 +1,4 @@
-"""What an API server does with server-side applies of one manager, as far as plans can see.
+"""A fake API server that does server-side apply for one field manager, as far as plans can see.
 
 https://kubernetes.io/docs/reference/using-api/server-side-apply/
 """
@@ -28,25 +28,27 @@ _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
     "Deployment": {"progressDeadlineSeconds": 600, "revisionHistoryLimit": 10},
     "PersistentVolumeClaim": {"volumeMode": "Filesystem", "storageClassName": "default"},
 }
-_GROWING: Final = frozenset({"default"})
-_GONE: Final = object()
+_EXPANDABLE: Final = frozenset({"default"})
+_REMOVED: Final = object()
 
 
 @dataclass
 class ApiServer:
-    """One tenant's objects. Secrets are kept apart, for the operator doesn't see them."""
+    """One tenant's objects."""
 
     namespace: Manifest
     objects: dict[Ref, Manifest] = field(default_factory=dict)
+    """All but Secrets, which the operator can't read."""
     secrets: dict[Ref, Manifest] = field(default_factory=dict)
     _applied: dict[Ref, Manifest] = field(default_factory=dict)
+    """What was last applied."""
 
     @property
     def observed(self) -> Observed:
         return Observed(
             namespace=self.namespace,
             objects=copy.deepcopy(self.objects),
-            expandable_classes=_GROWING,
+            expandable_classes=_EXPANDABLE,
         )
 
     def execute_all(self, actions: Iterable[Action]) -> None:
@@ -59,25 +61,26 @@ class ApiServer:
                 case Delete(target):
                     del self.objects[target], self._applied[target]
                 case _:
-                    raise AssertionError(f"nobody else writes here: {action}")
+                    raise AssertionError(f"there are no foreign fields or problems: {action}")
 
     def _apply(self, manifest: Manifest) -> None:
-        at = ref(manifest)
-        if at.kind == "Secret":
-            assert self.secrets.setdefault(at, manifest) == manifest, "it is immutable"
+        target = ref(manifest)
+        if target.kind == "Secret":
+            assert self.secrets.setdefault(target, manifest) == manifest, "it is immutable"
             return
-        merged = _merged(self.objects.get(at, {}), self._applied.get(at, {}), manifest, at.kind)
-        self._applied[at] = manifest
-        self.objects[at] = _defaulted(_canonical(merged), at)
+        live, previous = self.objects.get(target, {}), self._applied.get(target, {})
+        merged = _merge(live, previous, manifest, target.kind)
+        self._applied[target] = manifest
+        self.objects[target] = _with_defaults(_canonical(merged), target)
 
 
-def _merged(live: Any, before: Any, now: Any, name: str) -> Any:
-    if isinstance(now, Mapping):
-        return _merged_map(live, before, now, name)
+def _merge(live: Any, previous: Any, applied: Any, name: str) -> Any:
+    if isinstance(applied, Mapping):
+        return _merge_maps(live, previous, applied, name)
     keys = _keys(name)
-    if keys and isinstance(now, Sequence) and not isinstance(now, str):
-        return _merged_list(live, before, now, keys)
-    return copy.deepcopy(now)
+    if keys and isinstance(applied, Sequence) and not isinstance(applied, str):
+        return _merge_lists(live, previous, applied, keys)
+    return copy.deepcopy(applied)
 
 
 def _keys(name: str) -> tuple[str, ...] | None:
@@ -87,32 +90,47 @@ def _keys(name: str) -> tuple[str, ...] | None:
     return _KEYS.get(last)
 
 
-def _merged_map(live: Any, before: Any, now: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _merge_maps(live: Any, previous: Any, applied: Mapping[str, Any], name: str) -> dict[str, Any]:
     live = live if isinstance(live, Mapping) else {}
-    before = before if isinstance(before, Mapping) else {}
+    previous = previous if isinstance(previous, Mapping) else {}
     kind = name.partition("/")[0]
-    found = {key: _left(value, before.get(key)) for key, value in live.items() if key not in now}
-    return {key: value for key, value in found.items() if value is not _GONE} | {
-        key: _merged(live.get(key), before.get(key), value, f"{kind}/{key}")
-        for key, value in now.items()
+    others = {
+        key: _remainder(value, previous.get(key))
+        for key, value in live.items()
+        if key not in applied
+    }
+    return {key: value for key, value in others.items() if value is not _REMOVED} | {
+        key: _merge(live.get(key), previous.get(key), value, f"{kind}/{key}")
+        for key, value in applied.items()
     }
 
 
-def _left(live: Any, before: Any) -> Any:
-    """What stays of a field that is not applied any more: what the server put into it."""
-    if before is None:
+def _remainder(live: Any, previous: Any) -> Any:
+    """Return what stays of a field that is not applied any more: the server's part of it."""
+    if previous is None:
         return live
-    if not (isinstance(live, Mapping) and isinstance(before, Mapping)):
-        return _GONE
-    left = {key: _left(value, before.get(key)) for key, value in live.items()}
-    return {key: value for key, value in left.items() if value is not _GONE} or _GONE
+    if not (isinstance(live, Mapping) and isinstance(previous, Mapping)):
+        return _REMOVED
+    remainders = {key: _remainder(value, previous.get(key)) for key, value in live.items()}
+    return {key: value for key, value in remainders.items() if value is not _REMOVED} or _REMOVED
 
 
-def _merged_list(live: Any, before: Any, now: Sequence[Any], keys: tuple[str, ...]) -> list[Any]:
-    held, owned = ({_key(each, keys): each for each in of or ()} for of in (live, before))
-    wanted = {_key(each, keys): each for each in now}
-    foreign = [each for at, each in held.items() if at not in owned and at not in wanted]
-    merged = (_merged(held.get(at, {}), owned.get(at, {}), each, "") for at, each in wanted.items())
+def _merge_lists(
+    live: Any, previous: Any, applied: Sequence[Any], keys: tuple[str, ...]
+) -> list[Any]:
+    live_entries, previous_entries, applied_entries = (
+        {_key(entry, keys): entry for entry in entries or ()}
+        for entries in (live, previous, applied)
+    )
+    merged = (
+        _merge(live_entries.get(key, {}), previous_entries.get(key, {}), entry, "")
+        for key, entry in applied_entries.items()
+    )
+    foreign = [
+        entry
+        for key, entry in live_entries.items()
+        if key not in previous_entries and key not in applied_entries
+    ]
     return [*merged, *foreign]
 
 
@@ -121,8 +139,7 @@ def _key(entry: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
 
 
 def _canonical(node: Any, *, quantities: bool = False) -> Any:
-    """The server writes a quantity in one way, however it was written, and no empty value of a
-    variable or toleration."""
+    """Write each quantity in one way, and omit the empty value of a variable or toleration."""
     if isinstance(node, Mapping):
         return {
             key: _canonical(
@@ -133,7 +150,7 @@ def _canonical(node: Any, *, quantities: bool = False) -> Any:
             if (key, value) != ("value", "")
         }
     if isinstance(node, list):
-        return [_canonical(each, quantities=False) for each in node]
+        return [_canonical(item, quantities=False) for item in node]
     return quantity.size(quantity.parse(node)) if quantities and _is_size(node) else node
 
 
@@ -141,12 +158,12 @@ def _is_size(value: object) -> bool:
     return isinstance(value, str) and value[-1:].isalpha() and not value.endswith("m")
 
 
-def _defaulted(manifest: dict[str, Any], at: Ref) -> Manifest:
-    metadata = {"uid": f"uid-{at.kind}-{at.name}", "resourceVersion": "1"}
+def _with_defaults(manifest: dict[str, Any], target: Ref) -> Manifest:
+    metadata = {"uid": f"uid-{target.kind}-{target.name}", "resourceVersion": "1"}
     filled = {**manifest, "metadata": {**manifest["metadata"], **metadata}}
     if "spec" in filled:
-        filled["spec"] = {**_DEFAULTS.get(at.kind, {}), **filled["spec"]}
-    if at.kind == "PersistentVolumeClaim":
+        filled["spec"] = {**_DEFAULTS.get(target.kind, {}), **filled["spec"]}
+    if target.kind == "PersistentVolumeClaim":
         filled["status"] = {"phase": "Bound"}
     for container in (
         filled.get("spec", {}).get("template", {}).get("spec", {}).get("containers", ())

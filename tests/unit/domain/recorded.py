@@ -1,5 +1,7 @@
-"""One whole tenant as a real API server completed it; tests/integration/test_server_defaults.py
-writes the record."""
+"""One whole tenant as a real API server completed it.
+
+tests/integration/test_server_defaults.py writes the record.
+"""
 
 import json
 from pathlib import Path
@@ -12,7 +14,7 @@ from aichat_workspace.domain.render import render, tenant_namespace
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from tests.unit.domain.samples import CREDENTIALS, workspace
 
-RENEW = "record it anew: pytest tests/integration/test_server_defaults.py --golden"
+RENEW = "record it again: pytest tests/integration/test_server_defaults.py --golden"
 RECORD = Path(__file__).parent / "golden" / "server-defaulted.json"
 WORKSPACE = workspace("recorded")
 NAMESPACE = tenant_namespace(WORKSPACE)
@@ -20,12 +22,12 @@ DESIRED = render(WORKSPACE, PlatformSpec(), CREDENTIALS)
 
 
 def recorded() -> Observed:
-    """As the operator's caches hold it: a tenant's Secret is never read."""
-    namespace, *objects = (keep_foreign(each, names.OPERATOR) for each in _read())
-    held = {ref(each): each for each in objects if each["kind"] != "Secret"}
-    return Observed(namespace=namespace, objects=held)
+    """Return the tenant as the operator's caches have it: without Secrets, which are never read."""
+    namespace, *manifests = (keep_foreign(manifest, names.OPERATOR) for manifest in _read())
+    objects = {ref(manifest): manifest for manifest in manifests if manifest["kind"] != "Secret"}
+    return Observed(namespace=namespace, objects=objects)
 
 
 def _read() -> list[Manifest]:
-    found: list[Manifest] = json.loads(RECORD.read_text())
-    return found
+    manifests: list[Manifest] = json.loads(RECORD.read_text())
+    return manifests

@@ -1,4 +1,4 @@
-"""Plain data that domain tests start from."""
+"""Sample data of the domain's tests."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ CREDENTIALS = Credentials("key", "admin@team-a-aichat.localtest.me", "password")
 
 
 def workspace(name: str = "team-a-aichat", **changes: Any) -> Workspace:
-    """The sample resource; `changes` replace spec fields, or the fields named in metadata."""
+    """Return the sample workspace; `changes` are fields of its spec, its metadata or its status."""
     metadata = {
         "name": "aichatworkspace-team-a",
         "namespace": names.SYSTEM_NAMESPACE,
@@ -29,23 +29,27 @@ def workspace(name: str = "team-a-aichat", **changes: Any) -> Workspace:
 
 
 def desired(platform: PlatformSpec | None = None) -> tuple[Manifest, ...]:
+    """Return the rendered objects of the sample workspace."""
     return render(workspace(), platform or PlatformSpec(), CREDENTIALS)
 
 
 def namespace(**metadata: Any) -> dict[str, Any]:
-    """The tenant's namespace as the API server would hold it."""
-    made = tenant_namespace(workspace())
-    held = {**made["metadata"], "uid": "ns-1", "resourceVersion": "1", **metadata}
-    return {**made, "metadata": held, "status": {"phase": "Active"}}
+    """Return the tenant's namespace as the API server stores it."""
+    rendered = tenant_namespace(workspace())
+    stored = {**rendered["metadata"], "uid": "ns-1", "resourceVersion": "1", **metadata}
+    return {**rendered, "metadata": stored, "status": {"phase": "Active"}}
 
 
-def held(manifests: tuple[Manifest, ...]) -> dict[Ref, Manifest]:
-    """Objects as the API server would hold them, without its defaults."""
+def as_cached(manifests: tuple[Manifest, ...]) -> dict[Ref, Manifest]:
+    """Return the objects as the operator's caches have them, without the API server's defaults."""
     return {
-        ref(each): {
-            **each,
-            "metadata": {**each["metadata"], "uid": f"uid-{n}", "resourceVersion": "7"},
+        ref(manifest): {
+            **manifest,
+            "metadata": {**manifest["metadata"], "uid": f"uid-{n}", "resourceVersion": "7"},
         }
-        for n, each in enumerate(manifests)
-        if each["kind"] != "Secret"
+        for n, manifest in enumerate(manifests)
+        if manifest["kind"] != "Secret"
     }
+
+
+held = as_cached  # the name in test_status.py and test_assignment.py

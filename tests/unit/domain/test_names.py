@@ -11,7 +11,8 @@ workspace_names = st.from_regex(names.WORKSPACE_NAME_PATTERN, fullmatch=True).fi
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
-def made_of(name: str) -> set[str]:
+def names_of(name: str) -> set[str]:
+    """Return the names that a workspace's name becomes."""
     return {
         names.ollama(name),
         names.openwebui(name),
@@ -21,9 +22,9 @@ def made_of(name: str) -> set[str]:
 
 
 @given(workspace_names)
-def test_every_name_made_of_a_workspace_name_is_a_dns_label(name: str) -> None:
-    for made in (name, *made_of(name)):
-        assert DNS_LABEL.fullmatch(made), made
+def test_every_name_of_a_workspace_is_a_dns_label(name: str) -> None:
+    for derived in (name, *names_of(name)):
+        assert DNS_LABEL.fullmatch(derived), derived
 
 
 def test_the_longest_workspace_name_leaves_room_for_pod_and_revision_suffixes() -> None:
@@ -33,10 +34,10 @@ def test_the_longest_workspace_name_leaves_room_for_pod_and_revision_suffixes() 
 
 
 @given(workspace_names, workspace_names)
-def test_two_workspaces_never_share_a_namespace_or_a_host(one: str, other: str) -> None:
-    if one != other:
-        assert names.host(one, "example.org") != names.host(other, "example.org")
-        assert names.credentials(one) != names.credentials(other)
+def test_two_workspaces_never_share_a_host_or_credentials(first: str, second: str) -> None:
+    if first != second:
+        assert names.host(first, "example.org") != names.host(second, "example.org")
+        assert names.credentials(first) != names.credentials(second)
 
 
 @given(workspace_names)
@@ -45,6 +46,6 @@ def test_a_host_is_one_label_below_the_domain(name: str) -> None:
     assert (label, domain) == (name, "example.org")
 
 
-def test_the_name_of_credentials_tells_whose_they_are() -> None:
+def test_credentials_are_traced_to_their_workspace_by_name() -> None:
     assert names.workspace_of_credentials(names.credentials("team-a")) == "team-a"
     assert names.workspace_of_credentials("certificate") is None

@@ -59,21 +59,21 @@ def is_deleting(manifest: Manifest) -> bool:
 
 
 def covers(observed: Any, desired: Any, field: str = "") -> bool:
-    """Whether `observed` has every value of `desired`.
+    """Whether `observed` has every value of `desired`; both are plain JSON: dicts, lists, scalars.
 
     `field` is the name of the map or list that both come from; it decides how lists are matched
     and which numbers are quantities.
     """
     keys = _MERGE_KEYS.get(field)
-    if isinstance(desired, Mapping) and field not in _ATOMIC:
-        return isinstance(observed, Mapping) and all(
+    if isinstance(desired, dict) and field not in _ATOMIC:
+        return isinstance(observed, dict) and all(
             covers(observed[key], value, _below(field, key))
             if key in observed
             else _is_left_out(key, value)
             for key, value in desired.items()
         )
-    if isinstance(desired, Sequence) and not isinstance(desired, str) and keys:
-        return isinstance(observed, Sequence) and _list_covers(observed, desired, keys)
+    if isinstance(desired, list) and keys:
+        return isinstance(observed, list) and _list_covers(observed, desired, keys)
     return _same(observed, desired, field)
 
 
@@ -82,17 +82,17 @@ def _same(observed: Any, desired: Any, field: str) -> bool:
 
     The value as a whole has one owner, so any further field in it is a difference.
     """
-    if isinstance(desired, Mapping):
+    if isinstance(desired, dict):
         desired = {k: v for k, v in desired.items() if k in observed or not _is_left_out(k, v)}
         completed = {**_FILLED_IN.get(field, {}), **desired}
         return (
-            isinstance(observed, Mapping)
+            isinstance(observed, dict)
             and desired.keys() <= observed.keys() <= completed.keys()
             and all(_same(observed[key], completed[key], _below(field, key)) for key in observed)
         )
-    if isinstance(desired, Sequence) and not isinstance(desired, str):
+    if isinstance(desired, list):
         return (
-            isinstance(observed, Sequence)
+            isinstance(observed, list)
             and len(observed) == len(desired)
             and all(_same(*pair, field) for pair in zip(observed, desired, strict=True))
         )

@@ -5,6 +5,7 @@ Grammar: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/
 
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 # A spec may have no exponents: people don't write memory as 1e9.
@@ -29,6 +30,7 @@ _PARTS: Final = re.compile(
 )
 
 
+@lru_cache(4096)
 def parse(text: str | int) -> Fraction:
     """Return the amount in its base unit: cores, bytes or pieces.
 

@@ -32,13 +32,13 @@ WEB = {"name": "web", "env": [{"name": "A", "value": "1"}]}
 DESIRED = deployment(WEB)
 
 
-def test_what_only_we_own_is_kept_without_its_field_records() -> None:
-    kept = keep_foreign(managed(DESIRED, OURS, pod_fields({})), OURS)
-    assert "managedFields" not in kept["metadata"]
-    assert removals(kept, DESIRED) == ()
+def test_an_object_that_only_we_own_is_cached_without_managed_fields() -> None:
+    cached = keep_foreign(managed(DESIRED, OURS, pod_fields({})), OURS)
+    assert "managedFields" not in cached["metadata"]
+    assert removals(cached, DESIRED) == ()
 
 
-def test_a_container_that_someone_added_is_found() -> None:
+def test_a_foreign_container_is_removed() -> None:
     evil = {"name": "evil", "image": "evil:1"}
     fields = pod_fields({"f:containers": {'k:{"name":"evil"}': {".": {}, "f:image": {}}}})
     observed = keep_foreign(managed(deployment(WEB, evil), "kubectl", fields), OURS)
@@ -57,7 +57,7 @@ def test_fields_are_removed_from_the_highest_index_down() -> None:
     ]
 
 
-def test_a_value_of_ours_that_someone_changed_is_left_to_apply() -> None:
+def test_a_changed_value_of_ours_is_not_removed() -> None:
     fields = pod_fields(
         {"f:containers": {'k:{"name":"web"}': {"f:env": {'k:{"name":"A"}': {"f:value": {}}}}}}
     )
@@ -65,7 +65,7 @@ def test_a_value_of_ours_that_someone_changed_is_left_to_apply() -> None:
     assert removals(observed, DESIRED) == ()
 
 
-def test_a_restart_by_annotation_is_no_drift() -> None:
+def test_the_annotation_of_a_restart_is_no_drift() -> None:
     observed = deployment(WEB)
     observed["spec"]["template"]["metadata"] = {"annotations": {"restartedAt": "now"}}
     fields: dict[str, Any] = {
@@ -73,11 +73,11 @@ def test_a_restart_by_annotation_is_no_drift() -> None:
     }
     desired = deployment(WEB)
     desired["spec"]["template"]["metadata"] = {"labels": {}}
-    kept = keep_foreign(managed(observed, "kubectl-rollout", fields), OURS)
-    assert removals(kept, {**desired}) == ()
+    cached = keep_foreign(managed(observed, "kubectl-rollout", fields), OURS)
+    assert removals(cached, {**desired}) == ()
 
 
-def test_what_status_writers_own_is_theirs() -> None:
+def test_fields_of_a_subresource_are_no_drift() -> None:
     observed = managed(deployment(WEB), "controller", pod_fields({"f:x": {}}), subresource="status")
     assert removals(keep_foreign(observed, OURS), DESIRED) == ()
 
@@ -88,17 +88,17 @@ def test_a_slash_in_a_field_is_escaped_in_the_patch() -> None:
     assert remove["path"] == "/spec/a~1b~0c"
 
 
-def test_a_field_that_someone_added_to_a_route_is_found() -> None:
+def test_a_foreign_field_of_a_route_is_removed() -> None:
     desired = {"kind": "HTTPRoute", "metadata": {"name": "r"}, "spec": {"rules": []}}
-    found = {**desired, "spec": {"rules": [], "useDefaultGateways": "All"}}
-    observed = keep_foreign(managed(found, "kubectl", {"f:useDefaultGateways": {}}), OURS)
+    extended = {**desired, "spec": {"rules": [], "useDefaultGateways": "All"}}
+    observed = keep_foreign(managed(extended, "kubectl", {"f:useDefaultGateways": {}}), OURS)
     assert removals(observed, desired) == (("spec", "useDefaultGateways"),)
 
 
-def test_when_we_last_changed_an_object_is_kept() -> None:
+def test_the_time_of_our_last_change_is_cached() -> None:
     times = ("2026-11-23T11:00:00Z", "2026-11-23T12:00:00Z", "2026-11-23T13:00:00Z")
-    by = zip((OURS, OURS, "kubectl"), times, strict=True)
-    entries = [{"manager": manager, "time": time} for manager, time in by]
-    found = {**DESIRED, "metadata": {"name": "d", "managedFields": entries}}
-    assert changed_at(keep_foreign(found, OURS)) == datetime(2026, 11, 23, 12, tzinfo=UTC)
+    changes = zip((OURS, OURS, "kubectl"), times, strict=True)
+    entries = [{"manager": manager, "time": time} for manager, time in changes]
+    changed = {**DESIRED, "metadata": {"name": "d", "managedFields": entries}}
+    assert changed_at(keep_foreign(changed, OURS)) == datetime(2026, 11, 23, 12, tzinfo=UTC)
     assert changed_at(keep_foreign(DESIRED, OURS)) is None

@@ -5,7 +5,7 @@ import pytest
 from aichat_workspace.domain.kubernetes.manifest import covers
 
 
-def test_fields_that_the_api_server_filled_in_are_no_difference() -> None:
+def test_a_field_that_the_api_server_filled_in_is_no_difference() -> None:
     desired = {"spec": {"replicas": 1}}
     observed = {"spec": {"replicas": 1, "revisionHistoryLimit": 10}, "status": {}}
     assert covers(observed, desired)
@@ -28,7 +28,7 @@ def test_ports_of_one_number_are_told_apart_by_protocol() -> None:
     assert not covers({"ports": ports[:1]}, {"ports": ports})
 
 
-def test_a_list_that_is_one_value_must_be_whole() -> None:
+def test_a_list_that_is_one_value_must_be_equal() -> None:
     assert not covers({"egress": [{}, {}]}, {"egress": [{}]})
     assert covers({"egress": [{"to": []}]}, {"egress": [{"to": []}]})
 
@@ -39,7 +39,7 @@ def test_quantities_are_compared_as_amounts_and_only_where_they_are_quantities()
 
 
 PEER = {"podSelector": {"matchLabels": {"app": "web"}}}
-WALL = {"spec": {"ingress": [{"from": [PEER], "ports": [{"port": 80, "protocol": "TCP"}]}]}}
+POLICY = {"spec": {"ingress": [{"from": [PEER], "ports": [{"port": 80, "protocol": "TCP"}]}]}}
 ROUTE = {"spec": {"rules": [{"backendRefs": [{"name": "web", "port": 80}]}]}}
 PATH = [{"path": {"type": "PathPrefix", "value": "/"}}]
 
@@ -54,26 +54,27 @@ def ingress(peer: object, **port: object) -> dict[str, Any]:
     [
         ingress({**PEER, "namespaceSelector": {}}),
         ingress(PEER, endPort=65535),
-        {"spec": {"ingress": [{**WALL["spec"]["ingress"][0], "from": [PEER, {}]}]}},
+        {"spec": {"ingress": [{**POLICY["spec"]["ingress"][0], "from": [PEER, {}]}]}},
     ],
 )
-def test_an_entry_of_a_list_that_is_one_value_may_hold_nothing_more(widened: object) -> None:
-    assert covers(WALL, WALL)
-    assert not covers(widened, WALL)
+def test_an_entry_of_a_list_that_is_one_value_may_have_no_further_field(widened: object) -> None:
+    assert covers(POLICY, POLICY)
+    assert not covers(widened, POLICY)
 
 
 def test_a_port_added_to_a_rule_that_is_one_value_is_a_difference() -> None:
-    found = {**WALL["spec"]["ingress"][0], "ports": [{"port": 80, "protocol": "TCP"}, {"port": 22}]}
-    assert not covers({"spec": {"ingress": [found]}}, WALL)
+    ports = [{"port": 80, "protocol": "TCP"}, {"port": 22}]
+    rule = {**POLICY["spec"]["ingress"][0], "ports": ports}
+    assert not covers({"spec": {"ingress": [rule]}}, POLICY)
 
 
 @pytest.mark.parametrize("field", ["podSelector", "selector", "nodeSelector", "secretKeyRef"])
-def test_a_map_that_is_one_value_may_hold_nothing_more(field: str) -> None:
+def test_a_map_that_is_one_value_may_have_no_further_field(field: str) -> None:
     assert covers({field: {"a": "b"}}, {field: {"a": "b"}})
     assert not covers({field: {"a": "b", "c": "d"}}, {field: {"a": "b"}})
 
 
-def test_what_the_api_server_fills_into_a_route_is_no_difference() -> None:
+def test_a_field_that_the_api_server_filled_into_a_route_is_no_difference() -> None:
     backend = {"name": "web", "port": 80, "group": "", "kind": "Service", "weight": 1}
     assert covers({"spec": {"rules": [{"backendRefs": [backend], "matches": PATH}]}}, ROUTE)
 
@@ -81,16 +82,16 @@ def test_what_the_api_server_fills_into_a_route_is_no_difference() -> None:
 def test_a_filter_added_to_a_route_is_a_difference() -> None:
     rule = {**ROUTE["spec"]["rules"][0], "filters": [{"type": "RequestRedirect"}]}
     assert not covers({"spec": {"rules": [rule]}}, ROUTE)
-    elsewhere = [{"path": {"type": "PathPrefix", "value": "/admin"}}]
+    other_path = [{"path": {"type": "PathPrefix", "value": "/admin"}}]
     assert not covers(
-        {"spec": {"rules": [{**ROUTE["spec"]["rules"][0], "matches": elsewhere}]}}, ROUTE
+        {"spec": {"rules": [{**ROUTE["spec"]["rules"][0], "matches": other_path}]}}, ROUTE
     )
 
 
 def test_quantities_in_a_list_that_is_one_value_are_compared_as_amounts() -> None:
-    wanted = {"limits": [{"type": "Container", "default": {"cpu": "2000m"}}]}
-    assert covers({"limits": [{"type": "Container", "default": {"cpu": "2"}}]}, wanted)
-    assert not covers({"limits": [{"type": "Container", "default": {"cpu": "3"}}]}, wanted)
+    desired = {"limits": [{"type": "Container", "default": {"cpu": "2000m"}}]}
+    assert covers({"limits": [{"type": "Container", "default": {"cpu": "2"}}]}, desired)
+    assert not covers({"limits": [{"type": "Container", "default": {"cpu": "3"}}]}, desired)
 
 
 def test_an_empty_value_that_the_api_server_leaves_out_is_no_difference() -> None:

@@ -22,13 +22,13 @@ def ran(seconds: int, ended_seconds_ago: int) -> dict[str, str]:
 
 @pytest.mark.parametrize("ready", [True, False])
 @pytest.mark.parametrize("terminated", [LOST, {}, None, {**ran(5, 5), "startedAt": None}])
-def test_of_a_stop_at_an_unknown_time_only_readiness_tells(
+def test_after_a_stop_at_an_unknown_time_readiness_decides(
     terminated: dict[str, Any] | None, ready: bool
 ) -> None:
     assert keeps_stopping(container(terminated, ready=ready), NOW) is not ready
 
 
-def test_one_that_stopped_soon_and_a_short_while_ago_keeps_stopping_though_it_is_ready() -> None:
+def test_a_container_that_ran_shortly_and_ended_recently_keeps_stopping_although_ready() -> None:
     assert keeps_stopping(container(ran(5, 5), ready=True), NOW)
     assert not keeps_stopping(container(ran(5, 5), ready=True, restarts=1), NOW)
     assert not keeps_stopping(container(ran(3600, 5), ready=True), NOW)

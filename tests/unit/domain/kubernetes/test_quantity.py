@@ -31,22 +31,22 @@ def test_a_quantity_is_read_exactly(text: str, amount: Fraction) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "much", "1Kb", "-1", "1e", "1e99999999"])
-def test_what_is_no_quantity_is_refused_with_examples(text: str) -> None:
+def test_a_text_that_is_no_quantity_is_refused_with_examples(text: str) -> None:
     with pytest.raises(ValueError, match="500m, 2, 512Mi"):
         quantity.parse(text)
 
 
 @given(st.integers(min_value=0, max_value=2**63 - 1))
-def test_a_size_is_written_so_that_it_reads_back_the_same(amount: int) -> None:
+def test_a_written_size_parses_to_the_same_amount(amount: int) -> None:
     assert quantity.parse(quantity.size(Fraction(amount))) == amount
 
 
 @given(st.integers(min_value=0, max_value=10**9))
-def test_cores_are_written_so_that_they_read_back_the_same(millis: int) -> None:
+def test_written_cores_parse_to_the_same_amount(millis: int) -> None:
     assert quantity.parse(quantity.cores(Fraction(millis, 1000))) == Fraction(millis, 1000)
 
 
-def test_amounts_are_the_same_however_they_are_written() -> None:
+def test_quantities_are_compared_by_amount() -> None:
     assert quantity.same("2000m", "2")
     assert quantity.same("1024Mi", "1Gi")
     assert not quantity.same("1G", "1Gi")

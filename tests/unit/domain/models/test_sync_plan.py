@@ -38,7 +38,7 @@ from aichat_workspace.domain.models.sync_plan import (
 PROMPTS = {"explain_code": "You explain code.", "create_summary": "You summarise."}
 GEMMA = PresentModel("gemma2:2b", "sha256:1", 100)
 EXPLAIN = Pattern("explain_code", PROMPTS["explain_code"])
-WANT = DesiredModels(("gemma2:2b",), (EXPLAIN,))
+DESIRED = DesiredModels(("gemma2:2b",), (EXPLAIN,))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ WANT = DesiredModels(("gemma2:2b",), (EXPLAIN,))
         ("hf.co/org/model:Q4_K_M", "hf.co/org/model:Q4_K_M"),
     ],
 )
-def test_a_model_has_one_name_however_it_is_written(text: str, listed: str) -> None:
+def test_every_spelling_of_a_model_has_one_listed_name(text: str, listed: str) -> None:
     assert str(parse_model(text)) == listed
     assert str(parse_model(listed)) == listed
 
@@ -66,7 +66,7 @@ def test_a_model_has_one_name_however_it_is_written(text: str, listed: str) -> N
         *("host:0/a/b", "host:65536/a/b", "host:99999/a/b", "host:080/a/b"),
     ],
 )
-def test_what_is_no_model_name_is_refused_with_the_grammar(text: str) -> None:
+def test_a_text_that_is_no_model_name_is_refused_with_the_grammar(text: str) -> None:
     with pytest.raises(
         InvalidModelNameError, match=r"\[host\[:port\]/\]\[namespace/\]name\[:tag\]"
     ):
@@ -74,7 +74,7 @@ def test_what_is_no_model_name_is_refused_with_the_grammar(text: str) -> None:
 
 
 @given(st.text("ab1._-:/", max_size=24))
-def test_the_schemas_pattern_and_the_parser_agree(text: str) -> None:
+def test_the_schemas_pattern_and_the_parser_accept_the_same_names(text: str) -> None:
     by_pattern = re.fullmatch(MODEL_NAME_PATTERN, text) is not None
     try:
         parse_model(text)
@@ -85,18 +85,18 @@ def test_the_schemas_pattern_and_the_parser_agree(text: str) -> None:
 
 
 @given(st.from_regex(MODEL_NAME_PATTERN, fullmatch=True))
-def test_a_listed_name_reads_back_as_itself(text: str) -> None:
+def test_a_listed_name_parses_to_itself(text: str) -> None:
     if len(text) <= MODEL_NAME_MAX_LENGTH - 40:
         listed = str(parse_model(text))
         assert str(parse_model(listed)) == listed
 
 
-def test_a_model_named_twice_is_wanted_once() -> None:
+def test_a_model_named_twice_is_desired_once() -> None:
     assert desired_models(["smollm2", "smollm2:latest"], [], {}).models == ("smollm2:latest",)
 
 
 @pytest.mark.parametrize(
-    ("models", "pattern", "said"),
+    ("models", "pattern", "message"),
     [
         (["gemma2:2b"], "explain_cod", "did you mean 'explain_code'?"),
         (["gemma2:2b"], "zzz", "spec.patterns takes: create_summary, explain_code"),
@@ -104,15 +104,15 @@ def test_a_model_named_twice_is_wanted_once() -> None:
         (["explain_code"], "explain_code", "has the name of a model"),
     ],
 )
-def test_a_pattern_that_can_not_be_is_refused_with_the_fix(
-    models: list[str], pattern: str, said: str
+def test_a_pattern_that_can_not_be_made_is_refused_with_the_fix(
+    models: list[str], pattern: str, message: str
 ) -> None:
     (refused,) = desired_models(models, [pattern], PROMPTS).refused
     assert refused.state is ModelState.FAILED
-    assert said in refused.message
+    assert message in refused.message
 
 
-def test_the_embedding_model_is_wanted_once_and_after_the_others() -> None:
+def test_the_embedding_model_is_desired_once_and_last() -> None:
     assert desired_models(["b:1"], [], {}, "a:1").models == ("b:1", "a:1")
     assert desired_models(["a:1", "b:1"], [], {}, "a:1").models == ("a:1", "b:1")
     assert desired_models([], [], {}, "a:1").models == ("a:1",)
@@ -120,9 +120,10 @@ def test_the_embedding_model_is_wanted_once_and_after_the_others() -> None:
 
 def test_a_pattern_with_the_embedding_models_name_is_refused_with_the_fix() -> None:
     prompts = {"nomic-embed-text": "You embed."}
-    found = desired_models(["gemma2:2b"], ["nomic-embed-text"], prompts, "nomic-embed-text:latest")
-    assert found.patterns == ()
-    assert "choose another spec.embeddingModel" in found.refused[0].message
+    name = "nomic-embed-text"
+    desired = desired_models(["gemma2:2b"], [name], prompts, f"{name}:latest")
+    assert desired.patterns == ()
+    assert "choose another spec.embeddingModel" in desired.refused[0].message
 
 
 def test_no_pattern_is_made_of_the_embedding_model() -> None:
@@ -130,50 +131,50 @@ def test_no_pattern_is_made_of_the_embedding_model() -> None:
     assert "add one to spec.models" in refused.message
 
 
-def test_a_pattern_whose_model_nobody_is_known_to_have_made_may_be_a_persons() -> None:
-    made = ManagedModels(patterns=frozenset({("explain_code", "r1")}))
-    assert unmanaged_patterns(WANT, ["gemma2:2b"], ManagedModels()) == ()
-    assert unmanaged_patterns(WANT, ["explain_code:latest"], made) == ()
-    assert unmanaged_patterns(WANT, ["explain_code:latest"], ManagedModels()) == (EXPLAIN,)
+def test_a_pattern_is_unmanaged_when_its_model_is_present_without_a_record() -> None:
+    managed = ManagedModels(patterns=frozenset({("explain_code", "r1")}))
+    assert unmanaged_patterns(DESIRED, ["gemma2:2b"], ManagedModels()) == ()
+    assert unmanaged_patterns(DESIRED, ["explain_code:latest"], managed) == ()
+    assert unmanaged_patterns(DESIRED, ["explain_code:latest"], ManagedModels()) == (EXPLAIN,)
 
 
-def test_a_pattern_that_would_take_a_persons_models_place_is_refused_with_the_fix() -> None:
-    found = drop_patterns(WANT, [EXPLAIN])
-    assert (found.models, found.patterns) == (WANT.models, ())
-    (refused,) = found.refused
+def test_a_pattern_with_the_name_of_a_persons_model_is_refused_with_the_fix() -> None:
+    desired = drop_patterns(DESIRED, [EXPLAIN])
+    assert (desired.models, desired.patterns) == (DESIRED.models, ())
+    (refused,) = desired.refused
     assert (refused.name, refused.state) == ("explain_code", ModelState.FAILED)
     assert "remove that model in Open WebUI" in refused.message
     assert "take the pattern out of spec.patterns" in refused.message
-    assert drop_patterns(WANT, []) == WANT
+    assert drop_patterns(DESIRED, []) == DESIRED
 
 
 def test_a_missing_model_is_pulled_before_patterns_are_made_of_it() -> None:
-    assert plan_sync(WANT, [], ManagedModels()) == (Pull("gemma2:2b"),)
+    assert plan_sync(DESIRED, [], ManagedModels()) == (Pull("gemma2:2b"),)
 
 
 def test_a_pattern_is_made_of_the_first_model() -> None:
-    assert plan_sync(WANT, [GEMMA], ManagedModels()) == (
+    assert plan_sync(DESIRED, [GEMMA], ManagedModels()) == (
         Create(EXPLAIN, "gemma2:2b", revision_of(EXPLAIN, GEMMA)),
     )
 
 
 def test_a_pattern_is_made_again_when_its_text_or_its_base_changes() -> None:
-    made = PresentModel("explain_code:latest", "sha256:2", 100)
-    recorded = ManagedModels(patterns=frozenset({("explain_code", revision_of(EXPLAIN, GEMMA))}))
-    assert plan_sync(WANT, [GEMMA, made], recorded) == ()
+    explain = PresentModel("explain_code:latest", "sha256:2", 100)
+    managed = ManagedModels(patterns=frozenset({("explain_code", revision_of(EXPLAIN, GEMMA))}))
+    assert plan_sync(DESIRED, [GEMMA, explain], managed) == ()
     other_text = DesiredModels(("gemma2:2b",), (Pattern("explain_code", "Otherwise."),))
-    assert len(plan_sync(other_text, [GEMMA, made], recorded)) == 1
+    assert len(plan_sync(other_text, [GEMMA, explain], managed)) == 1
     repulled = PresentModel("gemma2:2b", "sha256:9", 100)
-    assert len(plan_sync(WANT, [repulled, made], recorded)) == 1
+    assert len(plan_sync(DESIRED, [repulled, explain], managed)) == 1
 
 
-def test_only_what_the_operator_downloaded_or_made_is_removed() -> None:
-    persons = PresentModel("my-own:latest", "sha256:5", 1)
-    ours = PresentModel("old:1", "sha256:6", 1)
+def test_only_managed_models_are_removed() -> None:
+    foreign = PresentModel("my-own:latest", "sha256:5", 1)
+    downloaded = PresentModel("old:1", "sha256:6", 1)
     pattern = PresentModel("translate:latest", "sha256:7", 1)
-    recorded = ManagedModels(frozenset({"old:1"}), frozenset({("translate", "r")}))
-    present = [GEMMA, persons, ours, pattern]
-    assert plan_sync(DesiredModels(("gemma2:2b",)), present, recorded) == (
+    managed = ManagedModels(frozenset({"old:1"}), frozenset({("translate", "r")}))
+    present = [GEMMA, foreign, downloaded, pattern]
+    assert plan_sync(DesiredModels(("gemma2:2b",)), present, managed) == (
         Remove("old:1"),
         Remove("translate:latest"),
     )
@@ -181,80 +182,83 @@ def test_only_what_the_operator_downloaded_or_made_is_removed() -> None:
 
 def test_the_model_of_a_pattern_that_is_refused_is_not_removed() -> None:
     refused = PatternStatus("translate", ModelState.FAILED, message="no such pattern")
-    recorded = ManagedModels(patterns=frozenset({("translate", "r")}))
-    there = [GEMMA, PresentModel("translate:latest", "sha256:7", 1)]
-    assert plan_sync(DesiredModels(("gemma2:2b",), refused=(refused,)), there, recorded) == ()
+    managed = ManagedModels(patterns=frozenset({("translate", "r")}))
+    present = [GEMMA, PresentModel("translate:latest", "sha256:7", 1)]
+    assert plan_sync(DesiredModels(("gemma2:2b",), refused=(refused,)), present, managed) == ()
 
 
-def test_patterns_of_a_former_base_make_room_for_the_new_one_only_when_they_have_to() -> None:
-    want = DesiredModels(("new:1",), (EXPLAIN,))
-    made = PresentModel("explain_code:latest", "sha256:2", 100)
-    recorded = ManagedModels(patterns=frozenset({("explain_code", revision_of(EXPLAIN, GEMMA))}))
-    pull = Pull("new:1")
-    assert plan_sync(want, [made], recorded) == (pull,)
-    assert plan_sync(want, [made], recorded, cramped=True) == (pull, Remove("explain_code:latest"))
-    assert plan_sync(want, [made], ManagedModels(), cramped=True) == (pull,), "a person made it"
+def test_patterns_of_a_former_base_are_removed_first_only_when_space_is_low() -> None:
+    desired = DesiredModels(("new:1",), (EXPLAIN,))
+    explain = PresentModel("explain_code:latest", "sha256:2", 100)
+    managed = ManagedModels(patterns=frozenset({("explain_code", revision_of(EXPLAIN, GEMMA))}))
+    pull, remove = Pull("new:1"), Remove("explain_code:latest")
+    assert plan_sync(desired, [explain], managed) == (pull,)
+    assert plan_sync(desired, [explain], managed, cramped=True) == (pull, remove)
+    assert plan_sync(desired, [explain], ManagedModels(), cramped=True) == (pull,), "a person's"
     new = PresentModel("new:1", "sha256:3", 100)
-    (again,) = plan_sync(want, [made, new], recorded, cramped=True)
-    assert isinstance(again, Create)
+    (action,) = plan_sync(desired, [explain, new], managed, cramped=True)
+    assert isinstance(action, Create)
 
 
 names = st.sampled_from(["a:1", "b:1", "c:1"])
 
 
 @given(st.lists(names, unique=True), st.sets(names), st.frozensets(names), st.booleans())
-def test_carrying_the_decision_out_settles_it(
-    models: list[str], there: set[str], ours: frozenset[str], pattern: bool
+def test_executed_plans_reach_the_desired_models(
+    models: list[str], present_names: set[str], managed_names: frozenset[str], has_pattern: bool
 ) -> None:
-    want = DesiredModels(tuple(models), (EXPLAIN,) if pattern else ())
-    present = {name: PresentModel(name, f"sha256:{name}", 1) for name in there}
-    recorded = ManagedModels(ours)
+    desired = DesiredModels(tuple(models), (EXPLAIN,) if has_pattern else ())
+    present = {name: PresentModel(name, f"sha256:{name}", 1) for name in present_names}
+    managed = ManagedModels(managed_names)
     for _ in range(3):
-        for action in plan_sync(want, present.values(), recorded):
-            recorded = carry_out(action, present, recorded)
-    assert plan_sync(want, present.values(), recorded) == ()
+        for action in plan_sync(desired, present.values(), managed):
+            managed = execute(action, present, managed)
+    assert plan_sync(desired, present.values(), managed) == ()
     assert set(models) <= set(present)
 
 
-def carry_out(
-    action: ModelAction, present: dict[str, PresentModel], recorded: ManagedModels
+def execute(
+    action: ModelAction, present: dict[str, PresentModel], managed: ManagedModels
 ) -> ManagedModels:
     if isinstance(action, Remove):
         del present[action.name]
-        return recorded
+        return managed
     if isinstance(action, Create):
         present[action.pattern.model] = PresentModel(action.pattern.model, "sha256:p", 1)
-        made = (action.pattern.name, action.revision)
-        return ManagedModels(recorded.models, recorded.patterns | {made})
+        revision = (action.pattern.name, action.revision)
+        return ManagedModels(managed.models, managed.patterns | {revision})
     present[action.name] = PresentModel(action.name, f"sha256:{action.name}", 1)
-    return ManagedModels(recorded.models | {action.name}, recorded.patterns)
+    return ManagedModels(managed.models | {action.name}, managed.patterns)
 
 
 @pytest.mark.parametrize(
     ("completed", "total", "percent"), [(0, 0, 0), (1, 3, 33), (3, 3, 99), (9, 3, 99), (-1, 3, 0)]
 )
-def test_the_percentage_is_believable_whatever_the_server_says(
+def test_the_percentage_is_bounded_although_the_servers_sizes_are_wrong(
     completed: int, total: int, percent: int
 ) -> None:
     assert ModelStatus("m", ModelState.PULLING, completed, total).percent == percent
 
 
-def test_a_model_that_is_leaving_is_not_counted() -> None:
+def test_a_model_that_is_being_removed_is_not_counted() -> None:
     ready = ModelStatus("a:1", ModelState.READY)
-    leaving = ModelStatus("b:1", ModelState.REMOVING)
-    assert models_ready([ready, leaving]) == (1, 1)
+    removing = ModelStatus("b:1", ModelState.REMOVING)
+    assert models_ready([ready, removing]) == (1, 1)
 
 
-def test_before_the_first_check_what_was_recorded_stands() -> None:
-    recorded = [ModelStatus("gemma2:2b", ModelState.READY), ModelStatus("x:1", ModelState.READY)]
-    ours = ModelStatus("old:1", ModelState.READY, managed=True)
-    assert [(each.name, each.state) for each in expected(WANT, [*recorded, ours])] == [
+def test_before_the_first_check_the_recorded_models_are_reported() -> None:
+    recorded = [
+        ModelStatus("gemma2:2b", ModelState.READY),
+        ModelStatus("x:1", ModelState.READY),
+        ModelStatus("old:1", ModelState.READY, managed=True),
+    ]
+    assert [(model.name, model.state) for model in expected(DESIRED, recorded)] == [
         ("gemma2:2b", ModelState.READY),
         ("old:1", ModelState.REMOVING),
     ]
 
 
-def test_the_summary_tells_troubles_first() -> None:
+def test_the_summary_names_problems_before_progress() -> None:
     failed = ModelStatus("x:1", ModelState.FAILED, message="no such model")
     pulling = ModelStatus("y:1", ModelState.PULLING, 1, 4)
     assert summary([failed, pulling], []) == "no such model"
@@ -263,9 +267,9 @@ def test_the_summary_tells_troubles_first() -> None:
     assert summary([ModelStatus("a:1", ModelState.READY)], []).startswith("every model")
 
 
-def test_progress_is_that_of_everything_that_is_being_downloaded() -> None:
-    def pulling(name: str, there: int, of: int) -> ModelStatus:
-        return ModelStatus(name, ModelState.PULLING, there, of)
+def test_progress_is_the_sum_of_all_downloads() -> None:
+    def pulling(name: str, completed: int, total: int) -> ModelStatus:
+        return ModelStatus(name, ModelState.PULLING, completed, total)
 
     ready = ModelStatus("a:1", ModelState.READY, 100, 100)
     assert format_progress([ready]) == "1/1"

@@ -1,10 +1,11 @@
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
-from aichat_workspace.domain.planning.actions import Apply, Delete, Prune, Stop
+from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Stop
 from aichat_workspace.domain.planning.plan import Observed, plan
 from aichat_workspace.domain.policy.blocking import blocked_kinds
 from aichat_workspace.domain.policy.ownership import owns
@@ -12,38 +13,46 @@ from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.render import ReferencedSecret, render, tenant_namespace
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from tests.unit.domain import recorded
-from tests.unit.domain.samples import CREDENTIALS, desired, held, namespace, workspace
+from tests.unit.domain.samples import CREDENTIALS, as_cached, desired, namespace, workspace
 
 NAMESPACE = tenant_namespace(workspace())
 DESIRED = desired()
 
 
 def observed(**changes: Any) -> Observed:
-    return Observed(**{"namespace": namespace(), "objects": held(DESIRED), **changes})
+    return Observed(**{"namespace": namespace(), "objects": as_cached(DESIRED), **changes})
 
 
-def one(kind: str, name_part: str = "") -> Manifest:
+def find_manifest(kind: str, name_part: str = "") -> Manifest:
     return next(
-        each for each in DESIRED if each["kind"] == kind and name_part in each["metadata"]["name"]
+        manifest
+        for manifest in DESIRED
+        if manifest["kind"] == kind and name_part in manifest["metadata"]["name"]
     )
 
 
-def test_a_tenant_that_is_as_desired_needs_nothing() -> None:
+def applied(actions: Iterable[Action]) -> list[Manifest]:
+    return [action.manifest for action in actions if isinstance(action, Apply)]
+
+
+def test_a_tenant_as_desired_has_an_empty_plan() -> None:
     assert plan(NAMESPACE, DESIRED, observed()) == ()
 
 
-def test_a_tenant_that_a_real_api_server_completed_needs_nothing() -> None:
-    held = recorded.recorded()
-    planned = plan(recorded.NAMESPACE, recorded.DESIRED, held)
-    assert planned == (), f"when rendering has changed, {recorded.RENEW}"
-    deployment = next(each for each in held.objects.values() if each["kind"] == "Deployment")
+def test_a_tenant_that_a_real_api_server_completed_has_an_empty_plan() -> None:
+    completed = recorded.recorded()
+    actions = plan(recorded.NAMESPACE, recorded.DESIRED, completed)
+    assert actions == (), f"when rendering has changed, {recorded.RENEW}"
+    deployment = next(
+        manifest for manifest in completed.objects.values() if manifest["kind"] == "Deployment"
+    )
     assert deployment["spec"]["revisionHistoryLimit"] == 10, "the record has the server's defaults"
 
 
 def test_a_new_tenant_gets_everything_in_order() -> None:
     actions = plan(NAMESPACE, DESIRED, Observed(namespace=namespace()))
-    assert [each.manifest for each in actions if isinstance(each, Apply)] == list(DESIRED)
-    kinds = [each["kind"] for each in DESIRED]
+    assert applied(actions) == list(DESIRED)
+    kinds = [manifest["kind"] for manifest in DESIRED]
     assert kinds.index("ResourceQuota") < kinds.index("StatefulSet")
     assert kinds.index("NetworkPolicy") < kinds.index("Deployment")
     assert kinds.index("Secret") < kinds.index("Deployment")
@@ -51,42 +60,44 @@ def test_a_new_tenant_gets_everything_in_order() -> None:
 
 @pytest.mark.parametrize("kind", ["StatefulSet", "Service", "NetworkPolicy", "Ingress"])
 def test_one_missing_object_is_one_write(kind: str) -> None:
-    missing = one(kind)
-    objects = {at: obj for at, obj in held(DESIRED).items() if at != ref(missing)}
+    missing = find_manifest(kind)
+    objects = {
+        reference: obj for reference, obj in as_cached(DESIRED).items() if reference != ref(missing)
+    }
     assert plan(NAMESPACE, DESIRED, observed(objects=objects)) == (Apply(missing),)
 
 
-def test_an_object_that_is_going_is_waited_for() -> None:
-    objects = held(DESIRED)
-    at = ref(one("StatefulSet"))
-    going = {**objects[at]["metadata"], "deletionTimestamp": "2026-11-23T12:00:00Z"}
-    objects[at] = {**objects[at], "metadata": going}
+def test_an_object_that_is_being_deleted_is_not_written() -> None:
+    objects = as_cached(DESIRED)
+    target = ref(find_manifest("StatefulSet"))
+    going = {**objects[target]["metadata"], "deletionTimestamp": "2026-11-23T12:00:00Z"}
+    objects[target] = {**objects[target], "metadata": going}
     assert plan(NAMESPACE, DESIRED, observed(objects=objects)) == ()
 
 
-def test_an_object_of_ours_that_is_no_longer_wanted_is_deleted_by_its_uid() -> None:
+def test_an_obsolete_object_is_deleted_by_its_uid() -> None:
     stray = Ref("Service", "team-a-aichat", "left-over")
     manifest = {
         "kind": "Service",
         "metadata": {"name": "left-over", "namespace": "team-a-aichat", "uid": "uid-x"},
     }
-    actions = plan(NAMESPACE, DESIRED, observed(objects={**held(DESIRED), stray: manifest}))
+    actions = plan(NAMESPACE, DESIRED, observed(objects={**as_cached(DESIRED), stray: manifest}))
     assert actions == (Delete(stray, "uid-x", waits=True),)
 
 
-def test_what_someone_added_is_pruned() -> None:
-    objects = held(DESIRED)
-    at = ref(one("Deployment"))
+def test_a_foreign_field_is_pruned() -> None:
+    objects = as_cached(DESIRED)
+    target = ref(find_manifest("Deployment"))
     fields: list[dict[str, Any]] = [{"f:spec": {"f:paused": {}}}]
-    metadata = {**objects[at]["metadata"], "foreignFields": fields}
-    spec = {**one("Deployment")["spec"], "paused": True}
-    objects[at] = {**one("Deployment"), "metadata": metadata, "spec": spec}
+    metadata = {**objects[target]["metadata"], "foreignFields": fields}
+    spec = {**find_manifest("Deployment")["spec"], "paused": True}
+    objects[target] = {**find_manifest("Deployment"), "metadata": metadata, "spec": spec}
     (action,) = plan(NAMESPACE, DESIRED, observed(objects=objects))
     assert isinstance(action, Prune)
     assert action.operations[1] == {"op": "remove", "path": "/spec/paused"}
 
 
-def test_a_stripped_namespace_label_is_restored_on_that_namespace_only() -> None:
+def test_a_removed_namespace_label_is_restored_by_the_uid() -> None:
     stripped = namespace(labels={})
     (action,) = plan(NAMESPACE, DESIRED, observed(namespace=stripped))
     assert isinstance(action, Apply)
@@ -94,71 +105,68 @@ def test_a_stripped_namespace_label_is_restored_on_that_namespace_only() -> None
 
 
 def test_a_claim_never_shrinks_and_keeps_its_class() -> None:
-    objects = held(DESIRED)
-    at = ref(one("PersistentVolumeClaim", "ollama"))
+    objects = as_cached(DESIRED)
+    target = ref(find_manifest("PersistentVolumeClaim", "ollama"))
     spec = {
-        **objects[at]["spec"],
+        **objects[target]["spec"],
         "resources": {"requests": {"storage": "50Gi"}},
         "storageClassName": "fast",
     }
-    objects[at] = {**objects[at], "spec": spec, "status": {"phase": "Bound"}}
-    found = observed(objects=objects, expandable_classes=frozenset({"fast"}))
-    written = plan(NAMESPACE, DESIRED, found)
-    assert "PersistentVolumeClaim" not in [
-        each.manifest["kind"] for each in written if isinstance(each, Apply)
-    ]
+    objects[target] = {**objects[target], "spec": spec, "status": {"phase": "Bound"}}
+    expandable = observed(objects=objects, expandable_classes=frozenset({"fast"}))
+    written = applied(plan(NAMESPACE, DESIRED, expandable))
+    assert "PersistentVolumeClaim" not in [manifest["kind"] for manifest in written]
 
 
 @pytest.mark.parametrize(
     ("phase", "classes", "grows"),
     [("Bound", ["fast"], True), ("Bound", ["slow"], False), ("Pending", ["fast"], False)],
 )
-def test_a_claim_grows_only_where_the_api_server_takes_it(
+def test_only_a_bound_claim_of_an_expandable_class_grows(
     phase: str, classes: list[str], *, grows: bool
 ) -> None:
-    objects = held(DESIRED)
-    at = ref(one("PersistentVolumeClaim", "ollama"))
+    objects = as_cached(DESIRED)
+    target = ref(find_manifest("PersistentVolumeClaim", "ollama"))
     small = {"resources": {"requests": {"storage": "5Gi"}}, "storageClassName": "fast"}
-    spec = {**objects[at]["spec"], **small}
-    objects[at] = {**objects[at], "spec": spec, "status": {"phase": phase}}
-    found = observed(objects=objects, expandable_classes=frozenset(classes))
-    written = [each.manifest for each in plan(NAMESPACE, DESIRED, found) if isinstance(each, Apply)]
-    assert ([each["kind"] for each in written] == ["PersistentVolumeClaim"]) is grows
-    assert all(each["spec"]["storageClassName"] == "fast" for each in written)
+    spec = {**objects[target]["spec"], **small}
+    objects[target] = {**objects[target], "spec": spec, "status": {"phase": phase}}
+    expandable = observed(objects=objects, expandable_classes=frozenset(classes))
+    written = applied(plan(NAMESPACE, DESIRED, expandable))
+    assert ([manifest["kind"] for manifest in written] == ["PersistentVolumeClaim"]) is grows
+    assert all(manifest["spec"]["storageClassName"] == "fast" for manifest in written)
 
 
-@pytest.mark.parametrize("of", ["initContainerStatuses", "containerStatuses"])
-def test_a_secret_is_written_again_when_a_pod_misses_it(of: str) -> None:
-    secret = one("Secret")
+@pytest.mark.parametrize("field", ["initContainerStatuses", "containerStatuses"])
+def test_a_secret_is_written_again_when_a_pod_misses_it(field: str) -> None:
+    secret = find_manifest("Secret")
     message = f'secret "{secret["metadata"]["name"]}" not found'
     waiting = {"reason": "CreateContainerConfigError", "message": message}
-    pod = {"status": {of: [{"state": {"waiting": waiting}}]}}
+    pod = {"status": {field: [{"state": {"waiting": waiting}}]}}
     assert plan(NAMESPACE, DESIRED, observed(pods=(pod,))) == (Apply(secret),)
 
 
-def test_a_namespace_is_ours_by_its_mark_and_by_its_recorded_uid() -> None:
-    recorded = workspace(status={"namespace": {"name": "team-a-aichat", "uid": "ns-1"}})
+def test_a_namespace_is_owned_by_its_annotation_and_its_recorded_uid() -> None:
+    created = workspace(status={"namespace": {"name": "team-a-aichat", "uid": "ns-1"}})
     assert owns(workspace(), namespace())
-    assert owns(recorded, namespace())
-    assert not owns(recorded, namespace(uid="ns-2"))
+    assert owns(created, namespace())
+    assert not owns(created, namespace(uid="ns-2"))
     assert not owns(workspace(), namespace(annotations={}))
     assert not owns(workspace(metadata={"uid": "uid-b"}), namespace())
 
 
-def test_what_was_applied_before_and_is_not_wanted_any_more_is_applied_again() -> None:
-    """The digest tells: nothing that is wanted is missing."""
+def test_a_field_that_is_no_longer_desired_is_removed_by_applying_again() -> None:
+    """Only the digest differs: no desired value is missing."""
     more = render(workspace(ollama={"contextLength": 4096}), PlatformSpec(), CREDENTIALS)
-    written = plan(NAMESPACE, DESIRED, observed(objects=held(more)))
-    kinds = [each.manifest["kind"] for each in written if isinstance(each, Apply)]
-    assert kinds == ["StatefulSet"]
+    actions = plan(NAMESPACE, DESIRED, observed(objects=as_cached(more)))
+    assert [manifest["kind"] for manifest in applied(actions)] == ["StatefulSet"]
 
 
 def stateful_set(**status: Any) -> dict[Ref, Manifest]:
-    objects = held(DESIRED)
-    at = ref(one("StatefulSet"))
-    metadata = {**objects[at]["metadata"], "uid": "set-1", "generation": 2}
-    told = {"observedGeneration": 2, "updateRevision": "o-new", **status}
-    objects[at] = {**objects[at], "metadata": metadata, "status": told}
+    objects = as_cached(DESIRED)
+    target = ref(find_manifest("StatefulSet"))
+    metadata = {**objects[target]["metadata"], "uid": "set-1", "generation": 2}
+    current = {"observedGeneration": 2, "updateRevision": "o-new", **status}
+    objects[target] = {**objects[target], "metadata": metadata, "status": current}
     return objects
 
 
@@ -169,16 +177,13 @@ def server_pod(revision: str, *, ready: bool = False, **metadata: Any) -> Manife
     name = "team-a-aichat-ollama"
     labels = {"app.kubernetes.io/name": name, "controller-revision-hash": revision}
     conditions = [{"type": "Ready", "status": str(ready)}]
-    own = {"name": f"{name}-0", "uid": "pod-1", "labels": labels, "ownerReferences": [OWNER]}
-    return {
-        "metadata": {**own, **metadata},
-        "status": {"conditions": conditions},
-    }
+    default = {"name": f"{name}-0", "uid": "pod-1", "labels": labels, "ownerReferences": [OWNER]}
+    return {"metadata": {**default, **metadata}, "status": {"conditions": conditions}}
 
 
-def test_a_pod_that_keeps_its_stateful_set_from_replacing_it_is_deleted() -> None:
-    found = observed(objects=stateful_set(), pods=(server_pod("o-old"),))
-    assert plan(NAMESPACE, DESIRED, found) == (
+def test_an_outdated_pod_that_is_not_ready_is_deleted() -> None:
+    blocking = observed(objects=stateful_set(), pods=(server_pod("o-old"),))
+    assert plan(NAMESPACE, DESIRED, blocking) == (
         Delete(Ref("Pod", "team-a-aichat", "team-a-aichat-ollama-0"), "pod-1"),
     )
 
@@ -196,56 +201,67 @@ def test_a_pod_that_keeps_its_stateful_set_from_replacing_it_is_deleted() -> Non
         ({"updateRevision": None}, server_pod("o-old")),
     ],
 )
-def test_a_pod_that_its_controller_will_replace_itself_is_left_to_it(
+def test_a_pod_that_its_controller_replaces_is_not_deleted(
     status: dict[str, Any], pod: Manifest
 ) -> None:
     assert plan(NAMESPACE, DESIRED, observed(objects=stateful_set(**status), pods=(pod,))) == ()
 
 
-ALL_BUT_WALLS = frozenset({"ResourceQuota", "Deployment", "StatefulSet", "Ingress"})
+BLOCKED = frozenset({"ResourceQuota", "Deployment", "StatefulSet", "Ingress"})
 
 
-def test_what_is_held_back_is_neither_written_nor_removed_and_the_rest_is_kept() -> None:
-    gone = ("NetworkPolicy", "Deployment")
-    objects = {at: obj for at, obj in held(DESIRED).items() if at.kind not in gone}
+def test_blocked_kinds_are_neither_written_nor_deleted_and_others_are_restored() -> None:
+    missing = ("NetworkPolicy", "Deployment")
+    objects = {
+        reference: obj
+        for reference, obj in as_cached(DESIRED).items()
+        if reference.kind not in missing
+    }
     stray = Ref("Service", "team-a-aichat", "left-over")
     objects[stray] = {"metadata": {"uid": "uid-x"}}
-    actions = plan(NAMESPACE, DESIRED, observed(objects=objects), ALL_BUT_WALLS)
-    written = [each.manifest["kind"] for each in actions if isinstance(each, Apply)]
+    actions = plan(NAMESPACE, DESIRED, observed(objects=objects), BLOCKED)
+    written = [manifest["kind"] for manifest in applied(actions)]
     assert set(written) == {"NetworkPolicy", "Secret"}
     assert len(written) == len(actions)
 
 
 ROUTED = PlatformSpec.model_validate({"ingress": {"gateway": {"name": "g", "namespace": "edge"}}})
-HELD = blocked_kinds([Problem("HostNotAllowed", "")])
+HOST_BLOCKED = blocked_kinds([Problem("HostNotAllowed", "")])
 
 
 @pytest.mark.parametrize(("kind", "platform"), [("Ingress", PlatformSpec()), ("HTTPRoute", ROUTED)])
-def test_the_way_in_at_a_refused_host_goes_whatever_is_held_back(
+def test_the_route_of_a_refused_host_is_deleted_although_its_kind_is_blocked(
     kind: str, platform: PlatformSpec
 ) -> None:
-    wanted = desired(platform)
-    objects = held(wanted)
-    (at,) = (each for each in objects if each.kind == kind)
-    found = observed(objects=objects)
-    gone = Delete(at, objects[at]["metadata"]["uid"])
-    assert plan(NAMESPACE, wanted, found, HELD, "team-a-aichat.localtest.me") == (gone,)
-    assert plan(NAMESPACE, wanted, found, HELD, "another.localtest.me") == ()
-    objects[at] = {**objects[at], "metadata": {**objects[at]["metadata"], "deletionTimestamp": "x"}}
-    assert plan(NAMESPACE, wanted, found, HELD, "team-a-aichat.localtest.me") == ()
+    manifests = desired(platform)
+    objects = as_cached(manifests)
+    (route,) = (reference for reference in objects if reference.kind == kind)
+
+    def planned(host: str) -> tuple[Action, ...]:
+        return plan(NAMESPACE, manifests, observed(objects=objects), HOST_BLOCKED, host)
+
+    deletion = Delete(route, objects[route]["metadata"]["uid"])
+    assert planned("team-a-aichat.localtest.me") == (deletion,)
+    assert planned("another.localtest.me") == ()
+    metadata = {**objects[route]["metadata"], "deletionTimestamp": "x"}
+    objects[route] = {**objects[route], "metadata": metadata}
+    assert planned("team-a-aichat.localtest.me") == ()
 
 
-def test_a_workload_that_is_held_back_can_still_be_stopped() -> None:
+def test_a_blocked_workload_can_be_stopped() -> None:
     suspended = render(workspace(suspended=True), PlatformSpec(), CREDENTIALS)
-    actions = plan(NAMESPACE, suspended, observed(), ALL_BUT_WALLS)
-    assert actions == (Stop(ref(one("StatefulSet"))), Stop(ref(one("Deployment"))))
+    actions = plan(NAMESPACE, suspended, observed(), BLOCKED)
+    assert actions == (
+        Stop(ref(find_manifest("StatefulSet"))),
+        Stop(ref(find_manifest("Deployment"))),
+    )
     stopped = {
-        at: {**obj, "spec": {**obj["spec"], "replicas": 0}}
+        reference: {**obj, "spec": {**obj["spec"], "replicas": 0}}
         if "replicas" in obj.get("spec", {})
         else obj
-        for at, obj in held(DESIRED).items()
+        for reference, obj in as_cached(DESIRED).items()
     }
-    assert plan(NAMESPACE, suspended, observed(objects=stopped), ALL_BUT_WALLS) == ()
+    assert plan(NAMESPACE, suspended, observed(objects=stopped), BLOCKED) == ()
 
 
 OIDC = {
@@ -256,47 +272,44 @@ OIDC = {
 LOGIN = {"oidc": ReferencedSecret("Opaque", {"clientSecret": "aHVzaA=="})}
 
 
-def test_a_copy_that_nothing_names_any_more_is_deleted_before_its_name_is_forgotten() -> None:
+def test_an_obsolete_copy_of_a_secret_is_deleted_before_what_names_it_is_written() -> None:
     before = render(workspace(access={"oidc": OIDC}), PlatformSpec(), CREDENTIALS, LOGIN)
-    actions = plan(NAMESPACE, DESIRED, observed(objects=held(before)))
+    actions = plan(NAMESPACE, DESIRED, observed(objects=as_cached(before)))
     copy = next(
-        each["metadata"]["name"]
-        for each in before
-        if each["kind"] == "Secret" and "oidc" in each["metadata"]["name"]
+        manifest["metadata"]["name"]
+        for manifest in before
+        if manifest["kind"] == "Secret" and "oidc" in manifest["metadata"]["name"]
     )
-    gone = Delete(Ref("Secret", "team-a-aichat", copy), None)
-    assert actions[0] == gone
-    assert plan(NAMESPACE, DESIRED, observed(objects=held(before)), ALL_BUT_WALLS) == ()
+    assert actions[0] == Delete(Ref("Secret", "team-a-aichat", copy), None)
+    assert plan(NAMESPACE, DESIRED, observed(objects=as_cached(before)), BLOCKED) == ()
 
 
-def test_an_old_password_goes_with_its_copy() -> None:
+def test_the_copy_of_old_credentials_is_deleted() -> None:
     renewed = replace(CREDENTIALS, admin_password="another")
     after = render(workspace(), PlatformSpec(), renewed)
     actions = plan(NAMESPACE, after, observed())
     old, new = (
-        next(each for each in found if each["kind"] == "Secret") for found in (DESIRED, after)
+        next(manifest for manifest in manifests if manifest["kind"] == "Secret")
+        for manifests in (DESIRED, after)
     )
     assert actions[0] == Delete(ref(old), None)
     assert Apply(new) in actions
 
 
-def test_a_secret_that_is_no_copy_of_ours_is_left_alone() -> None:
-    objects = held(DESIRED)
-    at = ref(one("Ingress"))
+def test_a_secret_that_is_no_copy_of_the_operator_is_not_deleted() -> None:
+    objects = as_cached(DESIRED)
+    target = ref(find_manifest("Ingress"))
     tls = [{"secretName": name} for name in ("team-a-aichat-openwebui-tls", "their-own")]
-    objects[at] = {**objects[at], "spec": {**objects[at]["spec"], "tls": tls}}
-    assert not [
-        each
-        for each in plan(NAMESPACE, DESIRED, observed(objects=objects))
-        if isinstance(each, Delete)
-    ]
+    objects[target] = {**objects[target], "spec": {**objects[target]["spec"], "tls": tls}}
+    actions = plan(NAMESPACE, DESIRED, observed(objects=objects))
+    assert not [action for action in actions if isinstance(action, Delete)]
 
 
-def test_the_quota_is_never_below_what_the_claims_hold() -> None:
-    objects = held(DESIRED)
-    at = ref(one("PersistentVolumeClaim", "ollama"))
-    larger = {**objects[at]["spec"], "resources": {"requests": {"storage": "50Gi"}}}
-    objects[at] = {**objects[at], "spec": larger}
+def test_the_quota_is_never_below_the_sizes_of_the_claims() -> None:
+    objects = as_cached(DESIRED)
+    target = ref(find_manifest("PersistentVolumeClaim", "ollama"))
+    larger = {**objects[target]["spec"], "resources": {"requests": {"storage": "50Gi"}}}
+    objects[target] = {**objects[target], "spec": larger}
     (action,) = plan(NAMESPACE, DESIRED, observed(objects=objects))
     assert isinstance(action, Apply)
     assert action.manifest["kind"] == "ResourceQuota"

@@ -12,33 +12,33 @@ def problem(reason: str) -> Problem:
     return Problem(reason, "")
 
 
-def test_nothing_is_held_back_while_nothing_is_wrong() -> None:
+def test_without_a_problem_nothing_is_blocked() -> None:
     assert blocked_kinds([]) == frozenset()
     assert not blocks_models([])
 
 
-def test_several_problems_hold_back_what_each_of_them_does() -> None:
-    both = blocked_kinds([problem("HostTaken"), problem("SecretTaken")])
-    assert both == {"Deployment", "Ingress", "HTTPRoute", "Secret"}
+def test_two_problems_block_the_kinds_of_both() -> None:
+    blocked = blocked_kinds([problem("HostTaken"), problem("SecretTaken")])
+    assert blocked == {"Deployment", "Ingress", "HTTPRoute", "Secret"}
 
 
-def test_walls_stand_whatever_is_wrong() -> None:
+def test_network_policies_accounts_and_services_are_never_blocked() -> None:
     for reason in ("CeilingExceeded", "SecretNotFound", "SpecNotUnderstood", "HostNotAllowed"):
         assert not {"NetworkPolicy", "ServiceAccount", "Service"} & blocked_kinds([problem(reason)])
 
 
-def test_no_model_is_loaded_or_removed_while_it_is_not_settled_which_there_are_to_be() -> None:
+def test_models_are_blocked_by_a_registry_that_is_not_allowed() -> None:
     assert blocks_models([problem("HostTaken"), problem("RegistryNotAllowed")])
     assert not blocks_models([problem("CeilingExceeded")])
 
 
-def test_a_host_is_refused_when_it_is_not_allowed_or_anothers() -> None:
+def test_a_host_is_blocked_when_it_is_not_allowed_or_taken() -> None:
     for reason in ("HostNotAllowed", "HostTaken"):
         assert blocks_host([problem("CeilingExceeded"), problem(reason)])
     assert not blocks_host([problem("CeilingExceeded")])
 
 
-def test_what_is_not_understood_is_told_with_its_field() -> None:
-    found = spec_problem(workspace(scheduling={"nodeSelector": {"not a key": "x"}}))
-    assert found.reason == "SpecNotUnderstood"
-    assert "spec.scheduling.nodeSelector.not a key" in found.message
+def test_the_problem_of_a_spec_that_is_not_understood_names_the_field() -> None:
+    spec_error = spec_problem(workspace(scheduling={"nodeSelector": {"not a key": "x"}}))
+    assert spec_error.reason == "SpecNotUnderstood"
+    assert "spec.scheduling.nodeSelector.not a key" in spec_error.message

@@ -17,32 +17,32 @@ def platform(**fields: Any) -> PlatformSpec:
     return PlatformSpec.model_validate(fields)
 
 
-def first_violation(asked: WorkspaceSpec, settings: PlatformSpec) -> Problem | None:
-    return next(limits.violations(asked, settings), None)
+def first_violation(workspace_spec: WorkspaceSpec, settings: PlatformSpec) -> Problem | None:
+    return next(limits.violations(workspace_spec, settings), None)
 
 
-def test_what_the_workspace_leaves_out_is_the_platforms() -> None:
-    asked = spec(resources={"ollama": {"memoryLimit": "6Gi"}})
-    share = effective_spec.ollama_share(asked, platform(ollama={"cpuLimit": "3"}))
+def test_values_that_a_workspace_leaves_out_are_the_platforms() -> None:
+    larger = spec(resources={"ollama": {"memoryLimit": "6Gi"}})
+    share = effective_spec.ollama_share(larger, platform(ollama={"cpuLimit": "3"}))
     assert (share.memory_limit, share.cpu_limit, share.storage) == ("6Gi", "3", "20Gi")
 
 
 @pytest.mark.parametrize(
-    ("chosen", "expected"),
+    ("bounds", "expected"),
     [
         ({"memoryLimit": "512Mi"}, ("512Mi", "512Mi")),
         ({"memoryRequest": "16Gi"}, ("16Gi", "16Gi")),
         ({"memoryRequest": "2Gi", "memoryLimit": "3Gi"}, ("2Gi", "3Gi")),
     ],
 )
-def test_where_only_one_bound_is_chosen_the_other_follows(
-    chosen: dict[str, str], expected: tuple[str, str]
+def test_a_bound_that_is_left_out_follows_the_one_that_is_set(
+    bounds: dict[str, str], expected: tuple[str, str]
 ) -> None:
-    share = effective_spec.ollama_share(spec(resources={"ollama": chosen}), platform())
+    share = effective_spec.ollama_share(spec(resources={"ollama": bounds}), platform())
     assert (share.memory_request, share.memory_limit) == expected
 
 
-def test_the_quota_has_room_for_a_roll_out_unless_it_is_chosen() -> None:
+def test_the_default_quota_has_room_for_a_roll_out() -> None:
     assert effective_spec.quota(spec(), platform())["cpu"] == Fraction(12)
     assert effective_spec.quota(spec(quota={"cpu": "5"}), platform())["cpu"] == Fraction(5)
 
@@ -56,11 +56,13 @@ def test_the_quota_has_room_for_a_roll_out_unless_it_is_chosen() -> None:
         ({"resources": {"ollama": {"gpu": {"count": 9}}}}, "spec.resources.ollama.gpu.count"),
     ],
 )
-def test_more_than_the_ceiling_names_the_field(fields: dict[str, Any], field: str) -> None:
-    found = first_violation(spec(**fields), platform())
-    assert found is not None
-    assert found.reason == "CeilingExceeded"
-    assert field in found.message
+def test_a_spec_above_the_ceiling_is_refused_with_its_field(
+    fields: dict[str, Any], field: str
+) -> None:
+    violation = first_violation(spec(**fields), platform())
+    assert violation is not None
+    assert violation.reason == "CeilingExceeded"
+    assert field in violation.message
 
 
 @pytest.mark.parametrize(
@@ -76,54 +78,52 @@ def test_more_than_the_ceiling_names_the_field(fields: dict[str, Any], field: st
 )
 def test_a_host_is_under_an_allowed_domain(host: str, allowed: bool) -> None:
     settings = platform(ingress={"allowedDomains": ["example.org"]})
-    found = first_violation(spec(ingress={"host": host}), settings)
-    assert (found is None) is allowed
+    violation = first_violation(spec(ingress={"host": host}), settings)
+    assert (violation is None) is allowed
 
 
 @pytest.mark.parametrize(
     ("name", "host"),
     [("team-a", "api.example.org"), ("api", None), ("api", "api.example.org")],
 )
-def test_no_workspace_has_a_reserved_host_by_choice_or_by_its_name(
-    name: str, host: str | None
-) -> None:
+def test_a_reserved_host_is_refused_by_choice_and_by_name(name: str, host: str | None) -> None:
     settings = platform(ingress={"domain": "example.org", "reservedHosts": ["api.example.org"]})
-    asked = spec(workspaceName=name, ingress={"host": host} if host else {})
-    found = first_violation(asked, settings)
-    assert found is not None
-    assert found.reason == "HostNotAllowed"
-    assert "spec.ingress.host" in found.message
+    reserved = spec(workspaceName=name, ingress={"host": host} if host else {})
+    violation = first_violation(reserved, settings)
+    assert violation is not None
+    assert violation.reason == "HostNotAllowed"
+    assert "spec.ingress.host" in violation.message
 
 
 def test_a_workspace_whose_name_reserves_its_host_may_choose_another() -> None:
     settings = platform(ingress={"domain": "example.org", "reservedHosts": ["api.example.org"]})
-    asked = spec(workspaceName="api", ingress={"host": "our.chat.example.org"})
-    assert first_violation(asked, settings) is None
+    elsewhere = spec(workspaceName="api", ingress={"host": "our.chat.example.org"})
+    assert first_violation(elsewhere, settings) is None
 
 
-def test_a_model_comes_from_an_allowed_registry() -> None:
+def test_a_model_of_a_registry_that_is_not_allowed_is_refused() -> None:
     settings = platform(
         models={"allowedRegistries": ["models.example.org:5000", "registry.ollama.ai"]}
     )
     assert first_violation(spec(models=["gemma2:2b"]), settings) is None
     assert first_violation(spec(models=["models.example.org:5000/a/b:1"]), settings) is None
-    found = first_violation(spec(models=["evil.test/a/b:1"]), settings)
-    assert found is not None
-    assert found.reason == "RegistryNotAllowed"
-    assert "spec.models" in found.message
+    violation = first_violation(spec(models=["evil.test/a/b:1"]), settings)
+    assert violation is not None
+    assert violation.reason == "RegistryNotAllowed"
+    assert "spec.models" in violation.message
 
 
-def test_the_platforms_own_embedding_model_needs_no_leave_and_a_chosen_one_does() -> None:
+def test_a_chosen_embedding_model_is_checked_and_the_platforms_is_not() -> None:
     private = platform(models={"allowedRegistries": ["models.example.org:5000"]})
     assert first_violation(spec(models=["models.example.org:5000/a/b:1"]), private) is None
     assert first_violation(spec(embeddingModel="none"), private) is None
-    found = first_violation(spec(embeddingModel="all-minilm"), private)
-    assert found is not None
-    assert "spec.embeddingModel" in found.message
-    assert "spec.models" not in found.message
+    violation = first_violation(spec(embeddingModel="all-minilm"), private)
+    assert violation is not None
+    assert "spec.embeddingModel" in violation.message
+    assert "spec.models" not in violation.message
 
 
-def test_the_embedding_model_can_be_chosen_and_left_out() -> None:
+def test_the_embedding_model_is_the_platforms_a_chosen_one_or_none() -> None:
     assert effective_spec.embedding_model(spec(), platform()) == "nomic-embed-text:latest"
     assert effective_spec.embedding_model(spec(embeddingModel="all-minilm"), platform()) == (
         "all-minilm:latest"
@@ -134,38 +134,35 @@ def test_the_embedding_model_can_be_chosen_and_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("quota", "said"),
+    ("quota", "message"),
     [
         ({"cpu": "5"}, "spec.quota.cpu is 5, and the two workloads need 6"),
         ({"memory": "9Gi"}, "spec.quota.memory is 9Gi, and the two workloads need 10Gi"),
         ({"storage": "21Gi"}, "spec.quota.storage is 21Gi, and the two workloads need 22Gi"),
     ],
 )
-def test_a_quota_without_room_for_both_workloads_names_the_field(
-    quota: dict[str, str], said: str
+def test_a_quota_without_room_for_both_workloads_is_refused_with_its_field(
+    quota: dict[str, str], message: str
 ) -> None:
-    found = first_violation(spec(quota=quota), platform())
-    assert found is not None
-    assert found.reason == "QuotaTooSmall"
-    assert said in found.message
+    violation = first_violation(spec(quota=quota), platform())
+    assert violation is not None
+    assert violation.reason == "QuotaTooSmall"
+    assert message in violation.message
 
 
 def test_a_quota_with_just_room_for_both_workloads_is_enough() -> None:
-    asked = spec(quota={"cpu": "6", "memory": "10Gi", "storage": "22Gi"})
-    assert first_violation(asked, platform()) is None
+    smallest = spec(quota={"cpu": "6", "memory": "10Gi", "storage": "22Gi"})
+    assert first_violation(smallest, platform()) is None
 
 
-def test_what_is_permitted_has_no_model_of_another_registry() -> None:
+def test_the_permitted_spec_has_no_model_of_another_registry() -> None:
     settings = platform(models={"allowedRegistries": ["models.example.org"]})
-    asked = spec(models=["models.example.org/a/b:1", "evil.test/a/b:1"])
-    assert effective_spec.permitted(asked, settings).models == ("models.example.org/a/b:1",)
-    own = effective_spec.embedding_model(asked, settings)
-    assert (
-        effective_spec.embedding_model(effective_spec.permitted(asked, settings), settings) == own
+    mixed = spec(models=["models.example.org/a/b:1", "evil.test/a/b:1"])
+    permitted = effective_spec.permitted(mixed, settings)
+    assert permitted.models == ("models.example.org/a/b:1",)
+    assert effective_spec.embedding_model(permitted, settings) == (
+        effective_spec.embedding_model(mixed, settings)
     )
-    foreign = spec(embeddingModel="evil.test/a/b:1")
-    assert (
-        effective_spec.embedding_model(effective_spec.permitted(foreign, settings), settings)
-        is None
-    )
-    assert effective_spec.permitted(asked, platform()) == asked
+    foreign = effective_spec.permitted(spec(embeddingModel="evil.test/a/b:1"), settings)
+    assert effective_spec.embedding_model(foreign, settings) is None
+    assert effective_spec.permitted(mixed, platform()) == mixed

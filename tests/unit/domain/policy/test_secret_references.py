@@ -11,18 +11,18 @@ OIDC = {"providerURL": "https://id.test/x", "clientID": "c", "secretName": "logi
 
 
 def secret(owner: str = OWNER, **data: str) -> dict[str, Any]:
-    marks = {names.SECRET_FOR_ANNOTATION: owner}
-    return {"metadata": {"annotations": marks}, "type": "Opaque", "data": data}
+    annotations = {names.SECRET_FOR_ANNOTATION: owner}
+    return {"metadata": {"annotations": annotations}, "type": "Opaque", "data": data}
 
 
 def test_every_field_that_names_a_secret_is_a_reference() -> None:
-    asked = workspace(
+    referring = workspace(
         ingress={"tls": {"secretName": "certificate"}},
         access={"adminSecretName": "first", "oidc": OIDC},
         connections=[{"name": "big", "url": "https://m.test/v1", "secretName": "models"}],
     )
-    found = {each.purpose: each.secret for each in references(asked)}
-    assert found == {
+    secrets = {reference.purpose: reference.secret for reference in references(referring)}
+    assert secrets == {
         "tls": "certificate",
         "admin": "first",
         "oidc": "login",
@@ -30,21 +30,21 @@ def test_every_field_that_names_a_secret_is_a_reference() -> None:
     }
 
 
-def test_a_secret_that_names_the_workspace_is_found_with_the_keys_it_needs_only() -> None:
-    held = secret(clientSecret="aHVzaA==", other="eA==")
-    found, problem = resolve(workspace(access={"oidc": OIDC}), lambda _: held)
+def test_a_secret_of_the_workspace_is_resolved_with_the_needed_keys_only() -> None:
+    stored = secret(clientSecret="aHVzaA==", other="eA==")
+    resolved, problem = resolve(workspace(access={"oidc": OIDC}), lambda _: stored)
     assert problem is None
-    assert found["oidc"].data == {"clientSecret": "aHVzaA=="}
-    assert "aHVzaA==" not in repr(found)
+    assert resolved["oidc"].data == {"clientSecret": "aHVzaA=="}
+    assert "aHVzaA==" not in repr(resolved)
 
 
-@pytest.mark.parametrize("held", [None, secret("default/other", clientSecret="x"), secret("")])
-def test_one_that_is_missing_and_anothers_are_told_in_the_same_words(
-    held: dict[str, Any] | None,
+@pytest.mark.parametrize("stored", [None, secret("default/other", clientSecret="x"), secret("")])
+def test_a_missing_secret_and_anothers_have_the_same_message(
+    stored: dict[str, Any] | None,
 ) -> None:
-    found, problem = resolve(workspace(access={"oidc": OIDC}), lambda _: held)
+    resolved, problem = resolve(workspace(access={"oidc": OIDC}), lambda _: stored)
     _, missing = resolve(workspace(access={"oidc": OIDC}), lambda _: None)
-    assert [each.data for each in found.values()] == [{}]
+    assert [referenced.data for referenced in resolved.values()] == [{}]
     assert problem == missing
     assert problem is not None
     assert f"{names.SECRET_FOR_ANNOTATION}: {OWNER}" in problem.message
@@ -58,10 +58,10 @@ def test_a_missing_key_is_named() -> None:
     assert "the platform team adds them in namespace" in problem.message
 
 
-def test_contents_decide_the_copys_name() -> None:
+def test_the_digest_depends_on_the_contents_only() -> None:
     def digest(value: str) -> str:
-        held = secret(clientSecret=value)
-        found, _ = resolve(workspace(access={"oidc": OIDC}), lambda _: held)
-        return found["oidc"].digest
+        stored = secret(clientSecret=value)
+        resolved, _ = resolve(workspace(access={"oidc": OIDC}), lambda _: stored)
+        return resolved["oidc"].digest
 
     assert digest("eA==") == digest("eA==") != digest("eQ==")

@@ -1,4 +1,4 @@
-"""What runs before the chat, against a database as Open WebUI's."""
+"""The script of the init container, run against a database like Open WebUI's."""
 
 import os
 import sqlite3
@@ -11,7 +11,7 @@ import pytest
 
 from aichat_workspace.domain.render.admin_password import SCRIPT
 
-# The image has the real one; here it is only seen which password came.
+# The image has the real library; the tests only need to see which password was set.
 BCRYPT = """
 def gensalt(): return b""
 def hashpw(password, salt): return b"hash of " + password
@@ -21,7 +21,7 @@ Run = Callable[[str, str], str]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """The script with an administrator's address and password; gives what it prints."""
+    """Run the script with an administrator's address and password, and return its output."""
     (tmp_path / "bcrypt.py").write_text(BCRYPT)
 
     def script(email: str, password: str) -> str:
@@ -39,7 +39,7 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def database(tmp_path: Path, run: Run) -> sqlite3.Connection:
-    """As it is after the first start, with the administrator that the script was told of."""
+    """Return the database after the first start, with the administrator of the script's run."""
     assert run("first@x", "old") == ""
     connection = sqlite3.connect(tmp_path / "webui.db", isolation_level=None)
     connection.execute("CREATE TABLE auth (email, password, session_stamp)")
@@ -58,7 +58,7 @@ def accounts(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
     return connection.execute(joined).fetchall()
 
 
-def test_a_secret_that_has_not_changed_leaves_a_persons_own_password(
+def test_an_unchanged_secret_keeps_the_persons_own_password(
     run: Run, database: sqlite3.Connection
 ) -> None:
     assert run("first@x", "old") == ""
@@ -79,7 +79,7 @@ def test_another_address_renames_the_first_administrator(
     assert run("boss@x", "new") == ""
 
 
-def test_an_address_that_somebody_has_already_takes_no_other_account(
+def test_an_address_of_an_existing_account_renames_no_other(
     run: Run, database: sqlite3.Connection
 ) -> None:
     add(database, "somebody@x", "user")
@@ -90,8 +90,6 @@ def test_an_address_that_somebody_has_already_takes_no_other_account(
     ]
 
 
-def test_an_administrator_who_has_gone_is_said_to_be_missing(
-    run: Run, database: sqlite3.Connection
-) -> None:
+def test_a_missing_administrator_is_reported(run: Run, database: sqlite3.Connection) -> None:
     database.execute("DELETE FROM auth")
     assert "there is no account first@x" in run("first@x", "new")

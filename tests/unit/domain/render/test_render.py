@@ -1,10 +1,11 @@
 """Golden manifests: a change of rendering shows as a difference in tests/unit/domain/golden.
 
-`pytest --golden` writes them anew.
+`pytest --golden` writes them again.
 """
 
 import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ CUSTOM = PlatformSpec(
 @pytest.mark.parametrize(
     ("name", "platform"), [("defaults", PlatformSpec()), ("custom-platform", CUSTOM)]
 )
-def test_the_sample_workspace_becomes_its_golden_manifests(
+def test_the_sample_workspace_renders_to_its_golden_manifests(
     name: str, platform: PlatformSpec, pytestconfig: pytest.Config
 ) -> None:
     documents = [tenant_namespace(workspace()), *desired(platform)]
@@ -49,38 +50,43 @@ def test_the_sample_workspace_becomes_its_golden_manifests(
     assert text == path.read_text()
 
 
-def pods(platform: PlatformSpec | None = None) -> list[Manifest]:
-    return [
-        each["spec"]["template"]
-        for each in desired(platform)
-        if each["kind"] in ("StatefulSet", "Deployment")
-    ]
+def find_all(kind: str, manifests: Iterable[Manifest]) -> list[Manifest]:
+    return [manifest for manifest in manifests if manifest["kind"] == kind]
+
+
+def network_policies(manifests: Iterable[Manifest]) -> dict[str, Manifest]:
+    policies = find_all("NetworkPolicy", manifests)
+    return {policy["metadata"]["name"]: policy for policy in policies}
+
+
+def pod_templates() -> list[Manifest]:
+    workloads = [*find_all("StatefulSet", desired()), *find_all("Deployment", desired())]
+    return [workload["spec"]["template"] for workload in workloads]
 
 
 def test_every_object_carries_the_workspaces_labels() -> None:
-    for each in (tenant_namespace(workspace()), *desired()):
-        labels = each["metadata"]["labels"]
+    for manifest in (tenant_namespace(workspace()), *desired()):
+        labels = manifest["metadata"]["labels"]
         assert labels["aichatworkspace"] == "team-a-aichat"
-        assert labels["app.kubernetes.io/name"] == each["metadata"]["name"]
+        assert labels["app.kubernetes.io/name"] == manifest["metadata"]["name"]
         assert labels["app.kubernetes.io/part-of"] == "aichat-workspace-team-a-aichat"
         assert labels[names.MANAGED_BY_LABEL] == names.OPERATOR
 
 
-def test_the_longest_names_make_labels_that_kubernetes_takes() -> None:
+def test_the_longest_names_have_valid_labels() -> None:
     """A name may be longer than a label's value."""
-    longest = "a" * names.WORKSPACE_NAME_MAX_LENGTH
-    source = {"name": "c" * 32, "url": "https://a.example.org/v1", "secretName": "key"}
-    asked = workspace(longest, connections=[source])
-    secrets = {connection(source["name"]): ReferencedSecret("Opaque", {"apiKey": ""})}
-    made = render(asked, PlatformSpec(), CREDENTIALS, secrets)
-    assert any(len(each["metadata"]["name"]) > 63 for each in made)
-    for each in (tenant_namespace(asked), *made):
-        for value in each["metadata"]["labels"].values():
+    server = {"name": "c" * 32, "url": "https://a.example.org/v1", "secretName": "key"}
+    longest = workspace("a" * names.WORKSPACE_NAME_MAX_LENGTH, connections=[server])
+    secrets = {connection(server["name"]): ReferencedSecret("Opaque", {"apiKey": ""})}
+    manifests = render(longest, PlatformSpec(), CREDENTIALS, secrets)
+    assert any(len(manifest["metadata"]["name"]) > 63 for manifest in manifests)
+    for manifest in (tenant_namespace(longest), *manifests):
+        for value in manifest["metadata"]["labels"].values():
             assert re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", value), value
 
 
 def test_no_pod_runs_as_the_default_account_or_with_a_token() -> None:
-    for pod in pods():
+    for pod in pod_templates():
         assert pod["spec"]["serviceAccountName"] in (
             "team-a-aichat-ollama",
             "team-a-aichat-openwebui",
@@ -88,19 +94,19 @@ def test_no_pod_runs_as_the_default_account_or_with_a_token() -> None:
         assert pod["spec"]["automountServiceAccountToken"] is False
 
 
-def test_ollama_has_no_ingress() -> None:
-    (ingress,) = (each for each in desired() if each["kind"] == "Ingress")
+def test_the_only_ingress_is_open_webuis() -> None:
+    (ingress,) = find_all("Ingress", desired())
     (rule,) = ingress["spec"]["rules"]
     (path,) = rule["http"]["paths"]
     assert path["backend"]["service"]["name"] == "team-a-aichat-openwebui"
 
 
-def test_nobody_becomes_admin_by_being_first() -> None:
+def test_sign_up_is_off_and_the_administrator_comes_from_the_secret() -> None:
     variables: dict[str, Any] = {
-        each["name"]: each
-        for pod in pods()
+        variable["name"]: variable
+        for pod in pod_templates()
         for container in pod["spec"]["containers"]
-        for each in container["env"]
+        for variable in container["env"]
     }
     assert variables["ENABLE_SIGNUP"]["value"] == "false"
     secret = f"team-a-aichat-openwebui-{CREDENTIALS.digest}"
@@ -108,42 +114,34 @@ def test_nobody_becomes_admin_by_being_first() -> None:
         assert variables[name]["valueFrom"]["secretKeyRef"] == {"name": secret, "key": name}
 
 
-def test_other_credentials_get_a_secret_of_another_name() -> None:
+def test_other_credentials_have_another_digest() -> None:
     assert CREDENTIALS.digest != type(CREDENTIALS)("other", "a@b.c", "p").digest
 
 
-def test_credentials_are_in_no_representation() -> None:
+def test_a_repr_of_credentials_has_no_secrets() -> None:
     assert "password" not in repr(type(CREDENTIALS)("the-key", "a@b.c", "the-password")).replace(
         "admin_password", ""
     )
 
 
 def test_the_quota_has_room_for_a_roll_out_of_both_workloads() -> None:
-    (quota,) = (each for each in desired() if each["kind"] == "ResourceQuota")
+    (quota,) = find_all("ResourceQuota", desired())
     hard = quota["spec"]["hard"]
     assert hard["pods"] == "4"
     assert hard["requests.cpu"] == "1200m"
     assert hard["requests.storage"] == "22Gi"
 
 
-def test_registries_on_other_ports_are_reachable_when_a_model_names_them() -> None:
-    named = workspace(models=["models.example.org:5000/team/big", "gemma2:2b"])
-    policies = {
-        each["metadata"]["name"]: each
-        for each in render(named, PlatformSpec(), CREDENTIALS)
-        if each["kind"] == "NetworkPolicy"
-    }
+def test_a_registrys_port_is_reachable_when_a_model_names_it() -> None:
+    with_port = workspace(models=["models.example.org:5000/team/big", "gemma2:2b"])
+    policies = network_policies(render(with_port, PlatformSpec(), CREDENTIALS))
     (rule,) = policies["team-a-aichat-model-downloads"]["spec"]["egress"]
     assert [port["port"] for port in rule["ports"]] == [443, 5000]
 
 
-def test_a_range_is_what_its_first_address_says_and_named_once() -> None:
+def test_an_excepted_range_is_named_once_by_its_first_address() -> None:
     ranges = Network(egress_except=("10.1.2.3/8", "10.0.0.0/8", "192.168.0.0/16"))
-    policies = {
-        each["metadata"]["name"]: each
-        for each in render(workspace(), PlatformSpec(network=ranges), CREDENTIALS)
-        if each["kind"] == "NetworkPolicy"
-    }
+    policies = network_policies(render(workspace(), PlatformSpec(network=ranges), CREDENTIALS))
     (rule,) = policies["team-a-aichat-model-downloads"]["spec"]["egress"]
     (outside,) = rule["to"]
     assert outside["ipBlock"]["except"] == ["10.0.0.0/8", "192.168.0.0/16"]
@@ -155,11 +153,11 @@ def test_an_allowed_range_is_reachable_by_downloads_and_back_ends_only() -> None
         connections=[{"name": "a", "url": "https://10.1.2.3:8443/v1", "secretName": "key"}]
     )
     secrets = {connection("a"): ReferencedSecret("Opaque", {"apiKey": ""})}
+    policies = network_policies(render(connected, settings, CREDENTIALS, secrets))
     allowing = {
-        each["metadata"]["name"]
-        for each in render(connected, settings, CREDENTIALS, secrets)
-        if each["kind"] == "NetworkPolicy"
-        for rule in each["spec"].get("egress", ())
+        name
+        for name, policy in policies.items()
+        for rule in policy["spec"].get("egress", ())
         if {"ipBlock": {"cidr": "10.1.2.3/32"}} in rule["to"]
     }
     assert allowing == {"team-a-aichat-model-downloads", "team-a-aichat-back-ends"}
@@ -167,17 +165,17 @@ def test_an_allowed_range_is_reachable_by_downloads_and_back_ends_only() -> None
 
 def chat_settings(platform: PlatformSpec | None = None, **access: Any) -> dict[str, Any]:
     oidc = {OIDC: ReferencedSecret("Opaque", {"clientSecret": ""})}
-    asked = render(workspace(access=access), platform or PlatformSpec(), CREDENTIALS, oidc)
-    (deployment,) = (each for each in asked if each["kind"] == "Deployment")
+    manifests = render(workspace(access=access), platform or PlatformSpec(), CREDENTIALS, oidc)
+    (deployment,) = find_all("Deployment", manifests)
     (chat,) = deployment["spec"]["template"]["spec"]["containers"]
-    return {each["name"]: each.get("value") for each in chat["env"]}
+    return {variable["name"]: variable.get("value") for variable in chat["env"]}
 
 
 @pytest.mark.parametrize(
     ("by_provider", "by_form", "role"),
     [(True, False, "user"), (False, False, "pending"), (True, True, "pending")],
 )
-def test_only_who_comes_by_the_identity_provider_gets_in_unasked(
+def test_new_accounts_are_users_only_when_all_come_from_the_identity_provider(
     by_provider: bool, by_form: bool, role: str
 ) -> None:
     url = "https://id.example.org/.well-known/openid-configuration"
@@ -186,7 +184,7 @@ def test_only_who_comes_by_the_identity_provider_gets_in_unasked(
     assert "DEFAULT_USER_ROLE" not in chat_settings(signUp=by_form)
 
 
-def test_with_tls_cookies_travel_by_tls_only() -> None:
+def test_with_tls_cookies_are_secure() -> None:
     secured = PlatformSpec(ingress=Ingress(default_certificate=True))
     cookies = ("WEBUI_SESSION_COOKIE_SECURE", "WEBUI_AUTH_COOKIE_SECURE")
     for name in cookies:
@@ -195,21 +193,21 @@ def test_with_tls_cookies_travel_by_tls_only() -> None:
 
 
 def model_server(**spec: Any) -> dict[str, Any]:
-    asked = render(workspace(**spec), PlatformSpec(), CREDENTIALS)
-    (stateful_set,) = (each for each in asked if each["kind"] == "StatefulSet")
+    manifests = render(workspace(**spec), PlatformSpec(), CREDENTIALS)
+    (stateful_set,) = find_all("StatefulSet", manifests)
     (container,) = stateful_set["spec"]["template"]["spec"]["containers"]
     return dict(container)
 
 
 def model_server_settings(**spec: Any) -> dict[str, Any]:
-    return {each["name"]: each["value"] for each in model_server(**spec)["env"]}
+    return {variable["name"]: variable["value"] for variable in model_server(**spec)["env"]}
 
 
 @pytest.mark.parametrize(
     ("limit", "free", "threads"),
     [("4", 1, "1"), ("4", 63, "4"), ("3", 3, "3"), ("2500m", 7, "2"), ("500m", 7, "1")],
 )
-def test_a_model_gets_a_thread_for_each_core_that_is_free_and_that_it_may_use(
+def test_threads_are_bounded_by_the_cpu_limit_and_by_the_nodes_free_cores(
     limit: str, free: int, threads: str, tmp_path: Path
 ) -> None:
     nproc = tmp_path / "nproc"
@@ -218,11 +216,11 @@ def test_a_model_gets_a_thread_for_each_core_that_is_free_and_that_it_may_use(
     shell, option, script = model_server(resources={"ollama": {"cpuLimit": limit}})["command"]
     started = script.replace("$$", "$").replace("/bin/ollama serve", "printenv LLAMA_ARG_THREADS")
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "OLLAMA_MODELS": str(tmp_path)}
-    found = subprocess.check_output([shell, option, started], env=environment, text=True)  # noqa: S603  (ours)
-    assert found == f"{threads}\n"
+    output = subprocess.check_output([shell, option, started], env=environment, text=True)  # noqa: S603  (ours)
+    assert output == f"{threads}\n"
 
 
-def test_a_download_whose_note_is_torn_is_discarded_and_others_go_on(tmp_path: Path) -> None:
+def test_a_download_with_an_empty_note_is_discarded_and_others_stay(tmp_path: Path) -> None:
     torn, other = f"sha256-{'a' * 64}", f"sha256-{'b' * 64}"
     blobs = tmp_path / "blobs"
     blobs.mkdir()
@@ -237,11 +235,11 @@ def test_a_download_whose_note_is_torn_is_discarded_and_others_go_on(tmp_path: P
         (blobs / name).write_text(content)
     shell, option, script = model_server()["command"]
     started = script.replace("$$", "$").replace("/bin/ollama serve", "true")
-    for _ in range(2):  # once more without anything to discard
+    for _ in range(2):  # the second time there is nothing to discard
         environment = {"PATH": "/usr/bin:/bin", "OLLAMA_MODELS": str(tmp_path)}
         subprocess.check_call([shell, option, started], env=environment)  # noqa: S603  (ours)
-        left = {path.name for path in blobs.iterdir()}
-        assert left == {torn, f"{other}-partial", f"{other}-partial-0"}
+        remaining = {path.name for path in blobs.iterdir()}
+        assert remaining == {torn, f"{other}-partial", f"{other}-partial-0"}
 
 
 @pytest.mark.parametrize(("limit", "mebibytes"), [("8Gi", "1024"), ("1500M", "178")])
@@ -260,7 +258,9 @@ def test_a_model_keeps_chats_in_an_eighth_of_the_memory(limit: str, mebibytes: s
     ],
     ids=["default", "gpu", "chosen", "chosen with a gpu"],
 )
-def test_without_a_gpu_two_models_are_in_memory(spec: dict[str, Any], models: str | None) -> None:
+def test_without_a_gpu_two_models_are_loaded_by_default(
+    spec: dict[str, Any], models: str | None
+) -> None:
     assert model_server_settings(**spec).get("OLLAMA_MAX_LOADED_MODELS") == models
 
 
@@ -292,7 +292,7 @@ def test_dollars_in_values_are_not_expanded_by_kubernetes() -> None:
         ("ghcr.io/a/b@sha256:" + "0" * 64, "mirror.test/up/a/b@sha256:" + "0" * 64),
     ],
 )
-def test_a_mirror_replaces_the_registry_that_an_image_names_or_means(
+def test_a_mirror_replaces_an_images_explicit_or_implied_registry(
     image: str, mirrored: str
 ) -> None:
     assert Images(mirror="mirror.test/up", ollama=image).resolved[0] == mirrored

@@ -45,7 +45,7 @@ def unschedulable(
 
 
 @pytest.mark.parametrize(
-    ("found", "reason", "fix"),
+    ("pod_manifest", "reason", "fix"),
     [
         (waiting("ImagePullBackOff", "no such host"), "ImagePullFailed", "check its name"),
         (waiting("CrashLoopBackOff"), "CrashLoop", "kubectl logs --previous p-0 -c c"),
@@ -62,10 +62,10 @@ def unschedulable(
         (unschedulable(_LATE_UNBOUND, 31), "VolumeUnbound", "StorageClass"),
     ],
 )
-def test_a_pods_trouble_is_one_reason_and_one_sentence_with_the_fix(
-    found: dict[str, Any], reason: str, fix: str
+def test_a_problem_of_a_pod_has_its_reason_and_fix(
+    pod_manifest: dict[str, Any], reason: str, fix: str
 ) -> None:
-    problem = diagnose(None, None, [found], NOW)
+    problem = diagnose(None, None, [pod_manifest], NOW)
     assert problem is not None
     assert problem.reason == reason
     assert fix in problem.message
@@ -75,40 +75,41 @@ def test_a_pod_that_is_only_starting_is_no_problem() -> None:
     assert diagnose(None, None, [waiting("ContainerCreating"), pod()], NOW) is None
 
 
-def test_a_quota_that_refuses_pods_is_told() -> None:
+def test_a_pod_refused_by_a_quota_is_reported() -> None:
     refused = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
     problem = diagnose({"status": {"conditions": [refused]}}, None, [], NOW)
     assert problem is not None
     assert "exceeded quota" in problem.message
 
 
-def test_a_lost_volume_is_told() -> None:
+def test_a_lost_volume_is_reported() -> None:
     claim = {"metadata": {"name": "models"}, "status": {"phase": "Lost"}}
     problem = diagnose(None, claim, [], NOW)
     assert problem is not None
     assert problem.reason == "VolumeLost"
 
 
-def test_a_volume_that_is_being_made_is_no_problem_yet() -> None:
+def test_a_volume_may_take_thirty_seconds() -> None:
     assert diagnose(None, None, [unschedulable(_UNBOUND, 29)], NOW) is None
 
 
-def test_a_node_may_be_on_its_way() -> None:
+def test_a_node_may_take_a_minute() -> None:
     assert diagnose(None, None, [unschedulable(for_seconds=59)], NOW) is None
 
 
-def pending(*, node: str | None = "n-1", made: float = 600) -> dict[str, Any]:
-    marks = {"volume.kubernetes.io/selected-node": node} if node else {}
-    metadata = {"name": "models", "annotations": marks, "creationTimestamp": ago(made)}
+def pending_claim(*, node: str | None = "n-1", created: float = 600) -> dict[str, Any]:
+    annotations = {"volume.kubernetes.io/selected-node": node} if node else {}
+    metadata = {"name": "models", "annotations": annotations, "creationTimestamp": ago(created)}
     return {"metadata": metadata, "status": {"phase": "Pending"}}
 
 
-def made(seconds: float) -> dict[str, Any]:
+def pod_created(seconds: float) -> dict[str, Any]:
+    """A pod that was created so long ago."""
     return {"metadata": {"name": "p-0", "creationTimestamp": ago(seconds)}}
 
 
-def test_a_volume_that_does_not_come_to_the_chosen_node_is_told() -> None:
-    problem = diagnose(None, pending(), [made(61)], NOW)
+def test_a_volume_that_is_not_provisioned_on_the_selected_node_is_reported() -> None:
+    problem = diagnose(None, pending_claim(), [pod_created(61)], NOW)
     assert problem is not None
     assert problem.reason == "VolumeUnbound"
     assert "claim models gets no volume on node n-1" in problem.message
@@ -117,40 +118,40 @@ def test_a_volume_that_does_not_come_to_the_chosen_node_is_told() -> None:
 @pytest.mark.parametrize(
     ("claim", "pods"),
     [
-        (pending(node=None), [made(300)]),
-        (pending(), [made(59)]),
-        (pending(made=59), [made(300)]),
-        (pending(), []),
+        (pending_claim(node=None), [pod_created(300)]),
+        (pending_claim(), [pod_created(59)]),
+        (pending_claim(created=59), [pod_created(300)]),
+        (pending_claim(), []),
     ],
 )
-def test_a_claim_that_waits_for_a_pod_or_a_moment_for_its_volume_is_no_problem(
+def test_a_claim_that_waits_for_a_pod_or_shortly_for_its_volume_is_no_problem(
     claim: dict[str, Any], pods: list[dict[str, Any]]
 ) -> None:
     assert diagnose(None, claim, pods, NOW) is None
 
 
-def going(seconds: float) -> dict[str, Any]:
-    """A pod that was to be gone so long ago."""
+def pod_deleted(seconds: float) -> dict[str, Any]:
+    """A pod whose grace period ended so long ago."""
     return {"metadata": {"name": "p-0", "deletionTimestamp": ago(seconds)}}
 
 
-def test_a_pod_that_does_not_end_is_told_with_what_to_do_about_its_node() -> None:
-    problem = diagnose(None, None, [going(61)], NOW)
+def test_a_pod_that_does_not_end_is_reported_with_the_fix() -> None:
+    problem = diagnose(None, None, [pod_deleted(61)], NOW)
     assert problem is not None
     assert problem.reason == "PodNotEnding"
     assert "kubectl delete node" in problem.message
-    assert diagnose(None, None, [going(59)], NOW) is None
+    assert diagnose(None, None, [pod_deleted(59)], NOW) is None
 
 
 @pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
-def test_a_pod_that_is_over_says_nothing_of_its_successor(phase: str) -> None:
-    """As one that was evicted last week, whose record is there still."""
+def test_a_pod_that_is_over_is_no_problem(phase: str) -> None:
+    """Like one that was evicted last week, whose record remains."""
     evicted = pod(phase=phase, conditions=[{"type": "Ready", "status": "False"}])
     evicted["metadata"]["creationTimestamp"] = ago(7 * 86400)
-    assert diagnose(None, None, [evicted, made(5)], NOW) is None
+    assert diagnose(None, None, [evicted, pod_created(5)], NOW) is None
 
 
-def test_what_holds_a_namespace_is_told_once_it_is_overdue() -> None:
+def test_what_delays_a_namespaces_deletion_is_reported_once_it_is_overdue() -> None:
     conditions = [
         {"type": "NamespaceContentRemaining", "status": "True", "message": "pods. has 1 left"},
         {"type": "NamespaceFinalizersRemaining", "status": "True", "message": "example.org/keep"},
@@ -173,13 +174,13 @@ def ingress(name: str | None = None) -> dict[str, Any]:
 
 
 def ingress_class(name: str, *, default: bool | None = None) -> dict[str, Any]:
-    mark = "ingressclass.kubernetes.io/is-default-class"
-    marks = {} if default is None else {mark: str(default).lower()}
-    return {"metadata": {"name": name, "annotations": marks}}
+    annotation = "ingressclass.kubernetes.io/is-default-class"
+    annotations = {} if default is None else {annotation: str(default).lower()}
+    return {"metadata": {"name": name, "annotations": annotations}}
 
 
 @pytest.mark.parametrize(
-    ("found", "classes", "served"),
+    ("manifest", "classes", "is_served"),
     [
         (ingress("nginx"), [ingress_class("nginx")], True),
         (ingress("nginx"), [ingress_class("traefik", default=True)], False),
@@ -190,10 +191,10 @@ def ingress_class(name: str, *, default: bool | None = None) -> dict[str, Any]:
         (None, [], True),
     ],
 )
-def test_an_ingress_without_a_controller_is_told(
-    found: dict[str, Any] | None, classes: list[dict[str, Any]], served: bool
+def test_an_ingress_without_a_controller_is_reported(
+    manifest: dict[str, Any] | None, classes: list[dict[str, Any]], is_served: bool
 ) -> None:
-    assert (ingress_problem(found, classes) is None) is served
+    assert (ingress_problem(manifest, classes) is None) is is_served
 
 
 def route(*conditions: dict[str, Any]) -> dict[str, Any]:
@@ -204,7 +205,7 @@ def route(*conditions: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_a_route_that_no_gateway_takes_is_told_with_what_the_gateway_said() -> None:
+def test_a_route_that_no_gateway_accepts_is_reported_with_the_gateways_message() -> None:
     accepted = {"type": "Accepted", "status": "True", "message": ""}
     refused = {**accepted, "status": "False", "message": "not allowed"}
     assert route_problem(route(accepted)) is None
@@ -227,7 +228,7 @@ HAS_ENDED: dict[str, Any] = {"terminated": {"exitCode": 1}}
 
 
 @pytest.mark.parametrize("state", [RUNS, HAS_ENDED, {"waiting": {"reason": "CrashLoopBackOff"}}])
-def test_a_container_that_keeps_stopping_is_told_between_two_restarts_as_well(
+def test_a_container_that_keeps_stopping_is_reported_between_two_restarts_as_well(
     state: dict[str, Any],
 ) -> None:
     problem = diagnose(None, None, [pod(containerStatuses=[restarted(state)])], NOW)
@@ -251,17 +252,17 @@ def test_a_container_that_stopped_once_or_long_ago_is_only_starting(
 
 
 @pytest.mark.parametrize(
-    ("made", "unready", "told"),
+    ("created", "unready", "is_reported"),
     [(601, 601, True), (599, 599, False), (86400, 60, False), (86400, None, True)],
 )
-def test_a_pod_that_does_not_get_ready_is_told_after_ten_minutes(
-    made: float, unready: float | None, *, told: bool
+def test_a_pod_that_does_not_get_ready_is_reported_after_ten_minutes(
+    created: float, unready: float | None, *, is_reported: bool
 ) -> None:
     since = {} if unready is None else {"lastTransitionTime": ago(unready)}
     starting = pod(conditions=[{"type": "Ready", "status": "False", **since}])
-    starting["metadata"]["creationTimestamp"] = ago(made)
+    starting["metadata"]["creationTimestamp"] = ago(created)
     problem = diagnose(None, None, [starting], NOW)
-    assert (problem is not None and problem.reason == "NotReadyInTime") is told
+    assert (problem is not None and problem.reason == "NotReadyInTime") is is_reported
 
 
 def podless(**status: Any) -> dict[str, Any]:
@@ -273,7 +274,7 @@ def podless(**status: Any) -> dict[str, Any]:
     }
 
 
-def test_a_stateful_set_whose_pod_is_refused_is_told() -> None:
+def test_a_stateful_set_whose_pod_is_refused_is_reported() -> None:
     since = NOW - timedelta(seconds=31)
     problem = diagnose(podless(), None, [], NOW, since)
     assert problem is not None
@@ -292,12 +293,12 @@ def test_a_stateful_set_whose_pod_is_refused_is_told() -> None:
         {**podless(), "metadata": {"name": "s", "generation": 2, "changedAt": ago(29)}},
     ],
 )
-def test_a_workload_that_has_or_wants_no_pod_yet_is_no_problem(
+def test_a_workload_that_has_or_needs_no_pod_yet_is_no_problem(
     workload: dict[str, Any] | None,
 ) -> None:
     assert diagnose(workload, None, [], NOW, NOW - timedelta(seconds=31)) is None
 
 
-def test_a_stateful_set_gets_a_moment_for_its_pod() -> None:
+def test_a_stateful_sets_pod_may_take_thirty_seconds() -> None:
     assert diagnose(podless(), None, [], NOW, NOW - timedelta(seconds=29)) is None
     assert diagnose(podless(), None, [], NOW) is None

@@ -10,21 +10,21 @@ from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
 
 
 def schemas(node: Any) -> list[dict[str, Any]]:
-    """Every schema in a schema."""
-    found = [node]
+    """Return a schema and every schema in it."""
+    nodes = [node]
     for child in (*node.get("properties", {}).values(), node.get("items")):
         if isinstance(child, dict):
-            found += schemas(child)
-    return found
+            nodes += schemas(child)
+    return nodes
 
 
 def root(document: Any) -> dict[str, Any]:
-    found: dict[str, Any] = document["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-    return found
+    schema: dict[str, Any] = document["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    return schema
 
 
 @pytest.mark.parametrize("document", [crd.workspace_crd(), crd.platform_crd()])
-def test_every_field_is_typed_and_explained(document: Any) -> None:
+def test_every_field_has_a_type_and_a_description(document: Any) -> None:
     for name in ("spec", "status"):
         top = root(document)["properties"].get(name)
         for schema in schemas(top) if top else ():
@@ -34,7 +34,7 @@ def test_every_field_is_typed_and_explained(document: Any) -> None:
 
 
 @pytest.mark.parametrize("document", [crd.workspace_crd(), crd.platform_crd()])
-def test_no_keyword_is_left_that_the_api_server_refuses(document: Any) -> None:
+def test_no_schema_has_a_keyword_that_the_api_server_refuses(document: Any) -> None:
     refused = {"$ref", "$defs", "anyOf", "title", "examples", "exclusiveMinimum", "const"}
     for schema in schemas(root(document)):
         assert not refused & set(schema)
@@ -49,35 +49,35 @@ def test_every_list_and_text_in_a_spec_is_bounded() -> None:
                 assert "maxLength" in schema
 
 
-def test_the_sample_is_valid_and_defaults_hold() -> None:
+def test_the_sample_is_valid_and_optional_fields_have_defaults() -> None:
     schema = crd.structural(WorkspaceSpec)
     jsonschema.validate({"workspaceName": "a", "models": ["gemma2:2b"]}, schema)
     assert schema["required"] == ["workspaceName"]
     assert schema["properties"]["workspaceENV"]["default"] == "dev"
 
 
-def test_no_default_of_the_platform_is_stored_but_each_is_told() -> None:
-    """What the API server has written once would outlive the release that it is of."""
+def test_defaults_of_the_platform_are_described_and_never_stored() -> None:
+    """A stored default would outlive its release."""
     spec = root(crd.platform_crd())["properties"]["spec"]
     assert all("default" not in schema for schema in schemas(spec))
-    told = spec["properties"]["images"]["properties"]["ollama"]["description"]
-    assert told.endswith(f"Default: {Images().ollama}.")
+    image = spec["properties"]["images"]["properties"]["ollama"]["description"]
+    assert image.endswith(f"Default: {Images().ollama}.")
     ranges = spec["properties"]["network"]["properties"]["egressExcept"]["description"]
     assert "Default: 10.0.0.0/8, 100.64.0.0/10, " in ranges
 
 
-def test_an_empty_status_is_a_status() -> None:
+def test_an_empty_status_is_valid_and_pending() -> None:
     assert WorkspaceStatus.model_validate({}).phase == "Pending"
 
 
-def test_a_workspace_that_nobody_has_looked_at_yet_is_pending() -> None:
+def test_the_crds_default_status_is_pending() -> None:
     schema = root(crd.workspace_crd())["properties"]["status"]
     assert schema["default"] == {"phase": "Pending"}
 
 
-def test_kubectl_get_shows_phase_readiness_with_its_reason_models_and_url() -> None:
+def test_kubectl_get_shows_phase_ready_reason_models_url_and_age() -> None:
     columns = crd.workspace_crd()["spec"]["versions"][0]["additionalPrinterColumns"]
-    shown = [each["name"] for each in columns if not each.get("priority")]
+    shown = [column["name"] for column in columns if not column.get("priority")]
     assert shown == ["Phase", "Ready", "Reason", "Models", "URL", "Age"]
 
 
@@ -95,7 +95,7 @@ def test_kubectl_get_shows_phase_readiness_with_its_reason_models_and_url() -> N
         {"ceiling": {"gpus": -1}},
     ],
 )
-def test_a_bad_platform_setting_is_refused_by_the_schema(spec: dict[str, Any]) -> None:
+def test_an_invalid_platform_setting_is_refused(spec: dict[str, Any]) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(spec, crd.structural(PlatformSpec))
 
@@ -108,5 +108,5 @@ def test_a_bad_platform_setting_is_refused_by_the_schema(spec: dict[str, Any]) -
         {"ollama": {"cpuLimit": "100m", "memoryLimit": "0.25Gi"}},
     ],
 )
-def test_what_a_platform_team_may_well_write_is_accepted(spec: dict[str, Any]) -> None:
+def test_a_valid_platform_setting_is_accepted(spec: dict[str, Any]) -> None:
     jsonschema.validate(spec, crd.structural(PlatformSpec))

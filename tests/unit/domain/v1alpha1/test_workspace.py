@@ -10,14 +10,14 @@ from tests.unit.domain.samples import workspace
 BAD_KEY: dict[str, Any] = {"nodeSelector": {"not a key": "x"}}
 
 
-def test_a_field_that_is_not_understood_is_told_and_the_others_are_read() -> None:
-    found = workspace(scheduling=BAD_KEY, suspended=True)
-    assert found.not_understood[0].startswith("scheduling.nodeSelector.not a key")
-    assert found.spec.suspended
-    assert found.spec.scheduling.node_selector == {}
+def test_a_field_that_is_not_understood_is_named_and_the_others_are_read() -> None:
+    parsed = workspace(scheduling=BAD_KEY, suspended=True)
+    assert parsed.not_understood[0].startswith("scheduling.nodeSelector.not a key")
+    assert parsed.spec.suspended
+    assert parsed.spec.scheduling.node_selector == {}
 
 
-def test_what_is_understood_says_so() -> None:
+def test_a_valid_spec_is_understood_as_a_whole() -> None:
     assert workspace().not_understood == ()
 
 
@@ -25,14 +25,14 @@ def test_a_deletion_policy_that_is_not_understood_deletes_no_data() -> None:
     assert workspace(deletionPolicy="Archive").spec.deletion_policy is DeletionPolicy.RETAIN
 
 
-def test_a_status_that_is_not_understood_keeps_what_is() -> None:
-    recorded = {"name": "team-a-aichat", "uid": "ns-1"}
-    found = workspace(status={"phase": "Dreaming", "namespace": recorded})
-    assert found.status.phase is Phase.PENDING
-    assert found.status.namespace is not None
-    assert found.not_understood == ()
+def test_a_status_is_read_without_the_field_that_is_not_understood() -> None:
+    namespace = {"name": "team-a-aichat", "uid": "ns-1"}
+    parsed = workspace(status={"phase": "Dreaming", "namespace": namespace})
+    assert parsed.status.phase is Phase.PENDING
+    assert parsed.status.namespace is not None
+    assert parsed.not_understood == ()
 
 
-def test_a_resource_without_a_name_to_work_under_is_refused() -> None:
+def test_an_invalid_workspace_name_is_refused() -> None:
     with pytest.raises(ValidationError):
         workspace("Not A Name")
