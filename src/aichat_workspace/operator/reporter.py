@@ -19,7 +19,8 @@ from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.volume_claims import sizes
 from aichat_workspace.domain.policy.blocking import blocks_host
 from aichat_workspace.domain.render.context import workspace_url
-from aichat_workspace.domain.status.status import StatusInputs, compute_status, is_starting
+from aichat_workspace.domain.status.recheck import next_recheck
+from aichat_workspace.domain.status.status import StatusInputs, compute_status
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
 from aichat_workspace.kube.controller import Result
@@ -27,8 +28,7 @@ from aichat_workspace.operator.executor import Outcome
 from aichat_workspace.operator.models.servers import ServerProgress
 from aichat_workspace.operator.writer import Writer
 
-RECHECK_SECONDS: Final = 30.0
-"""What time alone turns into a problem brings no event."""
+_DELETION_RECHECK_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Reporter:
                 status = await self._write(workspace, inputs)
                 if outcome.error is not None:
                     raise outcome.error
-                return Result(_recheck_seconds(decision, status, observed))
+                return Result(_recheck_seconds(decision, status, observed, self.now()))
 
     async def _report_end(
         self, workspace: Workspace, decision: Finalize, outcome: Outcome, observed: Observed
@@ -77,7 +77,7 @@ class Reporter:
         if outcome.error is not None:
             raise outcome.error
         # Only time tells that something holds the namespace.
-        return Result(RECHECK_SECONDS if decision.awaits_namespace else None)
+        return Result(_DELETION_RECHECK_SECONDS if decision.awaits_namespace else None)
 
     async def _write(self, workspace: Workspace, inputs: StatusInputs) -> WorkspaceStatus:
         now = self.now()
@@ -118,9 +118,8 @@ def _inputs(
 
 
 def _recheck_seconds(
-    decision: Provision, status: WorkspaceStatus, observed: Observed
+    decision: Provision, status: WorkspaceStatus, observed: Observed, now: datetime
 ) -> float | None:
-    expires_in = decision.expires_in_seconds
-    if is_starting(status, running_images(observed)):
-        return min(expires_in or RECHECK_SECONDS, RECHECK_SECONDS)
-    return expires_in
+    recheck = next_recheck(status, observed, now)
+    moments = (decision.expires_in_seconds, recheck.total_seconds() if recheck else None)
+    return min((seconds for seconds in moments if seconds is not None), default=None)

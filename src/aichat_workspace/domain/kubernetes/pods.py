@@ -10,7 +10,7 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest
 _MIN_RESTARTS: Final = 2
 # The kubelet restarts a container that ran for longer without a delay:
 # https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy
-_STABLE: Final = timedelta(minutes=10)
+STABLE: Final = timedelta(minutes=10)
 
 
 def belongs(pod: Manifest, workload: str) -> bool:
@@ -62,4 +62,4 @@ def keeps_stopping(container: dict[str, Any], now: datetime) -> bool:
     if len(times) < 2:  # after the loss of a node only the present state is known
         return not container.get("ready")
     began, ended = map(datetime.fromisoformat, times)
-    return ended - began < _STABLE and now - ended < _STABLE
+    return ended - began < STABLE and now - ended < STABLE

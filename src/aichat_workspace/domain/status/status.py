@@ -22,7 +22,6 @@ from aichat_workspace.domain.planning.image_rollout import (
     GRANTED,
     ImagePair,
     RolloutSlot,
-    last_working_images,
     running_images,
 )
 from aichat_workspace.domain.planning.plan import NOTHING, Observed
@@ -52,7 +51,6 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
 
 _SUSPENDED: Final = "Suspended"
 _WORKLOADS: Final = dict(zip(WORKLOAD_CONDITIONS, CONTAINERS, strict=True))
-_STARTING: Final = frozenset({"Starting", "Creating"})
 _RUNNING: Final = (ConditionType.PROVISIONED, *_WORKLOADS)
 
 
@@ -373,15 +371,3 @@ def _pattern(pattern: PatternStatus) -> PatternEntry:
     return PatternEntry(
         name=pattern.name, state=pattern.state, revision=pattern.revision, message=pattern.message
     )
-
-
-def is_starting(status: WorkspaceStatus, running: ImagePair | None) -> bool:
-    """Whether a workload starts, or runs images that have not lasted yet, whatever else is wrong.
-    Time alone may change the status then."""
-    if status.phase is Phase.SUSPENDED:
-        return False
-    starts = any(
-        condition.type in WORKLOAD_CONDITIONS and condition.reason in _STARTING
-        for condition in status.conditions
-    )
-    return starts or running not in (None, last_working_images(status))

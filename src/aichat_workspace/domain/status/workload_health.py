@@ -17,10 +17,10 @@ from aichat_workspace.domain.problem import Problem
 
 _IS_DEFAULT: Final = "ingressclass.kubernetes.io/is-default-class"
 _SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
-_PATIENCE: Final = timedelta(seconds=30)
+PATIENCE: Final = timedelta(seconds=30)
 # A new node or volume takes time.
-_ARRIVAL: Final = timedelta(seconds=60)
-_START: Final = timedelta(minutes=10)
+ARRIVAL: Final = timedelta(seconds=60)
+START: Final = timedelta(minutes=10)
 # https://kubernetes.io/docs/concepts/storage/storage-classes/#volume-binding-mode
 _NO_VOLUME: Final = ("unbound", "persistentvolumeclaim", "persistent volumes to bind")
 _NOT_STARTED: Final = frozenset(
@@ -47,7 +47,7 @@ def diagnose(
         *(_pod(pod, now) for pod in alive),
         _claim(claim, alive, now),
         _refused(workload),
-        None if present or since is None or now - since < _PATIENCE else _podless(workload, now),
+        None if present or since is None or now - since < PATIENCE else _podless(workload, now),
         *(_lingering(pod, now) for pod in present),
         *(_slow(pod, now) for pod in alive),
     )
@@ -69,14 +69,14 @@ def _unschedulable(pod: str, condition: dict[str, Any], now: datetime) -> Proble
     message = condition.get("message", "no reason given")
     waited = now - datetime.fromisoformat(condition["lastTransitionTime"])
     if not any(word in message for word in _NO_VOLUME):
-        if waited < _ARRIVAL:
+        if waited < ARRIVAL:
             return None  # an autoscaler may add a node
         return Problem(
             "Unschedulable",
             f"no node takes pod {pod}: {message}; add capacity, lower spec.resources, or correct "
             "spec.scheduling",
         )
-    if waited < _PATIENCE:
+    if waited < PATIENCE:
         return None  # provisioning a volume takes time
     return _unbound(f"pod {pod} has no volume yet: {message}")
 
@@ -118,7 +118,7 @@ def _container(pod: str, container: dict[str, Any], now: datetime) -> Problem | 
 def _lingering(pod: Manifest, now: datetime) -> Problem | None:
     """Report a pod that does not end: both workloads wait for its end before they replace it."""
     deadline, name = termination_deadline(pod), pod["metadata"]["name"]
-    if deadline is None or now - deadline < _ARRIVAL:
+    if deadline is None or now - deadline < ARRIVAL:
         return None
     return Problem(
         "PodNotEnding",
@@ -138,11 +138,11 @@ def _slow(pod: Manifest, now: datetime) -> Problem | None:
         if condition["type"] == "Ready"
     )
     dates = [*filter(None, (metadata.get("creationTimestamp"), *transitions))]
-    if is_ready(pod) or not dates or now - max(map(datetime.fromisoformat, dates)) < _START:
+    if is_ready(pod) or not dates or now - max(map(datetime.fromisoformat, dates)) < START:
         return None
     return Problem(
         "NotReadyInTime",
-        f"pod {metadata['name']} has not become ready in {_START.seconds // 60} minutes; read why "
+        f"pod {metadata['name']} has not become ready in {START.seconds // 60} minutes; read why "
         f"with: kubectl describe pod {metadata['name']}, and kubectl logs {metadata['name']}",
     )
 
@@ -156,7 +156,7 @@ def _podless(workload: Manifest | None, now: datetime) -> Problem | None:
     if not is_observed or status.get("replicas", 0) or not workload["spec"].get("replicas"):
         return None
     changed = changed_at(workload)
-    if changed is not None and now - changed < _PATIENCE:
+    if changed is not None and now - changed < PATIENCE:
         return None  # it was resumed or corrected just now
     return Problem(
         "PodRefused",
@@ -171,7 +171,7 @@ def namespace_deletion_problem(namespace: Manifest, now: datetime) -> str:
     https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/namespace-v1/#NamespaceStatus
     """
     timestamp = namespace["metadata"].get("deletionTimestamp")
-    if timestamp is None or now - datetime.fromisoformat(timestamp) < _PATIENCE:
+    if timestamp is None or now - datetime.fromisoformat(timestamp) < PATIENCE:
         return ""
     messages = (
         condition.get("message", condition["type"])
@@ -256,7 +256,7 @@ def _unprovisioned(claim: Manifest, pods: Sequence[Manifest], now: datetime) -> 
     node = metadata.get("annotations", {}).get(_SELECTED_NODE)
     timestamps = (manifest["metadata"].get("creationTimestamp") for manifest in (claim, *pods))
     dates = [datetime.fromisoformat(timestamp) for timestamp in timestamps if timestamp]
-    if node is None or not pods or not dates or now - max(dates) < _ARRIVAL:
+    if node is None or not pods or not dates or now - max(dates) < ARRIVAL:
         return None
     return _unbound(f"claim {metadata['name']} gets no volume on node {node}")
 

@@ -11,7 +11,7 @@ from aichat_workspace.domain.planning.image_rollout import running_images
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.policy.ownership import Rejection
 from aichat_workspace.domain.problem import Problem
-from aichat_workspace.domain.status.status import StatusInputs, compute_status, is_starting
+from aichat_workspace.domain.status.status import StatusInputs, compute_status
 from aichat_workspace.domain.v1alpha1.workspace_status import (
     ConditionStatus,
     ConditionType,
@@ -324,37 +324,3 @@ def test_tools_are_not_said_to_be_offered_before_they_are(suspended: bool) -> No
         workspace(), replace(FACTS, tools=ToolStatus("r1", is_current=True)), NOW
     )
     assert said(offered, ConditionType.TOOLS_OFFERED) == (ConditionStatus.TRUE, "ToolsOffered")
-
-
-def starting(phase: str, reason: str, last_working: str = "", running: str = "") -> bool:
-    """Of a workspace whose model server's condition has this reason."""
-    condition = {
-        "type": "OllamaAvailable",
-        "status": "False",
-        "reason": reason,
-        "message": "",
-        "lastTransitionTime": "2026-11-23T11:00:00Z",
-        "observedGeneration": 1,
-    }
-    images = {"images": {"ollama": last_working, "openWebUI": last_working}} if last_working else {}
-    status = workspace(status={"phase": phase, "conditions": [condition], **images}).status
-    return is_starting(status, (running, running) if running else None)
-
-
-@pytest.mark.parametrize("phase", ["Provisioning", "Degraded"])
-@pytest.mark.parametrize("reason", ["Starting", "Creating"])
-def test_a_starting_workload_is_rechecked_whatever_else_is_wrong(phase: str, reason: str) -> None:
-    assert starting(phase, reason)
-
-
-@pytest.mark.parametrize("phase", ["Ready", "PullingModels", "Degraded"])
-def test_images_that_have_not_lasted_yet_are_rechecked(phase: str) -> None:
-    assert starting(phase, "Available", last_working="old", running="new")
-    assert starting(phase, "Available", running="new")
-    assert not starting(phase, "Available", last_working="new", running="new")
-
-
-def test_a_workspace_that_only_an_event_can_change_is_not_rechecked() -> None:
-    assert not starting("Suspended", "Suspended", last_working="old", running="new")
-    assert not starting("Degraded", "NamespaceTaken")
-    assert not starting("Degraded", "CrashLoop", last_working="new", running="new")
