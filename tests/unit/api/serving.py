@@ -9,14 +9,19 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from aichat_workspace.api.server import Server
-from aichat_workspace.api.web.slow_clients import Connection
+from aichat_workspace.api.web.slow_clients import SlowClientProtocol
 
 
 @asynccontextmanager
 async def serving(app: ASGIApp, stopping: asyncio.Event | None = None) -> AsyncIterator[str]:
     """Its URL. Connections that are still open in the end are broken off."""
     config = uvicorn.Config(
-        app, http=Connection, ws="none", lifespan="off", log_config=None, log_level="critical"
+        app,
+        http=SlowClientProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
     )
     server = Server(config, stopping or asyncio.Event())
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from aichat_workspace.api.app import build
-from aichat_workspace.api.dependencies import Services, caller
+from aichat_workspace.api.dependencies import Services, get_caller
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.runtime import servers
@@ -27,8 +27,8 @@ def app() -> FastAPI:
     """Ann may do everything with the workspace team-a."""
     server = ApiServer()
     settings = Settings.read({}, in_cluster=False)
-    services = Services.of(settings, server, servers.by_proxy(server), {})
-    server.directory = services.directory
+    services = Services.create(settings, server, servers.by_proxy(server), {})
+    server.cluster = services.cluster
     server.tells(resource())
     made = build(services, Metrics(lambda: 0, lambda: 0))
 
@@ -36,7 +36,7 @@ def app() -> FastAPI:
     async def broken() -> None:
         raise RuntimeError("nobody expected this")
 
-    made.dependency_overrides[caller] = lambda: ANN
+    made.dependency_overrides[get_caller] = lambda: ANN
     return made
 
 

@@ -42,8 +42,8 @@ def test_bounds_are_read() -> None:
         API_BURST="3",
         API_STREAMS_PER_CALLER="4",
         API_STREAMS="5",
-        API_STRANGERS_PER_SECOND="6",
-        API_STRANGERS_BURST="7",
+        API_ANONYMOUS_PER_SECOND="6",
+        API_ANONYMOUS_BURST="7",
         API_ALL_BODIES_BYTES="8",
     )
     assert settings.bounds == Bounds(1, 2, 3, 4, 5, 6, 7, all_bodies_bytes=8)
@@ -71,8 +71,8 @@ def test_every_variable_is_documented_with_its_default() -> None:
         "API_BURST": str(bounds.burst),
         "API_STREAMS_PER_CALLER": str(bounds.streams_per_caller),
         "API_STREAMS": str(bounds.streams),
-        "API_STRANGERS_PER_SECOND": f"{bounds.strangers_per_second:g}",
-        "API_STRANGERS_BURST": str(bounds.strangers_burst),
+        "API_ANONYMOUS_PER_SECOND": f"{bounds.anonymous_per_second:g}",
+        "API_ANONYMOUS_BURST": str(bounds.anonymous_burst),
         "API_PORT": str(read().port),
         "API_AUDIENCE": AUDIENCE,
     }.items() <= told.items()

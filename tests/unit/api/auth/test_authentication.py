@@ -27,7 +27,7 @@ class Reviews(Client):
 
 
 def authenticator(reviews: Reviews) -> Authenticator:
-    return Authenticator.of(reviews, AUDIENCE, AnonymousRateLimits.of(50, 500, Clock()))
+    return Authenticator.create(reviews, AUDIENCE, AnonymousRateLimits.create(50, 500, Clock()))
 
 
 async def status_of(who: Authenticator, token: str, address: str) -> int:

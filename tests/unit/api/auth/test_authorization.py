@@ -43,7 +43,7 @@ async def test_what_is_known_is_not_asked_and_makes_no_task(
     judge: Judge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge.let.set()
-    access = Authorizer.of(judge)
+    access = Authorizer.create(judge)
     first = await access.scope(ANN, "watch", lambda: TEAMS)
     assert first.teams == {TEAMS[0]}
     assert len(judge.asked) == 1 + len(TEAMS)
@@ -59,7 +59,7 @@ async def test_what_is_known_is_not_asked_and_makes_no_task(
 
 async def test_a_new_team_is_asked_about_alone(judge: Judge) -> None:
     judge.let.set()
-    access = Authorizer.of(judge)
+    access = Authorizer.create(judge)
     await access.scope(ANN, "watch", lambda: TEAMS)
     judge.asked.clear()
     await access.scope(ANN, "watch", lambda: [*TEAMS, "new"])
@@ -88,11 +88,11 @@ async def test_an_answer_no_shows_in_lists_for_half_a_minute_and_holds_nobody_up
 async def test_answers_are_in_the_order_of_what_was_asked(judge: Judge) -> None:
     judge.let.set()
     deeds = [AccessRequest("get", team) for team in (TEAMS[1], TEAMS[0], TEAMS[2])]
-    assert await Authorizer.of(judge).allows_each(ANN, deeds) == [False, True, False]
+    assert await Authorizer.create(judge).allows_each(ANN, deeds) == [False, True, False]
 
 
 async def test_who_has_much_to_be_asked_holds_nobody_up(judge: Judge) -> None:
-    access = Authorizer.of(judge)
+    access = Authorizer.create(judge)
     much = asyncio.create_task(
         access.allows_each(ANN, [AccessRequest("get", team) for team in TEAMS])
     )

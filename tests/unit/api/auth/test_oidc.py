@@ -54,10 +54,10 @@ def test_nothing_else_may(path: str) -> None:
 
 
 def test_an_attempt_comes_back_from_its_cookie_within_ten_minutes() -> None:
-    sealed = ATTEMPT.sealed(Signer(b"k" * 32, lambda: 1_000))
-    assert Attempt.opened(Signer(b"k" * 32, lambda: 1_599), sealed) == ATTEMPT
-    assert Attempt.opened(Signer(b"k" * 32, lambda: 1_600), sealed) is None
-    assert Attempt.opened(Signer(b"o" * 32, lambda: 1_000), sealed) is None
+    sealed = ATTEMPT.to_cookie(Signer(b"k" * 32, lambda: 1_000))
+    assert Attempt.from_cookie(Signer(b"k" * 32, lambda: 1_599), sealed) == ATTEMPT
+    assert Attempt.from_cookie(Signer(b"k" * 32, lambda: 1_600), sealed) is None
+    assert Attempt.from_cookie(Signer(b"o" * 32, lambda: 1_000), sealed) is None
 
 
 def test_no_two_attempts_share_a_secret() -> None:
@@ -91,8 +91,8 @@ CLAIMS = {"nonce": "nonce", "aud": "aichat", "iss": ISSUER}
 
 
 def test_a_token_for_this_attempt_is_ours() -> None:
-    oidc.require_ours(CLAIMS, ATTEMPT, SETTINGS)
-    oidc.require_ours({**CLAIMS, "aud": ["other", "aichat"]}, ATTEMPT, SETTINGS)
+    oidc.require_matching_claims(CLAIMS, ATTEMPT, SETTINGS)
+    oidc.require_matching_claims({**CLAIMS, "aud": ["other", "aichat"]}, ATTEMPT, SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_token_for_this_attempt_is_ours() -> None:
 )
 def test_a_token_for_another_is_not(wrong: dict[str, Any]) -> None:
     with pytest.raises(ProblemError) as raised:
-        oidc.require_ours({**CLAIMS, **wrong}, ATTEMPT, SETTINGS)
+        oidc.require_matching_claims({**CLAIMS, **wrong}, ATTEMPT, SETTINGS)
     assert raised.value.status == 401
 
 
@@ -119,7 +119,7 @@ class Scripted(httpx2.AsyncBaseTransport):
 
 def provider(*answers: httpx2.Response) -> tuple[Provider, Scripted]:
     script = Scripted(*answers)
-    made = Provider.of(SETTINGS, "https://aichat.example.org")
+    made = Provider.from_settings(SETTINGS, "https://aichat.example.org")
     return replace(made, transport=script), script
 
 
@@ -184,10 +184,10 @@ async def test_a_failed_discovery_is_a_problem_and_is_tried_again() -> None:
 
 def test_a_providers_words_are_shown_without_what_could_be_markup() -> None:
     idp, _ = provider()
-    assert "<" not in idp.refused("<script>alert(1)</script>").detail
+    assert "<" not in idp.refusal("<script>alert(1)</script>").detail
 
 
 def test_a_file_of_authorities_that_is_not_there_is_named_at_the_start(tmp_path: Path) -> None:
     settings = Oidc(ISSUER, "aichat", None, "openid", str(tmp_path / "none.crt"))
     with pytest.raises(ValueError, match="OIDC_CA_FILE"):
-        Provider.of(settings, "https://aichat.example.org")
+        Provider.from_settings(settings, "https://aichat.example.org")

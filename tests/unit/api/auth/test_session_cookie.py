@@ -18,26 +18,26 @@ def token(**claims: object) -> str:
     return f"e30.{body}.c2ln"
 
 
-def opened(text: str, seal: Signer = SEAL) -> Session:
-    found = session_cookie.opened(seal, session_cookie.sealed(seal, text))
+def opened(text: str, signer: Signer = SEAL) -> Session:
+    found = session_cookie.decode(signer, session_cookie.encode(signer, text))
     assert found is not None
     return found
 
 
 def test_a_session_carries_the_token_for_eight_hours() -> None:
-    cookie = session_cookie.sealed(SEAL, "a.b.c")
+    cookie = session_cookie.encode(SEAL, "a.b.c")
     last = Signer(SEAL.key, lambda: 1_000.0 + 8 * 3600 - 1)
     over = Signer(SEAL.key, lambda: 1_000.0 + 8 * 3600)
-    found = session_cookie.opened(last, cookie)
+    found = session_cookie.decode(last, cookie)
     assert found is not None
-    assert (found.token, found.ends) == ("a.b.c", 1_000 + 8 * 3600)
-    assert session_cookie.opened(over, cookie) is None
+    assert (found.token, found.expires_at) == ("a.b.c", 1_000 + 8 * 3600)
+    assert session_cookie.decode(over, cookie) is None
 
 
 def test_a_token_that_no_cookie_holds_is_refused_in_words() -> None:
-    assert session_cookie.sealed(SEAL, "t" * 3_000)
+    assert session_cookie.encode(SEAL, "t" * 3_000)
     with pytest.raises(TokenTooLargeError, match="fewer claims"):
-        session_cookie.sealed(SEAL, "t" * 4_000)
+        session_cookie.encode(SEAL, "t" * 4_000)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_token_that_no_cookie_holds_is_refused_in_words() -> None:
 def test_it_ends_with_its_token_or_after_eight_hours(
     claims: dict[str, object], expires: int
 ) -> None:
-    assert session_cookie.expires(opened(token(**claims))) == expires
+    assert session_cookie.expiry(opened(token(**claims))) == expires
 
 
 @pytest.mark.parametrize("text", ["opaque", "a.b", "a.!.c", "a.e30x.c", "a.WzFd.c", "a.b.c.d"])
@@ -111,7 +111,7 @@ def test_the_cookie_is_out_of_reach_of_scripts_other_sites_and_with_tls_of_other
     secure: bool,
 ) -> None:
     cookies, response = Cookies(secure), Response()
-    cookies.put(response, cookies.session, "value", 60)
+    cookies.set(response, cookies.session, "value", 60)
     cookies.clear(response, cookies.session)
     for told in response.headers.getlist("set-cookie"):
         assert told.startswith("__Host-aichat-session=") is secure

@@ -22,7 +22,7 @@ def at(seconds: float, key: bytes = KEY) -> Signer:
 def test_what_is_sealed_opens_with_the_time_of_its_sealing() -> None:
     opened = at(1_500).verify("a", at(1_000).sign("a", "text.with.dots"), 600)
     assert opened is not None
-    assert (opened.text, opened.sealed_at) == ("text.with.dots", 1_000)
+    assert (opened.text, opened.signed_at) == ("text.with.dots", 1_000)
 
 
 @pytest.mark.parametrize("seconds", [1_600, 9_999, 900])
@@ -48,13 +48,13 @@ def test_another_key_another_purpose_or_a_changed_letter_does_not_open() -> None
 
 def test_a_mark_belongs_to_its_key_purpose_and_text() -> None:
     marks = {
-        at(1, key).mark(purpose, text)
+        at(1, key).mac(purpose, text)
         for key in (KEY, b"o" * 32)
         for purpose in "ab"
         for text in "xy"
     }
     assert len(marks) == 8
-    assert at(2).mark("a", "x") == at(1).mark("a", "x")
+    assert at(2).mac("a", "x") == at(1).mac("a", "x")
 
 
 class Cluster:
@@ -90,10 +90,10 @@ async def test_the_key_is_the_one_that_the_operator_made_and_is_read_once(
     cluster: Cluster, client: Client
 ) -> None:
     keys = Keys(client, dev=False)
-    sealed = (await keys.seal()).sign("a", "text")
+    sealed = (await keys.signer()).sign("a", "text")
     made = Signer(base64.b64decode(cluster.body["data"]["key"]))
     assert made.verify("a", sealed, 60) is not None
-    await keys.seal()
+    await keys.signer()
     assert cluster.asked == 1
 
 
@@ -109,18 +109,18 @@ async def test_without_its_key_a_cluster_says_what_is_wrong_and_a_laptop_makes_o
 ) -> None:
     cluster.status, cluster.body = status, {"reason": reason, "message": "no"}
     with pytest.raises(ProblemError) as raised:
-        await Keys(client, dev=False).seal()
+        await Keys(client, dev=False).signer()
     assert raised.value.status == 503
     assert told in raised.value.detail
     laptop = Keys(client, dev=True)
-    assert (await laptop.seal()).key == (await laptop.seal()).key
-    assert (await laptop.seal()).key != (await Keys(client, dev=True).seal()).key
+    assert (await laptop.signer()).key == (await laptop.signer()).key
+    assert (await laptop.signer()).key != (await Keys(client, dev=True).signer()).key
 
 
 async def test_a_key_that_was_emptied_is_no_key(cluster: Cluster, client: Client) -> None:
     cluster.body = {**cluster.body, "data": {"key": base64.b64encode(b"short").decode()}}
     with pytest.raises(ProblemError) as raised:
-        await Keys(client, dev=True).seal()
+        await Keys(client, dev=True).signer()
     assert "Delete it" in raised.value.detail
 
 
@@ -131,6 +131,6 @@ async def test_a_key_that_was_missing_is_found_as_soon_as_it_is_there(
     cluster.status, cluster.body = 404, {"reason": "NotFound"}
     keys = Keys(client, dev=False)
     with pytest.raises(ProblemError):
-        await keys.seal()
+        await keys.signer()
     cluster.status, cluster.body = 200, whole
-    assert await keys.seal()
+    assert await keys.signer()

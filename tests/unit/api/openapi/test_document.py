@@ -30,7 +30,7 @@ _HEADERS = {
 def app() -> FastAPI:
     server = ApiServer()
     settings = Settings.read({}, in_cluster=False)
-    services = Services.of(settings, server, servers.by_proxy(server), {})
+    services = Services.create(settings, server, servers.by_proxy(server), {})
     return build(services, Metrics(lambda: 0, lambda: 0))
 
 

@@ -103,7 +103,7 @@ def idp() -> IdentityProvider:
 async def services(
     cluster: Cluster, idp: IdentityProvider, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Services]:
-    monkeypatch.setattr(ClusterView, "synced", True)  # signing in needs nothing of what it knows
+    monkeypatch.setattr(ClusterView, "is_synced", True)  # signing in needs nothing of what it knows
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", cluster.answer)
     async with TestServer(app) as server:
@@ -117,7 +117,7 @@ async def services(
         }
         settings = Settings.read(environment, in_cluster=True)
         async with Client(configuration, user_agent="test") as client:
-            made = Services.of(settings, client, no_model_server, {})
+            made = Services.create(settings, client, no_model_server, {})
             assert made.provider is not None
             yield replace(made, provider=replace(made.provider, transport=idp))
 
@@ -230,7 +230,7 @@ async def test_replicas_know_each_others_sessions(
     browser: httpx2.AsyncClient, services: Services
 ) -> None:
     told = await sign_in(browser)
-    again = Services.of(services.settings, services.client, no_model_server, {})
+    again = Services.create(services.settings, services.client, no_model_server, {})
     async with browser_of(again) as other:
         other.cookies = browser.cookies
         assert (await other.get(SESSION)).json() == told
@@ -370,7 +370,7 @@ async def test_sign_ins_that_were_begun_and_left_do_not_pile_up(
 async def test_junk_codes_ask_the_provider_only_so_often_and_keep_nobody_else_out(
     browser: httpx2.AsyncClient, idp: IdentityProvider, services: Services
 ) -> None:
-    services.sign_ins.each.clock = services.sign_ins.together.clock = lambda: 0.0
+    services.sign_in_limits.per_address.clock = services.sign_in_limits.overall.clock = lambda: 0.0
     state = await begun(browser, idp)
     kept = dict(browser.cookies)
     told = []
@@ -389,8 +389,8 @@ async def test_made_up_tokens_from_one_address_keep_no_other_out(services: Servi
         headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": address}
         return (await proxy.get("/api/v1/platform", headers=headers)).status_code
 
-    services.authenticator.strangers.each.clock = lambda: 0.0
-    services.authenticator.strangers.together.clock = lambda: 0.0
+    services.authenticator.anonymous_limits.per_address.clock = lambda: 0.0
+    services.authenticator.anonymous_limits.overall.clock = lambda: 0.0
     async with browser_of(services, PROXY) as proxy:
         flood = [await told("203.0.113.7", f"made-up-{n}") for n in range(600)]
         assert (flood[0], flood[-1]) == (401, 429)

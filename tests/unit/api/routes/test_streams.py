@@ -135,7 +135,7 @@ class World:
 
 @pytest.fixture
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(ClusterView, "synced", True)
+    monkeypatch.setattr(ClusterView, "is_synced", True)
     often = functools.partial(streaming.stream_while_authorized, check_seconds=0.05)
     monkeypatch.setattr(workspace_details, "stream_while_authorized", often)
     watcher = functools.partial(watch.Watcher, heartbeat_seconds=0.05, recheck_seconds=0)
@@ -149,10 +149,10 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
         configuration.host = str(server.make_url("")).rstrip("/")
         client = await stack.enter_async_context(Client(configuration, user_agent="test"))
         settings = Settings.read({}, in_cluster=True)
-        services = Services.of(settings, client, lambda _: model, {})  # type: ignore[arg-type, return-value]
+        services = Services.create(settings, client, lambda _: model, {})  # type: ignore[arg-type, return-value]
         status = {"namespace": {"name": "team-a", "uid": "its-namespace"}}
-        services.directory.workspaces._store.reset([resource(status=status)], 1)
-        services.directory._namespaces._store.reset([_NAMESPACE], 1)
+        services.cluster.workspaces._store.reset([resource(status=status)], 1)
+        services.cluster._namespaces._store.reset([_NAMESPACE], 1)
         http = await stack.enter_async_context(aiohttp.ClientSession())
         served = build(services, Metrics(lambda: 0, lambda: 0))
         url = await stack.enter_async_context(serving(served, services.stopping))
@@ -183,7 +183,7 @@ async def test_a_watch_ends_when_its_callers_groups_change(world: World) -> None
 async def test_a_list_is_whole_and_its_etag_is_good_for_a_304(world: World) -> None:
     large = {"models": ["x" * 10_000]}
     many = [resource(f"a{at}", spec=large) for at in range(50)]
-    world.services.directory.workspaces._store.reset(many, 2)
+    world.services.cluster.workspaces._store.reset(many, 2)
     async with world.get(PATH) as answer:
         assert answer.headers["Content-Type"] == "application/json"
         assert len((await answer.json())["items"]) == 50
@@ -196,7 +196,7 @@ async def test_who_does_not_read_his_lists_gets_so_many_and_no_more(world: World
     lists = world.services.lists
     with contextlib.ExitStack() as unread:
         for _ in range(lists.per_caller):
-            unread.enter_context(lists.place("ann"))
+            unread.enter_context(lists.slot("ann"))
         async with world.get(PATH) as answer:
             assert answer.status == 429
             assert "lists open" in (await answer.json())["detail"]
@@ -346,7 +346,7 @@ async def test_a_whole_prompt_ends_when_the_permission_does_or_the_server_stops(
 async def test_a_whole_prompt_that_takes_too_long_is_504(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workspace_details, "_WHOLE_SECONDS", 0.2)
+    monkeypatch.setattr(workspace_details, "_REPLY_SECONDS", 0.2)
     world.model.ends = "goes on"
     status, document = await world.asked_whole()
     assert (status, document["code"]) == (504, "takes-too-long")

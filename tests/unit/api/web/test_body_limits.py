@@ -42,8 +42,10 @@ async def _words() -> AsyncIterator[bytes]:
     yield b"two"
 
 
-def bounded(app: ASGIApp, *, all_bytes: int = 1000, seconds: float = 5.0) -> BodyLimitMiddleware:
-    return BodyLimitMiddleware(app, most_bytes=100, all_bytes=all_bytes, seconds=seconds)
+def bounded(
+    app: ASGIApp, *, max_total_bytes: int = 1000, seconds: float = 5.0
+) -> BodyLimitMiddleware:
+    return BodyLimitMiddleware(app, max_bytes=100, max_total_bytes=max_total_bytes, seconds=seconds)
 
 
 @pytest.fixture
@@ -134,7 +136,7 @@ async def test_a_body_that_stalls_is_given_up_and_its_connection_ends(pieces: li
 
 
 async def test_all_bodies_together_are_bounded_and_who_sends_none_does_not_notice() -> None:
-    app = bounded(application(), all_bytes=250)
+    app = bounded(application(), max_total_bytes=250)
     client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api")
     stalled = [Connection(length=100), Connection()]
     tasks = await opened(app, stalled)
@@ -164,7 +166,7 @@ async def test_an_answer_that_goes_on_holds_no_room() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await goes_on.wait()
 
-    app = bounded(answers_slowly, all_bytes=100)
+    app = bounded(answers_slowly, max_total_bytes=100)
     first, second = ({"type": "http.request", "body": b"1"} for _ in range(2))
     streams = [Connection(length=100), Connection(length=100)]
     for each, message in zip(streams, (first, second), strict=True):

@@ -1,6 +1,6 @@
 import pytest
 
-from aichat_workspace.api.web.etags import matches, unchanged
+from aichat_workspace.api.web.etags import is_unchanged, matches
 from tests.unit.api.samples import shown
 
 READ = shown(uid="u", generation=3, version=7)
@@ -47,4 +47,4 @@ def test_a_change_goes_on_from_the_spec_that_was_read(if_match: str | None, goes
 def test_a_reader_has_it_already_only_in_just_this_state(
     if_none_match: str | None, same: bool
 ) -> None:
-    assert unchanged(READ.etag, if_none_match) is same
+    assert is_unchanged(READ.etag, if_none_match) is same

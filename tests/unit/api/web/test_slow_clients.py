@@ -8,7 +8,7 @@ from aichat_workspace.api.web import slow_clients
 from tests.unit.api.serving import deaf, serving
 from tests.unit.waiting import until
 
-_DEAF_SECONDS = 1.5
+_STALLED_SECONDS = 1.5
 _PIECE = b"x" * 64 * 1024
 
 
@@ -32,7 +32,7 @@ class Endless:
 
 @pytest.fixture
 def endless(monkeypatch: pytest.MonkeyPatch) -> Endless:
-    monkeypatch.setattr(slow_clients, "DEAF_SECONDS", _DEAF_SECONDS)
+    monkeypatch.setattr(slow_clients, "STALLED_SECONDS", _STALLED_SECONDS)
     return Endless()
 
 
@@ -47,10 +47,10 @@ async def test_who_does_not_read_is_given_up(endless: Endless) -> None:
 async def test_who_reads_slowly_is_not(endless: Endless) -> None:
     async with serving(endless) as url, aiohttp.ClientSession() as session:
         clock = asyncio.get_running_loop().time
-        end = clock() + 3 * _DEAF_SECONDS
+        end = clock() + 3 * _STALLED_SECONDS
         async with session.get(url) as answer:
             while clock() < end:
                 assert await answer.content.read(1024 * 1024)
-                await asyncio.sleep(_DEAF_SECONDS / 20)
+                await asyncio.sleep(_STALLED_SECONDS / 20)
             assert not endless.ended
         await until(lambda: endless.ended)

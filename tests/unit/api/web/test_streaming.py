@@ -10,9 +10,9 @@ from aichat_workspace.api.web.rate_limits import ConcurrencyLimit
 from aichat_workspace.api.web.streaming import (
     Pieces,
     cancel_on_disconnect,
-    joined,
+    join_pieces,
+    stream_response,
     stream_while_authorized,
-    streamed,
 )
 from aichat_workspace.kube.errors import UnreachableError
 
@@ -100,7 +100,7 @@ async def test_a_stream_that_breaks_off_has_no_end() -> None:
         return Source(UnreachableError("reset")).pieces()
 
     places = ConcurrencyLimit(1, 1)
-    answer = await streamed(places, "ann", begin, "text/plain")
+    answer = await stream_response(places, "ann", begin, "text/plain")
     async with asyncio.timeout(12):
         await answer({"type": "http", "path": "/"}, never, send)
     assert [each.get("body") for each in sent] == [None, b"one", b"two"]
@@ -111,7 +111,7 @@ async def test_a_stream_that_breaks_off_has_no_end() -> None:
 @pytest.mark.parametrize("size", [1, 1_000, 64 * 1024, 200_000])
 def test_pieces_are_cut_by_their_bytes(size: int) -> None:
     parts = [bytes([at % 251]) * size for at in range(300)]
-    pieces = list(joined(parts))
+    pieces = list(join_pieces(parts))
     assert b"".join(pieces) == b"".join(parts)
     assert max(map(len, pieces)) < 64 * 1024 + size
     assert len(pieces) <= 300 * size / (64 * 1024) + 1
@@ -170,9 +170,9 @@ async def test_a_stream_has_its_place_before_anything_is_opened_and_gives_it_bac
         opened.append(1)
         return Source().pieces()
 
-    first = await streamed(streams, "ann", begin, "text/plain")
+    first = await stream_response(streams, "ann", begin, "text/plain")
     with pytest.raises(ProblemError, match="streams open"):
-        await streamed(streams, "ann", begin, "text/plain")
+        await stream_response(streams, "ann", begin, "text/plain")
     assert len(opened) == 1
 
     async def nothing() -> Message:
@@ -193,5 +193,5 @@ async def test_what_cannot_begin_keeps_no_place() -> None:
         raise UnreachableError("no")
 
     with pytest.raises(UnreachableError):
-        await streamed(streams, "ann", begin, "text/plain")
+        await stream_response(streams, "ann", begin, "text/plain")
     assert streams.taken == 0

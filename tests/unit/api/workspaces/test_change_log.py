@@ -3,7 +3,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aichat_workspace.api.workspaces.change_log import Change, Changes, ChangeType
+from aichat_workspace.api.workspaces.change_log import Change, ChangeLog, ChangeType
 from tests.unit.api.samples import shown
 
 
@@ -12,8 +12,8 @@ def change(version: int, name: str = "a", kind: ChangeType = ChangeType.MODIFIED
     return Change(version, kind, view.key, view)
 
 
-def log(most: int, *versions: int) -> Changes:
-    changes = Changes(most)
+def log(most: int, *versions: int) -> ChangeLog:
+    changes = ChangeLog(most)
     for version in versions:
         changes.add(change(version, f"w{version}"))
     return changes
@@ -41,7 +41,7 @@ def test_a_position_that_has_fallen_off_is_told_as_such() -> None:
 
 
 def test_nothing_is_known_of_what_was_before_the_beginning() -> None:
-    changes = Changes(10)
+    changes = ChangeLog(10)
     changes.begin(5)
     changes.add(change(6))
     assert changes.position_after(4) is None
@@ -57,7 +57,7 @@ def test_changes_that_share_a_version_are_passed_together() -> None:
 
 def test_only_the_newest_state_of_a_workspace_is_kept() -> None:
     """So that the log is no larger than what it is of, however often that changes."""
-    changes = Changes(10)
+    changes = ChangeLog(10)
     for version in range(1, 6):
         changes.add(change(version))
     changes.add(change(6, "b"))
@@ -69,7 +69,7 @@ def test_only_the_newest_state_of_a_workspace_is_kept() -> None:
 def test_whoever_reads_on_knows_every_last_state(
     names: list[str], most: int, data: st.DataObject
 ) -> None:
-    changes = Changes(most)
+    changes = ChangeLog(most)
     known: dict[str, int] = {}
     last: dict[str, int] = {}
     position = 0
@@ -82,7 +82,7 @@ def test_whoever_reads_on_knows_every_last_state(
     assert known == last
 
 
-def _read(changes: Changes, position: int, known: dict[str, int], last: dict[str, int]) -> int:
+def _read(changes: ChangeLog, position: int, known: dict[str, int], last: dict[str, int]) -> int:
     news = changes.since(position)
     if news is None:
         known.update(last)
@@ -95,10 +95,10 @@ def _read(changes: Changes, position: int, known: dict[str, int], last: dict[str
 
 
 async def test_whoever_waits_is_woken_by_the_next_change() -> None:
-    changes = Changes()
-    waiting = [asyncio.create_task(changes.moved(0)) for _ in range(3)]
+    changes = ChangeLog()
+    waiting = [asyncio.create_task(changes.wait_for_change(0)) for _ in range(3)]
     await asyncio.sleep(0)
     assert not any(each.done() for each in waiting)
     changes.add(change(1))
     await asyncio.wait_for(asyncio.gather(*waiting), 30)
-    await changes.moved(0)
+    await changes.wait_for_change(0)

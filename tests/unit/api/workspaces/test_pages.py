@@ -17,9 +17,9 @@ NAMES = st.sets(st.sampled_from([f"w{at:02}" for at in range(30)]))
 
 
 def _page(there: set[str], token: str | None, limit: int) -> tuple[Sequence[View], str | None]:
-    after = pages.read_page(token)
+    after = pages.parse_page(token)
     views = (each for each in map(shown, sorted(there)) if each.order > after)
-    return pages.page_of(views, lambda _: True, limit)
+    return pages.take_page(views, lambda _: True, limit)
 
 
 @given(stays=NAMES, flickers=st.lists(NAMES, max_size=20), limit=st.integers(1, 7))
@@ -47,13 +47,13 @@ def test_the_last_page_says_that_it_is_the_last() -> None:
 
 
 def test_the_first_page_begins_at_the_beginning() -> None:
-    assert pages.read_page(None) == FIRST
+    assert pages.parse_page(None) == FIRST
 
 
 @pytest.mark.parametrize("token", ["", "x", "é", "bnVsbA==", "WzFd", "eyJhIjoxfQ==", "=" * 9])
 def test_a_page_that_nobody_gave_is_refused(token: str) -> None:
     with pytest.raises(ProblemError) as caught:
-        pages.read_page(token)
+        pages.parse_page(token)
     assert caught.value.status == 422
     assert caught.value.errors[0].field == "page"
 

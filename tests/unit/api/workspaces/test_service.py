@@ -10,7 +10,7 @@ from aichat_workspace.api.auth.authorization import Authorizer
 from aichat_workspace.api.schemas.workspace import WorkspaceCreate
 from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
-from aichat_workspace.api.workspaces.service import Workspaces
+from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces
 from aichat_workspace.api.workspaces.views import view
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import (
@@ -32,8 +32,8 @@ class ApiServer(Client):
     Changes are carried out, and told by the watch at once; then `fails` is raised, if it is there.
     `now` is what stands at the place of whatever is asked for."""
 
-    def __init__(self, directory: ClusterView | None = None) -> None:
-        self.directory = directory
+    def __init__(self, cluster: ClusterView | None = None) -> None:
+        self.cluster = cluster
         self.made: dict[str, Any] = {}
         self.meanwhile: list[dict[str, Any]] = []
         self.deleted: list[str] = []
@@ -49,8 +49,8 @@ class ApiServer(Client):
         yield {"metadata": {"resourceVersion": "20"}, "items": self.there[:page_size]}
 
     def tells(self, obj: dict[str, Any]) -> None:
-        assert self.directory is not None
-        self.directory.workspaces._store.put(obj)
+        assert self.cluster is not None
+        self.cluster.workspaces._store.put(obj)
 
     async def create(self, *_: Any, **__: Any) -> Any:
         for each in self.meanwhile:
@@ -74,7 +74,7 @@ class ApiServer(Client):
         dry_run: bool = False,
     ) -> Any:
         assert (resource.kind, field_manager) == ("AIChatWorkspace", "aichat-workspace-api")
-        held = self.directory and self.directory.workspaces.get(namespace or "", name)
+        held = self.cluster and self.cluster.workspaces.get(namespace or "", name)
         assert held
         spec, before = operations[-1]["value"], held["metadata"]
         changed = {} if spec == held["spec"] else {"generation": before["generation"] + 1}
@@ -88,9 +88,9 @@ class ApiServer(Client):
     async def delete(self, *at: Any, **how: Any) -> None:
         if not how.get("dry_run"):
             self.deleted.append("/".join(map(str, at[1:])))
-            held = self.directory and self.directory.workspaces.get(at[2], at[1])
-            if self.directory and held:
-                self.directory.workspaces._store.remove(held)
+            held = self.cluster and self.cluster.workspaces.get(at[2], at[1])
+            if self.cluster and held:
+                self.cluster.workspaces._store.remove(held)
         self._fail()
 
     async def review(self, _: str, body: dict[str, Any]) -> Any:
@@ -106,13 +106,13 @@ class ApiServer(Client):
 @pytest.fixture
 async def server() -> ApiServer:
     found = ApiServer()
-    found.directory = ClusterView(found, {})
+    found.cluster = ClusterView(found, {})
     return found
 
 
 def workspaces(server: ApiServer) -> Workspaces:
-    assert server.directory is not None
-    return Workspaces(server, server.directory, Authorizer.of(server))
+    assert server.cluster is not None
+    return Workspaces(server, server.cluster, Authorizer.create(server))
 
 
 def wish(name: str = "team-a", **spec: Any) -> WorkspaceCreate:
@@ -156,14 +156,14 @@ async def test_the_version_that_there_is_costs_no_whole_list(server: ApiServer) 
 
 
 async def test_a_list_that_shows_that_all_is_known_is_remembered(server: ApiServer) -> None:
-    assert server.directory is not None
+    assert server.cluster is not None
     server.there = [resource("a", version=10), resource("b", version=11)]
-    server.directory.workspaces._store.reset(server.there[:1], 10)
-    assert not await workspaces(server).is_known()
-    assert server.directory.complete_until == 10
-    server.directory.workspaces._store.put(server.there[1])
-    assert await workspaces(server).is_known()
-    assert server.directory.complete_until == 20
+    server.cluster.workspaces._store.reset(server.there[:1], 10)
+    assert not await workspaces(server).is_complete()
+    assert server.cluster.complete_version == 10
+    server.cluster.workspaces._store.put(server.there[1])
+    assert await workspaces(server).is_complete()
+    assert server.cluster.complete_version == 20
 
 
 async def test_a_resource_of_the_name_that_is_no_workspace_is_in_the_way_as_well(
@@ -178,16 +178,18 @@ async def test_a_resource_of_the_name_that_is_no_workspace_is_in_the_way_as_well
 Use = Callable[[Workspaces, bool], Awaitable[object]]
 CHANGES: dict[str, Use] = {
     "replace": lambda use, dry_run: use.replace(
-        ANN, "team-a", wish(models=("m",)).spec, if_match="*", dry_run=dry_run
+        ANN, "team-a", wish(models=("m",)).spec, ChangeOptions(if_match="*", dry_run=dry_run)
     ),
-    "patch": lambda use, dry_run: use.patch(ANN, "team-a", {"models": ["m"]}, dry_run=dry_run),
+    "patch": lambda use, dry_run: use.patch(
+        ANN, "team-a", {"models": ["m"]}, ChangeOptions(dry_run=dry_run)
+    ),
     "suspend": lambda use, dry_run: use.patch(
-        ANN, "team-a", {"suspended": True}, dry_run=dry_run, action="suspend"
+        ANN, "team-a", {"suspended": True}, ChangeOptions(dry_run=dry_run), action="suspend"
     ),
     "resume": lambda use, dry_run: use.patch(
-        ANN, "team-a", {"suspended": False}, dry_run=dry_run, action="resume"
+        ANN, "team-a", {"suspended": False}, ChangeOptions(dry_run=dry_run), action="resume"
     ),
-    "delete": lambda use, dry_run: use.delete(ANN, "team-a", dry_run=dry_run),
+    "delete": lambda use, dry_run: use.delete(ANN, "team-a", ChangeOptions(dry_run=dry_run)),
     "create": lambda use, dry_run: use.create(ANN, wish(), dry_run=dry_run),
 }
 
@@ -244,7 +246,7 @@ async def test_a_change_whose_reply_is_lost_leaves_a_line_that_says_so(
     (line,) = logs
     assert (line["user"], line["action"], line["team"]) == ("ann", action, TEAM)
     assert (line["workspace"], line["outcome"]) == ("team-a", 503)
-    assert "nobody knows" in line["note"]
+    assert "it is unknown" in line["note"]
 
 
 @pytest.mark.parametrize("action", CHANGES)
@@ -311,8 +313,8 @@ async def test_what_was_made_anew_is_a_conflict_for_whoever_sent_no_etag(
     for change, status in (
         (use.delete(ANN, "team-a"), 409),
         (use.patch(ANN, "team-a", {"suspended": True}), 409),
-        (use.delete(ANN, "team-a", if_match=etag), 412),
-        (use.patch(ANN, "team-a", {"suspended": True}, if_match=etag), 412),
+        (use.delete(ANN, "team-a", ChangeOptions(if_match=etag)), 412),
+        (use.patch(ANN, "team-a", {"suspended": True}, ChangeOptions(if_match=etag)), 412),
     ):
         server.tells(old)
         server.fails = ConflictError(409, "Conflict", "the UID is another")
@@ -325,7 +327,7 @@ async def test_an_etag_of_what_was_made_anew_changes_just_that(server: ApiServer
     """Its reader has it from a replica that knows more."""
     server.tells(resource(team=TEAM, version=10, uid="old"))
     server.now = resource(team=TEAM, version=20, uid="new")
-    await workspaces(server).delete(ANN, "team-a", if_match=view(server.now).etag)
+    await workspaces(server).delete(ANN, "team-a", ChangeOptions(if_match=view(server.now).etag))
     assert server.deleted == [f"team-a/{TEAM}"]
 
 

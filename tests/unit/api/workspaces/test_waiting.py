@@ -2,7 +2,7 @@
 
 import asyncio
 
-from aichat_workspace.api.workspaces.change_log import Change, Changes, ChangeType
+from aichat_workspace.api.workspaces.change_log import Change, ChangeLog, ChangeType
 from aichat_workspace.api.workspaces.views import view
 from tests.unit.domain.samples import workspace
 
@@ -22,19 +22,19 @@ def _change(version: int) -> Change:
 
 
 async def test_all_who_wait_share_one_thing_to_wait_for_and_are_woken_by_one_change() -> None:
-    changes = Changes()
-    waiting = changes.next(changes.end)
-    assert changes.next(changes.end) is waiting
+    changes = ChangeLog()
+    waiting = changes.next_change(changes.end)
+    assert changes.next_change(changes.end) is waiting
     changes.add(_change(7))
     async with asyncio.timeout(30):
         await waiting
-    assert changes.next(0).done()
-    assert not changes.next(changes.end).done()
+    assert changes.next_change(0).done()
+    assert not changes.next_change(changes.end).done()
 
 
 async def test_changes_in_quick_succession_wake_once() -> None:
-    changes = Changes()
-    waiting = changes.next(changes.end)
+    changes = ChangeLog()
+    waiting = changes.next_change(changes.end)
     for version in range(5):
         changes.add(_change(version))
         await asyncio.sleep(0)
@@ -45,9 +45,9 @@ async def test_changes_in_quick_succession_wake_once() -> None:
 
 
 async def test_who_gives_up_waiting_takes_nobody_along() -> None:
-    changes = Changes()
-    patient = changes.next(0)
-    hasty = asyncio.create_task(changes.moved(0))
+    changes = ChangeLog()
+    patient = changes.next_change(0)
+    hasty = asyncio.create_task(changes.wait_for_change(0))
     await asyncio.sleep(0)
     hasty.cancel()
     await asyncio.sleep(0)
@@ -58,6 +58,6 @@ async def test_who_gives_up_waiting_takes_nobody_along() -> None:
 
 
 async def test_changes_that_nobody_waits_for_need_no_event_loop_s_attention() -> None:
-    changes = Changes()
+    changes = ChangeLog()
     await asyncio.to_thread(changes.add, _change(1))
     assert changes.end == 1

@@ -23,14 +23,14 @@ EVERYWHERE = Scope(everywhere=True)
 class World:
     """A directory whose store is written by hand."""
 
-    directory: ClusterView
+    cluster: ClusterView
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     scope: Scope | Exception = EVERYWHERE
     asked: int = 0
 
     @property
     def store(self) -> Store:
-        return self.directory.workspaces._store
+        return self.cluster.workspaces._store
 
     async def now(self) -> Scope:
         self.asked += 1
@@ -40,7 +40,7 @@ class World:
 
     def watcher(self, heartbeat_seconds: float = 60, recheck_seconds: float = 0) -> Watcher:
         return Watcher(
-            self.directory,
+            self.cluster,
             self.now,
             lambda _: True,
             self.stopping,
@@ -51,7 +51,7 @@ class World:
 
 
 @dataclass
-class Upstream:
+class ApiServerVersion:
     """What the API server says."""
 
     at: int
@@ -61,7 +61,7 @@ class Upstream:
     async def version(self) -> int:
         return self.at
 
-    async def is_known(self) -> bool:
+    async def is_complete(self) -> bool:
         self.listed += 1
         return self.known
 
@@ -93,7 +93,7 @@ async def test_a_stream_begins_with_everything_and_has_no_id_until_then(world: W
     world.store.reset([resource("a", version=3), resource("b", version=5)], 7)
     watcher = world.watcher()
     told = await _until(watcher.events(None), "synced")
-    mark = str(ResumeToken(7, watcher.seen(EVERYWHERE)))
+    mark = str(ResumeToken(7, watcher.scope_hash(EVERYWHERE)))
     assert told == [("reset", ""), ("ADDED", None), ("ADDED", None), ("synced", mark)]
 
 
@@ -104,10 +104,13 @@ async def test_each_change_has_an_id_to_go_on_from(world: World) -> None:
     world.store.put(resource("a", version=2))
     world.store.put(resource("b", version=3))
     world.store.put(resource("a", version=4))
-    seen = world.watcher().seen(EVERYWHERE)
-    assert await _until(events, "MODIFIED") == [("ADDED", f"3-{seen}"), ("MODIFIED", f"4-{seen}")]
+    scope_hash = world.watcher().scope_hash(EVERYWHERE)
+    assert await _until(events, "MODIFIED") == [
+        ("ADDED", f"3-{scope_hash}"),
+        ("MODIFIED", f"4-{scope_hash}"),
+    ]
     world.store.remove(resource("b", version=5))
-    assert await _until(events, "DELETED") == [("DELETED", f"5-{seen}")]
+    assert await _until(events, "DELETED") == [("DELETED", f"5-{scope_hash}")]
 
 
 async def test_of_changes_that_share_a_version_only_the_last_has_an_id(world: World) -> None:
@@ -187,20 +190,20 @@ async def test_a_quiet_stream_has_a_heartbeat_and_one_that_stops_says_so(world: 
 
 async def test_a_stream_goes_on_where_it_was(world: World) -> None:
     world.store.reset([], 1)
-    world.directory.changes.begin(1)
+    world.cluster.changes.begin(1)
     world.store.put(resource("a", version=2))
     world.store.put(resource("b", version=3))
 
     async def resumed(version: int) -> int | None:
-        upstream = Upstream(0)
-        found = await watch.resume(world.directory, ResumeToken(version, ""), upstream)
+        upstream = ApiServerVersion(0)
+        found = await watch.resume(world.cluster, ResumeToken(version, ""), upstream)
         assert not upstream.listed
         return found
 
     assert await resumed(2) == 1
     assert await resumed(3) == 2
     assert await resumed(0) is None
-    assert await watch.resume(world.directory, None, Upstream(0)) is None
+    assert await watch.resume(world.cluster, None, ApiServerVersion(0)) is None
 
 
 async def test_a_replica_that_is_behind_waits_or_asks(
@@ -210,24 +213,24 @@ async def test_a_replica_that_is_behind_waits_or_asks(
     monkeypatch.setattr(watch, "_CATCH_UP_SECONDS", 1)
     world.store.reset([], 5)
 
-    async def resumed(upstream: Upstream) -> int | None:
-        return await watch.resume(world.directory, ResumeToken(8, ""), upstream)
+    async def resumed(upstream: ApiServerVersion) -> int | None:
+        return await watch.resume(world.cluster, ResumeToken(8, ""), upstream)
 
-    assert await resumed(Upstream(9)) == 0
-    made_up = Upstream(6)
+    assert await resumed(ApiServerVersion(9)) == 0
+    made_up = ApiServerVersion(6)
     assert await resumed(made_up) is None
     assert not made_up.listed, "a made-up id costs a whole list"
     with pytest.raises(ProblemError) as caught:
-        await resumed(Upstream(9, known=False))
+        await resumed(ApiServerVersion(9, known=False))
     assert caught.value.status == 503
-    world.directory.complete(9)
-    shown = Upstream(9)
+    world.cluster.mark_complete(9)
+    shown = ApiServerVersion(9)
     assert await resumed(shown) == 0
     assert not shown.listed
 
 
 @pytest.mark.parametrize("text", [None, "", "1", "x-0123456789abcdef", "-1-0123456789abcdef", "1-"])
 def test_an_id_that_was_never_given_is_none(text: str | None) -> None:
-    assert ResumeToken.read(text) is None
+    assert ResumeToken.parse(text) is None
     given = ResumeToken(12, "0123456789abcdef")
-    assert ResumeToken.read(str(given)) == given
+    assert ResumeToken.parse(str(given)) == given
