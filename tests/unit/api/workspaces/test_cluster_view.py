@@ -1,4 +1,4 @@
-"""What is known, whatever an earlier version has let through."""
+"""The cluster view, also of resources that an earlier version accepted."""
 
 from typing import Any, cast
 
@@ -17,28 +17,28 @@ def cluster() -> ClusterView:
 
 
 def legacy(version: int, name: str = "old") -> dict[str, Any]:
-    """Without a workspaceName, as no CRD of today lets it through."""
-    found = resource(name, version=version)
-    del found["spec"]["workspaceName"]
-    return found
+    """Return a resource without a workspaceName, which the present CRD rejects."""
+    obj = resource(name, version=version)
+    del obj["spec"]["workspaceName"]
+    return obj
 
 
 @pytest.mark.parametrize("spec", [None, {}, {"workspaceName": 7}])
-def test_a_resource_without_a_workspace_name_is_told_of_once_and_hinders_no_other(
+def test_a_resource_without_a_workspace_name_is_logged_once_and_ignored(
     cluster: ClusterView, spec: Any
 ) -> None:
     store = cluster.workspaces._store
     with capture_logs() as logs:
         store.reset([legacy(1) | {"spec": spec}, resource("new", version=2)], 2)
         store.put(legacy(3) | {"spec": spec})
-    assert [each["resource"] for each in logs] == ["team/old"]
+    assert [line["resource"] for line in logs] == ["team/old"]
     assert len(cluster) == 1
     assert cluster.find("new") is not None
     store.remove(legacy(4))
     assert len(cluster) == 1
 
 
-def test_a_resource_is_a_workspace_from_its_workspace_name_on(cluster: ClusterView) -> None:
+def test_a_resource_is_a_workspace_while_it_has_a_workspace_name(cluster: ClusterView) -> None:
     store = cluster.workspaces._store
     with capture_logs() as logs:
         store.put(legacy(1))
@@ -54,7 +54,7 @@ def platform(version: int, **models: Any) -> dict[str, Any]:
     return {"metadata": metadata, "spec": {"models": models}}
 
 
-def test_settings_that_are_not_understood_leave_the_last_ones_as_in_the_operator(
+def test_invalid_settings_leave_the_last_valid_ones(
     cluster: ClusterView,
 ) -> None:
     cache = cluster._platform
@@ -68,8 +68,8 @@ def test_settings_that_are_not_understood_leave_the_last_ones_as_in_the_operator
     assert cluster.platform().models.embedding_model == "third"
 
 
-def test_settings_that_never_were_understood_are_none(cluster: ClusterView) -> None:
-    """Defaults in their place would be told as if the platform team had chosen them."""
+def test_settings_that_were_never_valid_are_503(cluster: ClusterView) -> None:
+    """Defaults in their place would look as if the platform team had chosen them."""
     with capture_logs():
         cluster._platform._store.reset([platform(1, embeddingModel=7)], 1)
     cluster._platform._synced.set()
@@ -81,5 +81,5 @@ def test_settings_that_never_were_understood_are_none(cluster: ClusterView) -> N
     assert cluster.platform().models.embedding_model == "nomic-embed-text"
 
 
-def test_without_settings_the_defaults_hold(cluster: ClusterView) -> None:
+def test_without_a_platform_the_settings_are_the_defaults(cluster: ClusterView) -> None:
     assert cluster.platform().models.embedding_model == "nomic-embed-text"

@@ -1,4 +1,4 @@
-"""Whoever waits for changes is woken by them, with all the others and at no cost to them."""
+"""Waiting for changes: all readers share one future, and are woken together."""
 
 import asyncio
 
@@ -17,11 +17,11 @@ def _change(version: int) -> Change:
         "creationTimestamp": "2026-11-23T11:00:00Z",
     }
     spec = {"workspaceName": "team-a-aichat"}
-    shown = view({"metadata": metadata, "spec": spec})
-    return Change(version, ChangeType.MODIFIED, shown.key, shown)
+    view_of_sample = view({"metadata": metadata, "spec": spec})
+    return Change(version, ChangeType.MODIFIED, view_of_sample.key, view_of_sample)
 
 
-async def test_all_who_wait_share_one_thing_to_wait_for_and_are_woken_by_one_change() -> None:
+async def test_all_waiting_readers_share_one_future() -> None:
     changes = ChangeLog()
     waiting = changes.next_change(changes.end)
     assert changes.next_change(changes.end) is waiting
@@ -32,7 +32,7 @@ async def test_all_who_wait_share_one_thing_to_wait_for_and_are_woken_by_one_cha
     assert not changes.next_change(changes.end).done()
 
 
-async def test_changes_in_quick_succession_wake_once() -> None:
+async def test_changes_in_quick_succession_wake_readers_once() -> None:
     changes = ChangeLog()
     waiting = changes.next_change(changes.end)
     for version in range(5):
@@ -44,20 +44,20 @@ async def test_changes_in_quick_succession_wake_once() -> None:
     assert changes.end == 5
 
 
-async def test_who_gives_up_waiting_takes_nobody_along() -> None:
+async def test_a_cancelled_wait_does_not_cancel_the_others() -> None:
     changes = ChangeLog()
-    patient = changes.next_change(0)
-    hasty = asyncio.create_task(changes.wait_for_change(0))
+    waiting = changes.next_change(0)
+    cancelled = asyncio.create_task(changes.wait_for_change(0))
     await asyncio.sleep(0)
-    hasty.cancel()
+    cancelled.cancel()
     await asyncio.sleep(0)
-    assert not patient.cancelled()
+    assert not waiting.cancelled()
     changes.add(_change(1))
     async with asyncio.timeout(30):
-        await patient
+        await waiting
 
 
-async def test_changes_that_nobody_waits_for_need_no_event_loop_s_attention() -> None:
+async def test_changes_without_waiting_readers_need_no_event_loop() -> None:
     changes = ChangeLog()
     await asyncio.to_thread(changes.add, _change(1))
     assert changes.end == 1
