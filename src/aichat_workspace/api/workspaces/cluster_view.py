@@ -38,14 +38,14 @@ class ClusterView:
         self._views: dict[Key, View] = {}
         self._by_name: dict[str, dict[Key, View]] = {}
         self._order: list[Order] = []
-        self._complete_until = 0
+        self._complete_version = 0
         self._settings: PlatformSpec | None = PlatformSpec()
         self._settings_problem = ""
         self.workspaces = Cache(
             client,
             RESOURCES[kinds.WORKSPACE.kind],
             on_change=self._on_change,
-            transform=_without_fields,
+            transform=_drop_managed_fields,
         )
         self._namespaces = Cache(
             client,
@@ -56,8 +56,8 @@ class ClusterView:
         self._platform = Cache(
             client,
             RESOURCES[kinds.PLATFORM.kind],
-            on_change=self._take_settings,
-            transform=_without_fields,
+            on_change=self._update_settings,
+            transform=_drop_managed_fields,
         )
         self._patterns = Cache(
             client,
@@ -65,22 +65,22 @@ class ClusterView:
             on_change=lambda *_: None,
             namespace=names.SYSTEM_NAMESPACE,
             label_selector=names.PATTERNS_LABEL,
-            transform=_without_fields,
+            transform=_drop_managed_fields,
         )
 
     @property
-    def _all(self) -> tuple[Cache, ...]:
+    def _caches(self) -> tuple[Cache, ...]:
         return (self.workspaces, self._namespaces, self._platform, self._patterns)
 
     async def run(self) -> None:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for cache in self._all:
+            for cache in self._caches:
                 group.create_task(cache.run())
             group.create_task(self._await_caches())
 
     async def _await_caches(self) -> None:
-        for cache in self._all:
+        for cache in self._caches:
             await cache.wait_synced()
         self.changes.begin(self.workspaces.version)
         self._synced.set()
@@ -97,16 +97,16 @@ class ClusterView:
     @property
     def problem(self) -> str:
         """Why the caches can't be trusted now; empty when they can."""
-        return staleness(self._all)
+        return staleness(self._caches)
 
     @property
     def complete_version(self) -> int:
         """The version up to which no change of a workspace is missing."""
-        return max(self.workspaces.version, self._complete_until)
+        return max(self.workspaces.version, self._complete_version)
 
     def mark_complete(self, version: int) -> None:
         """Note that a list of this version has shown that nothing is missing."""
-        self._complete_until = max(self._complete_until, version)
+        self._complete_version = max(self._complete_version, version)
 
     def __len__(self) -> int:
         return len(self._order)
@@ -194,12 +194,14 @@ class ClusterView:
             return None
         if workspace_name(new) is None:
             if old is None or workspace_name(old) is not None:
-                where = "/".join(key(new))
-                _log.error("a resource without spec.workspaceName", resource=where, fix="delete it")
+                location = "/".join(key(new))
+                _log.error(
+                    "a resource without spec.workspaceName", resource=location, fix="delete it"
+                )
             return None
         return view(new)
 
-    def _take_settings(self, _: Json | None, new: Json | None) -> None:
+    def _update_settings(self, _: Json | None, new: Json | None) -> None:
         """Keep the last valid settings when the new ones are invalid, as the operator does.
 
         Without valid ones from the start there are none; the operator waits, too.
@@ -208,8 +210,10 @@ class ClusterView:
             self._settings = read_settings(new)
             self._settings_problem = ""
         except ValidationError as error:
-            where = problems.path_of(("spec", *error.errors()[0]["loc"]))
-            self._settings_problem = f"AIChatPlatform {PLATFORM_NAME!r} is not understood: {where}"
+            location = problems.path_of(("spec", *error.errors()[0]["loc"]))
+            self._settings_problem = (
+                f"AIChatPlatform {PLATFORM_NAME!r} is not understood: {location}"
+            )
             _log.error(self._settings_problem, fix="edit it; until then nothing of it is taken up")
             if not self._platform.synced:
                 self._settings = None
@@ -228,7 +232,7 @@ def _change_type(before: View | None, after: View | None) -> ChangeType:
     return ChangeType.MODIFIED if before else ChangeType.ADDED
 
 
-def _without_fields(obj: Json) -> Json:
+def _drop_managed_fields(obj: Json) -> Json:
     metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
     return {**obj, "metadata": metadata}
 
