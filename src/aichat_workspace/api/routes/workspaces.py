@@ -135,12 +135,17 @@ def document_response(
     status: int,
     description: str,
     model: Any = WorkspaceDocument,
-    more: Mapping[str, Any] = MappingProxyType({}),
+    headers: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[int | str, Any]:
     """Document a response for OpenAPI, with `more` headers."""
-    linked = {"links": _LINKS} if model is WorkspaceDocument else {}
+    links = {"links": _LINKS} if model is WorkspaceDocument else {}
     return {
-        status: {"description": description, "model": model, "headers": {**_ETAG, **more}, **linked}
+        status: {
+            "description": description,
+            "model": model,
+            "headers": {**_ETAG, **headers},
+            **links,
+        }
     }
 
 
@@ -186,7 +191,7 @@ async def _as_async(pieces: Iterable[bytes]) -> Pieces:
     summary="Create a workspace",
     status_code=201,
     responses={
-        **document_response(201, "Made; it comes up now.", more=_LOCATION),
+        **document_response(201, "Made; it comes up now.", headers=_LOCATION),
         200: {
             "description": "The same request has made it before; or what a dry run would make.",
             "model": WorkspaceDocument,

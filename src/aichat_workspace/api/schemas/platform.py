@@ -34,7 +34,7 @@ class PatternList(ApiModel):
 
 
 class ModelUse(ApiModel):
-    """A model that workspaces use which the caller may see."""
+    """A model in use, counted over the workspaces that the caller may see."""
 
     name: str = Field(description="For spec.models.")
     workspaces: int = Field(description="How many of them.")

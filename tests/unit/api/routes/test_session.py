@@ -145,109 +145,105 @@ async def sign_in(browser: httpx2.AsyncClient, token: str = GOOD) -> dict[str, A
     return session
 
 
-async def test_a_session_lasts_from_sign_in_to_sign_out(
-    browser: httpx2.AsyncClient,
-) -> None:
-    session = await sign_in(browser)
-    assert session["username"] == "ann"
-    assert (await browser.get(SESSION)).json() == session
-    assert (await browser.get("/api/v1/platform")).status_code == 200
-    assert (await browser.delete(SESSION)).status_code == 204
-    assert not browser.cookies
-    assert (await browser.get(SESSION)).status_code == 401
-    assert (await browser.get("/api/v1/platform")).status_code == 401
+class TestSession:
+    async def test_a_session_lasts_from_sign_in_to_sign_out(
+        self, browser: httpx2.AsyncClient
+    ) -> None:
+        session = await sign_in(browser)
+        assert session["username"] == "ann"
+        assert (await browser.get(SESSION)).json() == session
+        assert (await browser.get("/api/v1/platform")).status_code == 200
+        assert (await browser.delete(SESSION)).status_code == 204
+        assert not browser.cookies
+        assert (await browser.get(SESSION)).status_code == 401
+        assert (await browser.get("/api/v1/platform")).status_code == 401
 
+    async def test_a_change_needs_a_csrf_token_with_a_cookie_but_not_with_a_bearer_token(
+        self, browser: httpx2.AsyncClient
+    ) -> None:
+        session = await sign_in(browser)
+        refused = await browser.post(CHANGE, json=WORKSPACE)
+        assert (refused.status_code, refused.json()["code"]) == (403, "csrf-token")
+        header = {"X-CSRF-Token": session["csrfToken"]}
+        reached = await browser.post(CHANGE, json=WORKSPACE, headers=header)
+        assert reached.json()["code"] == "forbidden"
+        browser.cookies.clear()
+        bearer = {"Authorization": "Bearer good", "Sec-Fetch-Site": "cross-site"}
+        reached = await browser.post(CHANGE, json=WORKSPACE, headers=bearer)
+        assert reached.json()["code"] == "forbidden"
 
-async def test_a_change_needs_a_csrf_token_with_a_cookie_but_not_with_a_bearer_token(
-    browser: httpx2.AsyncClient,
-) -> None:
-    session = await sign_in(browser)
-    refused = await browser.post(CHANGE, json=WORKSPACE)
-    assert (refused.status_code, refused.json()["code"]) == (403, "csrf-token")
-    header = {"X-CSRF-Token": session["csrfToken"]}
-    reached = await browser.post(CHANGE, json=WORKSPACE, headers=header)
-    assert reached.json()["code"] == "forbidden"
-    browser.cookies.clear()
-    bearer = {"Authorization": "Bearer good", "Sec-Fetch-Site": "cross-site"}
-    reached = await browser.post(CHANGE, json=WORKSPACE, headers=bearer)
-    assert reached.json()["code"] == "forbidden"
+    @pytest.mark.parametrize(
+        ("method", "path"), [("GET", SESSION), ("POST", CHANGE), ("GET", CHANGE)]
+    )
+    async def test_another_site_can_not_use_the_cookie(
+        self, browser: httpx2.AsyncClient, method: str, path: str
+    ) -> None:
+        session = await sign_in(browser)
+        headers = {"X-CSRF-Token": session["csrfToken"], "Sec-Fetch-Site": "same-site"}
+        response = await browser.request(method, path, headers=headers)
+        assert (response.status_code, response.json()["code"]) == (403, "cross-site")
+        assert response.headers["content-type"] == "application/problem+json"
 
+    async def test_another_site_can_neither_sign_in_nor_out(
+        self, browser: httpx2.AsyncClient
+    ) -> None:
+        headers = {"Origin": "https://evil.test"}
+        for response in (
+            await browser.post(SESSION, json={"token": "good"}, headers=headers),
+            await browser.delete(SESSION, headers=headers),
+        ):
+            assert response.json()["code"] == "cross-site"
+            assert "set-cookie" not in response.headers
 
-@pytest.mark.parametrize(("method", "path"), [("GET", SESSION), ("POST", CHANGE), ("GET", CHANGE)])
-async def test_another_site_can_not_use_the_cookie(
-    browser: httpx2.AsyncClient, method: str, path: str
-) -> None:
-    session = await sign_in(browser)
-    headers = {"X-CSRF-Token": session["csrfToken"], "Sec-Fetch-Site": "same-site"}
-    response = await browser.request(method, path, headers=headers)
-    assert (response.status_code, response.json()["code"]) == (403, "cross-site")
-    assert response.headers["content-type"] == "application/problem+json"
-
-
-async def test_another_site_can_neither_sign_in_nor_out(browser: httpx2.AsyncClient) -> None:
-    headers = {"Origin": "https://evil.test"}
-    for response in (
-        await browser.post(SESSION, json={"token": "good"}, headers=headers),
-        await browser.delete(SESSION, headers=headers),
-    ):
-        assert response.json()["code"] == "cross-site"
+    async def test_sign_in_with_a_token_that_is_not_accepted_is_401(
+        self, browser: httpx2.AsyncClient
+    ) -> None:
+        response = await browser.post(SESSION, json={"token": "bad"})
+        assert response.status_code == 401
         assert "set-cookie" not in response.headers
+        assert (await browser.post(SESSION, json={"token": "two words"})).status_code == 422
 
+    async def test_a_revoked_token_ends_its_session_and_sign_out_still_works(
+        self, cluster: FakeCluster, browser: httpx2.AsyncClient, services: Services
+    ) -> None:
+        await sign_in(browser)
+        cluster.tokens.clear()
+        services.authenticator._answers._answers.clear()
+        assert (await browser.get(SESSION)).status_code == 401
+        assert (await browser.delete(SESSION)).status_code == 204
 
-async def test_sign_in_with_a_token_that_is_not_accepted_is_401(
-    browser: httpx2.AsyncClient,
-) -> None:
-    response = await browser.post(SESSION, json={"token": "bad"})
-    assert response.status_code == 401
-    assert "set-cookie" not in response.headers
-    assert (await browser.post(SESSION, json={"token": "two words"})).status_code == 422
+    async def test_sign_in_with_a_token_that_is_too_large_for_a_cookie_is_413(
+        self, cluster: FakeCluster, browser: httpx2.AsyncClient
+    ) -> None:
+        cluster.tokens["t" * 5_000] = "ann"
+        response = await browser.post(SESSION, json={"token": "t" * 5_000})
+        assert (response.status_code, response.json()["code"]) == (413, "token-too-large")
 
+    async def test_without_a_key_sessions_are_503_and_bearer_tokens_work(
+        self, cluster: FakeCluster, browser: httpx2.AsyncClient
+    ) -> None:
+        cluster.key = None
+        response = await browser.post(SESSION, json={"token": "good"})
+        assert (response.status_code, response.json()["code"]) == (503, "no-session-key")
+        assert response.headers["Retry-After"]
+        headers = {"Authorization": "Bearer good"}
+        assert (await browser.get("/api/v1/platform", headers=headers)).status_code == 200
 
-async def test_a_revoked_token_ends_its_session_and_sign_out_still_works(
-    cluster: FakeCluster, browser: httpx2.AsyncClient, services: Services
-) -> None:
-    await sign_in(browser)
-    cluster.tokens.clear()
-    services.authenticator._answers._answers.clear()
-    assert (await browser.get(SESSION)).status_code == 401
-    assert (await browser.delete(SESSION)).status_code == 204
+    async def test_replicas_accept_each_others_sessions(
+        self, browser: httpx2.AsyncClient, services: Services
+    ) -> None:
+        session = await sign_in(browser)
+        replica = Services.create(services.settings, services.client, no_model_server, {})
+        async with browser_of(replica) as other:
+            other.cookies = browser.cookies
+            assert (await other.get(SESSION)).json() == session
 
-
-async def test_sign_in_with_a_token_that_is_too_large_for_a_cookie_is_413(
-    cluster: FakeCluster, browser: httpx2.AsyncClient
-) -> None:
-    cluster.tokens["t" * 5_000] = "ann"
-    response = await browser.post(SESSION, json={"token": "t" * 5_000})
-    assert (response.status_code, response.json()["code"]) == (413, "token-too-large")
-
-
-async def test_without_a_key_sessions_are_503_and_bearer_tokens_work(
-    cluster: FakeCluster, browser: httpx2.AsyncClient
-) -> None:
-    cluster.key = None
-    response = await browser.post(SESSION, json={"token": "good"})
-    assert (response.status_code, response.json()["code"]) == (503, "no-session-key")
-    assert response.headers["Retry-After"]
-    headers = {"Authorization": "Bearer good"}
-    assert (await browser.get("/api/v1/platform", headers=headers)).status_code == 200
-
-
-async def test_replicas_accept_each_others_sessions(
-    browser: httpx2.AsyncClient, services: Services
-) -> None:
-    session = await sign_in(browser)
-    replica = Services.create(services.settings, services.client, no_model_server, {})
-    async with browser_of(replica) as other:
-        other.cookies = browser.cookies
-        assert (await other.get(SESSION)).json() == session
-
-
-async def test_an_expired_session_is_no_longer_identified(services: Services) -> None:
-    now = int(time.time())
-    assert (await identify(services, Credential("good", "", now + 60))).username == "ann"
-    with pytest.raises(ProblemError) as raised:
-        await identify(services, Credential("good", "", now - 1))
-    assert raised.value.status == 401
+    async def test_an_expired_session_is_no_longer_identified(self, services: Services) -> None:
+        now = int(time.time())
+        assert (await identify(services, Credential("good", "", now + 60))).username == "ann"
+        with pytest.raises(ProblemError) as raised:
+            await identify(services, Credential("good", "", now - 1))
+        assert raised.value.status == 401
 
 
 async def begin_sign_in(
@@ -269,147 +265,153 @@ async def finish_sign_in(browser: httpx2.AsyncClient, **query: str) -> httpx2.Re
     return await browser.get(f"{SESSION}/callback", params=query)
 
 
-async def test_a_providers_token_that_the_cluster_accepts_starts_a_session(
-    cluster: FakeCluster, browser: httpx2.AsyncClient, idp: FakeIdentityProvider
-) -> None:
-    state = await begin_sign_in(browser, idp, "/console?a=b")
-    cluster.tokens[jwt(idp.claims)] = "oidc:ann"
-    response = await finish_sign_in(browser, code="code", state=state, session_state="other")
-    assert (response.status_code, response.headers["location"]) == (303, "/console?a=b")
-    assert list(browser.cookies) == ["aichat-session"]
-    assert (await browser.get(SESSION)).json()["username"] == "oidc:ann"
+class TestIdentityProvider:
+    async def test_a_providers_token_that_the_cluster_accepts_starts_a_session(
+        self, cluster: FakeCluster, browser: httpx2.AsyncClient, idp: FakeIdentityProvider
+    ) -> None:
+        state = await begin_sign_in(browser, idp, "/console?a=b")
+        cluster.tokens[jwt(idp.claims)] = "oidc:ann"
+        response = await finish_sign_in(browser, code="code", state=state, session_state="other")
+        assert (response.status_code, response.headers["location"]) == (303, "/console?a=b")
+        assert list(browser.cookies) == ["aichat-session"]
+        assert (await browser.get(SESSION)).json()["username"] == "oidc:ann"
 
+    @pytest.mark.parametrize("where", ["https://evil.test", "//evil.test", "/\\evil.test"])
+    async def test_a_sign_in_can_not_redirect_to_another_site(
+        self, browser: httpx2.AsyncClient, where: str
+    ) -> None:
+        response = await browser.get(f"{SESSION}/login", params={"next": where})
+        assert response.status_code == 422
+        assert response.json()["errors"][0]["field"] == "next"
 
-@pytest.mark.parametrize("where", ["https://evil.test", "//evil.test", "/\\evil.test"])
-async def test_a_sign_in_can_not_redirect_to_another_site(
-    browser: httpx2.AsyncClient, where: str
-) -> None:
-    response = await browser.get(f"{SESSION}/login", params={"next": where})
-    assert response.status_code == 422
-    assert response.json()["errors"][0]["field"] == "next"
-
-
-async def test_a_sign_in_of_another_browser_or_with_another_state_is_refused(
-    browser: httpx2.AsyncClient, idp: FakeIdentityProvider, services: Services
-) -> None:
-    state = await begin_sign_in(browser, idp)
-    assert (await finish_sign_in(browser, code="code", state="other")).status_code == 401
-    assert (await finish_sign_in(browser, code="code")).status_code == 401
-    async with browser_of(services) as other:
-        assert (await finish_sign_in(other, code="code", state=state)).status_code == 401
-
-
-@pytest.mark.parametrize(
-    ("claims", "word"),
-    [({"nonce": "other"}, "nonce"), ({"aud": "other"}, "client"), ({"iss": "https://x"}, "issuer")],
-)
-async def test_a_token_made_for_another_sign_in_is_refused(
-    cluster: FakeCluster,
-    browser: httpx2.AsyncClient,
-    idp: FakeIdentityProvider,
-    claims: dict[str, str],
-    word: str,
-) -> None:
-    state = await begin_sign_in(browser, idp)
-    idp.claims.update(claims)
-    cluster.tokens[jwt(idp.claims)] = "oidc:ann"
-    response = await finish_sign_in(browser, code="code", state=state)
-    assert response.status_code == 401
-    assert word in response.json()["detail"]
-    assert "aichat-session" not in browser.cookies
-
-
-async def test_a_providers_token_that_the_cluster_refuses_is_401_with_the_setting_to_check(
-    browser: httpx2.AsyncClient, idp: FakeIdentityProvider
-) -> None:
-    state = await begin_sign_in(browser, idp)
-    response = await finish_sign_in(browser, code="code", state=state)
-    assert response.status_code == 401
-    assert "--api-audiences" in response.json()["detail"]
-
-
-async def test_a_failed_sign_in_is_a_problem_and_ends_the_attempt(
-    browser: httpx2.AsyncClient, idp: FakeIdentityProvider
-) -> None:
-    for response, status in (
-        ({"code": "code"}, 401),
-        ({"error": "access_denied"}, 401),
-        ({"error": "server_error"}, 502),
-    ):
+    async def test_a_sign_in_of_another_browser_or_with_another_state_is_refused(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, services: Services
+    ) -> None:
         state = await begin_sign_in(browser, idp)
-        idp.challenge = "other"
-        assert (await finish_sign_in(browser, **response, state=state)).status_code == status
-        assert not browser.cookies, "an attempt is used only once"
-        assert (await finish_sign_in(browser, code="code", state=state)).status_code == 401
+        assert (await finish_sign_in(browser, code="code", state="other")).status_code == 401
+        assert (await finish_sign_in(browser, code="code")).status_code == 401
+        async with browser_of(services) as other:
+            assert (await finish_sign_in(other, code="code", state=state)).status_code == 401
+
+    @pytest.mark.parametrize(
+        ("claims", "word"),
+        [
+            ({"nonce": "other"}, "nonce"),
+            ({"aud": "other"}, "client"),
+            ({"iss": "https://x"}, "issuer"),
+        ],
+    )
+    async def test_a_token_made_for_another_sign_in_is_refused(
+        self,
+        cluster: FakeCluster,
+        browser: httpx2.AsyncClient,
+        idp: FakeIdentityProvider,
+        claims: dict[str, str],
+        word: str,
+    ) -> None:
+        state = await begin_sign_in(browser, idp)
+        idp.claims.update(claims)
+        cluster.tokens[jwt(idp.claims)] = "oidc:ann"
+        response = await finish_sign_in(browser, code="code", state=state)
+        assert response.status_code == 401
+        assert word in response.json()["detail"]
+        assert "aichat-session" not in browser.cookies
+
+    async def test_a_providers_token_that_the_cluster_refuses_is_401_with_the_setting_to_check(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider
+    ) -> None:
+        state = await begin_sign_in(browser, idp)
+        response = await finish_sign_in(browser, code="code", state=state)
+        assert response.status_code == 401
+        assert "--api-audiences" in response.json()["detail"]
+
+    async def test_a_failed_sign_in_is_a_problem_and_ends_the_attempt(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider
+    ) -> None:
+        for response, status in (
+            ({"code": "code"}, 401),
+            ({"error": "access_denied"}, 401),
+            ({"error": "server_error"}, 502),
+        ):
+            state = await begin_sign_in(browser, idp)
+            idp.challenge = "other"
+            assert (await finish_sign_in(browser, **response, state=state)).status_code == status
+            assert not browser.cookies, "an attempt is used only once"
+            assert (await finish_sign_in(browser, code="code", state=state)).status_code == 401
+
+    async def test_a_network_error_of_the_provider_is_logged_but_not_returned(
+        self,
+        browser: httpx2.AsyncClient,
+        idp: FakeIdentityProvider,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
+        state = await begin_sign_in(browser, idp)
+        idp.error = httpx2.ConnectError("to 10.11.12.13:8443: refused")
+        response = await finish_sign_in(browser, code="code", state=state)
+        assert (response.status_code, response.json()["code"]) == (502, "identity-provider")
+        assert "10.11.12.13" not in response.text
+        assert "10.11.12.13" in "".join(capfd.readouterr())
+        assert not browser.cookies
+
+    async def test_two_tabs_can_sign_in_at_the_same_time(
+        self, cluster: FakeCluster, browser: httpx2.AsyncClient, idp: FakeIdentityProvider
+    ) -> None:
+        first = await begin_sign_in(browser, idp, "/first")
+        challenge, claims = idp.challenge, idp.claims
+        await begin_sign_in(browser, idp, "/second")
+        idp.challenge, idp.claims = challenge, claims
+        cluster.tokens[jwt(idp.claims)] = "oidc:ann"
+        response = await finish_sign_in(browser, code="code", state=first)
+        assert (response.status_code, response.headers["location"]) == (303, "/first")
+
+    async def test_abandoned_sign_ins_leave_at_most_five_cookies(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider
+    ) -> None:
+        for _ in range(20):
+            await begin_sign_in(browser, idp)
+            assert len(browser.cookies) <= 5
+
+    async def test_without_a_provider_its_routes_are_404(self, services: Services) -> None:
+        async with browser_of(replace(services, provider=None)) as browser:
+            for path in ("login", "callback"):
+                response = await browser.get(f"{SESSION}/{path}")
+                assert (response.status_code, response.json()["code"]) == (
+                    404,
+                    "no-identity-provider",
+                )
 
 
-async def test_a_network_error_of_the_provider_is_logged_but_not_returned(
-    browser: httpx2.AsyncClient, idp: FakeIdentityProvider, capfd: pytest.CaptureFixture[str]
-) -> None:
-    state = await begin_sign_in(browser, idp)
-    idp.error = httpx2.ConnectError("to 10.11.12.13:8443: refused")
-    response = await finish_sign_in(browser, code="code", state=state)
-    assert (response.status_code, response.json()["code"]) == (502, "identity-provider")
-    assert "10.11.12.13" not in response.text
-    assert "10.11.12.13" in "".join(capfd.readouterr())
-    assert not browser.cookies
+class TestRateLimits:
+    async def test_junk_codes_are_rate_limited_by_address(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, services: Services
+    ) -> None:
+        limits = services.sign_in_limits
+        limits.per_address.clock = limits.overall.clock = lambda: 0.0
+        state = await begin_sign_in(browser, idp)
+        cookies = dict(browser.cookies)
+        statuses = []
+        for _ in range(200):
+            browser.cookies.update(cookies)
+            statuses.append((await finish_sign_in(browser, code="junk", state=state)).status_code)
+        assert (statuses[0], statuses[-1]) == (401, 429)
+        assert idp.code_requests < 100
+        assert (await browser.get(f"{SESSION}/login")).status_code == 429
+        async with browser_of(services, "198.51.100.1") as other:
+            assert (await other.get(f"{SESSION}/login")).status_code == 303
 
+    async def test_made_up_tokens_are_rate_limited_by_forwarded_address(
+        self, services: Services
+    ) -> None:
+        async def status_of(address: str, token: str) -> int:
+            headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": address}
+            return (await proxy.get("/api/v1/platform", headers=headers)).status_code
 
-async def test_two_tabs_can_sign_in_at_the_same_time(
-    cluster: FakeCluster, browser: httpx2.AsyncClient, idp: FakeIdentityProvider
-) -> None:
-    first = await begin_sign_in(browser, idp, "/first")
-    challenge, claims = idp.challenge, idp.claims
-    await begin_sign_in(browser, idp, "/second")
-    idp.challenge, idp.claims = challenge, claims
-    cluster.tokens[jwt(idp.claims)] = "oidc:ann"
-    response = await finish_sign_in(browser, code="code", state=first)
-    assert (response.status_code, response.headers["location"]) == (303, "/first")
-
-
-async def test_abandoned_sign_ins_leave_at_most_five_cookies(
-    browser: httpx2.AsyncClient, idp: FakeIdentityProvider
-) -> None:
-    for _ in range(20):
-        await begin_sign_in(browser, idp)
-        assert len(browser.cookies) <= 5
-
-
-async def test_junk_codes_are_rate_limited_by_address(
-    browser: httpx2.AsyncClient, idp: FakeIdentityProvider, services: Services
-) -> None:
-    services.sign_in_limits.per_address.clock = services.sign_in_limits.overall.clock = lambda: 0.0
-    state = await begin_sign_in(browser, idp)
-    cookies = dict(browser.cookies)
-    statuses = []
-    for _ in range(200):
-        browser.cookies.update(cookies)
-        statuses.append((await finish_sign_in(browser, code="junk", state=state)).status_code)
-    assert (statuses[0], statuses[-1]) == (401, 429)
-    assert idp.code_requests < 100
-    assert (await browser.get(f"{SESSION}/login")).status_code == 429
-    async with browser_of(services, "198.51.100.1") as other:
-        assert (await other.get(f"{SESSION}/login")).status_code == 303
-
-
-async def test_made_up_tokens_are_rate_limited_by_forwarded_address(services: Services) -> None:
-    async def status_of(address: str, token: str) -> int:
-        headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": address}
-        return (await proxy.get("/api/v1/platform", headers=headers)).status_code
-
-    services.authenticator.anonymous_limits.per_address.clock = lambda: 0.0
-    services.authenticator.anonymous_limits.overall.clock = lambda: 0.0
-    async with browser_of(services, PROXY) as proxy:
-        flood = [await status_of("203.0.113.7", f"made-up-{n}") for n in range(600)]
-        assert (flood[0], flood[-1]) == (401, 429)
-        assert await status_of("198.51.100.1", "good") == 200
-
-
-async def test_without_a_provider_its_routes_are_404(services: Services) -> None:
-    async with browser_of(replace(services, provider=None)) as browser:
-        for path in ("login", "callback"):
-            response = await browser.get(f"{SESSION}/{path}")
-            assert (response.status_code, response.json()["code"]) == (404, "no-identity-provider")
+        services.authenticator.anonymous_limits.per_address.clock = lambda: 0.0
+        services.authenticator.anonymous_limits.overall.clock = lambda: 0.0
+        async with browser_of(services, PROXY) as proxy:
+            flood = [await status_of("203.0.113.7", f"made-up-{n}") for n in range(600)]
+            assert (flood[0], flood[-1]) == (401, 429)
+            assert await status_of("198.51.100.1", "good") == 200
 
 
 async def test_no_token_is_written_to_the_log(
