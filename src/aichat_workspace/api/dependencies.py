@@ -1,4 +1,4 @@
-"""Everything that a request needs, made once and kept in the application's state."""
+"""The services that requests need, created once and kept in the application's state."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ from aichat_workspace.api.auth.session_cookie import Cookies, Session
 from aichat_workspace.api.auth.signing import Keys
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.client_address import address_of
+from aichat_workspace.api.web.client_address import resolve_address
 from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.web.rate_limits import AnonymousRateLimits, ConcurrencyLimit, RateLimits
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
@@ -26,54 +26,58 @@ from aichat_workspace.api.workspaces.service import Workspaces
 from aichat_workspace.kube.client import Client
 from aichat_workspace.runtime.servers import Connect
 
-# Each step of a sign-in may have the identity provider asked.
+# Each step of a sign-in may send a request to the identity provider.
 _SIGN_INS_PER_SECOND: Final = 20.0
 _SIGN_IN_BURST: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
+    """Everything that routes use."""
+
     settings: Settings
     client: Client
-    directory: ClusterView
+    cluster: ClusterView
     authenticator: Authenticator
-    access: Authorizer
+    authorizer: Authorizer
     workspaces: Workspaces
-    tenants: WorkspaceDetails
-    rate: RateLimits
+    details: WorkspaceDetails
+    rate_limits: RateLimits
     streams: ConcurrencyLimit
     """Watches, followed logs and prompts under way."""
     lists: ConcurrencyLimit
-    """Pages on their way to whoever asked."""
-    sign_ins: AnonymousRateLimits
+    """Lists that are being sent."""
+    sign_in_limits: AnonymousRateLimits
     keys: Keys
     cookies: Cookies
     provider: Provider | None
+    """The identity provider; None when sign-in is by token only."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the server stops."""
 
     @classmethod
-    def of(
+    def create(
         cls, settings: Settings, client: Client, connect: Connect, prompts: Mapping[str, str]
     ) -> Self:
-        """Raises ValueError for settings that can't be used."""
-        directory, bounds = ClusterView(client, prompts), settings.bounds
-        access = Authorizer.of(client)
+        """Create the services. Raises ValueError for settings that can't be used."""
+        cluster, bounds = ClusterView(client, prompts), settings.bounds
+        authorizer = Authorizer.create(client)
         return cls(
             settings=settings,
             client=client,
-            directory=directory,
-            authenticator=Authenticator.of(
+            cluster=cluster,
+            authenticator=Authenticator.create(
                 client,
                 settings.audience,
-                AnonymousRateLimits.of(bounds.strangers_per_second, bounds.strangers_burst),
+                AnonymousRateLimits.create(bounds.anonymous_per_second, bounds.anonymous_burst),
             ),
-            access=access,
-            workspaces=Workspaces(client, directory, access),
-            tenants=WorkspaceDetails(client, directory, connect),
-            rate=RateLimits.of(bounds),
+            authorizer=authorizer,
+            workspaces=Workspaces(client, cluster, authorizer),
+            details=WorkspaceDetails(client, cluster, connect),
+            rate_limits=RateLimits.from_bounds(bounds),
             streams=ConcurrencyLimit(bounds.streams_per_caller, bounds.streams),
             lists=ConcurrencyLimit(bounds.lists_per_caller, bounds.lists, "lists"),
-            sign_ins=AnonymousRateLimits.of(_SIGN_INS_PER_SECOND, _SIGN_IN_BURST),
+            sign_in_limits=AnonymousRateLimits.create(_SIGN_INS_PER_SECOND, _SIGN_IN_BURST),
             keys=Keys(client, settings.dev),
             cookies=Cookies(settings.https),
             provider=_provider(settings),
@@ -83,25 +87,26 @@ class Services:
 def _provider(settings: Settings) -> Provider | None:
     if settings.oidc is None or settings.public_url is None:
         return None
-    return Provider.of(settings.oidc, settings.public_url)
+    return Provider.from_settings(settings.oidc, settings.public_url)
 
 
-def services(request: Request) -> Services:
-    found: Services = request.app.state.services
-    return found
+def get_services(request: Request) -> Services:
+    """Return the application's services."""
+    services: Services = request.app.state.services
+    return services
 
 
-ServicesDep = Annotated[Services, Depends(services)]
+ServicesDep = Annotated[Services, Depends(get_services)]
 
 
-def client_address(request: Request, use: ServicesDep) -> str:
-    """Where the request comes from."""
+def get_client_address(request: Request, services: ServicesDep) -> str:
+    """Return the address that the request comes from."""
     peer = request.client.host if request.client else ""
     forwarded = request.headers.getlist("X-Forwarded-For")
-    return address_of(peer, forwarded, use.settings.proxies)
+    return resolve_address(peer, forwarded, services.settings.proxies)
 
 
-Address = Annotated[str, Depends(client_address)]
+Address = Annotated[str, Depends(get_client_address)]
 _bearer = HTTPBearer(
     auto_error=False,
     description="A token that the Kubernetes API server accepts for the API's audience, as from "
@@ -119,70 +124,77 @@ _cookie = APIKeyCookie(
 
 
 def bearer_token(request: Request) -> str | None:
-    """The token of the Authorization header."""
+    """Return the token of the Authorization header; None without one."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """The token that a caller came with, and from where; one of a browser's session is good until
-    that ends, in seconds since 1970."""
+    """The token that a request brings."""
 
     token: str = field(repr=False)
+    """The bearer token, or that of a browser's session."""
     address: str
-    ends: int | None = None
+    """The address that the request comes from."""
+    expires_at: int | None = None
+    """When the browser's session ends, in seconds since 1970."""
 
 
-async def credential(request: Request, use: ServicesDep, address: Address) -> Credential:
-    """From the Authorization header or else from the session's cookie. Raises ProblemError: 401, or
-    403 for what another site asks in the person's name."""
+async def get_credential(request: Request, services: ServicesDep, address: Address) -> Credential:
+    """Read the credential from the Authorization header, or else from the session's cookie.
+
+    Raises ProblemError: 401 without one, 403 for a request that another site made the browser send.
+    """
     token = bearer_token(request)
     if token is not None:
         return Credential(token, address)
-    found = await own_session(request, use)
-    session_cookie.require_csrf_token(request.method, request.headers, found)
-    return Credential(found.token, address, found.ends)
+    session = await require_session(request, services)
+    session_cookie.require_csrf_token(request.method, request.headers, session)
+    return Credential(session.token, address, session.expires_at)
 
 
-async def own_session(request: Request, use: Services) -> Session:
-    """The session of the request's cookie. Raises ProblemError: 401, 403 or 503."""
-    cookie = request.cookies.get(use.cookies.session)
+async def require_session(request: Request, services: Services) -> Session:
+    """Return the session of the request's cookie. Raises ProblemError: 401, 403 or 503."""
+    cookie = request.cookies.get(services.cookies.session)
     if not cookie:
         raise problems.unauthenticated(
             "Send a token: `Authorization: Bearer TOKEN`. `kubectl create token SERVICE_ACCOUNT "
-            f"--audience {use.settings.audience}` makes one. Browsers sign in at /api/v1/session."
+            f"--audience {services.settings.audience}` makes one. Browsers sign in at "
+            "/api/v1/session."
         )
-    session_cookie.require_own_site(request.method, request.headers, use.settings.public_url)
-    found = session_cookie.opened(await use.keys.seal(), cookie)
-    if found is None:
-        raise _session_over()
-    return found
+    session_cookie.require_own_site(request.method, request.headers, services.settings.public_url)
+    session = session_cookie.decode(await services.keys.signer(), cookie)
+    if session is None:
+        raise _session_expired()
+    return session
 
 
-async def identify(use: Services, came: Credential) -> Caller:
-    """Who calls, as of now. Raises ProblemError: 401 or 429."""
-    if came.ends is not None and came.ends <= time.time():
-        raise _session_over()
-    return await use.authenticator.caller(came.token, came.address)
+async def identify(services: Services, credential: Credential) -> Caller:
+    """Return the caller of a credential, as of now. Raises ProblemError: 401 or 429."""
+    if credential.expires_at is not None and credential.expires_at <= time.time():
+        raise _session_expired()
+    return await services.authenticator.caller(credential.token, credential.address)
 
 
-def _session_over() -> ProblemError:
+def _session_expired() -> ProblemError:
     return problems.unauthenticated("The session has ended. Sign in again at /api/v1/session.")
 
 
-RequestCredential = Annotated[Credential, Depends(credential)]
+RequestCredential = Annotated[Credential, Depends(get_credential)]
 
 
-async def caller(came: RequestCredential, use: ServicesDep) -> Caller:
-    """Who calls, within his rate. Raises ProblemError: 401, 429, or 503 while nothing is known
-    yet."""
-    if not use.directory.synced:
+async def get_caller(credential: RequestCredential, services: ServicesDep) -> Caller:
+    """Authenticate the caller and apply their rate limit.
+
+    Raises ProblemError: 401, 429, or 503 until the caches are filled.
+    """
+    if not services.cluster.is_synced:
         raise problems.unavailable("This replica has only just started. Try again.")
-    found = await identify(use, came)
-    use.rate.take(found.username)
-    return found
+    caller = await identify(services, credential)
+    services.rate_limits.take(caller.username)
+    return caller
 
 
-CurrentCaller = Annotated[Caller, Depends(caller)]
+CurrentCaller = Annotated[Caller, Depends(get_caller)]
 AUTHENTICATED = [Depends(_bearer), Depends(_cookie)]

@@ -1,4 +1,4 @@
-"""What the API counts. https://prometheus.io/docs/practices/naming/"""
+"""Metrics of the API. https://prometheus.io/docs/practices/naming/"""
 
 import time
 from collections.abc import Callable
@@ -14,6 +14,8 @@ _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 class Metrics:
+    """The API's metrics; `streams` and `workspaces` count those that there are now."""
+
     def __init__(self, streams: Callable[[], int], workspaces: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
         self.requests = Counter(
@@ -39,20 +41,23 @@ class Metrics:
             "aichat_api_streams", "Watches, logs and prompts under way.", registry=self._registry
         )
         open_streams.set_function(streams)
-        known = Gauge("aichat_api_workspaces", "Workspaces known.", registry=self._registry)
-        known.set_function(workspaces)
+        known_workspaces = Gauge(
+            "aichat_api_workspaces", "Workspaces known.", registry=self._registry
+        )
+        known_workspaces.set_function(workspaces)
 
     def on_request(self, verb: str, plural: str, code: int, _: float) -> None:
-        """For kube.client: what we ask of the API server."""
+        """Count a request to the API server; kube.client calls this."""
         self.upstream.labels(verb, plural, str(code)).inc()
 
     def render(self) -> tuple[bytes, str]:
+        """Return the metrics in Prometheus' format, and its media type."""
         return generate_latest(self._registry), CONTENT_TYPE_LATEST
 
 
 @dataclass(frozen=True, slots=True)
 class MetricsMiddleware:
-    """ASGI middleware: counts each answer under its route, never under its path."""
+    """ASGI middleware: counts each response under its route, never under its path."""
 
     app: ASGIApp
     metrics: Metrics
@@ -61,14 +66,14 @@ class MetricsMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began = time.monotonic()
+        started_at = time.monotonic()
 
-        async def noted(message: Message) -> None:
+        async def counting_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path_format", "none")
                 method = scope["method"] if scope["method"] in _METHODS else "other"
                 self.metrics.requests.labels(route, method, str(message["status"])).inc()
-                self.metrics.seconds.labels(route, method).observe(time.monotonic() - began)
+                self.metrics.seconds.labels(route, method).observe(time.monotonic() - started_at)
             await send(message)
 
-        await self.app(scope, receive, noted)
+        await self.app(scope, receive, counting_send)

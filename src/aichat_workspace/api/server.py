@@ -1,4 +1,4 @@
-"""Starts the API: `aichat-workspace-api`."""
+"""The server process: `aichat-workspace-api`."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from aichat_workspace.api.app import build
 from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
-from aichat_workspace.api.web.slow_clients import Connection
+from aichat_workspace.api.web.slow_clients import SlowClientProtocol
 from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.transport import IN_CLUSTER_TOKEN
@@ -26,34 +26,34 @@ from aichat_workspace.runtime import servers
 from aichat_workspace.runtime.logs import log_as_json
 
 _STOP_SECONDS: Final = 5
-# Longer than proxies in front keep a connection that nobody uses: they close it, not we, so that
-# no request is sent into one that closes.
+# Longer than proxies in front keep idle connections: if this side closed first, a proxy might send
+# a request into a connection that closes.
 _IDLE_SECONDS: Final = 120
 _log: Final = structlog.get_logger()
 
 
 class Server(uvicorn.Server):
-    """A server that ends its streams when it is told to stop, so that stopping takes no longer."""
+    """A server that ends its streams when it is told to stop, so stopping takes no longer."""
 
     def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
         super().__init__(config)
         self._stopping = stopping
 
     def handle_exit(self, sig: int, _: FrameType | None) -> None:
-        """Not uvicorn's: that sends itself the signal again at the end, and dies of it before
-        anything of ours is closed."""
+        """Stop; uvicorn's own handler would repeat the signal and end before we have closed all."""
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
         self._stopping.set()
 
-    def watched_to_its_end(self, watching: "asyncio.Task[None]") -> None:
-        """What is known grows old without a watch, so nothing is served from it."""
+    def on_watch_end(self, watching: "asyncio.Task[None]") -> None:
+        """Stop the server when the watches ended: it would serve old data."""
         if not watching.cancelled():
             _log.error("the watches ended", exc_info=watching.exception())
             self.handle_exit(signal.SIGTERM, None)
 
 
 def main() -> None:
+    """Run the server until it is stopped; exit 2 for settings that can't be used."""
     log_as_json()
     try:
         settings = Settings.read(os.environ, in_cluster=IN_CLUSTER_TOKEN.exists())
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 async def run(settings: Settings) -> None:
-    """Connect, read what there is, then serve until SIGTERM or SIGINT."""
+    """Connect, fill the caches, then serve until SIGTERM or SIGINT."""
     async with AsyncExitStack() as stack:
         metrics: Metrics | None = None
 
@@ -82,39 +82,39 @@ async def run(settings: Settings) -> None:
         )
         session = await stack.enter_async_context(servers.session())
         connect = servers.by_proxy(client) if settings.dev else servers.by_service(session)
-        services = Services.of(settings, client, connect, builtin())
-        metrics = Metrics(lambda: services.streams.taken, lambda: len(services.directory))
+        services = Services.create(settings, client, connect, builtin())
+        metrics = Metrics(lambda: services.streams.taken, lambda: len(services.cluster))
         config = uvicorn.Config(
             build(services, metrics),
             host=settings.address,
             port=settings.port,
-            http=Connection,
+            http=SlowClientProtocol,
             ws="none",
             access_log=False,
             log_config=None,  # its lines are JSON, as ours are
             log_level="warning",
             server_header=False,
-            proxy_headers=False,  # whom to believe what is the application's to say
-            # No limit_concurrency: what it answers would be said to probes, too, and the pod be
-            # restarted for it. What requests hold is bounded by api.bodies and api.throttle.
+            proxy_headers=False,  # the application decides which proxies to trust
+            # No limit_concurrency: it would refuse probes, too, and the pod would be restarted.
+            # api.web.body_limits and api.web.rate_limits bound what requests take.
             timeout_keep_alive=_IDLE_SECONDS,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )
         server = Server(config, services.stopping)
-        watching = asyncio.create_task(services.directory.run())
-        watching.add_done_callback(server.watched_to_its_end)
+        watching = asyncio.create_task(services.cluster.run())
+        watching.add_done_callback(server.on_watch_end)
         stack.callback(watching.cancel)
-        begun = asyncio.create_task(_announce(services))
-        stack.callback(begun.cancel)
+        announcing = asyncio.create_task(_announce(services))
+        stack.callback(announcing.cancel)
         await server.serve()
         _log.info("stopped")
 
 
 async def _announce(services: Services) -> None:
-    await services.directory.wait_synced()
+    await services.cluster.wait_synced()
     _log.info(
         "serving",
         address=services.settings.address,
         port=services.settings.port,
-        workspaces=len(services.directory),
+        workspaces=len(services.cluster),
     )

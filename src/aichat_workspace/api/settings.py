@@ -1,4 +1,4 @@
-"""Where the API runs and how much it allows: read once, from the environment."""
+"""Settings of the API, read once from the environment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,24 +13,33 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
 AUDIENCE: Final = names.API
-"""Whom a token must be for: `kubectl create token NAME --audience aichat-workspace-api`."""
+"""The audience of tokens: `kubectl create token NAME --audience aichat-workspace-api`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one caller may take, and all together; `strangers` are tokens that nobody knows yet, and
-    `all_bodies_bytes` is of bodies on their way in or not answered yet, whoever sends them."""
+    """Limits for one caller and for all callers together."""
 
     body_bytes: int = 256 * 1024
+    """Size of one request's body."""
     requests_per_second: float = 50.0
+    """Requests of one caller."""
     burst: int = 200
+    """Requests of one caller at once."""
     streams_per_caller: int = 20
+    """Watches, followed logs and prompts of one caller at the same time."""
     streams: int = 2_000
-    strangers_per_second: float = 50.0
-    strangers_burst: int = 500
+    """Watches, followed logs and prompts of all callers at the same time."""
+    anonymous_per_second: float = 50.0
+    """Unknown tokens and sign-ins, from all addresses."""
+    anonymous_burst: int = 500
+    """Unknown tokens and sign-ins at once, from all addresses."""
     lists_per_caller: int = 20
+    """Lists of one caller at the same time."""
     lists: int = 200
+    """Lists of all callers at the same time."""
     all_bodies_bytes: int = 32 * 1024 * 1024
+    """Size of all bodies that are arriving or not answered yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +55,37 @@ class Oidc:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`dev` is a laptop with a kubeconfig: model servers are reached through the API server. An
-    empty `address` is every address, IPv4 and IPv6. `public_url` is where browsers reach the API,
-    as in https://aichat.example.org: what a request says of that (Host, X-Forwarded-*) is anybody's
-    to write. Only `proxies` are believed where a request comes from."""
+    """Settings of one API process."""
 
     dev: bool
+    """On a laptop with a kubeconfig; model servers are reached through the API server."""
     kubeconfig: str | None
+    """Path of the kubeconfig; None for the default one."""
     address: str
+    """The address to listen on; empty for every address, IPv4 and IPv6."""
     port: int
+    """The port to listen on."""
     audience: str
+    """The audience that a token must have."""
     bounds: Bounds
+    """Limits for callers."""
     oidc: Oidc | None
+    """The identity provider; None without one."""
     public_url: str | None = None
+    """Where browsers reach the API; Host and X-Forwarded-* can be forged, so they don't say it."""
     proxies: Networks = ()
+    """The proxies whose X-Forwarded-For is trusted."""
     version: str = field(default_factory=lambda: version(names.OPERATOR))
+    """The version of this package."""
 
     @property
     def https(self) -> bool:
-        """Whether browsers come by TLS; where nobody says, they had better."""
+        """Whether browsers use TLS: yes in a cluster unless the public URL says otherwise."""
         return not self.dev if self.public_url is None else self.public_url.startswith("https:")
 
     @classmethod
     def read(cls, environment: Mapping[str, str], *, in_cluster: bool) -> Self:
-        """Raises ValueError, naming the variable, for one that can't be used."""
+        """Read the environment. Raises ValueError that names the variable that can't be used."""
         dev = environment.get("ENV") == "dev" or not in_cluster
         return cls(
             dev=dev,
@@ -103,10 +119,10 @@ def _bounds(environment: Mapping[str, str]) -> Bounds:
             environment, "API_STREAMS_PER_CALLER", default.streams_per_caller
         ),
         streams=_number(environment, "API_STREAMS", default.streams),
-        strangers_per_second=_number(
-            environment, "API_STRANGERS_PER_SECOND", int(default.strangers_per_second)
+        anonymous_per_second=_number(
+            environment, "API_ANONYMOUS_PER_SECOND", int(default.anonymous_per_second)
         ),
-        strangers_burst=_number(environment, "API_STRANGERS_BURST", default.strangers_burst),
+        anonymous_burst=_number(environment, "API_ANONYMOUS_BURST", default.anonymous_burst),
         all_bodies_bytes=_number(environment, "API_ALL_BODIES_BYTES", default.all_bodies_bytes),
     )
 
@@ -145,7 +161,7 @@ def _public_url(environment: Mapping[str, str]) -> str | None:
 def _proxies(environment: Mapping[str, str]) -> Networks:
     text = environment.get("API_TRUSTED_PROXIES") or ""
     try:
-        return tuple(ip_network(each.strip()) for each in text.split(",") if each.strip())
+        return tuple(ip_network(network.strip()) for network in text.split(",") if network.strip())
     except ValueError as error:
         raise ValueError(
             f"API_TRUSTED_PROXIES is {text!r}: {error}; write networks, as 10.0.0.0/8,fd00::/8"

@@ -1,4 +1,4 @@
-"""Workspaces as the API server holds them, and as the API shows them."""
+"""Sample workspaces: as resources and as views."""
 
 from typing import Any
 
@@ -6,21 +6,22 @@ from aichat_workspace.api.workspaces.views import View, view
 
 
 def resource(
-    name: str = "team-a", *, team: str = "team", version: int = 1, **more: Any
+    name: str = "team-a", *, team: str = "team", version: int = 1, **parts: Any
 ) -> dict[str, Any]:
-    """An AIChatWorkspace; `more` replaces its other parts."""
+    """Return an AIChatWorkspace; `parts` are further fields of its metadata, spec and status."""
     metadata = {
-        "name": more.pop("resource", name),
+        "name": parts.pop("resource", name),
         "namespace": team,
-        "uid": more.pop("uid", f"uid-of-{name}"),
-        "generation": more.pop("generation", 1),
+        "uid": parts.pop("uid", f"uid-of-{name}"),
+        "generation": parts.pop("generation", 1),
         "resourceVersion": str(version),
-        "creationTimestamp": more.pop("created", "2026-01-01T00:00:00Z"),
-        "annotations": {"apps.aichatworkspaces.io/requested-by": more.pop("owner", "ann")},
+        "creationTimestamp": parts.pop("created", "2026-01-01T00:00:00Z"),
+        "annotations": {"apps.aichatworkspaces.io/requested-by": parts.pop("owner", "ann")},
     }
-    spec = {"workspaceName": name, **more.pop("spec", {})}
-    return {"metadata": metadata, "spec": spec, **more}
+    spec = {"workspaceName": name, **parts.pop("spec", {})}
+    return {"metadata": metadata, "spec": spec, **parts}
 
 
-def shown(name: str = "team-a", **more: Any) -> View:
-    return view(resource(name, **more))
+def sample_view(name: str = "team-a", **parts: Any) -> View:
+    """Return the view of a sample resource."""
+    return view(resource(name, **parts))

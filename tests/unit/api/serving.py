@@ -1,4 +1,4 @@
-"""The application behind the server that it runs behind, and readers who do not read."""
+"""Serve an application with the product's server; connect clients that do not read."""
 
 import asyncio
 import socket
@@ -9,14 +9,19 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from aichat_workspace.api.server import Server
-from aichat_workspace.api.web.slow_clients import Connection
+from aichat_workspace.api.web.slow_clients import SlowClientProtocol
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, stopping: asyncio.Event | None = None) -> AsyncIterator[str]:
-    """Its URL. Connections that are still open in the end are broken off."""
+async def serve(app: ASGIApp, stopping: asyncio.Event | None = None) -> AsyncIterator[str]:
+    """Serve until the block ends, and yield the URL; break off open connections at the end."""
     config = uvicorn.Config(
-        app, http=Connection, ws="none", lifespan="off", log_config=None, log_level="critical"
+        app,
+        http=SlowClientProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
     )
     server = Server(config, stopping or asyncio.Event())
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -26,11 +31,11 @@ async def serving(app: ASGIApp, stopping: asyncio.Event | None = None) -> AsyncI
         await running
 
 
-def deaf(url: str, head: str) -> socket.socket:
-    """Somebody who sends a request, and never reads what comes."""
+def connect_without_reading(url: str, head: str) -> socket.socket:
+    """Send a request, and never read the response."""
     host, _, port = url.removeprefix("http://").partition(":")
-    opened = socket.socket()
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    opened.connect((host, int(port)))
-    opened.sendall(f"{head}\r\nHost: api\r\n\r\n".encode())
-    return opened
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect((host, int(port)))
+    connection.sendall(f"{head}\r\nHost: api\r\n\r\n".encode())
+    return connection

@@ -17,7 +17,7 @@ def read(**environment: str) -> Settings:
     return Settings.read(environment, in_cluster=True)
 
 
-def test_a_pod_listens_to_all_and_a_laptop_to_itself() -> None:
+def test_a_pod_listens_on_all_addresses_and_a_laptop_on_loopback() -> None:
     laptop = Settings.read({}, in_cluster=False)
     assert (read().address, read().dev) == ("", False)
     assert (laptop.address, laptop.dev) == ("127.0.0.1", True)
@@ -25,7 +25,7 @@ def test_a_pod_listens_to_all_and_a_laptop_to_itself() -> None:
     assert read(ENV="dev", API_ADDRESS="0.0.0.0").address == "0.0.0.0"  # noqa: S104
 
 
-def test_what_is_left_out_or_empty_is_the_default() -> None:
+def test_missing_or_empty_variables_have_their_defaults() -> None:
     settings = read(API_PORT="", API_AUDIENCE="", KUBECONFIG="", API_BURST="")
     assert settings.port == 8090
     assert settings.audience == AUDIENCE
@@ -42,15 +42,15 @@ def test_bounds_are_read() -> None:
         API_BURST="3",
         API_STREAMS_PER_CALLER="4",
         API_STREAMS="5",
-        API_STRANGERS_PER_SECOND="6",
-        API_STRANGERS_BURST="7",
+        API_ANONYMOUS_PER_SECOND="6",
+        API_ANONYMOUS_BURST="7",
         API_ALL_BODIES_BYTES="8",
     )
     assert settings.bounds == Bounds(1, 2, 3, 4, 5, 6, 7, all_bodies_bytes=8)
 
 
-class Noted(dict[str, str]):
-    """An environment that notes what it is asked for."""
+class RecordingEnvironment(dict[str, str]):
+    """An environment that records which variables are read."""
 
     def get(self, name: str, default: Any = None) -> Any:
         self[name] = value = super().get(name, default)
@@ -58,11 +58,11 @@ class Noted(dict[str, str]):
 
 
 def test_every_variable_is_documented_with_its_default() -> None:
-    noted = Noted(OIDC)
-    Settings.read(noted, in_cluster=True)
+    environment = RecordingEnvironment(OIDC)
+    Settings.read(environment, in_cluster=True)
     page = Path("docs/api.md").read_text()
-    told = dict(re.findall(r"^\| `([A-Z_]+)` \| `?([^`|]*)`? \|", page, re.MULTILINE))
-    assert set(told) == set(noted)
+    documented = dict(re.findall(r"^\| `([A-Z_]+)` \| `?([^`|]*)`? \|", page, re.MULTILINE))
+    assert set(documented) == set(environment)
     bounds = Bounds()
     assert {
         "API_BODY_BYTES": str(bounds.body_bytes),
@@ -71,11 +71,11 @@ def test_every_variable_is_documented_with_its_default() -> None:
         "API_BURST": str(bounds.burst),
         "API_STREAMS_PER_CALLER": str(bounds.streams_per_caller),
         "API_STREAMS": str(bounds.streams),
-        "API_STRANGERS_PER_SECOND": f"{bounds.strangers_per_second:g}",
-        "API_STRANGERS_BURST": str(bounds.strangers_burst),
+        "API_ANONYMOUS_PER_SECOND": f"{bounds.anonymous_per_second:g}",
+        "API_ANONYMOUS_BURST": str(bounds.anonymous_burst),
         "API_PORT": str(read().port),
         "API_AUDIENCE": AUDIENCE,
-    }.items() <= told.items()
+    }.items() <= documented.items()
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "٣x"])
@@ -84,10 +84,10 @@ def test_a_bad_number_is_refused_by_its_name(text: str) -> None:
         read(API_PORT=text)
 
 
-def test_nobody_is_believed_where_requests_come_from_unless_told() -> None:
+def test_no_proxy_is_trusted_by_default() -> None:
     assert read().proxies == ()
-    found = read(API_TRUSTED_PROXIES="10.0.0.0/8, fd00::/8,192.0.2.1,").proxies
-    assert list(map(str, found)) == ["10.0.0.0/8", "fd00::/8", "192.0.2.1/32"]
+    proxies = read(API_TRUSTED_PROXIES="10.0.0.0/8, fd00::/8,192.0.2.1,").proxies
+    assert list(map(str, proxies)) == ["10.0.0.0/8", "fd00::/8", "192.0.2.1/32"]
     for bad in ("*", "ingress", "10.0.0.1/8"):
         with pytest.raises(ValueError, match="API_TRUSTED_PROXIES"):
             read(API_TRUSTED_PROXIES=bad)
@@ -101,12 +101,12 @@ def test_the_public_url_is_an_origin() -> None:
 @pytest.mark.parametrize(
     "url", ["aichat.example.org", "ftp://a", "https://", "https://a/b", "https://a?b", "http://u@a"]
 )
-def test_a_public_url_that_is_none_is_refused_with_the_variable_named(url: str) -> None:
+def test_an_invalid_public_url_is_refused_by_its_name(url: str) -> None:
     with pytest.raises(ValueError, match="PUBLIC_URL"):
         read(PUBLIC_URL=url)
 
 
-def test_cookies_need_tls_unless_the_public_url_or_a_laptop_says_otherwise() -> None:
+def test_https_is_the_default_except_on_a_laptop_or_for_an_http_url() -> None:
     assert read().https
     assert read(PUBLIC_URL="https://a.test").https
     assert not read(PUBLIC_URL="http://a.test").https
@@ -114,11 +114,11 @@ def test_cookies_need_tls_unless_the_public_url_or_a_laptop_says_otherwise() -> 
     assert read(ENV="dev", PUBLIC_URL="https://a.test").https
 
 
-def test_an_identity_provider_needs_tls_a_client_and_where_to_come_back() -> None:
-    found = read(**OIDC, OIDC_CA_FILE="/ca.crt", OIDC_CLIENT_SECRET="hush").oidc
-    assert found is not None
-    assert (found.issuer, found.ca_file) == ("https://id.example.org", "/ca.crt")
-    assert "hush" not in repr(found)
+def test_an_identity_provider_needs_tls_a_client_and_a_public_url() -> None:
+    provider = read(**OIDC, OIDC_CA_FILE="/ca.crt", OIDC_CLIENT_SECRET="hush").oidc
+    assert provider is not None
+    assert (provider.issuer, provider.ca_file) == ("https://id.example.org", "/ca.crt")
+    assert "hush" not in repr(provider)
     for missing in ("OIDC_CLIENT_ID", "PUBLIC_URL"):
         with pytest.raises(ValueError, match=missing):
             read(**{**OIDC, missing: ""})

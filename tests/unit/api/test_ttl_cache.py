@@ -4,133 +4,134 @@ from contextlib import suppress
 import pytest
 
 from aichat_workspace.api.ttl_cache import CoalescedCall, TtlCache
+from tests.unit.api.clock import FakeClock
 from tests.unit.waiting import turns
 
 
-class Oracle:
-    """Counts its questions, and answers when it is let."""
+class FakeSource:
+    """Counts its requests, and answers once `answering` is set."""
 
     def __init__(self) -> None:
-        self.asked = 0
-        self.let = asyncio.Event()
+        self.requests = 0
+        self.answering = asyncio.Event()
         self.error: Exception | None = None
 
     async def __call__(self) -> int:
-        self.asked += 1
-        mine = self.asked
-        await self.let.wait()
+        self.requests += 1
+        number = self.requests
+        await self.answering.wait()
         if self.error is not None:
             raise self.error
-        return mine
+        return number
 
 
-async def test_an_answer_holds_for_its_time_and_is_then_asked_for_again() -> None:
-    now = [0.0]
-    fresh: TtlCache[str, int] = TtlCache(10, 5, lambda: now[0])
-    oracle = Oracle()
-    oracle.let.set()
-    assert await fresh.get("a", oracle) == 1
-    now[0] = 5.9
-    assert await fresh.get("a", oracle) == 1
-    now[0] = 10.0
-    assert await fresh.get("a", oracle) == 2
+async def test_an_expired_answer_is_fetched_again() -> None:
+    clock = FakeClock()
+    cache: TtlCache[str, int] = TtlCache(10, 5, clock)
+    source = FakeSource()
+    source.answering.set()
+    assert await cache.get("a", source) == 1
+    clock.now = 5.9
+    assert await cache.get("a", source) == 1
+    clock.now = 10.0
+    assert await cache.get("a", source) == 2
 
 
-async def test_an_answer_in_its_last_part_is_given_at_once_and_renewed_beside() -> None:
-    now = [0.0]
-    fresh: TtlCache[str, int] = TtlCache(10, 5, lambda: now[0])
-    oracle = Oracle()
-    oracle.let.set()
-    assert await fresh.get("a", oracle) == 1
-    now[0] = 7.0
-    assert await fresh.get("a", oracle) == 1
+async def test_an_answer_near_its_expiry_is_returned_and_renewed_in_the_background() -> None:
+    clock = FakeClock()
+    cache: TtlCache[str, int] = TtlCache(10, 5, clock)
+    source = FakeSource()
+    source.answering.set()
+    assert await cache.get("a", source) == 1
+    clock.now = 7.0
+    assert await cache.get("a", source) == 1
     await turns()
-    now[0] = 12.0
-    assert await fresh.get("a", oracle) == 2
-    assert oracle.asked == 2
+    clock.now = 12.0
+    assert await cache.get("a", source) == 2
+    assert source.requests == 2
 
 
-async def test_an_answer_that_cannot_be_renewed_holds_to_its_end_and_no_longer() -> None:
-    now = [0.0]
-    fresh: TtlCache[str, int] = TtlCache(10, 5, lambda: now[0])
-    oracle = Oracle()
-    oracle.let.set()
-    assert await fresh.get("a", oracle) == 1
-    oracle.error = ValueError("nobody says")
-    now[0] = 9.9
-    assert await fresh.get("a", oracle) == 1
+async def test_an_answer_that_can_not_be_renewed_is_kept_until_it_expires() -> None:
+    clock = FakeClock()
+    cache: TtlCache[str, int] = TtlCache(10, 5, clock)
+    source = FakeSource()
+    source.answering.set()
+    assert await cache.get("a", source) == 1
+    source.error = ValueError("no answer")
+    clock.now = 9.9
+    assert await cache.get("a", source) == 1
     await turns()
-    now[0] = 10.0
-    with pytest.raises(ValueError, match="nobody says"):
-        await fresh.get("a", oracle)
+    clock.now = 10.0
+    with pytest.raises(ValueError, match="no answer"):
+        await cache.get("a", source)
 
 
-async def test_all_who_ask_at_once_share_one_question() -> None:
-    fresh: TtlCache[str, int] = TtlCache(10, 5)
-    oracle = Oracle()
-    waiting = [asyncio.create_task(fresh.get("a", oracle)) for _ in range(20)]
+async def test_concurrent_calls_share_one_request() -> None:
+    cache: TtlCache[str, int] = TtlCache(10, 5)
+    source = FakeSource()
+    waiting = [asyncio.create_task(cache.get("a", source)) for _ in range(20)]
     await asyncio.sleep(0)
-    oracle.let.set()
+    source.answering.set()
     assert set(await asyncio.gather(*waiting)) == {1}
-    assert oracle.asked == 1
+    assert source.requests == 1
 
 
-async def test_whoever_gives_up_does_not_take_the_others_along() -> None:
-    fresh: TtlCache[str, int] = TtlCache(10, 5)
-    oracle = Oracle()
-    hasty = asyncio.create_task(fresh.get("a", oracle))
-    patient = asyncio.create_task(fresh.get("a", oracle))
+async def test_a_cancelled_call_does_not_cancel_the_others() -> None:
+    cache: TtlCache[str, int] = TtlCache(10, 5)
+    source = FakeSource()
+    cancelled = asyncio.create_task(cache.get("a", source))
+    waiting = asyncio.create_task(cache.get("a", source))
     await asyncio.sleep(0)
-    hasty.cancel()
+    cancelled.cancel()
     with suppress(asyncio.CancelledError):
-        await hasty
-    oracle.let.set()
-    assert await patient == 1
-    assert await fresh.get("a", oracle) == 1
+        await cancelled
+    source.answering.set()
+    assert await waiting == 1
+    assert await cache.get("a", source) == 1
 
 
-async def test_a_failed_question_is_told_to_all_and_asked_again() -> None:
-    fresh: TtlCache[str, int] = TtlCache(10, 5)
-    oracle = Oracle()
-    oracle.let.set()
-    oracle.error = ValueError("nobody says")
-    asked = [fresh.get("a", oracle) for _ in range(2)]
-    told = await asyncio.gather(*asked, return_exceptions=True)
-    assert [str(each) for each in told] == ["nobody says"] * 2
-    oracle.error = None
-    assert await fresh.get("a", oracle) == 2
+async def test_a_failed_request_raises_in_all_calls_and_is_repeated() -> None:
+    cache: TtlCache[str, int] = TtlCache(10, 5)
+    source = FakeSource()
+    source.answering.set()
+    source.error = ValueError("no answer")
+    calls = [cache.get("a", source) for _ in range(2)]
+    errors = await asyncio.gather(*calls, return_exceptions=True)
+    assert [str(error) for error in errors] == ["no answer"] * 2
+    source.error = None
+    assert await cache.get("a", source) == 2
 
 
-async def test_only_so_many_answers_are_kept() -> None:
-    fresh: TtlCache[int, int] = TtlCache(10, 2)
-    oracle = Oracle()
-    oracle.let.set()
+async def test_the_oldest_answers_are_dropped() -> None:
+    cache: TtlCache[int, int] = TtlCache(10, 2)
+    source = FakeSource()
+    source.answering.set()
     for key in (1, 2, 3):
-        await fresh.get(key, oracle)
-    assert await fresh.get(3, oracle) == 3
-    assert await fresh.get(1, oracle) == 4
+        await cache.get(key, source)
+    assert await cache.get(3, source) == 3
+    assert await cache.get(1, source) == 4
 
 
-async def test_a_question_that_broke_without_anybody_waiting_is_no_warning() -> None:
-    fresh: TtlCache[str, int] = TtlCache(10, 5)
-    oracle = Oracle()
-    asked = asyncio.create_task(fresh.get("a", oracle))
+async def test_a_failed_request_without_callers_is_no_warning() -> None:
+    cache: TtlCache[str, int] = TtlCache(10, 5)
+    source = FakeSource()
+    call = asyncio.create_task(cache.get("a", source))
     await asyncio.sleep(0)
-    asked.cancel()
-    oracle.error = ValueError("nobody says")
-    oracle.let.set()
+    call.cancel()
+    source.error = ValueError("no answer")
+    source.answering.set()
     with pytest.raises(asyncio.CancelledError):
-        await asked
+        await call
     await turns()
 
 
-async def test_an_answer_is_for_those_only_who_asked_before_the_question_was_put() -> None:
-    following: CoalescedCall[int] = CoalescedCall()
-    oracle = Oracle()
-    first = asyncio.create_task(following.get(oracle))
+async def test_calls_after_a_request_began_wait_for_the_next_one() -> None:
+    call: CoalescedCall[int] = CoalescedCall()
+    source = FakeSource()
+    first = asyncio.create_task(call.get(source))
     await turns()
-    later = [asyncio.create_task(following.get(oracle)) for _ in range(20)]
+    later = [asyncio.create_task(call.get(source)) for _ in range(20)]
     await turns()
-    oracle.let.set()
+    source.answering.set()
     assert await first == 1
     assert set(await asyncio.gather(*later)) == {2}

@@ -1,4 +1,4 @@
-"""Who changed what: one line of the log for each change, and for each showing of credentials."""
+"""The audit log: one line for each change, and for each reading of credentials."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ _log: Final = structlog.get_logger()
 def record(
     caller: Caller, action: str, *, team: str, name: str, outcome: int, note: str = ""
 ) -> None:
-    """`outcome` is the HTTP status that says so to the caller."""
+    """Write a line; `outcome` is the HTTP status that the caller gets."""
     _log.info(
         "audit",
         user=caller.username,
@@ -29,11 +29,11 @@ def record(
 
 @contextmanager
 def audit_unknown_outcome(caller: Caller, action: str, *, team: str, name: str) -> Iterator[None]:
-    """Around a write: one of which nobody knows whether it was carried out is recorded, too."""
+    """Record a write whose reply was lost, so its outcome is unknown."""
     try:
         yield
     except (ApiError, UnreachableError) as error:
         if isinstance(error, UnreachableError) or error.status >= 500:
-            note = "nobody knows whether it was carried out"
+            note = "it is unknown whether it was carried out"
             record(caller, action, team=team, name=name, outcome=503, note=note)
         raise

@@ -1,4 +1,4 @@
-"""Who calls: Kubernetes says, by TokenReview.
+"""Authenticate callers by TokenReview.
 
 https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-review-v1/
 """
@@ -14,8 +14,8 @@ from aichat_workspace.api.web.rate_limits import AnonymousRateLimits
 from aichat_workspace.kube.client import Client
 
 _PATH: Final = "/apis/authentication.k8s.io/v1/tokenreviews"
-_FRESH_SECONDS: Final = 10.0
-_MOST: Final = 10_000
+_ANSWER_TTL_SECONDS: Final = 10.0
+_MAX_TOKENS: Final = 10_000
 _MAX_TOKEN_BYTES: Final = 16 * 1024
 
 
@@ -24,53 +24,70 @@ class Caller:
     """A person or program, as the API server knows it."""
 
     username: str
+    """Its name."""
     uid: str
+    """Its UID; empty for most authenticators."""
     groups: tuple[str, ...]
+    """Its groups."""
     extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What else the authenticator says, passed on to SubjectAccessReviews."""
 
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """Asks the API server who a bearer token is, and believes the answer for ten seconds; the API
-    server may have known it for ten more. So long may a revoked token still be good. Tokens that
-    were never good are asked for as often as strangers may ask: a flood of made-up ones is no flood
-    of reviews, and known callers do not notice."""
+    """Review bearer tokens, and keep each answer for ten seconds.
+
+    The API server may keep its own for ten more, so a revoked token may be accepted for twenty.
+    Reviews of unknown tokens are rate-limited: a flood of made-up tokens makes no flood of reviews,
+    and callers with known tokens do not notice it.
+    """
 
     client: Client
     audience: str
-    strangers: AnonymousRateLimits
+    """The audience that a token must have."""
+    anonymous_limits: AnonymousRateLimits
+    """Limits for tokens that were never accepted."""
     _answers: TtlCache[bytes, Caller | None]
-    _good: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
+    _known: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
+    """Hashes of tokens that were accepted, the least recently reviewed first."""
 
     @classmethod
-    def of(cls, client: Client, audience: str, strangers: AnonymousRateLimits) -> "Authenticator":
-        return cls(client, audience, strangers, TtlCache(_FRESH_SECONDS, _MOST))
+    def create(
+        cls, client: Client, audience: str, anonymous_limits: AnonymousRateLimits
+    ) -> "Authenticator":
+        """Create one without any answers."""
+        return cls(client, audience, anonymous_limits, TtlCache(_ANSWER_TTL_SECONDS, _MAX_TOKENS))
 
     async def caller(self, token: str, address: str) -> Caller:
-        """Raises ProblemError: 401 for a token that is not good, 429 when too many unknown ones
-        come from the address or at all; ApiError or UnreachableError when nobody says."""
+        """Return the caller of a token.
+
+        Raises ProblemError: 401 for a token that is not accepted, 429 for too many unknown tokens
+        from the address or overall. Raises ApiError or UnreachableError without an answer.
+        """
         if not token or len(token) > _MAX_TOKEN_BYTES or not token.isascii():
             raise problems.unauthenticated("The bearer token is empty or no token at all.")
         key = hashlib.sha256(token.encode()).digest()
-        found = await self._answers.get(key, lambda: self._first_or_again(key, token, address))
-        if found is None:
+        caller = await self._answers.get(
+            key, lambda: self._review_within_limits(key, token, address)
+        )
+        if caller is None:
             raise problems.unauthenticated(
                 f"The token is not accepted: it has expired, was revoked, or is not for the "
                 f"audience {self.audience!r}. Get a new one with `kubectl create token "
                 f"SERVICE_ACCOUNT --audience {self.audience}`, or sign in again."
             )
-        return found
+        return caller
 
-    async def _first_or_again(self, key: bytes, token: str, address: str) -> Caller | None:
-        if key not in self._good:
-            self.strangers.take(address)
-        found = await self._review(token)
-        self._good.pop(key, None)
-        if found is not None:
-            self._good[key] = None
-            if len(self._good) > _MOST:
-                self._good.popitem(last=False)
-        return found
+    async def _review_within_limits(self, key: bytes, token: str, address: str) -> Caller | None:
+        if key not in self._known:
+            self.anonymous_limits.take(address)
+        caller = await self._review(token)
+        self._known.pop(key, None)
+        if caller is not None:
+            self._known[key] = None
+            if len(self._known) > _MAX_TOKENS:
+                self._known.popitem(last=False)
+        return caller
 
     async def _review(self, token: str) -> Caller | None:
         body = {
@@ -78,15 +95,15 @@ class Authenticator:
             "kind": "TokenReview",
             "spec": {"token": token, "audiences": [self.audience]},
         }
-        told: dict[str, Any] = (await self.client.review(_PATH, body)).get("status") or {}
-        if not told.get("authenticated") or self.audience not in (told.get("audiences") or ()):
+        status: dict[str, Any] = (await self.client.review(_PATH, body)).get("status") or {}
+        if not status.get("authenticated") or self.audience not in (status.get("audiences") or ()):
             return None
-        user = told.get("user") or {}
+        user = status.get("user") or {}
         return Caller(
             username=user.get("username", ""),
             uid=user.get("uid", ""),
             groups=tuple(user.get("groups") or ()),
             extra=tuple(
-                (key, tuple(each)) for key, each in sorted((user.get("extra") or {}).items())
+                (key, tuple(values)) for key, values in sorted((user.get("extra") or {}).items())
             ),
         )

@@ -1,7 +1,7 @@
 """Sign-in with an identity provider: OpenID Connect's authorization code flow, with PKCE.
 
-https://openid.net/specs/openid-connect-core-1_0.html#CodeFlowAuth, RFC 7636, RFC 9700. What the
-provider gives is a token like any other: the Kubernetes API server verifies its signature.
+https://openid.net/specs/openid-connect-core-1_0.html#CodeFlowAuth, RFC 7636, RFC 9700. The
+provider's token is like any other: the Kubernetes API server verifies its signature.
 """
 
 import base64
@@ -28,7 +28,7 @@ CALLBACK: Final = "/api/v1/session/callback"
 ATTEMPT_SECONDS: Final = 600
 _ATTEMPT: Final = "sign-in"
 _DISCOVERY: Final = "/.well-known/openid-configuration"
-_FRESH_SECONDS: Final = 3600.0
+_DISCOVERY_TTL_SECONDS: Final = 3600.0
 _TIMEOUT_SECONDS: Final = 10.0
 # A second slash or a backslash would make it another host's; browsers drop tabs and line ends.
 _LOCAL: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*")
@@ -42,53 +42,67 @@ def is_local(path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One sign-in under way. Its browser keeps it, in a cookie that is signed."""
+    """One sign-in under way, kept by its browser in a signed cookie."""
 
     state: str
+    """Comes back from the provider with the browser."""
     nonce: str
+    """Comes back in the token."""
     verifier: str
+    """Goes to the provider's token endpoint (RFC 7636)."""
     next_path: str
+    """Where the browser goes after signing in."""
 
     @classmethod
     def begin(cls, next_path: str) -> Self:
-        """A new one, from the operating system's randomness."""
+        """Create one from the operating system's randomness."""
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         return cls(state, nonce, verifier, next_path)
 
-    def sealed(self, seal: Signer) -> str:
+    def to_cookie(self, signer: Signer) -> str:
+        """Return the signed cookie."""
         text = base64.urlsafe_b64encode(orjson.dumps(asdict(self)))
-        return seal.sign(_ATTEMPT, text.decode())
+        return signer.sign(_ATTEMPT, text.decode())
 
     @classmethod
-    def opened(cls, seal: Signer, cookie: str) -> Self | None:
-        """None for one that is over or none of ours."""
-        found = seal.verify(_ATTEMPT, cookie, ATTEMPT_SECONDS)
-        return None if found is None else cls(**orjson.loads(base64.urlsafe_b64decode(found.text)))
+    def from_cookie(cls, signer: Signer, cookie: str) -> Self | None:
+        """Return None if the attempt expired or was not issued by us."""
+        signed = signer.verify(_ATTEMPT, cookie, ATTEMPT_SECONDS)
+        return (
+            None if signed is None else cls(**orjson.loads(base64.urlsafe_b64decode(signed.text)))
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
+    """Where the provider signs people in."""
+
     authorization: str
+    """The URL for browsers."""
     token: str
+    """The URL that gives the token for a code."""
 
 
 def endpoints(document: Any, issuer: str) -> Endpoints:
-    """What a discovery document says. Raises ValueError for one that is another issuer's or leads
-    away from TLS. https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfigurationValidation
+    """Read a discovery document. Raises ValueError for another issuer's, or one without TLS.
+
+    https://openid.net/specs/openid-connect-discovery-1_0.html#ProviderConfigurationValidation
     """
     if not isinstance(document, dict):
         raise ValueError("its discovery document is no JSON object")  # noqa: TRY004
     if str(document.get("issuer")).rstrip("/") != issuer:
         raise ValueError(f"its discovery document is of issuer {document.get('issuer')!r}")
-    found = [document.get(f"{each}_endpoint") for each in ("authorization", "token")]
-    if not all(str(each).startswith("https://") for each in found):
+    urls = [document.get(f"{name}_endpoint") for name in ("authorization", "token")]
+    if not all(str(url).startswith("https://") for url in urls):
         raise ValueError("its discovery document names no https:// endpoints")
-    return Endpoints(*map(str, found))
+    return Endpoints(*map(str, urls))
 
 
-def require_ours(claims: Mapping[str, Any], attempt: Attempt, oidc: Oidc) -> None:
-    """Raises ProblemError (401) for a token that was made for another sign-in, client or by another
-    issuer. Its signature has been verified before."""
+def require_matching_claims(claims: Mapping[str, Any], attempt: Attempt, oidc: Oidc) -> None:
+    """Raise ProblemError (401) for a token of another sign-in, client or issuer.
+
+    The token's signature has been verified before.
+    """
     audience = claims.get("aud")
     audiences = [audience] if isinstance(audience, str) else audience or []
     wrong = [
@@ -116,11 +130,11 @@ class Provider:
     trust: ssl.SSLContext
     transport: httpx2.AsyncBaseTransport | None = None
     _discovered: TtlCache[str, Endpoints] = field(
-        default_factory=lambda: TtlCache(_FRESH_SECONDS, 1)
+        default_factory=lambda: TtlCache(_DISCOVERY_TTL_SECONDS, 1)
     )
 
     @classmethod
-    def of(cls, oidc: Oidc, public_url: str) -> Self:
+    def from_settings(cls, oidc: Oidc, public_url: str) -> Self:
         """Raises ValueError for a file of authorities that can't be read."""
         trust = ssl.create_default_context()
         try:
@@ -132,10 +146,10 @@ class Provider:
 
     async def authorization_url(self, attempt: Attempt) -> str:
         """Where the browser goes to sign in."""
-        found = await self._endpoints()
+        endpoints = await self._endpoints()
         async with self._client() as client:
             url, _ = client.create_authorization_url(
-                found.authorization,
+                endpoints.authorization,
                 state=attempt.state,
                 nonce=attempt.nonce,
                 code_verifier=attempt.verifier,
@@ -143,34 +157,34 @@ class Provider:
         return str(url)
 
     async def id_token(self, code: str, attempt: Attempt) -> str:
-        """The token for a code that the browser brought back; nobody has verified it yet."""
-        found = await self._endpoints()
+        """Return the token for a code that the browser brought back. It is not verified yet."""
+        endpoints = await self._endpoints()
         try:
             async with self._client() as client:
-                told = await client.fetch_token(
-                    found.token,
+                response = await client.fetch_token(
+                    endpoints.token,
                     grant_type="authorization_code",
                     code=code,
                     code_verifier=attempt.verifier,
                 )
         except OAuthError as error:
-            raise self.refused(str(error.error)) from None
+            raise self.refusal(str(error.error)) from None
         except (httpx2.HTTPError, ValueError) as error:
-            raise self._silent(error) from None
-        token = told.get("id_token")
+            raise self._no_answer(error) from None
+        token = response.get("id_token")
         if not isinstance(token, str):
-            raise self._broken("it gave no ID token; OIDC_SCOPE needs openid")
+            raise self._failure("it gave no ID token; OIDC_SCOPE needs openid")
         return token
 
-    def refused(self, error: str) -> ProblemError:
-        """What an error code of the provider means (RFC 6749 4.1.2.1 and 5.2)."""
-        shown = re.sub(r"[^\w.-]", "", error)[:64]
-        if shown in ("access_denied", "invalid_grant", "login_required", "consent_required"):
-            _log.info("sign-in refused", error=shown)
+    def refusal(self, error: str) -> ProblemError:
+        """Return the problem for an error code of the provider (RFC 6749 4.1.2.1 and 5.2)."""
+        code = re.sub(r"[^\w.-]", "", error)[:64]
+        if code in ("access_denied", "invalid_grant", "login_required", "consent_required"):
+            _log.info("sign-in refused", error=code)
             return problems.unauthenticated(
-                f"The identity provider says no: {shown}. Begin again at /api/v1/session/login."
+                f"The identity provider says no: {code}. Begin again at /api/v1/session/login."
             )
-        return self._broken(shown)
+        return self._failure(code)
 
     async def _endpoints(self) -> Endpoints:
         return await self._discovered.get("", self._discover)
@@ -179,13 +193,13 @@ class Provider:
         try:
             async with self._client() as client:
                 url = f"{self.oidc.issuer}{_DISCOVERY}"
-                answer = await client.request("GET", url, withhold_token=True)
-                answer.raise_for_status()
-                return endpoints(answer.json(), self.oidc.issuer)
+                response = await client.request("GET", url, withhold_token=True)
+                response.raise_for_status()
+                return endpoints(response.json(), self.oidc.issuer)
         except httpx2.HTTPError as error:
-            raise self._silent(error) from None
+            raise self._no_answer(error) from None
         except ValueError as error:
-            raise self._broken(str(error)) from None
+            raise self._failure(str(error)) from None
 
     def _client(self) -> Any:
         return AsyncOAuth2Client(
@@ -199,15 +213,15 @@ class Provider:
             timeout=_TIMEOUT_SECONDS,
         )
 
-    def _silent(self, error: Exception) -> ProblemError:
-        """What our network says of it is for the log, not for whoever signs in."""
-        return self._broken("it does not answer as it should", f"{type(error).__name__}: {error}")
+    def _no_answer(self, error: Exception) -> ProblemError:
+        """Return the problem without the network error's text, which is only logged."""
+        return self._failure("it does not answer as it should", f"{type(error).__name__}: {error}")
 
-    def _broken(self, why: str, logged: str = "") -> ProblemError:
-        _log.error("the identity provider fails", issuer=self.oidc.issuer, error=logged or why)
+    def _failure(self, reason: str, logged: str = "") -> ProblemError:
+        _log.error("the identity provider fails", issuer=self.oidc.issuer, error=logged or reason)
         return ProblemError(
             502,
             "identity-provider",
-            f"The identity provider {self.oidc.issuer} does not do its part: {why}. Try again; if "
-            "it stays so, tell the platform team.",
+            f"The identity provider {self.oidc.issuer} does not do its part: {reason}. Try again; "
+            "if it stays so, tell the platform team.",
         )

@@ -1,12 +1,12 @@
 """A browser's session: a signed cookie that carries the person's own token.
 
-Nothing of it is kept on the server, so any replica knows it, and the token is reviewed as if it had
-come in a header. Signing out takes the cookie from the browser; to take its worth from a copy,
-revoke the token.
+The server keeps no sessions, so any replica accepts the cookie, and the token is reviewed as if it
+had come in a header. Signing out removes the cookie from the browser; to invalidate a copy, revoke
+the token.
 
-A cookie comes along whoever makes the browser ask. So what changes something needs a header that
-other sites can't know, and other sites' requests are refused, those of sibling hosts too: tenants'
-chats live there. https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html
+Browsers send the cookie with other sites' requests, too. So a change needs a header that other
+sites can't know, and requests from other sites are refused. Sibling hosts count as other sites:
+tenants' chats are served there. https://cheatsheetseries.owasp.org/cheatsheets/Cross-Site_Request_Forgery_Prevention_Cheat_Sheet.html
 """
 
 import base64
@@ -24,9 +24,9 @@ from aichat_workspace.api.auth.signing import Signer
 from aichat_workspace.api.web.problems import ProblemError
 
 CSRF_HEADER: Final = "X-CSRF-Token"
-MOST_SECONDS: Final = 8 * 3600
+MAX_SECONDS: Final = 8 * 3600
 # Browsers keep 4096 bytes of a cookie (RFC 6265 6.1); its name and attributes take some.
-MOST_VALUE_BYTES: Final = 3_900
+MAX_VALUE_BYTES: Final = 3_900
 _SESSION: Final = "session"
 _CSRF: Final = "csrf"
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -34,41 +34,48 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Who signed in, by the token, until when in seconds since 1970, and what a change must send
-    in X-CSRF-Token."""
+    """A browser's session."""
 
     token: str
-    ends: int
+    """The token that the person signed in with."""
+    expires_at: int
+    """When the session ends, in seconds since 1970."""
     csrf_token: str
+    """What a change must send in X-CSRF-Token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cookies:
-    """How the browser is told to keep what it brings back. With TLS no other host can set one of
-    these names. https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#name-the-__host-prefix
+    """Names and attributes of the cookies. With TLS no other host can set one of these names.
+
+    https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#name-the-__host-prefix
     """
 
     secure: bool
+    """Whether browsers use TLS."""
 
     @property
     def session(self) -> str:
+        """The name of the session's cookie."""
         return self._name("aichat-session")
 
     @property
     def sign_ins(self) -> str:
-        """How the names of all sign-ins under way begin."""
+        """The prefix of the names of sign-ins' cookies."""
         return self._name("aichat-sign-in-")
 
     def sign_in(self, state: str) -> str:
-        """Each has a name of its own, so that one tab's does not replace another's."""
+        """Return the name of a sign-in's cookie; each tab has its own."""
         return self.sign_ins + hashlib.sha256(state.encode()).hexdigest()[:16]
 
-    def put(self, response: Response, name: str, value: str, seconds: int) -> None:
+    def set(self, response: Response, name: str, value: str, seconds: int) -> None:
+        """Set a cookie that the browser keeps for so long."""
         response.set_cookie(
             name, value, seconds, path="/", secure=self.secure, httponly=True, samesite="lax"
         )
 
     def clear(self, response: Response, name: str) -> None:
+        """Remove a cookie from the browser."""
         response.delete_cookie(name, path="/", secure=self.secure, httponly=True, samesite="lax")
 
     def _name(self, name: str) -> str:
@@ -79,10 +86,10 @@ class TokenTooLargeError(ValueError):
     """The token does not fit into a cookie; the message says what to do."""
 
 
-def sealed(seal: Signer, token: str) -> str:
-    """The cookie for a token. Raises TokenTooLargeError."""
-    cookie = seal.sign(_SESSION, token)
-    if len(cookie) > MOST_VALUE_BYTES:
+def encode(signer: Signer, token: str) -> str:
+    """Return the signed cookie for a token. Raises TokenTooLargeError."""
+    cookie = signer.sign(_SESSION, token)
+    if len(cookie) > MAX_VALUE_BYTES:
         raise TokenTooLargeError(
             f"The token has {len(token)} bytes, which is more than a browser's cookie holds. Have "
             "the identity provider put fewer claims into it (a long list of groups, most often), "
@@ -91,39 +98,45 @@ def sealed(seal: Signer, token: str) -> str:
     return cookie
 
 
-def opened(seal: Signer, cookie: str) -> Session | None:
-    """The session that a cookie holds; None when it has ended or is none of ours."""
-    found = seal.verify(_SESSION, cookie, MOST_SECONDS)
-    if found is None:
+def decode(signer: Signer, cookie: str) -> Session | None:
+    """Return the session of a cookie; None if it expired or was not issued by us."""
+    signed = signer.verify(_SESSION, cookie, MAX_SECONDS)
+    if signed is None:
         return None
-    return Session(found.text, found.sealed_at + MOST_SECONDS, seal.mark(_CSRF, cookie))
+    return Session(signed.text, signed.signed_at + MAX_SECONDS, signer.mac(_CSRF, cookie))
 
 
 def claims(token: str) -> Mapping[str, Any]:
-    """What a JSON Web Token says, unverified: ask only after a TokenReview. Empty for a token of
-    another kind."""
+    """Return the claims of a JSON Web Token; empty for another kind of token.
+
+    The signature is not verified: call this only after a TokenReview.
+    """
     parts = token.split(".")
     if len(parts) != 3:
         return {}
     try:
-        found = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        payload = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     except (binascii.Error, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return payload if isinstance(payload, dict) else {}
 
 
-def expires(session: Session) -> int:
-    """When the session ends or its token expires, in seconds since 1970."""
-    said = claims(session.token).get("exp")
-    return min(session.ends, int(said)) if isinstance(said, int | float) else session.ends
+def expiry(session: Session) -> int:
+    """Return when the session or its token expires, in seconds since 1970."""
+    token_expiry = claims(session.token).get("exp")
+    return (
+        min(session.expires_at, int(token_expiry))
+        if isinstance(token_expiry, int | float)
+        else session.expires_at
+    )
 
 
 def require_csrf_token(method: str, headers: Mapping[str, str], session: Session) -> None:
-    """Raises ProblemError (403) for a change that does not bring the session's own token."""
+    """Raise ProblemError (403) for a change without the session's CSRF token."""
     if method in _SAFE:
         return
-    brought = headers.get(CSRF_HEADER, "")
-    if not hmac.compare_digest(brought.encode(), session.csrf_token.encode()):
+    csrf_token = headers.get(CSRF_HEADER, "")
+    if not hmac.compare_digest(csrf_token.encode(), session.csrf_token.encode()):
         raise ProblemError(
             403,
             "csrf-token",
@@ -133,7 +146,7 @@ def require_csrf_token(method: str, headers: Mapping[str, str], session: Session
 
 
 def require_own_site(method: str, headers: Mapping[str, str], public_url: str | None) -> None:
-    """Raises ProblemError (403) for what another site makes the browser ask."""
+    """Raise ProblemError (403) for a request that another site made the browser send."""
     if not is_own_site(method, headers, public_url):
         raise ProblemError(
             403,
@@ -145,7 +158,7 @@ def require_own_site(method: str, headers: Mapping[str, str], public_url: str | 
 
 
 def is_own_site(method: str, headers: Mapping[str, str], public_url: str | None) -> bool:
-    """Whether a page of ours asks, or the person himself by following a link.
+    """Return whether the request comes from a page of this site or from a followed link.
 
     https://web.dev/articles/fetch-metadata
     """
@@ -153,14 +166,14 @@ def is_own_site(method: str, headers: Mapping[str, str], public_url: str | None)
     if site is not None:
         return site in ("same-origin", "none") or (method in _SAFE and _is_visit(headers))
     origin = headers.get("Origin")
-    if origin is None:  # no browser, or one that sends it with changes only
+    if origin is None:  # not a browser, or a browser that sends it only with changes
         return True
     host = headers.get("Host", "")  # the browser writes both, so they can be compared
     return origin in (public_url, f"https://{host}", f"http://{host}")
 
 
 def _is_visit(headers: Mapping[str, str]) -> bool:
-    """A link that is followed to a page of its own, not into a frame."""
+    """Return whether a link is followed to a page of its own, not into a frame."""
     return (
         headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
     )

@@ -1,7 +1,7 @@
-"""What the API signs, and the key that all its replicas share.
+"""Signed values, and the key that all replicas share.
 
-The key is a Secret of the system namespace that the operator makes. It is read when first needed
-and again after a minute, so a deleted one is followed by its successor; nothing else is stored.
+The operator creates the key as a Secret of the system namespace. The API reads it when first needed
+and again after a minute, so it notices when the Secret was replaced.
 """
 
 import base64
@@ -25,45 +25,47 @@ from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ForbiddenError, NotFoundError
 
 _SECRET: Final = kinds.SECRET
-_FRESH_SECONDS: Final = 60.0
+_KEY_TTL_SECONDS: Final = 60.0
 _KEY_BYTES: Final = 32
-_SKEW_SECONDS: Final = 60  # as far may the replicas' clocks be apart
+_SKEW_SECONDS: Final = 60  # how far the replicas' clocks may be apart
 _log: Final = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class SignedValue:
-    """What was sealed, and when, in seconds since 1970."""
+    """A value whose signature was verified."""
 
     text: str
-    sealed_at: int
+    """The value."""
+    signed_at: int
+    """When it was signed, in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Signs texts. What was sealed for one purpose does not open for another."""
+    """Signs texts, each for one purpose: a signature for one is invalid for another."""
 
     key: bytes = field(repr=False)
     clock: Callable[[], float] = time.time
 
     def sign(self, purpose: str, text: str) -> str:
-        """The text, the time and a signature; the text stays readable."""
+        """Return the text, the time and a signature. The text stays readable."""
         return self._signer(purpose).sign(text).decode()
 
-    def verify(self, purpose: str, sealed: str, most_seconds: int) -> SignedValue | None:
-        """None for what was not sealed by this key, for something else, or too long ago."""
+    def verify(self, purpose: str, signed: str, max_seconds: int) -> SignedValue | None:
+        """Return None for another key's signature, another purpose, or one that is too old."""
         try:
-            text, at = self._signer(purpose).unsign(sealed, return_timestamp=True)
+            text, signed_time = self._signer(purpose).unsign(signed, return_timestamp=True)
         except BadSignature:
             return None
-        sealed_at = int(at.timestamp())
-        age = self.clock() - sealed_at
-        if not -_SKEW_SECONDS <= age < most_seconds:
+        signed_at = int(signed_time.timestamp())
+        age = self.clock() - signed_at
+        if not -_SKEW_SECONDS <= age < max_seconds:
             return None
-        return SignedValue(text.decode(), sealed_at)
+        return SignedValue(text.decode(), signed_at)
 
-    def mark(self, purpose: str, text: str) -> str:
-        """A mark that only this key makes of this text (HMAC-SHA256)."""
+    def mac(self, purpose: str, text: str) -> str:
+        """Return the text's message authentication code (HMAC-SHA256)."""
         key = hmac.digest(self.key, purpose.encode(), "sha256")
         return base64.urlsafe_b64encode(hmac.digest(key, text.encode(), "sha256")).decode()
 
@@ -72,11 +74,11 @@ class Signer:
 
 
 class _Signer(TimestampSigner):
-    def __init__(self, seal: Signer, purpose: str) -> None:
+    def __init__(self, signer: Signer, purpose: str) -> None:
         super().__init__(
-            seal.key, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256
+            signer.key, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256
         )
-        self._clock = seal.clock
+        self._clock = signer.clock
 
     def get_timestamp(self) -> int:
         return int(self._clock())
@@ -84,39 +86,42 @@ class _Signer(TimestampSigner):
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Reads the key. On a laptop without the Secret it is one of this process's own."""
+    """Reads the key from its Secret."""
 
     client: Client
     dev: bool
-    _read: TtlCache[str, bytes] = field(default_factory=lambda: TtlCache(_FRESH_SECONDS, 1))
+    """On a laptop: without the Secret, this process uses a key of its own."""
+    _read: TtlCache[str, bytes] = field(default_factory=lambda: TtlCache(_KEY_TTL_SECONDS, 1))
     _own: bytes = field(default_factory=lambda: secrets.token_bytes(_KEY_BYTES), repr=False)
 
-    async def seal(self) -> Signer:
-        """Raises ProblemError (503) when there is no key, ApiError or UnreachableError when nobody
-        says."""
+    async def signer(self) -> Signer:
+        """Return the signer. Raises ProblemError (503) without a key.
+
+        Raises ApiError or UnreachableError without an answer.
+        """
         return Signer(await self._read.get(names.API_SESSION, self._key))
 
     async def _key(self) -> bytes:
         try:
-            found = await self.client.get(_SECRET, names.API_SESSION, names.SYSTEM_NAMESPACE)
+            secret = await self.client.get(_SECRET, names.API_SESSION, names.SYSTEM_NAMESPACE)
         except (NotFoundError, ForbiddenError) as error:
             if self.dev:
                 return self._own
-            raise _no_key(_WHY[type(error)]) from error
-        key = base64.b64decode((found.get("data") or {}).get(names.SESSION_KEY) or "")
+            raise _no_key(_REASONS[type(error)]) from error
+        key = base64.b64decode((secret.get("data") or {}).get(names.SESSION_KEY) or "")
         if len(key) < _KEY_BYTES:
-            raise _no_key("holds no key. Delete it, and the operator makes it anew")
+            raise _no_key("holds no key. Delete it, and the operator makes it again")
         return key
 
 
-_WHY: Final[dict[type, str]] = {
+_REASONS: Final[dict[type, str]] = {
     NotFoundError: "is missing. The operator makes it: see that it runs, then try again",
     ForbiddenError: "may not be read by the API's account. The platform team should apply "
     "config/default again",
 }
 
 
-def _no_key(why: str) -> ProblemError:
-    detail = f"Secret {names.SYSTEM_NAMESPACE}/{names.API_SESSION}, which signs sessions, {why}."
+def _no_key(reason: str) -> ProblemError:
+    detail = f"Secret {names.SYSTEM_NAMESPACE}/{names.API_SESSION}, which signs sessions, {reason}."
     _log.error("no key for sessions", detail=detail)
     return problems.unavailable(f"{detail} Bearer tokens work meanwhile.", "no-session-key")

@@ -1,4 +1,4 @@
-"""The OpenAPI document, made once and served as bytes."""
+"""The OpenAPI document, generated once and served as bytes."""
 
 import hashlib
 from functools import cache
@@ -9,22 +9,25 @@ from fastapi import FastAPI, Request, Response
 
 from aichat_workspace.api.openapi.responses import components
 from aichat_workspace.api.web.body_limits import JSON
-from aichat_workspace.api.web.etags import unchanged
+from aichat_workspace.api.web.etags import is_unchanged
 
 
-class Documented(FastAPI):
-    """With what the answers in its document refer to."""
+def add_components(app: FastAPI) -> None:
+    """Add the components that the documented responses refer to."""
+    generate = app.openapi
 
-    def openapi(self) -> dict[str, Any]:
-        document = super().openapi()
+    def openapi() -> dict[str, Any]:
+        document = generate()
         known = document["components"]
         for kind, named in components().items():
             known[kind] = dict(sorted({**known.get(kind, {}), **named}.items()))
         return document
 
+    app.openapi = openapi  # type: ignore[method-assign]  # https://fastapi.tiangolo.com/how-to/extending-openapi/
+
 
 def serve_document(app: FastAPI) -> None:
-    """At /openapi.json, for whoever asks."""
+    """Serve the document at /openapi.json, without sign-in."""
 
     @cache
     def document() -> tuple[bytes, str]:
@@ -34,6 +37,6 @@ def serve_document(app: FastAPI) -> None:
     @app.get("/openapi.json", include_in_schema=False)
     async def read_document(request: Request) -> Response:
         body, etag = document()
-        if unchanged(etag, request.headers.get("If-None-Match")):
+        if is_unchanged(etag, request.headers.get("If-None-Match")):
             return Response(status_code=304, headers={"ETag": etag})
         return Response(body, 200, {"ETag": etag}, JSON)

@@ -1,4 +1,4 @@
-"""What every route may answer, for OpenAPI: each error once, with its headers and an example."""
+"""The problems in the OpenAPI document: each once, with its headers and an example."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -10,7 +10,7 @@ from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.body_limits import BODY_SECONDS, FORMATS
 from aichat_workspace.api.web.problems import MEDIA_TYPE, FieldError, ProblemError
 
-_MEANINGS: Final = {
+_DESCRIPTIONS: Final = {
     401: "The token is missing or not accepted.",
     403: "The caller may not do that.",
     404: "It is not there, or the caller may not see it.",
@@ -55,33 +55,33 @@ _HEADERS: Final[Mapping[str, tuple[str, str, tuple[int, ...]]]] = {
     "Accept": ("string", "The formats that POST and PUT take.", (415,)),
     "Accept-Patch": ("string", "The formats that PATCH takes.", (415,)),
 }
-# What stands in front of every route: the bounds of bodies, and what catches bugs.
+# Middleware in front of every route answers with these: limits of bodies, and unexpected errors.
 _EVERYWHERE: Final = (408, 413, 500)
 _ALWAYS: Final = (401, 403, 422, 429, 503)
 
 
 def responses(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """The problem documents of a route: these, and those that every route has."""
+    """Return the problem documents of a route: these and those of every route."""
     return only_problems(*codes, *_ALWAYS)
 
 
 def only_problems(*codes: int) -> dict[int | str, dict[str, Any]]:
-    """These, and those of requests that reach no route."""
-    return {code: _answer(code) for code in sorted({*codes, *_EVERYWHERE})}
+    """Return the problem documents of a route without a caller: these and the middleware's."""
+    return {code: _response(code) for code in sorted({*codes, *_EVERYWHERE})}
 
 
-def _answer(code: int) -> dict[str, Any]:
+def _response(code: int) -> dict[str, Any]:
     headers = {
         name: {"$ref": f"#/components/headers/{name}"}
-        for name, (_, _, of) in _HEADERS.items()
-        if code in of
+        for name, (_, _, codes) in _HEADERS.items()
+        if code in codes
     }
     content = {
         "schema": {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"},
         "examples": {_example(code): {"$ref": f"#/components/examples/{_example(code)}"}},
     }
     return {
-        "description": _MEANINGS[code],
+        "description": _DESCRIPTIONS[code],
         **({"headers": headers} if headers else {}),
         "content": {MEDIA_TYPE: content},
     }
@@ -93,24 +93,27 @@ def _example(code: int) -> str:
 
 @cache
 def components() -> dict[str, dict[str, Any]]:
-    """What the answers refer to."""
+    """Return the components that the responses refer to."""
     schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
     return {
         "schemas": {**schema.pop("$defs"), ProblemDocument.__name__: schema},
         "examples": {
-            problem.code: {"summary": _MEANINGS[code], "value": problem.document(_INSTANCE)}
+            problem.code: {"summary": _DESCRIPTIONS[code], "value": problem.document(_INSTANCE)}
             for code, problem in _EXAMPLES.items()
         },
         "headers": {
-            name: {"description": description, "schema": {"type": of}}
-            for name, (of, description, _) in _HEADERS.items()
+            name: {"description": description, "schema": {"type": kind}}
+            for name, (kind, description, _) in _HEADERS.items()
         },
     }
 
 
-def server_sent(example: str, *events: str) -> dict[str, Any]:
-    """The content of a stream. OpenAPI 3.1 has no words for it; the schema is that of one event,
-    the example is what goes over the wire."""
+def event_stream(example: str, *events: str) -> dict[str, Any]:
+    """Describe the content of a stream.
+
+    OpenAPI 3.1 has no words for streams: the schema is that of one event, the example is the whole
+    stream.
+    """
     schema = {
         "type": "object",
         "description": "One event of the stream.",

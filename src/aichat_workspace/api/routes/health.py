@@ -32,8 +32,8 @@ async def healthz() -> str:
     response_class=PlainTextResponse,
     responses={200: _OK, **only_problems(503)},
 )
-async def readyz(use: ServicesDep) -> Response:
-    problem = "it stops" if use.stopping.is_set() else use.directory.problem
+async def readyz(services: ServicesDep) -> Response:
+    problem = "it stops" if services.stopping.is_set() else services.cluster.problem
     if problem:
         raise problems.unavailable(f"This replica does not serve: {problem}.")
     return PlainTextResponse("ok\n")

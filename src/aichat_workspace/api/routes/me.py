@@ -15,7 +15,7 @@ from aichat_workspace.api.schemas.session import Identity, TeamRights
 
 router = APIRouter(prefix="/api/v1", tags=["platform"], dependencies=AUTHENTICATED)
 
-_DEEDS: Final = (
+_ACCESS_REQUESTS: Final = (
     *(
         AccessRequest(verb)
         for verb in ("create", "get", "list", "watch", "update", "patch", "delete")
@@ -27,36 +27,42 @@ _DEEDS: Final = (
 
 
 @router.get("/me", summary="Who you are and what you may do", responses=responses())
-async def read_me(who: CurrentCaller, use: ServicesDep, _: Annotated[NoQuery, Query()]) -> Identity:
-    """By Kubernetes' own decision, in every team that there is."""
-    everywhere = (await _allowed(who, use, [EVERYWHERE], _DEEDS))[EVERYWHERE]
-    rest = [each for each in _DEEDS if each not in everywhere]
-    teams = sorted(use.directory.all_teams()) if rest else []
-    rights = await _allowed(who, use, teams, rest)
+async def read_me(
+    caller: CurrentCaller, services: ServicesDep, _: Annotated[NoQuery, Query()]
+) -> Identity:
+    """As Kubernetes decides, in every team."""
+    everywhere = (await _allowed_by_team(caller, services, [EVERYWHERE], _ACCESS_REQUESTS))[
+        EVERYWHERE
+    ]
+    rest = [request for request in _ACCESS_REQUESTS if request not in everywhere]
+    teams = sorted(services.cluster.all_teams()) if rest else []
+    rights = await _allowed_by_team(caller, services, teams, rest)
     return Identity(
-        username=who.username,
-        groups=who.groups,
-        everywhere=tuple(map(_said, everywhere)),
+        username=caller.username,
+        groups=caller.groups,
+        everywhere=tuple(map(_format_request, everywhere)),
         teams=tuple(
-            TeamRights(team=team, verbs=tuple(map(_said, found)))
-            for team, found in rights.items()
-            if found
+            TeamRights(team=team, verbs=tuple(map(_format_request, requests)))
+            for team, requests in rights.items()
+            if requests
         ),
     )
 
 
-async def _allowed(
-    who: Caller, use: Services, teams: Sequence[str], deeds: Sequence[AccessRequest]
+async def _allowed_by_team(
+    caller: Caller, services: Services, teams: Sequence[str], requests: Sequence[AccessRequest]
 ) -> dict[str, list[AccessRequest]]:
-    """Of each team, those of the deeds that are allowed in it."""
-    asked = [(team, each) for team in teams for each in deeds]
-    answers = await use.access.allows_each(who, [replace(each, team=team) for team, each in asked])
+    """Return the requests that are allowed, by team."""
+    pairs = [(team, request) for team in teams for request in requests]
+    answers = await services.authorizer.allows_each(
+        caller, [replace(request, team=team) for team, request in pairs]
+    )
     allowed: dict[str, list[AccessRequest]] = {team: [] for team in teams}
-    for (team, each), yes in zip(asked, answers, strict=True):
-        if yes:
-            allowed[team].append(each)
+    for (team, request), is_allowed in zip(pairs, answers, strict=True):
+        if is_allowed:
+            allowed[team].append(request)
     return allowed
 
 
-def _said(deed: AccessRequest) -> str:
-    return f"{deed.verb} {deed.what}" if deed.subresource else deed.verb
+def _format_request(request: AccessRequest) -> str:
+    return f"{request.verb} {request.what}" if request.subresource else request.verb

@@ -1,4 +1,4 @@
-"""Routes for what concerns all workspaces: what to choose from, what the platform sets."""
+"""Routes for the platform: patterns and models to choose from, and its settings."""
 
 from collections import Counter
 from typing import Annotated
@@ -26,29 +26,29 @@ router = APIRouter(prefix="/api/v1", tags=["platform"], dependencies=AUTHENTICAT
 
 @router.get("/patterns", summary="System prompts to choose from", responses=responses())
 async def list_patterns(
-    _: CurrentCaller, use: ServicesDep, __: Annotated[NoQuery, Query()]
+    _: CurrentCaller, services: ServicesDep, __: Annotated[NoQuery, Query()]
 ) -> PatternList:
     """Built-in ones, and those of the platform team's ConfigMaps."""
-    found = sorted(use.directory.prompts().items())
+    prompts = sorted(services.cluster.prompts().items())
     return PatternList(
         items=tuple(
             PatternDocument(name=name, prompt=prompt, origin=origin)
-            for name, (prompt, origin) in found
+            for name, (prompt, origin) in prompts
         )
     )
 
 
 @router.get("/models", summary="Models to choose from", responses=responses())
 async def list_models(
-    who: CurrentCaller, use: ServicesDep, _: Annotated[NoQuery, Query()]
+    caller: CurrentCaller, services: ServicesDep, _: Annotated[NoQuery, Query()]
 ) -> ModelList:
-    """Any model of an allowed registry may be named; these are in use already, in workspaces that
-    you may see."""
-    platform = use.directory.platform()
-    scope = await use.access.scope(who, "list", use.directory.teams_with_workspaces)
-    chosen = Counter(
-        _listed(model)
-        for view in use.directory.sorted_from(("", "", ""))
+    """Any model of an allowed registry may be named; these are used by workspaces that you may
+    see."""
+    platform = services.cluster.platform()
+    scope = await services.authorizer.scope(caller, "list", services.cluster.teams_with_workspaces)
+    counts = Counter(
+        _canonical_name(model)
+        for view in services.cluster.sorted_from(("", "", ""))
         if view.team in scope
         for model in view.document["spec"].get("models", ())
     )
@@ -57,17 +57,17 @@ async def list_models(
         embedding_model=_embedding_model(platform),
         in_use=tuple(
             ModelUse(name=name, workspaces=count)
-            for name, count in sorted(chosen.items(), key=lambda each: (-each[1], each[0]))
+            for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         ),
     )
 
 
 @router.get("/platform", summary="The platform's settings", responses=responses())
 async def read_platform(
-    _: CurrentCaller, use: ServicesDep, __: Annotated[NoQuery, Query()]
+    _: CurrentCaller, services: ServicesDep, __: Annotated[NoQuery, Query()]
 ) -> PlatformDocument:
-    """Those that matter to whoever makes a workspace."""
-    platform = use.directory.platform()
+    """The settings that matter when you create a workspace."""
+    platform = services.cluster.platform()
     ingress = platform.ingress
     return PlatformDocument(
         domain=ingress.domain,
@@ -78,12 +78,12 @@ async def read_platform(
         embedding_model=_embedding_model(platform),
         allowed_registries=platform.models.allowed_registries,
         tls=ingress.issuer is not None or ingress.default_certificate,
-        version=use.settings.version,
+        version=services.settings.version,
     )
 
 
-def _listed(model: str) -> str:
-    """As servers list it, or as it was let through by a cluster that asks for less."""
+def _canonical_name(model: str) -> str:
+    """Return the name as servers list it, or as it is if it is invalid but was accepted."""
     try:
         return str(parse_model(model))
     except InvalidModelNameError:
@@ -95,5 +95,5 @@ def _defaults(share: Share) -> Defaults:
 
 
 def _embedding_model(platform: PlatformSpec) -> str | None:
-    chosen = platform.models.embedding_model
-    return None if chosen == NO_MODEL else chosen
+    model = platform.models.embedding_model
+    return None if model == NO_MODEL else model

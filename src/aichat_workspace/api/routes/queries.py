@@ -1,5 +1,4 @@
-"""What may stand behind the `?`. A parameter that nobody knows is refused: a mistyped `dryRun` must
-not change anything."""
+"""Query parameters. Unknown ones are refused: a mistyped `dryRun` must not change anything."""
 
 from typing import Annotated
 
@@ -8,6 +7,7 @@ from pydantic import Field, StringConstraints
 from aichat_workspace.api.schemas.base import ApiModel
 from aichat_workspace.api.workspaces.log_query import LogQuery
 from aichat_workspace.api.workspaces.pages import MAX_LIMIT, Filter
+from aichat_workspace.api.workspaces.service import ChangeOptions
 from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.platform_spec import DnsLabel
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
@@ -16,10 +16,12 @@ Team = Annotated[DnsLabel, StringConstraints(min_length=1)]
 
 
 class NoQuery(ApiModel):
-    """Not a single parameter."""
+    """No parameters."""
 
 
 class WorkspaceQuery(ApiModel):
+    """Which workspace of a name."""
+
     team: Team | None = Field(
         default=None,
         description="The team, where several resources name the workspace; the one that counts "
@@ -32,14 +34,22 @@ class WorkspaceLogQuery(LogQuery, WorkspaceQuery):
 
 
 class CreateQuery(ApiModel):
+    """How to create a workspace."""
+
     dry_run: bool = Field(default=False, description="Check everything, and change nothing.")
 
 
 class ChangeQuery(CreateQuery, WorkspaceQuery):
-    pass
+    """How to change a workspace."""
+
+    def options(self, if_match: str | None) -> ChangeOptions:
+        """Return the options of a change with this If-Match."""
+        return ChangeOptions(self.team, if_match, self.dry_run)
 
 
 class ListQuery(ApiModel):
+    """Which workspaces to list, and how."""
+
     team: Team | None = Field(default=None, description="Only this team's.")
     phase: Phase | None = Field(default=None, description="Only in this phase.")
     owner: str | None = Field(
@@ -62,14 +72,18 @@ class ListQuery(ApiModel):
 
     @property
     def filter(self) -> Filter:
+        """Which workspaces to list."""
         return Filter(self.team, self.phase, self.owner, self.q)
 
     @property
     def paths(self) -> list[str]:
+        """The dotted paths of `fields`; empty for whole workspaces."""
         return self.fields.split(",") if self.fields else []
 
 
 class WatchQuery(ApiModel):
+    """Which workspaces to watch."""
+
     team: Team | None = Field(default=None, description="Only this team's.")
     name: str | None = Field(
         default=None,

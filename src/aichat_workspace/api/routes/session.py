@@ -1,4 +1,4 @@
-"""/api/v1/session: signing in and out, for browsers."""
+"""Routes for browsers' sessions: sign in and out."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -13,11 +13,11 @@ from aichat_workspace.api.auth.oidc import (
     Attempt,
     Provider,
     is_local,
-    require_ours,
+    require_matching_claims,
 )
 from aichat_workspace.api.auth.session_cookie import Session, TokenTooLargeError
 from aichat_workspace.api.auth.signing import Signer
-from aichat_workspace.api.dependencies import Address, Services, ServicesDep, own_session
+from aichat_workspace.api.dependencies import Address, Services, ServicesDep, require_session
 from aichat_workspace.api.openapi.responses import responses
 from aichat_workspace.api.schemas.session import SessionDocument, SignIn
 from aichat_workspace.api.web import error_handlers, problems
@@ -27,45 +27,45 @@ from aichat_workspace.kube.errors import ApiError, UnreachableError
 router = APIRouter(prefix="/api/v1/session", tags=["sign-in"])
 
 _SEE_OTHER: Final = 303
-_MOST_ATTEMPTS: Final = 5  # their cookies come with every request
+_MAX_ATTEMPTS: Final = 5  # the browser sends their cookies with every request
 
 
 @router.post("", summary="Sign in with a token", responses=responses(415))
 async def sign_in(
-    request: Request, response: Response, use: ServicesDep, address: Address, asked: SignIn
+    request: Request, response: Response, services: ServicesDep, address: Address, body: SignIn
 ) -> SessionDocument:
-    """Sets a cookie that stands for the token, for eight hours at most. Nothing is kept here."""
-    session_cookie.require_own_site(request.method, request.headers, use.settings.public_url)
-    who = await use.authenticator.caller(asked.token, address)
-    use.rate.take(who.username)
-    seal = await use.keys.seal()
+    """Set a cookie with the token, for eight hours at most. The server keeps no session."""
+    session_cookie.require_own_site(request.method, request.headers, services.settings.public_url)
+    caller = await services.authenticator.caller(body.token, address)
+    services.rate_limits.take(caller.username)
+    signer = await services.keys.signer()
     try:
-        begun = _begin(use, seal, response, asked.token)
+        session = _start_session(services, signer, response, body.token)
     except TokenTooLargeError as error:
         raise ProblemError(413, "token-too-large", str(error)) from None
-    audit_log.record(who, "sign-in", team="", name="", outcome=200)
-    return _shown(who, begun)
+    audit_log.record(caller, "sign-in", team="", name="", outcome=200)
+    return _session_document(caller, session)
 
 
 @router.get("", summary="Who is signed in", responses=responses())
 async def read_session(
-    request: Request, response: Response, use: ServicesDep, address: Address
+    request: Request, response: Response, services: ServicesDep, address: Address
 ) -> SessionDocument:
-    """The session of the present cookie, and the csrfToken that changes in it have to send."""
-    found = await own_session(request, use)
-    who = await use.authenticator.caller(found.token, address)
-    use.rate.take(who.username)
+    """The session of the cookie, and the csrfToken that changes have to send."""
+    session = await require_session(request, services)
+    caller = await services.authenticator.caller(session.token, address)
+    services.rate_limits.take(caller.username)
     response.headers["Cache-Control"] = "no-store"
-    return _shown(who, found)
+    return _session_document(caller, session)
 
 
 @router.delete("", summary="Sign out", status_code=204, responses=responses())
-async def sign_out(request: Request, use: ServicesDep) -> Response:
-    """Takes the cookie from the browser, whether or not the session has ended. The token stays
-    good: it is whoever made it who can revoke it."""
-    session_cookie.require_own_site(request.method, request.headers, use.settings.public_url)
+async def sign_out(request: Request, services: ServicesDep) -> Response:
+    """Remove the cookie from the browser, even if the session has expired. The token stays valid
+    until its issuer revokes it."""
+    session_cookie.require_own_site(request.method, request.headers, services.settings.public_url)
     response = Response(status_code=204)
-    use.cookies.clear(response, use.cookies.session)
+    services.cookies.clear(response, services.cookies.session)
     return response
 
 
@@ -78,7 +78,7 @@ async def sign_out(request: Request, use: ServicesDep) -> Response:
 )
 async def begin_login(
     request: Request,
-    use: ServicesDep,
+    services: ServicesDep,
     address: Address,
     next_path: Annotated[
         str,
@@ -86,17 +86,19 @@ async def begin_login(
     ] = "/",
 ) -> Response:
     """OpenID Connect's authorization code flow, with PKCE."""
-    provider = _provider(use)
-    use.sign_ins.take(address)
+    provider = _provider(services)
+    services.sign_in_limits.take(address)
     if not is_local(next_path):
         raise problems.invalid([FieldError("next", "write a path of this site, as /console")])
     attempt = Attempt.begin(next_path)
-    sealed = attempt.sealed(await use.keys.seal())
-    response = _to(await provider.authorization_url(attempt))
-    under_way = [each for each in request.cookies if each.startswith(use.cookies.sign_ins)]
-    for each in under_way if len(under_way) >= _MOST_ATTEMPTS else ():
-        use.cookies.clear(response, each)
-    use.cookies.put(response, use.cookies.sign_in(attempt.state), sealed, ATTEMPT_SECONDS)
+    signed_attempt = attempt.to_cookie(await services.keys.signer())
+    response = _redirect(await provider.authorization_url(attempt))
+    cookies = [cookie for cookie in request.cookies if cookie.startswith(services.cookies.sign_ins)]
+    for cookie in cookies if len(cookies) >= _MAX_ATTEMPTS else ():
+        services.cookies.clear(response, cookie)
+    services.cookies.set(
+        response, services.cookies.sign_in(attempt.state), signed_attempt, ATTEMPT_SECONDS
+    )
     return response
 
 
@@ -109,7 +111,7 @@ async def begin_login(
 )
 async def finish_login(
     request: Request,
-    use: ServicesDep,
+    services: ServicesDep,
     address: Address,
     code: Annotated[
         str | None, Query(max_length=4096, description="What the provider gives the token for.")
@@ -122,52 +124,61 @@ async def finish_login(
     ] = None,
 ) -> Response:
     """Its token is reviewed by the Kubernetes API server, like any other."""
-    provider = _provider(use)
-    use.sign_ins.take(address)
-    seal = await use.keys.seal()
-    cookie = use.cookies.sign_in(state or "")
-    attempt = _attempt(seal, request.cookies.get(cookie), state)
+    provider = _provider(services)
+    services.sign_in_limits.take(address)
+    signer = await services.keys.signer()
+    cookie = services.cookies.sign_in(state or "")
+    attempt = _attempt(signer, request.cookies.get(cookie), state)
     try:
         if error is not None or code is None:
-            raise provider.refused(error or "no code")
-        response = await _signed_in(use, provider, seal, attempt, code, address)
-    except (ProblemError, ApiError, UnreachableError) as found:
-        response = error_handlers.answer_to(request, found)
-    use.cookies.clear(response, cookie)  # however it ended, it is over
+            raise provider.refusal(error or "no code")
+        response = await _complete_sign_in(services, provider, signer, attempt, code, address)
+    except (ProblemError, ApiError, UnreachableError) as failure:
+        response = error_handlers.error_response(request, failure)
+    services.cookies.clear(response, cookie)  # an attempt is used only once
     return response
 
 
-async def _signed_in(
-    use: Services, provider: Provider, seal: Signer, attempt: Attempt, code: str, address: str
+async def _complete_sign_in(
+    services: Services,
+    provider: Provider,
+    signer: Signer,
+    attempt: Attempt,
+    code: str,
+    address: str,
 ) -> Response:
-    """To where the attempt leads, with a session. Raises ProblemError, ApiError or
-    UnreachableError."""
+    """Start a session, and redirect to the attempt's path.
+
+    Raises ProblemError, ApiError or UnreachableError.
+    """
     token = await provider.id_token(code, attempt)
-    who = await _accepted(use, provider, token, address)
-    require_ours(session_cookie.claims(token), attempt, provider.oidc)
-    use.rate.take(who.username)
-    response = _to(attempt.next_path)
+    caller = await _authenticate(services, provider, token, address)
+    require_matching_claims(session_cookie.claims(token), attempt, provider.oidc)
+    services.rate_limits.take(caller.username)
+    response = _redirect(attempt.next_path)
     try:
-        _begin(use, seal, response, token)
-    except TokenTooLargeError as found:
-        raise ProblemError(502, "token-too-large", str(found)) from None
-    audit_log.record(who, "sign-in", team="", name="", outcome=_SEE_OTHER, note="identity provider")
+        _start_session(services, signer, response, token)
+    except TokenTooLargeError as error:
+        raise ProblemError(502, "token-too-large", str(error)) from None
+    audit_log.record(
+        caller, "sign-in", team="", name="", outcome=_SEE_OTHER, note="identity provider"
+    )
     return response
 
 
-def _provider(use: Services) -> Provider:
-    if use.provider is None:
+def _provider(services: Services) -> Provider:
+    if services.provider is None:
         raise ProblemError(
             404,
             "no-identity-provider",
             "Sign-in with an identity provider is not set up (OIDC_ISSUER). Sign in with a token: "
             "POST /api/v1/session.",
         )
-    return use.provider
+    return services.provider
 
 
-def _attempt(seal: Signer, cookie: str | None, state: str | None) -> Attempt:
-    attempt = Attempt.opened(seal, cookie) if cookie else None
+def _attempt(signer: Signer, cookie: str | None, state: str | None) -> Attempt:
+    attempt = Attempt.from_cookie(signer, cookie) if cookie else None
     if attempt is None or attempt.state != state:
         raise problems.unauthenticated(
             "This sign-in was begun in another browser or tab, or too long ago. Begin again at "
@@ -176,10 +187,10 @@ def _attempt(seal: Signer, cookie: str | None, state: str | None) -> Attempt:
     return attempt
 
 
-async def _accepted(use: Services, provider: Provider, token: str, address: str) -> Caller:
-    """Whom the API server takes the provider's token for."""
+async def _authenticate(services: Services, provider: Provider, token: str, address: str) -> Caller:
+    """Return the caller of the provider's token. Raises ProblemError (401) with the fix."""
     try:
-        return await use.authenticator.caller(token, address)
+        return await services.authenticator.caller(token, address)
     except ProblemError as problem:
         if problem.status != 401:
             raise
@@ -187,28 +198,28 @@ async def _accepted(use: Services, provider: Provider, token: str, address: str)
             "The identity provider has signed you in, but the Kubernetes API server does not "
             f"accept its token. It has to trust the issuer {provider.oidc.issuer} for the client "
             f"{provider.oidc.client_id!r}, and its --api-audiences have to name "
-            f"{use.settings.audience!r}."
+            f"{services.settings.audience!r}."
         ) from None
 
 
-def _begin(use: Services, seal: Signer, response: Response, token: str) -> Session:
-    """Put the session's cookie. Raises TokenTooLargeError."""
-    cookie = session_cookie.sealed(seal, token)
-    begun = session_cookie.opened(seal, cookie)
-    assert begun is not None  # noqa: S101  (just sealed)
-    left_seconds = int(session_cookie.expires(begun) - seal.clock())
-    use.cookies.put(response, use.cookies.session, cookie, max(left_seconds, 0))
+def _start_session(services: Services, signer: Signer, response: Response, token: str) -> Session:
+    """Set the session's cookie. Raises TokenTooLargeError."""
+    cookie = session_cookie.encode(signer, token)
+    session = session_cookie.decode(signer, cookie)
+    assert session is not None  # noqa: S101  (just signed)
+    seconds = int(session_cookie.expiry(session) - signer.clock())
+    services.cookies.set(response, services.cookies.session, cookie, max(seconds, 0))
     response.headers["Cache-Control"] = "no-store"
-    return begun
+    return session
 
 
-def _shown(who: Caller, found: Session) -> SessionDocument:
+def _session_document(caller: Caller, session: Session) -> SessionDocument:
     return SessionDocument(
-        username=who.username,
-        csrf_token=found.csrf_token,
-        expires=datetime.fromtimestamp(session_cookie.expires(found), UTC),
+        username=caller.username,
+        csrf_token=session.csrf_token,
+        expires=datetime.fromtimestamp(session_cookie.expiry(session), UTC),
     )
 
 
-def _to(where: str) -> RedirectResponse:
-    return RedirectResponse(where, _SEE_OTHER, {"Cache-Control": "no-store"})
+def _redirect(path: str) -> RedirectResponse:
+    return RedirectResponse(path, _SEE_OTHER, {"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""What belongs to one workspace: events, logs, diagnosis, models, prompts, credentials."""
+"""Routes for one workspace's events, logs, diagnosis, models, prompts and credentials."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -20,9 +20,9 @@ from aichat_workspace.api.dependencies import (
     ServicesDep,
     identify,
 )
-from aichat_workspace.api.openapi.responses import responses, server_sent
+from aichat_workspace.api.openapi.responses import event_stream, responses
 from aichat_workspace.api.routes.queries import WorkspaceLogQuery
-from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, OneWorkspace
+from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, WorkspaceParameters
 from aichat_workspace.api.schemas.workspace import (
     Credentials,
     Diagnosis,
@@ -37,12 +37,12 @@ from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.web.streaming import (
     Pieces,
     cancel_on_disconnect,
+    stream_response,
     stream_while_authorized,
-    streamed,
 )
-from aichat_workspace.api.workspaces.details import Workload, no_answer
+from aichat_workspace.api.workspaces.details import Workload, model_server_problem
 from aichat_workspace.api.workspaces.diagnosis import diagnose
-from aichat_workspace.api.workspaces.watch import event
+from aichat_workspace.api.workspaces.watch import server_sent_event
 from aichat_workspace.ollama.errors import OllamaError
 
 router = APIRouter(
@@ -52,8 +52,8 @@ router = APIRouter(
 )
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
-_LOG: Final = 'time=2026-11-24T09:00:00Z level=INFO msg="Listening on [::]:11434"\n'
-_SPOKEN: Final = """\
+_LOG_EXAMPLE: Final = 'time=2026-11-24T09:00:00Z level=INFO msg="Listening on [::]:11434"\n'
+_PROMPT_EXAMPLE: Final = """\
 event: token
 data: {"text":"Good "}
 
@@ -63,10 +63,10 @@ data: {"text":"morning!"}
 event: done
 data: {"model":"gemma2:2b"}
 """
-_TEXT: Final = "text/plain; charset=utf-8"
-_WHOLE_SECONDS: Final = 300.0
-_WHOLE_BYTES: Final = 1024 * 1024
-_STREAM_IT: Final = "Ask with `stream`, and read it as it comes."
+_LOG_TYPE: Final = "text/plain; charset=utf-8"
+_REPLY_SECONDS: Final = 300.0
+_MAX_REPLY_BYTES: Final = 1024 * 1024
+_STREAM_ADVICE: Final = "Ask with `stream`, and read it as it comes."
 
 
 def _json(document: object, headers: dict[str, str] | None = None) -> Response:
@@ -79,12 +79,12 @@ def _json(document: object, headers: dict[str, str] | None = None) -> Response:
     responses={200: {"model": EventList, "description": "The newest first."}, **responses(404)},
 )
 async def list_events(
-    who: CurrentCaller, use: ServicesDep, name: Name, of: OneWorkspace
+    caller: CurrentCaller, services: ServicesDep, name: Name, query: WorkspaceParameters
 ) -> Response:
     """Events of the resource and of everything in its namespace, the newest 200, as of two seconds
     ago at most."""
-    view = await use.workspaces.find(who, "get", name, of.team)
-    return _json({"items": await use.tenants.events(view)})
+    view = await services.workspaces.find(caller, "get", name, query.team)
+    return _json({"items": await services.details.events(view)})
 
 
 @router.get(
@@ -93,10 +93,10 @@ async def list_events(
     responses={200: {"model": Diagnosis, "description": "What is wrong."}, **responses(404)},
 )
 async def read_diagnosis(
-    who: CurrentCaller, use: ServicesDep, name: Name, of: OneWorkspace
+    caller: CurrentCaller, services: ServicesDep, name: Name, query: WorkspaceParameters
 ) -> Response:
-    """Everything that is not as it should be, each with what to do."""
-    view = await use.workspaces.find(who, "get", name, of.team)
+    """All problems of the workspace, each with what to do."""
+    view = await services.workspaces.find(caller, "get", name, query.team)
     return _json(diagnose(view.document["status"]))
 
 
@@ -112,11 +112,11 @@ async def read_diagnosis(
     },
 )
 async def list_installed_models(
-    who: CurrentCaller, use: ServicesDep, name: Name, of: OneWorkspace
+    caller: CurrentCaller, services: ServicesDep, name: Name, query: WorkspaceParameters
 ) -> Response:
-    """Asks the workspace's server; how far downloads are is in `status.models`."""
-    view = await use.workspaces.find(who, "get", name, of.team)
-    return _json({"items": await use.tenants.models(view)})
+    """As the workspace's server has them; the progress of downloads is in `status.models`."""
+    view = await services.workspaces.find(caller, "get", name, query.team)
+    return _json({"items": await services.details.models(view)})
 
 
 @router.get(
@@ -125,30 +125,32 @@ async def list_installed_models(
     responses={
         200: {
             "description": "The log, as text. The connection breaks off where it is not whole.",
-            "content": {"text/plain": {"schema": {"type": "string"}, "example": _LOG}},
+            "content": {"text/plain": {"schema": {"type": "string"}, "example": _LOG_EXAMPLE}},
         },
         **responses(404, 409),
     },
     response_class=StreamingResponse,
 )
 async def read_log(
-    who: CurrentCaller,
-    use: ServicesDep,
-    came: RequestCredential,
+    caller: CurrentCaller,
+    services: ServicesDep,
+    credential: RequestCredential,
     name: Name,
     workload: Annotated[Workload, Path(description="Whose: the model server's or the chat's.")],
-    wish: Annotated[WorkspaceLogQuery, Query()],
+    query: Annotated[WorkspaceLogQuery, Query()],
 ) -> Response:
     """Needs `get` on `aichatworkspaces/log`."""
-    view = await use.workspaces.find(who, "get", name, wish.team, "log")
-    still = _still(use, came, AccessRequest("get", view.team, view.resource, "log"), name)
+    view = await services.workspaces.find(caller, "get", name, query.team, "log")
+    check = _permission_check(
+        services, credential, AccessRequest("get", view.team, view.resource, "log"), name
+    )
 
     async def begin() -> Pieces:
         return stream_while_authorized(
-            await use.tenants.logs(view, workload, wish), still, use.stopping
+            await services.details.logs(view, workload, query), check, services.stopping
         )
 
-    return await streamed(use.streams, who.username, begin, _TEXT)
+    return await stream_response(services.streams, caller.username, begin, _LOG_TYPE)
 
 
 @router.get(
@@ -160,13 +162,13 @@ async def read_log(
     },
 )
 async def read_credentials(
-    who: CurrentCaller, use: ServicesDep, name: Name, of: OneWorkspace
+    caller: CurrentCaller, services: ServicesDep, name: Name, query: WorkspaceParameters
 ) -> Response:
-    """Needs `get` on `aichatworkspaces/credentials`. Each showing is recorded."""
-    view = await use.workspaces.find(who, "get", name, of.team, "credentials")
-    shown = await use.tenants.credentials(view)
-    audit_log.record(who, "show credentials", team=view.team, name=name, outcome=200)
-    return _json(shown, _NO_STORE)
+    """Needs `get` on `aichatworkspaces/credentials`. Each reading is recorded."""
+    view = await services.workspaces.find(caller, "get", name, query.team, "credentials")
+    credentials = await services.details.credentials(view)
+    audit_log.record(caller, "show credentials", team=view.team, name=name, outcome=200)
+    return _json(credentials, _NO_STORE)
 
 
 @router.post(
@@ -177,89 +179,93 @@ async def read_credentials(
             "model": Reply,
             "description": "The reply: with `stream`, server-sent events `token` (data: "
             '`{"text"}`), then `done` or `error` (data: a problem); else whole, as JSON.',
-            "content": server_sent(_SPOKEN, "token", "done", "error"),
+            "content": event_stream(_PROMPT_EXAMPLE, "token", "done", "error"),
         },
         **responses(404, 409, 415, 502, 504),
     },
 )
 async def ask(
     request: Request,
-    who: CurrentCaller,
-    use: ServicesDep,
-    came: RequestCredential,
+    caller: CurrentCaller,
+    services: ServicesDep,
+    credential: RequestCredential,
     name: Name,
-    of: OneWorkspace,
-    asked: Prompt,
+    query: WorkspaceParameters,
+    body: Prompt,
 ) -> Response:
     """Needs `create` on `aichatworkspaces/prompt`."""
-    view = await use.workspaces.find(who, "create", name, of.team, "prompt")
-    still = _still(use, came, AccessRequest("create", view.team, view.resource, "prompt"), name)
+    view = await services.workspaces.find(caller, "create", name, query.team, "prompt")
+    check = _permission_check(
+        services, credential, AccessRequest("create", view.team, view.resource, "prompt"), name
+    )
 
-    async def words() -> tuple[str, AsyncGenerator[str, None]]:
-        model, said = await use.tenants.ask(view, asked)
-        return model, stream_while_authorized(said, still, use.stopping)
+    async def start_reply() -> tuple[str, AsyncGenerator[str, None]]:
+        model, words = await services.details.ask(view, body)
+        return model, stream_while_authorized(words, check, services.stopping)
 
     async def begin() -> Pieces:
-        return _tokens(*await words())
+        return _token_events(*await start_reply())
 
-    async def whole() -> Response:
-        with use.streams.place(who.username):
-            model, said = await words()
+    async def whole_reply() -> Response:
+        with services.streams.slot(caller.username):
+            model, words = await start_reply()
             try:
-                return _json({"model": model, "reply": await _reply(said)}, _NO_STORE)
+                return _json({"model": model, "reply": await _join_reply(words)}, _NO_STORE)
             except OllamaError as error:
-                raise no_answer(view, error) from None
+                raise model_server_problem(view, error) from None
 
-    if asked.stream:
-        answer = streamed(use.streams, who.username, begin, "text/event-stream")
-        return await cancel_on_disconnect(request, use.stopping, answer)
+    if body.stream:
+        response = stream_response(services.streams, caller.username, begin, "text/event-stream")
+        return await cancel_on_disconnect(request, services.stopping, response)
     try:
-        async with asyncio.timeout(_WHOLE_SECONDS):
-            return await cancel_on_disconnect(request, use.stopping, whole())
+        async with asyncio.timeout(_REPLY_SECONDS):
+            return await cancel_on_disconnect(request, services.stopping, whole_reply())
     except TimeoutError:
-        minutes = f"{_WHOLE_SECONDS / 60:.0f} minutes"
+        minutes = f"{_REPLY_SECONDS / 60:.0f} minutes"
         raise ProblemError(
-            504, "takes-too-long", f"The reply took longer than {minutes}. {_STREAM_IT}"
+            504, "takes-too-long", f"The reply took longer than {minutes}. {_STREAM_ADVICE}"
         ) from None
 
 
-def _still(
-    use: Services, came: Credential, deed: AccessRequest, name: str
+def _permission_check(
+    services: Services, credential: Credential, access_request: AccessRequest, name: str
 ) -> Callable[[], Awaitable[None]]:
-    """Whether the caller may go on, as of now. Raises ProblemError when not."""
+    """Return a check that raises ProblemError once the caller may not do it any more."""
 
     async def check() -> None:
-        await use.access.require(await identify(use, came), deed, name)
+        await services.authorizer.require(
+            await identify(services, credential), access_request, name
+        )
 
     return check
 
 
-async def _reply(words: AsyncGenerator[str, None]) -> str:
-    """All of them. Raises ProblemError (502) when they are too many."""
+async def _join_reply(words: AsyncGenerator[str, None]) -> str:
+    """Return the whole reply. Raises ProblemError (502) when it is too long."""
     reply, size = [], 0
     async with aclosing(words):
-        async for each in words:
-            reply.append(each)
-            size += len(each.encode())
-            if size > _WHOLE_BYTES:
-                told = f"The reply is longer than {_WHOLE_BYTES} bytes. {_STREAM_IT}"
-                raise ProblemError(502, "reply-too-long", told)
+        async for word in words:
+            reply.append(word)
+            size += len(word.encode())
+            if size > _MAX_REPLY_BYTES:
+                detail = f"The reply is longer than {_MAX_REPLY_BYTES} bytes. {_STREAM_ADVICE}"
+                raise ProblemError(502, "reply-too-long", detail)
     return "".join(reply)
 
 
-async def _tokens(model: str, words: AsyncGenerator[str, None]) -> Pieces:
-    """The words as events, and the last event says whether these were all."""
+async def _token_events(model: str, words: AsyncGenerator[str, None]) -> Pieces:
+    """Yield the words as events, then `done` for a complete reply, else `error`."""
     try:
         async with aclosing(words):
-            async for each in words:
-                yield event("token", orjson.dumps({"text": each}))
+            async for word in words:
+                yield server_sent_event("token", orjson.dumps({"text": word}))
     except OllamaError as error:
-        yield _error(ProblemError(502, "model-error", f"The reply broke off: {error}"))
-    except problems.TOLD as error:
-        yield _error(problems.of(error))
+        yield _error_event(ProblemError(502, "model-error", f"The reply broke off: {error}"))
+    except problems.REPORTABLE_ERRORS as error:
+        yield _error_event(problems.as_problem(error))
     else:
-        yield event("done", orjson.dumps({"model": model}))
+        yield server_sent_event("done", orjson.dumps({"model": model}))
 
 
-def _error(problem: ProblemError) -> bytes:
-    return event("error", orjson.dumps(problem.document("")))
+def _error_event(problem: ProblemError) -> bytes:
+    return server_sent_event("error", orjson.dumps(problem.document("")))

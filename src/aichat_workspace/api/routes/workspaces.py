@@ -1,4 +1,4 @@
-"""/api/v1/workspaces: create, list, read, replace, patch, delete, suspend, resume, watch."""
+"""Routes for workspaces: create, list, read, replace, patch, delete, suspend, resume, watch."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -18,7 +18,7 @@ from aichat_workspace.api.dependencies import (
     ServicesDep,
     identify,
 )
-from aichat_workspace.api.openapi.responses import responses, server_sent
+from aichat_workspace.api.openapi.responses import event_stream, responses
 from aichat_workspace.api.routes import queries
 from aichat_workspace.api.schemas.workspace import (
     WorkspaceCreate,
@@ -29,8 +29,8 @@ from aichat_workspace.api.schemas.workspace import (
 )
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.body_limits import JSON, MERGE_PATCH
-from aichat_workspace.api.web.etags import unchanged
-from aichat_workspace.api.web.streaming import Pieces, joined, streamed
+from aichat_workspace.api.web.etags import is_unchanged
+from aichat_workspace.api.web.streaming import Pieces, join_pieces, stream_response
 from aichat_workspace.api.workspaces import pages, watch
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain import names
@@ -44,7 +44,7 @@ _ETAG: Final = {
     }
 }
 _LOCATION: Final = {"Location": {"description": "Where to read it.", "schema": {"type": "string"}}}
-_WATCHED: Final = """\
+_WATCH_EXAMPLE: Final = """\
 id:
 event: reset
 data: {}
@@ -87,13 +87,13 @@ _LINKS: Final = {
             "header.if-match": "$response.header.ETag",
         },
         "requestBody": {"spec": "$response.body#/spec"},
-        "description": "With `ETag` of the answer as If-Match, nobody's change is lost.",
+        "description": "With `ETag` of the answer as If-Match, no change is lost.",
     }
 }
 
 
 class _NameConvertor(StringConvertor):
-    """What stands behind a colon is a deed, never a part of the name."""
+    """A name in a path; a colon after it begins an action."""
 
     regex = "[^/:]+"
 
@@ -111,9 +111,9 @@ Name = Annotated[
         examples=["team-a-aichat"],
     ),
 ]
-OneWorkspace = Annotated[queries.WorkspaceQuery, Query()]
-Creation = Annotated[queries.CreateQuery, Query()]
-Change = Annotated[queries.ChangeQuery, Query()]
+WorkspaceParameters = Annotated[queries.WorkspaceQuery, Query()]
+CreateParameters = Annotated[queries.CreateQuery, Query()]
+ChangeParameters = Annotated[queries.ChangeQuery, Query()]
 IfMatch = Annotated[
     str | None, Header(description="An ETag: change only this state of the spec; `*` for any.")
 ]
@@ -122,27 +122,34 @@ IfNoneMatch = Annotated[
 ]
 
 
-def shown(view: View, status: int = 200, *, dry_run: bool = False, **headers: str) -> Response:
-    """What a dry run shows was never so: its ETag must not pass for that of a state to come."""
+def workspace_response(
+    view: View, status: int = 200, *, dry_run: bool = False, **headers: str
+) -> Response:
+    """Return a workspace; without ETag for a dry run, whose state was never stored."""
     return Response(
         view.body, status, {} if dry_run else {"ETag": view.etag, **headers}, media_type=JSON
     )
 
 
-def documented(
+def document_response(
     status: int,
     description: str,
     model: Any = WorkspaceDocument,
-    more: Mapping[str, Any] = MappingProxyType({}),
+    headers: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[int | str, Any]:
-    """An answer for OpenAPI, with `more` headers."""
-    linked = {"links": _LINKS} if model is WorkspaceDocument else {}
+    """Document a response for OpenAPI, with `more` headers."""
+    links = {"links": _LINKS} if model is WorkspaceDocument else {}
     return {
-        status: {"description": description, "model": model, "headers": {**_ETAG, **more}, **linked}
+        status: {
+            "description": description,
+            "model": model,
+            "headers": {**_ETAG, **headers},
+            **links,
+        }
     }
 
 
-def location(view: View) -> str:
+def _location(view: View) -> str:
     return f"/api/v1/workspaces/{view.name}"
 
 
@@ -150,33 +157,33 @@ def location(view: View) -> str:
     "/workspaces",
     summary="List workspaces",
     responses={
-        **documented(200, "A page.", WorkspaceList),
+        **document_response(200, "A page.", WorkspaceList),
         304: {"description": "Unchanged."},
         **responses(),
     },
 )
 async def list_workspaces(
-    who: CurrentCaller,
-    use: ServicesDep,
-    asked: Annotated[queries.ListQuery, Query()],
+    caller: CurrentCaller,
+    services: ServicesDep,
+    query: Annotated[queries.ListQuery, Query()],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Those that you may see, in the order of their names. Pages stay stable: a workspace that
-    comes or goes moves no other onto a page twice or off every page."""
-    views, next_page = await use.workspaces.page(who, asked.filter, asked.page, asked.limit)
-    etag = pages.etag(views, next_page, asked.paths)
-    if unchanged(etag, if_none_match):
+    """Workspaces that you may see, in the order of their names. Pages stay stable: a workspace that
+    is created or deleted makes no other one appear twice or never."""
+    views, next_page = await services.workspaces.page(caller, query.filter, query.page, query.limit)
+    etag = pages.etag(views, next_page, query.paths)
+    if is_unchanged(etag, if_none_match):
         return Response(status_code=304, headers={"ETag": etag})
 
     async def begin() -> Pieces:
-        return _passed(joined(pages.parts(views, next_page, asked.paths)))
+        return _as_async(join_pieces(pages.parts(views, next_page, query.paths)))
 
-    return await streamed(use.lists, who.username, begin, JSON, {"ETag": etag})
+    return await stream_response(services.lists, caller.username, begin, JSON, {"ETag": etag})
 
 
-async def _passed(pieces: Iterable[bytes]) -> Pieces:
-    for each in pieces:
-        yield each
+async def _as_async(pieces: Iterable[bytes]) -> Pieces:
+    for piece in pieces:
+        yield piece
 
 
 @router.post(
@@ -184,7 +191,7 @@ async def _passed(pieces: Iterable[bytes]) -> Pieces:
     summary="Create a workspace",
     status_code=201,
     responses={
-        **documented(201, "Made; it comes up now.", more=_LOCATION),
+        **document_response(201, "Made; it comes up now.", headers=_LOCATION),
         200: {
             "description": "The same request has made it before; or what a dry run would make.",
             "model": WorkspaceDocument,
@@ -194,13 +201,12 @@ async def _passed(pieces: Iterable[bytes]) -> Pieces:
     },
 )
 async def create_workspace(
-    who: CurrentCaller, use: ServicesDep, how: Creation, asked: WorkspaceCreate
+    caller: CurrentCaller, services: ServicesDep, query: CreateParameters, body: WorkspaceCreate
 ) -> Response:
-    """Names are unique in the whole cluster. The same request by the same caller may be repeated:
-    it makes one workspace."""
-    view, is_new = await use.workspaces.create(who, asked, dry_run=how.dry_run)
-    status = 201 if is_new and not how.dry_run else 200
-    return shown(view, status, dry_run=how.dry_run, Location=location(view))
+    """Names are unique in the whole cluster. Creation is idempotent: if in doubt, send it again."""
+    view, is_new = await services.workspaces.create(caller, body, dry_run=query.dry_run)
+    status = 201 if is_new and not query.dry_run else 200
+    return workspace_response(view, status, dry_run=query.dry_run, Location=_location(view))
 
 
 @router.get(
@@ -210,8 +216,8 @@ async def create_workspace(
         200: {
             "description": "Server-sent events: `reset`, `ADDED`, `MODIFIED`, `DELETED` (data: a "
             "workspace), `synced`, `end` (data: a problem, or a `detail`).",
-            "content": server_sent(
-                _WATCHED, "reset", "ADDED", "MODIFIED", "DELETED", "synced", "end"
+            "content": event_stream(
+                _WATCH_EXAMPLE, "reset", "ADDED", "MODIFIED", "DELETED", "synced", "end"
             ),
         },
         **responses(),
@@ -219,186 +225,195 @@ async def create_workspace(
     response_class=StreamingResponse,
 )
 async def watch_workspaces(
-    who: CurrentCaller,
-    use: ServicesDep,
-    came: RequestCredential,
-    asked: Annotated[queries.WatchQuery, Query()],
+    caller: CurrentCaller,
+    services: ServicesDep,
+    credential: RequestCredential,
+    query: Annotated[queries.WatchQuery, Query()],
     last_event_id: Annotated[
         str | None,
-        Header(description="The last `id` seen: go on from there, or begin anew if that can't be."),
+        Header(
+            description="The last `id` seen: resume there, or start again if that is impossible."
+        ),
     ] = None,
 ) -> Response:
-    """Every state that stays is told at least once, and never an older one after a newer. After
-    `reset` forget what you had: everything there is follows, then `synced`. A stream that breaks
-    goes on with Last-Event-ID, at any replica."""
+    """The last state of each workspace is sent at least once, and never an older one after a newer.
+    After `reset` forget what you had: all workspaces follow, then `synced`. To resume a stream that
+    broke off, send Last-Event-ID to any replica."""
 
     async def scope() -> Scope:
-        now = await identify(use, came)
-        return await use.access.scope(
-            now, "watch", lambda: {asked.team} if asked.team else use.directory.all_teams()
+        identity = await identify(services, credential)
+        return await services.authorizer.scope(
+            identity, "watch", lambda: {query.team} if query.team else services.cluster.all_teams()
         )
 
-    seen = await scope()
-    if not seen:
-        raise problems.forbidden(who.username, "watch", "aichatworkspaces", asked.team or "any")
+    visible = await scope()
+    if not visible:
+        raise problems.forbidden(caller.username, "watch", "aichatworkspaces", query.team or "any")
     watcher = watch.Watcher(
-        use.directory,
+        services.cluster,
         scope,
-        lambda view: asked.team in (None, view.team) and asked.name in (None, view.name),
-        use.stopping,
-        query=f"{asked.team} {asked.name}",
+        lambda view: query.team in (None, view.team) and query.name in (None, view.name),
+        services.stopping,
+        query=f"{query.team} {query.name}",
     )
-    mark = watch.ResumeToken.read(last_event_id)
-    if mark is not None and mark.seen != watcher.seen(seen):
-        mark = None
+    token = watch.ResumeToken.parse(last_event_id)
+    if token is not None and token.scope_hash != watcher.scope_hash(visible):
+        token = None
 
     async def begin() -> Pieces:
-        return watcher.events(await watch.resume(use.directory, mark, use.workspaces))
+        return watcher.events(await watch.resume(services.cluster, token, services.workspaces))
 
-    return await streamed(use.streams, who.username, begin, "text/event-stream")
+    return await stream_response(services.streams, caller.username, begin, "text/event-stream")
 
 
 @router.get(
     f"/workspaces/{WORKSPACE_PATH}",
     summary="Read a workspace",
     responses={
-        **documented(200, "The workspace."),
+        **document_response(200, "The workspace."),
         304: {"description": "Unchanged."},
         **responses(404),
     },
 )
 async def read_workspace(
-    who: CurrentCaller,
-    use: ServicesDep,
+    caller: CurrentCaller,
+    services: ServicesDep,
     name: Name,
-    of: OneWorkspace,
+    query: WorkspaceParameters,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    view = await use.workspaces.find(who, "get", name, of.team)
-    if unchanged(view.etag, if_none_match):
+    view = await services.workspaces.find(caller, "get", name, query.team)
+    if is_unchanged(view.etag, if_none_match):
         return Response(status_code=304, headers={"ETag": view.etag})
-    return shown(view)
+    return workspace_response(view)
 
 
 @router.put(
     f"/workspaces/{WORKSPACE_PATH}",
     summary="Replace a workspace's spec",
     responses={
-        **documented(200, "It was so already."),
-        **documented(202, "Written; the workspace follows."),
+        **document_response(200, "It was so already."),
+        **document_response(202, "Written; the workspace follows."),
         **responses(404, 409, 412, 415, 428),
     },
 )
 async def replace_workspace(
-    who: CurrentCaller,
-    use: ServicesDep,
+    caller: CurrentCaller,
+    services: ServicesDep,
     name: Name,
-    how: Change,
-    asked: WorkspaceReplace,
+    query: ChangeParameters,
+    body: WorkspaceReplace,
     if_match: IfMatch = None,
 ) -> Response:
-    """What is left out goes back to its default. If-Match is required, so that nobody's change is
-    lost."""
+    """Omitted fields return to their defaults. If-Match is required, so no other change is lost."""
     if if_match is None:
         raise problems.if_match_missing()
-    view, changed = await use.workspaces.replace(
-        who, name, asked.spec, team=how.team, if_match=if_match, dry_run=how.dry_run
+    view, has_changed = await services.workspaces.replace(
+        caller, name, body.spec, query.options(if_match)
     )
-    return shown(view, 202 if changed else 200, dry_run=how.dry_run)
+    return _change_response(view, has_changed=has_changed, dry_run=query.dry_run)
 
 
 @router.patch(
     f"/workspaces/{WORKSPACE_PATH}",
     summary="Change fields of a workspace's spec",
     responses={
-        **documented(200, "It was so already."),
-        **documented(202, "Written; the workspace follows."),
+        **document_response(200, "It was so already."),
+        **document_response(202, "Written; the workspace follows."),
         **responses(404, 409, 412, 415),
     },
 )
 async def patch_workspace(
-    who: CurrentCaller,
-    use: ServicesDep,
+    caller: CurrentCaller,
+    services: ServicesDep,
     name: Name,
-    how: Change,
-    asked: Annotated[WorkspacePatch, Body(media_type=MERGE_PATCH)],
+    query: ChangeParameters,
+    body: Annotated[WorkspacePatch, Body(media_type=MERGE_PATCH)],
     if_match: IfMatch = None,
 ) -> Response:
-    view, changed = await use.workspaces.patch(
-        who, name, asked.spec, team=how.team, if_match=if_match, dry_run=how.dry_run
+    view, has_changed = await services.workspaces.patch(
+        caller, name, body.spec, query.options(if_match)
     )
-    return shown(view, 202 if changed else 200, dry_run=how.dry_run)
+    return _change_response(view, has_changed=has_changed, dry_run=query.dry_run)
 
 
 @router.delete(
     f"/workspaces/{WORKSPACE_PATH}",
     summary="Delete a workspace",
     status_code=202,
-    responses={**documented(202, "It goes now, with its namespace."), **responses(404, 409, 412)},
+    responses={
+        **document_response(202, "It goes now, with its namespace."),
+        **responses(404, 409, 412),
+    },
 )
 async def delete_workspace(
-    who: CurrentCaller,
-    use: ServicesDep,
+    caller: CurrentCaller,
+    services: ServicesDep,
     name: Name,
-    how: Change,
+    query: ChangeParameters,
     if_match: IfMatch = None,
 ) -> Response:
     """With all its data, unless `spec.deletionPolicy` is Retain."""
-    return shown(
-        await use.workspaces.delete(
-            who, name, team=how.team, if_match=if_match, dry_run=how.dry_run
-        ),
-        202,
-        dry_run=how.dry_run,
-    )
+    view = await services.workspaces.delete(caller, name, query.options(if_match))
+    return workspace_response(view, 202, dry_run=query.dry_run)
 
 
 @router.post(
     f"/workspaces/{WORKSPACE_PATH}:suspend",
     summary="Suspend a workspace",
     responses={
-        **documented(200, "It was suspended already."),
-        **documented(202, "Both workloads stop; data and objects stay."),
+        **document_response(200, "It was suspended already."),
+        **document_response(202, "Both workloads stop; data and objects stay."),
         **responses(404, 409, 412, 415),
     },
 )
 async def suspend_workspace(
-    who: CurrentCaller, use: ServicesDep, name: Name, how: Change, if_match: IfMatch = None
+    caller: CurrentCaller,
+    services: ServicesDep,
+    name: Name,
+    query: ChangeParameters,
+    if_match: IfMatch = None,
 ) -> Response:
-    return await _suspended(use, who, name, how, if_match, on=True)
+    return await _set_suspended(services, caller, name, query, if_match, suspended=True)
 
 
 @router.post(
     f"/workspaces/{WORKSPACE_PATH}:resume",
     summary="Resume a workspace",
     responses={
-        **documented(200, "It was running already."),
-        **documented(202, "Both workloads start; no model is downloaded again."),
+        **document_response(200, "It was running already."),
+        **document_response(202, "Both workloads start; no model is downloaded again."),
         **responses(404, 409, 412, 415),
     },
 )
 async def resume_workspace(
-    who: CurrentCaller, use: ServicesDep, name: Name, how: Change, if_match: IfMatch = None
+    caller: CurrentCaller,
+    services: ServicesDep,
+    name: Name,
+    query: ChangeParameters,
+    if_match: IfMatch = None,
 ) -> Response:
-    return await _suspended(use, who, name, how, if_match, on=False)
+    return await _set_suspended(services, caller, name, query, if_match, suspended=False)
 
 
-async def _suspended(
-    use: Services,
-    who: Caller,
+async def _set_suspended(
+    services: Services,
+    caller: Caller,
     name: str,
-    how: queries.ChangeQuery,
+    query: queries.ChangeQuery,
     if_match: str | None,
     *,
-    on: bool,
+    suspended: bool,
 ) -> Response:
-    view, changed = await use.workspaces.patch(
-        who,
+    view, has_changed = await services.workspaces.patch(
+        caller,
         name,
-        {"suspended": on},
-        team=how.team,
-        if_match=if_match,
-        dry_run=how.dry_run,
-        action="suspend" if on else "resume",
+        {"suspended": suspended},
+        query.options(if_match),
+        action="suspend" if suspended else "resume",
     )
-    return shown(view, 202 if changed else 200, dry_run=how.dry_run)
+    return _change_response(view, has_changed=has_changed, dry_run=query.dry_run)
+
+
+def _change_response(view: View, *, has_changed: bool, dry_run: bool) -> Response:
+    return workspace_response(view, 202 if has_changed else 200, dry_run=dry_run)

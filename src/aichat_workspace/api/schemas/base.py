@@ -1,4 +1,4 @@
-"""What all bodies have in common."""
+"""Base models of bodies and query parameters."""
 
 import re
 from itertools import islice
@@ -24,7 +24,7 @@ Location = tuple[int | str, ...]
 
 
 class ApiModel(BaseModel):
-    """camelCase, and no field that nobody knows."""
+    """A frozen model in camelCase that rejects unknown fields."""
 
     model_config = ConfigDict(
         frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid"
@@ -32,42 +32,46 @@ class ApiModel(BaseModel):
 
 
 class RequestBody(ApiModel):
-    """A body that somebody sends. Of one that holds too much, too deep or what is no text nothing
-    else is looked at: each value that is wrong costs more to tell than to send."""
+    """A body that a client sends.
+
+    It is rejected before validation if it has too many values, is nested too deeply or has invalid
+    text: reporting each wrong value would cost more than sending it.
+    """
 
     @model_validator(mode="before")
     @classmethod
     def _is_plain(cls, value: object) -> object:
-        left: list[tuple[Location, object]] = [((), value)]
+        pending: list[tuple[Location, object]] = [((), value)]
         for _ in range(MAX_VALUES):
-            if not left:
+            if not pending:
                 return value
-            at, found = left.pop()
-            if len(at) > MAX_DEPTH:
+            location, node = pending.pop()
+            if len(location) > MAX_DEPTH:
                 raise ValueError(f"it is nested deeper than {MAX_DEPTH}; nothing here is so deep")
-            if isinstance(found, dict):
-                for key, each in islice(found.items(), MAX_VALUES):
-                    _require_text(key, at)
-                    left.append(((*at, key), each))
-            elif isinstance(found, list):
-                left.extend(((*at, index), each) for index, each in enumerate(found[:MAX_VALUES]))
-            elif isinstance(found, str):
-                _require_text(found, at)
+            if isinstance(node, dict):
+                for key, child in islice(node.items(), MAX_VALUES):
+                    _require_text(key, location)
+                    pending.append(((*location, key), child))
+            elif isinstance(node, list):
+                pending.extend(
+                    ((*location, index), child) for index, child in enumerate(node[:MAX_VALUES])
+                )
+            elif isinstance(node, str):
+                _require_text(node, location)
         raise ValueError(f"it holds more than {MAX_VALUES} values; nothing here needs so many")
 
 
-def _require_text(found: str, at: Location) -> None:
-    """JSON can write half of a surrogate pair, which is no text and can't be written again. Raises
-    ValidationError that names the place."""
-    if _SURROGATE.search(found):
+def _require_text(text: str, location: Location) -> None:
+    """Raise ValidationError for half of a surrogate pair: JSON allows it, UTF-8 does not."""
+    if _SURROGATE.search(text):
         kind = PydanticCustomError("no_text", "half of a surrogate pair is no text; write UTF-8")
         raise ValidationError.from_exception_data(
-            "text", [InitErrorDetails(type=kind, loc=at, input=None)]
+            "text", [InitErrorDetails(type=kind, loc=location, input=None)]
         )
 
 
 def with_example(example: dict[str, Any]) -> ConfigDict:
-    """With this as the example in OpenAPI."""
+    """Return the model's configuration with an example for OpenAPI."""
     return ConfigDict(json_schema_extra={"examples": [example]})
 
 

@@ -1,4 +1,4 @@
-"""What concerns all workspaces."""
+"""Bodies about the platform."""
 
 from pydantic import (
     Field,
@@ -34,7 +34,7 @@ class PatternList(ApiModel):
 
 
 class ModelUse(ApiModel):
-    """A model that workspaces which the caller may see have chosen."""
+    """A model in use, counted over the workspaces that the caller may see."""
 
     name: str = Field(description="For spec.models.")
     workspaces: int = Field(description="How many of them.")
@@ -55,16 +55,18 @@ class ModelList(ApiModel):
         description="Registries that models may come from; any when empty."
     )
     embedding_model: str | None = Field(description="The platform's, for documents.")
-    in_use: tuple[ModelUse, ...] = Field(description="The most chosen first.")
+    in_use: tuple[ModelUse, ...] = Field(description="The most used first.")
 
 
 class Defaults(ApiModel):
-    """What a workspace gets that does not choose for itself."""
+    """What a workspace gets unless it sets its own."""
 
-    cpu_request: str = Field(description="CPU set aside.")
-    cpu_limit: str = Field(description="CPU it may use at most.")
-    memory_request: str = Field(description="Memory set aside.")
-    memory_limit: str = Field(description="Memory at which it is stopped.")
+    cpu_request: str = Field(description="CPU request of the container.")
+    cpu_limit: str = Field(description="CPU limit of the container.")
+    memory_request: str = Field(description="Memory request of the container.")
+    memory_limit: str = Field(
+        description="Memory limit; the container is stopped when it exceeds it."
+    )
     storage: str = Field(description="Size of its volume.")
 
 
@@ -78,7 +80,7 @@ class Ceilings(ApiModel):
 
 
 class PlatformDocument(ApiModel):
-    """The platform's settings that matter to whoever makes a workspace."""
+    """The platform's settings that matter when creating a workspace."""
 
     model_config = with_example(
         {

@@ -1,4 +1,4 @@
-"""Errors, as RFC 9457 describes them."""
+"""Problem documents (RFC 9457)."""
 
 from pydantic import (
     Field,
@@ -15,12 +15,12 @@ class FieldProblem(ApiModel):
 
 
 class ProblemDocument(ApiModel):
-    """An answer that says no (RFC 9457)."""
+    """A problem document (RFC 9457)."""
 
     type: str = Field(description="The kind of problem, as a URN that ends with `code`.")
     title: str = Field(description="The status in words.")
     status: int = Field(description="The HTTP status.")
     code: str = Field(description="The kind of problem, for programs.")
     detail: str = Field(description="What is wrong and what to do, for people.")
-    instance: str = Field(description="The path that was asked for.")
+    instance: str = Field(description="The path of the request.")
     errors: tuple[FieldProblem, ...] = Field(default=(), description="The fields that are wrong.")

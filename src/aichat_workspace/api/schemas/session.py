@@ -1,4 +1,4 @@
-"""Who calls, and how they sign in."""
+"""Bodies about the caller and sign-in."""
 
 from datetime import datetime
 from typing import Annotated
@@ -22,7 +22,7 @@ class TeamRights(ApiModel):
 
 
 class Identity(ApiModel):
-    """Who the caller is, and what Kubernetes lets him do."""
+    """Who the caller is, and what Kubernetes allows them to do."""
 
     model_config = with_example(
         {
@@ -33,10 +33,10 @@ class Identity(ApiModel):
         }
     )
 
-    username: str = Field(description="As the cluster calls him.")
-    groups: tuple[str, ...] = Field(description="His groups there.")
-    everywhere: tuple[str, ...] = Field(description="What he may do in every team.")
-    teams: tuple[TeamRights, ...] = Field(description="What more he may do in which team.")
+    username: str = Field(description="The name in the cluster.")
+    groups: tuple[str, ...] = Field(description="The groups in the cluster.")
+    everywhere: tuple[str, ...] = Field(description="What the caller may do in every team.")
+    teams: tuple[TeamRights, ...] = Field(description="What else the caller may do, by team.")
 
 
 class SignIn(RequestBody):
@@ -61,6 +61,6 @@ class SessionDocument(ApiModel):
         }
     )
 
-    username: str = Field(description="As the cluster calls the person.")
+    username: str = Field(description="The person's name in the cluster.")
     csrf_token: str = Field(description="For the header X-CSRF-Token, in all that changes.")
     expires: datetime = Field(description="When the session ends, or its token expires.")

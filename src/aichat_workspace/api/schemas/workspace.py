@@ -1,5 +1,4 @@
-"""What goes over the wire. OpenAPI is generated from these models, and the workspace's part of them
-is the custom resource's own."""
+"""Bodies about workspaces. Spec and status are the custom resource's own models."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -46,7 +45,7 @@ _WORKSPACE_EXAMPLE: dict[str, Any] = {
 
 
 class WorkspaceCreate(RequestBody):
-    """A workspace to be made."""
+    """A workspace to create."""
 
     model_config = with_example({"team": names.SYSTEM_NAMESPACE, "spec": _SPEC_EXAMPLE})
 
@@ -59,7 +58,7 @@ class WorkspaceCreate(RequestBody):
 
 
 class WorkspaceReplace(RequestBody):
-    """The whole spec anew: what is left out goes back to its default."""
+    """The whole new spec: omitted fields return to their defaults."""
 
     model_config = with_example({"spec": _SPEC_EXAMPLE})
 
@@ -82,17 +81,16 @@ class WorkspaceDocument(ApiModel):
     name: str = Field(description="Its workspaceName.", examples=["team-a-aichat"])
     team: str = Field(description="The namespace of its resource.")
     resource: str = Field(description="The name of its AIChatWorkspace.")
-    uid: str = Field(description="Another one if it is deleted and made anew.")
+    uid: str = Field(description="Changes when it is deleted and created again.")
     generation: int = Field(description="Grows with each change of the spec.")
-    created: datetime = Field(description="When its resource was made.")
-    deleting: bool = Field(description="Whether it is on its way out.")
+    created: datetime = Field(description="When its resource was created.")
+    deleting: bool = Field(description="Whether it is being deleted.")
     requested_by: str | None = Field(
-        description="Who asked this API for it; null where nobody says. It is an annotation of the "
-        "resource, so whoever may write that with kubectl may write anything here: a hint for "
-        "people, no proof."
+        description="Who requested it by this API; null where that is unknown. It is an annotation "
+        "that anyone with write access to the resource can change: a hint for people, no proof."
     )
     spec: WorkspaceSpec = Field(description="What the team asks for.")
-    status: WorkspaceStatus = Field(description="What the operator says of it.")
+    status: WorkspaceStatus = Field(description="What the operator reports.")
 
 
 class WorkspaceList(ApiModel):
@@ -120,7 +118,7 @@ class EventDocument(ApiModel):
     type: str = Field(description="Normal or Warning.")
     reason: str = Field(description="What, in one word for programs.")
     message: str = Field(description="What, for people.")
-    object: str = Field(description="What it happened to, as `Pod team-a-aichat-ollama-0`.")
+    object: str = Field(description="The object, as `Pod team-a-aichat-ollama-0`.")
     count: int = Field(description="How often.")
 
 
@@ -146,9 +144,9 @@ class EventList(ApiModel):
 
 
 class Finding(ApiModel):
-    """One thing that is not as it should be, and what to do."""
+    """One problem, and what to do."""
 
-    condition: str = Field(description="The condition, model or pattern that says so.")
+    condition: str = Field(description="The condition, model or pattern with the problem.")
     reason: str = Field(description="Why, in one word for programs.")
     message: str = Field(description="What is wrong here.")
     advice: str = Field(description="What to do about this kind of trouble.")
@@ -181,7 +179,7 @@ class InstalledModel(ApiModel):
     """A model that the workspace's server has."""
 
     name: str = Field(description="As the server lists it.")
-    size_bytes: int = Field(description="How much room it takes.")
+    size_bytes: int = Field(description="Its size on disk.")
     origin: Literal["model", "pattern", "person"] = Field(
         description="From spec.models, from spec.patterns, or made by a person in the chat."
     )
@@ -232,13 +230,12 @@ class Reply(ApiModel):
 
     model_config = with_example({"model": "gemma2:2b", "reply": "Good morning! How can I help?"})
 
-    model: str = Field(description="Who answers.")
+    model: str = Field(description="The model that answers.")
     reply: str = Field(description="The answer.")
 
 
 class Credentials(ApiModel):
-    """How the first administrator signs in to the chat. It holds as long as nobody has changed the
-    password there."""
+    """How the first administrator signs in to the chat, unless the password was changed there."""
 
     model_config = with_example(
         {
@@ -249,5 +246,5 @@ class Credentials(ApiModel):
     )
 
     url: str | None = Field(description="Where the chat is; null while it has no address.")
-    email: str = Field(description="Whom to sign in as.")
-    password: str = Field(description="With what.")
+    email: str = Field(description="The name to sign in with.")
+    password: str = Field(description="The password to sign in with.")

@@ -1,1 +1,1 @@
-"""HTTP, without a word of workspaces."""
+"""HTTP concerns that do not depend on workspaces."""

@@ -1,4 +1,4 @@
-"""Every error becomes a problem document, those of the framework and of bugs too."""
+"""Turn every error into a problem document, including the framework's and unexpected ones."""
 
 import re
 from dataclasses import dataclass
@@ -17,81 +17,89 @@ from aichat_workspace.api.web.problems import MEDIA_TYPE, FieldError, ProblemErr
 from aichat_workspace.kube.errors import ApiError, UnreachableError
 
 _log: Final = structlog.get_logger()
-_PLACES: Final = frozenset({"body", "query", "path", "header"})
+_LOCATIONS: Final = frozenset({"body", "query", "path", "header"})
 
 
 def install(app: FastAPI) -> None:
-    app.add_exception_handler(ProblemError, _problem)
-    app.add_exception_handler(ApiError, _cluster)
-    app.add_exception_handler(UnreachableError, _cluster)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _framework)
+    """Register the handlers of all known errors."""
+    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(ApiError, _on_cluster_error)
+    app.add_exception_handler(UnreachableError, _on_cluster_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_framework_error)
 
 
-def answer(problem: ProblemError, path: str) -> Response:
+def problem_response(problem: ProblemError, path: str) -> Response:
+    """Return the response for a problem."""
     body = orjson.dumps(problem.document(path))
     return Response(body, problem.status, problem.all_headers(), MEDIA_TYPE)
 
 
-def answer_to(request: Request, error: ProblemError | ApiError | UnreachableError) -> Response:
-    """The answer that the error would become by itself, for whoever has to add to it."""
-    return _problem(request, error) if isinstance(error, ProblemError) else _cluster(request, error)
+def error_response(request: Request, error: ProblemError | ApiError | UnreachableError) -> Response:
+    """Return the response that the error would become, for routes that add headers to it."""
+    if isinstance(error, ProblemError):
+        return _on_problem(request, error)
+    return _on_cluster_error(request, error)
 
 
-def _problem(request: Request, error: Exception) -> Response:
+def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)  # noqa: S101  (registered for it alone)
-    return answer(error, request.url.path)
+    return problem_response(error, request.url.path)
 
 
-def _cluster(request: Request, error: Exception) -> Response:
+def _on_cluster_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError | UnreachableError)  # noqa: S101
     problem = problems.from_cluster(error)
     if problem.status >= 500:
         _log.error("the cluster refuses", path=request.url.path, error=str(error))
-    return answer(problem, request.url.path)
+    return problem_response(problem, request.url.path)
 
 
-def _invalid(request: Request, error: Exception) -> Response:
+def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    found = [
+    fields = [
         FieldError(
             problems.path_of(
-                [part for at, part in enumerate(each["loc"]) if at or part not in _PLACES]
+                [
+                    part
+                    for index, part in enumerate(detail["loc"])
+                    if index or part not in _LOCATIONS
+                ]
             ),
-            problems.plain(each["type"], each["msg"]),
+            problems.plain_message(detail["type"], detail["msg"]),
         )
-        for each in error.errors()
+        for detail in error.errors()
     ]
-    return answer(problems.invalid(found), request.url.path)
+    return problem_response(problems.invalid(fields), request.url.path)
 
 
-def _framework(request: Request, error: Exception) -> Response:
+def _on_framework_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
-    return answer(_of_framework(request, error), request.url.path)
+    return problem_response(_framework_problem(request, error), request.url.path)
 
 
-def _of_framework(request: Request, error: HTTPException) -> ProblemError:
+def _framework_problem(request: Request, error: HTTPException) -> ProblemError:
     path, headers = request.url.path, dict(error.headers or {})
     match error.status_code:
-        case 400:  # what FastAPI says of a body that json can't read
-            return problems.invalid([FieldError("", problems.plain("json_invalid", ""))])
+        case 400:  # FastAPI's answer to a body that is not JSON
+            return problems.invalid([FieldError("", problems.plain_message("json_invalid", ""))])
         case 404:
             detail = f"There is nothing at {path}. GET /openapi.json lists what there is."
             return ProblemError(404, "no-such-path", detail)
         case 405:
             detail = f"{path} does not take {request.method}."
-            allowed = {"Allow": ", ".join(_methods(request))}
+            allowed = {"Allow": ", ".join(_allowed_methods(request))}
             return ProblemError(405, "method-not-allowed", detail, headers=allowed)
         case status:
             return ProblemError(status, "refused", str(error.detail), headers=headers)
 
 
-def _methods(request: Request) -> list[str]:
-    """All that the path takes; the framework knows only those of the first route that has it."""
+def _allowed_methods(request: Request) -> list[str]:
+    """Return all methods of the path; the framework knows only those of its first route."""
     paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
     for path, methods in paths.items():
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/:]+", path), request.url.path):
-            return _with_head({each.upper() for each in methods}, path)
+            return _with_head({method.upper() for method in methods}, path)
     return _with_head({"GET"}, request.url.path)
 
 
@@ -101,9 +109,11 @@ def _with_head(methods: set[str], path: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class ErrorMiddleware:
-    """ASGI middleware: an exception that nobody expected is a problem document as well, and counts
-    like any other answer. The framework's own handler would stand outside of what counts, and pass
-    the exception on to the server, which then breaks the connection."""
+    """ASGI middleware: turns an unexpected exception into a problem document.
+
+    The framework's own handler would run outside the metrics middleware, and pass the exception on
+    to the server, which breaks the connection.
+    """
 
     app: ASGIApp
 
@@ -111,17 +121,17 @@ class ErrorMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = False
+        has_started = False
 
-        async def noted(message: Message) -> None:
-            nonlocal started
-            started = True
+        async def noting_send(message: Message) -> None:
+            nonlocal has_started
+            has_started = True
             await send(message)
 
         try:
-            await self.app(scope, receive, noted)
+            await self.app(scope, receive, noting_send)
         except Exception:
             _log.exception("a request broke", path=scope["path"])
-            if started:
+            if has_started:
                 raise
-            await answer(problems.bug(), scope["path"])(scope, receive, send)
+            await problem_response(problems.bug(), scope["path"])(scope, receive, send)

@@ -1,30 +1,30 @@
 """ETag, If-Match and If-None-Match (RFC 9110 13.1).
 
-A workspace's ETag is its UID, generation and version. Changes are refused by UID and generation
-only: progress, which moves the version, loses nobody's update.
+A workspace's ETag is its UID, generation and version. If-Match compares only UID and generation: a
+change of the status raises the version, and no update is lost by it.
 """
 
 _ANY = "*"
 
 
 def _tags(header: str) -> list[str]:
-    return [each.strip().removeprefix("W/") for each in header.split(",") if each.strip()]
+    return [tag.strip().removeprefix("W/") for tag in header.split(",") if tag.strip()]
 
 
 def _spec_of(tag: str) -> str:
-    """UID and generation of an ETag."""
+    """Return UID and generation of an ETag."""
     return tag.strip('"').rpartition(".")[0]
 
 
 def matches(etag: str, if_match: str | None) -> bool:
-    """Whether a change may go on."""
+    """Return whether If-Match allows a change of this state."""
     if if_match is None or if_match.strip() == _ANY:
         return True
-    return any(_spec_of(each) == _spec_of(etag) for each in _tags(if_match))
+    return any(_spec_of(tag) == _spec_of(etag) for tag in _tags(if_match))
 
 
-def unchanged(etag: str, if_none_match: str | None) -> bool:
-    """Whether the reader has just this already."""
+def is_unchanged(etag: str, if_none_match: str | None) -> bool:
+    """Return whether the reader has exactly this state already."""
     if if_none_match is None:
         return False
     return if_none_match.strip() == _ANY or etag in _tags(if_none_match)

@@ -1,4 +1,4 @@
-"""HEAD wherever there is GET (RFC 9110 9.3.2); the framework's routes take what they name only."""
+"""HEAD for every GET (RFC 9110 9.3.2); the framework's routes take only the methods they name."""
 
 import re
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# They go on and on, and without a body there is nothing to wait for.
+# They have no end, and without a body there is nothing to wait for.
 _STREAMS: Final = re.compile(r":watch$|/logs/")
 
 
 def has_head(path: str) -> bool:
-    """Whether what has GET there has HEAD, too."""
+    """Return whether the path takes HEAD where it takes GET."""
     return not _STREAMS.search(path)
 
 
 @dataclass(frozen=True, slots=True)
 class HeadMiddleware:
-    """ASGI middleware: the answer to a GET without its body."""
+    """ASGI middleware: answers HEAD as GET, without the body."""
 
     app: ASGIApp
 
@@ -28,7 +28,7 @@ class HeadMiddleware:
             return
 
         async def without_body(message: Message) -> None:
-            empty = message["type"] == "http.response.body"
-            await send({**message, "body": b""} if empty else message)
+            is_body = message["type"] == "http.response.body"
+            await send({**message, "body": b""} if is_body else message)
 
         await self.app({**scope, "method": "GET"}, receive, without_body)

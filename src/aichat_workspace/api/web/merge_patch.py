@@ -4,8 +4,10 @@ from typing import Any
 
 
 def merge(target: Any, patch: Any) -> Any:
-    """The target with the patch's values: null takes a field out, a list replaces a list.
-    As deep as the patch is the recursion: bound it before."""
+    """Return the target with the patch applied: null removes a field, a list replaces a list.
+
+    The recursion is as deep as the patch, so limit its depth before.
+    """
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}

@@ -1,5 +1,4 @@
-"""What the API answers when it does not do as asked: problem documents (RFC 9457), all of one
-shape, each with what to do about it."""
+"""Problem documents (RFC 9457): every error has the same shape, and says what to do."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -21,37 +20,45 @@ from aichat_workspace.kube.errors import (
 
 MEDIA_TYPE: Final = "application/problem+json"
 _RETRY_SECONDS: Final = 2
-_MOST_ERRORS: Final = 20
-_PASSING: Final = frozenset({408, 410, 429})  # 410: a list took longer than its pages are kept
-# Of a body that is refused before its end nothing more is read, so the connection ends.
-_ENDS: Final = {"Connection": "close"}
+_MAX_ERRORS: Final = 20
+# 410: a list took longer than its pages are kept.
+_TRANSIENT_STATUSES: Final = frozenset({408, 410, 429})
+# The rest of a refused body is not read, so the connection can't be used again.
+_CLOSE_CONNECTION: Final = {"Connection": "close"}
 _UNKNOWN_FIELD: Final = re.compile(r'unknown field "([^"]+)"')
-# Every request is made as the API itself, so a role that is lacking is always its own. Admission
-# and quotas, which say no to what the caller wants, speak of no user there.
-_OWN_ACCOUNT: Final = re.compile(r'forbidden: User "(?:[^"\\]|\\.)*" cannot ')
+# Every request is made as the API itself, so a missing role is always its own. Admission and quotas
+# refuse what the caller wants, and do not name a user in this way.
+_MISSING_ROLE: Final = re.compile(r'forbidden: User "(?:[^"\\]|\\.)*" cannot ')
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One field that is wrong, by its path as in `spec.models[0]`, and what to do."""
+    """One field that is wrong."""
 
     field: str
+    """Its path, as `spec.models[0]`; empty for the whole body."""
     message: str
+    """What is wrong and what to do."""
 
 
 @dataclass(slots=True)
 class ProblemError(Exception):
-    """An answer that says no. `code` is for programs, `detail` for people; a retry helps only
-    where `retry_after_seconds` is given."""
+    """A refusal that the caller gets as a problem document."""
 
     status: int
+    """The HTTP status."""
     code: str
+    """The kind of problem, for programs."""
     detail: str
+    """What is wrong and what to do, for people."""
     errors: Sequence[FieldError] = ()
+    """The fields that are wrong."""
     retry_after_seconds: int | None = None
+    """When to retry; a retry helps only where this is set."""
     headers: dict[str, str] = field(default_factory=dict)
 
     def document(self, instance: str) -> dict[str, Any]:
+        """Return the problem document; `instance` is the request's path."""
         document: dict[str, Any] = {
             "type": f"urn:{names.GROUP}:problem:{self.code}",
             "title": HTTPStatus(self.status).phrase,
@@ -62,17 +69,18 @@ class ProblemError(Exception):
         }
         if self.errors:
             document["errors"] = [
-                {"field": each.field, "message": each.message} for each in self.errors
+                {"field": error.field, "message": error.message} for error in self.errors
             ]
         return document
 
     def all_headers(self) -> dict[str, str]:
+        """Return the response's headers, with Retry-After."""
         wait = self.retry_after_seconds
         return {**self.headers, **({"Retry-After": str(wait)} if wait is not None else {})}
 
 
 def not_found(name: str) -> ProblemError:
-    """The same words whether it is not there or not to be seen: existence is a secret, too."""
+    """Return the problem for a missing or hidden workspace: its existence is secret, too."""
     return ProblemError(
         404,
         "workspace-not-found",
@@ -89,17 +97,17 @@ def forbidden(username: str, verb: str, what: str, team: str) -> ProblemError:
     return ProblemError(
         403,
         "forbidden",
-        f"{username} may not {verb} {what} in team {team!r}. Ask whoever administers that "
+        f"{username} may not {verb} {what} in team {team!r}. Ask an administrator of that "
         "namespace for a role that allows it.",
     )
 
 
 def invalid(errors: Iterable[FieldError]) -> ProblemError:
-    found = tuple(islice(errors, _MOST_ERRORS))
-    told = "; ".join(
-        f"{each.field}: {each.message}" if each.field else each.message for each in found
+    reported = tuple(islice(errors, _MAX_ERRORS))
+    detail = "; ".join(
+        f"{error.field}: {error.message}" if error.field else error.message for error in reported
     )
-    return ProblemError(422, "invalid", told or "The request is not valid.", errors=found)
+    return ProblemError(422, "invalid", detail or "The request is not valid.", errors=reported)
 
 
 def precondition_failed() -> ProblemError:
@@ -115,51 +123,52 @@ def if_match_missing() -> ProblemError:
     return ProblemError(
         428,
         "precondition-required",
-        "Send If-Match with the ETag that you read, so that nobody's change is lost; or `*`.",
+        "Send If-Match with the ETag that you read, so no change is lost; or `*`.",
     )
 
 
 def changing() -> ProblemError:
-    """For whoever sent no If-Match, and so lost no update."""
+    """Return the problem for a change without If-Match that conflicted too often."""
     return ProblemError(
         409, "conflict", "The workspace keeps changing. Read it again, and repeat your change."
     )
 
 
-def made_anew() -> ProblemError:
+def recreated() -> ProblemError:
     return ProblemError(
         409,
         "conflict",
-        "The workspace was deleted and made anew meanwhile. Read it again, and repeat your change "
-        "if it is meant for this one, too.",
+        "The workspace was deleted and created again meanwhile. Read it again, and repeat your "
+        "change if it is meant for this one, too.",
     )
 
 
-def too_large(most_bytes: int) -> ProblemError:
-    detail = f"The body is larger than {most_bytes} bytes; a workspace needs far less."
-    return ProblemError(413, "too-large", detail, headers=_ENDS)
+def too_large(max_bytes: int) -> ProblemError:
+    detail = f"The body is larger than {max_bytes} bytes; a workspace needs far less."
+    return ProblemError(413, "too-large", detail, headers=_CLOSE_CONNECTION)
 
 
 def too_slow(seconds: float) -> ProblemError:
     detail = f"The body did not arrive within {seconds:g} seconds. Send it again."
-    return ProblemError(408, "too-slow", detail, headers=_ENDS)
+    return ProblemError(408, "too-slow", detail, headers=_CLOSE_CONNECTION)
 
 
 def no_room() -> ProblemError:
     detail = "Too many large bodies are on their way here. Try again."
     return ProblemError(
-        503, "unavailable", detail, retry_after_seconds=_RETRY_SECONDS, headers=_ENDS
+        503, "unavailable", detail, retry_after_seconds=_RETRY_SECONDS, headers=_CLOSE_CONNECTION
     )
 
 
-def unsupported(said: str, method: str, formats: Sequence[str]) -> ProblemError:
+def unsupported(content_type: str, method: str, formats: Sequence[str]) -> ProblemError:
     """Accept-Patch (RFC 5789 3.1) or Accept (RFC 9110 15.5.16) says which formats are taken."""
-    taken = ", ".join(formats)
+    accepted = ", ".join(formats)
     detail = (
-        f"The body's Content-Type is {said or 'missing'}; {method} takes {' or '.join(formats)}."
+        f"The body's Content-Type is {content_type or 'missing'}; {method} takes "
+        f"{' or '.join(formats)}."
     )
     header = "Accept-Patch" if method == "PATCH" else "Accept"
-    return ProblemError(415, "unsupported-media-type", detail, headers={header: taken})
+    return ProblemError(415, "unsupported-media-type", detail, headers={header: accepted})
 
 
 def too_many(what: str, wait_seconds: int) -> ProblemError:
@@ -175,20 +184,21 @@ def unavailable(detail: str, code: str = "unavailable") -> ProblemError:
     return ProblemError(503, code, detail, retry_after_seconds=_RETRY_SECONDS)
 
 
-def stops() -> ProblemError:
+def server_stopping() -> ProblemError:
     return unavailable("The server stops. Ask again.")
 
 
-TOLD: Final = (ProblemError, ApiError, UnreachableError)
-"""What whoever asked is told of; anything else is a bug."""
+REPORTABLE_ERRORS: Final = (ProblemError, ApiError, UnreachableError)
+"""Errors that the caller gets as a problem document; any other exception is a bug."""
 
 
-def of(error: ProblemError | ApiError | UnreachableError) -> ProblemError:
+def as_problem(error: ProblemError | ApiError | UnreachableError) -> ProblemError:
+    """Return the problem for a reportable error."""
     return error if isinstance(error, ProblemError) else from_cluster(error)
 
 
 def from_cluster(error: ApiError | UnreachableError) -> ProblemError:  # noqa: PLR0911  (a table of answers)
-    """What an answer of the API server means for whoever asked us."""
+    """Return the problem for an error of the API server."""
     if isinstance(error, UnreachableError):
         return unavailable("The Kubernetes API server does not answer. Try again.")
     if isinstance(error, InvalidError):
@@ -201,9 +211,9 @@ def from_cluster(error: ApiError | UnreachableError) -> ProblemError:  # noqa: P
         return ProblemError(
             409, "conflict", f"{error.message} Read it again, and repeat your change."
         )
-    if isinstance(error, ForbiddenError) and not _OWN_ACCOUNT.search(error.message):
+    if isinstance(error, ForbiddenError) and not _MISSING_ROLE.search(error.message):
         return ProblemError(403, "refused", error.message)
-    if error.status in _PASSING or error.status >= 500:
+    if error.status in _TRANSIENT_STATUSES or error.status >= 500:
         return unavailable(f"The Kubernetes API server is busy or in trouble: {error.message}")
     return ProblemError(
         500,
@@ -215,23 +225,23 @@ def from_cluster(error: ApiError | UnreachableError) -> ProblemError:  # noqa: P
 
 def _fields(error: ApiError) -> Iterable[FieldError]:
     if error.causes:
-        return [FieldError(each.field.strip(), each.message) for each in error.causes]
+        return [FieldError(cause.field.strip(), cause.message) for cause in error.causes]
     unknown = _UNKNOWN_FIELD.findall(error.message)
     if unknown:
-        return [FieldError(each, "there is no such field; check its spelling") for each in unknown]
+        return [FieldError(name, "there is no such field; check its spelling") for name in unknown]
     return [FieldError("", error.message)]
 
 
 def path_of(location: Sequence[str | int]) -> str:
-    """A location in a body or query as `spec.models[0]`."""
+    """Format a location in a body or query as `spec.models[0]`."""
     text = ""
     for part in location:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
 
 
-def plain(kind: str, message: str) -> str:
-    """pydantic's words, where they need no other."""
+def plain_message(kind: str, message: str) -> str:
+    """Return pydantic's message, or a clearer one for its kind."""
     return {
         "missing": "required",
         "extra_forbidden": "there is no such field; check its spelling",

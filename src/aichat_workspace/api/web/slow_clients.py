@@ -1,20 +1,23 @@
-"""Connections that do not wait for ever for whoever does not read."""
+"""Close connections whose client stopped reading."""
 
 import asyncio
 from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-DEAF_SECONDS: Final = 60.0
-# What may wait to be sent, in bytes, before the next piece has to; each of many may hold so much.
+STALLED_SECONDS: Final = 60.0
+# Bytes that may wait to be sent before the next piece has to; each connection may hold as many.
 _WAITING_BYTES: Final = 32 * 1024
 
 
-class Connection(HttpToolsProtocol):
-    """Breaks off when what is to be sent has waited for a minute. Neither the framework nor the
-    server ever gives up a reader, and to close a connection is to wait until all is sent."""
+class SlowClientProtocol(HttpToolsProtocol):
+    """A connection that is aborted after its client has read nothing for a minute.
 
-    _deaf: asyncio.TimerHandle | None = None
+    Neither the framework nor the server gives up a client. Closing the connection would wait until
+    all is sent.
+    """
+
+    _stall_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         transport.set_write_buffer_limits(_WAITING_BYTES)
@@ -22,17 +25,17 @@ class Connection(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._deaf = self.loop.call_later(DEAF_SECONDS, self.transport.abort)
+        self._stall_timer = self.loop.call_later(STALLED_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._hears()
+        self._cancel_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._hears()
+        self._cancel_timer()
         super().connection_lost(exc)
 
-    def _hears(self) -> None:
-        if self._deaf is not None:
-            self._deaf.cancel()
-            self._deaf = None
+    def _cancel_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None

@@ -1,8 +1,7 @@
-"""Answers that go on: each has a place among the caller's, gives it back however it ends, and holds
-no more than a piece for whoever does not read.
+"""Streamed responses: each takes a slot of the caller's until it ends, and buffers one piece.
 
-One that is not whole does not look so: server-sent events end with one that says why, and any other
-answer breaks its connection off.
+An incomplete response is recognizable: server-sent events end with one that says why, and any other
+response breaks its connection off.
 """
 
 import asyncio
@@ -20,8 +19,8 @@ from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.web.rate_limits import ConcurrencyLimit
 
 CHECK_SECONDS: Final = 15.0
-# Proxies in front are told to pass on each piece as it comes.
-AS_IT_COMES: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+# Proxies in front pass on each piece as it comes.
+NO_BUFFERING: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _PIECE_BYTES: Final = 64 * 1024
 _log: Final = structlog.get_logger()
 
@@ -30,49 +29,53 @@ T = TypeVar("T")
 
 
 class _Stream(StreamingResponse):
-    """Closes what it holds, also when nobody was left to read the first piece. What breaks off is
-    left without its end, upon which the server breaks the connection off."""
+    """Closes its resources, even if the client left before the first piece.
+
+    A response that breaks off is left without its end, so the server breaks the connection off.
+    """
 
     def __init__(
-        self, pieces: Pieces, held: AsyncExitStack, media_type: str, headers: Mapping[str, str]
+        self, pieces: Pieces, resources: AsyncExitStack, media_type: str, headers: Mapping[str, str]
     ) -> None:
         super().__init__(pieces, media_type=media_type, headers=headers)
-        self._held = held
+        self._resources = resources
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            async with self._held:
+            async with self._resources:
                 await super().__call__(scope, receive, send)
-        except problems.TOLD as error:
-            why = problems.of(error).detail
-            _log.warning("a stream was broken off", path=scope.get("path"), why=why)
+        except problems.REPORTABLE_ERRORS as error:
+            detail = problems.as_problem(error).detail
+            _log.warning("a stream was broken off", path=scope.get("path"), why=detail)
 
 
-async def streamed(
-    places: ConcurrencyLimit,
+async def stream_response(
+    limit: ConcurrencyLimit,
     caller: str,
     begin: Callable[[], Awaitable[Pieces]],
     media_type: str,
-    headers: Mapping[str, str] = AS_IT_COMES,
+    headers: Mapping[str, str] = NO_BUFFERING,
 ) -> StreamingResponse:
-    """What `begin` gives, once the caller has a place for it. Raises ProblemError: 429 without one,
-    and what `begin` raises."""
+    """Stream the pieces of `begin` in a slot of the caller's.
+
+    Raises ProblemError (429) without a free slot, and what `begin` raises.
+    """
     async with AsyncExitStack() as stack:
-        stack.enter_context(places.place(caller))
+        stack.enter_context(limit.slot(caller))
         pieces = await stack.enter_async_context(aclosing(await begin()))
         return _Stream(pieces, stack.pop_all(), media_type, headers)
 
 
-def joined(parts: Iterable[bytes]) -> Iterable[bytes]:
-    """Several parts in one write, and not too many: a slow reader holds no more than one."""
+def join_pieces(parts: Iterable[bytes]) -> Iterable[bytes]:
+    """Join parts into pieces that are large enough to write, and small enough to buffer."""
     piece: list[bytes] = []
     size = 0
-    for each in parts:
-        piece.append(each)
-        size += len(each)
+    for part in parts:
+        piece.append(part)
+        size += len(part)
         if size >= _PIECE_BYTES:
             whole = b"".join(piece)
-            piece, size = [], 0  # whoever waits holds it once, and not in parts as well
+            piece, size = [], 0  # a waiting stream must not hold the parts as well
             yield whole
     if piece:
         yield b"".join(piece)
@@ -80,35 +83,37 @@ def joined(parts: Iterable[bytes]) -> Iterable[bytes]:
 
 async def stream_while_authorized(
     pieces: AsyncGenerator[T, None],
-    still: Callable[[], Awaitable[object]],
+    check: Callable[[], Awaitable[object]],
     stopping: asyncio.Event,
     check_seconds: float = CHECK_SECONDS,
 ) -> AsyncGenerator[T, None]:
-    """The pieces until they end. Raises what their source raises, what `still` raises, which is
-    asked again and again, and Problem (503) when the server stops."""
+    """Yield the pieces until they end, and call `check` every `check_seconds`.
+
+    Raises what the pieces or `check` raise, and ProblemError (503) when the server stops.
+    """
     clock = asyncio.get_running_loop().time
     stop: asyncio.Future[Any] = asyncio.ensure_future(stopping.wait())
-    following: asyncio.Future[T | None] | None = None
+    next_piece: asyncio.Future[T | None] | None = None
     due = clock() + check_seconds
     try:
         while not stop.done():
-            following = following or asyncio.ensure_future(_anext_or_none(pieces))
+            next_piece = next_piece or asyncio.ensure_future(_anext_or_none(pieces))
             wait = max(due - clock(), 0.0)
-            await asyncio.wait({following, stop}, timeout=wait, return_when="FIRST_COMPLETED")
+            await asyncio.wait({next_piece, stop}, timeout=wait, return_when="FIRST_COMPLETED")
             if clock() >= due:
-                await still()
+                await check()
                 due = clock() + check_seconds
-            if following.done():
-                piece, following = following.result(), None
+            if next_piece.done():
+                piece, next_piece = next_piece.result(), None
                 if piece is None:
                     return
                 yield piece
-        raise problems.stops()
+        raise problems.server_stopping()
     finally:
         stop.cancel()
-        if following is not None:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+        if next_piece is not None:
+            next_piece.cancel()
+            await asyncio.gather(next_piece, return_exceptions=True)
         await pieces.aclose()
 
 
@@ -117,27 +122,28 @@ async def _anext_or_none(pieces: AsyncIterator[T]) -> T | None:
 
 
 async def cancel_on_disconnect(request: Request, stopping: asyncio.Event, work: Awaitable[T]) -> T:
-    """What the work comes to; it is given up when the caller goes or the server stops, for the
-    server tells neither to whoever is at work. Raises ProblemError (408, 503), and what the work
-    raises."""
+    """Return the work's result; cancel the work when the caller disconnects or the server stops.
+
+    Raises ProblemError (408, 503), and what the work raises.
+    """
     working = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_disconnected(request))
+    disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
     stop = asyncio.ensure_future(stopping.wait())
-    every: set[asyncio.Future[Any]] = {working, gone, stop}
+    tasks: set[asyncio.Future[Any]] = {working, disconnect, stop}
     try:
-        await asyncio.wait(every, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if working.done():
             return working.result()
         if stop.done():
-            raise problems.stops()
-        raise ProblemError(408, "gone", "You have gone before there was an answer.")
+            raise problems.server_stopping()
+        raise ProblemError(408, "gone", "You disconnected before there was an answer.")
     finally:
-        for each in every:
-            each.cancel()
-        await asyncio.gather(*every, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _disconnected(request: Request) -> None:
-    """The body has been read, so nothing else can come."""
+async def _wait_for_disconnect(request: Request) -> None:
+    """Wait for the end of the connection; the body has been read already."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""The recent changes of all workspaces, kept once and read by everyone who watches."""
+"""The recent changes of all workspaces, kept once for all watches."""
 
 import asyncio
 from bisect import bisect_right
@@ -10,11 +10,13 @@ from typing import Any, Final
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.kube.objects import Key
 
-_MOST: Final = 10_000
+_MAX_CHANGES: Final = 10_000
 _GATHER_SECONDS: Final = 0.05
 
 
 class ChangeType(StrEnum):
+    """The kinds of change, as Kubernetes' watches call them."""
+
     ADDED = "ADDED"
     MODIFIED = "MODIFIED"
     DELETED = "DELETED"
@@ -22,27 +24,32 @@ class ChangeType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`version` is the API server's: it never falls, and several changes may share one. `view` is
-    None once a newer change of the same workspace is in the log: nobody is told it any more."""
+    """One change of a workspace."""
 
     version: int
+    """The API server's version: it never falls, and several changes may share one."""
     type: ChangeType
+    """What happened."""
     key: Key
+    """The workspace's namespace and name."""
     view: View | None
+    """The state; None once the log has a newer change of the workspace."""
 
 
-class Changes:
-    """A log of bounded length, which holds one state of each workspace at most. Readers keep a
-    position of their own, so a slow one costs nothing: it falls off the end, and starts again from
-    what is there."""
+class ChangeLog:
+    """A log of limited length, with at most one state of each workspace.
 
-    def __init__(self, most: int = _MOST) -> None:
-        self._most = most
+    Each reader keeps its own position, so slow readers cost nothing: a position that has left the
+    log makes its reader start again from the current state.
+    """
+
+    def __init__(self, max_changes: int = _MAX_CHANGES) -> None:
+        self._max_changes = max_changes
         self._log: list[Change] = []
         self._newest: dict[Key, int] = {}
         self._dropped = 0
-        self._floor = 0  # changes up to this version may be missing
-        self._moved: asyncio.Future[Any] | None = None
+        self._complete_after = 0  # changes up to this version may be missing
+        self._next_change: asyncio.Future[Any] | None = None
         self._is_gathering = False
 
     @property
@@ -51,57 +58,62 @@ class Changes:
         return self._dropped + len(self._log)
 
     def begin(self, version: int) -> None:
-        """What was before this version is not in the log."""
-        self._floor = max(self._floor, version)
+        """Note that earlier changes than this version are not in the log."""
+        self._complete_after = max(self._complete_after, version)
 
     def add(self, change: Change) -> None:
+        """Append a change, and wake the readers a moment later."""
         self._supersede(change.key)
         self._newest[change.key] = self.end
         self._log.append(change)
-        if len(self._log) > 2 * self._most:
-            gone = len(self._log) - self._most
-            self._floor = max(self._floor, self._log[gone - 1].version)
-            del self._log[:gone]
-            self._dropped += gone
-            kept = {key: at for key, at in self._newest.items() if at >= self._dropped}
-            self._newest = kept
-        if self._moved is not None and not self._is_gathering:
+        if len(self._log) > 2 * self._max_changes:
+            excess = len(self._log) - self._max_changes
+            self._complete_after = max(self._complete_after, self._log[excess - 1].version)
+            del self._log[:excess]
+            self._dropped += excess
+            self._newest = {
+                key: position for key, position in self._newest.items() if position >= self._dropped
+            }
+        if self._next_change is not None and not self._is_gathering:
             self._is_gathering = True
-            self._moved.get_loop().call_later(_GATHER_SECONDS, self._wake)
+            self._next_change.get_loop().call_later(_GATHER_SECONDS, self._wake)
 
     def _supersede(self, key: Key) -> None:
-        at = self._newest.get(key)
-        if at is not None:
-            self._log[at - self._dropped] = replace(self._log[at - self._dropped], view=None)
+        position = self._newest.get(key)
+        if position is not None:
+            index = position - self._dropped
+            self._log[index] = replace(self._log[index], view=None)
 
     def since(self, position: int) -> Sequence[Change] | None:
-        """The changes from a position on, or None for one that has fallen off."""
+        """Return the changes from a position on; None when it has left the log."""
         return None if position < self._dropped else self._log[position - self._dropped :]
 
     def position_after(self, version: int) -> int | None:
-        """The position behind all changes up to a version, or None where the log does not reach
-        back so far."""
-        if version < self._floor:
+        """Return the position after all changes up to a version; None when the log begins later."""
+        if version < self._complete_after:
             return None
-        return self._dropped + bisect_right(self._log, version, key=lambda each: each.version)
+        return self._dropped + bisect_right(self._log, version, key=lambda change: change.version)
 
-    def next(self, position: int) -> "asyncio.Future[Any]":
-        """Done a moment after there is a change at this position, so that those that follow it come
-        with it. All who wait share it, for there may be a thousand: never cancel it."""
+    def next_change(self, position: int) -> "asyncio.Future[Any]":
+        """Return a future that is done a moment after there is a change at this position.
+
+        The moment lets changes in quick succession come together. All readers share the future,
+        since there may be a thousand: never cancel it.
+        """
         loop = asyncio.get_running_loop()
         if self.end > position:
             done: asyncio.Future[Any] = loop.create_future()
             done.set_result(None)
             return done
-        if self._moved is None:
-            self._moved = loop.create_future()
-        return self._moved
+        if self._next_change is None:
+            self._next_change = loop.create_future()
+        return self._next_change
 
-    async def moved(self, position: int) -> None:
+    async def wait_for_change(self, position: int) -> None:
         """Wait until there is a change at this position."""
-        await asyncio.shield(self.next(position))
+        await asyncio.shield(self.next_change(position))
 
     def _wake(self) -> None:
-        moved, self._moved, self._is_gathering = self._moved, None, False
-        if moved is not None and not moved.done():
-            moved.set_result(None)
+        future, self._next_change, self._is_gathering = self._next_change, None, False
+        if future is not None and not future.done():
+            future.set_result(None)

@@ -1,4 +1,4 @@
-"""What the API knows of the cluster: watch caches that serve every read, whoever asks."""
+"""The API's view of the cluster: watch caches that serve every read."""
 
 import asyncio
 from bisect import bisect_left, bisect_right, insort
@@ -9,7 +9,7 @@ import structlog
 from pydantic import ValidationError
 
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.workspaces.change_log import Change, Changes, ChangeType
+from aichat_workspace.api.workspaces.change_log import Change, ChangeLog, ChangeType
 from aichat_workspace.api.workspaces.views import View, view, workspace_name
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
@@ -31,32 +31,32 @@ class ClusterView:
     """Workspaces, teams, the platform's settings and patterns, as they are now."""
 
     def __init__(self, client: Client, builtin_prompts: Mapping[str, str]) -> None:
-        self.changes = Changes()
-        self._begun = asyncio.Event()
-        self._builtin = builtin_prompts
+        self.changes = ChangeLog()
+        self._synced = asyncio.Event()
+        self._builtin_prompts = builtin_prompts
         self._views: dict[Key, View] = {}
         self._by_name: dict[str, dict[Key, View]] = {}
         self._order: list[Order] = []
-        self._complete_until = 0
+        self._complete_version = 0
         self._settings: PlatformSpec | None = PlatformSpec()
         self._settings_problem = ""
         self.workspaces = Cache(
             client,
             kinds.WORKSPACE,
-            on_change=self._changed,
-            transform=_without_fields,
+            on_change=self._on_change,
+            transform=_drop_managed_fields,
         )
         self._namespaces = Cache(
             client,
             kinds.NAMESPACE,
             on_change=lambda *_: None,
-            transform=_namespace,
+            transform=_namespace_summary,
         )
         self._platform = Cache(
             client,
             kinds.PLATFORM,
-            on_change=self._take_settings,
-            transform=_without_fields,
+            on_change=self._update_settings,
+            transform=_drop_managed_fields,
         )
         self._patterns = Cache(
             client,
@@ -64,94 +64,97 @@ class ClusterView:
             on_change=lambda *_: None,
             namespace=names.SYSTEM_NAMESPACE,
             label_selector=names.PATTERNS_LABEL,
-            transform=_without_fields,
+            transform=_drop_managed_fields,
         )
 
     @property
-    def _all(self) -> tuple[Cache, ...]:
+    def _caches(self) -> tuple[Cache, ...]:
         return (self.workspaces, self._namespaces, self._platform, self._patterns)
 
     async def run(self) -> None:
+        """Watch until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for cache in self._all:
+            for cache in self._caches:
                 group.create_task(cache.run())
-            group.create_task(self._begin())
+            group.create_task(self._await_caches())
 
-    async def _begin(self) -> None:
-        for cache in self._all:
+    async def _await_caches(self) -> None:
+        for cache in self._caches:
             await cache.wait_synced()
         self.changes.begin(self.workspaces.version)
-        self._begun.set()
+        self._synced.set()
 
     async def wait_synced(self) -> None:
-        await self._begun.wait()
+        """Wait until the caches are filled."""
+        await self._synced.wait()
 
     @property
-    def synced(self) -> bool:
-        """Whether everything that was there at the start is known; nobody is to be told anything
-        before, for what is not known yet looks as if it were not there."""
-        return self._begun.is_set()
+    def is_synced(self) -> bool:
+        """Whether the caches are filled; until then, existing objects seem to be missing."""
+        return self._synced.is_set()
 
     @property
     def problem(self) -> str:
-        """Why what is known can't be trusted now; empty when it can."""
-        return staleness(self._all)
+        """Why the caches can't be trusted now; empty when they can."""
+        return staleness(self._caches)
 
     @property
-    def complete_until(self) -> int:
-        """Up to which version nothing of workspaces is missing."""
-        return max(self.workspaces.version, self._complete_until)
+    def complete_version(self) -> int:
+        """The version up to which no change of a workspace is missing."""
+        return max(self.workspaces.version, self._complete_version)
 
-    def complete(self, version: int) -> None:
-        """A list of this version has shown that nothing is missing, before the watch tells so."""
-        self._complete_until = max(self._complete_until, version)
+    def mark_complete(self, version: int) -> None:
+        """Note that a list of this version has shown that nothing is missing."""
+        self._complete_version = max(self._complete_version, version)
 
     def __len__(self) -> int:
         return len(self._order)
 
     def sorted_from(self, after: Order) -> Iterator[View]:
-        """Every workspace behind a place in the order, in order."""
+        """Yield all workspaces after a position in the order, in order."""
         for _, team, resource in self._order[bisect_right(self._order, after) :]:
             yield self._views[(team, resource)]
 
-    def named(self, name: str, team: str | None = None) -> View | None:
-        """The resource that counts for a workspaceName, or the one of a team."""
-        found = self._by_name.get(name, {}).values()
-        of_team = [each for each in found if team is None or each.team == team]
-        return min(of_team, key=lambda each: each.rank, default=None)
+    def find(self, name: str, team: str | None = None) -> View | None:
+        """Return the resource that wins a workspaceName, or the team's one; None without one."""
+        candidates = [view for view in self.claimants(name) if team in (None, view.team)]
+        return min(candidates, key=lambda view: view.rank, default=None)
 
     def claimants(self, name: str) -> tuple[View, ...]:
+        """Return all resources that name a workspaceName."""
         return tuple(self._by_name.get(name, {}).values())
 
-    def at(self, team: str, resource: str) -> View | None:
+    def get(self, team: str, resource: str) -> View | None:
+        """Return the workspace of a resource; None without one."""
         return self._views.get((team, resource))
 
-    def object(self, of: View) -> Json | None:
-        """The resource behind a view, as it is now."""
-        return self.workspaces.get(*of.key)
+    def resource(self, view: View) -> Json | None:
+        """Return the resource of a view, as it is now."""
+        return self.workspaces.get(*view.key)
 
     def teams_with_workspaces(self) -> set[str]:
+        """Return the namespaces that have workspaces."""
         return {team for team, _ in self._views}
 
     def teams(self) -> list[str]:
-        """Namespaces in which workspaces may be."""
+        """Return the namespaces where workspaces may be created."""
         marked = {
-            str(each["metadata"]["name"])
-            for each in self._namespaces.all()
-            if labels(each).get(names.TEAM_LABEL) == "true"
+            str(namespace["metadata"]["name"])
+            for namespace in self._namespaces.all()
+            if labels(namespace).get(names.TEAM_LABEL) == "true"
         }
         return sorted(marked | {names.SYSTEM_NAMESPACE})
 
     def all_teams(self) -> set[str]:
-        """Namespaces in which workspaces may be or are."""
+        """Return the namespaces where workspaces may be created or exist."""
         return {*self.teams(), *self.teams_with_workspaces()}
 
     def namespace(self, name: str) -> Json | None:
+        """Return a namespace; None without one."""
         return self._namespaces.get("", name)
 
     def platform(self) -> PlatformSpec:
-        """The settings, or the last ones that were understood. Raises ProblemError (503) while
-        there were never any."""
+        """Return the settings, or the last valid ones. Raises ProblemError (503) without any."""
         if self._settings is None:
             raise problems.unavailable(
                 f"{self._settings_problem}. The platform team should edit it."
@@ -159,58 +162,67 @@ class ClusterView:
         return self._settings
 
     def prompts(self) -> dict[str, tuple[str, str]]:
-        """Each pattern's prompt and where it comes from, by the pattern's name."""
-        found = {name: (text, "built in") for name, text in self._builtin.items()}
-        for each in sorted(self._patterns.all(), key=key):
-            origin = f"ConfigMap {each['metadata']['name']}"
-            found |= {name: (text, origin) for name, text in (each.get("data") or {}).items()}
-        return found
+        """Return each pattern's prompt and origin by the pattern's name."""
+        prompts = {name: (text, "built in") for name, text in self._builtin_prompts.items()}
+        for config_map in sorted(self._patterns.all(), key=key):
+            origin = f"ConfigMap {config_map['metadata']['name']}"
+            data = config_map.get("data") or {}
+            prompts |= {name: (text, origin) for name, text in data.items()}
+        return prompts
 
-    def _changed(self, old: Json | None, new: Json | None) -> None:
+    def _on_change(self, old: Json | None, new: Json | None) -> None:
         before = self._views.pop(key(old), None) if old is not None else None
-        after = self._readable(old, new)
+        after = self._parse_view(old, new)
         if before is not None:
-            self._forget(before)
+            self._remove(before)
         if after is not None:
             self._views[after.key] = after
             self._by_name.setdefault(after.name, {})[after.key] = after
             insort(self._order, after.order)
-        shown = after or before
-        if shown is not None:
+        state = after or before
+        if state is not None:
             kind = _change_type(before, after)
-            self.changes.add(Change(self.workspaces.version, kind, shown.key, shown))
+            self.changes.add(Change(self.workspaces.version, kind, state.key, state))
 
-    def _readable(self, old: Json | None, new: Json | None) -> View | None:
-        """The view of what is there now; one that the CRD of an earlier version let through without
-        a workspaceName is told of once, and is no workspace."""
+    def _parse_view(self, old: Json | None, new: Json | None) -> View | None:
+        """Return the view of the new state; None for a resource without a workspaceName.
+
+        The CRD of an earlier version accepted such resources; each is logged once.
+        """
         if new is None:
             return None
         if workspace_name(new) is None:
             if old is None or workspace_name(old) is not None:
-                where = "/".join(key(new))
-                _log.error("a resource without spec.workspaceName", resource=where, fix="delete it")
+                location = "/".join(key(new))
+                _log.error(
+                    "a resource without spec.workspaceName", resource=location, fix="delete it"
+                )
             return None
         return view(new)
 
-    def _take_settings(self, _: Json | None, new: Json | None) -> None:
-        """Settings that can't be understood leave the last ones that were, as in the operator.
-        Those that are so from the beginning leave none: the operator waits for better ones, too."""
+    def _update_settings(self, _: Json | None, new: Json | None) -> None:
+        """Keep the last valid settings when the new ones are invalid, as the operator does.
+
+        Without valid ones from the start there are none; the operator waits, too.
+        """
         try:
             self._settings = read_settings(new)
             self._settings_problem = ""
         except ValidationError as error:
-            where = problems.path_of(("spec", *error.errors()[0]["loc"]))
-            self._settings_problem = f"AIChatPlatform {PLATFORM_NAME!r} is not understood: {where}"
+            location = problems.path_of(("spec", *error.errors()[0]["loc"]))
+            self._settings_problem = (
+                f"AIChatPlatform {PLATFORM_NAME!r} is not understood: {location}"
+            )
             _log.error(self._settings_problem, fix="edit it; until then nothing of it is taken up")
             if not self._platform.is_synced:
                 self._settings = None
 
-    def _forget(self, gone: View) -> None:
-        del self._order[bisect_left(self._order, gone.order)]
-        of_name = self._by_name[gone.name]
-        del of_name[gone.key]
-        if not of_name:
-            del self._by_name[gone.name]
+    def _remove(self, view: View) -> None:
+        del self._order[bisect_left(self._order, view.order)]
+        claimants = self._by_name[view.name]
+        del claimants[view.key]
+        if not claimants:
+            del self._by_name[view.name]
 
 
 def _change_type(before: View | None, after: View | None) -> ChangeType:
@@ -219,13 +231,13 @@ def _change_type(before: View | None, after: View | None) -> ChangeType:
     return ChangeType.MODIFIED if before else ChangeType.ADDED
 
 
-def _without_fields(obj: Json) -> Json:
-    metadata = {name: each for name, each in obj["metadata"].items() if name != "managedFields"}
+def _drop_managed_fields(obj: Json) -> Json:
+    metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
     return {**obj, "metadata": metadata}
 
 
-def _namespace(obj: Json) -> Json:
-    """Who owns it and whether it is a team's."""
-    kept = ("name", "uid", "labels", "annotations", "resourceVersion", "deletionTimestamp")
-    metadata = {name: each for name, each in obj["metadata"].items() if name in kept}
+def _namespace_summary(obj: Json) -> Json:
+    """Return the namespace with only the fields that say its owner and whether it is a team's."""
+    fields = ("name", "uid", "labels", "annotations", "resourceVersion", "deletionTimestamp")
+    metadata = {name: value for name, value in obj["metadata"].items() if name in fields}
     return {"kind": "Namespace", "metadata": metadata}

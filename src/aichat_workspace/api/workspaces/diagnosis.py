@@ -1,4 +1,4 @@
-"""Why a workspace is not ready, from what its status says."""
+"""Explain from its status why a workspace is not ready."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -6,24 +6,24 @@ from typing import Any, Final
 from aichat_workspace.domain.v1alpha1.condition_reasons import REASONS
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase
 
-_FINE: Final = "People can chat."
-_NOTHING_SAID: Final = (
+_READY: Final = "People can chat."
+_NO_CONDITIONS: Final = (
     "The operator has not said anything of it yet. If that stays so for a minute, the operator "
     "does not run: ask the platform team."
 )
-_IN_HAND: Final = frozenset({Phase.PENDING, Phase.PROVISIONING, Phase.PULLING_MODELS})
+_STARTING_PHASES: Final = frozenset({Phase.PENDING, Phase.PROVISIONING, Phase.PULLING_MODELS})
 
 
 def diagnose(status: Mapping[str, Any]) -> dict[str, Any]:
-    """A schemas.Diagnosis."""
+    """Return a schemas.workspace.Diagnosis."""
     phase = status.get("phase", Phase.PENDING)
-    conditions = {each["type"]: each for each in status.get("conditions", ())}
+    conditions = {condition["type"]: condition for condition in status.get("conditions", ())}
     ready = conditions.get(ConditionType.READY)
     if ready is None:
-        return {"phase": phase, "summary": _NOTHING_SAID, "findings": []}
+        return {"phase": phase, "summary": _NO_CONDITIONS, "findings": []}
     findings = [] if phase == Phase.READY else list(_findings(conditions, status))
-    summary = ready["message"] or _FINE
-    if phase in _IN_HAND and not findings:
+    summary = ready["message"] or _READY
+    if phase in _STARTING_PHASES and not findings:
         summary = ready["message"] or "It is coming up; nothing has to be done."
     return {"phase": phase, "summary": summary, "findings": findings}
 
@@ -31,25 +31,25 @@ def diagnose(status: Mapping[str, Any]) -> dict[str, Any]:
 def _findings(
     conditions: Mapping[str, Mapping[str, Any]], status: Mapping[str, Any]
 ) -> Iterator[dict[str, str]]:
-    told = set()
+    reported = set()
     for kind in ConditionType:
-        found = conditions.get(kind)
-        if found is None or found["status"] == "True" or kind is ConditionType.READY:
+        condition = conditions.get(kind)
+        if condition is None or condition["status"] == "True" or kind is ConditionType.READY:
             continue
-        if (found["reason"], found["message"]) not in told:
-            told.add((found["reason"], found["message"]))
+        if (condition["reason"], condition["message"]) not in reported:
+            reported.add((condition["reason"], condition["message"]))
             yield {
                 "condition": str(kind),
-                "reason": found["reason"],
-                "message": found["message"],
-                "advice": REASONS.get(found["reason"], ""),
+                "reason": condition["reason"],
+                "message": condition["message"],
+                "advice": REASONS.get(condition["reason"], ""),
             }
-    for of in ("models", "patterns"):
-        for each in status.get(of, ()):
-            if each.get("message"):
+    for entries in ("models", "patterns"):
+        for entry in status.get(entries, ()):
+            if entry.get("message"):
                 yield {
-                    "condition": f"{of.removesuffix('s')} {each['name']}",
-                    "reason": each["state"],
-                    "message": each["message"],
-                    "advice": REASONS["ModelFailed"] if each["state"] == "Failed" else "",
+                    "condition": f"{entries.removesuffix('s')} {entry['name']}",
+                    "reason": entry["state"],
+                    "message": entry["message"],
+                    "advice": REASONS["ModelFailed"] if entry["state"] == "Failed" else "",
                 }

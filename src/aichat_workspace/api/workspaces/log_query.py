@@ -1,4 +1,4 @@
-"""Which part of a log is asked for."""
+"""The query parameters of a log."""
 
 from typing import Final
 
@@ -29,15 +29,15 @@ class LogQuery(ApiModel):
     follow: bool = Field(default=False, description="Go on as it grows.")
 
     def parameters(self, container: str) -> dict[str, str]:
-        """As the API server takes them."""
-        most = self.limit_bytes or (None if self.follow else _MAX_BYTES)
-        asked = {
+        """Return the query parameters for the API server."""
+        limit = self.limit_bytes or (None if self.follow else _MAX_BYTES)
+        parameters = {
             "container": container,
             "tailLines": str(self.tail),
-            "limitBytes": str(most) if most else None,
+            "limitBytes": str(limit) if limit else None,
             "sinceSeconds": str(self.since_seconds) if self.since_seconds else None,
             "previous": "true" if self.previous else None,
             "timestamps": "true" if self.timestamps else None,
             "follow": "true" if self.follow else None,
         }
-        return {key: each for key, each in asked.items() if each is not None}
+        return {key: value for key, value in parameters.items() if value is not None}

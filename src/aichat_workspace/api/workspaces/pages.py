@@ -1,4 +1,4 @@
-"""Which workspaces a list shows: filters, and pages that stay stable whoever comes and goes."""
+"""Lists of workspaces: filters, and pages that stay stable while workspaces come and go."""
 
 import base64
 import binascii
@@ -20,14 +20,19 @@ MAX_LIMIT: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What the caller asks for; None asks for any."""
+    """Which workspaces to list; None matches any."""
 
     team: str | None = None
+    """The team."""
     phase: Phase | None = None
+    """The phase."""
     owner: str | None = None
+    """Who requested it by the API."""
     text: str | None = None
+    """A part of the name, resource, team or URL, in upper or lower case."""
 
     def matches(self, view: View) -> bool:
+        """Return whether the workspace has all of it."""
         return (
             (self.team is None or view.team == self.team)
             and (self.phase is None or view.phase == self.phase)
@@ -36,49 +41,49 @@ class Filter:
         )
 
     def _mentions(self, view: View) -> bool:
-        wanted = (self.text or "").casefold()
+        text = (self.text or "").casefold()
         url = view.document["status"].get("url") or ""
-        return any(wanted in each.casefold() for each in (view.name, view.resource, view.team, url))
+        return any(text in field.casefold() for field in (view.name, view.resource, view.team, url))
 
 
-def read_page(token: str | None) -> Order:
-    """The place in the order behind which a page begins. Raises ProblemError (422)."""
+def parse_page(token: str | None) -> Order:
+    """Return the position in the order after which a page begins. Raises ProblemError (422)."""
     if token is None:
         return FIRST
     try:
         name, team, resource = orjson.loads(base64.urlsafe_b64decode(token.encode()))
-        place = (str(name), str(team), str(resource))
+        position = (str(name), str(team), str(resource))
     except (binascii.Error, ValueError, TypeError):
         error = problems.FieldError("page", "no page; send the nextPage of an earlier answer")
         raise problems.invalid([error]) from None
-    return place
+    return position
 
 
-def _write_page(place: Order) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps(place)).decode()
+def _format_page(position: Order) -> str:
+    return base64.urlsafe_b64encode(orjson.dumps(position)).decode()
 
 
-def page_of(
-    views: Iterable[View], wanted: Callable[[View], bool], limit: int
+def take_page(
+    views: Iterable[View], matches: Callable[[View], bool], limit: int
 ) -> tuple[Sequence[View], str | None]:
-    """The first `limit` wanted ones, and where the next page begins."""
-    found = list(islice(filter(wanted, views), limit + 1))
-    if len(found) <= limit:
-        return found, None
-    return found[:limit], _write_page(found[limit - 1].order)
+    """Return the first `limit` matching workspaces, and the token of the next page."""
+    page = list(islice(filter(matches, views), limit + 1))
+    if len(page) <= limit:
+        return page, None
+    return page[:limit], _format_page(page[limit - 1].order)
 
 
 def parts(views: Sequence[View], next_page: str | None, fields: Sequence[str]) -> Iterator[bytes]:
-    """The page as JSON, workspace by workspace; whole ones are not written anew."""
-    before = b'{"items":['
-    for each in views:
-        yield before + (orjson.dumps(select(each.document, fields)) if fields else each.body)
-        before = b","
-    head = b"" if views else before
+    """Yield the page's JSON, workspace by workspace; whole ones are not serialized again."""
+    separator = b'{"items":['
+    for view in views:
+        yield separator + (orjson.dumps(select(view.document, fields)) if fields else view.body)
+        separator = b","
+    head = b"" if views else separator
     yield b'%s],"nextPage":%s}' % (head, orjson.dumps(next_page))
 
 
 def etag(views: Sequence[View], next_page: str | None, fields: Sequence[str]) -> str:
-    """Changes with whatever the page shows."""
-    shown = orjson.dumps([next_page, *fields, *(each.etag for each in views)])
-    return f'"{hashlib.blake2b(shown, digest_size=16).hexdigest()}"'
+    """Return the page's ETag; it changes with the content."""
+    content = orjson.dumps([next_page, *fields, *(view.etag for view in views)])
+    return f'"{hashlib.blake2b(content, digest_size=16).hexdigest()}"'

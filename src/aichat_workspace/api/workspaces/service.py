@@ -1,5 +1,7 @@
-"""What people do with workspaces, whichever way they come in. Every use-case asks Kubernetes first
-whether the caller may, and raises Problem for an answer that says no."""
+"""Service to create, read, change and delete workspaces.
+
+Every method first asks Kubernetes whether the caller may, and raises ProblemError for a refusal.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -43,101 +45,108 @@ _ATTEMPTS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeOptions:
+    """How to change a workspace."""
+
+    team: str | None = None
+    """The team, where several resources name the workspace."""
+    if_match: str | None = None
+    """The ETag of the state to change; None for any."""
+    dry_run: bool = False
+    """Check everything and change nothing."""
+
+
+_ANY_STATE: Final = ChangeOptions()
+
+
+@dataclass(frozen=True, slots=True)
 class Workspaces:
-    """Reads come from the directory; writes go to the API server, and are answered once the
-    directory has seen them. Those who ask the API server the same while another such question is
-    under way share the next one."""
+    """Reads from the cluster view; writes to the API server, and waits for the cluster view."""
 
     client: Client
-    directory: ClusterView
-    access: Authorizer
-    version_of: CoalescedCall[int] = field(default_factory=CoalescedCall)
-    known_of: CoalescedCall[bool] = field(default_factory=CoalescedCall)
+    cluster: ClusterView
+    authorizer: Authorizer
+    version_call: CoalescedCall[int] = field(default_factory=CoalescedCall)
+    """The request that `version` shares."""
+    completeness_call: CoalescedCall[bool] = field(default_factory=CoalescedCall)
+    """The request that `is_complete` shares."""
 
     async def find(
         self, caller: Caller, verb: str, name: str, team: str | None = None, subresource: str = ""
     ) -> View:
-        """The workspace, if the caller may use the verb on it or on the part of it."""
-        found = self.directory.named(name, team)
-        if found is None:
+        """Return the workspace if the caller may use the verb on it, or on the part of it."""
+        workspace = self.cluster.find(name, team)
+        if workspace is None:
             await self._review_missing(caller, verb, name, team, subresource)
             raise problems.not_found(name)
-        deed = AccessRequest(verb, found.team, found.resource, subresource)
-        await self.access.require(caller, deed, name)
-        return found
+        request = AccessRequest(verb, workspace.team, workspace.resource, subresource)
+        await self.authorizer.require(caller, request, name)
+        return workspace
 
     async def _review_missing(
         self, caller: Caller, verb: str, name: str, team: str | None, subresource: str
     ) -> None:
-        """What is not there takes as many reviews as what is hidden: time tells neither."""
-        asked = team or names.SYSTEM_NAMESPACE
-        await self.access.allows(caller, AccessRequest(verb, asked, name, subresource))
-        await self.access.allows(caller, AccessRequest("get", asked, name))
+        """Make as many reviews as for a hidden workspace: the time must not reveal which it is."""
+        team = team or names.SYSTEM_NAMESPACE
+        await self.authorizer.allows(caller, AccessRequest(verb, team, name, subresource))
+        await self.authorizer.allows(caller, AccessRequest("get", team, name))
 
     async def page(
-        self, caller: Caller, wanted: Filter, page: str | None, limit: int
+        self, caller: Caller, query: Filter, page: str | None, limit: int
     ) -> tuple[Sequence[View], str | None]:
-        """Those that the caller may see, in order, and where the next page begins."""
-        after = pages.read_page(page)
-        scope = await self.access.scope(
+        """Return a page of workspaces that the caller may see, and the token of the next page."""
+        after = pages.parse_page(page)
+        scope = await self.authorizer.scope(
             caller,
             "list",
-            lambda: {wanted.team} if wanted.team else self.directory.teams_with_workspaces(),
+            lambda: {query.team} if query.team else self.cluster.teams_with_workspaces(),
         )
-        if wanted.team and wanted.team not in scope:
-            raise problems.forbidden(caller.username, "list", _WORKSPACE.plural, wanted.team)
-        return pages.page_of(
-            self.directory.sorted_from(after),
-            lambda each: each.team in scope and wanted.matches(each),
+        if query.team and query.team not in scope:
+            raise problems.forbidden(caller.username, "list", _WORKSPACE.plural, query.team)
+        return pages.take_page(
+            self.cluster.sorted_from(after),
+            lambda workspace: workspace.team in scope and query.matches(workspace),
             limit,
         )
 
     async def create(
-        self, caller: Caller, asked: WorkspaceCreate, *, dry_run: bool
+        self, caller: Caller, body: WorkspaceCreate, *, dry_run: bool
     ) -> tuple[View, bool]:
-        """The workspace, and whether it is new: the same request again gives the same answer."""
-        name, team = asked.spec.workspace_name, asked.team
-        deed = AccessRequest("create", team)
-        if not await self.access.allows(caller, deed):
-            raise problems.forbidden(caller.username, "create", deed.what, team)
+        """Create the workspace, and return whether it is new. The same request may be repeated."""
+        name, team = body.spec.workspace_name, body.team
+        request = AccessRequest("create", team)
+        if not await self.authorizer.allows(caller, request):
+            raise problems.forbidden(caller.username, "create", request.what, team)
         self._require_team(team)
-        if held := self.directory.claimants(name):
-            return self._require_same_request(caller, asked, held), False
+        if claimants := self.cluster.claimants(name):
+            return self._require_same_request(caller, body, claimants), False
         try:
-            with self._audited(caller, "create", team, name, dry_run=dry_run):
-                made = await self.client.create(
-                    _WORKSPACE, _manifest(caller, asked), field_manager=names.API, dry_run=dry_run
+            with self._audit_write(caller, "create", team, name, dry_run=dry_run):
+                created = await self.client.create(
+                    _WORKSPACE, _manifest(caller, body), field_manager=names.API, dry_run=dry_run
                 )
         except AlreadyExistsError:
-            return self._require_same_request(
-                caller, asked, [await self._load_existing(team, name)]
-            ), False
+            existing = await self._load_existing(team, name)
+            return self._require_same_request(caller, body, [existing]), False
         except NotFoundError:
             raise _no_team(team) from None
         if dry_run:
-            made["metadata"].setdefault("resourceVersion", "0")  # nothing was stored
-            return view(made), True
+            created["metadata"].setdefault("resourceVersion", "0")  # nothing was stored
+            return view(created), True
         audit_log.record(caller, "create", team=team, name=name, outcome=201)
-        seen = await self._await_visible(made)
-        if self._lost_name_race(view(made)):
-            await self._undo_create(caller, seen)
+        workspace = await self._await_visible(created)
+        if self._lost_name_race(view(created)):
+            await self._undo_create(caller, workspace)
             raise _name_taken(name)
-        return seen, True
+        return workspace, True
 
     async def replace(
-        self,
-        caller: Caller,
-        name: str,
-        spec: WorkspaceSpec,
-        *,
-        team: str | None = None,
-        if_match: str,
-        dry_run: bool,
+        self, caller: Caller, name: str, spec: WorkspaceSpec, options: ChangeOptions
     ) -> tuple[View, bool]:
-        """The workspace with this spec, and whether that changed anything."""
-        found = await self.find(caller, "update", name, team)
+        """Replace the workspace's spec, and return whether that changed anything."""
+        workspace = await self.find(caller, "update", name, options.team)
         return await self._change(
-            caller, "replace", found, lambda _: _document(spec), if_match=if_match, dry_run=dry_run
+            caller, "replace", workspace, lambda _: _spec_document(spec), options
         )
 
     async def patch(
@@ -145,286 +154,281 @@ class Workspaces:
         caller: Caller,
         name: str,
         changes: dict[str, Any],
-        *,
-        team: str | None = None,
-        if_match: str | None = None,
-        dry_run: bool = False,
+        options: ChangeOptions = _ANY_STATE,
         action: str = "patch",
     ) -> tuple[View, bool]:
-        """The workspace with a merge patch of its spec, and whether that changed anything."""
-        found = await self.find(caller, "patch", name, team)
+        """Apply a merge patch to the workspace's spec, and return whether that changed anything."""
+        workspace = await self.find(caller, "patch", name, options.team)
         return await self._change(
-            caller,
-            action,
-            found,
-            lambda spec: dict(merge(spec, changes)),
-            if_match=if_match,
-            dry_run=dry_run,
+            caller, action, workspace, lambda spec: dict(merge(spec, changes)), options
         )
 
-    async def delete(
-        self,
-        caller: Caller,
-        name: str,
-        *,
-        team: str | None = None,
-        if_match: str | None = None,
-        dry_run: bool = False,
-    ) -> View:
-        """The workspace as it goes."""
-        found = await self.find(caller, "delete", name, team)
+    async def delete(self, caller: Caller, name: str, options: ChangeOptions = _ANY_STATE) -> View:
+        """Delete the workspace, and return its last state."""
+        current = await self.find(caller, "delete", name, options.team)
         for _ in range(_ATTEMPTS):
-            found = await self._matching(found, if_match)
+            current = await self._require_match(current, options.if_match)
             try:
-                with self._audited(caller, "delete", found.team, name, dry_run=dry_run):
-                    gone = await self.client.delete(
+                with self._audit_write(
+                    caller, "delete", current.team, name, dry_run=options.dry_run
+                ):
+                    deleted = await self.client.delete(
                         _WORKSPACE,
-                        found.resource,
-                        found.team,
-                        uid=str(found.document["uid"]),
-                        version=str(found.version) if if_match else None,
-                        dry_run=dry_run,
+                        current.resource,
+                        current.team,
+                        uid=str(current.document["uid"]),
+                        version=str(current.version) if options.if_match else None,
+                        dry_run=options.dry_run,
                     )
             except ConflictError:
-                found = await self._reload(found, name, if_match)
+                current = await self._reload(current, name, options.if_match)
                 continue
-            if dry_run:
-                return found
-            audit_log.record(caller, "delete", team=found.team, name=name, outcome=202)
-            if gone is None or gone.get("kind") != kinds.WORKSPACE.kind:
-                await self._await_deleted(found)
-                return found
-            return await self._await_visible(gone)
+            if options.dry_run:
+                return current
+            audit_log.record(caller, "delete", team=current.team, name=name, outcome=202)
+            if deleted is None or deleted.get("kind") != kinds.WORKSPACE.kind:
+                await self._await_deleted(current)
+                return current
+            return await self._await_visible(deleted)
         raise problems.changing()
 
     async def version(self) -> int:
-        """The version that the API server has reached."""
-        return await self.version_of.get(self._version)
+        """Return the version that the API server has reached."""
+        return await self.version_call.get(self._read_version)
 
-    async def is_known(self) -> bool:
-        """Whether the directory misses nothing of what the API server has."""
-        return await self.known_of.get(self._is_known)
+    async def is_complete(self) -> bool:
+        """Return whether the cluster view has everything that the API server has."""
+        return await self.completeness_call.get(self._check_complete)
 
-    async def _version(self) -> int:
+    async def _read_version(self) -> int:
         page = await anext(self.client.list_pages(_WORKSPACE, page_size=1))
         return int(page["metadata"]["resourceVersion"])
 
-    async def _is_known(self) -> bool:
-        listed: dict[Key, int] = {}
+    async def _check_complete(self) -> bool:
+        stored: dict[Key, int] = {}
         version = 0
         async for page in self.client.list_pages(_WORKSPACE):
             version = int(page["metadata"]["resourceVersion"])
-            listed |= {key(each): resource_version(each) for each in page["items"]}
-        held = {key(each): resource_version(each) for each in self.directory.workspaces.all()}
-        if listed != held:
+            stored |= {key(obj): resource_version(obj) for obj in page["items"]}
+        cached = {key(obj): resource_version(obj) for obj in self.cluster.workspaces.all()}
+        if stored != cached:
             return False
-        self.directory.complete(version)
+        self.cluster.mark_complete(version)
         return True
 
     async def _change(
         self,
         caller: Caller,
         action: str,
-        found: View,
+        current: View,
         change: Callable[[dict[str, Any]], dict[str, Any]],
-        *,
-        if_match: str | None,
-        dry_run: bool,
+        options: ChangeOptions,
     ) -> tuple[View, bool]:
-        """Write the changed spec over exactly the one it was made from. One that has changed
-        meanwhile is read again: with If-Match that is a lost update (412), and else the change is
-        made anew."""
-        name = found.name
+        """Replace exactly the spec that the change was computed from.
+
+        A workspace that has changed meanwhile is read again. With If-Match that is a lost update
+        (412), else the change is computed again.
+        """
+        name, dry_run = current.name, options.dry_run
         for _ in range(_ATTEMPTS):
-            found = await self._matching(found, if_match)
-            spec = change(dict(found.document["spec"]))
-            _require_valid(spec, found.document["spec"])
+            current = await self._require_match(current, options.if_match)
+            spec = change(dict(current.document["spec"]))
+            _require_valid(spec, current.document["spec"])
             try:
-                with self._audited(caller, action, found.team, name, dry_run=dry_run):
+                with self._audit_write(caller, action, current.team, name, dry_run=dry_run):
                     written = await self.client.json_patch(
                         _WORKSPACE,
-                        found.resource,
-                        found.team,
-                        _over(found, spec),
+                        current.resource,
+                        current.team,
+                        _spec_operations(current, spec),
                         field_manager=names.API,
                         dry_run=dry_run,
                     )
             except (InvalidError, ConflictError) as error:
-                now = await self._reload(found, name, if_match)
-                if _same_spec(now, found) and not isinstance(error, ConflictError):
+                latest = await self._reload(current, name, options.if_match)
+                if _has_same_generation(latest, current) and not isinstance(error, ConflictError):
                     raise
-                found = now
+                current = latest
                 continue
             except NotFoundError:
                 raise problems.not_found(name) from None
-            changed = written["metadata"]["generation"] != found.document["generation"]
+            has_changed = written["metadata"]["generation"] != current.document["generation"]
             if dry_run:
-                return view(written), changed
-            if changed:
-                audit_log.record(caller, action, team=found.team, name=name, outcome=202)
-            return await self._await_visible(written), changed
+                return view(written), has_changed
+            if has_changed:
+                audit_log.record(caller, action, team=current.team, name=name, outcome=202)
+            return await self._await_visible(written), has_changed
         raise problems.changing()
 
-    def _audited(
+    def _audit_write(
         self, caller: Caller, action: str, team: str, name: str, *, dry_run: bool
     ) -> AbstractContextManager[None]:
-        """Around a write."""
+        """Audit a write with an unknown outcome."""
         if dry_run:
             return nullcontext()
         return audit_log.audit_unknown_outcome(caller, action, team=team, name=name)
 
-    async def _matching(self, found: View, if_match: str | None) -> View:
-        """The state that If-Match speaks of; the caller may have read a newer one than this replica
-        knows. Raises ProblemError (412)."""
-        if not etags.matches(found.etag, if_match):
-            return await self._reload(found, found.name, if_match)
-        return found
+    async def _require_match(self, current: View, if_match: str | None) -> View:
+        """Return a state that If-Match matches; reload one that the caller may have seen newer.
 
-    async def _reload(self, found: View, name: str, if_match: str | None) -> View:
-        """The workspace as the API server has it now. Raises ProblemError: 404 when it is gone, 412
-        when it is not what If-Match speaks of, 409 when nothing does and another has taken its
-        place."""
+        Raises ProblemError (412).
+        """
+        if not etags.matches(current.etag, if_match):
+            return await self._reload(current, current.name, if_match)
+        return current
+
+    async def _reload(self, current: View, name: str, if_match: str | None) -> View:
+        """Read the workspace from the API server.
+
+        Raises ProblemError: 404 when it is gone, 412 when If-Match does not match it, and 409
+        without If-Match when it was created again.
+        """
         try:
-            now = view(await self.client.get(_WORKSPACE, found.resource, found.team))
+            latest = view(await self.client.get(_WORKSPACE, current.resource, current.team))
         except NotFoundError:
             raise problems.not_found(name) from None
-        if now.document["uid"] != found.document["uid"] and if_match is None:
-            raise problems.made_anew()
-        if not etags.matches(now.etag, if_match):
+        if latest.document["uid"] != current.document["uid"] and if_match is None:
+            raise problems.recreated()
+        if not etags.matches(latest.etag, if_match):
             raise problems.precondition_failed()
-        return now
+        return latest
 
     async def _await_visible(self, written: Json) -> View:
-        """The workspace in the directory, at least as new as what was written."""
-        mine = view(written)
+        """Return the workspace once the cluster view has the write, or after some seconds."""
+        view_of_written = view(written)
         try:
             async with asyncio.timeout(_CATCH_UP_SECONDS):
-                await self.directory.workspaces.wait_for_version(mine.version)
+                await self.cluster.workspaces.wait_for_version(view_of_written.version)
         except TimeoutError:
-            return mine
-        return self.directory.at(*mine.key) or mine
+            return view_of_written
+        return self.cluster.get(*view_of_written.key) or view_of_written
 
-    async def _await_deleted(self, found: View) -> None:
-        """Wait until the directory does not have the workspace any more, if it gets there soon."""
-        changes, uid = self.directory.changes, found.document["uid"]
+    async def _await_deleted(self, deleted: View) -> None:
+        """Wait until the cluster view does not have the workspace any more, for some seconds."""
+        changes, uid = self.cluster.changes, deleted.document["uid"]
         with suppress(TimeoutError):
             async with asyncio.timeout(_CATCH_UP_SECONDS):
-                while held := self.directory.at(*found.key):
-                    if held.document["uid"] != uid:
+                while workspace := self.cluster.get(*deleted.key):
+                    if workspace.document["uid"] != uid:
                         return
-                    await changes.moved(changes.end)
+                    await changes.wait_for_change(changes.end)
 
-    def _lost_name_race(self, mine: View) -> bool:
-        """Whether another resource had the name before: all that came before this one are known,
-        and those that came after it are in the log of changes."""
-        position = self.directory.changes.position_after(mine.version)
-        changes = None if position is None else self.directory.changes.since(position)
+    def _lost_name_race(self, created: View) -> bool:
+        """Return whether another resource had the name before.
+
+        All earlier ones are in the cluster view, and all later ones are in the change log.
+        """
+        position = self.cluster.changes.position_after(created.version)
+        changes = None if position is None else self.cluster.changes.since(position)
         if changes is None:
-            return False  # nobody knows any more; the operator decides by their age
-        later = {each.key for each in changes if each.type is ChangeType.ADDED}
-        others = {each.key for each in self.directory.claimants(mine.name)} - {mine.key}
+            return False  # unknown; the operator decides by their age
+        later = {change.key for change in changes if change.type is ChangeType.ADDED}
+        others = {claimant.key for claimant in self.cluster.claimants(created.name)} - {created.key}
         return bool(others - later)
 
-    async def _undo_create(self, caller: Caller, mine: View) -> None:
+    async def _undo_create(self, caller: Caller, created: View) -> None:
         try:
             await self.client.delete(
-                _WORKSPACE, mine.resource, mine.team, uid=str(mine.document["uid"])
+                _WORKSPACE, created.resource, created.team, uid=str(created.document["uid"])
             )
             note = "another had the name before"
-        except (ApiError, UnreachableError):  # then the operator tells it that the name is taken
+        except (ApiError, UnreachableError):  # the operator will report that the name is taken
             note = "another had the name before; it may still be there"
         audit_log.record(
-            caller, "take back", team=mine.team, name=mine.name, outcome=409, note=note
+            caller, "take back", team=created.team, name=created.name, outcome=409, note=note
         )
 
     def _require_team(self, team: str) -> None:
-        if team not in self.directory.teams():
+        if team not in self.cluster.teams():
             raise _no_team(team)
 
     async def _load_existing(self, team: str, resource: str) -> View:
-        """What has the name of the resource that was to be made. Raises ProblemError (409)."""
+        """Return the existing resource's workspace. Raises ProblemError (409) for another name."""
         try:
-            found = await self.client.get(_WORKSPACE, resource, team)
+            obj = await self.client.get(_WORKSPACE, resource, team)
         except NotFoundError:
-            raise _name_taken(resource) from None  # it went just now, or goes
-        if workspace_name(found) != resource:  # which, is nothing that a maker need be told
+            raise _name_taken(resource) from None  # deleted meanwhile, or being deleted
+        if workspace_name(obj) != resource:  # the caller may not see that workspace's name
             raise ProblemError(
                 409,
                 "resource-name-taken",
                 f"Team {team!r} has a resource called {resource!r} already, for another "
                 "workspace. Choose another workspaceName.",
             )
-        return view(found)
+        return view(obj)
 
     def _require_same_request(
-        self, caller: Caller, asked: WorkspaceCreate, held: Iterable[View]
+        self, caller: Caller, body: WorkspaceCreate, claimants: Iterable[View]
     ) -> View:
-        """The workspace that the same request has made before. Raises ProblemError (409)."""
-        for each in held:
+        """Return the workspace that the same request created before. Raises ProblemError (409)."""
+        for claimant in claimants:
             if (
-                each.team == asked.team
-                and each.owner == caller.username
-                and not each.document["deleting"]
-                and _read(each.document["spec"]) == asked.spec
+                claimant.team == body.team
+                and claimant.owner == caller.username
+                and not claimant.document["deleting"]
+                and _parse_spec(claimant.document["spec"]) == body.spec
             ):
-                return each
-        raise _name_taken(asked.spec.workspace_name)
+                return claimant
+        raise _name_taken(body.spec.workspace_name)
 
 
-def _read(spec: dict[str, Any]) -> WorkspaceSpec | None:
-    """None for one that these models refuse, whoever let it through."""
+def _parse_spec(spec: dict[str, Any]) -> WorkspaceSpec | None:
+    """Parse a stored spec; None for one that the models reject."""
     try:
         return WorkspaceSpec.model_validate(spec, extra="ignore")
     except ValidationError:
         return None
 
 
-def _over(found: View, spec: dict[str, Any]) -> list[Json]:
+def _spec_operations(current: View, spec: dict[str, Any]) -> list[Json]:
     return [
-        {"op": "test", "path": "/metadata/uid", "value": found.document["uid"]},
-        {"op": "test", "path": "/metadata/generation", "value": found.document["generation"]},
+        {"op": "test", "path": "/metadata/uid", "value": current.document["uid"]},
+        {"op": "test", "path": "/metadata/generation", "value": current.document["generation"]},
         {"op": "replace", "path": "/spec", "value": spec},
     ]
 
 
-def _same_spec(one: View, other: View) -> bool:
-    return bool(one.document["generation"] == other.document["generation"])
+def _has_same_generation(first: View, second: View) -> bool:
+    return bool(first.document["generation"] == second.document["generation"])
 
 
-def _manifest(caller: Caller, asked: WorkspaceCreate) -> Json:
+def _manifest(caller: Caller, body: WorkspaceCreate) -> Json:
     return {
         "apiVersion": names.API_VERSION,
         "kind": kinds.WORKSPACE.kind,
         "metadata": {
-            "name": asked.spec.workspace_name,
-            "namespace": asked.team,
+            "name": body.spec.workspace_name,
+            "namespace": body.team,
             "annotations": {names.REQUESTED_BY_ANNOTATION: caller.username},
         },
-        "spec": _document(asked.spec),
+        "spec": _spec_document(body.spec),
     }
 
 
-def _document(spec: WorkspaceSpec) -> dict[str, Any]:
-    """What was written, and no default: those are the API server's and the platform's."""
+def _spec_document(spec: WorkspaceSpec) -> dict[str, Any]:
+    """Return the given fields; defaults are left to the API server and the platform."""
     return spec.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude_none=True)
 
 
 def _require_valid(spec: dict[str, Any], stored: dict[str, Any]) -> None:
-    """Raises ProblemError (422) with every field that is wrong. What was stored so already, as
-    under another version's rules, is not the caller's to mend, and stays."""
-    before = _refused(stored)
-    wrong = [each for each in _refused(spec) if each not in before]
-    if wrong:
+    """Raise ProblemError (422) with every field that is wrong.
+
+    What is stored already, as under another version's rules, is allowed to stay.
+    """
+    stored_errors = _spec_errors(stored)
+    errors = [error for error in _spec_errors(spec) if error not in stored_errors]
+    if errors:
         raise problems.invalid(
             FieldError(
-                problems.path_of(("spec", *each["loc"])), problems.plain(each["type"], each["msg"])
+                problems.path_of(("spec", *error["loc"])),
+                problems.plain_message(error["type"], error["msg"]),
             )
-            for each in wrong
+            for error in errors
         )
 
 
-def _refused(spec: dict[str, Any]) -> list[ErrorDetails]:
-    """Every field that is wrong, with its value."""
+def _spec_errors(spec: dict[str, Any]) -> list[ErrorDetails]:
+    """Return every field that is wrong, with its value."""
     try:
         WorkspaceSpec.model_validate(spec)
     except ValidationError as error:

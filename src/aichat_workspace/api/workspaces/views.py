@@ -1,4 +1,4 @@
-"""A workspace as the API shows it, made once for each state and shared by all who read it."""
+"""Workspaces as the API returns them, created once per state and shared by all readers."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,48 +15,56 @@ _NAME_TAKEN: Final = "WorkspaceNameTaken"
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One state of one AIChatWorkspace. `body` is its JSON; `document` the same as data."""
+    """One state of one AIChatWorkspace."""
 
     key: Key
+    """The resource's namespace and name."""
     name: str
+    """The workspaceName."""
     version: int
+    """The resourceVersion; 0 for one that a dry run made."""
     etag: str
+    """UID, generation and version."""
     phase: str
+    """The phase of the status."""
     owner: str
+    """Who requested it by the API; empty where that is unknown."""
     document: Mapping[str, Any]
+    """The workspace as the API returns it."""
     body: bytes
+    """The document as JSON."""
 
     @property
     def team(self) -> str:
+        """The resource's namespace."""
         return self.key[0]
 
     @property
     def resource(self) -> str:
+        """The resource's name."""
         return self.key[1]
 
     @property
     def order(self) -> tuple[str, str, str]:
-        """By which lists are sorted; it never changes while the resource lives."""
+        """The sort key of lists; it never changes while the resource exists."""
         return (self.name, *self.key)
 
     @property
     def rank(self) -> tuple[bool, str, str]:
-        """Which of several resources of one workspaceName counts: the one that was not turned
-        away, then the oldest, as the operator decides."""
+        """The sort key of claimants, as in the operator: the accepted one, then the oldest."""
         conditions = self.document["status"].get("conditions", ())
-        turned_away = any(each.get("reason") == _NAME_TAKEN for each in conditions)
-        return turned_away, str(self.document["created"]), str(self.document["uid"])
+        is_rejected = any(condition.get("reason") == _NAME_TAKEN for condition in conditions)
+        return is_rejected, str(self.document["created"]), str(self.document["uid"])
 
 
 def workspace_name(obj: Json) -> str | None:
-    """None for a resource that has none, and so was let through by an older CRD."""
+    """Return the workspaceName; None for a resource that an older CRD accepted without one."""
     name = (obj.get("spec") or {}).get("workspaceName")
     return name if isinstance(name, str) else None
 
 
 def view(obj: Json) -> View:
-    """The view of a resource that has a workspaceName; one that was never stored, of a dry run,
-    has version 0."""
+    """Return the view of a resource that has a workspaceName."""
     metadata = obj["metadata"]
     version = metadata.get("resourceVersion", "0")
     owner = annotations(obj).get(names.REQUESTED_BY_ANNOTATION, "")
@@ -86,11 +94,11 @@ def view(obj: Json) -> View:
 
 
 def select(document: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
-    """Only these fields, by their dotted paths; one that is not there is left out."""
-    chosen: dict[str, Any] = {}
+    """Return only these fields, by their dotted paths; missing ones are left out."""
+    selected: dict[str, Any] = {}
     for path in fields:
         source: Any = document
-        target = chosen
+        target = selected
         *above, last = path.split(".")
         for part in above:
             source = source.get(part) if isinstance(source, dict) else None
@@ -99,4 +107,4 @@ def select(document: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]
             target = target.setdefault(part, {})
         if isinstance(source, dict) and last in source:
             target[last] = source[last]
-    return chosen
+    return selected

@@ -2,14 +2,14 @@
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 
-A stream begins with `reset` and everything there is, or, after a Last-Event-ID, with what has
-changed since; `synced` says that it is up to date. Then come `ADDED`, `MODIFIED` and `DELETED`. Of
-several changes in quick succession only the last state may be told. Of one workspace versions never
-fall, within a stream or from one to the next that resumes it.
+A stream begins with `reset` and all workspaces or, after a Last-Event-ID, with the changes since;
+`synced` says that it is up to date. Then come `ADDED`, `MODIFIED` and `DELETED`. Of several changes
+in quick succession, only the last state may be sent. The versions of one workspace never fall,
+within a stream or from one to the next that resumes it.
 
-An event's id says up to which version everything was told, and of which teams: a caller who may see
-others by now, or asks for others, begins anew. `reset` takes the id away, for until `synced` there
-is nothing to go on from.
+An event's id has the version up to which everything was sent, and a hash of the teams: a caller who
+may see other teams by now, or asks for others, starts again. `reset` clears the id, since a stream
+can't be resumed before `synced`.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ import orjson
 
 from aichat_workspace.api.auth.authorization import Scope
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.streaming import joined
+from aichat_workspace.api.web.streaming import join_pieces
 from aichat_workspace.api.workspaces.change_log import Change, ChangeType
 from aichat_workspace.api.workspaces.cluster_view import FIRST, ClusterView
 from aichat_workspace.api.workspaces.views import View
 
 HEARTBEAT_SECONDS: Final = 15.0
 RECHECK_SECONDS: Final = 5.0
-_NOTHING: Final = Scope(everywhere=False)
+_NO_SCOPE: Final = Scope(everywhere=False)
 _RETRY: Final = b"retry: 1000\n\n"
 _ID: Final = re.compile(r"([0-9]{1,20})-([0-9a-f]{16})", re.ASCII)
 _CATCH_UP_SECONDS: Final = 10.0
@@ -40,105 +40,116 @@ _LOOK_AGAIN_SECONDS: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ResumeToken:
-    """A place where a stream can go on."""
+    """A position where a stream can be resumed."""
 
     version: int
-    seen: str
+    """The version up to which everything was sent."""
+    scope_hash: str
+    """The hash of what the caller could see and asked for."""
 
     @classmethod
-    def read(cls, text: str | None) -> Self | None:
-        """None for one that no stream has ever given."""
-        found = _ID.fullmatch(text or "")
-        return cls(int(found[1]), found[2]) if found else None
+    def parse(cls, text: str | None) -> Self | None:
+        """Return None for a text that is not a token."""
+        match = _ID.fullmatch(text or "")
+        return cls(int(match[1]), match[2]) if match else None
 
     def __str__(self) -> str:
-        return f"{self.version}-{self.seen}"
+        return f"{self.version}-{self.scope_hash}"
 
 
 @dataclass(slots=True)
 class _CachedScope:
-    """What may be seen, as it was some seconds ago at most."""
+    """What the caller may see, as of some seconds ago."""
 
-    ask: Callable[[], Awaitable[Scope]]
+    fetch: Callable[[], Awaitable[Scope]]
+    """Asks what the caller may see."""
     seconds: float
-    scope: Scope = _NOTHING
+    """How long an answer is used."""
+    scope: Scope = _NO_SCOPE
+    """The last answer."""
     _due: float = 0.0
 
-    async def changed(self) -> bool:
-        """Whether it is another than before, asked for when it is due. Raises what `ask` raises."""
+    async def has_changed(self) -> bool:
+        """Fetch the scope when due, and return whether it changed. Raises what `fetch` raises."""
         clock = asyncio.get_running_loop().time
         if clock() < self._due:
             return False
-        before, self.scope = self.scope, await self.ask()
+        before, self.scope = self.scope, await self.fetch()
         self._due = clock() + self.seconds
         return before != self.scope
 
 
 @dataclass(frozen=True, slots=True)
 class Watcher:
-    """What one caller watches. `scope` is asked for again and again, but not with every change; it
-    raises Problem when the caller is nobody any more. `query` tells apart what `wanted` wants.
-    `stopping` ends the stream."""
+    """What one caller watches."""
 
-    directory: ClusterView
+    cluster: ClusterView
+    """The workspaces."""
     scope: Callable[[], Awaitable[Scope]]
-    wanted: Callable[[View], bool]
+    """Asks what the caller may see; raises ProblemError when their token is revoked."""
+    matches: Callable[[View], bool]
+    """Whether the caller asked for a workspace."""
     stopping: asyncio.Event
+    """Ends the stream."""
     query: str = ""
+    """Identifies what `matches` matches."""
     heartbeat_seconds: float = HEARTBEAT_SECONDS
+    """When a quiet stream sends a heartbeat."""
     recheck_seconds: float = RECHECK_SECONDS
+    """When `scope` is asked again."""
 
     async def events(self, position: int | None) -> AsyncGenerator[bytes, None]:
-        """The stream from a position in the log of changes on; None begins with everything."""
+        """Stream from a position in the change log on; None starts with all workspaces."""
         yield _RETRY
         try:
             async for piece in self._events(position):
                 yield piece
-        except problems.TOLD as error:  # the caller may no more, or nobody says
-            yield event("end", orjson.dumps(problems.of(error).document("")))
+        except problems.REPORTABLE_ERRORS as error:  # not allowed, or no answer
+            yield server_sent_event("end", orjson.dumps(problems.as_problem(error).document("")))
             return
-        yield event("end", orjson.dumps({"detail": "The server stops. Connect again."}))
+        yield server_sent_event("end", orjson.dumps({"detail": "The server stops. Connect again."}))
 
-    def seen(self, scope: Scope) -> str:
-        """What may be seen and is wanted, as a word to compare."""
-        told = orjson.dumps([scope.everywhere, sorted(scope.teams), self.query])
-        return hashlib.blake2b(told, digest_size=8).hexdigest()
+    def scope_hash(self, scope: Scope) -> str:
+        """Return a hash of what the caller may see and asked for, to compare."""
+        visible = orjson.dumps([scope.everywhere, sorted(scope.teams), self.query])
+        return hashlib.blake2b(visible, digest_size=8).hexdigest()
 
     async def _events(self, position: int | None) -> AsyncIterator[bytes]:
         stopping: asyncio.Future[Any] = asyncio.create_task(self.stopping.wait())
         try:
-            async for piece in self._until(stopping, position):
+            async for piece in self._stream(stopping, position):
                 yield piece
         finally:
             stopping.cancel()
 
-    async def _until(
+    async def _stream(
         self, stopping: "asyncio.Future[Any]", position: int | None
     ) -> AsyncIterator[bytes]:
-        sight = _CachedScope(self._scope, self.recheck_seconds)
-        await sight.changed()
-        synced = False
+        cached_scope = _CachedScope(self._scope, self.recheck_seconds)
+        await cached_scope.has_changed()
+        is_synced = False
         while not stopping.done():
-            changes = None if position is None else self.directory.changes.since(position)
-            if position is None or changes is None:  # new, or too slow: it fell off the log
-                position = self.directory.changes.end
-                pieces = self._everything(sight.scope)
+            changes = None if position is None else self.cluster.changes.since(position)
+            if position is None or changes is None:  # new, or too slow for the log
+                position = self.cluster.changes.end
+                pieces = self._snapshot_events(cached_scope.scope)
             else:
                 position += len(changes)
-                pieces = self._seen(changes, sight.scope)
-            changed = False
-            for piece in joined(pieces):
+                pieces = self._change_events(changes, cached_scope.scope)
+            has_changed = False
+            for piece in join_pieces(pieces):
                 yield piece
-                if changed := await sight.changed():  # a slow reader may have taken minutes
+                # a slow reader may have taken minutes
+                if has_changed := await cached_scope.has_changed():
                     break
-            if not changed:
-                if changes is not None and not synced:
-                    yield event("synced", b"{}")
-                synced = True
-                if not await self._moved(position, stopping):
+            if not has_changed:
+                if changes is not None and not is_synced:
+                    yield server_sent_event("synced", b"{}")
+                is_synced = True
+                if not await self._wait_for_change(position, stopping):
                     yield b": heartbeat\n\n"
-                changed = await sight.changed()
-            if changed:
+                has_changed = await cached_scope.has_changed()
+            if has_changed:
                 position = None
 
     async def _scope(self) -> Scope:
@@ -147,85 +158,94 @@ class Watcher:
             raise problems.ProblemError(403, "forbidden", "You may not watch workspaces any more.")
         return scope
 
-    def _everything(self, scope: Scope) -> Iterable[bytes]:
-        """Which there are is taken at once. Of each its state is sent that is there when its turn
-        comes, so that a slow reader holds none of them; one that is newer than the beginning is in
-        the log, and told with it."""
-        mark = ResumeToken(self.directory.workspaces.version, self.seen(scope))
-        keys = [each.key for each in self.directory.sorted_from(FIRST) if self._sees(each, scope)]
-        yield event("reset", b"{}", "")
-        for at in keys:
-            found = self.directory.at(*at)
-            if found is not None and found.version <= mark.version:
-                yield event(ChangeType.ADDED, found.body)
-        yield event("synced", b"{}", mark)
+    def _snapshot_events(self, scope: Scope) -> Iterable[bytes]:
+        """Yield all workspaces that there are now.
 
-    def _sees(self, view: View, scope: Scope) -> bool:
-        return view.team in scope and self.wanted(view)
-
-    def _seen(self, changes: Sequence[Change], scope: Scope) -> Iterable[bytes]:
-        """The last state of each, in the order of versions. An event has an id where all changes
-        up to its version are told with it: of several that share a version, the last."""
-        told = [
-            (each.version, each.type, each.view.body)
-            for each in changes
-            if each.view is not None and self._sees(each.view, scope)
+        Each is sent in the state of its turn, so a slow reader holds no states. One that is newer
+        than the beginning is in the log, and sent from there.
+        """
+        token = ResumeToken(self.cluster.workspaces.version, self.scope_hash(scope))
+        keys = [
+            view.key for view in self.cluster.sorted_from(FIRST) if self._is_visible(view, scope)
         ]
-        seen = self.seen(scope)
-        for at, (version, kind, body) in enumerate(told, start=1):
-            is_last = at == len(told) or told[at][0] > version
-            yield event(kind, body, ResumeToken(version, seen) if is_last else None)
+        yield server_sent_event("reset", b"{}", "")
+        for key in keys:
+            view = self.cluster.get(*key)
+            if view is not None and view.version <= token.version:
+                yield server_sent_event(ChangeType.ADDED, view.body)
+        yield server_sent_event("synced", b"{}", token)
 
-    async def _moved(self, position: int, stopping: "asyncio.Future[Any]") -> bool:
-        """Wait for changes, or for the heartbeat. No task is made for it: with every change each
-        of many watchers comes by here."""
+    def _is_visible(self, view: View, scope: Scope) -> bool:
+        return view.team in scope and self.matches(view)
+
+    def _change_events(self, changes: Sequence[Change], scope: Scope) -> Iterable[bytes]:
+        """Yield the last state of each workspace, in the order of versions.
+
+        An event has an id if all changes up to its version have been sent: of several that share a
+        version, only the last.
+        """
+        visible = [
+            (change.version, change.type, change.view.body)
+            for change in changes
+            if change.view is not None and self._is_visible(change.view, scope)
+        ]
+        digest = self.scope_hash(scope)
+        for index, (version, kind, body) in enumerate(visible, start=1):
+            is_last = index == len(visible) or visible[index][0] > version
+            yield server_sent_event(kind, body, ResumeToken(version, digest) if is_last else None)
+
+    async def _wait_for_change(self, position: int, stopping: "asyncio.Future[Any]") -> bool:
+        """Wait for a change and return True, or False for a heartbeat.
+
+        It creates no task, since each of many watchers calls it for every change.
+        """
         done, _ = await asyncio.wait(
-            {self.directory.changes.next(position), stopping},
+            {self.cluster.changes.next_change(position), stopping},
             timeout=self.heartbeat_seconds,
             return_when=asyncio.FIRST_COMPLETED,
         )
         return bool(done)
 
 
-def event(kind: str, data: bytes, mark: ResumeToken | str | None = None) -> bytes:
-    """`mark` becomes the id from which a stream may go on; an empty one takes it away."""
-    head = "" if mark is None else f"id: {mark}\n"
+def server_sent_event(kind: str, data: bytes, token: ResumeToken | str | None = None) -> bytes:
+    """Format an event; the token becomes its id, and an empty one clears the id."""
+    head = "" if token is None else f"id: {token}\n"
     return b"%sevent: %s\ndata: %s\n\n" % (head.encode(), kind.encode(), data)
 
 
-class Upstream(Protocol):
-    """What the API server says of all workspaces."""
+class ApiServerVersion(Protocol):
+    """Tells how far the API server is."""
 
     async def version(self) -> int:
-        """The version that it has reached."""
+        """Return the version that it has reached."""
 
-    async def is_known(self) -> bool:
-        """Whether the directory misses nothing of what it has; that costs a whole list."""
+    async def is_complete(self) -> bool:
+        """Return whether the cluster view has everything; that costs a whole list."""
 
 
 async def resume(
-    directory: ClusterView, mark: ResumeToken | None, upstream: Upstream
+    cluster: ClusterView, token: ResumeToken | None, upstream: ApiServerVersion
 ) -> int | None:
-    """Where in the log a stream goes on, or None where it has to begin anew.
+    """Return the position in the log where a stream is resumed; None if it has to start again.
 
-    Another replica may have told more than this one knows yet: then wait for it. A version may
-    also be ahead of this replica's only because nothing has changed; a watch does not tell that for
-    a minute, so the API server is asked. One that the API server has not reached either is of
-    another cluster, or made up. Raises ProblemError (503) when this replica does not catch up.
+    Another replica may have sent more than this one has: then wait for it. A version may also be
+    ahead because nothing has changed since; a watch does not say so for a minute, so ask the API
+    server. A version that it has not reached either is another cluster's, or made up. Raises
+    ProblemError (503) when this replica does not catch up.
     """
-    if mark is None:
+    if token is None:
         return None
     clock = asyncio.get_running_loop().time
     deadline = clock() + _CATCH_UP_SECONDS
-    while directory.complete_until < mark.version:
+    while cluster.complete_version < token.version:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
-                await directory.workspaces.wait_for_version(mark.version)
+                await cluster.workspaces.wait_for_version(token.version)
                 break
-        if await upstream.version() < mark.version:
+        if await upstream.version() < token.version:
             return None
-        if await upstream.is_known():
+        if await upstream.is_complete():
             break
         if clock() > deadline:
             raise problems.unavailable("This replica is behind. Connect again.")
-    return directory.changes.position_after(mark.version)
+    return cluster.changes.position_after(token.version)

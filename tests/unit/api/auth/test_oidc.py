@@ -25,7 +25,7 @@ DOCUMENT = {
 
 
 @pytest.mark.parametrize("path", ["/", "/console", "/a/b?c=d&e=%2F%2F#f", "/a//b", "/@x"])
-def test_a_path_of_this_site_may_come_next(path: str) -> None:
+def test_a_path_of_this_site_is_local(path: str) -> None:
     assert oidc.is_local(path)
 
 
@@ -49,22 +49,24 @@ def test_a_path_of_this_site_may_come_next(path: str) -> None:
         "/é",
     ],
 )
-def test_nothing_else_may(path: str) -> None:
+def test_any_other_text_is_not_local(path: str) -> None:
     assert not oidc.is_local(path)
 
 
-def test_an_attempt_comes_back_from_its_cookie_within_ten_minutes() -> None:
-    sealed = ATTEMPT.sealed(Signer(b"k" * 32, lambda: 1_000))
-    assert Attempt.opened(Signer(b"k" * 32, lambda: 1_599), sealed) == ATTEMPT
-    assert Attempt.opened(Signer(b"k" * 32, lambda: 1_600), sealed) is None
-    assert Attempt.opened(Signer(b"o" * 32, lambda: 1_000), sealed) is None
+def test_an_attempt_is_read_from_its_cookie_for_ten_minutes() -> None:
+    cookie = ATTEMPT.to_cookie(Signer(b"k" * 32, lambda: 1_000))
+    assert Attempt.from_cookie(Signer(b"k" * 32, lambda: 1_599), cookie) == ATTEMPT
+    assert Attempt.from_cookie(Signer(b"k" * 32, lambda: 1_600), cookie) is None
+    assert Attempt.from_cookie(Signer(b"o" * 32, lambda: 1_000), cookie) is None
 
 
 def test_no_two_attempts_share_a_secret() -> None:
-    one, other = Attempt.begin("/"), Attempt.begin("/")
-    secrets = {each.state for each in (one, other)} | {each.nonce for each in (one, other)}
-    assert len(secrets | {one.verifier, other.verifier}) == 6
-    assert len(one.verifier) >= 43  # RFC 7636 4.1
+    first, second = Attempt.begin("/"), Attempt.begin("/")
+    secrets = {attempt.state for attempt in (first, second)} | {
+        attempt.nonce for attempt in (first, second)
+    }
+    assert len(secrets | {first.verifier, second.verifier}) == 6
+    assert len(first.verifier) >= 43  # RFC 7636 4.1
 
 
 @pytest.mark.parametrize(
@@ -82,30 +84,30 @@ def test_a_discovery_document_of_another_issuer_or_without_tls_is_refused(docume
         oidc.endpoints(document, ISSUER)
 
 
-def test_a_slash_at_the_issuers_end_makes_no_other_issuer() -> None:
-    found = oidc.endpoints({**DOCUMENT, "issuer": f"{ISSUER}/"}, ISSUER)
-    assert found == Endpoints(f"{ISSUER}/auth?tenant=a", f"{ISSUER}/token")
+def test_a_trailing_slash_of_the_issuer_is_ignored() -> None:
+    endpoints = oidc.endpoints({**DOCUMENT, "issuer": f"{ISSUER}/"}, ISSUER)
+    assert endpoints == Endpoints(f"{ISSUER}/auth?tenant=a", f"{ISSUER}/token")
 
 
 CLAIMS = {"nonce": "nonce", "aud": "aichat", "iss": ISSUER}
 
 
-def test_a_token_for_this_attempt_is_ours() -> None:
-    oidc.require_ours(CLAIMS, ATTEMPT, SETTINGS)
-    oidc.require_ours({**CLAIMS, "aud": ["other", "aichat"]}, ATTEMPT, SETTINGS)
+def test_a_token_for_this_attempt_is_accepted() -> None:
+    oidc.require_matching_claims(CLAIMS, ATTEMPT, SETTINGS)
+    oidc.require_matching_claims({**CLAIMS, "aud": ["other", "aichat"]}, ATTEMPT, SETTINGS)
 
 
 @pytest.mark.parametrize(
     "wrong",
     [{"nonce": "other"}, {"nonce": None}, {"aud": "aichat2"}, {"aud": None}, {"iss": "https://x"}],
 )
-def test_a_token_for_another_is_not(wrong: dict[str, Any]) -> None:
+def test_a_token_for_another_attempt_client_or_issuer_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ProblemError) as raised:
-        oidc.require_ours({**CLAIMS, **wrong}, ATTEMPT, SETTINGS)
+        oidc.require_matching_claims({**CLAIMS, **wrong}, ATTEMPT, SETTINGS)
     assert raised.value.status == 401
 
 
-class Scripted(httpx2.AsyncBaseTransport):
+class ScriptedTransport(httpx2.AsyncBaseTransport):
     """An identity provider that answers by script."""
 
     def __init__(self, *answers: httpx2.Response) -> None:
@@ -117,19 +119,19 @@ class Scripted(httpx2.AsyncBaseTransport):
         return self.answers.pop(0)
 
 
-def provider(*answers: httpx2.Response) -> tuple[Provider, Scripted]:
-    script = Scripted(*answers)
-    made = Provider.of(SETTINGS, "https://aichat.example.org")
-    return replace(made, transport=script), script
+def create_provider(*answers: httpx2.Response) -> tuple[Provider, ScriptedTransport]:
+    transport = ScriptedTransport(*answers)
+    provider = Provider.from_settings(SETTINGS, "https://aichat.example.org")
+    return replace(provider, transport=transport), transport
 
 
-def discovered() -> httpx2.Response:
+def discovery() -> httpx2.Response:
     return httpx2.Response(200, json=DOCUMENT)
 
 
 async def test_pkce_sends_the_challenge_first_and_its_verifier_only_to_the_token_endpoint() -> None:
-    idp, script = provider(
-        discovered(), httpx2.Response(200, json={"id_token": "a.b.c", "access_token": "x"})
+    idp, transport = create_provider(
+        discovery(), httpx2.Response(200, json={"id_token": "a.b.c", "access_token": "x"})
     )
     url = urlsplit(await idp.authorization_url(ATTEMPT))
     digest = hashlib.sha256(ATTEMPT.verifier.encode()).digest()
@@ -145,7 +147,7 @@ async def test_pkce_sends_the_challenge_first_and_its_verifier_only_to_the_token
         "code_challenge_method": ["S256"],
     }
     assert await idp.id_token("code", ATTEMPT) == "a.b.c"
-    first, exchanged = script.requests
+    first, exchanged = transport.requests
     assert str(first.url) == f"{ISSUER}/.well-known/openid-configuration"
     assert str(exchanged.url) == f"{ISSUER}/token"
     body = parse_qs(exchanged.content.decode())
@@ -168,26 +170,26 @@ async def test_pkce_sends_the_challenge_first_and_its_verifier_only_to_the_token
 async def test_a_provider_that_refuses_or_fails_is_a_problem(
     answer: httpx2.Response, status: int
 ) -> None:
-    idp, _ = provider(discovered(), answer)
+    idp, _ = create_provider(discovery(), answer)
     with pytest.raises(ProblemError) as raised:
         await idp.id_token("code", ATTEMPT)
     assert raised.value.status == status
 
 
-async def test_a_failed_discovery_is_a_problem_and_is_tried_again() -> None:
-    idp, _ = provider(httpx2.Response(503), discovered())
+async def test_a_failed_discovery_is_a_problem_and_is_repeated() -> None:
+    idp, _ = create_provider(httpx2.Response(503), discovery())
     with pytest.raises(ProblemError) as raised:
         await idp.authorization_url(ATTEMPT)
     assert raised.value.status == 502
     assert await idp.authorization_url(ATTEMPT)
 
 
-def test_a_providers_words_are_shown_without_what_could_be_markup() -> None:
-    idp, _ = provider()
-    assert "<" not in idp.refused("<script>alert(1)</script>").detail
+def test_markup_is_removed_from_a_providers_error() -> None:
+    idp, _ = create_provider()
+    assert "<" not in idp.refusal("<script>alert(1)</script>").detail
 
 
-def test_a_file_of_authorities_that_is_not_there_is_named_at_the_start(tmp_path: Path) -> None:
+def test_a_missing_ca_file_is_refused_by_its_variable(tmp_path: Path) -> None:
     settings = Oidc(ISSUER, "aichat", None, "openid", str(tmp_path / "none.crt"))
     with pytest.raises(ValueError, match="OIDC_CA_FILE"):
-        Provider.of(settings, "https://aichat.example.org")
+        Provider.from_settings(settings, "https://aichat.example.org")

@@ -1,4 +1,4 @@
-"""What the API says of itself: every answer with an example, every field in words."""
+"""The OpenAPI document: every response has an example, every field a description."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -14,7 +14,7 @@ from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.runtime import servers
-from tests.unit.api.workspaces.test_service import ApiServer
+from tests.fakes.workspace_client import FakeWorkspaceClient
 
 _EVERYWHERE = {"408", "413", "500"}
 _OF_ROUTES = {"401", "403", "422", "429", "503"}
@@ -28,9 +28,9 @@ _HEADERS = {
 
 @pytest.fixture
 def app() -> FastAPI:
-    server = ApiServer()
+    client = FakeWorkspaceClient()
     settings = Settings.read({}, in_cluster=False)
-    services = Services.of(settings, server, servers.by_proxy(server), {})
+    services = Services.create(settings, client, servers.by_proxy(client), {})
     return build(services, Metrics(lambda: 0, lambda: 0))
 
 
@@ -45,13 +45,12 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
             yield method, path, operation
 
 
-def resolved(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    found: Any = document
+def resolve(document: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
     if "$ref" not in node:
         return node
+    target = document
     for part in node["$ref"].removeprefix("#/").split("/"):
-        found = found[part]
-    target: dict[str, Any] = found
+        target = target[part]
     return target
 
 
@@ -64,32 +63,34 @@ def test_every_operation_documents_every_error_with_headers_and_an_example(
         expected |= {"415"} if method in ("post", "put", "patch") else set()
         assert expected <= errors, (method, path)
         for code in errors:
-            answer = operation["responses"][code]
-            assert set(answer.get("headers", ())) == _HEADERS.get(code, set())
-            assert set(answer["content"]) == {"application/problem+json"}
-            ((_, example),) = answer["content"]["application/problem+json"]["examples"].items()
-            shown = resolved(document, example)["value"]
-            assert str(shown["status"]) == code
-            assert all(resolved(document, each) for each in answer.get("headers", {}).values())
+            response = operation["responses"][code]
+            assert set(response.get("headers", ())) == _HEADERS.get(code, set())
+            assert set(response["content"]) == {"application/problem+json"}
+            ((_, example),) = response["content"]["application/problem+json"]["examples"].items()
+            problem = resolve(document, example)["value"]
+            assert str(problem["status"]) == code
+            assert all(resolve(document, header) for header in response.get("headers", {}).values())
 
 
-def test_every_answer_that_holds_something_has_an_example_of_it(document: dict[str, Any]) -> None:
-    shown = 0
+def test_every_successful_response_with_content_has_an_example(document: dict[str, Any]) -> None:
+    documented = 0
     for method, path, operation in operations(document):
-        for code, answer in operation["responses"].items():
-            for kind, content in answer.get("content", {}).items():
+        for code, response in operation["responses"].items():
+            for kind, content in response.get("content", {}).items():
                 if code < "400":
-                    shown += 1
-                    schema = resolved(document, content["schema"])
+                    documented += 1
+                    schema = resolve(document, content["schema"])
                     assert "example" in content or schema["examples"], (method, path, code, kind)
-    assert shown > 25
+    assert documented > 25
 
 
-def test_every_example_is_what_its_schema_says(document: dict[str, Any]) -> None:
+def test_every_example_matches_its_schema(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
-    examples = [(each, at) for each in schemas.values() for at in each.get("examples", ())]
+    examples = [
+        (schema, example) for schema in schemas.values() for example in schema.get("examples", ())
+    ]
     problems = document["components"]["examples"].values()
-    examples += [(schemas["ProblemDocument"], each["value"]) for each in problems]
+    examples += [(schemas["ProblemDocument"], problem["value"]) for problem in problems]
     assert len(examples) > 25
     for schema, example in examples:
         jsonschema.validate(example, {**schema, "components": document["components"]})
@@ -97,44 +98,44 @@ def test_every_example_is_what_its_schema_says(document: dict[str, Any]) -> None
 
 def test_every_field_and_parameter_is_explained(document: dict[str, Any]) -> None:
     for method, path, operation in operations(document):
-        for each in operation.get("parameters", ()):
-            assert each.get("description"), (method, path, each["name"])
+        for parameter in operation.get("parameters", ()):
+            assert parameter.get("description"), (method, path, parameter["name"])
     for name, schema in document["components"]["schemas"].items():
         for field, node in schema.get("properties", {}).items():
-            target = resolved(document, node)
+            target = resolve(document, node)
             assert node.get("description") or target.get("description"), (name, field)
         if schema["type"] == "object":
             assert schema.get("description"), name
 
 
-def test_every_change_can_be_rehearsed(document: dict[str, Any]) -> None:
+def test_every_change_has_a_dry_run(document: dict[str, Any]) -> None:
     changes = [
-        {each["name"] for each in operation["parameters"]}
+        {parameter["name"] for parameter in operation["parameters"]}
         for method, path, operation in operations(document)
         if method != "get" and "/workspaces" in path and not path.endswith(":prompt")
     ]
     assert len(changes) == 6
-    assert all("dryRun" in each for each in changes)
+    assert all("dryRun" in parameters for parameters in changes)
 
 
-async def test_the_document_is_made_once_and_not_sent_to_whom_has_it(
+async def test_the_document_is_generated_once_and_is_304_for_its_etag(
     app: FastAPI, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    times = count()
+    calls = count()
     openapi = app.openapi
 
     def counted() -> dict[str, Any]:
-        next(times)
+        next(calls)
         return openapi()
 
     monkeypatch.setattr(app, "openapi", counted)
     transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://api") as client:
         first, second = await client.get("/openapi.json"), await client.get("/openapi.json")
-        known = {"If-None-Match": first.headers["ETag"]}
-        third = await client.get("/openapi.json", headers=known)
+        headers = {"If-None-Match": first.headers["ETag"]}
+        third = await client.get("/openapi.json", headers=headers)
     assert first.json() == openapi()
     assert first.headers["Content-Type"] == "application/json"
     assert second.content == first.content
     assert (third.status_code, third.content) == (304, b"")
-    assert next(times) == 1
+    assert next(calls) == 1

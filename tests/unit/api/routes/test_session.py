@@ -1,4 +1,4 @@
-"""The whole application, against an API server that knows one token."""
+"""Sessions and sign-in through the whole application."""
 
 import base64
 import hashlib
@@ -34,8 +34,8 @@ WORKSPACE = {"spec": {"workspaceName": "team-a", "models": ["gemma2:2b"]}}
 
 
 @dataclass
-class Cluster:
-    """Reviews tokens; everybody whom it knows may do nothing."""
+class FakeCluster:
+    """Reviews tokens, and refuses all access."""
 
     tokens: dict[str, str] = field(default_factory=lambda: {"good": "ann"})
     key: dict[str, Any] | None = field(default_factory=session_key.manifest)
@@ -44,9 +44,13 @@ class Cluster:
         if request.path.endswith("/tokenreviews"):
             token = (await request.json())["spec"]["token"]
             user = {"username": self.tokens.get(token, "")}
-            known = token in self.tokens
-            told = {"authenticated": known, "audiences": ["aichat-workspace-api"], "user": user}
-            return web.json_response({"status": told})
+            is_known = token in self.tokens
+            status = {
+                "authenticated": is_known,
+                "audiences": ["aichat-workspace-api"],
+                "user": user,
+            }
+            return web.json_response({"status": status})
         if "/secrets/" in request.path:
             missing = {"reason": "NotFound", "message": "no"}
             return web.json_response(self.key or missing, status=200 if self.key else 404)
@@ -54,22 +58,22 @@ class Cluster:
 
 
 @dataclass
-class IdentityProvider(httpx2.AsyncBaseTransport):
+class FakeIdentityProvider(httpx2.AsyncBaseTransport):
     """Gives a token for the code `code`, if its verifier fits the challenge."""
 
     challenge: str = ""
     claims: dict[str, Any] = field(default_factory=dict)
-    asked: int = 0
-    fails: Exception | None = None
+    code_requests: int = 0
+    error: Exception | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if request.url.path.startswith("/.well-known"):
             names = ("authorization", "token")
-            told = {f"{each}_endpoint": f"{ISSUER}/{each}" for each in names}
-            return httpx2.Response(200, json={"issuer": ISSUER, **told})
-        self.asked += 1
-        if self.fails is not None:
-            raise self.fails
+            endpoints = {f"{name}_endpoint": f"{ISSUER}/{name}" for name in names}
+            return httpx2.Response(200, json={"issuer": ISSUER, **endpoints})
+        self.code_requests += 1
+        if self.error is not None:
+            raise self.error
         sent = parse_qs(request.content.decode())
         if sent["code"] != ["code"] or s256(sent["code_verifier"][0]) != self.challenge:
             return httpx2.Response(400, json={"error": "invalid_grant"})
@@ -90,20 +94,20 @@ def jwt(claims: dict[str, Any]) -> str:
 
 
 @pytest.fixture
-def cluster() -> Cluster:
-    return Cluster()
+def cluster() -> FakeCluster:
+    return FakeCluster()
 
 
 @pytest.fixture
-def idp() -> IdentityProvider:
-    return IdentityProvider()
+def idp() -> FakeIdentityProvider:
+    return FakeIdentityProvider()
 
 
 @pytest.fixture
 async def services(
-    cluster: Cluster, idp: IdentityProvider, monkeypatch: pytest.MonkeyPatch
+    cluster: FakeCluster, idp: FakeIdentityProvider, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Services]:
-    monkeypatch.setattr(ClusterView, "synced", True)  # signing in needs nothing of what it knows
+    monkeypatch.setattr(ClusterView, "is_synced", True)  # signing in needs no caches
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", cluster.answer)
     async with TestServer(app) as server:
@@ -117,9 +121,9 @@ async def services(
         }
         settings = Settings.read(environment, in_cluster=True)
         async with Client(configuration, user_agent="test") as client:
-            made = Services.of(settings, client, no_model_server, {})
-            assert made.provider is not None
-            yield replace(made, provider=replace(made.provider, transport=idp))
+            services = Services.create(settings, client, no_model_server, {})
+            assert services.provider is not None
+            yield replace(services, provider=replace(services.provider, transport=idp))
 
 
 def browser_of(services: Services, address: str = "127.0.0.1") -> httpx2.AsyncClient:
@@ -135,293 +139,299 @@ async def browser(services: Services) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 async def sign_in(browser: httpx2.AsyncClient, token: str = GOOD) -> dict[str, Any]:
-    answer = await browser.post(SESSION, json={"token": token})
-    assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    response = await browser.post(SESSION, json={"token": token})
+    assert response.status_code == 200, response.text
+    session: dict[str, Any] = response.json()
+    return session
 
 
-async def test_whoever_signs_in_is_known_by_the_cookie_until_signing_out(
-    browser: httpx2.AsyncClient,
-) -> None:
-    told = await sign_in(browser)
-    assert told["username"] == "ann"
-    assert (await browser.get(SESSION)).json() == told
-    assert (await browser.get("/api/v1/platform")).status_code == 200
-    assert (await browser.delete(SESSION)).status_code == 204
-    assert not browser.cookies
-    assert (await browser.get(SESSION)).status_code == 401
-    assert (await browser.get("/api/v1/platform")).status_code == 401
+class TestSession:
+    async def test_a_session_lasts_from_sign_in_to_sign_out(
+        self, browser: httpx2.AsyncClient
+    ) -> None:
+        session = await sign_in(browser)
+        assert session["username"] == "ann"
+        assert (await browser.get(SESSION)).json() == session
+        assert (await browser.get("/api/v1/platform")).status_code == 200
+        assert (await browser.delete(SESSION)).status_code == 204
+        assert not browser.cookies
+        assert (await browser.get(SESSION)).status_code == 401
+        assert (await browser.get("/api/v1/platform")).status_code == 401
+
+    async def test_a_change_needs_a_csrf_token_with_a_cookie_but_not_with_a_bearer_token(
+        self, browser: httpx2.AsyncClient
+    ) -> None:
+        session = await sign_in(browser)
+        refused = await browser.post(CHANGE, json=WORKSPACE)
+        assert (refused.status_code, refused.json()["code"]) == (403, "csrf-token")
+        header = {"X-CSRF-Token": session["csrfToken"]}
+        reached = await browser.post(CHANGE, json=WORKSPACE, headers=header)
+        assert reached.json()["code"] == "forbidden"
+        browser.cookies.clear()
+        bearer = {"Authorization": "Bearer good", "Sec-Fetch-Site": "cross-site"}
+        reached = await browser.post(CHANGE, json=WORKSPACE, headers=bearer)
+        assert reached.json()["code"] == "forbidden"
+
+    @pytest.mark.parametrize(
+        ("method", "path"), [("GET", SESSION), ("POST", CHANGE), ("GET", CHANGE)]
+    )
+    async def test_another_site_can_not_use_the_cookie(
+        self, browser: httpx2.AsyncClient, method: str, path: str
+    ) -> None:
+        session = await sign_in(browser)
+        headers = {"X-CSRF-Token": session["csrfToken"], "Sec-Fetch-Site": "same-site"}
+        response = await browser.request(method, path, headers=headers)
+        assert (response.status_code, response.json()["code"]) == (403, "cross-site")
+        assert response.headers["content-type"] == "application/problem+json"
+
+    async def test_another_site_can_neither_sign_in_nor_out(
+        self, browser: httpx2.AsyncClient
+    ) -> None:
+        headers = {"Origin": "https://evil.test"}
+        for response in (
+            await browser.post(SESSION, json={"token": "good"}, headers=headers),
+            await browser.delete(SESSION, headers=headers),
+        ):
+            assert response.json()["code"] == "cross-site"
+            assert "set-cookie" not in response.headers
+
+    async def test_sign_in_with_a_token_that_is_not_accepted_is_401(
+        self, browser: httpx2.AsyncClient
+    ) -> None:
+        response = await browser.post(SESSION, json={"token": "bad"})
+        assert response.status_code == 401
+        assert "set-cookie" not in response.headers
+        assert (await browser.post(SESSION, json={"token": "two words"})).status_code == 422
+
+    async def test_a_revoked_token_ends_its_session_and_sign_out_still_works(
+        self, cluster: FakeCluster, browser: httpx2.AsyncClient, services: Services
+    ) -> None:
+        await sign_in(browser)
+        cluster.tokens.clear()
+        services.authenticator._answers._answers.clear()
+        assert (await browser.get(SESSION)).status_code == 401
+        assert (await browser.delete(SESSION)).status_code == 204
+
+    async def test_sign_in_with_a_token_that_is_too_large_for_a_cookie_is_413(
+        self, cluster: FakeCluster, browser: httpx2.AsyncClient
+    ) -> None:
+        cluster.tokens["t" * 5_000] = "ann"
+        response = await browser.post(SESSION, json={"token": "t" * 5_000})
+        assert (response.status_code, response.json()["code"]) == (413, "token-too-large")
+
+    async def test_without_a_key_sessions_are_503_and_bearer_tokens_work(
+        self, cluster: FakeCluster, browser: httpx2.AsyncClient
+    ) -> None:
+        cluster.key = None
+        response = await browser.post(SESSION, json={"token": "good"})
+        assert (response.status_code, response.json()["code"]) == (503, "no-session-key")
+        assert response.headers["Retry-After"]
+        headers = {"Authorization": "Bearer good"}
+        assert (await browser.get("/api/v1/platform", headers=headers)).status_code == 200
+
+    async def test_replicas_accept_each_others_sessions(
+        self, browser: httpx2.AsyncClient, services: Services
+    ) -> None:
+        session = await sign_in(browser)
+        replica = Services.create(services.settings, services.client, no_model_server, {})
+        async with browser_of(replica) as other:
+            other.cookies = browser.cookies
+            assert (await other.get(SESSION)).json() == session
+
+    async def test_an_expired_session_is_no_longer_identified(self, services: Services) -> None:
+        now = int(time.time())
+        assert (await identify(services, Credential("good", "", now + 60))).username == "ann"
+        with pytest.raises(ProblemError) as raised:
+            await identify(services, Credential("good", "", now - 1))
+        assert raised.value.status == 401
 
 
-async def test_a_change_needs_the_sessions_csrf_token_and_a_bearers_needs_none(
-    browser: httpx2.AsyncClient,
-) -> None:
-    told = await sign_in(browser)
-    refused = await browser.post(CHANGE, json=WORKSPACE)
-    assert (refused.status_code, refused.json()["code"]) == (403, "csrf-token")
-    header = {"X-CSRF-Token": told["csrfToken"]}
-    reached = await browser.post(CHANGE, json=WORKSPACE, headers=header)
-    assert reached.json()["code"] == "forbidden"
-    browser.cookies.clear()
-    bearer = {"Authorization": "Bearer good", "Sec-Fetch-Site": "cross-site"}
-    reached = await browser.post(CHANGE, json=WORKSPACE, headers=bearer)
-    assert reached.json()["code"] == "forbidden"
+async def begin_sign_in(
+    browser: httpx2.AsyncClient, idp: FakeIdentityProvider, where: str = "/x"
+) -> str:
+    """Begin a sign-in, and return its state."""
+    response = await browser.get(f"{SESSION}/login", params={"next": where})
+    assert response.status_code == 303, response.text
+    parameters = parse_qs(urlsplit(response.headers["location"]).query)
+    query = {key: values[0] for key, values in parameters.items()}
+    assert query["redirect_uri"] == f"{PUBLIC}{SESSION}/callback"
+    assert query["code_challenge_method"] == "S256"
+    idp.challenge = query["code_challenge"]
+    idp.claims = {"nonce": query["nonce"], "aud": "aichat", "iss": ISSUER}
+    return query["state"]
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", SESSION), ("POST", CHANGE), ("GET", CHANGE)])
-async def test_another_site_can_use_no_cookie(
-    browser: httpx2.AsyncClient, method: str, path: str
-) -> None:
-    told = await sign_in(browser)
-    headers = {"X-CSRF-Token": told["csrfToken"], "Sec-Fetch-Site": "same-site"}
-    answer = await browser.request(method, path, headers=headers)
-    assert (answer.status_code, answer.json()["code"]) == (403, "cross-site")
-    assert answer.headers["content-type"] == "application/problem+json"
-
-
-async def test_another_site_can_neither_sign_in_nor_out(browser: httpx2.AsyncClient) -> None:
-    headers = {"Origin": "https://evil.test"}
-    for answer in (
-        await browser.post(SESSION, json={"token": "good"}, headers=headers),
-        await browser.delete(SESSION, headers=headers),
-    ):
-        assert answer.json()["code"] == "cross-site"
-        assert "set-cookie" not in answer.headers
-
-
-async def test_a_token_that_is_not_accepted_signs_nobody_in(browser: httpx2.AsyncClient) -> None:
-    answer = await browser.post(SESSION, json={"token": "bad"})
-    assert answer.status_code == 401
-    assert "set-cookie" not in answer.headers
-    assert (await browser.post(SESSION, json={"token": "two words"})).status_code == 422
-
-
-async def test_a_revoked_token_ends_its_session_and_sign_out_works_still(
-    cluster: Cluster, browser: httpx2.AsyncClient, services: Services
-) -> None:
-    await sign_in(browser)
-    cluster.tokens.clear()
-    services.authenticator._answers._answers.clear()
-    assert (await browser.get(SESSION)).status_code == 401
-    assert (await browser.delete(SESSION)).status_code == 204
-
-
-async def test_a_token_that_fits_no_cookie_is_413(
-    cluster: Cluster, browser: httpx2.AsyncClient
-) -> None:
-    cluster.tokens["t" * 5_000] = "ann"
-    answer = await browser.post(SESSION, json={"token": "t" * 5_000})
-    assert (answer.status_code, answer.json()["code"]) == (413, "token-too-large")
-
-
-async def test_without_a_key_sessions_are_503_and_bearers_go_on(
-    cluster: Cluster, browser: httpx2.AsyncClient
-) -> None:
-    cluster.key = None
-    answer = await browser.post(SESSION, json={"token": "good"})
-    assert (answer.status_code, answer.json()["code"]) == (503, "no-session-key")
-    assert answer.headers["Retry-After"]
-    headers = {"Authorization": "Bearer good"}
-    assert (await browser.get("/api/v1/platform", headers=headers)).status_code == 200
-
-
-async def test_replicas_know_each_others_sessions(
-    browser: httpx2.AsyncClient, services: Services
-) -> None:
-    told = await sign_in(browser)
-    again = Services.of(services.settings, services.client, no_model_server, {})
-    async with browser_of(again) as other:
-        other.cookies = browser.cookies
-        assert (await other.get(SESSION)).json() == told
-
-
-async def test_a_session_that_ends_ends_a_watch_that_it_began(services: Services) -> None:
-    now = int(time.time())
-    assert (await identify(services, Credential("good", "", now + 60))).username == "ann"
-    with pytest.raises(ProblemError) as raised:
-        await identify(services, Credential("good", "", now - 1))
-    assert raised.value.status == 401
-
-
-async def begun(browser: httpx2.AsyncClient, idp: IdentityProvider, where: str = "/x") -> str:
-    """The state of a sign-in that has been begun."""
-    answer = await browser.get(f"{SESSION}/login", params={"next": where})
-    assert answer.status_code == 303, answer.text
-    query = parse_qs(urlsplit(answer.headers["location"]).query)
-    asked = {key: each[0] for key, each in query.items()}
-    assert asked["redirect_uri"] == f"{PUBLIC}{SESSION}/callback"
-    assert asked["code_challenge_method"] == "S256"
-    idp.challenge = asked["code_challenge"]
-    idp.claims = {"nonce": asked["nonce"], "aud": "aichat", "iss": ISSUER}
-    return asked["state"]
-
-
-async def back(browser: httpx2.AsyncClient, **query: str) -> httpx2.Response:
+async def finish_sign_in(browser: httpx2.AsyncClient, **query: str) -> httpx2.Response:
     return await browser.get(f"{SESSION}/callback", params=query)
 
 
-async def test_the_provider_signs_in_whom_the_cluster_knows(
-    cluster: Cluster, browser: httpx2.AsyncClient, idp: IdentityProvider
-) -> None:
-    state = await begun(browser, idp, "/console?a=b")
-    cluster.tokens[jwt(idp.claims)] = "oidc:ann"
-    answer = await back(browser, code="code", state=state, session_state="other")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/console?a=b")
-    assert list(browser.cookies) == ["aichat-session"]
-    assert (await browser.get(SESSION)).json()["username"] == "oidc:ann"
+class TestIdentityProvider:
+    async def test_a_providers_token_that_the_cluster_accepts_starts_a_session(
+        self, cluster: FakeCluster, browser: httpx2.AsyncClient, idp: FakeIdentityProvider
+    ) -> None:
+        state = await begin_sign_in(browser, idp, "/console?a=b")
+        cluster.tokens[jwt(idp.claims)] = "oidc:ann"
+        response = await finish_sign_in(browser, code="code", state=state, session_state="other")
+        assert (response.status_code, response.headers["location"]) == (303, "/console?a=b")
+        assert list(browser.cookies) == ["aichat-session"]
+        assert (await browser.get(SESSION)).json()["username"] == "oidc:ann"
+
+    @pytest.mark.parametrize("where", ["https://evil.test", "//evil.test", "/\\evil.test"])
+    async def test_a_sign_in_can_not_redirect_to_another_site(
+        self, browser: httpx2.AsyncClient, where: str
+    ) -> None:
+        response = await browser.get(f"{SESSION}/login", params={"next": where})
+        assert response.status_code == 422
+        assert response.json()["errors"][0]["field"] == "next"
+
+    async def test_a_sign_in_of_another_browser_or_with_another_state_is_refused(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, services: Services
+    ) -> None:
+        state = await begin_sign_in(browser, idp)
+        assert (await finish_sign_in(browser, code="code", state="other")).status_code == 401
+        assert (await finish_sign_in(browser, code="code")).status_code == 401
+        async with browser_of(services) as other:
+            assert (await finish_sign_in(other, code="code", state=state)).status_code == 401
+
+    @pytest.mark.parametrize(
+        ("claims", "word"),
+        [
+            ({"nonce": "other"}, "nonce"),
+            ({"aud": "other"}, "client"),
+            ({"iss": "https://x"}, "issuer"),
+        ],
+    )
+    async def test_a_token_made_for_another_sign_in_is_refused(
+        self,
+        cluster: FakeCluster,
+        browser: httpx2.AsyncClient,
+        idp: FakeIdentityProvider,
+        claims: dict[str, str],
+        word: str,
+    ) -> None:
+        state = await begin_sign_in(browser, idp)
+        idp.claims.update(claims)
+        cluster.tokens[jwt(idp.claims)] = "oidc:ann"
+        response = await finish_sign_in(browser, code="code", state=state)
+        assert response.status_code == 401
+        assert word in response.json()["detail"]
+        assert "aichat-session" not in browser.cookies
+
+    async def test_a_providers_token_that_the_cluster_refuses_is_401_with_the_setting_to_check(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider
+    ) -> None:
+        state = await begin_sign_in(browser, idp)
+        response = await finish_sign_in(browser, code="code", state=state)
+        assert response.status_code == 401
+        assert "--api-audiences" in response.json()["detail"]
+
+    async def test_a_failed_sign_in_is_a_problem_and_ends_the_attempt(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider
+    ) -> None:
+        for response, status in (
+            ({"code": "code"}, 401),
+            ({"error": "access_denied"}, 401),
+            ({"error": "server_error"}, 502),
+        ):
+            state = await begin_sign_in(browser, idp)
+            idp.challenge = "other"
+            assert (await finish_sign_in(browser, **response, state=state)).status_code == status
+            assert not browser.cookies, "an attempt is used only once"
+            assert (await finish_sign_in(browser, code="code", state=state)).status_code == 401
+
+    async def test_a_network_error_of_the_provider_is_logged_but_not_returned(
+        self,
+        browser: httpx2.AsyncClient,
+        idp: FakeIdentityProvider,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
+        state = await begin_sign_in(browser, idp)
+        idp.error = httpx2.ConnectError("to 10.11.12.13:8443: refused")
+        response = await finish_sign_in(browser, code="code", state=state)
+        assert (response.status_code, response.json()["code"]) == (502, "identity-provider")
+        assert "10.11.12.13" not in response.text
+        assert "10.11.12.13" in "".join(capfd.readouterr())
+        assert not browser.cookies
+
+    async def test_two_tabs_can_sign_in_at_the_same_time(
+        self, cluster: FakeCluster, browser: httpx2.AsyncClient, idp: FakeIdentityProvider
+    ) -> None:
+        first = await begin_sign_in(browser, idp, "/first")
+        challenge, claims = idp.challenge, idp.claims
+        await begin_sign_in(browser, idp, "/second")
+        idp.challenge, idp.claims = challenge, claims
+        cluster.tokens[jwt(idp.claims)] = "oidc:ann"
+        response = await finish_sign_in(browser, code="code", state=first)
+        assert (response.status_code, response.headers["location"]) == (303, "/first")
+
+    async def test_abandoned_sign_ins_leave_at_most_five_cookies(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider
+    ) -> None:
+        for _ in range(20):
+            await begin_sign_in(browser, idp)
+            assert len(browser.cookies) <= 5
+
+    async def test_without_a_provider_its_routes_are_404(self, services: Services) -> None:
+        async with browser_of(replace(services, provider=None)) as browser:
+            for path in ("login", "callback"):
+                response = await browser.get(f"{SESSION}/{path}")
+                assert (response.status_code, response.json()["code"]) == (
+                    404,
+                    "no-identity-provider",
+                )
 
 
-@pytest.mark.parametrize("where", ["https://evil.test", "//evil.test", "/\\evil.test"])
-async def test_a_sign_in_never_ends_on_another_site(
-    browser: httpx2.AsyncClient, where: str
-) -> None:
-    answer = await browser.get(f"{SESSION}/login", params={"next": where})
-    assert answer.status_code == 422
-    assert answer.json()["errors"][0]["field"] == "next"
+class TestRateLimits:
+    async def test_junk_codes_are_rate_limited_by_address(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, services: Services
+    ) -> None:
+        limits = services.sign_in_limits
+        limits.per_address.clock = limits.overall.clock = lambda: 0.0
+        state = await begin_sign_in(browser, idp)
+        cookies = dict(browser.cookies)
+        statuses = []
+        for _ in range(200):
+            browser.cookies.update(cookies)
+            statuses.append((await finish_sign_in(browser, code="junk", state=state)).status_code)
+        assert (statuses[0], statuses[-1]) == (401, 429)
+        assert idp.code_requests < 100
+        assert (await browser.get(f"{SESSION}/login")).status_code == 429
+        async with browser_of(services, "198.51.100.1") as other:
+            assert (await other.get(f"{SESSION}/login")).status_code == 303
 
+    async def test_made_up_tokens_are_rate_limited_by_forwarded_address(
+        self, services: Services
+    ) -> None:
+        async def status_of(address: str, token: str) -> int:
+            headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": address}
+            return (await proxy.get("/api/v1/platform", headers=headers)).status_code
 
-async def test_a_sign_in_of_another_browser_or_with_another_state_is_refused(
-    browser: httpx2.AsyncClient, idp: IdentityProvider, services: Services
-) -> None:
-    state = await begun(browser, idp)
-    assert (await back(browser, code="code", state="other")).status_code == 401
-    assert (await back(browser, code="code")).status_code == 401
-    async with browser_of(services) as other:
-        assert (await back(other, code="code", state=state)).status_code == 401
-
-
-@pytest.mark.parametrize(
-    ("claims", "told"),
-    [({"nonce": "other"}, "nonce"), ({"aud": "other"}, "client"), ({"iss": "https://x"}, "issuer")],
-)
-async def test_a_token_made_for_another_sign_in_is_refused(
-    cluster: Cluster,
-    browser: httpx2.AsyncClient,
-    idp: IdentityProvider,
-    claims: dict[str, str],
-    told: str,
-) -> None:
-    state = await begun(browser, idp)
-    idp.claims.update(claims)
-    cluster.tokens[jwt(idp.claims)] = "oidc:ann"
-    answer = await back(browser, code="code", state=state)
-    assert answer.status_code == 401
-    assert told in answer.json()["detail"]
-    assert "aichat-session" not in browser.cookies
-
-
-async def test_a_token_that_the_cluster_does_not_take_says_what_to_set(
-    browser: httpx2.AsyncClient, idp: IdentityProvider
-) -> None:
-    state = await begun(browser, idp)
-    answer = await back(browser, code="code", state=state)
-    assert answer.status_code == 401
-    assert "--api-audiences" in answer.json()["detail"]
-
-
-async def test_a_verifier_that_does_not_fit_or_a_provider_that_says_no_is_401(
-    browser: httpx2.AsyncClient, idp: IdentityProvider
-) -> None:
-    for answer, status in (
-        ({"code": "code"}, 401),
-        ({"error": "access_denied"}, 401),
-        ({"error": "server_error"}, 502),
-    ):
-        state = await begun(browser, idp)
-        idp.challenge = "other"
-        assert (await back(browser, **answer, state=state)).status_code == status
-        assert not browser.cookies, "what was begun is over, however it ended"
-        assert (await back(browser, code="code", state=state)).status_code == 401
-
-
-async def test_what_the_network_says_of_the_provider_is_logged_and_told_to_nobody(
-    browser: httpx2.AsyncClient, idp: IdentityProvider, capfd: pytest.CaptureFixture[str]
-) -> None:
-    state = await begun(browser, idp)
-    idp.fails = httpx2.ConnectError("to 10.11.12.13:8443: refused")
-    answer = await back(browser, code="code", state=state)
-    assert (answer.status_code, answer.json()["code"]) == (502, "identity-provider")
-    assert "10.11.12.13" not in answer.text
-    assert "10.11.12.13" in "".join(capfd.readouterr())
-    assert not browser.cookies
-
-
-async def test_two_tabs_sign_in_beside_each_other(
-    cluster: Cluster, browser: httpx2.AsyncClient, idp: IdentityProvider
-) -> None:
-    first = await begun(browser, idp, "/first")
-    challenge, claims = idp.challenge, idp.claims
-    await begun(browser, idp, "/second")
-    idp.challenge, idp.claims = challenge, claims
-    cluster.tokens[jwt(idp.claims)] = "oidc:ann"
-    answer = await back(browser, code="code", state=first)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/first")
-
-
-async def test_sign_ins_that_were_begun_and_left_do_not_pile_up(
-    browser: httpx2.AsyncClient, idp: IdentityProvider
-) -> None:
-    for _ in range(20):
-        await begun(browser, idp)
-        assert len(browser.cookies) <= 5
-
-
-async def test_junk_codes_ask_the_provider_only_so_often_and_keep_nobody_else_out(
-    browser: httpx2.AsyncClient, idp: IdentityProvider, services: Services
-) -> None:
-    services.sign_ins.each.clock = services.sign_ins.together.clock = lambda: 0.0
-    state = await begun(browser, idp)
-    kept = dict(browser.cookies)
-    told = []
-    for _ in range(200):
-        browser.cookies.update(kept)
-        told.append((await back(browser, code="junk", state=state)).status_code)
-    assert (told[0], told[-1]) == (401, 429)
-    assert idp.asked < 100
-    assert (await browser.get(f"{SESSION}/login")).status_code == 429
-    async with browser_of(services, "198.51.100.1") as other:
-        assert (await other.get(f"{SESSION}/login")).status_code == 303
-
-
-async def test_made_up_tokens_from_one_address_keep_no_other_out(services: Services) -> None:
-    async def told(address: str, token: str) -> int:
-        headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": address}
-        return (await proxy.get("/api/v1/platform", headers=headers)).status_code
-
-    services.authenticator.strangers.each.clock = lambda: 0.0
-    services.authenticator.strangers.together.clock = lambda: 0.0
-    async with browser_of(services, PROXY) as proxy:
-        flood = [await told("203.0.113.7", f"made-up-{n}") for n in range(600)]
-        assert (flood[0], flood[-1]) == (401, 429)
-        assert await told("198.51.100.1", "good") == 200
-
-
-async def test_without_a_provider_its_routes_are_404(services: Services) -> None:
-    async with browser_of(replace(services, provider=None)) as browser:
-        for path in ("login", "callback"):
-            answer = await browser.get(f"{SESSION}/{path}")
-            assert (answer.status_code, answer.json()["code"]) == (404, "no-identity-provider")
+        services.authenticator.anonymous_limits.per_address.clock = lambda: 0.0
+        services.authenticator.anonymous_limits.overall.clock = lambda: 0.0
+        async with browser_of(services, PROXY) as proxy:
+            flood = [await status_of("203.0.113.7", f"made-up-{n}") for n in range(600)]
+            assert (flood[0], flood[-1]) == (401, 429)
+            assert await status_of("198.51.100.1", "good") == 200
 
 
 async def test_no_token_is_written_to_the_log(
-    cluster: Cluster,
+    cluster: FakeCluster,
     browser: httpx2.AsyncClient,
-    idp: IdentityProvider,
+    idp: FakeIdentityProvider,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     cluster.tokens["hushhush"] = "ann"
     await sign_in(browser, "hushhush")
     await browser.post(SESSION, json={"token": "hushhushbad"})
-    state = await begun(browser, idp)
-    await back(browser, code="code", state=state)
+    state = await begin_sign_in(browser, idp)
+    await finish_sign_in(browser, code="code", state=state)
     logged = "".join(capfd.readouterr())
     assert "sign-in" in logged
     assert "hushhush" not in logged
     assert jwt(idp.claims) not in logged
 
 
-async def test_openapi_tells_both_ways_to_come(browser: httpx2.AsyncClient) -> None:
+async def test_openapi_documents_both_security_schemes(browser: httpx2.AsyncClient) -> None:
     document = (await browser.get("/openapi.json")).json()
     assert set(document["components"]["securitySchemes"]) == {"HTTPBearer", "Session"}
     either: list[dict[str, list[str]]] = [{"HTTPBearer": []}, {"Session": []}]
@@ -429,8 +439,8 @@ async def test_openapi_tells_both_ways_to_come(browser: httpx2.AsyncClient) -> N
     assert "security" not in document["paths"][SESSION]["post"]
 
 
-async def test_answers_are_kept_by_no_shared_cache(browser: httpx2.AsyncClient) -> None:
+async def test_responses_forbid_shared_caches_to_store_them(browser: httpx2.AsyncClient) -> None:
     await sign_in(browser)
     assert (await browser.get(SESSION)).headers["cache-control"] == "no-store"
-    answer = await browser.get("/api/v1/platform")
-    assert answer.headers["cache-control"] == "private, no-cache"
+    response = await browser.get("/api/v1/platform")
+    assert response.headers["cache-control"] == "private, no-cache"

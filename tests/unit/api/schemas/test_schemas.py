@@ -10,25 +10,25 @@ from aichat_workspace.domain.v1alpha1.workspace_spec import MAX_MODELS, MAX_PATT
 
 
 @pytest.mark.parametrize(
-    ("body", "of"),
+    ("body", "model"),
     [
         ({"spec": {"workspaceName": "a", "models": [1] * (MAX_VALUES + 1)}}, WorkspaceCreate),
-        ({"spec": {str(each): 1 for each in range(MAX_VALUES + 1)}}, WorkspacePatch),
-        ({str(each): 1 for each in range(MAX_VALUES + 1)}, SignIn),
+        ({"spec": {str(number): 1 for number in range(MAX_VALUES + 1)}}, WorkspacePatch),
+        ({str(number): 1 for number in range(MAX_VALUES + 1)}, SignIn),
     ],
 )
-def test_of_a_body_with_too_many_values_none_is_looked_at(body: object, of: type) -> None:
+def test_a_body_with_too_many_values_is_refused_with_one_error(body: object, model: type) -> None:
     with pytest.raises(ValidationError) as caught:
-        of.model_validate(body)  # type: ignore[attr-defined]
+        model.model_validate(body)  # type: ignore[attr-defined]
     assert len(caught.value.errors()) == 1
     assert f"more than {MAX_VALUES} values" in str(caught.value)
 
 
-def test_the_largest_workspace_has_room() -> None:
+def test_the_largest_workspace_is_within_the_limits() -> None:
     spec = {
         "workspaceName": "a",
-        "models": [f"m{each}:1" for each in range(MAX_MODELS)],
-        "patterns": [f"p{each}" for each in range(MAX_PATTERNS)],
+        "models": [f"m{number}:1" for number in range(MAX_MODELS)],
+        "patterns": [f"p{number}" for number in range(MAX_PATTERNS)],
     }
     assert len(WorkspaceCreate.model_validate({"spec": spec}).spec.models) == MAX_MODELS
 
@@ -41,7 +41,7 @@ def nested(depth: int) -> dict[str, Any]:
     return {"spec": body}
 
 
-def test_a_body_is_as_deep_as_it_may_be_and_no_deeper() -> None:
+def test_a_body_deeper_than_the_limit_is_refused() -> None:
     WorkspacePatch.model_validate(nested(MAX_DEPTH))
     with pytest.raises(ValidationError, match="nested deeper"):
         WorkspacePatch.model_validate(nested(MAX_DEPTH + 1))
@@ -51,7 +51,7 @@ _HALF = "\ud800"
 
 
 @pytest.mark.parametrize(
-    ("body", "of", "at"),
+    ("body", "model", "location"),
     [
         ({"team": _HALF, "spec": {"workspaceName": "a"}}, WorkspaceCreate, ("team",)),
         ({"spec": {"models": ["a", f"b{_HALF}"]}}, WorkspacePatch, ("spec", "models", 1)),
@@ -59,14 +59,14 @@ _HALF = "\ud800"
         ({"prompt": f"Good {_HALF}"}, Prompt, ("prompt",)),
     ],
 )
-def test_half_of_a_surrogate_pair_is_refused_where_it_stands(
-    body: object, of: type[Prompt], at: tuple[str | int, ...]
+def test_half_of_a_surrogate_pair_is_refused_with_its_location(
+    body: object, model: type[Prompt], location: tuple[str | int, ...]
 ) -> None:
     with pytest.raises(ValidationError) as caught:
-        of.model_validate(body)
-    assert [each["loc"] for each in caught.value.errors()] == [at]
+        model.model_validate(body)
+    assert [error["loc"] for error in caught.value.errors()] == [location]
 
 
-def test_other_letters_are_text() -> None:
-    asked = Prompt.model_validate({"prompt": "Grüße 😀"})
-    assert asked.prompt == "Grüße 😀"
+def test_other_characters_are_accepted() -> None:
+    prompt = Prompt.model_validate({"prompt": "Grüße 😀"})
+    assert prompt.prompt == "Grüße 😀"

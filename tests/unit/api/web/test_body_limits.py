@@ -26,7 +26,7 @@ def application() -> FastAPI:
 
     @app.get("/broken")
     async def broken() -> None:
-        raise RuntimeError("nobody expected this")
+        raise RuntimeError("unexpected detail")
 
     @app.get("/stream")
     async def stream() -> StreamingResponse:
@@ -42,13 +42,15 @@ async def _words() -> AsyncIterator[bytes]:
     yield b"two"
 
 
-def bounded(app: ASGIApp, *, all_bytes: int = 1000, seconds: float = 5.0) -> BodyLimitMiddleware:
-    return BodyLimitMiddleware(app, most_bytes=100, all_bytes=all_bytes, seconds=seconds)
+def limited(
+    app: ASGIApp, *, max_total_bytes: int = 1000, seconds: float = 5.0
+) -> BodyLimitMiddleware:
+    return BodyLimitMiddleware(app, max_bytes=100, max_total_bytes=max_total_bytes, seconds=seconds)
 
 
 @pytest.fixture
 def client() -> httpx2.AsyncClient:
-    transport = httpx2.ASGITransport(bounded(application()))
+    transport = httpx2.ASGITransport(limited(application()))
     return httpx2.AsyncClient(transport=transport, base_url="http://api")
 
 
@@ -57,16 +59,16 @@ class Connection:
     answer is told of it in `sent`."""
 
     def __init__(self, *pieces: bytes, length: int | None = None, path: str = "/size") -> None:
-        said = (b"transfer-encoding", b"chunked")
+        length_header = (b"transfer-encoding", b"chunked")
         if length is not None:
-            said = (b"content-length", str(length).encode())
+            length_header = (b"content-length", str(length).encode())
         self.scope = {
             "type": "http",
             "method": "POST",
             "path": path,
             "raw_path": path.encode(),
             "query_string": b"",
-            "headers": [(b"content-type", b"application/json"), said],
+            "headers": [(b"content-type", b"application/json"), length_header],
         }
         self.sent: list[Message] = []
         self.ended = asyncio.Event()
@@ -82,14 +84,17 @@ class Connection:
         self.sent.append(message)
 
     @property
-    def answer(self) -> tuple[int, dict[bytes, bytes]]:
+    def response(self) -> tuple[int, dict[bytes, bytes]]:
         return self.sent[0]["status"], dict(self.sent[0]["headers"])
 
 
-async def opened(
+async def start(
     app: BodyLimitMiddleware, connections: Iterable[Connection]
 ) -> list[asyncio.Task[None]]:
-    tasks = [asyncio.create_task(app(each.scope, each.receive, each.send)) for each in connections]
+    tasks = [
+        asyncio.create_task(app(connection.scope, connection.receive, connection.send))
+        for connection in connections
+    ]
     await turns()
     return tasks
 
@@ -102,20 +107,20 @@ async def _pieces(total: int) -> Any:
 
 
 @pytest.mark.parametrize(("size", "status"), [(100, 200), (101, 413)])
-async def test_a_body_is_bounded_to_the_byte_however_it_comes(
+async def test_a_body_is_limited_to_the_byte_with_or_without_content_length(
     client: httpx2.AsyncClient, size: int, status: int
 ) -> None:
     whole = await client.post("/size", content=b'"' + b"a" * (size - 2) + b'"', headers=_JSON)
     pieces = await client.post("/size", content=_pieces(size), headers=_JSON)
-    for answer in (whole, pieces):
-        assert answer.status_code == status
+    for response in (whole, pieces):
+        assert response.status_code == status
         if status == 413:
-            assert answer.json()["code"] == "too-large"
-            assert answer.headers["Connection"] == "close"
-            assert "100 bytes" in answer.json()["detail"]
+            assert response.json()["code"] == "too-large"
+            assert response.headers["Connection"] == "close"
+            assert "100 bytes" in response.json()["detail"]
 
 
-async def test_a_stream_with_too_large_a_body_is_refused_before_it_begins(
+async def test_a_streamed_response_to_a_large_body_is_refused_before_it_begins(
     client: httpx2.AsyncClient,
 ) -> None:
     refused = await client.request("GET", "/stream", content=_pieces(101))
@@ -124,54 +129,54 @@ async def test_a_stream_with_too_large_a_body_is_refused_before_it_begins(
 
 
 @pytest.mark.parametrize("pieces", [[], [b'"a'], [b'"', b"a", b"b"]])
-async def test_a_body_that_stalls_is_given_up_and_its_connection_ends(pieces: list[bytes]) -> None:
+async def test_a_body_that_stalls_is_408_and_closes_the_connection(pieces: list[bytes]) -> None:
     stalled = Connection(*pieces, length=90)
     async with asyncio.timeout(30):
-        await bounded(application(), seconds=0.05)(stalled.scope, stalled.receive, stalled.send)
-    status, headers = stalled.answer
+        await limited(application(), seconds=0.05)(stalled.scope, stalled.receive, stalled.send)
+    status, headers = stalled.response
     assert (status, headers[b"connection"]) == (408, b"close")
     assert headers[b"content-type"] == b"application/problem+json"
 
 
-async def test_all_bodies_together_are_bounded_and_who_sends_none_does_not_notice() -> None:
-    app = bounded(application(), all_bytes=250)
+async def test_all_bodies_together_are_limited_except_for_requests_without_body() -> None:
+    app = limited(application(), max_total_bytes=250)
     client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api")
     stalled = [Connection(length=100), Connection()]
-    tasks = await opened(app, stalled)
+    tasks = await start(app, stalled)
     refused = await client.post("/size", json="a" * 90)
     assert refused.status_code == 503
     assert refused.headers["Retry-After"]
     assert refused.headers["Connection"] == "close"
     assert (await client.post("/size", json="a" * 40)).status_code == 200
     assert (await client.get("/stream")).status_code == 200
-    for each in stalled:
-        each.ended.set()
+    for connection in stalled:
+        connection.ended.set()
     await asyncio.gather(*tasks)
     assert (await client.post("/size", json="a" * 90)).status_code == 200
 
 
-async def test_whoever_goes_before_the_end_is_answered_nothing() -> None:
-    gone = Connection(b'"a')
-    gone.ended.set()
-    await bounded(application())(gone.scope, gone.receive, gone.send)
-    assert not gone.sent
+async def test_a_caller_who_disconnects_before_the_end_gets_no_response() -> None:
+    connection = Connection(b'"a')
+    connection.ended.set()
+    await limited(application())(connection.scope, connection.receive, connection.send)
+    assert not connection.sent
 
 
-async def test_an_answer_that_goes_on_holds_no_room() -> None:
-    goes_on = asyncio.Event()
+async def test_a_response_that_has_begun_reserves_no_bytes() -> None:
+    finishing = asyncio.Event()
 
-    async def answers_slowly(_: Any, __: Any, send: Any) -> None:
+    async def respond_slowly(_: Any, __: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
-        await goes_on.wait()
+        await finishing.wait()
 
-    app = bounded(answers_slowly, all_bytes=100)
+    app = limited(respond_slowly, max_total_bytes=100)
     first, second = ({"type": "http.request", "body": b"1"} for _ in range(2))
     streams = [Connection(length=100), Connection(length=100)]
-    for each, message in zip(streams, (first, second), strict=True):
-        each.receive = _once(message)  # type: ignore[method-assign]
-    tasks = [(await opened(app, [each]))[0] for each in streams]
-    assert [each.answer[0] for each in streams] == [200, 200]
-    goes_on.set()
+    for connection, message in zip(streams, (first, second), strict=True):
+        connection.receive = _once(message)  # type: ignore[method-assign]
+    tasks = [(await start(app, [connection]))[0] for connection in streams]
+    assert [connection.response[0] for connection in streams] == [200, 200]
+    finishing.set()
     await asyncio.gather(*tasks)
 
 
@@ -196,31 +201,31 @@ def _once(message: Message) -> Any:
         ("PATCH", "application/json-patch+json", 415),
     ],
 )
-async def test_a_body_of_another_format_is_refused_by_naming_those_that_are_taken(
+async def test_a_body_of_another_format_is_415_with_the_accepted_ones(
     client: httpx2.AsyncClient, method: str, content_type: str | None, status: int
 ) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
-    answer = await client.request(method, "/size", content=b'{"a": 1}', headers=headers)
-    assert answer.status_code == status, answer.text
+    response = await client.request(method, "/size", content=b'{"a": 1}', headers=headers)
+    assert response.status_code == status, response.text
     if status == 415:
-        taken = answer.headers["Accept-Patch" if method == "PATCH" else "Accept"]
-        assert "application/json" in taken
-        assert ("application/merge-patch+json" in taken) is (method == "PATCH")
-        assert answer.headers["Content-Type"] == "application/problem+json"
-        assert "application/json" in answer.json()["detail"]
+        accepted = response.headers["Accept-Patch" if method == "PATCH" else "Accept"]
+        assert "application/json" in accepted
+        assert ("application/merge-patch+json" in accepted) is (method == "PATCH")
+        assert response.headers["Content-Type"] == "application/problem+json"
+        assert "application/json" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 99, b""])
-async def test_a_body_that_is_no_json_is_not_valid(client: httpx2.AsyncClient, body: bytes) -> None:
-    answer = await client.post("/size", content=body, headers=_JSON)
-    assert answer.status_code == 422
-    assert answer.headers["Content-Type"] == "application/problem+json"
+async def test_a_body_that_is_no_json_is_422(client: httpx2.AsyncClient, body: bytes) -> None:
+    response = await client.post("/size", content=body, headers=_JSON)
+    assert response.status_code == 422
+    assert response.headers["Content-Type"] == "application/problem+json"
 
 
-async def test_a_bug_is_a_problem_document_that_gives_nothing_away(
+async def test_a_bug_is_a_problem_document_without_the_exceptions_text(
     client: httpx2.AsyncClient,
 ) -> None:
-    answer = await client.get("/broken")
-    assert answer.status_code == 500
-    assert answer.json()["code"] == "bug"
-    assert "nobody" not in answer.text
+    response = await client.get("/broken")
+    assert response.status_code == 500
+    assert response.json()["code"] == "bug"
+    assert "unexpected detail" not in response.text

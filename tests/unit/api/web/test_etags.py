@@ -1,9 +1,9 @@
 import pytest
 
-from aichat_workspace.api.web.etags import matches, unchanged
-from tests.unit.api.samples import shown
+from aichat_workspace.api.web.etags import is_unchanged, matches
+from tests.unit.api.samples import sample_view
 
-READ = shown(uid="u", generation=3, version=7)
+READ = sample_view(uid="u", generation=3, version=7)
 
 
 def test_an_etag_is_uid_generation_and_version() -> None:
@@ -11,7 +11,7 @@ def test_an_etag_is_uid_generation_and_version() -> None:
 
 
 @pytest.mark.parametrize(
-    ("if_match", "goes_on"),
+    ("if_match", "is_match"),
     [
         (None, True),
         ("*", True),
@@ -28,12 +28,12 @@ def test_an_etag_is_uid_generation_and_version() -> None:
         ("u", False),
     ],
 )
-def test_a_change_goes_on_from_the_spec_that_was_read(if_match: str | None, goes_on: bool) -> None:
-    assert matches(READ.etag, if_match) is goes_on
+def test_if_match_compares_uid_and_generation(if_match: str | None, is_match: bool) -> None:
+    assert matches(READ.etag, if_match) is is_match
 
 
 @pytest.mark.parametrize(
-    ("if_none_match", "same"),
+    ("if_none_match", "is_same"),
     [
         (None, False),
         ("*", True),
@@ -44,7 +44,5 @@ def test_a_change_goes_on_from_the_spec_that_was_read(if_match: str | None, goes
         ("", False),
     ],
 )
-def test_a_reader_has_it_already_only_in_just_this_state(
-    if_none_match: str | None, same: bool
-) -> None:
-    assert unchanged(READ.etag, if_none_match) is same
+def test_if_none_match_compares_the_whole_etag(if_none_match: str | None, is_same: bool) -> None:
+    assert is_unchanged(READ.etag, if_none_match) is is_same

@@ -9,7 +9,9 @@ from aichat_workspace.api.web.merge_patch import merge
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3),
-    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(max_size=2), each),
+    lambda children: (
+        st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=2), children)
+    ),
     max_leaves=8,
 )
 
@@ -35,14 +37,12 @@ _JSON = st.recursive(
         ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
     ],
 )
-def test_the_table_of_the_rfc_holds(target: Any, patch: Any, result: Any) -> None:
+def test_the_examples_of_the_rfc(target: Any, patch: Any, result: Any) -> None:
     assert merge(target, patch) == result
 
 
 @given(_JSON, _JSON)
-def test_a_patch_changes_neither_its_target_nor_itself_and_once_is_enough(
-    target: Any, patch: Any
-) -> None:
+def test_a_merge_is_idempotent_and_changes_neither_argument(target: Any, patch: Any) -> None:
     before = copy.deepcopy((target, patch))
     merged = merge(target, patch)
     assert (target, patch) == before

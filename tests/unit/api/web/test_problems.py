@@ -44,13 +44,13 @@ def test_each_error_of_the_api_server_has_one_meaning_for_the_caller(
     assert (problem.retry_after_seconds is not None) is (answer == 503)
 
 
-def test_an_api_server_that_does_not_answer_is_worth_another_try() -> None:
+def test_an_unreachable_api_server_is_503_with_retry_after() -> None:
     problem = problems.from_cluster(UnreachableError("GET /x: refused"))
     assert (problem.status, problem.all_headers()) == (503, {"Retry-After": "2"})
     assert "GET /x" not in problem.detail
 
 
-def test_nobody_is_shown_what_the_apis_own_account_is_called() -> None:
+def test_the_apis_own_account_is_not_named() -> None:
     problem = problems.from_cluster(from_status(403, {"message": _OWN}))
     assert "serviceaccount" not in problem.detail
 
@@ -61,12 +61,12 @@ def test_the_fields_that_the_api_server_refuses_are_named() -> None:
 
 
 def test_unknown_fields_that_the_api_server_refuses_are_named() -> None:
-    said = 'strict decoding error: unknown field "spec.modles", unknown field "spec.x"'
-    problem = problems.from_cluster(from_status(400, {"message": said}))
-    assert [each.field for each in problem.errors] == ["spec.modles", "spec.x"]
+    message = 'strict decoding error: unknown field "spec.modles", unknown field "spec.x"'
+    problem = problems.from_cluster(from_status(400, {"message": message}))
+    assert [error.field for error in problem.errors] == ["spec.modles", "spec.x"]
 
 
-def test_a_document_has_what_the_rfc_asks_for() -> None:
+def test_a_problem_document_has_the_members_of_the_rfc() -> None:
     problem = ProblemError(409, "name-taken", "Taken.", errors=(FieldError("a", "b"),))
     assert problem.document("/path") == {
         "type": "urn:apps.aichatworkspaces.io:problem:name-taken",
@@ -79,9 +79,9 @@ def test_a_document_has_what_the_rfc_asks_for() -> None:
     }
 
 
-def test_what_is_not_there_and_what_may_not_be_seen_are_told_in_the_same_words() -> None:
-    one, other = problems.not_found("one"), problems.not_found("other")
-    assert one.detail.replace("one", "other", 1) == other.detail
+def test_missing_and_hidden_workspaces_have_the_same_problem() -> None:
+    missing, hidden = problems.not_found("missing"), problems.not_found("hidden")
+    assert missing.detail.replace("missing", "hidden", 1) == hidden.detail
 
 
 @pytest.mark.parametrize(
@@ -93,5 +93,5 @@ def test_what_is_not_there_and_what_may_not_be_seen_are_told_in_the_same_words()
         ((), ""),
     ],
 )
-def test_a_place_in_a_body_is_written_as_a_path(location: tuple[str | int, ...], path: str) -> None:
+def test_a_location_is_formatted_as_a_path(location: tuple[str | int, ...], path: str) -> None:
     assert problems.path_of(location) == path

@@ -10,19 +10,19 @@ from aichat_workspace.api.web.rate_limits import ConcurrencyLimit
 from aichat_workspace.api.web.streaming import (
     Pieces,
     cancel_on_disconnect,
-    joined,
+    join_pieces,
+    stream_response,
     stream_while_authorized,
-    streamed,
 )
 from aichat_workspace.kube.errors import UnreachableError
 
 
 class Source:
-    """Two pieces and then silence; says whether it was closed."""
+    """Sends two pieces, and then raises an error or waits."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
-        self.closed = False
+        self.is_closed = False
 
     async def pieces(self) -> AsyncGenerator[bytes, None]:
         try:
@@ -32,18 +32,18 @@ class Source:
                 raise self.error
             await asyncio.sleep(60)
         finally:
-            self.closed = True
+            self.is_closed = True
 
 
-async def fine() -> None:
+async def allow() -> None:
     return None
 
 
-async def gone() -> None:
+async def refuse() -> None:
     raise forbidden("ann", "get", "aichatworkspaces/log", "team-a")
 
 
-async def taken(
+async def read_all(
     pieces: Pieces, seen: list[bytes], then: Callable[[bytes], object] = lambda _: None
 ) -> None:
     async with asyncio.timeout(12):
@@ -61,36 +61,38 @@ async def test_pieces_are_passed_on_until_the_server_stops() -> None:
             stopping.set()
 
     with pytest.raises(ProblemError) as caught:
-        await taken(stream_while_authorized(source.pieces(), fine, stopping), seen, stop)
+        await read_all(stream_while_authorized(source.pieces(), allow, stopping), seen, stop)
     assert caught.value.status == 503
     assert seen == [b"one", b"two"]
-    assert source.closed
+    assert source.is_closed
 
 
-async def test_pieces_end_soon_after_the_permission_does_and_say_so() -> None:
+async def test_pieces_end_with_a_problem_when_the_permission_ends() -> None:
     source = Source()
     seen: list[bytes] = []
     with pytest.raises(ProblemError) as caught:
-        await taken(stream_while_authorized(source.pieces(), gone, asyncio.Event(), 0.01), seen)
+        await read_all(
+            stream_while_authorized(source.pieces(), refuse, asyncio.Event(), 0.01), seen
+        )
     assert caught.value.status == 403
     assert len(seen) <= 2
-    assert source.closed
+    assert source.is_closed
 
 
-async def test_pieces_of_a_source_that_breaks_off_are_not_taken_for_all() -> None:
+async def test_an_error_of_the_source_is_raised() -> None:
     source = Source(UnreachableError("reset"))
     with pytest.raises(UnreachableError):
-        await taken(stream_while_authorized(source.pieces(), fine, asyncio.Event()), [])
-    assert source.closed
+        await read_all(stream_while_authorized(source.pieces(), allow, asyncio.Event()), [])
+    assert source.is_closed
 
 
 async def never() -> Message:
     await asyncio.sleep(60)
-    raise AssertionError("it was to be given up")
+    raise AssertionError("it should have been cancelled")
 
 
-async def test_a_stream_that_breaks_off_has_no_end() -> None:
-    """Which tells the server to break the connection off."""
+async def test_a_response_that_breaks_off_has_no_final_message() -> None:
+    """Without it the server breaks the connection off."""
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -99,42 +101,42 @@ async def test_a_stream_that_breaks_off_has_no_end() -> None:
     async def begin() -> Pieces:
         return Source(UnreachableError("reset")).pieces()
 
-    places = ConcurrencyLimit(1, 1)
-    answer = await streamed(places, "ann", begin, "text/plain")
+    streams = ConcurrencyLimit(1, 1)
+    response = await stream_response(streams, "ann", begin, "text/plain")
     async with asyncio.timeout(12):
-        await answer({"type": "http", "path": "/"}, never, send)
-    assert [each.get("body") for each in sent] == [None, b"one", b"two"]
-    assert all(each["more_body"] for each in sent[1:])
-    assert places.taken == 0
+        await response({"type": "http", "path": "/"}, never, send)
+    assert [message.get("body") for message in sent] == [None, b"one", b"two"]
+    assert all(message["more_body"] for message in sent[1:])
+    assert streams.taken == 0
 
 
 @pytest.mark.parametrize("size", [1, 1_000, 64 * 1024, 200_000])
-def test_pieces_are_cut_by_their_bytes(size: int) -> None:
-    parts = [bytes([at % 251]) * size for at in range(300)]
-    pieces = list(joined(parts))
+def test_parts_are_joined_up_to_a_size_in_bytes(size: int) -> None:
+    parts = [bytes([number % 251]) * size for number in range(300)]
+    pieces = list(join_pieces(parts))
     assert b"".join(pieces) == b"".join(parts)
     assert max(map(len, pieces)) < 64 * 1024 + size
     assert len(pieces) <= 300 * size / (64 * 1024) + 1
 
 
 class Work:
-    """Goes on until it is let; says whether it was given up."""
+    """Runs until `finishing` is set or it is cancelled."""
 
     def __init__(self) -> None:
-        self.let = asyncio.Event()
-        self.given_up = False
+        self.finishing = asyncio.Event()
+        self.cancelled = False
 
     async def __call__(self) -> str:
         try:
-            await self.let.wait()
+            await self.finishing.wait()
         except asyncio.CancelledError:
-            self.given_up = True
+            self.cancelled = True
             raise
         return "done"
 
 
-def asked_by(*messages: Message) -> Request:
-    """A request whose caller sends these, and then waits for ever."""
+def request_of(*messages: Message) -> Request:
+    """Return a request whose caller sends these messages, and then nothing."""
     coming = list(messages)
 
     async def receive() -> Message:
@@ -145,53 +147,55 @@ def asked_by(*messages: Message) -> Request:
     return Request({"type": "http"}, receive)
 
 
-async def test_work_is_given_up_when_its_caller_goes_or_the_server_stops() -> None:
+async def test_work_is_cancelled_when_its_caller_disconnects_or_the_server_stops() -> None:
     request: Message = {"type": "http.request", "body": b"", "more_body": False}
     stopping = asyncio.Event()
     work = Work()
-    work.let.set()
-    assert await cancel_on_disconnect(asked_by(request), stopping, work()) == "done"
+    work.finishing.set()
+    assert await cancel_on_disconnect(request_of(request), stopping, work()) == "done"
     work = Work()
     with pytest.raises(ProblemError) as caught:
-        await cancel_on_disconnect(asked_by(request, {"type": "http.disconnect"}), stopping, work())
-    assert (caught.value.status, work.given_up) == (408, True)
+        await cancel_on_disconnect(
+            request_of(request, {"type": "http.disconnect"}), stopping, work()
+        )
+    assert (caught.value.status, work.cancelled) == (408, True)
     stopping.set()
     work = Work()
     with pytest.raises(ProblemError) as caught:
-        await cancel_on_disconnect(asked_by(request), stopping, work())
-    assert (caught.value.status, work.given_up) == (503, True)
+        await cancel_on_disconnect(request_of(request), stopping, work())
+    assert (caught.value.status, work.cancelled) == (503, True)
 
 
-async def test_a_stream_has_its_place_before_anything_is_opened_and_gives_it_back() -> None:
+async def test_a_stream_takes_its_slot_before_it_begins_and_frees_it_after() -> None:
     streams = ConcurrencyLimit(1, 2)
-    opened = []
+    begun = []
 
     async def begin() -> Pieces:
-        opened.append(1)
+        begun.append(1)
         return Source().pieces()
 
-    first = await streamed(streams, "ann", begin, "text/plain")
+    first = await stream_response(streams, "ann", begin, "text/plain")
     with pytest.raises(ProblemError, match="streams open"):
-        await streamed(streams, "ann", begin, "text/plain")
-    assert len(opened) == 1
+        await stream_response(streams, "ann", begin, "text/plain")
+    assert len(begun) == 1
 
     async def nothing() -> Message:
         return {"type": "http.disconnect"}
 
-    async def nobody_listens(_: object) -> None:
+    async def broken_send(_: object) -> None:
         raise OSError
 
     with pytest.raises(ClientDisconnect):
-        await first({"type": "http", "asgi": {"spec_version": "2.4"}}, nothing, nobody_listens)
+        await first({"type": "http", "asgi": {"spec_version": "2.4"}}, nothing, broken_send)
     assert streams.taken == 0
 
 
-async def test_what_cannot_begin_keeps_no_place() -> None:
+async def test_a_stream_that_can_not_begin_frees_its_slot() -> None:
     streams = ConcurrencyLimit(1, 2)
 
     async def begin() -> Pieces:
         raise UnreachableError("no")
 
     with pytest.raises(UnreachableError):
-        await streamed(streams, "ann", begin, "text/plain")
+        await stream_response(streams, "ann", begin, "text/plain")
     assert streams.taken == 0

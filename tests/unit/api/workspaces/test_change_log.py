@@ -3,17 +3,17 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aichat_workspace.api.workspaces.change_log import Change, Changes, ChangeType
-from tests.unit.api.samples import shown
+from aichat_workspace.api.workspaces.change_log import Change, ChangeLog, ChangeType
+from tests.unit.api.samples import sample_view
 
 
 def change(version: int, name: str = "a", kind: ChangeType = ChangeType.MODIFIED) -> Change:
-    view = shown(name, version=version)
+    view = sample_view(name, version=version)
     return Change(version, kind, view.key, view)
 
 
-def log(most: int, *versions: int) -> Changes:
-    changes = Changes(most)
+def log(limit: int, *versions: int) -> ChangeLog:
+    changes = ChangeLog(limit)
     for version in versions:
         changes.add(change(version, f"w{version}"))
     return changes
@@ -21,27 +21,27 @@ def log(most: int, *versions: int) -> Changes:
 
 def test_a_reader_gets_what_came_after_its_position() -> None:
     changes = log(10, 1, 2, 3)
-    assert [each.version for each in changes.since(1) or ()] == [2, 3]
+    assert [change.version for change in changes.since(1) or ()] == [2, 3]
     assert changes.since(changes.end) == []
 
 
-def test_a_log_keeps_at_least_so_many_and_never_twice_as_many() -> None:
+def test_a_log_keeps_between_one_and_two_times_its_limit() -> None:
     changes = log(10, *range(1, 100))
-    kept = changes.since(changes.end - 10)
-    assert kept is not None
-    assert len(kept) == 10
+    recent = changes.since(changes.end - 10)
+    assert recent is not None
+    assert len(recent) == 10
     assert changes.since(changes.end - 21) is None
 
 
-def test_a_position_that_has_fallen_off_is_told_as_such() -> None:
+def test_a_position_that_has_left_the_log_is_none() -> None:
     changes = log(2, *range(1, 20))
     assert changes.since(0) is None
     assert changes.position_after(1) is None
     assert changes.position_after(19) == changes.end
 
 
-def test_nothing_is_known_of_what_was_before_the_beginning() -> None:
-    changes = Changes(10)
+def test_a_version_before_the_beginning_of_the_log_has_no_position() -> None:
+    changes = ChangeLog(10)
     changes.begin(5)
     changes.add(change(6))
     assert changes.position_after(4) is None
@@ -56,49 +56,51 @@ def test_changes_that_share_a_version_are_passed_together() -> None:
 
 
 def test_only_the_newest_state_of_a_workspace_is_kept() -> None:
-    """So that the log is no larger than what it is of, however often that changes."""
-    changes = Changes(10)
+    """Else the log would be larger than the workspaces, which may change often."""
+    changes = ChangeLog(10)
     for version in range(1, 6):
         changes.add(change(version))
     changes.add(change(6, "b"))
-    views = [each.view for each in changes.since(0) or ()]
+    views = [change.view for change in changes.since(0) or ()]
     assert [view and view.version for view in views] == [None, None, None, None, 5, 6]
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=60), st.integers(1, 6), st.data())
-def test_whoever_reads_on_knows_every_last_state(
-    names: list[str], most: int, data: st.DataObject
+def test_a_reader_gets_the_last_state_of_every_workspace(
+    names: list[str], limit: int, data: st.DataObject
 ) -> None:
-    changes = Changes(most)
-    known: dict[str, int] = {}
-    last: dict[str, int] = {}
+    changes = ChangeLog(limit)
+    versions: dict[str, int] = {}
+    newest: dict[str, int] = {}
     position = 0
     for version, name in enumerate(names, start=1):
         changes.add(change(version, name))
-        last[name] = version
+        newest[name] = version
         if data.draw(st.booleans()):
-            position = _read(changes, position, known, last)
-    _read(changes, position, known, last)
-    assert known == last
+            position = _read(changes, position, versions, newest)
+    _read(changes, position, versions, newest)
+    assert versions == newest
 
 
-def _read(changes: Changes, position: int, known: dict[str, int], last: dict[str, int]) -> int:
+def _read(
+    changes: ChangeLog, position: int, versions: dict[str, int], newest: dict[str, int]
+) -> int:
     news = changes.since(position)
     if news is None:
-        known.update(last)
+        versions.update(newest)
         return changes.end
-    for each in news:
-        if each.view is not None:
-            assert each.version >= known.get(each.view.name, 0)
-            known[each.view.name] = each.version
+    for change in news:
+        if change.view is not None:
+            assert change.version >= versions.get(change.view.name, 0)
+            versions[change.view.name] = change.version
     return position + len(news)
 
 
-async def test_whoever_waits_is_woken_by_the_next_change() -> None:
-    changes = Changes()
-    waiting = [asyncio.create_task(changes.moved(0)) for _ in range(3)]
+async def test_waiting_readers_are_woken_by_the_next_change() -> None:
+    changes = ChangeLog()
+    readers = [asyncio.create_task(changes.wait_for_change(0)) for _ in range(3)]
     await asyncio.sleep(0)
-    assert not any(each.done() for each in waiting)
+    assert not any(reader.done() for reader in readers)
     changes.add(change(1))
-    await asyncio.wait_for(asyncio.gather(*waiting), 30)
-    await changes.moved(0)
+    await asyncio.wait_for(asyncio.gather(*readers), 30)
+    await changes.wait_for_change(0)

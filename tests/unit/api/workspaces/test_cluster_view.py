@@ -1,4 +1,4 @@
-"""What is known, whatever an earlier version has let through."""
+"""The cluster view, also of resources that an earlier version accepted."""
 
 from typing import Any, cast
 
@@ -12,40 +12,40 @@ from tests.unit.api.samples import resource
 
 
 @pytest.fixture
-def directory() -> ClusterView:
+def cluster() -> ClusterView:
     return ClusterView(cast("Client", None), {})
 
 
 def legacy(version: int, name: str = "old") -> dict[str, Any]:
-    """Without a workspaceName, as no CRD of today lets it through."""
-    found = resource(name, version=version)
-    del found["spec"]["workspaceName"]
-    return found
+    """Return a resource without a workspaceName, which the present CRD rejects."""
+    obj = resource(name, version=version)
+    del obj["spec"]["workspaceName"]
+    return obj
 
 
 @pytest.mark.parametrize("spec", [None, {}, {"workspaceName": 7}])
-def test_a_resource_without_a_workspace_name_is_told_of_once_and_hinders_no_other(
-    directory: ClusterView, spec: Any
+def test_a_resource_without_a_workspace_name_is_logged_once_and_ignored(
+    cluster: ClusterView, spec: Any
 ) -> None:
-    store = directory.workspaces._store
+    store = cluster.workspaces._store
     with capture_logs() as logs:
         store.reset([legacy(1) | {"spec": spec}, resource("new", version=2)], 2)
         store.put(legacy(3) | {"spec": spec})
-    assert [each["resource"] for each in logs] == ["team/old"]
-    assert len(directory) == 1
-    assert directory.named("new") is not None
+    assert [line["resource"] for line in logs] == ["team/old"]
+    assert len(cluster) == 1
+    assert cluster.find("new") is not None
     store.remove(legacy(4))
-    assert len(directory) == 1
+    assert len(cluster) == 1
 
 
-def test_a_resource_is_a_workspace_from_its_workspace_name_on(directory: ClusterView) -> None:
-    store = directory.workspaces._store
+def test_a_resource_is_a_workspace_while_it_has_a_workspace_name(cluster: ClusterView) -> None:
+    store = cluster.workspaces._store
     with capture_logs() as logs:
         store.put(legacy(1))
         store.put(resource("old", version=2))
-        assert directory.named("old") is not None
+        assert cluster.find("old") is not None
         store.put(legacy(3))
-        assert directory.named("old") is None
+        assert cluster.find("old") is None
     assert len(logs) == 2
 
 
@@ -54,32 +54,32 @@ def platform(version: int, **models: Any) -> dict[str, Any]:
     return {"metadata": metadata, "spec": {"models": models}}
 
 
-def test_settings_that_are_not_understood_leave_the_last_ones_as_in_the_operator(
-    directory: ClusterView,
+def test_invalid_settings_leave_the_last_valid_ones(
+    cluster: ClusterView,
 ) -> None:
-    cache = directory._platform
+    cache = cluster._platform
     cache._store.reset([platform(1, embeddingModel="first")], 1)
     cache._synced.set()
     with capture_logs() as logs:
         cache._store.put(platform(2, embeddingModel=7))
-    assert directory.platform().models.embedding_model == "first"
+    assert cluster.platform().models.embedding_model == "first"
     assert "spec.models.embeddingModel" in logs[0]["event"]
     cache._store.put(platform(3, embeddingModel="third"))
-    assert directory.platform().models.embedding_model == "third"
+    assert cluster.platform().models.embedding_model == "third"
 
 
-def test_settings_that_never_were_understood_are_none(directory: ClusterView) -> None:
-    """Defaults in their place would be told as if the platform team had chosen them."""
+def test_settings_that_were_never_valid_are_503(cluster: ClusterView) -> None:
+    """Defaults in their place would look as if the platform team had chosen them."""
     with capture_logs():
-        directory._platform._store.reset([platform(1, embeddingModel=7)], 1)
-    directory._platform._synced.set()
+        cluster._platform._store.reset([platform(1, embeddingModel=7)], 1)
+    cluster._platform._synced.set()
     with pytest.raises(ProblemError) as caught:
-        directory.platform()
+        cluster.platform()
     assert caught.value.status == 503
     assert "spec.models.embeddingModel" in caught.value.detail
-    directory._platform._store.remove(platform(2))
-    assert directory.platform().models.embedding_model == "nomic-embed-text"
+    cluster._platform._store.remove(platform(2))
+    assert cluster.platform().models.embedding_model == "nomic-embed-text"
 
 
-def test_without_settings_the_defaults_hold(directory: ClusterView) -> None:
-    assert directory.platform().models.embedding_model == "nomic-embed-text"
+def test_without_a_platform_the_settings_are_the_defaults(cluster: ClusterView) -> None:
+    assert cluster.platform().models.embedding_model == "nomic-embed-text"

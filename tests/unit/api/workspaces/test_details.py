@@ -1,9 +1,9 @@
-"""What a workspace has become: what many ask is asked of the cluster and of its model server once,
-and what is not as it should be is told."""
+"""Details of a workspace: many reads cost few requests, and faults are reported."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 import orjson
@@ -21,7 +21,7 @@ from aichat_workspace.kube.client import Client, Stream
 from aichat_workspace.kube.errors import UnreachableError
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import Response as OllamaResponse
-from tests.unit.api.samples import shown
+from tests.unit.api.samples import sample_view
 
 NAMESPACE = {
     "metadata": {
@@ -32,17 +32,19 @@ NAMESPACE = {
 }
 
 
-class Cluster(Client):
-    """Has one pod and one event; `lists` are the kinds that were listed."""
+@dataclass
+class FakeCluster(Client):
+    """Has one pod and one event."""
 
-    def __init__(self) -> None:
-        self.lists: list[str] = []
-        self.broken = False
+    lists: list[str] = field(default_factory=list)
+    """The kinds that were listed."""
+    is_broken: bool = False
+    """Every list fails."""
 
     async def list_pages(self, resource: Resource, *_: Any, **__: Any) -> AsyncIterator[Any]:
         self.lists.append(resource.plural)
         await asyncio.sleep(0)
-        if self.broken:
+        if self.is_broken:
             raise UnreachableError("no")
         created = "2026-01-01T00:00:00Z"
         yield {"items": [{"metadata": {"name": "one", "creationTimestamp": created}}]}
@@ -55,20 +57,21 @@ class Cluster(Client):
         yield Stream(200, {}, chunks())
 
 
-class Models:
-    """A model server; one that drips says something all the time, and never all."""
+@dataclass
+class FakeModelServer:
+    """Has one model."""
 
-    def __init__(self, *, drips: bool = False) -> None:
-        self.asked = 0
-        self.status = 200
-        self._drips = drips
+    never_finishes: bool = False
+    """Sends something all the time, but never the whole list."""
+    requests: int = 0
+    status: int = 200
 
     @property
     def chunks(self) -> AsyncIterator[bytes]:
         return self._read()
 
     async def _read(self) -> AsyncIterator[bytes]:
-        while self._drips:
+        while self.never_finishes:
             yield b" "
             await asyncio.sleep(0.001)
         yield orjson.dumps({"models": [{"name": "m:1", "digest": "d", "size": 1}]})
@@ -79,89 +82,91 @@ class Models:
     ) -> AsyncIterator[OllamaResponse]:
         assert (method, path, body) == ("GET", "/api/tags", None)
         assert idle_seconds > 0
-        self.asked += 1
+        self.requests += 1
         await asyncio.sleep(0)
         yield self
 
 
 @pytest.fixture
-def cluster() -> Cluster:
-    return Cluster()
+def cluster() -> FakeCluster:
+    return FakeCluster()
 
 
 @pytest.fixture
 def view() -> View:
-    return shown(status={"namespace": {"name": "team-a", "uid": "uid-of-namespace"}})
+    return sample_view(status={"namespace": {"name": "team-a", "uid": "uid-of-namespace"}})
 
 
-def tenants(cluster: Cluster, models: Models, monkeypatch: pytest.MonkeyPatch) -> WorkspaceDetails:
+def create_service(
+    cluster: FakeCluster, models: FakeModelServer, monkeypatch: pytest.MonkeyPatch
+) -> WorkspaceDetails:
     monkeypatch.setattr(ClusterView, "namespace", lambda *_: NAMESPACE)
     return WorkspaceDetails(cluster, ClusterView(cluster, {}), lambda _: OllamaClient(models))
 
 
-async def test_many_who_want_events_and_logs_cost_one_list_of_each(
-    cluster: Cluster, view: View, monkeypatch: pytest.MonkeyPatch
+async def test_many_reads_of_events_and_logs_cost_one_list_of_each(
+    cluster: FakeCluster, view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    of = tenants(cluster, Models(), monkeypatch)
+    service = create_service(cluster, FakeModelServer(), monkeypatch)
     for _ in range(2):
-        told = await asyncio.gather(*(of.events(view) for _ in range(20)))
-        assert {len(each) for each in told} == {2}
-    assert cluster.lists == ["events"] * 2  # of its team's namespace, and of its own
+        answers = await asyncio.gather(*(service.events(view) for _ in range(20)))
+        assert {len(events) for events in answers} == {2}
+    assert cluster.lists == ["events"] * 2  # one of the team's namespace, one of its own
     for _ in range(3):
-        pieces = await of.logs(view, Workload.OLLAMA, LogQuery())
-        assert [each async for each in pieces] == [b"a line\n"]
+        pieces = await service.logs(view, Workload.OLLAMA, LogQuery())
+        assert [piece async for piece in pieces] == [b"a line\n"]
     assert cluster.lists[2:] == ["pods"]
-    pieces = await of.logs(view, Workload.OPENWEBUI, LogQuery())
-    assert [each async for each in pieces] == [b"a line\n"]
+    pieces = await service.logs(view, Workload.OPENWEBUI, LogQuery())
+    assert [piece async for piece in pieces] == [b"a line\n"]
     assert cluster.lists[2:] == ["pods"] * 2
 
 
-async def test_many_who_want_models_cost_their_server_one_request(
-    cluster: Cluster, view: View, monkeypatch: pytest.MonkeyPatch
+async def test_many_reads_of_models_cost_one_request_to_the_server(
+    cluster: FakeCluster, view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    models = Models()
-    of = tenants(cluster, models, monkeypatch)
+    models = FakeModelServer()
+    service = create_service(cluster, models, monkeypatch)
     for _ in range(2):
-        told = await asyncio.gather(*(of.models(view) for _ in range(20)))
-        assert told == [[{"name": "m:1", "sizeBytes": 1, "origin": "person"}]] * 20
-    assert models.asked == 1
+        answers = await asyncio.gather(*(service.models(view) for _ in range(20)))
+        assert answers == [[{"name": "m:1", "sizeBytes": 1, "origin": "person"}]] * 20
+    assert models.requests == 1
 
 
-async def test_one_workspaces_answer_is_not_anothers(
-    cluster: Cluster, view: View, monkeypatch: pytest.MonkeyPatch
+async def test_answers_are_cached_per_workspace(
+    cluster: FakeCluster, view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    of = tenants(cluster, Models(), monkeypatch)
-    await of.events(view)
-    await of.events(shown("team-b"))
-    assert cluster.lists == ["events"] * 3  # team-b's namespace is not its own, so nobody looks
+    service = create_service(cluster, FakeModelServer(), monkeypatch)
+    await service.events(view)
+    await service.events(sample_view("team-b"))
+    assert cluster.lists == ["events"] * 3  # team-b has no namespace of its own to read
 
 
-async def test_an_answer_that_failed_is_asked_for_again(
-    cluster: Cluster, view: View, monkeypatch: pytest.MonkeyPatch
+async def test_a_failed_read_of_events_is_repeated(
+    cluster: FakeCluster, view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    of = tenants(cluster, Models(), monkeypatch)
-    cluster.broken = True
+    service = create_service(cluster, FakeModelServer(), monkeypatch)
+    cluster.is_broken = True
     with pytest.raises(UnreachableError):
-        await of.events(view)
-    cluster.broken = False
-    assert len(await of.events(view)) == 2
+        await service.events(view)
+    cluster.is_broken = False
+    assert len(await service.events(view)) == 2
 
 
-async def test_a_server_that_drips_is_given_up(
-    cluster: Cluster, view: View, monkeypatch: pytest.MonkeyPatch
+async def test_a_model_server_that_never_finishes_is_a_problem(
+    cluster: FakeCluster, view: View, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(details, "_MODELS_SECONDS", 0.05)
-    of = tenants(cluster, Models(drips=True), monkeypatch)
+    service = create_service(cluster, FakeModelServer(never_finishes=True), monkeypatch)
     with pytest.raises(ProblemError, match="takes too long"):
-        await of.models(view)
+        await service.models(view)
 
 
 _EMAIL = {"WEBUI_ADMIN_EMAIL": "YW5u"}
 _PASSWORD = {"WEBUI_ADMIN_PASSWORD": "c2VjcmV0"}
 
 
-class OneSecret(Client):
-    """Holds a workspace's credentials."""
+class FakeSecretClient(Client):
+    """Has the Secret of a workspace's credentials, made of these parts."""
 
     def __init__(self, **parts: Any) -> None:
         self._parts = parts
@@ -180,15 +185,17 @@ def _no_server(_: str) -> NoReturn:
 
 
 async def test_credentials_are_shown_as_they_were_made() -> None:
-    found = await with_secret(OneSecret(data=_EMAIL | _PASSWORD)).credentials(shown())
-    assert (found["email"], found["password"]) == ("ann", "secret")
+    credentials = await with_secret(FakeSecretClient(data=_EMAIL | _PASSWORD)).credentials(
+        sample_view()
+    )
+    assert (credentials["email"], credentials["password"]) == ("ann", "secret")
 
 
 @pytest.mark.parametrize("parts", [{}, {"data": None}, {"data": _EMAIL}, {"data": _PASSWORD}])
-async def test_credentials_that_somebody_has_damaged_are_told_as_such(
+async def test_incomplete_credentials_are_409(
     parts: dict[str, Any],
 ) -> None:
     with pytest.raises(ProblemError) as caught:
-        await with_secret(OneSecret(**parts)).credentials(shown())
+        await with_secret(FakeSecretClient(**parts)).credentials(sample_view())
     assert (caught.value.status, caught.value.code) == (409, "credentials-incomplete")
     assert "team-a-credentials" in caught.value.detail

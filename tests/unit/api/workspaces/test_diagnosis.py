@@ -8,35 +8,35 @@ def condition(kind: str, status: str, reason: str = "Why", message: str = "") ->
     return {"type": kind, "status": status, "reason": reason, "message": message}
 
 
-def test_a_workspace_of_which_nothing_was_said_says_whom_to_ask() -> None:
-    told = Diagnosis.model_validate(diagnose({}))
-    assert told.phase == "Pending"
-    assert "ask the platform team" in told.summary
-    assert told.findings == ()
+def test_a_workspace_without_status_names_the_platform_team() -> None:
+    diagnosis = Diagnosis.model_validate(diagnose({}))
+    assert diagnosis.phase == "Pending"
+    assert "ask the platform team" in diagnosis.summary
+    assert diagnosis.findings == ()
 
 
-def test_a_ready_workspace_is_fine() -> None:
+def test_a_ready_workspace_has_no_findings() -> None:
     status = {"phase": "Ready", "conditions": [condition("Ready", "True")]}
-    told = Diagnosis.model_validate(diagnose(status))
-    assert told.summary == "People can chat."
-    assert told.findings == ()
+    diagnosis = Diagnosis.model_validate(diagnose(status))
+    assert diagnosis.summary == "People can chat."
+    assert diagnosis.findings == ()
 
 
-def test_one_that_comes_up_needs_nothing() -> None:
+def test_a_starting_workspace_has_no_findings() -> None:
     status = {"phase": "Provisioning", "conditions": [condition("Ready", "False")]}
-    told = diagnose(status)
-    assert "nothing has to be done" in told["summary"]
-    assert told["findings"] == []
+    diagnosis = diagnose(status)
+    assert "nothing has to be done" in diagnosis["summary"]
+    assert diagnosis["findings"] == []
 
 
-def test_each_trouble_is_told_once_with_what_to_do() -> None:
-    full = ("ImagePullFailed", "no such image")
+def test_each_problem_is_one_finding_with_advice() -> None:
+    cause = ("ImagePullFailed", "no such image")
     status = {
         "phase": "Degraded",
         "conditions": [
             condition("Ready", "False", "Degraded", "No model server."),
-            condition("OllamaAvailable", "False", *full),
-            condition("OpenWebUIAvailable", "False", *full),
+            condition("OllamaAvailable", "False", *cause),
+            condition("OpenWebUIAvailable", "False", *cause),
             condition("ModelsReady", "Unknown", "NewReason", "strange"),
         ],
         "models": [
@@ -45,13 +45,13 @@ def test_each_trouble_is_told_once_with_what_to_do() -> None:
         ],
         "patterns": [{"name": "p", "state": "Pending", "message": "waits for m"}],
     }
-    told = Diagnosis.model_validate(diagnose(status))
-    assert told.summary == "No model server."
-    assert [each.condition for each in told.findings] == [
+    diagnosis = Diagnosis.model_validate(diagnose(status))
+    assert diagnosis.summary == "No model server."
+    assert [finding.condition for finding in diagnosis.findings] == [
         "OllamaAvailable",
         "ModelsReady",
         "model m",
         "pattern p",
     ]
-    advice = [bool(each.advice) for each in told.findings]
+    advice = [bool(finding.advice) for finding in diagnosis.findings]
     assert advice == [True, False, True, False]

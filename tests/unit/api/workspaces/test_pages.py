@@ -11,55 +11,55 @@ from aichat_workspace.api.workspaces.cluster_view import FIRST
 from aichat_workspace.api.workspaces.pages import Filter
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
-from tests.unit.api.samples import shown
+from tests.unit.api.samples import sample_view
 
-NAMES = st.sets(st.sampled_from([f"w{at:02}" for at in range(30)]))
+NAMES = st.sets(st.sampled_from([f"w{number:02}" for number in range(30)]))
 
 
-def _page(there: set[str], token: str | None, limit: int) -> tuple[Sequence[View], str | None]:
-    after = pages.read_page(token)
-    views = (each for each in map(shown, sorted(there)) if each.order > after)
-    return pages.page_of(views, lambda _: True, limit)
+def _page(present: set[str], token: str | None, limit: int) -> tuple[Sequence[View], str | None]:
+    after = pages.parse_page(token)
+    views = (view for view in map(sample_view, sorted(present)) if view.order > after)
+    return pages.take_page(views, lambda _: True, limit)
 
 
 @given(stays=NAMES, flickers=st.lists(NAMES, max_size=20), limit=st.integers(1, 7))
-def test_whoever_stays_is_on_exactly_one_page_whoever_comes_and_goes(
+def test_a_workspace_is_on_exactly_one_page_while_others_come_and_go(
     stays: set[str], flickers: list[set[str]], limit: int
 ) -> None:
-    found: list[str] = []
+    listed: list[str] = []
     token = None
-    for at in range(40):
-        others = flickers[at % len(flickers)] if flickers else set()
+    for turn in range(40):
+        others = flickers[turn % len(flickers)] if flickers else set()
         views, token = _page(stays | others, token, limit)
         assert len(views) <= limit
-        found += [each.name for each in views]
+        listed += [view.name for view in views]
         if token is None:
             break
     assert token is None
-    assert [each for each in found if each in stays] == sorted(stays)
-    assert len(found) == len(set(found))
+    assert [name for name in listed if name in stays] == sorted(stays)
+    assert len(listed) == len(set(listed))
 
 
-def test_the_last_page_says_that_it_is_the_last() -> None:
+def test_the_last_page_has_no_next_page() -> None:
     views, token = _page({"w1", "w2"}, None, 2)
-    assert [each.name for each in views] == ["w1", "w2"]
+    assert [view.name for view in views] == ["w1", "w2"]
     assert token is None
 
 
 def test_the_first_page_begins_at_the_beginning() -> None:
-    assert pages.read_page(None) == FIRST
+    assert pages.parse_page(None) == FIRST
 
 
 @pytest.mark.parametrize("token", ["", "x", "é", "bnVsbA==", "WzFd", "eyJhIjoxfQ==", "=" * 9])
-def test_a_page_that_nobody_gave_is_refused(token: str) -> None:
+def test_an_invalid_page_token_is_refused(token: str) -> None:
     with pytest.raises(ProblemError) as caught:
-        pages.read_page(token)
+        pages.parse_page(token)
     assert caught.value.status == 422
     assert caught.value.errors[0].field == "page"
 
 
 @pytest.mark.parametrize(
-    ("wanted", "matches"),
+    ("query", "matches"),
     [
         (Filter(), True),
         (Filter(team="team"), True),
@@ -75,15 +75,15 @@ def test_a_page_that_nobody_gave_is_refused(token: str) -> None:
         (Filter(team="team", phase=Phase.READY, owner="bob", text="a"), False),
     ],
 )
-def test_a_filter_takes_what_it_names(wanted: Filter, matches: bool) -> None:
+def test_a_filter_matches_all_that_it_names(query: Filter, matches: bool) -> None:
     status = {"phase": "Ready", "url": "https://chat.example.org"}
-    assert wanted.matches(shown("team-a", status=status)) is matches
+    assert query.matches(sample_view("team-a", status=status)) is matches
 
 
-def test_a_page_holds_whole_workspaces_or_only_what_was_asked_for() -> None:
-    views = [shown("a"), shown("b")]
+def test_a_page_has_whole_workspaces_or_only_the_requested_fields() -> None:
+    views = [sample_view("a"), sample_view("b")]
     whole = orjson.loads(b"".join(pages.parts(views, None, ())))
-    assert whole["items"] == [each.document for each in views]
+    assert whole["items"] == [view.document for view in views]
     some = orjson.loads(b"".join(pages.parts(views, "next", ["name", "spec.workspaceName"])))
     assert some == {
         "items": [{"name": name, "spec": {"workspaceName": name}} for name in "ab"],
@@ -91,14 +91,14 @@ def test_a_page_holds_whole_workspaces_or_only_what_was_asked_for() -> None:
     }
 
 
-def test_a_pages_etag_changes_with_what_it_shows() -> None:
-    views = [shown("a")]
+def test_a_pages_etag_changes_with_its_content() -> None:
+    views = [sample_view("a")]
     tags = {
         pages.etag(views, None, ()),
         pages.etag(views, "next", ()),
         pages.etag(views, None, ["name"]),
-        pages.etag([shown("a", version=2)], None, ()),
+        pages.etag([sample_view("a", version=2)], None, ()),
         pages.etag([], None, ()),
     }
     assert len(tags) == 5
-    assert pages.etag([shown("a")], None, ()) in tags
+    assert pages.etag([sample_view("a")], None, ()) in tags

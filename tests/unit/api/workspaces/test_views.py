@@ -2,11 +2,11 @@ import orjson
 import pytest
 
 from aichat_workspace.api.workspaces.views import select, view
-from tests.unit.api.samples import resource, shown
+from tests.unit.api.samples import resource, sample_view
 
 
-def test_a_view_is_the_resource_without_kubernetes_own_ways() -> None:
-    document = orjson.loads(shown("a", team="t", uid="u", generation=2).body)
+def test_a_view_has_the_fields_of_the_api() -> None:
+    document = orjson.loads(sample_view("a", team="t", uid="u", generation=2).body)
     assert document == {
         "name": "a",
         "team": "t",
@@ -21,23 +21,27 @@ def test_a_view_is_the_resource_without_kubernetes_own_ways() -> None:
     }
 
 
-def test_what_a_dry_run_would_make_can_be_shown() -> None:
+def test_the_view_of_a_dry_run_has_version_zero() -> None:
     """The API server gives it no resourceVersion."""
-    made = resource()
-    del made["metadata"]["resourceVersion"]
-    assert view(made).version == 0
+    obj = resource()
+    del obj["metadata"]["resourceVersion"]
+    assert view(obj).version == 0
 
 
-def test_of_two_with_one_name_the_one_that_was_not_turned_away_counts_then_the_older() -> None:
-    taken = {"conditions": [{"reason": "WorkspaceNameTaken"}]}
-    older = shown(created="2025-01-01T00:00:00Z", status=taken)
-    newer = shown(created="2026-01-01T00:00:00Z")
-    newest = shown(created="2026-06-01T00:00:00Z")
-    assert sorted([older, newest, newer], key=lambda each: each.rank) == [newer, newest, older]
+def test_claimants_rank_by_acceptance_then_age() -> None:
+    rejected = {"conditions": [{"reason": "WorkspaceNameTaken"}]}
+    older = sample_view(created="2025-01-01T00:00:00Z", status=rejected)
+    newer = sample_view(created="2026-01-01T00:00:00Z")
+    newest = sample_view(created="2026-06-01T00:00:00Z")
+    assert sorted([older, newest, newer], key=lambda claimant: claimant.rank) == [
+        newer,
+        newest,
+        older,
+    ]
 
 
 @pytest.mark.parametrize(
-    ("fields", "chosen"),
+    ("fields", "selected"),
     [
         (["a"], {"a": {"b": {"c": 1}, "d": None}}),
         (["a.b.c"], {"a": {"b": {"c": 1}}}),
@@ -46,13 +50,13 @@ def test_of_two_with_one_name_the_one_that_was_not_turned_away_counts_then_the_o
         ([], {}),
     ],
 )
-def test_fields_are_chosen_by_their_paths(fields: list[str], chosen: object) -> None:
+def test_fields_are_selected_by_their_paths(fields: list[str], selected: object) -> None:
     document = {"a": {"b": {"c": 1}, "d": None}, "e": 2}
-    assert select(document, fields) == chosen
+    assert select(document, fields) == selected
 
 
 @pytest.mark.parametrize("fields", [["a", "a.b"], ["a.b", "a"], ["a", "a.b.c"], ["a", "a"]])
-def test_a_field_and_a_part_of_it_are_the_field_and_the_document_stays_as_it_is(
+def test_a_field_and_a_part_of_it_select_the_field_and_leave_the_document_unchanged(
     fields: list[str],
 ) -> None:
     document = {"a": {"b": {"c": 1}, "d": 2}}
