@@ -12,7 +12,7 @@ from typing import Final
 
 import yaml
 
-from localcluster import binaries, firewall, kernel, leftovers, node, preflight, state
+from localcluster import binaries, firewall, kernel, kwok, leftovers, node, preflight, state
 from localcluster.addons import ADDONS
 from localcluster.configuration import write_files
 from localcluster.controlplane import start_control_plane
@@ -33,8 +33,16 @@ _CHAINS: Final = "chains-before"
 _SETTINGS: Final = "settings-before"
 
 
-def up(name: str, report: Report, *, full: bool = False) -> Cluster:
-    """Bring a control plane, or with `full` a whole node, up from nothing.
+def up(
+    name: str,
+    report: Report,
+    *,
+    full: bool = False,
+    simulated_pods: str = "",
+    audit_bodies: bool = False,
+) -> Cluster:
+    """Bring a control plane, or with `full` a whole node, up from nothing. `simulated_pods` is the
+    address of all pods on simulated nodes, and empty for none.
 
     Raises:
         AlreadyRunningError: one of this name runs.
@@ -55,7 +63,10 @@ def up(name: str, report: Report, *, full: bool = False) -> Cluster:
             )
         if not full:
             _remove(name, report)
-            return state.complete(start_control_plane(name, programs, report))
+            started = start_control_plane(name, programs, report, audit_bodies=audit_bodies)
+            if simulated_pods:
+                started = _start_simulated_nodes(started, simulated_pods, report)
+            return state.complete(started)
         stack.enter_context(state.locked(_NODE_LOCK))
         _only_node(name)
         _remove(name, report)
@@ -139,6 +150,16 @@ def load(name: str, archive: Path) -> None:
 def tag(name: str, image: str, further: str) -> None:
     """Give an image of a full cluster's node a further name."""
     node.tag_image(get(name), image, further)
+
+
+def _start_simulated_nodes(cluster: Cluster, address: str, report: Report) -> Cluster:
+    programs = binaries.ensure_kubernetes(report, full=True)  # for the scheduler
+    cluster = kwok.start_nodes(cluster, programs, address, report)
+    kubectl(cluster, "create", "-f", "-", stdin=yaml.safe_dump_all(kwok.nodes()))
+    names = [f"node/{node['metadata']['name']}" for node in kwok.nodes()]
+    report("nodes", "waiting until they are ready")
+    kubectl(cluster, "wait", "--for=condition=Ready", *names, "--timeout=60s")
+    return cluster
 
 
 def _start_full(name: str, programs: Path, report: Report) -> Cluster:
