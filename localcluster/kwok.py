@@ -75,6 +75,7 @@ def start_nodes(cluster: Cluster, programs: Path, address: str, report: Report) 
             f"--kubeconfig={cluster.kubeconfig}",
             f"--config={config}",
             "--manage-all-nodes",
+            "--node-lease-duration-seconds=40",  # else nodes are lost after as long
             f"--server-address=127.0.0.1:{kwok_port}",
         ],
     }
