@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Final, Literal
@@ -55,6 +55,9 @@ def bench_compare(  # noqa: PLR0913  (options)
         list[int] | None, typer.Option("-n", "--workspaces", min=1, max=9_000, help="Repeatable.")
     ] = None,
     output: Annotated[Literal["table", "json"], typer.Option("-o", "--output")] = "table",
+    fleet: Annotated[
+        int, typer.Option(min=0, max=9_000, help="How many to simulate besides; 0 for none.")
+    ] = 5_000,
     skip: Annotated[
         list[str] | None, typer.Option(help=f"What not to measure: {', '.join(STEPS)}.")
     ] = None,
@@ -97,7 +100,8 @@ def bench_compare(  # noqa: PLR0913  (options)
         steps -= {"change"} if change == "{}" else set()
         steps -= {"pending"} if not made else set()
     _end_in_order()
-    asyncio.run(_compare(measured, Options(concurrency, seconds, steps), sizes or _SIZES, output))
+    options = Options(concurrency, seconds, steps)
+    asyncio.run(_compare(measured, options, sizes or _SIZES, fleet, output))
 
 
 def _end_in_order() -> None:
@@ -108,7 +112,7 @@ def _end_in_order() -> None:
 
 
 async def _compare(
-    measured: subject.Subject, options: Options, sizes: "list[int] | tuple[int, ...]", output: str
+    operator_: subject.Subject, options: Options, sizes: Sequence[int], fleet: int, output: str
 ) -> None:
     figures: list[Figure] = []
     load = os.getloadavg()[0]
@@ -116,12 +120,15 @@ async def _compare(
         command = (sys.executable, "-m", "benchmarks", "stand-in", address)
         log = Path(folder, "stand-in.log")
         async with processes.started(command, {}, log):
-            comparison = Comparison(measured, options, Path(folder), address, report, os.getpid())
-            recording, pods = await comparison.record()
-            for size in sizes:
-                async for figure in comparison.measure(recording, pods, size):
+            comparison = Comparison(operator_, options, Path(folder), address, report, os.getpid())
+            recorded = await comparison.record()
+            measured = [comparison.measure(recorded, size) for size in sizes]
+            measured += [comparison.simulated(recorded, fleet)] if fleet else []
+            for each in measured:
+                async for figure in each:
                     figures.append(figure)
-                    report(f"N = {size}", f"{figure.what}: {figure.value:.3g} {figure.unit}")
+                    what = f"{figure.what}: {figure.value:.3g} {figure.unit}"
+                    report(f"N = {figure.workspaces}", what)
     after = os.getloadavg()[0]
     if output == "json":
         cores = os.cpu_count() or 0

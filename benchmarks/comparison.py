@@ -6,7 +6,7 @@ writer, and without nodes, where nothing can start, for the operator again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,12 @@ from typing import Final
 from aichat_workspace.kube.client import Client
 from benchmarks import audit, controlplane, measurements, processes
 from benchmarks.audit import Position
+from benchmarks.fleet import Fleet, Listing
 from benchmarks.population import name_of
 from benchmarks.recording import Recording, record
 from benchmarks.report import Figure, Goal
-from benchmarks.stage import MANAGER, PODS, Stage, bring_up, is_pod_of
+from benchmarks.simulation import Simulation, read_listings
+from benchmarks.stage import MANAGER, PODS, Stage, bring_up, is_pod_of, memory_goal
 from benchmarks.subject import Subject
 from localcluster.progress import Report
 
@@ -30,8 +32,6 @@ _SECONDS_EACH: Final = 3.0
 _VOLUMES_EACH: Final = 2
 _EFFICIENCY: Final = 0.95
 _CPU: Final = 1.5
-_MEMORY_MIB: Final = 80e6 / 2**20
-_OBJECT_MIB: Final = 1 / 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,15 @@ class Options:
     concurrency: int
     rest_seconds: float
     steps: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What an operator makes of one resource: its writes, its pods, and all that it has listed."""
+
+    recording: Recording
+    pods_each: int
+    listings: Mapping[str, Listing]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +79,15 @@ class Comparison:
     def recording_file(self) -> Path:
         return self.folder / "recording.json"
 
-    async def record(self) -> tuple[Recording, int]:
-        """What the operator writes for one resource, and how many pods that has."""
+    async def record(self) -> Recorded:
+        """Bring one resource up, and see what becomes of it."""
         async with self._stage("recording", 1, audit_bodies=True) as stage:
             async with stage.operator():
                 position = stage.audit.end()
                 uid = await self._bring_one_up(stage)
                 await measurements.settle(stage)
                 recording = record(stage.audit.events(position), RECORDED, uid)
+                listings = await read_listings(stage, stage.audit.events(), RECORDED)
             pods = [
                 pod
                 async for page in stage.admin.list_pages(PODS)
@@ -85,15 +95,21 @@ class Comparison:
                 if is_pod_of(pod, [RECORDED])
             ]
         recording.save(self.recording_file)
-        return recording, len(pods)
+        return Recorded(recording, len(pods), listings)
 
     async def _bring_one_up(self, stage: Stage) -> str:
         uids: list[str] = []
         await bring_up(stage, [RECORDED], 1, _LEAST_SECONDS, lambda _, uid: uids.append(uid))
         return uids[0]
 
-    async def measure(self, recording: Recording, pods: int, count: int) -> AsyncIterator[Figure]:
+    def simulated(self, recorded: Recorded, count: int) -> AsyncIterator[Figure]:
+        """The figures of a fleet that is only simulated."""
+        fleet = Fleet(recorded.listings, tuple(map(name_of, range(count))))
+        return Simulation(self.subject, fleet, self.folder, self.report).measure()
+
+    async def measure(self, recorded: Recorded, count: int) -> AsyncIterator[Figure]:
         """All figures of so many resources, each as soon as it is known."""
+        recording, pods = recorded.recording, recorded.pods_each
         names = [name_of(number) for number in range(count)]
         seconds = _LEAST_SECONDS + _SECONDS_EACH * count
         async with self._stage(f"operator, N = {count}", count) as stage:
@@ -194,6 +210,7 @@ class Comparison:
             seconds, took = await measurements.change(stage, names)
             what = "every spec changed, until all are observed"
             yield Figure(count, "change_seconds", what, seconds, "s", note=str(took))
+        await measurements.settle(stage)  # else it is stopped amid its work, and a restart goes on
 
     async def _after_restart(
         self, stage: Stage, names: Sequence[str], seconds: float
@@ -208,7 +225,14 @@ class Comparison:
             what = "restart, until the last request"
             yield Figure(count, "restart_seconds", what, restart.seconds, "s", Goal(10), note)
             what = "writes after a restart"
-            yield Figure(count, "restart_writes", what, restart.writes, goal=Goal(0))
+            yield Figure(
+                count,
+                "restart_writes",
+                what,
+                restart.writes.total(),
+                goal=Goal(0),
+                note=measurements.most_common(restart.writes),
+            )
         if "delete" in self.options.steps:
             async with stage.operator():
                 gone = await measurements.delete_resources(stage, names, seconds)
@@ -269,7 +293,7 @@ def compared(count: int, operator: Raised, null: Raised, recording: Recording) -
             "memory at most",
             operator.peak_mib,
             "MiB",
-            Goal(_MEMORY_MIB + _OBJECT_MIB * objects),
+            Goal(memory_goal(objects)),
             f"{objects} objects",
         ),
     ]

@@ -32,7 +32,12 @@ class Rest:
     rss_mib: float
 
     def __str__(self) -> str:
-        return ", ".join(f"{count} {what}" for what, count in self.requests.most_common(4))
+        return most_common(self.requests)
+
+
+def most_common(counted: Counter[str]) -> str:
+    """The most of what was counted, for people."""
+    return ", ".join(f"{count} {what}" for what, count in counted.most_common(4))
 
 
 async def rest(stage: Stage, process: Process, seconds: float) -> Rest:
@@ -129,7 +134,7 @@ class Restart:
     """From the start of the process until its last request."""
 
     seconds: float
-    writes: int
+    writes: Counter[str]
     reads: int
     cpu_seconds: float
     peak_mib: float
@@ -141,12 +146,12 @@ async def restart(stage: Stage) -> Restart:
     async with stage.operator() as process:
         await settle(stage)
         events = stage.audit.requests(position)
-        writes = sum(map(audit.is_write, events))
+        writes = audit.count([event for event in events if audit.is_write(event)])
         last = max([started, *map(audit.received_at, events)])
         return Restart(
             last - started,
             writes,
-            len(events) - writes,
+            len(events) - writes.total(),
             processes.cpu_seconds(process.pid),
             processes.peak_rss_mib(process.pid),
         )

@@ -211,6 +211,11 @@ def is_pod_of(pod: Any, names: Collection[str]) -> bool:
     return metadata["namespace"] in names or metadata["name"][: len(name_of(0))] in names
 
 
+def memory_goal(objects: int) -> float:
+    """80 MB, and 1 KiB for each object, in MiB."""
+    return 80e6 / 2**20 + objects / 1024
+
+
 async def at_once(work: Callable[[int], Awaitable[object]], numbers: Sequence[int]) -> None:
     """Some at a time, as many as an operator works on."""
     gate = asyncio.Semaphore(_AT_ONCE)

@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -20,15 +20,21 @@ _PORTS: Final = (11434, 8080)
 _DIGITS: Final = 64
 
 
+def _model(name: str) -> dict[str, Any]:
+    return {"name": name, "digest": f"{len(name):0{_DIGITS}}", "size": 10**9}
+
+
+REPLIES: Final[Mapping[tuple[str, str], Any]] = {
+    ("GET", "/api/tags"): {"models": [_model(name) for name in (*MODELS, _EMBEDDING_MODEL)]},
+    ("POST", "/api/show"): {"capabilities": ["completion"], "modelfile": ""},
+    ("POST", "/api/v1/auths/signin"): {"token": "token", "role": "admin"},
+    ("GET", "/api/v1/models/base"): [],
+}
+
+
 def application() -> web.Application:
     application = web.Application()
-    replies: dict[tuple[str, str], Any] = {
-        ("GET", "/api/tags"): {"models": [_model(name) for name in (*MODELS, _EMBEDDING_MODEL)]},
-        ("POST", "/api/show"): {"capabilities": ["completion"], "modelfile": ""},
-        ("POST", "/api/v1/auths/signin"): {"token": "token", "role": "admin"},
-        ("GET", "/api/v1/models/base"): [],
-    }
-    for (method, path), reply in replies.items():
+    for (method, path), reply in REPLIES.items():
         application.router.add_route(method, path, _answering(reply))
     return application
 
@@ -66,10 +72,6 @@ def address() -> Iterator[str]:
 def _ip(verb: str, chosen: str) -> None:
     command = ("ip", "address", verb, f"{chosen}/32", "dev", "lo")
     subprocess.run(command, check=True, timeout=10)
-
-
-def _model(name: str) -> dict[str, Any]:
-    return {"name": name, "digest": f"{len(name):0{_DIGITS}}", "size": 10**9}
 
 
 def _answering(reply: Any) -> Any:

@@ -189,8 +189,8 @@ def run_compare(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[Subje
     monkeypatch.setattr(cli, "_end_in_order", lambda: None)
     result = CliRunner().invoke(cli.app, ["compare", *arguments])
     assert result.exit_code == 0, result.output
-    measured, options, sizes, output = called
-    return measured, options, (sizes, output)
+    measured, options, sizes, fleet, output = called
+    return measured, options, (sizes, fleet, output)
 
 
 def test_our_operator_is_what_is_measured_where_nothing_is_said(
@@ -199,7 +199,7 @@ def test_our_operator_is_what_is_measured_where_nothing_is_said(
     measured, options, rest = run_compare(monkeypatch, "--skip", "delete", "--skip", "pending")
     assert measured is OURS
     assert options == Options(8, 60, frozenset({"rest", "drift", "change", "restart"}))
-    assert rest == ((50, 200, 1_000), "table")
+    assert rest == ((50, 200, 1_000), 5_000, "table")
 
 
 def test_another_operator_is_described_by_arguments(
@@ -223,7 +223,7 @@ def test_another_operator_is_described_by_arguments(
     assert measured.changed("bench-0001")["spec"] == {"replicas": 2}
     assert measured.is_foreign
     assert options.steps == {"rest", "drift", "change", "restart", "delete"}  # not pending
-    assert rest == ([5], "json")
+    assert rest == ([5], 5_000, "json")
 
 
 @pytest.mark.parametrize(
