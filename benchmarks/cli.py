@@ -116,19 +116,33 @@ async def _compare(
 ) -> None:
     figures: list[Figure] = []
     load = os.getloadavg()[0]
-    with TemporaryDirectory() as folder, standin.address() as address, reporting() as report:
-        command = (sys.executable, "-m", "benchmarks", "stand-in", address)
-        log = Path(folder, "stand-in.log")
-        async with processes.started(command, {}, log):
-            comparison = Comparison(operator_, options, Path(folder), address, report, os.getpid())
-            recorded = await comparison.record()
-            measured = [comparison.measure(recorded, size) for size in sizes]
-            measured += [comparison.simulated(recorded, fleet)] if fleet else []
-            for each in measured:
-                async for figure in each:
+    try:
+        with TemporaryDirectory() as folder, standin.address() as address, reporting() as report:
+            command = (sys.executable, "-m", "benchmarks", "stand-in", address)
+            async with processes.started(command, {}, Path(folder, "stand-in.log")):
+                pid = os.getpid()
+                comparison = Comparison(operator_, options, Path(folder), address, report, pid)
+                async for figure in _all_figures(comparison, sizes, fleet):
                     figures.append(figure)
                     what = f"{figure.what}: {figure.value:.3g} {figure.unit}"
                     report(f"N = {figure.workspaces}", what)
+    finally:  # what is known so far, whatever came between
+        _print_figures(figures, load, output)
+
+
+async def _all_figures(
+    comparison: Comparison, sizes: Sequence[int], fleet: int
+) -> AsyncIterator[Figure]:
+    recorded = await comparison.record()
+    for size in sizes:
+        async for figure in comparison.measure(recorded, size):
+            yield figure
+    if fleet:
+        async for figure in comparison.simulated(recorded, fleet):
+            yield figure
+
+
+def _print_figures(figures: Sequence[Figure], load: float, output: str) -> None:
     after = os.getloadavg()[0]
     if output == "json":
         cores = os.cpu_count() or 0

@@ -27,7 +27,7 @@ _SELECTORS: Final = ("labelSelector", "fieldSelector")
 _DRIFT: Final = 100
 _IDLE_SECONDS: Final = 5
 _IDLE_CPU_SECONDS: Final = 0.1  # in a second
-_MOST_SECONDS: Final = 600.0
+_MOST_SECONDS: Final = 1_800.0
 
 
 async def read_listings(stage: Stage, events: Iterable[Event], name: str) -> dict[str, Listing]:
@@ -146,7 +146,7 @@ class Simulation:
 
     async def _settle(self, process: Process, step: str) -> float:
         """Wait until the operator neither asks nor works for a while: since when, in seconds since
-        the epoch. Raises TimeoutError after ten minutes."""
+        the epoch. Raises TimeoutError after half an hour."""
         begun = busy = time.time()
         while time.time() - busy < _IDLE_SECONDS:
             cpu = processes.cpu_seconds(process.pid)
