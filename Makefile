@@ -70,6 +70,12 @@ test-e2e: setup ## Run tests on a real node: real pods, a real model, a real bro
 	python -m localcluster install --name e2e chromium
 	pytest tests/e2e -n 3 $(GROUPED)
 
+.PHONY: bench
+bench: setup ## The operator beside a null writer, as ratios; BENCH="-n 50 -o json" for less.
+	@python -m localcluster build
+	@python -m localcluster tool kwok >/dev/null
+	@python -m benchmarks compare $(BENCH)
+
 .PHONY: bench-api
 bench-api: setup ## Measure the API: some minutes, a control plane of its own, load on loopback only.
 	python -m localcluster build

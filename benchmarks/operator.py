@@ -83,7 +83,7 @@ async def _made(
             missing.discard(event["metadata"]["name"])
         return not missing
 
-    async with _watching(admin, WORKSPACE, are_made) as last:
+    async with watching(admin, WORKSPACE, are_made) as last:
 
         async def make(n: int) -> None:
             body = workspace(name_of(n), names.SYSTEM_NAMESPACE)
@@ -166,7 +166,7 @@ async def _each(
     took: list[float] = []
     for n in range(workspaces):
         name = name_of(n)
-        async with _watching(admin, resource, is_mended, name) as mended:
+        async with watching(admin, resource, is_mended, name) as mended:
             started = time.perf_counter()
             await disturb(name)
             async with asyncio.timeout(_MENDED_SECONDS):
@@ -176,7 +176,7 @@ async def _each(
 
 
 @asynccontextmanager
-async def _watching(
+async def watching(
     admin: Client, resource: Resource, holds: Callable[[Any], bool], namespace: str | None = None
 ) -> AsyncIterator["asyncio.Task[None]"]:
     """A task that ends with the first event from now on for which `holds`."""

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ import aiohttp
 from localcluster.ports import free_port
 
 _START_SECONDS: Final = 90
+_GRACE_SECONDS: Final = 10
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -37,6 +38,39 @@ async def running(
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+@asynccontextmanager
+async def started(
+    command: Sequence[str], environment: Mapping[str, str], log: Path, *, talks: bool = False
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A program that writes to `log`, or with `talks` to us, and reads what we tell it. It ends
+    with the context, by force where it does not listen."""
+    with log.open("ab") as out:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env={**os.environ, **environment},
+            stdin=asyncio.subprocess.PIPE if talks else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE if talks else out,
+            stderr=out,
+            start_new_session=True,  # Ctrl-C is ours to pass on
+        )
+    try:
+        yield process
+    finally:
+        await stop(process)
+
+
+async def stop(process: asyncio.subprocess.Process) -> None:
+    """End a program, by force after ten seconds; nothing where it has ended."""
+    if process.returncode is None:
+        process.terminate()
+        try:
+            async with asyncio.timeout(_GRACE_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+    await process.wait()
 
 
 async def _is_ready(url: str, session: aiohttp.ClientSession) -> bool:

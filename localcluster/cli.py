@@ -29,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
 )
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
-_TOOLS: Final = {"kustomize": binaries.KUSTOMIZE}
+_TOOLS: Final = {"kustomize": binaries.KUSTOMIZE, "kwok": binaries.KWOK}
 
 
 def _check_name(name: str) -> str:
@@ -55,10 +55,20 @@ Full = Annotated[bool, typer.Option("--full", help="A node with real pods, too."
 def up(
     name: Name = "default",
     full: Full = False,
+    simulated_pods: Annotated[
+        str, typer.Option(help="Simulate nodes with KWOK; all their pods have this address.")
+    ] = "",
+    audit_bodies: Annotated[
+        bool, typer.Option("--audit-bodies", help="Keep what is written in the audit log.")
+    ] = False,
 ) -> None:
     """Start a control plane: etcd, API server and controller manager; or a whole node."""
+    if full and simulated_pods:
+        raise typer.BadParameter("a node is real or simulated; leave out one of the options")
     with reporting() as report:
-        record = cluster.up(name, report, full=full)
+        record = cluster.up(
+            name, report, full=full, simulated_pods=simulated_pods, audit_bodies=audit_bodies
+        )
     print(f"cluster {name!r} is ready\n")
     print(f"  export PATH={sysconfig.get_path('scripts')}:$PATH  # kubectl")
     print(f"  export KUBECONFIG={record.kubeconfig}")

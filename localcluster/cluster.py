@@ -20,7 +20,7 @@ from localcluster.build.images.build import ensure_images
 from localcluster.build.images.oci import Image
 from localcluster.build.images.programs import PAUSE
 from localcluster.errors import AlreadyRunningError, CommandFailedError, NotRunningError
-from localcluster.node import cleanup, components, firewall, sysctl
+from localcluster.node import cleanup, components, firewall, kwok, sysctl
 from localcluster.node.addons import ADDONS
 from localcluster.node.configuration import write_files
 from localcluster.node.control_plane import start_control_plane
@@ -38,8 +38,17 @@ _SETTINGS: Final = "settings-before"
 _DAY_SECONDS: Final = 24 * 60 * 60
 
 
-def up(name: str, report: Report, *, full: bool = False) -> Cluster:
+def up(
+    name: str,
+    report: Report,
+    *,
+    full: bool = False,
+    simulated_pods: str = "",
+    audit_bodies: bool = False,
+) -> Cluster:
     """Start a control plane, or with `full` a whole node.
+
+    `simulated_pods` is the address of all pods on simulated nodes; empty for no such nodes.
 
     Raises:
         AlreadyRunningError: a cluster of this name runs, or another cluster has the one node.
@@ -61,7 +70,10 @@ def up(name: str, report: Report, *, full: bool = False) -> Cluster:
             )
         if not full:
             _remove(name, report)
-            return state.complete(start_control_plane(name, programs, report))
+            started = start_control_plane(name, programs, report, audit_bodies=audit_bodies)
+            if simulated_pods:
+                started = _start_simulated_nodes(started, simulated_pods, report)
+            return state.complete(started)
         stack.enter_context(state.locked(_NODE_LOCK))
         _only_node(name)
         _remove(name, report)
@@ -173,6 +185,16 @@ def load(name: str, archive: Path) -> None:
 def tag(name: str, image: str, further: str) -> None:
     """Give an image of a full cluster's node a further name."""
     components.tag_image(get(name), image, further)
+
+
+def _start_simulated_nodes(cluster: Cluster, address: str, report: Report) -> Cluster:
+    programs = binaries.ensure_kubernetes(report, full=True)  # for the scheduler
+    cluster = kwok.start_nodes(cluster, programs, address, report)
+    kubectl(cluster, "create", "-f", "-", stdin=yaml.safe_dump_all(kwok.nodes()))
+    names = [f"node/{node['metadata']['name']}" for node in kwok.nodes()]
+    report("nodes", "waiting until they are ready")
+    kubectl(cluster, "wait", "--for=condition=Ready", *names, "--timeout=60s")
+    return cluster
 
 
 def _start_full(name: str, programs: Path, builds: _PodBuilds, report: Report) -> Cluster:

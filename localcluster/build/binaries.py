@@ -71,6 +71,13 @@ KUSTOMIZE: Final = GoBinary(
     "sigs.k8s.io/kustomize/kustomize/v5",
     programs=(Program("kustomize", "5", ("version",)),),
 )
+# Plays nodes whose pods run nothing: https://kwok.sigs.k8s.io
+KWOK: Final = GoBinary(
+    "kwok",
+    "kwok",
+    "sigs.k8s.io/kwok/cmd/kwok",
+    programs=(Program("kwok", "0.8"),),
+)
 
 
 def ensure_kubernetes(report: Report, *, full: bool) -> Path:

@@ -27,13 +27,8 @@ _ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
 _AUDIENCES: Final = (_ISSUER, "aichat-workspace-api")
 SERVICE_RANGE: Final = "10.96.0.0/16"
 _READY_SECONDS: Final = 180.0
-# Level Metadata leaves out the bodies of requests, which would hold secrets.
-_AUDIT_POLICY: Final = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived"],
-    "rules": [{"level": "Metadata"}],
-}
+# Level Metadata says who asked for what; bodies hold secrets, so they are kept only on request.
+_LEVELS: Final = {False: "Metadata", True: "RequestResponse"}
 # The API server reads it again when it changes, so that a test may add an OIDC issuer.
 # https://kubernetes.io/docs/reference/access-authn-authz/authentication/#using-authentication-configuration
 _AUTHENTICATION: Final = {
@@ -44,11 +39,17 @@ _AUTHENTICATION: Final = {
 
 
 def start_control_plane(
-    name: str, programs: Path, report: Report, *, address: str = _LOOPBACK
+    name: str,
+    programs: Path,
+    report: Report,
+    *,
+    address: str = _LOOPBACK,
+    audit_bodies: bool = False,
 ) -> Cluster:
     """Start a control plane and wait until it is ready.
 
-    Pods reach it at an ``address`` other than loopback.
+    Pods reach it at an ``address`` other than loopback. With ``audit_bodies`` the audit log holds
+    the bodies of requests, secrets included.
 
     Raises:
         CommandFailedError: a component ended or did not become ready; the message holds the end of
@@ -57,7 +58,7 @@ def start_control_plane(
     etcd, peers, api, manager = free_ports(4)
     mode = CONTROL_PLANE if address == _LOOPBACK else FULL
     cluster = Cluster(name, mode, f"https://{address}:{api}", secrets.token_hex(16))
-    _write_files(cluster)
+    _write_files(cluster, audit_bodies=audit_bodies)
     logs = cluster.folder / "logs"
     commands = {
         "etcd": _etcd(cluster, etcd, peers),
@@ -74,7 +75,7 @@ def start_control_plane(
     return cluster
 
 
-def _write_files(cluster: Cluster) -> None:
+def _write_files(cluster: Cluster, *, audit_bodies: bool) -> None:
     pki = cluster.folder / "pki"
     pki.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -90,8 +91,18 @@ def _write_files(cluster: Cluster) -> None:
         certificates.ensure(clients), clients, "kube-apiserver", "system:masters"
     )
     (cluster.folder / "tokens.csv").write_text(f'{cluster.token},admin,admin,"system:masters"\n')
-    (cluster.folder / "audit-policy.yaml").write_text(yaml.safe_dump(_AUDIT_POLICY))
+    policy = _audit_policy(_LEVELS[audit_bodies])
+    (cluster.folder / "audit-policy.yaml").write_text(yaml.safe_dump(policy))
     cluster.authentication_config.write_text(yaml.safe_dump(_AUTHENTICATION))
+
+
+def _audit_policy(level: str) -> dict[str, object]:
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [{"level": level}],
+    }
 
 
 def write_kubeconfig(cluster: Cluster) -> None:
