@@ -183,6 +183,10 @@ class Caches:
         del self._expected_statuses[_uid(new)]
         return _but_status(old) == _but_status(new)
 
+    def workspace_names(self) -> set[str]:
+        """The names that resources give to workspaces."""
+        return {*filter(None, map(_workspace_name, self.workspaces.all()))}
+
     def workspaces_with_host(self, host: str) -> list[Json]:
         """The workspaces that chose this host."""
         keys = sorted(self._hosts.get(host, ()))
@@ -192,6 +196,8 @@ class Caches:
     def _index_host(self, old: Json | None, new: Json | None) -> None:
         if old is not None and (host := _chosen_host(old)):
             self._hosts[host].discard(_key(old))
+            if not self._hosts[host]:
+                del self._hosts[host]
         if new is not None and (host := _chosen_host(new)):
             self._hosts[host].add(_key(new))
 
@@ -226,7 +232,7 @@ class Caches:
             if kind is kinds.SECRET and any(map(_is_session_key, (old, new))):
                 self.session_key_moved.set()
             if workspace_of is None:
-                moved = {_workspace_name(workspace) for workspace in self.workspaces.all()}
+                moved: set[str | None] = {*self.workspace_names()}
             else:
                 moved = {workspace_of(obj) for obj in (old, new) if obj is not None}
             if kind is kinds.WORKSPACE:

@@ -32,26 +32,28 @@ _REJECTED: Final = "WriteRefused"
 
 @dataclass(frozen=True, slots=True)
 class ImageRollouts:
-    """Keeps the board of rollouts as the caches have it; `enqueue` brings a workspace back."""
+    """Keeps the board of rollouts: each reconcile takes in its own workspace. `enqueue` brings one
+    back."""
 
     caches: Caches
     enqueue: Callable[[str], None]
     board: RolloutBoard = field(default_factory=RolloutBoard)
 
     def rebuild(self) -> None:
-        """Take in all workspaces: at the start, and when the platform's images change."""
-        for resource in self.caches.workspaces.all():
-            self._put(resource["spec"]["workspaceName"])
+        """Take in all workspaces: at the start, and when the platform's settings change."""
+        for name in self.caches.workspace_names():
+            self._put(name)
 
     def update(self, name: str) -> None:
         """Take in one workspace, and bring back those that get a slot by its change.
 
-        All that wait come back when a rollout stops or goes on: their status says so.
+        All that wait come back when a rollout stops, goes on, or waits for another workspace: their
+        status says so.
         """
-        was_stopped = self.board.is_stopped
+        blocked_by = self.board.blocked_by
         if not self._put(name):
             return
-        if self.board.is_stopped != was_stopped:
+        if self.board.blocked_by != blocked_by:
             candidates = self.board.waiting
         else:
             candidates = self.board.next(self._concurrent)

@@ -8,6 +8,7 @@ from aichat_workspace.domain.decision.decide import decide
 from aichat_workspace.domain.decision.decisions import Decision, Finalize, Provision
 from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.render.context import NO_CREDENTIALS
 from aichat_workspace.kube.controller import Result
 from aichat_workspace.operator.executor import DONE, Executor
 from aichat_workspace.operator.image_rollouts import ImageRollouts
@@ -52,12 +53,16 @@ class Reconciler:
         if isinstance(decision, Finalize) and decision.ends_tenant:
             self.servers.forget(name)
         outcome = await self.executor.execute(decision)
+        self.rollouts.update(name)
         observed = self.snapshots.observed(name)
+        if outcome.is_stopped and isinstance(decision, Provision):
+            # New credentials may not have been stored.
+            decision = replace(decision, credentials=NO_CREDENTIALS)
         progress = self._set_desired(decision, snapshot, observed)
         return await self.reporter.report(snapshot, decision, outcome, observed, progress)
 
     async def _report_without_namespace(self, snapshot: Snapshot, decision: Provision) -> None:
-        nothing_yet = replace(decision, desired=())
+        nothing_yet = replace(decision, desired=(), credentials=NO_CREDENTIALS)
         progress = self._set_desired(decision, snapshot, snapshot.observed)
         await self.reporter.report(snapshot, nothing_yet, DONE, snapshot.observed, progress)
 

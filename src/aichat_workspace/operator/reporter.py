@@ -54,7 +54,7 @@ class Reporter:
         match decision:
             case Reject(workspace, rejection):
                 await self._write(workspace, StatusInputs(url="", rejection=rejection))
-                return Result()
+                return Result(decision.expires_in_seconds)
             case Expire():
                 return Result()
             case Finalize(workspace):
@@ -101,7 +101,7 @@ def _inputs(
         desired = tuple(sorted(observed.objects))
         slot = RolloutSlot(granted=running_images(observed) in (None, target))
     blocked = blocks_host(decision.problems)
-    failures = (*decision.problems, *filter(None, (outcome.failure,)))
+    failures = (*decision.problems, *filter(None, (outcome.failure, decision.obstacle)))
     return StatusInputs(
         url="" if blocked else workspace_url(decision.workspace.spec, snapshot.platform),
         desired=desired,

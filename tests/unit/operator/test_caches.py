@@ -90,3 +90,23 @@ async def test_nothing_begins_by_defaults_while_the_settings_cannot_be_understoo
     caches.platform.observe(platform(2, pulls=3))
     await asyncio.wait_for(waiting, 30)
     assert caches.problem == ""
+
+
+def test_a_host_is_found_as_long_as_a_workspace_chooses_it() -> None:
+    caches = Caches(cast("Client", None), lambda _: None)
+
+    def choose(host: str, version: str) -> None:
+        metadata = {
+            "name": "a",
+            "namespace": "team",
+            "uid": "uid-a",
+            "resourceVersion": version,
+        }
+        spec = {"workspaceName": "a", "ingress": {"host": host}}
+        caches.observe({"kind": "AIChatWorkspace", "metadata": metadata, "spec": spec})
+
+    choose("one.example.org", "1")
+    assert len(caches.workspaces_with_host("one.example.org")) == 1
+    choose("two.example.org", "2")
+    assert caches.workspaces_with_host("one.example.org") == []
+    assert len(caches.workspaces_with_host("two.example.org")) == 1

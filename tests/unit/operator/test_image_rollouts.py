@@ -73,6 +73,11 @@ class Setup:
         """The resource is being deleted."""
         self.put(name, NEW, deleting=True)
 
+    def others_than(self, name: str) -> list[dict[str, Any]]:
+        """All resources but those that name this workspace."""
+        resources = self.caches.workspaces.all()
+        return [each for each in resources if each["spec"]["workspaceName"] != name]
+
     def is_granted(self, name: str) -> bool:
         (resource,) = self.caches.workspaces.by_index(name)
         return self.rollouts.slot(Workspace.parse(resource)).granted
@@ -220,3 +225,22 @@ def test_one_whose_workload_was_deleted_is_not_new(setup: Setup) -> None:
     setup.put("a", NEW, "CrashLoop")
     setup.put("b", OLD, deployed=False)
     assert not setup.is_granted("b")
+
+
+def test_those_that_wait_learn_of_the_next_workspace_that_blocks_them(setup: Setup) -> None:
+    setup.put("a", NEW, "CrashLoop")
+    setup.put("b", NEW, "CrashLoop")
+    setup.wait("c")
+    setup.remove("a")
+    assert setup.enqueued == ["c"]
+    (resource,) = setup.caches.workspaces.by_index("c")
+    assert setup.rollouts.slot(Workspace.parse(resource)).blocked_by == "b"
+
+
+def test_a_resource_that_left_the_cache_frees_its_slot(setup: Setup) -> None:
+    setup.put("a", NEW)
+    setup.put("b", NEW)
+    setup.wait("c")
+    setup.caches.workspaces._store.reset(setup.others_than("a"), 10**6)
+    setup.rollouts.update("a")
+    assert setup.enqueued == ["c"]

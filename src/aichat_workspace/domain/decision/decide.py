@@ -76,7 +76,7 @@ def _decide(workspace: Workspace, snapshot: Snapshot, now: datetime) -> Decision
         return Expire(workspace)
     rejection = namespace_refusal(workspace, snapshot.observed.namespace)
     if rejection is not None:
-        return Reject(workspace, rejection)
+        return Reject(workspace, rejection, left_seconds)
     return replace(_provision(workspace, snapshot), expires_in_seconds=left_seconds)
 
 
@@ -95,8 +95,9 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         credentials = generated.with_admin(own, referenced.get(ADMIN))
     desired = _desired(workspace, snapshot, problems, credentials, referenced)
     actions: tuple[Action, ...] = ()
+    obstacle = None
     if namespace and "deletionTimestamp" in namespace["metadata"]:
-        problems = (*problems, _namespace_terminating(workspace))
+        obstacle = _namespace_terminating(workspace)
     else:
         host = effective_spec.host(workspace.spec, snapshot.platform)
         refused_host = host if blocks_host(problems) else ""
@@ -117,6 +118,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         actions=actions,
         desired=desired,
         credentials=credentials,
+        obstacle=obstacle,
     )
 
 

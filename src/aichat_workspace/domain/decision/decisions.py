@@ -19,6 +19,7 @@ class Reject:
 
     workspace: Workspace
     rejection: Rejection
+    expires_in_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Provision:
 
     workspace: Workspace
     problems: tuple[Problem, ...]
-    """The most important first."""
+    """What a person has to mend, the most important first."""
     models: DesiredModels
     strikes_namespace: bool = False
     """Before any step, the status has to forget the recorded namespace, which is gone. An
@@ -57,6 +58,8 @@ class Provision:
     """Each is tried, whatever becomes of the others."""
     desired: Sequence[Manifest] = ()
     credentials: Credentials = NO_CREDENTIALS
+    obstacle: Problem | None = None
+    """Why there are no actions although there are no problems."""
     expires_in_seconds: float | None = None
 
 

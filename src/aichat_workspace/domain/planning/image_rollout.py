@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI
 from aichat_workspace.domain.v1alpha1.platform_spec import Images, PlatformSpec
@@ -16,6 +17,7 @@ ImagePair = tuple[str, str]
 
 CONTAINERS: Final = {"StatefulSet": OLLAMA, "Deployment": OPENWEBUI}
 """The container of each workload that runs one of the images."""
+_WORKLOAD_NAMES: Final = {"StatefulSet": names.ollama, "Deployment": names.openwebui}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ GRANTED: Final = RolloutSlot(granted=True)
 
 
 class RolloutBoard:
-    """All rollouts of the fleet. No question goes through all of them."""
+    """All rollouts of the fleet. Whether one may change is answered without going through them."""
 
     def __init__(self) -> None:
         self._rollouts: dict[str, Rollout] = {}
@@ -88,9 +90,10 @@ class RolloutBoard:
         return True
 
     @property
-    def is_stopped(self) -> bool:
-        """Whether a workspace fails with the new images: no other one may start."""
-        return bool(self._stopping)
+    def blocked_by(self) -> str:
+        """The workspace that fails with the new images, so that no other may start; empty for
+        none."""
+        return min(self._stopping, default="")
 
     def slot(self, rollout: Rollout, concurrent: int) -> RolloutSlot:
         """Decide whether a workspace may change, `concurrent` of them at a time.
@@ -101,11 +104,8 @@ class RolloutBoard:
         if not rollout.is_outdated or rollout.rejected:
             return GRANTED
         if self._stopping:
-            return RolloutSlot(granted=False, blocked_by=min(self._stopping))
+            return RolloutSlot(granted=False, blocked_by=self.blocked_by)
         ahead = bisect_left(self._waiting, rollout.place)
-        own = self._rollouts.get(rollout.name)
-        if own is not None and own.is_outdated and own.place < rollout.place:
-            ahead -= 1
         return RolloutSlot(granted=ahead < self._free(concurrent))
 
     def next(self, concurrent: int) -> list[str]:
@@ -144,7 +144,7 @@ def running_images(observed: Observed) -> ImagePair | None:
     images = {
         ref.kind: str(container["image"])
         for ref, manifest in observed.objects.items()
-        if ref.kind in CONTAINERS
+        if ref.kind in CONTAINERS and ref.name == _WORKLOAD_NAMES[ref.kind](ref.namespace)
         for container in manifest["spec"]["template"]["spec"]["containers"]
         if container["name"] == CONTAINERS[ref.kind]
     }

@@ -213,7 +213,8 @@ def test_a_namespace_that_is_being_deleted_gets_nothing() -> None:
     (decision,) = decide(snapshot(KEPT, tenant=TERMINATING), NOW)
     assert isinstance(decision, Provision)
     assert decision.actions == ()
-    assert [problem.reason for problem in decision.problems] == ["NamespaceTerminating"]
+    assert decision.obstacle is not None
+    assert decision.obstacle.reason == "NamespaceTerminating"
 
 
 def test_a_tenant_that_is_as_desired_gets_nothing() -> None:
@@ -222,6 +223,66 @@ def test_a_tenant_that_is_as_desired_gets_nothing() -> None:
     (decision,) = decide(snapshot(KEPT, observed=observed), NOW)
     assert isinstance(decision, Provision)
     assert (decision.steps, decision.actions, decision.problems) == ((), (), ())
+
+
+def test_a_drifted_namespace_is_repaired() -> None:
+    stripped = namespace(labels={})
+    (decision,) = decide(snapshot(KEPT, tenant=stripped), NOW)
+    assert isinstance(decision, Provision)
+    first = decision.actions[0]
+    assert isinstance(first, Apply)
+    assert (first.manifest["kind"], first.manifest["metadata"]["uid"]) == ("Namespace", "ns-1")
+
+
+def test_a_route_at_a_host_that_is_denied_goes_at_once() -> None:
+    rival = workspace(
+        "team-b-aichat",
+        ingress={"host": f"{NAME}.localtest.me"},
+        metadata={"uid": "uid-0", "creationTimestamp": "2026-11-23T10:00:00Z"},
+    )
+    own = workspace(metadata=FINALIZERS, ingress={"host": "chat.shared.localtest.me"})
+    objects = held(render(own, PLATFORM, OWN))
+    taken = replace(
+        snapshot(own, observed=Observed(namespace=namespace(), objects=objects)),
+        platform=PlatformSpec.model_validate({"ingress": {"allowedDomains": ["localtest.me"]}}),
+        rivals=(
+            rival.model_copy(
+                update={"spec": rival.spec.model_copy(update={"ingress": own.spec.ingress})}
+            ),
+        ),
+    )
+    (decision,) = decide(taken, NOW)
+    assert isinstance(decision, Provision)
+    assert [problem.reason for problem in decision.problems] == ["HostTaken"]
+    removed = [action.ref.kind for action in decision.actions if isinstance(action, Delete)]
+    assert removed == ["Ingress"]
+
+
+def test_a_problem_keeps_the_images_that_last_worked() -> None:
+    working = {"images": {"ollama": "old/ollama:1", "openWebUI": "old/webui:1"}}
+    broken = workspace(metadata=FINALIZERS, status=working, **TOO_MUCH)
+    decisions = decide(snapshot(broken, tenant=namespace(), platform=CEILING), NOW)
+    assert _images(decisions) == {"old/ollama:1", "old/webui:1"}
+
+
+def test_a_rejected_workspace_expires_as_any_other() -> None:
+    mortal = workspace(expiresAfter="2h")
+    (decision,) = decide(snapshot(mortal, tenant=FOREIGN), NOW)
+    assert isinstance(decision, Reject)
+    assert decision.expires_in_seconds == 3600
+
+
+def test_another_workload_with_such_a_container_is_not_the_workspaces_own() -> None:
+    objects = held(render(KEPT, PLATFORM, OWN))
+    ref, stateful_set = next(item for item in objects.items() if item[0].kind == "StatefulSet")
+    template = {"spec": {"containers": [{"name": "ollama", "image": "evil/ollama:1"}]}}
+    stranger = {**stateful_set, "spec": {**stateful_set["spec"], "template": template}}
+    observed = Observed(
+        namespace=namespace(), objects={**objects, replace(ref, name="zzz"): stranger}
+    )
+    slot = RolloutSlot(granted=False)
+    images = _images(decide(snapshot(KEPT, observed=observed, rollout_slot=slot), NOW))
+    assert images == set(PLATFORM.images.resolved)
 
 
 def test_no_resource_needs_no_decision() -> None:
@@ -314,3 +375,16 @@ def test_a_retained_workspace_stops_and_frees_its_host() -> None:
     stopped = {step.ref.kind for step in decision.steps if isinstance(step, Stop)}
     removed = {step.ref.kind for step in decision.steps if isinstance(step, Delete)}
     assert (stopped, removed) == ({"StatefulSet", "Deployment"}, {"Ingress"})
+
+
+def test_what_is_stopped_or_on_its_way_out_is_not_ended_again() -> None:
+    retained = workspace(metadata=DELETED, deletionPolicy="Retain")
+    objects = held(render(workspace(suspended=True), PLATFORM, OWN))
+    going = {"deletionTimestamp": "2026-11-23T11:59:00Z"}
+    ending = {
+        ref: {**manifest, "metadata": {**manifest["metadata"], **going}}
+        for ref, manifest in objects.items()
+    }
+    observed = Observed(namespace=TERMINATING, objects=ending)
+    (decision,) = decide(snapshot(retained, observed=observed), NOW)
+    assert steps_of(decision) == ["RemoveFinalizer"]

@@ -1,0 +1,115 @@
+"""A Kubernetes API server in memory, as far as the operator writes to it."""
+
+import copy
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from aichat_workspace.foundation.resource import Resource
+from aichat_workspace.kube.errors import AlreadyExistsError, ApiError, NotFoundError
+from aichat_workspace.kube.objects import Json
+
+Key = tuple[str, str, str]
+
+
+@dataclass
+class FakeKubernetes:
+    """Keeps objects by kind, namespace and name, and records writes as `verb kind name`."""
+
+    objects: dict[Key, Json] = field(default_factory=dict)
+    writes: list[str] = field(default_factory=list)
+    refusals: dict[str, ApiError] = field(default_factory=dict)
+    """Writes that are refused, by how they are recorded."""
+    _versions: "count[int]" = field(default_factory=lambda: count(1_000))
+
+    def refuse(self, write: str) -> None:
+        """Refuse a write from now on."""
+        self.refusals[write] = ApiError(403, "Forbidden", "the quota is full")
+
+    def store(self, obj: Mapping[str, Any]) -> Json:
+        """Keep an object under a new version, with a UID."""
+        stored = copy.deepcopy(dict(obj))
+        metadata = stored["metadata"]
+        key = (stored["kind"], metadata.get("namespace", ""), metadata["name"])
+        metadata.setdefault("uid", f"uid-{'-'.join(key)}")
+        metadata["resourceVersion"] = str(next(self._versions))
+        self.objects[key] = stored
+        return copy.deepcopy(stored)
+
+    async def create(self, resource: Resource, body: Json, *, field_manager: str) -> Json:
+        del field_manager
+        key = self._key(resource, body["metadata"]["name"], body["metadata"].get("namespace"))
+        self._write("create", resource, body["metadata"]["name"])
+        if key in self.objects:
+            raise AlreadyExistsError(409, "AlreadyExists", "there is one")
+        return self.store({**body, "kind": resource.kind})
+
+    async def apply(
+        self,
+        resource: Resource,
+        body: Mapping[str, Any],
+        *,
+        field_manager: str,
+        subresource: str | None = None,
+    ) -> Json:
+        del field_manager
+        metadata = body["metadata"]
+        verb = f"apply/{subresource}" if subresource else "apply"
+        self._write(verb, resource, metadata["name"])
+        key = self._key(resource, metadata["name"], metadata.get("namespace"))
+        stored = self.objects.get(key, {"metadata": {}})
+        merged = {**stored, **body, "kind": resource.kind}
+        return self.store({**merged, "metadata": {**stored["metadata"], **metadata}})
+
+    async def json_patch(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str,
+        operations: Sequence[Json],
+        *,
+        field_manager: str,
+    ) -> Json:
+        del field_manager
+        self._write("patch", resource, name)
+        key = self._key(resource, name, namespace)
+        if key not in self.objects:
+            raise NotFoundError(404, "NotFound", "there is none")
+        obj = copy.deepcopy(self.objects[key])
+        for operation in operations:
+            if operation["path"] == "/spec/replicas":
+                obj["spec"]["replicas"] = operation["value"]
+            if operation["op"] == "remove" and operation["path"].startswith("/metadata/finalizers"):
+                obj["metadata"]["finalizers"] = []
+        return self.store(obj)
+
+    async def delete(
+        self,
+        resource: Resource,
+        name: str,
+        namespace: str | None = None,
+        *,
+        uid: str | None,
+        version: str | None = None,
+    ) -> None:
+        del uid, version
+        self._write("delete", resource, name)
+        self.objects.pop(self._key(resource, name, namespace), None)
+
+    async def list_pages(self, resource: Resource, *, field_selector: str) -> AsyncIterator[Json]:
+        name = field_selector.removeprefix("metadata.name=")
+        obj = self.objects.get(self._key(resource, name, None))
+        yield {"items": [obj] if obj else []}
+
+    def _write(self, verb: str, resource: Resource, name: str) -> None:
+        if resource.kind == "Event":
+            return
+        write = f"{verb} {resource.kind} {name}"
+        self.writes.append(write)
+        if write in self.refusals:
+            raise self.refusals[write]
+
+    @staticmethod
+    def _key(resource: Resource, name: str, namespace: str | None) -> Key:
+        return (resource.kind, namespace or "", name)
