@@ -137,12 +137,14 @@ class ToolSync:
         try:
             models, unclear = await _callers(chat.ollama, digests, workspace.can_call)
             if lasts or not unclear:
-                wanted = tools.revision(chat.volume, models, unclear)
-                if wanted != revision:
-                    problem = await _offer_as(wanted, name, workspace, chat, models, unclear)
+                revision_to_reach = tools.revision(chat.volume, models, unclear)
+                if revision_to_reach != revision:
+                    problem = await _offer_as(
+                        revision_to_reach, name, workspace, chat, models, unclear
+                    )
                     if problem:
                         return ToolStatus(revision, problem), True
-                revision = wanted
+                revision = revision_to_reach
             if unclear:
                 _log.info("models unclear", workspace=name, errors=unclear)
                 return ToolStatus(revision, tools.unclear(unclear)), False
