@@ -8,26 +8,8 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[2]
 WORDS: Final = frozenset(
-    [
-        "asked",
-        "at",
-        "chosen",
-        "each",
-        "every",
-        "found",
-        "held",
-        "kept",
-        "left",
-        "made",
-        "mine",
-        "of",
-        "one",
-        "said",
-        "sought",
-        "there",
-        "told",
-        "wanted",
-    ]
+    {"asked", "at", "chosen", "each", "every", "found", "held", "kept", "left", "made"}
+    | {"mine", "of", "one", "said", "sought", "there", "told", "wanted"}
 )
 
 

@@ -137,14 +137,12 @@ class ToolSync:
         try:
             models, unclear = await _callers(chat.ollama, digests, workspace.can_call)
             if lasts or not unclear:
-                revision_to_reach = tools.revision(chat.volume, models, unclear)
-                if revision_to_reach != revision:
-                    problem = await _offer_as(
-                        revision_to_reach, name, workspace, chat, models, unclear
-                    )
+                target = tools.revision(chat.volume, models, unclear)
+                if target != revision:
+                    problem = await _offer_as(target, name, workspace, chat, models, unclear)
                     if problem:
                         return ToolStatus(revision, problem), True
-                revision = revision_to_reach
+                revision = target
             if unclear:
                 _log.info("models unclear", workspace=name, errors=unclear)
                 return ToolStatus(revision, tools.unclear(unclear)), False
