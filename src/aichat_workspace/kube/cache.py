@@ -137,7 +137,9 @@ class Cache:
             wait = min(wait * 2, _MAX_WAIT_SECONDS)
 
     async def _wait_installed(self) -> None:
-        """Wait for a kind that is not installed. Meanwhile the cache counts as synced."""
+        """Wait for a kind that is not installed. Meanwhile the cache is empty and counts as
+        synced."""
+        self._store.reset((), self._store.version)
         self._last_word = None
         self._synced.set()
         await self._installed.wait()
