@@ -391,6 +391,6 @@ def _event(document: Any, path: str) -> WatchEvent:
     """Read a line of a watch. Raises errors.UnreachableError for one that is no event, as a proxy
     may send it."""
     match document:
-        case {"type": str(kind), "object": {**obj}}:
+        case {"type": str(kind), "object": dict(obj)}:
             return WatchEvent(kind, obj)
     raise errors.UnreachableError(f"GET {path}: a line of the watch is no event: {document!r:.80}")
