@@ -132,7 +132,7 @@ class Cache:
                     continue
                 _log.warning("watch failed", kind=self.resource.kind, error=str(error))
             except UnreachableError as error:
-                _log.warning("watch broke", kind=self.resource.kind, error=str(error))
+                _log.warning("watch interrupted", kind=self.resource.kind, error=str(error))
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311  (jitter)
             wait = min(wait * 2, _MAX_WAIT_SECONDS)
 
