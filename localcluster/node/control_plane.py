@@ -188,7 +188,7 @@ def _controller_manager(cluster: Cluster, port: int) -> list[str]:
 
 def _await_ready(cluster: Cluster, report: Report) -> None:
     report("control plane", "waiting for the API server")
-    await_component(cluster, "kube-apiserver", lambda: _is_ok(cluster, f"{cluster.server}/readyz"))
+    await_component(cluster, "kube-apiserver", lambda: is_ok(cluster, f"{cluster.server}/readyz"))
     write_kubeconfig(cluster)
 
 
@@ -197,7 +197,7 @@ def _await_controllers(cluster: Cluster, report: Report) -> None:
     report("control plane", "waiting for the controllers")
     path = "/api/v1/namespaces/default/serviceaccounts/default"
     await_component(
-        cluster, "kube-controller-manager", lambda: _is_ok(cluster, f"{cluster.server}{path}")
+        cluster, "kube-controller-manager", lambda: is_ok(cluster, f"{cluster.server}{path}")
     )
 
 
@@ -218,12 +218,14 @@ def await_component(cluster: Cluster, component: str, is_ready: Callable[[], boo
         time.sleep(0.1)
 
 
-def _is_ok(cluster: Cluster, url: str) -> bool:
+def is_ok(cluster: Cluster, url: str) -> bool:
+    """Whether a component answers with 200."""
     if not cluster.ca_file.exists():
         return False
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {cluster.token}"})  # noqa: S310
-    trust = ssl.create_default_context(cafile=str(cluster.ca_file))
     try:
+        # The API server may be writing the file.
+        trust = ssl.create_default_context(cafile=str(cluster.ca_file))
         with urllib.request.urlopen(request, timeout=2, context=trust) as response:  # noqa: S310
             return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
