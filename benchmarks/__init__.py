@@ -1,1 +1,1 @@
-"""Measures the product on this machine, and compares within one run."""
+"""Measure the product on this machine, and compare within one run."""

@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks`."""
+"""Run the benchmarks from the command line: `python -m benchmarks`."""
 
 import asyncio
 import os
@@ -11,10 +11,14 @@ from typing import Annotated, Final, Literal
 
 import typer
 
-from benchmarks import api, controlplane, null_writer, operator, processes, standin, subject
-from benchmarks.comparison import STEPS, Comparison, Options
-from benchmarks.recording import Recording
-from benchmarks.report import FIGURES_HEAD, HEAD, Figure, Row, as_json
+from benchmarks.api import benchmark as api_benchmark
+from benchmarks.cluster import control_plane
+from benchmarks.comparison import null_writer, standin, subject
+from benchmarks.comparison.benchmark import STEPS, Comparison, Options
+from benchmarks.comparison.recording import Recording
+from benchmarks.measuring import processes
+from benchmarks.measuring.report import FIGURES_HEAD, HEAD, Figure, Row, as_json
+from benchmarks.operator import benchmark as operator_benchmark
 from localcluster.progress import reporting
 
 _SIZES: Final = (50, 200, 1_000)
@@ -34,18 +38,20 @@ def bench_api(
     watchers: Annotated[int, typer.Option(min=1, max=2_000)] = 1_000,
     seconds: Annotated[float, typer.Option(min=1, max=60, help="For each figure.")] = 10,
 ) -> None:
-    """The API before a control plane of its own: latencies, watchers, and what it asks upstream."""
-    size = api.Size(workspaces, callers, watchers, seconds)
-    _measure(lambda plane: api.measure(plane, size))
+    """Measure the API: latencies, watchers, and its requests upstream."""
+    size = api_benchmark.Size(workspaces, callers, watchers, seconds)
+    _measure(lambda plane: api_benchmark.measure(plane, size))
 
 
 @app.command("operator")
 def bench_operator(
     workspaces: Annotated[int, typer.Option(min=1, max=1_000)] = 200,
-    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long to look at rest.")] = 60,
+    seconds: Annotated[
+        float, typer.Option(min=1, max=600, help="Duration of the measurement at rest.")
+    ] = 60,
 ) -> None:
-    """The operator before a control plane of its own: how fast it makes and mends workspaces."""
-    _measure(lambda plane: operator.measure(plane, workspaces, seconds))
+    """Measure the operator: how fast it creates and repairs workspaces."""
+    _measure(lambda plane: operator_benchmark.measure(plane, workspaces, seconds))
 
 
 @app.command("compare")
@@ -56,28 +62,33 @@ def bench_compare(  # noqa: PLR0913  (options)
     ] = None,
     output: Annotated[Literal["table", "json"], typer.Option("-o", "--output")] = "table",
     fleet: Annotated[
-        int, typer.Option(min=0, max=9_000, help="How many to simulate besides; 0 for none.")
+        int, typer.Option(min=0, max=9_000, help="Size of the simulated fleet; 0 for none.")
     ] = 5_000,
     skip: Annotated[
-        list[str] | None, typer.Option(help=f"What not to measure: {', '.join(STEPS)}.")
+        list[str] | None, typer.Option(help=f"Steps to leave out: {', '.join(STEPS)}.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=1, max=600, help="How long to look at rest.")] = 60,
+    seconds: Annotated[
+        float, typer.Option(min=1, max=600, help="Duration of the measurement at rest.")
+    ] = 60,
     concurrency: Annotated[
-        int, typer.Option(min=1, max=100, help="How many the null writer works on at once.")
+        int, typer.Option(min=1, max=100, help="Resources that the null writer works on at once.")
     ] = 8,
-    command: Annotated[str, typer.Option(help="Starts another operator, with KUBECONFIG.")] = "",
+    command: Annotated[str, typer.Option(help="Another operator; it is given KUBECONFIG.")] = "",
     manifest: Annotated[
-        list[Path] | None, typer.Option(help="What that needs: a file, or a kustomization.")
+        list[Path] | None,
+        typer.Option(help="Its manifests: a file or a kustomization. Repeatable."),
     ] = None,
     template: Annotated[
         Path | None, typer.Option(help=f"Its resource, with {subject.NAME} for the name.")
     ] = None,
-    plural: Annotated[str, typer.Option(help="Of its kind, where no rule gives it.")] = "",
+    plural: Annotated[str, typer.Option(help="The plural of its kind, if irregular.")] = "",
     ready: Annotated[str, typer.Option(help="When a resource is ready.")] = "status.phase=Ready",
-    made: Annotated[str, typer.Option(help="When its objects exist; else when ready.")] = "",
+    created: Annotated[
+        str, typer.Option("--made", help="When its objects exist; by default when it is ready.")
+    ] = "",
     change: Annotated[str, typer.Option(help="JSON that changes a resource's spec.")] = "{}",
 ) -> None:
-    """The operator beside a null writer that sends the same writes: ratios of one run."""
+    """Compare the operator with a null writer that sends the same writes, as ratios of one run."""
     steps = frozenset(STEPS) - set(skip or ())
     if unknown := set(skip or ()) - set(STEPS):
         raise typer.BadParameter(f"nothing is called {', '.join(sorted(unknown))}")
@@ -92,41 +103,47 @@ def bench_compare(  # noqa: PLR0913  (options)
                 template=template.read_text(),
                 plural=plural,
                 ready=ready,
-                made=made,
+                created=created,
                 change=change,
             )
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
         steps -= {"change"} if change == "{}" else set()
-        steps -= {"pending"} if not made else set()
-    _end_in_order()
+        steps -= {"pending"} if not created else set()
+    _handle_signals()
     options = Options(concurrency, seconds, steps)
     asyncio.run(_compare(measured, options, sizes or _SIZES, fleet, output))
 
 
-def _end_in_order() -> None:
-    """Ctrl-C and SIGTERM end everything that was started; a shell's background jobs, too, which
-    start with SIGINT ignored."""
+def _handle_signals() -> None:
+    """Stop all processes on Ctrl-C and SIGTERM.
+
+    A shell starts background jobs with SIGINT ignored, so both are set.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
 
 
 async def _compare(
-    operator_: subject.Subject, options: Options, sizes: Sequence[int], fleet: int, output: str
+    measured: subject.Subject, options: Options, sizes: Sequence[int], fleet: int, output: str
 ) -> None:
     figures: list[Figure] = []
     load = os.getloadavg()[0]
     try:
-        with TemporaryDirectory() as folder, standin.address() as address, reporting() as report:
+        with (
+            TemporaryDirectory() as folder,
+            standin.temporary_address() as address,
+            reporting() as report,
+        ):
             command = (sys.executable, "-m", "benchmarks", "stand-in", address)
             async with processes.started(command, {}, Path(folder, "stand-in.log")):
                 pid = os.getpid()
-                comparison = Comparison(operator_, options, Path(folder), address, report, pid)
+                comparison = Comparison(measured, options, Path(folder), address, report, pid)
                 async for figure in _all_figures(comparison, sizes, fleet):
                     figures.append(figure)
                     what = f"{figure.what}: {figure.value:.3g} {figure.unit}"
                     report(f"N = {figure.workspaces}", what)
-    finally:  # what is known so far, whatever came between
+    finally:  # the figures so far, also after an error
         _print_figures(figures, load, output)
 
 
@@ -138,7 +155,7 @@ async def _all_figures(
         async for figure in comparison.measure(recorded, size):
             yield figure
     if fleet:
-        async for figure in comparison.simulated(recorded, fleet):
+        async for figure in comparison.simulate(recorded, fleet):
             yield figure
 
 
@@ -156,7 +173,7 @@ def _print_figures(figures: Sequence[Figure], load: float, output: str) -> None:
 
 @app.command("null-writer", hidden=True)
 def run_null_writer(recording: Path, concurrency: int = 8) -> None:
-    """Write a recording again, for each resource that standard input names."""
+    """Replay a recording for each resource on standard input."""
     kubeconfig = Path(os.environ["KUBECONFIG"])
     asyncio.run(null_writer.run(Recording.load(recording), kubeconfig, concurrency))
 
@@ -167,17 +184,17 @@ def run_stand_in(address: str) -> None:
     asyncio.run(standin.serve(address))
 
 
-def _measure(rows: Callable[[controlplane.Plane], AsyncIterator[Row]]) -> None:
+def _measure(rows: Callable[[control_plane.Plane], AsyncIterator[Row]]) -> None:
     load = os.getloadavg()[0]
-    with controlplane.running(f"bench-{os.getpid()}") as plane:
+    with control_plane.running(f"bench-{os.getpid()}") as plane:
         asyncio.run(_print(rows(plane)))
     print(f"\n{os.cpu_count()} cores; load before {load:.1f}, after {os.getloadavg()[0]:.1f}")
 
 
 async def _print(rows: AsyncIterator[Row]) -> None:
     print(HEAD)
-    async for each in rows:
-        print(each, flush=True)
+    async for row in rows:
+        print(row, flush=True)
 
 
 def main() -> None:

@@ -29,11 +29,11 @@ def main() -> None:
     arguments = _arguments()
     address = os.environ["API"].removesuffix("/api/v1")
     with AuthenticatedClient(address, os.environ["TOKEN"], timeout=300) as client:
-        wanted = WorkspaceSpec(workspace_name=arguments.name, models=[arguments.model])
-        made = _ok(create_workspace.sync(client=client, body=WorkspaceCreate(spec=wanted)))
-        _wait_ready(client, made.name, arguments.wait_seconds)
+        spec = WorkspaceSpec(workspace_name=arguments.name, models=[arguments.model])
+        workspace = _ok(create_workspace.sync(client=client, body=WorkspaceCreate(spec=spec)))
+        _wait_ready(client, workspace.name, arguments.wait_seconds)
         prompt = Prompt(prompt=arguments.question, temperature=0.0, seed=1, stream=False)
-        print(_ok(ask.sync(made.name, client=client, body=prompt)).reply)
+        print(_ok(ask.sync(workspace.name, client=client, body=prompt)).reply)
 
 
 def _arguments() -> argparse.Namespace:
@@ -47,18 +47,18 @@ def _arguments() -> argparse.Namespace:
 
 def _wait_ready(client: AuthenticatedClient, name: str, seconds: float) -> None:
     deadline = time.monotonic() + seconds
-    told = None
+    printed = None
     while time.monotonic() < deadline:
         phase = _ok(read_workspace.sync(name, client=client)).status.phase
-        if phase != told:
+        if phase != printed:
             print(f"{name}: {phase}", flush=True)
         if phase == Phase.READY:
             return
-        told = phase
+        printed = phase
         time.sleep(0.5)
-    found = _ok(read_diagnosis.sync(name, client=client))
-    advice = [f"{each.message} {each.advice}" for each in found.findings]
-    sys.exit("\n".join((f"{name} is not ready: {found.summary}", *advice)))
+    diagnosis = _ok(read_diagnosis.sync(name, client=client))
+    advice = [f"{finding.message} {finding.advice}" for finding in diagnosis.findings]
+    sys.exit("\n".join((f"{name} is not ready: {diagnosis.summary}", *advice)))
 
 
 def _ok(answer: T | ProblemDocument | None) -> T:

@@ -56,7 +56,7 @@ class Cluster:
     folder: Path
 
     def run(self, command: str) -> str:
-        ran = subprocess.run(
+        process = subprocess.run(
             command.split(),
             env=self._environment(),
             cwd=self.folder,
@@ -65,9 +65,9 @@ class Cluster:
             check=False,
             timeout=400,
         )
-        if ran.returncode:
-            raise SystemExit(f"{command}: {ran.stderr}")
-        return ran.stdout
+        if process.returncode:
+            raise SystemExit(f"{command}: {process.stderr}")
+        return process.stdout
 
     @contextmanager
     def recording(self, command: str) -> Iterator[Path]:
@@ -118,11 +118,11 @@ def main() -> None:
 def _cluster(folder: Path) -> Cluster:
     """Return the demo's cluster, with its own kubeconfig for the team's namespace."""
     command = [sys.executable, "-m", "localcluster", "status", "--name", "demo", "-o", "json"]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if told.returncode:
-        raise SystemExit(f"the demo is not running; run make demo first\n{told.stderr}")
+    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise SystemExit(f"the demo is not running; run make demo first\n{process.stderr}")
     kubeconfig = folder / "kubeconfig"
-    shutil.copy(json.loads(told.stdout)["kubeconfig"], kubeconfig)
+    shutil.copy(json.loads(process.stdout)["kubeconfig"], kubeconfig)
     return Cluster(kubeconfig, folder)
 
 

@@ -1,0 +1,1 @@
+"""Measure the API: latencies, watchers and its requests to the Kubernetes API server."""

@@ -1,0 +1,1 @@
+"""Set up a control plane with its population, and watch its objects."""

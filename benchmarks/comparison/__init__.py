@@ -1,0 +1,1 @@
+"""Compare an operator with a null writer that sends the same writes, and with a simulated fleet."""

@@ -1,0 +1,1 @@
+"""Time requests, read a process's CPU and memory, and print figures."""

@@ -1,0 +1,1 @@
+"""Measure the operator on a control plane without nodes."""
