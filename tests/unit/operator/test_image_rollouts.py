@@ -38,7 +38,7 @@ class Setup:
         """A workspace that was last well with the old images."""
         self._version += 1
         well = {"status": str(reason == "Available"), "reason": reason}
-        said = {"type": "OpenWebUIAvailable", **well}
+        condition = {"type": "OpenWebUIAvailable", **well}
         taken = {"type": "UpToDate", "status": "False"}
         ready = {"type": "Provisioned", "status": str(provisioned), "reason": "Created"}
         record = {"ollama": last_working[0], "openWebUI": last_working[1]}
@@ -54,9 +54,9 @@ class Setup:
                 "status": {
                     "images": record,
                     "conditions": [
-                        self._dated(each)
-                        for each in (
-                            said,
+                        self._dated(resource)
+                        for resource in (
+                            condition,
                             ready,
                             {**taken, "reason": "WriteRefused" if refused else "UpgradeWaiting"},
                         )
@@ -76,7 +76,7 @@ class Setup:
     def others_than(self, name: str) -> list[dict[str, Any]]:
         """All resources but those that name this workspace."""
         resources = self.caches.workspaces.all()
-        return [each for each in resources if each["spec"]["workspaceName"] != name]
+        return [resource for resource in resources if resource["spec"]["workspaceName"] != name]
 
     def is_granted(self, name: str) -> bool:
         (resource,) = self.caches.workspaces.by_index(name)

@@ -12,10 +12,10 @@ from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.status.recheck import next_recheck
 from aichat_workspace.domain.status.status import StatusInputs, compute_status
 from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
-from tests.unit.domain.samples import NOW, desired, held, namespace, workspace
+from tests.unit.domain.samples import NOW, as_cached, desired, namespace, workspace
 
 NAME = "team-a-aichat"
-OBJECTS = held(desired())
+OBJECTS = as_cached(desired())
 RESOURCE = workspace()
 ACTUAL = {"observedGeneration": 0, "readyReplicas": 1, "updatedReplicas": 1, "replicas": 1}
 
