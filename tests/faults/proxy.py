@@ -153,8 +153,8 @@ class Proxy:
             return await self._watch(request, call, fault)
         if isinstance(fault, Answer):
             status = {"kind": "Status", "apiVersion": "v1", "status": "Failure"}
-            told = {**status, "code": fault.status, "message": "as the test wants it"}
-            return web.json_response(told, status=fault.status, headers=fault.headers)
+            document = {**status, "code": fault.status, "message": "as the test wants it"}
+            return web.json_response(document, status=fault.status, headers=fault.headers)
         if isinstance(fault, Cut) and not fault.done:
             fault.first()
             return _reset(request)
@@ -182,12 +182,12 @@ class Proxy:
         assert self._session is not None
         async with self._session.request(
             request.method, request.path_qs, data=body or None, headers=_headers(request)
-        ) as found:
+        ) as upstream:
             return web.Response(
-                status=found.status,
-                body=await found.read(),
-                headers={k: v for k, v in found.headers.items() if k == "Retry-After"},
-                content_type=found.content_type,
+                status=upstream.status,
+                body=await upstream.read(),
+                headers={k: v for k, v in upstream.headers.items() if k == "Retry-After"},
+                content_type=upstream.content_type,
             )
 
     async def _watch(
@@ -199,18 +199,18 @@ class Proxy:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         async with self._session.get(
             request.path_qs, headers=_headers(request), timeout=aiohttp.ClientTimeout(total=None)
-        ) as found:
-            response.set_status(found.status)
+        ) as upstream:
+            response.set_status(upstream.status)
             await response.prepare(request)
-            async for line in found.content:
+            async for line in upstream.content:
                 if self._silent.get(call.object, 0) >= call.occurrence:
                     await asyncio.sleep(3600)
                 sent = fault.edit(orjson.loads(line)) if isinstance(fault, Stream) else [line]
                 if sent is None:
                     return _reset(request)
                 try:
-                    for each in sent:
-                        await response.write(each)
+                    for chunk in sent:
+                        await response.write(chunk)
                 except ConnectionError:  # whoever watched was killed
                     break
         return response

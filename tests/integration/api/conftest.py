@@ -31,8 +31,8 @@ _NO_BOUNDS = {
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """One of its own: what is listed here is nobody else's."""
-    with control_plane(f"integration-api-{os.getpid()}") as found:
-        yield found
+    with control_plane(f"integration-api-{os.getpid()}") as control:
+        yield control
 
 
 @pytest.fixture(scope="module")

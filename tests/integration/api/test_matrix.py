@@ -122,21 +122,21 @@ def _people() -> dict[str, list[dict[str, Any]]]:
 def people(cluster: Cluster, api_kubeconfig: object) -> dict[str, Person]:
     assert api_kubeconfig
     with ThreadPoolExecutor(4) as pool:
-        made = pool.map(lambda each: person(cluster, *each), _people().items())
-        return {each.name: each for each in made}
+        persons = pool.map(lambda arguments: person(cluster, *arguments), _people().items())
+        return {somebody.name: somebody for somebody in persons}
 
 
 @pytest.fixture(scope="module")
 def judges(cluster: Cluster, people: dict[str, Person]) -> Iterator[dict[str, Judge]]:
     known = yaml.safe_load(cluster.kubeconfig.read_text())["clusters"][0]["cluster"]
     trust = ssl.create_default_context(cafile=known["certificate-authority"])
-    found = {}
+    by_name = {}
     for name in people:
         headers = {"Authorization": f"Bearer {token(cluster, name)}"}
         client = httpx2.Client(base_url=known["server"], headers=headers, verify=trust, timeout=30)
-        found[name] = Judge(client)
-    yield found
-    for judge in found.values():
+        by_name[name] = Judge(client)
+    yield by_name
+    for judge in by_name.values():
         judge.client.close()
 
 
@@ -178,14 +178,14 @@ def test_a_workspace_is_open_to_whom_the_api_server_opens_it_and_hidden_from_oth
             unknown = _of_one(client, deed, NO_SUCH)
             assert unknown[0] == 404
             for name, team in WORKSPACES.items():
-                told = _of_one(client, deed, name)
+                answer = _of_one(client, deed, name)
                 if judge.allows(deed.verb, team, name, deed.subresource):
-                    assert told[0] in deed.good, (deed, name, told)
+                    assert answer[0] in deed.good, (deed, name, answer)
                 elif judge.allows("get", team, name):
-                    assert told[0] == 403, (deed, name, told)
+                    assert answer[0] == 403, (deed, name, answer)
                 else:
                     as_unknown = unknown[1].replace(NO_SUCH.encode(), name.encode())
-                    assert told == (404, as_unknown), (deed, name)
+                    assert answer == (404, as_unknown), (deed, name)
 
 
 @pytest.mark.usefixtures("workspaces")
@@ -211,8 +211,8 @@ def test_a_list_shows_what_its_reader_may_list_and_nothing_else(
     api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
 ) -> None:
     with api.client(people[who].token) as client:
-        shown = {each["name"] for each in client.get("/api/v1/workspaces").json()["items"]}
-        in_use = {each["name"] for each in client.get("/api/v1/models").json()["inUse"]}
+        shown = {item["name"] for item in client.get("/api/v1/workspaces").json()["items"]}
+        in_use = {model["name"] for model in client.get("/api/v1/models").json()["inUse"]}
     may = {name for name, team in WORKSPACES.items() if judges[who].allows("list", team)}
     assert shown & set(WORKSPACES) == may
     assert not in_use
@@ -228,9 +228,9 @@ def test_a_watch_of_all_teams_tells_what_its_watcher_may_watch_and_nothing_else(
         with api.client(people[who].token) as client:
             assert client.get("/api/v1/workspaces:watch").status_code == 403
         return
-    told = [each for each in begun(api, people[who].token) if each.kind == "ADDED"]
-    assert {each.data["name"] for each in told} & set(WORKSPACES) == may
-    assert {each.data["team"] for each in told} <= {WORKSPACES[name] for name in may}
+    events = [event for event in begun(api, people[who].token) if event.kind == "ADDED"]
+    assert {event.data["name"] for event in events} & set(WORKSPACES) == may
+    assert {event.data["team"] for event in events} <= {WORKSPACES[name] for name in may}
 
 
 @pytest.mark.usefixtures("workspaces")
@@ -239,14 +239,14 @@ def test_everybody_is_told_of_himself_what_the_api_server_would_say(
     api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
 ) -> None:
     with api.client(people[who].token) as client:
-        told = client.get("/api/v1/me").json()
-    assert told["username"] == people[who].username
+        document = client.get("/api/v1/me").json()
+    assert document["username"] == people[who].username
     judge = judges[who]
-    everywhere = {said for said, verb, part in _RIGHTS if judge.allows(verb, "", subresource=part)}
-    assert set(told["everywhere"]) == everywhere
-    in_teams = {each["team"]: set(each["verbs"]) for each in told["teams"]}
+    everywhere = {word for word, verb, part in _RIGHTS if judge.allows(verb, "", subresource=part)}
+    assert set(document["everywhere"]) == everywhere
+    in_teams = {entry["team"]: set(entry["verbs"]) for entry in document["teams"]}
     for team in (*TEAMS, SYSTEM):
-        may = {said for said, verb, part in _RIGHTS if judge.allows(verb, team, subresource=part)}
+        may = {word for word, verb, part in _RIGHTS if judge.allows(verb, team, subresource=part)}
         assert in_teams.pop(team, set()) == may - everywhere
     assert not in_teams, "no team that there is not"
 
@@ -261,15 +261,19 @@ def test_a_workspace_is_made_for_whom_the_api_server_lets_make_one_and_in_his_na
             name = f"by-{who}-{n}"
             body = {"team": team, "spec": {"workspaceName": name, "suspended": True}}
             status = client.post("/api/v1/workspaces", json=body).status_code
-            made = cluster.get("aiws", "-n", team)["items"]
-            mine = [each["metadata"] for each in made if each["metadata"]["name"] == name]
+            resources = cluster.get("aiws", "-n", team)["items"]
+            metadata = [
+                resource["metadata"]
+                for resource in resources
+                if resource["metadata"]["name"] == name
+            ]
             if judges[who].allows("create", team):
-                assert (status, len(mine)) == (201, 1), team
-                asked_by = mine[0]["annotations"]["apps.aichatworkspaces.io/requested-by"]
+                assert (status, len(metadata)) == (201, 1), team
+                asked_by = metadata[0]["annotations"]["apps.aichatworkspaces.io/requested-by"]
                 assert asked_by == people[who].username
                 cluster.kubectl("delete", "aiws", name, "-n", team)
             else:
-                assert (status, mine) == (403, []), team
+                assert (status, metadata) == (403, []), team
 
 
 @pytest.mark.usefixtures("workspaces")

@@ -55,8 +55,8 @@ class Api:
                     while (event := api.events[kind].get()) is not None:
                         self._chunk(json.dumps(event) + "\n")
                 else:
-                    found = {"metadata": {"resourceVersion": "1"}, "items": api.lists[kind]}
-                    self._chunk(json.dumps(found))
+                    document = {"metadata": {"resourceVersion": "1"}, "items": api.lists[kind]}
+                    self._chunk(json.dumps(document))
                 self._chunk("")
 
             def _chunk(self, text: str) -> None:
