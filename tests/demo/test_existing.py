@@ -162,7 +162,7 @@ def test_operator_and_api_run_the_image_that_was_pushed(
     assert existing.images() == existing.pushed()
 
 
-def test_what_it_says_of_the_api_works_as_it_says(existing: Existing, demo_output: str) -> None:
+def test_the_printed_api_commands_work(existing: Existing, demo_output: str) -> None:
     _, _, after = demo_output.partition("\nThe API ")
     lines = after.partition("\n\n")[0].splitlines()[1:]
     end = "trap 'kill $(jobs -p)' EXIT"  # of the port-forward

@@ -93,7 +93,7 @@ def test_the_same_request_again_makes_no_second_workspace(creator: Api) -> None:
     ]
 
 
-def test_diagnosis_events_and_logs_tell_how_it_is(creator: Api) -> None:
+def test_diagnosis_events_and_logs_are_served(creator: Api) -> None:
     assert creator.call("GET", f"{ONE}/diagnosis").document["findings"] == []
     events = creator.call("GET", f"{ONE}/events").document["items"]
     assert f"AIChatWorkspace {NAME}" in {event["object"] for event in events}
@@ -125,7 +125,7 @@ def test_the_model_answers_a_prompt_word_by_word(creator: Api) -> None:
     assert events[-1] == ("done", {"model": "gemma2:2b"})
 
 
-def test_a_followed_log_tells_what_is_written_meanwhile(creator: Api) -> None:
+def test_a_followed_log_has_new_lines(creator: Api) -> None:
     followed = creator.lines(f"{ONE}/logs/ollama?follow=true&tail=1")
     assert next(followed), "the line that was there"
     assert ANSWER in prompted(creator)["reply"]
@@ -142,7 +142,7 @@ def test_the_credentials_open_the_chat(creator: Api) -> None:
 
 
 @pytest.mark.usefixtures("made")
-def test_who_may_nothing_does_not_learn_that_the_workspace_exists(node: Node) -> None:
+def test_a_caller_without_permission_gets_404(node: Node) -> None:
     nobody = caller(node, "nobody")
     assert nobody.call("GET", "/workspaces").document["items"] == []
     for method, path in (("GET", ONE), ("GET", f"{ONE}/credentials"), ("DELETE", ONE)):
@@ -152,7 +152,7 @@ def test_who_may_nothing_does_not_learn_that_the_workspace_exists(node: Node) ->
 
 
 @pytest.mark.usefixtures("made")
-def test_who_may_only_look_changes_asks_and_is_shown_nothing(node: Node) -> None:
+def test_a_viewer_can_not_change_prompt_or_read_credentials(node: Node) -> None:
     viewer = caller(node, "viewer", "aichatworkspace-viewer")
     assert viewer.call("GET", ONE).status == 200
     for method, path in (
@@ -165,7 +165,7 @@ def test_who_may_only_look_changes_asks_and_is_shown_nothing(node: Node) -> None
     assert viewer.call("POST", f"{ONE}:prompt", {"prompt": "Good morning"}).status == 403
 
 
-def test_a_token_for_another_audience_is_nobodys(node: Node, lead: Api) -> None:
+def test_a_token_for_another_audience_is_not_accepted(node: Node, lead: Api) -> None:
     assert (
         replace(lead, token=token(node, "lead", "--audience=somebody")).call("GET", "/me").status
         == 401

@@ -215,7 +215,7 @@ def sources(reply: Any) -> set[str]:
     return {passage["name"] for passage in passages}
 
 
-def test_nobody_can_sign_up(chat: WebUI) -> None:
+def test_sign_up_is_refused(chat: WebUI) -> None:
     assert chat.call("/api/config")["features"]["enable_signup"] is False
     stranger = WebUI(chat.address, chat.host)
     new = {"name": "Eve", "email": "eve@example.org", "password": "a-Long-passw0rd"}

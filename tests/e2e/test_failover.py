@@ -84,7 +84,7 @@ def test_the_leader_ends_while_a_workspace_comes_up_and_it_comes_up(node: Node) 
     node.kubectl("delete", "aiws", "aichatworkspace-team-c", "-n", SYSTEM, "--timeout=120s")
 
 
-def test_the_leader_is_killed_and_what_happens_meanwhile_is_mended(node: Node, chat: WebUI) -> None:
+def test_a_deletion_while_no_replica_leads_is_repaired(node: Node, chat: WebUI) -> None:
     keep_a_chat(chat)
     chats_before = chats(chat)
     await_both(node)

@@ -157,7 +157,7 @@ FAULTS: Final[dict[str, Fault]] = {
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_a_fault_of_any_write_changes_nothing_of_what_a_workspace_becomes(
+def test_a_fault_of_any_write_leads_to_the_same_objects(
     cluster: Cluster, proxy: Proxy, operator: Operator, writes: list[Call], kind: str
 ) -> None:
     """F2 and F7: for each write a workspace whose first such write goes wrong, from its making to
@@ -183,7 +183,7 @@ def test_a_fault_of_any_write_changes_nothing_of_what_a_workspace_becomes(
 
 
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
-def test_a_kill_at_any_write_leaves_what_the_next_run_goes_on_from(
+def test_the_next_run_resumes_after_a_kill_at_any_write(
     cluster: Cluster, proxy: Proxy, operator: Operator, writes: list[Call], done: bool
 ) -> None:
     """F1: before the API server hears of the write, and after it has done it."""
@@ -223,7 +223,7 @@ def _until(holds: Callable[[], bool], operator: Operator, dead: threading.Event,
     eventually(holds_now, what, seconds=120)
 
 
-def test_an_answer_that_comes_when_nobody_waits_any_more_makes_nothing_twice(
+def test_late_responses_create_nothing_twice(
     cluster: Cluster, proxy: Proxy, operator: Operator, writes: list[Call]
 ) -> None:
     """F2: the operator gives up after 30 seconds. All writes at once, each of a workspace."""
@@ -285,7 +285,7 @@ def test_a_watch_that_breaks_loses_nothing(
     delete(cluster, name)
 
 
-def test_a_watch_that_can_not_go_on_from_where_it_was_begins_anew(
+def test_a_watch_that_can_not_resume_starts_again(
     cluster: Cluster, proxy: Proxy, operator: Operator
 ) -> None:
     """F6: 410 as the answer to a watch; and F7 for lists and watches."""

@@ -328,7 +328,7 @@ def test_a_session_ends_with_its_token(browser: httpx2.Client, trusted: Provider
     assert time.monotonic() - began < 5 + REVOKED_WITHIN_SECONDS
 
 
-def test_what_the_page_tells_to_do_works(cluster: Cluster, sign_in_api: ApiProcess) -> None:
+def test_the_commands_of_the_page_work(cluster: Cluster, sign_in_api: ApiProcess) -> None:
     environment = {"API": sign_in_api.url, "KUBECONFIG": str(cluster.kubeconfig)}
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", "\n".join(blocks("sh"))],
@@ -363,7 +363,7 @@ def test_no_token_is_in_the_log(sign_in_api: ApiProcess) -> None:
     assert "eyJ" not in log  # how every JSON Web Token begins
 
 
-def test_whoever_deletes_the_key_of_sessions_gets_another_from_the_operator(
+def test_a_deleted_session_key_is_created_again_by_the_operator(
     cluster: Cluster, sign_in_api: ApiProcess
 ) -> None:
     """The last test here: it ends every session, and every sign-in that is under way."""

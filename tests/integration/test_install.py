@@ -204,7 +204,7 @@ def _assert_ann_runs_workspaces_and_reads_no_secret(cluster: Cluster) -> None:
     assert not may("create", "aichatworkspaces", SYSTEM)
 
 
-def test_what_is_stuck_because_the_operator_went_first_can_go(reader: Reader) -> None:
+def test_a_workspace_whose_operator_was_removed_first_can_be_deleted(reader: Reader) -> None:
     cluster = reader.cluster
     reader.install()
     with reader.operator("second"):

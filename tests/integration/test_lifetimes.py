@@ -133,7 +133,7 @@ def test_a_secret_of_somebody_else_is_left_alone(cluster: Cluster) -> None:
     cluster.kube.delete("aiws", "precious", SYSTEM)
 
 
-def test_transitions_are_told_once_each(cluster: Cluster) -> None:
+def test_each_transition_is_one_event(cluster: Cluster) -> None:
     cluster.apply(workspace("talkative", patterns=["no_such_pattern"], models=["gemma2:2b"]))
     eventually(
         lambda: ready_condition(cluster, "talkative").get("reason") == "ModelFailed", "it fails"

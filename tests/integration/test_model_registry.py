@@ -211,7 +211,7 @@ async def test_a_further_name_is_the_same_weights_and_costs_no_further_download(
     ],
     ids=["question", "with-a-system-prompt", "last-of-a-conversation", "after-a-long-text"],
 )
-async def test_it_knows_the_capital_of_france(
+async def test_a_model_answers_a_question(
     setup: Setup, model: str, messages: list[tuple[str, str]]
 ) -> None:
     assert "Paris" in await setup.chat(model, *messages)
@@ -315,7 +315,7 @@ async def test_a_failing_registry_is_told_and_the_next_try_goes_well(setup: Setu
 
 
 @pytest.mark.usefixtures("nothing_downloaded")
-async def test_a_stall_shows_and_a_cancelled_pull_resumes(setup: Setup) -> None:
+async def test_a_stall_is_reported_and_a_cancelled_pull_resumes(setup: Setup) -> None:
     before = (await setup.control(stall_after_bytes=60_000_000))["blob_bytes_sent"]
     model = setup.model(CHAT)
     async with contextlib.aclosing(setup.stream("/api/pull", {"model": model})) as events:

@@ -276,7 +276,7 @@ def test_deleting_the_resource_removes_everything_it_became(cluster: Cluster) ->
     assert "secret/fleeting-credentials" not in cluster.names("secrets", SYSTEM)
 
 
-def test_a_namespace_removed_by_hand_is_made_anew(cluster: Cluster) -> None:
+def test_a_namespace_deleted_by_hand_is_created_again(cluster: Cluster) -> None:
     cluster.apply(workspace("razed"))
     eventually(lambda: created(cluster, "razed"), "provisioned")
     before = cluster.get("namespace", "razed")["metadata"]["uid"]
@@ -353,7 +353,7 @@ def test_a_gateway_whose_kind_is_not_installed_takes_no_ingress_away(
     eventually(lambda: created(cluster, tenant), "all is well again")
 
 
-def test_credentials_with_a_key_taken_out_are_told_and_made_anew_once_deleted(
+def test_credentials_without_a_key_are_reported_and_created_again_after_deletion(
     cluster: Cluster,
 ) -> None:
     cluster.apply(workspace("keyless"))

@@ -127,7 +127,7 @@ def test_there_is_one_platform_only(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("way", [{}, {"gateway": {"name": "front", "namespace": "edge"}}])
-def test_nobody_stays_reachable_at_a_host_that_was_reserved_later(
+def test_no_workspace_stays_reachable_at_a_host_that_was_reserved_later(
     cluster: Cluster, tenant: str, defaults: dict[str, object], way: dict[str, Any]
 ) -> None:
     assert defaults, "they are read before there are settings"

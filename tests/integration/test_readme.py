@@ -51,7 +51,7 @@ def test_the_three_commands_bring_a_workspace_up(cluster: Cluster, tmp_path: Pat
 
 
 @pytest.mark.usefixtures("operator")
-def test_the_first_manifest_becomes_what_the_readme_says(cluster: Cluster) -> None:
+def test_the_first_manifest_has_the_documented_objects(cluster: Cluster) -> None:
     (manifest,) = map(yaml.safe_load, blocks("yaml"))
     labels = {"aichatworkspaces.io/team": "true"}
     team = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TEAM, "labels": labels}}

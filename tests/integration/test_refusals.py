@@ -100,7 +100,7 @@ def delete(cluster: Cluster, *names: str) -> None:
         ("unspaced", "/namespaces", ["CREATE"], "unspaced"),
     ],
 )
-def test_a_refusal_of_what_comes_before_everything_else_is_told(
+def test_a_refused_first_step_is_reported(
     cluster: Cluster, name: str, resource: str, verbs: list[str], allows: str
 ) -> None:
     with refused(cluster, name, resource, verbs, f"object.metadata.name != '{allows}'"):
@@ -213,7 +213,7 @@ def platform(spec: object) -> dict[str, Any]:
     }
 
 
-def test_a_larger_default_of_the_platform_breaks_nobody(cluster: Cluster) -> None:
+def test_a_larger_platform_default_breaks_no_workspace(cluster: Cluster) -> None:
     name = "modest"
     cluster.apply(workspace(name))
     eventually(lambda: created(cluster, name), f"{name} is provisioned")
@@ -268,9 +268,7 @@ def test_an_image_that_a_policy_refuses_stops_with_the_first_workspace(cluster: 
     delete(cluster, *names)
 
 
-def test_what_holds_a_namespace_that_is_to_be_gone_is_told(
-    cluster: Cluster, lingering: str
-) -> None:
+def test_what_blocks_a_namespaces_deletion_is_reported(cluster: Cluster, lingering: str) -> None:
     eventually(
         lambda: "example.org/keep" in condition(cluster, lingering, "Ready").get("message", ""),
         "what holds it is told",
@@ -290,7 +288,7 @@ def image(cluster: Cluster, name: str, kind: str, workload: str) -> str:
     return str(document["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
-async def test_a_status_that_was_just_written_is_no_news(cluster: Cluster) -> None:
+async def test_a_written_status_starts_no_reconcile(cluster: Cluster) -> None:
     """By what a real API server answers, which keeps it as it was sent."""
     name, requeued = "quiet", list[str]()
     cluster.apply(workspace(name, models=["gemma2:2b"], patterns=["explain_code"]))

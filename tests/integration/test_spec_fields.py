@@ -212,7 +212,7 @@ OVER_BOUNDS: dict[str, tuple[Any, str, str]] = {
 
 
 @pytest.mark.parametrize("what", OVER_BOUNDS)
-def test_what_the_platform_does_not_allow_is_said_and_changes_nothing(
+def test_a_forbidden_spec_is_reported_and_changes_nothing(
     cluster: Cluster, tenant: str, what: str
 ) -> None:
     change, reason, fix = OVER_BOUNDS[what]
@@ -291,7 +291,7 @@ def test_a_secret_reaches_the_workspace_as_an_immutable_copy(cluster: Cluster, t
     )
 
 
-def test_while_a_secret_is_missing_walls_are_kept_and_the_workspace_can_be_stopped(
+def test_while_a_secret_is_missing_network_policies_stay_and_the_workspace_can_be_stopped(
     cluster: Cluster, tenant: str
 ) -> None:
     before = now(cluster)
@@ -333,9 +333,7 @@ def test_several_connections_are_read_in_their_order(cluster: Cluster, tenant: s
     ask(cluster, {})
 
 
-def test_another_workspaces_secret_is_not_to_be_had_by_naming_it(
-    cluster: Cluster, tenant: str
-) -> None:
+def test_another_workspaces_secret_is_not_copied(cluster: Cluster, tenant: str) -> None:
     cluster.apply(secret("theirs", f"{SYSTEM}/other", {"clientSecret": "hush"}))
     oidc = {"providerURL": "https://id.example.org/x", "clientID": "c", "secretName": "theirs"}
     ask(cluster, {"access": {"oidc": oidc}})

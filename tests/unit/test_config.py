@@ -155,7 +155,7 @@ def test_the_apis_port_is_the_one_that_its_code_listens_on() -> None:
     assert [entry["port"] for entry in way_in["ports"]] == [port]
 
 
-def test_where_the_api_believes_proxies_is_where_nobody_comes_from_by_the_internet() -> None:
+def test_the_trusted_proxies_are_private_networks() -> None:
     (container,) = the("Deployment", "api/api.yaml")["spec"]["template"]["spec"]["containers"]
     environment = {variable["name"]: variable["value"] for variable in container["env"]}
     proxies = Settings.read(environment, in_cluster=True).proxies

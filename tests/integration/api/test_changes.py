@@ -262,7 +262,7 @@ def test_pages_hold_every_workspace_once(calls: httpx2.Client) -> None:
         ),
     ],
 )
-def test_a_bad_spec_is_refused_with_the_fields_path_whoever_refuses_it(
+def test_a_bad_spec_is_refused_with_the_fields_path(
     calls: httpx2.Client, spec: dict[str, Any], field: str, message: str
 ) -> None:
     answer = calls.post(PATH, json={"team": ONE, "spec": spec})
@@ -271,7 +271,7 @@ def test_a_bad_spec_is_refused_with_the_fields_path_whoever_refuses_it(
     assert message in messages[field], messages
 
 
-def test_a_name_that_is_kept_for_ever_says_so(calls: httpx2.Client) -> None:
+def test_a_changed_workspace_name_is_refused_as_immutable(calls: httpx2.Client) -> None:
     create(calls, "immutable")
     answer = calls.patch(f"{PATH}/immutable", json={"spec": {"workspaceName": "other"}})
     assert answer.status_code == 422
@@ -302,7 +302,7 @@ def test_a_name_that_is_kept_for_ever_says_so(calls: httpx2.Client) -> None:
         ("PUT", f"{PATH}/nothing:suspend", {}, 405),
     ],
 )
-def test_every_no_is_a_problem_document(
+def test_every_refusal_is_a_problem_document(
     calls: httpx2.Client, method: str, path: str, sent: dict[str, Any], status: int
 ) -> None:
     answer = calls.request(method, path, **sent)
@@ -330,7 +330,7 @@ def _stalled(api: Served) -> socket.socket:
     return opened
 
 
-def test_bodies_that_never_end_cost_little_and_nobody_else_notices(
+def test_bodies_that_never_end_cost_little_and_delay_no_other_caller(
     api: Served, calls: httpx2.Client
 ) -> None:
     """Without a token: who it is is asked only after the body."""
@@ -365,7 +365,7 @@ def _status(opened: socket.socket) -> int:
     return int(head[1]) if head else 0
 
 
-def test_a_missing_permission_of_the_apis_own_is_told_as_such(
+def test_a_missing_permission_of_the_api_is_reported_as_its_own(
     calls: httpx2.Client, cluster: Cluster
 ) -> None:
     """And not as if the caller lacked it."""
@@ -384,7 +384,9 @@ def test_a_missing_permission_of_the_apis_own_is_told_as_such(
     eventually(lambda: calls.get(path).status_code == 409, "it may read them again")
 
 
-def test_a_teams_full_quota_is_told_in_its_words(calls: httpx2.Client, cluster: Cluster) -> None:
+def test_a_full_team_quota_is_reported_with_its_message(
+    calls: httpx2.Client, cluster: Cluster
+) -> None:
     counted = "count/aichatworkspaces.apps.aichatworkspaces.io"
     cluster.apply(
         {
@@ -416,7 +418,7 @@ def strict_api(api_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -
         yield served
 
 
-def test_a_hasty_caller_is_told_how_long_to_wait_and_others_do_not_notice(
+def test_a_rate_limited_caller_gets_retry_after_and_others_are_not_limited(
     strict_api: Served, cluster: Cluster, boss: Person
 ) -> None:
     hasty = person(cluster, "hasty")
@@ -430,7 +432,7 @@ def test_a_hasty_caller_is_told_how_long_to_wait_and_others_do_not_notice(
         assert other.get("/api/v1/me").is_success
 
 
-def test_a_caller_has_so_many_streams_and_no_more(strict_api: Served, cluster: Cluster) -> None:
+def test_streams_are_limited_per_caller(strict_api: Served, cluster: Cluster) -> None:
     watcher = person(cluster, "watcher", [grant("watcher", "cluster-admin")])
     with (
         strict_api.client(watcher.token) as client,

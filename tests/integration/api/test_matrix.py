@@ -169,7 +169,7 @@ _EVERYBODY: Final = tuple(_people())
 
 @pytest.mark.usefixtures("workspaces")
 @pytest.mark.parametrize("who", _EVERYBODY)
-def test_a_workspace_is_open_to_whom_the_api_server_opens_it_and_hidden_from_others(
+def test_a_workspace_is_open_to_permitted_callers_and_hidden_from_others(
     api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
 ) -> None:
     judge = judges[who]
@@ -190,7 +190,7 @@ def test_a_workspace_is_open_to_whom_the_api_server_opens_it_and_hidden_from_oth
 
 @pytest.mark.usefixtures("workspaces")
 @pytest.mark.parametrize("who", _EVERYBODY)
-def test_a_team_is_open_to_whom_the_api_server_opens_it(
+def test_a_team_is_open_to_permitted_callers(
     api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
 ) -> None:
     with api.client(people[who].token) as client:
@@ -207,7 +207,7 @@ def test_a_team_is_open_to_whom_the_api_server_opens_it(
 
 @pytest.mark.usefixtures("workspaces")
 @pytest.mark.parametrize("who", _EVERYBODY)
-def test_a_list_shows_what_its_reader_may_list_and_nothing_else(
+def test_a_list_has_exactly_the_workspaces_that_its_caller_may_list(
     api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
 ) -> None:
     with api.client(people[who].token) as client:
@@ -220,7 +220,7 @@ def test_a_list_shows_what_its_reader_may_list_and_nothing_else(
 
 @pytest.mark.usefixtures("workspaces")
 @pytest.mark.parametrize("who", _EVERYBODY)
-def test_a_watch_of_all_teams_tells_what_its_watcher_may_watch_and_nothing_else(
+def test_a_watch_has_exactly_the_workspaces_that_its_caller_may_watch(
     api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
 ) -> None:
     may = {name for name, team in WORKSPACES.items() if judges[who].allows("watch", team)}
@@ -235,7 +235,7 @@ def test_a_watch_of_all_teams_tells_what_its_watcher_may_watch_and_nothing_else(
 
 @pytest.mark.usefixtures("workspaces")
 @pytest.mark.parametrize("who", _EVERYBODY)
-def test_everybody_is_told_of_himself_what_the_api_server_would_say(
+def test_me_lists_the_permissions_that_the_api_server_grants(
     api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
 ) -> None:
     with api.client(people[who].token) as client:
@@ -253,7 +253,7 @@ def test_everybody_is_told_of_himself_what_the_api_server_would_say(
 
 @pytest.mark.usefixtures("workspaces")
 @pytest.mark.parametrize("who", _EVERYBODY)
-def test_a_workspace_is_made_for_whom_the_api_server_lets_make_one_and_in_his_name(
+def test_a_workspace_is_created_for_permitted_callers_and_names_them(
     api: Served, cluster: Cluster, people: dict[str, Person], judges: dict[str, Judge], who: str
 ) -> None:
     with api.client(people[who].token) as client:
@@ -277,7 +277,7 @@ def test_a_workspace_is_made_for_whom_the_api_server_lets_make_one_and_in_his_na
 
 
 @pytest.mark.usefixtures("workspaces")
-def test_nobody_without_a_good_token_is_told_anything(api: Served, cluster: Cluster) -> None:
+def test_requests_without_a_valid_token_are_401(api: Served, cluster: Cluster) -> None:
     wrong_audience = token(cluster, "everywhere-admin", audience="somebody-else")
     for bad in (None, "made-up", "é", wrong_audience, "x" * 20_000):
         headers = {b"Authorization": f"Bearer {bad}".encode()} if bad is not None else {}

@@ -162,7 +162,7 @@ def begun(api: Served, bearer: str, last_id: str = "") -> list[Event]:
     return events
 
 
-def test_each_last_state_is_told_and_none_before_an_older_one_whatever_replicas_do(
+def test_the_last_state_of_each_workspace_arrives_in_order_through_all_replicas(
     api: Served, other_api: Served, boss: Person
 ) -> None:
     """One follower stays with a replica that is killed and started again, one goes to and fro."""
@@ -188,7 +188,7 @@ def test_each_last_state_is_told_and_none_before_an_older_one_whatever_replicas_
     assert restless.resumed
 
 
-def test_nobody_is_told_anything_before_everything_is_known(api: Served, boss: Person) -> None:
+def test_reads_are_503_until_all_caches_are_filled(api: Served, boss: Person) -> None:
     """A replica that has just started must not say that a workspace is not there."""
     with api.client(boss.token) as client:
         body = {"team": ONE, "spec": {"workspaceName": "there-all-along"}}
@@ -207,11 +207,13 @@ def test_nobody_is_told_anything_before_everything_is_known(api: Served, boss: P
 
 
 @pytest.mark.parametrize("made_up", ["99999999999999-0123456789abcdef", "1-0123456789abcdef", "x"])
-def test_an_id_that_was_never_given_begins_anew(api: Served, boss: Person, made_up: str) -> None:
+def test_an_unknown_event_id_starts_the_watch_again(
+    api: Served, boss: Person, made_up: str
+) -> None:
     assert begun(api, boss.token, made_up)[0].kind == "reset"
 
 
-def test_an_id_that_is_too_old_or_of_another_watch_begins_anew(
+def test_an_event_id_that_is_too_old_or_of_another_watch_starts_the_watch_again(
     api: Served, boss: Person, cluster: Cluster
 ) -> None:
     given = begun(api, boss.token)[-1].id
@@ -223,7 +225,7 @@ def test_an_id_that_is_too_old_or_of_another_watch_begins_anew(
     assert begun(api, viewer.token, given)[0].kind == "reset"
 
 
-def test_a_replica_that_is_only_quiet_takes_a_stream_over_at_once(
+def test_a_quiet_replica_takes_a_stream_over_at_once(
     api: Served, other_api: Served, boss: Person, cluster: Cluster
 ) -> None:
     """What else happens in the cluster moves its version, but tells a watch of workspaces nothing
@@ -283,7 +285,7 @@ def _kinds(events: Sequence[tuple[float, Event]]) -> list[str]:
     return [event.kind for _, event in events]
 
 
-def test_those_who_do_not_read_cost_no_memory(api: Served, boss: Person) -> None:
+def test_clients_that_do_not_read_cost_no_memory(api: Served, boss: Person) -> None:
     """Forty who open a watch and never read, while a large workspace changes again and again."""
     large = {"scheduling": {"nodeSelector": {f"key-{index}": "v" * 63 for index in range(16)}}}
     with api.client(boss.token) as client:
@@ -301,7 +303,7 @@ def test_those_who_do_not_read_cost_no_memory(api: Served, boss: Person) -> None
     assert grown < 16 * 1024 * 1024, f"{grown / 2**20:.1f} MiB"
 
 
-def test_those_who_do_not_read_hundreds_of_workspaces_cost_no_memory(
+def test_clients_that_do_not_read_hundreds_of_workspaces_cost_no_memory(
     api: Served, boss: Person
 ) -> None:
     """Nor do they keep others from reading: a page is larger than what the kernel takes of it."""

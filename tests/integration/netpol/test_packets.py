@@ -144,7 +144,7 @@ def test_a_range_of_ports_and_a_hole_in_a_block(net: Network) -> None:
     _check_all(net, replace(_tenant(), policies=policies))
 
 
-def test_the_tenants_walls_by_name(net: Network) -> None:
+def test_the_tenants_network_policies_by_name(net: Network) -> None:
     """The evaluator is not asked here."""
     net.filter(ruleset(_tenant(), BRIDGE))
     assert _passes(net, _CHAT, _MODEL, 80, "TCP")

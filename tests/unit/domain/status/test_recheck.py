@@ -139,7 +139,7 @@ def test_a_status_changes_only_when_a_recheck_is_due(case: str) -> None:
     assert seconds or case == "nothing is there yet"
 
 
-def test_a_workspace_that_waits_for_long_is_left_alone() -> None:
+def test_a_workspace_that_waits_for_long_is_not_requeued() -> None:
     observed = CASES["no node takes the pod"]
     status = status_at(0, observed, RESOURCE.status)
     assert next_recheck(status, observed, NOW + timedelta(minutes=10)) is None

@@ -89,7 +89,7 @@ def test_a_missing_object_is_named() -> None:
     assert status.phase is Phase.PROVISIONING
 
 
-def test_models_on_their_way_are_a_phase_of_their_own() -> None:
+def test_downloads_are_a_phase_of_their_own() -> None:
     pulling = ModelStatus("gemma2:2b", ModelState.PULLING, 50, 200)
     status = compute_status(workspace(), replace(FACTS, models=(pulling,)), NOW)
     assert status.phase is Phase.PULLING_MODELS
@@ -99,7 +99,7 @@ def test_models_on_their_way_are_a_phase_of_their_own() -> None:
     assert ready.message == "downloading gemma2:2b 25%"
 
 
-def test_how_fast_models_come_and_when_they_are_there_is_told() -> None:
+def test_speed_and_remaining_time_of_downloads_are_reported() -> None:
     slow = ModelStatus(
         "a:1", ModelState.PULLING, 50_000_000, 650_000_000, bytes_per_second=5 * 10**6
     )
@@ -114,7 +114,7 @@ def test_how_fast_models_come_and_when_they_are_there_is_told() -> None:
     )
 
 
-def test_what_others_say_of_models_never_makes_a_status_too_long_to_be_written() -> None:
+def test_long_messages_of_models_are_cut_in_the_status() -> None:
     long = "x" * 100_000
     model = ModelStatus("m:1", ModelState.FAILED, digest=long, message=long)
     pattern = PatternStatus("p", ModelState.FAILED, message=long)
@@ -146,7 +146,7 @@ def test_a_status_that_was_written_with_longer_messages_is_read_all_the_same() -
         ),
     ],
 )
-def test_what_somebody_must_mend_is_degraded_with_its_reason(
+def test_a_problem_that_needs_a_fix_is_degraded_with_its_reason(
     facts: StatusInputs, reason: str
 ) -> None:
     status = compute_status(workspace(), facts, NOW)
@@ -204,7 +204,7 @@ def test_before_anything_was_rendered_not_everything_is_there() -> None:
 LEAVING = {"deletionTimestamp": "2026-11-23T11:50:00Z"}
 
 
-def test_of_a_workspace_that_can_not_end_it_is_told_what_holds_it() -> None:
+def test_what_blocks_a_deletion_is_reported() -> None:
     held_by = {"type": "NamespaceContentRemaining", "status": "True", "message": "pods. has 1"}
     stuck = {**namespace(**LEAVING), "status": {"conditions": [held_by]}}
     facts = replace(FACTS, observed=Observed(stuck))
@@ -226,7 +226,7 @@ def test_progress_is_told_beside_the_count() -> None:
 @pytest.mark.parametrize(
     ("gone", "said_so"), [("HTTPRoute", "IngressClass"), ("Ingress", "Gateway has accepted")]
 )
-def test_of_the_way_in_no_more_is_said_than_was_looked_at(gone: str, said_so: str) -> None:
+def test_the_ingress_condition_covers_only_what_was_observed(gone: str, said_so: str) -> None:
     accepted = {"conditions": [{"type": "Accepted", "status": "True", "message": ""}]}
     route = {
         "metadata": {"name": "r"},
@@ -303,7 +303,7 @@ def test_a_container_that_keeps_stopping_has_one_reason_at_all_times() -> None:
     )
 
 
-def test_a_pod_on_its_way_out_does_not_speak_for_the_workload() -> None:
+def test_a_deleted_pod_does_not_count_for_the_workload() -> None:
     objects = available()
     deployment = next(deployment for deployment in objects if deployment.kind == "Deployment")
     objects[deployment] = {**objects[deployment], "status": {}}

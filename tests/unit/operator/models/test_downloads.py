@@ -72,7 +72,7 @@ async def test_a_raised_limit_counts_at_once() -> None:
     assert holders.at_work == ["a/1", "b/1"]
 
 
-async def test_who_gives_up_waiting_takes_no_place() -> None:
+async def test_a_cancelled_waiter_takes_no_slot() -> None:
     holders = Holders(1)
     await holders.begin("a/1", "b/1", "c/1")
     holders._tasks[1].cancel()
@@ -82,7 +82,7 @@ async def test_who_gives_up_waiting_takes_no_place() -> None:
     assert holders.places.running == 0
 
 
-async def test_who_is_cancelled_while_waiting_is_cancelled_and_nothing_else() -> None:
+async def test_a_cancelled_waiter_raises_only_its_cancellation() -> None:
     holders = Holders(1)
     await holders.begin("a/1", "a/2", "a/3")
     for task in holders._tasks:
@@ -91,7 +91,7 @@ async def test_who_is_cancelled_while_waiting_is_cancelled_and_nothing_else() ->
     assert [type(end) for end in ends] == [asyncio.CancelledError] * 3
 
 
-async def test_a_place_is_taken_back_for_a_workspace_with_fewer_and_for_one_download_only(
+async def test_a_slot_expires_for_a_workspace_with_fewer_and_for_one_download_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(downloads, "SLOT_SECONDS", 0.0)
@@ -108,7 +108,7 @@ async def test_a_place_is_taken_back_for_a_workspace_with_fewer_and_for_one_down
     assert holders.places.running == 2
 
 
-async def test_a_place_is_kept_for_ten_minutes_whoever_waits() -> None:
+async def test_a_slot_is_kept_for_ten_minutes_although_others_wait() -> None:
     holders = Holders(1)
     await holders.begin("a/1", "b/1")
     place = holders.slots["a/1"]
@@ -117,7 +117,7 @@ async def test_a_place_is_kept_for_ten_minutes_whoever_waits() -> None:
     assert holders.places.expire(place)
 
 
-async def test_a_place_is_not_taken_back_for_who_gave_up_waiting(
+async def test_a_slot_does_not_expire_for_a_cancelled_waiter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(downloads, "SLOT_SECONDS", 0.0)

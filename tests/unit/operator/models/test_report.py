@@ -42,7 +42,7 @@ WANTED = DesiredModels(("m:1",), (EXPLAIN,))
 KNOWN = Report((MODEL,), (MADE,))
 
 
-def test_what_was_there_is_still_told_before_the_server_was_asked_again() -> None:
+def test_recorded_models_are_reported_until_the_server_is_checked() -> None:
     assert before_check(WANTED, KNOWN, served=True) == KNOWN
 
 
@@ -75,7 +75,7 @@ def test_a_download_is_said_to_go_on_only_while_a_server_is_there(served: bool) 
     assert model.managed
 
 
-def test_what_nobody_wants_any_more_is_leaving_until_the_server_does_not_list_it() -> None:
+def test_an_undesired_model_is_removing_until_the_server_stops_listing_it() -> None:
     leaving = before_check(DesiredModels(), KNOWN, served=True)
     assert leaving.leaving == {"m:1", "explain_code:latest"}
     half = checked(DesiredModels(), leaving, [PresentModel("explain_code:latest", "d9", 8)])

@@ -338,7 +338,7 @@ async def test_a_workspace_that_is_forgotten_while_its_downloads_wait_ends() -> 
         await once()
 
 
-async def test_what_breaks_on_the_way_out_keeps_no_forgotten_workspace_alive() -> None:
+async def test_an_error_during_cancellation_keeps_no_forgotten_workspace() -> None:
     class Clumsy(Server):
         async def pull(
             self, name: str, *, stall_seconds: float, insecure: bool
@@ -361,7 +361,7 @@ async def test_what_breaks_on_the_way_out_keeps_no_forgotten_workspace_alive() -
     assert (await forgotten(sync)).cancelled()
 
 
-async def test_of_a_server_that_is_forgotten_nothing_more_is_asked() -> None:
+async def test_a_forgotten_server_gets_no_request() -> None:
     sync, server = Sync(), Server()
     server.gate.clear()
     sync.set_desired("w", server, "m:1", "n:1")
@@ -373,7 +373,7 @@ async def test_of_a_server_that_is_forgotten_nothing_more_is_asked() -> None:
     assert (server.asked, len(server.pulls)) == (requests, 2)
 
 
-async def test_the_more_often_it_fails_the_longer_it_waits_until_it_does_not(
+async def test_pauses_grow_with_each_failure_until_a_success(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     failures: list[int] = []
@@ -409,7 +409,7 @@ class Crawling(Server):
             await asyncio.sleep(0.005)
 
 
-async def test_downloads_that_crawl_hold_up_no_other_workspace(
+async def test_slow_downloads_give_their_slots_to_other_workspaces(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(downloads, "SLOT_SECONDS", 0.05)
@@ -430,7 +430,7 @@ async def test_downloads_that_crawl_hold_up_no_other_workspace(
     await sync.sync.close()
 
 
-async def test_a_download_that_holds_up_nobody_takes_the_time_that_it_needs(
+async def test_a_slow_download_goes_on_while_no_other_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(downloads, "SLOT_SECONDS", 0.0)
@@ -496,7 +496,7 @@ async def test_a_model_with_a_patterns_own_prompt_is_the_operators_without_a_rec
     await sync.sync.close()
 
 
-async def test_a_pattern_that_could_not_be_made_anew_is_still_the_operators() -> None:
+async def test_a_pattern_whose_update_failed_is_still_managed() -> None:
     class Full(Server):
         async def create(self, name: str, *, base: str, system: str) -> None:
             raise VolumeFullError(f"{name} of {base}, {system}")
@@ -548,7 +548,7 @@ async def test_a_pattern_stays_in_use_where_there_is_room_for_the_new_base() -> 
     await sync.sync.close()
 
 
-async def test_a_pattern_that_nobody_wants_any_more_makes_room_too() -> None:
+async def test_an_undesired_pattern_is_removed_to_make_room() -> None:
     class Slow(Server):
         async def delete(self, name: str) -> None:
             await removes.wait()
@@ -565,7 +565,7 @@ async def test_a_pattern_that_nobody_wants_any_more_makes_room_too() -> None:
     await sync.sync.close()
 
 
-async def test_a_model_that_can_not_be_had_says_so_all_the_time() -> None:
+async def test_a_model_that_can_not_be_downloaded_is_always_reported() -> None:
     class Empty(Server):
         async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
             assert name not in self.there
