@@ -20,7 +20,9 @@ _SLOW_SECONDS = 900
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--golden", action="store_true", help="write what is in golden folders anew")
+    parser.addoption(
+        "--golden", action="store_true", help="write the files of golden folders again"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -86,7 +86,7 @@ class Kube:
         return api
 
     def _kind(self, word: str) -> Kind:
-        """Asked for anew where it is not known, as after a kind was added."""
+        """Discover the kinds again for an unknown word, as after a kind was added."""
         if word not in self.kinds:
             self.kinds = {**self._discover("/apis"), **self._discover("/api")}
         assert word in self.kinds, f"the server doesn't have a resource type {word!r}"

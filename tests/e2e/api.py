@@ -23,7 +23,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Api:
-    """One caller, by his token. The host is looked for on this machine."""
+    """One caller, by their token. The host is looked for on this machine."""
 
     host: str
     authority: str

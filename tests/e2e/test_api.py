@@ -143,12 +143,12 @@ def test_the_credentials_open_the_chat(creator: Api) -> None:
 
 @pytest.mark.usefixtures("made")
 def test_a_caller_without_permission_gets_404(node: Node) -> None:
-    nobody = caller(node, "nobody")
-    assert nobody.call("GET", "/workspaces").document["items"] == []
+    stranger = caller(node, "nobody")
+    assert stranger.call("GET", "/workspaces").document["items"] == []
     for method, path in (("GET", ONE), ("GET", f"{ONE}/credentials"), ("DELETE", ONE)):
-        assert nobody.call(method, path).status == 404
-    assert nobody.call("POST", f"{ONE}:prompt", {"prompt": "Good morning"}).status == 404
-    assert nobody.call("POST", "/workspaces", {"spec": SPEC}).status == 403
+        assert stranger.call(method, path).status == 404
+    assert stranger.call("POST", f"{ONE}:prompt", {"prompt": "Good morning"}).status == 404
+    assert stranger.call("POST", "/workspaces", {"spec": SPEC}).status == 403
 
 
 @pytest.mark.usefixtures("made")

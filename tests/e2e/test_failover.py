@@ -100,8 +100,8 @@ def test_a_deletion_while_no_replica_leads_is_repaired(node: Node, chat: WebUI) 
 
 
 def process_of(pod: str) -> int:
-    """The operator's process in a pod, as this machine numbers it: from inside a container nobody
-    can kill its first process."""
+    """The operator's process in a pod, as this machine numbers it: from inside a container its
+    first process can not be killed."""
     (pid,) = (
         int(process.name)
         for process in Path("/proc").iterdir()

@@ -61,7 +61,7 @@ class Twice:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """Done at once, and answered when nobody waits any more."""
+    """Pass the request on at once and answer it after this time, when the caller has given up."""
 
     seconds: float
 
@@ -94,7 +94,7 @@ class Proxy:
         self._session: aiohttp.ClientSession | None = None
 
     def heal(self) -> None:
-        """Break nothing more, and begin to count anew."""
+        """Break nothing more and reset the counts."""
         self.rule = lambda _: None
         self._silent.clear()
         self.calls.clear()
@@ -211,7 +211,7 @@ class Proxy:
                 try:
                     for chunk in sent:
                         await response.write(chunk)
-                except ConnectionError:  # whoever watched was killed
+                except ConnectionError:  # the watcher was killed
                     break
         return response
 

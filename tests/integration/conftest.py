@@ -223,7 +223,7 @@ def metrics_port() -> int:
 
 
 def clear(cluster: Cluster) -> None:
-    """What other files have left is on its way out, and in nobody's way."""
+    """Delete what other files have left, without waiting for the end."""
     cluster.kubectl("delete", "aiws", "--all", "-A", "--wait=false")
     cluster.kubectl("delete", "aichatplatform", "--all")
 
@@ -288,7 +288,7 @@ def no_samples(cluster: Cluster, operator: Path) -> None:
 
 @pytest.fixture(scope="module")
 def no_operator(shared_operator: Operator) -> None:
-    """What tests leave to be seen by nobody."""
+    """Stop the operator, so that no operator sees what tests leave."""
     shared_operator.stop()
 
 

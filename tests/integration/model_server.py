@@ -68,4 +68,4 @@ def _answer(requests: ModelRequests, request: str, content: dict[str, Any]) -> d
         case "DELETE /api/delete":
             requests.present.discard(content["model"])
             return {}
-    raise AssertionError(f"nobody asks a model server for {request}")
+    raise AssertionError(f"no test expects the request {request}")

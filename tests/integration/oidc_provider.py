@@ -25,7 +25,7 @@ CLIENT_ID = "aichat"
 
 @dataclass
 class Provider:
-    """Signs in whoever comes as `person`, with tokens that are good for `seconds`."""
+    """Signs every visitor in as `person`, with tokens that are good for `seconds`."""
 
     issuer: str
     ca_file: Path
@@ -58,7 +58,7 @@ class Provider:
         return f"{query_fields['redirect_uri']}?{query}"
 
     def exchange(self, form: dict[str, str]) -> dict[str, Any]:
-        """A token for a code, once, for whoever knows the verifier."""
+        """Exchange a code once for a token; the caller must know the verifier."""
         given = self.codes.pop(form["code"], None)
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")

@@ -1,4 +1,4 @@
-"""A server of a workspace in a pod that nobody runs: the API server's proxy leads to this
+"""A server of a workspace in a pod that does not run: the API server's proxy leads to this
 process."""
 
 import json

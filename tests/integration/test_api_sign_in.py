@@ -112,7 +112,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def refused_after(browser: httpx2.Client, headers: dict[str, str]) -> float:
-    """Seconds until the caller is nobody any more."""
+    """Seconds until the caller's token is refused."""
     began = time.monotonic()
     eventually(
         lambda: browser.get(PLATFORM, headers=headers).status_code == 401, "it is refused", 60
@@ -304,7 +304,7 @@ def test_a_way_back_works_once_and_in_the_browser_that_began_it(
     where = through(browser, trusted)
     with sign_in_api.browser() as thief:
         assert thief.get(where).status_code == 401
-        through(thief, trusted)  # one of his own does not help
+        through(thief, trusted)  # an attempt of their own does not help
         assert thief.get(where).status_code == 401
     assert browser.get(where).status_code == 303
     assert browser.get(where).status_code == 401
@@ -370,5 +370,7 @@ def test_a_deleted_session_key_is_created_again_by_the_operator(
     assert sign_in_api.url
     before = cluster.get("secret", SECRET, "-n", SYSTEM)["data"]["key"]
     cluster.kubectl("delete", "secret", SECRET, "-n", SYSTEM)
-    eventually(lambda: f"secret/{SECRET}" in cluster.names("secrets", SYSTEM), "it is made anew")
+    eventually(
+        lambda: f"secret/{SECRET}" in cluster.names("secrets", SYSTEM), "it is created again"
+    )
     assert cluster.get("secret", SECRET, "-n", SYSTEM)["data"]["key"] != before

@@ -165,8 +165,8 @@ def repeated(cluster: Cluster) -> list[int]:
 
 
 def test_changed_images_reach_workspaces_a_few_at_a_time(cluster: Cluster) -> None:
-    """Without nodes nothing becomes available: who has no proven images may change at once, and
-    whoever has them waits for the ones that are changing."""
+    """Without nodes nothing becomes available: a workspace without proven images may
+    change at once, and the others wait for those that are changing."""
     names = ["wave-a", "wave-b", "wave-c"]
     for name in names:
         cluster.apply(workspace(name))

@@ -1,6 +1,6 @@
 """What this API server makes of a tenant's objects: planning is tested against the record of it.
 
-`pytest tests/integration/test_server_defaults.py --golden` writes the record anew.
+`pytest tests/integration/test_server_defaults.py --golden` writes the record again.
 """
 
 import json

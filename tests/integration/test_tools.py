@@ -38,7 +38,7 @@ def test_a_workspaces_chat_follows_what_its_models_can_do(
     cluster: Cluster, servers: tuple[ModelRequests, FakeOpenWebUI]
 ) -> None:
     ollama, openwebui = servers
-    assert openwebui.requests == [], "nobody signs in before a model can call tools"
+    assert openwebui.requests == [], "the operator does not sign in before a model can call tools"
     ask_for(cluster, CALLER, TALKER)
     eventually(lambda: set(openwebui.entries) == {CALLER}, "the caller is offered tools")
     assert ollama.present == {CALLER, TALKER}

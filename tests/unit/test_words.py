@@ -19,7 +19,7 @@ def poetic_names(text: str) -> set[str]:
     variables = {
         node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
-    return (variables | {node.arg for node in nodes if isinstance(node, ast.arg)}) & WORDS
+    return {*WORDS} & (variables | {node.arg for node in nodes if isinstance(node, ast.arg)})
 
 
 def test_variables_and_parameters_are_found() -> None:

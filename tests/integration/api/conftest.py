@@ -30,7 +30,7 @@ _NO_BOUNDS = {
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """One of its own: what is listed here is nobody else's."""
+    """A control plane of its own: lists have no other test's objects."""
     with control_plane(f"integration-api-{os.getpid()}") as control:
         yield control
 

@@ -27,7 +27,7 @@ _TOKEN_BEGINS: Final = "eyJ"
 
 @dataclass
 class Served:
-    """One API process. It can be killed and started anew on the same port."""
+    """One API process. It can be killed and started again on the same port."""
 
     kubeconfig: Path
     log: Path

@@ -1,4 +1,4 @@
-"""Changes through the API: nobody's is lost, none is made twice, and what is refused is told."""
+"""Changes through the API: none is lost or made twice, and refusals are explained."""
 
 import socket
 import time
@@ -319,7 +319,7 @@ def test_every_refusal_is_a_problem_document(
 
 
 def _stalled(api: Served) -> socket.socket:
-    """The beginning of the largest body, from nobody in particular."""
+    """Send the beginning of the largest body, without a token."""
     opened = socket.create_connection(("127.0.0.1", api.port))
     head = (
         f"POST {PATH} HTTP/1.1\r\nHost: api\r\nContent-Type: application/json\r\n"

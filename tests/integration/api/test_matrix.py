@@ -1,4 +1,4 @@
-"""The API is nobody's deputy: who may do what is what the API server says of the caller himself."""
+"""The API grants a caller exactly what the API server grants them."""
 
 import ssl
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ NO_SUCH: Final = "matrix-none"
 
 @dataclass(frozen=True)
 class Deed:
-    """What the API is asked, what that is to Kubernetes, and what it answers to whoever may."""
+    """A request to the API, its verb in Kubernetes, and the statuses for a permitted caller."""
 
     what: str
     verb: str
@@ -75,7 +75,7 @@ _RIGHTS: Final = (
 
 @dataclass(frozen=True)
 class Judge:
-    """The API server, asked with a person's own token what he may do."""
+    """The API server's answers to a person's own token about their permissions."""
 
     client: httpx2.Client
 
@@ -94,7 +94,7 @@ class Judge:
 
 
 def _people() -> dict[str, list[dict[str, Any]]]:
-    """Each person, and what he is granted."""
+    """Each person and their grants."""
     named = role(
         "only-matrix-one",
         {"resources": ["aichatworkspaces"], "resourceNames": ["matrix-one"], "verbs": ["get"]},

@@ -49,12 +49,12 @@ def events_of(lines: Iterator[str]) -> Iterator[Event]:
 
 @dataclass
 class Follower:
-    """Somebody who watches, connects again when a stream ends, and notes what he is told."""
+    """A client that watches, reconnects when a stream ends, and records the events."""
 
     apis: Sequence[Served]
     token: str
     hop_after: int = 0
-    """Events after which he goes on at the next replica; 0 for never."""
+    """Events after which it goes on at the next replica; 0 for never."""
     known: dict[str, dict[str, Any]] = field(default_factory=dict)
     highest: dict[str, int] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
@@ -328,7 +328,9 @@ def test_clients_that_do_not_read_hundreds_of_workspaces_cost_no_memory(
             before = api.resident_bytes()
             deaf += [_deaf(api, boss, WATCH) for _ in range(40)]
             deaf += [_deaf(api, boss, _PAGE) for _ in range(40)]
-            eventually(lambda: client.get(_PAGE).status_code == 429, "he has lists enough")
+            eventually(
+                lambda: client.get(_PAGE).status_code == 429, "the caller's lists are limited"
+            )
             grown = api.resident_bytes() - before
             assert grown < 24 * 1024 * 1024, f"{grown / 2**20:.1f} MiB"
         finally:

@@ -223,7 +223,7 @@ def v6(address: str) -> str:
 
 
 def _listen(stack: ExitStack) -> dict[int, socket.socket]:
-    """The kernel itself completes connections that nobody accepts, up to the backlog."""
+    """The kernel itself completes connections that are not accepted, up to the backlog."""
     receivers = {}
     for port in PORTS:
         stream = stack.enter_context(socket.socket(socket.AF_INET6, socket.SOCK_STREAM))

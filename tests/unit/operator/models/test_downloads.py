@@ -100,7 +100,7 @@ async def test_a_slot_expires_for_a_workspace_with_fewer_and_for_one_download_on
     assert not holders.places.expire(holders.slots["a/1"]), "only its own workspace waits"
     await holders.begin("b/1")
     assert holders.places.expire(holders.slots["a/1"])
-    assert not holders.places.expire(holders.slots["a/2"]), "nobody waits any more"
+    assert not holders.places.expire(holders.slots["a/2"]), "no other workspace waits any more"
     await asyncio.sleep(0)
     assert holders.at_work == ["a/1", "a/2", "b/1"], "the first is yet to learn of it"
     await holders.end("a/1")

@@ -401,7 +401,7 @@ def test_pauses_double_up_to_five_minutes_and_all_is_checked_every_ten(
 
 
 class Crawling(Server):
-    """Its registry sends a byte now and then, for ever."""
+    """Its registry sends a byte now and then, without end."""
 
     async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
         for step in range(1, 10**6):

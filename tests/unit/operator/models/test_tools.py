@@ -367,7 +367,7 @@ async def test_a_model_that_the_server_cannot_speak_of_keeps_its_tools_and_other
     sign_ins = list(workspace.openwebui.requests)
     shown = len(workspace.ollama.requests)
     await until(lambda: len(workspace.ollama.requests) > shown + 1)
-    assert workspace.openwebui.requests == sign_ins, "nobody signs in over and over meanwhile"
+    assert workspace.openwebui.requests == sign_ins, "no sign-in is repeated meanwhile"
     workspace.ollama.errors.clear()
     await workspace.settles("broken", "new")
 
