@@ -129,7 +129,9 @@ def test_a_model_comes_by_host_and_port_out_of_an_excepted_range_that_is_allowed
     try:
         policy = ("networkpolicy", f"{TENANT}-model-downloads", "-n", TENANT)
         eventually(
-            lambda: "192.0.2.10/32" in str(node.kube.get(*policy)), "the walls are as asked", 60
+            lambda: "192.0.2.10/32" in str(node.kube.get(*policy)),
+            "the network policy has the address",
+            60,
         )
         patch(node, RESOURCE, {"models": [model]})
         eventually(

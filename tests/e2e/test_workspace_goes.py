@@ -1,4 +1,4 @@
-"""The last thing that happens to a workspace, and to this one's neighbour nothing at all."""
+"""The deletion of one workspace, which leaves the other as it is."""
 
 import pytest
 import yaml

@@ -45,7 +45,7 @@ def chats(chat: WebUI) -> set[str]:
 
 
 def keep_a_chat(chat: WebUI) -> None:
-    """Make one that has to be there still, whatever happens to the workspace."""
+    """Make a chat that has to survive each change of the workspace."""
     document = {"title": "kept", "messages": [], "history": {"messages": {}, "currentId": None}}
     chat.call("/api/v1/chats/new", {"chat": document})
 

@@ -119,7 +119,7 @@ def test_no_workspace_takes_the_host_of_anothers_name(cluster: Cluster) -> None:
     cluster.kube.delete("aiws", "thief", SYSTEM)
 
 
-def test_a_secret_of_somebody_else_is_left_alone(cluster: Cluster) -> None:
+def test_a_foreign_secret_is_not_changed(cluster: Cluster) -> None:
     name = "precious-credentials"
     cluster.kubectl("create", "secret", "generic", name, "-n", SYSTEM, "--from-literal=a=b")
     before = cluster.get("secret", name, "-n", SYSTEM)

@@ -50,7 +50,7 @@ def refused(
     cluster: Cluster, name: str, resource: str, verbs: list[str], allows: str
 ) -> Iterator[None]:
     """A policy that refuses the operator what the expression does not allow. The API server takes
-    one in after a while: it is in force once a ConfigMap that it refuses everybody is refused."""
+    one in after a while: it is in force once a ConfigMap that no user may write is refused."""
     group, _, plural = resource.rpartition("/")
     probe = {"apiGroups": [""], "operations": ["CREATE"], "resources": ["configmaps"]}
     rule = {"apiGroups": [group], "operations": verbs, "resources": [plural]}

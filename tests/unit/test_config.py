@@ -165,7 +165,7 @@ def test_the_trusted_proxies_are_private_networks() -> None:
 
 
 @pytest.mark.parametrize("path", ["manager/manager.yaml", "api/api.yaml"])
-def test_of_two_replicas_one_stays_whatever_node_is_drained(path: str) -> None:
+def test_one_of_two_replicas_stays_when_a_node_is_drained(path: str) -> None:
     deployment, budget = (the(kind, path) for kind in ("Deployment", "PodDisruptionBudget"))
     assert deployment["spec"]["replicas"] == 2
     assert budget["spec"].get("minAvailable") == 1

@@ -15,7 +15,7 @@ TEAMS = "/apis/example.org/v1/teams"
 UID = "01234567-89ab-cdef-0123-456789abcdef"
 
 
-def discovered(kind: str, version: str, *items: dict[str, Any]) -> str:
+def found(kind: str, version: str, *items: dict[str, Any]) -> str:
     return json.dumps({"apiVersion": version, "kind": f"{kind}List", "items": items})
 
 
@@ -33,8 +33,8 @@ TEAM = {
 @pytest.fixture
 def fleet() -> Fleet:
     listings = {
-        SERVICES: listing(discovered("Service", "v1", SERVICE, OTHER), "bench-9999", [UID]),
-        TEAMS: listing(discovered("Team", "example.org/v1", TEAM), "bench-9999", [UID]),
+        SERVICES: listing(found("Service", "v1", SERVICE, OTHER), "bench-9999", [UID]),
+        TEAMS: listing(found("Team", "example.org/v1", TEAM), "bench-9999", [UID]),
     }
     return Fleet(listings, ("bench-0000", "bench-0001", "bench-0002"))
 
@@ -59,8 +59,8 @@ async def test_all_are_listed_page_by_page_with_names_and_uids_of_their_own(flee
 
 
 async def test_a_write_is_answered_seen_by_a_watch_and_listed(fleet: Fleet) -> None:
-    writes: list[str] = []
-    fleet.on_write = lambda plural, body: writes.append(f"{plural} {body['metadata']['name']}")
+    told: list[str] = []
+    fleet.on_write = lambda plural, body: told.append(f"{plural} {body['metadata']['name']}")
     path = "/api/v1/namespaces/bench-0001/services/web"
     async with (
         TestServer(fleet.application()) as server,
@@ -76,7 +76,7 @@ async def test_a_write_is_answered_seen_by_a_watch_and_listed(fleet: Fleet) -> N
     assert event == {"type": "MODIFIED", "object": written}
     assert int(written["metadata"]["resourceVersion"]) > 1_000_000
     assert items[1] == written
-    assert (fleet.writes, writes) == (1, ["services web"])
+    assert (fleet.writes, told) == (1, ["services web"])
 
 
 async def test_what_no_list_has_is_answered_and_not_kept(fleet: Fleet) -> None:
@@ -85,11 +85,11 @@ async def test_what_no_list_has_is_answered_and_not_kept(fleet: Fleet) -> None:
         ClientSession(server.make_url("/")) as api,
     ):
         body = json.dumps({"metadata": {"name": "a"}})
-        event = await (await api.post("/api/v1/namespaces/default/events", data=body)).json()
+        made = await (await api.post("/api/v1/namespaces/default/events", data=body)).json()
         absent = await api.get("/api/v1/namespaces/default/events/a")
         proxy = "/api/v1/namespaces/bench-0000/services/ollama:11434/proxy"
         tags = await (await api.get(f"{proxy}/api/tags")).json()
-    assert event["metadata"]["uid"]
+    assert made["metadata"]["uid"]
     assert absent.status == 404
     assert tags["models"]
 

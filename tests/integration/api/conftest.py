@@ -78,6 +78,6 @@ def boss(cluster: Cluster, api_kubeconfig: Path) -> Person:
 
 @pytest.fixture
 def calls(api: Served, boss: Person) -> Iterator[httpx2.Client]:
-    """The API as somebody calls it who may do everything."""
+    """A client of the API whose caller may do everything."""
     with api.client(boss.token) as client:
         yield client

@@ -221,7 +221,7 @@ def test_a_workspace_whose_problem_was_fixed_waits_for_its_slot(setup: Setup) ->
     assert setup.is_granted("b")
 
 
-def test_one_whose_workload_was_deleted_is_not_new(setup: Setup) -> None:
+def test_a_workspace_whose_workload_was_deleted_is_not_new(setup: Setup) -> None:
     setup.put("a", NEW, "CrashLoop")
     setup.put("b", OLD, deployed=False)
     assert not setup.is_granted("b")

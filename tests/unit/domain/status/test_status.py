@@ -52,7 +52,7 @@ def state_of(status: WorkspaceStatus, kind: ConditionType) -> tuple[ConditionSta
     return condition.status, condition.reason
 
 
-def test_all_there_and_running_is_ready() -> None:
+def test_a_complete_running_workspace_is_ready() -> None:
     status = compute_status(workspace(), FACTS, NOW)
     assert status.phase is Phase.READY
     assert status.is_created

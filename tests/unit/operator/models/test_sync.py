@@ -134,7 +134,7 @@ async def test_a_missing_model_is_downloaded_and_its_pattern_made() -> None:
     await sync.sync.close()
 
 
-async def test_a_model_that_is_there_is_not_downloaded_again_and_not_called_ours() -> None:
+async def test_a_present_model_is_not_downloaded_again_and_is_unmanaged() -> None:
     sync, server = Sync(), Server("m:1")
     sync.set_desired("w", server, "m:1")
     await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
@@ -189,7 +189,7 @@ async def test_a_ready_model_stays_ready_while_its_server_restarts() -> None:
     await sync.sync.close()
 
 
-async def test_downloads_wait_for_a_place() -> None:
+async def test_downloads_wait_for_a_slot() -> None:
     sync, first, second = Sync(places=1), Server(), Server()
     first.gate.clear()
     sync.set_desired("first", first, "m:1")
@@ -442,7 +442,7 @@ async def test_a_slow_download_goes_on_while_no_other_waits(
     await sync.sync.close()
 
 
-async def test_a_place_is_not_taken_from_a_download_whose_data_are_checked(
+async def test_a_slot_does_not_expire_while_downloaded_data_are_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Checking(Server):
