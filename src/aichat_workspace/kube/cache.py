@@ -132,12 +132,14 @@ class Cache:
                     continue
                 _log.warning("watch failed", kind=self.resource.kind, error=str(error))
             except UnreachableError as error:
-                _log.warning("watch broke", kind=self.resource.kind, error=str(error))
+                _log.warning("watch interrupted", kind=self.resource.kind, error=str(error))
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311  (jitter)
             wait = min(wait * 2, _MAX_WAIT_SECONDS)
 
     async def _wait_installed(self) -> None:
-        """Wait for a kind that is not installed. Meanwhile the cache counts as synced."""
+        """Wait for a kind that is not installed. Meanwhile the cache is empty and counts as
+        synced."""
+        self._store.reset((), self._store.version)
         self._last_word = None
         self._synced.set()
         await self._installed.wait()

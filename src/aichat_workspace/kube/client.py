@@ -283,7 +283,7 @@ class Client:
         try:
             async with self._transport.open_checked(request) as response:
                 async for document in read_json_lines(response.content.iter_any()):
-                    event = WatchEvent(document["type"], document["object"])
+                    event = _event(document, request.path)
                     if event.type == "ERROR":
                         raise errors.from_status(event.object.get("code", 500), event.object)
                     yield event
@@ -385,3 +385,12 @@ async def _translated(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     with translate_errors("reading a stream"):
         async for chunk in chunks:
             yield chunk
+
+
+def _event(document: Any, path: str) -> WatchEvent:
+    """Read a line of a watch. Raises errors.UnreachableError for one that is no event, as a proxy
+    may send it."""
+    match document:
+        case {"type": str(kind), "object": dict(obj)}:
+            return WatchEvent(kind, obj)
+    raise errors.UnreachableError(f"GET {path}: a line of the watch is no event: {document!r:.80}")

@@ -17,7 +17,7 @@ _log: Final = structlog.get_logger()
 
 OnReconcile = Callable[[str, float], None]
 """Called at the end of each reconcile with its outcome and its seconds: `ok`; `failed` (refused, or
-no response); `broke` (a bug)."""
+no response); `crashed` (a bug)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,8 @@ class Controller(Generic[K]):
             return "failed"
         except Exception:  # a bug must not stop the other workspaces
             delay = self._queue.retry(key)
-            _log.exception("reconcile broke", key=key, retry_seconds=round(delay, 2))
-            return "broke"
+            _log.exception("reconcile crashed", key=key, retry_seconds=round(delay, 2))
+            return "crashed"
         self._queue.forget(key)
         if result.requeue_after_seconds is not None:
             self._queue.add_after(key, result.requeue_after_seconds)

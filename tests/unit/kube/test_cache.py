@@ -191,6 +191,17 @@ async def test_an_optional_kind_that_is_not_installed_is_not_polled() -> None:
     assert watched.server.lists == 2
 
 
+async def test_the_objects_of_a_kind_that_was_uninstalled_are_gone() -> None:
+    watched = Watched(optional=True)
+    watched.server.objects = [route("a", 1)]
+    async with watched:
+        await watched.cache.wait_synced()
+        watched.server.installed = False
+        await watched.server.events.put(NotFoundError(404, "NotFound", "no such kind"))
+        await until(lambda: watched.changes == ["+a", "-a"])
+        assert watched.cache.get("n", "a") is None
+
+
 async def test_silence_is_measured_from_the_last_word_of_the_watch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -261,6 +261,15 @@ async def test_a_torn_event_is_a_broken_watch() -> None:
             _ = [event async for event in client.watch(PODS, resource_version="0")]
 
 
+@pytest.mark.parametrize(
+    "line", [b"null\n", b"[]\n", b'{"type": "ADDED"}\n', b'{"type": 1, "object": {}}\n']
+)
+async def test_a_line_that_is_no_event_is_a_broken_watch(line: bytes) -> None:
+    async with serving(Script(streams(line))) as client:
+        with pytest.raises(UnreachableError, match="is no event"):
+            _ = [event async for event in client.watch(PODS, resource_version="0")]
+
+
 @asynccontextmanager
 async def running_cache(*answers: Answer) -> AsyncIterator[tuple[Cache, Script]]:
     script = Script(*answers)

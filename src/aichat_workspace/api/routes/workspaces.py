@@ -261,7 +261,8 @@ async def watch_workspaces(
         token = None
 
     async def begin() -> Pieces:
-        return watcher.events(await watch.resume(services.cluster, token, services.workspaces))
+        position = await watch.resume(services.cluster, token, services.workspaces)
+        return watcher.events(position, token)
 
     return await stream_response(services.streams, caller.username, begin, "text/event-stream")
 

@@ -131,7 +131,7 @@ class ErrorMiddleware:
         try:
             await self.app(scope, receive, noting_send)
         except Exception:
-            _log.exception("a request broke", path=scope["path"])
+            _log.exception("request crashed", path=scope["path"])
             if has_started:
                 raise
             await problem_response(problems.bug(), scope["path"])(scope, receive, send)

@@ -98,11 +98,16 @@ class Watcher:
     recheck_seconds: float = RECHECK_SECONDS
     """When `scope` is asked again."""
 
-    async def events(self, position: int | None) -> AsyncGenerator[bytes, None]:
-        """Stream from a position in the change log on; None starts with all workspaces."""
+    async def events(
+        self, position: int | None, token: ResumeToken | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """Stream from a position in the change log on; None starts with all workspaces.
+
+        The position is that of a token, which is worth nothing once the caller's scope has changed.
+        """
         yield _RETRY
         try:
-            async for piece in self._events(position):
+            async for piece in self._events(position, token):
                 yield piece
         except problems.REPORTABLE_ERRORS as error:  # not allowed, or no answer
             yield server_sent_event("end", orjson.dumps(problems.as_problem(error).document("")))
@@ -114,19 +119,23 @@ class Watcher:
         visible = orjson.dumps([scope.everywhere, sorted(scope.teams), self.query])
         return hashlib.blake2b(visible, digest_size=8).hexdigest()
 
-    async def _events(self, position: int | None) -> AsyncIterator[bytes]:
+    async def _events(
+        self, position: int | None, token: ResumeToken | None
+    ) -> AsyncIterator[bytes]:
         stopping: asyncio.Future[Any] = asyncio.create_task(self.stopping.wait())
         try:
-            async for piece in self._stream(stopping, position):
+            async for piece in self._stream(stopping, position, token):
                 yield piece
         finally:
             stopping.cancel()
 
     async def _stream(
-        self, stopping: "asyncio.Future[Any]", position: int | None
+        self, stopping: "asyncio.Future[Any]", position: int | None, token: ResumeToken | None
     ) -> AsyncIterator[bytes]:
         cached_scope = _CachedScope(self._scope, self.recheck_seconds)
         await cached_scope.has_changed()
+        if token is not None and token.scope_hash != self.scope_hash(cached_scope.scope):
+            position = None
         is_synced = False
         while not stopping.done():
             changes = None if position is None else self.cluster.changes.since(position)

@@ -180,7 +180,7 @@ class _WorkspaceModels:
                 self._publish(unanswered(self.report, error), at_once=True)
                 failed = True
             except Exception:  # a bug in one workspace's sync must not end it for ever
-                _log.exception("model sync broke", workspace=self._name)
+                _log.exception("model sync crashed", workspace=self._name)
                 failed = True
             if _is_cancelled():  # the exception took the cancellation's place
                 raise asyncio.CancelledError

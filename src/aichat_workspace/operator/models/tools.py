@@ -153,7 +153,7 @@ class ToolSync:
         except OpenWebUIError as error:
             problem = tools.not_taken(models, str(error))
         except Exception as error:  # a bug in one workspace's sync must not end it for ever
-            _log.exception("tool sync broke", workspace=name)
+            _log.exception("tool sync crashed", workspace=name)
             problem = tools.failed(type(error).__name__)
         else:
             return ToolStatus(revision, is_current=True), True

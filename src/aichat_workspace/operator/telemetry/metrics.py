@@ -31,10 +31,10 @@ from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 
 OK: Final = "ok"
 FAILED: Final = "failed"
-BROKE: Final = "broke"
+CRASHED: Final = "crashed"
 INTERRUPTED: Final = "interrupted"
 NOT_FOUND: Final = "not_found"
-RECONCILE_RESULTS: Final = (OK, FAILED, BROKE)
+RECONCILE_RESULTS: Final = (OK, FAILED, CRASHED)
 PULL_RESULTS: Final = (OK, FAILED, INTERRUPTED, NOT_FOUND)
 WATCH: Final = "WATCH"
 """The verb of a watch, counted when its stream has ended."""
@@ -54,7 +54,7 @@ MEANINGS: Final = {
     "aichat_queue_wait_seconds": "How long a workspace waited for a worker.",
     "aichat_reconcile_seconds": "Duration of a reconcile.",
     "aichat_reconcile_total": "Reconciles: ok, failed (refused or no answer; tried again), "
-    "broke (a bug; tried again).",
+    "crashed (a bug; tried again).",
     "aichat_workspaces": "Workspaces in a phase.",
 }
 

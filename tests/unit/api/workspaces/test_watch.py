@@ -208,6 +208,21 @@ async def test_a_stream_is_resumed_after_its_last_event(world: World) -> None:
     assert await watch.resume(world.cluster, None, FakeApiServerVersion(0)) is None
 
 
+async def test_a_resumed_stream_starts_again_if_the_scope_changed_meanwhile(world: World) -> None:
+    """Resuming may wait for seconds: what the token was made for may be another scope by then."""
+    world.store.reset(
+        [resource("a", team="one", version=2), resource("b", team="two", version=3)], 3
+    )
+    world.cluster.changes.begin(3)
+    watcher = world.watcher()
+    world.scope = Scope(everywhere=False, teams=frozenset({"one"}))
+    token = ResumeToken(3, watcher.scope_hash(world.scope))
+    position = await watch.resume(world.cluster, token, FakeApiServerVersion(0))
+    world.scope = Scope(everywhere=False, teams=frozenset({"one", "two"}))
+    sent = await _until(watcher.events(position, token), "synced")
+    assert [kind for kind, _ in sent] == ["reset", "ADDED", "ADDED", "synced"]
+
+
 async def test_a_replica_that_is_behind_waits_or_asks_the_api_server(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
