@@ -53,7 +53,7 @@ def test_a_chat_that_serves_is_known_by_both_pods_and_by_the_claim_of_its_data()
     ],
     ids=["suspended", "no credentials", "no claim"],
 )
-def test_a_chat_that_must_not_change_gets_no_server(resource: Workspace, arguments: Any) -> None:
+def test_a_suspended_or_incomplete_chat_has_no_server(resource: Workspace, arguments: Any) -> None:
     assert chat(resource, pod("openwebui"), **arguments).server == ""
 
 
