@@ -61,7 +61,7 @@ def running_api(kubeconfig: Path, log: Path) -> Iterator[str]:
 
 def person(name: str) -> list[dict[str, Any]]:
     """A service account that may do everything with the system namespace's workspaces."""
-    kinds = ["aichatworkspaces", *(f"aichatworkspaces/{of}" for of in _PARTS)]
+    kinds = ["aichatworkspaces", *(f"aichatworkspaces/{part}" for part in _PARTS)]
     rules = [{"apiGroups": ["apps.aichatworkspaces.io"], "resources": kinds, "verbs": ["*"]}]
     metadata = {"name": name, "namespace": SYSTEM}
     return [

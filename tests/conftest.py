@@ -20,7 +20,9 @@ _SLOW_SECONDS = 900
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--golden", action="store_true", help="write what is in golden folders anew")
+    parser.addoption(
+        "--golden", action="store_true", help="write the files of golden folders again"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -35,9 +37,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     groups.arrange(items)
-    for each in items:
-        if each.path.parent.name in _SLOW and not each.get_closest_marker("timeout"):
-            each.add_marker(pytest.mark.timeout(_SLOW_SECONDS + groups.waits_seconds(each)))
+    for item in items:
+        if item.path.parent.name in _SLOW and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_SLOW_SECONDS + groups.waits_seconds(item)))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -53,7 +55,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """What the processes of a run share ends with the one that a person has started."""
     if hasattr(session.config, "workerinput"):
         return
-    if left := machine.end_node():
-        sys.stderr.write(f"the local cluster left something on the machine:\n{left}")
+    if leftovers := machine.end_node():
+        sys.stderr.write(f"the local cluster left something on the machine:\n{leftovers}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     run.end()

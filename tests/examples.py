@@ -24,8 +24,10 @@ class Example:
 
     def missing(self, output: str) -> list[str]:
         """Lines of the page that no line of the output is like; … stands for anything."""
-        told = [line.rstrip() for line in output.splitlines()]
-        return [each for each in self.expected if not any(map(_pattern(each).fullmatch, told))]
+        lines = [line.rstrip() for line in output.splitlines()]
+        return [
+            pattern for pattern in self.expected if not any(map(_pattern(pattern).fullmatch, lines))
+        ]
 
 
 def _pattern(line: str) -> re.Pattern[str]:
@@ -47,11 +49,11 @@ def _examples(text: str) -> Iterator[Example]:
 
 
 def run(
-    chosen: list[Example], environment: Mapping[str, str], folder: Path, seconds: float
+    documented: list[Example], environment: Mapping[str, str], folder: Path, seconds: float
 ) -> list[str]:
     """The output of each. The shell ends at the first command that fails, and that fails the
     test."""
-    steps = [f"{each.script}\nprintf '\\n%s\\n' '{_END}'\n" for each in chosen]
+    steps = [f"{example.script}\nprintf '\\n%s\\n' '{_END}'\n" for example in documented]
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", "exec 2>&1\n" + "".join(steps)],
         stdin=subprocess.DEVNULL,
@@ -63,11 +65,11 @@ def run(
         check=False,
     )
     outputs = ran.stdout.split(f"\n{_END}\n")
-    assert ran.returncode == 0, f"line {chosen[len(outputs) - 1].line} fails:\n{outputs[-1]}"
+    assert ran.returncode == 0, f"line {documented[len(outputs) - 1].line} fails:\n{outputs[-1]}"
     return outputs[:-1]
 
 
-def assert_as_documented(chosen: list[Example], outputs: list[str]) -> None:
-    for example, output in zip(chosen, outputs, strict=True):
+def assert_as_documented(documented: list[Example], outputs: list[str]) -> None:
+    for example, output in zip(documented, outputs, strict=True):
         missing = example.missing(output)
         assert not missing, f"line {example.line}: no {missing} in\n{output}"

@@ -42,21 +42,21 @@ class Kube:
 
     def get(self, *arguments: str) -> Any:
         """What `kubectl get -o json` prints."""
-        asked = _ARGUMENTS.parse_args(arguments)
-        kind, _, name = asked.kind.partition("/")
-        name = name or asked.name
-        namespace = "" if asked.everywhere else asked.namespace
+        options = _ARGUMENTS.parse_args(arguments)
+        kind, _, name = options.kind.partition("/")
+        name = name or options.name
+        namespace = "" if options.everywhere else options.namespace
         if name:
-            found = self._read(self._kind(kind).path(namespace, name))
-            return found if asked.managed else _unmanaged(found)
-        query = {"labelSelector": asked.labels, "fieldSelector": asked.fields}
+            resource = self._read(self._kind(kind).path(namespace, name))
+            return resource if options.managed else _unmanaged(resource)
+        query = {"labelSelector": options.labels, "fieldSelector": options.fields}
         suffix = f"?{urlencode({key: value for key, value in query.items() if value})}"
-        found = [
-            item if asked.managed else _unmanaged(item)
-            for each in kind.split(",")
-            for item in _items(self._read(self._kind(each).path(namespace) + suffix))
+        resource = [
+            item if options.managed else _unmanaged(item)
+            for word in kind.split(",")
+            for item in _items(self._read(self._kind(word).path(namespace) + suffix))
         ]
-        return {"apiVersion": "v1", "kind": "List", "items": found}
+        return {"apiVersion": "v1", "kind": "List", "items": resource}
 
     def apply(self, document: Object) -> None:
         """As `kubectl apply --server-side --force-conflicts`, also of a List."""
@@ -86,16 +86,16 @@ class Kube:
         return api
 
     def _kind(self, word: str) -> Kind:
-        """Asked for anew where it is not known, as after a kind was added."""
+        """Discover the kinds again for an unknown word, as after a kind was added."""
         if word not in self.kinds:
             self.kinds = {**self._discover("/apis"), **self._discover("/api")}
         assert word in self.kinds, f"the server doesn't have a resource type {word!r}"
         return self.kinds[word]
 
     def _discover(self, path: str) -> dict[str, Kind]:
-        found = self._read(path, _DISCOVERY)
+        discovery = self._read(path, _DISCOVERY)
         return {
-            word: kind for group in found["items"] for word, kind in _words(group, path).items()
+            word: kind for group in discovery["items"] for word, kind in _words(group, path).items()
         }
 
     def _read(self, path: str, accept: str = "application/json") -> Any:
@@ -116,9 +116,9 @@ class Kube:
         answer = self._api.call_api(method, host + path, headers, body, _request_timeout=60)
         text = answer.read().decode()
         if answer.status >= 400:
-            told = json.loads(text) if text.startswith("{") else {"reason": "NotFound"}
-            message = told.get("message", text)
-            raise AssertionError(f"Error from server ({told['reason']}): {message}")
+            status = json.loads(text) if text.startswith("{") else {"reason": "NotFound"}
+            message = status.get("message", text)
+            raise AssertionError(f"Error from server ({status['reason']}): {message}")
         return json.loads(text)
 
 
@@ -149,12 +149,12 @@ def _words(group: Object, path: str) -> dict[str, Kind]:
     root = "/".join(filter(None, [path, name, version["version"]]))
     return {
         word: kind
-        for each in version["resources"]
-        for kind in [Kind(root, each["resource"], each["scope"] == "Namespaced")]
+        for resource in version["resources"]
+        for kind in [Kind(root, resource["resource"], resource["scope"] == "Namespaced")]
         for alias in (
-            each["resource"],
-            each.get("singularResource", ""),
-            *each.get("shortNames", ()),
+            resource["resource"],
+            resource.get("singularResource", ""),
+            *resource.get("shortNames", ()),
         )
         for word in (alias, f"{alias}.{name}")
     }
@@ -163,10 +163,10 @@ def _words(group: Object, path: str) -> dict[str, Kind]:
 def _items(listed: Object) -> Iterator[Object]:
     """With what an item of a list leaves out."""
     kind = listed["kind"].removesuffix("List")
-    for each in listed["items"]:
-        yield {"apiVersion": listed["apiVersion"], "kind": kind, **each}
+    for item in listed["items"]:
+        yield {"apiVersion": listed["apiVersion"], "kind": kind, **item}
 
 
-def _unmanaged(found: Object) -> Object:
-    metadata = {key: value for key, value in found["metadata"].items() if key != "managedFields"}
-    return {**found, "metadata": metadata}
+def _unmanaged(resource: Object) -> Object:
+    metadata = {key: value for key, value in resource["metadata"].items() if key != "managedFields"}
+    return {**resource, "metadata": metadata}

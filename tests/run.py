@@ -31,7 +31,7 @@ def once(what: str, make: Callable[[], Any]) -> Any:
 
 
 def made(what: str) -> Any:
-    """What was made once; None where nobody has asked for it."""
+    """What was made once; None if it was never requested."""
     path = FOLDER / f"{what}.json"
     return json.loads(path.read_text()) if path.exists() else None
 

@@ -30,19 +30,19 @@ def containers(schema: Mapping[str, Any], above: Path = "") -> Iterator[Path]:
 
 def values(schema: Mapping[str, Any], document: Any, above: Path = "") -> dict[Path, Any]:
     """The leaves that a document sets, with what it sets them to; a tuple below a list."""
-    found: dict[Path, Any] = {}
+    leaves: dict[Path, Any] = {}
     for name, value in document.items():
         field = schema["properties"][name]
         below, path = _below(field), f"{above}{name}"
         if below is None:
-            found[path] = value
+            leaves[path] = value
         elif below[1]:
-            entries = [values(below[0], each, f"{path}[].") for each in value]
+            entries = [values(below[0], entry, f"{path}[].") for entry in value]
             names = {leaf for entry in entries for leaf in entry}
-            found |= {leaf: tuple(entry.get(leaf) for entry in entries) for leaf in names}
+            leaves |= {leaf: tuple(entry.get(leaf) for entry in entries) for leaf in names}
         else:
-            found |= values(below[0], value, f"{path}.")
-    return found
+            leaves |= values(below[0], value, f"{path}.")
+    return leaves
 
 
 def is_required(schema: Mapping[str, Any], path: Path) -> bool:
@@ -58,20 +58,20 @@ def without(document: Any, path: Path) -> Any:
     """The document without that leaf, and without what is empty then."""
     name, _, below = path.partition(".")
     key = name.removesuffix("[]")
-    rest = {each: value for each, value in document.items() if each != key}
+    rest = {name: value for name, value in document.items() if name != key}
     if not below or key not in document:
         return rest
     if name.endswith("[]"):
-        return {**rest, key: [without(each, below) for each in document[key]]}
-    left = without(document[key], below)
-    return {**rest, key: left} if left else rest
+        return {**rest, key: [without(entry, below) for entry in document[key]]}
+    rest_below = without(document[key], below)
+    return {**rest, key: rest_below} if rest_below else rest
 
 
-def merged(left: Any, right: Any) -> Any:
-    """Both documents; where they differ, the right one's values."""
-    if not (isinstance(left, dict) and isinstance(right, dict)):
-        return right
-    return {**left, **{key: merged(left.get(key), value) for key, value in right.items()}}
+def merged(first: Any, second: Any) -> Any:
+    """Both documents; where they differ, the second one's values."""
+    if not (isinstance(first, dict) and isinstance(second, dict)):
+        return second
+    return {**first, **{key: merged(first.get(key), value) for key, value in second.items()}}
 
 
 def nested(path: Path, value: Any) -> Any:

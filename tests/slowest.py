@@ -37,8 +37,8 @@ class Duration:
 
 
 def lines(durations: Iterable[Duration]) -> Iterator[str]:
-    slow = (each for each in durations if each.seconds >= _SLOW_SECONDS)
-    slowest = sorted(slow, key=lambda each: each.seconds, reverse=True)[:_COUNT]
+    slow = (duration for duration in durations if duration.seconds >= _SLOW_SECONDS)
+    slowest = sorted(slow, key=lambda duration: duration.seconds, reverse=True)[:_COUNT]
     if slowest:
         yield f"the {len(slowest)} slowest tests, and what each waited for longest"
     yield from (duration.line() for duration in slowest)
@@ -75,8 +75,8 @@ class Slowest:
                 terminalreporter.write_line(line)
             return
         with Path(self._path).open("a") as out:
-            for each in self._durations.values():
-                print(json.dumps([each.test, each.seconds, each.waits]), file=out)
+            for duration in self._durations.values():
+                print(json.dumps([duration.test, duration.seconds, duration.waits]), file=out)
 
 
 def main(path: str) -> None:

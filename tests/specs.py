@@ -31,9 +31,9 @@ _CPU: Final = st.sampled_from(["100m", "0.5", "750m", "1", "2000m", "4"])
 _MEMORY: Final = st.sampled_from(["256Mi", "1G", "1.5Gi", "2048Mi", "6Gi"])
 _SECRET: Final = st.sampled_from(SECRETS)
 _COMPUTE: Final = {
-    f"resources.{workload}.{of}{bound}": values
+    f"resources.{workload}.{resource}{bound}": values
     for workload in VOLUMES
-    for of, values in (("cpu", _CPU), ("memory", _MEMORY))
+    for resource, values in (("cpu", _CPU), ("memory", _MEMORY))
     for bound in ("Request", "Limit")
 }
 _CHOSEN: Final[dict[Path, Values]] = {
@@ -60,10 +60,10 @@ _CHOSEN: Final[dict[Path, Values]] = {
 
 def _ordered(compute: Spec) -> Spec:
     """A request above its limit changes places with it."""
-    for of in ("cpu", "memory"):
-        request, limit = compute.get(f"{of}Request"), compute.get(f"{of}Limit")
+    for resource in ("cpu", "memory"):
+        request, limit = compute.get(f"{resource}Request"), compute.get(f"{resource}Limit")
         if request and limit and quantity.parse(request) > quantity.parse(limit):
-            compute = {**compute, f"{of}Request": limit, f"{of}Limit": request}
+            compute = {**compute, f"{resource}Request": limit, f"{resource}Limit": request}
     return compute
 
 
@@ -95,8 +95,8 @@ _FEW: Final = 3
 
 def values_of(schema: Mapping[str, Any], path: Path = "") -> Values:
     """Whatever the schema allows, by the rules above."""
-    found = _CHOSEN[path] if path in _CHOSEN else _by_type(schema, path)
-    return found.map(_MENDED[path]) if path in _MENDED else found
+    strategy = _CHOSEN[path] if path in _CHOSEN else _by_type(schema, path)
+    return strategy.map(_MENDED[path]) if path in _MENDED else strategy
 
 
 def _by_type(schema: Mapping[str, Any], path: Path) -> Values:
@@ -121,7 +121,7 @@ def _number(schema: Mapping[str, Any], _: Path) -> Values:
 def _list(schema: Mapping[str, Any], path: Path) -> Values:
     entries = values_of(schema["items"], f"{path}[]")
     if keys := schema.get("x-kubernetes-list-map-keys"):
-        return st.lists(entries, max_size=_FEW, unique_by=lambda each: each[keys[0]])
+        return st.lists(entries, max_size=_FEW, unique_by=lambda entry: entry[keys[0]])
     return st.lists(entries, max_size=_FEW, unique=schema.get("x-kubernetes-list-type") == "set")
 
 
@@ -158,18 +158,20 @@ def edits(draw: st.DrawFn, spec: Spec) -> Spec:
             spec = {**rest, name: _EMPTY[kind]}
         else:
             value = draw(_VALUES[name])
-            kept = spec.get(name, {}) if how == "partly" and kind == "object" else {}
-            spec = {**rest, name: {**kept, **value} if kept else value}
+            former = spec.get(name, {}) if how == "partly" and kind == "object" else {}
+            spec = {**rest, name: {**former, **value} if former else value}
     return spec
 
 
 @st.composite
 def histories(draw: st.DrawFn, steps: int) -> list[Spec]:
     """Specs as they follow each other: each an edit of the one before, or one that was before."""
-    told: list[Spec] = [{}]
+    history: list[Spec] = [{}]
     for _ in range(draw(st.integers(2, steps))):
-        told.append(draw(st.one_of(edits(told[-1]), edits(told[-1]), st.sampled_from(told))))
-    return told
+        history.append(
+            draw(st.one_of(edits(history[-1]), edits(history[-1]), st.sampled_from(history)))
+        )
+    return history
 
 
 def growing(specs: Sequence[Spec], at_first: Mapping[str, str]) -> Iterator[Spec]:
@@ -178,7 +180,7 @@ def growing(specs: Sequence[Spec], at_first: Mapping[str, str]) -> Iterator[Spec
     for spec in specs:
         storage = spec.get("storage", {})
         for name in VOLUMES:
-            asked = storage.get(name, {}).get("size", sizes[name])
-            sizes[name] = max(sizes[name], asked, key=quantity.parse)
+            size = storage.get(name, {}).get("size", sizes[name])
+            sizes[name] = max(sizes[name], size, key=quantity.parse)
         grown = {name: {**storage.get(name, {}), "size": sizes[name]} for name in VOLUMES}
         yield {**spec, "storage": grown}

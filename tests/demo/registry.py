@@ -66,8 +66,8 @@ class Registry:
 @contextmanager
 def running(folder: Path) -> Iterator[Registry]:
     """It runs, and this machine has its network, until the end."""
-    found = Registry(folder)
-    _write_settings(found)
+    registry = Registry(folder)
+    _write_settings(registry)
     program = _program(folder)
     _remove_network()
     _add_network()
@@ -76,13 +76,13 @@ def running(folder: Path) -> Iterator[Registry]:
         server = subprocess.Popen([*command, str(folder / "registry.yml")], stdout=log, stderr=log)
     try:
         _await(folder / "log")
-        yield found
+        yield registry
     finally:
         server.terminate()
         server.wait(timeout=10)
         _remove_network()
         # buildah's driver mounts its folder on itself
-        subprocess.run(["umount", found.store / "overlay"], capture_output=True, check=False)
+        subprocess.run(["umount", registry.store / "overlay"], capture_output=True, check=False)
 
 
 def _program(folder: Path) -> Path:
@@ -167,5 +167,5 @@ def _get(path: str) -> bytes:
     )
     trust = ssl.create_default_context(cafile=str(certificates.ensure().certificate))
     with urllib.request.urlopen(request, timeout=5, context=trust) as answer:  # noqa: S310
-        found: bytes = answer.read()
-    return found
+        body: bytes = answer.read()
+    return body

@@ -70,10 +70,12 @@ class Existing:
 
     def images(self) -> set[str]:
         """Of what is rolled out; pods of before may still be ending."""
-        each = "{.items[*].spec.template.spec.containers[*].image}"
-        found = self.kubectl("-n", SYSTEM, "get", "deployments", "-o", f"jsonpath={each}").split()
-        assert len(found) == 2, "the operator and the API"
-        return set(found)
+        image_path = "{.items[*].spec.template.spec.containers[*].image}"
+        images = self.kubectl(
+            "-n", SYSTEM, "get", "deployments", "-o", f"jsonpath={image_path}"
+        ).split()
+        assert len(images) == 2, "the operator and the API"
+        return set(images)
 
     def pushed(self) -> set[str]:
         return {f"{ADDRESS}/{REPOSITORY}:{tag}" for tag in self.registry.tags(REPOSITORY)}
@@ -84,14 +86,14 @@ def existing() -> Iterator[Existing]:
     name = f"e2e-{os.getpid()}"
     before = remains(name)
     # Not pytest's folder, which is kept: images are large.
-    with TemporaryDirectory() as folder, registry.running(Path(folder)) as found:
-        _refuse_to_run(found.folder / "bin", "docker", "podman")
-        _push_base(found)
+    with TemporaryDirectory() as folder, registry.running(Path(folder)) as local_registry:
+        _refuse_to_run(local_registry.folder / "bin", "docker", "podman")
+        _push_base(local_registry)
         subprocess.run([*LOCALCLUSTER, "up", "--full", "--name", name], cwd=ROOT, check=True)
         try:
             kubeconfig = STATES / name / "kubeconfig"
-            listed = Existing(kubeconfig, found, set()).kubectl("get", KINDS, "-o", "name")
-            yield Existing(kubeconfig, found, set(listed.split()))
+            listed = Existing(kubeconfig, local_registry, set()).kubectl("get", KINDS, "-o", "name")
+            yield Existing(kubeconfig, local_registry, set(listed.split()))
         finally:
             _forget_images(STATES / name / "node" / "containerd.sock")
             subprocess.run([*LOCALCLUSTER, "down", "--name", name], cwd=ROOT, check=True)
@@ -111,17 +113,17 @@ def _forget_images(socket: Path) -> None:
 def _refuse_to_run(folder: Path, *programs: str) -> None:
     """So that the demo takes buildah, whatever this machine has."""
     folder.mkdir()
-    for each in programs:
-        (folder / each).write_text("#!/bin/sh\nexit 1\n")
-        (folder / each).chmod(0o755)
+    for program in programs:
+        (folder / program).write_text("#!/bin/sh\nexit 1\n")
+        (folder / program).chmod(0o755)
 
 
-def _push_base(found: Registry) -> None:
+def _push_base(local_registry: Registry) -> None:
     """No public registry can be reached here, so the image to build on is in this one."""
     base = ensure_base(lambda *_: None)
-    found.buildah("pull", "--quiet", f"oci-archive:{base.archive}")
-    found.buildah("push", "--quiet", base.name, BASE)
-    found.buildah("rmi", "--all")
+    local_registry.buildah("pull", "--quiet", f"oci-archive:{base.archive}")
+    local_registry.buildah("push", "--quiet", base.name, BASE)
+    local_registry.buildah("rmi", "--all")
 
 
 def test_what_the_cluster_lacks_is_told_at_once_with_what_mends_it(existing: Existing) -> None:
@@ -132,30 +134,36 @@ def test_what_the_cluster_lacks_is_told_at_once_with_what_mends_it(existing: Exi
     existing.kubectl("delete", "namespace", TENANT)
     existing.kubectl("annotate", "storageclass", "--all", f"{default}=true")
     assert ran.returncode == 2
-    for each in ("IMAGE_REGISTRY: ", "a default StorageClass: ", f"a free namespace {TENANT}: "):
-        assert f"  - {each}" in ran.stderr
+    for requirement in (
+        "IMAGE_REGISTRY: ",
+        "a default StorageClass: ",
+        f"a free namespace {TENANT}: ",
+    ):
+        assert f"  - {requirement}" in ran.stderr
     assert existing.kubectl("get", "crd", "-o", "name") == ""
 
 
 @pytest.fixture(scope="module")
-def told(existing: Existing) -> str:
+def demo_output(existing: Existing) -> str:
     ran = existing.run("make", "demo")
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
 
-def test_it_ends_with_what_a_model_said(told: str) -> None:
-    assert ANSWER in told
+def test_it_ends_with_what_a_model_said(demo_output: str) -> None:
+    assert ANSWER in demo_output
 
 
-def test_operator_and_api_run_the_image_that_was_pushed(existing: Existing, told: str) -> None:
-    assert told
+def test_operator_and_api_run_the_image_that_was_pushed(
+    existing: Existing, demo_output: str
+) -> None:
+    assert demo_output
     assert len(existing.images()) == 1
     assert existing.images() == existing.pushed()
 
 
-def test_what_it_says_of_the_api_works_as_it_says(existing: Existing, told: str) -> None:
-    _, _, after = told.partition("\nThe API ")
+def test_the_printed_api_commands_work(existing: Existing, demo_output: str) -> None:
+    _, _, after = demo_output.partition("\nThe API ")
     lines = after.partition("\n\n")[0].splitlines()[1:]
     end = "trap 'kill $(jobs -p)' EXIT"  # of the port-forward
     ran = existing.run("bash", "-euo", "pipefail", "-c", "\n".join([end, *lines]))
@@ -180,10 +188,10 @@ def _changed(folder: Path) -> Path:
         text=True,
         check=True,
     )
-    for each in listed.stdout.splitlines():
-        if (ROOT / each).exists():
-            (folder / each).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / each, folder / each)
+    for path in listed.stdout.splitlines():
+        if (ROOT / path).exists():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / path, folder / path)
     with (folder / "src" / "aichat_workspace" / "__init__.py").open("a") as file:
         file.write("# changed\n")
     return folder
@@ -194,10 +202,10 @@ def test_an_installation_that_is_not_its_own_is_neither_taken_over_nor_removed(
 ) -> None:
     images = existing.images()
     existing.kubectl("annotate", "namespace", SYSTEM, f"{MARK}-")
-    ran = [existing.run(each) for each in ("hack/demo", "hack/demo-down")]
+    ran = [existing.run(program) for program in ("hack/demo", "hack/demo-down")]
     existing.kubectl("annotate", "namespace", SYSTEM, f"{MARK}=demo")
-    assert [each.returncode for each in ran] == [2, 2]
-    assert all(f"Namespace/{SYSTEM}" in each.stderr for each in ran)
+    assert [process.returncode for process in ran] == [2, 2]
+    assert all(f"Namespace/{SYSTEM}" in process.stderr for process in ran)
     assert existing.images() == images
 
 

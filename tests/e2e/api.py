@@ -23,7 +23,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Api:
-    """One caller, by his token. The host is looked for on this machine."""
+    """One caller, by their token. The host is looked for on this machine."""
 
     host: str
     authority: str
@@ -35,8 +35,8 @@ class Api:
     ) -> Answer:
         headers = {} if if_match is None else {"If-Match": if_match}
         with self._asked(method, path, body, headers) as answer:
-            told = {name.lower(): value for name, value in answer.getheaders()}
-            return Answer(answer.status, told, answer.read().decode())
+            received = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, received, answer.read().decode())
 
     def events(
         self, method: str, path: str, body: object = None, *, idle_seconds: float = 60

@@ -128,9 +128,9 @@ def node() -> Node:
 
 
 def credentials(node: Node, tenant: str) -> tuple[str, str]:
-    found = node.kube.get("secret", f"{tenant}-credentials", "-n", SYSTEM)["data"]
+    data = node.kube.get("secret", f"{tenant}-credentials", "-n", SYSTEM)["data"]
     email, password = (
-        base64.b64decode(found[key]).decode()
+        base64.b64decode(data[key]).decode()
         for key in ("WEBUI_ADMIN_EMAIL", "WEBUI_ADMIN_PASSWORD")
     )
     return email, password
@@ -172,9 +172,9 @@ def wait_ready(node: Node, resource: str, tenant: str) -> None:
 
 
 def is_seen(node: Node, resource: str) -> bool:
-    found = node.kube.get("aiws", resource, "-n", SYSTEM)
-    seen = found.get("status", {}).get("observedGeneration")
-    return bool(seen == found["metadata"]["generation"])
+    document = node.kube.get("aiws", resource, "-n", SYSTEM)
+    seen = document.get("status", {}).get("observedGeneration")
+    return bool(seen == document["metadata"]["generation"])
 
 
 @pytest.fixture(scope="session")
@@ -237,9 +237,9 @@ def whole_node(request: pytest.FixtureRequest, node: Node, workspaces: None) -> 
 
 
 def resources(node: Node) -> set[str]:
-    return {each["metadata"]["name"] for each in node.kube.get("aiws", "-A")["items"]}
+    return {item["metadata"]["name"] for item in node.kube.get("aiws", "-A")["items"]}
 
 
 def tenants_of(node: Node) -> set[str]:
-    found = node.kube.get("namespace", "-l", "aichatworkspace")["items"]
-    return {each["metadata"]["name"] for each in found}
+    namespaces = node.kube.get("namespace", "-l", "aichatworkspace")["items"]
+    return {namespace["metadata"]["name"] for namespace in namespaces}

@@ -65,9 +65,9 @@ def end_node() -> str:
 
 def _end_abandoned() -> None:
     """A test run that was killed may have left its node."""
-    for each in STATES.glob("e2e-*"):
-        if not Path("/proc", each.name.removeprefix("e2e-")).exists():
-            _localcluster("down", "--name", each.name)
+    for state in STATES.glob("e2e-*"):
+        if not Path("/proc", state.name.removeprefix("e2e-")).exists():
+            _localcluster("down", "--name", state.name)
 
 
 def remains(name: str) -> dict[str, list[str]]:
@@ -110,9 +110,9 @@ def settings() -> Iterator[str]:
         "net/ipv6/conf/default/*",
         *("kernel/keys/*", "kernel/panic*", "vm/overcommit_*", "vm/panic_*"),
     ):
-        for each in sorted(root.glob(pattern)):
+        for path in sorted(root.glob(pattern)):
             with suppress(OSError):  # some can only be written
-                yield f"{each.relative_to(root)} = {each.read_text().strip()}"
+                yield f"{path.relative_to(root)} = {path.read_text().strip()}"
     bridged = root / "net/bridge/bridge-nf-call-iptables"
     yield f"bridged = {bridged.read_text().strip() if bridged.exists() else 1}"
 

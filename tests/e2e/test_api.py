@@ -38,25 +38,25 @@ def caller(node: Node, account: str, *roles: str) -> Api:
 
 @pytest.fixture(scope="module")
 def lead(node: Node) -> Api:
-    found = caller(node, "lead", "aichatworkspace-editor", "aichatworkspace-admin")
+    api = caller(node, "lead", "aichatworkspace-editor", "aichatworkspace-admin")
     eventually(
-        lambda: found.call("GET", "/me").status == 200,
+        lambda: api.call("GET", "/me").status == 200,
         "the ingress serves the API",
         90,
         lambda: node.story(SYSTEM),
     )
-    return found
+    return api
 
 
 @pytest.fixture(scope="module")
-def made(node: Node, lead: Api) -> Iterator[Api]:
-    """The lead, once his workspace is ready."""
+def creator(node: Node, lead: Api) -> Iterator[Api]:
+    """The lead, once their workspace is ready."""
     answer = lead.call("POST", "/workspaces", {"spec": SPEC})
     assert answer.status == 201, answer.text
     assert answer.headers["location"] == f"/api/v1{ONE}"
     began = time.monotonic()
     try:
-        follow(lead, lambda each: each["status"].get("phase") == "Ready")
+        follow(lead, lambda document: document["status"].get("phase") == "Ready")
     except AssertionError as error:
         raise AssertionError(f"{error}\n{node.story(NAME)}") from error
     print(f"ready in {time.monotonic() - began:.0f} s")
@@ -64,14 +64,14 @@ def made(node: Node, lead: Api) -> Iterator[Api]:
     lead.call("DELETE", ONE)
 
 
-def follow(api: Api, wanted: Callable[[Any], bool], seconds: float = 170) -> Any:
+def follow(api: Api, is_awaited: Callable[[Any], bool], seconds: float = 170) -> Any:
     """The workspace as the watch tells it, once it is as wanted."""
     deadline, seen = time.monotonic() + seconds, None
     for kind, document in api.events("GET", f"/workspaces:watch?name={NAME}"):
         assert kind != "end", document
         if kind in ("ADDED", "MODIFIED"):
             seen = document
-            if wanted(document):
+            if is_awaited(document):
                 return document
         assert time.monotonic() < deadline, f"after {seconds:.0f} s it is still {seen}"
     raise AssertionError(f"the watch ended; last it told {seen}")
@@ -85,56 +85,56 @@ def prompted(api: Api, **more: str) -> Any:
     return answer.document
 
 
-def test_the_same_request_again_makes_no_second_workspace(made: Api) -> None:
-    assert made.call("POST", "/workspaces", {"spec": SPEC}).status == 200
-    listed = made.call("GET", "/workspaces?fields=name,url,status.url").document["items"]
-    assert [each["status"]["url"] for each in listed if each["name"] == NAME] == [
+def test_the_same_request_again_makes_no_second_workspace(creator: Api) -> None:
+    assert creator.call("POST", "/workspaces", {"spec": SPEC}).status == 200
+    listed = creator.call("GET", "/workspaces?fields=name,url,status.url").document["items"]
+    assert [item["status"]["url"] for item in listed if item["name"] == NAME] == [
         f"https://{NAME}.{DOMAIN}"
     ]
 
 
-def test_diagnosis_events_and_logs_tell_how_it_is(made: Api) -> None:
-    assert made.call("GET", f"{ONE}/diagnosis").document["findings"] == []
-    events = made.call("GET", f"{ONE}/events").document["items"]
-    assert f"AIChatWorkspace {NAME}" in {each["object"] for each in events}
-    assert f"Pod {NAME}-ollama-0" in {each["object"] for each in events}
-    assert "/api/pull" in made.call("GET", f"{ONE}/logs/ollama?tail=1000").text
-    assert made.call("GET", f"{ONE}/logs/openwebui?tail=5").text.count("\n") == 5
+def test_diagnosis_events_and_logs_are_served(creator: Api) -> None:
+    assert creator.call("GET", f"{ONE}/diagnosis").document["findings"] == []
+    events = creator.call("GET", f"{ONE}/events").document["items"]
+    assert f"AIChatWorkspace {NAME}" in {event["object"] for event in events}
+    assert f"Pod {NAME}-ollama-0" in {event["object"] for event in events}
+    assert "/api/pull" in creator.call("GET", f"{ONE}/logs/ollama?tail=1000").text
+    assert creator.call("GET", f"{ONE}/logs/openwebui?tail=5").text.count("\n") == 5
 
 
-def test_the_model_answers_a_prompt_whole(made: Api) -> None:
-    answer = prompted(made)
+def test_the_model_answers_a_prompt_whole(creator: Api) -> None:
+    answer = prompted(creator)
     assert answer["model"] == "gemma2:2b"
     assert ANSWER in answer["reply"]
-    assert prompted(made) == answer
+    assert prompted(creator) == answer
 
 
-def test_a_system_prompt_changes_the_reply_and_the_same_one_gives_the_same(made: Api) -> None:
-    spanish = prompted(made, system="Answer in Spanish.")
+def test_a_system_prompt_changes_the_reply_and_the_same_one_gives_the_same(creator: Api) -> None:
+    spanish = prompted(creator, system="Answer in Spanish.")
     assert "capital de" in spanish["reply"]
-    assert spanish["reply"] != prompted(made)["reply"]
-    assert spanish["reply"][:30] == prompted(made, system="Answer in Spanish.")["reply"][:30]
+    assert spanish["reply"] != prompted(creator)["reply"]
+    assert spanish["reply"][:30] == prompted(creator, system="Answer in Spanish.")["reply"][:30]
 
 
-def test_the_model_answers_a_prompt_word_by_word(made: Api) -> None:
+def test_the_model_answers_a_prompt_word_by_word(creator: Api) -> None:
     body = {"prompt": QUESTION, "temperature": 0, "seed": 1}
-    events = list(made.events("POST", f"{ONE}:prompt", body))
+    events = list(creator.events("POST", f"{ONE}:prompt", body))
     tokens = [data["text"] for kind, data in events if kind == "token"]
     assert len(tokens) > 4
-    assert "".join(tokens) == prompted(made)["reply"]
+    assert "".join(tokens) == prompted(creator)["reply"]
     assert events[-1] == ("done", {"model": "gemma2:2b"})
 
 
-def test_a_followed_log_tells_what_is_written_meanwhile(made: Api) -> None:
-    followed = made.lines(f"{ONE}/logs/ollama?follow=true&tail=1")
+def test_a_followed_log_has_new_lines(creator: Api) -> None:
+    followed = creator.lines(f"{ONE}/logs/ollama?follow=true&tail=1")
     assert next(followed), "the line that was there"
-    assert ANSWER in prompted(made)["reply"]
+    assert ANSWER in prompted(creator)["reply"]
     assert any("/api/chat" in line for line in followed), "the log has ended"
     followed.close()
 
 
-def test_the_credentials_open_the_chat(made: Api) -> None:
-    shown = made.call("GET", f"{ONE}/credentials")
+def test_the_credentials_open_the_chat(creator: Api) -> None:
+    shown = creator.call("GET", f"{ONE}/credentials")
     assert shown.headers["cache-control"] == "no-store"
     chat = WebUI("http://127.0.0.1", shown.document["url"].removeprefix("https://"))
     chat.sign_in(shown.document["email"], shown.document["password"])
@@ -142,17 +142,17 @@ def test_the_credentials_open_the_chat(made: Api) -> None:
 
 
 @pytest.mark.usefixtures("made")
-def test_who_may_nothing_does_not_learn_that_the_workspace_exists(node: Node) -> None:
-    nobody = caller(node, "nobody")
-    assert nobody.call("GET", "/workspaces").document["items"] == []
+def test_a_caller_without_permission_gets_404(node: Node) -> None:
+    stranger = caller(node, "nobody")
+    assert stranger.call("GET", "/workspaces").document["items"] == []
     for method, path in (("GET", ONE), ("GET", f"{ONE}/credentials"), ("DELETE", ONE)):
-        assert nobody.call(method, path).status == 404
-    assert nobody.call("POST", f"{ONE}:prompt", {"prompt": "Good morning"}).status == 404
-    assert nobody.call("POST", "/workspaces", {"spec": SPEC}).status == 403
+        assert stranger.call(method, path).status == 404
+    assert stranger.call("POST", f"{ONE}:prompt", {"prompt": "Good morning"}).status == 404
+    assert stranger.call("POST", "/workspaces", {"spec": SPEC}).status == 403
 
 
 @pytest.mark.usefixtures("made")
-def test_who_may_only_look_changes_asks_and_is_shown_nothing(node: Node) -> None:
+def test_a_viewer_can_not_change_prompt_or_read_credentials(node: Node) -> None:
     viewer = caller(node, "viewer", "aichatworkspace-viewer")
     assert viewer.call("GET", ONE).status == 200
     for method, path in (
@@ -165,7 +165,7 @@ def test_who_may_only_look_changes_asks_and_is_shown_nothing(node: Node) -> None
     assert viewer.call("POST", f"{ONE}:prompt", {"prompt": "Good morning"}).status == 403
 
 
-def test_a_token_for_another_audience_is_nobodys(node: Node, lead: Api) -> None:
+def test_a_token_for_another_audience_is_not_accepted(node: Node, lead: Api) -> None:
     assert (
         replace(lead, token=token(node, "lead", "--audience=somebody")).call("GET", "/me").status
         == 401
@@ -223,9 +223,9 @@ def test_a_program_in_a_pod_comes_with_its_service_accounts_projected_token(
 ) -> None:
     ask = ("exec", "-n", program, "pod/program", "--", "python3", "-c", ASKS_WHO_IT_IS)
     eventually(lambda: node.try_kubectl(*ask).returncode == 0, "the policy lets the pod in", 180)
-    told = json.loads(node.kubectl(*ask))
-    assert told["username"] == f"system:serviceaccount:{program}:program"
-    assert "system:serviceaccounts" in told["groups"]
+    identity = json.loads(node.kubectl(*ask))
+    assert identity["username"] == f"system:serviceaccount:{program}:program"
+    assert "system:serviceaccounts" in identity["groups"]
 
 
 def test_probes_and_metrics_are_not_reached_from_outside(lead: Api) -> None:
@@ -233,24 +233,24 @@ def test_probes_and_metrics_are_not_reached_from_outside(lead: Api) -> None:
         assert replace(lead, root="").call("GET", path).status == 404
 
 
-def test_a_workspace_is_suspended_and_resumed(made: Api) -> None:
-    read = made.call("GET", ONE)
-    assert made.call("POST", f"{ONE}:suspend").status == 202
-    follow(made, lambda each: each["status"]["phase"] == "Suspended")
-    assert made.call("POST", f"{ONE}:prompt", {"prompt": "Good morning"}).status == 409
+def test_a_workspace_is_suspended_and_resumed(creator: Api) -> None:
+    read = creator.call("GET", ONE)
+    assert creator.call("POST", f"{ONE}:suspend").status == 202
+    follow(creator, lambda document: document["status"]["phase"] == "Suspended")
+    assert creator.call("POST", f"{ONE}:prompt", {"prompt": "Good morning"}).status == 409
     lost = {"spec": {"suspended": False}}
-    assert made.call("PATCH", ONE, lost, if_match=read.headers["etag"]).status == 412
-    assert made.call("POST", f"{ONE}:resume").status == 202
-    follow(made, lambda each: each["status"]["phase"] == "Ready")
-    assert ANSWER in prompted(made)["reply"]
+    assert creator.call("PATCH", ONE, lost, if_match=read.headers["etag"]).status == 412
+    assert creator.call("POST", f"{ONE}:resume").status == 202
+    follow(creator, lambda document: document["status"]["phase"] == "Ready")
+    assert ANSWER in prompted(creator)["reply"]
 
 
-def test_a_deleted_workspace_is_gone_from_reads_and_watches(made: Api) -> None:
-    watching = made.events("GET", f"/workspaces:watch?name={NAME}")
-    assert made.call("DELETE", ONE).status == 202
+def test_a_deleted_workspace_is_gone_from_reads_and_watches(creator: Api) -> None:
+    watching = creator.events("GET", f"/workspaces:watch?name={NAME}")
+    assert creator.call("DELETE", ONE).status == 202
     last = next(data for kind, data in watching if kind == "DELETED")
     assert last["deleting"]
-    assert made.call("GET", ONE).status == 404
+    assert creator.call("GET", ONE).status == 404
 
 
 def our_pods(node: Node, component: str) -> list[str]:
@@ -300,6 +300,6 @@ def test_the_api_has_used_every_permission_that_it_has(node: Node) -> None:
     assert not refused, json.dumps(refused, indent=1)
 
 
-def used(verb: str, of: dict[str, str]) -> tuple[str, str, str]:
-    part = f"/{of['subresource']}" if "subresource" in of else ""
-    return verb, of.get("apiGroup", ""), f"{of['resource']}{part}"
+def used(verb: str, reference: dict[str, str]) -> tuple[str, str, str]:
+    part = f"/{reference['subresource']}" if "subresource" in reference else ""
+    return verb, reference.get("apiGroup", ""), f"{reference['resource']}{part}"

@@ -32,16 +32,16 @@ def environment(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def test_the_page_s_examples_do_what_it_says(environment: dict[str, str], tmp_path: Path) -> None:
-    found = examples(ROOT / "docs" / "api.md")
-    assert_as_documented(found, run(found, environment, tmp_path, _SECONDS))
+    documented = examples(ROOT / "docs" / "api.md")
+    assert_as_documented(documented, run(documented, environment, tmp_path, _SECONDS))
 
 
 def test_a_generated_client_makes_a_workspace_and_prints_what_its_model_says(
     environment: dict[str, str], node: Node
 ) -> None:
-    asked = (_MADE, "gemma2:2b", QUESTION, f"--wait-seconds={_SECONDS}")
+    arguments = (_MADE, "gemma2:2b", QUESTION, f"--wait-seconds={_SECONDS}")
     try:
-        ran = create_and_ask(made_client(), environment, *asked, seconds=_SECONDS + 30)
+        ran = create_and_ask(made_client(), environment, *arguments, seconds=_SECONDS + 30)
         assert ran.returncode == 0, f"{ran.stdout}{ran.stderr}\n{node.story(_MADE)}"
         assert f"{_MADE}: Ready" in ran.stdout
         assert ANSWER in ran.stdout.partition(": Ready")[2]

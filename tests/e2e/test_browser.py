@@ -68,7 +68,7 @@ def second(node: Node) -> Iterator[WebUI]:
 
 def test_each_model_is_offered_what_it_can_do(node: Node, second: WebUI, tmp_path: Path) -> None:
     def entries() -> dict[str, Any]:
-        return {each["id"]: each for each in second.call("/api/v1/models/base")}
+        return {model["id"]: model for model in second.call("/api/v1/models/base")}
 
     eventually(
         lambda: "caller:latest" in entries(),
@@ -126,14 +126,14 @@ def _set_models(node: Node, models: list[str]) -> None:
 def _choose_settings(webui: WebUI) -> None:
     """A person's own: the most likely reply, and no title, over which so small a model may think
     for longer than over its reply."""
-    chosen = {
+    settings = {
         "params": LIKELIEST,
         "showChangelog": False,  # it would lie over the page at the first sign-in
         "title": {"auto": False},
         "autoTags": False,
         "autoFollowUps": False,
     }
-    webui.call("/api/v1/users/user/settings/update", {"ui": chosen})
+    webui.call("/api/v1/users/user/settings/update", {"ui": settings})
 
 
 @contextmanager

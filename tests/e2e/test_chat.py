@@ -67,13 +67,13 @@ OF_CONTROLLERS = {
 def test_the_workspaces_objects_exist_and_nothing_else(node: Node) -> None:
     kinds = node.kubectl("api-resources", "--namespaced", "--verbs=list", "-o", "name").split()
     listed = json.loads(node.kubectl("get", ",".join(kinds), "-n", TENANT, "-o", "json"))["items"]
-    found = {
-        f"{each['kind']}/{each['metadata']['name']}"
-        for each in listed
-        if each["kind"] not in OF_CONTROLLERS
+    objects = {
+        f"{manifest['kind']}/{manifest['metadata']['name']}"
+        for manifest in listed
+        if manifest["kind"] not in OF_CONTROLLERS
     }
-    (secret,) = {each for each in found if each.startswith("Secret/")}
-    assert found - OF_KUBERNETES == {
+    (secret,) = {name for name in objects if name.startswith("Secret/")}
+    assert objects - OF_KUBERNETES == {
         secret,
         f"ResourceQuota/{TENANT}",
         f"LimitRange/{TENANT}",
@@ -121,8 +121,8 @@ def test_the_pods_run_without_root_under_their_own_accounts(node: Node) -> None:
     accounts = {pod["spec"]["serviceAccountName"] for pod in pods}
     assert accounts == {f"{TENANT}-ollama", f"{TENANT}-openwebui"}
     for pod in pods:
-        told = node.kubectl("exec", "-n", TENANT, pod["metadata"]["name"], "--", "id", "-u")
-        assert told.strip() == "1000"
+        user_id = node.kubectl("exec", "-n", TENANT, pod["metadata"]["name"], "--", "id", "-u")
+        assert user_id.strip() == "1000"
 
 
 def test_the_downloaded_model_and_the_patterns_are_offered(chat: WebUI) -> None:
@@ -215,7 +215,7 @@ def sources(reply: Any) -> set[str]:
     return {passage["name"] for passage in passages}
 
 
-def test_nobody_can_sign_up(chat: WebUI) -> None:
+def test_sign_up_is_refused(chat: WebUI) -> None:
     assert chat.call("/api/config")["features"]["enable_signup"] is False
     stranger = WebUI(chat.address, chat.host)
     new = {"name": "Eve", "email": "eve@example.org", "password": "a-Long-passw0rd"}
@@ -246,9 +246,9 @@ def test_two_workspaces_answer_side_by_side(node: Node, chat: WebUI) -> None:
         return pieces[0][0], pieces[-1][0], "".join(piece for _, piece in pieces)
 
     with ThreadPoolExecutor() as pool:
-        one, other = pool.map(ask, webuis)
-    assert max(one[0], other[0]) < min(one[1], other[1]), "neither waited for the other's end"
-    assert one[2] == other[2] != "", "the same model, prompt and seed"
+        first, second = pool.map(ask, webuis)
+    assert max(first[0], second[0]) < min(first[1], second[1]), "neither waited for the other's end"
+    assert first[2] == second[2] != "", "the same model, prompt and seed"
 
 
 async def test_the_models_are_listed_through_the_api_servers_proxy_as_on_a_laptop(
@@ -258,7 +258,7 @@ async def test_the_models_are_listed_through_the_api_servers_proxy_as_on_a_lapto
     assert chat.token
     async with await Client.connect(node.kubeconfig, user_agent="test") as client:
         listed = await by_proxy(client)(TENANT).models()
-    assert {each.name for each in listed} >= {"gemma2:2b", "explain_code:latest"}
+    assert {model.name for model in listed} >= {"gemma2:2b", "explain_code:latest"}
 
 
 def test_a_port_forward_serves_the_chat_too(node: Node, chat: WebUI, tmp_path: Path) -> None:
@@ -270,10 +270,10 @@ def test_a_port_forward_serves_the_chat_too(node: Node, chat: WebUI, tmp_path: P
 
 
 @contextmanager
-def forwarded(node: Node, service: str, port: int, told: Path) -> Iterator[int]:
+def forwarded(node: Node, service: str, port: int, log: Path) -> Iterator[int]:
     """A free port of this machine that leads to a port of a tenant's service; kubectl tells which
     it is."""
-    with told.open("w") as out:
+    with log.open("w") as out:
         forward = subprocess.Popen(
             [
                 *("kubectl", f"--kubeconfig={node.kubeconfig}", "port-forward", "-n", TENANT),
@@ -284,10 +284,10 @@ def forwarded(node: Node, service: str, port: int, told: Path) -> Iterator[int]:
         )
 
     def ports() -> list[str]:
-        return re.findall(r"^Forwarding from 127\.0\.0\.1:(\d+) ->", told.read_text(), re.MULTILINE)
+        return re.findall(r"^Forwarding from 127\.0\.0\.1:(\d+) ->", log.read_text(), re.MULTILINE)
 
     try:
-        eventually(lambda: ports() != [], "kubectl forwards", 30, told.read_text)
+        eventually(lambda: ports() != [], "kubectl forwards", 30, log.read_text)
         yield int(ports()[0])
     finally:
         forward.terminate()
@@ -299,8 +299,8 @@ def test_an_edited_child_is_restored(node: Node) -> None:
     deployment = f"deployment/{TENANT}-openwebui"
 
     def template() -> Any:
-        found = json.loads(node.kubectl("get", deployment, "-n", TENANT, "-o", "json"))
-        return found["spec"]["template"]
+        document = json.loads(node.kubectl("get", deployment, "-n", TENANT, "-o", "json"))
+        return document["spec"]["template"]
 
     before = template()
     edit = ["ENABLE_SIGNUP=true", "SOMETHING=else"]

@@ -39,9 +39,9 @@ def assert_downloaded(
 ) -> None:
     """As many times, for what came is not sent again; and remove it again."""
     wait_ready(node, RESOURCE, TENANT)
-    found, sent = entry(node, RESOURCE, model), bytes_sent(repository) - before
-    assert found["state"] == "Ready"
-    assert found["totalBytes"] > WEIGHTS_BYTES
+    model_entry, sent = entry(node, RESOURCE, model), bytes_sent(repository) - before
+    assert model_entry["state"] == "Ready"
+    assert model_entry["totalBytes"] > WEIGHTS_BYTES
     assert WEIGHTS_BYTES < sent < at_most * WEIGHTS_BYTES
     patch(node, RESOURCE, {"models": []})
     eventually(lambda: not entry(node, RESOURCE, model), "the model is removed again", 180)
@@ -129,7 +129,9 @@ def test_a_model_comes_by_host_and_port_out_of_an_excepted_range_that_is_allowed
     try:
         policy = ("networkpolicy", f"{TENANT}-model-downloads", "-n", TENANT)
         eventually(
-            lambda: "192.0.2.10/32" in str(node.kube.get(*policy)), "the walls are as asked", 60
+            lambda: "192.0.2.10/32" in str(node.kube.get(*policy)),
+            "the network policy has the address",
+            60,
         )
         patch(node, RESOURCE, {"models": [model]})
         eventually(

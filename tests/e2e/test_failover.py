@@ -34,7 +34,9 @@ def test_two_replicas_are_ready_and_one_of_them_leads(node: Node) -> None:
     assert len(pods) == 2
     assert leader(node) in {pod["metadata"]["name"] for pod in pods}
     for pod in pods:
-        ready = {each["type"]: each["status"] for each in pod["status"]["conditions"]}
+        ready = {
+            condition["type"]: condition["status"] for condition in pod["status"]["conditions"]
+        }
         assert ready["Ready"] == "True"
 
 
@@ -43,8 +45,8 @@ def await_both(node: Node) -> None:
 
 
 def replicas(node: Node) -> list[Any]:
-    found = node.kube.get("pods", "-n", SYSTEM, "-l", "app.kubernetes.io/component=manager")
-    return [pod for pod in found["items"] if "deletionTimestamp" not in pod["metadata"]]
+    pods = node.kube.get("pods", "-n", SYSTEM, "-l", "app.kubernetes.io/component=manager")
+    return [pod for pod in pods["items"] if "deletionTimestamp" not in pod["metadata"]]
 
 
 def test_each_replica_serves_its_metrics_and_one_says_that_it_leads(node: Node) -> None:
@@ -52,14 +54,16 @@ def test_each_replica_serves_its_metrics_and_one_says_that_it_leads(node: Node) 
     scraped = {pod: scrape(node, pod) for pod in pods}
     leads = {pod for pod in pods if "aichat_leader 1.0" in scraped[pod]}
     assert leads == {leader(node)}
-    told = scraped[leader(node)]
-    assert 'aichat_model_pulls_total{result="ok"}' in told
-    assert 'aichat_api_requests_total{code="200",resource="namespaces",verb="WATCH"}' in told
+    page = scraped[leader(node)]
+    assert 'aichat_model_pulls_total{result="ok"}' in page
+    assert 'aichat_api_requests_total{code="200",resource="namespaces",verb="WATCH"}' in page
     eventually(lambda: counts_ready_workspaces(node), "it counts the workspaces that are ready")
 
 
 def counts_ready_workspaces(node: Node) -> bool:
-    phases = [each.get("status", {}).get("phase") for each in node.kube.get("aiws", "-A")["items"]]
+    phases = [
+        resource.get("status", {}).get("phase") for resource in node.kube.get("aiws", "-A")["items"]
+    ]
     return f'aichat_workspaces{{phase="Ready"}} {phases.count("Ready")}.0' in scrape(
         node, leader(node)
     )
@@ -80,9 +84,9 @@ def test_the_leader_ends_while_a_workspace_comes_up_and_it_comes_up(node: Node) 
     node.kubectl("delete", "aiws", "aichatworkspace-team-c", "-n", SYSTEM, "--timeout=120s")
 
 
-def test_the_leader_is_killed_and_what_happens_meanwhile_is_mended(node: Node, chat: WebUI) -> None:
+def test_a_deletion_while_no_replica_leads_is_repaired(node: Node, chat: WebUI) -> None:
     keep_a_chat(chat)
-    kept = chats(chat)
+    chats_before = chats(chat)
     await_both(node)
     first = leader(node)
     policy = ("networkpolicy", f"{SECOND}-model-downloads", "-n", SECOND)
@@ -90,20 +94,20 @@ def test_the_leader_is_killed_and_what_happens_meanwhile_is_mended(node: Node, c
     node.kubectl("delete", *policy)
     another_leads(node, first, AFTER_A_KILL_SECONDS)
     eventually(lambda: node.try_kubectl("get", *policy).returncode == 0, "the policy is back", 180)
-    assert kept <= chats(chat)
+    assert chats_before <= chats(chat)
     assert answers(chat, "gemma2:2b")
     await_both(node)
 
 
 def process_of(pod: str) -> int:
-    """The operator's process in a pod, as this machine numbers it: from inside a container nobody
-    can kill its first process."""
-    (found,) = (
-        int(each.name)
-        for each in Path("/proc").iterdir()
-        if each.name.isdigit() and is_operator_of(each, pod)
+    """The operator's process in a pod, as this machine numbers it: from inside a container its
+    first process can not be killed."""
+    (pid,) = (
+        int(process.name)
+        for process in Path("/proc").iterdir()
+        if process.name.isdigit() and is_operator_of(process, pod)
     )
-    return found
+    return pid
 
 
 def is_operator_of(process: Path, pod: str) -> bool:

@@ -41,9 +41,9 @@ def chat(node: Node) -> WebUI:
     make_workspace(node, NOWHERE, patterns=[], scheduling=unschedulable)
     make_workspace(node, TENANT, models=[MODEL], embeddingModel=EMBEDDING)
     wait_ready(node, RESOURCE, TENANT)
-    found = signed_in(node, TENANT)
-    keep_a_chat(found)
-    return found
+    session = signed_in(node, TENANT)
+    keep_a_chat(session)
+    return session
 
 
 def test_a_suspended_workspace_stops_and_comes_back_with_everything(

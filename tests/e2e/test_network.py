@@ -1,4 +1,4 @@
-"""The tenant's walls, with real packets: the local cluster enforces network policies."""
+"""The tenant's network policies, with real packets: the local cluster enforces network policies."""
 
 import json
 import subprocess

@@ -28,15 +28,15 @@ IMAGE = Images().open_webui
 
 def test_two_ready_workspaces_cost_the_api_server_no_request(node: Node) -> None:
     assert node.operator_requests()
-    asked: list[str] = []
+    requests: list[str] = []
 
     def quiet() -> bool:
         before = len(node.operator_requests())
         time.sleep(10)
-        asked[:] = node.operator_requests()[before:]
-        return not asked
+        requests[:] = node.operator_requests()[before:]
+        return not requests
 
-    eventually(quiet, "ten seconds without a request", 90, lambda: "\n".join(asked))
+    eventually(quiet, "ten seconds without a request", 90, lambda: "\n".join(requests))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The last thing that happens to a workspace, and to this one's neighbour nothing at all."""
+"""The deletion of one workspace, which leaves the other as it is."""
 
 import pytest
 import yaml
@@ -58,9 +58,9 @@ def test_one_workspace_goes_and_the_other_stays(node: Node) -> None:
 def test_the_operator_has_exactly_the_permissions_that_it_uses(node: Node) -> None:
     """By all that the API server has seen of it; the last test, so that this is everything."""
     used = {
-        f"{each['verb']} {_kind(each['objectRef'])}"
-        for each in node.requests(OPERATOR_USER)
-        if each.get("objectRef")
+        f"{request['verb']} {_kind(request['objectRef'])}"
+        for request in node.requests(OPERATOR_USER)
+        if request.get("objectRef")
     }
     assert used <= granted(), "no request was refused by its role"
     assert granted() - used <= EXPLAINED.keys()
@@ -71,9 +71,9 @@ def granted() -> set[str]:
     documents = yaml.safe_load_all(ROLES.read_text())
     rules = [
         rule
-        for each in documents
-        if each["kind"] in ("ClusterRole", "Role") and each["metadata"]["name"] == OPERATOR
-        for rule in each["rules"]
+        for role in documents
+        if role["kind"] in ("ClusterRole", "Role") and role["metadata"]["name"] == OPERATOR
+        for rule in role["rules"]
     ]
     return {
         f"{verb} {group}/{resource}"

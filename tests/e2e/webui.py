@@ -27,8 +27,8 @@ class WebUI:
         part = f'Content-Disposition: form-data; name="file"; filename="{name}"'
         body = f"--part\r\n{part}\r\nContent-Type: text/plain\r\n\r\n{text}\r\n--part--\r\n"
         kind = "multipart/form-data; boundary=part"
-        found = self._send("/api/v1/files/?process_in_background=false", body.encode(), kind)
-        return str(found["id"])
+        document = self._send("/api/v1/files/?process_in_background=false", body.encode(), kind)
+        return str(document["id"])
 
     def _send(self, path: str, data: bytes | None, kind: str) -> Any:
         request = self._request(path, data, kind)

@@ -22,12 +22,14 @@ def status(node: Node, resource: str) -> Any:
 
 
 def condition(node: Node, resource: str, kind: str) -> Any:
-    return next(each for each in status(node, resource)["conditions"] if each["type"] == kind)
+    return next(
+        condition for condition in status(node, resource)["conditions"] if condition["type"] == kind
+    )
 
 
 def entry(node: Node, resource: str, model: str) -> Any:
     """What is told of a model; empty while nothing is."""
-    return next((each for each in status(node, resource)["models"] if each["name"] == model), {})
+    return next((entry for entry in status(node, resource)["models"] if entry["name"] == model), {})
 
 
 def platform(node: Node, spec: object) -> None:
@@ -39,13 +41,13 @@ def pods(node: Node, namespace: str) -> list[Any]:
 
 
 def chats(chat: WebUI) -> set[str]:
-    return {each["id"] for each in chat.call("/api/v1/chats/")}
+    return {document["id"] for document in chat.call("/api/v1/chats/")}
 
 
 def keep_a_chat(chat: WebUI) -> None:
-    """Make one that has to be there still, whatever happens to the workspace."""
-    kept = {"title": "kept", "messages": [], "history": {"messages": {}, "currentId": None}}
-    chat.call("/api/v1/chats/new", {"chat": kept})
+    """Make a chat that has to survive each change of the workspace."""
+    document = {"title": "kept", "messages": [], "history": {"messages": {}, "currentId": None}}
+    chat.call("/api/v1/chats/new", {"chat": document})
 
 
 def answers(chat: WebUI, model: str) -> bool:

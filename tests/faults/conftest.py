@@ -37,8 +37,8 @@ class Operator:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    with control_plane(f"faults-{os.getpid()}") as found:
-        yield found
+    with control_plane(f"faults-{os.getpid()}") as control:
+        yield control
 
 
 @pytest.fixture(scope="session")
@@ -52,19 +52,19 @@ def through_proxy(
 @pytest.fixture
 def proxy(through_proxy: tuple[Proxy, Path]) -> Iterator[Proxy]:
     """One that breaks nothing before a test and after it."""
-    found = through_proxy[0]
-    found.heal()
-    yield found
-    found.heal()
+    instance = through_proxy[0]
+    instance.heal()
+    yield instance
+    instance.heal()
 
 
 @pytest.fixture
 def operator(through_proxy: tuple[Proxy, Path], proxy: Proxy, tmp_path: Path) -> Iterator[Operator]:
     """Its log must hold no traceback in the end."""
     assert proxy.calls == []
-    found = Operator(through_proxy[1], tmp_path / "log")
-    found.start()
-    yield found
-    if found.alive:
-        found.kill()
-    assert "Traceback" not in found.log.read_text()
+    instance = Operator(through_proxy[1], tmp_path / "log")
+    instance.start()
+    yield instance
+    if instance.alive:
+        instance.kill()
+    assert "Traceback" not in instance.log.read_text()

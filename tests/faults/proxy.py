@@ -61,7 +61,7 @@ class Twice:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """Done at once, and answered when nobody waits any more."""
+    """Pass the request on at once and answer it after this time, when the caller has given up."""
 
     seconds: float
 
@@ -94,7 +94,7 @@ class Proxy:
         self._session: aiohttp.ClientSession | None = None
 
     def heal(self) -> None:
-        """Break nothing more, and begin to count anew."""
+        """Break nothing more and reset the counts."""
         self.rule = lambda _: None
         self._silent.clear()
         self.calls.clear()
@@ -153,8 +153,8 @@ class Proxy:
             return await self._watch(request, call, fault)
         if isinstance(fault, Answer):
             status = {"kind": "Status", "apiVersion": "v1", "status": "Failure"}
-            told = {**status, "code": fault.status, "message": "as the test wants it"}
-            return web.json_response(told, status=fault.status, headers=fault.headers)
+            document = {**status, "code": fault.status, "message": "as the test wants it"}
+            return web.json_response(document, status=fault.status, headers=fault.headers)
         if isinstance(fault, Cut) and not fault.done:
             fault.first()
             return _reset(request)
@@ -182,12 +182,12 @@ class Proxy:
         assert self._session is not None
         async with self._session.request(
             request.method, request.path_qs, data=body or None, headers=_headers(request)
-        ) as found:
+        ) as upstream:
             return web.Response(
-                status=found.status,
-                body=await found.read(),
-                headers={k: v for k, v in found.headers.items() if k == "Retry-After"},
-                content_type=found.content_type,
+                status=upstream.status,
+                body=await upstream.read(),
+                headers={k: v for k, v in upstream.headers.items() if k == "Retry-After"},
+                content_type=upstream.content_type,
             )
 
     async def _watch(
@@ -199,19 +199,19 @@ class Proxy:
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         async with self._session.get(
             request.path_qs, headers=_headers(request), timeout=aiohttp.ClientTimeout(total=None)
-        ) as found:
-            response.set_status(found.status)
+        ) as upstream:
+            response.set_status(upstream.status)
             await response.prepare(request)
-            async for line in found.content:
+            async for line in upstream.content:
                 if self._silent.get(call.object, 0) >= call.occurrence:
                     await asyncio.sleep(3600)
                 sent = fault.edit(orjson.loads(line)) if isinstance(fault, Stream) else [line]
                 if sent is None:
                     return _reset(request)
                 try:
-                    for each in sent:
-                        await response.write(each)
-                except ConnectionError:  # whoever watched was killed
+                    for chunk in sent:
+                        await response.write(chunk)
+                except ConnectionError:  # the watcher was killed
                     break
         return response
 

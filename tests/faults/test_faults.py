@@ -30,29 +30,33 @@ _THEIRS: Final = frozenset(
 
 
 def make(cluster: Cluster, *names: str) -> None:
-    asked = [workspace(each, models=["gemma2:2b"], patterns=["explain_code"]) for each in names]
-    cluster.apply({"apiVersion": "v1", "kind": "List", "items": asked})
+    items = [workspace(name, models=["gemma2:2b"], patterns=["explain_code"]) for name in names]
+    cluster.apply({"apiVersion": "v1", "kind": "List", "items": items})
 
 
 def are_made(cluster: Cluster, *names: str) -> bool:
-    found = cluster.get("aiws", "-n", SYSTEM)["items"]
-    ready = {each["metadata"]["name"] for each in found if each.get("status", {}).get("isCreated")}
+    resources = cluster.get("aiws", "-n", SYSTEM)["items"]
+    ready = {
+        resource["metadata"]["name"]
+        for resource in resources
+        if resource.get("status", {}).get("isCreated")
+    }
     return ready >= set(names)
 
 
 def are_gone(cluster: Cluster, *names: str) -> bool:
-    left = cluster.kubectl("get", "aiws,namespace", "-A", "-o", "name").split()
-    return not {each.rpartition("/")[2] for each in left} & set(names)
+    remaining = cluster.kubectl("get", "aiws,namespace", "-A", "-o", "name").split()
+    return not {line.rpartition("/")[2] for line in remaining} & set(names)
 
 
 def became(cluster: Cluster, name: str) -> dict[str, Any]:
     """Every object of the tenant by its name, as if the workspace were called what all are."""
-    told = {}
-    for each in [*listed(cluster, name), cluster.get("namespace", name)]:
-        text = json.dumps(_masked(each)).replace(name, "NAME")
-        found = json.loads(text)
-        told[f"{found['kind']}/{_stem(found['metadata']['name'])}"] = found
-    return told
+    objects = {}
+    for manifest in [*listed(cluster, name), cluster.get("namespace", name)]:
+        text = json.dumps(_masked(manifest)).replace(name, "NAME")
+        document = json.loads(text)
+        objects[f"{document['kind']}/{_stem(document['metadata']['name'])}"] = document
+    return objects
 
 
 def _stem(name: str) -> str:
@@ -61,36 +65,36 @@ def _stem(name: str) -> str:
     return stem if len(tail) == 10 and stem else name
 
 
-def _masked(found: Any) -> Any:
-    if isinstance(found, dict):
-        kept = {k: _masked(v) for k, v in found.items() if k not in _THEIRS}
-        if found.get("kind") == "Secret":
-            kept["data"] = sorted(found["data"])
-            kept["metadata"] = {**kept["metadata"], "name": _stem(found["metadata"]["name"])}
-        return kept
-    if isinstance(found, list):
-        return [_masked(each) for each in found]
-    if isinstance(found, str) and _stem(found) != found:
-        return _stem(found)
-    return found
+def _masked(value: Any) -> Any:
+    if isinstance(value, dict):
+        masked = {k: _masked(v) for k, v in value.items() if k not in _THEIRS}
+        if value.get("kind") == "Secret":
+            masked["data"] = sorted(value["data"])
+            masked["metadata"] = {**masked["metadata"], "name": _stem(value["metadata"]["name"])}
+        return masked
+    if isinstance(value, list):
+        return [_masked(item) for item in value]
+    if isinstance(value, str) and _stem(value) != value:
+        return _stem(value)
+    return value
 
 
 def creations(cluster: Cluster, name: str) -> Counter[str]:
     """How often the operator has made each object, by the API server's audit log."""
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for line in cluster.audit_log.read_text().splitlines():
         if name not in line:
             continue
         entry = json.loads(line)
         about = entry.get("objectRef", {})
-        mine = name in (about.get("namespace"), about.get("name")) or str(
+        is_tenants = name in (about.get("namespace"), about.get("name")) or str(
             about.get("name", "")
         ).startswith(f"{name}-")
         operators = entry["user"]["username"].endswith(":aichat-workspace-operator")
         created = entry.get("responseStatus", {}).get("code") == 201
-        if mine and operators and created and about.get("resource") != "events":
-            found[f"{about['resource']}/{about.get('name', '')}"] += 1
-    return found
+        if is_tenants and operators and created and about.get("resource") != "events":
+            counts[f"{about['resource']}/{about.get('name', '')}"] += 1
+    return counts
 
 
 @pytest.fixture(scope="module")
@@ -105,17 +109,17 @@ def writes(cluster: Cluster, through_proxy: tuple[Proxy, Any], tmp_path_factory:
     cluster.kubectl("delete", "aiws", "passing", "-n", SYSTEM, "--timeout=90s")
     eventually(lambda: are_gone(cluster, "passing"), "passing is gone")
     operator.kill()
-    found = [
-        Call(each.verb, _stem(each.object).replace("passing", "NAME"), each.occurrence)
-        for each in proxy.calls
-        if each.writes
-        and "passing" in each.object
-        and "/events/" not in each.object
+    calls = [
+        Call(call.verb, _stem(call.object).replace("passing", "NAME"), call.occurrence)
+        for call in proxy.calls
+        if call.writes
+        and "passing" in call.object
+        and "/events/" not in call.object
         # The finalizer comes and goes, the status changes; everything else is written once.
-        and each.occurrence <= (2 if "/aichatworkspaces/" in each.object else 1)
+        and call.occurrence <= (2 if "/aichatworkspaces/" in call.object else 1)
     ]
-    assert len(found) > 18
-    return found
+    assert len(calls) > 18
+    return calls
 
 
 def to(name: str, write: Call) -> Callable[[Call], bool]:
@@ -138,8 +142,8 @@ def same_as_calm(cluster: Cluster, *names: str) -> None:
 def delete(cluster: Cluster, *disturbed: str) -> None:
     cluster.kubectl("delete", "aiws", *disturbed, "-n", SYSTEM, "--wait=false")
     eventually(lambda: are_gone(cluster, *disturbed), "all are gone", seconds=240)
-    left = set(cluster.names("secrets", SYSTEM))
-    assert not {f"secret/{each}-credentials" for each in disturbed} & left
+    secrets = set(cluster.names("secrets", SYSTEM))
+    assert not {f"secret/{name}-credentials" for name in disturbed} & secrets
 
 
 FAULTS: Final[dict[str, Fault]] = {
@@ -153,7 +157,7 @@ FAULTS: Final[dict[str, Fault]] = {
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_a_fault_of_any_write_changes_nothing_of_what_a_workspace_becomes(
+def test_a_fault_of_any_write_leads_to_the_same_objects(
     cluster: Cluster, proxy: Proxy, operator: Operator, writes: list[Call], kind: str
 ) -> None:
     """F2 and F7: for each write a workspace whose first such write goes wrong, from its making to
@@ -179,7 +183,7 @@ def test_a_fault_of_any_write_changes_nothing_of_what_a_workspace_becomes(
 
 
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
-def test_a_kill_at_any_write_leaves_what_the_next_run_goes_on_from(
+def test_the_next_run_resumes_after_a_kill_at_any_write(
     cluster: Cluster, proxy: Proxy, operator: Operator, writes: list[Call], done: bool
 ) -> None:
     """F1: before the API server hears of the write, and after it has done it."""
@@ -211,15 +215,15 @@ def _killing(
 
 
 def _until(holds: Callable[[], bool], operator: Operator, dead: threading.Event, what: str) -> None:
-    def held() -> bool:
+    def holds_now() -> bool:
         if dead.is_set() and not operator.alive:
             operator.start()
         return holds()
 
-    eventually(held, what, seconds=120)
+    eventually(holds_now, what, seconds=120)
 
 
-def test_an_answer_that_comes_when_nobody_waits_any_more_makes_nothing_twice(
+def test_late_responses_create_nothing_twice(
     cluster: Cluster, proxy: Proxy, operator: Operator, writes: list[Call]
 ) -> None:
     """F2: the operator gives up after 30 seconds. All writes at once, each of a workspace."""
@@ -237,7 +241,7 @@ def test_an_answer_that_comes_when_nobody_waits_any_more_makes_nothing_twice(
 KINDS: Final = ("namespaces", "statefulsets", "deployments", "ingresses", "aichatworkspaces")
 
 
-def of(kinds: Iterable[str], call: Call) -> bool:
+def is_watch_of(kinds: Iterable[str], call: Call) -> bool:
     return call.verb == "WATCH" and call.object.rsplit("/", 1)[-1] in kinds
 
 
@@ -267,7 +271,7 @@ def test_a_watch_that_breaks_loses_nothing(
 
         return edit
 
-    proxy.rule = lambda call: Stream(edit_of(call)) if of(KINDS, call) else None
+    proxy.rule = lambda call: Stream(edit_of(call)) if is_watch_of(KINDS, call) else None
     operator.kill()
     operator.start()  # its watches go through the rule
     name = f"broken-watch-{len(broken)}"
@@ -281,7 +285,7 @@ def test_a_watch_that_breaks_loses_nothing(
     delete(cluster, name)
 
 
-def test_a_watch_that_can_not_go_on_from_where_it_was_begins_anew(
+def test_a_watch_that_can_not_resume_starts_again(
     cluster: Cluster, proxy: Proxy, operator: Operator
 ) -> None:
     """F6: 410 as the answer to a watch; and F7 for lists and watches."""

@@ -107,17 +107,17 @@ class Cluster:
         return Kube(self.kubeconfig)
 
 
-def _named(found: Any) -> str:
-    group = found["apiVersion"].rpartition("/")[0]
-    kind = ".".join(filter(None, [found["kind"].lower(), group]))
-    return f"{kind}/{found['metadata']['name']}"
+def _named(manifest: Any) -> str:
+    group = manifest["apiVersion"].rpartition("/")[0]
+    kind = ".".join(filter(None, [manifest["kind"].lower(), group]))
+    return f"{kind}/{manifest['metadata']['name']}"
 
 
 def _reference(entry: Any) -> str:
     """What a request was about, as `namespace/kind/name/part`; a list's has no name, and that of
     what is no object nothing at all."""
-    of = entry.get("objectRef", {})
-    parts = (of.get(each) for each in ("namespace", "resource", "name", "subresource"))
+    reference = entry.get("objectRef", {})
+    parts = (reference.get(key) for key in ("namespace", "resource", "name", "subresource"))
     return "/".join(filter(None, parts))
 
 
@@ -132,17 +132,17 @@ def workspace(name: str, resource: str | None = None, **spec: Any) -> dict[str, 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    with control_plane(f"integration-{os.getpid()}") as found:
-        yield found
+    with control_plane(f"integration-{os.getpid()}") as control:
+        yield control
 
 
 @contextmanager
 def control_plane(name: str) -> Iterator[Cluster]:
     """A control plane with everything of config/default."""
-    with bare_control_plane(name) as found:
-        found.kubectl("apply", "-k", str(ROOT / "config" / "default"))
-        wait_for_kinds(found)
-        yield found
+    with bare_control_plane(name) as control:
+        control.kubectl("apply", "-k", str(ROOT / "config" / "default"))
+        wait_for_kinds(control)
+        yield control
 
 
 def wait_for_kinds(cluster: Cluster) -> None:
@@ -159,16 +159,16 @@ def bare_control_plane(name: str) -> Iterator[Cluster]:
     with recorded("a control plane to start"):
         subprocess.run([*run, "up", "--name", name], cwd=ROOT, check=True)
     try:
-        told = subprocess.run(
+        process = subprocess.run(
             [*run, "status", "--name", name, "-o", "json"],
             cwd=ROOT,
             check=True,
             capture_output=True,
             text=True,
         )
-        status = json.loads(told.stdout)
+        status = json.loads(process.stdout)
         yield Cluster(
-            *(Path(status[each]) for each in ("kubeconfig", "audit_log", "authentication_config"))
+            *(Path(status[key]) for key in ("kubeconfig", "audit_log", "authentication_config"))
         )
     finally:
         subprocess.run([*run, "down", "--name", name], cwd=ROOT, check=True)
@@ -223,7 +223,7 @@ def metrics_port() -> int:
 
 
 def clear(cluster: Cluster) -> None:
-    """What other files have left is on its way out, and in nobody's way."""
+    """Delete what other files have left, without waiting for the end."""
     cluster.kubectl("delete", "aiws", "--all", "-A", "--wait=false")
     cluster.kubectl("delete", "aichatplatform", "--all")
 
@@ -276,17 +276,19 @@ def operator(cluster: Cluster, shared_operator: Operator) -> Path:
 def no_samples(cluster: Cluster, operator: Path) -> None:
     """What another test has made of the same manifests is gone."""
     assert operator.exists()
-    made = {"aichatworkspace-sample", "aichatworkspace-team-a"}
+    samples = {"aichatworkspace-sample", "aichatworkspace-team-a"}
 
-    def left() -> set[str]:
-        return made & {each["metadata"]["name"] for each in cluster.get("aiws", "-A")["items"]}
+    def remaining() -> set[str]:
+        return samples & {
+            resource["metadata"]["name"] for resource in cluster.get("aiws", "-A")["items"]
+        }
 
-    eventually(lambda: not left(), "former samples are gone")
+    eventually(lambda: not remaining(), "former samples are gone")
 
 
 @pytest.fixture(scope="module")
 def no_operator(shared_operator: Operator) -> None:
-    """What tests leave to be seen by nobody."""
+    """Stop the operator, so that no operator sees what tests leave."""
     shared_operator.stop()
 
 
@@ -297,11 +299,11 @@ def pytest_runtest_makereport(
     """With a failure goes what the operator said, and how the workspaces were."""
     del call
     report = yield
-    found = getattr(item, "funcargs", {})
-    if report.failed and isinstance(log := found.get("operator"), Path):
-        said = "\n".join(log.read_text().splitlines()[-30:])
-        report.sections.append(("the operator's log, at its end", said))
+    fixtures = getattr(item, "funcargs", {})
+    if report.failed and isinstance(log := fixtures.get("operator"), Path):
+        tail = "\n".join(log.read_text().splitlines()[-30:])
+        report.sections.append(("the operator's log, at its end", tail))
         with suppress(subprocess.SubprocessError):
-            listed = found["cluster"].kubectl("get", "aiws,aichatplatform", "-A", check=False)
+            listed = fixtures["cluster"].kubectl("get", "aiws,aichatplatform", "-A", check=False)
             report.sections.append(("the workspaces and settings", listed))
     return report

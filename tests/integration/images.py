@@ -26,11 +26,11 @@ class StandIns:
 
 
 def stand_ins(folder: Path, *programs: str) -> StandIns:
-    found = StandIns(folder / "stand-ins")
-    found.folder.mkdir()
-    log = shlex.quote(str(found.folder / "calls"))
+    stand_in = StandIns(folder / "stand-ins")
+    stand_in.folder.mkdir()
+    log = shlex.quote(str(stand_in.folder / "calls"))
     for program in programs:
-        path = found.folder / program
+        path = stand_in.folder / program
         path.write_text(f'#!/bin/sh\necho "{program} $*" >>{log}\n')
         path.chmod(0o755)
-    return found
+    return stand_in

@@ -17,11 +17,11 @@ _SECONDS_OF_A_PULL = 1.5
 
 
 @dataclass
-class Asked:
+class ModelRequests:
     """`insecure` says of each model how it was asked for, `most` how many pulls ran at once.
     `capable` are the models that can call tools."""
 
-    there: set[str] = field(default_factory=set)
+    present: set[str] = field(default_factory=set)
     capable: set[str] = field(default_factory=set)
     insecure: dict[str, bool] = field(default_factory=dict)
     running: int = 0
@@ -36,36 +36,36 @@ class Asked:
         threading.Event().wait(_SECONDS_OF_A_PULL)
         with self.lock:
             self.running -= 1
-            self.there.add(model)
+            self.present.add(model)
 
 
 @contextmanager
-def model_server(cluster: Cluster, workspace: str) -> Iterator[Asked]:
-    asked = Asked()
-    with served(cluster, workspace, OLLAMA, partial(_respond, asked)):
-        yield asked
+def model_server(cluster: Cluster, workspace: str) -> Iterator[ModelRequests]:
+    requests = ModelRequests()
+    with served(cluster, workspace, OLLAMA, partial(_respond, requests)):
+        yield requests
 
 
 def _respond(
-    asked: Asked, method: str, path: str, body: bytes, headers: dict[str, str]
+    requests: ModelRequests, method: str, path: str, body: bytes, headers: dict[str, str]
 ) -> tuple[int, bytes]:
     del headers
     content = json.loads(body) if body else {}
-    return 200, json.dumps(_answer(asked, f"{method} {path}", content)).encode() + b"\n"
+    return 200, json.dumps(_answer(requests, f"{method} {path}", content)).encode() + b"\n"
 
 
-def _answer(asked: Asked, request: str, content: dict[str, Any]) -> dict[str, Any]:
+def _answer(requests: ModelRequests, request: str, content: dict[str, Any]) -> dict[str, Any]:
     match request:
         case "GET /api/tags":
-            there = sorted(asked.there)
-            return {"models": [{"name": each, "digest": each, "size": 1} for each in there]}
+            present = sorted(requests.present)
+            return {"models": [{"name": model, "digest": model, "size": 1} for model in present]}
         case "POST /api/pull":
-            asked.pull(content["model"], insecure=content.get("insecure", False))
+            requests.pull(content["model"], insecure=content.get("insecure", False))
             return {"status": "success"}
         case "POST /api/show":
-            tools = ["tools"] if content["model"] in asked.capable else []
+            tools = ["tools"] if content["model"] in requests.capable else []
             return {"capabilities": ["completion", *tools]}
         case "DELETE /api/delete":
-            asked.there.discard(content["model"])
+            requests.present.discard(content["model"])
             return {}
-    raise AssertionError(f"nobody asks a model server for {request}")
+    raise AssertionError(f"no test expects the request {request}")

@@ -25,7 +25,7 @@ CLIENT_ID = "aichat"
 
 @dataclass
 class Provider:
-    """Signs in whoever comes as `person`, with tokens that are good for `seconds`."""
+    """Signs every visitor in as `person`, with tokens that are good for `seconds`."""
 
     issuer: str
     ca_file: Path
@@ -47,25 +47,25 @@ class Provider:
         }
         return jwt.encode({"alg": "RS256", "kid": "one"}, {**usual, **claims}, self.key)
 
-    def authorize(self, asked: dict[str, str]) -> str:
+    def authorize(self, query_fields: dict[str, str]) -> str:
         """Where the browser is sent back to."""
-        assert asked["response_type"] == "code"
-        assert asked["client_id"] == CLIENT_ID
-        assert asked["code_challenge_method"] == "S256"
+        assert query_fields["response_type"] == "code"
+        assert query_fields["client_id"] == CLIENT_ID
+        assert query_fields["code_challenge_method"] == "S256"
         code = secrets.token_urlsafe()
-        self.codes[code] = asked
-        query = urlencode({"code": code, "state": asked["state"], "iss": self.issuer})
-        return f"{asked['redirect_uri']}?{query}"
+        self.codes[code] = query_fields
+        query = urlencode({"code": code, "state": query_fields["state"], "iss": self.issuer})
+        return f"{query_fields['redirect_uri']}?{query}"
 
-    def exchange(self, asked: dict[str, str]) -> dict[str, Any]:
-        """A token for a code, once, for whoever knows the verifier."""
-        given = self.codes.pop(asked["code"], None)
-        digest = hashlib.sha256(asked.get("code_verifier", "").encode()).digest()
+    def exchange(self, form: dict[str, str]) -> dict[str, Any]:
+        """Exchange a code once for a token; the caller must know the verifier."""
+        given = self.codes.pop(form["code"], None)
+        digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
         if (
             given is None
             or given["code_challenge"] != challenge
-            or given["redirect_uri"] != asked["redirect_uri"]
+            or given["redirect_uri"] != form["redirect_uri"]
         ):
             return {"error": "invalid_grant"}
         token = self.token(nonce=given["nonce"])
@@ -107,8 +107,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        told = self.provider.exchange(_flat(body))
-        self._json(told, 400 if "error" in told else 200)
+        answer = self.provider.exchange(_flat(body))
+        self._json(answer, 400 if "error" in answer else 200)
 
     def _json(self, body: object, status: int = 200) -> None:
         data = json.dumps(body).encode()
@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _flat(query: str) -> dict[str, str]:
-    return {key: each[0] for key, each in parse_qs(query).items()}
+    return {key: values[0] for key, values in parse_qs(query).items()}
 
 
 @contextmanager

@@ -13,22 +13,22 @@ from aichat_workspace.domain.kubernetes import quantity
 def owned(live: Mapping[str, Any], manager: str) -> dict[str, Any]:
     """The part of the object that the manager applied, as it is now."""
     (fields,) = (
-        each["fieldsV1"]
-        for each in live["metadata"]["managedFields"]
-        if each["manager"] == manager and each["operation"] == "Apply"
+        entry["fieldsV1"]
+        for entry in live["metadata"]["managedFields"]
+        if entry["manager"] == manager and entry["operation"] == "Apply"
     )
-    found: dict[str, Any] = _part(fields, live)
-    return found
+    part: dict[str, Any] = _part(fields, live)
+    return part
 
 
-def same(left: Any, right: Any) -> bool:
+def same(expected: Any, live: Any) -> bool:
     """Equal, with lists in the same order; a quantity may be written otherwise,
     and an empty text left out."""
-    if isinstance(left, Mapping) and isinstance(right, Mapping):
-        return all(same(left.get(key, ""), right.get(key, "")) for key in {*left, *right})
-    if _is_list(left) and _is_list(right):
-        return len(left) == len(right) and all(map(same, left, right))
-    return bool(left == right) or quantity.same(left, right)
+    if isinstance(expected, Mapping) and isinstance(live, Mapping):
+        return all(same(expected.get(key, ""), live.get(key, "")) for key in {*expected, *live})
+    if _is_list(expected) and _is_list(live):
+        return len(expected) == len(live) and all(map(same, expected, live))
+    return bool(expected == live) or quantity.same(expected, live)
 
 
 def _is_list(value: object) -> bool:
@@ -45,13 +45,13 @@ def _part(fields: Mapping[str, Any], live: Any) -> Any:
             for key, value in below.items()
         }
     return [
-        _part(value, each) for each in live for key, value in below.items() if _names(key, each)
+        _part(value, item) for item in live for key, value in below.items() if _names(key, item)
     ]
 
 
 def _names(key: str, entry: Any) -> bool:
     kind, _, text = key.partition(":")
-    sought = json.loads(text)
+    key_fields = json.loads(text)
     if kind == "v":
-        return bool(entry == sought)
-    return all(entry.get(name) == value for name, value in sought.items())
+        return bool(entry == key_fields)
+    return all(entry.get(name) == value for name, value in key_fields.items())

@@ -28,8 +28,8 @@ class Edit:
 
 
 def container(cluster: Cluster, workload: str) -> Any:
-    found = cluster.get(workload, "-n", NAME)
-    return found["spec"]["template"]["spec"]["containers"][0]
+    document = cluster.get(workload, "-n", NAME)
+    return document["spec"]["template"]["spec"]["containers"][0]
 
 
 def ingress(cluster: Cluster) -> Any:
@@ -55,8 +55,8 @@ def _reason(word: str, name: str = NAME) -> Look:
 
 def _route(name: str) -> Look:
     def look(cluster: Cluster) -> object:
-        found = cluster.get("httproutes", "-n", NAME)["items"]
-        return found[0]["spec"]["parentRefs"][0].get(name) if found else None
+        routes = cluster.get("httproutes", "-n", NAME)["items"]
+        return routes[0]["spec"]["parentRefs"][0].get(name) if routes else None
 
     return look
 
@@ -82,8 +82,8 @@ _SHARES: Final = {
 }
 
 
-def _share(workload: str, bound: str, of: str) -> Look:
-    return lambda cluster: container(cluster, workload)["resources"][bound][of]
+def _share(workload: str, bound: str, resource: str) -> Look:
+    return lambda cluster: container(cluster, workload)["resources"][bound][resource]
 
 
 def _image(workload: str) -> Look:
@@ -94,9 +94,9 @@ _GATEWAY: Final = {"gateway": {"name": "front", "namespace": "edge"}}
 
 EDITS: Final[dict[str, Edit]] = {
     **{
-        f"{part}.{name}": _edit(f"{part}.{name}", value, _share(workload, bound, of))
+        f"{part}.{name}": _edit(f"{part}.{name}", value, _share(workload, bound, resource))
         for part, workload in WORKLOADS.items()
-        for name, (bound, of, value) in _SHARES.items()
+        for name, (bound, resource, value) in _SHARES.items()
     },
     "images.mirror": _edit(
         "images.mirror",
@@ -177,7 +177,7 @@ EDITS: Final[dict[str, Edit]] = {
     "models.embeddingModel": _edit(
         "models.embeddingModel",
         "none",
-        lambda cluster: [each["name"] for each in _told("models")(cluster)],  # type: ignore[attr-defined]
+        lambda cluster: [model["name"] for model in _told("models")(cluster)],  # type: ignore[attr-defined]
         ["gemma2:2b"],
     ),
     "models.allowedRegistries": _edit(

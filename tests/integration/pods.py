@@ -1,4 +1,4 @@
-"""A server of a workspace in a pod that nobody runs: the API server's proxy leads to this
+"""A server of a workspace in a pod that does not run: the API server's proxy leads to this
 process."""
 
 import json
@@ -29,8 +29,8 @@ def served(cluster: Cluster, workspace: str, component: str, respond: Respond) -
     name = f"{component}-server"
     try:
         pod = _pod(workspace, name, component, server.server_port)
-        for each in (*_permission(workspace), _NODE, pod):
-            cluster.apply(each)
+        for manifest in (*_permission(workspace), _NODE, pod):
+            cluster.apply(manifest)
         ready = {
             "phase": "Running",
             "podIP": address,

@@ -59,10 +59,10 @@ def container(seen: Seen, workload: str) -> Any:
 def variables(seen: Seen, workload: str) -> dict[str, Any]:
     """What each variable says, where it is to be read from in a Secret."""
     return {
-        each["name"]: _secret(seen, each["valueFrom"])
-        if "valueFrom" in each
-        else each.get("value", "")
-        for each in container(seen, workload)["env"]
+        variable["name"]: _secret(seen, variable["valueFrom"])
+        if "valueFrom" in variable
+        else variable.get("value", "")
+        for variable in container(seen, workload)["env"]
     }
 
 
@@ -79,8 +79,8 @@ def _hard(name: str) -> Look:
     return lambda seen: seen.objects[QUOTA]["spec"]["hard"].get(name)
 
 
-def _share(workload: str, bound: str, of: str) -> Look:
-    return lambda seen: container(seen, workload)["resources"][bound][of]
+def _share(workload: str, bound: str, resource: str) -> Look:
+    return lambda seen: container(seen, workload)["resources"][bound][resource]
 
 
 def _ingress(name: str) -> Look:
@@ -93,9 +93,9 @@ def _issuer(seen: Seen) -> Any:
 
 
 def _tolerations(seen: Seen) -> Any:
-    found = [pod(seen, each).get("tolerations", []) for each in (OLLAMA, CHAT)]
-    assert found[0] == found[1]
-    return found[0]
+    tolerations = [pod(seen, workload).get("tolerations", []) for workload in (OLLAMA, CHAT)]
+    assert tolerations[0] == tolerations[1]
+    return tolerations[0]
 
 
 def _certificate(seen: Seen) -> Any:
@@ -112,7 +112,7 @@ def _lifetime_hours(seen: Seen) -> Any:
 
 
 def _told(name: str) -> Look:
-    return lambda seen: [each["name"] for each in seen.status.get(name, ())]
+    return lambda seen: [entry["name"] for entry in seen.status.get(name, ())]
 
 
 def _shown(path: str, values: tuple[Any, Any], look: Look, shows: Any = None) -> Field:
@@ -131,13 +131,15 @@ def _of_shares() -> dict[str, Field]:
     return {
         (path := f"resources.{part}.{name}"): _shown(
             path,
-            chosen,
-            _share(workload, f"{name.removeprefix('cpu').removeprefix('memory').lower()}s", of),
+            value,
+            _share(
+                workload, f"{name.removeprefix('cpu').removeprefix('memory').lower()}s", resource
+            ),
         )
         for part, workload in (("ollama", OLLAMA), ("openWebUI", CHAT))
-        for name, chosen in values.items()
-        for of in ("cpu", "memory")
-        if name.startswith(of)
+        for name, value in values.items()
+        for resource in ("cpu", "memory")
+        if name.startswith(resource)
     }
 
 
@@ -174,8 +176,8 @@ FIELDS: Final[dict[str, Field]] = {
             _told("models")(seen),
             variables(seen, CHAT)["DEFAULT_MODELS"],
             [
-                each["port"]
-                for each in seen.objects[f"NetworkPolicy/{NAME}-model-downloads"]["spec"]["egress"][
+                port["port"]
+                for port in seen.objects[f"NetworkPolicy/{NAME}-model-downloads"]["spec"]["egress"][
                     0
                 ]["ports"]
             ],
@@ -234,15 +236,15 @@ FIELDS: Final[dict[str, Field]] = {
         "ingress.tls.secretName",
         ("keys-a", "keys-b"),
         _certificate,
-        tuple(base64.b64encode(f"tls.crt of keys-{each}".encode()).decode() for each in "ab"),
+        tuple(base64.b64encode(f"tls.crt of keys-{letter}".encode()).decode() for letter in "ab"),
     ),
     "ingress.tls.issuer.name": _shown(
         "ingress.tls.issuer.name",
         ("ours", "theirs"),
         lambda seen: (_issuer(seen), seen.status["url"]),
         tuple(
-            ({"cert-manager.io/cluster-issuer": each}, f"https://{NAME}.localtest.me")
-            for each in ("ours", "theirs")
+            ({"cert-manager.io/cluster-issuer": issuer}, f"https://{NAME}.localtest.me")
+            for issuer in ("ours", "theirs")
         ),
     ),
     "ingress.tls.issuer.kind": Field(
@@ -254,7 +256,7 @@ FIELDS: Final[dict[str, Field]] = {
     "suspended": _shown(
         "suspended",
         (True, False),
-        lambda seen: [seen.objects[each]["spec"]["replicas"] for each in (OLLAMA, CHAT)],
+        lambda seen: [seen.objects[workload]["spec"]["replicas"] for workload in (OLLAMA, CHAT)],
         ([0, 0], [1, 1]),
     ),
     "expiresAfter": _shown("expiresAfter", ("36h", "30d"), _lifetime_hours, (36, 720)),
@@ -262,9 +264,9 @@ FIELDS: Final[dict[str, Field]] = {
         lambda name: _connection(name=name),
         ("one", "two"),
         lambda seen: [
-            each["valueFrom"]["secretKeyRef"]["name"].removeprefix(f"{NAME}-openwebui-")[:14]
-            for each in container(seen, CHAT)["env"]
-            if each["name"] == "CONNECTION_0_KEY"
+            variable["valueFrom"]["secretKeyRef"]["name"].removeprefix(f"{NAME}-openwebui-")[:14]
+            for variable in container(seen, CHAT)["env"]
+            if variable["name"] == "CONNECTION_0_KEY"
         ],
         (["connection-one"], ["connection-two"]),
     ),
@@ -274,8 +276,8 @@ FIELDS: Final[dict[str, Field]] = {
         lambda seen: (
             variables(seen, CHAT).get("OPENAI_API_BASE_URLS"),
             [
-                each["port"]
-                for each in seen.objects[f"NetworkPolicy/{NAME}-back-ends"]["spec"]["egress"][0][
+                port["port"]
+                for port in seen.objects[f"NetworkPolicy/{NAME}-back-ends"]["spec"]["egress"][0][
                     "ports"
                 ]
             ],
@@ -292,9 +294,9 @@ FIELDS: Final[dict[str, Field]] = {
         "access.adminSecretName",
         ("keys-a", "keys-b"),
         lambda seen: [
-            variables(seen, CHAT)[f"WEBUI_ADMIN_{each}"] for each in ("EMAIL", "PASSWORD")
+            variables(seen, CHAT)[f"WEBUI_ADMIN_{suffix}"] for suffix in ("EMAIL", "PASSWORD")
         ],
-        tuple([f"email of keys-{each}", f"password of keys-{each}"] for each in "ab"),
+        tuple([f"email of keys-{letter}", f"password of keys-{letter}"] for letter in "ab"),
     ),
     "access.signUp": _shown(
         "access.signUp", (True, False), _variable(CHAT, "ENABLE_SIGNUP"), ("true", "false")
@@ -332,7 +334,7 @@ FIELDS: Final[dict[str, Field]] = {
     "scheduling.nodeSelector": _shown(
         "scheduling.nodeSelector",
         ({"pool": "gpu"}, {"example.org/zone": "a"}),
-        lambda seen: [pod(seen, each).get("nodeSelector") for each in (OLLAMA, CHAT)],
+        lambda seen: [pod(seen, workload).get("nodeSelector") for workload in (OLLAMA, CHAT)],
         ([{"pool": "gpu"}] * 2, [{"example.org/zone": "a"}] * 2),
     ),
     "scheduling.tolerations[].key": Field(
@@ -365,7 +367,7 @@ FIELDS: Final[dict[str, Field]] = {
     "scheduling.tolerations[].tolerationSeconds": Field(
         lambda seconds: _toleration(effect="NoExecute", tolerationSeconds=seconds),
         (60, 0),
-        lambda seen: [each.get("tolerationSeconds") for each in _tolerations(seen)],
+        lambda seen: [toleration.get("tolerationSeconds") for toleration in _tolerations(seen)],
         ([60], [0]),
     ),
     "ollama.contextLength": _shown(

@@ -18,20 +18,26 @@ _THEIRS: Final = ("volumeName", "volumeMode")
 
 def listed(cluster: Cluster, name: str) -> list[Object]:
     """Every object of the tenant, as the API server has it."""
-    found: list[Object] = cluster.get(
+    items: list[Object] = cluster.get(
         *(_KINDS, "-n", name, "-l", f"aichatworkspace={name}", "--show-managed-fields")
     )["items"]
-    return found
+    return items
 
 
 def seen(cluster: Cluster, name: str) -> Seen:
-    found = listed(cluster, name)
+    objects = listed(cluster, name)
     resource = cluster.get("aiws", name, "-n", SYSTEM)
     return Seen(
-        objects={_at(each): _ours(each) for each in found if each["kind"] != "Secret"},
+        objects={
+            _at(manifest): _ours(manifest) for manifest in objects if manifest["kind"] != "Secret"
+        },
         status={key: resource.get("status", {}).get(key) or () for key in _TOLD},
         created=resource["metadata"]["creationTimestamp"],
-        secrets={each["metadata"]["name"]: each["data"] for each in found if "data" in each},
+        secrets={
+            manifest["metadata"]["name"]: manifest["data"]
+            for manifest in objects
+            if "data" in manifest
+        },
     )
 
 
@@ -48,12 +54,12 @@ def let_age(cluster: Cluster, name: str) -> None:
 def settled(cluster: Cluster, name: str) -> None:
     """The operator has told of the spec as it is now, which it does after it has written."""
 
-    def told() -> bool:
-        found = cluster.get("aiws", name, "-n", SYSTEM)
-        newest = found["metadata"]["generation"]
-        return bool(found.get("status", {}).get("observedGeneration") == newest)
+    def is_observed() -> bool:
+        resource = cluster.get("aiws", name, "-n", SYSTEM)
+        newest = resource["metadata"]["generation"]
+        return bool(resource.get("status", {}).get("observedGeneration") == newest)
 
-    eventually(told, f"the operator has seen what {name} asks for")
+    eventually(is_observed, f"the operator has seen what {name} asks for")
 
 
 def edit(cluster: Cluster, name: str, spec: object, *, check: bool = True) -> str:
@@ -70,8 +76,8 @@ def edit(cluster: Cluster, name: str, spec: object, *, check: bool = True) -> st
 
 
 def condition(cluster: Cluster, name: str, kind: str = "Provisioned") -> Any:
-    found = cluster.get("aiws", name, "-n", SYSTEM).get("status", {}).get("conditions", ())
-    return next((each for each in found if each["type"] == kind), {})
+    conditions = cluster.get("aiws", name, "-n", SYSTEM).get("status", {}).get("conditions", ())
+    return next((condition for condition in conditions if condition["type"] == kind), {})
 
 
 def secret(name: str, owner: str, data: dict[str, str], kind: str = "Opaque") -> Object:
@@ -112,15 +118,15 @@ def growing_class(name: str) -> Object:
     }
 
 
-def _at(found: Object) -> str:
-    return f"{found['kind']}/{found['metadata']['name']}"
+def _at(manifest: Object) -> str:
+    return f"{manifest['kind']}/{manifest['metadata']['name']}"
 
 
-def _ours(found: Object) -> Object:
-    marks = found["metadata"].get("annotations", {})
-    spec = found.get("spec", {})
+def _ours(manifest: Object) -> Object:
+    marks = manifest["metadata"].get("annotations", {})
+    spec = manifest.get("spec", {})
     return {
-        "labels": found["metadata"]["labels"],
+        "labels": manifest["metadata"]["labels"],
         "annotations": {
             key: value
             for key, value in marks.items()

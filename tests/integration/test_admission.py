@@ -25,14 +25,14 @@ BINDING = "validatingadmissionpolicybinding/aichat-workspace-operator-confinemen
 @pytest.fixture
 def as_operator(cluster: Cluster, operator_kubeconfig: Path) -> Cluster:
     """With the policy in force: the API server takes one up a moment after it was made."""
-    found = replace(cluster, kubeconfig=operator_kubeconfig)
+    client = replace(cluster, kubeconfig=operator_kubeconfig)
     write = ("create", "quota", "intruder", "-n", "default", "--dry-run=server")
-    eventually(lambda: "denied request" in found.kubectl(*write, check=False), "it is confined")
-    return found
+    eventually(lambda: "denied request" in client.kubectl(*write, check=False), "it is confined")
+    return client
 
 
 @pytest.mark.parametrize(
-    ("spec", "said"),
+    ("spec", "message"),
     [
         ({"workspaceName": "Team-A"}, "spec.workspaceName"),
         ({"workspaceName": "9lives"}, "spec.workspaceName"),
@@ -52,10 +52,10 @@ def as_operator(cluster: Cluster, operator_kubeconfig: Path) -> Cluster:
     ],
 )
 def test_a_bad_resource_is_refused_with_the_field_named(
-    cluster: Cluster, spec: dict[str, Any], said: str
+    cluster: Cluster, spec: dict[str, Any], message: str
 ) -> None:
     bad = {**workspace("x", "bad"), "spec": spec}
-    assert said in cluster.apply(bad, check=False)
+    assert message in cluster.apply(bad, check=False)
 
 
 def team(name: str) -> dict[str, Any]:
@@ -88,8 +88,8 @@ def test_a_workspace_is_pending_before_the_operator_has_seen_it(cluster: Cluster
 def test_workspaces_are_refused_in_namespaces_that_are_no_teams(cluster: Cluster) -> None:
     resource = workspace("stray")
     resource["metadata"]["namespace"] = "default"
-    said = cluster.apply(resource, check=False)
-    assert "labelled aichatworkspaces.io/team=true" in said
+    output = cluster.apply(resource, check=False)
+    assert "labelled aichatworkspaces.io/team=true" in output
 
 
 @pytest.mark.parametrize(
@@ -119,11 +119,11 @@ def test_the_operators_token_can_not_write_to_foreign_namespaces(
     as_operator: Cluster, namespace: str, kind: str
 ) -> None:
     extra = ["--image=x:1"] if kind == "deployment" else []
-    said = as_operator.kubectl(
+    output = as_operator.kubectl(
         "create", *kind.split(), "intruder", "-n", namespace, *extra, check=False
     )
-    assert "aichat-workspace-operator-confinement" in said
-    assert "denied request" in said
+    assert "aichat-workspace-operator-confinement" in output
+    assert "denied request" in output
 
 
 def test_the_operators_token_can_not_delete_foreign_pods_and_secrets(
@@ -132,14 +132,14 @@ def test_the_operators_token_can_not_delete_foreign_pods_and_secrets(
     cluster.kubectl("run", "theirs", "--image=x:1", "-n", "default")
     cluster.kubectl("create", "secret", "generic", "theirs", "-n", "default")
     for kind in ("pod", "secret"):
-        said = as_operator.kubectl("delete", kind, "theirs", "-n", "default", check=False)
-        assert "aichat-workspace-operator-confinement" in said
+        output = as_operator.kubectl("delete", kind, "theirs", "-n", "default", check=False)
+        assert "aichat-workspace-operator-confinement" in output
         cluster.kubectl("delete", kind, "theirs", "-n", "default", "--wait=false")
 
 
 def test_the_operators_token_can_not_make_unmarked_namespaces(as_operator: Cluster) -> None:
-    said = as_operator.kubectl("create", "namespace", "unmarked", check=False)
-    assert "may only create namespaces that carry a workspace's UID" in said
+    output = as_operator.kubectl("create", "namespace", "unmarked", check=False)
+    assert "may only create namespaces that carry a workspace's UID" in output
 
 
 async def test_the_operators_token_can_neither_forge_nor_move_ownership(
@@ -201,8 +201,8 @@ def test_the_operators_token_can_not_be_turned_into_another_accounts(
             "annotations": {"kubernetes.io/service-account.name": "aichat-workspace-api"},
         },
     }
-    said = as_operator.kubectl("create", "-f", "-", stdin=json.dumps(asking), check=False)
-    assert "may not ask for another account's token" in said
+    output = as_operator.kubectl("create", "-f", "-", stdin=json.dumps(asking), check=False)
+    assert "may not ask for another account's token" in output
     if where != SYSTEM:
         cluster.kubectl("delete", "namespace", where, "--timeout=60s")
 
@@ -231,10 +231,10 @@ def test_the_operators_token_can_read_no_secret_outside_its_namespace(
 ) -> None:
     for verb in ("get", "list", "watch"):
         for namespace in ("kube-system", "default"):
-            said = as_operator.kubectl(
+            output = as_operator.kubectl(
                 "auth", "can-i", verb, "secrets", "-n", namespace, check=False
             )
-            assert said.startswith("no")
+            assert output.startswith("no")
 
 
 async def test_a_missing_admission_policy_is_noticed(
@@ -291,17 +291,17 @@ def confined_operator(
 def test_an_operator_that_is_not_confined_any_more_writes_nothing_until_it_is_again(
     cluster: Cluster, confined_operator: Path, metrics_port: int
 ) -> None:
-    def told() -> str:
+    def metrics() -> str:
         return httpx2.get(f"http://127.0.0.1:{metrics_port}/metrics").text
 
-    def made(name: str) -> bool:
+    def is_created(name: str) -> bool:
         return bool(cluster.get("aiws", name, "-n", SYSTEM).get("status", {}).get("isCreated"))
 
     cluster.apply(workspace("while-confined"))
-    eventually(lambda: made("while-confined"), "a confined operator works")
+    eventually(lambda: is_created("while-confined"), "a confined operator works")
     cluster.kubectl("delete", BINDING)
     try:
-        eventually(lambda: "aichat_confined 0.0" in told(), "it notices")
+        eventually(lambda: "aichat_confined 0.0" in metrics(), "it notices")
         ready = httpx2.get(f"http://127.0.0.1:{metrics_port}/readyz")
         assert (ready.status_code, ready.text) == (503, "not confined\n")
         cluster.apply(workspace("while-not-confined"))
@@ -311,7 +311,7 @@ def test_an_operator_that_is_not_confined_any_more_writes_nothing_until_it_is_ag
         assert "namespace/while-not-confined" not in cluster.names("namespaces", SYSTEM)
     finally:
         cluster.kubectl("apply", "-k", str(ROOT / "config" / "default"))
-    eventually(lambda: made("while-not-confined"), "confined again, it works again", 90)
+    eventually(lambda: is_created("while-not-confined"), "confined again, it works again", 90)
     for name in ("while-confined", "while-not-confined"):
         cluster.kubectl("delete", "aiws", name, "-n", SYSTEM, "--timeout=60s")
 
@@ -320,9 +320,9 @@ def test_a_second_apply_of_the_configuration_changes_nothing(cluster: Cluster) -
     configuration = str(ROOT / "config" / "default")
 
     def versions() -> list[tuple[str, str]]:
-        found = json.loads(cluster.kubectl("get", "-o", "json", "-k", configuration))["items"]
-        meta = [each["metadata"] for each in found if each["kind"] != "Namespace"]
-        return [(each["uid"], str(each.get("generation", ""))) for each in meta]
+        items = json.loads(cluster.kubectl("get", "-o", "json", "-k", configuration))["items"]
+        meta = [item["metadata"] for item in items if item["kind"] != "Namespace"]
+        return [(metadata["uid"], str(metadata.get("generation", ""))) for metadata in meta]
 
     before = versions()
     assert len(before) > 10

@@ -32,11 +32,11 @@ def environment(
 
 
 def test_the_page_s_examples_do_what_it_says(environment: dict[str, str], tmp_path: Path) -> None:
-    found = examples(PAGE)
-    chosen = [each for each in found if each.mark != NEEDS_MODEL_SERVER]
-    left_out = [each.line for each in found if each.mark == NEEDS_MODEL_SERVER]
+    documented = examples(PAGE)
+    without_models = [example for example in documented if example.mark != NEEDS_MODEL_SERVER]
+    left_out = [example.line for example in documented if example.mark == NEEDS_MODEL_SERVER]
     print(f"not run, for they need a model server: the examples of lines {left_out}")
-    assert_as_documented(chosen, run(chosen, environment, tmp_path, _SECONDS))
+    assert_as_documented(without_models, run(without_models, environment, tmp_path, _SECONDS))
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +44,17 @@ def client() -> Path:
     return made_client()
 
 
-def test_a_generated_client_makes_a_workspace_and_says_why_nobody_answers(
+def test_a_generated_client_creates_a_workspace_and_says_why_no_model_answers(
     environment: dict[str, str], client: Path, cluster: Cluster
 ) -> None:
     name = "by-python"
-    asked = (name, "gemma2:2b", "Hello?", "--wait-seconds=3")
-    ran = create_and_ask(client, environment, *asked, seconds=_SECONDS)
+    arguments = (name, "gemma2:2b", "Hello?", "--wait-seconds=3")
+    ran = create_and_ask(client, environment, *arguments, seconds=_SECONDS)
     assert ran.returncode == 1, ran.stderr
     assert re.search(rf"^{name}: (Pending|Provisioning)", ran.stdout, re.MULTILINE)
     assert f"{name} is not ready" in ran.stderr
-    made = cluster.get("aichatworkspace", name, "-n", SYSTEM)
-    assert (made["spec"]["workspaceName"], made["spec"]["models"]) == (name, ["gemma2:2b"])
+    resource = cluster.get("aichatworkspace", name, "-n", SYSTEM)
+    assert (resource["spec"]["workspaceName"], resource["spec"]["models"]) == (name, ["gemma2:2b"])
     cluster.kubectl("delete", "aichatworkspace", name, "-n", SYSTEM)
     eventually(lambda: name not in cluster.kubectl("get", "namespaces"), "it is gone")
 
@@ -62,7 +62,7 @@ def test_a_generated_client_makes_a_workspace_and_says_why_nobody_answers(
 def test_a_generated_client_tells_what_the_api_refuses(
     environment: dict[str, str], client: Path
 ) -> None:
-    asked = ("By-Python", "gemma2:2b", "Hello?")
-    ran = create_and_ask(client, environment, *asked, seconds=_SECONDS)
+    arguments = ("By-Python", "gemma2:2b", "Hello?")
+    ran = create_and_ask(client, environment, *arguments, seconds=_SECONDS)
     assert ran.returncode == 1
     assert "spec.workspaceName" in ran.stderr

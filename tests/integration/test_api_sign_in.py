@@ -37,14 +37,14 @@ TEAM = {
 
 def blocks(language: str) -> list[str]:
     """The page's examples in one language."""
-    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", PAGE, re.MULTILINE | re.DOTALL)
-    return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
+    blocks = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", PAGE, re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in blocks]
 
 
 @pytest.fixture(scope="module")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    with oidc_provider.serving(tmp_path_factory.mktemp("provider")) as found:
-        yield found
+    with oidc_provider.serving(tmp_path_factory.mktemp("provider")) as running_provider:
+        yield running_provider
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +78,8 @@ def sign_in_api(
 
 @pytest.fixture
 def browser(sign_in_api: ApiProcess) -> Iterator[httpx2.Client]:
-    with sign_in_api.browser() as found:
-        yield found
+    with sign_in_api.browser() as client:
+        yield client
 
 
 @pytest.fixture
@@ -103,8 +103,8 @@ def may_list(cluster: Cluster, *who: str) -> None:
 
 
 def token_of(cluster: Cluster, account: str, *arguments: str, audience: str = AUDIENCE) -> str:
-    asked = ("create", "token", account, "-n", "team-a", f"--audience={audience}")
-    return cluster.kubectl(*asked, *arguments).strip()
+    command = ("create", "token", account, "-n", "team-a", f"--audience={audience}")
+    return cluster.kubectl(*command, *arguments).strip()
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -112,7 +112,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def refused_after(browser: httpx2.Client, headers: dict[str, str]) -> float:
-    """Seconds until the caller is nobody any more."""
+    """Seconds until the caller's token is refused."""
     began = time.monotonic()
     eventually(
         lambda: browser.get(PLATFORM, headers=headers).status_code == 401, "it is refused", 60
@@ -122,9 +122,9 @@ def refused_after(browser: httpx2.Client, headers: dict[str, str]) -> float:
 
 def sign_in(browser: httpx2.Client, token: str) -> str:
     """The session's CSRF token."""
-    told = browser.post(SESSION, json={"token": token})
-    assert told.status_code == 200, told.text
-    csrf: str = told.json()["csrfToken"]
+    answer = browser.post(SESSION, json={"token": token})
+    assert answer.status_code == 200, answer.text
+    csrf: str = answer.json()["csrfToken"]
     return csrf
 
 
@@ -140,7 +140,7 @@ def test_a_person_with_a_kubeconfig_signs_in_lists_changes_and_signs_out(
 ) -> None:
     csrf = sign_in(browser, token_of(cluster, account))
     assert browser.get(SESSION).json()["username"] == f"system:serviceaccount:team-a:{account}"
-    assert [each["name"] for each in browser.get(WORKSPACES).json()["items"]] == ["seen"]
+    assert [item["name"] for item in browser.get(WORKSPACES).json()["items"]] == ["seen"]
     refused = change(browser)
     assert (refused.status_code, refused.json()["code"]) == (403, "csrf-token")
     refused = change(browser, X_CSRF_Token=csrf, Sec_Fetch_Site="same-site")
@@ -185,11 +185,11 @@ def test_a_cookie_that_was_changed_is_refused(
 ) -> None:
     sign_in(browser, token_of(cluster, account))
     (name,) = browser.cookies
-    kept = browser.cookies[name]
+    value = browser.cookies[name]
     browser.cookies.clear()
-    forged = kept.replace(".", ".A", 1)
+    forged = value.replace(".", ".A", 1)
     assert browser.get(PLATFORM, headers={"Cookie": f"{name}={forged}"}).status_code == 401
-    assert browser.get(PLATFORM, headers={"Cookie": f"{name}={kept}"}).status_code == 200
+    assert browser.get(PLATFORM, headers={"Cookie": f"{name}={value}"}).status_code == 200
 
 
 def test_a_token_for_another_audience_is_refused(
@@ -252,9 +252,9 @@ def trusted(cluster: Cluster, provider: Provider, sign_in_api: ApiProcess) -> Pr
     whole.replace(cluster.authentication_config)  # at once: each event is one more reload
 
     def accepted() -> bool:
-        with sign_in_api.browser() as each:
+        with sign_in_api.browser() as client:
             token = provider.token(jti=str(time.time()))
-            return each.get(PLATFORM, headers=bearer(token)).status_code == 200
+            return client.get(PLATFORM, headers=bearer(token)).status_code == 200
 
     eventually(accepted, "the API server trusts the provider", seconds=120)
     return provider
@@ -289,11 +289,11 @@ def test_a_person_of_the_identity_provider_signs_in_lists_and_signs_out(
     done = browser.get(through(browser, trusted, next="/console"))
     assert done.status_code == 303, done.text
     assert done.headers["location"] == "/console"
-    told = browser.get(SESSION).json()
-    assert told["username"] == "oidc:ann"
-    assert [each["name"] for each in browser.get(WORKSPACES).json()["items"]] == ["seen"]
+    session = browser.get(SESSION).json()
+    assert session["username"] == "oidc:ann"
+    assert [item["name"] for item in browser.get(WORKSPACES).json()["items"]] == ["seen"]
     assert change(browser).json()["code"] == "csrf-token"
-    assert change(browser, X_CSRF_Token=told["csrfToken"]).status_code in (200, 202)
+    assert change(browser, X_CSRF_Token=session["csrfToken"]).status_code in (200, 202)
     assert browser.delete(SESSION).status_code == 204
     assert browser.get(WORKSPACES).status_code == 401
 
@@ -304,7 +304,7 @@ def test_a_way_back_works_once_and_in_the_browser_that_began_it(
     where = through(browser, trusted)
     with sign_in_api.browser() as thief:
         assert thief.get(where).status_code == 401
-        through(thief, trusted)  # one of his own does not help
+        through(thief, trusted)  # an attempt of their own does not help
         assert thief.get(where).status_code == 401
     assert browser.get(where).status_code == 303
     assert browser.get(where).status_code == 401
@@ -328,7 +328,7 @@ def test_a_session_ends_with_its_token(browser: httpx2.Client, trusted: Provider
     assert time.monotonic() - began < 5 + REVOKED_WITHIN_SECONDS
 
 
-def test_what_the_page_tells_to_do_works(cluster: Cluster, sign_in_api: ApiProcess) -> None:
+def test_the_commands_of_the_page_work(cluster: Cluster, sign_in_api: ApiProcess) -> None:
     environment = {"API": sign_in_api.url, "KUBECONFIG": str(cluster.kubeconfig)}
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", "\n".join(blocks("sh"))],
@@ -344,12 +344,16 @@ def test_what_the_page_tells_to_do_works(cluster: Cluster, sign_in_api: ApiProce
 
 def test_the_pages_flags_are_the_api_servers(cluster: Cluster) -> None:
     record = json.loads((cluster.kubeconfig.parent / "cluster.json").read_text())
-    (pid,) = (each["pid"] for each in record["components"] if each["name"] == "kube-apiserver")
+    (pid,) = (
+        component["pid"]
+        for component in record["components"]
+        if component["name"] == "kube-apiserver"
+    )
     running = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-    told = subprocess.run([running[0], "--help"], capture_output=True, text=True, check=True)
+    process = subprocess.run([running[0], "--help"], capture_output=True, text=True, check=True)
     flags = re.findall(r"^(--[a-z-]+)=(\S+)", "\n".join(blocks("text")), re.MULTILINE)
     assert flags
-    assert not {flag for flag, _ in flags if f"{flag} " not in told.stdout}
+    assert not {flag for flag, _ in flags if f"{flag} " not in process.stdout}
     assert f"--api-audiences={dict(flags)['--api-audiences']}" in running
 
 
@@ -359,12 +363,14 @@ def test_no_token_is_in_the_log(sign_in_api: ApiProcess) -> None:
     assert "eyJ" not in log  # how every JSON Web Token begins
 
 
-def test_whoever_deletes_the_key_of_sessions_gets_another_from_the_operator(
+def test_a_deleted_session_key_is_created_again_by_the_operator(
     cluster: Cluster, sign_in_api: ApiProcess
 ) -> None:
     """The last test here: it ends every session, and every sign-in that is under way."""
     assert sign_in_api.url
     before = cluster.get("secret", SECRET, "-n", SYSTEM)["data"]["key"]
     cluster.kubectl("delete", "secret", SECRET, "-n", SYSTEM)
-    eventually(lambda: f"secret/{SECRET}" in cluster.names("secrets", SYSTEM), "it is made anew")
+    eventually(
+        lambda: f"secret/{SECRET}" in cluster.names("secrets", SYSTEM), "it is created again"
+    )
     assert cluster.get("secret", SECRET, "-n", SYSTEM)["data"]["key"] != before

@@ -12,8 +12,8 @@ from tests.integration.conftest import ROOT, Cluster
 @pytest.mark.usefixtures("operator")
 def test_the_tutorial_does_what_it_says(cluster: Cluster, tmp_path: Path) -> None:
     """All but the wait for pods, which the end-to-end tests wait for, too."""
-    found = examples(ROOT / "docs" / "first-workspace.md")
-    chosen = [example for example in found if example.mark != NEEDS_MODEL_SERVER]
-    assert len(found) - len(chosen) == 1
+    documented = examples(ROOT / "docs" / "first-workspace.md")
+    without_models = [example for example in documented if example.mark != NEEDS_MODEL_SERVER]
+    assert len(documented) - len(without_models) == 1
     environment = {**os.environ, "KUBECONFIG": str(cluster.kubeconfig)}
-    assert_as_documented(chosen, run(chosen, environment, tmp_path, 120))
+    assert_as_documented(without_models, run(without_models, environment, tmp_path, 120))

@@ -55,19 +55,19 @@ class Reader:
 
     def follow(self, *marks: str, api: str = API) -> str:
         """Run the blocks that are marked so, and return what the last one printed."""
-        chosen = [
+        documented = [
             replace(example, script=_ending(example, api))
             for example in examples(PAGE)
             if example.mark in marks
         ]
-        self.done |= {example.mark for example in chosen}
+        self.done |= {example.mark for example in documented}
         environment = {
             **os.environ,
             "HOME": str(self.home),
             "KUBECONFIG": str(self.cluster.kubeconfig),
             "PATH": f"{self.home / 'stand-ins'}:{os.environ['PATH']}",
         }
-        return run(chosen, environment, self.checkout, 120)[-1]
+        return run(documented, environment, self.checkout, 120)[-1]
 
     def install(self, *marks: str) -> None:
         self.follow("kustomization", *marks, "apply")
@@ -149,7 +149,7 @@ def test_another_port_of_the_api_server_is_let_through(reader: Reader) -> None:
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(changed))
     shutil.copy(kustomization.parent / ".dockerconfigjson", folder)
     rendered = yaml.safe_load_all(reader.cluster.kubectl("kustomize", str(folder)))
-    policies = [each for each in rendered if each["kind"] == "NetworkPolicy"]
+    policies = [manifest for manifest in rendered if manifest["kind"] == "NetworkPolicy"]
     assert len(policies) == 2
     for policy in policies:
         assert {"ports": [{"port": 8443, "protocol": "TCP"}]} in policy["spec"]["egress"]
@@ -187,15 +187,15 @@ def test_from_the_first_workspace_to_an_empty_cluster(reader: Reader, tmp_path: 
         assert cluster.get("namespace", "team-a-aichat")["metadata"]["uid"] == before
 
         reader.follow("remove")
-    left = reader.listed() - reader.before
-    assert left == {f"namespace/{TEAM}"}, "which the reader made"
+    remaining = reader.listed() - reader.before
+    assert remaining == {f"namespace/{TEAM}"}, "which the reader made"
     cluster.kubectl("delete", "namespace", TEAM, "--timeout=60s")
 
 
 def _assert_ann_runs_workspaces_and_reads_no_secret(cluster: Cluster) -> None:
     def may(verb: str, resource: str, namespace: str = TEAM) -> bool:
-        asked = ("auth", "can-i", verb, resource, "-n", namespace, f"--as={USER}")
-        return cluster.kubectl(*asked, check=False).startswith("yes")
+        command = ("auth", "can-i", verb, resource, "-n", namespace, f"--as={USER}")
+        return cluster.kubectl(*command, check=False).startswith("yes")
 
     assert may("create", "aichatworkspaces")
     assert may("create", "aichatworkspaces/prompt")
@@ -204,14 +204,14 @@ def _assert_ann_runs_workspaces_and_reads_no_secret(cluster: Cluster) -> None:
     assert not may("create", "aichatworkspaces", SYSTEM)
 
 
-def test_what_is_stuck_because_the_operator_went_first_can_go(reader: Reader) -> None:
+def test_a_workspace_whose_operator_was_removed_first_can_be_deleted(reader: Reader) -> None:
     cluster = reader.cluster
     reader.install()
     with reader.operator("second"):
         reader.follow("settings")
         eventually(lambda: _is_created(cluster, SAMPLE, SYSTEM), "the sample's objects are there")
-    mine = str(reader.checkout / "config" / "mine")
-    cluster.kubectl("delete", "-k", mine, "--wait=false")
+    folder = str(reader.checkout / "config" / "mine")
+    cluster.kubectl("delete", "-k", folder, "--wait=false")
     assert cluster.names("aiws", SYSTEM), "its finalizer keeps it"
     reader.follow("stuck")
     eventually(lambda: reader.listed() == reader.before, "nothing is left", 120)

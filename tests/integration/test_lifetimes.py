@@ -19,8 +19,8 @@ def brief(cluster: Cluster, operator: Path) -> str:
     assert operator.exists()
     cluster.apply(workspace("brief", expiresAfter="1m"))
     eventually(lambda: created(cluster, "brief"), "brief is provisioned")
-    found = cluster.get("aiws", "brief", "-n", SYSTEM)
-    assert found["status"]["expiresAt"] > found["metadata"]["creationTimestamp"]
+    resource = cluster.get("aiws", "brief", "-n", SYSTEM)
+    assert resource["status"]["expiresAt"] > resource["metadata"]["creationTimestamp"]
     return "brief"
 
 
@@ -30,7 +30,7 @@ def created(cluster: Cluster, name: str) -> bool:
 
 def ready_condition(cluster: Cluster, name: str) -> Any:
     conditions = cluster.get("aiws", name, "-n", SYSTEM).get("status", {}).get("conditions", [])
-    return next((each for each in conditions if each["type"] == "Ready"), {})
+    return next((condition for condition in conditions if condition["type"] == "Ready"), {})
 
 
 def gone(cluster: Cluster, kind: str, name: str, *arguments: str) -> bool:
@@ -43,11 +43,13 @@ def test_a_retained_namespace_is_taken_over_only_by_its_uid(cluster: Cluster) ->
     uid = cluster.get("namespace", "keepsake")["metadata"]["uid"]
     secret = cluster.get("secret", "keepsake-credentials", "-n", SYSTEM)["data"]
     cluster.kubectl("delete", "aiws", "keepsake", "-n", SYSTEM, "--timeout=30s")
-    (told,) = (each for each in events(cluster, "keepsake") if each["reason"] == "Retained")
-    assert uid in told["note"]
-    left = cluster.get("namespace", "keepsake")
-    assert left["status"]["phase"] == "Active"
-    assert left["metadata"]["annotations"]["apps.aichatworkspaces.io/retained"] == "true"
+    (event,) = (
+        candidate for candidate in events(cluster, "keepsake") if candidate["reason"] == "Retained"
+    )
+    assert uid in event["note"]
+    namespace = cluster.get("namespace", "keepsake")
+    assert namespace["status"]["phase"] == "Active"
+    assert namespace["metadata"]["annotations"]["apps.aichatworkspaces.io/retained"] == "true"
     for workload in ("statefulset/keepsake-ollama", "deployment/keepsake-openwebui"):
         assert cluster.get(workload, "-n", "keepsake")["spec"]["replicas"] == 0
 
@@ -88,8 +90,8 @@ def test_the_deletion_policy_is_the_last_one_that_was_set(
 
 
 def events(cluster: Cluster, resource: str) -> list[Any]:
-    of = ("--field-selector", f"regarding.name={resource}")
-    return list(cluster.get("events.events.k8s.io", "-n", SYSTEM, *of)["items"])
+    selector = ("--field-selector", f"regarding.name={resource}")
+    return list(cluster.get("events.events.k8s.io", "-n", SYSTEM, *selector)["items"])
 
 
 def test_of_two_workspaces_with_one_host_the_older_keeps_it(cluster: Cluster) -> None:
@@ -117,7 +119,7 @@ def test_no_workspace_takes_the_host_of_anothers_name(cluster: Cluster) -> None:
     cluster.kube.delete("aiws", "thief", SYSTEM)
 
 
-def test_a_secret_of_somebody_else_is_left_alone(cluster: Cluster) -> None:
+def test_a_foreign_secret_is_not_changed(cluster: Cluster) -> None:
     name = "precious-credentials"
     cluster.kubectl("create", "secret", "generic", name, "-n", SYSTEM, "--from-literal=a=b")
     before = cluster.get("secret", name, "-n", SYSTEM)
@@ -131,16 +133,16 @@ def test_a_secret_of_somebody_else_is_left_alone(cluster: Cluster) -> None:
     cluster.kube.delete("aiws", "precious", SYSTEM)
 
 
-def test_transitions_are_told_once_each(cluster: Cluster) -> None:
+def test_each_transition_is_one_event(cluster: Cluster) -> None:
     cluster.apply(workspace("talkative", patterns=["no_such_pattern"], models=["gemma2:2b"]))
     eventually(
         lambda: ready_condition(cluster, "talkative").get("reason") == "ModelFailed", "it fails"
     )
     eventually(lambda: repeated(cluster), "the event follows")
     listed = events(cluster, "talkative")
-    told = [(each["type"], each["reason"]) for each in listed]
-    assert ("Warning", "ModelFailed") in told
-    assert len(told) == len(set(told)), told
+    reasons = [(event["type"], event["reason"]) for event in listed]
+    assert ("Warning", "ModelFailed") in reasons
+    assert len(reasons) == len(set(reasons)), reasons
     assert "no_such_pattern" in json.dumps(listed)
     for patterns in ([], ["no_such_pattern"]):
         cluster.kube.patch("aiws", "talkative", SYSTEM, {"spec": {"patterns": patterns}})
@@ -156,15 +158,15 @@ def test_transitions_are_told_once_each(cluster: Cluster) -> None:
 
 def repeated(cluster: Cluster) -> list[int]:
     return [
-        each.get("series", {}).get("count", 1)
-        for each in events(cluster, "talkative")
-        if each["reason"] == "ModelFailed"
+        event.get("series", {}).get("count", 1)
+        for event in events(cluster, "talkative")
+        if event["reason"] == "ModelFailed"
     ]
 
 
 def test_changed_images_reach_workspaces_a_few_at_a_time(cluster: Cluster) -> None:
-    """Without nodes nothing becomes available: who has no proven images may change at once, and
-    whoever has them waits for the ones that are changing."""
+    """Without nodes nothing becomes available: a workspace without proven images may
+    change at once, and the others wait for those that are changing."""
     names = ["wave-a", "wave-b", "wave-c"]
     for name in names:
         cluster.apply(workspace(name))
@@ -202,16 +204,16 @@ def test_changed_images_reach_workspaces_a_few_at_a_time(cluster: Cluster) -> No
 def test_an_expired_workspace_is_deleted(cluster: Cluster, brief: str) -> None:
     eventually(lambda: gone(cluster, "aiws", brief, "-n", SYSTEM), "it is gone", 120)
     assert gone(cluster, "namespace", brief)
-    (end,) = (each for each in events(cluster, brief) if each["reason"] == "Expired")
+    (end,) = (event for event in events(cluster, brief) if event["reason"] == "Expired")
     assert "1m" in end["note"]
 
 
 def image(cluster: Cluster, name: str, kind: str = "deployment") -> str:
     workload = {"deployment": f"{name}-openwebui", "statefulset": f"{name}-ollama"}[kind]
-    found = cluster.get(kind, workload, "-n", name)
-    return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
+    document = cluster.get(kind, workload, "-n", name)
+    return str(document["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
 def condition(cluster: Cluster, name: str, kind: str) -> Any:
     conditions = cluster.get("aiws", name, "-n", SYSTEM)["status"]["conditions"]
-    return next((each for each in conditions if each["type"] == kind), {})
+    return next((condition for condition in conditions if condition["type"] == kind), {})

@@ -32,30 +32,30 @@ class Life:
         return [sys.executable, "-m", "localcluster", command, "--name", self.name, *arguments]
 
     def status(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.run("status", "-o", "json").stdout)
-        return told
+        status: dict[str, Any] = json.loads(self.run("status", "-o", "json").stdout)
+        return status
 
     def processes(self) -> list[str]:
         """Every process on this machine that works on the cluster's folder."""
-        found = []
+        commands = []
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
                 continue  # it has ended meanwhile
             if f"{STATES / self.name}/" in command:
-                found.append(command)
-        return found
+                commands.append(command)
+        return commands
 
 
 @pytest.fixture
 def life(request: pytest.FixtureRequest) -> Iterator[Life]:
     assert request.node.name
-    found = Life(f"life-{os.getpid()}")
-    yield found
-    found.run("down")
-    assert found.processes() == []
-    assert not (STATES / found.name).exists()
+    new_life = Life(f"life-{os.getpid()}")
+    yield new_life
+    new_life.run("down")
+    assert new_life.processes() == []
+    assert not (STATES / new_life.name).exists()
 
 
 def test_a_second_up_says_how_to_use_and_how_to_end_the_one_that_runs(life: Life) -> None:
@@ -64,13 +64,13 @@ def test_a_second_up_says_how_to_use_and_how_to_end_the_one_that_runs(life: Life
     assert second.returncode == 3
     assert "KUBECONFIG=" in second.stderr
     assert f"down --name {life.name}" in second.stderr
-    assert [each["state"] for each in life.status()["components"]] == ["running"] * 3
+    assert [component["state"] for component in life.status()["components"]] == ["running"] * 3
 
 
 def test_up_replaces_a_cluster_that_lost_a_component(life: Life) -> None:
     life.run("up")
     before = life.status()
-    etcd = next(each for each in before["components"] if each["name"] == "etcd")
+    etcd = next(component for component in before["components"] if component["name"] == "etcd")
     os.kill(etcd["pid"], signal.SIGKILL)
     eventually(lambda: life.status()["running"] is False, "it is seen that one has ended")
     assert life.run("up").returncode == 0
@@ -82,9 +82,9 @@ def test_up_replaces_a_cluster_that_lost_a_component(life: Life) -> None:
 def test_an_interrupted_up_is_no_obstacle_to_the_next(life: Life, line: str) -> None:
     starting = subprocess.Popen(life.line("up"), cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert starting.stderr
-    assert any(line in said for said in starting.stderr), "it is at this line"
-    for each in (signal.SIGSTOP, signal.SIGINT, signal.SIGCONT):  # it gets no further meanwhile
-        starting.send_signal(each)
+    assert any(line in text for text in starting.stderr), "it is at this line"
+    for number in (signal.SIGSTOP, signal.SIGINT, signal.SIGCONT):  # it gets no further meanwhile
+        starting.send_signal(number)
     starting.communicate(timeout=20)
     assert starting.returncode != 0
     assert life.status()["running"] is False
@@ -94,12 +94,12 @@ def test_an_interrupted_up_is_no_obstacle_to_the_next(life: Life, line: str) -> 
 
 
 def test_down_of_a_cluster_that_is_not_there_says_so() -> None:
-    said = Life("never-was").run("down")
-    assert said.returncode == 0
-    assert "there was no cluster 'never-was'" in said.stdout
+    process = Life("never-was").run("down")
+    assert process.returncode == 0
+    assert "there was no cluster 'never-was'" in process.stdout
 
 
 def test_a_name_that_is_a_path_is_refused() -> None:
-    said = Life("../etc").run("up")
-    assert said.returncode == 2
-    assert "lower-case letters, digits and" in said.stderr
+    process = Life("../etc").run("up")
+    assert process.returncode == 2
+    assert "lower-case letters, digits and" in process.stderr

@@ -211,7 +211,7 @@ async def test_a_further_name_is_the_same_weights_and_costs_no_further_download(
     ],
     ids=["question", "with-a-system-prompt", "last-of-a-conversation", "after-a-long-text"],
 )
-async def test_it_knows_the_capital_of_france(
+async def test_a_model_answers_a_question(
     setup: Setup, model: str, messages: list[tuple[str, str]]
 ) -> None:
     assert "Paris" in await setup.chat(model, *messages)
@@ -271,15 +271,15 @@ async def test_that_the_public_registry_is_out_of_reach_is_told_in_plain_words(
 
 
 async def test_a_pushed_model_can_be_pulled(setup: Setup, model: str) -> None:
-    mine = setup.model("team/mine:v1")
+    copied = setup.model("team/mine:v1")
     async with aiohttp.ClientSession() as session:
-        copy = {"source": model, "destination": mine}
+        copy = {"source": model, "destination": copied}
         assert (await session.post(f"{setup.ollama}/api/copy", json=copy)).status == 200
-        pushed = [event async for event in setup.stream("/api/push", {"model": mine})]
+        pushed = [event async for event in setup.stream("/api/push", {"model": copied})]
         assert pushed[-1] == {"status": "success"}
-        gone = await session.delete(f"{setup.ollama}/api/delete", json={"model": mine})
+        gone = await session.delete(f"{setup.ollama}/api/delete", json={"model": copied})
         assert gone.status == 200
-    assert (await setup.pull(mine))[-1] == {"status": "success"}
+    assert (await setup.pull(copied))[-1] == {"status": "success"}
 
 
 @pytest.mark.usefixtures("nothing_downloaded")
@@ -315,7 +315,7 @@ async def test_a_failing_registry_is_told_and_the_next_try_goes_well(setup: Setu
 
 
 @pytest.mark.usefixtures("nothing_downloaded")
-async def test_a_stall_shows_and_a_cancelled_pull_resumes(setup: Setup) -> None:
+async def test_a_stall_is_reported_and_a_cancelled_pull_resumes(setup: Setup) -> None:
     before = (await setup.control(stall_after_bytes=60_000_000))["blob_bytes_sent"]
     model = setup.model(CHAT)
     async with contextlib.aclosing(setup.stream("/api/pull", {"model": model})) as events:
@@ -395,7 +395,7 @@ async def test_a_pattern_leaves_a_persons_model_alone_and_takes_its_own_up_witho
                 while states != {"theirs": ModelState.FAILED, "ours": ModelState.READY}:
                     await asyncio.sleep(0.1)
                     report = sync.set_desired("team-a", work)
-                    states = {each.name: each.state for each in report.patterns}
+                    states = {pattern.name: pattern.state for pattern in report.patterns}
         finally:
             await sync.close()
         assert await client.system("theirs:latest") == "Be a pirate."
@@ -407,7 +407,9 @@ async def _reported(sync: ModelSync, work: ModelSyncTask) -> None:
     while states != {ModelState.READY}:
         await asyncio.sleep(0.1)
         report = sync.set_desired("team-a", work)
-        states = {each.state for each in report.models} | {each.state for each in report.patterns}
+        states = {entry.state for entry in report.models} | {
+            entry.state for entry in report.patterns
+        }
 
 
 def _product(a: list[float], b: list[float]) -> float:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(1500)
 
 def test_ollama_and_its_engine_read_every_variable_that_is_set() -> None:
     manifests = render(workspace(ollama=TUNING), PlatformSpec(), CREDENTIALS)
-    (stateful_set,) = (each for each in manifests if each["kind"] == "StatefulSet")
+    (stateful_set,) = (manifest for manifest in manifests if manifest["kind"] == "StatefulSet")
     variables = set(VARIABLE.findall(json.dumps(stateful_set)))
     assert {"OLLAMA_NUM_PARALLEL", "LLAMA_ARG_THREADS"} < variables, "all are found"
     with reporting() as report:

@@ -24,9 +24,9 @@ KINDS = (
 
 
 def condition(cluster: Cluster, resource: str, kind: str = "Ready") -> dict[str, Any]:
-    found = cluster.get("aiws", resource, "-n", SYSTEM)
-    conditions = found.get("status", {}).get("conditions", ())
-    return next((dict(each) for each in conditions if each["type"] == kind), {})
+    document = cluster.get("aiws", resource, "-n", SYSTEM)
+    conditions = document.get("status", {}).get("conditions", ())
+    return next((dict(condition) for condition in conditions if condition["type"] == kind), {})
 
 
 def created(cluster: Cluster, resource: str) -> bool:
@@ -54,7 +54,7 @@ def test_the_original_operators_samples_become_workspaces(cluster: Cluster) -> N
     cluster.kubectl("apply", "-k", str(samples))
     cluster.kubectl("apply", "-f", five_models)
     for resource in ("aichatworkspace-team-a", "aichatworkspace-sample"):
-        eventually(lambda each=resource: created(cluster, each), f"{resource} is provisioned")  # type: ignore[misc]
+        eventually(lambda name=resource: created(cluster, name), f"{resource} is provisioned")  # type: ignore[misc]
     cluster.kubectl("delete", "-k", str(samples), "--wait=false")
     cluster.kubectl("delete", "-f", five_models, "--wait=false")
 
@@ -73,9 +73,9 @@ def test_exactly_the_designed_objects_exist_and_nothing_else(cluster: Cluster, t
         lambda: cluster.names("serviceaccount", tenant)[:1] == ["serviceaccount/default"],
         "Kubernetes has completed the namespace",
     )
-    found = cluster.names(KINDS, tenant)
-    secret = next(name for name in found if name.startswith("secret/"))
-    assert found == sorted(
+    objects = cluster.names(KINDS, tenant)
+    secret = next(name for name in objects if name.startswith("secret/"))
+    assert objects == sorted(
         [
             f"deployment.apps/{tenant}-openwebui",
             f"ingress.networking.k8s.io/{tenant}-openwebui",
@@ -113,17 +113,17 @@ def reconciles(port: int) -> float:
     """How many reconciles have gone well."""
     with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         lines = answer.read().decode().splitlines()
-    (line,) = [each for each in lines if each.startswith('aichat_reconcile_total{result="ok"}')]
+    (line,) = [line for line in lines if line.startswith('aichat_reconcile_total{result="ok"}')]
     return float(line.split()[1])
 
 
 def assert_in_peace(cluster: Cluster, *about: str) -> None:
     """What can not be mended by trying is not tried at full speed: it is looked at now and then."""
-    before = {each: len(cluster.requests(each)) for each in about}
+    before = {user: len(cluster.requests(user)) for user in about}
     let_pass(4, "what is tried again at full speed would be tried often")
-    for each in about:
-        asked = cluster.requests(each)[before[each] :]
-        assert len(asked) <= 4, asked
+    for user in about:
+        requests = cluster.requests(user)[before[user] :]
+        assert len(requests) <= 4, requests
 
 
 @pytest.fixture
@@ -139,8 +139,8 @@ def test_an_unchanged_workspace_has_nothing_written_at_all(
 ) -> None:
     eventually(lambda: cluster.rests(seconds=1.5), f"{tenant} to come to rest")
     before, done = cluster.writes(), reconciles(metrics_port)
-    made = (f"create namespaces/{tenant}", f"create {SYSTEM}/secrets/{tenant}-credentials")
-    assert set(made) <= set(before), "what no address names is counted"
+    creations = (f"create namespaces/{tenant}", f"create {SYSTEM}/secrets/{tenant}-credentials")
+    assert set(creations) <= set(before), "what no address names is counted"
     for note in ("second", "third"):  # what one reconcile wrote, the next would come after
         look_again(cluster, tenant, metrics_port, note)
     assert reconciles(metrics_port) >= done + 2
@@ -165,8 +165,8 @@ def test_a_deleted_object_comes_back(cluster: Cluster, tenant: str, kind: str) -
     cluster.kube.delete(kind, name, tenant)
 
     def is_new() -> bool:
-        found = cluster.kubectl("get", kind, name, "-n", tenant, "-o", "json", check=False)
-        return found.startswith("{") and json.loads(found)["metadata"]["uid"] != uid
+        output = cluster.kubectl("get", kind, name, "-n", tenant, "-o", "json", check=False)
+        return output.startswith("{") and json.loads(output)["metadata"]["uid"] != uid
 
     eventually(is_new, f"{kind} {name} is back")
 
@@ -224,14 +224,19 @@ def test_a_correction_reaches_a_model_server_that_never_got_ready(cluster: Clust
     cluster.apply(workspace("stuck", ollama={"contextLength": 4096}))
 
     def tuned() -> str:
-        found = cluster.kubectl(
+        output = cluster.kubectl(
             "get", "pod", "stuck-ollama-0", "-n", "stuck", "-o", "json", check=False
         )
         variables = (
-            json.loads(found)["spec"]["containers"][0]["env"] if found.startswith("{") else []
+            json.loads(output)["spec"]["containers"][0]["env"] if output.startswith("{") else []
         )
         return next(
-            (each["value"] for each in variables if each["name"] == "OLLAMA_CONTEXT_LENGTH"), ""
+            (
+                variable["value"]
+                for variable in variables
+                if variable["name"] == "OLLAMA_CONTEXT_LENGTH"
+            ),
+            "",
         )
 
     eventually(lambda: tuned() == "4096", "the first pod is there")
@@ -266,12 +271,12 @@ def test_deleting_the_resource_removes_everything_it_became(cluster: Cluster) ->
     cluster.apply(workspace("fleeting"))
     eventually(lambda: created(cluster, "fleeting"), "provisioned")
     cluster.kubectl("delete", "aiws", "fleeting", "-n", SYSTEM, "--timeout=60s")
-    left = cluster.kubectl("get", "namespace", "fleeting", check=False)
-    assert "not found" in left
+    output = cluster.kubectl("get", "namespace", "fleeting", check=False)
+    assert "not found" in output
     assert "secret/fleeting-credentials" not in cluster.names("secrets", SYSTEM)
 
 
-def test_a_namespace_removed_by_hand_is_made_anew(cluster: Cluster) -> None:
+def test_a_namespace_deleted_by_hand_is_created_again(cluster: Cluster) -> None:
     cluster.apply(workspace("razed"))
     eventually(lambda: created(cluster, "razed"), "provisioned")
     before = cluster.get("namespace", "razed")["metadata"]["uid"]
@@ -303,12 +308,17 @@ def test_a_foreign_namespace_is_left_as_it_is(
     eventually(
         lambda: condition(cluster, "somebodys").get("reason") == "NamespaceTaken", "NamespaceTaken"
     )
-    assert "choose" in (said := condition(cluster, "somebodys")["message"]) or "create one" in said
+    assert (
+        "choose" in (message := condition(cluster, "somebodys")["message"])
+        or "create one" in message
+    )
     assert_in_peace(cluster, "somebodys")
     cluster.kubectl("delete", "aiws", "somebodys", "-n", SYSTEM, "--timeout=60s")
     look_again(cluster, tenant, metrics_port, "fourth")  # any write to it was before
     assert theirs() == before
-    status, event = sorted({each for each in cluster.writes() if "somebodys" in each}, reverse=True)
+    status, event = sorted(
+        {write for write in cluster.writes() if "somebodys" in write}, reverse=True
+    )
     assert status == f"patch {SYSTEM}/aichatworkspaces/somebodys/status"
     assert event.startswith(f"create {SYSTEM}/events/somebodys.namespacetaken."), "that tells of it"
     cluster.kube.delete("namespace", "somebodys")
@@ -343,7 +353,7 @@ def test_a_gateway_whose_kind_is_not_installed_takes_no_ingress_away(
     eventually(lambda: created(cluster, tenant), "all is well again")
 
 
-def test_credentials_with_a_key_taken_out_are_told_and_made_anew_once_deleted(
+def test_credentials_without_a_key_are_reported_and_created_again_after_deletion(
     cluster: Cluster,
 ) -> None:
     cluster.apply(workspace("keyless"))
@@ -379,8 +389,8 @@ def test_a_spec_that_the_operator_does_not_understand_is_told_and_can_be_deleted
         eventually(
             lambda: condition(cluster, "foreigner").get("reason") == "SpecNotUnderstood", "told so"
         )
-        said = condition(cluster, "foreigner")["message"]
-        assert "spec.scheduling.nodeSelector.not a key" in said
+        message = condition(cluster, "foreigner")["message"]
+        assert "spec.scheduling.nodeSelector.not a key" in message
         cluster.kubectl("delete", "aiws", "foreigner", "-n", SYSTEM, "--timeout=60s")
         assert "not found" in cluster.kubectl("get", "namespace", "foreigner", check=False)
     finally:
@@ -419,12 +429,12 @@ def test_credentials_are_in_no_log_event_or_resource(
 ) -> None:
     secret = cluster.get("secret", f"{tenant}-credentials", "-n", SYSTEM)["data"]
     events = cluster.get("events.events.k8s.io", "-A")
-    assert any(each["regarding"]["name"] == tenant for each in events["items"])
-    told = [
+    assert any(event["regarding"]["name"] == tenant for event in events["items"])
+    texts = [
         operator.read_text(),
         json.dumps(events),
         json.dumps(cluster.get("aiws", tenant, "-n", SYSTEM)),
     ]
     for key in ("WEBUI_SECRET_KEY", "WEBUI_ADMIN_PASSWORD"):
         for value in (secret[key], base64.b64decode(secret[key]).decode()):
-            assert not any(value in each for each in told), key
+            assert not any(value in text for text in texts), key

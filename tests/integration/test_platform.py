@@ -76,8 +76,8 @@ def defaults(cluster: Cluster, tenant: str) -> dict[str, object]:
 
 
 def created(cluster: Cluster, name: str, namespace: str = SYSTEM) -> bool:
-    found = cluster.get("aiws", name, "-n", namespace)
-    return bool(found.get("status", {}).get("isCreated"))
+    resource = cluster.get("aiws", name, "-n", namespace)
+    return bool(resource.get("status", {}).get("isCreated"))
 
 
 def platform(spec: object, name: str = "default") -> dict[str, Any]:
@@ -99,7 +99,7 @@ def settings(cluster: Cluster, spec: object) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("spec", "said"),
+    ("spec", "message"),
     [
         ({"ceiling": {"cpu": "much"}}, "spec.ceiling.cpu"),
         ({"network": {"egressExcept": ["everywhere"]}}, "spec.network.egressExcept[0]"),
@@ -117,9 +117,9 @@ def settings(cluster: Cluster, spec: object) -> Iterator[None]:
     ],
 )
 def test_a_bad_edit_is_refused_with_the_field_named(
-    cluster: Cluster, spec: dict[str, Any], said: str
+    cluster: Cluster, spec: dict[str, Any], message: str
 ) -> None:
-    assert said in cluster.apply(platform(spec), check=False)
+    assert message in cluster.apply(platform(spec), check=False)
 
 
 def test_there_is_one_platform_only(cluster: Cluster) -> None:
@@ -127,7 +127,7 @@ def test_there_is_one_platform_only(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("way", [{}, {"gateway": {"name": "front", "namespace": "edge"}}])
-def test_nobody_stays_reachable_at_a_host_that_was_reserved_later(
+def test_no_workspace_stays_reachable_at_a_host_that_was_reserved_later(
     cluster: Cluster, tenant: str, defaults: dict[str, object], way: dict[str, Any]
 ) -> None:
     assert defaults, "they are read before there are settings"
@@ -187,8 +187,8 @@ def test_a_new_workspace_gets_the_platforms_volumes(cluster: Cluster, tenant: st
         eventually(lambda: created(cluster, "voluminous"), "it is provisioned")
         claims = cluster.get("pvc", "-n", "voluminous")["items"]
         assert [
-            (each["spec"]["storageClassName"], each["spec"]["resources"]["requests"]["storage"])
-            for each in claims
+            (claim["spec"]["storageClassName"], claim["spec"]["resources"]["requests"]["storage"])
+            for claim in claims
         ] == [("ours", "31Gi"), ("ours", "4Gi")]
         cluster.kube.delete("aiws", "voluminous", SYSTEM)
 
@@ -200,20 +200,20 @@ def test_downloads_follow_the_platforms_settings(cluster: Cluster) -> None:
     second = [f"{registry}/a/c:1", f"{registry}/a/d:1", f"{registry}/a/e:1"]
     cluster.apply(workspace(name, embeddingModel="none"))
     eventually(lambda: created(cluster, name), f"{name} is provisioned")
-    with model_server(cluster, name) as asked:
+    with model_server(cluster, name) as requests:
         pulls = {"concurrentPulls": 1, "insecureRegistries": [registry]}
         with settings(cluster, {"models": pulls, "ingress": {"port": 8081}}):
             seen(cluster, name, 8081)
             cluster.apply(workspace(name, embeddingModel="none", models=first))
-            eventually(lambda: asked.there == set(first), "all are pulled")
-        assert asked.most == 1
-        assert [each for each in first if asked.insecure[each]] == first[:1]
+            eventually(lambda: requests.present == set(first), "all are pulled")
+        assert requests.most == 1
+        assert [model for model in first if requests.insecure[model]] == first[:1]
         with settings(cluster, {"models": {"concurrentPulls": 2}, "ingress": {"port": 8082}}):
             seen(cluster, name, 8082)
             cluster.apply(workspace(name, embeddingModel="none", models=second))
-            eventually(lambda: asked.there == set(second), "the others take their place")
-        assert asked.most == 2
-        assert not any(asked.insecure[each] for each in second)
+            eventually(lambda: requests.present == set(second), "the others take their place")
+        assert requests.most == 2
+        assert not any(requests.insecure[model] for model in second)
     cluster.kube.delete("aiws", name, SYSTEM)
 
 
@@ -263,7 +263,7 @@ def test_a_volume_grows_where_its_class_allows_it(cluster: Cluster) -> None:
     )
     for name, component in (("growing-ollama", "ollama"), ("growing-openwebui", "openwebui")):
         cluster.apply(volume(f"for-{component}", "growing", name))
-    sizes = {each: {"size": "1Gi", "storageClassName": "grows"} for each in ("ollama", "openWebUI")}
+    sizes = {part: {"size": "1Gi", "storageClassName": "grows"} for part in ("ollama", "openWebUI")}
     cluster.apply(workspace("growing", storage=sizes))
     claim = ("pvc", "growing-openwebui", "-n", "growing")
     eventually(
@@ -327,8 +327,8 @@ def test_a_pattern_of_a_config_map_is_offered_and_its_removal_is_told(
     cluster.kube.patch("aiws", tenant, SYSTEM, {"spec": {"patterns": ["answer_like_us"]}})
 
     def state() -> str:
-        found = cluster.get("aiws", tenant, "-n", SYSTEM)["status"].get("patterns", [])
-        return next((each["state"] for each in found), "")
+        patterns = cluster.get("aiws", tenant, "-n", SYSTEM)["status"].get("patterns", [])
+        return next((pattern["state"] for pattern in patterns), "")
 
     eventually(lambda: state() == "Pending", "it waits for a model server, and is known")
     cluster.kubectl("delete", "configmap", "our-patterns", "-n", SYSTEM)

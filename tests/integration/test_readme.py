@@ -27,15 +27,15 @@ def blocks(language: str) -> list[str]:
 @pytest.mark.usefixtures("no_samples")
 def test_the_three_commands_bring_a_workspace_up(cluster: Cluster, tmp_path: Path) -> None:
     """docker and kind are stand-ins that write down what they are asked for."""
-    chosen = [each for each in examples(PAGE) if each.mark != "demo"]
-    assert [each.mark for each in chosen] == ["image", "install", "sample"]
+    documented = [example for example in examples(PAGE) if example.mark != "demo"]
+    assert [example.mark for example in documented] == ["image", "install", "sample"]
     programs = stand_ins(tmp_path, "docker", "kind")
     environment = {
         **os.environ,
         "KUBECONFIG": str(cluster.kubeconfig),
         "PATH": f"{programs.folder}:{os.environ['PATH']}",
     }
-    run(chosen, environment, ROOT, 60)
+    run(documented, environment, ROOT, 60)
     (image,) = images(cluster.get("deployments", "-n", SYSTEM)["items"])
     assert programs.calls() == [
         f"docker build -f Containerfile -t {image} .",
@@ -51,7 +51,7 @@ def test_the_three_commands_bring_a_workspace_up(cluster: Cluster, tmp_path: Pat
 
 
 @pytest.mark.usefixtures("operator")
-def test_the_first_manifest_becomes_what_the_readme_says(cluster: Cluster) -> None:
+def test_the_first_manifest_has_the_documented_objects(cluster: Cluster) -> None:
     (manifest,) = map(yaml.safe_load, blocks("yaml"))
     labels = {"aichatworkspaces.io/team": "true"}
     team = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TEAM, "labels": labels}}
@@ -63,13 +63,13 @@ def test_the_first_manifest_becomes_what_the_readme_says(cluster: Cluster) -> No
 
     eventually(lambda: status().get("isCreated"), "its objects are there")
     namespace = status()["namespace"]["name"]
-    kinds = Counter(each["kind"] for each in listed(cluster, namespace))
+    kinds = Counter(manifest["kind"] for manifest in listed(cluster, namespace))
     assert f"`{namespace}` with {kinds.total()} objects:" in PAGE.read_text()
     assert kinds["NetworkPolicy"] == 6
     cluster.kubectl("delete", "namespace", TEAM, "--wait=false")
 
 
 def test_make_knows_the_demo() -> None:
-    (demo,) = (each.script for each in examples(PAGE) if each.mark == "demo")
+    (demo,) = (example.script for example in examples(PAGE) if example.mark == "demo")
     assert demo == "make demo\n"
     assert "\ndemo: " in (ROOT / "Makefile").read_text()

@@ -39,8 +39,8 @@ def lingering(cluster: Cluster, operator: Path) -> str:
     cluster.apply(workspace(name))
     eventually(lambda: created(cluster, name), f"{name} is provisioned")
     cluster.kubectl("create", *keeper)
-    held = json.dumps({"metadata": {"finalizers": ["example.org/keep"]}})
-    cluster.kubectl("patch", *keeper, "--type=merge", "-p", held)
+    finalizers = json.dumps({"metadata": {"finalizers": ["example.org/keep"]}})
+    cluster.kubectl("patch", *keeper, "--type=merge", "-p", finalizers)
     delete(cluster, name)
     return name
 
@@ -50,7 +50,7 @@ def refused(
     cluster: Cluster, name: str, resource: str, verbs: list[str], allows: str
 ) -> Iterator[None]:
     """A policy that refuses the operator what the expression does not allow. The API server takes
-    one in after a while: it is in force once a ConfigMap that it refuses everybody is refused."""
+    one in after a while: it is in force once a ConfigMap that no user may write is refused."""
     group, _, plural = resource.rpartition("/")
     probe = {"apiGroups": [""], "operations": ["CREATE"], "resources": ["configmaps"]}
     rule = {"apiGroups": [group], "operations": verbs, "resources": [plural]}
@@ -62,7 +62,9 @@ def refused(
         "metadata": {"name": name},
         "spec": {
             "matchConstraints": {
-                "resourceRules": [{"apiVersions": ["*"], **each} for each in (probe, rule)]
+                "resourceRules": [
+                    {"apiVersions": ["*"], **resource_rule} for resource_rule in (probe, rule)
+                ]
             },
             "matchConditions": [{"name": "ours", "expression": ours}],
             "validations": [{"expression": f"!({is_probe}) && ({allows})", "message": WORDS}],
@@ -98,7 +100,7 @@ def delete(cluster: Cluster, *names: str) -> None:
         ("unspaced", "/namespaces", ["CREATE"], "unspaced"),
     ],
 )
-def test_a_refusal_of_what_comes_before_everything_else_is_told(
+def test_a_refused_first_step_is_reported(
     cluster: Cluster, name: str, resource: str, verbs: list[str], allows: str
 ) -> None:
     with refused(cluster, name, resource, verbs, f"object.metadata.name != '{allows}'"):
@@ -106,9 +108,9 @@ def test_a_refusal_of_what_comes_before_everything_else_is_told(
         eventually(
             lambda: condition(cluster, name, "Ready").get("reason") == "WriteRefused", "it is told"
         )
-        told = cluster.get("aiws", name, "-n", SYSTEM)["status"]
-        assert told["phase"] == "Degraded"
-        assert not told["isCreated"]
+        status = cluster.get("aiws", name, "-n", SYSTEM)["status"]
+        assert status["phase"] == "Degraded"
+        assert not status["isCreated"]
         message = condition(cluster, name, "Ready")["message"]
         assert WORDS in message
         assert allows in message
@@ -141,10 +143,10 @@ def storage_class(name: str) -> dict[str, Any]:
     return {**growing_class(name), "allowVolumeExpansion": False}
 
 
-def kept(cluster: Cluster, name: str) -> str:
+def kept_message(cluster: Cluster, name: str) -> str:
     """Why a volume is not as asked; empty as long as nothing is said of it."""
-    found = condition(cluster, name, "StorageAsAsked")
-    return str(found["message"]) if found.get("reason") == "VolumeKept" else ""
+    storage = condition(cluster, name, "StorageAsAsked")
+    return str(storage["message"]) if storage.get("reason") == "VolumeKept" else ""
 
 
 def test_a_volume_that_can_not_grow_leaves_the_workspace_as_well_as_it_was(
@@ -186,9 +188,9 @@ def test_a_volume_that_can_not_grow_leaves_the_workspace_as_well_as_it_was(
         "the first volume is bound",
     )
     ask("5Gi", "3Gi")
-    assert "not bound yet" in kept(cluster, name)
+    assert "not bound yet" in kept_message(cluster, name)
     ask("6Gi", "3Gi")
-    assert "StorageClass 'fixed' does not let volumes grow" in kept(cluster, name)
+    assert "StorageClass 'fixed' does not let volumes grow" in kept_message(cluster, name)
     assert condition(cluster, name)["status"] == "True", "Provisioned"
     assert condition(cluster, name, "Ready")["reason"] != "WriteRefused"
     assert (size("ollama"), size("openwebui")) == ("5Gi", "2Gi")
@@ -211,17 +213,19 @@ def platform(spec: object) -> dict[str, Any]:
     }
 
 
-def test_a_larger_default_of_the_platform_breaks_nobody(cluster: Cluster) -> None:
+def test_a_larger_platform_default_breaks_no_workspace(cluster: Cluster) -> None:
     name = "modest"
     cluster.apply(workspace(name))
     eventually(lambda: created(cluster, name), f"{name} is provisioned")
     cluster.apply(platform({"ollama": {"storage": "31Gi"}}))
     try:
-        eventually(lambda: "instead of 31Gi" in kept(cluster, name), "that it is kept is told")
+        eventually(
+            lambda: "instead of 31Gi" in kept_message(cluster, name), "that it is kept is told"
+        )
         assert condition(cluster, name)["status"] == "True"
     finally:
         cluster.kube.delete("aichatplatform", "default")
-    eventually(lambda: not kept(cluster, name), "nothing is to be said any more")
+    eventually(lambda: not kept_message(cluster, name), "nothing is to be said any more")
     delete(cluster, name)
 
 
@@ -236,7 +240,7 @@ def test_an_image_that_a_policy_refuses_stops_with_the_first_workspace(cluster: 
         cluster.kube.patch("aiws", name, SYSTEM, {"status": {"images": proven}}, "status")
     allows = f"object.spec.template.spec.containers.all(c, c.image != '{bad}')"
 
-    def said(name: str) -> tuple[str, str]:
+    def reasons(name: str) -> tuple[str, str]:
         return (
             condition(cluster, name).get("reason"),
             condition(cluster, name, "UpToDate").get("reason"),
@@ -245,14 +249,14 @@ def test_an_image_that_a_policy_refuses_stops_with_the_first_workspace(cluster: 
     with refused(cluster, "sweep", "apps/statefulsets", ["UPDATE"], allows):
         cluster.apply(platform({"images": {"ollama": bad}, "upgrades": {"concurrent": 1}}))
         try:
-            eventually(lambda: said("sweep-a")[0] == "WriteRefused", "the first one tries")
+            eventually(lambda: reasons("sweep-a")[0] == "WriteRefused", "the first one tries")
             for name in names[1:]:
                 eventually(
-                    lambda name=name: said(name) == ("Created", "UpgradeStopped"),  # type: ignore[misc]
+                    lambda name=name: reasons(name) == ("Created", "UpgradeStopped"),  # type: ignore[misc]
                     f"{name} keeps its image",
                 )
             let_pass(3, "the others would change")
-            assert [said(name) for name in names] == [
+            assert [reasons(name) for name in names] == [
                 ("WriteRefused", "WriteRefused"),
                 ("Created", "UpgradeStopped"),
                 ("Created", "UpgradeStopped"),
@@ -260,13 +264,11 @@ def test_an_image_that_a_policy_refuses_stops_with_the_first_workspace(cluster: 
             assert "'sweep-a'" in condition(cluster, "sweep-b", "UpToDate")["message"]
         finally:
             cluster.kube.delete("aichatplatform", "default")
-        eventually(lambda: said("sweep-a") == ("Created", "UpToDate"), "corrected, it is well")
+        eventually(lambda: reasons("sweep-a") == ("Created", "UpToDate"), "corrected, it is well")
     delete(cluster, *names)
 
 
-def test_what_holds_a_namespace_that_is_to_be_gone_is_told(
-    cluster: Cluster, lingering: str
-) -> None:
+def test_what_blocks_a_namespaces_deletion_is_reported(cluster: Cluster, lingering: str) -> None:
     eventually(
         lambda: "example.org/keep" in condition(cluster, lingering, "Ready").get("message", ""),
         "what holds it is told",
@@ -282,25 +284,25 @@ def test_what_holds_a_namespace_that_is_to_be_gone_is_told(
 
 
 def image(cluster: Cluster, name: str, kind: str, workload: str) -> str:
-    found = cluster.get(kind, f"{name}-{workload}", "-n", name)
-    return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
+    document = cluster.get(kind, f"{name}-{workload}", "-n", name)
+    return str(document["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
-async def test_a_status_that_was_just_written_is_no_news(cluster: Cluster) -> None:
+async def test_a_written_status_starts_no_reconcile(cluster: Cluster) -> None:
     """By what a real API server answers, which keeps it as it was sent."""
-    name, told = "quiet", list[str]()
+    name, requeued = "quiet", list[str]()
     cluster.apply(workspace(name, models=["gemma2:2b"], patterns=["explain_code"]))
     eventually(lambda: created(cluster, name), f"{name} is provisioned")
     async with await Client.connect(str(cluster.kubeconfig), user_agent="test") as client:
-        caches = Caches(client, told.append)
+        caches = Caches(client, requeued.append)
         caches.workspaces.observe(cluster.get("aiws", name, "-n", SYSTEM))
         (seen,) = map(Workspace.parse, caches.workspaces.by_index(name))
         other = seen.status.model_copy(update={"url": "http://elsewhere.test"})
-        told.clear()
+        requeued.clear()
         await Writer(client, caches).report(seen, other, datetime.now(UTC))
         (now,) = map(Workspace.parse, caches.workspaces.by_index(name))
         assert now.status.url == other.url
-        assert told == []
+        assert requeued == []
     eventually(
         lambda: "elsewhere" not in str(cluster.get("aiws", name, "-n", SYSTEM)["status"]),
         "to the operator it was another's, and was corrected",

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("operator")
 OWNER: Final = f"{SYSTEM}/{NAME}"
 # With nothing in it, a certificate is refused: it is one thing or the other.
 EMPTIED: Final = sorted(
-    each for each in set(containers(SCHEMA)) - {"ingress.tls"} if not each.startswith("storage")
+    path for path in set(containers(SCHEMA)) - {"ingress.tls"} if not path.startswith("storage")
 )
 
 
@@ -53,10 +53,10 @@ def now(cluster: Cluster) -> Seen:
     return seen(cluster, NAME)
 
 
-def effect(field: Field, found: Seen) -> object:
+def effect(field: Field, seen: Seen) -> object:
     """None for what is not there."""
     try:
-        return field.look(found)
+        return field.look(seen)
     except (KeyError, IndexError):
         return None
 
@@ -66,7 +66,7 @@ def test_a_field_is_set_changed_reverted_and_removed(
     cluster: Cluster, tenant: str, name: str
 ) -> None:
     field = FIELDS[name]
-    specs = [field.spec(each) for each in field.values]
+    specs = [field.spec(value) for value in field.values]
     before = now(cluster)
     assert effect(field, before) != field.shows[0]
     ask(cluster, specs[0])
@@ -115,7 +115,7 @@ def everything_of(path: str) -> Any:
 
 
 def part(document: Any, path: str) -> Any:
-    return reduce(lambda found, name: found[name], path.split("."), document)
+    return reduce(lambda value, name: value[name], path.split("."), document)
 
 
 def test_each_password_reset_makes_a_new_password(cluster: Cluster, tenant: str) -> None:
@@ -186,9 +186,9 @@ REFUSED: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_the_api_server_refuses(cluster: Cluster, tenant: str, what: str) -> None:
-    change, said = REFUSED[what]
-    asked = edit(cluster, tenant, {"workspaceName": tenant, **change}, check=False)
-    assert said in asked
+    change, message = REFUSED[what]
+    output = edit(cluster, tenant, {"workspaceName": tenant, **change}, check=False)
+    assert message in output
 
 
 OVER_BOUNDS: dict[str, tuple[Any, str, str]] = {
@@ -212,7 +212,7 @@ OVER_BOUNDS: dict[str, tuple[Any, str, str]] = {
 
 
 @pytest.mark.parametrize("what", OVER_BOUNDS)
-def test_what_the_platform_does_not_allow_is_said_and_changes_nothing(
+def test_a_forbidden_spec_is_reported_and_changes_nothing(
     cluster: Cluster, tenant: str, what: str
 ) -> None:
     change, reason, fix = OVER_BOUNDS[what]
@@ -243,11 +243,11 @@ def test_a_claim_is_what_storage_says(cluster: Cluster) -> None:
         }
 
     def claims() -> Any:
-        found = [cluster.get("pvc", f"{name}-{part}", "-n", name) for part in parts]
+        volume_claims = [cluster.get("pvc", f"{name}-{part}", "-n", name) for part in parts]
         return [
-            (each["spec"]["storageClassName"], each["spec"]["resources"]["requests"]["storage"])
-            for each in found
-            if each["status"]["phase"] == "Bound"
+            (claim["spec"]["storageClassName"], claim["spec"]["resources"]["requests"]["storage"])
+            for claim in volume_claims
+            if claim["status"]["phase"] == "Bound"
         ]
 
     def quota() -> Any:
@@ -258,8 +258,8 @@ def test_a_claim_is_what_storage_says(cluster: Cluster) -> None:
 
     cluster.apply(workspace(name, storage=storage("21Gi", "3Gi")))
     eventually(lambda: created(cluster, name), "it is provisioned")
-    made = [("stored-ollama", "21Gi"), ("stored-openwebui", "3Gi")]
-    eventually(lambda: claims() == made, "the claims are made so")
+    volumes = [("stored-ollama", "21Gi"), ("stored-openwebui", "3Gi")]
+    eventually(lambda: claims() == volumes, "the claims are made so")
     assert quota() == "24Gi"
     ask_for(storage("22Gi", "5Gi"))
     grown = [("stored-ollama", "22Gi"), ("stored-openwebui", "5Gi")]
@@ -279,19 +279,19 @@ def test_a_secret_reaches_the_workspace_as_an_immutable_copy(cluster: Cluster, t
     cluster.apply(secret("our-tls", OWNER, certificate, "kubernetes.io/tls"))
     ask(cluster, {"ingress": {"tls": {"secretName": "our-tls"}}})
     eventually(lambda: "tls" in now(cluster).objects[INGRESS]["spec"], f"it reached {tenant}")
-    found = now(cluster).objects
-    copy = found[INGRESS]["spec"]["tls"][0]["secretName"]
-    held = cluster.get("secret", copy, "-n", tenant)
-    assert held["immutable"] is True
-    assert held["type"] == "kubernetes.io/tls"
-    assert "hush" not in json.dumps(found)
+    objects = now(cluster).objects
+    copy = objects[INGRESS]["spec"]["tls"][0]["secretName"]
+    copied = cluster.get("secret", copy, "-n", tenant)
+    assert copied["immutable"] is True
+    assert copied["type"] == "kubernetes.io/tls"
+    assert "hush" not in json.dumps(objects)
     ask(cluster, {})
     eventually(
         lambda: f"secret/{copy}" not in cluster.names("secrets", tenant), "no copy of it is left"
     )
 
 
-def test_while_a_secret_is_missing_walls_are_kept_and_the_workspace_can_be_stopped(
+def test_while_a_secret_is_missing_network_policies_stay_and_the_workspace_can_be_stopped(
     cluster: Cluster, tenant: str
 ) -> None:
     before = now(cluster)
@@ -305,8 +305,8 @@ def test_while_a_secret_is_missing_walls_are_kept_and_the_workspace_can_be_stopp
     cluster.kubectl(
         *("patch", "networkpolicy", wall, "-n", tenant, "--type=json", "-p", json.dumps(widened))
     )
-    at = f"NetworkPolicy/{wall}"
-    eventually(lambda: now(cluster).objects[at] == before.objects[at], "the wall is as it was")
+    key = f"NetworkPolicy/{wall}"
+    eventually(lambda: now(cluster).objects[key] == before.objects[key], "the wall is as it was")
     ask(cluster, {**missing, "suspended": True})
     shows(cluster, FIELDS["suspended"], 0)
     ask(cluster, {})
@@ -320,7 +320,7 @@ def test_several_connections_are_read_in_their_order(cluster: Cluster, tenant: s
     second = {"name": "two", "url": "https://two.example.org/v1", "secretName": SECRETS[1]}
     for connections in ([first], [first, second], [second, first]):
         ask(cluster, {"connections": connections})
-        urls = ";".join(each["url"] for each in connections)
+        urls = ";".join(connection["url"] for connection in connections)
         eventually(
             lambda urls=urls: (  # type: ignore[misc]
                 variables(now(cluster), CHAT).get("OPENAI_API_BASE_URLS") == urls
@@ -329,13 +329,11 @@ def test_several_connections_are_read_in_their_order(cluster: Cluster, tenant: s
         )
         order = list(variables(now(cluster), CHAT))
         keys = [f"CONNECTION_{n}_KEY" for n, _ in enumerate(connections)]
-        assert all(order.index(each) < order.index("OPENAI_API_KEYS") for each in keys)
+        assert all(order.index(name) < order.index("OPENAI_API_KEYS") for name in keys)
     ask(cluster, {})
 
 
-def test_another_workspaces_secret_is_not_to_be_had_by_naming_it(
-    cluster: Cluster, tenant: str
-) -> None:
+def test_another_workspaces_secret_is_not_copied(cluster: Cluster, tenant: str) -> None:
     cluster.apply(secret("theirs", f"{SYSTEM}/other", {"clientSecret": "hush"}))
     oidc = {"providerURL": "https://id.example.org/x", "clientID": "c", "secretName": "theirs"}
     ask(cluster, {"access": {"oidc": oidc}})

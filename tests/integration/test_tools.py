@@ -10,7 +10,7 @@ from aichat_workspace.domain.render.context import OPENWEBUI
 from tests.fakes.openwebui import FakeOpenWebUI
 from tests.integration.chat_server import chat_server, follow_secret
 from tests.integration.conftest import SYSTEM, Cluster, workspace
-from tests.integration.model_server import Asked, model_server
+from tests.integration.model_server import ModelRequests, model_server
 from tests.integration.pods import restart
 from tests.integration.tenants import condition, settled
 from tests.waiting import eventually
@@ -21,7 +21,7 @@ CALLER, TALKER, LATER = "caller:1", "talker:1", "later:1"
 
 
 @pytest.fixture
-def servers(cluster: Cluster) -> Iterator[tuple[Asked, FakeOpenWebUI]]:
+def servers(cluster: Cluster) -> Iterator[tuple[ModelRequests, FakeOpenWebUI]]:
     cluster.apply(workspace(NAME, embeddingModel="none"))
     eventually(lambda: condition(cluster, NAME).get("status") == "True", f"{NAME} is provisioned")
     with model_server(cluster, NAME) as ollama, chat_server(cluster, NAME) as openwebui:
@@ -35,13 +35,13 @@ def ask_for(cluster: Cluster, *models: str, **access: str) -> None:
 
 
 def test_a_workspaces_chat_follows_what_its_models_can_do(
-    cluster: Cluster, servers: tuple[Asked, FakeOpenWebUI]
+    cluster: Cluster, servers: tuple[ModelRequests, FakeOpenWebUI]
 ) -> None:
     ollama, openwebui = servers
-    assert openwebui.requests == [], "nobody signs in before a model can call tools"
+    assert openwebui.requests == [], "the operator does not sign in before a model can call tools"
     ask_for(cluster, CALLER, TALKER)
     eventually(lambda: set(openwebui.entries) == {CALLER}, "the caller is offered tools")
-    assert ollama.there == {CALLER, TALKER}
+    assert ollama.present == {CALLER, TALKER}
     assert openwebui.entries[CALLER]["params"] == entry(CALLER)["params"]
 
     openwebui.entries[CALLER]["params"] = {"function_calling": "legacy"}  # a person's wish

@@ -63,8 +63,8 @@ def tenant(cluster: Cluster) -> Iterator[str]:
 
 
 def bound(cluster: Cluster) -> bool:
-    found = cluster.get("pvc", "-n", NAME)["items"]
-    return len(found) == 2 and all(each["status"]["phase"] == "Bound" for each in found)
+    claims = cluster.get("pvc", "-n", NAME)["items"]
+    return len(claims) == 2 and all(claim["status"]["phase"] == "Bound" for claim in claims)
 
 
 HISTORIES: Final = settings(
@@ -95,8 +95,8 @@ def test_each_generated_edit_reaches_the_objects_and_none_leaves_a_trace(
 
 def without_reset(spec: Spec) -> Spec:
     """A new password is never taken back."""
-    found: Spec = without(spec, "access.passwordReset")
-    return found
+    remaining: Spec = without(spec, "access.passwordReset")
+    return remaining
 
 
 def reached(cluster: Cluster, what: str) -> None:
@@ -110,9 +110,9 @@ def reached(cluster: Cluster, what: str) -> None:
 def but_storage(cluster: Cluster) -> Mapping[str, Any]:
     """Volumes only grow, and the quota with them."""
     return {
-        at: each
-        for at, each in seen(cluster, NAME).objects.items()
-        if not at.startswith(("PersistentVolumeClaim/", "ResourceQuota/"))
+        key: manifest
+        for key, manifest in seen(cluster, NAME).objects.items()
+        if not key.startswith(("PersistentVolumeClaim/", "ResourceQuota/"))
     }
 
 
@@ -128,43 +128,51 @@ def sizes(cluster: Cluster) -> dict[str, str]:
 def unlike(cluster: Cluster) -> list[str]:
     """What is not as the resource says: objects whose fields of ours differ from what is rendered,
     and what would be written now."""
-    asked = Workspace.parse(cluster.get("aiws", NAME, "-n", SYSTEM))
-    wanted = desired(cluster, asked)
-    live = {ref(each): each for each in listed(cluster, NAME)}
-    watched = {at: keep_foreign(live[at], OPERATOR) for at in live if at.kind != "Secret"}
+    current = Workspace.parse(cluster.get("aiws", NAME, "-n", SYSTEM))
+    manifests = desired(cluster, current)
+    live = {ref(manifest): manifest for manifest in listed(cluster, NAME)}
+    watched = {
+        reference: keep_foreign(live[reference], OPERATOR)
+        for reference in live
+        if reference.kind != "Secret"
+    }
     namespace = cluster.get("namespace", NAME)
     observed = Observed(namespace, watched, expandable_classes=frozenset({CLASS}))
-    actions = plan(tenant_namespace(asked), wanted, observed)
+    actions = plan(tenant_namespace(current), manifests, observed)
     return [
-        *(str(ref(each)) for each in wanted if not is_there(each, live.get(ref(each)))),
-        *(str(each) for each in actions),
-        *(["status"] if asked.status.observed_generation != asked.generation else []),
+        *(
+            str(ref(manifest))
+            for manifest in manifests
+            if not is_there(manifest, live.get(ref(manifest)))
+        ),
+        *(str(action) for action in actions),
+        *(["status"] if current.status.observed_generation != current.generation else []),
     ]
 
 
-def desired(cluster: Cluster, asked: Workspace) -> tuple[Manifest, ...]:
+def desired(cluster: Cluster, resource: Workspace) -> tuple[Manifest, ...]:
     listed = cluster.get("secrets", "-n", SYSTEM)["items"]
-    found = {each["metadata"]["name"]: each for each in listed}
-    referenced, problem = resolve(asked, found.get)
+    by_name = {manifest["metadata"]["name"]: manifest for manifest in listed}
+    referenced, problem = resolve(resource, by_name.get)
     assert problem is None, problem
-    own = credentials.read(found[names.credentials(NAME)])
+    own = credentials.read(by_name[names.credentials(NAME)])
     administrator = credentials.with_admin(own, referenced.get(ADMIN))
-    return render(asked, PlatformSpec(storage_class_name=CLASS), administrator, referenced)
+    return render(resource, PlatformSpec(storage_class_name=CLASS), administrator, referenced)
 
 
-def is_there(wanted: Manifest, live: Manifest | None) -> bool:
+def is_there(manifest: Manifest, live: Manifest | None) -> bool:
     """Whether we own exactly what was rendered. A claim's class is the one it was made with."""
     if live is None:
         return False
     identity = ("apiVersion", "kind", "metadata")
-    metadata = {key: wanted["metadata"][key] for key in wanted["metadata"].keys() - _NAMED}
-    body = {key: value for key, value in wanted.items() if key not in identity}
-    if wanted["kind"] == "PersistentVolumeClaim":
+    metadata = {key: manifest["metadata"][key] for key in manifest["metadata"].keys() - _NAMED}
+    body = {key: value for key, value in manifest.items() if key not in identity}
+    if manifest["kind"] == "PersistentVolumeClaim":
         body["spec"] = {**body["spec"], "storageClassName": live["spec"]["storageClassName"]}
-    held = owned(live, OPERATOR)
-    if wanted["kind"] == "PersistentVolumeClaim":  # its digest is of the class that was asked for
-        return same(held["spec"], body["spec"])
-    return same(held, {"metadata": metadata, **body})
+    part = owned(live, OPERATOR)
+    if manifest["kind"] == "PersistentVolumeClaim":  # its digest is of the class that was asked for
+        return same(part["spec"], body["spec"])
+    return same(part, {"metadata": metadata, **body})
 
 
 _NAMED: Final = frozenset({"name", "namespace"})

@@ -20,12 +20,12 @@ CONFIG = Path(__file__).parents[2] / "config"
 
 
 def documents(path: str) -> list[dict[str, Any]]:
-    return [each for each in yaml.safe_load_all((CONFIG / path).read_text()) if each]
+    return [document for document in yaml.safe_load_all((CONFIG / path).read_text()) if document]
 
 
 def the(kind: str, path: str) -> Any:
-    (found,) = (each for each in documents(path) if each["kind"] == kind)
-    return found
+    (document,) = (candidate for candidate in documents(path) if candidate["kind"] == kind)
+    return document
 
 
 def grants(role: dict[str, Any]) -> set[tuple[str, str]]:
@@ -40,8 +40,8 @@ def grants(role: dict[str, Any]) -> set[tuple[str, str]]:
 
 def project_version() -> str:
     text = (CONFIG.parent / "pyproject.toml").read_text()
-    found: str = tomllib.loads(text)["project"]["version"]
-    return found
+    version: str = tomllib.loads(text)["project"]["version"]
+    return version
 
 
 @pytest.mark.parametrize(
@@ -52,10 +52,10 @@ def project_version() -> str:
     ],
 )
 def test_every_file_that_names_a_version_of_the_image_names_the_projects(path: str) -> None:
-    said = r"(?:aichat-workspace-operator:|newTag: *|version=)v?(\d[\w.]*)"
-    found = set(re.findall(said, (CONFIG.parent / path).read_text()))
-    assert found <= {project_version()}
-    assert found or path == "hack/demo", "which may also read it from elsewhere"
+    pattern = r"(?:aichat-workspace-operator:|newTag: *|version=)v?(\d[\w.]*)"
+    versions = set(re.findall(pattern, (CONFIG.parent / path).read_text()))
+    assert versions <= {project_version()}
+    assert versions or path == "hack/demo", "which may also read it from elsewhere"
 
 
 def test_the_openapi_document_is_of_the_projects_version() -> None:
@@ -65,9 +65,9 @@ def test_the_openapi_document_is_of_the_projects_version() -> None:
 
 @pytest.mark.parametrize("path", ["rbac/role.yaml", "api/role.yaml", "rbac/user_roles.yaml"])
 def test_no_rule_has_a_wildcard_or_a_verb_that_grants_more(path: str) -> None:
-    found = [rule for each in documents(path) for rule in each.get("rules", ())]
-    assert found
-    for rule in found:
+    rules = [rule for document in documents(path) for rule in document.get("rules", ())]
+    assert rules
+    for rule in rules:
         assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])
         assert not {"escalate", "bind", "impersonate"} & set(rule["verbs"])
 
@@ -75,9 +75,9 @@ def test_no_rule_has_a_wildcard_or_a_verb_that_grants_more(path: str) -> None:
 def test_every_kind_that_is_kept_may_be_listed_watched_and_written() -> None:
     granted = {
         (group, resource): set(rule["verbs"])
-        for each in documents("rbac/role.yaml")
-        if each["kind"] == "ClusterRole"
-        for rule in each["rules"]
+        for role in documents("rbac/role.yaml")
+        if role["kind"] == "ClusterRole"
+        for rule in role["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
     }
@@ -91,7 +91,9 @@ def test_every_kind_that_is_kept_may_be_listed_watched_and_written() -> None:
 def test_the_admission_policy_names_the_service_account_that_the_deployment_runs_as() -> None:
     (account,) = documents("rbac/service_account.yaml")
     (deployment,) = (
-        each for each in documents("manager/manager.yaml") if each["kind"] == "Deployment"
+        document
+        for document in documents("manager/manager.yaml")
+        if document["kind"] == "Deployment"
     )
     metadata = account["metadata"]
     assert deployment["spec"]["template"]["spec"]["serviceAccountName"] == metadata["name"]
@@ -148,22 +150,22 @@ def test_the_api_runs_under_the_account_that_its_roles_are_bound_to() -> None:
 def test_the_apis_port_is_the_one_that_its_code_listens_on() -> None:
     port = Settings.read({}, in_cluster=True).port
     (container,) = the("Deployment", "api/api.yaml")["spec"]["template"]["spec"]["containers"]
-    assert [each["containerPort"] for each in container["ports"]] == [port]
+    assert [entry["containerPort"] for entry in container["ports"]] == [port]
     (way_in,) = the("NetworkPolicy", "api/network_policy.yaml")["spec"]["ingress"]
-    assert [each["port"] for each in way_in["ports"]] == [port]
+    assert [entry["port"] for entry in way_in["ports"]] == [port]
 
 
-def test_where_the_api_believes_proxies_is_where_nobody_comes_from_by_the_internet() -> None:
+def test_the_trusted_proxies_are_private_networks() -> None:
     (container,) = the("Deployment", "api/api.yaml")["spec"]["template"]["spec"]["containers"]
-    environment = {each["name"]: each["value"] for each in container["env"]}
+    environment = {variable["name"]: variable["value"] for variable in container["env"]}
     proxies = Settings.read(environment, in_cluster=True).proxies
-    assert any(IPv4Address("10.244.0.1") in each for each in proxies)
+    assert any(IPv4Address("10.244.0.1") in network for network in proxies)
     shared = IPv4Network("100.64.0.0/10")
-    assert all(each.is_private or each == shared for each in proxies)
+    assert all(network.is_private or network == shared for network in proxies)
 
 
 @pytest.mark.parametrize("path", ["manager/manager.yaml", "api/api.yaml"])
-def test_of_two_replicas_one_stays_whatever_node_is_drained(path: str) -> None:
+def test_one_of_two_replicas_stays_when_a_node_is_drained(path: str) -> None:
     deployment, budget = (the(kind, path) for kind in ("Deployment", "PodDisruptionBudget"))
     assert deployment["spec"]["replicas"] == 2
     assert budget["spec"].get("minAvailable") == 1
@@ -192,8 +194,8 @@ def test_the_demos_user_has_roles_that_read_no_secret() -> None:
     bound = set(re.findall(r"aichatworkspace-\w+", demo)) - {"aichatworkspace-team"}
     assert bound == {"aichatworkspace-editor", "aichatworkspace-admin"}
     assert not re.search(r"clusterrole[= ](admin|edit|cluster-admin)\b", demo)
-    roles = {each["metadata"]["name"]: each for each in documents("rbac/user_roles.yaml")}
-    assert not any("secrets" in what for each in bound for _, what in grants(roles[each]))
+    roles = {role["metadata"]["name"]: role for role in documents("rbac/user_roles.yaml")}
+    assert not any("secrets" in what for role in bound for _, what in grants(roles[role]))
 
 
 @pytest.mark.parametrize("path", ["manager/network_policy.yaml", "api/network_policy.yaml"])
@@ -221,10 +223,10 @@ def test_a_network_policy_holds_for_each_of_our_deployments() -> None:
         ("manager/manager.yaml", "manager/network_policy.yaml"),
         ("api/api.yaml", "api/network_policy.yaml"),
     ):
-        chosen = the("NetworkPolicy", policy)["spec"]
+        spec = the("NetworkPolicy", policy)["spec"]
         labels = the("Deployment", deployment)["spec"]["template"]["metadata"]["labels"]
-        assert chosen["podSelector"]["matchLabels"].items() <= labels.items()
-        assert chosen["policyTypes"] == ["Ingress", "Egress"]
+        assert spec["podSelector"]["matchLabels"].items() <= labels.items()
+        assert spec["policyTypes"] == ["Ingress", "Egress"]
 
 
 def test_no_workspace_can_have_the_apis_host() -> None:
@@ -236,7 +238,7 @@ def test_no_workspace_can_have_the_apis_host() -> None:
 
 def test_probes_and_metrics_are_not_served_to_the_outside() -> None:
     (rule,) = the("Ingress", "api/ingress.yaml")["spec"]["rules"]
-    assert {each["path"] for each in rule["http"]["paths"]} == {"/api", "/openapi.json"}
+    assert {match["path"] for match in rule["http"]["paths"]} == {"/api", "/openapi.json"}
 
 
 def test_only_an_admin_is_shown_credentials_and_a_viewer_changes_nothing() -> None:
@@ -244,8 +246,8 @@ def test_only_an_admin_is_shown_credentials_and_a_viewer_changes_nothing() -> No
     prefix = "rbac.authorization.k8s.io/aggregate-to-"
 
     def granted_to(audience: str) -> set[tuple[str, str]]:
-        mine = [each for each in roles if f"{prefix}{audience}" in each["metadata"]["labels"]]
-        return set().union(*map(grants, mine))
+        own = [role for role in roles if f"{prefix}{audience}" in role["metadata"]["labels"]]
+        return set().union(*map(grants, own))
 
     credentials = ("get", "aichatworkspaces/credentials")
     assert granted_to("admin") - granted_to("edit") == {credentials}

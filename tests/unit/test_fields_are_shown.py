@@ -26,7 +26,7 @@ def test_every_setting_of_the_platform_is_shown_to_act() -> None:
 @pytest.mark.parametrize("name", spec_fields.FIELDS)
 def test_two_specs_of_a_field_differ_in_that_field(name: str) -> None:
     field = spec_fields.FIELDS[name]
-    first, second = (values(SCHEMA, field.spec(each)) for each in field.values)
+    first, second = (values(SCHEMA, field.spec(value)) for value in field.values)
     changed = {leaf for leaf in first | second if first.get(leaf) != second.get(leaf)}
     assert changed == {name}
     assert field.shows[0] != field.shows[1]

@@ -28,8 +28,8 @@ class Kubectl:
         self.answers("config current-context", "somewhere")
         self.answers("get --ignore-not-found --no-headers", OURS)
 
-    def answers(self, begin: str, said: str) -> None:
-        self._cases = f"  '{begin}'*) printf '%s\\n' '{said}' ;;\n{self._cases}"
+    def answers(self, begin: str, output: str) -> None:
+        self._cases = f"  '{begin}'*) printf '%s\\n' '{output}' ;;\n{self._cases}"
 
     def fails(self, begin: str) -> None:
         self._cases = f"  '{begin}'*) echo 'it went wrong' >&2; exit 1 ;;\n{self._cases}"
@@ -55,7 +55,7 @@ class Kubectl:
 
     def deleted(self) -> list[str]:
         lines = (self._folder / "log").read_text().splitlines()
-        return [each for each in lines if "delete" in each.split()]
+        return [line for line in lines if "delete" in line.split()]
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_demo_down_never_removes_the_operator_where_a_look_at_the_cluster_fails(
     kubectl.fails(look)
     ran = kubectl.run("demo-down")
     assert ran.returncode != 0
-    assert not [each for each in kubectl.deleted() if "config/default" in each]
+    assert not [line for line in kubectl.deleted() if "config/default" in line]
 
 
 def test_demo_down_leaves_the_operator_to_others_workspaces(kubectl: Kubectl) -> None:
@@ -91,7 +91,7 @@ def test_demo_down_leaves_the_operator_to_others_workspaces(kubectl: Kubectl) ->
     ran = kubectl.run("demo-down")
     assert ran.returncode == 1
     assert ran.stderr.endswith("/theirs\n")
-    assert not [each for each in kubectl.deleted() if "config/default" in each]
+    assert not [line for line in kubectl.deleted() if "config/default" in line]
 
 
 def test_demo_down_says_what_to_do_where_a_workspace_does_not_go(kubectl: Kubectl) -> None:
@@ -122,8 +122,13 @@ def test_demo_says_at_once_what_is_wrong_with_the_cluster(kubectl: Kubectl) -> N
     kubectl.answers("get --ignore-not-found --no-headers", NOT_OURS)
     ran = kubectl.run("demo")
     assert ran.returncode == 2
-    for each in ("IMAGE_REGISTRY", "Kubernetes 1.30", "a default StorageClass", "without the oper"):
-        assert each in ran.stderr
+    for requirement in (
+        "IMAGE_REGISTRY",
+        "Kubernetes 1.30",
+        "a default StorageClass",
+        "without the oper",
+    ):
+        assert requirement in ran.stderr
 
 
 def test_demo_does_not_begin_without_the_rights_it_needs(kubectl: Kubectl) -> None:
@@ -248,11 +253,11 @@ def chat() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("statuses", "code", "said"),
+    ("statuses", "code", "message"),
     [([404, 404], 0, "small:1: Paris"), ([401], 1, "/api/v1/auths/signin: 401 not found")],
 )
 def test_a_question_waits_for_its_route_and_for_nothing_else(
-    chat: str, statuses: list[int], code: int, said: str
+    chat: str, statuses: list[int], code: int, message: str
 ) -> None:
     Chat.statuses[:] = statuses
     ran = subprocess.run(
@@ -264,4 +269,4 @@ def test_a_question_waits_for_its_route_and_for_nothing_else(
         check=False,
     )
     assert ran.returncode == code
-    assert said in ran.stdout + ran.stderr
+    assert message in ran.stdout + ran.stderr

@@ -50,8 +50,8 @@ def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
 def test_every_page_can_be_reached_from_the_index() -> None:
     index = ROOT / "docs" / "index.md"
     linked = {
-        (index.parent / each.partition("#")[0]).resolve()
-        for each in _LINK.findall(text("docs/index.md"))
+        (index.parent / link.partition("#")[0]).resolve()
+        for link in _LINK.findall(text("docs/index.md"))
     }
     pages = {page for page in (ROOT / "docs").glob("*.md") if page != index}
     assert pages <= linked
@@ -60,10 +60,10 @@ def test_every_page_can_be_reached_from_the_index() -> None:
 @pytest.mark.parametrize("path", FRONT)
 def test_the_first_pages_are_in_plain_english(path: str) -> None:
     """Singular they; no relative clause in place of a noun."""
-    found = re.findall(
+    outdated = re.findall(
         r"\b(?:he|his|him|himself|whoever|nobody knows|anew)\b", text(path), re.IGNORECASE
     )
-    assert found == []
+    assert outdated == []
 
 
 def test_the_readme_fits_in_a_minute_or_two() -> None:
@@ -87,14 +87,14 @@ def test_each_reason_has_a_figure_that_was_measured() -> None:
     for point in points:
         figures = re.findall(r"`([^`]*\d[^`]*)`", point)
         assert figures, f"no figure in: {point}"
-        assert [each for each in figures if each not in measured] == []
+        assert [figure for figure in figures if figure not in measured] == []
 
 
 def test_the_licence_is_that_of_the_version_that_is_installed() -> None:
-    said = re.findall(
+    pairs = re.findall(
         r"Open WebUI (\d+\.\d+\.\d+)|open-webui/blob/v(\d+\.\d+\.\d+)", text("README.md")
     )
-    assert {version for pair in said for version in pair if version} == {versions.OPEN_WEBUI}
+    assert {version for pair in pairs for version in pair if version} == {versions.OPEN_WEBUI}
 
 
 def test_the_size_of_a_workspace_is_the_default_one() -> None:
@@ -102,10 +102,10 @@ def test_the_size_of_a_workspace_is_the_default_one() -> None:
     cpu = sum(parse(share.cpu_request) for share in shares)
     memory = sum(parse(share.memory_request) for share in shares) / 2**30
     storage = sum(parse(share.storage) for share in shares) / 2**30
-    said = (
+    sentence = (
         f"{float(cpu):g} CPU, {float(memory):g} GiB of memory and {float(storage):g} GiB of volumes"
     )
-    assert said in text("docs/install.md")
+    assert sentence in text("docs/install.md")
 
 
 def test_the_picture_is_of_what_workspaces_run_and_kubectl_prints_today() -> None:
@@ -113,7 +113,7 @@ def test_the_picture_is_of_what_workspaces_run_and_kubectl_prints_today() -> Non
     recording = text("docs/images/first-chat.txt")
     (version,) = crd.workspace_crd()["spec"]["versions"]
     columns = [
-        each["name"] for each in version["additionalPrinterColumns"] if "priority" not in each
+        column["name"] for column in version["additionalPrinterColumns"] if "priority" not in column
     ]
     (header,) = re.findall(r"^NAME .*$", recording, re.MULTILINE)
     assert header.split() == ["NAME", *map(str.upper, columns)]

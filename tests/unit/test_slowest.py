@@ -39,13 +39,13 @@ def test_a_run_says_what_its_slow_tests_waited_for_and_so_do_several_runs(tmp_pa
     (tmp_path / "conftest.py").write_text(_CONFTEST)
     (tmp_path / "pytest.ini").write_text("[pytest]")
     pytest, times = ("pytest", "-p", "xdist", str(tmp_path)), str(tmp_path / "times")
-    assert told(*pytest) == ["the moment to come"]
+    assert moments(*pytest) == ["the moment to come"]
     for workers in ("0", "1"):
-        assert told(*pytest, "-n", workers, TEST_TIMES=times) == []
-    assert told("tests.slowest", times) == ["the moment to come"] * 2
+        assert moments(*pytest, "-n", workers, TEST_TIMES=times) == []
+    assert moments("tests.slowest", times) == ["the moment to come"] * 2
 
 
-def told(*module: str, **environment: str) -> list[str]:
+def moments(*module: str, **environment: str) -> list[str]:
     """What it says that slow tests waited for; `make test` itself may name a file for times."""
     inherited = {name: value for name, value in os.environ.items() if name != "TEST_TIMES"}
     ran = subprocess.run(

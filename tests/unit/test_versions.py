@@ -16,8 +16,8 @@ PAGE = PROJECT / "docs" / "versions.md"
 
 def version(path: Path, pattern: str) -> str:
     """The one version that a file locks."""
-    (found,) = set(re.findall(pattern, path.read_text(), re.MULTILINE))
-    return str(found)
+    (version,) = set(re.findall(pattern, path.read_text(), re.MULTILINE))
+    return str(version)
 
 
 def test_the_default_images_are_the_ones_that_the_local_node_builds() -> None:

@@ -13,5 +13,5 @@ async def turns(count: int = 50) -> None:
 async def until(holds: Callable[[], object], seconds: float = 30) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110  (what it looks at tells nobody)
+        while not holds():  # noqa: ASYNC110  (there is no event to wait for)
             await asyncio.sleep(0.005)

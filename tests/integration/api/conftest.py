@@ -30,9 +30,9 @@ _NO_BOUNDS = {
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """One of its own: what is listed here is nobody else's."""
-    with control_plane(f"integration-api-{os.getpid()}") as found:
-        yield found
+    """A control plane of its own: lists have no other test's objects."""
+    with control_plane(f"integration-api-{os.getpid()}") as control:
+        yield control
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +78,6 @@ def boss(cluster: Cluster, api_kubeconfig: Path) -> Person:
 
 @pytest.fixture
 def calls(api: Served, boss: Person) -> Iterator[httpx2.Client]:
-    """The API as somebody calls it who may do everything."""
+    """A client of the API whose caller may do everything."""
     with api.client(boss.token) as client:
         yield client

@@ -27,7 +27,7 @@ _TOKEN_BEGINS: Final = "eyJ"
 
 @dataclass
 class Served:
-    """One API process. It can be killed and started anew on the same port."""
+    """One API process. It can be killed and started again on the same port."""
 
     kubeconfig: Path
     log: Path
@@ -68,9 +68,9 @@ class Served:
         assert self.process is not None
         self.process.terminate()
         assert self.process.wait(timeout=30) == 0, self.log.read_text()[-2000:]
-        told = self.log.read_text()
-        assert "Traceback" not in told, told[-4000:]
-        assert _TOKEN_BEGINS not in told, "a token is in the log"
+        log = self.log.read_text()
+        assert "Traceback" not in log, log[-4000:]
+        assert _TOKEN_BEGINS not in log, "a token is in the log"
 
     def resident_bytes(self) -> int:
         assert self.process is not None
@@ -105,9 +105,9 @@ def kubeconfig_of(cluster: Cluster, bearer: str, path: Path) -> Path:
 
 def token(cluster: Cluster, account: str, namespace: str = PEOPLE, audience: str = "") -> str:
     """A token of a service account, for the API server or for another audience."""
-    asked = [f"--audience={audience}"] if audience else []
-    told = cluster.kubectl("create", "token", account, "-n", namespace, "--duration=2h", *asked)
-    return told.strip()
+    options = [f"--audience={audience}"] if audience else []
+    token = cluster.kubectl("create", "token", account, "-n", namespace, "--duration=2h", *options)
+    return token.strip()
 
 
 @dataclass(frozen=True)
@@ -154,18 +154,18 @@ def role(name: str, *rules: dict[str, list[str]]) -> dict[str, Any]:
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": "ClusterRole",
         "metadata": {"name": name},
-        "rules": [{"apiGroups": [GROUP], **each} for each in rules],
+        "rules": [{"apiGroups": [GROUP], **rule} for rule in rules],
     }
 
 
 def make_teams(cluster: Cluster) -> None:
-    for each in (*TEAMS, PEOPLE):
-        labels = {} if each == PEOPLE else {"aichatworkspaces.io/team": "true"}
+    for namespace in (*TEAMS, PEOPLE):
+        labels = {} if namespace == PEOPLE else {"aichatworkspaces.io/team": "true"}
         cluster.apply(
             {
                 "apiVersion": "v1",
                 "kind": "Namespace",
-                "metadata": {"name": each, "labels": labels},
+                "metadata": {"name": namespace, "labels": labels},
             }
         )
 
@@ -173,9 +173,9 @@ def make_teams(cluster: Cluster) -> None:
 def clear_workspaces(cluster: Cluster) -> None:
     """Without an operator: a finalizer that one has left is taken out."""
     for team in (*TEAMS, SYSTEM):
-        for each in cluster.get("aiws", "-n", team)["items"]:
-            if not each["metadata"].get("finalizers"):
+        for resource in cluster.get("aiws", "-n", team)["items"]:
+            if not resource["metadata"].get("finalizers"):
                 continue
             free = ("-p", '{"metadata":{"finalizers":null}}', "--type=merge")
-            cluster.kubectl("patch", "aiws", each["metadata"]["name"], "-n", team, *free)
+            cluster.kubectl("patch", "aiws", resource["metadata"]["name"], "-n", team, *free)
         cluster.kubectl("delete", "aiws", "--all", "-n", team, "--timeout=30s")

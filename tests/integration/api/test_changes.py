@@ -1,4 +1,4 @@
-"""Changes through the API: nobody's is lost, none is made twice, and what is refused is told."""
+"""Changes through the API: none is lost or made twice, and refusals are explained."""
 
 import socket
 import time
@@ -49,9 +49,9 @@ def at_once(*asks: Callable[[], httpx2.Response]) -> list[httpx2.Response]:
     """All of them begin at the same moment."""
     barrier = Barrier(len(asks))
 
-    def ask(each: Callable[[], httpx2.Response]) -> httpx2.Response:
+    def ask(call: Callable[[], httpx2.Response]) -> httpx2.Response:
         barrier.wait()
-        return each()
+        return call()
 
     with ThreadPoolExecutor(len(asks)) as pool:
         return list(pool.map(ask, asks))
@@ -59,7 +59,10 @@ def at_once(*asks: Callable[[], httpx2.Response]) -> list[httpx2.Response]:
 
 def stored(cluster: Cluster) -> dict[str, Any]:
     listed = cluster.get("aiws", "-A")["items"]
-    return {f"{each['metadata']['namespace']}/{each['metadata']['name']}": each for each in listed}
+    return {
+        f"{resource['metadata']['namespace']}/{resource['metadata']['name']}": resource
+        for resource in listed
+    }
 
 
 def say_progress(cluster: Cluster, name: str, models_ready: str, team: str = ONE) -> None:
@@ -131,11 +134,13 @@ def test_patches_at_the_same_time_through_two_replicas_all_apply(
     with other_api.client(boss.token) as elsewhere:
         answers = at_once(
             *(
-                partial((elsewhere, calls)[at % 2].patch, f"{PATH}/patched", json={"spec": change})
-                for at, change in enumerate(changes)
+                partial(
+                    (elsewhere, calls)[index % 2].patch, f"{PATH}/patched", json={"spec": change}
+                )
+                for index, change in enumerate(changes)
             )
         )
-    assert [each.status_code for each in answers] == [202] * len(changes)
+    assert [answer.status_code for answer in answers] == [202] * len(changes)
     eventually(
         lambda: all(
             calls.get(f"{PATH}/patched").json()["spec"][field] == value
@@ -149,15 +154,18 @@ def test_patches_at_the_same_time_through_two_replicas_all_apply(
 def test_a_create_that_is_repeated_makes_one_workspace(
     calls: httpx2.Client, other_api: Served, boss: Person, cluster: Cluster
 ) -> None:
-    asked = body("repeated", models=["gemma2:2b"])
+    document = body("repeated", models=["gemma2:2b"])
     with other_api.client(boss.token) as elsewhere:
         answers = at_once(
-            *(partial((elsewhere, calls)[at % 2].post, PATH, json=asked) for at in range(10))
+            *(
+                partial((elsewhere, calls)[index % 2].post, PATH, json=document)
+                for index in range(10)
+            )
         )
-        later = elsewhere.post(PATH, json=asked)
-    assert sorted(each.status_code for each in answers) == [200] * 9 + [201]
-    assert {each.json()["uid"] for each in [*answers, later]} == {later.json()["uid"]}
-    assert [each for each in stored(cluster) if each.endswith("/repeated")] == [f"{ONE}/repeated"]
+        later = elsewhere.post(PATH, json=document)
+    assert sorted(answer.status_code for answer in answers) == [200] * 9 + [201]
+    assert {answer.json()["uid"] for answer in [*answers, later]} == {later.json()["uid"]}
+    assert [key for key in stored(cluster) if key.endswith("/repeated")] == [f"{ONE}/repeated"]
     assert calls.post(PATH, json=body("repeated", models=["llama3.2"])).status_code == 409
 
 
@@ -165,19 +173,19 @@ def test_of_two_teams_that_want_one_name_at_the_same_time_one_gets_it(
     calls: httpx2.Client, other_api: Served, boss: Person, cluster: Cluster
 ) -> None:
     with other_api.client(boss.token) as elsewhere:
-        for at in range(5):
-            name = f"wanted-{at}"
+        for index in range(5):
+            name = f"wanted-{index}"
             answers = at_once(
                 partial(calls.post, PATH, json=body(name, ONE)),
                 partial(elsewhere.post, PATH, json=body(name, TWO)),
             )
-            assert sorted(each.status_code for each in answers) == [201, 409]
-            refused = next(each for each in answers if each.status_code == 409).json()
+            assert sorted(answer.status_code for answer in answers) == [201, 409]
+            refused = next(answer for answer in answers if answer.status_code == 409).json()
             assert refused["code"] == "name-taken"
             assert refused["errors"][0]["field"] == "spec.workspaceName"
-            winner = next(each for each in answers if each.status_code == 201).json()["team"]
-            left = [each for each in stored(cluster) if each.endswith(f"/{name}")]
-            assert left == [f"{winner}/{name}"]
+            winner = next(answer for answer in answers if answer.status_code == 201).json()["team"]
+            remaining = [key for key in stored(cluster) if key.endswith(f"/{name}")]
+            assert remaining == [f"{winner}/{name}"]
 
 
 def test_what_a_reader_has_already_is_not_sent_again(
@@ -219,22 +227,22 @@ def test_a_dry_run_changes_nothing_and_gives_no_etag(
 
 
 def test_pages_hold_every_workspace_once(calls: httpx2.Client) -> None:
-    for at in range(5):
-        create(calls, f"page-{at}", TWO)
-    whole = [each["name"] for each in calls.get(PATH, params={"team": TWO}).json()["items"]]
+    for index in range(5):
+        create(calls, f"page-{index}", TWO)
+    whole = [item["name"] for item in calls.get(PATH, params={"team": TWO}).json()["items"]]
     paged: list[str] = []
     page = None
     while True:
-        asked = {"team": TWO, "limit": "2", **({"page": page} if page else {})}
-        told = calls.get(PATH, params=asked).json()
-        paged += [each["name"] for each in told["items"]]
-        if (page := told["nextPage"]) is None:
+        query = {"team": TWO, "limit": "2", **({"page": page} if page else {})}
+        answer = calls.get(PATH, params=query).json()
+        paged += [item["name"] for item in answer["items"]]
+        if (page := answer["nextPage"]) is None:
             break
     assert paged == whole == sorted(whole)
 
 
 @pytest.mark.parametrize(
-    ("spec", "field", "said"),
+    ("spec", "field", "message"),
     [
         ({"workspaceName": "kube-system"}, "spec.workspaceName", "choose a name that is not"),
         ({"workspaceName": "Bad"}, "spec.workspaceName", "pattern"),
@@ -254,16 +262,16 @@ def test_pages_hold_every_workspace_once(calls: httpx2.Client) -> None:
         ),
     ],
 )
-def test_a_bad_spec_is_refused_with_the_fields_path_whoever_refuses_it(
-    calls: httpx2.Client, spec: dict[str, Any], field: str, said: str
+def test_a_bad_spec_is_refused_with_the_fields_path(
+    calls: httpx2.Client, spec: dict[str, Any], field: str, message: str
 ) -> None:
     answer = calls.post(PATH, json={"team": ONE, "spec": spec})
     assert answer.status_code == 422
-    found = {each["field"]: each["message"] for each in answer.json()["errors"]}
-    assert said in found[field], found
+    messages = {error["field"]: error["message"] for error in answer.json()["errors"]}
+    assert message in messages[field], messages
 
 
-def test_a_name_that_is_kept_for_ever_says_so(calls: httpx2.Client) -> None:
+def test_a_changed_workspace_name_is_refused_as_immutable(calls: httpx2.Client) -> None:
     create(calls, "immutable")
     answer = calls.patch(f"{PATH}/immutable", json={"spec": {"workspaceName": "other"}})
     assert answer.status_code == 422
@@ -294,7 +302,7 @@ def test_a_name_that_is_kept_for_ever_says_so(calls: httpx2.Client) -> None:
         ("PUT", f"{PATH}/nothing:suspend", {}, 405),
     ],
 )
-def test_every_no_is_a_problem_document(
+def test_every_refusal_is_a_problem_document(
     calls: httpx2.Client, method: str, path: str, sent: dict[str, Any], status: int
 ) -> None:
     answer = calls.request(method, path, **sent)
@@ -311,7 +319,7 @@ def test_every_no_is_a_problem_document(
 
 
 def _stalled(api: Served) -> socket.socket:
-    """The beginning of the largest body, from nobody in particular."""
+    """Send the beginning of the largest body, without a token."""
     opened = socket.create_connection(("127.0.0.1", api.port))
     head = (
         f"POST {PATH} HTTP/1.1\r\nHost: api\r\nContent-Type: application/json\r\n"
@@ -322,7 +330,7 @@ def _stalled(api: Served) -> socket.socket:
     return opened
 
 
-def test_bodies_that_never_end_cost_little_and_nobody_else_notices(
+def test_bodies_that_never_end_cost_little_and_delay_no_other_caller(
     api: Served, calls: httpx2.Client
 ) -> None:
     """Without a token: who it is is asked only after the body."""
@@ -334,15 +342,15 @@ def test_bodies_that_never_end_cost_little_and_nobody_else_notices(
         assert calls.get(PATH).is_success
         assert calls.post(f"{PATH}?dryRun=true", json=body("meanwhile")).status_code == 503
         grown = api.resident_bytes() - before
-        said = []
-        for each in sockets:
-            each.settimeout(20)
-            said.append(_status(each))
+        statuses = []
+        for connection in sockets:
+            connection.settimeout(20)
+            statuses.append(_status(connection))
     finally:
-        for each in sockets:
-            each.close()
-    assert said.count(408) == 128
-    assert set(said) <= {408, 503, 0}
+        for connection in sockets:
+            connection.close()
+    assert statuses.count(408) == 128
+    assert set(statuses) <= {408, 503, 0}
     assert 9 < time.monotonic() - began < 20
     assert grown < 96 * 1024 * 1024, f"{grown / 2**20:.1f} MiB"
     assert calls.post(f"{PATH}?dryRun=true", json=body("afterwards")).status_code == 200
@@ -357,7 +365,7 @@ def _status(opened: socket.socket) -> int:
     return int(head[1]) if head else 0
 
 
-def test_a_missing_permission_of_the_apis_own_is_told_as_such(
+def test_a_missing_permission_of_the_api_is_reported_as_its_own(
     calls: httpx2.Client, cluster: Cluster
 ) -> None:
     """And not as if the caller lacked it."""
@@ -376,7 +384,9 @@ def test_a_missing_permission_of_the_apis_own_is_told_as_such(
     eventually(lambda: calls.get(path).status_code == 409, "it may read them again")
 
 
-def test_a_teams_full_quota_is_told_in_its_words(calls: httpx2.Client, cluster: Cluster) -> None:
+def test_a_full_team_quota_is_reported_with_its_message(
+    calls: httpx2.Client, cluster: Cluster
+) -> None:
     counted = "count/aichatworkspaces.apps.aichatworkspaces.io"
     cluster.apply(
         {
@@ -387,14 +397,14 @@ def test_a_teams_full_quota_is_told_in_its_words(calls: httpx2.Client, cluster: 
         }
     )
     try:
-        asked = body("one-too-many", TWO)
+        document = body("one-too-many", TWO)
         path = f"{PATH}?dryRun=true"
         eventually(
-            lambda: "exceeded" in calls.post(path, json=asked).json().get("detail", ""),
+            lambda: "exceeded" in calls.post(path, json=document).json().get("detail", ""),
             "the quota holds",
             seconds=90,  # its controller looks for new kinds every 30 seconds
         )
-        answer = calls.post(PATH, json=asked)
+        answer = calls.post(PATH, json=document)
         assert answer.status_code == 403
         assert "exceeded quota: few" in answer.json()["detail"]
     finally:
@@ -408,21 +418,21 @@ def strict_api(api_kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -
         yield served
 
 
-def test_a_hasty_caller_is_told_how_long_to_wait_and_others_do_not_notice(
+def test_a_rate_limited_caller_gets_retry_after_and_others_are_not_limited(
     strict_api: Served, cluster: Cluster, boss: Person
 ) -> None:
     hasty = person(cluster, "hasty")
     with strict_api.client(hasty.token) as client:
         answers = at_once(*[lambda: client.get("/api/v1/me")] * 12)
-        refused = [each for each in answers if each.status_code == 429]
+        refused = [answer for answer in answers if answer.status_code == 429]
         assert len(refused) >= 4
-        assert all(int(each.headers["Retry-After"]) >= 1 for each in refused)
+        assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
         assert refused[0].headers["Content-Type"] == MEDIA_TYPE
     with strict_api.client(boss.token) as other:
         assert other.get("/api/v1/me").is_success
 
 
-def test_a_caller_has_so_many_streams_and_no_more(strict_api: Served, cluster: Cluster) -> None:
+def test_streams_are_limited_per_caller(strict_api: Served, cluster: Cluster) -> None:
     watcher = person(cluster, "watcher", [grant("watcher", "cluster-admin")])
     with (
         strict_api.client(watcher.token) as client,

@@ -39,19 +39,22 @@ def test_generated_requests_get_documented_answers_and_never_an_error_of_ours(
 def _went_on(report: Path) -> Counter[str]:
     """Methods of the requests that followed a link from a workspace which was made (201), and did
     what they were to."""
-    found: Counter[str] = Counter()
+    methods: Counter[str] = Counter()
     for line in report.read_text().splitlines():
         scenario = json.loads(line).get("ScenarioFinished", {})
         if scenario.get("phase") != "stateful":
             continue
         recorder = scenario["recorder"]
-        answers = {name: _answer(each) for name, each in recorder.get("interactions", {}).items()}
+        answers = {
+            name: _answer(interaction)
+            for name, interaction in recorder.get("interactions", {}).items()
+        }
         for name, case in recorder.get("cases", {}).items():
             before = answers.get(case.get("parent_id"))
             method, status = answers.get(name, ("", 0))
             if "transition" in case and before == _CREATE and 200 <= status < 300:
-                found[method] += 1
-    return found
+                methods[method] += 1
+    return methods
 
 
 def _answer(interaction: dict[str, Any]) -> tuple[str, int]:

@@ -1,4 +1,4 @@
-"""The API is nobody's deputy: who may do what is what the API server says of the caller himself."""
+"""The API grants a caller exactly what the API server grants them."""
 
 import ssl
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ NO_SUCH: Final = "matrix-none"
 
 @dataclass(frozen=True)
 class Deed:
-    """What the API is asked, what that is to Kubernetes, and what it answers to whoever may."""
+    """A request to the API, its verb in Kubernetes, and the statuses for a permitted caller."""
 
     what: str
     verb: str
@@ -75,7 +75,7 @@ _RIGHTS: Final = (
 
 @dataclass(frozen=True)
 class Judge:
-    """The API server, asked with a person's own token what he may do."""
+    """The API server's answers to a person's own token about their permissions."""
 
     client: httpx2.Client
 
@@ -94,7 +94,7 @@ class Judge:
 
 
 def _people() -> dict[str, list[dict[str, Any]]]:
-    """Each person, and what he is granted."""
+    """Each person and their grants."""
     named = role(
         "only-matrix-one",
         {"resources": ["aichatworkspaces"], "resourceNames": ["matrix-one"], "verbs": ["get"]},
@@ -122,21 +122,21 @@ def _people() -> dict[str, list[dict[str, Any]]]:
 def people(cluster: Cluster, api_kubeconfig: object) -> dict[str, Person]:
     assert api_kubeconfig
     with ThreadPoolExecutor(4) as pool:
-        made = pool.map(lambda each: person(cluster, *each), _people().items())
-        return {each.name: each for each in made}
+        persons = pool.map(lambda arguments: person(cluster, *arguments), _people().items())
+        return {somebody.name: somebody for somebody in persons}
 
 
 @pytest.fixture(scope="module")
 def judges(cluster: Cluster, people: dict[str, Person]) -> Iterator[dict[str, Judge]]:
     known = yaml.safe_load(cluster.kubeconfig.read_text())["clusters"][0]["cluster"]
     trust = ssl.create_default_context(cafile=known["certificate-authority"])
-    found = {}
+    by_name = {}
     for name in people:
         headers = {"Authorization": f"Bearer {token(cluster, name)}"}
         client = httpx2.Client(base_url=known["server"], headers=headers, verify=trust, timeout=30)
-        found[name] = Judge(client)
-    yield found
-    for judge in found.values():
+        by_name[name] = Judge(client)
+    yield by_name
+    for judge in by_name.values():
         judge.client.close()
 
 
@@ -169,7 +169,7 @@ _EVERYBODY: Final = tuple(_people())
 
 @pytest.mark.usefixtures("workspaces")
 @pytest.mark.parametrize("who", _EVERYBODY)
-def test_a_workspace_is_open_to_whom_the_api_server_opens_it_and_hidden_from_others(
+def test_a_workspace_is_open_to_permitted_callers_and_hidden_from_others(
     api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
 ) -> None:
     judge = judges[who]
@@ -178,19 +178,19 @@ def test_a_workspace_is_open_to_whom_the_api_server_opens_it_and_hidden_from_oth
             unknown = _of_one(client, deed, NO_SUCH)
             assert unknown[0] == 404
             for name, team in WORKSPACES.items():
-                told = _of_one(client, deed, name)
+                answer = _of_one(client, deed, name)
                 if judge.allows(deed.verb, team, name, deed.subresource):
-                    assert told[0] in deed.good, (deed, name, told)
+                    assert answer[0] in deed.good, (deed, name, answer)
                 elif judge.allows("get", team, name):
-                    assert told[0] == 403, (deed, name, told)
+                    assert answer[0] == 403, (deed, name, answer)
                 else:
                     as_unknown = unknown[1].replace(NO_SUCH.encode(), name.encode())
-                    assert told == (404, as_unknown), (deed, name)
+                    assert answer == (404, as_unknown), (deed, name)
 
 
 @pytest.mark.usefixtures("workspaces")
 @pytest.mark.parametrize("who", _EVERYBODY)
-def test_a_team_is_open_to_whom_the_api_server_opens_it(
+def test_a_team_is_open_to_permitted_callers(
     api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
 ) -> None:
     with api.client(people[who].token) as client:
@@ -207,12 +207,12 @@ def test_a_team_is_open_to_whom_the_api_server_opens_it(
 
 @pytest.mark.usefixtures("workspaces")
 @pytest.mark.parametrize("who", _EVERYBODY)
-def test_a_list_shows_what_its_reader_may_list_and_nothing_else(
+def test_a_list_has_exactly_the_workspaces_that_its_caller_may_list(
     api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
 ) -> None:
     with api.client(people[who].token) as client:
-        shown = {each["name"] for each in client.get("/api/v1/workspaces").json()["items"]}
-        in_use = {each["name"] for each in client.get("/api/v1/models").json()["inUse"]}
+        shown = {item["name"] for item in client.get("/api/v1/workspaces").json()["items"]}
+        in_use = {model["name"] for model in client.get("/api/v1/models").json()["inUse"]}
     may = {name for name, team in WORKSPACES.items() if judges[who].allows("list", team)}
     assert shown & set(WORKSPACES) == may
     assert not in_use
@@ -220,7 +220,7 @@ def test_a_list_shows_what_its_reader_may_list_and_nothing_else(
 
 @pytest.mark.usefixtures("workspaces")
 @pytest.mark.parametrize("who", _EVERYBODY)
-def test_a_watch_of_all_teams_tells_what_its_watcher_may_watch_and_nothing_else(
+def test_a_watch_has_exactly_the_workspaces_that_its_caller_may_watch(
     api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
 ) -> None:
     may = {name for name, team in WORKSPACES.items() if judges[who].allows("watch", team)}
@@ -228,32 +228,32 @@ def test_a_watch_of_all_teams_tells_what_its_watcher_may_watch_and_nothing_else(
         with api.client(people[who].token) as client:
             assert client.get("/api/v1/workspaces:watch").status_code == 403
         return
-    told = [each for each in begun(api, people[who].token) if each.kind == "ADDED"]
-    assert {each.data["name"] for each in told} & set(WORKSPACES) == may
-    assert {each.data["team"] for each in told} <= {WORKSPACES[name] for name in may}
+    events = [event for event in begun(api, people[who].token) if event.kind == "ADDED"]
+    assert {event.data["name"] for event in events} & set(WORKSPACES) == may
+    assert {event.data["team"] for event in events} <= {WORKSPACES[name] for name in may}
 
 
 @pytest.mark.usefixtures("workspaces")
 @pytest.mark.parametrize("who", _EVERYBODY)
-def test_everybody_is_told_of_himself_what_the_api_server_would_say(
+def test_me_lists_the_permissions_that_the_api_server_grants(
     api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
 ) -> None:
     with api.client(people[who].token) as client:
-        told = client.get("/api/v1/me").json()
-    assert told["username"] == people[who].username
+        document = client.get("/api/v1/me").json()
+    assert document["username"] == people[who].username
     judge = judges[who]
-    everywhere = {said for said, verb, part in _RIGHTS if judge.allows(verb, "", subresource=part)}
-    assert set(told["everywhere"]) == everywhere
-    in_teams = {each["team"]: set(each["verbs"]) for each in told["teams"]}
+    everywhere = {word for word, verb, part in _RIGHTS if judge.allows(verb, "", subresource=part)}
+    assert set(document["everywhere"]) == everywhere
+    in_teams = {entry["team"]: set(entry["verbs"]) for entry in document["teams"]}
     for team in (*TEAMS, SYSTEM):
-        may = {said for said, verb, part in _RIGHTS if judge.allows(verb, team, subresource=part)}
+        may = {word for word, verb, part in _RIGHTS if judge.allows(verb, team, subresource=part)}
         assert in_teams.pop(team, set()) == may - everywhere
     assert not in_teams, "no team that there is not"
 
 
 @pytest.mark.usefixtures("workspaces")
 @pytest.mark.parametrize("who", _EVERYBODY)
-def test_a_workspace_is_made_for_whom_the_api_server_lets_make_one_and_in_his_name(
+def test_a_workspace_is_created_for_permitted_callers_and_names_them(
     api: Served, cluster: Cluster, people: dict[str, Person], judges: dict[str, Judge], who: str
 ) -> None:
     with api.client(people[who].token) as client:
@@ -261,19 +261,23 @@ def test_a_workspace_is_made_for_whom_the_api_server_lets_make_one_and_in_his_na
             name = f"by-{who}-{n}"
             body = {"team": team, "spec": {"workspaceName": name, "suspended": True}}
             status = client.post("/api/v1/workspaces", json=body).status_code
-            made = cluster.get("aiws", "-n", team)["items"]
-            mine = [each["metadata"] for each in made if each["metadata"]["name"] == name]
+            resources = cluster.get("aiws", "-n", team)["items"]
+            metadata = [
+                resource["metadata"]
+                for resource in resources
+                if resource["metadata"]["name"] == name
+            ]
             if judges[who].allows("create", team):
-                assert (status, len(mine)) == (201, 1), team
-                asked_by = mine[0]["annotations"]["apps.aichatworkspaces.io/requested-by"]
+                assert (status, len(metadata)) == (201, 1), team
+                asked_by = metadata[0]["annotations"]["apps.aichatworkspaces.io/requested-by"]
                 assert asked_by == people[who].username
                 cluster.kubectl("delete", "aiws", name, "-n", team)
             else:
-                assert (status, mine) == (403, []), team
+                assert (status, metadata) == (403, []), team
 
 
 @pytest.mark.usefixtures("workspaces")
-def test_nobody_without_a_good_token_is_told_anything(api: Served, cluster: Cluster) -> None:
+def test_requests_without_a_valid_token_are_401(api: Served, cluster: Cluster) -> None:
     wrong_audience = token(cluster, "everywhere-admin", audience="somebody-else")
     for bad in (None, "made-up", "é", wrong_audience, "x" * 20_000):
         headers = {b"Authorization": f"Bearer {bad}".encode()} if bad is not None else {}

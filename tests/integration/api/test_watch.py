@@ -35,26 +35,26 @@ class Event:
 
 def events_of(lines: Iterator[str]) -> Iterator[Event]:
     """https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation"""
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for line in lines:
         if line.startswith(":"):
             yield Event("heartbeat", {}, None)
         elif line:
             name, _, value = line.partition(": ")
-            found[name] = value
-        elif "event" in found:
-            yield Event(found["event"], json.loads(found["data"]), found.get("id"))
-            found = {}
+            fields[name] = value
+        elif "event" in fields:
+            yield Event(fields["event"], json.loads(fields["data"]), fields.get("id"))
+            fields = {}
 
 
 @dataclass
 class Follower:
-    """Somebody who watches, connects again when a stream ends, and notes what he is told."""
+    """A client that watches, reconnects when a stream ends, and records the events."""
 
     apis: Sequence[Served]
     token: str
     hop_after: int = 0
-    """Events after which he goes on at the next replica; 0 for never."""
+    """Events after which it goes on at the next replica; 0 for never."""
     known: dict[str, dict[str, Any]] = field(default_factory=dict)
     highest: dict[str, int] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
@@ -91,9 +91,9 @@ class Follower:
             if answer.status_code != 200:
                 time.sleep(0.2)
                 return
-            for at, event in enumerate(events_of(answer.iter_lines()), start=1):
-                self._take(event, first=at == 1, resumed=bool(headers))
-                if self._done.is_set() or at == self.hop_after:
+            for number, event in enumerate(events_of(answer.iter_lines()), start=1):
+                self._take(event, first=number == 1, resumed=bool(headers))
+                if self._done.is_set() or number == self.hop_after:
                     return
 
     def _take(self, event: Event, *, first: bool, resumed: bool) -> None:
@@ -124,19 +124,19 @@ def _count(document: dict[str, Any]) -> int:
 
 def churn(client: httpx2.Client, rounds: int, rng: random.Random, count: int) -> int:
     """Create, change and delete at random; gives how many writes there have been."""
-    there = {each["name"] for each in client.get(PATH).json()["items"]}
+    names = {item["name"] for item in client.get(PATH).json()["items"]}
     for _ in range(rounds):
         count += 1
         name = f"churned-{rng.randrange(6)}"
         team = rng.choice(TEAMS)
         spec = {"access": {"passwordReset": str(count)}}
-        if name not in there:
+        if name not in names:
             body = {"team": team, "spec": {"workspaceName": name, **spec}}
             answer = client.post(PATH, json=body)
-            there.add(name)
+            names.add(name)
         elif rng.random() < 0.3:
             answer = client.delete(f"{PATH}/{name}")
-            there.discard(name)
+            names.discard(name)
         else:
             answer = client.patch(f"{PATH}/{name}", json={"spec": spec})
         assert answer.is_success, answer.text
@@ -144,25 +144,25 @@ def churn(client: httpx2.Client, rounds: int, rng: random.Random, count: int) ->
 
 
 def now(client: httpx2.Client) -> dict[str, dict[str, Any]]:
-    return {each["name"]: each for each in client.get(PATH).json()["items"]}
+    return {item["name"]: item for item in client.get(PATH).json()["items"]}
 
 
 def begun(api: Served, bearer: str, last_id: str = "") -> list[Event]:
     """What a stream says until it is up to date."""
-    found = []
+    events = []
     with (
         api.client(bearer, **{"Last-Event-ID": last_id}) as client,
         client.stream("GET", WATCH) as answer,
     ):
         assert answer.status_code == 200
         for event in events_of(answer.iter_lines()):
-            found.append(event)
+            events.append(event)
             if event.kind == "synced":
                 break
-    return found
+    return events
 
 
-def test_each_last_state_is_told_and_none_before_an_older_one_whatever_replicas_do(
+def test_the_last_state_of_each_workspace_arrives_in_order_through_all_replicas(
     api: Served, other_api: Served, boss: Person
 ) -> None:
     """One follower stays with a replica that is killed and started again, one goes to and fro."""
@@ -188,7 +188,7 @@ def test_each_last_state_is_told_and_none_before_an_older_one_whatever_replicas_
     assert restless.resumed
 
 
-def test_nobody_is_told_anything_before_everything_is_known(api: Served, boss: Person) -> None:
+def test_reads_are_503_until_all_caches_are_filled(api: Served, boss: Person) -> None:
     """A replica that has just started must not say that a workspace is not there."""
     with api.client(boss.token) as client:
         body = {"team": ONE, "spec": {"workspaceName": "there-all-along"}}
@@ -207,11 +207,13 @@ def test_nobody_is_told_anything_before_everything_is_known(api: Served, boss: P
 
 
 @pytest.mark.parametrize("made_up", ["99999999999999-0123456789abcdef", "1-0123456789abcdef", "x"])
-def test_an_id_that_was_never_given_begins_anew(api: Served, boss: Person, made_up: str) -> None:
+def test_an_unknown_event_id_starts_the_watch_again(
+    api: Served, boss: Person, made_up: str
+) -> None:
     assert begun(api, boss.token, made_up)[0].kind == "reset"
 
 
-def test_an_id_that_is_too_old_or_of_another_watch_begins_anew(
+def test_an_event_id_that_is_too_old_or_of_another_watch_starts_the_watch_again(
     api: Served, boss: Person, cluster: Cluster
 ) -> None:
     given = begun(api, boss.token)[-1].id
@@ -223,7 +225,7 @@ def test_an_id_that_is_too_old_or_of_another_watch_begins_anew(
     assert begun(api, viewer.token, given)[0].kind == "reset"
 
 
-def test_a_replica_that_is_only_quiet_takes_a_stream_over_at_once(
+def test_a_quiet_replica_takes_a_stream_over_at_once(
     api: Served, other_api: Served, boss: Person, cluster: Cluster
 ) -> None:
     """What else happens in the cluster moves its version, but tells a watch of workspaces nothing
@@ -233,9 +235,9 @@ def test_a_replica_that_is_only_quiet_takes_a_stream_over_at_once(
     other_api.start()
     given = begun(other_api, boss.token)[-1].id
     assert given is not None
-    asked = time.monotonic()
+    begin = time.monotonic()
     assert begun(api, boss.token, given)[0].kind == "synced"
-    assert time.monotonic() - asked < 8
+    assert time.monotonic() - begin < 8
 
 
 def test_a_watch_lives_while_it_is_quiet_and_ends_when_its_permission_does(
@@ -247,18 +249,22 @@ def test_a_watch_lives_while_it_is_quiet_and_ends_when_its_permission_does(
     began = time.monotonic()
 
     def follow(who: Person) -> None:
-        told = followed.setdefault(who.name, [])
+        received = followed.setdefault(who.name, [])
         with api.client(who.token) as client, client.stream("GET", WATCH) as answer:
             for event in events_of(answer.iter_lines()):
-                told.append((time.monotonic() - began, event))
+                received.append((time.monotonic() - began, event))
                 if event.kind == "heartbeat" and who is boss:
                     return
 
-    threads = [threading.Thread(target=follow, args=(each,)) for each in (unbound, revoked, boss)]
+    threads = [
+        threading.Thread(target=follow, args=(caller,)) for caller in (unbound, revoked, boss)
+    ]
     for thread in threads:
         thread.start()
     eventually(
-        lambda: len(followed) == 3 and all("synced" in _kinds(each) for each in followed.values()),
+        lambda: (
+            len(followed) == 3 and all("synced" in _kinds(events) for events in followed.values())
+        ),
         "all watch",
     )
     cluster.kubectl("delete", "rolebinding", "unbound-view", "-n", ONE)
@@ -269,19 +275,19 @@ def test_a_watch_lives_while_it_is_quiet_and_ends_when_its_permission_does(
         assert not thread.is_alive()
     assert _kinds(followed["boss"])[-1] == "heartbeat"
     for name, status in (("unbound", 403), ("revoked", 401)):
-        at, last = followed[name][-1]
+        moment, last = followed[name][-1]
         assert last.kind == "end"
         assert last.data["status"] == status
-        assert at - gone < 45
+        assert moment - gone < 45
 
 
-def _kinds(told: Sequence[tuple[float, Event]]) -> list[str]:
-    return [event.kind for _, event in told]
+def _kinds(events: Sequence[tuple[float, Event]]) -> list[str]:
+    return [event.kind for _, event in events]
 
 
-def test_those_who_do_not_read_cost_no_memory(api: Served, boss: Person) -> None:
+def test_clients_that_do_not_read_cost_no_memory(api: Served, boss: Person) -> None:
     """Forty who open a watch and never read, while a large workspace changes again and again."""
-    large = {"scheduling": {"nodeSelector": {f"key-{at}": "v" * 63 for at in range(16)}}}
+    large = {"scheduling": {"nodeSelector": {f"key-{index}": "v" * 63 for index in range(16)}}}
     with api.client(boss.token) as client:
         body = {"team": ONE, "spec": {"workspaceName": "large", **large}}
         assert client.post(PATH, json=body).is_success
@@ -292,27 +298,27 @@ def test_those_who_do_not_read_cost_no_memory(api: Served, boss: Person) -> None
             _change_often(client, 300)
             grown = api.resident_bytes() - before
         finally:
-            for each in sockets:
-                each.close()
+            for connection in sockets:
+                connection.close()
     assert grown < 16 * 1024 * 1024, f"{grown / 2**20:.1f} MiB"
 
 
-def test_those_who_do_not_read_hundreds_of_workspaces_cost_no_memory(
+def test_clients_that_do_not_read_hundreds_of_workspaces_cost_no_memory(
     api: Served, boss: Person
 ) -> None:
     """Nor do they keep others from reading: a page is larger than what the kernel takes of it."""
-    models = [f"{'m' * 180}{at:02}" for at in range(32)]
+    models = [f"{'m' * 180}{index:02}" for index in range(32)]
     domain = ".".join(["d" * 60] * 4)
-    selector = {f"{domain}/key-{at}": "v" * 63 for at in range(16)}
+    selector = {f"{domain}/key-{index}": "v" * 63 for index in range(16)}
     large = {"models": models, "scheduling": {"nodeSelector": selector}}
     with api.client(boss.token) as client, ThreadPoolExecutor(4) as pool:
 
-        def make(at: int) -> None:
-            spec = {"workspaceName": f"hundreds-{at}", **large}
+        def make(index: int) -> None:
+            spec = {"workspaceName": f"hundreds-{index}", **large}
             assert client.post(PATH, json={"team": ONE, "spec": spec}).is_success
 
-        def unmake(at: int) -> None:
-            assert client.delete(f"{PATH}/hundreds-{at}").is_success
+        def unmake(index: int) -> None:
+            assert client.delete(f"{PATH}/hundreds-{index}").is_success
 
         list(pool.map(make, range(400)))
         for _ in range(20):
@@ -322,12 +328,14 @@ def test_those_who_do_not_read_hundreds_of_workspaces_cost_no_memory(
             before = api.resident_bytes()
             deaf += [_deaf(api, boss, WATCH) for _ in range(40)]
             deaf += [_deaf(api, boss, _PAGE) for _ in range(40)]
-            eventually(lambda: client.get(_PAGE).status_code == 429, "he has lists enough")
+            eventually(
+                lambda: client.get(_PAGE).status_code == 429, "the caller's lists are limited"
+            )
             grown = api.resident_bytes() - before
             assert grown < 24 * 1024 * 1024, f"{grown / 2**20:.1f} MiB"
         finally:
-            for each in deaf:
-                each.close()
+            for connection in deaf:
+                connection.close()
         eventually(lambda: client.get(_PAGE).is_success, "who goes makes room")
         list(pool.map(unmake, range(400)))
 
@@ -342,6 +350,6 @@ def _deaf(api: Served, who: Person, path: str) -> socket.socket:
 
 
 def _change_often(client: httpx2.Client, times: int) -> None:
-    for at in range(times):
-        spec = {"access": {"passwordReset": str(at)}}
+    for index in range(times):
+        spec = {"access": {"passwordReset": str(index)}}
         assert client.patch(f"{PATH}/large", json={"spec": spec}).is_success

@@ -56,51 +56,51 @@ class Network:
         self, connections: Iterable[Connection], expected: set[Connection]
     ) -> set[Connection]:
         """Which connections come about: waits for those expected, and a moment for the others."""
-        wanted = list(connections)
+        attempts = list(connections)
         with ExitStack() as stack:
-            streams = self._connect([c for c in wanted if c.protocol == "TCP"], stack)
-            messages = self._send([c for c in wanted if c.protocol == "UDP"], stack)
-            found: set[Connection] = set()
+            streams = self._connect([c for c in attempts if c.protocol == "TCP"], stack)
+            messages = self._send([c for c in attempts if c.protocol == "UDP"], stack)
+            arrived: set[Connection] = set()
             deadline = time.monotonic() + _PATIENCE_SECONDS
-            while time.monotonic() < deadline and not expected <= found:
-                found |= self._arrived(streams, messages, 0.01)
-            return found | self._arrived(streams, messages, _GRACE_SECONDS)
+            while time.monotonic() < deadline and not expected <= arrived:
+                arrived |= self._arrived(streams, messages, 0.01)
+            return arrived | self._arrived(streams, messages, _GRACE_SECONDS)
 
     def _connect(
         self, connections: Sequence[Connection], stack: ExitStack
     ) -> dict[socket.socket, Connection]:
-        def begin(each: Connection) -> socket.socket:
+        def begin(connection: Connection) -> socket.socket:
             stream = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-            stream.connect_ex((each.destination, each.port))
+            stream.connect_ex((connection.destination, connection.port))
             return stream
 
         begun = self._from_source(connections, begin)
         for stream in begun.values():
             stack.enter_context(stream)
-        return {stream: each for each, stream in begun.items()}
+        return {stream: connection for connection, stream in begun.items()}
 
     def _send(self, connections: Sequence[Connection], stack: ExitStack) -> dict[bytes, Connection]:
         """Each message says which connection it is, and when: late ones count for nothing."""
         moment = time.monotonic_ns()
-        texts = {each: f"{moment} {each}".encode() for each in connections}
+        texts = {connection: f"{moment} {connection}".encode() for connection in connections}
 
-        def send(each: Connection) -> socket.socket:
+        def send(connection: Connection) -> socket.socket:
             sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            sender.sendto(texts[each], (each.destination, each.port))
+            sender.sendto(texts[connection], (connection.destination, connection.port))
             return sender
 
         for sender in self._from_source(connections, send).values():
             stack.enter_context(sender)
-        return {text: each for each, text in texts.items()}
+        return {text: connection for connection, text in texts.items()}
 
     def _from_source(
         self, connections: Sequence[Connection], action: Callable[[Connection], socket.socket]
     ) -> dict[Connection, socket.socket]:
         done: dict[Connection, socket.socket] = {}
-        for source in {each.source for each in connections}:
-            own = [each for each in connections if each.source == source]
-            made = inside(self.namespaces[source], partial(_each, action, own))
-            done |= dict(zip(own, made, strict=True))
+        for source in {connection.source for connection in connections}:
+            own = [connection for connection in connections if connection.source == source]
+            results = inside(self.namespaces[source], partial(_each, action, own))
+            done |= dict(zip(own, results, strict=True))
         return done
 
     def _arrived(
@@ -115,7 +115,7 @@ class Network:
         for number in by_number:
             poll.register(number, select.POLLOUT)
         ready = (by_number[number] for number, _ in poll.poll(0))
-        return {streams[each] for each in ready if _connected(each)} | {
+        return {streams[stream] for stream in ready if _connected(stream)} | {
             messages[text] for text in self._messages() if text in messages
         }
 
@@ -133,7 +133,7 @@ def network() -> Iterator[Network]:
     """Pods on a bridge, a node that routes and translates as CNI and kube-proxy do, and a world
     outside that also has the metadata address."""
     with ExitStack() as stack:
-        spaces = {each: new_namespace(stack) for each in (NODE, OUTSIDE, *PODS)}
+        spaces = {name: new_namespace(stack) for name in (NODE, OUTSIDE, *PODS)}
         inside(spaces[NODE], lambda: _build_node(spaces))
         inside(spaces[OUTSIDE], _build_outside)
         for pod in PODS:
@@ -160,7 +160,7 @@ def inside(namespace: int, action: Callable[[], _T]) -> _T:
 def _each(
     action: Callable[[Connection], socket.socket], connections: Sequence[Connection]
 ) -> list[socket.socket]:
-    return [action(each) for each in connections]
+    return [action(connection) for connection in connections]
 
 
 def new_namespace(stack: ExitStack) -> int:
@@ -223,7 +223,7 @@ def v6(address: str) -> str:
 
 
 def _listen(stack: ExitStack) -> dict[int, socket.socket]:
-    """The kernel itself completes connections that nobody accepts, up to the backlog."""
+    """The kernel itself completes connections that are not accepted, up to the backlog."""
     receivers = {}
     for port in PORTS:
         stream = stack.enter_context(socket.socket(socket.AF_INET6, socket.SOCK_STREAM))

@@ -55,8 +55,8 @@ class Api:
                     while (event := api.events[kind].get()) is not None:
                         self._chunk(json.dumps(event) + "\n")
                 else:
-                    found = {"metadata": {"resourceVersion": "1"}, "items": api.lists[kind]}
-                    self._chunk(json.dumps(found))
+                    document = {"metadata": {"resourceVersion": "1"}, "items": api.lists[kind]}
+                    self._chunk(json.dumps(document))
                 self._chunk("")
 
             def _chunk(self, text: str) -> None:
@@ -166,7 +166,7 @@ def test_a_watch_that_expires_makes_the_agent_list_again(node: Node) -> None:
     node.await_table(lambda table: "ingress_10.99.0.11" not in table)
 
 
-def test_a_crash_leaves_the_walls_standing(node: Node) -> None:
+def test_rules_stay_after_a_crash(node: Node) -> None:
     node.await_table(lambda table: "chain ingress_10.99.0.11" in table)
     node.agent.kill()
     node.agent.wait(timeout=60)

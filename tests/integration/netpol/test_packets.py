@@ -38,9 +38,9 @@ pytestmark = pytest.mark.skipif(bool(LACKS), reason=f"packets need {', '.join(LA
 _SOURCES = (*PODS, NODE, OUTSIDE)
 _DESTINATIONS = (*PODS, NODE, OUTSIDE, METADATA)
 _CONNECTIONS = tuple(
-    Connection(*each)
-    for each in product(_SOURCES, _DESTINATIONS, PORTS, PROTOCOLS)
-    if each[0] in PODS or each[1] in PODS
+    Connection(*ends)
+    for ends in product(_SOURCES, _DESTINATIONS, PORTS, PROTOCOLS)
+    if ends[0] in PODS or ends[1] in PODS
 )
 _CHAT, _MODEL, _OPERATOR, _NEIGHBOUR, _FREE = PODS
 
@@ -100,15 +100,15 @@ def net() -> Iterator[Network]:
 
 def _check_all(net: Network, state: State) -> None:
     net.filter(ruleset(state, BRIDGE))
-    expected = {each for each in _CONNECTIONS if is_allowed(*each, state)}
-    found = net.passing(_CONNECTIONS, expected)
-    assert sorted(found - expected) == [], "passed though denied"
-    assert sorted(expected - found) == [], "stopped though allowed"
+    expected = {connection for connection in _CONNECTIONS if is_allowed(*connection, state)}
+    passed = net.passing(_CONNECTIONS, expected)
+    assert sorted(passed - expected) == [], "passed though denied"
+    assert sorted(expected - passed) == [], "stopped though allowed"
 
 
 def _passes(net: Network, *connection: Any) -> bool:
-    wanted = {Connection(*connection)}
-    return net.passing(wanted, wanted) == wanted
+    connections = {Connection(*connection)}
+    return net.passing(connections, connections) == connections
 
 
 def _stopped(net: Network, *connection: Any) -> bool:
@@ -144,7 +144,7 @@ def test_a_range_of_ports_and_a_hole_in_a_block(net: Network) -> None:
     _check_all(net, replace(_tenant(), policies=policies))
 
 
-def test_the_tenants_walls_by_name(net: Network) -> None:
+def test_the_tenants_network_policies_by_name(net: Network) -> None:
     """The evaluator is not asked here."""
     net.filter(ruleset(_tenant(), BRIDGE))
     assert _passes(net, _CHAT, _MODEL, 80, "TCP")
@@ -204,14 +204,14 @@ def test_connections_that_exist_and_their_replies_keep_passing(net: Network) -> 
 
     with (
         inside(net.namespaces[_CHAT], listen) as server,
-        inside(net.namespaces[_NEIGHBOUR], connect) as one,
+        inside(net.namespaces[_NEIGHBOUR], connect) as client,
         server.accept()[0] as other,
     ):
         net.filter(ruleset(_tenant(), BRIDGE))
-        one.sendall(b"question")
+        client.sendall(b"question")
         assert other.recv(100) == b"question"
         other.sendall(b"answer")
-        assert one.recv(100) == b"answer"
+        assert client.recv(100) == b"answer"
 
 
 def test_ipv6_between_pods_is_closed(net: Network) -> None:

@@ -50,6 +50,3 @@ def as_cached(manifests: tuple[Manifest, ...]) -> dict[Ref, Manifest]:
         for n, manifest in enumerate(manifests)
         if manifest["kind"] != "Secret"
     }
-
-
-held = as_cached  # the name in test_status.py and test_assignment.py

@@ -49,16 +49,16 @@ def test_of_a_pod_it_is_kept_who_made_it() -> None:
     metadata = {"namespace": "a", "name": "set-0", "uid": "1", "resourceVersion": "1"}
     pod = {"kind": "Pod", "metadata": {**metadata, "ownerReferences": [owner]}, "spec": {}}
     caches.pods.observe(pod)
-    (kept,) = caches.tenant("a").pods
-    assert is_controlled_by(kept, "set-1")
+    (cached,) = caches.tenant("a").pods
+    assert is_controlled_by(cached, "set-1")
 
 
 def test_of_a_storage_class_it_is_known_whether_its_volumes_grow() -> None:
     caches = Caches(cast("Client", None), lambda _: None)
     for name, grows in (("fast", True), ("slow", False), ("silent", None)):
-        found = {} if grows is None else {"allowVolumeExpansion": grows}
+        fields = {} if grows is None else {"allowVolumeExpansion": grows}
         metadata = {"name": name, "resourceVersion": "1"}
-        caches.storage_classes.observe({"kind": "StorageClass", "metadata": metadata, **found})
+        caches.storage_classes.observe({"kind": "StorageClass", "metadata": metadata, **fields})
     assert caches.tenant("a").expandable_classes == {"fast"}
 
 

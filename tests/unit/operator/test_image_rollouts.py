@@ -38,7 +38,7 @@ class Setup:
         """A workspace that was last well with the old images."""
         self._version += 1
         well = {"status": str(reason == "Available"), "reason": reason}
-        said = {"type": "OpenWebUIAvailable", **well}
+        condition = {"type": "OpenWebUIAvailable", **well}
         taken = {"type": "UpToDate", "status": "False"}
         ready = {"type": "Provisioned", "status": str(provisioned), "reason": "Created"}
         record = {"ollama": last_working[0], "openWebUI": last_working[1]}
@@ -54,9 +54,9 @@ class Setup:
                 "status": {
                     "images": record,
                     "conditions": [
-                        self._dated(each)
-                        for each in (
-                            said,
+                        self._dated(resource)
+                        for resource in (
+                            condition,
                             ready,
                             {**taken, "reason": "WriteRefused" if refused else "UpgradeWaiting"},
                         )
@@ -76,7 +76,7 @@ class Setup:
     def others_than(self, name: str) -> list[dict[str, Any]]:
         """All resources but those that name this workspace."""
         resources = self.caches.workspaces.all()
-        return [each for each in resources if each["spec"]["workspaceName"] != name]
+        return [resource for resource in resources if resource["spec"]["workspaceName"] != name]
 
     def is_granted(self, name: str) -> bool:
         (resource,) = self.caches.workspaces.by_index(name)
@@ -113,7 +113,7 @@ def setup() -> Setup:
     return Setup()
 
 
-def test_no_workspace_is_gone_through_for_another_one(
+def test_slots_are_granted_without_reading_all_workspaces(
     setup: Setup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setup.put("a", NEW)
@@ -159,7 +159,7 @@ def test_the_platforms_new_images_are_a_new_rollout(
 
 
 @pytest.mark.parametrize("reason", ["CrashLoop", "ImagePullFailed", "NotReadyInTime", "PodRefused"])
-def test_nobody_starts_while_one_that_changes_fails_as_an_image_can(
+def test_no_rollout_starts_while_another_fails_because_of_its_image(
     setup: Setup, reason: str
 ) -> None:
     setup.put("a", NEW, reason)
@@ -168,7 +168,7 @@ def test_nobody_starts_while_one_that_changes_fails_as_an_image_can(
     assert setup.is_granted("b")
 
 
-def test_one_that_is_not_well_is_asked_last(setup: Setup) -> None:
+def test_an_unhealthy_workspace_changes_last(setup: Setup) -> None:
     setup.put("a", OLD, "CrashLoop")
     setup.put("b", OLD, "Unschedulable")
     for name in ("c", "d", "e", "f"):
@@ -195,7 +195,7 @@ def test_an_image_that_the_api_server_refuses_goes_no_further(setup: Setup) -> N
     assert setup.is_granted("b")
 
 
-def test_one_that_was_stopped_meanwhile_keeps_nobody_from_being_told(setup: Setup) -> None:
+def test_a_suspended_workspace_does_not_delay_the_notice_to_others(setup: Setup) -> None:
     setup.put("a", NEW)
     setup.put("b", NEW)
     setup.wait("c", "d", "e")
@@ -205,7 +205,7 @@ def test_one_that_was_stopped_meanwhile_keeps_nobody_from_being_told(setup: Setu
     assert setup.enqueued[-2:] == ["d", "e"]
 
 
-def test_one_that_is_gone_frees_its_place(setup: Setup) -> None:
+def test_a_deleted_workspace_frees_its_slot(setup: Setup) -> None:
     setup.put("a", NEW)
     setup.put("b", NEW)
     setup.wait("c", "d")
@@ -213,7 +213,7 @@ def test_one_that_is_gone_frees_its_place(setup: Setup) -> None:
     assert setup.enqueued == ["c"]
 
 
-def test_one_whose_problem_was_mended_waits_for_its_turn(setup: Setup) -> None:
+def test_a_workspace_whose_problem_was_fixed_waits_for_its_slot(setup: Setup) -> None:
     setup.put("a", NEW, "CrashLoop")
     setup.put("b", OLD, provisioned=False)
     assert not setup.is_granted("b"), "an upgrade has stopped"
@@ -221,13 +221,13 @@ def test_one_whose_problem_was_mended_waits_for_its_turn(setup: Setup) -> None:
     assert setup.is_granted("b")
 
 
-def test_one_whose_workload_was_deleted_is_not_new(setup: Setup) -> None:
+def test_a_workspace_whose_workload_was_deleted_is_not_new(setup: Setup) -> None:
     setup.put("a", NEW, "CrashLoop")
     setup.put("b", OLD, deployed=False)
     assert not setup.is_granted("b")
 
 
-def test_those_that_wait_learn_of_the_next_workspace_that_blocks_them(setup: Setup) -> None:
+def test_waiting_workspaces_report_the_next_workspace_that_blocks_them(setup: Setup) -> None:
     setup.put("a", NEW, "CrashLoop")
     setup.put("b", NEW, "CrashLoop")
     setup.wait("c")

@@ -121,7 +121,9 @@ class World:
         return status
 
     def reason(self, kind: str) -> str:
-        (condition,) = (each for each in self.status["conditions"] if each["type"] == kind)
+        (condition,) = (
+            candidate for candidate in self.status["conditions"] if candidate["type"] == kind
+        )
         return str(condition["reason"])
 
 

@@ -89,14 +89,14 @@ class Setup:
 
     @property
     def workspace(self) -> Workspace:
-        (found,) = self.caches.workspaces.by_index("team-a")
-        return Workspace.parse(found)
+        (document,) = self.caches.workspaces.by_index("team-a")
+        return Workspace.parse(document)
 
     async def report(self, text: str) -> None:
         """A status that says this, and what it asks for again."""
         workspace = self.workspace
-        told = compute_status(workspace, StatusInputs(url=text), NOW)
-        await self.writer.report(workspace, told, NOW)
+        status = compute_status(workspace, StatusInputs(url=text), NOW)
+        await self.writer.report(workspace, status, NOW)
 
     async def work(
         self, reconcile: Callable[[str], Awaitable[Result]], meanwhile: Awaitable[None]
@@ -169,9 +169,9 @@ async def test_an_object_that_changed_while_it_was_to_be_pruned_is_no_refusal() 
 
 async def test_a_resource_that_changed_while_it_was_to_be_let_go_is_no_refusal() -> None:
     setup = Setup(Cluster(error=InvalidError(422, "Invalid", "the server rejected our request")))
-    held = setup.workspace.model_copy(update={"finalizers": (names.FINALIZER,)})
+    finalized = setup.workspace.model_copy(update={"finalizers": (names.FINALIZER,)})
     with pytest.raises(ConflictError):
-        await setup.writer.remove_finalizer(held)
+        await setup.writer.remove_finalizer(finalized)
 
 
 @pytest.mark.parametrize(
@@ -202,4 +202,4 @@ async def test_an_event_that_could_not_be_written_is_written_the_next_time(
     await setup.writer.emit_event(event, NOW)
     cluster.error = None
     await setup.writer.emit_event(event, NOW)
-    assert [each["reason"] for each in cluster.events] == ["Expired"]
+    assert [event["reason"] for event in cluster.events] == ["Expired"]

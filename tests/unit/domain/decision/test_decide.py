@@ -26,7 +26,7 @@ from aichat_workspace.domain.render import credentials, render, retained_namespa
 from aichat_workspace.domain.render.context import Credentials
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
-from tests.unit.domain.samples import NOW, held, namespace, workspace
+from tests.unit.domain.samples import NOW, as_cached, namespace, workspace
 
 NAME = "team-a-aichat"
 NEW_SECRETS = NewSecrets("new-key", "new-password")
@@ -218,7 +218,7 @@ def test_a_namespace_that_is_being_deleted_gets_nothing() -> None:
 
 
 def test_a_tenant_that_is_as_desired_gets_nothing() -> None:
-    objects = held(render(KEPT, PLATFORM, OWN))
+    objects = as_cached(render(KEPT, PLATFORM, OWN))
     observed = Observed(namespace=namespace(), objects=objects)
     (decision,) = decide(snapshot(KEPT, observed=observed), NOW)
     assert isinstance(decision, Provision)
@@ -241,7 +241,7 @@ def test_a_route_at_a_host_that_is_denied_goes_at_once() -> None:
         metadata={"uid": "uid-0", "creationTimestamp": "2026-11-23T10:00:00Z"},
     )
     own = workspace(metadata=FINALIZERS, ingress={"host": "chat.shared.localtest.me"})
-    objects = held(render(own, PLATFORM, OWN))
+    objects = as_cached(render(own, PLATFORM, OWN))
     taken = replace(
         snapshot(own, observed=Observed(namespace=namespace(), objects=objects)),
         platform=PlatformSpec.model_validate({"ingress": {"allowedDomains": ["localtest.me"]}}),
@@ -273,7 +273,7 @@ def test_a_rejected_workspace_expires_as_any_other() -> None:
 
 
 def test_another_workload_with_such_a_container_is_not_the_workspaces_own() -> None:
-    objects = held(render(KEPT, PLATFORM, OWN))
+    objects = as_cached(render(KEPT, PLATFORM, OWN))
     ref, stateful_set = next(item for item in objects.items() if item[0].kind == "StatefulSet")
     template = {"spec": {"containers": [{"name": "ollama", "image": "evil/ollama:1"}]}}
     stranger = {**stateful_set, "spec": {**stateful_set["spec"], "template": template}}
@@ -369,7 +369,7 @@ def _images(decisions: tuple[Decision, ...]) -> set[str]:
 
 def test_a_retained_workspace_stops_and_frees_its_host() -> None:
     retained = workspace(metadata=DELETED, deletionPolicy="Retain")
-    observed = Observed(namespace=namespace(), objects=held(render(KEPT, PLATFORM, OWN)))
+    observed = Observed(namespace=namespace(), objects=as_cached(render(KEPT, PLATFORM, OWN)))
     (decision,) = decide(snapshot(retained, observed=observed), NOW)
     assert isinstance(decision, Finalize)
     stopped = {step.ref.kind for step in decision.steps if isinstance(step, Stop)}
@@ -379,7 +379,7 @@ def test_a_retained_workspace_stops_and_frees_its_host() -> None:
 
 def test_what_is_stopped_or_on_its_way_out_is_not_ended_again() -> None:
     retained = workspace(metadata=DELETED, deletionPolicy="Retain")
-    objects = held(render(workspace(suspended=True), PLATFORM, OWN))
+    objects = as_cached(render(workspace(suspended=True), PLATFORM, OWN))
     going = {"deletionTimestamp": "2026-11-23T11:59:00Z"}
     ending = {
         ref: {**manifest, "metadata": {**manifest["metadata"], **going}}

@@ -12,7 +12,7 @@ OLD: ImagePair = ("ollama:1", "webui:1")
 NEW: ImagePair = ("ollama:2", "webui:2")
 
 
-def at(
+def rollout_of(
     name: str,
     running: ImagePair | None,
     last_working: ImagePair | None = OLD,
@@ -36,56 +36,68 @@ def slot_of(name: str, rollouts: Sequence[Rollout], concurrent: int) -> RolloutS
     return slot(rollout, rollouts, concurrent)
 
 
-def test_one_that_is_new_or_does_not_change_need_not_wait() -> None:
-    rollouts = [at("a", NEW), at("b", None, None), at("c", OLD)]
+def test_a_new_or_unchanged_workspace_does_not_wait() -> None:
+    rollouts = [rollout_of("a", NEW), rollout_of("b", None, None), rollout_of("c", OLD)]
     assert slot_of("b", rollouts, 1) == GRANTED
     assert slot_of("a", rollouts, 1) == GRANTED
 
 
-def test_so_many_change_at_the_same_time_in_the_order_of_their_names() -> None:
-    rollouts = [at("c", OLD), at("a", OLD), at("b", OLD)]
+def test_a_limited_number_changes_at_a_time_in_the_order_of_names() -> None:
+    rollouts = [rollout_of("c", OLD), rollout_of("a", OLD), rollout_of("b", OLD)]
     assert [slot_of(name, rollouts, 2).granted for name in "abc"] == [True, True, False]
 
 
-def test_one_that_is_changing_takes_a_place() -> None:
-    rollouts = [at("a", NEW), at("b", OLD), at("c", OLD)]
+def test_a_changing_workspace_takes_a_slot() -> None:
+    rollouts = [rollout_of("a", NEW), rollout_of("b", OLD), rollout_of("c", OLD)]
     assert [slot_of(name, rollouts, 2).granted for name in "bc"] == [True, False]
 
 
-def test_one_that_has_changed_gives_its_place_to_the_next() -> None:
-    rollouts = [at("a", NEW, NEW), at("b", OLD), at("c", OLD)]
+def test_a_changed_workspace_frees_its_slot() -> None:
+    rollouts = [rollout_of("a", NEW, NEW), rollout_of("b", OLD), rollout_of("c", OLD)]
     assert [slot_of(name, rollouts, 1).granted for name in "bc"] == [True, False]
 
 
-def test_none_starts_while_one_that_changed_fails() -> None:
-    rollouts = [at("a", NEW, failing=True), at("b", OLD)]
+def test_no_rollout_starts_while_a_changed_workspace_fails() -> None:
+    rollouts = [rollout_of("a", NEW, failing=True), rollout_of("b", OLD)]
     assert slot_of("b", rollouts, 4) == RolloutSlot(granted=False, blocked_by="a")
 
 
-def test_one_that_was_broken_before_comes_last() -> None:
-    rollouts = [at("a", OLD, failing=True, healthy=False), at("b", OLD), at("c", OLD)]
+def test_a_workspace_that_failed_before_comes_last() -> None:
+    rollouts = [
+        rollout_of("a", OLD, failing=True, healthy=False),
+        rollout_of("b", OLD),
+        rollout_of("c", OLD),
+    ]
     assert [slot_of(name, rollouts, 2).granted for name in "abc"] == [False, True, True]
-    assert slot_of("a", [rollouts[0], at("b", NEW, NEW)], 2).granted
+    assert slot_of("a", [rollouts[0], rollout_of("b", NEW, NEW)], 2).granted
 
 
-def test_one_that_the_api_server_refuses_stops_the_others_and_goes_on_itself() -> None:
-    rollouts = [at("a", OLD, rejected=True), at("b", (NEW[0], OLD[1]), rejected=True), at("c", OLD)]
+def test_a_rejected_rollout_stops_the_others_and_goes_on_itself() -> None:
+    rollouts = [
+        rollout_of("a", OLD, rejected=True),
+        rollout_of("b", (NEW[0], OLD[1]), rejected=True),
+        rollout_of("c", OLD),
+    ]
     assert slot_of("c", rollouts, 9) == RolloutSlot(granted=False, blocked_by="a")
     assert slot_of("a", rollouts, 1) == slot_of("b", rollouts, 1) == GRANTED
-    assert slot_of("c", [at("a", NEW, NEW, rejected=True), at("c", OLD)], 1) == GRANTED
+    assert (
+        slot_of("c", [rollout_of("a", NEW, NEW, rejected=True), rollout_of("c", OLD)], 1) == GRANTED
+    )
 
 
-def test_one_that_the_others_do_not_know_of_waits_as_they_do() -> None:
-    candidate = at("b", OLD)
-    assert slot(candidate, [at("a", NEW, failing=True)], 4) == RolloutSlot(
+def test_a_workspace_missing_on_the_board_waits_too() -> None:
+    candidate = rollout_of("b", OLD)
+    assert slot(candidate, [rollout_of("a", NEW, failing=True)], 4) == RolloutSlot(
         granted=False, blocked_by="a"
     )
-    assert slot(candidate, [at("a", NEW)], 1) == RolloutSlot(granted=False)
-    assert slot(candidate, [at("a", OLD), at("c", OLD)], 1) == RolloutSlot(granted=False)
-    assert slot(candidate, [at("c", OLD)], 1) == GRANTED
+    assert slot(candidate, [rollout_of("a", NEW)], 1) == RolloutSlot(granted=False)
+    assert slot(candidate, [rollout_of("a", OLD), rollout_of("c", OLD)], 1) == RolloutSlot(
+        granted=False
+    )
+    assert slot(candidate, [rollout_of("c", OLD)], 1) == GRANTED
 
 
-def test_one_that_fails_for_another_reason_stops_nobody() -> None:
-    long_there = at("a", NEW, NEW, failing=True)
-    not_yet = at("b", OLD, failing=True)
-    assert slot_of("c", [long_there, not_yet, at("c", OLD)], 4) == GRANTED
+def test_a_failure_of_another_cause_stops_no_rollout() -> None:
+    long_there = rollout_of("a", NEW, NEW, failing=True)
+    not_yet = rollout_of("b", OLD, failing=True)
+    assert slot_of("c", [long_there, not_yet, rollout_of("c", OLD)], 4) == GRANTED

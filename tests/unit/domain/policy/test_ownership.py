@@ -25,13 +25,13 @@ def test_of_two_equally_old_ones_the_smaller_uid_wins() -> None:
     assert choose_claimant([OLD, twin], None) is twin
 
 
-def test_whoever_has_the_namespace_keeps_it() -> None:
+def test_the_owner_of_the_namespace_keeps_it() -> None:
     owner = workspace()
     older = workspace(metadata={"creationTimestamp": "2020-01-01T00:00:00Z", "uid": "other"})
     assert choose_claimant([older, owner], namespace()) is owner
 
 
-def test_the_other_is_told_who_has_the_name() -> None:
+def test_the_other_claimant_gets_the_winners_name() -> None:
     assert f"{OLD.namespace}/{OLD.name}" in name_taken(NEW, OLD).message
 
 
@@ -88,7 +88,7 @@ def test_a_retained_namespace_goes_to_the_team_that_left_it(team: str, taken: bo
     assert ("ns-9" in curious.message) is taken, "its UID is not told to others"
 
 
-def test_a_host_stays_with_whoever_is_served_there() -> None:
+def test_a_host_stays_with_the_workspace_that_is_served_there() -> None:
     host = {"host": "our.chat.localtest.me"}
     served = workspace(ingress=host, status={"url": "https://our.chat.localtest.me"})
     older = workspace(

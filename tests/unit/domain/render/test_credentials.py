@@ -9,9 +9,9 @@ from tests.unit.domain.samples import workspace
 NEW = credentials.new(workspace(), "example.org", "key", "password")
 
 
-def secret(made_for: str = "", of: Credentials = NEW) -> Manifest:
+def secret(made_for: str = "", pair: Credentials = NEW) -> Manifest:
     """The Secret of credentials that were made for this text of passwordReset."""
-    return credentials.manifest(workspace(access={"passwordReset": made_for}), of)
+    return credentials.manifest(workspace(access={"passwordReset": made_for}), pair)
 
 
 def test_credentials_read_back_from_their_secret() -> None:

@@ -12,10 +12,10 @@ from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.status.recheck import next_recheck
 from aichat_workspace.domain.status.status import StatusInputs, compute_status
 from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
-from tests.unit.domain.samples import NOW, desired, held, namespace, workspace
+from tests.unit.domain.samples import NOW, as_cached, desired, namespace, workspace
 
 NAME = "team-a-aichat"
-OBJECTS = held(desired())
+OBJECTS = as_cached(desired())
 RESOURCE = workspace()
 ACTUAL = {"observedGeneration": 0, "readyReplicas": 1, "updatedReplicas": 1, "replicas": 1}
 
@@ -139,7 +139,7 @@ def test_a_status_changes_only_when_a_recheck_is_due(case: str) -> None:
     assert seconds or case == "nothing is there yet"
 
 
-def test_a_workspace_that_waits_for_long_is_left_alone() -> None:
+def test_a_workspace_that_waits_for_long_is_not_requeued() -> None:
     observed = CASES["no node takes the pod"]
     status = status_at(0, observed, RESOURCE.status)
     assert next_recheck(status, observed, NOW + timedelta(minutes=10)) is None

@@ -18,20 +18,20 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
     Phase,
     WorkspaceStatus,
 )
-from tests.unit.domain.samples import NOW, desired, held, namespace, workspace
+from tests.unit.domain.samples import NOW, as_cached, desired, namespace, workspace
 
 DESIRED = desired()
 READY_MODELS = (ModelStatus("gemma2:2b", ModelState.READY, managed=True),)
 
 
 def available() -> dict[Any, Any]:
-    told = {"observedGeneration": 1, "readyReplicas": 1, "updatedReplicas": 1}
-    return {at: {**obj, "status": told} for at, obj in held(DESIRED).items()}
+    ready = {"observedGeneration": 1, "readyReplicas": 1, "updatedReplicas": 1}
+    return {key: {**obj, "status": ready} for key, obj in as_cached(DESIRED).items()}
 
 
 FACTS = StatusInputs(
     url="http://team-a-aichat.localtest.me",
-    desired=[ref(each) for each in DESIRED],
+    desired=[ref(manifest) for manifest in DESIRED],
     observed=Observed(namespace(), available()),
     models=READY_MODELS,
     tools=ToolStatus("r1", is_current=True),
@@ -46,18 +46,18 @@ FACTS = StatusInputs(
 )
 
 
-def said(told: WorkspaceStatus, kind: ConditionType) -> tuple[ConditionStatus, str]:
-    found = told.condition(kind)
-    assert found is not None
-    return found.status, found.reason
+def state_of(status: WorkspaceStatus, kind: ConditionType) -> tuple[ConditionStatus, str]:
+    condition = status.condition(kind)
+    assert condition is not None
+    return condition.status, condition.reason
 
 
-def test_all_there_and_running_is_ready() -> None:
-    told = compute_status(workspace(), FACTS, NOW)
-    assert told.phase is Phase.READY
-    assert told.is_created
-    assert told.models_ready == "1/1"
-    assert all(each.status is ConditionStatus.TRUE for each in told.conditions)
+def test_a_complete_running_workspace_is_ready() -> None:
+    status = compute_status(workspace(), FACTS, NOW)
+    assert status.phase is Phase.READY
+    assert status.is_created
+    assert status.models_ready == "1/1"
+    assert all(condition.status is ConditionStatus.TRUE for condition in status.conditions)
 
 
 def test_a_status_that_says_nothing_new_is_the_same_at_any_time() -> None:
@@ -72,54 +72,56 @@ def test_a_condition_is_dated_when_its_status_moves_and_not_when_its_words_do() 
     document = first.model_dump(mode="json", by_alias=True, exclude_none=True)
     later = NOW + timedelta(minutes=5)
     pulling = replace(FACTS, models=(ModelStatus("gemma2:2b", ModelState.PULLING),))
-    told = compute_status(workspace(status=document), pulling, later)
-    dates = {each.type: each.last_transition_time for each in told.conditions}
+    status = compute_status(workspace(status=document), pulling, later)
+    dates = {condition.type: condition.last_transition_time for condition in status.conditions}
     assert dates[ConditionType.MODELS_READY] == later
     assert dates[ConditionType.OLLAMA_AVAILABLE] == NOW
 
 
 def test_a_missing_object_is_named() -> None:
-    objects = {at: obj for at, obj in available().items() if at.kind != "Ingress"}
-    told = compute_status(workspace(), replace(FACTS, observed=Observed(namespace(), objects)), NOW)
-    provisioned = told.condition(ConditionType.PROVISIONED)
+    objects = {key: obj for key, obj in available().items() if key.kind != "Ingress"}
+    status = compute_status(
+        workspace(), replace(FACTS, observed=Observed(namespace(), objects)), NOW
+    )
+    provisioned = status.condition(ConditionType.PROVISIONED)
     assert provisioned is not None
     assert "Ingress team-a-aichat-openwebui" in provisioned.message
-    assert told.phase is Phase.PROVISIONING
+    assert status.phase is Phase.PROVISIONING
 
 
-def test_models_on_their_way_are_a_phase_of_their_own() -> None:
+def test_downloads_are_a_phase_of_their_own() -> None:
     pulling = ModelStatus("gemma2:2b", ModelState.PULLING, 50, 200)
-    told = compute_status(workspace(), replace(FACTS, models=(pulling,)), NOW)
-    assert told.phase is Phase.PULLING_MODELS
-    assert told.models[0].percent == 25
-    ready = told.condition(ConditionType.READY)
+    status = compute_status(workspace(), replace(FACTS, models=(pulling,)), NOW)
+    assert status.phase is Phase.PULLING_MODELS
+    assert status.models[0].percent == 25
+    ready = status.condition(ConditionType.READY)
     assert ready is not None
     assert ready.message == "downloading gemma2:2b 25%"
 
 
-def test_how_fast_models_come_and_when_they_are_there_is_told() -> None:
+def test_speed_and_remaining_time_of_downloads_are_reported() -> None:
     slow = ModelStatus(
         "a:1", ModelState.PULLING, 50_000_000, 650_000_000, bytes_per_second=5 * 10**6
     )
     fast = replace(slow, name="b:1", bytes_per_second=12_500_000)
     still = replace(slow, name="c:1", bytes_per_second=0)
-    told = compute_status(workspace(), replace(FACTS, models=(slow, fast, still)), NOW)
-    assert [each.eta_seconds for each in told.models] == [120, 48, None]
-    ready = told.condition(ConditionType.MODELS_READY)
+    status = compute_status(workspace(), replace(FACTS, models=(slow, fast, still)), NOW)
+    assert [model.eta_seconds for model in status.models] == [120, 48, None]
+    ready = status.condition(ConditionType.MODELS_READY)
     assert ready is not None
     assert ready.message == (
         "downloading a:1 7% at 5.0 MB/s, 2 min left, b:1 7% at 12.5 MB/s, 48 s left, c:1 7%"
     )
 
 
-def test_what_others_say_of_models_never_makes_a_status_too_long_to_be_written() -> None:
+def test_long_messages_of_models_are_cut_in_the_status() -> None:
     long = "x" * 100_000
     model = ModelStatus("m:1", ModelState.FAILED, digest=long, message=long)
     pattern = PatternStatus("p", ModelState.FAILED, message=long)
-    told = compute_status(workspace(), replace(FACTS, models=(model,), patterns=(pattern,)), NOW)
-    assert (told.models[0].message, told.patterns[0].message) == (long[:1024], long[:1024])
-    assert told.models[0].digest == long[:128]
-    assert len(told.model_dump_json()) < 16_000
+    status = compute_status(workspace(), replace(FACTS, models=(model,), patterns=(pattern,)), NOW)
+    assert (status.models[0].message, status.patterns[0].message) == (long[:1024], long[:1024])
+    assert status.models[0].digest == long[:128]
+    assert len(status.model_dump_json()) < 16_000
 
 
 def test_a_status_that_was_written_with_longer_messages_is_read_all_the_same() -> None:
@@ -144,29 +146,34 @@ def test_a_status_that_was_written_with_longer_messages_is_read_all_the_same() -
         ),
     ],
 )
-def test_what_somebody_must_mend_is_degraded_with_its_reason(
+def test_a_problem_that_needs_a_fix_is_degraded_with_its_reason(
     facts: StatusInputs, reason: str
 ) -> None:
-    told = compute_status(workspace(), facts, NOW)
-    assert told.phase is Phase.DEGRADED
-    assert said(told, ConditionType.READY) == (ConditionStatus.FALSE, reason)
+    status = compute_status(workspace(), facts, NOW)
+    assert status.phase is Phase.DEGRADED
+    assert state_of(status, ConditionType.READY) == (ConditionStatus.FALSE, reason)
 
 
 def test_a_workload_of_an_older_generation_is_not_available() -> None:
     objects = available()
-    at = next(at for at in objects if at.kind == "Deployment")
-    newer = {**objects[at]["metadata"], "generation": 2}
-    objects[at] = {**objects[at], "metadata": newer}
-    told = compute_status(workspace(), replace(FACTS, observed=Observed(namespace(), objects)), NOW)
-    assert said(told, ConditionType.OPENWEBUI_AVAILABLE) == (ConditionStatus.FALSE, "Starting")
+    deployment = next(deployment for deployment in objects if deployment.kind == "Deployment")
+    newer = {**objects[deployment]["metadata"], "generation": 2}
+    objects[deployment] = {**objects[deployment], "metadata": newer}
+    status = compute_status(
+        workspace(), replace(FACTS, observed=Observed(namespace(), objects)), NOW
+    )
+    assert state_of(status, ConditionType.OPENWEBUI_AVAILABLE) == (
+        ConditionStatus.FALSE,
+        "Starting",
+    )
 
 
 def test_a_refused_workspace_records_no_namespace() -> None:
-    told = compute_status(
+    status = compute_status(
         workspace(), replace(FACTS, rejection=Rejection("NamespaceTaken", "taken")), NOW
     )
-    assert told.namespace is None
-    assert told.url is None
+    assert status.namespace is None
+    assert status.url is None
 
 
 def test_a_resource_on_its_way_out_is_terminating() -> None:
@@ -176,28 +183,28 @@ def test_a_resource_on_its_way_out_is_terminating() -> None:
 
 def test_a_volume_that_is_not_as_asked_is_told_and_the_workspace_is_ready() -> None:
     smaller = workspace(storage={"ollama": {"size": "5Gi"}})
-    told = compute_status(smaller, FACTS, NOW)
-    assert said(told, ConditionType.STORAGE_AS_ASKED) == (ConditionStatus.FALSE, "VolumeKept")
-    assert told.phase is Phase.READY
+    status = compute_status(smaller, FACTS, NOW)
+    assert state_of(status, ConditionType.STORAGE_AS_ASKED) == (ConditionStatus.FALSE, "VolumeKept")
+    assert status.phase is Phase.READY
 
 
 def test_a_platforms_larger_size_that_a_volume_can_not_have_is_told_as_well() -> None:
-    at = next(each for each in DESIRED if each["kind"] == "PersistentVolumeClaim")
-    told = compute_status(workspace(), replace(FACTS, sizes={ref(at): "90Gi"}), NOW)
-    assert said(told, ConditionType.STORAGE_AS_ASKED) == (ConditionStatus.FALSE, "VolumeKept")
-    assert told.phase is Phase.READY
+    claim = next(manifest for manifest in DESIRED if manifest["kind"] == "PersistentVolumeClaim")
+    status = compute_status(workspace(), replace(FACTS, sizes={ref(claim): "90Gi"}), NOW)
+    assert state_of(status, ConditionType.STORAGE_AS_ASKED) == (ConditionStatus.FALSE, "VolumeKept")
+    assert status.phase is Phase.READY
 
 
 def test_before_anything_was_rendered_not_everything_is_there() -> None:
-    told = compute_status(workspace(), replace(FACTS, desired=()), NOW)
-    assert said(told, ConditionType.PROVISIONED) == (ConditionStatus.FALSE, "Creating")
-    assert not told.is_created
+    status = compute_status(workspace(), replace(FACTS, desired=()), NOW)
+    assert state_of(status, ConditionType.PROVISIONED) == (ConditionStatus.FALSE, "Creating")
+    assert not status.is_created
 
 
 LEAVING = {"deletionTimestamp": "2026-11-23T11:50:00Z"}
 
 
-def test_of_a_workspace_that_can_not_end_it_is_told_what_holds_it() -> None:
+def test_what_blocks_a_deletion_is_reported() -> None:
     held_by = {"type": "NamespaceContentRemaining", "status": "True", "message": "pods. has 1"}
     stuck = {**namespace(**LEAVING), "status": {"conditions": [held_by]}}
     facts = replace(FACTS, observed=Observed(stuck))
@@ -205,21 +212,21 @@ def test_of_a_workspace_that_can_not_end_it_is_told_what_holds_it() -> None:
     assert ready is not None
     assert "pods. has 1" in ready.message
     refused = replace(facts, failure=Problem("WriteRefused", "not now"))
-    told = compute_status(workspace(metadata=LEAVING), refused, NOW)
-    assert said(told, ConditionType.READY) == (ConditionStatus.FALSE, "WriteRefused")
-    assert told.phase is Phase.TERMINATING
+    status = compute_status(workspace(metadata=LEAVING), refused, NOW)
+    assert state_of(status, ConditionType.READY) == (ConditionStatus.FALSE, "WriteRefused")
+    assert status.phase is Phase.TERMINATING
 
 
 def test_progress_is_told_beside_the_count() -> None:
     pulling = ModelStatus("gemma2:2b", ModelState.PULLING, 50, 200)
-    told = compute_status(workspace(), replace(FACTS, models=(*READY_MODELS, pulling)), NOW)
-    assert told.models_ready == "1/2 25%"
+    status = compute_status(workspace(), replace(FACTS, models=(*READY_MODELS, pulling)), NOW)
+    assert status.models_ready == "1/2 25%"
 
 
 @pytest.mark.parametrize(
     ("gone", "said_so"), [("HTTPRoute", "IngressClass"), ("Ingress", "Gateway has accepted")]
 )
-def test_of_the_way_in_no_more_is_said_than_was_looked_at(gone: str, said_so: str) -> None:
+def test_the_ingress_condition_covers_only_what_was_observed(gone: str, said_so: str) -> None:
     accepted = {"conditions": [{"type": "Accepted", "status": "True", "message": ""}]}
     route = {
         "metadata": {"name": "r"},
@@ -227,9 +234,11 @@ def test_of_the_way_in_no_more_is_said_than_was_looked_at(gone: str, said_so: st
         "status": {"parents": [accepted]},
     }
     objects = {**available(), Ref("HTTPRoute", "team-a-aichat", "r"): route}
-    left = {at: obj for at, obj in objects.items() if at.kind != gone}
-    told = compute_status(workspace(), replace(FACTS, observed=Observed(namespace(), left)), NOW)
-    served = told.condition(ConditionType.INGRESS_SERVED)
+    remaining = {key: obj for key, obj in objects.items() if key.kind != gone}
+    status = compute_status(
+        workspace(), replace(FACTS, observed=Observed(namespace(), remaining)), NOW
+    )
+    served = status.condition(ConditionType.INGRESS_SERVED)
     assert served is not None
     assert said_so in served.message
 
@@ -239,8 +248,8 @@ NEWER = ("ollama:2", "webui:2")
 
 
 def test_it_is_up_to_date_when_it_runs_the_platforms_images() -> None:
-    told = compute_status(workspace(), replace(FACTS, target=RUNNING), NOW)
-    assert said(told, ConditionType.UP_TO_DATE) == (ConditionStatus.TRUE, "UpToDate")
+    status = compute_status(workspace(), replace(FACTS, target=RUNNING), NOW)
+    assert state_of(status, ConditionType.UP_TO_DATE) == (ConditionStatus.TRUE, "UpToDate")
 
 
 @pytest.mark.parametrize(
@@ -250,8 +259,8 @@ def test_it_is_up_to_date_when_it_runs_the_platforms_images() -> None:
 def test_it_is_not_up_to_date_while_it_runs_other_images(
     failure: Problem | None, reason: str
 ) -> None:
-    told = compute_status(workspace(), replace(FACTS, target=NEWER, failure=failure), NOW)
-    assert said(told, ConditionType.UP_TO_DATE) == (ConditionStatus.FALSE, reason)
+    status = compute_status(workspace(), replace(FACTS, target=NEWER, failure=failure), NOW)
+    assert state_of(status, ConditionType.UP_TO_DATE) == (ConditionStatus.FALSE, reason)
 
 
 def flapping(*, ready: bool) -> dict[str, Any]:
@@ -284,33 +293,39 @@ def test_images_with_which_a_container_keeps_stopping_are_not_proven_while_it_is
 
 def test_a_container_that_keeps_stopping_has_one_reason_at_all_times() -> None:
     objects = available()
-    at = next(at for at in objects if at.kind == "Deployment")
-    objects[at] = {**objects[at], "status": {}}
+    deployment = next(deployment for deployment in objects if deployment.kind == "Deployment")
+    objects[deployment] = {**objects[deployment], "status": {}}
     down = Observed(namespace(), objects, (flapping(ready=False),))
-    told = compute_status(workspace(), replace(FACTS, observed=down), NOW)
-    assert said(told, ConditionType.OPENWEBUI_AVAILABLE) == (ConditionStatus.FALSE, "CrashLoop")
+    status = compute_status(workspace(), replace(FACTS, observed=down), NOW)
+    assert state_of(status, ConditionType.OPENWEBUI_AVAILABLE) == (
+        ConditionStatus.FALSE,
+        "CrashLoop",
+    )
 
 
-def test_a_pod_on_its_way_out_does_not_speak_for_the_workload() -> None:
+def test_a_deleted_pod_does_not_count_for_the_workload() -> None:
     objects = available()
-    at = next(at for at in objects if at.kind == "Deployment")
-    objects[at] = {**objects[at], "status": {}}
+    deployment = next(deployment for deployment in objects if deployment.kind == "Deployment")
+    objects[deployment] = {**objects[deployment], "status": {}}
     going = flapping(ready=False)
     going["metadata"]["deletionTimestamp"] = NOW.isoformat()
     down = Observed(namespace(), objects, (going,))
-    told = compute_status(workspace(), replace(FACTS, observed=down), NOW)
-    assert said(told, ConditionType.OPENWEBUI_AVAILABLE) == (ConditionStatus.FALSE, "Starting")
+    status = compute_status(workspace(), replace(FACTS, observed=down), NOW)
+    assert state_of(status, ConditionType.OPENWEBUI_AVAILABLE) == (
+        ConditionStatus.FALSE,
+        "Starting",
+    )
 
 
 def test_tools_that_are_not_offered_are_told_beside_a_workspace_that_is_ready() -> None:
     not_offered = replace(FACTS, tools=ToolStatus("r1", "its password was changed"))
-    told = compute_status(workspace(), not_offered, NOW)
-    found = told.condition(ConditionType.TOOLS_OFFERED)
-    assert found is not None
-    assert (found.status, found.reason) == (ConditionStatus.FALSE, "ToolsNotOffered")
-    assert found.message == "its password was changed"
-    assert told.phase is Phase.READY
-    assert told.tools_revision == "r1"
+    status = compute_status(workspace(), not_offered, NOW)
+    condition = status.condition(ConditionType.TOOLS_OFFERED)
+    assert condition is not None
+    assert (condition.status, condition.reason) == (ConditionStatus.FALSE, "ToolsNotOffered")
+    assert condition.message == "its password was changed"
+    assert status.phase is Phase.READY
+    assert status.tools_revision == "r1"
 
 
 @pytest.mark.parametrize("suspended", [False, True])
@@ -318,9 +333,9 @@ def test_tools_are_not_said_to_be_offered_before_they_are(suspended: bool) -> No
     resource = workspace(suspended=suspended)
     waiting = compute_status(resource, replace(FACTS, tools=ToolStatus("r1")), NOW)
     expected = "Suspended" if suspended else "ToolsWaiting"
-    assert said(waiting, ConditionType.TOOLS_OFFERED) == (ConditionStatus.UNKNOWN, expected)
+    assert state_of(waiting, ConditionType.TOOLS_OFFERED) == (ConditionStatus.UNKNOWN, expected)
     assert waiting.phase is (Phase.SUSPENDED if suspended else Phase.READY)
     offered = compute_status(
         workspace(), replace(FACTS, tools=ToolStatus("r1", is_current=True)), NOW
     )
-    assert said(offered, ConditionType.TOOLS_OFFERED) == (ConditionStatus.TRUE, "ToolsOffered")
+    assert state_of(offered, ConditionType.TOOLS_OFFERED) == (ConditionStatus.TRUE, "ToolsOffered")

@@ -9,7 +9,7 @@ from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.operator.models import assignment
 from aichat_workspace.operator.models.tools import Chat
-from tests.unit.domain.samples import CREDENTIALS, desired, held, namespace, workspace
+from tests.unit.domain.samples import CREDENTIALS, as_cached, desired, namespace, workspace
 
 NOTHING: Any = None
 CLAIM = Ref("PersistentVolumeClaim", "team-a-aichat", "team-a-aichat-openwebui")
@@ -32,14 +32,14 @@ def chat(
     credentials: Credentials = CREDENTIALS,
     objects: dict[Ref, Any] | None = None,
 ) -> Chat:
-    observed = Observed(namespace(), held(desired()) if objects is None else objects, pods)
+    observed = Observed(namespace(), as_cached(desired()) if objects is None else objects, pods)
     return assignment.chat(resource, observed, credentials, lambda _: NOTHING, lambda _: NOTHING)
 
 
 def test_a_chat_that_serves_is_known_by_both_pods_and_by_the_claim_of_its_data() -> None:
     served = chat(workspace(), pod("ollama"), pod("openwebui"))
     assert (served.server, served.model_server) == ("openwebui/2", "ollama/2")
-    assert served.volume == held(desired())[CLAIM]["metadata"]["uid"]
+    assert served.volume == as_cached(desired())[CLAIM]["metadata"]["uid"]
     assert (served.email, served.password) == (CREDENTIALS.admin_email, CREDENTIALS.admin_password)
     assert CREDENTIALS.admin_password not in repr(served)
 
@@ -53,7 +53,7 @@ def test_a_chat_that_serves_is_known_by_both_pods_and_by_the_claim_of_its_data()
     ],
     ids=["suspended", "no credentials", "no claim"],
 )
-def test_a_chat_is_left_alone(resource: Workspace, arguments: Any) -> None:
+def test_a_suspended_or_incomplete_chat_has_no_server(resource: Workspace, arguments: Any) -> None:
     assert chat(resource, pod("openwebui"), **arguments).server == ""
 
 

@@ -23,14 +23,14 @@ class Holders:
         self.limit = limit
         self.places = DownloadSlots(lambda: self.limit)
         self.at_work: list[str] = []
-        self.held: dict[str, Slot] = {}
+        self.slots: dict[str, Slot] = {}
         self._ends: dict[str, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def begin(self, *downloads: str) -> None:
-        for each in downloads:
-            self._ends[each] = asyncio.Event()
-            self._tasks.append(asyncio.create_task(self._hold(each)))
+        for download in downloads:
+            self._ends[download] = asyncio.Event()
+            self._tasks.append(asyncio.create_task(self._hold(download)))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
@@ -40,97 +40,97 @@ class Holders:
             await asyncio.sleep(0)
 
     async def _hold(self, download: str) -> None:
-        async with self.places.slot(download.partition("/")[0]) as self.held[download]:
+        async with self.places.slot(download.partition("/")[0]) as self.slots[download]:
             self.at_work.append(download)
             await self._ends[download].wait()
             self.at_work.remove(download)
 
 
 async def test_no_more_downloads_run_than_the_platform_allows() -> None:
-    held = Holders(2)
-    await held.begin("a/1", "b/1", "c/1")
-    assert held.at_work == ["a/1", "b/1"]
-    await held.end("a/1")
-    assert held.at_work == ["b/1", "c/1"]
+    holders = Holders(2)
+    await holders.begin("a/1", "b/1", "c/1")
+    assert holders.at_work == ["a/1", "b/1"]
+    await holders.end("a/1")
+    assert holders.at_work == ["b/1", "c/1"]
 
 
 async def test_a_workspace_with_many_models_holds_up_no_other() -> None:
-    held = Holders(2)
-    await held.begin("a/1", "a/2", "a/3", "a/4", "b/1")
-    assert held.at_work == ["a/1", "a/2"]
-    await held.end("a/1")
-    assert held.at_work == ["a/2", "b/1"]
+    holders = Holders(2)
+    await holders.begin("a/1", "a/2", "a/3", "a/4", "b/1")
+    assert holders.at_work == ["a/1", "a/2"]
+    await holders.end("a/1")
+    assert holders.at_work == ["a/2", "b/1"]
 
 
 async def test_a_raised_limit_counts_at_once() -> None:
-    held = Holders(1)
-    await held.begin("a/1", "b/1")
-    held.limit = 2
-    held.places.grant_waiting()
+    holders = Holders(1)
+    await holders.begin("a/1", "b/1")
+    holders.limit = 2
+    holders.places.grant_waiting()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert held.at_work == ["a/1", "b/1"]
+    assert holders.at_work == ["a/1", "b/1"]
 
 
-async def test_who_gives_up_waiting_takes_no_place() -> None:
-    held = Holders(1)
-    await held.begin("a/1", "b/1", "c/1")
-    held._tasks[1].cancel()
-    await held.end("a/1")
-    assert held.at_work == ["c/1"]
-    await held.end("c/1")
-    assert held.places.running == 0
+async def test_a_cancelled_waiter_takes_no_slot() -> None:
+    holders = Holders(1)
+    await holders.begin("a/1", "b/1", "c/1")
+    holders._tasks[1].cancel()
+    await holders.end("a/1")
+    assert holders.at_work == ["c/1"]
+    await holders.end("c/1")
+    assert holders.places.running == 0
 
 
-async def test_who_is_cancelled_while_waiting_is_cancelled_and_nothing_else() -> None:
-    held = Holders(1)
-    await held.begin("a/1", "a/2", "a/3")
-    for each in held._tasks:
-        each.cancel()
-    ends = await asyncio.gather(*held._tasks, return_exceptions=True)
-    assert [type(each) for each in ends] == [asyncio.CancelledError] * 3
+async def test_a_cancelled_waiter_raises_only_its_cancellation() -> None:
+    holders = Holders(1)
+    await holders.begin("a/1", "a/2", "a/3")
+    for task in holders._tasks:
+        task.cancel()
+    ends = await asyncio.gather(*holders._tasks, return_exceptions=True)
+    assert [type(end) for end in ends] == [asyncio.CancelledError] * 3
 
 
-async def test_a_place_is_taken_back_for_a_workspace_with_fewer_and_for_one_download_only(
+async def test_a_slot_expires_for_a_workspace_with_fewer_and_for_one_download_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(downloads, "SLOT_SECONDS", 0.0)
-    held = Holders(2)
-    await held.begin("a/1", "a/2", "a/3")
-    assert not held.places.expire(held.held["a/1"]), "only its own workspace waits"
-    await held.begin("b/1")
-    assert held.places.expire(held.held["a/1"])
-    assert not held.places.expire(held.held["a/2"]), "nobody waits any more"
+    holders = Holders(2)
+    await holders.begin("a/1", "a/2", "a/3")
+    assert not holders.places.expire(holders.slots["a/1"]), "only its own workspace waits"
+    await holders.begin("b/1")
+    assert holders.places.expire(holders.slots["a/1"])
+    assert not holders.places.expire(holders.slots["a/2"]), "no other workspace waits any more"
     await asyncio.sleep(0)
-    assert held.at_work == ["a/1", "a/2", "b/1"], "the first is yet to learn of it"
-    await held.end("a/1")
-    assert held.at_work == ["a/2", "b/1"]
-    assert held.places.running == 2
+    assert holders.at_work == ["a/1", "a/2", "b/1"], "the first is yet to learn of it"
+    await holders.end("a/1")
+    assert holders.at_work == ["a/2", "b/1"]
+    assert holders.places.running == 2
 
 
-async def test_a_place_is_kept_for_ten_minutes_whoever_waits() -> None:
-    held = Holders(1)
-    await held.begin("a/1", "b/1")
-    place = held.held["a/1"]
-    assert not held.places.expire(place)
+async def test_a_slot_is_kept_for_ten_minutes_although_others_wait() -> None:
+    holders = Holders(1)
+    await holders.begin("a/1", "b/1")
+    place = holders.slots["a/1"]
+    assert not holders.places.expire(place)
     place.granted_at -= downloads.SLOT_SECONDS
-    assert held.places.expire(place)
+    assert holders.places.expire(place)
 
 
-async def test_a_place_is_not_taken_back_for_who_gave_up_waiting(
+async def test_a_slot_does_not_expire_for_a_cancelled_waiter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(downloads, "SLOT_SECONDS", 0.0)
-    held = Holders(1)
-    await held.begin("a/1", "b/1")
-    held._tasks[1].cancel()
-    assert not held.places.expire(held.held["a/1"])
+    holders = Holders(1)
+    await holders.begin("a/1", "b/1")
+    holders._tasks[1].cancel()
+    assert not holders.places.expire(holders.slots["a/1"])
 
 
 async def test_speed_is_that_of_the_last_ten_seconds() -> None:
     steps = [(0.0, 0), (5.0, 500), (10.0, 500), (20.0, 4000)]
     paces = await _paces([Progress("pulling x", 1, 9000, fresh) for _, fresh in steps], steps)
-    assert [each.bytes_per_second for each in paces] == [0, 100, 100, 450]
+    assert [pace.bytes_per_second for pace in paces] == [0, 100, 100, 450]
 
 
 async def test_a_download_without_data_says_that_it_waits_and_then_ends() -> None:
@@ -139,7 +139,7 @@ async def test_a_download_without_data_says_that_it_waits_and_then_ends() -> Non
     with pytest.raises(OllamaUnreachableError, match="no data from the registry for 60 s"):
         await _paces(progress, steps)
     paces = await _paces(progress[:4], steps)
-    assert [each.is_waiting for each in paces] == [False, False, True, True]
+    assert [pace.is_waiting for pace in paces] == [False, False, True, True]
 
 
 async def test_checking_what_was_downloaded_may_take_its_time() -> None:
@@ -160,8 +160,8 @@ async def _paces(
     progress: list[Progress], steps: list[tuple[float, int]]
 ) -> list[DownloadProgress]:
     async def pulling() -> AsyncGenerator[Progress, None]:
-        for each in progress:
-            yield each
+        for step in progress:
+            yield step
 
     times = iter([0.0, *(time for time, _ in steps)])
     return [pace async for pace in with_speed(pulling(), lambda: next(times))]

@@ -42,7 +42,7 @@ WANTED = DesiredModels(("m:1",), (EXPLAIN,))
 KNOWN = Report((MODEL,), (MADE,))
 
 
-def test_what_was_there_is_still_told_before_the_server_was_asked_again() -> None:
+def test_recorded_models_are_reported_until_the_server_is_checked() -> None:
     assert before_check(WANTED, KNOWN, served=True) == KNOWN
 
 
@@ -75,7 +75,7 @@ def test_a_download_is_said_to_go_on_only_while_a_server_is_there(served: bool) 
     assert model.managed
 
 
-def test_what_nobody_wants_any_more_is_leaving_until_the_server_does_not_list_it() -> None:
+def test_an_undesired_model_is_removing_until_the_server_stops_listing_it() -> None:
     leaving = before_check(DesiredModels(), KNOWN, served=True)
     assert leaving.leaving == {"m:1", "explain_code:latest"}
     half = checked(DesiredModels(), leaving, [PresentModel("explain_code:latest", "d9", 8)])
@@ -115,24 +115,24 @@ def test_a_server_that_does_not_answer_takes_nothing_that_was_ready_away() -> No
 
 def test_a_refused_pattern_of_the_operators_stays_the_operators_while_it_is_there() -> None:
     refused = PatternStatus("explain_code", ModelState.FAILED, message="no such pattern")
-    wanted = DesiredModels(("m:1",), refused=(refused,))
-    there = checked(wanted, KNOWN, [BASE, PresentModel(EXPLAIN.model, "d9", 8)])
-    assert there.patterns == (replace(refused, revision=MADE.revision),)
-    assert before_check(wanted, KNOWN, served=True).patterns == there.patterns
-    assert checked(wanted, there, [BASE]).patterns == (refused,)
+    desired = DesiredModels(("m:1",), refused=(refused,))
+    report = checked(desired, KNOWN, [BASE, PresentModel(EXPLAIN.model, "d9", 8)])
+    assert report.patterns == (replace(refused, revision=MADE.revision),)
+    assert before_check(desired, KNOWN, served=True).patterns == report.patterns
+    assert checked(desired, report, [BASE]).patterns == (refused,)
 
 
 def test_a_download_that_stalls_says_so_and_what_comes_of_it() -> None:
     progress = Progress("pulling x", 1, 9)
-    told = pulling("m:1", DownloadProgress(progress, 0, is_waiting=True))
-    assert told.state is ModelState.PULLING
-    assert "m:1 waits for data from the registry" in told.message
-    assert "begun again by itself" in told.message
+    status = pulling("m:1", DownloadProgress(progress, 0, is_waiting=True))
+    assert status.state is ModelState.PULLING
+    assert "m:1 waits for data from the registry" in status.message
+    assert "begun again by itself" in status.message
     assert pulling("m:1", DownloadProgress(progress, 0, is_waiting=False)).message == ""
 
 
 @pytest.mark.parametrize(
-    ("error", "state", "managed", "said"),
+    ("error", "state", "managed", "message"),
     [
         (ModelNotFoundError("none"), ModelState.FAILED, False, "correct its name in spec.models"),
         (ModelTooLargeError("raise the size"), ModelState.FAILED, True, "raise the size"),
@@ -151,15 +151,15 @@ def test_a_download_that_stalls_says_so_and_what_comes_of_it() -> None:
     ],
 )
 def test_a_failed_download_says_what_is_to_be_done(
-    error: OllamaError, state: ModelState, managed: bool, said: str
+    error: OllamaError, state: ModelState, managed: bool, message: str
 ) -> None:
     failed = pull_failed("m:1", error)
     assert (failed.state, failed.managed) == (state, managed)
-    assert said in failed.message
+    assert message in failed.message
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (OllamaError("no such layer"), "no such layer; it is tried again by itself"),
         (OllamaError("no such layer"), "put another model first in spec.models"),
@@ -167,8 +167,8 @@ def test_a_failed_download_says_what_is_to_be_done(
     ],
 )
 def test_a_pattern_that_can_not_be_made_says_what_is_to_be_done(
-    error: OllamaError, said: str
+    error: OllamaError, message: str
 ) -> None:
     failed = create_failed(EXPLAIN, "m:1", error, KNOWN)
     assert (failed.state, failed.revision) == (ModelState.FAILED, MADE.revision)
-    assert said in failed.message
+    assert message in failed.message

@@ -58,8 +58,8 @@ class Server:
         assert not insecure
         self.pulls.append(name)
         async with aclosing(self.steps(name)) as steps:
-            async for each in steps:
-                yield each
+            async for step in steps:
+                yield step
 
     async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
         """What a download tells."""
@@ -102,14 +102,14 @@ class Sync:
         *models: str,
         patterns: tuple[Pattern, ...] = (),
         recorded: tuple[ModelStatus, ...] = (),
-        made: tuple[PatternStatus, ...] = (),
+        recorded_patterns: tuple[PatternStatus, ...] = (),
         pod: str = "pod-1",
         capacity: int = 0,
     ) -> Report:
         client = cast("OllamaClient", server)
         desired = DesiredModels(models, patterns)
         self._last[name] = ModelSyncTask(
-            client, desired, pod, capacity, frozenset(), Report(recorded, made)
+            client, desired, pod, capacity, frozenset(), Report(recorded, recorded_patterns)
         )
         return self.report(name)
 
@@ -119,8 +119,8 @@ class Sync:
     def states(self, name: str) -> dict[str, ModelState]:
         report = self.report(name)
         return {
-            **{each.name: each.state for each in report.models},
-            **{each.name: each.state for each in report.patterns},
+            **{model.name: model.state for model in report.models},
+            **{pattern.name: pattern.state for pattern in report.patterns},
         }
 
 
@@ -134,7 +134,7 @@ async def test_a_missing_model_is_downloaded_and_its_pattern_made() -> None:
     await sync.sync.close()
 
 
-async def test_a_model_that_is_there_is_not_downloaded_again_and_not_called_ours() -> None:
+async def test_a_present_model_is_not_downloaded_again_and_is_unmanaged() -> None:
     sync, server = Sync(), Server("m:1")
     sync.set_desired("w", server, "m:1")
     await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
@@ -189,7 +189,7 @@ async def test_a_ready_model_stays_ready_while_its_server_restarts() -> None:
     await sync.sync.close()
 
 
-async def test_downloads_wait_for_a_place() -> None:
+async def test_downloads_wait_for_a_slot() -> None:
     sync, first, second = Sync(places=1), Server(), Server()
     first.gate.clear()
     sync.set_desired("first", first, "m:1")
@@ -238,8 +238,8 @@ async def test_a_new_pod_is_checked_at_once() -> None:
 async def test_an_unwanted_model_of_ours_is_removed_and_a_persons_stays() -> None:
     sync, server = Sync(), Server("old:1", "persons:1", "translate:latest")
     old = ModelStatus("old:1", ModelState.READY, managed=True)
-    made = PatternStatus("translate", ModelState.READY, "r1")
-    sync.set_desired("w", server, recorded=(old,), made=(made,))
+    pattern = PatternStatus("translate", ModelState.READY, "r1")
+    sync.set_desired("w", server, recorded=(old,), recorded_patterns=(pattern,))
     await until(lambda: set(server.there) == {"persons:1"})
     await until(lambda: sync.states("w") == {})
     await sync.sync.close()
@@ -338,16 +338,16 @@ async def test_a_workspace_that_is_forgotten_while_its_downloads_wait_ends() -> 
         await once()
 
 
-async def test_what_breaks_on_the_way_out_keeps_no_forgotten_workspace_alive() -> None:
+async def test_an_error_during_cancellation_keeps_no_forgotten_workspace() -> None:
     class Clumsy(Server):
         async def pull(
             self, name: str, *, stall_seconds: float, insecure: bool
         ) -> AsyncGenerator[Progress, None]:
             try:
-                async for each in super().pull(
+                async for step in super().pull(
                     name, stall_seconds=stall_seconds, insecure=insecure
                 ):
-                    yield each
+                    yield step
             except asyncio.CancelledError:
                 if len(self.pulls) > 1:
                     raise
@@ -361,19 +361,19 @@ async def test_what_breaks_on_the_way_out_keeps_no_forgotten_workspace_alive() -
     assert (await forgotten(sync)).cancelled()
 
 
-async def test_of_a_server_that_is_forgotten_nothing_more_is_asked() -> None:
+async def test_a_forgotten_server_gets_no_request() -> None:
     sync, server = Sync(), Server()
     server.gate.clear()
     sync.set_desired("w", server, "m:1", "n:1")
     await until(lambda: len(server.pulls) == 2)
-    asked = server.asked
+    requests = server.asked
     sync.sync.forget("w")
     server.gate.set()
     await asyncio.sleep(0.1)
-    assert (server.asked, len(server.pulls)) == (asked, 2)
+    assert (server.asked, len(server.pulls)) == (requests, 2)
 
 
-async def test_the_more_often_it_fails_the_longer_it_waits_until_it_does_not(
+async def test_pauses_grow_with_each_failure_until_a_success(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     failures: list[int] = []
@@ -396,12 +396,12 @@ def test_pauses_double_up_to_five_minutes_and_all_is_checked_every_ten(
 ) -> None:
     monkeypatch.undo()
     monkeypatch.setattr("random.uniform", lambda *_: 1.0)
-    pauses = [model_sync._pause_seconds(each) for each in (1, 2, 3, 8, 9, 10**6, 0)]
+    pauses = [model_sync._pause_seconds(attempt) for attempt in (1, 2, 3, 8, 9, 10**6, 0)]
     assert pauses == [2, 4, 8, 256, 300, 300, 600]
 
 
 class Crawling(Server):
-    """Its registry sends a byte now and then, for ever."""
+    """Its registry sends a byte now and then, without end."""
 
     async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
         for step in range(1, 10**6):
@@ -409,7 +409,7 @@ class Crawling(Server):
             await asyncio.sleep(0.005)
 
 
-async def test_downloads_that_crawl_hold_up_no_other_workspace(
+async def test_slow_downloads_give_their_slots_to_other_workspaces(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(downloads, "SLOT_SECONDS", 0.05)
@@ -420,9 +420,9 @@ async def test_downloads_that_crawl_hold_up_no_other_workspace(
     sync.set_desired("other", other, "m:1")
     await until(lambda: other.pulls == ["m:1"])
     assert sorted(sync.states("crawling").values()) == [ModelState.PENDING, ModelState.PULLING]
-    told = [each.message for each in sync.report("crawling").models if each.message]
-    assert len(told) == 1
-    assert told[0].endswith("lets another workspace's go first; it resumes by itself")
+    messages = [model.message for model in sync.report("crawling").models if model.message]
+    assert len(messages) == 1
+    assert messages[0].endswith("lets another workspace's go first; it resumes by itself")
     other.gate.set()
     await until(lambda: sync.states("other") == {"m:1": ModelState.READY})
     await until(lambda: len(crawling.pulls) == 3)
@@ -430,7 +430,7 @@ async def test_downloads_that_crawl_hold_up_no_other_workspace(
     await sync.sync.close()
 
 
-async def test_a_download_that_holds_up_nobody_takes_the_time_that_it_needs(
+async def test_a_slow_download_goes_on_while_no_other_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(downloads, "SLOT_SECONDS", 0.0)
@@ -442,7 +442,7 @@ async def test_a_download_that_holds_up_nobody_takes_the_time_that_it_needs(
     await sync.sync.close()
 
 
-async def test_a_place_is_not_taken_from_a_download_whose_data_are_checked(
+async def test_a_slot_does_not_expire_while_downloaded_data_are_checked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Checking(Server):
@@ -496,17 +496,17 @@ async def test_a_model_with_a_patterns_own_prompt_is_the_operators_without_a_rec
     await sync.sync.close()
 
 
-async def test_a_pattern_that_could_not_be_made_anew_is_still_the_operators() -> None:
+async def test_a_pattern_whose_update_failed_is_still_managed() -> None:
     class Full(Server):
         async def create(self, name: str, *, base: str, system: str) -> None:
             raise VolumeFullError(f"{name} of {base}, {system}")
 
     sync, server = Sync(), Full("m:1", "explain_code:latest")
-    sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,), made=(MADE,))
+    sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,), recorded_patterns=(MADE,))
     await until(lambda: sync.states("w")["explain_code"] is ModelState.FAILED)
-    (told,) = sync.report("w").patterns
-    assert told.revision == MADE.revision
-    assert "raise spec.storage.ollama.size, or remove a model" in told.message
+    (pattern,) = sync.report("w").patterns
+    assert pattern.revision == MADE.revision
+    assert "raise spec.storage.ollama.size, or remove a model" in pattern.message
     await sync.sync.close()
 
 
@@ -526,8 +526,8 @@ async def test_a_pattern_of_the_old_base_does_not_keep_the_new_one_out() -> None
     sync, server = Sync(), Server("m:old", "explain_code:latest")
     server.weights_of = dict.fromkeys(server.there, "of the old one")
     old = ModelStatus("m:old", ModelState.READY, 8, 8, "d0", managed=True)
-    wanted = {"patterns": (EXPLAIN,), "recorded": (old,), "made": (MADE,)}
-    sync.set_desired("w", server, "m:new", capacity=12, **wanted)  # type: ignore[arg-type]
+    settings = {"patterns": (EXPLAIN,), "recorded": (old,), "recorded_patterns": (MADE,)}
+    sync.set_desired("w", server, "m:new", capacity=12, **settings)  # type: ignore[arg-type]
     await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
     assert server.there == {"m:new": "d1", "explain_code:latest": "m:new/You explain."}
     await sync.sync.close()
@@ -537,7 +537,9 @@ async def test_a_pattern_stays_in_use_where_there_is_room_for_the_new_base() -> 
     sync, server = Sync(), Server("explain_code:latest")
     server.gate.clear()
     server.fails = [OllamaUnreachableError("reset")]
-    sync.set_desired("w", server, "m:new", patterns=(EXPLAIN,), made=(MADE,), capacity=40)
+    sync.set_desired(
+        "w", server, "m:new", patterns=(EXPLAIN,), recorded_patterns=(MADE,), capacity=40
+    )
     await until(lambda: server.pulls == ["m:new"])
     server.gate.set()
     await until(lambda: server.pulls == ["m:new", "m:new"])
@@ -546,7 +548,7 @@ async def test_a_pattern_stays_in_use_where_there_is_room_for_the_new_base() -> 
     await sync.sync.close()
 
 
-async def test_a_pattern_that_nobody_wants_any_more_makes_room_too() -> None:
+async def test_an_undesired_pattern_is_removed_to_make_room() -> None:
     class Slow(Server):
         async def delete(self, name: str) -> None:
             await removes.wait()
@@ -554,7 +556,7 @@ async def test_a_pattern_that_nobody_wants_any_more_makes_room_too() -> None:
 
     removes = asyncio.Event()
     sync, server = Sync(), Slow("explain_code:latest")
-    sync.set_desired("w", server, "m:new", made=(MADE,), capacity=12)
+    sync.set_desired("w", server, "m:new", recorded_patterns=(MADE,), capacity=12)
     await until(lambda: sync.report("w").models[0].message != "")
     assert sync.states("w")["m:new"] is ModelState.PENDING
     assert "explain_code:latest is removed first" in sync.report("w").models[0].message
@@ -563,7 +565,7 @@ async def test_a_pattern_that_nobody_wants_any_more_makes_room_too() -> None:
     await sync.sync.close()
 
 
-async def test_a_model_that_can_not_be_had_says_so_all_the_time() -> None:
+async def test_a_model_that_can_not_be_downloaded_is_always_reported() -> None:
     class Empty(Server):
         async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
             assert name not in self.there
@@ -573,8 +575,8 @@ async def test_a_model_that_can_not_be_had_says_so_all_the_time() -> None:
     sync, server = Sync(), Empty()
     sync.set_desired("w", server, "typo:1")
     await until(lambda: sync.states("w") == {"typo:1": ModelState.FAILED})
-    told = len(sync.told)
+    report_count = len(sync.told)
     await until(lambda: len(server.pulls) >= 4)
     assert sync.states("w") == {"typo:1": ModelState.FAILED}
-    assert len(sync.told) == told
+    assert len(sync.told) == report_count
     await sync.sync.close()

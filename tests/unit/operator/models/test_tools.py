@@ -107,7 +107,7 @@ async def test_tools_are_offered_to_the_models_that_can_call_them() -> None:
     assert workspace.changes == ["w"]
 
 
-async def test_where_no_model_can_call_tools_nobody_signs_in() -> None:
+async def test_without_a_model_that_can_call_tools_the_operator_does_not_sign_in() -> None:
     workspace = Workspace(talker="completion")
     assert workspace.status == NOT_OFFERED_YET
     workspace.list_models()
@@ -116,7 +116,7 @@ async def test_where_no_model_can_call_tools_nobody_signs_in() -> None:
     assert workspace.changes == ["w"]
 
 
-async def test_a_workspace_at_rest_asks_nobody() -> None:
+async def test_an_unchanged_workspace_sends_no_request() -> None:
     workspace = Workspace(caller="tools")
     assert workspace.status == NOT_OFFERED_YET
     workspace.list_models()
@@ -250,7 +250,7 @@ async def test_a_chat_that_fails_once_is_no_problem() -> None:
     assert problems == [""]
 
 
-async def test_what_lasts_is_told_be_it_an_answer_or_that_there_is_none() -> None:
+async def test_a_lasting_error_or_unreachable_server_is_reported() -> None:
     workspace = Workspace(caller="tools")
     workspace.openwebui.fail = lambda _: Reply(500, b'{"detail":"out of order"}')
     assert workspace.status == NOT_OFFERED_YET
@@ -283,7 +283,7 @@ async def test_a_model_that_is_gone_meanwhile_keeps_nothing_from_the_others() ->
 
 
 @pytest.mark.parametrize(("server", "model_server"), [("", "ollama-1"), ("pod-1", "")])
-async def test_nobody_is_asked_while_one_of_the_servers_is_not_up(
+async def test_no_request_is_sent_while_a_server_is_not_ready(
     server: str, model_server: str
 ) -> None:
     workspace = Workspace(caller="tools")
@@ -319,7 +319,7 @@ async def test_a_chat_that_hangs_delays_no_other_workspace() -> None:
     await workspace.sync.close()
 
 
-async def test_what_is_forgotten_says_nothing_any_more() -> None:
+async def test_a_forgotten_workspace_reports_nothing() -> None:
     workspace = Workspace(caller="tools")
     assert workspace.status == NOT_OFFERED_YET
     workspace.list_models()
@@ -367,7 +367,7 @@ async def test_a_model_that_the_server_cannot_speak_of_keeps_its_tools_and_other
     sign_ins = list(workspace.openwebui.requests)
     shown = len(workspace.ollama.requests)
     await until(lambda: len(workspace.ollama.requests) > shown + 1)
-    assert workspace.openwebui.requests == sign_ins, "nobody signs in over and over meanwhile"
+    assert workspace.openwebui.requests == sign_ins, "no sign-in is repeated meanwhile"
     workspace.ollama.errors.clear()
     await workspace.settles("broken", "new")
 
@@ -385,7 +385,7 @@ async def test_a_model_of_which_the_server_cannot_speak_once_costs_no_sign_in() 
     assert workspace.openwebui.requests == []
 
 
-async def test_another_ollama_is_asked_anew_what_the_same_models_can_do() -> None:
+async def test_capabilities_are_read_again_from_a_new_ollama() -> None:
     workspace = Workspace(caller="tools")
     assert workspace.status == NOT_OFFERED_YET
     digests = workspace.ollama.digests
