@@ -28,7 +28,9 @@ def test_variables_and_parameters_are_found() -> None:
     assert poetic_names("def f(pod):\n    return {'each': pod.found, f(told=1): pod}\n") == set()
 
 
-@pytest.mark.parametrize("folder", ["src", "localcluster", "benchmarks", "hack", "examples"])
+@pytest.mark.parametrize(
+    "folder", ["src", "localcluster", "benchmarks", "hack", "examples", "tests"]
+)
 def test_variables_are_nouns(folder: str) -> None:
     modules = [*(ROOT / folder).rglob("*.py")]
     assert modules

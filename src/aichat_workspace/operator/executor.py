@@ -52,6 +52,7 @@ class Executor:
         """Make a decision's writes.
 
         Raises:
+            ApiError: the deletion of an expired workspace was refused.
             ConflictError: the snapshot was old; the next one brings a fresh decision.
             UnreachableError: the API server did not answer; a retry helps.
         """

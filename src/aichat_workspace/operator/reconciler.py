@@ -1,6 +1,6 @@
 """One reconcile is one trip: snapshot, decide, execute, report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,6 +10,7 @@ from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.render.context import NO_CREDENTIALS
 from aichat_workspace.kube.controller import Result
+from aichat_workspace.kube.errors import ApiError
 from aichat_workspace.operator.executor import DONE, Executor
 from aichat_workspace.operator.image_rollouts import ImageRollouts
 from aichat_workspace.operator.models.servers import NO_SERVERS, ServerProgress, ServerSync
@@ -39,13 +40,26 @@ class Reconciler:
         decisions = decide(snapshot, self.now())
         if not decisions:
             self.servers.forget(name)
-        result = Result()
         try:
-            for decision in decisions:
-                result = await self._carry_out(name, snapshot, decision)
+            return await self._carry_out_all(name, snapshot, decisions)
         finally:
             self.rollouts.update(name)
-        return result
+
+    async def _carry_out_all(
+        self, name: str, snapshot: Snapshot, decisions: Sequence[Decision]
+    ) -> Result:
+        """Carry out each decision, whatever becomes of the others. Return the earliest requeue."""
+        results = []
+        failure: ApiError | None = None
+        for decision in decisions:
+            try:
+                results.append(await self._carry_out(name, snapshot, decision))
+            except ApiError as error:
+                failure = error
+        if failure is not None:
+            raise failure
+        seconds = (result.requeue_after_seconds for result in results)
+        return Result(min((value for value in seconds if value is not None), default=None))
 
     async def _carry_out(self, name: str, snapshot: Snapshot, decision: Decision) -> Result:
         if isinstance(decision, Provision) and decision.strikes_namespace:
@@ -53,7 +67,7 @@ class Reconciler:
         if isinstance(decision, Finalize) and decision.ends_tenant:
             self.servers.forget(name)
         outcome = await self.executor.execute(decision)
-        self.rollouts.update(name)
+        self.rollouts.update(name)  # before others reconcile while the status is written
         observed = self.snapshots.observed(name)
         if outcome.is_stopped and isinstance(decision, Provision):
             # New credentials may not have been stored.
@@ -63,7 +77,7 @@ class Reconciler:
 
     async def _report_without_namespace(self, snapshot: Snapshot, decision: Provision) -> None:
         nothing_yet = replace(decision, desired=(), credentials=NO_CREDENTIALS)
-        progress = self._set_desired(decision, snapshot, snapshot.observed)
+        progress = self._set_desired(nothing_yet, snapshot, snapshot.observed)
         await self.reporter.report(snapshot, nothing_yet, DONE, snapshot.observed, progress)
 
     def _set_desired(

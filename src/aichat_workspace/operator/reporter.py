@@ -33,7 +33,7 @@ _DELETION_RECHECK_SECONDS: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Writes statuses, each once and only where it differs."""
+    """Writes statuses that differ from the present ones."""
 
     writer: Writer
     now: Callable[[], datetime]
@@ -50,6 +50,7 @@ class Reporter:
 
         Raises:
             ApiError: a write was refused, of the decision or of the status; the queue retries.
+            UnreachableError: the API server did not answer; the queue retries.
         """
         match decision:
             case Reject(workspace, rejection):

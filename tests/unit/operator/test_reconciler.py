@@ -274,3 +274,30 @@ async def test_a_refused_step_stops_no_rollout_because_no_workload_was_tried(wor
     assert world.reason("Ready") == "WriteRefused"
     assert world.reason("UpToDate") == "UpgradeWaiting"
     assert world.rollouts.board.blocked_by == ""
+
+
+async def test_a_claimant_that_is_refused_its_status_does_not_starve_the_holder(
+    world: World,
+) -> None:
+    world.apply()
+    await world.reconcile()
+    rival = {
+        **world.cluster.objects[WORKSPACE_KEY],
+        "metadata": {
+            "name": "rival",
+            "namespace": "team-b",
+            "uid": "uid-rival",
+            "generation": 1,
+            "creationTimestamp": "2026-11-23T11:59:00Z",
+        },
+        "status": {},
+    }
+    world.caches.observe(world.cluster.store(rival))
+    world.cluster.refuse("apply/status AIChatWorkspace rival")
+    ref = ("Deployment", NAME, names.openwebui(NAME))
+    deployment = world.cluster.objects[ref]
+    edited = {**deployment, "spec": {**deployment["spec"], "replicas": 7}}
+    world.caches.observe(world.cluster.store(edited))
+    with pytest.raises(ApiError, match="the quota is full"):
+        await world.reconcile()
+    assert f"apply Deployment {names.openwebui(NAME)}" in world.cluster.writes

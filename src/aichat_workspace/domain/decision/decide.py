@@ -8,7 +8,6 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.decisions import (
     Decision,
     Expire,
-    Finalize,
     Provision,
     Reject,
 )
@@ -56,28 +55,37 @@ def decide(snapshot: Snapshot, now: datetime) -> tuple[Decision, ...]:
     holder = choose_claimant(snapshot.claimants, snapshot.observed.namespace)
     others = (claimant for claimant in snapshot.claimants if claimant is not holder)
     return (
-        *(_turn_away(claimant, holder, snapshot) for claimant in others),
+        *(_turn_away(claimant, holder, snapshot, now) for claimant in others),
         _decide(holder, snapshot, now),
     )
 
 
-def _turn_away(claimant: Workspace, holder: Workspace, snapshot: Snapshot) -> Reject | Finalize:
+def _turn_away(
+    claimant: Workspace, holder: Workspace, snapshot: Snapshot, now: datetime
+) -> Decision:
     if claimant.deleting:
         return replace(release(claimant, snapshot), ends_tenant=False)
-    return Reject(claimant, name_taken(claimant, holder))
+    seconds = _seconds_left(claimant, now)
+    if seconds is not None and seconds <= 0:
+        return Expire(claimant)
+    return Reject(claimant, name_taken(claimant, holder), seconds)
 
 
 def _decide(workspace: Workspace, snapshot: Snapshot, now: datetime) -> Decision:
     if workspace.deleting:
         return finalize(workspace, snapshot)
-    ends = workspace.expires_at
-    left_seconds = None if ends is None else (ends - now).total_seconds()
-    if left_seconds is not None and left_seconds <= 0:
+    seconds = _seconds_left(workspace, now)
+    if seconds is not None and seconds <= 0:
         return Expire(workspace)
     rejection = namespace_refusal(workspace, snapshot.observed.namespace)
     if rejection is not None:
-        return Reject(workspace, rejection, left_seconds)
-    return replace(_provision(workspace, snapshot), expires_in_seconds=left_seconds)
+        return Reject(workspace, rejection, seconds)
+    return replace(_provision(workspace, snapshot), expires_in_seconds=seconds)
+
+
+def _seconds_left(workspace: Workspace, now: datetime) -> float | None:
+    """How long the workspace has until it expires; None for ever."""
+    return None if workspace.expires_at is None else (workspace.expires_at - now).total_seconds()
 
 
 def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:

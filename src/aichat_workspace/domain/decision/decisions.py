@@ -59,7 +59,7 @@ class Provision:
     desired: Sequence[Manifest] = ()
     credentials: Credentials = NO_CREDENTIALS
     obstacle: Problem | None = None
-    """Why there are no actions although there are no problems."""
+    """Why there are no actions: the namespace is being deleted."""
     expires_in_seconds: float | None = None
 
 

@@ -20,7 +20,7 @@ class NewSecrets:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that a decision reads. Nothing of it changes while the decision is made."""
+    """Everything that a decision and its report read. It does not change meanwhile."""
 
     claimants: tuple[Workspace, ...]
     """The resources that name the workspace."""
@@ -31,7 +31,7 @@ class Snapshot:
     secrets: Mapping[str, Manifest] = field(default_factory=dict)
     """Secrets of the system namespace by name: the credentials, and those that claimants name."""
     rivals: tuple[Workspace, ...] = ()
-    """Other workspaces that ask for the same host."""
+    """Other workspaces that may have the same host: they chose it, or have its name."""
     prompts: Mapping[str, str] = field(default_factory=dict)
     """Patterns by name."""
     rollout_slot: RolloutSlot = GRANTED

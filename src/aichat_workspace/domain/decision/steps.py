@@ -1,4 +1,4 @@
-"""The writes that others stand on. They are made in order, and the first that fails ends it."""
+"""Steps that stand on one another: they are taken in order, and none after the first that fails."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class ApplySecret:
 
     manifest: Manifest
     reason: str
-    """A word for the log."""
+    """For the log."""
 
 
 @dataclass(frozen=True, slots=True)

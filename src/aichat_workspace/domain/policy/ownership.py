@@ -46,7 +46,7 @@ def choose_claimant(claimants: Iterable[Workspace], namespace: Manifest | None) 
 def name_taken(workspace: Workspace, holder: Workspace) -> Rejection:
     return Rejection(
         "WorkspaceNameTaken",
-        f"workspaceName {workspace.spec.workspace_name!r} already belongs to the older "
+        f"workspaceName {workspace.spec.workspace_name!r} already belongs to "
         f"AIChatWorkspace {holder.namespace}/{holder.name}; delete this resource and create one "
         "with another workspaceName",
     )

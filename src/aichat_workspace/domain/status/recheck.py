@@ -1,4 +1,4 @@
-"""When time alone may change a status: that brings no event."""
+"""When to look at a workspace again although no event comes."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta

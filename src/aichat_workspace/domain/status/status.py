@@ -65,7 +65,7 @@ class StatusInputs:
     rejection: Rejection | None = None
     """Why nothing is created for it."""
     failure: Problem | None = None
-    """The most important problem, or the last write that the API server refused."""
+    """The most important problem, or the first write that the API server refused."""
     models: tuple[ModelStatus, ...] = ()
     """As the model server was last seen."""
     patterns: tuple[PatternStatus, ...] = ()

@@ -49,7 +49,7 @@ class ServerSync:
         )
 
     def forget(self, name: str) -> None:
-        """Let a workspace's servers be."""
+        """Stop keeping a workspace's models and tools."""
         self.models.forget(name)
         self.tools.forget(name)
 

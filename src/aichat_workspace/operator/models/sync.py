@@ -65,7 +65,7 @@ class ModelSyncTask:
     client: OllamaClient = field(compare=False)
     desired: DesiredModels
     server: str
-    """The pod that serves, empty for none. Another pod may have lost the models."""
+    """The serving pod's UID and restarts; empty for none. Another may have lost the models."""
     capacity_bytes: int
     """Of the models' volume; 0 while unknown."""
     insecure_registries: frozenset[str]
@@ -79,7 +79,7 @@ class SyncObserver:
     """Who is called while models are synchronized."""
 
     on_change: Callable[[str], None]
-    """With a workspace whose report moved, at most once a second each."""
+    """With a workspace whose report moved; while it downloads, at most once a second."""
     on_pull: Callable[[str], None] = lambda _: None
     """With the outcome of each download."""
     on_bytes: Callable[[int], None] = lambda _: None
@@ -119,11 +119,11 @@ class ModelSync:
         return self._slots.running
 
     def limit_changed(self) -> None:
-        """More downloads may run at once than before."""
+        """Look at the limit again: more downloads may run at once than before."""
         self._slots.grant_waiting()
 
     def forget(self, name: str) -> None:
-        """Stop the sync of a workspace that is gone, or whose server is."""
+        """Stop the sync of a workspace."""
         models = self._workspaces.pop(name, None)
         if models is not None:
             models.stop()
@@ -219,7 +219,7 @@ class _WorkspaceModels:
         self, actions: Sequence[ModelAction], present: Iterable[PresentModel]
     ) -> bool:
         """Create patterns first, because downloads take long; remove models last, because they are
-        of use until their successors are there. Return whether all succeeded."""
+        of use meanwhile. Return whether all succeeded."""
         created = [await self._create(action) for action in actions if isinstance(action, Create)]
         pulls = [action for action in actions if isinstance(action, Pull)]
         self._incoming_bytes.clear()

@@ -265,6 +265,15 @@ def test_a_problem_keeps_the_images_that_last_worked() -> None:
     assert _images(decisions) == {"old/ollama:1", "old/webui:1"}
 
 
+def test_a_claimant_that_lost_expires_as_any_other() -> None:
+    mortal: Any = {"expiresAfter": "2h", "metadata": YOUNGER}
+    rejected, _ = decide(snapshot(KEPT, workspace(**mortal)), NOW)
+    assert isinstance(rejected, Reject)
+    assert rejected.expires_in_seconds == 7140
+    expired, _ = decide(snapshot(KEPT, workspace(**mortal)), NOW + timedelta(hours=2))
+    assert isinstance(expired, Expire)
+
+
 def test_a_rejected_workspace_expires_as_any_other() -> None:
     mortal = workspace(expiresAfter="2h")
     (decision,) = decide(snapshot(mortal, tenant=FOREIGN), NOW)
