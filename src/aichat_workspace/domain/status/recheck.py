@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Final
 
 from aichat_workspace.domain.kubernetes.field_ownership import changed_at
 from aichat_workspace.domain.kubernetes.manifest import Manifest
@@ -10,40 +9,60 @@ from aichat_workspace.domain.kubernetes.pods import STABLE, containers, terminat
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.volume_claims import CLAIM
 from aichat_workspace.domain.status.workload_health import ARRIVAL, PATIENCE, START
-from aichat_workspace.domain.v1alpha1.workspace_status import WORKLOAD_CONDITIONS, WorkspaceStatus
-
-_DELAYS: Final = (PATIENCE, ARRIVAL, START, STABLE)
+from aichat_workspace.domain.v1alpha1.workspace_status import (
+    WORKLOAD_CONDITIONS,
+    ConditionStatus,
+    WorkspaceStatus,
+)
 
 
 def next_recheck(status: WorkspaceStatus, observed: Observed, now: datetime) -> timedelta | None:
     """Return how long the status stands if no event comes; None for ever.
 
-    Every rule of time compares the age of one of these timestamps with one of these delays.
+    Besides expiry, every rule of time compares the age of a timestamp with a delay: these are the
+    moments at which such a comparison turns. Workloads that are available have only one such rule.
     """
-    moments = (
-        timestamp + delay for timestamp in _timestamps(status, observed) for delay in _DELAYS
-    )
+    moments = [*_restarts(observed)]
+    unavailable = [
+        condition
+        for condition in status.conditions
+        if condition.type in WORKLOAD_CONDITIONS and condition.status is not ConditionStatus.TRUE
+    ]
+    moments += [condition.last_transition_time + PATIENCE for condition in unavailable]
+    if unavailable:
+        moments += [*_diagnoses(observed)]
     return min((moment - now for moment in moments if moment > now), default=None)
 
 
-def _timestamps(status: WorkspaceStatus, observed: Observed) -> Iterator[datetime]:
-    for condition in status.conditions:
-        if condition.type in WORKLOAD_CONDITIONS:
-            yield condition.last_transition_time
+def _restarts(observed: Observed) -> Iterator[datetime]:
+    """When a container that kept stopping has lasted."""
     for pod in observed.pods:
-        yield from filter(None, (termination_deadline(pod),))
-        yield from map(datetime.fromisoformat, filter(None, _texts(pod)))
+        for container in containers(pod):
+            last = container.get("lastState", {}).get("terminated") or {}
+            if ended := last.get("finishedAt"):
+                yield datetime.fromisoformat(ended) + STABLE
+
+
+def _diagnoses(observed: Observed) -> Iterator[datetime]:
+    """When what a workload waits for becomes a problem: domain/status/workload_health.py."""
+    for pod in observed.pods:
+        if (deadline := termination_deadline(pod)) is not None:
+            yield deadline + ARRIVAL
+        if (created := _created_at(pod)) is not None:
+            yield from (created + ARRIVAL, created + START)
+        for condition in pod.get("status", {}).get("conditions", ()):
+            if changed := condition.get("lastTransitionTime"):
+                delays = {"PodScheduled": (PATIENCE, ARRIVAL), "Ready": (START,)}
+                for delay in delays.get(condition["type"], ()):
+                    yield datetime.fromisoformat(changed) + delay
     for ref, manifest in observed.objects.items():
-        created = manifest["metadata"].get("creationTimestamp")
-        if ref.kind == CLAIM and created:
-            yield datetime.fromisoformat(created)
-        yield from filter(None, (changed_at(manifest),))
+        created, applied = _created_at(manifest), changed_at(manifest)
+        if ref.kind == CLAIM and created is not None:
+            yield created + ARRIVAL
+        if ref.kind == "StatefulSet" and applied is not None:
+            yield applied + PATIENCE
 
 
-def _texts(pod: Manifest) -> Iterator[str | None]:
-    yield pod["metadata"].get("creationTimestamp")
-    for condition in pod.get("status", {}).get("conditions", ()):
-        yield condition.get("lastTransitionTime")
-    for container in containers(pod):
-        last = container.get("lastState", {}).get("terminated") or {}
-        yield last.get("finishedAt")
+def _created_at(manifest: Manifest) -> datetime | None:
+    text = manifest["metadata"].get("creationTimestamp")
+    return datetime.fromisoformat(text) if text else None

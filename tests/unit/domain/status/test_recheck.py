@@ -67,6 +67,15 @@ CASES = {
     "a StatefulSet without a pod": Observed(
         namespace=namespace(), objects=objects(StatefulSet={"status": {"replicas": 0}})
     ),
+    "a StatefulSet that was corrected without effect": Observed(
+        namespace=namespace(),
+        objects=objects(
+            StatefulSet={
+                "metadata": {"name": f"{NAME}-ollama", "changedAt": ago(-20)},
+                "status": {"replicas": 0},
+            }
+        ),
+    ),
     "no node takes the pod": Observed(
         objects=OBJECTS, pods=(pod("ollama", conditions=unschedulable("too little cpu")),)
     ),
@@ -144,3 +153,9 @@ def test_a_workspace_that_waits_for_long_is_not_requeued() -> None:
     status = status_at(0, observed, RESOURCE.status)
     assert next_recheck(status, observed, NOW + timedelta(minutes=10)) is None
     assert running_images(observed) is not None
+
+
+def test_an_available_workspace_is_left_alone() -> None:
+    workloads = objects(StatefulSet={"status": ACTUAL}, Deployment={"status": ACTUAL})
+    observed = Observed(objects=workloads, pods=(pod("ollama"), pod("openwebui")))
+    assert next_recheck(status_at(0, observed, RESOURCE.status), observed, NOW) is None
