@@ -48,6 +48,8 @@ lint: setup ## Check format, lint, types, import contracts, generated files.
 	mypy hack/picture.py
 	lint-imports
 	python -m aichat_workspace.generate --check
+	@mkdir -p build; pytest --setup-plan -q tests/integration tests/e2e tests/faults tests/demo tests/node_failures >build/fixtures 2>&1 \
+	  || { cat build/fixtures; echo "a test needs a fixture that does not exist"; exit 1; }
 
 .PHONY: format
 format: setup ## Format the code.

@@ -141,7 +141,7 @@ def test_the_credentials_open_the_chat(creator: Api) -> None:
     assert ANSWER in chat.ask("gemma2:2b", QUESTION)
 
 
-@pytest.mark.usefixtures("made")
+@pytest.mark.usefixtures("creator")
 def test_a_caller_without_permission_gets_404(node: Node) -> None:
     stranger = caller(node, "nobody")
     assert stranger.call("GET", "/workspaces").document["items"] == []
@@ -151,7 +151,7 @@ def test_a_caller_without_permission_gets_404(node: Node) -> None:
     assert stranger.call("POST", "/workspaces", {"spec": SPEC}).status == 403
 
 
-@pytest.mark.usefixtures("made")
+@pytest.mark.usefixtures("creator")
 def test_a_viewer_can_not_change_prompt_or_read_credentials(node: Node) -> None:
     viewer = caller(node, "viewer", "aichatworkspace-viewer")
     assert viewer.call("GET", ONE).status == 200
@@ -258,7 +258,7 @@ def our_pods(node: Node, component: str) -> list[str]:
     return node.kubectl(*look, "-o", "jsonpath={.items[*].metadata.name}").split()
 
 
-@pytest.mark.usefixtures("made")
+@pytest.mark.usefixtures("creator")
 def test_both_replicas_have_served(node: Node) -> None:
     pods = our_pods(node, "api")
     assert len(pods) == 2
@@ -282,7 +282,7 @@ def test_our_pods_run_without_root_on_a_file_system_that_they_can_not_change(
         assert "Read-only" in node.try_kubectl(*run, "open('/tmp/x', 'w')").stderr
 
 
-@pytest.mark.usefixtures("made")
+@pytest.mark.usefixtures("creator")
 def test_the_api_has_used_every_permission_that_it_has(node: Node) -> None:
     """Its life above needs all of them, and it was refused nothing."""
     roles = yaml.safe_load_all((ROOT / "config" / "api" / "role.yaml").read_text())
