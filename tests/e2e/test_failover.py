@@ -56,7 +56,8 @@ def test_each_replica_serves_its_metrics_and_one_says_that_it_leads(node: Node) 
     assert leads == {leader(node)}
     page = scraped[leader(node)]
     assert 'aichat_model_pulls_total{result="ok"}' in page
-    assert 'aichat_api_requests_total{code="200",resource="namespaces",verb="WATCH"}' in page
+    watches = 'aichat_api_requests_total{code="200",resource="namespaces",verb="WATCH"}'
+    eventually(lambda: watches in scrape(node, leader(node)), "it counts a watch that has ended")
     eventually(lambda: counts_ready_workspaces(node), "it counts the workspaces that are ready")
 
 
