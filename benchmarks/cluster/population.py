@@ -107,7 +107,9 @@ async def at_once(work: Callable[[int], Awaitable[object]], numbers: Iterable[in
         async with gate:
             await work(n)
 
-    await asyncio.gather(*map(work_in_turn, numbers))
+    async with asyncio.TaskGroup() as group:
+        for number in numbers:
+            group.create_task(work_in_turn(number))
 
 
 async def populate(client: Client, count: int) -> None:

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from aichat_workspace.foundation.resource import Resource
 from benchmarks.cluster.object_watch import watching
+from benchmarks.cluster.population import at_once
 from benchmarks.comparison import audit_log
 from benchmarks.comparison.recording import Recording, Replay
-from benchmarks.comparison.stage import MANAGER, NAMESPACES, Process, Stage, at_once
+from benchmarks.comparison.stage import MANAGER, NAMESPACES, Process, Stage
 from benchmarks.measuring import processes
 from benchmarks.measuring.latencies import Latencies, latencies
 

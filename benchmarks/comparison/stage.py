@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any, Final
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
 from benchmarks.cluster.object_watch import watching
-from benchmarks.cluster.population import name_of
+from benchmarks.cluster.population import at_once, name_of
 from benchmarks.comparison import audit_log
 from benchmarks.comparison.audit_log import AuditLog, Position
 from benchmarks.comparison.subject import Subject
@@ -28,7 +28,6 @@ _CLASSES: Final = Resource(
     "storage.k8s.io", "v1", "StorageClass", "storageclasses", namespaced=False
 )
 _CLASS: Final = "bench"
-_AT_ONCE: Final = 8
 _START_SECONDS: Final = 90
 _POLL_SECONDS: Final = 0.2
 _REPORT_SECONDS: Final = 2.0
@@ -221,19 +220,6 @@ def is_pod_of(pod: Any, names: Collection[str]) -> bool:
 def memory_goal(objects: int) -> float:
     """Return 80 MB plus 1 KiB per object, in MiB."""
     return 80e6 / 2**20 + objects / 1024
-
-
-async def at_once(work: Callable[[int], Awaitable[object]], numbers: Sequence[int]) -> None:
-    """Work on some numbers at a time, as many as an operator."""
-    gate = asyncio.Semaphore(_AT_ONCE)
-
-    async def work_in_turn(number: int) -> None:
-        async with gate:
-            await work(number)
-
-    async with asyncio.TaskGroup() as group:
-        for number in numbers:
-            group.create_task(work_in_turn(number))
 
 
 def _tail(log: Path) -> str:

@@ -18,11 +18,18 @@ from aichat_workspace.domain.v1alpha1.platform_spec import (
     PlatformSpec,
     read_settings,
 )
-from aichat_workspace.domain.v1alpha1.workspace import format_field_error
+from aichat_workspace.domain.v1alpha1.workspace import format_refusal
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.objects import Json, annotations, labels
+from aichat_workspace.kube.objects import (
+    Json,
+    annotations,
+    key,
+    labels,
+    uid,
+    without_managed_fields,
+)
 
 _log: Final = structlog.get_logger()
 
@@ -49,8 +56,10 @@ class Caches:
         self._expected_statuses: dict[str, Json] = {}
         self._hosts: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         self.session_key_moved = asyncio.Event()  # for operator.session_key, which clears it
-        self.workspaces = self._cache(kinds.WORKSPACE, _workspace_name, transform=_without_fields)
-        self.platform = self._cache(kinds.PLATFORM, None, transform=_without_fields)
+        self.workspaces = self._cache(
+            kinds.WORKSPACE, _workspace_name, transform=without_managed_fields
+        )
+        self.platform = self._cache(kinds.PLATFORM, None, transform=without_managed_fields)
         self.namespaces = self._cache(kinds.NAMESPACE, _name, transform=_namespace)
         self.pods = self._cache(
             kinds.POD, _namespace_of, label_selector=names.MANAGED_SELECTOR, transform=_pod
@@ -58,14 +67,18 @@ class Caches:
         self.secrets = self._cache(
             kinds.SECRET, self._served, namespace=names.SYSTEM_NAMESPACE, transform=_secret
         )
-        self.ingress_classes = self._cache(kinds.INGRESS_CLASS, None, transform=_without_fields)
-        self.storage_classes = self._cache(kinds.STORAGE_CLASS, None, transform=_without_fields)
+        self.ingress_classes = self._cache(
+            kinds.INGRESS_CLASS, None, transform=without_managed_fields
+        )
+        self.storage_classes = self._cache(
+            kinds.STORAGE_CLASS, None, transform=without_managed_fields
+        )
         self.patterns = self._cache(
             kinds.CONFIG_MAP,
             None,
             namespace=names.SYSTEM_NAMESPACE,
             label_selector=names.PATTERNS_LABEL,
-            transform=_without_fields,
+            transform=without_managed_fields,
         )
         self.tenants = {
             kind.kind: self._cache(
@@ -122,11 +135,8 @@ class Caches:
         try:
             self._settings = read_settings(platform)
         except ValidationError as error:
-            refused = "; ".join(
-                format_field_error(entry["loc"], entry["msg"]) for entry in error.errors()
-            )
             self._settings_problem = (
-                f"AIChatPlatform {PLATFORM_NAME!r} is not understood: {refused}"
+                f"AIChatPlatform {PLATFORM_NAME!r} is not understood: {format_refusal(error)}"
             )
             _log.error(self._settings_problem, fix="edit it; until then nothing of it is taken up")
             return
@@ -175,12 +185,12 @@ class Caches:
     def _is_expected(self, old: Json | None, new: Json | None) -> bool:
         """Whether nothing has changed but the status, to what we have just written."""
         if old is None or new is None:
-            self._expected_statuses.pop(_uid(old or new or {}), "")
+            self._expected_statuses.pop(uid(old or new or {}), "")
             return False
-        expected = self._expected_statuses.get(_uid(new))
+        expected = self._expected_statuses.get(uid(new))
         if expected is None or new.get("status") != expected:
             return False
-        del self._expected_statuses[_uid(new)]
+        del self._expected_statuses[uid(new)]
         return _but_status(old) == _but_status(new)
 
     def workspace_names(self) -> set[str]:
@@ -195,11 +205,11 @@ class Caches:
 
     def _index_host(self, old: Json | None, new: Json | None) -> None:
         if old is not None and (host := _chosen_host(old)):
-            self._hosts[host].discard(_key(old))
+            self._hosts[host].discard(key(old))
             if not self._hosts[host]:
                 del self._hosts[host]
         if new is not None and (host := _chosen_host(new)):
-            self._hosts[host].add(_key(new))
+            self._hosts[host].add(key(new))
 
     def _rivals(self, *changed: Json | None) -> set[str | None]:
         """Workspaces that chose a host which a changed one has or had: it may be theirs now."""
@@ -249,19 +259,11 @@ class Caches:
 
 def _secret(obj: Json) -> Json:
     """Only credentials and Secrets that say which resource they serve keep what is in them."""
-    secret = _without_fields(obj)
+    secret = without_managed_fields(obj)
     is_own = labels(obj).get(names.MANAGED_BY_LABEL) == names.OPERATOR and not _is_session_key(obj)
     if not is_own and names.SECRET_FOR_ANNOTATION not in annotations(obj):
         secret.pop("data", None)
     return secret
-
-
-def _key(obj: Json) -> tuple[str, str]:
-    return _namespace_of(obj), _name(obj)
-
-
-def _uid(obj: Json) -> str:
-    return str(obj["metadata"]["uid"])
 
 
 def _but_status(obj: Json) -> Json:
@@ -291,11 +293,6 @@ def _namespace_of(obj: Json) -> str:
     return str(obj["metadata"]["namespace"])
 
 
-def _without_fields(obj: Json) -> Json:
-    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
-    return {**obj, "metadata": metadata}
-
-
 def _tenant_object(obj: Json) -> Json:
     return dict(keep_foreign(obj, names.OPERATOR))
 
@@ -303,7 +300,7 @@ def _tenant_object(obj: Json) -> Json:
 def _namespace(obj: Json) -> Json:
     """All namespaces are watched, so that a foreign one is known before anything is written."""
     namespace: Json = {key: obj[key] for key in ("apiVersion", "kind", "status") if key in obj}
-    return _without_fields({**namespace, "metadata": obj["metadata"]})
+    return without_managed_fields({**namespace, "metadata": obj["metadata"]})
 
 
 def _pod(obj: Json) -> Json:
@@ -311,7 +308,7 @@ def _pod(obj: Json) -> Json:
     status = obj.get("status", {})
     read = ("conditions", "initContainerStatuses", "containerStatuses", "phase")
     return {
-        **_without_fields({"metadata": obj["metadata"]}),
+        **without_managed_fields({"metadata": obj["metadata"]}),
         "apiVersion": "v1",
         "kind": "Pod",
         "status": {key: status[key] for key in read if key in status},

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from aichat_workspace.domain import names
-from aichat_workspace.domain.kubernetes.manifest import Ref
 from aichat_workspace.domain.planning.image_rollout import (
     GRANTED,
     ImagePair,
@@ -13,6 +11,7 @@ from aichat_workspace.domain.planning.image_rollout import (
     RolloutBoard,
     RolloutSlot,
     running_images,
+    workloads,
 )
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -91,13 +90,9 @@ class ImageRollouts:
         )
 
     def _running(self, name: str) -> ImagePair | None:
-        workloads = (
-            Ref("StatefulSet", name, names.ollama(name)),
-            Ref("Deployment", name, names.openwebui(name)),
-        )
         objects = {
             ref: manifest
-            for ref in workloads
+            for ref in workloads(name)
             if (manifest := self.caches.tenants[ref.kind].get(name, ref.name)) is not None
         }
         return running_images(Observed(objects=objects))

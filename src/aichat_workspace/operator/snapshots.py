@@ -16,7 +16,7 @@ from aichat_workspace.domain.policy import effective_spec
 from aichat_workspace.domain.policy.ownership import choose_claimant
 from aichat_workspace.domain.policy.secret_references import references
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
-from aichat_workspace.domain.v1alpha1.workspace import Workspace, format_field_error
+from aichat_workspace.domain.v1alpha1.workspace import Workspace, format_refusal
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.image_rollouts import ImageRollouts
@@ -94,7 +94,6 @@ def _parse_all(resources: Iterable[Json]) -> tuple[Workspace, ...]:
         try:
             workspaces.append(Workspace.parse(resource))
         except ValidationError as error:
-            problems = (format_field_error(entry["loc"], entry["msg"]) for entry in error.errors())
             name = resource["metadata"]["name"]
-            _log.error("resource not understood", name=name, error="; ".join(problems))
+            _log.error("resource not understood", name=name, error=format_refusal(error))
     return tuple(workspaces)

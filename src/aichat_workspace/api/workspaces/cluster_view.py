@@ -20,7 +20,7 @@ from aichat_workspace.domain.v1alpha1.platform_spec import (
 )
 from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.objects import Json, Key, key, labels
+from aichat_workspace.kube.objects import Json, Key, key, labels, without_managed_fields
 
 Order = tuple[str, str, str]
 FIRST: Final[Order] = ("", "", "")
@@ -44,7 +44,7 @@ class ClusterView:
             client,
             kinds.WORKSPACE,
             on_change=self._on_change,
-            transform=_drop_managed_fields,
+            transform=without_managed_fields,
         )
         self._namespaces = Cache(
             client,
@@ -56,7 +56,7 @@ class ClusterView:
             client,
             kinds.PLATFORM,
             on_change=self._update_settings,
-            transform=_drop_managed_fields,
+            transform=without_managed_fields,
         )
         self._patterns = Cache(
             client,
@@ -64,7 +64,7 @@ class ClusterView:
             on_change=lambda *_: None,
             namespace=names.SYSTEM_NAMESPACE,
             label_selector=names.PATTERNS_LABEL,
-            transform=_drop_managed_fields,
+            transform=without_managed_fields,
         )
 
     @property
@@ -229,11 +229,6 @@ def _change_type(before: View | None, after: View | None) -> ChangeType:
     if after is None:
         return ChangeType.DELETED
     return ChangeType.MODIFIED if before else ChangeType.ADDED
-
-
-def _drop_managed_fields(obj: Json) -> Json:
-    metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
-    return {**obj, "metadata": metadata}
 
 
 def _namespace_summary(obj: Json) -> Json:

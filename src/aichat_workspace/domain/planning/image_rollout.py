@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.manifest import Ref
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI
 from aichat_workspace.domain.v1alpha1.platform_spec import Images, PlatformSpec
@@ -17,7 +18,6 @@ ImagePair = tuple[str, str]
 
 CONTAINERS: Final = {"StatefulSet": OLLAMA, "Deployment": OPENWEBUI}
 """The container of each workload that runs one of the images."""
-_WORKLOAD_NAMES: Final = {"StatefulSet": names.ollama, "Deployment": names.openwebui}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +139,20 @@ class RolloutBoard:
             del self._waiting[bisect_left(self._waiting, rollout.place)]
 
 
+def workloads(workspace: str) -> tuple[Ref, Ref]:
+    """The workspace's model server and chat front-end."""
+    return (
+        Ref("StatefulSet", workspace, names.ollama(workspace)),
+        Ref("Deployment", workspace, names.openwebui(workspace)),
+    )
+
+
 def running_images(observed: Observed) -> ImagePair | None:
     """The images that the workloads name; None before both are there."""
     images = {
         ref.kind: str(container["image"])
         for ref, manifest in observed.objects.items()
-        if ref.kind in CONTAINERS and ref.name == _WORKLOAD_NAMES[ref.kind](ref.namespace)
+        if ref.kind in CONTAINERS and ref in workloads(ref.namespace)
         for container in manifest["spec"]["template"]["spec"]["containers"]
         if container["name"] == CONTAINERS[ref.kind]
     }

@@ -76,7 +76,7 @@ def _read_leniently(
         return model.model_validate(document, extra="ignore"), ()
     except ValidationError as error:
         refused = {
-            detail["loc"][0]: format_field_error(detail["loc"], detail["msg"])
+            detail["loc"][0]: _format_field_error(detail["loc"], detail["msg"])
             for detail in error.errors()
         }
     accepted = {key: value for key, value in document.items() if key not in refused}
@@ -85,6 +85,12 @@ def _read_leniently(
     return parsed, tuple(refused.values())
 
 
-def format_field_error(location: tuple[int | str, ...], message: str) -> str:
+def format_refusal(error: ValidationError) -> str:
+    """Write which fields are refused, and why."""
+    details = error.errors()
+    return "; ".join(_format_field_error(detail["loc"], detail["msg"]) for detail in details)
+
+
+def _format_field_error(location: tuple[int | str, ...], message: str) -> str:
     """Write which field is refused, and why."""
     return f"{'.'.join(map(str, location))}: {message}"

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import quantity
@@ -11,6 +10,7 @@ from aichat_workspace.domain.kubernetes.pods import is_ready
 from aichat_workspace.domain.models.status import DesiredModels, ModelStatus, PatternStatus
 from aichat_workspace.domain.models.tools import ToolStatus
 from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.volume_claims import CLAIM
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI, Credentials
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -19,8 +19,6 @@ from aichat_workspace.operator.models.report import Report
 from aichat_workspace.operator.models.sync import ModelSyncTask
 from aichat_workspace.operator.models.tools import Chat
 from aichat_workspace.runtime.servers import Connect, ConnectChat
-
-_CLAIM: Final = "PersistentVolumeClaim"
 
 
 def model_sync_task(
@@ -36,7 +34,7 @@ def model_sync_task(
         client=connect(name),
         desired=desired,
         server="" if workspace.spec.suspended else _server(observed.pods, OLLAMA),
-        capacity_bytes=_capacity_bytes(observed, Ref(_CLAIM, name, names.ollama(name))),
+        capacity_bytes=_capacity_bytes(observed, Ref(CLAIM, name, names.ollama(name))),
         insecure_registries=frozenset(platform.models.insecure_registries),
         recorded=Report(
             tuple(
@@ -62,7 +60,7 @@ def chat(
 ) -> Chat:
     """The workspace's chat, to be left alone without credentials, or while it is suspended."""
     name = workspace.spec.workspace_name
-    claim = observed.objects.get(Ref(_CLAIM, name, names.openwebui(name)))
+    claim = observed.objects.get(Ref(CLAIM, name, names.openwebui(name)))
     is_left_alone = workspace.spec.suspended or claim is None or not credentials.admin_password
     return Chat(
         client=connect_chat(name),

@@ -33,7 +33,7 @@ class SlotExpiredError(OllamaError):
 
 
 class InsufficientSpaceError(OllamaError):
-    """There is room once models that nobody wants any more are removed. A retry helps."""
+    """There is room once models that are not desired any more are removed. A retry helps."""
 
 
 @dataclass(frozen=True, slots=True)
