@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar, cast
+from typing import Final, Generic, Self, TypeVar, cast
 
 import structlog
 
@@ -26,6 +26,11 @@ class Result:
 
     requeue_after_seconds: float | None = None
     """When to reconcile again; None to wait for a change."""
+
+    @classmethod
+    def at_earliest(cls, seconds: Iterable[float | None]) -> Self:
+        """Reconcile again at the first of these; None is never."""
+        return cls(min((value for value in seconds if value is not None), default=None))
 
 
 class Controller(Generic[K]):

@@ -96,7 +96,7 @@ class Application:
         self._rollouts = ImageRollouts(self._caches, self._queue.add)
         self._election = Election(client, _lease_config(), on_change=metrics.on_leader)
         self._writer = Writer(client.guarded(self._may_write), self._caches)
-        self._models, self._servers = self._build_servers(session)
+        self._servers = self._build_servers(session)
         self._reconciler = Reconciler(
             snapshots=Snapshots(self._caches, self._rollouts, builtin(), new_secrets),
             executor=Executor(self._writer, now),
@@ -148,13 +148,13 @@ class Application:
             return await self._reconciler.reconcile(name)
 
     def _on_settings(self) -> None:
-        self._models.limit_changed()
+        self._servers.models.limit_changed()
         self._rollouts.rebuild()
 
     def _may_write(self) -> bool:
         return self._settings.dev or (self._election.is_leader and self._confined.is_set())
 
-    def _build_servers(self, session: aiohttp.ClientSession) -> tuple[ModelSync, ServerSync]:
+    def _build_servers(self, session: aiohttp.ClientSession) -> ServerSync:
         tools = ToolSync(self._queue.add)
         observer = SyncObserver(
             self._queue.add, self._metrics.on_pull, self._metrics.on_bytes, tools.listed
@@ -166,7 +166,7 @@ class Application:
             connections = servers.by_proxy(self._client), servers.chat_by_proxy(self._client)
         else:
             connections = servers.by_service(session), servers.chat_by_service(session)
-        return models, ServerSync(models, tools, *connections)
+        return ServerSync(models, tools, *connections)
 
     def _metric_sources(self) -> MetricSources:
         return MetricSources(
@@ -174,7 +174,7 @@ class Application:
             queue_depth=lambda: len(self._queue),
             cached=lambda: {cache.resource.kind: len(cache) for cache in self._caches.all},
             phases=lambda: map(_phase, self._caches.workspaces.all()),
-            pulls_running=lambda: self._models.pulls_running,
+            pulls_running=lambda: self._servers.models.pulls_running,
         )
 
 

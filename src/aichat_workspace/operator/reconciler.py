@@ -11,9 +11,9 @@ from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.render.context import NO_CREDENTIALS
 from aichat_workspace.kube.controller import Result
 from aichat_workspace.kube.errors import ApiError
-from aichat_workspace.operator.executor import DONE, Executor
+from aichat_workspace.operator.executor import DONE, Executor, Outcome
 from aichat_workspace.operator.image_rollouts import ImageRollouts
-from aichat_workspace.operator.models.servers import NO_SERVERS, ServerProgress, ServerSync
+from aichat_workspace.operator.models.servers import ServerSync
 from aichat_workspace.operator.reporter import Reporter
 from aichat_workspace.operator.snapshots import Snapshots
 
@@ -58,31 +58,30 @@ class Reconciler:
                 failure = error
         if failure is not None:
             raise failure
-        seconds = (result.requeue_after_seconds for result in results)
-        return Result(min((value for value in seconds if value is not None), default=None))
+        return Result.at_earliest(result.requeue_after_seconds for result in results)
 
     async def _carry_out(self, name: str, snapshot: Snapshot, decision: Decision) -> Result:
-        if isinstance(decision, Provision) and decision.strikes_namespace:
-            await self._report_without_namespace(snapshot, decision)
+        if isinstance(decision, Provision):
+            return await self._provision(name, snapshot, decision)
         if isinstance(decision, Finalize) and decision.ends_tenant:
             self.servers.forget(name)
         outcome = await self.executor.execute(decision)
+        self.rollouts.update(name)
+        return await self.reporter.report(decision, outcome, self.snapshots.observed(name))
+
+    async def _provision(self, name: str, snapshot: Snapshot, decision: Provision) -> Result:
+        if decision.strikes_namespace:
+            nothing_yet = replace(decision, desired=(), credentials=NO_CREDENTIALS)
+            await self._report(snapshot, nothing_yet, DONE, snapshot.observed)
+        outcome = await self.executor.execute(decision)
         self.rollouts.update(name)  # before others reconcile while the status is written
-        observed = self.snapshots.observed(name)
-        if outcome.is_stopped and isinstance(decision, Provision):
+        if outcome.is_stopped:
             # New credentials may not have been stored.
             decision = replace(decision, credentials=NO_CREDENTIALS)
-        progress = self._set_desired(decision, snapshot, observed)
-        return await self.reporter.report(snapshot, decision, outcome, observed, progress)
+        return await self._report(snapshot, decision, outcome, self.snapshots.observed(name))
 
-    async def _report_without_namespace(self, snapshot: Snapshot, decision: Provision) -> None:
-        nothing_yet = replace(decision, desired=(), credentials=NO_CREDENTIALS)
-        progress = self._set_desired(nothing_yet, snapshot, snapshot.observed)
-        await self.reporter.report(snapshot, nothing_yet, DONE, snapshot.observed, progress)
-
-    def _set_desired(
-        self, decision: Decision, snapshot: Snapshot, observed: Observed
-    ) -> ServerProgress:
-        if isinstance(decision, Provision):
-            return self.servers.set_desired(decision, snapshot.platform, observed)
-        return NO_SERVERS
+    async def _report(
+        self, snapshot: Snapshot, decision: Provision, outcome: Outcome, observed: Observed
+    ) -> Result:
+        progress = self.servers.set_desired(decision, snapshot.platform, observed)
+        return await self.reporter.report_provision(snapshot, decision, outcome, observed, progress)

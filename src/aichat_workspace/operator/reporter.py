@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Final
 
 from aichat_workspace.domain.decision.decisions import (
-    Decision,
     Expire,
     Finalize,
     Provision,
@@ -39,14 +38,9 @@ class Reporter:
     now: Callable[[], datetime]
 
     async def report(
-        self,
-        snapshot: Snapshot,
-        decision: Decision,
-        outcome: Outcome,
-        observed: Observed,
-        progress: ServerProgress,
+        self, decision: Reject | Expire | Finalize, outcome: Outcome, observed: Observed
     ) -> Result:
-        """Report a decision and its outcome. Return when to look again.
+        """Report a resource that gets no tenant, and its outcome. Return when to look again.
 
         Raises:
             ApiError: a write was refused, of the decision or of the status; the queue retries.
@@ -60,12 +54,24 @@ class Reporter:
                 return Result()
             case Finalize(workspace):
                 return await self._report_end(workspace, decision, outcome, observed)
-            case Provision(workspace):
-                inputs = _inputs(snapshot, decision, outcome, observed, progress)
-                status = await self._write(workspace, inputs)
-                if outcome.error is not None:
-                    raise outcome.error
-                return Result(_recheck_seconds(decision, status, observed, self.now()))
+
+    async def report_provision(
+        self,
+        snapshot: Snapshot,
+        decision: Provision,
+        outcome: Outcome,
+        observed: Observed,
+        progress: ServerProgress,
+    ) -> Result:
+        """Report a tenant, and what became of its writes. Raises what `report` raises."""
+        inputs = _inputs(snapshot, decision, outcome, observed, progress)
+        status = await self._write(decision.workspace, inputs)
+        if outcome.error is not None:
+            raise outcome.error
+        recheck = next_recheck(status, observed, self.now())
+        return Result.at_earliest(
+            (decision.expires_in_seconds, recheck.total_seconds() if recheck else None)
+        )
 
     async def _report_end(
         self, workspace: Workspace, decision: Finalize, outcome: Outcome, observed: Observed
@@ -116,11 +122,3 @@ def _inputs(
         ingress_classes=snapshot.ingress_classes,
         sizes={} if outcome.is_stopped else sizes(decision.desired),
     )
-
-
-def _recheck_seconds(
-    decision: Provision, status: WorkspaceStatus, observed: Observed, now: datetime
-) -> float | None:
-    recheck = next_recheck(status, observed, now)
-    moments = (decision.expires_in_seconds, recheck.total_seconds() if recheck else None)
-    return min((seconds for seconds in moments if seconds is not None), default=None)

@@ -26,7 +26,7 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.models.status import DesiredModels, desired_models
 from aichat_workspace.domain.planning.actions import Action
 from aichat_workspace.domain.planning.image_rollout import kept_images
-from aichat_workspace.domain.planning.plan import Observed, plan
+from aichat_workspace.domain.planning.plan import plan
 from aichat_workspace.domain.policy import effective_spec, limits
 from aichat_workspace.domain.policy.blocking import blocked_kinds, blocks_host, spec_problem
 from aichat_workspace.domain.policy.ownership import (
@@ -55,37 +55,25 @@ def decide(snapshot: Snapshot, now: datetime) -> tuple[Decision, ...]:
     holder = choose_claimant(snapshot.claimants, snapshot.observed.namespace)
     others = (claimant for claimant in snapshot.claimants if claimant is not holder)
     return (
-        *(_turn_away(claimant, holder, snapshot, now) for claimant in others),
-        _decide(holder, snapshot, now),
+        *(_decide(claimant, holder, snapshot, now) for claimant in others),
+        _decide(holder, holder, snapshot, now),
     )
 
 
-def _turn_away(
-    claimant: Workspace, holder: Workspace, snapshot: Snapshot, now: datetime
-) -> Decision:
-    if claimant.deleting:
-        return replace(release(claimant, snapshot), ends_tenant=False)
-    seconds = _seconds_left(claimant, now)
-    if seconds is not None and seconds <= 0:
-        return Expire(claimant)
-    return Reject(claimant, name_taken(claimant, holder), seconds)
-
-
-def _decide(workspace: Workspace, snapshot: Snapshot, now: datetime) -> Decision:
+def _decide(workspace: Workspace, holder: Workspace, snapshot: Snapshot, now: datetime) -> Decision:
     if workspace.deleting:
-        return finalize(workspace, snapshot)
-    seconds = _seconds_left(workspace, now)
+        is_holder = workspace is holder
+        return finalize(workspace, snapshot) if is_holder else release(workspace, snapshot)
+    ends = workspace.expires_at
+    seconds = None if ends is None else (ends - now).total_seconds()
     if seconds is not None and seconds <= 0:
         return Expire(workspace)
+    if workspace is not holder:
+        return Reject(workspace, name_taken(workspace, holder), seconds)
     rejection = namespace_refusal(workspace, snapshot.observed.namespace)
     if rejection is not None:
         return Reject(workspace, rejection, seconds)
     return replace(_provision(workspace, snapshot), expires_in_seconds=seconds)
-
-
-def _seconds_left(workspace: Workspace, now: datetime) -> float | None:
-    """How long the workspace has until it expires; None for ever."""
-    return None if workspace.expires_at is None else (workspace.expires_at - now).total_seconds()
 
 
 def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
@@ -102,6 +90,8 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         own, secret_steps = _credentials(workspace, snapshot)
         credentials = generated.with_admin(own, referenced.get(ADMIN))
     desired = _desired(workspace, snapshot, problems, credentials, referenced)
+    body = tenant_namespace(workspace)
+    namespace_steps = _namespace(workspace, namespace, body)
     actions: tuple[Action, ...] = ()
     obstacle = None
     if namespace and "deletionTimestamp" in namespace["metadata"]:
@@ -109,20 +99,16 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     else:
         host = effective_spec.host(workspace.spec, snapshot.platform)
         refused_host = host if blocks_host(problems) else ""
-        body = tenant_namespace(workspace)
-        actions = plan(
-            body,
-            desired,
-            _with_namespace(workspace, snapshot.observed, body),
-            blocked,
-            refused_host,
-        )
+        observed = snapshot.observed
+        if namespace_steps:  # as it is once they are taken
+            observed = replace(observed, namespace=body)
+        actions = plan(body, desired, observed, blocked, refused_host)
     return Provision(
         workspace,
         problems,
         models,
         strikes_namespace=namespace is None and workspace.status.namespace is not None,
-        steps=(*_finalizer(workspace), *secret_steps, *_namespace(workspace, namespace)),
+        steps=(*_finalizer(workspace), *secret_steps, *namespace_steps),
         actions=actions,
         desired=desired,
         credentials=credentials,
@@ -202,21 +188,15 @@ def _credentials(workspace: Workspace, snapshot: Snapshot) -> tuple[Credentials,
     return renewed, (ApplySecret(body, "password renewed"),)
 
 
-def _namespace(workspace: Workspace, namespace: Manifest | None) -> tuple[Step, ...]:
+def _namespace(
+    workspace: Workspace, namespace: Manifest | None, body: Manifest
+) -> tuple[Step, ...]:
     """Create the tenant's namespace, take it over, or keep it."""
-    body = tenant_namespace(workspace)
     if namespace is None:
         return (CreateNamespace(body),)
     if owns(workspace, namespace):
         return ()
     return (ClaimNamespace(body, namespace["metadata"]["uid"], "taken over"),)
-
-
-def _with_namespace(workspace: Workspace, observed: Observed, body: Manifest) -> Observed:
-    """The tenant as it is once its namespace was created or taken over."""
-    if observed.namespace and owns(workspace, observed.namespace):
-        return observed
-    return replace(observed, namespace=body)
 
 
 def _desired(

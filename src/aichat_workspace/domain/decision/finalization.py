@@ -27,26 +27,29 @@ from aichat_workspace.domain.v1alpha1.workspace_spec import DeletionPolicy
 
 def finalize(workspace: Workspace, snapshot: Snapshot) -> Finalize:
     """End the workspace: the namespace goes first and takes all objects along, or it stays."""
-    if names.FINALIZER not in workspace.finalizers:
-        return Finalize(workspace)
     namespace = snapshot.observed.namespace
-    if namespace is None:
-        return Finalize(workspace, (ConfirmNamespaceGone(), *_release(workspace, snapshot)))
-    if not owns(workspace, namespace):
-        return release(workspace, snapshot)
-    if workspace.spec.deletion_policy is DeletionPolicy.RETAIN:
-        return Finalize(workspace, (*_retain(workspace, namespace, snapshot.observed),))
-    return Finalize(workspace, (DeleteNamespace(namespace),), awaits_namespace=True)
+    steps: tuple[Step, ...]
+    if names.FINALIZER not in workspace.finalizers:
+        steps = ()
+    elif namespace is None:
+        steps = (ConfirmNamespaceGone(), *_release(workspace, snapshot))
+    elif not owns(workspace, namespace):
+        steps = (*_release(workspace, snapshot),)
+    elif workspace.spec.deletion_policy is DeletionPolicy.RETAIN:
+        steps = (*_retain(workspace, namespace, snapshot.observed),)
+    else:
+        return Finalize(workspace, (DeleteNamespace(namespace),), awaits_namespace=True)
+    return Finalize(workspace, steps)
 
 
 def release(workspace: Workspace, snapshot: Snapshot) -> Finalize:
-    """End a resource that has no namespace: only its credentials are left."""
-    if names.FINALIZER not in workspace.finalizers:
-        return Finalize(workspace)
-    return Finalize(workspace, (*_release(workspace, snapshot),))
+    """End a resource whose tenant is another's: only its credentials are left."""
+    return Finalize(workspace, (*_release(workspace, snapshot),), ends_tenant=False)
 
 
 def _release(workspace: Workspace, snapshot: Snapshot) -> Iterator[Step]:
+    if names.FINALIZER not in workspace.finalizers:
+        return
     secret = snapshot.secrets.get(names.credentials(workspace.spec.workspace_name))
     if secret is not None and belongs_to(secret, workspace):
         yield DeleteSecret(secret)

@@ -1,10 +1,9 @@
 """The servers of a workspace: what model sync and tool sync are to do with them."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from aichat_workspace.domain.decision.decisions import Provision
-from aichat_workspace.domain.models.tools import NOT_OFFERED_YET, ToolStatus
+from aichat_workspace.domain.models.tools import ToolStatus
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.policy.blocking import blocks_models
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
@@ -21,9 +20,6 @@ class ServerProgress:
 
     models: Report
     tools: ToolStatus
-
-
-NO_SERVERS: Final = ServerProgress(Report((), ()), NOT_OFFERED_YET)
 
 
 @dataclass(frozen=True, slots=True)
