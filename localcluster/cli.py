@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -16,6 +17,7 @@ from rich.table import Table
 from localcluster import cluster, preflight
 from localcluster.build import binaries
 from localcluster.build.images.containerfile import build_containerfile
+from localcluster.build.images.oci import Image, read_archive
 from localcluster.errors import LocalClusterError
 from localcluster.processes import foreground
 from localcluster.processes.background import is_alive
@@ -176,12 +178,33 @@ def image(
     context: Annotated[Path, typer.Option(help="the folder that it may copy from")] = Path(),
     load: Annotated[bool, typer.Option(help="Give it to the node.")] = True,
 ) -> None:
-    """Build a Containerfile on the local base image and give it to a full cluster's node."""
+    """Build a Containerfile on the local base image and give it to a full cluster's node, or print
+    its archive for `load`."""
     with reporting() as report:
         built = build_containerfile(file, context, tag, report)
-        if not load:
-            return
-        cluster.load(name, built.archive)
+    if load:
+        _load(name, built)
+    else:
+        print(built.archive)
+
+
+@app.command()
+def load(
+    archive: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="what `image --no-load` printed")
+    ],
+    name: Name = "default",
+) -> None:
+    """Give a full cluster's node an image that is built."""
+    try:
+        built = read_archive(archive)
+    except (tarfile.TarError, KeyError) as error:
+        raise LocalClusterError(f"{archive} is no archive of an image: {error}") from error
+    _load(name, built)
+
+
+def _load(name: str, built: Image) -> None:
+    cluster.load(name, built.archive)
     print(f"cluster {name!r} has {built.name}@{built.digest}")
 
 
