@@ -199,7 +199,9 @@ def load(
     try:
         built = read_archive(archive)
     except (tarfile.TarError, KeyError) as error:
-        raise LocalClusterError(f"{archive} is no archive of an image: {error}") from error
+        raise LocalClusterError(
+            f"{archive} is no image's archive; `image --no-load` prints the name of one"
+        ) from error
     _load(name, built)
 
 

@@ -97,11 +97,11 @@ class Cache:
     def by_index(self, value: Hashable) -> tuple[Json, ...]:
         return self._store.by_index(value)
 
-    def observe(self, obj: Json) -> None:
+    def observe(self, obj: Json, *, is_news: bool = True) -> None:
         """Take the response to a write, so that the next read sees it before the watch reports
-        it."""
+        it. `on_change` is not called for one that is no news."""
         self.retry_discovery()
-        self._store.observe(self._transform_news(obj))
+        self._store.observe(self._transform_news(obj), is_news=is_news)
 
     def retry_discovery(self) -> None:
         """List a kind again that was not installed. Costs nothing for an installed one."""

@@ -46,11 +46,11 @@ class Store:
         self.version = max(self.version, resource_version(obj))
         self._put_newer(obj)
 
-    def observe(self, obj: Json) -> None:
+    def observe(self, obj: Json, *, is_news: bool = True) -> None:
         """Take the response to a write of ours. Ignore it when the watch is past it: the object has
         changed since, or is gone."""
         if resource_version(obj) > self.version:
-            self._put_newer(obj)
+            self._put_newer(obj, is_news=is_news)
 
     def remove(self, obj: Json) -> None:
         """Remove the object of an event, unless a newer one has taken its place."""
@@ -69,11 +69,13 @@ class Store:
         for obj in listed.values():
             self.put(obj)
 
-    def _put_newer(self, obj: Json) -> None:
+    def _put_newer(self, obj: Json, *, is_news: bool = True) -> None:
         if not self.has(obj):
-            self._set(key(obj), self._objects.get(key(obj)), obj)
+            self._set(key(obj), self._objects.get(key(obj)), obj, is_news=is_news)
 
-    def _set(self, key: Key, old: Json | None, new: Json | None) -> None:
+    def _set(
+        self, key: Key, old: Json | None, new: Json | None, *, is_news: bool = True
+    ) -> None:
         if old is not None:
             self._unindex(key, self.index(old))
         if new is None:
@@ -82,7 +84,8 @@ class Store:
             self._objects[key] = new
             if (value := self.index(new)) is not None:
                 self._keys.setdefault(value, {})[key] = None
-        self.on_change(old, new)
+        if is_news:
+            self.on_change(old, new)
 
     def _unindex(self, key: Key, value: Hashable | None) -> None:
         keys = self._keys.get(value)

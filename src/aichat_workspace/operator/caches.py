@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
-from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
-from aichat_workspace.domain.kubernetes.manifest import ref
+from aichat_workspace.domain.kubernetes.field_ownership import removals
+from aichat_workspace.domain.kubernetes.manifest import Manifest, covers, ref
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.v1alpha1.platform_spec import (
     PLATFORM_NAME,
@@ -22,15 +22,11 @@ from aichat_workspace.domain.v1alpha1.workspace import format_refusal
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.objects import (
-    Json,
-    annotations,
-    key,
-    labels,
-    uid,
-    without_managed_fields,
-)
+from aichat_workspace.kube.objects import Json, annotations, key, uid, without_managed_fields
+from aichat_workspace.operator import trimming
 
+# What a tenant object's status says that nobody has written yet.
+_NEW_STATUSES: Final[tuple[Json, ...]] = ({}, {"replicas": 0}, {"phase": "Pending"})
 _log: Final = structlog.get_logger()
 
 
@@ -60,12 +56,12 @@ class Caches:
             kinds.WORKSPACE, _workspace_name, transform=without_managed_fields
         )
         self.platform = self._cache(kinds.PLATFORM, None, transform=without_managed_fields)
-        self.namespaces = self._cache(kinds.NAMESPACE, _name, transform=_namespace)
+        self.namespaces = self._cache(kinds.NAMESPACE, _name, transform=trimming.namespace)
         self.pods = self._cache(
-            kinds.POD, _namespace_of, label_selector=names.MANAGED_SELECTOR, transform=_pod
+            kinds.POD, _namespace_of, label_selector=names.MANAGED_SELECTOR, transform=trimming.pod
         )
         self.secrets = self._cache(
-            kinds.SECRET, self._served, namespace=names.SYSTEM_NAMESPACE, transform=_secret
+            kinds.SECRET, self._served, namespace=names.SYSTEM_NAMESPACE, transform=trimming.secret
         )
         self.ingress_classes = self._cache(
             kinds.INGRESS_CLASS, None, transform=without_managed_fields
@@ -85,7 +81,7 @@ class Caches:
                 kind,
                 _namespace_of,
                 label_selector=names.MANAGED_SELECTOR,
-                transform=_tenant_object,
+                transform=trimming.tenant_object,
                 optional=kind is kinds.HTTP_ROUTE,
             )
             for kind in kinds.WATCHED_TENANT_KINDS
@@ -169,13 +165,26 @@ class Caches:
         }
 
     def observe(self, obj: Json) -> None:
-        """Take in the reply to a write of ours."""
+        """Take in the reply to a write of ours. Secrets of tenants are not kept."""
         if obj["kind"] in self.tenants:
             self.tenants[obj["kind"]].observe(obj)
         elif obj["kind"] == kinds.NAMESPACE.kind:
             self.namespaces.observe(obj)
         elif obj["kind"] == kinds.WORKSPACE.kind:
             self.workspaces.observe(obj)
+
+    def observe_applied(self, obj: Json, desired: Manifest) -> None:
+        """Take in the reply to an apply. It is news only if the object is not as desired by it, or
+        if its status has moved meanwhile."""
+        if (cache := self.tenants.get(obj["kind"])) is None:
+            self.observe(obj)
+            return
+        namespace, name = key(obj)
+        before = cache.get(namespace, name)
+        cache.observe(obj, is_news=False)
+        after = cache.get(namespace, name)
+        if after is not None and not _is_settled(before, after, desired):
+            self._on_change(namespace)
 
     def expect_status(self, uid: str, status: Json) -> None:
         """A workspace's status is being written: to see it is no news, and one that is refused
@@ -236,6 +245,8 @@ class Caches:
         """A cache indexed by workspace. Without one, a change concerns every workspace."""
 
         def changed(old: Json | None, new: Json | None) -> None:
+            if old is not None and new is not None and _but_version(old) == _but_version(new):
+                return
             if kind is kinds.PLATFORM:  # which may name a Gateway now
                 self.tenants[kinds.HTTP_ROUTE.kind].retry_discovery()
                 self._take_settings(new)
@@ -257,18 +268,20 @@ class Caches:
         return Cache(self._client, kind, on_change=changed, index=index, **options)
 
 
-def _secret(obj: Json) -> Json:
-    """Only credentials and Secrets that say which resource they serve keep what is in them."""
-    secret = without_managed_fields(obj)
-    is_own = labels(obj).get(names.MANAGED_BY_LABEL) == names.OPERATOR and not _is_session_key(obj)
-    if not is_own and names.SECRET_FOR_ANNOTATION not in annotations(obj):
-        secret.pop("data", None)
-    return secret
+def _is_settled(before: Json | None, after: Json, desired: Manifest) -> bool:
+    """Whether an apply left nothing to do, and no other change came with its reply."""
+    status = after.get("status", {})
+    is_known = status in _NEW_STATUSES if before is None else status == before.get("status", {})
+    return is_known and covers(after, desired) and not removals(after, desired)
+
+
+def _but_version(obj: Json) -> Json:
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "resourceVersion"}
+    return {**obj, "metadata": metadata}
 
 
 def _but_status(obj: Json) -> Json:
-    metadata = {key: value for key, value in obj["metadata"].items() if key != "resourceVersion"}
-    return {**{key: value for key, value in obj.items() if key != "status"}, "metadata": metadata}
+    return _but_version({key: value for key, value in obj.items() if key != "status"})
 
 
 def _workspace_name(obj: Json) -> str | None:
@@ -291,25 +304,3 @@ def _name(obj: Json) -> str:
 
 def _namespace_of(obj: Json) -> str:
     return str(obj["metadata"]["namespace"])
-
-
-def _tenant_object(obj: Json) -> Json:
-    return dict(keep_foreign(obj, names.OPERATOR))
-
-
-def _namespace(obj: Json) -> Json:
-    """All namespaces are watched, so that a foreign one is known before anything is written."""
-    namespace: Json = {key: obj[key] for key in ("apiVersion", "kind", "status") if key in obj}
-    return without_managed_fields({**namespace, "metadata": obj["metadata"]})
-
-
-def _pod(obj: Json) -> Json:
-    """What diagnosis and model sync read of a pod."""
-    status = obj.get("status", {})
-    read = ("conditions", "initContainerStatuses", "containerStatuses", "phase")
-    return {
-        **without_managed_fields({"metadata": obj["metadata"]}),
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "status": {key: status[key] for key in read if key in status},
-    }

@@ -154,10 +154,10 @@ class Writer:
             written = await self.client.apply(
                 resource, action.manifest, field_manager=names.OPERATOR
             )
+            self.caches.observe_applied(written, action.manifest)
         else:
             operations = action.operations
             written = await self._patch(resource, target.name, target.namespace, operations)
-        if target.kind != kinds.SECRET.kind:
             self.caches.observe(written)
 
     async def _patch(

@@ -1,0 +1,86 @@
+"""What the caches keep of each object: what something reads.
+
+Less memory, and an event that changes nothing that is read brings no reconcile.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
+from aichat_workspace.kube.objects import Json, annotations, labels, without_managed_fields
+
+_STATUS_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "StatefulSet": (
+        "observedGeneration",
+        "replicas",
+        "readyReplicas",
+        "updatedReplicas",
+        "updateRevision",
+    ),
+    "Deployment": ("observedGeneration", "readyReplicas", "updatedReplicas", "conditions"),
+    "PersistentVolumeClaim": ("phase", "capacity"),
+    "HTTPRoute": ("parents",),
+}
+"""The read fields of a tenant object's status, by kind; of the other kinds nothing is read."""
+_CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
+    "Deployment": frozenset({"ReplicaFailure"}),
+    "Pod": frozenset({"PodScheduled", "Ready"}),
+}
+_CONDITION_FIELDS: Final = ("type", "status", "reason", "message", "lastTransitionTime")
+_CONTAINER_FIELDS: Final = ("name", "image", "ready", "restartCount", "state", "lastState")
+
+
+def tenant_object(obj: Json) -> Json:
+    """Keep the spec, and of managedFields what others own of it."""
+    kind = obj["kind"]
+    kept = dict(keep_foreign(obj, names.OPERATOR))
+    status = _status(kept.pop("status", None) or {}, kind, _STATUS_FIELDS.get(kind, ()))
+    return {**kept, "status": status} if status else kept
+
+
+def pod(obj: Json) -> Json:
+    """Keep what diagnosis and model sync read."""
+    kept = without_managed_fields({"metadata": obj["metadata"]})
+    status = _status(obj.get("status") or {}, "Pod", ("conditions", "phase"))
+    for containers in ("initContainerStatuses", "containerStatuses"):
+        if containers in obj.get("status", {}):
+            status[containers] = [
+                _fields(container, _CONTAINER_FIELDS) for container in obj["status"][containers]
+            ]
+    return {"apiVersion": "v1", "kind": "Pod", **kept, "status": status}
+
+
+def namespace(obj: Json) -> Json:
+    """Drop the spec: all namespaces are watched, so that a foreign one is known before anything is
+    written."""
+    return without_managed_fields({name: obj[name] for name in obj if name != "spec"})
+
+
+def secret(obj: Json) -> Json:
+    """Drop the data, except of credentials and of Secrets that say which resource they serve."""
+    kept = without_managed_fields(obj)
+    if not is_credentials(obj) and names.SECRET_FOR_ANNOTATION not in annotations(obj):
+        kept.pop("data", None)
+    return kept
+
+
+def is_credentials(obj: Json) -> bool:
+    """Whether the operator made the Secret for a workspace."""
+    is_own = labels(obj).get(names.MANAGED_BY_LABEL) == names.OPERATOR
+    return is_own and obj["metadata"]["name"] != names.API_SESSION
+
+
+def _status(status: Json, kind: str, fields: tuple[str, ...]) -> Json:
+    kept = _fields(status, fields)
+    conditions = kept.pop("conditions", None) or ()
+    read = [
+        _fields(condition, _CONDITION_FIELDS)
+        for condition in conditions
+        if condition["type"] in _CONDITIONS[kind]
+    ]
+    return {**kept, "conditions": read} if read else kept
+
+
+def _fields(obj: Mapping[str, Any], fields: tuple[str, ...]) -> Json:
+    return {name: obj[name] for name in fields if name in obj}
