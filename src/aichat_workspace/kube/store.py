@@ -73,9 +73,7 @@ class Store:
         if not self.has(obj):
             self._set(key(obj), self._objects.get(key(obj)), obj, is_news=is_news)
 
-    def _set(
-        self, key: Key, old: Json | None, new: Json | None, *, is_news: bool = True
-    ) -> None:
+    def _set(self, key: Key, old: Json | None, new: Json | None, *, is_news: bool = True) -> None:
         if old is not None:
             self._unindex(key, self.index(old))
         if new is None:
