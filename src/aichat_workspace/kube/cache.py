@@ -28,7 +28,8 @@ class Cache:
     `transform` drops unread fields of each object before it is stored, and keeps its name,
     namespace and resourceVersion. `index` groups objects. `on_change` is called for each change,
     which is stored already. An `optional` kind may not be installed: it is listed again after
-    `retry_discovery`, and never polled.
+    `retry_discovery`, and never polled. Objects of an `is_packed` cache take a tenth of the memory
+    and longer to read.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Cache:
         transform: Callable[[Json], Json] = lambda obj: obj,
         index: Index = lambda _: None,
         optional: bool = False,
+        is_packed: bool = False,
     ) -> None:
         self._optional = optional
         self.resource = resource
@@ -49,7 +51,7 @@ class Cache:
         self._namespace = namespace
         self._label_selector = label_selector
         self._transform = transform
-        self._store = Store(index, on_change)
+        self._store = Store(index, on_change, is_packed)
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._synced = asyncio.Event()
         self._installed = asyncio.Event()

@@ -1,45 +1,69 @@
 """Objects by key and by index, where nothing older ever replaces something newer."""
 
+import zlib
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+import orjson
 
 from aichat_workspace.kube.objects import Json, Key, key, resource_version
+
+# Enough for the objects of some twenty workspaces, which is more than are worked on at once.
+_UNPACKED: Final = 512
 
 Index = Callable[[Json], Hashable | None]
 OnChange = Callable[[Json | None, Json | None], None]
 """Called for each change with the object before and after; None where there is none."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    version: int
+    group: Hashable | None
+    """Under which it is indexed."""
+    content: Json | bytes
+    """Packed or not."""
+
+    def read(self) -> Json:
+        return _unpack(self.content) if isinstance(self.content, bytes) else self.content
+
+
 @dataclass(slots=True)
 class Store:
-    """The known objects of a kind."""
+    """The known objects of a kind. Readers must not change them."""
 
     index: Index
     """Returns the group of an object, or None."""
     on_change: OnChange
+    is_packed: bool = False
+    """Keep objects as compressed JSON: a tenth of the memory, for 25 microseconds an object at a
+    write, and at a read that is not one of the last few hundred."""
     version: int = 0
     """The watch has reported every change up to this version, and an object that it has not
     reported by then is gone. It has moved already when `on_change` is called."""
-    _objects: dict[Key, Json] = field(default_factory=dict)
+    _entries: dict[Key, _Entry] = field(default_factory=dict)
     _keys: dict[Hashable, dict[Key, None]] = field(default_factory=dict)
     """The keys of each group, in the order in which they came."""
 
     def __len__(self) -> int:
-        return len(self._objects)
+        return len(self._entries)
 
     def get(self, key: Key) -> Json | None:
-        return self._objects.get(key)
+        entry = self._entries.get(key)
+        return entry.read() if entry else None
 
     def all(self) -> Iterable[Json]:
-        return self._objects.values()
+        return (entry.read() for entry in self._entries.values())
 
     def by_index(self, value: Hashable) -> tuple[Json, ...]:
-        return tuple(self._objects[key] for key in self._keys.get(value, ()))
+        return tuple(self._entries[key].read() for key in self._keys.get(value, ()))
 
     def has(self, obj: Json) -> bool:
         """Return whether this version of the object, or a newer one, is stored."""
-        stored = self._objects.get(key(obj))
-        return stored is not None and resource_version(stored) >= resource_version(obj)
+        stored = self._entries.get(key(obj))
+        return stored is not None and stored.version >= resource_version(obj)
 
     def put(self, obj: Json) -> None:
         """Take the object of an event."""
@@ -54,40 +78,53 @@ class Store:
 
     def remove(self, obj: Json) -> None:
         """Remove the object of an event, unless a newer one has taken its place."""
-        stored = self._objects.get(key(obj))
+        stored = self._entries.get(key(obj))
         self.version = max(self.version, resource_version(obj))
-        if stored is not None and resource_version(obj) >= resource_version(stored):
-            self._set(key(obj), stored, None)
+        if stored is not None and resource_version(obj) >= stored.version:
+            self._set(key(obj), None)
 
     def reset(self, objects: Iterable[Json], version: int) -> None:
         """Take a list: all objects that there were at `version`."""
         listed = {key(obj): obj for obj in objects}
         self.version = version
-        for stored_key, stored in list(self._objects.items()):
-            if stored_key not in listed and resource_version(stored) <= version:
-                self._set(stored_key, stored, None)
+        for stored_key, stored in list(self._entries.items()):
+            if stored_key not in listed and stored.version <= version:
+                self._set(stored_key, None)
         for obj in listed.values():
             self.put(obj)
 
     def _put_newer(self, obj: Json, *, is_news: bool = True) -> None:
         if not self.has(obj):
-            self._set(key(obj), self._objects.get(key(obj)), obj, is_news=is_news)
+            self._set(key(obj), obj, is_news=is_news)
 
-    def _set(self, key: Key, old: Json | None, new: Json | None, *, is_news: bool = True) -> None:
+    def _set(self, key: Key, new: Json | None, *, is_news: bool = True) -> None:
+        old = self._entries.pop(key, None)
         if old is not None:
-            self._unindex(key, self.index(old))
-        if new is None:
-            self._objects.pop(key, None)
-        else:
-            self._objects[key] = new
-            if (value := self.index(new)) is not None:
-                self._keys.setdefault(value, {})[key] = None
+            self._unindex(key, old.group)
+        if new is not None:
+            self._add(key, new)
         if is_news:
-            self.on_change(old, new)
+            self.on_change(old.read() if old else None, new)
 
-    def _unindex(self, key: Key, value: Hashable | None) -> None:
-        keys = self._keys.get(value)
+    def _add(self, key: Key, obj: Json) -> None:
+        group = self.index(obj)
+        content = _pack(obj) if self.is_packed else obj
+        self._entries[key] = _Entry(resource_version(obj), group, content)
+        if group is not None:
+            self._keys.setdefault(group, {})[key] = None
+
+    def _unindex(self, key: Key, group: Hashable | None) -> None:
+        keys = self._keys.get(group)
         if keys is not None:
             keys.pop(key, None)
             if not keys:
-                del self._keys[value]
+                del self._keys[group]
+
+
+def _pack(obj: Json) -> bytes:
+    return zlib.compress(orjson.dumps(obj), level=1)
+
+
+@lru_cache(maxsize=_UNPACKED)
+def _unpack(content: bytes) -> Any:
+    return orjson.loads(zlib.decompress(content))

@@ -53,12 +53,16 @@ class Caches:
         self._hosts: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         self.session_key_moved = asyncio.Event()  # for operator.session_key, which clears it
         self.workspaces = self._cache(
-            kinds.WORKSPACE, _workspace_name, transform=without_managed_fields
+            kinds.WORKSPACE, _workspace_name, transform=without_managed_fields, is_packed=True
         )
         self.platform = self._cache(kinds.PLATFORM, None, transform=without_managed_fields)
         self.namespaces = self._cache(kinds.NAMESPACE, _name, transform=trimming.namespace)
         self.pods = self._cache(
-            kinds.POD, _namespace_of, label_selector=names.MANAGED_SELECTOR, transform=trimming.pod
+            kinds.POD,
+            _namespace_of,
+            label_selector=names.MANAGED_SELECTOR,
+            transform=trimming.pod,
+            is_packed=True,
         )
         self.secrets = self._cache(
             kinds.SECRET, self._served, namespace=names.SYSTEM_NAMESPACE, transform=trimming.secret
@@ -83,6 +87,7 @@ class Caches:
                 label_selector=names.MANAGED_SELECTOR,
                 transform=trimming.tenant_object,
                 optional=kind is kinds.HTTP_ROUTE,
+                is_packed=True,
             )
             for kind in kinds.WATCHED_TENANT_KINDS
         }

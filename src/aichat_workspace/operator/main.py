@@ -13,6 +13,7 @@ from aichat_workspace.kube.transport import IN_CLUSTER_TOKEN
 from aichat_workspace.operator.application import run
 from aichat_workspace.operator.settings import Settings
 from aichat_workspace.operator.shutdown import run_until_signal
+from aichat_workspace.runtime.garbage import collect_rarely
 from aichat_workspace.runtime.logs import log_as_json
 
 _log: Final = structlog.get_logger()
@@ -20,6 +21,7 @@ _log: Final = structlog.get_logger()
 
 def main() -> None:
     log_as_json()
+    collect_rarely()
     try:
         settings = Settings.read(os.environ, in_cluster=IN_CLUSTER_TOKEN.exists())
         asyncio.run(run_until_stopped(settings))
