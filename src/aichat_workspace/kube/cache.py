@@ -119,9 +119,10 @@ class Cache:
                     await self._list()
                     is_listed = True
                 started = clock()
-                await self._watch()
+                is_silent = not await self._watch()
                 if clock() - started >= _SHORT_SECONDS:
                     wait = _FIRST_WAIT_SECONDS
+                    is_listed = not (is_silent and await self._is_restored())
                     continue
             except GoneError:
                 is_listed = False
@@ -163,7 +164,28 @@ class Cache:
         self._synced.set()
         self._wake_waiters()
 
-    async def _watch(self) -> None:
+    async def _is_restored(self) -> bool:
+        """Whether the API server is behind what it has reported: its data were restored from a
+        backup. Its watch then says nothing before it has caught up, not even a bookmark."""
+        pages = self._client.list_pages(
+            self.resource, self._namespace, label_selector=self._label_selector, page_size=1
+        )
+        page = await anext(pages)
+        version = int(page["metadata"]["resourceVersion"])
+        if version >= self._store.version:
+            return False
+        _log.warning(
+            "the API server is behind what it reported; listing again",
+            kind=self.resource.kind,
+            version=version,
+            known_version=self._store.version,
+        )
+        return True
+
+    async def _watch(self) -> bool:
+        """Watch until the API server ends it. Return whether it said anything, if only a
+        bookmark."""
+        has_spoken = False
         events = self._client.watch(
             self.resource,
             resource_version=str(self._store.version),
@@ -171,6 +193,7 @@ class Cache:
             label_selector=self._label_selector,
         )
         async for event in events:
+            has_spoken = True
             self._note_word()
             if event.type == "BOOKMARK":
                 version = int(event.object["metadata"]["resourceVersion"])
@@ -181,6 +204,7 @@ class Cache:
                 self._store.put(self._transform_news(event.object))
             self._wake_waiters()
         self._note_word()
+        return has_spoken
 
     def _note_word(self) -> None:
         self._last_word = asyncio.get_running_loop().time()

@@ -1,4 +1,4 @@
-"""Objects by key and by index, where nothing older ever replaces something newer."""
+"""Objects by key and by index, where no older event ever replaces something newer."""
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
@@ -23,6 +23,8 @@ class Store:
     _objects: dict[Key, Json] = field(default_factory=dict)
     _keys: dict[Hashable, dict[Key, None]] = field(default_factory=dict)
     """The keys of each group, in the order in which they came."""
+    _groups: dict[Key, Hashable] = field(default_factory=dict)
+    """The group that each object was put in: what `index` returns for it may have changed since."""
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -60,33 +62,50 @@ class Store:
             self._set(key(obj), stored, None)
 
     def reset(self, objects: Iterable[Json], version: int) -> None:
-        """Take a list: all objects that there were at `version`."""
+        """Take a list: all objects that there were at `version`.
+
+        What is stored at a later version is a write of ours that was answered meanwhile, and stays.
+        A list that is older than what the watch reported is of an API server whose data were
+        restored from a backup: it replaces everything.
+        """
         listed = {key(obj): obj for obj in objects}
+        is_restored = version < self.version
         self.version = version
         for stored_key, stored in list(self._objects.items()):
-            if stored_key not in listed and resource_version(stored) <= version:
-                self._set(stored_key, stored, None)
+            if is_restored or resource_version(stored) <= version:
+                self._take_listed(stored_key, stored, listed.get(stored_key))
         for obj in listed.values():
             self.put(obj)
+
+    def _take_listed(self, key: Key, stored: Json, listed: Json | None) -> None:
+        """Take an object as it was listed, even where another history had given it a higher
+        version."""
+        if listed is None or resource_version(listed) < resource_version(stored):
+            self._set(key, stored, listed)
 
     def _put_newer(self, obj: Json) -> None:
         if not self.has(obj):
             self._set(key(obj), self._objects.get(key(obj)), obj)
 
     def _set(self, key: Key, old: Json | None, new: Json | None) -> None:
-        if old is not None:
-            self._unindex(key, self.index(old))
+        self._leave_group(key)
         if new is None:
             self._objects.pop(key, None)
         else:
             self._objects[key] = new
-            if (value := self.index(new)) is not None:
-                self._keys.setdefault(value, {})[key] = None
+            self._join_group(key, self.index(new))
         self.on_change(old, new)
 
-    def _unindex(self, key: Key, value: Hashable | None) -> None:
-        keys = self._keys.get(value)
-        if keys is not None:
-            keys.pop(key, None)
-            if not keys:
-                del self._keys[value]
+    def _join_group(self, key: Key, group: Hashable | None) -> None:
+        if group is not None:
+            self._groups[key] = group
+            self._keys.setdefault(group, {})[key] = None
+
+    def _leave_group(self, key: Key) -> None:
+        group = self._groups.pop(key, None)
+        if group is None:
+            return
+        keys = self._keys[group]
+        del keys[key]
+        if not keys:
+            del self._keys[group]
