@@ -132,7 +132,7 @@ class Writer:
         failure: Problem | None = None
         first: ApiError | None = None
         for action in actions:
-            if failure and isinstance(action, Delete) and action.waits:
+            if failure and isinstance(action, Apply | Delete) and action.waits:
                 continue
             try:
                 await self.execute(action)
