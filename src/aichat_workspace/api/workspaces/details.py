@@ -30,6 +30,7 @@ from aichat_workspace.domain.policy import secret_references
 from aichat_workspace.domain.policy.secret_references import ADMIN
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube import errors
 from aichat_workspace.kube.client import Client
@@ -199,6 +200,13 @@ class WorkspaceDetails:
                 409,
                 "suspended",
                 f"Workspace {view.name!r} is suspended, so no model answers. Resume it first.",
+            )
+        if view.document["status"].get("phase") == Phase.SUSPENDED:
+            raise ProblemError(
+                409,
+                "suspended",
+                f"The time of workspace {view.name!r} is over, so no model answers. Raise or "
+                "remove spec.expiresAfter first.",
             )
         server = self.connect(self.namespace(view))
         options = {

@@ -11,6 +11,11 @@ from aichat_workspace.domain.decision.decisions import (
     Provision,
     Reject,
 )
+from aichat_workspace.domain.decision.expiry import (
+    CLOCK_RECHECK_SECONDS,
+    clock_problem,
+    suspended,
+)
 from aichat_workspace.domain.decision.finalization import finalize, release
 from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.decision.steps import (
@@ -27,6 +32,7 @@ from aichat_workspace.domain.models.status import DesiredModels, desired_models
 from aichat_workspace.domain.planning.actions import Action
 from aichat_workspace.domain.planning.image_rollout import kept_images
 from aichat_workspace.domain.planning.plan import plan
+from aichat_workspace.domain.planning.repairs import repairs
 from aichat_workspace.domain.planning.secret_copies import (
     desired_copies,
     recorded_copies,
@@ -48,6 +54,7 @@ from aichat_workspace.domain.render import credentials as generated
 from aichat_workspace.domain.render import render, tenant_namespace
 from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_spec import Expiry
 
 
 def decide(snapshot: Snapshot, now: datetime) -> tuple[Decision, ...]:
@@ -68,14 +75,24 @@ def _decide(workspace: Workspace, holder: Workspace, snapshot: Snapshot, now: da
         return finalize(workspace, snapshot) if is_holder else release(workspace, snapshot)
     ends = workspace.expires_at
     seconds = None if ends is None else (ends - now).total_seconds()
-    if seconds is not None and seconds <= 0:
-        return Expire(workspace)
+    is_over = seconds is not None and seconds <= 0
+    delay = clock_problem(snapshot.clock_ahead) if is_over else None
+    if delay:
+        is_over, seconds = False, CLOCK_RECHECK_SECONDS
+    elif is_over:
+        if workspace.spec.expiry is Expiry.DELETE:
+            return Expire(workspace)
+        seconds = None
     if workspace is not holder:
         return Reject(workspace, name_taken(workspace, holder), seconds)
     rejection = namespace_refusal(workspace, snapshot.observed.namespace)
     if rejection is not None:
         return Reject(workspace, rejection, seconds)
-    return replace(_provision(workspace, snapshot), expires_in_seconds=seconds)
+    if is_over:
+        workspace = suspended(workspace)
+    return replace(
+        _provision(workspace, snapshot), expires_in_seconds=seconds, is_expired=is_over, delay=delay
+    )
 
 
 def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
@@ -114,9 +131,17 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         strikes_namespace=namespace is None and workspace.status.namespace is not None,
         steps=(*_finalizer(workspace), *secret_steps, *namespace_steps),
         actions=actions,
+        repairs=repairs(actions, desired, snapshot.observed, _known(workspace)),
         desired=desired,
         credentials=credentials,
         obstacle=obstacle,
+    )
+
+
+def _known(workspace: Workspace) -> frozenset[tuple[str, str]]:
+    """The kinds and names of the objects that the workspace had when its status was written."""
+    return frozenset(
+        (entry.kind, entry.name) for entry in workspace.status.resources if entry.state == "Present"
     )
 
 

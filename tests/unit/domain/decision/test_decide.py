@@ -27,6 +27,7 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.planning.actions import Apply, Delete, Stop
 from aichat_workspace.domain.planning.image_rollout import RolloutSlot
 from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.repairs import Repair
 from aichat_workspace.domain.planning.secret_copies import (
     desired_copies,
     recorded_copies,
@@ -335,6 +336,52 @@ def test_a_workspace_whose_time_is_over_expires() -> None:
     assert decision.expires_in_seconds == 90
 
 
+@pytest.mark.parametrize(
+    ("ahead", "is_believed"),
+    [
+        (timedelta(minutes=4), True),
+        (timedelta(minutes=-4), True),
+        (timedelta(minutes=6), False),
+        (timedelta(minutes=-6), False),
+        (timedelta(days=30), False),
+        (None, False),
+    ],
+)
+def test_nothing_expires_by_a_clock_that_disagrees_with_the_api_servers(
+    ahead: timedelta | None, *, is_believed: bool
+) -> None:
+    mortal = workspace(metadata=FINALIZERS, expiresAfter="1h")
+    (decision,) = decide(snapshot(mortal, tenant=namespace(), clock_ahead=ahead), NOW)
+    assert isinstance(decision, Expire) is is_believed
+    if isinstance(decision, Provision):
+        assert decision.delay is not None
+        assert decision.delay.reason == "ClockDisagrees"
+        assert decision.expires_in_seconds == 60, "then it is looked at again"
+    (decision,) = decide(
+        snapshot(mortal, tenant=namespace(), clock_ahead=ahead), NOW - timedelta(seconds=9)
+    )
+    assert isinstance(decision, Provision)
+    assert decision.delay is None, "before the time is over no clock is asked"
+
+
+def test_a_workspace_whose_time_is_over_can_be_stopped() -> None:
+    mortal = workspace(metadata=FINALIZERS, expiresAfter="1h", expiry="Suspend")
+    (decision,) = decide(snapshot(mortal, tenant=namespace()), NOW)
+    assert isinstance(decision, Provision)
+    assert decision.is_expired
+    assert decision.expires_in_seconds is None
+    replicas = [
+        manifest["spec"]["replicas"]
+        for manifest in decision.desired
+        if manifest["kind"] in ("StatefulSet", "Deployment")
+    ]
+    assert replicas == [0, 0]
+    longer = workspace(metadata=FINALIZERS, expiresAfter="2h", expiry="Suspend")
+    (decision,) = decide(snapshot(longer, tenant=namespace()), NOW)
+    assert isinstance(decision, Provision)
+    assert not decision.is_expired
+
+
 def test_a_new_namespace_has_the_names_of_its_secrets_from_the_start() -> None:
     (decision,) = decide(snapshot(KEPT), NOW)
     assert isinstance(decision, Provision)
@@ -359,6 +406,30 @@ def test_names_of_secrets_outlive_another_owner_of_the_namespace(*, takes_over: 
     assert isinstance(decision, Provision | Finalize)
     (claim,) = (step for step in decision.steps if isinstance(step, ClaimNamespace))
     assert leftover in recorded_copies(claim.manifest)
+
+
+def test_what_others_changed_is_a_repair_and_what_the_spec_changes_is_none() -> None:
+    objects = as_cached(render(KEPT, PLATFORM, OWN))
+    ref = next(ref for ref in objects if ref.kind == "Deployment")
+    spec = {**objects[ref]["spec"], "replicas": 7}
+    foreign = [{"manager": "hpa", "f:spec": {"f:replicas": {}}}]
+    metadata = {**objects[ref]["metadata"], "foreignFields": foreign}
+    drifted = {**objects, ref: {**objects[ref], "spec": spec, "metadata": metadata}}
+
+    def decided(objects: Mapping[Any, Any], **spec: Any) -> tuple[Repair, ...]:
+        known = {"resources": [{"kind": ref.kind, "name": ref.name, "state": "Present"}]}
+        owner = workspace(metadata=FINALIZERS, status=known, **spec)
+        observed = Observed(namespace=namespace(), objects=objects)
+        (decision,) = decide(snapshot(owner, observed=observed), NOW)
+        assert isinstance(decision, Provision)
+        return decision.repairs
+
+    assert decided(drifted) == (Repair(ref, ("hpa",), ("spec.replicas",)),)
+    assert decided({key: value for key, value in objects.items() if key != ref}) == (
+        Repair(ref, is_gone=True),
+    )
+    assert decided(objects) == ()
+    assert decided(objects, suspended=True) == ()
 
 
 def test_a_lost_namespace_is_struck_from_the_record_before_the_next_one() -> None:
