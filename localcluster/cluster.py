@@ -15,6 +15,7 @@ import yaml
 
 from localcluster import preflight, state, unused
 from localcluster.build import binaries
+from localcluster.build.images import containerfile
 from localcluster.build.images.base import NAME as BASE
 from localcluster.build.images.build import ensure_images
 from localcluster.build.images.oci import Image
@@ -149,7 +150,7 @@ def down(name: str, report: Report) -> bool:
 
 
 def clean(days: int) -> int:
-    """Remove cache entries that were not used for so many days, and return the freed bytes.
+    """Remove cache entries and builds that were not used for so many days. Return the freed bytes.
 
     Raises:
         AlreadyRunningError: a cluster runs, which may still use older entries.
@@ -160,7 +161,8 @@ def clean(days: int) -> int:
                 f"cluster {cluster.name!r} runs; end it first with: python -m localcluster down "
                 f"--name {cluster.name}"
             )
-    return unused.remove(time.time() - days * _DAY_SECONDS)
+    before = time.time() - days * _DAY_SECONDS
+    return unused.remove(before) + containerfile.clean(before)
 
 
 def get(name: str) -> Cluster:

@@ -32,6 +32,7 @@ _GIB: Final = 1024**3
 _COLD_GIB: Final = {False: 6, True: 14}
 _WARM_GIB: Final = {False: 1, True: 4}
 _TOOL_GIB: Final = 2
+_PACKAGE_OF: Final = {"modprobe": "kmod", "unshare": "util-linux"}
 _CGROUPS: Final = ("cpu", "memory", "pids")
 # Run in a new network namespace, so that nothing of the trial stays.
 _NETWORK_TRIAL: Final = (
@@ -116,6 +117,8 @@ def _install(*packages: str) -> None:
 
 
 def _apt(*arguments: str) -> None:
+    if shutil.which("apt-get") is None:
+        raise CommandFailedError("apt-get is not on this machine: install the packages by hand")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     if subprocess.run(["apt-get", *arguments], check=False, env=environment).returncode:
         raise CommandFailedError(f"apt-get {' '.join(arguments)} failed; see above")
@@ -173,8 +176,10 @@ def _kernel_problems() -> Iterator[str]:
     for name in _CGROUPS:
         if name not in enabled:
             yield f"  - cgroup controller {name}: enable it (kernel parameter cgroup_enable={name})"
-    if "overlay" not in Path("/proc/filesystems").read_text() and _failure(["modprobe", "overlay"]):
-        yield "  - file system overlay: load it with: modprobe overlay"
+    if "overlay" not in Path("/proc/filesystems").read_text() and (
+        problem := _failure(["modprobe", "overlay"])
+    ):
+        yield f"  - file system overlay: {problem}; load it with: modprobe overlay"
     yield from _network_problems()
 
 
@@ -188,8 +193,11 @@ def _network_problems() -> Iterator[str]:
     problem = _failure(["unshare", "--net", "sh", "-c", _POLICY_TRIAL])
     if problem:
         yield f"  - nf_tables: {problem}; load it with: modprobe -a nf_tables nft_ct"
-    if not BRIDGE_FILTER.exists() and _failure(["modprobe", "br_netfilter"]):
-        yield "  - br_netfilter: policies between pods need it; load it with: modprobe br_netfilter"
+    if not BRIDGE_FILTER.exists() and (problem := _failure(["modprobe", "br_netfilter"])):
+        yield (
+            f"  - br_netfilter, which policies between pods need: {problem}; load it with: "
+            "modprobe br_netfilter"
+        )
 
 
 def _cgroup_controllers() -> set[str]:
@@ -213,6 +221,8 @@ def _port_problems() -> Iterator[str]:
 
 def _failure(command: list[str]) -> str:
     """Run a command and return the message of its failure, or "" if it succeeds."""
+    if shutil.which(command[0]) is None:
+        return f"{command[0]} is not installed (Debian package {_PACKAGE_OF[command[0]]})"
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     return (result.stderr.strip() or f"exit code {result.returncode}") if result.returncode else ""
 
@@ -233,10 +243,14 @@ def _is_present(name: str) -> bool:
     package = DEBIAN_PACKAGES.get(name)
     if package is None:
         return _is_installed(name)
-    return bool(shutil.which(package.proof)) or Path(package.proof).is_file()
+    # A bare name is a program on the PATH, and never a file of the folder that we are in.
+    path = Path(package.proof)
+    return bool(shutil.which(package.proof)) or (path.is_absolute() and path.is_file())
 
 
 def _is_installed(package: str) -> bool:
+    if shutil.which("dpkg-query") is None:
+        return False
     result = subprocess.run(
         ["dpkg-query", "--show", "--showformat=${db:Status-Status}", package],
         capture_output=True,

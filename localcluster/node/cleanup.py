@@ -59,14 +59,22 @@ def remove_networks(results: Path = _CNI_RESULTS, namespaces: Path = _NAMESPACES
     """
     for device in _devices():
         _try_to_run("ip", "link", "delete", device)
-    for result in results.glob(f"{NETWORK}-*"):
-        text = result.read_text()
+    for result in sorted(results.glob(f"{NETWORK}-*")):
+        text = result.read_text(
+            errors="replace"
+        )  # torn where the machine died while it was written
         for name in sorted(set(_NAMESPACE_PATH.findall(text))):
             _try_to_run("umount", "--lazy", str(namespaces / name))
             with suppress(OSError):
                 (namespaces / name).unlink()
-        for path in results.glob(f"*-{json.loads(text)['containerId']}-*"):
-            path.unlink()
+        for path in results.glob(f"*-{_container(result)}-*"):
+            path.unlink(missing_ok=True)
+        result.unlink(missing_ok=True)
+
+
+def _container(result: Path) -> str:
+    """Return the container of a plugin's record, from its name: network, container, device."""
+    return result.name.removeprefix(f"{NETWORK}-").rpartition("-")[0]
 
 
 def _devices() -> Iterator[str]:

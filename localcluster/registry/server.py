@@ -164,8 +164,12 @@ async def _read_blob(request: web.Request) -> web.StreamResponse:
         start, stop, _ = request.http_range.indices(total)
     except ValueError:
         return _problem(416, "RANGE_INVALID", "not a range of bytes")
+    if hdrs.RANGE in request.headers and start >= stop:
+        problem = _problem(416, "RANGE_INVALID", f"the blob has {total} bytes")
+        problem.headers[hdrs.CONTENT_RANGE] = f"bytes */{total}"
+        return problem
     response = web.StreamResponse(status=206 if hdrs.RANGE in request.headers else 200)
-    response.content_length = max(0, stop - start)
+    response.content_length = stop - start
     response.headers[hdrs.ACCEPT_RANGES] = "bytes"
     if response.status == 206:
         response.headers[hdrs.CONTENT_RANGE] = f"bytes {start}-{stop - 1}/{total}"

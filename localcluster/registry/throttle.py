@@ -39,7 +39,7 @@ class Limits:
             if name == "repository":
                 is_valid, expected = isinstance(value, str), "text"
             else:
-                is_valid, expected = isinstance(value, int) and value >= 0, "a number from 0"
+                is_valid, expected = type(value) is int and value >= 0, "a number from 0"
             if value is not None and not is_valid:
                 raise ValueError(f"{name} must be {expected}, or null")
         return cls(**{name: value or cls.__dict__[name] for name, value in content.items()})

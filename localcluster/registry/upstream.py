@@ -100,7 +100,7 @@ class Upstream:
         Raises:
             UpstreamError: its status says neither.
         """
-        if response.status not in (200, 206, 404):
+        if response.status not in (200, 206, 404, 416):
             raise UpstreamError(f"{self._host} answers with status {response.status}")
         return response.status != 404
 

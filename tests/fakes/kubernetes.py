@@ -7,7 +7,12 @@ from itertools import count
 from typing import Any
 
 from aichat_workspace.foundation.resource import Resource
-from aichat_workspace.kube.errors import AlreadyExistsError, ApiError, NotFoundError
+from aichat_workspace.kube.errors import (
+    AlreadyExistsError,
+    ApiError,
+    NotFoundError,
+    UnreachableError,
+)
 from aichat_workspace.kube.objects import Json
 
 Key = tuple[str, str, str]
@@ -19,13 +24,13 @@ class FakeKubernetes:
 
     objects: dict[Key, Json] = field(default_factory=dict)
     writes: list[str] = field(default_factory=list)
-    refusals: dict[str, ApiError] = field(default_factory=dict)
+    refusals: dict[str, ApiError | UnreachableError] = field(default_factory=dict)
     """Writes that are refused, by how they are recorded."""
     _versions: "count[int]" = field(default_factory=lambda: count(1_000))
 
-    def refuse(self, write: str) -> None:
+    def refuse(self, write: str, error: ApiError | UnreachableError | None = None) -> None:
         """Refuse a write from now on."""
-        self.refusals[write] = ApiError(403, "Forbidden", "the quota is full")
+        self.refusals[write] = error or ApiError(403, "Forbidden", "the quota is full")
 
     def store(self, obj: Mapping[str, Any]) -> Json:
         """Keep an object under a new version, with a UID."""

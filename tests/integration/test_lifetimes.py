@@ -18,6 +18,7 @@ def brief(cluster: Cluster, operator: Path) -> str:
     """A workspace whose minute goes by while other tests run."""
     assert operator.exists()
     cluster.apply(workspace("brief", expiresAfter="1m"))
+    cluster.apply(workspace("resting", expiresAfter="1m", expiry="Suspend"))
     eventually(lambda: created(cluster, "brief"), "brief is provisioned")
     resource = cluster.get("aiws", "brief", "-n", SYSTEM)
     assert resource["status"]["expiresAt"] > resource["metadata"]["creationTimestamp"]
@@ -206,6 +207,26 @@ def test_an_expired_workspace_is_deleted(cluster: Cluster, brief: str) -> None:
     assert gone(cluster, "namespace", brief)
     (end,) = (event for event in events(cluster, brief) if event["reason"] == "Expired")
     assert "1m" in end["note"]
+
+
+def test_a_workspace_whose_time_is_over_can_be_stopped_instead(cluster: Cluster) -> None:
+    def replicas() -> int:
+        return int(cluster.get("deployment/resting-openwebui", "-n", "resting")["spec"]["replicas"])
+
+    soon = condition(cluster, "resting", "ExpiresSoon")
+    eventually(
+        lambda: ready_condition(cluster, "resting").get("reason") == "Suspended",
+        "its time is over",
+        120,
+    )
+    assert not soon or "it is stopped, with all data kept, at" in soon["message"]
+    assert "raise or remove spec.expiresAfter" in ready_condition(cluster, "resting")["message"]
+    assert replicas() == 0
+    announced = {event["reason"] for event in events(cluster, "resting")}
+    assert {"ExpiresSoon", "Suspended"} <= announced
+    cluster.kube.patch("aiws", "resting", SYSTEM, {"spec": {"expiresAfter": None}})
+    eventually(lambda: replicas() == 1, "it goes on")
+    cluster.kube.delete("aiws", "resting", SYSTEM)
 
 
 def image(cluster: Cluster, name: str, kind: str = "deployment") -> str:

@@ -1,6 +1,7 @@
 """Build the base of images with a shell and Python: Debian, from the machine's mirror."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -93,5 +94,7 @@ def _command(target: Path, mirrors: Iterable[str]) -> list[str]:
 def _index_targets() -> str:
     """Return apt's sources; none if there is no apt, so that mmdebstrap uses its default."""
     line_format = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
+    if shutil.which("apt-get") is None:
+        return ""
     command = ["apt-get", "indextargets", "--format", line_format, "Created-By: Packages"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout

@@ -1,10 +1,12 @@
 """Build a Containerfile on the local base image, with buildah."""
 
+import json
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +19,7 @@ from localcluster.paths import cache_dir
 from localcluster.processes import foreground, locks
 from localcluster.progress import Report
 
+_LOCK: Final = ".lock"
 _LOCAL_BASE: Final = "localhost/localcluster/base:1"
 
 
@@ -37,6 +40,7 @@ def build_containerfile(
     """
     base = ensure_base(report)
     with _store():
+        locks.note_use(_root() / _LOCK)
         base_name = _load_base(base, report)
         report(tag, "building")
         identity = _build(file, context, tag, base_name, report)
@@ -44,6 +48,58 @@ def build_containerfile(
             "images", cache.slug(tag), identity[:16], lambda target: _pack(tag, target, report)
         )
     return read_archive(archive)
+
+
+def clean(before: float) -> int:
+    """Remove what buildah's store has of builds before a moment, in seconds since 1970. Return the
+    freed bytes.
+
+    That is the whole store where nothing was built since, and else the older layers and images that
+    no name is left of. The store is ours alone (see `_storage`).
+    """
+    if not _root().exists():
+        return 0
+    with locks.file_lock(_root() / _LOCK):
+        _unmount()
+        size_bytes = _size_bytes()
+        if _last_build() >= before:
+            _remove_unnamed(before)
+            _unmount()
+        else:
+            _empty()
+        return max(0, size_bytes - _size_bytes())
+
+
+def _empty() -> None:
+    for entry in _root().iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != _LOCK:
+            entry.unlink()
+
+
+def _remove_unnamed(before: float) -> None:
+    if shutil.which("buildah") is None:
+        return
+    listed = subprocess.run(
+        ["buildah", *_storage(), "images", "--all", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for image in json.loads(listed.stdout or "[]"):
+        if not image.get("names") and image["created"] < before:
+            command = ["buildah", *_storage(), "rmi", image["id"]]
+            subprocess.run(command, capture_output=True, check=False)
+
+
+def _last_build() -> float:
+    """Return when the store was last used, in seconds since 1970."""
+    return (_root() / _LOCK).stat().st_mtime
+
+
+def _size_bytes() -> int:
+    return sum(path.lstat().st_blocks * 512 for path in _root().rglob("*"))
 
 
 def _build(file: Path, context: Path, tag: str, base: str, report: Report) -> str:
@@ -78,15 +134,21 @@ def _log(name: str) -> Path:
 def _store() -> Iterator[None]:
     """Lock buildah's store for one build, and remove its containers and mounts afterwards."""
     _root().mkdir(parents=True, exist_ok=True)
-    with locks.file_lock(_root() / ".lock"):
+    with locks.file_lock(_root() / _LOCK):
         try:
             yield
         finally:
-            for command in (
-                ["buildah", *_storage(), "rm", "--all"],
-                ["umount", str(_root() / "overlay")],  # its driver mounts its folder on itself
-            ):
-                subprocess.run(command, capture_output=True, check=False)
+            _unmount()
+
+
+def _unmount() -> None:
+    """Remove the containers of builds, and what is mounted for them."""
+    for command in (
+        ["buildah", *_storage(), "rm", "--all"],
+        ["umount", str(_root() / "overlay")],  # its driver mounts its folder on itself
+    ):
+        with suppress(FileNotFoundError):
+            subprocess.run(command, capture_output=True, check=False)
 
 
 def _load_base(base: Image, report: Report) -> str:

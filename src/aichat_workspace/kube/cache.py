@@ -11,7 +11,7 @@ from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ApiError, GoneError, NotFoundError, UnreachableError
 from aichat_workspace.kube.objects import Json
-from aichat_workspace.kube.store import Index, OnChange, Store
+from aichat_workspace.kube.store import Entry, Index, OnChange, Store
 
 # Three watches in a row without a word, not even of their end.
 _SILENT_SECONDS: Final = 180.0
@@ -121,9 +121,10 @@ class Cache:
                     await self._list()
                     is_listed = True
                 started = clock()
-                await self._watch()
+                is_silent = not await self._watch()
                 if clock() - started >= _SHORT_SECONDS:
                     wait = _FIRST_WAIT_SECONDS
+                    is_listed = not (is_silent and await self._is_restored())
                     continue
             except GoneError:
                 is_listed = False
@@ -150,7 +151,7 @@ class Cache:
     async def _list(self) -> None:
         """List all objects. Without a resourceVersion this is the newest state, so that a restart
         never sees an older one than before (kubernetes#59848)."""
-        objects: list[Json] = []
+        entries: list[Entry] = []
         version = 0
         pages = self._client.list_pages(
             self.resource, self._namespace, label_selector=self._label_selector
@@ -158,14 +159,36 @@ class Cache:
         async for page in pages:
             # Items of a list have no kind.
             head = {"apiVersion": self.resource.api_version, "kind": self.resource.kind}
-            objects.extend(self._transform({**head, **item}) for item in page["items"])
+            objects = (self._transform({**head, **item}) for item in page["items"])
+            entries.extend(map(self._store.entry, objects))
             version = int(page["metadata"]["resourceVersion"])
         self._note_word()
-        self._store.reset(objects, version)
+        self._store.reset(entries, version)
         self._synced.set()
         self._wake_waiters()
 
-    async def _watch(self) -> None:
+    async def _is_restored(self) -> bool:
+        """Whether the API server is behind what it has reported: its data were restored from a
+        backup. Its watch then says nothing before it has caught up, not even a bookmark."""
+        pages = self._client.list_pages(
+            self.resource, self._namespace, label_selector=self._label_selector, page_size=1
+        )
+        page = await anext(pages)
+        version = int(page["metadata"]["resourceVersion"])
+        if version >= self._store.version:
+            return False
+        _log.warning(
+            "the API server is behind what it reported; listing again",
+            kind=self.resource.kind,
+            version=version,
+            known_version=self._store.version,
+        )
+        return True
+
+    async def _watch(self) -> bool:
+        """Watch until the API server ends it. Return whether it said anything, if only a
+        bookmark."""
+        has_spoken = False
         events = self._client.watch(
             self.resource,
             resource_version=str(self._store.version),
@@ -173,6 +196,7 @@ class Cache:
             label_selector=self._label_selector,
         )
         async for event in events:
+            has_spoken = True
             self._note_word()
             if event.type == "BOOKMARK":
                 version = int(event.object["metadata"]["resourceVersion"])
@@ -183,6 +207,7 @@ class Cache:
                 self._store.put(self._transform_news(event.object))
             self._wake_waiters()
         self._note_word()
+        return has_spoken
 
     def _note_word(self) -> None:
         self._last_word = asyncio.get_running_loop().time()

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final, Self
 
 import orjson
@@ -95,6 +96,11 @@ class Client:
 
     async def close(self) -> None:
         await self._transport.close()
+
+    def clock_ahead(self) -> timedelta | None:
+        """Return how far this machine's clock is ahead of the API server's; negative when it is
+        behind, None when no response has told the time yet."""
+        return self._transport.clock.ahead
 
     def guarded(self, may_write: Callable[[], bool]) -> Self:
         """Return a client on the same connections that calls `may_write` before each attempt of a

@@ -13,6 +13,7 @@ from aichat_workspace.kube.work_queue import Queue
 
 K = TypeVar("K", bound=Hashable)
 _END_SECONDS: Final = 3.0
+_LOG_AGAIN_SECONDS: Final = 600.0
 _log: Final = structlog.get_logger()
 
 OnReconcile = Callable[[str, float], None]
@@ -26,11 +27,14 @@ class Result:
 
     requeue_after_seconds: float | None = None
     """When to reconcile again; None to wait for a change."""
+    cost: float = 0.0
+    """What it has written, in tokens of `write_budgets`: a fight with another writer, in which each
+    reconcile succeeds, must not go on at full speed."""
 
     @classmethod
-    def at_earliest(cls, seconds: Iterable[float | None]) -> Self:
+    def at_earliest(cls, seconds: Iterable[float | None], cost: float = 0.0) -> Self:
         """Reconcile again at the first of these; None is never."""
-        return cls(min((value for value in seconds if value is not None), default=None))
+        return cls(min((value for value in seconds if value is not None), default=None), cost)
 
 
 class Controller(Generic[K]):
@@ -52,6 +56,7 @@ class Controller(Generic[K]):
         self._reconcile = reconcile
         self._workers = workers
         self._busy: set[asyncio.Task[None]] = set()
+        self._logged: dict[K, tuple[str, float]] = {}
         self._ending = False
 
     async def run(self) -> None:
@@ -96,15 +101,28 @@ class Controller(Generic[K]):
         except (ApiError, UnreachableError) as error:
             retry_after_seconds = getattr(error, "retry_after_seconds", None) or 0.0
             delay = self._queue.retry(key, retry_after_seconds)
-            _log.warning(
-                "reconcile failed", key=key, error=str(error), retry_seconds=round(delay, 2)
-            )
+            if self._is_news(key, str(error)):
+                _log.warning(
+                    "reconcile failed", key=key, error=str(error), retry_seconds=round(delay, 2)
+                )
             return "failed"
-        except Exception:  # a bug must not stop the other workspaces
+        except Exception as error:  # a bug must not stop the other workspaces
             delay = self._queue.retry(key)
-            _log.exception("reconcile crashed", key=key, retry_seconds=round(delay, 2))
+            if self._is_news(key, type(error).__name__):
+                _log.exception("reconcile crashed", key=key, retry_seconds=round(delay, 2))
             return "crashed"
         self._queue.forget(key)
+        self._queue.spend(key, result.cost)
+        self._logged.pop(key, None)
         if result.requeue_after_seconds is not None:
             self._queue.add_after(key, result.requeue_after_seconds)
         return "ok"
+
+    def _is_news(self, key: K, failure: str) -> bool:
+        """Whether to log a failure: the same one of a key is logged once in ten minutes."""
+        now = time.monotonic()
+        logged = self._logged.get(key)
+        if logged and logged[0] == failure and now - logged[1] < _LOG_AGAIN_SECONDS:
+            return False
+        self._logged[key] = failure, now
+        return True

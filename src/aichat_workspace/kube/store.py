@@ -1,4 +1,4 @@
-"""Objects by key and by index, where nothing older ever replaces something newer."""
+"""Objects by key and by index, where no older event ever replaces something newer."""
 
 import zlib
 from collections.abc import Callable, Hashable, Iterable
@@ -19,10 +19,13 @@ OnChange = Callable[[Json | None, Json | None], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
+    """An object as a store keeps it."""
+
+    key: Key
     version: int
     group: Hashable | None
-    """Under which it is indexed."""
+    """The group that the object was put in: what `index` returns for it may have changed since."""
     content: Json | bytes
     """Packed or not."""
 
@@ -39,11 +42,11 @@ class Store:
     on_change: OnChange
     is_packed: bool = False
     """Keep objects as compressed JSON: a tenth of the memory, for 25 microseconds an object at a
-    write, and at a read that is not one of the last few hundred."""
+    write, and at a read of one that is not among the last few hundred."""
     version: int = 0
     """The watch has reported every change up to this version, and an object that it has not
     reported by then is gone. It has moved already when `on_change` is called."""
-    _entries: dict[Key, _Entry] = field(default_factory=dict)
+    _entries: dict[Key, Entry] = field(default_factory=dict)
     _keys: dict[Hashable, dict[Key, None]] = field(default_factory=dict)
     """The keys of each group, in the order in which they came."""
 
@@ -68,13 +71,14 @@ class Store:
     def put(self, obj: Json) -> None:
         """Take the object of an event."""
         self.version = max(self.version, resource_version(obj))
-        self._put_newer(obj)
+        if not self.has(obj):
+            self._set(key(obj), self.entry(obj))
 
     def observe(self, obj: Json, *, is_news: bool = True) -> None:
         """Take the response to a write of ours. Ignore it when the watch is past it: the object has
         changed since, or is gone."""
-        if resource_version(obj) > self.version:
-            self._put_newer(obj, is_news=is_news)
+        if resource_version(obj) > self.version and not self.has(obj):
+            self._set(key(obj), self.entry(obj), is_news=is_news)
 
     def remove(self, obj: Json) -> None:
         """Remove the object of an event, unless a newer one has taken its place."""
@@ -83,42 +87,50 @@ class Store:
         if stored is not None and resource_version(obj) >= stored.version:
             self._set(key(obj), None)
 
-    def reset(self, objects: Iterable[Json], version: int) -> None:
-        """Take a list: all objects that there were at `version`."""
-        listed = {key(obj): obj for obj in objects}
+    def entry(self, obj: Json) -> Entry:
+        """Prepare a listed object for `reset`: a whole list would take ten times as much memory."""
+        content = _pack(obj) if self.is_packed else obj
+        return Entry(key(obj), resource_version(obj), self.index(obj), content)
+
+    def reset(self, entries: Iterable[Entry], version: int) -> None:
+        """Take a list: all objects that there were at `version`.
+
+        What is stored at a later version is a write of ours that was answered meanwhile, and stays.
+        A list that is older than what the watch reported is of an API server whose data were
+        restored from a backup: it replaces everything, even where another history had given an
+        object a higher version.
+        """
+        listed = {entry.key: entry for entry in entries}
+        is_restored = version < self.version
         self.version = version
-        for stored_key, stored in list(self._entries.items()):
-            if stored_key not in listed and stored.version <= version:
-                self._set(stored_key, None)
-        for obj in listed.values():
-            self.put(obj)
+        for key, stored in list(self._entries.items()):
+            entry = listed.get(key)
+            is_superseded = is_restored or stored.version <= version
+            if is_superseded and (entry is None or entry.version < stored.version):
+                self._set(key, entry)
+        for key, entry in listed.items():
+            stored_entry = self._entries.get(key)
+            if stored_entry is None or stored_entry.version < entry.version:
+                self._set(key, entry)
 
-    def _put_newer(self, obj: Json, *, is_news: bool = True) -> None:
-        if not self.has(obj):
-            self._set(key(obj), obj, is_news=is_news)
-
-    def _set(self, key: Key, new: Json | None, *, is_news: bool = True) -> None:
+    def _set(self, key: Key, new: Entry | None, *, is_news: bool = True) -> None:
         old = self._entries.pop(key, None)
         if old is not None:
-            self._unindex(key, old.group)
+            self._leave_group(key, old.group)
         if new is not None:
-            self._add(key, new)
+            self._entries[key] = new
+            if new.group is not None:
+                self._keys.setdefault(new.group, {})[key] = None
         if is_news:
-            self.on_change(old.read() if old else None, new)
+            self.on_change(old.read() if old else None, new.read() if new else None)
 
-    def _add(self, key: Key, obj: Json) -> None:
-        group = self.index(obj)
-        content = _pack(obj) if self.is_packed else obj
-        self._entries[key] = _Entry(resource_version(obj), group, content)
-        if group is not None:
-            self._keys.setdefault(group, {})[key] = None
-
-    def _unindex(self, key: Key, group: Hashable | None) -> None:
-        keys = self._keys.get(group)
-        if keys is not None:
-            keys.pop(key, None)
-            if not keys:
-                del self._keys[group]
+    def _leave_group(self, key: Key, group: Hashable | None) -> None:
+        if group is None:
+            return
+        keys = self._keys[group]
+        del keys[key]
+        if not keys:
+            del self._keys[group]
 
 
 def _pack(obj: Json) -> bytes:

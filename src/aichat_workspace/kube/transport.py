@@ -10,10 +10,12 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
+import structlog
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from aichat_workspace.kube import errors
+from aichat_workspace.kube.server_clock import ServerClock
 
 IN_CLUSTER_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 APPLY: Final = "APPLY"
@@ -23,6 +25,7 @@ _IDEMPOTENT: Final = frozenset({"GET", APPLY})
 REQUEST_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 5.0
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=REQUEST_SECONDS, sock_connect=_CONNECT_SECONDS)
+_log: Final = structlog.get_logger()
 
 
 async def load_configuration(kubeconfig: str | None, context: str | None) -> Configuration:
@@ -40,6 +43,12 @@ async def load_configuration(kubeconfig: str | None, context: str | None) -> Con
     # The session would look for proxies and ~/.netrc in threads, at every request.
     configuration.client_session_kwargs = {"trust_env": False}
     configuration.proxy = configuration.proxy or _environment_proxy(configuration.host)
+    if not configuration.verify_ssl:
+        _log.warning(
+            "the API server's certificate is not verified: whoever is between can read and change "
+            "everything; take insecure-skip-tls-verify out of the kubeconfig",
+            server=configuration.host,
+        )
     return configuration
 
 
@@ -95,6 +104,7 @@ class Transport:
     def __init__(self, configuration: Configuration, user_agent: str) -> None:
         self._configuration = configuration
         self._user_agent = user_agent
+        self.clock = ServerClock()
         self._api = ApiClient(configuration)
         self._session: aiohttp.ClientSession | None = None
 
@@ -118,7 +128,9 @@ class Transport:
                 timeout=request.timeout,
                 allow_redirects=False,
                 proxy=self._configuration.proxy,
+                server_hostname=self._configuration.tls_server_name,
             ) as response:
+                self.clock.note(response.headers.get("Date", ""))
                 yield response
 
     @asynccontextmanager

@@ -9,6 +9,8 @@ import random
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
+from aichat_workspace.kube.write_budgets import WriteBudgets
+
 K = TypeVar("K", bound=Hashable)
 
 _FIRST_RETRY_SECONDS: Final = 0.05
@@ -31,13 +33,17 @@ class Queue(Generic[K]):
         self._again: set[K] = set()
         self._later: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
+        self._budgets: WriteBudgets[K] = WriteBudgets()
         self._wake = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._ready)
 
     def add(self, key: K) -> None:
-        """Queue a key."""
+        """Queue a key; one that has spent its budget, only when there is some again."""
+        if (wait_seconds := self._budgets.wait_seconds(key)) > 0:
+            self.add_after(key, wait_seconds)
+            return
         if (timer := self._later.pop(key, None)) is not None:
             timer.cancel()
         if key in self._active:
@@ -68,6 +74,10 @@ class Queue(Generic[K]):
         delay = max(at_least_seconds, retry_delay_seconds(failures) * jitter)
         self.add_after(key, delay)
         return delay
+
+    def spend(self, key: K, tokens: float) -> None:
+        """Charge a key for what its work has written (see `write_budgets`)."""
+        self._budgets.spend(key, tokens)
 
     def forget(self, key: K) -> None:
         """Forget the failures of a key."""

@@ -98,7 +98,9 @@ class Application:
         self._writer = Writer(client.guarded(self._may_write), self._caches)
         self._servers = self._build_servers(session)
         self._reconciler = Reconciler(
-            snapshots=Snapshots(self._caches, self._rollouts, builtin(), new_secrets),
+            snapshots=Snapshots(
+                self._caches, self._rollouts, builtin(), new_secrets, client.clock_ahead
+            ),
             executor=Executor(self._writer, now),
             servers=self._servers,
             reporter=Reporter(self._writer, now),

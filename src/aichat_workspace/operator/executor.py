@@ -33,7 +33,9 @@ class Outcome:
     """How a decision's writes went."""
 
     failure: Problem | None = None
+    """The first refusal; None for an error that passes."""
     error: ApiError | None = None
+    """The first error, for the queue."""
     is_stopped: bool = False
     """A step failed, and nothing after it was tried."""
 
@@ -52,7 +54,6 @@ class Executor:
         """Make a decision's writes.
 
         Raises:
-            ApiError: the deletion of an expired workspace was refused.
             ConflictError: the snapshot was old; the next one brings a fresh decision.
             UnreachableError: the API server did not answer; a retry helps.
         """
@@ -70,8 +71,13 @@ class Executor:
                 return Outcome(*await self.writer.execute_all(decision.actions))
 
     async def _expire(self, workspace: Workspace) -> Outcome:
+        try:
+            await self.writer.delete_workspace(workspace)
+        except ConflictError:
+            raise
+        except ApiError as error:
+            return Outcome(None if error.is_retryable else _expiry_refused(error), error)
         _log.info("expired", workspace=workspace.spec.workspace_name)
-        await self.writer.delete_workspace(workspace)
         await self.writer.emit_event(expired(workspace, self.now()), self.now())
         return DONE
 
@@ -84,6 +90,8 @@ class Executor:
             except ConflictError:
                 raise
             except ApiError as error:
+                if error.is_retryable:
+                    return Outcome(None, error, is_stopped=True)
                 what = "that it ends" if workspace.deleting else str(_target(workspace, step))
                 return Outcome(write_refused(what, error), error, is_stopped=True)
         return DONE
@@ -137,6 +145,14 @@ class Executor:
                 await self.writer.delete_namespace(namespace)
             case steps.ConfirmNamespaceGone():
                 await self.writer.confirm_namespace_gone(name)
+
+
+def _expiry_refused(error: ApiError) -> Problem:
+    return Problem(
+        "ExpiryRefused",
+        "its time is over, as spec.expiresAfter says, but the API server refuses to delete it: "
+        f"{error.message or error.reason}; mend what that names, and it is tried again by itself",
+    )
 
 
 def _target(workspace: Workspace, step: steps.Step) -> Ref:

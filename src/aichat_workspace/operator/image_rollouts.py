@@ -19,6 +19,7 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
     WORKLOAD_CONDITIONS,
     ConditionStatus,
     ConditionType,
+    Phase,
 )
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator.caches import Caches
@@ -135,4 +136,11 @@ def _can_change(workspace: Json) -> bool:
         (is_provisioned or _is_rejected(conditions))
         and "deletionTimestamp" not in workspace["metadata"]
         and not workspace["spec"].get("suspended")
+        and not _is_stopped(workspace)
     )
+
+
+def _is_stopped(workspace: Json) -> bool:
+    """Whether it runs nothing, as one whose time is over."""
+    phase: str = (workspace.get("status") or {}).get("phase", "")
+    return phase == Phase.SUSPENDED

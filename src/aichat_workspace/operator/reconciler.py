@@ -3,19 +3,25 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
+
+import structlog
 
 from aichat_workspace.domain.decision.decide import decide
 from aichat_workspace.domain.decision.decisions import Decision, Finalize, Provision
 from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.render.context import NO_CREDENTIALS
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.controller import Result
-from aichat_workspace.kube.errors import ApiError
+from aichat_workspace.kube.errors import ApiError, UnreachableError
 from aichat_workspace.operator.executor import DONE, Executor, Outcome
 from aichat_workspace.operator.image_rollouts import ImageRollouts
 from aichat_workspace.operator.models.servers import ServerSync
 from aichat_workspace.operator.reporter import Reporter
 from aichat_workspace.operator.snapshots import Snapshots
+
+_log: Final = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,17 @@ class Reconciler:
 
     async def reconcile(self, name: str) -> Result:
         """Raises ApiError or UnreachableError when a write failed; the queue retries."""
+        try:
+            result = await self._reconcile(name)
+        except (ApiError, UnreachableError):
+            raise  # reported where it came up
+        except Exception as error:
+            await self._report_crash(name, error)
+            raise
+        self.reporter.failures.forget_crashes(name)
+        return result
+
+    async def _reconcile(self, name: str) -> Result:
         self.rollouts.update(name)
         snapshot = self.snapshots.take(name)
         decisions = decide(snapshot, self.now())
@@ -56,9 +73,46 @@ class Reconciler:
                 results.append(await self._carry_out(name, snapshot, decision))
             except ApiError as error:
                 failure = error
+                await self._report_failure(decision.workspace, error)
+            except UnreachableError as error:  # nor would it answer for the others
+                await self._report_failure(decision.workspace, error)
+                raise
+            else:
+                self.reporter.failures.forget(decision.workspace.uid)
         if failure is not None:
             raise failure
-        return Result.at_earliest(result.requeue_after_seconds for result in results)
+        return Result.at_earliest(
+            (result.requeue_after_seconds for result in results),
+            sum(result.cost for result in results),
+        )
+
+    async def _report_failure(
+        self, workspace: Workspace, error: ApiError | UnreachableError
+    ) -> None:
+        """Report an error that should have passed by now. The report may fail as well, for the same
+        reason; the log and the metrics have the error in any case."""
+        problem = self.reporter.failures.passing(workspace.uid, error, self.now())
+        current = self.snapshots.current(workspace)
+        if problem is None or current is None:
+            return
+        try:
+            await self.reporter.report_sync_problem(current, problem)
+        except (ApiError, UnreachableError) as also:
+            _log.warning(
+                "the status does not say that the API server does not answer",
+                workspace=workspace.spec.workspace_name,
+                error=str(also),
+            )
+
+    async def _report_crash(self, name: str, error: Exception) -> None:
+        """Report a fault of the operator, as far as that fault allows it."""
+        problem = self.reporter.failures.crashed(name, error)
+        if problem is None:
+            return
+        try:
+            await self.reporter.report_sync_problem(self.snapshots.holder(name), problem)
+        except Exception as also:  # the first one is raised on
+            _log.warning("a crash is not reported", workspace=name, error=repr(also))
 
     async def _carry_out(self, name: str, snapshot: Snapshot, decision: Decision) -> Result:
         if isinstance(decision, Provision):
@@ -71,7 +125,7 @@ class Reconciler:
 
     async def _provision(self, name: str, snapshot: Snapshot, decision: Provision) -> Result:
         if decision.strikes_namespace:
-            nothing_yet = replace(decision, desired=(), credentials=NO_CREDENTIALS)
+            nothing_yet = replace(decision, desired=(), credentials=NO_CREDENTIALS, repairs=())
             await self._report(snapshot, nothing_yet, DONE, snapshot.observed)
         outcome = await self.executor.execute(decision)
         self.rollouts.update(name)  # before others reconcile while the status is written

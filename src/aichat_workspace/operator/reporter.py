@@ -1,7 +1,7 @@
 """Writes what became of decisions into the status."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -17,17 +17,23 @@ from aichat_workspace.domain.planning.image_rollout import GRANTED, RolloutSlot,
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.volume_claims import sizes
 from aichat_workspace.domain.policy.blocking import blocks_host
+from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.render.context import workspace_url
 from aichat_workspace.domain.status.recheck import next_recheck
-from aichat_workspace.domain.status.status import StatusInputs, compute_status
+from aichat_workspace.domain.status.status import StatusInputs, compute_status, with_sync_problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
-from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
 from aichat_workspace.kube.controller import Result
 from aichat_workspace.operator.executor import Outcome
+from aichat_workspace.operator.failures import Failures
 from aichat_workspace.operator.models.servers import ServerProgress
+from aichat_workspace.operator.repair_log import RepairLog
 from aichat_workspace.operator.writer import Writer
 
 _DELETION_RECHECK_SECONDS: Final = 30.0
+# In tokens of kube.write_budgets: in the long run objects are written six times a minute at most,
+# and statuses twice a second, which is more than a download's progress.
+_WRITE_COST: Final = 1.0
+_STATUS_COST: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,8 @@ class Reporter:
 
     writer: Writer
     now: Callable[[], datetime]
+    failures: Failures = field(default_factory=Failures)
+    repair_log: RepairLog = field(default_factory=RepairLog)
 
     async def report(
         self, decision: Reject | Expire | Finalize, outcome: Outcome, observed: Observed
@@ -48,9 +56,13 @@ class Reporter:
         """
         match decision:
             case Reject(workspace, rejection):
-                await self._write(workspace, StatusInputs(url="", rejection=rejection))
-                return Result(decision.expires_in_seconds)
-            case Expire():
+                is_written = await self._write(workspace, StatusInputs(url="", rejection=rejection))
+                return Result(decision.expires_in_seconds, _STATUS_COST * is_written)
+            case Expire(workspace):
+                if outcome.failure is not None:
+                    await self.report_sync_problem(workspace, outcome.failure)
+                if outcome.error is not None:
+                    raise outcome.error
                 return Result()
             case Finalize(workspace):
                 return await self._report_end(workspace, decision, outcome, observed)
@@ -64,33 +76,55 @@ class Reporter:
         progress: ServerProgress,
     ) -> Result:
         """Report a tenant, and what became of its writes. Raises what `report` raises."""
+        now, name = self.now(), decision.workspace.spec.workspace_name
+        self.repair_log.note(name, () if outcome.error else decision.repairs, now)
+        problem = self._passing(decision.workspace, outcome, now)
+        problem = problem or decision.delay or self.repair_log.problem(name)
         inputs = _inputs(snapshot, decision, outcome, observed, progress)
-        status = await self._write(decision.workspace, inputs)
+        inputs = replace(inputs, sync_problem=problem)
+        status = compute_status(decision.workspace, inputs, now)
+        is_written = await self.writer.report(decision.workspace, status, now)
         if outcome.error is not None:
             raise outcome.error
-        recheck = next_recheck(status, observed, self.now())
+        recheck = next_recheck(status, observed, now)
         return Result.at_earliest(
-            (decision.expires_in_seconds, recheck.total_seconds() if recheck else None)
+            (
+                decision.expires_in_seconds,
+                recheck.total_seconds() if recheck else None,
+                self.repair_log.ends_in_seconds(name, now),
+            ),
+            _WRITE_COST if decision.steps or decision.actions else _STATUS_COST * is_written,
         )
+
+    async def report_sync_problem(self, workspace: Workspace, problem: Problem) -> None:
+        """Report why the operator can't keep a workspace, and leave the rest of its status."""
+        now = self.now()
+        await self.writer.report(workspace, with_sync_problem(workspace, problem, now), now)
+
+    def _passing(self, workspace: Workspace, outcome: Outcome, now: datetime) -> Problem | None:
+        if outcome.error is None:
+            return None
+        return self.failures.passing(workspace.uid, outcome.error, now)
 
     async def _report_end(
         self, workspace: Workspace, decision: Finalize, outcome: Outcome, observed: Observed
     ) -> Result:
         if decision.ends_tenant and (decision.awaits_namespace or outcome.failure):
-            url = workspace.status.url or ""
-            await self._write(
-                workspace, StatusInputs(url=url, observed=observed, failure=outcome.failure)
+            inputs = StatusInputs(
+                url=workspace.status.url or "",
+                observed=observed,
+                failure=outcome.failure,
+                sync_problem=self._passing(workspace, outcome, self.now()),
             )
+            await self._write(workspace, inputs)
         if outcome.error is not None:
             raise outcome.error
         # Only time tells that something holds the namespace.
         return Result(_DELETION_RECHECK_SECONDS if decision.awaits_namespace else None)
 
-    async def _write(self, workspace: Workspace, inputs: StatusInputs) -> WorkspaceStatus:
+    async def _write(self, workspace: Workspace, inputs: StatusInputs) -> bool:
         now = self.now()
-        status = compute_status(workspace, inputs, now)
-        await self.writer.report(workspace, status, now)
-        return status
+        return await self.writer.report(workspace, compute_status(workspace, inputs, now), now)
 
 
 def _inputs(
@@ -121,4 +155,5 @@ def _inputs(
         target=target,
         ingress_classes=snapshot.ingress_classes,
         sizes={} if outcome.is_stopped else sizes(decision.desired),
+        is_expired=decision.is_expired,
     )

@@ -23,11 +23,17 @@ _log: Final = structlog.get_logger()
 
 
 async def maintain(writer: Writer, caches: Caches) -> NoReturn:
-    """Create the key whenever it is missing, until cancelled. Log a fault and try again."""
+    """Create the key whenever it is missing, until cancelled. Log a fault and try again, also one
+    of this program: nobody waits for this task, so that its end would not be seen."""
     while True:
         caches.session_key_moved.clear()
-        if caches.secrets.get(names.SYSTEM_NAMESPACE, names.API_SESSION) is None:
-            await _create(writer, caches)
+        try:
+            if caches.secrets.get(names.SYSTEM_NAMESPACE, names.API_SESSION) is None:
+                await _create(writer, caches)
+        except Exception:
+            _log.exception("keeping the key for sessions crashed", retry_seconds=_RETRY_SECONDS)
+            await asyncio.sleep(_RETRY_SECONDS)
+            continue
         await caches.session_key_moved.wait()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -13,11 +14,11 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.planning.image_rollout import GRANTED
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.policy import effective_spec
-from aichat_workspace.domain.policy.ownership import choose_claimant
+from aichat_workspace.domain.policy.ownership import choose_claimant, name_taken
 from aichat_workspace.domain.policy.secret_references import references
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace, format_refusal
-from aichat_workspace.kube.objects import Json
+from aichat_workspace.kube.objects import Json, annotations, uid
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.image_rollouts import ImageRollouts
 
@@ -32,12 +33,14 @@ class Snapshots:
     rollouts: ImageRollouts
     builtin_prompts: Mapping[str, str]
     new_secrets: Callable[[], NewSecrets]
+    clock_ahead: Callable[[], timedelta | None]
+    """How far the operator's clock is ahead of the API server's; None while that is unknown."""
 
     def take(self, name: str) -> Snapshot:
         """Everything known of the resources that name a workspace, and of its tenant."""
         platform = self.caches.settings()
         observed = self.caches.tenant(name)
-        claimants = _parse_all(self.caches.workspaces.by_index(name))
+        claimants = self._claimants(name, observed.namespace)
         holder = choose_claimant(claimants, observed.namespace) if claimants else None
         return Snapshot(
             claimants=claimants,
@@ -49,11 +52,45 @@ class Snapshots:
             prompts={**self.builtin_prompts, **self.caches.prompts()},
             rollout_slot=self.rollouts.slot(holder) if holder else GRANTED,
             ingress_classes=tuple(self.caches.ingress_classes.all()),
+            clock_ahead=self.clock_ahead(),
         )
 
     def observed(self, name: str) -> Observed:
         """The tenant as it is by now."""
         return self.caches.tenant(name)
+
+    def holder(self, name: str) -> Workspace:
+        """The resource that has the workspace now. Raises ValueError where none names it."""
+        namespace = self.caches.namespaces.get("", name)
+        return choose_claimant(self._claimants(name, namespace), namespace)
+
+    def current(self, workspace: Workspace) -> Workspace | None:
+        """The resource as it is by now; None when it is gone."""
+        resource = self.caches.workspaces.get(workspace.namespace, workspace.name)
+        if resource is None or uid(resource) != workspace.uid:
+            return None
+        return Workspace.parse(resource)
+
+    def _claimants(self, name: str, namespace: Manifest | None) -> tuple[Workspace, ...]:
+        """The resources that name the workspace, without those that know that they lost it to the
+        one that has it: there may be thousands, and to read one takes time."""
+        resources = self.caches.workspaces.by_index(name)
+        if len(resources) == 1:
+            return _parse_all(resources)
+        owner = annotations(dict(namespace)).get(names.OWNER_UID_ANNOTATION) if namespace else None
+        settled = {
+            uid(resource): resource
+            for resource in resources
+            if uid(resource) != owner and _knows_its_rejection(resource)
+        }
+        others = _parse_all(resource for resource in resources if uid(resource) not in settled)
+        if not others:
+            return _parse_all(resources)
+        message = name_taken(others[0], choose_claimant(others, namespace)).message
+        mistaken = (
+            resource for resource in settled.values() if _ready(resource).get("message") != message
+        )
+        return (*others, *_parse_all(mistaken))
 
     def _secrets(self, claimants: Iterable[Workspace]) -> dict[str, Manifest]:
         secret_names = {
@@ -84,6 +121,22 @@ class Snapshots:
             for rival in _parse_all(resources)
             if rival.spec.workspace_name != workspace.spec.workspace_name and not rival.deleting
         )
+
+
+def _ready(resource: Json) -> Json:
+    conditions: list[Json] = (resource.get("status") or {}).get("conditions") or []
+    return next((condition for condition in conditions if condition.get("type") == "Ready"), {})
+
+
+def _knows_its_rejection(resource: Json) -> bool:
+    """Whether a resource that only waits for another to go says so already."""
+    ready, metadata = _ready(resource), resource["metadata"]
+    return (
+        ready.get("reason") == "WorkspaceNameTaken"
+        and ready.get("observedGeneration") == metadata.get("generation")
+        and "deletionTimestamp" not in metadata
+        and not resource["spec"].get("expiresAfter")
+    )
 
 
 def _parse_all(resources: Iterable[Json]) -> tuple[Workspace, ...]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.kubernetes import kinds
+from aichat_workspace.domain.kubernetes import kinds, quota
 from aichat_workspace.domain.kubernetes.kinds import RESOURCES
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete
@@ -20,6 +20,7 @@ from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import (
     ApiError,
     ConflictError,
+    ForbiddenError,
     InvalidError,
     NotFoundError,
     UnreachableError,
@@ -32,7 +33,16 @@ _WORKSPACE: Final = kinds.WORKSPACE
 _NAMESPACE: Final = kinds.NAMESPACE
 _SECRET: Final = kinds.SECRET
 _EVENT: Final = kinds.EVENT
+_QUOTA: Final = "ResourceQuota"
 _log: Final = structlog.get_logger()
+
+
+class QuotaPendingError(ForbiddenError):
+    """403: the API server's quota controller has not counted our quota yet. A retry helps."""
+
+    @property
+    def is_retryable(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,20 +138,31 @@ class Writer:
         self, actions: Iterable[Action]
     ) -> tuple[Problem | None, ApiError | None]:
         """Every write, in order. A refused one does not keep the others from being made, but what
-        they replace is kept."""
+        they replace is kept. Returns the first refusal, and the first error: one that passes is no
+        refusal."""
         failure: Problem | None = None
         first: ApiError | None = None
         for action in actions:
-            if failure and isinstance(action, Delete) and action.waits:
+            if first and isinstance(action, Apply | Delete) and action.waits:
                 continue
             try:
                 await self.execute(action)
             except ConflictError:
                 raise  # our view is old: the next one brings a fresh plan
-            except ApiError as error:
-                failure = failure or write_refused(str(_target(action)), error)
+            except ApiError as refusal:
+                error = self._or_pending(action, refusal)
                 first = first or error
+                if not error.is_retryable:
+                    failure = failure or write_refused(str(_target(action)), error)
         return failure, first
+
+    def _or_pending(self, action: Action, error: ApiError) -> ApiError:
+        """Return the error, or that the quota which we have just written is not counted yet."""
+        quotas = self.caches.tenants[_QUOTA].by_index(_target(action).namespace)
+        is_counted = all(quota.is_counted(manifest) for manifest in quotas)
+        if is_counted or not quota.is_refusal(error.message):
+            return error
+        return QuotaPendingError(error.status, error.reason, error.message)
 
     async def execute(self, action: Action) -> None:
         target = _target(action)
@@ -174,10 +195,11 @@ class Writer:
                 raise
             raise ConflictError(409, "Conflict", error.message) from error
 
-    async def report(self, workspace: Workspace, status: WorkspaceStatus, now: datetime) -> None:
-        """Write a status that differs from the present one, and an event for what moved."""
+    async def report(self, workspace: Workspace, status: WorkspaceStatus, now: datetime) -> bool:
+        """Write a status that differs from the present one, and an event for what moved. Return
+        whether there was anything to write."""
         if status == workspace.status:
-            return
+            return False
         document = status.model_dump(mode="json", by_alias=True, exclude_none=True)
         self.caches.expect_status(workspace.uid, document)
         written = await self.client.apply(
@@ -191,6 +213,7 @@ class Writer:
             _log.info("phase", workspace=workspace.spec.workspace_name, phase=status.phase)
         for event in events(workspace, status, now):
             await self.emit_event(event, now)
+        return True
 
     async def emit_event(self, event: Json, now: datetime) -> None:
         """Write an event, or that it has happened again. One that can't be written is no reason

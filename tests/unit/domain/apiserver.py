@@ -65,6 +65,10 @@ class ApiServer:
 
     def _apply(self, manifest: Manifest) -> None:
         target = ref(manifest)
+        if target.kind == "Namespace":
+            metadata = {**self.namespace["metadata"], **manifest["metadata"]}
+            self.namespace = {**self.namespace, "metadata": metadata}
+            return
         if target.kind == "Secret":
             assert self.secrets.setdefault(target, manifest) == manifest, "it is immutable"
             return

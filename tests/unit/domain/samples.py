@@ -5,6 +5,7 @@ from typing import Any
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
+from aichat_workspace.domain.planning.secret_copies import desired_copies, with_record
 from aichat_workspace.domain.render import Credentials, render, tenant_namespace
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -35,7 +36,7 @@ def desired(platform: PlatformSpec | None = None) -> tuple[Manifest, ...]:
 
 def namespace(**metadata: Any) -> dict[str, Any]:
     """Return the tenant's namespace as the API server stores it."""
-    rendered = tenant_namespace(workspace())
+    rendered = with_record(tenant_namespace(workspace()), desired_copies(desired()))
     stored = {**rendered["metadata"], "uid": "ns-1", "resourceVersion": "1", **metadata}
     return {**rendered, "metadata": stored, "status": {"phase": "Active"}}
 

@@ -35,10 +35,15 @@ class Server:
         self.events: asyncio.Queue[WatchEvent | Exception] = asyncio.Queue()
 
     async def list_pages(
-        self, resource: Resource, namespace: str | None, *, label_selector: str
+        self,
+        resource: Resource,
+        namespace: str | None,
+        *,
+        label_selector: str,
+        page_size: int = 500,
     ) -> AsyncIterator[dict[str, Any]]:
         assert (resource, namespace, label_selector) == (ROUTES, None, "")
-        self.lists += 1
+        self.lists += page_size > 1
         if not self.installed:
             raise NotFoundError(404, "NotFound", "no such kind")
         yield {"metadata": {"resourceVersion": str(self.version)}, "items": list(self.objects)}
@@ -151,6 +156,22 @@ async def test_a_watch_that_lasted_is_reopened_without_a_pause(
     watched.server.ends_at_once = True
     async with watched:
         await until(lambda: len(watched.server.opened) > 3)
+
+
+async def test_a_watch_without_a_word_of_a_restored_api_server_lists_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_SHORT_SECONDS", 0.0)
+    watched = Watched()
+    watched.server.objects, watched.server.version = [route("a", 900), route("b", 950)], 1000
+    async with watched:
+        await watched.cache.wait_synced()
+        watched.server.objects, watched.server.version = [route("a", 400)], 500
+        watched.server.ends_at_once = True
+        await watched.server.events.put(UnreachableError("reset"))
+        await until(lambda: watched.cache.version == 500)
+    assert watched.cache.get("n", "a") == route("a", 400)
+    assert watched.cache.get("n", "b") is None
 
 
 @pytest.mark.parametrize(

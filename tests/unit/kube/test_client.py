@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 
 import orjson
 import pytest
@@ -166,6 +167,16 @@ async def test_a_stream_is_counted_once_when_it_begins(answer: Answer, code: int
                 assert counted
                 assert b"".join([chunk async for chunk in opened.chunks])
     assert counted == [("GET", "pods/log", code)]
+
+
+async def test_each_response_tells_the_api_servers_time() -> None:
+    script = Script(responds({"name": 1}, Date="Mon, 01 Jan 2024 00:00:00 GMT"))
+    async with serving(script) as client:
+        assert client.clock_ahead() is None
+        await client.get(PODS, "a", "n")
+        ahead = client.clock_ahead()
+    assert ahead is not None
+    assert abs(ahead - (datetime.now(UTC) - datetime(2024, 1, 1, tzinfo=UTC))).total_seconds() < 60
 
 
 async def test_a_stream_passes_headers_to_the_service_behind_the_proxy() -> None:

@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+import structlog
 
 from aichat_workspace.kube.controller import Controller, Result
 from aichat_workspace.kube.errors import ApiError
@@ -65,6 +66,44 @@ async def test_a_result_may_requeue_its_key() -> None:
     queue.add("a")
     await run(queue, reconcile, done)
     assert calls[:2] == ["a", "a"]
+
+
+async def test_reconciles_that_always_change_something_become_slow() -> None:
+    """Each succeeds, and its own write brings the next one, as in a fight with another writer."""
+    queue: Queue[str] = Queue()
+    calls: list[str] = []
+
+    async def reconcile(key: str) -> Result:
+        calls.append(key)
+        queue.add(key)
+        return Result(cost=1.0)
+
+    queue.add("a")
+    running = asyncio.create_task(Controller(queue, reconcile, workers=2).run())
+    await asyncio.sleep(0.5)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert 29 <= len(calls) <= 31, "and six a minute from then on"
+
+
+@pytest.mark.parametrize("error", [ApiError(500, "InternalError", "no"), ZeroDivisionError()])
+async def test_the_same_failure_of_a_key_is_logged_once(error: Exception) -> None:
+    queue: Queue[str] = Queue()
+    done = asyncio.Event()
+    calls: list[str] = []
+
+    async def reconcile(key: str) -> Result:
+        calls.append(key)
+        if len(calls) == 5:
+            done.set()
+            return Result()
+        raise error if len(calls) < 4 else KeyError
+
+    with structlog.testing.capture_logs() as logs:
+        queue.add("a")
+        await run(queue, reconcile, done)
+    assert len(calls) == 5
+    assert len([line for line in logs if line["event"].startswith("reconcile ")]) == 2
 
 
 async def test_the_failure_of_a_worker_ends_the_controller() -> None:

@@ -87,6 +87,37 @@ def test_a_list_does_not_remove_a_later_write() -> None:
     assert recorded.store.get(("n", "a")) is not None
 
 
+def test_a_list_that_is_older_than_what_is_known_replaces_it() -> None:
+    recorded = RecordedStore()
+    recorded.store.reset([obj("a", 900), obj("b", 950)], version=1000)
+    recorded.store.observe(obj("c", 1001))
+    recorded.store.reset([obj("a", 400)], version=500)
+    assert [*recorded.store.all()] == [obj("a", 400)], "the backup had no b and no c"
+    assert recorded.store.version == 500
+    recorded.store.put(obj("a", 501))
+    assert recorded.store.get(("n", "a")) == obj("a", 501)
+
+
+def test_an_object_of_another_history_is_replaced_although_its_version_was_higher() -> None:
+    recorded = RecordedStore()
+    recorded.store.reset([obj("a", 900)], version=1000)
+    recorded.store.reset([obj("a", 400)], version=1100)
+    assert recorded.store.get(("n", "a")) == obj("a", 400)
+
+
+def test_an_object_leaves_the_group_that_it_was_put_in_whatever_its_group_is_by_then() -> None:
+    group = ["x"]
+    store = Store(lambda _: group[0], lambda *_: None)
+    store.put(obj("a", 1))
+    group[0] = "y"
+    store.put(obj("a", 2))
+    assert (store.by_index("x"), len(store.by_index("y"))) == ((), 1)
+    store.put(obj("b", 3))
+    group[0] = "z"
+    store.remove(obj("b", 4))
+    assert store.by_index("y") == (obj("a", 2),)
+
+
 def test_a_version_is_stored_until_a_newer_one_comes() -> None:
     recorded = RecordedStore()
     assert not recorded.store.has(obj("a", 1))

@@ -65,6 +65,24 @@ async def test_each_failure_waits_longer_until_a_success() -> None:
     queue.add("a")
 
 
+async def test_a_key_that_has_spent_its_budget_waits_however_it_comes_back() -> None:
+    queue: Queue[str] = Queue()
+    queue.add("a")
+    await queue.get()
+    queue.add("a")
+    queue.spend("a", 30.01)
+    queue.done("a")
+    assert len(queue) == 0, "for a tenth of a second"
+    queue.add("a")
+    queue.add_after("a", 0.001)
+    queue.add("b")
+    assert [await queue.get()] == ["b"]
+    started = asyncio.get_running_loop().time()
+    async with asyncio.timeout(30):
+        assert await queue.get() == "a"
+    assert asyncio.get_running_loop().time() - started > 0.05
+
+
 async def test_a_retry_waits_at_least_as_long_as_asked() -> None:
     queue: Queue[str] = Queue()
     assert queue.retry("a", at_least_seconds=20) == 20

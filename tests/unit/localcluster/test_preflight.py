@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from localcluster import preflight
-from localcluster.errors import MissingPrerequisitesError
+from localcluster.errors import CommandFailedError, MissingPrerequisitesError
 
 
 def test_all_missing_things_are_in_one_message(
@@ -93,6 +93,28 @@ def test_a_program_of_another_package_is_not_missing(
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(preflight, "_is_installed", lambda _: False)
     assert preflight.missing_packages(["containerd", "runc", "other"]) == ["runc", "other"]
+
+
+def test_a_file_of_the_present_folder_is_no_program(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "containerd").touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert preflight.missing_packages(["containerd"]) == ["containerd"]
+
+
+def test_a_machine_without_the_programs_of_the_checks_is_told_their_packages(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(preflight, "BRIDGE_FILTER", tmp_path / "bridge-nf-call-iptables")
+    problems = [*preflight._kernel_problems()]
+    assert any("unshare is not installed (Debian package util-linux)" in text for text in problems)
+    assert any("modprobe is not installed (Debian package kmod)" in text for text in problems)
+    assert preflight.missing_packages(["runc", "other"]) == ["runc", "other"]
+    with pytest.raises(CommandFailedError, match="apt-get is not on this machine"):
+        preflight._apt("update")
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import json
 import os
 import time
 from pathlib import Path
@@ -77,6 +78,44 @@ def test_entries_without_a_version_stay(cache: Path) -> None:
     entries = [folder(cache, name) for name in ("authority", "containerd", "binaries/.lock")]
     assert unused.remove(time.time()) == 0
     assert all(entry.exists() for entry in entries)
+
+
+@pytest.fixture
+def buildah(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Run a program that lists three images in buildah's place. Return its log of commands."""
+    now, log = time.time(), tmp_path / "commands"
+    images = [
+        {"id": "old-layer", "created": LONG_AGO},
+        {"id": "new-layer", "created": now},
+        {"id": "old-image", "created": LONG_AGO, "names": ["localhost/a:1"]},
+    ]
+    program = tmp_path / "bin" / "buildah"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\necho $3 $4 >>{log}\necho '{json.dumps(images)}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    return log
+
+
+def test_a_store_of_builds_that_was_not_used_is_emptied(cache: Path, buildah: Path) -> None:
+    folder(cache, "buildah/overlay")
+    lock = cache / "buildah" / ".lock"
+    lock.touch()
+    os.utime(lock, (LONG_AGO, LONG_AGO))
+    assert SIZE <= cluster.clean(days=7) < 2 * SIZE
+    assert [*(cache / "buildah").iterdir()] == [lock]
+    assert "rmi" not in buildah.read_text()
+
+
+def test_old_layers_that_no_image_has_a_name_for_leave_a_store_that_is_used(
+    cache: Path, buildah: Path
+) -> None:
+    layer = folder(cache, "buildah/overlay")
+    (cache / "buildah" / ".lock").touch()
+    cluster.clean(days=7)
+    assert layer.exists()
+    commands = buildah.read_text().splitlines()
+    assert [command for command in commands if "rmi" in command] == ["rmi old-layer"]
 
 
 def test_nothing_is_removed_while_a_cluster_runs(

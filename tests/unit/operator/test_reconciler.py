@@ -1,14 +1,16 @@
 """A reconcile from end to end, before an API server in memory."""
 
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
+import structlog
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.snapshot import NewSecrets
 from aichat_workspace.domain.models.tools import NOT_OFFERED_YET, ToolStatus
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.errors import ApiError
+from aichat_workspace.kube.errors import ApiError, UnreachableError
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.executor import Executor
@@ -76,19 +78,23 @@ class World:
         client = cast("Client", self.cluster)
         self.caches = Caches(client, lambda _: None)
         self.servers = Servers()
+        self.now = NOW
+        self.clock_ahead: timedelta | None = timedelta()
         self.enqueued: list[str] = []
         self.rollouts = ImageRollouts(self.caches, self.enqueued.append)
         writer = Writer(client, self.caches)
         secrets = NewSecrets("new-key", "new-password")
         self.reconciler = Reconciler(
-            snapshots=Snapshots(self.caches, self.rollouts, {}, lambda: secrets),
-            executor=Executor(writer, lambda: NOW),
+            snapshots=Snapshots(
+                self.caches, self.rollouts, {}, lambda: secrets, lambda: self.clock_ahead
+            ),
+            executor=Executor(writer, lambda: self.now),
             servers=ServerSync(
                 self.servers.models(), self.servers.tools(), cast("Any", str), cast("Any", str)
             ),
-            reporter=Reporter(writer, lambda: NOW),
+            reporter=Reporter(writer, lambda: self.now),
             rollouts=self.rollouts,
-            now=lambda: NOW,
+            now=lambda: self.now,
         )
 
     def apply(self, metadata: dict[str, Any] | None = None, **spec: Any) -> None:
@@ -121,10 +127,35 @@ class World:
         return status
 
     def reason(self, kind: str) -> str:
-        (condition,) = (
-            candidate for candidate in self.status["conditions"] if candidate["type"] == kind
-        )
-        return str(condition["reason"])
+        return str(self.condition(kind)["reason"])
+
+    def condition(self, kind: str) -> Json:
+        conditions: list[Json] = self.status["conditions"]
+        (condition,) = (candidate for candidate in conditions if candidate["type"] == kind)
+        return condition
+
+    async def become_available(self) -> None:
+        """Let both workloads be available."""
+        await self.reconcile()
+        counts = {"readyReplicas": 1, "updatedReplicas": 1, "replicas": 1}
+        for kind, name in (
+            ("StatefulSet", names.ollama(NAME)),
+            ("Deployment", names.openwebui(NAME)),
+        ):
+            workload = self.cluster.objects[(kind, NAME, name)]
+            self.caches.observe(self.cluster.store({**workload, "status": counts}))
+        await self.reconcile()
+
+    def break_deployment(self, replicas: int, manager: str = "hpa") -> None:
+        """Let somebody else change a field of the chat's Deployment."""
+        deployment = self.cluster.objects[("Deployment", NAME, names.openwebui(NAME))]
+        foreign = [{"manager": manager, "f:spec": {"f:replicas": {}}}]
+        edited = {
+            **deployment,
+            "spec": {**deployment["spec"], "replicas": replicas},
+            "metadata": {**deployment["metadata"], "foreignFields": foreign},
+        }
+        self.caches.observe(self.cluster.store(edited))
 
 
 @pytest.fixture
@@ -165,6 +196,204 @@ async def test_a_refused_step_stops_the_others_and_is_reported(world: World) -> 
     ]
     assert world.reason("Ready") == "WriteRefused"
     assert world.reason("UpToDate") == "UpToDate", "no workload was tried"
+
+
+LEADER_CHANGED = ApiError(503, "ServiceUnavailable", "etcdserver: leader changed")
+WRITE = f"apply Deployment {names.openwebui(NAME)}"
+
+
+@pytest.mark.parametrize("error", [LEADER_CHANGED, UnreachableError("connection reset")])
+async def test_the_phase_stays_while_the_api_server_does_not_answer(
+    world: World, error: ApiError | UnreachableError
+) -> None:
+    world.apply()
+    await world.become_available()
+    phase, ready = world.status["phase"], world.condition("Ready")
+    world.cluster.refuse(WRITE, error)
+    for seconds, reason in ((0, "Synced"), (59, "Synced"), (61, "ApiServerNotAnswering")):
+        world.now = NOW + timedelta(seconds=seconds)
+        world.break_deployment(0)
+        with pytest.raises(type(error)):
+            await world.reconcile()
+        assert (world.status["phase"], world.condition("Ready")) == (phase, ready)
+        assert world.reason("Synced") == reason
+    assert str(error) in world.condition("Synced")["message"]
+    world.break_deployment(0)
+    with pytest.raises(type(error)):
+        await world.reconcile()
+    assert "apply/status" not in "".join(world.cluster.writes), "it says so once"
+    world.cluster.refusals.clear()
+    await world.reconcile()
+    assert world.reason("Synced") == "Synced"
+    world.cluster.refuse(WRITE, error)
+    world.break_deployment(0)
+    with pytest.raises(type(error)):
+        await world.reconcile()
+    assert world.reason("Synced") == "Synced", "another outage has a minute of its own"
+
+
+async def test_a_step_that_the_api_server_did_not_answer_is_no_refusal(world: World) -> None:
+    world.cluster.refuse(f"create Namespace {NAME}", LEADER_CHANGED)
+    world.apply()
+    with pytest.raises(ApiError):
+        await world.reconcile()
+    assert world.status["phase"] == "Provisioning"
+    assert world.reason("Ready") == "Creating"
+
+
+async def test_an_api_server_that_takes_no_status_either_is_in_the_log(world: World) -> None:
+    world.apply()
+    await world.reconcile()
+    world.cluster.refuse(WRITE, UnreachableError("reset"))
+    world.cluster.refuse(f"apply/status AIChatWorkspace {RESOURCE}", LEADER_CHANGED)
+    world.break_deployment(7)
+    with structlog.testing.capture_logs() as logs:
+        for seconds in (0, 61):
+            world.now = NOW + timedelta(seconds=seconds)
+            with pytest.raises(UnreachableError):
+                await world.reconcile()
+    assert [line["event"] for line in logs if "status does not say" in line["event"]]
+
+
+async def test_who_changes_an_object_again_and_again_is_named_until_it_stops(
+    world: World,
+) -> None:
+    world.apply()
+    await world.reconcile()
+    for seconds in range(0, 100, 20):
+        assert world.reason("Synced") == "Synced"
+        world.now = NOW + timedelta(seconds=seconds)
+        world.break_deployment(7)
+        await world.reconcile()
+    condition = world.condition("Synced")
+    assert (condition["status"], condition["reason"]) == ("False", "ChangedByOthers")
+    assert (
+        f"Deployment {NAME}/{names.openwebui(NAME)} (spec.replicas) is changed again and again by "
+        "'hpa'"
+    ) in condition["message"]
+    assert await world.reconcile() == 300, "it is looked at again, although nothing may come"
+    world.now += timedelta(seconds=300)
+    await world.reconcile()
+    assert world.reason("Synced") == "Synced"
+
+
+async def test_what_a_reconcile_wrote_is_charged(world: World) -> None:
+    world.apply()
+    costs = [(await world.reconciler.reconcile(NAME)).cost for _ in range(2)]
+    assert costs == [1.0, 0.0]
+    resource = world.cluster.objects[WORKSPACE_KEY]
+    changed = {**resource["status"], "url": "http://somebody.else"}
+    world.caches.observe(world.cluster.store({**resource, "status": changed}))
+    result = await world.reconciler.reconcile(NAME)
+    assert 0 < result.cost < 0.1, "only a status"
+
+
+async def test_an_operator_that_crashes_on_a_workspace_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.apply()
+    await world.reconcile()
+    phase = world.status["phase"]
+
+    def broken(*_: object) -> Any:
+        raise KeyError("a password")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("aichat_workspace.operator.reconciler.decide", broken)
+        for reason in ("Synced", "Synced", "OperatorCrashed"):
+            with pytest.raises(KeyError):
+                await world.reconcile()
+            assert world.reason("Synced") == reason
+    message = world.condition("Synced")["message"]
+    assert "KeyError in test_reconciler.py, line " in message
+    assert "report the fault" in message
+    assert "password" not in message
+    assert world.status["phase"] == phase
+    await world.reconcile()
+    assert world.reason("Synced") == "Synced"
+
+
+async def test_a_refused_deletion_of_an_expired_workspace_is_reported(world: World) -> None:
+    world.apply()
+    await world.reconcile()
+    phase = world.status["phase"]
+    world.apply(expiresAfter="1h")
+    world.cluster.refuse(f"delete AIChatWorkspace {RESOURCE}")
+    with pytest.raises(ApiError, match="the quota is full"):
+        await world.reconcile()
+    assert world.reason("Synced") == "ExpiryRefused"
+    assert "the quota is full; mend what that names" in world.condition("Synced")["message"]
+    assert world.status["phase"] == phase
+
+
+async def test_an_expiry_is_announced_a_day_before(world: World) -> None:
+    world.apply(expiresAfter="2d")
+    await world.become_available()
+    day_before = NOW + timedelta(hours=23)
+    assert await world.reconcile() == (day_before - NOW).total_seconds()
+    assert "ExpiresSoon" not in {condition["type"] for condition in world.status["conditions"]}
+    world.now = day_before
+    assert await world.reconcile() == 24 * 3600
+    assert world.condition("ExpiresSoon")["status"] == "True"
+    assert "deleted at 2026-11-25T11:00:00Z" in world.condition("ExpiresSoon")["message"]
+    world.apply(expiresAfter="9d")
+    await world.reconcile()
+    assert "ExpiresSoon" not in {condition["type"] for condition in world.status["conditions"]}
+
+
+async def test_a_clock_that_disagrees_is_reported_and_nothing_expires(world: World) -> None:
+    world.apply()
+    await world.become_available()
+    world.clock_ahead = timedelta(days=30)
+    world.apply(expiresAfter="1h")
+    assert await world.reconcile() == 60
+    assert world.reason("Synced") == "ClockDisagrees"
+    assert "43200 min ahead of" in world.condition("Synced")["message"]
+    world.clock_ahead = timedelta(seconds=3)
+    await world.reconcile()
+    assert f"delete AIChatWorkspace {RESOURCE}" in world.cluster.writes
+
+
+async def test_a_workspace_that_expires_by_being_stopped_says_how_to_go_on(world: World) -> None:
+    world.apply(expiresAfter="1h", expiry="Suspend")
+    await world.reconcile()
+    assert world.status["phase"] == "Suspended"
+    assert "raise or remove spec.expiresAfter" in world.condition("Ready")["message"]
+    assert world.rollouts.board.waiting == []
+    deployment = world.cluster.objects[("Deployment", NAME, names.openwebui(NAME))]
+    assert deployment["spec"]["replicas"] == 0
+    world.apply(expiresAfter="9d", expiry="Suspend")
+    await world.reconcile()
+    assert world.status["phase"] == "Provisioning"
+
+
+async def test_claimants_that_know_that_they_lost_cost_no_reading(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.apply()
+    await world.reconcile()
+    for number in range(3):
+        rival = {
+            **world.cluster.objects[WORKSPACE_KEY],
+            "metadata": {
+                "name": f"rival-{number}",
+                "namespace": "team-b",
+                "uid": f"uid-{number}",
+                "generation": 1,
+                "creationTimestamp": f"2026-11-23T11:59:0{number}Z",
+            },
+            "status": {},
+        }
+        world.caches.observe(world.cluster.store(rival))
+    await world.reconcile()
+    assert len([write for write in world.cluster.writes if "rival" in write]) == 3
+    snapshots = world.reconciler.snapshots
+    assert [claimant.name for claimant in snapshots.take(NAME).claimants] == [RESOURCE]
+    holder = world.caches.workspaces.get(SYSTEM, RESOURCE)
+    assert holder is not None
+    world.caches.workspaces._store.remove(holder)
+    monkeypatch.setattr(world.caches.namespaces, "get", lambda *_: None)
+    assert snapshots.holder(NAME).name == "rival-0", "the next one has it"
 
 
 async def test_a_refused_action_is_reported_and_keeps_no_other_from_being_made(
@@ -250,12 +479,7 @@ async def test_the_board_knows_at_once_that_a_workspace_works_with_its_images(
     world: World,
 ) -> None:
     world.apply()
-    await world.reconcile()
-    counts = {"readyReplicas": 1, "updatedReplicas": 1, "replicas": 1}
-    for kind, name in (("StatefulSet", names.ollama(NAME)), ("Deployment", names.openwebui(NAME))):
-        workload = world.cluster.objects[(kind, NAME, name)]
-        world.caches.observe(world.cluster.store({**workload, "status": counts}))
-    await world.reconcile()
+    await world.become_available()
     assert "images" in world.status
     assert not world.rollouts._put(NAME), "it has been told of the status that was just written"
 

@@ -3,6 +3,7 @@ import base64
 from typing import Any, cast
 
 import pytest
+import structlog
 
 from aichat_workspace.domain import names
 from aichat_workspace.foundation.resource import Resource
@@ -80,6 +81,19 @@ async def test_an_existing_key_is_not_replaced(cluster: FakeCluster, caches: Cac
     cluster.errors = [AlreadyExistsError(409, "AlreadyExists", "")]
     await maintain_for_a_while(cluster, caches)
     assert not cluster.created
+
+
+async def test_a_crash_is_logged_and_the_key_is_kept_all_the_same(
+    cluster: FakeCluster, caches: Caches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_key, "_RETRY_SECONDS", 0.0)
+    cluster.errors = [ZeroDivisionError()]
+    with structlog.testing.capture_logs() as logs:
+        await maintain_for_a_while(cluster, caches)
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == [
+        "keeping the key for sessions crashed"
+    ]
+    assert len(cluster.created) == 1
 
 
 async def test_a_fault_is_tried_again(

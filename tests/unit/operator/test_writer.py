@@ -8,7 +8,7 @@ import pytest
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Ref
-from aichat_workspace.domain.planning.actions import Action, Delete, Prune, Stop
+from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Stop
 from aichat_workspace.domain.status.status import StatusInputs, compute_status
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.client import Client
@@ -17,6 +17,7 @@ from aichat_workspace.kube.errors import (
     ApiError,
     Cause,
     ConflictError,
+    ForbiddenError,
     InvalidError,
     UnreachableError,
 )
@@ -190,6 +191,46 @@ async def test_what_is_refused_is_told_in_the_api_servers_words_with_what_to_do(
     assert failure is not None
     assert failure.reason == "WriteRefused"
     assert "bad; mend what it names" in failure.message
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+async def test_an_error_that_passes_is_no_refusal_and_keeps_what_waits(status: int) -> None:
+    error = ApiError(status, "ServiceUnavailable", "etcdserver: leader changed")
+    cluster = Cluster(error=error)
+    waiting = Apply({"kind": "Namespace", "metadata": {"name": "team-a"}}, waits=True)
+    failure, raised = await Setup(cluster).writer.execute_all([STOP, waiting])
+    assert failure is None
+    assert raised is error
+    assert cluster.resource is RESOURCE, "nothing was applied"
+
+
+EXCEEDED = 'statefulsets "o" is forbidden: exceeded quota: team-a, requested: cpu=3'
+
+
+@pytest.mark.parametrize(
+    ("message", "counted", "passes"),
+    [
+        (EXCEEDED, {"limits.cpu": "2"}, True),
+        (EXCEEDED, {"limits.cpu": "4000m"}, False),
+        ("forbidden: status unknown for quota: team-a, resources: limits.cpu", {}, True),
+        ("forbidden: failed quota: team-a: must specify limits.cpu", {}, False),
+    ],
+)
+async def test_a_quota_that_was_just_written_is_waited_for(
+    message: str, counted: Json, *, passes: bool
+) -> None:
+    setup = Setup(Cluster(error=ForbiddenError(403, "Forbidden", message)))
+    quota = {
+        "kind": "ResourceQuota",
+        "metadata": {"name": "team-a", "namespace": "team-a", "resourceVersion": "5"},
+        "spec": {"hard": {"limits.cpu": "4"}},
+        "status": {"hard": counted},
+    }
+    setup.caches.observe(quota)
+    failure, raised = await setup.writer.execute_all([STOP])
+    assert raised is not None
+    assert raised.is_retryable is passes
+    assert (failure is None) is passes
 
 
 @pytest.mark.parametrize("error", [ApiError(500, "InternalError", "no"), UnreachableError("reset")])

@@ -12,6 +12,7 @@ import base64
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -29,10 +30,11 @@ from aichat_workspace.domain.policy import secret_references
 from aichat_workspace.domain.policy.secret_references import ADMIN
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube import errors
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.objects import Json, annotations
+from aichat_workspace.kube.objects import Json, annotations, resource_version
 from aichat_workspace.ollama.errors import ModelNotFoundError, OllamaError, OllamaUnreachableError
 from aichat_workspace.runtime.servers import Connect
 
@@ -141,10 +143,8 @@ class WorkspaceDetails:
         events = await self._events(view.team, of_resource)
         with suppress(ProblemError):  # without a namespace there are no other events
             events += await self._events(self.namespace(view))
-        documents = [_event_document(event) for event in events]
-        return sorted(documents, key=lambda document: str(document["time"]), reverse=True)[
-            :_MAX_EVENTS
-        ]
+        newest = sorted(events, key=_moment, reverse=True)[:_MAX_EVENTS]
+        return [_event_document(event) for event in newest]
 
     async def _events(self, namespace: str, field_selector: str = "") -> list[Json]:
         events: list[Json] = []
@@ -200,6 +200,13 @@ class WorkspaceDetails:
                 409,
                 "suspended",
                 f"Workspace {view.name!r} is suspended, so no model answers. Resume it first.",
+            )
+        if view.document["status"].get("phase") == Phase.SUSPENDED:
+            raise ProblemError(
+                409,
+                "suspended",
+                f"The time of workspace {view.name!r} is over, so no model answers. Raise or "
+                "remove spec.expiresAfter first.",
             )
         server = self.connect(self.namespace(view))
         options = {
@@ -292,18 +299,29 @@ async def _prepend(first: str, words: AsyncGenerator[str, None]) -> AsyncGenerat
             yield word
 
 
-def _event_document(event: Json) -> dict[str, Any]:
-    """Return a schemas.workspace.EventDocument of an event, old or new style."""
-    series = event.get("series") or {}
+def _moment(event: Json) -> tuple[datetime, int]:
+    """Return what to sort by: some events have microseconds and others whole seconds, in which the
+    version tells what came first."""
+    return datetime.fromisoformat(_time(event)), resource_version(event)
+
+
+def _time(event: Json) -> str:
+    """Return when an event was last observed, old or new style."""
     times = (
-        series.get("lastObservedTime"),
+        (event.get("series") or {}).get("lastObservedTime"),
         event.get("lastTimestamp"),
         event.get("eventTime"),
         event["metadata"]["creationTimestamp"],
     )
+    return str(next(time for time in times if time))
+
+
+def _event_document(event: Json) -> dict[str, Any]:
+    """Return a schemas.workspace.EventDocument of an event, old or new style."""
+    series = event.get("series") or {}
     involved = event.get("involvedObject") or {}
     return {
-        "time": next(time for time in times if time),
+        "time": _time(event),
         "type": event.get("type") or "Normal",
         "reason": event.get("reason") or "",
         "message": event.get("message") or "",

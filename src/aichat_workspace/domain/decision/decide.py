@@ -11,6 +11,11 @@ from aichat_workspace.domain.decision.decisions import (
     Provision,
     Reject,
 )
+from aichat_workspace.domain.decision.expiry import (
+    CLOCK_RECHECK_SECONDS,
+    clock_problem,
+    suspended,
+)
 from aichat_workspace.domain.decision.finalization import finalize, release
 from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.decision.steps import (
@@ -27,6 +32,12 @@ from aichat_workspace.domain.models.status import DesiredModels, desired_models
 from aichat_workspace.domain.planning.actions import Action
 from aichat_workspace.domain.planning.image_rollout import kept_images
 from aichat_workspace.domain.planning.plan import plan
+from aichat_workspace.domain.planning.repairs import repairs
+from aichat_workspace.domain.planning.secret_copies import (
+    desired_copies,
+    recorded_copies,
+    with_record,
+)
 from aichat_workspace.domain.policy import effective_spec, limits
 from aichat_workspace.domain.policy.blocking import blocked_kinds, blocks_host, spec_problem
 from aichat_workspace.domain.policy.ownership import (
@@ -43,10 +54,11 @@ from aichat_workspace.domain.render import credentials as generated
 from aichat_workspace.domain.render import render, tenant_namespace
 from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_spec import Expiry
 
 
 def decide(snapshot: Snapshot, now: datetime) -> tuple[Decision, ...]:
-    """One decision for each resource that names the workspace; the one that counts comes last.
+    """One decision for each resource that names the workspace; the one that counts comes first.
 
     There is no decision where no resource names it.
     """
@@ -54,10 +66,7 @@ def decide(snapshot: Snapshot, now: datetime) -> tuple[Decision, ...]:
         return ()
     holder = choose_claimant(snapshot.claimants, snapshot.observed.namespace)
     others = (claimant for claimant in snapshot.claimants if claimant is not holder)
-    return (
-        *(_decide(claimant, holder, snapshot, now) for claimant in others),
-        _decide(holder, holder, snapshot, now),
-    )
+    return tuple(_decide(claimant, holder, snapshot, now) for claimant in (holder, *others))
 
 
 def _decide(workspace: Workspace, holder: Workspace, snapshot: Snapshot, now: datetime) -> Decision:
@@ -66,14 +75,24 @@ def _decide(workspace: Workspace, holder: Workspace, snapshot: Snapshot, now: da
         return finalize(workspace, snapshot) if is_holder else release(workspace, snapshot)
     ends = workspace.expires_at
     seconds = None if ends is None else (ends - now).total_seconds()
-    if seconds is not None and seconds <= 0:
-        return Expire(workspace)
+    is_over = seconds is not None and seconds <= 0
+    delay = clock_problem(snapshot.clock_ahead) if is_over else None
+    if delay:
+        is_over, seconds = False, CLOCK_RECHECK_SECONDS
+    elif is_over:
+        if workspace.spec.expiry is Expiry.DELETE:
+            return Expire(workspace)
+        seconds = None
     if workspace is not holder:
         return Reject(workspace, name_taken(workspace, holder), seconds)
     rejection = namespace_refusal(workspace, snapshot.observed.namespace)
     if rejection is not None:
         return Reject(workspace, rejection, seconds)
-    return replace(_provision(workspace, snapshot), expires_in_seconds=seconds)
+    if is_over:
+        workspace = suspended(workspace)
+    return replace(
+        _provision(workspace, snapshot), expires_in_seconds=seconds, is_expired=is_over, delay=delay
+    )
 
 
 def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
@@ -91,7 +110,9 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         credentials = generated.with_admin(own, referenced.get(ADMIN))
     desired = _desired(workspace, snapshot, problems, credentials, referenced)
     body = tenant_namespace(workspace)
-    namespace_steps = _namespace(workspace, namespace, body)
+    recorded = recorded_copies(namespace) if namespace else frozenset()
+    new_body = with_record(body, recorded | desired_copies(desired))
+    namespace_steps = _namespace(workspace, namespace, new_body)
     actions: tuple[Action, ...] = ()
     obstacle = None
     if namespace and "deletionTimestamp" in namespace["metadata"]:
@@ -101,7 +122,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         refused_host = host if blocks_host(problems) else ""
         observed = snapshot.observed
         if namespace_steps:  # as it is once they are taken
-            observed = replace(observed, namespace=body)
+            observed = replace(observed, namespace=new_body)
         actions = plan(body, desired, observed, blocked, refused_host)
     return Provision(
         workspace,
@@ -110,9 +131,17 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         strikes_namespace=namespace is None and workspace.status.namespace is not None,
         steps=(*_finalizer(workspace), *secret_steps, *namespace_steps),
         actions=actions,
+        repairs=repairs(actions, desired, snapshot.observed, _known(workspace)),
         desired=desired,
         credentials=credentials,
         obstacle=obstacle,
+    )
+
+
+def _known(workspace: Workspace) -> frozenset[tuple[str, str]]:
+    """The kinds and names of the objects that the workspace had when its status was written."""
+    return frozenset(
+        (entry.kind, entry.name) for entry in workspace.status.resources if entry.state == "Present"
     )
 
 
@@ -166,12 +195,13 @@ def _credentials(workspace: Workspace, snapshot: Snapshot) -> tuple[Credentials,
     secret = snapshot.secrets.get(names.credentials(workspace.spec.workspace_name))
     namespace = snapshot.observed.namespace
     remove: tuple[Step, ...] = ()
+    inherits = False
     if secret is not None and not generated.belongs_to(secret, workspace):
-        if namespace and (may_take_over(workspace, namespace) or owns(workspace, namespace)):
-            inherited = generated.read(secret)
-            body = generated.manifest(workspace, inherited)
-            return inherited, (ApplySecret(body, "credentials inherited"),)
-        remove, secret = (DeleteSecret(secret),), None
+        inherits = bool(
+            namespace and (may_take_over(workspace, namespace) or owns(workspace, namespace))
+        )
+        if not inherits:
+            remove, secret = (DeleteSecret(secret),), None
     if secret is None:
         new = generated.new(
             workspace,
@@ -182,7 +212,11 @@ def _credentials(workspace: Workspace, snapshot: Snapshot) -> tuple[Credentials,
         return new, (*remove, CreateSecret(generated.manifest(workspace, new)))
     credentials = generated.read(secret)
     if not generated.wants_new_password(workspace, secret):
-        return credentials, ()
+        if not inherits:
+            return credentials, ()
+        # With the mark of the password that it has: a reset that comes to apply later is made.
+        body = generated.manifest(workspace, credentials, generated.reset_of(secret))
+        return credentials, (ApplySecret(body, "credentials inherited"),)
     renewed = replace(credentials, admin_password=snapshot.new_secrets.admin_password)
     body = generated.manifest(workspace, renewed)
     return renewed, (ApplySecret(body, "password renewed"),)

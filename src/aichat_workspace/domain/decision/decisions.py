@@ -7,6 +7,7 @@ from aichat_workspace.domain.decision.steps import Step
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.models.status import DesiredModels
 from aichat_workspace.domain.planning.actions import Action
+from aichat_workspace.domain.planning.repairs import Repair
 from aichat_workspace.domain.policy.ownership import Rejection
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
@@ -60,7 +61,14 @@ class Provision:
     credentials: Credentials = NO_CREDENTIALS
     obstacle: Problem | None = None
     """Why there are no actions: the namespace is being deleted."""
+    repairs: tuple[Repair, ...] = ()
+    """What of the actions puts back what others changed."""
     expires_in_seconds: float | None = None
+    """Seconds until its time is over, or until that is looked at again; None for never."""
+    is_expired: bool = False
+    """Its time is over, and it is stopped rather than deleted."""
+    delay: Problem | None = None
+    """Why it does not expire, although its time is over by the operator's clock."""
 
 
 Decision = Reject | Expire | Finalize | Provision

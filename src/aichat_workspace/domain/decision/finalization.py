@@ -18,6 +18,7 @@ from aichat_workspace.domain.kubernetes.kinds import ROUTE_KINDS, WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
 from aichat_workspace.domain.planning.actions import Delete, Stop
 from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.secret_copies import recorded_copies, with_record
 from aichat_workspace.domain.policy.ownership import owns
 from aichat_workspace.domain.render import retained_namespace
 from aichat_workspace.domain.render.credentials import belongs_to
@@ -66,6 +67,7 @@ def _retain(workspace: Workspace, namespace: Manifest, observed: Observed) -> It
             yield Stop(ref(manifest))
     if "deletionTimestamp" not in namespace["metadata"]:
         uid = namespace["metadata"]["uid"]
-        yield ClaimNamespace(retained_namespace(workspace), uid, "retained")
+        body = with_record(retained_namespace(workspace), recorded_copies(namespace))
+        yield ClaimNamespace(body, uid, "retained")
         yield AnnounceRetained(uid)
     yield RemoveFinalizer()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.planning.image_rollout import GRANTED, RolloutSlot
@@ -37,3 +38,5 @@ class Snapshot:
     rollout_slot: RolloutSlot = GRANTED
     """Whether the workspace may change its images now."""
     ingress_classes: tuple[Manifest, ...] = ()
+    clock_ahead: timedelta | None = timedelta()
+    """How far the operator's clock is ahead of the API server's; None while that is unknown."""

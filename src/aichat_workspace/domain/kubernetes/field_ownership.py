@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.kubernetes.manifest import Manifest, covers
 
 Fields = Mapping[str, Any]
 Pointer = tuple[str | int, ...]
@@ -31,6 +31,10 @@ _OWNED_KINDS: Final = frozenset(
 # `kubectl rollout restart` writes here, and a restart is not drift.
 _ALLOWED: Final[tuple[Pointer, ...]] = (("spec", "template", "metadata", "annotations"),)
 _FOREIGN_FIELDS: Final = "foreignFields"
+_MANAGER: Final = "manager"
+_SUBRESOURCE: Final = "subresource"
+# Who scales a workload changes a field of ours, and owns none that would be removed.
+_SUBRESOURCES: Final = (None, "", "scale")
 _CHANGED_AT: Final = "changedAt"
 _MISSING: Final = object()
 
@@ -50,10 +54,10 @@ def keep_foreign(manifest: Manifest, manager: str) -> Manifest:
         metadata[_CHANGED_AT] = max(times)
     if manifest.get("kind") in _OWNED_KINDS:
         foreign = [
-            {"f:spec": entry["fieldsV1"]["f:spec"]}
+            {**_writer(entry), "f:spec": entry["fieldsV1"]["f:spec"]}
             for entry in entries
             if entry.get("manager") != manager
-            and not entry.get("subresource")
+            and entry.get("subresource") in _SUBRESOURCES
             and "f:spec" in entry.get("fieldsV1", {})
         ]
         if foreign:
@@ -71,10 +75,20 @@ def removals(observed: Manifest, desired: Manifest) -> tuple[Pointer, ...]:
     """Return where `observed` has foreign fields that `desired` lacks, highest index first."""
     pointers = {
         pointer
-        for fields in observed["metadata"].get(_FOREIGN_FIELDS, ())
-        for pointer in _extras(fields, observed, desired, ())
+        for entry in observed["metadata"].get(_FOREIGN_FIELDS, ())
+        if _SUBRESOURCE not in entry
+        for pointer in _extras(_owned(entry), observed, desired, ())
     }
     return tuple(sorted(pointers, key=_order, reverse=True))
+
+
+def foreign_changes(observed: Manifest, desired: Manifest) -> tuple[tuple[str, str], ...]:
+    """Return the fields that others added or changed, as `manager, spec.replicas`."""
+    return tuple(
+        (str(entry.get(_MANAGER, "")), ".".join(map(str, pointer)))
+        for entry in observed["metadata"].get(_FOREIGN_FIELDS, ())
+        for pointer in _changes(_owned(entry), observed, desired, ())
+    )
 
 
 def json_patch(pointers: Sequence[Pointer], observed: Manifest) -> list[dict[str, Any]]:
@@ -84,6 +98,29 @@ def json_patch(pointers: Sequence[Pointer], observed: Manifest) -> list[dict[str
         {"op": "test", "path": "/metadata/resourceVersion", "value": version},
         *({"op": "remove", "path": _text(pointer)} for pointer in pointers),
     ]
+
+
+def _writer(entry: Mapping[str, Any]) -> dict[str, str]:
+    """Return who owns the fields of an entry of managedFields."""
+    manager = {_MANAGER: entry.get("manager", "")}
+    return {**manager, _SUBRESOURCE: "scale"} if entry.get("subresource") else manager
+
+
+def _owned(entry: Fields) -> Fields:
+    return {key: fields for key, fields in entry.items() if key not in (_MANAGER, _SUBRESOURCE)}
+
+
+def _changes(fields: Fields, observed: Any, desired: Any, parent: Pointer) -> Iterator[Pointer]:
+    """Yield where the fields, or what is in them, are not as desired."""
+    for key, subfields in fields.items():
+        token = _token(key, observed)
+        if token is None or (pointer := (*parent, token)) in _ALLOWED:
+            continue
+        desired_child = _child(desired, _token(key, desired))
+        if desired_child is not _MISSING and subfields:
+            yield from _changes(subfields, _child(observed, token), desired_child, pointer)
+        elif desired_child is _MISSING or not covers(observed[token], desired_child, str(token)):
+            yield pointer
 
 
 def _extras(fields: Fields, observed: Any, desired: Any, parent: Pointer) -> Iterator[Pointer]:

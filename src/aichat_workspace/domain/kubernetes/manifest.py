@@ -83,12 +83,12 @@ def _same(observed: Any, desired: Any, field: str) -> bool:
     The value as a whole has one owner, so any further field in it is a difference.
     """
     if isinstance(desired, dict):
+        if not isinstance(observed, dict):
+            return False
         desired = {k: v for k, v in desired.items() if k in observed or not _is_left_out(k, v)}
         completed = {**_FILLED_IN.get(field, {}), **desired}
-        return (
-            isinstance(observed, dict)
-            and desired.keys() <= observed.keys() <= completed.keys()
-            and all(_same(observed[key], completed[key], _below(field, key)) for key in observed)
+        return desired.keys() <= observed.keys() <= completed.keys() and all(
+            _same(observed[key], completed[key], _below(field, key)) for key in observed
         )
     if isinstance(desired, list):
         return (

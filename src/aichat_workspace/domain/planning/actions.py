@@ -12,6 +12,8 @@ class Apply:
     """Server-side apply by force: create the object, or restore our fields in it."""
 
     manifest: Manifest
+    waits: bool = False
+    """It is left out unless every write before it has been made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,13 @@ from aichat_workspace.domain.kubernetes.kinds import WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, covers, is_deleting, ref
 from aichat_workspace.domain.planning import volume_claims
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Stop
-from aichat_workspace.domain.render.context import is_copy
+from aichat_workspace.domain.planning.secret_copies import (
+    desired_copies,
+    recorded_copies,
+    used_copies,
+    used_secrets,
+    with_record,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +57,26 @@ def plan(
     if observed.namespace is None:
         raise ValueError("plan is for a tenant whose namespace exists")
     storage_bytes = _claimed_bytes(desired, observed)
-    writable = [
-        _adjusted(manifest, observed, storage_bytes)
+    writes = [
+        action
         for manifest in desired
         if manifest["kind"] not in blocked
+        for action in _object(_adjusted(manifest, observed, storage_bytes), observed)
     ]
+    recorded = recorded_copies(observed.namespace)
+    used = used_copies(observed.objects.items())
+    new = desired_copies(action.manifest for action in writes if isinstance(action, Apply))
+    # A namespace without a UID is written in this very reconcile; its record is complete.
+    stays = blocked or "uid" not in observed.namespace["metadata"]
+    outdated = frozenset() if stays else (recorded | used) - desired_copies(desired)
+    before = with_record(namespace, recorded | (new - used) | outdated)
     return (
-        *_namespace(namespace, observed.namespace),
+        *_namespace(before, observed.namespace),
         *(_routes_for_host(refused_host, observed) if refused_host else ()),
-        *(() if blocked else _outdated_secrets(desired, observed)),
-        *(action for manifest in writable for action in _object(manifest, observed)),
+        *writes,
         *_blocked_pods(observed),
         *(_stops(desired, observed, blocked) if blocked else _obsolete(desired, observed)),
+        *(_outdated_secrets(outdated, namespace, desired, observed) if outdated else ()),
     )
 
 
@@ -103,9 +117,13 @@ def _stops(
 def _namespace(desired: Manifest, observed: Manifest) -> tuple[Action, ...]:
     if covers(observed, desired):
         return ()
-    # With the UID the write fails on any other namespace of this name.
+    return (Apply(_with_uid(desired, observed)),)
+
+
+def _with_uid(desired: Manifest, observed: Manifest) -> Manifest:
+    """With the UID the write fails on any other namespace of this name."""
     metadata = {**desired["metadata"], "uid": observed["metadata"]["uid"]}
-    return (Apply({**desired, "metadata": metadata}),)
+    return {**desired, "metadata": metadata}
 
 
 def _object(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
@@ -176,7 +194,7 @@ def _secret(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
     it, and again when a pod misses it."""
     name = desired["metadata"]["name"]
     is_named = any(
-        name in _secrets_of(manifest, reference.kind)
+        name in used_secrets(manifest, reference.kind)
         for reference, manifest in observed.objects.items()
     )
     if is_named and not any(_misses_secret(pod, name) for pod in observed.pods):
@@ -184,30 +202,21 @@ def _secret(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
     return (Apply(desired),)
 
 
-def _outdated_secrets(desired: Sequence[Manifest], observed: Observed) -> Iterator[Delete]:
-    """Delete copies of Secrets that an object still names and none should.
+def _outdated_secrets(
+    outdated: frozenset[str],
+    namespace: Manifest,
+    desired: Sequence[Manifest],
+    observed: Observed,
+) -> Iterator[Action]:
+    """Delete copies that nothing should use any more, and then strike them from the record.
 
-    They go before the objects that name them are written: afterwards nothing would tell of them.
+    They go last: while one of the other writes is missing, pods may still need them to restart.
     """
-    desired_refs = {ref(manifest) for manifest in desired if manifest["kind"] == "Secret"}
-    named_refs = {
-        Ref("Secret", reference.namespace, name)
-        for reference, manifest in observed.objects.items()
-        for name in _secrets_of(manifest, reference.kind)
-        if is_copy(name, reference.namespace)
-    }
-    return (Delete(reference, None) for reference in sorted(named_refs - desired_refs))
-
-
-def _secrets_of(manifest: Manifest, kind: str) -> Iterator[str]:
-    """Yield the names of Secrets that a Deployment's variables or an Ingress' certificate use."""
-    if kind == "Ingress":
-        yield from (tls.get("secretName", "") for tls in manifest["spec"].get("tls", ()))
-    if kind == "Deployment":
-        template = manifest["spec"]["template"]["spec"]
-        for container in (*template.get("initContainers", ()), *template["containers"]):
-            for variable in container.get("env", ()):
-                yield variable.get("valueFrom", {}).get("secretKeyRef", {}).get("name", "")
+    for name in sorted(outdated):
+        yield Delete(Ref("Secret", namespace["metadata"]["name"], name), None, waits=True)
+    if observed.namespace is not None:
+        after = with_record(namespace, desired_copies(desired))
+        yield Apply(_with_uid(after, observed.namespace), waits=True)
 
 
 def _blocked_pods(observed: Observed) -> Iterator[Delete]:

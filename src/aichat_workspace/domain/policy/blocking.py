@@ -23,6 +23,7 @@ _BLOCKED_KINDS: Final = {
     "RegistryNotAllowed": frozenset({"Deployment"}),
     "SecretNotFound": _WITH_SECRETS,
     "SecretIncomplete": _WITH_SECRETS,
+    "SecretNotUsable": _WITH_SECRETS,
     "SecretTaken": frozenset({"Secret", "Deployment"}),
     "CredentialsIncomplete": frozenset({"Secret", "Deployment"}),
     "SpecNotUnderstood": frozenset(kind.kind for kind in TENANT_KINDS) - _NEVER_BLOCKED,

@@ -4,6 +4,7 @@ A referenced Secret is in the system namespace, where team leads can't read. Its
 the one workspace that may use it, so a team can't get another team's Secret by naming it.
 """
 
+import base64
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from aichat_workspace.domain.v1alpha1.workspace import Workspace
 TLS: Final = "tls"
 ADMIN: Final = "admin"
 OIDC: Final = "oidc"
+_API_KEY: Final = "apiKey"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ def references(workspace: Workspace) -> Iterator[SecretReference]:
         yield SecretReference(OIDC, "spec.access.oidc.secretName", name, ("clientSecret",))
     for server in spec.connections:
         field = f"spec.connections[{server.name}].secretName"
-        yield SecretReference(connection(server.name), field, server.secret_name, ("apiKey",))
+        yield SecretReference(connection(server.name), field, server.secret_name, (_API_KEY,))
 
 
 def resolve(
@@ -110,11 +112,18 @@ def _problem(
             f"namespace {names.SYSTEM_NAMESPACE} with the annotation "
             f"{names.SECRET_FOR_ANNOTATION}: {owner}",
         )
-    missing = [key for key in reference.keys if key not in ((secret or {}).get("data") or {})]
+    data = (secret or {}).get("data") or {}
+    missing = [key for key in reference.keys if key not in data]
     if missing:
         return Problem(
             "SecretIncomplete",
             f"{where} lacks the keys {', '.join(missing)}; the platform team adds them in "
             f"namespace {names.SYSTEM_NAMESPACE}",
+        )
+    if _API_KEY in reference.keys and b";" in base64.b64decode(data[_API_KEY]):
+        return Problem(
+            "SecretNotUsable",
+            f"the key {_API_KEY} in {where} contains ';', at which Open WebUI splits its list of "
+            f"keys; the platform team puts a key without it in namespace {names.SYSTEM_NAMESPACE}",
         )
     return None

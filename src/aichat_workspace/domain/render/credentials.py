@@ -21,8 +21,16 @@ def new(workspace: Workspace, domain: str, secret_key: str, password: str) -> Cr
     return Credentials(secret_key, f"admin@{host}", password)
 
 
-def manifest(workspace: Workspace, credentials: Credentials) -> Manifest:
-    """The Secret of the system namespace that keeps them."""
+def manifest(
+    workspace: Workspace, credentials: Credentials, made_for: str | None = None
+) -> Manifest:
+    """The Secret of the system namespace that keeps them.
+
+    `made_for` is the spec.access.passwordReset that the password was made for; the present one when
+    left out.
+    """
+    if made_for is None:
+        made_for = workspace.spec.access.password_reset
     tenant = workspace.spec.workspace_name
     name = names.credentials(tenant)
     return {
@@ -34,7 +42,7 @@ def manifest(workspace: Workspace, credentials: Credentials) -> Manifest:
             "labels": workspace_labels(tenant, name, TENANCY),
             "annotations": {
                 names.OWNER_UID_ANNOTATION: workspace.uid,
-                names.PASSWORD_RESET_ANNOTATION: workspace.spec.access.password_reset,
+                names.PASSWORD_RESET_ANNOTATION: made_for,
             },
         },
         "type": "Opaque",
@@ -48,9 +56,13 @@ def wants_new_password(workspace: Workspace, secret: Manifest) -> bool:
     access = workspace.spec.access
     if not access.password_reset or access.admin_secret_name:
         return False
+    return reset_of(secret) != access.password_reset
+
+
+def reset_of(secret: Manifest) -> str:
+    """The spec.access.passwordReset that the password in the Secret was made for."""
     marks = secret["metadata"].get("annotations") or {}
-    made_for: str = marks.get(names.PASSWORD_RESET_ANNOTATION, "")
-    return made_for != access.password_reset
+    return str(marks.get(names.PASSWORD_RESET_ANNOTATION, ""))
 
 
 def read(secret: Manifest) -> Credentials:

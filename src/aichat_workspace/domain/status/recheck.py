@@ -8,6 +8,7 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.kubernetes.pods import STABLE, containers, termination_deadline
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.volume_claims import CLAIM
+from aichat_workspace.domain.status.status import ANNOUNCED_BEFORE
 from aichat_workspace.domain.status.workload_health import ARRIVAL, PATIENCE, START
 from aichat_workspace.domain.v1alpha1.workspace_status import (
     WORKLOAD_CONDITIONS,
@@ -29,6 +30,8 @@ def next_recheck(status: WorkspaceStatus, observed: Observed, now: datetime) -> 
         if condition.type in WORKLOAD_CONDITIONS and condition.status is not ConditionStatus.TRUE
     ]
     moments += [condition.last_transition_time + PATIENCE for condition in unavailable]
+    if status.expires_at is not None:
+        moments.append(status.expires_at - ANNOUNCED_BEFORE)
     if unavailable:
         moments += [*_diagnoses(observed)]
     return min((moment - now for moment in moments if moment > now), default=None)

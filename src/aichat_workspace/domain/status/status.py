@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from aichat_workspace.domain import names
@@ -35,6 +35,7 @@ from aichat_workspace.domain.status.workload_health import (
     route_problem,
 )
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_spec import Expiry
 from aichat_workspace.domain.v1alpha1.workspace_status import (
     WORKLOAD_CONDITIONS,
     Condition,
@@ -51,6 +52,10 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
 
 _SUSPENDED: Final = "Suspended"
 _WORKLOADS: Final = dict(zip(WORKLOAD_CONDITIONS, CONTAINERS, strict=True))
+_ORDER: Final = {kind: place for place, kind in enumerate(ConditionType)}
+_USUAL: Final = tuple(kind for kind in ConditionType if kind is not ConditionType.EXPIRES_SOON)
+ANNOUNCED_BEFORE: Final = timedelta(days=1)
+"""How long before its end a workspace says that it expires soon."""
 _RUNNING: Final = (ConditionType.PROVISIONED, *_WORKLOADS)
 
 
@@ -78,6 +83,10 @@ class StatusInputs:
     ingress_classes: tuple[Manifest, ...] = ()
     sizes: Mapping[Ref, str] = field(default_factory=dict)
     """The desired sizes of its claims."""
+    sync_problem: Problem | None = None
+    """Why the operator can't keep it as desired, although nothing is wrong with it."""
+    is_expired: bool = False
+    """It is stopped because its time is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +101,10 @@ class _Finding:
 
 def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> WorkspaceStatus:
     """The status to report. Equal to the workspace's present one when nothing has moved."""
-    findings = _terminating(facts, now) if workspace.deleting else _findings(workspace, facts, now)
+    if workspace.deleting:
+        findings = _terminating(facts, now)
+    else:
+        findings = {**_findings(workspace, facts, now), **_expires_soon(workspace, facts, now)}
     namespace = facts.observed.namespace
     return WorkspaceStatus(
         observed_generation=workspace.generation,
@@ -120,7 +132,7 @@ def _findings(
         refused = _Finding(
             ConditionStatus.FALSE, facts.rejection.reason, facts.rejection.message, problem=True
         )
-        return dict.fromkeys(ConditionType, refused)
+        return dict.fromkeys(_USUAL, refused)
     parts = {
         ConditionType.PROVISIONED: _provisioned(facts),
         **{
@@ -135,11 +147,13 @@ def _findings(
         ConditionType.UP_TO_DATE: _up_to_date(facts),
         ConditionType.STORAGE_AS_ASKED: _storage(workspace, facts),
         ConditionType.TOOLS_OFFERED: _tools(workspace, facts),
+        ConditionType.SYNCED: _synced(facts),
     }
     if workspace.spec.suspended and not facts.failure:
-        stopped = _Finding(
-            ConditionStatus.FALSE, _SUSPENDED, "stopped; set spec.suspended to false to go on"
-        )
+        message = "stopped; set spec.suspended to false to go on"
+        if facts.is_expired:
+            message = "stopped, for its time is over; raise or remove spec.expiresAfter to go on"
+        stopped = _Finding(ConditionStatus.FALSE, _SUSPENDED, message)
         return {ConditionType.READY: stopped, **known, **dict.fromkeys(_WORKLOADS, stopped)}
     return {ConditionType.READY: _ready(parts), **known}
 
@@ -196,7 +210,42 @@ def _terminating(facts: StatusInputs, now: datetime) -> dict[ConditionType, _Fin
     gone = _Finding(ConditionStatus.FALSE, "Terminating", message)
     if facts.failure:
         gone = _Finding(ConditionStatus.FALSE, facts.failure.reason, facts.failure.message)
-    return dict.fromkeys(ConditionType, gone)
+    return {**dict.fromkeys(_USUAL, gone), ConditionType.SYNCED: _synced(facts)}
+
+
+def _synced(facts: StatusInputs) -> _Finding:
+    """What passes, or is a fault of the operator, changes no phase."""
+    if problem := facts.sync_problem:
+        return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
+    return _Finding(ConditionStatus.TRUE, "Synced", "every object is kept as the spec says")
+
+
+def _expires_soon(
+    workspace: Workspace, facts: StatusInputs, now: datetime
+) -> dict[ConditionType, _Finding]:
+    ends = workspace.expires_at
+    if ends is None or facts.rejection or facts.is_expired or now < ends - ANNOUNCED_BEFORE:
+        return {}
+    is_deleted = workspace.spec.expiry is Expiry.DELETE
+    what = "deleted" if is_deleted else "stopped, with all data kept,"
+    message = (
+        f"it is {what} at {ends:%Y-%m-%dT%H:%M:%SZ}, as spec.expiresAfter says; raise or remove "
+        "that to keep it"
+    )
+    return {ConditionType.EXPIRES_SOON: _Finding(ConditionStatus.TRUE, "ExpiresSoon", message)}
+
+
+def with_sync_problem(workspace: Workspace, problem: Problem, now: datetime) -> WorkspaceStatus:
+    """The present status, with nothing changed but why the operator can't keep the workspace."""
+    finding = _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
+    synced = _dated(workspace, ConditionType.SYNCED, finding, now)
+    others = [
+        condition
+        for condition in workspace.status.conditions
+        if condition.type is not ConditionType.SYNCED
+    ]
+    conditions = sorted((*others, synced), key=lambda condition: _ORDER[condition.type])
+    return workspace.status.model_copy(update={"conditions": tuple(conditions)})
 
 
 def _provisioned(facts: StatusInputs) -> _Finding:

@@ -16,11 +16,15 @@ REASONS: Final = {
     "ModelsReady": "Every model and pattern is there. Nothing to do.",
     "Pulling": "Models are being downloaded. Wait; `status.models` says how far and how fast.",
     "Ready": "People can chat. Open `status.url` and sign in.",
+    "ExpiresSoon": "Its time is over within a day; the message says when, and whether it is then "
+    "deleted or stopped. Raise or remove `spec.expiresAfter` to keep it.",
     "Served": "The IngressClass of the workspace's Ingress is there, or a Gateway has accepted its "
     "HTTPRoute. Nothing to do.",
     "Starting": "The workload's pod is starting. Wait; the first start of the chat takes a minute.",
     "StorageAsAsked": "Its volumes are as `spec.storage` says. Nothing to do.",
-    "Suspended": "Both workloads are stopped. Set `spec.suspended` to false to go on.",
+    "Suspended": "Both workloads are stopped. Set `spec.suspended` to false to go on; where its "
+    "time is over, raise or remove `spec.expiresAfter`.",
+    "Synced": "The operator keeps every object as the spec says. Nothing to do.",
     "Terminating": "The workspace is being deleted, with its namespace. Wait; where something "
     "holds the namespace, the message says what: remove that.",
     "ToolsOffered": "Chats offer tools to the models that can call them. Nothing to do.",
@@ -55,6 +59,8 @@ REASONS: Final = {
     "SecretIncomplete": "A referenced Secret lacks keys. Add them.",
     "SecretNotFound": "A referenced Secret is missing or not for this workspace. Make it in the "
     "system namespace, with the annotation that the message shows.",
+    "SecretNotUsable": "A referenced Secret has a value that Open WebUI can't take. Change the key "
+    "that the message names.",
     "SecretTaken": "A Secret of somebody else has the name of the workspace's credentials. Rename "
     "it, or choose another `workspaceName`.",
     "SpecNotUnderstood": "The operator does not understand a field of the spec. Correct it, or "
@@ -62,6 +68,17 @@ REASONS: Final = {
     "WorkspaceNameTaken": "An older resource has the `workspaceName`. Delete this one and choose "
     "another.",
     # the cluster has to be repaired
+    "ApiServerNotAnswering": "The API server, or a webhook behind it, has not answered for a "
+    "minute, or only with errors that pass. The workspace runs on; it is tried again by itself. "
+    "Wait; where it lasts, mend what the message names.",
+    "ChangedByOthers": "Somebody changes an object again and again, and the operator puts it back, "
+    "at most some times a minute. Change what the message names, so that it leaves the object be.",
+    "ClockDisagrees": "The operator's clock and the API server's differ by more than five minutes, "
+    "so `spec.expiresAfter` is not carried out. Set the clocks of the nodes.",
+    "ExpiryRefused": "The API server refuses to delete the expired workspace. Mend what the "
+    "message names; it is tried again by itself.",
+    "OperatorCrashed": "The operator fails on this workspace by a fault of its own. The workspace "
+    "runs on as it is. Read the operator's log, and report the fault with it.",
     "ContainerNotStarted": "The node can't start a container. Mend what the message names.",
     "CrashLoop": "A container keeps stopping. Read why with the command in the message.",
     "ImagePullFailed": "A node can't pull an image. Check `spec.images` of the AIChatPlatform and "

@@ -7,13 +7,13 @@ from typing import Any, Final, Self, TypeVar
 from pydantic import ValidationError
 
 from aichat_workspace.domain.v1alpha1.base import Schema
-from aichat_workspace.domain.v1alpha1.workspace_spec import DeletionPolicy, WorkspaceSpec
+from aichat_workspace.domain.v1alpha1.workspace_spec import DeletionPolicy, Expiry, WorkspaceSpec
 from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
 
 S = TypeVar("S", bound=Schema)
 _NOTHING: Final[Mapping[str, Any]] = {}
 # Data are never deleted for a value that the operator does not understand.
-_FALLBACK: Final = {"deletionPolicy": DeletionPolicy.RETAIN}
+_FALLBACK: Final = {"deletionPolicy": DeletionPolicy.RETAIN, "expiry": Expiry.SUSPEND}
 
 
 class Workspace(Schema):

@@ -259,6 +259,13 @@ class DeletionPolicy(StrEnum):
     RETAIN = "Retain"
 
 
+class Expiry(StrEnum):
+    """What happens to a workspace whose time is over."""
+
+    DELETE = "Delete"
+    SUSPEND = "Suspend"
+
+
 class Toleration(Schema):
     """A taint of nodes that the pods accept, as in a pod."""
 
@@ -442,8 +449,13 @@ class WorkspaceSpec(Schema):
     )
     expires_after: Duration | None = Field(
         default=None,
-        description="Age at which the workspace is deleted, as 90m, 36h or 30d; never when left "
-        "out.",
+        description="Age at which the workspace ends, as 90m, 36h or 30d; never when left out. "
+        "The condition ExpiresSoon says so a day before.",
+    )
+    expiry: Expiry = Field(
+        default=Expiry.DELETE,
+        description="What spec.expiresAfter does: Delete deletes the resource, as deletionPolicy "
+        "says, Suspend stops both workloads until expiresAfter is raised or removed.",
     )
     connections: tuple[Connection, ...] = Field(
         default=(),

@@ -54,6 +54,9 @@ class ConditionType(StrEnum):
     UP_TO_DATE = "UpToDate"
     STORAGE_AS_ASKED = "StorageAsAsked"
     TOOLS_OFFERED = "ToolsOffered"
+    SYNCED = "Synced"
+    EXPIRES_SOON = "ExpiresSoon"
+    """Only while it is true."""
 
 
 WORKLOAD_CONDITIONS: Final = (ConditionType.OLLAMA_AVAILABLE, ConditionType.OPENWEBUI_AVAILABLE)

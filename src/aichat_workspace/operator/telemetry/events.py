@@ -19,10 +19,16 @@ _NOTE_LENGTH: Final = 1024
 _WARNINGS: Final = (Phase.DEGRADED,)
 # The reasons of conditions that warn although the workspace is Ready.
 _WARNING_REASONS: Final = {
-    ConditionType.UP_TO_DATE: "UpgradeStopped",
-    ConditionType.STORAGE_AS_ASKED: "VolumeKept",
-    ConditionType.INGRESS_SERVED: "IngressNotServed",
-    ConditionType.TOOLS_OFFERED: "ToolsNotOffered",
+    "UpgradeStopped": ConditionType.UP_TO_DATE,
+    "VolumeKept": ConditionType.STORAGE_AS_ASKED,
+    "IngressNotServed": ConditionType.INGRESS_SERVED,
+    "ToolsNotOffered": ConditionType.TOOLS_OFFERED,
+    "ApiServerNotAnswering": ConditionType.SYNCED,
+    "ChangedByOthers": ConditionType.SYNCED,
+    "ClockDisagrees": ConditionType.SYNCED,
+    "ExpiryRefused": ConditionType.SYNCED,
+    "OperatorCrashed": ConditionType.SYNCED,
+    "ExpiresSoon": ConditionType.EXPIRES_SOON,
 }
 _SERIES_ENDS: Final = timedelta(minutes=10)
 _SERIES_PACE: Final = timedelta(minutes=1)
@@ -68,7 +74,7 @@ def _phase_events(
 def _warning_events(
     workspace: Workspace, new_status: WorkspaceStatus, now: datetime
 ) -> Iterator[Json]:
-    for condition_type, reason in _WARNING_REASONS.items():
+    for reason, condition_type in _WARNING_REASONS.items():
         before = workspace.status.condition(condition_type)
         condition = new_status.condition(condition_type)
         was_reported = before is not None and before.reason == reason

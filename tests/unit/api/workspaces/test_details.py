@@ -40,14 +40,15 @@ class FakeCluster(Client):
     """The kinds that were listed."""
     is_broken: bool = False
     """Every list fails."""
+    further_events: tuple[Any, ...] = ()
 
     async def list_pages(self, resource: Resource, *_: Any, **__: Any) -> AsyncIterator[Any]:
         self.lists.append(resource.plural)
         await asyncio.sleep(0)
         if self.is_broken:
             raise UnreachableError("no")
-        created = "2026-01-01T00:00:00Z"
-        yield {"items": [{"metadata": {"name": "one", "creationTimestamp": created}}]}
+        created = {"creationTimestamp": "2026-01-01T00:00:00Z", "resourceVersion": "1"}
+        yield {"items": [{"metadata": {"name": "one", **created}}, *self.further_events]}
 
     @asynccontextmanager
     async def stream(self, *_: Any, **__: Any) -> AsyncIterator[Stream]:
@@ -139,6 +140,25 @@ async def test_answers_are_cached_per_workspace(
     await service.events(view)
     await service.events(sample_view("team-b"))
     assert cluster.lists == ["events"] * 3  # team-b has no namespace of its own to read
+
+
+async def test_events_of_one_second_are_in_their_order(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created = "2026-02-01T00:00:00Z"
+    moments = [(8, created), (9, created), (3, "2026-02-01T00:00:00.500000Z")]
+    events = tuple(
+        {
+            "metadata": {"resourceVersion": str(version), "creationTimestamp": created},
+            "eventTime": moment,
+            "message": str(version),
+        }
+        for version, moment in moments
+    )
+    cluster = FakeCluster(further_events=events)
+    service = create_service(cluster, FakeModelServer(), monkeypatch)
+    messages = [document["message"] for document in await service.events(view)]
+    assert [*dict.fromkeys(messages)] == ["3", "9", "8", ""], "the newest first"
 
 
 async def test_a_failed_read_of_events_is_repeated(

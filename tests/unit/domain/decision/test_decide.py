@@ -17,11 +17,22 @@ from aichat_workspace.domain.decision.decisions import (
     Reject,
 )
 from aichat_workspace.domain.decision.snapshot import NewSecrets, Snapshot
-from aichat_workspace.domain.decision.steps import ApplySecret, CreateSecret
+from aichat_workspace.domain.decision.steps import (
+    ApplySecret,
+    ClaimNamespace,
+    CreateNamespace,
+    CreateSecret,
+)
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.planning.actions import Apply, Delete, Stop
 from aichat_workspace.domain.planning.image_rollout import RolloutSlot
 from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.repairs import Repair
+from aichat_workspace.domain.planning.secret_copies import (
+    desired_copies,
+    recorded_copies,
+    with_record,
+)
 from aichat_workspace.domain.render import credentials, render, retained_namespace
 from aichat_workspace.domain.render.context import Credentials
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
@@ -267,10 +278,10 @@ def test_a_problem_keeps_the_images_that_last_worked() -> None:
 
 def test_a_claimant_that_lost_expires_as_any_other() -> None:
     mortal: Any = {"expiresAfter": "2h", "metadata": YOUNGER}
-    rejected, _ = decide(snapshot(KEPT, workspace(**mortal)), NOW)
+    _, rejected = decide(snapshot(KEPT, workspace(**mortal)), NOW)
     assert isinstance(rejected, Reject)
     assert rejected.expires_in_seconds == 7140
-    expired, _ = decide(snapshot(KEPT, workspace(**mortal)), NOW + timedelta(hours=2))
+    _, expired = decide(snapshot(KEPT, workspace(**mortal)), NOW + timedelta(hours=2))
     assert isinstance(expired, Expire)
 
 
@@ -298,9 +309,9 @@ def test_no_resource_needs_no_decision() -> None:
     assert decide(snapshot(), NOW) == ()
 
 
-def test_the_first_claimant_counts_and_comes_last() -> None:
+def test_the_first_claimant_counts_and_is_served_before_the_others() -> None:
     second = workspace(metadata=YOUNGER)
-    rejected, provisioned = decide(snapshot(second, KEPT), NOW)
+    provisioned, rejected = decide(snapshot(second, KEPT), NOW)
     assert isinstance(rejected, Reject)
     assert rejected.workspace is second
     assert rejected.rejection.reason == "WorkspaceNameTaken"
@@ -310,7 +321,7 @@ def test_the_first_claimant_counts_and_comes_last() -> None:
 
 def test_a_deleted_claimant_that_lost_ends_without_the_tenant() -> None:
     lost = workspace(metadata={**YOUNGER, **DELETED})
-    ended, _ = decide(snapshot(KEPT, lost, tenant=namespace()), NOW)
+    _, ended = decide(snapshot(KEPT, lost, tenant=namespace()), NOW)
     assert isinstance(ended, Finalize)
     assert steps_of(ended) == ["RemoveFinalizer"], "the credentials are another's"
     assert not ended.ends_tenant
@@ -323,6 +334,102 @@ def test_a_workspace_whose_time_is_over_expires() -> None:
     (decision,) = decide(snapshot(mortal), NOW - timedelta(seconds=90))
     assert isinstance(decision, Provision)
     assert decision.expires_in_seconds == 90
+
+
+@pytest.mark.parametrize(
+    ("ahead", "is_believed"),
+    [
+        (timedelta(minutes=4), True),
+        (timedelta(minutes=-4), True),
+        (timedelta(minutes=6), False),
+        (timedelta(minutes=-6), False),
+        (timedelta(days=30), False),
+        (None, False),
+    ],
+)
+def test_nothing_expires_by_a_clock_that_disagrees_with_the_api_servers(
+    ahead: timedelta | None, *, is_believed: bool
+) -> None:
+    mortal = workspace(metadata=FINALIZERS, expiresAfter="1h")
+    (decision,) = decide(snapshot(mortal, tenant=namespace(), clock_ahead=ahead), NOW)
+    assert isinstance(decision, Expire) is is_believed
+    if isinstance(decision, Provision):
+        assert decision.delay is not None
+        assert decision.delay.reason == "ClockDisagrees"
+        assert decision.expires_in_seconds == 60, "then it is looked at again"
+    (decision,) = decide(
+        snapshot(mortal, tenant=namespace(), clock_ahead=ahead), NOW - timedelta(seconds=9)
+    )
+    assert isinstance(decision, Provision)
+    assert decision.delay is None, "before the time is over no clock is asked"
+
+
+def test_a_workspace_whose_time_is_over_can_be_stopped() -> None:
+    mortal = workspace(metadata=FINALIZERS, expiresAfter="1h", expiry="Suspend")
+    (decision,) = decide(snapshot(mortal, tenant=namespace()), NOW)
+    assert isinstance(decision, Provision)
+    assert decision.is_expired
+    assert decision.expires_in_seconds is None
+    replicas = [
+        manifest["spec"]["replicas"]
+        for manifest in decision.desired
+        if manifest["kind"] in ("StatefulSet", "Deployment")
+    ]
+    assert replicas == [0, 0]
+    longer = workspace(metadata=FINALIZERS, expiresAfter="2h", expiry="Suspend")
+    (decision,) = decide(snapshot(longer, tenant=namespace()), NOW)
+    assert isinstance(decision, Provision)
+    assert not decision.is_expired
+
+
+def test_a_new_namespace_has_the_names_of_its_secrets_from_the_start() -> None:
+    (decision,) = decide(snapshot(KEPT), NOW)
+    assert isinstance(decision, Provision)
+    (create,) = (step for step in decision.steps if isinstance(step, CreateNamespace))
+    assert recorded_copies(create.manifest) == desired_copies(decision.desired)
+    assert not [
+        action
+        for action in decision.actions
+        if isinstance(action, Apply) and action.manifest["kind"] == "Namespace"
+    ]
+
+
+@pytest.mark.parametrize("takes_over", [True, False], ids=["taken over", "retained"])
+def test_names_of_secrets_outlive_another_owner_of_the_namespace(*, takes_over: bool) -> None:
+    leftover = f"{NAME}-openwebui-0123456789"
+    if takes_over:
+        facts = snapshot(HEIR, tenant=with_record(RETAINED, [leftover]))
+    else:
+        retained = workspace(metadata=DELETED, deletionPolicy="Retain")
+        facts = snapshot(retained, tenant=with_record(namespace(), [leftover]))
+    (decision,) = decide(facts, NOW)
+    assert isinstance(decision, Provision | Finalize)
+    (claim,) = (step for step in decision.steps if isinstance(step, ClaimNamespace))
+    assert leftover in recorded_copies(claim.manifest)
+
+
+def test_what_others_changed_is_a_repair_and_what_the_spec_changes_is_none() -> None:
+    objects = as_cached(render(KEPT, PLATFORM, OWN))
+    ref = next(ref for ref in objects if ref.kind == "Deployment")
+    spec = {**objects[ref]["spec"], "replicas": 7}
+    foreign = [{"manager": "hpa", "f:spec": {"f:replicas": {}}}]
+    metadata = {**objects[ref]["metadata"], "foreignFields": foreign}
+    drifted = {**objects, ref: {**objects[ref], "spec": spec, "metadata": metadata}}
+
+    def decided(objects: Mapping[Any, Any], **spec: Any) -> tuple[Repair, ...]:
+        known = {"resources": [{"kind": ref.kind, "name": ref.name, "state": "Present"}]}
+        owner = workspace(metadata=FINALIZERS, status=known, **spec)
+        observed = Observed(namespace=namespace(), objects=objects)
+        (decision,) = decide(snapshot(owner, observed=observed), NOW)
+        assert isinstance(decision, Provision)
+        return decision.repairs
+
+    assert decided(drifted) == (Repair(ref, ("hpa",), ("spec.replicas",)),)
+    assert decided({key: value for key, value in objects.items() if key != ref}) == (
+        Repair(ref, is_gone=True),
+    )
+    assert decided(objects) == ()
+    assert decided(objects, suspended=True) == ()
 
 
 def test_a_lost_namespace_is_struck_from_the_record_before_the_next_one() -> None:
@@ -351,6 +458,42 @@ def test_a_password_reset_renews_the_password_alone() -> None:
     (renewal,) = (step for step in decision.steps if isinstance(step, ApplySecret))
     assert renewal.reason == "password renewed"
     assert credentials.read(renewal.manifest) == replace(OWN, admin_password="new-password")
+
+
+@pytest.mark.parametrize(
+    ("made_for", "reset", "is_renewed"),
+    [("", "monday", True), ("sunday", "monday", True), ("monday", "monday", False)],
+)
+def test_a_password_reset_at_a_take_over_is_made(
+    made_for: str, reset: str, *, is_renewed: bool
+) -> None:
+    left_behind = workspace(metadata={"uid": "uid-0"}, access={"passwordReset": made_for})
+    heir = workspace(metadata=FINALIZERS, namespaceUID="ns-1", access={"passwordReset": reset})
+    secrets = {names.credentials(NAME): secret_of(left_behind)}
+    (decision,) = decide(snapshot(heir, tenant=RETAINED, secrets=secrets), NOW)
+    assert isinstance(decision, Provision)
+    (applied,) = (step for step in decision.steps if isinstance(step, ApplySecret))
+    renewed = replace(OWN, admin_password="new-password")
+    assert credentials.read(applied.manifest) == (renewed if is_renewed else OWN)
+    assert credentials.belongs_to(applied.manifest, heir)
+    assert not credentials.wants_new_password(heir, applied.manifest)
+
+
+def test_a_reset_that_does_not_apply_at_a_take_over_is_made_when_it_does() -> None:
+    given: Any = {"passwordReset": "monday", "adminSecretName": "boss"}
+    heir = workspace(metadata=FINALIZERS, namespaceUID="ns-1", access=given)
+    annotations = {names.SECRET_FOR_ANNOTATION: f"{heir.namespace}/{heir.name}"}
+    data = {"email": "Ym9zcw==", "password": "Ym9zcw=="}
+    secrets = {
+        names.credentials(NAME): secret_of(workspace(metadata={"uid": "uid-0"})),
+        "boss": {"metadata": {"annotations": annotations}, "data": data},
+    }
+    (decision,) = decide(snapshot(heir, tenant=namespace(), secrets=secrets), NOW)
+    assert isinstance(decision, Provision)
+    (applied,) = (step for step in decision.steps if isinstance(step, ApplySecret))
+    assert credentials.read(applied.manifest) == OWN
+    without = workspace(metadata=FINALIZERS, access={"passwordReset": "monday"})
+    assert credentials.wants_new_password(without, applied.manifest)
 
 
 def test_images_are_kept_until_a_slot_is_granted() -> None:

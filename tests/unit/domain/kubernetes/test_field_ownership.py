@@ -1,8 +1,11 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from aichat_workspace.domain.kubernetes.field_ownership import (
     changed_at,
+    foreign_changes,
     json_patch,
     keep_foreign,
     removals,
@@ -75,6 +78,23 @@ def test_the_annotation_of_a_restart_is_no_drift() -> None:
     desired["spec"]["template"]["metadata"] = {"labels": {}}
     cached = keep_foreign(managed(observed, "kubectl-rollout", fields), OURS)
     assert removals(cached, {**desired}) == ()
+
+
+@pytest.mark.parametrize("subresource", ["", "scale"])
+def test_who_changed_a_field_of_ours_is_named(subresource: str) -> None:
+    observed = {**DESIRED, "spec": {**DESIRED["spec"], "replicas": 3}}
+    desired = {**DESIRED, "spec": {**DESIRED["spec"], "replicas": 1}}
+    fields: dict[str, Any] = {"f:replicas": {}, **pod_fields({"f:containers": {}})}
+    cached = keep_foreign(managed(observed, "hpa", fields, subresource=subresource), OURS)
+    assert foreign_changes(cached, desired) == (("hpa", "spec.replicas"),)
+    assert removals(cached, desired) == ()
+    assert foreign_changes(cached, observed) == (), "the same value is no change"
+
+
+def test_who_added_a_field_is_named() -> None:
+    added = deployment(WEB, hostNetwork=True)
+    cached = keep_foreign(managed(added, "kubectl", pod_fields({"f:hostNetwork": {}})), OURS)
+    assert foreign_changes(cached, DESIRED) == (("kubectl", "spec.template.spec.hostNetwork"),)
 
 
 def test_fields_of_a_subresource_are_no_drift() -> None:

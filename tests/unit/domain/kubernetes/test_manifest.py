@@ -69,6 +69,11 @@ def test_a_port_added_to_a_rule_that_is_one_value_is_a_difference() -> None:
 
 
 @pytest.mark.parametrize("field", ["podSelector", "selector", "nodeSelector", "secretKeyRef"])
+def test_a_map_that_is_null_differs_from_one_that_is_one_value(field: str) -> None:
+    assert not covers({field: None}, {field: {"a": "b"}})
+
+
+@pytest.mark.parametrize("field", ["podSelector", "selector", "nodeSelector", "secretKeyRef"])
 def test_a_map_that_is_one_value_may_have_no_further_field(field: str) -> None:
     assert covers({field: {"a": "b"}}, {field: {"a": "b"}})
     assert not covers({field: {"a": "b", "c": "d"}}, {field: {"a": "b"}})

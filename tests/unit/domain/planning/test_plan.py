@@ -7,12 +7,14 @@ import pytest
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Stop
 from aichat_workspace.domain.planning.plan import Observed, plan
+from aichat_workspace.domain.planning.secret_copies import recorded_copies, with_record
 from aichat_workspace.domain.policy.blocking import blocked_kinds
 from aichat_workspace.domain.policy.ownership import owns
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.render import ReferencedSecret, render, tenant_namespace
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from tests.unit.domain import recorded
+from tests.unit.domain.apiserver import ApiServer
 from tests.unit.domain.samples import CREDENTIALS, as_cached, desired, namespace, workspace
 
 NAMESPACE = tenant_namespace(workspace())
@@ -65,6 +67,16 @@ def test_one_missing_object_is_one_write(kind: str) -> None:
         reference: obj for reference, obj in as_cached(DESIRED).items() if reference != ref(missing)
     }
     assert plan(NAMESPACE, DESIRED, observed(objects=objects)) == (Apply(missing),)
+
+
+def _secret_of(manifests: Iterable[Manifest]) -> Manifest:
+    return next(manifest for manifest in manifests if manifest["kind"] == "Secret")
+
+
+def _recorded(action: Action) -> frozenset[str]:
+    assert isinstance(action, Apply)
+    assert action.manifest["kind"] == "Namespace"
+    return recorded_copies(action.manifest)
 
 
 def test_an_object_that_is_being_deleted_is_not_written() -> None:
@@ -269,10 +281,11 @@ OIDC = {
     "clientID": "chat",
     "secretName": "login",
 }
+RENEWED = render(workspace(), PlatformSpec(), replace(CREDENTIALS, admin_password="another"))
 LOGIN = {"oidc": ReferencedSecret("Opaque", {"clientSecret": "aHVzaA=="})}
 
 
-def test_an_obsolete_copy_of_a_secret_is_deleted_before_what_names_it_is_written() -> None:
+def test_an_obsolete_copy_of_a_secret_is_deleted_after_what_used_it_is_written() -> None:
     before = render(workspace(access={"oidc": OIDC}), PlatformSpec(), CREDENTIALS, LOGIN)
     actions = plan(NAMESPACE, DESIRED, observed(objects=as_cached(before)))
     copy = next(
@@ -280,20 +293,41 @@ def test_an_obsolete_copy_of_a_secret_is_deleted_before_what_names_it_is_written
         for manifest in before
         if manifest["kind"] == "Secret" and "oidc" in manifest["metadata"]["name"]
     )
-    assert actions[0] == Delete(Ref("Secret", "team-a-aichat", copy), None)
+    deletion = Delete(Ref("Secret", "team-a-aichat", copy), None, waits=True)
+    assert actions[-2] == deletion
+    assert "Deployment" in [manifest["kind"] for manifest in applied(actions[:-2])]
     assert plan(NAMESPACE, DESIRED, observed(objects=as_cached(before)), BLOCKED) == ()
 
 
-def test_the_copy_of_old_credentials_is_deleted() -> None:
-    renewed = replace(CREDENTIALS, admin_password="another")
-    after = render(workspace(), PlatformSpec(), renewed)
-    actions = plan(NAMESPACE, after, observed())
-    old, new = (
-        next(manifest for manifest in manifests if manifest["kind"] == "Secret")
-        for manifests in (DESIRED, after)
-    )
-    assert actions[0] == Delete(ref(old), None)
+def test_the_copy_of_old_credentials_is_deleted_last() -> None:
+    old, new = _secret_of(DESIRED), _secret_of(RENEWED)
+    actions = plan(NAMESPACE, RENEWED, observed())
+    record, *_, deletion, correction = actions
+    assert _recorded(record) == {old["metadata"]["name"], new["metadata"]["name"]}
+    assert deletion == Delete(ref(old), None, waits=True)
+    assert isinstance(correction, Apply)
+    assert correction.waits
+    assert _recorded(correction) == {new["metadata"]["name"]}
     assert Apply(new) in actions
+
+
+@pytest.mark.parametrize("writes", range(6))
+def test_no_copy_of_a_secret_is_forgotten_wherever_a_plan_is_interrupted(writes: int) -> None:
+    server = ApiServer(namespace())
+    server.execute_all(plan(NAMESPACE, DESIRED, server.observed))
+    server.execute_all(plan(NAMESPACE, RENEWED, server.observed)[:writes])
+    again = render(workspace(), PlatformSpec(), replace(CREDENTIALS, admin_password="a third"))
+    server.execute_all(plan(NAMESPACE, again, server.observed))
+    assert server.secrets.keys() == {ref(_secret_of(again))}
+    assert plan(NAMESPACE, again, server.observed) == ()
+
+
+def test_the_record_of_copies_names_only_copies() -> None:
+    tenant = with_record(NAMESPACE, ["their-own", _secret_of(RENEWED)["metadata"]["name"]])
+    tenant = {**tenant, "metadata": {**tenant["metadata"], "uid": "ns-1"}}
+    actions = plan(NAMESPACE, DESIRED, observed(namespace=tenant))
+    deleted = [action.ref for action in actions if isinstance(action, Delete)]
+    assert deleted == [ref(_secret_of(RENEWED))]
 
 
 def test_a_secret_that_is_no_copy_of_the_operator_is_not_deleted() -> None:

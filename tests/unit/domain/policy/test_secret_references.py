@@ -1,8 +1,10 @@
+import base64
 from typing import Any
 
 import pytest
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.policy.blocking import blocked_kinds
 from aichat_workspace.domain.policy.secret_references import references, resolve
 from tests.unit.domain.samples import workspace
 
@@ -48,6 +50,19 @@ def test_a_missing_secret_and_anothers_have_the_same_message(
     assert problem == missing
     assert problem is not None
     assert f"{names.SECRET_FOR_ANNOTATION}: {OWNER}" in problem.message
+
+
+@pytest.mark.parametrize(("key", "reason"), [(b"sk-1;2", "SecretNotUsable"), (b"sk-1", None)])
+def test_an_api_key_that_open_webui_would_split_is_refused(key: bytes, reason: str | None) -> None:
+    connections = [{"name": "big", "url": "https://m.test/v1", "secretName": "models"}]
+    stored = secret(apiKey=base64.b64encode(key).decode())
+    resolved, problem = resolve(workspace(connections=connections), lambda _: stored)
+    assert (problem.reason if problem else None) == reason
+    assert bool(resolved["connection-big"].data) == (reason is None)
+    if problem:
+        assert "apiKey in Secret 'models' of spec.connections[big].secretName" in problem.message
+        assert "sk-1" not in problem.message
+        assert blocked_kinds([problem]) >= {"Secret", "Deployment"}
 
 
 def test_a_missing_key_is_named() -> None:

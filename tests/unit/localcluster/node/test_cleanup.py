@@ -72,10 +72,13 @@ def test_only_our_networks_are_removed(monkeypatch: pytest.MonkeyPatch, tmp_path
         content = {"containerId": container, "result": {"interfaces": interfaces}}
         (tmp_path / "results").mkdir(exist_ok=True)
         (tmp_path / "results" / name).write_text(json.dumps(content))
+    torn = tmp_path / "results" / "localcluster-c-eth0"
+    torn.write_bytes(b'{"containerId": "c", "sandbox": "/var/run/netns/cni-c", "name": "\xff')
     cleanup.remove_networks(tmp_path / "results", tmp_path)
     assert commands == [
         ("ip", "link", "delete", "veth1"),
         ("umount", "--lazy", str(tmp_path / "cni-a")),
+        ("umount", "--lazy", str(tmp_path / "cni-c")),
     ]
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["podman-b-eth0"]
     assert not (tmp_path / "cni-a").exists()

@@ -76,6 +76,16 @@ async def test_ranges_of_a_blob_can_be_fetched(
     assert (response.status, await response.read()) == (status, expected)
 
 
+@pytest.mark.parametrize("range_header", [f"bytes={len(CONTENT)}-", "bytes=99999999-"])
+async def test_a_range_beyond_the_end_of_a_blob_is_refused(
+    registry: Client, range_header: str
+) -> None:
+    blob = await push(registry, CONTENT)
+    response = await registry.get(f"/blobs/{blob}", headers={"Range": range_header})
+    assert response.status == 416
+    assert response.headers["Content-Range"] == f"bytes */{len(CONTENT)}"
+
+
 async def test_a_pushed_blob_can_be_fetched(registry: Client) -> None:
     start = await registry.post("/v2/me/mine/blobs/uploads/")
     location = start.headers["Location"].partition(str(registry.port))[2]
@@ -144,7 +154,15 @@ async def test_limits_apply_only_to_their_repository(registry: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [[], {"speed": 1}, {"fail_blobs": -1}, {"fail_blobs": "x"}, {"repository": 1}]
+    "content",
+    [
+        [],
+        {"speed": 1},
+        {"fail_blobs": -1},
+        {"fail_blobs": "x"},
+        {"fail_blobs": True},
+        {"repository": 1},
+    ],
 )
 async def test_control_refuses_unknown_and_invalid_limits(
     registry: Client, content: object

@@ -1,0 +1,69 @@
+"""Which writes of a plan put back what somebody else has changed."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.field_ownership import foreign_changes
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
+from aichat_workspace.domain.planning.actions import Action, Apply, Prune
+from aichat_workspace.domain.planning.plan import Observed
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """An object that is put back as it was."""
+
+    ref: Ref
+    managers: tuple[str, ...] = ()
+    """The field managers that changed it, as the API server recorded them; none where it records
+    nothing, as for a removed field."""
+    fields: tuple[str, ...] = ()
+    """What they changed, as spec.replicas."""
+    is_gone: bool = False
+    """The whole object was deleted."""
+
+
+def repairs(
+    actions: Sequence[Action],
+    desired: Sequence[Manifest],
+    observed: Observed,
+    known: Collection[tuple[str, str]],
+) -> tuple[Repair, ...]:
+    """Return what a plan repairs, each object once. `known` are the kinds and names of the objects
+    that the workspace had.
+
+    What the platform or the workspace now desires otherwise is no repair.
+    """
+    by_ref = {ref(manifest): manifest for manifest in desired}
+    by_object = {repair.ref: repair for repair in _repairs(actions, by_ref, observed, known)}
+    return tuple(by_object.values())
+
+
+def _repairs(
+    actions: Sequence[Action],
+    desired: dict[Ref, Manifest],
+    observed: Observed,
+    known: Collection[tuple[str, str]],
+) -> Iterator[Repair]:
+    for action in actions:
+        if not isinstance(action, Apply | Prune):
+            continue
+        target = ref(action.manifest) if isinstance(action, Apply) else action.ref
+        current = observed.objects.get(target)
+        if target not in desired:
+            continue  # the namespace, which others may not write
+        if current is None:
+            if (target.kind, target.name) in known:
+                yield Repair(target, is_gone=True)
+        elif isinstance(action, Prune) or _applied(current) == _applied(desired[target]):
+            changes = foreign_changes(current, desired[target])
+            managers = dict.fromkeys(manager for manager, _ in changes)
+            fields = dict.fromkeys(field for _, field in changes)
+            yield Repair(target, tuple(managers), tuple(fields))
+
+
+def _applied(manifest: Manifest) -> str:
+    """Return the digest of what was applied last."""
+    annotations = manifest["metadata"].get("annotations") or {}
+    return str(annotations.get(names.APPLIED_ANNOTATION, ""))

@@ -1,0 +1,59 @@
+"""The copies of Secrets in a tenant's namespace, which the operator writes and may not list.
+
+The objects that use a copy name it. A copy that none uses yet, or any more, is named by an
+annotation of the namespace, from before it is written until after it is deleted. So an interruption
+leaves no copy behind that nothing names.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
+from aichat_workspace.domain.render.context import is_copy
+
+_SECRET = "Secret"  # noqa: S105  (a kind)
+
+
+def recorded_copies(namespace: Manifest) -> frozenset[str]:
+    """Return the copies that the namespace's annotation names."""
+    metadata = namespace["metadata"]
+    text: str = (metadata.get("annotations") or {}).get(names.SECRETS_ANNOTATION, "")
+    return frozenset(name for name in text.split(",") if is_copy(name, metadata["name"]))
+
+
+def with_record(namespace: Manifest, copies: Iterable[str]) -> Manifest:
+    """Return the namespace with an annotation that names these copies."""
+    text = ",".join(sorted(copies))
+    if not text:
+        return namespace
+    metadata = namespace["metadata"]
+    annotations = {**metadata.get("annotations", {}), names.SECRETS_ANNOTATION: text}
+    return {**namespace, "metadata": {**metadata, "annotations": annotations}}
+
+
+def desired_copies(desired: Iterable[Manifest]) -> frozenset[str]:
+    """Return the Secrets among the desired objects, by name."""
+    return frozenset(
+        manifest["metadata"]["name"] for manifest in desired if manifest["kind"] == _SECRET
+    )
+
+
+def used_copies(objects: Iterable[tuple[Ref, Manifest]]) -> frozenset[str]:
+    """Return the copies that observed objects use."""
+    return frozenset(
+        name
+        for reference, manifest in objects
+        for name in used_secrets(manifest, reference.kind)
+        if is_copy(name, reference.namespace)
+    )
+
+
+def used_secrets(manifest: Manifest, kind: str) -> Iterator[str]:
+    """Yield the names of Secrets that a Deployment's variables or an Ingress' certificate use."""
+    if kind == "Ingress":
+        yield from (tls.get("secretName", "") for tls in manifest["spec"].get("tls", ()))
+    if kind == "Deployment":
+        template = manifest["spec"]["template"]["spec"]
+        for container in (*template.get("initContainers", ()), *template["containers"]):
+            for variable in container.get("env", ()):
+                yield variable.get("valueFrom", {}).get("secretKeyRef", {}).get("name", "")

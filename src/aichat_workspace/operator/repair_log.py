@@ -1,0 +1,77 @@
+"""How often each object was put back, so that somebody who keeps changing it can be named."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from aichat_workspace.domain.kubernetes.manifest import Ref
+from aichat_workspace.domain.planning.repairs import Repair
+from aichat_workspace.domain.problem import Problem
+
+_MANY: Final = 5
+_PAUSE: Final = timedelta(minutes=5)
+
+
+@dataclass(slots=True)
+class _Series:
+    """Repairs of one object with pauses of less than five minutes."""
+
+    repair: Repair
+    """The last one."""
+    count: int
+    last: datetime
+
+
+@dataclass(slots=True)
+class RepairLog:
+    """Counts the repairs of all workspaces."""
+
+    _series: dict[str, dict[Ref, _Series]] = field(default_factory=dict)
+    """By workspace."""
+
+    def note(self, name: str, repairs: Iterable[Repair], now: datetime) -> None:
+        """Count what a plan has put back."""
+        running = self._running(name, now)
+        for repair in repairs:
+            previous = running.get(repair.ref)
+            count = previous.count + 1 if previous else 1
+            running[repair.ref] = _Series(repair, count, now)
+        if running:
+            self._series[name] = running
+        else:
+            self._series.pop(name, None)
+
+    def problem(self, name: str) -> Problem | None:
+        """Return who changes what again and again, as of the last note."""
+        many = [series for series in self._series.get(name, {}).values() if series.count >= _MANY]
+        if not many:
+            return None
+        texts = "; ".join(sorted(_text(series.repair) for series in many))
+        return Problem(
+            "ChangedByOthers",
+            f"{texts}; the operator puts it back each time, at most some times a minute; end what "
+            "changes it, or let it leave the workspace's namespace alone",
+        )
+
+    def ends_in_seconds(self, name: str, now: datetime) -> float | None:
+        """Return when a problem may be over although no event comes; None without one."""
+        ends = (
+            series.last + _PAUSE
+            for series in self._series.get(name, {}).values()
+            if series.count >= _MANY
+        )
+        first = min(ends, default=None)
+        return None if first is None else max(0.0, (first - now).total_seconds())
+
+    def _running(self, name: str, now: datetime) -> dict[Ref, _Series]:
+        series = self._series.get(name, {})
+        return {ref: last for ref, last in series.items() if now - last.last < _PAUSE}
+
+
+def _text(repair: Repair) -> str:
+    who = " and ".join(map(repr, repair.managers)) or "somebody"
+    if repair.is_gone:
+        return f"{repair.ref} is deleted again and again by {who}"
+    what = f" ({', '.join(repair.fields)})" if repair.fields else ""
+    return f"{repair.ref}{what} is changed again and again by {who}"
