@@ -11,7 +11,7 @@ from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ApiError, GoneError, NotFoundError, UnreachableError
 from aichat_workspace.kube.objects import Json
-from aichat_workspace.kube.store import Entry, Index, OnChange, Store
+from aichat_workspace.kube.store import Entry, Store
 
 # Three watches in a row without a word, not even of their end.
 _SILENT_SECONDS: Final = 180.0
@@ -25,25 +25,21 @@ _log: Final = structlog.get_logger()
 class Cache:
     """A watch cache of one kind.
 
-    `transform` drops unread fields of each object before it is stored, and keeps its name,
-    namespace and resourceVersion. `index` groups objects. `on_change` is called for each change,
-    which is stored already. An `optional` kind may not be installed: it is listed again after
-    `retry_discovery`, and never polled. Objects of an `is_packed` cache take a tenth of the memory
-    and longer to read.
+    `transform` drops unread fields of each object before `store` has it, and keeps its name,
+    namespace and resourceVersion. An `optional` kind may not be installed: it is listed again after
+    `retry_discovery`, and never polled.
     """
 
     def __init__(
         self,
         client: Client,
         resource: Resource,
+        store: Store,
         *,
-        on_change: OnChange,
         namespace: str | None = None,
         label_selector: str = "",
         transform: Callable[[Json], Json] = lambda obj: obj,
-        index: Index = lambda _: None,
         optional: bool = False,
-        is_packed: bool = False,
     ) -> None:
         self._optional = optional
         self.resource = resource
@@ -51,7 +47,7 @@ class Cache:
         self._namespace = namespace
         self._label_selector = label_selector
         self._transform = transform
-        self._store = Store(index, on_change, is_packed)
+        self._store = store
         self._waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._synced = asyncio.Event()
         self._installed = asyncio.Event()
@@ -98,6 +94,9 @@ class Cache:
 
     def by_index(self, value: Hashable) -> tuple[Json, ...]:
         return self._store.by_index(value)
+
+    def has_group(self, value: Hashable) -> bool:
+        return self._store.has_group(value)
 
     def observe(self, obj: Json, *, is_news: bool = True) -> None:
         """Take the response to a write, so that the next read sees it before the watch reports

@@ -37,9 +37,9 @@ class Entry:
 class Store:
     """The known objects of a kind. Readers must not change them."""
 
-    index: Index
-    """Returns the group of an object, or None."""
     on_change: OnChange
+    index: Index = lambda _: None
+    """Returns the group of an object, or None."""
     is_packed: bool = False
     """Keep objects as compressed JSON: a tenth of the memory, for 25 microseconds an object at a
     write, and at a read of one that is not among the last few hundred."""
@@ -62,6 +62,10 @@ class Store:
 
     def by_index(self, value: Hashable) -> tuple[Json, ...]:
         return tuple(self._entries[key].read() for key in self._keys.get(value, ()))
+
+    def has_group(self, value: Hashable) -> bool:
+        """Return whether there is an object of this group."""
+        return value in self._keys
 
     def has(self, obj: Json) -> bool:
         """Return whether this version of the object, or a newer one, is stored."""
@@ -103,15 +107,14 @@ class Store:
         listed = {entry.key: entry for entry in entries}
         is_restored = version < self.version
         self.version = version
-        for key, stored in list(self._entries.items()):
-            entry = listed.get(key)
+        for stored_key, stored in list(self._entries.items()):
+            entry = listed.get(stored_key)
             is_superseded = is_restored or stored.version <= version
             if is_superseded and (entry is None or entry.version < stored.version):
-                self._set(key, entry)
-        for key, entry in listed.items():
-            stored_entry = self._entries.get(key)
-            if stored_entry is None or stored_entry.version < entry.version:
-                self._set(key, entry)
+                self._set(stored_key, entry)
+        for entry in listed.values():
+            if entry.key not in self._entries or self._entries[entry.key].version < entry.version:
+                self._set(entry.key, entry)
 
     def _set(self, key: Key, new: Entry | None, *, is_news: bool = True) -> None:
         old = self._entries.pop(key, None)

@@ -23,6 +23,7 @@ from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json, annotations, key, uid, without_managed_fields
+from aichat_workspace.kube.store import Store
 from aichat_workspace.operator import trimming
 
 # What a tenant object's status says that nobody has written yet.
@@ -245,7 +246,12 @@ class Caches:
         )
 
     def _cache(
-        self, kind: Resource, workspace_of: Callable[[Json], str | None] | None, **options: Any
+        self,
+        kind: Resource,
+        workspace_of: Callable[[Json], str | None] | None,
+        *,
+        is_packed: bool = False,
+        **options: Any,
     ) -> Cache:
         """A cache indexed by workspace. Without one, a change concerns every workspace."""
 
@@ -266,11 +272,11 @@ class Caches:
                 own = moved if self._is_expected(old, new) else set()
                 moved = (moved | self._rivals(old, new)) - own
             for name in moved:
-                if name and (kind is kinds.WORKSPACE or self.workspaces.by_index(name)):
+                if name and (kind is kinds.WORKSPACE or self.workspaces.has_group(name)):
                     self._on_change(name)
 
-        index = workspace_of or (lambda _: None)
-        return Cache(self._client, kind, on_change=changed, index=index, **options)
+        store = Store(changed, workspace_of or (lambda _: None), is_packed)
+        return Cache(self._client, kind, store, **options)
 
 
 def _is_settled(before: Json | None, after: Json, desired: Manifest) -> bool:

@@ -20,6 +20,7 @@ _STATUS_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "Deployment": ("observedGeneration", "readyReplicas", "updatedReplicas", "conditions"),
     "PersistentVolumeClaim": ("phase", "capacity"),
+    "ResourceQuota": ("hard",),
     "HTTPRoute": ("parents",),
 }
 """The read fields of a tenant object's status, by kind; of the other kinds nothing is read."""

@@ -12,6 +12,7 @@ from aichat_workspace.kube import cache as module
 from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client, WatchEvent
 from aichat_workspace.kube.errors import ApiError, GoneError, NotFoundError, UnreachableError
+from aichat_workspace.kube.store import Store
 from tests.unit.waiting import turns, until
 
 ROUTES = Resource("example.org", "v1", "Route", "routes")
@@ -69,7 +70,7 @@ class Watched:
         self.server = Server()
         self.changes: list[str] = []
         client = cast("Client", self.server)
-        self.cache = Cache(client, ROUTES, on_change=self._changed, **options)
+        self.cache = Cache(client, ROUTES, Store(self._changed), **options)
 
     def _changed(self, old: dict[str, Any] | None, new: dict[str, Any] | None) -> None:
         obj = new or old

@@ -22,6 +22,7 @@ from aichat_workspace.kube.errors import (
     NotFoundError,
     UnreachableError,
 )
+from aichat_workspace.kube.store import Store
 from tests.unit.waiting import until
 
 PODS = Resource("", "v1", "Pod", "pods")
@@ -285,7 +286,7 @@ async def test_a_line_that_is_no_event_is_a_broken_watch(line: bytes) -> None:
 async def running_cache(*answers: Answer) -> AsyncIterator[tuple[Cache, Script]]:
     script = Script(*answers)
     async with serving(script) as client:
-        cache = Cache(client, PODS, on_change=lambda *_: None)
+        cache = Cache(client, PODS, Store(lambda *_: None))
         running = asyncio.create_task(cache.run())
         try:
             yield cache, script

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.store import Store
+from tests.fakes.listing import take_list
 
 
 def obj(name: str, version: int, uid: str = "u", **labels: str) -> Json:
@@ -22,11 +23,12 @@ def obj(name: str, version: int, uid: str = "u", **labels: str) -> Json:
 class RecordedStore:
     """A store, and the changes that it reported."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_packed: bool = False) -> None:
         self.changes: list[tuple[Any, Any]] = []
         self.store = Store(
-            lambda stored: stored["metadata"]["labels"].get("team"),
             lambda old, new: self.changes.append((old, new)),
+            lambda stored: stored["metadata"]["labels"].get("team"),
+            is_packed,
         )
 
 
@@ -76,7 +78,7 @@ def test_a_list_reports_vanished_objects_and_not_unchanged_ones() -> None:
     recorded.store.put(obj("a", 1))
     recorded.store.put(obj("b", 2))
     recorded.changes.clear()
-    recorded.store.reset([obj("a", 1)], version=8)
+    take_list(recorded.store, [obj("a", 1)], version=8)
     assert recorded.changes == [(obj("b", 2), None)]
 
 
@@ -89,9 +91,9 @@ def test_a_list_does_not_remove_a_later_write() -> None:
 
 def test_a_list_that_is_older_than_what_is_known_replaces_it() -> None:
     recorded = RecordedStore()
-    recorded.store.reset([obj("a", 900), obj("b", 950)], version=1000)
+    take_list(recorded.store, [obj("a", 900), obj("b", 950)], version=1000)
     recorded.store.observe(obj("c", 1001))
-    recorded.store.reset([obj("a", 400)], version=500)
+    take_list(recorded.store, [obj("a", 400)], version=500)
     assert [*recorded.store.all()] == [obj("a", 400)], "the backup had no b and no c"
     assert recorded.store.version == 500
     recorded.store.put(obj("a", 501))
@@ -100,14 +102,14 @@ def test_a_list_that_is_older_than_what_is_known_replaces_it() -> None:
 
 def test_an_object_of_another_history_is_replaced_although_its_version_was_higher() -> None:
     recorded = RecordedStore()
-    recorded.store.reset([obj("a", 900)], version=1000)
-    recorded.store.reset([obj("a", 400)], version=1100)
+    take_list(recorded.store, [obj("a", 900)], version=1000)
+    take_list(recorded.store, [obj("a", 400)], version=1100)
     assert recorded.store.get(("n", "a")) == obj("a", 400)
 
 
 def test_an_object_leaves_the_group_that_it_was_put_in_whatever_its_group_is_by_then() -> None:
     group = ["x"]
-    store = Store(lambda _: group[0], lambda *_: None)
+    store = Store(lambda *_: None, lambda _: group[0])
     store.put(obj("a", 1))
     group[0] = "y"
     store.put(obj("a", 2))
@@ -138,3 +140,22 @@ def test_events_in_any_order_leave_the_newest(seen: list[int]) -> None:
     assert recorded.store.get(("n", "a")) == obj("a", max(seen))
     shown = [int(new["metadata"]["resourceVersion"]) for _, new in recorded.changes]
     assert shown == sorted(set(shown))
+
+
+def test_a_packed_object_is_read_as_it_was_put() -> None:
+    recorded = RecordedStore(is_packed=True)
+    recorded.store.put(obj("a", 1, team="x"))
+    take_list(recorded.store, [obj("a", 1, team="x"), obj("b", 2, team="x")], version=3)
+    assert recorded.store.get(("n", "b")) == obj("b", 2, team="x")
+    assert [*recorded.store.all()] == [*recorded.store.by_index("x")]
+    recorded.store.remove(obj("a", 4))
+    assert recorded.changes[-1] == (obj("a", 1, team="x"), None)
+    assert not recorded.store.has_group("y")
+    assert recorded.store.has_group("x")
+
+
+def test_what_is_no_news_is_stored_and_not_reported() -> None:
+    recorded = RecordedStore()
+    recorded.store.observe(obj("a", 1), is_news=False)
+    assert recorded.store.get(("n", "a")) == obj("a", 1)
+    assert recorded.changes == []

@@ -110,3 +110,50 @@ def test_a_host_is_found_as_long_as_a_workspace_chooses_it() -> None:
     choose("two.example.org", "2")
     assert caches.workspaces_with_host("one.example.org") == []
     assert len(caches.workspaces_with_host("two.example.org")) == 1
+
+
+def deployment(version: int, replicas: int = 1, **status: int) -> dict[str, Any]:
+    metadata = {"name": "web", "namespace": "chat", "uid": "u", "resourceVersion": str(version)}
+    body = {"kind": "Deployment", "metadata": metadata, "spec": {"replicas": replicas}}
+    return {**body, "status": status} if status else body
+
+
+def world() -> tuple[Caches, list[str]]:
+    """Caches that know one workspace, and the names of what changed since."""
+    changed: list[str] = []
+    caches = Caches(cast("Client", None), changed.append)
+    metadata = {"name": "a", "namespace": "team", "uid": "w", "resourceVersion": "1"}
+    caches.observe(
+        {"kind": "AIChatWorkspace", "metadata": metadata, "spec": {"workspaceName": "chat"}}
+    )
+    changed.clear()
+    return caches, changed
+
+
+def test_the_reply_to_an_apply_that_left_nothing_to_do_is_no_news() -> None:
+    caches, changed = world()
+    caches.observe_applied(deployment(1), deployment(1))
+    caches.observe_applied(deployment(2, replicas=0), deployment(2, replicas=0))
+    assert caches.tenants["Deployment"].get("chat", "web") == deployment(2, replicas=0)
+    assert changed == []
+
+
+def test_a_reply_that_differs_from_what_was_applied_is_news() -> None:
+    caches, changed = world()
+    caches.observe_applied(deployment(1, replicas=2), deployment(1))
+    assert changed == ["chat"]
+
+
+def test_a_status_that_comes_with_the_reply_is_news() -> None:
+    caches, changed = world()
+    caches.observe_applied(deployment(1, readyReplicas=1), deployment(1))
+    assert changed == ["chat"]
+
+
+def test_an_event_that_changes_nothing_that_is_read_is_no_news() -> None:
+    caches, changed = world()
+    caches.observe(deployment(1, readyReplicas=1))
+    caches.observe(deployment(2, readyReplicas=1, availableReplicas=1))
+    assert changed == ["chat"]
+    caches.observe(deployment(3, readyReplicas=0))
+    assert changed == ["chat", "chat"]

@@ -8,6 +8,7 @@ from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.image_rollouts import ImageRollouts
+from tests.fakes.listing import take_list
 
 OLD = ("docker.io/ollama/ollama:0.1.0", "ghcr.io/open-webui/open-webui:v0.1.0")
 NEW = PlatformSpec().images.resolved
@@ -241,6 +242,6 @@ def test_a_resource_that_left_the_cache_frees_its_slot(setup: Setup) -> None:
     setup.put("a", NEW)
     setup.put("b", NEW)
     setup.wait("c")
-    setup.caches.workspaces._store.reset(setup.others_than("a"), 10**6)
+    take_list(setup.caches.workspaces._store, setup.others_than("a"), 10**6)
     setup.rollouts.update("a")
     assert setup.enqueued == ["c"]

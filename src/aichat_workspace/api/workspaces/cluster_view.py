@@ -21,6 +21,7 @@ from aichat_workspace.domain.v1alpha1.platform_spec import (
 from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json, Key, key, labels, without_managed_fields
+from aichat_workspace.kube.store import Store
 
 Order = tuple[str, str, str]
 FIRST: Final[Order] = ("", "", "")
@@ -43,25 +44,25 @@ class ClusterView:
         self.workspaces = Cache(
             client,
             kinds.WORKSPACE,
-            on_change=self._on_change,
+            Store(self._on_change),
             transform=without_managed_fields,
         )
         self._namespaces = Cache(
             client,
             kinds.NAMESPACE,
-            on_change=lambda *_: None,
+            Store(lambda *_: None),
             transform=_namespace_summary,
         )
         self._platform = Cache(
             client,
             kinds.PLATFORM,
-            on_change=self._update_settings,
+            Store(self._update_settings),
             transform=without_managed_fields,
         )
         self._patterns = Cache(
             client,
             kinds.CONFIG_MAP,
-            on_change=lambda *_: None,
+            Store(lambda *_: None),
             namespace=names.SYSTEM_NAMESPACE,
             label_selector=names.PATTERNS_LABEL,
             transform=without_managed_fields,

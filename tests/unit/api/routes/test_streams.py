@@ -27,6 +27,7 @@ from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
 from aichat_workspace.ollama.errors import OllamaUnreachableError
+from tests.fakes.listing import take_list
 from tests.unit.api.samples import resource
 from tests.unit.api.serving import serve
 from tests.unit.waiting import until
@@ -153,8 +154,8 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
         settings = Settings.read({}, in_cluster=True)
         services = Services.create(settings, client, lambda _: model, {})  # type: ignore[arg-type, return-value]
         status = {"namespace": {"name": "team-a", "uid": "its-namespace"}}
-        services.cluster.workspaces._store.reset([resource(status=status)], 1)
-        services.cluster._namespaces._store.reset([_NAMESPACE], 1)
+        take_list(services.cluster.workspaces._store, [resource(status=status)], 1)
+        take_list(services.cluster._namespaces._store, [_NAMESPACE], 1)
         http = await stack.enter_async_context(aiohttp.ClientSession())
         served = build(services, Metrics(lambda: 0, lambda: 0))
         url = await stack.enter_async_context(serve(served, services.stopping))
@@ -194,7 +195,7 @@ class TestList:
     async def test_a_list_is_complete_and_is_304_for_its_etag(self, world: World) -> None:
         large = {"models": ["x" * 10_000]}
         many = [resource(f"a{number}", spec=large) for number in range(50)]
-        world.services.cluster.workspaces._store.reset(many, 2)
+        take_list(world.services.cluster.workspaces._store, many, 2)
         async with world.get(PATH) as answer:
             assert answer.headers["Content-Type"] == "application/json"
             assert len((await answer.json())["items"]) == 50

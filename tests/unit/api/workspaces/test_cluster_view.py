@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.kube.client import Client
+from tests.fakes.listing import take_list
 from tests.unit.api.samples import resource
 
 
@@ -29,7 +30,7 @@ def test_a_resource_without_a_workspace_name_is_logged_once_and_ignored(
 ) -> None:
     store = cluster.workspaces._store
     with capture_logs() as logs:
-        store.reset([legacy(1) | {"spec": spec}, resource("new", version=2)], 2)
+        take_list(store, [legacy(1) | {"spec": spec}, resource("new", version=2)], 2)
         store.put(legacy(3) | {"spec": spec})
     assert [line["resource"] for line in logs] == ["team/old"]
     assert len(cluster) == 1
@@ -58,7 +59,7 @@ def test_invalid_settings_leave_the_last_valid_ones(
     cluster: ClusterView,
 ) -> None:
     cache = cluster._platform
-    cache._store.reset([platform(1, embeddingModel="first")], 1)
+    take_list(cache._store, [platform(1, embeddingModel="first")], 1)
     cache._synced.set()
     with capture_logs() as logs:
         cache._store.put(platform(2, embeddingModel=7))
@@ -71,7 +72,7 @@ def test_invalid_settings_leave_the_last_valid_ones(
 def test_settings_that_were_never_valid_are_503(cluster: ClusterView) -> None:
     """Defaults in their place would look as if the platform team had chosen them."""
     with capture_logs():
-        cluster._platform._store.reset([platform(1, embeddingModel=7)], 1)
+        take_list(cluster._platform._store, [platform(1, embeddingModel=7)], 1)
     cluster._platform._synced.set()
     with pytest.raises(ProblemError) as caught:
         cluster.platform()

@@ -18,6 +18,7 @@ from aichat_workspace.kube.errors import (
     ForbiddenError,
     UnreachableError,
 )
+from tests.fakes.listing import take_list
 from tests.fakes.workspace_client import FakeWorkspaceClient
 from tests.unit.api.samples import resource
 
@@ -96,7 +97,7 @@ class TestVersion:
     ) -> None:
         cluster = workspaces.cluster
         client.listed = [resource("a", version=10), resource("b", version=11)]
-        cluster.workspaces._store.reset(client.listed[:1], 10)
+        take_list(cluster.workspaces._store, client.listed[:1], 10)
         assert not await workspaces.is_complete()
         assert cluster.complete_version == 10
         client.watch_event(client.listed[1])

@@ -14,6 +14,7 @@ from aichat_workspace.api.workspaces.watch import ResumeToken, Watcher
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import UnreachableError
 from aichat_workspace.kube.store import Store
+from tests.fakes.listing import take_list
 from tests.unit.api.samples import resource
 
 EVERYWHERE = Scope(everywhere=True)
@@ -92,7 +93,7 @@ async def _until(events: AsyncIterator[bytes], last: str) -> list[tuple[str, str
 async def test_a_stream_begins_with_all_workspaces_and_has_an_id_from_synced_on(
     world: World,
 ) -> None:
-    world.store.reset([resource("a", version=3), resource("b", version=5)], 7)
+    take_list(world.store, [resource("a", version=3), resource("b", version=5)], 7)
     watcher = world.watcher()
     sent = await _until(watcher.events(None), "synced")
     token = str(ResumeToken(7, watcher.scope_hash(EVERYWHERE)))
@@ -119,13 +120,13 @@ async def test_only_the_last_change_of_a_version_has_an_id(world: World) -> None
     world.store.reset([], 1)
     events = world.watcher().events(0)
     await _until(events, "synced")
-    world.store.reset([resource("a", version=2), resource("b", version=3)], 9)
+    take_list(world.store, [resource("a", version=2), resource("b", version=3)], 9)
     sent = await _until(events, "ADDED")
     assert [event_id is not None for _, event_id in sent] == [False, True]
 
 
 async def test_a_changed_permission_starts_the_stream_again(world: World) -> None:
-    world.store.reset([resource("a", team="one"), resource("b", team="two")], 1)
+    take_list(world.store, [resource("a", team="one"), resource("b", team="two")], 1)
     world.scope = Scope(everywhere=False, teams=frozenset({"one"}))
     events = world.watcher().events(None)
     assert len(await _until(events, "synced")) == 3
@@ -162,7 +163,7 @@ async def test_permission_is_not_checked_with_every_change(world: World) -> None
 
 async def test_a_slow_reader_gets_nothing_after_the_permission_ends(world: World) -> None:
     large = {"models": ["x" * 40_000]}
-    world.store.reset([resource(f"a{number}", spec=large) for number in range(20)], 1)
+    take_list(world.store, [resource(f"a{number}", spec=large) for number in range(20)], 1)
     events = world.watcher().events(None)
     assert await anext(events) == b"retry: 1000\n\n"
     assert await anext(events)
@@ -172,7 +173,7 @@ async def test_a_slow_reader_gets_nothing_after_the_permission_ends(world: World
 
 async def test_a_snapshot_is_sent_in_pieces_of_limited_size(world: World) -> None:
     large = {"models": ["x" * 10_000]}
-    world.store.reset([resource(f"a{number}", spec=large) for number in range(50)], 1)
+    take_list(world.store, [resource(f"a{number}", spec=large) for number in range(50)], 1)
     largest = 0
     async with asyncio.timeout(30):
         async for piece in world.watcher().events(None):
@@ -210,8 +211,8 @@ async def test_a_stream_is_resumed_after_its_last_event(world: World) -> None:
 
 async def test_a_resumed_stream_starts_again_if_the_scope_changed_meanwhile(world: World) -> None:
     """Resuming may wait for seconds: what the token was made for may be another scope by then."""
-    world.store.reset(
-        [resource("a", team="one", version=2), resource("b", team="two", version=3)], 3
+    take_list(
+        world.store, [resource("a", team="one", version=2), resource("b", team="two", version=3)], 3
     )
     world.cluster.changes.begin(3)
     watcher = world.watcher()

@@ -1,0 +1,59 @@
+from typing import Any
+
+from aichat_workspace.domain import names
+from aichat_workspace.operator import trimming
+
+_METADATA = {"name": "a", "namespace": "team", "managedFields": [{"manager": "kubectl"}]}
+_KEPT = {"name": "a", "namespace": "team"}
+
+
+def deployment(*conditions: str) -> dict[str, Any]:
+    listed = [{"type": name, "status": "True", "lastUpdateTime": "now"} for name in conditions]
+    status = {"readyReplicas": 1, "availableReplicas": 1, "conditions": listed}
+    return {"kind": "Deployment", "metadata": _METADATA, "spec": {"replicas": 1}, "status": status}
+
+
+def test_of_a_workload_only_what_is_read_of_its_status_is_kept() -> None:
+    kept = trimming.tenant_object(deployment("Progressing", "ReplicaFailure"))
+    assert kept["spec"] == {"replicas": 1}
+    assert kept["metadata"] == _KEPT
+    assert kept["status"] == {
+        "readyReplicas": 1,
+        "conditions": [{"type": "ReplicaFailure", "status": "True"}],
+    }
+    assert "conditions" not in trimming.tenant_object(deployment("Progressing"))["status"]
+
+
+def test_of_a_quota_it_is_kept_what_it_enforces_and_not_what_is_used() -> None:
+    status = {"hard": {"cpu": "2"}, "used": {"cpu": "1"}}
+    quota = {"kind": "ResourceQuota", "metadata": _METADATA, "status": status}
+    assert trimming.tenant_object(quota)["status"] == {"hard": {"cpu": "2"}}
+
+
+def test_a_status_that_nothing_reads_is_dropped() -> None:
+    service = {"kind": "Service", "metadata": _METADATA, "status": {"loadBalancer": {}}}
+    assert trimming.tenant_object(service) == {"kind": "Service", "metadata": _KEPT}
+
+
+def test_of_a_pod_the_conditions_and_containers_that_tell_of_a_problem_are_kept() -> None:
+    container = {"name": "c", "ready": False, "restartCount": 3, "imageID": "sha256:0"}
+    conditions = [{"type": "Ready", "status": "False"}, {"type": "Initialized", "status": "True"}]
+    status = {"phase": "Running", "conditions": conditions, "containerStatuses": [container]}
+    pod = {"kind": "Pod", "metadata": _METADATA, "spec": {"nodeName": "n"}, "status": status}
+    assert trimming.pod(pod) == {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": _KEPT,
+        "status": {
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": "False"}],
+            "containerStatuses": [{"name": "c", "ready": False, "restartCount": 3}],
+        },
+    }
+
+
+def test_a_secret_keeps_its_data_only_where_the_operator_made_it_or_it_names_a_workspace() -> None:
+    secret = {"kind": "Secret", "metadata": _METADATA, "data": {"key": "dmFsdWU="}}
+    assert "data" not in trimming.secret(secret)
+    marks = {"annotations": {names.SECRET_FOR_ANNOTATION: "team/a"}}
+    assert "data" in trimming.secret({**secret, "metadata": {**_METADATA, **marks}})
