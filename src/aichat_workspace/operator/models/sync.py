@@ -5,7 +5,7 @@ wait for one of a limited number of slots.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
@@ -189,8 +189,20 @@ class _WorkspaceModels:
 
     async def _check(self) -> bool:
         """Compare and repair once. Return whether something failed that a retry may mend."""
+        downloads: dict[str, asyncio.Task[bool]] = {}
+        try:
+            return await self._repair(downloads)
+        finally:
+            for download in downloads.values():
+                download.cancel()
+            await asyncio.gather(*downloads.values(), return_exceptions=True)
+
+    async def _repair(self, downloads: "dict[str, asyncio.Task[bool]]") -> bool:
+        """Look at the server's list again as soon as a download has ended, so that a model is ready
+        and patterns are made of it while others still come."""
         failed = self._is_cramped = False
         attempted: set[ModelAction] = set()
+        self._incoming_bytes.clear()
         while True:
             present = await self._list()
             desired = await self._feasible(present)
@@ -202,10 +214,29 @@ class _WorkspaceModels:
                 )
                 if action not in attempted
             ]
-            if not actions:
+            failed |= not await self._create_all(actions)
+            pulls = [action.name for action in actions if isinstance(action, Pull)]
+            if pulls or downloads:
+                self._present = await self._with_weights(present)
+            downloads |= {name: asyncio.create_task(self._pull(name)) for name in pulls}
+            attempted.update(action for action in actions if not isinstance(action, Remove))
+            if downloads:
+                failed |= not await self._any_ended(downloads)
+            elif removals := [action for action in actions if isinstance(action, Remove)]:
+                attempted.update(removals)
+                await self._remove_all(removals)
+            elif not actions:
                 return failed
-            attempted.update(actions)
-            failed |= not await self._execute(actions, present)
+
+    async def _any_ended(self, downloads: "dict[str, asyncio.Task[bool]]") -> bool:
+        """Wait until a download has ended, and take it out. Return whether all that ended came."""
+        await asyncio.wait(downloads.values(), return_when=asyncio.FIRST_COMPLETED)
+        ended = [model for model, download in downloads.items() if download.done()]
+        outcomes = {model: downloads.pop(model).result() for model in ended}
+        for model, has_come in outcomes.items():
+            if has_come:  # the server's next list has it
+                self._incoming_bytes.pop(model, None)
+        return all(outcomes.values())
 
     async def _list(self) -> list[PresentModel]:
         present = [
@@ -215,23 +246,15 @@ class _WorkspaceModels:
         self._observer.on_list(self._name, {model.name: model.digest for model in present})
         return present
 
-    async def _execute(
-        self, actions: Sequence[ModelAction], present: Iterable[PresentModel]
-    ) -> bool:
-        """Create patterns first, because downloads take long; remove models last, because they are
-        of use meanwhile. Return whether all succeeded."""
+    async def _create_all(self, actions: Iterable[ModelAction]) -> bool:
         created = [await self._create(action) for action in actions if isinstance(action, Create)]
-        pulls = [action for action in actions if isinstance(action, Pull)]
-        self._incoming_bytes.clear()
-        if pulls:
-            self._present = await self._with_weights(present)
-        async with asyncio.TaskGroup() as group:
-            downloads = [group.create_task(self._pull(pull.name)) for pull in pulls]
-        for action in actions:
-            if isinstance(action, Remove):
-                await self._client.delete(action.name)
-                _log.info("model removed", workspace=self._name, model=action.name)
-        return all(created) and all(download.result() for download in downloads)
+        return all(created)
+
+    async def _remove_all(self, removals: Iterable[Remove]) -> None:
+        """Remove models; last, because they are of use meanwhile."""
+        for removal in removals:
+            await self._client.delete(removal.name)
+            _log.info("model removed", workspace=self._name, model=removal.name)
 
     async def _feasible(self, present: Iterable[PresentModel]) -> DesiredModels:
         """The desired models, without the patterns that would replace a person's own models."""

@@ -519,6 +519,28 @@ async def test_a_pattern_does_not_wait_for_downloads_that_it_is_not_made_of() ->
     await sync.sync.close()
 
 
+async def test_a_model_is_ready_and_its_pattern_made_while_its_slowest_neighbour_still_comes() -> (
+    None
+):
+    class Uneven(Server):
+        async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
+            yield Progress("pulling", 0, self.size)
+            if name == "slow:1":
+                await self.gate.wait()
+            self.there[name] = "d1"
+            yield Progress("success", self.size, self.size)
+
+    sync, server = Sync(), Uneven()
+    server.gate.clear()
+    sync.set_desired("w", server, "m:1", "slow:1", patterns=(EXPLAIN,))
+    ready = {"m:1": ModelState.READY, "explain_code": ModelState.READY}
+    await until(lambda: sync.states("w") == {**ready, "slow:1": ModelState.PULLING})
+    assert server.pulls == ["m:1", "slow:1"]
+    server.gate.set()
+    await until(lambda: sync.states("w") == {**ready, "slow:1": ModelState.READY})
+    await sync.sync.close()
+
+
 MADE = PatternStatus("explain_code", ModelState.READY, "of the old one")
 
 
