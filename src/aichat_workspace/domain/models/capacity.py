@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from aichat_workspace.domain.models.name import model_key
+
 _USABLE_SHARE: Final = 0.95
 
 
@@ -35,6 +37,11 @@ class PresentModel:
     size_bytes: int
     weights: str = ""
     """The digest of its weights; empty while unknown."""
+
+    @property
+    def key(self) -> str:
+        """The name to compare."""
+        return model_key(self.name)
 
 
 def occupied_bytes(present: Iterable[PresentModel]) -> int:

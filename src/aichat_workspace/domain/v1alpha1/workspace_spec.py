@@ -140,6 +140,18 @@ _TOLERATION_RULES: Final[dict[str, Any]] = {
         ),
     ]
 }
+# Ollama compares names without case, a missing tag is latest, and the host and the namespace of its
+# own registry may be left out. `^` marks the beginning: names have none.
+_MODEL_KEY: Final = (
+    "('^' + {0}.lowerAscii() + "
+    "({0}.substring({0}.lastIndexOf('/') + 1).contains(':') ? '' : ':latest'))"
+    ".replace('^registry.ollama.ai/', '^').replace('^library/', '^')"
+)
+_DISTINCT_MODELS: Final = rule(
+    f"self.all(x, self.exists_one(y, {_MODEL_KEY.format('y')} == {_MODEL_KEY.format('x')}))",
+    "two entries name the same model: Ollama compares names without case, takes a missing tag for "
+    "latest, and registry.ollama.ai/library/x for x; remove one of them",
+)
 _COMPUTE_RULES: Final[dict[str, Any]] = {"x-kubernetes-validations": [_BOUNDS, _MEMORY_BOUNDS]}
 
 
@@ -400,7 +412,7 @@ class WorkspaceSpec(Schema):
         description="Models to download, by Ollama name: [host[:port]/][namespace/]name[:tag]. "
         "Patterns are built on the first one.",
         examples=[["gemma2:2b"]],
-        json_schema_extra=_SET,
+        json_schema_extra={**_SET, "x-kubernetes-validations": [_DISTINCT_MODELS]},
     )
     patterns: tuple[PatternText, ...] = Field(
         default=(),

@@ -93,7 +93,10 @@ class Condition(Schema):
 class ModelEntry(Schema):
     """How far one model of the workspace is."""
 
-    name: str = Field(description="The model's name as Ollama lists it.")
+    name: str = Field(
+        description="The model's name as Ollama lists it, in the model server's spelling once it "
+        "is there."
+    )
     state: ModelState = Field(description="Pending, Pulling, Ready, Failed or Removing.")
     completed_bytes: int = Field(default=0, ge=0, description="Bytes downloaded.")
     total_bytes: int = Field(default=0, ge=0, description="Bytes to download; 0 while unknown.")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from aichat_workspace.domain.models.capacity import PresentModel
+from aichat_workspace.domain.models.name import model_key
 from aichat_workspace.domain.models.status import (
     DesiredModels,
     ModelState,
@@ -47,7 +48,7 @@ class Report:
     def managed(self) -> ManagedModels:
         """What the operator has downloaded and created, and so may remove."""
         return ManagedModels(
-            models=frozenset(model.name for model in self.models if model.managed),
+            models=frozenset(model_key(model.name) for model in self.models if model.managed),
             patterns=frozenset(
                 (pattern.name, pattern.revision) for pattern in self.patterns if pattern.revision
             ),
@@ -55,8 +56,10 @@ class Report:
 
     @property
     def leaving(self) -> frozenset[str]:
-        """The models that are to be removed, as the server names them."""
-        models = {model.name for model in self.models if model.state is ModelState.REMOVING}
+        """The keys of the models that are to be removed."""
+        models = {
+            model_key(model.name) for model in self.models if model.state is ModelState.REMOVING
+        }
         patterns = {
             Pattern(pattern.name, "").model
             for pattern in self.patterns
@@ -66,11 +69,15 @@ class Report:
 
     def has_failed(self, name: str) -> bool:
         """Whether a model could not be downloaded."""
-        return any(model.name == name and model.state is ModelState.FAILED for model in self.models)
+        return any(
+            model_key(model.name) == model_key(name) and model.state is ModelState.FAILED
+            for model in self.models
+        )
 
     def with_model(self, model: ModelStatus) -> "Report":
         """Return the report with one model's status replaced."""
-        models = tuple(model if known.name == model.name else known for known in self.models)
+        key = model_key(model.name)
+        models = tuple(model if model_key(known.name) == key else known for known in self.models)
         return replace(self, models=models)
 
     def with_pattern(self, pattern: PatternStatus) -> "Report":
@@ -95,17 +102,15 @@ def before_check(desired: DesiredModels, known: Report, *, served: bool) -> Repo
 
 def checked(desired: DesiredModels, known: Report, present: Iterable[PresentModel]) -> Report:
     """Return what the server's own list says: which models are ready, and which are gone."""
-    by_name = {model.name: model for model in present}
+    by_key = {model.key: model for model in present}
     models = tuple(
-        _settled(model, by_name.get(model.name))
+        _settled(model, by_key.get(model_key(model.name)))
         for model in expected(desired, known.models)
-        if model.state is not ModelState.REMOVING or model.name in by_name
+        if model.state is not ModelState.REMOVING or model_key(model.name) in by_key
     )
-    base = by_name.get(desired.models[0]) if desired.models else None
-    patterns = tuple(_checked(pattern, base, known, by_name) for pattern in desired.patterns)
-    remaining = (
-        pattern for pattern in known.patterns if Pattern(pattern.name, "").model in by_name
-    )
+    base = by_key.get(model_key(desired.models[0])) if desired.models else None
+    patterns = tuple(_checked(pattern, base, known, by_key) for pattern in desired.patterns)
+    remaining = (pattern for pattern in known.patterns if Pattern(pattern.name, "").model in by_key)
     return Report(models, _all_patterns(patterns, desired, remaining))
 
 
@@ -146,6 +151,16 @@ def _stalled(model: str) -> str:
         f"download of {model} waits for data from the registry; after "
         f"{STALL_SECONDS:.0f} s without any it is begun again by itself"
     )
+
+
+def not_listed(model: str) -> ModelStatus:
+    """Return the status of a model whose download succeeded, and which the server does not list."""
+    message = (
+        f"the model server has downloaded {model} and does not list it, so it keeps it under "
+        "another name or can't read it; look for it in Open WebUI and write that name in "
+        "spec.models, or read the model server's log"
+    )
+    return ModelStatus(model, ModelState.FAILED, managed=True, message=message)
 
 
 def pull_failed(model: str, error: OllamaError) -> ModelStatus:
@@ -234,7 +249,8 @@ def _checked(
 def _base(desired: DesiredModels, models: Iterable[ModelStatus]) -> PresentModel | None:
     """The model that patterns are created from, as far as it is known to be present."""
     for model in models:
-        if model.name in desired.models[:1] and model.state is ModelState.READY and model.digest:
+        is_base = model_key(model.name) in map(model_key, desired.models[:1])
+        if is_base and model.state is ModelState.READY and model.digest:
             return PresentModel(model.name, model.digest, model.total_bytes)
     return None
 
@@ -253,7 +269,7 @@ def _settled(model: ModelStatus, present: PresentModel | None) -> ModelStatus:
         return model
     if present is not None:
         return ModelStatus(
-            model.name,
+            present.name,
             ModelState.READY,
             present.size_bytes,
             present.size_bytes,

@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 import structlog
 
 from aichat_workspace.domain.models.capacity import PresentModel, capacity_problem, occupied_bytes
-from aichat_workspace.domain.models.name import parse_model
+from aichat_workspace.domain.models.name import model_key, parse_model
 from aichat_workspace.domain.models.status import (
     DesiredModels,
     ModelState,
@@ -46,6 +46,7 @@ from aichat_workspace.operator.models.report import (
     before_check,
     checked,
     create_failed,
+    not_listed,
     pull_failed,
     pulling,
     unanswered,
@@ -203,10 +204,16 @@ class _WorkspaceModels:
         failed = self._is_cramped = False
         attempted: set[ModelAction] = set()
         self._incoming_bytes.clear()
+        downloaded: list[str] = []
         while True:
             present = await self._list()
             desired = await self._feasible(present)
-            self._publish(checked(desired, self.report, present), at_once=True)
+            report = checked(desired, self.report, present)
+            for name in _missing(downloaded, present):
+                report, failed = report.with_model(not_listed(name)), True
+                _log.warning("model not listed", workspace=self._name, model=name)
+            self._publish(report, at_once=True)
+            downloaded.clear()
             actions = [
                 action
                 for action in plan_sync(
@@ -221,22 +228,25 @@ class _WorkspaceModels:
             downloads |= {name: asyncio.create_task(self._pull(name)) for name in pulls}
             attempted.update(action for action in actions if not isinstance(action, Remove))
             if downloads:
-                failed |= not await self._any_ended(downloads)
+                outcomes = await self._any_ended(downloads)
+                downloaded += [model for model, has_come in outcomes.items() if has_come]
+                failed |= not all(outcomes.values())
             elif removals := [action for action in actions if isinstance(action, Remove)]:
                 attempted.update(removals)
                 await self._remove_all(removals)
             elif not actions:
                 return failed
 
-    async def _any_ended(self, downloads: "dict[str, asyncio.Task[bool]]") -> bool:
-        """Wait until a download has ended, and take it out. Return whether all that ended came."""
+    async def _any_ended(self, downloads: "dict[str, asyncio.Task[bool]]") -> dict[str, bool]:
+        """Wait until a download has ended, and take it out. Return which ended, and whether their
+        models came."""
         await asyncio.wait(downloads.values(), return_when=asyncio.FIRST_COMPLETED)
         ended = [model for model, download in downloads.items() if download.done()]
         outcomes = {model: downloads.pop(model).result() for model in ended}
         for model, has_come in outcomes.items():
             if has_come:  # the server's next list has it
                 self._incoming_bytes.pop(model, None)
-        return all(outcomes.values())
+        return outcomes
 
     async def _list(self) -> list[PresentModel]:
         present = [
@@ -259,10 +269,10 @@ class _WorkspaceModels:
     async def _feasible(self, present: Iterable[PresentModel]) -> DesiredModels:
         """The desired models, without the patterns that would replace a person's own models."""
         desired = self.task.desired
-        names = {model.name for model in present}
+        keys = {model.key for model in present}
         foreign = [
             pattern
-            for pattern in unmanaged_patterns(desired, names, self.report.managed)
+            for pattern in unmanaged_patterns(desired, keys, self.report.managed)
             if await _or_default(self._client.system(pattern.model), None) != pattern.system
         ]
         return drop_patterns(desired, foreign)
@@ -346,7 +356,7 @@ class _WorkspaceModels:
         leaving = self.report.leaving
         for removed in (leaving, leaving | self._outdated):
             staying = occupied_bytes(
-                present for present in self._present if present.name not in removed
+                present for present in self._present if present.key not in removed
             )
             if not capacity_problem(model, needed, staying + others, capacity):
                 self._is_cramped |= removed != leaving
@@ -357,7 +367,7 @@ class _WorkspaceModels:
 
     @property
     def _outdated(self) -> frozenset[str]:
-        present = {model.name for model in self._present}
+        present = {model.key for model in self._present}
         return outdated(self.task.desired, present, self.report.managed)
 
     def _set_model(self, model: ModelStatus, *, at_once: bool = False) -> None:
@@ -387,6 +397,11 @@ async def _or_default(answer: Awaitable[str], default: T) -> str | T:
         raise
     except OllamaError:
         return default
+
+
+def _missing(names: Iterable[str], present: Iterable[PresentModel]) -> list[str]:
+    keys = {model.key for model in present}
+    return [name for name in names if model_key(name) not in keys]
 
 
 def _is_cancelled() -> bool:

@@ -104,6 +104,16 @@ def test_a_pattern_that_could_not_be_made_says_so_until_it_is_made_or_its_base_i
     assert checked(WANTED, replace(KNOWN, patterns=(again,)), [BASE, pattern]).patterns == (MADE,)
 
 
+def test_the_servers_spelling_is_reported() -> None:
+    listed = [PresentModel("M:1", "d1", 8), PresentModel("explain_code:Latest", "d9", 8)]
+    report = checked(WANTED, KNOWN, listed)
+    assert report.models == (replace(MODEL, name="M:1"),)
+    assert report.patterns == (MADE,)
+    assert report.managed == KNOWN.managed
+    assert report.with_model(replace(MODEL, message="new")).models[0].message == "new"
+    assert before_check(WANTED, report, served=True) == report
+
+
 def test_a_server_that_does_not_answer_takes_nothing_that_was_ready_away() -> None:
     two = replace(KNOWN, models=(MODEL, ModelStatus("n:1", ModelState.PULLING)))
     report = unanswered(two, OllamaUnreachableError("refused"))

@@ -160,6 +160,40 @@ async def test_an_unknown_model_says_which_field_to_correct() -> None:
     await sync.sync.close()
 
 
+async def test_a_model_that_the_server_spells_otherwise_is_there_and_is_not_removed() -> None:
+    class Folding(Server):
+        async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
+            assert name
+            self.there["m:Q4"] = "d1"
+            yield Progress("success", self.size, self.size)
+
+    sync, server = Sync(), Folding()
+    sync.set_desired("w", server, "M:q4")
+    await until(lambda: sync.states("w") == {"m:Q4": ModelState.READY})
+    sync.set_desired("w", server, "M:Q4")
+    await until(lambda: server.asked > 2)
+    assert sync.states("w") == {"m:Q4": ModelState.READY}
+    assert server.pulls == ["M:q4"]
+    sync.set_desired("w", server)
+    await until(lambda: server.there == {})
+    await sync.sync.close()
+
+
+async def test_a_model_that_was_downloaded_and_is_not_listed_has_failed() -> None:
+    class Hiding(Server):
+        async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
+            assert name
+            self.there["another:latest"] = "d1"
+            yield Progress("success", self.size, self.size)
+
+    sync, server = Sync(), Hiding()
+    sync.set_desired("w", server, "m:local")
+    await until(lambda: sync.states("w") == {"m:local": ModelState.FAILED})
+    assert "does not list it" in sync.report("w").models[0].message
+    assert "spec.models" in sync.report("w").models[0].message
+    await sync.sync.close()
+
+
 async def test_an_interrupted_download_goes_on() -> None:
     sync, server = Sync(), Server()
     server.fails = [OllamaUnreachableError("reset")]
