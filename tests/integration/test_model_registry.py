@@ -7,21 +7,23 @@ import os
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 import pytest
 
 from aichat_workspace.domain.models.name import parse_model
 from aichat_workspace.domain.models.status import ModelState, desired_models
-from aichat_workspace.domain.render.ollama import DISCARD_TORN_DOWNLOADS
+from aichat_workspace.domain.render.ollama import DISCARD_TORN_DOWNLOADS, PUBLIC_KEY
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import direct
 from aichat_workspace.operator.models.report import Report
@@ -377,6 +379,84 @@ async def test_the_operator_pulls_by_host_and_port_and_makes_changed_patterns_ag
         assert await client.weights("our_style:latest") == weights
 
 
+class _Refusing(BaseHTTPRequestHandler):
+    """A registry that refuses each model in the way of its name, as public ones do."""
+
+    requests: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.requests.append(self.path)
+        refusals = {
+            "private": (401, '{"error":"Invalid username or password."}'),
+            "newer": (412, "\n\nThe model requires a newer version of Ollama.\n\n"),
+            "none": (404, ""),
+        }
+        status, text = refusals[self.path.split("/")[3]]
+        self.send_response(status)
+        if status == 401 and not self.path.startswith("/token"):
+            host = self.headers["Host"]
+            challenge = f'Bearer realm="http://{host}/token/x/private",service="x",scope="y"'
+            self.send_header("WWW-Authenticate", challenge)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+async def test_what_a_registry_refuses_says_why_and_is_asked_once(setup: Setup) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    registry = f"localhost:{server.server_port}"
+    names = [f"{registry}/team/{name}:1" for name in ("private", "newer", "none")]
+    try:
+        async with aiohttp.ClientSession() as session:
+            client = OllamaClient(direct(session, setup.ollama))
+            task = ModelSyncTask(
+                client,
+                desired_models(names, [], {}),
+                "pod",
+                10**12,
+                frozenset({registry}),
+                Report((), ()),
+            )
+            sync = ModelSync(SyncObserver(lambda _: None), concurrent_pulls=lambda: 3)
+            async with asyncio.timeout(60):
+                await _reported(sync, task, ModelState.FAILED)
+            requests = len(_Refusing.requests)
+            await asyncio.sleep(5)  # quick retries begin after two seconds
+            assert len(_Refusing.requests) == requests
+            models = {
+                model.reason: model.message for model in sync.set_desired("team-a", task).models
+            }
+            await sync.close()
+    finally:
+        server.shutdown()
+    assert set(models) == {"ModelPrivate", "ModelNeedsNewerServer", "ModelNotFound"}
+    assert "Invalid username or password" in models["ModelPrivate"]
+    assert f"and {OLLAMA} runs here" in models["ModelNeedsNewerServer"]
+    key = setup.models.parent / ".ollama" / Path(PUBLIC_KEY).name
+    assert key.read_text().startswith("ssh-ed25519 "), "the key that the message names is there"
+
+
+async def test_a_model_has_the_spelling_that_ollama_keeps(setup: Setup, model: str) -> None:
+    """Ollama takes over each part of a name from any model that it has."""
+    async with aiohttp.ClientSession() as session:
+        client = OllamaClient(direct(session, setup.ollama))
+        sync = ModelSync(SyncObserver(lambda _: None), concurrent_pulls=lambda: 2)
+        try:
+            want = desired_models([model.replace("135m", "135M")], [], {})
+            task = ModelSyncTask(client, want, "pod", 10**12, frozenset(), Report((), ()))
+            async with asyncio.timeout(60):
+                await _reported(sync, task)
+            (status,) = sync.set_desired("team-a", task).models
+            assert status.name == str(parse_model(model))
+        finally:
+            await sync.close()
+        listed = [installed.name for installed in await client.models()]
+        assert str(parse_model(model)) in listed
+
+
 async def test_a_pattern_leaves_a_persons_model_alone_and_takes_its_own_up_without_a_record(
     setup: Setup, model: str
 ) -> None:
@@ -401,10 +481,12 @@ async def test_a_pattern_leaves_a_persons_model_alone_and_takes_its_own_up_witho
         assert await client.system("theirs:latest") == "Be a pirate."
 
 
-async def _reported(sync: ModelSync, work: ModelSyncTask) -> None:
-    """Wait until the workspace has its model and its pattern."""
+async def _reported(
+    sync: ModelSync, work: ModelSyncTask, state: ModelState = ModelState.READY
+) -> None:
+    """Wait until each of the workspace's models and patterns is in this state."""
     states: set[str] = set()
-    while states != {ModelState.READY}:
+    while states != {state}:
         await asyncio.sleep(0.1)
         report = sync.set_desired("team-a", work)
         states = {entry.state for entry in report.models} | {

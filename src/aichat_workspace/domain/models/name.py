@@ -41,6 +41,12 @@ class ModelName:
     port: int | None = None
 
     @property
+    def is_hosted(self) -> bool:
+        """Whether Ollama sends its prompts to ollama.com instead of running it."""
+        tag = self.tag.lower()
+        return tag == "cloud" or tag.endswith("-cloud")
+
+    @property
     def registry(self) -> str:
         """The registry that it comes from, as host or host:port, in lower case."""
         return self._registry.lower()

@@ -34,6 +34,8 @@ class ModelStatus:
     message: str = ""
     """What is wrong and how to fix it, or empty."""
     bytes_per_second: int = 0
+    reason: str = ""
+    """Why it has failed, as a condition's reason, or empty."""
 
     @property
     def eta_seconds(self) -> int | None:

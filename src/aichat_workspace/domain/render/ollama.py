@@ -19,6 +19,8 @@ from aichat_workspace.domain.render.context import (
 )
 
 _HOME: Final = "/var/lib/ollama"
+PUBLIC_KEY: Final = f"{_HOME}/.ollama/id_ed25519.pub"
+"""The file of the key by which registries know this server; made at its first start."""
 _USER: Final = 1000
 _CHATS_DIVISOR: Final = 8  # a model may keep chats in an eighth of the memory limit
 # Ollama notes how far each part of a download is. If it ends while it writes a note, the note is

@@ -291,11 +291,11 @@ def _is_available(workload: Manifest) -> bool:
 
 def _models(facts: StatusInputs) -> _Finding:
     ready, total = models_ready(facts.models)
-    entries: tuple[ModelStatus | PatternStatus, ...] = (*facts.models, *facts.patterns)
-    failed = any(entry.state is ModelState.FAILED for entry in entries)
     message = summary(facts.models, facts.patterns)
-    if failed:
-        return _Finding(ConditionStatus.FALSE, "ModelFailed", message, problem=True)
+    reasons = [model.reason for model in facts.models if model.state is ModelState.FAILED]
+    if reasons or any(pattern.state is ModelState.FAILED for pattern in facts.patterns):
+        reason = next(filter(None, reasons), "ModelFailed")
+        return _Finding(ConditionStatus.FALSE, reason, message, problem=True)
     waiting = [pattern for pattern in facts.patterns if pattern.state is not ModelState.READY]
     if ready < total or waiting:
         if any(model.state is ModelState.PULLING for model in facts.models):
@@ -363,6 +363,7 @@ def _model(model: ModelStatus) -> ModelEntry:
         managed=model.managed,
         bytes_per_second=model.bytes_per_second,
         eta_seconds=model.eta_seconds,
+        reason=model.reason,
         message=model.message,
     )
 

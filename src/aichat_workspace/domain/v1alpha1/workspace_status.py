@@ -110,6 +110,9 @@ class ModelEntry(Schema):
     eta_seconds: int | None = Field(
         default=None, ge=0, description="Seconds until it is there if the speed stays."
     )
+    reason: str = Field(
+        default="", description="Why it has failed, in one word for programs, or empty."
+    )
     message: Message = Field(default="", description="What is wrong and what to do, or empty.")
 
 

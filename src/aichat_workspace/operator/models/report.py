@@ -1,9 +1,12 @@
 """Pure functions that update a workspace's model report during a sync."""
 
+import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
+from aichat_workspace.domain import names, versions
 from aichat_workspace.domain.models.capacity import PresentModel
 from aichat_workspace.domain.models.name import model_key
 from aichat_workspace.domain.models.status import (
@@ -14,8 +17,13 @@ from aichat_workspace.domain.models.status import (
     PatternStatus,
 )
 from aichat_workspace.domain.models.sync_plan import ManagedModels, expected, revision_of
+from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.render.ollama import PUBLIC_KEY
 from aichat_workspace.ollama.errors import (
     ModelNotFoundError,
+    ModelPrivateError,
+    ModelRefusedError,
+    NewerServerNeededError,
     OllamaError,
     OllamaUnreachableError,
     VolumeFullError,
@@ -23,6 +31,9 @@ from aichat_workspace.ollama.errors import (
 from aichat_workspace.operator.models.downloads import STALL_SECONDS, DownloadProgress
 
 _FULL: Final = "the models' volume is full; raise spec.storage.ollama.size, or remove a model"
+_VERSION: Final = re.compile(r"\b[0-9]+\.[0-9]+(?:\.[0-9]+)?\b")
+# Ended before anything came, so there is nothing of the operator's to remove.
+_NOTHING_CAME: Final = ("ModelHosted", "ModelNotFound", "ModelPrivate", "ModelRefused")
 
 
 class ModelTooLargeError(OllamaError):
@@ -153,43 +164,110 @@ def _stalled(model: str) -> str:
     )
 
 
-def not_listed(model: str) -> ModelStatus:
-    """Return the status of a model whose download succeeded, and which the server does not list."""
-    message = (
+def not_listed(model: str) -> Problem:
+    """Return what is wrong with a model whose download succeeded, but which is not listed."""
+    return Problem(
+        "ModelNotListed",
         f"the model server has downloaded {model} and does not list it, so it keeps it under "
         "another name or can't read it; look for it in Open WebUI and write that name in "
-        "spec.models, or read the model server's log"
+        "spec.models, or read the model server's log",
     )
-    return ModelStatus(model, ModelState.FAILED, managed=True, message=message)
 
 
-def pull_failed(model: str, error: OllamaError) -> ModelStatus:
-    """Return the status of a model whose download ended: pending where it goes on by itself."""
-    if isinstance(error, ModelNotFoundError):
-        message = (
+def hosted(model: str) -> Problem:
+    """Return what is wrong with a model that runs at ollama.com."""
+    return Problem(
+        "ModelHosted",
+        f"{model} runs at ollama.com, and no prompt of a workspace is sent there; name a model "
+        "without cloud in its tag in spec.models",
+    )
+
+
+def pull_problem(model: str, error: OllamaError, workspace: str, server_version: str) -> Problem:
+    """Return what ended a model's download, and what is to be done.
+
+    `server_version` matters for NewerServerNeededError only.
+    """
+    pod = f"{names.ollama(workspace)}-0"
+    problems: dict[type[OllamaError], Problem] = {
+        ModelNotFoundError: Problem(
+            "ModelNotFound",
             f"the registry has no model {model!r}; correct its name in spec.models or "
-            "spec.embeddingModel"
-        )
-        return ModelStatus(model, ModelState.FAILED, message=message)
-    passes = isinstance(error, InsufficientSpaceError | SlotExpiredError | OllamaUnreachableError)
+            "spec.embeddingModel",
+        ),
+        ModelPrivateError: Problem(
+            "ModelPrivate",
+            f"the registry has no model {model!r} or keeps it from this model server ({error}); "
+            "correct its name, or add the server's public key, which `kubectl exec -n "
+            f"{workspace} {pod} -- cat {PUBLIC_KEY}` shows, to an account there that may read it",
+        ),
+        NewerServerNeededError: Problem(
+            "ModelNeedsNewerServer", _newer_server_needed(model, str(error), server_version)
+        ),
+        ModelRefusedError: Problem(
+            "ModelRefused", f"{model} can't be had: {error}; name another model in spec.models"
+        ),
+        ModelTooLargeError: Problem("ModelTooLarge", str(error)),
+        VolumeFullError: Problem("ModelsVolumeFull", f"{model} can't be stored: {_FULL}"),
+    }
+    return problems.get(type(error)) or Problem("ModelFailed", _failure_message(model, error))
+
+
+def _newer_server_needed(model: str, error: str, version: str) -> str:
+    """Name the versions: the running one, and the needed one where the registry tells it."""
+    numbers = [found for found in _VERSION.findall(error) if found != version]
+    needed = f"Ollama {numbers[0]} or newer" if numbers else "a newer Ollama"
+    newest = versions.OLLAMA
+    known = f", as {newest}," if version != newest and not numbers else ""
+    return (
+        f"{model} needs {needed}, and {version or 'an older one'} runs here ({error}); set "
+        f"spec.images.ollama of the AIChatPlatform to a newer one{known} and the download goes by "
+        "itself"
+    )
+
+
+def pull_failed(model: str, problem: Problem) -> ModelStatus:
+    """Return the status of a model that can't be had."""
     return ModelStatus(
         model,
-        ModelState.PENDING if passes else ModelState.FAILED,
-        managed=True,
-        message=_failure_message(model, error),
+        ModelState.FAILED,
+        managed=problem.reason not in _NOTHING_CAME,
+        reason=problem.reason,
+        message=problem.message,
     )
+
+
+def pull_paused(model: str, error: OllamaError) -> ModelStatus:
+    """Return the status of a model whose download goes on by itself."""
+    return ModelStatus(
+        model, ModelState.PENDING, managed=True, message=_failure_message(model, error)
+    )
+
+
+def with_next_try(problem: Problem, next_try: datetime) -> str:
+    """Write a problem and when the model is tried again, if nothing changes before."""
+    changes = (
+        "there is more room" if problem.reason == "ModelsVolumeFull" else "the registry changes"
+    )
+    return (
+        f"{problem.message}; it is tried again at {next_try:%Y-%m-%d %H:%M} UTC in case {changes}, "
+        "and at once when the spec, the platform's registries or the model server change"
+    )
+
+
+def goes_on(error: OllamaError) -> bool:
+    """Whether a download that ended with this error goes on by itself."""
+    return isinstance(error, InsufficientSpaceError | SlotExpiredError | OllamaUnreachableError)
 
 
 def _failure_message(model: str, error: OllamaError) -> str:
     """What ended the download, and what is to be done."""
-    if isinstance(error, ModelTooLargeError | InsufficientSpaceError):
+    if isinstance(error, InsufficientSpaceError):
         return str(error)
     if isinstance(error, SlotExpiredError):
         return f"download of {model} lets another workspace's go first; it resumes by itself"
     if isinstance(error, OllamaUnreachableError):
         return f"download of {model} was interrupted ({error}); it resumes by itself"
-    if isinstance(error, VolumeFullError):
-        return f"{model} can't be stored: {_FULL}"
     return (
         f"download of {model} failed: {error}; it is tried again by itself; if this lasts, see "
         "that its registry is up and lets the model server in, or remove it from spec.models"

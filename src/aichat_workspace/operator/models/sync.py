@@ -5,9 +5,12 @@ wait for one of a limited number of slots.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 from typing import Final, TypeVar
 
 import structlog
@@ -30,8 +33,13 @@ from aichat_workspace.domain.models.sync_plan import (
     plan_sync,
     unmanaged_patterns,
 )
+from aichat_workspace.domain.problem import Problem
 from aichat_workspace.ollama.client import OllamaClient
-from aichat_workspace.ollama.errors import ModelNotFoundError, OllamaError, OllamaUnreachableError
+from aichat_workspace.ollama.errors import (
+    NewerServerNeededError,
+    OllamaError,
+    OllamaUnreachableError,
+)
 from aichat_workspace.operator.models.downloads import (
     SILENCE_SECONDS,
     DownloadSlots,
@@ -46,15 +54,26 @@ from aichat_workspace.operator.models.report import (
     before_check,
     checked,
     create_failed,
+    goes_on,
+    hosted,
     not_listed,
     pull_failed,
+    pull_paused,
+    pull_problem,
     pulling,
     unanswered,
+    with_next_try,
 )
 from aichat_workspace.operator.models.retries import jittered, retry_seconds
 
 _CHECK_SECONDS: Final = 600.0
+# What a registry or a volume refuses may change without a word to the operator.
+_PUT_OFF_SECONDS: Final = 6 * 3600.0
+_UNTIL_CHANGED: Final = ("ModelHosted", "ModelNeedsNewerServer", "ModelTooLarge")
+_NO_ROOM: Final = ("ModelTooLarge", "ModelsVolumeFull")
 _REPORT_SECONDS: Final = 1.0
+_RESULTS: Final = {"ModelFailed": "failed", "ModelNotFound": "not_found"}
+"""The metric's results of ended downloads, by the reasons of models that failed."""
 _log: Final = structlog.get_logger()
 T = TypeVar("T")
 
@@ -87,6 +106,25 @@ class SyncObserver:
     """With the bytes that came since the last time."""
     on_list: Callable[[str, Mapping[str, str]], None] = lambda *_: None
     """With a workspace and the digest of each model that its server lists."""
+
+
+class _Ended(Enum):
+    """How a download ended."""
+
+    CAME = auto()
+    FAILED = auto()
+    PUT_OFF = auto()
+    """Something has to change first."""
+
+
+@dataclass(frozen=True, slots=True)
+class _PutOff:
+    """When a model that can't be had now is tried again, if its task does not change before."""
+
+    until: float
+    """On the loop's clock, in seconds."""
+    listed_bytes: int | None
+    """Of all models on the volume, where less of them make room; else None."""
 
 
 class ModelSync:
@@ -156,8 +194,14 @@ class _WorkspaceModels:
         """Before the downloads that run now."""
         self._incoming_bytes: dict[str, int] = {}
         """What each running download is to add to the volume."""
+        self._listed_bytes = 0
+        """The sum of the sizes in the server's list."""
         self._is_cramped = False
         """A model has no room before outdated patterns are removed."""
+        self._waiting: set[str] = set()
+        """Models that wait for room that removals make."""
+        self._put_offs: dict[str, _PutOff] = {}
+        """By the models' keys."""
         self._published_at = float("-inf")
         self._run: asyncio.Task[None] | None = None
 
@@ -190,7 +234,7 @@ class _WorkspaceModels:
 
     async def _check(self) -> bool:
         """Compare and repair once. Return whether something failed that a retry may mend."""
-        downloads: dict[str, asyncio.Task[bool]] = {}
+        downloads: dict[str, asyncio.Task[_Ended]] = {}
         try:
             return await self._repair(downloads)
         finally:
@@ -198,28 +242,32 @@ class _WorkspaceModels:
                 download.cancel()
             await asyncio.gather(*downloads.values(), return_exceptions=True)
 
-    async def _repair(self, downloads: "dict[str, asyncio.Task[bool]]") -> bool:
+    async def _repair(self, downloads: "dict[str, asyncio.Task[_Ended]]") -> bool:
         """Look at the server's list again as soon as a download has ended, so that a model is ready
         and patterns are made of it while others still come."""
         failed = self._is_cramped = False
         attempted: set[ModelAction] = set()
         self._incoming_bytes.clear()
+        self._waiting.clear()
         downloaded: list[str] = []
         while True:
             present = await self._list()
             desired = await self._feasible(present)
             report = checked(desired, self.report, present)
-            for name in _missing(downloaded, present):
-                report, failed = report.with_model(not_listed(name)), True
-                _log.warning("model not listed", workspace=self._name, model=name)
+            for name in downloaded:
+                is_listed = _is_listed(name, present)
+                self._observer.on_pull("ok" if is_listed else "failed")
+                if not is_listed:
+                    _log.warning("model not listed", workspace=self._name, model=name)
+                    report = report.with_model(self._put_off(name, not_listed(name)))
             self._publish(report, at_once=True)
-            downloaded.clear()
             actions = [
                 action
                 for action in plan_sync(
                     desired, present, self.report.managed, cramped=self._is_cramped
                 )
                 if action not in attempted
+                and not (isinstance(action, Pull) and self._is_put_off(action.name))
             ]
             failed |= not await self._create_all(actions)
             pulls = [action.name for action in actions if isinstance(action, Pull)]
@@ -228,23 +276,24 @@ class _WorkspaceModels:
             downloads |= {name: asyncio.create_task(self._pull(name)) for name in pulls}
             attempted.update(action for action in actions if not isinstance(action, Remove))
             if downloads:
-                outcomes = await self._any_ended(downloads)
-                downloaded += [model for model, has_come in outcomes.items() if has_come]
-                failed |= not all(outcomes.values())
+                ended = await self._any_ended(downloads)
+                downloaded = [model for model, end in ended.items() if end is _Ended.CAME]
+                failed |= _Ended.FAILED in ended.values()
+                attempted -= {Pull(name) for name, end in ended.items() if end is _Ended.PUT_OFF}
             elif removals := [action for action in actions if isinstance(action, Remove)]:
                 attempted.update(removals)
                 await self._remove_all(removals)
+                attempted -= {Pull(name) for name in self._waiting}
             elif not actions:
                 return failed
 
-    async def _any_ended(self, downloads: "dict[str, asyncio.Task[bool]]") -> dict[str, bool]:
-        """Wait until a download has ended, and take it out. Return which ended, and whether their
-        models came."""
+    async def _any_ended(self, downloads: "dict[str, asyncio.Task[_Ended]]") -> dict[str, _Ended]:
+        """Wait until a download has ended, and take it out. Return which ended, and how."""
         await asyncio.wait(downloads.values(), return_when=asyncio.FIRST_COMPLETED)
         ended = [model for model, download in downloads.items() if download.done()]
         outcomes = {model: downloads.pop(model).result() for model in ended}
-        for model, has_come in outcomes.items():
-            if has_come:  # the server's next list has it
+        for model, end in outcomes.items():
+            if end is _Ended.CAME:  # the server's next list has it
                 self._incoming_bytes.pop(model, None)
         return outcomes
 
@@ -253,6 +302,7 @@ class _WorkspaceModels:
             PresentModel(model.name, model.digest, model.size_bytes)
             for model in await self._client.models()
         ]
+        self._listed_bytes = sum(model.size_bytes for model in present)
         self._observer.on_list(self._name, {model.name: model.digest for model in present})
         return present
 
@@ -301,26 +351,69 @@ class _WorkspaceModels:
         self._set_pattern(PatternStatus(pattern.name, ModelState.READY, action.revision))
         return True
 
-    async def _pull(self, model: str) -> bool:
-        """Download a model, in as many slots as that takes. Return whether it came."""
+    async def _pull(self, model: str) -> _Ended:
+        """Download a model, in as many slots as that takes."""
+        if parse_model(model).is_hosted:
+            self._set_model(self._put_off(model, hosted(model)), at_once=True)
+            return _Ended.PUT_OFF
         while True:
             try:
                 async with self._slots.slot(self._name) as slot:
                     await self._download(model, slot)
             except SlotExpiredError as error:
-                self._set_model(pull_failed(model, error), at_once=True)
+                self._set_model(pull_paused(model, error), at_once=True)
             except OllamaError as error:
-                if isinstance(error, ModelTooLargeError | InsufficientSpaceError):
-                    self._incoming_bytes.pop(model, None)
-                self._set_model(pull_failed(model, error), at_once=True)
-                self._observer.on_pull(_outcome(error))
                 _log.warning(
                     "model pull failed", workspace=self._name, model=model, error=str(error)
                 )
-                return False
+                return await self._give_up(model, error)
             else:
-                self._observer.on_pull("ok")
-                return True
+                return _Ended.CAME
+
+    async def _give_up(self, model: str, error: OllamaError) -> _Ended:
+        """Report what ended a download, and put it off where something has to change first."""
+        if isinstance(error, ModelTooLargeError | InsufficientSpaceError):
+            self._incoming_bytes.pop(model, None)
+        if isinstance(error, InsufficientSpaceError):
+            self._waiting.add(model)
+        if goes_on(error):
+            self._observer.on_pull("interrupted")
+            self._set_model(pull_paused(model, error), at_once=True)
+            return _Ended.FAILED
+        version = await self._version() if isinstance(error, NewerServerNeededError) else ""
+        problem = pull_problem(model, error, self._name, version)
+        self._observer.on_pull(_RESULTS.get(problem.reason, "refused"))
+        if problem.reason == "ModelFailed":
+            self._set_model(pull_failed(model, problem), at_once=True)
+            return _Ended.FAILED
+        self._set_model(self._put_off(model, problem), at_once=True)
+        return _Ended.PUT_OFF
+
+    async def _version(self) -> str:
+        try:
+            return await self._client.version()
+        except OllamaError:
+            return ""
+
+    def _put_off(self, model: str, problem: Problem) -> ModelStatus:
+        """Do not try a model before something changes. Return its status, with the time of the next
+        try where there is one."""
+        seconds = math.inf if problem.reason in _UNTIL_CHANGED else _PUT_OFF_SECONDS
+        status = pull_failed(model, problem)
+        listed = self._listed_bytes if problem.reason in _NO_ROOM else None
+        until = asyncio.get_running_loop().time() + seconds
+        self._put_offs[model_key(model)] = _PutOff(until, listed)
+        if seconds == math.inf:
+            return status
+        next_try = datetime.now(UTC) + timedelta(seconds=seconds)
+        return replace(status, message=with_next_try(problem, next_try))
+
+    def _is_put_off(self, model: str) -> bool:
+        put_off = self._put_offs.get(model_key(model))
+        if put_off is None:
+            return False
+        has_room = put_off.listed_bytes is not None and self._listed_bytes < put_off.listed_bytes
+        return asyncio.get_running_loop().time() < put_off.until and not has_room
 
     async def _download(self, model: str, slot: Slot) -> None:
         _log.info("model pull", workspace=self._name, model=model)
@@ -399,24 +492,13 @@ async def _or_default(answer: Awaitable[str], default: T) -> str | T:
         return default
 
 
-def _missing(names: Iterable[str], present: Iterable[PresentModel]) -> list[str]:
-    keys = {model.key for model in present}
-    return [name for name in names if model_key(name) not in keys]
+def _is_listed(name: str, present: Iterable[PresentModel]) -> bool:
+    return model_key(name) in {model.key for model in present}
 
 
 def _is_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def _outcome(error: OllamaError) -> str:
-    if isinstance(error, ModelNotFoundError):
-        return "not_found"
-    return (
-        "interrupted"
-        if isinstance(error, OllamaUnreachableError | InsufficientSpaceError)
-        else "failed"
-    )
 
 
 def _pause_seconds(failures: int) -> float:
