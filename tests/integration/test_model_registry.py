@@ -23,7 +23,11 @@ import pytest
 
 from aichat_workspace.domain.models.name import parse_model
 from aichat_workspace.domain.models.status import ModelState, desired_models
-from aichat_workspace.domain.render.ollama import DISCARD_TORN_DOWNLOADS, PUBLIC_KEY
+from aichat_workspace.domain.render.ollama import (
+    DISCARD_TORN_DOWNLOADS,
+    PUBLIC_KEY,
+    TIDY_DOWNLOADS,
+)
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import direct
 from aichat_workspace.operator.models.report import Report
@@ -55,10 +59,34 @@ class Setup:
     alone: str
     certificate: Path
     models: Path
+    program: Path
 
     def model(self, name: str) -> str:
         """The name by which this Ollama finds a model in the registry that has the models."""
         return f"{self.registry}/{name}"
+
+    @contextlib.contextmanager
+    def started_again(self) -> Iterator[None]:
+        """The container's start, as far as it concerns files: what Ollama does then, too."""
+        (port,) = free_ports(1)
+        tidy = TIDY_DOWNLOADS.replace("$$", "$").replace("sleep 3600", "false")
+        environment = {**os.environ, "OLLAMA_MODELS": str(self.models)}
+        subprocess.run(["sh", "-c", tidy + "true"], env=environment, check=True)
+        environment["OLLAMA_HOST"] = f"127.0.0.1:{port}"
+        environment["HOME"] = str(self.models.parent)
+        log = self.models.parent / f"ollama-{port}.log"
+        with _running([str(self.program), "serve"], log, environment):
+            _await(f"http://127.0.0.1:{port}/api/version", self.certificate)
+            yield
+
+    def unused_files(self) -> set[str]:
+        """The files on the volume that no model has."""
+        manifests = [path.read_text() for path in self.models.glob("manifests/*/*/*/*")]
+        return {
+            path.name
+            for path in (self.models / "blobs").iterdir()
+            if not any(path.name.removeprefix("sha256-") in manifest for manifest in manifests)
+        }
 
     async def stream(self, path: str, body: object) -> AsyncGenerator[dict[str, Any], None]:
         async with (
@@ -149,6 +177,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
             f"localhost:{alone_port}",
             ours.certificate,
             folder / "models",
+            program,
         )
 
 
@@ -455,6 +484,58 @@ async def test_a_model_has_the_spelling_that_ollama_keeps(setup: Setup, model: s
             await sync.close()
         listed = [installed.name for installed in await client.models()]
         assert str(parse_model(model)) in listed
+
+
+@pytest.mark.usefixtures("nothing_downloaded")
+async def test_a_pause_of_hours_and_a_start_keep_a_download_and_remove_what_no_model_has(
+    setup: Setup,
+) -> None:
+    before = (await setup.control(stall_after_bytes=60_000_000))["blob_bytes_sent"]
+    model, blobs = setup.model(CHAT), setup.models / "blobs"
+    async with contextlib.aclosing(setup.stream("/api/pull", {"model": model})) as events:
+        async for event in events:
+            if event.get("completed", 0) >= 55_000_000:
+                break
+    await setup.control()
+    orphan = blobs / f"sha256-{'a' * 64}"
+    orphan.write_text("of a model that is gone")
+    hours_ago = time.time() - 7200
+    for path in blobs.iterdir():
+        os.utime(path, (hours_ago, hours_ago))
+    with setup.started_again():
+        assert not orphan.exists()
+        assert [path for path in blobs.iterdir() if path.name.endswith("-partial")]
+    assert (await setup.pull(model))[-1] == {"status": "success"}
+    sent = (await setup.control())["blob_bytes_sent"] - before
+    assert sent < 1.2 * WEIGHTS_BYTES, "the second pull began again"
+
+
+@pytest.mark.usefixtures("nothing_downloaded")
+async def test_weights_of_a_replaced_base_and_of_a_replaced_model_leave_the_volume(
+    setup: Setup,
+) -> None:
+    first, second = setup.model(CHAT), setup.model("library/all-minilm:latest")
+    prompt = "Answer in one short sentence."
+    async with aiohttp.ClientSession() as session:
+        client = OllamaClient(direct(session, setup.ollama))
+        sync = ModelSync(SyncObserver(lambda _: None), concurrent_pulls=lambda: 2)
+        try:
+            for base in (first, second):
+                want = desired_models([base], ["our_style"], {"our_style": prompt})
+                work = ModelSyncTask(client, want, "pod", 10**12, frozenset(), Report((), ()))
+                async with asyncio.timeout(60):
+                    await _reported(sync, work)
+            assert len(await client.models()) == 2
+            assert setup.unused_files() == set()
+            # A person replaces a model in Open WebUI.
+            assert (await setup.pull(first))[-1] == {"status": "success"}
+            await client.create("mine:latest", base=first, system=prompt)
+            await client.delete(first)
+            await client.create("mine:latest", base=second, system=prompt)
+            assert setup.unused_files() == set()
+            await client.delete("mine:latest")
+        finally:
+            await sync.close()
 
 
 async def test_a_pattern_leaves_a_persons_model_alone_and_takes_its_own_up_without_a_record(

@@ -58,51 +58,47 @@ def plan_sync(
     present: Iterable[PresentModel],
     managed: ManagedModels,
     *,
-    cramped: bool = False,
+    low_space: bool = False,
 ) -> tuple[ModelAction, ...]:
     """Return what to do so that the model server has the desired models; nothing when it has.
 
     Only the operator's own models are removed: a model that a person made in Open WebUI stays, and
-    so does the model of a refused pattern. With `cramped`, when the volume has no space, outdated
-    models are removed before their replacements exist.
+    so does the model of a refused pattern. With `low_space`, models are also removed before their
+    replacements exist.
     """
     present_models = {model.key: model for model in present}
-    revisions = dict(managed.patterns)
-    refused = (Pattern(pattern.name, "").model for pattern in desired.refused)
-    keep = {
-        *map(model_key, desired.models),
-        *(pattern.model for pattern in desired.patterns),
-        *refused,
-    }
-    own = {*managed.models, *(Pattern(name, "").model for name in revisions)}
+    removed = (removable if low_space else _undesired)(desired, present_models.values(), managed)
     return (
         *(Pull(name) for name in desired.models if model_key(name) not in present_models),
-        *_creations(desired, present_models, revisions),
-        *(Remove(present_models[key].name) for key in sorted(own - keep) if key in present_models),
-        *(
-            Remove(present_models[key].name)
-            for key in sorted(outdated(desired, present_models, managed))
-            if cramped
-        ),
+        *_creations(desired, present_models, dict(managed.patterns)),
+        *(Remove(present_models[key].name) for key in sorted(removed)),
     )
 
 
-def outdated(
-    desired: DesiredModels, present: Container[str], managed: ManagedModels
+def removable(
+    desired: DesiredModels, present: Iterable[PresentModel], managed: ManagedModels
 ) -> frozenset[str]:
-    """Return the keys of the present models of patterns that wait for another base model.
+    """Return the keys of the present models that may be removed to make room.
 
-    `present` are keys, too.
-    They are of use until the new base is there, and keep the weights of the old one.
+    Besides the undesired ones these are models of patterns that wait for another base: they are of
+    use until it is there, and keep the weights of the old one.
     """
-    if not desired.models or model_key(desired.models[0]) in present:
-        return frozenset()
+    keys = {model.key for model in present}
+    undesired = _undesired(desired, present, managed)
+    if not desired.models or model_key(desired.models[0]) in keys:
+        return undesired
     made_patterns = {name for name, _ in managed.patterns}
-    return frozenset(
-        pattern.model
-        for pattern in desired.patterns
-        if pattern.name in made_patterns and pattern.model in present
-    )
+    outdated = {pattern.model for pattern in desired.patterns if pattern.name in made_patterns}
+    return undesired | (outdated & keys)
+
+
+def _undesired(
+    desired: DesiredModels, present: Iterable[PresentModel], managed: ManagedModels
+) -> frozenset[str]:
+    patterns = {*desired.patterns, *(Pattern(refused.name, "") for refused in desired.refused)}
+    keep = {*map(model_key, desired.models), *(pattern.model for pattern in patterns)}
+    own = {*managed.models, *(Pattern(name, "").model for name, _ in managed.patterns)}
+    return frozenset(model.key for model in present if model.key in own - keep)
 
 
 def unmanaged_patterns(

@@ -29,6 +29,17 @@ DISCARD_TORN_DOWNLOADS: Final = (
     'for note in "$OLLAMA_MODELS"/blobs/*-partial-*; do '
     'test -s "$note" || rm -f "${note%-*}"*; done; '
 )
+# At its start Ollama removes what no model has, file by file, unless it is less than an hour old.
+# So the files of downloads are touched; `downloads` keeps the time of their last data instead.
+# Those without data for a day are removed, at the start and each hour.
+TIDY_DOWNLOADS: Final = (
+    'tidy() (mkdir -p "$OLLAMA_MODELS/downloads"; cd "$OLLAMA_MODELS/downloads" || return; '
+    "for data in ../blobs/*-partial; do last=${data##*/}; test -e $data || continue; "
+    "test -e $last -a ! $data -nt tidied || touch -r $data $last; "
+    'test -z "$$(find $last -mmin +1440)" || rm -f $data $data-*; touch -c $data*; done; '
+    "find . -type f -mmin +1440 -delete; touch tidied); "
+    "tidy; while sleep 3600; do tidy; done >/dev/null 2>&1 & "
+)
 # Ollama's engine, llama-server, starts a thread for each core of the node. With more threads than
 # free cores it nearly stops (https://github.com/ollama/ollama/issues/17916). So there are at most
 # as many as the CPU limit has cores, and one core of the node stays free. `$$` is Kubernetes' `$`.
@@ -71,7 +82,7 @@ def _container(tenant: Tenant) -> dict[str, Any]:
         "command": [
             "/bin/sh",
             "-c",
-            DISCARD_TORN_DOWNLOADS + _START.format(limit=_whole_cores(tenant)),
+            DISCARD_TORN_DOWNLOADS + TIDY_DOWNLOADS + _START.format(limit=_whole_cores(tenant)),
         ],
         "ports": [{"name": "http", "containerPort": OLLAMA_PORT, "protocol": "TCP"}],
         "env": env(
@@ -80,8 +91,6 @@ def _container(tenant: Tenant) -> dict[str, Any]:
             OLLAMA_MODELS=f"{_HOME}/models",
             # No prompt of a private tenant may go to a hosted model.
             OLLAMA_NO_CLOUD="1",
-            # Partial downloads survive a restart, so that they resume.
-            OLLAMA_NOPRUNE="1",
             LLAMA_ARG_CACHE_RAM=str(_chats_mebibytes(tenant)),
             **_tuning(tenant),
         ),

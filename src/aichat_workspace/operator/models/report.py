@@ -30,7 +30,10 @@ from aichat_workspace.ollama.errors import (
 )
 from aichat_workspace.operator.models.downloads import STALL_SECONDS, DownloadProgress
 
-_FULL: Final = "the models' volume is full; raise spec.storage.ollama.size, or remove a model"
+_FULL: Final = (
+    "the models' volume is full; raise spec.storage.ollama.size, or remove a model; what is left "
+    "of a download that was given up is removed within a day"
+)
 _VERSION: Final = re.compile(r"\b[0-9]+\.[0-9]+(?:\.[0-9]+)?\b")
 # Ended before anything came, so there is nothing of the operator's to remove.
 _NOTHING_CAME: Final = ("ModelHosted", "ModelNotFound", "ModelPrivate", "ModelRefused")
@@ -64,19 +67,6 @@ class Report:
                 (pattern.name, pattern.revision) for pattern in self.patterns if pattern.revision
             ),
         )
-
-    @property
-    def leaving(self) -> frozenset[str]:
-        """The keys of the models that are to be removed."""
-        models = {
-            model_key(model.name) for model in self.models if model.state is ModelState.REMOVING
-        }
-        patterns = {
-            Pattern(pattern.name, "").model
-            for pattern in self.patterns
-            if pattern.state is ModelState.REMOVING
-        }
-        return frozenset(models | patterns)
 
     def has_failed(self, name: str) -> bool:
         """Whether a model could not be downloaded."""

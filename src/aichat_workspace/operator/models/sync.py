@@ -29,8 +29,8 @@ from aichat_workspace.domain.models.sync_plan import (
     Pull,
     Remove,
     drop_patterns,
-    outdated,
     plan_sync,
+    removable,
     unmanaged_patterns,
 )
 from aichat_workspace.domain.problem import Problem
@@ -196,8 +196,8 @@ class _WorkspaceModels:
         """What each running download is to add to the volume."""
         self._listed_bytes = 0
         """The sum of the sizes in the server's list."""
-        self._is_cramped = False
-        """A model has no room before outdated patterns are removed."""
+        self._removable: frozenset[str] = frozenset()
+        """Keys of the models that can make room: undesired ones, and patterns of a former base."""
         self._waiting: set[str] = set()
         """Models that wait for room that removals make."""
         self._put_offs: dict[str, _PutOff] = {}
@@ -245,7 +245,7 @@ class _WorkspaceModels:
     async def _repair(self, downloads: "dict[str, asyncio.Task[_Ended]]") -> bool:
         """Look at the server's list again as soon as a download has ended, so that a model is ready
         and patterns are made of it while others still come."""
-        failed = self._is_cramped = False
+        failed = False
         attempted: set[ModelAction] = set()
         self._incoming_bytes.clear()
         self._waiting.clear()
@@ -261,11 +261,11 @@ class _WorkspaceModels:
                     _log.warning("model not listed", workspace=self._name, model=name)
                     report = report.with_model(self._put_off(name, not_listed(name)))
             self._publish(report, at_once=True)
+            managed = self.report.managed
+            self._removable = removable(desired, present, managed)
             actions = [
                 action
-                for action in plan_sync(
-                    desired, present, self.report.managed, cramped=self._is_cramped
-                )
+                for action in plan_sync(desired, present, managed, low_space=bool(self._waiting))
                 if action not in attempted
                 and not (isinstance(action, Pull) and self._is_put_off(action.name))
             ]
@@ -440,28 +440,22 @@ class _WorkspaceModels:
     def _require_space(self, model: str) -> None:
         """Raise ModelTooLargeError or InsufficientSpaceError when the volume can't hold the model
         beside the present models and the other downloads."""
-        capacity = self.task.capacity_bytes
-        needed = self._incoming_bytes[model]
-        others = sum(self._incoming_bytes.values()) - needed
-        problem = capacity_problem(model, needed, occupied_bytes(self._present) + others, capacity)
+        problem = self._space_problem(model, self._present)
         if not problem:
             return
-        leaving = self.report.leaving
-        for removed in (leaving, leaving | self._outdated):
-            staying = occupied_bytes(
-                present for present in self._present if present.key not in removed
-            )
-            if not capacity_problem(model, needed, staying + others, capacity):
-                self._is_cramped |= removed != leaving
-                raise InsufficientSpaceError(
-                    f"{model} waits for room: {', '.join(sorted(removed))} is removed first"
-                )
-        raise ModelTooLargeError(problem)
+        staying = [present for present in self._present if present.key not in self._removable]
+        if self._space_problem(model, staying):
+            raise ModelTooLargeError(problem)
+        raise InsufficientSpaceError(
+            f"{model} waits for room: {', '.join(sorted(self._removable))} is removed first"
+        )
 
-    @property
-    def _outdated(self) -> frozenset[str]:
-        present = {model.key for model in self._present}
-        return outdated(self.task.desired, present, self.report.managed)
+    def _space_problem(self, model: str, present: Iterable[PresentModel]) -> str:
+        """Return why a model has no room beside these models and the other downloads; else ''."""
+        needed = self._incoming_bytes[model]
+        others = sum(self._incoming_bytes.values()) - needed
+        occupied = occupied_bytes(present) + others
+        return capacity_problem(model, needed, occupied, self.task.capacity_bytes)
 
     def _set_model(self, model: ModelStatus, *, at_once: bool = False) -> None:
         self._publish(self.report.with_model(model), at_once=at_once)

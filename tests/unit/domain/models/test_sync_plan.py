@@ -219,10 +219,10 @@ def test_patterns_of_a_former_base_are_removed_first_only_when_space_is_low() ->
     managed = ManagedModels(patterns=frozenset({("explain_code", revision_of(EXPLAIN, GEMMA))}))
     pull, remove = Pull("new:1"), Remove("explain_code:latest")
     assert plan_sync(desired, [explain], managed) == (pull,)
-    assert plan_sync(desired, [explain], managed, cramped=True) == (pull, remove)
-    assert plan_sync(desired, [explain], ManagedModels(), cramped=True) == (pull,), "a person's"
+    assert plan_sync(desired, [explain], managed, low_space=True) == (pull, remove)
+    assert plan_sync(desired, [explain], ManagedModels(), low_space=True) == (pull,), "a person's"
     new = PresentModel("new:1", "sha256:3", 100)
-    (action,) = plan_sync(desired, [explain, new], managed, cramped=True)
+    (action,) = plan_sync(desired, [explain, new], managed, low_space=True)
     assert isinstance(action, Create)
 
 

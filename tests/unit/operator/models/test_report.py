@@ -84,9 +84,9 @@ def test_a_download_is_said_to_go_on_only_while_a_server_is_there(served: bool) 
 
 def test_an_undesired_model_is_removing_until_the_server_stops_listing_it() -> None:
     leaving = before_check(DesiredModels(), KNOWN, served=True)
-    assert leaving.leaving == {"m:1", "explain_code:latest"}
+    assert (leaving.models[0].state, leaving.patterns[0].state) == (ModelState.REMOVING,) * 2
     half = checked(DesiredModels(), leaving, [PresentModel("explain_code:latest", "d9", 8)])
-    assert half.leaving == {"explain_code:latest"}
+    assert half == replace(leaving, models=())
     assert checked(DesiredModels(), half, []) == Report((), ())
 
 
