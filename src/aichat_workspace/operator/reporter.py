@@ -73,6 +73,10 @@ class Reporter:
             (decision.expires_in_seconds, recheck.total_seconds() if recheck else None)
         )
 
+    async def report_progress(self, workspace: Workspace, status: WorkspaceStatus) -> None:
+        """Write a status with the progress of downloads. Raises ApiError or UnreachableError."""
+        await self.writer.report(workspace, status, self.now())
+
     async def _report_end(
         self, workspace: Workspace, decision: Finalize, outcome: Outcome, observed: Observed
     ) -> Result:

@@ -51,6 +51,12 @@ class Snapshots:
             ingress_classes=tuple(self.caches.ingress_classes.all()),
         )
 
+    def holder(self, name: str) -> Workspace | None:
+        """The resource that has the workspaceName, or None where no resource names it."""
+        claimants = _parse_all(self.caches.workspaces.by_index(name))
+        namespace = self.caches.tenant(name).namespace
+        return choose_claimant(claimants, namespace) if claimants else None
+
     def observed(self, name: str) -> Observed:
         """The tenant as it is by now."""
         return self.caches.tenant(name)

@@ -50,6 +50,7 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
 )
 
 _SUSPENDED: Final = "Suspended"
+_MESSAGE_LENGTH: Final = 2048
 _WORKLOADS: Final = dict(zip(WORKLOAD_CONDITIONS, CONTAINERS, strict=True))
 _RUNNING: Final = (ConditionType.PROVISIONED, *_WORKLOADS)
 
@@ -113,6 +114,33 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
     )
 
 
+def with_progress(
+    workspace: Workspace, models: tuple[ModelStatus, ...], patterns: tuple[PatternStatus, ...]
+) -> WorkspaceStatus | None:
+    """Return the present status with the progress of downloads; None where more has changed."""
+    present = workspace.status.condition(ConditionType.MODELS_READY)
+    if workspace.deleting or present is None:
+        return None
+    finding = _models(models, patterns)
+    now = (finding.status, finding.reason, workspace.generation)
+    if (present.status, present.reason, present.observed_generation) != now:
+        return None
+    message = finding.message[:_MESSAGE_LENGTH]
+    return workspace.status.model_copy(
+        update={
+            "models_ready": format_progress(models),
+            "models": tuple(map(_model, models)),
+            "patterns": tuple(map(_pattern, patterns)),
+            "conditions": tuple(
+                condition.model_copy(update={"message": message})
+                if (condition.reason, condition.message) == (present.reason, present.message)
+                else condition
+                for condition in workspace.status.conditions
+            ),
+        }
+    )
+
+
 def _findings(
     workspace: Workspace, facts: StatusInputs, now: datetime
 ) -> dict[ConditionType, _Finding]:
@@ -127,7 +155,7 @@ def _findings(
             kind: _available(facts, workload, now, workspace.status.condition(kind))
             for kind, workload in _WORKLOADS.items()
         },
-        ConditionType.MODELS_READY: _models(facts),
+        ConditionType.MODELS_READY: _models(facts.models, facts.patterns),
     }
     known = {
         **parts,
@@ -289,16 +317,16 @@ def _is_available(workload: Manifest) -> bool:
     )
 
 
-def _models(facts: StatusInputs) -> _Finding:
-    ready, total = models_ready(facts.models)
-    message = summary(facts.models, facts.patterns)
-    reasons = [model.reason for model in facts.models if model.state is ModelState.FAILED]
-    if reasons or any(pattern.state is ModelState.FAILED for pattern in facts.patterns):
+def _models(models: Sequence[ModelStatus], patterns: Sequence[PatternStatus]) -> _Finding:
+    ready, total = models_ready(models)
+    message = summary(models, patterns)
+    reasons = [model.reason for model in models if model.state is ModelState.FAILED]
+    if reasons or any(pattern.state is ModelState.FAILED for pattern in patterns):
         reason = next(filter(None, reasons), "ModelFailed")
         return _Finding(ConditionStatus.FALSE, reason, message, problem=True)
-    waiting = [pattern for pattern in facts.patterns if pattern.state is not ModelState.READY]
+    waiting = [pattern for pattern in patterns if pattern.state is not ModelState.READY]
     if ready < total or waiting:
-        if any(model.state is ModelState.PULLING for model in facts.models):
+        if any(model.state is ModelState.PULLING for model in models):
             return _Finding(ConditionStatus.FALSE, "Pulling", message)
         return _Finding(ConditionStatus.FALSE, "ModelsWaiting", message)
     return _Finding(ConditionStatus.TRUE, "ModelsReady", message)
@@ -328,7 +356,7 @@ def _dated(
         type=kind,
         status=finding.status,
         reason=finding.reason,
-        message=finding.message[:2048],
+        message=finding.message[:_MESSAGE_LENGTH],
         last_transition_time=before.last_transition_time if before and unmoved else now,
         observed_generation=workspace.generation,
     )

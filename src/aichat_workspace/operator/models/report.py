@@ -68,6 +68,19 @@ class Report:
             ),
         )
 
+    @property
+    def percents(self) -> tuple[int, ...]:
+        """How much of each model is downloaded."""
+        return tuple(model.percent for model in self.models)
+
+    def is_alike(self, model: ModelStatus) -> bool:
+        """Whether a model is in this state and says this, however far it is."""
+        return any(
+            model_key(known.name) == model_key(model.name)
+            and (known.state, known.message) == (model.state, model.message)
+            for known in self.models
+        )
+
     def has_failed(self, name: str) -> bool:
         """Whether a model could not be downloaded."""
         return any(

@@ -71,7 +71,8 @@ _CHECK_SECONDS: Final = 600.0
 _PUT_OFF_SECONDS: Final = 6 * 3600.0
 _UNTIL_CHANGED: Final = ("ModelHosted", "ModelNeedsNewerServer", "ModelTooLarge")
 _NO_ROOM: Final = ("ModelTooLarge", "ModelsVolumeFull")
-_REPORT_SECONDS: Final = 1.0
+_PROGRESS_SECONDS: Final = 5.0
+_SLOW_PROGRESS_SECONDS: Final = 60.0
 _RESULTS: Final = {"ModelFailed": "failed", "ModelNotFound": "not_found"}
 """The metric's results of ended downloads, by the reasons of models that failed."""
 _log: Final = structlog.get_logger()
@@ -99,7 +100,10 @@ class SyncObserver:
     """Who is called while models are synchronized."""
 
     on_change: Callable[[str], None]
-    """With a workspace whose report moved; while it downloads, at most once a second."""
+    """With a workspace whose models or patterns are in another state, or say something else."""
+    on_progress: Callable[[str], None] = lambda _: None
+    """With a workspace whose downloads have come on by a per cent, at most every five seconds, or
+    have another speed, at most every minute."""
     on_pull: Callable[[str], None] = lambda _: None
     """With the outcome of each download."""
     on_bytes: Callable[[int], None] = lambda _: None
@@ -152,6 +156,11 @@ class ModelSync:
         self._workspaces[name] = models
         return models.report
 
+    def report(self, name: str) -> Report | None:
+        """Return how far a workspace is; None where none is synchronized."""
+        models = self._workspaces.get(name)
+        return models.report if models else None
+
     @property
     def pulls_running(self) -> int:
         """How many models are being downloaded."""
@@ -202,6 +211,7 @@ class _WorkspaceModels:
         """Models that wait for room that removals make."""
         self._put_offs: dict[str, _PutOff] = {}
         """By the models' keys."""
+        self._published = report
         self._published_at = float("-inf")
         self._run: asyncio.Task[None] | None = None
 
@@ -431,7 +441,8 @@ class _WorkspaceModels:
                 progress = update.progress
                 self._observer.on_bytes(progress.fresh_bytes)
                 if progress.total_bytes or not self.report.has_failed(model):
-                    self._set_model(pulling(model, update))
+                    status = pulling(model, update)
+                    self._set_model(status, at_once=not self.report.is_alike(status))
                 self._incoming_bytes[model] = progress.total_bytes - progress.shared_bytes
                 self._require_space(model)
                 if update.is_downloading and self._slots.expire(slot):
@@ -468,9 +479,15 @@ class _WorkspaceModels:
             return
         self.report = report
         now = asyncio.get_running_loop().time()
-        if at_once or now - self._published_at >= _REPORT_SECONDS:
-            self._published_at = now
+        pause = now - self._published_at
+        has_come_on = report.percents != self._published.percents
+        if at_once:
             self._observer.on_change(self._name)
+        elif pause >= (_PROGRESS_SECONDS if has_come_on else _SLOW_PROGRESS_SECONDS):
+            self._observer.on_progress(self._name)
+        else:
+            return
+        self._published, self._published_at = report, now
 
 
 async def _or_default(answer: Awaitable[str], default: T) -> str | T:

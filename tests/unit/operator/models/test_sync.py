@@ -98,7 +98,9 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 class Sync:
     def __init__(self, places: int = 4) -> None:
         self.told: list[str] = []
-        self.sync = ModelSync(SyncObserver(self.told.append), concurrent_pulls=lambda: places)
+        self.progress: list[str] = []
+        observer = SyncObserver(self.told.append, self.progress.append)
+        self.sync = ModelSync(observer, concurrent_pulls=lambda: places)
         self._last: dict[str, ModelSyncTask] = {}
 
     def set_desired(
@@ -363,17 +365,37 @@ async def test_an_unwanted_model_of_ours_is_removed_and_a_persons_stays() -> Non
     await sync.sync.close()
 
 
-async def test_progress_is_told_at_most_once_a_second() -> None:
+async def test_progress_is_reported_by_the_per_cent_and_at_most_every_five_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     class Chatty(Server):
         async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
-            for step in range(1000):
-                yield Progress("pulling", step, 1000)
+            for step in range(600):
+                yield Progress("pulling", step, 3000, 1)
+                await asyncio.sleep(0.001)
             self.there[name] = "d1"
 
-    sync, server = Sync(), Chatty()
-    sync.set_desired("w", server, "m:1")
-    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
-    assert len(sync.told) <= 5
+    async def count(seconds: float) -> int:
+        monkeypatch.setattr(model_sync, "_PROGRESS_SECONDS", seconds)
+        sync, server = Sync(), Chatty()
+        sync.set_desired("w", server, "m:1")
+        await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+        assert len(sync.told) <= 5
+        await sync.sync.close()
+        return len(sync.progress)
+
+    assert await count(5.0) == 0
+    assert 10 <= await count(0.0) <= 20, "of 3000 steps 600 are 20 per cent"
+    assert 2 <= await count(0.1) <= 15
+
+
+async def test_a_download_without_a_further_per_cent_still_reports_its_speed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model_sync, "_SLOW_PROGRESS_SECONDS", 0.02)
+    sync, crawling = Sync(), Crawling()
+    sync.set_desired("w", crawling, "a:1")
+    await until(lambda: len(sync.progress) > 2)
     await sync.sync.close()
 
 
