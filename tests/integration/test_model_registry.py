@@ -468,6 +468,34 @@ async def test_what_a_registry_refuses_says_why_and_is_asked_once(setup: Setup) 
     assert key.read_text().startswith("ssh-ed25519 "), "the key that the message names is there"
 
 
+@pytest.mark.usefixtures("nothing_downloaded")
+async def test_a_model_larger_than_the_memory_is_told_before_and_after_its_download(
+    setup: Setup,
+) -> None:
+    before = (await setup.control())["blob_bytes_sent"]
+    async with aiohttp.ClientSession() as session:
+        client = OllamaClient(direct(session, setup.ollama))
+        sync = ModelSync(SyncObserver(lambda _: None), concurrent_pulls=lambda: 2)
+        want = desired_models([setup.model(CHAT)], [], {})
+        small, large = (
+            ModelSyncTask(client, want, "pod", 10**12, frozenset(), Report((), ()), memory)
+            for memory in (WEIGHTS_BYTES, 2**30)
+        )
+        try:
+            async with asyncio.timeout(60):
+                await setup.control(bytes_per_second=20_000_000)
+                await _reported(sync, small, ModelState.FAILED)
+                sent = (await setup.control())["blob_bytes_sent"] - before
+                assert sent < WEIGHTS_BYTES
+                await _reported(sync, large)
+                await _reported(sync, small, ModelState.FAILED)
+            (model,) = sync.set_desired("team-a", small).models
+        finally:
+            await sync.close()
+    assert model.reason == "ModelNeedsMemory"
+    assert model.digest
+
+
 async def test_a_model_has_the_spelling_that_ollama_keeps(setup: Setup, model: str) -> None:
     """Ollama takes over each part of a name from any model that it has."""
     async with aiohttp.ClientSession() as session:

@@ -42,6 +42,8 @@ REASONS: Final = {
     "`spec.models` or `spec.patterns`; a failed download is tried again by itself.",
     "ModelHosted": "A model runs at ollama.com and not here, so no prompt is sent to it. Name a "
     "model without `cloud` in its tag.",
+    "ModelNeedsMemory": "A model is larger than the model server's memory, so no prompt would be "
+    "answered. Raise `spec.resources.ollama.memoryLimit` to what the message says.",
     "ModelNeedsNewerServer": "The registry gives a model only to a newer Ollama. Set "
     "`spec.images.ollama` of the AIChatPlatform to a newer one; the download then goes by itself.",
     "ModelNotFound": "The registry has no model of that name. Correct `spec.models` or "

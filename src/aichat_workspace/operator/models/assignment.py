@@ -11,6 +11,7 @@ from aichat_workspace.domain.models.status import DesiredModels, ModelStatus, Pa
 from aichat_workspace.domain.models.tools import ToolStatus
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.volume_claims import CLAIM
+from aichat_workspace.domain.policy.effective_spec import ollama_share
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI, Credentials
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -30,6 +31,8 @@ def model_sync_task(
 ) -> ModelSyncTask:
     """Return what the workspace's model sync is to do."""
     name = workspace.spec.workspace_name
+    gpu = workspace.spec.resources.ollama.gpu
+    memory_limit = ollama_share(workspace.spec, platform).memory_limit
     return ModelSyncTask(
         client=connect(name),
         desired=desired,
@@ -43,6 +46,7 @@ def model_sync_task(
             ),
             tuple(PatternStatus(**entry.model_dump()) for entry in workspace.status.patterns),
         ),
+        memory_bytes=0 if gpu else int(quantity.parse(memory_limit)),
     )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from aichat_workspace.domain import names, versions
-from aichat_workspace.domain.models.capacity import PresentModel
+from aichat_workspace.domain.models.capacity import PresentModel, memory_problem
 from aichat_workspace.domain.models.name import model_key
 from aichat_workspace.domain.models.status import (
     DesiredModels,
@@ -41,6 +41,10 @@ _NOTHING_CAME: Final = ("ModelHosted", "ModelNotFound", "ModelPrivate", "ModelRe
 
 class ModelTooLargeError(OllamaError):
     """The volume has no room for the model. A larger one helps, a retry does not."""
+
+
+class ModelExceedsMemoryError(OllamaError):
+    """The server has too little memory for the model. More of it helps, a retry does not."""
 
 
 class SlotExpiredError(OllamaError):
@@ -114,15 +118,22 @@ def before_check(desired: DesiredModels, known: Report, *, served: bool) -> Repo
     return Report(models, _all_patterns(patterns, desired, known.patterns))
 
 
-def checked(desired: DesiredModels, known: Report, present: Iterable[PresentModel]) -> Report:
-    """Return what the server's own list says: which models are ready, and which are gone."""
+def checked(
+    desired: DesiredModels, known: Report, present: Iterable[PresentModel], memory_bytes: int = 0
+) -> Report:
+    """Return what the server's own list says: which models are ready, and which are gone.
+
+    A model that does not fit into the server's memory is not ready; 0 is for unknown.
+    """
     by_key = {model.key: model for model in present}
     models = tuple(
-        _settled(model, by_key.get(model_key(model.name)))
+        _settled(model, by_key.get(model_key(model.name)), memory_bytes)
         for model in expected(desired, known.models)
         if model.state is not ModelState.REMOVING or model_key(model.name) in by_key
     )
     base = by_key.get(model_key(desired.models[0])) if desired.models else None
+    if base and memory_problem(base.name, base.size_bytes, memory_bytes):
+        base = None
     patterns = tuple(_checked(pattern, base, known, by_key) for pattern in desired.patterns)
     remaining = (pattern for pattern in known.patterns if Pattern(pattern.name, "").model in by_key)
     return Report(models, _all_patterns(patterns, desired, remaining))
@@ -211,6 +222,7 @@ def pull_problem(model: str, error: OllamaError, workspace: str, server_version:
             "ModelRefused", f"{model} can't be had: {error}; name another model in spec.models"
         ),
         ModelTooLargeError: Problem("ModelTooLarge", str(error)),
+        ModelExceedsMemoryError: Problem("ModelNeedsMemory", str(error)),
         VolumeFullError: Problem("ModelsVolumeFull", f"{model} can't be stored: {_FULL}"),
     }
     return problems.get(type(error)) or Problem("ModelFailed", _failure_message(model, error))
@@ -345,17 +357,21 @@ def _unless_changed(pattern: Pattern, base: PresentModel | None, known: Report) 
     return status
 
 
-def _settled(model: ModelStatus, present: PresentModel | None) -> ModelStatus:
+def _settled(model: ModelStatus, present: PresentModel | None, memory_bytes: int) -> ModelStatus:
     if model.state is ModelState.REMOVING:
         return model
     if present is not None:
+        message = memory_problem(present.name, present.size_bytes, memory_bytes)
+        problem = Problem("ModelNeedsMemory", message) if message else None
         return ModelStatus(
             present.name,
-            ModelState.READY,
+            ModelState.FAILED if problem else ModelState.READY,
             present.size_bytes,
             present.size_bytes,
             present.digest,
             model.managed,
+            reason=problem.reason if problem else "",
+            message=message,
         )
     if model.state is ModelState.READY:
         return _pending(model)

@@ -15,7 +15,12 @@ from typing import Final, TypeVar
 
 import structlog
 
-from aichat_workspace.domain.models.capacity import PresentModel, capacity_problem, occupied_bytes
+from aichat_workspace.domain.models.capacity import (
+    PresentModel,
+    capacity_problem,
+    memory_problem,
+    occupied_bytes,
+)
 from aichat_workspace.domain.models.name import model_key, parse_model
 from aichat_workspace.domain.models.status import (
     DesiredModels,
@@ -48,6 +53,7 @@ from aichat_workspace.operator.models.downloads import (
 )
 from aichat_workspace.operator.models.report import (
     InsufficientSpaceError,
+    ModelExceedsMemoryError,
     ModelTooLargeError,
     Report,
     SlotExpiredError,
@@ -69,7 +75,13 @@ from aichat_workspace.operator.models.retries import jittered, retry_seconds
 _CHECK_SECONDS: Final = 600.0
 # What a registry or a volume refuses may change without a word to the operator.
 _PUT_OFF_SECONDS: Final = 6 * 3600.0
-_UNTIL_CHANGED: Final = ("ModelHosted", "ModelNeedsNewerServer", "ModelTooLarge")
+_UNTIL_CHANGED: Final = (
+    "ModelHosted",
+    "ModelNeedsMemory",
+    "ModelNeedsNewerServer",
+    "ModelTooLarge",
+)
+_STOPPED: Final = (ModelTooLargeError, ModelExceedsMemoryError, InsufficientSpaceError)
 _NO_ROOM: Final = ("ModelTooLarge", "ModelsVolumeFull")
 _PROGRESS_SECONDS: Final = 5.0
 _SLOW_PROGRESS_SECONDS: Final = 60.0
@@ -93,6 +105,8 @@ class ModelSyncTask:
     """Registries that speak plain HTTP."""
     recorded: Report = field(compare=False)
     """What earlier runs wrote into the status."""
+    memory_bytes: int = 0
+    """Of the server; 0 where models are in graphics processors' memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +277,7 @@ class _WorkspaceModels:
         while True:
             present = await self._list()
             desired = await self._feasible(present)
-            report = checked(desired, self.report, present)
+            report = checked(desired, self.report, present, self.task.memory_bytes)
             for name in downloaded:
                 is_listed = _is_listed(name, present)
                 self._observer.on_pull("ok" if is_listed else "failed")
@@ -382,7 +396,7 @@ class _WorkspaceModels:
 
     async def _give_up(self, model: str, error: OllamaError) -> _Ended:
         """Report what ended a download, and put it off where something has to change first."""
-        if isinstance(error, ModelTooLargeError | InsufficientSpaceError):
+        if isinstance(error, _STOPPED):
             self._incoming_bytes.pop(model, None)
         if isinstance(error, InsufficientSpaceError):
             self._waiting.add(model)
@@ -444,9 +458,14 @@ class _WorkspaceModels:
                     status = pulling(model, update)
                     self._set_model(status, at_once=not self.report.is_alike(status))
                 self._incoming_bytes[model] = progress.total_bytes - progress.shared_bytes
+                self._require_memory(model, progress.total_bytes)
                 self._require_space(model)
                 if update.is_downloading and self._slots.expire(slot):
                     raise SlotExpiredError(model)
+
+    def _require_memory(self, model: str, size_bytes: int) -> None:
+        if problem := memory_problem(model, size_bytes, self.task.memory_bytes):
+            raise ModelExceedsMemoryError(problem)
 
     def _require_space(self, model: str) -> None:
         """Raise ModelTooLargeError or InsufficientSpaceError when the volume can't hold the model

@@ -113,11 +113,18 @@ class Sync:
         recorded_patterns: tuple[PatternStatus, ...] = (),
         pod: str = "pod-1",
         capacity: int = 0,
+        memory: int = 0,
     ) -> Report:
         client = cast("OllamaClient", server)
         desired = DesiredModels(models, patterns)
         self._last[name] = ModelSyncTask(
-            client, desired, pod, capacity, frozenset(), Report(recorded, recorded_patterns)
+            client,
+            desired,
+            pod,
+            capacity,
+            frozenset(),
+            Report(recorded, recorded_patterns),
+            memory,
         )
         return self.report(name)
 
@@ -405,6 +412,33 @@ async def test_a_model_larger_than_what_is_left_of_the_volume_is_refused_with_th
     await until(lambda: sync.states("team-a")["big:1b"] is ModelState.FAILED)
     assert "raise spec.storage.ollama.size" in sync.report("team-a").models[0].message
     assert server.there == {}
+
+
+async def test_a_model_larger_than_the_memory_is_told_before_it_is_downloaded() -> None:
+    sync, server = Sync(), Server()
+    server.size, server.gate = 5 * 2**30, asyncio.Event()
+    sync.set_desired("w", server, "m:1", memory=4 * 2**30)
+    await until(lambda: sync.states("w") == {"m:1": ModelState.FAILED})
+    (model,) = sync.report("w").models
+    assert model.reason == "ModelNeedsMemory"
+    assert "raise spec.resources.ollama.memoryLimit to 7Gi" in model.message
+    assert server.there == {}
+    server.gate.set()
+    sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,), memory=7 * 2**30)
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    await sync.sync.close()
+
+
+async def test_a_model_that_is_there_and_larger_than_the_memory_is_not_ready() -> None:
+    sync, server = Sync(), Server("m:1")
+    server.size = 5 * 2**30
+    sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,), memory=4 * 2**30)
+    states = {"m:1": ModelState.FAILED, "explain_code": ModelState.PENDING}
+    await until(lambda: sync.states("w") == states)
+    assert sync.report("w").models[0].digest == "d0"
+    sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,), memory=8 * 2**30)
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    await sync.sync.close()
 
 
 async def test_downloads_at_the_same_time_share_the_room_that_is_left() -> None:
