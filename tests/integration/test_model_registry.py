@@ -496,6 +496,46 @@ async def test_a_model_larger_than_the_memory_is_told_before_and_after_its_downl
     assert model.digest
 
 
+async def test_a_moved_tag_is_followed_on_purpose_only(setup: Setup, model: str) -> None:
+    """By a person's request, once, and by the policy."""
+    moving = setup.model("team/moving:v1")
+    async with aiohttp.ClientSession() as session:
+        client = OllamaClient(direct(session, setup.ollama))
+        sync = ModelSync(SyncObserver(lambda _: None), concurrent_pulls=lambda: 2)
+
+        async def renewed(server: str, *, refresh: str = "", follows_tags: bool = False) -> str:
+            """The model's system prompt some time after that."""
+            await client.create(moving, base=model, system="Be old.")
+            work = ModelSyncTask(
+                client,
+                desired_models([moving], [], {}),
+                server,
+                10**12,
+                frozenset(),
+                Report((), ()),
+                refresh=refresh,
+                follows_tags=follows_tags,
+            )
+            async with asyncio.timeout(60):
+                await _reported(sync, work)
+            await asyncio.sleep(2)
+            assert sync.set_desired("team-a", work).refreshed == refresh
+            return await client.system(moving)
+
+        try:
+            await client.create(moving, base=model, system="Be new.")
+            pushed = [event async for event in setup.stream("/api/push", {"model": moving})]
+            assert pushed[-1] == {"status": "success"}
+            assert await renewed("pod-1") == "Be old."
+            assert await renewed("pod-2", refresh="monday") == "Be new."
+            assert await renewed("pod-3", refresh="monday") == "Be old."
+            assert await renewed("pod-4", refresh="tuesday") == "Be new."
+            assert await renewed("pod-5", refresh="tuesday", follows_tags=True) == "Be new."
+        finally:
+            await sync.close()
+        assert setup.unused_files() == set(), "what was replaced left the volume"
+
+
 async def test_a_model_has_the_spelling_that_ollama_keeps(setup: Setup, model: str) -> None:
     """Ollama takes over each part of a name from any model that it has."""
     async with aiohttp.ClientSession() as session:

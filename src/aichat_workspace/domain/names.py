@@ -27,6 +27,8 @@ APPLIED_ANNOTATION: Final = f"{GROUP}/applied"
 PASSWORD_RESET_ANNOTATION: Final = f"{GROUP}/password-reset"
 RETAINED_ANNOTATION: Final = f"{GROUP}/retained"
 SECRET_FOR_ANNOTATION: Final = f"{GROUP}/for-workspace"
+REFRESH_MODELS_ANNOTATION: Final = f"{GROUP}/refresh-models"
+"""On a workspace: a new text makes the operator look its models up at their registries once."""
 REQUESTED_BY_ANNOTATION: Final = f"{GROUP}/requested-by"
 
 MANAGED_SELECTOR: Final = f"{MANAGED_BY_LABEL}={OPERATOR}"

@@ -120,6 +120,7 @@ def _inputs(
         failure=next(iter(failures), None),
         models=progress.models.models,
         patterns=progress.models.patterns,
+        refreshed=progress.models.refreshed,
         tools=progress.tools,
         slot=slot,
         target=target,

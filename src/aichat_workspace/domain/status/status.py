@@ -71,6 +71,8 @@ class StatusInputs:
     """As the model server was last seen."""
     patterns: tuple[PatternStatus, ...] = ()
     """As the model server was last seen."""
+    refreshed: str = ""
+    """The request for a refresh of the models that was last met."""
     tools: ToolStatus = NOT_OFFERED_YET
     """The tools that the chat offers."""
     slot: RolloutSlot = GRANTED
@@ -109,6 +111,7 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
         models_ready=format_progress(facts.models),
         models=tuple(_model(model) for model in facts.models),
         patterns=tuple(_pattern(pattern) for pattern in facts.patterns),
+        models_refreshed=facts.refreshed,
         tools_revision=facts.tools.revision,
         resources=_resources(facts),
     )

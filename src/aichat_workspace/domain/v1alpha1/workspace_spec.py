@@ -271,6 +271,13 @@ class DeletionPolicy(StrEnum):
     RETAIN = "Retain"
 
 
+class ModelPullPolicy(StrEnum):
+    """When present models are looked up at their registries."""
+
+    IF_NOT_PRESENT = "IfNotPresent"
+    ALWAYS = "Always"
+
+
 class Toleration(Schema):
     """A taint of nodes that the pods accept, as in a pod."""
 
@@ -413,6 +420,12 @@ class WorkspaceSpec(Schema):
         "Patterns are built on the first one.",
         examples=[["gemma2:2b"]],
         json_schema_extra={**_SET, "x-kubernetes-validations": [_DISTINCT_MODELS]},
+    )
+    model_pull_policy: ModelPullPolicy = Field(
+        default=ModelPullPolicy.IF_NOT_PRESENT,
+        description="IfNotPresent downloads what is missing. Always also looks present models up "
+        "at their registries, at each start of the model server and once a day, and follows tags "
+        "that have moved.",
     )
     patterns: tuple[PatternText, ...] = Field(
         default=(),

@@ -9,11 +9,13 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.models.status import ModelState
 from aichat_workspace.domain.v1alpha1.base import Schema
 
 _MAX_RESOURCES: Final = 64
 _MESSAGE_LENGTH: Final = 1024
+MAX_REFRESH_LENGTH: Final = 64
 _DIGEST_LENGTH: Final = 128
 
 
@@ -184,6 +186,12 @@ class WorkspaceStatus(Schema):
         default=(),
         description="Every pattern and how far it is.",
         json_schema_extra=_map_by("name"),
+    )
+    models_refreshed: str = Field(
+        default="",
+        max_length=MAX_REFRESH_LENGTH,
+        description=f"The text of the annotation {names.REFRESH_MODELS_ANNOTATION} whose refresh "
+        "is done.",
     )
     tools_revision: str = Field(
         default="",

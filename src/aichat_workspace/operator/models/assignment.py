@@ -15,6 +15,7 @@ from aichat_workspace.domain.policy.effective_spec import ollama_share
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI, Credentials
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_spec import ModelPullPolicy
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus, ConditionType
 from aichat_workspace.operator.models.report import Report
 from aichat_workspace.operator.models.sync import ModelSyncTask
@@ -45,8 +46,11 @@ def model_sync_task(
                 for entry in workspace.status.models
             ),
             tuple(PatternStatus(**entry.model_dump()) for entry in workspace.status.patterns),
+            workspace.status.models_refreshed,
         ),
         memory_bytes=0 if gpu else int(quantity.parse(memory_limit)),
+        follows_tags=workspace.spec.model_pull_policy is ModelPullPolicy.ALWAYS,
+        refresh=workspace.refresh_models,
     )
 
 

@@ -1,7 +1,7 @@
 """Pure functions that update a workspace's model report during a sync."""
 
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -61,6 +61,8 @@ class Report:
 
     models: tuple[ModelStatus, ...]
     patterns: tuple[PatternStatus, ...]
+    refreshed: str = ""
+    """The request for a refresh that was last met."""
 
     @property
     def managed(self) -> ManagedModels:
@@ -98,6 +100,16 @@ class Report:
         models = tuple(model if model_key(known.name) == key else known for known in self.models)
         return replace(self, models=models)
 
+    def with_notes(self, notes: Mapping[str, str]) -> "Report":
+        """Return the report with what is to be said of ready models, by their keys."""
+        models = tuple(
+            replace(model, message=notes.get(model_key(model.name), ""))
+            if model.state is ModelState.READY
+            else model
+            for model in self.models
+        )
+        return replace(self, models=models)
+
     def with_pattern(self, pattern: PatternStatus) -> "Report":
         """Return the report with one pattern's status replaced."""
         patterns = tuple(
@@ -115,7 +127,7 @@ def before_check(desired: DesiredModels, known: Report, *, served: bool) -> Repo
         )
     base = _base(desired, models)
     patterns = tuple(_unless_changed(pattern, base, known) for pattern in desired.patterns)
-    return Report(models, _all_patterns(patterns, desired, known.patterns))
+    return Report(models, _all_patterns(patterns, desired, known.patterns), known.refreshed)
 
 
 def checked(
@@ -136,7 +148,7 @@ def checked(
         base = None
     patterns = tuple(_checked(pattern, base, known, by_key) for pattern in desired.patterns)
     remaining = (pattern for pattern in known.patterns if Pattern(pattern.name, "").model in by_key)
-    return Report(models, _all_patterns(patterns, desired, remaining))
+    return Report(models, _all_patterns(patterns, desired, remaining), known.refreshed)
 
 
 def unanswered(known: Report, error: OllamaError) -> Report:
@@ -266,7 +278,21 @@ def with_next_try(problem: Problem, next_try: datetime) -> str:
     )
     return (
         f"{problem.message}; it is tried again at {next_try:%Y-%m-%d %H:%M} UTC in case {changes}, "
-        "and at once when the spec, the platform's registries or the model server change"
+        "and at once when the spec, the platform's registries, the model server or the annotation "
+        f"{names.REFRESH_MODELS_ANNOTATION} change"
+    )
+
+
+def not_refreshed(model: str, error: OllamaError, *, passes: bool) -> str:
+    """Write why a present model could not be looked up again. `passes` is whether that may pass."""
+    fix = (
+        "it is tried again by itself; if this lasts, see that its registry is up"
+        if passes
+        else "correct spec.models, or ask for another refresh once this has changed"
+    )
+    return (
+        f"{model} can't be renewed from its registry: {error}; the one that is there stays in use; "
+        f"{fix}"
     )
 
 

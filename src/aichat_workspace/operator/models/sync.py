@@ -63,6 +63,7 @@ from aichat_workspace.operator.models.report import (
     goes_on,
     hosted,
     not_listed,
+    not_refreshed,
     pull_failed,
     pull_paused,
     pull_problem,
@@ -75,6 +76,7 @@ from aichat_workspace.operator.models.retries import jittered, retry_seconds
 _CHECK_SECONDS: Final = 600.0
 # What a registry or a volume refuses may change without a word to the operator.
 _PUT_OFF_SECONDS: Final = 6 * 3600.0
+_REFRESH_SECONDS: Final = 24 * 3600.0
 _UNTIL_CHANGED: Final = (
     "ModelHosted",
     "ModelNeedsMemory",
@@ -107,6 +109,10 @@ class ModelSyncTask:
     """What earlier runs wrote into the status."""
     memory_bytes: int = 0
     """Of the server; 0 where models are in graphics processors' memory."""
+    follows_tags: bool = False
+    """Look present models up at their registries now and once a day."""
+    refresh: str = ""
+    """A person's request to look them up once; met when the report has the same text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +231,15 @@ class _WorkspaceModels:
         """Models that wait for room that removals make."""
         self._put_offs: dict[str, _PutOff] = {}
         """By the models' keys."""
+        is_requested = task.refresh not in ("", report.refreshed)
+        self._refresh_at = -math.inf if is_requested or task.follows_tags else math.inf
+        """When all models are to be looked up again, on the loop's clock, in seconds."""
+        self._due: set[str] = set()
+        """Keys of the models to look up again."""
+        self._due_later: set[str] = set()
+        """Keys of those whose registry is to be asked again."""
+        self._notes: dict[str, str] = {}
+        """Why models could not be looked up again, by their keys."""
         self._published = report
         self._published_at = float("-inf")
         self._run: asyncio.Task[None] | None = None
@@ -270,6 +285,7 @@ class _WorkspaceModels:
         """Look at the server's list again as soon as a download has ended, so that a model is ready
         and patterns are made of it while others still come."""
         failed = False
+        self._plan_refresh()
         attempted: set[ModelAction] = set()
         self._incoming_bytes.clear()
         self._waiting.clear()
@@ -284,7 +300,7 @@ class _WorkspaceModels:
                 if not is_listed:
                     _log.warning("model not listed", workspace=self._name, model=name)
                     report = report.with_model(self._put_off(name, not_listed(name)))
-            self._publish(report, at_once=True)
+            self._publish(report.with_notes(self._notes), at_once=True)
             managed = self.report.managed
             self._removable = removable(desired, present, managed)
             actions = [
@@ -298,6 +314,7 @@ class _WorkspaceModels:
             if pulls or downloads:
                 self._present = await self._with_weights(present)
             downloads |= {name: asyncio.create_task(self._pull(name)) for name in pulls}
+            self._due -= set(map(model_key, pulls))
             attempted.update(action for action in actions if not isinstance(action, Remove))
             if downloads:
                 ended = await self._any_ended(downloads)
@@ -308,8 +325,10 @@ class _WorkspaceModels:
                 attempted.update(removals)
                 await self._remove_all(removals)
                 attempted -= {Pull(name) for name in self._waiting}
+            elif due := self._next_due(present):
+                await self._refresh(due)
             elif not actions:
-                return failed
+                return failed or not self._settle_refresh()
 
     async def _any_ended(self, downloads: "dict[str, asyncio.Task[_Ended]]") -> dict[str, _Ended]:
         """Wait until a download has ended, and take it out. Return which ended, and how."""
@@ -394,6 +413,49 @@ class _WorkspaceModels:
             else:
                 return _Ended.CAME
 
+    def _plan_refresh(self) -> None:
+        """Look all models up again when it is time."""
+        now = asyncio.get_running_loop().time()
+        self._due, self._due_later = self._due_later, set()
+        if now >= self._refresh_at:
+            self._due = set(map(model_key, self.task.desired.models))
+            self._refresh_at = now + _REFRESH_SECONDS if self.task.follows_tags else math.inf
+
+    def _next_due(self, present: Iterable[PresentModel]) -> str | None:
+        return next((model.name for model in present if model.key in self._due), None)
+
+    async def _refresh(self, model: str) -> None:
+        """Look a present model up at its registry, and follow its tag. It is of use meanwhile."""
+        key = model_key(model)
+        self._due.discard(key)
+        self._notes.pop(key, None)
+        while True:
+            try:
+                async with self._slots.slot(self._name) as slot:
+                    await self._download(model, slot, is_quiet=True)
+            except SlotExpiredError:
+                continue
+            except OllamaError as error:
+                _log.warning(
+                    "model refresh failed", workspace=self._name, model=model, error=str(error)
+                )
+                passes = goes_on(error) or type(error) is OllamaError
+                self._notes[key] = not_refreshed(model, error, passes=passes)
+                if passes:
+                    self._due_later.add(key)
+                self._observer.on_pull("interrupted" if goes_on(error) else "failed")
+            else:
+                self._observer.on_pull("ok")
+            self._incoming_bytes.pop(model, None)
+            return
+
+    def _settle_refresh(self) -> bool:
+        """Return whether nothing is left to look up again; then a person's request is met."""
+        if self._due_later:
+            return False
+        self._publish(replace(self.report, refreshed=self.task.refresh), at_once=True)
+        return True
+
     async def _give_up(self, model: str, error: OllamaError) -> _Ended:
         """Report what ended a download, and put it off where something has to change first."""
         if isinstance(error, _STOPPED):
@@ -439,9 +501,11 @@ class _WorkspaceModels:
         has_room = put_off.listed_bytes is not None and self._listed_bytes < put_off.listed_bytes
         return asyncio.get_running_loop().time() < put_off.until and not has_room
 
-    async def _download(self, model: str, slot: Slot) -> None:
+    async def _download(self, model: str, slot: Slot, *, is_quiet: bool = False) -> None:
+        """Download a model and report its progress, unless `is_quiet`: it is there already."""
         _log.info("model pull", workspace=self._name, model=model)
-        if not self.report.has_failed(model):  # else its message stays until data comes
+        # A failure's message stays until data comes.
+        if not is_quiet and not self.report.has_failed(model):
             begun = ModelStatus(model, ModelState.PULLING, managed=True)
             self._set_model(begun, at_once=True)
         download = self._client.pull(
@@ -454,7 +518,7 @@ class _WorkspaceModels:
             async for update in updates:
                 progress = update.progress
                 self._observer.on_bytes(progress.fresh_bytes)
-                if progress.total_bytes or not self.report.has_failed(model):
+                if not is_quiet and (progress.total_bytes or not self.report.has_failed(model)):
                     status = pulling(model, update)
                     self._set_model(status, at_once=not self.report.is_alike(status))
                 self._incoming_bytes[model] = progress.total_bytes - progress.shared_bytes

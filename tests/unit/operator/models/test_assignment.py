@@ -102,3 +102,12 @@ def test_a_model_has_the_memory_of_the_limit_unless_there_are_graphics_processor
         resource, PlatformSpec(), Observed(namespace(), {}), DesiredModels(), lambda _: NOTHING
     )
     assert task.memory_bytes == memory_bytes
+
+
+def test_a_refresh_is_asked_for_by_annotation_and_a_policy() -> None:
+    resource = workspace(modelPullPolicy="Always")
+    resource = resource.model_copy(update={"refresh_models": "monday"})
+    task = assignment.model_sync_task(
+        resource, PlatformSpec(), Observed(namespace(), {}), DesiredModels(), lambda _: NOTHING
+    )
+    assert (task.follows_tags, task.refresh, task.recorded.refreshed) == (True, "monday", "")

@@ -114,6 +114,9 @@ class Sync:
         pod: str = "pod-1",
         capacity: int = 0,
         memory: int = 0,
+        follows_tags: bool = False,
+        refresh: str = "",
+        refreshed: str = "",
     ) -> Report:
         client = cast("OllamaClient", server)
         desired = DesiredModels(models, patterns)
@@ -123,8 +126,10 @@ class Sync:
             pod,
             capacity,
             frozenset(),
-            Report(recorded, recorded_patterns),
+            Report(recorded, recorded_patterns, refreshed),
             memory,
+            follows_tags,
+            refresh,
         )
         return self.report(name)
 
@@ -193,7 +198,8 @@ async def test_what_can_not_succeed_is_not_tried_again_before_something_changes(
     sync.set_desired("w", server, "m:1", "n:1")
     await until(lambda: set(sync.states("w").values()) == {ModelState.FAILED})
     assert {model.reason for model in sync.report("w").models} == {reason}
-    assert ("tried again at 20" in sync.report("w").models[0].message) is has_next_try
+    message = sync.report("w").models[0].message
+    assert ("tried again at 20" in message) is ("/refresh-models" in message) is has_next_try
     report_count = len(sync.told)
     await asyncio.sleep(0.2)  # time for a dozen quick retries
     assert sorted(server.pulls) == ["m:1", "n:1"]
@@ -438,6 +444,66 @@ async def test_a_model_that_is_there_and_larger_than_the_memory_is_not_ready() -
     assert sync.report("w").models[0].digest == "d0"
     sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,), memory=8 * 2**30)
     await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    await sync.sync.close()
+
+
+async def test_a_moved_tag_is_followed_when_that_is_the_policy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model_sync, "_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(model_sync, "_REFRESH_SECONDS", 0.1)
+    sync, server = Sync(), Server("m:1")
+    sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,))
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    revision = sync.report("w").patterns[0].revision
+    assert server.pulls == []
+    sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,), follows_tags=True)
+    await until(lambda: sync.report("w").models[0].digest == "d1")
+    await until(lambda: sync.report("w").patterns[0].revision != revision)
+    await until(lambda: len(server.pulls) == 2)
+    assert "Pulling" not in sync.states("w").values(), "the old one is of use meanwhile"
+    await sync.sync.close()
+
+
+async def test_a_person_has_models_renewed_once() -> None:
+    sync, server = Sync(), Server("m:1")
+    sync.set_desired("w", server, "m:1", refresh="monday", refreshed="monday")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    assert server.pulls == []
+    server.fails = [OllamaUnreachableError("reset")]
+    sync.set_desired("w", server, "m:1", refresh="tuesday")
+    await until(lambda: "stays in use" in sync.report("w").models[0].message)
+    assert sync.states("w") == {"m:1": ModelState.READY}
+    await until(lambda: sync.report("w").refreshed == "tuesday")
+    assert sync.report("w").models[0].digest == "d1"
+    assert sync.report("w").models[0].message == ""
+    assert server.pulls == ["m:1", "m:1"]
+    sync.set_desired("w", server, "m:1", refresh="tuesday", pod="pod-2")
+    await asyncio.sleep(0.05)
+    assert len(server.pulls) == 2
+    await sync.sync.close()
+
+
+async def test_a_refresh_that_the_registry_refuses_is_met_and_says_so() -> None:
+    sync, server = Sync(), Server("m:1")
+    server.fails = [ModelNotFoundError("none")]
+    sync.set_desired("w", server, "m:1", refresh="monday")
+    await until(lambda: sync.report("w").refreshed == "monday")
+    assert "can't be renewed" in sync.report("w").models[0].message
+    await asyncio.sleep(0.05)
+    assert server.pulls == ["m:1"]
+    await sync.sync.close()
+
+
+async def test_a_refresh_also_tries_what_was_not_found() -> None:
+    sync, server = Sync(), Server()
+    server.fails = [ModelNotFoundError("none")]
+    sync.set_desired("w", server, "m:1")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.FAILED})
+    sync.set_desired("w", server, "m:1", refresh="monday")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    await until(lambda: sync.report("w").refreshed == "monday")
+    assert server.pulls == ["m:1", "m:1"], "what has just come is not looked up again"
     await sync.sync.close()
 
 
