@@ -4,15 +4,18 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-# [host[:port]/][namespace/]name[:tag], as Ollama's types/model/name.go reads it.
+# [host[:port]/][namespace/]name[:tag], as Ollama's types/model/name.go reads it, and a digest.
 _PART: Final = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"
 _NAMESPACE: Final = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}"
+_DIGEST: Final = "sha256:[a-f0-9]{64}"
 _HOST: Final = r"[A-Za-z0-9][A-Za-z0-9.-]*"
 PORT_PATTERN: Final = (
     r"[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 )
-MODEL_NAME_PATTERN: Final = rf"^(({_HOST}(:({PORT_PATTERN}))?/)?{_NAMESPACE}/)?{_PART}(:{_PART})?$"
-MODEL_NAME_MAX_LENGTH: Final = 200
+MODEL_NAME_PATTERN: Final = (
+    rf"^(({_HOST}(:({PORT_PATTERN}))?/)?{_NAMESPACE}/)?{_PART}(:{_PART})?(@{_DIGEST})?$"
+)
+MODEL_NAME_MAX_LENGTH: Final = 272
 
 _DEFAULT_HOST: Final = "registry.ollama.ai"
 _DEFAULT_NAMESPACE: Final = "library"
@@ -20,6 +23,7 @@ DEFAULT_TAG: Final = "latest"
 _PARTS: Final = re.compile(
     rf"(?:(?:(?P<host>{_HOST})(?::(?P<port>{PORT_PATTERN}))?/)?(?P<namespace>{_NAMESPACE})/)?"
     rf"(?P<name>{_PART})(?::(?P<tag>{_PART}))?"
+    rf"(?:@(?P<digest>{_DIGEST}))?"
 )
 
 
@@ -39,6 +43,8 @@ class ModelName:
     namespace: str = _DEFAULT_NAMESPACE
     host: str = _DEFAULT_HOST
     port: int | None = None
+    digest: str = ""
+    """The digest that the model must have, as Ollama lists it; empty for any."""
 
     @property
     def is_hosted(self) -> bool:
@@ -83,4 +89,5 @@ def parse_model(text: str) -> ModelName:
         namespace=parts["namespace"] or _DEFAULT_NAMESPACE,
         host=parts["host"] or _DEFAULT_HOST,
         port=int(parts["port"]) if parts["port"] else None,
+        digest=(parts["digest"] or "").removeprefix("sha256:"),
     )

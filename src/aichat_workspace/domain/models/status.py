@@ -90,6 +90,12 @@ class DesiredModels:
     patterns: tuple[Pattern, ...] = ()
     refused: tuple[PatternStatus, ...] = ()
     """Patterns that can't be made, with the reasons."""
+    pins: tuple[tuple[str, str], ...] = ()
+    """The digests that models must have, by their keys."""
+
+    def pin(self, key: str) -> str:
+        """Return the digest that a model must have; empty for any."""
+        return next((digest for pinned, digest in self.pins if pinned == key), "")
 
 
 def desired_models(
@@ -102,7 +108,9 @@ def desired_models(
 
     `prompts` are the system prompts of all existing patterns, by name.
     """
-    listed = _unique(str(parse_model(text)) for text in models)
+    parsed = tuple(map(parse_model, models))
+    listed = _unique(map(str, parsed))
+    pins = {model_key(str(model)): model.digest for model in parsed if model.digest}
     accepted: list[Pattern] = []
     refused: list[PatternStatus] = []
     for name in patterns:
@@ -112,7 +120,7 @@ def desired_models(
         else:
             accepted.append(Pattern(name, prompts[name]))
     unique = _unique((*listed, *((embedding,) if embedding else ())))
-    return DesiredModels(unique, tuple(accepted), tuple(refused))
+    return DesiredModels(unique, tuple(accepted), tuple(refused), tuple(sorted(pins.items())))
 
 
 def _unique(listed: Iterable[str]) -> tuple[str, ...]:

@@ -38,6 +38,8 @@ REASONS: Final = {
     "`spec.ingress.host`, or add the domain to `spec.ingress.allowedDomains` of the "
     "AIChatPlatform.",
     "HostTaken": "Another workspace has the host. Change `spec.ingress.host`.",
+    "ModelDigestDiffers": "A model does not have the digest that `spec.models` asks for: its tag "
+    "has moved. Correct the digest, or leave it out.",
     "ModelFailed": "A model or pattern can't be had; the message says which and why. Correct "
     "`spec.models` or `spec.patterns`; a failed download is tried again by itself.",
     "ModelHosted": "A model runs at ollama.com and not here, so no prompt is sent to it. Name a "

@@ -142,9 +142,10 @@ _TOLERATION_RULES: Final[dict[str, Any]] = {
 }
 # Ollama compares names without case, a missing tag is latest, and the host and the namespace of its
 # own registry may be left out. `^` marks the beginning: names have none.
+_MODEL_NAME: Final = "{0}.substring(0, ({0} + '@').indexOf('@'))"
 _MODEL_KEY: Final = (
-    "('^' + {0}.lowerAscii() + "
-    "({0}.substring({0}.lastIndexOf('/') + 1).contains(':') ? '' : ':latest'))"
+    f"('^' + {_MODEL_NAME}.lowerAscii() + "
+    f"({_MODEL_NAME}.substring({_MODEL_NAME}.lastIndexOf('/') + 1).contains(':') ? '' : ':latest'))"
     ".replace('^registry.ollama.ai/', '^').replace('^library/', '^')"
 )
 _DISTINCT_MODELS: Final = rule(
@@ -416,7 +417,8 @@ class WorkspaceSpec(Schema):
     models: tuple[ModelText, ...] = Field(
         default=(),
         max_length=MAX_MODELS,
-        description="Models to download, by Ollama name: [host[:port]/][namespace/]name[:tag]. "
+        description="Models to download, by Ollama name: [host[:port]/][namespace/]name[:tag], and "
+        "after an @ the digest that they must have, as sha256:…. "
         "Patterns are built on the first one.",
         examples=[["gemma2:2b"]],
         json_schema_extra={**_SET, "x-kubernetes-validations": [_DISTINCT_MODELS]},

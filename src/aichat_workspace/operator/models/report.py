@@ -135,16 +135,17 @@ def checked(
 ) -> Report:
     """Return what the server's own list says: which models are ready, and which are gone.
 
-    A model that does not fit into the server's memory is not ready; 0 is for unknown.
+    A model with another digest than the desired one, or without room in the server's memory, is not
+    ready; 0 is for unknown.
     """
     by_key = {model.key: model for model in present}
     models = tuple(
-        _settled(model, by_key.get(model_key(model.name)), memory_bytes)
+        _settled(model, by_key.get(model_key(model.name)), desired, memory_bytes)
         for model in expected(desired, known.models)
         if model.state is not ModelState.REMOVING or model_key(model.name) in by_key
     )
     base = by_key.get(model_key(desired.models[0])) if desired.models else None
-    if base and memory_problem(base.name, base.size_bytes, memory_bytes):
+    if base and _flaw(base, desired, memory_bytes):
         base = None
     patterns = tuple(_checked(pattern, base, known, by_key) for pattern in desired.patterns)
     remaining = (pattern for pattern in known.patterns if Pattern(pattern.name, "").model in by_key)
@@ -242,7 +243,7 @@ def pull_problem(model: str, error: OllamaError, workspace: str, server_version:
 
 def _newer_server_needed(model: str, error: str, version: str) -> str:
     """Name the versions: the running one, and the needed one where the registry tells it."""
-    numbers = [found for found in _VERSION.findall(error) if found != version]
+    numbers = [number for number in _VERSION.findall(error) if number != version]
     needed = f"Ollama {numbers[0]} or newer" if numbers else "a newer Ollama"
     newest = versions.OLLAMA
     known = f", as {newest}," if version != newest and not numbers else ""
@@ -383,12 +384,13 @@ def _unless_changed(pattern: Pattern, base: PresentModel | None, known: Report) 
     return status
 
 
-def _settled(model: ModelStatus, present: PresentModel | None, memory_bytes: int) -> ModelStatus:
+def _settled(
+    model: ModelStatus, present: PresentModel | None, desired: DesiredModels, memory_bytes: int
+) -> ModelStatus:
     if model.state is ModelState.REMOVING:
         return model
     if present is not None:
-        message = memory_problem(present.name, present.size_bytes, memory_bytes)
-        problem = Problem("ModelNeedsMemory", message) if message else None
+        problem = _flaw(present, desired, memory_bytes)
         return ModelStatus(
             present.name,
             ModelState.FAILED if problem else ModelState.READY,
@@ -397,11 +399,29 @@ def _settled(model: ModelStatus, present: PresentModel | None, memory_bytes: int
             present.digest,
             model.managed,
             reason=problem.reason if problem else "",
-            message=message,
+            message=problem.message if problem else "",
         )
     if model.state is ModelState.READY:
         return _pending(model)
     return model
+
+
+def _flaw(present: PresentModel, desired: DesiredModels, memory_bytes: int) -> Problem | None:
+    """Return why a present model is not the desired one, or would answer no prompt."""
+    if differs(present, desired):
+        return Problem(
+            "ModelDigestDiffers",
+            f"{present.name} has the digest sha256:{present.digest.removeprefix('sha256:')} at its "
+            "registry and not the one in spec.models: its tag has moved; write that digest once "
+            "you trust it, or leave the digest out",
+        )
+    message = memory_problem(present.name, present.size_bytes, memory_bytes)
+    return Problem("ModelNeedsMemory", message) if message else None
+
+
+def differs(present: PresentModel, desired: DesiredModels) -> bool:
+    """Whether a present model has another digest than the spec asks for."""
+    return desired.pin(present.key) not in ("", present.digest.removeprefix("sha256:"))
 
 
 def _pending(model: ModelStatus) -> ModelStatus:

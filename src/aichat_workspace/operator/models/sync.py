@@ -60,6 +60,7 @@ from aichat_workspace.operator.models.report import (
     before_check,
     checked,
     create_failed,
+    differs,
     goes_on,
     hosted,
     not_listed,
@@ -238,6 +239,7 @@ class _WorkspaceModels:
         """Keys of the models to look up again."""
         self._due_later: set[str] = set()
         """Keys of those whose registry is to be asked again."""
+        self._has_checked_pins = False
         self._notes: dict[str, str] = {}
         """Why models could not be looked up again, by their keys."""
         self._published = report
@@ -293,6 +295,9 @@ class _WorkspaceModels:
         while True:
             present = await self._list()
             desired = await self._feasible(present)
+            if not self._has_checked_pins:  # what the registry has now may be what is desired
+                self._has_checked_pins = True
+                self._due |= {model.key for model in present if differs(model, desired)}
             report = checked(desired, self.report, present, self.task.memory_bytes)
             for name in downloaded:
                 is_listed = _is_listed(name, present)

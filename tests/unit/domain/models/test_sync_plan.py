@@ -99,6 +99,16 @@ def test_a_model_named_twice_is_desired_once() -> None:
     assert desired_models(["smollm2", "smollm2:latest"], [], {}).models == ("smollm2:latest",)
 
 
+def test_a_digest_is_no_part_of_the_listed_name() -> None:
+    digest = "0a" * 32
+    desired = desired_models([f"Library/Gemma2:2b@sha256:{digest}", "b:1"], [], {})
+    assert desired.models == ("Gemma2:2b", "b:1")
+    assert (desired.pin("gemma2:2b"), desired.pin("b:1")) == (digest, "")
+    for text in (f"a:1@{digest}", "a:1@sha256:0a", f"a:1@sha256:{digest}0", f"@sha256:{digest}"):
+        with pytest.raises(InvalidModelNameError):
+            parse_model(text)
+
+
 def test_names_that_differ_by_case_are_one_model() -> None:
     desired = desired_models(["Gemma2:2b", "gemma2:2B"], [], {}, "GEMMA2:2b")
     assert desired.models == ("Gemma2:2b",)

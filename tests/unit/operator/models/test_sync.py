@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -31,6 +32,7 @@ from aichat_workspace.operator.models.sync import ModelSync, ModelSyncTask, Sync
 from tests.unit.waiting import until
 
 EXPLAIN = Pattern("explain_code", "You explain.")
+NONE = Report((), ())
 
 
 class Server:
@@ -492,6 +494,27 @@ async def test_a_refresh_that_the_registry_refuses_is_met_and_says_so() -> None:
     assert "can't be renewed" in sync.report("w").models[0].message
     await asyncio.sleep(0.05)
     assert server.pulls == ["m:1"]
+    await sync.sync.close()
+
+
+async def test_a_model_without_its_pinned_digest_is_looked_up_once_and_not_ready() -> None:
+    def want(digest: str) -> DesiredModels:
+        return DesiredModels(("m:1",), (EXPLAIN,), pins=(("m:1", digest),))
+
+    sync, server = Sync(), Server("m:1")
+    task = ModelSyncTask(cast("OllamaClient", server), want("d1"), "pod", 0, frozenset(), NONE)
+    sync.sync.set_desired("w", task)
+    sync._last["w"] = task
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    assert server.pulls == ["m:1"]
+    sync._last["w"] = replace(task, desired=want("d2"))
+    await until(lambda: sync.states("w") == {"m:1": "Failed", "explain_code": "Pending"})
+    await until(lambda: len(server.pulls) == 2)
+    await asyncio.sleep(0.05)
+    (model,) = sync.report("w").models
+    assert model.reason == "ModelDigestDiffers"
+    assert "has the digest sha256:d1 at its registry" in model.message
+    assert server.pulls == ["m:1", "m:1"]
     await sync.sync.close()
 
 
