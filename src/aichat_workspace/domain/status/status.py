@@ -1,7 +1,7 @@
 """What a workspace's status says, from what is known of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -384,22 +384,8 @@ def _record(namespace: Manifest) -> NamespaceRecord:
 
 
 def _model(model: ModelStatus) -> ModelEntry:
-    return ModelEntry(
-        name=model.name,
-        state=model.state,
-        completed_bytes=model.completed_bytes,
-        total_bytes=model.total_bytes,
-        percent=model.percent,
-        digest=model.digest,
-        managed=model.managed,
-        bytes_per_second=model.bytes_per_second,
-        eta_seconds=model.eta_seconds,
-        reason=model.reason,
-        message=model.message,
-    )
+    return ModelEntry(**asdict(model), percent=model.percent, eta_seconds=model.eta_seconds)
 
 
 def _pattern(pattern: PatternStatus) -> PatternEntry:
-    return PatternEntry(
-        name=pattern.name, state=pattern.state, revision=pattern.revision, message=pattern.message
-    )
+    return PatternEntry(**asdict(pattern))
