@@ -420,7 +420,7 @@ class _Refusing(BaseHTTPRequestHandler):
             "newer": (412, "\n\nThe model requires a newer version of Ollama.\n\n"),
             "none": (404, ""),
         }
-        status, text = refusals[self.path.split("/")[3]]
+        status, text = refusals[self.path.partition("?")[0].split("/")[3]]
         self.send_response(status)
         if status == 401 and not self.path.startswith("/token"):
             host = self.headers["Host"]

@@ -8,7 +8,7 @@ from typing import Final
 
 from aichat_workspace.domain import names, versions
 from aichat_workspace.domain.models.capacity import PresentModel, memory_problem
-from aichat_workspace.domain.models.name import model_key
+from aichat_workspace.domain.models.name import model_key, parse_model
 from aichat_workspace.domain.models.status import (
     DesiredModels,
     ModelState,
@@ -153,8 +153,8 @@ def checked(
 
 
 def unanswered(known: Report, error: OllamaError) -> Report:
-    """Return the report of a server that does not answer: no model is known to be lost, and the
-    missing ones wait."""
+    """Return the report of a server that does not answer: no model is known to be lost, what has
+    failed is not tried before something changes, and the others wait."""
     message = (
         f"the model server does not answer yet: {error}; it is asked again by itself; if this "
         "lasts, read its log"
@@ -163,7 +163,7 @@ def unanswered(known: Report, error: OllamaError) -> Report:
         known,
         models=tuple(
             model
-            if model.state is ModelState.READY
+            if model.state in (ModelState.READY, ModelState.FAILED)
             else replace(model, state=ModelState.PENDING, message=message)
             for model in known.models
         ),
@@ -408,6 +408,8 @@ def _settled(
 
 def _flaw(present: PresentModel, desired: DesiredModels, memory_bytes: int) -> Problem | None:
     """Return why a present model is not the desired one, or would answer no prompt."""
+    if parse_model(present.name).is_hosted:
+        return hosted(present.name)
     if differs(present, desired):
         return Problem(
             "ModelDigestDiffers",

@@ -111,6 +111,19 @@ def test_a_pattern_that_could_not_be_made_says_so_until_it_is_made_or_its_base_i
     assert checked(WANTED, replace(KNOWN, patterns=(again,)), [BASE, pattern]).patterns == (MADE,)
 
 
+def test_a_model_that_runs_elsewhere_is_not_ready_although_it_is_listed() -> None:
+    """A person may have fetched its stub."""
+    desired = DesiredModels(("x:20b-cloud",))
+    (model,) = checked(desired, Report((), ()), [PresentModel("x:20b-cloud", "d1", 300)]).models
+    assert (model.state, model.reason) == (ModelState.FAILED, "ModelHosted")
+
+
+def test_what_is_taken_out_of_the_spec_has_no_reason_any_more() -> None:
+    failed = replace(MODEL, state=ModelState.FAILED, reason="ModelTooLarge", message="too large")
+    (leaving,) = before_check(DesiredModels(), Report((failed,), ()), served=True).models
+    assert (leaving.state, leaving.reason, leaving.message) == (ModelState.REMOVING, "", "")
+
+
 def test_the_servers_spelling_is_reported() -> None:
     listed = [PresentModel("M:1", "d1", 8), PresentModel("explain_code:Latest", "d9", 8)]
     report = checked(WANTED, KNOWN, listed)
@@ -122,9 +135,11 @@ def test_the_servers_spelling_is_reported() -> None:
 
 
 def test_a_server_that_does_not_answer_takes_nothing_that_was_ready_away() -> None:
-    two = replace(KNOWN, models=(MODEL, ModelStatus("n:1", ModelState.PULLING)))
+    failed = ModelStatus("x:1", ModelState.FAILED, message="none", reason="ModelNotFound")
+    two = replace(KNOWN, models=(MODEL, ModelStatus("n:1", ModelState.PULLING), failed))
     report = unanswered(two, OllamaUnreachableError("refused"))
     assert report.models[0] == MODEL
+    assert report.models[2] == failed, "it is not tried before something changes"
     assert report.models[1].state is ModelState.PENDING
     assert "refused" in report.models[1].message
     assert "read its log" in report.models[1].message
