@@ -395,6 +395,7 @@ ELSEWHERE: Final = {
     "storage.openWebUI.size": ("test_spec_fields", "test_a_claim_is_what_storage_says"),
     "storage.ollama.storageClassName": ("test_spec_fields", "test_a_claim_is_what_storage_says"),
     "storage.openWebUI.storageClassName": ("test_spec_fields", "test_a_claim_is_what_storage_says"),
+    "modelPullPolicy": ("test_model_registry", "test_a_moved_tag_is_followed_on_purpose_only"),
     "deletionPolicy": ("test_lifetimes", "test_the_deletion_policy_is_the_last_one_that_was_set"),
     "expiry": ("test_lifetimes", "test_a_workspace_whose_time_is_over_can_be_stopped_instead"),
     "namespaceUID": ("test_lifetimes", "test_a_retained_namespace_is_taken_over_only_by_its_uid"),

@@ -7,21 +7,27 @@ import os
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 import pytest
 
 from aichat_workspace.domain.models.name import parse_model
 from aichat_workspace.domain.models.status import ModelState, desired_models
-from aichat_workspace.domain.render.ollama import DISCARD_TORN_DOWNLOADS
+from aichat_workspace.domain.render.ollama import (
+    DISCARD_TORN_DOWNLOADS,
+    PUBLIC_KEY,
+    TIDY_DOWNLOADS,
+)
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import direct
 from aichat_workspace.operator.models.report import Report
@@ -53,10 +59,34 @@ class Setup:
     alone: str
     certificate: Path
     models: Path
+    program: Path
 
     def model(self, name: str) -> str:
         """The name by which this Ollama finds a model in the registry that has the models."""
         return f"{self.registry}/{name}"
+
+    @contextlib.contextmanager
+    def started_again(self) -> Iterator[None]:
+        """The container's start, as far as it concerns files: what Ollama does then, too."""
+        (port,) = free_ports(1)
+        tidy = TIDY_DOWNLOADS.replace("$$", "$").replace("sleep 3600", "false")
+        environment = {**os.environ, "OLLAMA_MODELS": str(self.models)}
+        subprocess.run(["sh", "-c", tidy + "true"], env=environment, check=True)
+        environment["OLLAMA_HOST"] = f"127.0.0.1:{port}"
+        environment["HOME"] = str(self.models.parent)
+        log = self.models.parent / f"ollama-{port}.log"
+        with _running([str(self.program), "serve"], log, environment):
+            _await(f"http://127.0.0.1:{port}/api/version", self.certificate)
+            yield
+
+    def unused_files(self) -> set[str]:
+        """The files on the volume that no model has."""
+        manifests = [path.read_text() for path in self.models.glob("manifests/*/*/*/*")]
+        return {
+            path.name
+            for path in (self.models / "blobs").iterdir()
+            if not any(path.name.removeprefix("sha256-") in manifest for manifest in manifests)
+        }
 
     async def stream(self, path: str, body: object) -> AsyncGenerator[dict[str, Any], None]:
         async with (
@@ -147,6 +177,7 @@ def setup(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
             f"localhost:{alone_port}",
             ours.certificate,
             folder / "models",
+            program,
         )
 
 
@@ -377,6 +408,204 @@ async def test_the_operator_pulls_by_host_and_port_and_makes_changed_patterns_ag
         assert await client.weights("our_style:latest") == weights
 
 
+class _Refusing(BaseHTTPRequestHandler):
+    """A registry that refuses each model in the way of its name, as public ones do."""
+
+    requests: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.requests.append(self.path)
+        refusals = {
+            "private": (401, '{"error":"Invalid username or password."}'),
+            "newer": (412, "\n\nThe model requires a newer version of Ollama.\n\n"),
+            "none": (404, ""),
+        }
+        status, text = refusals[self.path.partition("?")[0].split("/")[3]]
+        self.send_response(status)
+        if status == 401 and not self.path.startswith("/token"):
+            host = self.headers["Host"]
+            challenge = f'Bearer realm="http://{host}/token/x/private",service="x",scope="y"'
+            self.send_header("WWW-Authenticate", challenge)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+async def test_what_a_registry_refuses_says_why_and_is_asked_once(setup: Setup) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    registry = f"localhost:{server.server_port}"
+    names = [f"{registry}/team/{name}:1" for name in ("private", "newer", "none")]
+    try:
+        async with aiohttp.ClientSession() as session:
+            client = OllamaClient(direct(session, setup.ollama))
+            task = ModelSyncTask(
+                client,
+                desired_models(names, [], {}),
+                "pod",
+                10**12,
+                frozenset({registry}),
+                Report((), ()),
+            )
+            sync = ModelSync(SyncObserver(lambda _: None), concurrent_pulls=lambda: 3)
+            async with asyncio.timeout(60):
+                await _reported(sync, task, ModelState.FAILED)
+            requests = len(_Refusing.requests)
+            await asyncio.sleep(5)  # quick retries begin after two seconds
+            assert len(_Refusing.requests) == requests
+            models = {
+                model.reason: model.message for model in sync.set_desired("team-a", task).models
+            }
+            await sync.close()
+    finally:
+        server.shutdown()
+    assert set(models) == {"ModelPrivate", "ModelNeedsNewerServer", "ModelNotFound"}
+    assert "Invalid username or password" in models["ModelPrivate"]
+    assert f"and {OLLAMA} runs here" in models["ModelNeedsNewerServer"]
+    key = setup.models.parent / ".ollama" / Path(PUBLIC_KEY).name
+    assert key.read_text().startswith("ssh-ed25519 "), "the key that the message names is there"
+
+
+@pytest.mark.usefixtures("nothing_downloaded")
+async def test_a_model_larger_than_the_memory_is_told_before_and_after_its_download(
+    setup: Setup,
+) -> None:
+    before = (await setup.control())["blob_bytes_sent"]
+    async with aiohttp.ClientSession() as session:
+        client = OllamaClient(direct(session, setup.ollama))
+        sync = ModelSync(SyncObserver(lambda _: None), concurrent_pulls=lambda: 2)
+        want = desired_models([setup.model(CHAT)], [], {})
+        small, large = (
+            ModelSyncTask(client, want, "pod", 10**12, frozenset(), Report((), ()), memory)
+            for memory in (WEIGHTS_BYTES, 2**30)
+        )
+        try:
+            async with asyncio.timeout(60):
+                await setup.control(bytes_per_second=20_000_000)
+                await _reported(sync, small, ModelState.FAILED)
+                sent = (await setup.control())["blob_bytes_sent"] - before
+                assert sent < WEIGHTS_BYTES
+                await _reported(sync, large)
+                await _reported(sync, small, ModelState.FAILED)
+            (model,) = sync.set_desired("team-a", small).models
+        finally:
+            await sync.close()
+    assert model.reason == "ModelNeedsMemory"
+    assert model.digest
+
+
+async def test_a_moved_tag_is_followed_on_purpose_only(setup: Setup, model: str) -> None:
+    """By a person's request, once, and by the policy."""
+    moving = setup.model("team/moving:v1")
+    async with aiohttp.ClientSession() as session:
+        client = OllamaClient(direct(session, setup.ollama))
+        sync = ModelSync(SyncObserver(lambda _: None), concurrent_pulls=lambda: 2)
+
+        async def renewed(server: str, *, refresh: str = "", follows_tags: bool = False) -> str:
+            """The model's system prompt some time after that."""
+            await client.create(moving, base=model, system="Be old.")
+            work = ModelSyncTask(
+                client,
+                desired_models([moving], [], {}),
+                server,
+                10**12,
+                frozenset(),
+                Report((), ()),
+                refresh=refresh,
+                follows_tags=follows_tags,
+            )
+            async with asyncio.timeout(60):
+                await _reported(sync, work)
+            await asyncio.sleep(2)
+            assert sync.set_desired("team-a", work).refreshed == refresh
+            return await client.system(moving)
+
+        try:
+            await client.create(moving, base=model, system="Be new.")
+            pushed = [event async for event in setup.stream("/api/push", {"model": moving})]
+            assert pushed[-1] == {"status": "success"}
+            assert await renewed("pod-1") == "Be old."
+            assert await renewed("pod-2", refresh="monday") == "Be new."
+            assert await renewed("pod-3", refresh="monday") == "Be old."
+            assert await renewed("pod-4", refresh="tuesday") == "Be new."
+            assert await renewed("pod-5", refresh="tuesday", follows_tags=True) == "Be new."
+        finally:
+            await sync.close()
+        assert setup.unused_files() == set(), "what was replaced left the volume"
+
+
+async def test_a_model_has_the_spelling_that_ollama_keeps(setup: Setup, model: str) -> None:
+    """Ollama takes over each part of a name from any model that it has."""
+    async with aiohttp.ClientSession() as session:
+        client = OllamaClient(direct(session, setup.ollama))
+        sync = ModelSync(SyncObserver(lambda _: None), concurrent_pulls=lambda: 2)
+        try:
+            want = desired_models([model.replace("135m", "135M")], [], {})
+            task = ModelSyncTask(client, want, "pod", 10**12, frozenset(), Report((), ()))
+            async with asyncio.timeout(60):
+                await _reported(sync, task)
+            (status,) = sync.set_desired("team-a", task).models
+            assert status.name == str(parse_model(model))
+        finally:
+            await sync.close()
+        listed = [installed.name for installed in await client.models()]
+        assert str(parse_model(model)) in listed
+
+
+@pytest.mark.usefixtures("nothing_downloaded")
+async def test_a_pause_of_hours_and_a_start_keep_a_download_and_remove_what_no_model_has(
+    setup: Setup,
+) -> None:
+    before = (await setup.control(stall_after_bytes=60_000_000))["blob_bytes_sent"]
+    model, blobs = setup.model(CHAT), setup.models / "blobs"
+    async with contextlib.aclosing(setup.stream("/api/pull", {"model": model})) as events:
+        async for event in events:
+            if event.get("completed", 0) >= 55_000_000:
+                break
+    await setup.control()
+    orphan = blobs / f"sha256-{'a' * 64}"
+    orphan.write_text("of a model that is gone")
+    hours_ago = time.time() - 7200
+    for path in blobs.iterdir():
+        os.utime(path, (hours_ago, hours_ago))
+    with setup.started_again():
+        assert not orphan.exists()
+        assert [path for path in blobs.iterdir() if path.name.endswith("-partial")]
+    assert (await setup.pull(model))[-1] == {"status": "success"}
+    sent = (await setup.control())["blob_bytes_sent"] - before
+    assert sent < 1.2 * WEIGHTS_BYTES, "the second pull began again"
+
+
+@pytest.mark.usefixtures("nothing_downloaded")
+async def test_weights_of_a_replaced_base_and_of_a_replaced_model_leave_the_volume(
+    setup: Setup,
+) -> None:
+    first, second = setup.model(CHAT), setup.model("library/all-minilm:latest")
+    prompt = "Answer in one short sentence."
+    async with aiohttp.ClientSession() as session:
+        client = OllamaClient(direct(session, setup.ollama))
+        sync = ModelSync(SyncObserver(lambda _: None), concurrent_pulls=lambda: 2)
+        try:
+            for base in (first, second):
+                want = desired_models([base], ["our_style"], {"our_style": prompt})
+                work = ModelSyncTask(client, want, "pod", 10**12, frozenset(), Report((), ()))
+                async with asyncio.timeout(60):
+                    await _reported(sync, work)
+            assert len(await client.models()) == 2
+            assert setup.unused_files() == set()
+            # A person replaces a model in Open WebUI.
+            assert (await setup.pull(first))[-1] == {"status": "success"}
+            await client.create("mine:latest", base=first, system=prompt)
+            await client.delete(first)
+            await client.create("mine:latest", base=second, system=prompt)
+            assert setup.unused_files() == set()
+            await client.delete("mine:latest")
+        finally:
+            await sync.close()
+
+
 async def test_a_pattern_leaves_a_persons_model_alone_and_takes_its_own_up_without_a_record(
     setup: Setup, model: str
 ) -> None:
@@ -401,10 +630,12 @@ async def test_a_pattern_leaves_a_persons_model_alone_and_takes_its_own_up_witho
         assert await client.system("theirs:latest") == "Be a pirate."
 
 
-async def _reported(sync: ModelSync, work: ModelSyncTask) -> None:
-    """Wait until the workspace has its model and its pattern."""
+async def _reported(
+    sync: ModelSync, work: ModelSyncTask, state: ModelState = ModelState.READY
+) -> None:
+    """Wait until each of the workspace's models and patterns is in this state."""
     states: set[str] = set()
-    while states != {ModelState.READY}:
+    while states != {state}:
         await asyncio.sleep(0.1)
         report = sync.set_desired("team-a", work)
         states = {entry.state for entry in report.models} | {

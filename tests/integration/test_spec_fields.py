@@ -165,6 +165,20 @@ REFUSED: dict[str, tuple[Any, str]] = {
         "gpu.resourceName",
     ),
     "a registry's port that is none": ({"models": ["a.test:70000/b/c:1"]}, "spec.models[0]"),
+    "a namespace with a dot": ({"models": ["a.test/b:1"]}, "spec.models[0]"),
+    "a model twice": ({"models": ["b:1", "a", "A:latest"]}, "name the same model"),
+    "a model with and without defaults": (
+        {"models": ["Registry.ollama.ai/library/a:1", "a:1"]},
+        "name the same model",
+    ),
+    "a model with two digests": (
+        {"models": [f"a@sha256:{'0' * 64}", f"a:latest@sha256:{'1' * 64}"]},
+        "name the same model",
+    ),
+    "a person's model with and without the host": (
+        {"models": ["registry.ollama.ai/me/a:1", "me/A:1"]},
+        "name the same model",
+    ),
     "a node's label that is none": (
         {"scheduling": {"nodeSelector": {"no label!": "a"}}},
         "as in example.org/pool",
@@ -189,6 +203,21 @@ def test_the_api_server_refuses(cluster: Cluster, tenant: str, what: str) -> Non
     change, message = REFUSED[what]
     output = edit(cluster, tenant, {"workspaceName": tenant, **change}, check=False)
     assert message in output
+
+
+def test_the_api_server_takes_names_that_are_alike_and_name_other_models(
+    cluster: Cluster, tenant: str
+) -> None:
+    models = [
+        "a:1",
+        f"a@sha256:{'0' * 64}",
+        "me/a:1",
+        "me/library/a:1",
+        "x.registry.ollama.ai/library/a:1",
+    ]
+    long = [f"x.test:5000/{'n' * 80}/{'m' * 70}{number}:{'t' * 20}" for number in range(10, 37)]
+    edit(cluster, tenant, {"workspaceName": tenant, "models": [*models, *long]})
+    ask(cluster, {})
 
 
 OVER_BOUNDS: dict[str, tuple[Any, str, str]] = {

@@ -107,7 +107,8 @@ def test_the_admission_policy_names_the_service_account_that_the_deployment_runs
 def test_the_page_for_teams_names_the_labels_and_the_count_that_hold() -> None:
     page = (CONFIG.parent / "docs" / "teams.md").read_text()
     counted = f"count/{kinds.WORKSPACE.plural}.{names.GROUP}"
-    for name in (names.TEAM_LABEL, names.PATTERNS_LABEL, names.SECRET_FOR_ANNOTATION, counted):
+    annotations = (names.SECRET_FOR_ANNOTATION, names.REFRESH_MODELS_ANNOTATION)
+    for name in (names.TEAM_LABEL, names.PATTERNS_LABEL, *annotations, counted):
         assert name in page
 
 

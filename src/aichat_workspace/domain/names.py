@@ -28,6 +28,8 @@ PASSWORD_RESET_ANNOTATION: Final = f"{GROUP}/password-reset"
 SECRETS_ANNOTATION: Final = f"{GROUP}/secrets"
 RETAINED_ANNOTATION: Final = f"{GROUP}/retained"
 SECRET_FOR_ANNOTATION: Final = f"{GROUP}/for-workspace"
+REFRESH_MODELS_ANNOTATION: Final = f"{GROUP}/refresh-models"
+"""On a workspace: a new text makes the operator look its models up at their registries once."""
 REQUESTED_BY_ANNOTATION: Final = f"{GROUP}/requested-by"
 
 MANAGED_SELECTOR: Final = f"{MANAGED_BY_LABEL}={OPERATOR}"

@@ -31,6 +31,7 @@ class Queue(Generic[K]):
         self._ready: dict[K, float] = {}  # key: loop seconds when added; first in, first out
         self._active: set[K] = set()
         self._again: set[K] = set()
+        self._whole: set[K] = set()
         self._later: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
         self._budgets: WriteBudgets[K] = WriteBudgets()
@@ -46,6 +47,11 @@ class Queue(Generic[K]):
             return
         if (timer := self._later.pop(key, None)) is not None:
             timer.cancel()
+        self._whole.add(key)
+        self.add_progress(key)
+
+    def add_progress(self, key: K) -> None:
+        """Queue a key for its progress alone, unless it is queued anyway."""
         if key in self._active:
             self._again.add(key)
         elif key not in self._ready:
@@ -93,11 +99,17 @@ class Queue(Generic[K]):
         self._active.add(key)
         return key
 
+    def take_whole(self, key: K) -> bool:
+        """Whether a key that `get` returned was queued for more than its progress; asked once."""
+        is_whole = key in self._whole
+        self._whole.discard(key)
+        return is_whole
+
     def done(self, key: K) -> None:
         self._active.discard(key)
         if key in self._again:
             self._again.discard(key)
-            self.add(key)
+            self.add_progress(key)
 
     def _due(self, key: K) -> None:
         self._later.pop(key, None)

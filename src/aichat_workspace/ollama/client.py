@@ -15,6 +15,9 @@ import orjson
 from aichat_workspace.foundation.json_lines import LineTooLongError, read_json_lines
 from aichat_workspace.ollama.errors import (
     ModelNotFoundError,
+    ModelPrivateError,
+    ModelRefusedError,
+    NewerServerNeededError,
     OllamaError,
     OllamaUnreachableError,
     VolumeFullError,
@@ -29,7 +32,10 @@ _MAX_LINE_BYTES: Final = 1024 * 1024
 _MAX_RESPONSE_BYTES: Final = 1024 * 1024
 _MAX_ERROR_BYTES: Final = 16 * 1024
 _WEIGHTS: Final = re.compile(r"^FROM \S*sha256-([0-9a-f]{64})$", re.MULTILINE)
-_MANIFEST: Final = "pull model manifest"
+_MANIFEST: Final = "pull model manifest: "
+# Registries' answers that pass by themselves: out of time, too early, too many.
+_PASSING: Final = ("408", "425", "429")
+_UNSUPPORTED: Final = ("this model requires", "invalid model name")
 _NOT_FOUND: Final = ("file does not exist", "manifest unknown", "not found")
 _FULL: Final = ("no space left on device", "disk quota exceeded")
 
@@ -57,8 +63,7 @@ class Progress:
 
 
 class OllamaClient:
-    """A client of one model server. Every method raises `OllamaUnreachableError`,
-    `ModelNotFoundError`, `VolumeFullError` or `OllamaError`."""
+    """A client of one model server. Every method raises `OllamaError` or one of its kinds."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -72,6 +77,14 @@ class OllamaClient:
                 case {"models": [*models]}:
                     return tuple(map(_installed_model, models))
         raise _unexpected("/api/tags")
+
+    async def version(self) -> str:
+        """Return the server's version, as 0.34.0."""
+        async with self._open("GET", "/api/version", None, _REQUEST_SECONDS) as response:
+            match orjson.loads(await _read_all(response)):
+                case {"version": str(version)}:
+                    return version
+        raise _unexpected("/api/version")
 
     async def pull(
         self, name: str, *, stall_seconds: float, insecure: bool = False
@@ -255,9 +268,28 @@ def _refused(status: int, body: bytes) -> OllamaError:
 
 
 def _error(message: str) -> OllamaError:
-    is_of_registry = message.startswith(_MANIFEST)
-    if is_of_registry and message.endswith(_NOT_FOUND):
-        return ModelNotFoundError(message)
-    if not is_of_registry and message.endswith(_FULL):
+    if message.startswith(_MANIFEST):
+        return _registry_error(message, message.removeprefix(_MANIFEST))
+    if message.endswith(_FULL):
         return VolumeFullError(message)
+    if message.startswith(_UNSUPPORTED):
+        return ModelRefusedError(message)
     return OllamaError(message)
+
+
+def _registry_error(message: str, answer: str) -> OllamaError:
+    """Return the error for a manifest that the registry did not give.
+
+    The answer begins with its status, unless that is 404.
+    """
+    message = " ".join(message.split())
+    status = answer[:3]
+    if status in ("401", "403") or answer.startswith("unauthorized"):
+        return ModelPrivateError(message)
+    if status == "412":
+        return NewerServerNeededError(message)
+    if re.match("5[0-9][0-9]: ", answer) or status in _PASSING:
+        return OllamaError(message)
+    if answer.endswith(_NOT_FOUND):
+        return ModelNotFoundError(message)
+    return ModelRefusedError(message) if re.match("4[0-9][0-9]: ", answer) else OllamaError(message)

@@ -23,5 +23,18 @@ class ModelNotFoundError(OllamaError):
     """The registry has no such model. A retry does not help; another name does."""
 
 
+class ModelPrivateError(OllamaError):
+    """The registry has no such model, or does not let this server have it. A retry does not help;
+    another name does, or the server's public key at the registry."""
+
+
+class NewerServerNeededError(OllamaError):
+    """The model needs a newer server. A retry does not help before there is one."""
+
+
+class ModelRefusedError(OllamaError):
+    """The registry or the server refuses the model itself. A retry does not help."""
+
+
 class VolumeFullError(OllamaError):
     """The server's volume is full. A retry helps once it has space."""

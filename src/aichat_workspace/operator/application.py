@@ -147,7 +147,9 @@ class Application:
 
     async def _reconcile(self, name: str) -> Result:
         with self._tracing.reconcile(name):
-            return await self._reconciler.reconcile(name)
+            if self._queue.take_whole(name):
+                return await self._reconciler.reconcile(name)
+            return await self._reconciler.report_progress(name)
 
     def _on_settings(self) -> None:
         self._servers.models.limit_changed()
@@ -159,7 +161,11 @@ class Application:
     def _build_servers(self, session: aiohttp.ClientSession) -> ServerSync:
         tools = ToolSync(self._queue.add)
         observer = SyncObserver(
-            self._queue.add, self._metrics.on_pull, self._metrics.on_bytes, tools.listed
+            on_change=self._queue.add,
+            on_progress=self._queue.add_progress,
+            on_pull=self._metrics.on_pull,
+            on_bytes=self._metrics.on_bytes,
+            on_list=tools.listed,
         )
         models = ModelSync(
             observer, concurrent_pulls=lambda: self._caches.settings().models.concurrent_pulls

@@ -12,6 +12,7 @@ from aichat_workspace.domain.decision.decisions import Decision, Finalize, Provi
 from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.render.context import NO_CREDENTIALS
+from aichat_workspace.domain.status.status import with_progress
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.controller import Result
 from aichat_workspace.kube.errors import ApiError, UnreachableError
@@ -62,6 +63,20 @@ class Reconciler:
         finally:
             self.rollouts.update(name)
 
+    async def report_progress(self, name: str) -> Result:
+        """Write how far the downloads are, without rendering or planning anything.
+
+        Reconciles where more than that has changed. Raises what `reconcile` raises.
+        """
+        holder, report = self.snapshots.holder(name), self.servers.models.report(name)
+        status = (
+            with_progress(holder, report.models, report.patterns) if holder and report else None
+        )
+        if holder is None or status is None:
+            return await self.reconcile(name)
+        await self.reporter.report_progress(holder, status)
+        return Result()
+
     async def _carry_out_all(
         self, name: str, snapshot: Snapshot, decisions: Sequence[Decision]
     ) -> Result:
@@ -110,7 +125,8 @@ class Reconciler:
         if problem is None:
             return
         try:
-            await self.reporter.report_sync_problem(self.snapshots.holder(name), problem)
+            if (holder := self.snapshots.holder(name)) is not None:
+                await self.reporter.report_sync_problem(holder, problem)
         except Exception as also:  # the first one is raised on
             _log.warning("a crash is not reported", workspace=name, error=repr(also))
 

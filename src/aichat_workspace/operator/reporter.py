@@ -22,6 +22,7 @@ from aichat_workspace.domain.render.context import workspace_url
 from aichat_workspace.domain.status.recheck import next_recheck
 from aichat_workspace.domain.status.status import StatusInputs, compute_status, with_sync_problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
 from aichat_workspace.kube.controller import Result
 from aichat_workspace.operator.executor import Outcome
 from aichat_workspace.operator.failures import Failures
@@ -106,6 +107,10 @@ class Reporter:
             return None
         return self.failures.passing(workspace.uid, outcome.error, now)
 
+    async def report_progress(self, workspace: Workspace, status: WorkspaceStatus) -> None:
+        """Write a status with the progress of downloads. Raises ApiError or UnreachableError."""
+        await self.writer.report(workspace, status, self.now())
+
     async def _report_end(
         self, workspace: Workspace, decision: Finalize, outcome: Outcome, observed: Observed
     ) -> Result:
@@ -150,6 +155,7 @@ def _inputs(
         failure=next(iter(failures), None),
         models=progress.models.models,
         patterns=progress.models.patterns,
+        refreshed=progress.models.refreshed,
         tools=progress.tools,
         slot=slot,
         target=target,

@@ -59,10 +59,11 @@ class Snapshots:
         """The tenant as it is by now."""
         return self.caches.tenant(name)
 
-    def holder(self, name: str) -> Workspace:
-        """The resource that has the workspace now. Raises ValueError where none names it."""
+    def holder(self, name: str) -> Workspace | None:
+        """The resource that has the workspace now; None where none names it."""
         namespace = self.caches.namespaces.get("", name)
-        return choose_claimant(self._claimants(name, namespace), namespace)
+        claimants = self._claimants(name, namespace)
+        return choose_claimant(claimants, namespace) if claimants else None
 
     def current(self, workspace: Workspace) -> Workspace | None:
         """The resource as it is by now; None when it is gone."""

@@ -105,3 +105,34 @@ async def test_waiting_for_leadership_is_no_waiting_for_a_worker() -> None:
 def test_a_retry_is_never_more_than_a_minute_away() -> None:
     assert retry_delay_seconds(1) == 0.05
     assert retry_delay_seconds(1000) == 60
+
+
+async def test_a_key_is_queued_for_its_progress_unless_it_is_queued_anyway() -> None:
+    queue: Queue[str] = Queue()
+    queue.add_progress("a")
+    assert await queue.get() == "a"
+    queue.add_progress("a")
+    queue.done("a")
+    assert not queue.take_whole("a")
+    queue.add("a")
+    assert len(queue) == 1
+    assert await queue.get() == "a"
+    assert queue.take_whole("a")
+    assert not queue.take_whole("a")
+    queue.add("a")
+    queue.add_progress("a")
+    queue.done("a")
+    assert await queue.get() == "a"
+    assert queue.take_whole("a")
+
+
+async def test_progress_does_not_put_off_what_is_queued_for_later() -> None:
+    queue: Queue[str] = Queue()
+    queue.add_after("a", 0.05)
+    queue.add_progress("a")
+    assert await queue.get() == "a"
+    assert not queue.take_whole("a")
+    queue.done("a")
+    async with asyncio.timeout(30):
+        assert await queue.get() == "a"
+    assert queue.take_whole("a")

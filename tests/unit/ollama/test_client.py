@@ -11,6 +11,9 @@ import pytest
 from aichat_workspace.ollama.client import InstalledModel, OllamaClient
 from aichat_workspace.ollama.errors import (
     ModelNotFoundError,
+    ModelPrivateError,
+    ModelRefusedError,
+    NewerServerNeededError,
     OllamaError,
     OllamaUnreachableError,
     VolumeFullError,
@@ -113,6 +116,33 @@ async def test_capabilities_are_read() -> None:
     assert await OllamaClient(server).capabilities("m:1") == {"completion", "tools"}
     assert server.sent == [("POST", "/api/show", {"model": "m:1"})]
     assert await OllamaClient(ScriptedServer(b"{}")).capabilities("m:1") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ('pull model manifest: 401: {"error":"Invalid username or password."}', ModelPrivateError),
+        ("pull model manifest: 403: forbidden", ModelPrivateError),
+        ("pull model manifest: unauthorized: access denied", ModelPrivateError),
+        ("pull model manifest: 412: \n\nneeds a newer version\n", NewerServerNeededError),
+        ("pull model manifest: 400: no such quantization", ModelRefusedError),
+        ("pull model manifest: 404: manifest unknown", ModelNotFoundError),
+        ("pull model manifest: 429: slow down", OllamaError),
+        ("pull model manifest: 503: upstream not found", OllamaError),
+        ("this model requires MLX support, but there is none", ModelRefusedError),
+    ],
+)
+async def test_what_a_registry_refuses_has_its_kind(message: str, kind: type[OllamaError]) -> None:
+    with pytest.raises(OllamaError) as raised:
+        await pull(ScriptedServer(lines({"error": message})))
+    assert type(raised.value) is kind
+    assert "\n" not in str(raised.value)
+
+
+async def test_the_version_is_the_servers() -> None:
+    assert await OllamaClient(ScriptedServer(b'{"version":"0.34.0"}')).version() == "0.34.0"
+    with pytest.raises(OllamaError, match="/api/version"):
+        await OllamaClient(ScriptedServer(b"[]")).version()
 
 
 @pytest.mark.parametrize("capabilities", ["tools", [1], {"tools": True}])

@@ -8,10 +8,12 @@ import structlog
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.snapshot import NewSecrets
+from aichat_workspace.domain.models.status import ModelState, ModelStatus
 from aichat_workspace.domain.models.tools import NOT_OFFERED_YET, ToolStatus
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ApiError, UnreachableError
 from aichat_workspace.kube.objects import Json
+from aichat_workspace.operator import reconciler
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.executor import Executor
 from aichat_workspace.operator.image_rollouts import ImageRollouts
@@ -39,6 +41,7 @@ class Servers:
     def __init__(self) -> None:
         self.passwords: list[str] = []
         self.forgotten: list[str] = []
+        self.report = Report((), ())
 
     def models(self) -> ModelSync:
         return cast("ModelSync", _Models(self))
@@ -52,7 +55,10 @@ class _Models:
         self._servers = servers
 
     def set_desired(self, _: str, __: ModelSyncTask) -> Report:
-        return Report((), ())
+        return self._servers.report
+
+    def report(self, _: str) -> Report | None:
+        return self._servers.report
 
     def forget(self, name: str) -> None:
         self._servers.forgotten.append(name)
@@ -161,6 +167,49 @@ class World:
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+async def test_progress_is_one_write_without_a_decision(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pulling(percent: int) -> Report:
+        return Report((ModelStatus("m:1", ModelState.PULLING, percent, 100),), ())
+
+    def fail(*_: object) -> None:
+        raise AssertionError("nothing is decided, planned or rendered")
+
+    world.apply(models=["m:1"])
+    world.servers.report = pulling(10)
+    await world.reconcile()
+    await world.reconcile()
+    world.cluster.writes.clear()
+    before = world.status
+    with monkeypatch.context() as patch:
+        patch.setattr(reconciler, "decide", fail)
+        world.servers.report = pulling(20)
+        await world.reconciler.report_progress(NAME)
+    assert len(world.cluster.writes) == 1
+    assert world.status["modelsReady"] == "0/1 20%"
+    assert world.status["models"][0]["percent"] == 20
+    messages = {c["type"]: c["message"] for c in world.status["conditions"]}
+    assert messages["ModelsReady"] == "downloading m:1 20%"
+    assert {**before, "modelsReady": 0, "models": 0, "conditions": 0} == {
+        **world.status,
+        "modelsReady": 0,
+        "models": 0,
+        "conditions": 0,
+    }
+    await world.reconcile()
+    assert world.cluster.writes == [], "a reconcile says the same"
+
+
+async def test_what_is_more_than_progress_is_reconciled(world: World) -> None:
+    world.apply(models=["m:1"])
+    world.servers.report = Report((ModelStatus("m:1", ModelState.PULLING, 10, 100),), ())
+    await world.reconcile()
+    world.servers.report = Report((ModelStatus("m:1", ModelState.READY),), ())
+    await world.reconciler.report_progress(NAME)
+    assert world.reason("ModelsReady") == "ModelsReady"
 
 
 async def test_a_new_workspace_is_created_in_an_order_that_survives_interruptions(
@@ -393,7 +442,9 @@ async def test_claimants_that_know_that_they_lost_cost_no_reading(
     assert holder is not None
     world.caches.workspaces._store.remove(holder)
     monkeypatch.setattr(world.caches.namespaces, "get", lambda *_: None)
-    assert snapshots.holder(NAME).name == "rival-0", "the next one has it"
+    successor = snapshots.holder(NAME)
+    assert successor is not None
+    assert successor.name == "rival-0", "the next one has it"
 
 
 async def test_a_refused_action_is_reported_and_keeps_no_other_from_being_made(

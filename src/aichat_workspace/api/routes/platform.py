@@ -17,7 +17,7 @@ from aichat_workspace.api.schemas.platform import (
     PatternList,
     PlatformDocument,
 )
-from aichat_workspace.domain.models.name import InvalidModelNameError, parse_model
+from aichat_workspace.domain.models.name import InvalidModelNameError, model_key, parse_model
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec, Share
 from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL
 
@@ -47,7 +47,7 @@ async def list_models(
     platform = services.cluster.platform()
     scope = await services.authorizer.scope(caller, "list", services.cluster.teams_with_workspaces)
     counts = Counter(
-        _canonical_name(model)
+        model_key(_canonical_name(model))
         for view in services.cluster.sorted_from(("", "", ""))
         if view.team in scope
         for model in view.document["spec"].get("models", ())

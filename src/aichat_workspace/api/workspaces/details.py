@@ -25,7 +25,7 @@ from aichat_workspace.api.workspaces.log_query import LogQuery
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
-from aichat_workspace.domain.models.name import InvalidModelNameError, parse_model
+from aichat_workspace.domain.models.name import InvalidModelNameError, model_key, parse_model
 from aichat_workspace.domain.policy import secret_references
 from aichat_workspace.domain.policy.secret_references import ADMIN
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI
@@ -165,7 +165,7 @@ class WorkspaceDetails:
 
     async def _read_models(self, view: View) -> Documents:
         status = view.document["status"]
-        origins = {model["name"]: "model" for model in status.get("models", ())}
+        origins = {model_key(model["name"]): "model" for model in status.get("models", ())}
         origins |= {
             f"{pattern['name']}:latest": "pattern" for pattern in status.get("patterns", ())
         }
@@ -181,7 +181,7 @@ class WorkspaceDetails:
             {
                 "name": model.name,
                 "sizeBytes": model.size_bytes,
-                "origin": origins.get(model.name, "person"),
+                "origin": origins.get(model_key(model.name), "person"),
             }
             for model in sorted(models, key=lambda model: model.name)
         ]

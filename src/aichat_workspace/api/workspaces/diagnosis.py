@@ -51,5 +51,9 @@ def _findings(
                     "condition": f"{entries.removesuffix('s')} {entry['name']}",
                     "reason": entry["state"],
                     "message": entry["message"],
-                    "advice": REASONS["ModelFailed"] if entry["state"] == "Failed" else "",
+                    "advice": _advice(entry) if entry["state"] == "Failed" else "",
                 }
+
+
+def _advice(entry: Mapping[str, Any]) -> str:
+    return REASONS.get(entry.get("reason") or "", REASONS["ModelFailed"])

@@ -1,10 +1,19 @@
-"""How much space models take on their volume."""
+"""How much space models take on their volume, and in memory."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from aichat_workspace.domain.models.name import model_key
+
 _USABLE_SHARE: Final = 0.95
+# The least that a model takes beside its file: context, buffers and the server.
+_MEMORY_FACTOR: Final = 1.05
+_LEAST_MEMORY: Final = 64 * 2**20
+# What is enough at the default context (docs/decisions/0014-ollama-0.34.md).
+_ENOUGH_FACTOR: Final = 1.15
+_ENOUGH_MEMORY: Final = 512 * 2**20
 
 
 def capacity_problem(model: str, needed_bytes: int, present_bytes: int, capacity_bytes: int) -> str:
@@ -22,6 +31,22 @@ def capacity_problem(model: str, needed_bytes: int, present_bytes: int, capacity
     )
 
 
+def memory_problem(model: str, size_bytes: int, memory_bytes: int) -> str:
+    """Return what is wrong when a model certainly does not fit into memory, else an empty text.
+
+    `memory_bytes` is 0 where that is not known. Without graphics processors the server reads the
+    whole file into memory, and is ended when that is more than its limit.
+    """
+    if not memory_bytes or size_bytes * _MEMORY_FACTOR + _LEAST_MEMORY <= memory_bytes:
+        return ""
+    enough = math.ceil((size_bytes * _ENOUGH_FACTOR + _ENOUGH_MEMORY) / 2**30)
+    return (
+        f"{model} has {_gibibytes(size_bytes)} and is read into memory as a whole, and the model "
+        f"server has {_gibibytes(memory_bytes)} of it, so no prompt would be answered; raise "
+        f"spec.resources.ollama.memoryLimit to {enough}Gi, or choose a smaller model"
+    )
+
+
 def _gibibytes(count: int) -> str:
     return f"{count / 1024**3:.1f} GiB"
 
@@ -35,6 +60,11 @@ class PresentModel:
     size_bytes: int
     weights: str = ""
     """The digest of its weights; empty while unknown."""
+
+    @property
+    def key(self) -> str:
+        """The name to compare."""
+        return model_key(self.name)
 
 
 def occupied_bytes(present: Iterable[PresentModel]) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from aichat_workspace.domain.models.name import DEFAULT_TAG, parse_model
+from aichat_workspace.domain.models.name import DEFAULT_TAG, model_key, parse_model
 
 
 class ModelState(StrEnum):
@@ -23,7 +23,7 @@ class ModelStatus:
     """A model's state and the progress of its download."""
 
     name: str
-    """As Ollama lists it."""
+    """As the model server spells it; before it lists the model, as the spec does."""
     state: ModelState
     completed_bytes: int = 0
     total_bytes: int = 0
@@ -34,6 +34,8 @@ class ModelStatus:
     message: str = ""
     """What is wrong and how to fix it, or empty."""
     bytes_per_second: int = 0
+    reason: str = ""
+    """Why it has failed, as a condition's reason, or empty."""
 
     @property
     def eta_seconds(self) -> int | None:
@@ -84,10 +86,16 @@ class DesiredModels:
     """The models and patterns that a workspace asks for."""
 
     models: tuple[str, ...] = ()
-    """By their listed names; patterns are made from the first one."""
+    """By their listed names in the spec's spelling; patterns are made from the first one."""
     patterns: tuple[Pattern, ...] = ()
     refused: tuple[PatternStatus, ...] = ()
     """Patterns that can't be made, with the reasons."""
+    pins: tuple[tuple[str, str], ...] = ()
+    """The digests that models must have, by their keys."""
+
+    def pin(self, key: str) -> str:
+        """Return the digest that a model must have; empty for any."""
+        return next((digest for pinned, digest in self.pins if pinned == key), "")
 
 
 def desired_models(
@@ -100,7 +108,9 @@ def desired_models(
 
     `prompts` are the system prompts of all existing patterns, by name.
     """
-    listed = tuple(dict.fromkeys(str(parse_model(text)) for text in models))
+    parsed = tuple(map(parse_model, models))
+    listed = _unique(map(str, parsed))
+    pins = {model_key(str(model)): model.digest for model in parsed if model.digest}
     accepted: list[Pattern] = []
     refused: list[PatternStatus] = []
     for name in patterns:
@@ -109,8 +119,15 @@ def desired_models(
             refused.append(PatternStatus(name, ModelState.FAILED, message=problem))
         else:
             accepted.append(Pattern(name, prompts[name]))
-    unique = dict.fromkeys((*listed, *((embedding,) if embedding else ())))
-    return DesiredModels(tuple(unique), tuple(accepted), tuple(refused))
+    unique = _unique((*listed, *((embedding,) if embedding else ())))
+    return DesiredModels(unique, tuple(accepted), tuple(refused), tuple(sorted(pins.items())))
+
+
+def _unique(listed: Iterable[str]) -> tuple[str, ...]:
+    by_key: dict[str, str] = {}
+    for name in listed:
+        by_key.setdefault(model_key(name), name)
+    return tuple(by_key.values())
 
 
 def _pattern_problem(
@@ -121,9 +138,10 @@ def _pattern_problem(
         hint = f"did you mean {similar[0]!r}? " if similar else ""
         existing = ", ".join(sorted(prompts))
         return f"there is no pattern {name!r}; {hint}spec.patterns takes: {existing}"
-    if Pattern(name, "").model in models:
+    model = Pattern(name, "").model
+    if model in map(model_key, models):
         return f"pattern {name!r} has the name of a model in spec.models; remove one of the two"
-    if Pattern(name, "").model == embedding:
+    if embedding and model == model_key(embedding):
         return (
             f"pattern {name!r} has the name of the embedding model; take it out of spec.patterns, "
             "or choose another spec.embeddingModel"

@@ -5,6 +5,7 @@ from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from aichat_workspace.domain.models.capacity import PresentModel
+from aichat_workspace.domain.models.name import model_key
 from aichat_workspace.domain.models.status import (
     DesiredModels,
     ModelState,
@@ -19,7 +20,7 @@ class ManagedModels:
     """What the operator remembers of its own downloads and patterns; only these it may remove."""
 
     models: frozenset[str] = frozenset()
-    """Names of the models that it downloaded."""
+    """Keys of the models that it downloaded."""
     patterns: frozenset[tuple[str, str]] = frozenset()
     """Names of the patterns that it made, each with its revision."""
 
@@ -29,6 +30,7 @@ class Pull:
     """Download a model."""
 
     name: str
+    """In the spec's spelling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Remove:
     """Remove a model, or a pattern's model."""
 
     name: str
+    """In the server's spelling."""
 
 
 ModelAction = Pull | Create | Remove
@@ -55,42 +58,47 @@ def plan_sync(
     present: Iterable[PresentModel],
     managed: ManagedModels,
     *,
-    cramped: bool = False,
+    low_space: bool = False,
 ) -> tuple[ModelAction, ...]:
     """Return what to do so that the model server has the desired models; nothing when it has.
 
     Only the operator's own models are removed: a model that a person made in Open WebUI stays, and
-    so does the model of a refused pattern. With `cramped`, when the volume has no space, outdated
-    models are removed before their replacements exist.
+    so does the model of a refused pattern. With `low_space`, models are also removed before their
+    replacements exist.
     """
-    present_models = {model.name: model for model in present}
-    revisions = dict(managed.patterns)
-    refused = (Pattern(pattern.name, "").model for pattern in desired.refused)
-    keep = {*desired.models, *(pattern.model for pattern in desired.patterns), *refused}
-    own = {*managed.models, *(Pattern(name, "").model for name in revisions)}
+    present_models = {model.key: model for model in present}
+    removed = (removable if low_space else _undesired)(desired, present_models.values(), managed)
     return (
-        *(Pull(name) for name in desired.models if name not in present_models),
-        *_creations(desired, present_models, revisions),
-        *(Remove(name) for name in sorted(own - keep) if name in present_models),
-        *(Remove(name) for name in sorted(outdated(desired, present_models, managed)) if cramped),
+        *(Pull(name) for name in desired.models if model_key(name) not in present_models),
+        *_creations(desired, present_models, dict(managed.patterns)),
+        *(Remove(present_models[key].name) for key in sorted(removed)),
     )
 
 
-def outdated(
-    desired: DesiredModels, present: Container[str], managed: ManagedModels
+def removable(
+    desired: DesiredModels, present: Iterable[PresentModel], managed: ManagedModels
 ) -> frozenset[str]:
-    """Return the present models of patterns that wait for another base model.
+    """Return the keys of the present models that may be removed to make room.
 
-    They are of use until the new base is there, and keep the weights of the old one.
+    Besides the undesired ones these are models of patterns that wait for another base: they are of
+    use until it is there, and keep the weights of the old one.
     """
-    if not desired.models or desired.models[0] in present:
-        return frozenset()
+    keys = {model.key for model in present}
+    undesired = _undesired(desired, present, managed)
+    if not desired.models or model_key(desired.models[0]) in keys:
+        return undesired
     made_patterns = {name for name, _ in managed.patterns}
-    return frozenset(
-        pattern.model
-        for pattern in desired.patterns
-        if pattern.name in made_patterns and pattern.model in present
-    )
+    outdated = {pattern.model for pattern in desired.patterns if pattern.name in made_patterns}
+    return undesired | (outdated & keys)
+
+
+def _undesired(
+    desired: DesiredModels, present: Iterable[PresentModel], managed: ManagedModels
+) -> frozenset[str]:
+    patterns = {*desired.patterns, *(Pattern(refused.name, "") for refused in desired.refused)}
+    keep = {*map(model_key, desired.models), *(pattern.model for pattern in patterns)}
+    own = {*managed.models, *(Pattern(name, "").model for name, _ in managed.patterns)}
+    return frozenset(model.key for model in present if model.key in own - keep)
 
 
 def unmanaged_patterns(
@@ -98,6 +106,7 @@ def unmanaged_patterns(
 ) -> tuple[Pattern, ...]:
     """Return the patterns whose models are present although the operator has no record of them.
 
+    `present` are keys of models.
     Either a person made them, or the operator did and its record went with a deleted resource.
     """
     made_patterns = {name for name, _ in managed.patterns}
@@ -129,7 +138,7 @@ def drop_patterns(desired: DesiredModels, dropped: Iterable[Pattern]) -> Desired
 def _creations(
     desired: DesiredModels, present: Mapping[str, PresentModel], revisions: Mapping[str, str]
 ) -> Iterable[Create]:
-    base = present.get(desired.models[0]) if desired.models else None
+    base = present.get(model_key(desired.models[0])) if desired.models else None
     if base is None:
         return
     for pattern in desired.patterns:
@@ -140,19 +149,20 @@ def _creations(
 
 def revision_of(pattern: Pattern, base: PresentModel) -> str:
     """Return a digest of the prompt and the base model."""
-    text = "\n".join((base.name, base.digest, pattern.system))
+    text = "\n".join((base.key, base.digest, pattern.system))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def expected(desired: DesiredModels, recorded: Iterable[ModelStatus]) -> tuple[ModelStatus, ...]:
     """Return the models to report before the first check of the server: as recorded, or pending."""
-    by_name = {model.name: model for model in recorded}
+    by_key = {model_key(model.name): model for model in recorded}
     listed = tuple(
-        by_name.get(name, ModelStatus(name, ModelState.PENDING)) for name in desired.models
+        by_key.pop(model_key(name), ModelStatus(name, ModelState.PENDING))
+        for name in desired.models
     )
     leftover = tuple(
-        replace(model, state=ModelState.REMOVING, message="")
-        for model in by_name.values()
-        if model.managed and model.name not in desired.models
+        replace(model, state=ModelState.REMOVING, reason="", message="")
+        for model in by_key.values()
+        if model.managed
     )
     return (*listed, *leftover)

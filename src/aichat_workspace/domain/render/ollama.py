@@ -19,6 +19,8 @@ from aichat_workspace.domain.render.context import (
 )
 
 _HOME: Final = "/var/lib/ollama"
+PUBLIC_KEY: Final = f"{_HOME}/.ollama/id_ed25519.pub"
+"""The file of the key by which registries know this server; made at its first start."""
 _USER: Final = 1000
 _CHATS_DIVISOR: Final = 8  # a model may keep chats in an eighth of the memory limit
 # Ollama notes how far each part of a download is. If it ends while it writes a note, the note is
@@ -26,6 +28,17 @@ _CHATS_DIVISOR: Final = 8  # a model may keep chats in an eighth of the memory l
 DISCARD_TORN_DOWNLOADS: Final = (
     'for note in "$OLLAMA_MODELS"/blobs/*-partial-*; do '
     'test -s "$note" || rm -f "${note%-*}"*; done; '
+)
+# At its start Ollama removes what no model has, file by file, unless it is less than an hour old.
+# So the files of downloads are touched; `downloads` keeps the time of their last data instead.
+# Those without data for a day are removed, at the start and each hour.
+TIDY_DOWNLOADS: Final = (
+    'tidy() (mkdir -p "$OLLAMA_MODELS/downloads"; cd "$OLLAMA_MODELS/downloads" || return; '
+    "for data in ../blobs/*-partial; do last=${data##*/}; test -e $data || continue; "
+    "test -e $last -a ! $data -nt tidied || touch -r $data $last; "
+    'test -z "$$(find $last -mmin +1440)" || rm -f $data $data-*; touch -c $data*; done; '
+    "find . -type f -mmin +1440 -delete; touch tidied); "
+    "tidy; while sleep 3600; do tidy; done >/dev/null 2>&1 & "
 )
 # Ollama's engine, llama-server, starts a thread for each core of the node. With more threads than
 # free cores it nearly stops (https://github.com/ollama/ollama/issues/17916). So there are at most
@@ -69,7 +82,7 @@ def _container(tenant: Tenant) -> dict[str, Any]:
         "command": [
             "/bin/sh",
             "-c",
-            DISCARD_TORN_DOWNLOADS + _START.format(limit=_whole_cores(tenant)),
+            DISCARD_TORN_DOWNLOADS + TIDY_DOWNLOADS + _START.format(limit=_whole_cores(tenant)),
         ],
         "ports": [{"name": "http", "containerPort": OLLAMA_PORT, "protocol": "TCP"}],
         "env": env(
@@ -78,8 +91,6 @@ def _container(tenant: Tenant) -> dict[str, Any]:
             OLLAMA_MODELS=f"{_HOME}/models",
             # No prompt of a private tenant may go to a hosted model.
             OLLAMA_NO_CLOUD="1",
-            # Partial downloads survive a restart, so that they resume.
-            OLLAMA_NOPRUNE="1",
             LLAMA_ARG_CACHE_RAM=str(_chats_mebibytes(tenant)),
             **_tuning(tenant),
         ),

@@ -1,7 +1,7 @@
 """What a workspace's status says, from what is known of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -51,6 +51,7 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
 )
 
 _SUSPENDED: Final = "Suspended"
+_MESSAGE_LENGTH: Final = 2048
 _WORKLOADS: Final = dict(zip(WORKLOAD_CONDITIONS, CONTAINERS, strict=True))
 _ORDER: Final = {kind: place for place, kind in enumerate(ConditionType)}
 _USUAL: Final = tuple(kind for kind in ConditionType if kind is not ConditionType.EXPIRES_SOON)
@@ -75,6 +76,8 @@ class StatusInputs:
     """As the model server was last seen."""
     patterns: tuple[PatternStatus, ...] = ()
     """As the model server was last seen."""
+    refreshed: str = ""
+    """The request for a refresh of the models that was last met."""
     tools: ToolStatus = NOT_OFFERED_YET
     """The tools that the chat offers."""
     slot: RolloutSlot = GRANTED
@@ -120,8 +123,36 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
         models_ready=format_progress(facts.models),
         models=tuple(_model(model) for model in facts.models),
         patterns=tuple(_pattern(pattern) for pattern in facts.patterns),
+        models_refreshed=facts.refreshed,
         tools_revision=facts.tools.revision,
         resources=_resources(facts),
+    )
+
+
+def with_progress(
+    workspace: Workspace, models: tuple[ModelStatus, ...], patterns: tuple[PatternStatus, ...]
+) -> WorkspaceStatus | None:
+    """Return the present status with the progress of downloads; None where more has changed."""
+    present = workspace.status.condition(ConditionType.MODELS_READY)
+    if workspace.deleting or present is None:
+        return None
+    finding = _models(models, patterns)
+    now = (finding.status, finding.reason, workspace.generation)
+    if (present.status, present.reason, present.observed_generation) != now:
+        return None
+    message = finding.message[:_MESSAGE_LENGTH]
+    return workspace.status.model_copy(
+        update={
+            "models_ready": format_progress(models),
+            "models": tuple(map(_model, models)),
+            "patterns": tuple(map(_pattern, patterns)),
+            "conditions": tuple(
+                condition.model_copy(update={"message": message})
+                if (condition.reason, condition.message) == (present.reason, present.message)
+                else condition
+                for condition in workspace.status.conditions
+            ),
+        }
     )
 
 
@@ -139,7 +170,7 @@ def _findings(
             kind: _available(facts, workload, now, workspace.status.condition(kind))
             for kind, workload in _WORKLOADS.items()
         },
-        ConditionType.MODELS_READY: _models(facts),
+        ConditionType.MODELS_READY: _models(facts.models, facts.patterns),
     }
     known = {
         **parts,
@@ -338,16 +369,16 @@ def _is_available(workload: Manifest) -> bool:
     )
 
 
-def _models(facts: StatusInputs) -> _Finding:
-    ready, total = models_ready(facts.models)
-    entries: tuple[ModelStatus | PatternStatus, ...] = (*facts.models, *facts.patterns)
-    failed = any(entry.state is ModelState.FAILED for entry in entries)
-    message = summary(facts.models, facts.patterns)
-    if failed:
-        return _Finding(ConditionStatus.FALSE, "ModelFailed", message, problem=True)
-    waiting = [pattern for pattern in facts.patterns if pattern.state is not ModelState.READY]
+def _models(models: Sequence[ModelStatus], patterns: Sequence[PatternStatus]) -> _Finding:
+    ready, total = models_ready(models)
+    message = summary(models, patterns)
+    reasons = [model.reason for model in models if model.state is ModelState.FAILED]
+    if reasons or any(pattern.state is ModelState.FAILED for pattern in patterns):
+        reason = next(filter(None, reasons), "ModelFailed")
+        return _Finding(ConditionStatus.FALSE, reason, message, problem=True)
+    waiting = [pattern for pattern in patterns if pattern.state is not ModelState.READY]
     if ready < total or waiting:
-        if any(model.state is ModelState.PULLING for model in facts.models):
+        if any(model.state is ModelState.PULLING for model in models):
             return _Finding(ConditionStatus.FALSE, "Pulling", message)
         return _Finding(ConditionStatus.FALSE, "ModelsWaiting", message)
     return _Finding(ConditionStatus.TRUE, "ModelsReady", message)
@@ -377,7 +408,7 @@ def _dated(
         type=kind,
         status=finding.status,
         reason=finding.reason,
-        message=finding.message[:2048],
+        message=finding.message[:_MESSAGE_LENGTH],
         last_transition_time=before.last_transition_time if before and unmoved else now,
         observed_generation=workspace.generation,
     )
@@ -402,21 +433,8 @@ def _record(namespace: Manifest) -> NamespaceRecord:
 
 
 def _model(model: ModelStatus) -> ModelEntry:
-    return ModelEntry(
-        name=model.name,
-        state=model.state,
-        completed_bytes=model.completed_bytes,
-        total_bytes=model.total_bytes,
-        percent=model.percent,
-        digest=model.digest,
-        managed=model.managed,
-        bytes_per_second=model.bytes_per_second,
-        eta_seconds=model.eta_seconds,
-        message=model.message,
-    )
+    return ModelEntry(**asdict(model), percent=model.percent, eta_seconds=model.eta_seconds)
 
 
 def _pattern(pattern: PatternStatus) -> PatternEntry:
-    return PatternEntry(
-        name=pattern.name, state=pattern.state, revision=pattern.revision, message=pattern.message
-    )
+    return PatternEntry(**asdict(pattern))

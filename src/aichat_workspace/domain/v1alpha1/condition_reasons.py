@@ -42,9 +42,28 @@ REASONS: Final = {
     "`spec.ingress.host`, or add the domain to `spec.ingress.allowedDomains` of the "
     "AIChatPlatform.",
     "HostTaken": "Another workspace has the host. Change `spec.ingress.host`.",
+    "ModelDigestDiffers": "A model does not have the digest that `spec.models` asks for: its tag "
+    "has moved. Correct the digest, or leave it out.",
     "ModelFailed": "A model or pattern can't be had; the message says which and why. Correct "
-    "`spec.models` or `spec.patterns`, or raise `spec.storage.ollama.size` where there is no room; "
-    "a failed download is tried again by itself.",
+    "`spec.models` or `spec.patterns`; a failed download is tried again by itself.",
+    "ModelHosted": "A model runs at ollama.com and not here, so no prompt is sent to it. Name a "
+    "model without `cloud` in its tag.",
+    "ModelNeedsMemory": "A model is larger than the model server's memory, so no prompt would be "
+    "answered. Raise `spec.resources.ollama.memoryLimit` to what the message says.",
+    "ModelNeedsNewerServer": "The registry gives a model only to a newer Ollama. Set "
+    "`spec.images.ollama` of the AIChatPlatform to a newer one; the download then goes by itself.",
+    "ModelNotFound": "The registry has no model of that name. Correct `spec.models` or "
+    "`spec.embeddingModel`.",
+    "ModelNotListed": "A model was downloaded, and the model server does not list it. Correct its "
+    "name in `spec.models`.",
+    "ModelPrivate": "The registry has no such model, or does not let the model server have it. "
+    "Correct its name, or add the key that the message names to an account that may read it.",
+    "ModelRefused": "The registry or the model server refuses a model; the message has their "
+    "words. Name another one.",
+    "ModelsVolumeFull": "The models' volume is full. Raise `spec.storage.ollama.size`, or remove a "
+    "model.",
+    "ModelTooLarge": "The models' volume has no room for a model. Raise "
+    "`spec.storage.ollama.size`, or remove a model.",
     "NamespaceReserved": "The name belongs to the cluster or the API. Delete the resource and "
     "choose another `workspaceName`.",
     "NamespaceRetained": "A deleted workspace left the namespace behind. Set "

@@ -6,9 +6,10 @@ from typing import Any, Final, Self, TypeVar
 
 from pydantic import ValidationError
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.base import Schema
 from aichat_workspace.domain.v1alpha1.workspace_spec import DeletionPolicy, Expiry, WorkspaceSpec
-from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
+from aichat_workspace.domain.v1alpha1.workspace_status import MAX_REFRESH_LENGTH, WorkspaceStatus
 
 S = TypeVar("S", bound=Schema)
 _NOTHING: Final[Mapping[str, Any]] = {}
@@ -29,6 +30,8 @@ class Workspace(Schema):
     spec: WorkspaceSpec
     """Without the fields that are not understood."""
     status: WorkspaceStatus
+    refresh_models: str = ""
+    """The text of the annotation that asks for a refresh of the models, cut."""
     not_understood: tuple[str, ...] = ()
     """Fields of the spec that these models refuse although the API server accepted them, with the
     reasons: its CRD is older or newer than the operator."""
@@ -52,6 +55,7 @@ class Workspace(Schema):
             finalizers=tuple(metadata.get("finalizers", ())),
             spec=spec,
             status=status,
+            refresh_models=_refresh(metadata),
             not_understood=not_understood,
         )
 
@@ -63,6 +67,11 @@ class Workspace(Schema):
             return None
         unit = {"m": "minutes", "h": "hours", "d": "days"}[after[-1]]
         return self.created + timedelta(**{unit: int(after[:-1])})
+
+
+def _refresh(metadata: Mapping[str, Any]) -> str:
+    annotations = metadata.get("annotations") or {}
+    return str(annotations.get(names.REFRESH_MODELS_ANNOTATION, ""))[:MAX_REFRESH_LENGTH]
 
 
 def _read_leniently(

@@ -140,6 +140,19 @@ _TOLERATION_RULES: Final[dict[str, Any]] = {
         ),
     ]
 }
+# Ollama compares names without case, a missing tag is latest, and the host and the namespace of its
+# own registry may be left out. `^` marks the beginning: names have none.
+_MODEL_NAME: Final = "{0}.substring(0, ({0} + '@').indexOf('@'))"
+_MODEL_KEY: Final = (
+    f"('^' + {_MODEL_NAME}.lowerAscii() + "
+    f"({_MODEL_NAME}.substring({_MODEL_NAME}.lastIndexOf('/') + 1).contains(':') ? '' : ':latest'))"
+    ".replace('^registry.ollama.ai/', '^').replace('^library/', '^')"
+)
+_DISTINCT_MODELS: Final = rule(
+    f"self.all(x, self.exists_one(y, {_MODEL_KEY.format('y')} == {_MODEL_KEY.format('x')}))",
+    "two entries name the same model: Ollama compares names without case, takes a missing tag for "
+    "latest, and registry.ollama.ai/library/x for x; remove one of them",
+)
 _COMPUTE_RULES: Final[dict[str, Any]] = {"x-kubernetes-validations": [_BOUNDS, _MEMORY_BOUNDS]}
 
 
@@ -264,6 +277,13 @@ class Expiry(StrEnum):
 
     DELETE = "Delete"
     SUSPEND = "Suspend"
+
+
+class ModelPullPolicy(StrEnum):
+    """When present models are looked up at their registries."""
+
+    IF_NOT_PRESENT = "IfNotPresent"
+    ALWAYS = "Always"
 
 
 class Toleration(Schema):
@@ -404,10 +424,17 @@ class WorkspaceSpec(Schema):
     models: tuple[ModelText, ...] = Field(
         default=(),
         max_length=MAX_MODELS,
-        description="Models to download, by Ollama name: [host[:port]/][namespace/]name[:tag]. "
+        description="Models to download, by Ollama name: [host[:port]/][namespace/]name[:tag], and "
+        "after an @ the digest that they must have, as sha256:…. "
         "Patterns are built on the first one.",
         examples=[["gemma2:2b"]],
-        json_schema_extra=_SET,
+        json_schema_extra={**_SET, "x-kubernetes-validations": [_DISTINCT_MODELS]},
+    )
+    model_pull_policy: ModelPullPolicy = Field(
+        default=ModelPullPolicy.IF_NOT_PRESENT,
+        description="IfNotPresent downloads what is missing. Always also looks present models up "
+        "at their registries, at each start of the model server and once a day, and follows tags "
+        "that have moved.",
     )
     patterns: tuple[PatternText, ...] = Field(
         default=(),

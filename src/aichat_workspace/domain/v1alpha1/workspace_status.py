@@ -9,11 +9,13 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.models.status import ModelState
 from aichat_workspace.domain.v1alpha1.base import Schema
 
 _MAX_RESOURCES: Final = 64
 _MESSAGE_LENGTH: Final = 1024
+MAX_REFRESH_LENGTH: Final = 64
 _DIGEST_LENGTH: Final = 128
 
 
@@ -96,7 +98,10 @@ class Condition(Schema):
 class ModelEntry(Schema):
     """How far one model of the workspace is."""
 
-    name: str = Field(description="The model's name as Ollama lists it.")
+    name: str = Field(
+        description="The model's name as Ollama lists it, in the model server's spelling once it "
+        "is there."
+    )
     state: ModelState = Field(description="Pending, Pulling, Ready, Failed or Removing.")
     completed_bytes: int = Field(default=0, ge=0, description="Bytes downloaded.")
     total_bytes: int = Field(default=0, ge=0, description="Bytes to download; 0 while unknown.")
@@ -109,6 +114,9 @@ class ModelEntry(Schema):
     bytes_per_second: int = Field(default=0, ge=0, description="Speed of the last ten seconds.")
     eta_seconds: int | None = Field(
         default=None, ge=0, description="Seconds until it is there if the speed stays."
+    )
+    reason: str = Field(
+        default="", description="Why it has failed, in one word for programs, or empty."
     )
     message: Message = Field(default="", description="What is wrong and what to do, or empty.")
 
@@ -181,6 +189,12 @@ class WorkspaceStatus(Schema):
         default=(),
         description="Every pattern and how far it is.",
         json_schema_extra=_map_by("name"),
+    )
+    models_refreshed: str = Field(
+        default="",
+        max_length=MAX_REFRESH_LENGTH,
+        description=f"The text of the annotation {names.REFRESH_MODELS_ANNOTATION} whose refresh "
+        "is done.",
     )
     tools_revision: str = Field(
         default="",

@@ -11,9 +11,11 @@ from aichat_workspace.domain.models.status import DesiredModels, ModelStatus, Pa
 from aichat_workspace.domain.models.tools import ToolStatus
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.volume_claims import CLAIM
+from aichat_workspace.domain.policy.effective_spec import ollama_share
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI, Credentials
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_spec import ModelPullPolicy
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus, ConditionType
 from aichat_workspace.operator.models.report import Report
 from aichat_workspace.operator.models.sync import ModelSyncTask
@@ -30,6 +32,8 @@ def model_sync_task(
 ) -> ModelSyncTask:
     """Return what the workspace's model sync is to do."""
     name = workspace.spec.workspace_name
+    gpu = workspace.spec.resources.ollama.gpu
+    memory_limit = ollama_share(workspace.spec, platform).memory_limit
     return ModelSyncTask(
         client=connect(name),
         desired=desired,
@@ -42,7 +46,11 @@ def model_sync_task(
                 for entry in workspace.status.models
             ),
             tuple(PatternStatus(**entry.model_dump()) for entry in workspace.status.patterns),
+            workspace.status.models_refreshed,
         ),
+        memory_bytes=0 if gpu else int(quantity.parse(memory_limit)),
+        follows_tags=workspace.spec.model_pull_policy is ModelPullPolicy.ALWAYS,
+        refresh=workspace.refresh_models,
     )
 
 

@@ -1,10 +1,14 @@
 """Pure functions that update a workspace's model report during a sync."""
 
-from collections.abc import Container, Iterable
+import re
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
-from aichat_workspace.domain.models.capacity import PresentModel
+from aichat_workspace.domain import names, versions
+from aichat_workspace.domain.models.capacity import PresentModel, memory_problem
+from aichat_workspace.domain.models.name import model_key, parse_model
 from aichat_workspace.domain.models.status import (
     DesiredModels,
     ModelState,
@@ -13,19 +17,34 @@ from aichat_workspace.domain.models.status import (
     PatternStatus,
 )
 from aichat_workspace.domain.models.sync_plan import ManagedModels, expected, revision_of
+from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.render.ollama import PUBLIC_KEY
 from aichat_workspace.ollama.errors import (
     ModelNotFoundError,
+    ModelPrivateError,
+    ModelRefusedError,
+    NewerServerNeededError,
     OllamaError,
     OllamaUnreachableError,
     VolumeFullError,
 )
 from aichat_workspace.operator.models.downloads import STALL_SECONDS, DownloadProgress
 
-_FULL: Final = "the models' volume is full; raise spec.storage.ollama.size, or remove a model"
+_FULL: Final = (
+    "the models' volume is full; raise spec.storage.ollama.size, or remove a model; what is left "
+    "of a download that was given up is removed within a day"
+)
+_VERSION: Final = re.compile(r"\b[0-9]+\.[0-9]+(?:\.[0-9]+)?\b")
+# Ended before anything came, so there is nothing of the operator's to remove.
+_NOTHING_CAME: Final = ("ModelHosted", "ModelNotFound", "ModelPrivate", "ModelRefused")
 
 
 class ModelTooLargeError(OllamaError):
     """The volume has no room for the model. A larger one helps, a retry does not."""
+
+
+class ModelExceedsMemoryError(OllamaError):
+    """The server has too little memory for the model. More of it helps, a retry does not."""
 
 
 class SlotExpiredError(OllamaError):
@@ -42,35 +61,53 @@ class Report:
 
     models: tuple[ModelStatus, ...]
     patterns: tuple[PatternStatus, ...]
+    refreshed: str = ""
+    """The request for a refresh that was last met."""
 
     @property
     def managed(self) -> ManagedModels:
         """What the operator has downloaded and created, and so may remove."""
         return ManagedModels(
-            models=frozenset(model.name for model in self.models if model.managed),
+            models=frozenset(model_key(model.name) for model in self.models if model.managed),
             patterns=frozenset(
                 (pattern.name, pattern.revision) for pattern in self.patterns if pattern.revision
             ),
         )
 
     @property
-    def leaving(self) -> frozenset[str]:
-        """The models that are to be removed, as the server names them."""
-        models = {model.name for model in self.models if model.state is ModelState.REMOVING}
-        patterns = {
-            Pattern(pattern.name, "").model
-            for pattern in self.patterns
-            if pattern.state is ModelState.REMOVING
-        }
-        return frozenset(models | patterns)
+    def percents(self) -> tuple[int, ...]:
+        """How much of each model is downloaded."""
+        return tuple(model.percent for model in self.models)
+
+    def is_alike(self, model: ModelStatus) -> bool:
+        """Whether a model is in this state and says this, however far it is."""
+        return any(
+            model_key(known.name) == model_key(model.name)
+            and (known.state, known.message) == (model.state, model.message)
+            for known in self.models
+        )
 
     def has_failed(self, name: str) -> bool:
         """Whether a model could not be downloaded."""
-        return any(model.name == name and model.state is ModelState.FAILED for model in self.models)
+        return any(
+            model_key(model.name) == model_key(name) and model.state is ModelState.FAILED
+            for model in self.models
+        )
 
     def with_model(self, model: ModelStatus) -> "Report":
         """Return the report with one model's status replaced."""
-        models = tuple(model if known.name == model.name else known for known in self.models)
+        key = model_key(model.name)
+        models = tuple(model if model_key(known.name) == key else known for known in self.models)
+        return replace(self, models=models)
+
+    def with_notes(self, notes: Mapping[str, str]) -> "Report":
+        """Return the report with what is to be said of ready models, by their keys."""
+        models = tuple(
+            replace(model, message=notes.get(model_key(model.name), ""))
+            if model.state is ModelState.READY
+            else model
+            for model in self.models
+        )
         return replace(self, models=models)
 
     def with_pattern(self, pattern: PatternStatus) -> "Report":
@@ -90,28 +127,34 @@ def before_check(desired: DesiredModels, known: Report, *, served: bool) -> Repo
         )
     base = _base(desired, models)
     patterns = tuple(_unless_changed(pattern, base, known) for pattern in desired.patterns)
-    return Report(models, _all_patterns(patterns, desired, known.patterns))
+    return Report(models, _all_patterns(patterns, desired, known.patterns), known.refreshed)
 
 
-def checked(desired: DesiredModels, known: Report, present: Iterable[PresentModel]) -> Report:
-    """Return what the server's own list says: which models are ready, and which are gone."""
-    by_name = {model.name: model for model in present}
+def checked(
+    desired: DesiredModels, known: Report, present: Iterable[PresentModel], memory_bytes: int = 0
+) -> Report:
+    """Return what the server's own list says: which models are ready, and which are gone.
+
+    A model with another digest than the desired one, or without room in the server's memory, is not
+    ready; 0 is for unknown.
+    """
+    by_key = {model.key: model for model in present}
     models = tuple(
-        _settled(model, by_name.get(model.name))
+        _settled(model, by_key.get(model_key(model.name)), desired, memory_bytes)
         for model in expected(desired, known.models)
-        if model.state is not ModelState.REMOVING or model.name in by_name
+        if model.state is not ModelState.REMOVING or model_key(model.name) in by_key
     )
-    base = by_name.get(desired.models[0]) if desired.models else None
-    patterns = tuple(_checked(pattern, base, known, by_name) for pattern in desired.patterns)
-    remaining = (
-        pattern for pattern in known.patterns if Pattern(pattern.name, "").model in by_name
-    )
-    return Report(models, _all_patterns(patterns, desired, remaining))
+    base = by_key.get(model_key(desired.models[0])) if desired.models else None
+    if base and _flaw(base, desired, memory_bytes):
+        base = None
+    patterns = tuple(_checked(pattern, base, known, by_key) for pattern in desired.patterns)
+    remaining = (pattern for pattern in known.patterns if Pattern(pattern.name, "").model in by_key)
+    return Report(models, _all_patterns(patterns, desired, remaining), known.refreshed)
 
 
 def unanswered(known: Report, error: OllamaError) -> Report:
-    """Return the report of a server that does not answer: no model is known to be lost, and the
-    missing ones wait."""
+    """Return the report of a server that does not answer: no model is known to be lost, what has
+    failed is not tried before something changes, and the others wait."""
     message = (
         f"the model server does not answer yet: {error}; it is asked again by itself; if this "
         "lasts, read its log"
@@ -120,7 +163,7 @@ def unanswered(known: Report, error: OllamaError) -> Report:
         known,
         models=tuple(
             model
-            if model.state is ModelState.READY
+            if model.state in (ModelState.READY, ModelState.FAILED)
             else replace(model, state=ModelState.PENDING, message=message)
             for model in known.models
         ),
@@ -148,33 +191,125 @@ def _stalled(model: str) -> str:
     )
 
 
-def pull_failed(model: str, error: OllamaError) -> ModelStatus:
-    """Return the status of a model whose download ended: pending where it goes on by itself."""
-    if isinstance(error, ModelNotFoundError):
-        message = (
+def not_listed(model: str) -> Problem:
+    """Return what is wrong with a model whose download succeeded, but which is not listed."""
+    return Problem(
+        "ModelNotListed",
+        f"the model server has downloaded {model} and does not list it, so it keeps it under "
+        "another name or can't read it; look for it in Open WebUI and write that name in "
+        "spec.models, or read the model server's log",
+    )
+
+
+def hosted(model: str) -> Problem:
+    """Return what is wrong with a model that runs at ollama.com."""
+    return Problem(
+        "ModelHosted",
+        f"{model} runs at ollama.com, and no prompt of a workspace is sent there; name a model "
+        "without cloud in its tag in spec.models",
+    )
+
+
+def pull_problem(model: str, error: OllamaError, workspace: str, server_version: str) -> Problem:
+    """Return what ended a model's download, and what is to be done.
+
+    `server_version` matters for NewerServerNeededError only.
+    """
+    pod = f"{names.ollama(workspace)}-0"
+    problems: dict[type[OllamaError], Problem] = {
+        ModelNotFoundError: Problem(
+            "ModelNotFound",
             f"the registry has no model {model!r}; correct its name in spec.models or "
-            "spec.embeddingModel"
-        )
-        return ModelStatus(model, ModelState.FAILED, message=message)
-    passes = isinstance(error, InsufficientSpaceError | SlotExpiredError | OllamaUnreachableError)
+            "spec.embeddingModel",
+        ),
+        ModelPrivateError: Problem(
+            "ModelPrivate",
+            f"the registry has no model {model!r} or keeps it from this model server ({error}); "
+            "correct its name, or add the server's public key, which `kubectl exec -n "
+            f"{workspace} {pod} -- cat {PUBLIC_KEY}` shows, to an account there that may read it",
+        ),
+        NewerServerNeededError: Problem(
+            "ModelNeedsNewerServer", _newer_server_needed(model, str(error), server_version)
+        ),
+        ModelRefusedError: Problem(
+            "ModelRefused", f"{model} can't be had: {error}; name another model in spec.models"
+        ),
+        ModelTooLargeError: Problem("ModelTooLarge", str(error)),
+        ModelExceedsMemoryError: Problem("ModelNeedsMemory", str(error)),
+        VolumeFullError: Problem("ModelsVolumeFull", f"{model} can't be stored: {_FULL}"),
+    }
+    return problems.get(type(error)) or Problem("ModelFailed", _failure_message(model, error))
+
+
+def _newer_server_needed(model: str, error: str, version: str) -> str:
+    """Name the versions: the running one, and the needed one where the registry tells it."""
+    numbers = [number for number in _VERSION.findall(error) if number != version]
+    needed = f"Ollama {numbers[0]} or newer" if numbers else "a newer Ollama"
+    newest = versions.OLLAMA
+    known = f", as {newest}," if version != newest and not numbers else ""
+    return (
+        f"{model} needs {needed}, and {version or 'an older one'} runs here ({error}); set "
+        f"spec.images.ollama of the AIChatPlatform to a newer one{known} and the download goes by "
+        "itself"
+    )
+
+
+def pull_failed(model: str, problem: Problem) -> ModelStatus:
+    """Return the status of a model that can't be had."""
     return ModelStatus(
         model,
-        ModelState.PENDING if passes else ModelState.FAILED,
-        managed=True,
-        message=_failure_message(model, error),
+        ModelState.FAILED,
+        managed=problem.reason not in _NOTHING_CAME,
+        reason=problem.reason,
+        message=problem.message,
     )
+
+
+def pull_paused(model: str, error: OllamaError) -> ModelStatus:
+    """Return the status of a model whose download goes on by itself."""
+    return ModelStatus(
+        model, ModelState.PENDING, managed=True, message=_failure_message(model, error)
+    )
+
+
+def with_next_try(problem: Problem, next_try: datetime) -> str:
+    """Write a problem and when the model is tried again, if nothing changes before."""
+    changes = (
+        "there is more room" if problem.reason == "ModelsVolumeFull" else "the registry changes"
+    )
+    return (
+        f"{problem.message}; it is tried again at {next_try:%Y-%m-%d %H:%M} UTC in case {changes}, "
+        "and at once when the spec, the platform's registries, the model server or the annotation "
+        f"{names.REFRESH_MODELS_ANNOTATION} change"
+    )
+
+
+def not_refreshed(model: str, error: OllamaError, *, passes: bool) -> str:
+    """Write why a present model could not be looked up again. `passes` is whether that may pass."""
+    fix = (
+        "it is tried again by itself; if this lasts, see that its registry is up"
+        if passes
+        else "correct spec.models, or ask for another refresh once this has changed"
+    )
+    return (
+        f"{model} can't be renewed from its registry: {error}; the one that is there stays in use; "
+        f"{fix}"
+    )
+
+
+def goes_on(error: OllamaError) -> bool:
+    """Whether a download that ended with this error goes on by itself."""
+    return isinstance(error, InsufficientSpaceError | SlotExpiredError | OllamaUnreachableError)
 
 
 def _failure_message(model: str, error: OllamaError) -> str:
     """What ended the download, and what is to be done."""
-    if isinstance(error, ModelTooLargeError | InsufficientSpaceError):
+    if isinstance(error, InsufficientSpaceError):
         return str(error)
     if isinstance(error, SlotExpiredError):
         return f"download of {model} lets another workspace's go first; it resumes by itself"
     if isinstance(error, OllamaUnreachableError):
         return f"download of {model} was interrupted ({error}); it resumes by itself"
-    if isinstance(error, VolumeFullError):
-        return f"{model} can't be stored: {_FULL}"
     return (
         f"download of {model} failed: {error}; it is tried again by itself; if this lasts, see "
         "that its registry is up and lets the model server in, or remove it from spec.models"
@@ -234,7 +369,8 @@ def _checked(
 def _base(desired: DesiredModels, models: Iterable[ModelStatus]) -> PresentModel | None:
     """The model that patterns are created from, as far as it is known to be present."""
     for model in models:
-        if model.name in desired.models[:1] and model.state is ModelState.READY and model.digest:
+        is_base = model_key(model.name) in map(model_key, desired.models[:1])
+        if is_base and model.state is ModelState.READY and model.digest:
             return PresentModel(model.name, model.digest, model.total_bytes)
     return None
 
@@ -248,21 +384,46 @@ def _unless_changed(pattern: Pattern, base: PresentModel | None, known: Report) 
     return status
 
 
-def _settled(model: ModelStatus, present: PresentModel | None) -> ModelStatus:
+def _settled(
+    model: ModelStatus, present: PresentModel | None, desired: DesiredModels, memory_bytes: int
+) -> ModelStatus:
     if model.state is ModelState.REMOVING:
         return model
     if present is not None:
+        problem = _flaw(present, desired, memory_bytes)
         return ModelStatus(
-            model.name,
-            ModelState.READY,
+            present.name,
+            ModelState.FAILED if problem else ModelState.READY,
             present.size_bytes,
             present.size_bytes,
             present.digest,
             model.managed,
+            reason=problem.reason if problem else "",
+            message=problem.message if problem else "",
         )
     if model.state is ModelState.READY:
         return _pending(model)
     return model
+
+
+def _flaw(present: PresentModel, desired: DesiredModels, memory_bytes: int) -> Problem | None:
+    """Return why a present model is not the desired one, or would answer no prompt."""
+    if parse_model(present.name).is_hosted:
+        return hosted(present.name)
+    if differs(present, desired):
+        return Problem(
+            "ModelDigestDiffers",
+            f"{present.name} has the digest sha256:{present.digest.removeprefix('sha256:')} at its "
+            "registry and not the one in spec.models: its tag has moved; write that digest once "
+            "you trust it, or leave the digest out",
+        )
+    message = memory_problem(present.name, present.size_bytes, memory_bytes)
+    return Problem("ModelNeedsMemory", message) if message else None
+
+
+def differs(present: PresentModel, desired: DesiredModels) -> bool:
+    """Whether a present model has another digest than the spec asks for."""
+    return desired.pin(present.key) not in ("", present.digest.removeprefix("sha256:"))
 
 
 def _pending(model: ModelStatus) -> ModelStatus:

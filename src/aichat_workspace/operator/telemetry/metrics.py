@@ -34,8 +34,9 @@ FAILED: Final = "failed"
 CRASHED: Final = "crashed"
 INTERRUPTED: Final = "interrupted"
 NOT_FOUND: Final = "not_found"
+REFUSED: Final = "refused"
 RECONCILE_RESULTS: Final = (OK, FAILED, CRASHED)
-PULL_RESULTS: Final = (OK, FAILED, INTERRUPTED, NOT_FOUND)
+PULL_RESULTS: Final = (OK, FAILED, INTERRUPTED, NOT_FOUND, REFUSED)
 WATCH: Final = "WATCH"
 """The verb of a watch, counted when its stream has ended."""
 
@@ -49,7 +50,7 @@ MEANINGS: Final = {
     "aichat_model_pull_bytes_total": "Bytes of models downloaded.",
     "aichat_model_pulls_running": "Model downloads at work now.",
     "aichat_model_pulls_total": "Ended model downloads: ok, failed, interrupted (it resumes), "
-    "not_found (no such model).",
+    "not_found (no such model), refused (something has to change first).",
     "aichat_queue_depth": "Workspaces that wait for a worker.",
     "aichat_queue_wait_seconds": "How long a workspace waited for a worker.",
     "aichat_reconcile_seconds": "Duration of a reconcile.",

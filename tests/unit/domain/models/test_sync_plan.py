@@ -52,6 +52,9 @@ DESIRED = DesiredModels(("gemma2:2b",), (EXPLAIN,))
         ("models.example.org:5000/team/big", "models.example.org:5000/team/big:latest"),
         ("host:65535/a/b", "host:65535/a/b:latest"),
         ("hf.co/org/model:Q4_K_M", "hf.co/org/model:Q4_K_M"),
+        ("Library/gemma2:2b", "gemma2:2b"),
+        ("Registry.Ollama.AI/LIBRARY/Gemma2:2b", "Gemma2:2b"),
+        ("Registry.Ollama.AI/me/mine:1", "me/mine:1"),
     ],
 )
 def test_every_spelling_of_a_model_has_one_listed_name(text: str, listed: str) -> None:
@@ -63,6 +66,7 @@ def test_every_spelling_of_a_model_has_one_listed_name(text: str, listed: str) -
     "text",
     [
         *("", "a b", "../x", "a:b:c", "http://x/y/z", "x" * 201, "a/b/c/d"),
+        *("a.b/c", "hf.co/a.b/c", "a" * 81, f"{'a' * 81}/b"),  # as Ollama refuses them
         *("host:0/a/b", "host:65536/a/b", "host:99999/a/b", "host:080/a/b"),
     ],
 )
@@ -95,6 +99,37 @@ def test_a_model_named_twice_is_desired_once() -> None:
     assert desired_models(["smollm2", "smollm2:latest"], [], {}).models == ("smollm2:latest",)
 
 
+def test_a_digest_is_no_part_of_the_listed_name() -> None:
+    digest = "0a" * 32
+    desired = desired_models([f"Library/Gemma2:2b@sha256:{digest}", "b:1"], [], {})
+    assert desired.models == ("Gemma2:2b", "b:1")
+    assert (desired.pin("gemma2:2b"), desired.pin("b:1")) == (digest, "")
+    for text in (f"a:1@{digest}", "a:1@sha256:0a", f"a:1@sha256:{digest}0", f"@sha256:{digest}"):
+        with pytest.raises(InvalidModelNameError):
+            parse_model(text)
+
+
+def test_names_that_differ_by_case_are_one_model() -> None:
+    desired = desired_models(["Gemma2:2b", "gemma2:2B"], [], {}, "GEMMA2:2b")
+    assert desired.models == ("Gemma2:2b",)
+    assert parse_model("HF.co/a/b").registry == "hf.co"
+
+
+def test_a_model_in_another_spelling_is_present_and_stays() -> None:
+    desired = DesiredModels(("Gemma2:2B",), (EXPLAIN,))
+    explain = PresentModel("explain_code:Latest", "sha256:2", 100)
+    managed = ManagedModels(
+        frozenset({"gemma2:2b"}), frozenset({("explain_code", revision_of(EXPLAIN, GEMMA))})
+    )
+    assert plan_sync(desired, [GEMMA, explain], managed) == ()
+    assert plan_sync(DesiredModels(), [GEMMA, explain], managed) == (
+        Remove("explain_code:Latest"),
+        Remove("gemma2:2b"),
+    )
+    recorded = ModelStatus("gemma2:2b", ModelState.READY, managed=True)
+    assert expected(desired, [recorded]) == (recorded,)
+
+
 @pytest.mark.parametrize(
     ("models", "pattern", "message"),
     [
@@ -102,6 +137,7 @@ def test_a_model_named_twice_is_desired_once() -> None:
         (["gemma2:2b"], "zzz", "spec.patterns takes: create_summary, explain_code"),
         ([], "explain_code", "add one to spec.models"),
         (["explain_code"], "explain_code", "has the name of a model"),
+        (["Explain_Code"], "explain_code", "has the name of a model"),
     ],
 )
 def test_a_pattern_that_can_not_be_made_is_refused_with_the_fix(
@@ -121,7 +157,7 @@ def test_the_embedding_model_is_desired_once_and_last() -> None:
 def test_a_pattern_with_the_embedding_models_name_is_refused_with_the_fix() -> None:
     prompts = {"nomic-embed-text": "You embed."}
     name = "nomic-embed-text"
-    desired = desired_models(["gemma2:2b"], [name], prompts, f"{name}:latest")
+    desired = desired_models(["gemma2:2b"], [name], prompts, "Nomic-Embed-Text:latest")
     assert desired.patterns == ()
     assert "choose another spec.embeddingModel" in desired.refused[0].message
 
@@ -193,10 +229,10 @@ def test_patterns_of_a_former_base_are_removed_first_only_when_space_is_low() ->
     managed = ManagedModels(patterns=frozenset({("explain_code", revision_of(EXPLAIN, GEMMA))}))
     pull, remove = Pull("new:1"), Remove("explain_code:latest")
     assert plan_sync(desired, [explain], managed) == (pull,)
-    assert plan_sync(desired, [explain], managed, cramped=True) == (pull, remove)
-    assert plan_sync(desired, [explain], ManagedModels(), cramped=True) == (pull,), "a person's"
+    assert plan_sync(desired, [explain], managed, low_space=True) == (pull, remove)
+    assert plan_sync(desired, [explain], ManagedModels(), low_space=True) == (pull,), "a person's"
     new = PresentModel("new:1", "sha256:3", 100)
-    (action,) = plan_sync(desired, [explain, new], managed, cramped=True)
+    (action,) = plan_sync(desired, [explain, new], managed, low_space=True)
     assert isinstance(action, Create)
 
 

@@ -3,8 +3,10 @@
 `pytest --golden` writes them again.
 """
 
+import os
 import re
 import subprocess
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -214,7 +216,7 @@ def test_threads_are_bounded_by_the_cpu_limit_and_by_the_nodes_free_cores(
     nproc.write_text(f'#!/bin/sh\ntest "$*" = --ignore=1 && echo {free}\n')
     nproc.chmod(0o755)
     shell, option, script = model_server(resources={"ollama": {"cpuLimit": limit}})["command"]
-    started = script.replace("$$", "$").replace("/bin/ollama serve", "printenv LLAMA_ARG_THREADS")
+    started = as_run(script, "printenv LLAMA_ARG_THREADS")
     environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "OLLAMA_MODELS": str(tmp_path)}
     output = subprocess.check_output([shell, option, started], env=environment, text=True)  # noqa: S603  (ours)
     assert output == f"{threads}\n"
@@ -234,12 +236,68 @@ def test_a_download_with_an_empty_note_is_discarded_and_others_stay(tmp_path: Pa
     }.items():
         (blobs / name).write_text(content)
     shell, option, script = model_server()["command"]
-    started = script.replace("$$", "$").replace("/bin/ollama serve", "true")
+    started = as_run(script, "true")
     for _ in range(2):  # the second time there is nothing to discard
         environment = {"PATH": "/usr/bin:/bin", "OLLAMA_MODELS": str(tmp_path)}
         subprocess.check_call([shell, option, started], env=environment)  # noqa: S603  (ours)
         remaining = {path.name for path in blobs.iterdir()}
         assert remaining == {torn, f"{other}-partial", f"{other}-partial-0"}
+
+
+def as_run(script: str, instead_of_ollama: str) -> str:
+    """The start command as the shell gets it, tidying up only once."""
+    assert "while sleep 3600" in script
+    return (
+        script.replace("$$", "$")
+        .replace("/bin/ollama serve", instead_of_ollama)
+        .replace("sleep 3600", "false")
+    )
+
+
+def test_a_download_is_removed_a_day_after_its_last_data_however_often_the_server_starts(
+    tmp_path: Path,
+) -> None:
+    """Ollama removes single files of an hour's age at its start: so all of a download's are new."""
+    hours = 3600
+    idle, active, complete = (f"sha256-{letter * 64}" for letter in "abc")
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    ages = {
+        f"{idle}-partial": 20 * hours,
+        f"{idle}-partial-0": 60 * hours,
+        f"{active}-partial": 2 * hours,
+        f"{active}-partial-0": 90 * hours,
+        complete: 99 * hours,
+    }
+    for name in ages:
+        (blobs / name).write_text("{}")
+    shell, option, script = model_server()["command"]
+    environment = {"PATH": "/usr/bin:/bin", "OLLAMA_MODELS": str(tmp_path)}
+
+    def start(*, hours_later: int) -> set[str]:
+        for path in (*blobs.iterdir(), *(tmp_path / "downloads").glob("*")):
+            modified = path.stat().st_mtime - hours_later * hours
+            os.utime(path, (modified, modified))
+        subprocess.check_call([shell, option, as_run(script, "true")], env=environment)  # noqa: S603  (ours)
+        now = time.time()
+        downloads = {path for path in blobs.iterdir() if "partial" in path.name}
+        assert all(now - path.stat().st_mtime < hours for path in downloads)
+        return {path.name for path in blobs.iterdir()}
+
+    for name, age in ages.items():
+        os.utime(blobs / name, (time.time() - age, time.time() - age))
+    assert start(hours_later=0) == set(ages)
+    assert start(hours_later=3) == set(ages)
+    (blobs / f"{active}-partial").write_text("more")
+    assert start(hours_later=2) == set(ages) - {f"{idle}-partial", f"{idle}-partial-0"}
+    (blobs / f"{active}-partial").write_text("and more")
+    assert f"{active}-partial" in start(hours_later=23)
+    assert start(hours_later=23) == {complete}
+    assert {path.name for path in (tmp_path / "downloads").iterdir()} == {"tidied"}
+
+
+def test_ollama_removes_what_no_model_has() -> None:
+    assert "OLLAMA_NOPRUNE" not in model_server_settings()
 
 
 @pytest.mark.parametrize(("limit", "mebibytes"), [("8Gi", "1024"), ("1500M", "178")])

@@ -141,6 +141,16 @@ def test_a_status_that_was_written_with_longer_messages_is_read_all_the_same() -
             "ModelFailed",
         ),
         (
+            replace(
+                FACTS,
+                models=(
+                    ModelStatus("n:1", ModelState.READY),
+                    ModelStatus("m:1", ModelState.FAILED, message="no", reason="ModelPrivate"),
+                ),
+            ),
+            "ModelPrivate",
+        ),
+        (
             replace(FACTS, patterns=(PatternStatus("p", ModelState.FAILED, message="unknown"),)),
             "ModelFailed",
         ),

@@ -3,6 +3,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from aichat_workspace.domain.names import REFRESH_MODELS_ANNOTATION as REFRESH
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import DeletionPolicy
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from tests.unit.domain.samples import workspace
@@ -36,3 +38,20 @@ def test_a_status_is_read_without_the_field_that_is_not_understood() -> None:
 def test_an_invalid_workspace_name_is_refused() -> None:
     with pytest.raises(ValidationError):
         workspace("Not A Name")
+
+
+@pytest.mark.parametrize(("annotations", "text"), [({}, ""), ({REFRESH: "x" * 99}, "x" * 64)])
+def test_a_request_for_a_refresh_is_read_as_far_as_the_status_can_have_it(
+    annotations: dict[str, str], text: str
+) -> None:
+    manifest: dict[str, Any] = {
+        "metadata": {
+            "namespace": "team-a",
+            "name": "a",
+            "uid": "1",
+            "creationTimestamp": "2026-11-23T11:00:00Z",
+            "annotations": annotations,
+        },
+        "spec": {"workspaceName": "team-a-aichat"},
+    }
+    assert Workspace.parse(manifest).refresh_models == text

@@ -3,9 +3,11 @@ from typing import Any
 import pytest
 
 from aichat_workspace.domain.kubernetes.manifest import Ref
+from aichat_workspace.domain.models.status import DesiredModels
 from aichat_workspace.domain.models.tools import ToolStatus
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.operator.models import assignment
 from aichat_workspace.operator.models.tools import Chat
@@ -82,3 +84,30 @@ def test_what_was_recorded_is_known_after_a_restart(status: str, reason: str, pr
     recorded = workspace(status={"toolsRevision": "abc", "conditions": [condition]})
     assert chat(recorded).recorded == ToolStatus("abc", problem, status == "True")
     assert chat(workspace()).recorded == ToolStatus()
+
+
+@pytest.mark.parametrize(
+    ("ollama", "memory_bytes"),
+    [
+        ({}, 8 * 2**30),
+        ({"memoryLimit": "4Gi"}, 4 * 2**30),
+        ({"memoryLimit": "4Gi", "gpu": {"count": 1}}, 0),
+    ],
+)
+def test_a_model_has_the_memory_of_the_limit_unless_there_are_graphics_processors(
+    ollama: dict[str, Any], memory_bytes: int
+) -> None:
+    resource = workspace(resources={"ollama": ollama})
+    task = assignment.model_sync_task(
+        resource, PlatformSpec(), Observed(namespace(), {}), DesiredModels(), lambda _: NOTHING
+    )
+    assert task.memory_bytes == memory_bytes
+
+
+def test_a_refresh_is_asked_for_by_annotation_and_a_policy() -> None:
+    resource = workspace(modelPullPolicy="Always")
+    resource = resource.model_copy(update={"refresh_models": "monday"})
+    task = assignment.model_sync_task(
+        resource, PlatformSpec(), Observed(namespace(), {}), DesiredModels(), lambda _: NOTHING
+    )
+    assert (task.follows_tags, task.refresh, task.recorded.refreshed) == (True, "monday", "")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from aichat_workspace.domain import versions
 from aichat_workspace.domain.models.capacity import PresentModel
 from aichat_workspace.domain.models.status import (
     DesiredModels,
@@ -16,6 +17,9 @@ from aichat_workspace.domain.models.sync_plan import ManagedModels, revision_of
 from aichat_workspace.ollama.client import Progress
 from aichat_workspace.ollama.errors import (
     ModelNotFoundError,
+    ModelPrivateError,
+    ModelRefusedError,
+    NewerServerNeededError,
     OllamaError,
     OllamaUnreachableError,
     VolumeFullError,
@@ -29,7 +33,10 @@ from aichat_workspace.operator.models.report import (
     before_check,
     checked,
     create_failed,
+    goes_on,
     pull_failed,
+    pull_paused,
+    pull_problem,
     pulling,
     unanswered,
 )
@@ -77,9 +84,9 @@ def test_a_download_is_said_to_go_on_only_while_a_server_is_there(served: bool) 
 
 def test_an_undesired_model_is_removing_until_the_server_stops_listing_it() -> None:
     leaving = before_check(DesiredModels(), KNOWN, served=True)
-    assert leaving.leaving == {"m:1", "explain_code:latest"}
+    assert (leaving.models[0].state, leaving.patterns[0].state) == (ModelState.REMOVING,) * 2
     half = checked(DesiredModels(), leaving, [PresentModel("explain_code:latest", "d9", 8)])
-    assert half.leaving == {"explain_code:latest"}
+    assert half == replace(leaving, models=())
     assert checked(DesiredModels(), half, []) == Report((), ())
 
 
@@ -104,10 +111,35 @@ def test_a_pattern_that_could_not_be_made_says_so_until_it_is_made_or_its_base_i
     assert checked(WANTED, replace(KNOWN, patterns=(again,)), [BASE, pattern]).patterns == (MADE,)
 
 
+def test_a_model_that_runs_elsewhere_is_not_ready_although_it_is_listed() -> None:
+    """A person may have fetched its stub."""
+    desired = DesiredModels(("x:20b-cloud",))
+    (model,) = checked(desired, Report((), ()), [PresentModel("x:20b-cloud", "d1", 300)]).models
+    assert (model.state, model.reason) == (ModelState.FAILED, "ModelHosted")
+
+
+def test_what_is_taken_out_of_the_spec_has_no_reason_any_more() -> None:
+    failed = replace(MODEL, state=ModelState.FAILED, reason="ModelTooLarge", message="too large")
+    (leaving,) = before_check(DesiredModels(), Report((failed,), ()), served=True).models
+    assert (leaving.state, leaving.reason, leaving.message) == (ModelState.REMOVING, "", "")
+
+
+def test_the_servers_spelling_is_reported() -> None:
+    listed = [PresentModel("M:1", "d1", 8), PresentModel("explain_code:Latest", "d9", 8)]
+    report = checked(WANTED, KNOWN, listed)
+    assert report.models == (replace(MODEL, name="M:1"),)
+    assert report.patterns == (MADE,)
+    assert report.managed == KNOWN.managed
+    assert report.with_model(replace(MODEL, message="new")).models[0].message == "new"
+    assert before_check(WANTED, report, served=True) == report
+
+
 def test_a_server_that_does_not_answer_takes_nothing_that_was_ready_away() -> None:
-    two = replace(KNOWN, models=(MODEL, ModelStatus("n:1", ModelState.PULLING)))
+    failed = ModelStatus("x:1", ModelState.FAILED, message="none", reason="ModelNotFound")
+    two = replace(KNOWN, models=(MODEL, ModelStatus("n:1", ModelState.PULLING), failed))
     report = unanswered(two, OllamaUnreachableError("refused"))
     assert report.models[0] == MODEL
+    assert report.models[2] == failed, "it is not tried before something changes"
     assert report.models[1].state is ModelState.PENDING
     assert "refused" in report.models[1].message
     assert "read its log" in report.models[1].message
@@ -132,30 +164,69 @@ def test_a_download_that_stalls_says_so_and_what_comes_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "state", "managed", "message"),
+    ("error", "reason", "managed", "message"),
     [
-        (ModelNotFoundError("none"), ModelState.FAILED, False, "correct its name in spec.models"),
-        (ModelTooLargeError("raise the size"), ModelState.FAILED, True, "raise the size"),
-        (InsufficientSpaceError("waits for room"), ModelState.PENDING, True, "waits for room"),
-        (OllamaUnreachableError("reset"), ModelState.PENDING, True, "resumes by itself"),
-        (SlotExpiredError("m:1"), ModelState.PENDING, True, "resumes by itself"),
+        (ModelNotFoundError("none"), "ModelNotFound", False, "correct its name in spec.models"),
+        (
+            ModelPrivateError("401: denied"),
+            "ModelPrivate",
+            False,
+            "kubectl exec -n w w-ollama-0 -- cat /var/lib/ollama/.ollama/id_ed25519.pub",
+        ),
+        (ModelPrivateError("401: denied"), "ModelPrivate", False, "401: denied"),
+        (ModelRefusedError("400: no"), "ModelRefused", False, "400: no"),
+        (ModelTooLargeError("raise the size"), "ModelTooLarge", True, "raise the size"),
         (
             VolumeFullError("no space left"),
-            ModelState.FAILED,
+            "ModelsVolumeFull",
             True,
-            "raise spec.storage.ollama.size",
+            "raise spec.storage.ollama.size, or remove a model",
         ),
-        (VolumeFullError("no space left"), ModelState.FAILED, True, "or remove a model"),
-        (OllamaError("digest mismatch"), ModelState.FAILED, True, "digest mismatch"),
-        (OllamaError("digest mismatch"), ModelState.FAILED, True, "that its registry is up"),
+        (OllamaError("digest mismatch"), "ModelFailed", True, "digest mismatch"),
+        (OllamaError("digest mismatch"), "ModelFailed", True, "that its registry is up"),
     ],
 )
 def test_a_failed_download_says_what_is_to_be_done(
-    error: OllamaError, state: ModelState, managed: bool, message: str
+    error: OllamaError, reason: str, managed: bool, message: str
 ) -> None:
-    failed = pull_failed("m:1", error)
-    assert (failed.state, failed.managed) == (state, managed)
+    failed = pull_failed("m:1", pull_problem("m:1", error, "w", "0.34.0"))
+    assert (failed.state, failed.managed, failed.reason) == (ModelState.FAILED, managed, reason)
     assert message in failed.message
+    assert not goes_on(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (InsufficientSpaceError("waits for room"), "waits for room"),
+        (OllamaUnreachableError("reset"), "resumes by itself"),
+        (SlotExpiredError("m:1"), "resumes by itself"),
+    ],
+)
+def test_a_download_that_goes_on_by_itself_says_so(error: OllamaError, message: str) -> None:
+    paused = pull_paused("m:1", error)
+    assert (paused.state, paused.managed) == (ModelState.PENDING, True)
+    assert message in paused.message
+    assert goes_on(error)
+
+
+@pytest.mark.parametrize(
+    ("answer", "running", "message"),
+    [
+        ("412: for newer ones", "0.17.4", "needs a newer Ollama, and 0.17.4 runs here"),
+        ("412: for newer ones", "0.17.4", f"to a newer one, as {versions.OLLAMA}, and"),
+        ("412: for newer ones", versions.OLLAMA, "to a newer one and"),
+        ("412: not 0.17.4 but 0.31.0", "0.17.4", "needs Ollama 0.31.0 or newer, and 0.17.4 runs"),
+        ("412: for newer ones", "", "an older one runs here"),
+    ],
+)
+def test_a_model_that_needs_a_newer_server_names_the_versions_and_the_setting(
+    answer: str, running: str, message: str
+) -> None:
+    problem = pull_problem("m:1", NewerServerNeededError(answer), "w", running)
+    assert problem.reason == "ModelNeedsNewerServer"
+    assert message in problem.message
+    assert "spec.images.ollama of the AIChatPlatform" in problem.message
 
 
 @pytest.mark.parametrize(

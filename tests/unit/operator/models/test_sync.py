@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -17,6 +18,9 @@ from aichat_workspace.domain.models.status import (
 from aichat_workspace.ollama.client import InstalledModel, OllamaClient, Progress
 from aichat_workspace.ollama.errors import (
     ModelNotFoundError,
+    ModelPrivateError,
+    ModelRefusedError,
+    NewerServerNeededError,
     OllamaError,
     OllamaUnreachableError,
     VolumeFullError,
@@ -28,6 +32,7 @@ from aichat_workspace.operator.models.sync import ModelSync, ModelSyncTask, Sync
 from tests.unit.waiting import until
 
 EXPLAIN = Pattern("explain_code", "You explain.")
+NONE = Report((), ())
 
 
 class Server:
@@ -76,6 +81,9 @@ class Server:
     async def system(self, name: str) -> str:
         return self.systems[name]
 
+    async def version(self) -> str:
+        return "0.17.4"
+
     async def create(self, name: str, *, base: str, system: str) -> None:
         self.there[name] = f"{base}/{system}"
         self.systems[name] = system
@@ -92,7 +100,9 @@ def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
 class Sync:
     def __init__(self, places: int = 4) -> None:
         self.told: list[str] = []
-        self.sync = ModelSync(SyncObserver(self.told.append), concurrent_pulls=lambda: places)
+        self.progress: list[str] = []
+        observer = SyncObserver(self.told.append, self.progress.append)
+        self.sync = ModelSync(observer, concurrent_pulls=lambda: places)
         self._last: dict[str, ModelSyncTask] = {}
 
     def set_desired(
@@ -105,11 +115,23 @@ class Sync:
         recorded_patterns: tuple[PatternStatus, ...] = (),
         pod: str = "pod-1",
         capacity: int = 0,
+        memory: int = 0,
+        follows_tags: bool = False,
+        refresh: str = "",
+        refreshed: str = "",
     ) -> Report:
         client = cast("OllamaClient", server)
         desired = DesiredModels(models, patterns)
         self._last[name] = ModelSyncTask(
-            client, desired, pod, capacity, frozenset(), Report(recorded, recorded_patterns)
+            client,
+            desired,
+            pod,
+            capacity,
+            frozenset(),
+            Report(recorded, recorded_patterns, refreshed),
+            memory,
+            follows_tags,
+            refresh,
         )
         return self.report(name)
 
@@ -156,6 +178,119 @@ async def test_an_unknown_model_says_which_field_to_correct() -> None:
     server.fails = [ModelNotFoundError("pull model manifest: file does not exist")] * 1000
     sync.set_desired("w", server, "typo:1")
     await until(lambda: sync.states("w") == {"typo:1": ModelState.FAILED})
+    assert "spec.models" in sync.report("w").models[0].message
+    await sync.sync.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "has_next_try"),
+    [
+        (ModelNotFoundError("none"), "ModelNotFound", True),
+        (ModelPrivateError("401: no"), "ModelPrivate", True),
+        (ModelRefusedError("400: no"), "ModelRefused", True),
+        (VolumeFullError("no space left on device"), "ModelsVolumeFull", True),
+        (NewerServerNeededError("412: newer"), "ModelNeedsNewerServer", False),
+    ],
+)
+async def test_what_can_not_succeed_is_not_tried_again_before_something_changes(
+    error: OllamaError, reason: str, has_next_try: bool
+) -> None:
+    sync, server = Sync(), Server()
+    server.fails = [error] * 9
+    sync.set_desired("w", server, "m:1", "n:1")
+    await until(lambda: set(sync.states("w").values()) == {ModelState.FAILED})
+    assert {model.reason for model in sync.report("w").models} == {reason}
+    message = sync.report("w").models[0].message
+    assert ("tried again at 20" in message) is ("/refresh-models" in message) is has_next_try
+    report_count = len(sync.told)
+    await asyncio.sleep(0.2)  # time for a dozen quick retries
+    assert sorted(server.pulls) == ["m:1", "n:1"]
+    assert len(sync.told) == report_count
+    server.fails = []
+    sync.set_desired("w", server, "m:1", "n:1", pod="pod-2")
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    await sync.sync.close()
+
+
+async def test_a_model_that_was_not_found_is_tried_again_after_hours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model_sync, "_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(model_sync, "_PUT_OFF_SECONDS", 0.2)
+    sync, server = Sync(), Server()
+    server.fails = [ModelNotFoundError("none")]
+    sync.set_desired("w", server, "m:1")
+    await until(lambda: server.asked > 4)
+    assert server.pulls == ["m:1"]
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    await sync.sync.close()
+
+
+async def test_a_model_without_room_is_tried_again_when_a_person_has_removed_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model_sync, "_CHECK_SECONDS", 0.01)
+    sync, server = Sync(), Server("persons:1")
+    sync.set_desired("w", server, "a:1", capacity=12)
+    await until(lambda: sync.states("w") == {"a:1": ModelState.FAILED})
+    await until(lambda: server.asked > 4)
+    assert server.pulls == ["a:1"]
+    del server.there["persons:1"]
+    await until(lambda: sync.states("w") == {"a:1": ModelState.READY})
+    await sync.sync.close()
+
+
+@pytest.mark.parametrize("name", ["gpt-oss:20b-cloud", "me/x:Cloud"])
+async def test_a_model_that_runs_elsewhere_is_not_downloaded(name: str) -> None:
+    sync, server = Sync(), Server()
+    sync.set_desired("w", server, name)
+    await until(lambda: sync.states("w") == {name: ModelState.FAILED})
+    assert sync.report("w").models[0].reason == "ModelHosted"
+    assert server.pulls == []
+    await sync.sync.close()
+
+
+async def test_a_model_that_needs_a_newer_server_names_both_versions_and_the_setting() -> None:
+    sync, server = Sync(), Server()
+    server.fails = [NewerServerNeededError("412: requires a newer version of Ollama: 0.99.1")]
+    sync.set_desired("w", server, "m:1")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.FAILED})
+    message = sync.report("w").models[0].message
+    assert "needs Ollama 0.99.1 or newer, and 0.17.4 runs here" in message
+    assert "spec.images.ollama of the AIChatPlatform" in message
+    await sync.sync.close()
+
+
+async def test_a_model_that_the_server_spells_otherwise_is_there_and_is_not_removed() -> None:
+    class Folding(Server):
+        async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
+            assert name
+            self.there["m:Q4"] = "d1"
+            yield Progress("success", self.size, self.size)
+
+    sync, server = Sync(), Folding()
+    sync.set_desired("w", server, "M:q4")
+    await until(lambda: sync.states("w") == {"m:Q4": ModelState.READY})
+    sync.set_desired("w", server, "M:Q4")
+    await until(lambda: server.asked > 2)
+    assert sync.states("w") == {"m:Q4": ModelState.READY}
+    assert server.pulls == ["M:q4"]
+    sync.set_desired("w", server)
+    await until(lambda: server.there == {})
+    await sync.sync.close()
+
+
+async def test_a_model_that_was_downloaded_and_is_not_listed_has_failed() -> None:
+    class Hiding(Server):
+        async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
+            assert name
+            self.there["another:latest"] = "d1"
+            yield Progress("success", self.size, self.size)
+
+    sync, server = Sync(), Hiding()
+    sync.set_desired("w", server, "m:local")
+    await until(lambda: sync.states("w") == {"m:local": ModelState.FAILED})
+    assert "does not list it" in sync.report("w").models[0].message
     assert "spec.models" in sync.report("w").models[0].message
     await sync.sync.close()
 
@@ -245,17 +380,37 @@ async def test_an_unwanted_model_of_ours_is_removed_and_a_persons_stays() -> Non
     await sync.sync.close()
 
 
-async def test_progress_is_told_at_most_once_a_second() -> None:
+async def test_progress_is_reported_by_the_per_cent_and_at_most_every_five_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     class Chatty(Server):
         async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
-            for step in range(1000):
-                yield Progress("pulling", step, 1000)
+            for step in range(600):
+                yield Progress("pulling", step, 3000, 1)
+                await asyncio.sleep(0.001)
             self.there[name] = "d1"
 
-    sync, server = Sync(), Chatty()
-    sync.set_desired("w", server, "m:1")
-    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
-    assert len(sync.told) <= 5
+    async def count(seconds: float) -> int:
+        monkeypatch.setattr(model_sync, "_PROGRESS_SECONDS", seconds)
+        sync, server = Sync(), Chatty()
+        sync.set_desired("w", server, "m:1")
+        await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+        assert len(sync.told) <= 5
+        await sync.sync.close()
+        return len(sync.progress)
+
+    assert await count(5.0) == 0
+    assert 10 <= await count(0.0) <= 20, "of 3000 steps 600 are 20 per cent"
+    assert 2 <= await count(0.1) <= 15
+
+
+async def test_a_download_without_a_further_per_cent_still_reports_its_speed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model_sync, "_SLOW_PROGRESS_SECONDS", 0.02)
+    sync, crawling = Sync(), Crawling()
+    sync.set_desired("w", crawling, "a:1")
+    await until(lambda: len(sync.progress) > 2)
     await sync.sync.close()
 
 
@@ -265,6 +420,114 @@ async def test_a_model_larger_than_what_is_left_of_the_volume_is_refused_with_th
     await until(lambda: sync.states("team-a")["big:1b"] is ModelState.FAILED)
     assert "raise spec.storage.ollama.size" in sync.report("team-a").models[0].message
     assert server.there == {}
+
+
+async def test_a_model_larger_than_the_memory_is_told_before_it_is_downloaded() -> None:
+    sync, server = Sync(), Server()
+    server.size, server.gate = 5 * 2**30, asyncio.Event()
+    sync.set_desired("w", server, "m:1", memory=4 * 2**30)
+    await until(lambda: sync.states("w") == {"m:1": ModelState.FAILED})
+    (model,) = sync.report("w").models
+    assert model.reason == "ModelNeedsMemory"
+    assert "raise spec.resources.ollama.memoryLimit to 7Gi" in model.message
+    assert server.there == {}
+    server.gate.set()
+    sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,), memory=7 * 2**30)
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    await sync.sync.close()
+
+
+async def test_a_model_that_is_there_and_larger_than_the_memory_is_not_ready() -> None:
+    sync, server = Sync(), Server("m:1")
+    server.size = 5 * 2**30
+    sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,), memory=4 * 2**30)
+    states = {"m:1": ModelState.FAILED, "explain_code": ModelState.PENDING}
+    await until(lambda: sync.states("w") == states)
+    assert sync.report("w").models[0].digest == "d0"
+    sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,), memory=8 * 2**30)
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    await sync.sync.close()
+
+
+async def test_a_moved_tag_is_followed_when_that_is_the_policy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model_sync, "_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(model_sync, "_REFRESH_SECONDS", 0.1)
+    sync, server = Sync(), Server("m:1")
+    sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,))
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    revision = sync.report("w").patterns[0].revision
+    assert server.pulls == []
+    sync.set_desired("w", server, "m:1", patterns=(EXPLAIN,), follows_tags=True)
+    await until(lambda: sync.report("w").models[0].digest == "d1")
+    await until(lambda: sync.report("w").patterns[0].revision != revision)
+    await until(lambda: len(server.pulls) == 2)
+    assert "Pulling" not in sync.states("w").values(), "the old one is of use meanwhile"
+    await sync.sync.close()
+
+
+async def test_a_person_has_models_renewed_once() -> None:
+    sync, server = Sync(), Server("m:1")
+    sync.set_desired("w", server, "m:1", refresh="monday", refreshed="monday")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    assert server.pulls == []
+    server.fails = [OllamaUnreachableError("reset")]
+    sync.set_desired("w", server, "m:1", refresh="tuesday")
+    await until(lambda: "stays in use" in sync.report("w").models[0].message)
+    assert sync.states("w") == {"m:1": ModelState.READY}
+    await until(lambda: sync.report("w").refreshed == "tuesday")
+    assert sync.report("w").models[0].digest == "d1"
+    assert sync.report("w").models[0].message == ""
+    assert server.pulls == ["m:1", "m:1"]
+    sync.set_desired("w", server, "m:1", refresh="tuesday", pod="pod-2")
+    await asyncio.sleep(0.05)
+    assert len(server.pulls) == 2
+    await sync.sync.close()
+
+
+async def test_a_refresh_that_the_registry_refuses_is_met_and_says_so() -> None:
+    sync, server = Sync(), Server("m:1")
+    server.fails = [ModelNotFoundError("none")]
+    sync.set_desired("w", server, "m:1", refresh="monday")
+    await until(lambda: sync.report("w").refreshed == "monday")
+    assert "can't be renewed" in sync.report("w").models[0].message
+    await asyncio.sleep(0.05)
+    assert server.pulls == ["m:1"]
+    await sync.sync.close()
+
+
+async def test_a_model_without_its_pinned_digest_is_looked_up_once_and_not_ready() -> None:
+    def want(digest: str) -> DesiredModels:
+        return DesiredModels(("m:1",), (EXPLAIN,), pins=(("m:1", digest),))
+
+    sync, server = Sync(), Server("m:1")
+    task = ModelSyncTask(cast("OllamaClient", server), want("d1"), "pod", 0, frozenset(), NONE)
+    sync.sync.set_desired("w", task)
+    sync._last["w"] = task
+    await until(lambda: set(sync.states("w").values()) == {ModelState.READY})
+    assert server.pulls == ["m:1"]
+    sync._last["w"] = replace(task, desired=want("d2"))
+    await until(lambda: sync.states("w") == {"m:1": "Failed", "explain_code": "Pending"})
+    await until(lambda: len(server.pulls) == 2)
+    await asyncio.sleep(0.05)
+    (model,) = sync.report("w").models
+    assert model.reason == "ModelDigestDiffers"
+    assert "has the digest sha256:d1 at its registry" in model.message
+    assert server.pulls == ["m:1", "m:1"]
+    await sync.sync.close()
+
+
+async def test_a_refresh_also_tries_what_was_not_found() -> None:
+    sync, server = Sync(), Server()
+    server.fails = [ModelNotFoundError("none")]
+    sync.set_desired("w", server, "m:1")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.FAILED})
+    sync.set_desired("w", server, "m:1", refresh="monday")
+    await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
+    await until(lambda: sync.report("w").refreshed == "monday")
+    assert server.pulls == ["m:1", "m:1"], "what has just come is not looked up again"
+    await sync.sync.close()
 
 
 async def test_downloads_at_the_same_time_share_the_room_that_is_left() -> None:
@@ -384,7 +647,7 @@ async def test_pauses_grow_with_each_failure_until_a_success(
 
     monkeypatch.setattr(model_sync, "_pause_seconds", pause)
     sync, server = Sync(), Server()
-    server.fails = [OllamaError("no"), OllamaUnreachableError("reset"), ModelNotFoundError("none")]
+    server.fails = [OllamaError("no"), OllamaUnreachableError("reset"), OllamaError("no")]
     sync.set_desired("w", server, "m:1")
     await until(lambda: sync.states("w") == {"m:1": ModelState.READY})
     await until(lambda: failures == [1, 2, 3, 0])
@@ -519,6 +782,28 @@ async def test_a_pattern_does_not_wait_for_downloads_that_it_is_not_made_of() ->
     await sync.sync.close()
 
 
+async def test_a_model_is_ready_and_its_pattern_made_while_its_slowest_neighbour_still_comes() -> (
+    None
+):
+    class Uneven(Server):
+        async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
+            yield Progress("pulling", 0, self.size)
+            if name == "slow:1":
+                await self.gate.wait()
+            self.there[name] = "d1"
+            yield Progress("success", self.size, self.size)
+
+    sync, server = Sync(), Uneven()
+    server.gate.clear()
+    sync.set_desired("w", server, "m:1", "slow:1", patterns=(EXPLAIN,))
+    ready = {"m:1": ModelState.READY, "explain_code": ModelState.READY}
+    await until(lambda: sync.states("w") == {**ready, "slow:1": ModelState.PULLING})
+    assert server.pulls == ["m:1", "slow:1"]
+    server.gate.set()
+    await until(lambda: sync.states("w") == {**ready, "slow:1": ModelState.READY})
+    await sync.sync.close()
+
+
 MADE = PatternStatus("explain_code", ModelState.READY, "of the old one")
 
 
@@ -575,8 +860,8 @@ async def test_a_model_that_can_not_be_downloaded_is_always_reported() -> None:
     sync, server = Sync(), Empty()
     sync.set_desired("w", server, "typo:1")
     await until(lambda: sync.states("w") == {"typo:1": ModelState.FAILED})
-    report_count = len(sync.told)
-    await until(lambda: len(server.pulls) >= 4)
+    sync.set_desired("w", server, "typo:1", pod="pod-2")
+    await until(lambda: len(server.pulls) == 2)
+    await asyncio.sleep(0.02)
     assert sync.states("w") == {"typo:1": ModelState.FAILED}
-    assert len(sync.told) == report_count
     await sync.sync.close()
