@@ -9,6 +9,7 @@ import structlog
 from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.snapshot import NewSecrets
 from aichat_workspace.domain.models.tools import NOT_OFFERED_YET, ToolStatus
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ApiError, UnreachableError
 from aichat_workspace.kube.objects import Json
@@ -388,7 +389,16 @@ async def test_claimants_that_know_that_they_lost_cost_no_reading(
     await world.reconcile()
     assert len([write for write in world.cluster.writes if "rival" in write]) == 3
     snapshots = world.reconciler.snapshots
+    read: list[str] = []
+    parse = Workspace.parse
+
+    def counted(resource: Json) -> Workspace:
+        read.append(resource["metadata"]["name"])
+        return parse(resource)
+
+    monkeypatch.setattr(Workspace, "parse", counted)
     assert [claimant.name for claimant in snapshots.take(NAME).claimants] == [RESOURCE]
+    assert read == [RESOURCE]
     holder = world.caches.workspaces.get(SYSTEM, RESOURCE)
     assert holder is not None
     world.caches.workspaces._store.remove(holder)
