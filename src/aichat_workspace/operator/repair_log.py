@@ -10,12 +10,13 @@ from aichat_workspace.domain.planning.repairs import Repair
 from aichat_workspace.domain.problem import Problem
 
 _MANY: Final = 5
+_UNKNOWN: Final = "somebody, perhaps a second operator"
 _PAUSE: Final = timedelta(minutes=5)
 
 
 @dataclass(slots=True)
 class _Series:
-    """Repairs of one object with pauses of less than five minutes."""
+    """Repairs of one object to the same state, with pauses of less than five minutes."""
 
     repair: Repair
     """The last one."""
@@ -35,7 +36,8 @@ class RepairLog:
         running = self._running(name, now)
         for repair in repairs:
             previous = running.get(repair.ref)
-            count = previous.count + 1 if previous else 1
+            is_same = previous is not None and previous.repair.digest == repair.digest
+            count = previous.count + 1 if previous and is_same else 1
             running[repair.ref] = _Series(repair, count, now)
         if running:
             self._series[name] = running
@@ -70,7 +72,7 @@ class RepairLog:
 
 
 def _text(repair: Repair) -> str:
-    who = " and ".join(map(repr, repair.managers)) or "somebody"
+    who = " and ".join(map(repr, repair.managers)) or _UNKNOWN
     if repair.is_gone:
         return f"{repair.ref} is deleted again and again by {who}"
     what = f" ({', '.join(repair.fields)})" if repair.fields else ""
