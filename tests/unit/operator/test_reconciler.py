@@ -287,6 +287,13 @@ async def test_what_a_reconcile_wrote_is_charged(world: World) -> None:
     world.caches.observe(world.cluster.store({**resource, "status": changed}))
     result = await world.reconciler.reconcile(NAME)
     assert 0 < result.cost < 0.1, "only a status"
+    costs = []
+    for _ in range(3):
+        world.break_deployment(7)
+        costs.append((await world.reconciler.reconcile(NAME)).cost)
+    assert costs == [0.05, 1.0, 1.0], "the same again"
+    world.apply(workspaceENV="prod")
+    assert (await world.reconciler.reconcile(NAME)).cost == 0.05, "an edit is no fight"
 
 
 async def test_an_operator_that_crashes_on_a_workspace_says_so(

@@ -34,6 +34,7 @@ def noted(repairs: list[Repair], pause: timedelta = timedelta(seconds=10)) -> st
             "Service team-a/web is changed again and again by somebody, perhaps a second operator",
         ),
         (Repair(SERVICE, "d", is_gone=True), "Service team-a/web is deleted again and again"),
+        (Repair(SERVICE, "", is_extra=True), "none of the workspace, is made again and again by"),
     ],
 )
 def test_the_fifth_repair_names_what_is_changed_and_by_whom(repair: Repair, text: str) -> None:
@@ -61,3 +62,11 @@ def test_a_fight_is_over_after_five_minutes_without_a_repair() -> None:
     assert log.problem("team-a") is None
     assert log.ends_in_seconds("team-a", NOW) is None
     assert not log._series, "nothing is left of it"
+
+
+def test_a_workspace_that_is_not_repaired_any_more_is_forgotten() -> None:
+    log = RepairLog()
+    assert not log.note("team-a", [Repair(SERVICE, "d")], NOW)
+    assert log.note("team-a", [Repair(SERVICE, "d")], NOW)
+    log.note("team-b", [], NOW + timedelta(minutes=5))
+    assert not log._series

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.field_ownership import foreign_changes
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
-from aichat_workspace.domain.planning.actions import Action, Apply, Prune
+from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune
 from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.secret_copies import recorded_copies
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """An object that is written although it exists, or made although it existed.
+    """An object that is written although it exists, made although it existed, or deleted.
 
     It puts back what somebody changed where the same was wanted of it before, which `digest` tells.
     """
@@ -27,6 +28,8 @@ class Repair:
     """What they changed, as spec.replicas."""
     is_gone: bool = False
     """The whole object was deleted."""
+    is_extra: bool = False
+    """It is to be deleted: nobody wants it."""
 
 
 def repairs(
@@ -49,12 +52,14 @@ def _repairs(
     known: Collection[tuple[str, str]],
 ) -> Iterator[Repair]:
     for action in actions:
-        if not isinstance(action, Apply | Prune):
-            continue
         target = ref(action.manifest) if isinstance(action, Apply) else action.ref
+        if isinstance(action, Delete) and target in observed.objects:
+            yield Repair(target, "", is_extra=True)
+        if isinstance(action, Apply) and target.kind == "Namespace" and not action.waits:
+            yield Repair(target, ",".join(sorted(recorded_copies(action.manifest))))
+        if target not in desired or not isinstance(action, Apply | Prune):
+            continue
         current = observed.objects.get(target)
-        if target not in desired:
-            continue  # the namespace, which others may not write
         digest = _applied(desired[target])
         if current is not None:
             changes = foreign_changes(current, desired[target])

@@ -431,6 +431,16 @@ def test_a_repair_names_who_changed_what_and_what_is_wanted() -> None:
     )
     assert decided(objects) == ()
     assert digest not in {repair.digest for repair in decided(objects, suspended=True)}
+    stray = replace(ref, kind="Service", name="left-over")
+    assert decided({**objects, stray: {"metadata": {"uid": "u"}}}) == (
+        Repair(stray, "", is_extra=True),
+    )
+    (drifted_namespace,) = (
+        repair
+        for repair in _repairs_of(snapshot(KEPT, tenant=namespace(labels={})))
+        if repair.ref.kind == "Namespace"
+    )
+    assert drifted_namespace.ref.name == NAME
     assert decided({}) == (Repair(ref, digest, is_gone=True),), "the others were never there"
 
 
@@ -508,6 +518,12 @@ def test_images_are_kept_until_a_slot_is_granted() -> None:
     }
     assert images[False] == {"old/ollama:1", "old/webui:1"}
     assert images[True] == set(PLATFORM.images.resolved)
+
+
+def _repairs_of(facts: Snapshot) -> tuple[Repair, ...]:
+    (decision,) = decide(facts, NOW)
+    assert isinstance(decision, Provision)
+    return decision.repairs
 
 
 def _images(decisions: tuple[Decision, ...]) -> set[str]:
