@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from aichat_workspace.domain.decision.decide import decide
-from aichat_workspace.domain.decision.decisions import Decision, Finalize, Provision
+from aichat_workspace.domain.decision.decisions import Decision, Finalize, Provision, Reject
 from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.render.context import NO_CREDENTIALS
@@ -136,7 +136,8 @@ class Reconciler:
         if isinstance(decision, Finalize) and decision.ends_tenant:
             self.servers.forget(name)
         outcome = await self.executor.execute(decision)
-        self.rollouts.update(name)
+        if not isinstance(decision, Reject):  # for which nothing was written
+            self.rollouts.update(name)
         return await self.reporter.report(decision, outcome, self.snapshots.observed(name))
 
     async def _provision(self, name: str, snapshot: Snapshot, decision: Provision) -> Result:

@@ -10,12 +10,13 @@ from aichat_workspace.domain.planning.repairs import Repair
 from aichat_workspace.domain.problem import Problem
 
 _MANY: Final = 5
+_UNKNOWN: Final = "somebody, perhaps a second operator"
 _PAUSE: Final = timedelta(minutes=5)
 
 
 @dataclass(slots=True)
 class _Series:
-    """Repairs of one object with pauses of less than five minutes."""
+    """Repairs of one object to the same state, with pauses of less than five minutes."""
 
     repair: Repair
     """The last one."""
@@ -28,19 +29,22 @@ class RepairLog:
     """Counts the repairs of all workspaces."""
 
     _series: dict[str, dict[Ref, _Series]] = field(default_factory=dict)
-    """By workspace."""
+    """By workspace; the longest ago repaired comes first."""
 
-    def note(self, name: str, repairs: Iterable[Repair], now: datetime) -> None:
-        """Count what a plan has put back."""
-        running = self._running(name, now)
+    def note(self, name: str, repairs: Iterable[Repair], now: datetime) -> bool:
+        """Count what a plan has put back. Return whether any of it was put back before."""
+        running, is_repeated = self._running(name, now), False
         for repair in repairs:
             previous = running.get(repair.ref)
-            count = previous.count + 1 if previous else 1
+            is_same = previous is not None and previous.repair.digest == repair.digest
+            count = previous.count + 1 if previous and is_same else 1
             running[repair.ref] = _Series(repair, count, now)
+            is_repeated |= count > 1
+        self._series.pop(name, None)
         if running:
             self._series[name] = running
-        else:
-            self._series.pop(name, None)
+        self._drop_ended(now)
+        return is_repeated
 
     def problem(self, name: str) -> Problem | None:
         """Return who changes what again and again, as of the last note."""
@@ -64,14 +68,23 @@ class RepairLog:
         first = min(ends, default=None)
         return None if first is None else max(0.0, (first - now).total_seconds())
 
+    def _drop_ended(self, now: datetime) -> None:
+        while self._series:
+            name = next(iter(self._series))
+            if self._running(name, now):
+                return
+            del self._series[name]
+
     def _running(self, name: str, now: datetime) -> dict[Ref, _Series]:
         series = self._series.get(name, {})
         return {ref: last for ref, last in series.items() if now - last.last < _PAUSE}
 
 
 def _text(repair: Repair) -> str:
-    who = " and ".join(map(repr, repair.managers)) or "somebody"
+    who = " and ".join(map(repr, repair.managers)) or _UNKNOWN
     if repair.is_gone:
         return f"{repair.ref} is deleted again and again by {who}"
+    if repair.is_extra:
+        return f"{repair.ref}, which is none of the workspace, is made again and again by {who}"
     what = f" ({', '.join(repair.fields)})" if repair.fields else ""
     return f"{repair.ref}{what} is changed again and again by {who}"

@@ -31,10 +31,11 @@ from aichat_workspace.operator.repair_log import RepairLog
 from aichat_workspace.operator.writer import Writer
 
 _DELETION_RECHECK_SECONDS: Final = 30.0
-# In tokens of kube.write_budgets: in the long run objects are written six times a minute at most,
-# and statuses twice a second, which is more than a download's progress.
-_WRITE_COST: Final = 1.0
-_STATUS_COST: Final = 0.05
+# In tokens of kube.write_budgets: in the long run the same is put back six times a minute at most.
+# A status, and what an edit of the spec asks for, is written twice a second, which is more than a
+# download's progress.
+_REPEAT_COST: Final = 1.0
+_WRITE_COST: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Reporter:
         match decision:
             case Reject(workspace, rejection):
                 is_written = await self._write(workspace, StatusInputs(url="", rejection=rejection))
-                return Result(decision.expires_in_seconds, _STATUS_COST * is_written)
+                return Result(decision.expires_in_seconds, _WRITE_COST * is_written)
             case Expire(workspace):
                 if outcome.failure is not None:
                     await self.report_sync_problem(workspace, outcome.failure)
@@ -78,7 +79,8 @@ class Reporter:
     ) -> Result:
         """Report a tenant, and what became of its writes. Raises what `report` raises."""
         now, name = self.now(), decision.workspace.spec.workspace_name
-        self.repair_log.note(name, () if outcome.error else decision.repairs, now)
+        repairs = () if outcome.error else decision.repairs
+        is_repeated = self.repair_log.note(name, repairs, now)
         problem = self._passing(decision.workspace, outcome, now)
         problem = problem or decision.delay or self.repair_log.problem(name)
         inputs = _inputs(snapshot, decision, outcome, observed, progress)
@@ -94,7 +96,9 @@ class Reporter:
                 recheck.total_seconds() if recheck else None,
                 self.repair_log.ends_in_seconds(name, now),
             ),
-            _WRITE_COST if decision.steps or decision.actions else _STATUS_COST * is_written,
+            _REPEAT_COST
+            if is_repeated or decision.steps
+            else _WRITE_COST * bool(is_written or decision.actions),
         )
 
     async def report_sync_problem(self, workspace: Workspace, problem: Problem) -> None:

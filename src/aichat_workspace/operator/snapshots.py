@@ -117,11 +117,11 @@ class Snapshots:
             *self.caches.workspaces.by_index(name),
             *self.caches.workspaces_with_host(host),
         )
-        return tuple(
-            rival
-            for rival in _parse_all(resources)
-            if rival.spec.workspace_name != workspace.spec.workspace_name and not rival.deleting
-        )
+        own_name = workspace.spec.workspace_name  # of which there may be thousands
+        others = [
+            resource for resource in resources if resource["spec"].get("workspaceName") != own_name
+        ]
+        return tuple(rival for rival in _parse_all(others) if not rival.deleting)
 
 
 def _ready(resource: Json) -> Json:

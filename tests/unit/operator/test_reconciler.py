@@ -10,6 +10,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.snapshot import NewSecrets
 from aichat_workspace.domain.models.status import ModelState, ModelStatus
 from aichat_workspace.domain.models.tools import NOT_OFFERED_YET, ToolStatus
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ApiError, UnreachableError
 from aichat_workspace.kube.objects import Json
@@ -335,6 +336,13 @@ async def test_what_a_reconcile_wrote_is_charged(world: World) -> None:
     world.caches.observe(world.cluster.store({**resource, "status": changed}))
     result = await world.reconciler.reconcile(NAME)
     assert 0 < result.cost < 0.1, "only a status"
+    costs = []
+    for _ in range(3):
+        world.break_deployment(7)
+        costs.append((await world.reconciler.reconcile(NAME)).cost)
+    assert costs == [0.05, 1.0, 1.0], "the same again"
+    world.apply(workspaceENV="prod")
+    assert (await world.reconciler.reconcile(NAME)).cost == 0.05, "an edit is no fight"
 
 
 async def test_an_operator_that_crashes_on_a_workspace_says_so(
@@ -437,7 +445,16 @@ async def test_claimants_that_know_that_they_lost_cost_no_reading(
     await world.reconcile()
     assert len([write for write in world.cluster.writes if "rival" in write]) == 3
     snapshots = world.reconciler.snapshots
+    read: list[str] = []
+    parse = Workspace.parse
+
+    def counted(resource: Json) -> Workspace:
+        read.append(resource["metadata"]["name"])
+        return parse(resource)
+
+    monkeypatch.setattr(Workspace, "parse", counted)
     assert [claimant.name for claimant in snapshots.take(NAME).claimants] == [RESOURCE]
+    assert read == [RESOURCE]
     holder = world.caches.workspaces.get(SYSTEM, RESOURCE)
     assert holder is not None
     world.caches.workspaces._store.remove(holder)

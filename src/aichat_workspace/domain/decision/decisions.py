@@ -62,7 +62,7 @@ class Provision:
     obstacle: Problem | None = None
     """Why there are no actions: the namespace is being deleted."""
     repairs: tuple[Repair, ...] = ()
-    """What of the actions puts back what others changed."""
+    """Which of the actions may put back what others changed."""
     expires_in_seconds: float | None = None
     """Seconds until its time is over, or until that is looked at again; None for never."""
     is_expired: bool = False

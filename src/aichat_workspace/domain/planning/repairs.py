@@ -1,4 +1,4 @@
-"""Which writes of a plan put back what somebody else has changed."""
+"""Which writes of a plan may put back what somebody else has changed."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -6,15 +6,21 @@ from dataclasses import dataclass
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.field_ownership import foreign_changes
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
-from aichat_workspace.domain.planning.actions import Action, Apply, Prune
+from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune
 from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.secret_copies import recorded_copies
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """An object that is put back as it was."""
+    """An object that is written although it exists, made although it existed, or deleted.
+
+    It puts back what somebody changed where the same was wanted of it before, which `digest` tells.
+    """
 
     ref: Ref
+    digest: str
+    """Of what is wanted of it."""
     managers: tuple[str, ...] = ()
     """The field managers that changed it, as the API server recorded them; none where it records
     nothing, as for a removed field."""
@@ -22,6 +28,8 @@ class Repair:
     """What they changed, as spec.replicas."""
     is_gone: bool = False
     """The whole object was deleted."""
+    is_extra: bool = False
+    """It is to be deleted: nobody wants it."""
 
 
 def repairs(
@@ -31,10 +39,7 @@ def repairs(
     known: Collection[tuple[str, str]],
 ) -> tuple[Repair, ...]:
     """Return what a plan repairs, each object once. `known` are the kinds and names of the objects
-    that the workspace had.
-
-    What the platform or the workspace now desires otherwise is no repair.
-    """
+    that the workspace had."""
     by_ref = {ref(manifest): manifest for manifest in desired}
     by_object = {repair.ref: repair for repair in _repairs(actions, by_ref, observed, known)}
     return tuple(by_object.values())
@@ -47,20 +52,22 @@ def _repairs(
     known: Collection[tuple[str, str]],
 ) -> Iterator[Repair]:
     for action in actions:
-        if not isinstance(action, Apply | Prune):
-            continue
         target = ref(action.manifest) if isinstance(action, Apply) else action.ref
+        if isinstance(action, Delete) and target in observed.objects:
+            yield Repair(target, "", is_extra=True)
+        if isinstance(action, Apply) and target.kind == "Namespace" and not action.waits:
+            yield Repair(target, ",".join(sorted(recorded_copies(action.manifest))))
+        if target not in desired or not isinstance(action, Apply | Prune):
+            continue
         current = observed.objects.get(target)
-        if target not in desired:
-            continue  # the namespace, which others may not write
-        if current is None:
-            if (target.kind, target.name) in known:
-                yield Repair(target, is_gone=True)
-        elif isinstance(action, Prune) or _applied(current) == _applied(desired[target]):
+        digest = _applied(desired[target])
+        if current is not None:
             changes = foreign_changes(current, desired[target])
             managers = dict.fromkeys(manager for manager, _ in changes)
             fields = dict.fromkeys(field for _, field in changes)
-            yield Repair(target, tuple(managers), tuple(fields))
+            yield Repair(target, digest, tuple(managers), tuple(fields))
+        elif (target.kind, target.name) in known:
+            yield Repair(target, digest, is_gone=True)
 
 
 def _applied(manifest: Manifest) -> str:

@@ -408,7 +408,7 @@ def test_names_of_secrets_outlive_another_owner_of_the_namespace(*, takes_over: 
     assert leftover in recorded_copies(claim.manifest)
 
 
-def test_what_others_changed_is_a_repair_and_what_the_spec_changes_is_none() -> None:
+def test_a_repair_names_who_changed_what_and_what_is_wanted() -> None:
     objects = as_cached(render(KEPT, PLATFORM, OWN))
     ref = next(ref for ref in objects if ref.kind == "Deployment")
     spec = {**objects[ref]["spec"], "replicas": 7}
@@ -424,12 +424,24 @@ def test_what_others_changed_is_a_repair_and_what_the_spec_changes_is_none() -> 
         assert isinstance(decision, Provision)
         return decision.repairs
 
-    assert decided(drifted) == (Repair(ref, ("hpa",), ("spec.replicas",)),)
+    digest = objects[ref]["metadata"]["annotations"][names.APPLIED_ANNOTATION]
+    assert decided(drifted) == (Repair(ref, digest, ("hpa",), ("spec.replicas",)),)
     assert decided({key: value for key, value in objects.items() if key != ref}) == (
-        Repair(ref, is_gone=True),
+        Repair(ref, digest, is_gone=True),
     )
     assert decided(objects) == ()
-    assert decided(objects, suspended=True) == ()
+    assert digest not in {repair.digest for repair in decided(objects, suspended=True)}
+    stray = replace(ref, kind="Service", name="left-over")
+    assert decided({**objects, stray: {"metadata": {"uid": "u"}}}) == (
+        Repair(stray, "", is_extra=True),
+    )
+    (drifted_namespace,) = (
+        repair
+        for repair in _repairs_of(snapshot(KEPT, tenant=namespace(labels={})))
+        if repair.ref.kind == "Namespace"
+    )
+    assert drifted_namespace.ref.name == NAME
+    assert decided({}) == (Repair(ref, digest, is_gone=True),), "the others were never there"
 
 
 def test_a_lost_namespace_is_struck_from_the_record_before_the_next_one() -> None:
@@ -506,6 +518,12 @@ def test_images_are_kept_until_a_slot_is_granted() -> None:
     }
     assert images[False] == {"old/ollama:1", "old/webui:1"}
     assert images[True] == set(PLATFORM.images.resolved)
+
+
+def _repairs_of(facts: Snapshot) -> tuple[Repair, ...]:
+    (decision,) = decide(facts, NOW)
+    assert isinstance(decision, Provision)
+    return decision.repairs
 
 
 def _images(decisions: tuple[Decision, ...]) -> set[str]:
