@@ -135,14 +135,14 @@ def test_the_quota_has_room_for_a_roll_out_of_both_workloads() -> None:
 def test_a_registrys_port_is_reachable_when_a_model_names_it() -> None:
     with_port = workspace(models=["models.example.org:5000/team/big", "gemma2:2b"])
     policies = network_policies(render(with_port, PlatformSpec(), CREDENTIALS))
-    (rule,) = policies["team-a-aichat-model-downloads"]["spec"]["egress"]
+    (rule,) = policies["team-a-aichat-ollama"]["spec"]["egress"]
     assert [port["port"] for port in rule["ports"]] == [443, 5000]
 
 
 def test_an_excepted_range_is_named_once_by_its_first_address() -> None:
     ranges = Network(egress_except=("10.1.2.3/8", "10.0.0.0/8", "192.168.0.0/16"))
     policies = network_policies(render(workspace(), PlatformSpec(network=ranges), CREDENTIALS))
-    (rule,) = policies["team-a-aichat-model-downloads"]["spec"]["egress"]
+    (rule,) = policies["team-a-aichat-ollama"]["spec"]["egress"]
     (outside,) = rule["to"]
     assert outside["ipBlock"]["except"] == ["10.0.0.0/8", "192.168.0.0/16"]
 
@@ -160,7 +160,7 @@ def test_an_allowed_range_is_reachable_by_downloads_and_back_ends_only() -> None
         for rule in policy["spec"].get("egress", ())
         if {"ipBlock": {"cidr": "10.1.2.3/32"}} in rule["to"]
     }
-    assert allowing == {"team-a-aichat-model-downloads", "team-a-aichat-back-ends"}
+    assert allowing == {"team-a-aichat-ollama", "team-a-aichat-back-ends"}
 
 
 def chat_settings(platform: PlatformSpec | None = None, **access: Any) -> dict[str, Any]:
