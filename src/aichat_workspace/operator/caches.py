@@ -31,6 +31,7 @@ from aichat_workspace.kube.objects import (
     without_managed_fields,
 )
 
+_NAMESPACE_MARKS: Final = frozenset({names.OWNER_UID_ANNOTATION, names.RETAINED_ANNOTATION})
 _log: Final = structlog.get_logger()
 
 
@@ -298,9 +299,15 @@ def _tenant_object(obj: Json) -> Json:
 
 
 def _namespace(obj: Json) -> Json:
-    """All namespaces are watched, so that a foreign one is known before anything is written."""
-    namespace: Json = {key: obj[key] for key in ("apiVersion", "kind", "status") if key in obj}
-    return without_managed_fields({**namespace, "metadata": obj["metadata"]})
+    """All namespaces are watched, so that a foreign one is known before anything is written. Of one
+    without our marks no decision reads more than its identity."""
+    if _NAMESPACE_MARKS.isdisjoint(annotations(obj)):
+        identity = {key: obj["metadata"][key] for key in ("name", "uid", "resourceVersion")}
+        return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": identity}
+    namespace: Json = {
+        key: obj[key] for key in ("apiVersion", "kind", "metadata", "status") if key in obj
+    }
+    return without_managed_fields(namespace)
 
 
 def _pod(obj: Json) -> Json:
