@@ -20,6 +20,7 @@ from aichat_workspace.domain.render.context import env, image_version
 from aichat_workspace.domain.v1alpha1.platform_spec import (
     Images,
     Ingress,
+    Issuer,
     Network,
     OllamaShare,
     PlatformSpec,
@@ -124,12 +125,23 @@ def test_a_repr_of_credentials_has_no_secrets() -> None:
     )
 
 
-def test_the_quota_has_room_for_a_roll_out_of_both_workloads() -> None:
+def test_the_quota_has_room_for_one_pod_of_each_workload() -> None:
     (quota,) = find_all("ResourceQuota", desired())
     hard = quota["spec"]["hard"]
-    assert hard["pods"] == "4"
-    assert hard["requests.cpu"] == "1200m"
+    assert hard["pods"] == "2"
+    assert hard["requests.cpu"] == "600m"
+    assert hard["requests.memory"] == "1536Mi"
     assert hard["requests.storage"] == "22Gi"
+
+
+def test_the_quota_has_room_for_the_certificates_solver_where_there_is_one() -> None:
+    issuing = PlatformSpec(ingress=Ingress(issuer=Issuer(name="ours")))
+    (quota,) = find_all("ResourceQuota", desired(issuing))
+    hard = quota["spec"]["hard"]
+    assert hard["pods"] == "3"
+    assert hard["services.nodeports"] == "1"
+    assert (hard["requests.cpu"], hard["limits.cpu"]) == ("610m", "6100m")
+    assert (hard["requests.memory"], hard["limits.memory"]) == ("1600Mi", "10304Mi")
 
 
 def test_a_registrys_port_is_reachable_when_a_model_names_it() -> None:
