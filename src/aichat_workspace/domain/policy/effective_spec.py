@@ -1,5 +1,6 @@
 """A workspace's spec with the platform's defaults filled in."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -93,13 +94,13 @@ def pod_shares(spec: WorkspaceSpec, platform: PlatformSpec) -> tuple[Share | Sol
 
 def minimum(spec: WorkspaceSpec, platform: PlatformSpec) -> dict[str, Fraction]:
     """Return what all pods need together, limits and volumes, by dimension."""
-    fields = {"cpu": "cpu_limit", "memory": "memory_limit", "storage": "storage"}
-    return {name: total(spec, platform, field) for name, field in fields.items()}
-
-
-def total(spec: WorkspaceSpec, platform: PlatformSpec, field: str) -> Fraction:
-    """Return the sum of a field over the shares of all pods."""
     shares = pod_shares(spec, platform)
+    fields = {"cpu": "cpu_limit", "memory": "memory_limit", "storage": "storage"}
+    return {name: total(shares, field) for name, field in fields.items()}
+
+
+def total(shares: Iterable[Share | SolverShare], field: str) -> Fraction:
+    """Return the sum of a field over some shares."""
     return sum((quantity.parse(getattr(share, field)) for share in shares), Fraction())
 
 

@@ -51,9 +51,7 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
 def _resource_quota(tenant: Tenant) -> Manifest:
     spec, platform = tenant.spec, tenant.platform
     quota = effective_spec.quota(spec, platform)
-    cpu, memory = (
-        effective_spec.total(spec, platform, field) for field in ("cpu_request", "memory_request")
-    )
+    shares = effective_spec.pod_shares(spec, platform)
     gpu = spec.resources.ollama.gpu
     return tenant.manifest(
         "v1",
@@ -62,10 +60,10 @@ def _resource_quota(tenant: Tenant) -> Manifest:
         TENANCY,
         spec={
             "hard": {
-                "pods": str(len(effective_spec.pod_shares(spec, platform))),
-                "requests.cpu": quantity.cores(cpu),
+                "pods": str(len(shares)),
+                "requests.cpu": quantity.cores(effective_spec.total(shares, "cpu_request")),
                 "limits.cpu": quantity.cores(quota["cpu"]),
-                "requests.memory": quantity.size(memory),
+                "requests.memory": quantity.size(effective_spec.total(shares, "memory_request")),
                 "limits.memory": quantity.size(quota["memory"]),
                 "requests.storage": quantity.size(quota["storage"]),
                 **({f"requests.{gpu.resource_name}": str(gpu.count)} if gpu else {}),

@@ -46,7 +46,7 @@ def diagnose(
     problems = (
         *(_pod(pod, now) for pod in alive),
         _claim(claim, alive, now),
-        None if len(alive) < len(present) else _refused(workload, now),
+        None if any(map(is_deleting, present)) else _refused(workload, now),
         None if present or since is None or now - since < PATIENCE else _podless(workload, now),
         *(_lingering(pod, now) for pod in present),
         *(_slow(pod, now) for pod in alive),
