@@ -87,11 +87,8 @@ def test_the_workspaces_objects_exist_and_nothing_else(node: Node) -> None:
         f"Service/{TENANT}-openwebui",
         f"Ingress/{TENANT}-openwebui",
         f"NetworkPolicy/{TENANT}-default-deny",
-        f"NetworkPolicy/{TENANT}-dns",
-        f"NetworkPolicy/{TENANT}-ingress-to-openwebui",
-        f"NetworkPolicy/{TENANT}-openwebui-to-ollama",
-        f"NetworkPolicy/{TENANT}-to-ollama",
-        f"NetworkPolicy/{TENANT}-model-downloads",
+        f"NetworkPolicy/{TENANT}-ollama",
+        f"NetworkPolicy/{TENANT}-openwebui",
     }
 
 

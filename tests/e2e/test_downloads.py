@@ -127,7 +127,7 @@ def test_a_model_comes_by_host_and_port_out_of_an_excepted_range_that_is_allowed
     network = {"egressExcept": ["192.0.2.0/24"], "egressAllow": ["192.0.2.10/32"]}
     platform(node, {"network": network})
     try:
-        policy = ("networkpolicy", f"{TENANT}-model-downloads", "-n", TENANT)
+        policy = ("networkpolicy", f"{TENANT}-ollama", "-n", TENANT)
         eventually(
             lambda: "192.0.2.10/32" in str(node.kube.get(*policy)),
             "the network policy has the address",

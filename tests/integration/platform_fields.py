@@ -158,20 +158,18 @@ EDITS: Final[dict[str, Edit]] = {
     "ingress.controllerNamespaces": _edit(
         "ingress.controllerNamespaces",
         ["edge"],
-        lambda cluster: _policy("ingress-to-openwebui")(cluster)["ingress"][0]["from"],
+        lambda cluster: _policy("openwebui")(cluster)["ingress"][0]["from"],
         [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "edge"}}}],
     ),
     "network.egressExcept": _edit(
         "network.egressExcept",
         ["203.0.113.0/24"],
-        lambda cluster: _policy("model-downloads")(cluster)["egress"][0]["to"][0]["ipBlock"][
-            "except"
-        ],
+        lambda cluster: _policy("ollama")(cluster)["egress"][0]["to"][0]["ipBlock"]["except"],
     ),
     "network.egressAllow": _edit(
         "network.egressAllow",
         ["10.1.2.3/32"],
-        lambda cluster: _policy("model-downloads")(cluster)["egress"][0]["to"][1:],
+        lambda cluster: _policy("ollama")(cluster)["egress"][0]["to"][1:],
         [{"ipBlock": {"cidr": "10.1.2.3/32"}}],
     ),
     "models.embeddingModel": _edit(

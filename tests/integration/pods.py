@@ -22,7 +22,11 @@ Respond = Callable[[str, str, bytes, dict[str, str]], tuple[int, bytes]]
 
 @contextmanager
 def served(cluster: Cluster, workspace: str, component: str, respond: Respond) -> Iterator[None]:
-    """The workspace's Service of that component leads to a server that responds so."""
+    """The workspace's Service of that component leads to a server that responds so.
+
+    Suspend the workspace before: the quota has room for one pod of each workload. Resumed later, it
+    finds the place taken by the server's.
+    """
     address = _own_address()
     server = ThreadingHTTPServer((address, 0), _handler(respond))
     threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -177,9 +177,9 @@ FIELDS: Final[dict[str, Field]] = {
             variables(seen, CHAT)["DEFAULT_MODELS"],
             [
                 port["port"]
-                for port in seen.objects[f"NetworkPolicy/{NAME}-model-downloads"]["spec"]["egress"][
-                    0
-                ]["ports"]
+                for port in seen.objects[f"NetworkPolicy/{NAME}-ollama"]["spec"]["egress"][0][
+                    "ports"
+                ]
             ],
         ),
         (

@@ -198,7 +198,7 @@ def test_downloads_follow_the_platforms_settings(cluster: Cluster) -> None:
     name, registry = "pulling", "models.example.org:5000"
     first = [f"{registry}/a/b:1", "gemma2:2b", "qwen3:1b"]
     second = [f"{registry}/a/c:1", f"{registry}/a/d:1", f"{registry}/a/e:1"]
-    cluster.apply(workspace(name, embeddingModel="none"))
+    cluster.apply(workspace(name, embeddingModel="none", suspended=True))
     eventually(lambda: created(cluster, name), f"{name} is provisioned")
     with model_server(cluster, name) as requests:
         pulls = {"concurrentPulls": 1, "insecureRegistries": [registry]}

@@ -65,7 +65,7 @@ def test_the_first_manifest_has_the_documented_objects(cluster: Cluster) -> None
     namespace = status()["namespace"]["name"]
     kinds = Counter(manifest["kind"] for manifest in listed(cluster, namespace))
     assert f"`{namespace}` with {kinds.total()} objects:" in PAGE.read_text()
-    assert kinds["NetworkPolicy"] == 6
+    assert kinds["NetworkPolicy"] == 3
     cluster.kubectl("delete", "namespace", TEAM, "--wait=false")
 
 

@@ -329,7 +329,7 @@ def test_while_a_secret_is_missing_network_policies_stay_and_the_workspace_can_b
     eventually(
         lambda: condition(cluster, tenant).get("reason") == "SecretNotFound", f"{tenant} is told"
     )
-    wall = f"{tenant}-to-ollama"
+    wall = f"{tenant}-ollama"
     widened = [{"op": "add", "path": "/spec/ingress/0/from/0/namespaceSelector", "value": {}}]
     cluster.kubectl(
         *("patch", "networkpolicy", wall, "-n", tenant, "--type=json", "-p", json.dumps(widened))

@@ -22,7 +22,7 @@ CALLER, TALKER, LATER = "caller:1", "talker:1", "later:1"
 
 @pytest.fixture
 def servers(cluster: Cluster) -> Iterator[tuple[ModelRequests, FakeOpenWebUI]]:
-    cluster.apply(workspace(NAME, embeddingModel="none"))
+    cluster.apply(workspace(NAME, embeddingModel="none", suspended=True))
     eventually(lambda: condition(cluster, NAME).get("status") == "True", f"{NAME} is provisioned")
     with model_server(cluster, NAME) as ollama, chat_server(cluster, NAME) as openwebui:
         ollama.capable.update({CALLER, LATER})

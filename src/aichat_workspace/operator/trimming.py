@@ -28,6 +28,7 @@ _CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
     "Deployment": frozenset({"ReplicaFailure"}),
     "Pod": frozenset({"PodScheduled", "Ready"}),
 }
+_NAMESPACE_MARKS: Final = frozenset({names.OWNER_UID_ANNOTATION, names.RETAINED_ANNOTATION})
 _CONDITION_FIELDS: Final = ("type", "status", "reason", "message", "lastTransitionTime")
 _CONTAINER_FIELDS: Final = ("name", "image", "ready", "restartCount", "state", "lastState")
 
@@ -53,8 +54,11 @@ def pod(obj: Json) -> Json:
 
 
 def namespace(obj: Json) -> Json:
-    """Drop the spec: all namespaces are watched, so that a foreign one is known before anything is
-    written."""
+    """Drop the spec. All namespaces are watched, so that a foreign one is known before anything is
+    written; of one without our marks no decision reads more than its identity."""
+    if _NAMESPACE_MARKS.isdisjoint(annotations(obj)):
+        identity = _fields(obj["metadata"], ("name", "uid", "resourceVersion"))
+        return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": identity}
     return without_managed_fields({name: obj[name] for name in obj if name != "spec"})
 
 

@@ -3,6 +3,7 @@ from typing import Any, cast
 
 import pytest
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.pods import is_controlled_by
 from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
@@ -51,6 +52,22 @@ def test_of_a_pod_it_is_kept_who_made_it() -> None:
     caches.pods.observe(pod)
     (cached,) = caches.tenant("a").pods
     assert is_controlled_by(cached, "set-1")
+
+
+def test_of_a_foreign_namespace_only_its_identity_is_kept() -> None:
+    caches = Caches(cast("Client", None), lambda _: None)
+    identity = {"name": "a", "uid": "uid-a", "resourceVersion": "1"}
+    metadata = {**identity, "labels": {"x": "y"}, "managedFields": [{"manager": "kubectl"}]}
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+    caches.observe({**namespace, "spec": {"finalizers": ["kubernetes"]}})
+    cached = caches.tenant("a").namespace
+    assert cached == {"apiVersion": "v1", "kind": "Namespace", "metadata": identity}
+    owner = {names.OWNER_UID_ANNOTATION: "uid-of-a-workspace"}
+    ours = {**metadata, "resourceVersion": "2", "annotations": owner}
+    caches.observe({**namespace, "metadata": ours})
+    cached = caches.tenant("a").namespace
+    assert cached is not None
+    assert cached["metadata"]["labels"] == {"x": "y"}
 
 
 def test_of_a_storage_class_it_is_known_whether_its_volumes_grow() -> None:

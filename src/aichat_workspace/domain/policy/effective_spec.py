@@ -1,17 +1,37 @@
 """A workspace's spec with the platform's defaults filled in."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.models.name import parse_model
-from aichat_workspace.domain.v1alpha1.platform_spec import OllamaShare, OpenWebUIShare, PlatformSpec
+from aichat_workspace.domain.v1alpha1.platform_spec import (
+    Issuer,
+    OllamaShare,
+    OpenWebUIShare,
+    PlatformSpec,
+    Share,
+)
 from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL, Compute, Volume, WorkspaceSpec
 
-# A new pod may start before the old one is gone.
-ROLL_OUT: Final = 2
 DIMENSIONS: Final = ("cpu", "memory", "storage")
+
+
+@dataclass(frozen=True, slots=True)
+class SolverShare:
+    """The share of the pod with which cert-manager proves a host, by that program's defaults.
+
+    https://cert-manager.io/docs/cli/controller/
+    """
+
+    cpu_request: str = "10m"
+    cpu_limit: str = "100m"
+    memory_request: str = "64Mi"
+    memory_limit: str = "64Mi"
+    storage: str = "0"
 
 
 def ollama_share(spec: WorkspaceSpec, platform: PlatformSpec) -> OllamaShare:
@@ -29,12 +49,11 @@ def openwebui_share(spec: WorkspaceSpec, platform: PlatformSpec) -> OpenWebUISha
 def quota(spec: WorkspaceSpec, platform: PlatformSpec) -> dict[str, Fraction]:
     """Return the upper bounds of all pods and volumes together, by dimension.
 
-    Where spec.quota is silent, there is room for both workloads and their roll-out.
+    Where spec.quota is silent, there is room for what they need.
     """
-    needed = minimum(spec, platform)
-    default = {name: needed[name] * (1 if name == "storage" else ROLL_OUT) for name in DIMENSIONS}
     own = {name: getattr(spec.quota, name) for name in DIMENSIONS}
-    return {name: quantity.parse(own[name]) if own[name] else default[name] for name in DIMENSIONS}
+    bounds = {name: quantity.parse(amount) for name, amount in own.items() if amount}
+    return minimum(spec, platform) | bounds
 
 
 def embedding_model(spec: WorkspaceSpec, platform: PlatformSpec) -> str | None:
@@ -63,14 +82,32 @@ def permitted(spec: WorkspaceSpec, platform: PlatformSpec) -> WorkspaceSpec:
     return spec.model_copy(update={"models": allowed, "embedding_model": NO_MODEL})
 
 
+def pod_shares(spec: WorkspaceSpec, platform: PlatformSpec) -> tuple[Share | SolverShare, ...]:
+    """Return the share of each pod that there is at a time.
+
+    No workload has two: a rollout starts the new pod when the old one is gone. Where an issuer
+    proves the host, cert-manager has a pod, too.
+    """
+    workloads = (ollama_share(spec, platform), openwebui_share(spec, platform))
+    return (*workloads, SolverShare()) if issuer(spec, platform) else workloads
+
+
 def minimum(spec: WorkspaceSpec, platform: PlatformSpec) -> dict[str, Fraction]:
-    """Return what one pod of each workload needs, limits and volumes, by dimension."""
-    shares = (ollama_share(spec, platform), openwebui_share(spec, platform))
+    """Return what all pods need together, limits and volumes, by dimension."""
+    shares = pod_shares(spec, platform)
     fields = {"cpu": "cpu_limit", "memory": "memory_limit", "storage": "storage"}
-    return {
-        name: sum((quantity.parse(getattr(share, field)) for share in shares), Fraction())
-        for name, field in fields.items()
-    }
+    return {name: total(shares, field) for name, field in fields.items()}
+
+
+def total(shares: Iterable[Share | SolverShare], field: str) -> Fraction:
+    """Return the sum of a field over some shares."""
+    return sum((quantity.parse(getattr(share, field)) for share in shares), Fraction())
+
+
+def issuer(spec: WorkspaceSpec, platform: PlatformSpec) -> Issuer | None:
+    """Return cert-manager's issuer of the certificate; None with a Secret's, or without TLS."""
+    tls = spec.ingress.tls
+    return tls.issuer if tls else platform.ingress.issuer
 
 
 def is_allowed(model: str, platform: PlatformSpec) -> bool:

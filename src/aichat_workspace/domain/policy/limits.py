@@ -13,6 +13,7 @@ from aichat_workspace.domain.policy.effective_spec import (
     DIMENSIONS,
     host,
     is_allowed,
+    issuer,
     minimum,
     quota,
 )
@@ -39,7 +40,7 @@ def _over_ceiling(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Probl
                 "CeilingExceeded",
                 f"the workspace asks for {write(requested[name])} of {name} in all, and the "
                 f"platform allows {ceiling}; lower spec.quota.{name}, or the resources and storage "
-                "it covers (a roll-out needs them twice)",
+                "it covers",
             )
     gpu = spec.resources.ollama.gpu
     if gpu and gpu.count > platform.ceiling.gpus:
@@ -51,14 +52,17 @@ def _over_ceiling(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Probl
 
 
 def _quota_too_small(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
-    """Check that the quota has room for one pod of each workload: else it refuses them always."""
+    """Check that the quota has room for all pods: else it refuses one of them always."""
     requested, needed = quota(spec, platform), minimum(spec, platform)
+    pods = "the two workloads"
+    if issuer(spec, platform):
+        pods += " and the certificate's solver"
     for name in DIMENSIONS:
         if requested[name] < needed[name]:
             write = quantity.cores if name == "cpu" else quantity.size
             yield Problem(
                 "QuotaTooSmall",
-                f"spec.quota.{name} is {write(requested[name])}, and the two workloads need "
+                f"spec.quota.{name} is {write(requested[name])}, and {pods} need "
                 f"{write(needed[name])}; raise it, or lower the resources and storage it covers",
             )
 

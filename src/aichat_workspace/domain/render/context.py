@@ -82,9 +82,7 @@ class Tenant:
 
     @property
     def issuer(self) -> Issuer | None:
-        """cert-manager's issuer of the certificate; None where a Secret has one, or without TLS."""
-        tls = self.spec.ingress.tls
-        return tls.issuer if tls else self.platform.ingress.issuer
+        return effective_spec.issuer(self.spec, self.platform)
 
     @property
     def certificate(self) -> str | None:

@@ -1,8 +1,6 @@
 """Render the tenant's namespace, its quota and limits, ServiceAccounts and Secrets."""
 
 import base64
-from fractions import Fraction
-from typing import Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import quantity
@@ -17,8 +15,6 @@ from aichat_workspace.domain.render.context import (
     workspace_labels,
 )
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
-
-_PODS: Final = 2 * effective_spec.ROLL_OUT
 
 
 def namespace(workspace: Workspace) -> Manifest:
@@ -53,11 +49,10 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
 
 
 def _resource_quota(tenant: Tenant) -> Manifest:
-    quota = effective_spec.quota(tenant.spec, tenant.platform)
-    shares = (tenant.share(OLLAMA), tenant.share(OPENWEBUI))
-    cpu = sum((quantity.parse(share.cpu_request) for share in shares), Fraction())
-    memory = sum((quantity.parse(share.memory_request) for share in shares), Fraction())
-    gpu = tenant.spec.resources.ollama.gpu
+    spec, platform = tenant.spec, tenant.platform
+    quota = effective_spec.quota(spec, platform)
+    shares = effective_spec.pod_shares(spec, platform)
+    gpu = spec.resources.ollama.gpu
     return tenant.manifest(
         "v1",
         "ResourceQuota",
@@ -65,10 +60,10 @@ def _resource_quota(tenant: Tenant) -> Manifest:
         TENANCY,
         spec={
             "hard": {
-                "pods": str(_PODS + (1 if tenant.issuer else 0)),  # plus the certificate's solver
-                "requests.cpu": quantity.cores(cpu * effective_spec.ROLL_OUT),
+                "pods": str(len(shares)),
+                "requests.cpu": quantity.cores(effective_spec.total(shares, "cpu_request")),
                 "limits.cpu": quantity.cores(quota["cpu"]),
-                "requests.memory": quantity.size(memory * effective_spec.ROLL_OUT),
+                "requests.memory": quantity.size(effective_spec.total(shares, "memory_request")),
                 "limits.memory": quantity.size(quota["memory"]),
                 "requests.storage": quantity.size(quota["storage"]),
                 **({f"requests.{gpu.resource_name}": str(gpu.count)} if gpu else {}),

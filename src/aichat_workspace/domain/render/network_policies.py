@@ -29,51 +29,57 @@ _NODE_LOCAL_DNS: Final = "169.254.20.10/32"
 
 
 def render(tenant: Tenant) -> tuple[Manifest, ...]:
+    """Render one policy for all pods and one for each workload, and those of what not every tenant
+    has. Policies add up: each allows more, and none takes away."""
     return (
-        _policy(tenant, "default-deny", {}, ingress=[], egress=[]),
-        _policy(tenant, "dns", {}, egress=[_dns()]),
-        _policy(
-            tenant,
-            "ingress-to-openwebui",
-            tenant.selector(OPENWEBUI),
-            ingress=[
-                _rule("from", _ingress_controllers(tenant), OPENWEBUI_PORT),
-                # The operator writes the entries of models that can call tools.
-                _rule("from", _system_pods(names.OPERATOR), OPENWEBUI_PORT),
-            ],
-        ),
-        _policy(
-            tenant,
-            "openwebui-to-ollama",
-            tenant.selector(OPENWEBUI),
-            egress=[_rule("to", [_pods(tenant.selector(OLLAMA))], OLLAMA_PORT)],
-        ),
-        _policy(
-            tenant,
-            "to-ollama",
-            tenant.selector(OLLAMA),
-            # The operator manages models, and the API forwards prompts.
-            ingress=[
-                _rule(
-                    "from",
-                    [_pods(tenant.selector(OPENWEBUI)), *_system_pods(names.OPERATOR, names.API)],
-                    OLLAMA_PORT,
-                )
-            ],
-        ),
-        _policy(
-            tenant,
-            "model-downloads",
-            tenant.selector(OLLAMA),
-            egress=[_rule("to", _outside(tenant), *_registry_ports(tenant))],
-        ),
+        _default_deny(tenant),
+        _ollama(tenant),
+        _openwebui(tenant),
         *_back_ends(tenant),
         *_certificate_solver(tenant),
     )
 
 
+def _default_deny(tenant: Tenant) -> Manifest:
+    """Let no pod do anything but resolve names, not even a pod that is not ours."""
+    return _policy(tenant, f"{tenant.name}-default-deny", {}, ingress=[], egress=[_dns()])
+
+
+def _ollama(tenant: Tenant) -> Manifest:
+    """Let the chat in, the operator, which manages models, and the API, which forwards prompts;
+    and the server to the registries of models."""
+    clients = [_pods(tenant.selector(OPENWEBUI)), *_system_pods(names.OPERATOR, names.API)]
+    return _policy(
+        tenant,
+        tenant.ollama,
+        tenant.selector(OLLAMA),
+        ingress=[_rule("from", clients, OLLAMA_PORT)],
+        egress=[_rule("to", _outside(tenant), *_registry_ports(tenant))],
+    )
+
+
+def _openwebui(tenant: Tenant) -> Manifest:
+    """Let people in, and the operator, which writes the entries of models that can call tools; and
+    the chat to its model server."""
+    return _policy(
+        tenant,
+        tenant.openwebui,
+        tenant.selector(OPENWEBUI),
+        ingress=[
+            _rule("from", _ingress_controllers(tenant), OPENWEBUI_PORT),
+            _rule("from", _system_pods(names.OPERATOR), OPENWEBUI_PORT),
+        ],
+        egress=[_rule("to", [_pods(tenant.selector(OLLAMA))], OLLAMA_PORT)],
+    )
+
+
 def _back_ends(tenant: Tenant) -> tuple[Manifest, ...]:
-    """Let the chat reach its identity provider and connections, outside the cluster."""
+    """Let the chat reach its identity provider and connections, outside the cluster.
+
+    In a policy of its own, which nothing deletes while the chat is blocked: a chat that stays as it
+    is keeps its ways, although the spec no longer names them, or names them in a field that this
+    version does not understand.
+    """
     oidc = tenant.spec.access.oidc
     urls = [connection.url for connection in tenant.spec.connections]
     if oidc:
@@ -82,7 +88,8 @@ def _back_ends(tenant: Tenant) -> tuple[Manifest, ...]:
         return ()
     ports = sorted({urlsplit(url).port or _HTTPS for url in urls})
     egress = [_rule("to", _outside(tenant), *ports)]
-    return (_policy(tenant, "back-ends", tenant.selector(OPENWEBUI), egress=egress),)
+    selector = tenant.selector(OPENWEBUI)
+    return (_policy(tenant, f"{tenant.name}-back-ends", selector, egress=egress),)
 
 
 def _certificate_solver(tenant: Tenant) -> tuple[Manifest, ...]:
@@ -93,17 +100,19 @@ def _certificate_solver(tenant: Tenant) -> tuple[Manifest, ...]:
     if tenant.issuer is None:
         return ()
     rule = _rule("from", _ingress_controllers(tenant), _SOLVER_PORT)
-    return (_policy(tenant, "certificate-solver", _SOLVER, ingress=[rule]),)
+    return (_policy(tenant, f"{tenant.name}-certificate-solver", _SOLVER, ingress=[rule]),)
 
 
 def _policy(
-    tenant: Tenant, suffix: str, selector: dict[str, str], **rules: list[dict[str, Any]]
+    tenant: Tenant, name: str, selector: dict[str, str], **rules: list[dict[str, Any]]
 ) -> Manifest:
+    """Render a policy for the selected pods, or all; it denies the directions that it names, but
+    for their rules."""
     directions = {"ingress": "Ingress", "egress": "Egress"}
     return tenant.manifest(
         "networking.k8s.io/v1",
         "NetworkPolicy",
-        f"{tenant.name}-{suffix}",
+        name,
         TENANCY,
         spec={
             "podSelector": {"matchLabels": selector} if selector else {},

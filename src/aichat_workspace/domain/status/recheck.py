@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from aichat_workspace.domain.kubernetes.field_ownership import changed_at
-from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
 from aichat_workspace.domain.kubernetes.pods import STABLE, containers, termination_deadline
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.volume_claims import CLAIM
@@ -59,11 +59,23 @@ def _diagnoses(observed: Observed) -> Iterator[datetime]:
                 for delay in delays.get(condition["type"], ()):
                     yield datetime.fromisoformat(changed) + delay
     for ref, manifest in observed.objects.items():
-        created, applied = _created_at(manifest), changed_at(manifest)
-        if ref.kind == CLAIM and created is not None:
-            yield created + ARRIVAL
-        if ref.kind == "StatefulSet" and applied is not None:
-            yield applied + PATIENCE
+        yield from _of_object(ref, manifest)
+
+
+def _of_object(ref: Ref, manifest: Manifest) -> Iterator[datetime]:
+    created, applied = _created_at(manifest), changed_at(manifest)
+    if ref.kind == CLAIM and created is not None:
+        yield created + ARRIVAL
+    if ref.kind == "StatefulSet" and applied is not None:
+        yield applied + PATIENCE
+    if ref.kind == "Deployment":
+        yield from _refusals(manifest)
+
+
+def _refusals(deployment: Manifest) -> Iterator[datetime]:
+    for condition in deployment.get("status", {}).get("conditions", ()):
+        if condition["type"] == "ReplicaFailure" and condition.get("lastTransitionTime"):
+            yield datetime.fromisoformat(condition["lastTransitionTime"]) + ARRIVAL
 
 
 def _created_at(manifest: Manifest) -> datetime | None:

@@ -18,7 +18,7 @@ from aichat_workspace.domain.problem import Problem
 _IS_DEFAULT: Final = "ingressclass.kubernetes.io/is-default-class"
 _SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
 PATIENCE: Final = timedelta(seconds=30)
-# A new node or volume takes time.
+# A new node or volume takes time, and so does the end of a pod.
 ARRIVAL: Final = timedelta(seconds=60)
 START: Final = timedelta(minutes=10)
 # https://kubernetes.io/docs/concepts/storage/storage-classes/#volume-binding-mode
@@ -46,7 +46,7 @@ def diagnose(
     problems = (
         *(_pod(pod, now) for pod in alive),
         _claim(claim, alive, now),
-        _refused(workload),
+        None if any(map(is_deleting, present)) else _refused(workload, now),
         None if present or since is None or now - since < PATIENCE else _podless(workload, now),
         *(_lingering(pod, now) for pod in present),
         *(_slow(pod, now) for pod in alive),
@@ -261,9 +261,17 @@ def _unprovisioned(claim: Manifest, pods: Sequence[Manifest], now: datetime) -> 
     return _unbound(f"claim {metadata['name']} gets no volume on node {node}")
 
 
-def _refused(workload: Manifest | None) -> Problem | None:
+def _refused(workload: Manifest | None, now: datetime) -> Problem | None:
+    """Report a Deployment whose pod has been refused for a while.
+
+    A deleted pod counts in the quota until it is gone, and its successor is tried again a little
+    later: docs/decisions/0020-one-pod-of-each-workload.md.
+    """
     for condition in (workload or {}).get("status", {}).get("conditions", ()):
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            since = condition.get("lastTransitionTime")
+            if since and now - datetime.fromisoformat(since) < ARRIVAL:
+                return None
             return Problem(
                 "PodRefused",
                 f"the API server refuses the pod: {condition.get('message', '')}; raise "

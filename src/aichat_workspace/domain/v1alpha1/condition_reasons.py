@@ -70,7 +70,7 @@ REASONS: Final = {
     "`spec.namespaceUID` to take it over, or delete the namespace.",
     "NamespaceTaken": "A namespace of this name exists and is not the workspace's. Delete the "
     "resource and choose another `workspaceName`, or remove the namespace.",
-    "QuotaTooSmall": "The quota that it chose has no room for both workloads. Raise the field of "
+    "QuotaTooSmall": "The quota that it chose has no room for all pods. Raise the field of "
     "`spec.quota` that the message names, or leave it out.",
     "RegistryNotAllowed": "A model comes from a registry that the platform does not allow. Remove "
     "it from the field that the message names, or add the registry to "

@@ -220,7 +220,8 @@ class Storage(Schema):
 class Quota(Schema):
     """Upper bounds of all pods of the workspace together.
 
-    Where left out, there is room for one pod of each workload and its roll-out.
+    Where left out, there is room for one pod of each workload, and for the certificate's solver
+    where an issuer proves the host.
     """
 
     cpu: Positive | None = Field(default=None, description="Sum of all CPU limits.")

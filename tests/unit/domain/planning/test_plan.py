@@ -348,4 +348,4 @@ def test_the_quota_is_never_below_the_sizes_of_the_claims() -> None:
     assert isinstance(action, Apply)
     assert action.manifest["kind"] == "ResourceQuota"
     assert action.manifest["spec"]["hard"]["requests.storage"] == "52Gi"
-    assert action.manifest["spec"]["hard"]["pods"] == "4"
+    assert action.manifest["spec"]["hard"]["pods"] == "2"

@@ -42,15 +42,35 @@ def test_a_bound_that_is_left_out_follows_the_one_that_is_set(
     assert (share.memory_request, share.memory_limit) == expected
 
 
-def test_the_default_quota_has_room_for_a_roll_out() -> None:
-    assert effective_spec.quota(spec(), platform())["cpu"] == Fraction(12)
+def test_the_default_quota_has_room_for_one_pod_of_each_workload() -> None:
+    assert effective_spec.quota(spec(), platform())["cpu"] == Fraction(6)
     assert effective_spec.quota(spec(quota={"cpu": "5"}), platform())["cpu"] == Fraction(5)
+
+
+@pytest.mark.parametrize(
+    ("tls", "by_platform"),
+    [({"issuer": {"name": "ours"}}, {}), (None, {"ingress": {"issuer": {"name": "theirs"}}})],
+)
+def test_where_an_issuer_proves_the_host_the_quota_has_room_for_its_pod(
+    tls: dict[str, Any] | None, by_platform: dict[str, Any]
+) -> None:
+    secured = spec(ingress={"tls": tls} if tls else {})
+    quota = effective_spec.quota(secured, platform(**by_platform))
+    assert quota["cpu"] == Fraction("6.1")
+    assert quota["memory"] == (10 * 1024 + 64) * 2**20
+    assert quota["storage"] == 22 * 2**30
+
+
+def test_a_certificate_of_a_secret_needs_no_pod() -> None:
+    secured = spec(ingress={"tls": {"secretName": "certificate"}})
+    issuing = platform(ingress={"issuer": {"name": "theirs"}})
+    assert effective_spec.quota(secured, issuing)["cpu"] == Fraction(6)
 
 
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
-        ({"resources": {"ollama": {"cpuLimit": "40"}}}, "spec.quota.cpu"),
+        ({"resources": {"ollama": {"cpuLimit": "63"}}}, "spec.quota.cpu"),
         ({"quota": {"memory": "1Ti"}}, "spec.quota.memory"),
         ({"storage": {"ollama": {"size": "2Ti"}}}, "spec.quota.storage"),
         ({"resources": {"ollama": {"gpu": {"count": 9}}}}, "spec.resources.ollama.gpu.count"),
@@ -153,6 +173,21 @@ def test_a_quota_without_room_for_both_workloads_is_refused_with_its_field(
 def test_a_quota_with_just_room_for_both_workloads_is_enough() -> None:
     smallest = spec(quota={"cpu": "6", "memory": "10Gi", "storage": "22Gi"})
     assert first_violation(smallest, platform()) is None
+
+
+def test_a_quota_without_room_for_the_certificates_solver_is_refused() -> None:
+    """Else the certificate would never come, or end in some months."""
+    issuing = platform(ingress={"issuer": {"name": "ours"}})
+    violation = first_violation(spec(quota={"cpu": "6"}), issuing)
+    assert violation is not None
+    assert violation.reason == "QuotaTooSmall"
+    assert "the two workloads and the certificate's solver need 6100m" in violation.message
+    assert first_violation(spec(quota={"cpu": "6100m"}), issuing) is None
+
+
+def test_a_ceiling_of_exactly_what_the_workloads_need_is_enough() -> None:
+    ceiling = {"cpu": "6", "memory": "10Gi", "storage": "22Gi"}
+    assert first_violation(spec(), platform(ceiling=ceiling)) is None
 
 
 def test_the_permitted_spec_has_no_model_of_another_registry() -> None:

@@ -22,6 +22,7 @@ from aichat_workspace.domain.render.context import env, image_version
 from aichat_workspace.domain.v1alpha1.platform_spec import (
     Images,
     Ingress,
+    Issuer,
     Network,
     OllamaShare,
     PlatformSpec,
@@ -126,25 +127,36 @@ def test_a_repr_of_credentials_has_no_secrets() -> None:
     )
 
 
-def test_the_quota_has_room_for_a_roll_out_of_both_workloads() -> None:
+def test_the_quota_has_room_for_one_pod_of_each_workload() -> None:
     (quota,) = find_all("ResourceQuota", desired())
     hard = quota["spec"]["hard"]
-    assert hard["pods"] == "4"
-    assert hard["requests.cpu"] == "1200m"
+    assert hard["pods"] == "2"
+    assert hard["requests.cpu"] == "600m"
+    assert hard["requests.memory"] == "1536Mi"
     assert hard["requests.storage"] == "22Gi"
+
+
+def test_the_quota_has_room_for_the_certificates_solver_where_there_is_one() -> None:
+    issuing = PlatformSpec(ingress=Ingress(issuer=Issuer(name="ours")))
+    (quota,) = find_all("ResourceQuota", desired(issuing))
+    hard = quota["spec"]["hard"]
+    assert hard["pods"] == "3"
+    assert hard["services.nodeports"] == "1"
+    assert (hard["requests.cpu"], hard["limits.cpu"]) == ("610m", "6100m")
+    assert (hard["requests.memory"], hard["limits.memory"]) == ("1600Mi", "10304Mi")
 
 
 def test_a_registrys_port_is_reachable_when_a_model_names_it() -> None:
     with_port = workspace(models=["models.example.org:5000/team/big", "gemma2:2b"])
     policies = network_policies(render(with_port, PlatformSpec(), CREDENTIALS))
-    (rule,) = policies["team-a-aichat-model-downloads"]["spec"]["egress"]
+    (rule,) = policies["team-a-aichat-ollama"]["spec"]["egress"]
     assert [port["port"] for port in rule["ports"]] == [443, 5000]
 
 
 def test_an_excepted_range_is_named_once_by_its_first_address() -> None:
     ranges = Network(egress_except=("10.1.2.3/8", "10.0.0.0/8", "192.168.0.0/16"))
     policies = network_policies(render(workspace(), PlatformSpec(network=ranges), CREDENTIALS))
-    (rule,) = policies["team-a-aichat-model-downloads"]["spec"]["egress"]
+    (rule,) = policies["team-a-aichat-ollama"]["spec"]["egress"]
     (outside,) = rule["to"]
     assert outside["ipBlock"]["except"] == ["10.0.0.0/8", "192.168.0.0/16"]
 
@@ -162,7 +174,7 @@ def test_an_allowed_range_is_reachable_by_downloads_and_back_ends_only() -> None
         for rule in policy["spec"].get("egress", ())
         if {"ipBlock": {"cidr": "10.1.2.3/32"}} in rule["to"]
     }
-    assert allowing == {"team-a-aichat-model-downloads", "team-a-aichat-back-ends"}
+    assert allowing == {"team-a-aichat-ollama", "team-a-aichat-back-ends"}
 
 
 def chat_settings(platform: PlatformSpec | None = None, **access: Any) -> dict[str, Any]:

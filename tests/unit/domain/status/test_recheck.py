@@ -104,6 +104,22 @@ CASES = {
         objects=OBJECTS,
         pods=(pod("ollama", {"deletionTimestamp": (NOW + timedelta(seconds=20)).isoformat()}),),
     ),
+    "the chat's pod is refused": Observed(
+        objects=objects(
+            Deployment={
+                "status": {
+                    "conditions": [
+                        {
+                            "type": "ReplicaFailure",
+                            "status": "True",
+                            "message": "exceeded quota",
+                            "lastTransitionTime": ago(3),
+                        }
+                    ]
+                }
+            }
+        ),
+    ),
     "a container keeps stopping": Observed(
         objects=OBJECTS, pods=(pod("ollama", containerStatuses=restarted(ready=False)),)
     ),

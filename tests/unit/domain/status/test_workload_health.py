@@ -82,6 +82,28 @@ def test_a_pod_refused_by_a_quota_is_reported() -> None:
     assert "exceeded quota" in problem.message
 
 
+def test_a_pod_that_is_refused_while_another_ends_or_since_a_moment_is_no_problem() -> None:
+    refused = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
+
+    def workload(seconds: float) -> dict[str, Any]:
+        return {"status": {"conditions": [{**refused, "lastTransitionTime": ago(seconds)}]}}
+
+    ending = pod_deleted(-5)
+    assert diagnose(workload(600), None, [ending], NOW) is None, "it counts in the quota"
+    assert diagnose(workload(59), None, [], NOW) is None, "it is tried again"
+    problem = diagnose(workload(60), None, [], NOW)
+    assert problem is not None
+    assert problem.reason == "PodRefused"
+
+
+def test_of_a_pod_that_does_not_end_no_refused_successor_is_reported() -> None:
+    refused = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
+    workload = {"status": {"conditions": [{**refused, "lastTransitionTime": ago(600)}]}}
+    problem = diagnose(workload, None, [pod_deleted(61)], NOW)
+    assert problem is not None
+    assert problem.reason == "PodNotEnding"
+
+
 def test_a_lost_volume_is_reported() -> None:
     claim = {"metadata": {"name": "models"}, "status": {"phase": "Lost"}}
     problem = diagnose(None, claim, [], NOW)
