@@ -38,6 +38,8 @@ API_SESSION: Final = "aichat-workspace-api-session"
 """The Secret in the system namespace whose key signs browsers' sessions with the API. No
 workspace's credentials have such a name."""
 SESSION_KEY: Final = "key"
+SETTINGS_RECORD: Final = "aichat-workspace-settings"
+"""The ConfigMap in the system namespace with the platform's settings in force."""
 RESERVED_PREFIXES: Final = ("kube-", "openshift-")
 API_SUBDOMAIN: Final = "workspaces"
 """The API is served at this label under the platform's domain."""

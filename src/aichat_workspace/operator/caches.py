@@ -3,22 +3,20 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
-from typing import Any, Final
-
-import structlog
-from pydantic import ValidationError
+from typing import Any
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
 from aichat_workspace.domain.kubernetes.manifest import ref
 from aichat_workspace.domain.planning.plan import Observed
-from aichat_workspace.domain.v1alpha1.platform_spec import (
-    PLATFORM_NAME,
-    PlatformSpec,
-    read_settings,
+from aichat_workspace.domain.v1alpha1.platform_settings import (
+    DEFAULTS,
+    Settings,
+    format_problem,
+    settings_in_force,
 )
-from aichat_workspace.domain.v1alpha1.workspace import format_refusal
+from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME, PlatformSpec
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client
@@ -30,8 +28,6 @@ from aichat_workspace.kube.objects import (
     uid,
     without_managed_fields,
 )
-
-_log: Final = structlog.get_logger()
 
 
 class Caches:
@@ -50,12 +46,11 @@ class Caches:
         self._on_change = on_change
         self._on_settings = on_settings
         self._client = client
-        self._settings = PlatformSpec()
-        self._settings_known = asyncio.Event()
-        self._settings_problem = ""
+        self._settings: Settings | None = None
         self._expected_statuses: dict[str, Json] = {}
         self._hosts: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         self.session_key_moved = asyncio.Event()  # for operator.session_key, which clears it
+        self.settings_moved = asyncio.Event()  # for operator.settings_record, which clears it
         self.workspaces = self._cache(
             kinds.WORKSPACE, _workspace_name, transform=without_managed_fields
         )
@@ -80,6 +75,13 @@ class Caches:
             label_selector=names.PATTERNS_LABEL,
             transform=without_managed_fields,
         )
+        self.records = self._cache(
+            kinds.CONFIG_MAP,
+            lambda _: None,
+            namespace=names.SYSTEM_NAMESPACE,
+            label_selector=names.MANAGED_SELECTOR,
+            transform=without_managed_fields,
+        )
         self.tenants = {
             kind.kind: self._cache(
                 kind,
@@ -102,6 +104,7 @@ class Caches:
             self.ingress_classes,
             self.storage_classes,
             self.patterns,
+            self.records,
             *self.tenants.values(),
         )
 
@@ -111,38 +114,45 @@ class Caches:
                 group.create_task(cache.run())
 
     async def wait_synced(self) -> None:
-        """Everything is known that was there at the start. Settings that can't be understood are
-        waited for until they are mended: defaults in their place would change every workspace."""
+        """Everything is known that was there at the start."""
         for cache in self.all:
             await cache.wait_synced()
-        if not self._settings_problem:
-            self._settings_known.set()
-        await self._settings_known.wait()
 
     @property
     def problem(self) -> str:
         """Why they can't be trusted now; empty when they can."""
         if problem := staleness(self.all):
             return problem
-        return "" if self._settings_known.is_set() else self._settings_problem
+        settings = self.settings_in_force
+        return format_problem(settings.not_understood[name] for name in sorted(settings.unknown))
 
     def settings(self) -> PlatformSpec:
-        """The platform's settings as they are now, or the defaults; the last ones that were
-        understood, while those that are there can't be."""
-        return self._settings
+        """The platform's settings in force."""
+        return self.settings_in_force.spec
 
-    def _take_settings(self, platform: Json | None) -> None:
-        try:
-            self._settings = read_settings(platform)
-        except ValidationError as error:
-            self._settings_problem = (
-                f"AIChatPlatform {PLATFORM_NAME!r} is not understood: {format_refusal(error)}"
-            )
-            _log.error(self._settings_problem, fix="edit it; until then nothing of it is taken up")
-            return
-        self._settings_problem = ""
-        self._settings_known.set()
-        self._on_settings()
+    @property
+    def settings_in_force(self) -> Settings:
+        """The platform's settings in force, and what of them could not be read."""
+        return self._settings or DEFAULTS
+
+    @property
+    def has_settings(self) -> bool:
+        """Whether there is an AIChatPlatform, or was one."""
+        return self._settings is not None
+
+    @property
+    def settings_record(self) -> Json | None:
+        """The ConfigMap that keeps the settings for a time without an AIChatPlatform."""
+        return self.records.get(names.SYSTEM_NAMESPACE, names.SETTINGS_RECORD)
+
+    def _take_settings(self) -> None:
+        """Take in the AIChatPlatform and the record as they are now."""
+        self.settings_moved.set()
+        platform = self.platform.get("", PLATFORM_NAME)
+        settings = settings_in_force(platform, self.settings_record, self._settings)
+        if settings != self._settings:
+            self._settings = settings
+            self._on_settings()
 
     def tenant(self, name: str) -> Observed:
         """Everything known of one tenant."""
@@ -238,7 +248,8 @@ class Caches:
         def changed(old: Json | None, new: Json | None) -> None:
             if kind is kinds.PLATFORM:  # which may name a Gateway now
                 self.tenants[kinds.HTTP_ROUTE.kind].retry_discovery()
-                self._take_settings(new)
+            if kind is kinds.PLATFORM or _is_settings_record(old) or _is_settings_record(new):
+                self._take_settings()
             if kind is kinds.SECRET and any(map(_is_session_key, (old, new))):
                 self.session_key_moved.set()
             if workspace_of is None:
@@ -278,6 +289,10 @@ def _workspace_name(obj: Json) -> str | None:
 
 def _is_session_key(obj: Json | None) -> bool:
     return obj is not None and _name(obj) == names.API_SESSION
+
+
+def _is_settings_record(obj: Json | None) -> bool:
+    return obj is not None and _name(obj) == names.SETTINGS_RECORD
 
 
 def _chosen_host(obj: Json) -> str | None:

@@ -124,6 +124,10 @@ class Writer:
             _SECRET, metadata["name"], metadata["namespace"], uid=metadata["uid"]
         )
 
+    async def apply_settings_record(self, body: Manifest) -> None:
+        written = await self.client.apply(kinds.CONFIG_MAP, body, field_manager=names.OPERATOR)
+        self.caches.records.observe(written)
+
     async def execute_all(
         self, actions: Iterable[Action]
     ) -> tuple[Problem | None, ApiError | None]:

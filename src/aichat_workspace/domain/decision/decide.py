@@ -28,7 +28,14 @@ from aichat_workspace.domain.planning.actions import Action
 from aichat_workspace.domain.planning.image_rollout import kept_images
 from aichat_workspace.domain.planning.plan import plan
 from aichat_workspace.domain.policy import effective_spec, limits
-from aichat_workspace.domain.policy.blocking import blocked_kinds, blocks_host, spec_problem
+from aichat_workspace.domain.policy.blocking import (
+    blocked_kinds,
+    blocks_host,
+    is_certain,
+    kinds_of_settings,
+    settings_problem,
+    spec_problem,
+)
 from aichat_workspace.domain.policy.ownership import (
     choose_claimant,
     host_taken,
@@ -83,7 +90,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     models = _models(workspace, snapshot)
     if problems and not (namespace and owns(workspace, namespace)):
         return Provision(workspace, problems, models)
-    blocked = blocked_kinds(problems)
+    blocked = blocked_kinds(problems) | kinds_of_settings(snapshot.unknown_settings)
     credentials = NO_CREDENTIALS
     secret_steps: tuple[Step, ...] = ()
     if "Secret" not in blocked:
@@ -118,11 +125,16 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
 
 def _problems(workspace: Workspace, snapshot: Snapshot) -> Iterator[Problem]:
     """What a person has to mend before all objects can be as desired."""
+    if snapshot.unknown_settings:
+        yield settings_problem(snapshot.unknown_settings)
     if workspace.not_understood:
         yield spec_problem(workspace)
-    yield from limits.violations(workspace.spec, snapshot.platform)
     taken = host_taken(workspace, snapshot.rivals, snapshot.platform)
-    yield from filter(None, (taken, _credentials_problem(workspace, snapshot)))
+    problems = (
+        *limits.violations(workspace.spec, snapshot.platform),
+        *filter(None, (taken, _credentials_problem(workspace, snapshot))),
+    )
+    yield from (problem for problem in problems if is_certain(problem, snapshot.unknown_settings))
 
 
 def _credentials_problem(workspace: Workspace, snapshot: Snapshot) -> Problem | None:

@@ -37,3 +37,5 @@ class Snapshot:
     rollout_slot: RolloutSlot = GRANTED
     """Whether the workspace may change its images now."""
     ingress_classes: tuple[Manifest, ...] = ()
+    unknown_settings: Mapping[str, str] = field(default_factory=dict)
+    """Top-level settings that can't be read and have no earlier value, and why."""

@@ -61,6 +61,10 @@ REASONS: Final = {
     "bring the operator and its CRDs to the same version.",
     "WorkspaceNameTaken": "An older resource has the `workspaceName`. Delete this one and choose "
     "another.",
+    # the platform team has to act
+    "SettingsNotUnderstood": "The operator does not understand a field of the AIChatPlatform and "
+    "knows no earlier value of it, so what depends on it is left as it is. Correct the field that "
+    "the message names, or bring the operator and its CRDs to the same version.",
     # the cluster has to be repaired
     "ContainerNotStarted": "The node can't start a container. Mend what the message names.",
     "CrashLoop": "A container keeps stopping. Read why with the command in the message.",

@@ -1,12 +1,12 @@
 """AIChatPlatform: the platform team's settings for all workspaces.
 
 It is a cluster-scoped resource named `default`, so that the API server itself refuses a bad edit.
-Without it the defaults below apply.
+Where there never was one, the defaults below apply. The last settings of a deleted one stay in
+force (platform_settings).
 """
 
-from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
@@ -322,11 +322,3 @@ class PlatformSpec(Schema):
     upgrades: Upgrades = Field(
         default=Upgrades(), description="How a changed image reaches workspaces."
     )
-
-
-def read_settings(document: Mapping[str, Any] | None) -> PlatformSpec:
-    """Read the settings of an AIChatPlatform; without one, return the defaults.
-
-    Raises ValidationError for settings that an older or newer CRD accepted.
-    """
-    return PlatformSpec.model_validate((document or {}).get("spec") or {}, extra="ignore")
