@@ -177,6 +177,7 @@ class Application:
         return MetricSources(
             confined=self._confined.is_set,
             queue_depth=lambda: len(self._queue),
+            orphaned_namespaces=lambda: len(self._caches.orphaned_namespaces()),
             settings_kept=lambda: self._caches.settings_in_force.is_deleted,
             settings_refused=lambda: len(self._caches.settings_in_force.not_understood),
             cached=self._cached,

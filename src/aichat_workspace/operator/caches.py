@@ -10,6 +10,7 @@ from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
 from aichat_workspace.domain.kubernetes.manifest import ref
 from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.policy.ownership import is_orphaned
 from aichat_workspace.domain.v1alpha1.platform_settings import (
     DEFAULTS,
     Settings,
@@ -213,6 +214,23 @@ class Caches:
         workspaces = (self.workspaces.get(*key) for key in keys)
         return [workspace for workspace in workspaces if workspace is not None]
 
+    def orphaned_namespaces(self) -> list[str]:
+        """The namespaces whose resource is gone."""
+        return [
+            _name(namespace) for namespace in self.namespaces.all() if self._is_orphaned(namespace)
+        ]
+
+    def _is_orphaned(self, namespace: Json) -> bool:
+        claimants = self.workspaces.by_index(_name(namespace))
+        return is_orphaned(namespace, [uid(claimant) for claimant in claimants])
+
+    def _is_known(self, name: str) -> bool:
+        """Whether a resource names the workspace, or a namespace is left of one."""
+        namespace = self.namespaces.get("", name)
+        return bool(self.workspaces.by_index(name)) or (
+            namespace is not None and self._is_orphaned(namespace)
+        )
+
     def _index_host(self, old: Json | None, new: Json | None) -> None:
         if old is not None and (host := _chosen_host(old)):
             self._hosts[host].discard(key(old))
@@ -253,7 +271,7 @@ class Caches:
             if kind is kinds.SECRET and any(map(_is_session_key, (old, new))):
                 self.session_key_moved.set()
             if workspace_of is None:
-                moved: set[str | None] = {*self.workspace_names()}
+                moved: set[str | None] = {*self.workspace_names(), *self.orphaned_namespaces()}
             else:
                 moved = {workspace_of(obj) for obj in (old, new) if obj is not None}
             if kind is kinds.WORKSPACE:
@@ -261,7 +279,7 @@ class Caches:
                 own = moved if self._is_expected(old, new) else set()
                 moved = (moved | self._rivals(old, new)) - own
             for name in moved:
-                if name and (kind is kinds.WORKSPACE or self.workspaces.by_index(name)):
+                if name and (kind is kinds.WORKSPACE or self._is_known(name)):
                     self._on_change(name)
 
         index = workspace_of or (lambda _: None)

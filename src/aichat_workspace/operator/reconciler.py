@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from aichat_workspace.domain.decision.decide import decide
-from aichat_workspace.domain.decision.decisions import Decision, Finalize, Provision
+from aichat_workspace.domain.decision.decisions import Decision, Finalize, Orphan, Provision
 from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.render.context import NO_CREDENTIALS
@@ -63,6 +63,10 @@ class Reconciler:
     async def _carry_out(self, name: str, snapshot: Snapshot, decision: Decision) -> Result:
         if isinstance(decision, Provision):
             return await self._provision(name, snapshot, decision)
+        if isinstance(decision, Orphan):
+            self.servers.forget(name)
+            await self.executor.execute(decision)
+            return Result(decision.stops_in_seconds)
         if isinstance(decision, Finalize) and decision.ends_tenant:
             self.servers.forget(name)
         outcome = await self.executor.execute(decision)

@@ -3,6 +3,7 @@ from typing import Any, cast
 
 import pytest
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.pods import is_controlled_by
 from aichat_workspace.domain.v1alpha1.platform_settings import settings_record
 from aichat_workspace.kube.cache import Cache
@@ -115,6 +116,21 @@ async def test_a_replica_is_not_ready_while_a_setting_has_no_known_value(
     assert caches.problem == ""
     caches.platform.observe(platform(3, pulls=-1))
     assert caches.problem == "", "the earlier value is in force"
+
+
+def test_a_change_of_an_orphaned_namespace_and_of_its_grace_brings_it_back() -> None:
+    enqueued: list[str] = []
+    caches = Caches(cast("Client", None), enqueued.append)
+    marks = {names.OWNER_UID_ANNOTATION: "gone"}
+    metadata = {"name": "left", "uid": "n", "resourceVersion": "1", "annotations": marks}
+    caches.namespaces.observe({"kind": "Namespace", "metadata": metadata})
+    assert enqueued == ["left"]
+    assert caches.orphaned_namespaces() == ["left"]
+    caches.platform.observe(platform(2, pulls=1))
+    assert enqueued == ["left", "left"]
+    foreign = {"name": "theirs", "uid": "f", "resourceVersion": "1"}
+    caches.namespaces.observe({"kind": "Namespace", "metadata": foreign})
+    assert enqueued == ["left", "left"]
 
 
 def test_a_host_is_found_as_long_as_a_workspace_chooses_it() -> None:

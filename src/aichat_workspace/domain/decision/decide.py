@@ -12,6 +12,7 @@ from aichat_workspace.domain.decision.decisions import (
     Reject,
 )
 from aichat_workspace.domain.decision.finalization import finalize, release
+from aichat_workspace.domain.decision.orphans import find_orphan
 from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.decision.steps import (
     AddFinalizer,
@@ -55,13 +56,17 @@ from aichat_workspace.domain.v1alpha1.workspace import Workspace
 def decide(snapshot: Snapshot, now: datetime) -> tuple[Decision, ...]:
     """One decision for each resource that names the workspace; the one that counts comes last.
 
-    There is no decision where no resource names it.
+    Before them comes one for a namespace whose resource is gone.
     """
-    if not snapshot.claimants:
-        return ()
-    holder = choose_claimant(snapshot.claimants, snapshot.observed.namespace)
+    namespace = snapshot.observed.namespace
+    holder = choose_claimant(snapshot.claimants, namespace) if snapshot.claimants else None
+    orphan = find_orphan(snapshot, holder, now)
+    orphans = (orphan,) if orphan else ()
+    if holder is None:
+        return orphans
     others = (claimant for claimant in snapshot.claimants if claimant is not holder)
     return (
+        *orphans,
         *(_decide(claimant, holder, snapshot, now) for claimant in others),
         _decide(holder, holder, snapshot, now),
     )

@@ -33,6 +33,7 @@ _BLOCKED_KINDS: Final = {
 _KINDS_OF_SETTINGS: Final[Mapping[str, frozenset[str]]] = {
     "images": frozenset(),  # present images are kept
     "upgrades": frozenset(),
+    "deletion": frozenset(),  # namespaces are retained
     "ollama": _SIZED,
     "openWebUI": _SIZED,
     "ceiling": _SIZED,

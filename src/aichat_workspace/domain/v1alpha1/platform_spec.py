@@ -299,6 +299,23 @@ class Upgrades(Schema):
     )
 
 
+class Deletion(Schema):
+    """What becomes of a namespace whose resource is deleted or gone."""
+
+    retain_all: bool = Field(
+        default=False,
+        description="Retain the namespace of every workspace that is deleted or expires, whatever "
+        "its deletionPolicy says: the operator deletes no data.",
+    )
+    orphan_grace_hours: int = Field(
+        default=24,
+        ge=1,
+        le=8760,
+        description="How long a namespace whose resource is gone goes on, before its workloads are "
+        "stopped and its host is free. It is never deleted.",
+    )
+
+
 class PlatformSpec(Schema):
     """Settings of the platform team."""
 
@@ -321,4 +338,8 @@ class PlatformSpec(Schema):
     ceiling: Ceiling = Field(default=Ceiling(), description="What one workspace may have at most.")
     upgrades: Upgrades = Field(
         default=Upgrades(), description="How a changed image reaches workspaces."
+    )
+    deletion: Deletion = Field(
+        default=Deletion(),
+        description="What becomes of a namespace whose resource is deleted or gone.",
     )

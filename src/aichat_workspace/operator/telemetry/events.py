@@ -10,6 +10,7 @@ from typing import Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
+from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase, WorkspaceStatus
 from aichat_workspace.kube.objects import Json
@@ -58,6 +59,20 @@ def record_event(record: Json, reason: str, note: str, now: datetime) -> Json:
         "apiVersion": kinds.CONFIG_MAP.api_version,
         "kind": kinds.CONFIG_MAP.kind,
         **{key: metadata[key] for key in ("namespace", "name", "uid")},
+    }
+    return _event_about(regarding, reason, note, now, is_warning=True)
+
+
+def orphan_event(namespace: Manifest, reason: str, note: str, now: datetime) -> Json:
+    """Return a warning about a namespace, in that namespace: one of a cluster-scoped object would
+    have to be in `default`, where the operator may not write."""
+    name, uid = namespace["metadata"]["name"], namespace["metadata"]["uid"]
+    regarding = {
+        "apiVersion": kinds.NAMESPACE.api_version,
+        "kind": kinds.NAMESPACE.kind,
+        "namespace": name,
+        "name": name,
+        "uid": uid,
     }
     return _event_about(regarding, reason, note, now, is_warning=True)
 

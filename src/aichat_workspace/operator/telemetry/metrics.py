@@ -50,6 +50,7 @@ MEANINGS: Final = {
     "aichat_model_pulls_running": "Model downloads at work now.",
     "aichat_model_pulls_total": "Ended model downloads: ok, failed, interrupted (it resumes), "
     "not_found (no such model).",
+    "aichat_orphaned_namespaces": "Namespaces that run on although their resource is gone.",
     "aichat_queue_depth": "Workspaces that wait for a worker.",
     "aichat_queue_wait_seconds": "How long a workspace waited for a worker.",
     "aichat_reconcile_seconds": "Duration of a reconcile.",
@@ -70,6 +71,7 @@ class MetricSources:
 
     confined: Callable[[], bool] = bool
     queue_depth: Callable[[], int] = int
+    orphaned_namespaces: Callable[[], int] = int
     settings_kept: Callable[[], bool] = bool
     settings_refused: Callable[[], int] = int
     cached: Callable[[], Mapping[str, int]] = dict
@@ -157,6 +159,7 @@ class _Collector(Collector):
         yield _read("aichat_confined", sources.confined())
         yield _read("aichat_queue_depth", sources.queue_depth())
         yield _read("aichat_model_pulls_running", sources.pulls_running())
+        yield _read("aichat_orphaned_namespaces", sources.orphaned_namespaces())
         yield _read("aichat_settings_kept", sources.settings_kept())
         yield _read("aichat_settings_refused", sources.settings_refused())
         yield _read_by("aichat_cache_objects", "kind", sources.cached())

@@ -407,6 +407,18 @@ def _images(decisions: tuple[Decision, ...]) -> set[str]:
     }
 
 
+@pytest.mark.parametrize("spec", [{}, {"expiresAfter": "2h"}])
+def test_the_platforms_switch_retains_every_namespace(spec: dict[str, Any]) -> None:
+    switched = PlatformSpec.model_validate({"deletion": {"retainAll": True}})
+    ended = workspace(metadata=DELETED, **spec)
+    for facts in (
+        snapshot(ended, tenant=namespace(), platform=switched),
+        snapshot(ended, tenant=namespace(), unknown_settings={"deletion": "deletion: no"}),
+    ):
+        (decision,) = decide(facts, NOW)
+        assert steps_of(decision) == ["ClaimNamespace", "AnnounceRetained", "RemoveFinalizer"]
+
+
 def test_a_retained_workspace_stops_and_frees_its_host() -> None:
     retained = workspace(metadata=DELETED, deletionPolicy="Retain")
     observed = Observed(namespace=namespace(), objects=as_cached(render(KEPT, PLATFORM, OWN)))
