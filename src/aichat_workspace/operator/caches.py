@@ -76,9 +76,10 @@ class Caches:
             label_selector=names.PATTERNS_LABEL,
             transform=without_managed_fields,
         )
-        self.records = self._cache(
+        self.records = Cache(
+            client,
             kinds.CONFIG_MAP,
-            lambda _: None,
+            on_change=self._take_record,
             namespace=names.SYSTEM_NAMESPACE,
             label_selector=names.MANAGED_SELECTOR,
             transform=without_managed_fields,
@@ -146,14 +147,22 @@ class Caches:
         """The ConfigMap that keeps the settings for a time without an AIChatPlatform."""
         return self.records.get(names.SYSTEM_NAMESPACE, names.SETTINGS_RECORD)
 
-    def _take_settings(self) -> None:
-        """Take in the AIChatPlatform and the record as they are now."""
+    def _take_record(self, *_: Json | None) -> None:
+        """Take in the record. It counts at the start only, when all workspaces are reconciled."""
+        self._take_settings()
+
+    def _take_settings(self) -> bool:
+        """Take in the AIChatPlatform and the record as they are now. Return whether workspaces have
+        other settings by that."""
         self.settings_moved.set()
         platform = self.platform.get("", PLATFORM_NAME)
         settings = settings_in_force(platform, self.settings_record, self._settings)
-        if settings != self._settings:
-            self._settings = settings
+        before, self._settings = self.settings_in_force, settings
+        after = self.settings_in_force
+        is_moved = (before.spec, before.unknown) != (after.spec, after.unknown)
+        if is_moved:
             self._on_settings()
+        return is_moved
 
     def tenant(self, name: str) -> Observed:
         """Everything known of one tenant."""
@@ -266,8 +275,8 @@ class Caches:
         def changed(old: Json | None, new: Json | None) -> None:
             if kind is kinds.PLATFORM:  # which may name a Gateway now
                 self.tenants[kinds.HTTP_ROUTE.kind].retry_discovery()
-            if kind is kinds.PLATFORM or _is_settings_record(old) or _is_settings_record(new):
-                self._take_settings()
+                if not self._take_settings():
+                    return
             if kind is kinds.SECRET and any(map(_is_session_key, (old, new))):
                 self.session_key_moved.set()
             if workspace_of is None:
@@ -307,10 +316,6 @@ def _workspace_name(obj: Json) -> str | None:
 
 def _is_session_key(obj: Json | None) -> bool:
     return obj is not None and _name(obj) == names.API_SESSION
-
-
-def _is_settings_record(obj: Json | None) -> bool:
-    return obj is not None and _name(obj) == names.SETTINGS_RECORD
 
 
 def _chosen_host(obj: Json) -> str | None:

@@ -79,13 +79,19 @@ def test_settings_that_cannot_be_understood_leave_the_last_ones_in_force() -> No
 
 def test_a_deleted_platform_keeps_its_settings_and_moves_no_workspace() -> None:
     moved: list[str] = []
-    caches = Caches(cast("Client", None), lambda _: None, lambda: moved.append("settings"))
+    caches = Caches(cast("Client", None), moved.append, lambda: moved.append("settings"))
     caches.platform.observe(platform(1, pulls=7))
+    metadata = {"name": "a", "namespace": "team", "uid": "a", "resourceVersion": "1"}
+    resource = {"kind": "AIChatWorkspace", "metadata": metadata, "spec": {"workspaceName": "a"}}
+    caches.observe(resource)
+    assert moved == ["settings", "a"]
     moved.clear()
     caches.platform._store.remove(platform(2, pulls=7))
+    assert moved == []
     assert caches.settings().models.concurrent_pulls == 7
     assert caches.settings_in_force.is_deleted
     caches.platform.observe({**platform(3, pulls=1), "spec": {}})
+    assert moved == ["settings", "a"]
     assert caches.settings().models.concurrent_pulls == 4
     assert not caches.settings_in_force.is_deleted
 

@@ -46,7 +46,9 @@ REASONS: Final = {
     "NamespaceRetained": "A deleted workspace left the namespace behind. Set "
     "`spec.namespaceUID` to take it over, or delete the namespace.",
     "NamespaceTaken": "A namespace of this name exists and is not the workspace's. Delete the "
-    "resource and choose another `workspaceName`, or remove the namespace.",
+    "resource and choose another `workspaceName`, or remove the namespace. Of a namespace whose "
+    "resource is gone, as after a restore from a backup, the message has the command that gives it "
+    "to this one.",
     "QuotaTooSmall": "The quota that it chose has no room for both workloads. Raise the field of "
     "`spec.quota` that the message names, or leave it out.",
     "RegistryNotAllowed": "A model comes from a registry that the platform does not allow. Remove "
