@@ -304,10 +304,9 @@ class TestOrphan:
         metadata = {"name": "default", "resourceVersion": "9999"}
         orphaned.caches.platform.observe({**settings, "metadata": metadata})
         tenant = orphaned.cluster.objects[("Namespace", "", NAME)]
-        marks = {
-            **tenant["metadata"]["annotations"],
-            names.ORPHANED_ANNOTATION: "2026-11-23T10:00:00+00:00",
-        }
+        marks = tenant["metadata"]["annotations"]
+        since = f"2026-11-23T10:00:00+00:00 {marks[names.OWNER_UID_ANNOTATION]}"
+        marks = {**marks, names.ORPHANED_ANNOTATION: since}
         dated = {**tenant, "metadata": {**tenant["metadata"], "annotations": marks}}
         orphaned.caches.observe(orphaned.cluster.store(dated))
         assert await orphaned.reconcile() is None

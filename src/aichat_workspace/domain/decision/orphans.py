@@ -43,13 +43,14 @@ def find_orphan(snapshot: Snapshot, holder: Workspace | None, now: datetime) -> 
 
 
 def _orphaned_since(namespace: Manifest) -> datetime | None:
-    """Return when it was found; None for a time that is missing or can't be read."""
-    text = namespace["metadata"]["annotations"].get(names.ORPHANED_ANNOTATION, "")
+    """Return when it was found; None for a time that is another owner's or can't be read."""
+    marks = namespace["metadata"]["annotations"]
+    text, _, owner_uid = marks.get(names.ORPHANED_ANNOTATION, "").partition(" ")
     try:
         since = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return since if since.tzinfo else None
+    return since if since.tzinfo and owner_uid == marks[names.OWNER_UID_ANNOTATION] else None
 
 
 def _tell(namespace: Manifest, now: datetime, grace: timedelta) -> Iterator[OrphanStep]:

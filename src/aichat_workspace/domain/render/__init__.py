@@ -36,8 +36,13 @@ def retained_namespace(workspace: Workspace) -> Manifest:
 
 
 def orphaned_namespace(orphan: Manifest, since: datetime) -> Manifest:
-    """Render a namespace whose resource is gone, with the time when that was found."""
-    return _annotated(_as_marked(orphan), names.ORPHANED_ANNOTATION, since.isoformat())
+    """Render a namespace whose resource is gone, with the time when that was found.
+
+    The resource's UID goes with it: a time that somebody edited stays there with the next owner.
+    """
+    owner_uid = orphan["metadata"]["annotations"][names.OWNER_UID_ANNOTATION]
+    value = f"{since.isoformat()} {owner_uid}"
+    return _annotated(_as_marked(orphan), names.ORPHANED_ANNOTATION, value)
 
 
 def retained_orphan(orphan: Manifest) -> Manifest:

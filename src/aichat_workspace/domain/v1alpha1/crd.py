@@ -64,6 +64,7 @@ def platform_crd() -> Manifest:
             "spec": {
                 **_describe_defaults(structural(PlatformSpec)),
                 "description": "Settings for all workspaces.",
+                "nullable": True,  # as server-side apply of an empty spec leaves it
             }
         },
         rules=[only_one],

@@ -31,7 +31,8 @@ def orphan(**marks: str) -> Manifest:
 
 
 def orphaned_for(**time: float) -> Manifest:
-    return orphan(**{names.ORPHANED_ANNOTATION: (NOW - timedelta(**time)).isoformat()})
+    since = NOW - timedelta(**time)
+    return orphan(**{names.ORPHANED_ANNOTATION: f"{since.isoformat()} uid-a"})
 
 
 def decided(namespace: Manifest, *claimants: Workspace, **facts: Any) -> tuple[Decision, ...]:
@@ -56,15 +57,18 @@ def steps_of(decision: Orphan) -> list[str]:
     return [type(step).__name__ for step in decision.steps]
 
 
-@pytest.mark.parametrize("since", [{}, {names.ORPHANED_ANNOTATION: "long ago"}])
-def test_it_is_confirmed_dated_and_told_with_the_ways_on(since: dict[str, str]) -> None:
-    decision = the_orphan(decided(orphan(**since)))
+@pytest.mark.parametrize(
+    "since",
+    ["", "long ago", "2020-01-01T00:00:00 uid-a", "2020-01-01T00:00:00+00:00 its-former-owner"],
+)
+def test_it_is_confirmed_dated_and_told_with_the_ways_on(since: str) -> None:
+    decision = the_orphan(decided(orphan(**{names.ORPHANED_ANNOTATION: since})))
     assert steps_of(decision) == ["ConfirmResourceGone", "ClaimNamespace", "AnnounceOrphan"]
     assert decision.stops_in_seconds == DAY
     _, claim, event = decision.steps
     assert isinstance(claim, ClaimNamespace)
     marks = claim.manifest["metadata"]["annotations"]
-    assert marks[names.ORPHANED_ANNOTATION] == NOW.isoformat()
+    assert marks[names.ORPHANED_ANNOTATION] == f"{NOW.isoformat()} uid-a"
     assert marks[names.OWNER_UID_ANNOTATION] == "uid-a", "whose it was stays"
     assert isinstance(event, AnnounceOrphan)
     assert event.reason == "Orphaned"
