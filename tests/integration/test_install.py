@@ -237,7 +237,7 @@ def test_workspaces_that_no_operator_ends_are_saved_or_deleted(reader: Reader) -
     cluster = reader.cluster
     name = "team-a-aichat"
     uid = cluster.get("namespace", name)["metadata"]["uid"]
-    secret = cluster.get("secret", f"{name}-credentials", "-n", SYSTEM)["data"]
+    claims = _claims(cluster, name)
     _remove_on_purpose(reader)
     assert cluster.names("aiws", SYSTEM), "its finalizer keeps it"
     reader.follow("stuck", "reinstall")
@@ -246,7 +246,7 @@ def test_workspaces_that_no_operator_ends_are_saved_or_deleted(reader: Reader) -
         reader.follow("adopt")
         eventually(lambda: _is_created(cluster, SAMPLE, SYSTEM), "it has its namespace back")
         assert cluster.get("namespace", name)["metadata"]["uid"] == uid
-        assert cluster.get("secret", f"{name}-credentials", "-n", SYSTEM)["data"] == secret
+        assert _claims(cluster, name) == claims, "with all data"
 
         cluster.apply(DEFAULT_SETTINGS)
         reader.follow("protect")
@@ -256,6 +256,12 @@ def test_workspaces_that_no_operator_ends_are_saved_or_deleted(reader: Reader) -
     _remove_on_purpose(reader)
     reader.follow("wipe")
     eventually(lambda: reader.listed() == reader.before, "nothing is left", 120)
+
+
+def _claims(cluster: Cluster, namespace: str) -> set[str]:
+    claims = cluster.get("pvc", "-n", namespace)["items"]
+    assert claims
+    return {claim["metadata"]["uid"] for claim in claims}
 
 
 def _remove_on_purpose(reader: Reader) -> None:
