@@ -235,10 +235,10 @@ class Caches:
 
     def _is_known(self, name: str) -> bool:
         """Whether a resource names the workspace, or a namespace is left of one."""
+        if self.workspaces.by_index(name):
+            return True
         namespace = self.namespaces.get("", name)
-        return bool(self.workspaces.by_index(name)) or (
-            namespace is not None and self._is_orphaned(namespace)
-        )
+        return namespace is not None and self._is_orphaned(namespace)
 
     def _index_host(self, old: Json | None, new: Json | None) -> None:
         if old is not None and (host := _chosen_host(old)):

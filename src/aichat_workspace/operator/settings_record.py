@@ -35,7 +35,7 @@ async def maintain(writer: Writer, caches: Caches, now: Callable[[], datetime]) 
         for reason, note in notes:
             if (reason, note) not in announced:
                 await _announce(writer, caches.settings_record, reason, note, now())
-        announced = notes
+        announced = notes if caches.settings_record else []  # the event needs the record
         await caches.settings_moved.wait()
 
 

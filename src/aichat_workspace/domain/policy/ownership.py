@@ -131,15 +131,15 @@ def namespace_refusal(workspace: Workspace, namespace: Manifest | None) -> Rejec
         )
     taken = f"namespace {name!r} exists and was not made for this workspace, so it is left alone; "
     fix = "delete this resource and create one with another workspaceName, or remove the namespace"
-    if not (owner_uid := _marks(namespace).get(names.OWNER_UID_ANNOTATION)):
+    if not _marks(namespace).get(names.OWNER_UID_ANNOTATION):
         return Rejection("NamespaceTaken", taken + fix)
     owner = _marks(namespace).get(names.OWNER_ANNOTATION, "")
     return Rejection(
         "NamespaceTaken",
-        f"{taken}it was made for AIChatWorkspace {owner} with the UID {owner_uid}, which is gone. "
-        "After a restore from a backup, a platform administrator gives it to this workspace, with "
-        f"all its data, by: kubectl annotate namespace {name} "
-        f"{names.ADOPT_ANNOTATION}={workspace.uid} --overwrite. Else {fix}",
+        f"{taken}it was made for an earlier AIChatWorkspace {owner}, which is gone. After a "
+        "restore from a backup, a platform administrator gives it to this one, with all its data: "
+        f"kubectl annotate namespace {name} {names.ADOPT_ANNOTATION}={workspace.uid} --overwrite. "
+        f"Otherwise {fix}",
     )
 
 

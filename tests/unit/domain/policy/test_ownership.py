@@ -104,7 +104,7 @@ def test_a_namespace_whose_resource_is_gone_says_how_the_platform_team_gives_it(
     refusal = namespace_refusal(workspace(), RESTORED)
     assert refusal is not None
     assert refusal.reason == "NamespaceTaken"
-    assert "made for AIChatWorkspace team-finance/finance" in refusal.message
+    assert "made for an earlier AIChatWorkspace team-finance/finance" in refusal.message
     assert (
         "kubectl annotate namespace team-a-aichat apps.aichatworkspaces.io/adopt-for=uid-a "
         "--overwrite" in refusal.message
