@@ -104,8 +104,8 @@ class FakeKubernetes:
 
     async def list_pages(self, resource: Resource, *, field_selector: str) -> AsyncIterator[Json]:
         name = field_selector.removeprefix("metadata.name=")
-        obj = self.objects.get(self._key(resource, name, None))
-        yield {"items": [obj] if obj else []}
+        keys = [key for key in self.objects if key[0] == resource.kind and name in (key[2], "")]
+        yield {"items": [self.objects[key] for key in keys]}
 
     def _write(self, verb: str, resource: Resource, name: str) -> None:
         if resource.kind == "Event":

@@ -225,7 +225,19 @@ def metrics_port() -> int:
 def clear(cluster: Cluster) -> None:
     """Delete what other files have left, without waiting for the end."""
     cluster.kubectl("delete", "aiws", "--all", "-A", "--wait=false")
-    cluster.kubectl("delete", "aichatplatform", "--all")
+    restore_default_settings(cluster)
+
+
+def restore_default_settings(cluster: Cluster) -> None:
+    """Empty the AIChatPlatform: to delete it would keep its settings."""
+    cluster.apply(
+        {
+            "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
+            "kind": "AIChatPlatform",
+            "metadata": {"name": "default"},
+            "spec": {},
+        }
+    )
 
 
 @dataclass

@@ -194,6 +194,8 @@ ELSEWHERE: Final = {
     "openWebUI.storage": ("test_platform", "test_a_new_workspace_gets_the_platforms_volumes"),
     "models.concurrentPulls": ("test_platform", "test_downloads_follow_the_platforms_settings"),
     "models.insecureRegistries": ("test_platform", "test_downloads_follow_the_platforms_settings"),
+    "deletion.retainAll": ("test_absence", "test_the_platform_retains_what_is_deleted"),
+    "deletion.orphanGraceHours": ("test_absence", "test_it_is_stopped_and_can_be_taken_over"),
     "upgrades.concurrent": (
         "test_lifetimes",
         "test_changed_images_reach_workspaces_a_few_at_a_time",

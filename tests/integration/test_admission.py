@@ -164,6 +164,31 @@ async def test_the_operators_token_can_neither_forge_nor_move_ownership(
     cluster.kube.delete("namespace", "unowned")
 
 
+async def test_the_operators_token_moves_a_namespace_only_to_whom_the_platform_team_gave_it(
+    cluster: Cluster, operator_kubeconfig: Path
+) -> None:
+    namespace(cluster, "moving", "uid-1")
+    give = "apps.aichatworkspaces.io/adopt-for"
+    async with await Client.connect(str(operator_kubeconfig), user_agent="test") as client:
+        own_gift = marked("moving", "uid-1")
+        own_gift["metadata"]["annotations"][give] = "uid-2"
+        with pytest.raises(ForbiddenError, match="only the platform team gives a namespace"):
+            await client.apply(NAMESPACES, own_gift, field_manager="test")
+        cluster.kubectl("annotate", "namespace", "moving", f"{give}=uid-2")
+        with pytest.raises(ForbiddenError, match="nor whose it is"):
+            await client.apply(NAMESPACES, marked("moving", "uid-3"), field_manager="test")
+        await client.apply(NAMESPACES, marked("moving", "uid-2"), field_manager="test")
+    cluster.kubectl("delete", "namespace", "moving", "--timeout=60s")
+
+
+def test_the_operators_token_writes_no_other_config_map_than_its_record(
+    as_operator: Cluster,
+) -> None:
+    for name, verdict in (("house-patterns", "no"), ("aichat-workspace-settings", "yes")):
+        command = ("auth", "can-i", "patch", f"configmap/{name}", "-n", SYSTEM)
+        assert as_operator.kubectl(*command, check=False).startswith(verdict)
+
+
 @pytest.mark.parametrize("level", [None, "baseline", "privileged"])
 async def test_the_operators_token_can_make_no_namespace_for_weak_pods(
     cluster: Cluster, operator_kubeconfig: Path, level: str | None

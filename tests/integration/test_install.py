@@ -24,7 +24,7 @@ from tests.integration.conftest import (
     wait_for_kinds,
 )
 from tests.integration.images import images, stand_ins
-from tests.waiting import eventually
+from tests.waiting import eventually, let_pass
 
 PAGE: Final = ROOT / "docs" / "install.md"
 IMAGE: Final = "registry.example.org/platform/aichat-workspace-operator"
@@ -37,6 +37,12 @@ KINDS: Final = (
     "namespaces,customresourcedefinitions,clusterroles,clusterrolebindings,"
     "validatingadmissionpolicies,validatingadmissionpolicybindings"
 )
+DEFAULT_SETTINGS: Final = {
+    "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
+    "kind": "AIChatPlatform",
+    "metadata": {"name": "default"},
+    "spec": {},
+}
 ELSEWHERE: Final = {"node", "forward"}
 """Marks of what needs pods: tests/e2e runs those."""
 
@@ -204,17 +210,71 @@ def _assert_ann_runs_workspaces_and_reads_no_secret(cluster: Cluster) -> None:
     assert not may("create", "aichatworkspaces", SYSTEM)
 
 
-def test_a_workspace_whose_operator_was_removed_first_can_be_deleted(reader: Reader) -> None:
+def test_a_removal_that_begins_with_the_operator_deletes_no_workspace(reader: Reader) -> None:
     cluster = reader.cluster
     reader.install()
     with reader.operator("second"):
         reader.follow("settings")
         eventually(lambda: _is_created(cluster, SAMPLE, SYSTEM), "the sample's objects are there")
-    folder = str(reader.checkout / "config" / "mine")
-    cluster.kubectl("delete", "-k", folder, "--wait=false")
+        folder = str(reader.checkout / "config" / "mine")
+        output = cluster.kubectl("delete", "-k", folder, check=False)
+    assert output.count("would delete all workspaces with their data") == 2
+    assert not cluster.names("deployments", SYSTEM), "the operator and the API are gone"
+    resource = cluster.get("aiws", SAMPLE, "-n", SYSTEM)
+    assert "deletionTimestamp" not in resource["metadata"]
+    assert cluster.get("namespace", "team-a-aichat")["status"]["phase"] == "Active"
+
+    reader.follow("again")
+    wait_for_kinds(cluster)
+    with reader.operator("third"):
+        cluster.kube.patch("aiws", SAMPLE, SYSTEM, {"spec": {"suspended": True}})
+        eventually(lambda: _reason(cluster) == "Suspended", "the operator goes on")
+        status = cluster.get("aiws", SAMPLE, "-n", SYSTEM)["status"]
+        assert status["url"] == "http://team-a-aichat.ai.example.org", "by the last settings"
+
+
+def test_workspaces_that_no_operator_ends_are_saved_or_deleted(reader: Reader) -> None:
+    cluster = reader.cluster
+    name = "team-a-aichat"
+    uid = cluster.get("namespace", name)["metadata"]["uid"]
+    claims = _claims(cluster, name)
+    _remove_on_purpose(reader)
     assert cluster.names("aiws", SYSTEM), "its finalizer keeps it"
-    reader.follow("stuck")
+    reader.follow("stuck", "reinstall")
+    with reader.operator("fourth"):
+        eventually(lambda: _reason(cluster) == "NamespaceTaken", "it is left alone")
+        reader.follow("adopt")
+        eventually(lambda: _is_created(cluster, SAMPLE, SYSTEM), "it has its namespace back")
+        assert cluster.get("namespace", name)["metadata"]["uid"] == uid
+        assert _claims(cluster, name) == claims, "with all data"
+
+        cluster.apply(DEFAULT_SETTINGS)
+        reader.follow("protect")
+        let_pass(2, "the switch reaches the operator")
+        cluster.kubectl("delete", "aiws", SAMPLE, "-n", SYSTEM, "--timeout=60s")
+        assert cluster.get("namespace", name)["status"]["phase"] == "Active", "it is retained"
+    _remove_on_purpose(reader)
+    reader.follow("wipe")
     eventually(lambda: reader.listed() == reader.before, "nothing is left", 120)
+
+
+def _claims(cluster: Cluster, namespace: str) -> set[str]:
+    claims = cluster.get("pvc", "-n", namespace)["items"]
+    assert claims
+    return {claim["metadata"]["uid"] for claim in claims}
+
+
+def _remove_on_purpose(reader: Reader) -> None:
+    mark = "apps.aichatworkspaces.io/remove=confirmed"
+    crd = "crd/aichatworkspaces.apps.aichatworkspaces.io"
+    reader.cluster.kubectl("annotate", f"namespace/{SYSTEM}", crd, mark, "--overwrite")
+    folder = str(reader.checkout / "config" / "mine")
+    reader.cluster.kubectl("delete", "-k", folder, "--wait=false")
+
+
+def _reason(cluster: Cluster) -> object:
+    conditions = cluster.get("aiws", SAMPLE, "-n", SYSTEM).get("status", {}).get("conditions", [])
+    return next((entry["reason"] for entry in conditions if entry["type"] == "Ready"), None)
 
 
 def test_no_command_of_the_page_goes_unrun(reader: Reader) -> None:

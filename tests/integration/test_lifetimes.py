@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import SYSTEM, Cluster, workspace
+from tests.integration.conftest import SYSTEM, Cluster, restore_default_settings, workspace
 from tests.integration.tenants import let_age
 from tests.waiting import eventually
 
@@ -197,7 +197,7 @@ def test_changed_images_reach_workspaces_a_few_at_a_time(cluster: Cluster) -> No
         cluster.kubectl("set", "image", "deployment/wave-c-openwebui", "-n", "wave-c", "*=evil:1")
         eventually(lambda: image(cluster, "wave-c") == old, "an edited image is drift meanwhile")
     finally:
-        cluster.kube.delete("aichatplatform", "default")
+        restore_default_settings(cluster)
         for name in names:
             cluster.kube.delete("aiws", name, SYSTEM)
 

@@ -11,7 +11,7 @@ import pytest
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.render.context import OLLAMA, workspace_labels
-from tests.integration.conftest import ROOT, SYSTEM, Cluster, workspace
+from tests.integration.conftest import ROOT, SYSTEM, Cluster, restore_default_settings, workspace
 from tests.integration.tenants import let_age, secret
 from tests.waiting import eventually, let_pass
 
@@ -346,7 +346,7 @@ def test_a_gateway_whose_kind_is_not_installed_takes_no_ingress_away(
         )
         assert cluster.names("ingress", tenant) == [f"ingress.networking.k8s.io/{tenant}-openwebui"]
     finally:
-        cluster.kube.delete("aichatplatform", "default")
+        restore_default_settings(cluster)
     eventually(lambda: created(cluster, tenant), "all is well again")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import SYSTEM, Cluster, workspace
+from tests.integration.conftest import SYSTEM, Cluster, restore_default_settings, workspace
 from tests.integration.model_server import model_server
 from tests.integration.platform_fields import (
     EDITS,
@@ -95,7 +95,7 @@ def settings(cluster: Cluster, spec: object) -> Iterator[None]:
     try:
         yield
     finally:
-        cluster.kube.delete("aichatplatform", "default")
+        restore_default_settings(cluster)
 
 
 @pytest.mark.parametrize(

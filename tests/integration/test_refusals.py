@@ -17,7 +17,13 @@ from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ConflictError
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.writer import Writer
-from tests.integration.conftest import OPERATOR_USER, SYSTEM, Cluster, workspace
+from tests.integration.conftest import (
+    OPERATOR_USER,
+    SYSTEM,
+    Cluster,
+    restore_default_settings,
+    workspace,
+)
 from tests.integration.tenants import bound_volume, condition, edit, growing_class
 from tests.waiting import eventually, let_pass
 
@@ -224,7 +230,7 @@ def test_a_larger_platform_default_breaks_no_workspace(cluster: Cluster) -> None
         )
         assert condition(cluster, name)["status"] == "True"
     finally:
-        cluster.kube.delete("aichatplatform", "default")
+        restore_default_settings(cluster)
     eventually(lambda: not kept_message(cluster, name), "nothing is to be said any more")
     delete(cluster, name)
 
@@ -263,7 +269,7 @@ def test_an_image_that_a_policy_refuses_stops_with_the_first_workspace(cluster: 
             ]
             assert "'sweep-a'" in condition(cluster, "sweep-b", "UpToDate")["message"]
         finally:
-            cluster.kube.delete("aichatplatform", "default")
+            restore_default_settings(cluster)
         eventually(lambda: reasons("sweep-a") == ("Created", "UpToDate"), "corrected, it is well")
     delete(cluster, *names)
 

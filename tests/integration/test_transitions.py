@@ -15,7 +15,13 @@ from aichat_workspace.domain.policy.secret_references import ADMIN, resolve
 from aichat_workspace.domain.render import credentials, render, tenant_namespace
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
-from tests.integration.conftest import OPERATOR, SYSTEM, Cluster, workspace
+from tests.integration.conftest import (
+    OPERATOR,
+    SYSTEM,
+    Cluster,
+    restore_default_settings,
+    workspace,
+)
 from tests.integration.owned import owned, same
 from tests.integration.tenants import (
     bound_volume,
@@ -59,7 +65,7 @@ def tenant(cluster: Cluster) -> Iterator[str]:
         yield NAME
     finally:
         cluster.kube.delete("aiws", NAME, SYSTEM)
-        cluster.kube.delete("aichatplatform", "default")
+        restore_default_settings(cluster)
 
 
 def bound(cluster: Cluster) -> bool:

@@ -16,6 +16,7 @@ from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.render.context import OLLAMA_PORT, OPENWEBUI_PORT
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 
+BREAK_GLASS = "aichatworkspaces:break-glass"
 CONFIG = Path(__file__).parents[2] / "config"
 
 
@@ -102,6 +103,41 @@ def test_the_admission_policy_names_the_service_account_that_the_deployment_runs
     assert f"'{username}'" in policy
     assert names.OWNER_UID_ANNOTATION in policy
     assert metadata["namespace"] == names.SYSTEM_NAMESPACE
+
+
+@pytest.mark.parametrize(
+    ("path", "needed"),
+    [
+        (
+            "confine_operator.yaml",
+            [
+                *(names.ADOPT_ANNOTATION, names.RETAINED_ANNOTATION, names.FINALIZER),
+                *(names.TEAM_LABEL, names.SETTINGS_RECORD),
+            ],
+        ),
+        ("protect_finalizer.yaml", [names.FINALIZER, BREAK_GLASS]),
+        (
+            "protect_installation.yaml",
+            [names.SYSTEM_NAMESPACE, f"{kinds.WORKSPACE.plural}.{names.GROUP}"],
+        ),
+    ],
+)
+def test_the_admission_policies_name_what_the_code_uses(path: str, needed: list[str]) -> None:
+    policy = (CONFIG / "admission" / path).read_text()
+    assert [name for name in needed if f"'{name}'" not in policy] == []
+    assert path in (CONFIG / "admission" / "kustomization.yaml").read_text()
+
+
+def test_nobody_but_who_breaks_the_glass_is_bound_to_that_role() -> None:
+    documents_of_people = documents("rbac/user_roles.yaml")
+    (binding,) = (role for role in documents_of_people if role["kind"] == "ClusterRoleBinding")
+    assert [subject["name"] for subject in binding["subjects"]] == [BREAK_GLASS]
+    (role,) = (
+        role
+        for role in documents_of_people
+        if role["kind"] == "ClusterRole" and role["metadata"]["name"] == binding["roleRef"]["name"]
+    )
+    assert not any(label.startswith("rbac.") for label in role["metadata"]["labels"])
 
 
 def test_the_page_for_teams_names_the_labels_and_the_count_that_hold() -> None:

@@ -53,9 +53,11 @@ class Kubectl:
             check=False,
         )
 
+    def calls(self) -> list[str]:
+        return (self._folder / "log").read_text().splitlines()
+
     def deleted(self) -> list[str]:
-        lines = (self._folder / "log").read_text().splitlines()
-        return [line for line in lines if "delete" in line.split()]
+        return [line for line in self.calls() if "delete" in line.split()]
 
 
 @pytest.fixture
@@ -72,6 +74,20 @@ def test_demo_down_removes_workspace_user_and_operator_and_says_where(kubectl: K
     assert sample.endswith("-k config/samples")
     assert "serviceaccount/demo" in user
     assert everything.endswith("-k config/default")
+
+
+def test_demo_down_confirms_that_it_removes_what_holds_all_workspaces(kubectl: Kubectl) -> None:
+    kubectl.answers("get --ignore-not-found -o name", "it/is-there")
+    ran = kubectl.run("demo-down")
+    assert ran.returncode == 0, ran.stderr
+    calls = kubectl.calls()
+    confirmed = [line.split()[2:] for line in calls if line.startswith("annotate --overwrite")]
+    mark = "apps.aichatworkspaces.io/remove=confirmed"
+    assert confirmed == [
+        ["namespace/aichat-workspace-operator-system", mark],
+        ["crd/aichatworkspaces.apps.aichatworkspaces.io", mark],
+    ]
+    assert calls[-1].endswith("-k config/default")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import uuid
+from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -20,7 +21,7 @@ from aichat_workspace.kube.leader import Election, run_as_leader
 from aichat_workspace.kube.lease import LeaseConfig
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.work_queue import Queue
-from aichat_workspace.operator import session_key
+from aichat_workspace.operator import session_key, settings_record
 from aichat_workspace.operator.admission_check import wait_confined, watch_confined
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.credentials import new_secrets
@@ -132,7 +133,10 @@ class Application:
         self._queue.reset_wait_times()
         self._rollouts.rebuild()
         _log.info("started", workspaces=len(self._caches.workspaces))
-        sessions = asyncio.create_task(session_key.maintain(self._writer, self._caches))
+        maintained = (
+            asyncio.create_task(session_key.maintain(self._writer, self._caches)),
+            asyncio.create_task(settings_record.maintain(self._writer, self._caches, now)),
+        )
         controller = Controller(
             self._queue,
             self._reconcile,
@@ -142,7 +146,8 @@ class Application:
         try:
             await controller.run()
         finally:
-            sessions.cancel()
+            for task in maintained:
+                task.cancel()
             await self._servers.close()
 
     async def _reconcile(self, name: str) -> Result:
@@ -180,10 +185,20 @@ class Application:
         return MetricSources(
             confined=self._confined.is_set,
             queue_depth=lambda: len(self._queue),
-            cached=lambda: {cache.resource.kind: len(cache) for cache in self._caches.all},
+            orphaned_namespaces=lambda: len(self._caches.orphaned_namespaces()),
+            settings_kept=lambda: self._caches.settings_in_force.is_deleted,
+            settings_refused=lambda: len(self._caches.settings_in_force.not_understood),
+            cached=self._cached,
             phases=lambda: map(_phase, self._caches.workspaces.all()),
             pulls_running=lambda: self._servers.models.pulls_running,
         )
+
+    def _cached(self) -> dict[str, int]:
+        """Count objects by kind; there are two caches of ConfigMaps."""
+        counts: Counter[str] = Counter()
+        for cache in self._caches.all:
+            counts[cache.resource.kind] += len(cache)
+        return counts
 
 
 def now() -> datetime:

@@ -5,20 +5,19 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Final
 
-import structlog
-from pydantic import ValidationError
-
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.field_ownership import removals
 from aichat_workspace.domain.kubernetes.manifest import Manifest, covers, ref
 from aichat_workspace.domain.planning.plan import Observed
-from aichat_workspace.domain.v1alpha1.platform_spec import (
-    PLATFORM_NAME,
-    PlatformSpec,
-    read_settings,
+from aichat_workspace.domain.policy.ownership import is_orphaned
+from aichat_workspace.domain.v1alpha1.platform_settings import (
+    DEFAULTS,
+    Settings,
+    format_problem,
+    settings_in_force,
 )
-from aichat_workspace.domain.v1alpha1.workspace import format_refusal
+from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME, PlatformSpec
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client
@@ -28,7 +27,6 @@ from aichat_workspace.operator import trimming
 
 # What a tenant object's status says that nobody has written yet.
 _NEW_STATUSES: Final[tuple[Json, ...]] = ({}, {"replicas": 0}, {"phase": "Pending"})
-_log: Final = structlog.get_logger()
 
 
 class Caches:
@@ -47,12 +45,11 @@ class Caches:
         self._on_change = on_change
         self._on_settings = on_settings
         self._client = client
-        self._settings = PlatformSpec()
-        self._settings_known = asyncio.Event()
-        self._settings_problem = ""
+        self._settings: Settings | None = None
         self._expected_statuses: dict[str, Json] = {}
         self._hosts: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         self.session_key_moved = asyncio.Event()  # for operator.session_key, which clears it
+        self.settings_moved = asyncio.Event()  # for operator.settings_record, which clears it
         self.workspaces = self._cache(
             kinds.WORKSPACE, _workspace_name, transform=without_managed_fields, is_packed=True
         )
@@ -81,6 +78,14 @@ class Caches:
             label_selector=names.PATTERNS_LABEL,
             transform=without_managed_fields,
         )
+        self.records = Cache(
+            client,
+            kinds.CONFIG_MAP,
+            on_change=self._take_record,
+            namespace=names.SYSTEM_NAMESPACE,
+            label_selector=names.MANAGED_SELECTOR,
+            transform=without_managed_fields,
+        )
         self.tenants = {
             kind.kind: self._cache(
                 kind,
@@ -104,6 +109,7 @@ class Caches:
             self.ingress_classes,
             self.storage_classes,
             self.patterns,
+            self.records,
             *self.tenants.values(),
         )
 
@@ -113,38 +119,53 @@ class Caches:
                 group.create_task(cache.run())
 
     async def wait_synced(self) -> None:
-        """Everything is known that was there at the start. Settings that can't be understood are
-        waited for until they are mended: defaults in their place would change every workspace."""
+        """Everything is known that was there at the start."""
         for cache in self.all:
             await cache.wait_synced()
-        if not self._settings_problem:
-            self._settings_known.set()
-        await self._settings_known.wait()
 
     @property
     def problem(self) -> str:
         """Why they can't be trusted now; empty when they can."""
         if problem := staleness(self.all):
             return problem
-        return "" if self._settings_known.is_set() else self._settings_problem
+        settings = self.settings_in_force
+        return format_problem(settings.not_understood[name] for name in sorted(settings.unknown))
 
     def settings(self) -> PlatformSpec:
-        """The platform's settings as they are now, or the defaults; the last ones that were
-        understood, while those that are there can't be."""
-        return self._settings
+        """The platform's settings in force."""
+        return self.settings_in_force.spec
 
-    def _take_settings(self, platform: Json | None) -> None:
-        try:
-            self._settings = read_settings(platform)
-        except ValidationError as error:
-            self._settings_problem = (
-                f"AIChatPlatform {PLATFORM_NAME!r} is not understood: {format_refusal(error)}"
-            )
-            _log.error(self._settings_problem, fix="edit it; until then nothing of it is taken up")
-            return
-        self._settings_problem = ""
-        self._settings_known.set()
-        self._on_settings()
+    @property
+    def settings_in_force(self) -> Settings:
+        """The platform's settings in force, and what of them could not be read."""
+        return self._settings or DEFAULTS
+
+    @property
+    def has_settings(self) -> bool:
+        """Whether there is an AIChatPlatform, or was one."""
+        return self._settings is not None
+
+    @property
+    def settings_record(self) -> Json | None:
+        """The ConfigMap that keeps the settings for a time without an AIChatPlatform."""
+        return self.records.get(names.SYSTEM_NAMESPACE, names.SETTINGS_RECORD)
+
+    def _take_record(self, *_: Json | None) -> None:
+        """Take in the record. It counts at the start only, when all workspaces are reconciled."""
+        self._take_settings()
+
+    def _take_settings(self) -> bool:
+        """Take in the AIChatPlatform and the record as they are now. Return whether workspaces have
+        other settings by that."""
+        self.settings_moved.set()
+        platform = self.platform.get("", PLATFORM_NAME)
+        settings = settings_in_force(platform, self.settings_record, self._settings)
+        before, self._settings = self.settings_in_force, settings
+        after = self.settings_in_force
+        is_moved = (before.spec, before.unknown) != (after.spec, after.unknown)
+        if is_moved:
+            self._on_settings()
+        return is_moved
 
     def tenant(self, name: str) -> Observed:
         """Everything known of one tenant."""
@@ -218,6 +239,23 @@ class Caches:
         workspaces = (self.workspaces.get(*key) for key in keys)
         return [workspace for workspace in workspaces if workspace is not None]
 
+    def orphaned_namespaces(self) -> list[str]:
+        """The namespaces whose resource is gone."""
+        return [
+            _name(namespace) for namespace in self.namespaces.all() if self._is_orphaned(namespace)
+        ]
+
+    def _is_orphaned(self, namespace: Json) -> bool:
+        claimants = self.workspaces.by_index(_name(namespace))
+        return is_orphaned(namespace, [uid(claimant) for claimant in claimants])
+
+    def _is_known(self, name: str) -> bool:
+        """Whether a resource names the workspace, or a namespace is left of one."""
+        if self.workspaces.has_group(name):
+            return True
+        namespace = self.namespaces.get("", name)
+        return namespace is not None and self._is_orphaned(namespace)
+
     def _index_host(self, old: Json | None, new: Json | None) -> None:
         if old is not None and (host := _chosen_host(old)):
             self._hosts[host].discard(key(old))
@@ -260,11 +298,12 @@ class Caches:
                 return
             if kind is kinds.PLATFORM:  # which may name a Gateway now
                 self.tenants[kinds.HTTP_ROUTE.kind].retry_discovery()
-                self._take_settings(new)
+                if not self._take_settings():
+                    return
             if kind is kinds.SECRET and any(map(_is_session_key, (old, new))):
                 self.session_key_moved.set()
             if workspace_of is None:
-                moved: set[str | None] = {*self.workspace_names()}
+                moved: set[str | None] = {*self.workspace_names(), *self.orphaned_namespaces()}
             else:
                 moved = {workspace_of(obj) for obj in (old, new) if obj is not None}
             if kind is kinds.WORKSPACE:
@@ -272,7 +311,7 @@ class Caches:
                 own = moved if self._is_expected(old, new) else set()
                 moved = (moved | self._rivals(old, new)) - own
             for name in moved:
-                if name and (kind is kinds.WORKSPACE or self.workspaces.has_group(name)):
+                if name and (kind is kinds.WORKSPACE or self._is_known(name)):
                     self._on_change(name)
 
         store = Store(changed, workspace_of or (lambda _: None), is_packed)

@@ -13,6 +13,7 @@ from aichat_workspace.domain.decision.decisions import (
     Decision,
     Expire,
     Finalize,
+    Orphan,
     Provision,
     Reject,
 )
@@ -22,7 +23,7 @@ from aichat_workspace.domain.planning.actions import Apply, Delete, Prune, Stop
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.errors import ApiError, ConflictError
-from aichat_workspace.operator.telemetry.events import expired, retained
+from aichat_workspace.operator.telemetry.events import expired, orphan_event, retained
 from aichat_workspace.operator.writer import Writer, write_refused
 
 _log: Final = structlog.get_logger()
@@ -54,6 +55,8 @@ class Executor:
         """Make a decision's writes.
 
         Raises:
+            ApiError: a write to a namespace whose resource is gone was refused; a retry helps once
+                what refuses it is mended.
             ConflictError: the snapshot was old; the next one brings a fresh decision.
             UnreachableError: the API server did not answer; a retry helps.
         """
@@ -62,6 +65,8 @@ class Executor:
                 return DONE
             case Expire(workspace):
                 return await self._expire(workspace)
+            case Orphan():
+                return await self._execute_orphan(decision)
             case Finalize(workspace):
                 return await self._execute_steps(workspace, decision.steps)
             case Provision(workspace):
@@ -79,6 +84,21 @@ class Executor:
             return Outcome(None if error.is_retryable else _expiry_refused(error), error)
         _log.info("expired", workspace=workspace.spec.workspace_name)
         await self.writer.emit_event(expired(workspace, self.now()), self.now())
+        return DONE
+
+    async def _execute_orphan(self, orphan: Orphan) -> Outcome:
+        for step in orphan.steps:
+            match step:
+                case steps.ConfirmResourceGone(namespace):
+                    await self.writer.confirm_resource_gone(namespace)
+                case steps.ClaimNamespace(manifest, uid, reason):
+                    await self.writer.claim_namespace(manifest, uid)
+                    _log.warning(f"namespace {reason}", namespace=manifest["metadata"]["name"])
+                case steps.AnnounceOrphan(namespace, reason, note):
+                    event = orphan_event(namespace, reason, note, self.now())
+                    await self.writer.emit_event(event, self.now())
+                case Delete() | Stop():
+                    await self.writer.execute(step)
         return DONE
 
     async def _execute_steps(

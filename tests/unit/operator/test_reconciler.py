@@ -568,6 +568,56 @@ async def test_a_refused_step_stops_no_rollout_because_no_workload_was_tried(wor
     assert world.rollouts.board.blocked_by == ""
 
 
+class TestOrphan:
+    """A namespace whose resource is gone, as when its finalizer was taken off."""
+
+    @pytest.fixture
+    async def orphaned(self, world: World) -> World:
+        world.apply()
+        await world.reconcile()
+        world.caches.workspaces._store.remove(world.cluster.objects[WORKSPACE_KEY])
+        return world
+
+    async def test_it_is_found_told_once_and_looked_at_when_its_grace_is_over(
+        self, orphaned: World
+    ) -> None:
+        del orphaned.cluster.objects[WORKSPACE_KEY]
+        assert orphaned.caches.orphaned_namespaces() == [NAME]
+        assert await orphaned.reconcile() == 24 * 3600
+        assert orphaned.cluster.writes == [f"apply Namespace {NAME}"]
+        assert await orphaned.reconcile() == 24 * 3600
+        assert orphaned.cluster.writes == []
+        assert orphaned.servers.forgotten == [NAME, NAME]
+
+    async def test_it_is_stopped_and_keeps_its_data(self, orphaned: World) -> None:
+        del orphaned.cluster.objects[WORKSPACE_KEY]
+        await orphaned.reconcile()
+        settings = {"kind": "AIChatPlatform", "spec": {"deletion": {"orphanGraceHours": 1}}}
+        metadata = {"name": "default", "resourceVersion": "9999"}
+        orphaned.caches.platform.observe({**settings, "metadata": metadata})
+        tenant = orphaned.cluster.objects[("Namespace", "", NAME)]
+        marks = tenant["metadata"]["annotations"]
+        since = f"2026-11-23T10:00:00+00:00 {marks[names.OWNER_UID_ANNOTATION]}"
+        marks = {**marks, names.ORPHANED_ANNOTATION: since}
+        dated = {**tenant, "metadata": {**tenant["metadata"], "annotations": marks}}
+        orphaned.caches.observe(orphaned.cluster.store(dated))
+        assert await orphaned.reconcile() is None
+        assert orphaned.cluster.writes == [
+            f"patch StatefulSet {names.ollama(NAME)}",
+            f"patch Deployment {names.openwebui(NAME)}",
+            f"delete Ingress {names.openwebui(NAME)}",
+            f"apply Namespace {NAME}",
+        ]
+        assert orphaned.caches.orphaned_namespaces() == []
+
+    async def test_a_resource_that_the_cache_has_not_seen_makes_no_orphan(
+        self, orphaned: World
+    ) -> None:
+        with pytest.raises(ApiError, match="its resource 'aichatworkspace-team-a' is there"):
+            await orphaned.reconcile()
+        assert orphaned.cluster.writes == []
+
+
 async def test_a_claimant_that_is_refused_its_status_does_not_starve_the_holder(
     world: World,
 ) -> None:

@@ -6,18 +6,19 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 import structlog
-from pydantic import ValidationError
 
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.workspaces.change_log import Change, ChangeLog, ChangeType
 from aichat_workspace.api.workspaces.views import View, view, workspace_name
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
-from aichat_workspace.domain.v1alpha1.platform_spec import (
-    PLATFORM_NAME,
-    PlatformSpec,
-    read_settings,
+from aichat_workspace.domain.v1alpha1.platform_settings import (
+    DEFAULTS,
+    Settings,
+    format_problem,
+    settings_in_force,
 )
+from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME, PlatformSpec
 from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.objects import Json, Key, key, labels, without_managed_fields
@@ -39,8 +40,7 @@ class ClusterView:
         self._by_name: dict[str, dict[Key, View]] = {}
         self._order: list[Order] = []
         self._complete_version = 0
-        self._settings: PlatformSpec | None = PlatformSpec()
-        self._settings_problem = ""
+        self._settings: Settings | None = None
         self.workspaces = Cache(
             client,
             kinds.WORKSPACE,
@@ -67,10 +67,24 @@ class ClusterView:
             label_selector=names.PATTERNS_LABEL,
             transform=without_managed_fields,
         )
+        self._records = Cache(
+            client,
+            kinds.CONFIG_MAP,
+            on_change=self._update_settings,
+            namespace=names.SYSTEM_NAMESPACE,
+            label_selector=names.MANAGED_SELECTOR,
+            transform=without_managed_fields,
+        )
 
     @property
     def _caches(self) -> tuple[Cache, ...]:
-        return (self.workspaces, self._namespaces, self._platform, self._patterns)
+        return (
+            self.workspaces,
+            self._namespaces,
+            self._platform,
+            self._patterns,
+            self._records,
+        )
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -155,12 +169,13 @@ class ClusterView:
         return self._namespaces.get("", name)
 
     def platform(self) -> PlatformSpec:
-        """Return the settings, or the last valid ones. Raises ProblemError (503) without any."""
-        if self._settings is None:
-            raise problems.unavailable(
-                f"{self._settings_problem}. The platform team should edit it."
-            )
-        return self._settings
+        """Return the settings in force, as the operator has them. Raises ProblemError (503) while
+        one of them is not understood and has no earlier value."""
+        settings = self._settings or DEFAULTS
+        unknown = (settings.not_understood[name] for name in sorted(settings.unknown))
+        if problem := format_problem(unknown):
+            raise problems.unavailable(f"{problem}. The platform team should edit it.")
+        return settings.spec
 
     def prompts(self) -> dict[str, tuple[str, str]]:
         """Return each pattern's prompt and origin by the pattern's name."""
@@ -201,22 +216,16 @@ class ClusterView:
             return None
         return view(new)
 
-    def _update_settings(self, _: Json | None, new: Json | None) -> None:
-        """Keep the last valid settings when the new ones are invalid, as the operator does.
-
-        Without valid ones from the start there are none; the operator waits, too.
-        """
-        try:
-            self._settings = read_settings(new)
-            self._settings_problem = ""
-        except ValidationError as error:
-            location = problems.path_of(("spec", *error.errors()[0]["loc"]))
-            self._settings_problem = (
-                f"AIChatPlatform {PLATFORM_NAME!r} is not understood: {location}"
-            )
-            _log.error(self._settings_problem, fix="edit it; until then nothing of it is taken up")
-            if not self._platform.is_synced:
-                self._settings = None
+    def _update_settings(self, *_: Json | None) -> None:
+        """Take in the AIChatPlatform and the operator's record as they are now."""
+        settings = settings_in_force(
+            self._platform.get("", PLATFORM_NAME),
+            self._records.get(names.SYSTEM_NAMESPACE, names.SETTINGS_RECORD),
+            self._settings,
+        )
+        if settings is not None and settings != self._settings and settings.problem:
+            _log.error(settings.problem, fix="edit it")
+        self._settings = settings
 
     def _remove(self, view: View) -> None:
         del self._order[bisect_left(self._order, view.order)]

@@ -17,6 +17,7 @@ from aichat_workspace.domain.decision.expiry import (
     suspended,
 )
 from aichat_workspace.domain.decision.finalization import finalize, release
+from aichat_workspace.domain.decision.orphans import find_orphan
 from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.decision.steps import (
     AddFinalizer,
@@ -39,7 +40,14 @@ from aichat_workspace.domain.planning.secret_copies import (
     with_record,
 )
 from aichat_workspace.domain.policy import effective_spec, limits
-from aichat_workspace.domain.policy.blocking import blocked_kinds, blocks_host, spec_problem
+from aichat_workspace.domain.policy.blocking import (
+    blocked_kinds,
+    blocks_host,
+    is_certain,
+    kinds_of_settings,
+    settings_problem,
+    spec_problem,
+)
 from aichat_workspace.domain.policy.ownership import (
     choose_claimant,
     host_taken,
@@ -60,13 +68,16 @@ from aichat_workspace.domain.v1alpha1.workspace_spec import Expiry
 def decide(snapshot: Snapshot, now: datetime) -> tuple[Decision, ...]:
     """One decision for each resource that names the workspace; the one that counts comes first.
 
-    There is no decision where no resource names it.
+    Before them comes one for a namespace whose resource is gone.
     """
-    if not snapshot.claimants:
-        return ()
-    holder = choose_claimant(snapshot.claimants, snapshot.observed.namespace)
+    namespace = snapshot.observed.namespace
+    holder = choose_claimant(snapshot.claimants, namespace) if snapshot.claimants else None
+    orphan = find_orphan(snapshot, holder, now)
+    orphans = (orphan,) if orphan else ()
+    if holder is None:
+        return orphans
     others = (claimant for claimant in snapshot.claimants if claimant is not holder)
-    return tuple(_decide(claimant, holder, snapshot, now) for claimant in (holder, *others))
+    return (*orphans, *(_decide(claimant, holder, snapshot, now) for claimant in (holder, *others)))
 
 
 def _decide(workspace: Workspace, holder: Workspace, snapshot: Snapshot, now: datetime) -> Decision:
@@ -102,7 +113,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     models = _models(workspace, snapshot)
     if problems and not (namespace and owns(workspace, namespace)):
         return Provision(workspace, problems, models)
-    blocked = blocked_kinds(problems)
+    blocked = blocked_kinds(problems) | kinds_of_settings(snapshot.unknown_settings)
     credentials = NO_CREDENTIALS
     secret_steps: tuple[Step, ...] = ()
     if "Secret" not in blocked:
@@ -147,11 +158,16 @@ def _known(workspace: Workspace) -> frozenset[tuple[str, str]]:
 
 def _problems(workspace: Workspace, snapshot: Snapshot) -> Iterator[Problem]:
     """What a person has to mend before all objects can be as desired."""
+    if snapshot.unknown_settings:
+        yield settings_problem(snapshot.unknown_settings)
     if workspace.not_understood:
         yield spec_problem(workspace)
-    yield from limits.violations(workspace.spec, snapshot.platform)
     taken = host_taken(workspace, snapshot.rivals, snapshot.platform)
-    yield from filter(None, (taken, _credentials_problem(workspace, snapshot)))
+    problems = (
+        *limits.violations(workspace.spec, snapshot.platform),
+        *filter(None, (taken, _credentials_problem(workspace, snapshot))),
+    )
+    yield from (problem for problem in problems if is_certain(problem, snapshot.unknown_settings))
 
 
 def _credentials_problem(workspace: Workspace, snapshot: Snapshot) -> Problem | None:

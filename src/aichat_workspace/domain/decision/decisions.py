@@ -1,9 +1,9 @@
-"""What is to become of one resource."""
+"""What is to become of one resource, or of a namespace without one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aichat_workspace.domain.decision.steps import Step
+from aichat_workspace.domain.decision.steps import OrphanStep, Step
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.models.status import DesiredModels
 from aichat_workspace.domain.planning.actions import Action
@@ -71,4 +71,14 @@ class Provision:
     """Why it does not expire, although its time is over by the operator's clock."""
 
 
-Decision = Reject | Expire | Finalize | Provision
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """Tell of a namespace whose resource is gone, and stop it once its grace is over."""
+
+    namespace: Manifest
+    steps: tuple[OrphanStep, ...] = ()
+    stops_in_seconds: float | None = None
+    """None once it is stopped."""
+
+
+Decision = Reject | Expire | Finalize | Provision | Orphan

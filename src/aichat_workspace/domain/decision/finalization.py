@@ -36,16 +36,35 @@ def finalize(workspace: Workspace, snapshot: Snapshot) -> Finalize:
         steps = (ConfirmNamespaceGone(), *_release(workspace, snapshot))
     elif not owns(workspace, namespace):
         steps = (*_release(workspace, snapshot),)
-    elif workspace.spec.deletion_policy is DeletionPolicy.RETAIN:
+    elif _is_retained(workspace, snapshot):
         steps = (*_retain(workspace, namespace, snapshot.observed),)
     else:
         return Finalize(workspace, (DeleteNamespace(namespace),), awaits_namespace=True)
     return Finalize(workspace, steps)
 
 
+def _is_retained(workspace: Workspace, snapshot: Snapshot) -> bool:
+    """The platform's switch counts for every workspace. Data are never deleted while it is not
+    known."""
+    return (
+        workspace.spec.deletion_policy is DeletionPolicy.RETAIN
+        or snapshot.platform.deletion.retain_all
+        or "deletion" in snapshot.unknown_settings
+    )
+
+
 def release(workspace: Workspace, snapshot: Snapshot) -> Finalize:
     """End a resource whose tenant is another's: only its credentials are left."""
     return Finalize(workspace, (*_release(workspace, snapshot),), ends_tenant=False)
+
+
+def stops(observed: Observed) -> Iterator[Delete | Stop]:
+    """Yield the steps that stop the workloads and free the host."""
+    for manifest in observed.objects.values():
+        if manifest["kind"] in ROUTE_KINDS and "deletionTimestamp" not in manifest["metadata"]:
+            yield Delete(ref(manifest), manifest["metadata"]["uid"])
+        if manifest["kind"] in WORKLOAD_KINDS and manifest["spec"].get("replicas") != 0:
+            yield Stop(ref(manifest))
 
 
 def _release(workspace: Workspace, snapshot: Snapshot) -> Iterator[Step]:
@@ -60,11 +79,7 @@ def _release(workspace: Workspace, snapshot: Snapshot) -> Iterator[Step]:
 def _retain(workspace: Workspace, namespace: Manifest, observed: Observed) -> Iterator[Step]:
     """Stop the workloads, free the host, mark the namespace and let it go. The credentials stay:
     the next workspace of the namespace finds the chat's users and sessions as they were."""
-    for manifest in observed.objects.values():
-        if manifest["kind"] in ROUTE_KINDS and "deletionTimestamp" not in manifest["metadata"]:
-            yield Delete(ref(manifest), manifest["metadata"]["uid"])
-        if manifest["kind"] in WORKLOAD_KINDS and manifest["spec"].get("replicas") != 0:
-            yield Stop(ref(manifest))
+    yield from stops(observed)
     if "deletionTimestamp" not in namespace["metadata"]:
         uid = namespace["metadata"]["uid"]
         body = with_record(retained_namespace(workspace), recorded_copies(namespace))

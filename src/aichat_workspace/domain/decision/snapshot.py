@@ -40,3 +40,5 @@ class Snapshot:
     ingress_classes: tuple[Manifest, ...] = ()
     clock_ahead: timedelta | None = timedelta()
     """How far the operator's clock is ahead of the API server's; None while that is unknown."""
+    unknown_settings: Mapping[str, str] = field(default_factory=dict)
+    """Top-level settings that can't be read and have no earlier value, and why."""

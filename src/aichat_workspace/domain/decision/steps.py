@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.planning.actions import Action
+from aichat_workspace.domain.planning.actions import Action, Delete, Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,22 @@ class ConfirmNamespaceGone:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfirmResourceGone:
+    """Ask the API server itself for the resource of this namespace: the cache may be behind."""
+
+    namespace: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceOrphan:
+    """Emit an event about a namespace whose resource is gone."""
+
+    namespace: Manifest
+    reason: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class AnnounceRetained:
     """Emit an event with what it takes to adopt the namespace."""
 
@@ -89,3 +105,5 @@ Step = (
     | AnnounceRetained
     | Action
 )
+OrphanStep = ConfirmResourceGone | ClaimNamespace | AnnounceOrphan | Delete | Stop
+"""What is done with a namespace whose resource is gone."""

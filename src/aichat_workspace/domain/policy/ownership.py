@@ -1,11 +1,11 @@
 """Which of several resources may have a workspace name, and which namespace it may have."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.kubernetes.manifest import Manifest, is_deleting
 from aichat_workspace.domain.policy import effective_spec
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
@@ -77,16 +77,36 @@ def host_taken(
     )
 
 
+def is_orphaned(namespace: Manifest, uids: Collection[str]) -> bool:
+    """Whether the namespace was made for a resource that is gone and has not left it behind.
+
+    `uids` are those of all resources that name it.
+    """
+    marks = _marks(namespace)
+    owner_uid = marks.get(names.OWNER_UID_ANNOTATION, "")
+    return bool(
+        owner_uid
+        and owner_uid not in uids
+        and names.RETAINED_ANNOTATION not in marks
+        and not is_deleting(namespace)
+    )
+
+
 def may_take_over(workspace: Workspace, namespace: Manifest) -> bool:
     """Whether a deleted workspace of the same team left this namespace behind and this one names
-    it."""
+    it, or the platform team gives it to this one."""
     uid = namespace["metadata"]["uid"]
-    return _is_heir(workspace, namespace) and workspace.spec.namespace_uid == uid
+    if _is_heir(workspace, namespace) and workspace.spec.namespace_uid == uid:
+        return True
+    marks = _marks(namespace)
+    return bool(
+        marks.get(names.OWNER_UID_ANNOTATION) and marks.get(names.ADOPT_ANNOTATION) == workspace.uid
+    )
 
 
 def _is_heir(workspace: Workspace, namespace: Manifest) -> bool:
     """A retained namespace goes to the team that left it, or to the platform team."""
-    marks = namespace["metadata"].get("annotations") or {}
+    marks = _marks(namespace)
     team = marks.get(names.OWNER_ANNOTATION, "").partition("/")[0]
     return names.RETAINED_ANNOTATION in marks and workspace.namespace in (
         team,
@@ -109,11 +129,22 @@ def namespace_refusal(workspace: Workspace, namespace: Manifest | None) -> Rejec
             f"namespace {name!r} was retained from a deleted workspace; to take it over with its "
             f"data set spec.namespaceUID to {namespace['metadata']['uid']!r}, or delete it",
         )
+    taken = f"namespace {name!r} exists and was not made for this workspace, so it is left alone; "
+    fix = "delete this resource and create one with another workspaceName, or remove the namespace"
+    if not _marks(namespace).get(names.OWNER_UID_ANNOTATION):
+        return Rejection("NamespaceTaken", taken + fix)
+    owner = _marks(namespace).get(names.OWNER_ANNOTATION, "")
     return Rejection(
         "NamespaceTaken",
-        f"namespace {name!r} exists and was not made for this workspace, so it is left alone; "
-        "delete this resource and create one with another workspaceName, or remove the namespace",
+        f"{taken}it was made for an earlier AIChatWorkspace {owner}, which is gone. After a "
+        "restore from a backup, a platform administrator gives it to this one, with all its data: "
+        f"kubectl annotate namespace {name} {names.ADOPT_ANNOTATION}={workspace.uid} --overwrite. "
+        f"Otherwise {fix}",
     )
+
+
+def _marks(namespace: Manifest) -> Mapping[str, str]:
+    return namespace["metadata"].get("annotations") or {}
 
 
 def _reserved(why: str) -> Rejection:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import datetime
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
@@ -13,7 +14,15 @@ from aichat_workspace.domain.render.context import Credentials, Tenant
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
-__all__ = ["Credentials", "ReferencedSecret", "render", "retained_namespace", "tenant_namespace"]
+__all__ = [
+    "Credentials",
+    "ReferencedSecret",
+    "orphaned_namespace",
+    "render",
+    "retained_namespace",
+    "retained_orphan",
+    "tenant_namespace",
+]
 
 
 def tenant_namespace(workspace: Workspace) -> Manifest:
@@ -24,6 +33,30 @@ def tenant_namespace(workspace: Workspace) -> Manifest:
 def retained_namespace(workspace: Workspace) -> Manifest:
     """Render the namespace that a deleted workspace leaves behind."""
     return _annotated(namespace.namespace(workspace), names.RETAINED_ANNOTATION, "true")
+
+
+def orphaned_namespace(orphan: Manifest, since: datetime) -> Manifest:
+    """Render a namespace whose resource is gone, with the time when that was found.
+
+    The resource's UID goes with it: a time that somebody edited stays there with the next owner.
+    """
+    owner_uid = orphan["metadata"]["annotations"][names.OWNER_UID_ANNOTATION]
+    value = f"{since.isoformat()} {owner_uid}"
+    return _annotated(_as_marked(orphan), names.ORPHANED_ANNOTATION, value)
+
+
+def retained_orphan(orphan: Manifest) -> Manifest:
+    """Render a namespace whose resource is gone as if that had left it behind."""
+    return _annotated(_as_marked(orphan), names.RETAINED_ANNOTATION, "true")
+
+
+def _as_marked(orphan: Manifest) -> Manifest:
+    marks = orphan["metadata"]["annotations"]
+    return namespace.marked_namespace(
+        orphan["metadata"]["name"],
+        marks[names.OWNER_UID_ANNOTATION],
+        marks.get(names.OWNER_ANNOTATION, ""),
+    )
 
 
 def render(

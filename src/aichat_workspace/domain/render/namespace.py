@@ -18,7 +18,12 @@ from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
 
 def namespace(workspace: Workspace) -> Manifest:
-    name = workspace.spec.workspace_name
+    owner = f"{workspace.namespace}/{workspace.name}"
+    return marked_namespace(workspace.spec.workspace_name, workspace.uid, owner)
+
+
+def marked_namespace(name: str, owner_uid: str, owner: str) -> Manifest:
+    """Render a namespace that is annotated with its owner, a resource's UID and namespace/name."""
     return {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -30,8 +35,8 @@ def namespace(workspace: Workspace) -> Manifest:
                 "pod-security.kubernetes.io/enforce-version": "latest",
             },
             "annotations": {
-                names.OWNER_UID_ANNOTATION: workspace.uid,
-                names.OWNER_ANNOTATION: f"{workspace.namespace}/{workspace.name}",
+                names.OWNER_UID_ANNOTATION: owner_uid,
+                names.OWNER_ANNOTATION: owner,
             },
         },
     }

@@ -1,6 +1,9 @@
 """The base of all models of custom resources: camelCase in JSON, frozen in memory."""
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 
@@ -15,6 +18,41 @@ class Schema(BaseModel):
     model_config = ConfigDict(
         frozen=True, alias_generator=to_camel, populate_by_name=True, extra="forbid"
     )
+
+
+S = TypeVar("S", bound=Schema)
+_NOTHING: Final[Mapping[str, Any]] = {}
+
+
+def read_leniently(
+    model: type[S], document: Mapping[str, Any], fallback: Mapping[str, Any] = _NOTHING
+) -> tuple[S, Mapping[str, str]]:
+    """Read the document without the top-level fields that the model refuses.
+
+    Returns also why fields are refused, by their names. `fallback` has the values that replace
+    refused ones.
+    """
+    try:
+        return model.model_validate(document, extra="ignore"), {}
+    except ValidationError as error:
+        refused = {
+            str(detail["loc"][0]): format_field_error(detail["loc"], detail["msg"])
+            for detail in error.errors()
+        }
+    accepted = {key: value for key, value in document.items() if key not in refused}
+    replaced = {key: value for key, value in fallback.items() if key in refused}
+    return model.model_validate({**accepted, **replaced}, extra="ignore"), refused
+
+
+def format_refusal(error: ValidationError) -> str:
+    """Write which fields are refused, and why."""
+    details = error.errors()
+    return "; ".join(format_field_error(detail["loc"], detail["msg"]) for detail in details)
+
+
+def format_field_error(location: tuple[int | str, ...], message: str) -> str:
+    """Write which field is refused, and why."""
+    return f"{'.'.join(map(str, location))}: {message}"
 
 
 def rule(expression: str, message: str) -> JsonDict:

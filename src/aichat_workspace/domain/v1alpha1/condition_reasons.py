@@ -69,7 +69,9 @@ REASONS: Final = {
     "NamespaceRetained": "A deleted workspace left the namespace behind. Set "
     "`spec.namespaceUID` to take it over, or delete the namespace.",
     "NamespaceTaken": "A namespace of this name exists and is not the workspace's. Delete the "
-    "resource and choose another `workspaceName`, or remove the namespace.",
+    "resource and choose another `workspaceName`, or remove the namespace. Of a namespace whose "
+    "resource is gone, as after a restore from a backup, the message has the command that gives it "
+    "to this one.",
     "QuotaTooSmall": "The quota that it chose has no room for all pods. Raise the field of "
     "`spec.quota` that the message names, or leave it out.",
     "RegistryNotAllowed": "A model comes from a registry that the platform does not allow. Remove "
@@ -86,6 +88,10 @@ REASONS: Final = {
     "bring the operator and its CRDs to the same version.",
     "WorkspaceNameTaken": "An older resource has the `workspaceName`. Delete this one and choose "
     "another.",
+    # the platform team has to act
+    "SettingsNotUnderstood": "The operator does not understand a field of the AIChatPlatform and "
+    "knows no earlier value of it, so what depends on it is left as it is. Correct the field that "
+    "the message names, or bring the operator and its CRDs to the same version.",
     # the cluster has to be repaired
     "ApiServerNotAnswering": "The API server, or a webhook behind it, has not answered for a "
     "minute, or only with errors that pass. The workspace runs on; it is tried again by itself. "

@@ -54,7 +54,8 @@ def platform_crd() -> Manifest:
     return _crd(
         PLATFORM,
         short_names=["aiplatform"],
-        description="Settings of the platform team for all workspaces; without one, defaults hold.",
+        description="Settings of the platform team for all workspaces. Deleting it keeps the last "
+        "ones in force; for the defaults, empty its spec.",
         columns=(
             ("Domain", "string", ".spec.ingress.domain", 0),
             ("Age", "date", ".metadata.creationTimestamp", 0),
@@ -63,6 +64,7 @@ def platform_crd() -> Manifest:
             "spec": {
                 **_describe_defaults(structural(PlatformSpec)),
                 "description": "Settings for all workspaces.",
+                "nullable": True,  # as server-side apply of an empty spec leaves it
             }
         },
         rules=[only_one],

@@ -1,12 +1,12 @@
 """AIChatPlatform: the platform team's settings for all workspaces.
 
 It is a cluster-scoped resource named `default`, so that the API server itself refuses a bad edit.
-Without it the defaults below apply.
+Where there never was one, the defaults below apply. The last settings of a deleted one stay in
+force (platform_settings).
 """
 
-from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
@@ -299,6 +299,23 @@ class Upgrades(Schema):
     )
 
 
+class Deletion(Schema):
+    """What becomes of a namespace whose resource is deleted or gone."""
+
+    retain_all: bool = Field(
+        default=False,
+        description="Retain the namespace of every workspace that is deleted or expires, whatever "
+        "its deletionPolicy says: the operator deletes no data.",
+    )
+    orphan_grace_hours: int = Field(
+        default=24,
+        ge=1,
+        le=8760,
+        description="How long a namespace whose resource is gone goes on, before its workloads are "
+        "stopped and its host is free. It is never deleted.",
+    )
+
+
 class PlatformSpec(Schema):
     """Settings of the platform team."""
 
@@ -322,11 +339,7 @@ class PlatformSpec(Schema):
     upgrades: Upgrades = Field(
         default=Upgrades(), description="How a changed image reaches workspaces."
     )
-
-
-def read_settings(document: Mapping[str, Any] | None) -> PlatformSpec:
-    """Read the settings of an AIChatPlatform; without one, return the defaults.
-
-    Raises ValidationError for settings that an older or newer CRD accepted.
-    """
-    return PlatformSpec.model_validate((document or {}).get("spec") or {}, extra="ignore")
+    deletion: Deletion = Field(
+        default=Deletion(),
+        description="What becomes of a namespace whose resource is deleted or gone.",
+    )

@@ -2,17 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, Self, TypeVar
-
-from pydantic import ValidationError
+from typing import Any, Final, Self
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.v1alpha1.base import Schema
+from aichat_workspace.domain.v1alpha1.base import Schema, read_leniently
 from aichat_workspace.domain.v1alpha1.workspace_spec import DeletionPolicy, Expiry, WorkspaceSpec
 from aichat_workspace.domain.v1alpha1.workspace_status import MAX_REFRESH_LENGTH, WorkspaceStatus
 
-S = TypeVar("S", bound=Schema)
-_NOTHING: Final[Mapping[str, Any]] = {}
 # Data are never deleted for a value that the operator does not understand.
 _FALLBACK: Final = {"deletionPolicy": DeletionPolicy.RETAIN, "expiry": Expiry.SUSPEND}
 
@@ -43,8 +39,8 @@ class Workspace(Schema):
         Raises pydantic.ValidationError where its workspaceName can't be a namespace's name.
         """
         metadata = manifest["metadata"]
-        spec, not_understood = _read_leniently(WorkspaceSpec, manifest["spec"], _FALLBACK)
-        status, _ = _read_leniently(WorkspaceStatus, manifest.get("status") or {})
+        spec, refused = read_leniently(WorkspaceSpec, manifest["spec"], _FALLBACK)
+        status, _ = read_leniently(WorkspaceStatus, manifest.get("status") or {})
         return cls(
             namespace=metadata["namespace"],
             name=metadata["name"],
@@ -56,7 +52,7 @@ class Workspace(Schema):
             spec=spec,
             status=status,
             refresh_models=_refresh(metadata),
-            not_understood=not_understood,
+            not_understood=tuple(refused.values()),
         )
 
     @property
@@ -72,34 +68,3 @@ class Workspace(Schema):
 def _refresh(metadata: Mapping[str, Any]) -> str:
     annotations = metadata.get("annotations") or {}
     return str(annotations.get(names.REFRESH_MODELS_ANNOTATION, ""))[:MAX_REFRESH_LENGTH]
-
-
-def _read_leniently(
-    model: type[S], document: Mapping[str, Any], fallback: Mapping[str, Any] = _NOTHING
-) -> tuple[S, tuple[str, ...]]:
-    """Read the document without the top-level fields that the model refuses.
-
-    Returns why they are refused, too. `fallback` has the values that replace refused ones.
-    """
-    try:
-        return model.model_validate(document, extra="ignore"), ()
-    except ValidationError as error:
-        refused = {
-            detail["loc"][0]: _format_field_error(detail["loc"], detail["msg"])
-            for detail in error.errors()
-        }
-    accepted = {key: value for key, value in document.items() if key not in refused}
-    replaced = {key: value for key, value in fallback.items() if key in refused}
-    parsed = model.model_validate({**accepted, **replaced}, extra="ignore")
-    return parsed, tuple(refused.values())
-
-
-def format_refusal(error: ValidationError) -> str:
-    """Write which fields are refused, and why."""
-    details = error.errors()
-    return "; ".join(_format_field_error(detail["loc"], detail["msg"]) for detail in details)
-
-
-def _format_field_error(location: tuple[int | str, ...], message: str) -> str:
-    """Write which field is refused, and why."""
-    return f"{'.'.join(map(str, location))}: {message}"

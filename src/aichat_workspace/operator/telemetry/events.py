@@ -10,6 +10,7 @@ from typing import Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
+from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase, WorkspaceStatus
 from aichat_workspace.kube.objects import Json
@@ -56,6 +57,32 @@ def retained(workspace: Workspace, namespace_uid: str, now: datetime) -> Json:
     return _event(workspace, "Retained", note, now)
 
 
+def record_event(record: Json, reason: str, note: str, now: datetime) -> Json:
+    """Return a warning about the platform's settings, beside their record: an event of a
+    cluster-scoped resource would have to be in a namespace where the operator may not write."""
+    metadata = record["metadata"]
+    regarding = {
+        "apiVersion": kinds.CONFIG_MAP.api_version,
+        "kind": kinds.CONFIG_MAP.kind,
+        **{key: metadata[key] for key in ("namespace", "name", "uid")},
+    }
+    return _event_about(regarding, reason, note, now, is_warning=True)
+
+
+def orphan_event(namespace: Manifest, reason: str, note: str, now: datetime) -> Json:
+    """Return a warning about a namespace, in that namespace: one of a cluster-scoped object would
+    have to be in `default`, where the operator may not write."""
+    name, uid = namespace["metadata"]["name"], namespace["metadata"]["uid"]
+    regarding = {
+        "apiVersion": kinds.NAMESPACE.api_version,
+        "kind": kinds.NAMESPACE.kind,
+        "namespace": name,
+        "name": name,
+        "uid": uid,
+    }
+    return _event_about(regarding, reason, note, now, is_warning=True)
+
+
 def _phase_events(
     workspace: Workspace, new_status: WorkspaceStatus, now: datetime
 ) -> Iterator[Json]:
@@ -94,20 +121,27 @@ def _upgrade_events(
 def _event(
     workspace: Workspace, reason: str, note: str, now: datetime, *, is_warning: bool = False
 ) -> Json:
+    regarding = {
+        "apiVersion": names.API_VERSION,
+        "kind": kinds.WORKSPACE.kind,
+        "namespace": workspace.namespace,
+        "name": workspace.name,
+        "uid": workspace.uid,
+    }
+    return _event_about(regarding, reason, note, now, is_warning=is_warning)
+
+
+def _event_about(
+    regarding: Json, reason: str, note: str, now: datetime, *, is_warning: bool
+) -> Json:
     return {
         "apiVersion": kinds.EVENT.api_version,
         "kind": kinds.EVENT.kind,
         "metadata": {
-            "name": f"{workspace.name[:180]}.{reason.lower()}.{now.timestamp():.0f}",
-            "namespace": workspace.namespace,
+            "name": f"{regarding['name'][:180]}.{reason.lower()}.{now.timestamp():.0f}",
+            "namespace": regarding["namespace"],
         },
-        "regarding": {
-            "apiVersion": names.API_VERSION,
-            "kind": kinds.WORKSPACE.kind,
-            "namespace": workspace.namespace,
-            "name": workspace.name,
-            "uid": workspace.uid,
-        },
+        "regarding": regarding,
         "eventTime": format_micro_time(now),
         "type": "Warning" if is_warning else "Normal",
         "reason": reason,

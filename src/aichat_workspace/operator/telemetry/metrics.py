@@ -51,11 +51,14 @@ MEANINGS: Final = {
     "aichat_model_pulls_running": "Model downloads at work now.",
     "aichat_model_pulls_total": "Ended model downloads: ok, failed, interrupted (it resumes), "
     "not_found (no such model), refused (something has to change first).",
+    "aichat_orphaned_namespaces": "Namespaces that run on although their resource is gone.",
     "aichat_queue_depth": "Workspaces that wait for a worker.",
     "aichat_queue_wait_seconds": "How long a workspace waited for a worker.",
     "aichat_reconcile_seconds": "Duration of a reconcile.",
     "aichat_reconcile_total": "Reconciles: ok, failed (refused or no answer; tried again), "
     "crashed (a bug; tried again).",
+    "aichat_settings_kept": "1 while the AIChatPlatform is gone and its last settings hold.",
+    "aichat_settings_refused": "Fields of the AIChatPlatform's spec that are not understood.",
     "aichat_workspaces": "Workspaces in a phase.",
 }
 
@@ -69,6 +72,9 @@ class MetricSources:
 
     confined: Callable[[], bool] = bool
     queue_depth: Callable[[], int] = int
+    orphaned_namespaces: Callable[[], int] = int
+    settings_kept: Callable[[], bool] = bool
+    settings_refused: Callable[[], int] = int
     cached: Callable[[], Mapping[str, int]] = dict
     """The number of objects by kind."""
     phases: Callable[[], Iterable[str]] = tuple
@@ -154,6 +160,9 @@ class _Collector(Collector):
         yield _read("aichat_confined", sources.confined())
         yield _read("aichat_queue_depth", sources.queue_depth())
         yield _read("aichat_model_pulls_running", sources.pulls_running())
+        yield _read("aichat_orphaned_namespaces", sources.orphaned_namespaces())
+        yield _read("aichat_settings_kept", sources.settings_kept())
+        yield _read("aichat_settings_refused", sources.settings_refused())
         yield _read_by("aichat_cache_objects", "kind", sources.cached())
         # Every phase has a series, also one without a workspace: an absent series is not a 0.
         phases = {**dict.fromkeys(map(str, Phase), 0), **Tally(sources.phases())}

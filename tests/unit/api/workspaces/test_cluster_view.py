@@ -7,6 +7,7 @@ from structlog.testing import capture_logs
 
 from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
+from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
 from tests.fakes.listing import take_list
 from tests.unit.api.samples import resource
@@ -78,8 +79,25 @@ def test_settings_that_were_never_valid_are_503(cluster: ClusterView) -> None:
         cluster.platform()
     assert caught.value.status == 503
     assert "spec.models.embeddingModel" in caught.value.detail
-    cluster._platform._store.remove(platform(2))
+    cluster._platform._store.put(platform(2))
     assert cluster.platform().models.embedding_model == "nomic-embed-text"
+
+
+def test_a_deleted_platform_keeps_its_settings(cluster: ClusterView) -> None:
+    cluster._platform._store.put(platform(1, embeddingModel="ours"))
+    cluster._platform._store.remove(platform(2))
+    assert cluster.platform().models.embedding_model == "ours"
+
+
+def test_the_operators_record_is_in_force_without_a_platform(cluster: ClusterView) -> None:
+    metadata = {
+        "name": names.SETTINGS_RECORD,
+        "namespace": names.SYSTEM_NAMESPACE,
+        "resourceVersion": "1",
+    }
+    data = {"spec": '{"models": {"embeddingModel": "ours"}}'}
+    cluster._records._store.put({"metadata": metadata, "data": data})
+    assert cluster.platform().models.embedding_model == "ours"
 
 
 def test_without_a_platform_the_settings_are_the_defaults(cluster: ClusterView) -> None:

@@ -220,6 +220,37 @@ def test_a_problem_blocks_only_the_kinds_that_depend_on_it() -> None:
     assert not kinds & {"StatefulSet", "Deployment", "PersistentVolumeClaim", "ResourceQuota"}
 
 
+def test_settings_that_are_not_understood_leave_what_depends_on_them_as_it_is() -> None:
+    """No default stands in for them, and a limit that is not known breaks nothing."""
+    own = workspace(metadata=FINALIZERS, ingress={"host": "our.corp.example"})
+    unknown = {"ingress": "ingress.profile: not one of them"}
+    objects = as_cached(render(own, PLATFORM, OWN))
+    edited = {
+        ref: {**manifest, "spec": {}} if ref.kind in ("Ingress", "ResourceQuota") else manifest
+        for ref, manifest in objects.items()
+    }
+    observed = Observed(namespace=namespace(), objects=edited)
+    (decision,) = decide(snapshot(own, observed=observed, unknown_settings=unknown), NOW)
+    assert isinstance(decision, Provision)
+    assert [problem.reason for problem in decision.problems] == ["SettingsNotUnderstood"]
+    assert "spec.ingress.profile" in decision.problems[0].message
+    assert decision.actions == ()
+    (decision,) = decide(
+        snapshot(own, observed=observed, unknown_settings={"network": "network: no"}), NOW
+    )
+    assert isinstance(decision, Provision)
+    reasons = [problem.reason for problem in decision.problems]
+    assert reasons == ["SettingsNotUnderstood", "HostNotAllowed"]
+    written = {action.manifest["kind"] for action in decision.actions if isinstance(action, Apply)}
+    assert written == {"ResourceQuota"}, "which depends on neither"
+
+
+def test_settings_that_are_not_understood_keep_no_workspace_from_ending() -> None:
+    unknown = {"models": "models: no"}
+    (decision,) = decide(snapshot(GONE, tenant=namespace(), unknown_settings=unknown), NOW)
+    assert steps_of(decision) == ["DeleteNamespace"]
+
+
 def test_a_namespace_that_is_being_deleted_gets_nothing() -> None:
     (decision,) = decide(snapshot(KEPT, tenant=TERMINATING), NOW)
     assert isinstance(decision, Provision)
@@ -535,6 +566,18 @@ def _images(decisions: tuple[Decision, ...]) -> set[str]:
         if manifest["kind"] in ("StatefulSet", "Deployment")
         for container in manifest["spec"]["template"]["spec"]["containers"]
     }
+
+
+@pytest.mark.parametrize("spec", [{}, {"expiresAfter": "2h"}])
+def test_the_platforms_switch_retains_every_namespace(spec: dict[str, Any]) -> None:
+    switched = PlatformSpec.model_validate({"deletion": {"retainAll": True}})
+    ended = workspace(metadata=DELETED, **spec)
+    for facts in (
+        snapshot(ended, tenant=namespace(), platform=switched),
+        snapshot(ended, tenant=namespace(), unknown_settings={"deletion": "deletion: no"}),
+    ):
+        (decision,) = decide(facts, NOW)
+        assert steps_of(decision) == ["ClaimNamespace", "AnnounceRetained", "RemoveFinalizer"]
 
 
 def test_a_retained_workspace_stops_and_frees_its_host() -> None:

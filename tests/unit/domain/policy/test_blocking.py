@@ -1,11 +1,17 @@
+from typing import Any
+
+import pytest
+
 from aichat_workspace.domain.policy.blocking import (
     blocked_kinds,
     blocks_host,
     blocks_models,
+    kinds_of_settings,
     spec_problem,
 )
 from aichat_workspace.domain.problem import Problem
-from tests.unit.domain.samples import workspace
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from tests.unit.domain.samples import desired, workspace
 
 
 def problem(reason: str) -> Problem:
@@ -42,3 +48,33 @@ def test_the_problem_of_a_spec_that_is_not_understood_names_the_field() -> None:
     spec_error = spec_problem(workspace(scheduling={"nodeSelector": {"not a key": "x"}}))
     assert spec_error.reason == "SpecNotUnderstood"
     assert "spec.scheduling.nodeSelector.not a key" in spec_error.message
+
+
+SETTINGS: dict[str, Any] = {
+    "ollama": {"memoryLimit": "3Gi", "storage": "31Gi"},
+    "openWebUI": {"memoryLimit": "3Gi", "storage": "31Gi"},
+    "storageClassName": "fast",
+    "network": {"egressExcept": ["10.0.0.0/8"]},
+    "ceiling": {"cpu": "1"},
+    "upgrades": {"concurrent": 7},
+    "images": {"mirror": "mirror.example.org"},
+    "ingress": {"domain": "ai.example.org"},
+    "models": {"embeddingModel": "none"},
+}
+
+
+@pytest.mark.parametrize("name", PlatformSpec.model_fields)
+def test_a_setting_that_is_not_understood_blocks_each_kind_that_shows_it(name: str) -> None:
+    alias = PlatformSpec.model_fields[name].alias or name
+    changed = PlatformSpec.model_validate({alias: SETTINGS.get(alias, {})})
+    pairs = zip(desired(), desired(changed), strict=True)
+    kinds = {before["kind"] for before, after in pairs if before != after}
+    if alias == "images":
+        assert kinds == {"StatefulSet", "Deployment"}, "whose present images are kept"
+    else:
+        assert kinds <= kinds_of_settings([alias])
+
+
+def test_a_setting_that_this_table_does_not_know_blocks_everything() -> None:
+    assert kinds_of_settings(["invented"]) >= {"NetworkPolicy", "Deployment", "Service"}
+    assert kinds_of_settings([]) == frozenset()

@@ -1,9 +1,11 @@
 import pytest
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy.ownership import (
     choose_claimant,
     host_taken,
+    is_orphaned,
     may_take_over,
     name_taken,
     namespace_refusal,
@@ -86,6 +88,58 @@ def test_a_retained_namespace_goes_to_the_team_that_left_it(team: str, taken: bo
     curious = namespace_refusal(workspace(metadata={"namespace": team}), RETAINED)
     assert curious is not None
     assert ("ns-9" in curious.message) is taken, "its UID is not told to others"
+
+
+RESTORED = namespace(
+    uid="ns-9",
+    annotations={
+        names.OWNER_UID_ANNOTATION: "before-the-restore",
+        names.OWNER_ANNOTATION: "team-finance/finance",
+    },
+)
+GIVEN = {"annotations": {**RESTORED["metadata"]["annotations"], names.ADOPT_ANNOTATION: "uid-a"}}
+
+
+def test_a_namespace_whose_resource_is_gone_says_how_the_platform_team_gives_it() -> None:
+    refusal = namespace_refusal(workspace(), RESTORED)
+    assert refusal is not None
+    assert refusal.reason == "NamespaceTaken"
+    assert "made for an earlier AIChatWorkspace team-finance/finance" in refusal.message
+    assert (
+        "kubectl annotate namespace team-a-aichat apps.aichatworkspaces.io/adopt-for=uid-a "
+        "--overwrite" in refusal.message
+    )
+
+
+def test_a_namespace_goes_to_the_resource_that_it_was_given_to_and_to_no_other() -> None:
+    given = namespace(uid="ns-9", **GIVEN)
+    assert may_take_over(workspace(), given)
+    assert namespace_refusal(workspace(), given) is None
+    other = workspace(metadata={"uid": "uid-b"})
+    assert not may_take_over(other, given)
+    assert namespace_refusal(other, given) is not None
+
+
+def test_a_namespace_that_is_not_a_workspaces_can_not_be_given() -> None:
+    foreign = namespace(annotations={names.ADOPT_ANNOTATION: "uid-a"})
+    assert not may_take_over(workspace(), foreign)
+
+
+@pytest.mark.parametrize(
+    ("restored", "uids", "orphaned"),
+    [
+        (RESTORED, [], True),
+        (RESTORED, ["another"], True),
+        (RESTORED, ["another", "before-the-restore"], False),
+        (RETAINED, [], False),
+        (namespace(annotations={}), [], False),
+        (namespace(deletionTimestamp="2026-11-23T11:58:00Z"), [], False),
+    ],
+)
+def test_a_namespace_is_orphaned_when_its_resource_is_gone(
+    restored: Manifest, uids: list[str], orphaned: bool
+) -> None:
+    assert is_orphaned(restored, uids) is orphaned
 
 
 def test_a_host_stays_with_the_workspace_that_is_served_there() -> None:

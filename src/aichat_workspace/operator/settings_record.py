@@ -1,0 +1,86 @@
+"""The record of the platform's settings in force, which the leader keeps.
+
+It holds what is in force while there is no AIChatPlatform, after a restart, too. The leader also
+says in its log and by an event that an AIChatPlatform is gone or not understood.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, NoReturn
+
+import structlog
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.v1alpha1.platform_settings import Settings, settings_record
+from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME
+from aichat_workspace.kube.errors import ApiError, UnreachableError
+from aichat_workspace.kube.objects import Json
+from aichat_workspace.operator.caches import Caches
+from aichat_workspace.operator.telemetry.events import record_event
+from aichat_workspace.operator.writer import Writer
+
+_RETRY_SECONDS: Final = 5.0
+_log: Final = structlog.get_logger()
+
+
+async def maintain(writer: Writer, caches: Caches, now: Callable[[], datetime]) -> NoReturn:
+    """Write the record whenever it differs, until cancelled. Log a fault and try again."""
+    announced: list[tuple[str, str]] = []
+    while True:
+        caches.settings_moved.clear()
+        settings = caches.settings_in_force
+        await _write(writer, caches, settings)
+        notes = announcements(settings)
+        for reason, note in notes:
+            if (reason, note) not in announced:
+                await _announce(writer, caches.settings_record, reason, note, now())
+        announced = notes if caches.settings_record else []  # the event needs the record
+        await caches.settings_moved.wait()
+
+
+def announcements(settings: Settings) -> list[tuple[str, str]]:
+    """Return what a person has to know of the settings: reasons, and what to do."""
+    notes = []
+    if settings.is_deleted:
+        note = (
+            f"AIChatPlatform {PLATFORM_NAME!r} is gone: its last settings stay in force, as "
+            f"ConfigMap {names.SETTINGS_RECORD!r} has them; apply it again, or for the defaults "
+            "apply one with an empty spec"
+        )
+        notes.append(("SettingsKept", note))
+    if settings.problem:
+        unknown = ", ".join(sorted(settings.unknown))
+        effect = (
+            f"no earlier value of {unknown} is known, so what depends on it is left as it is"
+            if unknown
+            else "the earlier values stay in force"
+        )
+        fix = "correct it, or bring the operator and its CRDs to the same version"
+        notes.append(("SettingsNotUnderstood", f"{settings.problem}; {effect}; {fix}"))
+    return notes
+
+
+async def _write(writer: Writer, caches: Caches, settings: Settings) -> None:
+    if not caches.has_settings or settings.unknown - settings.document.keys():
+        return  # there is nothing to record, or an unreadable record for a person to mend
+    body = settings_record(settings)
+    record = caches.settings_record
+    if record is not None and record.get("data") == body["data"]:
+        return
+    try:
+        await writer.apply_settings_record(body)
+    except (ApiError, UnreachableError) as error:
+        _log.warning("settings not recorded", error=str(error), retry_seconds=_RETRY_SECONDS)
+        await asyncio.sleep(_RETRY_SECONDS)
+        caches.settings_moved.set()
+        return
+    _log.info("settings recorded", config_map=names.SETTINGS_RECORD)
+
+
+async def _announce(
+    writer: Writer, record: Json | None, reason: str, note: str, now: datetime
+) -> None:
+    _log.warning(note, reason=reason)
+    if record is not None:
+        await writer.emit_event(record_event(record, reason, note, now), now)
