@@ -13,7 +13,8 @@ from tests.waiting import eventually
 
 _TESTS: Final = Path(__file__).parent
 WHOLE_NODE: Final = "whole-node"
-# A file that is not named here is a group of its own. What takes long begins early.
+# A file that is not named here is a group of its own. What takes long begins early: the node first,
+# whose pods start, end and download while groups on a control plane compute.
 _GROUPS: Final = {
     "chat": (
         "e2e/test_chat.py",
@@ -21,13 +22,14 @@ _GROUPS: Final = {
         "e2e/test_install_page.py",
         "e2e/test_network.py",
     ),
+    "interruptions": ("e2e/test_downloads.py", "e2e/test_failover.py"),
     "lifetimes": ("e2e/test_lifetimes.py",),
     "api": ("e2e/test_api.py", "e2e/test_api_docs.py"),
-    "interruptions": ("e2e/test_downloads.py", "e2e/test_failover.py"),
-    "fields": (
-        "integration/test_spec_fields.py",
-        "integration/test_transitions.py",
-        "integration/test_server_defaults.py",
+    "api-process": (
+        "integration/api/test_watch.py",
+        "integration/api/test_contract.py",
+        "integration/api/test_changes.py",
+        "integration/api/test_matrix.py",
     ),
     "people": (
         "integration/test_platform.py",
@@ -42,13 +44,16 @@ _GROUPS: Final = {
         "integration/test_refusals.py",
         "integration/test_fights.py",
     ),
-    "api-process": (
-        "integration/api/test_watch.py",
-        "integration/api/test_contract.py",
-        "integration/api/test_changes.py",
-        "integration/api/test_matrix.py",
+    "fields": (
+        "integration/test_spec_fields.py",
+        "integration/test_transitions.py",
+        "integration/test_tools.py",
+        "integration/test_first_workspace.py",
+        "integration/test_server_defaults.py",
     ),
     WHOLE_NODE: ("e2e/test_whole_node.py", "e2e/test_workspace_goes.py"),
+    "local-cluster": ("integration/test_local_cluster.py",),
+    "install": ("integration/test_install.py",),
 }
 _WAIT_SECONDS: Final = 1500
 _ORDER: Final = {file: place for place, file in enumerate(sum(_GROUPS.values(), ()))}

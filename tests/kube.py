@@ -58,6 +58,16 @@ class Kube:
         ]
         return {"apiVersion": "v1", "kind": "List", "items": resource}
 
+    def has(self, kind: str, name: str, namespace: str = "default") -> bool:
+        """Whether the object exists."""
+        try:
+            self.get(kind, name, "-n", namespace)
+        except AssertionError as error:
+            if "(NotFound)" not in str(error):
+                raise
+            return False
+        return True
+
     def apply(self, document: Object) -> None:
         """As `kubectl apply --server-side --force-conflicts`, also of a List."""
         if document["kind"] == "List":

@@ -74,11 +74,11 @@ class Node:
             entries = map(json.loads, lines)
             return [entry for entry in entries if entry["user"]["username"] == username]
 
-    def operator_requests(self) -> list[str]:
+    def operator_requests(self) -> list[Any]:
         """Every request of the operator that was answered; watches, its lease and the probe of its
         confinement, every ten minutes, are left out."""
         return [
-            f"{entry['verb']} {entry['requestURI']}"
+            entry
             for entry in self.requests(OPERATOR_USER)
             if entry["verb"] != "watch"
             and "/leases/" not in entry["requestURI"]

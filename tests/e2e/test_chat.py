@@ -296,28 +296,32 @@ def test_an_edited_child_is_restored(node: Node) -> None:
     deployment = f"deployment/{TENANT}-openwebui"
 
     def template() -> Any:
-        document = json.loads(node.kubectl("get", deployment, "-n", TENANT, "-o", "json"))
-        return document["spec"]["template"]
+        return node.kube.get(deployment, "-n", TENANT)["spec"]["template"]
+
+    def enforced() -> Any:
+        labels = node.kube.get("namespace", TENANT)["metadata"]["labels"]
+        return labels.get("pod-security.kubernetes.io/enforce")
 
     before = template()
     edit = ["ENABLE_SIGNUP=true", "SOMETHING=else"]
     node.kubectl("set", "env", deployment, "-n", TENANT, *edit)
     node.kubectl("label", f"namespace/{TENANT}", "pod-security.kubernetes.io/enforce-")
     eventually(lambda: template() == before, "the pod template is as it was", 180)
-    eventually(
-        lambda: "enforce=restricted" in node.kubectl("get", "ns", TENANT, "--show-labels"),
-        "the namespace enforces restricted again",
-        180,
-    )
+    eventually(lambda: enforced() == "restricted", "the namespace enforces restricted again", 180)
     node.kubectl("-n", TENANT, "rollout", "status", deployment, "--timeout=120s")
 
 
 def test_a_deleted_workload_comes_back_and_keeps_its_models(node: Node, chat: WebUI) -> None:
     workload = f"statefulset/{TENANT}-ollama"
-    uid = ("get", "pod", f"{TENANT}-ollama-0", "-n", TENANT, "-o", "jsonpath={.metadata.uid}")
-    pod, pulls = node.kubectl(*uid), pulled(node)
+    pod, pulls = f"{TENANT}-ollama-0", pulled(node)
+
+    def uids() -> set[str]:
+        pods = node.kube.get("pods", "-n", TENANT, f"--field-selector=metadata.name={pod}")
+        return {item["metadata"]["uid"] for item in pods["items"]}
+
+    before = uids()
     node.kubectl("delete", workload, "-n", TENANT)
-    eventually(lambda: node.try_kubectl(*uid).stdout not in ("", pod), "another pod is there", 180)
+    eventually(lambda: uids() - before, "another pod is there", 180)
     node.kubectl("-n", TENANT, "rollout", "status", workload, "--timeout=170s")
     eventually(
         lambda: answers(chat, "gemma2:2b"),

@@ -1,6 +1,8 @@
 """Downloads of the real 98 MB, and what comes in between, in a workspace that has no model to begin
 with."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.e2e.conftest import (
@@ -25,9 +27,11 @@ WEIGHTS_BYTES = 98_362_432
 
 
 @pytest.fixture(scope="module", autouse=True)
-def pulls(node: Node) -> None:
+def pulls(node: Node) -> Iterator[None]:
     make_workspace(node, TENANT, models=[], patterns=[], embeddingModel="none")
     wait_ready(node, RESOURCE, TENANT)
+    yield
+    node.kube.delete("aiws", RESOURCE, SYSTEM)
 
 
 def percent(node: Node, model: str) -> int:

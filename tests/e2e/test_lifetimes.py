@@ -1,5 +1,6 @@
 """A workspace through its life: stopped and started, changed, left behind."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ SENT = ("library/codegemma", "library/all-minilm")
 
 
 @pytest.fixture(scope="module")
-def chat(node: Node) -> WebUI:
+def chat(node: Node) -> Iterator[WebUI]:
     """Of a workspace of these tests' own; beside it is one that no node takes."""
     unschedulable = {"nodeSelector": {"example.org/pool": "nowhere"}}
     make_workspace(node, NOWHERE, patterns=[], scheduling=unschedulable)
@@ -43,7 +44,9 @@ def chat(node: Node) -> WebUI:
     wait_ready(node, RESOURCE, TENANT)
     session = signed_in(node, TENANT)
     keep_a_chat(session)
-    return session
+    yield session
+    for resource in (RESOURCE, resource_of(NOWHERE)):
+        node.kube.delete("aiws", resource, SYSTEM)
 
 
 def test_a_suspended_workspace_stops_and_comes_back_with_everything(

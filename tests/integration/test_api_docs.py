@@ -56,7 +56,7 @@ def test_a_generated_client_creates_a_workspace_and_says_why_no_model_answers(
     resource = cluster.get("aichatworkspace", name, "-n", SYSTEM)
     assert (resource["spec"]["workspaceName"], resource["spec"]["models"]) == (name, ["gemma2:2b"])
     cluster.kubectl("delete", "aichatworkspace", name, "-n", SYSTEM)
-    eventually(lambda: name not in cluster.kubectl("get", "namespaces"), "it is gone")
+    eventually(lambda: not cluster.kube.has("namespace", name), "it is gone")
 
 
 def test_a_generated_client_tells_what_the_api_refuses(

@@ -34,8 +34,8 @@ def ready_condition(cluster: Cluster, name: str) -> Any:
     return next((condition for condition in conditions if condition["type"] == "Ready"), {})
 
 
-def gone(cluster: Cluster, kind: str, name: str, *arguments: str) -> bool:
-    return "NotFound" in cluster.kubectl("get", kind, name, *arguments, check=False)
+def gone(cluster: Cluster, kind: str, name: str, namespace: str = "") -> bool:
+    return not cluster.kube.has(kind, name, namespace)
 
 
 def test_a_retained_namespace_is_taken_over_only_by_its_uid(cluster: Cluster) -> None:
@@ -203,7 +203,7 @@ def test_changed_images_reach_workspaces_a_few_at_a_time(cluster: Cluster) -> No
 
 
 def test_an_expired_workspace_is_deleted(cluster: Cluster, brief: str) -> None:
-    eventually(lambda: gone(cluster, "aiws", brief, "-n", SYSTEM), "it is gone", 120)
+    eventually(lambda: gone(cluster, "aiws", brief, SYSTEM), "it is gone", 120)
     assert gone(cluster, "namespace", brief)
     (end,) = (event for event in events(cluster, brief) if event["reason"] == "Expired")
     assert "1m" in end["note"]

@@ -244,23 +244,23 @@ def test_a_correction_reaches_a_model_server_that_never_got_ready(cluster: Clust
 
 def test_a_quota_that_refuses_the_model_servers_pod_is_told(cluster: Cluster) -> None:
     cluster.apply(workspace("refused"))
-    pod = "pod/refused-ollama-0"
+    pod = ("pod", "refused-ollama-0", "refused")
     eventually(
-        lambda: created(cluster, "refused") and pod in cluster.names("pods", "refused"),
-        "it has a pod at first",
+        lambda: created(cluster, "refused") and cluster.kube.has(*pod), "it has a pod at first"
     )
     cluster.kubectl("create", "quota", "none", "--hard=pods=0", "-n", "refused")
     eventually(
         lambda: "used" in cluster.get("quota", "none", "-n", "refused").get("status", {}),
         "Kubernetes has counted; it refuses nothing before",
     )
-    let_pass(1, "the API server would not know yet what is counted")
-    cluster.kubectl("delete", pod, "-n", "refused", "--force", "--grace-period=0")
-    eventually(
-        lambda: condition(cluster, "refused", "OllamaAvailable").get("reason") == "PodRefused",
-        "PodRefused is said",
-        90,
-    )
+
+    def is_refused() -> bool:
+        """The API server lets a pod come back until it has seen the quota."""
+        if cluster.kube.has(*pod):
+            cluster.kube.delete(*pod)
+        return condition(cluster, "refused", "OllamaAvailable").get("reason") == "PodRefused"
+
+    eventually(is_refused, "PodRefused is said", 90)
     cluster.kube.delete("aiws", "refused", SYSTEM)
 
 

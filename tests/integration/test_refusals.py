@@ -139,7 +139,7 @@ def test_a_namespace_that_may_not_be_deleted_is_told(cluster: Cluster) -> None:
         assert WORDS in condition(cluster, name, "Ready")["message"]
         assert cluster.get("aiws", name, "-n", SYSTEM)["status"]["phase"] == "Terminating"
     eventually(
-        lambda: "NotFound" in cluster.kubectl("get", "aiws", name, "-n", SYSTEM, check=False),
+        lambda: not cluster.kube.has("aiws", name, SYSTEM),
         "it is gone once it may",
         90,
     )
@@ -283,7 +283,7 @@ def test_what_blocks_a_namespaces_deletion_is_reported(cluster: Cluster, lingeri
     free = json.dumps({"metadata": {"finalizers": None}})
     cluster.kubectl("patch", "configmap", "kept", "-n", lingering, "--type=merge", "-p", free)
     eventually(
-        lambda: "NotFound" in cluster.kubectl("get", "aiws", lingering, "-n", SYSTEM, check=False),
+        lambda: not cluster.kube.has("aiws", lingering, SYSTEM),
         "it is gone",
         90,
     )

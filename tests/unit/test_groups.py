@@ -35,7 +35,7 @@ def workers_of(folder: Path, file: str) -> set[str]:
         env={**os.environ, "PYTHONPATH": str(ROOT), "WORKERS": str(names)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
         check=False,
     )
     assert ran.returncode == 0, ran.stdout

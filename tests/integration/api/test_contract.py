@@ -6,10 +6,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from tests.integration.api.served import Person, Served
 
 _CONFIGURATION = Path(__file__).parent / "schemathesis.toml"
 _CREATE: Final = ("POST", 201)
+# It computes all the time: minutes on a machine that is at work on other tests.
+_SECONDS: Final = 900
+pytestmark = pytest.mark.timeout(_SECONDS + 100)
 
 
 def test_generated_requests_get_documented_answers_and_never_an_error_of_ours(
@@ -28,7 +33,7 @@ def test_generated_requests_get_documented_answers_and_never_an_error_of_ours(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=_SECONDS,
         check=False,
     )
     assert ran.returncode == 0, ran.stdout[-20_000:]
