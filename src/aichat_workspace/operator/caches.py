@@ -81,7 +81,7 @@ class Caches:
         self.records = Cache(
             client,
             kinds.CONFIG_MAP,
-            on_change=self._take_record,
+            Store(self._take_record),
             namespace=names.SYSTEM_NAMESPACE,
             label_selector=names.MANAGED_SELECTOR,
             transform=without_managed_fields,

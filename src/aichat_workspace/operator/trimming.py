@@ -58,7 +58,7 @@ def namespace(obj: Json) -> Json:
     written; of one without our marks no decision reads more than its identity."""
     if _NAMESPACE_MARKS.isdisjoint(annotations(obj)):
         identity = _fields(obj["metadata"], ("name", "uid", "resourceVersion"))
-        return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": identity}
+        return {**_fields(obj, ("apiVersion", "kind")), "metadata": identity}
     return without_managed_fields({name: obj[name] for name in obj if name != "spec"})
 
 
