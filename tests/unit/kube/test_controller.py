@@ -75,15 +75,17 @@ async def test_reconciles_that_always_change_something_become_slow() -> None:
 
     async def reconcile(key: str) -> Result:
         calls.append(key)
+        if len(calls) == 30:
+            spent.set()
         queue.add(key)
         return Result(cost=1.0)
 
+    spent = asyncio.Event()
     queue.add("a")
     started = asyncio.get_running_loop().time()
     running = asyncio.create_task(Controller(queue, reconcile, workers=2).run())
     async with asyncio.timeout(30):
-        while len(calls) < 30:
-            await asyncio.sleep(0.01)
+        await spent.wait()
     await asyncio.sleep(0.3)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
