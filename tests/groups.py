@@ -40,6 +40,7 @@ _GROUPS: Final = {
         "integration/test_operator.py",
         "integration/test_lifetimes.py",
         "integration/test_refusals.py",
+        "integration/test_upgrades.py",
     ),
     "api-process": (
         "integration/api/test_watch.py",

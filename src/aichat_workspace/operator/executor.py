@@ -18,7 +18,8 @@ from aichat_workspace.domain.decision.decisions import (
 )
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.manifest import Ref
-from aichat_workspace.domain.planning.actions import Apply, Delete, Prune, Stop
+from aichat_workspace.domain.kubernetes.rewrites import Rewrite
+from aichat_workspace.domain.planning.actions import Apply, Delete, Prune, Scale
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.errors import ApiError, ConflictError
@@ -36,6 +37,8 @@ class Outcome:
     error: ApiError | None = None
     is_stopped: bool = False
     """A step failed, and nothing after it was tried."""
+    rewrites: tuple[Rewrite, ...] = ()
+    """Objects that came back different from how they were applied."""
 
 
 DONE: Final = Outcome()
@@ -67,7 +70,8 @@ class Executor:
                 outcome = await self._execute_steps(workspace, decision.steps)
                 if outcome.is_stopped:
                     return outcome
-                return Outcome(*await self.writer.execute_all(decision.actions))
+                failure, error, rewrites = await self.writer.execute_all(decision.actions)
+                return Outcome(failure, error, rewrites=rewrites)
 
     async def _expire(self, workspace: Workspace) -> Outcome:
         _log.info("expired", workspace=workspace.spec.workspace_name)
@@ -98,7 +102,7 @@ class Executor:
                 await self._write_secret(workspace, step)
             case steps.AnnounceRetained(uid):
                 await self.writer.emit_event(retained(workspace, uid, self.now()), self.now())
-            case Apply() | Prune() | Stop() | Delete():
+            case Apply() | Prune() | Scale() | Delete():
                 await self.writer.execute(step)
             case _:
                 await self._write_namespace(workspace, step)

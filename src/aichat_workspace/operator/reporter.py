@@ -1,8 +1,8 @@
 """Writes what became of decisions into the status."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from aichat_workspace.domain.decision.decisions import (
@@ -12,8 +12,9 @@ from aichat_workspace.domain.decision.decisions import (
     Reject,
 )
 from aichat_workspace.domain.decision.snapshot import Snapshot
-from aichat_workspace.domain.kubernetes.manifest import ref
-from aichat_workspace.domain.planning.image_rollout import GRANTED, RolloutSlot, running_images
+from aichat_workspace.domain.kubernetes import kinds
+from aichat_workspace.domain.kubernetes.manifest import Ref, ref
+from aichat_workspace.domain.kubernetes.rewrites import Rewrite
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.volume_claims import sizes
 from aichat_workspace.domain.policy.blocking import blocks_host
@@ -62,16 +63,22 @@ class Reporter:
         outcome: Outcome,
         observed: Observed,
         progress: ServerProgress,
-    ) -> Result:
-        """Report a tenant, and what became of its writes. Raises what `report` raises."""
+        *,
+        is_written: bool = True,
+    ) -> tuple[WorkspaceStatus, Result]:
+        """Report a tenant, and what became of its writes. Return the status, and when to look
+        again. Raises ApiError and UnreachableError when the status can't be written.
+
+        `is_written` is False where the writes are still to come.
+        """
+        is_written = is_written and not outcome.is_stopped
         inputs = _inputs(snapshot, decision, outcome, observed, progress)
+        rewrites = _rewrites(decision, outcome, is_written=is_written)
+        inputs = replace(inputs, is_written=is_written, rewrites=rewrites)
         status = await self._write(decision.workspace, inputs)
-        if outcome.error is not None:
-            raise outcome.error
         recheck = next_recheck(status, observed, self.now())
-        return Result.at_earliest(
-            (decision.expires_in_seconds, recheck.total_seconds() if recheck else None)
-        )
+        seconds = recheck.total_seconds() if recheck else None
+        return status, Result.at_earliest((decision.expires_in_seconds, seconds))
 
     async def _report_end(
         self, workspace: Workspace, decision: Finalize, outcome: Outcome, observed: Observed
@@ -100,13 +107,9 @@ def _inputs(
     observed: Observed,
     progress: ServerProgress,
 ) -> StatusInputs:
-    target = snapshot.platform.images.resolved
     desired = tuple(ref(manifest) for manifest in decision.desired)
-    slot = snapshot.rollout_slot if desired else GRANTED
     if outcome.is_stopped:
-        # No workload was tried, so that no rollout stops for it.
-        desired = tuple(sorted(observed.objects))
-        slot = RolloutSlot(granted=running_images(observed) in (None, target))
+        desired = tuple(sorted(observed.objects))  # no other was tried
     blocked = blocks_host(decision.problems)
     failures = (*decision.problems, *filter(None, (outcome.failure, decision.obstacle)))
     return StatusInputs(
@@ -117,8 +120,21 @@ def _inputs(
         models=progress.models.models,
         patterns=progress.models.patterns,
         tools=progress.tools,
-        slot=slot,
-        target=target,
+        pods=decision.pods,
+        turn_deadline=timedelta(seconds=snapshot.platform.upgrades.turn_deadline_seconds),
         ingress_classes=snapshot.ingress_classes,
         sizes={} if outcome.is_stopped else sizes(decision.desired),
     )
+
+
+def _rewrites(decision: Provision, outcome: Outcome, *, is_written: bool) -> tuple[Rewrite, ...]:
+    """What came back different now, and what is still as it came back earlier."""
+    workspace = decision.workspace
+    rewrites = {rewrite.ref: rewrite for rewrite in outcome.rewrites}
+    for entry in workspace.status.rewrites:
+        is_cluster_scoped = entry.kind == kinds.NAMESPACE.kind
+        namespace = "" if is_cluster_scoped else workspace.spec.workspace_name
+        target = Ref(entry.kind, namespace, entry.name)
+        if not is_written or target in decision.rewritten | decision.pods.frozen:
+            rewrites.setdefault(target, Rewrite(target, entry.fields, entry.revision))
+    return tuple(rewrites[target] for target in sorted(rewrites))

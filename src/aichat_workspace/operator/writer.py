@@ -10,7 +10,8 @@ import structlog
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.kinds import RESOURCES
-from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, covers, ref
+from aichat_workspace.domain.kubernetes.rewrites import Rewrite, find_rewrite
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -126,39 +127,47 @@ class Writer:
 
     async def execute_all(
         self, actions: Iterable[Action]
-    ) -> tuple[Problem | None, ApiError | None]:
+    ) -> tuple[Problem | None, ApiError | None, tuple[Rewrite, ...]]:
         """Every write, in order. A refused one does not keep the others from being made, but what
-        they replace is kept."""
+        they replace is kept. Return the first failure, and what came back different."""
         failure: Problem | None = None
         first: ApiError | None = None
+        rewrites: list[Rewrite] = []
         for action in actions:
             if failure and isinstance(action, Delete) and action.waits:
                 continue
             try:
-                await self.execute(action)
+                if (rewrite := await self.execute(action)) is not None:
+                    rewrites.append(rewrite)
             except ConflictError:
                 raise  # our view is old: the next one brings a fresh plan
             except ApiError as error:
                 failure = failure or write_refused(str(_target(action)), error)
                 first = first or error
-        return failure, first
+        return failure, first, tuple(rewrites)
 
-    async def execute(self, action: Action) -> None:
+    async def execute(self, action: Action) -> Rewrite | None:
+        """Make one write. Return how the object came back, if not as it was applied."""
         target = _target(action)
         resource = RESOURCES[target.kind]
         _log.info(type(action).__name__.lower(), object=str(target))
         if isinstance(action, Delete):
             await self.client.delete(resource, target.name, target.namespace, uid=action.uid)
-            return
+            return None
+        rewrite = None
         if isinstance(action, Apply):
             written = await self.client.apply(
                 resource, action.manifest, field_manager=names.OPERATOR
             )
+            if not covers(written, action.manifest):
+                rewrite = find_rewrite(written, action.manifest)
         else:
             operations = action.operations
             written = await self._patch(resource, target.name, target.namespace, operations)
-        if target.kind != kinds.SECRET.kind:
-            self.caches.observe(written)
+        if target.kind == kinds.SECRET.kind:
+            return None
+        self.caches.observe(written)
+        return rewrite
 
     async def _patch(
         self, resource: Resource, name: str, namespace: str, operations: Sequence[Json]
@@ -229,6 +238,12 @@ def _target(action: Action) -> Ref:
 
 def write_refused(what: str, error: ApiError) -> Problem:
     """In the API server's own words, which name the policy, the quota or the field."""
+    if error.is_retryable:
+        return Problem(
+            "WriteFailed",
+            f"the API server could not write {what}: {error.message or error.reason}; it is tried "
+            "again by itself",
+        )
     return Problem(
         "WriteRefused",
         f"the API server refuses {what}: {error.message or error.reason}; mend what it names (a "

@@ -8,7 +8,7 @@ import pytest
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Ref
-from aichat_workspace.domain.planning.actions import Action, Delete, Prune, Stop
+from aichat_workspace.domain.planning.actions import Action, Delete, Prune, Scale
 from aichat_workspace.domain.status.status import StatusInputs, compute_status
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.client import Client
@@ -158,7 +158,7 @@ async def test_a_spec_that_changes_with_the_status_is_looked_at() -> None:
 
 TEST = {"op": "test", "path": "/metadata/resourceVersion", "value": "1"}
 PRUNE = Prune(Ref("Service", "team-a", "s"), [TEST])
-STOP = Stop(Ref("Deployment", "team-a", "d"))
+STOP = Scale(Ref("Deployment", "team-a", "d"))
 
 
 async def test_an_object_that_changed_while_it_was_to_be_pruned_is_no_refusal() -> None:
@@ -185,11 +185,20 @@ async def test_a_resource_that_changed_while_it_was_to_be_let_go_is_no_refusal()
 async def test_what_is_refused_is_told_in_the_api_servers_words_with_what_to_do(
     action: Action, error: ApiError
 ) -> None:
-    failure, raised = await Setup(Cluster(error=error)).writer.execute_all([action])
+    failure, raised, _ = await Setup(Cluster(error=error)).writer.execute_all([action])
     assert raised is error
     assert failure is not None
     assert failure.reason == "WriteRefused"
     assert "bad; mend what it names" in failure.message
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+async def test_a_retryable_answer_is_no_refusal(status: int) -> None:
+    error = ApiError(status, "Unknown", "etcdserver: leader changed")
+    failure, raised, _ = await Setup(Cluster(error=error)).writer.execute_all([STOP])
+    assert raised is error
+    assert failure is not None
+    assert failure.reason == "WriteFailed"
 
 
 @pytest.mark.parametrize("error", [ApiError(500, "InternalError", "no"), UnreachableError("reset")])

@@ -16,7 +16,7 @@ from aichat_workspace.domain.decision.steps import (
 )
 from aichat_workspace.domain.kubernetes.kinds import ROUTE_KINDS, WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
-from aichat_workspace.domain.planning.actions import Delete, Stop
+from aichat_workspace.domain.planning.actions import Delete, Scale
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.policy.ownership import owns
 from aichat_workspace.domain.render import retained_namespace
@@ -63,7 +63,7 @@ def _retain(workspace: Workspace, namespace: Manifest, observed: Observed) -> It
         if manifest["kind"] in ROUTE_KINDS and "deletionTimestamp" not in manifest["metadata"]:
             yield Delete(ref(manifest), manifest["metadata"]["uid"])
         if manifest["kind"] in WORKLOAD_KINDS and manifest["spec"].get("replicas") != 0:
-            yield Stop(ref(manifest))
+            yield Scale(ref(manifest))
     if "deletionTimestamp" not in namespace["metadata"]:
         uid = namespace["metadata"]["uid"]
         yield ClaimNamespace(retained_namespace(workspace), uid, "retained")

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.planning.image_rollout import GRANTED, RolloutSlot
 from aichat_workspace.domain.planning.plan import NOTHING, Observed
+from aichat_workspace.domain.planning.rollout import GRANTED, RolloutSlot
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
@@ -35,5 +35,5 @@ class Snapshot:
     prompts: Mapping[str, str] = field(default_factory=dict)
     """Patterns by name."""
     rollout_slot: RolloutSlot = GRANTED
-    """Whether the workspace may change its images now."""
+    """Whether the workspace may change its pods if the platform asks for other ones."""
     ingress_classes: tuple[Manifest, ...] = ()

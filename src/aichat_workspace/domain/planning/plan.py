@@ -11,10 +11,11 @@ from typing import Final
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import pods, quantity
 from aichat_workspace.domain.kubernetes.field_ownership import json_patch, removals
-from aichat_workspace.domain.kubernetes.kinds import WORKLOAD_KINDS
+from aichat_workspace.domain.kubernetes.kinds import ROUTE_KINDS, WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, covers, is_deleting, ref
+from aichat_workspace.domain.kubernetes.rewrites import find_rewrite
 from aichat_workspace.domain.planning import volume_claims
-from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Stop
+from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Scale
 from aichat_workspace.domain.render.context import is_copy
 
 
@@ -35,12 +36,28 @@ class Observed:
 NOTHING: Final = Observed()
 
 
+@dataclass(frozen=True, slots=True)
+class Exceptions:
+    """Objects that are not written although they differ."""
+
+    frozen: frozenset[Ref] = frozenset()
+    """Workloads that keep the pod template that they have, and get only their number of pods."""
+    rewritten: frozenset[Ref] = frozenset()
+    """Objects that are as they came back when they were last written."""
+
+
+NO_EXCEPTIONS: Final = Exceptions()
+# All other kinds may be named by a pod template that still is an older one.
+_USED_BY_NO_POD: Final = ROUTE_KINDS | {"NetworkPolicy", "ResourceQuota", "LimitRange"}
+
+
 def plan(
     namespace: Manifest,
     desired: Sequence[Manifest],
     observed: Observed,
     blocked: frozenset[str] = frozenset(),
     refused_host: str = "",
+    exceptions: Exceptions = NO_EXCEPTIONS,
 ) -> tuple[Action, ...]:
     """Return every write that makes the tenant as desired, in order; none when it is so already.
 
@@ -50,27 +67,66 @@ def plan(
     """
     if observed.namespace is None:
         raise ValueError("plan is for a tenant whose namespace exists")
-    storage_bytes = _claimed_bytes(desired, observed)
-    writable = [
-        _adjusted(manifest, observed, storage_bytes)
-        for manifest in desired
-        if manifest["kind"] not in blocked
-    ]
     return (
-        *_namespace(namespace, observed.namespace),
+        *_namespace(namespace, observed.namespace, exceptions.rewritten),
         *(_routes_for_host(refused_host, observed) if refused_host else ()),
         *(() if blocked else _outdated_secrets(desired, observed)),
-        *(action for manifest in writable for action in _object(manifest, observed)),
+        *(
+            action
+            for manifest in _writable(desired, observed, blocked)
+            for action in _object(manifest, observed, exceptions)
+        ),
         *_blocked_pods(observed),
-        *(_stops(desired, observed, blocked) if blocked else _obsolete(desired, observed)),
+        *(
+            _stops(desired, observed, blocked)
+            if blocked
+            else _obsolete(desired, observed, exceptions.frozen)
+        ),
     )
 
 
-def _obsolete(desired: Sequence[Manifest], observed: Observed) -> Iterator[Delete]:
-    """Delete the objects that are no longer desired."""
+def unchanged_rewrites(
+    namespace: Manifest,
+    desired: Sequence[Manifest],
+    observed: Observed,
+    revisions: Mapping[Ref, str],
+) -> frozenset[Ref]:
+    """Return which of the objects that came back different are as they came back. `revisions` are
+    the digests of that."""
+    if not revisions:
+        return frozenset()
+    objects = dict(observed.objects)
+    if observed.namespace is not None:
+        objects[ref(namespace)] = observed.namespace
+    return frozenset(
+        reference
+        for manifest in (namespace, *_writable(desired, observed, frozenset()))
+        if (reference := ref(manifest)) in revisions
+        and reference in objects
+        and (rewrite := find_rewrite(objects[reference], manifest)) is not None
+        and rewrite.revision == revisions[reference]
+    )
+
+
+def _writable(
+    desired: Sequence[Manifest], observed: Observed, blocked: frozenset[str]
+) -> Iterator[Manifest]:
+    """Yield the objects as they may be written."""
+    storage_bytes = _claimed_bytes(desired, observed)
+    for manifest in desired:
+        if manifest["kind"] not in blocked:
+            yield _adjusted(manifest, observed, storage_bytes)
+
+
+def _obsolete(
+    desired: Sequence[Manifest], observed: Observed, frozen: frozenset[Ref]
+) -> Iterator[Delete]:
+    """Delete the objects that are no longer desired. What pods may still use is kept until no pod
+    template is an older one."""
     desired_refs = {ref(manifest) for manifest in desired}
     for reference, manifest in sorted(observed.objects.items()):
-        if reference not in desired_refs and not is_deleting(manifest):
+        is_kept = bool(frozen) and reference.kind not in _USED_BY_NO_POD
+        if reference not in desired_refs and not is_deleting(manifest) and not is_kept:
             yield Delete(reference, manifest["metadata"]["uid"], waits=True)
 
 
@@ -90,25 +146,27 @@ def _hosts_of(manifest: Manifest, kind: str) -> Iterator[str]:
 
 def _stops(
     desired: Sequence[Manifest], observed: Observed, blocked: frozenset[str]
-) -> Iterator[Stop]:
+) -> Iterator[Scale]:
     """Stop blocked workloads that should have no pods: stopping is right whatever the problem."""
     for manifest in desired:
         current = observed.objects.get(ref(manifest))
         if current is None or manifest["kind"] not in blocked & WORKLOAD_KINDS:
             continue
         if manifest["spec"]["replicas"] == 0 and current["spec"].get("replicas") != 0:
-            yield Stop(ref(manifest))
+            yield Scale(ref(manifest))
 
 
-def _namespace(desired: Manifest, observed: Manifest) -> tuple[Action, ...]:
-    if covers(observed, desired):
+def _namespace(
+    desired: Manifest, observed: Manifest, rewritten: frozenset[Ref]
+) -> tuple[Action, ...]:
+    if covers(observed, desired) or ref(desired) in rewritten:
         return ()
     # With the UID the write fails on any other namespace of this name.
     metadata = {**desired["metadata"], "uid": observed["metadata"]["uid"]}
     return (Apply({**desired, "metadata": metadata}),)
 
 
-def _object(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
+def _object(desired: Manifest, observed: Observed, exceptions: Exceptions) -> tuple[Action, ...]:
     if desired["kind"] == "Secret":
         return _secret(desired, observed)
     current = observed.objects.get(ref(desired))
@@ -119,8 +177,18 @@ def _object(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
     extras = removals(current, desired)
     return (
         *((Prune(ref(desired), json_patch(extras, current)),) if extras else ()),
-        *(() if covers(current, desired) else (Apply(desired),)),
+        *_write(desired, current, exceptions),
     )
+
+
+def _write(desired: Manifest, current: Manifest, exceptions: Exceptions) -> tuple[Action, ...]:
+    if ref(desired) in exceptions.frozen:
+        replicas = desired["spec"]["replicas"]
+        is_scaled = current["spec"].get("replicas") == replicas
+        return () if is_scaled else (Scale(ref(desired), replicas),)
+    if covers(current, desired) or ref(desired) in exceptions.rewritten:
+        return ()
+    return (Apply(desired),)
 
 
 def _adjusted(desired: Manifest, observed: Observed, storage_bytes: Fraction) -> Manifest:
@@ -193,10 +261,16 @@ def _outdated_secrets(desired: Sequence[Manifest], observed: Observed) -> Iterat
     named_refs = {
         Ref("Secret", reference.namespace, name)
         for reference, manifest in observed.objects.items()
-        for name in _secrets_of(manifest, reference.kind)
-        if is_copy(name, reference.namespace)
+        for name in named_copies(manifest, reference)
     }
     return (Delete(reference, None) for reference in sorted(named_refs - desired_refs))
+
+
+def named_copies(manifest: Manifest, reference: Ref) -> frozenset[str]:
+    """Return the names of the tenant's copies of Secrets that an object uses. They are named by
+    their contents."""
+    copies = _secrets_of(manifest, reference.kind)
+    return frozenset(name for name in copies if is_copy(name, reference.namespace))
 
 
 def _secrets_of(manifest: Manifest, kind: str) -> Iterator[str]:

@@ -19,10 +19,11 @@ _NOTE_LENGTH: Final = 1024
 _WARNINGS: Final = (Phase.DEGRADED,)
 # The reasons of conditions that warn although the workspace is Ready.
 _WARNING_REASONS: Final = {
-    ConditionType.UP_TO_DATE: "UpgradeStopped",
-    ConditionType.STORAGE_AS_ASKED: "VolumeKept",
-    ConditionType.INGRESS_SERVED: "IngressNotServed",
-    ConditionType.TOOLS_OFFERED: "ToolsNotOffered",
+    ConditionType.UP_TO_DATE: ("UpgradeFailed", "UpgradeStuck", "UpgradeStopped"),
+    ConditionType.STORAGE_AS_ASKED: ("VolumeKept",),
+    ConditionType.STORED_AS_APPLIED: ("RewrittenOnWrite",),
+    ConditionType.INGRESS_SERVED: ("IngressNotServed",),
+    ConditionType.TOOLS_OFFERED: ("ToolsNotOffered",),
 }
 _SERIES_ENDS: Final = timedelta(minutes=10)
 _SERIES_PACE: Final = timedelta(minutes=1)
@@ -68,12 +69,12 @@ def _phase_events(
 def _warning_events(
     workspace: Workspace, new_status: WorkspaceStatus, now: datetime
 ) -> Iterator[Json]:
-    for condition_type, reason in _WARNING_REASONS.items():
+    for condition_type, reasons in _WARNING_REASONS.items():
         before = workspace.status.condition(condition_type)
         condition = new_status.condition(condition_type)
-        was_reported = before is not None and before.reason == reason
-        if condition is not None and condition.reason == reason and not was_reported:
-            yield _event(workspace, reason, condition.message, now, is_warning=True)
+        was_reported = before and condition and before.reason == condition.reason
+        if condition is not None and condition.reason in reasons and not was_reported:
+            yield _event(workspace, condition.reason, condition.message, now, is_warning=True)
 
 
 def _upgrade_events(
