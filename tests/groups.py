@@ -45,6 +45,7 @@ _GROUPS: Final = {
         "integration/test_fights.py",
         "integration/test_quota.py",
         "integration/test_absence.py",
+        "integration/test_upgrades.py",
     ),
     "fields": (
         "integration/test_spec_fields.py",

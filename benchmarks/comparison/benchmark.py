@@ -104,7 +104,8 @@ class Comparison:
     def simulate(self, recorded: RecordedResource, count: int) -> AsyncIterator[Figure]:
         """Yield the figures of a simulated fleet."""
         fleet = Fleet(recorded.listings, tuple(map(name_of, range(count))))
-        return Simulation(self.subject, fleet, self.folder, self.report).measure()
+        simulation = Simulation(self.subject, fleet, self.folder, self.recording_file, self.report)
+        return simulation.measure()
 
     async def measure(self, recorded: RecordedResource, count: int) -> AsyncIterator[Figure]:
         """Yield each figure of so many resources as soon as it is known."""

@@ -112,6 +112,16 @@ class Fleet:
         self._notify(path, "MODIFIED", changed)
         return changed
 
+    def add(self, path: str, added: Json) -> None:
+        """Add an object that no resource has, and send it to its watches."""
+        created = self._versioned(added)
+        listing = self.listings[path]
+        self.listings = {
+            **self.listings,
+            path: Listing(listing.head, listing.copied, (*listing.others, created)),
+        }
+        self._notify(path, "ADDED", created)
+
     def remove(self, path: str, removed: Json) -> None:
         """Send an object's deletion to its watches. A write restores it."""
         self._notify(path, "DELETED", self._versioned(removed))
@@ -195,9 +205,16 @@ class Fleet:
             metadata = {"uid": "0", "resourceVersion": str(self._version), **body["metadata"]}
             return web.json_response({**body, "metadata": metadata})
         path, current = known
-        merged = self.put(path, place, merge(current, body))
+        merged = self.put(path, place, merge(_without_status(current, request.path), body))
         self.on_write(place[1], merged)
         return web.Response(body=orjson.dumps(merged), content_type="application/json")
+
+
+def _without_status(current: Json, path: str) -> Json:
+    """Return the object as a status is merged into it: its writer owns all of it, so that a field
+    that it has no more is gone."""
+    is_status = path.endswith("/status")
+    return {key: value for key, value in current.items() if key != "status" or not is_status}
 
 
 def place_of(path: str, body: Any) -> Place:

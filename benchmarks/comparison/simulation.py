@@ -1,6 +1,7 @@
 """Measure the operator on a simulated fleet: its cost for thousands, and for a change of all."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ import orjson
 import yaml
 from aiohttp import web
 
+from benchmarks.cluster.population import name_of
 from benchmarks.comparison.audit_log import Event
 from benchmarks.comparison.fleet import Fleet, Listing, listing, merge
 from benchmarks.comparison.stage import Process, Stage, memory_goal
@@ -25,6 +27,7 @@ from localcluster.progress import Report
 
 _SELECTORS: Final = ("labelSelector", "fieldSelector")
 _DRIFT: Final = 100
+_WRITTEN: Final = 50
 _IDLE_SECONDS: Final = 5
 _IDLE_CPU_SECONDS: Final = 0.1  # in a second
 _MAX_SECONDS: Final = 1_800.0
@@ -52,6 +55,7 @@ class Simulation:
     subject: Subject
     fleet: Fleet
     folder: Path
+    recording_file: Path
     report: Report
 
     async def measure(self) -> AsyncIterator[Figure]:
@@ -71,6 +75,7 @@ class Simulation:
                 yield self._figure(
                     "first_start_cpu_ms", what, self._ms_per_workspace(cpu), unit="ms"
                 )
+            write_ms = await self._write_ms(kubeconfig)
             begun, writes = time.time(), self.fleet.writes
             async with self._operator(kubeconfig) as process:
                 last = await self._settle(process, "restart")
@@ -80,6 +85,8 @@ class Simulation:
                 what = f"{len(times.seconds)} objects gone at once are written, p99"
                 yield self._figure("drift_p99_seconds", what, times.quantile(0.99), Goal(1))
                 async for figure in self._change(process):
+                    yield figure
+                async for figure in self._upgrade(process, write_ms):
                     yield figure
 
     @asynccontextmanager
@@ -154,6 +161,53 @@ class Simulation:
         what = "specs observed"
         goal = Goal(count, at_most=False)
         yield self._figure("change_observed", what, len(observed), goal, "")
+
+    async def _upgrade(self, process: Process, write_ms: float) -> AsyncIterator[Figure]:
+        """Change the pods of all by one edit of the platform. Pods are available at once."""
+        if self.subject.upgrade is None:
+            return
+        changed: set[str] = set()
+        begun, plural = time.time(), "statefulsets"
+        writes, cpu = self.fleet.writes, processes.cpu_seconds(process.pid)
+
+        def on_write(written: str, body: Any) -> None:
+            if written == plural:
+                changed.add(body["metadata"]["uid"])
+
+        self.fleet.on_write = on_write
+        path, body = self.subject.upgrade
+        self.fleet.add(path, dict(body))
+        last = await self._settle(process, "upgrade")
+        cpu = processes.cpu_seconds(process.pid) - cpu
+        count, wrote = len(self.fleet.names), self.fleet.writes - writes
+        what = "the pods of all changed in turns of 64, until at rest"
+        yield self._figure("upgrade_seconds", what, last - begun)
+        what = f"CPU of that, for each ({wrote / count:.1f} writes)"
+        yield self._figure("upgrade_cpu_ms", what, self._ms_per_workspace(cpu), unit="ms")
+        what = f"CPU of that besides its writes, at {write_ms:.2f} ms a write"
+        besides = cpu - wrote * write_ms / 1000
+        yield self._figure("upgrade_decision_seconds", what, besides, Goal(10))
+        goal = Goal(count, at_most=False)
+        yield self._figure("upgrade_changed", "pods changed", len(changed), goal, "")
+
+    async def _write_ms(self, kubeconfig: Path) -> float:
+        """Return the null writer's CPU for one write, in milliseconds. It writes what no resource
+        of the fleet has."""
+        environment = {"KUBECONFIG": str(kubeconfig)}
+        command = (sys.executable, "-m", "benchmarks", "null-writer", str(self.recording_file))
+        log = self.folder / "null-writer.log"
+        async with processes.started(command, environment, log, has_pipes=True) as process:
+            requests, replies = process.stdin, process.stdout
+            if requests is None or replies is None:
+                raise RuntimeError("the null writer has no pipes")
+            await replies.readline()
+            writes, cpu = self.fleet.writes, processes.cpu_seconds(process.pid)
+            for number in range(_WRITTEN):
+                requests.write(f"{name_of(9_000 + number)} uid-{number:04}\n".encode())
+            for _ in range(_WRITTEN):
+                await replies.readline()
+            seconds = processes.cpu_seconds(process.pid) - cpu
+            return seconds / max(self.fleet.writes - writes, 1) * 1000
 
     async def _settle(self, process: Process, step: str) -> float:
         """Wait until the operator is idle, and return since when, in seconds since the epoch.

@@ -48,7 +48,8 @@ class Subject:
     """An operator and its use.
 
     `account` is its service account, namespace/name. `change` is merged into each resource to
-    measure how fast a changed spec is observed.
+    measure how fast a changed spec is observed. `upgrade` is an object, with the path of its list,
+    that changes the pods of all resources.
     """
 
     command: Sequence[str]
@@ -60,6 +61,7 @@ class Subject:
     created: Condition
     ready: Condition
     change: Mapping[str, Any]
+    upgrade: tuple[str, Mapping[str, Any]] | None = None
 
     @property
     def is_foreign(self) -> bool:
@@ -103,6 +105,15 @@ OURS: Final = Subject(
     created=Condition.parse("status.isCreated=true"),
     ready=Condition.parse("status.phase=Ready"),
     change={"spec": {"quota": {"cpu": "60"}}},
+    upgrade=(
+        "/apis/apps.aichatworkspaces.io/v1alpha1/aichatplatforms",
+        {
+            "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
+            "kind": "AIChatPlatform",
+            "metadata": {"name": "default", "uid": "upgrade", "generation": 1},
+            "spec": {"ollama": {"memoryRequest": "1100Mi"}, "upgrades": {"concurrent": 64}},
+        },
+    ),
 )
 _FOREIGN_ACCOUNT: Final = "default/bench-subject"
 

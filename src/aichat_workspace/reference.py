@@ -18,8 +18,9 @@ _CONDITIONS: Final = {
     ConditionType.OPENWEBUI_AVAILABLE: "The chat runs.",
     ConditionType.MODELS_READY: "Every model and pattern is there.",
     ConditionType.INGRESS_SERVED: "An ingress controller is there for it. Not part of Ready.",
-    ConditionType.UP_TO_DATE: "It runs the platform's images. Not part of Ready.",
+    ConditionType.UP_TO_DATE: "It runs as the platform's settings are now. Not part of Ready.",
     ConditionType.STORAGE_AS_ASKED: "Its volumes are as the spec says. Not part of Ready.",
+    ConditionType.STORED_AS_APPLIED: "No webhook changes what is applied. Not part of Ready.",
     ConditionType.TOOLS_OFFERED: "Chats offer tools to the models that can call them. Not part of "
     "Ready.",
 }
@@ -80,6 +81,8 @@ def _rows(schema: Mapping[str, Any], prefix: str) -> Iterator[str]:
 def _format_type(field: Mapping[str, Any]) -> str:
     if "enum" in field:
         return "one of " + ", ".join(f"`{value}`" for value in field["enum"])
+    if field.get("x-kubernetes-int-or-string"):
+        return "integer or string"
     type_ = str(field.get("type", "object"))
     if type_ == "array":
         return f"list of {_format_type(field['items'])}"

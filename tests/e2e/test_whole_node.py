@@ -14,6 +14,7 @@ from tests.e2e.conftest import (
     RESOURCE,
     ROOT,
     SECOND,
+    SYSTEM,
     TENANT,
     Node,
     resource_of,
@@ -50,8 +51,12 @@ def test_two_ready_workspaces_cost_the_api_server_no_request(node: Node) -> None
 
 @contextmanager
 def images(node: Node, image: str) -> Iterator[None]:
-    """The platform with another image of the chat; one workspace changes at a time."""
-    platform(node, {"images": {"openWebUI": image}, "upgrades": {"concurrent": 1}})
+    """The platform with another image of the chat. One workspace changes at a time, the second one
+    last, and a failure stops that."""
+    order = {"metadata": {"labels": {"aichatworkspaces.io/upgrade-order": "999"}}}
+    node.kube.patch("aiws", resource_of(SECOND), SYSTEM, order)
+    upgrades = {"concurrent": 1, "maxFailures": 0}
+    platform(node, {"images": {"openWebUI": image}, "upgrades": upgrades})
     try:
         yield
     finally:
@@ -93,11 +98,12 @@ def test_an_image_that_fails_stops_with_the_first_workspace(node: Node) -> None:
     second = resource_of(SECOND)
     with images(node, "192.0.2.10/no/such-image:1"):
         eventually(
-            lambda: condition(node, second, "UpToDate")["reason"] == "UpgradeStopped",
-            "the second one is told that it keeps its image",
+            lambda: condition(node, RESOURCE, "UpToDate")["reason"] == "UpgradeFailed",
+            "the first one fails in its turn",
             150,
             lambda: node.story(TENANT),
         )
+        assert condition(node, second, "UpToDate")["reason"] == "UpgradeWaiting"
         assert f"'{TENANT}'" in condition(node, second, "UpToDate")["message"]
         assert running(node, SECOND) == IMAGE
         assert condition(node, RESOURCE, "Ready")["reason"] == "ImagePullFailed"

@@ -200,4 +200,12 @@ ELSEWHERE: Final = {
         "test_lifetimes",
         "test_changed_images_reach_workspaces_a_few_at_a_time",
     ),
+    "upgrades.maxFailures": (
+        "test_refusals",
+        "test_an_image_that_a_policy_refuses_stops_with_the_first_workspace",
+    ),
+    "upgrades.turnDeadlineSeconds": (
+        "test_upgrades",
+        "test_behind_a_policy_that_rewrites_images_all_are_upgraded_and_nothing_is_written_in_a_loop",
+    ),
 }

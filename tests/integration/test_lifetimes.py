@@ -169,8 +169,10 @@ def test_changed_images_reach_workspaces_a_few_at_a_time(cluster: Cluster) -> No
     """Without nodes nothing becomes available: a workspace without proven images may
     change at once, and the others wait for those that are changing."""
     names = ["wave-a", "wave-b", "wave-c"]
-    for name in names:
-        cluster.apply(workspace(name))
+    for order, name in enumerate(names):
+        resource = workspace(name)
+        resource["metadata"]["labels"] = {"aichatworkspaces.io/upgrade-order": str(order)}
+        cluster.apply(resource)
     eventually(lambda: all(created(cluster, name) for name in names), "all are provisioned")
     old = image(cluster, names[0])
     proven = {"images": {"ollama": image(cluster, names[0], "statefulset"), "openWebUI": old}}

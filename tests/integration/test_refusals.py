@@ -237,8 +237,10 @@ def test_a_larger_platform_default_breaks_no_workspace(cluster: Cluster) -> None
 
 def test_an_image_that_a_policy_refuses_stops_with_the_first_workspace(cluster: Cluster) -> None:
     names, bad = ["sweep-a", "sweep-b", "sweep-c"], "docker.io/ollama/ollama:0.99.0"
-    for name in names:
-        cluster.apply(workspace(name))
+    for order, name in enumerate(names):
+        resource = workspace(name)
+        resource["metadata"]["labels"] = {"aichatworkspaces.io/upgrade-order": str(order)}
+        cluster.apply(resource)
     eventually(lambda: all(created(cluster, name) for name in names), "all are provisioned")
     proven = {"ollama": image(cluster, names[0], "statefulset", "ollama")}
     proven["openWebUI"] = image(cluster, names[0], "deployment", "openwebui")
@@ -253,24 +255,30 @@ def test_an_image_that_a_policy_refuses_stops_with_the_first_workspace(cluster: 
         )
 
     with refused(cluster, "sweep", "apps/statefulsets", ["UPDATE"], allows):
-        cluster.apply(platform({"images": {"ollama": bad}, "upgrades": {"concurrent": 1}}))
+        upgrades = {"concurrent": 1, "maxFailures": 0}
+        cluster.apply(platform({"images": {"ollama": bad}, "upgrades": upgrades}))
         try:
             eventually(lambda: reasons("sweep-a")[0] == "WriteRefused", "the first one tries")
             for name in names[1:]:
                 eventually(
-                    lambda name=name: reasons(name) == ("Created", "UpgradeStopped"),  # type: ignore[misc]
+                    lambda name=name: reasons(name) == ("Created", "UpgradeWaiting"),  # type: ignore[misc]
                     f"{name} keeps its image",
                 )
             let_pass(3, "the others would change")
             assert [reasons(name) for name in names] == [
-                ("WriteRefused", "WriteRefused"),
-                ("Created", "UpgradeStopped"),
-                ("Created", "UpgradeStopped"),
+                ("WriteRefused", "UpgradeFailed"),
+                ("Created", "UpgradeWaiting"),
+                ("Created", "UpgradeWaiting"),
             ]
+            cluster.kube.patch("aiws", "sweep-b", SYSTEM, {"metadata": {"annotations": {"a": "b"}}})
+            eventually(
+                lambda: reasons("sweep-b") == ("Created", "UpgradeStopped"),
+                "who is looked at is told",
+            )
             assert "'sweep-a'" in condition(cluster, "sweep-b", "UpToDate")["message"]
         finally:
             restore_default_settings(cluster)
-        eventually(lambda: reasons("sweep-a") == ("Created", "UpToDate"), "corrected, it is well")
+        eventually(lambda: reasons("sweep-a") == ("Created", "Upgrading"), "it is corrected")
     delete(cluster, *names)
 
 

@@ -26,12 +26,12 @@ from aichat_workspace.operator.admission_check import wait_confined, watch_confi
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.credentials import new_secrets
 from aichat_workspace.operator.executor import Executor
-from aichat_workspace.operator.image_rollouts import ImageRollouts
 from aichat_workspace.operator.models.servers import ServerSync
 from aichat_workspace.operator.models.sync import ModelSync, SyncObserver
 from aichat_workspace.operator.models.tools import ToolSync
 from aichat_workspace.operator.reconciler import Reconciler
 from aichat_workspace.operator.reporter import Reporter
+from aichat_workspace.operator.rollouts import Rollouts
 from aichat_workspace.operator.settings import Settings
 from aichat_workspace.operator.snapshots import Snapshots
 from aichat_workspace.operator.telemetry import probes
@@ -94,7 +94,7 @@ class Application:
         self._confined = asyncio.Event()
         self._queue: Queue[str] = Queue(metrics.on_wait)
         self._caches = Caches(client, self._queue.add, self._on_settings)
-        self._rollouts = ImageRollouts(self._caches, self._queue.add)
+        self._rollouts = Rollouts(self._caches, self._queue.add)
         self._election = Election(client, _lease_config(), on_change=metrics.on_leader)
         self._writer = Writer(client.guarded(self._may_write), self._caches)
         self._servers = self._build_servers(session)
@@ -191,6 +191,10 @@ class Application:
             cached=self._cached,
             phases=lambda: map(_phase, self._caches.workspaces.all()),
             pulls_running=lambda: self._servers.models.pulls_running,
+            upgrades=self._rollouts.board.counts,
+            upgrade_turns=lambda: self._rollouts.ended_turns,
+            upgrades_stopped=lambda: self._rollouts.is_stopped,
+            upgrades_paused=lambda: self._rollouts.is_paused,
         )
 
     def _cached(self) -> dict[str, int]:

@@ -156,13 +156,13 @@ class Caches:
 
     def _take_settings(self) -> bool:
         """Take in the AIChatPlatform and the record as they are now. Return whether workspaces have
-        other settings by that."""
+        other settings by that, or upgrades are paused or resumed."""
         self.settings_moved.set()
         platform = self.platform.get("", PLATFORM_NAME)
         settings = settings_in_force(platform, self.settings_record, self._settings)
         before, self._settings = self.settings_in_force, settings
         after = self.settings_in_force
-        is_moved = (before.spec, before.unknown) != (after.spec, after.unknown)
+        is_moved = _in_force(before) != _in_force(after)
         if is_moved:
             self._on_settings()
         return is_moved
@@ -323,6 +323,10 @@ def _is_settled(before: Json | None, after: Json, desired: Manifest) -> bool:
     status = after.get("status", {})
     is_known = status in _NEW_STATUSES if before is None else status == before.get("status", {})
     return is_known and covers(after, desired) and not removals(after, desired)
+
+
+def _in_force(settings: Settings) -> tuple[PlatformSpec, frozenset[str], bool]:
+    return settings.spec, settings.unknown, settings.is_upgrade_paused
 
 
 def _but_version(obj: Json) -> Json:

@@ -19,7 +19,8 @@ from aichat_workspace.domain.decision.decisions import (
 )
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.manifest import Ref
-from aichat_workspace.domain.planning.actions import Apply, Delete, Prune, Stop
+from aichat_workspace.domain.kubernetes.rewrites import Rewrite
+from aichat_workspace.domain.planning.actions import Apply, Delete, Prune, Scale
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.errors import ApiError, ConflictError
@@ -39,6 +40,8 @@ class Outcome:
     """The first error, for the queue."""
     is_stopped: bool = False
     """A step failed, and nothing after it was tried."""
+    rewrites: tuple[Rewrite, ...] = ()
+    """Objects that came back different from how they were applied."""
 
 
 DONE: Final = Outcome()
@@ -73,7 +76,8 @@ class Executor:
                 outcome = await self._execute_steps(workspace, decision.steps)
                 if outcome.is_stopped:
                     return outcome
-                return Outcome(*await self.writer.execute_all(decision.actions))
+                failure, error, rewrites = await self.writer.execute_all(decision.actions)
+                return Outcome(failure, error, rewrites=rewrites)
 
     async def _expire(self, workspace: Workspace) -> Outcome:
         try:
@@ -97,7 +101,7 @@ class Executor:
                 case steps.AnnounceOrphan(namespace, reason, note):
                     event = orphan_event(namespace, reason, note, self.now())
                     await self.writer.emit_event(event, self.now())
-                case Delete() | Stop():
+                case Delete() | Scale():
                     await self.writer.execute(step)
         return DONE
 
@@ -126,7 +130,7 @@ class Executor:
                 await self._write_secret(workspace, step)
             case steps.AnnounceRetained(uid):
                 await self.writer.emit_event(retained(workspace, uid, self.now()), self.now())
-            case Apply() | Prune() | Stop() | Delete():
+            case Apply() | Prune() | Scale() | Delete():
                 await self.writer.execute(step)
             case _:
                 await self._write_namespace(workspace, step)

@@ -13,19 +13,20 @@ from aichat_workspace.domain.decision.decisions import (
     Finalize,
     Orphan,
     Provision,
-    Reject,
 )
 from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.rollout import Rollout
 from aichat_workspace.domain.render.context import NO_CREDENTIALS
 from aichat_workspace.domain.status.status import with_progress
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
 from aichat_workspace.kube.controller import Result
 from aichat_workspace.kube.errors import ApiError, UnreachableError
 from aichat_workspace.operator.executor import DONE, Executor, Outcome
-from aichat_workspace.operator.image_rollouts import ImageRollouts
 from aichat_workspace.operator.models.servers import ServerSync
 from aichat_workspace.operator.reporter import Reporter
+from aichat_workspace.operator.rollouts import Rollouts
 from aichat_workspace.operator.snapshots import Snapshots
 
 _log: Final = structlog.get_logger()
@@ -43,7 +44,7 @@ class Reconciler:
     executor: Executor
     servers: ServerSync
     reporter: Reporter
-    rollouts: ImageRollouts
+    rollouts: Rollouts
     now: Callable[[], datetime]
 
     async def reconcile(self, name: str) -> Result:
@@ -55,19 +56,24 @@ class Reconciler:
         except Exception as error:
             await self._report_crash(name, error)
             raise
+        finally:
+            self.rollouts.offer()
         self.reporter.failures.forget_crashes(name)
         return result
 
     async def _reconcile(self, name: str) -> Result:
-        self.rollouts.update(name)
+        self.rollouts.see(name)
         snapshot = self.snapshots.take(name)
         decisions = decide(snapshot, self.now())
+        # Before others reconcile while this one writes.
+        self.rollouts.put(name, self._rollout(decisions))
         if not decisions:
             self.servers.forget(name)
-        try:
-            return await self._carry_out_all(name, snapshot, decisions)
-        finally:
-            self.rollouts.update(name)
+        return await self._carry_out_all(name, snapshot, decisions)
+
+    def _rollout(self, decisions: Sequence[Decision]) -> Rollout | None:
+        holders = (decision for decision in decisions if isinstance(decision, Provision))
+        return next(map(self.rollouts.decided, holders), None)
 
     async def report_progress(self, name: str) -> Result:
         """Write how far the downloads are, without rendering or planning anything.
@@ -150,23 +156,46 @@ class Reconciler:
         if isinstance(decision, Finalize) and decision.ends_tenant:
             self.servers.forget(name)
         outcome = await self.executor.execute(decision)
-        if not isinstance(decision, Reject):  # for which nothing was written
-            self.rollouts.update(name)
         return await self.reporter.report(decision, outcome, self.snapshots.observed(name))
 
     async def _provision(self, name: str, snapshot: Snapshot, decision: Provision) -> Result:
         if decision.strikes_namespace:
-            nothing_yet = replace(decision, desired=(), credentials=NO_CREDENTIALS, repairs=())
-            await self._report(snapshot, nothing_yet, DONE, snapshot.observed)
+            nothing_yet = replace(decision, desired=(), credentials=NO_CREDENTIALS)
+            await self._report(snapshot, nothing_yet, DONE, snapshot.observed, is_written=False)
+        elif decision.pods.begins_turn:
+            # The turn is known after an interruption, too: no other workspace takes the slot.
+            await self._report(snapshot, decision, DONE, snapshot.observed, is_written=False)
         outcome = await self.executor.execute(decision)
-        self.rollouts.update(name)  # before others reconcile while the status is written
         if outcome.is_stopped:
             # New credentials may not have been stored.
             decision = replace(decision, credentials=NO_CREDENTIALS)
-        return await self._report(snapshot, decision, outcome, self.snapshots.observed(name))
+        observed = self.snapshots.observed(name)
+        status, result = await self._report(snapshot, decision, outcome, observed)
+        rollout = self.rollouts.reported(decision, status, observed)
+        is_settled = outcome.error is None and _has_moved(decision, status)
+        self.rollouts.put(name, rollout, is_settled=is_settled)
+        if outcome.error is not None:
+            raise outcome.error
+        return result
 
     async def _report(
-        self, snapshot: Snapshot, decision: Provision, outcome: Outcome, observed: Observed
-    ) -> Result:
+        self,
+        snapshot: Snapshot,
+        decision: Provision,
+        outcome: Outcome,
+        observed: Observed,
+        *,
+        is_written: bool = True,
+    ) -> tuple[WorkspaceStatus, Result]:
         progress = self.servers.set_desired(decision, snapshot.platform, observed)
-        return await self.reporter.report_provision(snapshot, decision, outcome, observed, progress)
+        return await self.reporter.report_provision(
+            snapshot, decision, outcome, observed, progress, is_written=is_written
+        )
+
+
+def _has_moved(decision: Provision, status: WorkspaceStatus) -> bool:
+    """Whether something was written, or a change of the workspace's own is done with."""
+    before = decision.workspace.status.rollout
+    generation = before.generation if before else None
+    moved = status.rollout is not None and status.rollout.generation != generation
+    return moved or bool(decision.actions)

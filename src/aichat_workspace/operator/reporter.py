@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from aichat_workspace.domain.decision.decisions import (
@@ -13,8 +13,10 @@ from aichat_workspace.domain.decision.decisions import (
 )
 from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.domain.kubernetes.manifest import ref
-from aichat_workspace.domain.planning.image_rollout import GRANTED, RolloutSlot, running_images
+from aichat_workspace.domain.kubernetes.rewrites import Rewrite
 from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.recorded_rewrites import recorded_rewrites
+from aichat_workspace.domain.planning.repairs import Repair
 from aichat_workspace.domain.planning.volume_claims import sizes
 from aichat_workspace.domain.policy.blocking import blocks_host
 from aichat_workspace.domain.problem import Problem
@@ -76,21 +78,31 @@ class Reporter:
         outcome: Outcome,
         observed: Observed,
         progress: ServerProgress,
-    ) -> Result:
-        """Report a tenant, and what became of its writes. Raises what `report` raises."""
+        *,
+        is_written: bool = True,
+    ) -> tuple[WorkspaceStatus, Result]:
+        """Report a tenant, and what became of its writes. Return the status, and when to look
+        again. Raises ApiError and UnreachableError when the status can't be written.
+
+        `is_written` is False where the writes are still to come.
+        """
         now, name = self.now(), decision.workspace.spec.workspace_name
-        repairs = () if outcome.error else decision.repairs
+        is_tried = is_written and not outcome.is_stopped
+        repairs = _repairs(decision, outcome) if is_tried and not outcome.error else ()
         is_repeated = self.repair_log.note(name, repairs, now)
         problem = self._passing(decision.workspace, outcome, now)
         problem = problem or decision.delay or self.repair_log.problem(name)
-        inputs = _inputs(snapshot, decision, outcome, observed, progress)
-        inputs = replace(inputs, sync_problem=problem)
+        inputs = replace(
+            _inputs(snapshot, decision, outcome, observed, progress),
+            # After an error that passes, nothing is known of a change yet.
+            is_written=is_tried and (outcome.failure is not None or outcome.error is None),
+            rewrites=_rewrites(decision, outcome, is_tried=is_tried),
+            sync_problem=problem,
+        )
         status = compute_status(decision.workspace, inputs, now)
-        is_written = await self.writer.report(decision.workspace, status, now)
-        if outcome.error is not None:
-            raise outcome.error
+        has_moved = await self.writer.report(decision.workspace, status, now)
         recheck = next_recheck(status, observed, now)
-        return Result.at_earliest(
+        result = Result.at_earliest(
             (
                 decision.expires_in_seconds,
                 recheck.total_seconds() if recheck else None,
@@ -98,8 +110,9 @@ class Reporter:
             ),
             _REPEAT_COST
             if is_repeated or decision.steps
-            else _WRITE_COST * bool(is_written or decision.actions),
+            else _WRITE_COST * bool(has_moved or decision.actions),
         )
+        return status, result
 
     async def report_sync_problem(self, workspace: Workspace, problem: Problem) -> None:
         """Report why the operator can't keep a workspace, and leave the rest of its status."""
@@ -143,13 +156,9 @@ def _inputs(
     observed: Observed,
     progress: ServerProgress,
 ) -> StatusInputs:
-    target = snapshot.platform.images.resolved
     desired = tuple(ref(manifest) for manifest in decision.desired)
-    slot = snapshot.rollout_slot if desired else GRANTED
     if outcome.is_stopped:
-        # No workload was tried, so that no rollout stops for it.
-        desired = tuple(sorted(observed.objects))
-        slot = RolloutSlot(granted=running_images(observed) in (None, target))
+        desired = tuple(sorted(observed.objects))  # no other was tried
     blocked = blocks_host(decision.problems)
     failures = (*decision.problems, *filter(None, (outcome.failure, decision.obstacle)))
     url = workspace_url(decision.workspace.spec, snapshot.platform)
@@ -164,9 +173,26 @@ def _inputs(
         patterns=progress.models.patterns,
         refreshed=progress.models.refreshed,
         tools=progress.tools,
-        slot=slot,
-        target=target,
+        pods=decision.pods,
+        turn_deadline=timedelta(seconds=snapshot.platform.upgrades.turn_deadline_seconds),
         ingress_classes=snapshot.ingress_classes,
         sizes={} if outcome.is_stopped else sizes(decision.desired),
         is_expired=decision.is_expired,
     )
+
+
+def _rewrites(decision: Provision, outcome: Outcome, *, is_tried: bool) -> tuple[Rewrite, ...]:
+    """What came back different now, and what is still as it came back earlier."""
+    rewrites = {rewrite.ref: rewrite for rewrite in outcome.rewrites}
+    for target, rewrite in recorded_rewrites(decision.workspace).items():
+        if not is_tried or target in decision.rewritten | decision.pods.frozen:
+            rewrites.setdefault(target, rewrite)
+    return tuple(rewrites[target] for target in sorted(rewrites))
+
+
+def _repairs(decision: Provision, outcome: Outcome) -> tuple[Repair, ...]:
+    """What was put back. An object that a webhook has just rewritten for the first time is no
+    work of somebody who keeps changing it."""
+    recorded = {rewrite.revision for rewrite in recorded_rewrites(decision.workspace).values()}
+    new = {rewrite.ref for rewrite in outcome.rewrites if rewrite.revision not in recorded}
+    return tuple(repair for repair in decision.repairs if repair.ref not in new)

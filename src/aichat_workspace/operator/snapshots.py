@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.snapshot import NewSecrets, Snapshot
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.planning.image_rollout import GRANTED
 from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.rollout import GRANTED
 from aichat_workspace.domain.policy import effective_spec
 from aichat_workspace.domain.policy.ownership import choose_claimant, name_taken
 from aichat_workspace.domain.policy.secret_references import references
@@ -21,7 +21,7 @@ from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.objects import Json, annotations, uid
 from aichat_workspace.operator.caches import Caches
-from aichat_workspace.operator.image_rollouts import ImageRollouts
+from aichat_workspace.operator.rollouts import Rollouts
 
 _log: Final = structlog.get_logger()
 
@@ -31,7 +31,7 @@ class Snapshots:
     """Takes snapshots from the caches."""
 
     caches: Caches
-    rollouts: ImageRollouts
+    rollouts: Rollouts
     builtin_prompts: Mapping[str, str]
     new_secrets: Callable[[], NewSecrets]
     clock_ahead: Callable[[], timedelta | None]

@@ -55,9 +55,12 @@ def pod(obj: Json) -> Json:
 
 def namespace(obj: Json) -> Json:
     """Drop the spec. All namespaces are watched, so that a foreign one is known before anything is
-    written; of one without our marks no decision reads more than its identity."""
+    written; of one without our marks nothing is read but its identity, and the place of its
+    workspaces in upgrades."""
     if _NAMESPACE_MARKS.isdisjoint(annotations(obj)):
         identity = _fields(obj["metadata"], ("name", "uid", "resourceVersion"))
+        if order := _fields(labels(obj), (names.UPGRADE_ORDER_LABEL,)):
+            identity["labels"] = order
         return {**_fields(obj, ("apiVersion", "kind")), "metadata": identity}
     return without_managed_fields({name: obj[name] for name in obj if name != "spec"})
 

@@ -10,7 +10,8 @@ import structlog
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds, quota
 from aichat_workspace.domain.kubernetes.kinds import RESOURCES
-from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, covers, ref
+from aichat_workspace.domain.kubernetes.rewrites import Rewrite, find_rewrite
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -156,17 +157,19 @@ class Writer:
 
     async def execute_all(
         self, actions: Iterable[Action]
-    ) -> tuple[Problem | None, ApiError | None]:
+    ) -> tuple[Problem | None, ApiError | None, tuple[Rewrite, ...]]:
         """Every write, in order. A refused one does not keep the others from being made, but what
-        they replace is kept. Returns the first refusal, and the first error: one that passes is no
-        refusal."""
+        they replace is kept. Return the first refusal, the first error (one that passes is no
+        refusal), and what came back different."""
         failure: Problem | None = None
         first: ApiError | None = None
+        rewrites: list[Rewrite] = []
         for action in actions:
             if first and isinstance(action, Apply | Delete) and action.waits:
                 continue
             try:
-                await self.execute(action)
+                if (rewrite := await self.execute(action)) is not None:
+                    rewrites.append(rewrite)
             except ConflictError:
                 raise  # our view is old: the next one brings a fresh plan
             except ApiError as refusal:
@@ -174,7 +177,7 @@ class Writer:
                 first = first or error
                 if not error.is_retryable:
                     failure = failure or write_refused(str(_target(action)), error)
-        return failure, first
+        return failure, first, tuple(rewrites)
 
     def _or_pending(self, action: Action, error: ApiError) -> ApiError:
         """Return the error, or that the quota which we have just written is not counted yet."""
@@ -184,22 +187,25 @@ class Writer:
             return error
         return QuotaPendingError(error.status, error.reason, error.message)
 
-    async def execute(self, action: Action) -> None:
+    async def execute(self, action: Action) -> Rewrite | None:
+        """Make one write. Return how the object came back, if not as it was applied."""
         target = _target(action)
         resource = RESOURCES[target.kind]
         _log.info(type(action).__name__.lower(), object=str(target))
         if isinstance(action, Delete):
             await self.client.delete(resource, target.name, target.namespace, uid=action.uid)
-            return
+            return None
         if isinstance(action, Apply):
             written = await self.client.apply(
                 resource, action.manifest, field_manager=names.OPERATOR
             )
             self.caches.observe_applied(written, action.manifest)
-        else:
-            operations = action.operations
-            written = await self._patch(resource, target.name, target.namespace, operations)
-            self.caches.observe(written)
+            is_applied = target.kind == kinds.SECRET.kind or covers(written, action.manifest)
+            return None if is_applied else find_rewrite(written, action.manifest)
+        operations = action.operations
+        written = await self._patch(resource, target.name, target.namespace, operations)
+        self.caches.observe(written)
+        return None
 
     async def _patch(
         self, resource: Resource, name: str, namespace: str, operations: Sequence[Json]

@@ -55,7 +55,7 @@ def test_of_a_pod_it_is_kept_who_made_it() -> None:
     assert is_controlled_by(cached, "set-1")
 
 
-def test_of_a_foreign_namespace_only_its_identity_is_kept() -> None:
+def test_of_a_foreign_namespace_only_its_identity_and_its_place_in_upgrades_are_kept() -> None:
     caches = Caches(cast("Client", None), lambda _: None)
     identity = {"name": "a", "uid": "uid-a", "resourceVersion": "1"}
     metadata = {**identity, "labels": {"x": "y"}, "managedFields": [{"manager": "kubectl"}]}
@@ -63,8 +63,15 @@ def test_of_a_foreign_namespace_only_its_identity_is_kept() -> None:
     caches.observe({**namespace, "spec": {"finalizers": ["kubernetes"]}})
     cached = caches.tenant("a").namespace
     assert cached == {"apiVersion": "v1", "kind": "Namespace", "metadata": identity}
+    order = {names.UPGRADE_ORDER_LABEL: "7"}
+    labels = {"x": "y", **order}
+    team = {**metadata, "resourceVersion": "2", "labels": labels}
+    caches.observe({**namespace, "metadata": team})
+    cached = caches.tenant("a").namespace
+    assert cached is not None
+    assert cached["metadata"]["labels"] == order
     owner = {names.OWNER_UID_ANNOTATION: "uid-of-a-workspace"}
-    ours = {**metadata, "resourceVersion": "2", "annotations": owner}
+    ours = {**metadata, "resourceVersion": "3", "annotations": owner}
     caches.observe({**namespace, "metadata": ours})
     cached = caches.tenant("a").namespace
     assert cached is not None

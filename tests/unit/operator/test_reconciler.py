@@ -17,13 +17,13 @@ from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator import reconciler
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.executor import Executor
-from aichat_workspace.operator.image_rollouts import ImageRollouts
 from aichat_workspace.operator.models.report import Report
 from aichat_workspace.operator.models.servers import ServerSync
 from aichat_workspace.operator.models.sync import ModelSync, ModelSyncTask
 from aichat_workspace.operator.models.tools import Chat, ToolSync
 from aichat_workspace.operator.reconciler import Reconciler
 from aichat_workspace.operator.reporter import Reporter
+from aichat_workspace.operator.rollouts import Rollouts
 from aichat_workspace.operator.snapshots import Snapshots
 from aichat_workspace.operator.writer import Writer
 from tests.fakes.kubernetes import FakeKubernetes
@@ -88,7 +88,7 @@ class World:
         self.now = NOW
         self.clock_ahead: timedelta | None = timedelta()
         self.enqueued: list[str] = []
-        self.rollouts = ImageRollouts(self.caches, self.enqueued.append)
+        self.rollouts = Rollouts(self.caches, self.enqueued.append)
         writer = Writer(client, self.caches)
         secrets = NewSecrets("new-key", "new-password")
         self.reconciler = Reconciler(
@@ -529,43 +529,20 @@ async def test_a_namespace_that_the_cache_has_not_seen_is_not_leaked(world: Worl
     assert f"patch AIChatWorkspace {RESOURCE}" not in world.cluster.writes
 
 
-async def test_images_that_an_edit_changed_wait_for_a_slot_from_then_on(world: World) -> None:
-    world.apply()
-    await world.reconcile()
-    assert world.rollouts.board.waiting == []
-    ref = ("StatefulSet", NAME, names.ollama(NAME))
-    edited = world.cluster.objects[ref]
-    edited["spec"]["template"]["spec"]["containers"][0]["image"] = "evil/ollama:1"
-    world.caches.observe(world.cluster.store(edited))
-    world.rollouts.update(NAME)
-    assert world.rollouts.board.waiting == [NAME]
-    await world.reconcile()
-    assert world.rollouts.board.waiting == [], "it has repaired that, and the board knows"
-
-
-async def test_the_board_knows_at_once_that_a_workspace_works_with_its_images(
-    world: World,
-) -> None:
-    world.apply()
-    await world.become_available()
-    assert "images" in world.status
-    assert not world.rollouts._put(NAME), "it has been told of the status that was just written"
-
-
 async def test_a_refused_step_stops_no_rollout_because_no_workload_was_tried(world: World) -> None:
     world.apply()
-    await world.reconcile()
+    await world.become_available()
     for kind, name in (("StatefulSet", names.ollama(NAME)), ("Deployment", names.openwebui(NAME))):
         workload = world.cluster.objects[(kind, NAME, name)]
-        workload["spec"]["template"]["spec"]["containers"][0]["image"] = "old/image:1"
+        workload["metadata"]["annotations"][names.POD_TEMPLATE_ANNOTATION] = "older"
         world.caches.observe(world.cluster.store(workload))
     world.cluster.refuse(f"apply Secret {CREDENTIALS}")
     world.apply(access={"passwordReset": "monday"})
     with pytest.raises(ApiError):
         await world.reconcile()
     assert world.reason("Ready") == "WriteRefused"
-    assert world.reason("UpToDate") == "UpgradeWaiting"
-    assert world.rollouts.board.blocked_by == ""
+    assert world.reason("UpToDate") == "Upgrading"
+    assert world.rollouts.board.stage(NAME) == "changing"
 
 
 class TestOrphan:

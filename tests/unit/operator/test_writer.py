@@ -8,7 +8,7 @@ import pytest
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Ref
-from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Stop
+from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Scale
 from aichat_workspace.domain.status.status import StatusInputs, compute_status
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.client import Client
@@ -159,7 +159,7 @@ async def test_a_spec_that_changes_with_the_status_is_looked_at() -> None:
 
 TEST = {"op": "test", "path": "/metadata/resourceVersion", "value": "1"}
 PRUNE = Prune(Ref("Service", "team-a", "s"), [TEST])
-STOP = Stop(Ref("Deployment", "team-a", "d"))
+STOP = Scale(Ref("Deployment", "team-a", "d"))
 
 
 async def test_an_object_that_changed_while_it_was_to_be_pruned_is_no_refusal() -> None:
@@ -186,7 +186,7 @@ async def test_a_resource_that_changed_while_it_was_to_be_let_go_is_no_refusal()
 async def test_what_is_refused_is_told_in_the_api_servers_words_with_what_to_do(
     action: Action, error: ApiError
 ) -> None:
-    failure, raised = await Setup(Cluster(error=error)).writer.execute_all([action])
+    failure, raised, _ = await Setup(Cluster(error=error)).writer.execute_all([action])
     assert raised is error
     assert failure is not None
     assert failure.reason == "WriteRefused"
@@ -198,7 +198,7 @@ async def test_an_error_that_passes_is_no_refusal_and_keeps_what_waits(status: i
     error = ApiError(status, "ServiceUnavailable", "etcdserver: leader changed")
     cluster = Cluster(error=error)
     waiting = Apply({"kind": "Namespace", "metadata": {"name": "team-a"}}, waits=True)
-    failure, raised = await Setup(cluster).writer.execute_all([STOP, waiting])
+    failure, raised, _ = await Setup(cluster).writer.execute_all([STOP, waiting])
     assert failure is None
     assert raised is error
     assert cluster.resource is RESOURCE, "nothing was applied"
@@ -227,7 +227,7 @@ async def test_a_quota_that_was_just_written_is_waited_for(
         "status": {"hard": counted},
     }
     setup.caches.observe(quota)
-    failure, raised = await setup.writer.execute_all([STOP])
+    failure, raised, _ = await setup.writer.execute_all([STOP])
     assert raised is not None
     assert raised.is_retryable is passes
     assert (failure is None) is passes

@@ -28,11 +28,12 @@ from aichat_workspace.domain.decision.steps import (
     DeleteSecret,
     Step,
 )
-from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
 from aichat_workspace.domain.models.status import DesiredModels, desired_models
 from aichat_workspace.domain.planning.actions import Action
-from aichat_workspace.domain.planning.image_rollout import kept_images
-from aichat_workspace.domain.planning.plan import plan
+from aichat_workspace.domain.planning.plan import Exceptions, plan, unchanged_rewrites
+from aichat_workspace.domain.planning.pod_change import PodChange, kept_images, plan_pods
+from aichat_workspace.domain.planning.recorded_rewrites import recorded_rewrites
 from aichat_workspace.domain.planning.repairs import repairs
 from aichat_workspace.domain.planning.secret_copies import (
     desired_copies,
@@ -119,12 +120,13 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     if "Secret" not in blocked:
         own, secret_steps = _credentials(workspace, snapshot)
         credentials = generated.with_admin(own, referenced.get(ADMIN))
-    desired = _desired(workspace, snapshot, problems, credentials, referenced)
+    pods, desired = _desired(workspace, snapshot, problems, credentials, referenced)
     body = tenant_namespace(workspace)
     recorded = recorded_copies(namespace) if namespace else frozenset()
     new_body = with_record(body, recorded | desired_copies(desired))
     namespace_steps = _namespace(workspace, namespace, new_body)
     actions: tuple[Action, ...] = ()
+    rewritten: frozenset[Ref] = frozenset()
     obstacle = None
     if namespace and "deletionTimestamp" in namespace["metadata"]:
         obstacle = _namespace_terminating(workspace)
@@ -134,7 +136,9 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         observed = snapshot.observed
         if namespace_steps:  # as it is once they are taken
             observed = replace(observed, namespace=new_body)
-        actions = plan(body, desired, observed, blocked, refused_host)
+        rewritten = unchanged_rewrites(body, desired, observed, recorded_rewrites(workspace))
+        exceptions = Exceptions(pods.frozen, rewritten)
+        actions = plan(body, desired, observed, blocked, refused_host, exceptions)
     return Provision(
         workspace,
         problems,
@@ -144,6 +148,8 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         actions=actions,
         repairs=repairs(actions, desired, snapshot.observed, _known(workspace)),
         desired=desired,
+        pods=pods,
+        rewritten=rewritten,
         credentials=credentials,
         obstacle=obstacle,
     )
@@ -255,14 +261,20 @@ def _desired(
     problems: tuple[Problem, ...],
     credentials: Credentials,
     referenced: Mapping[str, ReferencedSecret],
-) -> tuple[Manifest, ...]:
-    platform = snapshot.platform
-    if problems or not snapshot.rollout_slot.granted:
-        images = kept_images(workspace, snapshot.observed, platform)
-        platform = platform.model_copy(update={"images": images})
-    spec = effective_spec.permitted(workspace.spec, snapshot.platform)
+) -> tuple[PodChange, tuple[Manifest, ...]]:
+    """What becomes of the pods, and all objects as they are to be meanwhile."""
+    platform, observed = snapshot.platform, snapshot.observed
+    spec = effective_spec.permitted(workspace.spec, platform)
     permitted = workspace.model_copy(update={"spec": spec})
-    return render(permitted, platform, credentials, referenced)
+    desired = render(permitted, platform, credentials, referenced)
+    pods = plan_pods(
+        workspace, observed, desired, snapshot.rollout_slot, has_problems=bool(problems)
+    )
+    images = kept_images(workspace, observed, platform)
+    if pods.keeps_images and images.resolved != platform.images.resolved:
+        platform = platform.model_copy(update={"images": images})
+        desired = render(permitted, platform, credentials, referenced)
+    return pods, desired
 
 
 def _namespace_terminating(workspace: Workspace) -> Problem:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aichat_workspace.domain.decision.steps import OrphanStep, Step
-from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
 from aichat_workspace.domain.models.status import DesiredModels
 from aichat_workspace.domain.planning.actions import Action
+from aichat_workspace.domain.planning.pod_change import NO_CHANGE, PodChange
 from aichat_workspace.domain.planning.repairs import Repair
 from aichat_workspace.domain.policy.ownership import Rejection
 from aichat_workspace.domain.problem import Problem
@@ -58,6 +59,9 @@ class Provision:
     actions: tuple[Action, ...] = ()
     """Each is tried, whatever becomes of the others."""
     desired: Sequence[Manifest] = ()
+    pods: PodChange = NO_CHANGE
+    rewritten: frozenset[Ref] = frozenset()
+    """Objects that came back different from an earlier write, and are as they came back."""
     credentials: Credentials = NO_CREDENTIALS
     obstacle: Problem | None = None
     """Why there are no actions: the namespace is being deleted."""

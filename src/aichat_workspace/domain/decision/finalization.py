@@ -16,7 +16,7 @@ from aichat_workspace.domain.decision.steps import (
 )
 from aichat_workspace.domain.kubernetes.kinds import ROUTE_KINDS, WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
-from aichat_workspace.domain.planning.actions import Delete, Stop
+from aichat_workspace.domain.planning.actions import Delete, Scale
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.secret_copies import recorded_copies, with_record
 from aichat_workspace.domain.policy.ownership import owns
@@ -58,13 +58,13 @@ def release(workspace: Workspace, snapshot: Snapshot) -> Finalize:
     return Finalize(workspace, (*_release(workspace, snapshot),), ends_tenant=False)
 
 
-def stops(observed: Observed) -> Iterator[Delete | Stop]:
+def stops(observed: Observed) -> Iterator[Delete | Scale]:
     """Yield the steps that stop the workloads and free the host."""
     for manifest in observed.objects.values():
         if manifest["kind"] in ROUTE_KINDS and "deletionTimestamp" not in manifest["metadata"]:
             yield Delete(ref(manifest), manifest["metadata"]["uid"])
         if manifest["kind"] in WORKLOAD_KINDS and manifest["spec"].get("replicas") != 0:
-            yield Stop(ref(manifest))
+            yield Scale(ref(manifest))
 
 
 def _release(workspace: Workspace, snapshot: Snapshot) -> Iterator[Step]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.planning.image_rollout import GRANTED, RolloutSlot
 from aichat_workspace.domain.planning.plan import NOTHING, Observed
+from aichat_workspace.domain.planning.rollout import GRANTED, RolloutSlot
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
@@ -36,7 +36,7 @@ class Snapshot:
     prompts: Mapping[str, str] = field(default_factory=dict)
     """Patterns by name."""
     rollout_slot: RolloutSlot = GRANTED
-    """Whether the workspace may change its images now."""
+    """Whether the workspace may change its pods if the platform asks for other ones."""
     ingress_classes: tuple[Manifest, ...] = ()
     clock_ahead: timedelta | None = timedelta()
     """How far the operator's clock is ahead of the API server's; None while that is unknown."""

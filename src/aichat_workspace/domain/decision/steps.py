@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.planning.actions import Action, Delete, Stop
+from aichat_workspace.domain.planning.actions import Action, Delete, Scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,5 +105,5 @@ Step = (
     | AnnounceRetained
     | Action
 )
-OrphanStep = ConfirmResourceGone | ClaimNamespace | AnnounceOrphan | Delete | Stop
+OrphanStep = ConfirmResourceGone | ClaimNamespace | AnnounceOrphan | Delete | Scale
 """What is done with a namespace whose resource is gone."""

@@ -91,6 +91,16 @@ def foreign_changes(observed: Manifest, desired: Manifest) -> tuple[tuple[str, s
     )
 
 
+def is_overridden(observed: Manifest, desired: Manifest) -> bool:
+    """Whether somebody else has taken over a field that `desired` has. Who only scales it has
+    not."""
+    return any(
+        _overrides(_owned(entry), observed, desired, ())
+        for entry in observed["metadata"].get(_FOREIGN_FIELDS, ())
+        if _SUBRESOURCE not in entry
+    )
+
+
 def json_patch(pointers: Sequence[Pointer], observed: Manifest) -> list[dict[str, Any]]:
     """Return a JSON Patch (RFC 6902) that removes the fields, if the object is unchanged."""
     version = observed["metadata"]["resourceVersion"]
@@ -133,6 +143,20 @@ def _extras(fields: Fields, observed: Any, desired: Any, parent: Pointer) -> Ite
             yield pointer
         else:
             yield from _extras(subfields, _child(observed, token), desired_child, pointer)
+
+
+def _overrides(fields: Fields, observed: Any, desired: Any, parent: Pointer) -> bool:
+    for key, subfields in fields.items():
+        token = _token(key, observed)
+        if token is None or (pointer := (*parent, token)) in _ALLOWED:
+            continue
+        desired_child = _child(desired, _token(key, desired))
+        if desired_child is _MISSING:
+            continue
+        # A lone dot stands for the entry itself, which others may name, too.
+        if not subfields or _overrides(subfields, _child(observed, token), desired_child, pointer):
+            return True
+    return False
 
 
 def _token(key: str, node: Any) -> str | int | None:

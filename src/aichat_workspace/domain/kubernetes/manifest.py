@@ -5,7 +5,7 @@ objects would always find a difference (controller-runtime's documented trap); `
 instead whether every desired value is there.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -75,6 +75,29 @@ def covers(observed: Any, desired: Any, field: str = "") -> bool:
     if isinstance(desired, list) and keys:
         return isinstance(observed, list) and _list_covers(observed, desired, keys)
     return _same(observed, desired, field)
+
+
+def differences(
+    observed: Any, desired: Any, field: str = "", path: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """Yield the fields of `desired` that `observed` has not or has otherwise, with its values.
+
+    They are named as in spec.template.spec.containers[ollama].image.
+    """
+    keys = _MERGE_KEYS.get(field)
+    if isinstance(desired, dict) and isinstance(observed, dict) and field not in _ATOMIC:
+        for key, value in desired.items():
+            if key in observed or not _is_left_out(key, value):
+                name = f"{path}.{key}" if path else key
+                yield from differences(observed.get(key), value, _below(field, key), name)
+    elif keys and isinstance(desired, list) and isinstance(observed, list):
+        by_key = {tuple(map(entry.get, keys)): entry for entry in observed}
+        for entry in desired:
+            key = tuple(map(entry.get, keys))
+            name = f"{path}[{next(part for part in key if part is not None)}]"
+            yield from differences(by_key.get(key), entry, "", name)
+    elif not covers(observed, desired, field):
+        yield path, observed
 
 
 def _same(observed: Any, desired: Any, field: str) -> bool:

@@ -26,14 +26,16 @@ class Prune:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
-    """Scale a workload to no pods and leave the rest of it as it is."""
+class Scale:
+    """Give a workload so many pods, none to stop it, and leave the rest of it as it is."""
 
     ref: Ref
-    operations: Sequence[dict[str, Any]] = (
-        {"op": "replace", "path": "/spec/replicas", "value": 0},
-    )
-    """A JSON Patch (RFC 6902)."""
+    replicas: int = 0
+
+    @property
+    def operations(self) -> Sequence[dict[str, Any]]:
+        """A JSON Patch (RFC 6902)."""
+        return ({"op": "replace", "path": "/spec/replicas", "value": self.replicas},)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +49,4 @@ class Delete:
     """It stays until every desired object has been written."""
 
 
-Action = Apply | Prune | Stop | Delete
+Action = Apply | Prune | Scale | Delete

@@ -11,10 +11,11 @@ from typing import Final
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import pods, quantity
 from aichat_workspace.domain.kubernetes.field_ownership import json_patch, removals
-from aichat_workspace.domain.kubernetes.kinds import WORKLOAD_KINDS
+from aichat_workspace.domain.kubernetes.kinds import ROUTE_KINDS, WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, covers, is_deleting, ref
+from aichat_workspace.domain.kubernetes.rewrites import Rewrite, find_rewrite
 from aichat_workspace.domain.planning import volume_claims
-from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Stop
+from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Scale
 from aichat_workspace.domain.planning.secret_copies import (
     desired_copies,
     recorded_copies,
@@ -41,12 +42,28 @@ class Observed:
 NOTHING: Final = Observed()
 
 
+@dataclass(frozen=True, slots=True)
+class Exceptions:
+    """Objects that are not written although they differ."""
+
+    frozen: frozenset[Ref] = frozenset()
+    """Workloads that keep the pod template that they have, and get only their number of pods."""
+    rewritten: frozenset[Ref] = frozenset()
+    """Objects that are as they came back when they were last written."""
+
+
+NO_EXCEPTIONS: Final = Exceptions()
+# All other kinds may be named by a pod template that still is an older one.
+_USED_BY_NO_POD: Final = ROUTE_KINDS | {"NetworkPolicy", "ResourceQuota", "LimitRange"}
+
+
 def plan(
     namespace: Manifest,
     desired: Sequence[Manifest],
     observed: Observed,
     blocked: frozenset[str] = frozenset(),
     refused_host: str = "",
+    exceptions: Exceptions = NO_EXCEPTIONS,
 ) -> tuple[Action, ...]:
     """Return every write that makes the tenant as desired, in order; none when it is so already.
 
@@ -56,35 +73,83 @@ def plan(
     """
     if observed.namespace is None:
         raise ValueError("plan is for a tenant whose namespace exists")
-    storage_bytes = _claimed_bytes(desired, observed)
     writes = [
         action
-        for manifest in desired
-        if manifest["kind"] not in blocked
-        for action in _object(_adjusted(manifest, observed, storage_bytes), observed)
+        for manifest in _writable(desired, observed, blocked)
+        for action in _object(manifest, observed, exceptions)
     ]
     recorded = recorded_copies(observed.namespace)
     used = used_copies(observed.objects.items())
+    needed = desired_copies(desired) | _copies_of_older_pods(observed, exceptions.frozen)
     new = desired_copies(action.manifest for action in writes if isinstance(action, Apply))
     # A namespace without a UID is written in this very reconcile; its record is complete.
     stays = blocked or "uid" not in observed.namespace["metadata"]
-    outdated = frozenset() if stays else (recorded | used) - desired_copies(desired)
-    before = with_record(namespace, recorded | (new - used) | outdated)
+    outdated = frozenset() if stays else (recorded | used) - needed
+    before = recorded | (new - used) | outdated
+    is_rewritten = before == recorded and ref(namespace) in exceptions.rewritten
     return (
-        *_namespace(before, observed.namespace),
+        *(() if is_rewritten else _namespace(with_record(namespace, before), observed.namespace)),
         *(_routes_for_host(refused_host, observed) if refused_host else ()),
         *writes,
         *_blocked_pods(observed),
-        *(_stops(desired, observed, blocked) if blocked else _obsolete(desired, observed)),
-        *(_outdated_secrets(outdated, namespace, desired, observed) if outdated else ()),
+        *(
+            _stops(desired, observed, blocked)
+            if blocked
+            else _obsolete(desired, observed, exceptions.frozen)
+        ),
+        *(
+            _outdated_secrets(outdated, with_record(namespace, needed), observed)
+            if outdated
+            else ()
+        ),
     )
 
 
-def _obsolete(desired: Sequence[Manifest], observed: Observed) -> Iterator[Delete]:
-    """Delete the objects that are no longer desired."""
+def unchanged_rewrites(
+    namespace: Manifest,
+    desired: Sequence[Manifest],
+    observed: Observed,
+    recorded: Mapping[Ref, Rewrite],
+) -> frozenset[Ref]:
+    """Return which of the objects that came back different, as `recorded`, are as they came
+    back."""
+    if not recorded:
+        return frozenset()
+    objects = dict(observed.objects)
+    applied = list(_writable(desired, observed, frozenset()))
+    if observed.namespace is not None and "uid" in observed.namespace["metadata"]:
+        objects[ref(namespace)] = observed.namespace
+        last = with_record(namespace, recorded_copies(observed.namespace))
+        applied.append(_with_uid(last, observed.namespace))
+    return frozenset(
+        reference
+        for manifest in applied
+        if (reference := ref(manifest)) in recorded
+        and reference in objects
+        and (rewrite := find_rewrite(objects[reference], manifest)) is not None
+        and rewrite.revision == recorded[reference].revision
+    )
+
+
+def _writable(
+    desired: Sequence[Manifest], observed: Observed, blocked: frozenset[str]
+) -> Iterator[Manifest]:
+    """Yield the objects as they may be written."""
+    storage_bytes = _claimed_bytes(desired, observed)
+    for manifest in desired:
+        if manifest["kind"] not in blocked:
+            yield _adjusted(manifest, observed, storage_bytes)
+
+
+def _obsolete(
+    desired: Sequence[Manifest], observed: Observed, frozen: frozenset[Ref]
+) -> Iterator[Delete]:
+    """Delete the objects that are no longer desired. What pods may still use is kept until no pod
+    template is an older one."""
     desired_refs = {ref(manifest) for manifest in desired}
     for reference, manifest in sorted(observed.objects.items()):
-        if reference not in desired_refs and not is_deleting(manifest):
+        is_kept = bool(frozen) and reference.kind not in _USED_BY_NO_POD
+        if reference not in desired_refs and not is_deleting(manifest) and not is_kept:
             yield Delete(reference, manifest["metadata"]["uid"], waits=True)
 
 
@@ -104,14 +169,14 @@ def _hosts_of(manifest: Manifest, kind: str) -> Iterator[str]:
 
 def _stops(
     desired: Sequence[Manifest], observed: Observed, blocked: frozenset[str]
-) -> Iterator[Stop]:
+) -> Iterator[Scale]:
     """Stop blocked workloads that should have no pods: stopping is right whatever the problem."""
     for manifest in desired:
         current = observed.objects.get(ref(manifest))
         if current is None or manifest["kind"] not in blocked & WORKLOAD_KINDS:
             continue
         if manifest["spec"]["replicas"] == 0 and current["spec"].get("replicas") != 0:
-            yield Stop(ref(manifest))
+            yield Scale(ref(manifest))
 
 
 def _namespace(desired: Manifest, observed: Manifest) -> tuple[Action, ...]:
@@ -126,7 +191,7 @@ def _with_uid(desired: Manifest, observed: Manifest) -> Manifest:
     return {**desired, "metadata": metadata}
 
 
-def _object(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
+def _object(desired: Manifest, observed: Observed, exceptions: Exceptions) -> tuple[Action, ...]:
     if desired["kind"] == "Secret":
         return _secret(desired, observed)
     current = observed.objects.get(ref(desired))
@@ -137,8 +202,18 @@ def _object(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
     extras = removals(current, desired)
     return (
         *((Prune(ref(desired), json_patch(extras, current)),) if extras else ()),
-        *(() if covers(current, desired) else (Apply(desired),)),
+        *_write(desired, current, exceptions),
     )
+
+
+def _write(desired: Manifest, current: Manifest, exceptions: Exceptions) -> tuple[Action, ...]:
+    if ref(desired) in exceptions.frozen:
+        replicas = desired["spec"]["replicas"]
+        is_scaled = current["spec"].get("replicas") == replicas
+        return () if is_scaled else (Scale(ref(desired), replicas),)
+    if covers(current, desired) or ref(desired) in exceptions.rewritten:
+        return ()
+    return (Apply(desired),)
 
 
 def _adjusted(desired: Manifest, observed: Observed, storage_bytes: Fraction) -> Manifest:
@@ -203,10 +278,7 @@ def _secret(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
 
 
 def _outdated_secrets(
-    outdated: frozenset[str],
-    namespace: Manifest,
-    desired: Sequence[Manifest],
-    observed: Observed,
+    outdated: frozenset[str], namespace: Manifest, observed: Observed
 ) -> Iterator[Action]:
     """Delete copies that nothing should use any more, and then strike them from the record.
 
@@ -215,8 +287,16 @@ def _outdated_secrets(
     for name in sorted(outdated):
         yield Delete(Ref("Secret", namespace["metadata"]["name"], name), None, waits=True)
     if observed.namespace is not None:
-        after = with_record(namespace, desired_copies(desired))
-        yield Apply(_with_uid(after, observed.namespace), waits=True)
+        yield Apply(_with_uid(namespace, observed.namespace), waits=True)
+
+
+def _copies_of_older_pods(observed: Observed, frozen: frozenset[Ref]) -> frozenset[str]:
+    """Return the copies that pods need which keep their template."""
+    return used_copies(
+        (reference, manifest)
+        for reference, manifest in observed.objects.items()
+        if reference in frozen
+    )
 
 
 def _blocked_pods(observed: Observed) -> Iterator[Delete]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.field_ownership import foreign_changes
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
-from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune
+from aichat_workspace.domain.planning.actions import Action, Apply, Delete
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.secret_copies import recorded_copies
 
@@ -57,7 +57,7 @@ def _repairs(
             yield Repair(target, "", is_extra=True)
         if isinstance(action, Apply) and target.kind == "Namespace" and not action.waits:
             yield Repair(target, ",".join(sorted(recorded_copies(action.manifest))))
-        if target not in desired or not isinstance(action, Apply | Prune):
+        if target not in desired or isinstance(action, Delete):
             continue
         current = observed.objects.get(target)
         digest = _applied(desired[target])

@@ -78,11 +78,25 @@ def render(
         *ingress.render(tenant),
     )
     return tuple(
-        with_applied_hash(manifest)
+        with_applied_hash(_with_pod_template(manifest))
         for manifest in sorted(
             manifests, key=lambda manifest: (kinds.RANK[manifest["kind"]], ref(manifest))
         )
     )
+
+
+def _with_pod_template(manifest: Manifest) -> Manifest:
+    """Annotate a workload with a digest of its pod template, and with its image.
+
+    They tell what was applied, even where a webhook has rewritten it.
+    """
+    if manifest["kind"] not in kinds.WORKLOAD_KINDS:
+        return manifest
+    template = manifest["spec"]["template"]
+    digest = _digest(template)
+    (container,) = template["spec"]["containers"]
+    annotated = _annotated(manifest, names.POD_TEMPLATE_ANNOTATION, digest)
+    return _annotated(annotated, names.IMAGE_ANNOTATION, container["image"])
 
 
 def with_applied_hash(manifest: Manifest) -> Manifest:
@@ -91,9 +105,12 @@ def with_applied_hash(manifest: Manifest) -> Manifest:
     Comparing observed with desired can't find a field that is no longer desired. A digest that
     differs does, and applying the manifest then removes the field.
     """
-    text = json.dumps(manifest, sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return _annotated(manifest, names.APPLIED_ANNOTATION, digest)
+    return _annotated(manifest, names.APPLIED_ANNOTATION, _digest(manifest))
+
+
+def _digest(document: Manifest) -> str:
+    text = json.dumps(document, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _annotated(manifest: Manifest, name: str, value: str) -> Manifest:

@@ -21,9 +21,12 @@ def next_recheck(status: WorkspaceStatus, observed: Observed, now: datetime) -> 
     """Return how long the status stands if no event comes; None for ever.
 
     Besides expiry, every rule of time compares the age of a timestamp with a delay: these are the
-    moments at which such a comparison turns. Workloads that are available have only one such rule.
+    moments at which such a comparison turns. Workloads that are available have only one such rule,
+    and a turn in an upgrade has an end.
     """
     moments = [*_restarts(observed)]
+    if status.rollout is not None and status.rollout.turn is not None:
+        moments.append(status.rollout.turn.until)
     unavailable = [
         condition
         for condition in status.conditions

@@ -8,6 +8,7 @@ from typing import Final
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
 from aichat_workspace.domain.kubernetes.pods import belongs, containers, keeps_stopping
+from aichat_workspace.domain.kubernetes.rewrites import Rewrite
 from aichat_workspace.domain.models.status import (
     ModelState,
     ModelStatus,
@@ -17,17 +18,17 @@ from aichat_workspace.domain.models.status import (
     summary,
 )
 from aichat_workspace.domain.models.tools import NOT_OFFERED_YET, ToolStatus
-from aichat_workspace.domain.planning.image_rollout import (
+from aichat_workspace.domain.planning.plan import NOTHING, Observed
+from aichat_workspace.domain.planning.pod_change import (
     CONTAINERS,
-    GRANTED,
-    ImagePair,
-    RolloutSlot,
+    NO_CHANGE,
+    PodChange,
     running_images,
 )
-from aichat_workspace.domain.planning.plan import NOTHING, Observed
 from aichat_workspace.domain.planning.volume_claims import CLAIM, unmet
 from aichat_workspace.domain.policy.ownership import Rejection
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.status.turns import Progress, next_record, why_outdated
 from aichat_workspace.domain.status.workload_health import (
     diagnose,
     ingress_problem,
@@ -37,6 +38,7 @@ from aichat_workspace.domain.status.workload_health import (
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import Expiry
 from aichat_workspace.domain.v1alpha1.workspace_status import (
+    MAX_REWRITTEN_FIELDS,
     WORKLOAD_CONDITIONS,
     Condition,
     ConditionStatus,
@@ -47,6 +49,8 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
     PatternEntry,
     Phase,
     ResourceEntry,
+    RewriteEntry,
+    RolloutRecord,
     WorkspaceStatus,
 )
 
@@ -80,9 +84,13 @@ class StatusInputs:
     """The request for a refresh of the models that was last met."""
     tools: ToolStatus = NOT_OFFERED_YET
     """The tools that the chat offers."""
-    slot: RolloutSlot = GRANTED
-    target: ImagePair | None = None
-    """The platform's images; None where nothing is to run."""
+    pods: PodChange = NO_CHANGE
+    turn_deadline: timedelta = timedelta(minutes=15)
+    """How long a turn may last that begins now."""
+    is_written: bool = True
+    """The writes were tried."""
+    rewrites: tuple[Rewrite, ...] = ()
+    """Objects that came back different when they were written."""
     ingress_classes: tuple[Manifest, ...] = ()
     sizes: Mapping[Ref, str] = field(default_factory=dict)
     """The desired sizes of its claims."""
@@ -108,6 +116,11 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
         findings = _terminating(facts, now)
     else:
         findings = {**_findings(workspace, facts, now), **_expires_soon(workspace, facts, now)}
+    rollout = workspace.status.rollout
+    if not (workspace.deleting or facts.rejection):
+        progress = _progress(workspace, facts, findings, now)
+        rollout = next_record(workspace, progress, facts.turn_deadline, now)
+        findings[ConditionType.UP_TO_DATE] = _up_to_date(rollout, progress)
     namespace = facts.observed.namespace
     return WorkspaceStatus(
         observed_generation=workspace.generation,
@@ -117,6 +130,7 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
         expires_at=workspace.expires_at,
         namespace=_record(namespace) if namespace and not facts.rejection else None,
         images=_last_working(workspace, facts, findings, now),
+        rollout=rollout,
         conditions=tuple(
             _dated(workspace, kind, finding, now) for kind, finding in findings.items()
         ),
@@ -125,6 +139,7 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
         patterns=tuple(_pattern(pattern) for pattern in facts.patterns),
         models_refreshed=facts.refreshed,
         tools_revision=facts.tools.revision,
+        rewrites=_rewrites(facts),
         resources=_resources(facts),
     )
 
@@ -175,8 +190,9 @@ def _findings(
     known = {
         **parts,
         ConditionType.INGRESS_SERVED: _served(facts),
-        ConditionType.UP_TO_DATE: _up_to_date(facts),
+        ConditionType.UP_TO_DATE: _Finding(ConditionStatus.UNKNOWN, "UpToDate"),
         ConditionType.STORAGE_AS_ASKED: _storage(workspace, facts),
+        ConditionType.STORED_AS_APPLIED: _stored(facts),
         ConditionType.TOOLS_OFFERED: _tools(workspace, facts),
         ConditionType.SYNCED: _synced(facts),
     }
@@ -208,29 +224,6 @@ def _served(facts: StatusInputs) -> _Finding:
     routed = "HTTPRoute" in by_kind
     message = "a Gateway has accepted its route" if routed else "its IngressClass is there"
     return _Finding(ConditionStatus.TRUE, "Served", message)
-
-
-def _up_to_date(facts: StatusInputs) -> _Finding:
-    if not facts.slot.granted:
-        return _waits(facts.slot)
-    if facts.target is None or running_images(facts.observed) in (None, facts.target):
-        return _Finding(ConditionStatus.TRUE, "UpToDate", "runs the platform's images")
-    if facts.failure:
-        return _Finding(ConditionStatus.FALSE, facts.failure.reason, facts.failure.message)
-    return _Finding(ConditionStatus.FALSE, "UpgradeWaiting", "is about to change its images")
-
-
-def _waits(slot: RolloutSlot) -> _Finding:
-    if slot.blocked_by:
-        return _Finding(
-            ConditionStatus.FALSE,
-            "UpgradeStopped",
-            f"keeps its images, for workspace {slot.blocked_by!r} fails with the new ones; see "
-            "what it says, then correct spec.images of the AIChatPlatform",
-        )
-    return _Finding(
-        ConditionStatus.FALSE, "UpgradeWaiting", "changes its images when others have done so"
-    )
 
 
 def _terminating(facts: StatusInputs, now: datetime) -> dict[ConditionType, _Finding]:
@@ -320,16 +313,76 @@ def _tools(workspace: Workspace, facts: StatusInputs) -> _Finding:
     return _Finding(ConditionStatus.UNKNOWN, "ToolsWaiting", message)
 
 
+def _progress(
+    workspace: Workspace,
+    facts: StatusInputs,
+    findings: dict[ConditionType, _Finding],
+    now: datetime,
+) -> Progress:
+    is_outdated = facts.pods.is_outdated(facts.observed, workspace.status)
+    problems = (finding for kind in _WORKLOADS if (finding := findings[kind]).problem)
+    problem = next((Problem(finding.reason, finding.message) for finding in problems), None)
+    return Progress(
+        pods=facts.pods,
+        is_outdated=is_outdated,
+        works=_work(facts, findings, now),
+        problem=facts.failure if is_outdated and facts.failure and facts.is_written else problem,
+        is_written=facts.is_written and facts.failure is None,
+    )
+
+
+def _up_to_date(rollout: RolloutRecord | None, progress: Progress) -> _Finding:
+    cause = why_outdated(rollout.turn if rollout else None, progress)
+    if cause is None:
+        return _Finding(ConditionStatus.TRUE, "UpToDate", "runs as the platform's settings are now")
+    return _Finding(ConditionStatus.FALSE, cause.reason, cause.message)
+
+
+def _work(facts: StatusInputs, findings: dict[ConditionType, _Finding], now: datetime) -> bool:
+    """Whether both workloads run. A container that keeps stopping proves nothing while it happens
+    to be up."""
+    up = all(findings[kind].status is ConditionStatus.TRUE for kind in _WORKLOADS)
+    return up and not any(_flaps(pod, now) for pod in facts.observed.pods)
+
+
+def _stored(facts: StatusInputs) -> _Finding:
+    """The cluster's own policies may want it so, and Ready does not depend on it."""
+    if not facts.rewrites:
+        return _Finding(
+            ConditionStatus.TRUE, "StoredAsApplied", "every object is as it was applied"
+        )
+    objects = "; ".join(
+        f"{rewrite.ref.kind} {rewrite.ref.name}: {', '.join(rewrite.fields)}"
+        for rewrite in facts.rewrites
+    )
+    return _Finding(
+        ConditionStatus.FALSE,
+        "RewrittenOnWrite",
+        f"an admission webhook or policy changes what is applied, and it is left so: {objects}; "
+        f"where that is not wanted, exempt objects with the label {names.MANAGED_SELECTOR}",
+    )
+
+
+def _rewrites(facts: StatusInputs) -> tuple[RewriteEntry, ...]:
+    return tuple(
+        RewriteEntry(
+            kind=rewrite.ref.kind,
+            name=rewrite.ref.name,
+            fields=rewrite.fields[:MAX_REWRITTEN_FIELDS],
+            revision=rewrite.revision,
+        )
+        for rewrite in facts.rewrites
+    )
+
+
 def _last_working(
     workspace: Workspace,
     facts: StatusInputs,
     findings: dict[ConditionType, _Finding],
     now: datetime,
 ) -> ImagesRecord | None:
-    """A container that keeps stopping proves nothing while it happens to be up."""
     images = running_images(facts.observed)
-    up = all(findings[kind].status is ConditionStatus.TRUE for kind in _WORKLOADS)
-    if images and up and not any(_flaps(pod, now) for pod in facts.observed.pods):
+    if images and _work(facts, findings, now):
         return ImagesRecord(ollama=images[0], open_webui=images[1])
     return workspace.status.images
 

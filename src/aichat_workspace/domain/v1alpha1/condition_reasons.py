@@ -31,8 +31,14 @@ REASONS: Final = {
     "ToolsWaiting": "Chats do not follow yet what the present models can do: one of the two "
     "servers is not up, or the models have just changed. Wait; where it can't be done, the reason "
     "becomes `ToolsNotOffered`.",
-    "UpToDate": "The workspace runs the platform's images. Nothing to do.",
-    "UpgradeWaiting": "Other workspaces change their images first. Wait.",
+    "StoredAsApplied": "The API server has every object as it was applied. Nothing to do.",
+    "UpToDate": "The workspace runs as the platform's settings are now. Nothing to do.",
+    "Upgrading": "The workspace changes its pods, and others wait for it. Wait.",
+    "UpgradePaused": "The AIChatPlatform says that upgrades are paused. Remove its annotation "
+    "`apps.aichatworkspaces.io/upgrades` to go on.",
+    "UpgradeSkipped": "The workspace is left out of upgrades. Remove its annotation "
+    "`apps.aichatworkspaces.io/upgrades` to let it take part.",
+    "UpgradeWaiting": "Other workspaces change their pods first. Wait.",
     # the resource has to be edited
     "CeilingExceeded": "It asks for more than the platform allows. Lower the field that the "
     "message names, or raise `spec.ceiling` of the AIChatPlatform.",
@@ -128,8 +134,16 @@ REASONS: Final = {
     "RouteNotAccepted": "No Gateway has accepted the workspace's HTTPRoute. Check "
     "`spec.ingress.gateway` of the AIChatPlatform, and that the Gateway takes routes from other "
     "namespaces.",
-    "UpgradeStopped": "A workspace failed with the new images, so the others keep theirs. Correct "
-    "`spec.images` of the AIChatPlatform.",
+    "RewrittenOnWrite": "An admission webhook or policy changes an object while it is written, and "
+    "the operator leaves it so. Nothing to do, or exempt the operator's objects from it.",
+    "UpgradeFailed": "The workspace does not run with what the platform changed. Correct the "
+    "AIChatPlatform, or what the message names. Others go on until more have failed than "
+    "`spec.upgrades.maxFailures` says.",
+    "UpgradeStopped": "More workspaces failed with what the platform changed than "
+    "`spec.upgrades.maxFailures` of the AIChatPlatform tolerates, so the others keep their pods. "
+    "Mend what they say, or correct the AIChatPlatform.",
+    "UpgradeStuck": "The workspace does not run for a reason of its own, and has given its turn "
+    "on. Mend what the message names.",
     "VolumeKept": "A volume that is there can neither shrink nor change its class, and grows only "
     "where its class allows it, so it stays as it is. Name in `spec.storage` what it has, make a "
     "new workspace, or set `allowVolumeExpansion` on the class if its driver can.",

@@ -15,6 +15,7 @@ from aichat_workspace.domain.v1alpha1.base import read_leniently
 from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME, PlatformSpec
 
 _SPEC: Final = "spec"
+_UPGRADES: Final = "upgrades"
 _FIELDS: Final = [field.alias or name for name, field in PlatformSpec.model_fields.items()]
 
 
@@ -31,6 +32,8 @@ class Settings:
     unknown: frozenset[str] = frozenset()
     """Refused fields without an earlier value: the spec has defaults in their place, and what
     depends on them has to stay as it is."""
+    is_upgrade_paused: bool = False
+    """The AIChatPlatform's annotation says that no workspace changes its pods."""
     is_deleted: bool = False
     """The AIChatPlatform is gone, and its last settings are in force."""
 
@@ -59,7 +62,10 @@ def settings_in_force(
     earlier = [settings for settings in (last, _recorded(record)) if settings is not None]
     if platform is None:
         return _without_platform(earlier[0]) if earlier else None
-    return _read(platform.get(_SPEC) or {}, earlier)
+    marks = platform["metadata"].get("annotations") or {}
+    is_upgrade_paused = marks.get(names.UPGRADES_ANNOTATION) == names.PAUSED
+    settings = _read(platform.get(_SPEC) or {}, earlier)
+    return replace(settings, is_upgrade_paused=is_upgrade_paused)
 
 
 def settings_record(settings: Settings) -> Manifest:
@@ -76,7 +82,10 @@ def settings_record(settings: Settings) -> Manifest:
                 "stay in force when the AIChatPlatform is deleted; edit that instead."
             },
         },
-        "data": {_SPEC: json.dumps(settings.document, sort_keys=True)},
+        "data": {
+            _SPEC: json.dumps(settings.document, sort_keys=True),
+            **({_UPGRADES: names.PAUSED} if settings.is_upgrade_paused else {}),
+        },
     }
 
 
@@ -109,13 +118,15 @@ def _recorded(record: Manifest | None) -> Settings | None:
     defaults in their place would change every workspace."""
     if record is None:
         return None
+    data = record.get("data") or {}
+    is_upgrade_paused = data.get(_UPGRADES) == names.PAUSED
     try:
-        document = json.loads((record.get("data") or {}).get(_SPEC, ""))
+        document = json.loads(data.get(_SPEC, ""))
     except json.JSONDecodeError:
         document = None
     if isinstance(document, dict):
-        return _read(document)
+        return replace(_read(document), is_upgrade_paused=is_upgrade_paused)
     reasons = {
         name: f"{name}: ConfigMap {names.SETTINGS_RECORD!r} is unreadable" for name in _FIELDS
     }
-    return Settings(PlatformSpec(), {}, reasons, frozenset(_FIELDS))
+    return Settings(PlatformSpec(), {}, reasons, frozenset(_FIELDS), is_upgrade_paused)

@@ -8,7 +8,7 @@ force (platform_settings).
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 
 from aichat_workspace.domain import versions
 from aichat_workspace.domain.kubernetes.quantity import (
@@ -27,6 +27,7 @@ PLATFORM_NAME: Final = "default"
 _DOCKER_HUB: Final = "docker.io"
 DNS_LABELS: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 
+_MAX_FAILURES_PATTERN: Final = r"^([0-9]{1,5}|(100|[1-9]?[0-9])%)$"
 _OCTET: Final = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 
 Quantity = Annotated[str, StringConstraints(max_length=20, pattern=QUANTITY_PATTERN)]
@@ -291,12 +292,41 @@ class Ceiling(Schema):
     gpus: int = Field(default=8, ge=0, le=1024, description="Graphics processors.")
 
 
+MaxFailures = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value) if type(value) is int else value),
+    StringConstraints(max_length=8, pattern=_MAX_FAILURES_PATTERN),
+    # https://kubernetes.io/docs/reference/generated/kubernetes-api/v1.36/#intorstring-intstr-util
+    WithJsonSchema(
+        {"x-kubernetes-int-or-string": True, "minimum": 0, "pattern": _MAX_FAILURES_PATTERN}
+    ),
+]
+
+
 class Upgrades(Schema):
-    """How a changed image reaches workspaces."""
+    """How a changed pod template reaches workspaces."""
 
     concurrent: int = Field(
-        default=2, ge=1, le=64, description="Workspaces that change their image at the same time."
+        default=2, ge=1, le=64, description="Workspaces that change their pods at the same time."
     )
+    max_failures: MaxFailures = Field(
+        default="10%",
+        description="Workspaces that may fail in their turn before the others keep their pods: a "
+        "number, or a share of those whose turn has ended, as 10%, which is at least one.",
+    )
+    turn_deadline_seconds: int = Field(
+        default=900,
+        ge=10,
+        le=86_400,
+        description="A workspace that is not available after so many seconds gives its turn on.",
+    )
+
+    def tolerated_failures(self, ended: int) -> int:
+        """Return how many of the workspaces whose turn has ended may have failed."""
+        if not self.max_failures.endswith("%"):
+            return int(self.max_failures)
+        percent = int(self.max_failures[:-1])
+        return max(1, -(-ended * percent // 100)) if percent else 0
 
 
 class Deletion(Schema):
@@ -336,9 +366,7 @@ class PlatformSpec(Schema):
     network: Network = Field(default=Network(), description="Exceptions of the network policies.")
     models: ModelSettings = Field(default=ModelSettings(), description="How models are downloaded.")
     ceiling: Ceiling = Field(default=Ceiling(), description="What one workspace may have at most.")
-    upgrades: Upgrades = Field(
-        default=Upgrades(), description="How a changed image reaches workspaces."
-    )
+    upgrades: Upgrades = Field(default=Upgrades(), description="How changed pods reach workspaces.")
     deletion: Deletion = Field(
         default=Deletion(),
         description="What becomes of a namespace whose resource is deleted or gone.",

@@ -17,6 +17,8 @@ _MAX_RESOURCES: Final = 64
 _MESSAGE_LENGTH: Final = 1024
 MAX_REFRESH_LENGTH: Final = 64
 _DIGEST_LENGTH: Final = 128
+_PATH_LENGTH: Final = 256
+MAX_REWRITTEN_FIELDS: Final = 8
 
 
 def _cut(length: int) -> BeforeValidator:
@@ -26,10 +28,11 @@ def _cut(length: int) -> BeforeValidator:
 
 Message = Annotated[str, StringConstraints(max_length=_MESSAGE_LENGTH), _cut(_MESSAGE_LENGTH)]
 Digest = Annotated[str, StringConstraints(max_length=_DIGEST_LENGTH), _cut(_DIGEST_LENGTH)]
+Path = Annotated[str, StringConstraints(max_length=_PATH_LENGTH), _cut(_PATH_LENGTH)]
 
 
-def _map_by(key: str) -> dict[str, Any]:
-    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+def _map_by(*keys: str) -> dict[str, Any]:
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [*keys]}
 
 
 class Phase(StrEnum):
@@ -55,6 +58,7 @@ class ConditionType(StrEnum):
     INGRESS_SERVED = "IngressServed"
     UP_TO_DATE = "UpToDate"
     STORAGE_AS_ASKED = "StorageAsAsked"
+    STORED_AS_APPLIED = "StoredAsApplied"
     TOOLS_OFFERED = "ToolsOffered"
     SYNCED = "Synced"
     EXPIRES_SOON = "ExpiresSoon"
@@ -154,6 +158,58 @@ class ImagesRecord(Schema):
     open_webui: str = Field(alias="openWebUI", description="The chat front-end's image.")
 
 
+class TurnState(StrEnum):
+    """How a workspace's turn in an upgrade goes."""
+
+    CHANGING = "Changing"
+    FAILED = "Failed"
+    STUCK = "Stuck"
+
+
+class TurnRecord(Schema):
+    """The turn in which the workspace changes its pods; others wait for it only while Changing."""
+
+    state: TurnState = Field(
+        description="Changing; Failed, and the change may be why; or Stuck for a reason of the "
+        "workspace's own. The turn is over when both workloads are available."
+    )
+    target: Digest = Field(description="Digest of the pod templates that it changes to.")
+    until: datetime = Field(description="When it gives its turn on at the latest.")
+    generation: int = Field(ge=0, description="The generation of the spec when it began.")
+    was_available: bool = Field(
+        description="Whether both workloads were available when it began. Otherwise it proves "
+        "nothing of the change."
+    )
+
+
+class RolloutRecord(Schema):
+    """How the platform's changes of pod templates reach the workspace."""
+
+    generation: int = Field(
+        ge=0,
+        description="The generation of the spec that the pod templates were last written for. What "
+        "a newer one changes waits for no turn.",
+    )
+    changed_at: datetime | None = Field(
+        default=None, description="When a turn of it was last over."
+    )
+    turn: TurnRecord | None = Field(default=None, description="Its turn, until it is over.")
+
+
+class RewriteEntry(Schema):
+    """An object that the API server stores otherwise than it was applied."""
+
+    kind: str = Field(description="The object's kind.")
+    name: str = Field(description="The object's name.")
+    fields: tuple[Path, ...] = Field(
+        max_length=MAX_REWRITTEN_FIELDS, description="The fields that came back different."
+    )
+    revision: str = Field(
+        description="Digest of what was applied and of the values that came back. While they stay, "
+        "the object is not written again."
+    )
+
+
 class WorkspaceStatus(Schema):
     """The status of AIChatWorkspace, which the operator writes."""
 
@@ -171,6 +227,9 @@ class WorkspaceStatus(Schema):
     namespace: NamespaceRecord | None = Field(default=None, description="The tenant's namespace.")
     images: ImagesRecord | None = Field(
         default=None, description="The images with which both workloads were last available."
+    )
+    rollout: RolloutRecord | None = Field(
+        default=None, description="How the platform's changes of pod templates reach it."
     )
     conditions: tuple[Condition, ...] = Field(
         default=(),
@@ -200,6 +259,12 @@ class WorkspaceStatus(Schema):
         default="",
         description="Digest of the models that chats offer tools to. It changes with the models "
         "that can call tools and is empty where none can.",
+    )
+    rewrites: tuple[RewriteEntry, ...] = Field(
+        default=(),
+        description="Objects that an admission webhook or policy changes while they are written.",
+        max_length=_MAX_RESOURCES,
+        json_schema_extra=_map_by("kind", "name"),
     )
     resources: tuple[ResourceEntry, ...] = Field(
         default=(), description="Every object of the workspace.", max_length=_MAX_RESOURCES

@@ -20,8 +20,11 @@ _NOTE_LENGTH: Final = 1024
 _WARNINGS: Final = (Phase.DEGRADED,)
 # The reasons of conditions that warn although the workspace is Ready.
 _WARNING_REASONS: Final = {
+    "UpgradeFailed": ConditionType.UP_TO_DATE,
+    "UpgradeStuck": ConditionType.UP_TO_DATE,
     "UpgradeStopped": ConditionType.UP_TO_DATE,
     "VolumeKept": ConditionType.STORAGE_AS_ASKED,
+    "RewrittenOnWrite": ConditionType.STORED_AS_APPLIED,
     "IngressNotServed": ConditionType.INGRESS_SERVED,
     "ToolsNotOffered": ConditionType.TOOLS_OFFERED,
     "ApiServerNotAnswering": ConditionType.SYNCED,

@@ -24,9 +24,10 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from aichat_workspace.domain.planning.rollout import Stage
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 
 OK: Final = "ok"
@@ -59,6 +60,11 @@ MEANINGS: Final = {
     "crashed (a bug; tried again).",
     "aichat_settings_kept": "1 while the AIChatPlatform is gone and its last settings hold.",
     "aichat_settings_refused": "Fields of the AIChatPlatform's spec that are not understood.",
+    "aichat_upgrade_paused": "1 while the AIChatPlatform says that upgrades are paused.",
+    "aichat_upgrade_stopped": "1 while no turn begins, because too many workspaces failed.",
+    "aichat_upgrade_turns_total": "Turns that were over or were given on.",
+    "aichat_upgrade_workspaces": "Workspaces by how the platform's changes of pods reach them: "
+    "waiting, changing, failed, stuck (for a reason of their own), skipped, done.",
     "aichat_workspaces": "Workspaces in a phase.",
 }
 
@@ -80,6 +86,12 @@ class MetricSources:
     phases: Callable[[], Iterable[str]] = tuple
     """One phase per workspace."""
     pulls_running: Callable[[], int] = int
+    upgrades: Callable[[], Mapping[str, int]] = dict
+    """The number of workspaces by stage."""
+    upgrade_turns: Callable[[], int] = int
+    """How many turns have ended."""
+    upgrades_stopped: Callable[[], bool] = bool
+    upgrades_paused: Callable[[], bool] = bool
 
 
 class Metrics:
@@ -167,6 +179,12 @@ class _Collector(Collector):
         # Every phase has a series, also one without a workspace: an absent series is not a 0.
         phases = {**dict.fromkeys(map(str, Phase), 0), **Tally(sources.phases())}
         yield _read_by("aichat_workspaces", "phase", phases)
+        stages = {**dict.fromkeys(map(str, Stage), 0), **sources.upgrades()}
+        yield _read_by("aichat_upgrade_workspaces", "stage", stages)
+        yield _read("aichat_upgrade_stopped", sources.upgrades_stopped())
+        yield _read("aichat_upgrade_paused", sources.upgrades_paused())
+        turns, meaning = "aichat_upgrade_turns_total", MEANINGS["aichat_upgrade_turns_total"]
+        yield CounterMetricFamily(turns, meaning, value=sources.upgrade_turns())
 
 
 class _WithoutCreated(Collector):

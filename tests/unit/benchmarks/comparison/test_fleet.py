@@ -79,6 +79,34 @@ async def test_a_write_is_answered_seen_by_a_watch_and_listed(fleet: Fleet) -> N
     assert (fleet.writes, notes) == (1, ["services web"])
 
 
+async def test_a_status_is_replaced_because_its_writer_owns_all_of_it(fleet: Fleet) -> None:
+    path = "/apis/example.org/v1/namespaces/default/teams/bench-0001/status"
+    async with (
+        TestServer(fleet.application()) as server,
+        ClientSession(server.make_url("/")) as api,
+    ):
+        for status in ({"turn": {"state": "Changing"}, "phase": "Ready"}, {"phase": "Ready"}):
+            body = json.dumps({"metadata": {"name": "bench-0001"}, "status": status})
+            written = await (await api.patch(path, data=body)).json()
+    assert written["status"] == {"phase": "Ready"}
+    assert written["spec"] == {}
+
+
+async def test_an_object_of_no_resource_can_be_added(fleet: Fleet) -> None:
+    added = {"metadata": {"name": "settings", "namespace": "default", "uid": "u"}}
+    async with (
+        TestServer(fleet.application()) as server,
+        ClientSession(server.make_url("/")) as api,
+        api.get(SERVICES, params={"watch": "true"}) as watch,
+    ):
+        fleet.add(SERVICES, added)
+        async with asyncio.timeout(5):
+            event = json.loads(await watch.content.readline())
+        items = (await (await api.get(SERVICES)).json())["items"]
+    assert event["type"] == "ADDED"
+    assert items[-1] == event["object"]
+
+
 async def test_what_no_list_has_is_answered_and_not_kept(fleet: Fleet) -> None:
     async with (
         TestServer(fleet.application()) as server,

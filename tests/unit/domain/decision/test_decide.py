@@ -24,10 +24,10 @@ from aichat_workspace.domain.decision.steps import (
     CreateSecret,
 )
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.planning.actions import Apply, Delete, Stop
-from aichat_workspace.domain.planning.image_rollout import RolloutSlot
+from aichat_workspace.domain.planning.actions import Apply, Delete, Scale
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.repairs import Repair
+from aichat_workspace.domain.planning.rollout import Refusal, RolloutSlot
 from aichat_workspace.domain.planning.secret_copies import (
     desired_copies,
     recorded_copies,
@@ -331,7 +331,7 @@ def test_another_workload_with_such_a_container_is_not_the_workspaces_own() -> N
     observed = Observed(
         namespace=namespace(), objects={**objects, replace(ref, name="zzz"): stranger}
     )
-    slot = RolloutSlot(granted=False)
+    slot = RolloutSlot(Refusal.WAITING)
     images = _images(decide(snapshot(KEPT, observed=observed, rollout_slot=slot), NOW))
     assert images == set(PLATFORM.images.resolved)
 
@@ -541,11 +541,11 @@ def test_a_reset_that_does_not_apply_at_a_take_over_is_made_when_it_does() -> No
 
 def test_images_are_kept_until_a_slot_is_granted() -> None:
     working = {"images": {"ollama": "old/ollama:1", "openWebUI": "old/webui:1"}}
-    waiting = workspace(metadata=FINALIZERS, status=working)
-    no_slot = RolloutSlot(granted=False)
+    waiting = workspace(metadata=FINALIZERS, status={**working, "observedGeneration": 1})
+    no_slot = RolloutSlot(Refusal.WAITING)
     images = {
         granted: _images(decide(snapshot(waiting, tenant=namespace(), rollout_slot=slot), NOW))
-        for granted, slot in ((False, no_slot), (True, RolloutSlot(granted=True)))
+        for granted, slot in ((False, no_slot), (True, RolloutSlot()))
     }
     assert images[False] == {"old/ollama:1", "old/webui:1"}
     assert images[True] == set(PLATFORM.images.resolved)
@@ -585,7 +585,7 @@ def test_a_retained_workspace_stops_and_frees_its_host() -> None:
     observed = Observed(namespace=namespace(), objects=as_cached(render(KEPT, PLATFORM, OWN)))
     (decision,) = decide(snapshot(retained, observed=observed), NOW)
     assert isinstance(decision, Finalize)
-    stopped = {step.ref.kind for step in decision.steps if isinstance(step, Stop)}
+    stopped = {step.ref.kind for step in decision.steps if isinstance(step, Scale)}
     removed = {step.ref.kind for step in decision.steps if isinstance(step, Delete)}
     assert (stopped, removed) == ({"StatefulSet", "Deployment"}, {"Ingress"})
 

@@ -12,7 +12,7 @@ from aichat_workspace.domain.decision.decisions import Decision, Orphan, Provisi
 from aichat_workspace.domain.decision.snapshot import NewSecrets, Snapshot
 from aichat_workspace.domain.decision.steps import AnnounceOrphan, ClaimNamespace
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.planning.actions import Delete, Stop
+from aichat_workspace.domain.planning.actions import Delete, Scale
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.render import render, tenant_namespace
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
@@ -82,7 +82,7 @@ def test_it_runs_on_until_the_grace_is_over() -> None:
 
 def test_then_it_is_stopped_and_retained_and_nothing_is_deleted_but_its_way_in() -> None:
     decision = the_orphan(decided(orphaned_for(hours=24)))
-    stopped = {step.ref.kind for step in decision.steps if isinstance(step, Stop)}
+    stopped = {step.ref.kind for step in decision.steps if isinstance(step, Scale)}
     removed = {step.ref.kind for step in decision.steps if isinstance(step, Delete)}
     assert (stopped, removed) == ({"StatefulSet", "Deployment"}, {"Ingress"})
     assert decision.stops_in_seconds is None

@@ -1,3 +1,4 @@
+import copy
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -5,8 +6,9 @@ from typing import Any
 import pytest
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
-from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Stop
-from aichat_workspace.domain.planning.plan import Observed, plan
+from aichat_workspace.domain.kubernetes.rewrites import Rewrite, find_rewrite
+from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Scale
+from aichat_workspace.domain.planning.plan import Exceptions, Observed, plan, unchanged_rewrites
 from aichat_workspace.domain.planning.secret_copies import recorded_copies, with_record
 from aichat_workspace.domain.policy.blocking import blocked_kinds
 from aichat_workspace.domain.policy.ownership import owns
@@ -264,8 +266,8 @@ def test_a_blocked_workload_can_be_stopped() -> None:
     suspended = render(workspace(suspended=True), PlatformSpec(), CREDENTIALS)
     actions = plan(NAMESPACE, suspended, observed(), BLOCKED)
     assert actions == (
-        Stop(ref(find_manifest("StatefulSet"))),
-        Stop(ref(find_manifest("Deployment"))),
+        Scale(ref(find_manifest("StatefulSet"))),
+        Scale(ref(find_manifest("Deployment"))),
     )
     stopped = {
         reference: {**obj, "spec": {**obj["spec"], "replicas": 0}}
@@ -349,3 +351,82 @@ def test_the_quota_is_never_below_the_sizes_of_the_claims() -> None:
     assert action.manifest["kind"] == "ResourceQuota"
     assert action.manifest["spec"]["hard"]["requests.storage"] == "52Gi"
     assert action.manifest["spec"]["hard"]["pods"] == "2"
+
+
+def test_a_frozen_workload_keeps_its_pod_template_and_gets_its_number_of_pods() -> None:
+    objects = as_cached(DESIRED)
+    target = ref(find_manifest("Deployment"))
+    older: Any = copy.deepcopy(objects[target])
+    older["spec"]["replicas"] = 0
+    older["spec"]["template"]["spec"]["containers"][0]["image"] = "old:1"
+    stray = Ref("ServiceAccount", "team-a-aichat", "older")
+    wall = Ref("NetworkPolicy", "team-a-aichat", "older")
+    obsolete = {
+        reference: {
+            "kind": reference.kind,
+            "metadata": {"name": "older", "namespace": "team-a-aichat", "uid": "u"},
+        }
+        for reference in (stray, wall)
+    }
+    waiting = observed(objects={**objects, target: older, **obsolete})
+    exceptions = Exceptions(frozen=frozenset({target}))
+    actions = plan(NAMESPACE, DESIRED, waiting, exceptions=exceptions)
+    assert actions == (Scale(target, 1), Delete(wall, "u", waits=True)), "a pod may use the other"
+
+
+def test_a_foreign_field_of_a_frozen_workload_is_pruned() -> None:
+    objects = as_cached(DESIRED)
+    target = ref(find_manifest("Deployment"))
+    fields: list[dict[str, Any]] = [{"f:spec": {"f:paused": {}}}]
+    metadata = {**objects[target]["metadata"], "foreignFields": fields}
+    spec = {**find_manifest("Deployment")["spec"], "paused": True}
+    objects[target] = {**find_manifest("Deployment"), "metadata": metadata, "spec": spec}
+    exceptions = Exceptions(frozen=frozenset({target}))
+    (action,) = plan(NAMESPACE, DESIRED, observed(objects=objects), exceptions=exceptions)
+    assert isinstance(action, Prune)
+
+
+def test_an_object_that_is_as_it_came_back_is_not_written_again() -> None:
+    stripped = namespace(labels={})
+    tenant = observed(namespace=stripped)
+    rewrites = _rewrites(stripped, plan(NAMESPACE, DESIRED, tenant))
+    unchanged = unchanged_rewrites(NAMESPACE, DESIRED, tenant, rewrites)
+    assert unchanged == {ref(NAMESPACE)}
+    exceptions = Exceptions(rewritten=unchanged)
+    assert plan(NAMESPACE, DESIRED, tenant, exceptions=exceptions) == ()
+    other = observed(namespace=namespace(labels={"a": "b"}))
+    again = _rewrites(
+        namespace(labels={"aichatworkspace": "other"}), plan(NAMESPACE, DESIRED, other)
+    )
+    assert unchanged_rewrites(NAMESPACE, DESIRED, other, again) == frozenset()
+
+
+def _rewrites(stored: Manifest, actions: Iterable[Action]) -> dict[Ref, Rewrite]:
+    """What came back of the only write, an apply."""
+    (applied_manifest,) = applied(actions)
+    rewrite = find_rewrite(stored, applied_manifest)
+    assert rewrite is not None
+    return {rewrite.ref: rewrite}
+
+
+def test_a_copy_is_recorded_in_a_namespace_that_is_as_it_came_back() -> None:
+    exceptions = Exceptions(rewritten=frozenset({ref(NAMESPACE)}))
+    first, *_ = plan(NAMESPACE, RENEWED, observed(), exceptions=exceptions)
+    assert _recorded(first) == {_secret_of(m)["metadata"]["name"] for m in (DESIRED, RENEWED)}
+
+
+def test_a_copy_that_a_frozen_workload_uses_stays_and_stays_recorded() -> None:
+    again = render(workspace(), PlatformSpec(), replace(CREDENTIALS, admin_password="a third"))
+    used, new, unused = (
+        _secret_of(manifests)["metadata"]["name"] for manifests in (DESIRED, RENEWED, again)
+    )
+    exceptions = Exceptions(frozen=frozenset({ref(find_manifest("Deployment"))}))
+    record, secret = plan(NAMESPACE, RENEWED, observed(), exceptions=exceptions)
+    assert _recorded(record) == {used, new}
+    assert secret == Apply(_secret_of(RENEWED))
+    tenant = with_record(namespace(), [used, new, unused])
+    actions = plan(NAMESPACE, RENEWED, observed(namespace=tenant), exceptions=exceptions)
+    *_, deletion, correction = actions
+    assert deletion == Delete(Ref("Secret", "team-a-aichat", unused), None, waits=True)
+    assert _recorded(correction) == {used, new}
+    assert [action for action in actions if isinstance(action, Delete)] == [deletion]

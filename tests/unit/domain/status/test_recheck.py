@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
-from aichat_workspace.domain.planning.image_rollout import running_images
 from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.pod_change import running_images
 from aichat_workspace.domain.status.recheck import next_recheck
 from aichat_workspace.domain.status.status import StatusInputs, compute_status
 from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from aichat_workspace.domain.kubernetes.manifest import Ref, ref
+from aichat_workspace.domain.kubernetes.rewrites import Rewrite
 from aichat_workspace.domain.models.status import ModelState, ModelStatus, PatternStatus
 from aichat_workspace.domain.models.tools import ToolStatus
-from aichat_workspace.domain.planning.image_rollout import running_images
 from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.pod_change import PodTarget, plan_pods
+from aichat_workspace.domain.planning.rollout import GRANTED
 from aichat_workspace.domain.policy.ownership import Rejection
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.status.status import StatusInputs, compute_status
@@ -253,12 +255,12 @@ def test_the_ingress_condition_covers_only_what_was_observed(gone: str, said_so:
     assert said_so in served.message
 
 
-RUNNING = running_images(FACTS.observed)
-NEWER = ("ollama:2", "webui:2")
+PODS = plan_pods(workspace(), FACTS.observed, DESIRED, GRANTED, has_problems=False)
+NEWER = replace(PODS, targets={ref: PodTarget("newer", "i:2") for ref in PODS.targets})
 
 
-def test_it_is_up_to_date_when_it_runs_the_platforms_images() -> None:
-    status = compute_status(workspace(), replace(FACTS, target=RUNNING), NOW)
+def test_it_is_up_to_date_when_it_runs_as_the_platforms_settings_are() -> None:
+    status = compute_status(workspace(), replace(FACTS, pods=PODS), NOW)
     assert state_of(status, ConditionType.UP_TO_DATE) == (ConditionStatus.TRUE, "UpToDate")
 
 
@@ -266,11 +268,21 @@ def test_it_is_up_to_date_when_it_runs_the_platforms_images() -> None:
     ("failure", "reason"),
     [(None, "UpgradeWaiting"), (Problem("CeilingExceeded", "lower it"), "CeilingExceeded")],
 )
-def test_it_is_not_up_to_date_while_it_runs_other_images(
-    failure: Problem | None, reason: str
-) -> None:
-    status = compute_status(workspace(), replace(FACTS, target=NEWER, failure=failure), NOW)
+def test_it_is_not_up_to_date_while_it_has_other_pods(failure: Problem | None, reason: str) -> None:
+    status = compute_status(workspace(), replace(FACTS, pods=NEWER, failure=failure), NOW)
     assert state_of(status, ConditionType.UP_TO_DATE) == (ConditionStatus.FALSE, reason)
+
+
+def test_what_a_webhook_changes_is_told_and_does_not_keep_it_from_being_ready() -> None:
+    target = next(ref for ref in FACTS.observed.objects if ref.kind == "StatefulSet")
+    rewrite = Rewrite(target, ("spec.template.spec.containers[ollama].image",), "r")
+    status = compute_status(workspace(), replace(FACTS, rewrites=(rewrite,)), NOW)
+    stored = status.condition(ConditionType.STORED_AS_APPLIED)
+    assert stored is not None
+    assert stored.reason == "RewrittenOnWrite"
+    assert f"StatefulSet {target.name}: {rewrite.fields[0]}" in stored.message
+    assert status.phase is Phase.READY
+    assert [entry.name for entry in status.rewrites] == [target.name]
 
 
 def flapping(*, ready: bool) -> dict[str, Any]:

@@ -49,6 +49,18 @@ def test_they_are_kept_across_a_restart_by_the_record() -> None:
     assert after.is_deleted
 
 
+def test_paused_upgrades_stay_paused_without_a_platform_and_across_a_restart() -> None:
+    paused: Any = platform(**OURS)
+    paused["metadata"]["annotations"] = {names.UPGRADES_ANNOTATION: names.PAUSED}
+    last = in_force(paused)
+    assert last.is_upgrade_paused
+    assert in_force(ABSENT, None, last).is_upgrade_paused
+    assert in_force(ABSENT, settings_record(last)).is_upgrade_paused
+    resumed = in_force(platform(**OURS), settings_record(last), last)
+    assert not resumed.is_upgrade_paused
+    assert not in_force(ABSENT, settings_record(resumed)).is_upgrade_paused
+
+
 def test_a_platform_counts_more_than_the_record() -> None:
     record = settings_record(in_force(platform(**OURS)))
     empty = in_force(platform(), record)

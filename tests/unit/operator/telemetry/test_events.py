@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from aichat_workspace.domain.planning.image_rollout import RolloutSlot
+from aichat_workspace.domain.kubernetes.manifest import ref
+from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.pod_change import PodChange, PodTarget
+from aichat_workspace.domain.planning.rollout import Refusal
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.status.status import StatusInputs, compute_status
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -74,9 +77,19 @@ def test_an_upgrade_is_an_event_when_it_is_done() -> None:
 
 def test_a_stopped_upgrade_is_one_event_of_each_waiting_workspace() -> None:
     before = with_status(status_after(StatusInputs(url="u")))
-    stopped = status_after(
-        StatusInputs(url="u", slot=RolloutSlot(granted=False, blocked_by="team-b")), before
+    manifest = {
+        "kind": "Deployment",
+        "metadata": {"name": "d", "namespace": "n"},
+    }
+    workload = ref(manifest)
+    pods = PodChange(
+        {workload: PodTarget("new", "i:2")},
+        takes_part=True,
+        refusal=Refusal.STOPPED,
+        blocked_by=("team-b",),
     )
+    observed = Observed(objects={workload: manifest})
+    stopped = status_after(StatusInputs(url="u", pods=pods, observed=observed), before)
     event = single_event(before, stopped)
     assert (event["type"], event["reason"]) == ("Warning", "UpgradeStopped")
     assert list(events(with_status(stopped), stopped, NOW)) == []
