@@ -14,10 +14,10 @@ def deployment(*conditions: str) -> dict[str, Any]:
 
 
 def test_of_a_workload_only_what_is_read_of_its_status_is_kept() -> None:
-    kept = trimming.tenant_object(deployment("Progressing", "ReplicaFailure"))
-    assert kept["spec"] == {"replicas": 1}
-    assert kept["metadata"] == _KEPT
-    assert kept["status"] == {
+    trimmed = trimming.tenant_object(deployment("Progressing", "ReplicaFailure"))
+    assert trimmed["spec"] == {"replicas": 1}
+    assert trimmed["metadata"] == _KEPT
+    assert trimmed["status"] == {
         "readyReplicas": 1,
         "conditions": [{"type": "ReplicaFailure", "status": "True"}],
     }

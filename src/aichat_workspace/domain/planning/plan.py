@@ -85,10 +85,11 @@ def plan(
     # A namespace without a UID is written in this very reconcile; its record is complete.
     stays = blocked or "uid" not in observed.namespace["metadata"]
     outdated = frozenset() if stays else (recorded | used) - needed
-    before = recorded | (new - used) | outdated
-    is_rewritten = before == recorded and ref(namespace) in exceptions.rewritten
+    named = recorded | (new - used) | outdated
+    before, after = with_record(namespace, named), with_record(namespace, needed)
+    is_rewritten = named == recorded and ref(namespace) in exceptions.rewritten
     return (
-        *(() if is_rewritten else _namespace(with_record(namespace, before), observed.namespace)),
+        *(() if is_rewritten else _namespace(before, observed.namespace)),
         *(_routes_for_host(refused_host, observed) if refused_host else ()),
         *writes,
         *_blocked_pods(observed),
@@ -97,11 +98,7 @@ def plan(
             if blocked
             else _obsolete(desired, observed, exceptions.frozen)
         ),
-        *(
-            _outdated_secrets(outdated, with_record(namespace, needed), observed)
-            if outdated
-            else ()
-        ),
+        *(_outdated_secrets(outdated, after, observed) if outdated else ()),
     )
 
 
