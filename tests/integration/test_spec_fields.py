@@ -23,6 +23,14 @@ from tests.specs import KEYS, SCHEMA, SECRETS
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
+# The platform lists what teams may choose by name.
+CHOICES: Final = ("nodeSelectorKeys", "tolerationKeys", "gpuResources", "ingressClasses", "issuers")
+ANYTHING_GOES: Final = {
+    "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
+    "kind": "AIChatPlatform",
+    "metadata": {"name": "default"},
+    "spec": {"allowed": {choice: ["*"] for choice in CHOICES}},
+}
 OWNER: Final = f"{SYSTEM}/{NAME}"
 # With nothing in it, a certificate is refused: it is one thing or the other.
 EMPTIED: Final = sorted(
@@ -34,10 +42,12 @@ EMPTIED: Final = sorted(
 def tenant(cluster: Cluster) -> Iterator[str]:
     for name in SECRETS:
         cluster.apply(secret(name, OWNER, {key: f"{key} of {name}" for key in KEYS}))
+    cluster.apply(ANYTHING_GOES)
     cluster.apply(workspace(NAME))
     eventually(lambda: created(cluster, NAME), f"{NAME} is provisioned")
     yield NAME
     cluster.kube.delete("aiws", NAME, SYSTEM)
+    cluster.kubectl("delete", "aichatplatform", "default")
 
 
 def created(cluster: Cluster, name: str) -> bool:

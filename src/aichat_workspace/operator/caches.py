@@ -299,8 +299,11 @@ def _tenant_object(obj: Json) -> Json:
 
 def _namespace(obj: Json) -> Json:
     """All namespaces are watched, so that a foreign one is known before anything is written."""
-    namespace: Json = {key: obj[key] for key in ("apiVersion", "kind", "status") if key in obj}
-    return without_managed_fields({**namespace, "metadata": obj["metadata"]})
+    head: Json = {key: obj[key] for key in ("apiVersion", "kind", "status") if key in obj}
+    namespace = {**head, "metadata": obj["metadata"]}
+    if names.OWNER_UID_ANNOTATION in annotations(obj):
+        return dict(keep_foreign(namespace, names.OPERATOR))
+    return without_managed_fields(namespace)
 
 
 def _pod(obj: Json) -> Json:

@@ -102,7 +102,8 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         observed = snapshot.observed
         if namespace_steps:  # as it is once they are taken
             observed = replace(observed, namespace=body)
-        actions = plan(body, desired, observed, blocked, refused_host)
+        allowed = snapshot.platform.allowed.foreign_metadata
+        actions = plan(body, desired, observed, blocked, refused_host, allowed)
     return Provision(
         workspace,
         problems,

@@ -6,10 +6,11 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-manageme
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 
 Fields = Mapping[str, Any]
@@ -28,6 +29,10 @@ _OWNED_KINDS: Final = frozenset(
         "HTTPRoute",
     }
 )
+# Kinds whose annotations and labels change who is reached: ingress controllers, meshes and network
+# plugins read them, and the network policies of other namespaces select by a namespace's labels.
+_METADATA_KINDS: Final = frozenset({"Namespace", "Service", "Ingress", "HTTPRoute"})
+_METADATA: Final = ("annotations", "labels")
 # `kubectl rollout restart` writes here, and a restart is not drift.
 _ALLOWED: Final[tuple[Pointer, ...]] = (("spec", "template", "metadata", "annotations"),)
 _FOREIGN_FIELDS: Final = "foreignFields"
@@ -38,8 +43,9 @@ _MISSING: Final = object()
 def keep_foreign(manifest: Manifest, manager: str) -> Manifest:
     """Return the object as a cache keeps it, with less memory.
 
-    Instead of all managedFields it has the parts of `spec` that field managers other than `manager`
-    own, which is nearly always nothing, and when `manager` last changed it.
+    Instead of all managedFields it has the parts of `spec`, and of the annotations and labels where
+    they matter, that field managers other than `manager` own, which is nearly always nothing, and
+    when `manager` last changed it.
     """
     metadata = dict(manifest["metadata"])
     entries = metadata.pop("managedFields", ())
@@ -48,17 +54,28 @@ def keep_foreign(manifest: Manifest, manager: str) -> Manifest:
     ]
     if times:
         metadata[_CHANGED_AT] = max(times)
-    if manifest.get("kind") in _OWNED_KINDS:
-        foreign = [
-            {"f:spec": entry["fieldsV1"]["f:spec"]}
-            for entry in entries
-            if entry.get("manager") != manager
-            and not entry.get("subresource")
-            and "f:spec" in entry.get("fieldsV1", {})
-        ]
-        if foreign:
-            metadata[_FOREIGN_FIELDS] = foreign
+    foreign = [
+        fields
+        for entry in entries
+        if entry.get("manager") != manager
+        and not entry.get("subresource")
+        and (fields := _relevant(entry.get("fieldsV1", {}), manifest.get("kind")))
+    ]
+    if foreign:
+        metadata[_FOREIGN_FIELDS] = foreign
     return {**manifest, "metadata": metadata}
+
+
+def _relevant(fields: Fields, kind: str | None) -> Fields:
+    """Return the fields whose owner matters in an object of this kind."""
+    relevant = {}
+    if kind in _OWNED_KINDS and "f:spec" in fields:
+        relevant["f:spec"] = fields["f:spec"]
+    metadata = fields.get("f:metadata", {}) if kind in _METADATA_KINDS else {}
+    parts = {f"f:{part}": metadata[f"f:{part}"] for part in _METADATA if f"f:{part}" in metadata}
+    if parts:
+        relevant["f:metadata"] = parts
+    return relevant
 
 
 def changed_at(observed: Manifest) -> datetime | None:
@@ -67,14 +84,35 @@ def changed_at(observed: Manifest) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def removals(observed: Manifest, desired: Manifest) -> tuple[Pointer, ...]:
-    """Return where `observed` has foreign fields that `desired` lacks, highest index first."""
+def removals(
+    observed: Manifest, desired: Manifest, allowed_metadata: Iterable[str] = ()
+) -> tuple[Pointer, ...]:
+    """Return where `observed` has foreign fields that `desired` lacks, highest index first.
+
+    Annotations and labels that `allowed_metadata` lists, by name or prefix, may stay.
+    """
     pointers = {
         pointer
         for fields in observed["metadata"].get(_FOREIGN_FIELDS, ())
-        for pointer in _extras(fields, observed, desired, ())
+        for pointer in (
+            *_extras({k: v for k, v in fields.items() if k == "f:spec"}, observed, desired, ()),
+            *_metadata_extras(fields.get("f:metadata", {}), observed, desired, allowed_metadata),
+        )
     }
     return tuple(sorted(pointers, key=_order, reverse=True))
+
+
+def _metadata_extras(
+    fields: Fields, observed: Manifest, desired: Manifest, allowed: Iterable[str]
+) -> Iterator[Pointer]:
+    for part in _METADATA:
+        observed_part = observed["metadata"].get(part) or {}
+        desired_part = desired["metadata"].get(part) or {}
+        for key in fields.get(f"f:{part}", {}):
+            name = key.removeprefix("f:")
+            is_extra = name in observed_part and name not in desired_part
+            if is_extra and not names.is_listed(name, allowed):
+                yield ("metadata", part, name)
 
 
 def json_patch(pointers: Sequence[Pointer], observed: Manifest) -> list[dict[str, Any]]:

@@ -41,12 +41,14 @@ def plan(
     observed: Observed,
     blocked: frozenset[str] = frozenset(),
     refused_host: str = "",
+    allowed_metadata: tuple[str, ...] = (),
 ) -> tuple[Action, ...]:
     """Return every write that makes the tenant as desired, in order; none when it is so already.
 
     `observed.namespace` exists and is the workspace's. Objects of `blocked` kinds stay as they are,
     and while there are such kinds, nothing counts as obsolete. The Ingress or HTTPRoute of
-    `refused_host` is deleted even then.
+    `refused_host` is deleted even then. Others may add the annotations and labels that
+    `allowed_metadata` lists, by name or prefix, and no other ones.
     """
     if observed.namespace is None:
         raise ValueError("plan is for a tenant whose namespace exists")
@@ -57,10 +59,14 @@ def plan(
         if manifest["kind"] not in blocked
     ]
     return (
-        *_namespace(namespace, observed.namespace),
+        *_namespace(namespace, observed.namespace, allowed_metadata),
         *(_routes_for_host(refused_host, observed) if refused_host else ()),
         *(() if blocked else _outdated_secrets(desired, observed)),
-        *(action for manifest in writable for action in _object(manifest, observed)),
+        *(
+            action
+            for manifest in writable
+            for action in _object(manifest, observed, allowed_metadata)
+        ),
         *_blocked_pods(observed),
         *(_stops(desired, observed, blocked) if blocked else _obsolete(desired, observed)),
     )
@@ -100,15 +106,20 @@ def _stops(
             yield Stop(ref(manifest))
 
 
-def _namespace(desired: Manifest, observed: Manifest) -> tuple[Action, ...]:
-    if covers(observed, desired):
-        return ()
+def _namespace(
+    desired: Manifest, observed: Manifest, allowed_metadata: tuple[str, ...]
+) -> tuple[Action, ...]:
     # With the UID the write fails on any other namespace of this name.
-    metadata = {**desired["metadata"], "uid": observed["metadata"]["uid"]}
-    return (Apply({**desired, "metadata": metadata}),)
+    metadata = {**desired["metadata"], "uid": observed["metadata"].get("uid")}
+    return (
+        *_prune(desired, observed, allowed_metadata),
+        *(() if covers(observed, desired) else (Apply({**desired, "metadata": metadata}),)),
+    )
 
 
-def _object(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
+def _object(
+    desired: Manifest, observed: Observed, allowed_metadata: tuple[str, ...]
+) -> tuple[Action, ...]:
     if desired["kind"] == "Secret":
         return _secret(desired, observed)
     current = observed.objects.get(ref(desired))
@@ -116,11 +127,18 @@ def _object(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
         return (Apply(desired),)
     if is_deleting(current):
         return ()  # its end is an event, and the event brings the next reconcile
-    extras = removals(current, desired)
     return (
-        *((Prune(ref(desired), json_patch(extras, current)),) if extras else ()),
+        *_prune(desired, current, allowed_metadata),
         *(() if covers(current, desired) else (Apply(desired),)),
     )
+
+
+def _prune(
+    desired: Manifest, observed: Manifest, allowed_metadata: tuple[str, ...]
+) -> tuple[Prune, ...]:
+    """Remove what others added."""
+    extras = removals(observed, desired, allowed_metadata)
+    return (Prune(ref(desired), json_patch(extras, observed)),) if extras else ()
 
 
 def _adjusted(desired: Manifest, observed: Observed, storage_bytes: Fraction) -> Manifest:

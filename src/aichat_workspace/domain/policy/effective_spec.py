@@ -11,6 +11,7 @@ from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL, Compute, V
 
 # A new pod may start before the old one is gone.
 ROLL_OUT: Final = 2
+HTTPS_PORT: Final = 443
 DIMENSIONS: Final = ("cpu", "memory", "storage")
 
 
@@ -74,9 +75,15 @@ def minimum(spec: WorkspaceSpec, platform: PlatformSpec) -> dict[str, Fraction]:
 
 
 def is_allowed(model: str, platform: PlatformSpec) -> bool:
-    """Whether the platform allows the registry that the model comes from."""
-    allowed = platform.models.allowed_registries
-    return not allowed or parse_model(model).registry in allowed
+    """Whether the platform allows the registry that the model comes from.
+
+    Without a list of allowed ones any registry is, on port 443: a workspace's network policies open
+    another port to all addresses, so only the platform team names one.
+    """
+    name, settings = parse_model(model), platform.models
+    if settings.allowed_registries:
+        return name.registry in settings.allowed_registries
+    return name.port in (None, HTTPS_PORT) or name.registry in settings.insecure_registries
 
 
 def _own_values(compute: Compute, volume: Volume) -> dict[str, str]:

@@ -34,10 +34,18 @@ REASONS: Final = {
     "message names, or raise `spec.ceiling` of the AIChatPlatform.",
     "CredentialsIncomplete": "The Secret of the workspace's credentials lacks keys. Put them back, "
     "or delete the Secret, and all of them are made again.",
+    "GpuNotAllowed": "It asks for a resource that the platform does not offer as a graphics "
+    "processor. Change `spec.resources.ollama.gpu.resourceName`, or add it to "
+    "`spec.allowed.gpuResources` of the AIChatPlatform.",
     "HostNotAllowed": "Its host is reserved, or under none of the platform's domains. Change "
     "`spec.ingress.host`, or add the domain to `spec.ingress.allowedDomains` of the "
     "AIChatPlatform.",
     "HostTaken": "Another workspace has the host. Change `spec.ingress.host`.",
+    "IngressClassNotAllowed": "It names an IngressClass that the platform does not allow. "
+    "Remove `spec.ingress.className`, or add it to `spec.allowed.ingressClasses` of the "
+    "AIChatPlatform.",
+    "IssuerNotAllowed": "It names a ClusterIssuer that the platform does not allow. Remove "
+    "`spec.ingress.tls`, or add the issuer to `spec.allowed.issuers` of the AIChatPlatform.",
     "ModelFailed": "A model or pattern can't be had; the message says which and why. Correct "
     "`spec.models` or `spec.patterns`, or raise `spec.storage.ollama.size` where there is no room; "
     "a failed download is tried again by itself.",
@@ -52,6 +60,9 @@ REASONS: Final = {
     "RegistryNotAllowed": "A model comes from a registry that the platform does not allow. Remove "
     "it from the field that the message names, or add the registry to "
     "`spec.models.allowedRegistries` of the AIChatPlatform.",
+    "SchedulingNotAllowed": "It names a node label or a taint that the platform does not allow. "
+    "Remove it from `spec.scheduling`, or add it to `spec.allowed.nodeSelectorKeys` or "
+    "`tolerationKeys` of the AIChatPlatform.",
     "SecretIncomplete": "A referenced Secret lacks keys. Add them.",
     "SecretNotFound": "A referenced Secret is missing or not for this workspace. Make it in the "
     "system namespace, with the annotation that the message shows.",
@@ -59,6 +70,9 @@ REASONS: Final = {
     "it, or choose another `workspaceName`.",
     "SpecNotUnderstood": "The operator does not understand a field of the spec. Correct it, or "
     "bring the operator and its CRDs to the same version.",
+    "StorageClassNotAllowed": "It names a StorageClass that the platform does not allow. Name "
+    "another one in `spec.storage`, or add it to `spec.allowed.storageClasses` of the "
+    "AIChatPlatform.",
     "WorkspaceNameTaken": "An older resource has the `workspaceName`. Delete this one and choose "
     "another.",
     # the cluster has to be repaired
