@@ -20,7 +20,7 @@ from aichat_workspace.kube.leader import Election, run_as_leader
 from aichat_workspace.kube.lease import LeaseConfig
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.work_queue import Queue
-from aichat_workspace.operator import session_key
+from aichat_workspace.operator import platform_reporter, session_key
 from aichat_workspace.operator.admission_check import wait_confined, watch_confined
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.credentials import new_secrets
@@ -130,7 +130,10 @@ class Application:
         self._queue.reset_wait_times()
         self._rollouts.rebuild()
         _log.info("started", workspaces=len(self._caches.workspaces))
-        sessions = asyncio.create_task(session_key.maintain(self._writer, self._caches))
+        tasks = (
+            asyncio.create_task(session_key.maintain(self._writer, self._caches)),
+            asyncio.create_task(platform_reporter.maintain(self._writer, self._caches, now)),
+        )
         controller = Controller(
             self._queue,
             self._reconcile,
@@ -140,7 +143,8 @@ class Application:
         try:
             await controller.run()
         finally:
-            sessions.cancel()
+            for task in tasks:
+                task.cancel()
             await self._servers.close()
 
     async def _reconcile(self, name: str) -> Result:

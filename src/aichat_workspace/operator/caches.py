@@ -1,7 +1,7 @@
 """What the operator watches: one cache per kind, for all workspaces together."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -13,11 +13,13 @@ from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
 from aichat_workspace.domain.kubernetes.manifest import ref
 from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.status.platform_status import PlatformInputs, Standing, standing
 from aichat_workspace.domain.v1alpha1.platform_spec import (
     PLATFORM_NAME,
     PlatformSpec,
     read_settings,
 )
+from aichat_workspace.domain.v1alpha1.platform_status import WorkspaceCounts
 from aichat_workspace.domain.v1alpha1.workspace import format_refusal
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.cache import Cache, staleness
@@ -31,6 +33,17 @@ from aichat_workspace.kube.objects import (
     without_managed_fields,
 )
 
+_NAMED_BY_PLATFORM: Final = frozenset(
+    {
+        kinds.PLATFORM,
+        kinds.STORAGE_CLASS,
+        kinds.INGRESS_CLASS,
+        kinds.GATEWAY,
+        kinds.CLUSTER_ISSUER,
+    }
+)
+"""The platform's status tells of these."""
+_IDENTITY: Final = ("name", "namespace", "uid", "resourceVersion")
 _log: Final = structlog.get_logger()
 
 
@@ -55,7 +68,9 @@ class Caches:
         self._settings_problem = ""
         self._expected_statuses: dict[str, Json] = {}
         self._hosts: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+        self._standings: Counter[Standing] = Counter()
         self.session_key_moved = asyncio.Event()  # for operator.session_key, which clears it
+        self.platform_moved = asyncio.Event()  # for operator.platform_reporter, which clears it
         self.workspaces = self._cache(
             kinds.WORKSPACE, _workspace_name, transform=without_managed_fields
         )
@@ -73,6 +88,8 @@ class Caches:
         self.storage_classes = self._cache(
             kinds.STORAGE_CLASS, None, transform=without_managed_fields
         )
+        self.gateways = self._cache(kinds.GATEWAY, _of_none, transform=_head, optional=True)
+        self.issuers = self._cache(kinds.CLUSTER_ISSUER, _of_none, transform=_head, optional=True)
         self.patterns = self._cache(
             kinds.CONFIG_MAP,
             None,
@@ -101,6 +118,8 @@ class Caches:
             self.secrets,
             self.ingress_classes,
             self.storage_classes,
+            self.gateways,
+            self.issuers,
             self.patterns,
             *self.tenants.values(),
         )
@@ -144,6 +163,29 @@ class Caches:
         self._settings_known.set()
         self._on_settings()
 
+    def present_platform(self) -> Json | None:
+        """The AIChatPlatform as the API server has it."""
+        return self.platform.get("", PLATFORM_NAME)
+
+    def platform_inputs(self, platform: Json) -> PlatformInputs:
+        """What the platform's status is computed from. It costs the same with any number of
+        workspaces."""
+        return PlatformInputs(
+            generation=platform["metadata"].get("generation", 0),
+            settings=self._settings,
+            refusal=self._settings_problem,
+            storage_classes=tuple(self.storage_classes.all()),
+            ingress_classes=tuple(self.ingress_classes.all()),
+            gateways=tuple(self.gateways.all()),
+            issuers=tuple(self.issuers.all()),
+            counts=WorkspaceCounts(
+                total=self._standings.total(),
+                following=self._standings[Standing.FOLLOWING],
+                waiting=self._standings[Standing.WAITING],
+                failing=self._standings[Standing.FAILING],
+            ),
+        )
+
     def tenant(self, name: str) -> Observed:
         """Everything known of one tenant."""
         return Observed(
@@ -176,6 +218,8 @@ class Caches:
             self.namespaces.observe(obj)
         elif obj["kind"] == kinds.WORKSPACE.kind:
             self.workspaces.observe(obj)
+        elif obj["kind"] == kinds.PLATFORM.kind:
+            self.platform.observe(obj)
 
     def expect_status(self, uid: str, status: Json) -> None:
         """A workspace's status is being written: to see it is no news, and one that is refused
@@ -203,6 +247,17 @@ class Caches:
         workspaces = (self.workspaces.get(*key) for key in keys)
         return [workspace for workspace in workspaces if workspace is not None]
 
+    def _platform_changed(self, platform: Json | None) -> None:
+        for cache in (self.tenants[kinds.HTTP_ROUTE.kind], self.gateways, self.issuers):
+            cache.retry_discovery()  # it may name a Gateway or an issuer now
+        self._take_settings(platform)
+
+    def _workspace_changed(self, old: Json | None, new: Json | None) -> set[str | None]:
+        """Index and count a workspace. Return the other ones that the change concerns."""
+        self._index_host(old, new)
+        self._count(old, new)
+        return self._rivals(old, new)
+
     def _index_host(self, old: Json | None, new: Json | None) -> None:
         if old is not None and (host := _chosen_host(old)):
             self._hosts[host].discard(key(old))
@@ -210,6 +265,17 @@ class Caches:
                 del self._hosts[host]
         if new is not None and (host := _chosen_host(new)):
             self._hosts[host].add(key(new))
+
+    def _count(self, old: Json | None, new: Json | None) -> None:
+        before = None if old is None else standing(old)
+        after = None if new is None else standing(new)
+        if before is after:
+            return
+        if before is not None:
+            self._standings[before] -= 1
+        if after is not None:
+            self._standings[after] += 1
+        self.platform_moved.set()
 
     def _rivals(self, *changed: Json | None) -> set[str | None]:
         """Workspaces that chose a host which a changed one has or had: it may be theirs now."""
@@ -236,9 +302,12 @@ class Caches:
         """A cache indexed by workspace. Without one, a change concerns every workspace."""
 
         def changed(old: Json | None, new: Json | None) -> None:
-            if kind is kinds.PLATFORM:  # which may name a Gateway now
-                self.tenants[kinds.HTTP_ROUTE.kind].retry_discovery()
-                self._take_settings(new)
+            if kind in _NAMED_BY_PLATFORM:
+                self.platform_moved.set()
+            if kind is kinds.PLATFORM:
+                if _is_same_spec(old, new):
+                    return  # a written status: workspaces follow the spec alone
+                self._platform_changed(new)
             if kind is kinds.SECRET and any(map(_is_session_key, (old, new))):
                 self.session_key_moved.set()
             if workspace_of is None:
@@ -246,15 +315,24 @@ class Caches:
             else:
                 moved = {workspace_of(obj) for obj in (old, new) if obj is not None}
             if kind is kinds.WORKSPACE:
-                self._index_host(old, new)
                 own = moved if self._is_expected(old, new) else set()
-                moved = (moved | self._rivals(old, new)) - own
+                moved = (moved | self._workspace_changed(old, new)) - own
             for name in moved:
                 if name and (kind is kinds.WORKSPACE or self.workspaces.by_index(name)):
                     self._on_change(name)
 
         index = workspace_of or (lambda _: None)
         return Cache(self._client, kind, on_change=changed, index=index, **options)
+
+
+def _of_none(_: Json) -> None:
+    """The index of a kind whose changes concern no workspace."""
+
+
+def _head(obj: Json) -> Json:
+    """What tells that an object is there."""
+    metadata = {key: obj["metadata"][key] for key in _IDENTITY if key in obj["metadata"]}
+    return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": metadata}
 
 
 def _secret(obj: Json) -> Json:
@@ -264,6 +342,10 @@ def _secret(obj: Json) -> Json:
     if not is_own and names.SECRET_FOR_ANNOTATION not in annotations(obj):
         secret.pop("data", None)
     return secret
+
+
+def _is_same_spec(old: Json | None, new: Json | None) -> bool:
+    return old is not None and new is not None and old.get("spec") == new.get("spec")
 
 
 def _but_status(obj: Json) -> Json:

@@ -13,6 +13,7 @@ from aichat_workspace.domain.kubernetes.kinds import RESOURCES
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.v1alpha1.platform_status import PlatformStatus
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
 from aichat_workspace.foundation.resource import Resource
@@ -191,6 +192,19 @@ class Writer:
             _log.info("phase", workspace=workspace.spec.workspace_name, phase=status.phase)
         for event in events(workspace, status, now):
             await self.emit_event(event, now)
+
+    async def report_platform(self, platform: Json, status: PlatformStatus) -> None:
+        """Write the status of exactly this AIChatPlatform."""
+        metadata = {key: platform["metadata"][key] for key in ("name", "uid")}
+        head = {"apiVersion": names.API_VERSION, "kind": kinds.PLATFORM.kind, "metadata": metadata}
+        document = status.model_dump(mode="json", by_alias=True)
+        written = await self.client.apply(
+            kinds.PLATFORM,
+            {**head, "status": document},
+            field_manager=names.OPERATOR,
+            subresource="status",
+        )
+        self.caches.observe(written)
 
     async def emit_event(self, event: Json, now: datetime) -> None:
         """Write an event, or that it has happened again. One that can't be written is no reason

@@ -16,6 +16,8 @@ POD: Final = Resource("", "v1", "Pod", "pods")
 CONFIG_MAP: Final = Resource("", "v1", "ConfigMap", "configmaps")
 INGRESS_CLASS: Final = Resource("networking.k8s.io", "v1", "IngressClass", "ingressclasses", False)
 STORAGE_CLASS: Final = Resource("storage.k8s.io", "v1", "StorageClass", "storageclasses", False)
+GATEWAY: Final = Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateways")
+CLUSTER_ISSUER: Final = Resource("cert-manager.io", "v1", "ClusterIssuer", "clusterissuers", False)
 EVENT: Final = Resource("events.k8s.io", "v1", "Event", "events")
 
 HTTP_ROUTE: Final = Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")

@@ -36,6 +36,7 @@ from aichat_workspace.domain.status.workload_health import (
 )
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import (
+    ABNORMAL_CONDITIONS,
     WORKLOAD_CONDITIONS,
     Condition,
     ConditionStatus,
@@ -51,6 +52,7 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
 
 _SUSPENDED: Final = "Suspended"
 _WORKLOADS: Final = dict(zip(WORKLOAD_CONDITIONS, CONTAINERS, strict=True))
+_NORMAL: Final = tuple(kind for kind in ConditionType if kind not in ABNORMAL_CONDITIONS)
 _RUNNING: Final = (ConditionType.PROVISIONED, *_WORKLOADS)
 
 
@@ -93,6 +95,9 @@ class _Finding:
 def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> WorkspaceStatus:
     """The status to report. Equal to the workspace's present one when nothing has moved."""
     findings = _terminating(facts, now) if workspace.deleting else _findings(workspace, facts, now)
+    reported = {**findings} if workspace.deleting else {**findings, **_progress(findings)}
+    if _is_suspended(findings):
+        del reported[ConditionType.READY]  # it is as asked: decision 18
     namespace = facts.observed.namespace
     return WorkspaceStatus(
         observed_generation=workspace.generation,
@@ -103,7 +108,7 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
         namespace=_record(namespace) if namespace and not facts.rejection else None,
         images=_last_working(workspace, facts, findings, now),
         conditions=tuple(
-            _dated(workspace, kind, finding, now) for kind, finding in findings.items()
+            _dated(workspace, kind, finding, now) for kind, finding in reported.items()
         ),
         models_ready=format_progress(facts.models),
         models=tuple(_model(model) for model in facts.models),
@@ -120,7 +125,7 @@ def _findings(
         refused = _Finding(
             ConditionStatus.FALSE, facts.rejection.reason, facts.rejection.message, problem=True
         )
-        return dict.fromkeys(ConditionType, refused)
+        return dict.fromkeys(_NORMAL, refused)
     parts = {
         ConditionType.PROVISIONED: _provisioned(facts),
         **{
@@ -142,6 +147,22 @@ def _findings(
         )
         return {ConditionType.READY: stopped, **known, **dict.fromkeys(_WORKLOADS, stopped)}
     return {ConditionType.READY: _ready(parts), **known}
+
+
+def _progress(findings: dict[ConditionType, _Finding]) -> dict[ConditionType, _Finding]:
+    """Return what tells a workspace that time makes ready from one that somebody has to mend.
+
+    Programs that wait (Helm, Flux, Argo CD) end the wait with an error when it has stalled.
+    """
+    ready = findings[ConditionType.READY]
+    if ready.status is ConditionStatus.TRUE or _is_suspended(findings):
+        return {}
+    kind = ConditionType.STALLED if ready.problem else ConditionType.RECONCILING
+    return {kind: _Finding(ConditionStatus.TRUE, ready.reason, ready.message)}
+
+
+def _is_suspended(findings: dict[ConditionType, _Finding]) -> bool:
+    return findings[ConditionType.READY].reason == _SUSPENDED
 
 
 def _ready(parts: dict[ConditionType, _Finding]) -> _Finding:
@@ -196,7 +217,7 @@ def _terminating(facts: StatusInputs, now: datetime) -> dict[ConditionType, _Fin
     gone = _Finding(ConditionStatus.FALSE, "Terminating", message)
     if facts.failure:
         gone = _Finding(ConditionStatus.FALSE, facts.failure.reason, facts.failure.message)
-    return dict.fromkeys(ConditionType, gone)
+    return dict.fromkeys(_NORMAL, gone)
 
 
 def _provisioned(facts: StatusInputs) -> _Finding:
@@ -307,7 +328,7 @@ def _models(facts: StatusInputs) -> _Finding:
 def _phase(workspace: Workspace, findings: dict[ConditionType, _Finding]) -> Phase:
     if workspace.deleting:
         return Phase.TERMINATING
-    if findings[ConditionType.READY].reason == _SUSPENDED:
+    if _is_suspended(findings):
         return Phase.SUSPENDED
     if findings[ConditionType.READY].status is ConditionStatus.TRUE:
         return Phase.READY

@@ -7,6 +7,7 @@ from typing import Final
 
 REASONS: Final = {
     # all is well, or time is enough
+    "Accepted": "The platform's settings are in force. Nothing to do.",
     "Available": "The workload runs as it should. Nothing to do.",
     "Created": "Every object exists. Nothing to do.",
     "Creating": "Objects are being made. Wait; it takes seconds.",
@@ -16,6 +17,7 @@ REASONS: Final = {
     "ModelsReady": "Every model and pattern is there. Nothing to do.",
     "Pulling": "Models are being downloaded. Wait; `status.models` says how far and how fast.",
     "Ready": "People can chat. Open `status.url` and sign in.",
+    "ReferencesResolved": "All that the platform's settings name is there. Nothing to do.",
     "Served": "The IngressClass of the workspace's Ingress is there, or a Gateway has accepted its "
     "HTTPRoute. Nothing to do.",
     "Starting": "The workload's pod is starting. Wait; the first start of the chat takes a minute.",
@@ -75,6 +77,18 @@ REASONS: Final = {
     "AIChatPlatform.",
     "WorkspaceNameTaken": "An older resource has the `workspaceName`. Delete this one and choose "
     "another.",
+    # the platform's settings have to be edited, or what they name created
+    "GatewayNotFound": "`spec.ingress.gateway` of the AIChatPlatform names a Gateway that is not "
+    "there. Make it, or correct its name.",
+    "IngressClassNotFound": "`spec.ingress.className` of the AIChatPlatform names an IngressClass "
+    "that is not there. Install its controller, or correct the name.",
+    "IssuerNotFound": "`spec.ingress.issuer` of the AIChatPlatform names a ClusterIssuer that is "
+    "not there. Make it, or correct the name.",
+    "SettingsNotUnderstood": "The operator does not understand the AIChatPlatform, and the last "
+    "settings hold. Correct the field that the message names, or bring the operator and its CRDs "
+    "to the same version.",
+    "StorageClassNotFound": "`spec.storageClassName` of the AIChatPlatform names a StorageClass "
+    "that is not there, or it is left out and the cluster has no default. Name one that is there.",
     # the cluster has to be repaired
     "ContainerNotStarted": "The node can't start a container. Mend what the message names.",
     "CrashLoop": "A container keeps stopping. Read why with the command in the message.",
