@@ -185,6 +185,74 @@ async def test_the_operators_token_can_make_no_namespace_for_weak_pods(
     cluster.kubectl("delete", "namespace", "strong", "--timeout=60s")
 
 
+async def test_the_operators_token_can_not_change_what_a_workspace_asks_for(
+    cluster: Cluster, operator_kubeconfig: Path
+) -> None:
+    """As the operator writes, whose role allows to patch: only the policy is in the way."""
+    cluster.apply(team("team-s"))
+    resource = workspace("asked", expiresAfter="30d")
+    resource["metadata"]["namespace"] = "team-s"
+    cluster.apply(resource)
+    cluster.apply(
+        {
+            **resource,
+            "metadata": {"name": "kept", "namespace": "team-s"},
+            "spec": {"workspaceName": "kept"},
+        }
+    )
+    head = {"apiVersion": resource["apiVersion"], "kind": resource["kind"]}
+    identity = {**head, "metadata": {"name": "asked", "namespace": "team-s"}}
+    async with await Client.connect(str(operator_kubeconfig), user_agent="test") as client:
+        for operation in (
+            {"op": "add", "path": "/spec/suspended", "value": True},
+            {"op": "add", "path": "/spec/models", "value": ["gemma2:2b"]},
+            {"op": "add", "path": "/metadata/labels", "value": {"a": "b"}},
+            {"op": "add", "path": "/metadata/annotations", "value": {"a": "b"}},
+        ):
+            with pytest.raises(ForbiddenError, match="never its spec"):
+                await client.json_patch(
+                    WORKSPACES, "asked", "team-s", [operation], field_manager="test"
+                )
+        with pytest.raises(ForbiddenError, match="only delete workspaces that have"):
+            await client.delete(WORKSPACES, "kept", "team-s", uid=None)
+        finalizers = {"finalizers": ["apps.aichatworkspaces.io/finalizer"]}
+        finalized = {**identity, "metadata": {**identity["metadata"], **finalizers}}
+        await client.apply(WORKSPACES, finalized, field_manager="test")
+        status = {**identity, "status": {"phase": "Provisioning"}}
+        await client.apply(WORKSPACES, status, field_manager="test", subresource="status")
+        removal = {"op": "remove", "path": "/metadata/finalizers"}
+        await client.json_patch(WORKSPACES, "asked", "team-s", [removal], field_manager="test")
+        await client.delete(WORKSPACES, "asked", "team-s", uid=None)
+    cluster.kubectl("delete", "namespace", "team-s", "--timeout=60s")
+
+
+async def test_the_operators_token_can_change_no_setting_of_the_platform(
+    cluster: Cluster, operator_kubeconfig: Path
+) -> None:
+    head = {"apiVersion": "apps.aichatworkspaces.io/v1alpha1", "kind": "AIChatPlatform"}
+    platform = {**head, "metadata": {"name": "default"}}
+    cluster.apply({**platform, "spec": {}})
+    async with await Client.connect(str(operator_kubeconfig), user_agent="test") as client:
+        spec = {**platform, "spec": {"ceiling": {"cpu": "1000"}}}
+        with pytest.raises(ForbiddenError):
+            await client.apply(PLATFORMS, spec, field_manager="test")
+        status = {**platform, "status": {"observedGeneration": 1}}
+        await client.apply(PLATFORMS, status, field_manager="test", subresource="status")
+    cluster.kubectl("delete", "aichatplatform", "default")
+
+
+async def test_the_operators_token_can_not_make_a_retained_namespace(
+    cluster: Cluster, operator_kubeconfig: Path
+) -> None:
+    """It could be given to any workspace."""
+    assert cluster
+    retained = marked("left-behind", "uid-1")
+    retained["metadata"]["annotations"]["apps.aichatworkspaces.io/retained"] = "true"
+    async with await Client.connect(str(operator_kubeconfig), user_agent="test") as client:
+        with pytest.raises(ForbiddenError, match="may not create a retained namespace"):
+            await client.create(NAMESPACES, retained, field_manager="test")
+
+
 @pytest.mark.parametrize("where", [SYSTEM, "marked"])
 def test_the_operators_token_can_not_be_turned_into_another_accounts(
     cluster: Cluster, as_operator: Cluster, where: str
@@ -210,6 +278,8 @@ def test_the_operators_token_can_not_be_turned_into_another_accounts(
 ENFORCE = "pod-security.kubernetes.io/enforce"
 MARK = "apps.aichatworkspaces.io/workspace-uid"
 NAMESPACES = RESOURCES["Namespace"]
+PLATFORMS = RESOURCES["AIChatPlatform"]
+WORKSPACES = RESOURCES["AIChatWorkspace"]
 OWNERS = {"unowned": None, "owned": "uid-1"}
 
 
