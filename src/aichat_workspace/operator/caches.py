@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -13,6 +13,7 @@ from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
 from aichat_workspace.domain.kubernetes.manifest import ref
 from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.policy import cluster_addresses
 from aichat_workspace.domain.status.platform_status import PlatformInputs, Standing, standing
 from aichat_workspace.domain.v1alpha1.platform_spec import (
     PLATFORM_NAME,
@@ -43,6 +44,10 @@ _NAMED_BY_PLATFORM: Final = frozenset(
     }
 )
 """The platform's status tells of these."""
+_ADDRESSES: Final[Mapping[Resource, Callable[[Json], frozenset[str]]]] = {
+    kinds.NODE: cluster_addresses.of_node,
+    kinds.ENDPOINT_SLICE: cluster_addresses.of_endpoints,
+}
 _IDENTITY: Final = ("name", "namespace", "uid", "resourceVersion")
 _log: Final = structlog.get_logger()
 
@@ -64,6 +69,8 @@ class Caches:
         self._on_settings = on_settings
         self._client = client
         self._settings = PlatformSpec()
+        self._base: PlatformSpec | None = None
+        self._effective = self._settings  # of `_base`, with the cluster's addresses
         self._settings_known = asyncio.Event()
         self._settings_problem = ""
         self._expected_statuses: dict[str, Json] = {}
@@ -90,6 +97,14 @@ class Caches:
         )
         self.gateways = self._cache(kinds.GATEWAY, _of_none, transform=_head, optional=True)
         self.issuers = self._cache(kinds.CLUSTER_ISSUER, _of_none, transform=_head, optional=True)
+        self.nodes = self._cache(kinds.NODE, _of_none, transform=_node)
+        self.api_servers = self._cache(
+            kinds.ENDPOINT_SLICE,
+            _of_none,
+            namespace="default",
+            label_selector="kubernetes.io/service-name=kubernetes",
+            transform=without_managed_fields,
+        )
         self.patterns = self._cache(
             kinds.CONFIG_MAP,
             None,
@@ -120,6 +135,8 @@ class Caches:
             self.storage_classes,
             self.gateways,
             self.issuers,
+            self.nodes,
+            self.api_servers,
             self.patterns,
             *self.tenants.values(),
         )
@@ -147,8 +164,32 @@ class Caches:
 
     def settings(self) -> PlatformSpec:
         """The platform's settings as they are now, or the defaults; the last ones that were
-        understood, while those that are there can't be."""
-        return self._settings
+        understood, while those that are there can't be. The cluster's own addresses are excepted
+        from what workspaces may reach."""
+        if self._base is not self._settings:
+            self._base = self._settings
+            self._effective = cluster_addresses.without(self._settings, self._addresses())
+        return self._effective
+
+    def _addresses(self) -> set[str]:
+        return {
+            *(address for node in self.nodes.all() for address in cluster_addresses.of_node(node)),
+            *(
+                address
+                for endpoint_slice in self.api_servers.all()
+                for address in cluster_addresses.of_endpoints(endpoint_slice)
+            ),
+        }
+
+    def _addresses_changed(self) -> None:
+        """Take in the cluster's new addresses. Bring all workspaces back if walls differ."""
+        before = self.settings()
+        self._base = None
+        is_listed = self.nodes.is_synced and self.api_servers.is_synced
+        if is_listed and self.settings() != before:  # before that nothing is reconciled
+            self._on_settings()
+            for name in self.workspace_names():
+                self._on_change(name)
 
     def _take_settings(self, platform: Json | None) -> None:
         try:
@@ -247,6 +288,21 @@ class Caches:
         workspaces = (self.workspaces.get(*key) for key in keys)
         return [workspace for workspace in workspaces if workspace is not None]
 
+    def _concerns_nobody(self, kind: Resource, old: Json | None, new: Json | None) -> bool:
+        """Take in what concerns all workspaces together. Return whether that is all of it."""
+        if kind in _NAMED_BY_PLATFORM:
+            self.platform_moved.set()
+        if kind is kinds.PLATFORM:
+            if _is_same_spec(old, new):
+                return True  # a written status: workspaces follow the spec alone
+            self._platform_changed(new)
+        addresses = _ADDRESSES.get(kind)
+        if addresses and addresses(old or {}) != addresses(new or {}):
+            self._addresses_changed()
+        if kind is kinds.SECRET and any(map(_is_session_key, (old, new))):
+            self.session_key_moved.set()
+        return False
+
     def _platform_changed(self, platform: Json | None) -> None:
         for cache in (self.tenants[kinds.HTTP_ROUTE.kind], self.gateways, self.issuers):
             cache.retry_discovery()  # it may name a Gateway or an issuer now
@@ -302,14 +358,8 @@ class Caches:
         """A cache indexed by workspace. Without one, a change concerns every workspace."""
 
         def changed(old: Json | None, new: Json | None) -> None:
-            if kind in _NAMED_BY_PLATFORM:
-                self.platform_moved.set()
-            if kind is kinds.PLATFORM:
-                if _is_same_spec(old, new):
-                    return  # a written status: workspaces follow the spec alone
-                self._platform_changed(new)
-            if kind is kinds.SECRET and any(map(_is_session_key, (old, new))):
-                self.session_key_moved.set()
+            if self._concerns_nobody(kind, old, new):
+                return
             if workspace_of is None:
                 moved: set[str | None] = {*self.workspace_names()}
             else:
@@ -333,6 +383,11 @@ def _head(obj: Json) -> Json:
     """What tells that an object is there."""
     metadata = {key: obj["metadata"][key] for key in _IDENTITY if key in obj["metadata"]}
     return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": metadata}
+
+
+def _node(obj: Json) -> Json:
+    addresses = obj.get("status", {}).get("addresses", [])
+    return {**_head(obj), "status": {"addresses": addresses}}
 
 
 def _secret(obj: Json) -> Json:

@@ -18,6 +18,8 @@ INGRESS_CLASS: Final = Resource("networking.k8s.io", "v1", "IngressClass", "ingr
 STORAGE_CLASS: Final = Resource("storage.k8s.io", "v1", "StorageClass", "storageclasses", False)
 GATEWAY: Final = Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateways")
 CLUSTER_ISSUER: Final = Resource("cert-manager.io", "v1", "ClusterIssuer", "clusterissuers", False)
+NODE: Final = Resource("", "v1", "Node", "nodes", False)
+ENDPOINT_SLICE: Final = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
 EVENT: Final = Resource("events.k8s.io", "v1", "Event", "events")
 
 HTTP_ROUTE: Final = Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")

@@ -293,7 +293,8 @@ class Network(Schema):
         max_length=64,
         description="IPv4 ranges that workspaces may not reach: pods, services, nodes, the "
         "API server and the clouds' metadata addresses. The defaults are the private and reserved "
-        "ranges, some of which clusters use for pods, and Azure's 168.63.129.16.",
+        "ranges, some of which clusters use for pods, and Azure's 168.63.129.16. Public addresses "
+        "of nodes and of the API server are excepted without being listed.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     egress_allow: tuple[Cidr, ...] = Field(
