@@ -113,6 +113,62 @@ def test_bad_platform_settings_are_refused(cluster: Cluster, spec: dict[str, Any
     assert "its name is 'default'" in cluster.apply(other, check=False)
 
 
+def warnings(cluster: Cluster, document: dict[str, Any]) -> str:
+    """What kubectl prints of a dry run that is accepted."""
+    output = cluster.kubectl(
+        "apply", "--dry-run=server", "-f", "-", stdin=json.dumps(document), check=False
+    )
+    assert "(server dry run)" in output, output
+    return "".join(line for line in output.splitlines() if line.startswith("Warning:"))
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"patterns": ["translate"]}, "spec.patterns are made from the first of spec.models"),
+        ({"expiresAfter": "30d"}, "set spec.deletionPolicy to Retain"),
+        ({"models": ["gemma2:latest"]}, "latest moves"),
+        (
+            {
+                "access": {
+                    "oidc": {
+                        "providerURL": "https://id.example.org/a",
+                        "clientID": "chat",
+                        "secretName": "oidc",
+                    }
+                }
+            },
+            "everybody whom the provider signs in gets in",
+        ),
+    ],
+)
+def test_what_is_accepted_and_seldom_meant_is_warned_of(
+    cluster: Cluster, spec: dict[str, Any], message: str
+) -> None:
+    resource = workspace("unwise")
+    resource["spec"] = {"workspaceName": "unwise", **spec}
+    eventually(lambda: message in warnings(cluster, resource), "the policy is in force")
+    wise = workspace("wise", models=["gemma2:2b"], patterns=["translate"])
+    assert warnings(cluster, wise) == ""
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"network": {"egressExcept": ["10.0.0.0/8"]}}, "lacks a private range"),
+        ({"allowed": {"tolerationKeys": ["*"]}}, "the control plane's too"),
+        ({"allowed": {"foreignMetadata": ["*"]}}, "may route other hosts"),
+    ],
+)
+def test_settings_that_open_more_than_is_meant_are_warned_of(
+    cluster: Cluster, spec: dict[str, Any], message: str
+) -> None:
+    head = {"apiVersion": "apps.aichatworkspaces.io/v1alpha1", "kind": "AIChatPlatform"}
+    platform = {**head, "metadata": {"name": "default"}}
+    eventually(lambda: message in warnings(cluster, {**platform, "spec": spec}), "it is in force")
+    assert warnings(cluster, {**platform, "spec": {"ceiling": {"cpu": "8"}}}) == ""
+
+
 @pytest.mark.parametrize("namespace", ["kube-system", "default"])
 @pytest.mark.parametrize("kind", ["serviceaccount", "quota", "secret generic", "deployment"])
 def test_the_operators_token_can_not_write_to_foreign_namespaces(

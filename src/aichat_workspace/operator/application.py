@@ -95,7 +95,9 @@ class Application:
         self._caches = Caches(client, self._queue.add, self._on_settings)
         self._rollouts = ImageRollouts(self._caches, self._queue.add)
         self._election = Election(client, _lease_config(), on_change=metrics.on_leader)
-        self._writer = Writer(client.guarded(self._may_write), self._caches)
+        self._writer = Writer(
+            client.guarded(self._may_write), self._caches, instance=socket.gethostname()
+        )
         self._servers = self._build_servers(session)
         self._reconciler = Reconciler(
             snapshots=Snapshots(self._caches, self._rollouts, builtin(), new_secrets),

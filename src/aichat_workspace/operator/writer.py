@@ -33,6 +33,7 @@ _WORKSPACE: Final = kinds.WORKSPACE
 _NAMESPACE: Final = kinds.NAMESPACE
 _SECRET: Final = kinds.SECRET
 _EVENT: Final = kinds.EVENT
+_INSTANCE_LENGTH: Final = 128
 _log: Final = structlog.get_logger()
 
 
@@ -44,6 +45,8 @@ class Writer:
     client: Client
     caches: Caches
     repeats: EventRecorder = field(default_factory=EventRecorder)
+    instance: str = names.OPERATOR
+    """The pod that speaks in events."""
 
     async def add_finalizer(self, workspace: Workspace) -> None:
         """The finalizer stands before anything is made, so that nothing outlives the resource."""
@@ -209,6 +212,7 @@ class Writer:
     async def emit_event(self, event: Json, now: datetime) -> None:
         """Write an event, or that it has happened again. One that can't be written is no reason
         to stop."""
+        event = {**event, "reportingInstance": self.instance[:_INSTANCE_LENGTH]}
         try:
             if self.repeats.is_first(event, now):
                 await self.client.create(_EVENT, event, field_manager=names.OPERATOR)

@@ -110,7 +110,6 @@ def _event(
         "action": "Reconcile",
         "note": note[:_NOTE_LENGTH],
         "reportingController": f"{names.GROUP}/{names.OPERATOR}",
-        "reportingInstance": names.OPERATOR,
     }
 
 
