@@ -427,7 +427,7 @@ def test_an_operator_that_is_not_confined_any_more_writes_nothing_until_it_is_ag
     eventually(lambda: is_created("while-confined"), "a confined operator works")
     cluster.kubectl("delete", BINDING)
     try:
-        eventually(lambda: "aichat_confined 0.0" in metrics(), "it notices")
+        eventually(lambda: "aichat_operator_confined 0.0" in metrics(), "it notices")
         ready = httpx2.get(f"http://127.0.0.1:{metrics_port}/readyz")
         assert (ready.status_code, ready.text) == (503, "not confined\n")
         cluster.apply(workspace("while-not-confined"))
