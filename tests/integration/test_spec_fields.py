@@ -19,17 +19,19 @@ from tests.integration.tenants import (
     settled,
 )
 from tests.schemas import containers, is_required, merged, nested, without
-from tests.specs import KEYS, SCHEMA, SECRETS
+from tests.specs import ALLOWED, KEYS, SCHEMA, SECRETS
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
-# The platform lists what teams may choose by name.
-CHOICES: Final = ("nodeSelectorKeys", "tolerationKeys", "gpuResources", "ingressClasses", "issuers")
+# The platform lists what teams may choose by name, and the registries with a port of their own.
 ANYTHING_GOES: Final = {
     "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
     "kind": "AIChatPlatform",
     "metadata": {"name": "default"},
-    "spec": {"allowed": {choice: ["*"] for choice in CHOICES}},
+    "spec": {
+        "allowed": ALLOWED,
+        "models": {"insecureRegistries": ["models.example.org:5000"]},
+    },
 }
 OWNER: Final = f"{SYSTEM}/{NAME}"
 # With nothing in it, a certificate is refused: it is one thing or the other.
