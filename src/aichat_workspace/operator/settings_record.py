@@ -49,15 +49,8 @@ def announcements(settings: Settings) -> list[tuple[str, str]]:
             "apply one with an empty spec"
         )
         notes.append(("SettingsKept", note))
-    if settings.problem:
-        unknown = ", ".join(sorted(settings.unknown))
-        effect = (
-            f"no earlier value of {unknown} is known, so what depends on it is left as it is"
-            if unknown
-            else "the earlier values stay in force"
-        )
-        fix = "correct it, or bring the operator and its CRDs to the same version"
-        notes.append(("SettingsNotUnderstood", f"{settings.problem}; {effect}; {fix}"))
+    if settings.refusal:
+        notes.append(("SettingsNotUnderstood", settings.refusal))
     return notes
 
 

@@ -29,12 +29,13 @@ _CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
     "Pod": frozenset({"PodScheduled", "Ready"}),
 }
 _NAMESPACE_MARKS: Final = frozenset({names.OWNER_UID_ANNOTATION, names.RETAINED_ANNOTATION})
+_IDENTITY: Final = ("name", "namespace", "uid", "resourceVersion")
 _CONDITION_FIELDS: Final = ("type", "status", "reason", "message", "lastTransitionTime")
 _CONTAINER_FIELDS: Final = ("name", "image", "ready", "restartCount", "state", "lastState")
 
 
 def tenant_object(obj: Json) -> Json:
-    """Keep the spec, and of managedFields what others own of it."""
+    """Keep the spec, and of managedFields what others own of it and of annotations and labels."""
     kind = obj["kind"]
     kept = dict(keep_foreign(obj, names.OPERATOR))
     status = _status(kept.pop("status", None) or {}, kind, _STATUS_FIELDS.get(kind, ()))
@@ -57,9 +58,20 @@ def namespace(obj: Json) -> Json:
     """Drop the spec. All namespaces are watched, so that a foreign one is known before anything is
     written; of one without our marks no decision reads more than its identity."""
     if _NAMESPACE_MARKS.isdisjoint(annotations(obj)):
-        identity = _fields(obj["metadata"], ("name", "uid", "resourceVersion"))
-        return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": identity}
-    return without_managed_fields({name: obj[name] for name in obj if name != "spec"})
+        return head(obj)
+    return dict(keep_foreign({name: obj[name] for name in obj if name != "spec"}, names.OPERATOR))
+
+
+def node(obj: Json) -> Json:
+    """Keep the addresses."""
+    addresses = (obj.get("status") or {}).get("addresses", [])
+    return {**head(obj), "status": {"addresses": addresses}}
+
+
+def head(obj: Json) -> Json:
+    """Keep what tells that an object is there."""
+    identity = _fields(obj["metadata"], _IDENTITY)
+    return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": identity}
 
 
 def secret(obj: Json) -> Json:

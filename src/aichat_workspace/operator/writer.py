@@ -13,6 +13,7 @@ from aichat_workspace.domain.kubernetes.kinds import RESOURCES
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.v1alpha1.platform_status import PlatformStatus
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
 from aichat_workspace.foundation.resource import Resource
@@ -34,6 +35,7 @@ _NAMESPACE: Final = kinds.NAMESPACE
 _SECRET: Final = kinds.SECRET
 _EVENT: Final = kinds.EVENT
 _QUOTA: Final = "ResourceQuota"
+_INSTANCE_LENGTH: Final = 128
 _log: Final = structlog.get_logger()
 
 
@@ -53,6 +55,8 @@ class Writer:
     client: Client
     caches: Caches
     repeats: EventRecorder = field(default_factory=EventRecorder)
+    instance: str = names.OPERATOR
+    """The pod that speaks in events."""
 
     async def add_finalizer(self, workspace: Workspace) -> None:
         """The finalizer stands before anything is made, so that nothing outlives the resource."""
@@ -235,9 +239,23 @@ class Writer:
             await self.emit_event(event, now)
         return True
 
+    async def report_platform(self, platform: Json, status: PlatformStatus) -> None:
+        """Write the status of exactly this AIChatPlatform."""
+        metadata = {key: platform["metadata"][key] for key in ("name", "uid")}
+        head = {"apiVersion": names.API_VERSION, "kind": kinds.PLATFORM.kind, "metadata": metadata}
+        document = status.model_dump(mode="json", by_alias=True)
+        written = await self.client.apply(
+            kinds.PLATFORM,
+            {**head, "status": document},
+            field_manager=names.OPERATOR,
+            subresource="status",
+        )
+        self.caches.observe(written)
+
     async def emit_event(self, event: Json, now: datetime) -> None:
         """Write an event, or that it has happened again. One that can't be written is no reason
         to stop."""
+        event = {**event, "reportingInstance": self.instance[:_INSTANCE_LENGTH]}
         try:
             if self.repeats.is_first(event, now):
                 await self.client.create(_EVENT, event, field_manager=names.OPERATOR)

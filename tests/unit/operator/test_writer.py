@@ -244,3 +244,13 @@ async def test_an_event_that_could_not_be_written_is_written_the_next_time(
     cluster.error = None
     await setup.writer.emit_event(event, NOW)
     assert [event["reason"] for event in cluster.events] == ["Expired"]
+
+
+async def test_an_event_names_the_pod_that_speaks() -> None:
+    cluster = Cluster()
+    setup = Setup(cluster)
+    writer = Writer(cast("Client", cluster), setup.caches, instance="operator-7d4b9-x2x1z")
+    await writer.emit_event(expired(setup.workspace, NOW), NOW)
+    (event,) = cluster.events
+    assert event["reportingController"] == "apps.aichatworkspaces.io/aichat-workspace-operator"
+    assert event["reportingInstance"] == "operator-7d4b9-x2x1z"

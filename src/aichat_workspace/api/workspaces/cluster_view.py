@@ -70,7 +70,7 @@ class ClusterView:
         self._records = Cache(
             client,
             kinds.CONFIG_MAP,
-            on_change=self._update_settings,
+            Store(self._update_settings),
             namespace=names.SYSTEM_NAMESPACE,
             label_selector=names.MANAGED_SELECTOR,
             transform=without_managed_fields,

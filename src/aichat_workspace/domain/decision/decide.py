@@ -124,6 +124,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     recorded = recorded_copies(namespace) if namespace else frozenset()
     new_body = with_record(body, recorded | desired_copies(desired))
     namespace_steps = _namespace(workspace, namespace, new_body)
+    allowed = _allowed_metadata(snapshot)
     actions: tuple[Action, ...] = ()
     obstacle = None
     if namespace and "deletionTimestamp" in namespace["metadata"]:
@@ -134,7 +135,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         observed = snapshot.observed
         if namespace_steps:  # as it is once they are taken
             observed = replace(observed, namespace=new_body)
-        actions = plan(body, desired, observed, blocked, refused_host)
+        actions = plan(body, desired, observed, blocked, refused_host, allowed)
     return Provision(
         workspace,
         problems,
@@ -142,11 +143,18 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         strikes_namespace=namespace is None and workspace.status.namespace is not None,
         steps=(*_finalizer(workspace), *secret_steps, *namespace_steps),
         actions=actions,
-        repairs=repairs(actions, desired, snapshot.observed, _known(workspace)),
+        repairs=repairs(actions, desired, snapshot.observed, _known(workspace), allowed),
         desired=desired,
         credentials=credentials,
         obstacle=obstacle,
     )
+
+
+def _allowed_metadata(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return what others may add to objects: anything while the platform's list is unknown."""
+    if "allowed" in snapshot.unknown_settings:
+        return ("*",)
+    return snapshot.platform.allowed.foreign_metadata
 
 
 def _known(workspace: Workspace) -> frozenset[tuple[str, str]]:

@@ -47,12 +47,14 @@ def plan(
     observed: Observed,
     blocked: frozenset[str] = frozenset(),
     refused_host: str = "",
+    allowed_metadata: tuple[str, ...] = (),
 ) -> tuple[Action, ...]:
     """Return every write that makes the tenant as desired, in order; none when it is so already.
 
     `observed.namespace` exists and is the workspace's. Objects of `blocked` kinds stay as they are,
     and while there are such kinds, nothing counts as obsolete. The Ingress or HTTPRoute of
-    `refused_host` is deleted even then.
+    `refused_host` is deleted even then. Others may add the annotations and labels that
+    `allowed_metadata` lists, by name or prefix, and no other ones.
     """
     if observed.namespace is None:
         raise ValueError("plan is for a tenant whose namespace exists")
@@ -61,7 +63,9 @@ def plan(
         action
         for manifest in desired
         if manifest["kind"] not in blocked
-        for action in _object(_adjusted(manifest, observed, storage_bytes), observed)
+        for action in _object(
+            _adjusted(manifest, observed, storage_bytes), observed, allowed_metadata
+        )
     ]
     recorded = recorded_copies(observed.namespace)
     used = used_copies(observed.objects.items())
@@ -71,7 +75,7 @@ def plan(
     outdated = frozenset() if stays else (recorded | used) - desired_copies(desired)
     before = with_record(namespace, recorded | (new - used) | outdated)
     return (
-        *_namespace(before, observed.namespace),
+        *_namespace(before, observed.namespace, allowed_metadata),
         *(_routes_for_host(refused_host, observed) if refused_host else ()),
         *writes,
         *_blocked_pods(observed),
@@ -114,10 +118,13 @@ def _stops(
             yield Stop(ref(manifest))
 
 
-def _namespace(desired: Manifest, observed: Manifest) -> tuple[Action, ...]:
-    if covers(observed, desired):
-        return ()
-    return (Apply(_with_uid(desired, observed)),)
+def _namespace(
+    desired: Manifest, observed: Manifest, allowed_metadata: tuple[str, ...]
+) -> tuple[Action, ...]:
+    return (
+        *_prune(desired, observed, allowed_metadata),
+        *(() if covers(observed, desired) else (Apply(_with_uid(desired, observed)),)),
+    )
 
 
 def _with_uid(desired: Manifest, observed: Manifest) -> Manifest:
@@ -126,7 +133,9 @@ def _with_uid(desired: Manifest, observed: Manifest) -> Manifest:
     return {**desired, "metadata": metadata}
 
 
-def _object(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
+def _object(
+    desired: Manifest, observed: Observed, allowed_metadata: tuple[str, ...]
+) -> tuple[Action, ...]:
     if desired["kind"] == "Secret":
         return _secret(desired, observed)
     current = observed.objects.get(ref(desired))
@@ -134,11 +143,18 @@ def _object(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
         return (Apply(desired),)
     if is_deleting(current):
         return ()  # its end is an event, and the event brings the next reconcile
-    extras = removals(current, desired)
     return (
-        *((Prune(ref(desired), json_patch(extras, current)),) if extras else ()),
+        *_prune(desired, current, allowed_metadata),
         *(() if covers(current, desired) else (Apply(desired),)),
     )
+
+
+def _prune(
+    desired: Manifest, observed: Manifest, allowed_metadata: tuple[str, ...]
+) -> tuple[Prune, ...]:
+    """Remove what others added."""
+    extras = removals(observed, desired, allowed_metadata)
+    return (Prune(ref(desired), json_patch(extras, observed)),) if extras else ()
 
 
 def _adjusted(desired: Manifest, observed: Observed, storage_bytes: Fraction) -> Manifest:

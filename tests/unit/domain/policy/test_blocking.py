@@ -33,6 +33,16 @@ def test_network_policies_accounts_and_services_are_never_blocked() -> None:
         assert not {"NetworkPolicy", "ServiceAccount", "Service"} & blocked_kinds([problem(reason)])
 
 
+def test_a_choice_that_is_not_allowed_blocks_only_what_it_is_written_into() -> None:
+    routes, workloads = {"Ingress", "HTTPRoute"}, {"StatefulSet", "Deployment"}
+    assert blocked_kinds([problem("SchedulingNotAllowed")]) == workloads
+    assert blocked_kinds([problem("GpuNotAllowed")]) == {*workloads, "ResourceQuota"}
+    assert blocked_kinds([problem("StorageClassNotAllowed")]) == {"PersistentVolumeClaim"}
+    assert blocked_kinds([problem("IngressClassNotAllowed")]) == routes
+    # The chat's own address depends on whether it has a certificate.
+    assert blocked_kinds([problem("IssuerNotAllowed")]) == {*routes, "Deployment", "ResourceQuota"}
+
+
 def test_models_are_blocked_by_a_registry_that_is_not_allowed() -> None:
     assert blocks_models([problem("HostTaken"), problem("RegistryNotAllowed")])
     assert not blocks_models([problem("CeilingExceeded")])
