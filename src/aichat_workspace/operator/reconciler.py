@@ -99,8 +99,9 @@ class Reconciler:
             except UnreachableError as error:  # nor would it answer for the others
                 await self._report_failure(workspace, error)
                 raise
-            if workspace is not None:
-                self.reporter.failures.forget(workspace.uid)
+            else:
+                if workspace is not None:
+                    self.reporter.failures.forget(workspace.uid)
         if failure is not None:
             raise failure
         return Result.at_earliest(

@@ -71,7 +71,7 @@ def node(obj: Json) -> Json:
 def head(obj: Json) -> Json:
     """Keep what tells that an object is there."""
     identity = _fields(obj["metadata"], _IDENTITY)
-    return {"apiVersion": obj["apiVersion"], "kind": obj["kind"], "metadata": identity}
+    return {**_fields(obj, ("apiVersion", "kind")), "metadata": identity}
 
 
 def secret(obj: Json) -> Json:

@@ -151,7 +151,7 @@ def test_a_change_of_an_orphaned_namespace_and_of_its_grace_brings_it_back() -> 
     caches.platform.observe(platform(2, pulls=1))
     assert enqueued == ["left", "left"]
     foreign = {"name": "theirs", "uid": "f", "resourceVersion": "1"}
-    caches.namespaces.observe({"apiVersion": "v1", "kind": "Namespace", "metadata": foreign})
+    caches.namespaces.observe({"kind": "Namespace", "metadata": foreign})
     assert enqueued == ["left", "left"]
 
 

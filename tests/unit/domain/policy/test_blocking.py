@@ -6,6 +6,7 @@ from aichat_workspace.domain.policy.blocking import (
     blocked_kinds,
     blocks_host,
     blocks_models,
+    is_certain,
     kinds_of_settings,
     spec_problem,
 )
@@ -88,3 +89,11 @@ def test_a_setting_that_is_not_understood_blocks_each_kind_that_shows_it(name: s
 def test_a_setting_that_this_table_does_not_know_blocks_everything() -> None:
     assert kinds_of_settings(["invented"]) >= {"NetworkPolicy", "Deployment", "Service"}
     assert kinds_of_settings([]) == frozenset()
+
+
+def test_while_it_is_unknown_what_teams_may_choose_every_kind_that_a_choice_shows_in_stays() -> None:
+    reasons = ("Scheduling", "Gpu", "StorageClass", "IngressClass", "Issuer")
+    problems = [problem(f"{reason}NotAllowed") for reason in reasons]
+    assert blocked_kinds(problems) <= kinds_of_settings(["allowed"])
+    for uncertain in problems:
+        assert not is_certain(uncertain, {"allowed"})
