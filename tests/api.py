@@ -54,7 +54,7 @@ def running_api(kubeconfig: Path, log: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        code = process.wait(timeout=10)
+        code = process.wait(timeout=60)  # it ends its requests first; a machine may be busy
     assert code == 0, log.read_text()[-2000:]
     assert "Traceback" not in log.read_text()
 

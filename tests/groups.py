@@ -43,6 +43,8 @@ _GROUPS: Final = {
         "integration/test_lifetimes.py",
         "integration/test_refusals.py",
         "integration/test_fights.py",
+        "integration/test_quota.py",
+        "integration/test_absence.py",
     ),
     "fields": (
         "integration/test_spec_fields.py",

@@ -260,7 +260,7 @@ class Operator:
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
-            assert process.wait(timeout=20) == 0, self.log.read_text()[-2000:]
+            assert process.wait(timeout=60) == 0, self.log.read_text()[-2000:]
             assert "Traceback" not in self.log.read_text()
 
 

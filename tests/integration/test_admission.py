@@ -436,7 +436,7 @@ def confined_operator(
     process = start_operator(operator_kubeconfig, log, command)
     yield log
     process.terminate()
-    assert process.wait(timeout=20) == 0, log.read_text()[-2000:]
+    assert process.wait(timeout=60) == 0, log.read_text()[-2000:]
 
 
 def test_an_operator_that_is_not_confined_any_more_writes_nothing_until_it_is_again(

@@ -8,6 +8,7 @@ from aichat_workspace.domain.kubernetes.kinds import CONFIG_MAP
 from aichat_workspace.kube import client as client_module
 from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.store import Store
 from tests.integration.conftest import SYSTEM, Cluster, workspace
 from tests.integration.tenants import condition
 from tests.unit.waiting import until
@@ -64,7 +65,7 @@ async def test_an_api_server_that_is_behind_what_it_reported_is_followed(
     """As after its data were restored from a backup: its watch is silent until it has caught up."""
     monkeypatch.setattr(client_module, "_WATCH_SECONDS", 2)
     async with await Client.connect(str(cluster.kubeconfig), user_agent="test") as client:
-        cache = Cache(client, CONFIG_MAP, namespace="default", on_change=lambda *_: None)
+        cache = Cache(client, CONFIG_MAP, Store(lambda *_: None), namespace="default")
         running = asyncio.create_task(cache.run())
         await cache.wait_synced()
         cache._store.version += 10**9

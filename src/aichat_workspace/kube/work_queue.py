@@ -109,7 +109,8 @@ class Queue(Generic[K]):
         self._active.discard(key)
         if key in self._again:
             self._again.discard(key)
-            self.add_progress(key)
+            again = self.add if key in self._whole else self.add_progress
+            again(key)
 
     def _due(self, key: K) -> None:
         self._later.pop(key, None)

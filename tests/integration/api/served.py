@@ -67,7 +67,7 @@ class Served:
     def stop(self) -> None:
         assert self.process is not None
         self.process.terminate()
-        assert self.process.wait(timeout=30) == 0, self.log.read_text()[-2000:]
+        assert self.process.wait(timeout=60) == 0, self.log.read_text()[-2000:]
         log = self.log.read_text()
         assert "Traceback" not in log, log[-4000:]
         assert _TOKEN_BEGINS not in log, "a token is in the log"

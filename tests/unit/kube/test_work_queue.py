@@ -70,9 +70,9 @@ async def test_a_key_that_has_spent_its_budget_waits_however_it_comes_back() -> 
     queue.add("a")
     await queue.get()
     queue.add("a")
-    queue.spend("a", 30.01)
+    queue.spend("a", 30.2)
     queue.done("a")
-    assert len(queue) == 0, "for a tenth of a second"
+    assert len(queue) == 0, "for two seconds"
     queue.add("a")
     queue.add_after("a", 0.001)
     queue.add("b")
@@ -80,7 +80,7 @@ async def test_a_key_that_has_spent_its_budget_waits_however_it_comes_back() -> 
     started = asyncio.get_running_loop().time()
     async with asyncio.timeout(30):
         assert await queue.get() == "a"
-    assert asyncio.get_running_loop().time() - started > 0.05
+    assert asyncio.get_running_loop().time() - started > 0.5
 
 
 async def test_a_retry_waits_at_least_as_long_as_asked() -> None:

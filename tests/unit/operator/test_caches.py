@@ -207,6 +207,25 @@ def test_a_reply_that_differs_from_what_was_applied_is_news() -> None:
     assert changed == ["chat"]
 
 
+@pytest.mark.parametrize(
+    ("name", "news"),
+    [("field.cattle.io/publicEndpoints", []), ("nginx.ingress.kubernetes.io/x", ["chat"])],
+)
+def test_a_foreign_annotation_in_the_reply_is_news_unless_the_platform_allows_it(
+    name: str, news: list[str]
+) -> None:
+    caches, changed = world()
+    desired = {**deployment(1), "kind": "Service"}
+    fields = {"f:metadata": {"f:annotations": {f"f:{name}": {}}}}
+    metadata = {
+        **desired["metadata"],
+        "annotations": {name: "x"},
+        "managedFields": [{"manager": "other", "fieldsV1": fields}],
+    }
+    caches.observe_applied({**desired, "metadata": metadata}, desired)
+    assert changed == news
+
+
 def test_a_status_that_comes_with_the_reply_is_news() -> None:
     caches, changed = world()
     caches.observe_applied(deployment(1, readyReplicas=1), deployment(1))

@@ -152,6 +152,14 @@ def test_a_foreign_annotation_of_a_way_in_is_removed_unless_it_is_allowed() -> N
     assert removals(observed, ingress(), ("field.cattle.io/*", ALIAS)) == ()
 
 
+def test_who_added_an_annotation_is_named_unless_it_is_allowed() -> None:
+    extended = ingress(**{ALIAS: "*.example.org", PROJECT: "p-1"})
+    observed = keep_foreign(added_by(extended, "kubectl-edit", "annotations", ALIAS, PROJECT), OURS)
+    changes = foreign_changes(observed, ingress(), ("field.cattle.io/*",))
+    assert changes == (("kubectl-edit", f"metadata.annotations.{ALIAS}"),)
+    assert foreign_changes(observed, extended) == ()
+
+
 def test_a_foreign_label_of_a_namespace_is_removed() -> None:
     team = "aichatworkspaces.io/team"
     desired = {"kind": "Namespace", "metadata": {"name": "n", "labels": {"ours": "yes"}}}

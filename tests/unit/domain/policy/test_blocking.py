@@ -91,7 +91,9 @@ def test_a_setting_that_this_table_does_not_know_blocks_everything() -> None:
     assert kinds_of_settings([]) == frozenset()
 
 
-def test_while_it_is_unknown_what_teams_may_choose_every_kind_that_a_choice_shows_in_stays() -> None:
+def test_while_it_is_unknown_what_teams_may_choose_every_kind_that_a_choice_shows_in_stays() -> (
+    None
+):
     reasons = ("Scheduling", "Gpu", "StorageClass", "IngressClass", "Issuer")
     problems = [problem(f"{reason}NotAllowed") for reason in reasons]
     assert blocked_kinds(problems) <= kinds_of_settings(["allowed"])
