@@ -216,7 +216,7 @@ def test_a_foreign_annotation_in_the_reply_is_news_unless_the_platform_allows_it
 ) -> None:
     caches, changed = world()
     desired = {**deployment(1), "kind": "Service"}
-    fields = {"f:metadata": {"f:annotations": {f"f:{name}": {}}}}
+    fields: dict[str, Any] = {"f:metadata": {"f:annotations": {f"f:{name}": {}}}}
     metadata = {
         **desired["metadata"],
         "annotations": {name: "x"},

@@ -61,7 +61,7 @@ def test_a_secret_keeps_its_data_only_where_the_operator_made_it_or_it_names_a_w
 
 
 def test_of_a_tenants_namespace_it_is_kept_what_others_added_to_it() -> None:
-    fields = {"f:metadata": {"f:labels": {"f:istio-injection": {}}}}
+    fields: dict[str, Any] = {"f:metadata": {"f:labels": {"f:istio-injection": {}}}}
     metadata = {
         "name": "a",
         "labels": {"istio-injection": "enabled"},
