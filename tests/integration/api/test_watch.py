@@ -307,7 +307,7 @@ def test_clients_that_do_not_read_hundreds_of_workspaces_cost_no_memory(
     api: Served, boss: Person
 ) -> None:
     """Nor do they keep others from reading: a page is larger than what the kernel takes of it."""
-    models = [f"{'m' * 180}{index:02}" for index in range(32)]
+    models = [f"{'n' * 80}/{'m' * 78}{index:02}" for index in range(32)]
     urls = [f"https://{index}.example.org/{'u' * 480}" for index in range(8)]
     connections = [
         {"name": f"c{index}", "url": url, "secretName": f"{'s' * 60}-{index}"}
