@@ -115,9 +115,8 @@ def test_bad_platform_settings_are_refused(cluster: Cluster, spec: dict[str, Any
 
 def warnings(cluster: Cluster, document: dict[str, Any]) -> str:
     """What kubectl prints of a dry run that is accepted."""
-    output = cluster.kubectl(
-        "apply", "--dry-run=server", "-f", "-", stdin=json.dumps(document), check=False
-    )
+    flags = ("--server-side", "--force-conflicts", "--dry-run=server")
+    output = cluster.kubectl("apply", *flags, "-f", "-", stdin=json.dumps(document), check=False)
     assert "(server dry run)" in output, output
     return "".join(line for line in output.splitlines() if line.startswith("Warning:"))
 
