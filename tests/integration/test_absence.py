@@ -232,7 +232,9 @@ class TestTeamLabel:
         try:
             cluster.kube.patch("aiws", "offboarded", team, {"spec": {"suspended": True}})
             eventually(
-                lambda: ready(cluster, "offboarded").get("reason") == "Suspended",
+                lambda: (
+                    cluster.get("aiws", "offboarded", "-n", team)["status"]["phase"] == "Suspended"
+                ),
                 "its status goes on",
             )
             cluster.kubectl("delete", "aiws", "offboarded", "-n", team, "--timeout=60s")

@@ -37,21 +37,21 @@ _CONTAINER_FIELDS: Final = ("name", "image", "ready", "restartCount", "state", "
 def tenant_object(obj: Json) -> Json:
     """Keep the spec, and of managedFields what others own of it and of annotations and labels."""
     kind = obj["kind"]
-    kept = dict(keep_foreign(obj, names.OPERATOR))
-    status = _status(kept.pop("status", None) or {}, kind, _STATUS_FIELDS.get(kind, ()))
-    return {**kept, "status": status} if status else kept
+    trimmed = dict(keep_foreign(obj, names.OPERATOR))
+    status = _status(trimmed.pop("status", None) or {}, kind, _STATUS_FIELDS.get(kind, ()))
+    return {**trimmed, "status": status} if status else trimmed
 
 
 def pod(obj: Json) -> Json:
     """Keep what diagnosis and model sync read."""
-    kept = without_managed_fields({"metadata": obj["metadata"]})
+    trimmed = without_managed_fields({"metadata": obj["metadata"]})
     status = _status(obj.get("status") or {}, "Pod", ("conditions", "phase"))
     for containers in ("initContainerStatuses", "containerStatuses"):
         if containers in obj.get("status", {}):
             status[containers] = [
                 _fields(container, _CONTAINER_FIELDS) for container in obj["status"][containers]
             ]
-    return {"apiVersion": "v1", "kind": "Pod", **kept, "status": status}
+    return {"apiVersion": "v1", "kind": "Pod", **trimmed, "status": status}
 
 
 def namespace(obj: Json) -> Json:
@@ -76,10 +76,10 @@ def head(obj: Json) -> Json:
 
 def secret(obj: Json) -> Json:
     """Drop the data, except of credentials and of Secrets that say which resource they serve."""
-    kept = without_managed_fields(obj)
+    trimmed = without_managed_fields(obj)
     if not is_credentials(obj) and names.SECRET_FOR_ANNOTATION not in annotations(obj):
-        kept.pop("data", None)
-    return kept
+        trimmed.pop("data", None)
+    return trimmed
 
 
 def is_credentials(obj: Json) -> bool:
@@ -89,14 +89,14 @@ def is_credentials(obj: Json) -> bool:
 
 
 def _status(status: Json, kind: str, fields: tuple[str, ...]) -> Json:
-    kept = _fields(status, fields)
-    conditions = kept.pop("conditions", None) or ()
+    trimmed = _fields(status, fields)
+    conditions = trimmed.pop("conditions", None) or ()
     read = [
         _fields(condition, _CONDITION_FIELDS)
         for condition in conditions
         if condition["type"] in _CONDITIONS[kind]
     ]
-    return {**kept, "conditions": read} if read else kept
+    return {**trimmed, "conditions": read} if read else trimmed
 
 
 def _fields(obj: Mapping[str, Any], fields: tuple[str, ...]) -> Json:

@@ -15,10 +15,10 @@ def deployment(*conditions: str) -> dict[str, Any]:
 
 
 def test_of_a_workload_only_what_is_read_of_its_status_is_kept() -> None:
-    kept = trimming.tenant_object(deployment("Progressing", "ReplicaFailure"))
-    assert kept["spec"] == {"replicas": 1}
-    assert kept["metadata"] == _KEPT
-    assert kept["status"] == {
+    trimmed = trimming.tenant_object(deployment("Progressing", "ReplicaFailure"))
+    assert trimmed["spec"] == {"replicas": 1}
+    assert trimmed["metadata"] == _KEPT
+    assert trimmed["status"] == {
         "readyReplicas": 1,
         "conditions": [{"type": "ReplicaFailure", "status": "True"}],
     }
@@ -70,9 +70,9 @@ def test_of_a_tenants_namespace_it_is_kept_what_others_added_to_it() -> None:
     }
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
     desired = {**body, "metadata": {"name": "a"}}
-    kept = trimming.namespace(body)
-    assert "managedFields" not in kept["metadata"]
-    assert removals(kept, desired) == (("metadata", "labels", "istio-injection"),)
+    trimmed = trimming.namespace(body)
+    assert "managedFields" not in trimmed["metadata"]
+    assert removals(trimmed, desired) == (("metadata", "labels", "istio-injection"),)
 
 
 def test_of_a_node_its_addresses_are_kept() -> None:
