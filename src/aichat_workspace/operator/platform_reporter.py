@@ -28,6 +28,8 @@ async def maintain(writer: Writer, caches: Caches, now: Callable[[], datetime]) 
         except (ApiError, UnreachableError) as error:
             _log.warning("status of the platform not written", error=str(error))
             caches.platform_moved.set()
+        except Exception:  # nobody waits for this task, so that its end would not be seen
+            _log.exception("reporting on the platform crashed")
         await asyncio.sleep(_PACE_SECONDS)
         await caches.platform_moved.wait()
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
@@ -215,7 +216,11 @@ class Writer:
             )
         except InvalidError as error:
             # The API server has one answer for it and for a field that is wrong, but for the field.
-            if error.causes or not any(operation["op"] == "test" for operation in operations):
+            has_test = any(operation["op"] == "test" for operation in operations)
+            is_webhooks = error.message.startswith("admission webhook")
+            if error.status != HTTPStatus.UNPROCESSABLE_ENTITY or error.causes or is_webhooks:
+                raise
+            if not has_test:
                 raise
             raise ConflictError(409, "Conflict", error.message) from error
 

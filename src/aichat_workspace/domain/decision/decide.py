@@ -63,6 +63,7 @@ from aichat_workspace.domain.render import render, tenant_namespace
 from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import Expiry
+from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 
 
 def decide(snapshot: Snapshot, now: datetime) -> tuple[Decision, ...]:
@@ -88,8 +89,9 @@ def _decide(workspace: Workspace, holder: Workspace, snapshot: Snapshot, now: da
     seconds = None if ends is None else (ends - now).total_seconds()
     is_over = seconds is not None and seconds <= 0
     delay = clock_problem(snapshot.clock_ahead) if is_over else None
-    if delay:
-        is_over, seconds = False, CLOCK_RECHECK_SECONDS
+    if delay:  # what was stopped already stays so
+        is_over = workspace.spec.expiry is Expiry.SUSPEND and _is_suspended(workspace)
+        seconds = CLOCK_RECHECK_SECONDS
     elif is_over:
         if workspace.spec.expiry is Expiry.DELETE:
             return Expire(workspace)
@@ -104,6 +106,10 @@ def _decide(workspace: Workspace, holder: Workspace, snapshot: Snapshot, now: da
     return replace(
         _provision(workspace, snapshot), expires_in_seconds=seconds, is_expired=is_over, delay=delay
     )
+
+
+def _is_suspended(workspace: Workspace) -> bool:
+    return workspace.status.phase is Phase.SUSPENDED
 
 
 def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
