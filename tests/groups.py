@@ -13,8 +13,7 @@ from tests.waiting import eventually
 
 _TESTS: Final = Path(__file__).parent
 WHOLE_NODE: Final = "whole-node"
-# A file that is not named here is a group of its own. What takes long begins early: the node first,
-# whose pods start, end and download while groups on a control plane compute.
+# A file that is not named here is a group of its own. What takes long begins early.
 _GROUPS: Final = {
     "chat": (
         "e2e/test_chat.py",
@@ -25,11 +24,10 @@ _GROUPS: Final = {
     "interruptions": ("e2e/test_downloads.py", "e2e/test_failover.py"),
     "lifetimes": ("e2e/test_lifetimes.py",),
     "api": ("e2e/test_api.py", "e2e/test_api_docs.py"),
-    "api-process": (
-        "integration/api/test_watch.py",
-        "integration/api/test_contract.py",
-        "integration/api/test_changes.py",
-        "integration/api/test_matrix.py",
+    "fields": (
+        "integration/test_spec_fields.py",
+        "integration/test_transitions.py",
+        "integration/test_server_defaults.py",
     ),
     "people": (
         "integration/test_platform.py",
@@ -47,16 +45,13 @@ _GROUPS: Final = {
         "integration/test_absence.py",
         "integration/test_upgrades.py",
     ),
-    "fields": (
-        "integration/test_spec_fields.py",
-        "integration/test_transitions.py",
-        "integration/test_tools.py",
-        "integration/test_first_workspace.py",
-        "integration/test_server_defaults.py",
+    "api-process": (
+        "integration/api/test_watch.py",
+        "integration/api/test_contract.py",
+        "integration/api/test_changes.py",
+        "integration/api/test_matrix.py",
     ),
     WHOLE_NODE: ("e2e/test_whole_node.py", "e2e/test_workspace_goes.py"),
-    "local-cluster": ("integration/test_local_cluster.py",),
-    "install": ("integration/test_install.py",),
 }
 _WAIT_SECONDS: Final = 1500
 _ORDER: Final = {file: place for place, file in enumerate(sum(_GROUPS.values(), ()))}

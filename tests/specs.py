@@ -10,6 +10,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from aichat_workspace.domain.kubernetes import quantity
+from aichat_workspace.domain.models.name import parse_model
 from aichat_workspace.domain.v1alpha1.crd import structural
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
@@ -23,6 +24,17 @@ SECRETS: Final = ("keys-a", "keys-b")
 """Secrets that serve the workspace and have every key that a reference may ask for."""
 VOLUMES: Final = ("ollama", "openWebUI")
 KEYS: Final = ("tls.crt", "tls.key", "email", "password", "clientSecret", "apiKey")
+ALLOWED: Final = {
+    choice: ["*"]
+    for choice in (
+        "nodeSelectorKeys",
+        "tolerationKeys",
+        "gpuResources",
+        "ingressClasses",
+        "issuers",
+    )
+}
+"""What the platform has to allow so that a generated spec may choose by name."""
 # The first is what the namespace is called, the others act on its end.
 APART: Final = frozenset({"workspaceName", "deletionPolicy", "namespaceUID"})
 FIELDS: Final = sorted(SCHEMA["properties"].keys() - APART)
@@ -55,6 +67,17 @@ _CHOSEN: Final[dict[Path, Values]] = {
         st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True),
         max_size=2,
     ),
+}
+
+
+def _has_no_port(model: str) -> bool:
+    """Whether the platform need not name the model's registry."""
+    return parse_model(model).port is None
+
+
+_POSSIBLE: Final[dict[Path, Callable[[Any], bool]]] = {
+    "models[]": _has_no_port,
+    "embeddingModel": _has_no_port,
 }
 
 
@@ -96,6 +119,8 @@ _FEW: Final = 3
 def values_of(schema: Mapping[str, Any], path: Path = "") -> Values:
     """Whatever the schema allows, by the rules above."""
     strategy = _CHOSEN[path] if path in _CHOSEN else _by_type(schema, path)
+    if path in _POSSIBLE:
+        strategy = strategy.filter(_POSSIBLE[path])
     return strategy.map(_MENDED[path]) if path in _MENDED else strategy
 
 

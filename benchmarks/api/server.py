@@ -16,7 +16,7 @@ from benchmarks.measuring import processes
 from benchmarks.measuring.processes import cpu_seconds, rss_mib
 
 _UPSTREAM: Final = re.compile(
-    r'^aichat_api_kubernetes_requests_total\{.*resource="(\w+)",verb="(\w+)"\} (\S+)$', re.MULTILINE
+    r'^aichat_api_kube_requests_total\{.*resource="(\w+)",verb="(\w+)"\} (\S+)$', re.MULTILINE
 )
 
 

@@ -26,7 +26,7 @@ from benchmarks.measuring.latencies import Latencies, latencies
 from benchmarks.measuring.report import Row
 
 _REQUESTS: Final = re.compile(
-    r'^aichat_api_requests_total\{.*resource="(\w+)",verb="(\w+)"\} (\S+)$', re.MULTILINE
+    r'^aichat_operator_kube_requests_total\{.*resource="(\w+)",verb="(\w+)"\} (\S+)$', re.MULTILINE
 )
 _CREATED_SECONDS: Final = 600
 _REPAIR_SECONDS: Final = 60

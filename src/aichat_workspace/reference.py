@@ -8,11 +8,12 @@ from aichat_workspace.domain.v1alpha1.base import Schema
 from aichat_workspace.domain.v1alpha1.condition_reasons import REASONS
 from aichat_workspace.domain.v1alpha1.crd import structural
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.platform_status import PlatformConditionType, PlatformStatus
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase, WorkspaceStatus
 
 _CONDITIONS: Final = {
-    ConditionType.READY: "People can chat.",
+    ConditionType.READY: "People can chat. Not there while it is suspended.",
     ConditionType.PROVISIONED: "Every object of the workspace exists as it should.",
     ConditionType.OLLAMA_AVAILABLE: "The model server runs.",
     ConditionType.OPENWEBUI_AVAILABLE: "The chat runs.",
@@ -23,6 +24,13 @@ _CONDITIONS: Final = {
     ConditionType.STORED_AS_APPLIED: "No webhook changes what is applied. Not part of Ready.",
     ConditionType.TOOLS_OFFERED: "Chats offer tools to the models that can call them. Not part of "
     "Ready.",
+    ConditionType.RECONCILING: "It is not Ready yet, and time is enough. There only while True.",
+    ConditionType.STALLED: "It is not Ready, and a person has to act. There only while True.",
+}
+_PLATFORM_CONDITIONS: Final = {
+    PlatformConditionType.ACCEPTED: "The settings are in force.",
+    PlatformConditionType.REFERENCES_RESOLVED: "The StorageClass, the IngressClass or Gateway, and "
+    "the ClusterIssuer that the settings name are there.",
 }
 _PHASES: Final = {
     Phase.PENDING: "The operator has not seen it yet.",
@@ -49,11 +57,17 @@ def _lines() -> Iterator[str]:
         ("AIChatWorkspace: spec", WorkspaceSpec),
         ("AIChatWorkspace: status", WorkspaceStatus),
         ("AIChatPlatform: spec", PlatformSpec),
+        ("AIChatPlatform: status", PlatformStatus),
     ):
         yield from _fields(title, model)
     yield from _table("Phases", ("phase", "meaning"), {str(k): v for k, v in _PHASES.items()})
     yield from _table(
         "Conditions", ("type", "True means"), {str(k): v for k, v in _CONDITIONS.items()}
+    )
+    yield from _table(
+        "Conditions of the platform",
+        ("type", "True means"),
+        {str(k): v for k, v in _PLATFORM_CONDITIONS.items()},
     )
     yield from _table(
         "Reasons", ("reason", "meaning, and what to do"), dict(sorted(REASONS.items()))

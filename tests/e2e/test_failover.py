@@ -52,11 +52,11 @@ def replicas(node: Node) -> list[Any]:
 def test_each_replica_serves_its_metrics_and_one_says_that_it_leads(node: Node) -> None:
     pods = [pod["metadata"]["name"] for pod in replicas(node)]
     scraped = {pod: scrape(node, pod) for pod in pods}
-    leads = {pod for pod in pods if "aichat_leader 1.0" in scraped[pod]}
+    leads = {pod for pod in pods if "aichat_operator_leader 1.0" in scraped[pod]}
     assert leads == {leader(node)}
     page = scraped[leader(node)]
     assert 'aichat_model_pulls_total{result="ok"}' in page
-    watches = 'aichat_api_requests_total{code="200",resource="namespaces",verb="WATCH"}'
+    watches = 'aichat_operator_kube_requests_total{code="200",resource="namespaces",verb="WATCH"}'
     eventually(lambda: watches in scrape(node, leader(node)), "it counts a watch that has ended")
     eventually(lambda: counts_ready_workspaces(node), "it counts the workspaces that are ready")
 

@@ -38,7 +38,7 @@ SENT = ("library/codegemma", "library/all-minilm")
 @pytest.fixture(scope="module")
 def chat(node: Node) -> Iterator[WebUI]:
     """Of a workspace of these tests' own; beside it is one that no node takes."""
-    unschedulable = {"nodeSelector": {"example.org/pool": "nowhere"}}
+    unschedulable = {"nodeSelector": {"topology.kubernetes.io/zone": "nowhere"}}
     make_workspace(node, NOWHERE, patterns=[], scheduling=unschedulable)
     make_workspace(node, TENANT, models=[MODEL], embeddingModel=EMBEDDING)
     wait_ready(node, RESOURCE, TENANT)

@@ -13,6 +13,10 @@ from tests.schemas import merged, nested
 NAME: Final = "settled"
 ELSEWHERE_NAME: Final = "settled-elsewhere"
 """A workspace whose host is under a domain that is not the platform's."""
+CLASS_NAME: Final = "settled-class"
+"""A workspace that names an IngressClass which the platform does not allow."""
+ISSUER_NAME: Final = "settled-issuer"
+"""A workspace that names an issuer which the platform does not allow."""
 OTHER_DOMAIN: Final = "example.org"
 
 Look = Callable[[Cluster], object]
@@ -181,6 +185,24 @@ EDITS: Final[dict[str, Edit]] = {
     "models.allowedRegistries": _edit(
         "models.allowedRegistries", ["models.example.org"], _reason("RegistryNotAllowed"), True
     ),
+    "allowed.nodeSelectorKeys": _edit(
+        "allowed.nodeSelectorKeys", ["example.org/pool"], _reason("spec.scheduling.node"), True
+    ),
+    "allowed.tolerationKeys": _edit(
+        "allowed.tolerationKeys", ["example.org/slow"], _reason("spec.scheduling.tol"), True
+    ),
+    "allowed.gpuResources": _edit(
+        "allowed.gpuResources", ["amd.com/gpu"], _reason("GpuNotAllowed"), True
+    ),
+    "allowed.storageClasses": _edit(
+        "allowed.storageClasses", ["bulk"], _reason("StorageClassNotAllowed"), True
+    ),
+    "allowed.ingressClasses": _edit(
+        "allowed.ingressClasses", ["public"], _reason("IngressClassNotAllowed", CLASS_NAME), False
+    ),
+    "allowed.issuers": _edit(
+        "allowed.issuers", ["corp"], _reason("IssuerNotAllowed", ISSUER_NAME), False
+    ),
     "ceiling.cpu": _edit("ceiling.cpu", "1", _reason("spec.quota.cpu"), True),
     "ceiling.memory": _edit("ceiling.memory", "1Gi", _reason("spec.quota.memory"), True),
     "ceiling.storage": _edit("ceiling.storage", "1Gi", _reason("spec.quota.storage"), True),
@@ -196,6 +218,10 @@ ELSEWHERE: Final = {
     "models.insecureRegistries": ("test_platform", "test_downloads_follow_the_platforms_settings"),
     "deletion.retainAll": ("test_absence", "test_the_platform_retains_what_is_deleted"),
     "deletion.orphanGraceHours": ("test_absence", "test_it_is_stopped_and_can_be_taken_over"),
+    "allowed.foreignMetadata": (
+        "test_platform",
+        "test_others_may_add_only_the_annotations_and_labels_that_the_platform_lists",
+    ),
     "upgrades.concurrent": (
         "test_lifetimes",
         "test_changed_images_reach_workspaces_a_few_at_a_time",

@@ -335,7 +335,10 @@ FIELDS: Final[dict[str, Field]] = {
         "scheduling.nodeSelector",
         ({"pool": "gpu"}, {"example.org/zone": "a"}),
         lambda seen: [pod(seen, workload).get("nodeSelector") for workload in (OLLAMA, CHAT)],
-        ([{"pool": "gpu"}] * 2, [{"example.org/zone": "a"}] * 2),
+        tuple(
+            [{"kubernetes.io/os": "linux", **labels}] * 2
+            for labels in ({"pool": "gpu"}, {"example.org/zone": "a"})
+        ),
     ),
     "scheduling.tolerations[].key": Field(
         lambda key: _toleration(key=key, operator="Exists"),

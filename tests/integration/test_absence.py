@@ -190,7 +190,7 @@ class TestFinalizer:
         assert f"its AIChatWorkspace {TEAM}/uncounted" in note
         assert annotation(cluster, "uncounted", "orphaned-since")
         metrics = httpx2.get(f"http://127.0.0.1:{metrics_port}/metrics").text
-        assert "aichat_orphaned_namespaces 1.0" in metrics
+        assert "aichat_operator_orphaned_namespaces 1.0" in metrics
         workload = cluster.get("deployment", "uncounted-openwebui", "-n", "uncounted")
         assert workload["spec"]["replicas"] == 1, "its grace goes on"
 
@@ -232,7 +232,9 @@ class TestTeamLabel:
         try:
             cluster.kube.patch("aiws", "offboarded", team, {"spec": {"suspended": True}})
             eventually(
-                lambda: ready(cluster, "offboarded").get("reason") == "Suspended",
+                lambda: (
+                    cluster.get("aiws", "offboarded", "-n", team)["status"]["phase"] == "Suspended"
+                ),
                 "its status goes on",
             )
             cluster.kubectl("delete", "aiws", "offboarded", "-n", team, "--timeout=60s")

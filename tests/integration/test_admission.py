@@ -113,6 +113,61 @@ def test_bad_platform_settings_are_refused(cluster: Cluster, spec: dict[str, Any
     assert "its name is 'default'" in cluster.apply(other, check=False)
 
 
+def warnings(cluster: Cluster, document: dict[str, Any]) -> str:
+    """What kubectl prints of a dry run that is accepted."""
+    flags = ("--server-side", "--force-conflicts", "--dry-run=server")
+    output = cluster.kubectl("apply", *flags, "-f", "-", stdin=json.dumps(document), check=False)
+    assert "(server dry run)" in output, output
+    return "".join(line for line in output.splitlines() if line.startswith("Warning:"))
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"patterns": ["translate"]}, "spec.patterns are made from the first of spec.models"),
+        ({"expiresAfter": "30d"}, "set spec.deletionPolicy to Retain"),
+        ({"models": ["gemma2:latest"]}, "latest moves"),
+        (
+            {
+                "access": {
+                    "oidc": {
+                        "providerURL": "https://id.example.org/a",
+                        "clientID": "chat",
+                        "secretName": "oidc",
+                    }
+                }
+            },
+            "everybody whom the provider signs in gets in",
+        ),
+    ],
+)
+def test_what_is_accepted_and_seldom_meant_is_warned_of(
+    cluster: Cluster, spec: dict[str, Any], message: str
+) -> None:
+    resource = workspace("unwise")
+    resource["spec"] = {"workspaceName": "unwise", **spec}
+    eventually(lambda: message in warnings(cluster, resource), "the policy is in force")
+    wise = workspace("wise", models=["gemma2:2b"], patterns=["translate"])
+    assert warnings(cluster, wise) == ""
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"network": {"egressExcept": ["10.0.0.0/8"]}}, "lacks a private range"),
+        ({"allowed": {"tolerationKeys": ["*"]}}, "the control plane's too"),
+        ({"allowed": {"foreignMetadata": ["*"]}}, "may route other hosts"),
+    ],
+)
+def test_settings_that_open_more_than_is_meant_are_warned_of(
+    cluster: Cluster, spec: dict[str, Any], message: str
+) -> None:
+    head = {"apiVersion": "apps.aichatworkspaces.io/v1alpha1", "kind": "AIChatPlatform"}
+    platform = {**head, "metadata": {"name": "default"}}
+    eventually(lambda: message in warnings(cluster, {**platform, "spec": spec}), "it is in force")
+    assert warnings(cluster, {**platform, "spec": {"ceiling": {"cpu": "8"}}}) == ""
+
+
 @pytest.mark.parametrize("namespace", ["kube-system", "default"])
 @pytest.mark.parametrize("kind", ["serviceaccount", "quota", "secret generic", "deployment"])
 def test_the_operators_token_can_not_write_to_foreign_namespaces(
@@ -210,6 +265,74 @@ async def test_the_operators_token_can_make_no_namespace_for_weak_pods(
     cluster.kubectl("delete", "namespace", "strong", "--timeout=60s")
 
 
+async def test_the_operators_token_can_not_change_what_a_workspace_asks_for(
+    cluster: Cluster, operator_kubeconfig: Path
+) -> None:
+    """As the operator writes, whose role allows to patch: only the policy is in the way."""
+    cluster.apply(team("team-s"))
+    resource = workspace("asked", expiresAfter="30d")
+    resource["metadata"]["namespace"] = "team-s"
+    cluster.apply(resource)
+    cluster.apply(
+        {
+            **resource,
+            "metadata": {"name": "kept", "namespace": "team-s"},
+            "spec": {"workspaceName": "kept"},
+        }
+    )
+    head = {"apiVersion": resource["apiVersion"], "kind": resource["kind"]}
+    identity = {**head, "metadata": {"name": "asked", "namespace": "team-s"}}
+    async with await Client.connect(str(operator_kubeconfig), user_agent="test") as client:
+        for operation in (
+            {"op": "add", "path": "/spec/suspended", "value": True},
+            {"op": "add", "path": "/spec/models", "value": ["gemma2:2b"]},
+            {"op": "add", "path": "/metadata/labels", "value": {"a": "b"}},
+            {"op": "add", "path": "/metadata/annotations", "value": {"a": "b"}},
+        ):
+            with pytest.raises(ForbiddenError, match="never its spec"):
+                await client.json_patch(
+                    WORKSPACES, "asked", "team-s", [operation], field_manager="test"
+                )
+        with pytest.raises(ForbiddenError, match="only delete workspaces that have"):
+            await client.delete(WORKSPACES, "kept", "team-s", uid=None)
+        finalizers = {"finalizers": ["apps.aichatworkspaces.io/finalizer"]}
+        finalized = {**identity, "metadata": {**identity["metadata"], **finalizers}}
+        await client.apply(WORKSPACES, finalized, field_manager="test")
+        status = {**identity, "status": {"phase": "Provisioning"}}
+        await client.apply(WORKSPACES, status, field_manager="test", subresource="status")
+        removal = {"op": "remove", "path": "/metadata/finalizers"}
+        await client.json_patch(WORKSPACES, "asked", "team-s", [removal], field_manager="test")
+        await client.delete(WORKSPACES, "asked", "team-s", uid=None)
+    cluster.kubectl("delete", "namespace", "team-s", "--timeout=60s")
+
+
+async def test_the_operators_token_can_change_no_setting_of_the_platform(
+    cluster: Cluster, operator_kubeconfig: Path
+) -> None:
+    head = {"apiVersion": "apps.aichatworkspaces.io/v1alpha1", "kind": "AIChatPlatform"}
+    platform = {**head, "metadata": {"name": "default"}}
+    cluster.apply({**platform, "spec": {}})
+    async with await Client.connect(str(operator_kubeconfig), user_agent="test") as client:
+        spec = {**platform, "spec": {"ceiling": {"cpu": "1000"}}}
+        with pytest.raises(ForbiddenError):
+            await client.apply(PLATFORMS, spec, field_manager="test")
+        status = {**platform, "status": {"observedGeneration": 1}}
+        await client.apply(PLATFORMS, status, field_manager="test", subresource="status")
+    cluster.kubectl("delete", "aichatplatform", "default")
+
+
+async def test_the_operators_token_can_not_make_a_retained_namespace(
+    cluster: Cluster, operator_kubeconfig: Path
+) -> None:
+    """It could be given to any workspace."""
+    assert cluster
+    retained = marked("left-behind", "uid-1")
+    retained["metadata"]["annotations"]["apps.aichatworkspaces.io/retained"] = "true"
+    async with await Client.connect(str(operator_kubeconfig), user_agent="test") as client:
+        with pytest.raises(ForbiddenError, match="may not create a retained namespace"):
+            await client.create(NAMESPACES, retained, field_manager="test")
+
+
 @pytest.mark.parametrize("where", [SYSTEM, "marked"])
 def test_the_operators_token_can_not_be_turned_into_another_accounts(
     cluster: Cluster, as_operator: Cluster, where: str
@@ -235,6 +358,8 @@ def test_the_operators_token_can_not_be_turned_into_another_accounts(
 ENFORCE = "pod-security.kubernetes.io/enforce"
 MARK = "apps.aichatworkspaces.io/workspace-uid"
 NAMESPACES = RESOURCES["Namespace"]
+PLATFORMS = RESOURCES["AIChatPlatform"]
+WORKSPACES = RESOURCES["AIChatWorkspace"]
 OWNERS = {"unowned": None, "owned": "uid-1"}
 
 
@@ -326,7 +451,7 @@ def test_an_operator_that_is_not_confined_any_more_writes_nothing_until_it_is_ag
     eventually(lambda: is_created("while-confined"), "a confined operator works")
     cluster.kubectl("delete", BINDING)
     try:
-        eventually(lambda: "aichat_confined 0.0" in metrics(), "it notices")
+        eventually(lambda: "aichat_operator_confined 0.0" in metrics(), "it notices")
         ready = httpx2.get(f"http://127.0.0.1:{metrics_port}/readyz")
         assert (ready.status_code, ready.text) == (503, "not confined\n")
         cluster.apply(workspace("while-not-confined"))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -228,8 +228,8 @@ def test_a_removal_that_begins_with_the_operator_deletes_no_workspace(reader: Re
     wait_for_kinds(cluster)
     with reader.operator("third"):
         cluster.kube.patch("aiws", SAMPLE, SYSTEM, {"spec": {"suspended": True}})
-        eventually(lambda: _reason(cluster) == "Suspended", "the operator goes on")
-        status = cluster.get("aiws", SAMPLE, "-n", SYSTEM)["status"]
+        eventually(lambda: _status(cluster).get("phase") == "Suspended", "the operator goes on")
+        status = _status(cluster)
         assert status["url"] == "http://team-a-aichat.ai.example.org", "by the last settings"
 
 
@@ -272,8 +272,12 @@ def _remove_on_purpose(reader: Reader) -> None:
     reader.cluster.kubectl("delete", "-k", folder, "--wait=false")
 
 
+def _status(cluster: Cluster) -> Any:
+    return cluster.get("aiws", SAMPLE, "-n", SYSTEM).get("status", {})
+
+
 def _reason(cluster: Cluster) -> object:
-    conditions = cluster.get("aiws", SAMPLE, "-n", SYSTEM).get("status", {}).get("conditions", [])
+    conditions = _status(cluster).get("conditions", [])
     return next((entry["reason"] for entry in conditions if entry["type"] == "Ready"), None)
 
 

@@ -217,12 +217,13 @@ def test_a_workspace_whose_time_is_over_can_be_stopped_instead(cluster: Cluster)
 
     soon = condition(cluster, "resting", "ExpiresSoon")
     eventually(
-        lambda: ready_condition(cluster, "resting").get("reason") == "Suspended",
+        lambda: condition(cluster, "resting", "OllamaAvailable").get("reason") == "Suspended",
         "its time is over",
         120,
     )
     assert not soon or "it is stopped, with all data kept, at" in soon["message"]
-    assert "raise or remove spec.expiresAfter" in ready_condition(cluster, "resting")["message"]
+    stopped = condition(cluster, "resting", "OllamaAvailable")
+    assert "raise or remove spec.expiresAfter" in stopped["message"]
     assert replicas() == 0
     announced = {event["reason"] for event in events(cluster, "resting")}
     assert {"ExpiresSoon", "Suspended"} <= announced

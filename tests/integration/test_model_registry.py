@@ -461,6 +461,7 @@ async def test_what_a_registry_refuses_says_why_and_is_asked_once(setup: Setup) 
             await sync.close()
     finally:
         server.shutdown()
+        server.server_close()
     assert set(models) == {"ModelPrivate", "ModelNeedsNewerServer", "ModelNotFound"}
     assert "Invalid username or password" in models["ModelPrivate"]
     assert f"and {OLLAMA} runs here" in models["ModelNeedsNewerServer"]

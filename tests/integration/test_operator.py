@@ -110,7 +110,9 @@ def reconciles(port: int) -> float:
     """How many reconciles have gone well."""
     with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         lines = answer.read().decode().splitlines()
-    (line,) = [line for line in lines if line.startswith('aichat_reconcile_total{result="ok"}')]
+    (line,) = [
+        line for line in lines if line.startswith('aichat_operator_reconciles_total{result="ok"}')
+    ]
     return float(line.split()[1])
 
 

@@ -9,14 +9,16 @@ import pytest
 from tests.integration.conftest import SYSTEM, Cluster, restore_default_settings, workspace
 from tests.integration.model_server import model_server
 from tests.integration.platform_fields import (
+    CLASS_NAME,
     EDITS,
     ELSEWHERE_NAME,
+    ISSUER_NAME,
     NAME,
     OTHER_DOMAIN,
     Edit,
 )
 from tests.integration.tenants import condition, settled
-from tests.waiting import eventually
+from tests.waiting import eventually, let_pass
 
 pytestmark = pytest.mark.usefixtures("gateway_api", "operator")
 TEAM = "team-bounded"
@@ -58,13 +60,28 @@ def gateway_api(cluster: Cluster) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def tenant(cluster: Cluster) -> Iterator[str]:
-    gpu = {"ollama": {"gpu": {"count": 1}}}
-    cluster.apply(workspace(NAME, models=["gemma2:2b"], resources=gpu))
-    cluster.apply(workspace(ELSEWHERE_NAME, ingress={"host": f"our.{OTHER_DOMAIN}"}))
+    fields: dict[str, Any] = {
+        "models": ["gemma2:2b"],
+        "resources": {"ollama": {"gpu": {"count": 1}}},
+        "scheduling": {
+            "nodeSelector": {"kubernetes.io/arch": "amd64"},
+            "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+        },
+        "storage": {"ollama": {"storageClassName": "chosen"}},
+    }
+    others = {
+        ELSEWHERE_NAME: {"host": f"our.{OTHER_DOMAIN}"},
+        CLASS_NAME: {"className": "public"},
+        ISSUER_NAME: {"tls": {"issuer": {"name": "corp"}}},
+    }
+    cluster.apply(workspace(NAME, **fields))
+    for name, ingress in others.items():
+        cluster.apply(workspace(name, ingress=ingress))
     eventually(lambda: created(cluster, NAME), f"{NAME} is provisioned")
-    settled(cluster, ELSEWHERE_NAME)
+    for name in others:
+        settled(cluster, name)
     yield NAME
-    for name in (NAME, ELSEWHERE_NAME):
+    for name in (NAME, *others):
         cluster.kube.delete("aiws", name, SYSTEM)
 
 
@@ -175,6 +192,39 @@ def shown(cluster: Cluster, edit: Edit) -> object:
         return None
 
 
+def test_others_may_add_only_the_annotations_and_labels_that_the_platform_lists(
+    cluster: Cluster, tenant: str
+) -> None:
+    """Else they would route another host to the chat, or make a team of its namespace."""
+    alias, project = "nginx.ingress.kubernetes.io/server-alias", "field.cattle.io/projectId"
+    team = "aichatworkspaces.io/team"
+    way_in = ("ingress", f"{tenant}-openwebui", "-n", tenant)
+
+    def annotations(*target: str) -> Any:
+        return cluster.get(*target)["metadata"]["annotations"]
+
+    cluster.kubectl("annotate", *way_in, f"{alias}=*.example.org", f"{project}=p-1")
+    cluster.kubectl("annotate", "service", f"{tenant}-openwebui", "-n", tenant, f"{alias}=x")
+    cluster.kubectl("label", "namespace", tenant, f"{team}=true")
+    eventually(lambda: alias not in annotations(*way_in), "the Ingress is as it was")
+    eventually(
+        lambda: alias not in annotations("service", f"{tenant}-openwebui", "-n", tenant),
+        "the Service is as it was",
+    )
+    eventually(
+        lambda: team not in cluster.get("namespace", tenant)["metadata"]["labels"],
+        "the namespace is no team's",
+    )
+    assert annotations(*way_in)[project] == "p-1"
+    with settings(cluster, {"allowed": {"foreignMetadata": [alias]}, "ingress": {"port": 8083}}):
+        seen(cluster, tenant, 8083)
+        eventually(lambda: project not in annotations(*way_in), "the list is the platform's")
+        cluster.kubectl("annotate", *way_in, f"{alias}=*.example.org")
+        let_pass(2, "it would be taken off at once")
+        assert alias in annotations(*way_in)
+    eventually(lambda: alias not in annotations(*way_in), "it is taken off again")
+
+
 def test_a_new_workspace_gets_the_platforms_volumes(cluster: Cluster, tenant: str) -> None:
     spec = {
         "storageClassName": "ours",
@@ -208,7 +258,8 @@ def test_downloads_follow_the_platforms_settings(cluster: Cluster) -> None:
             eventually(lambda: requests.present == set(first), "all are pulled")
         assert requests.most == 1
         assert [model for model in first if requests.insecure[model]] == first[:1]
-        with settings(cluster, {"models": {"concurrentPulls": 2}, "ingress": {"port": 8082}}):
+        another = {"concurrentPulls": 2, "allowedRegistries": [registry]}
+        with settings(cluster, {"models": another, "ingress": {"port": 8082}}):
             seen(cluster, name, 8082)
             cluster.apply(workspace(name, embeddingModel="none", models=second))
             eventually(lambda: requests.present == set(second), "the others take their place")

@@ -19,10 +19,20 @@ from tests.integration.tenants import (
     settled,
 )
 from tests.schemas import containers, is_required, merged, nested, without
-from tests.specs import KEYS, SCHEMA, SECRETS
+from tests.specs import ALLOWED, KEYS, SCHEMA, SECRETS
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
+# The platform lists what teams may choose by name, and the registries with a port of their own.
+ANYTHING_GOES: Final = {
+    "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
+    "kind": "AIChatPlatform",
+    "metadata": {"name": "default"},
+    "spec": {
+        "allowed": ALLOWED,
+        "models": {"insecureRegistries": ["models.example.org:5000"]},
+    },
+}
 OWNER: Final = f"{SYSTEM}/{NAME}"
 # With nothing in it, a certificate is refused: it is one thing or the other.
 EMPTIED: Final = sorted(
@@ -34,10 +44,12 @@ EMPTIED: Final = sorted(
 def tenant(cluster: Cluster) -> Iterator[str]:
     for name in SECRETS:
         cluster.apply(secret(name, OWNER, {key: f"{key} of {name}" for key in KEYS}))
+    cluster.apply(ANYTHING_GOES)
     cluster.apply(workspace(NAME))
     eventually(lambda: created(cluster, NAME), f"{NAME} is provisioned")
     yield NAME
     cluster.kube.delete("aiws", NAME, SYSTEM)
+    cluster.kubectl("delete", "aichatplatform", "default")
 
 
 def created(cluster: Cluster, name: str) -> bool:

@@ -32,7 +32,7 @@ from tests.integration.tenants import (
     seen,
 )
 from tests.schemas import without
-from tests.specs import KEYS, SECRETS, Spec, growing, histories
+from tests.specs import ALLOWED, KEYS, SECRETS, Spec, growing, histories
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -56,7 +56,7 @@ def tenant(cluster: Cluster) -> Iterator[str]:
             "apiVersion": names.API_VERSION,
             "kind": "AIChatPlatform",
             "metadata": {"name": "default"},
-            "spec": {"storageClassName": CLASS},
+            "spec": {"storageClassName": CLASS, "allowed": ALLOWED},
         }
     )
     cluster.apply(workspace(NAME, storage={key: {"size": size} for key, size in SIZES.items()}))

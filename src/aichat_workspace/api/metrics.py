@@ -19,20 +19,20 @@ class Metrics:
     def __init__(self, streams: Callable[[], int], workspaces: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
         self.requests = Counter(
-            "aichat_http_requests_total",
+            "aichat_api_http_requests_total",
             "Requests by route, method and status.",
             ("route", "method", "code"),
             registry=self._registry,
         )
         self.seconds = Histogram(
-            "aichat_http_request_seconds",
+            "aichat_api_http_request_duration_seconds",
             "How long it took until an answer began, by route.",
             ("route", "method"),
             buckets=_SECONDS,
             registry=self._registry,
         )
         self.upstream = Counter(
-            "aichat_api_kubernetes_requests_total",
+            "aichat_api_kube_requests_total",
             "Requests to the Kubernetes API server by verb, kind and status.",
             ("verb", "resource", "code"),
             registry=self._registry,

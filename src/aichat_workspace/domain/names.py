@@ -4,6 +4,7 @@ Two different workspace names never share a namespace, a host or an object. The 
 leaves room for what Kubernetes appends to pod names within 63 characters (RFC 1123 labels).
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 GROUP: Final = "apps.aichatworkspaces.io"
@@ -90,3 +91,11 @@ def part_of(workspace: str) -> str:
 def host(workspace: str, domain: str) -> str:
     """Return the workspace's host: one label below the domain, so no two workspaces share it."""
     return f"{workspace}.{domain}"
+
+
+def is_listed(name: str, patterns: Iterable[str]) -> bool:
+    """Whether one of the patterns is the name, its prefix as in example.org/*, or *."""
+    prefix, slash, _ = name.rpartition("/")
+    return any(
+        pattern in (name, "*") or (bool(slash) and pattern == f"{prefix}/*") for pattern in patterns
+    )

@@ -9,3 +9,5 @@ class Problem:
     """The CamelCase word of the condition, one of v1alpha1.condition_reasons."""
     message: str
     """What is wrong and how to fix it, for people."""
+    field: str = ""
+    """The field of the workspace that is wrong, as spec.models[0]; empty where none is."""

@@ -30,6 +30,8 @@ class Result:
     cost: float = 0.0
     """What it has written, in tokens of `write_budgets`: a fight with another writer, in which each
     reconcile succeeds, must not go on at full speed."""
+    is_whole: bool = True
+    """False where only progress was reported, which proves nothing of an earlier failure."""
 
     @classmethod
     def at_earliest(cls, seconds: Iterable[float | None], cost: float = 0.0) -> Self:
@@ -111,9 +113,10 @@ class Controller(Generic[K]):
             if self._is_news(key, type(error).__name__):
                 _log.exception("reconcile crashed", key=key, retry_seconds=round(delay, 2))
             return "crashed"
-        self._queue.forget(key)
         self._queue.spend(key, result.cost)
-        self._logged.pop(key, None)
+        if result.is_whole:
+            self._queue.forget(key)
+            self._logged.pop(key, None)
         if result.requeue_after_seconds is not None:
             self._queue.add_after(key, result.requeue_after_seconds)
         return "ok"

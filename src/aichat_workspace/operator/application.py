@@ -21,7 +21,7 @@ from aichat_workspace.kube.leader import Election, run_as_leader
 from aichat_workspace.kube.lease import LeaseConfig
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.work_queue import Queue
-from aichat_workspace.operator import session_key, settings_record
+from aichat_workspace.operator import platform_reporter, session_key, settings_record
 from aichat_workspace.operator.admission_check import wait_confined, watch_confined
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.credentials import new_secrets
@@ -96,7 +96,9 @@ class Application:
         self._caches = Caches(client, self._queue.add, self._on_settings)
         self._rollouts = Rollouts(self._caches, self._queue.add)
         self._election = Election(client, _lease_config(), on_change=metrics.on_leader)
-        self._writer = Writer(client.guarded(self._may_write), self._caches)
+        self._writer = Writer(
+            client.guarded(self._may_write), self._caches, instance=socket.gethostname()
+        )
         self._servers = self._build_servers(session)
         self._reconciler = Reconciler(
             snapshots=Snapshots(
@@ -133,9 +135,10 @@ class Application:
         self._queue.reset_wait_times()
         self._rollouts.rebuild()
         _log.info("started", workspaces=len(self._caches.workspaces))
-        maintained = (
+        tasks = (
             asyncio.create_task(session_key.maintain(self._writer, self._caches)),
             asyncio.create_task(settings_record.maintain(self._writer, self._caches, now)),
+            asyncio.create_task(platform_reporter.maintain(self._writer, self._caches, now)),
         )
         controller = Controller(
             self._queue,
@@ -146,7 +149,7 @@ class Application:
         try:
             await controller.run()
         finally:
-            for task in maintained:
+            for task in tasks:
                 task.cancel()
             await self._servers.close()
 

@@ -1,8 +1,8 @@
 """What the operator watches: one cache per kind, for all workspaces together."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aichat_workspace.domain import names
@@ -10,7 +10,9 @@ from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.field_ownership import removals
 from aichat_workspace.domain.kubernetes.manifest import Manifest, covers, ref
 from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.policy import cluster_addresses
 from aichat_workspace.domain.policy.ownership import is_orphaned
+from aichat_workspace.domain.status.platform_status import PlatformInputs, Standing, standing
 from aichat_workspace.domain.v1alpha1.platform_settings import (
     DEFAULTS,
     Settings,
@@ -18,6 +20,7 @@ from aichat_workspace.domain.v1alpha1.platform_settings import (
     settings_in_force,
 )
 from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME, PlatformSpec
+from aichat_workspace.domain.v1alpha1.platform_status import WorkspaceCounts
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client
@@ -25,6 +28,20 @@ from aichat_workspace.kube.objects import Json, annotations, key, uid, without_m
 from aichat_workspace.kube.store import Store
 from aichat_workspace.operator import trimming
 
+_NAMED_BY_PLATFORM: Final = frozenset(
+    {
+        kinds.PLATFORM,
+        kinds.STORAGE_CLASS,
+        kinds.INGRESS_CLASS,
+        kinds.GATEWAY,
+        kinds.CLUSTER_ISSUER,
+    }
+)
+"""The platform's status tells of these."""
+_ADDRESSES: Final[Mapping[Resource, Callable[[Json], frozenset[str]]]] = {
+    kinds.NODE: cluster_addresses.of_node,
+    kinds.ENDPOINT_SLICE: cluster_addresses.of_endpoints,
+}
 # What a tenant object's status says that nobody has written yet.
 _NEW_STATUSES: Final[tuple[Json, ...]] = ({}, {"replicas": 0}, {"phase": "Pending"})
 
@@ -46,10 +63,14 @@ class Caches:
         self._on_settings = on_settings
         self._client = client
         self._settings: Settings | None = None
+        self._base: PlatformSpec | None = None
+        self._effective = DEFAULTS.spec  # `_base` with the cluster's addresses
         self._expected_statuses: dict[str, Json] = {}
         self._hosts: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+        self._standings: Counter[Standing] = Counter()
         self.session_key_moved = asyncio.Event()  # for operator.session_key, which clears it
         self.settings_moved = asyncio.Event()  # for operator.settings_record, which clears it
+        self.platform_moved = asyncio.Event()  # for operator.platform_reporter, which clears it
         self.workspaces = self._cache(
             kinds.WORKSPACE, _workspace_name, transform=without_managed_fields, is_packed=True
         )
@@ -70,6 +91,18 @@ class Caches:
         )
         self.storage_classes = self._cache(
             kinds.STORAGE_CLASS, None, transform=without_managed_fields
+        )
+        self.gateways = self._cache(kinds.GATEWAY, _of_none, transform=trimming.head, optional=True)
+        self.issuers = self._cache(
+            kinds.CLUSTER_ISSUER, _of_none, transform=trimming.head, optional=True
+        )
+        self.nodes = self._cache(kinds.NODE, _of_none, transform=trimming.node)
+        self.api_servers = self._cache(
+            kinds.ENDPOINT_SLICE,
+            _of_none,
+            namespace="default",
+            label_selector="kubernetes.io/service-name=kubernetes",
+            transform=without_managed_fields,
         )
         self.patterns = self._cache(
             kinds.CONFIG_MAP,
@@ -108,6 +141,10 @@ class Caches:
             self.secrets,
             self.ingress_classes,
             self.storage_classes,
+            self.gateways,
+            self.issuers,
+            self.nodes,
+            self.api_servers,
             self.patterns,
             self.records,
             *self.tenants.values(),
@@ -132,8 +169,33 @@ class Caches:
         return format_problem(settings.not_understood[name] for name in sorted(settings.unknown))
 
     def settings(self) -> PlatformSpec:
-        """The platform's settings in force."""
-        return self.settings_in_force.spec
+        """The platform's settings in force. The cluster's own addresses are excepted from what
+        workspaces may reach."""
+        spec = self.settings_in_force.spec
+        if self._base is not spec:
+            self._base = spec
+            self._effective = cluster_addresses.without(spec, self._addresses())
+        return self._effective
+
+    def _addresses(self) -> set[str]:
+        return {
+            *(address for node in self.nodes.all() for address in cluster_addresses.of_node(node)),
+            *(
+                address
+                for endpoint_slice in self.api_servers.all()
+                for address in cluster_addresses.of_endpoints(endpoint_slice)
+            ),
+        }
+
+    def _addresses_changed(self) -> None:
+        """Take in the cluster's new addresses. Bring all workspaces back if walls differ."""
+        before = self.settings()
+        self._base = None
+        is_listed = self.nodes.is_synced and self.api_servers.is_synced
+        if is_listed and self.settings() != before:  # before that nothing is reconciled
+            self._on_settings()
+            for name in self.workspace_names():
+                self._on_change(name)
 
     @property
     def settings_in_force(self) -> Settings:
@@ -167,6 +229,29 @@ class Caches:
             self._on_settings()
         return is_moved
 
+    def present_platform(self) -> Json | None:
+        """The AIChatPlatform as the API server has it."""
+        return self.platform.get("", PLATFORM_NAME)
+
+    def platform_inputs(self, platform: Json) -> PlatformInputs:
+        """What the platform's status is computed from. It costs the same with any number of
+        workspaces."""
+        return PlatformInputs(
+            generation=platform["metadata"].get("generation", 0),
+            settings=self.settings_in_force.spec,
+            refusal=self.settings_in_force.refusal,
+            storage_classes=tuple(self.storage_classes.all()),
+            ingress_classes=tuple(self.ingress_classes.all()),
+            gateways=tuple(self.gateways.all()),
+            issuers=tuple(self.issuers.all()),
+            counts=WorkspaceCounts(
+                total=self._standings.total(),
+                following=self._standings[Standing.FOLLOWING],
+                waiting=self._standings[Standing.WAITING],
+                failing=self._standings[Standing.FAILING],
+            ),
+        )
+
     def tenant(self, name: str) -> Observed:
         """Everything known of one tenant."""
         return Observed(
@@ -199,6 +284,8 @@ class Caches:
             self.namespaces.observe(obj)
         elif obj["kind"] == kinds.WORKSPACE.kind:
             self.workspaces.observe(obj)
+        elif obj["kind"] == kinds.PLATFORM.kind:
+            self.platform.observe(obj)
 
     def observe_applied(self, obj: Json, desired: Manifest) -> None:
         """Take in the reply to an apply. It is news only if the object is not as desired by it, or
@@ -210,7 +297,8 @@ class Caches:
         before = cache.get(namespace, name)
         cache.observe(obj, is_news=False)
         after = cache.get(namespace, name)
-        if after is not None and not _is_settled(before, after, desired):
+        allowed = self.settings().allowed.foreign_metadata
+        if after is not None and not _is_settled(before, after, desired, allowed):
             self._on_change(namespace)
 
     def expect_status(self, uid: str, status: Json) -> None:
@@ -246,6 +334,8 @@ class Caches:
         ]
 
     def _is_orphaned(self, namespace: Json) -> bool:
+        if not is_orphaned(namespace, ()):
+            return False  # whatever names it: resources take time to read
         claimants = self.workspaces.by_index(_name(namespace))
         return is_orphaned(namespace, [uid(claimant) for claimant in claimants])
 
@@ -256,6 +346,32 @@ class Caches:
         namespace = self.namespaces.get("", name)
         return namespace is not None and self._is_orphaned(namespace)
 
+    def _concerns_nobody(self, kind: Resource, old: Json | None, new: Json | None) -> bool:
+        """Take in what concerns all workspaces together. Return whether that is all of it."""
+        if kind in _NAMED_BY_PLATFORM:
+            self.platform_moved.set()
+        if kind is kinds.PLATFORM:
+            # A written status is no news: workspaces follow the spec alone.
+            return _is_same_spec(old, new) or not self._platform_changed()
+        addresses = _ADDRESSES.get(kind)
+        if addresses and addresses(old or {}) != addresses(new or {}):
+            self._addresses_changed()
+        if kind is kinds.SECRET and any(map(_is_session_key, (old, new))):
+            self.session_key_moved.set()
+        return False
+
+    def _platform_changed(self) -> bool:
+        """Take in another spec. Return whether workspaces have other settings by that."""
+        for cache in (self.tenants[kinds.HTTP_ROUTE.kind], self.gateways, self.issuers):
+            cache.retry_discovery()  # it may name a Gateway or an issuer now
+        return self._take_settings()
+
+    def _workspace_changed(self, old: Json | None, new: Json | None) -> set[str | None]:
+        """Index and count a workspace. Return the other ones that the change concerns."""
+        self._index_host(old, new)
+        self._count(old, new)
+        return self._rivals(old, new)
+
     def _index_host(self, old: Json | None, new: Json | None) -> None:
         if old is not None and (host := _chosen_host(old)):
             self._hosts[host].discard(key(old))
@@ -263,6 +379,17 @@ class Caches:
                 del self._hosts[host]
         if new is not None and (host := _chosen_host(new)):
             self._hosts[host].add(key(new))
+
+    def _count(self, old: Json | None, new: Json | None) -> None:
+        before = None if old is None else standing(old)
+        after = None if new is None else standing(new)
+        if before is after:
+            return
+        if before is not None:
+            self._standings[before] -= 1
+        if after is not None:
+            self._standings[after] += 1
+        self.platform_moved.set()
 
     def _rivals(self, *changed: Json | None) -> set[str | None]:
         """Workspaces that chose a host which a changed one has or had: it may be theirs now."""
@@ -296,20 +423,15 @@ class Caches:
         def changed(old: Json | None, new: Json | None) -> None:
             if old is not None and new is not None and _but_version(old) == _but_version(new):
                 return
-            if kind is kinds.PLATFORM:  # which may name a Gateway now
-                self.tenants[kinds.HTTP_ROUTE.kind].retry_discovery()
-                if not self._take_settings():
-                    return
-            if kind is kinds.SECRET and any(map(_is_session_key, (old, new))):
-                self.session_key_moved.set()
+            if self._concerns_nobody(kind, old, new):
+                return
             if workspace_of is None:
                 moved: set[str | None] = {*self.workspace_names(), *self.orphaned_namespaces()}
             else:
                 moved = {workspace_of(obj) for obj in (old, new) if obj is not None}
             if kind is kinds.WORKSPACE:
-                self._index_host(old, new)
                 own = moved if self._is_expected(old, new) else set()
-                moved = (moved | self._rivals(old, new)) - own
+                moved = (moved | self._workspace_changed(old, new)) - own
             for name in moved:
                 if name and (kind is kinds.WORKSPACE or self._is_known(name)):
                     self._on_change(name)
@@ -318,11 +440,18 @@ class Caches:
         return Cache(self._client, kind, store, **options)
 
 
-def _is_settled(before: Json | None, after: Json, desired: Manifest) -> bool:
+def _of_none(_: Json) -> None:
+    """The index of a kind whose changes concern no workspace."""
+
+
+def _is_settled(
+    before: Json | None, after: Json, desired: Manifest, allowed_metadata: tuple[str, ...]
+) -> bool:
     """Whether an apply left nothing to do, and no other change came with its reply."""
     status = after.get("status", {})
     is_known = status in _NEW_STATUSES if before is None else status == before.get("status", {})
-    return is_known and covers(after, desired) and not removals(after, desired)
+    is_own = covers(after, desired) and not removals(after, desired, allowed_metadata)
+    return is_known and is_own
 
 
 def _in_force(settings: Settings) -> tuple[PlatformSpec, frozenset[str], bool]:
@@ -332,6 +461,13 @@ def _in_force(settings: Settings) -> tuple[PlatformSpec, frozenset[str], bool]:
 def _but_version(obj: Json) -> Json:
     metadata = {key: value for key, value in obj["metadata"].items() if key != "resourceVersion"}
     return {**obj, "metadata": metadata}
+
+
+def _is_same_spec(old: Json | None, new: Json | None) -> bool:
+    """Whether the settings are as they were; an annotation may pause upgrades."""
+    if old is None or new is None:
+        return False
+    return old.get("spec") == new.get("spec") and annotations(old) == annotations(new)
 
 
 def _but_status(obj: Json) -> Json:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from aichat_workspace.domain.problem import Problem
-from aichat_workspace.kube.errors import ApiError, UnreachableError
+from aichat_workspace.kube.errors import ApiError, ConflictError, UnreachableError
 
 _PATIENCE: Final = timedelta(minutes=1)
 _MANY_CRASHES: Final = 3
@@ -27,7 +27,8 @@ class Failures:
     ) -> Problem | None:
         """Note an error. Return what to report once passing ones have lasted for a minute; a
         refusal does not pass, and is reported elsewhere."""
-        if isinstance(error, ApiError) and not error.is_retryable:
+        is_old_view = isinstance(error, ConflictError)  # which lasts only if something is wrong
+        if isinstance(error, ApiError) and not (error.is_retryable or is_old_view):
             self._since.pop(uid, None)
             return None
         if now - self._since.setdefault(uid, now) < _PATIENCE:

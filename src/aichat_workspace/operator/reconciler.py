@@ -87,7 +87,7 @@ class Reconciler:
         if holder is None or status is None:
             return await self.reconcile(name)
         await self.reporter.report_progress(holder, status)
-        return Result()
+        return Result(is_whole=False)
 
     async def _carry_out_all(
         self, name: str, snapshot: Snapshot, decisions: Sequence[Decision]
@@ -112,7 +112,8 @@ class Reconciler:
             raise failure
         return Result.at_earliest(
             (result.requeue_after_seconds for result in results),
-            sum(result.cost for result in results),
+            # Any number of rejected rivals must not use up the budget of the holder.
+            max((result.cost for result in results), default=0.0),
         )
 
     async def _report_failure(

@@ -30,12 +30,17 @@ async def maintain(writer: Writer, caches: Caches, now: Callable[[], datetime]) 
     while True:
         caches.settings_moved.clear()
         settings = caches.settings_in_force
-        await _write(writer, caches, settings)
-        notes = announcements(settings)
-        for reason, note in notes:
-            if (reason, note) not in announced:
-                await _announce(writer, caches.settings_record, reason, note, now())
-        announced = notes if caches.settings_record else []  # the event needs the record
+        try:
+            await _write(writer, caches, settings)
+            notes = announcements(settings)
+            for reason, note in notes:
+                if (reason, note) not in announced:
+                    await _announce(writer, caches.settings_record, reason, note, now())
+            announced = notes if caches.settings_record else []  # the event needs the record
+        except Exception:  # nobody waits for this task, so that its end would not be seen
+            _log.exception("recording the settings crashed", retry_seconds=_RETRY_SECONDS)
+            await asyncio.sleep(_RETRY_SECONDS)
+            continue
         await caches.settings_moved.wait()
 
 
@@ -49,15 +54,8 @@ def announcements(settings: Settings) -> list[tuple[str, str]]:
             "apply one with an empty spec"
         )
         notes.append(("SettingsKept", note))
-    if settings.problem:
-        unknown = ", ".join(sorted(settings.unknown))
-        effect = (
-            f"no earlier value of {unknown} is known, so what depends on it is left as it is"
-            if unknown
-            else "the earlier values stay in force"
-        )
-        fix = "correct it, or bring the operator and its CRDs to the same version"
-        notes.append(("SettingsNotUnderstood", f"{settings.problem}; {effect}; {fix}"))
+    if settings.refusal:
+        notes.append(("SettingsNotUnderstood", settings.refusal))
     return notes
 
 

@@ -29,12 +29,13 @@ _CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
     "Pod": frozenset({"PodScheduled", "Ready"}),
 }
 _NAMESPACE_MARKS: Final = frozenset({names.OWNER_UID_ANNOTATION, names.RETAINED_ANNOTATION})
+_IDENTITY: Final = ("name", "namespace", "uid", "resourceVersion")
 _CONDITION_FIELDS: Final = ("type", "status", "reason", "message", "lastTransitionTime")
 _CONTAINER_FIELDS: Final = ("name", "image", "ready", "restartCount", "state", "lastState")
 
 
 def tenant_object(obj: Json) -> Json:
-    """Keep the spec, and of managedFields what others own of it."""
+    """Keep the spec, and of managedFields what others own of it and of annotations and labels."""
     kind = obj["kind"]
     trimmed = dict(keep_foreign(obj, names.OPERATOR))
     status = _status(trimmed.pop("status", None) or {}, kind, _STATUS_FIELDS.get(kind, ()))
@@ -58,11 +59,23 @@ def namespace(obj: Json) -> Json:
     written; of one without our marks nothing is read but its identity, and the place of its
     workspaces in upgrades."""
     if _NAMESPACE_MARKS.isdisjoint(annotations(obj)):
-        identity = _fields(obj["metadata"], ("name", "uid", "resourceVersion"))
+        foreign = head(obj)
         if order := _fields(labels(obj), (names.UPGRADE_ORDER_LABEL,)):
-            identity["labels"] = order
-        return {**_fields(obj, ("apiVersion", "kind")), "metadata": identity}
-    return without_managed_fields({name: obj[name] for name in obj if name != "spec"})
+            foreign["metadata"]["labels"] = order
+        return foreign
+    return dict(keep_foreign({name: obj[name] for name in obj if name != "spec"}, names.OPERATOR))
+
+
+def node(obj: Json) -> Json:
+    """Keep the addresses."""
+    addresses = (obj.get("status") or {}).get("addresses", [])
+    return {**head(obj), "status": {"addresses": addresses}}
+
+
+def head(obj: Json) -> Json:
+    """Keep what tells that an object is there."""
+    identity = _fields(obj["metadata"], _IDENTITY)
+    return {**_fields(obj, ("apiVersion", "kind")), "metadata": identity}
 
 
 def secret(obj: Json) -> Json:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
@@ -14,6 +15,7 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, covers, r
 from aichat_workspace.domain.kubernetes.rewrites import Rewrite, find_rewrite
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.v1alpha1.platform_status import PlatformStatus
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
 from aichat_workspace.foundation.resource import Resource
@@ -35,6 +37,7 @@ _NAMESPACE: Final = kinds.NAMESPACE
 _SECRET: Final = kinds.SECRET
 _EVENT: Final = kinds.EVENT
 _QUOTA: Final = "ResourceQuota"
+_INSTANCE_LENGTH: Final = 128
 _log: Final = structlog.get_logger()
 
 
@@ -54,6 +57,8 @@ class Writer:
     client: Client
     caches: Caches
     repeats: EventRecorder = field(default_factory=EventRecorder)
+    instance: str = names.OPERATOR
+    """The pod that speaks in events."""
 
     async def add_finalizer(self, workspace: Workspace) -> None:
         """The finalizer stands before anything is made, so that nothing outlives the resource."""
@@ -217,7 +222,11 @@ class Writer:
             )
         except InvalidError as error:
             # The API server has one answer for it and for a field that is wrong, but for the field.
-            if error.causes or not any(operation["op"] == "test" for operation in operations):
+            has_test = any(operation["op"] == "test" for operation in operations)
+            is_webhooks = error.message.startswith("admission webhook")
+            if error.status != HTTPStatus.UNPROCESSABLE_ENTITY or error.causes or is_webhooks:
+                raise
+            if not has_test:
                 raise
             raise ConflictError(409, "Conflict", error.message) from error
 
@@ -241,9 +250,23 @@ class Writer:
             await self.emit_event(event, now)
         return True
 
+    async def report_platform(self, platform: Json, status: PlatformStatus) -> None:
+        """Write the status of exactly this AIChatPlatform."""
+        metadata = {key: platform["metadata"][key] for key in ("name", "uid")}
+        head = {"apiVersion": names.API_VERSION, "kind": kinds.PLATFORM.kind, "metadata": metadata}
+        document = status.model_dump(mode="json", by_alias=True)
+        written = await self.client.apply(
+            kinds.PLATFORM,
+            {**head, "status": document},
+            field_manager=names.OPERATOR,
+            subresource="status",
+        )
+        self.caches.observe(written)
+
     async def emit_event(self, event: Json, now: datetime) -> None:
         """Write an event, or that it has happened again. One that can't be written is no reason
         to stop."""
+        event = {**event, "reportingInstance": self.instance[:_INSTANCE_LENGTH]}
         try:
             if self.repeats.is_first(event, now):
                 await self.client.create(_EVENT, event, field_manager=names.OPERATOR)

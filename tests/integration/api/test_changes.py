@@ -128,7 +128,7 @@ def test_patches_at_the_same_time_through_two_replicas_all_apply(
     changes: list[dict[str, Any]] = [
         {"models": ["gemma2:2b"]},
         {"patterns": ["explain_code"]},
-        {"quota": {"cpu": "4"}},
+        {"quota": {"cpu": "8"}},
         {"ollama": {"keepAlive": "5m"}},
     ]
     with other_api.client(boss.token) as elsewhere:

@@ -287,7 +287,7 @@ def _kinds(events: Sequence[tuple[float, Event]]) -> list[str]:
 
 def test_clients_that_do_not_read_cost_no_memory(api: Served, boss: Person) -> None:
     """Forty who open a watch and never read, while a large workspace changes again and again."""
-    large = {"scheduling": {"nodeSelector": {f"key-{index}": "v" * 63 for index in range(16)}}}
+    large = {"patterns": [f"{'p' * 61}{index:02}" for index in range(32)]}
     with api.client(boss.token) as client:
         body = {"team": ONE, "spec": {"workspaceName": "large", **large}}
         assert client.post(PATH, json=body).is_success
@@ -307,10 +307,13 @@ def test_clients_that_do_not_read_hundreds_of_workspaces_cost_no_memory(
     api: Served, boss: Person
 ) -> None:
     """Nor do they keep others from reading: a page is larger than what the kernel takes of it."""
-    models = [f"{'m' * 180}{index:02}" for index in range(32)]
-    domain = ".".join(["d" * 60] * 4)
-    selector = {f"{domain}/key-{index}": "v" * 63 for index in range(16)}
-    large = {"models": models, "scheduling": {"nodeSelector": selector}}
+    models = [f"{'n' * 80}/{'m' * 78}{index:02}" for index in range(32)]
+    urls = [f"https://{index}.example.org/{'u' * 480}" for index in range(8)]
+    connections = [
+        {"name": f"c{index}", "url": url, "secretName": f"{'s' * 60}-{index}"}
+        for index, url in enumerate(urls)
+    ]
+    large = {"models": models, "connections": connections}
     with api.client(boss.token) as client, ThreadPoolExecutor(4) as pool:
 
         def make(index: int) -> None:

@@ -55,7 +55,7 @@ async def test_a_bug_in_any_route_is_a_problem_document(client: httpx2.AsyncClie
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert "unexpected detail" not in response.text
     metrics = (await client.get("/metrics")).text
-    assert 'aichat_http_requests_total{code="500",method="GET",route="/broken"} 1.0' in metrics
+    assert 'aichat_api_http_requests_total{code="500",method="GET",route="/broken"} 1.0' in metrics
 
 
 async def test_a_workspace_answers_head(client: httpx2.AsyncClient) -> None:

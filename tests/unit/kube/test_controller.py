@@ -6,7 +6,7 @@ import structlog
 
 from aichat_workspace.kube.controller import Controller, Result
 from aichat_workspace.kube.errors import ApiError
-from aichat_workspace.kube.work_queue import Queue
+from aichat_workspace.kube.work_queue import Queue, retry_delay_seconds
 
 Reconcile = Callable[[str], Awaitable[Result]]
 
@@ -91,6 +91,28 @@ async def test_reconciles_that_always_change_something_become_slow() -> None:
     await asyncio.gather(running, return_exceptions=True)
     minutes = (asyncio.get_running_loop().time() - started) / 60
     assert len(calls) <= 32 + 6 * minutes, "six a minute from then on"
+
+
+async def test_a_report_of_progress_does_not_shorten_the_wait_after_failures() -> None:
+    queue: Queue[str] = Queue()
+    calls: list[str] = []
+    done = asyncio.Event()
+
+    async def reconcile(key: str) -> Result:
+        calls.append(key)
+        if len(calls) <= 3:
+            raise ApiError(503, "ServiceUnavailable", "later")
+        done.set()
+        return Result(is_whole=False)
+
+    queue.add("a")
+    running = asyncio.create_task(Controller(queue, reconcile, workers=1).run())
+    async with asyncio.timeout(30):
+        await done.wait()
+    await asyncio.sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert queue.retry("a") >= 0.75 * retry_delay_seconds(4), "the fourth failure, not the first"
 
 
 @pytest.mark.parametrize("error", [ApiError(500, "InternalError", "no"), ZeroDivisionError()])

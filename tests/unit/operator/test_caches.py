@@ -214,6 +214,25 @@ def test_a_reply_that_differs_from_what_was_applied_is_news() -> None:
     assert changed == ["chat"]
 
 
+@pytest.mark.parametrize(
+    ("name", "news"),
+    [("field.cattle.io/publicEndpoints", []), ("nginx.ingress.kubernetes.io/x", ["chat"])],
+)
+def test_a_foreign_annotation_in_the_reply_is_news_unless_the_platform_allows_it(
+    name: str, news: list[str]
+) -> None:
+    caches, changed = world()
+    desired = {**deployment(1), "kind": "Service"}
+    fields: dict[str, Any] = {"f:metadata": {"f:annotations": {f"f:{name}": {}}}}
+    metadata = {
+        **desired["metadata"],
+        "annotations": {name: "x"},
+        "managedFields": [{"manager": "other", "fieldsV1": fields}],
+    }
+    caches.observe_applied({**desired, "metadata": metadata}, desired)
+    assert changed == news
+
+
 def test_a_status_that_comes_with_the_reply_is_news() -> None:
     caches, changed = world()
     caches.observe_applied(deployment(1, readyReplicas=1), deployment(1))
@@ -227,3 +246,40 @@ def test_an_event_that_changes_nothing_that_is_read_is_no_news() -> None:
     assert changed == ["chat"]
     caches.observe(deployment(3, readyReplicas=0))
     assert changed == ["chat", "chat"]
+
+
+def node(name: str, version: int, *addresses: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": name, "resourceVersion": str(version)},
+        "status": {"addresses": [{"type": "ExternalIP", "address": a} for a in addresses]},
+    }
+
+
+def test_public_addresses_of_nodes_and_the_api_server_are_excepted_and_bring_all_back() -> None:
+    enqueued: list[str] = []
+    caches = Caches(cast("Client", None), enqueued.append)
+    metadata = {"name": "a", "namespace": "t", "uid": "a", "resourceVersion": "1"}
+    caches.workspaces.observe({"metadata": metadata, "spec": {"workspaceName": "a"}})
+    enqueued.clear()
+    caches.nodes.observe(node("two", 2, "203.0.113.8"))
+    assert enqueued == [], "until all nodes are listed nothing is reconciled"
+    for cache in (caches.nodes, caches.api_servers):
+        cache._synced.set()
+    caches.nodes.observe(node("one", 2, "10.0.0.1"))
+    assert enqueued == []
+    caches.nodes.observe(node("one", 3, "10.0.0.1", "203.0.113.7"))
+    assert caches.settings().network.egress_except[-2:] == ("203.0.113.7/32", "203.0.113.8/32")
+    assert enqueued == ["a"]
+    enqueued.clear()
+    caches.nodes.observe(node("one", 4, "10.0.0.1", "203.0.113.7"))  # it is alive, no more
+    assert enqueued == []
+    metadata = {"name": "kubernetes", "namespace": "default", "resourceVersion": "5"}
+    head = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata}
+    caches.api_servers.observe({**head, "endpoints": [{"addresses": ["198.51.100.1"]}]})
+    assert caches.settings().network.egress_except[-3] == "198.51.100.1/32"
+    assert enqueued == ["a"]
+    caches.platform.observe(platform(9, pulls=7))
+    assert caches.settings().network.egress_except[-3] == "198.51.100.1/32"
+    assert caches.settings().models.concurrent_pulls == 7

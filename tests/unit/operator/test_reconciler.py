@@ -415,7 +415,7 @@ async def test_a_workspace_that_expires_by_being_stopped_says_how_to_go_on(world
     world.apply(expiresAfter="1h", expiry="Suspend")
     await world.reconcile()
     assert world.status["phase"] == "Suspended"
-    assert "raise or remove spec.expiresAfter" in world.condition("Ready")["message"]
+    assert "raise or remove spec.expiresAfter" in world.condition("OllamaAvailable")["message"]
     assert world.rollouts.board.waiting == []
     deployment = world.cluster.objects[("Deployment", NAME, names.openwebui(NAME))]
     assert deployment["spec"]["replicas"] == 0

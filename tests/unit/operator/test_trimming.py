@@ -1,6 +1,7 @@
 from typing import Any
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.field_ownership import removals
 from aichat_workspace.operator import trimming
 
 _METADATA = {"name": "a", "namespace": "team", "managedFields": [{"manager": "kubectl"}]}
@@ -57,3 +58,36 @@ def test_a_secret_keeps_its_data_only_where_the_operator_made_it_or_it_names_a_w
     assert "data" not in trimming.secret(secret)
     marks = {"annotations": {names.SECRET_FOR_ANNOTATION: "team/a"}}
     assert "data" in trimming.secret({**secret, "metadata": {**_METADATA, **marks}})
+
+
+def test_of_a_tenants_namespace_it_is_kept_what_others_added_to_it() -> None:
+    fields: dict[str, Any] = {"f:metadata": {"f:labels": {"f:istio-injection": {}}}}
+    metadata = {
+        "name": "a",
+        "labels": {"istio-injection": "enabled"},
+        "annotations": {names.OWNER_UID_ANNOTATION: "uid-a"},
+        "managedFields": [{"manager": "kubectl-label", "fieldsV1": fields}],
+    }
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+    desired = {**body, "metadata": {"name": "a"}}
+    trimmed = trimming.namespace(body)
+    assert "managedFields" not in trimmed["metadata"]
+    assert removals(trimmed, desired) == (("metadata", "labels", "istio-injection"),)
+
+
+def test_of_a_node_its_addresses_are_kept() -> None:
+    addresses = [{"type": "ExternalIP", "address": "203.0.113.7"}]
+    metadata = {"name": "n", "resourceVersion": "1"}
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {**metadata, "annotations": {"seen": "now"}},
+        "spec": {"podCIDR": "10.0.0.0/24"},
+        "status": {"addresses": addresses, "conditions": [{"type": "Ready"}]},
+    }
+    assert trimming.node(node) == {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": metadata,
+        "status": {"addresses": addresses},
+    }

@@ -180,6 +180,7 @@ async def test_a_resource_that_changed_while_it_was_to_be_let_go_is_no_refusal()
     [
         (PRUNE, InvalidError(422, "Invalid", "bad", (Cause("spec.a", "FieldValueInvalid", "no"),))),
         (STOP, InvalidError(422, "Invalid", "bad")),
+        (PRUNE, InvalidError(400, "BadRequest", "bad")),
         (Delete(Ref("Service", "team-a", "s"), "u"), ApiError(403, "Forbidden", "bad")),
     ],
 )
@@ -191,6 +192,14 @@ async def test_what_is_refused_is_told_in_the_api_servers_words_with_what_to_do(
     assert failure is not None
     assert failure.reason == "WriteRefused"
     assert "bad; mend what it names" in failure.message
+
+
+async def test_a_webhooks_refusal_is_no_old_view_whatever_code_it_has() -> None:
+    message = 'admission webhook "labels.example.org" denied the request: keep cost-center'
+    error = InvalidError(422, "Invalid", message)
+    failure, raised, _ = await Setup(Cluster(error=error)).writer.execute_all([PRUNE])
+    assert raised is error
+    assert failure is not None
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 503])
@@ -244,3 +253,13 @@ async def test_an_event_that_could_not_be_written_is_written_the_next_time(
     cluster.error = None
     await setup.writer.emit_event(event, NOW)
     assert [event["reason"] for event in cluster.events] == ["Expired"]
+
+
+async def test_an_event_names_the_pod_that_speaks() -> None:
+    cluster = Cluster()
+    setup = Setup(cluster)
+    writer = Writer(cast("Client", cluster), setup.caches, instance="operator-7d4b9-x2x1z")
+    await writer.emit_event(expired(setup.workspace, NOW), NOW)
+    (event,) = cluster.events
+    assert event["reportingController"] == "apps.aichatworkspaces.io/aichat-workspace-operator"
+    assert event["reportingInstance"] == "operator-7d4b9-x2x1z"

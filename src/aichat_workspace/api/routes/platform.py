@@ -10,6 +10,7 @@ from aichat_workspace.api.openapi.responses import responses
 from aichat_workspace.api.routes.queries import NoQuery
 from aichat_workspace.api.schemas.platform import (
     Ceilings,
+    Choices,
     Defaults,
     ModelList,
     ModelUse,
@@ -77,6 +78,7 @@ async def read_platform(
         open_webui=_defaults(platform.open_webui),
         embedding_model=_embedding_model(platform),
         allowed_registries=platform.models.allowed_registries,
+        allowed=Choices(**platform.allowed.model_dump(exclude={"foreign_metadata"})),
         tls=ingress.issuer is not None or ingress.default_certificate,
         version=services.settings.version,
     )

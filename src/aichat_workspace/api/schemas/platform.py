@@ -79,6 +79,18 @@ class Ceilings(ApiModel):
     gpus: int = Field(description="Graphics processors.")
 
 
+class Choices(ApiModel):
+    """What a workspace may name: names, example.org/* for a prefix, or * for all. What the platform
+    uses by itself is always allowed."""
+
+    node_selector_keys: tuple[str, ...] = Field(description="Node labels.")
+    toleration_keys: tuple[str, ...] = Field(description="Taints of nodes.")
+    gpu_resources: tuple[str, ...] = Field(description="Resources of graphics processors.")
+    storage_classes: tuple[str, ...] = Field(description="StorageClasses.")
+    ingress_classes: tuple[str, ...] = Field(description="IngressClasses.")
+    issuers: tuple[str, ...] = Field(description="cert-manager's ClusterIssuers.")
+
+
 class PlatformDocument(ApiModel):
     """The platform's settings that matter when creating a workspace."""
 
@@ -103,6 +115,14 @@ class PlatformDocument(ApiModel):
             },
             "embeddingModel": "nomic-embed-text",
             "allowedRegistries": [],
+            "allowed": {
+                "nodeSelectorKeys": ["topology.kubernetes.io/zone"],
+                "tolerationKeys": ["nvidia.com/gpu"],
+                "gpuResources": ["nvidia.com/gpu"],
+                "storageClasses": ["*"],
+                "ingressClasses": [],
+                "issuers": [],
+            },
             "tls": True,
             "version": "1.0.0",
         }
@@ -121,5 +141,6 @@ class PlatformDocument(ApiModel):
     allowed_registries: tuple[str, ...] = Field(
         description="Registries that models may come from; any when empty."
     )
+    allowed: Choices = Field(description="What a workspace may choose by name.")
     tls: bool = Field(description="Whether workspaces are served by TLS.")
     version: str = Field(description="This API's.")

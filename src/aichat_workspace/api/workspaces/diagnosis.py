@@ -19,6 +19,8 @@ def diagnose(status: Mapping[str, Any]) -> dict[str, Any]:
     phase = status.get("phase", Phase.PENDING)
     conditions = {condition["type"]: condition for condition in status.get("conditions", ())}
     ready = conditions.get(ConditionType.READY)
+    if phase == Phase.SUSPENDED and ready is None:
+        ready = conditions.get(ConditionType.OLLAMA_AVAILABLE)  # which says how to go on
     if ready is None:
         return {"phase": phase, "summary": _NO_CONDITIONS, "findings": []}
     findings = [] if phase == Phase.READY else list(_findings(conditions, status))

@@ -27,6 +27,7 @@ from aichat_workspace.api.workspaces.pages import Filter
 from aichat_workspace.api.workspaces.views import View, view, workspace_name
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
+from aichat_workspace.domain.policy import limits
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import (
@@ -120,6 +121,7 @@ class Workspaces:
         self._require_team(team)
         if claimants := self.cluster.claimants(name):
             return self._require_same_request(caller, body, claimants), False
+        self._require_within_limits(body.spec)
         try:
             with self._audit_write(caller, "create", team, name, dry_run=dry_run):
                 created = await self.client.create(
@@ -233,7 +235,7 @@ class Workspaces:
         for _ in range(_ATTEMPTS):
             current = await self._require_match(current, options.if_match)
             spec = change(dict(current.document["spec"]))
-            _require_valid(spec, current.document["spec"])
+            self._require_change_within_limits(spec, current.document["spec"])
             try:
                 with self._audit_write(caller, action, current.team, name, dry_run=dry_run):
                     written = await self.client.json_patch(
@@ -341,6 +343,27 @@ class Workspaces:
     def _require_team(self, team: str) -> None:
         if team not in self.cluster.teams():
             raise _no_team(team)
+
+    def _require_within_limits(
+        self, spec: WorkspaceSpec, stored: WorkspaceSpec | None = None
+    ) -> None:
+        """Raise ProblemError (422) with every limit of the platform that the spec breaks.
+
+        What is stored already, as from before a limit was lowered, is allowed to stay.
+        """
+        try:
+            platform = self.cluster.platform()
+        except ProblemError:
+            return  # the settings are not understood; the operator has the last word anyway
+        known = {*limits.violations(stored, platform)} if stored else set()
+        broken = [problem for problem in limits.violations(spec, platform) if problem not in known]
+        if broken:
+            raise problems.invalid(FieldError(problem.field, problem.message) for problem in broken)
+
+    def _require_change_within_limits(self, spec: dict[str, Any], stored: dict[str, Any]) -> None:
+        _require_valid(spec, stored)
+        if (new_spec := _parse_spec(spec)) is not None:
+            self._require_within_limits(new_spec, _parse_spec(stored))
 
     async def _load_existing(self, team: str, resource: str) -> View:
         """Return the existing resource's workspace. Raises ProblemError (409) for another name."""

@@ -64,6 +64,7 @@ from aichat_workspace.domain.render import render, tenant_namespace
 from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import Expiry
+from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 
 
 def decide(snapshot: Snapshot, now: datetime) -> tuple[Decision, ...]:
@@ -89,8 +90,9 @@ def _decide(workspace: Workspace, holder: Workspace, snapshot: Snapshot, now: da
     seconds = None if ends is None else (ends - now).total_seconds()
     is_over = seconds is not None and seconds <= 0
     delay = clock_problem(snapshot.clock_ahead) if is_over else None
-    if delay:
-        is_over, seconds = False, CLOCK_RECHECK_SECONDS
+    if delay:  # what was stopped already stays so
+        is_over = workspace.spec.expiry is Expiry.SUSPEND and _is_suspended(workspace)
+        seconds = CLOCK_RECHECK_SECONDS
     elif is_over:
         if workspace.spec.expiry is Expiry.DELETE:
             return Expire(workspace)
@@ -105,6 +107,10 @@ def _decide(workspace: Workspace, holder: Workspace, snapshot: Snapshot, now: da
     return replace(
         _provision(workspace, snapshot), expires_in_seconds=seconds, is_expired=is_over, delay=delay
     )
+
+
+def _is_suspended(workspace: Workspace) -> bool:
+    return workspace.status.phase is Phase.SUSPENDED
 
 
 def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
@@ -125,6 +131,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     recorded = recorded_copies(namespace) if namespace else frozenset()
     new_body = with_record(body, recorded | desired_copies(desired))
     namespace_steps = _namespace(workspace, namespace, new_body)
+    allowed = _allowed_metadata(snapshot)
     actions: tuple[Action, ...] = ()
     rewritten: frozenset[Ref] = frozenset()
     obstacle = None
@@ -137,7 +144,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         if namespace_steps:  # as it is once they are taken
             observed = replace(observed, namespace=new_body)
         rewritten = unchanged_rewrites(body, desired, observed, recorded_rewrites(workspace))
-        exceptions = Exceptions(pods.frozen, rewritten)
+        exceptions = Exceptions(pods.frozen, rewritten, allowed)
         actions = plan(body, desired, observed, blocked, refused_host, exceptions)
     return Provision(
         workspace,
@@ -146,13 +153,20 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         strikes_namespace=namespace is None and workspace.status.namespace is not None,
         steps=(*_finalizer(workspace), *secret_steps, *namespace_steps),
         actions=actions,
-        repairs=repairs(actions, desired, snapshot.observed, _known(workspace)),
+        repairs=repairs(actions, desired, snapshot.observed, _known(workspace), allowed),
         desired=desired,
         pods=pods,
         rewritten=rewritten,
         credentials=credentials,
         obstacle=obstacle,
     )
+
+
+def _allowed_metadata(snapshot: Snapshot) -> tuple[str, ...]:
+    """Return what others may add to objects: anything while the platform's list is unknown."""
+    if "allowed" in snapshot.unknown_settings:
+        return ("*",)
+    return snapshot.platform.allowed.foreign_metadata
 
 
 def _known(workspace: Workspace) -> frozenset[tuple[str, str]]:

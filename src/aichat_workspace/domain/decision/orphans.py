@@ -18,6 +18,7 @@ from aichat_workspace.domain.decision.steps import (
     OrphanStep,
 )
 from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.planning.secret_copies import recorded_copies, with_record
 from aichat_workspace.domain.policy.ownership import is_orphaned, may_take_over
 from aichat_workspace.domain.render import orphaned_namespace, retained_orphan
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -55,7 +56,9 @@ def _orphaned_since(namespace: Manifest) -> datetime | None:
 
 def _tell(namespace: Manifest, now: datetime, grace: timedelta) -> Iterator[OrphanStep]:
     yield ConfirmResourceGone(namespace)
-    yield ClaimNamespace(orphaned_namespace(namespace, now), _uid(namespace), "orphaned")
+    yield ClaimNamespace(
+        _with_copies(orphaned_namespace(namespace, now), namespace), _uid(namespace), "orphaned"
+    )
     yield AnnounceOrphan(
         namespace,
         "Orphaned",
@@ -68,13 +71,20 @@ def _tell(namespace: Manifest, now: datetime, grace: timedelta) -> Iterator[Orph
 def _stop(namespace: Manifest, snapshot: Snapshot) -> Iterator[OrphanStep]:
     yield ConfirmResourceGone(namespace)
     yield from stops(snapshot.observed)
-    yield ClaimNamespace(retained_orphan(namespace), _uid(namespace), "retained")
+    yield ClaimNamespace(
+        _with_copies(retained_orphan(namespace), namespace), _uid(namespace), "retained"
+    )
     yield AnnounceOrphan(
         namespace,
         "OrphanStopped",
         f"its AIChatWorkspace {_owner(namespace)} is gone, so it was stopped, with all data kept; "
         f"a workspace of this name and team takes it over with spec.namespaceUID {_uid(namespace)}",
     )
+
+
+def _with_copies(body: Manifest, namespace: Manifest) -> Manifest:
+    """Keep the record of the Secrets' copies: the next owner removes those that it does not use."""
+    return with_record(body, recorded_copies(namespace))
 
 
 def _owner(namespace: Manifest) -> str:

@@ -6,10 +6,11 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-manageme
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest, covers
 
 Fields = Mapping[str, Any]
@@ -28,6 +29,11 @@ _OWNED_KINDS: Final = frozenset(
         "HTTPRoute",
     }
 )
+# Kinds whose annotations and labels change who is reached: ingress controllers, meshes and network
+# plugins read them, and the network policies of other namespaces select by a namespace's labels.
+_METADATA_KINDS: Final = frozenset({"Namespace", "Service", "Ingress", "HTTPRoute"})
+_METADATA: Final = "metadata"
+_METADATA_PARTS: Final = ("annotations", "labels")
 # `kubectl rollout restart` writes here, and a restart is not drift.
 _ALLOWED: Final[tuple[Pointer, ...]] = (("spec", "template", "metadata", "annotations"),)
 _FOREIGN_FIELDS: Final = "foreignFields"
@@ -42,8 +48,9 @@ _MISSING: Final = object()
 def keep_foreign(manifest: Manifest, manager: str) -> Manifest:
     """Return the object as a cache keeps it, with less memory.
 
-    Instead of all managedFields it has the parts of `spec` that field managers other than `manager`
-    own, which is nearly always nothing, and when `manager` last changed it.
+    Instead of all managedFields it has the parts of `spec`, and of the annotations and labels where
+    they matter, that field managers other than `manager` own, which is nearly always nothing, and
+    when `manager` last changed it.
     """
     metadata = dict(manifest["metadata"])
     entries = metadata.pop("managedFields", ())
@@ -52,17 +59,30 @@ def keep_foreign(manifest: Manifest, manager: str) -> Manifest:
     ]
     if times:
         metadata[_CHANGED_AT] = max(times)
-    if manifest.get("kind") in _OWNED_KINDS:
-        foreign = [
-            {**_writer(entry), "f:spec": entry["fieldsV1"]["f:spec"]}
-            for entry in entries
-            if entry.get("manager") != manager
-            and entry.get("subresource") in _SUBRESOURCES
-            and "f:spec" in entry.get("fieldsV1", {})
-        ]
-        if foreign:
-            metadata[_FOREIGN_FIELDS] = foreign
+    foreign = [
+        {**_writer(entry), **fields}
+        for entry in entries
+        if entry.get("manager") != manager
+        and entry.get("subresource") in _SUBRESOURCES
+        and (fields := _relevant(entry.get("fieldsV1", {}), manifest.get("kind")))
+    ]
+    if foreign:
+        metadata[_FOREIGN_FIELDS] = foreign
     return {**manifest, "metadata": metadata}
+
+
+def _relevant(fields: Fields, kind: str | None) -> Fields:
+    """Return the fields whose owner matters in an object of this kind."""
+    relevant = {}
+    if kind in _OWNED_KINDS and "f:spec" in fields:
+        relevant["f:spec"] = fields["f:spec"]
+    metadata = fields.get("f:metadata", {}) if kind in _METADATA_KINDS else {}
+    parts = {
+        f"f:{part}": metadata[f"f:{part}"] for part in _METADATA_PARTS if f"f:{part}" in metadata
+    }
+    if parts:
+        relevant["f:metadata"] = parts
+    return relevant
 
 
 def changed_at(observed: Manifest) -> datetime | None:
@@ -71,23 +91,48 @@ def changed_at(observed: Manifest) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def removals(observed: Manifest, desired: Manifest) -> tuple[Pointer, ...]:
-    """Return where `observed` has foreign fields that `desired` lacks, highest index first."""
+def removals(
+    observed: Manifest, desired: Manifest, allowed_metadata: Iterable[str] = ()
+) -> tuple[Pointer, ...]:
+    """Return where `observed` has foreign fields that `desired` lacks, highest index first.
+
+    Annotations and labels that `allowed_metadata` lists, by name or prefix, may stay.
+    """
     pointers = {
         pointer
         for entry in observed["metadata"].get(_FOREIGN_FIELDS, ())
         if _SUBRESOURCE not in entry
-        for pointer in _extras(_owned(entry), observed, desired, ())
+        for pointer in (
+            *_extras(_owned_spec(entry), observed, desired, ()),
+            *(
+                (_METADATA, part, name)
+                for part, name in _owned_metadata(entry, observed, allowed_metadata)
+                if name not in (desired["metadata"].get(part) or {})
+            ),
+        )
     }
     return tuple(sorted(pointers, key=_order, reverse=True))
 
 
-def foreign_changes(observed: Manifest, desired: Manifest) -> tuple[tuple[str, str], ...]:
-    """Return the fields that others added or changed, as `manager, spec.replicas`."""
+def foreign_changes(
+    observed: Manifest, desired: Manifest, allowed_metadata: Iterable[str] = ()
+) -> tuple[tuple[str, str], ...]:
+    """Return the fields that others added or changed, as `manager, spec.replicas`.
+
+    Annotations and labels that `allowed_metadata` lists are left out.
+    """
     return tuple(
         (str(entry.get(_MANAGER, "")), ".".join(map(str, pointer)))
         for entry in observed["metadata"].get(_FOREIGN_FIELDS, ())
-        for pointer in _changes(_owned(entry), observed, desired, ())
+        for pointer in (
+            *_changes(_owned_spec(entry), observed, desired, ()),
+            *(
+                (_METADATA, part, name)
+                for part, name in _owned_metadata(entry, observed, allowed_metadata)
+                if observed["metadata"][part][name]
+                != (desired["metadata"].get(part) or {}).get(name)
+            ),
+        )
     )
 
 
@@ -95,10 +140,23 @@ def is_overridden(observed: Manifest, desired: Manifest) -> bool:
     """Whether somebody else has taken over a field that `desired` has. Who only scales it has
     not."""
     return any(
-        _overrides(_owned(entry), observed, desired, ())
+        _overrides(_owned_spec(entry), observed, desired, ())
         for entry in observed["metadata"].get(_FOREIGN_FIELDS, ())
         if _SUBRESOURCE not in entry
     )
+
+
+def _owned_metadata(
+    entry: Fields, observed: Manifest, allowed: Iterable[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the annotations and labels that an entry owns and that are not allowed."""
+    fields = entry.get("f:metadata", {})
+    for part in _METADATA_PARTS:
+        observed_part = observed["metadata"].get(part) or {}
+        for key in fields.get(f"f:{part}", {}):
+            name = key.removeprefix("f:")
+            if name in observed_part and not names.is_listed(name, allowed):
+                yield part, name
 
 
 def json_patch(pointers: Sequence[Pointer], observed: Manifest) -> list[dict[str, Any]]:
@@ -116,8 +174,8 @@ def _writer(entry: Mapping[str, Any]) -> dict[str, str]:
     return {**manager, _SUBRESOURCE: "scale"} if entry.get("subresource") else manager
 
 
-def _owned(entry: Fields) -> Fields:
-    return {key: fields for key, fields in entry.items() if key not in (_MANAGER, _SUBRESOURCE)}
+def _owned_spec(entry: Fields) -> Fields:
+    return {key: fields for key, fields in entry.items() if key == "f:spec"}
 
 
 def _changes(fields: Fields, observed: Any, desired: Any, parent: Pointer) -> Iterator[Pointer]:

@@ -44,12 +44,14 @@ NOTHING: Final = Observed()
 
 @dataclass(frozen=True, slots=True)
 class Exceptions:
-    """Objects that are not written although they differ."""
+    """What is left as it is although it differs."""
 
     frozen: frozenset[Ref] = frozenset()
     """Workloads that keep the pod template that they have, and get only their number of pods."""
     rewritten: frozenset[Ref] = frozenset()
     """Objects that are as they came back when they were last written."""
+    allowed_metadata: tuple[str, ...] = ()
+    """Annotations and labels that others may add, by name or prefix."""
 
 
 NO_EXCEPTIONS: Final = Exceptions()
@@ -69,7 +71,8 @@ def plan(
 
     `observed.namespace` exists and is the workspace's. Objects of `blocked` kinds stay as they are,
     and while there are such kinds, nothing counts as obsolete. The Ingress or HTTPRoute of
-    `refused_host` is deleted even then.
+    `refused_host` is deleted even then. Annotations and labels that others added, and that
+    `exceptions` do not allow, are removed.
     """
     if observed.namespace is None:
         raise ValueError("plan is for a tenant whose namespace exists")
@@ -89,6 +92,7 @@ def plan(
     before, after = with_record(namespace, named), with_record(namespace, needed)
     is_rewritten = named == recorded and ref(namespace) in exceptions.rewritten
     return (
+        *_prune(before, observed.namespace, exceptions.allowed_metadata),
         *(() if is_rewritten else _namespace(before, observed.namespace)),
         *(_routes_for_host(refused_host, observed) if refused_host else ()),
         *writes,
@@ -196,9 +200,8 @@ def _object(desired: Manifest, observed: Observed, exceptions: Exceptions) -> tu
         return (Apply(desired),)
     if is_deleting(current):
         return ()  # its end is an event, and the event brings the next reconcile
-    extras = removals(current, desired)
     return (
-        *((Prune(ref(desired), json_patch(extras, current)),) if extras else ()),
+        *_prune(desired, current, exceptions.allowed_metadata),
         *_write(desired, current, exceptions),
     )
 
@@ -211,6 +214,14 @@ def _write(desired: Manifest, current: Manifest, exceptions: Exceptions) -> tupl
     if covers(current, desired) or ref(desired) in exceptions.rewritten:
         return ()
     return (Apply(desired),)
+
+
+def _prune(
+    desired: Manifest, observed: Manifest, allowed_metadata: tuple[str, ...]
+) -> tuple[Prune, ...]:
+    """Remove what others added."""
+    extras = removals(observed, desired, allowed_metadata)
+    return (Prune(ref(desired), json_patch(extras, observed)),) if extras else ()
 
 
 def _adjusted(desired: Manifest, observed: Observed, storage_bytes: Fraction) -> Manifest:

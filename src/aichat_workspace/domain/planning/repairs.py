@@ -37,11 +37,16 @@ def repairs(
     desired: Sequence[Manifest],
     observed: Observed,
     known: Collection[tuple[str, str]],
+    allowed_metadata: tuple[str, ...] = (),
 ) -> tuple[Repair, ...]:
     """Return what a plan repairs, each object once. `known` are the kinds and names of the objects
-    that the workspace had."""
+    that the workspace had, `allowed_metadata` lists the annotations and labels that others may add.
+    """
     by_ref = {ref(manifest): manifest for manifest in desired}
-    by_object = {repair.ref: repair for repair in _repairs(actions, by_ref, observed, known)}
+    by_object = {
+        repair.ref: repair
+        for repair in _repairs(actions, by_ref, observed, known, allowed_metadata)
+    }
     return tuple(by_object.values())
 
 
@@ -50,6 +55,7 @@ def _repairs(
     desired: dict[Ref, Manifest],
     observed: Observed,
     known: Collection[tuple[str, str]],
+    allowed_metadata: tuple[str, ...],
 ) -> Iterator[Repair]:
     for action in actions:
         target = ref(action.manifest) if isinstance(action, Apply) else action.ref
@@ -62,7 +68,7 @@ def _repairs(
         current = observed.objects.get(target)
         digest = _applied(desired[target])
         if current is not None:
-            changes = foreign_changes(current, desired[target])
+            changes = foreign_changes(current, desired[target], allowed_metadata)
             managers = dict.fromkeys(manager for manager, _ in changes)
             fields = dict.fromkeys(field for _, field in changes)
             yield Repair(target, digest, tuple(managers), tuple(fields))

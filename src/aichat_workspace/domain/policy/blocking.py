@@ -23,6 +23,11 @@ _BLOCKED_KINDS: Final = {
     "HostNotAllowed": _WITH_HOST,
     "HostTaken": _WITH_HOST,
     "RegistryNotAllowed": frozenset({"Deployment"}),
+    "SchedulingNotAllowed": WORKLOAD_KINDS,
+    "GpuNotAllowed": WORKLOAD_KINDS | {"ResourceQuota"},
+    "StorageClassNotAllowed": frozenset({"PersistentVolumeClaim"}),
+    "IngressClassNotAllowed": ROUTE_KINDS,
+    "IssuerNotAllowed": _WITH_HOST | {"ResourceQuota"},
     "SecretNotFound": _WITH_SECRETS,
     "SecretIncomplete": _WITH_SECRETS,
     "SecretNotUsable": _WITH_SECRETS,
@@ -40,6 +45,7 @@ _KINDS_OF_SETTINGS: Final[Mapping[str, frozenset[str]]] = {
     "ceiling": _SIZED,
     "storageClassName": frozenset({"PersistentVolumeClaim"}),
     "network": frozenset({"NetworkPolicy"}),
+    "allowed": WORKLOAD_KINDS | ROUTE_KINDS | {"ResourceQuota", "PersistentVolumeClaim"},
 }
 _SETTINGS_OF_REASONS: Final = {
     "CeilingExceeded": frozenset({"ceiling", "ollama", "openWebUI"}),
@@ -47,6 +53,11 @@ _SETTINGS_OF_REASONS: Final = {
     "HostNotAllowed": frozenset({"ingress"}),
     "HostTaken": frozenset({"ingress"}),
     "RegistryNotAllowed": frozenset({"models"}),
+    "SchedulingNotAllowed": frozenset({"allowed"}),
+    "GpuNotAllowed": frozenset({"allowed"}),
+    "StorageClassNotAllowed": frozenset({"allowed", "storageClassName"}),
+    "IngressClassNotAllowed": frozenset({"allowed", "ingress"}),
+    "IssuerNotAllowed": frozenset({"allowed", "ingress"}),
 }
 _BLOCKS_HOST: Final = frozenset({"HostNotAllowed", "HostTaken"})
 _BLOCKS_MODELS: Final = frozenset(

@@ -17,6 +17,7 @@ from aichat_workspace.domain.v1alpha1.platform_spec import (
 )
 from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL, Compute, Volume, WorkspaceSpec
 
+HTTPS_PORT: Final = 443
 DIMENSIONS: Final = ("cpu", "memory", "storage")
 
 
@@ -111,9 +112,15 @@ def issuer(spec: WorkspaceSpec, platform: PlatformSpec) -> Issuer | None:
 
 
 def is_allowed(model: str, platform: PlatformSpec) -> bool:
-    """Whether the platform allows the registry that the model comes from."""
-    allowed = platform.models.allowed_registries
-    return not allowed or parse_model(model).registry in allowed
+    """Whether the platform allows the registry that the model comes from.
+
+    Without a list of allowed ones any registry is, on port 443: a workspace's network policies open
+    another port to all addresses, so only the platform team names one.
+    """
+    name, settings = parse_model(model), platform.models
+    if settings.allowed_registries:
+        return name.registry in settings.allowed_registries
+    return name.port in (None, HTTPS_PORT) or name.registry in settings.insecure_registries
 
 
 def _own_values(compute: Compute, volume: Volume) -> dict[str, str]:

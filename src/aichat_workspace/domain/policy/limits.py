@@ -5,6 +5,7 @@ depend on it are blocked, and the workspace's status names the field to change.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import quantity
@@ -18,8 +19,10 @@ from aichat_workspace.domain.policy.effective_spec import (
     quota,
 )
 from aichat_workspace.domain.problem import Problem
-from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.platform_spec import IssuerKind, PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL, WorkspaceSpec
+
+_HOST: Final = "spec.ingress.host"
 
 
 def violations(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
@@ -28,6 +31,11 @@ def violations(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]
     yield from _quota_too_small(spec, platform)
     yield from _host_not_allowed(spec, platform)
     yield from _registry_not_allowed(spec, platform)
+    yield from _scheduling_not_allowed(spec, platform)
+    yield from _gpu_not_allowed(spec, platform)
+    yield from _storage_class_not_allowed(spec, platform)
+    yield from _ingress_class_not_allowed(spec, platform)
+    yield from _issuer_not_allowed(spec, platform)
 
 
 def _over_ceiling(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
@@ -41,6 +49,7 @@ def _over_ceiling(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Probl
                 f"the workspace asks for {write(requested[name])} of {name} in all, and the "
                 f"platform allows {ceiling}; lower spec.quota.{name}, or the resources and storage "
                 "it covers",
+                f"spec.quota.{name}",
             )
     gpu = spec.resources.ollama.gpu
     if gpu and gpu.count > platform.ceiling.gpus:
@@ -48,6 +57,7 @@ def _over_ceiling(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Probl
             "CeilingExceeded",
             f"the workspace asks for {gpu.count} GPUs, and the platform allows "
             f"{platform.ceiling.gpus}; lower spec.resources.ollama.gpu.count",
+            "spec.resources.ollama.gpu.count",
         )
 
 
@@ -64,6 +74,7 @@ def _quota_too_small(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Pr
                 "QuotaTooSmall",
                 f"spec.quota.{name} is {write(requested[name])}, and {pods} need "
                 f"{write(needed[name])}; raise it, or lower the resources and storage it covers",
+                f"spec.quota.{name}",
             )
 
 
@@ -74,6 +85,7 @@ def _host_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[P
             "HostNotAllowed",
             f"host {served_host!r} is reserved by the platform; "
             f"{'change' if own_host else 'choose another in'} spec.ingress.host",
+            _HOST,
         )
         return
     domains = (platform_domain, *platform.ingress.allowed_domains)
@@ -84,24 +96,102 @@ def _host_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[P
             "HostNotAllowed",
             f"host {own_host!r} is under none of the platform's domains ({', '.join(domains)}); "
             "change spec.ingress.host",
+            _HOST,
         )
     elif "." not in (label := own_host.removesuffix(f".{platform_domain}")):
         yield Problem(
             "HostNotAllowed",
             f"host {own_host!r} is that of a workspace called {label!r}: the names directly under "
             f"{platform_domain} are the workspaces' own; change spec.ingress.host",
+            _HOST,
         )
 
 
 def _registry_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
     """Check the models that the team names; the platform's own embedding model is not checked."""
-    fixes = [(model, "remove it from spec.models") for model in spec.models]
+    named = [
+        (model, f"spec.models[{index}]", "remove it from spec.models")
+        for index, model in enumerate(spec.models)
+    ]
     if spec.embedding_model not in (None, NO_MODEL):
-        fixes.append((str(spec.embedding_model), "change spec.embeddingModel"))
-    for model, fix in fixes:
-        if not is_allowed(model, platform):
-            yield Problem(
-                "RegistryNotAllowed",
-                f"model {model!r} comes from {parse_model(model).registry}, and the platform "
-                f"allows {', '.join(platform.models.allowed_registries)}; {fix}",
+        field = "spec.embeddingModel"
+        named.append((str(spec.embedding_model), field, f"change {field}"))
+    for model, field, fix in named:
+        if is_allowed(model, platform):
+            continue
+        registry = parse_model(model).registry
+        if allowed := platform.models.allowed_registries:
+            limit = f"the platform allows {', '.join(allowed)}"
+        else:
+            limit = (
+                "the platform opens only port 443 to registries that "
+                "spec.models.allowedRegistries of the AIChatPlatform does not name"
             )
+        message = f"model {model!r} comes from {registry}, and {limit}; {fix}"
+        yield Problem("RegistryNotAllowed", message, field)
+
+
+def _scheduling_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
+    allowed, scheduling = platform.allowed, spec.scheduling
+    for key in scheduling.node_selector:
+        if not names.is_listed(key, allowed.node_selector_keys):
+            field = "spec.scheduling.nodeSelector"
+            limit = _limit("nodeSelectorKeys", allowed.node_selector_keys)
+            yield Problem("SchedulingNotAllowed", f"{field} names {key!r}, {limit}", field)
+    for index, toleration in enumerate(scheduling.tolerations):
+        if not names.is_listed(toleration.key or "", allowed.toleration_keys):
+            field = f"spec.scheduling.tolerations[{index}]"
+            taint = repr(toleration.key) if toleration.key else "every taint"
+            limit = _limit("tolerationKeys", allowed.toleration_keys)
+            yield Problem("SchedulingNotAllowed", f"{field} tolerates {taint}, {limit}", field)
+
+
+def _gpu_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
+    gpu, allowed = spec.resources.ollama.gpu, platform.allowed.gpu_resources
+    if gpu and not names.is_listed(gpu.resource_name, allowed):
+        field = "spec.resources.ollama.gpu.resourceName"
+        limit = _limit("gpuResources", allowed)
+        yield Problem("GpuNotAllowed", f"{field} is {gpu.resource_name!r}, {limit}", field)
+
+
+def _storage_class_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
+    allowed = _with_own(platform.storage_class_name, platform.allowed.storage_classes)
+    for part, volume in (("ollama", spec.storage.ollama), ("openWebUI", spec.storage.open_webui)):
+        name = volume.storage_class_name
+        if name and not names.is_listed(name, allowed):
+            field = f"spec.storage.{part}.storageClassName"
+            limit = _limit("storageClasses", allowed)
+            yield Problem("StorageClassNotAllowed", f"{field} is {name!r}, {limit}", field)
+
+
+def _ingress_class_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
+    allowed = _with_own(platform.ingress.class_name, platform.allowed.ingress_classes)
+    name = spec.ingress.class_name
+    if name and not names.is_listed(name, allowed):
+        field, limit = "spec.ingress.className", _limit("ingressClasses", allowed)
+        yield Problem("IngressClassNotAllowed", f"{field} is {name!r}, {limit}", field)
+
+
+def _issuer_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
+    """Check a ClusterIssuer; an Issuer in the workspace's own namespace was made for it."""
+    issuer = spec.ingress.tls.issuer if spec.ingress.tls else None
+    if issuer is None or issuer.kind is IssuerKind.ISSUER:
+        return
+    own = platform.ingress.issuer
+    own_name = own.name if own and own.kind is IssuerKind.CLUSTER_ISSUER else None
+    allowed = _with_own(own_name, platform.allowed.issuers)
+    if not names.is_listed(issuer.name, allowed):
+        field, limit = "spec.ingress.tls.issuer.name", _limit("issuers", allowed)
+        yield Problem("IssuerNotAllowed", f"{field} is {issuer.name!r}, {limit}", field)
+
+
+def _with_own(own: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what teams may name: what the platform uses by itself, and what it lists."""
+    return (*((own,) if own else ()), *allowed)
+
+
+def _limit(setting: str, allowed: tuple[str, ...]) -> str:
+    return (
+        f"and the platform allows {', '.join(allowed) or 'none'}; change it, or ask the platform "
+        f"team to add it to spec.allowed.{setting} of the AIChatPlatform"
+    )

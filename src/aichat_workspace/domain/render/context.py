@@ -212,13 +212,14 @@ class Tenant:
         }
 
     def _scheduling(self) -> dict[str, Any]:
-        node_selector = dict(self.spec.scheduling.node_selector)
+        # Both images are Linux', and a cluster may have nodes with Windows.
+        node_selector = {"kubernetes.io/os": "linux", **self.spec.scheduling.node_selector}
         tolerations = [
             toleration.model_dump(by_alias=True, exclude_none=True)
             for toleration in self.spec.scheduling.tolerations
         ]
         return {
-            **({"nodeSelector": node_selector} if node_selector else {}),
+            "nodeSelector": node_selector,
             **({"tolerations": tolerations} if tolerations else {}),
         }
 
@@ -244,6 +245,7 @@ def workspace_labels(workspace: str, name: str, component: str) -> dict[str, str
     """
     return {
         names.WORKSPACE_LABEL: workspace,
+        "app.kubernetes.io/instance": workspace,
         "app.kubernetes.io/name": name[:_LABEL_LENGTH].rstrip("-"),
         "app.kubernetes.io/part-of": names.part_of(workspace),
         names.MANAGED_BY_LABEL: names.OPERATOR,

@@ -38,6 +38,7 @@ from aichat_workspace.domain.status.workload_health import (
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import Expiry
 from aichat_workspace.domain.v1alpha1.workspace_status import (
+    ABNORMAL_CONDITIONS,
     MAX_REWRITTEN_FIELDS,
     WORKLOAD_CONDITIONS,
     Condition,
@@ -58,7 +59,7 @@ _SUSPENDED: Final = "Suspended"
 _MESSAGE_LENGTH: Final = 2048
 _WORKLOADS: Final = dict(zip(WORKLOAD_CONDITIONS, CONTAINERS, strict=True))
 _ORDER: Final = {kind: place for place, kind in enumerate(ConditionType)}
-_USUAL: Final = tuple(kind for kind in ConditionType if kind is not ConditionType.EXPIRES_SOON)
+_NORMAL: Final = tuple(kind for kind in ConditionType if kind not in ABNORMAL_CONDITIONS)
 ANNOUNCED_BEFORE: Final = timedelta(days=1)
 """How long before its end a workspace says that it expires soon."""
 _RUNNING: Final = (ConditionType.PROVISIONED, *_WORKLOADS)
@@ -113,14 +114,18 @@ class _Finding:
 def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> WorkspaceStatus:
     """The status to report. Equal to the workspace's present one when nothing has moved."""
     if workspace.deleting:
-        findings = _terminating(facts, now)
+        findings = reported = _terminating(facts, now)
     else:
-        findings = {**_findings(workspace, facts, now), **_expires_soon(workspace, facts, now)}
+        findings = _findings(workspace, facts, now)
     rollout = workspace.status.rollout
     if not (workspace.deleting or facts.rejection):
-        progress = _progress(workspace, facts, findings, now)
+        progress = _rollout_progress(workspace, facts, findings, now)
         rollout = next_record(workspace, progress, facts.turn_deadline, now)
         findings[ConditionType.UP_TO_DATE] = _up_to_date(rollout, progress)
+    if not workspace.deleting:
+        reported = {**findings, **_expires_soon(workspace, facts, now), **_progress(findings)}
+    if _is_suspended(findings):
+        del reported[ConditionType.READY]  # it is as asked: decision 23
     namespace = facts.observed.namespace
     return WorkspaceStatus(
         observed_generation=workspace.generation,
@@ -132,7 +137,7 @@ def compute_status(workspace: Workspace, facts: StatusInputs, now: datetime) -> 
         images=_last_working(workspace, facts, findings, now),
         rollout=rollout,
         conditions=tuple(
-            _dated(workspace, kind, finding, now) for kind, finding in findings.items()
+            _dated(workspace, kind, finding, now) for kind, finding in reported.items()
         ),
         models_ready=format_progress(facts.models),
         models=tuple(_model(model) for model in facts.models),
@@ -178,7 +183,7 @@ def _findings(
         refused = _Finding(
             ConditionStatus.FALSE, facts.rejection.reason, facts.rejection.message, problem=True
         )
-        return dict.fromkeys(_USUAL, refused)
+        return dict.fromkeys(_NORMAL, refused)
     parts = {
         ConditionType.PROVISIONED: _provisioned(facts),
         **{
@@ -203,6 +208,22 @@ def _findings(
         stopped = _Finding(ConditionStatus.FALSE, _SUSPENDED, message)
         return {ConditionType.READY: stopped, **known, **dict.fromkeys(_WORKLOADS, stopped)}
     return {ConditionType.READY: _ready(parts), **known}
+
+
+def _progress(findings: dict[ConditionType, _Finding]) -> dict[ConditionType, _Finding]:
+    """Return what tells a workspace that time makes ready from one that somebody has to mend.
+
+    Programs that wait (Helm, Flux, Argo CD) end the wait with an error when it has stalled.
+    """
+    ready = findings[ConditionType.READY]
+    if ready.status is ConditionStatus.TRUE or _is_suspended(findings):
+        return {}
+    kind = ConditionType.STALLED if ready.problem else ConditionType.RECONCILING
+    return {kind: _Finding(ConditionStatus.TRUE, ready.reason, ready.message)}
+
+
+def _is_suspended(findings: dict[ConditionType, _Finding]) -> bool:
+    return findings[ConditionType.READY].reason == _SUSPENDED
 
 
 def _ready(parts: dict[ConditionType, _Finding]) -> _Finding:
@@ -234,7 +255,7 @@ def _terminating(facts: StatusInputs, now: datetime) -> dict[ConditionType, _Fin
     gone = _Finding(ConditionStatus.FALSE, "Terminating", message)
     if facts.failure:
         gone = _Finding(ConditionStatus.FALSE, facts.failure.reason, facts.failure.message)
-    return {**dict.fromkeys(_USUAL, gone), ConditionType.SYNCED: _synced(facts)}
+    return {**dict.fromkeys(_NORMAL, gone), ConditionType.SYNCED: _synced(facts)}
 
 
 def _synced(facts: StatusInputs) -> _Finding:
@@ -313,7 +334,7 @@ def _tools(workspace: Workspace, facts: StatusInputs) -> _Finding:
     return _Finding(ConditionStatus.UNKNOWN, "ToolsWaiting", message)
 
 
-def _progress(
+def _rollout_progress(
     workspace: Workspace,
     facts: StatusInputs,
     findings: dict[ConditionType, _Finding],
@@ -440,7 +461,7 @@ def _models(models: Sequence[ModelStatus], patterns: Sequence[PatternStatus]) ->
 def _phase(workspace: Workspace, findings: dict[ConditionType, _Finding]) -> Phase:
     if workspace.deleting:
         return Phase.TERMINATING
-    if findings[ConditionType.READY].reason == _SUSPENDED:
+    if _is_suspended(findings):
         return Phase.SUSPENDED
     if findings[ConditionType.READY].status is ConditionStatus.TRUE:
         return Phase.READY

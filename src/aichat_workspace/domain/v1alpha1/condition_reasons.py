@@ -7,6 +7,7 @@ from typing import Final
 
 REASONS: Final = {
     # all is well, or time is enough
+    "Accepted": "The platform's settings are in force. Nothing to do.",
     "Available": "The workload runs as it should. Nothing to do.",
     "Created": "Every object exists. Nothing to do.",
     "Creating": "Objects are being made. Wait; it takes seconds.",
@@ -18,6 +19,7 @@ REASONS: Final = {
     "Ready": "People can chat. Open `status.url` and sign in.",
     "ExpiresSoon": "Its time is over within a day; the message says when, and whether it is then "
     "deleted or stopped. Raise or remove `spec.expiresAfter` to keep it.",
+    "ReferencesResolved": "All that the platform's settings name is there. Nothing to do.",
     "Served": "The IngressClass of the workspace's Ingress is there, or a Gateway has accepted its "
     "HTTPRoute. Nothing to do.",
     "Starting": "The workload's pod is starting. Wait; the first start of the chat takes a minute.",
@@ -44,12 +46,20 @@ REASONS: Final = {
     "message names, or raise `spec.ceiling` of the AIChatPlatform.",
     "CredentialsIncomplete": "The Secret of the workspace's credentials lacks keys. Put them back, "
     "or delete the Secret, and all of them are made again.",
+    "GpuNotAllowed": "It asks for a resource that the platform does not offer as a graphics "
+    "processor. Change `spec.resources.ollama.gpu.resourceName`, or add it to "
+    "`spec.allowed.gpuResources` of the AIChatPlatform.",
     "HostNotAllowed": "Its host is reserved, or under none of the platform's domains. Change "
     "`spec.ingress.host`, or add the domain to `spec.ingress.allowedDomains` of the "
     "AIChatPlatform.",
     "HostTaken": "Another workspace has the host. Change `spec.ingress.host`.",
     "ModelDigestDiffers": "A model does not have the digest that `spec.models` asks for: its tag "
     "has moved. Correct the digest, or leave it out.",
+    "IngressClassNotAllowed": "It names an IngressClass that the platform does not allow. "
+    "Remove `spec.ingress.className`, or add it to `spec.allowed.ingressClasses` of the "
+    "AIChatPlatform.",
+    "IssuerNotAllowed": "It names a ClusterIssuer that the platform does not allow. Remove "
+    "`spec.ingress.tls`, or add the issuer to `spec.allowed.issuers` of the AIChatPlatform.",
     "ModelFailed": "A model or pattern can't be had; the message says which and why. Correct "
     "`spec.models` or `spec.patterns`; a failed download is tried again by itself.",
     "ModelHosted": "A model runs at ollama.com and not here, so no prompt is sent to it. Name a "
@@ -83,6 +93,9 @@ REASONS: Final = {
     "RegistryNotAllowed": "A model comes from a registry that the platform does not allow. Remove "
     "it from the field that the message names, or add the registry to "
     "`spec.models.allowedRegistries` of the AIChatPlatform.",
+    "SchedulingNotAllowed": "It names a node label or a taint that the platform does not allow. "
+    "Remove it from `spec.scheduling`, or add it to `spec.allowed.nodeSelectorKeys` or "
+    "`tolerationKeys` of the AIChatPlatform.",
     "SecretIncomplete": "A referenced Secret lacks keys. Add them.",
     "SecretNotFound": "A referenced Secret is missing or not for this workspace. Make it in the "
     "system namespace, with the annotation that the message shows.",
@@ -92,12 +105,23 @@ REASONS: Final = {
     "it, or choose another `workspaceName`.",
     "SpecNotUnderstood": "The operator does not understand a field of the spec. Correct it, or "
     "bring the operator and its CRDs to the same version.",
+    "StorageClassNotAllowed": "It names a StorageClass that the platform does not allow. Name "
+    "another one in `spec.storage`, or add it to `spec.allowed.storageClasses` of the "
+    "AIChatPlatform.",
     "WorkspaceNameTaken": "An older resource has the `workspaceName`. Delete this one and choose "
     "another.",
-    # the platform team has to act
-    "SettingsNotUnderstood": "The operator does not understand a field of the AIChatPlatform and "
-    "knows no earlier value of it, so what depends on it is left as it is. Correct the field that "
-    "the message names, or bring the operator and its CRDs to the same version.",
+    # the platform's settings have to be edited, or what they name created
+    "GatewayNotFound": "`spec.ingress.gateway` of the AIChatPlatform names a Gateway that is not "
+    "there. Make it, or correct its name.",
+    "IngressClassNotFound": "`spec.ingress.className` of the AIChatPlatform names an IngressClass "
+    "that is not there. Install its controller, or correct the name.",
+    "IssuerNotFound": "`spec.ingress.issuer` of the AIChatPlatform names a ClusterIssuer that is "
+    "not there. Make it, or correct the name.",
+    "SettingsNotUnderstood": "The operator does not understand a field of the AIChatPlatform. Its "
+    "earlier value holds; where none is known, what depends on it is left as it is. Correct the "
+    "field that the message names, or bring the operator and its CRDs to the same version.",
+    "StorageClassNotFound": "`spec.storageClassName` of the AIChatPlatform names a StorageClass "
+    "that is not there, or it is left out and the cluster has no default. Name one that is there.",
     # the cluster has to be repaired
     "ApiServerNotAnswering": "The API server, or a webhook behind it, has not answered for a "
     "minute, or only with errors that pass. The workspace runs on; it is tried again by itself. "

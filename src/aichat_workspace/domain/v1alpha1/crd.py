@@ -1,6 +1,7 @@
 """Generate the CustomResourceDefinitions from the models."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic.config import JsonDict
@@ -10,6 +11,7 @@ from aichat_workspace.domain.kubernetes.kinds import PLATFORM, WORKSPACE
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
 from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME, PlatformSpec
+from aichat_workspace.domain.v1alpha1.platform_status import PlatformStatus
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase, WorkspaceStatus
 from aichat_workspace.foundation.resource import Resource
@@ -17,15 +19,35 @@ from aichat_workspace.foundation.resource import Resource
 # Keywords of pydantic's schemas that a structural schema may not have.
 _DROPPED_KEYWORDS: Final = frozenset({"title", "examples", "$defs", "uniqueItems", "propertyNames"})
 
+_CATEGORY: Final = "aichat"
+"""`kubectl get aichat` lists every kind of this group."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of `kubectl get`."""
+
+    name: str
+    type: str
+    path: str
+    description: str
+    is_wide: bool = False
+    """Only with `-o wide`."""
+
+
+_AGE: Final = _Column("Age", "date", ".metadata.creationTimestamp", "How long it exists.")
+_READY: Final = '.status.conditions[?(@.type=="Ready")]'
 _WORKSPACE_COLUMNS: Final = (
-    ("Phase", "string", ".status.phase", 0),
-    ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', 0),
-    ("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason', 0),
-    ("Models", "string", ".status.modelsReady", 0),
-    ("URL", "string", ".status.url", 0),
-    ("Message", "string", '.status.conditions[?(@.type=="Ready")].message', 1),
-    ("Age", "date", ".metadata.creationTimestamp", 0),
+    _Column("Phase", "string", ".status.phase", "Where it is, in one word."),
+    _Column("Ready", "string", f"{_READY}.status", "Whether people can chat."),
+    _Column("Reason", "string", f"{_READY}.reason", "Why it is Ready or not."),
+    _Column("Models", "string", ".status.modelsReady", "Ready and desired models."),
+    _Column("URL", "string", ".status.url", "Where people open the chat."),
+    _Column("Message", "string", f"{_READY}.message", "What to do about it.", is_wide=True),
+    _AGE,
 )
+_SELECTABLE: Final = (".spec.workspaceName", ".status.phase")
+"""For `kubectl get --field-selector`; an API server before 1.31 ignores them."""
 
 
 def workspace_crd() -> Manifest:
@@ -34,6 +56,7 @@ def workspace_crd() -> Manifest:
         short_names=["aiws"],
         description="One team's private AI chat: Ollama and Open WebUI in a namespace of its own.",
         columns=_WORKSPACE_COLUMNS,
+        selectable=_SELECTABLE,
         properties={
             "spec": {**structural(WorkspaceSpec), "description": "What the team asks for."},
             "status": {
@@ -57,15 +80,36 @@ def platform_crd() -> Manifest:
         description="Settings of the platform team for all workspaces. Deleting it keeps the last "
         "ones in force; for the defaults, empty its spec.",
         columns=(
-            ("Domain", "string", ".spec.ingress.domain", 0),
-            ("Age", "date", ".metadata.creationTimestamp", 0),
+            _Column("Domain", "string", ".spec.ingress.domain", "Below it are the chats' hosts."),
+            _Column(
+                "Accepted",
+                "string",
+                '.status.conditions[?(@.type=="Accepted")].status',
+                "Whether the settings are in force.",
+            ),
+            _Column(
+                "References",
+                "string",
+                '.status.conditions[?(@.type=="ReferencesResolved")].status',
+                "Whether all that the settings name is there.",
+                is_wide=True,
+            ),
+            _Column("Workspaces", "integer", ".status.workspaces.total", "How many there are."),
+            _Column("Waiting", "integer", ".status.workspaces.waiting", "Not yet as they will be."),
+            _Column("Failing", "integer", ".status.workspaces.failing", "A person has to act."),
+            _AGE,
         ),
         properties={
             "spec": {
                 **_describe_defaults(structural(PlatformSpec)),
                 "description": "Settings for all workspaces.",
                 "nullable": True,  # as server-side apply of an empty spec leaves it
-            }
+            },
+            "status": {
+                **structural(PlatformStatus),
+                "description": "What the operator reports.",
+                "default": {"observedGeneration": 0},  # until the operator writes one
+            },
         },
         rules=[only_one],
     )
@@ -137,8 +181,9 @@ def _crd(
     *,
     short_names: list[str],
     description: str,
-    columns: tuple[tuple[str, str, str, int], ...],
+    columns: tuple[_Column, ...],
     properties: dict[str, Any],
+    selectable: tuple[str, ...] = (),
     required: list[str] | None = None,
     rules: list[JsonDict] | None = None,
 ) -> Manifest:
@@ -160,12 +205,18 @@ def _crd(
         "storage": True,
         "schema": {"openAPIV3Schema": schema},
         "additionalPrinterColumns": [
-            {"name": name, "type": type_, "jsonPath": path, **({"priority": wide} if wide else {})}
-            for name, type_, path, wide in columns
+            {
+                "name": column.name,
+                "type": column.type,
+                "jsonPath": column.path,
+                "description": column.description,
+                **({"priority": 1} if column.is_wide else {}),
+            }
+            for column in columns
         ],
+        "subresources": {"status": {}},
+        **({"selectableFields": [{"jsonPath": path} for path in selectable]} if selectable else {}),
     }
-    if "status" in properties:
-        version["subresources"] = {"status": {}}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -185,6 +236,7 @@ def _crd(
                 "plural": kind.plural,
                 "singular": kind.kind.lower(),
                 "shortNames": short_names,
+                "categories": [_CATEGORY],
             },
             "versions": [version],
         },

@@ -42,6 +42,20 @@ class Settings:
         """Why the AIChatPlatform is not understood; empty when it is."""
         return format_problem(self.not_understood.values())
 
+    @property
+    def refusal(self) -> str:
+        """What is not understood, what holds in its place, and what to do; empty for nothing."""
+        if not self.problem:
+            return ""
+        unknown = ", ".join(sorted(self.unknown))
+        effect = (
+            f"no earlier value of {unknown} is known, so what depends on it is left as it is"
+            if unknown
+            else "the earlier values stay in force"
+        )
+        fix = "correct it, or bring the operator and its CRDs to the same version"
+        return f"{self.problem}; {effect}; {fix}"
+
 
 DEFAULTS: Final = Settings(PlatformSpec(), {})
 

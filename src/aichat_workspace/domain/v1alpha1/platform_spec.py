@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic.config import JsonDict
 
 from aichat_workspace.domain import versions
 from aichat_workspace.domain.kubernetes.quantity import (
@@ -28,6 +29,41 @@ _DOCKER_HUB: Final = "docker.io"
 DNS_LABELS: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 
 _MAX_FAILURES_PATTERN: Final = r"^([0-9]{1,5}|(100|[1-9]?[0-9])%)$"
+# Tools and platform teams write these, and none of them changes who is reached or what may run.
+# Annotations of ingress controllers, cert-manager and external-dns change routes, and labels of
+# Pod Security's enforcement, service meshes and network plugins change walls: they are not here.
+FOREIGN_METADATA: Final = (
+    "argocd.argoproj.io/*",
+    "authz.management.cattle.io/*",
+    "cattle.io/*",
+    "cloud.google.com/neg",
+    "cloud.google.com/neg-status",
+    "field.cattle.io/*",
+    "fleet.cattle.io/*",
+    "ingress.kubernetes.io/backends",
+    "ingress.kubernetes.io/forwarding-rule",
+    "ingress.kubernetes.io/https-forwarding-rule",
+    "ingress.kubernetes.io/https-target-proxy",
+    "ingress.kubernetes.io/redirect-url-map",
+    "ingress.kubernetes.io/ssl-cert",
+    "ingress.kubernetes.io/static-ip",
+    "ingress.kubernetes.io/target-proxy",
+    "ingress.kubernetes.io/url-map",
+    "kubectl.kubernetes.io/*",
+    "kubernetes.io/change-cause",
+    "kubernetes.io/description",
+    "kubernetes.io/metadata.name",
+    "kustomize.toolkit.fluxcd.io/*",
+    "lifecycle.cattle.io/*",
+    "management.cattle.io/*",
+    "openshift.io/*",
+    "pod-security.kubernetes.io/audit",
+    "pod-security.kubernetes.io/audit-version",
+    "pod-security.kubernetes.io/warn",
+    "pod-security.kubernetes.io/warn-version",
+    "velero.io/*",
+)
+
 _OCTET: Final = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 
 Quantity = Annotated[str, StringConstraints(max_length=20, pattern=QUANTITY_PATTERN)]
@@ -63,6 +99,14 @@ Cidr = Annotated[
     ),
 ]
 DnsName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=f"^{DNS_LABELS}$")]
+LABEL: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+# A name, all names with a prefix, or every name.
+NamePattern = Annotated[
+    str,
+    StringConstraints(
+        min_length=1, max_length=316, pattern=rf"^(\*|({DNS_LABELS}/)?{LABEL}|{DNS_LABELS}/\*)$"
+    ),
+]
 DnsLabel = Annotated[
     str, StringConstraints(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 ]
@@ -239,13 +283,19 @@ class Network(Schema):
         default=(
             "10.0.0.0/8",
             "100.64.0.0/10",
+            "168.63.129.16/32",
             "169.254.0.0/16",
             "172.16.0.0/12",
+            "192.0.0.0/24",
             "192.168.0.0/16",
+            "198.18.0.0/15",
+            "240.0.0.0/4",
         ),
         max_length=64,
         description="IPv4 ranges that workspaces may not reach: pods, services, nodes, the "
-        "API server and the metadata address.",
+        "API server and the clouds' metadata addresses. The defaults are the private and reserved "
+        "ranges, some of which clusters use for pods, and Azure's 168.63.129.16. Public addresses "
+        "of nodes and of the API server are excepted without being listed.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
     egress_allow: tuple[Cidr, ...] = Field(
@@ -290,6 +340,72 @@ class Ceiling(Schema):
     memory: ByteSize = Field(default="256Gi", description="Sum of all memory limits.")
     storage: ByteSize = Field(default="1Ti", description="Sum of all volumes.")
     gpus: int = Field(default=8, ge=0, le=1024, description="Graphics processors.")
+
+
+_GPUS: Final = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
+_SET: Final[JsonDict] = {"x-kubernetes-list-type": "set"}
+_PATTERNS: Final = "Names, example.org/* for a prefix, or * for all."
+
+
+class Allowed(Schema):
+    """What the platform lets teams choose by name, and others add to a workspace's objects."""
+
+    node_selector_keys: tuple[NamePattern, ...] = Field(
+        default=(
+            "kubernetes.io/arch",
+            "kubernetes.io/os",
+            "node.kubernetes.io/instance-type",
+            "nvidia.com/gpu.product",
+            "topology.kubernetes.io/region",
+            "topology.kubernetes.io/zone",
+        ),
+        max_length=64,
+        description="Node labels that spec.scheduling.nodeSelector of a workspace may name. "
+        f"{_PATTERNS}",
+        json_schema_extra=_SET,
+    )
+    toleration_keys: tuple[NamePattern, ...] = Field(
+        default=_GPUS,
+        max_length=64,
+        description="Taints that spec.scheduling.tolerations of a workspace may name; one without "
+        f"a key tolerates every taint and needs *. {_PATTERNS}",
+        json_schema_extra=_SET,
+    )
+    gpu_resources: tuple[NamePattern, ...] = Field(
+        default=_GPUS,
+        max_length=64,
+        description="Device plugins' resources that a workspace may ask for as graphics "
+        f"processors. {_PATTERNS}",
+        json_schema_extra=_SET,
+    )
+    storage_classes: tuple[NamePattern, ...] = Field(
+        default=("*",),
+        max_length=64,
+        description="StorageClasses that a workspace may name, besides spec.storageClassName. "
+        "Names, or * for all.",
+        json_schema_extra=_SET,
+    )
+    ingress_classes: tuple[NamePattern, ...] = Field(
+        default=(),
+        max_length=64,
+        description="IngressClasses that a workspace may name, besides spec.ingress.className. "
+        "Names, or * for all.",
+        json_schema_extra=_SET,
+    )
+    issuers: tuple[NamePattern, ...] = Field(
+        default=(),
+        max_length=64,
+        description="ClusterIssuers that a workspace may name, besides spec.ingress.issuer; an "
+        "Issuer in its own namespace always. Names, or * for all.",
+        json_schema_extra=_SET,
+    )
+    foreign_metadata: tuple[NamePattern, ...] = Field(
+        default=FOREIGN_METADATA,
+        max_length=128,
+        description="Annotations and labels that others may add to a workspace's namespace, "
+        f"Services, Ingress and HTTPRoute; the operator removes all others. {_PATTERNS}",
+        json_schema_extra=_SET,
+    )
 
 
 MaxFailures = Annotated[
@@ -366,6 +482,10 @@ class PlatformSpec(Schema):
     network: Network = Field(default=Network(), description="Exceptions of the network policies.")
     models: ModelSettings = Field(default=ModelSettings(), description="How models are downloaded.")
     ceiling: Ceiling = Field(default=Ceiling(), description="What one workspace may have at most.")
+    allowed: Allowed = Field(
+        default=Allowed(),
+        description="What teams may choose by name, and what others may add to their objects.",
+    )
     upgrades: Upgrades = Field(default=Upgrades(), description="How changed pods reach workspaces.")
     deletion: Deletion = Field(
         default=Deletion(),

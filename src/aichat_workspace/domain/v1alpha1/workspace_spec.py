@@ -19,6 +19,7 @@ from aichat_workspace.domain.models.name import (
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
 from aichat_workspace.domain.v1alpha1.platform_spec import (
     DNS_LABELS,
+    LABEL,
     ByteSize,
     DnsLabel,
     DnsName,
@@ -31,11 +32,10 @@ PATTERN_NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$"
 MAX_MODELS: Final = 32
 MAX_PATTERNS: Final = 64
 NO_MODEL: Final = "none"
-_LABEL: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-_LABEL_KEY: Final = rf"^({DNS_LABELS}/)?{_LABEL}$"
-_DEVICE: Final = rf"^{DNS_LABELS}/{_LABEL}$"
+_LABEL_KEY: Final = rf"^({DNS_LABELS}/)?{LABEL}$"
+_DEVICE: Final = rf"^{DNS_LABELS}/{LABEL}$"
 _LABEL_KEY_LENGTH: Final = 316
-_LABEL_VALUE: Final = rf"^({_LABEL})?$"
+_LABEL_VALUE: Final = rf"^({LABEL})?$"
 _MAX_SECONDS: Final = 10**10  # three centuries, and far below 64 bits
 _DURATION: Final = r"^[1-9][0-9]{0,4}(m|h|d)$"
 

@@ -5,7 +5,7 @@ The CRD, the reference page and the API's schemas are generated from these model
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
@@ -13,6 +13,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.models.status import ModelState
 from aichat_workspace.domain.v1alpha1.base import Schema
 
+T = TypeVar("T", bound=StrEnum)
 _MAX_RESOURCES: Final = 64
 _MESSAGE_LENGTH: Final = 1024
 MAX_REFRESH_LENGTH: Final = 64
@@ -31,7 +32,7 @@ Digest = Annotated[str, StringConstraints(max_length=_DIGEST_LENGTH), _cut(_DIGE
 Path = Annotated[str, StringConstraints(max_length=_PATH_LENGTH), _cut(_PATH_LENGTH)]
 
 
-def _map_by(*keys: str) -> dict[str, Any]:
+def map_by(*keys: str) -> dict[str, Any]:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [*keys]}
 
 
@@ -62,9 +63,17 @@ class ConditionType(StrEnum):
     TOOLS_OFFERED = "ToolsOffered"
     SYNCED = "Synced"
     EXPIRES_SOON = "ExpiresSoon"
-    """Only while it is true."""
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
 
 
+ABNORMAL_CONDITIONS: Final = frozenset(
+    {ConditionType.EXPIRES_SOON, ConditionType.RECONCILING, ConditionType.STALLED}
+)
+"""They are there only while they are True.
+
+https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md#conditions
+"""
 WORKLOAD_CONDITIONS: Final = (ConditionType.OLLAMA_AVAILABLE, ConditionType.OPENWEBUI_AVAILABLE)
 
 
@@ -76,13 +85,13 @@ class ConditionStatus(StrEnum):
     UNKNOWN = "Unknown"
 
 
-class Condition(Schema):
-    """One fact about the workspace, and what to do about it.
+class ConditionOf(Schema, Generic[T]):
+    """One fact about a resource, and what to do about it.
 
     https://github.com/kubernetes/community/blob/master/contributors/devel/sig-architecture/api-conventions.md#typical-status-properties
     """
 
-    type: ConditionType = Field(description="What the condition is about.")
+    type: T = Field(description="What the condition is about.")
     status: ConditionStatus = Field(description="True, False or Unknown.")
     reason: str = Field(
         max_length=64,
@@ -97,6 +106,10 @@ class Condition(Schema):
     observed_generation: int = Field(
         ge=0, description="The generation of the spec that it is about."
     )
+
+
+class Condition(ConditionOf[ConditionType]):
+    """One fact about the workspace, and what to do about it."""
 
 
 class ModelEntry(Schema):
@@ -234,7 +247,7 @@ class WorkspaceStatus(Schema):
     conditions: tuple[Condition, ...] = Field(
         default=(),
         description="Facts about the workspace, with their reasons.",
-        json_schema_extra=_map_by("type"),
+        json_schema_extra=map_by("type"),
     )
     models_ready: str = Field(
         default="",
@@ -242,12 +255,12 @@ class WorkspaceStatus(Schema):
         "much of them is there, as in 2/3 40%.",
     )
     models: tuple[ModelEntry, ...] = Field(
-        default=(), description="Every model and how far it is.", json_schema_extra=_map_by("name")
+        default=(), description="Every model and how far it is.", json_schema_extra=map_by("name")
     )
     patterns: tuple[PatternEntry, ...] = Field(
         default=(),
         description="Every pattern and how far it is.",
-        json_schema_extra=_map_by("name"),
+        json_schema_extra=map_by("name"),
     )
     models_refreshed: str = Field(
         default="",
@@ -264,7 +277,7 @@ class WorkspaceStatus(Schema):
         default=(),
         description="Objects that an admission webhook or policy changes while they are written.",
         max_length=_MAX_RESOURCES,
-        json_schema_extra=_map_by("kind", "name"),
+        json_schema_extra=map_by("kind", "name"),
     )
     resources: tuple[ResourceEntry, ...] = Field(
         default=(), description="Every object of the workspace.", max_length=_MAX_RESOURCES

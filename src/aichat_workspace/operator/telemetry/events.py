@@ -92,10 +92,12 @@ def _phase_events(
     """Report another phase, and another reason within a phase that needs a person."""
     before = workspace.status.condition(ConditionType.READY)
     ready = new_status.condition(ConditionType.READY)
+    if new_status.phase is Phase.SUSPENDED:  # which has no Ready
+        ready = new_status.condition(ConditionType.OLLAMA_AVAILABLE)
     if ready is None:
         return
     is_warning = new_status.phase in _WARNINGS
-    has_moved = before is None or new_status.phase != workspace.status.phase
+    has_moved = not workspace.status.conditions or new_status.phase != workspace.status.phase
     if has_moved or (is_warning and before is not None and ready.reason != before.reason):
         reason = ready.reason if is_warning else new_status.phase
         yield _event(workspace, reason, ready.message, now, is_warning=is_warning)
@@ -151,7 +153,6 @@ def _event_about(
         "action": "Reconcile",
         "note": note[:_NOTE_LENGTH],
         "reportingController": f"{names.GROUP}/{names.OPERATOR}",
-        "reportingInstance": names.OPERATOR,
     }
 
 

@@ -42,24 +42,29 @@ WATCH: Final = "WATCH"
 """The verb of a watch, counted when its stream has ended."""
 
 MEANINGS: Final = {
-    "aichat_api_request_seconds": "Time until the API server had answered, watches left out.",
-    "aichat_api_requests_total": "Requests to the API server; code none means no answer.",
-    "aichat_build_info": "Always 1; the label says which version runs.",
-    "aichat_cache_objects": "Objects held in the watch cache of a kind.",
-    "aichat_confined": "1 while the API server confines the operator; otherwise it writes nothing.",
-    "aichat_leader": "1 in the replica that leads, 0 in one that stands by.",
     "aichat_model_pull_bytes_total": "Bytes of models downloaded.",
     "aichat_model_pulls_running": "Model downloads at work now.",
     "aichat_model_pulls_total": "Ended model downloads: ok, failed, interrupted (it resumes), "
     "not_found (no such model), refused (something has to change first).",
-    "aichat_orphaned_namespaces": "Namespaces that run on although their resource is gone.",
-    "aichat_queue_depth": "Workspaces that wait for a worker.",
-    "aichat_queue_wait_seconds": "How long a workspace waited for a worker.",
-    "aichat_reconcile_seconds": "Duration of a reconcile.",
-    "aichat_reconcile_total": "Reconciles: ok, failed (refused or no answer; tried again), "
-    "crashed (a bug; tried again).",
-    "aichat_settings_kept": "1 while the AIChatPlatform is gone and its last settings hold.",
-    "aichat_settings_refused": "Fields of the AIChatPlatform's spec that are not understood.",
+    "aichat_operator_build_info": "Always 1; the label says which version runs.",
+    "aichat_operator_cache_objects": "Objects held in the watch cache of a kind.",
+    "aichat_operator_confined": "1 while the API server confines the operator; otherwise it writes "
+    "nothing.",
+    "aichat_operator_kube_request_duration_seconds": "Time until the API server had answered, "
+    "watches left out.",
+    "aichat_operator_kube_requests_total": "Requests to the API server; code none means no answer.",
+    "aichat_operator_leader": "1 in the replica that leads, 0 in one that stands by.",
+    "aichat_operator_orphaned_namespaces": "Namespaces that run on although their resource is "
+    "gone.",
+    "aichat_operator_queue_depth": "Workspaces that wait for a worker.",
+    "aichat_operator_queue_wait_duration_seconds": "How long a workspace waited for a worker.",
+    "aichat_operator_reconcile_duration_seconds": "Duration of a reconcile.",
+    "aichat_operator_reconciles_total": "Reconciles: ok, failed (refused or no answer; tried "
+    "again), crashed (a bug; tried again).",
+    "aichat_operator_settings_kept": "1 while the AIChatPlatform is gone and its last settings "
+    "hold.",
+    "aichat_operator_settings_refused": "Fields of the AIChatPlatform's spec that are not "
+    "understood.",
     "aichat_upgrade_paused": "1 while the AIChatPlatform says that upgrades are paused.",
     "aichat_upgrade_stopped": "1 while no turn begins, because too many workspaces failed.",
     "aichat_upgrade_turns_total": "Turns that were over or were given on.",
@@ -105,20 +110,28 @@ class Metrics:
         registry = self._registry = CollectorRegistry()
         self._collector = _Collector(registry)
         ProcessCollector(registry=registry)
-        self._reconciles = _counter("aichat_reconcile_total", registry, "result")
-        self._reconcile = _histogram("aichat_reconcile_seconds", registry, _WORK_BUCKETS)
-        self._wait = _histogram("aichat_queue_wait_seconds", registry, _WAIT_BUCKETS)
+        self._reconciles = _counter("aichat_operator_reconciles_total", registry, "result")
+        self._reconcile = _histogram(
+            "aichat_operator_reconcile_duration_seconds", registry, _WORK_BUCKETS
+        )
+        self._wait = _histogram(
+            "aichat_operator_queue_wait_duration_seconds", registry, _WAIT_BUCKETS
+        )
         # Cached: the library takes longer to find a labelled series than to count.
         self._request_counter = cache(
-            _counter("aichat_api_requests_total", registry, "verb", "resource", "code").labels
+            _counter(
+                "aichat_operator_kube_requests_total", registry, "verb", "resource", "code"
+            ).labels
         )
         self._request_seconds = cache(
-            _histogram("aichat_api_request_seconds", registry, _WORK_BUCKETS, "verb").labels
+            _histogram(
+                "aichat_operator_kube_request_duration_seconds", registry, _WORK_BUCKETS, "verb"
+            ).labels
         )
         self._pulls = _counter("aichat_model_pulls_total", registry, "result")
         self._bytes = _counter("aichat_model_pull_bytes_total", registry)
-        self._leader = _gauge("aichat_leader", registry)
-        _gauge("aichat_build_info", registry, "version").labels(version).set(1)
+        self._leader = _gauge("aichat_operator_leader", registry)
+        _gauge("aichat_operator_build_info", registry, "version").labels(version).set(1)
         # They start at 0, or a rate would miss the first one.
         for result in RECONCILE_RESULTS:
             self._reconciles.labels(result)
@@ -169,13 +182,13 @@ class _Collector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         sources = self.sources
-        yield _read("aichat_confined", sources.confined())
-        yield _read("aichat_queue_depth", sources.queue_depth())
+        yield _read("aichat_operator_confined", sources.confined())
+        yield _read("aichat_operator_queue_depth", sources.queue_depth())
         yield _read("aichat_model_pulls_running", sources.pulls_running())
-        yield _read("aichat_orphaned_namespaces", sources.orphaned_namespaces())
-        yield _read("aichat_settings_kept", sources.settings_kept())
-        yield _read("aichat_settings_refused", sources.settings_refused())
-        yield _read_by("aichat_cache_objects", "kind", sources.cached())
+        yield _read("aichat_operator_orphaned_namespaces", sources.orphaned_namespaces())
+        yield _read("aichat_operator_settings_kept", sources.settings_kept())
+        yield _read("aichat_operator_settings_refused", sources.settings_refused())
+        yield _read_by("aichat_operator_cache_objects", "kind", sources.cached())
         # Every phase has a series, also one without a workspace: an absent series is not a 0.
         phases = {**dict.fromkeys(map(str, Phase), 0), **Tally(sources.phases())}
         yield _read_by("aichat_workspaces", "phase", phases)

@@ -29,6 +29,14 @@ def test_a_starting_workspace_has_no_findings() -> None:
     assert diagnosis["findings"] == []
 
 
+def test_a_suspended_workspace_says_how_to_go_on() -> None:
+    stopped = condition("OllamaAvailable", "False", "Suspended", "stopped; set spec.suspended")
+    diagnosis = Diagnosis.model_validate(
+        diagnose({"phase": "Suspended", "conditions": [condition("Provisioned", "True"), stopped]})
+    )
+    assert diagnosis.summary == "stopped; set spec.suspended"
+
+
 def test_each_problem_is_one_finding_with_advice() -> None:
     cause = ("ImagePullFailed", "no such image")
     status = {

@@ -12,6 +12,8 @@ from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces
 from aichat_workspace.api.workspaces.views import view
+from aichat_workspace.domain.policy import limits
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.kube.errors import (
     ApiError,
     ConflictError,
@@ -211,6 +213,44 @@ class TestAudit:
             ("take back", 409),
         ]
         assert ("may still be there" in logs[1]["note"]) is (error is not None)
+
+
+EVERY_TAINT = {"tolerations": [{"operator": "Exists"}]}
+
+
+class TestLimits:
+    async def test_a_spec_beyond_the_platforms_limits_is_refused_with_the_field_and_the_same_text(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces
+    ) -> None:
+        client.creates(resource(team=TEAM, version=10, owner="ann"))
+        body = create_body(scheduling=EVERY_TAINT, ingress={"className": "public"})
+        with pytest.raises(ProblemError) as caught:
+            await workspaces.create(ANN, body, dry_run=False)
+        expected = limits.violations(body.spec, PlatformSpec())
+        assert [(error.field, error.message) for error in caught.value.errors] == [
+            (violation.field, violation.message) for violation in expected
+        ]
+        assert [error.field for error in caught.value.errors] == [
+            "spec.scheduling.tolerations[0]",
+            "spec.ingress.className",
+        ]
+        assert caught.value.status == 422
+
+    async def test_a_change_beyond_a_limit_is_refused(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces
+    ) -> None:
+        client.watch_event(resource(team=TEAM, version=10))
+        with pytest.raises(ProblemError, match="tolerates every taint") as caught:
+            await workspaces.patch(ANN, "team-a", {"scheduling": EVERY_TAINT})
+        assert caught.value.errors[0].field == "spec.scheduling.tolerations[0]"
+
+    async def test_what_a_workspace_had_before_a_limit_was_lowered_keeps_no_change_out(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces
+    ) -> None:
+        before = resource(team=TEAM, version=10, spec={"scheduling": EVERY_TAINT})
+        client.watch_event(before)
+        _, has_changed = await workspaces.patch(ANN, "team-a", {"suspended": True})
+        assert has_changed
 
 
 async def test_a_missing_workspace_takes_as_many_reviews_as_a_hidden_one(

@@ -4,7 +4,7 @@ from benchmarks.api.server import Sample, upstream
 
 
 def test_requests_upstream_are_told_apart() -> None:
-    name = "aichat_api_kubernetes_requests_total"
+    name = "aichat_api_kube_requests_total"
     text = (
         f'{name}{{code="201",resource="reviews",verb="POST"}} 7.0\n'
         f'{name}{{code="200",resource="namespaces",verb="WATCH"}} 2.0\n'

@@ -413,6 +413,27 @@ def test_a_workspace_whose_time_is_over_can_be_stopped() -> None:
     assert not decision.is_expired
 
 
+def test_what_was_stopped_at_its_end_stays_so_while_clocks_disagree() -> None:
+    stopped = workspace(
+        metadata=FINALIZERS,
+        status={"phase": "Suspended"},
+        expiresAfter="1h",
+        expiry="Suspend",
+    )
+    (decision,) = decide(
+        snapshot(stopped, tenant=namespace(), clock_ahead=timedelta(minutes=6)), NOW
+    )
+    assert isinstance(decision, Provision)
+    assert decision.is_expired
+    assert decision.delay is not None
+    replicas = {
+        manifest["spec"]["replicas"]
+        for manifest in decision.desired
+        if manifest["kind"] in ("StatefulSet", "Deployment")
+    }
+    assert replicas == {0}
+
+
 def test_a_new_namespace_has_the_names_of_its_secrets_from_the_start() -> None:
     (decision,) = decide(snapshot(KEPT), NOW)
     assert isinstance(decision, Provision)

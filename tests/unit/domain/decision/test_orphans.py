@@ -14,6 +14,7 @@ from aichat_workspace.domain.decision.steps import AnnounceOrphan, ClaimNamespac
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.planning.actions import Delete, Scale
 from aichat_workspace.domain.planning.plan import Observed
+from aichat_workspace.domain.planning.secret_copies import recorded_copies, with_record
 from aichat_workspace.domain.render import render, tenant_namespace
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -91,6 +92,15 @@ def test_then_it_is_stopped_and_retained_and_nothing_is_deleted_but_its_way_in()
     assert names.RETAINED_ANNOTATION in marks
     assert names.ORPHANED_ANNOTATION not in marks
     assert steps_of(decision)[0] == "ConfirmResourceGone"
+
+
+@pytest.mark.parametrize("left_alone", [orphan(), orphaned_for(hours=24)])
+def test_the_copies_of_secrets_stay_on_record_for_its_next_owner(left_alone: Manifest) -> None:
+    recorded = with_record(left_alone, frozenset({"team-a-aichat-openwebui-tls-0123456789"}))
+    decision = the_orphan(decided(recorded))
+    (claim,) = (step for step in decision.steps if isinstance(step, ClaimNamespace))
+    assert recorded_copies(claim.manifest) == recorded_copies(recorded)
+    assert recorded_copies(recorded)
 
 
 def test_once_it_is_retained_there_is_nothing_more_to_do() -> None:

@@ -122,3 +122,68 @@ def test_the_time_of_our_last_change_is_cached() -> None:
     changed = {**DESIRED, "metadata": {"name": "d", "managedFields": entries}}
     assert changed_at(keep_foreign(changed, OURS)) == datetime(2026, 11, 23, 12, tzinfo=UTC)
     assert changed_at(keep_foreign(DESIRED, OURS)) is None
+
+
+def ingress(**annotations: str) -> dict[str, Any]:
+    ours = {"apps.aichatworkspaces.io/applied": "1"}
+    metadata = {"name": "i", "annotations": {**ours, **annotations}, "labels": {"ours": "yes"}}
+    return {"kind": "Ingress", "metadata": metadata, "spec": {}}
+
+
+def added_by(obj: dict[str, Any], manager: str, part: str, *names: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "f:metadata": {f"f:{part}": {".": {}, **{f"f:{name}": {} for name in names}}}
+    }
+    entry = {"manager": manager, "fieldsV1": fields}
+    return {**obj, "metadata": {**obj["metadata"], "managedFields": [entry]}}
+
+
+ALIAS = "nginx.ingress.kubernetes.io/server-alias"
+PROJECT = "field.cattle.io/projectId"
+
+
+def test_a_foreign_annotation_of_a_way_in_is_removed_unless_it_is_allowed() -> None:
+    extended = ingress(**{ALIAS: "*.example.org", PROJECT: "p-1"})
+    observed = keep_foreign(added_by(extended, "kubectl-edit", "annotations", ALIAS, PROJECT), OURS)
+    assert removals(observed, ingress(), ("field.cattle.io/*",)) == (
+        ("metadata", "annotations", ALIAS),
+    )
+    assert len(removals(observed, ingress())) == 2
+    assert removals(observed, ingress(), ("field.cattle.io/*", ALIAS)) == ()
+
+
+def test_who_added_an_annotation_is_named_unless_it_is_allowed() -> None:
+    extended = ingress(**{ALIAS: "*.example.org", PROJECT: "p-1"})
+    observed = keep_foreign(added_by(extended, "kubectl-edit", "annotations", ALIAS, PROJECT), OURS)
+    changes = foreign_changes(observed, ingress(), ("field.cattle.io/*",))
+    assert changes == (("kubectl-edit", f"metadata.annotations.{ALIAS}"),)
+    assert foreign_changes(observed, extended) == ()
+
+
+def test_a_foreign_label_of_a_namespace_is_removed() -> None:
+    team = "aichatworkspaces.io/team"
+    desired = {"kind": "Namespace", "metadata": {"name": "n", "labels": {"ours": "yes"}}}
+    labelled = {**desired, "metadata": {"name": "n", "labels": {"ours": "yes", team: "true"}}}
+    observed = keep_foreign(added_by(labelled, "kubectl-label", "labels", team), OURS)
+    assert removals(observed, desired) == (("metadata", "labels", team),)
+
+
+def test_what_an_admission_webhook_adds_to_our_own_write_is_no_drift() -> None:
+    """The API server counts it as ours; to remove it would bring it back with the next write."""
+    observed = keep_foreign(added_by(ingress(**{ALIAS: "x"}), OURS, "annotations", ALIAS), OURS)
+    assert removals(observed, ingress()) == ()
+
+
+def test_an_annotation_of_ours_that_another_one_has_set_too_is_not_removed() -> None:
+    applied = "apps.aichatworkspaces.io/applied"
+    observed = keep_foreign(added_by(ingress(), "kubectl", "annotations", applied), OURS)
+    assert removals(observed, ingress()) == ()
+
+
+def test_annotations_of_other_kinds_and_labels_of_theirs_may_be_foreign() -> None:
+    revision = "deployment.kubernetes.io/revision"
+    deployed = {**DESIRED, "metadata": {**DESIRED["metadata"], "annotations": {revision: "1"}}}
+    observed = keep_foreign(
+        added_by(deployed, "kube-controller-manager", "annotations", revision), OURS
+    )
+    assert removals(observed, DESIRED) == ()

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.kubernetes.rewrites import Rewrite, find_rewrite
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Scale
@@ -430,3 +432,83 @@ def test_a_copy_that_a_frozen_workload_uses_stays_and_stays_recorded() -> None:
     assert deletion == Delete(Ref("Secret", "team-a-aichat", unused), None, waits=True)
     assert _recorded(correction) == {used, new}
     assert [action for action in actions if isinstance(action, Delete)] == [deletion]
+
+
+def with_foreign(obj: Manifest, part: str, name: str, value: str) -> Manifest:
+    """As in a cache, after another one has added an annotation or a label."""
+    entry = {"manager": "kubectl", "fieldsV1": {"f:metadata": {f"f:{part}": {f"f:{name}": {}}}}}
+    metadata = obj["metadata"]
+    added = {**metadata, part: {**metadata.get(part, {}), name: value}, "managedFields": [entry]}
+    return keep_foreign({**obj, "metadata": {**added, "resourceVersion": "7"}}, names.OPERATOR)
+
+
+@pytest.mark.parametrize("kind", ["Ingress", "Service"])
+def test_a_foreign_annotation_of_a_way_in_is_taken_off(kind: str) -> None:
+    name = "nginx.ingress.kubernetes.io/server-alias"
+    target = ref(find_manifest(kind))
+    objects = as_cached(DESIRED)
+    objects[target] = with_foreign(objects[target], "annotations", name, "*.example.org")
+    removal = {
+        "op": "remove",
+        "path": "/metadata/annotations/nginx.ingress.kubernetes.io~1server-alias",
+    }
+    (action,) = plan(NAMESPACE, DESIRED, observed(objects=objects))
+    test = {"op": "test", "path": "/metadata/resourceVersion", "value": "7"}
+    assert action == Prune(target, [test, removal])
+    allowed = ("nginx.ingress.kubernetes.io/*",)
+    unchanged = plan(
+        NAMESPACE,
+        DESIRED,
+        observed(objects=objects),
+        exceptions=Exceptions(allowed_metadata=allowed),
+    )
+    assert unchanged == ()
+
+
+def test_a_tenant_namespace_that_is_labelled_as_a_teams_loses_the_label() -> None:
+    marked = with_foreign(namespace(), "labels", names.TEAM_LABEL, "true")
+    (action,) = plan(NAMESPACE, DESIRED, observed(namespace=marked))
+    assert isinstance(action, Prune)
+    assert action.ref == Ref("Namespace", "", NAMESPACE["metadata"]["name"])
+    assert action.operations[-1]["path"] == "/metadata/labels/aichatworkspaces.io~1team"
+
+
+def test_what_platform_tools_write_may_stay_on_a_namespace() -> None:
+    allowed = PlatformSpec().allowed.foreign_metadata
+    for name in (
+        "field.cattle.io/projectId",
+        "kubectl.kubernetes.io/last-applied-configuration",
+        "pod-security.kubernetes.io/warn",
+        "velero.io/restore-name",
+    ):
+        marked = with_foreign(namespace(), "annotations", name, "x")
+        assert (
+            plan(
+                NAMESPACE,
+                DESIRED,
+                observed(namespace=marked),
+                exceptions=Exceptions(allowed_metadata=allowed),
+            )
+            == ()
+        )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nginx.ingress.kubernetes.io/server-alias",
+        "traefik.ingress.kubernetes.io/router.middlewares",
+        "haproxy.org/backend-config-snippet",
+        "ingress.kubernetes.io/rewrite-target",
+        "kubernetes.io/ingress.class",
+        "cert-manager.io/cluster-issuer",
+        "external-dns.alpha.kubernetes.io/hostname",
+        "pod-security.kubernetes.io/enforce",
+        "aichatworkspaces.io/team",
+        "apps.aichatworkspaces.io/retained",
+        "istio-injection",
+        "name",
+    ],
+)
+def test_what_changes_routes_or_walls_is_not_allowed_by_default(name: str) -> None:
+    assert not names.is_listed(name, PlatformSpec().allowed.foreign_metadata)

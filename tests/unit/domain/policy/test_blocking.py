@@ -6,6 +6,7 @@ from aichat_workspace.domain.policy.blocking import (
     blocked_kinds,
     blocks_host,
     blocks_models,
+    is_certain,
     kinds_of_settings,
     spec_problem,
 )
@@ -31,6 +32,16 @@ def test_two_problems_block_the_kinds_of_both() -> None:
 def test_network_policies_accounts_and_services_are_never_blocked() -> None:
     for reason in ("CeilingExceeded", "SecretNotFound", "SpecNotUnderstood", "HostNotAllowed"):
         assert not {"NetworkPolicy", "ServiceAccount", "Service"} & blocked_kinds([problem(reason)])
+
+
+def test_a_choice_that_is_not_allowed_blocks_only_what_it_is_written_into() -> None:
+    routes, workloads = {"Ingress", "HTTPRoute"}, {"StatefulSet", "Deployment"}
+    assert blocked_kinds([problem("SchedulingNotAllowed")]) == workloads
+    assert blocked_kinds([problem("GpuNotAllowed")]) == {*workloads, "ResourceQuota"}
+    assert blocked_kinds([problem("StorageClassNotAllowed")]) == {"PersistentVolumeClaim"}
+    assert blocked_kinds([problem("IngressClassNotAllowed")]) == routes
+    # The chat's own address depends on whether it has a certificate.
+    assert blocked_kinds([problem("IssuerNotAllowed")]) == {*routes, "Deployment", "ResourceQuota"}
 
 
 def test_models_are_blocked_by_a_registry_that_is_not_allowed() -> None:
@@ -78,3 +89,13 @@ def test_a_setting_that_is_not_understood_blocks_each_kind_that_shows_it(name: s
 def test_a_setting_that_this_table_does_not_know_blocks_everything() -> None:
     assert kinds_of_settings(["invented"]) >= {"NetworkPolicy", "Deployment", "Service"}
     assert kinds_of_settings([]) == frozenset()
+
+
+def test_while_it_is_unknown_what_teams_may_choose_every_kind_that_a_choice_shows_in_stays() -> (
+    None
+):
+    reasons = ("Scheduling", "Gpu", "StorageClass", "IngressClass", "Issuer")
+    problems = [problem(f"{reason}NotAllowed") for reason in reasons]
+    assert blocked_kinds(problems) <= kinds_of_settings(["allowed"])
+    for uncertain in problems:
+        assert not is_certain(uncertain, {"allowed"})

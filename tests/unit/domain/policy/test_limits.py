@@ -201,3 +201,121 @@ def test_the_permitted_spec_has_no_model_of_another_registry() -> None:
     foreign = effective_spec.permitted(spec(embeddingModel="evil.test/a/b:1"), settings)
     assert effective_spec.embedding_model(foreign, settings) is None
     assert effective_spec.permitted(mixed, platform()) == mixed
+
+
+GPU = {"resources": {"ollama": {"gpu": {"count": 8, "resourceName": "devices.kubevirt.io/kvm"}}}}
+EVERYTHING = {"scheduling": {"tolerations": [{"operator": "Exists"}]}}
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason", "field", "value", "setting"),
+    [
+        (
+            {"scheduling": {"nodeSelector": {CONTROL_PLANE: ""}}},
+            "SchedulingNotAllowed",
+            "spec.scheduling.nodeSelector",
+            CONTROL_PLANE,
+            "nodeSelectorKeys",
+        ),
+        (
+            EVERYTHING,
+            "SchedulingNotAllowed",
+            "spec.scheduling.tolerations[0]",
+            "every taint",
+            "tolerationKeys",
+        ),
+        (
+            {"scheduling": {"tolerations": [{"key": CONTROL_PLANE, "operator": "Exists"}]}},
+            "SchedulingNotAllowed",
+            "spec.scheduling.tolerations[0]",
+            CONTROL_PLANE,
+            "tolerationKeys",
+        ),
+        (
+            GPU,
+            "GpuNotAllowed",
+            "spec.resources.ollama.gpu.resourceName",
+            "devices.kubevirt.io/kvm",
+            "gpuResources",
+        ),
+        (
+            {"ingress": {"className": "public"}},
+            "IngressClassNotAllowed",
+            "spec.ingress.className",
+            "public",
+            "ingressClasses",
+        ),
+        (
+            {"ingress": {"tls": {"issuer": {"name": "corp-root-ca"}}}},
+            "IssuerNotAllowed",
+            "spec.ingress.tls.issuer.name",
+            "corp-root-ca",
+            "issuers",
+        ),
+    ],
+)
+def test_a_choice_that_the_platform_does_not_allow_is_refused_by_name_until_it_is_listed(
+    fields: dict[str, Any], reason: str, field: str, value: str, setting: str
+) -> None:
+    violation = first_violation(spec(**fields), platform())
+    assert violation is not None
+    assert (violation.reason, violation.field) == (reason, field)
+    assert violation.message.startswith(field)
+    assert value in violation.message
+    assert f"spec.allowed.{setting} of the AIChatPlatform" in violation.message
+    listed = "*" if value == "every taint" else value
+    assert first_violation(spec(**fields), platform(allowed={setting: [listed]})) is None
+
+
+def test_a_storage_class_may_be_chosen_until_the_platform_lists_those_that_may() -> None:
+    fast = spec(storage={"ollama": {"storageClassName": "premium-io2"}})
+    assert first_violation(fast, platform()) is None
+    limited = platform(storageClassName="standard", allowed={"storageClasses": ["bulk"]})
+    violation = first_violation(fast, limited)
+    assert violation is not None
+    assert violation.reason == "StorageClassNotAllowed"
+    assert "the platform allows standard, bulk;" in violation.message
+
+
+def test_what_the_platform_uses_by_itself_may_be_named() -> None:
+    settings = platform(
+        storageClassName="standard",
+        ingress={"className": "internal", "issuer": {"name": "corp"}},
+        allowed={"storageClasses": []},
+    )
+    same = spec(
+        storage={"openWebUI": {"storageClassName": "standard"}},
+        ingress={"className": "internal", "tls": {"issuer": {"name": "corp"}}},
+    )
+    assert first_violation(same, settings) is None
+
+
+def test_an_issuer_in_the_workspaces_own_namespace_is_allowed() -> None:
+    own = {"tls": {"issuer": {"name": "any", "kind": "Issuer"}}}
+    assert first_violation(spec(ingress=own), platform()) is None
+
+
+def test_a_prefix_allows_its_names_and_no_longer_ones() -> None:
+    settings = platform(allowed={"nodeSelectorKeys": ["example.org/*"]})
+    allowed = spec(scheduling={"nodeSelector": {"example.org/pool": "a"}})
+    assert first_violation(allowed, settings) is None
+    for key in ("a.example.org/pool", "example.org", "pool"):
+        longer = spec(scheduling={"nodeSelector": {key: "a"}})
+        assert first_violation(longer, settings) is not None
+
+
+def test_a_port_of_a_registry_is_open_only_where_the_platform_names_the_registry() -> None:
+    """The network policies would open it to every address outside."""
+    model = "models.example.org:22/a/b:1"
+    violation = first_violation(spec(models=["gemma2:2b", model]), platform())
+    assert violation is not None
+    assert (violation.reason, violation.field) == ("RegistryNotAllowed", "spec.models[1]")
+    assert "only port 443" in violation.message
+    assert "spec.models.allowedRegistries" in violation.message
+    for named in ("allowedRegistries", "insecureRegistries"):
+        settings = platform(models={named: ["models.example.org:22"]})
+        assert first_violation(spec(models=[model]), settings) is None
+    assert effective_spec.permitted(spec(models=[model]), platform()).models == ()
+    https = spec(models=["models.example.org:443/a/b:1"])
+    assert first_violation(https, platform()) is None

@@ -217,7 +217,7 @@ def test_replacing_those_of_an_earlier_release_opens_and_cuts_nothing_on_the_way
     assert remaining == {
         policy["metadata"]["name"]: policy["spec"] for policy in network_policies(desired)
     }
-    assert len(actions) == 3 + 5, "those of the back ends and of the solver are as they were"
+    assert len(actions) == 5 + 5, "those of the back ends and of the solver get another label only"
 
 
 def test_a_chat_that_is_blocked_keeps_its_ways_although_the_spec_no_longer_names_them() -> None:

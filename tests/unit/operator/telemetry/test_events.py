@@ -49,6 +49,16 @@ def test_an_unchanged_status_has_no_event() -> None:
     assert list(events(before, status_after(BROKEN, before), NOW)) == []
 
 
+def test_a_suspension_and_its_end_are_events() -> None:
+    inputs = StatusInputs(url="u")
+    suspended = status_after(inputs, workspace(suspended=True))
+    event = single_event(with_status(status_after(inputs)), suspended)
+    assert (event["type"], event["reason"]) == ("Normal", "Suspended")
+    assert event["note"] == "stopped; set spec.suspended to false to go on"
+    before = with_status(suspended)
+    assert single_event(before, status_after(inputs, before))["reason"] == "Provisioning"
+
+
 def test_a_new_reason_of_a_degraded_workspace_is_an_event() -> None:
     before = with_status(status_after(BROKEN))
     other = replace(BROKEN, failure=Problem("CeilingExceeded", "too much"))

@@ -42,16 +42,16 @@ def test_reconciles_are_counted_by_result_and_timed() -> None:
     metrics.on_reconcile("ok", 0.2)
     metrics.on_reconcile("ok", 0.02)
     metrics.on_reconcile("failed", 7.0)
-    assert value(metrics, "aichat_reconcile_total", result="ok") == 2
-    assert value(metrics, "aichat_reconcile_total", result="failed") == 1
-    assert value(metrics, "aichat_reconcile_seconds_sum") == pytest.approx(7.22)
-    assert value(metrics, "aichat_reconcile_seconds_bucket", le="0.25") == 2
+    assert value(metrics, "aichat_operator_reconciles_total", result="ok") == 2
+    assert value(metrics, "aichat_operator_reconciles_total", result="failed") == 1
+    assert value(metrics, "aichat_operator_reconcile_duration_seconds_sum") == pytest.approx(7.22)
+    assert value(metrics, "aichat_operator_reconcile_duration_seconds_bucket", le="0.25") == 2
 
 
 def test_every_result_is_exported_before_it_first_happens() -> None:
     exported = samples(Metrics())
     for result in RECONCILE_RESULTS:
-        assert exported["aichat_reconcile_total", (("result", result),)] == 0
+        assert exported["aichat_operator_reconciles_total", (("result", result),)] == 0
     for result in PULL_RESULTS:
         assert exported["aichat_model_pulls_total", (("result", result),)] == 0
 
@@ -62,16 +62,16 @@ def test_requests_are_counted_by_verb_resource_and_code_and_timed_by_verb() -> N
     on_request("APPLY", "pods", 200, 0.03)
     on_request("APPLY", "pods", 409, 0.01)
     labels = {"verb": "APPLY", "resource": "pods"}
-    assert value(metrics, "aichat_api_requests_total", **labels, code="200") == 1
-    assert value(metrics, "aichat_api_requests_total", **labels, code="409") == 1
-    assert value(metrics, "aichat_api_request_seconds_count", verb="APPLY") == 2
+    assert value(metrics, "aichat_operator_kube_requests_total", **labels, code="200") == 1
+    assert value(metrics, "aichat_operator_kube_requests_total", **labels, code="409") == 1
+    assert value(metrics, "aichat_operator_kube_request_duration_seconds_count", verb="APPLY") == 2
 
 
 def test_a_request_without_a_response_or_a_kind_has_labels_of_its_own() -> None:
     metrics = Metrics()
     metrics.on_request("POST", "", 0, 30.0)
     labels = {"verb": "POST", "resource": "other", "code": "none"}
-    assert value(metrics, "aichat_api_requests_total", **labels) == 1
+    assert value(metrics, "aichat_operator_kube_requests_total", **labels) == 1
 
 
 def test_a_watch_is_counted_and_not_timed() -> None:
@@ -79,15 +79,18 @@ def test_a_watch_is_counted_and_not_timed() -> None:
     metrics.on_request("WATCH", "pods", 200, 50.0)
     exported = samples(metrics)
     labels = (("code", "200"), ("resource", "pods"), ("verb", "WATCH"))
-    assert exported["aichat_api_requests_total", labels] == 1
-    assert ("aichat_api_request_seconds_count", (("verb", "WATCH"),)) not in exported
+    assert exported["aichat_operator_kube_requests_total", labels] == 1
+    assert (
+        "aichat_operator_kube_request_duration_seconds_count",
+        (("verb", "WATCH"),),
+    ) not in exported
 
 
 def test_the_wait_in_the_queue_is_timed() -> None:
     metrics = Metrics()
     metrics.on_wait(4.0)
-    assert value(metrics, "aichat_queue_wait_seconds_bucket", le="5.0") == 1
-    assert value(metrics, "aichat_queue_wait_seconds_bucket", le="2.5") == 0
+    assert value(metrics, "aichat_operator_queue_wait_duration_seconds_bucket", le="5.0") == 1
+    assert value(metrics, "aichat_operator_queue_wait_duration_seconds_bucket", le="2.5") == 0
 
 
 def test_downloads_are_counted_by_result_and_in_bytes() -> None:
@@ -108,24 +111,24 @@ def test_bytes_that_are_counted_back_add_nothing() -> None:
 
 def test_leadership_is_one_or_zero() -> None:
     metrics = Metrics()
-    assert value(metrics, "aichat_leader") == 0
+    assert value(metrics, "aichat_operator_leader") == 0
     metrics.on_leader(True)
-    assert value(metrics, "aichat_leader") == 1
+    assert value(metrics, "aichat_operator_leader") == 1
     metrics.on_leader(False)
-    assert value(metrics, "aichat_leader") == 0
+    assert value(metrics, "aichat_operator_leader") == 0
 
 
 def test_the_version_is_a_label() -> None:
-    assert value(Metrics("1.2.3"), "aichat_build_info", version="1.2.3") == 1
+    assert value(Metrics("1.2.3"), "aichat_operator_build_info", version="1.2.3") == 1
 
 
 def test_state_is_read_at_each_scrape() -> None:
     metrics = Metrics()
     waiting: list[str] = []
     metrics.mirror(MetricSources(queue_depth=lambda: len(waiting), pulls_running=lambda: 2))
-    assert value(metrics, "aichat_queue_depth") == 0
+    assert value(metrics, "aichat_operator_queue_depth") == 0
     waiting.append("team-a")
-    assert value(metrics, "aichat_queue_depth") == 1
+    assert value(metrics, "aichat_operator_queue_depth") == 1
     assert value(metrics, "aichat_model_pulls_running") == 2
 
 
@@ -140,23 +143,23 @@ def test_workspaces_are_counted_in_every_phase_also_in_empty_ones() -> None:
 
 def test_confined_is_zero_until_it_is_known() -> None:
     metrics = Metrics()
-    assert value(metrics, "aichat_confined") == 0
+    assert value(metrics, "aichat_operator_confined") == 0
     metrics.mirror(MetricSources(confined=lambda: True))
-    assert value(metrics, "aichat_confined") == 1
+    assert value(metrics, "aichat_operator_confined") == 1
 
 
 def test_cached_objects_are_counted_by_kind() -> None:
     metrics = Metrics()
     metrics.mirror(MetricSources(cached=lambda: {"Pod": 3, "Ingress": 1}))
-    assert value(metrics, "aichat_cache_objects", kind="Pod") == 3
-    assert value(metrics, "aichat_cache_objects", kind="Ingress") == 1
+    assert value(metrics, "aichat_operator_cache_objects", kind="Pod") == 3
+    assert value(metrics, "aichat_operator_cache_objects", kind="Ingress") == 1
 
 
 def test_until_there_are_sources_nothing_waits_and_nothing_is_cached() -> None:
     exported = samples(Metrics())
-    assert exported["aichat_queue_depth", ()] == 0
+    assert exported["aichat_operator_queue_depth", ()] == 0
     assert exported["aichat_workspaces", (("phase", "Ready"),)] == 0
-    assert not any(name == "aichat_cache_objects" for name, _ in exported)
+    assert not any(name == "aichat_operator_cache_objects" for name, _ in exported)
 
 
 def test_every_metric_is_exported_from_the_start_with_its_meaning() -> None:
@@ -189,5 +192,5 @@ def test_the_content_type_is_prometheus_text_format() -> None:
 def test_two_operators_in_one_process_share_nothing() -> None:
     first, second = Metrics(), Metrics()
     first.on_leader(True)
-    assert value(second, "aichat_leader") == 0
+    assert value(second, "aichat_operator_leader") == 0
     assert not [metric.name for metric in REGISTRY.collect() if metric.name.startswith("aichat_")]

@@ -1,0 +1,172 @@
+"""What the platform's status says, from what is known of it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.v1alpha1.platform_spec import IssuerKind, PlatformSpec
+from aichat_workspace.domain.v1alpha1.platform_status import (
+    PlatformCondition,
+    PlatformConditionType,
+    PlatformStatus,
+    WorkspaceCounts,
+)
+from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus, ConditionType, Phase
+
+_DEFAULT_STORAGE_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
+
+
+class Standing(StrEnum):
+    """How a workspace stands to the platform's settings; each has one."""
+
+    FOLLOWING = "following"
+    WAITING = "waiting"
+    FAILING = "failing"
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformInputs:
+    """What is known of the platform."""
+
+    generation: int
+    settings: PlatformSpec
+    """Those in force."""
+    refusal: str = ""
+    """What of the present ones is not in force, and what to do; empty where all is."""
+    storage_classes: tuple[Manifest, ...] = ()
+    ingress_classes: tuple[Manifest, ...] = ()
+    gateways: tuple[Manifest, ...] = ()
+    issuers: tuple[Manifest, ...] = ()
+    """cert-manager's ClusterIssuers."""
+    counts: WorkspaceCounts = field(default_factory=WorkspaceCounts)
+
+
+def standing(workspace: Mapping[str, Any]) -> Standing | None:
+    """Return how a workspace, as the API server has it, stands; None for one that is deleted."""
+    if "deletionTimestamp" in workspace["metadata"]:
+        return None
+    status = workspace.get("status") or {}
+    if status.get("phase") == Phase.DEGRADED:
+        return Standing.FAILING
+    conditions = {c["type"]: c["status"] for c in status.get("conditions", ())}
+    is_current = conditions.get(ConditionType.UP_TO_DATE) == ConditionStatus.TRUE
+    is_settled = status.get("phase") in (Phase.READY, Phase.SUSPENDED)
+    return Standing.FOLLOWING if is_current and is_settled else Standing.WAITING
+
+
+def compute_platform_status(
+    current: PlatformStatus, inputs: PlatformInputs, now: datetime
+) -> PlatformStatus:
+    """Return the status to report. Equal to the current one when nothing has moved."""
+    findings = {
+        PlatformConditionType.ACCEPTED: _accepted(inputs),
+        PlatformConditionType.REFERENCES_RESOLVED: _references_resolved(inputs),
+    }
+    before = {condition.type: condition for condition in current.conditions}
+    return PlatformStatus(
+        observed_generation=inputs.generation,
+        workspaces=inputs.counts,
+        conditions=tuple(
+            PlatformCondition(
+                type=kind,
+                status=finding.status,
+                reason=finding.reason,
+                message=finding.message[:2048],
+                last_transition_time=_moved_at(before.get(kind), finding, now),
+                observed_generation=inputs.generation,
+            )
+            for kind, finding in findings.items()
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """A condition before it is dated."""
+
+    status: ConditionStatus
+    reason: str
+    message: str
+
+
+def _accepted(inputs: PlatformInputs) -> _Finding:
+    if inputs.refusal:
+        return _Finding(ConditionStatus.FALSE, "SettingsNotUnderstood", inputs.refusal)
+    return _Finding(ConditionStatus.TRUE, "Accepted", "the settings are in force")
+
+
+def _references_resolved(inputs: PlatformInputs) -> _Finding:
+    problem = next(_unresolved(inputs), None)
+    if problem is not None:
+        return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
+    message = "everything that the settings name is there"
+    return _Finding(ConditionStatus.TRUE, "ReferencesResolved", message)
+
+
+def _unresolved(inputs: PlatformInputs) -> Iterator[Problem]:
+    """Yield a problem for each thing that the settings name, or leave to a default, and that is not
+    there. An Issuer is in each workspace's own namespace, and not looked for."""
+    name = inputs.settings.storage_class_name
+    storage_classes = {manifest["metadata"]["name"] for manifest in inputs.storage_classes}
+    if name and name not in storage_classes:
+        yield Problem(
+            "StorageClassNotFound",
+            f"spec.storageClassName is {name!r}, and the cluster has "
+            f"{', '.join(sorted(storage_classes)) or 'no StorageClass'}; name one of these, or "
+            "create it",
+        )
+    elif name is None and not any(map(_is_default, inputs.storage_classes)):
+        yield Problem(
+            "StorageClassNotFound",
+            "spec.storageClassName is left out, and the cluster has no default StorageClass; name "
+            "one, or mark one as the default",
+        )
+    yield from _unresolved_ways_in(inputs)
+
+
+def _unresolved_ways_in(inputs: PlatformInputs) -> Iterator[Problem]:
+    settings = inputs.settings.ingress
+    ingress_classes = {manifest["metadata"]["name"] for manifest in inputs.ingress_classes}
+    gateways = {_full_name(manifest) for manifest in inputs.gateways}
+    if settings.gateway:
+        name = f"{settings.gateway.namespace}/{settings.gateway.name}"
+        if name not in gateways:
+            yield Problem(
+                "GatewayNotFound",
+                f"spec.ingress.gateway is {name}, and there is no such Gateway; create it, or "
+                "correct its name and namespace",
+            )
+    elif settings.class_name and settings.class_name not in ingress_classes:
+        yield Problem(
+            "IngressClassNotFound",
+            f"spec.ingress.className is {settings.class_name!r}, and the cluster has "
+            f"{', '.join(sorted(ingress_classes)) or 'no IngressClass'}; name one of these, or "
+            "install the controller",
+        )
+    issuers = {manifest["metadata"]["name"] for manifest in inputs.issuers}
+    issuer = settings.issuer
+    if issuer and issuer.kind is IssuerKind.CLUSTER_ISSUER and issuer.name not in issuers:
+        yield Problem(
+            "IssuerNotFound",
+            f"spec.ingress.issuer is {issuer.name!r}, and there is no such ClusterIssuer; create "
+            "it, or correct the name",
+        )
+
+
+def _is_default(storage_class: Manifest) -> bool:
+    annotations = storage_class["metadata"].get("annotations") or {}
+    return bool(annotations.get(_DEFAULT_STORAGE_CLASS) == "true")
+
+
+def _full_name(manifest: Manifest) -> str:
+    return f"{manifest['metadata']['namespace']}/{manifest['metadata']['name']}"
+
+
+def _moved_at(before: PlatformCondition | None, finding: _Finding, now: datetime) -> datetime:
+    """The time moves only when the status does."""
+    unmoved = before is not None and before.status is finding.status
+    return before.last_transition_time if before and unmoved else now

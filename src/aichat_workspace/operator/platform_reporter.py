@@ -1,0 +1,58 @@
+"""Writes the AIChatPlatform's status: only one that differs, and at most once in five seconds."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, NoReturn
+
+import structlog
+from pydantic import ValidationError
+
+from aichat_workspace.domain.status.platform_status import compute_platform_status
+from aichat_workspace.domain.v1alpha1.platform_status import PlatformStatus
+from aichat_workspace.kube.errors import ApiError, UnreachableError
+from aichat_workspace.kube.objects import Json
+from aichat_workspace.operator.caches import Caches
+from aichat_workspace.operator.writer import Writer
+
+_PACE_SECONDS: Final = 5.0
+_log: Final = structlog.get_logger()
+
+
+async def maintain(writer: Writer, caches: Caches, now: Callable[[], datetime]) -> NoReturn:
+    """Keep the status up to date until cancelled. Log a fault and try again."""
+    while True:
+        caches.platform_moved.clear()
+        try:
+            await report(writer, caches, now())
+        except (ApiError, UnreachableError) as error:
+            _log.warning("status of the platform not written", error=str(error))
+            caches.platform_moved.set()
+        except Exception:  # nobody waits for this task, so that its end would not be seen
+            _log.exception("reporting on the platform crashed")
+        await asyncio.sleep(_PACE_SECONDS)
+        await caches.platform_moved.wait()
+
+
+async def report(writer: Writer, caches: Caches, now: datetime) -> None:
+    """Write the status if it differs from the present one.
+
+    Raises:
+        ApiError: it was refused; the next attempt may succeed.
+        UnreachableError: the API server did not answer; a retry helps.
+    """
+    platform = caches.present_platform()
+    if platform is None:
+        return
+    current = _read_status(platform)
+    status = compute_platform_status(current, caches.platform_inputs(platform), now)
+    if status != current:
+        await writer.report_platform(platform, status)
+
+
+def _read_status(platform: Json) -> PlatformStatus:
+    """Read the present status; an empty one where another version wrote what is not understood."""
+    try:
+        return PlatformStatus.model_validate(platform.get("status") or {}, extra="ignore")
+    except ValidationError:
+        return PlatformStatus()
