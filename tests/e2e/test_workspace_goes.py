@@ -41,6 +41,9 @@ EXPLAINED = {
         f"{verb} gateway.networking.k8s.io/httproutes": "a cluster with the Gateway API"
         for verb in ("watch", "create", "patch", "delete")
     },
+    "create /configmaps": "the record of the settings is made by server-side apply, too",
+    "watch gateway.networking.k8s.io/gateways": "a cluster with the Gateway API",
+    "watch cert-manager.io/clusterissuers": "a cluster with cert-manager",
     "delete /pods": "a pod that keeps its StatefulSet from replacing it",
     "patch events.k8s.io/events": "what happened once more",
     "delete apps.aichatworkspaces.io/aichatworkspaces": "spec.expiresAfter: integration tests",
