@@ -104,6 +104,11 @@ def test_an_image_that_fails_stops_with_the_first_workspace(node: Node) -> None:
             lambda: node.story(TENANT),
         )
         assert condition(node, second, "UpToDate")["reason"] == "UpgradeWaiting"
+        node.kubectl("label", "aiws", second, "-n", SYSTEM, "looked-at=again")
+        eventually(
+            lambda: condition(node, second, "UpToDate")["reason"] == "UpgradeStopped",
+            "the other says so once it is looked at",
+        )
         assert f"'{TENANT}'" in condition(node, second, "UpToDate")["message"]
         assert running(node, SECOND) == IMAGE
         assert condition(node, RESOURCE, "Ready")["reason"] == "ImagePullFailed"
