@@ -8,7 +8,7 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-manageme
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest, covers
@@ -180,41 +180,51 @@ def _owned_spec(entry: Fields) -> Fields:
 
 def _changes(fields: Fields, observed: Any, desired: Any, parent: Pointer) -> Iterator[Pointer]:
     """Yield where the fields, or what is in them, are not as desired."""
-    for key, subfields in fields.items():
-        token = _token(key, observed)
-        if token is None or (pointer := (*parent, token)) in _ALLOWED:
-            continue
-        desired_child = _child(desired, _token(key, desired))
-        if desired_child is not _MISSING and subfields:
-            yield from _changes(subfields, _child(observed, token), desired_child, pointer)
-        elif desired_child is _MISSING or not covers(observed[token], desired_child, str(token)):
-            yield pointer
+    for field in _children(fields, observed, desired, parent):
+        if field.desired is not _MISSING and field.subfields:
+            yield from _changes(field.subfields, field.observed, field.desired, field.pointer)
+        elif field.desired is _MISSING or not covers(
+            field.observed, field.desired, str(field.pointer[-1])
+        ):
+            yield field.pointer
 
 
 def _extras(fields: Fields, observed: Any, desired: Any, parent: Pointer) -> Iterator[Pointer]:
-    for key, subfields in fields.items():
-        token = _token(key, observed)
-        if token is None or (pointer := (*parent, token)) in _ALLOWED:
-            continue
-        desired_child = _child(desired, _token(key, desired))
-        if desired_child is _MISSING:
-            yield pointer
+    for field in _children(fields, observed, desired, parent):
+        if field.desired is _MISSING:
+            yield field.pointer
         else:
-            yield from _extras(subfields, _child(observed, token), desired_child, pointer)
+            yield from _extras(field.subfields, field.observed, field.desired, field.pointer)
 
 
 def _overrides(fields: Fields, observed: Any, desired: Any, parent: Pointer) -> bool:
+    return any(
+        # A lone dot stands for the entry itself, which others may name, too.
+        not field.subfields
+        or _overrides(field.subfields, field.observed, field.desired, field.pointer)
+        for field in _children(fields, observed, desired, parent)
+        if field.desired is not _MISSING
+    )
+
+
+class _Field(NamedTuple):
+    """A field of an object that an entry of managedFields names."""
+
+    pointer: Pointer
+    subfields: Fields
+    observed: Any
+    desired: Any
+    """_MISSING for a field that is not desired."""
+
+
+def _children(fields: Fields, observed: Any, desired: Any, parent: Pointer) -> Iterator[_Field]:
+    """Yield the fields that are there, without those that others may own."""
     for key, subfields in fields.items():
         token = _token(key, observed)
         if token is None or (pointer := (*parent, token)) in _ALLOWED:
             continue
         desired_child = _child(desired, _token(key, desired))
-        if desired_child is _MISSING:
-            continue
-        # A lone dot stands for the entry itself, which others may name, too.
-        if not subfields or _overrides(subfields, _child(observed, token), desired_child, pointer):
-            return True
-    return False
+        yield _Field(pointer, subfields, _child(observed, token), desired_child)
 
 
 def _token(key: str, node: Any) -> str | int | None:
