@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Set
 from typing import Final
 
 import structlog
@@ -95,8 +95,9 @@ class Cache:
     def by_index(self, value: Hashable) -> tuple[Json, ...]:
         return self._store.by_index(value)
 
-    def has_group(self, value: Hashable) -> bool:
-        return self._store.has_group(value)
+    @property
+    def groups(self) -> Set[Hashable]:
+        return self._store.groups
 
     def observe(self, obj: Json, *, is_news: bool = True) -> None:
         """Take the response to a write, so that the next read sees it before the watch reports

@@ -1,7 +1,7 @@
 """Objects by key and by index, where no older event ever replaces something newer."""
 
 import zlib
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Set
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -63,9 +63,10 @@ class Store:
     def by_index(self, value: Hashable) -> tuple[Json, ...]:
         return tuple(self._entries[key].read() for key in self._keys.get(value, ()))
 
-    def has_group(self, value: Hashable) -> bool:
-        """Return whether there is an object of this group."""
-        return value in self._keys
+    @property
+    def groups(self) -> Set[Hashable]:
+        """The groups that there are objects of; no object is read for it."""
+        return self._keys.keys()
 
     def has(self, obj: Json) -> bool:
         """Return whether this version of the object, or a newer one, is stored."""

@@ -189,10 +189,12 @@ class Caches:
 
     def _addresses_changed(self) -> None:
         """Take in the cluster's new addresses. Bring all workspaces back if walls differ."""
+        if not (self.nodes.is_synced and self.api_servers.is_synced):
+            self._base = None  # nothing is reconciled yet
+            return
         before = self.settings()
         self._base = None
-        is_listed = self.nodes.is_synced and self.api_servers.is_synced
-        if is_listed and self.settings() != before:  # before that nothing is reconciled
+        if self.settings() != before:
             self._on_settings()
             for name in self.workspace_names():
                 self._on_change(name)
@@ -220,8 +222,7 @@ class Caches:
         """Take in the AIChatPlatform and the record as they are now. Return whether workspaces have
         other settings by that, or upgrades are paused or resumed."""
         self.settings_moved.set()
-        platform = self.platform.get("", PLATFORM_NAME)
-        settings = settings_in_force(platform, self.settings_record, self._settings)
+        settings = settings_in_force(self.present_platform(), self.settings_record, self._settings)
         before, self._settings = self.settings_in_force, settings
         after = self.settings_in_force
         is_moved = _in_force(before) != _in_force(after)
@@ -319,7 +320,7 @@ class Caches:
 
     def workspace_names(self) -> set[str]:
         """The names that resources give to workspaces."""
-        return {*filter(None, map(_workspace_name, self.workspaces.all()))}
+        return {str(name) for name in self.workspaces.groups if name}
 
     def workspaces_with_host(self, host: str) -> list[Json]:
         """The workspaces that chose this host."""
@@ -341,7 +342,7 @@ class Caches:
 
     def _is_known(self, name: str) -> bool:
         """Whether a resource names the workspace, or a namespace is left of one."""
-        if self.workspaces.has_group(name):
+        if name in self.workspaces.groups:
             return True
         namespace = self.namespaces.get("", name)
         return namespace is not None and self._is_orphaned(namespace)

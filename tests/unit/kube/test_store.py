@@ -150,8 +150,8 @@ def test_a_packed_object_is_read_as_it_was_put() -> None:
     assert [*recorded.store.all()] == [*recorded.store.by_index("x")]
     recorded.store.remove(obj("a", 4))
     assert recorded.changes[-1] == (obj("a", 1, team="x"), None)
-    assert not recorded.store.has_group("y")
-    assert recorded.store.has_group("x")
+    assert "y" not in recorded.store.groups
+    assert "x" in recorded.store.groups
 
 
 def test_what_is_no_news_is_stored_and_not_reported() -> None:

@@ -5,7 +5,9 @@ import pytest
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.pods import is_controlled_by
+from aichat_workspace.domain.policy import cluster_addresses
 from aichat_workspace.domain.v1alpha1.platform_settings import settings_record
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator.caches import Caches
@@ -283,3 +285,22 @@ def test_public_addresses_of_nodes_and_the_api_server_are_excepted_and_bring_all
     caches.platform.observe(platform(9, pulls=7))
     assert caches.settings().network.egress_except[-3] == "198.51.100.1/32"
     assert caches.settings().models.concurrent_pulls == 7
+
+
+def test_while_nodes_are_listed_walls_are_not_worked_out_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    worked_out: list[int] = []
+    without = cluster_addresses.without
+
+    def count(spec: PlatformSpec, addresses: set[str]) -> PlatformSpec:
+        worked_out.append(len(addresses))
+        return without(spec, addresses)
+
+    monkeypatch.setattr(cluster_addresses, "without", count)
+    caches = Caches(cast("Client", None), lambda _: None)
+    for number in range(3):
+        caches.nodes.observe(node(str(number), number + 1, f"203.0.113.{number}"))
+    assert worked_out == []
+    assert caches.settings().network.egress_except[-1] == "203.0.113.2/32"
+    assert worked_out == [3]
