@@ -5,33 +5,26 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, NoReturn
 
-import structlog
 from pydantic import ValidationError
 
 from aichat_workspace.domain.status.platform_status import compute_platform_status
 from aichat_workspace.domain.v1alpha1.platform_status import PlatformStatus
-from aichat_workspace.kube.errors import ApiError, UnreachableError
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator.caches import Caches
+from aichat_workspace.operator.keeping import keep
 from aichat_workspace.operator.writer import Writer
 
 _PACE_SECONDS: Final = 5.0
-_log: Final = structlog.get_logger()
 
 
 async def maintain(writer: Writer, caches: Caches, now: Callable[[], datetime]) -> NoReturn:
     """Keep the status up to date until cancelled. Log a fault and try again."""
-    while True:
-        caches.platform_moved.clear()
-        try:
-            await report(writer, caches, now())
-        except (ApiError, UnreachableError) as error:
-            _log.warning("status of the platform not written", error=str(error))
-            caches.platform_moved.set()
-        except Exception:  # nobody waits for this task, so that its end would not be seen
-            _log.exception("reporting on the platform crashed")
+
+    async def report_paced() -> None:
+        await report(writer, caches, now())
         await asyncio.sleep(_PACE_SECONDS)
-        await caches.platform_moved.wait()
+
+    await keep("reporting on the platform", caches.platform_moved, report_paced)
 
 
 async def report(writer: Writer, caches: Caches, now: datetime) -> None:

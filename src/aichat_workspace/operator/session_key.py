@@ -4,37 +4,32 @@ The API can read Secrets and create none. To end all sessions, delete the Secret
 follow within a minute.
 """
 
-import asyncio
 import base64
 import secrets
+from contextlib import suppress
 from typing import Final, NoReturn
 
 import structlog
 
 from aichat_workspace.domain import names
-from aichat_workspace.kube.errors import AlreadyExistsError, ApiError, UnreachableError
+from aichat_workspace.kube.errors import AlreadyExistsError
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator.caches import Caches
+from aichat_workspace.operator.keeping import keep
 from aichat_workspace.operator.writer import Writer
 
 _KEY_BYTES: Final = 48
-_RETRY_SECONDS: Final = 5.0
 _log: Final = structlog.get_logger()
 
 
 async def maintain(writer: Writer, caches: Caches) -> NoReturn:
-    """Create the key whenever it is missing, until cancelled. Log a fault and try again, also one
-    of this program: nobody waits for this task, so that its end would not be seen."""
-    while True:
-        caches.session_key_moved.clear()
-        try:
-            if caches.secrets.get(names.SYSTEM_NAMESPACE, names.API_SESSION) is None:
-                await _create(writer, caches)
-        except Exception:
-            _log.exception("keeping the key for sessions crashed", retry_seconds=_RETRY_SECONDS)
-            await asyncio.sleep(_RETRY_SECONDS)
-            continue
-        await caches.session_key_moved.wait()
+    """Create the key whenever it is missing, until cancelled. Log a fault and try again."""
+
+    async def create_missing() -> None:
+        if caches.secrets.get(names.SYSTEM_NAMESPACE, names.API_SESSION) is None:
+            await _create(writer)
+
+    await keep("keeping the key for sessions", caches.session_key_moved, create_missing)
 
 
 def manifest() -> Json:
@@ -54,14 +49,7 @@ def manifest() -> Json:
     }
 
 
-async def _create(writer: Writer, caches: Caches) -> None:
-    try:
+async def _create(writer: Writer) -> None:
+    with suppress(AlreadyExistsError):  # the watch has not reported it yet
         await writer.create_secret(manifest())
-    except AlreadyExistsError:
-        return  # the watch has not reported it yet
-    except (ApiError, UnreachableError) as error:
-        _log.warning("no key for sessions", error=str(error), retry_seconds=_RETRY_SECONDS)
-        await asyncio.sleep(_RETRY_SECONDS)
-        caches.session_key_moved.set()
-        return
-    _log.info("key for sessions made", secret=names.API_SESSION)
+        _log.info("key for sessions made", secret=names.API_SESSION)

@@ -4,7 +4,6 @@ It holds what is in force while there is no AIChatPlatform, after a restart, too
 says in its log and by an event that an AIChatPlatform is gone or not understood.
 """
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final, NoReturn
@@ -17,31 +16,34 @@ from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME
 from aichat_workspace.kube.errors import ApiError, UnreachableError
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator.caches import Caches
+from aichat_workspace.operator.keeping import keep
 from aichat_workspace.operator.telemetry.events import record_event
 from aichat_workspace.operator.writer import Writer
 
-_RETRY_SECONDS: Final = 5.0
 _log: Final = structlog.get_logger()
 
 
 async def maintain(writer: Writer, caches: Caches, now: Callable[[], datetime]) -> NoReturn:
     """Write the record whenever it differs, until cancelled. Log a fault and try again."""
     announced: list[tuple[str, str]] = []
-    while True:
-        caches.settings_moved.clear()
+
+    async def record_and_announce() -> None:
+        nonlocal announced
         settings = caches.settings_in_force
+        failure: ApiError | UnreachableError | None = None
         try:
             await _write(writer, caches, settings)
-            notes = announcements(settings)
-            for reason, note in notes:
-                if (reason, note) not in announced:
-                    await _announce(writer, caches.settings_record, reason, note, now())
-            announced = notes if caches.settings_record else []  # the event needs the record
-        except Exception:  # nobody waits for this task, so that its end would not be seen
-            _log.exception("recording the settings crashed", retry_seconds=_RETRY_SECONDS)
-            await asyncio.sleep(_RETRY_SECONDS)
-            continue
-        await caches.settings_moved.wait()
+        except (ApiError, UnreachableError) as error:
+            failure = error  # a person has to know of the settings all the same
+        notes = announcements(settings)
+        for reason, note in notes:
+            if (reason, note) not in announced:
+                await _announce(writer, caches.settings_record, reason, note, now())
+        announced = notes if caches.settings_record else []  # the event needs the record
+        if failure is not None:
+            raise failure
+
+    await keep("recording the settings", caches.settings_moved, record_and_announce)
 
 
 def announcements(settings: Settings) -> list[tuple[str, str]]:
@@ -66,13 +68,7 @@ async def _write(writer: Writer, caches: Caches, settings: Settings) -> None:
     record = caches.settings_record
     if record is not None and record.get("data") == body["data"]:
         return
-    try:
-        await writer.apply_settings_record(body)
-    except (ApiError, UnreachableError) as error:
-        _log.warning("settings not recorded", error=str(error), retry_seconds=_RETRY_SECONDS)
-        await asyncio.sleep(_RETRY_SECONDS)
-        caches.settings_moved.set()
-        return
+    await writer.apply_settings_record(body)
     _log.info("settings recorded", config_map=names.SETTINGS_RECORD)
 
 

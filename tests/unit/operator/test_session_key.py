@@ -10,7 +10,7 @@ from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import AlreadyExistsError, UnreachableError
 from aichat_workspace.kube.objects import Json
-from aichat_workspace.operator import session_key
+from aichat_workspace.operator import keeping, session_key
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.writer import Writer
 from tests.unit.waiting import turns
@@ -86,7 +86,7 @@ async def test_an_existing_key_is_not_replaced(cluster: FakeCluster, caches: Cac
 async def test_a_crash_is_logged_and_the_key_is_kept_all_the_same(
     cluster: FakeCluster, caches: Caches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_key, "_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(keeping, "_RETRY_SECONDS", 0.0)
     cluster.errors = [ZeroDivisionError()]
     with structlog.testing.capture_logs() as logs:
         await maintain_for_a_while(cluster, caches)
@@ -99,7 +99,7 @@ async def test_a_crash_is_logged_and_the_key_is_kept_all_the_same(
 async def test_a_fault_is_tried_again(
     cluster: FakeCluster, caches: Caches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_key, "_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(keeping, "_RETRY_SECONDS", 0.0)
     cluster.errors = [UnreachableError("gone")]
     await maintain_for_a_while(cluster, caches)
     assert len(cluster.created) == 1

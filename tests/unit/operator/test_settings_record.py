@@ -12,7 +12,7 @@ from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import UnreachableError
 from aichat_workspace.kube.objects import Json
-from aichat_workspace.operator import settings_record
+from aichat_workspace.operator import keeping, settings_record
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.writer import Writer
 from tests.unit.domain.samples import NOW
@@ -156,7 +156,7 @@ async def test_an_unreadable_record_is_left_for_a_person_to_mend() -> None:
 
 
 async def test_a_fault_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings_record, "_RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(keeping, "_RETRY_SECONDS", 0.0)
     cluster = FakeCluster()
     cluster.errors = [UnreachableError("gone")]
     async with Leader(cluster) as leader:
