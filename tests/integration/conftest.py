@@ -222,6 +222,16 @@ def metrics_port() -> int:
     return free_port()
 
 
+def platform(spec: object, name: str = "default") -> dict[str, Any]:
+    """The platform's settings."""
+    return {
+        "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
+        "kind": "AIChatPlatform",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+
+
 def clear(cluster: Cluster) -> None:
     """Delete what other files have left, without waiting for the end."""
     cluster.kubectl("delete", "aiws", "--all", "-A", "--wait=false")
@@ -230,14 +240,7 @@ def clear(cluster: Cluster) -> None:
 
 def restore_default_settings(cluster: Cluster) -> None:
     """Empty the AIChatPlatform: to delete it would keep its settings."""
-    cluster.apply(
-        {
-            "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
-            "kind": "AIChatPlatform",
-            "metadata": {"name": "default"},
-            "spec": {},
-        }
-    )
+    cluster.apply(platform({}))
 
 
 @dataclass

@@ -13,6 +13,7 @@ from tests.integration.conftest import (
     SYSTEM,
     Cluster,
     Operator,
+    platform,
     restore_default_settings,
     workspace,
 )
@@ -22,15 +23,6 @@ from tests.waiting import eventually, let_pass
 pytestmark = pytest.mark.usefixtures("operator")
 GROUP = "apps.aichatworkspaces.io"
 RECORD = ("configmap", "aichat-workspace-settings", "-n", SYSTEM)
-
-
-def platform(spec: object) -> dict[str, Any]:
-    return {
-        "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
-        "kind": "AIChatPlatform",
-        "metadata": {"name": "default"},
-        "spec": spec,
-    }
 
 
 def created(cluster: Cluster, name: str) -> bool:
@@ -152,7 +144,7 @@ def team(cluster: Cluster, operator: Path) -> Iterator[str]:
 
 
 class TestFinalizer:
-    """Of a workspace whose team would like it to run on, counted by nobody."""
+    """Of a workspace whose team would like it to run on, counted nowhere."""
 
     def test_nobody_takes_it_off_but_who_breaks_the_glass(
         self, cluster: Cluster, team: str, shared_operator: Operator

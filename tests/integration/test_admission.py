@@ -15,7 +15,15 @@ from aichat_workspace.domain.kubernetes.kinds import RESOURCES
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ForbiddenError
 from aichat_workspace.operator.admission_check import is_confined
-from tests.integration.conftest import ROOT, SYSTEM, Cluster, clear, start_operator, workspace
+from tests.integration.conftest import (
+    ROOT,
+    SYSTEM,
+    Cluster,
+    clear,
+    platform,
+    start_operator,
+    workspace,
+)
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_operator")
@@ -102,15 +110,8 @@ def test_workspaces_are_refused_in_namespaces_that_are_no_teams(cluster: Cluster
     ],
 )
 def test_bad_platform_settings_are_refused(cluster: Cluster, spec: dict[str, Any]) -> None:
-    platform = {
-        "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
-        "kind": "AIChatPlatform",
-        "metadata": {"name": "default"},
-        "spec": spec,
-    }
-    assert "Invalid value" in cluster.apply(platform, check=False)
-    other = {**platform, "metadata": {"name": "other"}, "spec": {}}
-    assert "its name is 'default'" in cluster.apply(other, check=False)
+    assert "Invalid value" in cluster.apply(platform(spec), check=False)
+    assert "its name is 'default'" in cluster.apply(platform({}, "other"), check=False)
 
 
 def warnings(cluster: Cluster, document: dict[str, Any]) -> str:
@@ -162,10 +163,8 @@ def test_what_is_accepted_and_seldom_meant_is_warned_of(
 def test_settings_that_open_more_than_is_meant_are_warned_of(
     cluster: Cluster, spec: dict[str, Any], message: str
 ) -> None:
-    head = {"apiVersion": "apps.aichatworkspaces.io/v1alpha1", "kind": "AIChatPlatform"}
-    platform = {**head, "metadata": {"name": "default"}}
-    eventually(lambda: message in warnings(cluster, {**platform, "spec": spec}), "it is in force")
-    assert warnings(cluster, {**platform, "spec": {"ceiling": {"cpu": "8"}}}) == ""
+    eventually(lambda: message in warnings(cluster, platform(spec)), "it is in force")
+    assert warnings(cluster, platform({"ceiling": {"cpu": "8"}})) == ""
 
 
 @pytest.mark.parametrize("namespace", ["kube-system", "default"])

@@ -20,6 +20,7 @@ from tests.integration.conftest import (
     Cluster,
     bare_control_plane,
     operators_access,
+    platform,
     start_operator,
     wait_for_kinds,
 )
@@ -37,12 +38,6 @@ KINDS: Final = (
     "namespaces,customresourcedefinitions,clusterroles,clusterrolebindings,"
     "validatingadmissionpolicies,validatingadmissionpolicybindings"
 )
-DEFAULT_SETTINGS: Final = {
-    "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
-    "kind": "AIChatPlatform",
-    "metadata": {"name": "default"},
-    "spec": {},
-}
 ELSEWHERE: Final = {"node", "forward"}
 """Marks of what needs pods: tests/e2e runs those."""
 
@@ -248,7 +243,7 @@ def test_workspaces_that_no_operator_ends_are_saved_or_deleted(reader: Reader) -
         assert cluster.get("namespace", name)["metadata"]["uid"] == uid
         assert _claims(cluster, name) == claims, "with all data"
 
-        cluster.apply(DEFAULT_SETTINGS)
+        cluster.apply(platform({}))
         reader.follow("protect")
         let_pass(2, "the switch reaches the operator")
         cluster.kubectl("delete", "aiws", SAMPLE, "-n", SYSTEM, "--timeout=60s")

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import SYSTEM, Cluster, restore_default_settings, workspace
+from tests.integration.conftest import (
+    SYSTEM,
+    Cluster,
+    platform,
+    restore_default_settings,
+    workspace,
+)
 from tests.integration.tenants import let_age
 from tests.waiting import eventually
 
@@ -178,13 +184,8 @@ def test_changed_images_reach_workspaces_a_few_at_a_time(cluster: Cluster) -> No
     proven = {"images": {"ollama": image(cluster, names[0], "statefulset"), "openWebUI": old}}
     for name in names:
         cluster.kube.patch("aiws", name, SYSTEM, {"status": proven}, "status")
-    platform = {
-        "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
-        "kind": "AIChatPlatform",
-        "metadata": {"name": "default"},
-        "spec": {"images": {"openWebUI": "ghcr.io/open-webui/open-webui:v0.99.0"}},
-    }
-    cluster.apply(platform)
+    newer = {"openWebUI": "ghcr.io/open-webui/open-webui:v0.99.0"}
+    cluster.apply(platform({"images": newer}))
     try:
         eventually(
             lambda: old not in (image(cluster, "wave-a"), image(cluster, "wave-b")),

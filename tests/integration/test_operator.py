@@ -11,7 +11,14 @@ import pytest
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.render.context import OLLAMA, workspace_labels
-from tests.integration.conftest import ROOT, SYSTEM, Cluster, restore_default_settings, workspace
+from tests.integration.conftest import (
+    ROOT,
+    SYSTEM,
+    Cluster,
+    platform,
+    restore_default_settings,
+    workspace,
+)
 from tests.integration.tenants import let_age, secret
 from tests.waiting import eventually, let_pass
 
@@ -333,14 +340,7 @@ def impostor(kind: str, name: str, **body: Any) -> dict[str, Any]:
 def test_a_gateway_whose_kind_is_not_installed_takes_no_ingress_away(
     cluster: Cluster, tenant: str
 ) -> None:
-    cluster.apply(
-        {
-            "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
-            "kind": "AIChatPlatform",
-            "metadata": {"name": "default"},
-            "spec": {"ingress": {"gateway": {"name": "front", "namespace": "edge"}}},
-        }
-    )
+    cluster.apply(platform({"ingress": {"gateway": {"name": "front", "namespace": "edge"}}}))
     try:
         eventually(
             lambda: condition(cluster, tenant, "Provisioned").get("reason") == "WriteRefused",

@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.integration.conftest import SYSTEM, Cluster, restore_default_settings, workspace
+from tests.integration.conftest import (
+    SYSTEM,
+    Cluster,
+    platform,
+    restore_default_settings,
+    workspace,
+)
 from tests.integration.model_server import model_server
 from tests.integration.platform_fields import (
     CLASS_NAME,
@@ -95,15 +101,6 @@ def defaults(cluster: Cluster, tenant: str) -> dict[str, object]:
 def created(cluster: Cluster, name: str, namespace: str = SYSTEM) -> bool:
     resource = cluster.get("aiws", name, "-n", namespace)
     return bool(resource.get("status", {}).get("isCreated"))
-
-
-def platform(spec: object, name: str = "default") -> dict[str, Any]:
-    return {
-        "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
-        "kind": "AIChatPlatform",
-        "metadata": {"name": name},
-        "spec": spec,
-    }
 
 
 @contextmanager

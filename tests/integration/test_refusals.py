@@ -21,6 +21,7 @@ from tests.integration.conftest import (
     OPERATOR_USER,
     SYSTEM,
     Cluster,
+    platform,
     restore_default_settings,
     workspace,
 )
@@ -208,15 +209,6 @@ def test_a_volume_that_can_not_grow_leaves_the_workspace_as_well_as_it_was(
         lambda: condition(cluster, name, "StorageAsAsked")["status"] == "True", "all is as asked"
     )
     delete(cluster, name)
-
-
-def platform(spec: object) -> dict[str, Any]:
-    return {
-        "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
-        "kind": "AIChatPlatform",
-        "metadata": {"name": "default"},
-        "spec": spec,
-    }
 
 
 def test_a_larger_platform_default_breaks_no_workspace(cluster: Cluster) -> None:

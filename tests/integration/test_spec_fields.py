@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.integration.conftest import SYSTEM, Cluster, workspace
+from tests.integration.conftest import SYSTEM, Cluster, platform, workspace
 from tests.integration.spec_fields import CHAT, FIELDS, INGRESS, NAME, Field, Seen, variables
 from tests.integration.tenants import (
     bound_volume,
@@ -24,15 +24,9 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
 # The platform lists what teams may choose by name, and the registries with a port of their own.
-ANYTHING_GOES: Final = {
-    "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
-    "kind": "AIChatPlatform",
-    "metadata": {"name": "default"},
-    "spec": {
-        "allowed": ALLOWED,
-        "models": {"insecureRegistries": ["models.example.org:5000"]},
-    },
-}
+ANYTHING_GOES: Final = platform(
+    {"allowed": ALLOWED, "models": {"insecureRegistries": ["models.example.org:5000"]}}
+)
 OWNER: Final = f"{SYSTEM}/{NAME}"
 # With nothing in it, a certificate is refused: it is one thing or the other.
 EMPTIED: Final = sorted(

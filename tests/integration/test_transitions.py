@@ -19,6 +19,7 @@ from tests.integration.conftest import (
     OPERATOR,
     SYSTEM,
     Cluster,
+    platform,
     restore_default_settings,
     workspace,
 )
@@ -51,14 +52,7 @@ def tenant(cluster: Cluster) -> Iterator[str]:
     for name in SECRETS:
         keys = {key: f"{key} of {name}" for key in KEYS}
         cluster.apply(secret(name, f"{SYSTEM}/{NAME}", keys))
-    cluster.apply(
-        {
-            "apiVersion": names.API_VERSION,
-            "kind": "AIChatPlatform",
-            "metadata": {"name": "default"},
-            "spec": {"storageClassName": CLASS, "allowed": ALLOWED},
-        }
-    )
+    cluster.apply(platform({"storageClassName": CLASS, "allowed": ALLOWED}))
     cluster.apply(workspace(NAME, storage={key: {"size": size} for key, size in SIZES.items()}))
     try:
         eventually(lambda: bound(cluster), f"{NAME} has its volumes")

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
 from tests.integration.conftest import (
     SYSTEM,
     Cluster,
+    platform,
     restore_default_settings,
     workspace,
 )
@@ -101,12 +102,12 @@ def test_behind_a_policy_that_rewrites_images_all_are_upgraded_and_nothing_is_wr
             assert "spec.template.spec.containers[openwebui].image" in stored["message"]
             cluster.kube.patch("aiws", name, SYSTEM, {"status": worked}, "status")
         quiet(cluster, *names)
-        cluster.apply(_platform({"images": {"openWebUI": NEWER}, "upgrades": {"concurrent": 2}}))
+        cluster.apply(platform({"images": {"openWebUI": NEWER}, "upgrades": {"concurrent": 2}}))
         eventually(lambda: _count(cluster, names) == 2, "two are changed")
         let_pass(2, "the third would change")
         assert _count(cluster, names) == 2
         cluster.apply(
-            _platform(
+            platform(
                 {
                     "images": {"openWebUI": NEWER},
                     "upgrades": {"concurrent": 2, "turnDeadlineSeconds": 10},
@@ -134,15 +135,6 @@ def quiet(cluster: Cluster, *names: str) -> None:
     before = [len(cluster.requests(name)) for name in names]
     let_pass(3, "something would be written in a loop")
     assert [len(cluster.requests(name)) for name in names] == before
-
-
-def _platform(spec: object) -> dict[str, Any]:
-    return {
-        "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
-        "kind": "AIChatPlatform",
-        "metadata": {"name": "default"},
-        "spec": spec,
-    }
 
 
 def _count(cluster: Cluster, names: list[str]) -> int:

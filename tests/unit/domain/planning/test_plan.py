@@ -101,14 +101,16 @@ def test_an_obsolete_object_is_deleted_by_its_uid() -> None:
     assert actions == (Delete(stray, "uid-x", waits=True),)
 
 
-def test_a_foreign_field_is_pruned() -> None:
+@pytest.mark.parametrize("is_frozen", [False, True])
+def test_a_foreign_field_is_pruned_of_a_frozen_workload_too(*, is_frozen: bool) -> None:
     objects = as_cached(DESIRED)
     target = ref(find_manifest("Deployment"))
     fields: list[dict[str, Any]] = [{"f:spec": {"f:paused": {}}}]
     metadata = {**objects[target]["metadata"], "foreignFields": fields}
     spec = {**find_manifest("Deployment")["spec"], "paused": True}
     objects[target] = {**find_manifest("Deployment"), "metadata": metadata, "spec": spec}
-    (action,) = plan(NAMESPACE, DESIRED, observed(objects=objects))
+    exceptions = Exceptions(frozen=frozenset({target} if is_frozen else ()))
+    (action,) = plan(NAMESPACE, DESIRED, observed(objects=objects), exceptions=exceptions)
     assert isinstance(action, Prune)
     assert action.operations[1] == {"op": "remove", "path": "/spec/paused"}
 
@@ -374,18 +376,6 @@ def test_a_frozen_workload_keeps_its_pod_template_and_gets_its_number_of_pods() 
     exceptions = Exceptions(frozen=frozenset({target}))
     actions = plan(NAMESPACE, DESIRED, waiting, exceptions=exceptions)
     assert actions == (Scale(target, 1), Delete(wall, "u", waits=True)), "a pod may use the other"
-
-
-def test_a_foreign_field_of_a_frozen_workload_is_pruned() -> None:
-    objects = as_cached(DESIRED)
-    target = ref(find_manifest("Deployment"))
-    fields: list[dict[str, Any]] = [{"f:spec": {"f:paused": {}}}]
-    metadata = {**objects[target]["metadata"], "foreignFields": fields}
-    spec = {**find_manifest("Deployment")["spec"], "paused": True}
-    objects[target] = {**find_manifest("Deployment"), "metadata": metadata, "spec": spec}
-    exceptions = Exceptions(frozen=frozenset({target}))
-    (action,) = plan(NAMESPACE, DESIRED, observed(objects=objects), exceptions=exceptions)
-    assert isinstance(action, Prune)
 
 
 def test_an_object_that_is_as_it_came_back_is_not_written_again() -> None:
