@@ -45,8 +45,8 @@ async def load_configuration(kubeconfig: str | None, context: str | None) -> Con
     configuration.proxy = configuration.proxy or _environment_proxy(configuration.host)
     if not configuration.verify_ssl:
         _log.warning(
-            "the API server's certificate is not verified: whoever is between can read and change "
-            "everything; take insecure-skip-tls-verify out of the kubeconfig",
+            "the API server's certificate is not verified: a program on the way can read and "
+            "change everything; take insecure-skip-tls-verify out of the kubeconfig",
             server=configuration.host,
         )
     return configuration

@@ -42,7 +42,7 @@ _ADDRESSES: Final[Mapping[Resource, Callable[[Json], frozenset[str]]]] = {
     kinds.NODE: cluster_addresses.of_node,
     kinds.ENDPOINT_SLICE: cluster_addresses.of_endpoints,
 }
-# What a tenant object's status says that nobody has written yet.
+# What a tenant object's status says before anything has written it.
 _NEW_STATUSES: Final[tuple[Json, ...]] = ({}, {"replicas": 0}, {"phase": "Pending"})
 
 
@@ -347,7 +347,7 @@ class Caches:
         namespace = self.namespaces.get("", name)
         return namespace is not None and self._is_orphaned(namespace)
 
-    def _concerns_nobody(self, kind: Resource, old: Json | None, new: Json | None) -> bool:
+    def _take_in(self, kind: Resource, old: Json | None, new: Json | None) -> bool:
         """Take in what concerns all workspaces together. Return whether that is all of it."""
         if kind in _NAMED_BY_PLATFORM:
             self.platform_moved.set()
@@ -424,7 +424,7 @@ class Caches:
         def changed(old: Json | None, new: Json | None) -> None:
             if old is not None and new is not None and _but_version(old) == _but_version(new):
                 return
-            if self._concerns_nobody(kind, old, new):
+            if self._take_in(kind, old, new):
                 return
             if workspace_of is None:
                 moved: set[str | None] = {*self.workspace_names(), *self.orphaned_namespaces()}

@@ -39,7 +39,7 @@ _WAITING_REASONS: Final = frozenset({"UpgradeWaiting", "UpgradeStopped", "Upgrad
 @dataclass(slots=True)
 class Rollouts:
     """Keeps the board of rollouts: each reconcile takes in its own workspace. `enqueue` brings one
-    back; nobody but those that get a slot comes back."""
+    back; only those that get a slot come back."""
 
     caches: Caches
     enqueue: Callable[[str], None]

@@ -81,12 +81,12 @@ def head(obj: Json) -> Json:
 def secret(obj: Json) -> Json:
     """Drop the data, except of credentials and of Secrets that say which resource they serve."""
     trimmed = without_managed_fields(obj)
-    if not is_credentials(obj) and names.SECRET_FOR_ANNOTATION not in annotations(obj):
+    if not _is_credentials(obj) and names.SECRET_FOR_ANNOTATION not in annotations(obj):
         trimmed.pop("data", None)
     return trimmed
 
 
-def is_credentials(obj: Json) -> bool:
+def _is_credentials(obj: Json) -> bool:
     """Whether the operator made the Secret for a workspace."""
     is_own = labels(obj).get(names.MANAGED_BY_LABEL) == names.OPERATOR
     return is_own and obj["metadata"]["name"] != names.API_SESSION

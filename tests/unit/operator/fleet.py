@@ -236,7 +236,7 @@ class Fleet:
 
 
 class _Servers:
-    """Model servers that nobody asks."""
+    """Model servers that nothing asks."""
 
     def set_desired(self, *_: object) -> ServerProgress:
         return ServerProgress(Report((), ()), NOT_OFFERED_YET)

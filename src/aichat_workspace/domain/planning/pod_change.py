@@ -150,7 +150,7 @@ def _is_own_change(workspace: Workspace, observed: Observed, desired: Sequence[M
 def _undisturbed(
     outdated: frozenset[Ref], observed: Observed, desired: Sequence[Manifest]
 ) -> frozenset[Ref]:
-    """Return the workloads that nobody else has changed: the pods of the others change anyway."""
+    """Return the workloads that no one else has changed: the pods of the others change anyway."""
     return frozenset(
         ref(manifest)
         for manifest in desired

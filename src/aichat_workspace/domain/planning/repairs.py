@@ -29,7 +29,7 @@ class Repair:
     is_gone: bool = False
     """The whole object was deleted."""
     is_extra: bool = False
-    """It is to be deleted: nobody wants it."""
+    """It is to be deleted: nothing desires it."""
 
 
 def repairs(

@@ -137,7 +137,7 @@ def test_no_workspace_is_always_the_first() -> None:
 
 
 def test_no_turn_begins_before_all_were_looked_at() -> None:
-    """Otherwise whoever is looked at first would be the first, whatever its label says."""
+    """Otherwise the one that is looked at first would be the first, whatever its label says."""
     board, limits = RolloutBoard(), Upgrades(concurrent=1)
     board.begin(["a", "b", "c"])
     for name in "cb":
@@ -158,7 +158,7 @@ def test_only_those_that_get_a_slot_are_offered_one_and_only_once() -> None:
     assert board.take_offers(limits) == ["c"]
     board.put("x", None)
     put(board, "y", Stage.FAILED)
-    assert board.take_offers(limits) == [], "a deletion and a failure elsewhere concern nobody"
+    assert board.take_offers(limits) == [], "a deletion and a failure elsewhere concern no other"
     put(board, "c", Stage.CHANGING)
     assert board.take_offers(limits) == []
     put(board, "a", Stage.DONE)
