@@ -25,11 +25,3 @@ def without_managed_fields(obj: Json) -> Json:
     """Return the object without the record of its fields' owners, which is long."""
     metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
     return {**obj, "metadata": metadata}
-
-
-def labels(obj: Json) -> dict[str, str]:
-    return obj["metadata"].get("labels") or {}
-
-
-def annotations(obj: Json) -> dict[str, str]:
-    return obj["metadata"].get("annotations") or {}

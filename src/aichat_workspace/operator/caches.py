@@ -21,10 +21,11 @@ from aichat_workspace.domain.v1alpha1.platform_settings import (
 )
 from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME, PlatformSpec
 from aichat_workspace.domain.v1alpha1.platform_status import WorkspaceCounts
+from aichat_workspace.foundation.metadata import annotations
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.objects import Json, annotations, key, uid, without_managed_fields
+from aichat_workspace.kube.objects import Json, key, uid, without_managed_fields
 from aichat_workspace.kube.store import Store
 from aichat_workspace.operator import trimming
 

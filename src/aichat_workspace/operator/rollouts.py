@@ -30,7 +30,8 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
     ConditionType,
     WorkspaceStatus,
 )
-from aichat_workspace.kube.objects import Json, annotations, labels
+from aichat_workspace.foundation.metadata import annotations, labels
+from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator.caches import Caches
 
 _WAITING_REASONS: Final = frozenset({"UpgradeWaiting", "UpgradeStopped", "UpgradePaused"})

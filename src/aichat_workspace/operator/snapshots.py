@@ -19,7 +19,8 @@ from aichat_workspace.domain.policy.secret_references import references
 from aichat_workspace.domain.v1alpha1.base import format_refusal
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
-from aichat_workspace.kube.objects import Json, annotations, uid
+from aichat_workspace.foundation.metadata import annotations
+from aichat_workspace.kube.objects import Json, uid
 from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.rollouts import Rollouts
 
@@ -80,7 +81,7 @@ class Snapshots:
         resources = self.caches.workspaces.by_index(name)
         if len(resources) == 1:
             return _parse_all(resources)
-        owner = annotations(dict(namespace)).get(names.OWNER_UID_ANNOTATION) if namespace else None
+        owner = annotations(namespace).get(names.OWNER_UID_ANNOTATION) if namespace else None
         settled = {
             uid(resource): resource
             for resource in resources

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
-from aichat_workspace.kube.objects import Json, annotations, labels, without_managed_fields
+from aichat_workspace.foundation.metadata import annotations, labels
+from aichat_workspace.kube.objects import Json, without_managed_fields
 
 _STATUS_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "StatefulSet": (

@@ -11,9 +11,9 @@ import structlog
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds, quota
 from aichat_workspace.domain.kubernetes.kinds import RESOURCES
-from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, covers, ref
+from aichat_workspace.domain.kubernetes.manifest import Manifest, covers
 from aichat_workspace.domain.kubernetes.rewrites import Rewrite, find_rewrite
-from aichat_workspace.domain.planning.actions import Action, Apply, Delete
+from aichat_workspace.domain.planning.actions import Action, Apply, Delete, target_of
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.platform_status import PlatformStatus
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -181,12 +181,12 @@ class Writer:
                 error = self._or_pending(action, refusal)
                 first = first or error
                 if not error.is_retryable:
-                    failure = failure or write_refused(str(_target(action)), error)
+                    failure = failure or write_refused(str(target_of(action)), error)
         return failure, first, tuple(rewrites)
 
     def _or_pending(self, action: Action, error: ApiError) -> ApiError:
         """Return the error, or that the quota which we have just written is not counted yet."""
-        quotas = self.caches.tenants[_QUOTA].by_index(_target(action).namespace)
+        quotas = self.caches.tenants[_QUOTA].by_index(target_of(action).namespace)
         is_counted = all(quota.is_counted(manifest) for manifest in quotas)
         if is_counted or not quota.is_refusal(error.message):
             return error
@@ -194,7 +194,7 @@ class Writer:
 
     async def execute(self, action: Action) -> Rewrite | None:
         """Make one write. Return how the object came back, if not as it was applied."""
-        target = _target(action)
+        target = target_of(action)
         resource = RESOURCES[target.kind]
         _log.info(type(action).__name__.lower(), object=str(target))
         if isinstance(action, Delete):
@@ -293,10 +293,6 @@ def identity(workspace: Workspace, **metadata: Any) -> dict[str, Any]:
             **metadata,
         },
     }
-
-
-def _target(action: Action) -> Ref:
-    return ref(action.manifest) if isinstance(action, Apply) else action.ref
 
 
 def write_refused(what: str, error: ApiError) -> Problem:

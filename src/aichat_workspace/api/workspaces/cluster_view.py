@@ -19,9 +19,10 @@ from aichat_workspace.domain.v1alpha1.platform_settings import (
     settings_in_force,
 )
 from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME, PlatformSpec
+from aichat_workspace.foundation.metadata import labels
 from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.objects import Json, Key, key, labels, without_managed_fields
+from aichat_workspace.kube.objects import Json, Key, key, without_managed_fields
 from aichat_workspace.kube.store import Store
 
 Order = tuple[str, str, str]

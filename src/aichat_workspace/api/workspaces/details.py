@@ -31,10 +31,11 @@ from aichat_workspace.domain.policy.secret_references import ADMIN
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
+from aichat_workspace.foundation.metadata import annotations
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube import errors
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.objects import Json, annotations, resource_version
+from aichat_workspace.kube.objects import Json, resource_version
 from aichat_workspace.ollama.errors import ModelNotFoundError, OllamaError, OllamaUnreachableError
 from aichat_workspace.runtime.servers import Connect
 

@@ -8,7 +8,8 @@ import orjson
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
-from aichat_workspace.kube.objects import Json, Key, annotations, key, uid
+from aichat_workspace.foundation.metadata import annotations
+from aichat_workspace.kube.objects import Json, Key, key, uid
 
 _NAME_TAKEN: Final = "WorkspaceNameTaken"
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +50,8 @@ class Delete:
 
 
 Action = Apply | Prune | Scale | Delete
+
+
+def target_of(action: Action) -> Ref:
+    """Return the object that an action writes."""
+    return ref(action.manifest) if isinstance(action, Apply) else action.ref

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.field_ownership import foreign_changes
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
-from aichat_workspace.domain.planning.actions import Action, Apply, Delete
+from aichat_workspace.domain.planning.actions import Action, Apply, Delete, target_of
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.secret_copies import recorded_copies
+from aichat_workspace.foundation.metadata import annotations
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def _repairs(
     allowed_metadata: tuple[str, ...],
 ) -> Iterator[Repair]:
     for action in actions:
-        target = ref(action.manifest) if isinstance(action, Apply) else action.ref
+        target = target_of(action)
         if isinstance(action, Delete) and target in observed.objects:
             yield Repair(target, "", is_extra=True)
         if isinstance(action, Apply) and target.kind == "Namespace" and not action.waits:
@@ -66,7 +67,7 @@ def _repairs(
         if target not in desired or isinstance(action, Delete):
             continue
         current = observed.objects.get(target)
-        digest = _applied(desired[target])
+        digest = annotations(desired[target]).get(names.APPLIED_ANNOTATION, "")
         if current is not None:
             changes = foreign_changes(current, desired[target], allowed_metadata)
             managers = dict.fromkeys(manager for manager, _ in changes)
@@ -74,9 +75,3 @@ def _repairs(
             yield Repair(target, digest, tuple(managers), tuple(fields))
         elif (target.kind, target.name) in known:
             yield Repair(target, digest, is_gone=True)
-
-
-def _applied(manifest: Manifest) -> str:
-    """Return the digest of what was applied last."""
-    annotations = manifest["metadata"].get("annotations") or {}
-    return str(annotations.get(names.APPLIED_ANNOTATION, ""))

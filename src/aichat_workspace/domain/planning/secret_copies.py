@@ -10,15 +10,15 @@ from collections.abc import Iterable, Iterator
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
 from aichat_workspace.domain.render.context import is_copy
+from aichat_workspace.foundation.metadata import annotations
 
 _SECRET = "Secret"  # noqa: S105  (a kind)
 
 
 def recorded_copies(namespace: Manifest) -> frozenset[str]:
     """Return the copies that the namespace's annotation names."""
-    metadata = namespace["metadata"]
-    text: str = (metadata.get("annotations") or {}).get(names.SECRETS_ANNOTATION, "")
-    return frozenset(name for name in text.split(",") if is_copy(name, metadata["name"]))
+    recorded = annotations(namespace).get(names.SECRETS_ANNOTATION, "").split(",")
+    return frozenset(name for name in recorded if is_copy(name, namespace["metadata"]["name"]))
 
 
 def with_record(namespace: Manifest, copies: Iterable[str]) -> Manifest:
@@ -26,9 +26,8 @@ def with_record(namespace: Manifest, copies: Iterable[str]) -> Manifest:
     text = ",".join(sorted(copies))
     if not text:
         return namespace
-    metadata = namespace["metadata"]
-    annotations = {**metadata.get("annotations", {}), names.SECRETS_ANNOTATION: text}
-    return {**namespace, "metadata": {**metadata, "annotations": annotations}}
+    marks = {**annotations(namespace), names.SECRETS_ANNOTATION: text}
+    return {**namespace, "metadata": {**namespace["metadata"], "annotations": marks}}
 
 
 def desired_copies(desired: Iterable[Manifest]) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """Which of several resources may have a workspace name, and which namespace it may have."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -10,15 +10,15 @@ from aichat_workspace.domain.policy import effective_spec
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.foundation.metadata import annotations
 
 
 def owns(workspace: Workspace, namespace: Manifest) -> bool:
     """Whether the namespace is this workspace's: it carries the workspace's UID and, once
     recorded, is the very namespace that was recorded."""
-    metadata = namespace["metadata"]
     recorded = workspace.status.namespace
-    return metadata.get("annotations", {}).get(names.OWNER_UID_ANNOTATION) == workspace.uid and (
-        recorded is None or recorded.uid == metadata["uid"]
+    return annotations(namespace).get(names.OWNER_UID_ANNOTATION) == workspace.uid and (
+        recorded is None or recorded.uid == namespace["metadata"]["uid"]
     )
 
 
@@ -82,7 +82,7 @@ def is_orphaned(namespace: Manifest, uids: Collection[str]) -> bool:
 
     `uids` are those of all resources that name it.
     """
-    marks = _marks(namespace)
+    marks = annotations(namespace)
     owner_uid = marks.get(names.OWNER_UID_ANNOTATION, "")
     return bool(
         owner_uid
@@ -98,7 +98,7 @@ def may_take_over(workspace: Workspace, namespace: Manifest) -> bool:
     uid = namespace["metadata"]["uid"]
     if _is_heir(workspace, namespace) and workspace.spec.namespace_uid == uid:
         return True
-    marks = _marks(namespace)
+    marks = annotations(namespace)
     return bool(
         marks.get(names.OWNER_UID_ANNOTATION) and marks.get(names.ADOPT_ANNOTATION) == workspace.uid
     )
@@ -106,7 +106,7 @@ def may_take_over(workspace: Workspace, namespace: Manifest) -> bool:
 
 def _is_heir(workspace: Workspace, namespace: Manifest) -> bool:
     """A retained namespace goes to the team that left it, or to the platform team."""
-    marks = _marks(namespace)
+    marks = annotations(namespace)
     team = marks.get(names.OWNER_ANNOTATION, "").partition("/")[0]
     return names.RETAINED_ANNOTATION in marks and workspace.namespace in (
         team,
@@ -131,9 +131,9 @@ def namespace_refusal(workspace: Workspace, namespace: Manifest | None) -> Rejec
         )
     taken = f"namespace {name!r} exists and was not made for this workspace, so it is left alone; "
     fix = "delete this resource and create one with another workspaceName, or remove the namespace"
-    if not _marks(namespace).get(names.OWNER_UID_ANNOTATION):
+    if not annotations(namespace).get(names.OWNER_UID_ANNOTATION):
         return Rejection("NamespaceTaken", taken + fix)
-    owner = _marks(namespace).get(names.OWNER_ANNOTATION, "")
+    owner = annotations(namespace).get(names.OWNER_ANNOTATION, "")
     return Rejection(
         "NamespaceTaken",
         f"{taken}it was made for an earlier AIChatWorkspace {owner}, which is gone. After a "
@@ -141,10 +141,6 @@ def namespace_refusal(workspace: Workspace, namespace: Manifest | None) -> Rejec
         f"kubectl annotate namespace {name} {names.ADOPT_ANNOTATION}={workspace.uid} --overwrite. "
         f"Otherwise {fix}",
     )
-
-
-def _marks(namespace: Manifest) -> Mapping[str, str]:
-    return namespace["metadata"].get("annotations") or {}
 
 
 def _reserved(why: str) -> Rejection:

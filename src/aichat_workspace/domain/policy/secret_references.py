@@ -14,6 +14,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.foundation.metadata import annotations
 
 TLS: Final = "tls"
 ADMIN: Final = "admin"
@@ -103,8 +104,7 @@ def _problem(
 ) -> Problem | None:
     where = f"Secret {reference.secret!r} of {reference.field}"
     owner = f"{workspace.namespace}/{workspace.name}"
-    annotations = secret["metadata"].get("annotations") or {} if secret else {}
-    if annotations.get(names.SECRET_FOR_ANNOTATION) != owner:
+    if secret is None or annotations(secret).get(names.SECRET_FOR_ANNOTATION) != owner:
         # The same message whether it is missing or another's: existence is a secret, too.
         return Problem(
             "SecretNotFound",
@@ -112,7 +112,7 @@ def _problem(
             f"namespace {names.SYSTEM_NAMESPACE} with the annotation "
             f"{names.SECRET_FOR_ANNOTATION}: {owner}",
         )
-    data = (secret or {}).get("data") or {}
+    data = secret.get("data") or {}
     missing = [key for key in reference.keys if key not in data]
     if missing:
         return Problem(

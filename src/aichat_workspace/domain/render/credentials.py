@@ -11,6 +11,7 @@ from aichat_workspace.domain.policy.secret_references import ReferencedSecret
 from aichat_workspace.domain.render.context import TENANCY, Credentials, workspace_labels
 from aichat_workspace.domain.render.namespace import secret_data
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.foundation.metadata import annotations
 
 _KEYS: Final = ("WEBUI_SECRET_KEY", "WEBUI_ADMIN_EMAIL", "WEBUI_ADMIN_PASSWORD")
 
@@ -61,8 +62,7 @@ def wants_new_password(workspace: Workspace, secret: Manifest) -> bool:
 
 def reset_of(secret: Manifest) -> str:
     """The spec.access.passwordReset that the password in the Secret was made for."""
-    marks = secret["metadata"].get("annotations") or {}
-    return str(marks.get(names.PASSWORD_RESET_ANNOTATION, ""))
+    return annotations(secret).get(names.PASSWORD_RESET_ANNOTATION, "")
 
 
 def read(secret: Manifest) -> Credentials:
@@ -97,5 +97,4 @@ def is_ours(secret: Manifest, workspace: Workspace) -> bool:
 
 
 def belongs_to(secret: Manifest, workspace: Workspace) -> bool:
-    marks = secret["metadata"].get("annotations") or {}
-    return marks.get(names.OWNER_UID_ANNOTATION) == workspace.uid
+    return annotations(secret).get(names.OWNER_UID_ANNOTATION) == workspace.uid

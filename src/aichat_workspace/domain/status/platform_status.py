@@ -16,6 +16,7 @@ from aichat_workspace.domain.v1alpha1.platform_status import (
     WorkspaceCounts,
 )
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus, ConditionType, Phase
+from aichat_workspace.foundation.metadata import annotations
 
 _DEFAULT_STORAGE_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 
@@ -158,8 +159,7 @@ def _unresolved_ways_in(inputs: PlatformInputs) -> Iterator[Problem]:
 
 
 def _is_default(storage_class: Manifest) -> bool:
-    annotations = storage_class["metadata"].get("annotations") or {}
-    return bool(annotations.get(_DEFAULT_STORAGE_CLASS) == "true")
+    return annotations(storage_class).get(_DEFAULT_STORAGE_CLASS) == "true"
 
 
 def _full_name(manifest: Manifest) -> str:

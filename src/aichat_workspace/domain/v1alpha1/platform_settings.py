@@ -13,6 +13,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.v1alpha1.base import read_leniently
 from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME, PlatformSpec
+from aichat_workspace.foundation.metadata import annotations
 
 _SPEC: Final = "spec"
 _UPGRADES: Final = "upgrades"
@@ -76,8 +77,7 @@ def settings_in_force(
     earlier = [settings for settings in (last, _recorded(record)) if settings is not None]
     if platform is None:
         return _without_platform(earlier[0]) if earlier else None
-    marks = platform["metadata"].get("annotations") or {}
-    is_upgrade_paused = marks.get(names.UPGRADES_ANNOTATION) == names.PAUSED
+    is_upgrade_paused = annotations(platform).get(names.UPGRADES_ANNOTATION) == names.PAUSED
     settings = _read(platform.get(_SPEC) or {}, earlier)
     return replace(settings, is_upgrade_paused=is_upgrade_paused)
 
