@@ -9,7 +9,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics, MetricsMiddleware
 from aichat_workspace.api.openapi.document import add_components, serve_document
-from aichat_workspace.api.routes import health, me, platform, session, workspace_details, workspaces
+from aichat_workspace.api.routes import (
+    health,
+    me,
+    openai,
+    platform,
+    prompts,
+    session,
+    workspace_details,
+    workspaces,
+)
 from aichat_workspace.api.web import error_handlers
 from aichat_workspace.api.web.body_limits import BodyLimitMiddleware
 from aichat_workspace.api.web.head_requests import HeadMiddleware
@@ -51,6 +60,8 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
     error_handlers.install(app)
     app.include_router(workspaces.router)
     app.include_router(workspace_details.router)
+    app.include_router(prompts.router)
+    app.include_router(openai.router)
     app.include_router(me.router)
     app.include_router(platform.router)
     app.include_router(session.router)

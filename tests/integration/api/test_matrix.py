@@ -44,6 +44,8 @@ class Deed:
 
 
 _SPEC: Final = {"suspended": True}
+_CHAT: Final = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+_TEXT: Final = {"model": "m", "input": "x"}
 OF_ONE: Final = (
     Deed("read", "get", "GET", "", (200,)),
     Deed("events", "get", "GET", "/events", (200,)),
@@ -58,6 +60,9 @@ OF_ONE: Final = (
     Deed("log", "get", "GET", "/logs/ollama", (409,), "log"),
     Deed("credentials", "get", "GET", "/credentials", (409,), "credentials"),
     Deed("prompt", "create", "POST", ":prompt", (409,), "prompt", {"prompt": "x", "model": "m"}),
+    Deed("list openai's models", "create", "GET", "/v1/models", (409,), "prompt"),
+    Deed("chat", "create", "POST", "/v1/chat/completions", (409,), "prompt", _CHAT),
+    Deed("embed", "create", "POST", "/v1/embeddings", (409,), "prompt", _TEXT),
 )
 OF_TEAM: Final = (
     Deed("create", "create", "POST", "", (200,)),

@@ -8,6 +8,7 @@ import orjson
 from fastapi import FastAPI, Request, Response
 
 from aichat_workspace.api.openapi.responses import components
+from aichat_workspace.api.web import openai_errors
 from aichat_workspace.api.web.body_limits import JSON
 from aichat_workspace.api.web.etags import is_unchanged
 
@@ -19,11 +20,22 @@ def add_components(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         document = generate()
         known = document["components"]
+        _leave_out_validation_errors(document)
         for kind, named in components().items():
             known[kind] = dict(sorted({**known.get(kind, {}), **named}.items()))
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # https://fastapi.tiangolo.com/how-to/extending-openapi/
+
+
+def _leave_out_validation_errors(document: dict[str, Any]) -> None:
+    """Leave out the framework's 422 where OpenAI's clients are told the same as 400."""
+    for path, operations in document["paths"].items():
+        if openai_errors.is_openai(path):
+            for operation in operations.values():
+                operation["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
 
 
 def serve_document(app: FastAPI) -> None:

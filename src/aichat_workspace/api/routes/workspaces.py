@@ -1,6 +1,7 @@
 """Routes for workspaces: create, list, read, replace, patch, delete, suspend, resume, watch."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
@@ -175,8 +176,9 @@ async def list_workspaces(
     if is_unchanged(etag, if_none_match):
         return Response(status_code=304, headers={"ETag": etag})
 
-    async def begin() -> Pieces:
-        return _as_async(join_pieces(pages.parts(views, next_page, query.paths)))
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Pieces]:
+        yield _as_async(join_pieces(pages.parts(views, next_page, query.paths)))
 
     return await stream_response(services.lists, caller.username, begin, JSON, {"ETag": etag})
 
@@ -260,9 +262,10 @@ async def watch_workspaces(
     if token is not None and token.scope_hash != watcher.scope_hash(visible):
         token = None
 
-    async def begin() -> Pieces:
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Pieces]:
         position = await watch.resume(services.cluster, token, services.workspaces)
-        return watcher.events(position, token)
+        yield watcher.events(position, token)
 
     return await stream_response(services.streams, caller.username, begin, "text/event-stream")
 

@@ -220,18 +220,44 @@ class Prompt(RequestBody):
         "by chance when left out.",
     )
     stream: StrictBool = Field(
-        default=True,
-        description="Whether the reply comes word by word, as server-sent events, or whole.",
+        default=False,
+        description="Whether the reply comes word by word, as server-sent events; as with "
+        "`Accept: text/event-stream`. Else it comes whole, as JSON.",
     )
 
 
-class Reply(ApiModel):
-    """A model's whole reply."""
-
-    model_config = with_example({"model": "gemma2:2b", "reply": "Good morning! How can I help?"})
+class ReplyEnd(ApiModel):
+    """How a reply ended. What the model server does not state is null."""
 
     model: str = Field(description="The model that answers.")
+    done_reason: str | None = Field(
+        description="`stop` for a complete reply, `length` for one that the model's limit of "
+        "tokens cut."
+    )
+    prompt_tokens: int | None = Field(description="Tokens of the prompt.")
+    reply_tokens: int | None = Field(description="Tokens of the reply, with its thinking.")
+    seconds: float | None = Field(description="How long it took, with loading the model.")
+
+
+class Reply(ReplyEnd):
+    """A model's whole reply."""
+
+    model_config = with_example(
+        {
+            "model": "gemma2:2b",
+            "doneReason": "stop",
+            "promptTokens": 11,
+            "replyTokens": 9,
+            "seconds": 0.8,
+            "reply": "Good morning! How can I help?",
+            "thinking": "",
+        }
+    )
+
     reply: str = Field(description="The answer.")
+    thinking: str = Field(
+        description="What a model that reasons said to itself; empty for another."
+    )
 
 
 class Credentials(ApiModel):

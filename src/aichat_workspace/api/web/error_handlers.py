@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aichat_workspace.api.web import problems
+from aichat_workspace.api.web import openai_errors, problems
 from aichat_workspace.api.web.head_requests import has_head
 from aichat_workspace.api.web.problems import MEDIA_TYPE, FieldError, ProblemError
 from aichat_workspace.kube.errors import ApiError, UnreachableError
@@ -30,7 +30,14 @@ def install(app: FastAPI) -> None:
 
 
 def problem_response(problem: ProblemError, path: str) -> Response:
-    """Return the response for a problem."""
+    """Return the response for a problem, in the shape that the path's clients know."""
+    if openai_errors.is_openai(path):
+        return Response(
+            orjson.dumps(openai_errors.document(problem)),
+            openai_errors.status(problem),
+            openai_errors.headers(problem),
+            openai_errors.MEDIA_TYPE,
+        )
     body = orjson.dumps(problem.document(path))
     return Response(body, problem.status, problem.all_headers(), MEDIA_TYPE)
 
