@@ -16,6 +16,7 @@ from aichat_workspace.api.routes import (
     platform,
     prompts,
     session,
+    spec_lists,
     workspace_details,
     workspaces,
 )
@@ -60,6 +61,7 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
     error_handlers.install(app)
     app.include_router(workspaces.router)
     app.include_router(workspace_details.router)
+    app.include_router(spec_lists.router)
     app.include_router(prompts.router)
     app.include_router(openai.router)
     app.include_router(me.router)

@@ -72,6 +72,8 @@ async def test_a_workspace_answers_head(client: httpx2.AsyncClient) -> None:
         ("/api/v1/workspaces/team-a:suspend", "POST"),
         ("/api/v1/workspaces:watch", "GET"),
         ("/api/v1/workspaces/team-a/logs/ollama", "GET"),
+        ("/api/v1/workspaces/team-a/models", "GET, HEAD, POST"),
+        ("/api/v1/workspaces/team-a/models/hf.co/a/b:c", "DELETE, GET, HEAD"),
         ("/metrics", "GET, HEAD"),
     ],
 )

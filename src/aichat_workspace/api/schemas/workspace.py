@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    ConfigDict,
     Field,
     StrictBool,
     StrictFloat,
@@ -14,7 +15,7 @@ from pydantic import (
 from aichat_workspace.api.schemas.base import ApiModel, RequestBody, Team, with_example
 from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
-from aichat_workspace.domain.v1alpha1.workspace_status import Phase, WorkspaceStatus
+from aichat_workspace.domain.v1alpha1.workspace_status import ModelEntry, Phase, WorkspaceStatus
 
 _SPEC_EXAMPLE: dict[str, Any] = {
     "workspaceName": "team-a-aichat",
@@ -193,6 +194,48 @@ class InstalledModels(ApiModel):
     )
 
     items: tuple[InstalledModel, ...] = Field(description="In the order of their names.")
+
+
+class ModelProgress(ModelEntry):
+    """How far one model of the workspace is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "gemma2:2b",
+                    "state": "Pulling",
+                    "completedBytes": 400_000_000,
+                    "totalBytes": 1_629_518_495,
+                    "percent": 24,
+                    "bytesPerSecond": 40_000_000,
+                    "etaSeconds": 31,
+                }
+            ]
+        }
+    )
+
+
+class EntryAdd(RequestBody):
+    """A model or pattern to add."""
+
+    model_config = with_example({"name": "gemma2:2b"})
+
+    name: str = Field(description="Its name, as in the spec.")
+
+
+class ConnectionAdd(RequestBody):
+    """A connection to add."""
+
+    model_config = with_example(
+        {"name": "example", "url": "https://api.example.org/v1", "secretName": "example-key"}
+    )
+
+    name: str = Field(description="Its name in the list.")
+    url: str = Field(description="Its base URL, as https://api.example.org/v1.")
+    secret_name: str = Field(
+        description="A Secret in the system namespace with the key apiKey, for this workspace."
+    )
 
 
 class Prompt(RequestBody):

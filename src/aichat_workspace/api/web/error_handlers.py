@@ -105,7 +105,8 @@ def _allowed_methods(request: Request) -> list[str]:
     """Return all methods of the path; the framework knows only those of its first route."""
     paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
     for path, methods in paths.items():
-        if re.fullmatch(re.sub(r"\{\w+\}", "[^/:]+", path), request.url.path):
+        pattern = re.sub(r"\{\w+\}", "[^/:]+", path.replace("{model}", ".+"))  # as hf.co/a/b:c
+        if re.fullmatch(pattern, request.url.path):
             return _with_head({method.upper() for method in methods}, path)
     return _with_head({"GET"}, request.url.path)
 

@@ -160,10 +160,22 @@ class Workspaces:
         action: str = "patch",
     ) -> tuple[View, bool]:
         """Apply a merge patch to the workspace's spec, and return whether that changed anything."""
-        workspace = await self.find(caller, "patch", name, options.team)
-        return await self._change(
-            caller, action, workspace, lambda spec: dict(merge(spec, changes)), options
+        return await self.change(
+            caller, name, lambda spec: dict(merge(spec, changes)), options, action
         )
+
+    async def change(
+        self,
+        caller: Caller,
+        name: str,
+        change: Callable[[dict[str, Any]], dict[str, Any]],
+        options: ChangeOptions,
+        action: str,
+    ) -> tuple[View, bool]:
+        """Change the workspace's spec, and return whether that changed anything. `change` may be
+        called again, with a newer spec."""
+        workspace = await self.find(caller, "patch", name, options.team)
+        return await self._change(caller, action, workspace, change, options)
 
     async def delete(self, caller: Caller, name: str, options: ChangeOptions = _ANY_STATE) -> View:
         """Delete the workspace, and return its last state."""

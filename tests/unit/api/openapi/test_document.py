@@ -125,7 +125,7 @@ def test_every_change_has_a_dry_run(document: dict[str, Any]) -> None:
         for method, path, operation in operations(document)
         if method != "get" and "/workspaces" in path and not _is_question(path)
     ]
-    assert len(changes) == 6
+    assert len(changes) == 13
     assert all("dryRun" in parameters for parameters in changes)
 
 
