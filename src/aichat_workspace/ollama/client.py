@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiohttp
 import orjson
@@ -39,8 +39,19 @@ _MAX_RESPONSE_BYTES: Final = 1024 * 1024
 _MAX_OPENAI_BYTES: Final = 8 * 1024 * 1024
 _OPENAI_DATA: Final = b"data:"
 _OPENAI_END: Final = b"[DONE]"
+T = TypeVar("T")
 _NO_PIECE: Final = ReplyPiece()
 _WEIGHTS: Final = re.compile(r"^FROM \S*sha256-([0-9a-f]{64})$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDetails:
+    """What a server states of an installed model; None where it does not."""
+
+    parameters: str | None = None
+    quantization: str | None = None
+    context_length: int | None = None
+    capabilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,7 @@ class InstalledModel:
     size_bytes: int
     modified_seconds: int = 0
     """When it was changed last, in seconds since 1970; 0 where the server does not state it."""
+    details: ModelDetails = ModelDetails()
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,8 +283,25 @@ async def _read_all(response: Response, max_bytes: int = _MAX_RESPONSE_BYTES) ->
 def _installed_model(model: Any) -> InstalledModel:
     match model:
         case {"name": str(name), "digest": str(digest), "size": int(size)} if 0 <= size < 2**63:
-            return InstalledModel(name, digest, size, _seconds(model.get("modified_at")))
+            modified = _seconds(model.get("modified_at"))
+            return InstalledModel(name, digest, size, modified, _details(model))
     raise _unexpected("/api/tags")
+
+
+def _details(model: dict[str, Any]) -> ModelDetails:
+    details, capabilities = model.get("details"), model.get("capabilities")
+    known = details if isinstance(details, dict) else {}
+    names = capabilities if isinstance(capabilities, list) else []
+    return ModelDetails(
+        _stated(known.get("parameter_size"), str),
+        _stated(known.get("quantization_level"), str),
+        _stated(known.get("context_length"), int),
+        tuple(name for name in names if isinstance(name, str)),
+    )
+
+
+def _stated(value: Any, kind: type[T]) -> T | None:
+    return value if isinstance(value, kind) and value else None
 
 
 def _seconds(moment: Any) -> int:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from aichat_workspace.ollama.client import InstalledModel, OllamaClient
+from aichat_workspace.ollama.client import InstalledModel, ModelDetails, OllamaClient
 from aichat_workspace.ollama.errors import (
     ModelNotFoundError,
     ModelPrivateError,
@@ -65,6 +65,28 @@ async def test_models_are_listed_with_digest_and_size() -> None:
     assert await OllamaClient(ScriptedServer(orjson.dumps(listed))).models() == (
         InstalledModel("a:1", "d", 3),
     )
+
+
+async def test_what_the_server_states_of_a_model_is_read_and_nothing_else() -> None:
+    model = {"name": "a:1", "digest": "d", "size": 3}
+    stated = {
+        "modified_at": "1970-01-01T00:00:07.123456789Z",
+        "details": {"parameter_size": "2.6B", "quantization_level": "Q4_0", "context_length": 8},
+        "capabilities": ["completion", "tools"],
+    }
+    strange = {
+        "modified_at": "yesterday",
+        "details": {"parameter_size": 7, "quantization_level": "", "context_length": "8"},
+        "capabilities": "all",
+    }
+    for more, seconds, details in (
+        (stated, 7, ModelDetails("2.6B", "Q4_0", 8, ("completion", "tools"))),
+        (strange, 0, ModelDetails()),
+        ({"details": None, "modified_at": 7}, 0, ModelDetails()),
+    ):
+        server = ScriptedServer(orjson.dumps({"models": [{**model, **more}]}))
+        (installed,) = await OllamaClient(server).models()
+        assert installed == InstalledModel("a:1", "d", 3, seconds, details)
 
 
 async def test_a_server_without_models_lists_none() -> None:

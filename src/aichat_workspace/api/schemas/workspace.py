@@ -196,13 +196,39 @@ class InstalledModel(ApiModel):
     origin: Literal["model", "pattern", "person"] = Field(
         description="From spec.models, from spec.patterns, or made by a person in the chat."
     )
+    parameters: str | None = Field(
+        description="How many it has, as `2.6B`; null where the server does not state it."
+    )
+    quantization: str | None = Field(
+        description="How exactly they are stored, as `Q4_0`; null where that is unknown."
+    )
+    context_length: int | None = Field(
+        description="Tokens that it can keep in view; null where that is unknown. The server may "
+        "offer fewer, for want of memory."
+    )
+    capabilities: tuple[str, ...] = Field(
+        description="What the server lists it for, as `completion`, `embedding`, `vision`, "
+        "`tools` and `thinking`. A template of its own may allow more."
+    )
 
 
 class InstalledModels(ApiModel):
     """What a workspace's server has."""
 
     model_config = with_example(
-        {"items": [{"name": "gemma2:2b", "sizeBytes": 1_629_518_495, "origin": "model"}]}
+        {
+            "items": [
+                {
+                    "name": "gemma2:2b",
+                    "sizeBytes": 1_629_518_495,
+                    "origin": "model",
+                    "parameters": "2.6B",
+                    "quantization": "Q4_0",
+                    "contextLength": 8192,
+                    "capabilities": ["completion"],
+                }
+            ]
+        }
     )
 
     items: tuple[InstalledModel, ...] = Field(description="In the order of their names.")

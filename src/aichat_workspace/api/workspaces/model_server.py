@@ -108,6 +108,10 @@ def model_documents(view: View, models: Models) -> list[dict[str, Any]]:
             "name": model.name,
             "sizeBytes": model.size_bytes,
             "origin": origins.get(model_key(model.name), "person"),
+            "parameters": model.details.parameters,
+            "quantization": model.details.quantization,
+            "contextLength": model.details.context_length,
+            "capabilities": model.details.capabilities,
         }
         for model in models
     ]

@@ -82,7 +82,9 @@ async def test_many_reads_of_models_cost_one_request_to_the_server(
     for _ in range(2):
         answers = await asyncio.gather(*(service.models(view) for _ in range(20)))
         documents = [model_documents(view, models) for models in answers]
-        assert documents == [[{"name": "m:1", "sizeBytes": 1, "origin": "person"}]] * 20
+        unstated = {"parameters": None, "quantization": None, "contextLength": None}
+        document = {"name": "m:1", "sizeBytes": 1, "origin": "person", "capabilities": ()}
+        assert documents == [[{**document, **unstated}]] * 20
     assert server.requests == 1
 
 
@@ -95,22 +97,29 @@ async def test_a_model_server_that_never_finishes_is_a_problem(
         await service.models(view)
 
 
+_PROVISIONED = {"namespace": {"name": "team-a", "uid": "uid-of-namespace"}}
+
+
 @pytest.mark.parametrize(
-    "view",
+    ("view", "code"),
     [
-        sample_view(spec={"suspended": True}),
-        sample_view(status={"phase": "Suspended"}),
-        sample_view(status={"namespace": {"name": "team-a", "uid": "another"}}),
+        (sample_view(spec={"suspended": True}, status=_PROVISIONED), "suspended"),
+        (sample_view(status={"phase": "Suspended", **_PROVISIONED}), "suspended"),
+        (
+            sample_view(status={"namespace": {"name": "team-a", "uid": "another"}}),
+            "not-provisioned",
+        ),
     ],
     ids=["suspended", "expired", "not provisioned"],
 )
 async def test_a_workspace_without_a_server_is_409_and_asks_nothing(
-    view: View, monkeypatch: pytest.MonkeyPatch
+    view: View, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = FakeModelServer()
     with pytest.raises(ProblemError) as caught:
         await create_service(server, monkeypatch).models(view)
-    assert (caught.value.status, caught.value.retry_after_seconds) == (409, None)
+    problem = caught.value
+    assert (problem.status, problem.code, problem.retry_after_seconds) == (409, code, None)
     assert not server.requests
 
 
