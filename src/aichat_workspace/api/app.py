@@ -30,7 +30,8 @@ Private AI chat workspaces on Kubernetes, without Kubernetes' own tools.
 Kubernetes authenticates and authorizes every request: send a bearer token that the cluster accepts
 for the audience `aichat-workspace-api`; each is allowed or refused as by the API server. Browsers
 sign in at `/api/v1/session` with such a token, or with the identity provider, and get a cookie.
-Errors are problem documents (RFC 9457) that say what to do. A method that a path does not take is
+Errors are problem documents (RFC 9457) that say what to do; below `/v1/` of a workspace they have
+the shape of OpenAI's API, for its clients. A method that a path does not take is
 405, with `Allow`; HEAD is taken wherever GET is, streams excepted.
 """
 # https://owasp.org/www-project-secure-headers/
