@@ -46,12 +46,15 @@ _WEIGHTS: Final = re.compile(r"^FROM \S*sha256-([0-9a-f]{64})$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class ModelDetails:
-    """What a server states of an installed model; None where it does not."""
+    """What a server states of an installed model; None where it does not.
+
+    The list has capabilities, too, but calls models for embeddings ones for chats; `capabilities`
+    has the right ones.
+    """
 
     parameters: str | None = None
     quantization: str | None = None
     context_length: int | None = None
-    capabilities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,14 +292,12 @@ def _installed_model(model: Any) -> InstalledModel:
 
 
 def _details(model: dict[str, Any]) -> ModelDetails:
-    details, capabilities = model.get("details"), model.get("capabilities")
+    details = model.get("details")
     known = details if isinstance(details, dict) else {}
-    names = capabilities if isinstance(capabilities, list) else []
     return ModelDetails(
         _stated(known.get("parameter_size"), str),
         _stated(known.get("quantization_level"), str),
         _stated(known.get("context_length"), int),
-        tuple(name for name in names if isinstance(name, str)),
     )
 
 

@@ -72,15 +72,13 @@ async def test_what_the_server_states_of_a_model_is_read_and_nothing_else() -> N
     stated = {
         "modified_at": "1970-01-01T00:00:07.123456789Z",
         "details": {"parameter_size": "2.6B", "quantization_level": "Q4_0", "context_length": 8},
-        "capabilities": ["completion", "tools"],
     }
     strange = {
         "modified_at": "yesterday",
         "details": {"parameter_size": 7, "quantization_level": "", "context_length": "8"},
-        "capabilities": "all",
     }
     for more, seconds, details in (
-        (stated, 7, ModelDetails("2.6B", "Q4_0", 8, ("completion", "tools"))),
+        (stated, 7, ModelDetails("2.6B", "Q4_0", 8)),
         (strange, 0, ModelDetails()),
         ({"details": None, "modified_at": 7}, 0, ModelDetails()),
     ):

@@ -58,6 +58,8 @@ event: done
 data: {"model":"gemma2:2b","doneReason":"stop","promptTokens":11,"replyTokens":4,"seconds":0.8}
 """
 _MAX_REPLY_BYTES: Final = 1024 * 1024
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+_UNSTATED: Final = replies.ReplyEnd(None, None, None, None)
 
 Reading = AsyncGenerator[ReplyPiece, None]
 
@@ -105,10 +107,6 @@ async def ask(
         response = stream_response(services.streams, caller.username, begin, EVENT_STREAM)
         return await cancel_on_disconnect(request, services.stopping, response)
     return await respond_whole(request, services, caller, whole_reply)
-
-
-_NO_STORE: Final = {"Cache-Control": "no-store"}
-_UNSTATED: Final = replies.ReplyEnd(None, None, None, None)
 
 
 def _end(model: str, end: replies.ReplyEnd) -> ReplyEnd:

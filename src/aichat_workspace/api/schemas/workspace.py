@@ -206,10 +206,6 @@ class InstalledModel(ApiModel):
         description="Tokens that it can keep in view; null where that is unknown. The server may "
         "offer fewer, for want of memory."
     )
-    capabilities: tuple[str, ...] = Field(
-        description="What the server lists it for, as `completion`, `embedding`, `vision`, "
-        "`tools` and `thinking`. A template of its own may allow more."
-    )
 
 
 class InstalledModels(ApiModel):
@@ -225,7 +221,6 @@ class InstalledModels(ApiModel):
                     "parameters": "2.6B",
                     "quantization": "Q4_0",
                     "contextLength": 8192,
-                    "capabilities": ["completion"],
                 }
             ]
         }

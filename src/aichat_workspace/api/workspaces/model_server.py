@@ -111,7 +111,6 @@ def model_documents(view: View, models: Models) -> list[dict[str, Any]]:
             "parameters": model.details.parameters,
             "quantization": model.details.quantization,
             "contextLength": model.details.context_length,
-            "capabilities": model.details.capabilities,
         }
         for model in models
     ]
