@@ -7,8 +7,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import aiohttp
 import orjson
@@ -23,6 +22,7 @@ from aichat_workspace.ollama.errors import (
     OllamaError,
     OllamaUnreachableError,
 )
+from aichat_workspace.ollama.installed import InstalledModel, parse_installed_model
 from aichat_workspace.ollama.refusals import error_kind, refusal
 from aichat_workspace.ollama.replies import ReplyPiece, parse_piece
 from aichat_workspace.ollama.transport import Response, Transport
@@ -39,34 +39,8 @@ _MAX_RESPONSE_BYTES: Final = 1024 * 1024
 _MAX_OPENAI_BYTES: Final = 8 * 1024 * 1024
 _OPENAI_DATA: Final = b"data:"
 _OPENAI_END: Final = b"[DONE]"
-T = TypeVar("T")
 _NO_PIECE: Final = ReplyPiece()
 _WEIGHTS: Final = re.compile(r"^FROM \S*sha256-([0-9a-f]{64})$", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelDetails:
-    """What a server states of an installed model; None where it does not.
-
-    The list has capabilities, too, but calls models for embeddings ones for chats; `capabilities`
-    has the right ones.
-    """
-
-    parameters: str | None = None
-    quantization: str | None = None
-    context_length: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InstalledModel:
-    """An installed model."""
-
-    name: str
-    digest: str
-    size_bytes: int
-    modified_seconds: int = 0
-    """When it was changed last, in seconds since 1970; 0 where the server does not state it."""
-    details: ModelDetails = ModelDetails()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +69,7 @@ class OllamaClient:
                 case {"models": None}:
                     return ()
                 case {"models": [*models]}:
-                    return tuple(map(_installed_model, models))
+                    return tuple(_installed_model(model) for model in models)
         raise _unexpected("/api/tags")
 
     async def version(self) -> str:
@@ -284,32 +258,9 @@ async def _read_all(response: Response, max_bytes: int = _MAX_RESPONSE_BYTES) ->
 
 
 def _installed_model(model: Any) -> InstalledModel:
-    match model:
-        case {"name": str(name), "digest": str(digest), "size": int(size)} if 0 <= size < 2**63:
-            modified = _seconds(model.get("modified_at"))
-            return InstalledModel(name, digest, size, modified, _details(model))
-    raise _unexpected("/api/tags")
-
-
-def _details(model: dict[str, Any]) -> ModelDetails:
-    details = model.get("details")
-    known = details if isinstance(details, dict) else {}
-    return ModelDetails(
-        _stated(known.get("parameter_size"), str),
-        _stated(known.get("quantization_level"), str),
-        _stated(known.get("context_length"), int),
-    )
-
-
-def _stated(value: Any, kind: type[T]) -> T | None:
-    return value if isinstance(value, kind) and value else None
-
-
-def _seconds(moment: Any) -> int:
-    try:
-        return max(int(datetime.fromisoformat(moment).timestamp()), 0)
-    except (TypeError, ValueError):
-        return 0
+    if (installed := parse_installed_model(model)) is None:
+        raise _unexpected("/api/tags")
+    return installed
 
 
 def _layer(event: dict[str, Any]) -> tuple[str, int, int]:

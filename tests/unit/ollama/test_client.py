@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from aichat_workspace.ollama.client import InstalledModel, ModelDetails, OllamaClient
+from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.errors import (
     ModelNotFoundError,
     ModelPrivateError,
@@ -19,6 +19,7 @@ from aichat_workspace.ollama.errors import (
     RequestRefusedError,
     VolumeFullError,
 )
+from aichat_workspace.ollama.installed import InstalledModel, ModelDetails
 from aichat_workspace.ollama.replies import ReplyEnd, ReplyPiece
 from aichat_workspace.ollama.transport import Response
 

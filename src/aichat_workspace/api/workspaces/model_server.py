@@ -20,13 +20,14 @@ from aichat_workspace.api.workspaces.tenant_namespace import require_namespace
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain.models.name import InvalidModelNameError, model_key, parse_model
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
-from aichat_workspace.ollama.client import InstalledModel, OllamaClient
+from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.errors import (
     ModelNotFoundError,
     OllamaError,
     OllamaUnreachableError,
     RequestRefusedError,
 )
+from aichat_workspace.ollama.installed import InstalledModel
 from aichat_workspace.ollama.replies import ReplyPiece
 from aichat_workspace.runtime.servers import Connect
 
