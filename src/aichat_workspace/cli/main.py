@@ -1,0 +1,48 @@
+"""The program: `aichatctl`, also `kubectl aichat`."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from aichat_workspace.cli.commands import (
+    about,
+    changing,
+    chatting,
+    following,
+    models,
+    reading,
+    signing_in,
+)
+
+_HELP: Final = "Private AI chats for teams: make them, look after them, ask them."
+_EPILOG: Final = (
+    "Exit codes: 1 failed, 2 usage, 3 not found, 4 forbidden, 5 timed out, 6 unreachable."
+)
+
+
+def build(*, completes: bool = False) -> typer.Typer:
+    """Assemble the commands; `completes` for a shell that asks what could come next."""
+    app = typer.Typer(
+        help=_HELP,
+        epilog=_EPILOG,
+        no_args_is_help=True,
+        add_completion=completes,
+        rich_markup_mode=None,  # Rich would double the time that --help takes
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for group in (changing, reading, following, chatting, models, signing_in, about):
+        group.register(app)
+    return app
+
+
+def main() -> None:
+    """Run the command of the process's arguments."""
+    program = Path(sys.argv[0]).name
+    name = "kubectl aichat" if program.startswith("kubectl-") else about.PROGRAM
+    for stream in (sys.stdout, sys.stderr):  # a terminal without UTF-8 shows question marks
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    build(completes=about.COMPLETE in os.environ)(prog_name=name)
