@@ -15,6 +15,7 @@ from aichat_workspace.cli.commands import (
     models,
     reading,
     signing_in,
+    supporting,
 )
 
 _HELP: Final = "Private AI chats for teams: make them, look after them, ask them."
@@ -34,7 +35,7 @@ def build(*, completes: bool = False) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for group in (changing, reading, following, chatting, models, signing_in, about):
+    for group in (changing, reading, following, chatting, models, signing_in, supporting, about):
         group.register(app)
     return app
 

@@ -211,6 +211,9 @@ class World:
         """Let every permission be reviewed again."""
         self.call(self.services.authorizer._answers._answers.clear)
 
+    team: str = SYSTEM
+    """Where workspaces are created that name no team."""
+
     @property
     def environment(self) -> dict[str, str]:
         return {
