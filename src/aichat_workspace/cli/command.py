@@ -2,8 +2,6 @@
 
 import functools
 import inspect
-import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Final
@@ -92,9 +90,6 @@ def handled_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         stderr().say("")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
-    except BrokenPipeError:  # as `| head` does; nothing more can be written
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(ExitCode.FAILED) from None
 
 
 def error_lines(error: CliError, width: int | None) -> list[Line]:

@@ -127,14 +127,18 @@ def cluster_token(kubectl: Kubectl, target: Target, environment: Mapping[str, st
 
 @contextmanager
 def _client(server: str, token: str | None, ca_file: str | None) -> Iterator[Api]:
+    import ssl
+
     import httpx2
 
     headers = {"User-Agent": "aichatctl"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    is_https = server.startswith("https:")
     with httpx2.Client(
         base_url=server,
         headers=headers,
         timeout=httpx2.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS),
-        verify=tls_context(ca_file) if server.startswith("https:") else True,
+        # Without TLS nothing has to be trusted, and the system's authorities take time to read.
+        verify=tls_context(ca_file) if is_https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
         trust_env=urlsplit(server).hostname not in _LOOPBACK,
     ) as http:
         yield Api(http)

@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -48,6 +47,8 @@ def edited(
 
 
 def _run_editor(path: Path, environment: Mapping[str, str]) -> None:
+    import subprocess
+
     program = environment.get("VISUAL") or environment.get("EDITOR") or "vi"
     try:
         code = subprocess.call([*shlex.split(program), str(path)])  # noqa: S603  (the caller's)

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +29,8 @@ class Kubectl:
 
     def run(self, what: str, *arguments: str, stdin: str | None = None) -> str:
         """Run a command, and return what it prints."""
+        import subprocess
+
         try:
             completed = subprocess.run(  # noqa: S603  (a program of the caller's own)
                 [*self._command(what), *arguments],
@@ -78,6 +79,8 @@ class Kubectl:
         self, target: str, port: str, namespace: str, local_port: int = 0
     ) -> Iterator[int]:
         """Forward a local port to a Service's until the block ends, and yield the local port."""
+        import subprocess
+
         what = f"{namespace}/{target} was not reached through the cluster"
         process = subprocess.Popen(  # noqa: S603  (a program of the caller's own)
             self.port_forward_command(what, target, port, namespace, local_port),

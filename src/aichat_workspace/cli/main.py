@@ -44,6 +44,8 @@ def main() -> None:
     """Run the command of the process's arguments."""
     program = Path(sys.argv[0]).name
     name = "kubectl aichat" if program.startswith("kubectl-") else about.PROGRAM
+    # Typer's pydantic would look for plugins in every installed package, at each start.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     for stream in (sys.stdout, sys.stderr):  # a terminal without UTF-8 shows question marks
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     build(completes=about.COMPLETE in os.environ)(prog_name=name)

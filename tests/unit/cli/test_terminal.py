@@ -111,11 +111,9 @@ def test_a_pipe_gets_whole_rows_without_colours(busy: World) -> None:
     assert "llama3.3:70b 41 %, about 6 min" in result.stdout
 
 
-def test_a_reader_that_stops_reading_gets_no_traceback(world: World) -> None:
-    for version in range(1, 100):  # more than a pipe holds
-        world.put(f"chat-{version}", version=version, spec={"models": ["m" * 2_000]})
-    result = run_piped(world, "aichatctl list -o yaml | head -n 1; exit ${PIPESTATUS[0]}")
-    assert (result.returncode, result.stdout, result.stderr) == (1, "items:\n", "")
+def test_a_reader_that_stops_reading_gets_no_traceback(busy: World) -> None:
+    result = run_piped(busy, "aichatctl list | true; exit ${PIPESTATUS[0]}")
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", "")
 
 
 @pytest.mark.parametrize("width", [60, 120])

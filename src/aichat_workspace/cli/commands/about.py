@@ -1,7 +1,6 @@
 """Commands about the program itself: version, completion."""
 
 from enum import StrEnum
-from importlib import metadata
 from typing import Annotated, Final
 
 import typer
@@ -36,6 +35,8 @@ def version(
     output: Output = Format.TABLE,
 ) -> None:
     """Show the versions of program and API."""
+    from importlib import metadata
+
     versions = {"client": metadata.version(names.OPERATOR)}
     if not client:
         what = "the API's version was not read"

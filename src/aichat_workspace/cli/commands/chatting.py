@@ -1,6 +1,5 @@
 """Commands for the chat itself: open, credentials, prompt, port-forward."""
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from enum import StrEnum
@@ -61,7 +60,10 @@ def open_chat(
 def credentials(
     session: Session, name: Name, team: Team = None, output: Output = Format.TABLE
 ) -> None:
-    """Show how the first administrator signs in. Each reading is recorded."""
+    """Show how the first administrator signs in.
+
+    Each reading is recorded.
+    """
     path = workspace_path(name, "/credentials")
     what = f"the credentials of {name} were not read"
     document = session.api.get(what, path, {"team": team}).document
@@ -178,6 +180,8 @@ def port_forward(
 
     Its chat or its model server, with the kubeconfig.
     """
+    import subprocess
+
     document = session.api.workspace(name, team).document
     namespace = ((document.get("status") or {}).get("namespace") or {}).get("name")
     if not namespace:

@@ -97,7 +97,7 @@ def remove(
 
 
 def progress(session: Session, name: Name, team: Team = None, timeout: Timeout = "2h") -> None:
-    """Show the downloads of a workspace until all models are there."""
+    """Show downloads until all models are there."""
     seconds = seconds_of(timeout)
     document = session.api.workspace(name, team).document
     waiting.wait(session, document, waiting.MODELS, seconds)

@@ -4,15 +4,12 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from aichat_workspace.cli import bundle
 from aichat_workspace.cli.command import Output, Team, command, complete_name
-from aichat_workspace.cli.doctor import api_checks, cluster_checks
 from aichat_workspace.cli.doctor.finding import Finding, Severity, finding_lines, summary
 from aichat_workspace.cli.errors import CliError, ExitCode
 from aichat_workspace.cli.kubectl import Kubectl
@@ -48,6 +45,8 @@ def doctor(
 
 
 def _findings(session: Session, *, cluster: bool) -> Iterator[Finding]:
+    from aichat_workspace.cli.doctor import api_checks, cluster_checks
+
     yield from api_checks.check(session)
     if cluster:
         try:
@@ -80,6 +79,11 @@ def support_bundle(
 
     With versions, checks, and of each NAME its state, events and logs; without credentials.
     """
+    from importlib import metadata
+
+    from aichat_workspace.cli import bundle
+    from aichat_workspace.cli.doctor import api_checks
+
     now = datetime.now(UTC)
     path = file or Path(f"aichat-support-{now:%Y%m%d-%H%M%S}.tar.gz")
     documents = [session.api.workspace(name, team).document for name in workspaces or ()]
