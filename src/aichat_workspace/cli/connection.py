@@ -106,8 +106,10 @@ def connect(target: Target, environment: Mapping[str, str]) -> Iterator[Api]:
 
 def cluster_token(kubectl: Kubectl, target: Target, environment: Mapping[str, str]) -> str:
     """Return a valid token of the target's service account; a new one where none is stored."""
-    if target.token and (expiry(target.token) or 0) > time.time() + _RENEW_SECONDS:
-        return target.token
+    if target.token:
+        end = expiry(target.token)
+        if end is None or end > time.time() + _RENEW_SECONDS:
+            return target.token
     account = target.context.service_account or kubectl.own_account()
     if account is None:
         raise CliError(

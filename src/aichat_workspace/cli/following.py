@@ -16,6 +16,7 @@ from aichat_workspace.cli.errors import CliError, ExitCode
 CHANGES: Final = frozenset({"ADDED", "MODIFIED", "DELETED"})
 _WATCH_FAILED: Final = "the workspaces were not watched"
 _RECONNECT_SECONDS: Final = 1.0
+_SILENCE_SECONDS: Final = 45.0  # a heartbeat comes every 15
 _MAX_RECONNECTS: Final = 30
 
 
@@ -25,20 +26,22 @@ def watch(api: Api, *, name: str | None = None, team: str | None = None) -> Iter
     Raises CliError: when the first connection fails, when the server ends the watch for a reason
     of the caller's, and when it stays away for half a minute.
     """
-    last_id, failures = "", 0
+    last_id, failures, has_begun = "", 0, False
     while True:
         try:
             query = {"name": name, "team": team}
             path = f"{WORKSPACES}:watch"
-            for event in api.events(_WATCH_FAILED, path, query=query, last_id=last_id):
-                failures = 0
+            for event in api.events(
+                _WATCH_FAILED, path, query=query, last_id=last_id, silence_seconds=_SILENCE_SECONDS
+            ):
+                failures, has_begun = 0, True
                 last_id = last_id if event.id is None else event.id
                 if event.kind == "end":
                     _require_transient(event)
                     break
                 yield event
         except CliError as error:
-            if error.code is not ExitCode.UNREACHABLE or not last_id:
+            if error.code is not ExitCode.UNREACHABLE or not has_begun:
                 raise
             failures += 1
             if failures > _MAX_RECONNECTS:

@@ -1,8 +1,10 @@
 """The program: `aichatctl`, also `kubectl aichat`."""
 
 import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 import typer
@@ -44,8 +46,15 @@ def main() -> None:
     """Run the command of the process's arguments."""
     program = Path(sys.argv[0]).name
     name = "kubectl aichat" if program.startswith("kubectl-") else about.PROGRAM
+    for number in (signal.SIGTERM, signal.SIGHUP):  # so that a forwarded port ends, too
+        signal.signal(number, _end)
     # Typer's pydantic would look for plugins in every installed package, at each start.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     for stream in (sys.stdout, sys.stderr):  # a terminal without UTF-8 shows question marks
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     build(completes=about.COMPLETE in os.environ)(prog_name=name)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    """End as after the signal, but with all that is open closed."""
+    raise SystemExit(128 + number)

@@ -52,6 +52,12 @@ def test_a_stream_that_breaks_off_is_resumed_after_the_last_id() -> None:
     assert server.error.code is ExitCode.FORBIDDEN
 
 
+def test_a_stream_that_breaks_off_before_its_first_id_begins_again() -> None:
+    server = Server("event: reset\ndata: {}\n\n", 503, FIRST, 403)
+    server.watch()
+    assert server.last_ids == [None, None, None, "5-a"]
+
+
 def test_a_server_that_stops_is_connected_to_again() -> None:
     end = 'event: end\ndata: {"detail": "The server stops. Connect again."}\n\n'
     server = Server(FIRST + end, 403)

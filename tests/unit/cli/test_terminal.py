@@ -12,7 +12,7 @@ import pexpect
 import pyte
 import pytest
 
-from tests.unit.cli.world import PULLING_STATUS, STALLED_STATUS, World
+from tests.unit.cli.world import PULLING_STATUS, STALLED_STATUS, TOKEN, World
 
 PROGRAM: Final = str(Path(sys.executable).parent / "aichatctl")
 ROWS: Final = 24
@@ -148,6 +148,30 @@ def test_ctrl_c_ends_a_watch(busy: World) -> None:
     screen.program.kill(signal.SIGINT)
     assert screen.end() == 130
     assert "Traceback" not in screen.raw
+
+
+def test_a_program_that_is_ended_ends_its_forwarded_port(world: World, tmp_path: Path) -> None:
+    review = '{"status": {"userInfo": {"username": "system:serviceaccount:red:ci"}}}'
+    port = world.url.rpartition(":")[2]
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(
+        f"""#!/bin/sh
+case "$*" in
+  *whoami*) echo '{review}';;
+  *"create token"*) echo {TOKEN};;
+  *) echo $$ > {tmp_path}/pid; echo 'Forwarding from 127.0.0.1:{port} -> 8090'; exec sleep 300;;
+esac
+"""
+    )
+    kubectl.chmod(0o755)
+    world.put()
+    environment = {"AICHAT_SERVER": "", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    screen = Screen(world, "watch", width=200, **environment)
+    screen.wait_for("red-chat")
+    screen.program.kill(signal.SIGTERM)
+    assert screen.end() == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
 
 
 def test_a_dumb_terminal_gets_lines(world: World) -> None:

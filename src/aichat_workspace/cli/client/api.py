@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from aichat_workspace.cli.client import problems
-from aichat_workspace.cli.client.events import Event, parse_events
+from aichat_workspace.cli.client.events import Event, parse_events, split_lines
 from aichat_workspace.cli.errors import CliError
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 EVENT_STREAM: Final = "text/event-stream"
 WORKSPACES: Final = "/api/v1/workspaces"
 _PAGE: Final = 500
+_CONNECT_SECONDS: Final = 10.0
+_REPLY_SECONDS: Final = 300.0  # a model may have to be loaded before its first word
 Json = dict[str, Any]
 Query = Mapping[str, str | int | bool | None]
 
@@ -102,15 +104,21 @@ class Api:
         query: Query | None = None,
         body: Json | None = None,
         last_id: str | None = None,
+        silence_seconds: float = _REPLY_SECONDS,
     ) -> Iterator[Event]:
-        """Open a stream of events, and yield them as they come."""
+        """Open a stream of events, and yield them as they come.
+
+        Silence for longer than `silence_seconds` is taken for a broken connection.
+        """
         headers = {"Accept": EVENT_STREAM} | ({"Last-Event-ID": last_id} if last_id else {})
-        with self._stream(what, path, query=query, body=body, headers=headers) as response:
-            yield from parse_events(response.iter_lines())
+        with self._stream(
+            what, path, query=query, body=body, headers=headers, seconds=silence_seconds
+        ) as response:
+            yield from parse_events(split_lines(response.iter_text()))
 
     def chunks(self, what: str, path: str, query: Query | None = None) -> Iterator[str]:
         """Open a stream of text, and yield its pieces as they come."""
-        with self._stream(what, path, query=query, body=None, headers={}) as response:
+        with self._stream(what, path, query=query, body=None, headers={}, seconds=None) as response:
             yield from response.iter_text()
 
     @contextmanager
@@ -122,6 +130,7 @@ class Api:
         query: Query | None,
         body: Json | None,
         headers: dict[str, str],
+        seconds: float | None,
     ) -> "Iterator[httpx2.Response]":
         import httpx2
 
@@ -129,15 +138,13 @@ class Api:
         content = None if body is None else json.dumps(body).encode()
         if body is not None:
             headers["Content-Type"] = JSON
-        # A heartbeat comes every 15 seconds, but a followed log may be silent.
-        seconds = httpx2.Timeout(10, read=None)
         request = self.http.build_request(
             method,
             path,
             params=_parameters(query),
             content=content,
             headers=headers,
-            timeout=seconds,
+            timeout=httpx2.Timeout(_CONNECT_SECONDS, read=seconds),
         )
         try:
             response = self.http.send(request, stream=True)

@@ -19,6 +19,15 @@ class Event:
     """Where a stream that broke off can be resumed; empty to forget it, None to keep it."""
 
 
+def split_lines(chunks: Iterable[str]) -> Iterator[str]:
+    """Yield whole lines. Only a line feed ends one: text may hold Unicode's other separators."""
+    rest = ""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split("\n")
+        for text in whole:
+            yield text.removesuffix("\r")
+
+
 def parse_events(lines: Iterable[str]) -> Iterator[Event]:
     """Yield the events. Comments, unknown fields and an unfinished last event are left out."""
     kind, data, token = "", list[str](), None

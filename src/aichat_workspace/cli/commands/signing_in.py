@@ -24,7 +24,7 @@ from aichat_workspace.cli.settings import Context, read_configuration, token_pat
 from aichat_workspace.cli.tokens import expiry, write_private
 
 _TOKEN_COMMAND: Final = f"kubectl -n TEAM create token NAME --audience={AUDIENCE}"
-_ROLE: Final = "edit"
+_ROLE: Final = "aichatworkspace-editor"  # workspaces and nothing else of the namespace
 
 
 def register(app: typer.Typer) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import Any, Final
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from aichat_workspace.cli import settings
 from aichat_workspace.cli.client.api import Json, workspace_path
@@ -38,7 +39,7 @@ def check(session: Session) -> Iterator[Finding]:
         return
     yield _configured(session)
     server = target.context.server
-    if server and server.startswith("https:"):
+    if server and server.startswith("https:") and not _goes_through_proxy(server):
         yield certificate(server, target.context.ca_file, time.time())
     began = time.monotonic()
     try:
@@ -96,6 +97,12 @@ def certificate(server: str, ca_file: str | None, now: float) -> Finding:
         fix = "tell the platform team to renew it"
         return Finding("AC204", Category.REACHING, Severity.NOTE, text, fix)
     return Finding("AC203", Category.REACHING, Severity.GOOD, text)
+
+
+def _goes_through_proxy(server: str) -> bool:
+    """Whether the environment names a proxy; then only the request itself can try the way."""
+    host = urlsplit(server).hostname or ""
+    return "https" in getproxies() and not proxy_bypass(host)
 
 
 def _version(session: Session) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """Server-sent events as they are read."""
 
-from aichat_workspace.cli.client.events import Event, parse_events
+from aichat_workspace.cli.client.events import Event, parse_events, split_lines
 
 
 def events(text: str) -> list[Event]:
@@ -11,6 +11,12 @@ def test_events_have_kind_data_and_id() -> None:
     added = 'id: 7-a\nevent: ADDED\ndata: {"name":"a"}\n\n'
     text = f"retry: 1000\n\n{added}id:\nevent: reset\ndata: {{}}\n\n"
     assert events(text) == [Event("ADDED", {"name": "a"}, "7-a"), Event("reset", {}, "")]
+
+
+def test_only_a_line_feed_ends_a_line() -> None:
+    """JSON may hold Unicode's other separators as they are."""
+    chunks = ["event: token\r\nda", 'ta: {"text":"a\u2028b\x85"}\r', "\n\n: unfinished"]
+    assert [*parse_events(split_lines(chunks))] == [Event("token", {"text": "a\u2028b\x85"})]
 
 
 def test_heartbeats_and_unknown_fields_are_ignored() -> None:

@@ -53,6 +53,11 @@ class TestPrompt:
         assert world.model.questions == ["Why?", "How?"]
         assert world.run("prompt", "red-chat", stdin="").code == 2
 
+    def test_every_character_of_a_reply_arrives(self, world: World) -> None:
+        world.put()
+        world.model.words = ["a\u2028b", "\x85c", "d\ne"]
+        assert world.run("prompt", "red-chat", "Hi").out == "a\u2028b\x85cd\ne\n"
+
     def test_a_suspended_workspace_says_how_to_resume_it(self, world: World) -> None:
         world.put(spec={"models": ["gemma2:2b"], "suspended": True})
         result = world.run("prompt", "red-chat", "Hi")
