@@ -14,12 +14,14 @@ from aichat_workspace.cli.client.api import Json, workspace_path
 from aichat_workspace.cli.connection import tls_context
 from aichat_workspace.cli.doctor.finding import Category, Finding, Severity
 from aichat_workspace.cli.errors import CliError, ExitCode
+from aichat_workspace.cli.render.description import finding_text
 from aichat_workspace.cli.render.words import age
 from aichat_workspace.cli.render.workspaces import phase_of
 from aichat_workspace.cli.session import Session
 from aichat_workspace.cli.tokens import expiry
 from aichat_workspace.domain import names
 
+_SEVERITIES: Final = {"Waiting": Severity.GOOD, "Warning": Severity.NOTE}
 _SOON_SECONDS: Final = 14 * 86_400
 _CONNECT_SECONDS: Final = 10
 _WRITE: Final = ("create", "patch", "delete")
@@ -192,6 +194,14 @@ def _diagnosis(session: Session, document: Json) -> Iterator[Finding]:
         yield _failure("AC402", Category.WORKSPACES, error)
         return
     for entry in diagnosis["findings"]:
-        text = f"{name}: {entry['message']} [{entry['reason']}]"
-        fix = f"{entry['advice']} See: aichatctl describe {name}".strip()
-        yield Finding("AC402", Category.WORKSPACES, Severity.PROBLEM, text, fix)
+        severity = _SEVERITIES.get(str(entry["severity"]), Severity.PROBLEM)
+        if severity is not Severity.GOOD:
+            fix = f"{entry['advice']} See: aichatctl describe {name}".strip()
+            yield Finding(
+                str(entry["code"]) or "AC402",
+                Category.WORKSPACES,
+                severity,
+                f"{name}: {finding_text(entry)}",
+                fix,
+                str(entry["reference"]),
+            )

@@ -41,11 +41,13 @@ class Finding:
     """What is so."""
     fix: str = ""
     """What to type or whom to ask; empty where all is good."""
+    reference: str = ""
+    """Where the code is explained, if not on the page of the command line."""
 
     @property
     def link(self) -> str:
         """Where to read more."""
-        return f"{PAGE}#{self.code.lower()}"
+        return self.reference or f"{PAGE}#{self.code.lower()}"
 
     def document(self) -> dict[str, Any]:
         """Return the finding for programs."""

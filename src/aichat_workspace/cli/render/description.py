@@ -19,7 +19,27 @@ from aichat_workspace.cli.render.tables import Column, table
 from aichat_workspace.cli.render.workspaces import condition, models_of, phase_of, state
 
 Json = Mapping[str, Any]
-_LABEL: Final = 10
+_LABEL: Final = 12
+_LABELS: Final = {"Waiting": "Waits", "Warning": "Note"}
+# What can be typed for a reason; elsewhere the API's advice says what to change.
+_COMMANDS: Final = {
+    "ModelsVolumeFull": (
+        "aichatctl edit {name} --models-volume SIZE",
+        "aichatctl models remove {name} MODEL",
+    ),
+    "ModelTooLarge": (
+        "aichatctl edit {name} --models-volume SIZE",
+        "aichatctl models remove {name} MODEL",
+    ),
+    "ModelNeedsMemory": (
+        "aichatctl edit {name} --set resources.ollama.memoryLimit=SIZE",
+        "aichatctl models remove {name} MODEL",
+    ),
+    "ModelNotFound": ("aichatctl models remove {name} MODEL",),
+    "HostTaken": ("aichatctl edit {name} --set ingress.host=HOST",),
+    "Suspended": ("aichatctl resume {name}",),
+    "CrashLoop": ("aichatctl logs {name} --previous",),
+}
 _EVENTS: Final = 5
 _MODEL_STATES: Final = {
     "Ready": Span("● ready", Style.GOOD),
@@ -62,11 +82,20 @@ def _head(document: Json, diagnosis: Json, now: datetime, width: int | None) -> 
     if not findings:
         yield from _labelled("Why", str(diagnosis.get("summary") or ""), width)
     for finding in findings:
-        reason = f"{finding['message']} [{finding['reason']}]"
-        yield from _labelled("Why", f"{finding['condition']}: {reason}", width)
+        label = _LABELS.get(str(finding.get("severity")), "Why")
+        yield from _labelled(label, finding_text(finding), width)
         if finding.get("advice"):
             yield from _labelled("Fix", str(finding["advice"]), width)
+        for number, command in enumerate(_COMMANDS.get(str(finding["reason"]), ())):
+            text = command.format(name=document["name"])
+            yield from _labelled("or" if number else "Try", text, width)
     yield from _labelled("Next", _next_step(document), width)
+
+
+def finding_text(finding: Json) -> str:
+    """Return what is wrong, with the code by which it is explained."""
+    code = finding.get("code") or finding["reason"]
+    return f"{finding['condition']}: {finding['message']} [{code}]"
 
 
 def _next_step(document: Json) -> str:

@@ -86,7 +86,8 @@ class TestDescribe:
         result = world.run("describe", "red-chat")
         assert result.code == 0, result.err
         assert "▲ Needs you" in result.out
-        assert "the models' volume is full [ModelsVolumeFull]" in result.out
+        assert "the models' volume is full [AI" in result.out
+        assert "aichatctl edit red-chat --models-volume SIZE" in result.out
         assert "aichatctl edit red-chat" in result.out
         assert "no space left" in result.out
 

@@ -71,8 +71,9 @@ def test_a_workspace_that_needs_a_person_is_shown_with_the_fix(world: World) -> 
     world.put(status=STALLED_STATUS)
     result = world.run("doctor")
     assert result.code == 1
-    assert "red-chat: the models' volume is full [ModelsVolumeFull]" in result.out
+    assert "red-chat: ModelsReady: the models' volume is full [AI" in result.out
     assert "aichatctl describe red-chat" in result.out
+    assert "docs/reference.md#ai" in result.out
 
 
 def test_rights_in_one_team_come_on_top_of_those_everywhere() -> None:
