@@ -11,6 +11,7 @@ import typer
 
 from aichat_workspace.cli.commands import (
     about,
+    acting,
     changing,
     chatting,
     following,
@@ -37,7 +38,17 @@ def build(*, completes: bool = False) -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for group in (changing, reading, following, chatting, models, signing_in, supporting, about):
+    for group in (
+        changing,
+        acting,
+        reading,
+        following,
+        chatting,
+        models,
+        signing_in,
+        supporting,
+        about,
+    ):
         group.register(app)
     return app
 

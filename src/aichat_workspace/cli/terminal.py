@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from aichat_workspace.cli.render.lines import Line, fit, line, text_of
+from aichat_workspace.cli.render.lines import Line, fit, text_of
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -84,8 +84,3 @@ def stdout() -> Terminal:
 def stderr() -> Terminal:
     """Return the standard error."""
     return Terminal.of_stream(sys.stderr)
-
-
-def note(text: str) -> None:
-    """Say something beside the result: on standard error, so that a pipe gets only the result."""
-    stderr().print(line(text))

@@ -14,7 +14,6 @@ from aichat_workspace.cli.render.lines import (
     paragraph,
     plain,
     shorten,
-    text_of,
 )
 from aichat_workspace.cli.render.workspaces import condition, models_of, phase_of
 
@@ -191,8 +190,3 @@ def missing(document: Json) -> str:
     message = condition(document, "Ready").get("message")
     waiting = [name for name, is_done in _progress(document) if not is_done]
     return plain(str(message or ", ".join(waiting) or phase_of(document)))
-
-
-def as_text(lines: list[Line]) -> str:
-    """Return lines without styles."""
-    return "\n".join(map(text_of, lines))
