@@ -22,6 +22,8 @@ class Terminal:
     """Cells in a row; None where it is no terminal, so that nothing is cut."""
     has_colour: bool
     """Whether states are coloured."""
+    is_dumb: bool = False
+    """Whether the cursor can't be moved, so that nothing is written over."""
 
     @classmethod
     def of_stream(cls, stream: TextIO, environment: Mapping[str, str] = os.environ) -> "Terminal":
@@ -29,13 +31,19 @@ class Terminal:
         if not stream.isatty():
             return cls(stream, None, has_colour=False)
         width = shutil.get_terminal_size().columns
-        is_plain = bool(environment.get("NO_COLOR")) or environment.get("TERM") == "dumb"
-        return cls(stream, width, has_colour=not is_plain)
+        is_dumb = environment.get("TERM") == "dumb"
+        has_colour = not environment.get("NO_COLOR") and not is_dumb
+        return cls(stream, width, has_colour=has_colour, is_dumb=is_dumb)
 
     @property
     def is_terminal(self) -> bool:
         """Whether a person looks at it."""
         return self.width is not None
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a view can be written over and over."""
+        return self.is_terminal and not self.is_dumb
 
     def print(self, *lines: Line) -> None:
         """Write lines, cut to the width."""

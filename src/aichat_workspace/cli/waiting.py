@@ -135,7 +135,7 @@ def wait(
 @contextmanager
 def view(terminal: Terminal) -> Iterator[Show]:
     """Show progress until the block ends: live on a terminal, else a line for each step."""
-    if not _can_move(terminal):
+    if not terminal.is_live:
         yield _plain_view(terminal)
         return
     from rich.console import Console
@@ -149,13 +149,6 @@ def view(terminal: Terminal) -> Iterator[Show]:
             live.update(rich_text(lines), refresh=True)
 
         yield show
-
-
-def _can_move(terminal: Terminal) -> bool:
-    """Whether the cursor can be moved, which a dumb terminal can't."""
-    import os
-
-    return terminal.is_terminal and os.environ.get("TERM") != "dumb"
 
 
 def _plain_view(terminal: Terminal) -> Show:

@@ -180,6 +180,11 @@ def test_a_dumb_terminal_gets_lines(world: World) -> None:
     assert screen.end() == 0
     assert "\x1b" not in screen.raw
     assert screen.rows[-1] == "red-chat is ready"
+    watch = Screen(world, "watch", TERM="dumb")
+    watch.wait_for("red-chat  ● Ready")
+    watch.program.kill(signal.SIGINT)
+    assert watch.end() == 130
+    assert "\x1b" not in watch.raw
 
 
 def test_a_deletion_is_done_only_after_a_yes(world: World) -> None:

@@ -90,7 +90,7 @@ def watch(
     output: Output = Format.TABLE,
 ) -> None:
     """Show workspaces as they change."""
-    if session.out.is_terminal and output in (Format.TABLE, Format.WIDE):
+    if session.out.is_live and output in (Format.TABLE, Format.WIDE):
         _watch_live(session, name, team, wide=output is Format.WIDE)
         return
     for event in following.watch(session.api, name=name, team=team):
