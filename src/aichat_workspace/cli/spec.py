@@ -45,7 +45,8 @@ def _with_value(spec: Json, parts: list[str], value: Any, path: str) -> Json:
 def manifests(text: str, source: str) -> list[Json]:
     """Return the workspaces of a file: AIChatWorkspaces, or documents of the API's.
 
-    Each has `team`, `name` and `spec`; `team` is None where the file names none. Raises CliError.
+    Each has `team`, `name`, `spec` and `unsent`; `team` is None where the file names none. Raises
+    CliError.
     """
     import yaml
 
@@ -60,7 +61,7 @@ def manifests(text: str, source: str) -> list[Json]:
 
 
 def workspace_of(document: Any, source: str) -> Json:
-    """Return team, name and spec of one document. Raises CliError."""
+    """Return team, name, spec and unsent fields of one document. Raises CliError."""
     what = f"{source} was not applied"
     fix = "write an AIChatWorkspace, or what `aichatctl get NAME -o yaml` prints"
     if not isinstance(document, dict) or not isinstance(document.get("spec"), dict):
@@ -73,4 +74,12 @@ def workspace_of(document: Any, source: str) -> Json:
         raise CliError(what, ("spec.workspaceName is missing",), fix)
     metadata = document.get("metadata") or {}
     team = document.get("team") or metadata.get("namespace")
-    return {"team": team, "name": name, "spec": spec}
+    return {"team": team, "name": name, "spec": spec, "unsent": unsent_fields(metadata, name)}
+
+
+def unsent_fields(metadata: Mapping[str, Any], name: str) -> list[str]:
+    """Return what of a manifest's metadata the API takes nothing of: only kubectl sets it."""
+    fields = [f"metadata.{key}" for key in ("labels", "annotations") if metadata.get(key)]
+    if metadata.get("name", name) != name:
+        fields.insert(0, f"metadata.name (the resource is called {name})")
+    return fields

@@ -3,7 +3,7 @@
 import pytest
 
 from aichat_workspace.cli.errors import CliError
-from aichat_workspace.cli.spec import assignments, manifests, with_values
+from aichat_workspace.cli.spec import assignments, manifests, unsent_fields, with_values
 
 
 def test_values_are_yaml_at_dotted_paths() -> None:
@@ -19,6 +19,13 @@ def test_values_are_yaml_at_dotted_paths() -> None:
 def test_a_path_through_a_value_is_refused() -> None:
     with pytest.raises(CliError, match="a has no fields"):
         with_values({"a": 1}, assignments(["a.b=1"]))
+
+
+def test_metadata_that_is_not_sent_is_named() -> None:
+    metadata = {"name": "other", "namespace": "red", "labels": {"a": "b"}, "annotations": {}}
+    unsent = ["metadata.name (the resource is called a)", "metadata.labels"]
+    assert unsent_fields(metadata, "a") == unsent
+    assert unsent_fields({"name": "a"}, "a") == unsent_fields({}, "a") == []
 
 
 def test_a_file_may_have_several_documents_of_both_kinds() -> None:

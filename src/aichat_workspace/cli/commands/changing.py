@@ -155,6 +155,8 @@ def _apply(session: Session, document: Json, team: str | None, *, dry_run: bool)
         body = {"spec": spec} | ({"team": team} if team else {})
         answer = session.api.send(what, "POST", WORKSPACES, query=query, body=body)
         verb = "created"
+        if document["unsent"]:
+            session.notes.say(f"not sent, set it with kubectl: {', '.join(document['unsent'])}")
     else:
         query["team"] = team
         path, body = workspace_path(name), {"spec": spec}

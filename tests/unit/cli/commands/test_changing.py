@@ -68,7 +68,7 @@ class TestApply:
         document = {
             "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
             "kind": "AIChatWorkspace",
-            "metadata": {"name": "red-chat", "namespace": SYSTEM},
+            "metadata": {"name": "red-chat", "namespace": SYSTEM, "labels": {"tier": "1"}},
             "spec": {"workspaceName": "red-chat", **spec},
         }
         file = folder / "red.yaml"
@@ -79,7 +79,8 @@ class TestApply:
         self, world: World, tmp_path: Path
     ) -> None:
         first = self.manifest(tmp_path, models=["gemma2:2b"])
-        assert world.run("apply", "-f", first).out == "red-chat created\n"
+        created = world.run("apply", "-f", first)
+        assert (created.out, "metadata.labels" in created.err) == ("red-chat created\n", True)
         second = self.manifest(tmp_path, models=["llama3.2"])
         assert world.run("apply", "-f", second).out == "red-chat changed\n"
         assert world.workspace(team=SYSTEM)["spec"]["models"] == ["llama3.2"]
