@@ -32,6 +32,8 @@ class FakeWorkspaceClient(Client):
     """The page sizes of all lists."""
     deleted: list[str] = field(default_factory=list)
     """Name and namespace of all deleted resources."""
+    delete_options: list[Object] = field(default_factory=list)
+    """The options of all deletions, dry runs among them."""
     _created: Object | None = None
     _events: Sequence[Object] = ()
     _error_after_create: Exception | None = None
@@ -92,6 +94,7 @@ class FakeWorkspaceClient(Client):
         self, resource: Resource, name: str, namespace: str | None = None, **options: Any
     ) -> None:
         assert resource.kind == "AIChatWorkspace"
+        self.delete_options.append(options)
         if not options.get("dry_run"):
             self.deleted.append(f"{name}/{namespace}")
             current = self.cluster and self.cluster.workspaces.get(namespace or "", name)

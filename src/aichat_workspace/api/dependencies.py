@@ -18,6 +18,7 @@ from aichat_workspace.api.auth.signing import Keys
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.client_address import resolve_address
+from aichat_workspace.api.web.exact_requests import require_exact
 from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.web.rate_limits import AnonymousRateLimits, ConcurrencyLimit, RateLimits
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
@@ -197,4 +198,11 @@ async def get_caller(credential: RequestCredential, services: ServicesDep) -> Ca
 
 
 CurrentCaller = Annotated[Caller, Depends(get_caller)]
-AUTHENTICATED = [Depends(_bearer), Depends(_cookie)]
+
+
+async def _require_exact(request: Request, _: CurrentCaller) -> None:
+    """Check the request only once its caller is known."""
+    await require_exact(request)
+
+
+AUTHENTICATED = [Depends(_bearer), Depends(_cookie), Depends(_require_exact)]

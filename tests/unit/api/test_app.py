@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -13,6 +14,7 @@ from aichat_workspace.api.app import build
 from aichat_workspace.api.dependencies import Services, get_caller
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
+from aichat_workspace.domain.names import SYSTEM_NAMESPACE
 from aichat_workspace.runtime import servers
 from tests.fakes.workspace_client import FakeWorkspaceClient
 from tests.unit.api.samples import resource
@@ -135,3 +137,75 @@ async def test_a_dry_run_of_a_suspension_changes_nothing_and_has_no_etag(
         assert "ETag" not in response.headers
         assert orjson.loads(response.content)["name"] == "team-a"
     assert "suspended" not in (await client.get(PATH)).json()["spec"]
+
+
+def operations(app: FastAPI) -> list[tuple[str, str, bool]]:
+    """Method and path of each operation, and whether it takes a body."""
+    names = {"{name}": "team-a", "{workload}": "ollama"}
+    operations = []
+    for path, methods in app.openapi()["paths"].items():
+        for placeholder, value in names.items():
+            path = path.replace(placeholder, value)  # noqa: PLW2901
+        operations += [(method, path, "requestBody" in what) for method, what in methods.items()]
+    return operations
+
+
+async def test_every_operation_refuses_what_it_would_ignore(
+    app: FastAPI, client: httpx2.AsyncClient
+) -> None:
+    """Kubernetes' own dry run in a body, as `kubectl delete --dry-run=server` sends it."""
+    client.headers["Authorization"] = "Bearer token"
+    for method, path, takes_body in operations(app):
+        if not path.startswith("/api"):
+            continue
+        if not takes_body:
+            options = await client.request(method, path, json={"dryRun": ["All"]})
+            assert options.status_code == 422, (method, path, options.text)
+            assert "takes no body" in options.json()["detail"]
+        twice = await client.request(method, f"{path}?dryRun=true&dryRun=false")
+        assert twice.status_code == 422, (method, path)
+        if not path.startswith("/api/v1/session/"):  # providers add parameters of their own
+            unknown = await client.request(method, f"{path}?dry_run=true")
+            assert unknown.status_code == 422, (method, path)
+    assert (await client.get(PATH)).status_code == 200, "nothing was deleted"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/v1/workspaces", {"spec": {"workspace_name": "team-b"}}),
+        ("PATCH", PATH, {"spec": {"open_web_ui": {}}}),
+        ("PATCH", PATH, {"spec": {"ollama": {"keep_alive": "5m"}}}),
+    ],
+)
+async def test_a_field_has_one_name(
+    client: httpx2.AsyncClient, method: str, path: str, body: dict[str, Any]
+) -> None:
+    response = await client.request(method, path, json=body)
+    assert response.status_code == 422, response.text
+    assert "_" in "".join(error["field"] for error in response.json()["errors"])
+
+
+async def test_the_platform_is_shown_to_people_with_a_team_only(
+    app: FastAPI, client: httpx2.AsyncClient
+) -> None:
+    kubernetes = app.state.services.client
+    for path in ("/api/v1/platform", "/api/v1/patterns", "/api/v1/models"):
+        kubernetes.allows = lambda _: False
+        app.dependency_overrides[get_caller] = lambda path=path: replace(ANN, username=path)
+        refused = await client.get(path)
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+        kubernetes.allows = lambda attributes: attributes.get("namespace") == "team"
+        app.dependency_overrides[get_caller] = lambda: ANN
+        assert (await client.get(path)).status_code == 200
+
+
+async def test_the_address_of_a_new_workspace_says_its_team(
+    app: FastAPI, client: httpx2.AsyncClient
+) -> None:
+    new = resource("team-b", team=SYSTEM_NAMESPACE, version=2)
+    app.state.services.client.creates(new, events=[new])
+    created = await client.post("/api/v1/workspaces", json={"spec": {"workspaceName": "team-b"}})
+    location = created.headers["Location"]
+    assert location == f"/api/v1/workspaces/team-b?team={SYSTEM_NAMESPACE}"
+    assert (await client.get(location)).json() == created.json()

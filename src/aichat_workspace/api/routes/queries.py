@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from aichat_workspace.api.schemas.base import ApiModel
+from aichat_workspace.api.schemas.base import ClientModel
 from aichat_workspace.api.workspaces.log_query import LogQuery
 from aichat_workspace.api.workspaces.pages import MAX_LIMIT, Filter
 from aichat_workspace.api.workspaces.service import ChangeOptions
@@ -15,11 +15,11 @@ from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 Team = Annotated[DnsLabel, StringConstraints(min_length=1)]
 
 
-class NoQuery(ApiModel):
+class NoQuery(ClientModel):
     """No parameters."""
 
 
-class WorkspaceQuery(ApiModel):
+class WorkspaceQuery(ClientModel):
     """Which workspace of a name."""
 
     team: Team | None = Field(
@@ -33,7 +33,7 @@ class WorkspaceLogQuery(LogQuery, WorkspaceQuery):
     """The parameters of a log."""
 
 
-class CreateQuery(ApiModel):
+class CreateQuery(ClientModel):
     """How to create a workspace."""
 
     dry_run: bool = Field(default=False, description="Check everything, and change nothing.")
@@ -47,7 +47,7 @@ class ChangeQuery(CreateQuery, WorkspaceQuery):
         return ChangeOptions(self.team, if_match, self.dry_run)
 
 
-class ListQuery(ApiModel):
+class ListQuery(ClientModel):
     """Which workspaces to list, and how."""
 
     team: Team | None = Field(default=None, description="Only this team's.")
@@ -81,7 +81,7 @@ class ListQuery(ApiModel):
         return self.fields.split(",") if self.fields else []
 
 
-class WatchQuery(ApiModel):
+class WatchQuery(ClientModel):
     """Which workspaces to watch."""
 
     team: Team | None = Field(default=None, description="Only this team's.")

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from aichat_workspace.api.auth import audit_log, session_cookie
@@ -19,12 +19,16 @@ from aichat_workspace.api.auth.session_cookie import Session, TokenTooLargeError
 from aichat_workspace.api.auth.signing import Signer
 from aichat_workspace.api.dependencies import Address, Services, ServicesDep, require_session
 from aichat_workspace.api.openapi.responses import responses
+from aichat_workspace.api.routes.queries import NoQuery
 from aichat_workspace.api.schemas.session import SessionDocument, SignIn
 from aichat_workspace.api.web import error_handlers, problems
+from aichat_workspace.api.web.exact_requests import require_exact
 from aichat_workspace.api.web.problems import FieldError, ProblemError
 from aichat_workspace.kube.errors import ApiError, UnreachableError
 
-router = APIRouter(prefix="/api/v1/session", tags=["sign-in"])
+router = APIRouter(
+    prefix="/api/v1/session", tags=["sign-in"], dependencies=[Depends(require_exact)]
+)
 
 _SEE_OTHER: Final = 303
 _MAX_ATTEMPTS: Final = 5  # the browser sends their cookies with every request
@@ -32,7 +36,12 @@ _MAX_ATTEMPTS: Final = 5  # the browser sends their cookies with every request
 
 @router.post("", summary="Sign in with a token", responses=responses(415))
 async def sign_in(
-    request: Request, response: Response, services: ServicesDep, address: Address, body: SignIn
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    address: Address,
+    _: Annotated[NoQuery, Query()],
+    body: SignIn,
 ) -> SessionDocument:
     """Set a cookie with the token, for eight hours at most. The server keeps no session."""
     session_cookie.require_own_site(request.method, request.headers, services.settings.public_url)
@@ -49,7 +58,11 @@ async def sign_in(
 
 @router.get("", summary="Who is signed in", responses=responses())
 async def read_session(
-    request: Request, response: Response, services: ServicesDep, address: Address
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    address: Address,
+    _: Annotated[NoQuery, Query()],
 ) -> SessionDocument:
     """The session of the cookie, and the csrfToken that changes have to send."""
     session = await require_session(request, services)
@@ -60,7 +73,9 @@ async def read_session(
 
 
 @router.delete("", summary="Sign out", status_code=204, responses=responses())
-async def sign_out(request: Request, services: ServicesDep) -> Response:
+async def sign_out(
+    request: Request, services: ServicesDep, _: Annotated[NoQuery, Query()]
+) -> Response:
     """Remove the cookie from the browser, even if the session has expired. The token stays valid
     until its issuer revokes it."""
     session_cookie.require_own_site(request.method, request.headers, services.settings.public_url)

@@ -60,11 +60,15 @@ id: 1207-0f3b9c2d4e5f6071
 event: MODIFIED
 data: {"name":"team-a-aichat","team":"team-a",…}
 """
+_ADDRESS: Final = {
+    "path.name": "$response.body#/name",
+    "query.team": "$response.body#/team",
+}
 _LINKS: Final = {
     operation: {
         "operationId": operation,
-        "parameters": {"path.name": "$response.body#/name", "query.team": "$response.body#/team"},
-        "description": f"`name` of the answer is that of `{operation}`.",
+        "parameters": _ADDRESS,
+        "description": f"`name` and `team` of the answer are those of `{operation}`.",
     }
     for operation in (
         "read_workspace",
@@ -82,11 +86,7 @@ _LINKS: Final = {
 } | {
     "replace_workspace": {
         "operationId": "replace_workspace",
-        "parameters": {
-            "path.name": "$response.body#/name",
-            "header.if-match": "$response.header.ETag",
-        },
-        "requestBody": {"spec": "$response.body#/spec"},
+        "parameters": {**_ADDRESS, "header.if-match": "$response.header.ETag"},
         "description": "With `ETag` of the answer as If-Match, no change is lost.",
     }
 }
@@ -150,7 +150,7 @@ def document_response(
 
 
 def _location(view: View) -> str:
-    return f"/api/v1/workspaces/{view.name}"
+    return f"/api/v1/workspaces/{view.name}?team={view.team}"
 
 
 @router.get(

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    BeforeValidator,
     Field,
     StrictBool,
     StrictFloat,
@@ -44,6 +45,14 @@ _WORKSPACE_EXAMPLE: dict[str, Any] = {
 }
 
 
+def _parse_spec(value: object) -> WorkspaceSpec:
+    return WorkspaceSpec.model_validate(value, by_alias=True, by_name=False)
+
+
+Spec = Annotated[WorkspaceSpec, BeforeValidator(_parse_spec)]
+"""A spec whose fields have their documented names only; Python's are for our own code."""
+
+
 class WorkspaceCreate(RequestBody):
     """A workspace to create."""
 
@@ -54,7 +63,7 @@ class WorkspaceCreate(RequestBody):
         min_length=1,
         description="The team it belongs to: the namespace of its resource.",
     )
-    spec: WorkspaceSpec
+    spec: Spec
 
 
 class WorkspaceReplace(RequestBody):
@@ -62,7 +71,7 @@ class WorkspaceReplace(RequestBody):
 
     model_config = with_example({"spec": _SPEC_EXAMPLE})
 
-    spec: WorkspaceSpec
+    spec: Spec
 
 
 class WorkspacePatch(RequestBody):

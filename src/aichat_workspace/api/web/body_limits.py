@@ -47,9 +47,12 @@ class BodyLimitMiddleware:
             return
         with ExitStack() as reservation:
             try:
-                self._require_fit(scope, size)
+                if size > self.max_bytes:
+                    raise problems.too_large(self.max_bytes)
                 reservation.enter_context(self._reserve(size))
                 body = await self._read_body(receive)
+                if body:
+                    _require_format(scope)
             except ProblemError as problem:
                 await problem_response(problem, scope["path"])(scope, receive, send)
                 return
@@ -60,16 +63,6 @@ class BodyLimitMiddleware:
 
             if body is not None:
                 await self.app(scope, _replay(body, receive), releasing_send)
-
-    def _require_fit(self, scope: Scope, size: int) -> None:
-        if size > self.max_bytes:
-            raise problems.too_large(self.max_bytes)
-        formats = FORMATS.get(scope["method"], ())
-        content_type = (
-            Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
-        )
-        if formats and content_type not in formats:
-            raise problems.unsupported(content_type, scope["method"], formats)
 
     @contextmanager
     def _reserve(self, size: int) -> Iterator[None]:
@@ -97,6 +90,13 @@ class BodyLimitMiddleware:
                         return bytes(body)
         except TimeoutError:
             raise problems.too_slow(self.seconds) from None
+
+
+def _require_format(scope: Scope) -> None:
+    formats = FORMATS.get(scope["method"], ())
+    content_type = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
+    if formats and content_type not in formats:
+        raise problems.unsupported(content_type, scope["method"], formats)
 
 
 def _declared_bytes(headers: Headers, max_bytes: int) -> int:

@@ -102,6 +102,15 @@ def forbidden(username: str, verb: str, what: str, team: str) -> ProblemError:
     )
 
 
+def no_team_at_all(username: str) -> ProblemError:
+    return ProblemError(
+        403,
+        "forbidden",
+        f"{username} may not list aichatworkspaces in any team. Ask an administrator of a team's "
+        "namespace for a role that allows it.",
+    )
+
+
 def invalid(errors: Iterable[FieldError]) -> ProblemError:
     reported = tuple(islice(errors, _MAX_ERRORS))
     detail = "; ".join(

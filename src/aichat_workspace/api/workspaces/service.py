@@ -76,13 +76,25 @@ class Workspaces:
         self, caller: Caller, verb: str, name: str, team: str | None = None, subresource: str = ""
     ) -> View:
         """Return the workspace if the caller may use the verb on it, or on the part of it."""
-        workspace = self.cluster.find(name, team)
+        workspace = await self._resolve(caller, name, team)
         if workspace is None:
             await self._review_missing(caller, verb, name, team, subresource)
             raise problems.not_found(name)
         request = AccessRequest(verb, workspace.team, workspace.resource, subresource)
         await self.authorizer.require(caller, request, name)
         return workspace
+
+    async def _resolve(self, caller: Caller, name: str, team: str | None) -> View | None:
+        """Return the first claimant of a name, in the team if that is given; None without one.
+
+        The caller's own come before those that they may not see, so that lists and addresses agree.
+        """
+        claimants = self.cluster.claimants(name, team)
+        for claimant in claimants if len(claimants) > 1 else ():
+            request = AccessRequest("get", claimant.team, claimant.resource)
+            if await self.authorizer.allows(caller, request):
+                return claimant
+        return claimants[0] if claimants else None
 
     async def _review_missing(
         self, caller: Caller, verb: str, name: str, team: str | None, subresource: str
@@ -179,7 +191,7 @@ class Workspaces:
                         current.resource,
                         current.team,
                         uid=str(current.document["uid"]),
-                        version=str(current.version) if options.if_match else None,
+                        version=str(current.version) if etags.is_tag(options.if_match) else None,
                         dry_run=options.dry_run,
                     )
             except ConflictError:
@@ -453,7 +465,7 @@ def _require_valid(spec: dict[str, Any], stored: dict[str, Any]) -> None:
 def _spec_errors(spec: dict[str, Any]) -> list[ErrorDetails]:
     """Return every field that is wrong, with its value."""
     try:
-        WorkspaceSpec.model_validate(spec)
+        WorkspaceSpec.model_validate(spec, by_alias=True, by_name=False)
     except ValidationError as error:
         return error.errors(include_url=False, include_context=False)
     return []

@@ -273,7 +273,51 @@ async def test_a_missing_workspace_takes_as_many_reviews_as_a_hidden_one(
     assert counts[1] == 2
 
 
+class TestAddress:
+    """Two resources name the workspace chat; team-a's is the holder."""
+
+    @pytest.fixture(autouse=True)
+    def _claimants(self, client: FakeWorkspaceClient) -> None:
+        rejected = {"conditions": [{"type": "Ready", "reason": "WorkspaceNameTaken"}]}
+        client.watch_event(resource("chat", team="team-b", uid="b", version=2, status=rejected))
+        client.watch_event(resource("chat", team="team-a", uid="a", version=1))
+
+    @pytest.mark.parametrize(
+        ("visible", "team"),
+        [({"team-a", "team-b"}, "team-a"), ({"team-a"}, "team-a"), ({"team-b"}, "team-b")],
+    )
+    async def test_a_name_leads_to_the_first_claimant_that_the_caller_may_see(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces, visible: set[str], team: str
+    ) -> None:
+        client.allows = lambda attributes: attributes["namespace"] in visible
+        assert (await workspaces.find(ANN, "get", "chat")).team == team
+        await workspaces.delete(ANN, "chat")
+        assert client.deleted == [f"chat/{team}"]
+
+    async def test_a_team_says_which_claimant(self, workspaces: Workspaces) -> None:
+        assert (await workspaces.find(ANN, "get", "chat", "team-b")).team == "team-b"
+
+    async def test_a_caller_who_may_see_none_gets_404(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces
+    ) -> None:
+        client.allows = lambda _: False
+        with pytest.raises(ProblemError) as caught:
+            await workspaces.find(ANN, "get", "chat")
+        assert caught.value.code == "workspace-not-found"
+
+
 class TestConflicts:
+    async def test_a_deletion_of_any_state_does_not_depend_on_the_version(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces
+    ) -> None:
+        """The operator raises the version with each step of a download."""
+        obj = resource(team=TEAM, version=10)
+        etag = view(obj).etag
+        for if_match, version in ((None, None), ("*", None), (" * ", None), (etag, "10")):
+            client.watch_event(obj)
+            await workspaces.delete(ANN, "team-a", ChangeOptions(if_match=if_match))
+            assert client.delete_options.pop()["version"] == version
+
     async def test_a_recreated_workspace_is_409_without_an_etag_and_412_with_one(
         self, client: FakeWorkspaceClient, workspaces: Workspaces
     ) -> None:
