@@ -19,7 +19,7 @@ VISITOR = "pod/visitor"
 STRANGERS, PROMETHEUS = "strangers", "monitoring"
 WAYS_IN = [
     (f"aichat-workspace-api.{SYSTEM}.svc", 80),
-    (f"aichat-workspace-api-metrics.{SYSTEM}.svc", 8090),
+    (f"aichat-workspace-api-metrics.{SYSTEM}.svc", 8091),
     (f"aichat-workspace-operator-metrics.{SYSTEM}.svc", 8081),
 ]
 

@@ -9,6 +9,7 @@ import httpx2
 import orjson
 import pytest
 from fastapi import FastAPI
+from structlog.testing import capture_logs
 
 from aichat_workspace.api.app import build
 from aichat_workspace.api.dependencies import Services, get_caller
@@ -26,14 +27,19 @@ MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
 @pytest.fixture
-def app() -> FastAPI:
+def metrics() -> Metrics:
+    return Metrics(lambda: 0, lambda: 0)
+
+
+@pytest.fixture
+def app(metrics: Metrics) -> FastAPI:
     """Ann may do everything with the workspace team-a."""
     kubernetes = FakeWorkspaceClient()
     settings = Settings.read({}, in_cluster=False)
     services = Services.create(settings, kubernetes, servers.by_proxy(kubernetes), {})
     kubernetes.cluster = services.cluster
     kubernetes.watch_event(resource())
-    app = build(services, Metrics(lambda: 0, lambda: 0))
+    app = build(services, metrics)
 
     @app.get("/broken")
     async def broken() -> None:
@@ -50,14 +56,17 @@ async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-async def test_a_bug_in_any_route_is_a_problem_document(client: httpx2.AsyncClient) -> None:
+async def test_a_bug_in_any_route_is_a_problem_document(
+    client: httpx2.AsyncClient, metrics: Metrics
+) -> None:
     response = await client.get("/broken")
     assert (response.status_code, response.json()["code"]) == (500, "bug")
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert "unexpected detail" not in response.text
-    metrics = (await client.get("/metrics")).text
-    assert 'aichat_api_http_requests_total{code="500",method="GET",route="/broken"} 1.0' in metrics
+    body, _ = metrics.render()
+    counted = b'aichat_api_http_requests_total{code="500",method="GET",route="/broken"} 1.0'
+    assert counted in body
 
 
 async def test_a_workspace_answers_head(client: httpx2.AsyncClient) -> None:
@@ -74,7 +83,7 @@ async def test_a_workspace_answers_head(client: httpx2.AsyncClient) -> None:
         ("/api/v1/workspaces/team-a:suspend", "POST"),
         ("/api/v1/workspaces:watch", "GET"),
         ("/api/v1/workspaces/team-a/logs/ollama", "GET"),
-        ("/metrics", "GET, HEAD"),
+        ("/openapi.json", "GET, HEAD"),
     ],
 )
 async def test_a_method_that_is_not_allowed_is_405_with_the_allowed_ones(
@@ -209,3 +218,67 @@ async def test_the_address_of_a_new_workspace_says_its_team(
     location = created.headers["Location"]
     assert location == f"/api/v1/workspaces/team-b?team={SYSTEM_NAMESPACE}"
     assert (await client.get(location)).json() == created.json()
+
+
+async def test_probes_and_metrics_are_not_on_the_apis_own_port(client: httpx2.AsyncClient) -> None:
+    for path in ("/metrics", "/healthz", "/readyz"):
+        assert (await client.get(path)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [(PATH, 200), ("/broken", 500), ("/nothing", 404), ("/openapi.json", 200)]
+)
+async def test_every_response_has_the_security_headers_and_an_id(
+    client: httpx2.AsyncClient, path: str, status: int
+) -> None:
+    response = await client.get(path)
+    assert response.status_code == status
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    is_public = path == "/openapi.json"
+    assert response.headers["Cache-Control"].startswith("public" if is_public else "private")
+    if status >= 400:
+        assert response.json()["requestId"] == response.headers["X-Request-ID"]
+
+
+async def test_a_large_list_is_compressed_on_request_and_the_tag_is_the_same(
+    app: FastAPI, client: httpx2.AsyncClient
+) -> None:
+    for number in range(50):
+        app.state.services.client.watch_event(resource(f"a-{number}", version=2 + number))
+    path = "/api/v1/workspaces"
+    plain = await client.get(path, headers={"Accept-Encoding": "identity"})
+    packed = await client.get(path, headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in packed.headers["Vary"]
+    assert packed.json() == plain.json()
+    assert packed.headers["ETag"] == plain.headers["ETag"]
+    unchanged = {"If-None-Match": packed.headers["ETag"]}
+    assert (await client.get(path, headers=unchanged)).status_code == 304
+
+
+async def test_each_decision_writes_one_audit_line(
+    app: FastAPI, client: httpx2.AsyncClient
+) -> None:
+    client.headers["Authorization"] = "Bearer token"
+    about = {"team": "team", "workspace": "team-a"}
+    for method, path, outcome, expected in (
+        ("GET", PATH, 200, {"action": "read_workspace", **about}),
+        ("POST", f"{PATH}:suspend", 202, {"action": "suspend_workspace", **about}),
+        ("POST", f"{PATH}:suspend", 200, {"action": "suspend_workspace", **about}),
+        ("DELETE", f"{PATH}?dryRun=true", 202, {"action": "delete_workspace", "dry_run": True}),
+        ("GET", f"{PATH}-b", 404, {"action": "read_workspace", "workspace": "team-a-b"}),
+        ("GET", "/api/v1/workspaces?team=team", 200, {"action": "list_workspaces", "team": "team"}),
+    ):
+        with capture_logs() as logs:
+            response = await client.request(method, path)
+        (line,) = [line for line in logs if line["event"] == "audit"]
+        assert (response.status_code, line["outcome"]) == (outcome, outcome)
+        assert expected.items() <= line.items()
+        assert line["address"] == "127.0.0.1"
+    app.state.services.client.allows = lambda _: False
+    app.dependency_overrides[get_caller] = lambda: replace(ANN, username="eve")
+    with capture_logs() as logs:
+        await client.request("DELETE", f"{PATH}?team=team")
+    assert [(line["action"], line["outcome"]) for line in logs] == [("delete_workspace", 404)]

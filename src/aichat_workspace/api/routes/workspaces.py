@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, Header, Path, Query, Response
 from fastapi.responses import StreamingResponse
 from starlette.convertors import StringConvertor, register_url_convertor
 
+from aichat_workspace.api.auth import audit_log
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import Scope
 from aichat_workspace.api.dependencies import (
@@ -21,6 +22,7 @@ from aichat_workspace.api.dependencies import (
 from aichat_workspace.api.openapi.responses import event_stream, responses
 from aichat_workspace.api.routes import queries
 from aichat_workspace.api.schemas.workspace import (
+    PartialWorkspaceList,
     WorkspaceCreate,
     WorkspaceDocument,
     WorkspaceList,
@@ -28,7 +30,7 @@ from aichat_workspace.api.schemas.workspace import (
     WorkspaceReplace,
 )
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.body_limits import JSON, MERGE_PATCH
+from aichat_workspace.api.web.body_limits import JSON, MERGE_PATCH, PARTIAL
 from aichat_workspace.api.web.etags import is_unchanged
 from aichat_workspace.api.web.streaming import Pieces, join_pieces, stream_response
 from aichat_workspace.api.workspaces import pages, watch
@@ -149,6 +151,18 @@ def document_response(
     }
 
 
+_LIST_RESPONSE: Final[dict[int | str, Any]] = {
+    200: {
+        "description": "A page; with `fields` as another media type, for clients with types.",
+        "model": WorkspaceList,
+        "headers": _ETAG,
+        "content": {
+            PARTIAL: {"schema": {"$ref": f"#/components/schemas/{PartialWorkspaceList.__name__}"}}
+        },
+    }
+}
+
+
 def _location(view: View) -> str:
     return f"/api/v1/workspaces/{view.name}?team={view.team}"
 
@@ -157,7 +171,7 @@ def _location(view: View) -> str:
     "/workspaces",
     summary="List workspaces",
     responses={
-        **document_response(200, "A page.", WorkspaceList),
+        **_LIST_RESPONSE,
         304: {"description": "Unchanged."},
         **responses(),
     },
@@ -178,7 +192,8 @@ async def list_workspaces(
     async def begin() -> Pieces:
         return _as_async(join_pieces(pages.parts(views, next_page, query.paths)))
 
-    return await stream_response(services.lists, caller.username, begin, JSON, {"ETag": etag})
+    media_type = PARTIAL if query.paths else JSON
+    return await stream_response(services.lists, caller.username, begin, media_type, {"ETag": etag})
 
 
 async def _as_async(pieces: Iterable[bytes]) -> Pieces:
@@ -239,6 +254,8 @@ async def watch_workspaces(
     """The last state of each workspace is sent at least once, and never an older one after a newer.
     After `reset` forget what you had: all workspaces follow, then `synced`. To resume a stream that
     broke off, send Last-Event-ID to any replica."""
+
+    audit_log.note(team=query.team, workspace=query.name)
 
     async def scope() -> Scope:
         identity = await identify(services, credential)
@@ -411,7 +428,6 @@ async def _set_suspended(
         name,
         {"suspended": suspended},
         query.options(if_match),
-        action="suspend" if suspended else "resume",
     )
     return _change_response(view, has_changed=has_changed, dry_run=query.dry_run)
 

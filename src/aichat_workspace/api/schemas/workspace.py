@@ -112,9 +112,20 @@ class WorkspaceList(ApiModel):
         }
     )
 
-    items: tuple[WorkspaceDocument | dict[str, Any], ...] = Field(
-        description="Whole workspaces, or with `fields` only what was asked for."
+    items: tuple[WorkspaceDocument, ...] = Field(description="Whole workspaces.")
+    next_page: str | None = Field(
+        description="Send it as `page` for what follows; null on the last page."
     )
+
+
+class PartialWorkspaceList(ApiModel):
+    """A page of workspaces with only the `fields` of the query."""
+
+    model_config = with_example(
+        {"items": [{"name": "team-a-aichat", "status": {"phase": "Ready"}}], "nextPage": None}
+    )
+
+    items: tuple[dict[str, Any], ...] = Field(description="What was asked for, of each workspace.")
     next_page: str | None = Field(
         description="Send it as `page` for what follows; null on the last page."
     )

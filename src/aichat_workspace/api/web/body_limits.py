@@ -16,6 +16,8 @@ from aichat_workspace.api.web.problems import ProblemError
 BODY_SECONDS: Final = 10.0
 JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"
+PARTIAL: Final = "application/vnd.aichatworkspaces.partial+json"
+"""JSON of documents with only some of their fields."""
 FORMATS: Final = {"POST": (JSON,), "PUT": (JSON,), "PATCH": (MERGE_PATCH, JSON)}
 
 

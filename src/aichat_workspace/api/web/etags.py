@@ -33,4 +33,4 @@ def is_unchanged(etag: str, if_none_match: str | None) -> bool:
     """Return whether the reader has exactly this state already."""
     if if_none_match is None:
         return False
-    return if_none_match.strip() == _ANY or etag in _tags(if_none_match)
+    return if_none_match.strip() == _ANY or etag.removeprefix("W/") in _tags(if_none_match)

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from itertools import islice
 from typing import Any, Final
 
+from aichat_workspace.api.web.request_ids import request_id
 from aichat_workspace.domain import names
 from aichat_workspace.kube.errors import (
     AlreadyExistsError,
@@ -66,6 +67,7 @@ class ProblemError(Exception):
             "code": self.code,
             "detail": self.detail,
             "instance": instance,
+            "requestId": request_id(),
         }
         if self.errors:
             document["errors"] = [

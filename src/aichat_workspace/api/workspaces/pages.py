@@ -84,6 +84,6 @@ def parts(views: Sequence[View], next_page: str | None, fields: Sequence[str]) -
 
 
 def etag(views: Sequence[View], next_page: str | None, fields: Sequence[str]) -> str:
-    """Return the page's ETag; it changes with the content."""
+    """Return the page's ETag; it changes with the content, and is weak as it may be compressed."""
     content = orjson.dumps([next_page, *fields, *(view.etag for view in views)])
-    return f'"{hashlib.blake2b(content, digest_size=16).hexdigest()}"'
+    return f'W/"{hashlib.blake2b(content, digest_size=16).hexdigest()}"'
