@@ -263,8 +263,7 @@ async def watch_workspaces(
             identity, "watch", lambda: {query.team} if query.team else services.cluster.all_teams()
         )
 
-    visible = await scope()
-    if not visible:
+    if not await scope():
         raise problems.forbidden(caller.username, "watch", "aichatworkspaces", query.team or "any")
     watcher = watch.Watcher(
         services.cluster,
@@ -274,8 +273,6 @@ async def watch_workspaces(
         query=f"{query.team} {query.name}",
     )
     token = watch.ResumeToken.parse(last_event_id)
-    if token is not None and token.scope_hash != watcher.scope_hash(visible):
-        token = None
 
     async def begin() -> Pieces:
         position = await watch.resume(services.cluster, token, services.workspaces)
