@@ -83,12 +83,14 @@ class Writer:
     async def delete_workspace(self, workspace: Workspace) -> None:
         """Exactly as it was seen: one that was edited meanwhile stays (Conflict)."""
         resource = self.caches.workspaces.get(workspace.namespace, workspace.name)
+        if resource is None or resource["metadata"]["generation"] != workspace.generation:
+            raise ConflictError(409, "Conflict", "the workspace was edited meanwhile")
         await self.client.delete(
             _WORKSPACE,
             workspace.name,
             workspace.namespace,
             uid=workspace.uid,
-            version=str(resource_version(resource)) if resource else None,
+            version=str(resource_version(resource)),
         )
 
     async def create_namespace(self, body: Manifest) -> Json:
