@@ -24,6 +24,8 @@ class FakeWorkspaceClient(Client):
     """What a list returns."""
     allows: Callable[[Object], bool] = lambda _: True
     """Decides reviews by their resource attributes."""
+    token_status: Object = field(default_factory=dict)
+    """What a review of any token says."""
     error: Exception | None = None
     """Raised by every change after it was carried out."""
     reviews: list[Object] = field(default_factory=list)
@@ -103,6 +105,8 @@ class FakeWorkspaceClient(Client):
         self._raise_error()
 
     async def review(self, _: str, body: Object) -> Any:
+        if body["kind"] == "TokenReview":
+            return {"status": self.token_status}
         attributes = body["spec"]["resourceAttributes"]
         self.reviews.append(attributes)
         return {"status": {"allowed": self.allows(attributes)}}

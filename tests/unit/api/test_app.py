@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from aichat_workspace.api.app import build
 from aichat_workspace.api.dependencies import Services, get_caller
 from aichat_workspace.api.metrics import Metrics
-from aichat_workspace.api.settings import Settings
+from aichat_workspace.api.settings import AUDIENCE, Settings
 from aichat_workspace.domain.names import SYSTEM_NAMESPACE
 from aichat_workspace.runtime import servers
 from tests.fakes.workspace_client import FakeWorkspaceClient
@@ -52,7 +52,10 @@ def app(metrics: Metrics) -> FastAPI:
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
     transport = httpx2.ASGITransport(app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://api") as client:
+    headers = {"Authorization": "Bearer token"}
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="http://api", headers=headers
+    ) as client:
         yield client
 
 
@@ -163,7 +166,6 @@ async def test_every_operation_refuses_what_it_would_ignore(
     app: FastAPI, client: httpx2.AsyncClient
 ) -> None:
     """Kubernetes' own dry run in a body, as `kubectl delete --dry-run=server` sends it."""
-    client.headers["Authorization"] = "Bearer token"
     for method, path, takes_body in operations(app):
         if not path.startswith("/api"):
             continue
@@ -261,7 +263,6 @@ async def test_a_large_list_is_compressed_on_request_and_the_tag_is_the_same(
 async def test_each_decision_writes_one_audit_line(
     app: FastAPI, client: httpx2.AsyncClient
 ) -> None:
-    client.headers["Authorization"] = "Bearer token"
     about = {"team": "team", "workspace": "team-a"}
     for method, path, outcome, expected in (
         ("GET", PATH, 200, {"action": "read_workspace", **about}),
@@ -282,3 +283,26 @@ async def test_each_decision_writes_one_audit_line(
     with capture_logs() as logs:
         await client.request("DELETE", f"{PATH}?team=team")
     assert [(line["action"], line["outcome"]) for line in logs] == [("delete_workspace", 404)]
+
+
+async def test_a_read_waits_for_a_phase(app: FastAPI, client: httpx2.AsyncClient) -> None:
+    user = {"username": "ann"}
+    status = {"authenticated": True, "audiences": [AUDIENCE], "user": user}
+    app.state.services.client.token_status = status
+    late = await client.get(f"{PATH}?wait=Ready&timeout=1")
+    assert (late.status_code, late.json()["code"]) == (504, "takes-too-long")
+    ready = {"phase": "Ready", "observedGeneration": 1}
+    app.state.services.client.watch_event(resource(version=2, status=ready))
+    assert (await client.get(f"{PATH}?wait=Ready")).json()["status"] == ready
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("timeout=5", "timeout"), ("wait=Ready&timeout=301", "timeout"), ("wait=ready", "wait")],
+)
+async def test_a_wait_that_makes_no_sense_is_refused_by_its_field(
+    client: httpx2.AsyncClient, query: str, field: str
+) -> None:
+    response = await client.get(f"{PATH}?{query}")
+    assert response.status_code == 422
+    assert [error["field"] for error in response.json()["errors"]] == [field]

@@ -26,7 +26,7 @@ _DESCRIPTIONS: Final = {
     500: "A bug or a misconfiguration; the log says more.",
     502: "The model server, or the identity provider, refuses.",
     503: "The cluster or the model server does not answer; try again.",
-    504: "The reply takes too long to wait for it whole.",
+    504: "It takes too long to wait for it.",
 }
 _REQUEST_ID: Final = "5f2b8c0e9a1d4e7f8b3c6d2a1e0f9b7c"
 _INSTANCE: Final = "/api/v1/workspaces/team-a-aichat"

@@ -1,8 +1,9 @@
 """Query parameters. Unknown ones are refused: a mistyped `dryRun` must not change anything."""
 
-from typing import Annotated
+from typing import Annotated, Final, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from aichat_workspace.api.schemas.base import ClientModel
 from aichat_workspace.api.workspaces.log_query import LogQuery
@@ -12,6 +13,8 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.platform_spec import DnsLabel
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 
+WAIT_SECONDS: Final = 60
+MAX_WAIT_SECONDS: Final = 300
 Team = Annotated[DnsLabel, StringConstraints(min_length=1)]
 
 
@@ -27,6 +30,30 @@ class WorkspaceQuery(ClientModel):
         description="The team, where several resources name the workspace; the one that counts "
         "when left out.",
     )
+
+
+class ReadQuery(WorkspaceQuery):
+    """How to read a workspace."""
+
+    wait: Phase | None = Field(
+        default=None,
+        description="Answer once it is in this phase, as `Ready`; 504 if that takes longer than "
+        "`timeout`.",
+    )
+    timeout: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_WAIT_SECONDS,
+        description=f"Seconds to `wait`; {WAIT_SECONDS} when left out.",
+    )
+
+    @model_validator(mode="after")
+    def _has_use(self) -> Self:
+        if self.timeout is not None and self.wait is None:
+            error = PydanticCustomError("no_use", "it needs `wait`; name a phase there")
+            details = [InitErrorDetails(type=error, loc=("timeout",), input=self.timeout)]
+            raise ValidationError.from_exception_data("query", details)
+        return self
 
 
 class WorkspaceLogQuery(LogQuery, WorkspaceQuery):

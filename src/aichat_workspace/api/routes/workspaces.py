@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Body, Header, Path, Query, Response
+from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.convertors import StringConvertor, register_url_convertor
 
@@ -32,8 +32,14 @@ from aichat_workspace.api.schemas.workspace import (
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.body_limits import JSON, MERGE_PATCH, PARTIAL
 from aichat_workspace.api.web.etags import is_unchanged
-from aichat_workspace.api.web.streaming import Pieces, join_pieces, stream_response
+from aichat_workspace.api.web.streaming import (
+    Pieces,
+    cancel_on_disconnect,
+    join_pieces,
+    stream_response,
+)
 from aichat_workspace.api.workspaces import pages, watch
+from aichat_workspace.api.workspaces.phase_wait import wait_for_phase
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain import names
 
@@ -287,17 +293,31 @@ async def watch_workspaces(
     responses={
         **document_response(200, "The workspace."),
         304: {"description": "Unchanged."},
-        **responses(404),
+        **responses(404, 504),
     },
 )
 async def read_workspace(
+    request: Request,
     caller: CurrentCaller,
     services: ServicesDep,
+    credential: RequestCredential,
     name: Name,
-    query: WorkspaceParameters,
+    query: Annotated[queries.ReadQuery, Query()],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    view = await services.workspaces.find(caller, "get", name, query.team)
+    """With `wait`, once it is in that phase."""
+
+    async def find() -> View:
+        identity = await identify(services, credential)
+        return await services.workspaces.find(identity, "get", name, query.team)
+
+    if query.wait is None:
+        view = await services.workspaces.find(caller, "get", name, query.team)
+    else:
+        seconds = query.timeout or queries.WAIT_SECONDS
+        waiting = wait_for_phase(services.cluster, find, query.wait, seconds)
+        with services.streams.slot(caller.username):
+            view = await cancel_on_disconnect(request, services.stopping, waiting)
     if is_unchanged(view.etag, if_none_match):
         return Response(status_code=304, headers={"ETag": view.etag})
     return workspace_response(view)
