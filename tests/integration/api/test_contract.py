@@ -40,7 +40,9 @@ def test_a_caller_without_rights_gets_documented_refusals_and_changes_nothing(
     before = _resources(cluster)
     report = _run(api, eve, tmp_path)
     allowed = {path for path, status in _answers(report) if 200 <= status < 300}
-    assert allowed <= {"/api/v1/me", "/api/v1/session"}, allowed
+    assert allowed <= {"/api/v1/me", "/api/v1/session", "/api/v1/workspaces"}, allowed
+    with api.client(eve.token) as client:
+        assert client.get("/api/v1/workspaces").json()["items"] == []
     assert _resources(cluster) == before
 
 
