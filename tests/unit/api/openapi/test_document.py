@@ -131,6 +131,18 @@ def test_a_list_has_workspaces_and_one_of_fields_is_another_media_type(
     assert partial["items"]["type"] == "object"
 
 
+def test_bodies_are_closed_and_answers_open(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert schemas["WorkspaceSpec"]["additionalProperties"] is False
+    assert schemas["WorkspaceCreate"]["properties"]["spec"] == {
+        "$ref": "#/components/schemas/WorkspaceSpec"
+    }
+    for name in ("WorkspaceDocument", "StoredWorkspaceSpec", "WorkspaceStatus", "ProblemDocument"):
+        assert "additionalProperties" not in schemas[name], name
+    assert "enum" in schemas["Phase"], "of the query"
+    assert "enum" not in schemas["StoredPhase"]
+
+
 def test_a_patch_takes_both_of_its_formats(document: dict[str, Any]) -> None:
     content = document["paths"]["/api/v1/workspaces/{name}"]["patch"]["requestBody"]["content"]
     assert set(content) == {"application/merge-patch+json", "application/json"}
