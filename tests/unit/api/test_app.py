@@ -306,3 +306,21 @@ async def test_a_wait_that_makes_no_sense_is_refused_by_its_field(
     response = await client.get(f"{PATH}?{query}")
     assert response.status_code == 422
     assert [error["field"] for error in response.json()["errors"]] == [field]
+
+
+async def test_a_list_tells_how_many_match_on_request(
+    app: FastAPI, client: httpx2.AsyncClient
+) -> None:
+    kubernetes = app.state.services.client
+    for number in range(7):
+        name, team = f"b-{number}", "hidden" if number % 2 else "team"
+        kubernetes.watch_event(resource(name, team=team, uid=name, version=2 + number))
+    kubernetes.allows = lambda attributes: attributes.get("namespace") == "team"
+    path = "/api/v1/workspaces?limit=2"
+    assert "total" not in (await client.get(path)).json()
+    first = (await client.get(f"{path}&count=true&q=b-")).json()
+    second = (await client.get(f"{path}&count=true&q=b-&page={first['nextPage']}")).json()
+    assert (first["total"], second["total"]) == (4, 4)
+    assert [item["name"] for item in first["items"] + second["items"]] == [
+        *("b-0", "b-2", "b-4", "b-6")
+    ]

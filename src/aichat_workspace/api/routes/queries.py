@@ -93,6 +93,7 @@ class ListQuery(ClientModel):
         "hold nothing else.",
     )
     limit: int = Field(default=100, ge=1, le=MAX_LIMIT, description="Workspaces on a page.")
+    count: bool = Field(default=False, description="Tell in `total` how many all pages have.")
     page: str | None = Field(
         default=None, max_length=1024, description="`nextPage` of the answer before."
     )

@@ -190,13 +190,15 @@ async def list_workspaces(
 ) -> Response:
     """Workspaces that you may see, in the order of their names. Pages stay stable: a workspace that
     is created or deleted makes no other one appear twice or never."""
-    views, next_page = await services.workspaces.page(caller, query.filter, query.page, query.limit)
-    etag = pages.etag(views, next_page, query.paths)
+    page = await services.workspaces.page(
+        caller, query.filter, query.page, query.limit, count=query.count
+    )
+    etag = pages.etag(page, query.paths)
     if is_unchanged(etag, if_none_match):
         return Response(status_code=304, headers={"ETag": etag})
 
     async def begin() -> Pieces:
-        return _as_async(join_pieces(pages.parts(views, next_page, query.paths)))
+        return _as_async(join_pieces(pages.parts(page, query.paths)))
 
     media_type = PARTIAL if query.paths else JSON
     return await stream_response(services.lists, caller.username, begin, media_type, {"ETag": etag})

@@ -110,12 +110,16 @@ class WorkspaceList(ApiModel):
         {
             "items": [_WORKSPACE_EXAMPLE],
             "nextPage": "WyJ0ZWFtLWEtYWljaGF0IiwidGVhbS1hIiwidGVhbS1hLWFpY2hhdCJd",
+            "total": 2,
         }
     )
 
     items: tuple[WorkspaceDocument, ...] = Field(description="Whole workspaces.")
     next_page: str | None = Field(
         description="Send it as `page` for what follows; null on the last page."
+    )
+    total: int | None = Field(
+        default=None, description="Workspaces on all pages together, with `count=true` only."
     )
 
 
@@ -129,6 +133,9 @@ class PartialWorkspaceList(ApiModel):
     items: tuple[dict[str, Any], ...] = Field(description="What was asked for, of each workspace.")
     next_page: str | None = Field(
         description="Send it as `page` for what follows; null on the last page."
+    )
+    total: int | None = Field(
+        default=None, description="Workspaces on all pages together, with `count=true` only."
     )
 
 

@@ -4,9 +4,9 @@ Every method first asks Kubernetes whether the caller may, and raises ProblemErr
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -22,8 +22,8 @@ from aichat_workspace.api.web.merge_patch import merge
 from aichat_workspace.api.web.problems import FieldError, ProblemError
 from aichat_workspace.api.workspaces import pages
 from aichat_workspace.api.workspaces.change_log import ChangeType
-from aichat_workspace.api.workspaces.cluster_view import ClusterView
-from aichat_workspace.api.workspaces.pages import Filter
+from aichat_workspace.api.workspaces.cluster_view import FIRST, ClusterView
+from aichat_workspace.api.workspaces.pages import Filter, Page
 from aichat_workspace.api.workspaces.views import View, view, workspace_name
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
@@ -107,9 +107,9 @@ class Workspaces:
         await self.authorizer.allows(caller, AccessRequest("get", team, name))
 
     async def page(
-        self, caller: Caller, query: Filter, page: str | None, limit: int
-    ) -> tuple[Sequence[View], str | None]:
-        """Return a page of workspaces that the caller may see, and the token of the next page."""
+        self, caller: Caller, query: Filter, page: str | None, limit: int, *, count: bool = False
+    ) -> Page:
+        """Return a page of workspaces that the caller may see; `count` looks at all of them."""
         audit_log.note(team=query.team)
         after = pages.parse_page(page)
         scope = await self.authorizer.scope(
@@ -119,11 +119,14 @@ class Workspaces:
         )
         if query.team and query.team not in scope:
             raise problems.forbidden(caller.username, "list", _WORKSPACE.plural, query.team)
-        return pages.take_page(
-            self.cluster.sorted_from(after),
-            lambda workspace: workspace.team in scope and query.matches(workspace),
-            limit,
-        )
+
+        def matches(workspace: View) -> bool:
+            return workspace.team in scope and query.matches(workspace)
+
+        page_of_views = pages.take_page(self.cluster.sorted_from(after), matches, limit)
+        if not count:
+            return page_of_views
+        return replace(page_of_views, total=sum(map(matches, self.cluster.sorted_from(FIRST))))
 
     async def create(
         self, caller: Caller, body: WorkspaceCreate, *, dry_run: bool
