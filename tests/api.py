@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from localcluster.ports import free_port
+from localcluster.ports import free_ports
 from tests import run
 
 GROUP: Final = "rbac.authorization.k8s.io"
@@ -43,7 +43,7 @@ def create_and_ask(
 @contextmanager
 def running_api(kubeconfig: Path, log: Path) -> Iterator[str]:
     """Gives its address. Its log must hold no traceback in the end."""
-    port, probe_port = free_port(), free_port()
+    port, probe_port = free_ports(2)
     environment = {"ENV": "dev", "KUBECONFIG": str(kubeconfig)}
     environment |= {"API_PORT": str(port), "API_PROBE_PORT": str(probe_port)}
     with log.open("w") as out:

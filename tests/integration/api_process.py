@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx2
 
-from localcluster.ports import free_port
+from localcluster.ports import free_ports
 from tests.integration.conftest import Cluster
 from tests.waiting import eventually
 
@@ -29,7 +29,7 @@ class ApiProcess:
 def running_api(cluster: Cluster, folder: Path, **environment: str) -> Iterator[ApiProcess]:
     """Start it with the cluster's kubeconfig and these variables, and wait until it is ready. Its
     log must hold no traceback in the end."""
-    port, probe_port = free_port(), free_port()
+    port, probe_port = free_ports(2)
     url, probes = (f"http://127.0.0.1:{number}" for number in (port, probe_port))
     api = ApiProcess(url, probes, folder / "api.log")
     given = {"ENV": "dev", "KUBECONFIG": str(cluster.kubeconfig)}
