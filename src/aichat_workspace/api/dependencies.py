@@ -9,7 +9,7 @@ from typing import Annotated, Final, Self
 from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPBearer
 
-from aichat_workspace.api.auth import session_cookie
+from aichat_workspace.api.auth import audit_log, session_cookie
 from aichat_workspace.api.auth.authentication import Authenticator, Caller
 from aichat_workspace.api.auth.authorization import Authorizer
 from aichat_workspace.api.auth.oidc import Provider
@@ -17,7 +17,8 @@ from aichat_workspace.api.auth.session_cookie import Cookies, Session
 from aichat_workspace.api.auth.signing import Keys
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.client_address import resolve_address
+from aichat_workspace.api.web.client_address import client_address
+from aichat_workspace.api.web.exact_requests import require_exact
 from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.web.rate_limits import AnonymousRateLimits, ConcurrencyLimit, RateLimits
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
@@ -101,9 +102,7 @@ ServicesDep = Annotated[Services, Depends(get_services)]
 
 def get_client_address(request: Request, services: ServicesDep) -> str:
     """Return the address that the request comes from."""
-    peer = request.client.host if request.client else ""
-    forwarded = request.headers.getlist("X-Forwarded-For")
-    return resolve_address(peer, forwarded, services.settings.proxies)
+    return client_address(request, services.settings.proxies)
 
 
 Address = Annotated[str, Depends(get_client_address)]
@@ -116,7 +115,7 @@ _bearer = HTTPBearer(
 
 _cookie = APIKeyCookie(
     name=Cookies(secure=True).session,
-    scheme_name="Session",
+    scheme_name=session_cookie.SESSION_SCHEME,
     auto_error=False,
     description="A browser's session, from `POST /api/v1/session`. What changes something needs "
     f"its csrfToken in {session_cookie.CSRF_HEADER} too. Without TLS the name has no `__Host-`.",
@@ -148,7 +147,9 @@ async def get_credential(request: Request, services: ServicesDep, address: Addre
     """
     token = bearer_token(request)
     if token is not None:
+        audit_log.note(via="bearer")
         return Credential(token, address)
+    audit_log.note(via="session")
     session = await require_session(request, services)
     session_cookie.require_csrf_token(request.method, request.headers, session)
     return Credential(session.token, address, session.expires_at)
@@ -192,9 +193,18 @@ async def get_caller(credential: RequestCredential, services: ServicesDep) -> Ca
     if not services.cluster.is_synced:
         raise problems.unavailable("This replica has only just started. Try again.")
     caller = await identify(services, credential)
+    audit_log.note(user=caller.username)
     services.rate_limits.take(caller.username)
     return caller
 
 
 CurrentCaller = Annotated[Caller, Depends(get_caller)]
-AUTHENTICATED = [Depends(_bearer), Depends(_cookie)]
+
+
+async def _require_exact(request: Request, _: CurrentCaller) -> None:
+    """Check the request only once its caller is known."""
+    await require_exact(request)
+
+
+BY_SESSION = [Depends(_cookie)]
+AUTHENTICATED = [Depends(_bearer), Depends(_cookie), Depends(_require_exact)]

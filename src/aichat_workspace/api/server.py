@@ -22,7 +22,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.transport import IN_CLUSTER_TOKEN
 from aichat_workspace.patterns import builtin
-from aichat_workspace.runtime import servers
+from aichat_workspace.runtime import probes, servers
 from aichat_workspace.runtime.logs import log_as_json
 
 _STOP_SECONDS: Final = 5
@@ -59,7 +59,7 @@ def main() -> None:
         settings = Settings.read(os.environ, in_cluster=IN_CLUSTER_TOKEN.exists())
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(settings))
-    except (ValueError, ConfigException) as error:
+    except (ValueError, ConfigException, OSError) as error:  # OSError: a port is in use
         _log.error("not started", error=str(error))
         sys.exit(2)
 
@@ -95,12 +95,20 @@ async def run(settings: Settings) -> None:
             log_level="warning",
             server_header=False,
             proxy_headers=False,  # the application decides which proxies to trust
-            # No limit_concurrency: it would refuse probes, too, and the pod would be restarted.
+            # No limit_concurrency, which counts no caller's share:
             # api.web.body_limits and api.web.rate_limits bound what requests take.
             timeout_keep_alive=_IDLE_SECONDS,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )
         server = Server(config, services.stopping)
+        await stack.enter_async_context(
+            probes.serve(
+                settings.probe_port,
+                lambda: _problem(services),
+                metrics.render,
+                settings.address or None,
+            )
+        )
         watching = asyncio.create_task(services.cluster.run())
         watching.add_done_callback(server.on_watch_end)
         stack.callback(watching.cancel)
@@ -108,6 +116,11 @@ async def run(settings: Settings) -> None:
         stack.callback(announcing.cancel)
         await server.serve()
         _log.info("stopped")
+
+
+def _problem(services: Services) -> str:
+    """Return why this replica can't serve; empty when it can."""
+    return "it stops" if services.stopping.is_set() else services.cluster.problem
 
 
 async def _announce(services: Services) -> None:

@@ -65,6 +65,8 @@ class Settings:
     """The address to listen on; empty for every address, IPv4 and IPv6."""
     port: int
     """The port to listen on."""
+    probe_port: int
+    """The port of probes and metrics."""
     audience: str
     """The audience that a token must have."""
     bounds: Bounds
@@ -92,6 +94,7 @@ class Settings:
             kubeconfig=environment.get("KUBECONFIG") or None,
             address=environment.get("API_ADDRESS") or ("127.0.0.1" if dev else ""),
             port=_number(environment, "API_PORT", 8090),
+            probe_port=_number(environment, "API_PROBE_PORT", 8091),
             audience=environment.get("API_AUDIENCE") or AUDIENCE,
             bounds=_bounds(environment),
             oidc=_oidc(environment),

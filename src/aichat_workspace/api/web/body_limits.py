@@ -16,6 +16,8 @@ from aichat_workspace.api.web.problems import ProblemError
 BODY_SECONDS: Final = 10.0
 JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"
+PARTIAL: Final = "application/vnd.aichatworkspaces.partial+json"
+"""JSON of documents with only some of their fields."""
 FORMATS: Final = {"POST": (JSON,), "PUT": (JSON,), "PATCH": (MERGE_PATCH, JSON)}
 
 
@@ -47,9 +49,12 @@ class BodyLimitMiddleware:
             return
         with ExitStack() as reservation:
             try:
-                self._require_fit(scope, size)
+                if size > self.max_bytes:
+                    raise problems.too_large(self.max_bytes)
                 reservation.enter_context(self._reserve(size))
                 body = await self._read_body(receive)
+                if body:
+                    _require_format(scope)
             except ProblemError as problem:
                 await problem_response(problem, scope["path"])(scope, receive, send)
                 return
@@ -60,16 +65,6 @@ class BodyLimitMiddleware:
 
             if body is not None:
                 await self.app(scope, _replay(body, receive), releasing_send)
-
-    def _require_fit(self, scope: Scope, size: int) -> None:
-        if size > self.max_bytes:
-            raise problems.too_large(self.max_bytes)
-        formats = FORMATS.get(scope["method"], ())
-        content_type = (
-            Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
-        )
-        if formats and content_type not in formats:
-            raise problems.unsupported(content_type, scope["method"], formats)
 
     @contextmanager
     def _reserve(self, size: int) -> Iterator[None]:
@@ -97,6 +92,13 @@ class BodyLimitMiddleware:
                         return bytes(body)
         except TimeoutError:
             raise problems.too_slow(self.seconds) from None
+
+
+def _require_format(scope: Scope) -> None:
+    formats = FORMATS.get(scope["method"], ())
+    content_type = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
+    if formats and content_type not in formats:
+        raise problems.unsupported(content_type, scope["method"], formats)
 
 
 def _declared_bytes(headers: Headers, max_bytes: int) -> int:

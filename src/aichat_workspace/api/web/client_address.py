@@ -4,9 +4,17 @@ from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
+from starlette.requests import HTTPConnection
+
 from aichat_workspace.api.settings import Networks
 
 _OWN_BITS: Final = 64  # of an IPv6 address; its owner can choose the rest freely
+
+
+def client_address(connection: HTTPConnection, proxies: Networks) -> str:
+    """Return the address that a request comes from, or its /64 network for IPv6."""
+    peer = connection.client.host if connection.client else ""
+    return resolve_address(peer, connection.headers.getlist("X-Forwarded-For"), proxies)
 
 
 def resolve_address(peer: str, forwarded: Sequence[str], proxies: Networks) -> str:
@@ -19,11 +27,17 @@ def resolve_address(peer: str, forwarded: Sequence[str], proxies: Networks) -> s
     address = _parse(peer)
     if address is None:
         return peer
-    if forwarded and any(address in network for network in proxies):
+    if forwarded and is_trusted(peer, proxies):
         address = _parse(forwarded[-1].rpartition(",")[2]) or address
     if isinstance(address, IPv4Address):
         return str(address)
     return str(IPv6Network((int(address), _OWN_BITS), strict=False))
+
+
+def is_trusted(peer: str, proxies: Networks) -> bool:
+    """Return whether a connection's other end is one of the proxies."""
+    address = _parse(peer)
+    return address is not None and any(address in network for network in proxies)
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:

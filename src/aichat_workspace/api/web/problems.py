@@ -7,6 +7,7 @@ from http import HTTPStatus
 from itertools import islice
 from typing import Any, Final
 
+from aichat_workspace.api.web.request_ids import request_id
 from aichat_workspace.domain import names
 from aichat_workspace.kube.errors import (
     AlreadyExistsError,
@@ -66,6 +67,7 @@ class ProblemError(Exception):
             "code": self.code,
             "detail": self.detail,
             "instance": instance,
+            "requestId": request_id(),
         }
         if self.errors:
             document["errors"] = [
@@ -98,6 +100,15 @@ def forbidden(username: str, verb: str, what: str, team: str) -> ProblemError:
         403,
         "forbidden",
         f"{username} may not {verb} {what} in team {team!r}. Ask an administrator of that "
+        "namespace for a role that allows it.",
+    )
+
+
+def no_team_at_all(username: str) -> ProblemError:
+    return ProblemError(
+        403,
+        "forbidden",
+        f"{username} may not list aichatworkspaces in any team. Ask an administrator of a team's "
         "namespace for a role that allows it.",
     )
 

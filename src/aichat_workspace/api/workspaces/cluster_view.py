@@ -131,14 +131,12 @@ class ClusterView:
         for _, team, resource in self._order[bisect_right(self._order, after) :]:
             yield self._views[(team, resource)]
 
-    def find(self, name: str, team: str | None = None) -> View | None:
-        """Return the resource that wins a workspaceName, or the team's one; None without one."""
-        candidates = [view for view in self.claimants(name) if team in (None, view.team)]
-        return min(candidates, key=lambda view: view.rank, default=None)
-
-    def claimants(self, name: str) -> tuple[View, ...]:
-        """Return all resources that name a workspaceName."""
-        return tuple(self._by_name.get(name, {}).values())
+    def claimants(self, name: str, team: str | None = None) -> list[View]:
+        """Return the resources that name a workspaceName, or the team's ones; the holder first."""
+        views = self._by_name.get(name, {}).values()
+        return sorted(
+            (view for view in views if team in (None, view.team)), key=lambda view: view.rank
+        )
 
     def get(self, team: str, resource: str) -> View | None:
         """Return the workspace of a resource; None without one."""

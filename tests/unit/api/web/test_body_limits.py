@@ -24,6 +24,10 @@ def application() -> FastAPI:
     async def size(body: Any = Body()) -> int:  # noqa: B008  (FastAPI's way)
         return len(body)
 
+    @app.post("/empty")
+    async def empty() -> None:
+        return None
+
     @app.get("/broken")
     async def broken() -> None:
         raise RuntimeError("unexpected detail")
@@ -213,6 +217,17 @@ async def test_a_body_of_another_format_is_415_with_the_accepted_ones(
         assert ("application/merge-patch+json" in accepted) is (method == "PATCH")
         assert response.headers["Content-Type"] == "application/problem+json"
         assert "application/json" in response.json()["detail"]
+
+
+async def test_an_empty_chunked_body_needs_no_format(client: httpx2.AsyncClient) -> None:
+    """Proxies and some clients send one with every POST."""
+
+    async def nothing() -> AsyncIterator[bytes]:
+        pieces: list[bytes] = []
+        for piece in pieces:
+            yield piece
+
+    assert (await client.post("/empty", content=nothing())).status_code == 200
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 99, b""])

@@ -35,7 +35,7 @@ def test_a_resource_without_a_workspace_name_is_logged_once_and_ignored(
         store.put(legacy(3) | {"spec": spec})
     assert [line["resource"] for line in logs] == ["team/old"]
     assert len(cluster) == 1
-    assert cluster.find("new") is not None
+    assert cluster.claimants("new")
     store.remove(legacy(4))
     assert len(cluster) == 1
 
@@ -45,9 +45,9 @@ def test_a_resource_is_a_workspace_while_it_has_a_workspace_name(cluster: Cluste
     with capture_logs() as logs:
         store.put(legacy(1))
         store.put(resource("old", version=2))
-        assert cluster.find("old") is not None
+        assert cluster.claimants("old")
         store.put(legacy(3))
-        assert cluster.find("old") is None
+        assert not cluster.claimants("old")
     assert len(logs) == 2
 
 
