@@ -5,8 +5,9 @@ import os
 import signal
 import sys
 from contextlib import AsyncExitStack
+from functools import partial
 from types import FrameType
-from typing import Final
+from typing import Final, cast
 
 import structlog
 import uvicorn
@@ -17,7 +18,7 @@ from aichat_workspace.api.app import build
 from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
-from aichat_workspace.api.web.slow_clients import SlowClientProtocol
+from aichat_workspace.api.web.connections import BoundedProtocol, ConnectionLimits
 from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.transport import IN_CLUSTER_TOKEN
@@ -50,6 +51,11 @@ class Server(uvicorn.Server):
         if not watching.cancelled():
             _log.error("the watches ended", exc_info=watching.exception())
             self.handle_exit(signal.SIGTERM, None)
+
+
+def bounded_protocol(limits: ConnectionLimits) -> type[asyncio.Protocol]:
+    """Return the class of connections that share these limits, as uvicorn calls it."""
+    return cast("type[asyncio.Protocol]", partial(BoundedProtocol, limits=limits))
 
 
 def main() -> None:
@@ -88,7 +94,7 @@ async def run(settings: Settings) -> None:
             build(services, metrics),
             host=settings.address,
             port=settings.port,
-            http=SlowClientProtocol,
+            http=bounded_protocol(ConnectionLimits.create(settings.bounds, settings.proxies)),
             ws="none",
             access_log=False,
             log_config=None,  # its lines are JSON, as ours are
@@ -96,7 +102,7 @@ async def run(settings: Settings) -> None:
             server_header=False,
             proxy_headers=False,  # the application decides which proxies to trust
             # No limit_concurrency: it would refuse probes, too, and the pod would be restarted.
-            # api.web.body_limits and api.web.rate_limits bound what requests take.
+            # The bounds of api.web do.
             timeout_keep_alive=_IDLE_SECONDS,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )

@@ -40,6 +40,10 @@ class Bounds:
     """Lists of all callers at the same time."""
     all_bodies_bytes: int = 32 * 1024 * 1024
     """Size of all bodies that are arriving or not answered yet."""
+    connections_per_address: int = 256
+    """Open connections of one address; the networks around it have two and four times as many."""
+    connections: int = 4_096
+    """Open connections of all addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,12 @@ def _bounds(environment: Mapping[str, str]) -> Bounds:
         ),
         anonymous_burst=_number(environment, "API_ANONYMOUS_BURST", default.anonymous_burst),
         all_bodies_bytes=_number(environment, "API_ALL_BODIES_BYTES", default.all_bodies_bytes),
+        lists_per_caller=_number(environment, "API_LISTS_PER_CALLER", default.lists_per_caller),
+        lists=_number(environment, "API_LISTS", default.lists),
+        connections_per_address=_number(
+            environment, "API_CONNECTIONS_PER_ADDRESS", default.connections_per_address
+        ),
+        connections=_number(environment, "API_CONNECTIONS", default.connections),
     )
 
 

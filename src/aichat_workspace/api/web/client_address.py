@@ -1,12 +1,14 @@
 """The address that a request comes from."""
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
 from aichat_workspace.api.settings import Networks
 
 _OWN_BITS: Final = 64  # of an IPv6 address; its owner can choose the rest freely
+# One customer has a /56 or a /48 of IPv6 (RFC 6177), and may have a /24 of IPv4.
+_WIDER_BITS: Final = {4: (24,), 6: (56, 48)}
 
 
 def resolve_address(peer: str, forwarded: Sequence[str], proxies: Networks) -> str:
@@ -24,6 +26,19 @@ def resolve_address(peer: str, forwarded: Sequence[str], proxies: Networks) -> s
     if isinstance(address, IPv4Address):
         return str(address)
     return str(IPv6Network((int(address), _OWN_BITS), strict=False))
+
+
+def enclosing_networks(address: str) -> tuple[str, ...]:
+    """Return the address that `resolve_address` gave and the wider networks around it.
+
+    A person who has many addresses has them in one of these. Any other text is returned alone.
+    """
+    try:
+        network = ip_network(address)
+    except ValueError:
+        return (address,)
+    wider = _WIDER_BITS[network.version]
+    return (address, *(str(network.supernet(new_prefix=bits)) for bits in wider))
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
