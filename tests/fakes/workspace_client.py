@@ -14,7 +14,10 @@ Object = dict[str, Any]
 
 @dataclass
 class FakeWorkspaceClient(Client):
-    """Carries out changes, and reports each to the cluster view's watch at once."""
+    """Carries out changes, and reports each to the cluster view's watch at once.
+
+    A token is its caller's name.
+    """
 
     cluster: ClusterView | None = None
     """The view that watches; None where nothing is read."""
@@ -99,7 +102,11 @@ class FakeWorkspaceClient(Client):
                 self.cluster.workspaces._store.remove(current)
         self._raise_error()
 
-    async def review(self, _: str, body: Object) -> Any:
+    async def review(self, path: str, body: Object) -> Any:
+        if path.endswith("/tokenreviews"):
+            user = {"username": body["spec"]["token"], "uid": "1"}
+            audiences = body["spec"]["audiences"]
+            return {"status": {"authenticated": True, "audiences": audiences, "user": user}}
         attributes = body["spec"]["resourceAttributes"]
         self.reviews.append(attributes)
         return {"status": {"allowed": self.allows(attributes)}}

@@ -6,12 +6,13 @@ from fastapi import FastAPI, Response
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from aichat_workspace.api.dependencies import Services
+from aichat_workspace.api.dependencies import Services, admit
 from aichat_workspace.api.metrics import Metrics, MetricsMiddleware
 from aichat_workspace.api.openapi.document import add_components, serve_document
 from aichat_workspace.api.routes import health, me, platform, session, workspace_details, workspaces
 from aichat_workspace.api.web import error_handlers
 from aichat_workspace.api.web.body_limits import BodyLimitMiddleware
+from aichat_workspace.api.web.disconnects import DisconnectMiddleware
 from aichat_workspace.api.web.head_requests import HeadMiddleware
 
 _DESCRIPTION: Final = """\
@@ -63,12 +64,11 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
         body, content_type = metrics.render()
         return Response(body, headers={"Content-Type": content_type})
 
-    app.add_middleware(error_handlers.ErrorMiddleware)
+    app.add_middleware(DisconnectMiddleware)
     app.add_middleware(
-        BodyLimitMiddleware,
-        max_bytes=services.settings.bounds.body_bytes,
-        max_total_bytes=services.settings.bounds.all_bodies_bytes,
+        BodyLimitMiddleware, admit=admit, max_bytes=services.settings.bounds.body_bytes
     )
+    app.add_middleware(error_handlers.ErrorMiddleware)
     app.add_middleware(_HeadersMiddleware)
     app.add_middleware(MetricsMiddleware, metrics=metrics)
     app.add_middleware(HeadMiddleware)

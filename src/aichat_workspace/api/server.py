@@ -94,7 +94,7 @@ async def run(settings: Settings) -> None:
             build(services, metrics),
             host=settings.address,
             port=settings.port,
-            http=bounded_protocol(ConnectionLimits.create(settings.bounds, settings.proxies)),
+            http=bounded_protocol(_connection_limits(services)),
             ws="none",
             access_log=False,
             log_config=None,  # its lines are JSON, as ours are
@@ -114,6 +114,11 @@ async def run(settings: Settings) -> None:
         stack.callback(announcing.cancel)
         await server.serve()
         _log.info("stopped")
+
+
+def _connection_limits(services: Services) -> ConnectionLimits:
+    settings = services.settings
+    return ConnectionLimits.create(settings.bounds, services.known_addresses, settings.proxies)
 
 
 async def _announce(services: Services) -> None:

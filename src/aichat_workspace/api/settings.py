@@ -43,7 +43,15 @@ class Bounds:
     connections_per_address: int = 256
     """Open connections of one address; the networks around it have two and four times as many."""
     connections: int = 4_096
-    """Open connections of all addresses."""
+    """Open connections of known addresses and proxies; strangers have a quarter as many."""
+    bodies_bytes_per_caller: int = 1024 * 1024
+    """Size of one caller's bodies that are arriving or not answered yet."""
+    concurrent_requests: int = 30
+    """Requests of one caller that are not answered yet, besides streams."""
+    reviews_per_second: float = 500.0
+    """Questions to Kubernetes about what one caller may do."""
+    review_burst: int = 5_000
+    """Questions to Kubernetes about what one caller may do, at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +142,16 @@ def _bounds(environment: Mapping[str, str]) -> Bounds:
             environment, "API_CONNECTIONS_PER_ADDRESS", default.connections_per_address
         ),
         connections=_number(environment, "API_CONNECTIONS", default.connections),
+        bodies_bytes_per_caller=_number(
+            environment, "API_BODIES_BYTES_PER_CALLER", default.bodies_bytes_per_caller
+        ),
+        concurrent_requests=_number(
+            environment, "API_CONCURRENT_REQUESTS", default.concurrent_requests
+        ),
+        reviews_per_second=_number(
+            environment, "API_REVIEWS_PER_SECOND", int(default.reviews_per_second)
+        ),
+        review_burst=_number(environment, "API_REVIEW_BURST", default.review_burst),
     )
 
 

@@ -20,7 +20,7 @@ async def serve(
     """Serve until the block ends, and yield the URL; break off open connections at the end."""
     config = uvicorn.Config(
         app,
-        http=bounded_protocol(limits or ConnectionLimits.create(Bounds(), ())),
+        http=bounded_protocol(limits or ConnectionLimits.create(Bounds(), (), ())),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -10,13 +10,13 @@ import pytest
 from fastapi import FastAPI
 
 from aichat_workspace.api.app import build
-from aichat_workspace.api.dependencies import Services, get_caller
+from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
+from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.runtime import servers
 from tests.fakes.workspace_client import FakeWorkspaceClient
 from tests.unit.api.samples import resource
-from tests.unit.api.workspaces.test_service import ANN
 
 PATH = "/api/v1/workspaces/team-a"
 JSON = {"Content-Type": "application/json"}
@@ -24,27 +24,35 @@ MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
 @pytest.fixture
-def app() -> FastAPI:
+def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     """Ann may do everything with the workspace team-a."""
+    monkeypatch.setattr(ClusterView, "is_synced", True)
     kubernetes = FakeWorkspaceClient()
-    settings = Settings.read({}, in_cluster=False)
+    settings = Settings.read({"API_BURST": "100000"}, in_cluster=False)
     services = Services.create(settings, kubernetes, servers.by_proxy(kubernetes), {})
     kubernetes.cluster = services.cluster
     kubernetes.watch_event(resource())
+    return services
+
+
+@pytest.fixture
+def app(services: Services) -> FastAPI:
     app = build(services, Metrics(lambda: 0, lambda: 0))
 
     @app.get("/broken")
     async def broken() -> None:
         raise RuntimeError("unexpected detail")
 
-    app.dependency_overrides[get_caller] = lambda: ANN
     return app
 
 
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
     transport = httpx2.ASGITransport(app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://api") as client:
+    headers = {"Authorization": "Bearer ann"}
+    async with httpx2.AsyncClient(
+        transport=transport, base_url="http://api", headers=headers
+    ) as client:
         yield client
 
 
@@ -94,14 +102,39 @@ async def test_a_deeply_nested_patch_is_422(
             assert "nested deeper than 32" in response.json()["detail"]
 
 
-async def test_bodies_are_limited_before_authentication(
-    client: httpx2.AsyncClient,
-) -> None:
+async def test_bodies_are_limited_by_their_heads(client: httpx2.AsyncClient) -> None:
     for path in ("/api/v1/workspaces", "/api/v1/session"):
         large = await client.post(path, content=b"1" * 300_000, headers=JSON)
         other = await client.post(path, content=b"{}", headers={"Content-Type": "text/plain"})
         assert (large.status_code, other.status_code) == (413, 415)
         assert large.headers["Content-Type"] == "application/problem+json"
+    sign_in = await client.post("/api/v1/session", content=b"1" * 30_000, headers=JSON)
+    assert (sign_in.status_code, "20480 bytes" in sign_in.json()["detail"]) == (413, True)
+
+
+async def test_a_body_without_a_caller_is_refused_unread(client: httpx2.AsyncClient) -> None:
+    reads = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal reads
+        reads += 1
+        yield b"{}"
+
+    client.headers.pop("Authorization")
+    for method, path in (("POST", "/api/v1/workspaces"), ("PATCH", PATH), ("GET", PATH)):
+        response = await client.request(method, path, content=body(), headers=JSON)
+        assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")
+    assert reads == 0
+
+
+async def test_a_request_with_a_body_counts_once(
+    client: httpx2.AsyncClient, services: Services
+) -> None:
+    bucket = services.rate_limits.per_caller
+    bucket.clock = lambda: 0.0
+    assert (await client.patch(PATH, json={"spec": {}})).status_code == 200
+    assert bucket._buckets["ann"][0] == bucket.burst - 1
+    assert services.bodies.total == services.requests.taken == 0
 
 
 @pytest.mark.parametrize(

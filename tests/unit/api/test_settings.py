@@ -50,8 +50,12 @@ def test_bounds_are_read() -> None:
         API_ALL_BODIES_BYTES="10",
         API_CONNECTIONS_PER_ADDRESS="11",
         API_CONNECTIONS="12",
+        API_BODIES_BYTES_PER_CALLER="13",
+        API_CONCURRENT_REQUESTS="14",
+        API_REVIEWS_PER_SECOND="15",
+        API_REVIEW_BURST="16",
     )
-    assert settings.bounds == Bounds(*range(1, 13))
+    assert settings.bounds == Bounds(*range(1, 17))
 
 
 class RecordingEnvironment(dict[str, str]):

@@ -1,6 +1,6 @@
 """Query parameters. Unknown ones are refused: a mistyped `dryRun` must not change anything."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -31,6 +31,18 @@ class WorkspaceQuery(ApiModel):
 
 class WorkspaceLogQuery(LogQuery, WorkspaceQuery):
     """The parameters of a log."""
+
+
+class AccessQuery(ApiModel):
+    """What the caller wants to do."""
+
+    verb: Literal["create", "get", "list", "watch", "update", "patch", "delete"] = Field(
+        description="The verb, as in a Role."
+    )
+    subresource: Literal["log", "prompt", "credentials"] | None = Field(
+        default=None, description="The part of a workspace; the whole when left out."
+    )
+    team: Team | None = Field(default=None, description="The team; every one when left out.")
 
 
 class CreateQuery(ApiModel):

@@ -41,6 +41,12 @@ def enclosing_networks(address: str) -> tuple[str, ...]:
     return (address, *(str(network.supernet(new_prefix=bits)) for bits in wider))
 
 
+def network_limits(peer: str, limit: int) -> dict[str, int]:
+    """Return the limit of a peer's address, and twice as much for each wider network around it."""
+    networks = enclosing_networks(resolve_address(peer, (), ()))
+    return {network: limit << position for position, network in enumerate(networks)}
+
+
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
     """Parse an address, without the port that some proxies write. Return None for none."""
     text = text.strip()

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final, Self
@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from aichat_workspace.api.settings import Bounds, Networks
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.client_address import enclosing_networks, resolve_address
+from aichat_workspace.api.web.client_address import network_limits, resolve_address
 from aichat_workspace.api.web.error_handlers import problem_response
 from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.web.shares import Shares
@@ -25,6 +25,22 @@ _RECEIVE_BYTES: Final = 32 * 1024
 _HEADS_PER_ADDRESS: Final = 64
 _HEADS: Final = 512
 _PROXY_SHARE: Final = 0.75
+_STRANGERS_SHARE: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionPool:
+    """What is open now."""
+
+    connections: Shares
+    """Connections."""
+    heads: Shares
+    """Bytes of heads whose end has not arrived."""
+
+    @classmethod
+    def create(cls, connections: int) -> Self:
+        """Create a pool with nothing open."""
+        return cls(Shares(connections), Shares(_HEADS * MAX_HEAD_BYTES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,40 +48,48 @@ class ConnectionLimits:
     """Limits on what the clients of one address, and of the networks around it, hold open.
 
     A network that encloses addresses has twice the share of what it encloses. A proxy has most of
-    all connections, since its clients share it.
+    all connections, since its clients share it. Strangers have a pool of their own, so they keep
+    out neither known addresses nor proxies and probes.
     """
 
     per_address: int
     """Connections of one address."""
-    connections: Shares
-    """Connections that are open."""
-    heads: Shares
-    """Bytes of heads whose end has not arrived."""
+    trusted: ConnectionPool
+    """Of proxies and known addresses."""
+    strangers: ConnectionPool
+    known: Container[str]
+    """Addresses from which a token was accepted."""
     proxies: Networks = ()
     """The proxies whose X-Forwarded-For is trusted."""
 
     @classmethod
-    def create(cls, bounds: Bounds, proxies: Networks) -> Self:
+    def create(cls, bounds: Bounds, known: Container[str], proxies: Networks) -> Self:
         """Create the limits of the settings, with nothing open."""
         return cls(
             bounds.connections_per_address,
-            Shares(bounds.connections),
-            Shares(_HEADS * MAX_HEAD_BYTES),
+            ConnectionPool.create(bounds.connections),
+            ConnectionPool.create(int(bounds.connections * _STRANGERS_SHARE)),
+            known,
             proxies,
         )
+
+    def pool(self, peer: str) -> ConnectionPool:
+        """Return the pool that a peer's connections are in."""
+        is_known = resolve_address(peer, (), ()) in self.known
+        return self.trusted if is_known or self._is_proxy(peer) else self.strangers
 
     def connection_limits(self, peer: str) -> dict[str, int]:
         """Return how many connections each network of a peer may have."""
         if self._is_proxy(peer):
-            return {peer: int(self.connections.overall * _PROXY_SHARE)}
-        return _doubled(peer, self.per_address)
+            return {peer: int(self.trusted.connections.overall * _PROXY_SHARE)}
+        return network_limits(peer, self.per_address)
 
     def head_limits(self, peer: str) -> dict[str, int]:
         """Return how many bytes of unfinished heads each network of a peer may have.
 
         A proxy sends a head only when it has all of it, so it needs no more.
         """
-        return _doubled(peer, _HEADS_PER_ADDRESS * MAX_HEAD_BYTES)
+        return network_limits(peer, _HEADS_PER_ADDRESS * MAX_HEAD_BYTES)
 
     def _is_proxy(self, peer: str) -> bool:
         try:
@@ -74,11 +98,6 @@ class ConnectionLimits:
             return False
         address = getattr(address, "ipv4_mapped", None) or address
         return any(address in network for network in self.proxies)
-
-
-def _doubled(peer: str, limit: int) -> dict[str, int]:
-    networks = enclosing_networks(resolve_address(peer, (), ()))
-    return {network: limit << position for position, network in enumerate(networks)}
 
 
 class BoundedProtocol(SlowClientProtocol):
@@ -91,6 +110,7 @@ class BoundedProtocol(SlowClientProtocol):
     def __init__(self, *args: Any, limits: ConnectionLimits, **options: Any) -> None:
         super().__init__(*args, **options)
         self._limits = limits
+        self._pool = limits.strangers
         self._connection_holders: tuple[str, ...] = ()
         self._head_limits: Mapping[str, int] = {}
         self._head_bytes = 0
@@ -100,12 +120,13 @@ class BoundedProtocol(SlowClientProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         peer = self.client[0] if self.client else ""
+        self._pool = self._limits.pool(peer)
         allowed = self._limits.connection_limits(peer)
-        if self._limits.connections.exceeded(allowed) is not None:
+        if self._pool.connections.exceeded(allowed) is not None:
             transport.abort()
             return
         self._connection_holders = tuple(allowed)
-        self._limits.connections.hold(self._connection_holders)
+        self._pool.connections.hold(self._connection_holders)
         self._head_limits = self._limits.head_limits(peer)
         transport.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES
@@ -115,7 +136,7 @@ class BoundedProtocol(SlowClientProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head()
         if self._connection_holders:
-            self._limits.connections.release(self._connection_holders)
+            self._pool.connections.release(self._connection_holders)
             self._connection_holders = ()
         super().connection_lost(exc)
 
@@ -159,11 +180,11 @@ class BoundedProtocol(SlowClientProtocol):
             self._start_head_timer()
         if self._head_bytes + size > MAX_HEAD_BYTES:
             self._refuse(problems.head_too_large(MAX_HEAD_BYTES))
-        elif self._limits.heads.exceeded(self._head_limits, size) is not None:
+        elif self._pool.heads.exceeded(self._head_limits, size) is not None:
             self._refuse(problems.no_room())
         else:
             self._head_bytes += size
-            self._limits.heads.hold(self._head_limits, size)
+            self._pool.heads.hold(self._head_limits, size)
 
     def _start_head_timer(self) -> None:
         self._head_timer = self.loop.call_later(
@@ -175,7 +196,7 @@ class BoundedProtocol(SlowClientProtocol):
             self._head_timer.cancel()
             self._head_timer = None
         if self._head_bytes:
-            self._limits.heads.release(self._head_limits, self._head_bytes)
+            self._pool.heads.release(self._head_limits, self._head_bytes)
             self._head_bytes = 0
 
     def _refuse(self, problem: ProblemError) -> None:

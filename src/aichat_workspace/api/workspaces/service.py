@@ -6,7 +6,7 @@ Every method first asks Kubernetes whether the caller may, and raises ProblemErr
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -77,20 +77,18 @@ class Workspaces:
     ) -> View:
         """Return the workspace if the caller may use the verb on it, or on the part of it."""
         workspace = self.cluster.find(name, team)
+        location = workspace.key if workspace else (team or names.SYSTEM_NAMESPACE, name)
+        request = AccessRequest(verb, *location, subresource, address=(team, name))
         if workspace is None:
-            await self._review_missing(caller, verb, name, team, subresource)
+            await self._review_missing(caller, request)
             raise problems.not_found(name)
-        request = AccessRequest(verb, workspace.team, workspace.resource, subresource)
         await self.authorizer.require(caller, request, name)
         return workspace
 
-    async def _review_missing(
-        self, caller: Caller, verb: str, name: str, team: str | None, subresource: str
-    ) -> None:
+    async def _review_missing(self, caller: Caller, request: AccessRequest) -> None:
         """Make as many reviews as for a hidden workspace: the time must not reveal which it is."""
-        team = team or names.SYSTEM_NAMESPACE
-        await self.authorizer.allows(caller, AccessRequest(verb, team, name, subresource))
-        await self.authorizer.allows(caller, AccessRequest("get", team, name))
+        await self.authorizer.allows(caller, request)
+        await self.authorizer.allows(caller, replace(request, verb="get", subresource=""))
 
     async def page(
         self, caller: Caller, query: Filter, page: str | None, limit: int

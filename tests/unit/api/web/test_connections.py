@@ -73,14 +73,14 @@ async def read_to_end(reader: asyncio.StreamReader) -> bytes:
 @pytest.fixture
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr(connections, "HEAD_SECONDS", _SECONDS)
-    limits = ConnectionLimits.create(Bounds(connections_per_address=4, connections=100), ())
+    limits = ConnectionLimits.create(Bounds(connections_per_address=4, connections=100), (), ())
     app = FakeApp()
     app.answering.set()
     async with serve(app, limits=limits) as url:
         host, _, port = url.removeprefix("http://").partition(":")
         yield World(app, limits, (host, int(port)))
-    await until(lambda: not limits.connections.total)
-    assert not limits.heads.total
+    await until(lambda: not limits.strangers.connections.total)
+    assert not limits.strangers.heads.total
 
 
 async def test_a_head_without_end_is_431_and_holds_no_more_than_its_limit(world: World) -> None:
@@ -93,7 +93,7 @@ async def test_a_head_without_end_is_431_and_holds_no_more_than_its_limit(world:
                 await writer.drain()
                 await asyncio.sleep(0)
                 sent += len(_LINE)
-                most = max(most, world.limits.heads.total)
+                most = max(most, world.limits.strangers.heads.total)
                 if reader.at_eof():
                     break
         answer = await read_to_end(reader)
@@ -148,12 +148,12 @@ async def test_a_head_that_drips_gets_no_more_time_on_a_used_connection_either(
 
 async def test_an_address_has_a_share_of_connections_which_it_gets_back(world: World) -> None:
     async with world.connect() as first, world.connect(), world.connect(), world.connect():
-        await until(lambda: world.limits.connections.total == 4)
+        await until(lambda: world.limits.strangers.connections.total == 4)
         async with world.connect() as (reader, _):
             assert await read_to_end(reader) == b""
         first[1].write(_HEAD + b"\r\n")
         assert (await first[0].readuntil(b"\r\n")).startswith(b"HTTP/1.1 204 ")
-    await until(lambda: not world.limits.connections.total)
+    await until(lambda: not world.limits.strangers.connections.total)
     assert (await world.answer_to(_HEAD + b"Connection: close\r\n\r\n")).startswith(b"HTTP/1.1 204")
 
 
@@ -164,7 +164,7 @@ async def test_unfinished_heads_of_an_address_are_bounded_together(
     half = _HEAD + _LINE * 17
     async with world.connect() as (_, writer):
         writer.write(half)
-        await until(lambda: world.limits.heads.total == len(half))
+        await until(lambda: world.limits.strangers.heads.total == len(half))
         refused = await world.answer_to(half)
         assert refused.startswith(b"HTTP/1.1 503 ")
         whole = await world.answer_to(_HEAD + _LINE * 17 + b"Connection: close\r\n\r\n")
@@ -220,5 +220,16 @@ def test_shares_are_by_nested_networks_and_larger_for_a_proxy(
     peer: str, limits: dict[str, int]
 ) -> None:
     bounds = Bounds(connections_per_address=4, connections=100)
-    shares = ConnectionLimits.create(bounds, (ip_network("10.0.0.0/8"),))
+    shares = ConnectionLimits.create(bounds, (), (ip_network("10.0.0.0/8"),))
     assert shares.connection_limits(peer) == limits
+
+
+def test_strangers_keep_out_neither_known_addresses_nor_proxies() -> None:
+    limits = ConnectionLimits.create(
+        Bounds(connections=100), {"203.0.113.7", "2001:db8::/64"}, (ip_network("10.0.0.0/8"),)
+    )
+    for peer in ("203.0.113.7", "2001:db8::7", "10.1.2.3", "::ffff:10.1.2.3"):
+        assert limits.pool(peer) is limits.trusted
+    for peer in ("203.0.113.8", "2001:db8:0:1::7", ""):
+        assert limits.pool(peer) is limits.strangers
+    assert limits.strangers.connections.overall == 25
