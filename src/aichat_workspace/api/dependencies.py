@@ -15,6 +15,7 @@ from aichat_workspace.api.auth.authorization import Authorizer
 from aichat_workspace.api.auth.oidc import Provider
 from aichat_workspace.api.auth.session_cookie import Cookies, Session
 from aichat_workspace.api.auth.signing import Keys
+from aichat_workspace.api.pacing import Pacer
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.anonymous_limits import AnonymousRateLimits, KnownAddresses
@@ -73,6 +74,8 @@ class Services:
     cookies: Cookies
     provider: Provider | None
     """The identity provider; None when sign-in is by token only."""
+    pacer: Pacer = field(default_factory=Pacer)
+    """Lets requests go on whose callers are known: many may wait for the review of one token."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server stops."""
 
@@ -130,7 +133,8 @@ def _provider(settings: Settings) -> Provider | None:
     return Provider.from_settings(settings.oidc, settings.public_url)
 
 
-def get_services(request: Request) -> Services:
+# The framework would call a function that is not async in a thread, for every request.
+async def get_services(request: Request) -> Services:
     """Return the application's services."""
     services: Services = request.app.state.services
     return services
@@ -139,7 +143,7 @@ def get_services(request: Request) -> Services:
 ServicesDep = Annotated[Services, Depends(get_services)]
 
 
-def get_client_address(request: Request, services: ServicesDep) -> str:
+async def get_client_address(request: Request, services: ServicesDep) -> str:
     """Return the address that the request comes from."""
     peer = request.client.host if request.client else ""
     forwarded = request.headers.getlist("X-Forwarded-For")
@@ -232,6 +236,7 @@ async def authenticate(services: Services, credential: Credential) -> Caller:
     if not services.cluster.is_synced:
         raise problems.unavailable("This replica has only just started. Try again.")
     caller = await identify(services, credential)
+    await services.pacer.turn()
     services.rate_limits.take(caller.username)
     return caller
 
@@ -254,8 +259,8 @@ async def admit(request: Request) -> Sender:
 
     It is the caller or, for a sign-in, the address. Raises what `authenticate` raises.
     """
-    services = get_services(request)
-    bounds, address = services.settings.bounds, get_client_address(request, services)
+    services = await get_services(request)
+    bounds, address = services.settings.bounds, await get_client_address(request, services)
     if request.url.path == SIGN_IN_PATH and request.method == "POST":
         is_known = address in services.known_addresses
         room = services.known_sign_in_bodies if is_known else services.sign_in_bodies

@@ -24,6 +24,7 @@ from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.transport import IN_CLUSTER_TOKEN
 from aichat_workspace.patterns import builtin
 from aichat_workspace.runtime import servers
+from aichat_workspace.runtime.garbage import collect_rarely
 from aichat_workspace.runtime.logs import log_as_json
 
 _STOP_SECONDS: Final = 5
@@ -72,6 +73,7 @@ def main() -> None:
 
 async def run(settings: Settings) -> None:
     """Connect, fill the caches, then serve until SIGTERM or SIGINT."""
+    collect_rarely()
     async with AsyncExitStack() as stack:
         metrics: Metrics | None = None
 

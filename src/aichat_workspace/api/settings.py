@@ -46,7 +46,7 @@ class Bounds:
     """Open connections of known addresses and proxies; strangers have a quarter as many."""
     bodies_bytes_per_caller: int = 1024 * 1024
     """Size of one caller's bodies that are arriving or not answered yet."""
-    concurrent_requests: int = 30
+    concurrent_requests: int = 10
     """Requests of one caller that are not answered yet, besides streams."""
     reviews_per_second: float = 500.0
     """Questions to Kubernetes about what one caller may do."""

@@ -11,7 +11,7 @@ from aichat_workspace.api.auth.access_reviews import (
     AccessReviews,
 )
 from aichat_workspace.api.auth.authentication import Caller, Identity
-from aichat_workspace.api.auth.team_answers import TeamAnswersCache, gather_or_cancel
+from aichat_workspace.api.auth.team_answers import TeamAnswersCache
 from aichat_workspace.api.ttl_cache import TtlCache
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.rate_limits import RateLimits
@@ -70,19 +70,11 @@ class Authorizer:
         )
 
     async def allows_each(self, caller: Caller, requests: Sequence[AccessRequest]) -> list[bool]:
-        """Return the answer to each request, in their order. A few are asked at the same time.
+        """Return the answer to each request, in their order, asking one after the other.
 
         Raises what `allows` raises.
         """
-        answers: dict[AccessRequest, bool] = {}
-        remaining = iter(requests)
-
-        async def work() -> None:
-            for request in remaining:
-                answers[request] = await self.allows(caller, request)
-
-        await gather_or_cancel(work() for _ in range(REVIEWERS))
-        return [answers[request] for request in requests]
+        return [await self.allows(caller, request) for request in requests]
 
     async def require(self, caller: Caller, request: AccessRequest, name: str) -> None:
         """Raise ProblemError unless allowed: 403 if the caller may see the workspace, else 404."""

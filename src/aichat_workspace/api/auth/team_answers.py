@@ -59,7 +59,7 @@ class TeamAnswers:
                     self.reviewed_at[team] = now
                     (self._allowed.add if is_allowed else self._allowed.discard)(team)
 
-            await gather_or_cancel(work() for _ in range(self.workers))
+            await _gather_or_cancel(work() for _ in range(self.workers))
 
     def _older(self, teams: Iterable[str], now: float, share: float) -> Iterator[str]:
         """Yield the teams whose answer is missing or older than a share of its time."""
@@ -109,7 +109,7 @@ class TeamAnswersCache(Generic[K]):
             self._total -= self._counted.pop(oldest, 0)
 
 
-async def gather_or_cancel(workers: Iterable[Awaitable[None]]) -> None:
+async def _gather_or_cancel(workers: Iterable[Awaitable[None]]) -> None:
     """Wait for all workers; end them all with the first that fails, or with this call."""
     tasks = [asyncio.ensure_future(worker) for worker in workers]
     try:

@@ -1,6 +1,7 @@
 """The address that a request comes from."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
@@ -28,6 +29,7 @@ def resolve_address(peer: str, forwarded: Sequence[str], proxies: Networks) -> s
     return str(IPv6Network((int(address), _OWN_BITS), strict=False))
 
 
+@lru_cache(maxsize=4096)
 def enclosing_networks(address: str) -> tuple[str, ...]:
     """Return the address that `resolve_address` gave and the wider networks around it.
 

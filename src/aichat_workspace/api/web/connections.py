@@ -3,12 +3,14 @@
 import asyncio
 import socket
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Final, Self
 
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from aichat_workspace.api.pacing import Pacer
 from aichat_workspace.api.settings import Bounds, Networks
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.client_address import network_limits, resolve_address
@@ -61,6 +63,8 @@ class ConnectionLimits:
     """Addresses from which a token was accepted."""
     proxies: Networks = ()
     """The proxies whose X-Forwarded-For is trusted."""
+    pacer: Pacer = field(default_factory=Pacer)
+    """Starts requests."""
 
     @classmethod
     def create(cls, bounds: Bounds, known: Container[str], proxies: Networks) -> Self:
@@ -115,6 +119,7 @@ class BoundedProtocol(SlowClientProtocol):
         self._head_limits: Mapping[str, int] = {}
         self._head_bytes = 0
         self._is_in_head = True
+        self._active: RequestResponseCycle | None = None
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -134,6 +139,11 @@ class BoundedProtocol(SlowClientProtocol):
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        # The server tells it only to the last of several requests.
+        for cycle in (self._active, *(cycle for cycle, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
         self._end_head()
         if self._connection_holders:
             self._pool.connections.release(self._connection_holders)
@@ -168,6 +178,16 @@ class BoundedProtocol(SlowClientProtocol):
             self.app = application
         if any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers):
             self.flow.pause_reading()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._active = cycle
+
+        def start() -> None:
+            if not cycle.disconnected:
+                start_task(cycle, app)
+
+        start_task = super()._start_asgi_task
+        self._limits.pacer.add(start)
 
     def _is_idle(self) -> bool:
         return self.cycle is None or self.cycle.response_complete

@@ -1,10 +1,12 @@
 """Give up reads whose caller has gone."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from aichat_workspace.api.pacing import Pacer
 
 _READS: Final = frozenset({"GET", "HEAD"})
 
@@ -18,6 +20,8 @@ class DisconnectMiddleware:
     """
 
     app: ASGIApp
+    pacer: Pacer = field(default_factory=Pacer)
+    """Cancels a few at a time, however many disconnect at once."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = asyncio.current_task()
@@ -30,6 +34,7 @@ class DisconnectMiddleware:
             nonlocal is_gone
             while (await receive())["type"] != "http.disconnect":
                 pass
+            await self.pacer.turn()
             is_gone = True
             request.cancel()
 
