@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from aichat_workspace.domain.v1alpha1.condition_reasons import REASONS
+from aichat_workspace.domain.models.status import ModelState
+from aichat_workspace.domain.reasons import Reason, Severity
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase
 
 _READY: Final = "People can chat."
@@ -11,6 +12,7 @@ _NO_CONDITIONS: Final = (
     "The operator has not said anything of it yet. If that stays so for a minute, the operator "
     "does not run: ask the platform team."
 )
+_ORDER: Final = {str(severity): place for place, severity in enumerate(reversed(Severity))}
 _STARTING_PHASES: Final = frozenset({Phase.PENDING, Phase.PROVISIONING, Phase.PULLING_MODELS})
 
 
@@ -24,6 +26,7 @@ def diagnose(status: Mapping[str, Any]) -> dict[str, Any]:
     if ready is None:
         return {"phase": phase, "summary": _NO_CONDITIONS, "findings": []}
     findings = [] if phase == Phase.READY else list(_findings(conditions, status))
+    findings.sort(key=lambda finding: _ORDER[finding["severity"]])
     summary = ready["message"] or _READY
     if phase in _STARTING_PHASES and not findings:
         summary = ready["message"] or "It is coming up; nothing has to be done."
@@ -40,22 +43,32 @@ def _findings(
             continue
         if (condition["reason"], condition["message"]) not in reported:
             reported.add((condition["reason"], condition["message"]))
-            yield {
-                "condition": str(kind),
-                "reason": condition["reason"],
-                "message": condition["message"],
-                "advice": REASONS.get(condition["reason"], ""),
-            }
+            yield _finding(str(kind), condition["reason"], condition["message"])
     for entries in ("models", "patterns"):
         for entry in status.get(entries, ()):
             if entry.get("message"):
-                yield {
-                    "condition": f"{entries.removesuffix('s')} {entry['name']}",
-                    "reason": entry["state"],
-                    "message": entry["message"],
-                    "advice": _advice(entry) if entry["state"] == "Failed" else "",
-                }
+                name = f"{entries.removesuffix('s')} {entry['name']}"
+                yield _finding(name, _model_reason(entry), entry["message"])
 
 
-def _advice(entry: Mapping[str, Any]) -> str:
-    return REASONS.get(entry.get("reason") or "", REASONS["ModelFailed"])
+def _finding(condition: str, reason: str, message: str) -> dict[str, str]:
+    """Return a schemas.workspace.Finding. A reason of a newer operator has no explanation here."""
+    finding = {"condition": condition, "reason": reason, "message": message}
+    if (known := Reason.known(reason)) is None:
+        return {**finding, "code": "", "severity": Severity.ERROR, "advice": "", "reference": ""}
+    return {
+        **finding,
+        "code": known.code,
+        "severity": known.severity,
+        "advice": known.fix,
+        "reference": known.reference,
+    }
+
+
+def _model_reason(entry: Mapping[str, Any]) -> str:
+    """Return why a model or pattern has failed, or what it waits for."""
+    if entry["state"] == ModelState.FAILED:
+        return entry.get("reason") or Reason.MODEL_FAILED
+    if entry["state"] == ModelState.PULLING:
+        return Reason.PULLING
+    return Reason.MODELS_WAITING

@@ -2,6 +2,7 @@ from typing import Any
 
 from aichat_workspace.api.schemas.workspace import Diagnosis
 from aichat_workspace.api.workspaces.diagnosis import diagnose
+from aichat_workspace.domain.reasons import Reason
 
 
 def condition(kind: str, status: str, reason: str = "Why", message: str = "") -> dict[str, Any]:
@@ -61,5 +62,32 @@ def test_each_problem_is_one_finding_with_advice() -> None:
         "model m",
         "pattern p",
     ]
-    advice = [bool(finding.advice) for finding in diagnosis.findings]
-    assert advice == [True, False, True, False]
+    explained = [(finding.code, str(finding.severity)) for finding in diagnosis.findings]
+    assert explained == [
+        (Reason.IMAGE_PULL_FAILED.code, "Error"),
+        ("", "Error"),
+        (Reason.MODEL_FAILED.code, "Error"),
+        (Reason.MODELS_WAITING.code, "Waiting"),
+    ]
+    advice = [finding.advice for finding in diagnosis.findings]
+    assert advice == [
+        Reason.IMAGE_PULL_FAILED.fix,
+        "",
+        Reason.MODEL_FAILED.fix,
+        Reason.MODELS_WAITING.fix,
+    ]
+
+
+def test_what_a_person_has_to_do_comes_first() -> None:
+    status = {
+        "phase": "Degraded",
+        "conditions": [
+            condition("Ready", "False", "CrashLoop", "it stops"),
+            condition("Provisioned", "False", "Creating", "being made"),
+            condition("IngressServed", "False", "IngressNotServed", "no controller"),
+            condition("OpenWebUIAvailable", "False", "CrashLoop", "it stops"),
+        ],
+    }
+    findings = Diagnosis.model_validate(diagnose(status)).findings
+    assert [str(finding.severity) for finding in findings] == ["Error", "Warning", "Waiting"]
+    assert findings[0].reference == f"docs/reference.md#{findings[0].code.lower()}"
