@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -28,9 +29,12 @@ class FakeApp:
 
     answering: asyncio.Event = field(default_factory=asyncio.Event)
     requests: int = 0
+    cycle: Any = None
+    """The server's part of the last request, which buffers the body."""
 
-    async def __call__(self, _: Scope, __: Receive, send: Send) -> None:
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         self.requests += 1
+        self.cycle = receive.__self__  # type: ignore[attr-defined]
         await self.answering.wait()
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body"})
@@ -181,6 +185,27 @@ async def test_requests_that_do_not_wait_for_answers_are_bounded(world: World) -
     assert answers.count(b"HTTP/1.1 204 ") == MAX_PIPELINED + 1
 
 
+async def test_a_request_hears_that_its_client_has_gone_though_another_one_waits_behind_it() -> (
+    None
+):
+    requests = disconnects = 0
+
+    async def app(_: Scope, receive: Receive, __: Send) -> None:
+        nonlocal requests, disconnects
+        requests += 1
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        disconnects += 1
+
+    async with serve(app) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port))) as client:
+            client.sendall((_HEAD + b"\r\n") * 2)
+            await until(lambda: requests)
+            await asyncio.sleep(0.05)
+        await until(lambda: disconnects)
+
+
 async def test_a_body_that_is_not_wanted_stays_with_its_sender(world: World) -> None:
     world.app.answering.clear()
     with ExitStack() as stack:
@@ -199,6 +224,7 @@ async def test_a_body_that_is_not_wanted_stays_with_its_sender(world: World) -> 
                 stalls += 1
                 await asyncio.sleep(0.01)
         assert sent < 500_000
+        assert len(world.app.cycle.body) == 0
         world.app.answering.set()
 
 

@@ -50,7 +50,7 @@ class Connection:
 def start(app: FakeApp, connection: Connection, method: str) -> "asyncio.Task[None]":
     scope = {"type": "http", "method": method}
     return asyncio.ensure_future(
-        DisconnectMiddleware(app)(scope, connection.receive, connection.send)  # type: ignore[arg-type]
+        DisconnectMiddleware(app)(scope, connection.receive, connection.send)
     )
 
 

@@ -282,7 +282,7 @@ async def test_however_a_name_is_asked_for_a_missing_one_takes_as_many_reviews_a
     client.allows = lambda _: False
     client.watch_event(resource("hidden", team="hers"))
     client.watch_event(resource("hidden-too", team=TEAM))
-    counts = {}
+    counts: dict[str, list[int]] = {}
     for name in ("hidden", "hidden-too", "unknown"):
         counts[name] = []
         for team in (None, TEAM, "hers", "other", None):
