@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx2
@@ -135,6 +136,31 @@ async def test_a_request_with_a_body_counts_once(
     assert (await client.patch(PATH, json={"spec": {}})).status_code == 200
     assert bucket._buckets["ann"][0] == bucket.burst - 1
     assert services.bodies.total == services.requests.taken == 0
+
+
+async def test_a_caller_has_a_share_of_requests_at_once(
+    client: httpx2.AsyncClient, services: Services
+) -> None:
+    slots: list[int] = []
+
+    def allows(_: Any) -> bool:
+        slots.append(services.requests.taken)
+        return True
+
+    assert isinstance(services.client, FakeWorkspaceClient)
+    services.client.allows = allows
+    bounds = services.settings.bounds
+    with ExitStack() as stack:
+        for _ in range(bounds.concurrent_requests + bounds.streams_per_caller - 1):
+            stack.enter_context(services.requests.slot("ann"))
+        assert (await client.get(PATH)).status_code == 200
+        assert slots == [bounds.concurrent_requests + bounds.streams_per_caller]
+        stack.enter_context(services.requests.slot("ann"))
+        refused = await client.get(PATH)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
+        other = await client.get(PATH, headers={"Authorization": "Bearer bob"})
+        assert other.status_code == 200
+    assert services.requests.taken == 0
 
 
 @pytest.mark.parametrize(

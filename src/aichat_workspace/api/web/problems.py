@@ -166,6 +166,11 @@ def head_too_slow(seconds: float) -> ProblemError:
     return ProblemError(408, "too-slow", detail, headers=_CLOSE_CONNECTION)
 
 
+def read_too_slowly(seconds: float) -> ProblemError:
+    detail = f"The list was not read within {seconds:g} seconds. Ask for fewer with `limit`."
+    return ProblemError(408, "too-slow", detail)
+
+
 def no_room() -> ProblemError:
     detail = "Too many large bodies are on their way here. Try again."
     return ProblemError(
