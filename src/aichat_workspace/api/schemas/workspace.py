@@ -162,7 +162,7 @@ class Finding(ApiModel):
 
 
 class Diagnosis(ApiModel):
-    """Why a workspace is not ready, in one place."""
+    """What keeps a workspace from being as it was asked, the most urgent first."""
 
     model_config = with_example(
         {

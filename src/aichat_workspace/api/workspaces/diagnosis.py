@@ -5,14 +5,20 @@ from typing import Any, Final
 
 from aichat_workspace.domain.models.status import ModelState
 from aichat_workspace.domain.reasons import Reason, Severity
-from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase
+from aichat_workspace.domain.v1alpha1.workspace_status import (
+    ABNORMAL_CONDITIONS,
+    ConditionType,
+    Phase,
+)
 
 _READY: Final = "People can chat."
 _NO_CONDITIONS: Final = (
     "The operator has not said anything of it yet. If that stays so for a minute, the operator "
     "does not run: ask the platform team."
 )
-_ORDER: Final = {str(severity): place for place, severity in enumerate(reversed(Severity))}
+_ORDER: Final = {str(severity): place for place, severity in enumerate(Severity)}
+_SUMMARIES: Final = (ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED)
+"""They repeat another condition."""
 _STARTING_PHASES: Final = frozenset({Phase.PENDING, Phase.PROVISIONING, Phase.PULLING_MODELS})
 
 
@@ -25,8 +31,7 @@ def diagnose(status: Mapping[str, Any]) -> dict[str, Any]:
         ready = conditions.get(ConditionType.OLLAMA_AVAILABLE)  # which says how to go on
     if ready is None:
         return {"phase": phase, "summary": _NO_CONDITIONS, "findings": []}
-    findings = [] if phase == Phase.READY else list(_findings(conditions, status))
-    findings.sort(key=lambda finding: _ORDER[finding["severity"]])
+    findings = sorted(filter(_urgency, _findings(conditions, status)), key=_urgency, reverse=True)
     summary = ready["message"] or _READY
     if phase in _STARTING_PHASES and not findings:
         summary = ready["message"] or "It is coming up; nothing has to be done."
@@ -39,7 +44,7 @@ def _findings(
     reported = set()
     for kind in ConditionType:
         condition = conditions.get(kind)
-        if condition is None or condition["status"] == "True" or kind is ConditionType.READY:
+        if condition is None or kind in _SUMMARIES or _is_good(kind, condition):
             continue
         if (condition["reason"], condition["message"]) not in reported:
             reported.add((condition["reason"], condition["message"]))
@@ -49,6 +54,15 @@ def _findings(
             if entry.get("message"):
                 name = f"{entries.removesuffix('s')} {entry['name']}"
                 yield _finding(name, _model_reason(entry), entry["message"])
+
+
+def _urgency(finding: Mapping[str, str]) -> int:
+    """Return 0 for what is as it was asked."""
+    return _ORDER[finding["severity"]]
+
+
+def _is_good(kind: ConditionType, condition: Mapping[str, Any]) -> bool:
+    return (condition["status"] == "True") is (kind not in ABNORMAL_CONDITIONS)
 
 
 def _finding(condition: str, reason: str, message: str) -> dict[str, str]:

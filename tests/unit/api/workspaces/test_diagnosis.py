@@ -23,6 +23,35 @@ def test_a_ready_workspace_has_no_findings() -> None:
     assert diagnosis.findings == ()
 
 
+def test_a_ready_workspace_says_what_is_not_as_it_was_asked() -> None:
+    status = {
+        "phase": "Ready",
+        "conditions": [
+            condition("Ready", "True", "Ready", "open the URL and sign in"),
+            condition("StorageAsAsked", "False", "VolumeKept", "a volume can't shrink"),
+            condition("UpToDate", "True", "UpToDate"),
+            condition("ExpiresSoon", "True", "ExpiresSoon", "it is deleted tomorrow"),
+        ],
+    }
+    diagnosis = Diagnosis.model_validate(diagnose(status))
+    assert diagnosis.summary == "open the URL and sign in"
+    assert [finding.reason for finding in diagnosis.findings] == ["VolumeKept", "ExpiresSoon"]
+
+
+def test_what_repeats_a_condition_is_no_finding() -> None:
+    cause = ("CrashLoop", "it stops")
+    status = {
+        "phase": "Degraded",
+        "conditions": [
+            condition("Ready", "False", *cause),
+            condition("OpenWebUIAvailable", "False", *cause),
+            condition("Stalled", "True", *cause),
+        ],
+    }
+    findings = Diagnosis.model_validate(diagnose(status)).findings
+    assert [finding.condition for finding in findings] == ["OpenWebUIAvailable"]
+
+
 def test_a_starting_workspace_has_no_findings() -> None:
     status = {"phase": "Provisioning", "conditions": [condition("Ready", "False")]}
     diagnosis = diagnose(status)
@@ -36,6 +65,7 @@ def test_a_suspended_workspace_says_how_to_go_on() -> None:
         diagnose({"phase": "Suspended", "conditions": [condition("Provisioned", "True"), stopped]})
     )
     assert diagnosis.summary == "stopped; set spec.suspended"
+    assert diagnosis.findings == ()
 
 
 def test_each_problem_is_one_finding_with_advice() -> None:
