@@ -20,6 +20,10 @@ MAX_PIPELINED: Final = 4
 _RECEIVE_BYTES: Final = 32 * 1024
 
 
+class _TooManyRequestsError(Exception):
+    """Ends the parser's work."""
+
+
 class BoundedProtocol(SlowClientProtocol):
     """A connection that is refused beyond its address's share, and whose heads are bounded.
 
@@ -85,7 +89,7 @@ class BoundedProtocol(SlowClientProtocol):
             return
         if len(self.pipeline) >= MAX_PIPELINED:
             self.transport.abort()
-            return
+            raise _TooManyRequestsError  # the parser would go on with all that has arrived
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         application = self.app
         if size > MAX_HEAD_BYTES:
@@ -96,6 +100,10 @@ class BoundedProtocol(SlowClientProtocol):
             self.app = application
         if any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers):
             self.flow.pause_reading()
+
+    def send_400_response(self, msg: str) -> None:
+        if not self.transport.is_closing():
+            super().send_400_response(msg)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._active = cycle
