@@ -66,5 +66,10 @@ class Server:
 
 @asynccontextmanager
 async def running(kubeconfig: Path, session: aiohttp.ClientSession) -> AsyncIterator[Server]:
-    async with processes.running(names.API, "API_PORT", kubeconfig, session) as (url, pid):
+    # All callers come from one address, as they do through an ingress controller.
+    proxies = {"API_TRUSTED_PROXIES": "127.0.0.1/32"}
+    async with processes.running(names.API, "API_PORT", kubeconfig, session, **proxies) as (
+        url,
+        pid,
+    ):
         yield Server(url, pid, session)

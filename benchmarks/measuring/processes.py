@@ -19,16 +19,20 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 @asynccontextmanager
 async def running(
-    program: str, port_variable: str, kubeconfig: Path, session: aiohttp.ClientSession
+    program: str,
+    port_variable: str,
+    kubeconfig: Path,
+    session: aiohttp.ClientSession,
+    **variables: str,
 ) -> AsyncIterator[tuple[str, int]]:
     """Give a program's URL and process ID once it is ready.
 
-    `port_variable` is the environment variable for its port.
+    `port_variable` is the environment variable for its port; `variables` are further ones.
     """
     port = free_port()
     settings = {"ENV": "dev", "KUBECONFIG": str(kubeconfig), port_variable: str(port)}
     process = await asyncio.create_subprocess_exec(
-        program, env={**os.environ, **settings}, stderr=asyncio.subprocess.DEVNULL
+        program, env={**os.environ, **settings, **variables}, stderr=asyncio.subprocess.DEVNULL
     )
     try:
         url = f"http://127.0.0.1:{port}"
