@@ -17,7 +17,7 @@ from aichat_workspace.kube.client import Client
 REVIEWERS: Final = 8
 """Reviews of one caller at the same time."""
 _PATH: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-_CONCURRENT_REVIEWS: Final = 32
+_CONCURRENT_REVIEWS: Final = 16
 EVERYWHERE: Final = ""
 
 
@@ -51,14 +51,17 @@ class AccessRequest:
 class AccessReviews:
     """Makes reviews: few at the same time for a caller, and few of all, at a limited rate.
 
-    A caller with many does not hold up others. The limits are the account's, whichever of its
-    tokens it uses.
+    A caller with many does not hold up others, and many callers with one for each team do not hold
+    up those with a single one. The limits are the account's, whichever of its tokens it uses.
     """
 
     client: Client
     limits: RateLimits
     """Reviews per caller."""
-    _semaphore: asyncio.Semaphore = field(
+    _single: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(_CONCURRENT_REVIEWS)
+    )
+    _one_of_many: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(_CONCURRENT_REVIEWS)
     )
     _caller_semaphores: WeakValueDictionary[str, asyncio.Semaphore] = field(
@@ -66,16 +69,19 @@ class AccessReviews:
     )
     """For each caller with reviews under way."""
 
-    async def review(self, caller: Caller, request: AccessRequest) -> bool:
+    async def review(
+        self, caller: Caller, request: AccessRequest, *, is_one_of_many: bool = False
+    ) -> bool:
         """Return whether the caller may do it, as Kubernetes says now.
 
+        `is_one_of_many` is for a question that is asked for each team, which may wait for longer.
         Raises ProblemError (429) when the caller's reviews are used up; waiting helps. Raises
         ApiError or UnreachableError without an answer.
         """
         self.limits.take(caller.username)
         semaphore = self._caller_semaphores.get(caller.username) or asyncio.Semaphore(REVIEWERS)
         self._caller_semaphores[caller.username] = semaphore
-        async with semaphore, self._semaphore:
+        async with semaphore, self._one_of_many if is_one_of_many else self._single:
             answer = await self.client.review(_PATH, _document(caller, request))
         status = answer.get("status") or {}
         return bool(status.get("allowed")) and not status.get("denied")

@@ -98,6 +98,8 @@ class Authorizer:
         allowed = await self._team_answers.allowed(
             (caller.identity, verb),
             teams(),
-            lambda team: self.reviews.review(caller, AccessRequest(verb, team)),
+            lambda team: self.reviews.review(
+                caller, AccessRequest(verb, team), is_one_of_many=True
+            ),
         )
         return Scope(everywhere=False, teams=allowed)

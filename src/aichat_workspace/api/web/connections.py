@@ -1,113 +1,34 @@
-"""Bounds of connections: how many there are, and what their requests' heads hold."""
+"""Connections whose requests' heads are bounded in size and time."""
 
 import asyncio
 import socket
-from collections.abc import Container, Mapping
-from dataclasses import dataclass, field
-from ipaddress import ip_address
-from typing import Any, Final, Self
+from collections.abc import Mapping
+from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from aichat_workspace.api.pacing import Pacer
-from aichat_workspace.api.settings import Bounds, Networks
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.client_address import network_limits, resolve_address
+from aichat_workspace.api.web.connection_limits import MAX_HEAD_BYTES, ConnectionLimits
 from aichat_workspace.api.web.error_handlers import problem_response
 from aichat_workspace.api.web.problems import ProblemError
-from aichat_workspace.api.web.shares import Shares
 from aichat_workspace.api.web.slow_clients import SlowClientProtocol
 
-MAX_HEAD_BYTES: Final = 32 * 1024  # a token of 16 KiB, a cookie of 4, and the rest
 HEAD_SECONDS: Final = 10.0
 MAX_PIPELINED: Final = 4
 # The system doubles it. One read, which nothing has counted yet, is no larger.
 _RECEIVE_BYTES: Final = 32 * 1024
-_HEADS_PER_ADDRESS: Final = 64
-_HEADS: Final = 512
-_PROXY_SHARE: Final = 0.75
-_STRANGERS_SHARE: Final = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionPool:
-    """What is open now."""
-
-    connections: Shares
-    """Connections."""
-    heads: Shares
-    """Bytes of heads whose end has not arrived."""
-
-    @classmethod
-    def create(cls, connections: int) -> Self:
-        """Create a pool with nothing open."""
-        return cls(Shares(connections), Shares(_HEADS * MAX_HEAD_BYTES))
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
-    """Limits on what the clients of one address, and of the networks around it, hold open.
-
-    A network that encloses addresses has twice the share of what it encloses. A proxy has most of
-    all connections, since its clients share it. Strangers have a pool of their own, so they keep
-    out neither known addresses nor proxies and probes.
-    """
-
-    per_address: int
-    """Connections of one address."""
-    trusted: ConnectionPool
-    """Of proxies and known addresses."""
-    strangers: ConnectionPool
-    known: Container[str]
-    """Addresses from which a token was accepted."""
-    proxies: Networks = ()
-    """The proxies whose X-Forwarded-For is trusted."""
-    pacer: Pacer = field(default_factory=Pacer)
-    """Starts requests."""
-
-    @classmethod
-    def create(cls, bounds: Bounds, known: Container[str], proxies: Networks) -> Self:
-        """Create the limits of the settings, with nothing open."""
-        return cls(
-            bounds.connections_per_address,
-            ConnectionPool.create(bounds.connections),
-            ConnectionPool.create(int(bounds.connections * _STRANGERS_SHARE)),
-            known,
-            proxies,
-        )
-
-    def pool(self, peer: str) -> ConnectionPool:
-        """Return the pool that a peer's connections are in."""
-        is_known = resolve_address(peer, (), ()) in self.known
-        return self.trusted if is_known or self._is_proxy(peer) else self.strangers
-
-    def connection_limits(self, peer: str) -> dict[str, int]:
-        """Return how many connections each network of a peer may have."""
-        if self._is_proxy(peer):
-            return {peer: int(self.trusted.connections.overall * _PROXY_SHARE)}
-        return network_limits(peer, self.per_address)
-
-    def head_limits(self, peer: str) -> dict[str, int]:
-        """Return how many bytes of unfinished heads each network of a peer may have.
-
-        A proxy sends a head only when it has all of it, so it needs no more.
-        """
-        return network_limits(peer, _HEADS_PER_ADDRESS * MAX_HEAD_BYTES)
-
-    def _is_proxy(self, peer: str) -> bool:
-        try:
-            address: Any = ip_address(peer)
-        except ValueError:
-            return False
-        address = getattr(address, "ipv4_mapped", None) or address
-        return any(address in network for network in self.proxies)
+class _TooManyRequestsError(Exception):
+    """Ends the parser's work."""
 
 
 class BoundedProtocol(SlowClientProtocol):
     """A connection that is refused beyond its address's share, and whose heads are bounded.
 
-    A head that is too large gets 431, and one that does not arrive in time 408. A body is not read
+    A head that is too large gets 431, and one that does not arrive in time 408. A connection
+    without a request is closed as quickly; a proxy may keep one for later. A body is not read
     before the application asks for it.
     """
 
@@ -136,7 +57,8 @@ class BoundedProtocol(SlowClientProtocol):
         transport.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES
         )
-        self._start_head_timer()
+        seconds = self.timeout_keep_alive if self._limits.is_proxy(peer) else HEAD_SECONDS
+        self._head_timer = self.loop.call_later(seconds, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         # The server tells it only to the last of several requests.
@@ -167,7 +89,7 @@ class BoundedProtocol(SlowClientProtocol):
             return
         if len(self.pipeline) >= MAX_PIPELINED:
             self.transport.abort()
-            return
+            raise _TooManyRequestsError  # the parser would go on with all that has arrived
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         application = self.app
         if size > MAX_HEAD_BYTES:
@@ -178,6 +100,10 @@ class BoundedProtocol(SlowClientProtocol):
             self.app = application
         if any(name in (b"content-length", b"transfer-encoding") for name, _ in self.headers):
             self.flow.pause_reading()
+
+    def send_400_response(self, msg: str) -> None:
+        if not self.transport.is_closing():
+            super().send_400_response(msg)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._active = cycle
@@ -196,7 +122,7 @@ class BoundedProtocol(SlowClientProtocol):
         """Count bytes of a head whose end has not arrived."""
         if self.transport.is_closing():
             return
-        if self._head_timer is None:
+        if not self._head_bytes:
             self._start_head_timer()
         if self._head_bytes + size > MAX_HEAD_BYTES:
             self._refuse(problems.head_too_large(MAX_HEAD_BYTES))
@@ -207,6 +133,8 @@ class BoundedProtocol(SlowClientProtocol):
             self._pool.heads.hold(self._head_limits, size)
 
     def _start_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
         self._head_timer = self.loop.call_later(
             HEAD_SECONDS, self._refuse, problems.head_too_slow(HEAD_SECONDS)
         )

@@ -28,7 +28,9 @@ class DisconnectMiddleware:
         if scope["type"] != "http" or scope["method"] not in _READS or request is None:
             await self.app(scope, receive, send)
             return
-        messages: asyncio.Queue[Message] = asyncio.Queue()  # for the application, which may ask, too
+        messages: asyncio.Queue[Message] = (
+            asyncio.Queue()
+        )  # for the application, which may ask, too
         has_begun = is_gone = False
 
         async def cancel_on_disconnect() -> None:

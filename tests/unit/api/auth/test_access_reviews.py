@@ -71,6 +71,26 @@ async def test_reviews_are_limited_per_account_whichever_of_its_tokens_it_uses()
     assert await reviews.review(ANN, AccessRequest("get"))
 
 
+async def test_many_callers_with_many_reviews_do_not_delay_a_single_one() -> None:
+    client = FakeAccessReviews()
+    reviews = AccessReviews(client, RateLimits.create(1e6, 10**6))
+    waiting = [
+        asyncio.create_task(
+            reviews.review(
+                Caller(f"eve-{n % 20}", "", ()), AccessRequest("list"), is_one_of_many=True
+            )
+        )
+        for n in range(400)
+    ]
+    await turns()
+    assert len(client.specs) == 16
+    waiting.append(asyncio.create_task(reviews.review(BOB, AccessRequest("get"))))
+    await turns()
+    assert client.count(BOB) == 1
+    client.answering.set()
+    assert all(await asyncio.gather(*waiting))
+
+
 async def test_many_reviews_of_one_caller_do_not_delay_another_caller() -> None:
     client = FakeAccessReviews()
     reviews = AccessReviews(client, RateLimits.create(1e6, 10**6))

@@ -13,8 +13,9 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from aichat_workspace.api.settings import Bounds
-from aichat_workspace.api.web import connections
-from aichat_workspace.api.web.connections import MAX_HEAD_BYTES, MAX_PIPELINED, ConnectionLimits
+from aichat_workspace.api.web import connection_limits, connections
+from aichat_workspace.api.web.connection_limits import MAX_HEAD_BYTES, ConnectionLimits
+from aichat_workspace.api.web.connections import MAX_PIPELINED
 from tests.unit.api.serving import serve
 from tests.unit.waiting import until
 
@@ -121,7 +122,26 @@ async def test_a_head_of_the_largest_token_and_cookie_is_answered(world: World) 
     assert answer.startswith(b"HTTP/1.1 204 ")
 
 
-@pytest.mark.parametrize("begin", [b"", b"G", _HEAD, b"\r\n"])
+async def test_a_connection_that_is_not_used_is_closed_in_time(world: World) -> None:
+    assert await world.answer_to(b"") == b""
+
+
+async def test_a_proxy_may_open_a_connection_for_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", _SECONDS)
+    app = FakeApp()
+    app.answering.set()
+    limits = ConnectionLimits.create(Bounds(), (), (ip_network("127.0.0.0/8"),))
+    async with serve(app, limits=limits) as url:
+        host, _, port = url.removeprefix("http://").partition(":")
+        async with World(app, limits, (host, int(port))).connect() as (reader, writer):
+            await asyncio.sleep(2 * _SECONDS)
+            writer.write(_HEAD + b"\r\n")
+            assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 204 ")
+            writer.write(b"G")
+            assert (await read_to_end(reader)).count(b"HTTP/1.1 408 ") == 1
+
+
+@pytest.mark.parametrize("begin", [b"G", _HEAD, b"\r\n"])
 async def test_a_head_that_does_not_end_in_time_is_408(world: World, begin: bytes) -> None:
     answer = await world.answer_to(begin)
     assert answer.startswith(b"HTTP/1.1 408 ")
@@ -164,7 +184,7 @@ async def test_an_address_has_a_share_of_connections_which_it_gets_back(world: W
 async def test_unfinished_heads_of_an_address_are_bounded_together(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "_HEADS_PER_ADDRESS", 1)
+    monkeypatch.setattr(connection_limits, "HEADS_PER_ADDRESS", 1)
     half = _HEAD + _LINE * 17
     async with world.connect() as (_, writer):
         writer.write(half)
@@ -226,36 +246,3 @@ async def test_a_body_that_is_not_wanted_stays_with_its_sender(world: World) -> 
         assert sent < 500_000
         assert len(world.app.cycle.body) == 0
         world.app.answering.set()
-
-
-@pytest.mark.parametrize(
-    ("peer", "limits"),
-    [
-        ("203.0.113.7", {"203.0.113.7": 4, "203.0.113.0/24": 8}),
-        ("::ffff:203.0.113.7", {"203.0.113.7": 4, "203.0.113.0/24": 8}),
-        (
-            "2001:db8:1:23::7",
-            {"2001:db8:1:23::/64": 4, "2001:db8:1::/56": 8, "2001:db8:1::/48": 16},
-        ),
-        ("10.1.2.3", {"10.1.2.3": 75}),
-        ("::ffff:10.1.2.3", {"::ffff:10.1.2.3": 75}),
-        ("", {"": 4}),
-    ],
-)
-def test_shares_are_by_nested_networks_and_larger_for_a_proxy(
-    peer: str, limits: dict[str, int]
-) -> None:
-    bounds = Bounds(connections_per_address=4, connections=100)
-    shares = ConnectionLimits.create(bounds, (), (ip_network("10.0.0.0/8"),))
-    assert shares.connection_limits(peer) == limits
-
-
-def test_strangers_keep_out_neither_known_addresses_nor_proxies() -> None:
-    limits = ConnectionLimits.create(
-        Bounds(connections=100), {"203.0.113.7", "2001:db8::/64"}, (ip_network("10.0.0.0/8"),)
-    )
-    for peer in ("203.0.113.7", "2001:db8::7", "10.1.2.3", "::ffff:10.1.2.3"):
-        assert limits.pool(peer) is limits.trusted
-    for peer in ("203.0.113.8", "2001:db8:0:1::7", ""):
-        assert limits.pool(peer) is limits.strangers
-    assert limits.strangers.connections.overall == 25
