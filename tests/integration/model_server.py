@@ -14,6 +14,7 @@ from tests.integration.conftest import Cluster
 from tests.integration.pods import served
 
 _SECONDS_OF_A_PULL = 1.5
+REPLY = "Good morning"
 
 
 @dataclass
@@ -67,23 +68,19 @@ def _answer(requests: ModelRequests, request: str, content: dict[str, Any]) -> d
         case "POST /api/show":
             tools = ["tools"] if content["model"] in requests.capable else []
             return {"capabilities": ["completion", *tools]}
-        case "POST /v1/chat/completions":
-            return _completion(content["model"])
-        case "POST /v1/embeddings":
-            vectors = [{"object": "embedding", "index": 0, "embedding": "AACAPw=="}]
-            usage = {"prompt_tokens": 1, "total_tokens": 1}
-            return {"object": "list", "data": vectors, "model": content["model"], "usage": usage}
+        case "POST /v1/chat/completions" | "POST /v1/embeddings":
+            is_chat = request.endswith("completions")
+            return _completion(content["model"]) if is_chat else _embeddings(content["model"])
+        case "POST /api/chat":
+            return {"message": {"content": REPLY}, "done": True}
         case "DELETE /api/delete":
             requests.present.discard(content["model"])
             return {}
     raise AssertionError(f"no test expects the request {request}")
 
 
-_REPLY = "Good morning"
-
-
 def _completion(model: str) -> dict[str, Any]:
-    message = {"role": "assistant", "content": _REPLY}
+    message = {"role": "assistant", "content": REPLY}
     return {
         **_head(model, "chat.completion"),
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
@@ -91,9 +88,15 @@ def _completion(model: str) -> dict[str, Any]:
     }
 
 
+def _embeddings(model: str) -> dict[str, Any]:
+    vectors = [{"object": "embedding", "index": 0, "embedding": "AACAPw=="}]
+    usage = {"prompt_tokens": 1, "total_tokens": 1}
+    return {"object": "list", "data": vectors, "model": model, "usage": usage}
+
+
 def _chunks(model: str) -> bytes:
     deltas: tuple[tuple[dict[str, Any], str | None], ...] = (
-        ({"role": "assistant", "content": _REPLY}, None),
+        ({"role": "assistant", "content": REPLY}, None),
         ({}, "stop"),
     )
     chunks = [

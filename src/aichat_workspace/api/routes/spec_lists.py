@@ -76,7 +76,7 @@ async def add_model(
 ) -> Response:
     """Adds it to `spec.models`, and loses no other change. GET of its path tells the progress."""
     change = spec_lists.add(MODELS, body.name)
-    return await _change(services, caller, name, query, if_match, change, "add model")
+    return await _change(services, caller, name, query, if_match, change)
 
 
 @router.delete("/models/{model:path}", summary="Remove a model", responses=_CHANGED)
@@ -89,7 +89,7 @@ async def remove_model(
     if_match: IfMatch = None,
 ) -> Response:
     change = spec_lists.remove(MODELS, model)
-    return await _change(services, caller, name, query, if_match, change, "remove model")
+    return await _change(services, caller, name, query, if_match, change)
 
 
 @router.post("/patterns", summary="Add a pattern", responses=_CHANGED)
@@ -103,7 +103,7 @@ async def add_pattern(
 ) -> Response:
     """Adds it to `spec.patterns`, and loses no other change."""
     change = spec_lists.add(PATTERNS, body.name)
-    return await _change(services, caller, name, query, if_match, change, "add pattern")
+    return await _change(services, caller, name, query, if_match, change)
 
 
 @router.delete("/patterns/{pattern}", summary="Remove a pattern", responses=_CHANGED)
@@ -116,7 +116,7 @@ async def remove_pattern(
     if_match: IfMatch = None,
 ) -> Response:
     change = spec_lists.remove(PATTERNS, pattern)
-    return await _change(services, caller, name, query, if_match, change, "remove pattern")
+    return await _change(services, caller, name, query, if_match, change)
 
 
 @router.post("/connections", summary="Add a connection", responses=_CHANGED)
@@ -130,7 +130,7 @@ async def add_connection(
 ) -> Response:
     """Adds it to `spec.connections`, or replaces the one of that name; loses no other change."""
     change = spec_lists.add(CONNECTIONS, body.model_dump(by_alias=True))
-    return await _change(services, caller, name, query, if_match, change, "add connection")
+    return await _change(services, caller, name, query, if_match, change)
 
 
 @router.delete("/connections/{connection}", summary="Remove a connection", responses=_CHANGED)
@@ -143,7 +143,7 @@ async def remove_connection(
     if_match: IfMatch = None,
 ) -> Response:
     change = spec_lists.remove(CONNECTIONS, connection)
-    return await _change(services, caller, name, query, if_match, change, "remove connection")
+    return await _change(services, caller, name, query, if_match, change)
 
 
 @router.post(
@@ -165,7 +165,7 @@ async def reset_password(
     """The first administrator is signed out everywhere; `credentials` has the new password when the
     workspace is ready again. 409 where the platform team sets it."""
     change = spec_lists.reset_password(datetime.now(UTC))
-    return await _change(services, caller, name, query, if_match, change, "reset password")
+    return await _change(services, caller, name, query, if_match, change)
 
 
 async def _change(
@@ -175,9 +175,8 @@ async def _change(
     query: ChangeQuery,
     if_match: str | None,
     change: Change,
-    action: str,
 ) -> Response:
     view, has_changed = await services.workspaces.change(
-        caller, name, change, query.options(if_match), action
+        caller, name, change, query.options(if_match)
     )
     return workspace_response(view, 202 if has_changed else 200, dry_run=query.dry_run)

@@ -20,7 +20,7 @@ from pydantic import (
     field_validator,
 )
 
-from aichat_workspace.api.schemas.base import ApiModel, RequestBody
+from aichat_workspace.api.schemas.base import ApiModel, ClientModel, RequestBody
 
 _MAX_MESSAGES = 2_000
 _MAX_INPUTS = 2_048
@@ -47,7 +47,7 @@ class _OpenAIRequest(RequestBody):
         return self.model_dump(mode="json", exclude_none=True, exclude_unset=True)
 
 
-class ChatMessage(ApiModel):
+class ChatMessage(ClientModel):
     """A message of a chat."""
 
     model_config = ConfigDict(extra="ignore", alias_generator=None)
@@ -69,7 +69,7 @@ class ChatMessage(ApiModel):
     reasoning: str | None = Field(default=None, description="The assistant's thinking.")
 
 
-class StreamOptions(ApiModel):
+class StreamOptions(ClientModel):
     """How to stream."""
 
     model_config = ConfigDict(extra="ignore", alias_generator=None)

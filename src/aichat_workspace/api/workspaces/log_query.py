@@ -4,7 +4,7 @@ from typing import Final
 
 from pydantic import Field, field_validator, model_validator
 
-from aichat_workspace.api.schemas.base import ApiModel
+from aichat_workspace.api.schemas.base import ClientModel
 from aichat_workspace.api.workspaces.log_lines import Moment
 
 _TAIL: Final = 200
@@ -13,7 +13,7 @@ _MAX_BYTES: Final = 4 * 1024 * 1024
 _YEAR_SECONDS: Final = 31_536_000
 
 
-class LogQuery(ApiModel):
+class LogQuery(ClientModel):
     """Which part of a log, and whether to go on as it grows."""
 
     tail: int | None = Field(

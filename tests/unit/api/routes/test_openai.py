@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
 import openai
@@ -68,6 +68,22 @@ async def test_a_chat_is_answered_in_pieces_with_usage(world: World, client: Asy
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.completion_tokens == 2
     await until(lambda: not world.services.streams.taken)
+
+
+async def test_a_chat_holds_one_of_its_callers_requests_until_it_ends(
+    world: World, client: AsyncOpenAI
+) -> None:
+    requests = world.services.requests
+    stream = await client.chat.completions.create(model="m:1", messages=MESSAGES, stream=True)
+    assert requests.taken == 1
+    async for _ in stream:
+        pass
+    await until(lambda: not requests.taken)
+    with ExitStack() as others:
+        for _ in range(requests.per_caller):
+            others.enter_context(requests.slot("ann"))
+        with pytest.raises(openai.RateLimitError, match="requests"):
+            await client.with_options(max_retries=0).models.list()
 
 
 async def test_texts_are_embedded(world: World, client: AsyncOpenAI) -> None:

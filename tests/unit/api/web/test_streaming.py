@@ -105,7 +105,7 @@ async def test_a_response_that_breaks_off_has_no_final_message() -> None:
     async def begin() -> AsyncIterator[Pieces]:
         yield Source(UnreachableError("reset")).pieces()
 
-    streams = ConcurrencyLimit(1, 1)
+    streams = ConcurrencyLimit.create(1, 1)
     response = await stream_response(streams, "ann", begin, "text/plain")
     async with asyncio.timeout(12):
         await response({"type": "http", "path": "/"}, never, send)
@@ -192,7 +192,7 @@ class Opened:
 async def test_a_stream_takes_its_slot_before_it_begins_and_closes_all_without_a_first_piece() -> (
     None
 ):
-    streams, opened = ConcurrencyLimit(1, 2), Opened()
+    streams, opened = ConcurrencyLimit.create(1, 2), Opened()
     first = await stream_response(streams, "ann", opened.begin, "text/plain")
     with pytest.raises(ProblemError, match="streams open"):
         await stream_response(streams, "ann", opened.begin, "text/plain")
@@ -211,7 +211,7 @@ async def test_a_stream_takes_its_slot_before_it_begins_and_closes_all_without_a
 
 
 async def test_a_stream_that_can_not_begin_frees_its_slot() -> None:
-    streams = ConcurrencyLimit(1, 2)
+    streams = ConcurrencyLimit.create(1, 2)
     with pytest.raises(UnreachableError):
         await stream_response(streams, "ann", Opened(UnreachableError("no")).begin, "text/plain")
     assert streams.taken == 0

@@ -8,6 +8,7 @@ import pytest
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import Authorizer
 from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.rate_limits import RateLimits
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces
 from aichat_workspace.api.workspaces.spec_lists import (
@@ -109,9 +110,10 @@ async def test_two_additions_at_once_lose_none() -> None:
     client = RacingClient()
     client.cluster = ClusterView(client, {})
     client.watch_event(resource(team=TEAM, version=10))
-    workspaces = Workspaces(client, client.cluster, Authorizer.create(client))
+    authorizer = Authorizer.create(client, RateLimits.create(1e6, 10**6))
+    workspaces = Workspaces(client, client.cluster, authorizer)
     view, has_changed = await workspaces.change(
-        Caller("ann", "1", ()), "team-a", add(MODELS, "ours:1"), ChangeOptions(), "add model"
+        Caller("ann", "1", ()), "team-a", add(MODELS, "ours:1"), ChangeOptions()
     )
     assert has_changed
     assert view.document["spec"]["models"] == ["theirs:1", "ours:1"]
