@@ -87,11 +87,11 @@ def test_what_is_removed_by_hand_right_after_its_write_comes_back(
 
 
 def are_healed(cluster: Cluster, *names: str) -> bool:
-    """O5 and O1."""
+    """O5, and O1 after the edits of other clients."""
     if not are_made(cluster, *names):
         return False
     try:
-        assert_same_objects(cluster, CALM, *names)
+        assert_same_objects(cluster, CALM, *names, edited=True)
     except AssertionError:
         return False
     return True
