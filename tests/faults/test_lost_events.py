@@ -187,10 +187,12 @@ def test_a_restart_with_an_older_list_harms_nothing_that_is_newer(
     eventually(lambda: are_made(cluster, "former"), "its second life")
     let_pass(2, "the audit log has it all")
     lives, uid = creations(cluster, "former"), namespace_uid(cluster)
+    credentials = cluster.get("secret", "former-credentials", "-n", SYSTEM)["data"]
     for old in lists:
         act_on(old, proxy, operator)
         eventually(lambda: are_healed(cluster, "former"), "as the undisturbed one", 120)
         assert namespace_uid(cluster) == uid
+        assert cluster.get("secret", "former-credentials", "-n", SYSTEM)["data"] == credentials
     assert creations(cluster, "former") == lives, "nothing was made once more"
     rest("F3")
     delete(cluster, "former", before=before)
