@@ -13,6 +13,8 @@ from aichat_workspace.api.routes import health, me, platform, session, workspace
 from aichat_workspace.api.web import error_handlers
 from aichat_workspace.api.web.body_limits import BodyLimitMiddleware
 from aichat_workspace.api.web.head_requests import HeadMiddleware
+from aichat_workspace.api.web.own_site import OwnSiteMiddleware
+from aichat_workspace.api.web.response_cookies import ResponseCookiesMiddleware
 
 _DESCRIPTION: Final = """\
 Private AI chat workspaces on Kubernetes, without Kubernetes' own tools.
@@ -64,11 +66,13 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
         return Response(body, headers={"Content-Type": content_type})
 
     app.add_middleware(error_handlers.ErrorMiddleware)
+    app.add_middleware(ResponseCookiesMiddleware)
     app.add_middleware(
         BodyLimitMiddleware,
         max_bytes=services.settings.bounds.body_bytes,
         max_total_bytes=services.settings.bounds.all_bodies_bytes,
     )
+    app.add_middleware(OwnSiteMiddleware, public_url=services.settings.public_url)
     app.add_middleware(_HeadersMiddleware)
     app.add_middleware(MetricsMiddleware, metrics=metrics)
     app.add_middleware(HeadMiddleware)
