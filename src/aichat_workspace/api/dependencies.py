@@ -1,6 +1,7 @@
 """The services that requests need, created once and kept in the application's state."""
 
 import asyncio
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Self
@@ -16,6 +17,7 @@ from aichat_workspace.api.auth.cookies import Cookies
 from aichat_workspace.api.auth.encryption import Keys
 from aichat_workspace.api.auth.provider import Provider
 from aichat_workspace.api.auth.renewals import Renewals
+from aichat_workspace.api.auth.shared_sessions import SharedSessions
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.client_address import resolve_address
@@ -85,7 +87,7 @@ class Services:
             sessions=BrowserSessions(
                 keys,
                 Cookies(settings.https),
-                Renewals(provider),
+                Renewals(provider, SharedSessions(client, keys, secrets.token_hex(8))),
                 authenticator,
                 settings.public_url,
             ),

@@ -59,7 +59,7 @@ class BrowserSessions:
         if session is None or session.ends_at <= time.time():
             raise problems.session_ended(login)
         current = await self.renewals.current(session)
-        if current.token != session.token:
+        if current.generation != session.generation:
             self.set(response_cookies(request), cipher, current)
         return BrowserSession(current, login)
 
@@ -72,7 +72,10 @@ class BrowserSessions:
             raise ProblemError(502, "token-too-large", str(error)) from None
 
     async def end(self, request: Request, response: Response) -> Session | None:
-        """Remove the session from the browser, and return its last state; None without one."""
+        """End the browser's session on all replicas, and return its last state; None without one.
+
+        The cookies go in any case.
+        """
         self.cookies.clear_session(response)
         cookie = self.cookies.read_session(request.cookies)
         if cookie is None:
@@ -81,7 +84,7 @@ class BrowserSessions:
             session = sessions.decrypt(await self.keys.cipher(), cookie)
         except problems.REPORTABLE_ERRORS:  # no key: the cookies go nevertheless
             return None
-        return None if session is None else self.renewals.forget(session)
+        return None if session is None else await self.renewals.end(session)
 
     async def caller(self, browser_session: BrowserSession, address: str) -> Caller:
         """Return the caller of a session as of now, renewed if that is due: for streams, too.

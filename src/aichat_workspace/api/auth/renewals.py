@@ -1,13 +1,15 @@
 """Sessions are renewed ahead of time: with a quarter of the token's life left.
 
 A refresh token may work only once, and a second use may end the whole session (RFC 9700 4.14.2).
-So all requests and streams of a browser share one renewal and then its result.
+So all requests and streams of a browser share one renewal and its result: in this process by one
+task, and with the other replicas by a Lease (`shared_sessions`).
 """
 
 import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -17,11 +19,13 @@ from aichat_workspace.api.auth import id_token
 from aichat_workspace.api.auth import session as sessions
 from aichat_workspace.api.auth.provider import Provider
 from aichat_workspace.api.auth.session import Session
+from aichat_workspace.api.auth.shared_sessions import SharedSessions, Turn
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.problems import ProblemError
 
 _MAX_SESSIONS: Final = 10_000
 _RETRY_SECONDS: Final = 5.0
+_SWEEP_SECONDS: Final = 600.0
 _log: Final = structlog.get_logger()
 
 
@@ -39,21 +43,24 @@ class _Renewal:
     """The attempt under way."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Renewals:
-    """Renews sessions, and keeps their last state for those who come with an older one."""
+    """Renews sessions, and gives their last state to those who come with an older one."""
 
     provider: Provider | None
+    shared: SharedSessions
     clock: Callable[[], float] = time.time
     _renewals: OrderedDict[str, _Renewal] = field(default_factory=OrderedDict)
+    _sweep_at: float = 0.0
+    _sweeping: "asyncio.Task[None] | None" = None
 
     async def current(self, session: Session) -> Session:
         """Return the session in its last state, renewed if that is due.
 
-        Raises ProblemError (502) when the token has expired and the provider does not answer; a
-        retry may help.
+        Raises ProblemError (502 or 503) when the token has expired and the provider or the cluster
+        does not answer; a retry may help.
         """
-        if session.refresh_token is None or self.provider is None:
+        if self.provider is None:
             return session
         renewal = self._renewal(session)
         if not sessions.is_due(renewal.session, self.clock()):
@@ -65,18 +72,26 @@ class Renewals:
                 raise
             return renewal.session
 
-    def forget(self, session: Session) -> Session:
-        """End a session here, and return its last state."""
-        renewal = self._renewals.get(session.id)
-        last = session if renewal is None else _newer(renewal.session, session)
-        ended = replace(last, refresh_token=None, ends_at=int(self.clock()))
-        self._renewals[session.id] = _Renewal(ended)
+    async def end(self, session: Session) -> Session:
+        """End a session on all replicas, and return its last state before.
+
+        Without an answer of the cluster it is ended here only; that is logged.
+        """
+        last = session
+        if self.provider is not None and session.refresh_token is not None:
+            last = self._renewal(session).session
+            try:
+                last = sessions.newer(last, await self.shared.end(last))
+            except problems.REPORTABLE_ERRORS as error:
+                _log.error("a session was ended on this replica only", error=str(error))
+            self._renewal(sessions.ended(last, self.clock()))
         return last
 
     def _renewal(self, session: Session) -> _Renewal:
         renewal = self._renewals.pop(session.id, None) or _Renewal(session)
-        renewal.session = _newer(renewal.session, session)
-        self._renewals[session.id] = renewal
+        renewal.session = sessions.newer(renewal.session, session)
+        if renewal.session.refresh_token is not None or renewal.session.generation:
+            self._renewals[session.id] = renewal
         while len(self._renewals) > _MAX_SESSIONS:
             self._renewals.popitem(last=False)
         return renewal
@@ -90,35 +105,61 @@ class Renewals:
         return await asyncio.shield(renewal.task)  # a caller who leaves must not break it off
 
     async def _renew(self, provider: Provider, renewal: _Renewal) -> Session:
-        """Renew the session. A refusal is final: the session ends with its token."""
-        session = renewal.session
+        try:
+            turn = await self.shared.take_turn(renewal.session)
+            renewal.session = turn.session
+            if turn.lease is not None:
+                try:
+                    renewal.session = await self._next(provider, turn.session)
+                finally:  # the next attempt, at any replica, need not wait
+                    await self._share(provider, turn, renewal)
+        except problems.REPORTABLE_ERRORS as error:
+            renewal.failure = problems.as_problem(error)
+            renewal.retry_at = self.clock() + _RETRY_SECONDS
+            raise renewal.failure from error
+        renewal.failure = None
+        self._sweep()
+        return renewal.session
+
+    async def _share(self, provider: Provider, turn: Turn, renewal: _Renewal) -> None:
+        """End the turn with the session's new state. If it was ended meanwhile, it stays so."""
+        refresh_token = renewal.session.refresh_token
+        with suppress(*problems.REPORTABLE_ERRORS):
+            renewal.session = await self.shared.end_turn(turn, renewal.session)
+            if refresh_token is not None and renewal.session.refresh_token is None:
+                await provider.revoke(refresh_token)
+
+    async def _next(self, provider: Provider, session: Session) -> Session:
+        """Return the renewed session. A refusal is final: the session then ends with its token."""
         assert session.refresh_token is not None  # noqa: S101  (else it is not due)
+        next_state = replace(session, generation=session.generation + 1)
         try:
             tokens = await provider.renew(session.refresh_token)
-            if not id_token.is_for_same_person(session.token, tokens.id_token):
-                raise problems.unauthenticated(
-                    "The identity provider renewed the session for somebody else. Sign in again."
-                )
         except ProblemError as problem:
-            if problem.status == 401:
-                renewal.session = replace(session, refresh_token=None)
-                return renewal.session
-            renewal.failure, renewal.retry_at = problem, self.clock() + _RETRY_SECONDS
-            raise
-        renewal.failure = None
-        renewal.session = replace(
-            session,
+            if problem.status != 401:
+                raise
+            return replace(next_state, refresh_token=None)
+        if not id_token.is_for_same_person(session.token, tokens.id_token):
+            _log.error("the identity provider renewed a session for somebody else")
+            return replace(next_state, refresh_token=None)
+        return replace(
+            next_state,
             token=tokens.id_token,
             token_since=int(self.clock()),
             refresh_token=tokens.refresh_token,
         )
-        return renewal.session
 
+    def _sweep(self) -> None:
+        """Delete what is left of former sessions, now and then, while nobody waits for it."""
+        if self.clock() >= self._sweep_at:
+            self._sweep_at = self.clock() + _SWEEP_SECONDS
+            self._sweeping = asyncio.create_task(self._delete_ended())
 
-def _newer(known: Session, session: Session) -> Session:
-    """Return the newer state; one that was ended stays so."""
-    is_newer = session.token_since > known.token_since and known.ends_at >= session.ends_at
-    return session if is_newer else known
+    async def _delete_ended(self) -> None:
+        try:
+            await self.shared.delete_ended()
+        except problems.REPORTABLE_ERRORS as error:
+            _log.warning("ended sessions are not deleted yet", error=str(error))
 
 
 def _finish(renewal: _Renewal, done: "asyncio.Task[Session]") -> None:

@@ -8,7 +8,7 @@ import hmac
 import secrets
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
 import orjson
@@ -37,7 +37,9 @@ class Session:
     ends_at: int
     """When the session ends, renewed or not."""
     refresh_token: str | None = field(default=None, repr=False)
-    """What the identity provider renews the token for; None if it gave none."""
+    """What the identity provider renews the token for; None if it gave none, or refused it."""
+    generation: int = 0
+    """Counts the states of the session, from the first one on."""
 
 
 def start(token: str, refresh_token: str | None, now: float, max_seconds: int) -> Session:
@@ -59,6 +61,17 @@ def is_due(session: Session, now: float) -> bool:
 def is_over(session: Session, now: float) -> bool:
     """Return whether the session or its token has ended."""
     return now >= min(session.ends_at, id_token.expiry(session.token) or session.ends_at)
+
+
+def newer(first: Session, second: Session) -> Session:
+    """Return the later one of two states of a session: of all, that in which it was ended."""
+    return max(first, second, key=lambda state: (-state.ends_at, state.generation))
+
+
+def ended(session: Session, now: float) -> Session:
+    """Return the session's next state, in which it is over."""
+    ends_at = min(session.ends_at, int(now))
+    return replace(session, ends_at=ends_at, refresh_token=None, generation=session.generation + 1)
 
 
 def encrypt(cipher: Cipher, session: Session) -> str:

@@ -1,17 +1,23 @@
 import asyncio
 import base64
 import json
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import cast
 
 import pytest
 
 from aichat_workspace.api.auth import session as sessions
+from aichat_workspace.api.auth.encryption import Cipher, Keys
 from aichat_workspace.api.auth.provider import Provider, Tokens
 from aichat_workspace.api.auth.renewals import Renewals
 from aichat_workspace.api.auth.session import Session
+from aichat_workspace.api.auth.shared_sessions import SharedSessions
 from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.kube.errors import ApiError
 from tests.unit.api.clock import FakeClock
+from tests.unit.api.fake_leases import FakeLeases
 
 LIFE = 100
 
@@ -31,9 +37,15 @@ class StrictProvider:
     person: str = "ann"
     problem: ProblemError | None = None
     pause: asyncio.Event = field(default_factory=asyncio.Event)
+    began: asyncio.Event = field(default_factory=asyncio.Event)
+    revoked: list[str] = field(default_factory=list)
+
+    async def revoke(self, refresh_token: str) -> None:
+        self.revoked.append(refresh_token)
 
     async def renew(self, refresh_token: str) -> Tokens:
         self.uses += 1
+        self.began.set()
         await self.pause.wait()
         if self.problem is not None:
             raise self.problem
@@ -56,9 +68,39 @@ def provider(clock: FakeClock) -> StrictProvider:
     return provider
 
 
+@dataclass
+class FakeKeys:
+    """A key that is there at once."""
+
+    dev: bool = False
+
+    async def cipher(self) -> Cipher:
+        return Cipher(b"k" * 32)
+
+
 @pytest.fixture
-def renewals(provider: StrictProvider, clock: FakeClock) -> Renewals:
-    return Renewals(cast("Provider", provider), clock)
+def leases() -> FakeLeases:
+    return FakeLeases()
+
+
+Replica = Callable[[], Renewals]
+
+
+@pytest.fixture
+def replica(provider: StrictProvider, leases: FakeLeases, clock: FakeClock) -> Replica:
+    """Makes a replica that knows nothing yet."""
+
+    def make() -> Renewals:
+        identity = secrets.token_hex(4)
+        shared = SharedSessions(leases, cast("Keys", FakeKeys()), identity, clock)
+        return Renewals(cast("Provider", provider), shared, clock)
+
+    return make
+
+
+@pytest.fixture
+def renewals(replica: Replica) -> Renewals:
+    return replica()
 
 
 @pytest.fixture
@@ -102,6 +144,7 @@ async def test_concurrent_requests_share_one_renewal_and_one_who_leaves_does_not
     provider.pause.clear()
     waiting = [asyncio.create_task(renewals.current(session)) for _ in range(5)]
     await asyncio.sleep(0)
+    await provider.began.wait()
     waiting[0].cancel()
     await asyncio.sleep(0)
     provider.pause.set()
@@ -122,14 +165,61 @@ async def test_an_older_state_never_uses_its_refresh_token_again(
     assert provider.good == "r2"
 
 
-async def test_a_state_of_another_replica_that_is_newer_is_taken(
-    renewals: Renewals, session: Session, clock: FakeClock
+async def test_another_replica_knows_the_last_state_even_after_a_restart_of_the_first(
+    replica: Replica, provider: StrictProvider, session: Session, clock: FakeClock
 ) -> None:
     clock.now += LIFE
-    await renewals.current(session)
-    newer = replace(session, token=token(clock.now + LIFE), token_since=int(clock.now) + 5)
+    renewed = await replica().current(session)
+    assert await replica().current(session) == renewed
+    clock.now += LIFE
+    assert (await replica().current(session)).refresh_token == "r2"
+    assert provider.good == "r2"
+
+
+async def test_a_newer_state_that_the_browser_brings_is_taken(
+    renewals: Renewals, session: Session, clock: FakeClock
+) -> None:
+    newer = replace(session, token=token(clock.now + 2 * LIFE), generation=1)
     assert await renewals.current(newer) == newer
     assert await renewals.current(session) == newer
+
+
+async def test_replicas_take_turns_so_that_a_refresh_token_is_used_once(
+    replica: Replica, provider: StrictProvider, session: Session, clock: FakeClock
+) -> None:
+    clock.now += LIFE
+    states = await asyncio.gather(*(replica().current(session) for _ in range(5)))
+    assert {state.refresh_token for state in states} == {"r1"}
+    assert provider.uses == 1
+
+
+async def test_a_session_that_is_ended_while_it_is_renewed_stays_ended_and_leaves_no_token(
+    replica: Replica, provider: StrictProvider, session: Session, clock: FakeClock
+) -> None:
+    clock.now += LIFE
+    provider.pause.clear()
+    renewing = asyncio.create_task(replica().current(session))
+    await provider.began.wait()
+    await replica().end(session)
+    provider.pause.set()
+    assert (await renewing).ends_at <= clock.now
+    assert provider.revoked == ["r1"]
+
+
+async def test_without_the_clusters_answer_no_refresh_token_is_used(
+    renewals: Renewals,
+    provider: StrictProvider,
+    leases: FakeLeases,
+    session: Session,
+    clock: FakeClock,
+) -> None:
+    leases.error = ApiError(503, "ServiceUnavailable", "etcd is gone")
+    clock.now += 0.8 * LIFE
+    assert await renewals.current(session) == session
+    clock.now += LIFE
+    with pytest.raises(ProblemError):
+        await renewals.current(session)
+    assert provider.uses == 0
 
 
 async def test_while_the_provider_fails_the_token_is_used_until_it_expires(
@@ -155,7 +245,7 @@ async def test_a_refusal_is_final_and_leaves_the_token_to_expire(
     clock.now += 0.8 * LIFE
     for _ in range(3):
         clock.now += LIFE
-        assert await renewals.current(session) == replace(session, refresh_token=None)
+        assert await renewals.current(session) == replace(session, refresh_token=None, generation=1)
     assert provider.uses == 1
 
 
@@ -167,22 +257,49 @@ async def test_a_token_for_somebody_else_is_not_taken(
     assert (await renewals.current(session)).token == session.token
 
 
-async def test_a_session_that_was_ended_stays_so_for_its_streams_and_for_copies(
-    renewals: Renewals, provider: StrictProvider, session: Session, clock: FakeClock
+async def test_a_session_that_was_ended_stays_so_on_every_replica_and_for_copies(
+    replica: Replica, provider: StrictProvider, session: Session, clock: FakeClock
+) -> None:
+    first, second = replica(), replica()
+    clock.now += LIFE
+    renewed = await first.current(session)
+    assert await first.end(session) == renewed, "so that the last refresh token is revoked"
+    assert (await first.current(renewed)).ends_at <= clock.now
+    clock.now += LIFE
+    for copy in (session, renewed):
+        assert (await second.current(copy)).ends_at <= clock.now
+    assert provider.uses == 1
+
+
+async def test_a_session_can_be_ended_here_while_the_cluster_does_not_answer(
+    renewals: Renewals, leases: FakeLeases, session: Session, clock: FakeClock
+) -> None:
+    leases.error = ApiError(503, "ServiceUnavailable", "etcd is gone")
+    assert await renewals.end(session) == session
+    assert (await renewals.current(session)).ends_at <= clock.now
+
+
+async def test_what_is_left_of_former_sessions_is_deleted(
+    replica: Replica, leases: FakeLeases, session: Session, clock: FakeClock
 ) -> None:
     clock.now += LIFE
-    renewed = await renewals.current(session)
-    assert renewals.forget(session) == renewed, "so that the last refresh token is revoked"
-    for copy in (session, renewed):
-        assert (await renewals.current(copy)).ends_at <= clock.now
-    assert provider.uses == 1
+    await replica().current(session)
+    assert len(leases.leases) == 1
+    clock.now = session.ends_at
+    other = sessions.start(token(clock.now), session.refresh_token, clock.now, 10 * LIFE)
+    await replica().current(other)
+    await asyncio.sleep(0)
+    (lease,) = leases.leases.values()
+    assert lease["metadata"]["annotations"]["apps.aichatworkspaces.io/ends-at"] == str(
+        other.ends_at
+    )
 
 
 async def test_without_a_provider_or_a_refresh_token_nothing_is_renewed(
     renewals: Renewals, session: Session, clock: FakeClock
 ) -> None:
     clock.now += LIFE
-    assert await Renewals(None, clock).current(session) == session
+    assert await Renewals(None, renewals.shared, clock).current(session) == session
     bare = replace(session, refresh_token=None)
     assert await renewals.current(bare) == bare
 

@@ -51,6 +51,15 @@ def test_a_session_is_over_with_its_token_or_at_its_own_end() -> None:
     assert sessions.is_over(replace(SESSION, token="opaque"), 29_800)
 
 
+def test_the_newer_state_is_the_last_one_and_an_end_is_after_all() -> None:
+    renewed = replace(SESSION, generation=1)
+    again = replace(SESSION, generation=2)
+    assert sessions.newer(renewed, again) == sessions.newer(again, renewed) == again
+    ended = sessions.ended(SESSION, 1_050.9)
+    assert (ended.ends_at, ended.refresh_token) == (1_050, None)
+    assert sessions.newer(again, ended) == sessions.newer(ended, again) == ended
+
+
 def test_an_encrypted_session_can_be_read_with_the_key_only() -> None:
     text = sessions.encrypt(CIPHER, SESSION)
     assert sessions.decrypt(CIPHER, text) == SESSION

@@ -23,12 +23,14 @@ from starlette.responses import Response
 from aichat_workspace.api.app import build
 from aichat_workspace.api.auth import session as sessions
 from aichat_workspace.api.auth.renewals import Renewals
+from aichat_workspace.api.auth.shared_sessions import SharedSessions
 from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator import session_key
+from tests.unit.api.fake_leases import FakeLeases
 
 ISSUER = "https://id.example.org"
 PUBLIC = "http://aichat.example.org"
@@ -45,6 +47,7 @@ class FakeCluster:
 
     tokens: dict[str, str] = field(default_factory=lambda: {"good": "ann"})
     key: dict[str, Any] | None = field(default_factory=session_key.manifest)
+    leases: FakeLeases = field(default_factory=FakeLeases)
 
     async def answer(self, request: web.Request) -> web.Response:
         if request.path.endswith("/tokenreviews"):
@@ -147,15 +150,17 @@ async def services(
         }
         settings = Settings.read(environment, in_cluster=True)
         async with Client(configuration, user_agent="test") as client:
-            yield replica_of(Services.create(settings, client, no_model_server, {}), idp)
+            services = Services.create(settings, client, no_model_server, {})
+            yield replica_of(services, idp, cluster)
 
 
-def replica_of(services: Services, idp: FakeIdentityProvider) -> Services:
+def replica_of(services: Services, idp: FakeIdentityProvider, cluster: FakeCluster) -> Services:
     """A replica with the same settings, that knows nothing yet."""
     new = Services.create(services.settings, services.client, no_model_server, {})
     assert new.provider is not None
     provider = replace(new.provider, transport=idp)
-    sessions = replace(new.sessions, renewals=Renewals(provider))
+    shared = SharedSessions(cluster.leases, new.keys, secrets.token_hex(8))
+    sessions = replace(new.sessions, renewals=Renewals(provider, shared))
     return replace(new, provider=provider, sessions=sessions)
 
 
@@ -470,6 +475,22 @@ class TestRenewal:
         assert "set-cookie" in late.headers
         assert idp.renewals == 1
 
+    async def test_two_replicas_that_get_the_same_old_cookies_use_a_refresh_token_once(
+        self,
+        browser: httpx2.AsyncClient,
+        idp: FakeIdentityProvider,
+        cluster: FakeCluster,
+        services: Services,
+    ) -> None:
+        await sign_in_for_long(browser, idp, cluster)
+        old = {"Cookie": f"aichat-session={browser.cookies['aichat-session']}"}
+        async with browser_of(replica_of(services, idp, cluster)) as other:
+            answers = await asyncio.gather(
+                *(client.get(SESSION, headers=old) for client in (browser, other) * 5)
+            )
+        assert [answer.status_code for answer in answers] == [200] * 10
+        assert (idp.renewals, len({answer.text for answer in answers})) == (1, 1)
+
     async def test_every_response_carries_the_renewed_session_an_error_and_a_stream_too(
         self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, cluster: FakeCluster
     ) -> None:
@@ -486,7 +507,7 @@ class TestRenewal:
         services: Services,
     ) -> None:
         await sign_in_for_long(browser, idp, cluster)
-        async with browser_of(replica_of(services, idp)) as other:
+        async with browser_of(replica_of(services, idp, cluster)) as other:
             other.cookies = browser.cookies
             session = (await other.get(SESSION)).json()
             assert session["username"] == "oidc:ann"
@@ -533,7 +554,7 @@ class TestSigningOut:
         assert (await browser.delete(SESSION)).status_code == 204
         assert not browser.cookies
         cluster.key = None
-        async with browser_of(replica_of(services, idp)) as other:
+        async with browser_of(replica_of(services, idp, cluster)) as other:
             other.cookies.update(cookies)
             assert (await other.delete(SESSION)).status_code == 204
 
@@ -586,7 +607,8 @@ class TestEndedSession:
             assert (await browser.get(response.json()["login"])).status_code == 303
 
     async def test_without_a_provider_there_is_no_login_to_go_to(self, services: Services) -> None:
-        sessions = replace(services.sessions, renewals=Renewals(None))
+        renewals = Renewals(None, services.sessions.renewals.shared)
+        sessions = replace(services.sessions, renewals=renewals)
         async with browser_of(replace(services, provider=None, sessions=sessions)) as browser:
             ended = {"Cookie": "aichat-session=1.of-a-former-key"}
             problem = (await browser.get("/api/v1/me", headers=ended)).json()
