@@ -29,7 +29,7 @@ SESSION = "/api/v1/session"
 POLL = """
 (seconds) => {
   window.answers = [];
-  window.setInterval(async () => {
+  window.polling = window.setInterval(async () => {
     try {
       const answer = await fetch("/api/v1/session");
       const session = await answer.json();
@@ -180,6 +180,8 @@ def test_a_browser_stays_signed_in_for_ten_lives_of_its_tokens_and_over_a_restar
         assert len(answers) > LIVES * 10
         assert (provider.reused, len(provider.good)) == (0, 1)
         assert provider.renewals >= LIVES
+        for tab in tabs:
+            tab.evaluate("window.clearInterval(window.polling)")
         sign_out(tabs[0], provider, replicas)
 
 

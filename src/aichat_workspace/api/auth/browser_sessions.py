@@ -59,6 +59,8 @@ class BrowserSessions:
         if session is None or session.ends_at <= time.time():
             raise problems.session_ended(login)
         current = await self.renewals.current(session)
+        if current.ends_at <= time.time():  # it was signed out elsewhere
+            raise problems.session_ended(login)
         if current.generation != session.generation:
             self.set(response_cookies(request), cipher, current)
         return BrowserSession(current, login)

@@ -26,6 +26,7 @@ from aichat_workspace.api.web.problems import ProblemError
 _MAX_SESSIONS: Final = 10_000
 _RETRY_SECONDS: Final = 5.0
 _SWEEP_SECONDS: Final = 600.0
+_FINISH_SECONDS: Final = 5.0
 _log: Final = structlog.get_logger()
 
 
@@ -86,6 +87,12 @@ class Renewals:
                 _log.error("a session was ended on this replica only", error=str(error))
             self._renewal(sessions.ended(last, self.clock()))
         return last
+
+    async def finish(self) -> None:
+        """Wait for the renewals under way, so that no refresh token is used and then lost."""
+        tasks = [renewal.task for renewal in self._renewals.values() if renewal.task]
+        if tasks:
+            await asyncio.wait(tasks, timeout=_FINISH_SECONDS)
 
     def _renewal(self, session: Session) -> _Renewal:
         renewal = self._renewals.pop(session.id, None) or _Renewal(session)

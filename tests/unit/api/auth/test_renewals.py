@@ -271,6 +271,23 @@ async def test_a_session_that_was_ended_stays_so_on_every_replica_and_for_copies
     assert provider.uses == 1
 
 
+async def test_a_server_that_stops_waits_for_the_renewals_under_way(
+    renewals: Renewals, provider: StrictProvider, session: Session, clock: FakeClock
+) -> None:
+    await renewals.finish()
+    clock.now += LIFE
+    provider.pause.clear()
+    request = asyncio.create_task(renewals.current(session))
+    await provider.began.wait()
+    request.cancel()
+    stopping = asyncio.create_task(renewals.finish())
+    await asyncio.sleep(0)
+    assert not stopping.done()
+    provider.pause.set()
+    await stopping
+    assert (await renewals.current(session)).refresh_token == "r1"
+
+
 async def test_a_session_can_be_ended_here_while_the_cluster_does_not_answer(
     renewals: Renewals, leases: FakeLeases, session: Session, clock: FakeClock
 ) -> None:

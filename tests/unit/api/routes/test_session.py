@@ -558,6 +558,16 @@ class TestSigningOut:
             other.cookies.update(cookies)
             assert (await other.delete(SESSION)).status_code == 204
 
+    async def test_a_request_that_was_under_way_sets_no_cookies_again(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, cluster: FakeCluster
+    ) -> None:
+        await sign_in_for_long(browser, idp, cluster, seconds=3600)
+        old = {"Cookie": f"aichat-session={browser.cookies['aichat-session']}"}
+        await browser.delete(SESSION)
+        late = await browser.get("/api/v1/platform", headers=old)
+        assert (late.status_code, late.json()["code"]) == (401, "session-ended")
+        assert "set-cookie" not in late.headers
+
     async def test_logging_out_goes_on_to_the_provider_with_the_token_as_a_hint(
         self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, cluster: FakeCluster
     ) -> None:
