@@ -1,5 +1,6 @@
 """Leases in memory, with the API server's checks of names, versions and UIDs."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -16,17 +17,18 @@ class FakeLeases:
     leases: dict[str, Json] = field(default_factory=dict)
     error: ApiError | None = None
     """Raised by every request."""
+    requests: int = 0
     versions: "count[int]" = field(default_factory=lambda: count(1))
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Json:
-        self._require(resource, namespace)
+        await self._require(resource, namespace)
         if name not in self.leases:
             raise NotFoundError(404, "NotFound", name)
         return self.leases[name]
 
     async def create(self, resource: Resource, body: Json, *, field_manager: str) -> Json:
         assert field_manager == "aichat-workspace-api"
-        self._require(resource, body["metadata"]["namespace"])
+        await self._require(resource, body["metadata"]["namespace"])
         name = body["metadata"]["name"]
         if name in self.leases:
             raise AlreadyExistsError(409, "AlreadyExists", name)
@@ -34,10 +36,8 @@ class FakeLeases:
 
     async def replace(self, resource: Resource, body: Json, *, field_manager: str) -> Json:
         assert field_manager == "aichat-workspace-api"
-        self._require(resource, body["metadata"]["namespace"])
-        before = (
-            await self.get(resource, body["metadata"]["name"], "aichat-workspace-operator-system")
-        )["metadata"]
+        await self._require(resource, body["metadata"]["namespace"])
+        before = self.leases[body["metadata"]["name"]]["metadata"]
         if body["metadata"]["resourceVersion"] != before["resourceVersion"]:
             raise ConflictError(409, "Conflict", before["name"])
         return self._store(body, before["uid"])
@@ -45,20 +45,22 @@ class FakeLeases:
     async def delete(
         self, resource: Resource, name: str, namespace: str | None = None, *, uid: str | None
     ) -> Json | None:
-        self._require(resource, namespace)
+        await self._require(resource, namespace)
         assert self.leases[name]["metadata"]["uid"] == uid
         return self.leases.pop(name)
 
     async def list_pages(
         self, resource: Resource, namespace: str | None = None, *, label_selector: str = ""
     ) -> AsyncIterator[Json]:
-        self._require(resource, namespace)
+        await self._require(resource, namespace)
         labels = dict(term.split("=") for term in label_selector.split(","))
         for lease in [*self.leases.values()]:
             if labels.items() <= lease["metadata"].get("labels", {}).items():
                 yield {"items": [lease]}
 
-    def _require(self, resource: Resource, namespace: str | None) -> None:
+    async def _require(self, resource: Resource, namespace: str | None) -> None:
+        self.requests += 1
+        await asyncio.sleep(0)  # others come between
         assert (resource.plural, namespace) == ("leases", "aichat-workspace-operator-system")
         if self.error is not None:
             raise self.error
