@@ -26,8 +26,8 @@ setup: .venv/.synced ## Install the other commands' requirements.
 lock: setup ## Update the locked requirements from pyproject.toml and requirements/*.in.
 	for name in build client go llama-cpp-build; do uv pip compile -q --generate-hashes --python-version 3.11.2 requirements/$$name.in -o requirements/$$name.txt; done
 	for name in llama-cpp models; do uv pip compile -q --generate-hashes --python-version 3.11.2 --no-deps requirements/$$name.in -o requirements/$$name.txt; done
-	uv pip compile -q --generate-hashes --python-version 3.11.2 --extra tracing pyproject.toml -o requirements/operator.txt
-	uv pip compile -q --generate-hashes --python-version 3.11.2 --extra tracing pyproject.toml requirements/dev.in -o requirements/dev.txt
+	uv pip compile -q --generate-hashes --python-version 3.11.2 --extra server --extra tracing pyproject.toml -o requirements/operator.txt
+	uv pip compile -q --generate-hashes --python-version 3.11.2 --extra server --extra tracing pyproject.toml requirements/dev.in -o requirements/dev.txt
 
 .PHONY: generate
 generate: setup ## Generate files from the models (CRDs, reference, OpenAPI).

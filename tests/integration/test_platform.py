@@ -34,34 +34,41 @@ TEAM = "team-bounded"
 def gateway_api(cluster: Cluster) -> Iterator[None]:
     """The kind as far as the API server needs to know it; a Gateway's controller is not here.
     It goes with these tests: others of the same control plane need it to be absent."""
-    kind = "httproutes.gateway.networking.k8s.io"
+    with installed(cluster, "HTTPRoute"):
+        yield
+
+
+@contextmanager
+def installed(cluster: Cluster, kind: str) -> Iterator[None]:
+    """A kind of the Gateway API, with any content."""
+    singular = kind.lower()
+    name = f"{singular}s.gateway.networking.k8s.io"
     anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": anything},
+    }
     cluster.apply(
         {
             "apiVersion": "apiextensions.k8s.io/v1",
             "kind": "CustomResourceDefinition",
             "metadata": {
-                "name": kind,
+                "name": name,
                 "annotations": {"api-approved.kubernetes.io": "https://gateway-api.sigs.k8s.io"},
             },
             "spec": {
                 "group": "gateway.networking.k8s.io",
                 "scope": "Namespaced",
-                "names": {"kind": "HTTPRoute", "plural": "httproutes", "singular": "httproute"},
-                "versions": [
-                    {
-                        "name": "v1",
-                        "served": True,
-                        "storage": True,
-                        "schema": {"openAPIV3Schema": anything},
-                    }
-                ],
+                "names": {"kind": kind, "plural": f"{singular}s", "singular": singular},
+                "versions": [version],
             },
         }
     )
-    cluster.kubectl("wait", f"crd/{kind}", "--for=condition=Established", "--timeout=30s")
+    cluster.kubectl("wait", f"crd/{name}", "--for=condition=Established", "--timeout=30s")
     yield
-    cluster.kubectl("delete", f"crd/{kind}", "--timeout=60s")
+    cluster.kubectl("delete", f"crd/{name}", "--timeout=60s")
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +145,35 @@ def test_a_bad_edit_is_refused_with_the_field_named(
 
 def test_there_is_one_platform_only(cluster: Cluster) -> None:
     assert "its name is 'default'" in cluster.apply(platform({}, "second"), check=False)
+
+
+def test_a_gateway_is_found_whose_kind_was_installed_after_the_settings_named_it(
+    cluster: Cluster,
+) -> None:
+    def references() -> tuple[str, str]:
+        platforms = cluster.get("aichatplatform")["items"]
+        conditions = [
+            condition
+            for resource in platforms
+            for condition in resource.get("status", {}).get("conditions", ())
+            if condition["type"] == "ReferencesResolved"
+        ]
+        return (conditions[0]["status"], conditions[0]["reason"]) if conditions else ("", "")
+
+    gateway = {"name": "front", "namespace": "default"}
+    with settings(cluster, {"ingress": {"gateway": gateway}}):
+        eventually(lambda: references() == ("False", "GatewayNotFound"), "that is told")
+        with installed(cluster, "Gateway"):
+            cluster.apply(
+                {
+                    "apiVersion": "gateway.networking.k8s.io/v1",
+                    "kind": "Gateway",
+                    "metadata": gateway,
+                    "spec": {},
+                }
+            )
+            eventually(lambda: references()[0] == "True", "the Gateway is found")
+        eventually(lambda: references() == ("False", "GatewayNotFound"), "it is gone again")
 
 
 @pytest.mark.parametrize("way", [{}, {"gateway": {"name": "front", "namespace": "edge"}}])

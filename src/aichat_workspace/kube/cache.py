@@ -9,6 +9,7 @@ import structlog
 
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
+from aichat_workspace.kube.discovery import wait_served
 from aichat_workspace.kube.errors import ApiError, GoneError, NotFoundError, UnreachableError
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.store import Entry, Store
@@ -26,8 +27,8 @@ class Cache:
     """A watch cache of one kind.
 
     `transform` drops unread fields of each object before `store` has it, and keeps its name,
-    namespace and resourceVersion. An `optional` kind may not be installed: it is listed again after
-    `retry_discovery`, and never polled.
+    namespace and resourceVersion. An `optional` kind may not be installed: it is listed again when
+    its definition is, or after `retry_discovery`, and never polled.
     """
 
     def __init__(
@@ -132,8 +133,8 @@ class Cache:
                 is_listed = False
                 if self._optional and isinstance(error, NotFoundError):
                     await self._wait_installed()
-                    continue
-                _log.warning("watch failed", kind=self.resource.kind, error=str(error))
+                else:
+                    _log.warning("watch failed", kind=self.resource.kind, error=str(error))
             except UnreachableError as error:
                 _log.warning("watch interrupted", kind=self.resource.kind, error=str(error))
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311  (jitter)
@@ -145,8 +146,26 @@ class Cache:
         self._store.reset((), self._store.version)
         self._last_word = None
         self._synced.set()
-        await self._installed.wait()
+        definition = asyncio.create_task(self._watch_definition())
+        try:
+            await self._installed.wait()
+        finally:
+            definition.cancel()
+            await asyncio.gather(definition, return_exceptions=True)
         self._installed.clear()
+
+    async def _watch_definition(self) -> None:
+        """Let the kind be listed again when its definition is there."""
+        wait = _FIRST_WAIT_SECONDS
+        while not self._installed.is_set():
+            try:
+                await wait_served(self._client, self.resource)
+                self._installed.set()
+            except (ApiError, UnreachableError) as error:
+                kind = self.resource.kind
+                _log.warning("watch of a definition failed", kind=kind, error=str(error))
+                await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311  (jitter)
+                wait = min(wait * 2, _MAX_WAIT_SECONDS)
 
     async def _list(self) -> None:
         """List all objects. Without a resourceVersion this is the newest state, so that a restart

@@ -125,9 +125,7 @@ class Client:
         """Yield the pages of a consistent list. Raises `errors.GoneError` when it took too long to
         read."""
         path = resource.path(namespace)
-        query = {"limit": str(page_size), **_selector(label_selector)}
-        if field_selector:
-            query["fieldSelector"] = field_selector
+        query = {"limit": str(page_size), **_selector(label_selector, field_selector)}
         while True:
             page = await self._send(
                 Request(verb="GET", path=path, counted_as=resource.plural, query=query)
@@ -266,6 +264,7 @@ class Client:
         resource_version: str,
         namespace: str | None = None,
         label_selector: str = "",
+        field_selector: str = "",
     ) -> AsyncIterator[WatchEvent]:
         """Yield events from a version on, until the API server ends the stream.
 
@@ -281,7 +280,7 @@ class Client:
                 "allowWatchBookmarks": "true",
                 "resourceVersion": resource_version,
                 "timeoutSeconds": str(_WATCH_SECONDS),
-                **_selector(label_selector),
+                **_selector(label_selector, field_selector),
             },
             timeout=idle_timeout(_WATCH_SILENCE_SECONDS),
         )
@@ -361,8 +360,9 @@ class Client:
         raise AssertionError("the last attempt returns or raises")
 
 
-def _selector(label_selector: str) -> dict[str, str]:
-    return {"labelSelector": label_selector} if label_selector else {}
+def _selector(label_selector: str, field_selector: str) -> dict[str, str]:
+    selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+    return {name: selector for name, selector in selectors.items() if selector}
 
 
 def _write_query(field_manager: str, *, dry_run: bool = False) -> dict[str, str]:

@@ -14,12 +14,10 @@ import aiohttp
 import structlog
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.controller import Controller, Result
 from aichat_workspace.kube.leader import Election, run_as_leader
 from aichat_workspace.kube.lease import LeaseConfig
-from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.work_queue import Queue
 from aichat_workspace.operator import platform_reporter, session_key, settings_record
 from aichat_workspace.operator.admission_check import wait_confined, watch_confined
@@ -192,7 +190,7 @@ class Application:
             settings_kept=lambda: self._caches.settings_in_force.is_deleted,
             settings_refused=lambda: len(self._caches.settings_in_force.not_understood),
             cached=self._cached,
-            phases=lambda: map(_phase, self._caches.workspaces.all()),
+            phases=lambda: self._caches.phases,
             pulls_running=lambda: self._servers.models.pulls_running,
             upgrades=self._rollouts.board.counts,
             upgrade_turns=lambda: self._rollouts.ended_turns,
@@ -220,8 +218,3 @@ def _lease_config() -> LeaseConfig:
         identity=f"{socket.gethostname()}_{uuid.uuid4()}",
         field_manager=names.OPERATOR,
     )
-
-
-def _phase(workspace: Json) -> str:
-    phase: str = workspace.get("status", {}).get("phase", Phase.PENDING)
-    return phase

@@ -21,6 +21,7 @@ from aichat_workspace.domain.v1alpha1.platform_settings import (
 )
 from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME, PlatformSpec
 from aichat_workspace.domain.v1alpha1.platform_status import WorkspaceCounts
+from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from aichat_workspace.foundation.metadata import annotations
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.cache import Cache, staleness
@@ -69,6 +70,7 @@ class Caches:
         self._expected_statuses: dict[str, Json] = {}
         self._hosts: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         self._standings: Counter[Standing] = Counter()
+        self._phases: Counter[str] = Counter()
         self.session_key_moved = asyncio.Event()  # for operator.session_key, which clears it
         self.settings_moved = asyncio.Event()  # for operator.settings_record, which clears it
         self.platform_moved = asyncio.Event()  # for operator.platform_reporter, which clears it
@@ -382,7 +384,16 @@ class Caches:
         if new is not None and (host := _chosen_host(new)):
             self._hosts[host].add(key(new))
 
+    @property
+    def phases(self) -> Mapping[str, int]:
+        """The number of workspaces by phase."""
+        return self._phases
+
     def _count(self, old: Json | None, new: Json | None) -> None:
+        if old is not None:
+            self._phases[_phase(old)] -= 1
+        if new is not None:
+            self._phases[_phase(new)] += 1
         before = None if old is None else standing(old)
         after = None if new is None else standing(new)
         if before is after:
@@ -479,6 +490,11 @@ def _but_status(obj: Json) -> Json:
 def _workspace_name(obj: Json) -> str | None:
     name: str | None = obj.get("spec", {}).get("workspaceName")
     return name
+
+
+def _phase(workspace: Json) -> str:
+    phase: str = (workspace.get("status") or {}).get("phase", Phase.PENDING)
+    return phase
 
 
 def _is_session_key(obj: Json | None) -> bool:

@@ -11,6 +11,7 @@ from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube import cache as module
 from aichat_workspace.kube.cache import Cache, staleness
 from aichat_workspace.kube.client import Client, WatchEvent
+from aichat_workspace.kube.discovery import DEFINITION
 from aichat_workspace.kube.errors import ApiError, GoneError, NotFoundError, UnreachableError
 from aichat_workspace.kube.store import Store
 from tests.unit.waiting import turns, until
@@ -34,6 +35,7 @@ class Server:
         self.opened: list[float] = []
         self.ends_at_once = False
         self.events: asyncio.Queue[WatchEvent | Exception] = asyncio.Queue()
+        self.definitions: asyncio.Queue[WatchEvent | Exception] = asyncio.Queue()
 
     async def list_pages(
         self,
@@ -50,14 +52,24 @@ class Server:
         yield {"metadata": {"resourceVersion": str(self.version)}, "items": list(self.objects)}
 
     async def watch(
-        self, resource: Resource, *, resource_version: str, **_: Any
+        self,
+        resource: Resource,
+        *,
+        resource_version: str,
+        field_selector: str = "",
+        **_: Any,
     ) -> AsyncIterator[WatchEvent]:
-        assert resource == ROUTES
+        events = self.events
+        if resource == DEFINITION:
+            assert field_selector == "metadata.name=routes.example.org"
+            events = self.definitions
+        else:
+            assert resource == ROUTES
+            self.opened.append(asyncio.get_running_loop().time())
         assert resource_version
-        self.opened.append(asyncio.get_running_loop().time())
         await asyncio.sleep(0)
         while not self.ends_at_once:
-            event = await self.events.get()
+            event = await events.get()
             if isinstance(event, Exception):
                 raise event
             yield event
@@ -210,6 +222,37 @@ async def test_an_optional_kind_that_is_not_installed_is_not_polled() -> None:
         watched.cache.retry_discovery()
         await until(lambda: bool(watched.changes))
     assert watched.changes == ["+a"]
+    assert watched.server.lists == 2
+
+
+def definition(*, is_established: bool, version: str = "v1") -> dict[str, Any]:
+    condition = {"type": "Established", "status": "True" if is_established else "False"}
+    return {
+        "metadata": {"name": "routes.example.org", "resourceVersion": "9"},
+        "spec": {"versions": [{"name": version, "served": True}]},
+        "status": {"conditions": [condition]},
+    }
+
+
+async def test_an_optional_kind_is_listed_when_its_definition_is_established() -> None:
+    watched = Watched(optional=True)
+    watched.server.installed = False
+    async with watched:
+        await watched.cache.wait_synced()
+        for news in (
+            ApiError(403, "Forbidden", "not yet permitted"),
+            UnreachableError("reset"),
+            WatchEvent("ADDED", definition(is_established=False)),
+            WatchEvent("MODIFIED", definition(is_established=True, version="v1beta1")),
+            WatchEvent("DELETED", definition(is_established=True)),
+        ):
+            await watched.server.definitions.put(news)
+        await wait_for_surprises()
+        assert watched.server.definitions.empty()
+        assert watched.server.lists == 1
+        watched.server.installed, watched.server.objects = True, [route("a", 1)]
+        await watched.server.definitions.put(WatchEvent("ADDED", definition(is_established=True)))
+        await until(lambda: bool(watched.changes))
     assert watched.server.lists == 2
 
 

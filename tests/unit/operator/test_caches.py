@@ -184,6 +184,28 @@ def test_a_host_is_found_as_long_as_a_workspace_chooses_it() -> None:
     assert len(caches.workspaces_with_host("two.example.org")) == 1
 
 
+def test_workspaces_are_counted_by_phase_without_being_read() -> None:
+    caches = Caches(cast("Client", None), lambda _: None)
+
+    def put(name: str, version: int, **status: str) -> None:
+        metadata = {"namespace": "n", "name": name, "uid": name, "resourceVersion": str(version)}
+        spec = {"workspaceName": name}
+        caches.observe(
+            {"kind": "AIChatWorkspace", "metadata": metadata, "spec": spec, "status": status}
+        )
+
+    put("a", 1)
+    put("b", 2, phase="Ready")
+    put("a", 3, phase="Ready")
+    put("b", 4, phase="Degraded")
+    assert {phase: count for phase, count in caches.phases.items() if count} == {
+        "Ready": 1,
+        "Degraded": 1,
+    }
+    caches.workspaces._store.reset((), 5)
+    assert not any(caches.phases.values())
+
+
 def deployment(version: int, replicas: int = 1, **status: int) -> dict[str, Any]:
     metadata = {"name": "web", "namespace": "chat", "uid": "u", "resourceVersion": str(version)}
     body = {"kind": "Deployment", "metadata": metadata, "spec": {"replicas": replicas}}

@@ -29,7 +29,7 @@ from aichat_workspace.operator.writer import Writer
 from tests.unit.domain.samples import NOW
 from tests.unit.waiting import turns, until
 
-RESOURCE = {
+RESOURCE: Json = {
     "apiVersion": names.API_VERSION,
     "kind": "AIChatWorkspace",
     "metadata": {
@@ -155,6 +155,16 @@ async def test_a_spec_that_changes_with_the_status_is_looked_at() -> None:
     cluster.resource = {**RESOURCE, "spec": {"workspaceName": "team-a", "suspended": True}}
     await setup.report("mine")
     assert len(setup.queue) == 1
+
+
+async def test_a_workspace_that_was_edited_after_it_was_read_does_not_expire() -> None:
+    cluster = Cluster(error=AssertionError("nothing may be deleted"))
+    setup = Setup(cluster)
+    workspace = setup.workspace
+    edited = {**RESOURCE["metadata"], "resourceVersion": "2", "generation": 2}
+    cluster.watched({**RESOURCE, "metadata": edited})
+    with pytest.raises(ConflictError, match="edited"):
+        await setup.writer.delete_workspace(workspace)
 
 
 TEST = {"op": "test", "path": "/metadata/resourceVersion", "value": "1"}

@@ -9,7 +9,6 @@ The `on_…` callbacks count what happens. State that exists elsewhere (queue, c
 there at each scrape.
 """
 
-from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -88,8 +87,8 @@ class MetricSources:
     settings_refused: Callable[[], int] = int
     cached: Callable[[], Mapping[str, int]] = dict
     """The number of objects by kind."""
-    phases: Callable[[], Iterable[str]] = tuple
-    """One phase per workspace."""
+    phases: Callable[[], Mapping[str, int]] = dict
+    """The number of workspaces by phase."""
     pulls_running: Callable[[], int] = int
     upgrades: Callable[[], Mapping[str, int]] = dict
     """The number of workspaces by stage."""
@@ -190,7 +189,7 @@ class _Collector(Collector):
         yield _read("aichat_operator_settings_refused", sources.settings_refused())
         yield _read_by("aichat_operator_cache_objects", "kind", sources.cached())
         # Every phase has a series, also one without a workspace: an absent series is not a 0.
-        phases = {**dict.fromkeys(map(str, Phase), 0), **Tally(sources.phases())}
+        phases = {**dict.fromkeys(map(str, Phase), 0), **sources.phases()}
         yield _read_by("aichat_workspaces", "phase", phases)
         stages = {**dict.fromkeys(map(str, Stage), 0), **sources.upgrades()}
         yield _read_by("aichat_upgrade_workspaces", "stage", stages)

@@ -134,7 +134,7 @@ def test_state_is_read_at_each_scrape() -> None:
 
 def test_workspaces_are_counted_in_every_phase_also_in_empty_ones() -> None:
     metrics = Metrics()
-    metrics.mirror(MetricSources(phases=lambda: ["Ready", "Degraded", "Ready"]))
+    metrics.mirror(MetricSources(phases=lambda: {"Ready": 2, "Degraded": 1}))
     counts = {phase: value(metrics, "aichat_workspaces", phase=phase) for phase in Phase}
     assert counts.pop(Phase.READY) == 2
     assert counts.pop(Phase.DEGRADED) == 1
