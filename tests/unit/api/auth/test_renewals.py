@@ -47,6 +47,8 @@ class StrictProvider:
         self.uses += 1
         self.began.set()
         await self.pause.wait()
+        for _ in range(100):
+            await asyncio.sleep(0)  # others come between
         if self.problem is not None:
             raise self.problem
         if refresh_token != self.good:
@@ -190,8 +192,13 @@ async def test_a_newer_state_that_the_browser_brings_is_taken(
 
 
 async def test_replicas_take_turns_so_that_a_refresh_token_is_used_once(
-    replica: Replica, provider: StrictProvider, session: Session, clock: FakeClock
+    replica: Replica,
+    provider: StrictProvider,
+    session: Session,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("aichat_workspace.api.auth.shared_sessions._LOOK_AGAIN_SECONDS", 0)
     clock.now += LIFE
     states = await asyncio.gather(*(replica().current(session) for _ in range(5)))
     assert {state.refresh_token for state in states} == {"r1"}
