@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,6 +22,7 @@ from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.web.response_cookies import response_cookies
 
 _LOGIN: Final = "/api/v1/session/login"
+_log: Final = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,10 @@ class BrowserSessions:
         if current.ends_at <= time.time():  # it was signed out elsewhere
             raise problems.session_ended(login)
         if current.generation != session.generation:
-            self.set(response_cookies(request), cipher, current)
+            try:
+                self.set(response_cookies(request), cipher, current)
+            except ProblemError as problem:  # the old cookies still lead to the last state
+                _log.error("a renewed session does not fit into cookies", why=problem.detail)
         return BrowserSession(current, login)
 
     def set(self, response: Response, cipher: Cipher, session: Session) -> None:

@@ -514,6 +514,18 @@ class TestRenewal:
         expires = datetime.fromisoformat(session["expires"]).timestamp()
         assert time.time() + 7.9 * 3600 < expires < time.time() + 8.1 * 3600
 
+    async def test_a_renewed_token_that_fits_into_no_cookie_is_found_by_the_old_cookies(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, cluster: FakeCluster
+    ) -> None:
+        await sign_in_for_long(browser, idp, cluster)
+        idp.claims["groups"] = [secrets.token_urlsafe(12) for _ in range(600)]
+        cluster.tokens[jwt(idp.claims)] = "oidc:ann"
+        for _ in range(3):
+            response = await browser.get(SESSION)
+            assert (response.status_code, response.json()["username"]) == (200, "oidc:ann")
+            assert "set-cookie" not in response.headers
+        assert idp.renewals == 1
+
     async def test_a_refused_renewal_ends_the_session_with_its_token(
         self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, cluster: FakeCluster
     ) -> None:
