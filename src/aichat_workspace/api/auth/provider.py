@@ -4,12 +4,13 @@ https://openid.net/specs/openid-connect-core-1_0.html#CodeFlowAuth, RFC 7636, RF
 provider's token is like any other: the Kubernetes API server verifies its signature.
 """
 
+import base64
 import re
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import httpx2
 import structlog
@@ -186,7 +187,7 @@ class Provider:
             auth_method = metadata.auth_method(self.oidc.client_secret)
         except ValueError as error:
             raise self._failure(str(error)) from None
-        return AsyncOAuth2Client(
+        client = AsyncOAuth2Client(
             client_id=self.oidc.client_id,
             client_secret=self.oidc.client_secret,
             token_endpoint_auth_method=auth_method,
@@ -197,6 +198,8 @@ class Provider:
             transport=self.transport,
             timeout=_TIMEOUT_SECONDS,
         )
+        client.register_client_auth_method(("client_secret_basic", _encode_basic))
+        return client
 
     def _no_answer(self, error: Exception) -> ProblemError:
         """Return the problem without the network error's text, which is only logged."""
@@ -210,3 +213,12 @@ class Provider:
             f"The identity provider {self.oidc.issuer} does not do its part: {reason}. Try again; "
             "if it stays so, tell the platform team.",
         )
+
+
+def _encode_basic(
+    client: Any, _: str, url: str, headers: dict[str, str], body: Any
+) -> tuple[str, dict[str, str], Any]:
+    """Authenticate the client by RFC 6749 2.3.1, which encodes both parts; Authlib does not."""
+    parts = (quote_plus(part) for part in (client.client_id, client.client_secret))
+    headers["Authorization"] = f"Basic {base64.b64encode(':'.join(parts).encode()).decode()}"
+    return url, headers, body

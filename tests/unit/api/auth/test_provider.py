@@ -124,8 +124,8 @@ async def test_a_token_is_renewed_with_a_new_refresh_token_or_with_the_same(
 @pytest.mark.parametrize(
     ("methods", "header", "fields"),
     [
-        (["client_secret_basic"], f"Basic {b64encode(b'aichat:hush').decode()}", {}),
-        (["client_secret_post"], None, {"client_id": ["aichat"], "client_secret": ["hush"]}),
+        (["client_secret_basic"], f"Basic {b64encode(b'aichat:hu%2Bsh%3A').decode()}", {}),
+        (["client_secret_post"], None, {"client_id": ["aichat"], "client_secret": ["hu+sh:"]}),
     ],
 )
 async def test_the_clients_secret_is_sent_as_the_provider_takes_it(
@@ -138,7 +138,7 @@ async def test_the_clients_secret_is_sent_as_the_provider_takes_it(
         httpx2.Response(200, json={"id_token": "a.b.c"}),
         httpx2.Response(200, json={"id_token": "a.b.c"}),
         httpx2.Response(200),
-        settings=replace(SETTINGS, client_secret="hush"),
+        settings=replace(SETTINGS, client_secret="hu+sh:"),
     )
     await idp.tokens("code", ATTEMPT)
     await idp.renew("first")
