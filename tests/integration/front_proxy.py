@@ -7,7 +7,7 @@ https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffer_size
 import http.client
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 MAX_HEAD_BYTES = 4 * 1024
@@ -36,30 +36,34 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        response = self._ask(body)
+        with closing(self._connect()) as connection:
+            headers = {name: value for name, value in self.headers.items() if name != "Connection"}
+            connection.request(self.command, self.path, body or None, headers)
+            with connection.getresponse() as response:
+                self._pass_on(response)
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815  (named by http.server)
+
+    def _connect(self) -> http.client.HTTPConnection:
+        """Connect to the next replica, or to the one after it if that one does not listen."""
+        for _ in self.server.ports:
+            connection = http.client.HTTPConnection("127.0.0.1", self.server.next_port())
+            with suppress(ConnectionRefusedError):
+                connection.connect()
+                return connection
+        raise ConnectionRefusedError("no replica listens")
+
+    def _pass_on(self, response: http.client.HTTPResponse) -> None:
         head = sum(len(name) + len(value) + 4 for name, value in response.getheaders())
         self.send_response_only(502 if head > MAX_HEAD_BYTES else response.status)
         for name, value in response.getheaders() if head <= MAX_HEAD_BYTES else ():
             if name.lower() not in _OF_A_CONNECTION:
                 self.send_header(name, value)
         self.send_header("Connection", "close")
-        self.end_headers()
         with suppress(OSError, http.client.HTTPException):  # either side has left
+            self.end_headers()
             while piece := response.read1():
                 self.wfile.write(piece)
-        response.close()
-
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815  (named by http.server)
-
-    def _ask(self, body: bytes) -> http.client.HTTPResponse:
-        """Ask the next replica, or the one after it if that one does not listen."""
-        headers = {name: value for name, value in self.headers.items() if name != "Connection"}
-        for _ in self.server.ports:
-            connection = http.client.HTTPConnection("127.0.0.1", self.server.next_port())
-            with suppress(ConnectionRefusedError):
-                connection.request(self.command, self.path, body or None, headers)
-                return connection.getresponse()
-        raise ConnectionRefusedError("no replica listens")
 
     def log_message(self, *_: object) -> None:
         """Its log would be in the way of the tests' own."""

@@ -111,7 +111,7 @@ def replicas(
 ) -> Iterator[Replicas]:
     assert operator.exists()
     cluster.apply(TEAM)
-    resource = workspace("seen")
+    resource = workspace("lasting")
     resource["metadata"]["namespace"] = "team-a"
     cluster.apply(resource)
     grant = ("rolebinding", "lasting", "-n", "team-a")
@@ -142,7 +142,7 @@ def chromium() -> Iterator[BrowserContext]:
 
 def touch(cluster: Cluster, value: str) -> None:
     patch = f'-p={{"spec":{{"workspaceENV":"{value}"}}}}'
-    cluster.kubectl("-n", "team-a", "patch", "aiws", "seen", "--type=merge", patch)
+    cluster.kubectl("-n", "team-a", "patch", "aiws", "lasting", "--type=merge", patch)
 
 
 def watched(page: Page) -> Any:
