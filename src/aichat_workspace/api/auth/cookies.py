@@ -13,6 +13,8 @@ from typing import Final
 
 from starlette.responses import Response
 
+SESSION_SCHEME: Final = "Session"
+"""The cookie's name in the OpenAPI document."""
 MAX_SESSION_BYTES: Final = 6_000
 _CHUNK_BYTES: Final = 3_800
 _MAX_CHUNKS: Final = 2

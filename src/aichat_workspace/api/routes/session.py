@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from aichat_workspace.api.auth import audit_log, id_token
@@ -16,14 +16,18 @@ from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.encryption import Cipher
 from aichat_workspace.api.auth.provider import Provider
 from aichat_workspace.api.auth.session import Session
-from aichat_workspace.api.dependencies import Address, Services, ServicesDep
-from aichat_workspace.api.openapi.responses import responses
+from aichat_workspace.api.dependencies import BY_SESSION, Address, Services, ServicesDep
+from aichat_workspace.api.openapi.responses import only_problems, responses
+from aichat_workspace.api.routes.queries import NoQuery
 from aichat_workspace.api.schemas.session import SessionDocument, SignIn
 from aichat_workspace.api.web import error_handlers, problems
+from aichat_workspace.api.web.exact_requests import require_exact
 from aichat_workspace.api.web.problems import FieldError, ProblemError
 from aichat_workspace.kube.errors import ApiError, UnreachableError
 
-router = APIRouter(prefix="/api/v1/session", tags=["sign-in"])
+router = APIRouter(
+    prefix="/api/v1/session", tags=["sign-in"], dependencies=[Depends(require_exact)]
+)
 
 _SEE_OTHER: Final = 303
 _NO_STORE: Final = {"Cache-Control": "no-store"}
@@ -31,11 +35,17 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 @router.post("", summary="Sign in with a token", responses=responses(415))
 async def sign_in(
-    response: Response, services: ServicesDep, address: Address, body: SignIn
+    response: Response,
+    services: ServicesDep,
+    address: Address,
+    _: Annotated[NoQuery, Query()],
+    body: SignIn,
 ) -> SessionDocument:
     """Set cookies with the encrypted token, until it expires or the longest session is over. The
     server keeps no session."""
+    audit_log.note(via="token")
     caller = await services.authenticator.caller(body.token, address)
+    audit_log.note(user=caller.username)
     services.rate_limits.take(caller.username)
     cipher = await services.keys.cipher()
     session = sessions.start(body.token, None, time.time(), services.settings.session_seconds)
@@ -44,24 +54,31 @@ async def sign_in(
     except ProblemError as problem:
         raise replace(problem, status=413) from None  # here the caller chose the token
     response.headers.update(_NO_STORE)
-    audit_log.record(caller, "sign-in", team="", name="", outcome=200)
     return _session_document(cipher, caller, session)
 
 
-@router.get("", summary="Who is signed in", responses=responses(502))
+@router.get("", summary="Who is signed in", dependencies=BY_SESSION, responses=responses(502))
 async def read_session(
-    request: Request, response: Response, services: ServicesDep, address: Address
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    address: Address,
+    _: Annotated[NoQuery, Query()],
 ) -> SessionDocument:
     """The session of the cookies, when it ends, and the csrfToken that changes have to send."""
+    audit_log.note(via="session")
     browser_session = await services.sessions.read(request)
     caller = await services.sessions.caller(browser_session, address)
+    audit_log.note(user=caller.username)
     services.rate_limits.take(caller.username)
     response.headers.update(_NO_STORE)
     return _session_document(await services.keys.cipher(), caller, browser_session.session)
 
 
-@router.delete("", summary="Sign out", status_code=204, responses=responses())
-async def sign_out(request: Request, services: ServicesDep) -> Response:
+@router.delete("", summary="Sign out", status_code=204, responses=only_problems(403, 422))
+async def sign_out(
+    request: Request, services: ServicesDep, _: Annotated[NoQuery, Query()]
+) -> Response:
     """Remove the cookies from the browser, even if the session has ended, and revoke the session's
     refresh token. The token stays valid until it expires or its issuer revokes it."""
     response = Response(status_code=204)
@@ -76,7 +93,9 @@ async def sign_out(request: Request, services: ServicesDep) -> Response:
     response_class=RedirectResponse,
     responses={_SEE_OTHER: {"description": "To the provider, or to `/`."}, **responses(415)},
 )
-async def log_out(request: Request, services: ServicesDep) -> Response:
+async def log_out(
+    request: Request, services: ServicesDep, _: Annotated[NoQuery, Query()]
+) -> Response:
     """For a form of a page. The provider signs the person out and sends the browser to `/`."""
     response = _redirect("/")
     session = await _end_session(request, services, response)
@@ -92,7 +111,10 @@ async def log_out(request: Request, services: ServicesDep) -> Response:
     summary="Sign in with the identity provider",
     status_code=_SEE_OTHER,
     response_class=RedirectResponse,
-    responses={_SEE_OTHER: {"description": "To the provider."}, **responses(404, 502)},
+    responses={
+        _SEE_OTHER: {"description": "To the provider."},
+        **only_problems(404, 422, 429, 502, 503),
+    },
 )
 async def begin_login(
     request: Request,
@@ -166,8 +188,10 @@ async def _complete_sign_in(
 
     Raises ProblemError, ApiError or UnreachableError.
     """
+    audit_log.note(via="provider")
     tokens = await provider.tokens(code, attempt)
     caller = await _authenticate(services, provider, tokens.id_token, address)
+    audit_log.note(user=caller.username)
     id_token.require_matching_claims(tokens.id_token, attempt.nonce, provider.oidc)
     services.rate_limits.take(caller.username)
     session = sessions.start(
@@ -175,9 +199,6 @@ async def _complete_sign_in(
     )
     response = _redirect(attempt.next_path)
     services.sessions.set(response, cipher, session)
-    audit_log.record(
-        caller, "sign-in", team="", name="", outcome=_SEE_OTHER, note="identity provider"
-    )
     return response
 
 
