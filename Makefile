@@ -79,6 +79,7 @@ test-unit: setup ## Run the fast tests: they need nothing else.
 GROUPED := --dist loadgroup --no-loadscope-reorder
 .PHONY: test-integration
 test-integration: setup ## Run tests against a real API server, built from source the first time.
+	python -m localcluster install --name e2e chromium
 	python -m localcluster build
 	pytest tests/integration -n 4 $(GROUPED)
 
