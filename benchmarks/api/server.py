@@ -69,8 +69,11 @@ class Server:
 @asynccontextmanager
 async def running(kubeconfig: Path, session: aiohttp.ClientSession) -> AsyncIterator[Server]:
     port = free_port()
-    running = processes.running(
-        names.API, "API_PROBE_PORT", kubeconfig, session, API_PORT=str(port)
-    )
+    settings = {
+        "API_PORT": str(port),
+        # All callers come from one address, as they do through an ingress controller.
+        "API_TRUSTED_PROXIES": "127.0.0.1/32",
+    }
+    running = processes.running(names.API, "API_PROBE_PORT", kubeconfig, session, **settings)
     async with running as (probes, pid):
         yield Server(f"http://127.0.0.1:{port}", probes, pid, session)

@@ -27,7 +27,7 @@ async def running(
 ) -> AsyncIterator[tuple[str, int]]:
     """Give the URL of a program's probes and its process ID once it is ready.
 
-    `probe_variable` is the environment variable for the port of its probes.
+    `probe_variable` is the environment variable for the port of its probes; `environment` has more.
     """
     port = free_port()
     settings = {"ENV": "dev", "KUBECONFIG": str(kubeconfig), probe_variable: str(port)}

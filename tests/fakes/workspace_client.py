@@ -14,7 +14,10 @@ Object = dict[str, Any]
 
 @dataclass
 class FakeWorkspaceClient(Client):
-    """Carries out changes, and reports each to the cluster view's watch at once."""
+    """Carries out changes, and reports each to the cluster view's watch at once.
+
+    A token is its caller's name.
+    """
 
     cluster: ClusterView | None = None
     """The view that watches; None where nothing is read."""
@@ -106,7 +109,10 @@ class FakeWorkspaceClient(Client):
 
     async def review(self, _: str, body: Object) -> Any:
         if body["kind"] == "TokenReview":
-            return {"status": self.token_status}
+            user = {"username": body["spec"]["token"], "uid": "1"}
+            audiences = body["spec"]["audiences"]
+            known = {"authenticated": True, "audiences": audiences, "user": user}
+            return {"status": self.token_status or known}
         attributes = body["spec"]["resourceAttributes"]
         self.reviews.append(attributes)
         return {"status": {"allowed": self.allows(attributes)}}

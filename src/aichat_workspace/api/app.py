@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from aichat_workspace.api.auth.audit_log import AuditMiddleware
-from aichat_workspace.api.dependencies import Services
+from aichat_workspace.api.dependencies import Services, admit
 from aichat_workspace.api.metrics import Metrics, MetricsMiddleware
 from aichat_workspace.api.openapi.document import add_components, serve_document
 from aichat_workspace.api.routes import me, platform, session, workspace_details, workspaces
@@ -15,6 +15,7 @@ from aichat_workspace.api.web import error_handlers
 from aichat_workspace.api.web.body_limits import BodyLimitMiddleware
 from aichat_workspace.api.web.client_address import client_address
 from aichat_workspace.api.web.compression import CompressionMiddleware
+from aichat_workspace.api.web.disconnects import DisconnectMiddleware
 from aichat_workspace.api.web.head_requests import HeadMiddleware
 from aichat_workspace.api.web.request_ids import RequestIdMiddleware
 from aichat_workspace.api.web.security_headers import SecurityHeadersMiddleware
@@ -54,13 +55,12 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
     add_components(app)
     serve_document(app)
 
-    app.add_middleware(error_handlers.ErrorMiddleware)
+    app.add_middleware(DisconnectMiddleware)
     app.add_middleware(
-        BodyLimitMiddleware,
-        max_bytes=services.settings.bounds.body_bytes,
-        max_total_bytes=services.settings.bounds.all_bodies_bytes,
+        BodyLimitMiddleware, admit=admit, max_bytes=services.settings.bounds.body_bytes
     )
     settings = services.settings
+    app.add_middleware(error_handlers.ErrorMiddleware)
     app.add_middleware(CompressionMiddleware)
     app.add_middleware(SecurityHeadersMiddleware, https=settings.https)
     app.add_middleware(AuditMiddleware, address=partial(client_address, proxies=settings.proxies))

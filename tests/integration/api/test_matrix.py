@@ -256,11 +256,30 @@ def test_me_lists_the_permissions_that_the_api_server_grants(
     judge = judges[who]
     everywhere = {word for word, verb, part in _RIGHTS if judge.allows(verb, "", subresource=part)}
     assert set(document["everywhere"]) == everywhere
-    in_teams = {entry["team"]: set(entry["verbs"]) for entry in document["teams"]}
-    for team in (*TEAMS, SYSTEM):
-        may = {word for word, verb, part in _RIGHTS if judge.allows(verb, team, subresource=part)}
-        assert in_teams.pop(team, set()) == may - everywhere
-    assert not in_teams, "no team that there is not"
+    teams = (*TEAMS, SYSTEM)
+    assert document["teams"] == sorted(team for team in teams if judge.allows("list", team))
+
+
+@pytest.mark.usefixtures("workspaces")
+@pytest.mark.parametrize("who", _EVERYBODY)
+def test_a_teams_rights_and_can_i_are_the_api_servers(
+    api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
+) -> None:
+    judge = judges[who]
+    with api.client(people[who].token) as client:
+        for team in (*TEAMS, SYSTEM, "no-such-team"):
+            may = {
+                word for word, verb, part in _RIGHTS if judge.allows(verb, team, subresource=part)
+            }
+            rights = client.get(f"/api/v1/me/teams/{team}").json()
+            assert (rights["team"], set(rights["verbs"])) == (team, may)
+        for _, verb, part in _RIGHTS:
+            for team in ("", TEAMS[0]):
+                query = {"verb": verb, "subresource": part, "team": team}
+                answer = client.get(
+                    "/api/v1/me/can-i", params={key: text for key, text in query.items() if text}
+                )
+                assert answer.json() == {"allowed": judge.allows(verb, team, subresource=part)}
 
 
 @pytest.mark.usefixtures("workspaces")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from contextlib import ExitStack
 from typing import Any
 
 import httpx2
@@ -12,14 +12,14 @@ from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from aichat_workspace.api.app import build
-from aichat_workspace.api.dependencies import Services, get_caller
+from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import AUDIENCE, Settings
+from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.domain.names import SYSTEM_NAMESPACE
 from aichat_workspace.runtime import servers
 from tests.fakes.workspace_client import FakeWorkspaceClient
 from tests.unit.api.samples import resource
-from tests.unit.api.workspaces.test_service import ANN
 
 PATH = "/api/v1/workspaces/team-a"
 JSON = {"Content-Type": "application/json"}
@@ -32,27 +32,32 @@ def metrics() -> Metrics:
 
 
 @pytest.fixture
-def app(metrics: Metrics) -> FastAPI:
+def services(monkeypatch: pytest.MonkeyPatch) -> Services:
     """Ann may do everything with the workspace team-a."""
+    monkeypatch.setattr(ClusterView, "is_synced", True)
     kubernetes = FakeWorkspaceClient()
-    settings = Settings.read({}, in_cluster=False)
+    settings = Settings.read({"API_BURST": "100000"}, in_cluster=False)
     services = Services.create(settings, kubernetes, servers.by_proxy(kubernetes), {})
     kubernetes.cluster = services.cluster
     kubernetes.watch_event(resource())
+    return services
+
+
+@pytest.fixture
+def app(services: Services, metrics: Metrics) -> FastAPI:
     app = build(services, metrics)
 
     @app.get("/broken")
     async def broken() -> None:
         raise RuntimeError("unexpected detail")
 
-    app.dependency_overrides[get_caller] = lambda: ANN
     return app
 
 
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
     transport = httpx2.ASGITransport(app)
-    headers = {"Authorization": "Bearer token"}
+    headers = {"Authorization": "Bearer ann"}
     async with httpx2.AsyncClient(
         transport=transport, base_url="http://api", headers=headers
     ) as client:
@@ -108,14 +113,64 @@ async def test_a_deeply_nested_patch_is_422(
             assert "nested deeper than 32" in response.json()["detail"]
 
 
-async def test_bodies_are_limited_before_authentication(
-    client: httpx2.AsyncClient,
-) -> None:
+async def test_bodies_are_limited_by_their_heads(client: httpx2.AsyncClient) -> None:
     for path in ("/api/v1/workspaces", "/api/v1/session"):
         large = await client.post(path, content=b"1" * 300_000, headers=JSON)
         other = await client.post(path, content=b"{}", headers={"Content-Type": "text/plain"})
         assert (large.status_code, other.status_code) == (413, 415)
         assert large.headers["Content-Type"] == "application/problem+json"
+    sign_in = await client.post("/api/v1/session", content=b"1" * 30_000, headers=JSON)
+    assert (sign_in.status_code, "20480 bytes" in sign_in.json()["detail"]) == (413, True)
+
+
+async def test_a_body_without_a_caller_is_refused_unread(client: httpx2.AsyncClient) -> None:
+    reads = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal reads
+        reads += 1
+        yield b"{}"
+
+    client.headers.pop("Authorization")
+    for method, path in (("POST", "/api/v1/workspaces"), ("PATCH", PATH), ("GET", PATH)):
+        response = await client.request(method, path, content=body(), headers=JSON)
+        assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")
+    assert reads == 0
+
+
+async def test_a_request_with_a_body_counts_once(
+    client: httpx2.AsyncClient, services: Services
+) -> None:
+    bucket = services.rate_limits.per_caller
+    bucket.clock = lambda: 0.0
+    assert (await client.patch(PATH, json={"spec": {}})).status_code == 200
+    assert bucket._buckets["ann"][0] == bucket.burst - 1
+    assert services.bodies.total == services.requests.taken == 0
+
+
+async def test_a_caller_has_a_share_of_requests_at_once(
+    client: httpx2.AsyncClient, services: Services
+) -> None:
+    slots: list[int] = []
+
+    def allows(_: Any) -> bool:
+        slots.append(services.requests.taken)
+        return True
+
+    assert isinstance(services.client, FakeWorkspaceClient)
+    services.client.allows = allows
+    bounds = services.settings.bounds
+    with ExitStack() as stack:
+        for _ in range(bounds.concurrent_requests + bounds.streams_per_caller - 1):
+            stack.enter_context(services.requests.slot("ann"))
+        assert (await client.get(PATH)).status_code == 200
+        assert slots == [bounds.concurrent_requests + bounds.streams_per_caller]
+        stack.enter_context(services.requests.slot("ann"))
+        refused = await client.get(PATH)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
+        other = await client.get(PATH, headers={"Authorization": "Bearer bob"})
+        assert other.status_code == 200
+    assert services.requests.taken == 0
 
 
 @pytest.mark.parametrize(
@@ -203,11 +258,9 @@ async def test_the_platform_is_shown_to_people_with_a_team_only(
     kubernetes = app.state.services.client
     for path in ("/api/v1/platform", "/api/v1/patterns", "/api/v1/models"):
         kubernetes.allows = lambda _: False
-        app.dependency_overrides[get_caller] = lambda path=path: replace(ANN, username=path)
-        refused = await client.get(path)
+        refused = await client.get(path, headers={"Authorization": f"Bearer {path}"})
         assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
         kubernetes.allows = lambda attributes: attributes.get("namespace") == "team"
-        app.dependency_overrides[get_caller] = lambda: ANN
         assert (await client.get(path)).status_code == 200
 
 
@@ -279,7 +332,7 @@ async def test_each_decision_writes_one_audit_line(
         assert expected.items() <= line.items()
         assert line["address"] == "127.0.0.1"
     app.state.services.client.allows = lambda _: False
-    app.dependency_overrides[get_caller] = lambda: replace(ANN, username="eve")
+    client.headers["Authorization"] = "Bearer eve"
     with capture_logs() as logs:
         await client.request("DELETE", f"{PATH}?team=team")
     assert [(line["action"], line["outcome"]) for line in logs] == [("delete_workspace", 404)]

@@ -1,6 +1,6 @@
 """Query parameters. Unknown ones are refused: a mistyped `dryRun` must not change anything."""
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -58,6 +58,18 @@ class ReadQuery(WorkspaceQuery):
 
 class WorkspaceLogQuery(LogQuery, WorkspaceQuery):
     """The parameters of a log."""
+
+
+class AccessQuery(ClientModel):
+    """What the caller wants to do."""
+
+    verb: Literal["create", "get", "list", "watch", "update", "patch", "delete"] = Field(
+        description="The verb, as in a Role."
+    )
+    subresource: Literal["log", "prompt", "credentials"] | None = Field(
+        default=None, description="The part of a workspace; the whole when left out."
+    )
+    team: Team | None = Field(default=None, description="The team; every one when left out.")
 
 
 class CreateQuery(ClientModel):

@@ -1,5 +1,6 @@
 """Routes for workspaces: create, list, read, replace, patch, delete, suspend, resume, watch."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Final
@@ -51,6 +52,7 @@ _ETAG: Final = {
         "schema": {"type": "string"},
     }
 }
+_LIST_SECONDS: Final = 60.0
 _LOCATION: Final = {"Location": {"description": "Where to read it.", "schema": {"type": "string"}}}
 _WATCH_EXAMPLE: Final = """\
 id:
@@ -205,7 +207,12 @@ async def list_workspaces(
 
 
 async def _as_async(pieces: Iterable[bytes]) -> Pieces:
+    """Yield the pieces. Raises ProblemError (408) after a minute: the slot is needed by others."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + _LIST_SECONDS
     for piece in pieces:
+        if clock() >= end:
+            raise problems.read_too_slowly(_LIST_SECONDS)
         yield piece
 
 

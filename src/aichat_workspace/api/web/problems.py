@@ -164,6 +164,24 @@ def too_slow(seconds: float) -> ProblemError:
     return ProblemError(408, "too-slow", detail, headers=_CLOSE_CONNECTION)
 
 
+def head_too_large(max_bytes: int) -> ProblemError:
+    detail = (
+        f"The request's head is larger than {max_bytes} bytes. Send a shorter token, or remove "
+        "cookies of other sites."
+    )
+    return ProblemError(431, "head-too-large", detail, headers=_CLOSE_CONNECTION)
+
+
+def head_too_slow(seconds: float) -> ProblemError:
+    detail = f"The request's head did not arrive within {seconds:g} seconds. Send it again."
+    return ProblemError(408, "too-slow", detail, headers=_CLOSE_CONNECTION)
+
+
+def read_too_slowly(seconds: float) -> ProblemError:
+    detail = f"The list was not read within {seconds:g} seconds. Ask for fewer with `limit`."
+    return ProblemError(408, "too-slow", detail)
+
+
 def no_room() -> ProblemError:
     detail = "Too many large bodies are on their way here. Try again."
     return ProblemError(

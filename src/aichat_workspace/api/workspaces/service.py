@@ -78,11 +78,12 @@ class Workspaces:
         """Return the workspace if the caller may use the verb on it, or on the part of it."""
         audit_log.note(workspace=name, team=team)
         workspace = await self._resolve(caller, name, team)
+        location = workspace.key if workspace else (team or names.SYSTEM_NAMESPACE, name)
+        request = AccessRequest(verb, *location, subresource, address=(team, name))
         if workspace is None:
-            await self._review_missing(caller, verb, name, team, subresource)
+            await self._review_missing(caller, request)
             raise problems.not_found(name)
         audit_log.note(team=workspace.team)
-        request = AccessRequest(verb, workspace.team, workspace.resource, subresource)
         await self.authorizer.require(caller, request, name)
         return workspace
 
@@ -98,13 +99,10 @@ class Workspaces:
                 return claimant
         return claimants[0] if claimants else None
 
-    async def _review_missing(
-        self, caller: Caller, verb: str, name: str, team: str | None, subresource: str
-    ) -> None:
+    async def _review_missing(self, caller: Caller, request: AccessRequest) -> None:
         """Make as many reviews as for a hidden workspace: the time must not reveal which it is."""
-        team = team or names.SYSTEM_NAMESPACE
-        await self.authorizer.allows(caller, AccessRequest(verb, team, name, subresource))
-        await self.authorizer.allows(caller, AccessRequest("get", team, name))
+        await self.authorizer.allows(caller, request)
+        await self.authorizer.allows(caller, replace(request, verb="get", subresource=""))
 
     async def page(
         self, caller: Caller, query: Filter, page: str | None, limit: int, *, count: bool = False

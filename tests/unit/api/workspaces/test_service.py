@@ -8,6 +8,7 @@ from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import Authorizer
 from aichat_workspace.api.schemas.workspace import WorkspaceCreate
 from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.rate_limits import RateLimits
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces
 from aichat_workspace.api.workspaces.views import view
@@ -37,7 +38,9 @@ async def client() -> FakeWorkspaceClient:
 @pytest.fixture
 def workspaces(client: FakeWorkspaceClient) -> Workspaces:
     assert client.cluster is not None
-    return Workspaces(client, client.cluster, Authorizer.create(client))
+    return Workspaces(
+        client, client.cluster, Authorizer.create(client, RateLimits.create(1e6, 10**6))
+    )
 
 
 def create_body(name: str = "team-a", **spec: Any) -> WorkspaceCreate:
@@ -282,6 +285,23 @@ class TestAddress:
         with pytest.raises(ProblemError) as caught:
             await workspaces.find(ANN, "get", "chat")
         assert caught.value.code == "workspace-not-found"
+
+
+async def test_however_a_name_is_asked_for_a_missing_one_takes_as_many_reviews_as_a_hidden_one(
+    client: FakeWorkspaceClient, workspaces: Workspaces
+) -> None:
+    client.allows = lambda _: False
+    client.watch_event(resource("hidden", team="hers"))
+    client.watch_event(resource("hidden-too", team=TEAM))
+    counts: dict[str, list[int]] = {}
+    for name in ("hidden", "hidden-too", "unknown"):
+        counts[name] = []
+        for team in (None, TEAM, "hers", "other", None):
+            before = len(client.reviews)
+            with pytest.raises(ProblemError):
+                await workspaces.find(ANN, "get", name, team)
+            counts[name].append(len(client.reviews) - before)
+    assert counts["hidden"] == counts["hidden-too"] == counts["unknown"] == [1, 1, 1, 1, 0]
 
 
 class TestConflicts:
