@@ -458,7 +458,8 @@ async def test_what_a_registry_refuses_says_why_and_is_asked_once(setup: Setup) 
             await asyncio.sleep(5)  # quick retries begin after two seconds
             assert len(_Refusing.requests) == requests
             models = {
-                model.reason: model.message for model in sync.set_desired("team-a", task).models
+                str(model.reason): model.message
+                for model in sync.set_desired("team-a", task).models
             }
             await sync.close()
     finally:
