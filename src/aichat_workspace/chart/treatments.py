@@ -1,0 +1,122 @@
+"""Which of the manifests' values the chart's values decide, and which objects are optional."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from aichat_workspace.chart.edits import Edit, Path, after, before, block, scalar
+from aichat_workspace.domain import names
+
+Reference = tuple[str, str]
+"""An object's kind and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Treatment:
+    """What becomes of an object in the chart."""
+
+    edits: tuple[Edit, ...] = ()
+    condition: str = ""
+    """An expression that decides whether the release has the object; empty for always."""
+
+
+def helper(name: str, argument: str = ".") -> str:
+    """Return the expression for a template of _helpers.tpl."""
+    return f'include "{names.OPERATOR}.{name}" {argument}'
+
+
+_POD: Final[Path] = ("spec", "template", "spec")
+_CONTAINER: Final[Path] = (*_POD, "containers", 0)
+_SOURCES: Final[Path] = (
+    *("spec", "ingress", 0, "from", 0),
+    *("namespaceSelector", "matchExpressions", 0, "values"),
+)
+_NAMESPACES: Final = ".Values.networkPolicies"
+
+
+def _crd(name: str) -> dict[Reference, Treatment]:
+    keep = before(("metadata", "labels"), helper("keep"))
+    return {("CustomResourceDefinition", name): Treatment((keep,), ".Values.crds.install")}
+
+
+def _component(name: str, component: str, *edits: Edit) -> dict[Reference, Treatment]:
+    """The Deployment of the operator or the API, and its disruption budget."""
+    values = f".Values.{component}"
+    metadata = ("spec", "template", "metadata", "labels")
+    deployment = (
+        scalar(("spec", "replicas"), f"{values}.replicas"),
+        before(metadata, helper("pod-annotations", values)),
+        before((*_POD, "serviceAccountName"), helper("pod", f'(list . "{component}")')),
+        scalar((*_CONTAINER, "image"), helper("image")),
+        scalar((*_CONTAINER, "imagePullPolicy"), ".Values.image.pullPolicy"),
+        block((*_CONTAINER, "resources"), f"toYaml {values}.resources"),
+        *edits,
+    )
+    return {
+        ("Deployment", name): Treatment(deployment),
+        ("PodDisruptionBudget", name): Treatment(condition=f"gt (int {values}.replicas) 1"),
+    }
+
+
+def _network_policy(name: str, namespaces: str) -> dict[Reference, Treatment]:
+    edits = (
+        scalar(_SOURCES, f"{namespaces} | toJson"),
+        block(("spec", "egress", 1, "ports"), helper("egress-ports")),
+    )
+    return {("NetworkPolicy", name): Treatment(edits, ".Values.networkPolicies.enabled")}
+
+
+def _monitor(name: str) -> dict[Reference, Treatment]:
+    values = ".Values.monitoring.serviceMonitors"
+    edits = (
+        _labels(f"{values}.labels"),
+        scalar(("spec", "endpoints", 0, "interval"), f"{values}.interval"),
+    )
+    return {("ServiceMonitor", name): Treatment(edits, f"{values}.enabled")}
+
+
+def _labels(values: str) -> Edit:
+    return before(("metadata", "labels", "app.kubernetes.io/name"), helper("optional", values))
+
+
+_INGRESS: Final = Treatment(
+    (
+        after(
+            ("metadata", "annotations", "haproxy.org/timeout-server"), helper("ingress-annotations")
+        ),
+        before(("spec", "tls"), helper("ingress-class")),
+        after(("spec", "tls", 0, "hosts"), helper("ingress-secret")),
+        scalar(("spec", "tls", 0, "hosts"), "list .Values.api.host | toJson"),
+        scalar(("spec", "rules", 0, "host"), ".Values.api.host"),
+    ),
+    ".Values.api.ingress.enabled",
+)
+_RULES: Final = Treatment(
+    (_labels(".Values.monitoring.prometheusRules.labels"),),
+    ".Values.monitoring.prometheusRules.enabled",
+)
+TREATMENTS: Final[Mapping[Reference, Treatment]] = {
+    **_crd(f"aichatworkspaces.{names.GROUP}"),
+    **_crd(f"aichatplatforms.{names.GROUP}"),
+    **_component(
+        names.OPERATOR,
+        "operator",
+        before((*_CONTAINER, "ports"), helper("operator-env")),
+    ),
+    **_component(
+        names.API,
+        "api",
+        block((*_CONTAINER, "env"), helper("api-env")),
+        before((*_CONTAINER, "securityContext"), helper("api-volume-mounts")),
+        before((*_POD, "securityContext"), helper("api-volumes")),
+    ),
+    **_network_policy(names.OPERATOR, f"{_NAMESPACES}.monitoringNamespaces"),
+    **_network_policy(
+        names.API,
+        f"concat {_NAMESPACES}.ingressNamespaces {_NAMESPACES}.monitoringNamespaces",
+    ),
+    ("Ingress", names.API): _INGRESS,
+    **_monitor(names.OPERATOR),
+    **_monitor(names.API),
+    ("PrometheusRule", names.OPERATOR): _RULES,
+}
