@@ -53,7 +53,7 @@ def project_version() -> str:
     ],
 )
 def test_every_file_that_names_a_version_of_the_image_names_the_projects(path: str) -> None:
-    pattern = r"(?:aichat-workspace-operator:|newTag: *|version=)v?(\d[\w.]*)"
+    pattern = r"(?:aichat-workspace-operator:|newTag: *|\btag: *|version=)v?(\d[\w.]*)"
     versions = set(re.findall(pattern, (CONFIG.parent / path).read_text()))
     assert versions <= {project_version()}
     assert versions or path == "hack/demo", "which may also read it from elsewhere"

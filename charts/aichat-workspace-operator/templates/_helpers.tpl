@@ -13,13 +13,6 @@
 {{- with . }}{{ toYaml . }}{{ end -}}
 {{- end -}}
 
-{{- define "aichat-workspace-operator.keep" -}}
-{{- if .Values.crds.keep -}}
-annotations:
-  helm.sh/resource-policy: keep
-{{- end -}}
-{{- end -}}
-
 {{- define "aichat-workspace-operator.pod-annotations" -}}
 {{- with .podAnnotations -}}
 annotations:
@@ -52,10 +45,11 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end -}}
 
+{{- /* Environment variables. A number in JSON has no exponent, as 33554432 otherwise would. */ -}}
 {{- define "aichat-workspace-operator.variables" -}}
 {{- range $name, $value := . }}
 - name: {{ $name }}
-  value: {{ $value | toString | quote }}
+  value: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}
 {{- end }}
 {{- end -}}
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aichat_workspace.chart.edits import Edit, Path, after, before, block, scalar
+from aichat_workspace.chart.edits import Edit, Path, after, before, block, line, scalar
 from aichat_workspace.domain import names
 
 Reference = tuple[str, str]
@@ -35,7 +35,8 @@ _NAMESPACES: Final = ".Values.networkPolicies"
 
 
 def _crd(name: str) -> dict[Reference, Treatment]:
-    keep = before(("metadata", "labels"), helper("keep"))
+    # Helm would delete all workspaces with their kind.
+    keep = line(("metadata", "labels"), "annotations: {helm.sh/resource-policy: keep}")
     return {("CustomResourceDefinition", name): Treatment((keep,), ".Values.crds.install")}
 
 

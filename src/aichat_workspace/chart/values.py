@@ -53,10 +53,10 @@ class PullSecret(Schema):
 class Crds(Schema):
     """The CustomResourceDefinitions."""
 
-    install: bool = Field(default=True, description="Install and upgrade them with the chart.")
-    keep: bool = Field(
+    install: bool = Field(
         default=True,
-        description="Keep them, and so all workspaces, when the chart is uninstalled.",
+        description="Install and upgrade them with the chart. They stay when it is uninstalled, "
+        "and so do all workspaces.",
     )
 
 

@@ -51,7 +51,7 @@ def test_what_people_set_is_taken(values: dict[str, Any]) -> None:
         ({"operater": {}}, "$"),
         ({"api": {"replica": 3}}, "$.api"),
         ({"api": {"ingress": {"clasName": "nginx"}}}, "$.api.ingress"),
-        ({"crds": {"keep": "false"}}, "$.crds.keep"),
+        ({"crds": {"install": "false"}}, "$.crds.install"),
         ({"api": {"replicas": 11}}, "$.api.replicas"),
         ({"operator": {"replicas": -1}}, "$.operator.replicas"),
         ({"image": {"repository": "operator:v1"}}, "$.image.repository"),
