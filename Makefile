@@ -68,6 +68,8 @@ GROUPED := --dist loadgroup --no-loadscope-reorder
 .PHONY: test-integration
 test-integration: setup ## Run tests against a real API server, built from source the first time.
 	python -m localcluster build
+	@python -m localcluster tool helm >/dev/null
+	@python -m localcluster tool helm3 >/dev/null
 	pytest tests/integration -n 4 $(GROUPED)
 
 .PHONY: test-e2e
