@@ -114,3 +114,13 @@ def test_the_dashboard_has_the_kustomizations_labels() -> None:
     assert labels == defaults()["monitoring"]["dashboard"]["labels"]
     text = (CHART / "templates" / "observability" / "dashboard.yaml").read_text()
     assert f"name: {generator['name']}\n" in text
+
+
+def test_helm_never_deletes_the_kinds_and_with_them_all_workspaces(
+    generated: Mapping[Path, str],
+) -> None:
+    kinds = [text for path, text in generated.items() if "crd" in path.parts]
+    assert len(kinds) == 2
+    for text in kinds:
+        before_spec = text.partition("\nspec:\n")[0]
+        assert "\n  annotations: {helm.sh/resource-policy: keep}\n" in before_spec
