@@ -69,7 +69,6 @@ GROUPED := --dist loadgroup --no-loadscope-reorder
 test-integration: setup ## Run tests against a real API server, built from source the first time.
 	python -m localcluster build
 	@python -m localcluster tool helm >/dev/null
-	@python -m localcluster tool helm3 >/dev/null
 	pytest tests/integration -n 4 $(GROUPED)
 
 .PHONY: test-e2e

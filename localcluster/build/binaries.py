@@ -84,20 +84,6 @@ HELM: Final = GoBinary(
     "helm.sh/helm/v4/cmd/helm",
     programs=(Program("helm", "4", ("version", "--short")),),
 )
-# Without a cluster it renders for this release of Kubernetes; version 4 reads it from its modules.
-_HELM_3_FLAGS: Final = " ".join(
-    [
-        "-s -w",
-        f"-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor={_RELEASE.partition('.')[2]}",
-    ]
-)
-HELM_3: Final = GoBinary(
-    "helm",
-    "helm3",
-    "helm.sh/helm/v3/cmd/helm",
-    _HELM_3_FLAGS,
-    programs=(Program("helm", "3", ("version", "--short")),),
-)
 
 
 def ensure_kubernetes(report: Report, *, full: bool) -> Path:

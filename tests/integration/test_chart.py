@@ -1,4 +1,4 @@
-"""The Helm chart by both of Helm's versions, on a control plane of its own."""
+"""The Helm chart, on a control plane of its own."""
 
 import os
 import shutil
@@ -27,8 +27,8 @@ from tests.integration.stand_in_kinds import GATEWAY_API, installed
 from tests.integration.test_install import HELM, IMAGE, KINDS, PAGE
 
 CHART: Final = ROOT / "charts" / "aichat-workspace-operator"
-HELMS: Final = ("helm", "helm3")
-"""Tools of the local cluster: Helm 4 and 3."""
+HELMS: Final = ("helm",)
+"""Tools of the local cluster, one for each version of Helm."""
 PROMETHEUS: Final = "monitoring.coreos.com"
 MONITORING: Final = {
     "serviceMonitors": {"enabled": True},
@@ -109,7 +109,7 @@ Objects = dict[tuple[str, str], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Helm:
-    """One version of Helm."""
+    """A version of Helm."""
 
     folder: Path
 
@@ -346,7 +346,7 @@ def namespace(cluster: Cluster) -> Iterator[None]:
 
 @pytest.mark.usefixtures("namespace")
 @pytest.mark.parametrize("name", MATRIX)
-def test_the_api_server_takes_what_both_versions_render_alike(
+def test_the_api_server_takes_what_is_rendered(
     cluster: Cluster, helms: dict[str, Helm], name: str, tmp_path: Path
 ) -> None:
     text, *others = (helm.render(MATRIX[name], tmp_path) for helm in helms.values())
