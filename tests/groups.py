@@ -32,9 +32,11 @@ _GROUPS: Final = {
     "people": (
         "integration/test_platform.py",
         "integration/test_api_sign_in.py",
+        "integration/test_api_sessions_last.py",
         "integration/test_admission.py",
         "integration/test_readme.py",
         "integration/test_api_docs.py",
+        "integration/test_aichatctl.py",
     ),
     "operator": (
         "integration/test_operator.py",

@@ -17,28 +17,17 @@ import yaml
 
 from tests.integration import oidc_provider
 from tests.integration.api_process import ApiProcess, running_api
-from tests.integration.conftest import ROOT, SYSTEM, Cluster, workspace
+from tests.integration.conftest import SYSTEM, Cluster, workspace
 from tests.integration.oidc_provider import Provider
+from tests.integration.trust import TEAM, blocks, trust
 from tests.waiting import eventually
 
-PAGE = (ROOT / "docs" / "signing-in.md").read_text()
 AUDIENCE = "aichat-workspace-api"
 SECRET = "aichat-workspace-api-session"
 SESSION = "/api/v1/session"
 WORKSPACES = "/api/v1/workspaces"
-PLATFORM = "/api/v1/platform"
+ME = "/api/v1/me"
 REVOKED_WITHIN_SECONDS = 30.0  # ten of ours, ten of the API server's, and two busy cores
-TEAM = {
-    "apiVersion": "v1",
-    "kind": "Namespace",
-    "metadata": {"name": "team-a", "labels": {"aichatworkspaces.io/team": "true"}},
-}
-
-
-def blocks(language: str) -> list[str]:
-    """The page's examples in one language."""
-    blocks = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", PAGE, re.MULTILINE | re.DOTALL)
-    return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in blocks]
 
 
 @pytest.fixture(scope="module")
@@ -114,9 +103,7 @@ def bearer(token: str) -> dict[str, str]:
 def refused_after(browser: httpx2.Client, headers: dict[str, str]) -> float:
     """Seconds until the caller's token is refused."""
     began = time.monotonic()
-    eventually(
-        lambda: browser.get(PLATFORM, headers=headers).status_code == 401, "it is refused", 60
-    )
+    eventually(lambda: browser.get(ME, headers=headers).status_code == 401, "it is refused", 60)
     return time.monotonic() - began
 
 
@@ -188,15 +175,15 @@ def test_a_cookie_that_was_changed_is_refused(
     value = browser.cookies[name]
     browser.cookies.clear()
     forged = value.replace(".", ".A", 1)
-    assert browser.get(PLATFORM, headers={"Cookie": f"{name}={forged}"}).status_code == 401
-    assert browser.get(PLATFORM, headers={"Cookie": f"{name}={value}"}).status_code == 200
+    assert browser.get(ME, headers={"Cookie": f"{name}={forged}"}).status_code == 401
+    assert browser.get(ME, headers={"Cookie": f"{name}={value}"}).status_code == 200
 
 
 def test_a_token_for_another_audience_is_refused(
     cluster: Cluster, browser: httpx2.Client, account: str
 ) -> None:
     token = token_of(cluster, account, audience="somebody-else")
-    assert browser.get(PLATFORM, headers=bearer(token)).status_code == 401
+    assert browser.get(ME, headers=bearer(token)).status_code == 401
     assert browser.post(SESSION, json={"token": token}).status_code == 401
 
 
@@ -219,7 +206,7 @@ def test_a_token_is_refused_soon_after_the_object_that_it_is_tied_to_is_deleted(
     cluster.kubectl("create", "secret", "generic", "laptop", "-n", "team-a")
     tied = ("--bound-object-kind=Secret", "--bound-object-name=laptop")
     headers = bearer(token_of(cluster, account, *tied))
-    assert browser.get(PLATFORM, headers=headers).status_code == 200
+    assert browser.get(ME, headers=headers).status_code == 200
     cluster.kubectl("delete", "secret", "laptop", "-n", "team-a")
     assert refused_after(browser, headers) < REVOKED_WITHIN_SECONDS
 
@@ -242,21 +229,7 @@ def test_service_accounts_tokens_keep_the_issuer_as_their_first_audience(
 @pytest.fixture(scope="module")
 def trusted(cluster: Cluster, provider: Provider, sign_in_api: ApiProcess) -> Provider:
     """The provider, once the API server trusts it by the page's own configuration."""
-    (written,) = blocks("yaml")
-    document = yaml.safe_load(written)
-    (entry,) = document["jwt"]
-    entry["issuer"]["url"] = provider.issuer
-    entry["issuer"]["certificateAuthority"] = provider.ca_file.read_text()
-    whole = cluster.authentication_config.with_suffix(".new")
-    whole.write_text(yaml.safe_dump(document))
-    whole.replace(cluster.authentication_config)  # at once: each event is one more reload
-
-    def accepted() -> bool:
-        with sign_in_api.browser() as client:
-            token = provider.token(jti=str(time.time()))
-            return client.get(PLATFORM, headers=bearer(token)).status_code == 200
-
-    eventually(accepted, "the API server trusts the provider", seconds=120)
+    trust(cluster, provider, sign_in_api)
     return provider
 
 
@@ -317,7 +290,7 @@ def test_a_providers_token_for_somebody_else_or_too_old_is_refused(
     browser: httpx2.Client, trusted: Provider, claims: dict[str, object]
 ) -> None:
     token = trusted.token(**claims)
-    assert browser.get(PLATFORM, headers=bearer(token)).status_code == 401
+    assert browser.get(ME, headers=bearer(token)).status_code == 401
 
 
 def test_a_session_ends_with_its_token(browser: httpx2.Client, trusted: Provider) -> None:

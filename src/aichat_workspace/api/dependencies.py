@@ -1,25 +1,38 @@
 """The services that requests need, created once and kept in the application's state."""
 
 import asyncio
-import time
-from collections.abc import Mapping
+import secrets
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Self
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPBearer
 
-from aichat_workspace.api.auth import session_cookie
+from aichat_workspace.api.auth import audit_log
+from aichat_workspace.api.auth import session as sessions
 from aichat_workspace.api.auth.authentication import Authenticator, Caller
 from aichat_workspace.api.auth.authorization import Authorizer
-from aichat_workspace.api.auth.oidc import Provider
-from aichat_workspace.api.auth.session_cookie import Cookies, Session
-from aichat_workspace.api.auth.signing import Keys
+from aichat_workspace.api.auth.browser_sessions import BrowserSession, BrowserSessions
+from aichat_workspace.api.auth.cookies import SESSION_SCHEME, Cookies
+from aichat_workspace.api.auth.encryption import Keys
+from aichat_workspace.api.auth.provider import Provider
+from aichat_workspace.api.auth.renewals import Renewals
+from aichat_workspace.api.auth.shared_sessions import SharedSessions
+from aichat_workspace.api.pacing import Pacer
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.client_address import resolve_address
-from aichat_workspace.api.web.problems import ProblemError
-from aichat_workspace.api.web.rate_limits import AnonymousRateLimits, ConcurrencyLimit, RateLimits
+from aichat_workspace.api.web.anonymous_limits import AnonymousRateLimits, KnownAddresses
+from aichat_workspace.api.web.body_limits import Sender
+from aichat_workspace.api.web.client_address import client_address, network_limits
+from aichat_workspace.api.web.exact_requests import require_exact
+from aichat_workspace.api.web.rate_limits import (
+    REVIEWS_PER_CALLER,
+    ConcurrencyLimit,
+    RateLimits,
+    caller_limits,
+)
+from aichat_workspace.api.web.shares import Shares
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.details import WorkspaceDetails
 from aichat_workspace.api.workspaces.service import Workspaces
@@ -29,6 +42,10 @@ from aichat_workspace.runtime.servers import Connect
 # Each step of a sign-in may send a request to the identity provider.
 _SIGN_INS_PER_SECOND: Final = 20.0
 _SIGN_IN_BURST: Final = 200
+SIGN_IN_PATH: Final = "/api/v1/session"
+_SIGN_IN_BODY_BYTES: Final = 20 * 1024  # a token of 16 KiB, and the rest
+_SIGN_IN_BYTES_PER_ADDRESS: Final = 512 * 1024
+_SIGN_IN_ROOM_BYTES: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +64,22 @@ class Services:
     """Watches, followed logs and prompts under way."""
     lists: ConcurrencyLimit
     """Lists that are being sent."""
+    requests: ConcurrencyLimit
+    """Requests that are not answered yet, streams included."""
+    bodies: Shares
+    """Bytes of callers' bodies."""
+    known_addresses: KnownAddresses
     sign_in_limits: AnonymousRateLimits
+    sign_in_bodies: Shares
+    """Bytes of the bodies of sign-ins from unknown addresses."""
+    known_sign_in_bodies: Shares
+    """Bytes of the bodies of sign-ins from known addresses."""
     keys: Keys
-    cookies: Cookies
     provider: Provider | None
     """The identity provider; None when sign-in is by token only."""
+    sessions: BrowserSessions
+    pacer: Pacer = field(default_factory=Pacer)
+    """Lets requests go on whose callers are known: many may wait for the review of one token."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server stops."""
 
@@ -61,26 +89,53 @@ class Services:
     ) -> Self:
         """Create the services. Raises ValueError for settings that can't be used."""
         cluster, bounds = ClusterView(client, prompts), settings.bounds
-        authorizer = Authorizer.create(client)
+        authorizer = Authorizer.create(
+            client,
+            RateLimits.create(
+                bounds.reviews_per_second, bounds.review_burst, message=REVIEWS_PER_CALLER
+            ),
+        )
+        known_addresses = KnownAddresses()
+        keys, provider = Keys(client, settings.dev), _provider(settings)
+        authenticator = Authenticator.create(
+            client,
+            settings.audience,
+            AnonymousRateLimits.create(
+                bounds.anonymous_per_second, bounds.anonymous_burst, known_addresses
+            ),
+        )
         return cls(
             settings=settings,
             client=client,
             cluster=cluster,
-            authenticator=Authenticator.create(
-                client,
-                settings.audience,
-                AnonymousRateLimits.create(bounds.anonymous_per_second, bounds.anonymous_burst),
-            ),
+            authenticator=authenticator,
             authorizer=authorizer,
             workspaces=Workspaces(client, cluster, authorizer),
             details=WorkspaceDetails(client, cluster, connect),
-            rate_limits=RateLimits.from_bounds(bounds),
-            streams=ConcurrencyLimit(bounds.streams_per_caller, bounds.streams),
-            lists=ConcurrencyLimit(bounds.lists_per_caller, bounds.lists, "lists"),
-            sign_in_limits=AnonymousRateLimits.create(_SIGN_INS_PER_SECOND, _SIGN_IN_BURST),
-            keys=Keys(client, settings.dev),
-            cookies=Cookies(settings.https),
-            provider=_provider(settings),
+            rate_limits=RateLimits.create(bounds.requests_per_second, bounds.burst),
+            streams=ConcurrencyLimit.create(bounds.streams_per_caller, bounds.streams),
+            lists=ConcurrencyLimit.create(bounds.lists_per_caller, bounds.lists, "lists"),
+            requests=ConcurrencyLimit.create(
+                bounds.concurrent_requests + bounds.streams_per_caller,
+                bounds.connections,
+                "requests",
+            ),
+            bodies=Shares(bounds.all_bodies_bytes),
+            known_addresses=known_addresses,
+            sign_in_limits=AnonymousRateLimits.create(
+                _SIGN_INS_PER_SECOND, _SIGN_IN_BURST, known_addresses
+            ),
+            sign_in_bodies=Shares(_SIGN_IN_ROOM_BYTES),
+            known_sign_in_bodies=Shares(_SIGN_IN_ROOM_BYTES),
+            keys=keys,
+            provider=provider,
+            sessions=BrowserSessions(
+                keys,
+                Cookies(settings.https),
+                Renewals(provider, SharedSessions(client, keys, secrets.token_hex(8))),
+                authenticator,
+                settings.public_url,
+            ),
         )
 
 
@@ -90,7 +145,8 @@ def _provider(settings: Settings) -> Provider | None:
     return Provider.from_settings(settings.oidc, settings.public_url)
 
 
-def get_services(request: Request) -> Services:
+# The framework would call a function that is not async in a thread, for every request.
+async def get_services(request: Request) -> Services:
     """Return the application's services."""
     services: Services = request.app.state.services
     return services
@@ -99,11 +155,9 @@ def get_services(request: Request) -> Services:
 ServicesDep = Annotated[Services, Depends(get_services)]
 
 
-def get_client_address(request: Request, services: ServicesDep) -> str:
+async def get_client_address(request: Request, services: ServicesDep) -> str:
     """Return the address that the request comes from."""
-    peer = request.client.host if request.client else ""
-    forwarded = request.headers.getlist("X-Forwarded-For")
-    return resolve_address(peer, forwarded, services.settings.proxies)
+    return client_address(request, services.settings.proxies)
 
 
 Address = Annotated[str, Depends(get_client_address)]
@@ -116,10 +170,10 @@ _bearer = HTTPBearer(
 
 _cookie = APIKeyCookie(
     name=Cookies(secure=True).session,
-    scheme_name="Session",
+    scheme_name=SESSION_SCHEME,
     auto_error=False,
     description="A browser's session, from `POST /api/v1/session`. What changes something needs "
-    f"its csrfToken in {session_cookie.CSRF_HEADER} too. Without TLS the name has no `__Host-`.",
+    f"its csrfToken in {sessions.CSRF_HEADER} too. Without TLS the name has no `__Host-`.",
 )
 
 
@@ -131,60 +185,46 @@ def bearer_token(request: Request) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """The token that a request brings."""
+    """What a request authenticates itself with: a bearer token, or a browser's session."""
 
-    token: str = field(repr=False)
-    """The bearer token, or that of a browser's session."""
     address: str
     """The address that the request comes from."""
-    expires_at: int | None = None
-    """When the browser's session ends, in seconds since 1970."""
+    token: str = field(default="", repr=False)
+    """The bearer token; empty with a session."""
+    browser_session: BrowserSession | None = None
+    """The browser's session."""
 
 
 async def get_credential(request: Request, services: ServicesDep, address: Address) -> Credential:
-    """Read the credential from the Authorization header, or else from the session's cookie.
+    """Read the credential from the Authorization header, or else from the session's cookies.
 
     Raises ProblemError: 401 without one, 403 for a request that another site made the browser send.
     """
     token = bearer_token(request)
     if token is not None:
-        return Credential(token, address)
-    session = await require_session(request, services)
-    session_cookie.require_csrf_token(request.method, request.headers, session)
-    return Credential(session.token, address, session.expires_at)
-
-
-async def require_session(request: Request, services: Services) -> Session:
-    """Return the session of the request's cookie. Raises ProblemError: 401, 403 or 503."""
-    cookie = request.cookies.get(services.cookies.session)
-    if not cookie:
-        raise problems.unauthenticated(
-            "Send a token: `Authorization: Bearer TOKEN`. `kubectl create token SERVICE_ACCOUNT "
-            f"--audience {services.settings.audience}` makes one. Browsers sign in at "
-            "/api/v1/session."
-        )
-    session_cookie.require_own_site(request.method, request.headers, services.settings.public_url)
-    session = session_cookie.decode(await services.keys.signer(), cookie)
-    if session is None:
-        raise _session_expired()
-    return session
+        audit_log.note(via="bearer")
+        return Credential(address, token)
+    audit_log.note(via="session")
+    browser_session = await services.sessions.read(request)
+    cipher = await services.keys.cipher()
+    sessions.require_csrf_token(request.method, request.headers, cipher, browser_session.session)
+    return Credential(address, browser_session=browser_session)
 
 
 async def identify(services: Services, credential: Credential) -> Caller:
-    """Return the caller of a credential, as of now. Raises ProblemError: 401 or 429."""
-    if credential.expires_at is not None and credential.expires_at <= time.time():
-        raise _session_expired()
+    """Return the caller of a credential, as of now; streams call it again and again.
+
+    Raises ProblemError: 401, 429, or 502 while a session can't be renewed.
+    """
+    if credential.browser_session is not None:
+        return await services.sessions.caller(credential.browser_session, credential.address)
     return await services.authenticator.caller(credential.token, credential.address)
-
-
-def _session_expired() -> ProblemError:
-    return problems.unauthenticated("The session has ended. Sign in again at /api/v1/session.")
 
 
 RequestCredential = Annotated[Credential, Depends(get_credential)]
 
 
-async def get_caller(credential: RequestCredential, services: ServicesDep) -> Caller:
+async def authenticate(services: Services, credential: Credential) -> Caller:
     """Authenticate the caller and apply their rate limit.
 
     Raises ProblemError: 401, 429, or 503 until the caches are filled.
@@ -192,9 +232,50 @@ async def get_caller(credential: RequestCredential, services: ServicesDep) -> Ca
     if not services.cluster.is_synced:
         raise problems.unavailable("This replica has only just started. Try again.")
     caller = await identify(services, credential)
+    audit_log.note(user=caller.username)
+    await services.pacer.turn()
     services.rate_limits.take(caller.username)
     return caller
 
 
+async def get_caller(
+    request: Request, credential: RequestCredential, services: ServicesDep
+) -> AsyncIterator[Caller]:
+    """Yield the caller, who has one of their requests until the response ends.
+
+    Raises what `authenticate` raises, and ProblemError (429) for too many requests at once.
+    """
+    caller: Caller | None = getattr(request.state, "caller", None)  # of a request with a body
+    caller = caller or await authenticate(services, credential)
+    with services.requests.slot(caller.username):
+        yield caller
+
+
+async def admit(request: Request) -> Sender:
+    """Return the sender of a body, by the request's head.
+
+    It is the caller or, for a sign-in, the address. Raises what `authenticate` raises.
+    """
+    services = await get_services(request)
+    bounds, address = services.settings.bounds, await get_client_address(request, services)
+    if request.url.path == SIGN_IN_PATH and request.method == "POST":
+        is_known = address in services.known_addresses
+        room = services.known_sign_in_bodies if is_known else services.sign_in_bodies
+        limits = network_limits(address, _SIGN_IN_BYTES_PER_ADDRESS)
+        return Sender(limits, room, min(_SIGN_IN_BODY_BYTES, bounds.body_bytes))
+    credential = await get_credential(request, services, address)
+    caller = request.state.caller = await authenticate(services, credential)
+    limits = caller_limits(caller.username, bounds.bodies_bytes_per_caller)
+    return Sender(limits, services.bodies, bounds.body_bytes)
+
+
 CurrentCaller = Annotated[Caller, Depends(get_caller)]
-AUTHENTICATED = [Depends(_bearer), Depends(_cookie)]
+
+
+async def _require_exact(request: Request, _: CurrentCaller) -> None:
+    """Check the request only once its caller is known."""
+    await require_exact(request)
+
+
+BY_SESSION = [Depends(_cookie)]
+AUTHENTICATED = [Depends(_bearer), Depends(_cookie), Depends(_require_exact)]

@@ -27,11 +27,7 @@ def helper(name: str, argument: str = ".") -> str:
 
 _POD: Final[Path] = ("spec", "template", "spec")
 _CONTAINER: Final[Path] = (*_POD, "containers", 0)
-_SOURCES: Final[Path] = (
-    *("spec", "ingress", 0, "from", 0),
-    *("namespaceSelector", "matchExpressions", 0, "values"),
-)
-_NAMESPACES: Final = ".Values.networkPolicies"
+_NAMESPACES: Final[Path] = ("namespaceSelector", "matchExpressions", 0, "values")
 
 
 def _crd(name: str) -> dict[Reference, Treatment]:
@@ -59,12 +55,15 @@ def _component(name: str, component: str, *edits: Edit) -> dict[Reference, Treat
     }
 
 
-def _network_policy(name: str, namespaces: str) -> dict[Reference, Treatment]:
-    edits = (
-        scalar(_SOURCES, f"{namespaces} | toJson"),
-        block(("spec", "egress", 1, "ports"), helper("egress-ports")),
+def _network_policy(name: str, *sources: str) -> dict[Reference, Treatment]:
+    """The sources are values: the namespaces that each rule lets in."""
+    policies = ".Values.networkPolicies"
+    rules = (
+        scalar(("spec", "ingress", rule, "from", 0, *_NAMESPACES), f"{policies}.{source} | toJson")
+        for rule, source in enumerate(sources)
     )
-    return {("NetworkPolicy", name): Treatment(edits, ".Values.networkPolicies.enabled")}
+    ports = block(("spec", "egress", 1, "ports"), helper("egress-ports"))
+    return {("NetworkPolicy", name): Treatment((*rules, ports), f"{policies}.enabled")}
 
 
 def _monitor(name: str) -> dict[Reference, Treatment]:
@@ -111,11 +110,8 @@ TREATMENTS: Final[Mapping[Reference, Treatment]] = {
         before((*_CONTAINER, "securityContext"), helper("api-volume-mounts")),
         before((*_POD, "securityContext"), helper("api-volumes")),
     ),
-    **_network_policy(names.OPERATOR, f"{_NAMESPACES}.monitoringNamespaces"),
-    **_network_policy(
-        names.API,
-        f"concat {_NAMESPACES}.ingressNamespaces {_NAMESPACES}.monitoringNamespaces",
-    ),
+    **_network_policy(names.OPERATOR, "monitoringNamespaces"),
+    **_network_policy(names.API, "ingressNamespaces", "monitoringNamespaces"),
     ("Ingress", names.API): _INGRESS,
     **_monitor(names.OPERATOR),
     **_monitor(names.API),

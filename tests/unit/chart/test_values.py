@@ -123,10 +123,13 @@ def test_the_other_defaults_are_those_of_the_kustomization() -> None:
     assert values["api"]["host"] == ingress["spec"]["rules"][0]["host"]
     policies = values["networkPolicies"]
     policy = yaml.safe_load((CONFIG / "api" / "network_policy.yaml").read_text())["spec"]
-    (source,) = policy["ingress"][0]["from"]
-    (expression,) = source["namespaceSelector"]["matchExpressions"]
-    namespaces = policies["ingressNamespaces"] + policies["monitoringNamespaces"]
-    assert namespaces == expression["values"]
+    expressions = [
+        rule["from"][0]["namespaceSelector"]["matchExpressions"][0] for rule in policy["ingress"]
+    ]
+    assert [expression["values"] for expression in expressions] == [
+        policies["ingressNamespaces"],
+        policies["monitoringNamespaces"],
+    ]
     ports = [port["port"] for port in policy["egress"][1]["ports"]]
     assert policies["apiServerPorts"] == ports
 

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from itertools import islice
 from typing import Any, Final
 
+from aichat_workspace.api.web.request_ids import request_id
 from aichat_workspace.domain import names
 from aichat_workspace.kube.errors import (
     AlreadyExistsError,
@@ -55,6 +56,8 @@ class ProblemError(Exception):
     """The fields that are wrong."""
     retry_after_seconds: int | None = None
     """When to retry; a retry helps only where this is set."""
+    login: str | None = None
+    """The path where a browser signs in again."""
     headers: dict[str, str] = field(default_factory=dict)
 
     def document(self, instance: str) -> dict[str, Any]:
@@ -66,7 +69,10 @@ class ProblemError(Exception):
             "code": self.code,
             "detail": self.detail,
             "instance": instance,
+            "requestId": request_id(),
         }
+        if self.login is not None:
+            document["login"] = self.login
         if self.errors:
             document["errors"] = [
                 {"field": error.field, "message": error.message} for error in self.errors
@@ -93,11 +99,36 @@ def unauthenticated(detail: str) -> ProblemError:
     return ProblemError(401, "unauthenticated", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
+def no_credential(audience: str, login: str | None) -> ProblemError:
+    """Return the problem for a request without token or session."""
+    problem = unauthenticated(
+        "Send a token: `Authorization: Bearer TOKEN`. `kubectl create token SERVICE_ACCOUNT "
+        f"--audience {audience}` makes one. Browsers sign in at {login or '/api/v1/session'}."
+    )
+    return replace(problem, login=login)
+
+
+def session_ended(login: str | None) -> ProblemError:
+    """Return the problem for a browser whose session is over."""
+    where = login or "/api/v1/session"
+    problem = unauthenticated(f"The session has ended. Sign in again at {where}.")
+    return replace(problem, code="session-ended", login=login)
+
+
 def forbidden(username: str, verb: str, what: str, team: str) -> ProblemError:
     return ProblemError(
         403,
         "forbidden",
         f"{username} may not {verb} {what} in team {team!r}. Ask an administrator of that "
+        "namespace for a role that allows it.",
+    )
+
+
+def no_team_at_all(username: str) -> ProblemError:
+    return ProblemError(
+        403,
+        "forbidden",
+        f"{username} may not list aichatworkspaces in any team. Ask an administrator of a team's "
         "namespace for a role that allows it.",
     )
 
@@ -151,6 +182,24 @@ def too_large(max_bytes: int) -> ProblemError:
 def too_slow(seconds: float) -> ProblemError:
     detail = f"The body did not arrive within {seconds:g} seconds. Send it again."
     return ProblemError(408, "too-slow", detail, headers=_CLOSE_CONNECTION)
+
+
+def head_too_large(max_bytes: int) -> ProblemError:
+    detail = (
+        f"The request's head is larger than {max_bytes} bytes. Send a shorter token, or remove "
+        "cookies of other sites."
+    )
+    return ProblemError(431, "head-too-large", detail, headers=_CLOSE_CONNECTION)
+
+
+def head_too_slow(seconds: float) -> ProblemError:
+    detail = f"The request's head did not arrive within {seconds:g} seconds. Send it again."
+    return ProblemError(408, "too-slow", detail, headers=_CLOSE_CONNECTION)
+
+
+def read_too_slowly(seconds: float) -> ProblemError:
+    detail = f"The list was not read within {seconds:g} seconds. Ask for fewer with `limit`."
+    return ProblemError(408, "too-slow", detail)
 
 
 def no_room() -> ProblemError:
