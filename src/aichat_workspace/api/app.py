@@ -13,6 +13,7 @@ from aichat_workspace.api.routes import health, me, platform, session, workspace
 from aichat_workspace.api.web import error_handlers
 from aichat_workspace.api.web.body_limits import BodyLimitMiddleware
 from aichat_workspace.api.web.head_requests import HeadMiddleware
+from aichat_workspace.console.mount import mount as mount_console
 
 _DESCRIPTION: Final = """\
 Private AI chat workspaces on Kubernetes, without Kubernetes' own tools.
@@ -57,6 +58,7 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
     app.include_router(health.router)
     add_components(app)
     serve_document(app)
+    mount_console(app, has_provider=services.provider is not None)
 
     @app.get("/metrics", include_in_schema=False)
     async def scrape() -> Response:

@@ -16,6 +16,8 @@ from aichat_workspace.api.web.problems import ProblemError
 BODY_SECONDS: Final = 10.0
 JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"
+_API: Final = "/api/"
+FORM: Final = "application/x-www-form-urlencoded"
 FORMATS: Final = {"POST": (JSON,), "PUT": (JSON,), "PATCH": (MERGE_PATCH, JSON)}
 
 
@@ -64,7 +66,7 @@ class BodyLimitMiddleware:
     def _require_fit(self, scope: Scope, size: int) -> None:
         if size > self.max_bytes:
             raise problems.too_large(self.max_bytes)
-        formats = FORMATS.get(scope["method"], ())
+        formats = _formats(scope["method"], scope["path"])
         content_type = (
             Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
         )
@@ -97,6 +99,13 @@ class BodyLimitMiddleware:
                         return bytes(body)
         except TimeoutError:
             raise problems.too_slow(self.seconds) from None
+
+
+def _formats(method: str, path: str) -> tuple[str, ...]:
+    """Return the formats of a request's body; only pages outside the API send forms."""
+    formats = FORMATS.get(method, ())
+    is_page = method == "POST" and not path.startswith(_API)
+    return (*formats, FORM) if is_page else formats
 
 
 def _declared_bytes(headers: Headers, max_bytes: int) -> int:

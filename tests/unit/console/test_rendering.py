@@ -1,0 +1,67 @@
+"""What every page, template and asset keeps to."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from aichat_workspace.console import rendering
+from aichat_workspace.console.texts import TEXTS
+
+CONSOLE = Path(rendering.__file__).parent
+TEMPLATES = sorted((CONSOLE / "templates").iterdir())
+_FORBIDDEN = re.compile(
+    r"<style|\sstyle=|\son\w+=|javascript:|\|\s*safe|autoescape|<script(?! src=)|Markup",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
+def test_no_template_has_inline_script_or_style_or_unescaped_text(template: Path) -> None:
+    assert _FORBIDDEN.findall(template.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["<b style='x'>", '<p onclick="x">', "{{ name | safe }}", "<script>"]
+)
+def test_what_is_forbidden_is_noticed(text: str) -> None:
+    assert _FORBIDDEN.search(text)
+
+
+def test_every_text_is_used_and_every_used_text_is_there() -> None:
+    sources = [*TEMPLATES, *CONSOLE.glob("*.py")]
+    source = "\n".join(file.read_text() for file in sources if file.name != "texts.py")
+    named = set(re.findall(r"\bt\.(\w+)", source)) | set(
+        re.findall(r"TEXTS\[['\"](\w+)['\"]\]", source)
+    )
+    computed = re.compile(r"(model|step|error|code)_|[A-Z]")
+    assert named <= set(TEXTS)
+    assert {name for name in TEXTS if not computed.match(name)} <= named
+
+
+def test_every_icon_is_in_the_sprite() -> None:
+    sprite = (CONSOLE / "assets" / "icons.svg").read_text()
+    drawn = set(re.findall(r'<symbol id="(\w+)"', sprite))
+    markup = "\n".join(template.read_text() for template in TEMPLATES)
+    named = set(re.findall(r'icon\("(\w+)"', markup)) | {"good", "working", "trouble", "idle"}
+    assert named | {"play", "pause"} == drawn
+
+
+def test_the_style_sheet_stays_small() -> None:
+    assert (CONSOLE / "assets" / "console.css").stat().st_size <= 15_000
+
+
+def test_nothing_is_loaded_from_another_host() -> None:
+    for asset in (CONSOLE / "assets").iterdir():
+        addresses = re.findall(r"https?://[\w.]+", asset.read_text())
+        assert set(addresses) <= {"http://www.w3.org"}, asset.name  # the namespace of SVG
+
+
+def test_an_asset_is_kept_for_good_only_under_its_own_revision() -> None:
+    current = rendering.asset(rendering.assets_revision(), "console.css")
+    other = rendering.asset("0" * 16, "console.css")
+    assert current is not None
+    assert other is not None
+    assert "immutable" in current.headers["Cache-Control"]
+    assert other.headers["Cache-Control"] == "no-store"
+    assert rendering.asset(rendering.assets_revision(), "../texts.py") is None
