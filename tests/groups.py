@@ -40,11 +40,9 @@ _GROUPS: Final = {
         "integration/test_operator.py",
         "integration/test_lifetimes.py",
         "integration/test_refusals.py",
-        "integration/test_fights.py",
-        "integration/test_quota.py",
-        "integration/test_absence.py",
-        "integration/test_upgrades.py",
     ),
+    "absence": ("integration/test_absence.py", "integration/test_fights.py"),
+    "fleet": ("integration/test_upgrades.py", "integration/test_quota.py"),
     "api-process": (
         "integration/api/test_watch.py",
         "integration/api/test_contract.py",

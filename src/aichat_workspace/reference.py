@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.base import Schema
-from aichat_workspace.domain.v1alpha1.condition_reasons import REASONS
 from aichat_workspace.domain.v1alpha1.crd import structural
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.platform_status import PlatformConditionType, PlatformStatus
@@ -69,9 +69,17 @@ def _lines() -> Iterator[str]:
         ("type", "True means"),
         {str(k): v for k, v in _PLATFORM_CONDITIONS.items()},
     )
-    yield from _table(
-        "Reasons", ("reason", "meaning, and what to do"), dict(sorted(REASONS.items()))
-    )
+    yield from _reasons()
+
+
+def _reasons() -> Iterator[str]:
+    """Write each reason with an anchor of its code."""
+    yield from ("", "## Reasons", "", "| code | reason | severity | meaning | what to do |")
+    yield "|---|---|---|---|---|"
+    for reason in sorted(Reason):
+        anchor = f'<a id="{reason.code.lower()}"></a>{reason.code}'
+        texts = f"{_escape(reason.problem)} | {_escape(reason.fix)}"
+        yield f"| {anchor} | `{reason}` | {reason.severity} | {texts} |"
 
 
 def _fields(title: str, model: type[Schema]) -> Iterator[str]:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+from aichat_workspace.domain.reasons import Reason
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    reason: str
-    """The CamelCase word of the condition, one of v1alpha1.condition_reasons."""
+    reason: Reason
     message: str
     """What is wrong and how to fix it, for people."""
     field: str = ""

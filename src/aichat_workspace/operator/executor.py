@@ -22,6 +22,7 @@ from aichat_workspace.domain.kubernetes.manifest import Ref
 from aichat_workspace.domain.kubernetes.rewrites import Rewrite
 from aichat_workspace.domain.planning.actions import Apply, Delete, Prune, Scale
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.errors import ApiError, ConflictError
 from aichat_workspace.operator.telemetry.events import expired, orphan_event, retained
@@ -173,7 +174,7 @@ class Executor:
 
 def _expiry_refused(error: ApiError) -> Problem:
     return Problem(
-        "ExpiryRefused",
+        Reason.EXPIRY_REFUSED,
         "its time is over, as spec.expiresAfter says, but the API server refuses to delete it: "
         f"{error.message or error.reason}; mend what that names, and it is tried again by itself",
     )

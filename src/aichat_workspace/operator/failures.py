@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.kube.errors import ApiError, ConflictError, UnreachableError
 
 _PATIENCE: Final = timedelta(minutes=1)
@@ -34,7 +35,7 @@ class Failures:
         if now - self._since.setdefault(uid, now) < _PATIENCE:
             return None
         return Problem(
-            "ApiServerNotAnswering",
+            Reason.API_SERVER_NOT_ANSWERING,
             f"for more than a minute the API server has not taken what the operator writes: "
             f"{error}; the workspace runs on as it is, and everything is tried again by itself; if "
             "it lasts, mend the API server or the webhook that the error names",
@@ -49,7 +50,7 @@ class Failures:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}"
         return Problem(
-            "OperatorCrashed",
+            Reason.OPERATOR_CRASHED,
             f"the operator fails on this workspace by a fault of its own ({where}), and tries "
             "again each minute; the workspace runs on as it is; report the fault with the lines "
             f"'reconcile crashed' of {name!r} in the operator's log",

@@ -8,6 +8,7 @@ from typing import Final
 from aichat_workspace.domain.kubernetes.manifest import Ref
 from aichat_workspace.domain.planning.repairs import Repair
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 
 _MANY: Final = 5
 _UNKNOWN: Final = "somebody, perhaps a second operator"
@@ -53,7 +54,7 @@ class RepairLog:
             return None
         texts = "; ".join(sorted(_text(series.repair) for series in many))
         return Problem(
-            "ChangedByOthers",
+            Reason.CHANGED_BY_OTHERS,
             f"{texts}; the operator puts it back each time, at most some times a minute; end what "
             "changes it, or let it leave the workspace's namespace alone",
         )

@@ -22,6 +22,7 @@ from aichat_workspace.domain.planning.rollout import (
     RolloutSlot,
     Stage,
 )
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.platform_spec import Upgrades
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import (
@@ -34,7 +35,9 @@ from aichat_workspace.foundation.metadata import annotations, labels
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator.caches import Caches
 
-_WAITING_REASONS: Final = frozenset({"UpgradeWaiting", "UpgradeStopped", "UpgradePaused"})
+_WAITING_REASONS: Final = frozenset(
+    {Reason.UPGRADE_WAITING, Reason.UPGRADE_STOPPED, Reason.UPGRADE_PAUSED}
+)
 
 
 @dataclass(slots=True)

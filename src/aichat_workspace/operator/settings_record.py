@@ -11,6 +11,7 @@ from typing import Final, NoReturn
 import structlog
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.platform_settings import Settings, settings_record
 from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME
 from aichat_workspace.kube.errors import ApiError, UnreachableError
@@ -57,7 +58,7 @@ def announcements(settings: Settings) -> list[tuple[str, str]]:
         )
         notes.append(("SettingsKept", note))
     if settings.refusal:
-        notes.append(("SettingsNotUnderstood", settings.refusal))
+        notes.append((Reason.SETTINGS_NOT_UNDERSTOOD, settings.refusal))
     return notes
 
 

@@ -16,6 +16,7 @@ from aichat_workspace.domain.planning.rollout import GRANTED
 from aichat_workspace.domain.policy import effective_spec
 from aichat_workspace.domain.policy.ownership import choose_claimant, name_taken
 from aichat_workspace.domain.policy.secret_references import references
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.base import format_refusal
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -140,7 +141,7 @@ def _knows_its_rejection(resource: Json) -> bool:
     """Whether a resource that only waits for another to go says so already."""
     ready, metadata = _ready(resource), resource["metadata"]
     return (
-        ready.get("reason") == "WorkspaceNameTaken"
+        ready.get("reason") == Reason.WORKSPACE_NAME_TAKEN
         and ready.get("observedGeneration") == metadata.get("generation")
         and "deletionTimestamp" not in metadata
         and not resource["spec"].get("expiresAfter")

@@ -15,6 +15,7 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest, covers
 from aichat_workspace.domain.kubernetes.rewrites import Rewrite, find_rewrite
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete, target_of
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.platform_status import PlatformStatus
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
@@ -300,7 +301,7 @@ def identity(workspace: Workspace, **metadata: Any) -> dict[str, Any]:
 def write_refused(what: str, error: ApiError) -> Problem:
     """In the API server's own words, which name the policy, the quota or the field."""
     return Problem(
-        "WriteRefused",
+        Reason.WRITE_REFUSED,
         f"the API server refuses {what}: {error.message or error.reason}; mend what it names (a "
         "policy, a quota, a permission or a field), and it is tried again by itself",
     )

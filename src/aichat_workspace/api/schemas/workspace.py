@@ -13,6 +13,7 @@ from pydantic import (
 
 from aichat_workspace.api.schemas.base import ApiModel, RequestBody, Team, with_example
 from aichat_workspace.domain import names
+from aichat_workspace.domain.reasons import Reason, Severity
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase, WorkspaceStatus
 
@@ -148,12 +149,20 @@ class Finding(ApiModel):
 
     condition: str = Field(description="The condition, model or pattern with the problem.")
     reason: str = Field(description="Why, in one word for programs.")
+    code: str = Field(
+        description="The reason's code, which never changes its meaning; empty for an unknown one."
+    )
+    severity: Severity = Field(
+        description="Waiting: time is enough. Warning: it works, and not as asked. Error: a person "
+        "has to act."
+    )
     message: str = Field(description="What is wrong here.")
     advice: str = Field(description="What to do about this kind of trouble.")
+    reference: str = Field(description="Where the documentation explains it.")
 
 
 class Diagnosis(ApiModel):
-    """Why a workspace is not ready, in one place."""
+    """What keeps a workspace from being as it was asked, the most urgent first."""
 
     model_config = with_example(
         {
@@ -162,9 +171,12 @@ class Diagnosis(ApiModel):
             "findings": [
                 {
                     "condition": "model gemma2:2bb",
-                    "reason": "Failed",
+                    "reason": Reason.MODEL_NOT_FOUND,
+                    "code": Reason.MODEL_NOT_FOUND.code,
+                    "severity": Reason.MODEL_NOT_FOUND.severity,
                     "message": "the registry has no such model",
-                    "advice": "Correct the name in spec.models.",
+                    "advice": Reason.MODEL_NOT_FOUND.fix,
+                    "reference": Reason.MODEL_NOT_FOUND.reference,
                 }
             ],
         }

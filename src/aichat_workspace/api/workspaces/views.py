@@ -7,11 +7,12 @@ from typing import Any, Final
 import orjson
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from aichat_workspace.foundation.metadata import annotations
 from aichat_workspace.kube.objects import Json, Key, key, uid
 
-_NAME_TAKEN: Final = "WorkspaceNameTaken"
+_NAME_TAKEN: Final = Reason.WORKSPACE_NAME_TAKEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ from aichat_workspace.domain.policy.ownership import (
 )
 from aichat_workspace.domain.policy.secret_references import ADMIN, ReferencedSecret, resolve
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render import credentials as generated
 from aichat_workspace.domain.render import render, tenant_namespace
 from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
@@ -199,13 +200,13 @@ def _credentials_problem(workspace: Workspace, snapshot: Snapshot) -> Problem | 
     where = f"Secret {name!r} in {names.SYSTEM_NAMESPACE}"
     if not generated.is_ours(secret, workspace):
         return Problem(
-            "SecretTaken",
+            Reason.SECRET_TAKEN,
             f"{where} was not made by this operator, so it is left alone; rename it, or choose "
             "another workspaceName",
         )
     if missing := generated.missing(secret):
         return Problem(
-            "CredentialsIncomplete",
+            Reason.CREDENTIALS_INCOMPLETE,
             f"{where} lacks the keys {', '.join(missing)}; put them back, or delete it, and "
             "all of them are made anew",
         )
@@ -294,6 +295,6 @@ def _desired(
 def _namespace_terminating(workspace: Workspace) -> Problem:
     name = workspace.spec.workspace_name
     return Problem(
-        "NamespaceTerminating",
+        Reason.NAMESPACE_TERMINATING,
         f"namespace {name!r} is being deleted; it is made anew once it is gone",
     )

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Final
 
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
 MAX_DIFFERENCE: Final = timedelta(minutes=5)
@@ -25,7 +26,7 @@ def clock_problem(ahead: timedelta | None) -> Problem | None:
     else:
         return None
     return Problem(
-        "ClockDisagrees",
+        Reason.CLOCK_DISAGREES,
         f"spec.expiresAfter is not carried out, for {difference}; set the clocks of the nodes "
         "(NTP), and it is carried out by itself",
     )

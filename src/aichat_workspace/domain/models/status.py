@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from aichat_workspace.domain.models.name import DEFAULT_TAG, model_key, parse_model
+from aichat_workspace.domain.reasons import Reason
 
 
 class ModelState(StrEnum):
@@ -34,8 +35,8 @@ class ModelStatus:
     message: str = ""
     """What is wrong and how to fix it, or empty."""
     bytes_per_second: int = 0
-    reason: str = ""
-    """Why it has failed, as a condition's reason, or empty."""
+    reason: Reason | None = None
+    """Why it has failed."""
 
     @property
     def eta_seconds(self) -> int | None:

@@ -161,7 +161,7 @@ def expected(desired: DesiredModels, recorded: Iterable[ModelStatus]) -> tuple[M
         for name in desired.models
     )
     leftover = tuple(
-        replace(model, state=ModelState.REMOVING, reason="", message="")
+        replace(model, state=ModelState.REMOVING, reason=None, message="")
         for model in by_key.values()
         if model.managed
     )

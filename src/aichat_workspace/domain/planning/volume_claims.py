@@ -9,6 +9,7 @@ from typing import Final
 from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.workspace_spec import Volume
 
 CLAIM: Final = "PersistentVolumeClaim"
@@ -55,7 +56,7 @@ def unmet(
     if not differences:
         return None
     return Problem(
-        "VolumeKept",
+        Reason.VOLUME_KEPT,
         f"claim {claim['metadata']['name']} keeps {' and '.join(differences)}; name what it has in "
         "spec.storage, or make a new workspace for it",
     )

@@ -9,6 +9,7 @@ from typing import Final
 
 from aichat_workspace.domain.kubernetes.kinds import ROUTE_KINDS, TENANT_KINDS, WORKLOAD_KINDS
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.platform_settings import format_problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
@@ -18,23 +19,23 @@ _WITH_HOST: Final = ROUTE_KINDS | {"Deployment"}
 _ALL: Final = frozenset(kind.kind for kind in TENANT_KINDS)
 _NEVER_BLOCKED: Final = frozenset({"NetworkPolicy", "ServiceAccount", "Service"})
 _BLOCKED_KINDS: Final = {
-    "CeilingExceeded": _SIZED,
-    "QuotaTooSmall": _SIZED,
-    "HostNotAllowed": _WITH_HOST,
-    "HostTaken": _WITH_HOST,
-    "RegistryNotAllowed": frozenset({"Deployment"}),
-    "SchedulingNotAllowed": WORKLOAD_KINDS,
-    "GpuNotAllowed": WORKLOAD_KINDS | {"ResourceQuota"},
-    "StorageClassNotAllowed": frozenset({"PersistentVolumeClaim"}),
-    "IngressClassNotAllowed": ROUTE_KINDS,
-    "IssuerNotAllowed": _WITH_HOST | {"ResourceQuota"},
-    "SecretNotFound": _WITH_SECRETS,
-    "SecretIncomplete": _WITH_SECRETS,
-    "SecretNotUsable": _WITH_SECRETS,
-    "SecretTaken": frozenset({"Secret", "Deployment"}),
-    "CredentialsIncomplete": frozenset({"Secret", "Deployment"}),
-    "SpecNotUnderstood": _ALL - _NEVER_BLOCKED,
-    "SettingsNotUnderstood": frozenset(),  # see kinds_of_settings
+    Reason.CEILING_EXCEEDED: _SIZED,
+    Reason.QUOTA_TOO_SMALL: _SIZED,
+    Reason.HOST_NOT_ALLOWED: _WITH_HOST,
+    Reason.HOST_TAKEN: _WITH_HOST,
+    Reason.REGISTRY_NOT_ALLOWED: frozenset({"Deployment"}),
+    Reason.SCHEDULING_NOT_ALLOWED: WORKLOAD_KINDS,
+    Reason.GPU_NOT_ALLOWED: WORKLOAD_KINDS | {"ResourceQuota"},
+    Reason.STORAGE_CLASS_NOT_ALLOWED: frozenset({"PersistentVolumeClaim"}),
+    Reason.INGRESS_CLASS_NOT_ALLOWED: ROUTE_KINDS,
+    Reason.ISSUER_NOT_ALLOWED: _WITH_HOST | {"ResourceQuota"},
+    Reason.SECRET_NOT_FOUND: _WITH_SECRETS,
+    Reason.SECRET_INCOMPLETE: _WITH_SECRETS,
+    Reason.SECRET_NOT_USABLE: _WITH_SECRETS,
+    Reason.SECRET_TAKEN: frozenset({"Secret", "Deployment"}),
+    Reason.CREDENTIALS_INCOMPLETE: frozenset({"Secret", "Deployment"}),
+    Reason.SPEC_NOT_UNDERSTOOD: _ALL - _NEVER_BLOCKED,
+    Reason.SETTINGS_NOT_UNDERSTOOD: frozenset(),  # see kinds_of_settings
 }
 _KINDS_OF_SETTINGS: Final[Mapping[str, frozenset[str]]] = {
     "images": frozenset(),  # present images are kept
@@ -48,26 +49,26 @@ _KINDS_OF_SETTINGS: Final[Mapping[str, frozenset[str]]] = {
     "allowed": WORKLOAD_KINDS | ROUTE_KINDS | {"ResourceQuota", "PersistentVolumeClaim"},
 }
 _SETTINGS_OF_REASONS: Final = {
-    "CeilingExceeded": frozenset({"ceiling", "ollama", "openWebUI"}),
-    "QuotaTooSmall": frozenset({"ollama", "openWebUI"}),
-    "HostNotAllowed": frozenset({"ingress"}),
-    "HostTaken": frozenset({"ingress"}),
-    "RegistryNotAllowed": frozenset({"models"}),
-    "SchedulingNotAllowed": frozenset({"allowed"}),
-    "GpuNotAllowed": frozenset({"allowed"}),
-    "StorageClassNotAllowed": frozenset({"allowed", "storageClassName"}),
-    "IngressClassNotAllowed": frozenset({"allowed", "ingress"}),
-    "IssuerNotAllowed": frozenset({"allowed", "ingress"}),
+    Reason.CEILING_EXCEEDED: frozenset({"ceiling", "ollama", "openWebUI"}),
+    Reason.QUOTA_TOO_SMALL: frozenset({"ollama", "openWebUI"}),
+    Reason.HOST_NOT_ALLOWED: frozenset({"ingress"}),
+    Reason.HOST_TAKEN: frozenset({"ingress"}),
+    Reason.REGISTRY_NOT_ALLOWED: frozenset({"models"}),
+    Reason.SCHEDULING_NOT_ALLOWED: frozenset({"allowed"}),
+    Reason.GPU_NOT_ALLOWED: frozenset({"allowed"}),
+    Reason.STORAGE_CLASS_NOT_ALLOWED: frozenset({"allowed", "storageClassName"}),
+    Reason.INGRESS_CLASS_NOT_ALLOWED: frozenset({"allowed", "ingress"}),
+    Reason.ISSUER_NOT_ALLOWED: frozenset({"allowed", "ingress"}),
 }
-_BLOCKS_HOST: Final = frozenset({"HostNotAllowed", "HostTaken"})
+_BLOCKS_HOST: Final = frozenset({Reason.HOST_NOT_ALLOWED, Reason.HOST_TAKEN})
 _BLOCKS_MODELS: Final = frozenset(
-    {"RegistryNotAllowed", "SpecNotUnderstood", "SettingsNotUnderstood"}
+    {Reason.REGISTRY_NOT_ALLOWED, Reason.SPEC_NOT_UNDERSTOOD, Reason.SETTINGS_NOT_UNDERSTOOD}
 )
 
 
 def spec_problem(workspace: Workspace) -> Problem:
     return Problem(
-        "SpecNotUnderstood",
+        Reason.SPEC_NOT_UNDERSTOOD,
         f"the operator does not understand spec.{'; spec.'.join(workspace.not_understood)}; "
         "correct it, or bring the operator and its CRDs to the same version",
     )
@@ -75,7 +76,7 @@ def spec_problem(workspace: Workspace) -> Problem:
 
 def settings_problem(unknown: Mapping[str, str]) -> Problem:
     return Problem(
-        "SettingsNotUnderstood",
+        Reason.SETTINGS_NOT_UNDERSTOOD,
         f"{format_problem(unknown.values())}; what depends on it is left as it is until the "
         "platform team corrects it, or brings the operator and its CRDs to the same version",
     )

@@ -19,6 +19,7 @@ from aichat_workspace.domain.policy.effective_spec import (
     quota,
 )
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.platform_spec import IssuerKind, PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL, WorkspaceSpec
 
@@ -45,7 +46,7 @@ def _over_ceiling(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Probl
         if requested[name] > quantity.parse(ceiling):
             write = quantity.cores if name == "cpu" else quantity.size
             yield Problem(
-                "CeilingExceeded",
+                Reason.CEILING_EXCEEDED,
                 f"the workspace asks for {write(requested[name])} of {name} in all, and the "
                 f"platform allows {ceiling}; lower spec.quota.{name}, or the resources and storage "
                 "it covers",
@@ -54,7 +55,7 @@ def _over_ceiling(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Probl
     gpu = spec.resources.ollama.gpu
     if gpu and gpu.count > platform.ceiling.gpus:
         yield Problem(
-            "CeilingExceeded",
+            Reason.CEILING_EXCEEDED,
             f"the workspace asks for {gpu.count} GPUs, and the platform allows "
             f"{platform.ceiling.gpus}; lower spec.resources.ollama.gpu.count",
             "spec.resources.ollama.gpu.count",
@@ -71,7 +72,7 @@ def _quota_too_small(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Pr
         if requested[name] < needed[name]:
             write = quantity.cores if name == "cpu" else quantity.size
             yield Problem(
-                "QuotaTooSmall",
+                Reason.QUOTA_TOO_SMALL,
                 f"spec.quota.{name} is {write(requested[name])}, and {pods} need "
                 f"{write(needed[name])}; raise it, or lower the resources and storage it covers",
                 f"spec.quota.{name}",
@@ -82,7 +83,7 @@ def _host_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[P
     own_host, platform_domain = spec.ingress.host, platform.ingress.domain
     if (served_host := host(spec, platform)) in platform.ingress.reserved_hosts:
         yield Problem(
-            "HostNotAllowed",
+            Reason.HOST_NOT_ALLOWED,
             f"host {served_host!r} is reserved by the platform; "
             f"{'change' if own_host else 'choose another in'} spec.ingress.host",
             _HOST,
@@ -93,14 +94,14 @@ def _host_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[P
         return
     if not any(own_host.endswith(f".{domain}") for domain in domains):
         yield Problem(
-            "HostNotAllowed",
+            Reason.HOST_NOT_ALLOWED,
             f"host {own_host!r} is under none of the platform's domains ({', '.join(domains)}); "
             "change spec.ingress.host",
             _HOST,
         )
     elif "." not in (label := own_host.removesuffix(f".{platform_domain}")):
         yield Problem(
-            "HostNotAllowed",
+            Reason.HOST_NOT_ALLOWED,
             f"host {own_host!r} is that of a workspace called {label!r}: the names directly under "
             f"{platform_domain} are the workspaces' own; change spec.ingress.host",
             _HOST,
@@ -128,7 +129,7 @@ def _registry_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterat
                 "spec.models.allowedRegistries of the AIChatPlatform does not name"
             )
         message = f"model {model!r} comes from {registry}, and {limit}; {fix}"
-        yield Problem("RegistryNotAllowed", message, field)
+        yield Problem(Reason.REGISTRY_NOT_ALLOWED, message, field)
 
 
 def _scheduling_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
@@ -137,13 +138,15 @@ def _scheduling_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iter
         if not names.is_listed(key, allowed.node_selector_keys):
             field = "spec.scheduling.nodeSelector"
             limit = _limit("nodeSelectorKeys", allowed.node_selector_keys)
-            yield Problem("SchedulingNotAllowed", f"{field} names {key!r}, {limit}", field)
+            yield Problem(Reason.SCHEDULING_NOT_ALLOWED, f"{field} names {key!r}, {limit}", field)
     for index, toleration in enumerate(scheduling.tolerations):
         if not names.is_listed(toleration.key or "", allowed.toleration_keys):
             field = f"spec.scheduling.tolerations[{index}]"
             taint = repr(toleration.key) if toleration.key else "every taint"
             limit = _limit("tolerationKeys", allowed.toleration_keys)
-            yield Problem("SchedulingNotAllowed", f"{field} tolerates {taint}, {limit}", field)
+            yield Problem(
+                Reason.SCHEDULING_NOT_ALLOWED, f"{field} tolerates {taint}, {limit}", field
+            )
 
 
 def _gpu_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
@@ -151,7 +154,7 @@ def _gpu_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Pr
     if gpu and not names.is_listed(gpu.resource_name, allowed):
         field = "spec.resources.ollama.gpu.resourceName"
         limit = _limit("gpuResources", allowed)
-        yield Problem("GpuNotAllowed", f"{field} is {gpu.resource_name!r}, {limit}", field)
+        yield Problem(Reason.GPU_NOT_ALLOWED, f"{field} is {gpu.resource_name!r}, {limit}", field)
 
 
 def _storage_class_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
@@ -161,7 +164,7 @@ def _storage_class_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> I
         if name and not names.is_listed(name, allowed):
             field = f"spec.storage.{part}.storageClassName"
             limit = _limit("storageClasses", allowed)
-            yield Problem("StorageClassNotAllowed", f"{field} is {name!r}, {limit}", field)
+            yield Problem(Reason.STORAGE_CLASS_NOT_ALLOWED, f"{field} is {name!r}, {limit}", field)
 
 
 def _ingress_class_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
@@ -169,7 +172,7 @@ def _ingress_class_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> I
     name = spec.ingress.class_name
     if name and not names.is_listed(name, allowed):
         field, limit = "spec.ingress.className", _limit("ingressClasses", allowed)
-        yield Problem("IngressClassNotAllowed", f"{field} is {name!r}, {limit}", field)
+        yield Problem(Reason.INGRESS_CLASS_NOT_ALLOWED, f"{field} is {name!r}, {limit}", field)
 
 
 def _issuer_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
@@ -182,7 +185,7 @@ def _issuer_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator
     allowed = _with_own(own_name, platform.allowed.issuers)
     if not names.is_listed(issuer.name, allowed):
         field, limit = "spec.ingress.tls.issuer.name", _limit("issuers", allowed)
-        yield Problem("IssuerNotAllowed", f"{field} is {issuer.name!r}, {limit}", field)
+        yield Problem(Reason.ISSUER_NOT_ALLOWED, f"{field} is {issuer.name!r}, {limit}", field)
 
 
 def _with_own(own: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest, is_deleting
 from aichat_workspace.domain.policy import effective_spec
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.foundation.metadata import annotations
@@ -26,7 +27,7 @@ def owns(workspace: Workspace, namespace: Manifest) -> bool:
 class Rejection:
     """Why a workspace can't be made at all. Retrying does not help: an edit does."""
 
-    reason: str
+    reason: Reason
     message: str
 
 
@@ -45,7 +46,7 @@ def choose_claimant(claimants: Iterable[Workspace], namespace: Manifest | None) 
 
 def name_taken(workspace: Workspace, holder: Workspace) -> Rejection:
     return Rejection(
-        "WorkspaceNameTaken",
+        Reason.WORKSPACE_NAME_TAKEN,
         f"workspaceName {workspace.spec.workspace_name!r} already belongs to "
         f"AIChatWorkspace {holder.namespace}/{holder.name}; delete this resource and create one "
         "with another workspaceName",
@@ -71,7 +72,7 @@ def host_taken(
     if first is workspace:
         return None
     return Problem(
-        "HostTaken",
+        Reason.HOST_TAKEN,
         f"host {host!r} belongs to workspace {first.spec.workspace_name!r}; change "
         "spec.ingress.host",
     )
@@ -125,17 +126,17 @@ def namespace_refusal(workspace: Workspace, namespace: Manifest | None) -> Rejec
         return None
     if _is_heir(workspace, namespace):
         return Rejection(
-            "NamespaceRetained",
+            Reason.NAMESPACE_RETAINED,
             f"namespace {name!r} was retained from a deleted workspace; to take it over with its "
             f"data set spec.namespaceUID to {namespace['metadata']['uid']!r}, or delete it",
         )
     taken = f"namespace {name!r} exists and was not made for this workspace, so it is left alone; "
     fix = "delete this resource and create one with another workspaceName, or remove the namespace"
     if not annotations(namespace).get(names.OWNER_UID_ANNOTATION):
-        return Rejection("NamespaceTaken", taken + fix)
+        return Rejection(Reason.NAMESPACE_TAKEN, taken + fix)
     owner = annotations(namespace).get(names.OWNER_ANNOTATION, "")
     return Rejection(
-        "NamespaceTaken",
+        Reason.NAMESPACE_TAKEN,
         f"{taken}it was made for an earlier AIChatWorkspace {owner}, which is gone. After a "
         "restore from a backup, a platform administrator gives it to this one, with all its data: "
         f"kubectl annotate namespace {name} {names.ADOPT_ANNOTATION}={workspace.uid} --overwrite. "
@@ -145,4 +146,4 @@ def namespace_refusal(workspace: Workspace, namespace: Manifest | None) -> Rejec
 
 def _reserved(why: str) -> Rejection:
     fix = "delete this resource and create one with another workspaceName"
-    return Rejection("NamespaceReserved", f"{why}; {fix}")
+    return Rejection(Reason.NAMESPACE_RESERVED, f"{why}; {fix}")

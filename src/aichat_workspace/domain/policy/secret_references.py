@@ -13,6 +13,7 @@ from typing import Final
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.foundation.metadata import annotations
 
@@ -107,7 +108,7 @@ def _problem(
     if secret is None or annotations(secret).get(names.SECRET_FOR_ANNOTATION) != owner:
         # The same message whether it is missing or another's: existence is a secret, too.
         return Problem(
-            "SecretNotFound",
+            Reason.SECRET_NOT_FOUND,
             f"{where} is not there, or not for this workspace; the platform team makes it in "
             f"namespace {names.SYSTEM_NAMESPACE} with the annotation "
             f"{names.SECRET_FOR_ANNOTATION}: {owner}",
@@ -116,13 +117,13 @@ def _problem(
     missing = [key for key in reference.keys if key not in data]
     if missing:
         return Problem(
-            "SecretIncomplete",
+            Reason.SECRET_INCOMPLETE,
             f"{where} lacks the keys {', '.join(missing)}; the platform team adds them in "
             f"namespace {names.SYSTEM_NAMESPACE}",
         )
     if _API_KEY in reference.keys and b";" in base64.b64decode(data[_API_KEY]):
         return Problem(
-            "SecretNotUsable",
+            Reason.SECRET_NOT_USABLE,
             f"the key {_API_KEY} in {where} contains ';', at which Open WebUI splits its list of "
             f"keys; the platform team puts a key without it in namespace {names.SYSTEM_NAMESPACE}",
         )

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.platform_spec import IssuerKind, PlatformSpec
 from aichat_workspace.domain.v1alpha1.platform_status import (
     PlatformCondition,
@@ -96,8 +97,8 @@ class _Finding:
 
 def _accepted(inputs: PlatformInputs) -> _Finding:
     if inputs.refusal:
-        return _Finding(ConditionStatus.FALSE, "SettingsNotUnderstood", inputs.refusal)
-    return _Finding(ConditionStatus.TRUE, "Accepted", "the settings are in force")
+        return _Finding(ConditionStatus.FALSE, Reason.SETTINGS_NOT_UNDERSTOOD, inputs.refusal)
+    return _Finding(ConditionStatus.TRUE, Reason.ACCEPTED, "the settings are in force")
 
 
 def _references_resolved(inputs: PlatformInputs) -> _Finding:
@@ -105,7 +106,7 @@ def _references_resolved(inputs: PlatformInputs) -> _Finding:
     if problem is not None:
         return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
     message = "everything that the settings name is there"
-    return _Finding(ConditionStatus.TRUE, "ReferencesResolved", message)
+    return _Finding(ConditionStatus.TRUE, Reason.REFERENCES_RESOLVED, message)
 
 
 def _unresolved(inputs: PlatformInputs) -> Iterator[Problem]:
@@ -115,14 +116,14 @@ def _unresolved(inputs: PlatformInputs) -> Iterator[Problem]:
     storage_classes = {manifest["metadata"]["name"] for manifest in inputs.storage_classes}
     if name and name not in storage_classes:
         yield Problem(
-            "StorageClassNotFound",
+            Reason.STORAGE_CLASS_NOT_FOUND,
             f"spec.storageClassName is {name!r}, and the cluster has "
             f"{', '.join(sorted(storage_classes)) or 'no StorageClass'}; name one of these, or "
             "create it",
         )
     elif name is None and not any(map(_is_default, inputs.storage_classes)):
         yield Problem(
-            "StorageClassNotFound",
+            Reason.STORAGE_CLASS_NOT_FOUND,
             "spec.storageClassName is left out, and the cluster has no default StorageClass; name "
             "one, or mark one as the default",
         )
@@ -137,13 +138,13 @@ def _unresolved_ways_in(inputs: PlatformInputs) -> Iterator[Problem]:
         name = f"{settings.gateway.namespace}/{settings.gateway.name}"
         if name not in gateways:
             yield Problem(
-                "GatewayNotFound",
+                Reason.GATEWAY_NOT_FOUND,
                 f"spec.ingress.gateway is {name}, and there is no such Gateway; create it, or "
                 "correct its name and namespace",
             )
     elif settings.class_name and settings.class_name not in ingress_classes:
         yield Problem(
-            "IngressClassNotFound",
+            Reason.INGRESS_CLASS_NOT_FOUND,
             f"spec.ingress.className is {settings.class_name!r}, and the cluster has "
             f"{', '.join(sorted(ingress_classes)) or 'no IngressClass'}; name one of these, or "
             "install the controller",
@@ -152,7 +153,7 @@ def _unresolved_ways_in(inputs: PlatformInputs) -> Iterator[Problem]:
     issuer = settings.issuer
     if issuer and issuer.kind is IssuerKind.CLUSTER_ISSUER and issuer.name not in issuers:
         yield Problem(
-            "IssuerNotFound",
+            Reason.ISSUER_NOT_FOUND,
             f"spec.ingress.issuer is {issuer.name!r}, and there is no such ClusterIssuer; create "
             "it, or correct the name",
         )

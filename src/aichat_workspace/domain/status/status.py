@@ -28,6 +28,7 @@ from aichat_workspace.domain.planning.pod_change import (
 from aichat_workspace.domain.planning.volume_claims import CLAIM, unmet
 from aichat_workspace.domain.policy.ownership import Rejection
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.status.turns import Progress, next_record, why_outdated
 from aichat_workspace.domain.status.workload_health import (
     diagnose,
@@ -55,7 +56,7 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
     WorkspaceStatus,
 )
 
-_SUSPENDED: Final = "Suspended"
+_SUSPENDED: Final = Reason.SUSPENDED
 _MESSAGE_LENGTH: Final = 2048
 _WORKLOADS: Final = dict(zip(WORKLOAD_CONDITIONS, CONTAINERS, strict=True))
 _ORDER: Final = {kind: place for place, kind in enumerate(ConditionType)}
@@ -106,7 +107,7 @@ class _Finding:
     """A condition before it is dated."""
 
     status: ConditionStatus
-    reason: str
+    reason: Reason
     message: str = ""
     problem: bool = False  # somebody has to act; time alone does not mend it
 
@@ -195,7 +196,7 @@ def _findings(
     known = {
         **parts,
         ConditionType.INGRESS_SERVED: _served(facts),
-        ConditionType.UP_TO_DATE: _Finding(ConditionStatus.UNKNOWN, "UpToDate"),
+        ConditionType.UP_TO_DATE: _Finding(ConditionStatus.UNKNOWN, Reason.UP_TO_DATE),
         ConditionType.STORAGE_AS_ASKED: _storage(workspace, facts),
         ConditionType.STORED_AS_APPLIED: _stored(facts),
         ConditionType.TOOLS_OFFERED: _tools(workspace, facts),
@@ -230,7 +231,7 @@ def _ready(parts: dict[ConditionType, _Finding]) -> _Finding:
     """Not ready for the first part that somebody must mend, else for the first that needs time."""
     missing = [finding for finding in parts.values() if finding.status is not ConditionStatus.TRUE]
     if not missing:
-        return _Finding(ConditionStatus.TRUE, "Ready", "open the URL and sign in")
+        return _Finding(ConditionStatus.TRUE, Reason.READY, "open the URL and sign in")
     first = min(missing, key=lambda finding: not finding.problem)
     return _Finding(ConditionStatus.FALSE, first.reason, first.message, first.problem)
 
@@ -244,7 +245,7 @@ def _served(facts: StatusInputs) -> _Finding:
         return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
     routed = "HTTPRoute" in by_kind
     message = "a Gateway has accepted its route" if routed else "its IngressClass is there"
-    return _Finding(ConditionStatus.TRUE, "Served", message)
+    return _Finding(ConditionStatus.TRUE, Reason.SERVED, message)
 
 
 def _terminating(facts: StatusInputs, now: datetime) -> dict[ConditionType, _Finding]:
@@ -252,7 +253,7 @@ def _terminating(facts: StatusInputs, now: datetime) -> dict[ConditionType, _Fin
     message = "waiting for the namespace to be gone" if namespace else "cleaning up"
     if namespace and (remaining := namespace_deletion_problem(namespace, now)):
         message += f", which something holds: {remaining}; remove what holds it"
-    gone = _Finding(ConditionStatus.FALSE, "Terminating", message)
+    gone = _Finding(ConditionStatus.FALSE, Reason.TERMINATING, message)
     if facts.failure:
         gone = _Finding(ConditionStatus.FALSE, facts.failure.reason, facts.failure.message)
     return {**dict.fromkeys(_NORMAL, gone), ConditionType.SYNCED: _synced(facts)}
@@ -262,7 +263,7 @@ def _synced(facts: StatusInputs) -> _Finding:
     """What passes, or is a fault of the operator, changes no phase."""
     if problem := facts.sync_problem:
         return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
-    return _Finding(ConditionStatus.TRUE, "Synced", "every object is kept as the spec says")
+    return _Finding(ConditionStatus.TRUE, Reason.SYNCED, "every object is kept as the spec says")
 
 
 def _expires_soon(
@@ -277,7 +278,9 @@ def _expires_soon(
         f"it is {what} at {ends:%Y-%m-%dT%H:%M:%SZ}, as spec.expiresAfter says; raise or remove "
         "that to keep it"
     )
-    return {ConditionType.EXPIRES_SOON: _Finding(ConditionStatus.TRUE, "ExpiresSoon", message)}
+    return {
+        ConditionType.EXPIRES_SOON: _Finding(ConditionStatus.TRUE, Reason.EXPIRES_SOON, message)
+    }
 
 
 def with_sync_problem(workspace: Workspace, problem: Problem, now: datetime) -> WorkspaceStatus:
@@ -299,12 +302,12 @@ def _provisioned(facts: StatusInputs) -> _Finding:
             ConditionStatus.FALSE, facts.failure.reason, facts.failure.message, problem=True
         )
     if not facts.desired:
-        return _Finding(ConditionStatus.FALSE, "Creating", "the namespace is being made")
+        return _Finding(ConditionStatus.FALSE, Reason.CREATING, "the namespace is being made")
     missing = [entry for entry in _resources(facts) if entry.state != "Present"]
     if missing:
         listed = ", ".join(f"{entry.kind} {entry.name}" for entry in missing)
-        return _Finding(ConditionStatus.FALSE, "Creating", f"not there yet: {listed}")
-    return _Finding(ConditionStatus.TRUE, "Created", "every object exists")
+        return _Finding(ConditionStatus.FALSE, Reason.CREATING, f"not there yet: {listed}")
+    return _Finding(ConditionStatus.TRUE, Reason.CREATED, "every object exists")
 
 
 def _storage(workspace: Workspace, facts: StatusInputs) -> _Finding:
@@ -318,7 +321,9 @@ def _storage(workspace: Workspace, facts: StatusInputs) -> _Finding:
         claim, size = facts.observed.objects.get(ref), facts.sizes.get(ref)
         if problem := unmet(claim, volume, size, facts.observed.expandable_classes):
             return _Finding(ConditionStatus.FALSE, problem.reason, problem.message)
-    return _Finding(ConditionStatus.TRUE, "StorageAsAsked", "volumes are as spec.storage says")
+    return _Finding(
+        ConditionStatus.TRUE, Reason.STORAGE_AS_ASKED, "volumes are as spec.storage says"
+    )
 
 
 def _tools(workspace: Workspace, facts: StatusInputs) -> _Finding:
@@ -326,12 +331,12 @@ def _tools(workspace: Workspace, facts: StatusInputs) -> _Finding:
     if workspace.spec.suspended:
         return _Finding(ConditionStatus.UNKNOWN, _SUSPENDED, "chats are stopped")
     if facts.tools.problem:
-        return _Finding(ConditionStatus.FALSE, "ToolsNotOffered", facts.tools.problem)
+        return _Finding(ConditionStatus.FALSE, Reason.TOOLS_NOT_OFFERED, facts.tools.problem)
     if facts.tools.is_current:
         message = "chats offer tools to the models that can call them"
-        return _Finding(ConditionStatus.TRUE, "ToolsOffered", message)
+        return _Finding(ConditionStatus.TRUE, Reason.TOOLS_OFFERED, message)
     message = "chats do not follow yet what the present models can do"
-    return _Finding(ConditionStatus.UNKNOWN, "ToolsWaiting", message)
+    return _Finding(ConditionStatus.UNKNOWN, Reason.TOOLS_WAITING, message)
 
 
 def _rollout_progress(
@@ -355,7 +360,9 @@ def _rollout_progress(
 def _up_to_date(rollout: RolloutRecord | None, progress: Progress) -> _Finding:
     cause = why_outdated(rollout.turn if rollout else None, progress)
     if cause is None:
-        return _Finding(ConditionStatus.TRUE, "UpToDate", "runs as the platform's settings are now")
+        return _Finding(
+            ConditionStatus.TRUE, Reason.UP_TO_DATE, "runs as the platform's settings are now"
+        )
     return _Finding(ConditionStatus.FALSE, cause.reason, cause.message)
 
 
@@ -370,7 +377,7 @@ def _stored(facts: StatusInputs) -> _Finding:
     """The cluster's own policies may want it so, and Ready does not depend on it."""
     if not facts.rewrites:
         return _Finding(
-            ConditionStatus.TRUE, "StoredAsApplied", "every object is as it was applied"
+            ConditionStatus.TRUE, Reason.STORED_AS_APPLIED, "every object is as it was applied"
         )
     objects = "; ".join(
         f"{rewrite.ref.kind} {rewrite.ref.name}: {', '.join(rewrite.fields)}"
@@ -378,7 +385,7 @@ def _stored(facts: StatusInputs) -> _Finding:
     )
     return _Finding(
         ConditionStatus.FALSE,
-        "RewrittenOnWrite",
+        Reason.REWRITTEN_ON_WRITE,
         f"an admission webhook or policy changes what is applied, and it is left so: {objects}; "
         f"where that is not wanted, exempt objects with the label {names.MANAGED_SELECTOR}",
     )
@@ -415,10 +422,12 @@ def _flaps(pod: Manifest, now: datetime) -> bool:
 def _available(facts: StatusInputs, kind: str, now: datetime, before: Condition | None) -> _Finding:
     workload = next((ref for ref in facts.desired if ref.kind == kind), None)
     if workload is None:
-        return _Finding(ConditionStatus.FALSE, "Creating", f"{kind} is not there yet")
+        return _Finding(ConditionStatus.FALSE, Reason.CREATING, f"{kind} is not there yet")
     manifest = facts.observed.objects.get(workload)
     if manifest is not None and _is_available(manifest):
-        return _Finding(ConditionStatus.TRUE, "Available", f"{kind} {workload.name} is available")
+        return _Finding(
+            ConditionStatus.TRUE, Reason.AVAILABLE, f"{kind} {workload.name} is available"
+        )
     problem = diagnose(
         manifest,
         facts.observed.objects.get(replace(workload, kind=CLAIM)),
@@ -430,7 +439,7 @@ def _available(facts: StatusInputs, kind: str, now: datetime, before: Condition 
     )
     if problem:
         return _Finding(ConditionStatus.FALSE, problem.reason, problem.message, problem=True)
-    return _Finding(ConditionStatus.FALSE, "Starting", f"{kind} {workload.name} is starting")
+    return _Finding(ConditionStatus.FALSE, Reason.STARTING, f"{kind} {workload.name} is starting")
 
 
 def _is_available(workload: Manifest) -> bool:
@@ -448,14 +457,14 @@ def _models(models: Sequence[ModelStatus], patterns: Sequence[PatternStatus]) ->
     message = summary(models, patterns)
     reasons = [model.reason for model in models if model.state is ModelState.FAILED]
     if reasons or any(pattern.state is ModelState.FAILED for pattern in patterns):
-        reason = next(filter(None, reasons), "ModelFailed")
+        reason = next(filter(None, reasons), Reason.MODEL_FAILED)
         return _Finding(ConditionStatus.FALSE, reason, message, problem=True)
     waiting = [pattern for pattern in patterns if pattern.state is not ModelState.READY]
     if ready < total or waiting:
         if any(model.state is ModelState.PULLING for model in models):
-            return _Finding(ConditionStatus.FALSE, "Pulling", message)
-        return _Finding(ConditionStatus.FALSE, "ModelsWaiting", message)
-    return _Finding(ConditionStatus.TRUE, "ModelsReady", message)
+            return _Finding(ConditionStatus.FALSE, Reason.PULLING, message)
+        return _Finding(ConditionStatus.FALSE, Reason.MODELS_WAITING, message)
+    return _Finding(ConditionStatus.TRUE, Reason.MODELS_READY, message)
 
 
 def _phase(workspace: Workspace, findings: dict[ConditionType, _Finding]) -> Phase:
@@ -507,7 +516,8 @@ def _record(namespace: Manifest) -> NamespaceRecord:
 
 
 def _model(model: ModelStatus) -> ModelEntry:
-    return ModelEntry(**asdict(model), percent=model.percent, eta_seconds=model.eta_seconds)
+    fields = {**asdict(model), "reason": model.reason or ""}
+    return ModelEntry(**fields, percent=model.percent, eta_seconds=model.eta_seconds)
 
 
 def _pattern(pattern: PatternStatus) -> PatternEntry:

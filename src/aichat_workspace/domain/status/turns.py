@@ -8,6 +8,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.planning.pod_change import PodChange
 from aichat_workspace.domain.planning.rollout import Refusal
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import (
     WORKLOAD_CONDITIONS,
@@ -17,20 +18,20 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
     TurnState,
 )
 
-_REFUSED: Final = "WriteRefused"
+_REFUSED: Final = Reason.WRITE_REFUSED
 # What these name lasts until somebody has acted, so that the turn is given on at once.
 _LASTING: Final = frozenset(
     {
-        "ImagePullFailed",
-        "CrashLoop",
-        "ContainerNotStarted",
-        "NotReadyInTime",
-        "PodRefused",
+        Reason.IMAGE_PULL_FAILED,
+        Reason.CRASH_LOOP,
+        Reason.CONTAINER_NOT_STARTED,
+        Reason.NOT_READY_IN_TIME,
+        Reason.POD_REFUSED,
         _REFUSED,
     }
 )
 # What no change of a pod template brings about.
-_OWN: Final = frozenset({"PodNotEnding", "VolumeLost", "VolumeUnbound"})
+_OWN: Final = frozenset({Reason.POD_NOT_ENDING, Reason.VOLUME_LOST, Reason.VOLUME_UNBOUND})
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +125,19 @@ def why_outdated(turn: TurnRecord | None, progress: Progress) -> Problem | None:
 def _why_in_turn(turn: TurnRecord, progress: Progress) -> Problem:
     if turn.state is TurnState.CHANGING:
         return Problem(
-            "Upgrading",
+            Reason.UPGRADING,
             f"changes its pods, and others wait for it until {turn.until:%H:%M:%S} UTC at the "
             "longest",
         )
     cause = progress.problem.message if progress.problem else "its pods were not available in time"
     if turn.state is TurnState.FAILED:
         return Problem(
-            "UpgradeFailed",
+            Reason.UPGRADE_FAILED,
             f"does not run with what the platform changed: {cause}; correct what is wrong in the "
             "AIChatPlatform or here, and it goes on by itself",
         )
     return Problem(
-        "UpgradeStuck",
+        Reason.UPGRADE_STUCK,
         f"has given its turn on, for it does not run for a reason of its own: {cause}",
     )
 
@@ -146,26 +147,26 @@ def _why_refused(pods: PodChange) -> Problem:
     match pods.refusal:
         case Refusal.STOPPED:
             return Problem(
-                "UpgradeStopped",
+                Reason.UPGRADE_STOPPED,
                 f"keeps its pods, for {workspaces} failed with what the platform changed; see what "
                 "they say, then correct spec of the AIChatPlatform, or raise "
                 "spec.upgrades.maxFailures there",
             )
         case Refusal.PAUSED:
             return Problem(
-                "UpgradePaused",
+                Reason.UPGRADE_PAUSED,
                 "keeps its pods while upgrades are paused; to resume them, remove the annotation "
                 f"{names.UPGRADES_ANNOTATION} of the AIChatPlatform",
             )
         case Refusal.SKIPPED:
             return Problem(
-                "UpgradeSkipped",
+                Reason.UPGRADE_SKIPPED,
                 "keeps its pods while it is left out of upgrades; to let it take part, remove its "
                 f"annotation {names.UPGRADES_ANNOTATION}",
             )
         case _:
             return Problem(
-                "UpgradeWaiting",
+                Reason.UPGRADE_WAITING,
                 f"waits for its turn to change its pods; when it was last looked at, {workspaces} "
                 "changed theirs",
             )

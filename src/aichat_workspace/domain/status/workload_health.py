@@ -14,6 +14,7 @@ from aichat_workspace.domain.kubernetes.pods import (
     termination_deadline,
 )
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 
 _IS_DEFAULT: Final = "ingressclass.kubernetes.io/is-default-class"
 _SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
@@ -72,7 +73,7 @@ def _unschedulable(pod: str, condition: dict[str, Any], now: datetime) -> Proble
         if waited < ARRIVAL:
             return None  # an autoscaler may add a node
         return Problem(
-            "Unschedulable",
+            Reason.UNSCHEDULABLE,
             f"no node takes pod {pod}: {message}; add capacity, lower spec.resources, or correct "
             "spec.scheduling",
         )
@@ -83,7 +84,7 @@ def _unschedulable(pod: str, condition: dict[str, Any], now: datetime) -> Proble
 
 def _unbound(what: str) -> Problem:
     return Problem(
-        "VolumeUnbound",
+        Reason.VOLUME_UNBOUND,
         f"{what}; check that the StorageClass exists and that its provisioner runs, or name "
         "another one in spec.storage",
     )
@@ -94,13 +95,13 @@ def _container(pod: str, container: dict[str, Any], now: datetime) -> Problem | 
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     if reason in _PULL:
         return Problem(
-            "ImagePullFailed",
+            Reason.IMAGE_PULL_FAILED,
             f"image {container.get('image', '')} of pod {pod} can't be pulled: {message}; check "
             "its name in the AIChatPlatform and that the nodes reach its registry",
         )
     if reason in _NOT_STARTED:
         return Problem(
-            "ContainerNotStarted",
+            Reason.CONTAINER_NOT_STARTED,
             f"pod {pod} can't be started: {message}; mend what it names, or read more with: "
             f"kubectl describe pod {pod}",
         )
@@ -108,7 +109,7 @@ def _container(pod: str, container: dict[str, Any], now: datetime) -> Problem | 
     if reason == "CrashLoopBackOff" or fails:
         name = container["name"]
         return Problem(
-            "CrashLoop",
+            Reason.CRASH_LOOP,
             f"container {name} of pod {pod} keeps stopping; read why with: kubectl logs "
             f"--previous {pod} -c {name}",
         )
@@ -121,7 +122,7 @@ def _lingering(pod: Manifest, now: datetime) -> Problem | None:
     if deadline is None or now - deadline < ARRIVAL:
         return None
     return Problem(
-        "PodNotEnding",
+        Reason.POD_NOT_ENDING,
         f"pod {name} was to be gone by {deadline:%H:%M:%S} UTC and is not, so no other takes its "
         f"place: its node may be lost; see kubectl get pod {name} -o wide. If the node is gone for "
         f"good, delete it with: kubectl delete node, else read why with: kubectl describe pod "
@@ -141,7 +142,7 @@ def _slow(pod: Manifest, now: datetime) -> Problem | None:
     if is_ready(pod) or not dates or now - max(map(datetime.fromisoformat, dates)) < START:
         return None
     return Problem(
-        "NotReadyInTime",
+        Reason.NOT_READY_IN_TIME,
         f"pod {metadata['name']} has not become ready in {START.seconds // 60} minutes; read why "
         f"with: kubectl describe pod {metadata['name']}, and kubectl logs {metadata['name']}",
     )
@@ -159,7 +160,7 @@ def _podless(workload: Manifest | None, now: datetime) -> Problem | None:
     if changed is not None and now - changed < PATIENCE:
         return None  # it was resumed or corrected just now
     return Problem(
-        "PodRefused",
+        Reason.POD_REFUSED,
         f"StatefulSet {metadata['name']} has no pod: a quota or a policy refuses it; read which "
         f"with: kubectl describe statefulset {metadata['name']}",
     )
@@ -201,7 +202,7 @@ def ingress_problem(ingress: Manifest | None, classes: Iterable[Manifest]) -> Pr
         f"there are: {', '.join(sorted(annotations))}" if annotations else "there is none at all"
     )
     return Problem(
-        "IngressNotServed",
+        Reason.INGRESS_NOT_SERVED,
         f"{missing} ({existing}), so no controller serves the workspace; install one, or name its "
         "class in spec.ingress.className of the AIChatPlatform",
     )
@@ -226,7 +227,7 @@ def route_problem(route: Manifest | None) -> Problem | None:
     gateway = route["spec"]["parentRefs"][0]
     message = f": {acceptances[0]['message']}" if acceptances else ""
     return Problem(
-        "RouteNotAccepted",
+        Reason.ROUTE_NOT_ACCEPTED,
         f"Gateway {gateway.get('namespace')}/{gateway['name']} has not accepted HTTPRoute "
         f"{route['metadata']['name']}{message}; check that it exists and takes routes from other "
         "namespaces",
@@ -244,7 +245,7 @@ def _claim(claim: Manifest | None, pods: Sequence[Manifest], now: datetime) -> P
     if claim is None or phase != "Lost":
         return None
     return Problem(
-        "VolumeLost",
+        Reason.VOLUME_LOST,
         f"the volume of claim {claim['metadata']['name']} is gone; restore it, or delete the claim "
         "to begin with an empty one",
     )
@@ -273,7 +274,7 @@ def _refused(workload: Manifest | None, now: datetime) -> Problem | None:
             if since and now - datetime.fromisoformat(since) < ARRIVAL:
                 return None
             return Problem(
-                "PodRefused",
+                Reason.POD_REFUSED,
                 f"the API server refuses the pod: {condition.get('message', '')}; raise "
                 "spec.quota, or see the policy that it names",
             )

@@ -12,11 +12,16 @@ from aichat_workspace.domain.models.tools import ToolStatus
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.volume_claims import CLAIM
 from aichat_workspace.domain.policy.effective_spec import ollama_share
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI, Credentials
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import ModelPullPolicy
-from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus, ConditionType
+from aichat_workspace.domain.v1alpha1.workspace_status import (
+    ConditionStatus,
+    ConditionType,
+    ModelEntry,
+)
 from aichat_workspace.operator.models.report import Report
 from aichat_workspace.operator.models.sync import ModelSyncTask
 from aichat_workspace.operator.models.tools import Chat
@@ -41,10 +46,7 @@ def model_sync_task(
         capacity_bytes=_capacity_bytes(observed, Ref(CLAIM, name, names.ollama(name))),
         insecure_registries=frozenset(platform.models.insecure_registries),
         recorded=Report(
-            tuple(
-                ModelStatus(**entry.model_dump(exclude={"percent", "eta_seconds"}))
-                for entry in workspace.status.models
-            ),
+            tuple(_model_status(entry) for entry in workspace.status.models),
             tuple(PatternStatus(**entry.model_dump()) for entry in workspace.status.patterns),
             workspace.status.models_refreshed,
         ),
@@ -52,6 +54,11 @@ def model_sync_task(
         follows_tags=workspace.spec.model_pull_policy is ModelPullPolicy.ALWAYS,
         refresh=workspace.refresh_models,
     )
+
+
+def _model_status(entry: ModelEntry) -> ModelStatus:
+    fields = entry.model_dump(exclude={"percent", "eta_seconds", "reason"})
+    return ModelStatus(**fields, reason=Reason.known(entry.reason))
 
 
 def paused(task: ModelSyncTask) -> ModelSyncTask:
@@ -90,7 +97,7 @@ def _recorded_tools(workspace: Workspace) -> ToolStatus:
         return ToolStatus(revision)
     return ToolStatus(
         revision,
-        problem=condition.message if condition.reason == "ToolsNotOffered" else "",
+        problem=condition.message if condition.reason == Reason.TOOLS_NOT_OFFERED else "",
         is_current=condition.status is ConditionStatus.TRUE,
     )
 

@@ -18,6 +18,7 @@ from aichat_workspace.domain.models.status import (
 )
 from aichat_workspace.domain.models.sync_plan import ManagedModels, expected, revision_of
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render.ollama import PUBLIC_KEY
 from aichat_workspace.ollama.errors import (
     ModelNotFoundError,
@@ -36,7 +37,12 @@ _FULL: Final = (
 )
 _VERSION: Final = re.compile(r"\b[0-9]+\.[0-9]+(?:\.[0-9]+)?\b")
 # Ended before anything came, so there is nothing of the operator's to remove.
-_NOTHING_CAME: Final = ("ModelHosted", "ModelNotFound", "ModelPrivate", "ModelRefused")
+_NOTHING_CAME: Final = (
+    Reason.MODEL_HOSTED,
+    Reason.MODEL_NOT_FOUND,
+    Reason.MODEL_PRIVATE,
+    Reason.MODEL_REFUSED,
+)
 
 
 class ModelTooLargeError(OllamaError):
@@ -194,7 +200,7 @@ def _stalled(model: str) -> str:
 def not_listed(model: str) -> Problem:
     """Return what is wrong with a model whose download succeeded, but which is not listed."""
     return Problem(
-        "ModelNotListed",
+        Reason.MODEL_NOT_LISTED,
         f"the model server has downloaded {model} and does not list it, so it keeps it under "
         "another name or can't read it; look for it in Open WebUI and write that name in "
         "spec.models, or read the model server's log",
@@ -204,7 +210,7 @@ def not_listed(model: str) -> Problem:
 def hosted(model: str) -> Problem:
     """Return what is wrong with a model that runs at ollama.com."""
     return Problem(
-        "ModelHosted",
+        Reason.MODEL_HOSTED,
         f"{model} runs at ollama.com, and no prompt of a workspace is sent there; name a model "
         "without cloud in its tag in spec.models",
     )
@@ -218,27 +224,28 @@ def pull_problem(model: str, error: OllamaError, workspace: str, server_version:
     pod = f"{names.ollama(workspace)}-0"
     problems: dict[type[OllamaError], Problem] = {
         ModelNotFoundError: Problem(
-            "ModelNotFound",
+            Reason.MODEL_NOT_FOUND,
             f"the registry has no model {model!r}; correct its name in spec.models or "
             "spec.embeddingModel",
         ),
         ModelPrivateError: Problem(
-            "ModelPrivate",
+            Reason.MODEL_PRIVATE,
             f"the registry has no model {model!r} or keeps it from this model server ({error}); "
             "correct its name, or add the server's public key, which `kubectl exec -n "
             f"{workspace} {pod} -- cat {PUBLIC_KEY}` shows, to an account there that may read it",
         ),
         NewerServerNeededError: Problem(
-            "ModelNeedsNewerServer", _newer_server_needed(model, str(error), server_version)
+            Reason.MODEL_NEEDS_NEWER_SERVER, _newer_server_needed(model, str(error), server_version)
         ),
         ModelRefusedError: Problem(
-            "ModelRefused", f"{model} can't be had: {error}; name another model in spec.models"
+            Reason.MODEL_REFUSED,
+            f"{model} can't be had: {error}; name another model in spec.models",
         ),
-        ModelTooLargeError: Problem("ModelTooLarge", str(error)),
-        ModelExceedsMemoryError: Problem("ModelNeedsMemory", str(error)),
-        VolumeFullError: Problem("ModelsVolumeFull", f"{model} can't be stored: {_FULL}"),
+        ModelTooLargeError: Problem(Reason.MODEL_TOO_LARGE, str(error)),
+        ModelExceedsMemoryError: Problem(Reason.MODEL_NEEDS_MEMORY, str(error)),
+        VolumeFullError: Problem(Reason.MODELS_VOLUME_FULL, f"{model} can't be stored: {_FULL}"),
     }
-    return problems.get(type(error)) or Problem("ModelFailed", _failure_message(model, error))
+    return problems.get(type(error)) or Problem(Reason.MODEL_FAILED, _failure_message(model, error))
 
 
 def _newer_server_needed(model: str, error: str, version: str) -> str:
@@ -275,7 +282,9 @@ def pull_paused(model: str, error: OllamaError) -> ModelStatus:
 def with_next_try(problem: Problem, next_try: datetime) -> str:
     """Write a problem and when the model is tried again, if nothing changes before."""
     changes = (
-        "there is more room" if problem.reason == "ModelsVolumeFull" else "the registry changes"
+        "there is more room"
+        if problem.reason == Reason.MODELS_VOLUME_FULL
+        else "the registry changes"
     )
     return (
         f"{problem.message}; it is tried again at {next_try:%Y-%m-%d %H:%M} UTC in case {changes}, "
@@ -398,7 +407,7 @@ def _settled(
             present.size_bytes,
             present.digest,
             model.managed,
-            reason=problem.reason if problem else "",
+            reason=problem.reason if problem else None,
             message=problem.message if problem else "",
         )
     if model.state is ModelState.READY:
@@ -412,13 +421,13 @@ def _flaw(present: PresentModel, desired: DesiredModels, memory_bytes: int) -> P
         return hosted(present.name)
     if differs(present, desired):
         return Problem(
-            "ModelDigestDiffers",
+            Reason.MODEL_DIGEST_DIFFERS,
             f"{present.name} has the digest sha256:{present.digest.removeprefix('sha256:')} at its "
             "registry and not the one in spec.models: its tag has moved; write that digest once "
             "you trust it, or leave the digest out",
         )
     message = memory_problem(present.name, present.size_bytes, memory_bytes)
-    return Problem("ModelNeedsMemory", message) if message else None
+    return Problem(Reason.MODEL_NEEDS_MEMORY, message) if message else None
 
 
 def differs(present: PresentModel, desired: DesiredModels) -> bool:

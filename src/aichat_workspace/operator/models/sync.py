@@ -39,6 +39,7 @@ from aichat_workspace.domain.models.sync_plan import (
     unmanaged_patterns,
 )
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.errors import (
     NewerServerNeededError,
@@ -79,16 +80,16 @@ _CHECK_SECONDS: Final = 600.0
 _PUT_OFF_SECONDS: Final = 6 * 3600.0
 _REFRESH_SECONDS: Final = 24 * 3600.0
 _UNTIL_CHANGED: Final = (
-    "ModelHosted",
-    "ModelNeedsMemory",
-    "ModelNeedsNewerServer",
-    "ModelTooLarge",
+    Reason.MODEL_HOSTED,
+    Reason.MODEL_NEEDS_MEMORY,
+    Reason.MODEL_NEEDS_NEWER_SERVER,
+    Reason.MODEL_TOO_LARGE,
 )
 _STOPPED: Final = (ModelTooLargeError, ModelExceedsMemoryError, InsufficientSpaceError)
-_NO_ROOM: Final = ("ModelTooLarge", "ModelsVolumeFull")
+_NO_ROOM: Final = (Reason.MODEL_TOO_LARGE, Reason.MODELS_VOLUME_FULL)
 _PROGRESS_SECONDS: Final = 5.0
 _SLOW_PROGRESS_SECONDS: Final = 60.0
-_RESULTS: Final = {"ModelFailed": "failed", "ModelNotFound": "not_found"}
+_RESULTS: Final = {Reason.MODEL_FAILED: "failed", Reason.MODEL_NOT_FOUND: "not_found"}
 """The metric's results of ended downloads, by the reasons of models that failed."""
 _log: Final = structlog.get_logger()
 T = TypeVar("T")
@@ -474,7 +475,7 @@ class _WorkspaceModels:
         version = await self._version() if isinstance(error, NewerServerNeededError) else ""
         problem = pull_problem(model, error, self._name, version)
         self._observer.on_pull(_RESULTS.get(problem.reason, "refused"))
-        if problem.reason == "ModelFailed":
+        if problem.reason == Reason.MODEL_FAILED:
             self._set_model(pull_failed(model, problem), at_once=True)
             return _Ended.FAILED
         self._set_model(self._put_off(model, problem), at_once=True)

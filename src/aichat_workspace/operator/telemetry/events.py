@@ -11,6 +11,7 @@ from typing import Final
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase, WorkspaceStatus
 from aichat_workspace.kube.objects import Json
@@ -20,19 +21,19 @@ _NOTE_LENGTH: Final = 1024
 _WARNINGS: Final = (Phase.DEGRADED,)
 # The reasons of conditions that warn although the workspace is Ready.
 _WARNING_REASONS: Final = {
-    "UpgradeFailed": ConditionType.UP_TO_DATE,
-    "UpgradeStuck": ConditionType.UP_TO_DATE,
-    "UpgradeStopped": ConditionType.UP_TO_DATE,
-    "VolumeKept": ConditionType.STORAGE_AS_ASKED,
-    "RewrittenOnWrite": ConditionType.STORED_AS_APPLIED,
-    "IngressNotServed": ConditionType.INGRESS_SERVED,
-    "ToolsNotOffered": ConditionType.TOOLS_OFFERED,
-    "ApiServerNotAnswering": ConditionType.SYNCED,
-    "ChangedByOthers": ConditionType.SYNCED,
-    "ClockDisagrees": ConditionType.SYNCED,
-    "ExpiryRefused": ConditionType.SYNCED,
-    "OperatorCrashed": ConditionType.SYNCED,
-    "ExpiresSoon": ConditionType.EXPIRES_SOON,
+    Reason.UPGRADE_FAILED: ConditionType.UP_TO_DATE,
+    Reason.UPGRADE_STUCK: ConditionType.UP_TO_DATE,
+    Reason.UPGRADE_STOPPED: ConditionType.UP_TO_DATE,
+    Reason.VOLUME_KEPT: ConditionType.STORAGE_AS_ASKED,
+    Reason.REWRITTEN_ON_WRITE: ConditionType.STORED_AS_APPLIED,
+    Reason.INGRESS_NOT_SERVED: ConditionType.INGRESS_SERVED,
+    Reason.TOOLS_NOT_OFFERED: ConditionType.TOOLS_OFFERED,
+    Reason.API_SERVER_NOT_ANSWERING: ConditionType.SYNCED,
+    Reason.CHANGED_BY_OTHERS: ConditionType.SYNCED,
+    Reason.CLOCK_DISAGREES: ConditionType.SYNCED,
+    Reason.EXPIRY_REFUSED: ConditionType.SYNCED,
+    Reason.OPERATOR_CRASHED: ConditionType.SYNCED,
+    Reason.EXPIRES_SOON: ConditionType.EXPIRES_SOON,
 }
 _SERIES_ENDS: Final = timedelta(minutes=10)
 _SERIES_PACE: Final = timedelta(minutes=1)

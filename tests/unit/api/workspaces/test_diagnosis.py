@@ -2,6 +2,7 @@ from typing import Any
 
 from aichat_workspace.api.schemas.workspace import Diagnosis
 from aichat_workspace.api.workspaces.diagnosis import diagnose
+from aichat_workspace.domain.reasons import Reason
 
 
 def condition(kind: str, status: str, reason: str = "Why", message: str = "") -> dict[str, Any]:
@@ -22,6 +23,35 @@ def test_a_ready_workspace_has_no_findings() -> None:
     assert diagnosis.findings == ()
 
 
+def test_a_ready_workspace_says_what_is_not_as_it_was_asked() -> None:
+    status = {
+        "phase": "Ready",
+        "conditions": [
+            condition("Ready", "True", "Ready", "open the URL and sign in"),
+            condition("StorageAsAsked", "False", "VolumeKept", "a volume can't shrink"),
+            condition("UpToDate", "True", "UpToDate"),
+            condition("ExpiresSoon", "True", "ExpiresSoon", "it is deleted tomorrow"),
+        ],
+    }
+    diagnosis = Diagnosis.model_validate(diagnose(status))
+    assert diagnosis.summary == "open the URL and sign in"
+    assert [finding.reason for finding in diagnosis.findings] == ["VolumeKept", "ExpiresSoon"]
+
+
+def test_what_repeats_a_condition_is_no_finding() -> None:
+    cause = ("CrashLoop", "it stops")
+    status = {
+        "phase": "Degraded",
+        "conditions": [
+            condition("Ready", "False", *cause),
+            condition("OpenWebUIAvailable", "False", *cause),
+            condition("Stalled", "True", *cause),
+        ],
+    }
+    findings = Diagnosis.model_validate(diagnose(status)).findings
+    assert [finding.condition for finding in findings] == ["OpenWebUIAvailable"]
+
+
 def test_a_starting_workspace_has_no_findings() -> None:
     status = {"phase": "Provisioning", "conditions": [condition("Ready", "False")]}
     diagnosis = diagnose(status)
@@ -35,6 +65,7 @@ def test_a_suspended_workspace_says_how_to_go_on() -> None:
         diagnose({"phase": "Suspended", "conditions": [condition("Provisioned", "True"), stopped]})
     )
     assert diagnosis.summary == "stopped; set spec.suspended"
+    assert diagnosis.findings == ()
 
 
 def test_each_problem_is_one_finding_with_advice() -> None:
@@ -61,5 +92,32 @@ def test_each_problem_is_one_finding_with_advice() -> None:
         "model m",
         "pattern p",
     ]
-    advice = [bool(finding.advice) for finding in diagnosis.findings]
-    assert advice == [True, False, True, False]
+    explained = [(finding.code, str(finding.severity)) for finding in diagnosis.findings]
+    assert explained == [
+        (Reason.IMAGE_PULL_FAILED.code, "Error"),
+        ("", "Error"),
+        (Reason.MODEL_FAILED.code, "Error"),
+        (Reason.MODELS_WAITING.code, "Waiting"),
+    ]
+    advice = [finding.advice for finding in diagnosis.findings]
+    assert advice == [
+        Reason.IMAGE_PULL_FAILED.fix,
+        "",
+        Reason.MODEL_FAILED.fix,
+        Reason.MODELS_WAITING.fix,
+    ]
+
+
+def test_what_a_person_has_to_do_comes_first() -> None:
+    status = {
+        "phase": "Degraded",
+        "conditions": [
+            condition("Ready", "False", "CrashLoop", "it stops"),
+            condition("Provisioned", "False", "Creating", "being made"),
+            condition("IngressServed", "False", "IngressNotServed", "no controller"),
+            condition("OpenWebUIAvailable", "False", "CrashLoop", "it stops"),
+        ],
+    }
+    findings = Diagnosis.model_validate(diagnose(status)).findings
+    assert [str(finding.severity) for finding in findings] == ["Error", "Warning", "Waiting"]
+    assert findings[0].reference == f"docs/reference.md#{findings[0].code.lower()}"

@@ -15,6 +15,7 @@ from aichat_workspace.domain.planning.secret_copies import recorded_copies, with
 from aichat_workspace.domain.policy.blocking import blocked_kinds
 from aichat_workspace.domain.policy.ownership import owns
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render import ReferencedSecret, render, tenant_namespace
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from tests.unit.domain import recorded
@@ -244,7 +245,7 @@ def test_blocked_kinds_are_neither_written_nor_deleted_and_others_are_restored()
 
 
 ROUTED = PlatformSpec.model_validate({"ingress": {"gateway": {"name": "g", "namespace": "edge"}}})
-HOST_BLOCKED = blocked_kinds([Problem("HostNotAllowed", "")])
+HOST_BLOCKED = blocked_kinds([Problem(Reason.HOST_NOT_ALLOWED, "")])
 
 
 @pytest.mark.parametrize(("kind", "platform"), [("Ingress", PlatformSpec()), ("HTTPRoute", ROUTED)])

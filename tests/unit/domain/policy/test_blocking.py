@@ -11,11 +11,12 @@ from aichat_workspace.domain.policy.blocking import (
     spec_problem,
 )
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from tests.unit.domain.samples import desired, workspace
 
 
-def problem(reason: str) -> Problem:
+def problem(reason: Reason) -> Problem:
     return Problem(reason, "")
 
 
@@ -25,39 +26,48 @@ def test_without_a_problem_nothing_is_blocked() -> None:
 
 
 def test_two_problems_block_the_kinds_of_both() -> None:
-    blocked = blocked_kinds([problem("HostTaken"), problem("SecretTaken")])
+    blocked = blocked_kinds([problem(Reason.HOST_TAKEN), problem(Reason.SECRET_TAKEN)])
     assert blocked == {"Deployment", "Ingress", "HTTPRoute", "Secret"}
 
 
 def test_network_policies_accounts_and_services_are_never_blocked() -> None:
-    for reason in ("CeilingExceeded", "SecretNotFound", "SpecNotUnderstood", "HostNotAllowed"):
+    for reason in (
+        Reason.CEILING_EXCEEDED,
+        Reason.SECRET_NOT_FOUND,
+        Reason.SPEC_NOT_UNDERSTOOD,
+        Reason.HOST_NOT_ALLOWED,
+    ):
         assert not {"NetworkPolicy", "ServiceAccount", "Service"} & blocked_kinds([problem(reason)])
 
 
 def test_a_choice_that_is_not_allowed_blocks_only_what_it_is_written_into() -> None:
     routes, workloads = {"Ingress", "HTTPRoute"}, {"StatefulSet", "Deployment"}
-    assert blocked_kinds([problem("SchedulingNotAllowed")]) == workloads
-    assert blocked_kinds([problem("GpuNotAllowed")]) == {*workloads, "ResourceQuota"}
-    assert blocked_kinds([problem("StorageClassNotAllowed")]) == {"PersistentVolumeClaim"}
-    assert blocked_kinds([problem("IngressClassNotAllowed")]) == routes
+    assert blocked_kinds([problem(Reason.SCHEDULING_NOT_ALLOWED)]) == workloads
+    assert blocked_kinds([problem(Reason.GPU_NOT_ALLOWED)]) == {*workloads, "ResourceQuota"}
+    assert blocked_kinds([problem(Reason.STORAGE_CLASS_NOT_ALLOWED)]) == {"PersistentVolumeClaim"}
+    assert blocked_kinds([problem(Reason.INGRESS_CLASS_NOT_ALLOWED)]) == routes
     # The chat's own address depends on whether it has a certificate.
-    assert blocked_kinds([problem("IssuerNotAllowed")]) == {*routes, "Deployment", "ResourceQuota"}
+    assert blocked_kinds([problem(Reason.ISSUER_NOT_ALLOWED)]) == {
+        *routes,
+        "Deployment",
+        "ResourceQuota",
+    }
 
 
 def test_models_are_blocked_by_a_registry_that_is_not_allowed() -> None:
-    assert blocks_models([problem("HostTaken"), problem("RegistryNotAllowed")])
-    assert not blocks_models([problem("CeilingExceeded")])
+    assert blocks_models([problem(Reason.HOST_TAKEN), problem(Reason.REGISTRY_NOT_ALLOWED)])
+    assert not blocks_models([problem(Reason.CEILING_EXCEEDED)])
 
 
 def test_a_host_is_blocked_when_it_is_not_allowed_or_taken() -> None:
-    for reason in ("HostNotAllowed", "HostTaken"):
-        assert blocks_host([problem("CeilingExceeded"), problem(reason)])
-    assert not blocks_host([problem("CeilingExceeded")])
+    for reason in (Reason.HOST_NOT_ALLOWED, Reason.HOST_TAKEN):
+        assert blocks_host([problem(Reason.CEILING_EXCEEDED), problem(reason)])
+    assert not blocks_host([problem(Reason.CEILING_EXCEEDED)])
 
 
 def test_the_problem_of_a_spec_that_is_not_understood_names_the_field() -> None:
     spec_error = spec_problem(workspace(scheduling={"nodeSelector": {"not a key": "x"}}))
-    assert spec_error.reason == "SpecNotUnderstood"
+    assert spec_error.reason == Reason.SPEC_NOT_UNDERSTOOD
     assert "spec.scheduling.nodeSelector.not a key" in spec_error.message
 
 
@@ -94,8 +104,14 @@ def test_a_setting_that_this_table_does_not_know_blocks_everything() -> None:
 def test_while_it_is_unknown_what_teams_may_choose_every_kind_that_a_choice_shows_in_stays() -> (
     None
 ):
-    reasons = ("Scheduling", "Gpu", "StorageClass", "IngressClass", "Issuer")
-    problems = [problem(f"{reason}NotAllowed") for reason in reasons]
+    reasons = (
+        Reason.SCHEDULING_NOT_ALLOWED,
+        Reason.GPU_NOT_ALLOWED,
+        Reason.STORAGE_CLASS_NOT_ALLOWED,
+        Reason.INGRESS_CLASS_NOT_ALLOWED,
+        Reason.ISSUER_NOT_ALLOWED,
+    )
+    problems = [problem(reason) for reason in reasons]
     assert blocked_kinds(problems) <= kinds_of_settings(["allowed"])
     for uncertain in problems:
         assert not is_certain(uncertain, {"allowed"})

@@ -19,6 +19,7 @@ from aichat_workspace.domain.planning.plan import Observed, plan
 from aichat_workspace.domain.policy.blocking import blocked_kinds
 from aichat_workspace.domain.policy.secret_references import OIDC, connection
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render import ReferencedSecret, render, tenant_namespace
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI, workspace_labels
 from aichat_workspace.domain.v1alpha1.platform_spec import Ingress, Issuer, Network, PlatformSpec
@@ -225,6 +226,6 @@ def test_a_chat_that_is_blocked_keeps_its_ways_although_the_spec_no_longer_names
     unread = CONNECTED.spec.model_copy(update={"connections": (), "access": Access()})
     desired = rendered(CONNECTED.model_copy(update={"spec": unread}), WITH_EVERYTHING)
     objects = as_cached(rendered(CONNECTED, WITH_EVERYTHING))
-    blocked = blocked_kinds([Problem("SpecNotUnderstood", "")])
+    blocked = blocked_kinds([Problem(Reason.SPEC_NOT_UNDERSTOOD, "")])
     observed = Observed(namespace=namespace(), objects=objects)
     assert plan(tenant_namespace(CONNECTED), desired, observed, blocked) == ()

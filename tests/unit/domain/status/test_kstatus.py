@@ -13,6 +13,7 @@ from aichat_workspace.domain.planning.pod_change import PodChange
 from aichat_workspace.domain.planning.rollout import Refusal
 from aichat_workspace.domain.policy.ownership import Rejection
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.status.status import StatusInputs, compute_status
 from aichat_workspace.domain.v1alpha1 import crd
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -71,9 +72,11 @@ def test_what_time_makes_ready_is_in_progress(facts: StatusInputs) -> None:
     assert outcome(workspace(), facts) == "InProgress"
 
 
-@pytest.mark.parametrize("reason", ["CeilingExceeded", "SecretNotFound", "WriteRefused"])
+@pytest.mark.parametrize(
+    "reason", [Reason.CEILING_EXCEEDED, Reason.SECRET_NOT_FOUND, Reason.WRITE_REFUSED]
+)
 @pytest.mark.parametrize("suspended", [False, True])
-def test_what_somebody_has_to_mend_has_failed(reason: str, suspended: bool) -> None:
+def test_what_somebody_has_to_mend_has_failed(reason: Reason, suspended: bool) -> None:
     failure = Problem(reason, "mend it")
     assert outcome(workspace(suspended=suspended), replace(FACTS, failure=failure)) == "Failed"
     status = compute_status(workspace(), replace(FACTS, failure=failure), NOW)
@@ -81,8 +84,10 @@ def test_what_somebody_has_to_mend_has_failed(reason: str, suspended: bool) -> N
     assert (stalled.reason, stalled.message) == (reason, "mend it")
 
 
-@pytest.mark.parametrize("reason", ["NamespaceTaken", "NamespaceReserved", "WorkspaceNameTaken"])
-def test_a_workspace_that_is_rejected_has_failed(reason: str) -> None:
+@pytest.mark.parametrize(
+    "reason", [Reason.NAMESPACE_TAKEN, Reason.NAMESPACE_RESERVED, Reason.WORKSPACE_NAME_TAKEN]
+)
+def test_a_workspace_that_is_rejected_has_failed(reason: Reason) -> None:
     rejected = StatusInputs(url="", rejection=Rejection(reason, "choose another"))
     assert outcome(workspace(), rejected) == "Failed"
 

@@ -13,6 +13,7 @@ from aichat_workspace.domain.planning.pod_change import PodTarget, plan_pods
 from aichat_workspace.domain.planning.rollout import GRANTED
 from aichat_workspace.domain.policy.ownership import Rejection
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.status.status import StatusInputs, compute_status
 from aichat_workspace.domain.v1alpha1.workspace_status import (
     ConditionStatus,
@@ -136,8 +137,8 @@ def test_a_status_that_was_written_with_longer_messages_is_read_all_the_same() -
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [
-        (replace(FACTS, rejection=Rejection("NamespaceTaken", "taken")), "NamespaceTaken"),
-        (replace(FACTS, failure=Problem("WriteRefused", "no")), "WriteRefused"),
+        (replace(FACTS, rejection=Rejection(Reason.NAMESPACE_TAKEN, "taken")), "NamespaceTaken"),
+        (replace(FACTS, failure=Problem(Reason.WRITE_REFUSED, "no")), "WriteRefused"),
         (
             replace(FACTS, models=(ModelStatus("m:1", ModelState.FAILED, message="no such"),)),
             "ModelFailed",
@@ -147,7 +148,9 @@ def test_a_status_that_was_written_with_longer_messages_is_read_all_the_same() -
                 FACTS,
                 models=(
                     ModelStatus("n:1", ModelState.READY),
-                    ModelStatus("m:1", ModelState.FAILED, message="no", reason="ModelPrivate"),
+                    ModelStatus(
+                        "m:1", ModelState.FAILED, message="no", reason=Reason.MODEL_PRIVATE
+                    ),
                 ),
             ),
             "ModelPrivate",
@@ -182,7 +185,7 @@ def test_a_workload_of_an_older_generation_is_not_available() -> None:
 
 def test_a_refused_workspace_records_no_namespace() -> None:
     status = compute_status(
-        workspace(), replace(FACTS, rejection=Rejection("NamespaceTaken", "taken")), NOW
+        workspace(), replace(FACTS, rejection=Rejection(Reason.NAMESPACE_TAKEN, "taken")), NOW
     )
     assert status.namespace is None
     assert status.url is None
@@ -223,7 +226,7 @@ def test_what_blocks_a_deletion_is_reported() -> None:
     ready = compute_status(workspace(metadata=LEAVING), facts, NOW).condition(ConditionType.READY)
     assert ready is not None
     assert "pods. has 1" in ready.message
-    refused = replace(facts, failure=Problem("WriteRefused", "not now"))
+    refused = replace(facts, failure=Problem(Reason.WRITE_REFUSED, "not now"))
     status = compute_status(workspace(metadata=LEAVING), refused, NOW)
     assert state_of(status, ConditionType.READY) == (ConditionStatus.FALSE, "WriteRefused")
     assert status.phase is Phase.TERMINATING
@@ -266,7 +269,7 @@ def test_it_is_up_to_date_when_it_runs_as_the_platforms_settings_are() -> None:
 
 @pytest.mark.parametrize(
     ("failure", "reason"),
-    [(None, "UpgradeWaiting"), (Problem("CeilingExceeded", "lower it"), "CeilingExceeded")],
+    [(None, "UpgradeWaiting"), (Problem(Reason.CEILING_EXCEEDED, "lower it"), "CeilingExceeded")],
 )
 def test_it_is_not_up_to_date_while_it_has_other_pods(failure: Problem | None, reason: str) -> None:
     status = compute_status(workspace(), replace(FACTS, pods=NEWER, failure=failure), NOW)

@@ -10,6 +10,7 @@ from aichat_workspace.domain.kubernetes.manifest import Ref
 from aichat_workspace.domain.planning.pod_change import NO_CHANGE, PodChange, PodTarget
 from aichat_workspace.domain.planning.rollout import Refusal
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.status.turns import Progress, next_record, why_outdated
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import RolloutRecord, TurnState
@@ -27,7 +28,7 @@ def available(status: str = "True") -> list[dict[str, Any]]:
         {
             "type": kind,
             "status": status,
-            "reason": "Available",
+            "reason": Reason.AVAILABLE,
             "message": "",
             "lastTransitionTime": "2026-11-23T11:00:00Z",
             "observedGeneration": 1,
@@ -77,24 +78,24 @@ def test_it_is_over_when_both_workloads_work_with_what_was_applied() -> None:
 @pytest.mark.parametrize(
     ("reason", "minutes", "ends"),
     [
-        ("CrashLoop", 1, TurnState.FAILED),
-        ("ImagePullFailed", 1, TurnState.FAILED),
-        ("WriteRefused", 1, TurnState.FAILED),
-        ("Unschedulable", 1, TurnState.CHANGING),
-        ("Unschedulable", 15, TurnState.FAILED),
-        ("", 14, TurnState.CHANGING),
-        ("", 15, TurnState.FAILED),
-        ("VolumeLost", 15, TurnState.STUCK),
-        ("PodNotEnding", 15, TurnState.STUCK),
+        (Reason.CRASH_LOOP, 1, TurnState.FAILED),
+        (Reason.IMAGE_PULL_FAILED, 1, TurnState.FAILED),
+        (Reason.WRITE_REFUSED, 1, TurnState.FAILED),
+        (Reason.UNSCHEDULABLE, 1, TurnState.CHANGING),
+        (Reason.UNSCHEDULABLE, 15, TurnState.FAILED),
+        (None, 14, TurnState.CHANGING),
+        (None, 15, TurnState.FAILED),
+        (Reason.VOLUME_LOST, 15, TurnState.STUCK),
+        (Reason.POD_NOT_ENDING, 15, TurnState.STUCK),
     ],
 )
-def test_a_turn_is_given_on(reason: str, minutes: int, ends: TurnState) -> None:
+def test_a_turn_is_given_on(reason: Reason | None, minutes: int, ends: TurnState) -> None:
     progress = replace(UNDER_WAY, problem=Problem(reason, "m") if reason else None)
     now = NOW + timedelta(minutes=minutes)
     assert state(next_record(resource(begun()), progress, DEADLINE, now)) is ends
 
 
-CRASH = replace(UNDER_WAY, problem=Problem("CrashLoop", "m"))
+CRASH = replace(UNDER_WAY, problem=Problem(Reason.CRASH_LOOP, "m"))
 
 
 def test_an_edit_in_its_turn_makes_the_failure_its_own() -> None:
@@ -112,7 +113,7 @@ def test_a_workspace_that_was_unavailable_proves_nothing_but_by_a_refusal() -> N
     record = begun(resource(status={"conditions": available("False")}))
     own = resource(record)
     assert state(next_record(own, CRASH, DEADLINE, NOW)) is TurnState.STUCK
-    refused = replace(UNDER_WAY, problem=Problem("WriteRefused", "m"))
+    refused = replace(UNDER_WAY, problem=Problem(Reason.WRITE_REFUSED, "m"))
     assert state(next_record(own, refused, DEADLINE, NOW)) is TurnState.FAILED
 
 
@@ -163,10 +164,10 @@ def test_the_generation_moves_only_when_all_was_written() -> None:
 @pytest.mark.parametrize(
     ("refusal", "reason"),
     [
-        (Refusal.WAITING, "UpgradeWaiting"),
-        (Refusal.STOPPED, "UpgradeStopped"),
-        (Refusal.PAUSED, "UpgradePaused"),
-        (Refusal.SKIPPED, "UpgradeSkipped"),
+        (Refusal.WAITING, Reason.UPGRADE_WAITING),
+        (Refusal.STOPPED, Reason.UPGRADE_STOPPED),
+        (Refusal.PAUSED, Reason.UPGRADE_PAUSED),
+        (Refusal.SKIPPED, Reason.UPGRADE_SKIPPED),
     ],
 )
 def test_who_waits_says_why(refusal: Refusal, reason: str) -> None:
@@ -182,10 +183,12 @@ def test_who_is_in_its_turn_says_how_it_goes() -> None:
     changing = why_outdated(record.turn, UNDER_WAY)
     failed = next_record(resource(record), CRASH, DEADLINE, NOW)
     assert failed is not None
-    why = why_outdated(failed.turn, replace(CRASH, problem=Problem("CrashLoop", "it crashes")))
+    why = why_outdated(
+        failed.turn, replace(CRASH, problem=Problem(Reason.CRASH_LOOP, "it crashes"))
+    )
     assert changing is not None
     assert why is not None
-    assert (changing.reason, why.reason) == ("Upgrading", "UpgradeFailed")
+    assert (changing.reason, why.reason) == (Reason.UPGRADING, Reason.UPGRADE_FAILED)
     assert "12:15:00 UTC" in changing.message
     assert "it crashes" in why.message
     assert why_outdated(None, UNDER_WAY) is None

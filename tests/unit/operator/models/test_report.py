@@ -14,6 +14,7 @@ from aichat_workspace.domain.models.status import (
     PatternStatus,
 )
 from aichat_workspace.domain.models.sync_plan import ManagedModels, revision_of
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.ollama.client import Progress
 from aichat_workspace.ollama.errors import (
     ModelNotFoundError,
@@ -119,7 +120,9 @@ def test_a_model_that_runs_elsewhere_is_not_ready_although_it_is_listed() -> Non
 
 
 def test_what_is_taken_out_of_the_spec_has_no_reason_any_more() -> None:
-    failed = replace(MODEL, state=ModelState.FAILED, reason="ModelTooLarge", message="too large")
+    failed = replace(
+        MODEL, state=ModelState.FAILED, reason=Reason.MODEL_TOO_LARGE, message="too large"
+    )
     (leaving,) = before_check(DesiredModels(), Report((failed,), ()), served=True).models
     assert (leaving.state, leaving.reason, leaving.message) == (ModelState.REMOVING, "", "")
 
@@ -135,7 +138,7 @@ def test_the_servers_spelling_is_reported() -> None:
 
 
 def test_a_server_that_does_not_answer_takes_nothing_that_was_ready_away() -> None:
-    failed = ModelStatus("x:1", ModelState.FAILED, message="none", reason="ModelNotFound")
+    failed = ModelStatus("x:1", ModelState.FAILED, message="none", reason=Reason.MODEL_NOT_FOUND)
     two = replace(KNOWN, models=(MODEL, ModelStatus("n:1", ModelState.PULLING), failed))
     report = unanswered(two, OllamaUnreachableError("refused"))
     assert report.models[0] == MODEL

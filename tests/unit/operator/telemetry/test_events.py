@@ -9,6 +9,7 @@ from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.pod_change import PodChange, PodTarget
 from aichat_workspace.domain.planning.rollout import Refusal
 from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.status.status import StatusInputs, compute_status
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_status import (
@@ -33,7 +34,7 @@ def single_event(before: Workspace, status: WorkspaceStatus) -> Any:
     return event
 
 
-BROKEN = StatusInputs(url="u", failure=Problem("WriteRefused", "the quota is full"))
+BROKEN = StatusInputs(url="u", failure=Problem(Reason.WRITE_REFUSED, "the quota is full"))
 
 
 def test_another_phase_is_an_event_with_the_message_of_ready() -> None:
@@ -61,7 +62,7 @@ def test_a_suspension_and_its_end_are_events() -> None:
 
 def test_a_new_reason_of_a_degraded_workspace_is_an_event() -> None:
     before = with_status(status_after(BROKEN))
-    other = replace(BROKEN, failure=Problem("CeilingExceeded", "too much"))
+    other = replace(BROKEN, failure=Problem(Reason.CEILING_EXCEEDED, "too much"))
     event: Any = single_event(before, status_after(other, before))
     assert event["reason"] == "CeilingExceeded"
 
