@@ -97,7 +97,7 @@ def pulling(name: str) -> dict[str, Any]:
                     "Ready",
                     is_met=False,
                     time=created,
-                    reason="PullingModels",
+                    reason="Pulling",
                     message="llama3.3:70b is being downloaded; people can chat with the others.",
                 ),
             ],
@@ -118,12 +118,14 @@ def degraded(name: str) -> dict[str, Any]:
             "ModelsReady",
             is_met=False,
             time=ago(hours=2),
-            reason="VolumeFull",
+            reason="ModelTooLarge",
             message=problem,
         ),
-        condition("Ready", is_met=False, time=ago(hours=2), reason="ModelFailed", message=problem),
+        condition(
+            "Ready", is_met=False, time=ago(hours=2), reason="ModelTooLarge", message=problem
+        ),
     ]
-    failed = {"name": "gemma3:27b", "state": "Failed", "reason": "VolumeFull"}
+    failed = {"name": "gemma3:27b", "state": "Failed", "reason": "ModelTooLarge"}
     status["models"].append({**failed, "message": problem})
     return sample
 

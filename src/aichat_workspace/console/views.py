@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from aichat_workspace.console import units
 from aichat_workspace.console.texts import TEXTS
 from aichat_workspace.domain.models.status import ModelState
+from aichat_workspace.domain.reasons import Severity
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase
 
 Document = Mapping[str, Any]
@@ -87,6 +88,10 @@ class Finding:
     title: str
     message: str
     advice: str
+    tone: str
+    """trouble for what a person has to mend, else working."""
+    code: str
+    """What documentation and alerts call it; empty for an unknown one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,13 +231,14 @@ def workspace(document: Document, diagnosis: Document, now: datetime) -> Workspa
 def findings(documents: Iterable[Document]) -> tuple[Finding, ...]:
     """Return each problem once: a condition often repeats what a model or pattern says of itself.
 
-    The later of two with the same message is the more exact one.
+    The later of two with the same message is the more exact one, unless it is less urgent.
     """
-    by_message = {document["message"]: document for document in documents}
-    return tuple(
-        Finding(_finding_title(document["condition"]), message, document["advice"])
-        for message, document in by_message.items()
-    )
+    by_message: dict[str, Document] = {}
+    for document in documents:
+        known = by_message.setdefault(document["message"], document)
+        if known["severity"] == document["severity"]:
+            by_message[document["message"]] = document
+    return tuple(map(_finding, by_message.values()))
 
 
 def event(document: Document, now: datetime) -> Event:
@@ -282,6 +288,16 @@ def phase_filters(
             )
             for phase in phases
         ),
+    )
+
+
+def _finding(document: Document) -> Finding:
+    return Finding(
+        title=_finding_title(document["condition"]),
+        message=document["message"],
+        advice=document["advice"],
+        tone="trouble" if document["severity"] == Severity.ERROR else "working",
+        code=document["code"],
     )
 
 

@@ -250,7 +250,7 @@ class TestWorkspace:
     async def test_what_is_wrong_stands_first_with_its_fix(
         self, browser: Browser, world: ConsoleWorld
     ) -> None:
-        model = {"name": "m", "state": "Failed", "message": "no such model", "reason": "NotFound"}
+        model = {"name": "m", "state": "Failed", "message": "no such model", "reason": "ModelNotFound"}
         conditions = [
             {
                 "type": "Ready",

@@ -65,3 +65,35 @@ def test_an_asset_is_kept_for_good_only_under_its_own_revision() -> None:
     assert "immutable" in current.headers["Cache-Control"]
     assert other.headers["Cache-Control"] == "no-store"
     assert rendering.asset(rendering.assets_revision(), "../texts.py") is None
+
+
+_TOKEN = re.compile(r"--([\w-]+): light-dark\((#\w+), (#\w+)\);")
+_SURFACES = ("paper", "card", "hover")
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance. https://www.w3.org/TR/WCAG22/#dfn-relative-luminance"""
+    channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(first: str, second: str) -> float:
+    lighter, darker = sorted((luminance(first), luminance(second)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_texts_and_controls_stand_out_from_what_is_behind_them(scheme: int) -> None:
+    style = (CONSOLE / "assets" / "console.css").read_text()
+    tokens = {name: colours[scheme] for name, *colours in _TOKEN.findall(style)}
+    texts = ("ink", "soft", "accent", "good", "working", "trouble", "idle")
+    pairs = [(text, surface, 4.5) for text in texts for surface in _SURFACES]
+    pairs += [("trouble", "trouble-card", 4.5), ("ink", "trouble-card", 4.5)]
+    pairs += [("on-accent", "accent", 4.5), ("card", "trouble", 4.5), ("control", "card", 3)]
+    weak = {
+        (text, surface): round(contrast(tokens[text], tokens[surface]), 2)
+        for text, surface, least in pairs
+        if contrast(tokens[text], tokens[surface]) < least
+    }
+    assert weak == {}

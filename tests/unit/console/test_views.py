@@ -88,12 +88,29 @@ def test_steps_of_the_bring_up_have_seconds_and_later_changes_an_age() -> None:
 
 
 def test_a_problem_that_a_condition_repeats_is_shown_once_and_not_as_the_summary() -> None:
-    problem = {"condition": "ModelsReady", "message": "no room", "advice": ""}
-    exact = {"condition": "model m", "message": "no room", "advice": "Raise it."}
+    common = {"message": "no room", "severity": "Error", "code": "AI0001"}
+    problem = {**common, "condition": "ModelsReady", "advice": ""}
+    exact = {**common, "condition": "model m", "advice": "Raise it."}
     diagnosis = {"summary": "no room", "findings": (problem, exact)}
     view = views.workspace(document(status={"phase": "Degraded"}), diagnosis, NOW)
-    assert view.findings == (views.Finding("Model m", "no room", "Raise it."),)
+    assert view.findings == (views.Finding("Model m", "no room", "Raise it.", "trouble", "AI0001"),)
     assert view.summary == ""
+
+
+@pytest.mark.parametrize(
+    ("severity", "tone"), [("Error", "trouble"), ("Warning", "working"), ("Waiting", "working")]
+)
+def test_only_what_a_person_has_to_mend_is_red(severity: str, tone: str) -> None:
+    parts = {"condition": "Ready", "message": "m", "advice": "", "code": ""}
+    (finding,) = views.findings([{**parts, "severity": severity}])
+    assert finding.tone == tone
+
+
+def test_the_more_urgent_of_two_with_the_same_message_is_shown() -> None:
+    parts = {"message": "m", "advice": "", "code": ""}
+    urgent = {**parts, "condition": "Ready", "severity": "Error"}
+    mild = {**parts, "condition": "model m", "severity": "Waiting"}
+    assert [finding.tone for finding in views.findings([urgent, mild])] == ["trouble"]
 
 
 def test_a_prompt_can_be_sent_once_a_model_is_ready_and_nothing_is_suspended() -> None:
