@@ -208,6 +208,20 @@ def test_a_lost_connection_is_told_and_comes_back_by_itself(
         visitor.complaints.clear()  # the browser itself reports each failed request
 
 
+def test_who_may_not_watch_still_sees_changes_and_no_false_alarm(
+    chromium: Browser, console: ServedConsole
+) -> None:
+    console.world.client.allows = lambda review: review.get("verb") != "watch"
+    with visiting(chromium, console) as visitor:
+        page = visitor.page
+        visitor.sign_in()
+        console.put(sample("Degraded"))
+        expect(page.locator(".rows .badge")).to_contain_text("Needs you", timeout=15_000)
+        expect(page.locator("#connection")).to_be_hidden()
+        assert all("403" in complaint for complaint in visitor.complaints)
+        visitor.complaints.clear()
+
+
 def test_everything_works_without_script(chromium: Browser, console: ServedConsole) -> None:
     with visiting(chromium, console, java_script_enabled=False) as visitor:
         page = visitor.page

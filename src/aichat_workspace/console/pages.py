@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -72,7 +73,7 @@ async def list_page(visit: Visit, query: Mapping[str, str]) -> Response:
     filters = {name: query[name] for name in _FILTERS if query.get(name)}
     documents, next_page, can_create = await _list(visit, filters)
     now = datetime.now(UTC)
-    watched = f"?team={filters['team']}" if "team" in filters else ""
+    watched = "?" + urlencode({"team": filters["team"]}) if "team" in filters else ""
     return visit.page(
         "list.html",
         rows=[views.row(document, now) for document in documents],

@@ -92,6 +92,6 @@ def redirect(path: str, cookies: Iterable[str] = ()) -> Response:
 
 def with_cookies(response: Response, cookies: Iterable[str]) -> Response:
     """Return the response with these Set-Cookie headers."""
-    for cookie in cookies:
+    for cookie in dict.fromkeys(cookies):
         response.headers.append("Set-Cookie", cookie)
     return response

@@ -15,7 +15,8 @@ from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Pha
 
 Document = Mapping[str, Any]
 
-_TONES: Final = {
+# A newer operator may know further phases and states: they are shown as they are.
+_TONES: Final[Mapping[str, str]] = {
     Phase.PENDING: "working",
     Phase.PROVISIONING: "working",
     Phase.PULLING_MODELS: "working",
@@ -24,7 +25,7 @@ _TONES: Final = {
     Phase.SUSPENDED: "idle",
     Phase.TERMINATING: "idle",
 }
-_MODEL_TONES: Final = {
+_MODEL_TONES: Final[Mapping[str, str]] = {
     ModelState.PENDING: "idle",
     ModelState.PULLING: "working",
     ModelState.READY: "good",
@@ -193,8 +194,8 @@ def row(document: Document, now: datetime) -> Row:
 
 def state(document: Document) -> State:
     """Return the workspace's state; one that is being deleted is in no other."""
-    phase = Phase.TERMINATING if document["deleting"] else document["status"].get("phase")
-    return State(TEXTS.get(str(phase), str(phase)), _TONES.get(Phase(phase), "idle"))
+    phase = Phase.TERMINATING if document["deleting"] else document["status"].get("phase", "")
+    return State(TEXTS.get(phase, phase), _TONES.get(phase, "idle"))
 
 
 def safe_url(url: object) -> str | None:
@@ -317,11 +318,11 @@ def _note(document: Document, pulling: Document | None) -> str:
 
 
 def _model(document: Document) -> Model:
-    kind = ModelState(document["state"])
-    is_pulling = kind is ModelState.PULLING
+    kind = document["state"]
+    is_pulling = kind == ModelState.PULLING
     return Model(
         name=document["name"],
-        state=State(TEXTS[f"model_{kind}"], _MODEL_TONES[kind]),
+        state=State(TEXTS.get(f"model_{kind}", kind), _MODEL_TONES.get(kind, "idle")),
         percent=_percent(document) if is_pulling else None,
         note=document.get("message") or (_download(document) if is_pulling else _size(document)),
     )

@@ -250,7 +250,12 @@ class TestWorkspace:
     async def test_what_is_wrong_stands_first_with_its_fix(
         self, browser: Browser, world: ConsoleWorld
     ) -> None:
-        model = {"name": "m", "state": "Failed", "message": "no such model", "reason": "ModelNotFound"}
+        model = {
+            "name": "m",
+            "state": "Failed",
+            "message": "no such model",
+            "reason": "ModelNotFound",
+        }
         conditions = [
             {
                 "type": "Ready",
@@ -316,7 +321,7 @@ class TestErrors:
     async def test_a_bug_is_a_page_and_a_line_in_the_log(
         self, browser: Browser, world: ConsoleWorld
     ) -> None:
-        world.put(resource(NAME, team=TEAM, status={"phase": "NoPhaseAtAll"}))
+        world.put(resource(NAME, team=TEAM, created="no time"))
         with capture_logs() as lines:
             page = await browser.open(PATH + QUERY, status=500)
         assert TEXTS["error_500_help"] in page.text

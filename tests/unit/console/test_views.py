@@ -35,6 +35,14 @@ def test_every_state_of_a_model_has_a_word(kind: ModelState) -> None:
     assert model.state.word == TEXTS[f"model_{kind}"]
 
 
+def test_a_phase_and_a_models_state_of_a_newer_operator_are_shown_as_they_are() -> None:
+    models = [{"name": "m", "state": "Thawing"}]
+    sample = document(status={"phase": "Waking", "models": models})
+    view = views.workspace(sample, DOING_WELL, NOW)
+    assert view.row.state == views.State("Waking", "idle")
+    assert view.models[0].state == views.State("Thawing", "idle")
+
+
 def test_a_workspace_that_is_being_deleted_says_so_whatever_its_phase() -> None:
     sample = {**document(status={"phase": "Ready"}), "deleting": True}
     assert views.state(sample).word == TEXTS["Terminating"]

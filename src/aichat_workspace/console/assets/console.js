@@ -40,7 +40,7 @@ async function refresh() {
     return say(data.ended);
   }
   if (response.status === 404 || response.status === 403) return location.assign("/");
-  if (!response.ok) return undefined;
+  if (!response.ok) throw new Error(`${response.status}`);
   const next = swap(await response.text());
   document.title = next.title;
   find("link[rel=icon]").href = find("link[rel=icon]", next).getAttribute("href");
@@ -53,18 +53,19 @@ function follow(url) {
   let countdown = null;
   let isSynced = false;
   let failures = 0;
-  const changed = () => {
+  const changed = (delay = 250) => {
     pending ??= setTimeout(() => {
       pending = null;
-      refresh().catch(() => {}); // the stream notices a lost connection, too
-    }, 250);
+      refresh().catch(() => changed(3000));
+    }, delay);
   };
-  const retry = () => {
+  const retry = (isReachable) => {
     if (document.hidden || hasEnded) return;
     let seconds = Math.min(2 ** failures++, 30);
     const tick = () => {
       if (seconds <= 0) return open();
-      say(fill(data.lost, { seconds: seconds-- }));
+      say(isReachable ? "" : fill(data.lost, { seconds }));
+      seconds--;
       countdown = setTimeout(tick, 1000);
       return undefined;
     };
@@ -88,8 +89,8 @@ function follow(url) {
       source.addEventListener(kind, () => isSynced && changed());
     source.onerror = async () => {
       close();
-      await refresh().catch(() => {}); // it tells whether the session has ended
-      if (!hasEnded) retry();
+      // The page itself may be had where the stream may not: then each attempt refreshes it.
+      retry(await refresh().then(() => true, () => false));
     };
   };
   // A tab in the background needs no stream; browsers have few connections to one site.
