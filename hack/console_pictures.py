@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, async_playwright
 
 ROOT: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -157,6 +157,19 @@ def fill(world: ConsoleWorld) -> None:
     ]
 
 
+PAGES: Final = {
+    "list": "/",
+    "new": f"/new?name=blue-chat&team={TEAM}&model=gemma2:2b",
+    "workspace": "/workspaces/sales-chat?team=sales",
+}
+PICTURES: Final[tuple[tuple[str, Any, Any], ...]] = (
+    ("list", "light", _WIDE),
+    ("new", "light", _WIDE),
+    ("workspace", "dark", _WIDE),
+    ("list", "dark", _PHONE),
+)
+
+
 async def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images"
     world = make_world({})
@@ -165,45 +178,35 @@ async def main() -> None:
         browser = await playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox"]
         )
-        for scheme in ("light", "dark"):
-            await draw(browser, url, folder, scheme, _WIDE, "")
-        await draw(browser, url, folder, "light", _PHONE, "-phone")
+        for name, scheme, viewport in PICTURES:
+            suffix = "-phone" if viewport is _PHONE else ""
+            await draw(
+                browser,
+                url,
+                name,
+                scheme,
+                viewport,
+                folder / f"console-{name}-{scheme}{suffix}.png",
+            )
         await browser.close()
 
 
 async def draw(
-    browser: Browser, url: str, folder: Path, scheme: Any, viewport: Any, suffix: str
+    browser: Browser, url: str, name: str, scheme: Any, viewport: Any, picture: Path
 ) -> None:
+    """Sign in, and draw one page."""
     context = await browser.new_context(viewport=viewport, color_scheme=scheme, base_url=url)
     page = await context.new_page()
     page.on("console", lambda line: print(f"console: {line.text}"))
     page.on("pageerror", lambda error: print(f"the page broke: {error}"))
-    for name, path in PAGES.items():
-        if name == "list":
-            await sign_in(page)
-        await page.goto(path)
-        await page.wait_for_timeout(700)
-        picture = folder / f"console-{name}-{scheme}{suffix}.png"
-        await page.screenshot(path=picture, animations="disabled", full_page=True)
-    await context.close()
-
-
-PAGES: Final = {
-    "login": "/login",
-    "list": "/",
-    "new": f"/new?name=blue-chat&team={TEAM}&model=gemma2:2b",
-    "trouble": "/workspaces/sales-chat?team=sales",
-    "workspace": f"/workspaces/red-chat?team={TEAM}",
-    "delete": f"/workspaces/red-chat/delete?team={TEAM}",
-    "missing": "/workspaces/red-cat",
-    "pulling": f"/workspaces/research-chat?team={TEAM}",
-}
-
-
-async def sign_in(page: Page) -> None:
+    await page.goto("/login")
     await page.fill("#token", "good")
     await page.press("#token", "Enter")
     await page.wait_for_url("**/")
+    await page.goto(PAGES[name])
+    await page.wait_for_timeout(1000)  # the check of the form, and the first refresh
+    await page.screenshot(path=picture, animations="disabled", full_page=True)
+    await context.close()
 
 
 if __name__ == "__main__":

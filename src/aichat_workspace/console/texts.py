@@ -95,6 +95,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "copy": "Copy",
         "copied": "Copied",
         "events": "Events",
+        "logs": "Logs, which follow in a tab of their own:",
         "no_events": "Nothing has happened lately.",
         "no_answer_events": "The events could not be read:",
         "suspend": "Suspend",
