@@ -50,6 +50,7 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
     )
     app.state.services = services
     error_handlers.install(app)
+    mount_console(app, has_provider=services.provider is not None)
     app.include_router(workspaces.router)
     app.include_router(workspace_details.router)
     app.include_router(me.router)
@@ -58,7 +59,6 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
     app.include_router(health.router)
     add_components(app)
     serve_document(app)
-    mount_console(app, has_provider=services.provider is not None)
 
     @app.get("/metrics", include_in_schema=False)
     async def scrape() -> Response:
