@@ -1,5 +1,8 @@
 """Every page and action by plain links and forms, through the whole application."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import httpx2
 import pytest
 from structlog.testing import capture_logs
@@ -13,6 +16,13 @@ from tests.unit.api.samples import resource
 from tests.unit.console.conftest import NAME, PATH, QUERY, Browser
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+def assert_audited(lines: Sequence[Mapping[str, Any]], action: str) -> None:
+    """An action has a line in the API's audit log, under the person's own name."""
+    audited = [line for line in lines if line["event"] == "audit"]
+    assert {line["user"] for line in audited} == {"ann@example.org"}
+    assert [line for line in audited if action in line["action"]]
 
 
 class TestSignIn:
@@ -58,6 +68,10 @@ class TestSignIn:
     async def test_a_bearer_token_opens_no_page(self, stranger: Browser) -> None:
         response = await stranger.http.get("/", headers={"Authorization": "Bearer good"})
         assert response.status_code == 303
+
+    async def test_a_page_is_always_the_sessions_persons(self, browser: Browser) -> None:
+        headers = {"Authorization": "Bearer made-up"}
+        assert (await browser.http.get(PATH + QUERY, headers=headers)).status_code == 200
 
 
 class TestList:
@@ -124,7 +138,7 @@ class TestCreate:
         page = await browser.open("/new")
         response = await browser.submit(page, "/new", name="blue", team=TEAM, models="gemma2:2b")
         assert response.headers["Location"] == f"/workspaces/blue?team={TEAM}"
-        created = world.services.cluster.find("blue")
+        created = world.services.cluster.get(TEAM, "blue")
         assert created is not None
         assert created.owner == "ann@example.org"
         assert "blue" in (await browser.open(response.headers["Location"])).text
@@ -146,7 +160,7 @@ class TestCreate:
         assert "String should match pattern" in error
         assert 'value="Blue!"' in response.text
         assert "m1\nm2" in response.text
-        assert world.services.cluster.find("Blue!") is None
+        assert world.services.cluster.get(TEAM, "Blue!") is None
 
     async def test_a_taken_name_is_told_by_a_check_that_creates_nothing(
         self, browser: Browser, world: ConsoleWorld
@@ -157,7 +171,7 @@ class TestCreate:
         free = await browser.submit(page, "/new", name="blue", **fields)
         assert "taken; choose another one" in taken.text
         assert TEXTS["summary_ok"] in free.text
-        assert world.services.cluster.find("blue") is None
+        assert world.services.cluster.get(TEAM, "blue") is None
 
     async def test_who_may_not_create_is_told_so_on_the_form(
         self, browser: Browser, world: ConsoleWorld
@@ -175,7 +189,7 @@ class TestCreate:
         response = await browser.http.post("/new", data={"name": "blue", "team": TEAM})
         assert response.status_code == 403
         assert TEXTS["code_csrf-token"] in response.text
-        assert world.services.cluster.find("blue") is None
+        assert world.services.cluster.get(TEAM, "blue") is None
 
 
 class TestWorkspace:
@@ -186,13 +200,13 @@ class TestWorkspace:
         with capture_logs() as lines:
             response = await browser.submit(page, f"{PATH}/suspend{QUERY}")
         assert (response.status_code, response.headers["Location"]) == (303, PATH + QUERY)
-        view = world.services.cluster.find(NAME)
+        view = world.services.cluster.get(TEAM, NAME)
         assert view is not None
         assert view.document["spec"]["suspended"] is True
-        assert [line["user"] for line in lines if line["event"] == "audit"] == ["ann@example.org"]
+        assert_audited(lines, "suspend")
         page = await browser.open(PATH + QUERY)
         await browser.submit(page, f"{PATH}/resume{QUERY}")
-        view = world.services.cluster.find(NAME)
+        view = world.services.cluster.get(TEAM, NAME)
         assert view is not None
         assert view.document["spec"]["suspended"] is False
 
@@ -224,7 +238,7 @@ class TestWorkspace:
             response = await browser.submit(page, f"{PATH}/credentials{QUERY}")
         assert "correct-horse-battery-staple" in response.text
         assert response.headers["Cache-Control"] == "no-store"
-        assert [line["user"] for line in lines if line["event"] == "audit"] == ["ann@example.org"]
+        assert_audited(lines, "credentials")
 
     async def test_the_permission_for_credentials_is_the_callers(
         self, browser: Browser, world: ConsoleWorld
@@ -337,6 +351,6 @@ async def test_every_page_has_the_policy_and_is_not_stored(browser: Browser) -> 
 
 
 async def test_the_apis_own_paths_stay_the_apis(stranger: Browser) -> None:
-    for path in ("/openapi.json", "/metrics", "/healthz", "/api/v1/me"):
+    for path in ("/openapi.json", "/api/v1/me", "/api/v1/nothing"):
         response = await stranger.http.get(path, headers={"Accept": "text/html"})
         assert "text/html" not in response.headers["Content-Type"]
