@@ -9,10 +9,12 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from aichat_workspace.console import forms, rendering, views
+from aichat_workspace.console import forms, rendering
 from aichat_workspace.console.api_client import ApiClient, ApiProblemError
 from aichat_workspace.console.forms import NewWorkspace, Values
 from aichat_workspace.console.texts import TEXTS
+from aichat_workspace.console.views import rows, workspaces
+from aichat_workspace.console.views.states import Document
 
 WORKSPACES: Final = "/api/v1/workspaces"
 _SESSION: Final = "/api/v1/session"
@@ -76,8 +78,8 @@ async def list_page(visit: Visit, query: Mapping[str, str]) -> Response:
     watched = "?" + urlencode({"team": filters["team"]}) if "team" in filters else ""
     return visit.page(
         "list.html",
-        rows=[views.row(document, now) for document in documents],
-        phases=views.phase_filters(
+        rows=[rows.row(document, now) for document in documents],
+        phases=rows.phase_filters(
             documents, filters, is_whole=next_page is None and "page" not in filters
         ),
         query=filters,
@@ -89,7 +91,7 @@ async def list_page(visit: Visit, query: Mapping[str, str]) -> Response:
 
 async def _list(
     visit: Visit, filters: Mapping[str, str]
-) -> tuple[Sequence[views.Document], str | None, bool]:
+) -> tuple[Sequence[Document], str | None, bool]:
     """Return the documents, the next page, and whether the person may create one."""
     try:
         answer = await visit.api.get(WORKSPACES, {**filters, "limit": _LIMIT})
@@ -162,7 +164,7 @@ async def create(visit: Visit, form: NewWorkspace) -> Response:
             raise
         errors = forms.errors_by_field(error.problem)
         return await new_page(visit, form, error.problem.status, errors)
-    return visit.redirect(views.row(document, datetime.now(UTC)).path)
+    return visit.redirect(rows.row(document, datetime.now(UTC)).path)
 
 
 async def workspace_page(
@@ -176,8 +178,8 @@ async def workspace_page(
     return visit.page(
         "workspace.html",
         status,
-        workspace=views.workspace(document, diagnosis, now),
-        events=views.events(events, now),
+        workspace=workspaces.workspace(document, diagnosis, now),
+        events=workspaces.events(events, now),
         events_problem=events_problem,
         **{"credentials": None, "prompt": None, **parts},
     )
@@ -185,7 +187,7 @@ async def workspace_page(
 
 async def _events(
     visit: Visit, path: str, query: Mapping[str, str]
-) -> tuple[Sequence[views.Document], str]:
+) -> tuple[Sequence[Document], str]:
     """Return the events, and why they could not be read."""
     try:
         return (await visit.api.get(path, query))["items"], ""
@@ -237,7 +239,7 @@ async def delete_page(
     document = await visit.api.get(f"{WORKSPACES}/{name}", forms.encode_team(team))
     now = datetime.now(UTC)
     no_diagnosis: dict[str, Any] = {"summary": "", "findings": ()}
-    view = views.workspace(document, no_diagnosis, now)
+    view = workspaces.workspace(document, no_diagnosis, now)
     return visit.page("delete.html", status, workspace=view, is_mismatch=is_mismatch)
 
 

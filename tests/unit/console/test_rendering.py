@@ -29,7 +29,7 @@ def test_what_is_forbidden_is_noticed(text: str) -> None:
 
 
 def test_every_text_is_used_and_every_used_text_is_there() -> None:
-    sources = [*TEMPLATES, *CONSOLE.glob("*.py")]
+    sources = [*TEMPLATES, *CONSOLE.rglob("*.py")]
     source = "\n".join(file.read_text() for file in sources if file.name != "texts.py")
     named = set(re.findall(r"\bt\.(\w+)", source)) | set(
         re.findall(r"TEXTS\[['\"](\w+)['\"]\]", source)
