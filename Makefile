@@ -43,6 +43,18 @@ client: setup ## Write a typed Python client of the API into build/client.
 	  --meta none --output-path build/client/aichat_client --overwrite --fail-on-warning
 	@echo "try it: PYTHONPATH=build/client $(GENERATOR)/bin/python examples/create_and_ask.py --help"
 
+.PHONY: clients
+clients: client ## Write and compile typed clients in Python, TypeScript and Go (needs npm and go).
+	mkdir -p build/clients && cp -r clients/typescript clients/go build/clients/
+	python hack/openapi_3_0.py docs/openapi.json build/clients/openapi-3.0.json
+	cd build/clients/typescript && npm ci --silent \
+	  && npx openapi-typescript ../../../docs/openapi.json --default-non-nullable=false -o schema.d.ts \
+	  && npx tsc
+	cd build/clients/go && mkdir -p aichat \
+	  && go tool oapi-codegen -generate types,client -package aichat -o aichat/client.go ../openapi-3.0.json \
+	  && go build -o story .
+	@echo "try them: build/clients/typescript/dist/story.js, build/clients/go/story"
+
 .PHONY: lint
 lint: setup ## Check format, lint, types, import contracts, generated files.
 	ruff format --check .
@@ -52,7 +64,7 @@ lint: setup ## Check format, lint, types, import contracts, generated files.
 	mypy hack/console_pictures.py
 	lint-imports
 	python -m aichat_workspace.generate --check
-	@mkdir -p build; pytest --setup-plan -q tests/integration tests/e2e tests/faults tests/demo tests/node_failures >build/fixtures 2>&1 \
+	@mkdir -p build; pytest --setup-plan -q tests/integration tests/e2e tests/faults tests/demo tests/node_failures tests/clients >build/fixtures 2>&1 \
 	  || { cat build/fixtures; echo "a test needs a fixture that does not exist"; exit 1; }
 
 .PHONY: format

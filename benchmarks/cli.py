@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 
 import typer
 
+from benchmarks import command_line
 from benchmarks.api import benchmark as api_benchmark
 from benchmarks.cluster import control_plane
 from benchmarks.comparison import null_writer, standin, subject
@@ -52,6 +53,19 @@ def bench_operator(
 ) -> None:
     """Measure the operator: how fast it creates and repairs workspaces."""
     _measure(lambda plane: operator_benchmark.measure(plane, workspaces, seconds))
+
+
+@app.command("aichatctl")
+def bench_aichatctl(
+    runs: Annotated[int, typer.Option(min=1, max=1_000)] = 20,
+    workspaces: Annotated[int, typer.Option(min=0, max=5_000)] = 100,
+) -> None:
+    """Measure the command line: --help and a list, from start to end."""
+    load = os.getloadavg()[0]
+    print(HEAD)
+    for row in command_line.measure(runs, workspaces):
+        print(row, flush=True)
+    print(f"\n{os.cpu_count()} cores; load before {load:.1f}, after {os.getloadavg()[0]:.1f}")
 
 
 @app.command("compare")

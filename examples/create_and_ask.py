@@ -1,4 +1,4 @@
-"""Make a workspace, wait until people can chat, and ask its model.
+"""Make a workspace, wait until people can chat, and ask its model; with --delete, delete it then.
 
     make client
     API=http://127.0.0.1:8090/api/v1 TOKEN=... PYTHONPATH=build/client \\
@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from aichat_client import AuthenticatedClient
 from aichat_client.api.one_workspace import ask, read_diagnosis
-from aichat_client.api.workspaces import create_workspace, read_workspace
+from aichat_client.api.workspaces import create_workspace, delete_workspace, read_workspace
 from aichat_client.models import (
     Phase,
     ProblemDocument,
@@ -34,6 +34,9 @@ def main() -> None:
         _wait_ready(client, workspace.name, arguments.wait_seconds)
         prompt = Prompt(prompt=arguments.question, temperature=0.0, seed=1, stream=False)
         print(_ok(ask.sync(workspace.name, client=client, body=prompt)).reply)
+        if arguments.delete:
+            _ok(delete_workspace.sync(workspace.name, client=client, team=workspace.team))
+            print(f"{workspace.name}: deleted")
 
 
 def _arguments() -> argparse.Namespace:
@@ -42,6 +45,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("model")
     parser.add_argument("question")
     parser.add_argument("--wait-seconds", type=float, default=300)
+    parser.add_argument("--delete", action="store_true", help="delete the workspace at the end")
     return parser.parse_args()
 
 

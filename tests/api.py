@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from localcluster.ports import free_port
+from localcluster.ports import free_ports
 from tests import run
 
 GROUP: Final = "rbac.authorization.k8s.io"
@@ -43,14 +43,15 @@ def create_and_ask(
 @contextmanager
 def running_api(kubeconfig: Path, log: Path) -> Iterator[str]:
     """Gives its address. Its log must hold no traceback in the end."""
-    port = free_port()
-    environment = {"ENV": "dev", "KUBECONFIG": str(kubeconfig), "API_PORT": str(port)}
+    port, probe_port = free_ports(2)
+    environment = {"ENV": "dev", "KUBECONFIG": str(kubeconfig)}
+    environment |= {"API_PORT": str(port), "API_PROBE_PORT": str(probe_port)}
     with log.open("w") as out:
         process = subprocess.Popen(
             ["aichat-workspace-api"], env={**os.environ, **environment}, stderr=out
         )
     try:
-        _wait_ready(f"http://127.0.0.1:{port}/readyz", log)
+        _wait_ready(f"http://127.0.0.1:{probe_port}/readyz", log)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()

@@ -35,6 +35,7 @@ _GROUPS: Final = {
         "integration/test_admission.py",
         "integration/test_readme.py",
         "integration/test_api_docs.py",
+        "integration/test_aichatctl.py",
     ),
     "operator": (
         "integration/test_operator.py",

@@ -14,6 +14,7 @@ import aiohttp
 from aichat_workspace.domain import names
 from benchmarks.measuring import processes
 from benchmarks.measuring.processes import cpu_seconds, rss_mib
+from localcluster.ports import free_port
 
 _UPSTREAM: Final = re.compile(
     r'^aichat_api_kube_requests_total\{.*resource="(\w+)",verb="(\w+)"\} (\S+)$', re.MULTILINE
@@ -55,16 +56,24 @@ def upstream(metrics: str) -> Counter[str]:
 @dataclass(frozen=True, slots=True)
 class Server:
     url: str
+    probes: str
     pid: int
     session: aiohttp.ClientSession
 
     async def sample(self) -> Sample:
-        async with self.session.get(f"{self.url}/metrics") as response:
+        async with self.session.get(f"{self.probes}/metrics") as response:
             text = await response.text()
         return Sample(time.monotonic(), cpu_seconds(self.pid), rss_mib(self.pid), upstream(text))
 
 
 @asynccontextmanager
 async def running(kubeconfig: Path, session: aiohttp.ClientSession) -> AsyncIterator[Server]:
-    async with processes.running(names.API, "API_PORT", kubeconfig, session) as (url, pid):
-        yield Server(url, pid, session)
+    port = free_port()
+    settings = {
+        "API_PORT": str(port),
+        # All callers come from one address, as they do through an ingress controller.
+        "API_TRUSTED_PROXIES": "127.0.0.1/32",
+    }
+    running = processes.running(names.API, "API_PROBE_PORT", kubeconfig, session, **settings)
+    async with running as (probes, pid):
+        yield Server(f"http://127.0.0.1:{port}", probes, pid, session)

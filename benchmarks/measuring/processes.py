@@ -19,16 +19,20 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 @asynccontextmanager
 async def running(
-    program: str, port_variable: str, kubeconfig: Path, session: aiohttp.ClientSession
+    program: str,
+    probe_variable: str,
+    kubeconfig: Path,
+    session: aiohttp.ClientSession,
+    **environment: str,
 ) -> AsyncIterator[tuple[str, int]]:
-    """Give a program's URL and process ID once it is ready.
+    """Give the URL of a program's probes and its process ID once it is ready.
 
-    `port_variable` is the environment variable for its port.
+    `probe_variable` is the environment variable for the port of its probes; `environment` has more.
     """
     port = free_port()
-    settings = {"ENV": "dev", "KUBECONFIG": str(kubeconfig), port_variable: str(port)}
+    settings = {"ENV": "dev", "KUBECONFIG": str(kubeconfig), probe_variable: str(port)}
     process = await asyncio.create_subprocess_exec(
-        program, env={**os.environ, **settings}, stderr=asyncio.subprocess.DEVNULL
+        program, env={**os.environ, **settings, **environment}, stderr=asyncio.subprocess.DEVNULL
     )
     try:
         url = f"http://127.0.0.1:{port}"

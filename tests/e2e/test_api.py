@@ -264,7 +264,7 @@ def test_both_replicas_have_served(node: Node) -> None:
     assert len(pods) == 2
     for pod in pods:
         scraped = node.kubectl(
-            "get", "--raw", f"/api/v1/namespaces/{SYSTEM}/pods/{pod}:8090/proxy/metrics"
+            "get", "--raw", f"/api/v1/namespaces/{SYSTEM}/pods/{pod}:8091/proxy/metrics"
         )
         assert 'route="/api/v1/workspaces/{name}"' in scraped
 

@@ -137,7 +137,7 @@ def test_a_person_creates_follows_suspends_and_deletes_a_workspace(
         visitor.sign_in()
         page.get_by_role("link", name="New workspace").click()
         page.locator("#name").fill(NAME)
-        page.locator("#team").fill(TEAM)
+        page.locator("#team").select_option(TEAM)
         expect(page.locator("#name-error")).to_contain_text("taken")
         page.locator("#name").fill("blue-chat")
         expect(page.locator("#checked")).to_contain_text("Everything is fine")

@@ -15,12 +15,13 @@ MODELS = f"statefulset/{TENANT}-ollama"
 API = "deployment/aichat-workspace-api"
 OPERATOR = "deployment/aichat-workspace-operator"
 VISITOR = "pod/visitor"
-# Namespaces without policies of their own; only the second is one that ours let in.
-STRANGERS, PROMETHEUS = "strangers", "monitoring"
+# Namespaces without policies of their own; ours let in the last two, each where it belongs.
+STRANGERS, PROMETHEUS, INGRESS = "strangers", "monitoring", "haproxy-controller"
+VISITORS = (STRANGERS, PROMETHEUS, INGRESS)
 WAYS_IN = [
-    (f"aichat-workspace-api.{SYSTEM}.svc", 80),
-    (f"aichat-workspace-api-metrics.{SYSTEM}.svc", 8090),
-    (f"aichat-workspace-operator-metrics.{SYSTEM}.svc", 8081),
+    (f"aichat-workspace-api.{SYSTEM}.svc", 80, INGRESS),
+    (f"aichat-workspace-api-metrics.{SYSTEM}.svc", 8091, PROMETHEUS),
+    (f"aichat-workspace-operator-metrics.{SYSTEM}.svc", 8081, PROMETHEUS),
 ]
 
 
@@ -73,7 +74,7 @@ def test_nothing_else_is_reached(node: Node, workload: str, host: str, port: int
 def visitors(node: Node) -> Iterator[None]:
     """A pod in each of two namespaces, which nothing keeps from opening connections."""
     waits = ("--image-pull-policy=IfNotPresent", "--command", "--", "python3", "-c")
-    for namespace in (STRANGERS, PROMETHEUS):
+    for namespace in VISITORS:
         node.kubectl("create", "namespace", namespace)
         account = ("serviceaccount/default", "-n", namespace)  # its pods are refused before
         node.kubectl("wait", *account, "--for=create", "--timeout=170s")
@@ -81,20 +82,21 @@ def visitors(node: Node) -> Iterator[None]:
             *("run", "visitor", "-n", namespace, f"--image={IMAGE}", *waits),
             "import time; time.sleep(3600)",
         )
-    for namespace in (STRANGERS, PROMETHEUS):
+    for namespace in VISITORS:
         node.kubectl("wait", VISITOR, "-n", namespace, "--for=condition=Ready", "--timeout=170s")
     yield
-    for namespace in (STRANGERS, PROMETHEUS):
+    for namespace in VISITORS:
         node.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 @pytest.mark.usefixtures("visitors")
-@pytest.mark.parametrize(("host", "port"), WAYS_IN)
+@pytest.mark.parametrize(("host", "port", "friend"), WAYS_IN)
 def test_our_pods_are_reached_from_where_their_policies_say_and_from_nowhere_else(
-    node: Node, host: str, port: int
+    node: Node, host: str, port: int, friend: str
 ) -> None:
-    eventually(lambda: reaches(node, VISITOR, host, port, PROMETHEUS), "the policy lets it in", 180)
-    assert not reaches(node, VISITOR, host, port, STRANGERS)
+    eventually(lambda: reaches(node, VISITOR, host, port, friend), "the policy lets it in", 180)
+    for namespace in {*VISITORS} - {friend}:
+        assert not reaches(node, VISITOR, host, port, namespace), namespace
 
 
 def test_the_operator_reaches_model_servers_and_chats(node: Node) -> None:

@@ -14,7 +14,10 @@ Object = dict[str, Any]
 
 @dataclass
 class FakeWorkspaceClient(Client):
-    """Carries out changes, and reports each to the cluster view's watch at once."""
+    """Carries out changes, and reports each to the cluster view's watch at once.
+
+    A token is its caller's name.
+    """
 
     cluster: ClusterView | None = None
     """The view that watches; None where nothing is read."""
@@ -24,6 +27,8 @@ class FakeWorkspaceClient(Client):
     """What a list returns."""
     allows: Callable[[Object], bool] = lambda _: True
     """Decides reviews by their resource attributes."""
+    token_status: Object = field(default_factory=dict)
+    """What a review of any token says."""
     error: Exception | None = None
     """Raised by every change after it was carried out."""
     reviews: list[Object] = field(default_factory=list)
@@ -32,6 +37,8 @@ class FakeWorkspaceClient(Client):
     """The page sizes of all lists."""
     deleted: list[str] = field(default_factory=list)
     """Name and namespace of all deleted resources."""
+    delete_options: list[Object] = field(default_factory=list)
+    """The options of all deletions, dry runs among them."""
     _created: Object | None = None
     _events: Sequence[Object] = ()
     _error_after_create: Exception | None = None
@@ -92,6 +99,7 @@ class FakeWorkspaceClient(Client):
         self, resource: Resource, name: str, namespace: str | None = None, **options: Any
     ) -> None:
         assert resource.kind == "AIChatWorkspace"
+        self.delete_options.append(options)
         if not options.get("dry_run"):
             self.deleted.append(f"{name}/{namespace}")
             current = self.cluster and self.cluster.workspaces.get(namespace or "", name)
@@ -100,6 +108,11 @@ class FakeWorkspaceClient(Client):
         self._raise_error()
 
     async def review(self, _: str, body: Object) -> Any:
+        if body["kind"] == "TokenReview":
+            user = {"username": body["spec"]["token"], "uid": "1"}
+            audiences = body["spec"]["audiences"]
+            known = {"authenticated": True, "audiences": audiences, "user": user}
+            return {"status": self.token_status or known}
         attributes = body["spec"]["resourceAttributes"]
         self.reviews.append(attributes)
         return {"status": {"allowed": self.allows(attributes)}}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx2
 
-from localcluster.ports import free_port
+from localcluster.ports import free_ports
 from tests.integration.conftest import Cluster
 from tests.waiting import eventually
 
@@ -17,6 +17,7 @@ from tests.waiting import eventually
 @dataclass(frozen=True)
 class ApiProcess:
     url: str
+    probes: str
     log: Path
 
     def browser(self) -> httpx2.Client:
@@ -28,9 +29,11 @@ class ApiProcess:
 def running_api(cluster: Cluster, folder: Path, **environment: str) -> Iterator[ApiProcess]:
     """Start it with the cluster's kubeconfig and these variables, and wait until it is ready. Its
     log must hold no traceback in the end."""
-    port = free_port()
-    api = ApiProcess(f"http://127.0.0.1:{port}", folder / "api.log")
-    given = {"ENV": "dev", "KUBECONFIG": str(cluster.kubeconfig), "API_PORT": str(port)}
+    port, probe_port = free_ports(2)
+    url, probes = (f"http://127.0.0.1:{number}" for number in (port, probe_port))
+    api = ApiProcess(url, probes, folder / "api.log")
+    given = {"ENV": "dev", "KUBECONFIG": str(cluster.kubeconfig)}
+    given |= {"API_PORT": str(port), "API_PROBE_PORT": str(probe_port)}
     with api.log.open("w") as out:
         process = subprocess.Popen(
             ["aichat-workspace-api"],
@@ -50,6 +53,6 @@ def running_api(cluster: Cluster, folder: Path, **environment: str) -> Iterator[
 def _ready(api: ApiProcess) -> bool:
     try:
         with api.browser() as browser:
-            return browser.get("/readyz").status_code == 200
+            return browser.get(f"{api.probes}/readyz").status_code == 200
     except httpx2.TransportError:
         return False

@@ -14,6 +14,7 @@ from tests.integration.conftest import Cluster
 from tests.integration.pods import served
 
 _SECONDS_OF_A_PULL = 1.5
+REPLY = "Good morning"
 
 
 @dataclass
@@ -65,6 +66,8 @@ def _answer(requests: ModelRequests, request: str, content: dict[str, Any]) -> d
         case "POST /api/show":
             tools = ["tools"] if content["model"] in requests.capable else []
             return {"capabilities": ["completion", *tools]}
+        case "POST /api/chat":
+            return {"message": {"content": REPLY}, "done": True}
         case "DELETE /api/delete":
             requests.present.discard(content["model"])
             return {}

@@ -26,7 +26,7 @@ AUDIENCE = "aichat-workspace-api"
 SECRET = "aichat-workspace-api-session"
 SESSION = "/api/v1/session"
 WORKSPACES = "/api/v1/workspaces"
-PLATFORM = "/api/v1/platform"
+ME = "/api/v1/me"
 REVOKED_WITHIN_SECONDS = 30.0  # ten of ours, ten of the API server's, and two busy cores
 TEAM = {
     "apiVersion": "v1",
@@ -114,9 +114,7 @@ def bearer(token: str) -> dict[str, str]:
 def refused_after(browser: httpx2.Client, headers: dict[str, str]) -> float:
     """Seconds until the caller's token is refused."""
     began = time.monotonic()
-    eventually(
-        lambda: browser.get(PLATFORM, headers=headers).status_code == 401, "it is refused", 60
-    )
+    eventually(lambda: browser.get(ME, headers=headers).status_code == 401, "it is refused", 60)
     return time.monotonic() - began
 
 
@@ -188,15 +186,15 @@ def test_a_cookie_that_was_changed_is_refused(
     value = browser.cookies[name]
     browser.cookies.clear()
     forged = value.replace(".", ".A", 1)
-    assert browser.get(PLATFORM, headers={"Cookie": f"{name}={forged}"}).status_code == 401
-    assert browser.get(PLATFORM, headers={"Cookie": f"{name}={value}"}).status_code == 200
+    assert browser.get(ME, headers={"Cookie": f"{name}={forged}"}).status_code == 401
+    assert browser.get(ME, headers={"Cookie": f"{name}={value}"}).status_code == 200
 
 
 def test_a_token_for_another_audience_is_refused(
     cluster: Cluster, browser: httpx2.Client, account: str
 ) -> None:
     token = token_of(cluster, account, audience="somebody-else")
-    assert browser.get(PLATFORM, headers=bearer(token)).status_code == 401
+    assert browser.get(ME, headers=bearer(token)).status_code == 401
     assert browser.post(SESSION, json={"token": token}).status_code == 401
 
 
@@ -219,7 +217,7 @@ def test_a_token_is_refused_soon_after_the_object_that_it_is_tied_to_is_deleted(
     cluster.kubectl("create", "secret", "generic", "laptop", "-n", "team-a")
     tied = ("--bound-object-kind=Secret", "--bound-object-name=laptop")
     headers = bearer(token_of(cluster, account, *tied))
-    assert browser.get(PLATFORM, headers=headers).status_code == 200
+    assert browser.get(ME, headers=headers).status_code == 200
     cluster.kubectl("delete", "secret", "laptop", "-n", "team-a")
     assert refused_after(browser, headers) < REVOKED_WITHIN_SECONDS
 
@@ -254,7 +252,7 @@ def trusted(cluster: Cluster, provider: Provider, sign_in_api: ApiProcess) -> Pr
     def accepted() -> bool:
         with sign_in_api.browser() as client:
             token = provider.token(jti=str(time.time()))
-            return client.get(PLATFORM, headers=bearer(token)).status_code == 200
+            return client.get(ME, headers=bearer(token)).status_code == 200
 
     eventually(accepted, "the API server trusts the provider", seconds=120)
     return provider
@@ -317,7 +315,7 @@ def test_a_providers_token_for_somebody_else_or_too_old_is_refused(
     browser: httpx2.Client, trusted: Provider, claims: dict[str, object]
 ) -> None:
     token = trusted.token(**claims)
-    assert browser.get(PLATFORM, headers=bearer(token)).status_code == 401
+    assert browser.get(ME, headers=bearer(token)).status_code == 401
 
 
 def test_a_session_ends_with_its_token(browser: httpx2.Client, trusted: Provider) -> None:

@@ -184,12 +184,25 @@ def test_the_api_runs_under_the_account_that_its_roles_are_bound_to() -> None:
         assert (subject["name"], subject["namespace"]) == (account["name"], account["namespace"])
 
 
-def test_the_apis_port_is_the_one_that_its_code_listens_on() -> None:
-    port = Settings.read({}, in_cluster=True).port
+def test_the_apis_ports_are_those_that_its_code_listens_on() -> None:
+    settings = Settings.read({}, in_cluster=True)
     (container,) = the("Deployment", "api/api.yaml")["spec"]["template"]["spec"]["containers"]
-    assert [entry["containerPort"] for entry in container["ports"]] == [port]
-    (way_in,) = the("NetworkPolicy", "api/network_policy.yaml")["spec"]["ingress"]
-    assert [entry["port"] for entry in way_in["ports"]] == [port]
+    ports = {entry["name"]: entry["containerPort"] for entry in container["ports"]}
+    assert ports == {"http": settings.port, "probes": settings.probe_port}
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert container[probe]["httpGet"]["port"] == "probes"
+    rules = the("NetworkPolicy", "api/network_policy.yaml")["spec"]["ingress"]
+    assert [[entry["port"] for entry in rule["ports"]] for rule in rules] == [[8090], [8091]]
+
+
+def test_only_the_apis_own_port_is_behind_its_service() -> None:
+    """Whatever leads to the Service (Ingress, HTTPRoute, LoadBalancer) shows no metrics."""
+    targets = {
+        service["metadata"]["name"]: [port["targetPort"] for port in service["spec"]["ports"]]
+        for service in documents("api/api.yaml")
+        if service["kind"] == "Service"
+    }
+    assert targets == {"aichat-workspace-api": ["http"], "aichat-workspace-api-metrics": ["probes"]}
 
 
 def test_the_trusted_proxies_are_private_networks() -> None:

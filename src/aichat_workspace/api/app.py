@@ -1,18 +1,24 @@
 """The API as an ASGI application."""
 
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from aichat_workspace.api.dependencies import Services
+from aichat_workspace.api.auth.audit_log import AuditMiddleware
+from aichat_workspace.api.dependencies import Services, admit
 from aichat_workspace.api.metrics import Metrics, MetricsMiddleware
 from aichat_workspace.api.openapi.document import add_components, serve_document
-from aichat_workspace.api.routes import health, me, platform, session, workspace_details, workspaces
+from aichat_workspace.api.routes import me, platform, session, workspace_details, workspaces
 from aichat_workspace.api.web import error_handlers
 from aichat_workspace.api.web.body_limits import BodyLimitMiddleware
+from aichat_workspace.api.web.client_address import client_address
+from aichat_workspace.api.web.compression import CompressionMiddleware
+from aichat_workspace.api.web.disconnects import DisconnectMiddleware
 from aichat_workspace.api.web.head_requests import HeadMiddleware
+from aichat_workspace.api.web.request_ids import RequestIdMiddleware
+from aichat_workspace.api.web.security_headers import SecurityHeadersMiddleware
 from aichat_workspace.console.mount import mount as mount_console
 
 _DESCRIPTION: Final = """\
@@ -24,14 +30,6 @@ sign in at `/api/v1/session` with such a token, or with the identity provider, a
 Errors are problem documents (RFC 9457) that say what to do. A method that a path does not take is
 405, with `Allow`; HEAD is taken wherever GET is, streams excepted.
 """
-# https://owasp.org/www-project-secure-headers/
-_HEADERS: Final = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-)
-# A shared cache does not know whose cookie it is.
-_PRIVATE: Final = (b"cache-control", b"private, no-cache")
 
 
 def build(services: Services, metrics: Metrics) -> FastAPI:
@@ -56,45 +54,24 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
     app.include_router(me.router)
     app.include_router(platform.router)
     app.include_router(session.router)
-    app.include_router(health.router)
     add_components(app)
     serve_document(app)
 
-    @app.get("/metrics", include_in_schema=False)
-    async def scrape() -> Response:
-        body, content_type = metrics.render()
-        return Response(body, headers={"Content-Type": content_type})
-
-    app.add_middleware(error_handlers.ErrorMiddleware)
+    app.add_middleware(DisconnectMiddleware)
     app.add_middleware(
-        BodyLimitMiddleware,
-        max_bytes=services.settings.bounds.body_bytes,
-        max_total_bytes=services.settings.bounds.all_bodies_bytes,
+        BodyLimitMiddleware, admit=admit, max_bytes=services.settings.bounds.body_bytes
     )
-    app.add_middleware(_HeadersMiddleware)
+    settings = services.settings
+    app.add_middleware(error_handlers.ErrorMiddleware)
+    app.add_middleware(CompressionMiddleware)
+    app.add_middleware(SecurityHeadersMiddleware, https=settings.https)
+    app.add_middleware(AuditMiddleware, address=partial(client_address, proxies=settings.proxies))
     app.add_middleware(MetricsMiddleware, metrics=metrics)
     app.add_middleware(HeadMiddleware)
+    app.add_middleware(RequestIdMiddleware, proxies=settings.proxies)
     return app
 
 
 def _operation_id(route: APIRoute) -> str:
     """Return the function's name; generated clients use it for their methods."""
     return route.name
-
-
-class _HeadersMiddleware:
-    """ASGI middleware: adds security headers to every response."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                headers = list(message.get("headers", ()))
-                if all(name.lower() != b"cache-control" for name, _ in headers):
-                    headers.append(_PRIVATE)
-                message["headers"] = [*headers, *_HEADERS]
-            await send(message)
-
-        await self._app(scope, receive, with_headers)

@@ -2,24 +2,34 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Self
 
 from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPBearer
 
-from aichat_workspace.api.auth import session_cookie
+from aichat_workspace.api.auth import audit_log, session_cookie
 from aichat_workspace.api.auth.authentication import Authenticator, Caller
 from aichat_workspace.api.auth.authorization import Authorizer
 from aichat_workspace.api.auth.oidc import Provider
 from aichat_workspace.api.auth.session_cookie import Cookies, Session
 from aichat_workspace.api.auth.signing import Keys
+from aichat_workspace.api.pacing import Pacer
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.client_address import resolve_address
+from aichat_workspace.api.web.anonymous_limits import AnonymousRateLimits, KnownAddresses
+from aichat_workspace.api.web.body_limits import API_PREFIX, Sender
+from aichat_workspace.api.web.client_address import client_address, network_limits
+from aichat_workspace.api.web.exact_requests import require_exact
 from aichat_workspace.api.web.problems import ProblemError
-from aichat_workspace.api.web.rate_limits import AnonymousRateLimits, ConcurrencyLimit, RateLimits
+from aichat_workspace.api.web.rate_limits import (
+    REVIEWS_PER_CALLER,
+    ConcurrencyLimit,
+    RateLimits,
+    caller_limits,
+)
+from aichat_workspace.api.web.shares import Shares
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.details import WorkspaceDetails
 from aichat_workspace.api.workspaces.service import Workspaces
@@ -29,6 +39,10 @@ from aichat_workspace.runtime.servers import Connect
 # Each step of a sign-in may send a request to the identity provider.
 _SIGN_INS_PER_SECOND: Final = 20.0
 _SIGN_IN_BURST: Final = 200
+SIGN_IN_PATH: Final = "/api/v1/session"
+_SIGN_IN_BODY_BYTES: Final = 20 * 1024  # a token of 16 KiB, and the rest
+_SIGN_IN_BYTES_PER_ADDRESS: Final = 512 * 1024
+_SIGN_IN_ROOM_BYTES: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +61,22 @@ class Services:
     """Watches, followed logs and prompts under way."""
     lists: ConcurrencyLimit
     """Lists that are being sent."""
+    requests: ConcurrencyLimit
+    """Requests that are not answered yet, streams included."""
+    bodies: Shares
+    """Bytes of callers' bodies."""
+    known_addresses: KnownAddresses
     sign_in_limits: AnonymousRateLimits
+    sign_in_bodies: Shares
+    """Bytes of the bodies of sign-ins from unknown addresses."""
+    known_sign_in_bodies: Shares
+    """Bytes of the bodies of sign-ins from known addresses."""
     keys: Keys
     cookies: Cookies
     provider: Provider | None
     """The identity provider; None when sign-in is by token only."""
+    pacer: Pacer = field(default_factory=Pacer)
+    """Lets requests go on whose callers are known: many may wait for the review of one token."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the server stops."""
 
@@ -61,7 +86,13 @@ class Services:
     ) -> Self:
         """Create the services. Raises ValueError for settings that can't be used."""
         cluster, bounds = ClusterView(client, prompts), settings.bounds
-        authorizer = Authorizer.create(client)
+        authorizer = Authorizer.create(
+            client,
+            RateLimits.create(
+                bounds.reviews_per_second, bounds.review_burst, message=REVIEWS_PER_CALLER
+            ),
+        )
+        known_addresses = KnownAddresses()
         return cls(
             settings=settings,
             client=client,
@@ -69,15 +100,28 @@ class Services:
             authenticator=Authenticator.create(
                 client,
                 settings.audience,
-                AnonymousRateLimits.create(bounds.anonymous_per_second, bounds.anonymous_burst),
+                AnonymousRateLimits.create(
+                    bounds.anonymous_per_second, bounds.anonymous_burst, known_addresses
+                ),
             ),
             authorizer=authorizer,
             workspaces=Workspaces(client, cluster, authorizer),
             details=WorkspaceDetails(client, cluster, connect),
-            rate_limits=RateLimits.from_bounds(bounds),
-            streams=ConcurrencyLimit(bounds.streams_per_caller, bounds.streams),
-            lists=ConcurrencyLimit(bounds.lists_per_caller, bounds.lists, "lists"),
-            sign_in_limits=AnonymousRateLimits.create(_SIGN_INS_PER_SECOND, _SIGN_IN_BURST),
+            rate_limits=RateLimits.create(bounds.requests_per_second, bounds.burst),
+            streams=ConcurrencyLimit.create(bounds.streams_per_caller, bounds.streams),
+            lists=ConcurrencyLimit.create(bounds.lists_per_caller, bounds.lists, "lists"),
+            requests=ConcurrencyLimit.create(
+                bounds.concurrent_requests + bounds.streams_per_caller,
+                bounds.connections,
+                "requests",
+            ),
+            bodies=Shares(bounds.all_bodies_bytes),
+            known_addresses=known_addresses,
+            sign_in_limits=AnonymousRateLimits.create(
+                _SIGN_INS_PER_SECOND, _SIGN_IN_BURST, known_addresses
+            ),
+            sign_in_bodies=Shares(_SIGN_IN_ROOM_BYTES),
+            known_sign_in_bodies=Shares(_SIGN_IN_ROOM_BYTES),
             keys=Keys(client, settings.dev),
             cookies=Cookies(settings.https),
             provider=_provider(settings),
@@ -90,7 +134,8 @@ def _provider(settings: Settings) -> Provider | None:
     return Provider.from_settings(settings.oidc, settings.public_url)
 
 
-def get_services(request: Request) -> Services:
+# The framework would call a function that is not async in a thread, for every request.
+async def get_services(request: Request) -> Services:
     """Return the application's services."""
     services: Services = request.app.state.services
     return services
@@ -99,11 +144,9 @@ def get_services(request: Request) -> Services:
 ServicesDep = Annotated[Services, Depends(get_services)]
 
 
-def get_client_address(request: Request, services: ServicesDep) -> str:
+async def get_client_address(request: Request, services: ServicesDep) -> str:
     """Return the address that the request comes from."""
-    peer = request.client.host if request.client else ""
-    forwarded = request.headers.getlist("X-Forwarded-For")
-    return resolve_address(peer, forwarded, services.settings.proxies)
+    return client_address(request, services.settings.proxies)
 
 
 Address = Annotated[str, Depends(get_client_address)]
@@ -116,7 +159,7 @@ _bearer = HTTPBearer(
 
 _cookie = APIKeyCookie(
     name=Cookies(secure=True).session,
-    scheme_name="Session",
+    scheme_name=session_cookie.SESSION_SCHEME,
     auto_error=False,
     description="A browser's session, from `POST /api/v1/session`. What changes something needs "
     f"its csrfToken in {session_cookie.CSRF_HEADER} too. Without TLS the name has no `__Host-`.",
@@ -148,7 +191,9 @@ async def get_credential(request: Request, services: ServicesDep, address: Addre
     """
     token = bearer_token(request)
     if token is not None:
+        audit_log.note(via="bearer")
         return Credential(token, address)
+    audit_log.note(via="session")
     session = await require_session(request, services)
     session_cookie.require_csrf_token(request.method, request.headers, session)
     return Credential(session.token, address, session.expires_at)
@@ -184,7 +229,7 @@ def _session_expired() -> ProblemError:
 RequestCredential = Annotated[Credential, Depends(get_credential)]
 
 
-async def get_caller(credential: RequestCredential, services: ServicesDep) -> Caller:
+async def authenticate(services: Services, credential: Credential) -> Caller:
     """Authenticate the caller and apply their rate limit.
 
     Raises ProblemError: 401, 429, or 503 until the caches are filled.
@@ -192,9 +237,71 @@ async def get_caller(credential: RequestCredential, services: ServicesDep) -> Ca
     if not services.cluster.is_synced:
         raise problems.unavailable("This replica has only just started. Try again.")
     caller = await identify(services, credential)
+    audit_log.note(user=caller.username)
+    await services.pacer.turn()
     services.rate_limits.take(caller.username)
     return caller
 
 
+async def get_caller(
+    request: Request, credential: RequestCredential, services: ServicesDep
+) -> AsyncIterator[Caller]:
+    """Yield the caller, who has one of their requests until the response ends.
+
+    Raises what `authenticate` raises, and ProblemError (429) for too many requests at once.
+    """
+    caller: Caller | None = getattr(request.state, "caller", None)  # of a request with a body
+    caller = caller or await authenticate(services, credential)
+    with services.requests.slot(caller.username):
+        yield caller
+
+
+def _anonymous_sender(services: Services, address: str) -> Sender:
+    is_known = address in services.known_addresses
+    room = services.known_sign_in_bodies if is_known else services.sign_in_bodies
+    limits = network_limits(address, _SIGN_IN_BYTES_PER_ADDRESS)
+    return Sender(limits, room, min(_SIGN_IN_BODY_BYTES, services.settings.bounds.body_bytes))
+
+
+def _read_request(request: Request) -> Request:
+    """Return a page's request as one that only reads.
+
+    Its form has the CSRF token in its body, which is not here yet; the API's own call checks it.
+    """
+    return Request({**request.scope, "method": "GET"})
+
+
+async def admit(request: Request) -> Sender:
+    """Return the sender of a body, by the request's head.
+
+    It is the caller or, for a sign-in, the address; so it is for a page's form whose session has
+    ended, which leads to the sign-in. Raises what `authenticate` raises.
+    """
+    services = await get_services(request)
+    bounds, address = services.settings.bounds, await get_client_address(request, services)
+    if request.url.path == SIGN_IN_PATH and request.method == "POST":
+        return _anonymous_sender(services, address)
+    is_page = not request.url.path.startswith(API_PREFIX)
+    try:
+        credential = await get_credential(
+            _read_request(request) if is_page else request, services, address
+        )
+        caller = request.state.caller = await authenticate(services, credential)
+    except ProblemError as problem:
+        if not is_page or problem.status != 401:
+            raise
+        return _anonymous_sender(services, address)
+    limits = caller_limits(caller.username, bounds.bodies_bytes_per_caller)
+    return Sender(limits, services.bodies, bounds.body_bytes)
+
+
 CurrentCaller = Annotated[Caller, Depends(get_caller)]
-AUTHENTICATED = [Depends(_bearer), Depends(_cookie)]
+
+
+async def _require_exact(request: Request, _: CurrentCaller) -> None:
+    """Check the request only once its caller is known."""
+    await require_exact(request)
+
+
+BY_SESSION = [Depends(_cookie)]
+AUTHENTICATED = [Depends(_bearer), Depends(_cookie), Depends(_require_exact)]

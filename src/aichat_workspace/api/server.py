@@ -5,8 +5,9 @@ import os
 import signal
 import sys
 from contextlib import AsyncExitStack
+from functools import partial
 from types import FrameType
-from typing import Final
+from typing import Final, cast
 
 import structlog
 import uvicorn
@@ -17,12 +18,14 @@ from aichat_workspace.api.app import build
 from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
-from aichat_workspace.api.web.slow_clients import SlowClientProtocol
+from aichat_workspace.api.web.connection_limits import ConnectionLimits
+from aichat_workspace.api.web.connections import BoundedProtocol
 from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.transport import IN_CLUSTER_TOKEN
 from aichat_workspace.patterns import builtin
-from aichat_workspace.runtime import servers
+from aichat_workspace.runtime import probes, servers
+from aichat_workspace.runtime.garbage import collect_rarely
 from aichat_workspace.runtime.logs import log_as_json
 
 _STOP_SECONDS: Final = 5
@@ -52,6 +55,11 @@ class Server(uvicorn.Server):
             self.handle_exit(signal.SIGTERM, None)
 
 
+def bounded_protocol(limits: ConnectionLimits) -> type[asyncio.Protocol]:
+    """Return the class of connections that share these limits, as uvicorn calls it."""
+    return cast("type[asyncio.Protocol]", partial(BoundedProtocol, limits=limits))
+
+
 def main() -> None:
     """Run the server until it is stopped; exit 2 for settings that can't be used."""
     log_as_json()
@@ -59,13 +67,14 @@ def main() -> None:
         settings = Settings.read(os.environ, in_cluster=IN_CLUSTER_TOKEN.exists())
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(settings))
-    except (ValueError, ConfigException) as error:
+    except (ValueError, ConfigException, OSError) as error:  # OSError: a port is in use
         _log.error("not started", error=str(error))
         sys.exit(2)
 
 
 async def run(settings: Settings) -> None:
     """Connect, fill the caches, then serve until SIGTERM or SIGINT."""
+    collect_rarely()
     async with AsyncExitStack() as stack:
         metrics: Metrics | None = None
 
@@ -88,19 +97,26 @@ async def run(settings: Settings) -> None:
             build(services, metrics),
             host=settings.address,
             port=settings.port,
-            http=SlowClientProtocol,
+            http=bounded_protocol(_connection_limits(services)),
             ws="none",
             access_log=False,
             log_config=None,  # its lines are JSON, as ours are
             log_level="warning",
             server_header=False,
             proxy_headers=False,  # the application decides which proxies to trust
-            # No limit_concurrency: it would refuse probes, too, and the pod would be restarted.
-            # api.web.body_limits and api.web.rate_limits bound what requests take.
+            # No limit_concurrency, which counts no caller's share: the bounds of api.web do.
             timeout_keep_alive=_IDLE_SECONDS,
             timeout_graceful_shutdown=_STOP_SECONDS,
         )
         server = Server(config, services.stopping)
+        await stack.enter_async_context(
+            probes.serve(
+                settings.probe_port,
+                lambda: _problem(services),
+                metrics.render,
+                settings.address or None,
+            )
+        )
         watching = asyncio.create_task(services.cluster.run())
         watching.add_done_callback(server.on_watch_end)
         stack.callback(watching.cancel)
@@ -108,6 +124,16 @@ async def run(settings: Settings) -> None:
         stack.callback(announcing.cancel)
         await server.serve()
         _log.info("stopped")
+
+
+def _connection_limits(services: Services) -> ConnectionLimits:
+    settings = services.settings
+    return ConnectionLimits.create(settings.bounds, services.known_addresses, settings.proxies)
+
+
+def _problem(services: Services) -> str:
+    """Return why this replica can't serve; empty when it can."""
+    return "it stops" if services.stopping.is_set() else services.cluster.problem
 
 
 async def _announce(services: Services) -> None:

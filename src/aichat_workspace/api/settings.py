@@ -40,6 +40,18 @@ class Bounds:
     """Lists of all callers at the same time."""
     all_bodies_bytes: int = 32 * 1024 * 1024
     """Size of all bodies that are arriving or not answered yet."""
+    connections_per_address: int = 256
+    """Open connections of one address; the networks around it have two and four times as many."""
+    connections: int = 4_096
+    """Open connections of known addresses and proxies; strangers have a quarter as many."""
+    bodies_bytes_per_caller: int = 1024 * 1024
+    """Size of one caller's bodies that are arriving or not answered yet."""
+    concurrent_requests: int = 10
+    """Requests of one caller that are not answered yet, besides streams."""
+    reviews_per_second: float = 500.0
+    """Questions to Kubernetes about what one caller may do."""
+    review_burst: int = 5_000
+    """Questions to Kubernetes about what one caller may do, at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +77,8 @@ class Settings:
     """The address to listen on; empty for every address, IPv4 and IPv6."""
     port: int
     """The port to listen on."""
+    probe_port: int
+    """The port of probes and metrics."""
     audience: str
     """The audience that a token must have."""
     bounds: Bounds
@@ -92,6 +106,7 @@ class Settings:
             kubeconfig=environment.get("KUBECONFIG") or None,
             address=environment.get("API_ADDRESS") or ("127.0.0.1" if dev else ""),
             port=_number(environment, "API_PORT", 8090),
+            probe_port=_number(environment, "API_PROBE_PORT", 8091),
             audience=environment.get("API_AUDIENCE") or AUDIENCE,
             bounds=_bounds(environment),
             oidc=_oidc(environment),
@@ -124,6 +139,22 @@ def _bounds(environment: Mapping[str, str]) -> Bounds:
         ),
         anonymous_burst=_number(environment, "API_ANONYMOUS_BURST", default.anonymous_burst),
         all_bodies_bytes=_number(environment, "API_ALL_BODIES_BYTES", default.all_bodies_bytes),
+        lists_per_caller=_number(environment, "API_LISTS_PER_CALLER", default.lists_per_caller),
+        lists=_number(environment, "API_LISTS", default.lists),
+        connections_per_address=_number(
+            environment, "API_CONNECTIONS_PER_ADDRESS", default.connections_per_address
+        ),
+        connections=_number(environment, "API_CONNECTIONS", default.connections),
+        bodies_bytes_per_caller=_number(
+            environment, "API_BODIES_BYTES_PER_CALLER", default.bodies_bytes_per_caller
+        ),
+        concurrent_requests=_number(
+            environment, "API_CONCURRENT_REQUESTS", default.concurrent_requests
+        ),
+        reviews_per_second=_number(
+            environment, "API_REVIEWS_PER_SECOND", int(default.reviews_per_second)
+        ),
+        review_burst=_number(environment, "API_REVIEW_BURST", default.review_burst),
     )
 
 

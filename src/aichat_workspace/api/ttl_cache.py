@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
 from itertools import count
 from typing import Final, Generic, TypeVar, cast
 
@@ -12,12 +13,18 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
+@dataclass(slots=True)
+class _Request(Generic[V]):
+    task: "asyncio.Task[V]"
+    waiters: int = 0
+
+
 class TtlCache(Generic[K, V]):
     """Keeps each answer for `seconds`, and at most `max_answers` of them; the oldest go first.
 
-    Concurrent calls for a key share one request. A failed request is repeated by the next call. An
-    answer that is used in the last part of its time is renewed in the background, so frequent
-    callers never wait. Callers may accept other ages with `max_age_seconds`.
+    Concurrent calls for a key share one request, which is cancelled with the last of them. A failed
+    request is repeated by the next call. An answer that is used in the last part of its time is
+    renewed in the background, so frequent callers never wait.
     """
 
     def __init__(
@@ -27,35 +34,29 @@ class TtlCache(Generic[K, V]):
         self._max_answers = max_answers
         self._clock = clock
         self._answers: OrderedDict[K, tuple[float, V]] = OrderedDict()
-        self._requests: dict[K, asyncio.Task[V]] = {}
+        self._requests: dict[K, _Request[V]] = {}
 
-    async def get(
-        self, key: K, fetch: Callable[[], Awaitable[V]], max_age_seconds: float | None = None
-    ) -> V:
+    async def get(self, key: K, fetch: Callable[[], Awaitable[V]]) -> V:
         """Return the answer for a key. Raises what `fetch` raises."""
-        max_age = self._seconds if max_age_seconds is None else max_age_seconds
         requested_at, answer = self._answers.get(key, (None, None))
-        age = max_age if requested_at is None else self._clock() - requested_at
-        if age < max_age * _RENEW_SHARE:
+        age = self._seconds if requested_at is None else self._clock() - requested_at
+        if age < self._seconds * _RENEW_SHARE:
             return cast("V", answer)
         request = self._requests.get(key) or self._start(key, fetch)
-        if age < max_age:
+        if age < self._seconds:
             return cast("V", answer)
-        return await asyncio.shield(request)  # a cancelled caller must not cancel the others
+        request.waiters += 1
+        try:
+            return await asyncio.shield(request.task)  # other callers may wait for it, too
+        finally:
+            request.waiters -= 1
+            if not request.waiters and not request.task.done():
+                self._forget(key, request)
+                request.task.cancel()
 
-    def has(self, key: K, max_age_seconds: float | None = None) -> bool:
-        """Return whether `get` answers without waiting."""
-        max_age = self._seconds if max_age_seconds is None else max_age_seconds
-        requested_at, _ = self._answers.get(key, (None, None))
-        return requested_at is not None and self._clock() - requested_at < max_age
-
-    def last(self, key: K) -> V | None:
-        """Return the last answer, however old; None without one."""
-        return self._answers.get(key, (0.0, None))[1]
-
-    def _start(self, key: K, fetch: Callable[[], Awaitable[V]]) -> "asyncio.Task[V]":
-        request = self._requests[key] = asyncio.create_task(self._fetch(key, fetch))
-        request.add_done_callback(lambda done: self._finish(key, done))
+    def _start(self, key: K, fetch: Callable[[], Awaitable[V]]) -> _Request[V]:
+        request = self._requests[key] = _Request(asyncio.create_task(self._fetch(key, fetch)))
+        request.task.add_done_callback(lambda _: self._finish(key, request))
         return request
 
     async def _fetch(self, key: K, fetch: Callable[[], Awaitable[V]]) -> V:
@@ -67,10 +68,14 @@ class TtlCache(Generic[K, V]):
             self._answers.popitem(last=False)
         return answer
 
-    def _finish(self, key: K, request: "asyncio.Task[V]") -> None:
-        self._requests.pop(key, None)
-        if not request.cancelled():
-            request.exception()  # all who waited got it; without this asyncio would log it, too
+    def _finish(self, key: K, request: _Request[V]) -> None:
+        self._forget(key, request)
+        if not request.task.cancelled():
+            request.task.exception()  # who waited got it; without this asyncio would log it, too
+
+    def _forget(self, key: K, request: _Request[V]) -> None:
+        if self._requests.get(key) is request:
+            del self._requests[key]
 
 
 class CoalescedCall(Generic[V]):

@@ -21,7 +21,6 @@ _SESSION: Final = "/api/v1/session"
 _LIMIT: Final = "100"
 _FILTERS: Final = ("q", "team", "phase", "page")
 _MODELS_SHOWN: Final = 12
-_CREATE: Final = "create"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +105,7 @@ async def _list(
 
 async def _may_create(visit: Visit) -> bool:
     me = await visit.api.get("/api/v1/me")
-    return _CREATE in me["everywhere"] or bool(_teams(me))
-
-
-def _teams(me: Mapping[str, Any]) -> list[str]:
-    return [team["team"] for team in me["teams"] if _CREATE in team["verbs"]]
+    return "create" in me["everywhere"] or bool(me["teams"])
 
 
 async def new_page(
@@ -134,7 +129,7 @@ async def new_page(
         status,
         form=form,
         models_text=forms.join(form.models),
-        teams=[] if _CREATE in me["everywhere"] else _teams(me),
+        teams=me["teams"],
         in_use=in_use["inUse"][:_MODELS_SHOWN],
         patterns=patterns["items"],
         platform=platform,

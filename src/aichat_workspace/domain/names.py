@@ -60,7 +60,9 @@ SETTINGS_RECORD: Final = "aichat-workspace-settings"
 RESERVED_PREFIXES: Final = ("kube-", "openshift-")
 API_SUBDOMAIN: Final = "workspaces"
 """The API is served at this label under the platform's domain."""
-RESERVED_NAMES: Final = frozenset({"default", API_SUBDOMAIN, SYSTEM_NAMESPACE})
+# `svc`: a cluster's DNS tries the search list first, so it looks for `NAME.NAMESPACE.svc` in a
+# namespace of that name, which could answer for every workspace's model server.
+RESERVED_NAMES: Final = frozenset({"default", "svc", API_SUBDOMAIN, SYSTEM_NAMESPACE})
 
 
 def ollama(workspace: str) -> str:

@@ -32,12 +32,11 @@ from aichat_workspace.operator.reporter import Reporter
 from aichat_workspace.operator.rollouts import Rollouts
 from aichat_workspace.operator.settings import Settings
 from aichat_workspace.operator.snapshots import Snapshots
-from aichat_workspace.operator.telemetry import probes
 from aichat_workspace.operator.telemetry.metrics import Metrics, MetricSources
 from aichat_workspace.operator.telemetry.tracing import Tracing, connect
 from aichat_workspace.operator.writer import Writer
 from aichat_workspace.patterns import builtin
-from aichat_workspace.runtime import servers
+from aichat_workspace.runtime import probes, servers
 
 _WORKERS: Final = 8
 _log: Final = structlog.get_logger()

@@ -10,6 +10,7 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.typing import Processor
 
 _HEAD: Final[tuple[Processor, ...]] = (
+    structlog.contextvars.merge_contextvars,  # the request's id
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso"),
 )

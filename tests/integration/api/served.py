@@ -33,6 +33,7 @@ class Served:
     log: Path
     settings: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
+    probe_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -41,7 +42,8 @@ class Served:
 
     def start(self, *, ready: bool = True) -> Self:
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "ENV": "dev"}
-        environment |= {"API_PORT": str(self.port), **self.settings}
+        ports = {"API_PORT": str(self.port), "API_PROBE_PORT": str(self.probe_port)}
+        environment |= {**ports, **self.settings}
         with self.log.open("a") as out:
             self.process = subprocess.Popen(
                 ["aichat-workspace-api"], env=environment, stdout=out, stderr=out
@@ -55,9 +57,10 @@ class Served:
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()[-4000:]
         try:
-            return httpx2.get(f"{self.url}/readyz", timeout=5).is_success
+            probe = httpx2.get(f"http://127.0.0.1:{self.probe_port}/readyz", timeout=5)
         except httpx2.TransportError:
             return False
+        return probe.is_success
 
     def kill(self) -> None:
         assert self.process is not None

@@ -1,14 +1,19 @@
 """The running API answers as its OpenAPI document says, to good requests and bad ones."""
 
+import functools
 import json
 import subprocess
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 
-from tests.integration.api.served import Person, Served
+from tests.integration.api.served import Person, Served, person
+from tests.integration.conftest import Cluster
 
 _CONFIGURATION = Path(__file__).parent / "schemathesis.toml"
 _CREATE: Final = ("POST", 201)
@@ -20,25 +25,88 @@ pytestmark = pytest.mark.timeout(_SECONDS + 100)
 def test_generated_requests_get_documented_answers_and_never_an_error_of_ours(
     api: Served, boss: Person, tmp_path: Path
 ) -> None:
-    report = tmp_path / "report.ndjson"
+    report = _run(api, boss, tmp_path)
+    went_on = _went_on(report)
+    assert went_on.total() >= 1, went_on
+
+
+def test_a_caller_without_rights_gets_documented_refusals_and_changes_nothing(
+    api: Served, cluster: Cluster, boss: Person, tmp_path: Path
+) -> None:
+    eve = person(cluster, "eve")
+    with api.client(boss.token) as client:
+        body = {"spec": {"workspaceName": "not-eves"}}
+        assert client.post("/api/v1/workspaces", json=body).status_code == 201
+    before = _resources(cluster)
+    report = _run(api, eve, tmp_path)
+    allowed = {path for path, status in _answers(report) if 200 <= status < 300}
+    assert allowed <= {"/api/v1/me", "/api/v1/session", "/api/v1/workspaces"}, allowed
+    with api.client(eve.token) as client:
+        assert client.get("/api/v1/workspaces").json()["items"] == []
+    assert _resources(cluster) == before
+
+
+def test_what_an_operation_would_ignore_is_refused_and_changes_nothing(
+    cluster: Cluster, calls: httpx2.Client
+) -> None:
+    """As by a client that sends Kubernetes' own dry run, or a proxy that adds a parameter."""
+    body = {"spec": {"workspaceName": "exact"}}
+    assert calls.post("/api/v1/workspaces", json=body).status_code == 201
+    before = _resources(cluster)
+    names = {"{name}": "exact", "{workload}": "ollama"}
+    for path, methods in calls.get("/openapi.json").json()["paths"].items():
+        address = functools.reduce(lambda text, pair: text.replace(*pair), names.items(), path)
+        for method, operation in methods.items():
+            takes_body = "requestBody" in operation
+            ignored: list[tuple[str, Any]] = [] if takes_body else [(address, {"dryRun": ["All"]})]
+            sent = {"spec": {"suspended": True}} if takes_body else None
+            ignored.append((f"{address}?dryRun=true&dryRun=false", sent))
+            for where, content in ignored:
+                answer = calls.request(method, where, json=content, headers={"If-Match": "*"})
+                assert answer.status_code == 422, (method, where, answer.text)
+    assert _resources(cluster) == before
+
+
+def _run(api: Served, caller: Person, folder: Path) -> Path:
+    """Let schemathesis loose as a caller; return its report."""
+    report = folder / "report.ndjson"
     ran = subprocess.run(
         [
             "schemathesis",
             f"--config-file={_CONFIGURATION}",
             "run",
             f"{api.url}/openapi.json",
-            f"--header=Authorization: Bearer {boss.token}",
+            f"--header=Authorization: Bearer {caller.token}",
             f"--report-ndjson-path={report}",
         ],
-        cwd=tmp_path,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=_SECONDS,
         check=False,
     )
     assert ran.returncode == 0, ran.stdout[-20_000:]
-    went_on = _went_on(report)
-    assert went_on.total() >= 1, went_on
+    return report
+
+
+def _resources(cluster: Cluster) -> dict[str, Any]:
+    """Each workspace's spec, and whether it is being deleted."""
+    return {
+        f"{resource['metadata']['namespace']}/{resource['metadata']['name']}": (
+            resource["spec"],
+            resource["metadata"].get("deletionTimestamp"),
+        )
+        for resource in cluster.get("aiws", "-A")["items"]
+    }
+
+
+def _answers(report: Path) -> Iterator[tuple[str, int]]:
+    """The path and status of each request."""
+    for line in report.read_text().splitlines():
+        recorder = json.loads(line).get("ScenarioFinished", {}).get("recorder", {})
+        for interaction in recorder.get("interactions", {}).values():
+            path = urlsplit(interaction["request"]["uri"]).path
+            yield path, (interaction.get("response") or {}).get("status_code", 0)
 
 
 def _went_on(report: Path) -> Counter[str]:

@@ -8,16 +8,19 @@ from contextlib import asynccontextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from aichat_workspace.api.server import Server
-from aichat_workspace.api.web.slow_clients import SlowClientProtocol
+from aichat_workspace.api.server import Server, bounded_protocol
+from aichat_workspace.api.settings import Bounds
+from aichat_workspace.api.web.connection_limits import ConnectionLimits
 
 
 @asynccontextmanager
-async def serve(app: ASGIApp, stopping: asyncio.Event | None = None) -> AsyncIterator[str]:
+async def serve(
+    app: ASGIApp, stopping: asyncio.Event | None = None, limits: ConnectionLimits | None = None
+) -> AsyncIterator[str]:
     """Serve until the block ends, and yield the URL; break off open connections at the end."""
     config = uvicorn.Config(
         app,
-        http=SlowClientProtocol,
+        http=bounded_protocol(limits or ConnectionLimits.create(Bounds(), (), ())),
         ws="none",
         lifespan="off",
         log_config=None,

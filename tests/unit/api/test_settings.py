@@ -1,4 +1,5 @@
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,17 @@ def test_bounds_are_read() -> None:
         API_STREAMS="5",
         API_ANONYMOUS_PER_SECOND="6",
         API_ANONYMOUS_BURST="7",
-        API_ALL_BODIES_BYTES="8",
+        API_LISTS_PER_CALLER="8",
+        API_LISTS="9",
+        API_ALL_BODIES_BYTES="10",
+        API_CONNECTIONS_PER_ADDRESS="11",
+        API_CONNECTIONS="12",
+        API_BODIES_BYTES_PER_CALLER="13",
+        API_CONCURRENT_REQUESTS="14",
+        API_REVIEWS_PER_SECOND="15",
+        API_REVIEW_BURST="16",
     )
-    assert settings.bounds == Bounds(1, 2, 3, 4, 5, 6, 7, all_bodies_bytes=8)
+    assert settings.bounds == Bounds(*range(1, 17))
 
 
 class RecordingEnvironment(dict[str, str]):
@@ -65,14 +74,7 @@ def test_every_variable_is_documented_with_its_default() -> None:
     assert set(documented) == set(environment)
     bounds = Bounds()
     assert {
-        "API_BODY_BYTES": str(bounds.body_bytes),
-        "API_ALL_BODIES_BYTES": str(bounds.all_bodies_bytes),
-        "API_REQUESTS_PER_SECOND": f"{bounds.requests_per_second:g}",
-        "API_BURST": str(bounds.burst),
-        "API_STREAMS_PER_CALLER": str(bounds.streams_per_caller),
-        "API_STREAMS": str(bounds.streams),
-        "API_ANONYMOUS_PER_SECOND": f"{bounds.anonymous_per_second:g}",
-        "API_ANONYMOUS_BURST": str(bounds.anonymous_burst),
+        **{f"API_{name.upper()}": f"{value:.0f}" for name, value in asdict(bounds).items()},
         "API_PORT": str(read().port),
         "API_AUDIENCE": AUDIENCE,
     }.items() <= documented.items()

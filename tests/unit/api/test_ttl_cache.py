@@ -13,13 +13,18 @@ class FakeSource:
 
     def __init__(self) -> None:
         self.requests = 0
+        self.cancelled = 0
         self.answering = asyncio.Event()
         self.error: Exception | None = None
 
     async def __call__(self) -> int:
         self.requests += 1
         number = self.requests
-        await self.answering.wait()
+        try:
+            await self.answering.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
         if self.error is not None:
             raise self.error
         return number
@@ -90,6 +95,31 @@ async def test_a_cancelled_call_does_not_cancel_the_others() -> None:
     assert await cache.get("a", source) == 1
 
 
+async def test_a_request_is_cancelled_with_its_last_call_and_the_next_call_makes_another() -> None:
+    cache: TtlCache[str, int] = TtlCache(10, 5)
+    source = FakeSource()
+    calls = [asyncio.create_task(cache.get("a", source)) for _ in range(2)]
+    await turns()
+    for call in calls:
+        assert not source.cancelled
+        call.cancel()
+        await turns()
+    assert source.cancelled == 1
+    source.answering.set()
+    assert await cache.get("a", source) == 2
+
+
+async def test_a_call_right_after_the_last_one_was_cancelled_is_answered() -> None:
+    cache: TtlCache[str, int] = TtlCache(10, 5)
+    source = FakeSource()
+    cancelled = asyncio.create_task(cache.get("a", source))
+    await turns()
+    cancelled.cancel()
+    await asyncio.sleep(0)
+    source.answering.set()
+    assert await cache.get("a", source) == 2
+
+
 async def test_a_failed_request_raises_in_all_calls_and_is_repeated() -> None:
     cache: TtlCache[str, int] = TtlCache(10, 5)
     source = FakeSource()
@@ -112,17 +142,17 @@ async def test_the_oldest_answers_are_dropped() -> None:
     assert await cache.get(1, source) == 4
 
 
-async def test_a_failed_request_without_callers_is_no_warning() -> None:
-    cache: TtlCache[str, int] = TtlCache(10, 5)
+async def test_a_failed_renewal_without_callers_is_no_warning() -> None:
+    clock = FakeClock()
+    cache: TtlCache[str, int] = TtlCache(10, 5, clock)
     source = FakeSource()
-    call = asyncio.create_task(cache.get("a", source))
-    await asyncio.sleep(0)
-    call.cancel()
-    source.error = ValueError("no answer")
     source.answering.set()
-    with pytest.raises(asyncio.CancelledError):
-        await call
+    await cache.get("a", source)
+    source.error = ValueError("no answer")
+    clock.now = 7.0
+    assert await cache.get("a", source) == 1
     await turns()
+    assert source.requests == 2
 
 
 async def test_calls_after_a_request_began_wait_for_the_next_one() -> None:

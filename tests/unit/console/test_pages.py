@@ -192,6 +192,19 @@ class TestCreate:
         assert world.services.cluster.get(TEAM, "blue") is None
 
 
+    async def test_a_form_whose_session_has_ended_leads_to_the_sign_in(
+        self, stranger: Browser
+    ) -> None:
+        response = await stranger.http.post("/new", data={"name": "blue", "team": TEAM})
+        assert (response.status_code, response.headers["Location"]) == (303, "/login?next=%2F")
+
+    async def test_a_team_that_a_link_names_is_chosen_though_it_is_not_ones_own(
+        self, browser: Browser
+    ) -> None:
+        response = await browser.http.get("/new?name=blue&team=others")
+        assert "<option selected>others</option>" in response.text
+
+
 class TestWorkspace:
     async def test_suspending_and_resuming_come_back_to_the_page(
         self, browser: Browser, world: ConsoleWorld

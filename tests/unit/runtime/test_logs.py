@@ -33,6 +33,12 @@ def test_every_line_is_json(code: str, level: str, message: str) -> None:
     assert line["timestamp"]
 
 
+def test_a_librarys_line_has_the_requests_id_too() -> None:
+    bind = "structlog.contextvars.bind_contextvars(request_id='7')"
+    both = "structlog.get_logger().info('ours'); logging.getLogger('asyncio').error('theirs')"
+    assert [json.loads(text)["request_id"] for text in lines(f"{bind}; {both}")] == ["7", "7"]
+
+
 def test_libraries_information_is_not_logged() -> None:
     code = "logging.getLogger('aiohttp').info('chatter')"
     assert lines(code) == []

@@ -10,13 +10,17 @@ from typing import Any, Final
 
 from aichat_workspace.api.ttl_cache import TtlCache
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.rate_limits import AnonymousRateLimits
+from aichat_workspace.api.web.anonymous_limits import AnonymousRateLimits
 from aichat_workspace.kube.client import Client
 
 _PATH: Final = "/apis/authentication.k8s.io/v1/tokenreviews"
 _ANSWER_TTL_SECONDS: Final = 10.0
 _MAX_TOKENS: Final = 10_000
 _MAX_TOKEN_BYTES: Final = 16 * 1024
+# What a service account's token says of itself: its ID, and the pod and node that it is for.
+# https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#token-volume-projection
+_TOKEN_PREFIX: Final = "authentication.kubernetes.io/"  # noqa: S105  (no secret)
+Identity = tuple[str, str, tuple[str, ...], tuple[tuple[str, tuple[str, ...]], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,12 @@ class Caller:
     """Its groups."""
     extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """What else the authenticator says, passed on to SubjectAccessReviews."""
+
+    @property
+    def identity(self) -> Identity:
+        """What answers are kept by: the same for all tokens of one service account."""
+        extra = tuple(item for item in self.extra if not item[0].startswith(_TOKEN_PREFIX))
+        return self.username, self.uid, self.groups, extra
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +94,7 @@ class Authenticator:
         caller = await self._review(token)
         self._known.pop(key, None)
         if caller is not None:
+            self.anonymous_limits.known.add(address)
             self._known[key] = None
             if len(self._known) > _MAX_TOKENS:
                 self._known.popitem(last=False)

@@ -24,6 +24,8 @@ from aichat_workspace.api.auth.signing import Signer
 from aichat_workspace.api.web.problems import ProblemError
 
 CSRF_HEADER: Final = "X-CSRF-Token"
+SESSION_SCHEME: Final = "Session"
+"""The cookie's name in the OpenAPI document."""
 MAX_SECONDS: Final = 8 * 3600
 # Browsers keep 4096 bytes of a cookie (RFC 6265 6.1); its name and attributes take some.
 MAX_VALUE_BYTES: Final = 3_900

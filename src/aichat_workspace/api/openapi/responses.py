@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any, Final
 
 from aichat_workspace.api.schemas.problem import ProblemDocument
+from aichat_workspace.api.schemas.workspace import PartialWorkspaceList
 from aichat_workspace.api.settings import Bounds
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.body_limits import BODY_SECONDS, FORMATS
@@ -25,8 +26,9 @@ _DESCRIPTIONS: Final = {
     500: "A bug or a misconfiguration; the log says more.",
     502: "The model server, or the identity provider, refuses.",
     503: "The cluster or the model server does not answer; try again.",
-    504: "The reply takes too long to wait for it whole.",
+    504: "It takes too long to wait for it.",
 }
+_REQUEST_ID: Final = "5f2b8c0e9a1d4e7f8b3c6d2a1e0f9b7c"
 _INSTANCE: Final = "/api/v1/workspaces/team-a-aichat"
 _EXAMPLES: Final[Mapping[int, ProblemError]] = {
     401: problems.unauthenticated("The session has ended. Sign in again at /api/v1/session."),
@@ -94,11 +96,17 @@ def _example(code: int) -> str:
 @cache
 def components() -> dict[str, dict[str, Any]]:
     """Return the components that the responses refer to."""
-    schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas: dict[str, Any] = {}
+    for model in (ProblemDocument, PartialWorkspaceList):  # the framework sees no route with them
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
     return {
-        "schemas": {**schema.pop("$defs"), ProblemDocument.__name__: schema},
+        "schemas": schemas,
         "examples": {
-            problem.code: {"summary": _DESCRIPTIONS[code], "value": problem.document(_INSTANCE)}
+            problem.code: {
+                "summary": _DESCRIPTIONS[code],
+                "value": {**problem.document(_INSTANCE), "requestId": _REQUEST_ID},
+            }
             for code, problem in _EXAMPLES.items()
         },
         "headers": {

@@ -1,19 +1,18 @@
 """Routes for the caller: who they are and what they may do."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import EVERYWHERE, AccessRequest
 from aichat_workspace.api.dependencies import AUTHENTICATED, CurrentCaller, Services, ServicesDep
 from aichat_workspace.api.openapi.responses import responses
-from aichat_workspace.api.routes.queries import NoQuery
-from aichat_workspace.api.schemas.session import Identity, TeamRights
+from aichat_workspace.api.routes.queries import AccessQuery, NoQuery, Team
+from aichat_workspace.api.schemas.session import AccessAnswer, Identity, TeamRights
 
-router = APIRouter(prefix="/api/v1", tags=["platform"], dependencies=AUTHENTICATED)
+router = APIRouter(prefix="/api/v1/me", tags=["platform"], dependencies=AUTHENTICATED)
 
 _ACCESS_REQUESTS: Final = (
     *(
@@ -26,42 +25,52 @@ _ACCESS_REQUESTS: Final = (
 )
 
 
-@router.get("/me", summary="Who you are and what you may do", responses=responses())
+@router.get("", summary="Who you are and which teams are yours", responses=responses())
 async def read_me(
     caller: CurrentCaller, services: ServicesDep, _: Annotated[NoQuery, Query()]
 ) -> Identity:
-    """As Kubernetes decides, in every team."""
-    everywhere = (await _allowed_by_team(caller, services, [EVERYWHERE], _ACCESS_REQUESTS))[
-        EVERYWHERE
-    ]
-    rest = [request for request in _ACCESS_REQUESTS if request not in everywhere]
-    teams = sorted(services.cluster.all_teams()) if rest else []
-    rights = await _allowed_by_team(caller, services, teams, rest)
+    """As Kubernetes decides. A new role shows within half a minute."""
+    everywhere = await _rights(caller, services, EVERYWHERE)
+    teams = services.cluster.all_teams()
+    scope = await services.authorizer.scope(caller, "list", lambda: teams)
     return Identity(
         username=caller.username,
         groups=caller.groups,
-        everywhere=tuple(map(_format_request, everywhere)),
-        teams=tuple(
-            TeamRights(team=team, verbs=tuple(map(_format_request, requests)))
-            for team, requests in rights.items()
-            if requests
-        ),
+        everywhere=everywhere,
+        teams=tuple(team for team in sorted(teams) if team in scope),
     )
 
 
-async def _allowed_by_team(
-    caller: Caller, services: Services, teams: Sequence[str], requests: Sequence[AccessRequest]
-) -> dict[str, list[AccessRequest]]:
-    """Return the requests that are allowed, by team."""
-    pairs = [(team, request) for team in teams for request in requests]
-    answers = await services.authorizer.allows_each(
-        caller, [replace(request, team=team) for team, request in pairs]
+@router.get("/teams/{team}", summary="What you may do in a team", responses=responses())
+async def read_my_rights(
+    caller: CurrentCaller,
+    services: ServicesDep,
+    team: Annotated[Team, Path(description="The team, whether it exists or not.")],
+    _: Annotated[NoQuery, Query()],
+) -> TeamRights:
+    """With all of the team's workspaces, as Kubernetes decides."""
+    return TeamRights(team=team, verbs=await _rights(caller, services, team))
+
+
+@router.get("/can-i", summary="Whether you may do one thing", responses=responses())
+async def can_i(
+    caller: CurrentCaller, services: ServicesDep, query: Annotated[AccessQuery, Query()]
+) -> AccessAnswer:
+    """As `kubectl auth can-i`, with all workspaces of a team, or of every team without `team`."""
+    request = AccessRequest(
+        query.verb, query.team or EVERYWHERE, subresource=query.subresource or ""
     )
-    allowed: dict[str, list[AccessRequest]] = {team: [] for team in teams}
-    for (team, request), is_allowed in zip(pairs, answers, strict=True):
-        if is_allowed:
-            allowed[team].append(request)
-    return allowed
+    return AccessAnswer(allowed=await services.authorizer.allows(caller, request))
+
+
+async def _rights(caller: Caller, services: Services, team: str) -> tuple[str, ...]:
+    requests = [replace(request, team=team) for request in _ACCESS_REQUESTS]
+    answers = await services.authorizer.allows_each(caller, requests)
+    return tuple(
+        _format_request(request)
+        for request, is_allowed in zip(requests, answers, strict=True)
+        if is_allowed
+    )
 
 
 def _format_request(request: AccessRequest) -> str:

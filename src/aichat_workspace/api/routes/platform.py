@@ -3,8 +3,9 @@
 from collections import Counter
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
+from aichat_workspace.api.auth.authorization import Scope
 from aichat_workspace.api.dependencies import AUTHENTICATED, CurrentCaller, ServicesDep
 from aichat_workspace.api.openapi.responses import responses
 from aichat_workspace.api.routes.queries import NoQuery
@@ -18,6 +19,7 @@ from aichat_workspace.api.schemas.platform import (
     PatternList,
     PlatformDocument,
 )
+from aichat_workspace.api.web import problems
 from aichat_workspace.domain.models.name import InvalidModelNameError, model_key, parse_model
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec, Share
 from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL
@@ -25,11 +27,26 @@ from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL
 router = APIRouter(prefix="/api/v1", tags=["platform"], dependencies=AUTHENTICATED)
 
 
+async def get_listed_teams(caller: CurrentCaller, services: ServicesDep) -> Scope:
+    """Return the teams whose workspaces the caller may list.
+
+    The platform's settings are for people who have a team. Raises ProblemError (403) for others.
+    """
+    scope = await services.authorizer.scope(caller, "list", services.cluster.all_teams)
+    if not scope:
+        raise problems.no_team_at_all(caller.username)
+    return scope
+
+
+ListedTeams = Annotated[Scope, Depends(get_listed_teams)]
+
+
 @router.get("/patterns", summary="System prompts to choose from", responses=responses())
 async def list_patterns(
-    _: CurrentCaller, services: ServicesDep, __: Annotated[NoQuery, Query()]
+    _: ListedTeams, services: ServicesDep, __: Annotated[NoQuery, Query()]
 ) -> PatternList:
-    """Built-in ones, and those of the platform team's ConfigMaps."""
+    """Built-in ones, and those of the platform team's ConfigMaps. Needs `list` on aichatworkspaces
+    in any team."""
     prompts = sorted(services.cluster.prompts().items())
     return PatternList(
         items=tuple(
@@ -41,12 +58,11 @@ async def list_patterns(
 
 @router.get("/models", summary="Models to choose from", responses=responses())
 async def list_models(
-    caller: CurrentCaller, services: ServicesDep, _: Annotated[NoQuery, Query()]
+    scope: ListedTeams, services: ServicesDep, _: Annotated[NoQuery, Query()]
 ) -> ModelList:
     """Any model of an allowed registry may be named; these are used by workspaces that you may
-    see."""
+    see. Needs `list` on aichatworkspaces in any team."""
     platform = services.cluster.platform()
-    scope = await services.authorizer.scope(caller, "list", services.cluster.teams_with_workspaces)
     counts = Counter(
         model_key(_canonical_name(model))
         for view in services.cluster.sorted_from(("", "", ""))
@@ -65,9 +81,10 @@ async def list_models(
 
 @router.get("/platform", summary="The platform's settings", responses=responses())
 async def read_platform(
-    _: CurrentCaller, services: ServicesDep, __: Annotated[NoQuery, Query()]
+    _: ListedTeams, services: ServicesDep, __: Annotated[NoQuery, Query()]
 ) -> PlatformDocument:
-    """The settings that matter when you create a workspace."""
+    """The settings that matter when you create a workspace. Needs `list` on aichatworkspaces in any
+    team."""
     platform = services.cluster.platform()
     ingress = platform.ingress
     return PlatformDocument(

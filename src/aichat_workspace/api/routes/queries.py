@@ -1,10 +1,11 @@
 """Query parameters. Unknown ones are refused: a mistyped `dryRun` must not change anything."""
 
-from typing import Annotated
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from aichat_workspace.api.schemas.base import ApiModel
+from aichat_workspace.api.schemas.base import ClientModel
 from aichat_workspace.api.workspaces.log_query import LogQuery
 from aichat_workspace.api.workspaces.pages import MAX_LIMIT, Filter
 from aichat_workspace.api.workspaces.service import ChangeOptions
@@ -12,14 +13,16 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.platform_spec import DnsLabel
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 
+WAIT_SECONDS: Final = 60
+MAX_WAIT_SECONDS: Final = 300
 Team = Annotated[DnsLabel, StringConstraints(min_length=1)]
 
 
-class NoQuery(ApiModel):
+class NoQuery(ClientModel):
     """No parameters."""
 
 
-class WorkspaceQuery(ApiModel):
+class WorkspaceQuery(ClientModel):
     """Which workspace of a name."""
 
     team: Team | None = Field(
@@ -29,11 +32,47 @@ class WorkspaceQuery(ApiModel):
     )
 
 
+class ReadQuery(WorkspaceQuery):
+    """How to read a workspace."""
+
+    wait: Phase | None = Field(
+        default=None,
+        description="Answer once it is in this phase, as `Ready`; 504 if that takes longer than "
+        "`timeout`.",
+    )
+    timeout: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_WAIT_SECONDS,
+        description=f"Seconds to `wait`; {WAIT_SECONDS} when left out.",
+    )
+
+    @model_validator(mode="after")
+    def _has_use(self) -> Self:
+        if self.timeout is not None and self.wait is None:
+            error = PydanticCustomError("no_use", "it needs `wait`; name a phase there")
+            details = [InitErrorDetails(type=error, loc=("timeout",), input=self.timeout)]
+            raise ValidationError.from_exception_data("query", details)
+        return self
+
+
 class WorkspaceLogQuery(LogQuery, WorkspaceQuery):
     """The parameters of a log."""
 
 
-class CreateQuery(ApiModel):
+class AccessQuery(ClientModel):
+    """What the caller wants to do."""
+
+    verb: Literal["create", "get", "list", "watch", "update", "patch", "delete"] = Field(
+        description="The verb, as in a Role."
+    )
+    subresource: Literal["log", "prompt", "credentials"] | None = Field(
+        default=None, description="The part of a workspace; the whole when left out."
+    )
+    team: Team | None = Field(default=None, description="The team; every one when left out.")
+
+
+class CreateQuery(ClientModel):
     """How to create a workspace."""
 
     dry_run: bool = Field(default=False, description="Check everything, and change nothing.")
@@ -47,7 +86,7 @@ class ChangeQuery(CreateQuery, WorkspaceQuery):
         return ChangeOptions(self.team, if_match, self.dry_run)
 
 
-class ListQuery(ApiModel):
+class ListQuery(ClientModel):
     """Which workspaces to list, and how."""
 
     team: Team | None = Field(default=None, description="Only this team's.")
@@ -66,6 +105,7 @@ class ListQuery(ApiModel):
         "hold nothing else.",
     )
     limit: int = Field(default=100, ge=1, le=MAX_LIMIT, description="Workspaces on a page.")
+    count: bool = Field(default=False, description="Tell in `total` how many all pages have.")
     page: str | None = Field(
         default=None, max_length=1024, description="`nextPage` of the answer before."
     )
@@ -81,7 +121,7 @@ class ListQuery(ApiModel):
         return self.fields.split(",") if self.fields else []
 
 
-class WatchQuery(ApiModel):
+class WatchQuery(ClientModel):
     """Which workspaces to watch."""
 
     team: Team | None = Field(default=None, description="Only this team's.")

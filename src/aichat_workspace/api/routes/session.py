@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from aichat_workspace.api.auth import audit_log, session_cookie
@@ -17,14 +17,24 @@ from aichat_workspace.api.auth.oidc import (
 )
 from aichat_workspace.api.auth.session_cookie import Session, TokenTooLargeError
 from aichat_workspace.api.auth.signing import Signer
-from aichat_workspace.api.dependencies import Address, Services, ServicesDep, require_session
-from aichat_workspace.api.openapi.responses import responses
+from aichat_workspace.api.dependencies import (
+    BY_SESSION,
+    Address,
+    Services,
+    ServicesDep,
+    require_session,
+)
+from aichat_workspace.api.openapi.responses import only_problems, responses
+from aichat_workspace.api.routes.queries import NoQuery
 from aichat_workspace.api.schemas.session import SessionDocument, SignIn
 from aichat_workspace.api.web import error_handlers, problems
+from aichat_workspace.api.web.exact_requests import require_exact
 from aichat_workspace.api.web.problems import FieldError, ProblemError
 from aichat_workspace.kube.errors import ApiError, UnreachableError
 
-router = APIRouter(prefix="/api/v1/session", tags=["sign-in"])
+router = APIRouter(
+    prefix="/api/v1/session", tags=["sign-in"], dependencies=[Depends(require_exact)]
+)
 
 _SEE_OTHER: Final = 303
 _MAX_ATTEMPTS: Final = 5  # the browser sends their cookies with every request
@@ -32,35 +42,49 @@ _MAX_ATTEMPTS: Final = 5  # the browser sends their cookies with every request
 
 @router.post("", summary="Sign in with a token", responses=responses(415))
 async def sign_in(
-    request: Request, response: Response, services: ServicesDep, address: Address, body: SignIn
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    address: Address,
+    _: Annotated[NoQuery, Query()],
+    body: SignIn,
 ) -> SessionDocument:
     """Set a cookie with the token, for eight hours at most. The server keeps no session."""
     session_cookie.require_own_site(request.method, request.headers, services.settings.public_url)
+    audit_log.note(via="token")
     caller = await services.authenticator.caller(body.token, address)
+    audit_log.note(user=caller.username)
     services.rate_limits.take(caller.username)
     signer = await services.keys.signer()
     try:
         session = _start_session(services, signer, response, body.token)
     except TokenTooLargeError as error:
         raise ProblemError(413, "token-too-large", str(error)) from None
-    audit_log.record(caller, "sign-in", team="", name="", outcome=200)
     return _session_document(caller, session)
 
 
-@router.get("", summary="Who is signed in", responses=responses())
+@router.get("", summary="Who is signed in", dependencies=BY_SESSION, responses=responses())
 async def read_session(
-    request: Request, response: Response, services: ServicesDep, address: Address
+    request: Request,
+    response: Response,
+    services: ServicesDep,
+    address: Address,
+    _: Annotated[NoQuery, Query()],
 ) -> SessionDocument:
     """The session of the cookie, and the csrfToken that changes have to send."""
+    audit_log.note(via="session")
     session = await require_session(request, services)
     caller = await services.authenticator.caller(session.token, address)
+    audit_log.note(user=caller.username)
     services.rate_limits.take(caller.username)
     response.headers["Cache-Control"] = "no-store"
     return _session_document(caller, session)
 
 
-@router.delete("", summary="Sign out", status_code=204, responses=responses())
-async def sign_out(request: Request, services: ServicesDep) -> Response:
+@router.delete("", summary="Sign out", status_code=204, responses=only_problems(403, 422))
+async def sign_out(
+    request: Request, services: ServicesDep, _: Annotated[NoQuery, Query()]
+) -> Response:
     """Remove the cookie from the browser, even if the session has expired. The token stays valid
     until its issuer revokes it."""
     session_cookie.require_own_site(request.method, request.headers, services.settings.public_url)
@@ -74,7 +98,10 @@ async def sign_out(request: Request, services: ServicesDep) -> Response:
     summary="Sign in with the identity provider",
     status_code=_SEE_OTHER,
     response_class=RedirectResponse,
-    responses={_SEE_OTHER: {"description": "To the provider."}, **responses(404, 502)},
+    responses={
+        _SEE_OTHER: {"description": "To the provider."},
+        **only_problems(404, 422, 429, 502, 503),
+    },
 )
 async def begin_login(
     request: Request,
@@ -151,8 +178,10 @@ async def _complete_sign_in(
 
     Raises ProblemError, ApiError or UnreachableError.
     """
+    audit_log.note(via="provider")
     token = await provider.id_token(code, attempt)
     caller = await _authenticate(services, provider, token, address)
+    audit_log.note(user=caller.username)
     require_matching_claims(session_cookie.claims(token), attempt, provider.oidc)
     services.rate_limits.take(caller.username)
     response = _redirect(attempt.next_path)
@@ -160,9 +189,6 @@ async def _complete_sign_in(
         _start_session(services, signer, response, token)
     except TokenTooLargeError as error:
         raise ProblemError(502, "token-too-large", str(error)) from None
-    audit_log.record(
-        caller, "sign-in", team="", name="", outcome=_SEE_OTHER, note="identity provider"
-    )
     return response
 
 

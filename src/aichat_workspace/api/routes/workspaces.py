@@ -1,13 +1,15 @@
 """Routes for workspaces: create, list, read, replace, patch, delete, suspend, resume, watch."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Body, Header, Path, Query, Response
+from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.convertors import StringConvertor, register_url_convertor
 
+from aichat_workspace.api.auth import audit_log
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import Scope
 from aichat_workspace.api.dependencies import (
@@ -21,6 +23,7 @@ from aichat_workspace.api.dependencies import (
 from aichat_workspace.api.openapi.responses import event_stream, responses
 from aichat_workspace.api.routes import queries
 from aichat_workspace.api.schemas.workspace import (
+    PartialWorkspaceList,
     WorkspaceCreate,
     WorkspaceDocument,
     WorkspaceList,
@@ -28,10 +31,16 @@ from aichat_workspace.api.schemas.workspace import (
     WorkspaceReplace,
 )
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.body_limits import JSON, MERGE_PATCH
+from aichat_workspace.api.web.body_limits import JSON, MERGE_PATCH, PARTIAL
 from aichat_workspace.api.web.etags import is_unchanged
-from aichat_workspace.api.web.streaming import Pieces, join_pieces, stream_response
+from aichat_workspace.api.web.streaming import (
+    Pieces,
+    cancel_on_disconnect,
+    join_pieces,
+    stream_response,
+)
 from aichat_workspace.api.workspaces import pages, watch
+from aichat_workspace.api.workspaces.phase_wait import wait_for_phase
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain import names
 
@@ -43,6 +52,7 @@ _ETAG: Final = {
         "schema": {"type": "string"},
     }
 }
+_LIST_SECONDS: Final = 60.0
 _LOCATION: Final = {"Location": {"description": "Where to read it.", "schema": {"type": "string"}}}
 _WATCH_EXAMPLE: Final = """\
 id:
@@ -60,11 +70,15 @@ id: 1207-0f3b9c2d4e5f6071
 event: MODIFIED
 data: {"name":"team-a-aichat","team":"team-a",…}
 """
+_ADDRESS: Final = {
+    "path.name": "$response.body#/name",
+    "query.team": "$response.body#/team",
+}
 _LINKS: Final = {
     operation: {
         "operationId": operation,
-        "parameters": {"path.name": "$response.body#/name", "query.team": "$response.body#/team"},
-        "description": f"`name` of the answer is that of `{operation}`.",
+        "parameters": _ADDRESS,
+        "description": f"`name` and `team` of the answer are those of `{operation}`.",
     }
     for operation in (
         "read_workspace",
@@ -82,11 +96,7 @@ _LINKS: Final = {
 } | {
     "replace_workspace": {
         "operationId": "replace_workspace",
-        "parameters": {
-            "path.name": "$response.body#/name",
-            "header.if-match": "$response.header.ETag",
-        },
-        "requestBody": {"spec": "$response.body#/spec"},
+        "parameters": {**_ADDRESS, "header.if-match": "$response.header.ETag"},
         "description": "With `ETag` of the answer as If-Match, no change is lost.",
     }
 }
@@ -149,15 +159,27 @@ def document_response(
     }
 
 
+_LIST_RESPONSE: Final[dict[int | str, Any]] = {
+    200: {
+        "description": "A page; with `fields` as another media type, for clients with types.",
+        "model": WorkspaceList,
+        "headers": _ETAG,
+        "content": {
+            PARTIAL: {"schema": {"$ref": f"#/components/schemas/{PartialWorkspaceList.__name__}"}}
+        },
+    }
+}
+
+
 def _location(view: View) -> str:
-    return f"/api/v1/workspaces/{view.name}"
+    return f"/api/v1/workspaces/{view.name}?team={view.team}"
 
 
 @router.get(
     "/workspaces",
     summary="List workspaces",
     responses={
-        **document_response(200, "A page.", WorkspaceList),
+        **_LIST_RESPONSE,
         304: {"description": "Unchanged."},
         **responses(),
     },
@@ -170,19 +192,27 @@ async def list_workspaces(
 ) -> Response:
     """Workspaces that you may see, in the order of their names. Pages stay stable: a workspace that
     is created or deleted makes no other one appear twice or never."""
-    views, next_page = await services.workspaces.page(caller, query.filter, query.page, query.limit)
-    etag = pages.etag(views, next_page, query.paths)
+    page = await services.workspaces.page(
+        caller, query.filter, query.page, query.limit, count=query.count
+    )
+    etag = pages.etag(page, query.paths)
     if is_unchanged(etag, if_none_match):
         return Response(status_code=304, headers={"ETag": etag})
 
     async def begin() -> Pieces:
-        return _as_async(join_pieces(pages.parts(views, next_page, query.paths)))
+        return _as_async(join_pieces(pages.parts(page, query.paths)))
 
-    return await stream_response(services.lists, caller.username, begin, JSON, {"ETag": etag})
+    media_type = PARTIAL if query.paths else JSON
+    return await stream_response(services.lists, caller.username, begin, media_type, {"ETag": etag})
 
 
 async def _as_async(pieces: Iterable[bytes]) -> Pieces:
+    """Yield the pieces. Raises ProblemError (408) after a minute: the slot is needed by others."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + _LIST_SECONDS
     for piece in pieces:
+        if clock() >= end:
+            raise problems.read_too_slowly(_LIST_SECONDS)
         yield piece
 
 
@@ -240,14 +270,15 @@ async def watch_workspaces(
     After `reset` forget what you had: all workspaces follow, then `synced`. To resume a stream that
     broke off, send Last-Event-ID to any replica."""
 
+    audit_log.note(team=query.team, workspace=query.name)
+
     async def scope() -> Scope:
         identity = await identify(services, credential)
         return await services.authorizer.scope(
             identity, "watch", lambda: {query.team} if query.team else services.cluster.all_teams()
         )
 
-    visible = await scope()
-    if not visible:
+    if not await scope():
         raise problems.forbidden(caller.username, "watch", "aichatworkspaces", query.team or "any")
     watcher = watch.Watcher(
         services.cluster,
@@ -257,8 +288,6 @@ async def watch_workspaces(
         query=f"{query.team} {query.name}",
     )
     token = watch.ResumeToken.parse(last_event_id)
-    if token is not None and token.scope_hash != watcher.scope_hash(visible):
-        token = None
 
     async def begin() -> Pieces:
         position = await watch.resume(services.cluster, token, services.workspaces)
@@ -273,17 +302,31 @@ async def watch_workspaces(
     responses={
         **document_response(200, "The workspace."),
         304: {"description": "Unchanged."},
-        **responses(404),
+        **responses(404, 504),
     },
 )
 async def read_workspace(
+    request: Request,
     caller: CurrentCaller,
     services: ServicesDep,
+    credential: RequestCredential,
     name: Name,
-    query: WorkspaceParameters,
+    query: Annotated[queries.ReadQuery, Query()],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    view = await services.workspaces.find(caller, "get", name, query.team)
+    """With `wait`, once it is in that phase."""
+
+    async def find() -> View:
+        identity = await identify(services, credential)
+        return await services.workspaces.find(identity, "get", name, query.team)
+
+    if query.wait is None:
+        view = await services.workspaces.find(caller, "get", name, query.team)
+    else:
+        seconds = query.timeout or queries.WAIT_SECONDS
+        waiting = wait_for_phase(services.cluster, find, query.wait, seconds)
+        with services.streams.slot(caller.username):
+            view = await cancel_on_disconnect(request, services.stopping, waiting)
     if is_unchanged(view.etag, if_none_match):
         return Response(status_code=304, headers={"ETag": view.etag})
     return workspace_response(view)
@@ -411,7 +454,6 @@ async def _set_suspended(
         name,
         {"suspended": suspended},
         query.options(if_match),
-        action="suspend" if suspended else "resume",
     )
     return _change_response(view, has_changed=has_changed, dry_run=query.dry_run)
 

@@ -31,7 +31,13 @@ class ApiModel(BaseModel):
     )
 
 
-class RequestBody(ApiModel):
+class ClientModel(ApiModel):
+    """What a client sends: its fields have their documented names only."""
+
+    model_config = ConfigDict(populate_by_name=False)
+
+
+class RequestBody(ClientModel):
     """A body that a client sends.
 
     It is rejected before validation if it has too many values, is nested too deeply or has invalid

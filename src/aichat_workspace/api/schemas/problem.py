@@ -23,4 +23,7 @@ class ProblemDocument(ApiModel):
     code: str = Field(description="The kind of problem, for programs.")
     detail: str = Field(description="What is wrong and what to do, for people.")
     instance: str = Field(description="The path of the request.")
+    request_id: str = Field(
+        description="The request's id, as in X-Request-ID and in every log line."
+    )
     errors: tuple[FieldProblem, ...] = Field(default=(), description="The fields that are wrong.")

@@ -14,6 +14,8 @@ from aichat_workspace.api.schemas.base import ApiModel, RequestBody, with_exampl
 class TeamRights(ApiModel):
     """What the caller may do in one team."""
 
+    model_config = with_example({"team": "team-a", "verbs": ["create", "get", "list", "watch"]})
+
     team: str = Field(description="The team's namespace.")
     verbs: tuple[str, ...] = Field(
         description="What the caller may do with the team's workspaces, as "
@@ -21,22 +23,33 @@ class TeamRights(ApiModel):
     )
 
 
+class AccessAnswer(ApiModel):
+    """Whether the caller may do what they asked about."""
+
+    model_config = with_example({"allowed": True})
+
+    allowed: bool = Field(description="Whether Kubernetes allows it.")
+
+
 class Identity(ApiModel):
-    """Who the caller is, and what Kubernetes allows them to do."""
+    """Who the caller is, and which teams they belong to."""
 
     model_config = with_example(
         {
             "username": "ann",
             "groups": ["system:authenticated"],
             "everywhere": [],
-            "teams": [{"team": "team-a", "verbs": ["create", "get", "list", "watch"]}],
+            "teams": ["team-a"],
         }
     )
 
     username: str = Field(description="The name in the cluster.")
     groups: tuple[str, ...] = Field(description="The groups in the cluster.")
     everywhere: tuple[str, ...] = Field(description="What the caller may do in every team.")
-    teams: tuple[TeamRights, ...] = Field(description="What else the caller may do, by team.")
+    teams: tuple[str, ...] = Field(
+        description="The teams whose workspaces the caller may list; "
+        "`GET /api/v1/me/teams/{team}` tells what else is allowed there."
+    )
 
 
 class SignIn(RequestBody):

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    BeforeValidator,
     Field,
     StrictBool,
     StrictFloat,
@@ -45,6 +46,14 @@ _WORKSPACE_EXAMPLE: dict[str, Any] = {
 }
 
 
+def _parse_spec(value: object) -> WorkspaceSpec:
+    return WorkspaceSpec.model_validate(value, by_alias=True, by_name=False)
+
+
+Spec = Annotated[WorkspaceSpec, BeforeValidator(_parse_spec)]
+"""A spec whose fields have their documented names only; Python's are for our own code."""
+
+
 class WorkspaceCreate(RequestBody):
     """A workspace to create."""
 
@@ -55,7 +64,7 @@ class WorkspaceCreate(RequestBody):
         min_length=1,
         description="The team it belongs to: the namespace of its resource.",
     )
-    spec: WorkspaceSpec
+    spec: Spec
 
 
 class WorkspaceReplace(RequestBody):
@@ -63,7 +72,7 @@ class WorkspaceReplace(RequestBody):
 
     model_config = with_example({"spec": _SPEC_EXAMPLE})
 
-    spec: WorkspaceSpec
+    spec: Spec
 
 
 class WorkspacePatch(RequestBody):
@@ -101,14 +110,32 @@ class WorkspaceList(ApiModel):
         {
             "items": [_WORKSPACE_EXAMPLE],
             "nextPage": "WyJ0ZWFtLWEtYWljaGF0IiwidGVhbS1hIiwidGVhbS1hLWFpY2hhdCJd",
+            "total": 2,
         }
     )
 
-    items: tuple[WorkspaceDocument | dict[str, Any], ...] = Field(
-        description="Whole workspaces, or with `fields` only what was asked for."
-    )
+    items: tuple[WorkspaceDocument, ...] = Field(description="Whole workspaces.")
     next_page: str | None = Field(
         description="Send it as `page` for what follows; null on the last page."
+    )
+    total: int | None = Field(
+        default=None, description="Workspaces on all pages together, with `count=true` only."
+    )
+
+
+class PartialWorkspaceList(ApiModel):
+    """A page of workspaces with only the `fields` of the query."""
+
+    model_config = with_example(
+        {"items": [{"name": "team-a-aichat", "status": {"phase": "Ready"}}], "nextPage": None}
+    )
+
+    items: tuple[dict[str, Any], ...] = Field(description="What was asked for, of each workspace.")
+    next_page: str | None = Field(
+        description="Send it as `page` for what follows; null on the last page."
+    )
+    total: int | None = Field(
+        default=None, description="Workspaces on all pages together, with `count=true` only."
     )
 
 

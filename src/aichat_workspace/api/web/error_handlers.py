@@ -1,6 +1,7 @@
 """Turn every error into a problem document, including the framework's and unexpected ones."""
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,11 +23,22 @@ _LOCATIONS: Final = frozenset({"body", "query", "path", "header"})
 
 def install(app: FastAPI) -> None:
     """Register the handlers of all known errors."""
-    app.add_exception_handler(ProblemError, _on_problem)
-    app.add_exception_handler(ApiError, _on_cluster_error)
-    app.add_exception_handler(UnreachableError, _on_cluster_error)
-    app.add_exception_handler(RequestValidationError, _on_invalid_request)
-    app.add_exception_handler(HTTPException, _on_framework_error)
+    app.add_exception_handler(ProblemError, _without_thread(_on_problem))
+    app.add_exception_handler(ApiError, _without_thread(_on_cluster_error))
+    app.add_exception_handler(UnreachableError, _without_thread(_on_cluster_error))
+    app.add_exception_handler(RequestValidationError, _without_thread(_on_invalid_request))
+    app.add_exception_handler(HTTPException, _without_thread(_on_framework_error))
+
+
+def _without_thread(
+    handler: Callable[[Request, Exception], Response],
+) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Return an async handler: the framework would call another one in a thread."""
+
+    async def handle(request: Request, error: Exception) -> Response:
+        return handler(request, error)
+
+    return handle
 
 
 def problem_response(problem: ProblemError, path: str) -> Response:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from itertools import islice
 from typing import Any, Final
 
+from aichat_workspace.api.web.request_ids import request_id
 from aichat_workspace.domain import names
 from aichat_workspace.kube.errors import (
     AlreadyExistsError,
@@ -66,6 +67,7 @@ class ProblemError(Exception):
             "code": self.code,
             "detail": self.detail,
             "instance": instance,
+            "requestId": request_id(),
         }
         if self.errors:
             document["errors"] = [
@@ -98,6 +100,15 @@ def forbidden(username: str, verb: str, what: str, team: str) -> ProblemError:
         403,
         "forbidden",
         f"{username} may not {verb} {what} in team {team!r}. Ask an administrator of that "
+        "namespace for a role that allows it.",
+    )
+
+
+def no_team_at_all(username: str) -> ProblemError:
+    return ProblemError(
+        403,
+        "forbidden",
+        f"{username} may not list aichatworkspaces in any team. Ask an administrator of a team's "
         "namespace for a role that allows it.",
     )
 
@@ -151,6 +162,24 @@ def too_large(max_bytes: int) -> ProblemError:
 def too_slow(seconds: float) -> ProblemError:
     detail = f"The body did not arrive within {seconds:g} seconds. Send it again."
     return ProblemError(408, "too-slow", detail, headers=_CLOSE_CONNECTION)
+
+
+def head_too_large(max_bytes: int) -> ProblemError:
+    detail = (
+        f"The request's head is larger than {max_bytes} bytes. Send a shorter token, or remove "
+        "cookies of other sites."
+    )
+    return ProblemError(431, "head-too-large", detail, headers=_CLOSE_CONNECTION)
+
+
+def head_too_slow(seconds: float) -> ProblemError:
+    detail = f"The request's head did not arrive within {seconds:g} seconds. Send it again."
+    return ProblemError(408, "too-slow", detail, headers=_CLOSE_CONNECTION)
+
+
+def read_too_slowly(seconds: float) -> ProblemError:
+    detail = f"The list was not read within {seconds:g} seconds. Ask for fewer with `limit`."
+    return ProblemError(408, "too-slow", detail)
 
 
 def no_room() -> ProblemError:

@@ -6,23 +6,25 @@ service account has one caller's share, and all of a namespace together have fiv
 
 import math
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from aichat_workspace.api.settings import Bounds
 from aichat_workspace.api.web import problems
+from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.shares import ALL_TOGETHER, Shares
 
 NAMESPACE_SHARES: Final = 5
-_ADDRESS_SHARE: Final = 0.4
-_MAX_CALLERS: Final = 10_000
+MAX_CALLERS: Final = 10_000
+"""Callers that are remembered; the one whose last request is the oldest goes first."""
 _ACCOUNT_PREFIX: Final = "system:serviceaccount:"
 _PER_CALLER: Final = "You ask too often; a watch tells changes without asking."
 _PER_NAMESPACE: Final = "The service accounts of your namespace ask too often, all together."
-_PER_ADDRESS: Final = "Too many unknown callers come from your address."
-_ANONYMOUS: Final = "Too many unknown callers come."
+REVIEWS_PER_CALLER: Final = (
+    "Your requests need too many answers of Kubernetes; a request with `team` needs one."
+)
 
 
 @dataclass(slots=True)
@@ -44,7 +46,7 @@ class TokenBucket:
         level, since = self._buckets.pop(caller, (float(self.burst), now))
         level = min(float(self.burst), level + (now - since) * self.per_second)
         self._buckets[caller] = (max(level - 1, 0.0) if level >= 1 else level, now)
-        if len(self._buckets) > _MAX_CALLERS:
+        if len(self._buckets) > MAX_CALLERS:
             self._buckets.popitem(last=False)
         if level < 1:
             wait = math.ceil((1 - level) / self.per_second)
@@ -63,11 +65,16 @@ class RateLimits:
     per_namespace: TokenBucket
 
     @classmethod
-    def from_bounds(cls, bounds: Bounds, clock: Callable[[], float] = time.monotonic) -> Self:
-        """Create the limits of the settings."""
-        per_second, burst = bounds.requests_per_second, bounds.burst
+    def create(
+        cls,
+        per_second: float,
+        burst: int,
+        clock: Callable[[], float] = time.monotonic,
+        message: str = _PER_CALLER,
+    ) -> Self:
+        """Create limits of so many requests for each caller."""
         return cls(
-            TokenBucket(per_second, burst, clock),
+            TokenBucket(per_second, burst, clock, message),
             TokenBucket(
                 per_second * NAMESPACE_SHARES, burst * NAMESPACE_SHARES, clock, _PER_NAMESPACE
             ),
@@ -81,78 +88,52 @@ class RateLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class AnonymousRateLimits:
-    """Rate limits for unauthenticated requests: one overall and a smaller one per address.
-
-    A flood from one address affects only that address.
-    """
-
-    per_address: TokenBucket
-    overall: TokenBucket
-
-    @classmethod
-    def create(
-        cls, per_second: float, burst: int, clock: Callable[[], float] = time.monotonic
-    ) -> Self:
-        """Create limits of so many requests overall; one address has two fifths of them."""
-        return cls(
-            TokenBucket(
-                per_second * _ADDRESS_SHARE,
-                max(1, int(burst * _ADDRESS_SHARE)),
-                clock,
-                _PER_ADDRESS,
-            ),
-            TokenBucket(per_second, burst, clock, _ANONYMOUS),
-        )
-
-    def take(self, address: str) -> None:
-        """Count a request. Raises ProblemError (429) for one too many."""
-        self.per_address.take(address)
-        self.overall.take("")
-
-
-@dataclass(slots=True)
 class ConcurrencyLimit:
     """A limit on what is open at the same time."""
 
     per_caller: int
     """Slots of one caller; the service accounts of a namespace have five times as many."""
-    overall: int
-    """Slots of all callers together."""
+    shares: Shares
     what: str = "streams"
     """What a slot is for, as problems call it."""
-    _taken_by: Counter[str] = field(default_factory=Counter)
-    taken: int = 0
-    """Slots that are taken now."""
+
+    @classmethod
+    def create(cls, per_caller: int, overall: int, what: str = "streams") -> Self:
+        """Create a limit with so many slots for a caller, and for all together."""
+        return cls(per_caller, Shares(overall), what)
+
+    @property
+    def taken(self) -> int:
+        """Slots that are taken now."""
+        return self.shares.total
 
     @contextmanager
     def slot(self, caller: str) -> Iterator[None]:
         """Take a slot until the block ends. Raises ProblemError (429) for one too many."""
-        namespace = _account_namespace(caller)
-        shared = self.per_caller * NAMESPACE_SHARES
-        if self._taken_by.get(caller, 0) >= self.per_caller:
-            raise problems.too_many(
-                f"You have {self.per_caller} {self.what} open; end one first.", 5
-            )
-        if namespace is not None and self._taken_by.get(namespace, 0) >= shared:
-            raise problems.too_many(
-                f"The service accounts of your namespace have {shared} {self.what} open, all "
-                "together; end one first.",
-                5,
-            )
-        if self.taken >= self.overall:
-            raise problems.too_many(f"Too many {self.what} are open; try again in a while.", 10)
-        takers = [caller] if namespace is None else [caller, namespace]
-        self.taken += 1
-        self._taken_by.update(takers)
+        limits = caller_limits(caller, self.per_caller)
+        if (holder := self.shares.exceeded(limits)) is not None:
+            raise self._full(caller, holder)
+        self.shares.hold(limits)
         try:
             yield
         finally:
-            self.taken -= 1
-            self._taken_by.subtract(takers)
-            for taker in takers:
-                if not self._taken_by[taker]:
-                    del self._taken_by[taker]
+            self.shares.release(limits)
+
+    def _full(self, caller: str, holder: str) -> ProblemError:
+        if holder == ALL_TOGETHER:
+            detail = f"Too many {self.what} are open; try again in a while."
+            return problems.too_many(detail, 10)
+        who = "You have"
+        if holder != caller:
+            who = "All together, the service accounts of your namespace have"
+        limit = caller_limits(caller, self.per_caller)[holder]
+        return problems.too_many(f"{who} {limit} {self.what} open; end one first.", 5)
+
+
+def caller_limits(caller: str, limit: int) -> dict[str, int]:
+    """Return the limit of a caller, and that of all service accounts of its namespace."""
+    namespace = _account_namespace(caller)
+    return {caller: limit} | ({namespace: limit * NAMESPACE_SHARES} if namespace else {})
 
 
 def _account_namespace(caller: str) -> str | None:

@@ -42,6 +42,8 @@ class ClusterView:
         self._order: list[Order] = []
         self._complete_version = 0
         self._settings: Settings | None = None
+        self._all_teams: frozenset[str] | None = None
+        self._teams_with_workspaces: frozenset[str] | None = None
         self.workspaces = Cache(
             client,
             kinds.WORKSPACE,
@@ -51,7 +53,7 @@ class ClusterView:
         self._namespaces = Cache(
             client,
             kinds.NAMESPACE,
-            Store(lambda *_: None),
+            Store(self._forget_teams),
             transform=_namespace_summary,
         )
         self._platform = Cache(
@@ -131,14 +133,12 @@ class ClusterView:
         for _, team, resource in self._order[bisect_right(self._order, after) :]:
             yield self._views[(team, resource)]
 
-    def find(self, name: str, team: str | None = None) -> View | None:
-        """Return the resource that wins a workspaceName, or the team's one; None without one."""
-        candidates = [view for view in self.claimants(name) if team in (None, view.team)]
-        return min(candidates, key=lambda view: view.rank, default=None)
-
-    def claimants(self, name: str) -> tuple[View, ...]:
-        """Return all resources that name a workspaceName."""
-        return tuple(self._by_name.get(name, {}).values())
+    def claimants(self, name: str, team: str | None = None) -> list[View]:
+        """Return the resources that name a workspaceName, or the team's ones; the holder first."""
+        views = self._by_name.get(name, {}).values()
+        return sorted(
+            (view for view in views if team in (None, view.team)), key=lambda view: view.rank
+        )
 
     def get(self, team: str, resource: str) -> View | None:
         """Return the workspace of a resource; None without one."""
@@ -148,9 +148,11 @@ class ClusterView:
         """Return the resource of a view, as it is now."""
         return self.workspaces.get(*view.key)
 
-    def teams_with_workspaces(self) -> set[str]:
-        """Return the namespaces that have workspaces."""
-        return {team for team, _ in self._views}
+    def teams_with_workspaces(self) -> frozenset[str]:
+        """Return the namespaces that have workspaces; all requests share the set."""
+        if self._teams_with_workspaces is None:
+            self._teams_with_workspaces = frozenset(team for team, _ in self._views)
+        return self._teams_with_workspaces
 
     def teams(self) -> list[str]:
         """Return the namespaces where workspaces may be created."""
@@ -161,9 +163,11 @@ class ClusterView:
         }
         return sorted(marked | {names.SYSTEM_NAMESPACE})
 
-    def all_teams(self) -> set[str]:
-        """Return the namespaces where workspaces may be created or exist."""
-        return {*self.teams(), *self.teams_with_workspaces()}
+    def all_teams(self) -> frozenset[str]:
+        """Return the namespaces where workspaces may be created or exist; all requests share it."""
+        if self._all_teams is None:
+            self._all_teams = self.teams_with_workspaces().union(self.teams())
+        return self._all_teams
 
     def namespace(self, name: str) -> Json | None:
         """Return a namespace; None without one."""
@@ -190,6 +194,9 @@ class ClusterView:
     def _on_change(self, old: Json | None, new: Json | None) -> None:
         before = self._views.pop(key(old), None) if old is not None else None
         after = self._parse_view(old, new)
+        if (before is None) is not (after is None):
+            self._teams_with_workspaces = None
+            self._forget_teams()
         if before is not None:
             self._remove(before)
         if after is not None:
@@ -227,6 +234,9 @@ class ClusterView:
         if settings is not None and settings != self._settings and settings.problem:
             _log.error(settings.problem, fix="edit it")
         self._settings = settings
+
+    def _forget_teams(self, *_: Json | None) -> None:
+        self._all_teams = None
 
     def _remove(self, view: View) -> None:
         del self._order[bisect_left(self._order, view.order)]

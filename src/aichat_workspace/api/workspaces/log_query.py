@@ -4,14 +4,14 @@ from typing import Final
 
 from pydantic import Field
 
-from aichat_workspace.api.schemas.base import ApiModel
+from aichat_workspace.api.schemas.base import ClientModel
 
 _MAX_LINES: Final = 10_000
 _MAX_BYTES: Final = 4 * 1024 * 1024
 _YEAR_SECONDS: Final = 31_536_000
 
 
-class LogQuery(ApiModel):
+class LogQuery(ClientModel):
     """Which part of a log, and whether to go on as it grows."""
 
     tail: int = Field(default=200, ge=1, le=_MAX_LINES, description="Lines from its end.")

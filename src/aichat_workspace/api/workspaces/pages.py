@@ -46,6 +46,18 @@ class Filter:
         return any(text in field.casefold() for field in (view.name, view.resource, view.team, url))
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a list."""
+
+    views: Sequence[View]
+    """The workspaces on it."""
+    next_page: str | None = None
+    """The token of the next page; None on the last one."""
+    total: int | None = None
+    """How many workspaces all pages have; None where they are not counted."""
+
+
 def parse_page(token: str | None) -> Order:
     """Return the position in the order after which a page begins. Raises ProblemError (422)."""
     if token is None:
@@ -63,27 +75,27 @@ def _format_page(position: Order) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(position)).decode()
 
 
-def take_page(
-    views: Iterable[View], matches: Callable[[View], bool], limit: int
-) -> tuple[Sequence[View], str | None]:
-    """Return the first `limit` matching workspaces, and the token of the next page."""
+def take_page(views: Iterable[View], matches: Callable[[View], bool], limit: int) -> Page:
+    """Return the page of the first `limit` matching workspaces."""
     page = list(islice(filter(matches, views), limit + 1))
     if len(page) <= limit:
-        return page, None
-    return page[:limit], _format_page(page[limit - 1].order)
+        return Page(page)
+    return Page(page[:limit], _format_page(page[limit - 1].order))
 
 
-def parts(views: Sequence[View], next_page: str | None, fields: Sequence[str]) -> Iterator[bytes]:
+def parts(page: Page, fields: Sequence[str]) -> Iterator[bytes]:
     """Yield the page's JSON, workspace by workspace; whole ones are not serialized again."""
     separator = b'{"items":['
-    for view in views:
+    for view in page.views:
         yield separator + (orjson.dumps(select(view.document, fields)) if fields else view.body)
         separator = b","
-    head = b"" if views else separator
-    yield b'%s],"nextPage":%s}' % (head, orjson.dumps(next_page))
+    head = b"" if page.views else separator
+    total = b"" if page.total is None else b'"total":%d,' % page.total
+    yield b'%s],%s"nextPage":%s}' % (head, total, orjson.dumps(page.next_page))
 
 
-def etag(views: Sequence[View], next_page: str | None, fields: Sequence[str]) -> str:
-    """Return the page's ETag; it changes with the content."""
-    content = orjson.dumps([next_page, *fields, *(view.etag for view in views)])
-    return f'"{hashlib.blake2b(content, digest_size=16).hexdigest()}"'
+def etag(page: Page, fields: Sequence[str]) -> str:
+    """Return the page's ETag; it changes with the content, and is weak as it may be compressed."""
+    tags = (view.etag for view in page.views)
+    content = orjson.dumps([page.next_page, page.total, *fields, *tags])
+    return f'W/"{hashlib.blake2b(content, digest_size=16).hexdigest()}"'

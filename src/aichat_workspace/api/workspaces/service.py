@@ -4,9 +4,9 @@ Every method first asks Kubernetes whether the caller may, and raises ProblemErr
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -22,8 +22,8 @@ from aichat_workspace.api.web.merge_patch import merge
 from aichat_workspace.api.web.problems import FieldError, ProblemError
 from aichat_workspace.api.workspaces import pages
 from aichat_workspace.api.workspaces.change_log import ChangeType
-from aichat_workspace.api.workspaces.cluster_view import ClusterView
-from aichat_workspace.api.workspaces.pages import Filter
+from aichat_workspace.api.workspaces.cluster_view import FIRST, ClusterView
+from aichat_workspace.api.workspaces.pages import Filter, Page
 from aichat_workspace.api.workspaces.views import View, view, workspace_name
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
@@ -76,26 +76,39 @@ class Workspaces:
         self, caller: Caller, verb: str, name: str, team: str | None = None, subresource: str = ""
     ) -> View:
         """Return the workspace if the caller may use the verb on it, or on the part of it."""
-        workspace = self.cluster.find(name, team)
+        audit_log.note(workspace=name, team=team)
+        workspace = await self._resolve(caller, name, team)
+        location = workspace.key if workspace else (team or names.SYSTEM_NAMESPACE, name)
+        request = AccessRequest(verb, *location, subresource, address=(team, name))
         if workspace is None:
-            await self._review_missing(caller, verb, name, team, subresource)
+            await self._review_missing(caller, request)
             raise problems.not_found(name)
-        request = AccessRequest(verb, workspace.team, workspace.resource, subresource)
+        audit_log.note(team=workspace.team)
         await self.authorizer.require(caller, request, name)
         return workspace
 
-    async def _review_missing(
-        self, caller: Caller, verb: str, name: str, team: str | None, subresource: str
-    ) -> None:
+    async def _resolve(self, caller: Caller, name: str, team: str | None) -> View | None:
+        """Return the first claimant of a name, in the team if that is given; None without one.
+
+        The caller's own come before those that they may not see, so that lists and addresses agree.
+        """
+        claimants = self.cluster.claimants(name, team)
+        for claimant in claimants if len(claimants) > 1 else ():
+            request = AccessRequest("get", claimant.team, claimant.resource)
+            if await self.authorizer.allows(caller, request):
+                return claimant
+        return claimants[0] if claimants else None
+
+    async def _review_missing(self, caller: Caller, request: AccessRequest) -> None:
         """Make as many reviews as for a hidden workspace: the time must not reveal which it is."""
-        team = team or names.SYSTEM_NAMESPACE
-        await self.authorizer.allows(caller, AccessRequest(verb, team, name, subresource))
-        await self.authorizer.allows(caller, AccessRequest("get", team, name))
+        await self.authorizer.allows(caller, request)
+        await self.authorizer.allows(caller, replace(request, verb="get", subresource=""))
 
     async def page(
-        self, caller: Caller, query: Filter, page: str | None, limit: int
-    ) -> tuple[Sequence[View], str | None]:
-        """Return a page of workspaces that the caller may see, and the token of the next page."""
+        self, caller: Caller, query: Filter, page: str | None, limit: int, *, count: bool = False
+    ) -> Page:
+        """Return a page of workspaces that the caller may see; `count` looks at all of them."""
+        audit_log.note(team=query.team)
         after = pages.parse_page(page)
         scope = await self.authorizer.scope(
             caller,
@@ -104,17 +117,21 @@ class Workspaces:
         )
         if query.team and query.team not in scope:
             raise problems.forbidden(caller.username, "list", _WORKSPACE.plural, query.team)
-        return pages.take_page(
-            self.cluster.sorted_from(after),
-            lambda workspace: workspace.team in scope and query.matches(workspace),
-            limit,
-        )
+
+        def matches(workspace: View) -> bool:
+            return workspace.team in scope and query.matches(workspace)
+
+        page_of_views = pages.take_page(self.cluster.sorted_from(after), matches, limit)
+        if not count:
+            return page_of_views
+        return replace(page_of_views, total=sum(map(matches, self.cluster.sorted_from(FIRST))))
 
     async def create(
         self, caller: Caller, body: WorkspaceCreate, *, dry_run: bool
     ) -> tuple[View, bool]:
         """Create the workspace, and return whether it is new. The same request may be repeated."""
         name, team = body.spec.workspace_name, body.team
+        audit_log.note(workspace=name, team=team, dry_run=dry_run)
         request = AccessRequest("create", team)
         if not await self.authorizer.allows(caller, request):
             raise problems.forbidden(caller.username, "create", request.what, team)
@@ -123,7 +140,7 @@ class Workspaces:
             return self._require_same_request(caller, body, claimants), False
         self._require_within_limits(body.spec)
         try:
-            with self._audit_write(caller, "create", team, name, dry_run=dry_run):
+            with _noting_write(dry_run=dry_run):
                 created = await self.client.create(
                     _WORKSPACE, _manifest(caller, body), field_manager=names.API, dry_run=dry_run
                 )
@@ -135,10 +152,9 @@ class Workspaces:
         if dry_run:
             created["metadata"].setdefault("resourceVersion", "0")  # nothing was stored
             return view(created), True
-        audit_log.record(caller, "create", team=team, name=name, outcome=201)
         workspace = await self._await_visible(created)
         if self._lost_name_race(view(created)):
-            await self._undo_create(caller, workspace)
+            await self._undo_create(workspace)
             raise _name_taken(name)
         return workspace, True
 
@@ -147,9 +163,7 @@ class Workspaces:
     ) -> tuple[View, bool]:
         """Replace the workspace's spec, and return whether that changed anything."""
         workspace = await self.find(caller, "update", name, options.team)
-        return await self._change(
-            caller, "replace", workspace, lambda _: _spec_document(spec), options
-        )
+        return await self._change(workspace, lambda _: _spec_document(spec), options)
 
     async def patch(
         self,
@@ -157,29 +171,25 @@ class Workspaces:
         name: str,
         changes: dict[str, Any],
         options: ChangeOptions = _ANY_STATE,
-        action: str = "patch",
     ) -> tuple[View, bool]:
         """Apply a merge patch to the workspace's spec, and return whether that changed anything."""
         workspace = await self.find(caller, "patch", name, options.team)
-        return await self._change(
-            caller, action, workspace, lambda spec: dict(merge(spec, changes)), options
-        )
+        return await self._change(workspace, lambda spec: dict(merge(spec, changes)), options)
 
     async def delete(self, caller: Caller, name: str, options: ChangeOptions = _ANY_STATE) -> View:
         """Delete the workspace, and return its last state."""
+        audit_log.note(dry_run=options.dry_run)
         current = await self.find(caller, "delete", name, options.team)
         for _ in range(_ATTEMPTS):
             current = await self._require_match(current, options.if_match)
             try:
-                with self._audit_write(
-                    caller, "delete", current.team, name, dry_run=options.dry_run
-                ):
+                with _noting_write(dry_run=options.dry_run):
                     deleted = await self.client.delete(
                         _WORKSPACE,
                         current.resource,
                         current.team,
                         uid=str(current.document["uid"]),
-                        version=str(current.version) if options.if_match else None,
+                        version=str(current.version) if etags.is_tag(options.if_match) else None,
                         dry_run=options.dry_run,
                     )
             except ConflictError:
@@ -187,7 +197,6 @@ class Workspaces:
                 continue
             if options.dry_run:
                 return current
-            audit_log.record(caller, "delete", team=current.team, name=name, outcome=202)
             if deleted is None or deleted.get("kind") != kinds.WORKSPACE.kind:
                 await self._await_deleted(current)
                 return current
@@ -220,8 +229,6 @@ class Workspaces:
 
     async def _change(
         self,
-        caller: Caller,
-        action: str,
         current: View,
         change: Callable[[dict[str, Any]], dict[str, Any]],
         options: ChangeOptions,
@@ -232,12 +239,13 @@ class Workspaces:
         (412), else the change is computed again.
         """
         name, dry_run = current.name, options.dry_run
+        audit_log.note(dry_run=dry_run)
         for _ in range(_ATTEMPTS):
             current = await self._require_match(current, options.if_match)
             spec = change(dict(current.document["spec"]))
             self._require_change_within_limits(spec, current.document["spec"])
             try:
-                with self._audit_write(caller, action, current.team, name, dry_run=dry_run):
+                with _noting_write(dry_run=dry_run):
                     written = await self.client.json_patch(
                         _WORKSPACE,
                         current.resource,
@@ -257,18 +265,8 @@ class Workspaces:
             has_changed = written["metadata"]["generation"] != current.document["generation"]
             if dry_run:
                 return view(written), has_changed
-            if has_changed:
-                audit_log.record(caller, action, team=current.team, name=name, outcome=202)
             return await self._await_visible(written), has_changed
         raise problems.changing()
-
-    def _audit_write(
-        self, caller: Caller, action: str, team: str, name: str, *, dry_run: bool
-    ) -> AbstractContextManager[None]:
-        """Audit a write with an unknown outcome."""
-        if dry_run:
-            return nullcontext()
-        return audit_log.audit_unknown_outcome(caller, action, team=team, name=name)
 
     async def _require_match(self, current: View, if_match: str | None) -> View:
         """Return a state that If-Match matches; reload one that the caller may have seen newer.
@@ -328,17 +326,15 @@ class Workspaces:
         others = {claimant.key for claimant in self.cluster.claimants(created.name)} - {created.key}
         return bool(others - later)
 
-    async def _undo_create(self, caller: Caller, created: View) -> None:
+    async def _undo_create(self, created: View) -> None:
         try:
             await self.client.delete(
                 _WORKSPACE, created.resource, created.team, uid=str(created.document["uid"])
             )
-            note = "another had the name before"
+            note = "taken back: another had the name before"
         except (ApiError, UnreachableError):  # the operator will report that the name is taken
             note = "another had the name before; it may still be there"
-        audit_log.record(
-            caller, "take back", team=created.team, name=created.name, outcome=409, note=note
-        )
+        audit_log.note(note=note)
 
     def _require_team(self, team: str) -> None:
         if team not in self.cluster.teams():
@@ -393,6 +389,11 @@ class Workspaces:
             ):
                 return claimant
         raise _name_taken(body.spec.workspace_name)
+
+
+def _noting_write(*, dry_run: bool) -> AbstractContextManager[None]:
+    """Note a write with an unknown outcome; a dry run has none."""
+    return nullcontext() if dry_run else audit_log.note_unknown_outcome()
 
 
 def _parse_spec(spec: dict[str, Any]) -> WorkspaceSpec | None:
@@ -453,7 +454,7 @@ def _require_valid(spec: dict[str, Any], stored: dict[str, Any]) -> None:
 def _spec_errors(spec: dict[str, Any]) -> list[ErrorDetails]:
     """Return every field that is wrong, with its value."""
     try:
-        WorkspaceSpec.model_validate(spec)
+        WorkspaceSpec.model_validate(spec, by_alias=True, by_name=False)
     except ValidationError as error:
         return error.errors(include_url=False, include_context=False)
     return []

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, Self
 
 import orjson
+import structlog
 
 from aichat_workspace.api.auth.authorization import Scope
 from aichat_workspace.api.web import problems
@@ -32,6 +33,7 @@ from aichat_workspace.api.workspaces.views import View
 HEARTBEAT_SECONDS: Final = 15.0
 RECHECK_SECONDS: Final = 5.0
 _NO_SCOPE: Final = Scope(everywhere=False)
+_log: Final = structlog.get_logger()
 _RETRY: Final = b"retry: 1000\n\n"
 _ID: Final = re.compile(r"([0-9]{1,20})-([0-9a-f]{16})", re.ASCII)
 _CATCH_UP_SECONDS: Final = 10.0
@@ -110,7 +112,9 @@ class Watcher:
             async for piece in self._events(position, token):
                 yield piece
         except problems.REPORTABLE_ERRORS as error:  # not allowed, or no answer
-            yield server_sent_event("end", orjson.dumps(problems.as_problem(error).document("")))
+            problem = problems.as_problem(error)
+            _log.info("a watch was ended", outcome=problem.status, why=problem.detail)
+            yield server_sent_event("end", orjson.dumps(problem.document("")))
             return
         yield server_sent_event("end", orjson.dumps({"detail": "The server stops. Connect again."}))
 

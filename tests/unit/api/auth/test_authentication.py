@@ -1,10 +1,11 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from aichat_workspace.api.auth.authentication import Authenticator
+from aichat_workspace.api.auth.authentication import Authenticator, Caller
+from aichat_workspace.api.web.anonymous_limits import AnonymousRateLimits, KnownAddresses
 from aichat_workspace.api.web.problems import ProblemError
-from aichat_workspace.api.web.rate_limits import AnonymousRateLimits
 from aichat_workspace.kube.client import Client
 from tests.unit.api.clock import FakeClock
 
@@ -27,7 +28,9 @@ class FakeTokenReviews(Client):
 
 
 def create_authenticator(reviews: FakeTokenReviews) -> Authenticator:
-    return Authenticator.create(reviews, AUDIENCE, AnonymousRateLimits.create(50, 500, FakeClock()))
+    clock = FakeClock()
+    limits = AnonymousRateLimits.create(50, 500, KnownAddresses(clock), clock)
+    return Authenticator.create(reviews, AUDIENCE, limits)
 
 
 async def status_of(authenticator: Authenticator, token: str, address: str) -> int:
@@ -65,8 +68,36 @@ async def test_reviews_of_unknown_tokens_are_limited_over_all_addresses() -> Non
     reviews = FakeTokenReviews()
     authenticator = create_authenticator(reviews)
     for n in range(1_000):
-        await status_of(authenticator, f"made-up-{n}", f"203.0.113.{n % 100}")
+        await status_of(authenticator, f"made-up-{n}", f"203.0.{n % 100}.1")
     assert reviews.count == 500
+
+
+async def test_an_address_with_an_accepted_token_gets_new_ones_reviewed_during_a_flood() -> None:
+    authenticator = create_authenticator(FakeTokenReviews())
+    assert await status_of(authenticator, "good", HOME) == 200
+    for n in range(1_000):
+        await status_of(authenticator, f"made-up-{n}", f"203.0.{n % 100}.1")
+    assert await status_of(authenticator, "good-too", "192.0.2.1") == 429
+    assert await status_of(authenticator, "good-too", HOME) == 200
+
+
+def test_all_tokens_of_a_service_account_have_one_identity() -> None:
+    first, second = (
+        Caller(
+            "system:serviceaccount:team:robot",
+            "uid",
+            ("system:authenticated",),
+            (
+                ("authentication.kubernetes.io/credential-id", (f"JTI={token}",)),
+                ("authentication.kubernetes.io/pod-name", (f"pod-{token}",)),
+                ("example.org/scopes", ("all",)),
+            ),
+        )
+        for token in range(2)
+    )
+    assert first != second
+    assert first.identity == second.identity
+    assert replace(first, extra=()).identity != first.identity
 
 
 async def test_a_token_that_is_not_accepted_is_401() -> None:

@@ -1,37 +1,32 @@
-"""Access reviews: which are made, and how many at the same time."""
+"""What callers are told, and by which reviews."""
 
-import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from aichat_workspace.api.auth.authentication import Caller
-from aichat_workspace.api.auth.authorization import AccessRequest, Authorizer
-from aichat_workspace.api.ttl_cache import TtlCache
+from aichat_workspace.api.auth.authorization import AccessRequest, Authorizer, Scope
+from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.rate_limits import RateLimits
 from aichat_workspace.kube.client import Client
-from tests.unit.waiting import turns
 
-ANN, BOB = Caller("ann", "1", ()), Caller("bob", "2", ())
+ANN = Caller("ann", "1", ())
 TEAMS = [f"team-{number:02}" for number in range(50)]
+CREDENTIAL = "authentication.kubernetes.io/credential-id"
 
 
 @dataclass
 class FakeAccessReviews(Client):
-    """Allows requests in the first team only; answers once `answering` is set."""
+    """Allows requests in the first team only, and everything to group `all`."""
 
-    answering: asyncio.Event = field(default_factory=asyncio.Event)
-    requests: list[tuple[str, str]] = field(default_factory=list)
+    attributes: list[dict[str, str]] = field(default_factory=list)
 
     async def review(self, _: str, body: Any) -> Any:
         spec = body["spec"]
+        self.attributes.append(spec["resourceAttributes"])
         team = spec["resourceAttributes"].get("namespace", "")
-        self.requests.append((spec["user"], team))
-        await self.answering.wait()
-        return {"status": {"allowed": team == TEAMS[0]}}
-
-    def count(self, caller: Caller) -> int:
-        return sum(user == caller.username for user, _ in self.requests)
+        return {"status": {"allowed": team == TEAMS[0] or "all" in spec["groups"]}}
 
 
 @pytest.fixture
@@ -39,74 +34,60 @@ def reviews() -> FakeAccessReviews:
     return FakeAccessReviews()
 
 
-async def test_a_cached_scope_makes_no_review_and_no_task(
-    reviews: FakeAccessReviews, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def authorizer(reviews: FakeAccessReviews) -> Authorizer:
+    return Authorizer.create(reviews, RateLimits.create(1e6, 10**6))
+
+
+async def test_a_scope_takes_one_review_per_team_and_one_for_all(
+    reviews: FakeAccessReviews, authorizer: Authorizer
 ) -> None:
-    reviews.answering.set()
-    authorizer = Authorizer.create(reviews)
-    first = await authorizer.scope(ANN, "watch", lambda: TEAMS)
-    assert first.teams == {TEAMS[0]}
-    assert len(reviews.requests) == 1 + len(TEAMS)
-
-    def no_task(*_: object, **__: object) -> None:
-        raise AssertionError("a task was made")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(asyncio.get_running_loop(), "create_task", no_task)
-        assert await authorizer.scope(ANN, "watch", lambda: TEAMS) == first
-    assert len(reviews.requests) == 1 + len(TEAMS)
+    for _ in range(2):
+        scope = await authorizer.scope(ANN, "watch", lambda: TEAMS)
+        assert scope == Scope(everywhere=False, teams=frozenset(TEAMS[:1]))
+        assert len(reviews.attributes) == 1 + len(TEAMS)
 
 
-async def test_a_new_team_is_reviewed_alone(reviews: FakeAccessReviews) -> None:
-    reviews.answering.set()
-    authorizer = Authorizer.create(reviews)
-    await authorizer.scope(ANN, "watch", lambda: TEAMS)
-    reviews.requests.clear()
-    await authorizer.scope(ANN, "watch", lambda: [*TEAMS, "new"])
-    assert reviews.requests == [("ann", "new")]
-
-
-async def test_scopes_keep_a_refusal_for_half_a_minute_and_requests_for_ten_seconds(
-    reviews: FakeAccessReviews,
+async def test_a_scope_everywhere_takes_one_review(
+    reviews: FakeAccessReviews, authorizer: Authorizer
 ) -> None:
-    now = 0.0
-    reviews.answering.set()
-    authorizer = Authorizer(reviews, TtlCache(10.0, 1000, lambda: now), asyncio.Semaphore(32))
+    scope = await authorizer.scope(Caller("root", "", ("all",)), "watch", lambda: TEAMS)
+    assert scope == Scope(everywhere=True)
+    assert len(reviews.attributes) == 1
+
+
+async def test_the_tokens_of_one_account_share_all_answers(
+    reviews: FakeAccessReviews, authorizer: Authorizer
+) -> None:
+    for token in range(150):
+        caller = Caller("system:serviceaccount:a:b", "1", (), ((CREDENTIAL, (str(token),)),))
+        await authorizer.scope(caller, "list", lambda: TEAMS)
+        assert not await authorizer.allows(caller, AccessRequest("get", TEAMS[1], "chat"))
+    assert len(reviews.attributes) == 2 + len(TEAMS)
+
+
+async def test_a_request_does_not_use_the_scopes_older_refusal(
+    reviews: FakeAccessReviews, authorizer: Authorizer
+) -> None:
     await authorizer.scope(ANN, "watch", lambda: TEAMS)
-    reviews.requests.clear()
-    now = 11.0
-    assert (await authorizer.scope(ANN, "watch", lambda: TEAMS)).teams == {TEAMS[0]}
-    assert reviews.requests == [("ann", ""), ("ann", TEAMS[0])], (
-        "permissions, and the one for all teams, are reviewed again"
-    )
+    reviews.attributes.clear()
     assert not await authorizer.allows(ANN, AccessRequest("watch", TEAMS[1]))
-    assert reviews.requests[-1] == ("ann", TEAMS[1]), (
-        "a request does not use the scope's old refusal"
-    )
-    reviews.requests.clear()
-    now = 31.0
-    await authorizer.scope(ANN, "watch", lambda: TEAMS)
-    assert ("ann", TEAMS[2]) in reviews.requests
+    assert len(reviews.attributes) == 1
 
 
-async def test_answers_are_in_the_order_of_the_requests(reviews: FakeAccessReviews) -> None:
-    reviews.answering.set()
+async def test_answers_are_in_the_order_of_the_requests(authorizer: Authorizer) -> None:
     requests = [AccessRequest("get", team) for team in (TEAMS[1], TEAMS[0], TEAMS[2])]
-    assert await Authorizer.create(reviews).allows_each(ANN, requests) == [False, True, False]
+    assert await authorizer.allows_each(ANN, requests) == [False, True, False]
 
 
-async def test_many_reviews_of_one_caller_do_not_delay_another_caller(
-    reviews: FakeAccessReviews,
+@pytest.mark.parametrize(("team", "status"), [(TEAMS[1], 404), (TEAMS[0], 200)])
+async def test_a_refusal_is_404_for_a_caller_who_may_not_see_the_workspace(
+    authorizer: Authorizer, team: str, status: int
 ) -> None:
-    authorizer = Authorizer.create(reviews)
-    many = asyncio.create_task(
-        authorizer.allows_each(ANN, [AccessRequest("get", team) for team in TEAMS])
-    )
-    await turns()
-    one_more = asyncio.create_task(authorizer.allows(BOB, AccessRequest("get", TEAMS[0])))
-    await turns()
-    assert (reviews.count(ANN), reviews.count(BOB)) == (8, 1)
-    reviews.answering.set()
-    assert await one_more
-    assert sum(await many) == 1
-    assert reviews.count(ANN) == len(TEAMS)
+    request = AccessRequest("delete", team, "chat")
+    if status == 200:
+        await authorizer.require(ANN, request, "chat")
+        return
+    with pytest.raises(ProblemError) as raised:
+        await authorizer.require(ANN, request, "chat")
+    assert raised.value.status == status

@@ -59,7 +59,7 @@ def test_every_operation_documents_every_error_with_headers_and_an_example(
 ) -> None:
     for method, path, operation in operations(document):
         errors = {code for code in operation["responses"] if code >= "400"}
-        expected = _EVERYWHERE | (_OF_ROUTES if path.startswith("/api/") else set())
+        expected = _EVERYWHERE | (_OF_ROUTES if operation.get("security") else {"422"})
         expected |= {"415"} if method in ("post", "put", "patch") else set()
         assert expected <= errors, (method, path)
         for code in errors:
@@ -106,6 +106,46 @@ def test_every_field_and_parameter_is_explained(document: dict[str, Any]) -> Non
             assert node.get("description") or target.get("description"), (name, field)
         if schema["type"] == "object":
             assert schema.get("description"), name
+
+
+def test_each_operation_says_which_credentials_it_takes(document: dict[str, Any]) -> None:
+    either: list[dict[str, list[str]]] = [{"HTTPBearer": []}, {"Session": []}]
+    exceptions: dict[str, Any] = {"read_session": [{"Session": []}]}
+    exceptions |= dict.fromkeys(("sign_in", "sign_out", "begin_login", "finish_login"))
+    for method, path, operation in operations(document):
+        name = operation["operationId"]
+        assert operation.get("security") == exceptions.get(name, either), (method, path)
+        headers = {parameter["name"] for parameter in operation.get("parameters", ())}
+        takes_session = {"Session": []} in operation.get("security", ())
+        assert ("X-CSRF-Token" in headers) is (takes_session and method != "get"), (method, path)
+
+
+def test_a_list_has_workspaces_and_one_of_fields_is_another_media_type(
+    document: dict[str, Any],
+) -> None:
+    content = document["paths"]["/api/v1/workspaces"]["get"]["responses"]["200"]["content"]
+    pages = {kind: resolve(document, page["schema"]) for kind, page in content.items()}
+    items = pages["application/json"]["properties"]["items"]["items"]
+    assert items == {"$ref": "#/components/schemas/WorkspaceDocument"}
+    partial = pages["application/vnd.aichatworkspaces.partial+json"]["properties"]["items"]
+    assert partial["items"]["type"] == "object"
+
+
+def test_bodies_are_closed_and_answers_open(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert schemas["WorkspaceSpec"]["additionalProperties"] is False
+    assert schemas["WorkspaceCreate"]["properties"]["spec"] == {
+        "$ref": "#/components/schemas/WorkspaceSpec"
+    }
+    for name in ("WorkspaceDocument", "StoredWorkspaceSpec", "WorkspaceStatus", "ProblemDocument"):
+        assert "additionalProperties" not in schemas[name], name
+    assert "enum" in schemas["Phase"], "of the query"
+    assert "enum" not in schemas["StoredPhase"]
+
+
+def test_a_patch_takes_both_of_its_formats(document: dict[str, Any]) -> None:
+    content = document["paths"]["/api/v1/workspaces/{name}"]["patch"]["requestBody"]["content"]
+    assert set(content) == {"application/merge-patch+json", "application/json"}
 
 
 def test_every_change_has_a_dry_run(document: dict[str, Any]) -> None:

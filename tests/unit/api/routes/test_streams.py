@@ -19,7 +19,7 @@ from kubernetes.aio.client import Configuration
 from aichat_workspace.api.app import build
 from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
-from aichat_workspace.api.routes import workspace_details
+from aichat_workspace.api.routes import workspace_details, workspaces
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.web import streaming
 from aichat_workspace.api.workspaces import watch
@@ -29,7 +29,7 @@ from aichat_workspace.kube.client import Client
 from aichat_workspace.ollama.errors import OllamaUnreachableError
 from tests.fakes.listing import take_list
 from tests.unit.api.samples import resource
-from tests.unit.api.serving import serve
+from tests.unit.api.serving import connect_without_reading, serve
 from tests.unit.waiting import until
 
 PATH: Final = "/api/v1/workspaces"
@@ -202,6 +202,23 @@ class TestList:
             etag = answer.headers["ETag"]
         async with world.get(PATH, **{"If-None-Match": etag}) as again:
             assert (again.status, await again.read()) == (304, b"")
+
+    async def test_a_list_that_is_read_too_slowly_breaks_off_and_frees_its_slot(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(workspaces, "_LIST_SECONDS", 0.2)
+        large = {"models": ["x" * 200_000]}
+        many = [resource(f"a{number}", spec=large) for number in range(100)]
+        take_list(world.services.cluster.workspaces._store, many, 2)
+        head = f"GET {PATH} HTTP/1.1\r\nAuthorization: Bearer good"
+        with connect_without_reading(world.url, head) as connection:
+            await until(lambda: world.services.lists.taken == 1)
+            connection.setblocking(False)
+            async with asyncio.timeout(15):
+                while world.services.lists.taken:
+                    await asyncio.sleep(0.01)
+                    with contextlib.suppress(OSError):
+                        connection.recv(4096)
 
     async def test_unread_lists_of_one_caller_are_limited(self, world: World) -> None:
         lists = world.services.lists

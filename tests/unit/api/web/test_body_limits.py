@@ -6,10 +6,12 @@ import httpx2
 import pytest
 from fastapi import Body, FastAPI
 from fastapi.responses import StreamingResponse
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message
 
-from aichat_workspace.api.web import error_handlers
-from aichat_workspace.api.web.body_limits import BodyLimitMiddleware
+from aichat_workspace.api.web import error_handlers, problems
+from aichat_workspace.api.web.body_limits import BodyLimitMiddleware, Sender
+from aichat_workspace.api.web.shares import Shares
 from tests.unit.waiting import turns
 
 _JSON = {"Content-Type": "application/json"}
@@ -23,6 +25,10 @@ def application() -> FastAPI:
     @app.patch("/size")
     async def size(body: Any = Body()) -> int:  # noqa: B008  (FastAPI's way)
         return len(body)
+
+    @app.post("/empty")
+    async def empty() -> None:
+        return None
 
     @app.get("/broken")
     async def broken() -> None:
@@ -43,22 +49,45 @@ async def _words() -> AsyncIterator[bytes]:
 
 
 def limited(
-    app: ASGIApp, *, max_total_bytes: int = 1000, seconds: float = 5.0
+    app: ASGIApp,
+    *,
+    room: Shares | None = None,
+    seconds: float = 5.0,
+    max_bytes: int = 100,
+    share: int = 1_000_000,
 ) -> BodyLimitMiddleware:
-    return BodyLimitMiddleware(app, max_bytes=100, max_total_bytes=max_total_bytes, seconds=seconds)
+    """Limit bodies; the header X-Sender names the sender, and none is refused."""
+    room = room or Shares(1_000_000)
+
+    async def admit(request: Request) -> Sender:
+        name = request.headers.get("X-Sender", "ann")
+        if name == "nobody":
+            raise problems.unauthenticated("Send a token.")
+        return Sender({name: share}, room, max_bytes)
+
+    return BodyLimitMiddleware(app, admit, max_bytes=100, seconds=seconds)
+
+
+def http_client(app: ASGIApp) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api")
 
 
 @pytest.fixture
 def client() -> httpx2.AsyncClient:
-    transport = httpx2.ASGITransport(limited(application()))
-    return httpx2.AsyncClient(transport=transport, base_url="http://api")
+    return http_client(limited(application()))
 
 
 class Connection:
     """A request whose body comes in pieces, and stays away after them until `ended`. Nothing but an
     answer is told of it in `sent`."""
 
-    def __init__(self, *pieces: bytes, length: int | None = None, path: str = "/size") -> None:
+    def __init__(
+        self,
+        *pieces: bytes,
+        length: int | None = None,
+        path: str = "/size",
+        sender: str = "ann",
+    ) -> None:
         length_header = (b"transfer-encoding", b"chunked")
         if length is not None:
             length_header = (b"content-length", str(length).encode())
@@ -68,13 +97,19 @@ class Connection:
             "path": path,
             "raw_path": path.encode(),
             "query_string": b"",
-            "headers": [(b"content-type", b"application/json"), length_header],
+            "headers": [
+                (b"content-type", b"application/json"),
+                (b"x-sender", sender.encode()),
+                length_header,
+            ],
         }
         self.sent: list[Message] = []
         self.ended = asyncio.Event()
+        self.reads = 0
         self._pieces = list(pieces)
 
     async def receive(self) -> Message:
+        self.reads += 1
         if self._pieces:
             return {"type": "http.request", "body": self._pieces.pop(0), "more_body": True}
         await self.ended.wait()
@@ -138,21 +173,58 @@ async def test_a_body_that_stalls_is_408_and_closes_the_connection(pieces: list[
     assert headers[b"content-type"] == b"application/problem+json"
 
 
+async def test_heads_that_promise_bodies_take_no_room_from_others() -> None:
+    """What counts is what is here, not what is declared."""
+    room = Shares(4 * 16_384)
+    app = limited(application(), room=room, share=2 * 16_384)
+    tasks = await start(app, [Connection(length=100), *[Connection() for _ in range(200)]])
+    assert room.total == 2 * 16_384
+    async with http_client(app) as client:
+        first = await client.post("/size", json="a" * 40, headers={"X-Sender": "ann"})
+        other = await client.post("/size", json="a" * 40, headers={"X-Sender": "bob"})
+    assert (first.status_code, first.headers["Retry-After"]) == (429, "1")
+    assert "Too many of your bodies" in first.json()["detail"]
+    assert other.status_code == 200
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert room.total == 0
+
+
 async def test_all_bodies_together_are_limited_except_for_requests_without_body() -> None:
-    app = limited(application(), max_total_bytes=250)
-    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api")
-    stalled = [Connection(length=100), Connection()]
+    room = Shares(2 * 16_384 + 50)
+    app = limited(application(), room=room)
+    stalled = [Connection(b"a" * 40, length=100), Connection(sender="bob")]
     tasks = await start(app, stalled)
-    refused = await client.post("/size", json="a" * 90)
-    assert refused.status_code == 503
-    assert refused.headers["Retry-After"]
-    assert refused.headers["Connection"] == "close"
-    assert (await client.post("/size", json="a" * 40)).status_code == 200
-    assert (await client.get("/stream")).status_code == 200
-    for connection in stalled:
-        connection.ended.set()
-    await asyncio.gather(*tasks)
-    assert (await client.post("/size", json="a" * 90)).status_code == 200
+    assert room.total == 2 * 16_384 + 40
+    async with http_client(app) as client:
+        refused = await client.post("/size", json="a" * 90, headers={"X-Sender": "eve"})
+        assert refused.status_code == 503
+        assert refused.headers["Retry-After"]
+        assert refused.headers["Connection"] == "close"
+        assert (await client.get("/stream")).status_code == 200
+        for connection in stalled:
+            connection.ended.set()
+        await asyncio.gather(*tasks)
+        assert room.total == 0
+        assert (await client.post("/size", json="a" * 90)).status_code == 200
+    assert room.total == 0
+
+
+async def test_a_body_is_read_only_when_its_sender_is_known() -> None:
+    connection = Connection(b'"a', length=90, sender="nobody")
+    await limited(application())(connection.scope, connection.receive, connection.send)
+    status, headers = connection.response
+    assert (status, headers[b"connection"]) == (401, b"close")
+    assert connection.reads == 0
+
+
+@pytest.mark.parametrize("length", [60, None])
+async def test_a_sender_may_have_a_smaller_limit(length: int | None) -> None:
+    connection = Connection(b'"%s"' % (b"a" * 58), length=length)
+    app = limited(application(), max_bytes=50)
+    await app(connection.scope, connection.receive, connection.send)
+    assert connection.response[0] == 413
 
 
 async def test_a_caller_who_disconnects_before_the_end_gets_no_response() -> None:
@@ -169,13 +241,15 @@ async def test_a_response_that_has_begun_reserves_no_bytes() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await finishing.wait()
 
-    app = limited(respond_slowly, max_total_bytes=100)
+    room = Shares(16_384 + 100)
+    app = limited(respond_slowly, room=room)
     first, second = ({"type": "http.request", "body": b"1"} for _ in range(2))
     streams = [Connection(length=100), Connection(length=100)]
     for connection, message in zip(streams, (first, second), strict=True):
         connection.receive = _once(message)  # type: ignore[method-assign]
     tasks = [(await start(app, [connection]))[0] for connection in streams]
     assert [connection.response[0] for connection in streams] == [200, 200]
+    assert room.total == 0
     finishing.set()
     await asyncio.gather(*tasks)
 
@@ -213,6 +287,17 @@ async def test_a_body_of_another_format_is_415_with_the_accepted_ones(
         assert ("application/merge-patch+json" in accepted) is (method == "PATCH")
         assert response.headers["Content-Type"] == "application/problem+json"
         assert "application/json" in response.json()["detail"]
+
+
+async def test_an_empty_chunked_body_needs_no_format(client: httpx2.AsyncClient) -> None:
+    """Proxies and some clients send one with every POST."""
+
+    async def nothing() -> AsyncIterator[bytes]:
+        pieces: list[bytes] = []
+        for piece in pieces:
+            yield piece
+
+    assert (await client.post("/empty", content=nothing())).status_code == 200
 
 
 @pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 99, b""])

@@ -2,7 +2,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from aichat_workspace.api.web.client_address import resolve_address
+from aichat_workspace.api.web.client_address import enclosing_networks, resolve_address
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
 
@@ -56,3 +56,21 @@ def test_addresses_of_one_ipv6_network_count_as_one() -> None:
         resolve_address(address, [], ()) for address in ("2001:db8::1", "2001:db8::ffff:2")
     )
     assert first == second != resolve_address("2001:db8:0:1::1", [], ())
+
+
+@pytest.mark.parametrize(
+    ("address", "networks"),
+    [
+        ("203.0.113.7", ("203.0.113.7", "203.0.113.0/24")),
+        (
+            "2001:db8:1:23::/64",
+            ("2001:db8:1:23::/64", "2001:db8:1::/56", "2001:db8:1::/48"),
+        ),
+        ("", ("",)),
+        ("testclient", ("testclient",)),
+    ],
+)
+def test_an_address_is_in_the_networks_that_one_customer_may_have(
+    address: str, networks: tuple[str, ...]
+) -> None:
+    assert enclosing_networks(address) == networks

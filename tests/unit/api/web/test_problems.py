@@ -75,6 +75,7 @@ def test_a_problem_document_has_the_members_of_the_rfc() -> None:
         "code": "name-taken",
         "detail": "Taken.",
         "instance": "/path",
+        "requestId": "",
         "errors": [{"field": "a", "message": "b"}],
     }
 

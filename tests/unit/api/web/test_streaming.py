@@ -101,7 +101,7 @@ async def test_a_response_that_breaks_off_has_no_final_message() -> None:
     async def begin() -> Pieces:
         return Source(UnreachableError("reset")).pieces()
 
-    streams = ConcurrencyLimit(1, 1)
+    streams = ConcurrencyLimit.create(1, 1)
     response = await stream_response(streams, "ann", begin, "text/plain")
     async with asyncio.timeout(12):
         await response({"type": "http", "path": "/"}, never, send)
@@ -167,7 +167,7 @@ async def test_work_is_cancelled_when_its_caller_disconnects_or_the_server_stops
 
 
 async def test_a_stream_takes_its_slot_before_it_begins_and_frees_it_after() -> None:
-    streams = ConcurrencyLimit(1, 2)
+    streams = ConcurrencyLimit.create(1, 2)
     begun = []
 
     async def begin() -> Pieces:
@@ -191,7 +191,7 @@ async def test_a_stream_takes_its_slot_before_it_begins_and_frees_it_after() -> 
 
 
 async def test_a_stream_that_can_not_begin_frees_its_slot() -> None:
-    streams = ConcurrencyLimit(1, 2)
+    streams = ConcurrencyLimit.create(1, 2)
 
     async def begin() -> Pieces:
         raise UnreachableError("no")

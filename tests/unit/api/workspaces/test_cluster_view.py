@@ -35,7 +35,7 @@ def test_a_resource_without_a_workspace_name_is_logged_once_and_ignored(
         store.put(legacy(3) | {"spec": spec})
     assert [line["resource"] for line in logs] == ["team/old"]
     assert len(cluster) == 1
-    assert cluster.find("new") is not None
+    assert cluster.claimants("new")
     store.remove(legacy(4))
     assert len(cluster) == 1
 
@@ -45,9 +45,9 @@ def test_a_resource_is_a_workspace_while_it_has_a_workspace_name(cluster: Cluste
     with capture_logs() as logs:
         store.put(legacy(1))
         store.put(resource("old", version=2))
-        assert cluster.find("old") is not None
+        assert cluster.claimants("old")
         store.put(legacy(3))
-        assert cluster.find("old") is None
+        assert not cluster.claimants("old")
     assert len(logs) == 2
 
 
@@ -102,3 +102,22 @@ def test_the_operators_record_is_in_force_without_a_platform(cluster: ClusterVie
 
 def test_without_a_platform_the_settings_are_the_defaults(cluster: ClusterView) -> None:
     assert cluster.platform().models.embedding_model == "nomic-embed-text"
+
+
+def test_the_teams_follow_namespaces_and_workspaces_and_are_one_set_meanwhile(
+    cluster: ClusterView,
+) -> None:
+    assert cluster.all_teams() == {names.SYSTEM_NAMESPACE}
+    label = {names.TEAM_LABEL: "true"}
+    namespace = {"metadata": {"name": "marked", "resourceVersion": "1", "labels": label}}
+    cluster._namespaces._store.put(namespace)
+    assert cluster.all_teams() == {names.SYSTEM_NAMESPACE, "marked"}
+    workspace = resource("chat", team="other")
+    cluster.workspaces._store.put(workspace)
+    assert cluster.teams_with_workspaces() == {"other"}
+    assert cluster.all_teams() == {names.SYSTEM_NAMESPACE, "marked", "other"}
+    assert cluster.all_teams() is cluster.all_teams()
+    cluster.workspaces._store.remove(workspace)
+    cluster._namespaces._store.remove(namespace)
+    assert cluster.teams_with_workspaces() == set()
+    assert cluster.all_teams() == {names.SYSTEM_NAMESPACE}

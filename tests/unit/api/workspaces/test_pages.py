@@ -1,5 +1,3 @@
-from collections.abc import Sequence
-
 import orjson
 import pytest
 from hypothesis import given
@@ -8,15 +6,14 @@ from hypothesis import strategies as st
 from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.workspaces import pages
 from aichat_workspace.api.workspaces.cluster_view import FIRST
-from aichat_workspace.api.workspaces.pages import Filter
-from aichat_workspace.api.workspaces.views import View
+from aichat_workspace.api.workspaces.pages import Filter, Page
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from tests.unit.api.samples import sample_view
 
 NAMES = st.sets(st.sampled_from([f"w{number:02}" for number in range(30)]))
 
 
-def _page(present: set[str], token: str | None, limit: int) -> tuple[Sequence[View], str | None]:
+def _page(present: set[str], token: str | None, limit: int) -> Page:
     after = pages.parse_page(token)
     views = (view for view in map(sample_view, sorted(present)) if view.order > after)
     return pages.take_page(views, lambda _: True, limit)
@@ -30,7 +27,8 @@ def test_a_workspace_is_on_exactly_one_page_while_others_come_and_go(
     token = None
     for turn in range(40):
         others = flickers[turn % len(flickers)] if flickers else set()
-        views, token = _page(stays | others, token, limit)
+        page = _page(stays | others, token, limit)
+        views, token = page.views, page.next_page
         assert len(views) <= limit
         listed += [view.name for view in views]
         if token is None:
@@ -41,9 +39,9 @@ def test_a_workspace_is_on_exactly_one_page_while_others_come_and_go(
 
 
 def test_the_last_page_has_no_next_page() -> None:
-    views, token = _page({"w1", "w2"}, None, 2)
-    assert [view.name for view in views] == ["w1", "w2"]
-    assert token is None
+    page = _page({"w1", "w2"}, None, 2)
+    assert [view.name for view in page.views] == ["w1", "w2"]
+    assert page.next_page is None
 
 
 def test_the_first_page_begins_at_the_beginning() -> None:
@@ -82,23 +80,31 @@ def test_a_filter_matches_all_that_it_names(query: Filter, matches: bool) -> Non
 
 def test_a_page_has_whole_workspaces_or_only_the_requested_fields() -> None:
     views = [sample_view("a"), sample_view("b")]
-    whole = orjson.loads(b"".join(pages.parts(views, None, ())))
+    whole = orjson.loads(b"".join(pages.parts(Page(views), ())))
     assert whole["items"] == [view.document for view in views]
-    some = orjson.loads(b"".join(pages.parts(views, "next", ["name", "spec.workspaceName"])))
+    some = orjson.loads(
+        b"".join(pages.parts(Page(views, "next", 7), ["name", "spec.workspaceName"]))
+    )
     assert some == {
         "items": [{"name": name, "spec": {"workspaceName": name}} for name in "ab"],
         "nextPage": "next",
+        "total": 7,
+    }
+    assert orjson.loads(b"".join(pages.parts(Page([]), ()))) == {
+        "items": [],
+        "nextPage": None,
     }
 
 
 def test_a_pages_etag_changes_with_its_content() -> None:
     views = [sample_view("a")]
     tags = {
-        pages.etag(views, None, ()),
-        pages.etag(views, "next", ()),
-        pages.etag(views, None, ["name"]),
-        pages.etag([sample_view("a", version=2)], None, ()),
-        pages.etag([], None, ()),
+        pages.etag(Page(views), ()),
+        pages.etag(Page(views, "next"), ()),
+        pages.etag(Page(views, total=2), ()),
+        pages.etag(Page(views), ["name"]),
+        pages.etag(Page([sample_view("a", version=2)]), ()),
+        pages.etag(Page([]), ()),
     }
-    assert len(tags) == 5
-    assert pages.etag([sample_view("a")], None, ()) in tags
+    assert len(tags) == 6
+    assert pages.etag(Page([sample_view("a")]), ()) in tags

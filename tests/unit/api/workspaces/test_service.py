@@ -1,14 +1,14 @@
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
+from aichat_workspace.api.auth import audit_log
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import Authorizer
 from aichat_workspace.api.schemas.workspace import WorkspaceCreate
 from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.rate_limits import RateLimits
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces
 from aichat_workspace.api.workspaces.views import view
@@ -38,7 +38,9 @@ async def client() -> FakeWorkspaceClient:
 @pytest.fixture
 def workspaces(client: FakeWorkspaceClient) -> Workspaces:
     assert client.cluster is not None
-    return Workspaces(client, client.cluster, Authorizer.create(client))
+    return Workspaces(
+        client, client.cluster, Authorizer.create(client, RateLimits.create(1e6, 10**6))
+    )
 
 
 def create_body(name: str = "team-a", **spec: Any) -> WorkspaceCreate:
@@ -119,10 +121,10 @@ CHANGES: dict[str, Change] = {
         ANN, "team-a", {"models": ["m"]}, ChangeOptions(dry_run=dry_run)
     ),
     "suspend": lambda workspaces, dry_run: workspaces.patch(
-        ANN, "team-a", {"suspended": True}, ChangeOptions(dry_run=dry_run), action="suspend"
+        ANN, "team-a", {"suspended": True}, ChangeOptions(dry_run=dry_run)
     ),
     "resume": lambda workspaces, dry_run: workspaces.patch(
-        ANN, "team-a", {"suspended": False}, ChangeOptions(dry_run=dry_run), action="resume"
+        ANN, "team-a", {"suspended": False}, ChangeOptions(dry_run=dry_run)
     ),
     "delete": lambda workspaces, dry_run: workspaces.delete(
         ANN, "team-a", ChangeOptions(dry_run=dry_run)
@@ -143,76 +145,55 @@ def prepare(client: FakeWorkspaceClient, action: str) -> None:
 
 class TestAudit:
     @pytest.mark.parametrize("action", CHANGES)
-    async def test_each_change_writes_one_audit_line(
-        self, client: FakeWorkspaceClient, workspaces: Workspaces, action: str
+    @pytest.mark.parametrize("dry_run", [False, True])
+    async def test_each_change_notes_what_it_is_about(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces, action: str, dry_run: bool
     ) -> None:
         prepare(client, action)
-        with capture_logs() as logs:
-            await CHANGES[action](workspaces, False)
-        outcome = 201 if action == "create" else 202
-        fields = {"user": "ann", "team": TEAM, "workspace": "team-a", "outcome": outcome}
-        assert logs == [{"event": "audit", "log_level": "info", "action": action, **fields}]
-
-    @pytest.mark.parametrize("action", CHANGES)
-    async def test_a_dry_run_writes_no_audit_line(
-        self, client: FakeWorkspaceClient, workspaces: Workspaces, action: str
-    ) -> None:
-        prepare(client, action)
-        with capture_logs() as logs:
-            await CHANGES[action](workspaces, True)
-        client.error = UnreachableError("reset")
-        with capture_logs() as logs_of_failure, suppress(UnreachableError):
-            await CHANGES[action](workspaces, True)
-        assert not logs
-        assert not logs_of_failure
-
-    async def test_a_change_without_effect_writes_no_audit_line(
-        self, client: FakeWorkspaceClient, workspaces: Workspaces
-    ) -> None:
-        client.watch_event(resource(team=TEAM, version=10, spec={"suspended": True}))
-        with capture_logs() as logs:
-            await CHANGES["suspend"](workspaces, False)
-        assert not logs
+        with audit_log.collect_notes() as notes:
+            await CHANGES[action](workspaces, dry_run)
+        about = {"team": TEAM, "workspace": "team-a"}
+        assert notes == about | ({"dry_run": True} if dry_run else {})
 
     @pytest.mark.parametrize("action", CHANGES)
     @pytest.mark.parametrize("error", [UnreachableError("reset"), ApiError(504, "Timeout", "etcd")])
-    async def test_a_change_whose_reply_is_lost_writes_an_audit_line_with_a_note(
-        self, client: FakeWorkspaceClient, workspaces: Workspaces, action: str, error: Exception
+    @pytest.mark.parametrize("dry_run", [False, True])
+    async def test_a_change_whose_reply_is_lost_is_noted_and_a_dry_run_is_not(
+        self,
+        client: FakeWorkspaceClient,
+        workspaces: Workspaces,
+        action: str,
+        error: Exception,
+        dry_run: bool,
     ) -> None:
         prepare(client, action)
         client.error = error
-        with capture_logs() as logs, pytest.raises(type(error)):
-            await CHANGES[action](workspaces, False)
-        (line,) = logs
-        assert (line["user"], line["action"], line["team"]) == ("ann", action, TEAM)
-        assert (line["workspace"], line["outcome"]) == ("team-a", 503)
-        assert "it is unknown" in line["note"]
+        with audit_log.collect_notes() as notes, pytest.raises(type(error)):
+            await CHANGES[action](workspaces, dry_run)
+        assert ("it is unknown" in notes.get("note", "")) is not dry_run
 
     @pytest.mark.parametrize("action", CHANGES)
-    async def test_a_refused_change_writes_no_audit_line(
+    async def test_the_outcome_of_a_refused_change_is_known(
         self, client: FakeWorkspaceClient, workspaces: Workspaces, action: str
     ) -> None:
         prepare(client, action)
         client.error = ForbiddenError(403, "Forbidden", "exceeded quota")
-        with capture_logs() as logs, pytest.raises(ForbiddenError):
+        with audit_log.collect_notes() as notes, pytest.raises(ForbiddenError):
             await CHANGES[action](workspaces, False)
-        assert not logs
+        assert "note" not in notes
 
     @pytest.mark.parametrize("error", [None, UnreachableError("reset"), ApiError(500, "x", "etcd")])
-    async def test_an_undone_creation_writes_two_audit_lines(
+    async def test_an_undone_creation_is_noted(
         self, client: FakeWorkspaceClient, workspaces: Workspaces, error: Exception | None
     ) -> None:
         first = resource(team="other", version=10, uid="first")
         second = resource(team=TEAM, version=11, owner="ann")
         client.creates(second, events=[first, second], error=error)
-        with capture_logs() as logs, pytest.raises(ProblemError) as caught:
+        with audit_log.collect_notes() as notes, pytest.raises(ProblemError) as caught:
             await workspaces.create(ANN, create_body(), dry_run=False)
         assert caught.value.code == "name-taken"
-        assert [(line["action"], line["outcome"]) for line in logs] == [
-            ("create", 201),
-            ("take back", 409),
-        ]
-        assert ("may still be there" in logs[1]["note"]) is (error is not None)
+        assert ("may still be there" in notes["note"]) is (error is not None)
+        assert "another had the name before" in notes["note"]
 
 
 EVERY_TAINT = {"tolerations": [{"operator": "Exists"}]}
@@ -273,7 +254,68 @@ async def test_a_missing_workspace_takes_as_many_reviews_as_a_hidden_one(
     assert counts[1] == 2
 
 
+class TestAddress:
+    """Two resources name the workspace chat; team-a's is the holder."""
+
+    @pytest.fixture(autouse=True)
+    def _claimants(self, client: FakeWorkspaceClient) -> None:
+        rejected = {"conditions": [{"type": "Ready", "reason": "WorkspaceNameTaken"}]}
+        client.watch_event(resource("chat", team="team-b", uid="b", version=2, status=rejected))
+        client.watch_event(resource("chat", team="team-a", uid="a", version=1))
+
+    @pytest.mark.parametrize(
+        ("visible", "team"),
+        [({"team-a", "team-b"}, "team-a"), ({"team-a"}, "team-a"), ({"team-b"}, "team-b")],
+    )
+    async def test_a_name_leads_to_the_first_claimant_that_the_caller_may_see(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces, visible: set[str], team: str
+    ) -> None:
+        client.allows = lambda attributes: attributes["namespace"] in visible
+        assert (await workspaces.find(ANN, "get", "chat")).team == team
+        await workspaces.delete(ANN, "chat")
+        assert client.deleted == [f"chat/{team}"]
+
+    async def test_a_team_says_which_claimant(self, workspaces: Workspaces) -> None:
+        assert (await workspaces.find(ANN, "get", "chat", "team-b")).team == "team-b"
+
+    async def test_a_caller_who_may_see_none_gets_404(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces
+    ) -> None:
+        client.allows = lambda _: False
+        with pytest.raises(ProblemError) as caught:
+            await workspaces.find(ANN, "get", "chat")
+        assert caught.value.code == "workspace-not-found"
+
+
+async def test_however_a_name_is_asked_for_a_missing_one_takes_as_many_reviews_as_a_hidden_one(
+    client: FakeWorkspaceClient, workspaces: Workspaces
+) -> None:
+    client.allows = lambda _: False
+    client.watch_event(resource("hidden", team="hers"))
+    client.watch_event(resource("hidden-too", team=TEAM))
+    counts: dict[str, list[int]] = {}
+    for name in ("hidden", "hidden-too", "unknown"):
+        counts[name] = []
+        for team in (None, TEAM, "hers", "other", None):
+            before = len(client.reviews)
+            with pytest.raises(ProblemError):
+                await workspaces.find(ANN, "get", name, team)
+            counts[name].append(len(client.reviews) - before)
+    assert counts["hidden"] == counts["hidden-too"] == counts["unknown"] == [1, 1, 1, 1, 0]
+
+
 class TestConflicts:
+    async def test_a_deletion_of_any_state_does_not_depend_on_the_version(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces
+    ) -> None:
+        """The operator raises the version with each step of a download."""
+        obj = resource(team=TEAM, version=10)
+        etag = view(obj).etag
+        for if_match, version in ((None, None), ("*", None), (" * ", None), (etag, "10")):
+            client.watch_event(obj)
+            await workspaces.delete(ANN, "team-a", ChangeOptions(if_match=if_match))
+            assert client.delete_options.pop()["version"] == version
+
     async def test_a_recreated_workspace_is_409_without_an_etag_and_412_with_one(
         self, client: FakeWorkspaceClient, workspaces: Workspaces
     ) -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
 
+import orjson
 import pytest
 
 from aichat_workspace.api.auth.authorization import Scope
@@ -222,6 +224,112 @@ async def test_a_resumed_stream_starts_again_if_the_scope_changed_meanwhile(worl
     world.scope = Scope(everywhere=False, teams=frozenset({"one", "two"}))
     sent = await _until(watcher.events(position, token), "synced")
     assert [kind for kind, _ in sent] == ["reset", "ADDED", "ADDED", "synced"]
+
+
+@dataclass
+class Rights:
+    """The rights of one caller, which change at one of the moments at which others may act."""
+
+    before: Scope
+    after: Scope
+    moment: int
+    now: int = 0
+
+    def pass_moment(self) -> Scope:
+        self.now += 1
+        return self.after if self.has_changed else self.before
+
+    @property
+    def has_changed(self) -> bool:
+        return self.now > self.moment
+
+
+@dataclass
+class Screen:
+    """What a client shows: it does what each event says."""
+
+    names: set[str]
+
+    def apply(self, piece: bytes) -> None:
+        for block in piece.decode().split("\n\n"):
+            lines = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line)
+            match lines.get("event"):
+                case "reset":
+                    self.names.clear()
+                case "ADDED" | "MODIFIED":
+                    self.names.add(orjson.loads(lines["data"])["name"])
+                case "DELETED":
+                    self.names.discard(orjson.loads(lines["data"])["name"])
+
+
+@dataclass
+class ChangingApiServerVersion(FakeApiServerVersion):
+    """Gives others a moment with each question."""
+
+    rights: Rights | None = None
+
+    async def version(self) -> int:
+        assert self.rights is not None
+        self.rights.pass_moment()
+        return self.current
+
+    async def is_complete(self) -> bool:
+        assert self.rights is not None
+        self.rights.pass_moment()
+        return True
+
+
+def teams(*names: str) -> Scope:
+    return Scope(everywhere=False, teams=frozenset(names))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (teams("one"), teams("one", "two")),
+        (teams("one", "two"), teams("two")),
+        (teams("one"), teams("two")),
+        (teams("one"), EVERYWHERE),
+        (EVERYWHERE, teams("two")),
+    ],
+)
+async def test_a_resumed_watch_shows_the_callers_workspaces_whenever_their_rights_change(
+    world: World, monkeypatch: pytest.MonkeyPatch, before: Scope, after: Scope
+) -> None:
+    """What was given is told and what was lost is taken back, at every await of a resumption."""
+    monkeypatch.setattr(watch, "_LOOK_AGAIN_SECONDS", 0.001)
+    workspaces = {"a": "one", "b": "two", "c": "one", "d": "two"}
+    old = [resource(name, team=team, version=3) for name, team in workspaces.items() if name < "c"]
+    take_list(world.store, old, 5)
+    world.cluster.changes.begin(5)
+    for name in ("c", "d"):
+        world.store.put(resource(name, team=workspaces[name], version=6))
+    for moment in range(20):
+        rights = Rights(before, after, moment)
+
+        async def scope(rights: Rights = rights) -> Scope:
+            return rights.pass_moment()
+
+        watcher = replace(world.watcher(heartbeat_seconds=0.002), scope=scope)
+        # it saw all up to version 5, at another replica that is ahead of this one by one
+        for version in (5, 7):
+            token = ResumeToken(version, watcher.scope_hash(before))
+            screen = Screen({name for name in ("a", "b") if workspaces[name] in before})
+            if version == 7:
+                screen.names |= {name for name in ("c", "d") if workspaces[name] in before}
+            upstream = ChangingApiServerVersion(9, rights=rights)
+            position = await watch.resume(world.cluster, token, upstream)
+            heartbeats_after_the_change = 0
+            async with asyncio.timeout(30), aclosing(watcher.events(position, token)) as events:
+                async for piece in events:
+                    rights.pass_moment()
+                    screen.apply(piece)
+                    heartbeats_after_the_change += rights.has_changed and piece.startswith(b":")
+                    if heartbeats_after_the_change == 3:
+                        break
+            visible = {name for name, team in workspaces.items() if team in after}
+            assert screen.names == visible, f"rights that changed at moment {moment}"
+            rights.now = 0
 
 
 async def test_a_replica_that_is_behind_waits_or_asks_the_api_server(

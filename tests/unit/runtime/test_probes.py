@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from aichat_workspace.operator.telemetry import probes
+from aichat_workspace.runtime import probes
 from localcluster.ports import free_port
 
 

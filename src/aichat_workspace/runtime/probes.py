@@ -8,12 +8,15 @@ from aiohttp import web
 
 @asynccontextmanager
 async def serve(
-    port: int, problem: Callable[[], str], metrics: Callable[[], tuple[bytes, str]]
+    port: int,
+    problem: Callable[[], str],
+    metrics: Callable[[], tuple[bytes, str]],
+    address: str | None = None,
 ) -> AsyncIterator[None]:
     """Serve the probes and the metrics while the context is open.
 
-    /healthz: the event loop runs. /readyz: the operator leads, or could at once (`problem` is
-    empty)."""
+    /healthz: the event loop runs. /readyz: the process can do its work (`problem` is empty).
+    Without an address it listens on every one. Raises OSError for a port that is in use."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -37,7 +40,7 @@ async def serve(
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, None, port).start()
+        await web.TCPSite(runner, address, port).start()
         yield
     finally:
         await runner.cleanup()

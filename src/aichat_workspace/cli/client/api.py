@@ -1,0 +1,207 @@
+"""The API's client: requests, answers and streams."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from aichat_workspace.cli.client import problems
+from aichat_workspace.cli.client.events import Event, parse_events, split_lines
+from aichat_workspace.cli.errors import CliError
+
+if TYPE_CHECKING:
+    import httpx2
+
+JSON: Final = "application/json"
+MERGE_PATCH: Final = "application/merge-patch+json"
+EVENT_STREAM: Final = "text/event-stream"
+WORKSPACES: Final = "/api/v1/workspaces"
+_PAGE: Final = 500
+_CONNECT_SECONDS: Final = 10.0
+_REPLY_SECONDS: Final = 300.0  # a model may have to be loaded before its first word
+Json = dict[str, Any]
+Query = Mapping[str, str | int | bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A document and what its headers say of it."""
+
+    status: int
+    document: Json
+    etag: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Sends requests as one caller.
+
+    Every method raises CliError: with the API's own problem, or UNREACHABLE where none came back.
+    """
+
+    http: "httpx2.Client"
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return str(self.http.base_url).rstrip("/")
+
+    def get(self, what: str, path: str, query: Query | None = None) -> Answer:
+        """Read a document. `what` says what failed: `the list was not read`."""
+        return self.send(what, "GET", path, query=query)
+
+    def send(
+        self,
+        what: str,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Json | None = None,
+        if_match: str | None = None,
+    ) -> Answer:
+        """Send a request with a document, and return the answer's."""
+        import httpx2
+
+        headers = {"If-Match": if_match} if if_match else {}
+        if body is not None:
+            headers["Content-Type"] = MERGE_PATCH if method == "PATCH" else JSON
+        try:
+            response = self.http.request(
+                method,
+                path,
+                params=_parameters(query),
+                content=json.dumps(body).encode() if body is not None else None,
+                headers=headers,
+            )
+        except httpx2.TransportError as error:
+            raise problems.unreachable(what, self.url, _reason(error)) from None
+        return self._answer(what, response, path)
+
+    def workspaces(self, query: Query | None = None) -> list[Json]:
+        """Return all workspaces that the caller may see, page by page."""
+        items: list[Json] = []
+        page: str | None = None
+        while True:
+            paged = {**(query or {}), "limit": _PAGE, "page": page}
+            answer = self.get("the workspaces were not listed", WORKSPACES, paged).document
+            items += answer.get("items") or []
+            page = answer.get("nextPage")
+            if not page:
+                return items
+
+    def workspace(self, name: str, team: str | None = None, what: str = "") -> Answer:
+        """Read a workspace."""
+        return self.get(what or f"{name} was not read", workspace_path(name), {"team": team})
+
+    def events(
+        self,
+        what: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Json | None = None,
+        last_id: str | None = None,
+        silence_seconds: float = _REPLY_SECONDS,
+    ) -> Iterator[Event]:
+        """Open a stream of events, and yield them as they come.
+
+        Silence for longer than `silence_seconds` is taken for a broken connection.
+        """
+        headers = {"Accept": EVENT_STREAM} | ({"Last-Event-ID": last_id} if last_id else {})
+        with self._stream(
+            what, path, query=query, body=body, headers=headers, seconds=silence_seconds
+        ) as response:
+            yield from parse_events(split_lines(response.iter_text()))
+
+    def chunks(self, what: str, path: str, query: Query | None = None) -> Iterator[str]:
+        """Open a stream of text, and yield its pieces as they come."""
+        with self._stream(what, path, query=query, body=None, headers={}, seconds=None) as response:
+            yield from response.iter_text()
+
+    @contextmanager
+    def _stream(
+        self,
+        what: str,
+        path: str,
+        *,
+        query: Query | None,
+        body: Json | None,
+        headers: dict[str, str],
+        seconds: float | None,
+    ) -> "Iterator[httpx2.Response]":
+        import httpx2
+
+        method = "GET" if body is None else "POST"
+        content = None if body is None else json.dumps(body).encode()
+        if body is not None:
+            headers["Content-Type"] = JSON
+        request = self.http.build_request(
+            method,
+            path,
+            params=_parameters(query),
+            content=content,
+            headers=headers,
+            timeout=httpx2.Timeout(_CONNECT_SECONDS, read=seconds),
+        )
+        try:
+            response = self.http.send(request, stream=True)
+            try:
+                if not response.is_success:
+                    response.read()
+                    self._answer(what, response, path)
+                yield response
+            finally:
+                response.close()
+        except (httpx2.TransportError, httpx2.StreamError) as error:
+            raise problems.unreachable(what, self.url, _reason(error)) from None
+
+    def _answer(self, what: str, response: "httpx2.Response", path: str) -> Answer:
+        document = _document(response)
+        if response.is_success and document is not None:
+            etag = response.headers.get("ETag")
+            return Answer(response.status_code, document, etag, response.headers)
+        if document is None or "code" not in document:
+            raise problems.not_an_api(what, response.status_code, self.url)
+        raise problems.from_problem(what, response.status_code, document, _name_in(path))
+
+
+def workspace_path(name: str, rest: str = "") -> str:
+    """Return the path of a workspace, and of what belongs to it."""
+    from urllib.parse import quote
+
+    return f"{WORKSPACES}/{quote(name, safe='')}{rest}"
+
+
+def is_changed_meanwhile(error: CliError) -> bool:
+    """Whether a change was refused because another one came first; to read and repeat it helps."""
+    return any("has changed since you read it" in reason for reason in error.why)
+
+
+def _name_in(path: str) -> str:
+    from urllib.parse import unquote
+
+    rest = path.removeprefix(f"{WORKSPACES}/")
+    return unquote(rest.partition("/")[0].partition(":")[0]) if rest != path else ""
+
+
+def _parameters(query: Query | None) -> dict[str, str]:
+    return {
+        key: str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in (query or {}).items()
+        if value is not None
+    }
+
+
+def _document(response: "httpx2.Response") -> Json | None:
+    try:
+        document = json.loads(response.content)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,102 @@
+"""Commands that stop, start and delete: suspend, resume, delete."""
+
+from typing import Final
+
+import typer
+
+from aichat_workspace.cli import waiting
+from aichat_workspace.cli.client.api import workspace_path
+from aichat_workspace.cli.command import DryRun, Name, Team, Timeout, Wait, Yes, command, seconds_of
+from aichat_workspace.cli.session import Session
+from aichat_workspace.cli.waiting import Goal
+
+_DELETES: Final = "Delete {name} of team {team}, with all its chats, documents and models?"
+_RETAINS: Final = "Delete {name} of team {team}? Its namespace and data are retained."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    command(app, "suspend")(suspend)
+    command(app, "resume")(resume)
+    command(app, "delete")(delete)
+
+
+def delete(
+    session: Session,
+    name: Name,
+    team: Team = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    timeout: Timeout = "15m",
+) -> None:
+    """Delete a workspace, after a question."""
+    seconds = seconds_of(timeout)
+    what = f"{name} was not deleted"
+    current = session.api.workspace(name, team, what)
+    spec = current.document["spec"]
+    if not yes and not dry_run:
+        question = _RETAINS if spec.get("deletionPolicy") == "Retain" else _DELETES
+        session.confirm(question.format(name=name, team=current.document["team"]))
+    query = {"team": current.document["team"], "dryRun": dry_run}
+    answer = session.api.send(
+        what, "DELETE", workspace_path(name), query=query, if_match=current.etag
+    )
+    session.notes.say(f"{name} {'would be' if dry_run else 'is being'} deleted")
+    if wait and not dry_run:
+        waiting.wait(session, answer.document, waiting.DELETED, seconds)
+        session.notes.say(f"{name} is deleted")
+
+
+def suspend(
+    session: Session,
+    name: Name,
+    team: Team = None,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    timeout: Timeout = "15m",
+) -> None:
+    """Stop a workspace; its data stay."""
+    _act(
+        session,
+        name,
+        team,
+        "suspend",
+        waiting.SUSPENDED,
+        dry_run=dry_run,
+        wait=wait,
+        timeout=timeout,
+    )
+
+
+def resume(
+    session: Session,
+    name: Name,
+    team: Team = None,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    timeout: Timeout = "15m",
+) -> None:
+    """Start a suspended workspace again."""
+    _act(session, name, team, "resume", waiting.READY, dry_run=dry_run, wait=wait, timeout=timeout)
+
+
+def _act(
+    session: Session,
+    name: str,
+    team: str | None,
+    action: str,
+    goal: Goal,
+    *,
+    dry_run: bool,
+    wait: bool,
+    timeout: str,
+) -> None:
+    seconds = seconds_of(timeout)
+    done = {"suspend": "suspended", "resume": "resumed"}[action]
+    path, query = workspace_path(name, f":{action}"), {"team": team, "dryRun": dry_run}
+    answer = session.api.send(f"{name} was not {done}", "POST", path, query=query)
+    already = " already" if answer.status == 200 and not dry_run else ""
+    session.notes.say(f"{name} {'would be' if dry_run else 'is'} {done}{already}")
+    if wait and not dry_run:
+        waiting.wait(session, answer.document, goal, seconds)

@@ -1,0 +1,100 @@
+"""Commands that read: list, get, describe, events, patterns."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from aichat_workspace.cli.client.api import workspace_path
+from aichat_workspace.cli.command import Name, Output, Team, command
+from aichat_workspace.cli.output import Format, print_document, print_result
+from aichat_workspace.cli.render.description import describe, event_table
+from aichat_workspace.cli.render.lines import Span, Style, line, plain
+from aichat_workspace.cli.render.tables import Column, table
+from aichat_workspace.cli.render.workspaces import workspace_table
+from aichat_workspace.cli.session import Session
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    command(app, "list")(list_workspaces)
+    command(app, "get")(get)
+    command(app, "describe")(describe_workspace)
+    command(app, "events")(events)
+    command(app, "patterns")(patterns)
+
+
+def list_workspaces(
+    session: Session,
+    team: Team = None,
+    phase: Annotated[
+        str | None, typer.Option("--phase", metavar="PHASE", help="Only in this phase, as Ready.")
+    ] = None,
+    owner: Annotated[
+        str | None, typer.Option("--owner", metavar="USER", help="Only what this user asked for.")
+    ] = None,
+    search: Annotated[
+        str | None,
+        typer.Option("--search", "-q", metavar="TEXT", help="Only with TEXT in name, team or URL."),
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """List the workspaces that you may see."""
+    query = {"team": team, "phase": phase, "owner": owner, "q": search}
+    documents = session.api.workspaces(query)
+    wide = output is Format.WIDE
+    lines = workspace_table(documents, datetime.now(UTC), session.out.width, wide=wide)
+    names = [str(document["name"]) for document in documents]
+    print_result(session.out, output, {"items": documents}, lines, names)
+
+
+def get(session: Session, name: Name, team: Team = None, output: Output = Format.TABLE) -> None:
+    """Show one workspace."""
+    document = session.api.workspace(name, team).document
+    wide = output is Format.WIDE
+    lines = workspace_table([document], datetime.now(UTC), session.out.width, wide=wide)
+    print_result(session.out, output, document, lines, [str(document["name"])])
+
+
+def describe_workspace(
+    session: Session, name: Name, team: Team = None, output: Output = Format.TABLE
+) -> None:
+    """Report why a workspace is or is not ready."""
+    document = session.api.workspace(name, team).document
+    query, what = {"team": team}, f"{name} was not described"
+    diagnosis = session.api.get(what, workspace_path(name, "/diagnosis"), query).document
+    events = session.api.get(what, workspace_path(name, "/events"), query).document["items"]
+    if output.is_document:
+        report = {"workspace": document, "diagnosis": diagnosis, "events": events}
+        print_document(session.out, output, report)
+        return
+    now = datetime.now(UTC)
+    session.out.print(*describe(document, diagnosis, events, now, session.out.width))
+
+
+def events(session: Session, name: Name, team: Team = None, output: Output = Format.TABLE) -> None:
+    """Show what happened to a workspace, the newest last."""
+    path = workspace_path(name, "/events")
+    document = session.api.get(f"the events of {name} were not read", path, {"team": team}).document
+    oldest_first = list(reversed(document["items"]))
+    lines = event_table(oldest_first, datetime.now(UTC), session.out.width)
+    names = [str(event["object"]) for event in oldest_first]
+    print_result(session.out, output, document, lines, names)
+
+
+def patterns(session: Session, output: Output = Format.TABLE) -> None:
+    """List the system prompts to choose from."""
+    document = session.api.get("the patterns were not read", "/api/v1/patterns").document
+    rows = [
+        (
+            Span(plain(str(pattern["name"]))),
+            Span(plain(str(pattern["origin"]))),
+            Span(plain(" ".join(str(pattern["prompt"]).split())), Style.FAINT),
+        )
+        for pattern in document["items"]
+    ]
+    columns = (Column("PATTERN"), Column("ORIGIN", 1), Column("PROMPT", 2, 20))
+    width = session.out.width
+    lines = table(columns, rows, width) if rows else [line("no patterns")]
+    names = [str(pattern["name"]) for pattern in document["items"]]
+    print_result(session.out, output, document, lines, names)

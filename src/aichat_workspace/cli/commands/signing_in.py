@@ -1,0 +1,238 @@
+"""Commands for servers and tokens: login, logout, context."""
+
+import getpass
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+import typer
+
+from aichat_workspace.cli import settings
+from aichat_workspace.cli.client.api import Json
+from aichat_workspace.cli.command import Team, Yes, command
+from aichat_workspace.cli.connection import Target, check_address, connect, tls_context
+from aichat_workspace.cli.errors import CliError, ExitCode, usage_error
+from aichat_workspace.cli.kubectl import AUDIENCE, Kubectl
+from aichat_workspace.cli.render import words
+from aichat_workspace.cli.render.lines import Span, plain
+from aichat_workspace.cli.render.tables import Column, table
+from aichat_workspace.cli.session import Session
+from aichat_workspace.cli.settings import Context, read_configuration, token_path
+from aichat_workspace.cli.tokens import expiry, write_private
+
+_TOKEN_COMMAND: Final = f"kubectl -n TEAM create token NAME --audience={AUDIENCE}"
+_ROLE: Final = "aichatworkspace-editor"  # workspaces and nothing else of the namespace
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    command(app, "login")(login)
+    command(app, "logout")(logout)
+    group = typer.Typer(help="Choose among servers.", no_args_is_help=True, rich_markup_mode=None)
+    command(group, "list")(list_contexts)
+    command(group, "use")(use_context)
+    command(group, "remove")(remove_context)
+    app.add_typer(group, name="context")
+
+
+def login(
+    session: Session,
+    address: Annotated[
+        str | None, typer.Argument(metavar="URL", help="The API's address, https://…")
+    ] = None,
+    kubeconfig: Annotated[
+        bool, typer.Option("--kubeconfig", help="Through the kubeconfig's cluster instead.")
+    ] = False,
+    kube_context: Annotated[
+        str | None, typer.Option("--kube-context", metavar="NAME", help="Its context there.")
+    ] = None,
+    service_account: Annotated[
+        str | None,
+        typer.Option(
+            "--service-account", metavar="TEAM/NAME", help="Request tokens for this account."
+        ),
+    ] = None,
+    team: Team = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="What to call the context.")
+    ] = None,
+    ca_file: Annotated[
+        str | None, typer.Option("--ca-file", metavar="FILE", help="Further authorities to trust.")
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Sign in to a server.
+
+    With a token, which is asked for or read from standard input; or through the kubeconfig.
+    """
+    if kubeconfig or kube_context or service_account:
+        context = _cluster_context(session, kube_context, service_account, team, name, yes=yes)
+        token = None
+    else:
+        if not address:
+            raise usage_error("URL is missing", "aichatctl login https://HOST, or --kubeconfig")
+        server = check_address(address)
+        tls_context(ca_file)
+        chosen_name = settings.check_name(name or urlsplit(server).netloc)
+        context = Context(chosen_name, server, str(Path(ca_file).resolve()) if ca_file else None)
+        token = _ask_token(session)
+    identity = _identity(session, Target(context, token))
+    _store(session, context, token)
+    session.out.say(f"you are {plain(str(identity['username']))} at {_where(context)}")
+    session.out.say(f"{_rights(identity)}; token {_validity(token)}")
+
+
+def _where(context: Context) -> str:
+    return context.server or f"the cluster of {context.kube_context or 'the kubeconfig'}"
+
+
+def _rights(identity: Json) -> str:
+    if identity["everywhere"]:
+        return f"everywhere you may {', '.join(identity['everywhere'][:3])}, …"
+    teams = [str(entry["team"]) for entry in identity["teams"]]
+    return f"teams: {', '.join(teams) or 'none yet'}"
+
+
+def _validity(token: str | None) -> str:
+    if token is None:
+        return "is requested again whenever it has expired"
+    end = expiry(token)
+    return "without an end" if end is None else f"good for {words.age(end - time.time())}"
+
+
+def _ask_token(session: Session) -> str:
+    """Return a token from the environment, standard input or a hidden prompt. Raises CliError."""
+    token = session.environment.get(settings.TOKEN, "").strip()
+    if not token and not sys.stdin.isatty():
+        token = sys.stdin.read().strip()
+    elif not token:
+        session.notes.say(f"A token comes from: {_TOKEN_COMMAND}")
+        token = getpass.getpass("Token: ").strip()
+    if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", token):
+        raise usage_error("that is no token", _TOKEN_COMMAND)
+    end = expiry(token)
+    if end is not None and end < time.time():
+        why = (f"the token has expired {words.age(time.time() - end)} ago",)
+        raise CliError("you are not signed in", why, _TOKEN_COMMAND, ExitCode.FORBIDDEN)
+    return token
+
+
+def _identity(session: Session, target: Target) -> Json:
+    with connect(target, session.environment) as api:
+        return api.get("you are not signed in", "/api/v1/me").document
+
+
+def _store(session: Session, context: Context, token: str | None) -> None:
+    """Write the token before the context that needs it, so that neither is there by half."""
+    if token is not None:
+        write_private(token_path(context.name, session.environment), token)
+    read_configuration(session.environment).with_context(context).save()
+
+
+def _cluster_context(
+    session: Session,
+    kube_context: str | None,
+    service_account: str | None,
+    team: str | None,
+    name: str | None,
+    *,
+    yes: bool,
+) -> Context:
+    """Return a context of the kubeconfig, with an account to request tokens for."""
+    kubectl = Kubectl(kube_context)
+    what = "you are not signed in"
+    current = kube_context or kubectl.run(what, "config", "current-context").strip()
+    kubectl = Kubectl(current)
+    account = service_account or kubectl.own_account()
+    if account is None:
+        account = _make_account(session, kubectl, team, yes=yes)
+    if account.count("/") != 1:
+        raise usage_error(f"{account!r} is no service account", "--service-account TEAM/NAME")
+    chosen_name = settings.check_name(name or re.sub(r"[^A-Za-z0-9._@:-]", "-", current)[:100])
+    return Context(chosen_name, kube_context=current, service_account=account)
+
+
+def _make_account(session: Session, kubectl: Kubectl, team: str | None, *, yes: bool) -> str:
+    """Make a service account for a person in a team, once and with their consent."""
+    username = kubectl.username()
+    if team is None:
+        raise usage_error(
+            f"{username} is no service account, and only those get tokens for the API",
+            "aichatctl login --kubeconfig --team TEAM, or --service-account TEAM/NAME",
+        )
+    account = account_name(username)
+    if not yes:
+        session.confirm(
+            f"Make the service account {account} in {team}, with the role {_ROLE} there, and "
+            "request tokens for it?"
+        )
+    what = f"the service account {team}/{account} was not made"
+    manifest = kubectl.run(
+        what, "create", "serviceaccount", account, "-n", team, "--dry-run=client", "-o", "yaml"
+    )
+    binding = kubectl.run(
+        what,
+        *("create", "rolebinding", account, "-n", team, f"--clusterrole={_ROLE}"),
+        *(f"--serviceaccount={team}:{account}", "--dry-run=client", "-o", "yaml"),
+    )
+    kubectl.run(what, "apply", "-f", "-", stdin=f"{manifest}---\n{binding}")
+    return f"{team}/{account}"
+
+
+def account_name(username: str) -> str:
+    """Return the name of the service account that stands for a person."""
+    name = re.sub(r"[^a-z0-9]+", "-", username.lower()).strip("-")[:40].rstrip("-")
+    return f"aichatctl-{name}" if name else "aichatctl"
+
+
+def logout(session: Session) -> None:
+    """Forget the token of the context."""
+    configuration = read_configuration(session.environment)
+    name = session.context or configuration.current
+    if not name:
+        raise usage_error("there is no context to leave", "aichatctl context list")
+    configuration.context(name)
+    token_path(name, session.environment).unlink(missing_ok=True)
+    session.out.say(
+        f"the token of {name} is removed from this machine; it stays valid until its end"
+    )
+
+
+def list_contexts(session: Session) -> None:
+    """List the servers that you have signed in to."""
+    configuration = read_configuration(session.environment)
+    rows = [
+        (
+            Span("*" if name == configuration.current else " "),
+            Span(name),
+            Span(_where(context)),
+        )
+        for name, context in configuration.contexts.items()
+    ]
+    if not rows:
+        session.out.say("no contexts; aichatctl login https://HOST makes one")
+        return
+    columns = (Column(" "), Column("CONTEXT"), Column("SERVER", min_width=20))
+    session.out.print(*table(columns, rows, session.out.width))
+
+
+ContextArgument = Annotated[str, typer.Argument(metavar="NAME", help="The context.")]
+
+
+def use_context(session: Session, name: ContextArgument) -> None:
+    """Make a context the current one."""
+    configuration = read_configuration(session.environment)
+    configuration.with_context(configuration.context(name)).save()
+    session.out.say(f"{name} is the current context")
+
+
+def remove_context(session: Session, name: ContextArgument) -> None:
+    """Remove a context and its token."""
+    configuration = read_configuration(session.environment)
+    configuration.context(name)
+    token_path(name, session.environment).unlink(missing_ok=True)
+    configuration.without(name).save()
+    session.out.say(f"{name} is removed")

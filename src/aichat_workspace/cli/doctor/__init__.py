@@ -1,0 +1,1 @@
+"""Checks of everything between a person and their workspaces."""

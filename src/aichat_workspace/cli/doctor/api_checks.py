@@ -1,0 +1,207 @@
+"""Checks of this machine, the way to the API, and what the caller may do there."""
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from typing import Any, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from aichat_workspace.cli import settings
+from aichat_workspace.cli.client.api import Json, workspace_path
+from aichat_workspace.cli.connection import tls_context
+from aichat_workspace.cli.doctor.finding import Category, Finding, Severity
+from aichat_workspace.cli.errors import CliError, ExitCode
+from aichat_workspace.cli.render.description import finding_text
+from aichat_workspace.cli.render.words import age
+from aichat_workspace.cli.render.workspaces import phase_of
+from aichat_workspace.cli.session import Session
+from aichat_workspace.cli.tokens import expiry
+from aichat_workspace.domain import names
+
+_SEVERITIES: Final = {"Waiting": Severity.GOOD, "Warning": Severity.NOTE}
+_SOON_SECONDS: Final = 14 * 86_400
+_CONNECT_SECONDS: Final = 10
+_WRITE: Final = ("create", "patch", "delete")
+_HELPFUL: Final = {
+    "get aichatworkspaces/log": "read logs",
+    "create aichatworkspaces/prompt": "ask models",
+    "get aichatworkspaces/credentials": "read credentials",
+}
+
+
+def check(session: Session) -> Iterator[Finding]:
+    """Yield the findings, until one makes the others impossible."""
+    try:
+        target = session.target
+    except CliError as error:
+        yield _failure("AC101", Category.MACHINE, error)
+        return
+    yield _configured(session)
+    server = target.context.server
+    if server and server.startswith("https:") and not _goes_through_proxy(server):
+        yield certificate(server, target.context.ca_file, time.time())
+    began = time.monotonic()
+    try:
+        identity = session.api.get("the API did not say who you are", "/api/v1/me").document
+    except CliError as error:
+        code = "AC202" if error.code is ExitCode.FORBIDDEN else "AC201"
+        yield _failure(code, Category.REACHING, error)
+        return
+    milliseconds = (time.monotonic() - began) * 1_000
+    text = f"{session.api.url} answers ({milliseconds:.0f} ms)"
+    yield Finding("AC201", Category.REACHING, Severity.GOOD, text)
+    yield from _version(session)
+    yield token(identity, target.token, time.time())
+    yield from rights(identity)
+    yield from _workspaces(session)
+
+
+def _failure(code: str, category: Category, error: CliError) -> Finding:
+    text = f"{error.what}: {'; '.join(error.why)}" if error.why else error.what
+    return Finding(code, category, Severity.PROBLEM, text, error.fix)
+
+
+def _configured(session: Session) -> Finding:
+    context = session.target.context
+    path = settings.config_path(session.environment)
+    source = f"context {context.name} of {path}" if context.name else "no context"
+    where = context.server or "the kubeconfig's cluster"
+    return Finding("AC101", Category.MACHINE, Severity.GOOD, f"{source}: {where}")
+
+
+def certificate(server: str, ca_file: str | None, now: float) -> Finding:
+    """Return whether the server's certificate is good, and for how long."""
+    host, port = urlsplit(server).hostname or "", urlsplit(server).port or 443
+    try:
+        with (
+            socket.create_connection((host, port), timeout=_CONNECT_SECONDS) as connection,
+            tls_context(ca_file).wrap_socket(connection, server_hostname=host) as secure,
+        ):
+            parts = secure.getpeercert() or {}
+    except ssl.SSLCertVerificationError as error:
+        return Finding(
+            "AC203",
+            Category.REACHING,
+            Severity.PROBLEM,
+            f"the certificate of {host} is not trusted: {error.verify_message}",
+            f"aichatctl login {server} --ca-file FILE, with the authority that has signed it",
+        )
+    except OSError as error:
+        text = f"{host}:{port} can't be connected to: {error.strerror or error}"
+        fix = "check the address, your network and the proxy (HTTPS_PROXY)"
+        return Finding("AC201", Category.REACHING, Severity.PROBLEM, text, fix)
+    seconds = ssl.cert_time_to_seconds(str(parts["notAfter"])) - now
+    text = f"the certificate of {host} is good for {age(seconds)}"
+    if seconds < _SOON_SECONDS:
+        fix = "tell the platform team to renew it"
+        return Finding("AC204", Category.REACHING, Severity.NOTE, text, fix)
+    return Finding("AC203", Category.REACHING, Severity.GOOD, text)
+
+
+def _goes_through_proxy(server: str) -> bool:
+    """Whether the environment names a proxy; then only the request itself can try the way."""
+    host = urlsplit(server).hostname or ""
+    return "https" in getproxies() and not proxy_bypass(host)
+
+
+def _version(session: Session) -> Iterator[Finding]:
+    try:
+        platform = session.api.get("its version was not read", "/api/v1/platform").document
+    except CliError as error:
+        yield _failure("AC205", Category.REACHING, error)
+        return
+    yield versions(metadata.version(names.OPERATOR), str(platform["version"]))
+
+
+def versions(client: str, server: str) -> Finding:
+    """Return whether the program and the API fit: they have the same first two numbers."""
+    text = f"this program is {client}, the API {server}"
+    if client.split(".")[:2] == server.split(".")[:2]:
+        return Finding("AC205", Category.REACHING, Severity.GOOD, text)
+    fix = f"pip install aichat-workspace-operator=={server}"
+    return Finding("AC205", Category.REACHING, Severity.NOTE, text, fix)
+
+
+def token(identity: Mapping[str, Any], bearer: str | None, now: float) -> Finding:
+    """Return who the caller is, and for how long."""
+    text = f"you are {identity['username']}"
+    if bearer is None:
+        text += "; tokens are requested from the cluster"
+        return Finding("AC202", Category.REACHING, Severity.GOOD, text)
+    end = expiry(bearer)
+    if end is None:
+        return Finding("AC202", Category.REACHING, Severity.GOOD, text)
+    text += f"; the token is good for {age(end - now)}"
+    if end - now < 3_600:
+        return Finding("AC206", Category.REACHING, Severity.NOTE, text, "aichatctl login")
+    return Finding("AC202", Category.REACHING, Severity.GOOD, text)
+
+
+def rights(identity: Mapping[str, Any]) -> Iterator[Finding]:
+    """Yield what the caller may do, by team."""
+    everywhere = set(identity["everywhere"])
+    if everywhere:
+        yield _team_rights("every team", everywhere)
+    for entry in identity["teams"]:
+        yield _team_rights(str(entry["team"]), everywhere | set(entry["verbs"]))
+    if not everywhere and not identity["teams"]:
+        yield Finding(
+            "AC301",
+            Category.RIGHTS,
+            Severity.PROBLEM,
+            "you may see no workspaces in any team",
+            "ask an administrator of your team's namespace for the role edit there",
+        )
+
+
+def _team_rights(team: str, verbs: set[str]) -> Finding:
+    missing = [verb for verb in _WRITE if verb not in verbs]
+    missing += [words for verb, words in _HELPFUL.items() if verb not in verbs]
+    if not missing:
+        return Finding("AC301", Category.RIGHTS, Severity.GOOD, f"everything in {team}")
+    return Finding(
+        "AC302",
+        Category.RIGHTS,
+        Severity.NOTE,
+        f"in {team} you may not: {', '.join(missing)}",
+        "ask an administrator of the team's namespace for the role edit or admin",
+    )
+
+
+def _workspaces(session: Session) -> Iterator[Finding]:
+    try:
+        documents = session.api.workspaces()
+    except CliError as error:
+        yield _failure("AC401", Category.WORKSPACES, error)
+        return
+    troubled = [document for document in documents if phase_of(document) == "Degraded"]
+    text = f"{len(documents) - len(troubled)} of {len(documents)} need nothing"
+    if documents:
+        yield Finding("AC401", Category.WORKSPACES, Severity.GOOD, text)
+    for document in troubled:
+        yield from _diagnosis(session, document)
+
+
+def _diagnosis(session: Session, document: Json) -> Iterator[Finding]:
+    name, query = str(document["name"]), {"team": document["team"]}
+    path = workspace_path(name, "/diagnosis")
+    try:
+        diagnosis = session.api.get(f"{name} was not diagnosed", path, query).document
+    except CliError as error:
+        yield _failure("AC402", Category.WORKSPACES, error)
+        return
+    for entry in diagnosis["findings"]:
+        severity = _SEVERITIES.get(str(entry["severity"]), Severity.PROBLEM)
+        if severity is not Severity.GOOD:
+            fix = f"{entry['advice']} See: aichatctl describe {name}".strip()
+            yield Finding(
+                str(entry["code"]) or "AC402",
+                Category.WORKSPACES,
+                severity,
+                f"{name}: {finding_text(entry)}",
+                fix,
+                str(entry["reference"]),
+            )

@@ -1,0 +1,1 @@
+"""What is shown: documents in, lines out. Everything here is pure."""

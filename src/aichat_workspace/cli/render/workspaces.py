@@ -1,0 +1,102 @@
+"""Workspaces in a list."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from aichat_workspace.cli.render import words
+from aichat_workspace.cli.render.lines import Line, Span, Style, line, plain
+from aichat_workspace.cli.render.tables import Column, table
+
+Json = Mapping[str, Any]
+
+_STATES: Final = {
+    "Pending": Span("◌ Pending", Style.WORKING),
+    "Provisioning": Span("◐ Starting", Style.WORKING),
+    "PullingModels": Span("◐ Pulling", Style.WORKING),
+    "Ready": Span("● Ready", Style.GOOD),
+    "Degraded": Span("▲ Needs you", Style.BAD),
+    "Suspended": Span("○ Suspended", Style.FAINT),
+    "Terminating": Span("◌ Deleting", Style.WORKING),
+}
+_COLUMNS: Final = (
+    Column("WORKSPACE", min_width=12),
+    Column("TEAM", rank=3, min_width=8),
+    Column("STATE"),
+    Column("MODELS", rank=2),
+    Column("URL", rank=4, min_width=20),
+    Column("AGE", rank=1),
+    Column("", rank=5, min_width=16),
+)
+_WIDE: Final = (
+    *_COLUMNS[:-1],
+    Column("CREATED", rank=6),
+    Column("REQUESTED BY", rank=7, min_width=12),
+    Column("NAMESPACE", rank=8, min_width=12),
+    _COLUMNS[-1],
+)
+
+
+def phase_of(document: Json) -> str:
+    """Return the phase, also of a workspace that the operator has not seen yet."""
+    if document.get("deleting"):
+        return "Terminating"
+    return str((document.get("status") or {}).get("phase") or "Pending")
+
+
+def state(document: Json) -> Span:
+    """Return a workspace's state as a sign and a word."""
+    phase = phase_of(document)
+    return _STATES.get(phase, Span(f"? {plain(phase)}"))
+
+
+def condition(document: Json, kind: str) -> Json:
+    """Return a condition; an empty one before it was first written."""
+    conditions = (document.get("status") or {}).get("conditions") or ()
+    return next((entry for entry in conditions if entry.get("type") == kind), {})
+
+
+def models_of(document: Json) -> list[dict[str, Any]]:
+    """Return how far each model is."""
+    return list((document.get("status") or {}).get("models") or ())
+
+
+def hint(document: Json) -> str:
+    """Return in a few words what a workspace waits for or needs; empty where it is well."""
+    phase = phase_of(document)
+    if phase == "PullingModels":
+        pulling = [model for model in models_of(document) if model.get("state") == "Pulling"]
+        return ", ".join(words.progress_of(model) for model in pulling)
+    if phase == "Degraded":
+        return str(condition(document, "Ready").get("message") or "")
+    return ""
+
+
+def workspace_table(
+    documents: Iterable[Json], now: datetime, width: int | None, *, wide: bool = False
+) -> list[Line]:
+    """Return workspaces as a table."""
+    rows = [_row(document, now, wide=wide) for document in documents]
+    if not rows:
+        return [line("no workspaces; aichatctl create NAME makes one")]
+    return table(_WIDE if wide else _COLUMNS, rows, width)
+
+
+def _row(document: Json, now: datetime, *, wide: bool) -> Sequence[Span]:
+    status = document.get("status") or {}
+    cells = [
+        Span(plain(str(document.get("name", "")))),
+        Span(plain(str(document.get("team", "")))),
+        state(document),
+        Span(plain(str(status.get("modelsReady") or "").partition(" ")[0])),
+        Span(plain(str(status.get("url") or ""))),
+        Span(words.age_since(str(document["created"]), now)),
+    ]
+    if wide:
+        namespace = (status.get("namespace") or {}).get("name") or ""
+        cells += [
+            Span(str(document["created"])),
+            Span(plain(str(document.get("requestedBy") or ""))),
+            Span(plain(str(namespace))),
+        ]
+    return [*cells, Span(plain(hint(document)), Style.FAINT)]

@@ -1,0 +1,67 @@
+"""Commands for models."""
+
+import json
+
+import pytest
+
+from aichat_workspace.cli.client.api import Api
+from tests.unit.cli.world import PULLING_STATUS, World
+
+
+def test_models_are_listed_with_what_is_still_missing(world: World) -> None:
+    world.put(status=PULLING_STATUS)
+    result = world.run("models", "list", "red-chat")
+    lines = [text.split() for text in result.out.splitlines()]
+    assert lines[1:] == [
+        ["gemma2:2b", "●", "ready", "1.5", "GiB", "person"],
+        ["llama3.3:70b", "◐", "41", "%", "39.6", "GiB", "model"],
+    ]
+    names = [
+        model["name"]
+        for model in json.loads(world.run("models", "list", "-o", "json").out)["inUse"]
+    ]
+    assert names == ["gemma2:2b"]
+    assert "gemma2:2b  1 workspace" in world.run("models", "list").out
+
+
+def test_models_are_added_once_and_removed(world: World) -> None:
+    world.put()
+    added = world.run("models", "add", "red-chat", "llama3.2", "GEMMA2:2b", "llama3.2:latest")
+    assert added.code == 0, added.err
+    assert world.workspace()["spec"]["models"] == ["gemma2:2b", "llama3.2"]
+    assert "was so already" in world.run("models", "add", "red-chat", "llama3.2").err
+    assert world.run("models", "remove", "red-chat", "llama3.2:latest").code == 0
+    assert world.workspace()["spec"]["models"] == ["gemma2:2b"]
+
+
+def test_removing_what_is_not_there_names_what_is(world: World) -> None:
+    world.put()
+    result = world.run("models", "remove", "red-chat", "mistral")
+    assert result.code == 1
+    assert "mistral is none of its models: gemma2:2b" in result.err
+
+
+def test_a_change_of_another_meanwhile_is_kept(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list is read again, and changed as it is then."""
+    world.put()
+    read = Api.workspace
+    reads: list[str] = []
+
+    def read_then_change(api: Api, name: str, *arguments: str) -> object:
+        answer = read(api, name, *arguments)
+        if not reads:
+            world.put(version=50, generation=2, spec={"models": ["gemma2:2b", "mistral"]})
+        reads.append(name)
+        return answer
+
+    monkeypatch.setattr(Api, "workspace", read_then_change)
+    assert world.run("models", "add", "red-chat", "llama3.2").code == 0
+    assert world.workspace()["spec"]["models"] == ["gemma2:2b", "mistral", "llama3.2"]
+    assert len(reads) == 2
+
+
+def test_progress_ends_when_all_models_are_there(world: World) -> None:
+    world.put()
+    assert world.run("models", "progress", "red-chat").out == "all models of red-chat are there\n"

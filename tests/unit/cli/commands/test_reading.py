@@ -1,0 +1,119 @@
+"""Commands that read."""
+
+import json
+
+import pytest
+import yaml
+
+from tests.unit.cli.world import PULLING_STATUS, STALLED_STATUS, World
+
+
+@pytest.fixture
+def two(world: World) -> World:
+    """One workspace that is ready, and one that downloads a model."""
+    world.put()
+    world.put("research", team="science", version=2, status=PULLING_STATUS)
+    return world
+
+
+class TestList:
+    def test_a_list_shows_every_workspace_with_its_state_and_progress(self, two: World) -> None:
+        result = two.run("list")
+        assert (result.code, result.err) == (0, "")
+        header, ready, pulling = result.out.splitlines()
+        assert header.split() == ["WORKSPACE", "TEAM", "STATE", "MODELS", "URL", "AGE"]
+        assert ready.split()[:5] == ["red-chat", "red", "●", "Ready", "1/1"]
+        assert "◐ Pulling" in pulling
+        assert pulling.endswith("llama3.3:70b 41 %, about 6 min")
+
+    def test_a_filter_is_the_apis(self, two: World) -> None:
+        assert two.run("list", "--team", "science", "-o", "name").out == "research\n"
+        assert two.run("list", "--phase", "Ready", "-o", "name").out == "red-chat\n"
+        assert two.run("list", "-q", "resea", "-o", "name").out == "research\n"
+
+    def test_json_and_yaml_are_the_apis_documents(self, two: World) -> None:
+        items = json.loads(two.run("list", "-o", "json").out)["items"]
+        assert [item["name"] for item in items] == ["red-chat", "research"]
+        assert yaml.safe_load(two.run("list", "-o", "yaml").out)["items"] == items
+
+    def test_every_page_is_read(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("aichat_workspace.cli.client.api._PAGE", 2)
+        names = [f"chat-{number}" for number in range(5)]
+        for version, name in enumerate(names, start=1):
+            world.put(name, version=version)
+        assert world.run("list", "-o", "name").out.split() == names
+
+    def test_an_empty_list_says_what_to_do(self, world: World) -> None:
+        assert "aichatctl create" in world.run("list").out
+
+    def test_wide_has_more_columns(self, two: World) -> None:
+        assert "REQUESTED BY" in two.run("list", "-o", "wide").out
+
+
+class TestGet:
+    def test_a_workspace_is_the_apis_document(self, two: World) -> None:
+        document = json.loads(two.run("get", "red-chat", "-o", "json").out)
+        assert (document["name"], document["team"]) == ("red-chat", "red")
+
+    def test_a_missing_workspace_is_exit_code_3_with_the_next_command(self, world: World) -> None:
+        result = world.run("get", "blue-chat")
+        assert result.code == 3
+        assert result.out == ""
+        what, why, fix = result.err.splitlines()
+        assert what == "error: blue-chat was not read"
+        assert "There is no workspace 'blue-chat'" in why
+        assert fix == "  try: aichatctl list"
+
+    def test_what_is_forbidden_is_exit_code_4(self, world: World) -> None:
+        world.put()
+        world.cluster.forbidden.add("get log")
+        assert world.run("get", "red-chat", AICHAT_TOKEN="another").code == 4
+        assert world.run("logs", "red-chat", "ollama").code == 4
+
+
+class TestDescribe:
+    def test_a_report_says_why_and_what_to_type_next(self, world: World) -> None:
+        world.put(status=STALLED_STATUS)
+        world.cluster.cluster_events = [
+            {
+                "metadata": {"creationTimestamp": "2026-01-01T00:00:00Z", "resourceVersion": "1"},
+                "type": "Warning",
+                "reason": "Full",
+                "message": "no space left",
+                "involvedObject": {"kind": "Pod", "name": "ollama-0"},
+            }
+        ]
+        result = world.run("describe", "red-chat")
+        assert result.code == 0, result.err
+        assert "▲ Needs you" in result.out
+        assert "the models' volume is full [AI" in result.out
+        assert "aichatctl edit red-chat --models-volume SIZE" in result.out
+        assert "aichatctl edit red-chat" in result.out
+        assert "no space left" in result.out
+
+    def test_documents_have_all_parts(self, world: World) -> None:
+        world.put()
+        report = json.loads(world.run("describe", "red-chat", "-o", "json").out)
+        assert {*report} == {"workspace", "diagnosis", "events"}
+
+
+def test_events_come_oldest_first(world: World) -> None:
+    world.put()
+    world.cluster.cluster_events = [
+        {
+            "metadata": {
+                "creationTimestamp": f"2026-01-01T00:00:0{second}Z",
+                "resourceVersion": "1",
+            },
+            "reason": f"Reason{second}",
+        }
+        for second in (2, 1)
+    ]
+    lines = world.run("events", "red-chat").out.splitlines()
+    assert ["Reason1" in lines[1], "Reason2" in lines[2]] == [True, True]
+
+
+def test_patterns_are_listed(world: World) -> None:
+    assert world.run("patterns").out.splitlines()[1].split() == [
+        *("explain_code", "built", "in", "You", "explain", "code.")
+    ]

@@ -1,0 +1,77 @@
+"""The commands, and the page that shows them."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from aichat_workspace.cli import main, settings
+from aichat_workspace.cli.errors import ExitCode
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "aichatctl.md").read_text()
+
+
+def commands(group: Any, prefix: str = "") -> dict[str, Any]:
+    """Return every command by its whole name, as `models list`."""
+    entries: dict[str, Any] = {}
+    for name, entry in group.commands.items():
+        if hasattr(entry, "commands"):
+            entries |= commands(entry, f"{prefix}{name} ")
+        else:
+            entries[f"{prefix}{name}"] = entry
+    return entries
+
+
+ALL = commands(typer.main.get_command(main.build()))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_says_what_it_does_in_a_line_and_on_the_page(name: str) -> None:
+    first = str(ALL[name].help).partition("\n")[0]
+    assert first.endswith(".")
+    assert len(first) <= 60
+    group, _, verb = name.rpartition(" ")
+    pattern = rf"`aichatctl {group} list[^`]*`.*`{verb}`" if group else rf"`(aichatctl )?{verb}\b"
+    assert re.search(rf"`aichatctl {name}\b|{pattern}", PAGE), f"{name} is not on the page"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_takes_a_server_and_explains_all_its_options(name: str) -> None:
+    options = [entry for entry in ALL[name].params if entry.param_type_name == "option"]
+    assert {"--server", "--context"} <= {text for entry in options for text in entry.opts}
+    assert [entry.name for entry in options if not entry.help] == []
+
+
+def test_the_page_lists_every_exit_code_and_variable() -> None:
+    codes = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)}
+    assert codes == {int(code) for code in ExitCode}
+    variables = set(re.findall(r"^\| `(AICHAT_\w+)` \|", PAGE, re.MULTILINE))
+    assert variables == {
+        value for value in vars(settings).values() if str(value).startswith("AICHAT_")
+    }
+
+
+@pytest.mark.parametrize(
+    ("program", "name"), [("aichatctl", "aichatctl"), ("kubectl-aichat", "kubectl aichat")]
+)
+def test_the_program_has_two_names(program: str, name: str) -> None:
+    path = Path(sys.executable).parent / program
+    ran = subprocess.run(  # noqa: S603  (our own program)
+        [path, "--help"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ran.stdout.startswith(f"Usage: {name} ")
+
+
+def test_a_wrong_option_is_a_usage_error() -> None:
+    path = Path(sys.executable).parent / "aichatctl"
+    ran = subprocess.run(  # noqa: S603  (our own program)
+        [path, "list", "--teem", "red"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode == ExitCode.USAGE
+    assert "--team" in ran.stderr
+    assert "Traceback" not in ran.stderr

@@ -1,0 +1,49 @@
+"""What programs read is as the published schema says."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from referencing import Registry, Resource
+
+from tests.unit.cli.world import STALLED_STATUS, World
+
+DOCS = Path(__file__).parents[3] / "docs"
+SCHEMA = json.loads((DOCS / "aichatctl.schema.json").read_text())
+# OpenAPI 3.1's schemas are of the same draft.
+OPENAPI = {
+    "$schema": SCHEMA["$schema"],
+    **json.loads((DOCS / "openapi.json").read_text()),
+}
+
+
+def validator(command: str) -> Any:
+    registry: Any = Registry().with_resources(
+        [
+            ("aichatctl.schema.json", Resource.from_contents(SCHEMA)),
+            ("openapi.json", Resource.from_contents(OPENAPI)),
+        ]
+    )
+    schema = {"$ref": f"aichatctl.schema.json#/$defs/{command.replace(' ', '%20')}"}
+    return jsonschema.Draft202012Validator(schema, registry=registry)
+
+
+@pytest.mark.parametrize("command", [name for name in SCHEMA["$defs"] if name != "watch"])
+def test_every_document_is_as_its_schema_says(world: World, command: str) -> None:
+    world.put(status=STALLED_STATUS)
+    takes_name = {"get", "describe", "events", "credentials", "models list"}
+    arguments = [*command.split(), *(["red-chat"] if command in takes_name else [])]
+    result = world.run(*arguments, "-o", "json")
+    validator(command).validate(json.loads(result.out))
+    with pytest.raises(jsonschema.ValidationError):
+        validator(command).validate({"unlike": "it"})
+
+
+def test_a_line_of_a_watch_is_as_its_schema_says(world: World) -> None:
+    world.put()
+    document = json.loads(world.run("get", "red-chat", "-o", "json").out)
+    validator("watch").validate({"type": "ADDED", "workspace": document})
+    with pytest.raises(jsonschema.ValidationError):
+        validator("watch").validate({"type": "ADDED"})
