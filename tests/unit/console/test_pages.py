@@ -191,7 +191,6 @@ class TestCreate:
         assert TEXTS["code_csrf-token"] in response.text
         assert world.services.cluster.get(TEAM, "blue") is None
 
-
     async def test_a_form_whose_session_has_ended_leads_to_the_sign_in(
         self, stranger: Browser
     ) -> None:
