@@ -64,7 +64,7 @@ lint: setup ## Check format, lint, types, import contracts, generated files.
 	mypy hack/console_pictures.py
 	lint-imports
 	python -m aichat_workspace.generate --check
-	@mkdir -p build; pytest --setup-plan -q tests/integration tests/e2e tests/faults tests/demo tests/node_failures tests/clients >build/fixtures 2>&1 \
+	@mkdir -p build; pytest --setup-plan -q tests/integration tests/e2e tests/faults tests/soak tests/demo tests/node_failures tests/clients >build/fixtures 2>&1 \
 	  || { cat build/fixtures; echo "a test needs a fixture that does not exist"; exit 1; }
 
 .PHONY: format
@@ -80,6 +80,7 @@ test-unit: setup ## Run the fast tests: they need nothing else.
 GROUPED := --dist loadgroup --no-loadscope-reorder
 .PHONY: test-integration
 test-integration: setup ## Run tests against a real API server, built from source the first time.
+	python -m localcluster install --name e2e chromium
 	python -m localcluster build
 	pytest tests/integration -n 4 $(GROUPED)
 
@@ -111,6 +112,12 @@ test: setup ## Run all tests that a change must pass.
 .PHONY: test-all
 test-all: test ## Run test, then the slower tests: faults, node failures, the demos.
 	hack/test-all
+
+export SOAK SOAK_WORKSPACES
+.PHONY: soak
+soak: setup ## Work on SOAK_WORKSPACES (50) for SOAK seconds (3600); nothing may leak.
+	python -m localcluster build
+	pytest tests/soak -s
 
 .PHONY: cluster-up cluster-down cluster-status cluster-logs
 cluster-up: setup ## Start a real one-node cluster here; with FULL=no its control plane only.

@@ -32,6 +32,7 @@ _GROUPS: Final = {
     "people": (
         "integration/test_platform.py",
         "integration/test_api_sign_in.py",
+        "integration/test_api_sessions_last.py",
         "integration/test_admission.py",
         "integration/test_readme.py",
         "integration/test_api_docs.py",

@@ -52,7 +52,7 @@ def assert_downloaded(
 
 
 def test_a_download_outlives_the_server_that_began_it(node: Node) -> None:
-    """Ollama may forget what came since its start, a third here."""
+    """F12: Ollama may forget what came since its start, a third here."""
     model, repository = "smollm2:135m", "library/smollm2"
     before = bytes_sent(repository)
     with disturbed_registry(repository, bytes_per_second=BYTES_PER_SECOND):
@@ -82,6 +82,7 @@ def test_a_download_outlives_the_operator_that_began_it(node: Node) -> None:
 
 
 def test_a_download_that_breaks_off_goes_on_where_it_did(node: Node) -> None:
+    """F12: the registry breaks off in mid-pull."""
     model, repository = "smollm2:latest", "library/smollm2"
     before = bytes_sent(repository)
     with disturbed_registry(repository, fail_blobs=1):

@@ -95,6 +95,7 @@ def test_a_new_image_reaches_one_workspace_after_the_other_and_data_survives(
 
 
 def test_an_image_that_fails_stops_with_the_first_workspace(node: Node) -> None:
+    """F14: an image that cannot be pulled; the workspace recovers once it is corrected."""
     second = resource_of(SECOND)
     with images(node, "192.0.2.10/no/such-image:1"):
         eventually(

@@ -3,14 +3,33 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.faults.proxy import Proxy, proxy_to
-from tests.integration.conftest import Cluster, control_plane, operators_access, start_operator
+from tests.faults.oracles import (
+    are_gone,
+    are_made,
+    assert_at_rest,
+    foreign_writes,
+    scan,
+    stem,
+    unconditional_deletions,
+)
+from tests.faults.proxy import Call, Proxy, proxy_to
+from tests.faults.steps import CALM, make
+from tests.integration.conftest import (
+    SYSTEM,
+    Cluster,
+    control_plane,
+    operators_access,
+    start_operator,
+)
+from tests.waiting import eventually
+
+Rest = Callable[[str], None]
 
 
 @dataclass
@@ -51,10 +70,12 @@ def through_proxy(
 
 @pytest.fixture
 def proxy(through_proxy: tuple[Proxy, Path]) -> Iterator[Proxy]:
-    """One that breaks nothing before a test and after it."""
+    """One that breaks nothing before a test and after it. O3 holds in the end, by its record."""
     instance = through_proxy[0]
     instance.heal()
     yield instance
+    assert foreign_writes(instance) == []
+    assert unconditional_deletions(instance.calls) == []
     instance.heal()
 
 
@@ -68,3 +89,57 @@ def operator(through_proxy: tuple[Proxy, Path], proxy: Proxy, tmp_path: Path) ->
     if instance.alive:
         instance.kill()
     assert "Traceback" not in instance.log.read_text()
+
+
+@pytest.fixture(scope="session")
+def writes(
+    cluster: Cluster,
+    through_proxy: tuple[Proxy, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> list[Call]:
+    """Every write that an undisturbed workspace takes, from its making to its end, each once. The
+    workspace `calm` stays, to compare with."""
+    proxy, kubeconfig = through_proxy
+    operator = Operator(kubeconfig, tmp_path_factory.mktemp("calm") / "log")
+    operator.start()
+    make(cluster, CALM, "passing")
+    eventually(lambda: are_made(cluster, CALM, "passing"), "both are made")
+    cluster.kubectl("delete", "aiws", "passing", "-n", SYSTEM, "--timeout=90s")
+    eventually(lambda: are_gone(cluster, "passing"), "passing is gone")
+    operator.kill()
+    calls = [
+        Call(call.verb, stem(call.object).replace("passing", "NAME"), call.occurrence)
+        for call in proxy.calls
+        if call.writes
+        and "passing" in call.object
+        and "/events/" not in call.object
+        # The finalizer comes and goes, the status changes; everything else is written once.
+        and call.occurrence <= (2 if "/aichatworkspaces/" in call.object else 1)
+    ]
+    assert len(calls) > 18
+    return calls
+
+
+@pytest.fixture
+def before(cluster: Cluster, writes: list[Call]) -> frozenset[str]:
+    """Everything that is in the cluster when the test begins."""
+    assert writes
+    return scan(cluster)
+
+
+@pytest.fixture(scope="session")
+def rested() -> set[str]:
+    """The rows after which a minute's rest was looked at."""
+    return set()
+
+
+@pytest.fixture
+def rest(proxy: Proxy, operator: Operator, rested: set[str]) -> Rest:
+    """O6, once for a row, for all that its first test has made."""
+
+    def rest(row: str) -> None:
+        if row not in rested:
+            assert_at_rest(proxy, operator.log)
+            rested.add(row)
+
+    return rest

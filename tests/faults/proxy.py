@@ -7,12 +7,13 @@ one request more or less breaks the same thing.
 import asyncio
 import ssl
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 import orjson
@@ -32,6 +33,8 @@ class Call:
     verb: str
     object: str
     occurrence: int = 1
+    query: str = field(default="", compare=False)
+    body: bytes = field(default=b"", compare=False, repr=False)
 
     @property
     def writes(self) -> bool:
@@ -44,6 +47,30 @@ class Answer:
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """This body, which the API server gave at another time, instead of its answer."""
+
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Pass the request on when this is set, and not before."""
+
+    released: threading.Event
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Another client does something right before the API server hears of the request, or right
+    after it has done it."""
+
+    before: Callable[[], object] = lambda: None
+    after: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +101,23 @@ class Stream:
     edit: Callable[[dict[str, Any]], list[bytes] | None]
 
 
-Fault = Answer | Cut | Twice | Late | Stream
+Fault = Answer | Recorded | Hold | Beside | Cut | Twice | Late | Stream
 Rule = Callable[[Call], Fault | None]
 
 
 class Proxy:
-    """Serves on loopback, in a thread of its own. Calls are kept in order."""
+    """Serves on loopback, in a thread of its own. Calls are kept in order.
+
+    `done` has the writes that the API server accepted, with the monotonic time of its answer;
+    `created` has every object that came into being through any proxy of this process.
+    """
+
+    created: ClassVar[set[str]] = set()
 
     def __init__(self, upstream: str, authority: ssl.SSLContext) -> None:
         self.rule: Rule = lambda _: None
         self.calls: list[Call] = []
+        self.done: list[tuple[float, Call]] = []
         self.url = ""
         self._silent: dict[str, int] = {}  # the last watch of a kind that says nothing more
         self._seen: Counter[tuple[str, str]] = Counter()
@@ -98,12 +132,14 @@ class Proxy:
         self.rule = lambda _: None
         self._silent.clear()
         self.calls.clear()
+        self.done.clear()
         self._seen.clear()
 
-    def silence(self, kind: str) -> None:
-        """The watches of this kind that are open now say nothing more, and do not end."""
+    def silence(self, kind: str = "") -> None:
+        """The watches of this kind, or of all, that are open now say nothing more, and do not
+        end."""
         for (verb, path), count in self._seen.items():
-            if verb == "WATCH" and path.endswith(f"/{kind}"):
+            if verb == "WATCH" and path.endswith(f"/{kind}" if kind else ""):
                 self._silent[path] = count
 
     @contextmanager
@@ -149,24 +185,53 @@ class Proxy:
         call = self._call(request, body)
         self.calls.append(call)
         fault = self.rule(call)
-        if call.verb == "WATCH":
+        if isinstance(fault, Hold):
+            while not fault.released.is_set():  # noqa: ASYNC110  (another thread's event)
+                await asyncio.sleep(0.05)
+        if call.verb == "WATCH" and not isinstance(fault, Cut):
             return await self._watch(request, call, fault)
-        if isinstance(fault, Answer):
-            status = {"kind": "Status", "apiVersion": "v1", "status": "Failure"}
-            document = {**status, "code": fault.status, "message": "as the test wants it"}
-            return web.json_response(document, status=fault.status, headers=fault.headers)
-        if isinstance(fault, Cut) and not fault.done:
-            fault.first()
-            return _reset(request)
-        if isinstance(fault, Twice):
-            await self._forward(request, body)
-        response = await self._forward(request, body)
-        if isinstance(fault, Cut):
-            fault.first()
-            return _reset(request)
-        if isinstance(fault, Late):
-            await asyncio.sleep(fault.seconds)
+        instead = await self._instead(request, call, body, fault)
+        if instead is not None:
+            return instead
+        response = await self._forward(request, call, body)
+        return await self._afterwards(request, response, fault)
+
+    async def _instead(
+        self, request: web.Request, call: Call, body: bytes, fault: Fault | None
+    ) -> web.Response | None:
+        """What is given in place of the API server's answer, and what comes before it."""
+        match fault:
+            case Answer(status, headers, reason):
+                return web.json_response(_status(status, reason), status=status, headers=headers)
+            case Recorded(recorded):
+                return web.Response(body=recorded, content_type="application/json")
+            case Cut(done=False, first=first):
+                first()
+                return _reset(request)
+            case Twice():
+                await self._forward(request, call, body)
+            case Beside(before=before):
+                await asyncio.to_thread(before)
+        return None
+
+    async def _afterwards(
+        self, request: web.Request, response: web.Response, fault: Fault | None
+    ) -> web.Response:
+        match fault:
+            case Cut(first=first):
+                first()
+                return _reset(request)
+            case Late(seconds):
+                await asyncio.sleep(seconds)
+            case Beside(after=after):
+                await asyncio.to_thread(after)
         return response
+
+    def _note(self, call: Call, status: int) -> None:
+        if call.writes and status < 300:
+            self.done.append((time.monotonic(), call))
+        if status == 201:
+            self.created.add(call.object)
 
     def _call(self, request: web.Request, body: bytes) -> Call:
         verb, path = request.method, request.path
@@ -176,13 +241,15 @@ class Proxy:
         if verb == "GET":
             verb = "WATCH" if request.query.get("watch") else "GET"
         self._seen[verb, path] += 1
-        return Call(verb, path, self._seen[verb, path])
+        preconditions = body if verb == "DELETE" else b""
+        return Call(verb, path, self._seen[verb, path], request.query_string, preconditions)
 
-    async def _forward(self, request: web.Request, body: bytes) -> web.Response:
+    async def _forward(self, request: web.Request, call: Call, body: bytes) -> web.Response:
         assert self._session is not None
         async with self._session.request(
             request.method, request.path_qs, data=body or None, headers=_headers(request)
         ) as upstream:
+            self._note(call, upstream.status)
             return web.Response(
                 status=upstream.status,
                 body=await upstream.read(),
@@ -214,6 +281,11 @@ class Proxy:
                 except ConnectionError:  # the watcher was killed
                     break
         return response
+
+
+def _status(code: int, reason: str) -> dict[str, Any]:
+    status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code}
+    return {**status, "message": "as the test wants it", **({"reason": reason} if reason else {})}
 
 
 def _reset(request: web.Request) -> web.Response:

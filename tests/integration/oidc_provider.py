@@ -1,4 +1,5 @@
-"""A small OpenID provider over TLS, with an authority of its own, that checks PKCE."""
+"""A small OpenID provider over TLS, with an authority of its own, that checks PKCE and rotates
+refresh tokens."""
 
 import base64
 import hashlib
@@ -25,7 +26,11 @@ CLIENT_ID = "aichat"
 
 @dataclass
 class Provider:
-    """Signs every visitor in as `person`, with tokens that are good for `seconds`."""
+    """Signs every visitor in as `person`, with ID tokens that are good for `seconds`.
+
+    It is strict with refresh tokens: each is good for one use, and a second use ends the whole
+    sign-in, as RFC 9700 4.14.2 recommends.
+    """
 
     issuer: str
     ca_file: Path
@@ -33,6 +38,16 @@ class Provider:
     seconds: int = 3600
     key: RSAKey = field(default_factory=lambda: RSAKey.generate_key(2048, {"kid": "one"}))
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    refresh_tokens: dict[str, str] = field(default_factory=dict)
+    """The sign-in of each refresh token that was ever given."""
+    good: dict[str, str] = field(default_factory=dict)
+    """The refresh token that is good, by sign-in."""
+    renewals: int = 0
+    reused: int = 0
+    """How many refresh tokens came a second time."""
+    ended: list[dict[str, str]] = field(default_factory=list)
+    """The queries of browsers that came to sign out."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def token(self, **claims: object) -> str:
         """An ID token, with these claims in place of the usual ones."""
@@ -58,7 +73,25 @@ class Provider:
         return f"{query_fields['redirect_uri']}?{query}"
 
     def exchange(self, form: dict[str, str]) -> dict[str, Any]:
-        """Exchange a code once for a token; the caller must know the verifier."""
+        """Exchange a code or a refresh token once for tokens."""
+        with self.lock:
+            if form["grant_type"] == "refresh_token":
+                return self._renew(form["refresh_token"])
+            return self._redeem(form)
+
+    def revoke(self, form: dict[str, str]) -> dict[str, Any]:
+        """End the sign-in of a refresh token (RFC 7009)."""
+        with self.lock:
+            self.good.pop(self.refresh_tokens.get(form["token"], ""), None)
+        return {}
+
+    def end_session(self, query_fields: dict[str, str]) -> str:
+        """Where the browser goes after signing out."""
+        self.ended.append(query_fields)
+        return query_fields["post_logout_redirect_uri"]
+
+    def _redeem(self, form: dict[str, str]) -> dict[str, Any]:
+        """The caller must know the code's verifier."""
         given = self.codes.pop(form["code"], None)
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
@@ -68,18 +101,39 @@ class Provider:
             or given["redirect_uri"] != form["redirect_uri"]
         ):
             return {"error": "invalid_grant"}
-        token = self.token(nonce=given["nonce"])
-        return {"id_token": token, "access_token": "opaque", "token_type": "Bearer"}
+        offline = "offline_access" in given["scope"].split()
+        return self._tokens(form["code"] if offline else None, nonce=given["nonce"])
+
+    def _renew(self, refresh_token: str) -> dict[str, Any]:
+        sign_in = self.refresh_tokens.get(refresh_token, "")
+        if self.good.get(sign_in) != refresh_token:
+            self.reused += sign_in in self.good
+            self.good.pop(sign_in, None)
+            return {"error": "invalid_grant"}
+        self.renewals += 1
+        return self._tokens(sign_in)
+
+    def _tokens(self, sign_in: str | None, **claims: object) -> dict[str, Any]:
+        token = self.token(**claims, jti=secrets.token_hex(8))
+        tokens = {"id_token": token, "access_token": "opaque", "token_type": "Bearer"}
+        if sign_in is not None:
+            tokens["refresh_token"] = self.good[sign_in] = secrets.token_urlsafe()
+            self.refresh_tokens[tokens["refresh_token"]] = sign_in
+        return tokens
 
     def discovery(self) -> dict[str, Any]:
         return {
             "issuer": self.issuer,
             "authorization_endpoint": f"{self.issuer}/authorize",
             "token_endpoint": f"{self.issuer}/token",
+            "revocation_endpoint": f"{self.issuer}/revoke",
+            "end_session_endpoint": f"{self.issuer}/logout",
             "jwks_uri": f"{self.issuer}/jwks",
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
+            "scopes_supported": ["openid", "email", "profile", "offline_access"],
             "id_token_signing_alg_values_supported": ["RS256"],
+            "token_endpoint_auth_methods_supported": ["none"],
         }
 
 
@@ -96,9 +150,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path, query = urlsplit(self.path).path, _flat(urlsplit(self.path).query)
-        if path == "/authorize":
+        if path in ("/authorize", "/logout"):
+            is_sign_in = path == "/authorize"
+            answer = self.provider.authorize if is_sign_in else self.provider.end_session
             self.send_response(302)
-            self.send_header("Location", self.provider.authorize(query))
+            self.send_header("Location", answer(query))
             self.end_headers()
         elif path == "/jwks":
             self._json({"keys": [self.provider.key.as_dict(private=False, use="sig")]})
@@ -106,8 +162,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(self.provider.discovery())
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        answer = self.provider.exchange(_flat(body))
+        form = _flat(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        is_revocation = self.path == "/revoke"
+        answer = self.provider.revoke(form) if is_revocation else self.provider.exchange(form)
         self._json(answer, 400 if "error" in answer else 200)
 
     def _json(self, body: object, status: int = 200) -> None:

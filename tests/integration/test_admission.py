@@ -27,6 +27,11 @@ from tests.integration.conftest import (
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("no_operator")
+LEADERS_LEASE: dict[str, Any] = {
+    "apiVersion": "coordination.k8s.io/v1",
+    "kind": "Lease",
+    "metadata": {"name": "of-a-leader", "namespace": SYSTEM},
+}
 BINDING = "validatingadmissionpolicybinding/aichat-workspace-operator-confinement"
 
 
@@ -477,3 +482,20 @@ def test_a_second_apply_of_the_configuration_changes_nothing(cluster: Cluster) -
     assert len(before) > 10
     cluster.kubectl("apply", "-k", configuration)
     assert versions() == before
+
+
+def test_the_api_writes_no_lease_but_those_of_sessions(cluster: Cluster) -> None:
+    account = f"--as=system:serviceaccount:{SYSTEM}:aichat-workspace-api"
+
+    def create(name: str) -> str:
+        lease = {**LEADERS_LEASE, "metadata": {"name": name, "namespace": SYSTEM}}
+        return cluster.kubectl(
+            "create", account, "--dry-run=server", "-f", "-", stdin=json.dumps(lease), check=False
+        )
+
+    eventually(lambda: "only write the Leases" in create("other"), "the API is confined")
+    assert "aichat-session-x created" in create("aichat-session-x")
+    cluster.kubectl("create", "-f", "-", stdin=json.dumps(LEADERS_LEASE))
+    delete = ("delete", "lease", "-n", SYSTEM, LEADERS_LEASE["metadata"]["name"])
+    assert "only write the Leases" in cluster.kubectl(*delete, account, check=False)
+    cluster.kubectl(*delete)

@@ -17,28 +17,17 @@ import yaml
 
 from tests.integration import oidc_provider
 from tests.integration.api_process import ApiProcess, running_api
-from tests.integration.conftest import ROOT, SYSTEM, Cluster, workspace
+from tests.integration.conftest import SYSTEM, Cluster, workspace
 from tests.integration.oidc_provider import Provider
+from tests.integration.trust import TEAM, blocks, trust
 from tests.waiting import eventually
 
-PAGE = (ROOT / "docs" / "signing-in.md").read_text()
 AUDIENCE = "aichat-workspace-api"
 SECRET = "aichat-workspace-api-session"
 SESSION = "/api/v1/session"
 WORKSPACES = "/api/v1/workspaces"
 ME = "/api/v1/me"
 REVOKED_WITHIN_SECONDS = 30.0  # ten of ours, ten of the API server's, and two busy cores
-TEAM = {
-    "apiVersion": "v1",
-    "kind": "Namespace",
-    "metadata": {"name": "team-a", "labels": {"aichatworkspaces.io/team": "true"}},
-}
-
-
-def blocks(language: str) -> list[str]:
-    """The page's examples in one language."""
-    blocks = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", PAGE, re.MULTILINE | re.DOTALL)
-    return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in blocks]
 
 
 @pytest.fixture(scope="module")
@@ -240,21 +229,7 @@ def test_service_accounts_tokens_keep_the_issuer_as_their_first_audience(
 @pytest.fixture(scope="module")
 def trusted(cluster: Cluster, provider: Provider, sign_in_api: ApiProcess) -> Provider:
     """The provider, once the API server trusts it by the page's own configuration."""
-    (written,) = blocks("yaml")
-    document = yaml.safe_load(written)
-    (entry,) = document["jwt"]
-    entry["issuer"]["url"] = provider.issuer
-    entry["issuer"]["certificateAuthority"] = provider.ca_file.read_text()
-    whole = cluster.authentication_config.with_suffix(".new")
-    whole.write_text(yaml.safe_dump(document))
-    whole.replace(cluster.authentication_config)  # at once: each event is one more reload
-
-    def accepted() -> bool:
-        with sign_in_api.browser() as client:
-            token = provider.token(jti=str(time.time()))
-            return client.get(ME, headers=bearer(token)).status_code == 200
-
-    eventually(accepted, "the API server trusts the provider", seconds=120)
+    trust(cluster, provider, sign_in_api)
     return provider
 
 

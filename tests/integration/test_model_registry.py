@@ -330,6 +330,7 @@ async def test_a_slow_download_tells_how_far_it_is(setup: Setup) -> None:
 
 @pytest.mark.usefixtures("nothing_downloaded")
 async def test_a_torn_download_is_retried_where_it_broke_off(setup: Setup) -> None:
+    """F12: with a real Ollama."""
     before = (await setup.control(fail_blobs=1))["blob_bytes_sent"]
     model = setup.model(CHAT)
     assert (await setup.pull(model))[-1] == {"status": "success"}
@@ -347,6 +348,7 @@ async def test_a_failing_registry_is_told_and_the_next_try_goes_well(setup: Setu
 
 @pytest.mark.usefixtures("nothing_downloaded")
 async def test_a_stall_is_reported_and_a_cancelled_pull_resumes(setup: Setup) -> None:
+    """F12: with a real Ollama that hangs."""
     before = (await setup.control(stall_after_bytes=60_000_000))["blob_bytes_sent"]
     model = setup.model(CHAT)
     async with contextlib.aclosing(setup.stream("/api/pull", {"model": model})) as events:
@@ -456,7 +458,8 @@ async def test_what_a_registry_refuses_says_why_and_is_asked_once(setup: Setup) 
             await asyncio.sleep(5)  # quick retries begin after two seconds
             assert len(_Refusing.requests) == requests
             models = {
-                model.reason: model.message for model in sync.set_desired("team-a", task).models
+                str(model.reason): model.message
+                for model in sync.set_desired("team-a", task).models
             }
             await sync.close()
     finally:

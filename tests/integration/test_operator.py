@@ -252,6 +252,7 @@ def test_a_correction_reaches_a_model_server_that_never_got_ready(cluster: Clust
 
 
 def test_a_quota_that_refuses_the_model_servers_pod_is_told(cluster: Cluster) -> None:
+    """F14: the quota is exceeded."""
     cluster.apply(workspace("refused"))
     pod = ("pod", "refused-ollama-0", "refused")
     eventually(

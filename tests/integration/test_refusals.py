@@ -110,6 +110,7 @@ def delete(cluster: Cluster, *names: str) -> None:
 def test_a_refused_first_step_is_reported(
     cluster: Cluster, name: str, resource: str, verbs: list[str], allows: str
 ) -> None:
+    """F14: the API server refuses a first step; the workspace recovers once it is allowed."""
     with refused(cluster, name, resource, verbs, f"object.metadata.name != '{allows}'"):
         cluster.apply(workspace(name))
         eventually(

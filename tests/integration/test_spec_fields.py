@@ -71,6 +71,7 @@ def effect(field: Field, seen: Seen) -> object:
 def test_a_field_is_set_changed_reverted_and_removed(
     cluster: Cluster, tenant: str, name: str
 ) -> None:
+    """F13: each field by itself."""
     field = FIELDS[name]
     specs = [field.spec(value) for value in field.values]
     before = now(cluster)
@@ -100,6 +101,7 @@ def shows(cluster: Cluster, field: Field, which: int) -> None:
 @pytest.mark.usefixtures("tenant")
 @pytest.mark.parametrize("path", EMPTIED)
 def test_a_part_that_is_emptied_is_as_if_it_had_never_been_set(cluster: Cluster, path: str) -> None:
+    """F13: each part by itself."""
     before = now(cluster)
     full = everything_of(path)
     ask(cluster, full)

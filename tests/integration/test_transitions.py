@@ -80,6 +80,8 @@ HISTORIES: Final = settings(
 def test_each_generated_edit_reaches_the_objects_and_none_leaves_a_trace(
     cluster: Cluster, tenant: str
 ) -> None:
+    """F13: generated histories of specs, each reverted in the end."""
+
     @given(histories(8))
     @HISTORIES
     def follow(specs: Sequence[Spec]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from aichat_workspace.api.auth.shared_sessions import PREFIX
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
@@ -115,6 +116,10 @@ def test_the_admission_policy_names_the_service_account_that_the_deployment_runs
                 *(names.TEAM_LABEL, names.SETTINGS_RECORD),
             ],
         ),
+        (
+            "confine_api.yaml",
+            [PREFIX, f"system:serviceaccount:{names.SYSTEM_NAMESPACE}:{names.API}"],
+        ),
         ("protect_finalizer.yaml", [names.FINALIZER, BREAK_GLASS]),
         (
             "protect_installation.yaml",
@@ -164,7 +169,7 @@ def test_the_api_reads_secrets_one_by_one_and_only_in_the_system_namespace() -> 
     assert system["metadata"]["namespace"] == names.SYSTEM_NAMESPACE
 
 
-def test_the_api_writes_nothing_but_workspaces_and_reviews() -> None:
+def test_the_api_writes_nothing_but_workspaces_reviews_and_its_sessions() -> None:
     roles = (the("ClusterRole", "api/role.yaml"), the("Role", "api/role.yaml"))
     written = {
         resource
@@ -172,7 +177,7 @@ def test_the_api_writes_nothing_but_workspaces_and_reviews() -> None:
         for verb, resource in grants(role)
         if verb not in {"get", "list", "watch"}
     }
-    assert written == {"aichatworkspaces", "tokenreviews", "subjectaccessreviews"}
+    assert written == {"aichatworkspaces", "leases", "tokenreviews", "subjectaccessreviews"}
 
 
 def test_the_api_runs_under_the_account_that_its_roles_are_bound_to() -> None:

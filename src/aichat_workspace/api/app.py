@@ -17,7 +17,9 @@ from aichat_workspace.api.web.client_address import client_address
 from aichat_workspace.api.web.compression import CompressionMiddleware
 from aichat_workspace.api.web.disconnects import DisconnectMiddleware
 from aichat_workspace.api.web.head_requests import HeadMiddleware
+from aichat_workspace.api.web.own_site import OwnSiteMiddleware
 from aichat_workspace.api.web.request_ids import RequestIdMiddleware
+from aichat_workspace.api.web.response_cookies import ResponseCookiesMiddleware
 from aichat_workspace.api.web.security_headers import SecurityHeadersMiddleware
 from aichat_workspace.console.mount import mount as mount_console
 
@@ -62,6 +64,8 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
         BodyLimitMiddleware, admit=admit, max_bytes=services.settings.bounds.body_bytes
     )
     settings = services.settings
+    app.add_middleware(OwnSiteMiddleware, public_url=settings.public_url)
+    app.add_middleware(ResponseCookiesMiddleware)
     app.add_middleware(error_handlers.ErrorMiddleware)
     app.add_middleware(CompressionMiddleware)
     app.add_middleware(SecurityHeadersMiddleware, https=settings.https)

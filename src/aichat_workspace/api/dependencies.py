@@ -1,7 +1,7 @@
 """The services that requests need, created once and kept in the application's state."""
 
 import asyncio
-import time
+import secrets
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Self
@@ -9,12 +9,16 @@ from typing import Annotated, Final, Self
 from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPBearer
 
-from aichat_workspace.api.auth import audit_log, session_cookie
+from aichat_workspace.api.auth import audit_log
+from aichat_workspace.api.auth import session as sessions
 from aichat_workspace.api.auth.authentication import Authenticator, Caller
 from aichat_workspace.api.auth.authorization import Authorizer
-from aichat_workspace.api.auth.oidc import Provider
-from aichat_workspace.api.auth.session_cookie import Cookies, Session
-from aichat_workspace.api.auth.signing import Keys
+from aichat_workspace.api.auth.browser_sessions import BrowserSession, BrowserSessions
+from aichat_workspace.api.auth.cookies import SESSION_SCHEME, Cookies
+from aichat_workspace.api.auth.encryption import Keys
+from aichat_workspace.api.auth.provider import Provider
+from aichat_workspace.api.auth.renewals import Renewals
+from aichat_workspace.api.auth.shared_sessions import SharedSessions
 from aichat_workspace.api.pacing import Pacer
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.web import problems
@@ -22,7 +26,6 @@ from aichat_workspace.api.web.anonymous_limits import AnonymousRateLimits, Known
 from aichat_workspace.api.web.body_limits import API_PREFIX, Sender
 from aichat_workspace.api.web.client_address import client_address, network_limits
 from aichat_workspace.api.web.exact_requests import require_exact
-from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.web.rate_limits import (
     REVIEWS_PER_CALLER,
     ConcurrencyLimit,
@@ -72,9 +75,9 @@ class Services:
     known_sign_in_bodies: Shares
     """Bytes of the bodies of sign-ins from known addresses."""
     keys: Keys
-    cookies: Cookies
     provider: Provider | None
     """The identity provider; None when sign-in is by token only."""
+    sessions: BrowserSessions
     pacer: Pacer = field(default_factory=Pacer)
     """Lets requests go on whose callers are known: many may wait for the review of one token."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -93,17 +96,19 @@ class Services:
             ),
         )
         known_addresses = KnownAddresses()
+        keys, provider = Keys(client, settings.dev), _provider(settings)
+        authenticator = Authenticator.create(
+            client,
+            settings.audience,
+            AnonymousRateLimits.create(
+                bounds.anonymous_per_second, bounds.anonymous_burst, known_addresses
+            ),
+        )
         return cls(
             settings=settings,
             client=client,
             cluster=cluster,
-            authenticator=Authenticator.create(
-                client,
-                settings.audience,
-                AnonymousRateLimits.create(
-                    bounds.anonymous_per_second, bounds.anonymous_burst, known_addresses
-                ),
-            ),
+            authenticator=authenticator,
             authorizer=authorizer,
             workspaces=Workspaces(client, cluster, authorizer),
             details=WorkspaceDetails(client, cluster, connect),
@@ -122,9 +127,15 @@ class Services:
             ),
             sign_in_bodies=Shares(_SIGN_IN_ROOM_BYTES),
             known_sign_in_bodies=Shares(_SIGN_IN_ROOM_BYTES),
-            keys=Keys(client, settings.dev),
-            cookies=Cookies(settings.https),
-            provider=_provider(settings),
+            keys=keys,
+            provider=provider,
+            sessions=BrowserSessions(
+                keys,
+                Cookies(settings.https),
+                Renewals(provider, SharedSessions(client, keys, secrets.token_hex(8))),
+                authenticator,
+                settings.public_url,
+            ),
         )
 
 
@@ -159,10 +170,10 @@ _bearer = HTTPBearer(
 
 _cookie = APIKeyCookie(
     name=Cookies(secure=True).session,
-    scheme_name=session_cookie.SESSION_SCHEME,
+    scheme_name=SESSION_SCHEME,
     auto_error=False,
     description="A browser's session, from `POST /api/v1/session`. What changes something needs "
-    f"its csrfToken in {session_cookie.CSRF_HEADER} too. Without TLS the name has no `__Host-`.",
+    f"its csrfToken in {sessions.CSRF_HEADER} too. Without TLS the name has no `__Host-`.",
 )
 
 
@@ -174,56 +185,40 @@ def bearer_token(request: Request) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """The token that a request brings."""
+    """What a request authenticates itself with: a bearer token, or a browser's session."""
 
-    token: str = field(repr=False)
-    """The bearer token, or that of a browser's session."""
     address: str
     """The address that the request comes from."""
-    expires_at: int | None = None
-    """When the browser's session ends, in seconds since 1970."""
+    token: str = field(default="", repr=False)
+    """The bearer token; empty with a session."""
+    browser_session: BrowserSession | None = None
+    """The browser's session."""
 
 
 async def get_credential(request: Request, services: ServicesDep, address: Address) -> Credential:
-    """Read the credential from the Authorization header, or else from the session's cookie.
+    """Read the credential from the Authorization header, or else from the session's cookies.
 
     Raises ProblemError: 401 without one, 403 for a request that another site made the browser send.
     """
     token = bearer_token(request)
     if token is not None:
         audit_log.note(via="bearer")
-        return Credential(token, address)
+        return Credential(address, token)
     audit_log.note(via="session")
-    session = await require_session(request, services)
-    session_cookie.require_csrf_token(request.method, request.headers, session)
-    return Credential(session.token, address, session.expires_at)
-
-
-async def require_session(request: Request, services: Services) -> Session:
-    """Return the session of the request's cookie. Raises ProblemError: 401, 403 or 503."""
-    cookie = request.cookies.get(services.cookies.session)
-    if not cookie:
-        raise problems.unauthenticated(
-            "Send a token: `Authorization: Bearer TOKEN`. `kubectl create token SERVICE_ACCOUNT "
-            f"--audience {services.settings.audience}` makes one. Browsers sign in at "
-            "/api/v1/session."
-        )
-    session_cookie.require_own_site(request.method, request.headers, services.settings.public_url)
-    session = session_cookie.decode(await services.keys.signer(), cookie)
-    if session is None:
-        raise _session_expired()
-    return session
+    browser_session = await services.sessions.read(request)
+    cipher = await services.keys.cipher()
+    sessions.require_csrf_token(request.method, request.headers, cipher, browser_session.session)
+    return Credential(address, browser_session=browser_session)
 
 
 async def identify(services: Services, credential: Credential) -> Caller:
-    """Return the caller of a credential, as of now. Raises ProblemError: 401 or 429."""
-    if credential.expires_at is not None and credential.expires_at <= time.time():
-        raise _session_expired()
+    """Return the caller of a credential, as of now; streams call it again and again.
+
+    Raises ProblemError: 401, 429, or 502 while a session can't be renewed.
+    """
+    if credential.browser_session is not None:
+        return await services.sessions.caller(credential.browser_session, credential.address)
     return await services.authenticator.caller(credential.token, credential.address)
-
-
-def _session_expired() -> ProblemError:
-    return problems.unauthenticated("The session has ended. Sign in again at /api/v1/session.")
 
 
 RequestCredential = Annotated[Credential, Depends(get_credential)]
@@ -287,7 +282,7 @@ async def admit(request: Request) -> Sender:
             _read_request(request) if is_page else request, services, address
         )
         caller = request.state.caller = await authenticate(services, credential)
-    except ProblemError as problem:
+    except problems.ProblemError as problem:
         if not is_page or problem.status != 401:
             raise
         return _anonymous_sender(services, address)

@@ -92,6 +92,7 @@ async def run(settings: Settings) -> None:
         session = await stack.enter_async_context(servers.session())
         connect = servers.by_proxy(client) if settings.dev else servers.by_service(session)
         services = Services.create(settings, client, connect, builtin())
+        stack.push_async_callback(services.sessions.renewals.finish)
         metrics = Metrics(lambda: services.streams.taken, lambda: len(services.cluster))
         config = uvicorn.Config(
             build(services, metrics),

@@ -87,6 +87,8 @@ class Settings:
     """The identity provider; None without one."""
     public_url: str | None = None
     """Where browsers reach the API; Host and X-Forwarded-* can be forged, so they don't say it."""
+    session_seconds: int = 8 * 3600
+    """The longest time from signing in to signing in again."""
     proxies: Networks = ()
     """The proxies whose X-Forwarded-For is trusted."""
     version: str = field(default_factory=lambda: version(names.OPERATOR))
@@ -111,6 +113,7 @@ class Settings:
             bounds=_bounds(environment),
             oidc=_oidc(environment),
             public_url=_public_url(environment),
+            session_seconds=60 * _number(environment, "API_SESSION_MINUTES", 8 * 60),
             proxies=_proxies(environment),
         )
 

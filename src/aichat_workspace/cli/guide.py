@@ -63,11 +63,6 @@ def complete(session: Session, wish: Wish) -> Wish:
     return wish
 
 
-def teams_to_create_in(identity: dict[str, Any]) -> list[str]:
-    """Return the teams where the caller may create; empty also for those who may everywhere."""
-    return [str(entry["team"]) for entry in identity["teams"] if "create" in entry["verbs"]]
-
-
 def name_problem(name: str) -> str:
     """Return what is wrong with a workspace's name, and a suggestion; empty for a good one."""
     if len(name) <= names.WORKSPACE_NAME_MAX_LENGTH and _NAME.fullmatch(name):
@@ -88,9 +83,9 @@ def suggest_name(text: str) -> str:
 
 def _ask_team(session: Session) -> str | None:
     identity = session.api.get("your teams were not read", "/api/v1/me").document
-    teams = teams_to_create_in(identity)
     if "create" in identity["everywhere"]:
         return _ask(session, "Team", names.SYSTEM_NAMESPACE, lambda _: "")
+    teams = [str(team) for team in identity["teams"] if "create" in session.api.rights(str(team))]
     if not teams:
         raise CliError(
             "nothing was created",

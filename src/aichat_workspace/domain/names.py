@@ -52,7 +52,7 @@ WORKSPACE_NAME_MAX_LENGTH: Final = 45
 WORKSPACE_NAME_PATTERN: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _CREDENTIALS: Final = "-credentials"
 API_SESSION: Final = "aichat-workspace-api-session"
-"""The Secret in the system namespace whose key signs browsers' sessions with the API. No
+"""The Secret in the system namespace whose key encrypts browsers' sessions with the API. No
 workspace's credentials have such a name."""
 SESSION_KEY: Final = "key"
 SETTINGS_RECORD: Final = "aichat-workspace-settings"

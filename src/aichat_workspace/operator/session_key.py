@@ -1,4 +1,4 @@
-"""The key that signs browsers' sessions with the API. The leader creates it whenever it is missing.
+"""The key that encrypts browsers' sessions with the API; the leader creates it if it is missing.
 
 The API can read Secrets and create none. To end all sessions, delete the Secret: the API's replicas
 follow within a minute.

@@ -77,6 +77,7 @@ def test_every_variable_is_documented_with_its_default() -> None:
         **{f"API_{name.upper()}": f"{value:.0f}" for name, value in asdict(bounds).items()},
         "API_PORT": str(read().port),
         "API_AUDIENCE": AUDIENCE,
+        "API_SESSION_MINUTES": str(read().session_seconds // 60),
     }.items() <= documented.items()
 
 
@@ -84,6 +85,11 @@ def test_every_variable_is_documented_with_its_default() -> None:
 def test_a_bad_number_is_refused_by_its_name(text: str) -> None:
     with pytest.raises(ValueError, match="API_PORT"):
         read(API_PORT=text)
+
+
+def test_the_longest_session_is_eight_hours_unless_set() -> None:
+    assert read().session_seconds == 8 * 3600
+    assert read(API_SESSION_MINUTES="90").session_seconds == 90 * 60
 
 
 def test_no_proxy_is_trusted_by_default() -> None:

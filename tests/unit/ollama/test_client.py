@@ -173,6 +173,7 @@ async def test_any_other_error_in_the_stream_is_an_error_that_may_pass() -> None
     ],
 )
 async def test_a_full_volume_has_its_own_error(error: str) -> None:
+    """F14: the model volume's disk is full."""
     with pytest.raises(VolumeFullError):
         await pull(ScriptedServer(lines({"error": error})))
 
@@ -202,11 +203,13 @@ async def test_a_registrys_message_is_cut() -> None:
     ],
 )
 async def test_a_broken_download_is_an_unreachable_server(server: ScriptedServer) -> None:
+    """F12: a reset in mid-pull."""
     with pytest.raises(OllamaUnreachableError):
         await pull(server)
 
 
 async def test_an_endless_line_is_refused() -> None:
+    """F12: a server that never ends a line."""
     with pytest.raises(OllamaError, match="endless line"):
         await pull(ScriptedServer(*[b"x" * 1024] * 2000))
 
@@ -251,6 +254,7 @@ async def test_an_unexpected_modelfile_is_an_error(reply: bytes) -> None:
     ],
 )
 async def test_unexpected_progress_is_an_error(reply: bytes) -> None:
+    """F12: a server that lies about sizes."""
     with pytest.raises(OllamaError, match="/api/pull"):
         await pull(ScriptedServer(reply))
 

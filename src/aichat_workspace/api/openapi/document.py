@@ -7,7 +7,8 @@ from typing import Any, Final
 import orjson
 from fastapi import FastAPI, Request, Response
 
-from aichat_workspace.api.auth.session_cookie import CSRF_HEADER, SESSION_SCHEME
+from aichat_workspace.api.auth.cookies import SESSION_SCHEME
+from aichat_workspace.api.auth.session import CSRF_HEADER
 from aichat_workspace.api.openapi.open_answers import open_answers
 from aichat_workspace.api.openapi.responses import components
 from aichat_workspace.api.web.body_limits import JSON, MERGE_PATCH

@@ -31,7 +31,7 @@ _DESCRIPTIONS: Final = {
 _REQUEST_ID: Final = "5f2b8c0e9a1d4e7f8b3c6d2a1e0f9b7c"
 _INSTANCE: Final = "/api/v1/workspaces/team-a-aichat"
 _EXAMPLES: Final[Mapping[int, ProblemError]] = {
-    401: problems.unauthenticated("The session has ended. Sign in again at /api/v1/session."),
+    401: problems.session_ended("/api/v1/session/login?next=/"),
     403: problems.forbidden("ann", "delete", "aichatworkspaces", "team-a"),
     404: problems.not_found("team-a-aichat"),
     408: problems.too_slow(BODY_SECONDS),

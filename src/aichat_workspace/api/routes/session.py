@@ -1,29 +1,22 @@
 """Routes for browsers' sessions: sign in and out."""
 
+import time
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from aichat_workspace.api.auth import audit_log, session_cookie
+from aichat_workspace.api.auth import audit_log, id_token
+from aichat_workspace.api.auth import session as sessions
+from aichat_workspace.api.auth.attempt import ATTEMPT_SECONDS, Attempt, is_local
 from aichat_workspace.api.auth.authentication import Caller
-from aichat_workspace.api.auth.oidc import (
-    ATTEMPT_SECONDS,
-    Attempt,
-    Provider,
-    is_local,
-    require_matching_claims,
-)
-from aichat_workspace.api.auth.session_cookie import Session, TokenTooLargeError
-from aichat_workspace.api.auth.signing import Signer
-from aichat_workspace.api.dependencies import (
-    BY_SESSION,
-    Address,
-    Services,
-    ServicesDep,
-    require_session,
-)
+from aichat_workspace.api.auth.encryption import Cipher
+from aichat_workspace.api.auth.provider import Provider
+from aichat_workspace.api.auth.session import Session
+from aichat_workspace.api.dependencies import BY_SESSION, Address, Services, ServicesDep
 from aichat_workspace.api.openapi.responses import only_problems, responses
 from aichat_workspace.api.routes.queries import NoQuery
 from aichat_workspace.api.schemas.session import SessionDocument, SignIn
@@ -37,33 +30,34 @@ router = APIRouter(
 )
 
 _SEE_OTHER: Final = 303
-_MAX_ATTEMPTS: Final = 5  # the browser sends their cookies with every request
+_NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
 @router.post("", summary="Sign in with a token", responses=responses(415))
 async def sign_in(
-    request: Request,
     response: Response,
     services: ServicesDep,
     address: Address,
     _: Annotated[NoQuery, Query()],
     body: SignIn,
 ) -> SessionDocument:
-    """Set a cookie with the token, for eight hours at most. The server keeps no session."""
-    session_cookie.require_own_site(request.method, request.headers, services.settings.public_url)
+    """Set cookies with the encrypted token, until it expires or the longest session is over. The
+    server keeps no session."""
     audit_log.note(via="token")
     caller = await services.authenticator.caller(body.token, address)
     audit_log.note(user=caller.username)
     services.rate_limits.take(caller.username)
-    signer = await services.keys.signer()
+    cipher = await services.keys.cipher()
+    session = sessions.start(body.token, None, time.time(), services.settings.session_seconds)
     try:
-        session = _start_session(services, signer, response, body.token)
-    except TokenTooLargeError as error:
-        raise ProblemError(413, "token-too-large", str(error)) from None
-    return _session_document(caller, session)
+        services.sessions.set(response, cipher, session)
+    except ProblemError as problem:
+        raise replace(problem, status=413) from None  # here the caller chose the token
+    response.headers.update(_NO_STORE)
+    return _session_document(cipher, caller, session)
 
 
-@router.get("", summary="Who is signed in", dependencies=BY_SESSION, responses=responses())
+@router.get("", summary="Who is signed in", dependencies=BY_SESSION, responses=responses(502))
 async def read_session(
     request: Request,
     response: Response,
@@ -71,25 +65,44 @@ async def read_session(
     address: Address,
     _: Annotated[NoQuery, Query()],
 ) -> SessionDocument:
-    """The session of the cookie, and the csrfToken that changes have to send."""
+    """The session of the cookies, when it ends, and the csrfToken that changes have to send."""
     audit_log.note(via="session")
-    session = await require_session(request, services)
-    caller = await services.authenticator.caller(session.token, address)
+    browser_session = await services.sessions.read(request)
+    caller = await services.sessions.caller(browser_session, address)
     audit_log.note(user=caller.username)
     services.rate_limits.take(caller.username)
-    response.headers["Cache-Control"] = "no-store"
-    return _session_document(caller, session)
+    response.headers.update(_NO_STORE)
+    return _session_document(await services.keys.cipher(), caller, browser_session.session)
 
 
 @router.delete("", summary="Sign out", status_code=204, responses=only_problems(403, 422))
 async def sign_out(
     request: Request, services: ServicesDep, _: Annotated[NoQuery, Query()]
 ) -> Response:
-    """Remove the cookie from the browser, even if the session has expired. The token stays valid
-    until its issuer revokes it."""
-    session_cookie.require_own_site(request.method, request.headers, services.settings.public_url)
+    """Remove the cookies from the browser, even if the session has ended, and revoke the session's
+    refresh token. The token stays valid until it expires or its issuer revokes it."""
     response = Response(status_code=204)
-    services.cookies.clear(response, services.cookies.session)
+    await _end_session(request, services, response)
+    return response
+
+
+@router.post(
+    "/logout",
+    summary="Sign out here and at the identity provider",
+    status_code=_SEE_OTHER,
+    response_class=RedirectResponse,
+    responses={_SEE_OTHER: {"description": "To the provider, or to `/`."}, **responses(415)},
+)
+async def log_out(
+    request: Request, services: ServicesDep, _: Annotated[NoQuery, Query()]
+) -> Response:
+    """For a form of a page. The provider signs the person out and sends the browser to `/`."""
+    response = _redirect("/")
+    session = await _end_session(request, services, response)
+    if session is not None and services.provider is not None:
+        with suppress(ProblemError):  # it is logged; the browser is signed out here in any case
+            url = await services.provider.sign_out_url(session.token)
+            response.headers["Location"] = url or "/"
     return response
 
 
@@ -117,14 +130,11 @@ async def begin_login(
     services.sign_in_limits.take(address)
     if not is_local(next_path):
         raise problems.invalid([FieldError("next", "write a path of this site, as /console")])
-    attempt = Attempt.begin(next_path)
-    signed_attempt = attempt.to_cookie(await services.keys.signer())
+    attempt = Attempt.begin(next_path, time.time())
+    cookie = attempt.to_cookie(await services.keys.cipher())
     response = _redirect(await provider.authorization_url(attempt))
-    cookies = [cookie for cookie in request.cookies if cookie.startswith(services.cookies.sign_ins)]
-    for cookie in cookies if len(cookies) >= _MAX_ATTEMPTS else ():
-        services.cookies.clear(response, cookie)
-    services.cookies.set(
-        response, services.cookies.sign_in(attempt.state), signed_attempt, ATTEMPT_SECONDS
+    services.sessions.cookies.set_sign_in(
+        response, attempt.state, cookie, ATTEMPT_SECONDS, request.cookies
     )
     return response
 
@@ -153,23 +163,23 @@ async def finish_login(
     """Its token is reviewed by the Kubernetes API server, like any other."""
     provider = _provider(services)
     services.sign_in_limits.take(address)
-    signer = await services.keys.signer()
-    cookie = services.cookies.sign_in(state or "")
-    attempt = _attempt(signer, request.cookies.get(cookie), state)
+    cipher = await services.keys.cipher()
+    cookie = services.sessions.cookies.sign_in(state or "")
+    attempt = _attempt(cipher, request.cookies.get(cookie), state)
     try:
         if error is not None or code is None:
             raise provider.refusal(error or "no code")
-        response = await _complete_sign_in(services, provider, signer, attempt, code, address)
+        response = await _complete_sign_in(services, provider, cipher, attempt, code, address)
     except (ProblemError, ApiError, UnreachableError) as failure:
         response = error_handlers.error_response(request, failure)
-    services.cookies.clear(response, cookie)  # an attempt is used only once
+    services.sessions.cookies.clear(response, cookie)  # an attempt is used only once
     return response
 
 
 async def _complete_sign_in(
     services: Services,
     provider: Provider,
-    signer: Signer,
+    cipher: Cipher,
     attempt: Attempt,
     code: str,
     address: str,
@@ -179,16 +189,16 @@ async def _complete_sign_in(
     Raises ProblemError, ApiError or UnreachableError.
     """
     audit_log.note(via="provider")
-    token = await provider.id_token(code, attempt)
-    caller = await _authenticate(services, provider, token, address)
+    tokens = await provider.tokens(code, attempt)
+    caller = await _authenticate(services, provider, tokens.id_token, address)
     audit_log.note(user=caller.username)
-    require_matching_claims(session_cookie.claims(token), attempt, provider.oidc)
+    id_token.require_matching_claims(tokens.id_token, attempt.nonce, provider.oidc)
     services.rate_limits.take(caller.username)
+    session = sessions.start(
+        tokens.id_token, tokens.refresh_token, time.time(), services.settings.session_seconds
+    )
     response = _redirect(attempt.next_path)
-    try:
-        _start_session(services, signer, response, token)
-    except TokenTooLargeError as error:
-        raise ProblemError(502, "token-too-large", str(error)) from None
+    services.sessions.set(response, cipher, session)
     return response
 
 
@@ -203,8 +213,8 @@ def _provider(services: Services) -> Provider:
     return services.provider
 
 
-def _attempt(signer: Signer, cookie: str | None, state: str | None) -> Attempt:
-    attempt = Attempt.from_cookie(signer, cookie) if cookie else None
+def _attempt(cipher: Cipher, cookie: str | None, state: str | None) -> Attempt:
+    attempt = Attempt.from_cookie(cipher, cookie, time.time()) if cookie else None
     if attempt is None or attempt.state != state:
         raise problems.unauthenticated(
             "This sign-in was begun in another browser or tab, or too long ago. Begin again at "
@@ -228,24 +238,22 @@ async def _authenticate(services: Services, provider: Provider, token: str, addr
         ) from None
 
 
-def _start_session(services: Services, signer: Signer, response: Response, token: str) -> Session:
-    """Set the session's cookie. Raises TokenTooLargeError."""
-    cookie = session_cookie.encode(signer, token)
-    session = session_cookie.decode(signer, cookie)
-    assert session is not None  # noqa: S101  (just signed)
-    seconds = int(session_cookie.expiry(session) - signer.clock())
-    services.cookies.set(response, services.cookies.session, cookie, max(seconds, 0))
-    response.headers["Cache-Control"] = "no-store"
+async def _end_session(request: Request, services: Services, response: Response) -> Session | None:
+    """Remove the session from the browser, and revoke its refresh token if the provider answers."""
+    session = await services.sessions.end(request, response)
+    if session is not None and session.refresh_token and services.provider is not None:
+        with suppress(ProblemError):  # it is logged; the browser is signed out in any case
+            await services.provider.revoke(session.refresh_token)
     return session
 
 
-def _session_document(caller: Caller, session: Session) -> SessionDocument:
+def _session_document(cipher: Cipher, caller: Caller, session: Session) -> SessionDocument:
     return SessionDocument(
         username=caller.username,
-        csrf_token=session.csrf_token,
-        expires=datetime.fromtimestamp(session_cookie.expiry(session), UTC),
+        csrf_token=sessions.csrf_token(cipher, session),
+        expires=datetime.fromtimestamp(session.ends_at, UTC),
     )
 
 
 def _redirect(path: str) -> RedirectResponse:
-    return RedirectResponse(path, _SEE_OTHER, {"Cache-Control": "no-store"})
+    return RedirectResponse(path, _SEE_OTHER, _NO_STORE)

@@ -26,4 +26,9 @@ class ProblemDocument(ApiModel):
     request_id: str = Field(
         description="The request's id, as in X-Request-ID and in every log line."
     )
+    login: str | None = Field(
+        default=None,
+        description="Where a browser signs in, and comes back from: with 401, if there is an "
+        "identity provider.",
+    )
     errors: tuple[FieldProblem, ...] = Field(default=(), description="The fields that are wrong.")

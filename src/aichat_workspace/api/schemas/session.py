@@ -76,4 +76,6 @@ class SessionDocument(ApiModel):
 
     username: str = Field(description="The person's name in the cluster.")
     csrf_token: str = Field(description="For the header X-CSRF-Token, in all that changes.")
-    expires: datetime = Field(description="When the session ends, or its token expires.")
+    expires: datetime = Field(
+        description="When the session ends, however often its token is renewed before."
+    )

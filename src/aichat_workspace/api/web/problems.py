@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from itertools import islice
 from typing import Any, Final
@@ -56,6 +56,8 @@ class ProblemError(Exception):
     """The fields that are wrong."""
     retry_after_seconds: int | None = None
     """When to retry; a retry helps only where this is set."""
+    login: str | None = None
+    """The path where a browser signs in again."""
     headers: dict[str, str] = field(default_factory=dict)
 
     def document(self, instance: str) -> dict[str, Any]:
@@ -69,6 +71,8 @@ class ProblemError(Exception):
             "instance": instance,
             "requestId": request_id(),
         }
+        if self.login is not None:
+            document["login"] = self.login
         if self.errors:
             document["errors"] = [
                 {"field": error.field, "message": error.message} for error in self.errors
@@ -93,6 +97,22 @@ def not_found(name: str) -> ProblemError:
 
 def unauthenticated(detail: str) -> ProblemError:
     return ProblemError(401, "unauthenticated", detail, headers={"WWW-Authenticate": "Bearer"})
+
+
+def no_credential(audience: str, login: str | None) -> ProblemError:
+    """Return the problem for a request without token or session."""
+    problem = unauthenticated(
+        "Send a token: `Authorization: Bearer TOKEN`. `kubectl create token SERVICE_ACCOUNT "
+        f"--audience {audience}` makes one. Browsers sign in at {login or '/api/v1/session'}."
+    )
+    return replace(problem, login=login)
+
+
+def session_ended(login: str | None) -> ProblemError:
+    """Return the problem for a browser whose session is over."""
+    where = login or "/api/v1/session"
+    problem = unauthenticated(f"The session has ended. Sign in again at {where}.")
+    return replace(problem, code="session-ended", login=login)
 
 
 def forbidden(username: str, verb: str, what: str, team: str) -> ProblemError:

@@ -96,6 +96,11 @@ class Api:
         """Read a workspace."""
         return self.get(what or f"{name} was not read", workspace_path(name), {"team": team})
 
+    def rights(self, team: str) -> set[str]:
+        """Return what the caller may do in a team."""
+        path = f"/api/v1/me/teams/{team}"
+        return set(self.get(f"your rights in {team} were not read", path).document["verbs"])
+
     def events(
         self,
         what: str,

@@ -92,7 +92,7 @@ def _where(context: Context) -> str:
 def _rights(identity: Json) -> str:
     if identity["everywhere"]:
         return f"everywhere you may {', '.join(identity['everywhere'][:3])}, …"
-    teams = [str(entry["team"]) for entry in identity["teams"]]
+    teams = [str(team) for team in identity["teams"]]
     return f"teams: {', '.join(teams) or 'none yet'}"
 
 

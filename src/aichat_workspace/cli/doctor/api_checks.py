@@ -3,7 +3,7 @@
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import metadata
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -55,7 +55,7 @@ def check(session: Session) -> Iterator[Finding]:
     yield Finding("AC201", Category.REACHING, Severity.GOOD, text)
     yield from _version(session)
     yield token(identity, target.token, time.time())
-    yield from rights(identity)
+    yield from rights(identity, session.api.rights)
     yield from _workspaces(session)
 
 
@@ -140,13 +140,13 @@ def token(identity: Mapping[str, Any], bearer: str | None, now: float) -> Findin
     return Finding("AC202", Category.REACHING, Severity.GOOD, text)
 
 
-def rights(identity: Mapping[str, Any]) -> Iterator[Finding]:
+def rights(identity: Mapping[str, Any], rights_in: Callable[[str], set[str]]) -> Iterator[Finding]:
     """Yield what the caller may do, by team."""
     everywhere = set(identity["everywhere"])
     if everywhere:
         yield _team_rights("every team", everywhere)
-    for entry in identity["teams"]:
-        yield _team_rights(str(entry["team"]), everywhere | set(entry["verbs"]))
+    for team in identity["teams"] if not everywhere >= {*_WRITE, *_HELPFUL} else ():
+        yield _team_rights(str(team), rights_in(str(team)))
     if not everywhere and not identity["teams"]:
         yield Finding(
             "AC301",

@@ -253,10 +253,17 @@ def _credentials(workspace: Workspace, snapshot: Snapshot) -> tuple[Credentials,
             return credentials, ()
         # With the mark of the password that it has: a reset that comes to apply later is made.
         body = generated.manifest(workspace, credentials, generated.reset_of(secret))
-        return credentials, (ApplySecret(body, "credentials inherited"),)
+        return credentials, (ApplySecret(_replacing(secret, body), "credentials inherited"),)
     renewed = replace(credentials, admin_password=snapshot.new_secrets.admin_password)
     body = generated.manifest(workspace, renewed)
-    return renewed, (ApplySecret(body, "password renewed"),)
+    return renewed, (ApplySecret(_replacing(secret, body), "password renewed"),)
+
+
+def _replacing(secret: Manifest, body: Manifest) -> Manifest:
+    """Return the body for exactly the Secret that was seen: an older one's data never replace those
+    of a newer one (Conflict)."""
+    seen = {key: secret["metadata"][key] for key in ("uid", "resourceVersion")}
+    return {**body, "metadata": {**body["metadata"], **seen}}
 
 
 def _namespace(

@@ -1,10 +1,14 @@
 """Sessions and sign-in through the whole application."""
 
+import asyncio
 import base64
 import hashlib
+import re
+import secrets
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, NoReturn
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,16 +18,20 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
+from starlette.responses import Response
 
 from aichat_workspace.api.app import build
-from aichat_workspace.api.dependencies import Credential, Services, identify
+from aichat_workspace.api.auth import session as sessions
+from aichat_workspace.api.auth.renewals import Renewals
+from aichat_workspace.api.auth.shared_sessions import SharedSessions
+from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.web.anonymous_limits import AnonymousRateLimits
-from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator import session_key
+from tests.unit.api.fake_leases import FakeLeases
 
 ISSUER = "https://id.example.org"
 PUBLIC = "http://aichat.example.org"
@@ -40,6 +48,7 @@ class FakeCluster:
 
     tokens: dict[str, str] = field(default_factory=lambda: {"good": "ann"})
     key: dict[str, Any] | None = field(default_factory=session_key.manifest)
+    leases: FakeLeases = field(default_factory=FakeLeases)
 
     async def answer(self, request: web.Request) -> web.Response:
         if request.path.endswith("/tokenreviews"):
@@ -64,21 +73,41 @@ class FakeIdentityProvider(httpx2.AsyncBaseTransport):
 
     challenge: str = ""
     claims: dict[str, Any] = field(default_factory=dict)
+    refresh_token: str | None = None
+    """The one that is good; each use replaces it."""
     code_requests: int = 0
+    renewals: int = 0
+    revoked: list[str] = field(default_factory=list)
     error: Exception | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if request.url.path.startswith("/.well-known"):
-            names = ("authorization", "token")
+            names = ("authorization", "token", "revocation", "end_session")
             endpoints = {f"{name}_endpoint": f"{ISSUER}/{name}" for name in names}
             return httpx2.Response(200, json={"issuer": ISSUER, **endpoints})
-        self.code_requests += 1
         if self.error is not None:
             raise self.error
         sent = parse_qs(request.content.decode())
+        if request.url.path == "/revocation":
+            self.revoked += sent["token"]
+            return httpx2.Response(200)
+        if sent["grant_type"] == ["refresh_token"]:
+            return self._renew(sent["refresh_token"])
+        self.code_requests += 1
         if sent["code"] != ["code"] or s256(sent["code_verifier"][0]) != self.challenge:
             return httpx2.Response(400, json={"error": "invalid_grant"})
-        return httpx2.Response(200, json={"id_token": jwt(self.claims)})
+        return self._tokens()
+
+    def _renew(self, given: list[str]) -> httpx2.Response:
+        if given != [self.refresh_token]:
+            return httpx2.Response(400, json={"error": "invalid_grant"})
+        self.renewals += 1
+        self.refresh_token = f"refresh-{self.renewals}"
+        return self._tokens()
+
+    def _tokens(self) -> httpx2.Response:
+        tokens = {"id_token": jwt(self.claims), "refresh_token": self.refresh_token}
+        return httpx2.Response(200, json={name: text for name, text in tokens.items() if text})
 
 
 def no_model_server(_: str) -> NoReturn:
@@ -123,8 +152,17 @@ async def services(
         settings = Settings.read(environment, in_cluster=True)
         async with Client(configuration, user_agent="test") as client:
             services = Services.create(settings, client, no_model_server, {})
-            assert services.provider is not None
-            yield replace(services, provider=replace(services.provider, transport=idp))
+            yield replica_of(services, idp, cluster)
+
+
+def replica_of(services: Services, idp: FakeIdentityProvider, cluster: FakeCluster) -> Services:
+    """A replica with the same settings, that knows nothing yet."""
+    new = Services.create(services.settings, services.client, no_model_server, {})
+    assert new.provider is not None
+    provider = replace(new.provider, transport=idp)
+    shared = SharedSessions(cluster.leases, new.keys, secrets.token_hex(8))
+    sessions = replace(new.sessions, renewals=Renewals(provider, shared))
+    return replace(new, provider=provider, sessions=sessions)
 
 
 def browser_of(services: Services, address: str = "127.0.0.1") -> httpx2.AsyncClient:
@@ -169,7 +207,7 @@ class TestSession:
         reached = await browser.post(CHANGE, json=WORKSPACE, headers=header)
         assert reached.json()["code"] == "forbidden"
         browser.cookies.clear()
-        bearer = {"Authorization": "Bearer good", "Sec-Fetch-Site": "cross-site"}
+        bearer = {"Authorization": "Bearer good"}
         reached = await browser.post(CHANGE, json=WORKSPACE, headers=bearer)
         assert reached.json()["code"] == "forbidden"
 
@@ -216,8 +254,9 @@ class TestSession:
     async def test_sign_in_with_a_token_that_is_too_large_for_a_cookie_is_413(
         self, cluster: FakeCluster, browser: httpx2.AsyncClient
     ) -> None:
-        cluster.tokens["t" * 5_000] = "ann"
-        response = await browser.post(SESSION, json={"token": "t" * 5_000})
+        token = secrets.token_hex(8_000)
+        cluster.tokens[token] = "ann"
+        response = await browser.post(SESSION, json={"token": token})
         assert (response.status_code, response.json()["code"]) == (413, "token-too-large")
 
     async def test_without_a_key_sessions_are_503_and_bearer_tokens_work(
@@ -239,12 +278,25 @@ class TestSession:
             other.cookies = browser.cookies
             assert (await other.get(SESSION)).json() == session
 
-    async def test_an_expired_session_is_no_longer_identified(self, services: Services) -> None:
-        now = int(time.time())
-        assert (await identify(services, Credential("good", "", now + 60))).username == "ann"
-        with pytest.raises(ProblemError) as raised:
-            await identify(services, Credential("good", "", now - 1))
-        assert raised.value.status == 401
+    async def test_a_session_ends_after_its_longest_time(
+        self, browser: httpx2.AsyncClient, services: Services
+    ) -> None:
+        cipher, now = await services.keys.cipher(), time.time()
+        for seconds, status in ((60, 200), (0, 401)):
+            response = Response()
+            services.sessions.set(response, cipher, sessions.start(GOOD, None, now, seconds))
+            cookie = response.headers["set-cookie"].partition(";")[0]
+            reading = await browser.get(SESSION, headers={"Cookie": cookie})
+            assert reading.status_code == status
+        assert reading.json()["code"] == "session-ended"
+
+    async def test_the_tokens_can_not_be_read_from_the_cookies(
+        self, browser: httpx2.AsyncClient
+    ) -> None:
+        await sign_in(browser)
+        value = browser.cookies["aichat-session"]
+        assert GOOD not in value
+        assert GOOD.encode() not in base64.urlsafe_b64decode(value.partition(".")[2] + "==")
 
 
 async def begin_sign_in(
@@ -275,6 +327,7 @@ class TestIdentityProvider:
         response = await finish_sign_in(browser, code="code", state=state, session_state="other")
         assert (response.status_code, response.headers["location"]) == (303, "/console?a=b")
         assert list(browser.cookies) == ["aichat-session"]
+        assert len(str(response.headers)) < 4_096, "what nginx takes without any setting"
         assert (await browser.get(SESSION)).json()["username"] == "oidc:ann"
 
     @pytest.mark.parametrize("where", ["https://evil.test", "//evil.test", "/\\evil.test"])
@@ -365,12 +418,12 @@ class TestIdentityProvider:
         response = await finish_sign_in(browser, code="code", state=first)
         assert (response.status_code, response.headers["location"]) == (303, "/first")
 
-    async def test_abandoned_sign_ins_leave_at_most_five_cookies(
+    async def test_abandoned_sign_ins_leave_few_cookies(
         self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider
     ) -> None:
         for _ in range(20):
             await begin_sign_in(browser, idp)
-            assert len(browser.cookies) <= 5
+            assert sum(map(len, browser.cookies.values())) <= 2_000
 
     async def test_without_a_provider_its_routes_are_404(self, services: Services) -> None:
         async with browser_of(replace(services, provider=None)) as browser:
@@ -380,6 +433,210 @@ class TestIdentityProvider:
                     404,
                     "no-identity-provider",
                 )
+
+
+async def sign_in_for_long(
+    browser: httpx2.AsyncClient, idp: FakeIdentityProvider, cluster: FakeCluster, seconds: float = 0
+) -> None:
+    """Sign in with a refresh token; the ID token has so many seconds left of its hour."""
+    state = await begin_sign_in(browser, idp)
+    idp.refresh_token = "refresh-0"
+    idp.claims |= {"sub": "ann", "exp": time.time() + seconds, "jti": "first"}
+    cluster.tokens[jwt(idp.claims)] = "oidc:ann"
+    assert (await finish_sign_in(browser, code="code", state=state)).status_code == 303
+    idp.claims = {**idp.claims, "exp": time.time() + 3600, "jti": "renewed"}
+    cluster.tokens[jwt(idp.claims)] = "oidc:ann"
+
+
+class TestRenewal:
+    async def test_a_session_is_renewed_for_all_requests_at_once_and_keeps_its_csrf_token(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, cluster: FakeCluster
+    ) -> None:
+        await sign_in_for_long(browser, idp, cluster)
+        before = browser.cookies["aichat-session"]
+        old = {"Cookie": f"aichat-session={before}"}
+        answers = await asyncio.gather(*(browser.get(SESSION, headers=old) for _ in range(10)))
+        assert [answer.status_code for answer in answers] == [200] * 10
+        assert all("set-cookie" in answer.headers for answer in answers)
+        assert (idp.renewals, len({answer.text for answer in answers})) == (1, 1)
+        assert browser.cookies["aichat-session"] != before
+        header = {"X-CSRF-Token": answers[0].json()["csrfToken"]}
+        change = await browser.post(CHANGE, json=WORKSPACE, headers=header)
+        assert change.json()["code"] == "forbidden"
+        assert "set-cookie" not in change.headers
+
+    async def test_a_request_with_the_former_cookies_gets_the_renewed_ones(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, cluster: FakeCluster
+    ) -> None:
+        await sign_in_for_long(browser, idp, cluster)
+        old = {"Cookie": f"aichat-session={browser.cookies['aichat-session']}"}
+        first = await browser.get(SESSION, headers=old)
+        late = await browser.get(SESSION, headers=old)
+        assert late.json() == first.json()
+        assert "set-cookie" in late.headers
+        assert idp.renewals == 1
+
+    async def test_two_replicas_that_get_the_same_old_cookies_use_a_refresh_token_once(
+        self,
+        browser: httpx2.AsyncClient,
+        idp: FakeIdentityProvider,
+        cluster: FakeCluster,
+        services: Services,
+    ) -> None:
+        await sign_in_for_long(browser, idp, cluster)
+        old = {"Cookie": f"aichat-session={browser.cookies['aichat-session']}"}
+        async with browser_of(replica_of(services, idp, cluster)) as other:
+            answers = await asyncio.gather(
+                *(client.get(SESSION, headers=old) for client in (browser, other) * 5)
+            )
+        assert [answer.status_code for answer in answers] == [200] * 10
+        assert (idp.renewals, len({answer.text for answer in answers})) == (1, 1)
+
+    async def test_every_response_carries_the_renewed_session_an_error_and_a_stream_too(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, cluster: FakeCluster
+    ) -> None:
+        await sign_in_for_long(browser, idp, cluster)
+        old = {"Cookie": f"aichat-session={browser.cookies['aichat-session']}"}
+        for path in ("/api/v1/me", "/api/v1/workspaces/none", "/api/v1/workspaces?limit=x"):
+            assert "set-cookie" in (await browser.get(path, headers=old)).headers, path
+
+    async def test_a_replica_that_has_just_started_renews_too(
+        self,
+        browser: httpx2.AsyncClient,
+        idp: FakeIdentityProvider,
+        cluster: FakeCluster,
+        services: Services,
+    ) -> None:
+        await sign_in_for_long(browser, idp, cluster)
+        async with browser_of(replica_of(services, idp, cluster)) as other:
+            other.cookies = browser.cookies
+            session = (await other.get(SESSION)).json()
+            assert session["username"] == "oidc:ann"
+        expires = datetime.fromisoformat(session["expires"]).timestamp()
+        assert time.time() + 7.9 * 3600 < expires < time.time() + 8.1 * 3600
+
+    async def test_a_renewed_token_that_fits_into_no_cookie_is_found_by_the_old_cookies(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, cluster: FakeCluster
+    ) -> None:
+        await sign_in_for_long(browser, idp, cluster)
+        idp.claims["groups"] = [secrets.token_urlsafe(12) for _ in range(600)]
+        cluster.tokens[jwt(idp.claims)] = "oidc:ann"
+        for _ in range(3):
+            response = await browser.get(SESSION)
+            assert (response.status_code, response.json()["username"]) == (200, "oidc:ann")
+            assert "set-cookie" not in response.headers
+        assert idp.renewals == 1
+
+    async def test_a_refused_renewal_ends_the_session_with_its_token(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, cluster: FakeCluster
+    ) -> None:
+        await sign_in_for_long(browser, idp, cluster)
+        idp.refresh_token = "another"
+        cluster.tokens = {GOOD: "ann"}
+        response = await browser.get(SESSION)
+        assert (response.status_code, response.json()["code"]) == (401, "session-ended")
+
+    async def test_while_the_provider_is_down_a_session_goes_on_until_its_token_expires(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, cluster: FakeCluster
+    ) -> None:
+        await sign_in_for_long(browser, idp, cluster)
+        idp.error = httpx2.ConnectError("refused")
+        down = await browser.get(SESSION)
+        assert (down.status_code, down.json()["code"]) == (502, "identity-provider")
+        assert "set-cookie" not in down.headers
+
+
+class TestSigningOut:
+    async def test_signing_out_revokes_the_refresh_token(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, cluster: FakeCluster
+    ) -> None:
+        await sign_in_for_long(browser, idp, cluster, seconds=3600)
+        assert (await browser.delete(SESSION)).status_code == 204
+        assert (idp.revoked, dict(browser.cookies)) == (["refresh-0"], {})
+
+    async def test_the_browser_is_signed_out_even_if_the_provider_or_the_key_is_gone(
+        self,
+        browser: httpx2.AsyncClient,
+        idp: FakeIdentityProvider,
+        cluster: FakeCluster,
+        services: Services,
+    ) -> None:
+        await sign_in_for_long(browser, idp, cluster, seconds=3600)
+        cookies = dict(browser.cookies)
+        idp.error = httpx2.ConnectError("refused")
+        assert (await browser.delete(SESSION)).status_code == 204
+        assert not browser.cookies
+        cluster.key = None
+        async with browser_of(replica_of(services, idp, cluster)) as other:
+            other.cookies.update(cookies)
+            assert (await other.delete(SESSION)).status_code == 204
+
+    async def test_a_request_that_was_under_way_sets_no_cookies_again(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, cluster: FakeCluster
+    ) -> None:
+        await sign_in_for_long(browser, idp, cluster, seconds=3600)
+        old = {"Cookie": f"aichat-session={browser.cookies['aichat-session']}"}
+        await browser.delete(SESSION)
+        late = await browser.get("/api/v1/platform", headers=old)
+        assert (late.status_code, late.json()["code"]) == (401, "session-ended")
+        assert "set-cookie" not in late.headers
+
+    async def test_logging_out_goes_on_to_the_provider_with_the_token_as_a_hint(
+        self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, cluster: FakeCluster
+    ) -> None:
+        await sign_in_for_long(browser, idp, cluster, seconds=3600)
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        response = await browser.post(f"{SESSION}/logout", headers=form)
+        assert (response.status_code, dict(browser.cookies)) == (303, {})
+        url = urlsplit(response.headers["location"])
+        assert f"{url.scheme}://{url.netloc}{url.path}" == f"{ISSUER}/end_session"
+        query = parse_qs(url.query)
+        assert query["post_logout_redirect_uri"] == [f"{PUBLIC}/"]
+        assert query["id_token_hint"][0].startswith("e30.")
+        assert idp.revoked == ["refresh-0"]
+
+    async def test_logging_out_of_a_session_by_token_tells_the_provider_nothing(
+        self, browser: httpx2.AsyncClient
+    ) -> None:
+        await sign_in(browser)
+        response = await browser.post(f"{SESSION}/logout")
+        assert (response.status_code, response.headers["location"]) == (303, "/")
+        assert not browser.cookies
+        assert (await browser.post(f"{SESSION}/logout")).headers["location"] == "/"
+
+
+class TestEndedSession:
+    @pytest.mark.parametrize(
+        ("path", "headers", "where"),
+        [
+            ("/api/v1/me", {}, "/"),
+            ("/api/v1/me", {"Referer": f"{PUBLIC}/console?team=a%26b"}, "/console?team=a%26b"),
+            ("/api/v1/me", {"Referer": "https://evil.test/console"}, "/"),
+            ("/api/v1/me", {"Referer": f"{PUBLIC}//evil.test"}, "/"),
+            ("/api/v1/me?x=y", {"Sec-Fetch-Dest": "document"}, "/api/v1/me?x=y"),
+            ("/api/v1/me", {"Sec-Fetch-Dest": "document", "Referer": f"{PUBLIC}/"}, "/api/v1/me"),
+        ],
+    )
+    async def test_an_ended_session_is_told_by_its_code_with_the_way_back_to_the_page(
+        self, browser: httpx2.AsyncClient, path: str, headers: dict[str, str], where: str
+    ) -> None:
+        ended = {"Cookie": "aichat-session=1.of-a-former-key", **headers}
+        for sent, code in ((ended, "session-ended"), (headers, "unauthenticated")):
+            response = await browser.get(path, headers=sent)
+            assert (response.status_code, response.json()["code"]) == (401, code)
+            login = urlsplit(response.json()["login"])
+            assert login.path == f"{SESSION}/login"
+            assert parse_qs(login.query) == {"next": [where]}
+            assert (await browser.get(response.json()["login"])).status_code == 303
+
+    async def test_without_a_provider_there_is_no_login_to_go_to(self, services: Services) -> None:
+        renewals = Renewals(None, services.sessions.renewals.shared)
+        sessions = replace(services.sessions, renewals=renewals)
+        async with browser_of(replace(services, provider=None, sessions=sessions)) as browser:
+            ended = {"Cookie": "aichat-session=1.of-a-former-key"}
+            problem = (await browser.get("/api/v1/me", headers=ended)).json()
+            assert problem["code"] == "session-ended"
+            assert "login" not in problem
 
 
 def stop_clock(limits: AnonymousRateLimits) -> None:
@@ -436,6 +693,25 @@ async def test_no_token_is_written_to_the_log(
     assert "sign_in" in logged
     assert "hushhush" not in logged
     assert jwt(idp.claims) not in logged
+
+
+async def test_no_operation_takes_a_change_from_another_site_whatever_the_credential(
+    browser: httpx2.AsyncClient,
+) -> None:
+    await sign_in(browser)
+    paths = (await browser.get("/openapi.json")).json()["paths"]
+    changes = [
+        (method, re.sub(r"\{\w+\}", "x", path))
+        for path, methods in paths.items()
+        for method in methods
+        if method in ("post", "put", "patch", "delete")
+    ]
+    assert len(changes) > 5
+    for method, path in changes:
+        for site in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.test"}):
+            for credential in ({}, {"Authorization": f"Bearer {GOOD}"}):
+                response = await browser.request(method, path, headers={**site, **credential})
+                assert response.json()["code"] == "cross-site", (method, path)
 
 
 async def test_openapi_documents_both_security_schemes(browser: httpx2.AsyncClient) -> None:

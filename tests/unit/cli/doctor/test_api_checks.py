@@ -77,9 +77,9 @@ def test_a_workspace_that_needs_a_person_is_shown_with_the_fix(world: World) -> 
 
 
 def test_rights_in_one_team_come_on_top_of_those_everywhere() -> None:
-    verbs = ["create", "patch", "delete", *api_checks._HELPFUL]
-    identity = {"everywhere": ["list"], "teams": [{"team": "red", "verbs": verbs}]}
-    everywhere, red = api_checks.rights(identity)
+    verbs = {"create", "patch", "delete", *api_checks._HELPFUL}
+    identity = {"everywhere": ["list"], "teams": ["red"]}
+    everywhere, red = api_checks.rights(identity, lambda _: verbs)
     assert (everywhere.severity, red.severity) == (Severity.NOTE, Severity.GOOD)
     assert red.text == "everything in red"
 

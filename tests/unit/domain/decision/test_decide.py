@@ -56,7 +56,8 @@ def secret_of(owner: Workspace) -> Manifest:
 
 
 def _metadata_of(owner: Workspace) -> Mapping[str, Any]:
-    return {**credentials.manifest(owner, OWN)["metadata"], "uid": "secret-1"}
+    stored = {"uid": "secret-1", "resourceVersion": "7"}
+    return {**credentials.manifest(owner, OWN)["metadata"], **stored}
 
 
 def snapshot(
@@ -522,6 +523,21 @@ def test_a_password_reset_renews_the_password_alone() -> None:
     (renewal,) = (step for step in decision.steps if isinstance(step, ApplySecret))
     assert renewal.reason == "password renewed"
     assert credentials.read(renewal.manifest) == replace(OWN, admin_password="new-password")
+
+
+@pytest.mark.parametrize("made_for", ["uid-0", "uid-1"])
+def test_credentials_are_replaced_only_where_they_are_as_they_were_seen(made_for: str) -> None:
+    """F3: an older Secret of a namesake, seen beside the newer namespace, would bring its data into
+    the newer Secret."""
+    resource = workspace(metadata=FINALIZERS, access={"passwordReset": "monday"})
+    seen = secret_of(workspace(metadata={"uid": made_for}))
+    secrets = {names.credentials(NAME): seen}
+    (decision,) = decide(snapshot(resource, tenant=namespace(), secrets=secrets), NOW)
+    assert isinstance(decision, Provision)
+    (applied,) = (step for step in decision.steps if isinstance(step, ApplySecret))
+    metadata = applied.manifest["metadata"]
+    assert metadata["uid"] == seen["metadata"]["uid"]
+    assert metadata["resourceVersion"] == seen["metadata"]["resourceVersion"]
 
 
 @pytest.mark.parametrize(

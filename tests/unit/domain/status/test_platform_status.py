@@ -105,6 +105,7 @@ def test_what_the_settings_name_and_is_not_there_is_named(
 
 
 def test_a_cluster_without_a_default_class_needs_a_named_one() -> None:
+    """F14: the storage class is missing."""
     bare = replace(INPUTS, storage_classes=(manifest("standard"),))
     condition = conditions(bare)[PlatformConditionType.REFERENCES_RESOLVED]
     assert condition.reason == "StorageClassNotFound"

@@ -65,6 +65,7 @@ def unschedulable(
 def test_a_problem_of_a_pod_has_its_reason_and_fix(
     pod_manifest: dict[str, Any], reason: str, fix: str
 ) -> None:
+    """F14: an image that cannot be pulled, and a volume without its class."""
     problem = diagnose(None, None, [pod_manifest], NOW)
     assert problem is not None
     assert problem.reason == reason

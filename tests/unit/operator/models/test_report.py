@@ -124,7 +124,7 @@ def test_what_is_taken_out_of_the_spec_has_no_reason_any_more() -> None:
         MODEL, state=ModelState.FAILED, reason=Reason.MODEL_TOO_LARGE, message="too large"
     )
     (leaving,) = before_check(DesiredModels(), Report((failed,), ()), served=True).models
-    assert (leaving.state, leaving.reason, leaving.message) == (ModelState.REMOVING, "", "")
+    assert (leaving.state, leaving.reason, leaving.message) == (ModelState.REMOVING, None, "")
 
 
 def test_the_servers_spelling_is_reported() -> None:

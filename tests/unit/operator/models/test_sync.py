@@ -281,6 +281,8 @@ async def test_a_model_that_the_server_spells_otherwise_is_there_and_is_not_remo
 
 
 async def test_a_model_that_was_downloaded_and_is_not_listed_has_failed() -> None:
+    """F12: a server that lies."""
+
     class Hiding(Server):
         async def steps(self, name: str) -> AsyncGenerator[Progress, None]:
             assert name
@@ -296,6 +298,7 @@ async def test_a_model_that_was_downloaded_and_is_not_listed_has_failed() -> Non
 
 
 async def test_an_interrupted_download_goes_on() -> None:
+    """F12: the server resets the connection in mid-pull."""
     sync, server = Sync(), Server()
     server.fails = [OllamaUnreachableError("reset")]
     sync.set_desired("w", server, "m:1")
@@ -305,6 +308,7 @@ async def test_an_interrupted_download_goes_on() -> None:
 
 
 async def test_a_dead_server_delays_no_other_workspace() -> None:
+    """F12: a server that does not answer; another workspace's models come."""
     sync, dead, alive = Sync(places=1), Server(), Server()
     dead.down = True
     sync.set_desired("dead", dead, "m:1")
@@ -415,6 +419,7 @@ async def test_a_download_without_a_further_per_cent_still_reports_its_speed(
 
 
 async def test_a_model_larger_than_what_is_left_of_the_volume_is_refused_with_the_fix() -> None:
+    """F14: the model has no room."""
     sync, server = Sync(), Server()
     sync.set_desired("team-a", server, "big:1b", capacity=7)
     await until(lambda: sync.states("team-a")["big:1b"] is ModelState.FAILED)
@@ -675,6 +680,7 @@ class Crawling(Server):
 async def test_slow_downloads_give_their_slots_to_other_workspaces(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """F12: a server that crawls."""
     monkeypatch.setattr(downloads, "SLOT_SECONDS", 0.05)
     sync, crawling, other = Sync(places=2), Crawling(), Server()
     sync.set_desired("crawling", crawling, "a:1", "b:1")

@@ -31,6 +31,7 @@ SELECTOR: Final = re.compile(r"\{([^}]*)\}")
 MATCHER: Final = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
 GROUPING: Final = re.compile(r"\b(?:by|without|on|ignoring)\s*\(([^)]*)\)")
 TEMPLATE_LABEL: Final = re.compile(r"\$labels\.(\w+)")
+TEMPLATE_LABEL_IN_TEXT: Final = re.compile(r"\{\{ \$labels\.\w+ \}\}")
 LEGEND_LABEL: Final = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -165,9 +166,26 @@ def test_alerts_have_names_of_their_own() -> None:
 def test_an_alert_says_what_is_wrong_and_what_to_do(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in {"critical", "warning"}
     assert re.fullmatch(r"\d+m", rule["for"])
-    assert rule["annotations"].keys() == {"summary", "description", "runbook"}
+    assert rule["annotations"].keys() == {"summary", "description", "runbook", "runbook_url"}
     assert all(text.strip() for text in rule["annotations"].values())
     assert rule["annotations"]["runbook"].endswith(".")
+
+
+def alert_section(rule: dict[str, Any]) -> str:
+    """The documentation's section of an alert, made from the alert itself."""
+    steps = TEMPLATE_LABEL_IN_TEXT.sub(r"that the alert names", rule["annotations"]["runbook"])
+    return f"### {rule['alert']}\n\n*{rule['labels']['severity']}*: {steps}\n"
+
+
+@pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])
+def test_an_alerts_runbook_url_leads_to_its_section_in_the_documentation(
+    rule: dict[str, Any],
+) -> None:
+    """If not: write the section as this test has it."""
+    path, _, anchor = rule["annotations"]["runbook_url"].partition("#")
+    assert anchor == rule["alert"].lower()
+    page = (ROOT / path).read_text()
+    assert alert_section(rule) in re.sub(r"(?<=\S)\n(?=\S)", " ", page)
 
 
 @pytest.mark.parametrize("rule", alerts(), ids=lambda rule: rule["alert"])

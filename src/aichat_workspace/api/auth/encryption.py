@@ -1,20 +1,20 @@
-"""Signed values, and the key that all replicas share.
+"""Encrypted values, and the key that all replicas share.
 
 The operator creates the key as a Secret of the system namespace. The API reads it when first needed
 and again after a minute, so it notices when the Secret was replaced.
 """
 
 import base64
-import hashlib
 import hmac
 import secrets
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
-from itsdangerous import BadSignature, TimestampSigner
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from aichat_workspace.api.ttl_cache import TtlCache
 from aichat_workspace.api.web import problems
@@ -27,61 +27,44 @@ from aichat_workspace.kube.errors import ForbiddenError, NotFoundError
 _SECRET: Final = kinds.SECRET
 _KEY_TTL_SECONDS: Final = 60.0
 _KEY_BYTES: Final = 32
-_SKEW_SECONDS: Final = 60  # how far the replicas' clocks may be apart
+_NONCE_BYTES: Final = 12  # NIST SP 800-38D 8.2.2: random ones do for 2**32 values under one key
 _log: Final = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class SignedValue:
-    """A value whose signature was verified."""
+class Cipher:
+    """Encrypts values (AES-256-GCM), each for one purpose: for another it can't be decrypted.
 
-    text: str
-    """The value."""
-    signed_at: int
-    """When it was signed, in seconds since 1970."""
-
-
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """Signs texts, each for one purpose: a signature for one is invalid for another."""
+    https://csrc.nist.gov/pubs/sp/800/38/d/final
+    """
 
     key: bytes = field(repr=False)
-    clock: Callable[[], float] = time.time
 
-    def sign(self, purpose: str, text: str) -> str:
-        """Return the text, the time and a signature. The text stays readable."""
-        return self._signer(purpose).sign(text).decode()
+    def encrypt(self, purpose: str, value: bytes) -> str:
+        """Return the encrypted value as text for cookies and URLs."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        encrypted = self._aes(purpose).encrypt(nonce, value, None)
+        return base64.urlsafe_b64encode(nonce + encrypted).decode().rstrip("=")
 
-    def verify(self, purpose: str, signed: str, max_seconds: int) -> SignedValue | None:
-        """Return None for another key's signature, another purpose, or one that is too old."""
+    def decrypt(self, purpose: str, text: str) -> bytes | None:
+        """Return None for a text that was changed, or encrypted by another key or for another
+        purpose."""
         try:
-            text, signed_time = self._signer(purpose).unsign(signed, return_timestamp=True)
-        except BadSignature:
+            raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            return self._aes(purpose).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], None)
+        except (InvalidTag, ValueError):  # binascii.Error is a ValueError
             return None
-        signed_at = int(signed_time.timestamp())
-        age = self.clock() - signed_at
-        if not -_SKEW_SECONDS <= age < max_seconds:
-            return None
-        return SignedValue(text.decode(), signed_at)
 
     def mac(self, purpose: str, text: str) -> str:
         """Return the text's message authentication code (HMAC-SHA256)."""
-        key = hmac.digest(self.key, purpose.encode(), "sha256")
-        return base64.urlsafe_b64encode(hmac.digest(key, text.encode(), "sha256")).decode()
+        code = hmac.digest(self._key(purpose), text.encode(), "sha256")
+        return base64.urlsafe_b64encode(code).decode()
 
-    def _signer(self, purpose: str) -> TimestampSigner:
-        return _Signer(self, purpose)
+    def _aes(self, purpose: str) -> AESGCM:
+        return AESGCM(self._key(purpose))
 
-
-class _Signer(TimestampSigner):
-    def __init__(self, signer: Signer, purpose: str) -> None:
-        super().__init__(
-            signer.key, salt=purpose, key_derivation="hmac", digest_method=hashlib.sha256
-        )
-        self._clock = signer.clock
-
-    def get_timestamp(self) -> int:
-        return int(self._clock())
+    def _key(self, purpose: str) -> bytes:
+        return HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(self.key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +77,12 @@ class Keys:
     _read: TtlCache[str, bytes] = field(default_factory=lambda: TtlCache(_KEY_TTL_SECONDS, 1))
     _own: bytes = field(default_factory=lambda: secrets.token_bytes(_KEY_BYTES), repr=False)
 
-    async def signer(self) -> Signer:
-        """Return the signer. Raises ProblemError (503) without a key.
+    async def cipher(self) -> Cipher:
+        """Return the cipher. Raises ProblemError (503) without a key.
 
         Raises ApiError or UnreachableError without an answer.
         """
-        return Signer(await self._read.get(names.API_SESSION, self._key))
+        return Cipher(await self._read.get(names.API_SESSION, self._key))
 
     async def _key(self) -> bytes:
         try:
@@ -122,6 +105,8 @@ _REASONS: Final[dict[type, str]] = {
 
 
 def _no_key(reason: str) -> ProblemError:
-    detail = f"Secret {names.SYSTEM_NAMESPACE}/{names.API_SESSION}, which signs sessions, {reason}."
+    detail = (
+        f"Secret {names.SYSTEM_NAMESPACE}/{names.API_SESSION}, which encrypts sessions, {reason}."
+    )
     _log.error("no key for sessions", detail=detail)
     return problems.unavailable(f"{detail} Bearer tokens work meanwhile.", "no-session-key")

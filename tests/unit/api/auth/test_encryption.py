@@ -1,4 +1,5 @@
 import base64
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,54 +8,57 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from kubernetes.aio.client import Configuration
 
-from aichat_workspace.api.auth.signing import Keys, Signer
+from aichat_workspace.api.auth.encryption import Cipher, Keys
 from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator import session_key
 
-KEY = b"k" * 32
+CIPHER = Cipher(b"k" * 32)
 
 
-def signer_at(seconds: float, key: bytes = KEY) -> Signer:
-    return Signer(key, lambda: seconds)
+def test_an_encrypted_value_can_be_decrypted_and_not_be_read() -> None:
+    text = CIPHER.encrypt("a", b"value with spaces, and more")
+    assert CIPHER.decrypt("a", text) == b"value with spaces, and more"
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", text), "cookies take it as it is"
+    assert b"value" not in base64.urlsafe_b64decode(text + "==")
 
 
-def test_a_verified_value_has_the_time_of_its_signature() -> None:
-    value = signer_at(1_500).verify("a", signer_at(1_000).sign("a", "text.with.dots"), 600)
-    assert value is not None
-    assert (value.text, value.signed_at) == ("text.with.dots", 1_000)
+def test_no_two_encryptions_of_a_value_are_alike() -> None:
+    assert len({CIPHER.encrypt("a", b"value") for _ in range(100)}) == 100
 
 
-@pytest.mark.parametrize("seconds", [1_600, 9_999, 900])
-def test_an_expired_or_future_signature_is_refused(seconds: float) -> None:
-    assert signer_at(seconds).verify("a", signer_at(1_000).sign("a", "text"), 600) is None
+@pytest.mark.parametrize("text", ["", "text", "a.b.c", "\u00e9", "A" * 15, "A" * 100])
+def test_a_text_that_was_not_encrypted_here_is_refused(text: str) -> None:
+    assert CIPHER.decrypt("a", text) is None
 
 
-def test_a_signature_is_accepted_by_a_replica_whose_clock_is_behind() -> None:
-    assert signer_at(990).verify("a", signer_at(1_000).sign("a", "text"), 600) is not None
+def test_a_value_can_not_be_decrypted_with_another_key_or_for_another_purpose() -> None:
+    text = CIPHER.encrypt("a", b"value")
+    assert Cipher(b"o" * 32).decrypt("a", text) is None
+    assert CIPHER.decrypt("b", text) is None
 
 
-@pytest.mark.parametrize("text", ["", "text", "a.b.c", "é.x.y"])
-def test_a_text_without_a_signature_is_refused(text: str) -> None:
-    assert signer_at(1_000).verify("a", text, 600) is None
-
-
-def test_a_signature_is_refused_for_another_key_purpose_or_text() -> None:
-    signed = signer_at(1_000).sign("a", "text")
-    assert signer_at(1_000, b"o" * 32).verify("a", signed, 600) is None
-    assert signer_at(1_000).verify("b", signed, 600) is None
-    assert signer_at(1_000).verify("a", signed.replace("text", "tex7"), 600) is None
+def test_a_value_of_which_any_character_was_changed_is_refused() -> None:
+    text = CIPHER.encrypt("a", b"value")  # a whole number of bytes in each four characters
+    assert len(text) * 3 % 4 == 0
+    for index, character in enumerate(text):
+        changed = "A" if character != "A" else "B"
+        assert CIPHER.decrypt("a", f"{text[:index]}{changed}{text[index + 1 :]}") is None
 
 
 def test_a_mac_depends_on_key_purpose_and_text() -> None:
     macs = {
-        signer_at(1, key).mac(purpose, text)
-        for key in (KEY, b"o" * 32)
+        Cipher(key).mac(purpose, text)
+        for key in (b"k" * 32, b"o" * 32)
         for purpose in "ab"
         for text in "xy"
     }
     assert len(macs) == 8
-    assert signer_at(2).mac("a", "x") == signer_at(1).mac("a", "x")
+    assert CIPHER.mac("a", "x") == CIPHER.mac("a", "x")
+
+
+def test_a_cipher_does_not_show_its_key() -> None:
+    assert "kkk" not in repr(CIPHER)
 
 
 class FakeApiServer:
@@ -88,10 +92,10 @@ async def client(api_server: FakeApiServer) -> AsyncIterator[Client]:
 
 async def test_the_operators_key_is_read_once(api_server: FakeApiServer, client: Client) -> None:
     keys = Keys(client, dev=False)
-    signed = (await keys.signer()).sign("a", "text")
-    signer = Signer(base64.b64decode(api_server.body["data"]["key"]))
-    assert signer.verify("a", signed, 60) is not None
-    await keys.signer()
+    text = (await keys.cipher()).encrypt("a", b"value")
+    cipher = Cipher(base64.b64decode(api_server.body["data"]["key"]))
+    assert cipher.decrypt("a", text) == b"value"
+    await keys.cipher()
     assert api_server.requests == 1
 
 
@@ -107,12 +111,12 @@ async def test_a_missing_key_is_503_in_a_cluster_and_generated_on_a_laptop(
 ) -> None:
     api_server.status, api_server.body = status, {"reason": reason, "message": "no"}
     with pytest.raises(ProblemError) as raised:
-        await Keys(client, dev=False).signer()
+        await Keys(client, dev=False).cipher()
     assert raised.value.status == 503
     assert detail in raised.value.detail
     laptop = Keys(client, dev=True)
-    assert (await laptop.signer()).key == (await laptop.signer()).key
-    assert (await laptop.signer()).key != (await Keys(client, dev=True).signer()).key
+    assert (await laptop.cipher()).key == (await laptop.cipher()).key
+    assert (await laptop.cipher()).key != (await Keys(client, dev=True).cipher()).key
 
 
 async def test_a_key_that_is_too_short_is_refused(
@@ -120,7 +124,7 @@ async def test_a_key_that_is_too_short_is_refused(
 ) -> None:
     api_server.body = {**api_server.body, "data": {"key": base64.b64encode(b"short").decode()}}
     with pytest.raises(ProblemError) as raised:
-        await Keys(client, dev=True).signer()
+        await Keys(client, dev=True).cipher()
     assert "Delete it" in raised.value.detail
 
 
@@ -131,6 +135,6 @@ async def test_a_missing_key_is_read_again_by_the_next_request(
     api_server.status, api_server.body = 404, {"reason": "NotFound"}
     keys = Keys(client, dev=False)
     with pytest.raises(ProblemError):
-        await keys.signer()
+        await keys.cipher()
     api_server.status, api_server.body = 200, whole
-    assert await keys.signer()
+    assert await keys.cipher()

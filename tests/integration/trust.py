@@ -1,0 +1,43 @@
+"""Make the API server trust an identity provider, by the configuration of docs/signing-in.md."""
+
+import re
+import time
+
+import yaml
+
+from tests.integration.api_process import ApiProcess
+from tests.integration.conftest import ROOT, Cluster
+from tests.integration.oidc_provider import Provider
+from tests.waiting import eventually
+
+TEAM = {
+    "apiVersion": "v1",
+    "kind": "Namespace",
+    "metadata": {"name": "team-a", "labels": {"aichatworkspaces.io/team": "true"}},
+}
+_PAGE = (ROOT / "docs" / "signing-in.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    """The page's examples in one language."""
+    blocks = re.findall(rf"^( *)```{language}\n(.*?)^ *```$", _PAGE, re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in blocks]
+
+
+def trust(cluster: Cluster, provider: Provider, api: ApiProcess) -> None:
+    """Write the configuration, and wait until the API accepts the provider's tokens."""
+    (written,) = blocks("yaml")
+    document = yaml.safe_load(written)
+    (entry,) = document["jwt"]
+    entry["issuer"]["url"] = provider.issuer
+    entry["issuer"]["certificateAuthority"] = provider.ca_file.read_text()
+    whole = cluster.authentication_config.with_suffix(".new")
+    whole.write_text(yaml.safe_dump(document))
+    whole.replace(cluster.authentication_config)  # at once: each event is one more reload
+
+    def accepted() -> bool:
+        headers = {"Authorization": f"Bearer {provider.token(jti=str(time.time()))}"}
+        with api.browser() as client:
+            return client.get("/api/v1/platform", headers=headers).status_code == 200
+
+    eventually(accepted, "the API server trusts the provider", seconds=120)

@@ -1,0 +1,52 @@
+import pytest
+
+from aichat_workspace.api.auth.attempt import Attempt, is_local
+from aichat_workspace.api.auth.encryption import Cipher
+
+CIPHER = Cipher(b"k" * 32)
+ATTEMPT = Attempt("state", "nonce", "v" * 43, "/console", 1_000)
+
+
+@pytest.mark.parametrize("path", ["/", "/console", "/a/b?c=d&e=%2F%2F#f", "/a//b", "/@x"])
+def test_a_path_of_this_site_is_local(path: str) -> None:
+    assert is_local(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "console",
+        "//evil.test",
+        "///evil.test",
+        "/\\evil.test",
+        "\\\\evil.test",
+        "/a\\b",
+        "/\t/evil.test",
+        "/\n/evil.test",
+        " /console",
+        "/console\r\nSet-Cookie: a=b",
+        "https://evil.test",
+        "https:evil.test",
+        "javascript:alert(1)",
+        "/é",
+    ],
+)
+def test_any_other_text_is_not_local(path: str) -> None:
+    assert not is_local(path)
+
+
+def test_an_attempt_is_read_from_its_cookie_for_ten_minutes() -> None:
+    cookie = ATTEMPT.to_cookie(CIPHER)
+    assert Attempt.from_cookie(CIPHER, cookie, 1_599.9) == ATTEMPT
+    assert Attempt.from_cookie(CIPHER, cookie, 1_600) is None
+    assert Attempt.from_cookie(Cipher(b"o" * 32), cookie, 1_000) is None
+
+
+def test_no_two_attempts_share_a_secret() -> None:
+    first, second = Attempt.begin("/", 1), Attempt.begin("/", 1)
+    secrets = {attempt.state for attempt in (first, second)} | {
+        attempt.nonce for attempt in (first, second)
+    }
+    assert len(secrets | {first.verifier, second.verifier}) == 6
+    assert len(first.verifier) >= 43  # RFC 7636 4.1
