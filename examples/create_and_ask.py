@@ -32,7 +32,7 @@ def main() -> None:
         spec = WorkspaceSpec(workspace_name=arguments.name, models=[arguments.model])
         workspace = _ok(create_workspace.sync(client=client, body=WorkspaceCreate(spec=spec)))
         _wait_ready(client, workspace.name, arguments.wait_seconds)
-        prompt = Prompt(prompt=arguments.question, temperature=0.0, seed=1, stream=False)
+        prompt = Prompt(prompt=arguments.question, temperature=0.0, seed=1)
         print(_ok(ask.sync(workspace.name, client=client, body=prompt)).reply)
         if arguments.delete:
             _ok(delete_workspace.sync(workspace.name, client=client, team=workspace.team))

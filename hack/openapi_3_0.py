@@ -29,7 +29,7 @@ def older(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     words = {key: older(child) for key, child in node.items()}
-    return _without_patterns(_with_old_bounds(_with_one_example(_nullable(words))))
+    return _with_one_value(_without_patterns(_with_old_bounds(_with_one_example(_nullable(words)))))
 
 
 def _nullable(words: dict[str, Any]) -> dict[str, Any]:
@@ -64,6 +64,12 @@ def _without_patterns(words: dict[str, Any]) -> dict[str, Any]:
     patterns = words.pop("patternProperties", None)
     if isinstance(patterns, dict):
         (words["additionalProperties"],) = patterns.values()
+    return words
+
+
+def _with_one_value(words: dict[str, Any]) -> dict[str, Any]:
+    if "const" in words and not isinstance(words["const"], dict):  # a field may have that name
+        words["enum"] = [words.pop("const")]
     return words
 
 

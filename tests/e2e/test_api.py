@@ -79,7 +79,7 @@ def follow(api: Api, is_awaited: Callable[[Any], bool], seconds: float = 170) ->
 
 def prompted(api: Api, **more: str) -> Any:
     """The likeliest reply, which is the same each time."""
-    body = {"prompt": QUESTION, "temperature": 0, "seed": 1, "stream": False, **more}
+    body = {"prompt": QUESTION, "temperature": 0, "seed": 1, **more}
     answer = api.call("POST", f"{ONE}:prompt", body)
     assert answer.status == 200, answer.text
     return answer.document
@@ -106,7 +106,10 @@ def test_the_model_answers_a_prompt_whole(creator: Api) -> None:
     answer = prompted(creator)
     assert answer["model"] == "gemma2:2b"
     assert ANSWER in answer["reply"]
-    assert prompted(creator) == answer
+    assert answer["doneReason"] == "stop"
+    assert answer["promptTokens"] > 0
+    assert answer["replyTokens"] > 0
+    assert prompted(creator)["reply"] == answer["reply"]
 
 
 def test_a_system_prompt_changes_the_reply_and_the_same_one_gives_the_same(creator: Api) -> None:
@@ -117,12 +120,14 @@ def test_a_system_prompt_changes_the_reply_and_the_same_one_gives_the_same(creat
 
 
 def test_the_model_answers_a_prompt_word_by_word(creator: Api) -> None:
-    body = {"prompt": QUESTION, "temperature": 0, "seed": 1}
+    body = {"prompt": QUESTION, "temperature": 0, "seed": 1, "stream": True}
     events = list(creator.events("POST", f"{ONE}:prompt", body))
     tokens = [data["text"] for kind, data in events if kind == "token"]
     assert len(tokens) > 4
     assert "".join(tokens) == prompted(creator)["reply"]
-    assert events[-1] == ("done", {"model": "gemma2:2b"})
+    kind, end = events[-1]
+    assert (kind, end["model"], end["doneReason"]) == ("done", "gemma2:2b", "stop")
+    assert end["replyTokens"] >= len(tokens) - 1
 
 
 def test_a_followed_log_has_new_lines(creator: Api) -> None:

@@ -1,5 +1,5 @@
-"""A model server as far as downloads and capabilities need one. It keeps note of what it is asked
-for."""
+"""A model server as far as downloads, capabilities and OpenAI's clients need one. It keeps note of
+what it is asked for."""
 
 import json
 import threading
@@ -52,6 +52,8 @@ def _respond(
 ) -> tuple[int, bytes]:
     del headers
     content = json.loads(body) if body else {}
+    if path == "/v1/chat/completions" and content.get("stream"):
+        return 200, _chunks(content["model"])
     return 200, json.dumps(_answer(requests, f"{method} {path}", content)).encode() + b"\n"
 
 
@@ -66,9 +68,47 @@ def _answer(requests: ModelRequests, request: str, content: dict[str, Any]) -> d
         case "POST /api/show":
             tools = ["tools"] if content["model"] in requests.capable else []
             return {"capabilities": ["completion", *tools]}
+        case "POST /v1/chat/completions" | "POST /v1/embeddings":
+            is_chat = request.endswith("completions")
+            return _completion(content["model"]) if is_chat else _embeddings(content["model"])
         case "POST /api/chat":
             return {"message": {"content": REPLY}, "done": True}
         case "DELETE /api/delete":
             requests.present.discard(content["model"])
             return {}
     raise AssertionError(f"no test expects the request {request}")
+
+
+def _completion(model: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": REPLY}
+    return {
+        **_head(model, "chat.completion"),
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 2, "completion_tokens": 2, "total_tokens": 4},
+    }
+
+
+def _embeddings(model: str) -> dict[str, Any]:
+    vectors = [{"object": "embedding", "index": 0, "embedding": "AACAPw=="}]
+    usage = {"prompt_tokens": 1, "total_tokens": 1}
+    return {"object": "list", "data": vectors, "model": model, "usage": usage}
+
+
+def _chunks(model: str) -> bytes:
+    deltas: tuple[tuple[dict[str, Any], str | None], ...] = (
+        ({"role": "assistant", "content": REPLY}, None),
+        ({}, "stop"),
+    )
+    chunks = [
+        {
+            **_head(model, "chat.completion.chunk"),
+            "choices": [{"index": 0, "delta": delta, "finish_reason": reason}],
+        }
+        for delta, reason in deltas
+    ]
+    events = [*map(json.dumps, chunks), "[DONE]"]
+    return "".join(f"data: {event}\n\n" for event in events).encode()
+
+
+def _head(model: str, kind: str) -> dict[str, Any]:
+    return {"id": "chatcmpl-1", "object": kind, "created": 1, "model": model}

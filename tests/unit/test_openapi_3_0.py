@@ -31,6 +31,12 @@ NULL = {"type": "null"}
             {"patternProperties": {"^a": {"type": "string"}}, "additionalProperties": False},
             {"additionalProperties": {"type": "string"}},
         ),
+        ({"type": "string", "const": "a"}, {"type": "string", "enum": ["a"]}),
+        ({"properties": {"const": {"type": "string"}}},) * 2,
+        (
+            {"anyOf": [{"type": "integer", "const": 1}, NULL]},
+            {"type": "integer", "enum": [1], "nullable": True},
+        ),
         ({"examples": ["a", "b"]}, {"example": "a"}),
         ({"examples": {"named": {"value": 1}}}, {"examples": {"named": {"value": 1}}}),
         ([{"properties": {"a": {"examples": [0]}}}], [{"properties": {"a": {"example": 0}}}]),

@@ -10,7 +10,16 @@ from aichat_workspace.api.auth.audit_log import AuditMiddleware
 from aichat_workspace.api.dependencies import Services, admit
 from aichat_workspace.api.metrics import Metrics, MetricsMiddleware
 from aichat_workspace.api.openapi.document import add_components, serve_document
-from aichat_workspace.api.routes import me, platform, session, workspace_details, workspaces
+from aichat_workspace.api.routes import (
+    me,
+    openai,
+    platform,
+    prompts,
+    session,
+    spec_lists,
+    workspace_details,
+    workspaces,
+)
 from aichat_workspace.api.web import error_handlers
 from aichat_workspace.api.web.body_limits import BodyLimitMiddleware
 from aichat_workspace.api.web.client_address import client_address
@@ -29,7 +38,8 @@ Private AI chat workspaces on Kubernetes, without Kubernetes' own tools.
 Kubernetes authenticates and authorizes every request: send a bearer token that the cluster accepts
 for the audience `aichat-workspace-api`; each is allowed or refused as by the API server. Browsers
 sign in at `/api/v1/session` with such a token, or with the identity provider, and get a cookie.
-Errors are problem documents (RFC 9457) that say what to do. A method that a path does not take is
+Errors are problem documents (RFC 9457) that say what to do; below `/v1/` of a workspace they have
+the shape of OpenAI's API, for its clients. A method that a path does not take is
 405, with `Allow`; HEAD is taken wherever GET is, streams excepted.
 """
 
@@ -53,6 +63,9 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
     mount_console(app, has_provider=services.provider is not None)
     app.include_router(workspaces.router)
     app.include_router(workspace_details.router)
+    app.include_router(spec_lists.router)
+    app.include_router(prompts.router)
+    app.include_router(openai.router)
     app.include_router(me.router)
     app.include_router(platform.router)
     app.include_router(session.router)

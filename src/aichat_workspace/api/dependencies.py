@@ -35,6 +35,8 @@ from aichat_workspace.api.web.rate_limits import (
 from aichat_workspace.api.web.shares import Shares
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.details import WorkspaceDetails
+from aichat_workspace.api.workspaces.logs import WorkspaceLogs
+from aichat_workspace.api.workspaces.model_server import ModelServers
 from aichat_workspace.api.workspaces.service import Workspaces
 from aichat_workspace.kube.client import Client
 from aichat_workspace.runtime.servers import Connect
@@ -59,6 +61,8 @@ class Services:
     authorizer: Authorizer
     workspaces: Workspaces
     details: WorkspaceDetails
+    logs: WorkspaceLogs
+    model_servers: ModelServers
     rate_limits: RateLimits
     streams: ConcurrencyLimit
     """Watches, followed logs and prompts under way."""
@@ -111,7 +115,9 @@ class Services:
             authenticator=authenticator,
             authorizer=authorizer,
             workspaces=Workspaces(client, cluster, authorizer),
-            details=WorkspaceDetails(client, cluster, connect),
+            details=WorkspaceDetails(client, cluster),
+            logs=WorkspaceLogs(client, cluster),
+            model_servers=ModelServers(cluster, connect),
             rate_limits=RateLimits.create(bounds.requests_per_second, bounds.burst),
             streams=ConcurrencyLimit.create(bounds.streams_per_caller, bounds.streams),
             lists=ConcurrencyLimit.create(bounds.lists_per_caller, bounds.lists, "lists"),

@@ -12,41 +12,35 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
-from aichat_workspace.foundation.json_lines import LineTooLongError, read_json_lines
+from aichat_workspace.foundation.json_lines import (
+    LineTooLongError,
+    read_json_lines,
+    read_lines,
+)
 from aichat_workspace.ollama.errors import (
     ModelNotFoundError,
-    ModelPrivateError,
-    ModelRefusedError,
-    NewerServerNeededError,
     OllamaError,
     OllamaUnreachableError,
-    VolumeFullError,
 )
+from aichat_workspace.ollama.installed import InstalledModel, parse_installed_model
+from aichat_workspace.ollama.refusals import error_kind, refusal
+from aichat_workspace.ollama.replies import ReplyPiece, parse_piece
 from aichat_workspace.ollama.transport import Response, Transport
 
 _REQUEST_SECONDS: Final = 20.0
+# Loading a large model from a slow volume takes minutes.
+REPLY_IDLE_SECONDS: Final = 300.0
 # Making a model of an installed one reads and hashes its weights.
 _CREATE_SECONDS: Final = 120.0
 _MAX_LINE_BYTES: Final = 1024 * 1024
 # Parsing takes up to forty times as much memory.
 _MAX_RESPONSE_BYTES: Final = 1024 * 1024
-_MAX_ERROR_BYTES: Final = 16 * 1024
+# Passed on unparsed: embeddings are long.
+_MAX_OPENAI_BYTES: Final = 8 * 1024 * 1024
+_OPENAI_DATA: Final = b"data:"
+_OPENAI_END: Final = b"[DONE]"
+_NO_PIECE: Final = ReplyPiece()
 _WEIGHTS: Final = re.compile(r"^FROM \S*sha256-([0-9a-f]{64})$", re.MULTILINE)
-_MANIFEST: Final = "pull model manifest: "
-# Registries' answers that pass by themselves: out of time, too early, too many.
-_PASSING: Final = ("408", "425", "429")
-_UNSUPPORTED: Final = ("this model requires", "invalid model name")
-_NOT_FOUND: Final = ("file does not exist", "manifest unknown", "not found")
-_FULL: Final = ("no space left on device", "disk quota exceeded")
-
-
-@dataclass(frozen=True, slots=True)
-class InstalledModel:
-    """An installed model."""
-
-    name: str
-    digest: str
-    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +69,7 @@ class OllamaClient:
                 case {"models": None}:
                     return ()
                 case {"models": [*models]}:
-                    return tuple(map(_installed_model, models))
+                    return tuple(_installed_model(model) for model in models)
         raise _unexpected("/api/tags")
 
     async def version(self) -> str:
@@ -169,21 +163,47 @@ class OllamaClient:
         *,
         system: str | None = None,
         options: Mapping[str, float] | None = None,
-        idle_seconds: float = 120.0,
-    ) -> AsyncGenerator[str, None]:
-        """Send a prompt and yield the reply in pieces. Loading the model may take a silence of
-        `idle_seconds`. `options` are Ollama's: seed, temperature and more."""
+        idle_seconds: float = REPLY_IDLE_SECONDS,
+    ) -> AsyncGenerator[ReplyPiece, None]:
+        """Send a prompt and yield the reply in pieces; the last one has its end. Loading the model
+        may take a silence of `idle_seconds`. `options` are Ollama's: seed, temperature and more."""
         messages = [{"role": "user", "content": prompt}]
         if system is not None:
             messages.insert(0, {"role": "system", "content": system})
         body = {"model": model, "messages": messages, "options": dict(options or {})}
         async for event in self._events("/api/chat", body, idle_seconds, _is_last_piece):
-            message = event.get("message", {})
-            text = message.get("content", "") if isinstance(message, dict) else None
-            if not isinstance(text, str):
+            piece = parse_piece(event)
+            if piece is None:
                 raise _unexpected("/api/chat")
-            if text:
-                yield text
+            if piece != _NO_PIECE:
+                yield piece
+
+    async def openai(
+        self, path: str, body: Mapping[str, Any], *, idle_seconds: float = REPLY_IDLE_SECONDS
+    ) -> bytes:
+        """Send a request in OpenAI's shape, and return the response as it is.
+
+        https://github.com/ollama/ollama/blob/main/docs/openai.md
+        """
+        async with self._open("POST", path, orjson.dumps(body), idle_seconds) as response:
+            return await _read_all(response, _MAX_OPENAI_BYTES)
+
+    async def openai_stream(
+        self, path: str, body: Mapping[str, Any], *, idle_seconds: float = REPLY_IDLE_SECONDS
+    ) -> AsyncGenerator[bytes, None]:
+        """Send a request in OpenAI's shape, and yield the data of each event of the response.
+
+        Raises OllamaUnreachableError when it is torn before its end: Ollama tells no error within
+        such a stream, and leaves out the end.
+        """
+        async with self._open("POST", path, orjson.dumps(body), idle_seconds) as response:
+            async for line in read_lines(response.chunks, max_line_bytes=_MAX_LINE_BYTES):
+                data = line.removeprefix(_OPENAI_DATA).strip()
+                if data == _OPENAI_END:
+                    return
+                if line.startswith(_OPENAI_DATA):
+                    yield data
+        raise OllamaUnreachableError(f"{path}: the answer ended early")
 
     async def _events(
         self,
@@ -201,7 +221,7 @@ class OllamaClient:
                 if not isinstance(event, dict):
                     raise _unexpected(path)
                 if "error" in event:
-                    raise _error(str(event["error"]))
+                    raise error_kind(str(event["error"]))
                 is_done = is_last(event)
                 yield event
         if not is_done:
@@ -214,7 +234,7 @@ class OllamaClient:
         try:
             async with self._transport(method, path, body, idle_seconds) as response:
                 if response.status != 200:
-                    raise _refused(response.status, await _read_all(response))
+                    raise refusal(response.status, await _read_all(response))
                 yield response
         except LineTooLongError as error:
             raise OllamaError("the server sent an endless line") from error
@@ -228,20 +248,19 @@ def _is_last_piece(event: dict[str, Any]) -> bool:
     return bool(event.get("done"))
 
 
-async def _read_all(response: Response) -> bytes:
+async def _read_all(response: Response, max_bytes: int = _MAX_RESPONSE_BYTES) -> bytes:
     body = bytearray()
     async for chunk in response.chunks:
         body += chunk
-        if len(body) > _MAX_RESPONSE_BYTES:
+        if len(body) > max_bytes:
             raise OllamaError("the server sent an endless answer")
     return bytes(body)
 
 
 def _installed_model(model: Any) -> InstalledModel:
-    match model:
-        case {"name": str(name), "digest": str(digest), "size": int(size)} if 0 <= size < 2**63:
-            return InstalledModel(name, digest, size)
-    raise _unexpected("/api/tags")
+    if (installed := parse_installed_model(model)) is None:
+        raise _unexpected("/api/tags")
+    return installed
 
 
 def _layer(event: dict[str, Any]) -> tuple[str, int, int]:
@@ -254,42 +273,3 @@ def _layer(event: dict[str, Any]) -> tuple[str, int, int]:
 
 def _unexpected(path: str) -> OllamaError:
     return OllamaError(f"what the server says of {path} is nothing that Ollama says")
-
-
-def _refused(status: int, body: bytes) -> OllamaError:
-    try:
-        message = str(orjson.loads(body[:_MAX_ERROR_BYTES])["error"])
-    except (orjson.JSONDecodeError, KeyError, TypeError):
-        message = body[:200].decode(errors="replace") or f"status {status}"
-    # 502, 503 and 504 come from a proxy in front of a server that is not there.
-    if status in (502, 503, 504):
-        return OllamaUnreachableError(message)
-    return ModelNotFoundError(message) if status == 404 else _error(message)
-
-
-def _error(message: str) -> OllamaError:
-    if message.startswith(_MANIFEST):
-        return _registry_error(message, message.removeprefix(_MANIFEST))
-    if message.endswith(_FULL):
-        return VolumeFullError(message)
-    if message.startswith(_UNSUPPORTED):
-        return ModelRefusedError(message)
-    return OllamaError(message)
-
-
-def _registry_error(message: str, answer: str) -> OllamaError:
-    """Return the error for a manifest that the registry did not give.
-
-    The answer begins with its status, unless that is 404.
-    """
-    message = " ".join(message.split())
-    status = answer[:3]
-    if status in ("401", "403") or answer.startswith("unauthorized"):
-        return ModelPrivateError(message)
-    if status == "412":
-        return NewerServerNeededError(message)
-    if re.match("5[0-9][0-9]: ", answer) or status in _PASSING:
-        return OllamaError(message)
-    if answer.endswith(_NOT_FOUND):
-        return ModelNotFoundError(message)
-    return ModelRefusedError(message) if re.match("4[0-9][0-9]: ", answer) else OllamaError(message)

@@ -36,5 +36,9 @@ class ModelRefusedError(OllamaError):
     """The registry or the server refuses the model itself. A retry does not help."""
 
 
+class RequestRefusedError(OllamaError):
+    """The server refuses what the request asks for. A retry does not help; another request does."""
+
+
 class VolumeFullError(OllamaError):
     """The server's volume is full. A retry helps once it has space."""

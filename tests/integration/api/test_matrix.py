@@ -44,6 +44,10 @@ class Deed:
 
 
 _SPEC: Final = {"suspended": True}
+_PATTERN: Final = {"name": "explain_code"}
+_CONNECTION: Final = {"name": "c", "url": "https://a.example.org/v1", "secretName": "s"}
+_CHAT: Final = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+_TEXT: Final = {"model": "m", "input": "x"}
 OF_ONE: Final = (
     Deed("read", "get", "GET", "", (200,)),
     Deed("events", "get", "GET", "/events", (200,)),
@@ -51,6 +55,14 @@ OF_ONE: Final = (
     Deed("models", "get", "GET", "/models", (409,)),
     Deed("replace", "update", "PUT", "?dryRun=true", (200, 202), body={"spec": _SPEC}),
     Deed("patch", "patch", "PATCH", "", (200,), body={"spec": _SPEC}),
+    Deed("add a model", "patch", "POST", "/models?dryRun=true", (202,), body={"name": "m:1"}),
+    Deed("remove a model", "patch", "DELETE", "/models/none?dryRun=true", (404,)),
+    Deed("add a pattern", "patch", "POST", "/patterns?dryRun=true", (202,), body=_PATTERN),
+    Deed("remove a pattern", "patch", "DELETE", "/patterns/none?dryRun=true", (404,)),
+    Deed("add a connection", "patch", "POST", "/connections?dryRun=true", (202,), body=_CONNECTION),
+    Deed("remove a connection", "patch", "DELETE", "/connections/none?dryRun=true", (404,)),
+    Deed("read a model", "get", "GET", "/models/none", (404,)),
+    Deed("reset the password", "patch", "POST", ":resetPassword?dryRun=true", (202,)),
     Deed("suspend", "patch", "POST", ":suspend", (200,)),
     Deed("resume", "patch", "POST", ":resume", (202,)),
     Deed("suspend what was resumed", "patch", "POST", ":suspend", (202,)),
@@ -58,6 +70,9 @@ OF_ONE: Final = (
     Deed("log", "get", "GET", "/logs/ollama", (409,), "log"),
     Deed("credentials", "get", "GET", "/credentials", (409,), "credentials"),
     Deed("prompt", "create", "POST", ":prompt", (409,), "prompt", {"prompt": "x", "model": "m"}),
+    Deed("list openai's models", "create", "GET", "/v1/models", (409,), "prompt"),
+    Deed("chat", "create", "POST", "/v1/chat/completions", (409,), "prompt", _CHAT),
+    Deed("embed", "create", "POST", "/v1/embeddings", (409,), "prompt", _TEXT),
 )
 OF_TEAM: Final = (
     Deed("create", "create", "POST", "", (200,)),

@@ -91,6 +91,8 @@ async def test_a_workspace_answers_head(client: httpx2.AsyncClient) -> None:
         ("/api/v1/workspaces/team-a:suspend", "POST"),
         ("/api/v1/workspaces:watch", "GET"),
         ("/api/v1/workspaces/team-a/logs/ollama", "GET"),
+        ("/api/v1/workspaces/team-a/models", "GET, HEAD, POST"),
+        ("/api/v1/workspaces/team-a/models/hf.co/a/b:c", "DELETE, GET, HEAD"),
         ("/openapi.json", "GET, HEAD"),
     ],
 )
@@ -208,7 +210,8 @@ async def test_a_dry_run_of_a_suspension_changes_nothing_and_has_no_etag(
 
 def operations(app: FastAPI) -> list[tuple[str, str, bool]]:
     """Method and path of each operation, and whether it takes a body."""
-    names = {"{name}": "team-a", "{workload}": "ollama"}
+    names = {"{name}": "team-a", "{workload}": "ollama", "{model}": "gemma2:2b"}
+    names |= {"{pattern}": "explain_code", "{connection}": "example"}
     operations = []
     for path, methods in app.openapi()["paths"].items():
         for placeholder, value in names.items():
@@ -224,15 +227,16 @@ async def test_every_operation_refuses_what_it_would_ignore(
     for method, path, takes_body in operations(app):
         if not path.startswith("/api"):
             continue
+        status = 400 if path.startswith(f"{PATH}/v1/") else 422
         if not takes_body:
             options = await client.request(method, path, json={"dryRun": ["All"]})
-            assert options.status_code == 422, (method, path, options.text)
-            assert "takes no body" in options.json()["detail"]
+            assert options.status_code == status, (method, path, options.text)
+            assert "takes no body" in options.text
         twice = await client.request(method, f"{path}?dryRun=true&dryRun=false")
-        assert twice.status_code == 422, (method, path)
+        assert twice.status_code == status, (method, path)
         if not path.startswith("/api/v1/session/"):  # providers add parameters of their own
             unknown = await client.request(method, f"{path}?dry_run=true")
-            assert unknown.status_code == 422, (method, path)
+            assert unknown.status_code == status, (method, path)
     assert (await client.get(PATH)).status_code == 200, "nothing was deleted"
 
 
@@ -336,6 +340,55 @@ async def test_each_decision_writes_one_audit_line(
     with capture_logs() as logs:
         await client.request("DELETE", f"{PATH}?team=team")
     assert [(line["action"], line["outcome"]) for line in logs] == [("delete_workspace", 404)]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "action", "body"),
+    [
+        ("POST", "/models", "add_model", {"name": "gemma2:2b"}),
+        ("DELETE", "/models/gemma2:2b", "remove_model", None),
+        ("POST", "/patterns", "add_pattern", {"name": "explain_code"}),
+        ("DELETE", "/patterns/explain_code", "remove_pattern", None),
+        (
+            "POST",
+            "/connections",
+            "add_connection",
+            {"name": "c", "url": "https://a.example.org/v1", "secretName": "s"},
+        ),
+        ("DELETE", "/connections/c", "remove_connection", None),
+        ("POST", ":resetPassword", "reset_password", None),
+    ],
+)
+async def test_a_change_of_a_part_is_exact_and_writes_one_audit_line(
+    client: httpx2.AsyncClient, method: str, path: str, action: str, body: dict[str, str] | None
+) -> None:
+    with capture_logs() as logs:
+        response = await client.request(method, f"{PATH}{path}?dryRun=true", json=body)
+    (line,) = [line for line in logs if line["event"] == "audit"]
+    expected = {"action": action, "team": "team", "workspace": "team-a", "user": "ann"}
+    assert {**expected, "outcome": response.status_code}.items() <= line.items()
+    if body is not None:
+        assert line["dry_run"]
+        unknown = await client.request(method, f"{PATH}{path}", json={**body, "nmae": "x"})
+        assert unknown.status_code == 422
+        assert [error["field"] for error in unknown.json()["errors"]] == ["nmae"]
+        twice = orjson.dumps(body).replace(b"{", b'{"name":"twice",', 1)
+        repeated = await client.request(method, f"{PATH}{path}", content=twice, headers=JSON)
+        assert repeated.status_code == 422
+        assert "stands twice" in repeated.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/embeddings"])
+async def test_a_repeated_member_for_openais_paths_has_the_shape_of_their_errors(
+    client: httpx2.AsyncClient, path: str
+) -> None:
+    content = b'{"model":"m","model":"n","input":"x","messages":[{"role":"user","content":"x"}]}'
+    with capture_logs() as logs:
+        response = await client.post(f"{PATH}{path}", content=content, headers=JSON)
+    error = response.json()["error"]
+    assert (response.status_code, error["param"], error["code"]) == (400, "model", "invalid")
+    assert "stands twice" in error["message"]
+    assert [line["outcome"] for line in logs if line["event"] == "audit"] == [400]
 
 
 async def test_a_read_waits_for_a_phase(app: FastAPI, client: httpx2.AsyncClient) -> None:

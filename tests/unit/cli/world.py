@@ -22,8 +22,9 @@ from aichat_workspace.cli import main
 from aichat_workspace.domain import names
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Stream
-from aichat_workspace.ollama.client import InstalledModel
 from aichat_workspace.ollama.errors import OllamaUnreachableError
+from aichat_workspace.ollama.installed import InstalledModel
+from aichat_workspace.ollama.replies import ReplyEnd, ReplyPiece
 from tests.fakes.workspace_client import FakeWorkspaceClient, Object
 from tests.unit.api.samples import resource
 from tests.unit.api.serving import serve
@@ -89,19 +90,21 @@ STALLED_STATUS: Final[Object] = {
 
 @dataclass
 class FakeModel:
-    """A model server that knows one model and repeats a reply."""
+    """A model server that knows one model, which thinks and repeats a reply."""
 
     words: list[str] = field(default_factory=lambda: ["Good ", "morning"])
     questions: list[str] = field(default_factory=list)
     breaks_off: bool = False
 
-    async def chat(self, model: str, prompt: str, **_: Any) -> AsyncGenerator[str, None]:
+    async def chat(self, model: str, prompt: str, **_: Any) -> AsyncGenerator[ReplyPiece, None]:
         assert model
         self.questions.append(prompt)
+        yield ReplyPiece(thinking="Whether it is morning?")
         for word in self.words:
-            yield word
+            yield ReplyPiece(word)
         if self.breaks_off:
             raise OllamaUnreachableError("reset")
+        yield ReplyPiece(end=ReplyEnd("stop", 11, 2, 0.5))
 
     async def models(self) -> list[InstalledModel]:
         return [InstalledModel("gemma2:2b", "sha256:0", 1_629_518_495)]
@@ -203,9 +206,8 @@ class World:
         for field_name in ("words", "questions", "breaks_off"):
             setattr(self.model, field_name, getattr(fresh_model, field_name))
         self.forget_reviews()
-        details = self.services.details
-        for cache in (details._events_cache, details._models_cache):
-            self.call(cache._answers.clear)
+        self.call(self.services.details._events_cache._answers.clear)
+        self.call(self.services.model_servers._models_cache._answers.clear)
 
     def forget_reviews(self) -> None:
         """Let every permission be reviewed again."""

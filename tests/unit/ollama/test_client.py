@@ -3,12 +3,12 @@
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pytest
 
-from aichat_workspace.ollama.client import InstalledModel, OllamaClient
+from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.errors import (
     ModelNotFoundError,
     ModelPrivateError,
@@ -16,8 +16,11 @@ from aichat_workspace.ollama.errors import (
     NewerServerNeededError,
     OllamaError,
     OllamaUnreachableError,
+    RequestRefusedError,
     VolumeFullError,
 )
+from aichat_workspace.ollama.installed import InstalledModel, ModelDetails
+from aichat_workspace.ollama.replies import ReplyEnd, ReplyPiece
 from aichat_workspace.ollama.transport import Response
 
 
@@ -63,6 +66,26 @@ async def test_models_are_listed_with_digest_and_size() -> None:
     assert await OllamaClient(ScriptedServer(orjson.dumps(listed))).models() == (
         InstalledModel("a:1", "d", 3),
     )
+
+
+async def test_what_the_server_states_of_a_model_is_read_and_nothing_else() -> None:
+    model = {"name": "a:1", "digest": "d", "size": 3}
+    stated = {
+        "modified_at": "1970-01-01T00:00:07.123456789Z",
+        "details": {"parameter_size": "2.6B", "quantization_level": "Q4_0", "context_length": 8},
+    }
+    strange = {
+        "modified_at": "yesterday",
+        "details": {"parameter_size": 7, "quantization_level": "", "context_length": "8"},
+    }
+    for more, seconds, details in (
+        (stated, 7, ModelDetails("2.6B", "Q4_0", 8)),
+        (strange, 0, ModelDetails()),
+        ({"details": None, "modified_at": 7}, 0, ModelDetails()),
+    ):
+        server = ScriptedServer(orjson.dumps({"models": [{**model, **more}]}))
+        (installed,) = await OllamaClient(server).models()
+        assert installed == InstalledModel("a:1", "d", 3, seconds, details)
 
 
 async def test_a_server_without_models_lists_none() -> None:
@@ -264,7 +287,8 @@ async def test_a_prompt_is_sent_with_its_system_prompt_and_options() -> None:
     chat = OllamaClient(server).chat(
         "m:1", "The capital of France?", system="Be brief.", options={"seed": 1, "temperature": 0}
     )
-    assert [word async for word in chat] == ["Paris"]
+    unstated = ReplyEnd(None, None, None, None)
+    assert [piece async for piece in chat] == [ReplyPiece("Paris"), ReplyPiece(end=unstated)]
     messages = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "The capital of France?"},
@@ -281,6 +305,55 @@ async def test_a_prompt_is_sent_with_its_system_prompt_and_options() -> None:
 async def test_an_unexpected_reply_is_an_error(reply: bytes) -> None:
     with pytest.raises(OllamaError, match="/api/chat"):
         [piece async for piece in OllamaClient(ScriptedServer(reply)).chat("m:1", "Good morning")]
+
+
+_OPENAI: Final = "/v1/chat/completions"
+
+
+async def test_events_in_openais_shape_are_read_however_the_stream_is_cut() -> None:
+    stream = b": a comment\n\ndata: {1}\n\ndata:{2}\r\n\r\ndata: [DONE]\n\n"
+    server = ScriptedServer(stream[:20], stream[20:21], stream[21:])
+    events = OllamaClient(server).openai_stream(_OPENAI, {"model": "m:1"})
+    assert [event async for event in events] == [b"{1}", b"{2}"]
+    assert server.sent == [("POST", _OPENAI, {"model": "m:1"})]
+
+
+async def test_a_stream_in_openais_shape_without_its_end_is_torn() -> None:
+    events = OllamaClient(ScriptedServer(b"data: {1}\n\n")).openai_stream(_OPENAI, {})
+    assert await anext(events) == b"{1}"
+    with pytest.raises(OllamaUnreachableError, match="ended early"):
+        await anext(events)
+
+
+async def test_a_response_in_openais_shape_is_returned_as_it_is() -> None:
+    server = ScriptedServer(b'{"usage": ', b"{}}")
+    assert await OllamaClient(server).openai("/v1/embeddings", {}) == b'{"usage": {}}'
+    with pytest.raises(OllamaError, match="endless answer"):
+        await OllamaClient(ScriptedServer(*[b"x" * 2**20] * 9)).openai("/v1/embeddings", {})
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (
+            404,
+            b'{"error":{"message":"no such model","type":"x"}}',
+            ModelNotFoundError,
+        ),
+        (400, b'{"error":{"message":"it can call no tools"}}', RequestRefusedError),
+        (400, b'{"error":"it can call no tools"}', RequestRefusedError),
+        (400, b'{"error":"invalid model name"}', ModelRefusedError),
+        (500, b'{"error":{"message":"out of memory"}}', OllamaError),
+        (503, b"no endpoints", OllamaUnreachableError),
+    ],
+)
+async def test_what_the_server_refuses_has_its_kind(
+    status: int, body: bytes, kind: type[OllamaError]
+) -> None:
+    with pytest.raises(OllamaError) as raised:
+        await OllamaClient(ScriptedServer(body, status=status)).openai(_OPENAI, {})
+    assert type(raised.value) is kind
+    assert "{" not in str(raised.value)
 
 
 @pytest.mark.parametrize("status", [200, 500])

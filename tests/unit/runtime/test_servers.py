@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from aichat_workspace.ollama.client import OllamaClient
+from aichat_workspace.ollama.replies import ReplyPiece
 from aichat_workspace.ollama.transport import direct
 from aichat_workspace.openwebui.client import MAX_REPLY_BYTES, Reply, Transport
 from aichat_workspace.runtime import servers
@@ -56,7 +57,7 @@ async def test_any_number_of_chats_may_be_open(
         for _ in range(OPEN_CHATS):
             chat = OllamaClient(direct(session, url)).chat("m:1", "Hello?")
             await stack.enter_async_context(aclosing(chat))
-            assert await anext(chat) == "Hello"
+            assert await anext(chat) == ReplyPiece("Hello")
 
 
 async def test_requests_share_neither_cookies_nor_connections(slow: tuple[SlowServer, str]) -> None:
@@ -65,7 +66,7 @@ async def test_requests_share_neither_cookies_nor_connections(slow: tuple[SlowSe
     async with servers.session() as session:
         for _ in range(2):
             chat = OllamaClient(direct(session, url)).chat("m:1", "Hello?")
-            assert [piece async for piece in chat] == ["Hello"]
+            assert [piece.text async for piece in chat] == ["Hello", ""]
     assert script.cookies == []
     assert len(script.peers) == 2
 

@@ -11,6 +11,7 @@ from aichat_workspace.api.auth.cookies import SESSION_SCHEME
 from aichat_workspace.api.auth.session import CSRF_HEADER
 from aichat_workspace.api.openapi.open_answers import open_answers
 from aichat_workspace.api.openapi.responses import components
+from aichat_workspace.api.web import openai_errors
 from aichat_workspace.api.web.body_limits import JSON, MERGE_PATCH
 from aichat_workspace.api.web.etags import is_unchanged
 
@@ -32,6 +33,7 @@ def add_components(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         document = generate()
         known = document["components"]
+        _leave_out_validation_errors(document)
         for kind, named in components().items():
             known[kind] = dict(sorted({**known.get(kind, {}), **named}.items()))
         open_answers(document)
@@ -41,6 +43,16 @@ def add_components(app: FastAPI) -> None:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # https://fastapi.tiangolo.com/how-to/extending-openapi/
+
+
+def _leave_out_validation_errors(document: dict[str, Any]) -> None:
+    """Leave out the framework's 422 where OpenAI's clients are told the same as 400."""
+    for path, operations in document["paths"].items():
+        if openai_errors.is_openai(path):
+            for operation in operations.values():
+                operation["responses"].pop("422", None)
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
 
 
 def _complete(method: str, operation: dict[str, Any]) -> None:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
+from aichat_workspace.api.schemas.openai import OpenAIErrorDocument
 from aichat_workspace.api.schemas.problem import ProblemDocument
 from aichat_workspace.api.schemas.workspace import PartialWorkspaceList
 from aichat_workspace.api.settings import Bounds
-from aichat_workspace.api.web import problems
+from aichat_workspace.api.web import openai_errors, problems
 from aichat_workspace.api.web.body_limits import BODY_SECONDS, FORMATS
 from aichat_workspace.api.web.problems import MEDIA_TYPE, FieldError, ProblemError
 
@@ -89,6 +90,26 @@ def _response(code: int) -> dict[str, Any]:
     }
 
 
+def openai_responses(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """Return the errors of a route for OpenAI's clients: these and those of every route."""
+    documented = {*codes, *_ALWAYS, *_EVERYWHERE, 400, 404} - {422}
+    return {code: _openai_response(code) for code in sorted(documented)}
+
+
+def _openai_response(code: int) -> dict[str, Any]:
+    known = 422 if code == 400 else code
+    problem = _EXAMPLES[known]
+    return {
+        **_response(known),
+        "content": {
+            openai_errors.MEDIA_TYPE: {
+                "schema": {"$ref": f"#/components/schemas/{OpenAIErrorDocument.__name__}"},
+                "example": openai_errors.document(problem),
+            }
+        },
+    }
+
+
 def _example(code: int) -> str:
     return _EXAMPLES[code].code
 
@@ -97,7 +118,8 @@ def _example(code: int) -> str:
 def components() -> dict[str, dict[str, Any]]:
     """Return the components that the responses refer to."""
     schemas: dict[str, Any] = {}
-    for model in (ProblemDocument, PartialWorkspaceList):  # the framework sees no route with them
+    unseen = (ProblemDocument, OpenAIErrorDocument, PartialWorkspaceList)
+    for model in unseen:  # the framework sees no route with them
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
     return {

@@ -1,7 +1,8 @@
 """Routes for the platform: patterns and models to choose from, and its settings."""
 
 from collections import Counter
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 
@@ -21,6 +22,7 @@ from aichat_workspace.api.schemas.platform import (
 )
 from aichat_workspace.api.web import problems
 from aichat_workspace.domain.models.name import InvalidModelNameError, model_key, parse_model
+from aichat_workspace.domain.models.status import ModelState
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec, Share
 from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL
 
@@ -63,17 +65,18 @@ async def list_models(
     """Any model of an allowed registry may be named; these are used by workspaces that you may
     see. Needs `list` on aichatworkspaces in any team."""
     platform = services.cluster.platform()
-    counts = Counter(
-        model_key(_canonical_name(model))
-        for view in services.cluster.sorted_from(("", "", ""))
-        if view.team in scope
-        for model in view.document["spec"].get("models", ())
-    )
+    counts: Counter[str] = Counter()
+    sizes: dict[str, int] = {}
+    for view in services.cluster.sorted_from(("", "", "")):
+        if view.team in scope:
+            models = view.document["spec"].get("models", ())
+            counts.update(model_key(_canonical_name(model)) for model in models)
+            sizes |= _sizes(view.document["status"])
     return ModelList(
         allowed_registries=platform.models.allowed_registries,
         embedding_model=_embedding_model(platform),
         in_use=tuple(
-            ModelUse(name=name, workspaces=count)
+            ModelUse(name=name, workspaces=count, size_bytes=sizes.get(name))
             for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         ),
     )
@@ -99,6 +102,15 @@ async def read_platform(
         tls=ingress.issuer is not None or ingress.default_certificate,
         version=services.settings.version,
     )
+
+
+def _sizes(status: Mapping[str, Any]) -> dict[str, int]:
+    """Return the bytes of each model that the workspace has."""
+    return {
+        model_key(model["name"]): model["totalBytes"]
+        for model in status.get("models", ())
+        if model["state"] == ModelState.READY and model.get("totalBytes")
+    }
 
 
 def _canonical_name(model: str) -> str:

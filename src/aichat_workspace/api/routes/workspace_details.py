@@ -1,25 +1,26 @@
-"""Routes for one workspace's events, logs, diagnosis, models, prompts and credentials."""
+"""Routes for one workspace's events, logs, diagnosis, models and credentials."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from typing import Annotated, Final
 
 import orjson
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from aichat_workspace.api.auth.authorization import AccessRequest
 from aichat_workspace.api.dependencies import (
     AUTHENTICATED,
-    Credential,
     CurrentCaller,
     RequestCredential,
-    Services,
     ServicesDep,
-    identify,
 )
 from aichat_workspace.api.openapi.responses import event_stream, responses
+from aichat_workspace.api.routes.long_requests import (
+    EVENT_STREAM,
+    wants_events,
+    while_authorized,
+)
 from aichat_workspace.api.routes.queries import WorkspaceLogQuery
 from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, WorkspaceParameters
 from aichat_workspace.api.schemas.workspace import (
@@ -27,22 +28,21 @@ from aichat_workspace.api.schemas.workspace import (
     Diagnosis,
     EventList,
     InstalledModels,
-    Prompt,
-    Reply,
 )
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.body_limits import JSON
-from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.web.streaming import (
+    HEARTBEAT,
+    NO_BUFFERING,
     Pieces,
-    cancel_on_disconnect,
     stream_response,
-    stream_while_authorized,
+    with_heartbeats,
 )
-from aichat_workspace.api.workspaces.details import Workload, model_server_problem
 from aichat_workspace.api.workspaces.diagnosis import diagnose
+from aichat_workspace.api.workspaces.log_lines import LogLine
+from aichat_workspace.api.workspaces.logs import Workload
+from aichat_workspace.api.workspaces.model_server import model_documents
 from aichat_workspace.api.workspaces.watch import server_sent_event
-from aichat_workspace.ollama.errors import OllamaError
 
 router = APIRouter(
     prefix=f"/api/v1/workspaces/{WORKSPACE_PATH}",
@@ -52,20 +52,18 @@ router = APIRouter(
 
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 _LOG_EXAMPLE: Final = 'time=2026-11-24T09:00:00Z level=INFO msg="Listening on [::]:11434"\n'
-_PROMPT_EXAMPLE: Final = """\
-event: token
-data: {"text":"Good "}
+_LINES_EXAMPLE: Final = """\
+id: 2026-11-24T09:00:00.123456789Z
+event: line
+data: {"time":"2026-11-24T09:00:00.123456789Z","text":"Listening on [::]:11434"}
 
-event: token
-data: {"text":"morning!"}
+: heartbeat
 
-event: done
-data: {"model":"gemma2:2b"}
+event: end
+data: {}
 """
+_LIMITS: Final = "Log-Limits"
 _LOG_TYPE: Final = "text/plain; charset=utf-8"
-_REPLY_SECONDS: Final = 300.0
-_MAX_REPLY_BYTES: Final = 1024 * 1024
-_STREAM_ADVICE: Final = "Ask with `stream`, and read it as it comes."
 
 
 def _json(document: object, headers: dict[str, str] | None = None) -> Response:
@@ -115,7 +113,8 @@ async def list_installed_models(
 ) -> Response:
     """As the workspace's server has them; the progress of downloads is in `status.models`."""
     view = await services.workspaces.find(caller, "get", name, query.team)
-    return _json({"items": await services.details.models(view)})
+    models = await services.model_servers.models(view)
+    return _json({"items": model_documents(view, models)})
 
 
 @router.get(
@@ -123,33 +122,75 @@ async def list_installed_models(
     summary="A workload's log",
     responses={
         200: {
-            "description": "The log, as text. The connection breaks off where it is not whole.",
-            "content": {"text/plain": {"schema": {"type": "string"}, "example": _LOG_EXAMPLE}},
+            "description": "The log as text, whose connection breaks off where it is not whole; "
+            "or with `Accept: text/event-stream` as server-sent events: `line` (data: "
+            "`{time, text}`), comments while nothing is written, then `end` or `error` (data: a "
+            "problem).",
+            "content": {
+                "text/plain": {"schema": {"type": "string"}, "example": _LOG_EXAMPLE},
+                **event_stream(_LINES_EXAMPLE, "line", "end", "error"),
+            },
+            "headers": {
+                _LIMITS: {
+                    "description": "The limits in force, as `tail=200, limitBytes=4194304`.",
+                    "schema": {"type": "string"},
+                }
+            },
         },
         **responses(404, 409),
     },
     response_class=StreamingResponse,
 )
 async def read_log(
+    request: Request,
     caller: CurrentCaller,
     services: ServicesDep,
     credential: RequestCredential,
     name: Name,
     workload: Annotated[Workload, Path(description="Whose: the model server's or the chat's.")],
     query: Annotated[WorkspaceLogQuery, Query()],
+    last_event_id: Annotated[
+        str | None, Header(description="The last `id` seen, in place of `sinceTime`.")
+    ] = None,
 ) -> Response:
-    """Needs `get` on `aichatworkspaces/log`."""
+    """Needs `get` on `aichatworkspaces/log`. An event's `id` is the time of its line: send the last
+    one as Last-Event-ID, or as `sinceTime`, and the log goes on without gap or doubles."""
     view = await services.workspaces.find(caller, "get", name, query.team, "log")
-    check = _permission_check(
-        services, credential, AccessRequest("get", view.team, view.resource, "log"), name
-    )
+    access_request = AccessRequest("get", view.team, view.resource, "log")
 
-    async def begin() -> Pieces:
-        return stream_while_authorized(
-            await services.details.logs(view, workload, query), check, services.stopping
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Pieces]:
+        async with services.logs.open(view, workload, query) as chunks:
+            yield while_authorized(services, credential, access_request, name, chunks)
+
+    @asynccontextmanager
+    async def begin_events() -> AsyncIterator[Pieces]:
+        resumed = query.resumed_after(last_event_id)
+        async with services.logs.open_lines(view, workload, resumed) as unchecked:
+            lines = while_authorized(services, credential, access_request, name, unchecked)
+            yield with_heartbeats(_line_events(lines), HEARTBEAT)
+
+    headers = {**NO_BUFFERING, _LIMITS: query.limits()}
+    if wants_events(request):
+        return await stream_response(
+            services.streams, caller.username, begin_events, EVENT_STREAM, headers
         )
+    return await stream_response(services.streams, caller.username, begin, _LOG_TYPE, headers)
 
-    return await stream_response(services.streams, caller.username, begin, _LOG_TYPE)
+
+async def _line_events(lines: AsyncGenerator[LogLine, None]) -> Pieces:
+    """Yield the lines as events, then `end` for a complete log, else `error`."""
+    try:
+        async with aclosing(lines):
+            async for line in lines:
+                text = line.text.decode(errors="replace")
+                data = orjson.dumps({"time": line.time or None, "text": text})
+                yield server_sent_event("line", data, line.time or None)
+    except problems.REPORTABLE_ERRORS as error:
+        document = problems.as_problem(error).document("")
+        yield server_sent_event("error", orjson.dumps(document))
+    else:
+        yield server_sent_event("end", b"{}")
 
 
 @router.get(
@@ -166,103 +207,3 @@ async def read_credentials(
     """Needs `get` on `aichatworkspaces/credentials`. Each reading is recorded."""
     view = await services.workspaces.find(caller, "get", name, query.team, "credentials")
     return _json(await services.details.credentials(view), _NO_STORE)
-
-
-@router.post(
-    ":prompt",
-    summary="Ask a workspace's model",
-    responses={
-        200: {
-            "model": Reply,
-            "description": "The reply: with `stream`, server-sent events `token` (data: "
-            '`{"text"}`), then `done` or `error` (data: a problem); else whole, as JSON.',
-            "content": event_stream(_PROMPT_EXAMPLE, "token", "done", "error"),
-        },
-        **responses(404, 409, 415, 502, 504),
-    },
-)
-async def ask(
-    request: Request,
-    caller: CurrentCaller,
-    services: ServicesDep,
-    credential: RequestCredential,
-    name: Name,
-    query: WorkspaceParameters,
-    body: Prompt,
-) -> Response:
-    """Needs `create` on `aichatworkspaces/prompt`."""
-    view = await services.workspaces.find(caller, "create", name, query.team, "prompt")
-    check = _permission_check(
-        services, credential, AccessRequest("create", view.team, view.resource, "prompt"), name
-    )
-
-    async def start_reply() -> tuple[str, AsyncGenerator[str, None]]:
-        model, words = await services.details.ask(view, body)
-        return model, stream_while_authorized(words, check, services.stopping)
-
-    async def begin() -> Pieces:
-        return _token_events(*await start_reply())
-
-    async def whole_reply() -> Response:
-        with services.streams.slot(caller.username):
-            model, words = await start_reply()
-            try:
-                return _json({"model": model, "reply": await _join_reply(words)}, _NO_STORE)
-            except OllamaError as error:
-                raise model_server_problem(view, error) from None
-
-    if body.stream:
-        response = stream_response(services.streams, caller.username, begin, "text/event-stream")
-        return await cancel_on_disconnect(request, services.stopping, response)
-    try:
-        async with asyncio.timeout(_REPLY_SECONDS):
-            return await cancel_on_disconnect(request, services.stopping, whole_reply())
-    except TimeoutError:
-        minutes = f"{_REPLY_SECONDS / 60:.0f} minutes"
-        raise ProblemError(
-            504, "takes-too-long", f"The reply took longer than {minutes}. {_STREAM_ADVICE}"
-        ) from None
-
-
-def _permission_check(
-    services: Services, credential: Credential, access_request: AccessRequest, name: str
-) -> Callable[[], Awaitable[None]]:
-    """Return a check that raises ProblemError once the caller may not do it any more."""
-
-    async def check() -> None:
-        await services.authorizer.require(
-            await identify(services, credential), access_request, name
-        )
-
-    return check
-
-
-async def _join_reply(words: AsyncGenerator[str, None]) -> str:
-    """Return the whole reply. Raises ProblemError (502) when it is too long."""
-    reply, size = [], 0
-    async with aclosing(words):
-        async for word in words:
-            reply.append(word)
-            size += len(word.encode())
-            if size > _MAX_REPLY_BYTES:
-                detail = f"The reply is longer than {_MAX_REPLY_BYTES} bytes. {_STREAM_ADVICE}"
-                raise ProblemError(502, "reply-too-long", detail)
-    return "".join(reply)
-
-
-async def _token_events(model: str, words: AsyncGenerator[str, None]) -> Pieces:
-    """Yield the words as events, then `done` for a complete reply, else `error`."""
-    try:
-        async with aclosing(words):
-            async for word in words:
-                yield server_sent_event("token", orjson.dumps({"text": word}))
-    except OllamaError as error:
-        yield _error_event(ProblemError(502, "model-error", f"The reply broke off: {error}"))
-    except problems.REPORTABLE_ERRORS as error:
-        yield _error_event(problems.as_problem(error))
-    else:
-        yield server_sent_event("done", orjson.dumps({"model": model}))
-
-
-def _error_event(problem: ProblemError) -> bytes:
-    return server_sent_event("error", orjson.dumps(problem.document("")))

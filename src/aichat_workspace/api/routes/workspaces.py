@@ -1,7 +1,8 @@
 """Routes for workspaces: create, list, read, replace, patch, delete, suspend, resume, watch."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
@@ -199,8 +200,9 @@ async def list_workspaces(
     if is_unchanged(etag, if_none_match):
         return Response(status_code=304, headers={"ETag": etag})
 
-    async def begin() -> Pieces:
-        return _as_async(join_pieces(pages.parts(page, query.paths)))
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Pieces]:
+        yield _as_async(join_pieces(pages.parts(page, query.paths)))
 
     media_type = PARTIAL if query.paths else JSON
     return await stream_response(services.lists, caller.username, begin, media_type, {"ETag": etag})
@@ -289,9 +291,10 @@ async def watch_workspaces(
     )
     token = watch.ResumeToken.parse(last_event_id)
 
-    async def begin() -> Pieces:
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Pieces]:
         position = await watch.resume(services.cluster, token, services.workspaces)
-        return watcher.events(position, token)
+        yield watcher.events(position, token)
 
     return await stream_response(services.streams, caller.username, begin, "text/event-stream")
 

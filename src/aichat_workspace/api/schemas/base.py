@@ -2,7 +2,7 @@
 
 import re
 from itertools import islice
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import (
     BaseModel,
@@ -44,27 +44,31 @@ class RequestBody(ClientModel):
     text: reporting each wrong value would cost more than sending it.
     """
 
+    max_values: ClassVar[int] = MAX_VALUES
+    """How many values it may hold."""
+
     @model_validator(mode="before")
     @classmethod
     def _is_plain(cls, value: object) -> object:
         pending: list[tuple[Location, object]] = [((), value)]
-        for _ in range(MAX_VALUES):
+        limit = cls.max_values
+        for _ in range(limit):
             if not pending:
                 return value
             location, node = pending.pop()
             if len(location) > MAX_DEPTH:
                 raise ValueError(f"it is nested deeper than {MAX_DEPTH}; nothing here is so deep")
             if isinstance(node, dict):
-                for key, child in islice(node.items(), MAX_VALUES):
+                for key, child in islice(node.items(), limit):
                     _require_text(key, location)
                     pending.append(((*location, key), child))
             elif isinstance(node, list):
                 pending.extend(
-                    ((*location, index), child) for index, child in enumerate(node[:MAX_VALUES])
+                    ((*location, index), child) for index, child in enumerate(node[:limit])
                 )
             elif isinstance(node, str):
                 _require_text(node, location)
-        raise ValueError(f"it holds more than {MAX_VALUES} values; nothing here needs so many")
+        raise ValueError(f"it holds more than {limit} values; nothing here needs so many")
 
 
 def _require_text(text: str, location: Location) -> None:

@@ -38,6 +38,9 @@ class ModelUse(ApiModel):
 
     name: str = Field(description="For spec.models.")
     workspaces: int = Field(description="How many of them.")
+    size_bytes: int | None = Field(
+        description="Bytes to download, as their operator reports; null while none has it."
+    )
 
 
 class ModelList(ApiModel):
@@ -47,7 +50,7 @@ class ModelList(ApiModel):
         {
             "allowedRegistries": ["registry.ollama.ai"],
             "embeddingModel": "nomic-embed-text",
-            "inUse": [{"name": "gemma2:2b", "workspaces": 3}],
+            "inUse": [{"name": "gemma2:2b", "workspaces": 3, "sizeBytes": 1_629_518_495}],
         }
     )
 

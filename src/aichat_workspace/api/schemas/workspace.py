@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
+    ConfigDict,
     Field,
     StrictBool,
     StrictFloat,
@@ -16,7 +17,7 @@ from aichat_workspace.api.schemas.base import ApiModel, RequestBody, Team, with_
 from aichat_workspace.domain import names
 from aichat_workspace.domain.reasons import Reason, Severity
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
-from aichat_workspace.domain.v1alpha1.workspace_status import Phase, WorkspaceStatus
+from aichat_workspace.domain.v1alpha1.workspace_status import ModelEntry, Phase, WorkspaceStatus
 
 _SPEC_EXAMPLE: dict[str, Any] = {
     "workspaceName": "team-a-aichat",
@@ -222,16 +223,79 @@ class InstalledModel(ApiModel):
     origin: Literal["model", "pattern", "person"] = Field(
         description="From spec.models, from spec.patterns, or made by a person in the chat."
     )
+    parameters: str | None = Field(
+        description="How many it has, as `2.6B`; null where the server does not state it."
+    )
+    quantization: str | None = Field(
+        description="How exactly they are stored, as `Q4_0`; null where that is unknown."
+    )
+    context_length: int | None = Field(
+        description="Tokens that it can keep in view; null where that is unknown. The server may "
+        "offer fewer, for want of memory."
+    )
 
 
 class InstalledModels(ApiModel):
     """What a workspace's server has."""
 
     model_config = with_example(
-        {"items": [{"name": "gemma2:2b", "sizeBytes": 1_629_518_495, "origin": "model"}]}
+        {
+            "items": [
+                {
+                    "name": "gemma2:2b",
+                    "sizeBytes": 1_629_518_495,
+                    "origin": "model",
+                    "parameters": "2.6B",
+                    "quantization": "Q4_0",
+                    "contextLength": 8192,
+                }
+            ]
+        }
     )
 
     items: tuple[InstalledModel, ...] = Field(description="In the order of their names.")
+
+
+class ModelProgress(ModelEntry):
+    """How far one model of the workspace is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "gemma2:2b",
+                    "state": "Pulling",
+                    "completedBytes": 400_000_000,
+                    "totalBytes": 1_629_518_495,
+                    "percent": 24,
+                    "bytesPerSecond": 40_000_000,
+                    "etaSeconds": 31,
+                }
+            ]
+        }
+    )
+
+
+class EntryAdd(RequestBody):
+    """A model or pattern to add."""
+
+    model_config = with_example({"name": "gemma2:2b"})
+
+    name: str = Field(description="Its name, as in the spec.")
+
+
+class ConnectionAdd(RequestBody):
+    """A connection to add."""
+
+    model_config = with_example(
+        {"name": "example", "url": "https://api.example.org/v1", "secretName": "example-key"}
+    )
+
+    name: str = Field(description="Its name in the list.")
+    url: str = Field(description="Its base URL, as https://api.example.org/v1.")
+    secret_name: str = Field(
+        description="A Secret in the system namespace with the key apiKey, for this workspace."
+    )
 
 
 class Prompt(RequestBody):
@@ -259,18 +323,44 @@ class Prompt(RequestBody):
         "by chance when left out.",
     )
     stream: StrictBool = Field(
-        default=True,
-        description="Whether the reply comes word by word, as server-sent events, or whole.",
+        default=False,
+        description="Whether the reply comes word by word, as server-sent events; as with "
+        "`Accept: text/event-stream`. Else it comes whole, as JSON.",
     )
 
 
-class Reply(ApiModel):
-    """A model's whole reply."""
-
-    model_config = with_example({"model": "gemma2:2b", "reply": "Good morning! How can I help?"})
+class ReplyEnd(ApiModel):
+    """How a reply ended. What the model server does not state is null."""
 
     model: str = Field(description="The model that answers.")
+    done_reason: str | None = Field(
+        description="`stop` for a complete reply, `length` for one that the model's limit of "
+        "tokens cut."
+    )
+    prompt_tokens: int | None = Field(description="Tokens of the prompt.")
+    reply_tokens: int | None = Field(description="Tokens of the reply, with its thinking.")
+    seconds: float | None = Field(description="How long it took, with loading the model.")
+
+
+class Reply(ReplyEnd):
+    """A model's whole reply."""
+
+    model_config = with_example(
+        {
+            "model": "gemma2:2b",
+            "doneReason": "stop",
+            "promptTokens": 11,
+            "replyTokens": 9,
+            "seconds": 0.8,
+            "reply": "Good morning! How can I help?",
+            "thinking": "",
+        }
+    )
+
     reply: str = Field(description="The answer.")
+    thinking: str = Field(
+        description="What a model that reasons said to itself; empty for another."
+    )
 
 
 class Credentials(ApiModel):

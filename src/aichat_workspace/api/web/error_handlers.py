@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aichat_workspace.api.web import problems
+from aichat_workspace.api.web import openai_errors, problems
 from aichat_workspace.api.web.head_requests import has_head
 from aichat_workspace.api.web.problems import MEDIA_TYPE, FieldError, ProblemError
 from aichat_workspace.kube.errors import ApiError, UnreachableError
@@ -43,7 +43,14 @@ def _without_thread(
 
 
 def problem_response(problem: ProblemError, path: str) -> Response:
-    """Return the response for a problem."""
+    """Return the response for a problem, in the shape that the path's clients know."""
+    if openai_errors.is_openai(path):
+        return Response(
+            orjson.dumps(openai_errors.document(problem)),
+            openai_errors.status(problem),
+            openai_errors.headers(problem),
+            openai_errors.MEDIA_TYPE,
+        )
     body = orjson.dumps(problem.document(path))
     return Response(body, problem.status, problem.all_headers(), MEDIA_TYPE)
 
@@ -111,7 +118,8 @@ def _allowed_methods(request: Request) -> list[str]:
     """Return all methods of the path; the framework knows only those of its first route."""
     paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
     for path, methods in paths.items():
-        if re.fullmatch(re.sub(r"\{\w+\}", "[^/:]+", path), request.url.path):
+        pattern = re.sub(r"\{\w+\}", "[^/:]+", path.replace("{model}", ".+"))  # as hf.co/a/b:c
+        if re.fullmatch(pattern, request.url.path):
             return _with_head({method.upper() for method in methods}, path)
     return _with_head({"GET"}, request.url.path)
 

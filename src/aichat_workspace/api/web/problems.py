@@ -27,6 +27,10 @@ _TRANSIENT_STATUSES: Final = frozenset({408, 410, 429})
 # The rest of a refused body is not read, so the connection can't be used again.
 _CLOSE_CONNECTION: Final = {"Connection": "close"}
 _UNKNOWN_FIELD: Final = re.compile(r'unknown field "([^"]+)"')
+_IPV4: Final = r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.]*\w)"
+_IPV6: Final = r"\[[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*\](?::\d+)?"
+_NAME: Final = r"(?<![\w.-])[\w-]+(?:\.[\w-]+)*\.svc(?:\.[\w-]+)*(?::\d+)?"
+_ADDRESS: Final = re.compile(f"{_IPV4}|{_IPV6}|{_NAME}")
 # Every request is made as the API itself, so a missing role is always its own. Admission and quotas
 # refuse what the caller wants, and do not name a user in this way.
 _MISSING_ROLE: Final = re.compile(r'forbidden: User "(?:[^"\\]|\\.)*" cannot ')
@@ -141,6 +145,12 @@ def invalid(errors: Iterable[FieldError]) -> ProblemError:
     return ProblemError(422, "invalid", detail or "The request is not valid.", errors=reported)
 
 
+def no_model(message: str) -> ProblemError:
+    """Return the problem for a model that the workspace's server does not have."""
+    error = FieldError("model", message)
+    return ProblemError(422, "model-not-found", f"model: {message}", errors=(error,))
+
+
 def precondition_failed() -> ProblemError:
     return ProblemError(
         412,
@@ -237,6 +247,12 @@ def server_stopping() -> ProblemError:
     return unavailable("The server stops. Ask again.")
 
 
+def without_addresses(text: str) -> str:
+    """Return a text of another program without the addresses in it: they tell how the cluster is
+    built, and do not help its reader."""
+    return _ADDRESS.sub("…", text)
+
+
 REPORTABLE_ERRORS: Final = (ProblemError, ApiError, UnreachableError)
 """Errors that the caller gets as a problem document; any other exception is a bug."""
 
@@ -263,7 +279,7 @@ def from_cluster(error: ApiError | UnreachableError) -> ProblemError:  # noqa: P
     if isinstance(error, ForbiddenError) and not _MISSING_ROLE.search(error.message):
         return ProblemError(403, "refused", error.message)
     if error.status in _TRANSIENT_STATUSES or error.status >= 500:
-        return unavailable(f"The Kubernetes API server is busy or in trouble: {error.message}")
+        return unavailable("The Kubernetes API server is busy or in trouble. Try again.")
     return ProblemError(
         500,
         "misconfigured",

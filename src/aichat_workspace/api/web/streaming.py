@@ -6,7 +6,12 @@ response breaks its connection off.
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AsyncExitStack, aclosing
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+)
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -19,6 +24,11 @@ from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.web.rate_limits import ConcurrencyLimit
 
 CHECK_SECONDS: Final = 15.0
+# Proxies in front close connections that are quiet for a minute.
+HEARTBEAT_SECONDS: Final = 15.0
+HEARTBEAT: Final = b": heartbeat\n\n"
+# Faults of the first second are known before the response's head is sent.
+_HEAD_SECONDS: Final = 1.0
 # Proxies in front pass on each piece as it comes.
 NO_BUFFERING: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _PIECE_BYTES: Final = 64 * 1024
@@ -52,17 +62,20 @@ class _Stream(StreamingResponse):
 async def stream_response(
     limit: ConcurrencyLimit,
     caller: str,
-    begin: Callable[[], Awaitable[Pieces]],
+    begin: Callable[[], AbstractAsyncContextManager[Pieces]],
     media_type: str,
     headers: Mapping[str, str] = NO_BUFFERING,
 ) -> StreamingResponse:
     """Stream the pieces of `begin` in a slot of the caller's.
 
-    Raises ProblemError (429) without a free slot, and what `begin` raises.
+    What `begin` opens it closes when the response ends, even before its first piece: a generator
+    that was never started would close nothing. Raises ProblemError (429) without a free slot, and
+    what `begin` raises.
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(limit.slot(caller))
-        pieces = await stack.enter_async_context(aclosing(await begin()))
+        pieces = await stack.enter_async_context(begin())
+        await stack.enter_async_context(aclosing(pieces))
         return _Stream(pieces, stack.pop_all(), media_type, headers)
 
 
@@ -115,6 +128,55 @@ async def stream_while_authorized(
             next_piece.cancel()
             await asyncio.gather(next_piece, return_exceptions=True)
         await pieces.aclose()
+
+
+@asynccontextmanager
+async def wait_for_head(
+    pieces: AsyncGenerator[T, None], seconds: float = _HEAD_SECONDS
+) -> AsyncIterator[AsyncGenerator[T, None]]:
+    """Wait for the first piece, but no longer than `seconds`, and yield all pieces.
+
+    Raises what the pieces raise in this time.
+    """
+    first = asyncio.ensure_future(_anext_or_none(pieces))
+    try:
+        await asyncio.wait({first}, timeout=seconds)
+        if first.done():
+            first.result()
+        async with aclosing(_go_on(first, pieces)) as all_pieces:
+            yield all_pieces
+    finally:
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        await pieces.aclose()
+
+
+async def _go_on(
+    first: asyncio.Future[T | None], pieces: AsyncGenerator[T, None]
+) -> AsyncGenerator[T, None]:
+    piece = await first
+    while piece is not None:
+        yield piece
+        piece = await _anext_or_none(pieces)
+
+
+async def with_heartbeats(
+    pieces: AsyncGenerator[T, None], heartbeat: T, seconds: float = HEARTBEAT_SECONDS
+) -> AsyncGenerator[T, None]:
+    """Yield the pieces, and `heartbeat` whenever none has come for `seconds`."""
+    async with aclosing(pieces):
+        while True:
+            next_piece = asyncio.ensure_future(_anext_or_none(pieces))
+            try:
+                while not (await asyncio.wait({next_piece}, timeout=seconds))[0]:
+                    yield heartbeat
+                piece = next_piece.result()
+            finally:
+                next_piece.cancel()
+                await asyncio.gather(next_piece, return_exceptions=True)
+            if piece is None:
+                return
+            yield piece
 
 
 async def _anext_or_none(pieces: AsyncIterator[T]) -> T | None:

@@ -173,8 +173,19 @@ class Workspaces:
         options: ChangeOptions = _ANY_STATE,
     ) -> tuple[View, bool]:
         """Apply a merge patch to the workspace's spec, and return whether that changed anything."""
+        return await self.change(caller, name, lambda spec: dict(merge(spec, changes)), options)
+
+    async def change(
+        self,
+        caller: Caller,
+        name: str,
+        change: Callable[[dict[str, Any]], dict[str, Any]],
+        options: ChangeOptions,
+    ) -> tuple[View, bool]:
+        """Change the workspace's spec, and return whether that changed anything. `change` may be
+        called again, with a newer spec."""
         workspace = await self.find(caller, "patch", name, options.team)
-        return await self._change(workspace, lambda spec: dict(merge(spec, changes)), options)
+        return await self._change(workspace, change, options)
 
     async def delete(self, caller: Caller, name: str, options: ChangeOptions = _ANY_STATE) -> View:
         """Delete the workspace, and return its last state."""

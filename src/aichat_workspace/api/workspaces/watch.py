@@ -25,12 +25,11 @@ import structlog
 
 from aichat_workspace.api.auth.authorization import Scope
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.streaming import join_pieces
+from aichat_workspace.api.web.streaming import HEARTBEAT, HEARTBEAT_SECONDS, join_pieces
 from aichat_workspace.api.workspaces.change_log import Change, ChangeType
 from aichat_workspace.api.workspaces.cluster_view import FIRST, ClusterView
 from aichat_workspace.api.workspaces.views import View
 
-HEARTBEAT_SECONDS: Final = 15.0
 RECHECK_SECONDS: Final = 5.0
 _NO_SCOPE: Final = Scope(everywhere=False)
 _log: Final = structlog.get_logger()
@@ -160,7 +159,7 @@ class Watcher:
                     yield server_sent_event("synced", b"{}")
                 is_synced = True
                 if not await self._wait_for_change(position, stopping):
-                    yield b": heartbeat\n\n"
+                    yield HEARTBEAT
                 has_changed = await cached_scope.has_changed()
             if has_changed:
                 position = None

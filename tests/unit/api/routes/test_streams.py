@@ -4,162 +4,30 @@ import asyncio
 import contextlib
 import functools
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import aiohttp
 import orjson
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
-from kubernetes.aio.client import Configuration
 
-from aichat_workspace.api.app import build
-from aichat_workspace.api.dependencies import Services
-from aichat_workspace.api.metrics import Metrics
-from aichat_workspace.api.routes import workspace_details, workspaces
-from aichat_workspace.api.settings import Settings
+from aichat_workspace.api.routes import long_requests, workspace_details, workspaces
 from aichat_workspace.api.web import streaming
-from aichat_workspace.api.workspaces import watch
-from aichat_workspace.api.workspaces.cluster_view import ClusterView
-from aichat_workspace.domain import names
-from aichat_workspace.kube.client import Client
-from aichat_workspace.ollama.errors import OllamaUnreachableError
 from tests.fakes.listing import take_list
 from tests.unit.api.samples import resource
-from tests.unit.api.serving import connect_without_reading, serve
+from tests.unit.api.serving import connect_without_reading
+from tests.unit.api.world import GOOD, LOG, PATH, PROMPT, FakeModel, World, running_world
 from tests.unit.waiting import until
 
-PATH: Final = "/api/v1/workspaces"
-LOG: Final = f"{PATH}/team-a/logs/ollama"
-PROMPT: Final = f"{PATH}/team-a:prompt"
-GOOD: Final = {"Authorization": "Bearer good"}
-_NAMESPACE: Final = {
-    "metadata": {
-        "name": "team-a",
-        "uid": "its-namespace",
-        "resourceVersion": "1",
-        "annotations": {names.OWNER_UID_ANNOTATION: "uid-of-team-a"},
-    }
-}
-_POD: Final = {"metadata": {"name": "ollama-0", "creationTimestamp": "2026-01-01T00:00:00Z"}}
-
-
-@dataclass
-class FakeCluster:
-    """Knows one caller, whose groups may change; members of group `a` may do everything.
-
-    A log has one line, and then ends, goes on or breaks off.
-    """
-
-    groups: list[str] = field(default_factory=lambda: ["a"])
-    log_ends: str = "goes on"
-    log_queries: list[dict[str, str]] = field(default_factory=list)
-    log_closed: bool = False
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        if request.path.endswith("/tokenreviews"):
-            user = {"username": "ann", "groups": self.groups}
-            status = {"authenticated": True, "audiences": ["aichat-workspace-api"], "user": user}
-            return web.json_response({"status": status})
-        if request.path.endswith("/subjectaccessreviews"):
-            groups = (await request.json())["spec"]["groups"]
-            return web.json_response({"status": {"allowed": "a" in groups}})
-        if request.path.endswith("/log"):
-            return await self._log(request)
-        return web.json_response({"metadata": {"resourceVersion": "1"}, "items": [_POD]})
-
-    async def _log(self, request: web.Request) -> web.StreamResponse:
-        self.log_queries.append(dict(request.query))
-        answer = web.StreamResponse()
-        await answer.prepare(request)
-        await answer.write(b"a line\n")
-        try:
-            if self.log_ends == "goes on":
-                await asyncio.sleep(60)
-            if self.log_ends == "breaks off":
-                assert request.transport is not None
-                request.transport.close()
-        finally:
-            self.log_closed = True
-        return answer
-
-
-@dataclass
-class FakeModel:
-    """Sends its words, and then ends, goes on or breaks off."""
-
-    words: list[str] = field(default_factory=lambda: ["Good ", "morning"])
-    ends: str = "ends"
-    words_sent: int = 0
-    closed: bool = False
-    options: dict[str, Any] = field(default_factory=dict)
-
-    async def chat(self, *_: Any, **options: Any) -> AsyncGenerator[str, None]:
-        self.options = options
-        try:
-            for word in self.words:
-                self.words_sent += 1
-                yield word
-            if self.ends == "goes on":
-                await asyncio.sleep(60)
-            if self.ends == "breaks off":
-                raise OllamaUnreachableError("reset")
-        finally:
-            self.closed = True
-
-
-@dataclass
-class World:
-    cluster: FakeCluster
-    model: FakeModel
-    services: Services
-    http: aiohttp.ClientSession
-    url: str
-
-    def get(self, path: str, **headers: Any) -> Any:
-        return self.http.get(self.url + path, headers={**GOOD, **headers})
-
-    def ask(self, *, stream: bool, **settings: Any) -> Any:
-        body = {"prompt": "Good morning", "model": "m", "stream": stream, **settings}
-        return self.http.post(self.url + PROMPT, json=body, headers=GOOD)
-
-    async def ask_whole(self) -> tuple[int, dict[str, Any]]:
-        async with self.ask(stream=False) as answer:
-            return answer.status, await answer.json(content_type=None)
-
-    def revoke(self) -> None:
-        """Take the caller's permission, and forget cached reviews."""
-        self.cluster.groups = []
-        self.services.authenticator._answers._answers.clear()
+_TIMES = [f"2026-11-24T09:00:00.00000000{digit}Z" for digit in (1, 2, 3)]
+_DONE = {"model": "m", "doneReason": "length", "promptTokens": 11, "replyTokens": 2, "seconds": 0.5}
 
 
 @pytest.fixture
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(ClusterView, "is_synced", True)
-    often = functools.partial(streaming.stream_while_authorized, check_seconds=0.05)
-    monkeypatch.setattr(workspace_details, "stream_while_authorized", often)
-    watcher = functools.partial(watch.Watcher, heartbeat_seconds=0.05, recheck_seconds=0)
-    monkeypatch.setattr(watch, "Watcher", watcher)
-    cluster, model = FakeCluster(), FakeModel()
-    app = web.Application()
-    app.router.add_route("*", "/{tail:.*}", cluster.answer)
-    async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(TestServer(app))
-        configuration = Configuration()
-        configuration.host = str(server.make_url("")).rstrip("/")
-        client = await stack.enter_async_context(Client(configuration, user_agent="test"))
-        settings = Settings.read({}, in_cluster=True)
-        services = Services.create(settings, client, lambda _: model, {})  # type: ignore[arg-type, return-value]
-        status = {"namespace": {"name": "team-a", "uid": "its-namespace"}}
-        take_list(services.cluster.workspaces._store, [resource(status=status)], 1)
-        take_list(services.cluster._namespaces._store, [_NAMESPACE], 1)
-        http = await stack.enter_async_context(aiohttp.ClientSession())
-        served = build(services, Metrics(lambda: 0, lambda: 0))
-        url = await stack.enter_async_context(serve(served, services.stopping))
-        yield World(cluster, model, services, http, url)
+    model = FakeModel()
+    async with running_world(monkeypatch, lambda _: model, model) as world:  # type: ignore[arg-type, return-value]
+        yield world
 
 
 def revoke(world: World) -> None:
@@ -238,7 +106,7 @@ class TestLog:
     @pytest.mark.parametrize(
         ("query", "parameters"),
         [
-            ("", {"tailLines": "200", "limitBytes": str(4 * 1024 * 1024)}),
+            ("", {"tailLines": "200", "limitBytes": str(4 * 1024 * 1024 + 1)}),
             ("limitBytes=10&sinceSeconds=60", {"limitBytes": "10", "sinceSeconds": "60"}),
             ("previous=true&timestamps=true", {"previous": "true", "timestamps": "true"}),
             ("follow=true&limitBytes=10&tail=1", {"follow": "true", "limitBytes": "10"}),
@@ -257,6 +125,94 @@ class TestLog:
         async with world.get(f"{LOG}?follow=true") as answer:
             await answer.read()
         assert "limitBytes" not in world.cluster.log_queries[0]
+
+    @pytest.mark.parametrize("since", ["sinceSeconds=60", f"sinceTime={_TIMES[0]}"])
+    async def test_a_log_since_a_moment_has_all_its_lines(self, world: World, since: str) -> None:
+        world.cluster.log_ends = "ends"
+        async with world.get(f"{LOG}?{since}") as answer:
+            assert answer.headers["Log-Limits"] == "limitBytes=4194304"
+            await answer.read()
+        assert "tailLines" not in world.cluster.log_queries[0]
+
+    async def test_the_limits_of_a_log_are_told(self, world: World) -> None:
+        world.cluster.log_ends = "ends"
+        for query, limits in (
+            ("", "tail=200, limitBytes=4194304"),
+            ("follow=true", "tail=200"),
+            ("tail=7&limitBytes=99", "tail=7, limitBytes=99"),
+            (f"follow=true&sinceTime={_TIMES[0]}", "none"),
+        ):
+            async with world.get(f"{LOG}?{query}") as answer:
+                assert answer.headers["Log-Limits"] == limits
+                await answer.read()
+
+    async def test_a_log_goes_on_after_a_moment_without_doubles(self, world: World) -> None:
+        world.cluster.log_ends = "ends"
+        world.cluster.log = b"".join(
+            b"%b line %d\n" % (time.encode(), number) for number, time in enumerate(_TIMES)
+        )
+        async with world.get(f"{LOG}?sinceTime={_TIMES[1]}") as answer:
+            assert await answer.text() == "line 2\n"
+        async with world.get(f"{LOG}?sinceTime={_TIMES[1]}&timestamps=true") as answer:
+            assert await answer.text() == f"{_TIMES[2]} line 2\n"
+        sent = {"sinceTime": "2026-11-24T09:00:00Z", "timestamps": "true"}
+        assert sent.items() <= world.cluster.log_queries[0].items()
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "sinceTime=yesterday",
+            "sinceTime=2026-13-40T09:00:00Z",
+            "sinceSeconds=1&sinceTime=" + "2026-11-24T09:00:00Z",
+        ],
+    )
+    async def test_a_wrong_beginning_is_refused(self, world: World, query: str) -> None:
+        async with world.get(f"{LOG}?{query}") as answer:
+            assert answer.status == 422
+            assert "sinceTime" in (await answer.json(content_type=None))["detail"]
+
+    async def test_lines_come_as_events_that_can_be_resumed(self, world: World) -> None:
+        world.cluster.log_ends = "ends"
+        world.cluster.log = b"".join(
+            b"%b line %d\n" % (time.encode(), number) for number, time in enumerate(_TIMES)
+        )
+        events = {"Accept": "text/event-stream"}
+        async with world.get(LOG, **events) as answer:
+            text = await answer.text()
+        assert text.count("event: line") == 3
+        assert text.endswith("event: end\ndata: {}\n\n")
+        async with world.get(LOG, **events, **{"Last-Event-ID": _TIMES[1]}) as answer:
+            lines = [event async for event in _events(answer)]
+        assert lines == [("line", {"time": _TIMES[2], "text": "line 2"}), ("end", {})]
+        assert "tailLines" not in world.cluster.log_queries[1]
+
+    async def test_a_silent_log_of_events_has_heartbeats(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        often = functools.partial(streaming.with_heartbeats, seconds=0.05)
+        monkeypatch.setattr(workspace_details, "with_heartbeats", often)
+        world.cluster.log = b""
+        headers = {"Accept": "text/event-stream"}
+        async with asyncio.timeout(12), world.get(f"{LOG}?follow=true", **headers) as answer:
+            assert await answer.content.readline() == b": heartbeat\n"
+        await until(lambda: world.cluster.log_closed)
+
+    async def test_a_log_of_events_that_breaks_off_ends_with_the_problem(
+        self, world: World
+    ) -> None:
+        world.cluster.log_ends = "breaks off"
+        async with world.get(LOG, Accept="text/event-stream") as answer:
+            kinds = [kind async for kind, _ in _events(answer)]
+        assert kinds[-1] == "error"
+
+    async def test_a_log_above_the_limit_breaks_off(self, world: World) -> None:
+        world.cluster.log_ends = "ends"
+        world.cluster.log = b"x" * (4 * 1024 * 1024 + 1)
+        async with world.get(LOG) as answer:
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await answer.read()
+        async with world.get(f"{LOG}?limitBytes=10") as answer:
+            assert len(await answer.read()) == len(world.cluster.log)
 
     async def test_a_log_that_breaks_off_breaks_the_connection(self, world: World) -> None:
         world.cluster.log_ends = "breaks off"
@@ -314,7 +270,8 @@ class TestPrompt:
         assert error["field"] == next(iter(settings))
 
     async def test_a_reply_comes_whole_or_word_by_word(self, world: World) -> None:
-        assert await world.ask_whole() == (200, {"model": "m", "reply": "Good morning"})
+        whole = {**_DONE, "reply": "Good morning", "thinking": ""}
+        assert await world.ask_whole() == (200, whole)
         async with world.ask(stream=True) as answer:
             kinds = [kind async for kind, _ in _events(answer)]
         assert kinds == ["token", "token", "done"]
@@ -367,7 +324,7 @@ class TestPrompt:
     async def test_a_whole_reply_that_takes_too_long_is_504(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(workspace_details, "_REPLY_SECONDS", 0.2)
+        monkeypatch.setattr(long_requests, "_WHOLE_SECONDS", 0.2)
         world.model.ends = "goes on"
         status, document = await world.ask_whole()
         assert (status, document["code"]) == (504, "takes-too-long")
@@ -378,6 +335,74 @@ class TestPrompt:
         status, document = await world.ask_whole()
         assert (status, document["code"]) == (502, "reply-too-long")
         assert world.model.words_sent < 1_100
+
+    async def test_a_reply_is_streamed_by_accept_and_whole_by_default(self, world: World) -> None:
+        body = {"prompt": "Good morning", "model": "m"}
+        for accept, kind in (
+            ("*/*", "application/json"),
+            ("application/json", "application/json"),
+            ("text/event-stream, application/json;q=0.5", "text/event-stream"),
+        ):
+            headers = {**GOOD, "Accept": accept}
+            async with world.http.post(world.url + PROMPT, json=body, headers=headers) as answer:
+                assert answer.content_type == kind
+                await answer.read()
+
+    async def test_thinking_and_the_end_of_a_reply_are_told(self, world: World) -> None:
+        world.model.thinking = "A greeting."
+        async with world.ask(stream=True) as answer:
+            events = [event async for event in _events(answer)]
+        assert events == [
+            ("thinking", {"text": "A greeting."}),
+            ("token", {"text": "Good "}),
+            ("token", {"text": "morning"}),
+            ("done", _DONE),
+        ]
+        _, whole = await world.ask_whole()
+        assert whole["thinking"] == "A greeting."
+
+    async def test_the_head_comes_and_heartbeats_go_on_while_the_model_loads(
+        self, world: World
+    ) -> None:
+        world.model.silence_seconds = 60
+        async with asyncio.timeout(12), world.ask(stream=True) as answer:
+            assert answer.status == 200
+            for _ in range(2):
+                assert await answer.content.readline() == b": heartbeat\n"
+                assert await answer.content.readline() == b"\n"
+        await until(lambda: world.model.closed)
+        await until(lambda: not world.services.streams.taken)
+
+    @pytest.mark.parametrize("stream", [True, False])
+    async def test_a_permission_that_ends_while_the_model_loads_ends_the_reply(
+        self, world: World, stream: bool
+    ) -> None:
+        world.model.silence_seconds = 60
+        world.model.words = []
+        reply = asyncio.create_task(world.read(stream=stream))
+        await until(lambda: world.services.streams.taken == 1)
+        world.revoke()
+        async with asyncio.timeout(12):
+            assert b"workspace-not-found" in await reply
+        assert world.model.closed
+        assert not world.services.streams.taken
+
+    async def test_a_fault_before_the_head_has_its_status_and_no_address(
+        self, world: World
+    ) -> None:
+        world.model.words, world.model.ends = [], "breaks off"
+        for stream in (True, False):
+            async with world.ask(stream=stream) as answer:
+                assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+                text = await answer.text()
+            assert "10.1.2.3" not in text
+            assert "does not answer" in text
+
+    async def test_a_reply_that_breaks_off_tells_no_address(self, world: World) -> None:
+        world.model.ends = "breaks off"
+        text = await world.read(stream=True)
+        assert b"The reply broke off" in text
+        assert b"10.1.2.3" not in text
 
     @pytest.mark.parametrize("words", [["Good "], []])
     async def test_a_whole_reply_is_cancelled_when_the_caller_disconnects(

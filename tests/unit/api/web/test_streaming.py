@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 
 import pytest
 from starlette.requests import ClientDisconnect, Request
@@ -13,6 +14,8 @@ from aichat_workspace.api.web.streaming import (
     join_pieces,
     stream_response,
     stream_while_authorized,
+    wait_for_head,
+    with_heartbeats,
 )
 from aichat_workspace.kube.errors import UnreachableError
 
@@ -98,8 +101,9 @@ async def test_a_response_that_breaks_off_has_no_final_message() -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    async def begin() -> Pieces:
-        return Source(UnreachableError("reset")).pieces()
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Pieces]:
+        yield Source(UnreachableError("reset")).pieces()
 
     streams = ConcurrencyLimit.create(1, 1)
     response = await stream_response(streams, "ann", begin, "text/plain")
@@ -166,18 +170,33 @@ async def test_work_is_cancelled_when_its_caller_disconnects_or_the_server_stops
     assert (caught.value.status, work.cancelled) == (503, True)
 
 
-async def test_a_stream_takes_its_slot_before_it_begins_and_frees_it_after() -> None:
-    streams = ConcurrencyLimit.create(1, 2)
-    begun = []
+class Opened:
+    """Opens a source, and notes that it is closed."""
 
-    async def begin() -> Pieces:
-        begun.append(1)
-        return Source().pieces()
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.count = 0
+        self.is_closed = False
 
-    first = await stream_response(streams, "ann", begin, "text/plain")
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Pieces]:
+        self.count += 1
+        if self.error is not None:
+            raise self.error
+        try:
+            yield Source().pieces()
+        finally:
+            self.is_closed = True
+
+
+async def test_a_stream_takes_its_slot_before_it_begins_and_closes_all_without_a_first_piece() -> (
+    None
+):
+    streams, opened = ConcurrencyLimit.create(1, 2), Opened()
+    first = await stream_response(streams, "ann", opened.begin, "text/plain")
     with pytest.raises(ProblemError, match="streams open"):
-        await stream_response(streams, "ann", begin, "text/plain")
-    assert len(begun) == 1
+        await stream_response(streams, "ann", opened.begin, "text/plain")
+    assert opened.count == 1
 
     async def nothing() -> Message:
         return {"type": "http.disconnect"}
@@ -188,14 +207,58 @@ async def test_a_stream_takes_its_slot_before_it_begins_and_frees_it_after() -> 
     with pytest.raises(ClientDisconnect):
         await first({"type": "http", "asgi": {"spec_version": "2.4"}}, nothing, broken_send)
     assert streams.taken == 0
+    assert opened.is_closed
 
 
 async def test_a_stream_that_can_not_begin_frees_its_slot() -> None:
     streams = ConcurrencyLimit.create(1, 2)
-
-    async def begin() -> Pieces:
-        raise UnreachableError("no")
-
     with pytest.raises(UnreachableError):
-        await stream_response(streams, "ann", begin, "text/plain")
+        await stream_response(streams, "ann", Opened(UnreachableError("no")).begin, "text/plain")
     assert streams.taken == 0
+
+
+async def slow_pieces(*pieces: bytes, error: Exception | None = None) -> Pieces:
+    for piece in pieces:
+        await asyncio.sleep(0.02)
+        yield piece
+    if error is not None:
+        await asyncio.sleep(0.02)
+        raise error
+
+
+async def test_an_early_error_is_raised_before_the_head_and_a_late_one_after() -> None:
+    with pytest.raises(UnreachableError):
+        async with wait_for_head(slow_pieces(error=UnreachableError("no")), 5):
+            raise AssertionError("the head is sent")
+    seen: list[bytes] = []
+    async with wait_for_head(slow_pieces(b"one", error=UnreachableError("no")), 0) as pieces:
+        with pytest.raises(UnreachableError):
+            await read_all(pieces, seen)
+    assert seen == [b"one"]
+
+
+@pytest.mark.parametrize("seconds", [0, 5])
+async def test_all_pieces_follow_the_head(seconds: float) -> None:
+    seen: list[bytes] = []
+    async with wait_for_head(slow_pieces(b"one", b"two"), seconds) as pieces:
+        await read_all(pieces, seen)
+    assert seen == [b"one", b"two"]
+
+
+async def test_a_source_is_closed_when_the_response_ends_after_the_head_alone() -> None:
+    source = Source()
+    async with wait_for_head(source.pieces(), 5):
+        assert not source.is_closed
+    assert source.is_closed
+
+
+async def test_heartbeats_fill_a_silence_and_the_source_is_closed() -> None:
+    source = Source()
+    seen = []
+    async with aclosing(with_heartbeats(source.pieces(), b"beat", 0.01)) as pieces:
+        async for piece in pieces:
+            seen.append(piece)
+            if len(seen) == 4:
+                break
+    assert seen == [b"one", b"two", b"beat", b"beat"]
+    assert source.is_closed

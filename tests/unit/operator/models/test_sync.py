@@ -15,7 +15,7 @@ from aichat_workspace.domain.models.status import (
     Pattern,
     PatternStatus,
 )
-from aichat_workspace.ollama.client import InstalledModel, OllamaClient, Progress
+from aichat_workspace.ollama.client import OllamaClient, Progress
 from aichat_workspace.ollama.errors import (
     ModelNotFoundError,
     ModelPrivateError,
@@ -25,6 +25,7 @@ from aichat_workspace.ollama.errors import (
     OllamaUnreachableError,
     VolumeFullError,
 )
+from aichat_workspace.ollama.installed import InstalledModel
 from aichat_workspace.operator.models import downloads, retries
 from aichat_workspace.operator.models import sync as model_sync
 from aichat_workspace.operator.models.report import Report

@@ -1,0 +1,231 @@
+"""A workspace's models in the shape of OpenAI's API, for its clients.
+
+https://platform.openai.com/docs/api-reference
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, Final
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from aichat_workspace.api.auth.authentication import Caller
+from aichat_workspace.api.auth.authorization import AccessRequest
+from aichat_workspace.api.dependencies import (
+    AUTHENTICATED,
+    CurrentCaller,
+    RequestCredential,
+    Services,
+    ServicesDep,
+)
+from aichat_workspace.api.openapi.responses import openai_responses
+from aichat_workspace.api.routes.long_requests import (
+    EVENT_STREAM,
+    respond_whole,
+    while_authorized,
+)
+from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, WorkspaceParameters
+from aichat_workspace.api.schemas.openai import (
+    ChatCompletionRequest,
+    EmbeddingRequest,
+    OpenAIModel,
+    OpenAIModelList,
+)
+from aichat_workspace.api.web import openai_errors, problems
+from aichat_workspace.api.web.body_limits import JSON
+from aichat_workspace.api.web.streaming import (
+    HEARTBEAT,
+    Pieces,
+    cancel_on_disconnect,
+    stream_response,
+    wait_for_head,
+    with_heartbeats,
+)
+from aichat_workspace.api.workspaces.views import View
+
+router = APIRouter(
+    prefix=f"/api/v1/workspaces/{WORKSPACE_PATH}/v1",
+    tags=["openai"],
+    dependencies=AUTHENTICATED,
+)
+
+_CHAT_PATH: Final = "/v1/chat/completions"
+_EMBEDDINGS_PATH: Final = "/v1/embeddings"
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+_COMPLETION_EXAMPLE: Final = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1_795_000_000,
+    "model": "gemma2:2b",
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "Good morning!"},
+            "finish_reason": "stop",
+        }
+    ],
+    "usage": {"prompt_tokens": 11, "completion_tokens": 4, "total_tokens": 15},
+}
+_CHUNKS_EXAMPLE: Final = """\
+data: {"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"role":\
+"assistant","content":"Good morning!"},"finish_reason":null}]}
+
+: heartbeat
+
+data: {"id":"chatcmpl-1","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},\
+"finish_reason":"stop"}]}
+
+data: [DONE]
+"""
+_EMBEDDINGS_EXAMPLE: Final = {
+    "object": "list",
+    "data": [{"object": "embedding", "index": 0, "embedding": [0.12, -0.07]}],
+    "model": "nomic-embed-text",
+    "usage": {"prompt_tokens": 3, "total_tokens": 3},
+}
+
+
+def _content(description: str, example: dict[str, Any]) -> dict[str, Any]:
+    return {JSON: {"schema": {"type": "object", "description": description}, "example": example}}
+
+
+@router.post(
+    "/chat/completions",
+    summary="Continue a chat",
+    responses={
+        200: {
+            "description": "The reply, whole or with `stream` in pieces, as OpenAI's clients "
+            "expect it. An error within a stream is its last event.",
+            "content": {
+                **_content("A chat completion, with `usage`.", _COMPLETION_EXAMPLE),
+                EVENT_STREAM: {
+                    "schema": {"type": "string", "description": "Chat completion chunks."},
+                    "example": _CHUNKS_EXAMPLE,
+                },
+            },
+        },
+        **openai_responses(409, 415, 502, 504),
+    },
+)
+async def create_chat_completion(
+    request: Request,
+    caller: CurrentCaller,
+    services: ServicesDep,
+    credential: RequestCredential,
+    name: Name,
+    query: WorkspaceParameters,
+    body: ChatCompletionRequest,
+) -> Response:
+    """Needs `create` on `aichatworkspaces/prompt`. A disconnect ends the model's work."""
+    view = await _find(services, caller, name, query.team)
+    fields = body.forwarded()
+    if not body.stream:
+        return await _respond_whole(request, services, caller, credential, view, _CHAT_PATH, fields)
+    unchecked = services.model_servers.openai_stream(view, _CHAT_PATH, fields)
+    chunks = while_authorized(services, credential, _access_request(view), name, unchecked)
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Pieces]:
+        async with wait_for_head(chunks) as data:
+            yield with_heartbeats(_events(data), HEARTBEAT)
+
+    response = stream_response(services.streams, caller.username, begin, EVENT_STREAM)
+    return await cancel_on_disconnect(request, services.stopping, response)
+
+
+@router.post(
+    "/embeddings",
+    summary="Embed texts",
+    responses={
+        200: {
+            "description": "A vector for each text.",
+            "content": _content("A list of embeddings, with `usage`.", _EMBEDDINGS_EXAMPLE),
+        },
+        **openai_responses(409, 415, 502, 504),
+    },
+)
+async def create_embeddings(
+    request: Request,
+    caller: CurrentCaller,
+    services: ServicesDep,
+    credential: RequestCredential,
+    name: Name,
+    query: WorkspaceParameters,
+    body: EmbeddingRequest,
+) -> Response:
+    """Needs `create` on `aichatworkspaces/prompt`."""
+    view = await _find(services, caller, name, query.team)
+    return await _respond_whole(
+        request, services, caller, credential, view, _EMBEDDINGS_PATH, body.forwarded()
+    )
+
+
+@router.get(
+    "/models",
+    summary="The models to chat with",
+    responses={
+        200: {"model": OpenAIModelList, "description": "As the workspace's server lists them."},
+        **openai_responses(409, 502),
+    },
+)
+async def list_openai_models(
+    caller: CurrentCaller, services: ServicesDep, name: Name, query: WorkspaceParameters
+) -> OpenAIModelList:
+    """Needs `create` on `aichatworkspaces/prompt`."""
+    view = await _find(services, caller, name, query.team)
+    models = await services.model_servers.models(view)
+    return OpenAIModelList(
+        data=tuple(
+            OpenAIModel(id=model.name, created=model.modified_seconds, owned_by=view.name)
+            for model in models
+        )
+    )
+
+
+async def _find(services: Services, caller: Caller, name: str, team: str | None) -> View:
+    return await services.workspaces.find(caller, "create", name, team, "prompt")
+
+
+def _access_request(view: View) -> AccessRequest:
+    return AccessRequest("create", view.team, view.resource, "prompt")
+
+
+async def _respond_whole(
+    request: Request,
+    services: Services,
+    caller: Caller,
+    credential: RequestCredential,
+    view: View,
+    path: str,
+    fields: dict[str, Any],
+) -> Response:
+    """Return the model server's response as it is."""
+
+    async def unchecked() -> Pieces:
+        yield await services.model_servers.openai(view, path, fields)
+
+    async def whole() -> Response:
+        pieces = while_authorized(
+            services, credential, _access_request(view), view.name, unchecked()
+        )
+        async with aclosing(pieces):
+            return Response(await anext(pieces), 200, _NO_STORE, JSON)
+
+    return await respond_whole(request, services, caller, whole)
+
+
+async def _events(chunks: Pieces) -> Pieces:
+    """Yield the chunks as events, then the end of a complete reply, else an error."""
+    try:
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                yield _event(chunk)
+    except problems.REPORTABLE_ERRORS as error:
+        yield _event(orjson.dumps(openai_errors.document(problems.as_problem(error))))
+    else:
+        yield _event(b"[DONE]")
+
+
+def _event(data: bytes) -> bytes:
+    return b"data: %b\n\n" % data

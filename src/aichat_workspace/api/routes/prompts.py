@@ -1,0 +1,159 @@
+"""Prompts to a workspace's models."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Final
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from aichat_workspace.api.auth.authorization import AccessRequest
+from aichat_workspace.api.dependencies import (
+    AUTHENTICATED,
+    CurrentCaller,
+    RequestCredential,
+    ServicesDep,
+)
+from aichat_workspace.api.openapi.responses import event_stream, responses
+from aichat_workspace.api.routes.long_requests import (
+    EVENT_STREAM,
+    STREAM_ADVICE,
+    respond_whole,
+    wants_events,
+    while_authorized,
+)
+from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, WorkspaceParameters
+from aichat_workspace.api.schemas.workspace import Prompt, Reply, ReplyEnd
+from aichat_workspace.api.web import problems
+from aichat_workspace.api.web.body_limits import JSON
+from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.streaming import (
+    HEARTBEAT,
+    Pieces,
+    cancel_on_disconnect,
+    stream_response,
+    wait_for_head,
+    with_heartbeats,
+)
+from aichat_workspace.api.workspaces.watch import server_sent_event
+from aichat_workspace.ollama import replies
+from aichat_workspace.ollama.replies import ReplyPiece
+
+router = APIRouter(
+    prefix=f"/api/v1/workspaces/{WORKSPACE_PATH}",
+    tags=["one workspace"],
+    dependencies=AUTHENTICATED,
+)
+
+_PROMPT_EXAMPLE: Final = """\
+event: token
+data: {"text":"Good "}
+
+: heartbeat
+
+event: token
+data: {"text":"morning!"}
+
+event: done
+data: {"model":"gemma2:2b","doneReason":"stop","promptTokens":11,"replyTokens":4,"seconds":0.8}
+"""
+_MAX_REPLY_BYTES: Final = 1024 * 1024
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+_UNSTATED: Final = replies.ReplyEnd(None, None, None, None)
+
+Reading = AsyncGenerator[ReplyPiece, None]
+
+
+@router.post(
+    ":prompt",
+    summary="Ask a workspace's model",
+    responses={
+        200: {
+            "model": Reply,
+            "description": "The reply: whole, as JSON; or with `Accept: text/event-stream` or "
+            "`stream` as server-sent events: `thinking` and `token` (data: `{text}`), comments "
+            "while the model loads or is silent, then `done` (data: how it ended) or `error` "
+            "(data: a problem). The head comes within a second.",
+            "content": event_stream(_PROMPT_EXAMPLE, "thinking", "token", "done", "error"),
+        },
+        **responses(404, 409, 415, 502, 504),
+    },
+)
+async def ask(
+    request: Request,
+    caller: CurrentCaller,
+    services: ServicesDep,
+    credential: RequestCredential,
+    name: Name,
+    query: WorkspaceParameters,
+    body: Prompt,
+) -> Response:
+    """Needs `create` on `aichatworkspaces/prompt`. A disconnect ends the model's work."""
+    view = await services.workspaces.find(caller, "create", name, query.team, "prompt")
+    access_request = AccessRequest("create", view.team, view.resource, "prompt")
+    model, unchecked = services.model_servers.ask(view, body)
+    pieces = while_authorized(services, credential, access_request, name, unchecked)
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Pieces]:
+        async with wait_for_head(pieces) as reply:
+            yield with_heartbeats(_events(model, reply), HEARTBEAT)
+
+    async def whole_reply() -> Response:
+        reply = await _join(model, pieces)
+        return Response(reply.model_dump_json(by_alias=True), 200, _NO_STORE, JSON)
+
+    if body.stream or wants_events(request):
+        response = stream_response(services.streams, caller.username, begin, EVENT_STREAM)
+        return await cancel_on_disconnect(request, services.stopping, response)
+    return await respond_whole(request, services, caller, whole_reply)
+
+
+def _end(model: str, end: replies.ReplyEnd) -> ReplyEnd:
+    return ReplyEnd(
+        model=model,
+        done_reason=end.reason,
+        prompt_tokens=end.prompt_tokens,
+        reply_tokens=end.reply_tokens,
+        seconds=end.seconds,
+    )
+
+
+async def _join(model: str, pieces: Reading) -> Reply:
+    """Return the whole reply. Raises ProblemError (502) when it is too long."""
+    texts: list[str] = []
+    thoughts: list[str] = []
+    size, end = 0, _UNSTATED
+    async with aclosing(pieces):
+        async for piece in pieces:
+            texts.append(piece.text)
+            thoughts.append(piece.thinking)
+            end = piece.end or end
+            size += len(piece.text.encode()) + len(piece.thinking.encode())
+            if size > _MAX_REPLY_BYTES:
+                detail = f"The reply is longer than {_MAX_REPLY_BYTES} bytes. {STREAM_ADVICE}"
+                raise ProblemError(502, "reply-too-long", detail)
+    ending = _end(model, end).model_dump()
+    return Reply(**ending, reply="".join(texts), thinking="".join(thoughts))
+
+
+async def _events(model: str, pieces: Reading) -> Pieces:
+    """Yield the pieces as events, then `done` for a complete reply, else `error`."""
+    end = _UNSTATED
+    try:
+        async with aclosing(pieces):
+            async for piece in pieces:
+                if piece.thinking:
+                    yield _text_event("thinking", piece.thinking)
+                if piece.text:
+                    yield _text_event("token", piece.text)
+                end = piece.end or end
+    except problems.REPORTABLE_ERRORS as error:
+        document = problems.as_problem(error).document("")
+        yield server_sent_event("error", orjson.dumps(document))
+    else:
+        yield server_sent_event("done", _end(model, end).model_dump_json(by_alias=True).encode())
+
+
+def _text_event(kind: str, text: str) -> bytes:
+    return server_sent_event(kind, orjson.dumps({"text": text}))

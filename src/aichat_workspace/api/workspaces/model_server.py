@@ -1,0 +1,190 @@
+"""The model servers of workspaces: their models, and replies to prompts.
+
+What a server does not answer is logged with its address, and told without.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from aichat_workspace.api.schemas.workspace import Prompt
+from aichat_workspace.api.ttl_cache import TtlCache
+from aichat_workspace.api.web import problems
+from aichat_workspace.api.web.problems import FieldError, ProblemError
+from aichat_workspace.api.workspaces.cluster_view import ClusterView
+from aichat_workspace.api.workspaces.tenant_namespace import require_namespace
+from aichat_workspace.api.workspaces.views import View
+from aichat_workspace.domain.models.name import InvalidModelNameError, model_key, parse_model
+from aichat_workspace.domain.v1alpha1.workspace_status import Phase
+from aichat_workspace.ollama.client import OllamaClient
+from aichat_workspace.ollama.errors import (
+    ModelNotFoundError,
+    OllamaError,
+    OllamaUnreachableError,
+    RequestRefusedError,
+)
+from aichat_workspace.ollama.installed import InstalledModel
+from aichat_workspace.ollama.replies import ReplyPiece
+from aichat_workspace.runtime.servers import Connect
+
+_MODELS_TTL_SECONDS: Final = 2.0
+_MAX_LISTS: Final = 50
+_MODELS_SECONDS: Final = 25.0
+_log: Final = structlog.get_logger()
+T = TypeVar("T")
+
+Models = tuple[InstalledModel, ...]
+
+
+def _new_cache() -> TtlCache[str, Models]:
+    return TtlCache(_MODELS_TTL_SECONDS, _MAX_LISTS)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelServers:
+    """Asks workspaces' model servers. Every method raises ProblemError: 409 while the workspace has
+    no server, 503 when it does not answer, 502 when it fails."""
+
+    cluster: ClusterView
+    connect: Connect
+    _models_cache: TtlCache[str, Models] = field(default_factory=_new_cache)
+
+    def server(self, view: View) -> OllamaClient:
+        """Return the workspace's server. Raises ProblemError (409) while it has none."""
+        _require_running(view)
+        return self.connect(require_namespace(self.cluster, view))
+
+    async def models(self, view: View) -> Models:
+        """Return the server's models by name, as of two seconds ago at most."""
+        server = self.server(view)
+        return await self._models_cache.get(
+            view.document["uid"], lambda: _read_models(view, server)
+        )
+
+    def ask(self, view: View, prompt: Prompt) -> tuple[str, AsyncGenerator[ReplyPiece, None]]:
+        """Return the model that answers, and its reply in pieces.
+
+        Raises ProblemError (422) when there is no such model, as the pieces do.
+        """
+        model = prompt.model or next(iter(view.document["spec"].get("models", ())), None)
+        if model is None:
+            error = FieldError("model", "the workspace has no model; name one, or add one")
+            raise problems.invalid([error])
+        options = {
+            name: value
+            for name, value in (("temperature", prompt.temperature), ("seed", prompt.seed))
+            if value is not None
+        }
+        pieces = self.server(view).chat(
+            canonical_name(model), prompt.prompt, system=prompt.system, options=options
+        )
+        return model, _as_problems(view, pieces)
+
+    async def openai(self, view: View, path: str, body: Mapping[str, Any]) -> bytes:
+        """Return the response to a request in OpenAI's shape, as the server gives it."""
+        try:
+            return await self.server(view).openai(path, _with_canonical_name(body))
+        except OllamaError as error:
+            raise model_server_problem(view, error) from None
+
+    def openai_stream(
+        self, view: View, path: str, body: Mapping[str, Any]
+    ) -> AsyncGenerator[bytes, None]:
+        """Return the data of each event of the response."""
+        events = self.server(view).openai_stream(path, _with_canonical_name(body))
+        return _as_problems(view, events)
+
+
+def model_documents(view: View, models: Models) -> list[dict[str, Any]]:
+    """Return a schemas.workspace.InstalledModel for each model."""
+    status = view.document["status"]
+    origins = {model_key(model["name"]): "model" for model in status.get("models", ())}
+    origins |= {f"{pattern['name']}:latest": "pattern" for pattern in status.get("patterns", ())}
+    return [
+        {
+            "name": model.name,
+            "sizeBytes": model.size_bytes,
+            "origin": origins.get(model_key(model.name), "person"),
+            "parameters": model.details.parameters,
+            "quantization": model.details.quantization,
+            "contextLength": model.details.context_length,
+        }
+        for model in models
+    ]
+
+
+def canonical_name(model: str) -> str:
+    """Return the name as the server lists it. Raises ProblemError (422)."""
+    try:
+        return str(parse_model(model))
+    except InvalidModelNameError as error:
+        raise problems.invalid([FieldError("model", str(error))]) from None
+
+
+def _with_canonical_name(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {**body, "model": canonical_name(body["model"])}
+
+
+async def _read_models(view: View, server: OllamaClient) -> Models:
+    try:
+        async with asyncio.timeout(_MODELS_SECONDS):
+            models = await server.models()
+    except TimeoutError:  # it sends slowly: never silent for long, and never done
+        raise model_server_problem(view, OllamaUnreachableError("it takes too long")) from None
+    except OllamaError as error:
+        raise model_server_problem(view, error) from None
+    return tuple(sorted(models, key=lambda model: model.name))
+
+
+def _require_running(view: View) -> None:
+    if view.document["spec"].get("suspended"):
+        raise ProblemError(
+            409,
+            "suspended",
+            f"Workspace {view.name!r} is suspended, so no model answers. Resume it first.",
+        )
+    if view.document["status"].get("phase") == Phase.SUSPENDED:
+        raise ProblemError(
+            409,
+            "suspended",
+            f"The time of workspace {view.name!r} is over, so no model answers. Raise or "
+            "remove spec.expiresAfter first.",
+        )
+
+
+async def _as_problems(view: View, pieces: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """Yield the pieces. Raises ProblemError for an error of the server."""
+    has_begun = False
+    try:
+        async with aclosing(pieces):
+            async for piece in pieces:
+                has_begun = True
+                yield piece
+    except OllamaError as error:
+        problem = model_server_problem(view, error)
+        if has_begun:
+            detail = f"The reply broke off. {problem.detail}"
+            problem = ProblemError(502, "model-error", detail)
+        raise problem from None
+
+
+def model_server_problem(view: View, error: OllamaError) -> ProblemError:
+    """Return the problem for an error of the workspace's server, without addresses."""
+    reading = f"GET /api/v1/workspaces/{view.name}"
+    match error:
+        case OllamaUnreachableError():
+            _log.warning("a model server does not answer", workspace=view.name, error=str(error))
+            return problems.unavailable(
+                f"The model server of {view.name!r} does not answer. {reading}/diagnosis says why."
+            )
+        case ModelNotFoundError():
+            message = f"there is no such model here; {reading}/models lists those it has"
+            return problems.no_model(message)
+        case RequestRefusedError():
+            return problems.invalid([FieldError("", problems.without_addresses(str(error)))])
+    message = problems.without_addresses(str(error))
+    return ProblemError(502, "model-error", f"The model server refuses: {message}")

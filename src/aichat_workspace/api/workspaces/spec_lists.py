@@ -1,0 +1,118 @@
+"""Changes of one entry of a spec's lists: models, patterns, connections.
+
+They are computed from the newest spec, and again when it has changed meanwhile, so no other change
+is lost.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.domain.models.name import InvalidModelNameError, model_key, parse_model
+
+Spec = dict[str, Any]
+Change = Callable[[Spec], Spec]
+
+
+@dataclass(frozen=True, slots=True)
+class SpecList:
+    """A list of the spec whose entries have a name."""
+
+    field: str
+    """The spec's field."""
+    what: str
+    """An entry, as problems call it."""
+    key: Callable[[Any], str]
+    """What two entries with the same name have in common."""
+
+
+def _model_key(model: str) -> str:
+    try:
+        return model_key(str(parse_model(model)))
+    except InvalidModelNameError:
+        return model
+
+
+def _connection_key(connection: Any) -> str:
+    return str(connection["name"] if isinstance(connection, Mapping) else connection)
+
+
+MODELS: Final = SpecList("models", "model", _model_key)
+PATTERNS: Final = SpecList("patterns", "pattern", str)
+CONNECTIONS: Final = SpecList("connections", "connection", _connection_key)
+
+
+def add(spec_list: SpecList, entry: Any) -> Change:
+    """Return the change that adds an entry at the end, or replaces the one of that name."""
+    key = spec_list.key(entry)
+
+    def change(spec: Spec) -> Spec:
+        entries = spec.get(spec_list.field, [])
+        keys = [spec_list.key(known) for known in entries]
+        if key not in keys:
+            return {**spec, spec_list.field: [*entries, entry]}
+        if spec_list is MODELS and "@" not in entry:
+            return spec  # a digest that was asked for stays
+        replaced = [*entries]
+        replaced[keys.index(key)] = entry
+        return {**spec, spec_list.field: replaced}
+
+    return change
+
+
+def remove(spec_list: SpecList, name: str) -> Change:
+    """Return the change that removes an entry. It raises ProblemError (404) without one."""
+    key = spec_list.key(name)
+
+    def change(spec: Spec) -> Spec:
+        entries = spec.get(spec_list.field, [])
+        rest = [entry for entry in entries if spec_list.key(entry) != key]
+        if len(rest) == len(entries):
+            raise _no_entry(spec_list, name)
+        return {**spec, spec_list.field: rest}
+
+    return change
+
+
+def reset_password(now: datetime) -> Change:
+    """Return the change that has a new password generated. It raises ProblemError (409) where the
+    platform team sets the password."""
+
+    def change(spec: Spec) -> Spec:
+        access = spec.get("access", {})
+        if secret := access.get("adminSecretName"):
+            raise ProblemError(
+                409,
+                "password-in-secret",
+                f"The first administrator's password is that of Secret {secret!r} "
+                "(spec.access.adminSecretName). Change it there.",
+            )
+        return {**spec, "access": {**access, "passwordReset": now.isoformat()}}
+
+    return change
+
+
+def model_progress(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the status of one model. Raises ProblemError (404) for one that is not asked for.
+
+    A model that the operator has not reported yet is pending.
+    """
+    key = _model_key(name)
+    for entry in document["status"].get("models", ()):
+        if _model_key(entry["name"]) == key:
+            return dict(entry)
+    for model in document["spec"].get("models", ()):
+        if _model_key(model) == key:
+            return {"name": str(model), "state": "Pending"}
+    raise _no_entry(MODELS, name)
+
+
+def _no_entry(spec_list: SpecList, name: str) -> ProblemError:
+    return ProblemError(
+        404,
+        f"no-such-{spec_list.what}",
+        f"spec.{spec_list.field} has no {spec_list.what} {name!r}. Read the workspace for those it "
+        "has.",
+    )

@@ -1,0 +1,29 @@
+"""The tenant namespace of a workspace, by its recorded UID."""
+
+from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.workspaces.cluster_view import ClusterView
+from aichat_workspace.api.workspaces.views import View
+from aichat_workspace.domain import names
+from aichat_workspace.foundation.metadata import annotations
+
+
+def require_namespace(cluster: ClusterView, view: View) -> str:
+    """Return the workspace's namespace. Raises ProblemError (409) while it has none.
+
+    The API's account may read it although its callers may not. So it must be the workspace's: a
+    resource that only names another namespace reveals nothing of it.
+    """
+    recorded = view.document["status"].get("namespace") or {}
+    namespace = cluster.namespace(view.name)
+    if (
+        namespace is None
+        or namespace["metadata"]["uid"] != recorded.get("uid")
+        or annotations(namespace).get(names.OWNER_UID_ANNOTATION) != view.document["uid"]
+    ):
+        raise ProblemError(
+            409,
+            "not-provisioned",
+            f"Workspace {view.name!r} has no namespace yet, so there is nothing to look at. "
+            f"GET /api/v1/workspaces/{view.name}/diagnosis says why.",
+        )
+    return view.name

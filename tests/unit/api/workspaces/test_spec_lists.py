@@ -1,0 +1,119 @@
+"""One entry of a spec's lists is added or removed, and the others stay."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from aichat_workspace.api.auth.authentication import Caller
+from aichat_workspace.api.auth.authorization import Authorizer
+from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.rate_limits import RateLimits
+from aichat_workspace.api.workspaces.cluster_view import ClusterView
+from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces
+from aichat_workspace.api.workspaces.spec_lists import (
+    CONNECTIONS,
+    MODELS,
+    PATTERNS,
+    SpecList,
+    add,
+    model_progress,
+    remove,
+    reset_password,
+)
+from aichat_workspace.kube.errors import ConflictError
+from tests.fakes.workspace_client import FakeWorkspaceClient
+from tests.unit.api.samples import resource
+
+TEAM = "aichat-workspace-operator-system"
+_PINNED = f"gemma2:2b@sha256:{'a' * 64}"
+_FIRST = {"name": "one", "url": "https://a.example.org/v1", "secretName": "key"}
+_CHANGED = {**_FIRST, "url": "https://b.example.org/v1"}
+
+
+@pytest.mark.parametrize(
+    ("spec_list", "entries", "entry", "expected"),
+    [
+        (MODELS, None, "gemma2:2b", ["gemma2:2b"]),
+        (MODELS, ["gemma2:2b"], "llama3.2", ["gemma2:2b", "llama3.2"]),
+        (MODELS, ["llama3.2:latest"], "Llama3.2", ["llama3.2:latest"]),
+        (MODELS, [_PINNED, "llama3.2"], "gemma2:2b", [_PINNED, "llama3.2"]),
+        (MODELS, ["gemma2:2b", "llama3.2"], _PINNED, [_PINNED, "llama3.2"]),
+        (PATTERNS, ["explain_code"], "explain_code", ["explain_code"]),
+        (PATTERNS, ["explain_code"], "create_summary", ["explain_code", "create_summary"]),
+        (CONNECTIONS, [], _FIRST, [_FIRST]),
+        (CONNECTIONS, [_FIRST], _CHANGED, [_CHANGED]),
+    ],
+)
+def test_an_entry_is_added_once(
+    spec_list: SpecList, entries: list[Any] | None, entry: Any, expected: list[Any]
+) -> None:
+    spec = {"suspended": True} | ({} if entries is None else {spec_list.field: entries})
+    assert add(spec_list, entry)(spec) == {"suspended": True, spec_list.field: expected}
+
+
+@pytest.mark.parametrize(
+    ("spec_list", "entries", "name", "expected"),
+    [
+        (MODELS, [_PINNED, "llama3.2"], "gemma2:2b", ["llama3.2"]),
+        (MODELS, ["no model's name", "llama3.2"], "no model's name", ["llama3.2"]),
+        (PATTERNS, ["explain_code"], "explain_code", []),
+        (CONNECTIONS, [_FIRST], "one", []),
+    ],
+)
+def test_an_entry_is_removed_by_its_name(
+    spec_list: SpecList, entries: list[Any], name: str, expected: list[Any]
+) -> None:
+    spec = {"suspended": True, spec_list.field: entries}
+    assert remove(spec_list, name)(spec) == {"suspended": True, spec_list.field: expected}
+    with pytest.raises(ProblemError, match=f"spec.{spec_list.field} has no") as caught:
+        remove(spec_list, "another")(spec)
+    assert caught.value.status == 404
+
+
+def test_a_reset_changes_the_password_alone_unless_the_platform_team_sets_it() -> None:
+    now = datetime(2026, 11, 24, 9, 0, 0, 7, UTC)
+    assert reset_password(now)({"access": {"signUp": True}}) == {
+        "access": {"signUp": True, "passwordReset": "2026-11-24T09:00:00.000007+00:00"}
+    }
+    assert "passwordReset" in reset_password(now)({})["access"]
+    with pytest.raises(ProblemError, match="'boss'") as caught:
+        reset_password(now)({"access": {"adminSecretName": "boss"}})
+    assert caught.value.status == 409
+
+
+def test_the_progress_of_a_model_is_the_status_of_it() -> None:
+    entry = {"name": "gemma2:2b", "state": "Pulling", "percent": 24}
+    document = {"spec": {"models": ["gemma2:2b", "llama3.2"]}, "status": {"models": [entry]}}
+    assert model_progress(document, "Gemma2:2b") == entry
+    assert model_progress(document, "llama3.2:latest") == {"name": "llama3.2", "state": "Pending"}
+    with pytest.raises(ProblemError, match="no model 'other'"):
+        model_progress(document, "other")
+
+
+class RacingClient(FakeWorkspaceClient):
+    """Another caller changes the workspace just before the first change."""
+
+    has_raced = False
+
+    async def json_patch(self, *args: Any, **options: Any) -> Any:
+        if not self.has_raced:
+            self.has_raced = True
+            theirs = {"models": ["theirs:1"]}
+            self.stored = resource(team=TEAM, version=11, generation=2, spec=theirs)
+            self.watch_event(self.stored)
+            raise ConflictError(409, "Conflict", "the generation is another")
+        return await super().json_patch(*args, **options)
+
+
+async def test_two_additions_at_once_lose_none() -> None:
+    client = RacingClient()
+    client.cluster = ClusterView(client, {})
+    client.watch_event(resource(team=TEAM, version=10))
+    authorizer = Authorizer.create(client, RateLimits.create(1e6, 10**6))
+    workspaces = Workspaces(client, client.cluster, authorizer)
+    view, has_changed = await workspaces.change(
+        Caller("ann", "1", ()), "team-a", add(MODELS, "ours:1"), ChangeOptions()
+    )
+    assert has_changed
+    assert view.document["spec"]["models"] == ["theirs:1", "ours:1"]
