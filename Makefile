@@ -61,6 +61,7 @@ lint: setup ## Check format, lint, types, import contracts, generated files.
 	ruff check .
 	mypy
 	mypy hack/picture.py
+	mypy hack/console_pictures.py
 	lint-imports
 	python -m aichat_workspace.generate --check
 	@mkdir -p build; pytest --setup-plan -q tests/integration tests/e2e tests/faults tests/soak tests/demo tests/node_failures tests/clients >build/fixtures 2>&1 \
@@ -81,6 +82,7 @@ GROUPED := --dist loadgroup --no-loadscope-reorder
 test-integration: setup ## Run tests against a real API server, built from source the first time.
 	python -m localcluster install --name e2e chromium
 	python -m localcluster build
+	@python -m localcluster tool helm >/dev/null
 	pytest tests/integration -n 4 $(GROUPED)
 
 .PHONY: test-e2e
@@ -144,6 +146,10 @@ demo-down: setup ## Remove the demo's objects (with the same CLUSTER).
 picture: setup ## Draw the README's picture again, from a real run on the demo's node.
 	python -m localcluster install --name demo chromium fonts-jetbrains-mono
 	python hack/picture.py
+
+.PHONY: console-pictures
+console-pictures: setup ## Draw the pictures of docs/console.md again, from made-up workspaces.
+	python hack/console_pictures.py
 
 .PHONY: api
 api: setup ## Run the API here, against the cluster of $KUBECONFIG.

@@ -31,7 +31,11 @@ app = typer.Typer(
     add_completion=False,
 )
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
-_TOOLS: Final = {"kustomize": binaries.KUSTOMIZE, "kwok": binaries.KWOK}
+_TOOLS: Final = {
+    "helm": binaries.HELM,
+    "kustomize": binaries.KUSTOMIZE,
+    "kwok": binaries.KWOK,
+}
 
 
 def _check_name(name: str) -> str:

@@ -78,6 +78,12 @@ KWOK: Final = GoBinary(
     "sigs.k8s.io/kwok/cmd/kwok",
     programs=(Program("kwok", "0.8"),),
 )
+HELM: Final = GoBinary(
+    "helm",
+    "helm4",
+    "helm.sh/helm/v4/cmd/helm",
+    programs=(Program("helm", "4", ("version", "--short")),),
+)
 
 
 def ensure_kubernetes(report: Report, *, full: bool) -> Path:

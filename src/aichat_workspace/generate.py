@@ -17,6 +17,7 @@ from aichat_workspace.api.app import build
 from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
+from aichat_workspace.chart.files import files as chart_files
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.kinds import PLATFORM, WORKSPACE
 from aichat_workspace.domain.v1alpha1 import crd
@@ -34,6 +35,7 @@ def generated() -> Mapping[Path, str]:
         bases / f"{names.GROUP}_{PLATFORM.plural}.yaml": _yaml(crd.platform_crd()),
         Path("docs/reference.md"): f"{reference.page()}\n",
         Path("docs/openapi.json"): _openapi(),
+        **chart_files(ROOT / "config"),
     }
 
 

@@ -78,7 +78,7 @@ def _reasons() -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for reason in sorted(Reason):
         anchor = f'<a id="{reason.code.lower()}"></a>{reason.code}'
-        texts = f"{_escape(reason.problem)} | {_escape(reason.fix)}"
+        texts = f"{escape(reason.problem)} | {escape(reason.fix)}"
         yield f"| {anchor} | `{reason}` | {reason.severity} | {texts} |"
 
 
@@ -92,22 +92,23 @@ def _rows(schema: Mapping[str, Any], prefix: str) -> Iterator[str]:
         path = f"{prefix}{name}"
         required = " (required)" if name in schema.get("required", ()) else ""
         default = _format_default(field.get("default"))
-        meaning = _escape(field.get("description", ""))
-        yield f"| `{path}` | {_format_type(field)}{required} | {default} | {meaning} |"
+        meaning = escape(field.get("description", ""))
+        yield f"| `{path}` | {format_type(field)}{required} | {default} | {meaning} |"
         if field.get("type") == "array":
             yield from _rows(field["items"], f"{path}[].")
         else:
             yield from _rows(field, f"{path}.")
 
 
-def _format_type(field: Mapping[str, Any]) -> str:
+def format_type(field: Mapping[str, Any]) -> str:
+    """Write the type that a field's schema allows."""
     if "enum" in field:
         return "one of " + ", ".join(f"`{value}`" for value in field["enum"])
     if field.get("x-kubernetes-int-or-string"):
         return "integer or string"
     type_ = str(field.get("type", "object"))
     if type_ == "array":
-        return f"list of {_format_type(field['items'])}"
+        return f"list of {format_type(field['items'])}"
     minimum, maximum = field.get("minimum"), field.get("maximum")
     if minimum is not None and maximum is not None:
         return f"{type_}, {minimum} to {maximum}"
@@ -123,9 +124,9 @@ def _format_default(default: object) -> str:
 
 def _table(title: str, head: tuple[str, str], rows: Mapping[str, str]) -> Iterator[str]:
     yield from ("", f"## {title}", "", f"| {head[0]} | {head[1]} |", "|---|---|")
-    yield from (f"| `{key}` | {_escape(text)} |" for key, text in rows.items())
+    yield from (f"| `{key}` | {escape(text)} |" for key, text in rows.items())
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Escape what a table's cell can't have: a bar ends it, and angle brackets are a tag."""
     return text.replace("|", r"\|").replace("<", "&lt;")

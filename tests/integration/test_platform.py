@@ -23,6 +23,7 @@ from tests.integration.platform_fields import (
     OTHER_DOMAIN,
     Edit,
 )
+from tests.integration.stand_in_kinds import GATEWAY_API, installed
 from tests.integration.tenants import condition, settled
 from tests.waiting import eventually, let_pass
 
@@ -34,41 +35,8 @@ TEAM = "team-bounded"
 def gateway_api(cluster: Cluster) -> Iterator[None]:
     """The kind as far as the API server needs to know it; a Gateway's controller is not here.
     It goes with these tests: others of the same control plane need it to be absent."""
-    with installed(cluster, "HTTPRoute"):
+    with installed(cluster, GATEWAY_API, "HTTPRoute"):
         yield
-
-
-@contextmanager
-def installed(cluster: Cluster, kind: str) -> Iterator[None]:
-    """A kind of the Gateway API, with any content."""
-    singular = kind.lower()
-    name = f"{singular}s.gateway.networking.k8s.io"
-    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {
-        "name": "v1",
-        "served": True,
-        "storage": True,
-        "schema": {"openAPIV3Schema": anything},
-    }
-    cluster.apply(
-        {
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "kind": "CustomResourceDefinition",
-            "metadata": {
-                "name": name,
-                "annotations": {"api-approved.kubernetes.io": "https://gateway-api.sigs.k8s.io"},
-            },
-            "spec": {
-                "group": "gateway.networking.k8s.io",
-                "scope": "Namespaced",
-                "names": {"kind": kind, "plural": f"{singular}s", "singular": singular},
-                "versions": [version],
-            },
-        }
-    )
-    cluster.kubectl("wait", f"crd/{name}", "--for=condition=Established", "--timeout=30s")
-    yield
-    cluster.kubectl("delete", f"crd/{name}", "--timeout=60s")
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +131,7 @@ def test_a_gateway_is_found_whose_kind_was_installed_after_the_settings_named_it
     gateway = {"name": "front", "namespace": "default"}
     with settings(cluster, {"ingress": {"gateway": gateway}}):
         eventually(lambda: references() == ("False", "GatewayNotFound"), "that is told")
-        with installed(cluster, "Gateway"):
+        with installed(cluster, GATEWAY_API, "Gateway"):
             cluster.apply(
                 {
                     "apiVersion": "gateway.networking.k8s.io/v1",

@@ -54,7 +54,7 @@ def project_version() -> str:
     ],
 )
 def test_every_file_that_names_a_version_of_the_image_names_the_projects(path: str) -> None:
-    pattern = r"(?:aichat-workspace-operator:|newTag: *|version=)v?(\d[\w.]*)"
+    pattern = r"(?:aichat-workspace-operator:|newTag: *|\btag: *|version=)v?(\d[\w.]*)"
     versions = set(re.findall(pattern, (CONFIG.parent / path).read_text()))
     assert versions <= {project_version()}
     assert versions or path == "hack/demo", "which may also read it from elsewhere"
@@ -293,7 +293,8 @@ def test_no_workspace_can_have_the_apis_host() -> None:
 
 def test_probes_and_metrics_are_not_served_to_the_outside() -> None:
     (rule,) = the("Ingress", "api/ingress.yaml")["spec"]["rules"]
-    assert {match["path"] for match in rule["http"]["paths"]} == {"/api", "/openapi.json"}
+    console = {"/", "/login", "/logout", "/new", "/workspaces", "/assets"}
+    assert {match["path"] for match in rule["http"]["paths"]} == {"/api", "/openapi.json", *console}
 
 
 def test_only_an_admin_is_shown_credentials_and_a_viewer_changes_nothing() -> None:

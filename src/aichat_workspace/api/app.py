@@ -30,6 +30,7 @@ from aichat_workspace.api.web.own_site import OwnSiteMiddleware
 from aichat_workspace.api.web.request_ids import RequestIdMiddleware
 from aichat_workspace.api.web.response_cookies import ResponseCookiesMiddleware
 from aichat_workspace.api.web.security_headers import SecurityHeadersMiddleware
+from aichat_workspace.console.mount import mount as mount_console
 
 _DESCRIPTION: Final = """\
 Private AI chat workspaces on Kubernetes, without Kubernetes' own tools.
@@ -59,6 +60,7 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
     )
     app.state.services = services
     error_handlers.install(app)
+    mount_console(app, has_provider=services.provider is not None)
     app.include_router(workspaces.router)
     app.include_router(workspace_details.router)
     app.include_router(spec_lists.router)

@@ -23,7 +23,7 @@ from aichat_workspace.api.pacing import Pacer
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.anonymous_limits import AnonymousRateLimits, KnownAddresses
-from aichat_workspace.api.web.body_limits import Sender
+from aichat_workspace.api.web.body_limits import API_PREFIX, Sender
 from aichat_workspace.api.web.client_address import client_address, network_limits
 from aichat_workspace.api.web.exact_requests import require_exact
 from aichat_workspace.api.web.rate_limits import (
@@ -257,20 +257,41 @@ async def get_caller(
         yield caller
 
 
+def _anonymous_sender(services: Services, address: str) -> Sender:
+    is_known = address in services.known_addresses
+    room = services.known_sign_in_bodies if is_known else services.sign_in_bodies
+    limits = network_limits(address, _SIGN_IN_BYTES_PER_ADDRESS)
+    return Sender(limits, room, min(_SIGN_IN_BODY_BYTES, services.settings.bounds.body_bytes))
+
+
+def _read_request(request: Request) -> Request:
+    """Return a page's request as one that only reads.
+
+    Its form has the CSRF token in its body, which is not here yet; the API's own call checks it.
+    """
+    return Request({**request.scope, "method": "GET"})
+
+
 async def admit(request: Request) -> Sender:
     """Return the sender of a body, by the request's head.
 
-    It is the caller or, for a sign-in, the address. Raises what `authenticate` raises.
+    It is the caller or, for a sign-in, the address; so it is for a page's form whose session has
+    ended, which leads to the sign-in. Raises what `authenticate` raises.
     """
     services = await get_services(request)
     bounds, address = services.settings.bounds, await get_client_address(request, services)
     if request.url.path == SIGN_IN_PATH and request.method == "POST":
-        is_known = address in services.known_addresses
-        room = services.known_sign_in_bodies if is_known else services.sign_in_bodies
-        limits = network_limits(address, _SIGN_IN_BYTES_PER_ADDRESS)
-        return Sender(limits, room, min(_SIGN_IN_BODY_BYTES, bounds.body_bytes))
-    credential = await get_credential(request, services, address)
-    caller = request.state.caller = await authenticate(services, credential)
+        return _anonymous_sender(services, address)
+    is_page = not request.url.path.startswith(API_PREFIX)
+    try:
+        credential = await get_credential(
+            _read_request(request) if is_page else request, services, address
+        )
+        caller = request.state.caller = await authenticate(services, credential)
+    except problems.ProblemError as problem:
+        if not is_page or problem.status != 401:
+            raise
+        return _anonymous_sender(services, address)
     limits = caller_limits(caller.username, bounds.bodies_bytes_per_caller)
     return Sender(limits, services.bodies, bounds.body_bytes)
 

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from tests.integration.api.served import Person, Served, person
 from tests.integration.conftest import Cluster
 
 _CONFIGURATION = Path(__file__).parent / "schemathesis.toml"
+_HOOKS: Final = "schemathesis_hooks"
 _CREATE: Final = ("POST", 201)
 # It computes all the time: minutes on a machine that is at work on other tests.
 _SECONDS: Final = 900
@@ -82,6 +84,7 @@ def _run(api: Served, caller: Person, folder: Path) -> Path:
             f"--report-ndjson-path={report}",
         ],
         cwd=folder,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": _HOOKS, "PYTHONPATH": str(_CONFIGURATION.parent)},
         capture_output=True,
         text=True,
         timeout=_SECONDS,

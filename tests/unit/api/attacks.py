@@ -144,11 +144,12 @@ async def attacked_api(folder: Path, teams: int, **environment: str) -> AsyncIte
         stack.push_async_callback(server.close)
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text(_kubeconfig(str(server.make_url(""))))
-        port = free_port()
+        port, probe_port = free_port(), free_port()
         settings = {
             "ENV": "dev",
             "KUBECONFIG": str(kubeconfig),
             "API_PORT": str(port),
+            "API_PROBE_PORT": str(probe_port),
             "API_TRUSTED_PROXIES": "127.0.0.1/32",
         }
         process = await asyncio.create_subprocess_exec(
@@ -164,7 +165,7 @@ async def attacked_api(folder: Path, teams: int, **environment: str) -> AsyncIte
         stack.push_async_callback(_end, process)
         http = await stack.enter_async_context(aiohttp.ClientSession())
         api = AttackedApi(f"http://127.0.0.1:{port}", port, kubernetes, process, http)
-        await _wait_ready(api)
+        await _wait_ready(http, f"http://127.0.0.1:{probe_port}/readyz")
         for _ in range(20):
             await api.ask()
         api.statuses.clear()
@@ -172,11 +173,11 @@ async def attacked_api(folder: Path, teams: int, **environment: str) -> AsyncIte
         yield api
 
 
-async def _wait_ready(api: AttackedApi) -> None:
+async def _wait_ready(http: aiohttp.ClientSession, probe: str) -> None:
     async with asyncio.timeout(60):
         while True:
             with suppress(aiohttp.ClientError):
-                async with api.http.get(f"{api.url}/readyz") as answer:
+                async with http.get(probe) as answer:
                     if answer.status == 200:
                         return
             await asyncio.sleep(0.1)

@@ -19,6 +19,8 @@ JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 PARTIAL: Final = "application/vnd.aichatworkspaces.partial+json"
 """JSON of documents with only some of their fields."""
+API_PREFIX: Final = "/api/"
+FORM: Final = "application/x-www-form-urlencoded"
 FORMATS: Final = {"POST": (JSON,), "PUT": (JSON,), "PATCH": (MERGE_PATCH, JSON)}
 # What a request takes besides its body; it counts as soon as its sender is known.
 _REQUEST_BYTES: Final = 16 * 1024
@@ -142,10 +144,17 @@ def _require_fit(size: int, max_bytes: int) -> None:
 
 
 def _require_format(scope: Scope) -> None:
-    formats = FORMATS.get(scope["method"], ())
+    formats = _formats(scope["method"], scope["path"])
     content_type = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
     if formats and content_type not in formats:
         raise problems.unsupported(content_type, scope["method"], formats)
+
+
+def _formats(method: str, path: str) -> tuple[str, ...]:
+    """Return the formats of a request's body; only pages outside the API send forms."""
+    formats = FORMATS.get(method, ())
+    is_page = method == "POST" and not path.startswith(API_PREFIX)
+    return (*formats, FORM) if is_page else formats
 
 
 def _declared_bytes(headers: Headers, max_bytes: int) -> int:

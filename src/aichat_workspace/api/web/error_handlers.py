@@ -10,6 +10,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from aichat_workspace.api.web import openai_errors, problems
@@ -150,6 +151,8 @@ class ErrorMiddleware:
 
         try:
             await self.app(scope, receive, noting_send)
+        except ClientDisconnect:
+            return  # no one is there to answer
         except Exception:
             _log.exception("request crashed", path=scope["path"])
             if has_started:

@@ -1,0 +1,1 @@
+"""The web console: pages for people, rendered from the HTTP API's own answers."""

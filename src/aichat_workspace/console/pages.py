@@ -1,0 +1,243 @@
+"""Pages, each from the API's answers to one request of a browser."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from aichat_workspace.console import forms, rendering
+from aichat_workspace.console.api_client import ApiClient, ApiProblemError
+from aichat_workspace.console.forms import NewWorkspace, Values
+from aichat_workspace.console.texts import TEXTS
+from aichat_workspace.console.views import rows, workspaces
+from aichat_workspace.console.views.states import Document
+
+WORKSPACES: Final = "/api/v1/workspaces"
+_SESSION: Final = "/api/v1/session"
+_LIMIT: Final = "100"
+_FILTERS: Final = ("q", "team", "phase", "page")
+_MODELS_SHOWN: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who is signed in."""
+
+    username: str
+    csrf_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of a person's browser."""
+
+    api: ApiClient
+    person: Person
+
+    def page(self, template: str, status: int = 200, **values: Any) -> Response:
+        """Return a page for the person."""
+        cookies = self.api.cookies
+        return rendering.page(template, status, cookies=cookies, person=self.person, **values)
+
+    def redirect(self, path: str) -> Response:
+        """Return a redirect to another page."""
+        return rendering.redirect(path, self.api.cookies)
+
+
+async def begin_visit(api: ApiClient, form: Values | None = None) -> Visit:
+    """Return the visit of the person who is signed in.
+
+    A form brings its own token, which the API compares. Raises ApiProblemError (401).
+    """
+    session = await api.get(_SESSION)
+    person = Person(session["username"], session["csrfToken"])
+    api.csrf_token = forms.first(form, forms.CSRF_FIELD) if form is not None else ""
+    return Visit(api, person)
+
+
+async def sign_in(api: ApiClient, token: str) -> None:
+    """Start a session with a token. Raises ApiProblemError."""
+    await api.call("POST", _SESSION, body={"token": token})
+
+
+async def sign_out(api: ApiClient) -> None:
+    """End the session. Raises ApiProblemError."""
+    await api.call("DELETE", _SESSION)
+
+
+async def list_page(visit: Visit, query: Mapping[str, str]) -> Response:
+    """Return the list of workspaces."""
+    filters = {name: query[name] for name in _FILTERS if query.get(name)}
+    documents, next_page, can_create = await _list(visit, filters)
+    now = datetime.now(UTC)
+    watched = "?" + urlencode({"team": filters["team"]}) if "team" in filters else ""
+    return visit.page(
+        "list.html",
+        rows=[rows.row(document, now) for document in documents],
+        phases=rows.phase_filters(
+            documents, filters, is_whole=next_page is None and "page" not in filters
+        ),
+        query=filters,
+        next_page=next_page,
+        can_create=can_create,
+        watch=f"{WORKSPACES}:watch{watched}",
+    )
+
+
+async def _list(
+    visit: Visit, filters: Mapping[str, str]
+) -> tuple[Sequence[Document], str | None, bool]:
+    """Return the documents, the next page, and whether the person may create one."""
+    try:
+        answer = await visit.api.get(WORKSPACES, {**filters, "limit": _LIMIT})
+    except ApiProblemError as error:
+        # Without a filter it means: in no team at all, which is an empty list with a way out.
+        if error.problem.status != 403 or filters:
+            raise
+        answer = {"items": [], "nextPage": None}
+    can_create = bool(answer["items"]) or bool(filters) or await _may_create(visit)
+    return answer["items"], answer["nextPage"], can_create
+
+
+async def _may_create(visit: Visit) -> bool:
+    me = await visit.api.get("/api/v1/me")
+    return "create" in me["everywhere"] or bool(me["teams"])
+
+
+async def new_page(
+    visit: Visit,
+    form: NewWorkspace,
+    status: int = 200,
+    errors: Mapping[str, Sequence[str]] | None = None,
+    *,
+    is_checked: bool = False,
+) -> Response:
+    """Return the form of a new workspace, with what would be made.
+
+    `errors` are messages by field; `is_checked` says that the API found none.
+    """
+    me = await visit.api.get("/api/v1/me")
+    in_use = await visit.api.get("/api/v1/models")
+    patterns = await visit.api.get("/api/v1/patterns")
+    platform = await visit.api.get("/api/v1/platform")
+    return visit.page(
+        "new.html",
+        status,
+        form=form,
+        models_text=forms.join(form.models),
+        teams=me["teams"],
+        in_use=in_use["inUse"][:_MODELS_SHOWN],
+        patterns=patterns["items"],
+        platform=platform,
+        scheme="https" if platform["tls"] else "http",
+        errors=errors or {},
+        is_checked=is_checked,
+    )
+
+
+async def check_new(visit: Visit, form: NewWorkspace) -> Response:
+    """Return the form after a check of the API that changes nothing."""
+    if not form.name:
+        return await new_page(visit, form)
+    try:
+        await visit.api.call("POST", WORKSPACES, {"dryRun": "true"}, form.body())
+    except ApiProblemError as error:
+        return await new_page(visit, form, errors=forms.errors_by_field(error.problem))
+    return await new_page(visit, form, is_checked=True)
+
+
+async def create(visit: Visit, form: NewWorkspace) -> Response:
+    """Create the workspace and go to its page; return the form again where something is wrong."""
+    try:
+        document = await visit.api.call("POST", WORKSPACES, body=form.body())
+    except ApiProblemError as error:
+        if error.problem.status not in (403, 409, 422) or error.problem.code == "csrf-token":
+            raise
+        errors = forms.errors_by_field(error.problem)
+        return await new_page(visit, form, error.problem.status, errors)
+    return visit.redirect(rows.row(document, datetime.now(UTC)).path)
+
+
+async def workspace_page(
+    visit: Visit, name: str, team: str, status: int = 200, **parts: Any
+) -> Response:
+    """Return a workspace's page; `parts` are credentials, or a prompt and its reply."""
+    query, path, now = forms.encode_team(team), f"{WORKSPACES}/{name}", datetime.now(UTC)
+    document = await visit.api.get(path, query)
+    diagnosis = await visit.api.get(f"{path}/diagnosis", query)
+    events, events_problem = await _events(visit, f"{path}/events", query)
+    return visit.page(
+        "workspace.html",
+        status,
+        workspace=workspaces.workspace(document, diagnosis, now),
+        events=workspaces.events(events, now),
+        events_problem=events_problem,
+        **{"credentials": None, "prompt": None, **parts},
+    )
+
+
+async def _events(
+    visit: Visit, path: str, query: Mapping[str, str]
+) -> tuple[Sequence[Document], str]:
+    """Return the events, and why they could not be read."""
+    try:
+        return (await visit.api.get(path, query))["items"], ""
+    except ApiProblemError as error:
+        if error.problem.status == 401:
+            raise
+        return (), error.problem.detail
+
+
+async def credentials_page(visit: Visit, name: str, team: str) -> Response:
+    """Return the page with the first administrator's sign-in data; the API records it."""
+    path = f"{WORKSPACES}/{name}/credentials"
+    credentials = await visit.api.get(path, forms.encode_team(team))
+    return await workspace_page(visit, name, team, credentials=credentials)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt, and its reply or what was wrong."""
+
+    text: str
+    model: str
+    reply: str = ""
+    note: str = ""
+    error: str = ""
+
+
+async def prompt_page(visit: Visit, name: str, team: str, text: str, model: str) -> Response:
+    """Return the page with the whole reply to a prompt, for browsers without the script."""
+    body = {"prompt": text, "stream": False, **({"model": model} if model else {})}
+    path, began = f"{WORKSPACES}/{name}:prompt", time.monotonic()
+    try:
+        answer = await visit.api.call("POST", path, forms.encode_team(team), body)
+    except ApiProblemError as error:
+        if error.problem.status in (401, 404) or error.problem.code == "csrf-token":
+            raise
+        failed = Prompt(text, model, error=error.problem.detail)
+        return await workspace_page(visit, name, team, error.problem.status, prompt=failed)
+    seconds = f"{time.monotonic() - began:.1f}"
+    note = TEXTS["prompt_done"].format(model=answer["model"], seconds=seconds)
+    prompt = Prompt(text, model, answer["reply"], note)
+    return await workspace_page(visit, name, team, prompt=prompt)
+
+
+async def delete_page(
+    visit: Visit, name: str, team: str, status: int = 200, *, is_mismatch: bool = False
+) -> Response:
+    """Return the page that asks for the name before it deletes."""
+    document = await visit.api.get(f"{WORKSPACES}/{name}", forms.encode_team(team))
+    now = datetime.now(UTC)
+    no_diagnosis: dict[str, Any] = {"summary": "", "findings": ()}
+    view = workspaces.workspace(document, no_diagnosis, now)
+    return visit.page("delete.html", status, workspace=view, is_mismatch=is_mismatch)
+
+
+async def change(visit: Visit, method: str, path: str, team: str) -> None:
+    """Carry out an action of the API on a workspace. Raises ApiProblemError."""
+    await visit.api.call(method, path, forms.encode_team(team))

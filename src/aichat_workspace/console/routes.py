@@ -1,0 +1,238 @@
+"""Routes of the console, and a page for every error."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote, urlencode
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from aichat_workspace.console import forms, pages, rendering
+from aichat_workspace.console.api_client import ApiClient, ApiProblemError, Problem
+from aichat_workspace.console.forms import NewWorkspace, Values
+from aichat_workspace.console.texts import TEXTS
+from aichat_workspace.domain import names
+
+_NAME: Final = re.compile(names.WORKSPACE_NAME_PATTERN)
+_NOT_FOUND: Final = Problem(404, "no-such-page", "")
+_BUG: Final = Problem(500, "bug", "")
+_ACTIONS: Final = ("suspend", "resume")
+_log: Final = structlog.get_logger()
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """The console's endpoints for one API."""
+
+    api: ASGIApp
+    has_provider: bool
+    """Whether an identity provider signs people in."""
+
+    def all(self) -> list[Route]:
+        """Return the routes, in the order in which they are matched."""
+        return [
+            self._route("/", self.show_list, "GET"),
+            self._route("/login", self.show_login, "GET"),
+            self._route("/login", self.sign_in, "POST"),
+            self._route("/logout", self.sign_out, "POST"),
+            self._route("/new", self.show_new, "GET"),
+            self._route("/new", self.create, "POST"),
+            self._route("/workspaces/{name}", self.show_workspace, "GET"),
+            self._route("/workspaces/{name}/delete", self.show_delete, "GET"),
+            self._route("/workspaces/{name}/delete", self.delete, "POST"),
+            self._route("/workspaces/{name}/credentials", self.show_credentials, "POST"),
+            self._route("/workspaces/{name}/prompt", self.ask, "POST"),
+            *(
+                self._route(f"/workspaces/{{name}}/{action}", self.set_suspended, "POST")
+                for action in _ACTIONS
+            ),
+            self._route("/workspaces/{name}/{action}", self.return_to_workspace, "GET"),
+            self._route("/assets/{revision}/{file}", self.show_asset, "GET"),
+        ]
+
+    def _route(self, path: str, endpoint: Endpoint, method: str) -> Route:
+        return Route(path, self._with_errors(endpoint), methods=[method])
+
+    def _with_errors(self, endpoint: Endpoint) -> Endpoint:
+        """Return the endpoint with a page for each error."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                _require_name(request)
+                return await endpoint(request)
+            except ApiProblemError as error:
+                return self.problem_page(request, error.problem)
+            except Exception:
+                _log.exception("page crashed", path=request.url.path)
+                return self.problem_page(request, _BUG)
+
+        return answer
+
+    def problem_page(self, request: Request, problem: Problem) -> Response:
+        """Return the page of a problem; without a session, the way to sign in and come back."""
+        if problem.status == 401:
+            here = _here(request) if request.method == "GET" else "/"
+            return rendering.redirect(f"/login?{urlencode({'next': here})}")
+        known = f"error_{problem.status}"
+        return rendering.page(
+            "error.html",
+            problem.status,
+            person=None,
+            title=TEXTS.get(known, TEXTS["error_500"]),
+            detail=_detail(problem),
+            retry_path=_here(request) if request.method == "GET" else "/",
+            is_retryable=problem.retry_after_seconds is not None,
+        )
+
+    async def show_list(self, request: Request) -> Response:
+        """Show the list of workspaces."""
+        return await pages.list_page(await self._visit(request), request.query_params)
+
+    async def show_login(self, request: Request) -> Response:
+        """Show the ways to sign in."""
+        return self._login_page(request.query_params.get("next", "/"))
+
+    async def sign_in(self, request: Request) -> Response:
+        """Sign in with a token, and go where the person wanted to go."""
+        form = await forms.read_form(request)
+        next_path = forms.first(form, "next")
+        api = ApiClient(self.api, request)
+        try:
+            await pages.sign_in(api, forms.first(form, "token"))
+        except ApiProblemError as error:
+            if error.problem.code == "cross-site":
+                raise
+            return self._login_page(next_path, error.problem)
+        return rendering.redirect(local_path(next_path), api.cookies)
+
+    def _login_page(self, next_path: str, problem: Problem | None = None) -> Response:
+        next_path = local_path(next_path)
+        return rendering.page(
+            "login.html",
+            problem.status if problem else 200,
+            person=None,
+            next=next_path,
+            provider=f"/api/v1/session/login?{urlencode({'next': next_path})}"
+            if self.has_provider
+            else None,
+            problem=problem.detail if problem else "",
+            was_away=next_path != "/" and problem is None,
+        )
+
+    async def sign_out(self, request: Request) -> Response:
+        """End the session."""
+        api = ApiClient(self.api, request)
+        await pages.sign_out(api)
+        return rendering.redirect("/login", api.cookies)
+
+    async def show_new(self, request: Request) -> Response:
+        """Show the form of a new workspace; the query fills it in."""
+        form = NewWorkspace.from_values(forms.parse_values(request.url.query))
+        return await pages.new_page(await self._visit(request), form)
+
+    async def create(self, request: Request) -> Response:
+        """Create a workspace, or only check the form."""
+        visit, values = await self._visit_with_form(request)
+        form = NewWorkspace.from_values(values)
+        if "check" in values:
+            return await pages.check_new(visit, form)
+        return await pages.create(visit, form)
+
+    async def show_workspace(self, request: Request) -> Response:
+        """Show a workspace."""
+        visit = await self._visit(request)
+        return await pages.workspace_page(visit, *_address(request))
+
+    async def show_credentials(self, request: Request) -> Response:
+        """Show a workspace with its first administrator's sign-in data."""
+        visit, _ = await self._visit_with_form(request)
+        return await pages.credentials_page(visit, *_address(request))
+
+    async def ask(self, request: Request) -> Response:
+        """Show a workspace with the reply to a prompt."""
+        visit, values = await self._visit_with_form(request)
+        prompt, model = forms.first(values, "prompt"), forms.first(values, "model")
+        return await pages.prompt_page(visit, *_address(request), prompt, model)
+
+    async def set_suspended(self, request: Request) -> Response:
+        """Suspend or resume a workspace."""
+        visit, _ = await self._visit_with_form(request)
+        name, team = _address(request)
+        action = request.url.path.rpartition("/")[2]
+        await pages.change(visit, "POST", f"{pages.WORKSPACES}/{name}:{action}", team)
+        return visit.redirect(_workspace_path(name, team))
+
+    async def show_delete(self, request: Request) -> Response:
+        """Show what deleting a workspace does."""
+        return await pages.delete_page(await self._visit(request), *_address(request))
+
+    async def delete(self, request: Request) -> Response:
+        """Delete a workspace whose name was typed."""
+        visit, values = await self._visit_with_form(request)
+        name, team = _address(request)
+        if forms.first(values, "confirm") != name:
+            return await pages.delete_page(visit, name, team, 422, is_mismatch=True)
+        await pages.change(visit, "DELETE", f"{pages.WORKSPACES}/{name}", team)
+        return visit.redirect("/")
+
+    async def return_to_workspace(self, request: Request) -> Response:
+        """Leave the address of an action, which a reload or a bookmark asks for."""
+        return rendering.redirect(_workspace_path(*_address(request)))
+
+    async def show_asset(self, request: Request) -> Response:
+        """Send a style sheet, script or picture."""
+        response = rendering.asset(request.path_params["revision"], request.path_params["file"])
+        if response is None:
+            raise ApiProblemError(_NOT_FOUND)
+        return response
+
+    async def _visit(self, request: Request) -> pages.Visit:
+        return await pages.begin_visit(ApiClient(self.api, request))
+
+    async def _visit_with_form(self, request: Request) -> tuple[pages.Visit, Values]:
+        form = await forms.read_form(request)
+        return await pages.begin_visit(ApiClient(self.api, request), form), form
+
+
+def _require_name(request: Request) -> None:
+    """Raise ApiProblemError (404) for a path whose name no workspace can have."""
+    name = request.path_params.get("name")
+    if name is not None and not _NAME.fullmatch(name):
+        raise ApiProblemError(_NOT_FOUND)
+
+
+def local_path(path: str) -> str:
+    """Return the path if it is one of this site, else `/`: a link must not lead elsewhere.
+
+    Browsers read a backslash as a slash, and skip control characters.
+    """
+    is_local = path.startswith("/") and not path.startswith(("//", "/\\"))
+    return path if is_local and path.isprintable() and "\\" not in path else "/"
+
+
+def _detail(problem: Problem) -> str:
+    """Return what the page says; the API's own words where they are for people with a browser."""
+    words = TEXTS.get(f"code_{problem.code}") or TEXTS.get(f"error_{problem.status}_help")
+    return words or problem.detail
+
+
+def _here(request: Request) -> str:
+    query = f"?{request.url.query}" if request.url.query else ""
+    return f"{quote(request.url.path)}{query}"
+
+
+def _address(request: Request) -> tuple[str, str]:
+    """Return the workspace's name and team."""
+    return request.path_params["name"], request.query_params.get("team", "")
+
+
+def _workspace_path(name: str, team: str) -> str:
+    query = forms.encode_team(team)
+    return f"/workspaces/{name}" + (f"?{urlencode(query)}" if query else "")

@@ -1,0 +1,136 @@
+"""Workspaces in the list, and the links that filter it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from aichat_workspace.console.texts import TEXTS
+from aichat_workspace.console.views.states import Document, State, Time, model, percent, time
+from aichat_workspace.domain.models.status import ModelState
+from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase
+
+# A newer operator may know further phases and states: they are shown as they are.
+_TONES: Final[Mapping[str, str]] = {
+    Phase.PENDING: "working",
+    Phase.PROVISIONING: "working",
+    Phase.PULLING_MODELS: "working",
+    Phase.READY: "good",
+    Phase.DEGRADED: "trouble",
+    Phase.SUSPENDED: "idle",
+    Phase.TERMINATING: "idle",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A workspace in the list."""
+
+    key: str
+    """Unique on the page and the same at each refresh."""
+    name: str
+    team: str
+    path: str
+    """Its page, with the query that names its team."""
+    state: State
+    models: str
+    note: str
+    percent: int | None
+    url: str | None
+    created: Time
+    is_suspended: bool
+    is_deleting: bool
+
+    def action(self, name: str) -> str:
+        """Return the path of an action of its page."""
+        path, _, query = self.path.partition("?")
+        return f"{path}/{name}?{query}"
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseFilter:
+    """A link that filters the list by phase."""
+
+    label: str
+    count: int | None
+    """None where only a part of the list is known."""
+    query: str
+    is_current: bool
+
+
+def row(document: Document, now: datetime) -> Row:
+    """Return the view of one workspace in the list."""
+    name, team, status = document["name"], document["team"], document["status"]
+    models = status.get("models") or ()
+    pulling = next((model for model in models if model["state"] == ModelState.PULLING), None)
+    return Row(
+        key=f"{team}/{name}",
+        name=name,
+        team=team,
+        path=f"/workspaces/{quote(name, safe='')}?{urlencode({'team': team})}",
+        state=state(document),
+        models=", ".join(document["spec"].get("models") or ()),
+        note=_note(document, pulling),
+        percent=percent(pulling) if pulling else None,
+        url=safe_url(status.get("url")),
+        created=time(document["created"], now),
+        is_suspended=bool(document["spec"].get("suspended")),
+        is_deleting=document["deleting"],
+    )
+
+
+def state(document: Document) -> State:
+    """Return the workspace's state; one that is being deleted is in no other."""
+    phase = Phase.TERMINATING if document["deleting"] else document["status"].get("phase", "")
+    return State(TEXTS.get(phase, phase), _TONES.get(phase, "idle"))
+
+
+def safe_url(url: object) -> str | None:
+    """Return an address that a link may have; None for another scheme, as `javascript:`."""
+    is_http = isinstance(url, str) and url.startswith(("https://", "http://"))
+    return str(url) if is_http else None
+
+
+def phase_filters(
+    documents: Sequence[Document], query: Mapping[str, str], *, is_whole: bool
+) -> tuple[PhaseFilter, ...]:
+    """Return a link for each phase that occurs, and one for all.
+
+    `documents` are those of the present filter; counts are shown only where they are all that
+    there are, and not already filtered by phase.
+    """
+    current = query.get("phase", "")
+    counts = Counter(str(document["status"].get("phase")) for document in documents)
+    rest = {name: value for name, value in query.items() if name not in ("phase", "page")}
+    is_counted = is_whole and not current
+    phases = [phase for phase in Phase if phase in counts or phase == current]
+    everything = PhaseFilter(
+        TEXTS["all_phases"],
+        len(documents) if is_counted else None,
+        f"?{urlencode(rest)}" if rest else "/",
+        not current,
+    )
+    return (
+        everything,
+        *(
+            PhaseFilter(
+                TEXTS[phase],
+                counts[phase] if is_counted else None,
+                f"?{urlencode({**rest, 'phase': str(phase)})}",
+                phase == current,
+            )
+            for phase in phases
+        ),
+    )
+
+
+def _note(document: Document, pulling: Document | None) -> str:
+    if pulling is not None:
+        return model(pulling).note
+    status = document["status"]
+    if status.get("phase") != Phase.DEGRADED:
+        return ""
+    conditions = {entry["type"]: entry for entry in status.get("conditions") or ()}
+    return str(conditions.get(ConditionType.READY, {}).get("message", ""))

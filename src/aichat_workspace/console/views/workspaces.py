@@ -1,0 +1,175 @@
+"""A workspace on its page: what is wrong, how it came up, its models and events."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from aichat_workspace.console import units
+from aichat_workspace.console.texts import TEXTS
+from aichat_workspace.console.views.rows import Row, row
+from aichat_workspace.console.views.states import Document, Model, State, Time, model, time
+from aichat_workspace.domain.reasons import Severity
+from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType
+
+_STEPS: Final = (
+    ConditionType.PROVISIONED,
+    ConditionType.OLLAMA_AVAILABLE,
+    ConditionType.OPENWEBUI_AVAILABLE,
+    ConditionType.MODELS_READY,
+    ConditionType.READY,
+)
+
+
+# A condition that changed later than this says nothing of how the workspace came up.
+_BRING_UP_SECONDS: Final = 3_600
+
+
+_EVENTS: Final = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the bring-up."""
+
+    title: str
+    state: State
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One problem, and what to do."""
+
+    title: str
+    message: str
+    advice: str
+    tone: str
+    """trouble for what a person has to mend, else working."""
+    code: str
+    """What documentation and alerts call it; empty for an unknown one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A workspace on its page."""
+
+    row: Row
+    summary: str
+    """Where it is, in a sentence; empty where a finding says it."""
+    findings: tuple[Finding, ...]
+    steps: tuple[Step, ...]
+    models: tuple[Model, ...]
+    patterns: tuple[str, ...]
+    requested_by: str | None
+    keeps_data: bool
+    """Whether the namespace stays when the workspace is deleted."""
+    can_prompt: bool
+    prompt_models: tuple[str, ...]
+    api_path: str
+    """Its address in the API."""
+    watch: str
+    """The stream of its changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened."""
+
+    time: Time
+    is_warning: bool
+    reason: str
+    message: str
+    object: str
+    count: int
+
+
+def workspace(document: Document, diagnosis: Document, now: datetime) -> Workspace:
+    """Return the view of a workspace's page."""
+    spec, status = document["spec"], document["status"]
+    problems = findings(diagnosis["findings"])
+    is_explained = any(finding.message == diagnosis["summary"] for finding in problems)
+    models = tuple(map(model, status.get("models") or ()))
+    patterns = tuple(pattern["name"] for pattern in status.get("patterns") or ())
+    usable = [model.name for model in models if model.state.tone == "good"]
+    query = urlencode({"team": document["team"], "name": document["name"]})
+    return Workspace(
+        row=row(document, now),
+        summary="" if is_explained else diagnosis["summary"],
+        findings=problems,
+        steps=tuple(_steps(document, now)),
+        models=models,
+        patterns=patterns,
+        requested_by=document["requestedBy"],
+        keeps_data=spec.get("deletionPolicy") == "Retain",
+        can_prompt=bool(usable) and not spec.get("suspended") and not document["deleting"],
+        prompt_models=(*usable, *patterns),
+        api_path=f"/api/v1/workspaces/{quote(document['name'], safe='')}",
+        watch=f"/api/v1/workspaces:watch?{query}",
+    )
+
+
+def findings(documents: Iterable[Document]) -> tuple[Finding, ...]:
+    """Return each problem once: a condition often repeats what a model or pattern says of itself.
+
+    The later of two with the same message is the more exact one, unless it is less urgent.
+    """
+    by_message: dict[str, Document] = {}
+    for document in documents:
+        known = by_message.setdefault(document["message"], document)
+        if known["severity"] == document["severity"]:
+            by_message[document["message"]] = document
+    return tuple(map(_finding, by_message.values()))
+
+
+def event(document: Document, now: datetime) -> Event:
+    """Return the view of an event."""
+    return Event(
+        time=time(document["time"], now),
+        is_warning=document["type"] == "Warning",
+        reason=document["reason"],
+        message=document["message"],
+        object=document["object"],
+        count=document["count"],
+    )
+
+
+def events(documents: Iterable[Document], now: datetime) -> tuple[Event, ...]:
+    """Return the newest events."""
+    return tuple(event(document, now) for document in [*documents][:_EVENTS])
+
+
+def _finding(document: Document) -> Finding:
+    return Finding(
+        title=_finding_title(document["condition"]),
+        message=document["message"],
+        advice=document["advice"],
+        tone="trouble" if document["severity"] == Severity.ERROR else "working",
+        code=document["code"],
+    )
+
+
+def _finding_title(condition: str) -> str:
+    """Return the title of a condition, or of a model or pattern, as `Model gemma2:2b`."""
+    return TEXTS.get(f"step_{condition}") or condition[:1].upper() + condition[1:]
+
+
+def _steps(document: Document, now: datetime) -> Iterable[Step]:
+    conditions = {entry["type"]: entry for entry in document["status"].get("conditions") or ()}
+    created = datetime.fromisoformat(document["created"])
+    for kind in _STEPS:
+        condition = conditions.get(kind)
+        if condition is None:
+            yield Step(TEXTS[f"step_{kind}"], State("", "idle"), "")
+            continue
+        changed = datetime.fromisoformat(condition["lastTransitionTime"])
+        seconds = (changed - created).total_seconds()
+        is_met = condition["status"] == "True"
+        is_bring_up = is_met and seconds < _BRING_UP_SECONDS
+        note = units.span(seconds) if is_bring_up else units.age(changed, now)
+        yield Step(
+            TEXTS[f"step_{kind}"],
+            State(condition["status"], "good" if is_met else "working"),
+            note if is_bring_up else f"{TEXTS['for']} {note}",
+        )

@@ -1,0 +1,288 @@
+"""The console in a real browser: with and without script, in light and dark, by keyboard.
+
+The pages, the script and the style sheet are the product's, served by its own server; the cluster
+behind it is made up, so that each state is there when a test needs it.
+"""
+
+import asyncio
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.fakes.console import TEAM, ConsoleWorld, make_world, namespace
+from tests.fakes.listing import take_list
+from tests.unit.api.samples import resource
+from tests.unit.api.serving import serve
+
+NAME: Final = "red-chat"
+PAGE: Final = f"/workspaces/{NAME}?team={TEAM}"
+_START_SECONDS: Final = 30
+_SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
+
+
+@dataclass
+class ServedConsole:
+    """The application on a loop of its own, as the browser's calls block this one."""
+
+    world: ConsoleWorld
+    url: str
+    loop: asyncio.AbstractEventLoop
+
+    def put(self, obj: dict[str, Any]) -> None:
+        """Add or change a workspace, as the cluster's watch would."""
+        changed = threading.Event()
+
+        def put() -> None:
+            self.world.put(obj)
+            changed.set()
+
+        self.loop.call_soon_threadsafe(put)
+        assert changed.wait(_START_SECONDS)
+
+
+@dataclass
+class Visitor:
+    """A page, and what its browser complained of."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        self.complaints.append(text)
+
+    def sign_in(self) -> None:
+        self.page.goto("/login")
+        self.page.locator("#token").fill("good")
+        self.page.keyboard.press("Enter")
+        expect(self.page.locator("h1")).to_have_text("Workspaces")
+
+
+def sample(phase: str = "Ready", **parts: Any) -> dict[str, Any]:
+    status = {
+        "phase": phase,
+        "url": f"https://{NAME}.example.org",
+        "namespace": {"name": NAME, "uid": f"namespace-of-{NAME}"},
+        "models": [{"name": "gemma2:2b", "state": "Ready", "totalBytes": 2**30}],
+    }
+    return resource(NAME, team=TEAM, spec={"models": ["gemma2:2b"]}, status={**status, **parts})
+
+
+@contextmanager
+def running() -> Iterator[ServedConsole]:
+    started, ended = threading.Event(), asyncio.Event()
+    served: list[ServedConsole] = []
+
+    async def run() -> None:
+        world = make_world({})
+        world.put(sample())
+        store = world.services.cluster._namespaces._store
+        take_list(store, [*store.all(), namespace(NAME)], 2)
+        async with serve(world.app, world.services.stopping) as url:
+            served.append(ServedConsole(world, url, asyncio.get_running_loop()))
+            started.set()
+            await ended.wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(run(),))
+    thread.start()
+    try:
+        assert started.wait(_START_SECONDS)
+        yield served[0]
+    finally:
+        served[0].loop.call_soon_threadsafe(ended.set)
+        thread.join(_START_SECONDS)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def console() -> Iterator[ServedConsole]:
+    with running() as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def visiting(browser: Browser, console: ServedConsole, **options: Any) -> Iterator[Visitor]:
+    """Open a browser; at the end it must have complained of nothing: no violation of the policy,
+    no broken script, no missing file."""
+    context = browser.new_context(base_url=console.url, **options)
+    visitor = Visitor(context.new_page())
+    visitor.page.on("console", lambda line: visitor.note(f"{line.type}: {line.text}"))
+    visitor.page.on("pageerror", lambda error: visitor.note(str(error)))
+    yield visitor
+    context.close()
+    assert visitor.complaints == []
+
+
+@pytest.mark.parametrize("scheme", _SCHEMES)
+def test_a_person_creates_follows_suspends_and_deletes_a_workspace(
+    chromium: Browser, console: ServedConsole, scheme: str
+) -> None:
+    with visiting(chromium, console, color_scheme=scheme) as visitor:
+        page = visitor.page
+        visitor.sign_in()
+        page.get_by_role("link", name="New workspace").click()
+        page.locator("#name").fill(NAME)
+        page.locator("#team").select_option(TEAM)
+        expect(page.locator("#name-error")).to_contain_text("taken")
+        page.locator("#name").fill("blue-chat")
+        expect(page.locator("#checked")).to_contain_text("Everything is fine")
+        expect(page.locator("#summary")).to_contain_text("blue-chat")
+        page.get_by_role("button", name="Create workspace").click()
+        expect(page.locator("h1")).to_contain_text("blue-chat")
+        page.get_by_role("button", name="Suspend").click()
+        expect(page.get_by_role("button", name="Resume")).to_be_visible()
+        page.get_by_role("link", name="Delete").click()
+        page.locator("#confirm").fill("blue-chat")
+        page.get_by_role("button", name="Delete workspace").click()
+        expect(page.locator("#list")).to_contain_text(NAME)
+        expect(page.locator("#list")).not_to_contain_text("blue-chat")
+
+
+def test_pages_follow_changes_and_keep_focus_text_and_open_menus(
+    chromium: Browser, console: ServedConsole
+) -> None:
+    with visiting(chromium, console) as visitor:
+        page = visitor.page
+        visitor.sign_in()
+        expect(page.locator("#list")).to_contain_text("Ready")
+        page.locator(".rows .menu summary").click()
+        link = page.get_by_role("link", name=NAME, exact=True)
+        link.focus()
+        console.put(sample("Degraded"))
+        expect(page.locator(".rows .badge")).to_contain_text("Needs you")
+        expect(link).to_be_focused()
+        expect(page.locator(".rows .menu")).to_have_attribute("open", "")
+        page.goto(PAGE)
+        page.locator("#prompt").fill("half a question")
+        console.put(sample("Ready"))
+        expect(page.locator("h1 .badge")).to_have_text("Ready")
+        expect(page).to_have_title(f"{NAME}: Ready")
+        expect(page.locator("#prompt")).to_have_value("half a question")
+
+
+def test_a_reply_comes_word_by_word_and_is_only_text(
+    chromium: Browser, console: ServedConsole
+) -> None:
+    console.world.model.reply = lambda prompt: ["<b>", prompt, "</b>", "<img src=x onerror=x>"]
+    with visiting(chromium, console) as visitor:
+        page = visitor.page
+        visitor.sign_in()
+        page.goto(PAGE)
+        page.locator("#prompt").fill("hello")
+        page.get_by_role("button", name="Ask").click()
+        expect(page.locator("#reply-text")).to_have_text("<b>hello</b><img src=x onerror=x>")
+        expect(page.locator("#reply-note")).to_have_text(re.compile(r"gemma2:2b, [\d.]+ s"))
+        assert page.url.endswith(PAGE)
+
+
+def test_a_lost_connection_is_told_and_comes_back_by_itself(
+    chromium: Browser, console: ServedConsole
+) -> None:
+    with visiting(chromium, console) as visitor:
+        page = visitor.page
+        visitor.sign_in()
+        expect(page.locator("#list")).to_contain_text("Ready")
+        page.context.set_offline(True)
+        console.put(sample("Degraded"))
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        expect(page.locator("#connection")).to_contain_text("No connection")
+        expect(page.locator("#list")).to_contain_text(NAME)
+        page.context.set_offline(False)
+        expect(page.locator("#connection")).to_be_hidden(timeout=15_000)
+        expect(page.locator(".rows .badge")).to_contain_text("Needs you")
+        visitor.complaints.clear()  # the browser itself reports each failed request
+
+
+def test_who_may_not_watch_still_sees_changes_and_no_false_alarm(
+    chromium: Browser, console: ServedConsole
+) -> None:
+    console.world.client.allows = lambda review: review.get("verb") != "watch"
+    with visiting(chromium, console) as visitor:
+        page = visitor.page
+        visitor.sign_in()
+        console.put(sample("Degraded"))
+        expect(page.locator(".rows .badge")).to_contain_text("Needs you", timeout=15_000)
+        expect(page.locator("#connection")).to_be_hidden()
+        assert all("403" in complaint for complaint in visitor.complaints)
+        visitor.complaints.clear()
+
+
+def test_everything_works_without_script(chromium: Browser, console: ServedConsole) -> None:
+    with visiting(chromium, console, java_script_enabled=False) as visitor:
+        page = visitor.page
+        visitor.sign_in()
+        page.goto(f"/new?name=blue-chat&team={TEAM}")
+        page.get_by_role("button", name="Check").click()
+        expect(page.locator("#checked")).to_contain_text("Everything is fine")
+        page.get_by_role("button", name="Create workspace").click()
+        expect(page.locator("h1")).to_contain_text("blue-chat")
+        page.goto(PAGE)
+        page.locator("#prompt").fill("hello")
+        page.get_by_role("button", name="Ask").click()
+        expect(page.locator("#reply-text")).to_have_text("You said: hello")
+        page.get_by_role("button", name="Show sign-in data").click()
+        expect(page.locator("#password")).to_have_text("correct-horse-battery-staple")
+        page.get_by_role("button", name="Suspend").click()
+        expect(page.get_by_role("button", name="Resume")).to_be_visible()
+        page.locator("#person summary").click()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.locator("h1")).to_have_text("Sign in")
+
+
+def test_the_keyboard_is_enough(chromium: Browser, console: ServedConsole) -> None:
+    with visiting(chromium, console) as visitor:
+        page, keys = visitor.page, visitor.page.keyboard
+        visitor.sign_in()
+        keys.press("/")
+        expect(page.locator("#q")).to_be_focused()
+        keys.type("red")
+        keys.press("Enter")
+        expect(page).to_have_url(re.compile(r"q=red"))
+        _tab_to(page, NAME)
+        keys.press("Enter")
+        expect(page.locator("h1")).to_contain_text(NAME)
+        _tab_to(page, "Delete…")
+        keys.press("Enter")
+        expect(page.locator("#confirm")).to_be_focused()
+        keys.type(NAME)
+        keys.press("Enter")
+        expect(page.locator("#list")).to_contain_text("No workspace yet")
+        keys.press("n")
+        expect(page.locator("#name")).to_be_focused()
+
+
+def _tab_to(page: Page, text: str) -> None:
+    """Press Tab until the element with this text has the focus."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent.trim()") == text:
+            return
+    raise AssertionError(f"{text} can't be reached by Tab")
+
+
+@pytest.mark.parametrize("path", ["/login", "/", "/new", PAGE])
+def test_a_phone_shows_a_page_without_scrolling_sideways(
+    chromium: Browser, console: ServedConsole, path: str
+) -> None:
+    long = "a" + "-long-name" * 4
+    console.put(resource(long, team=TEAM, spec={"models": [f"{long}/{long}:latest"]}))
+    with visiting(chromium, console, viewport={"width": 360, "height": 700}) as visitor:
+        visitor.sign_in()
+        visitor.page.goto(path)
+        width = visitor.page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 360

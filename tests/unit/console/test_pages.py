@@ -1,0 +1,368 @@
+"""Every page and action by plain links and forms, through the whole application."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx2
+import pytest
+from structlog.testing import capture_logs
+
+from aichat_workspace.console.rendering import CONTENT_SECURITY_POLICY
+from aichat_workspace.console.routes import local_path
+from aichat_workspace.console.texts import TEXTS
+from aichat_workspace.kube.errors import UnreachableError
+from tests.fakes.console import TEAM, ConsoleWorld
+from tests.unit.api.samples import resource
+from tests.unit.console.conftest import NAME, PATH, QUERY, Browser
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+def assert_audited(lines: Sequence[Mapping[str, Any]], action: str) -> None:
+    """An action has a line in the API's audit log, under the person's own name."""
+    audited = [line for line in lines if line["event"] == "audit"]
+    assert {line["user"] for line in audited} == {"ann@example.org"}
+    assert [line for line in audited if action in line["action"]]
+
+
+class TestSignIn:
+    async def test_a_stranger_is_sent_to_sign_in_and_back(self, stranger: Browser) -> None:
+        response = await stranger.http.get(PATH + QUERY)
+        assert response.headers["Location"] == f"/login?next=%2Fworkspaces%2F{NAME}%3Fteam%3D{TEAM}"
+        page = await stranger.open(response.headers["Location"])
+        answer = await stranger.submit(page, "/login", token="good")
+        assert answer.headers["Location"] == PATH + QUERY
+        await stranger.open(PATH + QUERY)
+
+    async def test_a_refused_token_is_told_and_where_one_wanted_to_go_is_kept(
+        self, stranger: Browser
+    ) -> None:
+        response = await stranger.sign_in(token="made-up", next="/new")
+        assert response.status_code == 401
+        assert "The token is not accepted" in response.text
+        assert 'name="next" value="/new"' in response.text
+
+    async def test_the_provider_has_a_button_only_where_one_is_configured(
+        self, stranger: Browser
+    ) -> None:
+        page = await stranger.open("/login?next=/new")
+        assert not [link for link in page.links if "session/login" in link]
+
+    @pytest.mark.parametrize(
+        "path", ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil", "x", ""]
+    )
+    def test_a_link_to_another_site_leads_to_the_list(self, path: str) -> None:
+        assert local_path(path) == "/"
+
+    async def test_signing_out_takes_the_session(self, browser: Browser) -> None:
+        page = await browser.open("/")
+        assert (await browser.submit(page, "/logout")).headers["Location"] == "/login"
+        assert (await browser.http.get("/")).headers["Location"] == "/login?next=%2F"
+
+    async def test_another_sites_form_signs_no_one_in(self, stranger: Browser) -> None:
+        headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+        response = await stranger.http.post("/login", data={"token": "good"}, headers=headers)
+        assert response.status_code == 403
+        assert "set-cookie" not in response.headers
+
+    async def test_a_bearer_token_opens_no_page(self, stranger: Browser) -> None:
+        response = await stranger.http.get("/", headers={"Authorization": "Bearer good"})
+        assert response.status_code == 303
+
+    async def test_a_page_is_always_the_sessions_persons(self, browser: Browser) -> None:
+        headers = {"Authorization": "Bearer made-up"}
+        assert (await browser.http.get(PATH + QUERY, headers=headers)).status_code == 200
+
+
+class TestList:
+    async def test_it_shows_state_models_and_address(self, browser: Browser) -> None:
+        page = await browser.open("/")
+        assert "Ready" in page.text
+        assert "gemma2:2b" in page.text
+        assert f"https://{NAME}.example.org" in page.links
+        assert PATH + QUERY in page.links
+
+    async def test_a_search_that_finds_nothing_has_a_way_back(self, browser: Browser) -> None:
+        page = await browser.open("/?q=nothing")
+        assert TEXTS["list_filtered"] in page.text
+
+    @pytest.mark.parametrize("query", [f"?team={TEAM}", "?phase=Ready", "?q=RED"])
+    async def test_it_is_filtered_by_team_phase_and_text(
+        self, browser: Browser, world: ConsoleWorld, query: str
+    ) -> None:
+        world.put(resource("other", team="others", status={"phase": "Degraded"}))
+        page = await browser.open(f"/{query}")
+        assert NAME in page.text
+        assert "other" not in page.links
+
+    async def test_who_may_do_nothing_is_told_who_to_ask(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        world.client.allows = lambda _: False
+        page = await browser.open("/")
+        assert TEXTS["list_no_rights"] in page.text
+        assert "/new" not in page.links
+
+    async def test_a_full_page_stays_below_a_hundred_kilobytes(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        for number in range(50):
+            world.put(resource(f"a{number}", team=TEAM, status={"phase": "Ready"}))
+        page = await browser.http.get("/")
+        assets = [await browser.http.get(path) for path in set(_addresses(page.text))]
+        assert len(assets) == 4
+        assert sum(len(part.content) for part in (page, *assets)) < 100_000
+
+    async def test_a_long_list_has_pages(self, browser: Browser, world: ConsoleWorld) -> None:
+        for number in range(101):
+            world.put(resource(f"a{number:03}", team=TEAM))
+        page = await browser.open("/")
+        (following,) = (link for link in page.links if link.startswith("?page="))
+        second = await browser.open(f"/{following}")
+        assert NAME in second.text
+        assert "a001" not in second.text
+
+
+def _addresses(text: str) -> list[str]:
+    return [part.partition('"')[0].partition("#")[0] for part in _after(text, '"/assets/')]
+
+
+def _after(text: str, begin: str) -> list[str]:
+    return [f"/assets/{rest}" for rest in text.split(begin)[1:]]
+
+
+class TestCreate:
+    async def test_a_form_creates_a_workspace_and_leads_to_it(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open("/new")
+        response = await browser.submit(page, "/new", name="blue", team=TEAM, models="gemma2:2b")
+        assert response.headers["Location"] == f"/workspaces/blue?team={TEAM}"
+        created = world.services.cluster.get(TEAM, "blue")
+        assert created is not None
+        assert created.owner == "ann@example.org"
+        assert "blue" in (await browser.open(response.headers["Location"])).text
+
+    async def test_a_link_fills_the_form_in(self, browser: Browser) -> None:
+        page = await browser.open(
+            f"/new?name=blue&team={TEAM}&model=gemma2:2b&pattern=explain_code"
+        )
+        values = page.form("/new").values
+        assert (values["name"], values["models"]) == ("blue", "gemma2:2b")
+
+    async def test_a_wrong_name_is_told_at_its_field_and_nothing_entered_is_lost(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open("/new")
+        response = await browser.submit(page, "/new", name="Blue!", team=TEAM, models="m1 m2")
+        assert response.status_code == 422
+        error = response.text.partition('id="name-error"')[2].partition("</span>")[0]
+        assert "String should match pattern" in error
+        assert 'value="Blue!"' in response.text
+        assert "m1\nm2" in response.text
+        assert world.services.cluster.get(TEAM, "Blue!") is None
+
+    async def test_a_taken_name_is_told_by_a_check_that_creates_nothing(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open("/new")
+        fields = {"team": TEAM, "check": "1"}
+        taken = await browser.submit(page, "/new", name=NAME, **fields)
+        free = await browser.submit(page, "/new", name="blue", **fields)
+        assert "taken; choose another one" in taken.text
+        assert TEXTS["summary_ok"] in free.text
+        assert world.services.cluster.get(TEAM, "blue") is None
+
+    async def test_who_may_not_create_is_told_so_on_the_form(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open("/new")
+        world.client.allows = lambda review: review.get("verb") != "create"
+        world.services.authorizer._answers._answers.clear()
+        response = await browser.submit(page, "/new", name="blue", team=TEAM)
+        assert response.status_code == 403
+        assert "may not create" in response.text
+
+    async def test_a_form_without_the_sessions_token_changes_nothing(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        response = await browser.http.post("/new", data={"name": "blue", "team": TEAM})
+        assert response.status_code == 403
+        assert TEXTS["code_csrf-token"] in response.text
+        assert world.services.cluster.get(TEAM, "blue") is None
+
+    async def test_a_form_whose_session_has_ended_leads_to_the_sign_in(
+        self, stranger: Browser
+    ) -> None:
+        response = await stranger.http.post("/new", data={"name": "blue", "team": TEAM})
+        assert (response.status_code, response.headers["Location"]) == (303, "/login?next=%2F")
+
+    async def test_a_team_that_a_link_names_is_chosen_though_it_is_not_ones_own(
+        self, browser: Browser
+    ) -> None:
+        response = await browser.http.get("/new?name=blue&team=others")
+        assert "<option selected>others</option>" in response.text
+
+
+class TestWorkspace:
+    async def test_suspending_and_resuming_come_back_to_the_page(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open(PATH + QUERY)
+        with capture_logs() as lines:
+            response = await browser.submit(page, f"{PATH}/suspend{QUERY}")
+        assert (response.status_code, response.headers["Location"]) == (303, PATH + QUERY)
+        view = world.services.cluster.get(TEAM, NAME)
+        assert view is not None
+        assert view.document["spec"]["suspended"] is True
+        assert_audited(lines, "suspend")
+        page = await browser.open(PATH + QUERY)
+        await browser.submit(page, f"{PATH}/resume{QUERY}")
+        view = world.services.cluster.get(TEAM, NAME)
+        assert view is not None
+        assert view.document["spec"]["suspended"] is False
+
+    async def test_deleting_needs_the_name(self, browser: Browser, world: ConsoleWorld) -> None:
+        action = f"{PATH}/delete{QUERY}"
+        page = await browser.open(action)
+        assert TEXTS["delete_loses"] in page.text
+        response = await browser.submit(page, action, confirm="red")
+        assert response.status_code == 422
+        assert TEXTS["delete_mismatch"].format(name=NAME) in response.text
+        assert world.client.deleted == []
+        response = await browser.submit(page, action, confirm=NAME)
+        assert response.headers["Location"] == "/"
+        assert world.client.deleted == [f"{NAME}/{TEAM}"]
+
+    async def test_a_retained_namespace_is_told_before_deleting(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        world.put(resource(NAME, team=TEAM, spec={"deletionPolicy": "Retain"}))
+        page = await browser.open(f"{PATH}/delete{QUERY}")
+        assert TEXTS["delete_keeps"] in page.text
+
+    async def test_credentials_are_shown_only_when_asked_for_and_recorded(
+        self, browser: Browser
+    ) -> None:
+        page = await browser.open(PATH + QUERY)
+        assert "correct-horse" not in page.text
+        with capture_logs() as lines:
+            response = await browser.submit(page, f"{PATH}/credentials{QUERY}")
+        assert "correct-horse-battery-staple" in response.text
+        assert response.headers["Cache-Control"] == "no-store"
+        assert_audited(lines, "credentials")
+
+    async def test_the_permission_for_credentials_is_the_callers(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open(PATH + QUERY)
+        world.client.allows = lambda review: review.get("subresource") != "credentials"
+        response = await browser.submit(page, f"{PATH}/credentials{QUERY}")
+        assert response.status_code == 403
+        assert "correct-horse" not in response.text
+
+    async def test_a_prompt_is_answered_without_a_script(self, browser: Browser) -> None:
+        page = await browser.open(PATH + QUERY)
+        action = f"{PATH}/prompt{QUERY}"
+        response = await browser.submit(page, action, prompt="<b>hi</b>", model="gemma2:2b")
+        assert "You said: &lt;b&gt;hi&lt;/b&gt;" in response.text
+
+    async def test_an_empty_prompt_is_told_beside_the_prompt(self, browser: Browser) -> None:
+        page = await browser.open(PATH + QUERY)
+        response = await browser.submit(page, f"{PATH}/prompt{QUERY}", prompt="")
+        assert response.status_code == 422
+        assert "prompt:" in response.text.partition('id="reply-error"')[2].partition("</p>")[0]
+
+    async def test_what_is_wrong_stands_first_with_its_fix(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        model = {
+            "name": "m",
+            "state": "Failed",
+            "message": "no such model",
+            "reason": "ModelNotFound",
+        }
+        conditions = [
+            {
+                "type": "Ready",
+                "status": "False",
+                "reason": "ModelFailed",
+                "message": "no such model",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }
+        ]
+        status = {"phase": "Degraded", "models": [model], "conditions": conditions}
+        world.put(resource(NAME, team=TEAM, status=status))
+        page = await browser.open(PATH + QUERY)
+        assert page.text.index("Model m") < page.text.index(TEXTS["progress"])
+        assert TEXTS["fix"] in page.text
+
+    async def test_the_address_of_an_action_leads_back_to_the_page(self, browser: Browser) -> None:
+        response = await browser.http.get(f"{PATH}/credentials{QUERY}")
+        assert response.headers["Location"] == PATH + QUERY
+
+    async def test_hostile_texts_are_shown_as_texts(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        model = {"name": HOSTILE, "state": "Failed", "message": HOSTILE}
+        status = {"phase": "Degraded", "models": [model], "url": f"javascript:{HOSTILE}"}
+        spec = {"models": [HOSTILE]}
+        world.put(resource(NAME, team=TEAM, owner=HOSTILE, spec=spec, status=status))
+        for path in ("/", PATH + QUERY, f"/?q={HOSTILE}", f"/new?name={HOSTILE}&models={HOSTILE}"):
+            page = await browser.open(path)
+            assert page.tags.count("script") == 1
+            assert "img" not in page.tags
+            assert not [link for link in page.links if link.startswith("javascript")]
+
+
+class TestErrors:
+    async def test_a_workspace_that_is_not_there_is_a_page(self, browser: Browser) -> None:
+        page = await browser.open("/workspaces/none", status=404)
+        assert TEXTS["error_404_help"] in page.text
+
+    @pytest.mark.parametrize(
+        "path", ["/nothing", "/workspaces/A:b", "/assets/x/none.js", "/logout"]
+    )
+    async def test_any_other_path_is_a_page_for_a_browser(
+        self, browser: Browser, path: str
+    ) -> None:
+        page = await browser.open(path, status=404)
+        assert TEXTS["error_404"] in page.text
+
+    async def test_a_program_gets_a_problem_document(self, stranger: Browser) -> None:
+        for path in ("/nothing", "/api/v1/nothing"):
+            response = await stranger.http.get(path)
+            assert response.headers["Content-Type"] == "application/problem+json"
+
+    async def test_a_cluster_that_does_not_answer_offers_another_try(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        async def no_answer(*_: object) -> None:
+            raise UnreachableError("no answer")
+
+        world.client.review = no_answer  # type: ignore[assignment]
+        page = await browser.open(PATH + QUERY, status=503)
+        assert PATH + QUERY in page.links
+
+    async def test_a_bug_is_a_page_and_a_line_in_the_log(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        world.put(resource(NAME, team=TEAM, created="no time"))
+        with capture_logs() as lines:
+            page = await browser.open(PATH + QUERY, status=500)
+        assert TEXTS["error_500_help"] in page.text
+        assert "page crashed" in [line["event"] for line in lines]
+
+
+async def test_every_page_has_the_policy_and_is_not_stored(browser: Browser) -> None:
+    paths = ("/", "/login", "/new", PATH + QUERY, f"{PATH}/delete{QUERY}", "/workspaces/none")
+    for path in paths:
+        response: httpx2.Response = await browser.http.get(path)
+        assert response.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
+        assert response.headers["Cache-Control"] == "no-store"
+
+
+async def test_the_apis_own_paths_stay_the_apis(stranger: Browser) -> None:
+    for path in ("/openapi.json", "/api/v1/me", "/api/v1/nothing"):
+        response = await stranger.http.get(path, headers={"Accept": "text/html"})
+        assert "text/html" not in response.headers["Content-Type"]

@@ -1,0 +1,81 @@
+import pytest
+
+from aichat_workspace.console.texts import TEXTS
+from aichat_workspace.console.views import rows
+from aichat_workspace.domain.v1alpha1.workspace_status import Phase
+from tests.unit.console.views.documents import NOW, document
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_every_phase_has_a_word_and_a_tone(phase: Phase) -> None:
+    state = rows.state(document(status={"phase": phase}))
+    assert state.word == TEXTS[phase]
+    assert state.tone in {"good", "working", "trouble", "idle"}
+
+
+@pytest.mark.parametrize(
+    ("url", "safe"),
+    [
+        ("https://a.example.org", "https://a.example.org"),
+        ("http://a.example.org", "http://a.example.org"),
+        ("javascript:alert(1)", None),
+        ("//elsewhere.example.org", None),
+        (None, None),
+    ],
+)
+def test_only_an_address_of_the_web_becomes_a_link(url: str | None, safe: str | None) -> None:
+    assert rows.row(document(status={"phase": "Ready", "url": url}), NOW).url == safe
+
+
+def test_a_download_is_told_with_size_speed_and_time_left() -> None:
+    model = {
+        "name": "m",
+        "state": "Pulling",
+        "percent": 50,
+        "completedBytes": 2**30,
+        "totalBytes": 2**31,
+        "bytesPerSecond": 2**20,
+        "etaSeconds": 1024,
+    }
+    row = rows.row(document(status={"phase": "PullingModels", "models": [model]}), NOW)
+    assert row.percent == 50
+    assert row.note == "50 % · 1.0 GiB of 2.0 GiB · 1.0 MiB/s · about 17 min"
+
+
+def test_a_download_that_has_only_begun_promises_nothing() -> None:
+    model = {"name": "m", "state": "Pulling"}
+    row = rows.row(document(status={"phase": "PullingModels", "models": [model]}), NOW)
+    assert (row.percent, row.note) == (0, "0 %")
+
+
+def test_counts_of_phases_are_shown_only_where_they_are_all_there_are() -> None:
+    documents = [document(status={"phase": "Ready"}), document(status={"phase": "Degraded"})]
+    whole = rows.phase_filters(documents, {}, is_whole=True)
+    part = rows.phase_filters(documents, {"team": "a"}, is_whole=False)
+    assert [(link.label, link.count) for link in whole] == [
+        ("All", 2),
+        ("Ready", 1),
+        ("Needs you", 1),
+    ]
+    assert {link.count for link in part} == {None}
+    assert [link.query for link in part] == [
+        "?team=a",
+        "?team=a&phase=Ready",
+        "?team=a&phase=Degraded",
+    ]
+
+
+def test_the_phase_that_filters_stays_a_link_even_when_nothing_is_in_it() -> None:
+    links = rows.phase_filters([], {"phase": "Ready"}, is_whole=True)
+    assert [(link.label, link.is_current, link.count) for link in links] == [
+        ("All", False, None),
+        ("Ready", True, None),
+    ]
+
+
+def test_an_action_keeps_the_team_of_the_page() -> None:
+    row = rows.row(document(name="a", team="b", status={"phase": "Ready"}), NOW)
+    assert (row.path, row.action("delete")) == (
+        "/workspaces/a?team=b",
+        "/workspaces/a/delete?team=b",
+    )
