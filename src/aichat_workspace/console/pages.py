@@ -21,6 +21,7 @@ _SESSION: Final = "/api/v1/session"
 _LIMIT: Final = "100"
 _FILTERS: Final = ("q", "team", "phase", "page")
 _MODELS_SHOWN: Final = 12
+_TEAMS_SHOWN: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +100,26 @@ async def _list(
         if error.problem.status != 403 or filters:
             raise
         answer = {"items": [], "nextPage": None}
-    can_create = bool(answer["items"]) or bool(filters) or await _may_create(visit)
+    can_create = bool(await _teams_to_create_in(visit, at_most=1))
     return answer["items"], answer["nextPage"], can_create
 
 
-async def _may_create(visit: Visit) -> bool:
+async def _teams_to_create_in(visit: Visit, at_most: int = _TEAMS_SHOWN) -> list[str]:
+    """Return teams in which the person may create a workspace.
+
+    Only the first hundred of their teams are asked about, one question each.
+    """
     me = await visit.api.get("/api/v1/me")
-    return "create" in me["everywhere"] or bool(me["teams"])
+    teams: list[str] = me["teams"][:_TEAMS_SHOWN]
+    if "create" in me["everywhere"]:
+        return teams
+    allowed: list[str] = []
+    for team in teams:
+        answer = await visit.api.get("/api/v1/me/can-i", {"verb": "create", "team": team})
+        allowed += [team] if answer["allowed"] else []
+        if len(allowed) == at_most:
+            break
+    return allowed
 
 
 async def new_page(
@@ -120,7 +134,7 @@ async def new_page(
 
     `errors` are messages by field; `is_checked` says that the API found none.
     """
-    me = await visit.api.get("/api/v1/me")
+    teams = await _teams_to_create_in(visit)
     in_use = await visit.api.get("/api/v1/models")
     patterns = await visit.api.get("/api/v1/patterns")
     platform = await visit.api.get("/api/v1/platform")
@@ -129,7 +143,7 @@ async def new_page(
         status,
         form=form,
         models_text=forms.join(form.models),
-        teams=me["teams"],
+        teams=teams,
         in_use=in_use["inUse"][:_MODELS_SHOWN],
         patterns=patterns["items"],
         platform=platform,
