@@ -1,5 +1,6 @@
 """Pages, each from the API's answers to one request of a browser."""
 
+import hmac
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from aichat_workspace.console import forms, rendering
-from aichat_workspace.console.api_client import ApiClient, ApiProblemError
+from aichat_workspace.console.api_client import ApiClient, ApiProblemError, Problem
 from aichat_workspace.console.forms import NewWorkspace, Values
 from aichat_workspace.console.texts import TEXTS
 from aichat_workspace.console.views import rows, workspaces
@@ -22,6 +23,7 @@ _LIMIT: Final = "100"
 _FILTERS: Final = ("q", "team", "phase", "page")
 _MODELS_SHOWN: Final = 12
 _TEAMS_SHOWN: Final = 100
+_OLD_FORM: Final = Problem(403, "csrf-token", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,14 @@ class Visit:
 async def begin_visit(api: ApiClient, form: Values | None = None) -> Visit:
     """Return the visit of the person who is signed in.
 
-    A form brings its own token, which the API compares. Raises ApiProblemError (401).
+    A form brings the session's token. Raises ApiProblemError: 401, or 403 for another token.
     """
     session = await api.get(_SESSION)
     person = Person(session["username"], session["csrfToken"])
-    api.csrf_token = forms.first(form, forms.CSRF_FIELD) if form is not None else ""
+    if form is not None:
+        api.csrf_token = forms.first(form, forms.CSRF_FIELD)
+        if not hmac.compare_digest(api.csrf_token.encode(), person.csrf_token.encode()):
+            raise ApiProblemError(_OLD_FORM)
     return Visit(api, person)
 
 

@@ -581,6 +581,24 @@ class TestSigningOut:
         assert (late.status_code, late.json()["code"]) == (401, "session-ended")
         assert "set-cookie" not in late.headers
 
+    @pytest.mark.parametrize("path", ["/logout", "/login"])
+    async def test_a_page_whose_session_is_due_ends_with_its_own_calls_cookies(
+        self,
+        browser: httpx2.AsyncClient,
+        idp: FakeIdentityProvider,
+        cluster: FakeCluster,
+        path: str,
+    ) -> None:
+        await sign_in_for_long(browser, idp, cluster)
+        cluster.tokens[GOOD] = "ann"
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        response = await browser.post(path, content=f"token={GOOD}&csrf=x", headers=form)
+        assert response.status_code == 303
+        if path == "/logout":
+            assert not dict(browser.cookies)
+        else:
+            assert (await browser.get(SESSION)).json()["username"] == "ann"
+
     async def test_logging_out_goes_on_to_the_provider_with_the_token_as_a_hint(
         self, browser: httpx2.AsyncClient, idp: FakeIdentityProvider, cluster: FakeCluster
     ) -> None:
