@@ -56,6 +56,15 @@ async def test_what_is_no_request_to_the_api_writes_none(client: httpx2.AsyncCli
     assert not logs
 
 
+async def test_a_pages_form_that_is_refused_before_its_route_writes_a_line(
+    client: httpx2.AsyncClient,
+) -> None:
+    with capture_logs() as logs:
+        await client.post("/nothing")
+        await client.get("/nothing")
+    assert [(log["event"], log["outcome"]) for log in logs] == [("audit", 404)]
+
+
 async def test_refusals_are_sampled_and_what_is_allowed_is_not(client: httpx2.AsyncClient) -> None:
     with capture_logs() as logs:
         for _ in range(30):
