@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.domain import names
 from aichat_workspace.foundation.resource import Resource
+from aichat_workspace.ollama.replies import ReplyEnd, ReplyPiece
 from aichat_workspace.operator import session_key
 from tests.fakes.listing import take_list
 from tests.fakes.workspace_client import FakeWorkspaceClient
@@ -85,9 +86,10 @@ class FakeModel:
     def __init__(self) -> None:
         self.reply: Callable[[str], list[str]] = lambda prompt: ["You said: ", prompt]
 
-    async def chat(self, _: str, prompt: str, **__: Any) -> AsyncIterator[str]:
+    async def chat(self, _: str, prompt: str, **__: Any) -> AsyncGenerator[ReplyPiece, None]:
         for word in self.reply(prompt):
-            yield word
+            yield ReplyPiece(word)
+        yield ReplyPiece(end=ReplyEnd("stop", 1, 3, 0.1))
 
 
 @dataclass(frozen=True)

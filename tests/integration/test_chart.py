@@ -268,6 +268,9 @@ def test_values_reach_their_objects(helms: dict[str, Helm], tmp_path: Path) -> N
     assert ("Ingress", "aichat-workspace-api") not in gateway
     route = gateway["HTTPRoute", "aichat-workspace-api"]["spec"]
     assert route["parentRefs"][0]["sectionName"] == "https"
+    ingress = rendered("defaults")["Ingress", "aichat-workspace-api"]["spec"]["rules"][0]["http"]
+    paths = {match["path"]["value"] for match in route["rules"][0]["matches"]}
+    assert paths == {path["path"] for path in ingress["paths"]}
     assert images([rendered("registry")["Deployment", "aichat-workspace-api"]]) == {
         f"registry.example.org/operator@sha256:{'0' * 64}"
     }

@@ -128,8 +128,16 @@ def test_a_gateway_is_found_whose_kind_was_installed_after_the_settings_named_it
         ]
         return (conditions[0]["status"], conditions[0]["reason"]) if conditions else ("", "")
 
+    storage_class = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": "the-platforms"},
+        "provisioner": "example.org/none",
+    }
     gateway = {"name": "front", "namespace": "default"}
-    with settings(cluster, {"ingress": {"gateway": gateway}}):
+    cluster.apply(storage_class)
+    named = {"storageClassName": "the-platforms", "ingress": {"gateway": gateway}}
+    with settings(cluster, named):
         eventually(lambda: references() == ("False", "GatewayNotFound"), "that is told")
         with installed(cluster, GATEWAY_API, "Gateway"):
             cluster.apply(
@@ -142,6 +150,7 @@ def test_a_gateway_is_found_whose_kind_was_installed_after_the_settings_named_it
             )
             eventually(lambda: references()[0] == "True", "the Gateway is found")
         eventually(lambda: references() == ("False", "GatewayNotFound"), "it is gone again")
+    cluster.kubectl("delete", "storageclass", "the-platforms")
 
 
 @pytest.mark.parametrize("way", [{}, {"gateway": {"name": "front", "namespace": "edge"}}])

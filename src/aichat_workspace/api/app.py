@@ -1,5 +1,7 @@
 """The API as an ASGI application."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Final
 
@@ -27,9 +29,11 @@ from aichat_workspace.api.web.compression import CompressionMiddleware
 from aichat_workspace.api.web.disconnects import DisconnectMiddleware
 from aichat_workspace.api.web.head_requests import HeadMiddleware
 from aichat_workspace.api.web.own_site import OwnSiteMiddleware
+from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.web.request_ids import RequestIdMiddleware
 from aichat_workspace.api.web.response_cookies import ResponseCookiesMiddleware
 from aichat_workspace.api.web.security_headers import SecurityHeadersMiddleware
+from aichat_workspace.console.api_client import ApiProblemError, Problem
 from aichat_workspace.console.mount import mount as mount_console
 
 _DESCRIPTION: Final = """\
@@ -60,7 +64,8 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
     )
     app.state.services = services
     error_handlers.install(app)
-    mount_console(app, has_provider=services.provider is not None)
+    has_provider = services.provider is not None
+    mount_console(app, has_provider=has_provider, hold=partial(_hold_page, services))
     app.include_router(workspaces.router)
     app.include_router(workspace_details.router)
     app.include_router(spec_lists.router)
@@ -92,3 +97,15 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
 def _operation_id(route: APIRoute) -> str:
     """Return the function's name; generated clients use it for their methods."""
     return route.name
+
+
+@contextmanager
+def _hold_page(services: Services, username: str) -> Iterator[None]:
+    """Count a page as one of the person's requests until it is sent, however slowly."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(services.requests.slot(username))
+        except ProblemError as error:
+            problem = Problem(error.status, error.code, error.detail, retry_after_seconds=5)
+            raise ApiProblemError(problem) from error
+        yield

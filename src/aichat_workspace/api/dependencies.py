@@ -32,6 +32,7 @@ from aichat_workspace.api.web.rate_limits import (
     RateLimits,
     caller_limits,
 )
+from aichat_workspace.api.web.response_cookies import without_cookies
 from aichat_workspace.api.web.shares import Shares
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.details import WorkspaceDetails
@@ -265,11 +266,12 @@ def _anonymous_sender(services: Services, address: str) -> Sender:
 
 
 def _read_request(request: Request) -> Request:
-    """Return a page's request as one that only reads.
+    """Return a page's request as one that only reads, and sets no cookies.
 
     Its form has the CSRF token in its body, which is not here yet; the API's own call checks it.
+    That call sets the cookies, too, and may sign the person out.
     """
-    return Request({**request.scope, "method": "GET"})
+    return Request({**without_cookies(request.scope), "method": "GET"})
 
 
 async def admit(request: Request) -> Sender:

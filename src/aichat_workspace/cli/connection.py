@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -76,14 +77,22 @@ def check_address(server: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise usage_error(f"{server!r} is no address; write https://HOST", "aichatctl login --help")
     host = parts.hostname
-    is_private = host in _LOOPBACK or host.endswith(_IN_CLUSTER) or "." not in host
-    if parts.scheme == "http" and not is_private:
+    if parts.scheme == "http" and not _is_private(host):
         raise usage_error(
             f"a token is not sent to {address}: without TLS everyone on the way could read it",
             f"use https://{parts.netloc}",
         )
     path = parts.path.rstrip("/").removesuffix("/api/v1")
     return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _is_private(host: str) -> bool:
+    """Return whether a host is this machine or a name of a cluster or a private network."""
+    with suppress(ValueError):
+        address = ip_address(host)
+        return address.is_loopback
+    is_name = not host.isdecimal()  # 134744072 is an address, too
+    return is_name and (host == "localhost" or host.endswith(_IN_CLUSTER) or "." not in host)
 
 
 @contextmanager

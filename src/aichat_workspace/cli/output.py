@@ -32,7 +32,7 @@ def print_document(out: Terminal, form: Format, document: Any) -> None:
         return
     import yaml
 
-    out.write(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+    out.write(yaml.safe_dump(document, sort_keys=False, allow_unicode=not out.is_terminal))
 
 
 def print_result(

@@ -4,6 +4,7 @@ A call goes through the whole application with the browser's own cookies and add
 permissions, rate limits and the audit log are the API's, and a page can do nothing beyond them.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -60,8 +61,13 @@ class ApiClient:
     """The browser's request."""
     csrf_token: str = ""
     """The session's token, which every change needs."""
-    cookies: list[str] = field(default_factory=list)
-    """The Set-Cookie headers of all answers, for the page's response."""
+    _cookies: dict[str, str] = field(default_factory=dict)
+    """Set-Cookie headers by the cookie's name."""
+
+    @property
+    def cookies(self) -> list[str]:
+        """The Set-Cookie headers for the page's response: the last one of each cookie."""
+        return list(self._cookies.values())
 
     async def get(self, path: str, query: Query = _NO_QUERY) -> Any:
         """Return the answer's document. Raises ApiProblemError."""
@@ -73,8 +79,9 @@ class ApiClient:
         """Return the answer's document; None for one without. Raises ApiProblemError."""
         call = _Call()
         content = b"" if body is None else orjson.dumps(body)
-        await self.app(self._scope(method, path, query, content), self._receive(content), call.send)
-        self.cookies += call.set_cookies()
+        scope = self._scope(method, path, query, content)
+        await self.app(scope, self._receive(method, content), call.send)
+        self._cookies |= {cookie.partition("=")[0]: cookie for cookie in call.set_cookies()}
         if call.status >= 400:
             raise ApiProblemError(_problem(call))
         return orjson.loads(call.body) if call.body else None
@@ -102,12 +109,20 @@ class ApiClient:
             headers += [(b"content-type", _JSON), (b"content-length", b"%d" % len(content))]
         return headers
 
-    def _receive(self, content: bytes) -> Any:
-        """Return a receive function: the body at once, then the browser's connection."""
+    def _receive(self, method: str, content: bytes) -> Any:
+        """Return a receive function: the body at once, then the browser's connection.
+
+        A read that a change needs does not hear that the browser has gone: the change is made.
+        """
         messages: list[Message] = [{"type": "http.request", "body": content, "more_body": False}]
+        is_part_of_change = method == "GET" and self.request.method == "POST"
 
         async def receive() -> Message:
-            return messages.pop() if messages else await self.request.receive()
+            if messages:
+                return messages.pop()
+            if is_part_of_change:
+                await asyncio.Event().wait()
+            return await self.request.receive()
 
         return receive
 

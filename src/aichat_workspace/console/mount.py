@@ -1,19 +1,24 @@
 """The console beside the API: it answers what the API has no path for."""
 
+from contextlib import ExitStack
+
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from aichat_workspace.console.api_client import Problem
-from aichat_workspace.console.routes import Routes
+from aichat_workspace.console.routes import HELD, Hold, Routes
 
 _NOT_FOUND = Problem(404, "no-such-page", "")
 
 
-def mount(api: FastAPI, *, has_provider: bool) -> None:
-    """Serve the console at `/`. The API's own paths come first, whenever they are added."""
-    routes = Routes(api, has_provider)
+def mount(api: FastAPI, *, has_provider: bool, hold: Hold) -> None:
+    """Serve the console at `/`. The API's own paths come first, whenever they are added.
+
+    `hold` counts a page for its person until it is sent.
+    """
+    routes = Routes(api, has_provider, hold)
     known, not_found = routes.all(), api.router.default
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -22,7 +27,8 @@ def mount(api: FastAPI, *, has_provider: bool) -> None:
             if match is Match.FULL:
                 scope.update(child_scope)
                 scope["route"] = route  # metrics count by it
-                await route.handle(scope, receive, send)
+                with ExitStack() as scope[HELD]:
+                    await route.handle(scope, receive, send)
                 return
         if _wants_page(scope):
             response = routes.problem_page(Request(scope), _NOT_FOUND)

@@ -1,5 +1,6 @@
 """Pages, each from the API's answers to one request of a browser."""
 
+import hmac
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from aichat_workspace.console import forms, rendering
-from aichat_workspace.console.api_client import ApiClient, ApiProblemError
+from aichat_workspace.console.api_client import ApiClient, ApiProblemError, Problem
 from aichat_workspace.console.forms import NewWorkspace, Values
 from aichat_workspace.console.texts import TEXTS
 from aichat_workspace.console.views import rows, workspaces
@@ -21,6 +22,8 @@ _SESSION: Final = "/api/v1/session"
 _LIMIT: Final = "100"
 _FILTERS: Final = ("q", "team", "phase", "page")
 _MODELS_SHOWN: Final = 12
+_TEAMS_SHOWN: Final = 100
+_OLD_FORM: Final = Problem(403, "csrf-token", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,14 @@ class Visit:
 async def begin_visit(api: ApiClient, form: Values | None = None) -> Visit:
     """Return the visit of the person who is signed in.
 
-    A form brings its own token, which the API compares. Raises ApiProblemError (401).
+    A form brings the session's token. Raises ApiProblemError: 401, or 403 for another token.
     """
     session = await api.get(_SESSION)
     person = Person(session["username"], session["csrfToken"])
-    api.csrf_token = forms.first(form, forms.CSRF_FIELD) if form is not None else ""
+    if form is not None:
+        api.csrf_token = forms.first(form, forms.CSRF_FIELD)
+        if not hmac.compare_digest(api.csrf_token.encode(), person.csrf_token.encode()):
+            raise ApiProblemError(_OLD_FORM)
     return Visit(api, person)
 
 
@@ -99,13 +105,26 @@ async def _list(
         if error.problem.status != 403 or filters:
             raise
         answer = {"items": [], "nextPage": None}
-    can_create = bool(answer["items"]) or bool(filters) or await _may_create(visit)
+    can_create = bool(await _teams_to_create_in(visit, at_most=1))
     return answer["items"], answer["nextPage"], can_create
 
 
-async def _may_create(visit: Visit) -> bool:
+async def _teams_to_create_in(visit: Visit, at_most: int = _TEAMS_SHOWN) -> list[str]:
+    """Return teams in which the person may create a workspace.
+
+    Only the first hundred of their teams are asked about, one question each.
+    """
     me = await visit.api.get("/api/v1/me")
-    return "create" in me["everywhere"] or bool(me["teams"])
+    teams: list[str] = me["teams"][:_TEAMS_SHOWN]
+    if "create" in me["everywhere"]:
+        return teams
+    allowed: list[str] = []
+    for team in teams:
+        answer = await visit.api.get("/api/v1/me/can-i", {"verb": "create", "team": team})
+        allowed += [team] if answer["allowed"] else []
+        if len(allowed) == at_most:
+            break
+    return allowed
 
 
 async def new_page(
@@ -120,7 +139,7 @@ async def new_page(
 
     `errors` are messages by field; `is_checked` says that the API found none.
     """
-    me = await visit.api.get("/api/v1/me")
+    teams = await _teams_to_create_in(visit)
     in_use = await visit.api.get("/api/v1/models")
     patterns = await visit.api.get("/api/v1/patterns")
     platform = await visit.api.get("/api/v1/platform")
@@ -129,7 +148,7 @@ async def new_page(
         status,
         form=form,
         models_text=forms.join(form.models),
-        teams=me["teams"],
+        teams=teams,
         in_use=in_use["inUse"][:_MODELS_SHOWN],
         patterns=patterns["items"],
         platform=platform,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -24,7 +25,12 @@ _BUG: Final = Problem(500, "bug", "")
 _ACTIONS: Final = ("suspend", "resume")
 _log: Final = structlog.get_logger()
 
+HELD: Final = "aichat.held"
+"""The key of a request's scope for what is held until its page is sent."""
+
 Endpoint = Callable[[Request], Awaitable[Response]]
+Hold = Callable[[str], AbstractContextManager[None]]
+"""Counts a page of a person, by name; raises ApiProblemError (429) for one too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class Routes:
     api: ASGIApp
     has_provider: bool
     """Whether an identity provider signs people in."""
+    hold: Hold
 
     def all(self) -> list[Route]:
         """Return the routes, in the order in which they are matched."""
@@ -194,11 +201,16 @@ class Routes:
         return response
 
     async def _visit(self, request: Request) -> pages.Visit:
-        return await pages.begin_visit(ApiClient(self.api, request))
+        return self._held(request, await pages.begin_visit(ApiClient(self.api, request)))
 
     async def _visit_with_form(self, request: Request) -> tuple[pages.Visit, Values]:
         form = await forms.read_form(request)
-        return await pages.begin_visit(ApiClient(self.api, request), form), form
+        visit = await pages.begin_visit(ApiClient(self.api, request), form)
+        return self._held(request, visit), form
+
+    def _held(self, request: Request, visit: pages.Visit) -> pages.Visit:
+        request.scope[HELD].enter_context(self.hold(visit.person.username))
+        return visit
 
 
 def _require_name(request: Request) -> None:

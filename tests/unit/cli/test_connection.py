@@ -69,7 +69,9 @@ def test_an_address_needs_no_more_than_a_host(text: str, address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "https://", "ftp://ai.example.org", "http://ai.example.org", "http://10.0.0.1"]
+    "text",
+    ["", "https://", "ftp://ai.example.org", "http://ai.example.org", "http://10.0.0.1"]
+    + ["http://[2606:4700::1111]", "http://134744072"],
 )
 def test_what_is_no_address_or_has_no_tls_is_refused(text: str) -> None:
     with pytest.raises(CliError):

@@ -19,6 +19,11 @@ ROWS: Final = 24
 _SECONDS: Final = 60
 
 
+def _take_interrupts() -> None:
+    """Let Ctrl-C reach the program, though a job in the background passes on that it is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Screen:
     """A program in a terminal, and what the terminal shows."""
 
@@ -35,6 +40,7 @@ class Screen:
             dimensions=(ROWS, width),
             encoding="utf-8",
             timeout=_SECONDS,
+            preexec_fn=_take_interrupts,
         )
 
     def wait_for(self, text: str) -> None:

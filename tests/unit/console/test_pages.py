@@ -103,6 +103,14 @@ class TestList:
         assert TEXTS["list_no_rights"] in page.text
         assert "/new" not in page.links
 
+    async def test_who_may_only_look_is_offered_no_new_workspace(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        world.client.allows = lambda attributes: attributes["verb"] != "create"
+        page = await browser.open("/")
+        assert NAME in page.text
+        assert "/new" not in page.links
+
     async def test_a_full_page_stays_below_a_hundred_kilobytes(
         self, browser: Browser, world: ConsoleWorld
     ) -> None:

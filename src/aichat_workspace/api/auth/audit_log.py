@@ -80,7 +80,7 @@ class RefusalSampler:
 
 @dataclass(frozen=True, slots=True)
 class AuditMiddleware:
-    """ASGI middleware: writes the line of each request to the API, when its answer begins."""
+    """ASGI middleware: writes the line of each decision, when its answer begins."""
 
     app: ASGIApp
     address: Callable[[HTTPConnection], str]
@@ -88,13 +88,13 @@ class AuditMiddleware:
     refusals: RefusalSampler = field(default_factory=RefusalSampler)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(_API):
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         with collect_notes() as notes:
 
             async def auditing_send(message: Message) -> None:
-                if message["type"] == "http.response.start":
+                if message["type"] == "http.response.start" and _is_decision(scope, message):
                     self._write(scope, notes, message["status"])
                 await send(message)
 
@@ -110,3 +110,13 @@ class AuditMiddleware:
         more = {name: value for name, value in notes.items() if name != "user"}
         more |= {"unlogged": unlogged} if unlogged else {}
         _log.info("audit", user=user, action=action, outcome=status, address=address, **more)
+
+
+def _is_decision(scope: Scope, message: Message) -> bool:
+    """Return whether this is the API's answer, or the refusal of a page's form before its route.
+
+    A page itself decides nothing: the calls that it makes do.
+    """
+    if scope["path"].startswith(_API):
+        return True
+    return scope["method"] == "POST" and message["status"] >= 400 and "route" not in scope

@@ -108,7 +108,9 @@ class SharedSessions:
             lease = await self._read(session)
             last = await self._last(session, lease)
             try:
-                await self._write(lease, sessions.ended(last, self.clock()), "")
+                # Kept as long as copies of the cookies could be renewed without it.
+                ended = sessions.ended(last, self.clock())
+                await self._write(lease, ended, "", last.ends_at)
             except ConflictError:
                 if attempt == _ATTEMPTS - 1:
                     raise
@@ -144,8 +146,13 @@ class SharedSessions:
         shared = sessions.decrypt(await self.keys.cipher(), text)
         return session if shared is None else sessions.newer(session, shared)
 
-    async def _write(self, lease: Json | None, session: Session, holder: str) -> Json:
-        """Write the state. On a laptop without the right to, it stays in this process."""
+    async def _write(
+        self, lease: Json | None, session: Session, holder: str, kept_until: int | None = None
+    ) -> Json:
+        """Write the state, kept until its end or for longer.
+
+        On a laptop without the right to, it stays in this process.
+        """
         metadata = (lease or {}).get("metadata") or {
             "name": _name(session),
             "namespace": names.SYSTEM_NAMESPACE,
@@ -153,7 +160,7 @@ class SharedSessions:
         }
         annotations = {
             _SESSION: sessions.encrypt(await self.keys.cipher(), session),
-            _ENDS_AT: str(session.ends_at),
+            _ENDS_AT: str(kept_until or session.ends_at),
         }
         body = {
             "apiVersion": LEASES.api_version,

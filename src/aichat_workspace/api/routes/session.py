@@ -129,7 +129,7 @@ async def begin_login(
     provider = _provider(services)
     services.sign_in_limits.take(address)
     if not is_local(next_path):
-        raise problems.invalid([FieldError("next", "write a path of this site, as /console")])
+        raise problems.invalid([FieldError("next", "write a path of this site, as /new")])
     attempt = Attempt.begin(next_path, time.time())
     cookie = attempt.to_cookie(await services.keys.cipher())
     response = _redirect(await provider.authorization_url(attempt))

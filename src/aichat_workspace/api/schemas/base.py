@@ -17,6 +17,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.platform_spec import DnsLabel
 
+_MAX_INTEGER: Final = 2**63
 MAX_VALUES: Final = 2_000
 MAX_DEPTH: Final = 32
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -68,6 +69,8 @@ class RequestBody(ClientModel):
                 )
             elif isinstance(node, str):
                 _require_text(node, location)
+            elif isinstance(node, int) and not -_MAX_INTEGER <= node < _MAX_INTEGER:
+                raise ValueError("it holds a number beyond 64 bits; nothing here is so large")
         raise ValueError(f"it holds more than {limit} values; nothing here needs so many")
 
 

@@ -38,7 +38,8 @@ class RequestIdMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        new_id = self._proxy_id(scope) or secrets.token_hex(16)
+        # A page's calls within the process are the page's request.
+        new_id = request_id() or self._proxy_id(scope) or secrets.token_hex(16)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

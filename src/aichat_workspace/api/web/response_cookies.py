@@ -31,6 +31,11 @@ class ResponseCookiesMiddleware:
         await self.app(scope, receive, with_cookies)
 
 
+def without_cookies(scope: Scope) -> Scope:
+    """Return the scope of a request that collects cookies for nobody."""
+    return {**scope, _KEY: Response()}
+
+
 def response_cookies(request: Request) -> Response:
     """Return a response that collects cookies: those set on it are sent with the request's own."""
     collected: Response = request.scope[_KEY]

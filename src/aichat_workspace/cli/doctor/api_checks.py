@@ -121,7 +121,7 @@ def versions(client: str, server: str) -> Finding:
     text = f"this program is {client}, the API {server}"
     if client.split(".")[:2] == server.split(".")[:2]:
         return Finding("AC205", Category.REACHING, Severity.GOOD, text)
-    fix = f"pip install aichat-workspace-operator=={server}"
+    fix = f"install version {server} of aichatctl"
     return Finding("AC205", Category.REACHING, Severity.NOTE, text, fix)
 
 

@@ -145,7 +145,7 @@ async function ask(form) {
     const response = await fetch(form.dataset.prompt, {
       method: "POST",
       headers: { "Content-Type": "application/json", "X-CSRF-Token": form.csrf.value },
-      body: JSON.stringify({ prompt: form.prompt.value, model: form.model.value }),
+      body: JSON.stringify({ prompt: form.prompt.value, model: form.model.value, stream: true }),
     });
     if (!response.ok) return fail((await response.json()).detail);
     let isDone = false;

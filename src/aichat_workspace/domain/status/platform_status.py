@@ -91,7 +91,7 @@ class _Finding:
     """A condition before it is dated."""
 
     status: ConditionStatus
-    reason: str
+    reason: Reason
     message: str
 
 

@@ -127,3 +127,15 @@ async def test_without_the_right_to_write_leases_a_laptop_renews_alone_and_a_pod
     assert await laptop.end_turn(turn, renewed(SESSION)) == renewed(SESSION)
     with pytest.raises(ApiError):
         await replica(leases, clock).take_turn(SESSION)
+
+
+async def test_that_a_session_was_ended_is_known_as_long_as_its_cookies_could_be_renewed() -> None:
+    leases, clock = FakeLeases(), FakeClock(1_090)
+    await replica(leases, clock).end(SESSION)
+    clock.now += 1_000
+    await replica(leases, clock).delete_ended()
+    turn = await replica(leases, clock, "two").take_turn(SESSION)
+    assert (turn.session.refresh_token, turn.lease) == (None, None)
+    clock.now = SESSION.ends_at + 1
+    await replica(leases, clock).delete_ended()
+    assert not leases.leases

@@ -41,6 +41,12 @@ def nested(depth: int) -> dict[str, Any]:
     return {"spec": body}
 
 
+def test_a_number_beyond_64_bits_is_refused() -> None:
+    WorkspacePatch.model_validate({"spec": {"a": 2**63 - 1}})
+    with pytest.raises(ValidationError, match="beyond 64 bits"):
+        WorkspacePatch.model_validate({"spec": {"a": [2**63]}})
+
+
 def test_a_body_deeper_than_the_limit_is_refused() -> None:
     WorkspacePatch.model_validate(nested(MAX_DEPTH))
     with pytest.raises(ValidationError, match="nested deeper"):

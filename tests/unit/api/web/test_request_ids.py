@@ -33,6 +33,12 @@ async def test_the_log_and_the_response_have_one_new_id_for_each_request() -> No
     assert request_id() == ""
 
 
+async def test_a_call_within_a_request_is_of_that_request() -> None:
+    with structlog.contextvars.bound_contextvars(request_id="of-the-page"):
+        response = await client("192.0.2.1").get("/")
+    assert response.headers["X-Request-ID"] == "of-the-page"
+
+
 @pytest.mark.parametrize(
     ("address", "sent", "is_taken"),
     [
