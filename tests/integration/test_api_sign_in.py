@@ -332,7 +332,7 @@ def test_the_pages_flags_are_the_api_servers(cluster: Cluster) -> None:
 
 def test_no_token_is_in_the_log(sign_in_api: ApiProcess) -> None:
     log = sign_in_api.log.read_text()
-    assert "sign-in" in log
+    assert "sign_in" in log
     assert "eyJ" not in log  # how every JSON Web Token begins
 
 

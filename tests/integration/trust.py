@@ -38,6 +38,6 @@ def trust(cluster: Cluster, provider: Provider, api: ApiProcess) -> None:
     def accepted() -> bool:
         headers = {"Authorization": f"Bearer {provider.token(jti=str(time.time()))}"}
         with api.browser() as client:
-            return client.get("/api/v1/platform", headers=headers).status_code == 200
+            return client.get("/api/v1/workspaces/none", headers=headers).status_code == 404
 
     eventually(accepted, "the API server trusts the provider", seconds=120)

@@ -10,6 +10,7 @@ from aichat_workspace.api.schemas.workspace import PartialWorkspaceList
 from aichat_workspace.api.settings import Bounds
 from aichat_workspace.api.web import openai_errors, problems
 from aichat_workspace.api.web.body_limits import BODY_SECONDS, FORMATS
+from aichat_workspace.api.web.connection_limits import MAX_HEAD_BYTES
 from aichat_workspace.api.web.problems import MEDIA_TYPE, FieldError, ProblemError
 
 _DESCRIPTIONS: Final = {
@@ -24,6 +25,7 @@ _DESCRIPTIONS: Final = {
     422: "The request is not valid; `errors` names the fields.",
     428: "If-Match is missing.",
     429: "Too many requests, lists or streams; Retry-After says how long to wait.",
+    431: "The request's head is too large.",
     500: "A bug or a misconfiguration; the log says more.",
     502: "The model server, or the identity provider, refuses.",
     503: "The cluster or the model server does not answer; try again.",
@@ -45,6 +47,7 @@ _EXAMPLES: Final[Mapping[int, ProblemError]] = {
     ),
     428: problems.if_match_missing(),
     429: problems.too_many("You have 20 streams open; end one first.", 5),
+    431: problems.head_too_large(MAX_HEAD_BYTES),
     500: problems.bug(),
     502: ProblemError(502, "model-error", "The model server refuses: no space left on device"),
     503: problems.unavailable("The Kubernetes API server does not answer. Try again."),
@@ -58,8 +61,8 @@ _HEADERS: Final[Mapping[str, tuple[str, str, tuple[int, ...]]]] = {
     "Accept": ("string", "The formats that POST and PUT take.", (415,)),
     "Accept-Patch": ("string", "The formats that PATCH takes.", (415,)),
 }
-# Middleware in front of every route answers with these: limits of bodies, and unexpected errors.
-_EVERYWHERE: Final = (408, 413, 500)
+# What is in front of every route answers with these: limits of heads and bodies, unexpected errors.
+_EVERYWHERE: Final = (408, 413, 431, 500)
 _ALWAYS: Final = (401, 403, 422, 429, 503)
 
 
@@ -99,13 +102,17 @@ def openai_responses(*codes: int) -> dict[int | str, dict[str, Any]]:
 def _openai_response(code: int) -> dict[str, Any]:
     known = 422 if code == 400 else code
     problem = _EXAMPLES[known]
+    response = _response(known)
+    # A path that no route has, and a head that is too large, never come to the route.
+    others = response["content"] if code in (404, 431) else {}
     return {
-        **_response(known),
+        **response,
         "content": {
+            **others,
             openai_errors.MEDIA_TYPE: {
                 "schema": {"$ref": f"#/components/schemas/{OpenAIErrorDocument.__name__}"},
                 "example": openai_errors.document(problem),
-            }
+            },
         },
     }
 

@@ -29,19 +29,22 @@ async def wait_for_phase(
         if _is_in(view, phase):
             return view
         if clock() >= deadline:
+            earlier = " by an earlier spec" if view.phase == phase else ""
             raise ProblemError(
                 504,
                 "takes-too-long",
-                f"Workspace {view.name!r} is {view.phase} after {seconds:g} seconds, not {phase}. "
-                f"Ask again to wait on; GET /api/v1/workspaces/{view.name}/diagnosis says why.",
+                f"Workspace {view.name!r} is {view.phase}{earlier} after {seconds:g} seconds, not "
+                f"{phase}. Ask again to wait on; GET /api/v1/workspaces/{view.name}/diagnosis says "
+                "why.",
             )
         await _await_change(cluster, view, min(deadline, clock() + _CHECK_SECONDS))
 
 
 def _is_in(view: View, phase: Phase) -> bool:
-    """Return whether the phase is this one, and no earlier spec's."""
+    """Return whether the phase is this one, and no earlier spec's. A new workspace is Pending."""
     observed = view.document["status"].get("observedGeneration")
-    return view.phase == phase and observed == view.document["generation"]
+    is_observed = phase == Phase.PENDING or observed == view.document["generation"]
+    return view.phase == phase and is_observed
 
 
 async def _await_change(cluster: ClusterView, view: View, deadline: float) -> None:

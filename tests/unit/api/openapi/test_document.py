@@ -16,7 +16,7 @@ from aichat_workspace.api.settings import Settings
 from aichat_workspace.runtime import servers
 from tests.fakes.workspace_client import FakeWorkspaceClient
 
-_EVERYWHERE = {"408", "413", "500"}
+_EVERYWHERE = {"408", "413", "431", "500"}
 _OF_ROUTES = {"401", "403", "422", "429", "503"}
 _HEADERS = {
     "401": {"WWW-Authenticate"},
@@ -68,7 +68,7 @@ def test_every_operation_documents_every_error_with_headers_and_an_example(
             response = operation["responses"][code]
             assert set(response.get("headers", ())) == _HEADERS.get(code, set())
             if is_openai:
-                (content,) = response["content"].values()
+                content = response["content"]["application/json"]
                 assert {"message", "type", "code"} <= set(content["example"]["error"])
                 assert str(resolve(document, content["schema"])["title"]) == "OpenAIErrorDocument"
                 continue

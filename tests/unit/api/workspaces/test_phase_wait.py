@@ -39,8 +39,8 @@ class World:
             raise problems.not_found("team-a")
         return view
 
-    def wait(self, seconds: float = 30) -> "asyncio.Task[View]":
-        return asyncio.create_task(wait_for_phase(self.cluster, self.find, Phase.READY, seconds))
+    def wait(self, seconds: float = 30, phase: Phase = Phase.READY) -> "asyncio.Task[View]":
+        return asyncio.create_task(wait_for_phase(self.cluster, self.find, phase, seconds))
 
 
 @pytest.fixture
@@ -71,6 +71,18 @@ async def test_a_phase_of_an_earlier_spec_is_none(world: World) -> None:
     world.put(3, "Ready", generation=2, observed=2)
     async with asyncio.timeout(30):
         assert (await waiting).version == 3
+
+
+async def test_a_new_workspace_is_pending_before_anybody_has_observed_it(world: World) -> None:
+    world.cluster.workspaces._store.put(resource(version=2))
+    async with asyncio.timeout(30):
+        assert (await world.wait(phase=Phase.PENDING)).version == 2
+
+
+async def test_the_phase_of_an_earlier_spec_is_called_so(world: World) -> None:
+    world.put(2, "Ready", generation=2, observed=1)
+    with pytest.raises(ProblemError, match="is Ready by an earlier spec after"):
+        await world.wait(0.01)
 
 
 async def test_it_is_504_with_the_phase_when_it_takes_too_long(world: World) -> None:
