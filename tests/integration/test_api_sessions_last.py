@@ -196,7 +196,8 @@ def sign_out(page: Page, provider: Provider, replicas: Replicas) -> None:
     """Sign out by the page's form: here, at the provider, and for good."""
     cookies = page.context.cookies()
     page.evaluate(LOG_OUT)
-    page.wait_for_url(f"{replicas.proxy.url}/login?next=%2F")  # the console is at /, and needs a session
+    # The console is at `/`, and needs a session.
+    page.wait_for_url(f"{replicas.proxy.url}/login?next=%2F")
     (query,) = provider.ended
     assert query["id_token_hint"].startswith("eyJ")
     assert not page.context.cookies()
