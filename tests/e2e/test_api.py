@@ -53,7 +53,7 @@ def creator(node: Node, lead: Api) -> Iterator[Api]:
     """The lead, once their workspace is ready."""
     answer = lead.call("POST", "/workspaces", {"spec": SPEC})
     assert answer.status == 201, answer.text
-    assert answer.headers["location"] == f"/api/v1{ONE}"
+    assert answer.headers["location"] == f"/api/v1{ONE}?team={SYSTEM}"
     began = time.monotonic()
     try:
         follow(lead, lambda document: document["status"].get("phase") == "Ready")
