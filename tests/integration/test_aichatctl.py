@@ -72,7 +72,7 @@ def test_a_workspace_is_created_awaited_asked_and_deleted(
         assert MODEL in aichatctl.run("models", "list", NAME)
         assert aichatctl.run("prompt", NAME, "Hello?") == f"{REPLY}\n"
     assert "it waits for" in aichatctl.run("wait", NAME, "--timeout", "1s", code=5)
-    assert "Why" in aichatctl.run("describe", NAME)
+    assert "IngressServed" in aichatctl.run("describe", NAME)
     assert json.loads(aichatctl.run("credentials", NAME, "-o", "json"))["password"]
     # No kubelet ends the servers' pods.
     cluster.kubectl("delete", "pods", "--all", "-n", NAME, "--force", "--grace-period=0")
@@ -86,4 +86,4 @@ def test_a_role_that_is_missing_is_exit_code_4(cluster: Cluster, aichatctl: Comm
     refusal = aichatctl.run("create", f"{NAME}-2", code=4)
     assert "may not create aichatworkspaces" in refusal
     assert "try: aichatctl doctor" in refusal
-    assert "AC301" in aichatctl.run("doctor", code=1)
+    assert "AC301" in aichatctl.run("doctor")
