@@ -7,10 +7,7 @@ from starlette.requests import Request
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from aichat_workspace.console.api_client import Problem
-from aichat_workspace.console.routes import HELD, Hold, Routes
-
-_NOT_FOUND = Problem(404, "no-such-page", "")
+from aichat_workspace.console.routes import HELD, NOT_FOUND, Hold, Routes
 
 
 def mount(api: FastAPI, *, has_provider: bool, hold: Hold) -> None:
@@ -31,7 +28,7 @@ def mount(api: FastAPI, *, has_provider: bool, hold: Hold) -> None:
                     await route.handle(scope, receive, send)
                 return
         if _wants_page(scope):
-            response = routes.problem_page(Request(scope), _NOT_FOUND)
+            response = routes.problem_page(Request(scope), NOT_FOUND)
             await response(scope, receive, send)
             return
         await not_found(scope, receive, send)

@@ -20,7 +20,7 @@ from aichat_workspace.console.texts import TEXTS
 from aichat_workspace.domain import names
 
 _NAME: Final = re.compile(names.WORKSPACE_NAME_PATTERN)
-_NOT_FOUND: Final = Problem(404, "no-such-page", "")
+NOT_FOUND: Final = Problem(404, "no-such-page", "")
 _BUG: Final = Problem(500, "bug", "")
 _ACTIONS: Final = ("suspend", "resume")
 _log: Final = structlog.get_logger()
@@ -197,7 +197,7 @@ class Routes:
         """Send a style sheet, script or picture."""
         response = rendering.asset(request.path_params["revision"], request.path_params["file"])
         if response is None:
-            raise ApiProblemError(_NOT_FOUND)
+            raise ApiProblemError(NOT_FOUND)
         return response
 
     async def _visit(self, request: Request) -> pages.Visit:
@@ -217,7 +217,7 @@ def _require_name(request: Request) -> None:
     """Raise ApiProblemError (404) for a path whose name no workspace can have."""
     name = request.path_params.get("name")
     if name is not None and not _NAME.fullmatch(name):
-        raise ApiProblemError(_NOT_FOUND)
+        raise ApiProblemError(NOT_FOUND)
 
 
 def local_path(path: str) -> str:

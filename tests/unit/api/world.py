@@ -16,7 +16,7 @@ from kubernetes.aio.client import Configuration
 from aichat_workspace.api.app import build
 from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
-from aichat_workspace.api.routes import long_requests, openai, prompts
+from aichat_workspace.api.routes import long_requests
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.web import streaming
 from aichat_workspace.api.workspaces import watch
@@ -156,11 +156,10 @@ async def running_world(
     monkeypatch.setattr(ClusterView, "is_synced", True)
     often = functools.partial(streaming.stream_while_authorized, check_seconds=0.05)
     monkeypatch.setattr(long_requests, "stream_while_authorized", often)
-    for module in (openai, prompts):
-        heartbeats = functools.partial(streaming.with_heartbeats, seconds=0.05)
-        monkeypatch.setattr(module, "with_heartbeats", heartbeats)
-        head = functools.partial(streaming.wait_for_head, seconds=0.2)
-        monkeypatch.setattr(module, "wait_for_head", head)
+    heartbeats = functools.partial(streaming.with_heartbeats, seconds=0.05)
+    monkeypatch.setattr(long_requests, "with_heartbeats", heartbeats)
+    head = functools.partial(streaming.wait_for_head, seconds=0.2)
+    monkeypatch.setattr(long_requests, "wait_for_head", head)
     watcher = functools.partial(watch.Watcher, heartbeat_seconds=0.05, recheck_seconds=0)
     monkeypatch.setattr(watch, "Watcher", watcher)
     cluster = FakeCluster()

@@ -16,12 +16,12 @@ import structlog
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from aichat_workspace.api.web.body_limits import API_PREFIX
 from aichat_workspace.kube.errors import ApiError, UnreachableError
 
 _REFUSALS: Final = 20
 _WINDOW_SECONDS: Final = 10.0
 _MAX_SOURCES: Final = 10_000
-_API: Final = "/api/"
 _log: Final = structlog.get_logger()
 _notes: ContextVar[dict[str, Any] | None] = ContextVar("audit_notes", default=None)
 
@@ -117,6 +117,6 @@ def _is_decision(scope: Scope, message: Message) -> bool:
 
     A page itself decides nothing: the calls that it makes do.
     """
-    if scope["path"].startswith(_API):
+    if scope["path"].startswith(API_PREFIX):
         return True
     return scope["method"] == "POST" and message["status"] >= 400 and "route" not in scope

@@ -12,6 +12,7 @@ from aichat_workspace.api.web import openai_errors, problems
 from aichat_workspace.api.web.body_limits import BODY_SECONDS, FORMATS
 from aichat_workspace.api.web.connection_limits import MAX_HEAD_BYTES
 from aichat_workspace.api.web.problems import MEDIA_TYPE, FieldError, ProblemError
+from aichat_workspace.api.web.streaming import EVENT_STREAM
 
 _DESCRIPTIONS: Final = {
     401: "The token is missing or not accepted.",
@@ -161,4 +162,4 @@ def event_stream(example: str, *events: str) -> dict[str, Any]:
             "retry": {"type": "integer", "description": "Milliseconds until a new connection."},
         },
     }
-    return {"text/event-stream": {"schema": schema, "example": example}}
+    return {EVENT_STREAM: {"schema": schema, "example": example}}

@@ -1,7 +1,8 @@
 """What logs and prompts have in common: they last, and end with the caller's permission."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 from fastapi import Request, Response
@@ -10,10 +11,19 @@ from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import AccessRequest
 from aichat_workspace.api.dependencies import Credential, Services, identify
 from aichat_workspace.api.web.problems import ProblemError
-from aichat_workspace.api.web.streaming import cancel_on_disconnect, stream_while_authorized
+from aichat_workspace.api.web.streaming import (
+    EVENT_STREAM,
+    HEARTBEAT,
+    Pieces,
+    cancel_on_disconnect,
+    stream_response,
+    stream_while_authorized,
+    wait_for_head,
+    with_heartbeats,
+)
+from aichat_workspace.api.workspaces.views import View
 
 _WHOLE_SECONDS: Final = 300.0
-EVENT_STREAM: Final = "text/event-stream"
 STREAM_ADVICE: Final = "Ask with `stream`, and read it as it comes."
 T = TypeVar("T")
 
@@ -35,6 +45,37 @@ def while_authorized(
         await services.authorizer.require(caller, access_request, name)
 
     return stream_while_authorized(pieces, check, services.stopping)
+
+
+async def find_for_prompt(services: Services, caller: Caller, name: str, team: str | None) -> View:
+    """Return the workspace that the caller may prompt. Raises what `Workspaces.find` raises."""
+    return await services.workspaces.find(caller, "create", name, team, "prompt")
+
+
+def to_prompt(view: View) -> AccessRequest:
+    """Return what a caller does who prompts a workspace."""
+    return AccessRequest("create", view.team, view.resource, "prompt")
+
+
+async def respond_in_events(
+    request: Request,
+    services: Services,
+    caller: Caller,
+    pieces: AsyncGenerator[T, None],
+    as_events: Callable[[AsyncGenerator[T, None]], Pieces],
+) -> Response:
+    """Return the pieces as server-sent events, with heartbeats; a disconnect ends the work.
+
+    Raises ProblemError (429) without a free slot, and what the first second's pieces raise.
+    """
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Pieces]:
+        async with wait_for_head(pieces) as waited:
+            yield with_heartbeats(as_events(waited), HEARTBEAT)
+
+    response = stream_response(services.streams, caller.username, begin, EVENT_STREAM)
+    return await cancel_on_disconnect(request, services.stopping, response)
 
 
 async def respond_whole(

@@ -3,15 +3,13 @@
 https://platform.openai.com/docs/api-reference
 """
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import Any, Final
 
 import orjson
 from fastapi import APIRouter, Request, Response
 
 from aichat_workspace.api.auth.authentication import Caller
-from aichat_workspace.api.auth.authorization import AccessRequest
 from aichat_workspace.api.dependencies import (
     AUTHENTICATED,
     CurrentCaller,
@@ -21,8 +19,10 @@ from aichat_workspace.api.dependencies import (
 )
 from aichat_workspace.api.openapi.responses import openai_responses
 from aichat_workspace.api.routes.long_requests import (
-    EVENT_STREAM,
+    find_for_prompt,
+    respond_in_events,
     respond_whole,
+    to_prompt,
     while_authorized,
 )
 from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, WorkspaceParameters
@@ -34,14 +34,8 @@ from aichat_workspace.api.schemas.openai import (
 )
 from aichat_workspace.api.web import openai_errors, problems
 from aichat_workspace.api.web.body_limits import JSON
-from aichat_workspace.api.web.streaming import (
-    HEARTBEAT,
-    Pieces,
-    cancel_on_disconnect,
-    stream_response,
-    wait_for_head,
-    with_heartbeats,
-)
+from aichat_workspace.api.web.security_headers import NO_STORE
+from aichat_workspace.api.web.streaming import EVENT_STREAM, Pieces
 from aichat_workspace.api.workspaces.views import View
 
 router = APIRouter(
@@ -52,7 +46,6 @@ router = APIRouter(
 
 _CHAT_PATH: Final = "/v1/chat/completions"
 _EMBEDDINGS_PATH: Final = "/v1/embeddings"
-_NO_STORE: Final = {"Cache-Control": "no-store"}
 _COMPLETION_EXAMPLE: Final = {
     "id": "chatcmpl-1",
     "object": "chat.completion",
@@ -118,20 +111,13 @@ async def create_chat_completion(
     body: ChatCompletionRequest,
 ) -> Response:
     """Needs `create` on `aichatworkspaces/prompt`. A disconnect ends the model's work."""
-    view = await _find(services, caller, name, query.team)
+    view = await find_for_prompt(services, caller, name, query.team)
     fields = body.forwarded()
     if not body.stream:
         return await _respond_whole(request, services, caller, credential, view, _CHAT_PATH, fields)
     unchecked = services.model_servers.openai_stream(view, _CHAT_PATH, fields)
-    chunks = while_authorized(services, credential, _access_request(view), name, unchecked)
-
-    @asynccontextmanager
-    async def begin() -> AsyncIterator[Pieces]:
-        async with wait_for_head(chunks) as data:
-            yield with_heartbeats(_events(data), HEARTBEAT)
-
-    response = stream_response(services.streams, caller.username, begin, EVENT_STREAM)
-    return await cancel_on_disconnect(request, services.stopping, response)
+    chunks = while_authorized(services, credential, to_prompt(view), name, unchecked)
+    return await respond_in_events(request, services, caller, chunks, _events)
 
 
 @router.post(
@@ -155,7 +141,7 @@ async def create_embeddings(
     body: EmbeddingRequest,
 ) -> Response:
     """Needs `create` on `aichatworkspaces/prompt`."""
-    view = await _find(services, caller, name, query.team)
+    view = await find_for_prompt(services, caller, name, query.team)
     return await _respond_whole(
         request, services, caller, credential, view, _EMBEDDINGS_PATH, body.forwarded()
     )
@@ -173,7 +159,7 @@ async def list_openai_models(
     caller: CurrentCaller, services: ServicesDep, name: Name, query: WorkspaceParameters
 ) -> OpenAIModelList:
     """Needs `create` on `aichatworkspaces/prompt`."""
-    view = await _find(services, caller, name, query.team)
+    view = await find_for_prompt(services, caller, name, query.team)
     models = await services.model_servers.models(view)
     return OpenAIModelList(
         data=tuple(
@@ -181,14 +167,6 @@ async def list_openai_models(
             for model in models
         )
     )
-
-
-async def _find(services: Services, caller: Caller, name: str, team: str | None) -> View:
-    return await services.workspaces.find(caller, "create", name, team, "prompt")
-
-
-def _access_request(view: View) -> AccessRequest:
-    return AccessRequest("create", view.team, view.resource, "prompt")
 
 
 async def _respond_whole(
@@ -206,11 +184,9 @@ async def _respond_whole(
         yield await services.model_servers.openai(view, path, fields)
 
     async def whole() -> Response:
-        pieces = while_authorized(
-            services, credential, _access_request(view), view.name, unchecked()
-        )
+        pieces = while_authorized(services, credential, to_prompt(view), view.name, unchecked())
         async with aclosing(pieces):
-            return Response(await anext(pieces), 200, _NO_STORE, JSON)
+            return Response(await anext(pieces), 200, NO_STORE, JSON)
 
     return await respond_whole(request, services, caller, whole)
 

@@ -1,13 +1,13 @@
 """Prompts to a workspace's models."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import partial
 from typing import Final
 
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from aichat_workspace.api.auth.authorization import AccessRequest
 from aichat_workspace.api.dependencies import (
     AUTHENTICATED,
     CurrentCaller,
@@ -16,9 +16,11 @@ from aichat_workspace.api.dependencies import (
 )
 from aichat_workspace.api.openapi.responses import event_stream, responses
 from aichat_workspace.api.routes.long_requests import (
-    EVENT_STREAM,
     STREAM_ADVICE,
+    find_for_prompt,
+    respond_in_events,
     respond_whole,
+    to_prompt,
     wants_events,
     while_authorized,
 )
@@ -27,15 +29,8 @@ from aichat_workspace.api.schemas.workspace import Prompt, Reply, ReplyEnd
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.body_limits import JSON
 from aichat_workspace.api.web.problems import ProblemError
-from aichat_workspace.api.web.streaming import (
-    HEARTBEAT,
-    Pieces,
-    cancel_on_disconnect,
-    stream_response,
-    wait_for_head,
-    with_heartbeats,
-)
-from aichat_workspace.api.workspaces.watch import server_sent_event
+from aichat_workspace.api.web.security_headers import NO_STORE
+from aichat_workspace.api.web.streaming import Pieces, server_sent_event
 from aichat_workspace.ollama import replies
 from aichat_workspace.ollama.replies import ReplyPiece
 
@@ -58,7 +53,6 @@ event: done
 data: {"model":"gemma2:2b","doneReason":"stop","promptTokens":11,"replyTokens":4,"seconds":0.8}
 """
 _MAX_REPLY_BYTES: Final = 1024 * 1024
-_NO_STORE: Final = {"Cache-Control": "no-store"}
 _UNSTATED: Final = replies.ReplyEnd(None, None, None, None)
 
 Reading = AsyncGenerator[ReplyPiece, None]
@@ -89,23 +83,16 @@ async def ask(
     body: Prompt,
 ) -> Response:
     """Needs `create` on `aichatworkspaces/prompt`. A disconnect ends the model's work."""
-    view = await services.workspaces.find(caller, "create", name, query.team, "prompt")
-    access_request = AccessRequest("create", view.team, view.resource, "prompt")
+    view = await find_for_prompt(services, caller, name, query.team)
     model, unchecked = services.model_servers.ask(view, body)
-    pieces = while_authorized(services, credential, access_request, name, unchecked)
-
-    @asynccontextmanager
-    async def begin() -> AsyncIterator[Pieces]:
-        async with wait_for_head(pieces) as reply:
-            yield with_heartbeats(_events(model, reply), HEARTBEAT)
+    pieces = while_authorized(services, credential, to_prompt(view), name, unchecked)
 
     async def whole_reply() -> Response:
         reply = await _join(model, pieces)
-        return Response(reply.model_dump_json(by_alias=True), 200, _NO_STORE, JSON)
+        return Response(reply.model_dump_json(by_alias=True), 200, NO_STORE, JSON)
 
     if body.stream or wants_events(request):
-        response = stream_response(services.streams, caller.username, begin, EVENT_STREAM)
-        return await cancel_on_disconnect(request, services.stopping, response)
+        return await respond_in_events(request, services, caller, pieces, partial(_events, model))
     return await respond_whole(request, services, caller, whole_reply)
 
 

@@ -23,6 +23,7 @@ from aichat_workspace.api.schemas.session import SessionDocument, SignIn
 from aichat_workspace.api.web import error_handlers, problems
 from aichat_workspace.api.web.exact_requests import require_exact
 from aichat_workspace.api.web.problems import FieldError, ProblemError
+from aichat_workspace.api.web.security_headers import NO_STORE
 from aichat_workspace.kube.errors import ApiError, UnreachableError
 
 router = APIRouter(
@@ -30,7 +31,6 @@ router = APIRouter(
 )
 
 _SEE_OTHER: Final = 303
-_NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
 @router.post("", summary="Sign in with a token", responses=responses(415))
@@ -53,7 +53,7 @@ async def sign_in(
         services.sessions.set(response, cipher, session)
     except ProblemError as problem:
         raise replace(problem, status=413) from None  # here the caller chose the token
-    response.headers.update(_NO_STORE)
+    response.headers.update(NO_STORE)
     return _session_document(cipher, caller, session)
 
 
@@ -71,7 +71,7 @@ async def read_session(
     caller = await services.sessions.caller(browser_session, address)
     audit_log.note(user=caller.username)
     services.rate_limits.take(caller.username)
-    response.headers.update(_NO_STORE)
+    response.headers.update(NO_STORE)
     return _session_document(await services.keys.cipher(), caller, browser_session.session)
 
 
@@ -256,4 +256,4 @@ def _session_document(cipher: Cipher, caller: Caller, session: Session) -> Sessi
 
 
 def _redirect(path: str) -> RedirectResponse:
-    return RedirectResponse(path, _SEE_OTHER, _NO_STORE)
+    return RedirectResponse(path, _SEE_OTHER, NO_STORE)

@@ -1,28 +1,26 @@
 """Routes that add and remove one model, pattern or connection, and reset the password."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import orjson
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Depends, Path, Response
 
-from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.dependencies import (
     AUTHENTICATED,
     CurrentCaller,
-    Services,
     ServicesDep,
 )
 from aichat_workspace.api.openapi.responses import responses
-from aichat_workspace.api.routes.queries import ChangeQuery
 from aichat_workspace.api.routes.workspaces import (
     WORKSPACE_PATH,
     ChangeParameters,
     IfMatch,
     Name,
     WorkspaceParameters,
+    change_response,
     document_response,
-    workspace_response,
 )
 from aichat_workspace.api.schemas.workspace import ConnectionAdd, EntryAdd, ModelProgress
 from aichat_workspace.api.web.body_limits import JSON
@@ -42,6 +40,29 @@ _CHANGED: Final[dict[int | str, dict[str, Any]]] = {
 }
 _Model = Annotated[str, Path(description="Its name, as `gemma2:2b`.", min_length=1, max_length=512)]
 _Entry = Annotated[str, Path(description="Its name.", min_length=1, max_length=128)]
+
+
+Write = Callable[[str, Change], Awaitable[Response]]
+
+
+async def get_write(
+    caller: CurrentCaller,
+    services: ServicesDep,
+    query: ChangeParameters,
+    if_match: IfMatch = None,
+) -> Write:
+    """Return the function that writes a change of a workspace, as the request asks for it."""
+
+    async def write(name: str, change: Change) -> Response:
+        view, has_changed = await services.workspaces.change(
+            caller, name, change, query.options(if_match)
+        )
+        return change_response(view, has_changed=has_changed, dry_run=query.dry_run)
+
+    return write
+
+
+WriteDep = Annotated[Write, Depends(get_write)]
 
 
 @router.get(
@@ -67,83 +88,59 @@ async def read_model(
 
 @router.post("/models", summary="Add a model", responses=_CHANGED)
 async def add_model(
-    caller: CurrentCaller,
-    services: ServicesDep,
+    write: WriteDep,
     name: Name,
-    query: ChangeParameters,
     body: EntryAdd,
-    if_match: IfMatch = None,
 ) -> Response:
     """Adds it to `spec.models`, and loses no other change. GET of its path tells the progress."""
-    change = spec_lists.add(MODELS, body.name)
-    return await _change(services, caller, name, query, if_match, change)
+    return await write(name, spec_lists.add(MODELS, body.name))
 
 
 @router.delete("/models/{model:path}", summary="Remove a model", responses=_CHANGED)
 async def remove_model(
-    caller: CurrentCaller,
-    services: ServicesDep,
+    write: WriteDep,
     name: Name,
     model: _Model,
-    query: ChangeParameters,
-    if_match: IfMatch = None,
 ) -> Response:
-    change = spec_lists.remove(MODELS, model)
-    return await _change(services, caller, name, query, if_match, change)
+    return await write(name, spec_lists.remove(MODELS, model))
 
 
 @router.post("/patterns", summary="Add a pattern", responses=_CHANGED)
 async def add_pattern(
-    caller: CurrentCaller,
-    services: ServicesDep,
+    write: WriteDep,
     name: Name,
-    query: ChangeParameters,
     body: EntryAdd,
-    if_match: IfMatch = None,
 ) -> Response:
     """Adds it to `spec.patterns`, and loses no other change."""
-    change = spec_lists.add(PATTERNS, body.name)
-    return await _change(services, caller, name, query, if_match, change)
+    return await write(name, spec_lists.add(PATTERNS, body.name))
 
 
 @router.delete("/patterns/{pattern}", summary="Remove a pattern", responses=_CHANGED)
 async def remove_pattern(
-    caller: CurrentCaller,
-    services: ServicesDep,
+    write: WriteDep,
     name: Name,
     pattern: _Entry,
-    query: ChangeParameters,
-    if_match: IfMatch = None,
 ) -> Response:
-    change = spec_lists.remove(PATTERNS, pattern)
-    return await _change(services, caller, name, query, if_match, change)
+    return await write(name, spec_lists.remove(PATTERNS, pattern))
 
 
 @router.post("/connections", summary="Add a connection", responses=_CHANGED)
 async def add_connection(
-    caller: CurrentCaller,
-    services: ServicesDep,
+    write: WriteDep,
     name: Name,
-    query: ChangeParameters,
     body: ConnectionAdd,
-    if_match: IfMatch = None,
 ) -> Response:
     """Adds it to `spec.connections`, or replaces the one of that name; loses no other change."""
-    change = spec_lists.add(CONNECTIONS, body.model_dump(by_alias=True))
-    return await _change(services, caller, name, query, if_match, change)
+    return await write(name, spec_lists.add(CONNECTIONS, body.model_dump(by_alias=True)))
 
 
 @router.delete("/connections/{connection}", summary="Remove a connection", responses=_CHANGED)
 async def remove_connection(
-    caller: CurrentCaller,
-    services: ServicesDep,
+    write: WriteDep,
     name: Name,
     connection: _Entry,
-    query: ChangeParameters,
-    if_match: IfMatch = None,
 ) -> Response:
-    change = spec_lists.remove(CONNECTIONS, connection)
-    return await _change(services, caller, name, query, if_match, change)
+    return await write(name, spec_lists.remove(CONNECTIONS, connection))
 
 
 @router.post(
@@ -156,27 +153,9 @@ async def remove_connection(
     status_code=202,
 )
 async def reset_password(
-    caller: CurrentCaller,
-    services: ServicesDep,
+    write: WriteDep,
     name: Name,
-    query: ChangeParameters,
-    if_match: IfMatch = None,
 ) -> Response:
     """The first administrator is signed out everywhere; `credentials` has the new password when the
     workspace is ready again. 409 where the platform team sets it."""
-    change = spec_lists.reset_password(datetime.now(UTC))
-    return await _change(services, caller, name, query, if_match, change)
-
-
-async def _change(
-    services: Services,
-    caller: Caller,
-    name: str,
-    query: ChangeQuery,
-    if_match: str | None,
-    change: Change,
-) -> Response:
-    view, has_changed = await services.workspaces.change(
-        caller, name, change, query.options(if_match)
-    )
-    return workspace_response(view, 202 if has_changed else 200, dry_run=query.dry_run)
+    return await write(name, spec_lists.reset_password(datetime.now(UTC)))

@@ -17,7 +17,6 @@ from aichat_workspace.api.dependencies import (
 )
 from aichat_workspace.api.openapi.responses import event_stream, responses
 from aichat_workspace.api.routes.long_requests import (
-    EVENT_STREAM,
     wants_events,
     while_authorized,
 )
@@ -31,10 +30,13 @@ from aichat_workspace.api.schemas.workspace import (
 )
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.body_limits import JSON
+from aichat_workspace.api.web.security_headers import NO_STORE
 from aichat_workspace.api.web.streaming import (
+    EVENT_STREAM,
     HEARTBEAT,
     NO_BUFFERING,
     Pieces,
+    server_sent_event,
     stream_response,
     with_heartbeats,
 )
@@ -42,7 +44,6 @@ from aichat_workspace.api.workspaces.diagnosis import diagnose
 from aichat_workspace.api.workspaces.log_lines import LogLine
 from aichat_workspace.api.workspaces.logs import Workload
 from aichat_workspace.api.workspaces.model_server import model_documents
-from aichat_workspace.api.workspaces.watch import server_sent_event
 
 router = APIRouter(
     prefix=f"/api/v1/workspaces/{WORKSPACE_PATH}",
@@ -50,7 +51,6 @@ router = APIRouter(
     dependencies=AUTHENTICATED,
 )
 
-_NO_STORE: Final = {"Cache-Control": "no-store"}
 _LOG_EXAMPLE: Final = 'time=2026-11-24T09:00:00Z level=INFO msg="Listening on [::]:11434"\n'
 _LINES_EXAMPLE: Final = """\
 id: 2026-11-24T09:00:00.123456789Z
@@ -206,4 +206,4 @@ async def read_credentials(
 ) -> Response:
     """Needs `get` on `aichatworkspaces/credentials`. Each reading is recorded."""
     view = await services.workspaces.find(caller, "get", name, query.team, "credentials")
-    return _json(await services.details.credentials(view), _NO_STORE)
+    return _json(await services.details.credentials(view), NO_STORE)

@@ -35,6 +35,7 @@ from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.body_limits import JSON, MERGE_PATCH, PARTIAL
 from aichat_workspace.api.web.etags import is_unchanged
 from aichat_workspace.api.web.streaming import (
+    EVENT_STREAM,
     Pieces,
     cancel_on_disconnect,
     join_pieces,
@@ -296,7 +297,7 @@ async def watch_workspaces(
         position = await watch.resume(services.cluster, token, services.workspaces)
         yield watcher.events(position, token)
 
-    return await stream_response(services.streams, caller.username, begin, "text/event-stream")
+    return await stream_response(services.streams, caller.username, begin, EVENT_STREAM)
 
 
 @router.get(
@@ -358,7 +359,7 @@ async def replace_workspace(
     view, has_changed = await services.workspaces.replace(
         caller, name, body.spec, query.options(if_match)
     )
-    return _change_response(view, has_changed=has_changed, dry_run=query.dry_run)
+    return change_response(view, has_changed=has_changed, dry_run=query.dry_run)
 
 
 @router.patch(
@@ -381,7 +382,7 @@ async def patch_workspace(
     view, has_changed = await services.workspaces.patch(
         caller, name, body.spec, query.options(if_match)
     )
-    return _change_response(view, has_changed=has_changed, dry_run=query.dry_run)
+    return change_response(view, has_changed=has_changed, dry_run=query.dry_run)
 
 
 @router.delete(
@@ -458,8 +459,9 @@ async def _set_suspended(
         {"suspended": suspended},
         query.options(if_match),
     )
-    return _change_response(view, has_changed=has_changed, dry_run=query.dry_run)
+    return change_response(view, has_changed=has_changed, dry_run=query.dry_run)
 
 
-def _change_response(view: View, *, has_changed: bool, dry_run: bool) -> Response:
+def change_response(view: View, *, has_changed: bool, dry_run: bool) -> Response:
+    """Return a workspace after a change: 202, or 200 where it was so already."""
     return workspace_response(view, 202 if has_changed else 200, dry_run=dry_run)

@@ -15,6 +15,8 @@ _HEADERS: Final = {
     # A shared cache does not know whose cookie it is.
     "Cache-Control": "private, no-cache",
 }
+NO_STORE: Final = {"Cache-Control": "no-store"}
+"""Of a response that no cache may keep, not even the browser's."""
 _HTTPS_ONLY: Final = {"Strict-Transport-Security": "max-age=31536000"}
 
 

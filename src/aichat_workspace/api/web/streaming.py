@@ -22,15 +22,17 @@ from starlette.types import Receive, Scope, Send
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.web.rate_limits import ConcurrencyLimit
+from aichat_workspace.api.web.security_headers import NO_STORE
 
 CHECK_SECONDS: Final = 15.0
 # Proxies in front close connections that are quiet for a minute.
 HEARTBEAT_SECONDS: Final = 15.0
 HEARTBEAT: Final = b": heartbeat\n\n"
+EVENT_STREAM: Final = "text/event-stream"
 # Faults of the first second are known before the response's head is sent.
 _HEAD_SECONDS: Final = 1.0
 # Proxies in front pass on each piece as it comes.
-NO_BUFFERING: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+NO_BUFFERING: Final = {**NO_STORE, "X-Accel-Buffering": "no"}
 _PIECE_BYTES: Final = 64 * 1024
 _log: Final = structlog.get_logger()
 
@@ -209,3 +211,9 @@ async def _wait_for_disconnect(request: Request) -> None:
     """Wait for the end of the connection; the body has been read already."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def server_sent_event(kind: str, data: bytes, event_id: object | None = None) -> bytes:
+    """Format an event with its id; an empty one clears the id that the client keeps."""
+    head = "" if event_id is None else f"id: {event_id}\n"
+    return b"%sevent: %s\ndata: %s\n\n" % (head.encode(), kind.encode(), data)

@@ -25,7 +25,12 @@ import structlog
 
 from aichat_workspace.api.auth.authorization import Scope
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.streaming import HEARTBEAT, HEARTBEAT_SECONDS, join_pieces
+from aichat_workspace.api.web.streaming import (
+    HEARTBEAT,
+    HEARTBEAT_SECONDS,
+    join_pieces,
+    server_sent_event,
+)
 from aichat_workspace.api.workspaces.change_log import Change, ChangeType
 from aichat_workspace.api.workspaces.cluster_view import FIRST, ClusterView
 from aichat_workspace.api.workspaces.views import View
@@ -217,12 +222,6 @@ class Watcher:
             return_when=asyncio.FIRST_COMPLETED,
         )
         return bool(done)
-
-
-def server_sent_event(kind: str, data: bytes, token: ResumeToken | str | None = None) -> bytes:
-    """Format an event; the token becomes its id, and an empty one clears the id."""
-    head = "" if token is None else f"id: {token}\n"
-    return b"%sevent: %s\ndata: %s\n\n" % (head.encode(), kind.encode(), data)
 
 
 class ApiServerVersion(Protocol):
