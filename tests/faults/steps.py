@@ -1,16 +1,17 @@
 """What tests of faults do with workspaces, and compare in the end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from tests.faults.oracles import (
     are_gone,
+    are_made,
     assert_nothing_remains,
     assert_nothing_twice,
     assert_same_objects,
     stem,
 )
-from tests.faults.proxy import Call
+from tests.faults.proxy import Call, Fault, Rule
 from tests.integration.conftest import SYSTEM, Cluster, workspace
 from tests.waiting import eventually
 
@@ -43,3 +44,35 @@ def delete(cluster: Cluster, *names: str, before: frozenset[str]) -> None:
     cluster.kubectl("delete", "aiws", *names, "-n", SYSTEM, "--wait=false")
     eventually(lambda: are_gone(cluster, *names), "all are gone", seconds=240)
     assert_nothing_remains(cluster, before)
+
+
+def of_making(writes: Sequence[Call]) -> Sequence[Call]:
+    """The writes until all objects are there: the first deletion begins the end."""
+    return writes[: next(n for n, write in enumerate(writes) if write.verb == "DELETE")]
+
+
+def once_each(
+    names: dict[str, Call], fault: Callable[[str, Call], Fault], struck: set[str]
+) -> Rule:
+    """The fault of each workspace at its write, the first time that it comes."""
+    hits = {name: is_write(name, write) for name, write in names.items()}
+
+    def rule(call: Call) -> Fault | None:
+        for name, hit in hits.items():
+            if name not in struck and hit(call):
+                struck.add(name)
+                return fault(name, call)
+        return None
+
+    return rule
+
+
+def are_healed(cluster: Cluster, *names: str) -> bool:
+    """O5, and O1 after the edits of other clients."""
+    if not are_made(cluster, *names):
+        return False
+    try:
+        assert_same_objects(cluster, CALM, *names, edited=True)
+    except AssertionError:
+        return False
+    return True

@@ -1,36 +1,13 @@
 """What people delete right before or right after a write of the operator."""
 
-from collections.abc import Callable, Sequence
-
 import pytest
 
 from tests.faults.conftest import Operator, Rest
-from tests.faults.oracles import are_gone, are_made, assert_nothing_remains, assert_same_objects
-from tests.faults.proxy import Beside, Call, Fault, Proxy, Rule
-from tests.faults.steps import CALM, delete, is_write, make
+from tests.faults.oracles import are_gone, assert_nothing_remains
+from tests.faults.proxy import Beside, Call, Fault, Proxy
+from tests.faults.steps import are_healed, delete, make, of_making, once_each
 from tests.integration.conftest import SYSTEM, Cluster
 from tests.waiting import eventually
-
-
-def of_making(writes: Sequence[Call]) -> Sequence[Call]:
-    """The writes until all objects are there: the first deletion begins the end."""
-    return writes[: next(n for n, write in enumerate(writes) if write.verb == "DELETE")]
-
-
-def once_each(
-    names: dict[str, Call], fault: Callable[[str, Call], Fault], struck: set[str]
-) -> Rule:
-    """The fault of each workspace at its write, the first time that it comes."""
-    hits = {name: is_write(name, write) for name, write in names.items()}
-
-    def rule(call: Call) -> Fault | None:
-        for name, hit in hits.items():
-            if name not in struck and hit(call):
-                struck.add(name)
-                return fault(name, call)
-        return None
-
-    return rule
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -84,14 +61,3 @@ def test_what_is_removed_by_hand_right_after_its_write_comes_back(
     eventually(lambda: are_healed(cluster, *names), "all are as the undisturbed one", 240)
     delete(cluster, *names, before=before)
     assert operator.alive
-
-
-def are_healed(cluster: Cluster, *names: str) -> bool:
-    """O5, and O1 after the edits of other clients."""
-    if not are_made(cluster, *names):
-        return False
-    try:
-        assert_same_objects(cluster, CALM, *names, edited=True)
-    except AssertionError:
-        return False
-    return True

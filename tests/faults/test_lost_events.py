@@ -14,8 +14,7 @@ from tests.faults.oracles import (
     writes,
 )
 from tests.faults.proxy import Call, Fault, Hold, Proxy, Recorded, Stream
-from tests.faults.steps import assert_as_undisturbed, delete, make
-from tests.faults.test_deletions import are_healed
+from tests.faults.steps import are_healed, assert_as_undisturbed, delete, make
 from tests.integration.conftest import SYSTEM, Cluster
 from tests.waiting import eventually, let_pass
 

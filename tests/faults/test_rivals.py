@@ -9,8 +9,7 @@ from typing import Any, Final
 from tests.faults.conftest import Operator, Rest
 from tests.faults.oracles import are_made, assert_nothing_twice, became
 from tests.faults.proxy import Beside, Call, Fault, Proxy
-from tests.faults.steps import CALM, delete, make
-from tests.faults.test_deletions import are_healed, of_making, once_each
+from tests.faults.steps import CALM, are_healed, delete, make, of_making, once_each
 from tests.integration.conftest import SYSTEM, Cluster
 from tests.integration.tenants import condition
 from tests.waiting import eventually

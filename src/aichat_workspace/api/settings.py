@@ -43,7 +43,7 @@ class Bounds:
     connections_per_address: int = 256
     """Open connections of one address; the networks around it have two and four times as many."""
     connections: int = 4_096
-    """Open connections of known addresses and proxies; strangers have a quarter as many."""
+    """Open connections of known addresses and proxies; unknown ones have a quarter as many."""
     bodies_bytes_per_caller: int = 1024 * 1024
     """Size of one caller's bodies that are arriving or not answered yet."""
     concurrent_requests: int = 10

@@ -1,8 +1,9 @@
 """Sample workspaces: as resources and as views."""
 
-from typing import Any
+from typing import Any, Final
 
 from aichat_workspace.api.workspaces.views import View, view
+from aichat_workspace.domain import names
 
 
 def resource(
@@ -25,3 +26,18 @@ def resource(
 def sample_view(name: str = "team-a", **parts: Any) -> View:
     """Return the view of a sample resource."""
     return view(resource(name, **parts))
+
+
+OWN_NAMESPACE: Final = {
+    "metadata": {
+        "name": "team-a",
+        "uid": "uid-of-namespace",
+        "annotations": {names.OWNER_UID_ANNOTATION: "uid-of-team-a"},
+    }
+}
+"""The namespace of `running_view`."""
+
+
+def running_view() -> View:
+    """Return the view of a sample that has a namespace of its own."""
+    return sample_view(status={"namespace": {"name": "team-a", "uid": "uid-of-namespace"}})

@@ -157,7 +157,7 @@ class Renewals:
         )
 
     def _sweep(self) -> None:
-        """Delete what is left of former sessions, now and then, while nobody waits for it."""
+        """Delete what is left of former sessions, now and then, while no request waits for it."""
         if self.clock() >= self._sweep_at:
             self._sweep_at = self.clock() + _SWEEP_SECONDS
             self._sweeping = asyncio.create_task(self._delete_ended())

@@ -32,7 +32,7 @@ class ResponseCookiesMiddleware:
 
 
 def without_cookies(scope: Scope) -> Scope:
-    """Return the scope of a request that collects cookies for nobody."""
+    """Return the scope of a request whose cookies are sent to no one."""
     return {**scope, _KEY: Response()}
 
 

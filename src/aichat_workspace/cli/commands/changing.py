@@ -146,7 +146,7 @@ def apply(
 
 
 def _apply(session: Session, document: Json, team: str | None, *, dry_run: bool) -> Json:
-    """Create the workspace, or replace its spec if nobody changes it meanwhile."""
+    """Create the workspace, or replace its spec if no one changes it meanwhile."""
     name, spec = document["name"], document["spec"]
     what = f"{name} was not applied"
     current = _read_if_present(session, name, team)

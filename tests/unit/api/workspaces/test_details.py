@@ -15,15 +15,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import UnreachableError
-from tests.unit.api.samples import sample_view
-
-NAMESPACE = {
-    "metadata": {
-        "name": "team-a",
-        "uid": "uid-of-namespace",
-        "annotations": {names.OWNER_UID_ANNOTATION: "uid-of-team-a"},
-    }
-}
+from tests.unit.api.samples import OWN_NAMESPACE, running_view, sample_view
 
 
 @dataclass
@@ -52,11 +44,11 @@ def cluster() -> FakeCluster:
 
 @pytest.fixture
 def view() -> View:
-    return sample_view(status={"namespace": {"name": "team-a", "uid": "uid-of-namespace"}})
+    return running_view()
 
 
 def create_service(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> WorkspaceDetails:
-    monkeypatch.setattr(ClusterView, "namespace", lambda *_: NAMESPACE)
+    monkeypatch.setattr(ClusterView, "namespace", lambda *_: OWN_NAMESPACE)
     return WorkspaceDetails(cluster, ClusterView(cluster, {}))
 
 

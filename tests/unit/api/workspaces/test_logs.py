@@ -11,23 +11,14 @@ from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.log_query import LogQuery
 from aichat_workspace.api.workspaces.logs import Workload, WorkspaceLogs
 from aichat_workspace.api.workspaces.views import View
-from aichat_workspace.domain import names
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client, Stream
-from tests.unit.api.samples import sample_view
-
-NAMESPACE = {
-    "metadata": {
-        "name": "team-a",
-        "uid": "uid-of-namespace",
-        "annotations": {names.OWNER_UID_ANNOTATION: "uid-of-team-a"},
-    }
-}
+from tests.unit.api.samples import OWN_NAMESPACE, running_view
 
 
 @pytest.fixture
 def view() -> View:
-    return sample_view(status={"namespace": {"name": "team-a", "uid": "uid-of-namespace"}})
+    return running_view()
 
 
 @dataclass
@@ -63,7 +54,7 @@ def cluster() -> FakeCluster:
 
 @pytest.fixture
 def logs(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> WorkspaceLogs:
-    monkeypatch.setattr(ClusterView, "namespace", lambda *_: NAMESPACE)
+    monkeypatch.setattr(ClusterView, "namespace", lambda *_: OWN_NAMESPACE)
     return WorkspaceLogs(cluster, ClusterView(cluster, {}))
 
 

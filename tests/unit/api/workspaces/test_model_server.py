@@ -17,25 +17,16 @@ from aichat_workspace.api.workspaces.model_server import (
     model_server_problem,
 )
 from aichat_workspace.api.workspaces.views import View
-from aichat_workspace.domain import names
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.errors import OllamaError, OllamaUnreachableError, RequestRefusedError
 from aichat_workspace.ollama.transport import Response as OllamaResponse
 from tests.fakes.workspace_client import FakeWorkspaceClient
-from tests.unit.api.samples import sample_view
-
-NAMESPACE = {
-    "metadata": {
-        "name": "team-a",
-        "uid": "uid-of-namespace",
-        "annotations": {names.OWNER_UID_ANNOTATION: "uid-of-team-a"},
-    }
-}
+from tests.unit.api.samples import OWN_NAMESPACE, running_view, sample_view
 
 
 @pytest.fixture
 def view() -> View:
-    return sample_view(status={"namespace": {"name": "team-a", "uid": "uid-of-namespace"}})
+    return running_view()
 
 
 @dataclass
@@ -69,7 +60,7 @@ class FakeModelServer:
 
 
 def create_service(models: FakeModelServer, monkeypatch: pytest.MonkeyPatch) -> ModelServers:
-    monkeypatch.setattr(ClusterView, "namespace", lambda *_: NAMESPACE)
+    monkeypatch.setattr(ClusterView, "namespace", lambda *_: OWN_NAMESPACE)
     client = FakeWorkspaceClient()
     return ModelServers(ClusterView(client, {}), lambda _: OllamaClient(models))
 
