@@ -1,7 +1,9 @@
 """Changes through the API: none is lost or made twice, and refusals are explained."""
 
+import json
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -194,7 +196,8 @@ def test_what_a_reader_has_already_is_not_sent_again(
     create(calls, "unchanged")
     for path in (f"{PATH}/unchanged", f"{PATH}?team={ONE}", f"{PATH}?fields=name,status.phase"):
         tag = calls.get(path).headers["ETag"]
-        again = calls.get(path, headers={"If-None-Match": f'"other", W/{tag}'})
+        weak = f"W/{tag.removeprefix('W/')}"  # a proxy that compresses makes each tag weak
+        again = calls.get(path, headers={"If-None-Match": f'"other", {weak}'})
         assert (again.status_code, again.content) == (304, b"")
     say_progress(cluster, "unchanged", "1/3")
     eventually(
@@ -318,12 +321,14 @@ def test_every_refusal_is_a_problem_document(
         assert answer.headers["Allow"]
 
 
-def _stalled(api: Served) -> socket.socket:
-    """Send the beginning of the largest body, without a token."""
+def _stalled(api: Served, token: str) -> socket.socket:
+    """Send the beginning of the largest body."""
     opened = socket.create_connection(("127.0.0.1", api.port))
     head = (
         f"POST {PATH} HTTP/1.1\r\nHost: api\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {256 * 1024}\r\n\r\n"
+        f"Content-Length: {256 * 1024}\r\n"
+        + (f"Authorization: Bearer {token}\r\n" if token else "")
+        + "\r\n"
     )
     with suppress(ConnectionError):  # one that is refused is not read to its end
         opened.sendall(head.encode() + b'"' * 250_000)
@@ -331,16 +336,17 @@ def _stalled(api: Served) -> socket.socket:
 
 
 def test_bodies_that_never_end_cost_little_and_delay_no_other_caller(
-    api: Served, calls: httpx2.Client
+    api: Served, calls: httpx2.Client, cluster: Cluster
 ) -> None:
-    """Without a token: who it is is asked only after the body."""
+    """A sender has its own share of the room, and a body 10 s; a stranger's is not read at all."""
+    sender = person(cluster, "endless")
     before = api.resident_bytes()
     began = time.monotonic()
-    sockets = [_stalled(api) for _ in range(400)]
+    sockets = [_stalled(api, token) for token in ("", "no-token", sender.token) for _ in range(100)]
     try:
         assert api.is_ready()
         assert calls.get(PATH).is_success
-        assert calls.post(f"{PATH}?dryRun=true", json=body("meanwhile")).status_code == 503
+        assert calls.post(f"{PATH}?dryRun=true", json=body("meanwhile")).status_code == 200
         grown = api.resident_bytes() - before
         statuses = []
         for connection in sockets:
@@ -349,10 +355,14 @@ def test_bodies_that_never_end_cost_little_and_delay_no_other_caller(
     finally:
         for connection in sockets:
             connection.close()
-    assert statuses.count(408) == 128
-    assert set(statuses) <= {408, 503, 0}
+    of_strangers, of_sender = Counter(statuses[:200]), Counter(statuses[200:])
+    assert of_strangers.keys() <= {401, 0}, of_strangers
+    assert of_strangers[401], of_strangers
+    assert of_sender.keys() <= {408, 429, 0}, of_sender
+    assert of_sender[408], of_sender
+    assert of_sender[429], of_sender
     assert 9 < time.monotonic() - began < 20
-    assert grown < 96 * 1024 * 1024, f"{grown / 2**20:.1f} MiB"
+    assert grown < 48 * 1024 * 1024, f"{grown / 2**20:.1f} MiB"
     assert calls.post(f"{PATH}?dryRun=true", json=body("afterwards")).status_code == 200
 
 
@@ -469,7 +479,9 @@ def test_credentials_are_shown_and_recorded_and_never_logged(
     shown = calls.get(path)
     assert shown.headers["Cache-Control"] == "no-store"
     assert shown.json()["password"] not in api.log.read_text()
-    assert '"show credentials"' in api.log.read_text()
+    lines = [json.loads(line) for line in api.log.read_text().splitlines()]
+    shows = [line for line in lines if line.get("action") == "read_credentials"]
+    assert shows[-1].items() >= {"outcome": 200, "workspace": "with-credentials"}.items()
     assert calls.delete(f"{PATH}/with-credentials").status_code == 202
     eventually(
         lambda: calls.get(f"{PATH}/with-credentials").status_code == 404,
