@@ -26,6 +26,9 @@ _ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
 # of these, and so for the HTTP API.
 _AUDIENCES: Final = (_ISSUER, "aichat-workspace-api")
 SERVICE_RANGE: Final = "10.96.0.0/16"
+# Go looks for garbage when the heap has grown by this per cent. 100, its default, takes the API
+# server a quarter of its CPU; it has 0.3 GiB more with this.
+_ENVIRONMENT: Final = {"GOGC": "400"}
 _READY_SECONDS: Final = 180.0
 # Level Metadata says who asked for what; bodies hold secrets, so they are kept only on request.
 _LEVELS: Final = {False: "Metadata", True: "RequestResponse"}
@@ -69,7 +72,8 @@ def start_control_plane(
     for component, arguments in commands.items():
         if component == "kube-controller-manager":
             _await_ready(cluster, report)
-        process = start(component, [programs / component, *arguments], logs / f"{component}.log")
+        command = [programs / component, *arguments]
+        process = start(component, command, logs / f"{component}.log", _ENVIRONMENT)
         cluster = state.add(cluster, process)
     _await_controllers(cluster, report)
     return cluster

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain import render as rendering
 from aichat_workspace.domain.decision.decisions import Decision, Provision
 from aichat_workspace.domain.decision.snapshot import Snapshot
 from aichat_workspace.kube.errors import ApiError
@@ -64,6 +65,18 @@ async def test_an_image_reaches_two_at_a_time_and_all_in_the_end() -> None:
     for name in "abcde":
         await fleet.reconcile(name)
     assert fleet.cluster.writes == []
+
+
+async def test_nothing_changes_a_rendering_that_the_next_look_gets_again() -> None:
+    fleet = await fleet_of("a", "b", quota={"cpu": "16"})
+    fleet.settings(**NEW)
+    await upgrade(fleet, "a", "b")
+    fleet.edit("a", suspended=True)
+    await fleet.settle()
+    remembered = list(rendering._last_rendered.values())
+    assert len(remembered) > 2
+    for tenant, manifests in remembered:
+        assert manifests == rendering._render(tenant)
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,8 @@ def covers(observed: Any, desired: Any, field: str = "") -> bool:
     `field` is the name of the map or list that both come from; it decides how lists are matched
     and which numbers are quantities.
     """
+    if observed == desired:  # most parts are, and this is compared at once
+        return True
     keys = _MERGE_KEYS.get(field)
     if isinstance(desired, dict) and field not in _ATOMIC:
         return isinstance(observed, dict) and all(
@@ -105,6 +107,8 @@ def _same(observed: Any, desired: Any, field: str) -> bool:
 
     The value as a whole has one owner, so any further field in it is a difference.
     """
+    if observed == desired:
+        return True
     if isinstance(desired, dict):
         if not isinstance(observed, dict):
             return False
@@ -119,7 +123,7 @@ def _same(observed: Any, desired: Any, field: str) -> bool:
             and len(observed) == len(desired)
             and all(_same(*pair, field) for pair in zip(observed, desired, strict=True))
         )
-    return bool(observed == desired) or (field in _QUANTITIES and quantity.same(observed, desired))
+    return field in _QUANTITIES and quantity.same(observed, desired)
 
 
 def _is_left_out(key: str, value: Any) -> bool:

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
@@ -11,7 +13,7 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
 from aichat_workspace.domain.policy.secret_references import ReferencedSecret
 from aichat_workspace.domain.render import ingress, namespace, network_policies, ollama, openwebui
 from aichat_workspace.domain.render.context import Credentials, Tenant
-from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.platform_spec import Images, PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
 __all__ = [
@@ -23,6 +25,10 @@ __all__ = [
     "retained_orphan",
     "tenant_namespace",
 ]
+
+# A workspace is looked at some three times in a row before anything that it is made from changes.
+_MAX_RENDERED: Final = 64
+_last_rendered: OrderedDict[tuple[str, Images], tuple[Tenant, tuple[Manifest, ...]]] = OrderedDict()
 
 
 def tenant_namespace(workspace: Workspace) -> Manifest:
@@ -67,9 +73,21 @@ def render(
 ) -> tuple[Manifest, ...]:
     """Render every object in the tenant's namespace, in the order in which they are created.
 
-    `referenced` are the Secrets that the workspace refers to, by their purpose.
+    `referenced` are the Secrets that the workspace refers to, by their purpose. The same arguments
+    give the very same manifests, as long as they are among the last: nobody may change them.
     """
     tenant = Tenant(workspace.spec, platform, credentials, referenced or {})
+    key = (tenant.name, platform.images)  # a turn that has not come yet keeps other images
+    known = _last_rendered.pop(key, None)
+    if known is None or known[0] != tenant:
+        known = (tenant, _render(tenant))
+    _last_rendered[key] = known
+    if len(_last_rendered) > _MAX_RENDERED:
+        _last_rendered.popitem(last=False)
+    return known[1]
+
+
+def _render(tenant: Tenant) -> tuple[Manifest, ...]:
     manifests = (
         *namespace.render(tenant),
         *network_policies.render(tenant),

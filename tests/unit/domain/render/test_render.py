@@ -3,11 +3,13 @@
 `pytest --golden` writes them again.
 """
 
+import operator
 import os
 import re
 import subprocess
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy.secret_references import OIDC, connection
 from aichat_workspace.domain.render import ReferencedSecret, render, tenant_namespace
-from aichat_workspace.domain.render.context import env, image_version
+from aichat_workspace.domain.render.context import Credentials, env, image_version
 from aichat_workspace.domain.v1alpha1.platform_spec import (
     Images,
     Ingress,
@@ -51,6 +53,35 @@ def test_the_sample_workspace_renders_to_its_golden_manifests(
     if pytestconfig.getoption("golden"):
         path.write_text(text)
     assert text == path.read_text()
+
+
+class TestTheLastRenderings:
+    def test_the_same_arguments_give_the_very_same_manifests(self) -> None:
+        assert all(map(operator.is_, desired(), desired()))
+
+    @pytest.mark.parametrize(
+        ("spec", "platform", "credentials"),
+        [
+            ({"models": ["llama3.2:1b"], "quota": {"cpu": "9"}}, PlatformSpec(), CREDENTIALS),
+            ({}, CUSTOM, CREDENTIALS),
+            ({}, PlatformSpec(), replace(CREDENTIALS, admin_password="another")),
+        ],
+    )
+    def test_any_other_argument_gives_others(
+        self, spec: dict[str, Any], platform: PlatformSpec, credentials: Credentials
+    ) -> None:
+        before = render(workspace(), PlatformSpec(), CREDENTIALS)
+        after = render(workspace(**spec), platform, credentials)
+        assert after != before
+        assert render(workspace(), PlatformSpec(), CREDENTIALS) == before
+
+    def test_they_are_bounded(self) -> None:
+        first = render(workspace("w0"), PlatformSpec(), CREDENTIALS)
+        for index in range(1, 100):
+            render(workspace(f"w{index}"), PlatformSpec(), CREDENTIALS)
+        again = render(workspace("w0"), PlatformSpec(), CREDENTIALS)
+        assert again == first
+        assert again is not first
 
 
 def find_all(kind: str, manifests: Iterable[Manifest]) -> list[Manifest]:
