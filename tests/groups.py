@@ -28,6 +28,7 @@ _GROUPS: Final = {
         "integration/test_spec_fields.py",
         "integration/test_transitions.py",
         "integration/test_server_defaults.py",
+        "integration/test_contracts.py",
     ),
     "people": (
         "integration/test_platform.py",

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, Request, expect, sync_playwright
 
 from aichat_workspace.openwebui.client import OpenWebUIClient
 from aichat_workspace.runtime.servers import chat_at
+from tests.contracts.openwebui import check_contract
 from tests.e2e.conftest import (
     ANSWER,
     DOMAIN,
@@ -25,7 +26,6 @@ from tests.e2e.conftest import (
     signed_in,
 )
 from tests.e2e.webui import LIKELIEST, WebUI
-from tests.fakes.openwebui import check_contract
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("chat")

@@ -1,4 +1,7 @@
-"""A Kubernetes API server in memory, as far as the operator writes to it."""
+"""A Kubernetes API server in memory, as far as the operator writes to it.
+
+tests/contracts/kubernetes.py has what it has in common with the real one.
+"""
 
 import copy
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -10,6 +13,8 @@ from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.errors import (
     AlreadyExistsError,
     ApiError,
+    ConflictError,
+    InvalidError,
     NotFoundError,
     UnreachableError,
 )
@@ -64,8 +69,10 @@ class FakeKubernetes:
         self._write(verb, resource, metadata["name"])
         key = self._key(resource, metadata["name"], metadata.get("namespace"))
         stored = self.objects.get(key, {"metadata": {}})
+        _require_uid(stored, metadata.get("uid"))
         merged = {**stored, **body, "kind": resource.kind}
-        return self.store({**merged, "metadata": {**stored["metadata"], **metadata}})
+        merged["metadata"] = {**stored["metadata"], **metadata}
+        return copy.deepcopy(stored) if merged == stored else self.store(merged)
 
     async def json_patch(
         self,
@@ -83,10 +90,10 @@ class FakeKubernetes:
             raise NotFoundError(404, "NotFound", "there is none")
         obj = copy.deepcopy(self.objects[key])
         for operation in operations:
-            if operation["path"] == "/spec/replicas":
-                obj["spec"]["replicas"] = operation["value"]
-            if operation["op"] == "remove" and operation["path"].startswith("/metadata/finalizers"):
-                obj["metadata"]["finalizers"] = []
+            _carry_out(operation, obj)
+        if "deletionTimestamp" in obj["metadata"] and not obj["metadata"].get("finalizers"):
+            del self.objects[key]
+            return obj
         return self.store(obj)
 
     async def delete(
@@ -98,9 +105,18 @@ class FakeKubernetes:
         uid: str | None,
         version: str | None = None,
     ) -> None:
-        del uid, version
+        del version
         self._write("delete", resource, name)
-        self.objects.pop(self._key(resource, name, namespace), None)
+        key = self._key(resource, name, namespace)
+        obj = self.objects.get(key)
+        if obj is None:
+            return
+        _require_uid(obj, uid)
+        if obj["metadata"].get("finalizers"):
+            deleted = {**obj["metadata"], "deletionTimestamp": "2026-11-23T12:00:00Z"}
+            self.store({**obj, "metadata": deleted})
+        else:
+            del self.objects[key]
 
     async def list_pages(self, resource: Resource, *, field_selector: str) -> AsyncIterator[Json]:
         name = field_selector.removeprefix("metadata.name=")
@@ -118,3 +134,26 @@ class FakeKubernetes:
     @staticmethod
     def _key(resource: Resource, name: str, namespace: str | None) -> Key:
         return (resource.kind, namespace or "", name)
+
+
+def _require_uid(obj: Json, uid: str | None) -> None:
+    if uid and obj["metadata"].get("uid") != uid:
+        raise ConflictError(409, "Conflict", "Precondition failed: UID in precondition differs")
+
+
+def _carry_out(operation: Json, document: Json) -> None:
+    """Carry out one operation of a JSON Patch (RFC 6902)."""
+    *parents, last = (
+        part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]
+    )
+    parent: Any = document
+    for part in parents:
+        parent = parent[int(part) if isinstance(parent, list) else part]
+    key: Any = int(last) if isinstance(parent, list) else last
+    if operation["op"] == "remove":
+        del parent[key]
+    elif operation["op"] == "test":
+        if parent[key] != operation["value"]:
+            raise InvalidError(422, "Invalid", "the server rejected our request: a test failed")
+    else:
+        parent[key] = operation["value"]

@@ -1,5 +1,7 @@
-"""Open WebUI in memory, as far as entries of models need it, and the check that the fake and the
-real one have to pass."""
+"""Open WebUI in memory, as far as entries of models need it.
+
+tests/contracts/openwebui.py has what it has in common with the real one.
+"""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,14 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import pytest
-
-from aichat_workspace.openwebui.client import MAX_REPLY_BYTES, OpenWebUIClient, Reply
-from aichat_workspace.openwebui.errors import (
-    NotAdministratorError,
-    OpenWebUIError,
-    SignInRefusedError,
-)
+from aichat_workspace.openwebui.client import Reply
 
 EMAIL, PASSWORD = "admin@chat.example.org", "right"
 _TOKEN = "token-1"
@@ -88,38 +83,3 @@ class FakeOpenWebUI:
 
 def _reply(status: int, content: object) -> Reply:
     return Reply(status, json.dumps(content).encode())
-
-
-async def check_contract(client: OpenWebUIClient, email: str, password: str) -> None:
-    """What the operator relies on, of the fake and of the real Open WebUI."""
-    entry = {
-        "id": "contract:latest",
-        "base_model_id": None,
-        "name": "contract:latest",
-        "params": {"function_calling": "native"},
-        "meta": {"managed_by": "contract"},
-        "is_active": True,
-    }
-    with pytest.raises(SignInRefusedError):
-        await client.sign_in(email, f"{password}, but another one")
-    session = await client.sign_in(email, password)
-    before = await session.entries(())
-    await session.create(entry)
-    with pytest.raises(OpenWebUIError, match="already registered"):
-        await session.create(entry)
-    (created,) = [model for model in await session.entries(()) if model["id"] == entry["id"]]
-    meta = {key: value for key, value in created["meta"].items() if value is not None}
-    assert {**{key: created[key] for key in entry}, "meta": meta} == entry
-    picture = "data:image/webp;base64," + "A" * MAX_REPLY_BYTES
-    await session.create({**entry, "id": "hf.co/a/b:Q4", "meta": {"profile_image_url": picture}})
-    with_pictures = await session.entries(["contract:latest", "hf.co/a/b:Q4", "hf.co/a/b"])
-    small, large = with_pictures
-    assert {key: small[key] for key in entry} == {key: created[key] for key in entry}
-    assert large == {"id": "hf.co/a/b:Q4", "meta": None, "params": None}
-    await session.delete("hf.co/a/b:Q4")
-    await session.delete("contract:latest")
-    assert await session.entries(()) == before
-    with pytest.raises(OpenWebUIError, match="could not find"):
-        await session.delete("contract:latest")
-    with pytest.raises(NotAdministratorError, match="401"):
-        await type(session)(session.transport, "no token").entries(())

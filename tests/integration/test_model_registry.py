@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,6 +32,7 @@ from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import direct
 from aichat_workspace.operator.models.report import Report
 from aichat_workspace.operator.models.sync import ModelSync, ModelSyncTask, SyncObserver
+from aichat_workspace.runtime import servers
 from localcluster import certificates
 from localcluster.build.images.ollama import ensure_ollama
 from localcluster.build.versions import OLLAMA
@@ -39,6 +40,7 @@ from localcluster.ports import free_ports
 from localcluster.progress import reporting
 from localcluster.registry.catalog import MINILM, SMOLLM2
 from localcluster.registry.making import ensure_models
+from tests.contracts.ollama import ModelServer, OllamaContract
 
 WEIGHTS_BYTES = 98_362_432
 CHAT, FURTHER = "library/smollm2:135m", "library/gemma2:2b"
@@ -680,3 +682,16 @@ def _await(url: str, certificate: Path) -> None:
             time.sleep(0.1)
         else:
             return
+
+
+class TestRealOllama(OllamaContract):
+    """The fake of unit tests answers in the same way: tests/unit/fakes."""
+
+    @pytest.fixture
+    async def server(self, setup: Setup) -> AsyncIterator[ModelServer]:
+        chat_model, embedding_model = setup.model(CHAT), setup.model("library/all-minilm:latest")
+        for name in (chat_model, embedding_model):
+            assert (await setup.pull(name))[-1] == {"status": "success"}
+        async with servers.session() as session:
+            client = OllamaClient(direct(session, setup.ollama))
+            yield ModelServer(client, chat_model, embedding_model)

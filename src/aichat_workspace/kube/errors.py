@@ -49,7 +49,11 @@ class NotFoundError(ApiError):
 
 
 class ConflictError(ApiError):
-    """409: the object has changed meanwhile, or a precondition failed. Read it again."""
+    """409: the object has changed meanwhile, or a precondition failed. Read it again.
+
+    Also 422 where an apply's UID is of another object: the API server takes it for a change of an
+    immutable field.
+    """
 
 
 class AlreadyExistsError(ConflictError):
@@ -104,17 +108,16 @@ def from_status(status: int, details: dict[str, Any], retry_after: str | None = 
     reason = details.get("reason") or "Unknown"
     extra = details.get("details") or {}
     seconds = retry_after if retry_after is not None else extra.get("retryAfterSeconds")
-    kind = AlreadyExistsError if reason == "AlreadyExists" else _BY_STATUS.get(status, ApiError)
-    return kind(
-        status,
-        reason,
-        details.get("message") or "",
-        tuple(
-            Cause(cause.get("field", ""), cause.get("reason", ""), cause.get("message", ""))
-            for cause in extra.get("causes") or ()
-        ),
-        _seconds(seconds),
+    causes = tuple(
+        Cause(cause.get("field", ""), cause.get("reason", ""), cause.get("message", ""))
+        for cause in extra.get("causes") or ()
     )
+    kind = _BY_STATUS.get(status, ApiError)
+    if reason == "AlreadyExists":
+        kind = AlreadyExistsError
+    elif any(cause.field == "metadata.uid" for cause in causes):
+        kind = ConflictError
+    return kind(status, reason, details.get("message") or "", causes, _seconds(seconds))
 
 
 def _seconds(value: object) -> float | None:

@@ -11,7 +11,8 @@ from aichat_workspace.openwebui.errors import (
     OpenWebUIUnreachableError,
     SignInRefusedError,
 )
-from tests.fakes.openwebui import EMAIL, PASSWORD, FakeOpenWebUI, check_contract
+from tests.contracts.openwebui import check_contract
+from tests.fakes.openwebui import EMAIL, PASSWORD, FakeOpenWebUI
 
 
 def replies(status: int, body: bytes) -> FakeOpenWebUI:

@@ -14,7 +14,7 @@ from openai.types.chat import ChatCompletionUserMessageParam
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import direct
 from aichat_workspace.runtime import servers
-from tests.fakes.ollama_openai import FakeOpenAIServer
+from tests.fakes.ollama import FakeOllama
 from tests.unit.api.world import PATH, World, running_world
 from tests.unit.waiting import until
 
@@ -22,7 +22,7 @@ MESSAGES: list[ChatCompletionUserMessageParam] = [{"role": "user", "content": "G
 
 
 async def _running(stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, **parts: Any) -> World:
-    model = FakeOpenAIServer()
+    model = FakeOllama()
     server = await stack.enter_async_context(TestServer(model.application()))
     session = await stack.enter_async_context(servers.session())
     url = str(server.make_url("")).rstrip("/")

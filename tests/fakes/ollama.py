@@ -11,7 +11,7 @@ _USAGE = {"prompt_tokens": 11, "completion_tokens": 2, "total_tokens": 13}
 
 
 @dataclass
-class FakeOpenAIServer:
+class FakeOllama:
     """Has the models `m:1` and `embed:latest`. A reply ends, goes on, breaks off, or never begins;
     `bodies` are the requests."""
 

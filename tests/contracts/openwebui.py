@@ -1,0 +1,45 @@
+"""What the operator relies on of Open WebUI, of the real one and of the fake."""
+
+import pytest
+
+from aichat_workspace.openwebui.client import MAX_REPLY_BYTES, OpenWebUIClient
+from aichat_workspace.openwebui.errors import (
+    NotAdministratorError,
+    OpenWebUIError,
+    SignInRefusedError,
+)
+
+
+async def check_contract(client: OpenWebUIClient, email: str, password: str) -> None:
+    """Add, read and remove entries of models. No entry is left."""
+    entry = {
+        "id": "contract:latest",
+        "base_model_id": None,
+        "name": "contract:latest",
+        "params": {"function_calling": "native"},
+        "meta": {"managed_by": "contract"},
+        "is_active": True,
+    }
+    with pytest.raises(SignInRefusedError):
+        await client.sign_in(email, f"{password}, but another one")
+    session = await client.sign_in(email, password)
+    before = await session.entries(())
+    await session.create(entry)
+    with pytest.raises(OpenWebUIError, match="already registered"):
+        await session.create(entry)
+    (created,) = [model for model in await session.entries(()) if model["id"] == entry["id"]]
+    meta = {key: value for key, value in created["meta"].items() if value is not None}
+    assert {**{key: created[key] for key in entry}, "meta": meta} == entry
+    picture = "data:image/webp;base64," + "A" * MAX_REPLY_BYTES
+    await session.create({**entry, "id": "hf.co/a/b:Q4", "meta": {"profile_image_url": picture}})
+    with_pictures = await session.entries(["contract:latest", "hf.co/a/b:Q4", "hf.co/a/b"])
+    small, large = with_pictures
+    assert {key: small[key] for key in entry} == {key: created[key] for key in entry}
+    assert large == {"id": "hf.co/a/b:Q4", "meta": None, "params": None}
+    await session.delete("hf.co/a/b:Q4")
+    await session.delete("contract:latest")
+    assert await session.entries(()) == before
+    with pytest.raises(OpenWebUIError, match="could not find"):
+        await session.delete("contract:latest")
+    with pytest.raises(NotAdministratorError, match="401"):
+        await type(session)(session.transport, "no token").entries(())
