@@ -72,6 +72,35 @@ class KubernetesContract:
         assert found["metadata"]["uid"] == created["metadata"]["uid"]
         assert await listed(client, "never-created") == []
 
+    async def test_an_object_is_read_by_its_name(self, client: Client) -> None:
+        created = await create(client, "read")
+        found = await client.get(CONFIG_MAP, "read", _NAMESPACE)
+        assert found["metadata"]["uid"] == created["metadata"]["uid"]
+        with pytest.raises(NotFoundError):
+            await client.get(CONFIG_MAP, "never-created", _NAMESPACE)
+
+    async def test_objects_are_listed_by_their_labels(self, client: Client) -> None:
+        await create(client, "labelled", labels={"a": "contract", "b": "2"})
+        await create(client, "labelled-too", labels={"a": "contract"})
+        names = [
+            item["metadata"]["name"]
+            async for page in client.list_pages(
+                CONFIG_MAP, _NAMESPACE, label_selector="a=contract,b=2"
+            )
+            for item in page["items"]
+        ]
+        assert names == ["labelled"]
+
+    async def test_a_replacement_is_of_the_version_that_was_read(self, client: Client) -> None:
+        read = await create(client, "replaced")
+        changed = await client.replace(CONFIG_MAP, {**read, "data": {"a": "1"}}, field_manager="t")
+        assert changed["data"] == {"a": "1"}
+        assert changed["metadata"]["uid"] == read["metadata"]["uid"]
+        with pytest.raises(ConflictError):
+            await client.replace(CONFIG_MAP, {**read, "data": {"a": "2"}}, field_manager="t")
+        with pytest.raises(NotFoundError):
+            await client.replace(CONFIG_MAP, config_map("never-created"), field_manager="t")
+
     async def test_nothing_is_created_twice(self, client: Client) -> None:
         await create(client, "once")
         with pytest.raises(AlreadyExistsError):

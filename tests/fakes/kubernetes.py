@@ -3,6 +3,7 @@
 tests/contracts/kubernetes.py has what it has in common with the real one.
 """
 
+import asyncio
 import copy
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,10 @@ class FakeKubernetes:
     writes: list[str] = field(default_factory=list)
     refusals: dict[str, ApiError | UnreachableError] = field(default_factory=dict)
     """Writes that are refused, by how they are recorded."""
+    error: ApiError | UnreachableError | None = None
+    """Raised by every request."""
+    requests: int = 0
+    """How many there were, reads among them."""
     _versions: "count[int]" = field(default_factory=lambda: count(1_000))
 
     def refuse(self, write: str, error: ApiError | UnreachableError | None = None) -> None:
@@ -47,10 +52,21 @@ class FakeKubernetes:
         self.objects[key] = stored
         return copy.deepcopy(stored)
 
+    def of_kind(self, kind: str) -> dict[str, Json]:
+        """Return the objects of a kind by their names."""
+        return {key[2]: obj for key, obj in self.objects.items() if key[0] == kind}
+
+    async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Json:
+        await self._request()
+        key = self._key(resource, name, namespace)
+        if key not in self.objects:
+            raise NotFoundError(404, "NotFound", "there is none")
+        return copy.deepcopy(self.objects[key])
+
     async def create(self, resource: Resource, body: Json, *, field_manager: str) -> Json:
         del field_manager
         key = self._key(resource, body["metadata"]["name"], body["metadata"].get("namespace"))
-        self._write("create", resource, body["metadata"]["name"])
+        await self._write("create", resource, body["metadata"]["name"])
         if key in self.objects:
             raise AlreadyExistsError(409, "AlreadyExists", "there is one")
         return self.store({**body, "kind": resource.kind})
@@ -66,13 +82,26 @@ class FakeKubernetes:
         del field_manager
         metadata = body["metadata"]
         verb = f"apply/{subresource}" if subresource else "apply"
-        self._write(verb, resource, metadata["name"])
+        await self._write(verb, resource, metadata["name"])
         key = self._key(resource, metadata["name"], metadata.get("namespace"))
         stored = self.objects.get(key, {"metadata": {}})
         _require_uid(stored, metadata.get("uid"))
         merged = {**stored, **body, "kind": resource.kind}
         merged["metadata"] = {**stored["metadata"], **metadata}
         return copy.deepcopy(stored) if merged == stored else self.store(merged)
+
+    async def replace(self, resource: Resource, body: Json, *, field_manager: str) -> Json:
+        del field_manager
+        metadata = body["metadata"]
+        await self._write("replace", resource, metadata["name"])
+        key = self._key(resource, metadata["name"], metadata.get("namespace"))
+        if key not in self.objects:
+            raise NotFoundError(404, "NotFound", "there is none")
+        stored = self.objects[key]["metadata"]
+        if metadata.get("resourceVersion", "") not in ("", stored["resourceVersion"]):
+            raise ConflictError(409, "Conflict", "the object has been modified")
+        kept = {name: stored[name] for name in ("uid", "creationTimestamp") if name in stored}
+        return self.store({**body, "kind": resource.kind, "metadata": {**metadata, **kept}})
 
     async def json_patch(
         self,
@@ -84,7 +113,7 @@ class FakeKubernetes:
         field_manager: str,
     ) -> Json:
         del field_manager
-        self._write("patch", resource, name)
+        await self._write("patch", resource, name)
         key = self._key(resource, name, namespace)
         if key not in self.objects:
             raise NotFoundError(404, "NotFound", "there is none")
@@ -106,7 +135,7 @@ class FakeKubernetes:
         version: str | None = None,
     ) -> None:
         del version
-        self._write("delete", resource, name)
+        await self._write("delete", resource, name)
         key = self._key(resource, name, namespace)
         obj = self.objects.get(key)
         if obj is None:
@@ -118,12 +147,35 @@ class FakeKubernetes:
         else:
             del self.objects[key]
 
-    async def list_pages(self, resource: Resource, *, field_selector: str) -> AsyncIterator[Json]:
+    async def list_pages(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> AsyncIterator[Json]:
+        await self._request()
         name = field_selector.removeprefix("metadata.name=")
-        keys = [key for key in self.objects if key[0] == resource.kind and name in (key[2], "")]
-        yield {"items": [self.objects[key] for key in keys]}
+        labels = dict(term.split("=") for term in label_selector.split(",") if term)
+        items = [
+            obj
+            for key, obj in self.objects.items()
+            if key[0] == resource.kind
+            and namespace in (None, key[1])
+            and name in ("", key[2])
+            and labels.items() <= obj["metadata"].get("labels", {}).items()
+        ]
+        yield {"items": copy.deepcopy(items)}
 
-    def _write(self, verb: str, resource: Resource, name: str) -> None:
+    async def _request(self) -> None:
+        self.requests += 1
+        await asyncio.sleep(0)  # others come between
+        if self.error is not None:
+            raise self.error
+
+    async def _write(self, verb: str, resource: Resource, name: str) -> None:
+        await self._request()
         if resource.kind == "Event":
             return
         write = f"{verb} {resource.kind} {name}"

@@ -16,8 +16,8 @@ from aichat_workspace.api.auth.session import Session
 from aichat_workspace.api.auth.shared_sessions import SharedSessions
 from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.kube.errors import ApiError
+from tests.fakes.kubernetes import FakeKubernetes
 from tests.unit.api.clock import FakeClock
-from tests.unit.api.fake_leases import FakeLeases
 
 LIFE = 100
 
@@ -81,15 +81,15 @@ class FakeKeys:
 
 
 @pytest.fixture
-def leases() -> FakeLeases:
-    return FakeLeases()
+def leases() -> FakeKubernetes:
+    return FakeKubernetes()
 
 
 Replica = Callable[[], Renewals]
 
 
 @pytest.fixture
-def replica(provider: StrictProvider, leases: FakeLeases, clock: FakeClock) -> Replica:
+def replica(provider: StrictProvider, leases: FakeKubernetes, clock: FakeClock) -> Replica:
     """Makes a replica that knows nothing yet."""
 
     def make() -> Renewals:
@@ -142,7 +142,7 @@ async def test_a_session_lives_ten_lives_of_its_token_whoever_still_holds_the_fi
 async def test_concurrent_requests_share_one_renewal_and_one_who_leaves_does_not_end_it(
     renewals: Renewals,
     provider: StrictProvider,
-    leases: FakeLeases,
+    leases: FakeKubernetes,
     session: Session,
     clock: FakeClock,
 ) -> None:
@@ -221,7 +221,7 @@ async def test_a_session_that_is_ended_while_it_is_renewed_stays_ended_and_leave
 async def test_without_the_clusters_answer_no_refresh_token_is_used(
     renewals: Renewals,
     provider: StrictProvider,
-    leases: FakeLeases,
+    leases: FakeKubernetes,
     session: Session,
     clock: FakeClock,
 ) -> None:
@@ -301,7 +301,7 @@ async def test_a_server_that_stops_waits_for_the_renewals_under_way(
 
 
 async def test_a_session_can_be_ended_here_while_the_cluster_does_not_answer(
-    renewals: Renewals, leases: FakeLeases, session: Session, clock: FakeClock
+    renewals: Renewals, leases: FakeKubernetes, session: Session, clock: FakeClock
 ) -> None:
     leases.error = ApiError(503, "ServiceUnavailable", "etcd is gone")
     assert await renewals.end(session) == session
@@ -309,17 +309,17 @@ async def test_a_session_can_be_ended_here_while_the_cluster_does_not_answer(
 
 
 async def test_what_is_left_of_former_sessions_is_deleted(
-    replica: Replica, leases: FakeLeases, session: Session, clock: FakeClock
+    replica: Replica, leases: FakeKubernetes, session: Session, clock: FakeClock
 ) -> None:
     clock.now += LIFE
     await replica().current(session)
-    assert len(leases.leases) == 1
+    assert len(leases.objects) == 1
     clock.now = session.ends_at
     other = sessions.start(token(clock.now), session.refresh_token, clock.now, 10 * LIFE)
     await replica().current(other)
     for _ in range(10):
         await asyncio.sleep(0)
-    (lease,) = leases.leases.values()
+    (lease,) = leases.objects.values()
     assert lease["metadata"]["annotations"]["apps.aichatworkspaces.io/ends-at"] == str(
         other.ends_at
     )

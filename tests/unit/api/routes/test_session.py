@@ -31,7 +31,7 @@ from aichat_workspace.api.web.anonymous_limits import AnonymousRateLimits
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator import session_key
-from tests.unit.api.fake_leases import FakeLeases
+from tests.fakes.kubernetes import FakeKubernetes
 
 ISSUER = "https://id.example.org"
 PUBLIC = "http://aichat.example.org"
@@ -48,7 +48,7 @@ class FakeCluster:
 
     tokens: dict[str, str] = field(default_factory=lambda: {"good": "ann"})
     key: dict[str, Any] | None = field(default_factory=session_key.manifest)
-    leases: FakeLeases = field(default_factory=FakeLeases)
+    leases: FakeKubernetes = field(default_factory=FakeKubernetes)
 
     async def answer(self, request: web.Request) -> web.Response:
         if request.path.endswith("/tokenreviews"):
