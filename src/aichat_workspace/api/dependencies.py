@@ -39,6 +39,7 @@ from aichat_workspace.api.workspaces.details import WorkspaceDetails
 from aichat_workspace.api.workspaces.logs import WorkspaceLogs
 from aichat_workspace.api.workspaces.model_server import ModelServers
 from aichat_workspace.api.workspaces.service import Workspaces
+from aichat_workspace.api.workspaces.usage import UsageReader
 from aichat_workspace.kube.client import Client
 from aichat_workspace.runtime.servers import Connect
 
@@ -64,6 +65,7 @@ class Services:
     details: WorkspaceDetails
     logs: WorkspaceLogs
     model_servers: ModelServers
+    usage: UsageReader
     rate_limits: RateLimits
     streams: ConcurrencyLimit
     """Watches, followed logs and prompts under way."""
@@ -119,6 +121,7 @@ class Services:
             details=WorkspaceDetails(client, cluster),
             logs=WorkspaceLogs(client, cluster),
             model_servers=ModelServers(cluster, connect),
+            usage=UsageReader(cluster),
             rate_limits=RateLimits.create(bounds.requests_per_second, bounds.burst),
             streams=ConcurrencyLimit.create(bounds.streams_per_caller, bounds.streams),
             lists=ConcurrencyLimit.create(bounds.lists_per_caller, bounds.lists, "lists"),
