@@ -34,6 +34,7 @@ from aichat_workspace.api.web.rate_limits import (
 )
 from aichat_workspace.api.web.response_cookies import without_cookies
 from aichat_workspace.api.web.shares import Shares
+from aichat_workspace.api.workspaces.catalogue import Catalogue
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.details import WorkspaceDetails
 from aichat_workspace.api.workspaces.logs import WorkspaceLogs
@@ -66,6 +67,7 @@ class Services:
     logs: WorkspaceLogs
     model_servers: ModelServers
     usage: UsageReader
+    catalogue: Catalogue
     rate_limits: RateLimits
     streams: ConcurrencyLimit
     """Watches, followed logs and prompts under way."""
@@ -122,6 +124,7 @@ class Services:
             logs=WorkspaceLogs(client, cluster),
             model_servers=ModelServers(cluster, connect),
             usage=UsageReader(cluster),
+            catalogue=Catalogue(cluster),
             rate_limits=RateLimits.create(bounds.requests_per_second, bounds.burst),
             streams=ConcurrencyLimit.create(bounds.streams_per_caller, bounds.streams),
             lists=ConcurrencyLimit.create(bounds.lists_per_caller, bounds.lists, "lists"),

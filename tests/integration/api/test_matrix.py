@@ -242,8 +242,8 @@ def test_the_platform_is_open_to_callers_who_may_list_a_teams_workspaces(
 ) -> None:
     is_open = any(judges[who].allows("list", team) for team in WORKSPACES.values())
     with api.client(people[who].token) as client:
-        for path in ("/api/v1/models", "/api/v1/patterns", "/api/v1/platform"):
-            assert client.get(path).status_code == (200 if is_open else 403)
+        for path in ("models", "catalogue", "patterns", "platform"):
+            assert client.get(f"/api/v1/{path}").status_code == (200 if is_open else 403)
 
 
 @pytest.mark.usefixtures("workspaces")

@@ -49,7 +49,9 @@ def test_a_line_of_a_watch_is_as_its_schema_says(world: World) -> None:
         validator("watch").validate({"type": "ADDED"})
 
 
-@pytest.mark.parametrize("of", [["--team", "red"], ["--platform"]])
-def test_usage_of_more_than_a_workspace_is_as_its_schema_says(world: World, of: list[str]) -> None:
+@pytest.mark.parametrize("options", [["--team", "red"], ["--platform"]])
+def test_usage_of_more_than_a_workspace_is_as_its_schema_says(
+    world: World, options: list[str]
+) -> None:
     world.put()
-    validator("usage").validate(json.loads(world.run("usage", *of, "-o", "json").out))
+    validator("usage").validate(json.loads(world.run("usage", *options, "-o", "json").out))

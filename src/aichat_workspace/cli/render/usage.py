@@ -98,8 +98,8 @@ def _objects_row(objects: Json) -> Row:
     return _row("objects", str(present), str(expected), percent)
 
 
-def _row(what: str, used: str, of: str, percent: int | None) -> Row:
-    return Span(what), Span(used), Span(of), Span("" if percent is None else _bar(percent))
+def _row(what: str, used: str, total: str, percent: int | None) -> Row:
+    return Span(what), Span(used), Span(total), Span("" if percent is None else _bar(percent))
 
 
 def _bar(percent: int) -> str:

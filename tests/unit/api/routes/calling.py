@@ -58,9 +58,9 @@ class Cluster(FakeWorkspaceClient):
             },
         )
 
-    def _put(self, cache: str, obj: dict[str, Any]) -> None:
-        kept = getattr(self.services.cluster, cache)
-        kept._store.put(kept._transform_news(obj))
+    def _put(self, name: str, obj: dict[str, Any]) -> None:
+        cache = getattr(self.services.cluster, name)
+        cache._store.put(cache._transform_news(obj))
 
 
 @asynccontextmanager

@@ -174,9 +174,11 @@ class TestUsage:
         assert cells == ["red", "1", "4500m of 6", "10Gi of 10Gi", "-", "2.0 GiB"]
         assert measured.run("usage", "--platform", "-o", "name").out.split() == [SYSTEM, "red"]
 
-    @pytest.mark.parametrize("of", [[], ["red-chat", "--platform"], ["--platform", "-t", "red"]])
-    def test_usage_is_of_one_thing(self, world: World, of: list[str]) -> None:
-        result = world.run("usage", *of)
+    @pytest.mark.parametrize(
+        "options", [[], ["red-chat", "--platform"], ["--platform", "-t", "red"]]
+    )
+    def test_usage_is_of_one_thing(self, world: World, options: list[str]) -> None:
+        result = world.run("usage", *options)
         assert result.code == 2
         assert "try: aichatctl usage" in result.err
 
