@@ -242,7 +242,7 @@ def test_the_platform_is_open_to_callers_who_may_list_a_teams_workspaces(
 ) -> None:
     is_open = any(judges[who].allows("list", team) for team in WORKSPACES.values())
     with api.client(people[who].token) as client:
-        for path in ("models", "catalogue", "patterns", "platform"):
+        for path in ("models", "catalogue", "patterns", "platform", "options"):
             assert client.get(f"/api/v1/{path}").status_code == (200 if is_open else 403)
 
 
@@ -257,6 +257,8 @@ def test_usage_is_summed_for_callers_who_may_list_all_of_it(
             answer = client.get(f"/api/v1/teams/{team}/usage")
             assert answer.status_code == (200 if judge.allows("list", team) else 403)
             assert answer.json().get("workspaces", 1) >= 1
+            options = client.get(f"/api/v1/options?team={team}").status_code
+            assert options == answer.status_code
         unknown = client.get("/api/v1/teams/no-such-team/usage").status_code
         assert unknown == (404 if judge.allows("list", "no-such-team") else 403)
         platform = client.get("/api/v1/platform/usage")

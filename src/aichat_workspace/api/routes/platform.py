@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends, Query, Response
 from aichat_workspace.api.auth.authorization import Scope
 from aichat_workspace.api.dependencies import AUTHENTICATED, CurrentCaller, ServicesDep
 from aichat_workspace.api.openapi.responses import responses
-from aichat_workspace.api.routes.queries import CatalogueQuery, NoQuery
+from aichat_workspace.api.routes.queries import CatalogueQuery, NoQuery, OptionsQuery
 from aichat_workspace.api.schemas.catalogue import ModelCatalogue
+from aichat_workspace.api.schemas.options import OptionsDocument
 from aichat_workspace.api.schemas.platform import (
     Ceilings,
     Choices,
@@ -123,6 +124,28 @@ async def read_platform(
         tls=ingress.issuer is not None or ingress.default_certificate,
         version=services.settings.version,
     )
+
+
+@router.get(
+    "/options",
+    summary="What there is to choose for a new workspace",
+    responses={
+        200: {"model": OptionsDocument, "description": "By name."},
+        **responses(404),
+    },
+)
+async def read_options(
+    caller: CurrentCaller,
+    _: ListedTeams,
+    services: ServicesDep,
+    query: Annotated[OptionsQuery, Query()],
+) -> Response:
+    """Classes of the cluster, what the platform allows by name, what a workspace gets by default
+    and, with `team`, how many more the team may have. Needs `list` on aichatworkspaces in any team,
+    or in that one."""
+    if query.team is not None:
+        await services.workspaces.require_team(caller, query.team)
+    return Response(orjson.dumps(await services.options.read(query.team)), 200, media_type=JSON)
 
 
 def _defaults(share: Share) -> Defaults:

@@ -104,6 +104,12 @@ class CatalogueQuery(WorkspaceQuery):
         return Room(_bytes(self.memory), _bytes(self.storage))
 
 
+class OptionsQuery(ClientModel):
+    """Whose choices."""
+
+    team: Team | None = Field(default=None, description="Say how many more this team may have.")
+
+
 class CreateQuery(ClientModel):
     """How to create a workspace."""
 

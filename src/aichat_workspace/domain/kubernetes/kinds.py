@@ -18,6 +18,11 @@ VOLUME_CLAIM: Final = Resource("", "v1", "PersistentVolumeClaim", "persistentvol
 CONFIG_MAP: Final = Resource("", "v1", "ConfigMap", "configmaps")
 INGRESS_CLASS: Final = Resource("networking.k8s.io", "v1", "IngressClass", "ingressclasses", False)
 STORAGE_CLASS: Final = Resource("storage.k8s.io", "v1", "StorageClass", "storageclasses", False)
+DEFAULT_CLASS_ANNOTATIONS: Final = {
+    STORAGE_CLASS: "storageclass.kubernetes.io/is-default-class",
+    INGRESS_CLASS: "ingressclass.kubernetes.io/is-default-class",
+}
+"""On the class that counts where none is named: "true"."""
 GATEWAY: Final = Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateways")
 CLUSTER_ISSUER: Final = Resource("cert-manager.io", "v1", "ClusterIssuer", "clusterissuers", False)
 NODE: Final = Resource("", "v1", "Node", "nodes", False)

@@ -11,6 +11,7 @@ from aichat_workspace.api.dependencies import Services, get_caller
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.domain import names
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.runtime import servers
 from tests.fakes.workspace_client import FakeWorkspaceClient
 from tests.unit.api.samples import resource
@@ -31,6 +32,20 @@ class Cluster(FakeWorkspaceClient):
     """A cluster with tenants, below the services that read it."""
 
     services: Services
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lists: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
+        """What a list of a kind returns, by its plural and the namespace."""
+        self.requests: list[tuple[str, str | None]] = []
+        """The plural and the namespace of each list."""
+
+    async def list_pages(self, *arguments: Any, **_: Any) -> AsyncIterator[Any]:
+        kind: Resource = arguments[0]
+        namespace = arguments[1] if len(arguments) > 1 else None
+        self.requests.append((kind.plural, namespace))
+        items = self.lists.get((kind.plural, namespace), [])
+        yield {"metadata": {"resourceVersion": "20"}, "items": items}
 
     def put_tenant(self, name: str, team: str, **parts: Any) -> None:
         """Let there be a workspace with a namespace of its own."""

@@ -168,7 +168,7 @@ async def test_usage_asks_the_cluster_for_nothing() -> None:
         _fill(cluster)
         for path in ("workspaces/red-a/usage", "teams/red/usage", "platform/usage"):
             assert (await client.get(f"/api/v1/{path}")).status_code == 200
-        assert cluster.page_sizes == []
+        assert cluster.requests == []
 
 
 def test_a_quota_keeps_what_it_bounds_and_counts_and_nothing_else() -> None:
