@@ -40,7 +40,7 @@ class TeamRoom(ApiModel):
 
     used: int = Field(description="How many it has.")
     hard: int = Field(description="How many it may have.")
-    left: int = Field(description="How many more it may have.")
+    remaining: int = Field(description="How many more it may have.")
 
 
 class OptionsDocument(ApiModel):
@@ -62,7 +62,7 @@ class OptionsDocument(ApiModel):
                 "ingressClass": "traefik",
                 "issuer": "letsencrypt",
             },
-            "room": {"used": 10, "hard": 12, "left": 2},
+            "room": {"used": 10, "hard": 12, "remaining": 2},
         }
     )
 

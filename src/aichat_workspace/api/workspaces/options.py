@@ -96,7 +96,7 @@ class Options:
         if not counts:
             return None
         used, hard = min(counts, key=lambda count: count[1] - count[0])
-        return {"used": used, "hard": hard, "left": max(hard - used, 0)}
+        return {"used": used, "hard": hard, "remaining": max(hard - used, 0)}
 
     async def _first_page(self, kind: Resource, namespace: str | None = None) -> list[Json]:
         page = await anext(self.client.list_pages(kind, namespace, page_size=_MAX_OBJECTS))

@@ -82,8 +82,8 @@ async def test_a_teams_room_is_that_of_its_narrowest_quota() -> None:
         blue = (await client.get(f"{PATH}?team=blue")).json()["room"]
         cluster.put_tenant("free-a", "free")
         free = (await client.get(f"{PATH}?team=free")).json()["room"]
-    assert red == {"used": 2, "hard": 4, "left": 2}
-    assert blue == {"used": 1, "hard": 1, "left": 0}
+    assert red == {"used": 2, "hard": 4, "remaining": 2}
+    assert blue == {"used": 1, "hard": 1, "remaining": 0}
     assert free is None
 
 
@@ -91,7 +91,7 @@ async def test_a_quota_that_was_lowered_leaves_no_room() -> None:
     async with calling() as (cluster, client):
         _fill(cluster)
         cluster.lists["resourcequotas", "red"] = [_quota({_COUNT: "1"}, {_COUNT: "3"})]
-        assert (await client.get(f"{PATH}?team=red")).json()["room"]["left"] == 0
+        assert (await client.get(f"{PATH}?team=red")).json()["room"]["remaining"] == 0
 
 
 async def test_the_quota_of_a_team_that_the_caller_may_not_list_is_not_even_read() -> None:
