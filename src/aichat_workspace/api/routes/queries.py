@@ -77,7 +77,9 @@ class CatalogueQuery(WorkspaceQuery):
 
     workspace: str | None = Field(
         default=None,
+        min_length=1,
         max_length=names.WORKSPACE_NAME_MAX_LENGTH,
+        pattern=names.WORKSPACE_NAME_PATTERN,
         description="Say whether each model fits this workspace.",
     )
     memory: ByteSize | None = Field(
@@ -125,7 +127,8 @@ class ChangeQuery(CreateQuery, WorkspaceQuery):
 
 
 def _bytes(size: str | None) -> int:
-    return int(quantity.parse(size)) if size else 0
+    """Return the bytes; 0 for a size that is not given, and 1 for a part of one."""
+    return max(int(quantity.parse(size)), 1) if size else 0
 
 
 def _query_error(name: str, value: object, message: LiteralString) -> ValidationError:

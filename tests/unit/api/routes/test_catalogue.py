@@ -122,7 +122,13 @@ async def test_a_spec_that_is_not_understood_leaves_open_what_fits() -> None:
 
 @pytest.mark.parametrize(
     ("query", "fits"),
-    [("memory=8Gi", True), ("memory=4Gi", False), ("storage=5Gi", False), ("storage=6Gi", True)],
+    [
+        ("memory=8Gi", True),
+        ("memory=4Gi", False),
+        ("memory=0.5", False),
+        ("storage=5Gi", False),
+        ("storage=6Gi", True),
+    ],
 )
 async def test_models_say_whether_they_fit_a_size(query: str, fits: bool) -> None:
     async with calling() as (_, client):
@@ -137,6 +143,8 @@ async def test_models_say_whether_they_fit_a_size(query: str, fits: bool) -> Non
         ("workspace=red-a&storage=8Gi", "storage"),
         ("memory=much", "memory"),
         ("memory=0", "memory"),
+        ("workspace=Red", "workspace"),
+        ("workspace=", "workspace"),
         ("size=8Gi", "size"),
     ],
 )
