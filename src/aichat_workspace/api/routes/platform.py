@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Depends, Query, Response
 
 from aichat_workspace.api.auth.authorization import Scope
@@ -22,7 +21,7 @@ from aichat_workspace.api.schemas.platform import (
     PlatformDocument,
 )
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.body_limits import JSON
+from aichat_workspace.api.web.json_responses import json_response
 from aichat_workspace.api.workspaces.catalogue import room_of
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec, Share
 from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL
@@ -99,9 +98,7 @@ async def read_catalogue(
     if query.workspace is not None:
         view = await services.workspaces.find(caller, "get", query.workspace, query.team)
         room = room_of(services.cluster, view)
-    return Response(
-        orjson.dumps(await services.catalogue.entries(scope, room)), 200, media_type=JSON
-    )
+    return json_response(await services.catalogue.entries(scope, room))
 
 
 @router.get("/platform", summary="The platform's settings", responses=responses())
@@ -145,7 +142,7 @@ async def read_options(
     or in that one."""
     if query.team is not None:
         await services.workspaces.require_team(caller, query.team)
-    return Response(orjson.dumps(await services.options.read(query.team)), 200, media_type=JSON)
+    return json_response(await services.options.read(query.team))
 
 
 def _defaults(share: Share) -> Defaults:

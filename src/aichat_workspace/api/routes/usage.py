@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Path, Query, Response
 
 from aichat_workspace.api.dependencies import AUTHENTICATED, CurrentCaller, ServicesDep
@@ -10,7 +9,7 @@ from aichat_workspace.api.openapi.responses import responses
 from aichat_workspace.api.routes.queries import NoQuery, Team
 from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, WorkspaceParameters
 from aichat_workspace.api.schemas.usage import PlatformUsage, TeamUsage, WorkspaceUsage
-from aichat_workspace.api.web.body_limits import JSON
+from aichat_workspace.api.web.json_responses import json_response
 
 router = APIRouter(prefix="/api/v1", dependencies=AUTHENTICATED)
 
@@ -30,7 +29,7 @@ async def read_workspace_usage(
     """Its quota, volumes, objects and models. How full a volume is, Kubernetes' API does not tell:
     of the models' volume their sizes are known."""
     view = await services.workspaces.find(caller, "get", name, query.team)
-    return _json(services.usage.of_workspace(view))
+    return json_response(services.usage.of_workspace(view))
 
 
 @router.get(
@@ -50,7 +49,7 @@ async def read_team_usage(
 ) -> Response:
     """Needs `list` on aichatworkspaces in the team."""
     await services.workspaces.require_team(caller, team)
-    return _json(await services.usage.of_team(team))
+    return json_response(await services.usage.of_team(team))
 
 
 @router.get(
@@ -67,8 +66,4 @@ async def read_platform_usage(
 ) -> Response:
     """Of all teams, and of each. Needs `list` on aichatworkspaces in every team."""
     await services.workspaces.require_every_team(caller)
-    return _json(await services.usage.of_platform())
-
-
-def _json(document: object) -> Response:
-    return Response(orjson.dumps(document), 200, media_type=JSON)
+    return json_response(await services.usage.of_platform())
