@@ -6,7 +6,7 @@ volume the models are counted, and of the chat's nothing.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final
@@ -62,10 +62,10 @@ class UsageReader:
     """Reads usage from the cluster view. Sums are as of two seconds ago at most."""
 
     cluster: ClusterView
-    _sums: TtlCache[str, dict[str, Sums]] = field(
+    _sums: TtlCache[str, dict[str, Any]] = field(
         default_factory=lambda: TtlCache(_SUMS_TTL_SECONDS, _MAX_SUMS)
     )
-    """By team: the sums of that team, or with _PLATFORM of each."""
+    """The answer of each team, and with _PLATFORM that of all."""
 
     def of_workspace(self, view: View) -> dict[str, Any]:
         """Return a schemas.usage.WorkspaceUsage."""
@@ -95,30 +95,33 @@ class UsageReader:
 
     async def of_team(self, team: str) -> dict[str, Any]:
         """Return a schemas.usage.TeamUsage."""
-        sums = await self._sums.get(team, lambda: self._read([team]))
-        return {"team": team, **sums[team].document()}
+        return await self._sums.get(team, lambda: self._team(team))
 
     async def of_platform(self) -> dict[str, Any]:
         """Return a schemas.usage.PlatformUsage."""
-        by_team = await self._sums.get(
-            _PLATFORM, lambda: self._read(sorted(self.cluster.all_teams()))
-        )
-        total = Sums()
-        for sums in by_team.values():
+        return await self._sums.get(_PLATFORM, self._platform)
+
+    async def _platform(self) -> dict[str, Any]:
+        total, teams = Sums(), []
+        for team in sorted(self.cluster.all_teams()):
+            sums = await self._sum(team)
             _add(total, sums)
-        teams = [{"team": team, **sums.document()} for team, sums in by_team.items()]
+            teams.append({"team": team, **sums.document()})
         return {"total": total.document(), "teams": teams}
 
-    async def _read(self, teams: Iterable[str]) -> dict[str, Sums]:
-        by_team: dict[str, Sums] = {}
-        for team in teams:
-            sums = by_team[team] = Sums()
-            for view in self.cluster.of_team(team):
-                _add(sums, self._sums_of(view))
-                if sums.workspaces % _WORKSPACES_AT_ONCE == 0:
-                    await asyncio.sleep(0)
-            await asyncio.sleep(0)
-        return by_team
+    async def _team(self, team: str) -> dict[str, Any]:
+        sums = await self._sum(team)
+        return {"team": team, **sums.document()}
+
+    async def _sum(self, team: str) -> Sums:
+        """Add up a team's workspaces, and give other requests a turn now and then."""
+        sums = Sums()
+        for view in self.cluster.of_team(team):
+            _add(sums, self._sums_of(view))
+            if sums.workspaces % _WORKSPACES_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return sums
 
     def _sums_of(self, view: View) -> Sums:
         hard, used = self._quota(view)
