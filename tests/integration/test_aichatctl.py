@@ -13,7 +13,7 @@ import pytest
 from tests.api import person, token_request
 from tests.integration.api_process import running_api
 from tests.integration.chat_server import chat_server
-from tests.integration.conftest import Cluster
+from tests.integration.conftest import SYSTEM, Cluster
 from tests.integration.model_server import REPLY, model_server
 
 NAME = "by-command"
@@ -71,6 +71,7 @@ def test_a_workspace_is_created_awaited_asked_and_deleted(
         assert models.present == {MODEL}
         assert MODEL in aichatctl.run("models", "list", NAME)
         assert aichatctl.run("prompt", NAME, "Hello?") == f"{REPLY}\n"
+        _assert_usage(cluster, aichatctl)
     assert "it waits for" in aichatctl.run("wait", NAME, "--timeout", "1s", code=5)
     assert "IngressServed" in aichatctl.run("describe", NAME)
     assert json.loads(aichatctl.run("credentials", NAME, "-o", "json"))["password"]
@@ -79,6 +80,23 @@ def test_a_workspace_is_created_awaited_asked_and_deleted(
     aichatctl.run("delete", NAME, "--yes", "--wait", "--timeout", "100s")
     assert "There is no workspace" in aichatctl.run("get", NAME, code=3)
     assert not cluster.kube.has("namespace", NAME)
+
+
+def _assert_usage(cluster: Cluster, aichatctl: CommandLine) -> None:
+    """The command line says of the quota what the API server counts, and no more than is known."""
+    usage = json.loads(aichatctl.run("usage", NAME, "-o", "json"))
+    status = cluster.get("resourcequota", NAME, "-n", NAME)["status"]
+    counted = {entry["resource"]: entry["hard"] for entry in usage["quota"]}
+    assert counted == status["hard"]
+    assert {volume["name"] for volume in usage["volumes"]} == {"ollama", "openWebUI"}
+    assert usage["objects"]["present"] == usage["objects"]["expected"] > 0
+    ((name, size),) = ((model["name"], model["bytes"]) for model in usage["models"])
+    assert (name, size > 0) == (MODEL, True)
+    team = json.loads(aichatctl.run("usage", "--team", SYSTEM, "-o", "json"))
+    assert team["workspaces"] >= 1
+    assert "every team" in aichatctl.run("usage", "--platform", code=4)
+    catalogue = json.loads(aichatctl.run("models", "catalogue", NAME, "-o", "json"))["items"]
+    assert {entry["name"]: entry["fits"] for entry in catalogue}[MODEL] is True
 
 
 def test_a_role_that_is_missing_is_exit_code_4(cluster: Cluster, aichatctl: CommandLine) -> None:

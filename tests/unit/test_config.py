@@ -5,17 +5,19 @@ import re
 import tomllib
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
 
 from aichat_workspace.api.auth.shared_sessions import PREFIX
 from aichat_workspace.api.settings import Settings
+from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.render.context import OLLAMA_PORT, OPENWEBUI_PORT
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.kube.client import Client
 
 BREAK_GLASS = "aichatworkspaces:break-glass"
 CONFIG = Path(__file__).parents[2] / "config"
@@ -167,6 +169,15 @@ def test_the_api_reads_secrets_one_by_one_and_only_in_the_system_namespace() -> 
     assert not any("secrets" in resource for _, resource in grants(everywhere))
     assert {verb for verb, resource in grants(system) if resource == "secrets"} == {"get"}
     assert system["metadata"]["namespace"] == names.SYSTEM_NAMESPACE
+
+
+def test_the_api_may_read_what_it_watches_and_what_there_is_to_choose() -> None:
+    granted = grants(the("ClusterRole", "api/role.yaml"))
+    view = ClusterView(cast("Client", None), {})
+    watched = {cache.resource.plural for cache in view._caches if cache._namespace is None}
+    assert {"aichatworkspaces", "resourcequotas", "persistentvolumeclaims"} <= watched
+    assert {(verb, plural) for verb in ("list", "watch") for plural in watched} <= granted
+    assert {("list", kind.plural) for kind in kinds.DEFAULT_CLASS_ANNOTATIONS} <= granted
 
 
 def test_the_api_writes_nothing_but_workspaces_reviews_and_its_sessions() -> None:

@@ -34,11 +34,14 @@ from aichat_workspace.api.web.rate_limits import (
 )
 from aichat_workspace.api.web.response_cookies import without_cookies
 from aichat_workspace.api.web.shares import Shares
+from aichat_workspace.api.workspaces.catalogue import Catalogue
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.details import WorkspaceDetails
 from aichat_workspace.api.workspaces.logs import WorkspaceLogs
 from aichat_workspace.api.workspaces.model_server import ModelServers
+from aichat_workspace.api.workspaces.options import Options
 from aichat_workspace.api.workspaces.service import Workspaces
+from aichat_workspace.api.workspaces.usage import UsageReader
 from aichat_workspace.kube.client import Client
 from aichat_workspace.runtime.servers import Connect
 
@@ -64,6 +67,9 @@ class Services:
     details: WorkspaceDetails
     logs: WorkspaceLogs
     model_servers: ModelServers
+    usage: UsageReader
+    catalogue: Catalogue
+    options: Options
     rate_limits: RateLimits
     streams: ConcurrencyLimit
     """Watches, followed logs and prompts under way."""
@@ -119,6 +125,9 @@ class Services:
             details=WorkspaceDetails(client, cluster),
             logs=WorkspaceLogs(client, cluster),
             model_servers=ModelServers(cluster, connect),
+            usage=UsageReader(cluster),
+            catalogue=Catalogue(cluster),
+            options=Options(client, cluster),
             rate_limits=RateLimits.create(bounds.requests_per_second, bounds.burst),
             streams=ConcurrencyLimit.create(bounds.streams_per_caller, bounds.streams),
             lists=ConcurrencyLimit.create(bounds.lists_per_caller, bounds.lists, "lists"),

@@ -52,6 +52,7 @@ OF_ONE: Final = (
     Deed("read", "get", "GET", "", (200,)),
     Deed("events", "get", "GET", "/events", (200,)),
     Deed("diagnosis", "get", "GET", "/diagnosis", (200,)),
+    Deed("usage", "get", "GET", "/usage", (200,)),
     Deed("models", "get", "GET", "/models", (409,)),
     Deed("replace", "update", "PUT", "?dryRun=true", (200, 202), body={"spec": _SPEC}),
     Deed("patch", "patch", "PATCH", "", (200,), body={"spec": _SPEC}),
@@ -241,8 +242,30 @@ def test_the_platform_is_open_to_callers_who_may_list_a_teams_workspaces(
 ) -> None:
     is_open = any(judges[who].allows("list", team) for team in WORKSPACES.values())
     with api.client(people[who].token) as client:
-        for path in ("/api/v1/models", "/api/v1/patterns", "/api/v1/platform"):
-            assert client.get(path).status_code == (200 if is_open else 403)
+        for path in ("models", "catalogue", "patterns", "platform", "options"):
+            assert client.get(f"/api/v1/{path}").status_code == (200 if is_open else 403)
+
+
+@pytest.mark.usefixtures("workspaces")
+@pytest.mark.parametrize("who", _EVERYBODY)
+def test_usage_is_summed_for_callers_who_may_list_all_of_it(
+    api: Served, people: dict[str, Person], judges: dict[str, Judge], who: str
+) -> None:
+    judge = judges[who]
+    with api.client(people[who].token) as client:
+        for team in WORKSPACES.values():
+            answer = client.get(f"/api/v1/teams/{team}/usage")
+            assert answer.status_code == (200 if judge.allows("list", team) else 403)
+            assert answer.json().get("workspaces", 1) >= 1
+            options = client.get(f"/api/v1/options?team={team}").status_code
+            assert options == answer.status_code
+        unknown = client.get("/api/v1/teams/no-such-team/usage").status_code
+        assert unknown == (404 if judge.allows("list", "no-such-team") else 403)
+        platform = client.get("/api/v1/platform/usage")
+        assert platform.status_code == (200 if judge.allows("list", "") else 403)
+        if platform.is_success:
+            teams = {entry["team"] for entry in platform.json()["teams"]}
+            assert {*TEAMS, SYSTEM} <= teams
 
 
 @pytest.mark.usefixtures("workspaces")

@@ -33,7 +33,7 @@ def validator(command: str) -> Any:
 @pytest.mark.parametrize("command", [name for name in SCHEMA["$defs"] if name != "watch"])
 def test_every_document_is_as_its_schema_says(world: World, command: str) -> None:
     world.put(status=STALLED_STATUS)
-    takes_name = {"get", "describe", "events", "credentials", "models list"}
+    takes_name = {"get", "describe", "events", "credentials", "models list", "usage"}
     arguments = [*command.split(), *(["red-chat"] if command in takes_name else [])]
     result = world.run(*arguments, "-o", "json")
     validator(command).validate(json.loads(result.out))
@@ -47,3 +47,11 @@ def test_a_line_of_a_watch_is_as_its_schema_says(world: World) -> None:
     validator("watch").validate({"type": "ADDED", "workspace": document})
     with pytest.raises(jsonschema.ValidationError):
         validator("watch").validate({"type": "ADDED"})
+
+
+@pytest.mark.parametrize("options", [["--team", "red"], ["--platform"]])
+def test_usage_of_more_than_a_workspace_is_as_its_schema_says(
+    world: World, options: list[str]
+) -> None:
+    world.put()
+    validator("usage").validate(json.loads(world.run("usage", *options, "-o", "json").out))

@@ -208,6 +208,8 @@ class World:
         self.forget_reviews()
         self.call(self.services.details._events_cache._answers.clear)
         self.call(self.services.model_servers._models_cache._answers.clear)
+        self.call(self.services.usage._sums._answers.clear)
+        self.call(self.services.catalogue._in_use._answers.clear)
 
     def forget_reviews(self) -> None:
         """Let every permission be reviewed again."""

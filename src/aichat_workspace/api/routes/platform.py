@@ -1,15 +1,15 @@
 """Routes for the platform: patterns and models to choose from, and its settings."""
 
-from collections import Counter
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 
 from aichat_workspace.api.auth.authorization import Scope
 from aichat_workspace.api.dependencies import AUTHENTICATED, CurrentCaller, ServicesDep
 from aichat_workspace.api.openapi.responses import responses
-from aichat_workspace.api.routes.queries import NoQuery
+from aichat_workspace.api.routes.queries import CatalogueQuery, NoQuery, OptionsQuery
+from aichat_workspace.api.schemas.catalogue import ModelCatalogue
+from aichat_workspace.api.schemas.options import OptionsDocument
 from aichat_workspace.api.schemas.platform import (
     Ceilings,
     Choices,
@@ -21,8 +21,8 @@ from aichat_workspace.api.schemas.platform import (
     PlatformDocument,
 )
 from aichat_workspace.api.web import problems
-from aichat_workspace.domain.models.name import InvalidModelNameError, model_key, parse_model
-from aichat_workspace.domain.models.status import ModelState
+from aichat_workspace.api.web.json_responses import json_response
+from aichat_workspace.api.workspaces.catalogue import room_of
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec, Share
 from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL
 
@@ -64,22 +64,41 @@ async def list_models(
 ) -> ModelList:
     """Any model of an allowed registry may be named; these are used by workspaces that you may
     see. Needs `list` on aichatworkspaces in any team."""
-    platform = services.cluster.platform()
-    counts: Counter[str] = Counter()
-    sizes: dict[str, int] = {}
-    for view in services.cluster.sorted_from(("", "", "")):
-        if view.team in scope:
-            models = view.document["spec"].get("models", ())
-            counts.update(model_key(_canonical_name(model)) for model in models)
-            sizes |= _sizes(view.document["status"])
+    platform, models = services.cluster.platform(), await services.catalogue.in_use(scope)
     return ModelList(
         allowed_registries=platform.models.allowed_registries,
         embedding_model=_embedding_model(platform),
         in_use=tuple(
-            ModelUse(name=name, workspaces=count, size_bytes=sizes.get(name))
-            for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+            ModelUse(name=name, workspaces=count, size_bytes=models.size_bytes.get(name))
+            for name, count in sorted(
+                models.workspaces.items(), key=lambda item: (-item[1], item[0])
+            )
         ),
     )
+
+
+@router.get(
+    "/catalogue",
+    summary="What is known of models to choose from",
+    responses={
+        200: {"model": ModelCatalogue, "description": "By name."},
+        **responses(404),
+    },
+)
+async def read_catalogue(
+    caller: CurrentCaller,
+    scope: ListedTeams,
+    services: ServicesDep,
+    query: Annotated[CatalogueQuery, Query()],
+) -> Response:
+    """Sizes, memory, context, licence and capabilities before a download. With `workspace`, or with
+    `memory` or `storage`, each model says whether it fits. Needs `list` on aichatworkspaces in any
+    team."""
+    room = query.room
+    if query.workspace is not None:
+        view = await services.workspaces.find(caller, "get", query.workspace, query.team)
+        room = room_of(services.cluster, view)
+    return json_response(await services.catalogue.entries(scope, room))
 
 
 @router.get("/platform", summary="The platform's settings", responses=responses())
@@ -104,21 +123,26 @@ async def read_platform(
     )
 
 
-def _sizes(status: Mapping[str, Any]) -> dict[str, int]:
-    """Return the bytes of each model that the workspace has."""
-    return {
-        model_key(model["name"]): model["totalBytes"]
-        for model in status.get("models", ())
-        if model["state"] == ModelState.READY and model.get("totalBytes")
-    }
-
-
-def _canonical_name(model: str) -> str:
-    """Return the name as servers list it, or as it is if it is invalid but was accepted."""
-    try:
-        return str(parse_model(model))
-    except InvalidModelNameError:
-        return model
+@router.get(
+    "/options",
+    summary="What there is to choose for a new workspace",
+    responses={
+        200: {"model": OptionsDocument, "description": "By name."},
+        **responses(404),
+    },
+)
+async def read_options(
+    caller: CurrentCaller,
+    _: ListedTeams,
+    services: ServicesDep,
+    query: Annotated[OptionsQuery, Query()],
+) -> Response:
+    """Classes of the cluster, what the platform allows by name, what a workspace gets by default
+    and, with `team`, how many more the team may have. Needs `list` on aichatworkspaces in any team,
+    or in that one."""
+    if query.team is not None:
+        await services.workspaces.require_team(caller, query.team)
+    return json_response(await services.options.read(query.team))
 
 
 def _defaults(share: Share) -> Defaults:

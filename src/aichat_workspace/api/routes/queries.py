@@ -1,6 +1,6 @@
 """Query parameters. Unknown ones are refused: a mistyped `dryRun` must not change anything."""
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, LiteralString, Self
 
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -10,7 +10,9 @@ from aichat_workspace.api.workspaces.log_query import LogQuery
 from aichat_workspace.api.workspaces.pages import MAX_LIMIT, Filter
 from aichat_workspace.api.workspaces.service import ChangeOptions
 from aichat_workspace.domain import names
-from aichat_workspace.domain.v1alpha1.platform_spec import DnsLabel
+from aichat_workspace.domain.kubernetes import quantity
+from aichat_workspace.domain.models.fit import Room
+from aichat_workspace.domain.v1alpha1.platform_spec import ByteSize, DnsLabel
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 
 WAIT_SECONDS: Final = 60
@@ -50,9 +52,7 @@ class ReadQuery(WorkspaceQuery):
     @model_validator(mode="after")
     def _has_use(self) -> Self:
         if self.timeout is not None and self.wait is None:
-            error = PydanticCustomError("no_use", "it needs `wait`; name a phase there")
-            details = [InitErrorDetails(type=error, loc=("timeout",), input=self.timeout)]
-            raise ValidationError.from_exception_data("query", details)
+            raise _query_error("timeout", self.timeout, "it needs `wait`; name a phase there")
         return self
 
 
@@ -72,6 +72,46 @@ class AccessQuery(ClientModel):
     team: Team | None = Field(default=None, description="The team; every one when left out.")
 
 
+class CatalogueQuery(WorkspaceQuery):
+    """What a model is to fit."""
+
+    workspace: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=names.WORKSPACE_NAME_MAX_LENGTH,
+        pattern=names.WORKSPACE_NAME_PATTERN,
+        description="Say whether each model fits this workspace.",
+    )
+    memory: ByteSize | None = Field(
+        default=None, description="Say whether each model fits this memory limit, as 8Gi."
+    )
+    storage: ByteSize | None = Field(
+        default=None, description="Say whether each model fits an empty volume of this size."
+    )
+
+    @model_validator(mode="after")
+    def _is_of_one_thing(self) -> Self:
+        if self.workspace is None and self.team is not None:
+            raise _query_error("team", self.team, "it needs `workspace`; name one there")
+        for name in ("memory", "storage") if self.workspace is not None else ():
+            if (value := getattr(self, name)) is not None:
+                raise _query_error(name, value, "the workspace has its own; leave out one of both")
+        return self
+
+    @property
+    def room(self) -> Room | None:
+        """The room that the query names; None without one."""
+        if self.memory is None and self.storage is None:
+            return None
+        return Room(_bytes(self.memory), _bytes(self.storage))
+
+
+class OptionsQuery(ClientModel):
+    """Whose choices."""
+
+    team: Team | None = Field(default=None, description="Say how many more this team may have.")
+
+
 class CreateQuery(ClientModel):
     """How to create a workspace."""
 
@@ -84,6 +124,19 @@ class ChangeQuery(CreateQuery, WorkspaceQuery):
     def options(self, if_match: str | None) -> ChangeOptions:
         """Return the options of a change with this If-Match."""
         return ChangeOptions(self.team, if_match, self.dry_run)
+
+
+def _bytes(size: str | None) -> int:
+    """Return the bytes; 0 for a size that is not given, and 1 for a part of one."""
+    return max(int(quantity.parse(size)), 1) if size else 0
+
+
+def _query_error(name: str, value: object, message: LiteralString) -> ValidationError:
+    """Return the error of a parameter that means nothing beside the others."""
+    details = InitErrorDetails(
+        type=PydanticCustomError("no_use", message), loc=(name,), input=value
+    )
+    return ValidationError.from_exception_data("query", [details])
 
 
 class ListQuery(ClientModel):

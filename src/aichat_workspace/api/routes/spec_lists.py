@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-import orjson
 from fastapi import APIRouter, Depends, Path, Response
 
 from aichat_workspace.api.dependencies import (
@@ -23,7 +22,7 @@ from aichat_workspace.api.routes.workspaces import (
     document_response,
 )
 from aichat_workspace.api.schemas.workspace import ConnectionAdd, EntryAdd, ModelProgress
-from aichat_workspace.api.web.body_limits import JSON
+from aichat_workspace.api.web.json_responses import json_response
 from aichat_workspace.api.workspaces import spec_lists
 from aichat_workspace.api.workspaces.spec_lists import CONNECTIONS, MODELS, PATTERNS, Change
 
@@ -83,7 +82,7 @@ async def read_model(
     """The state of a model of `spec.models`, and the progress of its download."""
     view = await services.workspaces.find(caller, "get", name, query.team)
     progress = spec_lists.model_progress(view.document, model)
-    return Response(orjson.dumps(progress), media_type=JSON)
+    return json_response(progress)
 
 
 @router.post("/models", summary="Add a model", responses=_CHANGED)

@@ -29,7 +29,7 @@ from aichat_workspace.api.schemas.workspace import (
     InstalledModels,
 )
 from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.body_limits import JSON
+from aichat_workspace.api.web.json_responses import json_response
 from aichat_workspace.api.web.security_headers import NO_STORE
 from aichat_workspace.api.web.streaming import (
     EVENT_STREAM,
@@ -66,10 +66,6 @@ _LIMITS: Final = "Log-Limits"
 _LOG_TYPE: Final = "text/plain; charset=utf-8"
 
 
-def _json(document: object, headers: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(document), 200, headers, JSON)
-
-
 @router.get(
     "/events",
     summary="What happened to a workspace",
@@ -81,7 +77,7 @@ async def list_events(
     """Events of the resource and of everything in its namespace, the newest 200, as of two seconds
     ago at most."""
     view = await services.workspaces.find(caller, "get", name, query.team)
-    return _json({"items": await services.details.events(view)})
+    return json_response({"items": await services.details.events(view)})
 
 
 @router.get(
@@ -94,7 +90,7 @@ async def read_diagnosis(
 ) -> Response:
     """All problems of the workspace, each with what to do."""
     view = await services.workspaces.find(caller, "get", name, query.team)
-    return _json(diagnose(view.document["status"]))
+    return json_response(diagnose(view.document["status"]))
 
 
 @router.get(
@@ -114,7 +110,7 @@ async def list_installed_models(
     """As the workspace's server has them; the progress of downloads is in `status.models`."""
     view = await services.workspaces.find(caller, "get", name, query.team)
     models = await services.model_servers.models(view)
-    return _json({"items": model_documents(view, models)})
+    return json_response({"items": model_documents(view, models)})
 
 
 @router.get(
@@ -206,4 +202,4 @@ async def read_credentials(
 ) -> Response:
     """Needs `get` on `aichatworkspaces/credentials`. Each reading is recorded."""
     view = await services.workspaces.find(caller, "get", name, query.team, "credentials")
-    return _json(await services.details.credentials(view), NO_STORE)
+    return json_response(await services.details.credentials(view), NO_STORE)

@@ -137,6 +137,22 @@ def no_team_at_all(username: str) -> ProblemError:
     )
 
 
+def not_every_team(username: str) -> ProblemError:
+    return ProblemError(
+        403,
+        "forbidden",
+        f"{username} may not list aichatworkspaces in every team. Ask for one team's with "
+        "GET /api/v1/teams/TEAM/usage, or an administrator of the cluster for a ClusterRoleBinding "
+        "that allows it.",
+    )
+
+
+def no_such_team(team: str) -> ProblemError:
+    return ProblemError(
+        404, "team-not-found", f"There is no team {team!r}. GET /api/v1/me lists yours."
+    )
+
+
 def invalid(errors: Iterable[FieldError]) -> ProblemError:
     reported = tuple(islice(errors, _MAX_ERRORS))
     detail = "; ".join(

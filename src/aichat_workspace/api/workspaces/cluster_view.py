@@ -3,6 +3,7 @@
 import asyncio
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Mapping
+from sys import intern
 from typing import Final
 
 import structlog
@@ -39,6 +40,7 @@ class ClusterView:
         self._builtin_prompts = builtin_prompts
         self._views: dict[Key, View] = {}
         self._by_name: dict[str, dict[Key, View]] = {}
+        self._by_team: dict[str, dict[Key, View]] = {}
         self._order: list[Order] = []
         self._complete_version = 0
         self._settings: Settings | None = None
@@ -55,6 +57,20 @@ class ClusterView:
             kinds.NAMESPACE,
             Store(self._forget_teams),
             transform=_namespace_summary,
+        )
+        self._quotas = Cache(
+            client,
+            kinds.RESOURCE_QUOTA,
+            Store(lambda *_: None),
+            label_selector=names.MANAGED_SELECTOR,
+            transform=_quota_summary,
+        )
+        self._claims = Cache(
+            client,
+            kinds.VOLUME_CLAIM,
+            Store(lambda *_: None),
+            label_selector=names.MANAGED_SELECTOR,
+            transform=_claim_summary,
         )
         self._platform = Cache(
             client,
@@ -84,6 +100,8 @@ class ClusterView:
         return (
             self.workspaces,
             self._namespaces,
+            self._quotas,
+            self._claims,
             self._platform,
             self._patterns,
             self._records,
@@ -151,8 +169,12 @@ class ClusterView:
     def teams_with_workspaces(self) -> frozenset[str]:
         """Return the namespaces that have workspaces; all requests share the set."""
         if self._teams_with_workspaces is None:
-            self._teams_with_workspaces = frozenset(team for team, _ in self._views)
+            self._teams_with_workspaces = frozenset(self._by_team)
         return self._teams_with_workspaces
+
+    def of_team(self, team: str) -> list[View]:
+        """Return the team's workspaces, as they are now."""
+        return list(self._by_team.get(team, {}).values())
 
     def teams(self) -> list[str]:
         """Return the namespaces where workspaces may be created."""
@@ -172,6 +194,14 @@ class ClusterView:
     def namespace(self, name: str) -> Json | None:
         """Return a namespace; None without one."""
         return self._namespaces.get("", name)
+
+    def quota(self, namespace: str, name: str) -> Json | None:
+        """Return a tenant's ResourceQuota: what it bounds and counts. None without one."""
+        return self._quotas.get(namespace, name)
+
+    def claim(self, namespace: str, name: str) -> Json | None:
+        """Return a tenant's PersistentVolumeClaim: its class and sizes. None without one."""
+        return self._claims.get(namespace, name)
 
     def platform(self) -> PlatformSpec:
         """Return the settings in force, as the operator has them. Raises ProblemError (503) while
@@ -202,6 +232,7 @@ class ClusterView:
         if after is not None:
             self._views[after.key] = after
             self._by_name.setdefault(after.name, {})[after.key] = after
+            self._by_team.setdefault(after.team, {})[after.key] = after
             insort(self._order, after.order)
         state = after or before
         if state is not None:
@@ -240,10 +271,15 @@ class ClusterView:
 
     def _remove(self, view: View) -> None:
         del self._order[bisect_left(self._order, view.order)]
-        claimants = self._by_name[view.name]
-        del claimants[view.key]
-        if not claimants:
-            del self._by_name[view.name]
+        _remove_from(self._by_name, view.name, view)
+        _remove_from(self._by_team, view.team, view)
+
+
+def _remove_from(groups: dict[str, dict[Key, View]], group: str, view: View) -> None:
+    views = groups[group]
+    del views[view.key]
+    if not views:
+        del groups[group]
 
 
 def _change_type(before: View | None, after: View | None) -> ChangeType:
@@ -257,3 +293,30 @@ def _namespace_summary(obj: Json) -> Json:
     fields = ("name", "uid", "labels", "annotations", "resourceVersion", "deletionTimestamp")
     metadata = {name: value for name, value in obj["metadata"].items() if name in fields}
     return {"kind": "Namespace", "metadata": metadata}
+
+
+def _quota_summary(obj: Json) -> Json:
+    """Return the quota with only what it bounds and counts."""
+    status = obj.get("status") or {}
+    parts = {part: _interned(status.get(part) or {}) for part in ("hard", "used")}
+    return {"metadata": _identity(obj), "status": parts}
+
+
+def _claim_summary(obj: Json) -> Json:
+    """Return the claim with only its class, its sizes and its phase."""
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    return {
+        "metadata": _identity(obj),
+        "spec": {name: spec.get(name) for name in ("storageClassName", "resources")},
+        "status": {name: status.get(name) for name in ("phase", "capacity")},
+    }
+
+
+def _interned(quantities: Mapping[str, str]) -> dict[str, str]:
+    """Return them with each text kept once: most workspaces have the same."""
+    return {intern(resource): intern(text) for resource, text in quantities.items()}
+
+
+def _identity(obj: Json) -> Json:
+    fields = ("name", "namespace", "uid", "resourceVersion")
+    return {name: value for name, value in obj["metadata"].items() if name in fields}

@@ -126,6 +126,20 @@ class Workspaces:
             return page_of_views
         return replace(page_of_views, total=sum(map(matches, self.cluster.sorted_from(FIRST))))
 
+    async def require_team(self, caller: Caller, team: str) -> None:
+        """Raise ProblemError unless the caller may list the team's workspaces (403), and then
+        unless there is such a team (404)."""
+        audit_log.note(team=team)
+        if team not in await self.authorizer.scope(caller, "list", lambda: {team}):
+            raise problems.forbidden(caller.username, "list", _WORKSPACE.plural, team)
+        if team not in self.cluster.all_teams():
+            raise problems.no_such_team(team)
+
+    async def require_every_team(self, caller: Caller) -> None:
+        """Raise ProblemError (403) unless the caller may list the workspaces of every team."""
+        if not await self.authorizer.allows(caller, AccessRequest("list")):
+            raise problems.not_every_team(caller.username)
+
     async def create(
         self, caller: Caller, body: WorkspaceCreate, *, dry_run: bool
     ) -> tuple[View, bool]:

@@ -7,19 +7,24 @@ from aichat_workspace.domain import names
 from aichat_workspace.foundation.metadata import annotations
 
 
-def require_namespace(cluster: ClusterView, view: View) -> str:
-    """Return the workspace's namespace. Raises ProblemError (409) while it has none.
+def has_namespace(cluster: ClusterView, view: View) -> bool:
+    """Whether the namespace of the workspace's name is there, and the workspace's.
 
-    The API's account may read it although its callers may not. So it must be the workspace's: a
-    resource that only names another namespace reveals nothing of it.
+    The API's account may read it although its callers may not: a resource that only names another
+    namespace reveals nothing of it.
     """
     recorded = view.document["status"].get("namespace") or {}
     namespace = cluster.namespace(view.name)
-    if (
-        namespace is None
-        or namespace["metadata"]["uid"] != recorded.get("uid")
-        or annotations(namespace).get(names.OWNER_UID_ANNOTATION) != view.document["uid"]
-    ):
+    return (
+        namespace is not None
+        and namespace["metadata"]["uid"] == recorded.get("uid")
+        and annotations(namespace).get(names.OWNER_UID_ANNOTATION) == view.document["uid"]
+    )
+
+
+def require_namespace(cluster: ClusterView, view: View) -> str:
+    """Return the workspace's namespace. Raises ProblemError (409) while it has none."""
+    if not has_namespace(cluster, view):
         raise ProblemError(
             409,
             "not-provisioned",

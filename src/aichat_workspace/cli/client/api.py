@@ -180,6 +180,13 @@ def workspace_path(name: str, rest: str = "") -> str:
     return f"{WORKSPACES}/{quote(name, safe='')}{rest}"
 
 
+def team_path(team: str, rest: str = "") -> str:
+    """Return the path of a team, and of what belongs to it."""
+    from urllib.parse import quote
+
+    return f"/api/v1/teams/{quote(team, safe='')}{rest}"
+
+
 def is_changed_meanwhile(error: CliError) -> bool:
     """Whether a change was refused because another one came first; to read and repeat it helps."""
     return any("has changed since you read it" in reason for reason in error.why)

@@ -1,4 +1,4 @@
-"""Commands for models: list, add, remove, progress."""
+"""Commands for models: list, catalogue, add, remove, progress."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, Final
@@ -7,10 +7,24 @@ import typer
 
 from aichat_workspace.cli import waiting
 from aichat_workspace.cli.client.api import Answer, Json, is_changed_meanwhile, workspace_path
-from aichat_workspace.cli.command import Name, Output, Team, Timeout, Wait, command, seconds_of
+from aichat_workspace.cli.command import (
+    Name,
+    Output,
+    Team,
+    Timeout,
+    Wait,
+    command,
+    complete_name,
+    seconds_of,
+)
 from aichat_workspace.cli.errors import CliError
 from aichat_workspace.cli.output import Format, print_result
-from aichat_workspace.cli.render.models import installed_table, same_model, usage_table
+from aichat_workspace.cli.render.models import (
+    catalogue_table,
+    installed_table,
+    same_model,
+    usage_table,
+)
 from aichat_workspace.cli.session import Session
 
 _ATTEMPTS: Final = 5
@@ -23,6 +37,7 @@ def register(app: typer.Typer) -> None:
         help="List, add and remove models.", no_args_is_help=True, rich_markup_mode=None
     )
     command(group, "list")(list_models)
+    command(group, "catalogue")(catalogue)
     command(group, "add")(add)
     command(group, "remove")(remove)
     command(group, "progress")(progress)
@@ -50,6 +65,36 @@ def list_models(
     document = session.api.get(what, path, {"team": team}).document
     models = [str(model["name"]) for model in document["items"]]
     lines = installed_table(document["items"], workspace, width)
+    print_result(session.out, output, document, lines, models)
+
+
+def catalogue(
+    session: Session,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="Say what fits this workspace.",
+            autocompletion=complete_name,
+        ),
+    ] = None,
+    team: Team = None,
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", metavar="SIZE", help="Say what fits this memory limit, as 8Gi."),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option("--storage", metavar="SIZE", help="Say what fits a volume of this size."),
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """List models to choose from, with what they need, and whether they fit."""
+    query = {"workspace": name, "team": team, "memory": memory, "storage": storage}
+    document = session.api.get("the catalogue was not read", "/api/v1/catalogue", query).document
+    has_room = any((name, memory, storage))
+    lines = catalogue_table(document, session.out.width, has_room=has_room)
+    models = [str(model["name"]) for model in document["items"]]
     print_result(session.out, output, document, lines, models)
 
 

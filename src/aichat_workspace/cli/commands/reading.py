@@ -1,18 +1,22 @@
-"""Commands that read: list, get, describe, events, patterns."""
+"""Commands that read: list, get, describe, events, patterns, usage."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from aichat_workspace.cli.client.api import workspace_path
-from aichat_workspace.cli.command import Name, Output, Team, command
+from aichat_workspace.cli.client.api import team_path, workspace_path
+from aichat_workspace.cli.command import Name, Output, Team, command, complete_name
+from aichat_workspace.cli.errors import usage_error
 from aichat_workspace.cli.output import Format, print_document, print_result
 from aichat_workspace.cli.render.description import describe, event_table
 from aichat_workspace.cli.render.lines import Span, Style, line, plain
 from aichat_workspace.cli.render.tables import Column, table
+from aichat_workspace.cli.render.usage import platform_usage, team_usage, workspace_usage
 from aichat_workspace.cli.render.workspaces import workspace_table
 from aichat_workspace.cli.session import Session
+
+_USAGE: Final = "aichatctl usage"
 
 
 def register(app: typer.Typer) -> None:
@@ -22,6 +26,7 @@ def register(app: typer.Typer) -> None:
     command(app, "describe")(describe_workspace)
     command(app, "events")(events)
     command(app, "patterns")(patterns)
+    command(app, "usage")(usage)
 
 
 def list_workspaces(
@@ -97,4 +102,34 @@ def patterns(session: Session, output: Output = Format.TABLE) -> None:
     width = session.out.width
     lines = table(columns, rows, width) if rows else [line("no patterns")]
     names = [str(pattern["name"]) for pattern in document["items"]]
+    print_result(session.out, output, document, lines, names)
+
+
+def usage(
+    session: Session,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="The workspace.", autocompletion=complete_name),
+    ] = None,
+    team: Team = None,
+    platform: Annotated[bool, typer.Option("--platform", help="Of all teams.")] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Show what is used of what there is: by a workspace, a team, or all of them."""
+    wide, width = output is Format.WIDE, session.out.width
+    what = "the usage was not read"
+    if platform:
+        if name or team:
+            raise usage_error("--platform is of all teams, and not of one", f"{_USAGE} --platform")
+        document = session.api.get(what, "/api/v1/platform/usage").document
+        lines = platform_usage(document, width, wide=wide)
+        names = [str(entry["team"]) for entry in document["teams"]]
+    elif name:
+        document = session.api.get(what, workspace_path(name, "/usage"), {"team": team}).document
+        lines, names = workspace_usage(document, width, wide=wide), [name]
+    elif team:
+        document = session.api.get(what, team_path(team, "/usage")).document
+        lines, names = team_usage(document, width, wide=wide), [team]
+    else:
+        raise usage_error("name a workspace, --team or --platform", f"{_USAGE} NAME")
     print_result(session.out, output, document, lines, names)

@@ -13,9 +13,16 @@ PLATFORM: Final = Resource(names.GROUP, names.VERSION, "AIChatPlatform", "aichat
 NAMESPACE: Final = Resource("", "v1", "Namespace", "namespaces", False)
 SECRET: Final = Resource("", "v1", "Secret", "secrets")
 POD: Final = Resource("", "v1", "Pod", "pods")
+RESOURCE_QUOTA: Final = Resource("", "v1", "ResourceQuota", "resourcequotas")
+VOLUME_CLAIM: Final = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 CONFIG_MAP: Final = Resource("", "v1", "ConfigMap", "configmaps")
 INGRESS_CLASS: Final = Resource("networking.k8s.io", "v1", "IngressClass", "ingressclasses", False)
 STORAGE_CLASS: Final = Resource("storage.k8s.io", "v1", "StorageClass", "storageclasses", False)
+DEFAULT_CLASS_ANNOTATIONS: Final = {
+    STORAGE_CLASS: "storageclass.kubernetes.io/is-default-class",
+    INGRESS_CLASS: "ingressclass.kubernetes.io/is-default-class",
+}
+"""On the class that counts where none is named: "true"."""
 GATEWAY: Final = Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateways")
 CLUSTER_ISSUER: Final = Resource("cert-manager.io", "v1", "ClusterIssuer", "clusterissuers", False)
 NODE: Final = Resource("", "v1", "Node", "nodes", False)
@@ -26,12 +33,12 @@ HTTP_ROUTE: Final = Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "ht
 
 # In this order: quotas and network policies exist before any pod runs.
 TENANT_KINDS: Final = (
-    Resource("", "v1", "ResourceQuota", "resourcequotas"),
+    RESOURCE_QUOTA,
     Resource("", "v1", "LimitRange", "limitranges"),
     Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"),
     Resource("", "v1", "ServiceAccount", "serviceaccounts"),
     SECRET,
-    Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
+    VOLUME_CLAIM,
     Resource("", "v1", "Service", "services"),
     Resource("apps", "v1", "StatefulSet", "statefulsets"),
     Resource("apps", "v1", "Deployment", "deployments"),

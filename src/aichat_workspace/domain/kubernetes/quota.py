@@ -3,11 +3,15 @@
 https://kubernetes.io/docs/concepts/policy/resource-quotas/
 """
 
+from collections.abc import Mapping
+from fractions import Fraction
 from typing import Final
 
+from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.kubernetes.manifest import Manifest, covers
 
 _REFUSALS: Final = ("exceeded quota", "status unknown for quota")
+_SIZES: Final = ("memory", "storage")
 
 
 def is_counted(quota: Manifest) -> bool:
@@ -19,3 +23,15 @@ def is_counted(quota: Manifest) -> bool:
 def is_refusal(message: str) -> bool:
     """Whether the API server refuses a write for its quota's bounds, with this message."""
     return any(text in message for text in _REFUSALS)
+
+
+def amounts(quantities: Mapping[str, str]) -> dict[str, Fraction]:
+    """Return a quota's quantities by the resource that they bound, in cores, bytes or pieces."""
+    return {resource: quantity.parse(text) for resource, text in quantities.items()}
+
+
+def write_amount(resource: str, amount: Fraction) -> str:
+    """Write an amount of a quota's resource, as `limits.cpu`, in Kubernetes' form."""
+    if resource.endswith("cpu"):
+        return quantity.cores(amount)
+    return quantity.size(amount) if resource.endswith(_SIZES) else str(int(amount))

@@ -7,6 +7,8 @@ from typing import Final
 
 from aichat_workspace.domain.models.name import model_key
 
+MEMORY_FIELD: Final = "spec.resources.ollama.memoryLimit"
+STORAGE_FIELD: Final = "spec.storage.ollama.size"
 _USABLE_SHARE: Final = 0.95
 # The least that a model takes beside its file: context, buffers and the server.
 _MEMORY_FACTOR: Final = 1.05
@@ -27,7 +29,7 @@ def capacity_problem(model: str, needed_bytes: int, present_bytes: int, capacity
     return (
         f"{model} needs {_gibibytes(needed_bytes)}, and of the volume's "
         f"{_gibibytes(capacity_bytes)} there are {_gibibytes(max(room, 0))} left; raise "
-        "spec.storage.ollama.size, or remove a model"
+        f"{STORAGE_FIELD}, or remove a model"
     )
 
 
@@ -39,12 +41,21 @@ def memory_problem(model: str, size_bytes: int, memory_bytes: int) -> str:
     """
     if not memory_bytes or size_bytes * _MEMORY_FACTOR + _LEAST_MEMORY <= memory_bytes:
         return ""
-    enough = math.ceil((size_bytes * _ENOUGH_FACTOR + _ENOUGH_MEMORY) / 2**30)
     return (
         f"{model} has {_gibibytes(size_bytes)} and is read into memory as a whole, and the model "
         f"server has {_gibibytes(memory_bytes)} of it, so no prompt would be answered; raise "
-        f"spec.resources.ollama.memoryLimit to {enough}Gi, or choose a smaller model"
+        f"{MEMORY_FIELD} to {enough_memory_gib(size_bytes)}Gi, or choose a smaller model"
     )
+
+
+def enough_memory_gib(size_bytes: int) -> int:
+    """Return the GiB of memory that are enough for a model at the default context."""
+    return math.ceil((size_bytes * _ENOUGH_FACTOR + _ENOUGH_MEMORY) / 2**30)
+
+
+def enough_storage_gib(total_bytes: int) -> int:
+    """Return the GiB of a volume that has space for so many bytes of models."""
+    return math.ceil(total_bytes / _USABLE_SHARE / 2**30)
 
 
 def _gibibytes(count: int) -> str:

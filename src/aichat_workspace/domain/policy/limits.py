@@ -10,6 +10,7 @@ from typing import Final
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.models.name import parse_model
+from aichat_workspace.domain.policy import choices
 from aichat_workspace.domain.policy.effective_spec import (
     DIMENSIONS,
     host,
@@ -158,7 +159,7 @@ def _gpu_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Pr
 
 
 def _storage_class_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
-    allowed = _with_own(platform.storage_class_name, platform.allowed.storage_classes)
+    allowed = choices.storage_classes(platform)
     for part, volume in (("ollama", spec.storage.ollama), ("openWebUI", spec.storage.open_webui)):
         name = volume.storage_class_name
         if name and not names.is_listed(name, allowed):
@@ -168,7 +169,7 @@ def _storage_class_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> I
 
 
 def _ingress_class_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
-    allowed = _with_own(platform.ingress.class_name, platform.allowed.ingress_classes)
+    allowed = choices.ingress_classes(platform)
     name = spec.ingress.class_name
     if name and not names.is_listed(name, allowed):
         field, limit = "spec.ingress.className", _limit("ingressClasses", allowed)
@@ -180,17 +181,10 @@ def _issuer_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator
     issuer = spec.ingress.tls.issuer if spec.ingress.tls else None
     if issuer is None or issuer.kind is IssuerKind.ISSUER:
         return
-    own = platform.ingress.issuer
-    own_name = own.name if own and own.kind is IssuerKind.CLUSTER_ISSUER else None
-    allowed = _with_own(own_name, platform.allowed.issuers)
+    allowed = choices.issuers(platform)
     if not names.is_listed(issuer.name, allowed):
         field, limit = "spec.ingress.tls.issuer.name", _limit("issuers", allowed)
         yield Problem(Reason.ISSUER_NOT_ALLOWED, f"{field} is {issuer.name!r}, {limit}", field)
-
-
-def _with_own(own: str | None, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what teams may name: what the platform uses by itself, and what it lists."""
-    return (*((own,) if own else ()), *allowed)
 
 
 def _limit(setting: str, allowed: tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
@@ -19,7 +20,7 @@ from aichat_workspace.domain.v1alpha1.platform_status import (
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionStatus, ConditionType, Phase
 from aichat_workspace.foundation.metadata import annotations
 
-_DEFAULT_STORAGE_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
+_DEFAULT_STORAGE_CLASS: Final = kinds.DEFAULT_CLASS_ANNOTATIONS[kinds.STORAGE_CLASS]
 
 
 class Standing(StrEnum):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.field_ownership import changed_at
 from aichat_workspace.domain.kubernetes.manifest import Manifest, is_deleting
 from aichat_workspace.domain.kubernetes.pods import (
@@ -16,7 +17,7 @@ from aichat_workspace.domain.kubernetes.pods import (
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 
-_IS_DEFAULT: Final = "ingressclass.kubernetes.io/is-default-class"
+_IS_DEFAULT: Final = kinds.DEFAULT_CLASS_ANNOTATIONS[kinds.INGRESS_CLASS]
 _SELECTED_NODE: Final = "volume.kubernetes.io/selected-node"
 PATIENCE: Final = timedelta(seconds=30)
 # A new node or volume takes time, and so does the end of a pod.

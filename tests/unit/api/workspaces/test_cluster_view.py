@@ -51,6 +51,18 @@ def test_a_resource_is_a_workspace_while_it_has_a_workspace_name(cluster: Cluste
     assert len(logs) == 2
 
 
+def test_a_teams_workspaces_are_those_that_are_there(cluster: ClusterView) -> None:
+    store = cluster.workspaces._store
+    for version, (name, team) in enumerate((("a", "red"), ("b", "red"), ("c", "blue")), start=1):
+        store.put(resource(name, team=team, version=version))
+    store.put(resource("a", team="red", version=4, spec={"models": ["m"]}))
+    assert sorted(view.name for view in cluster.of_team("red")) == ["a", "b"]
+    for name in ("a", "b"):
+        store.remove(resource(name, team="red", version=5))
+    assert cluster.of_team("red") == []
+    assert cluster.teams_with_workspaces() == {"blue"}
+
+
 def platform(version: int, **models: Any) -> dict[str, Any]:
     metadata = {"name": "default", "resourceVersion": str(version)}
     return {"metadata": metadata, "spec": {"models": models}}

@@ -65,3 +65,37 @@ def test_a_change_of_another_meanwhile_is_kept(
 def test_progress_ends_when_all_models_are_there(world: World) -> None:
     world.put()
     assert world.run("models", "progress", "red-chat").out == "all models of red-chat are there\n"
+
+
+def test_the_catalogue_says_what_models_need_and_what_fits(world: World) -> None:
+    world.put(spec={"models": ["gemma2:2b"], "resources": {"ollama": {"memoryLimit": "4Gi"}}})
+    everything = world.run("models", "catalogue").out
+    assert "FITS" not in everything
+    (row,) = [text for text in everything.splitlines() if text.startswith("qwen3:8b")]
+    cells = [cell.strip() for cell in row.split("  ") if cell.strip()]
+    assert cells == [
+        "qwen3:8b",
+        "4.8 GiB",
+        "7.0 GiB",
+        "40K",
+        "completion, tools, thinking",
+        "Apache-2.0",
+    ]
+    fitting = world.run("models", "catalogue", "red-chat").out
+    rows = {text.split()[0]: text for text in fitting.splitlines()[1:]}
+    assert "● yes" in rows["gemma2:2b"]
+    assert "▲ needs memory 7Gi" in rows["qwen3:8b"]
+    assert "▲ needs memory 47Gi, volume 43Gi" in rows["llama3.3:70b"]
+    by_size = world.run("models", "catalogue", "--memory", "6Gi").out
+    assert "● yes, better memory 7Gi" in by_size
+    assert "qwen3:8b" in world.run("models", "catalogue", "-o", "name").out.splitlines()
+
+
+def test_what_is_not_known_of_a_model_is_a_dash(world: World) -> None:
+    world.put(spec={"models": ["own:1b"]}, status={})
+    (row,) = [
+        text
+        for text in world.run("models", "catalogue", "red-chat").out.splitlines()
+        if text.startswith("own:1b")
+    ]
+    assert row.split() == ["own:1b", *"------"]

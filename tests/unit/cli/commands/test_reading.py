@@ -1,11 +1,12 @@
 """Commands that read."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 import yaml
 
-from tests.unit.cli.world import PULLING_STATUS, STALLED_STATUS, World
+from tests.unit.cli.world import PULLING_STATUS, READY_STATUS, STALLED_STATUS, SYSTEM, World
 
 
 @pytest.fixture
@@ -117,3 +118,70 @@ def test_patterns_are_listed(world: World) -> None:
     assert world.run("patterns").out.splitlines()[1].split() == [
         *("explain_code", "built", "in", "You", "explain", "code.")
     ]
+
+
+QUOTA = {
+    "hard": {"limits.cpu": "6", "limits.memory": "10Gi", "requests.nvidia.com/gpu": "2"},
+    "used": {"limits.cpu": "4500m", "limits.memory": "10Gi"},
+}
+
+
+@pytest.fixture
+def measured(world: World) -> Iterator[World]:
+    """A workspace whose quota and one volume are known."""
+    resources = [{"kind": "Service", "name": "one", "state": "Present"}]
+    models = [{"name": "gemma2:2b", "state": "Ready", "completedBytes": 2**31}]
+    world.put(status={**READY_STATUS, "resources": resources, "models": models})
+    metadata = {"name": "red-chat", "namespace": "red-chat", "resourceVersion": "1"}
+    claim = {
+        "metadata": {**metadata, "name": "red-chat-ollama"},
+        "spec": {"storageClassName": "fast", "resources": {"requests": {"storage": "4Gi"}}},
+        "status": {"phase": "Bound", "capacity": {"storage": "4Gi"}},
+    }
+    quota = {"metadata": metadata, "status": QUOTA}
+    cluster = world.services.cluster
+    world.call(lambda: cluster._quotas._store.put(quota))
+    world.call(lambda: cluster._claims._store.put(claim))
+    yield world
+    world.call(lambda: cluster._quotas._store.remove(quota))
+    world.call(lambda: cluster._claims._store.remove(claim))
+
+
+class TestUsage:
+    def test_a_workspaces_usage_has_a_bar_for_each_share(self, measured: World) -> None:
+        lines = measured.run("usage", "red-chat").out.splitlines()
+        assert lines[0] == "red-chat  team red"
+        rows = {text.split("  ")[0]: text for text in lines[2:]}
+        assert rows["CPU"].split() == ["CPU", "4500m", "6", f"{'━' * 15}{'─' * 5}", "75", "%"]
+        assert rows["memory"].endswith("━ 100 %")
+        assert rows["requests.nvidia.com/gpu"].split()[1:3] == ["0", "2"]
+        assert rows["models' volume"].endswith(f" {'━' * 10}{'─' * 10}  50 %")
+        assert rows["objects"].split()[1:3] == ["1", "1"]
+        assert rows["gemma2:2b"].split()[1:] == ["2.0", "GiB"]
+
+    def test_the_names_of_a_quota_are_its_own_when_wide(self, measured: World) -> None:
+        assert "limits.cpu" in measured.run("usage", "red-chat", "-o", "wide").out
+        assert "limits.cpu" not in measured.run("usage", "red-chat").out
+
+    def test_a_team_and_the_platform_are_summed(self, measured: World) -> None:
+        team = measured.run("usage", "--team", "red").out
+        assert team.startswith("team red  1 workspace\n")
+        assert "1 model" in team
+        platform = measured.run("usage", "--platform").out.splitlines()
+        assert platform[0] == "the platform  1 workspace"
+        (row,) = [text for text in platform if text.startswith("red ")]
+        cells = [cell.strip() for cell in row.split("  ") if cell.strip()]
+        assert cells == ["red", "1", "4500m of 6", "10Gi of 10Gi", "-", "2.0 GiB"]
+        assert measured.run("usage", "--platform", "-o", "name").out.split() == [SYSTEM, "red"]
+
+    @pytest.mark.parametrize(
+        "options", [[], ["red-chat", "--platform"], ["--platform", "-t", "red"]]
+    )
+    def test_usage_is_of_one_thing(self, world: World, options: list[str]) -> None:
+        result = world.run("usage", *options)
+        assert result.code == 2
+        assert "try: aichatctl usage" in result.err
+
+    def test_a_team_that_is_not_there_is_told(self, world: World) -> None:
+        result = world.run("usage", "--team", "none")
+        assert (result.code, "There is no team 'none'" in result.err) == (3, True)

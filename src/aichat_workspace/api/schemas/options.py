@@ -1,0 +1,91 @@
+"""Bodies about what there is to choose."""
+
+from pydantic import Field
+
+from aichat_workspace.api.schemas.base import ApiModel, with_example
+
+
+class IngressClassChoice(ApiModel):
+    """An IngressClass of the cluster."""
+
+    name: str = Field(description="For spec.ingress.className.")
+    is_default: bool = Field(description="Whether it is the cluster's default.")
+
+
+class StorageClassChoice(ApiModel):
+    """A StorageClass of the cluster."""
+
+    name: str = Field(description="For storageClassName.")
+    is_default: bool = Field(description="Whether it is the cluster's default.")
+    can_grow: bool = Field(description="Whether its volumes can be made larger later.")
+
+
+class NewWorkspace(ApiModel):
+    """What a workspace gets that names none of it."""
+
+    cpu: str = Field(description="Sum of its CPU limits.")
+    memory: str = Field(description="Sum of its memory limits.")
+    storage: str = Field(description="Sum of its volumes.")
+    storage_class: str | None = Field(
+        description="Its volumes' StorageClass; null for the cluster's default."
+    )
+    ingress_class: str | None = Field(
+        description="Its IngressClass; null for the cluster's default."
+    )
+    issuer: str | None = Field(description="cert-manager's issuer; null for none.")
+
+
+class TeamRoom(ApiModel):
+    """How many workspaces a team may have, by the narrowest of its own quotas."""
+
+    used: int = Field(description="How many it has.")
+    hard: int = Field(description="How many it may have.")
+    remaining: int = Field(description="How many more it may have.")
+
+
+class OptionsDocument(ApiModel):
+    """What a workspace may choose. Names may be patterns: example.org/* for a prefix, * for all."""
+
+    model_config = with_example(
+        {
+            "storageClasses": [{"name": "fast-ssd", "isDefault": True, "canGrow": True}],
+            "ingressClasses": [{"name": "traefik", "isDefault": True}],
+            "issuers": ["letsencrypt"],
+            "gpuResources": ["nvidia.com/gpu"],
+            "nodeSelectorKeys": ["topology.kubernetes.io/zone"],
+            "tolerationKeys": ["nvidia.com/gpu"],
+            "newWorkspace": {
+                "cpu": "6",
+                "memory": "10Gi",
+                "storage": "22Gi",
+                "storageClass": "fast-ssd",
+                "ingressClass": "traefik",
+                "issuer": "letsencrypt",
+            },
+            "room": {"used": 10, "hard": 12, "remaining": 2},
+        }
+    )
+
+    storage_classes: tuple[StorageClassChoice, ...] = Field(
+        description="Those of the cluster that the platform allows, by name, as of ten seconds ago "
+        "at most."
+    )
+    ingress_classes: tuple[IngressClassChoice, ...] = Field(
+        description="Those of the cluster that the platform allows, by name, as of ten seconds ago "
+        "at most."
+    )
+    issuers: tuple[str, ...] = Field(
+        description="cert-manager's ClusterIssuers that the platform allows, whether or not they "
+        "are there."
+    )
+    gpu_resources: tuple[str, ...] = Field(
+        description="Resources of graphics processors that the platform allows, whether or not a "
+        "node has them."
+    )
+    node_selector_keys: tuple[str, ...] = Field(description="Labels of nodes that it allows.")
+    toleration_keys: tuple[str, ...] = Field(description="Taints of nodes that it allows.")
+    new_workspace: NewWorkspace = Field(description="What a workspace gets that chooses nothing.")
+    room: TeamRoom | None = Field(
+        description="Of the team; null without `team`, and for one whose quotas do not count "
+        "workspaces."
+    )

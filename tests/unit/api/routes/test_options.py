@@ -1,0 +1,122 @@
+"""What there is to choose, and who is told how much room a team has."""
+
+from typing import Any, Final
+
+import pytest
+
+from aichat_workspace.api.schemas.options import OptionsDocument
+from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME
+from tests.unit.api.routes.calling import Cluster, calling, only_in
+
+PATH: Final = "/api/v1/options"
+_COUNT: Final = "count/aichatworkspaces.apps.aichatworkspaces.io"
+
+
+def _class(name: str, mark: str = "", **more: Any) -> dict[str, Any]:
+    annotations = {f"{mark}.kubernetes.io/is-default-class": "true"} if mark else {}
+    return {"metadata": {"name": name, "annotations": annotations}, **more}
+
+
+def _quota(hard: dict[str, str], used: dict[str, str]) -> dict[str, Any]:
+    return {"metadata": {"name": "q"}, "status": {"hard": hard, "used": used}}
+
+
+def _fill(cluster: Cluster) -> None:
+    cluster.put_tenant("red-a", "red")
+    cluster.put_tenant("blue-a", "blue")
+    cluster.lists["storageclasses", None] = [
+        _class("slow"),
+        _class("fast", "storageclass", allowVolumeExpansion=True),
+    ]
+    cluster.lists["ingressclasses", None] = [_class("traefik", "ingressclass"), _class("nginx")]
+    cluster.lists["resourcequotas", "red"] = [
+        _quota({_COUNT: "12", "pods": "3"}, {_COUNT: "2", "pods": "3"}),
+        _quota({_COUNT: "4"}, {_COUNT: "2"}),
+        _quota({"pods": "3"}, {"pods": "3"}),
+        {"metadata": {"name": "not counted yet"}},
+    ]
+    cluster.lists["resourcequotas", "blue"] = [_quota({_COUNT: "1"}, {_COUNT: "1"})]
+
+
+def _put_platform(cluster: Cluster, spec: dict[str, Any]) -> None:
+    platform = {"metadata": {"name": PLATFORM_NAME, "resourceVersion": "1"}, "spec": spec}
+    cluster.services.cluster._platform._store.put(platform)
+
+
+async def test_the_classes_are_those_of_the_cluster_that_the_platform_allows() -> None:
+    async with calling() as (cluster, client):
+        _fill(cluster)
+        document = (await client.get(PATH)).json()
+    OptionsDocument.model_validate(document, by_name=False)
+    assert document["storageClasses"] == [
+        {"name": "fast", "isDefault": True, "canGrow": True},
+        {"name": "slow", "isDefault": False, "canGrow": False},
+    ]
+    assert document["ingressClasses"] == [], "the default settings allow none to be named"
+    assert document["room"] is None
+
+
+async def test_what_the_platform_uses_by_itself_may_be_named() -> None:
+    settings = {
+        "storageClassName": "slow",
+        "ingress": {"className": "nginx", "issuer": {"name": "ca"}},
+        "allowed": {"storageClasses": [], "issuers": ["other", "ca"]},
+        "ollama": {"memoryLimit": "16Gi"},
+    }
+    async with calling() as (cluster, client):
+        _fill(cluster)
+        _put_platform(cluster, settings)
+        document = (await client.get(PATH)).json()
+    assert [entry["name"] for entry in document["storageClasses"]] == ["slow"]
+    assert document["ingressClasses"] == [{"name": "nginx", "isDefault": False}]
+    assert document["issuers"] == ["ca", "other"]
+    new = document["newWorkspace"]
+    assert (new["storageClass"], new["ingressClass"], new["issuer"]) == ("slow", "nginx", "ca")
+    assert (new["cpu"], new["memory"], new["storage"]) == ("6100m", "18496Mi", "22Gi")
+
+
+async def test_a_teams_room_is_that_of_its_narrowest_quota() -> None:
+    async with calling() as (cluster, client):
+        _fill(cluster)
+        red = (await client.get(f"{PATH}?team=red")).json()["room"]
+        blue = (await client.get(f"{PATH}?team=blue")).json()["room"]
+        cluster.put_tenant("free-a", "free")
+        free = (await client.get(f"{PATH}?team=free")).json()["room"]
+    assert red == {"used": 2, "hard": 4, "remaining": 2}
+    assert blue == {"used": 1, "hard": 1, "remaining": 0}
+    assert free is None
+
+
+async def test_a_quota_that_was_lowered_leaves_no_room() -> None:
+    async with calling() as (cluster, client):
+        _fill(cluster)
+        cluster.lists["resourcequotas", "red"] = [_quota({_COUNT: "1"}, {_COUNT: "3"})]
+        assert (await client.get(f"{PATH}?team=red")).json()["room"]["remaining"] == 0
+
+
+async def test_the_quota_of_a_team_that_the_caller_may_not_list_is_not_even_read() -> None:
+    async with calling() as (cluster, client):
+        _fill(cluster)
+        cluster.allows = only_in("red")
+        answers = [await client.get(f"{PATH}?team={team}") for team in ("blue", "no-such-team")]
+        assert [answer.status_code for answer in answers] == [403, 403]
+        assert cluster.requests == []
+        assert (await client.get(f"{PATH}?team=red")).status_code == 200
+
+
+async def test_many_who_ask_cost_one_list_of_each_kind() -> None:
+    async with calling() as (cluster, client):
+        _fill(cluster)
+        for _ in range(5):
+            await client.get(f"{PATH}?team=red")
+    assert sorted(cluster.requests) == [
+        ("ingressclasses", None),
+        ("resourcequotas", "red"),
+        ("storageclasses", None),
+    ]
+
+
+@pytest.mark.parametrize("query", ["team=", "team=Red", "teams=red"])
+async def test_a_query_that_is_none_is_refused(query: str) -> None:
+    async with calling() as (_, client):
+        assert (await client.get(f"{PATH}?{query}")).status_code == 422
