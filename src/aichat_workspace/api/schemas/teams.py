@@ -23,7 +23,6 @@ _EXPIRES: Final = "2026-12-24T09:00:00Z"
 _MEMBER_EXAMPLE: Final = {
     "kind": "User",
     "name": "oidc:bob",
-    "namespace": None,
     "role": "editor",
     "roleBinding": "aichat-member-editor-0a1b2c3d4e5f60718293a4b5c6d7e8f9",
     "invited": True,
@@ -100,7 +99,9 @@ class Member(ApiModel):
 
     kind: SubjectKind = Field(description="What it is.")
     name: str = Field(description="The name in the cluster.")
-    namespace: str | None = Field(description="The namespace of a service account, else null.")
+    namespace: str | None = Field(
+        default=None, description="The namespace of a service account, else null."
+    )
     role: Role = Field(
         description="What it may do with workspaces; Kubernetes' own roles `view`, `edit`, `admin` "
         "and `cluster-admin` include it."

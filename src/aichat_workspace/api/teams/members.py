@@ -13,6 +13,7 @@ from aichat_workspace.api.auth import audit_log
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.schemas.teams import Role, SubjectKind
 from aichat_workspace.api.teams.roles import (
+    CLUSTER_ROLES,
     TeamRoles,
     binding_manifest,
     is_own,
@@ -135,8 +136,9 @@ class Members:
     async def _create(
         self, caller: Caller, team: str, subject: Subject, role: Role, *, dry_run: bool
     ) -> Json:
+        name = binding_name(subject, role)
         metadata = {
-            "name": binding_name(subject, role),
+            "name": name,
             "namespace": team,
             "labels": own_labels(COMPONENT),
             "annotations": {names.REQUESTED_BY_ANNOTATION: caller.username},
@@ -148,7 +150,7 @@ class Members:
                     _BINDINGS, body, field_manager=names.API, dry_run=dry_run
                 )
         except AlreadyExistsError:  # the same request came twice at once
-            return await self.roles.client.get(_BINDINGS, metadata["name"], team)
+            return await self.roles.client.get(_BINDINGS, name, team)
 
     async def _delete(self, binding: Json, *, dry_run: bool) -> None:
         metadata = binding["metadata"]
@@ -171,7 +173,7 @@ def binding_name(subject: Subject, role: Role) -> str:
 def _is_of(binding: Json, team: str, subject: Subject, role: Role) -> bool:
     return (
         is_own(binding, COMPONENT)
-        and role_of(binding["roleRef"]) is role
+        and binding["roleRef"]["name"] == CLUSTER_ROLES[role]
         and binding.get("subjects") == [subject.reference(team)]
     )
 

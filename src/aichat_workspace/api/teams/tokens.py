@@ -160,7 +160,7 @@ class Tokens:
         subject = {"kind": _ACCOUNTS.kind, "name": name, "namespace": team}
         owner = {"apiVersion": _ACCOUNTS.api_version, "kind": _ACCOUNTS.kind, "name": name}
         metadata = {
-            # Not that of an earlier account of this name, which Kubernetes may still have to delete.
+            # Not that of an earlier account of this name, which may still be there.
             "name": f"{name}-{uid(account)}",
             "namespace": team,
             "labels": own_labels(COMPONENT),
