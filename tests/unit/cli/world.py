@@ -26,7 +26,6 @@ from aichat_workspace.kube.client import Stream
 from aichat_workspace.ollama.errors import OllamaUnreachableError
 from aichat_workspace.ollama.installed import InstalledModel
 from aichat_workspace.ollama.replies import ReplyEnd, ReplyPiece
-from tests.fakes.listing import take_list
 from tests.fakes.workspace_client import FakeWorkspaceClient, Object
 from tests.unit.api.samples import resource
 from tests.unit.api.serving import serve
@@ -183,8 +182,10 @@ class FakeCluster(FakeWorkspaceClient):
         return {"metadata": {"annotations": owner}, "data": encoded}
 
     async def delete(self, *arguments: Any, **options: Any) -> None:
-        receiver = self.people if arguments[0] in _PEOPLE else super()
-        await receiver.delete(*arguments, **options)
+        if arguments[0] in _PEOPLE:
+            await self.people.delete(*arguments, **options)
+        else:
+            await super().delete(*arguments, **options)
 
     @asynccontextmanager
     async def stream(self, *_: Any, **__: Any) -> AsyncIterator[Stream]:
@@ -221,20 +222,13 @@ class World:
         for team, name in present:
             self.remove(name, team)
         fresh, fresh_model = FakeCluster(), FakeModel()
-        for field_name in (
-            "forbidden",
-            "log",
-            "cluster_events",
-            "new_status",
-            "error",
-            "deleted",
-            "people",
-        ):
+        of_cluster = ("forbidden", "log", "cluster_events", "new_status", "error", "deleted")
+        for field_name in (*of_cluster, "people"):
             setattr(self.cluster, field_name, getattr(fresh, field_name))
         for field_name in ("words", "questions", "breaks_off"):
             setattr(self.model, field_name, getattr(fresh_model, field_name))
         self.forget_reviews()
-        self.call(lambda: take_list(self.services.cluster._namespaces._store, [], 1))
+        self.call(lambda: self.services.cluster._namespaces._store.remove(namespace("red")))
         self.call(self.services.details._events_cache._answers.clear)
         self.call(self.services.model_servers._models_cache._answers.clear)
 

@@ -48,6 +48,8 @@ class TeamCluster(Client):
     token_requests: list[Object] = field(default_factory=list)
     dry_runs: list[str] = field(default_factory=list)
     broken: str = ""
+    created: str = CREATED
+    """When everything is created."""
     _uids: "count[int]" = field(default_factory=count)
 
     def __post_init__(self) -> None:
@@ -96,7 +98,7 @@ class TeamCluster(Client):
         if (resource.kind, metadata["namespace"], metadata["name"]) in self.objects:
             raise AlreadyExistsError(409, "AlreadyExists", "it is there")
         created = copy.deepcopy(body)
-        created["metadata"] |= {"uid": f"uid-{next(self._uids)}", "creationTimestamp": CREATED}
+        created["metadata"] |= {"uid": f"uid-{next(self._uids)}", "creationTimestamp": self.created}
         if dry_run:
             self.dry_runs.append(metadata["name"])
         else:

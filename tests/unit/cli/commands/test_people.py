@@ -1,6 +1,7 @@
 """Commands for a team's people and scripts."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,6 +14,7 @@ BOB = "oidc:https://id.example.org/#bob"
 def team(world: World) -> World:
     world.put()
     with_team(world)
+    world.cluster.people.created = datetime.now(UTC).isoformat()
     return world
 
 
