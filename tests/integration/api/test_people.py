@@ -97,19 +97,19 @@ def test_who_may_not_bind_a_role_in_kubernetes_may_not_give_it_here(
 def test_a_script_has_a_token_for_this_api_alone_until_it_is_revoked(
     cluster: Cluster, api: Served, as_admin: httpx2.Client
 ) -> None:
-    made = as_admin.post(TOKENS, json={"name": "ci", "role": "editor"})
-    assert made.status_code == 201, made.text
+    created = as_admin.post(TOKENS, json={"name": "ci", "role": "editor"})
+    assert created.status_code == 201, created.text
     assert as_admin.post(TOKENS, json={"name": "ci", "role": "editor"}).status_code == 409
     assert [entry["name"] for entry in as_admin.get(TOKENS).json()["items"]] == ["ci"]
-    with api.client(made.json()["token"]) as script:
+    with api.client(created.json()["token"]) as script:
         me = script.get("/api/v1/me").json()
-        assert (me["username"], me["teams"]) == (made.json()["username"], [TEAM])
+        assert (me["username"], me["teams"]) == (created.json()["username"], [TEAM])
         assert "patch" in script.get(f"/api/v1/me/teams/{TEAM}").json()["verbs"]
         assert script.get(MEMBERS).status_code == 403
     kubeconfig = yaml.safe_load(cluster.kubeconfig.read_text())["clusters"][0]["cluster"]
     with httpx2.Client(
         base_url=kubeconfig["server"],
-        headers={"Authorization": f"Bearer {made.json()['token']}"},
+        headers={"Authorization": f"Bearer {created.json()['token']}"},
         verify=httpx2.create_ssl_context(kubeconfig["certificate-authority"]),
     ) as kubernetes:
         assert kubernetes.get("/api/v1/namespaces").status_code == 401

@@ -101,13 +101,13 @@ def invite(
 
     It takes the place of another that was given here.
     """
-    chosen = _chosen_team(session, team)
+    namespace = _chosen_team(session, team)
     body: Json = {"kind": _KINDS[kind], "name": member, "role": role.value}
     what, query = f"{plain(member)} was not invited", {"dryRun": dry_run}
-    path = _path(chosen, "members")
+    path = _path(namespace, "members")
     answer = session.api.send(what, "POST", path, query=query, body=body)
     verb = "would be" if dry_run else "is"
-    sentence = f"{plain(member)} {verb} {role.value} in team {chosen}"
+    sentence = f"{plain(member)} {verb} {role.value} in team {namespace}"
     _report(session, output, answer.document, sentence)
 
 
@@ -120,14 +120,14 @@ def remove(
     dry_run: DryRun = False,
 ) -> None:
     """Take the role of somebody invited, after a question."""
-    chosen = _chosen_team(session, team)
+    namespace = _chosen_team(session, team)
     if not yes and not dry_run:
-        session.confirm(f"Remove {plain(member)} from team {chosen}?")
-    path = _path(chosen, "members", _KINDS[kind], member)
+        session.confirm(f"Remove {plain(member)} from team {namespace}?")
+    path = _path(namespace, "members", _KINDS[kind], member)
     what, query = f"{plain(member)} was not removed", {"dryRun": dry_run}
     session.api.send(what, "DELETE", path, query=query)
     verb = "would be" if dry_run else "is"
-    session.notes.say(f"{plain(member)} {verb} removed from team {chosen}")
+    session.notes.say(f"{plain(member)} {verb} removed from team {namespace}")
 
 
 def list_tokens(session: Session, team: Team = None, output: Output = Format.TABLE) -> None:
@@ -163,10 +163,10 @@ def create_token(
 
 def revoke(session: Session, name: TokenName, team: Team = None, yes: Yes = False) -> None:
     """End a script's token, after a question."""
-    chosen = _chosen_team(session, team)
+    namespace = _chosen_team(session, team)
     if not yes:
-        session.confirm(f"Revoke the token {plain(name)} of team {chosen}?")
-    session.api.send("the token was not revoked", "DELETE", _path(chosen, "tokens", name))
+        session.confirm(f"Revoke the token {plain(name)} of team {namespace}?")
+    session.api.send("the token was not revoked", "DELETE", _path(namespace, "tokens", name))
     session.notes.say(f"{plain(name)} is revoked; it is refused within 20 seconds")
 
 
@@ -175,7 +175,7 @@ def _chosen_team(session: Session, team: str | None) -> str:
     if team:
         return team
     identity = session.api.get("your teams were not read", "/api/v1/me").document
-    teams = [str(each) for each in identity["teams"] if each != names.SYSTEM_NAMESPACE]
+    teams = [str(name) for name in identity["teams"] if name != names.SYSTEM_NAMESPACE]
     if len(teams) != 1:
         raise usage_error(
             f"TEAM is missing; yours are: {plain(', '.join(teams)) or 'none'}", "add --team TEAM"

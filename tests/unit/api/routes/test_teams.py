@@ -82,9 +82,9 @@ async def test_a_token_is_shown_once_and_kept_by_no_cache_and_no_log(
 ) -> None:
     monkeypatch.setattr("aichat_workspace.api.auth.audit_log._log", structlog.get_logger())
     with capture_logs() as lines:
-        made = await client.post("/tokens", json={"name": "ci", "role": "viewer"})
-    assert (made.status_code, made.json()["token"]) == (201, "a.b.c")
-    assert made.headers["Cache-Control"] == "no-store"
+        created = await client.post("/tokens", json={"name": "ci", "role": "viewer"})
+    assert (created.status_code, created.json()["token"]) == (201, "a.b.c")
+    assert created.headers["Cache-Control"] == "no-store"
     (line,) = lines
     assert line["account"] == "aichat-token-ci"
     assert (line["user"], line["team"], line["role"]) == ("ann", "team-a", "viewer")

@@ -28,11 +28,11 @@ async def test_a_role_is_given_by_who_may_bind_it() -> None:
 async def test_a_role_is_given_by_who_has_all_that_it_allows_in_the_cluster_as_it_is() -> None:
     cluster = TeamCluster(allows=lambda review: review["verb"] != "bind")
     await team_roles(cluster).require_giving(ANN, Role.EDITOR, TEAM)
-    asked = [
+    requests = [
         (review["verb"], review["resource"], review.get("subresource"))
         for review in cluster.reviews[1:]
     ]
-    assert asked == [
+    assert requests == [
         ("get", "aichatworkspaces", "log"),
         ("get", "aichatworkspaces", None),
         ("patch", "aichatworkspaces", None),
@@ -72,9 +72,9 @@ def test_a_wildcard_is_asked_for_as_such_and_a_name_as_a_name() -> None:
         {"apiGroups": ["*"], "resources": ["*/log"], "verbs": ["*"], "resourceNames": ["a", "b"]},
         {"nonResourceURLs": ["/metrics"], "verbs": ["get"]},
     ]
-    asked = list(role_permissions(rules, TEAM))
-    assert [request.name for request in asked] == ["a", "b"]
-    assert {(request.verb, request.resource.group, request.what) for request in asked} == {
+    requests = list(role_permissions(rules, TEAM))
+    assert [request.name for request in requests] == ["a", "b"]
+    assert {(request.verb, request.resource.group, request.what) for request in requests} == {
         ("*", "*", "*/log")
     }
 

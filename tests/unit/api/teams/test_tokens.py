@@ -29,10 +29,10 @@ def tokens(cluster: TeamCluster) -> Tokens:
 async def test_a_token_is_that_of_an_account_of_its_own_for_this_api_alone(
     cluster: TeamCluster, tokens: Tokens
 ) -> None:
-    made = await tokens.create(ANN, TEAM, CI)
-    assert made["token"] == "a.b.c"
-    assert made["username"] == "system:serviceaccount:team-a:aichat-token-ci"
-    assert made["expires"] == "2026-01-02T00:00:00Z", "as the API server says"
+    created = await tokens.create(ANN, TEAM, CI)
+    assert created["token"] == "a.b.c"
+    assert created["username"] == "system:serviceaccount:team-a:aichat-token-ci"
+    assert created["expires"] == "2026-01-02T00:00:00Z", "as the API server says"
     assert cluster.token_requests == [
         {
             "path": "/api/v1/namespaces/team-a/serviceaccounts/aichat-token-ci/token",
@@ -77,8 +77,8 @@ async def test_a_token_needs_all_that_kubectl_needs_for_it(
     cluster: TeamCluster, tokens: Tokens, refused: tuple[str, str, str | None]
 ) -> None:
     def allows(review: dict[str, Any]) -> bool:
-        asked = (review["verb"], review["resource"], review.get("subresource"))
-        return asked != refused and review["verb"] != "bind"
+        request = (review["verb"], review["resource"], review.get("subresource"))
+        return request != refused and review["verb"] != "bind"
 
     cluster.allows = allows
     with pytest.raises(ProblemError) as raised:

@@ -67,9 +67,9 @@ def test_a_dry_run_says_what_would_be(team: World) -> None:
 
 
 def test_a_token_alone_goes_to_standard_output(team: World) -> None:
-    made = team.run("tokens", "create", "ci", "--role", "viewer", "--expires", "12h")
-    assert (made.code, made.out) == (0, "a.b.c\n")
-    assert "is not shown again" in made.err
+    created = team.run("tokens", "create", "ci", "--role", "viewer", "--expires", "12h")
+    assert (created.code, created.out) == (0, "a.b.c\n")
+    assert "is not shown again" in created.err
     (request,) = team.cluster.people.token_requests
     assert request["expirationSeconds"] == 12 * 3600
     header, row = team.run("tokens", "list").out.splitlines()
