@@ -65,7 +65,8 @@ async def list_members(
 ) -> Response:
     """By the roles of workspaces, and by Kubernetes' own that include them. Others may have rights
     by other roles, or in the whole cluster. Needs `list` on rolebindings there."""
-    return _json(await services.members.read(caller, team))
+    with services.lists.slot(caller.username):
+        return _json(await services.members.read(caller, team))
 
 
 @router.post("/members", summary="Invite a member", status_code=201, responses=_INVITED)
@@ -113,7 +114,8 @@ async def list_tokens(
     caller: CurrentCaller, services: ServicesDep, team: Team, _: Nothing
 ) -> Response:
     """Those that were made here. Needs `list` on serviceaccounts there."""
-    return _json({"items": await services.tokens.read(caller, team)})
+    with services.lists.slot(caller.username):
+        return _json({"items": await services.tokens.read(caller, team)})
 
 
 @router.post(

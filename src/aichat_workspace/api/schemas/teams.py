@@ -121,7 +121,7 @@ class MemberList(ApiModel):
     model_config = with_example({"items": [_MEMBER_EXAMPLE], "complete": True})
 
     items: tuple[Member, ...] = Field(description="In the order of kind and name.")
-    complete: bool = Field(description="False where the team has more RoleBindings than are read.")
+    complete: bool = Field(description="False where the team has more than these 1,000.")
 
 
 class TokenCreate(RequestBody):

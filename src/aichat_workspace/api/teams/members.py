@@ -14,6 +14,7 @@ from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.schemas.teams import Role, SubjectKind
 from aichat_workspace.api.teams.roles import (
     CLUSTER_ROLES,
+    PAGE_SIZE,
     TeamRoles,
     binding_manifest,
     is_own,
@@ -30,7 +31,7 @@ from aichat_workspace.kube.objects import Json, uid
 PREFIX: Final = "aichat-member-"
 COMPONENT: Final = "member"
 _BINDINGS: Final = kinds.ROLE_BINDING
-_MAX_BINDINGS_READ: Final = 1_000
+_MAX_MEMBERS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +63,14 @@ class Members:
         """Return a schemas.teams.MemberList."""
         audit_log.note(team=team)
         await self.roles.require(caller, "list", _BINDINGS, team)
-        bindings: list[Json] = []
-        is_complete = True
-        async for page in self.roles.client.list_pages(_BINDINGS, team):
-            bindings += page["items"]
-            if len(bindings) >= _MAX_BINDINGS_READ:
-                is_complete = not page["metadata"].get("continue")
+        members: list[dict[str, Any]] = []
+        pages = self.roles.client.list_pages(_BINDINGS, team, page_size=PAGE_SIZE)
+        async for page in pages:
+            members += [member for binding in page["items"] for member in _members(binding)]
+            if len(members) > _MAX_MEMBERS:
                 break
-        members = [member for binding in bindings for member in _members(binding)]
-        return {"items": sorted(members, key=_order), "complete": is_complete}
+        items = sorted(members[:_MAX_MEMBERS], key=_order)
+        return {"items": items, "complete": len(members) <= _MAX_MEMBERS}
 
     async def invite(
         self, caller: Caller, team: str, subject: Subject, role: Role, *, dry_run: bool

@@ -33,6 +33,9 @@ _ROLES: Final = {name: role for role, name in CLUSTER_ROLES.items()} | {
     "cluster-admin": Role.ADMIN,
 }
 _MAX_PERMISSIONS: Final = 64
+PAGE_SIZE: Final = 20
+"""Of lists in a team's namespace: who may write there may fill each object up to its limit of 1.5
+MB."""
 
 
 @dataclass(frozen=True, slots=True)

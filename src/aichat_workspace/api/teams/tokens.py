@@ -13,7 +13,13 @@ from typing import Any, Final
 from aichat_workspace.api.auth import audit_log
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.schemas.teams import MAX_TOKEN_SECONDS, Role, TokenCreate
-from aichat_workspace.api.teams.roles import TeamRoles, binding_manifest, is_own, own_labels
+from aichat_workspace.api.teams.roles import (
+    PAGE_SIZE,
+    TeamRoles,
+    binding_manifest,
+    is_own,
+    own_labels,
+)
 from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
@@ -99,7 +105,9 @@ class Tokens:
     async def _accounts(self, team: str) -> list[Json]:
         """Return the accounts that the API has made."""
         accounts: list[Json] = []
-        async for page in self.roles.client.list_pages(_ACCOUNTS, team, label_selector=_SELECTOR):
+        async for page in self.roles.client.list_pages(
+            _ACCOUNTS, team, label_selector=_SELECTOR, page_size=PAGE_SIZE
+        ):
             accounts += [account for account in page["items"] if _is_token_account(account)]
         return accounts
 

@@ -47,6 +47,8 @@ class TeamCluster(Client):
     reviews: list[Object] = field(default_factory=list)
     token_requests: list[Object] = field(default_factory=list)
     dry_runs: list[str] = field(default_factory=list)
+    pages: list[int] = field(default_factory=list)
+    """How many objects each page of a list had."""
     broken: str = ""
     created: str = CREATED
     """When everything is created."""
@@ -75,6 +77,7 @@ class TeamCluster(Client):
         namespace: str | None = None,
         *,
         label_selector: str = "",
+        page_size: int = 500,
         **_: Any,
     ) -> AsyncIterator[Any]:
         selected = dict(pair.split("=") for pair in label_selector.split(",") if pair)
@@ -84,9 +87,10 @@ class TeamCluster(Client):
             if (kind, where) == (resource.kind, namespace)
             and selected.items() <= labels(obj).items()
         ]
-        for start in range(0, max(len(items), 1), 500):
-            more = {"continue": "more"} if start + 500 < len(items) else {}
-            yield {"metadata": more, "items": items[start : start + 500]}
+        for start in range(0, max(len(items), 1), page_size):
+            page = items[start : start + page_size]
+            self.pages.append(len(page))
+            yield {"metadata": {}, "items": page}
 
     async def create(
         self, resource: Resource, body: Object, *, field_manager: str, dry_run: bool = False

@@ -123,13 +123,27 @@ async def test_the_list_has_all_subjects_of_bindings_to_known_roles(
     ] == [("Group", None, False), ("ServiceAccount", "other", False)]
 
 
-async def test_a_team_with_too_many_bindings_is_listed_in_part(
-    cluster: TeamCluster, members: Members
+@pytest.mark.parametrize(("bindings", "subjects"), [(1_001, 1), (1, 1_001)])
+async def test_a_team_with_too_many_members_is_listed_in_part(
+    cluster: TeamCluster, members: Members, bindings: int, subjects: int
 ) -> None:
-    for number in range(1_001):
-        cluster.put("RoleBinding", binding(f"b{number}", "view", {"kind": "User", "name": "x"}))
+    for number in range(bindings):
+        people = [{"kind": "User", "name": f"x{index}"} for index in range(subjects)]
+        cluster.put("RoleBinding", binding(f"b{number}", "view", *people))
     document = await members.read(ANN, TEAM)
     assert (len(document["items"]), document["complete"]) == (1_000, False)
+    del cluster.objects[("RoleBinding", TEAM, "b0")]
+    document = await members.read(ANN, TEAM)
+    assert (len(document["items"]), document["complete"]) == (bindings - 1, True)
+
+
+async def test_large_objects_are_read_a_few_at_a_time(
+    cluster: TeamCluster, members: Members
+) -> None:
+    for number in range(41):
+        cluster.put("RoleBinding", binding(f"b{number}", "view", {"kind": "User", "name": "x"}))
+    await members.read(ANN, TEAM)
+    assert cluster.pages == [20, 20, 1]
 
 
 async def test_a_removed_member_has_no_role_that_was_given_here(members: Members) -> None:
