@@ -647,3 +647,13 @@ def test_nobody_else_makes_accounts_of_the_names_whose_tokens_the_api_may_reques
         document["metadata"] = {"namespace": "team-people", **name}
         refusal = cluster.kubectl(*create, stdin=json.dumps(document), check=False)
         assert "only the API creates" in refusal
+
+
+def test_the_operator_makes_the_accounts_of_a_workspace_of_any_name(
+    cluster: Cluster, as_api: PeopleWriter
+) -> None:
+    assert as_api.cluster.kubeconfig != cluster.kubeconfig
+    account = _account("aichat-token-x-ollama", "tenant-people")
+    operator = f"--as=system:serviceaccount:{SYSTEM}:aichat-workspace-operator"
+    create = ("create", operator, "--dry-run=server", "-f", "-")
+    assert "created" in cluster.kubectl(*create, stdin=json.dumps(account), check=False)
