@@ -130,8 +130,8 @@ async def list_tokens(
 async def create_token(
     caller: CurrentCaller, services: ServicesDep, team: Team, _: Nothing, body: TokenCreate
 ) -> Response:
-    """For a service account of its own, which has only this role and only this token; Kubernetes'
-    own API does not accept it. A team has 20 at most. Needs `create` on serviceaccounts,
+    """For a service account of its own, which has only this role and only this token, for this
+    API's audience. A team has 20 at most. Needs `create` on serviceaccounts,
     serviceaccounts/token and rolebindings there, and the right to give the role, as an invitation
     does."""
     return _json(await services.tokens.create(caller, team, body), 201, NO_STORE)

@@ -175,4 +175,4 @@ class NewToken(TokenDocument):
 
     model_config = with_example({**_TOKEN_EXAMPLE, "token": "eyJhbGciOiJSUzI1NiJ9.e30.c2ln"})
 
-    token: str = Field(description="For `Authorization: Bearer`; only this API accepts it.")
+    token: str = Field(description="For `Authorization: Bearer`; its audience is this API's.")

@@ -50,7 +50,7 @@ class Tokens:
 
     roles: TeamRoles
     audience: str
-    """The API's: Kubernetes' own API does not accept the tokens."""
+    """The API's, which the tokens are for."""
     clock: Callable[[], datetime] = field(default=_now)
 
     async def read(self, caller: Caller, team: str) -> list[dict[str, Any]]:
