@@ -78,6 +78,21 @@ def person(name: str) -> list[dict[str, Any]]:
     ]
 
 
+def team(name: str, administrator: str) -> list[dict[str, Any]]:
+    """A team's namespace, and that account as its administrator."""
+    labels = {"aichatworkspaces.io/team": "true"}
+    return [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}},
+        {
+            "apiVersion": f"{GROUP}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": administrator, "namespace": name},
+            "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": "admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": administrator, "namespace": SYSTEM}],
+        },
+    ]
+
+
 _PARTS: Final = ("log", "prompt", "credentials")
 
 

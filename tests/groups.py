@@ -51,6 +51,7 @@ _GROUPS: Final = {
         "integration/api/test_contract.py",
         "integration/api/test_changes.py",
         "integration/api/test_matrix.py",
+        "integration/api/test_people.py",
         "integration/api/test_console.py",
     ),
     WHOLE_NODE: ("e2e/test_whole_node.py", "e2e/test_workspace_goes.py"),

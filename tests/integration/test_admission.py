@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from aichat_workspace.domain.kubernetes.kinds import RESOURCES
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ForbiddenError
 from aichat_workspace.operator.admission_check import is_confined
+from tests.integration.api.served import api_account
 from tests.integration.conftest import (
     ROOT,
     SYSTEM,
@@ -499,3 +500,160 @@ def test_the_api_writes_no_lease_but_those_of_sessions(cluster: Cluster) -> None
     delete = ("delete", "lease", "-n", SYSTEM, LEADERS_LEASE["metadata"]["name"])
     assert "only write the Leases" in cluster.kubectl(*delete, account, check=False)
     cluster.kubectl(*delete)
+
+
+@dataclass(frozen=True)
+class PeopleWriter:
+    """Writes people with the API's own token and nothing else."""
+
+    cluster: Cluster
+
+    def create(self, document: dict[str, Any]) -> str:
+        create = ("create", "--dry-run=server", "-f", "-")
+        return self.cluster.kubectl(*create, stdin=json.dumps(document), check=False)
+
+    def bind(self, namespace: str, name: str = "aichat-member-x", **changes: Any) -> str:
+        return self.create(binding_of_people(namespace, name) | changes)
+
+    def request_token(self, account: str, namespace: str, *options: str) -> str:
+        token = ("create", "token", account, "-n", namespace, *options)
+        return self.cluster.kubectl(*token, check=False)
+
+
+_OWN = {"app.kubernetes.io/managed-by": "aichat-workspace-api"}
+_PEOPLE = ("team-people", "tenant-people", "no-team")
+_BOB = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "oidc:bob"}
+
+
+def binding_of_people(namespace: str, name: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": name, "namespace": namespace, "labels": _OWN},
+        "roleRef": _role("aichatworkspace-editor"),
+        "subjects": [_BOB],
+    }
+
+
+def _role(name: str) -> dict[str, str]:
+    return {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+
+
+def _account(name: str, namespace: str = "team-people") -> dict[str, Any]:
+    metadata = {"name": name, "namespace": namespace, "labels": _OWN}
+    return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+
+
+@pytest.fixture(scope="module")
+def as_api(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PeopleWriter]:
+    """With the policy in force, a team, a namespace of a workspace, and one of others."""
+    tenant = team(_PEOPLE[1])
+    tenant["metadata"]["annotations"] = {"apps.aichatworkspaces.io/workspace-uid": "any"}
+    others = team(_PEOPLE[2])
+    others["metadata"]["labels"] = {}
+    for document in (team(_PEOPLE[0]), tenant, others):
+        cluster.apply(document)
+    kubeconfig = api_account(cluster, tmp_path_factory.mktemp("api"))
+    writer = PeopleWriter(replace(cluster, kubeconfig=kubeconfig))
+    eventually(lambda: "may only create members" in writer.bind("no-team"), "the API is confined")
+    yield writer
+    for name in _PEOPLE:
+        cluster.kubectl("delete", "namespace", name, "--wait=false")
+
+
+def test_the_apis_token_invites_only_into_teams_namespaces(as_api: PeopleWriter) -> None:
+    assert "aichat-member-x created" in as_api.bind("team-people")
+    for namespace in ("no-team", "tenant-people", SYSTEM, "kube-system", "default"):
+        assert "may only create members" in as_api.bind(namespace)
+        account = _account("aichat-token-x", namespace)
+        assert "may only create members" in as_api.create(account)
+
+
+@pytest.mark.parametrize(
+    "role", ["cluster-admin", "admin", "edit", "system:node", "aichat-workspace-operator"]
+)
+def test_the_apis_token_gives_only_the_roles_of_workspaces(as_api: PeopleWriter, role: str) -> None:
+    """RBAC refuses a role that the API may not bind, and the policy would."""
+    refusal = as_api.bind("team-people", roleRef=_role(role))
+    assert "attempting to grant RBAC permissions" in refusal or "only give the roles" in refusal
+    local = {**_role("aichatworkspace-editor"), "kind": "Role"}
+    assert "created" not in as_api.bind("team-people", roleRef=local)
+
+
+@pytest.mark.parametrize(
+    "subjects",
+    [
+        [],
+        [_BOB, {**_BOB, "name": "oidc:eve"}],
+        [{**_BOB, "kind": "Group", "name": "system:authenticated"}],
+        [{**_BOB, "kind": "Group", "name": "system:masters"}],
+        [{**_BOB, "name": "system:serviceaccount:kube-system:generic-garbage-collector"}],
+        [{"kind": "ServiceAccount", "name": "default", "namespace": "kube-system"}],
+    ],
+)
+def test_the_apis_token_gives_no_role_to_kubernetes_own(
+    as_api: PeopleWriter, subjects: list[dict[str, str]]
+) -> None:
+    assert "only give a role to one" in as_api.bind("team-people", subjects=subjects)
+    own = [{"kind": "ServiceAccount", "name": "ci", "namespace": "team-people"}]
+    assert "created" in as_api.bind("team-people", subjects=own)
+
+
+def test_the_apis_token_writes_and_deletes_only_what_is_its_own(
+    cluster: Cluster, as_api: PeopleWriter
+) -> None:
+    unmarked = binding_of_people("team-people", "aichat-member-x")
+    del unmarked["metadata"]["labels"]
+    for document in (unmarked, _account("ci"), binding_of_people("team-people", "other")):
+        assert "of its own, by label and name" in as_api.create(document)
+    assert "aichat-token-x created" in as_api.create(_account("aichat-token-x"))
+    for document in (unmarked, _account("ci")):
+        cluster.apply(document)
+        metadata = document["metadata"]
+        delete = ("delete", document["kind"], metadata["name"], "-n", "team-people")
+        assert "of its own, by label and name" in as_api.cluster.kubectl(*delete, check=False)
+    label = ("label", "rolebinding", "aichat-member-x", "-n", "team-people", "a=b")
+    assert "cannot patch resource" in as_api.cluster.kubectl(*label, check=False)
+
+
+def test_the_apis_token_requests_tokens_only_for_itself_and_its_own_accounts(
+    cluster: Cluster, as_api: PeopleWriter
+) -> None:
+    own, audience = "aichat-token-real", "--audience=aichat-workspace-api"
+    created = as_api.cluster.kubectl("create", "-f", "-", stdin=json.dumps(_account(own)))
+    assert "created" in created
+    assert as_api.request_token(own, "team-people", audience).startswith("eyJ")
+    assert "may only request tokens for itself" in as_api.request_token(own, "team-people")
+    long = as_api.request_token(own, "team-people", audience, "--duration=2161h")
+    assert "90 days at most" in long
+    cluster.apply(_account("ci"))
+    assert "of its own, by label" in as_api.request_token("ci", "team-people", audience)
+    for account, namespace in (
+        ("aichat-workspace-operator", SYSTEM),
+        ("generic-garbage-collector", "kube-system"),
+        ("default", "no-team"),
+    ):
+        refusal = as_api.request_token(account, namespace, audience)
+        assert "may only create members" in refusal
+
+
+def test_nobody_else_makes_accounts_of_the_names_whose_tokens_the_api_may_request(
+    cluster: Cluster, as_api: PeopleWriter
+) -> None:
+    assert as_api.cluster.kubeconfig != cluster.kubeconfig
+    create = ("create", "--dry-run=server", "-f", "-")
+    document = _account("any")
+    for name in ({"name": "aichat-token-x"}, {"generateName": "aichat-token-"}):
+        document["metadata"] = {"namespace": "team-people", **name}
+        refusal = cluster.kubectl(*create, stdin=json.dumps(document), check=False)
+        assert "only the API creates" in refusal
+
+
+def test_the_operator_makes_the_accounts_of_a_workspace_of_any_name(
+    cluster: Cluster, as_api: PeopleWriter
+) -> None:
+    assert as_api.cluster.kubeconfig != cluster.kubeconfig
+    account = _account("aichat-token-x-ollama", "tenant-people")
+    operator = f"--as=system:serviceaccount:{SYSTEM}:aichat-workspace-operator"
+    create = ("create", operator, "--dry-run=server", "-f", "-")
+    assert "created" in cluster.kubectl(*create, stdin=json.dumps(account), check=False)

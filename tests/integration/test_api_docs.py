@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.api import create_and_ask, made_client, person, running_api, token_request
+from tests.api import create_and_ask, made_client, person, running_api, team, token_request
 from tests.examples import NEEDS_MODEL_SERVER, assert_as_documented, examples, run
 from tests.integration.conftest import ROOT, SYSTEM, Cluster
 from tests.waiting import eventually
 
 PAGE = ROOT / "docs" / "api.md"
 _PERSON = "reader"
+_TEAM = "team-of-reader"
 _SECONDS = 120
 
 
@@ -23,12 +24,13 @@ def environment(
 ) -> Iterator[dict[str, str]]:
     """What the page asks of its reader: an API that runs, and a token for it."""
     assert operator.exists()
-    for document in person(_PERSON):
+    for document in (*person(_PERSON), *team(_TEAM, _PERSON)):
         cluster.apply(document)
     token = cluster.kubectl(*token_request(_PERSON)).strip()
     log = tmp_path_factory.mktemp("api") / "log"
     with running_api(cluster.kubeconfig, log) as address:
-        yield {**os.environ, "API": f"{address}/api/v1", "TOKEN": token}
+        yield {**os.environ, "API": f"{address}/api/v1", "TOKEN": token, "TEAM": _TEAM}
+    cluster.kubectl("delete", "namespace", _TEAM, "--wait=false")
 
 
 def test_the_page_s_examples_do_what_it_says(environment: dict[str, str], tmp_path: Path) -> None:

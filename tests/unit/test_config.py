@@ -11,7 +11,10 @@ import pytest
 import yaml
 
 from aichat_workspace.api.auth.shared_sessions import PREFIX
-from aichat_workspace.api.settings import Settings
+from aichat_workspace.api.schemas.teams import MAX_TOKEN_SECONDS, RESERVED_PREFIX
+from aichat_workspace.api.settings import AUDIENCE, Settings
+from aichat_workspace.api.teams import members, tokens
+from aichat_workspace.api.teams.roles import CLUSTER_ROLES
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
@@ -21,6 +24,9 @@ from aichat_workspace.kube.client import Client
 
 BREAK_GLASS = "aichatworkspaces:break-glass"
 CONFIG = Path(__file__).parents[2] / "config"
+
+
+_TEAM_ROLES = tuple(CLUSTER_ROLES.values())
 
 
 def documents(path: str) -> list[dict[str, Any]]:
@@ -73,7 +79,8 @@ def test_no_rule_has_a_wildcard_or_a_verb_that_grants_more(path: str) -> None:
     assert rules
     for rule in rules:
         assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["verbs"])
-        assert not {"escalate", "bind", "impersonate"} & set(rule["verbs"])
+        assert not {"escalate", "impersonate"} & set(rule["verbs"])
+        assert "bind" not in rule["verbs"] or set(rule["resourceNames"]) == set(_TEAM_ROLES)
 
 
 def test_every_kind_that_is_kept_may_be_listed_watched_and_written() -> None:
@@ -180,7 +187,7 @@ def test_the_api_may_read_what_it_watches_and_what_there_is_to_choose() -> None:
     assert {("list", kind.plural) for kind in kinds.DEFAULT_CLASS_ANNOTATIONS} <= granted
 
 
-def test_the_api_writes_nothing_but_workspaces_reviews_and_its_sessions() -> None:
+def test_the_api_writes_nothing_but_workspaces_people_reviews_and_its_sessions() -> None:
     roles = (the("ClusterRole", "api/role.yaml"), the("Role", "api/role.yaml"))
     written = {
         resource
@@ -188,7 +195,35 @@ def test_the_api_writes_nothing_but_workspaces_reviews_and_its_sessions() -> Non
         for verb, resource in grants(role)
         if verb not in {"get", "list", "watch"}
     }
-    assert written == {"aichatworkspaces", "leases", "tokenreviews", "subjectaccessreviews"}
+    reviews = {"tokenreviews", "subjectaccessreviews"}
+    people = {"rolebindings", "clusterroles", "serviceaccounts", "serviceaccounts/token"}
+    assert written == {"aichatworkspaces", "leases"} | reviews | people
+    assert {verb for verb, resource in grants(roles[0]) if resource == "clusterroles"} == {
+        "get",
+        "bind",
+    }
+
+
+def test_each_role_of_a_team_has_all_that_the_one_before_has_and_no_more_than_workspaces() -> None:
+    roles = {role["metadata"]["name"]: role for role in documents("rbac/user_roles.yaml")}
+    viewer, editor, admin = (grants(roles[name]) for name in _TEAM_ROLES)
+    assert {grant for grant in viewer if not grant[1].endswith("/status")} < editor
+    assert editor < admin
+    assert {resource.partition("/")[0] for _, resource in admin} == {"aichatworkspaces"}
+
+
+def test_the_apis_policy_knows_the_names_labels_and_bounds_of_its_code() -> None:
+    policy = json.dumps(
+        next(
+            document
+            for document in documents("admission/confine_api.yaml")
+            if document["metadata"]["name"] == "aichat-workspace-api-people"
+        )
+    )
+    prefixes = (members.PREFIX, tokens.PREFIX, RESERVED_PREFIX, *names.RESERVED_PREFIXES)
+    for text in (*_TEAM_ROLES, *prefixes, names.API, AUDIENCE, names.SYSTEM_NAMESPACE):
+        assert f"'{text}'" in policy
+    assert f"<= {MAX_TOKEN_SECONDS})" in policy
 
 
 def test_the_api_runs_under_the_account_that_its_roles_are_bound_to() -> None:

@@ -21,6 +21,9 @@ from aichat_workspace.api.auth.renewals import Renewals
 from aichat_workspace.api.auth.shared_sessions import SharedSessions
 from aichat_workspace.api.pacing import Pacer
 from aichat_workspace.api.settings import Settings
+from aichat_workspace.api.teams.members import Members
+from aichat_workspace.api.teams.roles import TeamRoles
+from aichat_workspace.api.teams.tokens import Tokens
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.anonymous_limits import AnonymousRateLimits, KnownAddresses
 from aichat_workspace.api.web.body_limits import API_PREFIX, Sender
@@ -70,6 +73,8 @@ class Services:
     usage: UsageReader
     catalogue: Catalogue
     options: Options
+    members: Members
+    tokens: Tokens
     rate_limits: RateLimits
     streams: ConcurrencyLimit
     """Watches, followed logs and prompts under way."""
@@ -106,6 +111,7 @@ class Services:
                 bounds.reviews_per_second, bounds.review_burst, message=REVIEWS_PER_CALLER
             ),
         )
+        roles = TeamRoles(client, cluster, authorizer)
         known_addresses = KnownAddresses()
         keys, provider = Keys(client, settings.dev), _provider(settings)
         authenticator = Authenticator.create(
@@ -128,6 +134,8 @@ class Services:
             usage=UsageReader(cluster),
             catalogue=Catalogue(cluster),
             options=Options(client, cluster),
+            members=Members(roles),
+            tokens=Tokens(roles, settings.audience),
             rate_limits=RateLimits.create(bounds.requests_per_second, bounds.burst),
             streams=ConcurrencyLimit.create(bounds.streams_per_caller, bounds.streams),
             lists=ConcurrencyLimit.create(bounds.lists_per_caller, bounds.lists, "lists"),

@@ -46,6 +46,11 @@ REFRESH_MODELS_ANNOTATION: Final = f"{GROUP}/refresh-models"
 """On a workspace: a new text makes the operator look its models up at their registries once."""
 REQUESTED_BY_ANNOTATION: Final = f"{GROUP}/requested-by"
 
+ROLE_ANNOTATION: Final = f"{GROUP}/role"
+"""Of a script's account: the role that it has in its team."""
+EXPIRES_ANNOTATION: Final = f"{GROUP}/expires"
+"""Of a script's account: when its token ends."""
+
 MANAGED_SELECTOR: Final = f"{MANAGED_BY_LABEL}={OPERATOR}"
 
 WORKSPACE_NAME_MAX_LENGTH: Final = 45

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from tests.integration.api.served import Person, Served, person
+from tests.integration.api.served import TEAMS, Person, Served, person
 from tests.integration.conftest import Cluster
 
 _CONFIGURATION = Path(__file__).parent / "schemathesis.toml"
@@ -59,6 +59,7 @@ def test_what_an_operation_would_ignore_is_refused_and_changes_nothing(
     before = _resources(cluster)
     names = {"{name}": "exact", "{workload}": "ollama", "{model}": "gemma2:2b"}
     names |= {"{pattern}": "explain_code", "{connection}": "example"}
+    names |= {"{team}": TEAMS[0], "{kind}": "User", "{member}": "oidc:bob"}
     for path, methods in calls.get("/openapi.json").json()["paths"].items():
         address = functools.reduce(lambda text, pair: text.replace(*pair), names.items(), path)
         status = 400 if "/exact/v1/" in address else 422

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from referencing import Registry, Resource
 
-from tests.unit.cli.world import STALLED_STATUS, World
+from tests.unit.cli.world import STALLED_STATUS, World, with_team
 
 DOCS = Path(__file__).parents[3] / "docs"
 SCHEMA = json.loads((DOCS / "aichatctl.schema.json").read_text())
@@ -33,8 +33,11 @@ def validator(command: str) -> Any:
 @pytest.mark.parametrize("command", [name for name in SCHEMA["$defs"] if name != "watch"])
 def test_every_document_is_as_its_schema_says(world: World, command: str) -> None:
     world.put(status=STALLED_STATUS)
+    with_team(world)
     takes_name = {"get", "describe", "events", "credentials", "models list", "usage"}
     arguments = [*command.split(), *(["red-chat"] if command in takes_name else [])]
+    if command in ("members invite", "tokens create"):
+        arguments += ["bob", "--role", "editor"]
     result = world.run(*arguments, "-o", "json")
     validator(command).validate(json.loads(result.out))
     with pytest.raises(jsonschema.ValidationError):

@@ -20,6 +20,7 @@ from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.workspaces.cluster_view import FIRST
 from aichat_workspace.cli import main
 from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Stream
 from aichat_workspace.ollama.errors import OllamaUnreachableError
@@ -28,10 +29,12 @@ from aichat_workspace.ollama.replies import ReplyEnd, ReplyPiece
 from tests.fakes.workspace_client import FakeWorkspaceClient, Object
 from tests.unit.api.samples import resource
 from tests.unit.api.serving import serve
+from tests.unit.api.teams.team_cluster import TeamCluster, namespace
 
 TOKEN: Final = "eyJhbGciOiJub25lIn0.e30.ann"
 SYSTEM: Final = names.SYSTEM_NAMESPACE
 PATTERNS: Final = {"explain_code": "You explain code."}
+_PEOPLE: Final = (kinds.ROLE_BINDING, kinds.SERVICE_ACCOUNT)
 TIME: Final = "2026-01-01T00:00:00Z"
 
 
@@ -120,10 +123,14 @@ class FakeCluster(FakeWorkspaceClient):
     cluster_events: list[Object] = field(default_factory=list)
     new_status: Object = field(default_factory=dict)
     """The status of what is created."""
+    people: TeamCluster = field(default_factory=TeamCluster)
+    """Keeps RoleBindings and service accounts."""
     _versions: "count[int]" = field(default_factory=lambda: count(100))
 
     async def create(self, *arguments: Any, **options: Any) -> Any:
         body = arguments[1]
+        if arguments[0] in _PEOPLE:
+            return await self.people.create(*arguments, **options)
         name, team = body["spec"]["workspaceName"], body["metadata"]["namespace"]
         created = resource(
             name,
@@ -143,12 +150,18 @@ class FakeCluster(FakeWorkspaceClient):
             user = {"username": "ann", "groups": ["red"]}
             audiences = ["aichat-workspace-api"]
             return {"status": {"authenticated": is_ann, "audiences": audiences, "user": user}}
+        if body["kind"] == "TokenRequest":
+            return await self.people.review(path, body)
         attributes = body["spec"]["resourceAttributes"]
         verb = f"{attributes['verb']} {attributes.get('subresource') or ''}".strip()
         return {"status": {"allowed": verb not in self.forbidden}}
 
     async def list_pages(self, *arguments: Any, **options: Any) -> AsyncIterator[Any]:
         kind: Resource = arguments[0]
+        if kind in _PEOPLE:
+            async for page in self.people.list_pages(*arguments, **options):
+                yield page
+            return
         items: list[Object] = []
         if kind.kind == "Event" and not options.get("field_selector"):
             items = self.cluster_events
@@ -158,6 +171,8 @@ class FakeCluster(FakeWorkspaceClient):
 
     async def get(self, *arguments: Any) -> Any:
         kind, name, namespace = arguments
+        if kind in _PEOPLE:
+            return await self.people.get(*arguments)
         if kind.kind == "AIChatWorkspace":
             assert self.cluster is not None
             return self.cluster.workspaces.get(namespace or "", name)
@@ -165,6 +180,12 @@ class FakeCluster(FakeWorkspaceClient):
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
         owner = {names.OWNER_UID_ANNOTATION: "uid-of-red-chat"}
         return {"metadata": {"annotations": owner}, "data": encoded}
+
+    async def delete(self, *arguments: Any, **options: Any) -> None:
+        if arguments[0] in _PEOPLE:
+            await self.people.delete(*arguments, **options)
+        else:
+            await super().delete(*arguments, **options)
 
     @asynccontextmanager
     async def stream(self, *_: Any, **__: Any) -> AsyncIterator[Stream]:
@@ -201,11 +222,13 @@ class World:
         for team, name in present:
             self.remove(name, team)
         fresh, fresh_model = FakeCluster(), FakeModel()
-        for field_name in ("forbidden", "log", "cluster_events", "new_status", "error", "deleted"):
+        of_cluster = ("forbidden", "log", "cluster_events", "new_status", "error", "deleted")
+        for field_name in (*of_cluster, "people"):
             setattr(self.cluster, field_name, getattr(fresh, field_name))
         for field_name in ("words", "questions", "breaks_off"):
             setattr(self.model, field_name, getattr(fresh_model, field_name))
         self.forget_reviews()
+        self.call(lambda: self.services.cluster._namespaces._store.remove(namespace("red")))
         self.call(self.services.details._events_cache._answers.clear)
         self.call(self.services.model_servers._models_cache._answers.clear)
         self.call(self.services.usage._sums._answers.clear)
@@ -309,3 +332,9 @@ async def _serve(worlds: list[World], is_up: threading.Event, is_over: threading
         is_up.set()
         await loop.run_in_executor(None, functools.partial(is_over.wait))
         services.stopping.set()
+
+
+def with_team(world: World) -> None:
+    """Let the namespace `red` be a team's, into which people can be invited."""
+    store = world.services.cluster._namespaces._store
+    world.call(lambda: store.put(namespace("red")))

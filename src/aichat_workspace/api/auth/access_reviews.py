@@ -10,8 +10,8 @@ from weakref import WeakValueDictionary
 
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.web.rate_limits import RateLimits
-from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
+from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
 
 REVIEWERS: Final = 8
@@ -33,6 +33,8 @@ class AccessRequest:
     """The workspace's resource; empty for all of the team."""
     subresource: str = ""
     """A part of the workspace, as `log`; empty for the whole."""
+    resource: Resource = kinds.WORKSPACE
+    """The kind, where it is not about workspaces."""
     address: tuple[str | None, str] | None = None
     """The team and the name that the caller wrote; None for all of a team.
 
@@ -44,7 +46,7 @@ class AccessRequest:
     def what(self) -> str:
         """The resource and subresource, as in a Role."""
         part = f"/{self.subresource}" if self.subresource else ""
-        return f"{kinds.WORKSPACE.plural}{part}"
+        return f"{self.resource.plural}{part}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,9 @@ class AccessReviews:
 
 def _document(caller: Caller, request: AccessRequest) -> dict[str, Any]:
     attributes = {
-        "group": names.GROUP,
-        "version": names.VERSION,
-        "resource": kinds.WORKSPACE.plural,
+        "group": request.resource.group,
+        "version": request.resource.version,
+        "resource": request.resource.plural,
         "verb": request.verb,
         "namespace": request.team,
         "name": request.name,

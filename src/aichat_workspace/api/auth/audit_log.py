@@ -45,12 +45,12 @@ def collect_notes() -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def note_unknown_outcome() -> Iterator[None]:
-    """Note a write whose reply was lost, so its outcome is unknown."""
+def note_unknown_outcome(*, dry_run: bool = False) -> Iterator[None]:
+    """Note a write whose reply was lost, so its outcome is unknown; a dry run has none."""
     try:
         yield
     except (ApiError, UnreachableError) as error:
-        if isinstance(error, UnreachableError) or error.status >= 500:
+        if not dry_run and (isinstance(error, UnreachableError) or error.status >= 500):
             note(note="it is unknown whether it was carried out")
         raise
 

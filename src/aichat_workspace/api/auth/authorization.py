@@ -76,8 +76,11 @@ class Authorizer:
         """
         return [await self.allows(caller, request) for request in requests]
 
-    async def require(self, caller: Caller, request: AccessRequest, name: str) -> None:
-        """Raise ProblemError unless allowed: 403 if the caller may see the workspace, else 404."""
+    async def require(self, caller: Caller, request: AccessRequest, name: str = "") -> None:
+        """Raise ProblemError unless allowed: 403 if the caller may see the workspace, else 404.
+
+        What is about no single workspace is refused with 403.
+        """
         if await self.allows(caller, request):
             return
         if request.name and not await self.allows(

@@ -5,7 +5,7 @@ Every method first asks Kubernetes whether the caller may, and raises ProblemErr
 
 import asyncio
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -154,7 +154,7 @@ class Workspaces:
             return self._require_same_request(caller, body, claimants), False
         self._require_within_limits(body.spec)
         try:
-            with _noting_write(dry_run=dry_run):
+            with audit_log.note_unknown_outcome(dry_run=dry_run):
                 created = await self.client.create(
                     _WORKSPACE, _manifest(caller, body), field_manager=names.API, dry_run=dry_run
                 )
@@ -208,7 +208,7 @@ class Workspaces:
         for _ in range(_ATTEMPTS):
             current = await self._require_match(current, options.if_match)
             try:
-                with _noting_write(dry_run=options.dry_run):
+                with audit_log.note_unknown_outcome(dry_run=options.dry_run):
                     deleted = await self.client.delete(
                         _WORKSPACE,
                         current.resource,
@@ -270,7 +270,7 @@ class Workspaces:
             spec = change(dict(current.document["spec"]))
             self._require_change_within_limits(spec, current.document["spec"])
             try:
-                with _noting_write(dry_run=dry_run):
+                with audit_log.note_unknown_outcome(dry_run=dry_run):
                     written = await self.client.json_patch(
                         _WORKSPACE,
                         current.resource,
@@ -414,11 +414,6 @@ class Workspaces:
             ):
                 return claimant
         raise _name_taken(body.spec.workspace_name)
-
-
-def _noting_write(*, dry_run: bool) -> AbstractContextManager[None]:
-    """Note a write with an unknown outcome; a dry run has none."""
-    return nullcontext() if dry_run else audit_log.note_unknown_outcome()
 
 
 def _parse_spec(spec: dict[str, Any]) -> WorkspaceSpec | None:

@@ -23,6 +23,10 @@ _FIXES: Final = {
     "not-provisioned": "aichatctl describe NAME",
     "not-running": "aichatctl describe NAME",
     "forbidden": "aichatctl doctor",
+    "member-not-found": "aichatctl members list",
+    "token-not-found": "aichatctl tokens list",
+    "token-exists": "aichatctl tokens list",
+    "too-many-tokens": "aichatctl tokens list",
 }
 
 

@@ -27,6 +27,11 @@ GATEWAY: Final = Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateway
 CLUSTER_ISSUER: Final = Resource("cert-manager.io", "v1", "ClusterIssuer", "clusterissuers", False)
 NODE: Final = Resource("", "v1", "Node", "nodes", False)
 ENDPOINT_SLICE: Final = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
+SERVICE_ACCOUNT: Final = Resource("", "v1", "ServiceAccount", "serviceaccounts")
+ROLE_BINDING: Final = Resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
+CLUSTER_ROLE: Final = Resource(
+    "rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", False
+)
 EVENT: Final = Resource("events.k8s.io", "v1", "Event", "events")
 
 HTTP_ROUTE: Final = Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")
@@ -36,7 +41,7 @@ TENANT_KINDS: Final = (
     RESOURCE_QUOTA,
     Resource("", "v1", "LimitRange", "limitranges"),
     Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"),
-    Resource("", "v1", "ServiceAccount", "serviceaccounts"),
+    SERVICE_ACCOUNT,
     SECRET,
     VOLUME_CLAIM,
     Resource("", "v1", "Service", "services"),

@@ -1,0 +1,58 @@
+"""Members and tokens of a team in lists."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from aichat_workspace.cli.render import words
+from aichat_workspace.cli.render.lines import Line, Span, Style, line, plain
+from aichat_workspace.cli.render.tables import Column, table
+
+Json = Mapping[str, Any]
+
+
+def member_table(members: Sequence[Json], now: datetime, width: int | None) -> list[Line]:
+    """Return who may do what; those of others' RoleBindings are removed with kubectl."""
+    rows = [
+        (
+            Span(_full_name(member)),
+            Span(str(member["kind"])),
+            Span(str(member["role"])),
+            Span(_origin(member), Style.PLAIN if member["invited"] else Style.FAINT),
+            Span(words.age_since(str(member["since"]), now)),
+        )
+        for member in members
+    ]
+    columns = (Column("MEMBER", 0, 16), Column("KIND", 1), Column("ROLE"), Column("GIVEN BY", 2))
+    return table((*columns, Column("SINCE", 3)), rows, width) if rows else [line("no members")]
+
+
+def _full_name(member: Json) -> str:
+    namespace = member.get("namespace")
+    return plain(f"{namespace}/{member['name']}" if namespace else str(member["name"]))
+
+
+def _origin(member: Json) -> str:
+    if member["invited"]:
+        return plain(str(member.get("invitedBy") or "an invitation"))
+    return plain(f"RoleBinding {member['roleBinding']}")
+
+
+def token_table(tokens: Sequence[Json], now: datetime, width: int | None) -> list[Line]:
+    """Return the tokens of a team's scripts."""
+    rows = [
+        (
+            Span(plain(str(token["name"]))),
+            Span(plain(str(token.get("role") or "unknown"))),
+            _end(str(token["expires"]), now),
+            Span(plain(str(token.get("createdBy") or "unknown"))),
+        )
+        for token in tokens
+    ]
+    columns = (Column("TOKEN"), Column("ROLE"), Column("ENDS"), Column("MADE BY", 1))
+    return table(columns, rows, width) if rows else [line("no tokens")]
+
+
+def _end(time: str, now: datetime) -> Span:
+    seconds = (datetime.fromisoformat(time) - now).total_seconds()
+    return Span(f"in {words.age(seconds)}") if seconds > 0 else Span("has ended", Style.BAD)
