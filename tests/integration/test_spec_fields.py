@@ -7,8 +7,17 @@ from typing import Any, Final
 
 import pytest
 
-from tests.integration.conftest import SYSTEM, Cluster, platform, workspace
-from tests.integration.spec_fields import CHAT, FIELDS, INGRESS, NAME, Field, Seen, variables
+from tests.integration.conftest import SYSTEM, Cluster, Operator, platform, workspace
+from tests.integration.spec_fields import (
+    CHAT,
+    FIELDS,
+    INGRESS,
+    NAME,
+    OLLAMA,
+    Field,
+    Seen,
+    variables,
+)
 from tests.integration.tenants import (
     bound_volume,
     condition,
@@ -30,7 +39,9 @@ ANYTHING_GOES: Final = platform(
 OWNER: Final = f"{SYSTEM}/{NAME}"
 # With nothing in it, a certificate is refused: it is one thing or the other.
 EMPTIED: Final = sorted(
-    path for path in set(containers(SCHEMA)) - {"ingress.tls"} if not path.startswith("storage")
+    path
+    for path in set(containers(SCHEMA)) - {"ingress.tls", "restart"}
+    if not path.startswith("storage")
 )
 
 
@@ -140,6 +151,49 @@ def test_each_password_reset_makes_a_new_password(cluster: Cluster, tenant: str)
         eventually(lambda: variables(now(cluster), CHAT)["ENV"] == "dev", "it is seen")
         assert password(cluster) == used[-1]
     ask(cluster, {})
+
+
+def test_a_restart_is_made_once(cluster: Cluster, tenant: str, shared_operator: Operator) -> None:
+    """Each workload by itself. Neither the next edit nor the operator's next start repeats it, and
+    to take the wish out or to empty it is none."""
+    never = templates(cluster)
+    assert not any(restart for restart, _ in never.values())
+    ask(cluster, {"restart": {"ollama": "one"}})
+    eventually(lambda: templates(cluster)[OLLAMA][0] == "one", f"{tenant}'s model server restarts")
+    once = templates(cluster)
+    assert once[CHAT] == never[CHAT]
+    assert once[OLLAMA][1] == never[OLLAMA][1] + 1
+    for spec in ({}, {"restart": {"ollama": ""}}, {"restart": {"openWebUI": ""}}):
+        ask(cluster, {**spec, "suspended": True})
+        shows(cluster, FIELDS["suspended"], 0)
+        ask(cluster, {**spec, "suspended": False})
+        shows(cluster, FIELDS["suspended"], 1)
+        assert templates(cluster)[OLLAMA][0] == "one"
+    ask(cluster, {"restart": {"ollama": "one", "openWebUI": "two"}})
+    eventually(lambda: templates(cluster)[CHAT][0] == "two", f"{tenant}'s chat restarts")
+    settled(cluster, tenant)
+    twice = templates(cluster)
+    assert twice[OLLAMA][0] == "one"
+    shared_operator.stop()
+    written = len(cluster.writes())
+    shared_operator.start()
+    ask(cluster, {"models": ["qwen3:1b"], "restart": {"ollama": "one", "openWebUI": "two"}})
+    settled(cluster, tenant)
+    assert not any("statefulsets" in write for write in cluster.writes()[written:])
+    assert templates(cluster)[OLLAMA] == twice[OLLAMA]
+    ask(cluster, {})
+
+
+def templates(cluster: Cluster) -> dict[str, tuple[str, int]]:
+    """For each workload, the restart that its pods were started for, and its generation."""
+    found = {}
+    for workload in (OLLAMA, CHAT):
+        kind, _, name = workload.partition("/")
+        manifest = cluster.get(kind.lower(), name, "-n", NAME)
+        marks = manifest["spec"]["template"]["metadata"].get("annotations", {})
+        restart = marks.get("apps.aichatworkspaces.io/restart", "")
+        found[workload] = (restart, manifest["metadata"]["generation"])
+    return found
 
 
 def password(cluster: Cluster) -> str:

@@ -219,6 +219,7 @@ def test_a_dry_run_changes_nothing_and_gives_no_etag(
         (calls.patch(path, json={"spec": {"suspended": True}}), 202),
         (calls.post(f"{PATH}/rehearsed:suspend?dryRun=true"), 202),
         (calls.post(f"{PATH}/rehearsed:resume?dryRun=true"), 202),
+        (calls.post(f"{PATH}/rehearsed:restart?dryRun=true&workload=ollama"), 202),
         (calls.delete(path), 202),
     ):
         assert answer.status_code == status, answer.text

@@ -197,15 +197,15 @@ async def test_half_of_a_surrogate_pair_is_422(
         assert error["field"].endswith(field)
 
 
-async def test_a_dry_run_of_a_suspension_changes_nothing_and_has_no_etag(
+async def test_a_dry_run_of_an_action_changes_nothing_and_has_no_etag(
     client: httpx2.AsyncClient,
 ) -> None:
-    for action in ("suspend", "resume"):
+    for action in ("suspend", "resume", "restart"):
         response = await client.post(f"{PATH}:{action}?dryRun=true")
         assert response.status_code in (200, 202), response.text
         assert "ETag" not in response.headers
         assert orjson.loads(response.content)["name"] == "team-a"
-    assert "suspended" not in (await client.get(PATH)).json()["spec"]
+    assert not {"suspended", "restart"} & (await client.get(PATH)).json()["spec"].keys()
 
 
 def operations(app: FastAPI) -> list[tuple[str, str, bool]]:

@@ -7,6 +7,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from aichat_workspace.api.schemas.base import ClientModel
 from aichat_workspace.api.workspaces.log_query import LogQuery
+from aichat_workspace.api.workspaces.logs import Workload
 from aichat_workspace.api.workspaces.pages import MAX_LIMIT, Filter
 from aichat_workspace.api.workspaces.service import ChangeOptions
 from aichat_workspace.domain import names
@@ -84,6 +85,19 @@ class ChangeQuery(CreateQuery, WorkspaceQuery):
     def options(self, if_match: str | None) -> ChangeOptions:
         """Return the options of a change with this If-Match."""
         return ChangeOptions(self.team, if_match, self.dry_run)
+
+
+class RestartQuery(ChangeQuery):
+    """How to restart a workspace."""
+
+    workload: Literal["ollama", "openwebui", "all"] = Field(
+        default="all", description="Whose pod: the model server's, the chat's or both."
+    )
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """The workloads to restart."""
+        return tuple(Workload) if self.workload == "all" else (Workload(self.workload),)
 
 
 class ListQuery(ClientModel):

@@ -1,8 +1,10 @@
-"""Routes for workspaces: create, list, read, replace, patch, delete, suspend, resume, watch."""
+"""Routes for workspaces: create, list, read, replace, patch, delete, suspend, resume,
+restart, watch."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
@@ -87,6 +89,7 @@ _LINKS: Final = {
         "patch_workspace",
         "suspend_workspace",
         "resume_workspace",
+        "restart_workspace",
         "delete_workspace",
         "read_diagnosis",
         "list_events",
@@ -442,6 +445,31 @@ async def resume_workspace(
     if_match: IfMatch = None,
 ) -> Response:
     return await _set_suspended(services, caller, name, query, if_match, suspended=False)
+
+
+@router.post(
+    f"/workspaces/{WORKSPACE_PATH}:restart",
+    summary="Restart a workspace",
+    status_code=202,
+    responses={
+        **document_response(202, "The pods are replaced, one of each workload."),
+        **responses(404, 409, 412, 415),
+    },
+)
+async def restart_workspace(
+    caller: CurrentCaller,
+    services: ServicesDep,
+    name: Name,
+    query: Annotated[queries.RestartQuery, Query()],
+    if_match: IfMatch = None,
+) -> Response:
+    """With the images that they have, and without waiting for a turn of the platform's upgrades.
+    Chats end while their pod is replaced; data stay. Each request is one more restart. 409 for a
+    suspended workspace, which has no pods."""
+    view = await services.workspaces.restart(
+        caller, name, query.workloads, datetime.now(UTC), query.options(if_match)
+    )
+    return workspace_response(view, 202, dry_run=query.dry_run)
 
 
 async def _set_suspended(

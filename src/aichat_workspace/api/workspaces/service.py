@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -20,15 +21,17 @@ from aichat_workspace.api.ttl_cache import CoalescedCall
 from aichat_workspace.api.web import etags, problems
 from aichat_workspace.api.web.merge_patch import merge
 from aichat_workspace.api.web.problems import FieldError, ProblemError
-from aichat_workspace.api.workspaces import pages
+from aichat_workspace.api.workspaces import pages, spec_lists
 from aichat_workspace.api.workspaces.change_log import ChangeType
 from aichat_workspace.api.workspaces.cluster_view import FIRST, ClusterView
+from aichat_workspace.api.workspaces.logs import Workload
 from aichat_workspace.api.workspaces.pages import Filter, Page
 from aichat_workspace.api.workspaces.views import View, view, workspace_name
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.policy import limits
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
+from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import (
     AlreadyExistsError,
@@ -186,6 +189,26 @@ class Workspaces:
         called again, with a newer spec."""
         workspace = await self.find(caller, "patch", name, options.team)
         return await self._change(workspace, change, options)
+
+    async def restart(
+        self,
+        caller: Caller,
+        name: str,
+        workloads: Iterable[Workload],
+        now: datetime,
+        options: ChangeOptions = _ANY_STATE,
+    ) -> View:
+        """Have the pods of workloads replaced. Raises ProblemError (409) for a suspended workspace,
+        also for one whose time is over."""
+        workloads = tuple(workloads)
+        audit_log.note(workload=" ".join(workloads))
+        workspace = await self.find(caller, "patch", name, options.team)
+        observed = workspace.document["status"].get("observedGeneration")
+        if workspace.phase == Phase.SUSPENDED and observed == workspace.document["generation"]:
+            raise spec_lists.nothing_to_restart()
+        change = spec_lists.restart(workloads, now)
+        restarted, _ = await self._change(workspace, change, options)
+        return restarted
 
     async def delete(self, caller: Caller, name: str, options: ChangeOptions = _ANY_STATE) -> View:
         """Delete the workspace, and return its last state."""

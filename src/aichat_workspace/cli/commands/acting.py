@@ -1,12 +1,13 @@
-"""Commands that stop, start and delete: suspend, resume, delete."""
+"""Commands that stop, start and delete: suspend, resume, restart, delete."""
 
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
 from aichat_workspace.cli import waiting
 from aichat_workspace.cli.client.api import workspace_path
 from aichat_workspace.cli.command import DryRun, Name, Team, Timeout, Wait, Yes, command, seconds_of
+from aichat_workspace.cli.commands.following import Workload
 from aichat_workspace.cli.session import Session
 from aichat_workspace.cli.waiting import Goal
 
@@ -18,6 +19,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     command(app, "suspend")(suspend)
     command(app, "resume")(resume)
+    command(app, "restart")(restart)
     command(app, "delete")(delete)
 
 
@@ -79,6 +81,28 @@ def resume(
 ) -> None:
     """Start a suspended workspace again."""
     _act(session, name, team, "resume", waiting.READY, dry_run=dry_run, wait=wait, timeout=timeout)
+
+
+def restart(
+    session: Session,
+    name: Name,
+    workload: Annotated[
+        Workload | None,
+        typer.Option("--workload", metavar="ollama|openwebui", help="Both when left out."),
+    ] = None,
+    team: Team = None,
+    dry_run: DryRun = False,
+    wait: Wait = False,
+    timeout: Timeout = "15m",
+) -> None:
+    """Replace the pods of a workspace; its data stay."""
+    seconds = seconds_of(timeout)
+    query = {"team": team, "dryRun": dry_run, "workload": workload}
+    path = workspace_path(name, ":restart")
+    answer = session.api.send(f"{name} was not restarted", "POST", path, query=query)
+    session.notes.say(f"{name} {'would be' if dry_run else 'is being'} restarted")
+    if wait and not dry_run:
+        waiting.wait(session, answer.document, waiting.READY, seconds)
 
 
 def _act(

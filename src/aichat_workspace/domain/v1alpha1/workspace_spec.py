@@ -39,6 +39,9 @@ _LABEL_VALUE: Final = rf"^({LABEL})?$"
 _MAX_SECONDS: Final = 10**10  # three centuries, and far below 64 bits
 _DURATION: Final = r"^[1-9][0-9]{0,4}(m|h|d)$"
 
+MAX_RESTART_LENGTH: Final = 64
+RestartText = Annotated[str, StringConstraints(max_length=MAX_RESTART_LENGTH)]
+
 _RESERVED_RULE: Final = " && ".join(
     [
         *(f"!self.startsWith('{prefix}')" for prefix in names.RESERVED_PREFIXES),
@@ -407,6 +410,22 @@ class Access(Schema):
     )
 
 
+class Restart(Schema):
+    """When each workload was last restarted on demand.
+
+    What is left out says nothing: it keeps the pods as they are.
+    """
+
+    ollama: RestartText = Field(
+        default="",
+        description="Any text, as a date. Change it, and the model server's pod is replaced; to "
+        "take it out changes nothing.",
+    )
+    open_webui: RestartText = Field(
+        default="", alias="openWebUI", description="The same for the chat front-end."
+    )
+
+
 class WorkspaceSpec(Schema):
     """The spec of AIChatWorkspace."""
 
@@ -464,6 +483,11 @@ class WorkspaceSpec(Schema):
     suspended: StrictBool = Field(
         default=False,
         description="Stops both workloads; everything else and all data stay.",
+    )
+    restart: Restart = Field(
+        default=Restart(),
+        description="Replaces the pods of a workload once, at once and with the images that they "
+        "have; a suspended workspace has none.",
     )
     deletion_policy: DeletionPolicy = Field(
         default=DeletionPolicy.DELETE,

@@ -25,6 +25,28 @@ class TestDelete:
         assert world.workspace() is not None
 
 
+def test_a_restart_asks_for_new_pods_of_one_or_both_workloads(world: World) -> None:
+    world.put()
+    assert world.run("restart", "red-chat", "--dry-run").err == "red-chat would be restarted\n"
+    assert "restart" not in world.workspace()["spec"]
+    result = world.run("restart", "red-chat", "--workload", "openwebui")
+    assert result.err == "red-chat is being restarted\n"
+    first = world.workspace()["spec"]["restart"]
+    assert first.keys() == {"openWebUI"}
+    assert world.run("restart", "red-chat").code == 0
+    second = world.workspace()["spec"]["restart"]
+    assert second.keys() == {"ollama", "openWebUI"}
+    assert second["openWebUI"] != first["openWebUI"]
+
+
+def test_a_suspended_workspace_is_not_restarted(world: World) -> None:
+    world.put()
+    world.run("suspend", "red-chat")
+    result = world.run("restart", "red-chat")
+    assert result.code == 1
+    assert "there is nothing to restart. Resume it" in result.err
+
+
 def test_suspending_and_resuming_say_what_was_done(world: World) -> None:
     world.put()
     assert world.run("suspend", "red-chat").err == "red-chat is suspended\n"
