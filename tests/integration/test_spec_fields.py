@@ -37,10 +37,11 @@ ANYTHING_GOES: Final = platform(
     {"allowed": ALLOWED, "models": {"insecureRegistries": ["models.example.org:5000"]}}
 )
 OWNER: Final = f"{SYSTEM}/{NAME}"
+COST_CENTRE: Final = "aichatworkspaces.io/cost-centre"
 # With nothing in it, a certificate is refused: it is one thing or the other.
 EMPTIED: Final = sorted(
     path
-    for path in set(containers(SCHEMA)) - {"ingress.tls", "restart"}
+    for path in set(containers(SCHEMA)) - {"ingress.tls", "restart", "labels"}
     if not path.startswith("storage")
 )
 
@@ -184,6 +185,30 @@ def test_a_restart_is_made_once(cluster: Cluster, tenant: str, shared_operator: 
     ask(cluster, {})
 
 
+def test_what_tells_people_restarts_nothing(cluster: Cluster, tenant: str) -> None:
+    """Only the cost centre is seen at all: by tools that tell costs, at the namespace."""
+    before, pods = now(cluster), templates(cluster)
+    hostile = {"aichatworkspaces.io/upgrade-order": "1", "pod-security.kubernetes.io/enforce": "a"}
+    told = {"displayName": "Team A's <chat>", "description": "For\nus.", "labels": hostile}
+    assert cost_centre(cluster) is None
+    for value in ("CC-1", "CC-2"):
+        ask(cluster, {**told, "costCentre": value})
+        eventually(lambda value=value: cost_centre(cluster) == value, f"{value} pays")  # type: ignore[misc]
+        assert now(cluster) == before
+    namespace = cluster.get("namespace", tenant)["metadata"]["labels"]
+    assert namespace["pod-security.kubernetes.io/enforce"] == "restricted"
+    cluster.kubectl("label", "namespace", tenant, f"{COST_CENTRE}=theirs", "--overwrite")
+    eventually(lambda: cost_centre(cluster) == "CC-2", "an edit of it is put back")
+    ask(cluster, {})
+    eventually(lambda: cost_centre(cluster) is None, "no one pays")
+    assert (now(cluster), templates(cluster)) == (before, pods)
+
+
+def cost_centre(cluster: Cluster) -> str | None:
+    marks: dict[str, str] = cluster.get("namespace", NAME)["metadata"]["labels"]
+    return marks.get(COST_CENTRE)
+
+
 def templates(cluster: Cluster) -> dict[str, tuple[str, int]]:
     """For each workload, the restart that its pods were started for, and its generation."""
     found = {}
@@ -220,6 +245,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
         {"connections": [{"name": "a", "url": "https://x.test:99999/v1", "secretName": "s"}]},
         "spec.connections[0].url",
     ),
+    "a name of two lines": ({"displayName": "a\nb"}, "spec.displayName"),
+    "a description with a control character": ({"description": "a\x1bb"}, "spec.description"),
+    "a label that is none": ({"labels": {"a": "b c"}}, "spec.labels"),
+    "a cost centre that no label could have": ({"costCentre": "a/b"}, "spec.costCentre"),
     "an unknown policy": ({"deletionPolicy": "Keep"}, "spec.deletionPolicy"),
     "another name": ({"workspaceName": "renamed"}, "workspaceName is immutable"),
     "a device without a vendor": (

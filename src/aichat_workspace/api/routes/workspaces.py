@@ -195,10 +195,15 @@ async def list_workspaces(
     query: Annotated[queries.ListQuery, Query()],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Workspaces that you may see, in the order of their names. Pages stay stable: a workspace that
-    is created or deleted makes no other one appear twice or never."""
+    """Workspaces that you may see, in the order of their names or of `sort`. Pages stay stable: a
+    workspace that is created or deleted makes no other one appear twice or never."""
     page = await services.workspaces.page(
-        caller, query.filter, query.page, query.limit, count=query.count
+        caller,
+        query.filter,
+        query.page,
+        query.limit,
+        sort=pages.Sort.parse(query.sort),
+        count=query.count,
     )
     etag = pages.etag(page, query.paths)
     if is_unchanged(etag, if_none_match):
@@ -291,7 +296,8 @@ async def watch_workspaces(
         scope,
         lambda view: query.team in (None, view.team) and query.name in (None, view.name),
         services.stopping,
-        query=f"{query.team} {query.name}",
+        query=" ".join([f"{query.team} {query.name}", *query.paths]),
+        fields=query.paths,
     )
     token = watch.ResumeToken.parse(last_event_id)
 

@@ -25,7 +25,7 @@ from aichat_workspace.api.workspaces import pages, spec_lists
 from aichat_workspace.api.workspaces.change_log import ChangeType
 from aichat_workspace.api.workspaces.cluster_view import FIRST, ClusterView
 from aichat_workspace.api.workspaces.logs import Workload
-from aichat_workspace.api.workspaces.pages import Filter, Page
+from aichat_workspace.api.workspaces.pages import BY_NAME, Filter, Page, Sort
 from aichat_workspace.api.workspaces.views import View, view, workspace_name
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
@@ -108,11 +108,21 @@ class Workspaces:
         await self.authorizer.allows(caller, replace(request, verb="get", subresource=""))
 
     async def page(
-        self, caller: Caller, query: Filter, page: str | None, limit: int, *, count: bool = False
+        self,
+        caller: Caller,
+        query: Filter,
+        page: str | None,
+        limit: int,
+        *,
+        sort: Sort = BY_NAME,
+        count: bool = False,
     ) -> Page:
-        """Return a page of workspaces that the caller may see; `count` looks at all of them."""
+        """Return a page of workspaces that the caller may see.
+
+        `count`, and any order but that of names, look at all of them.
+        """
         audit_log.note(team=query.team)
-        after = pages.parse_page(page)
+        take = self._pager(page, limit, sort)
         scope = await self.authorizer.scope(
             caller,
             "list",
@@ -124,10 +134,22 @@ class Workspaces:
         def matches(workspace: View) -> bool:
             return workspace.team in scope and query.matches(workspace)
 
-        page_of_views = pages.take_page(self.cluster.sorted_from(after), matches, limit)
+        page_of_views = take(matches)
         if not count:
             return page_of_views
         return replace(page_of_views, total=sum(map(matches, self.cluster.sorted_from(FIRST))))
+
+    def _pager(
+        self, page: str | None, limit: int, sort: Sort
+    ) -> Callable[[Callable[[View], bool]], Page]:
+        """Return what takes the page of a list. Raises ProblemError (422) for a wrong page."""
+        if sort == BY_NAME:
+            after = pages.parse_page(page)
+            return lambda matches: pages.take_page(self.cluster.sorted_from(after), matches, limit)
+        position = pages.parse_sorted_page(page, sort)
+        return lambda matches: pages.take_sorted_page(
+            self.cluster.sorted_from(FIRST), matches, limit, sort, position
+        )
 
     async def create(
         self, caller: Caller, body: WorkspaceCreate, *, dry_run: bool
