@@ -403,6 +403,30 @@ async def test_a_read_waits_for_a_phase(app: FastAPI, client: httpx2.AsyncClient
 
 
 @pytest.mark.parametrize(
+    ("query", "prefer", "applied"),
+    [
+        ("?wait=Ready", "wait=20", "wait=20"),
+        ("?wait=Ready", "wait=900", "wait=300"),
+        ("?wait=Ready&timeout=5", "wait=20", None),
+        ("?wait=Ready", "respond-async", None),
+        ("", "wait=20", None),
+    ],
+)
+async def test_a_preferred_wait_is_the_timeout_of_a_read_without_one(
+    app: FastAPI, client: httpx2.AsyncClient, query: str, prefer: str, applied: str | None
+) -> None:
+    ready = {"phase": "Ready", "observedGeneration": 1}
+    app.state.services.client.watch_event(resource(version=2, status=ready))
+    answer = await client.get(PATH + query, headers={"Prefer": prefer})
+    assert (answer.status_code, answer.headers.get("Preference-Applied")) == (200, applied)
+
+
+async def test_who_prefers_not_to_wait_gets_the_answer_at_once(client: httpx2.AsyncClient) -> None:
+    answer = await client.get(f"{PATH}?wait=Ready", headers={"Prefer": "wait=0"})
+    assert (answer.status_code, answer.json()["code"]) == (504, "takes-too-long")
+
+
+@pytest.mark.parametrize(
     ("query", "field"),
     [("timeout=5", "timeout"), ("wait=Ready&timeout=301", "timeout"), ("wait=ready", "wait")],
 )

@@ -33,7 +33,7 @@ from aichat_workspace.api.schemas.workspace import (
     WorkspacePatch,
     WorkspaceReplace,
 )
-from aichat_workspace.api.web import problems
+from aichat_workspace.api.web import preferences, problems
 from aichat_workspace.api.web.body_limits import JSON, MERGE_PATCH, PARTIAL
 from aichat_workspace.api.web.etags import is_unchanged
 from aichat_workspace.api.web.streaming import (
@@ -58,6 +58,12 @@ _ETAG: Final = {
 }
 _LIST_SECONDS: Final = 60.0
 _LOCATION: Final = {"Location": {"description": "Where to read it.", "schema": {"type": "string"}}}
+_PREFERENCE_APPLIED: Final = {
+    preferences.APPLIED: {
+        "description": "`wait=N` where that of Prefer was used.",
+        "schema": {"type": "string"},
+    }
+}
 _WATCH_EXAMPLE: Final = """\
 id:
 event: reset
@@ -313,7 +319,7 @@ async def watch_workspaces(
     f"/workspaces/{WORKSPACE_PATH}",
     summary="Read a workspace",
     responses={
-        **document_response(200, "The workspace."),
+        **document_response(200, "The workspace.", headers=_PREFERENCE_APPLIED),
         304: {"description": "Unchanged."},
         **responses(404, 504),
     },
@@ -326,6 +332,13 @@ async def read_workspace(
     name: Name,
     query: Annotated[queries.ReadQuery, Query()],
     if_none_match: IfNoneMatch = None,
+    prefer: Annotated[
+        str | None,
+        Header(
+            description="`wait=N` (RFC 7240) is `timeout` in a header: it is used where the query "
+            f"has `wait` and no `timeout`, up to {queries.MAX_WAIT_SECONDS} seconds."
+        ),
+    ] = None,
 ) -> Response:
     """With `wait`, once it is in that phase."""
 
@@ -333,16 +346,20 @@ async def read_workspace(
         identity = await identify(services, credential)
         return await services.workspaces.find(identity, "get", name, query.team)
 
+    headers: dict[str, str] = {}
     if query.wait is None:
         view = await services.workspaces.find(caller, "get", name, query.team)
     else:
         seconds = query.timeout or queries.WAIT_SECONDS
+        if query.timeout is None and (preferred := preferences.wait_seconds(prefer)) is not None:
+            seconds = min(preferred, queries.MAX_WAIT_SECONDS)
+            headers = preferences.applied_wait(seconds)
         waiting = wait_for_phase(services.cluster, find, query.wait, seconds)
         with services.streams.slot(caller.username):
             view = await cancel_on_disconnect(request, services.stopping, waiting)
     if is_unchanged(view.etag, if_none_match):
-        return Response(status_code=304, headers={"ETag": view.etag})
-    return workspace_response(view)
+        return Response(status_code=304, headers={"ETag": view.etag, **headers})
+    return workspace_response(view, **headers)
 
 
 @router.put(

@@ -47,6 +47,38 @@ def test_a_suspended_workspace_is_not_restarted(world: World) -> None:
     assert "there is nothing to restart. Resume it" in result.err
 
 
+class TestTeam:
+    def test_a_team_is_suspended_and_resumed_after_a_question(self, world: World) -> None:
+        world.put()
+        world.put("notes", version=2)
+        world.put("other", team="blue", version=3)
+        refused = world.run("suspend", "--team", "red", stdin="y\n")
+        assert refused.code == 2
+        assert "Suspend all workspaces of team red?" in refused.err
+        world.run("suspend", "--team", "red", "--dry-run")
+        assert not world.workspace()["spec"].get("suspended")
+        done = world.run("suspend", "--team", "red", "--yes")
+        assert done.err == "notes is suspended\nred-chat is suspended\n"
+        assert world.workspace("notes")["spec"]["suspended"] is True
+        assert not world.workspace("other", "blue")["spec"].get("suspended")
+        again = world.run("suspend", "--team", "red", "--yes")
+        assert again.err == "no workspace of team red had to be suspended\n"
+        assert world.run("resume", "--team", "red", "--yes").code == 0
+        assert world.workspace("notes")["spec"]["suspended"] is False
+
+    def test_what_was_refused_is_told_for_each_workspace(self, world: World) -> None:
+        world.put()
+        world.cluster.forbidden = {"patch"}
+        result = world.run("suspend", "--team", "red", "--yes")
+        assert result.code == 1
+        assert "red-chat: " in result.err
+        assert "may not patch" in result.err
+
+    def test_a_name_or_a_team_is_needed(self, world: World) -> None:
+        assert world.run("suspend").code == 2
+        assert world.run("suspend", "--team", "red", "--yes", "--wait").code == 2
+
+
 def test_suspending_and_resuming_say_what_was_done(world: World) -> None:
     world.put()
     assert world.run("suspend", "red-chat").err == "red-chat is suspended\n"
