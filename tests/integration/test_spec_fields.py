@@ -189,10 +189,10 @@ def test_what_tells_people_restarts_nothing(cluster: Cluster, tenant: str) -> No
     """Only the cost centre is seen at all: by tools that tell costs, at the namespace."""
     before, pods = now(cluster), templates(cluster)
     hostile = {"aichatworkspaces.io/upgrade-order": "1", "pod-security.kubernetes.io/enforce": "a"}
-    told = {"displayName": "Team A's <chat>", "description": "For\nus.", "labels": hostile}
+    spec = {"displayName": "Team A's <chat>", "description": "For\nus.", "labels": hostile}
     assert cost_centre(cluster) is None
     for value in ("CC-1", "CC-2"):
-        ask(cluster, {**told, "costCentre": value})
+        ask(cluster, {**spec, "costCentre": value})
         eventually(lambda value=value: cost_centre(cluster) == value, f"{value} pays")  # type: ignore[misc]
         assert now(cluster) == before
     namespace = cluster.get("namespace", tenant)["metadata"]["labels"]
@@ -211,14 +211,14 @@ def cost_centre(cluster: Cluster) -> str | None:
 
 def templates(cluster: Cluster) -> dict[str, tuple[str, int]]:
     """For each workload, the restart that its pods were started for, and its generation."""
-    found = {}
+    restarts = {}
     for workload in (OLLAMA, CHAT):
         kind, _, name = workload.partition("/")
         manifest = cluster.get(kind.lower(), name, "-n", NAME)
         marks = manifest["spec"]["template"]["metadata"].get("annotations", {})
         restart = marks.get("apps.aichatworkspaces.io/restart", "")
-        found[workload] = (restart, manifest["metadata"]["generation"])
-    return found
+        restarts[workload] = (restart, manifest["metadata"]["generation"])
+    return restarts
 
 
 def password(cluster: Cluster) -> str:

@@ -359,7 +359,7 @@ async def read_workspace(
             view = await cancel_on_disconnect(request, services.stopping, waiting)
     if is_unchanged(view.etag, if_none_match):
         return Response(status_code=304, headers={"ETag": view.etag, **headers})
-    return workspace_response(view, **headers)
+    return workspace_response(view, 200, dry_run=False, **headers)
 
 
 @router.put(

@@ -49,8 +49,8 @@ def parse_conditions(text: str | None) -> tuple[tuple[str, str], ...]:
 
 
 def has_conditions(
-    conditions: Sequence[Mapping[str, Any]], wanted: Sequence[tuple[str, str]]
+    conditions: Sequence[Mapping[str, Any]], required: Sequence[tuple[str, str]]
 ) -> bool:
-    """Return whether there are all the wanted types, with their statuses."""
+    """Return whether there are all the required types, with their statuses."""
     present = {(condition.get("type"), condition.get("status")) for condition in conditions}
-    return present.issuperset(wanted)
+    return present.issuperset(required)

@@ -99,12 +99,12 @@ def reset_password(now: datetime) -> Change:
 def restart(workloads: Iterable[Workload], now: datetime) -> Change:
     """Return the change that replaces the pods of workloads. It raises ProblemError (409) for a
     suspended workspace."""
-    asked = {_RESTART_FIELDS[workload]: now.isoformat() for workload in workloads}
+    texts = {_RESTART_FIELDS[workload]: now.isoformat() for workload in workloads}
 
     def change(spec: Spec) -> Spec:
         if spec.get("suspended"):
             raise nothing_to_restart()
-        return {**spec, "restart": {**spec.get("restart", {}), **asked}}
+        return {**spec, "restart": {**spec.get("restart", {}), **texts}}
 
     return change
 

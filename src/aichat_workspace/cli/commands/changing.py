@@ -95,8 +95,8 @@ def create(
         if not session.is_interactive:
             raise usage_error("NAME is missing", "aichatctl create NAME --model MODEL")
         wish = guide.complete(session, wish)
-    told = telling(display_name, description, label, cost_centre)
-    body = {"spec": wish.spec | _values(values, models_volume) | told} | (
+    metadata = telling(display_name, description, label, cost_centre)
+    body = {"spec": wish.spec | _values(values, models_volume) | metadata} | (
         {"team": wish.team} if wish.team else {}
     )
     what = f"{wish.name} was not created"
@@ -212,8 +212,8 @@ def edit(
 
     By options, or without any in your editor ($VISUAL or $EDITOR).
     """
-    told = telling(display_name, description, label, cost_centre)
-    changes = _values(values, models_volume) | told
+    metadata = telling(display_name, description, label, cost_centre)
+    changes = _values(values, models_volume) | metadata
     what = f"{name} was not changed"
     query = {"team": team, "dryRun": dry_run}
     path = workspace_path(name)

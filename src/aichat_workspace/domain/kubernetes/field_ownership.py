@@ -128,11 +128,12 @@ def withdrawn_labels(
         for part, name in _owned_metadata(entry, observed, ())
         if part == _LABELS
     }
-    present, wanted = (manifest["metadata"].get(_LABELS) or {} for manifest in (observed, desired))
+    present = observed["metadata"].get(_LABELS) or {}
+    desired_labels = desired["metadata"].get(_LABELS) or {}
     return tuple(
         (_METADATA, _LABELS, name)
         for name in own
-        if name in present and name not in wanted and name not in foreign
+        if name in present and name not in desired_labels and name not in foreign
     )
 
 

@@ -207,9 +207,11 @@ def with_kept_restarts(workspace: Workspace, observed: Observed) -> Workspace:
         _restart(observed.objects.get(workload, _NO_OBJECT))
         for workload in workloads(workspace.spec.workspace_name)
     ]
-    asked = workspace.spec.restart
-    restart = Restart(ollama=asked.ollama or applied[0], open_webui=asked.open_webui or applied[1])
-    spec = workspace.spec.model_copy(update={"restart": restart})
+    restart = workspace.spec.restart
+    kept_restart = Restart(
+        ollama=restart.ollama or applied[0], open_webui=restart.open_webui or applied[1]
+    )
+    spec = workspace.spec.model_copy(update={"restart": kept_restart})
     return workspace.model_copy(update={"spec": spec})
 
 

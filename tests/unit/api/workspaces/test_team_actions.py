@@ -41,9 +41,9 @@ class FakeClient(FakeWorkspaceClient):
 
 def team(*names: str, suspended: str = "") -> FakeClient:
     client = FakeClient()
-    client.allows = lambda asked: (
-        asked.get("namespace") == "red"
-        and (asked["verb"], asked.get("name", "")) not in client.forbidden
+    client.allows = lambda attributes: (
+        attributes.get("namespace") == "red"
+        and (attributes["verb"], attributes.get("name", "")) not in client.forbidden
     )
     client.cluster = ClusterView(client, {})
     for version, name in enumerate(names, start=1):
@@ -65,7 +65,7 @@ async def test_each_workspace_is_told_apart_and_one_line_names_them() -> None:
         outcome = await team_actions.set_suspended(
             service(client), ANN, "red", is_suspended=True, dry_run=False
         )
-    statuses = [(one.name, one.status) for one in outcome.outcomes]
+    statuses = [(change.name, change.status) for change in outcome.outcomes]
     assert statuses == [("a", 202), ("b", 403), ("c", 503), ("d", 200)]
     assert (outcome.remaining, client.written) == (0, ["a"])
     assert notes == {"team": "red", "changed": ["a"], "failed": ["b", "c"]}

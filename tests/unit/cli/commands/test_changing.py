@@ -29,9 +29,9 @@ class TestCreate:
         }
 
     def test_what_tells_people_is_set_changed_and_taken_off(self, world: World) -> None:
-        told = ("--display-name", "Red", "--description", "For us.", "--cost-centre", "CC-1")
+        options = ("--display-name", "Red", "--description", "For us.", "--cost-centre", "CC-1")
         labels = ("--label", "stage=prod", "--label", "example.org/owner=ann")
-        world.run("create", "red-chat", "--team", SYSTEM, *told, *labels)
+        world.run("create", "red-chat", "--team", SYSTEM, *options, *labels)
         spec = world.workspace(team=SYSTEM)["spec"]
         both = {"stage": "prod", "example.org/owner": "ann"}
         assert (spec["displayName"], spec["description"]) == ("Red", "For us.")

@@ -34,8 +34,8 @@ class TestList:
     def test_labels_conditions_and_cost_centres_are_filtered_by_and_orders_are_the_apis(
         self, two: World
     ) -> None:
-        told = {"labels": {"stage": "prod"}, "costCentre": "CC-1", "displayName": "Lab\x1b[2J"}
-        two.put("lab", team="science", version=3, spec=told, created="2026-01-02T00:00:00Z")
+        spec = {"labels": {"stage": "prod"}, "costCentre": "CC-1", "displayName": "Lab\x1b[2J"}
+        two.put("lab", team="science", version=3, spec=spec, created="2026-01-02T00:00:00Z")
         for options, names in (
             (("--label", "stage=prod"), ["lab"]),
             (("--label", "!stage"), ["red-chat", "research"]),

@@ -526,18 +526,18 @@ def test_a_password_reset_renews_the_password_alone() -> None:
 
 
 def test_a_restart_writes_one_workload_and_nothing_when_it_is_done_or_taken_out() -> None:
-    asked = workspace(metadata=FINALIZERS, restart={"openWebUI": "monday"})
+    restarted = workspace(metadata=FINALIZERS, restart={"openWebUI": "monday"})
     before = render(workspace(), PLATFORM, OWN)
     stored = Observed(namespace=namespace(), objects=as_cached(before))
-    (decision,) = decide(snapshot(asked, observed=stored), NOW)
+    (decision,) = decide(snapshot(restarted, observed=stored), NOW)
     assert isinstance(decision, Provision)
     (write,) = decision.actions
     assert isinstance(write, Apply)
     template = write.manifest["spec"]["template"]
     assert write.manifest["kind"] == "Deployment"
     assert template["metadata"]["annotations"] == {names.RESTART_ANNOTATION: "monday"}
-    after = Observed(namespace=namespace(), objects=as_cached(render(asked, PLATFORM, OWN)))
-    for resource in (asked, workspace(metadata=FINALIZERS)):
+    after = Observed(namespace=namespace(), objects=as_cached(render(restarted, PLATFORM, OWN)))
+    for resource in (restarted, workspace(metadata=FINALIZERS)):
         (decision,) = decide(snapshot(resource, observed=after), NOW)
         assert isinstance(decision, Provision)
         assert decision.actions == ()

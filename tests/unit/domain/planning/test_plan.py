@@ -71,7 +71,7 @@ def test_a_cost_centre_is_written_to_the_namespace_alone_and_taken_off_again() -
 
 def test_a_cost_centre_that_others_may_add_is_left_alone() -> None:
     labels = {**namespace()["metadata"]["labels"], names.COST_CENTRE_LABEL: "theirs"}
-    fields = {"f:metadata": {"f:labels": {f"f:{names.COST_CENTRE_LABEL}": {}}}}
+    fields: Any = {"f:metadata": {"f:labels": {f"f:{names.COST_CENTRE_LABEL}": {}}}}
     theirs = {"manager": "kubectl", "operation": "Update", "fieldsV1": fields}
     stored = keep_foreign(namespace(labels=labels, managedFields=[theirs]), names.OPERATOR)
     allowed = Exceptions(allowed_metadata=(names.COST_CENTRE_LABEL,))

@@ -169,15 +169,15 @@ def restarted(text: str) -> Observed:
 
 
 def test_a_restart_changes_the_pods_of_its_workload_at_once_and_waits_for_no_turn() -> None:
-    asked: dict[str, Any] = {"restart": {"ollama": "monday"}, "metadata": {"generation": 2}}
-    pods = change(WAITING, observed(PlatformSpec()), **asked)
+    changes: dict[str, Any] = {"restart": {"ollama": "monday"}, "metadata": {"generation": 2}}
+    pods = change(WAITING, observed(PlatformSpec()), **changes)
     assert pods.outdated(observed(PlatformSpec()), resource().status) == {MODEL_SERVER}
     assert (pods.frozen, pods.keeps_images, pods.begins_turn) == (frozenset(), True, False)
 
 
 def test_a_restart_that_is_taken_out_of_a_spec_is_kept_by_its_workload() -> None:
-    kept = with_kept_restarts(workspace(), restarted("monday")).spec.restart
-    assert (kept.ollama, kept.open_webui) == ("monday", "")
+    restart = with_kept_restarts(workspace(), restarted("monday")).spec.restart
+    assert (restart.ollama, restart.open_webui) == ("monday", "")
     newer = with_kept_restarts(workspace(restart={"ollama": "friday"}), restarted("monday"))
     assert newer.spec.restart.ollama == "friday"
     assert with_kept_restarts(workspace(), Observed()).spec.restart == Restart()
