@@ -21,7 +21,7 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
         "description": "What became of each workspace, also where some were refused.",
         "model": TeamChanges,
     },
-    **responses(415),
+    **responses(404, 415),
 }
 _DESCRIPTION: Final = (
     "Needs `list` in the team, and `patch` on each workspace; a refusal of one leaves the others. "
