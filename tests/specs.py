@@ -49,6 +49,11 @@ _COMPUTE: Final = {
     for bound in ("Request", "Limit")
 }
 _CHOSEN: Final[dict[Path, Values]] = {
+    "labels": st.dictionaries(
+        st.sampled_from(["purpose", "example.org/stage"]),
+        st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True),
+        max_size=2,
+    ),
     **_COMPUTE,
     "resources.ollama.gpu.count": st.integers(1, PlatformSpec().ceiling.gpus),
     "storage.ollama.size": st.sampled_from(["21Gi", "22Gi", "23552Mi", "30Gi"]),

@@ -393,6 +393,12 @@ FIELDS: Final[dict[str, Field]] = {
 # What is not told by editing a workspace that stays: the file and the test that show it.
 ELSEWHERE: Final = {
     "workspaceName": ("test_spec_fields", "test_the_api_server_refuses"),
+    "displayName": ("test_spec_fields", "test_what_tells_people_restarts_nothing"),
+    "description": ("test_spec_fields", "test_what_tells_people_restarts_nothing"),
+    "labels": ("test_spec_fields", "test_what_tells_people_restarts_nothing"),
+    "costCentre": ("test_spec_fields", "test_what_tells_people_restarts_nothing"),
+    "restart.ollama": ("test_spec_fields", "test_a_restart_is_made_once"),
+    "restart.openWebUI": ("test_spec_fields", "test_a_restart_is_made_once"),
     "access.passwordReset": ("test_spec_fields", "test_each_password_reset_makes_a_new_password"),
     "storage.ollama.size": ("test_spec_fields", "test_a_claim_is_what_storage_says"),
     "storage.openWebUI.size": ("test_spec_fields", "test_a_claim_is_what_storage_says"),

@@ -7,8 +7,17 @@ from typing import Any, Final
 
 import pytest
 
-from tests.integration.conftest import SYSTEM, Cluster, platform, workspace
-from tests.integration.spec_fields import CHAT, FIELDS, INGRESS, NAME, Field, Seen, variables
+from tests.integration.conftest import SYSTEM, Cluster, Operator, platform, workspace
+from tests.integration.spec_fields import (
+    CHAT,
+    FIELDS,
+    INGRESS,
+    NAME,
+    OLLAMA,
+    Field,
+    Seen,
+    variables,
+)
 from tests.integration.tenants import (
     bound_volume,
     condition,
@@ -28,9 +37,12 @@ ANYTHING_GOES: Final = platform(
     {"allowed": ALLOWED, "models": {"insecureRegistries": ["models.example.org:5000"]}}
 )
 OWNER: Final = f"{SYSTEM}/{NAME}"
+COST_CENTRE: Final = "aichatworkspaces.io/cost-centre"
 # With nothing in it, a certificate is refused: it is one thing or the other.
 EMPTIED: Final = sorted(
-    path for path in set(containers(SCHEMA)) - {"ingress.tls"} if not path.startswith("storage")
+    path
+    for path in set(containers(SCHEMA)) - {"ingress.tls", "restart", "labels"}
+    if not path.startswith("storage")
 )
 
 
@@ -142,6 +154,73 @@ def test_each_password_reset_makes_a_new_password(cluster: Cluster, tenant: str)
     ask(cluster, {})
 
 
+def test_a_restart_is_made_once(cluster: Cluster, tenant: str, shared_operator: Operator) -> None:
+    """Each workload by itself. Neither the next edit nor the operator's next start repeats it, and
+    to take the wish out or to empty it is none."""
+    never = templates(cluster)
+    assert not any(restart for restart, _ in never.values())
+    ask(cluster, {"restart": {"ollama": "one"}})
+    eventually(lambda: templates(cluster)[OLLAMA][0] == "one", f"{tenant}'s model server restarts")
+    once = templates(cluster)
+    assert once[CHAT] == never[CHAT]
+    assert once[OLLAMA][1] == never[OLLAMA][1] + 1
+    for spec in ({}, {"restart": {"ollama": ""}}, {"restart": {"openWebUI": ""}}):
+        ask(cluster, {**spec, "suspended": True})
+        shows(cluster, FIELDS["suspended"], 0)
+        ask(cluster, {**spec, "suspended": False})
+        shows(cluster, FIELDS["suspended"], 1)
+        assert templates(cluster)[OLLAMA][0] == "one"
+    ask(cluster, {"restart": {"ollama": "one", "openWebUI": "two"}})
+    eventually(lambda: templates(cluster)[CHAT][0] == "two", f"{tenant}'s chat restarts")
+    settled(cluster, tenant)
+    twice = templates(cluster)
+    assert twice[OLLAMA][0] == "one"
+    shared_operator.stop()
+    written = len(cluster.writes())
+    shared_operator.start()
+    ask(cluster, {"models": ["qwen3:1b"], "restart": {"ollama": "one", "openWebUI": "two"}})
+    settled(cluster, tenant)
+    assert not any("statefulsets" in write for write in cluster.writes()[written:])
+    assert templates(cluster)[OLLAMA] == twice[OLLAMA]
+    ask(cluster, {})
+
+
+def test_what_tells_people_restarts_nothing(cluster: Cluster, tenant: str) -> None:
+    """Only the cost centre is seen at all: by tools that tell costs, at the namespace."""
+    before, pods = now(cluster), templates(cluster)
+    hostile = {"aichatworkspaces.io/upgrade-order": "1", "pod-security.kubernetes.io/enforce": "a"}
+    spec = {"displayName": "Team A's <chat>", "description": "For\nus.", "labels": hostile}
+    assert cost_centre(cluster) is None
+    for value in ("CC-1", "CC-2"):
+        ask(cluster, {**spec, "costCentre": value})
+        eventually(lambda value=value: cost_centre(cluster) == value, f"{value} pays")  # type: ignore[misc]
+        assert now(cluster) == before
+    namespace = cluster.get("namespace", tenant)["metadata"]["labels"]
+    assert namespace["pod-security.kubernetes.io/enforce"] == "restricted"
+    cluster.kubectl("label", "namespace", tenant, f"{COST_CENTRE}=theirs", "--overwrite")
+    eventually(lambda: cost_centre(cluster) == "CC-2", "an edit of it is put back")
+    ask(cluster, {})
+    eventually(lambda: cost_centre(cluster) is None, "no one pays")
+    assert (now(cluster), templates(cluster)) == (before, pods)
+
+
+def cost_centre(cluster: Cluster) -> str | None:
+    marks: dict[str, str] = cluster.get("namespace", NAME)["metadata"]["labels"]
+    return marks.get(COST_CENTRE)
+
+
+def templates(cluster: Cluster) -> dict[str, tuple[str, int]]:
+    """For each workload, the restart that its pods were started for, and its generation."""
+    restarts = {}
+    for workload in (OLLAMA, CHAT):
+        kind, _, name = workload.partition("/")
+        manifest = cluster.get(kind.lower(), name, "-n", NAME)
+        marks = manifest["spec"]["template"]["metadata"].get("annotations", {})
+        restart = marks.get("apps.aichatworkspaces.io/restart", "")
+        restarts[workload] = (restart, manifest["metadata"]["generation"])
+    return restarts
+
+
 def password(cluster: Cluster) -> str:
     return str(variables(now(cluster), CHAT)["WEBUI_ADMIN_PASSWORD"])
 
@@ -166,6 +245,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
         {"connections": [{"name": "a", "url": "https://x.test:99999/v1", "secretName": "s"}]},
         "spec.connections[0].url",
     ),
+    "a name of two lines": ({"displayName": "a\nb"}, "spec.displayName"),
+    "a description with a control character": ({"description": "a\x1bb"}, "spec.description"),
+    "a label that is none": ({"labels": {"a": "b c"}}, "spec.labels"),
+    "a cost centre that no label could have": ({"costCentre": "a/b"}, "spec.costCentre"),
     "an unknown policy": ({"deletionPolicy": "Keep"}, "spec.deletionPolicy"),
     "another name": ({"workspaceName": "renamed"}, "workspaceName is immutable"),
     "a device without a vendor": (

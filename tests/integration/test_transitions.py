@@ -96,9 +96,10 @@ def test_each_generated_edit_reaches_the_objects_and_none_leaves_a_trace(
 
 
 def without_reset(spec: Spec) -> Spec:
-    """A new password is never taken back."""
-    remaining: Spec = without(spec, "access.passwordReset")
-    return remaining
+    """A new password and a restart are never taken back."""
+    for path in ("access.passwordReset", "restart.ollama", "restart.openWebUI"):
+        spec = without(spec, path)
+    return spec
 
 
 def reached(cluster: Cluster, what: str) -> None:

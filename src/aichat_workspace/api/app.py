@@ -19,6 +19,7 @@ from aichat_workspace.api.routes import (
     prompts,
     session,
     spec_lists,
+    team_actions,
     teams,
     usage,
     workspace_details,
@@ -73,6 +74,7 @@ def build(services: Services, metrics: Metrics) -> FastAPI:
     app.include_router(spec_lists.router)
     app.include_router(prompts.router)
     app.include_router(openai.router)
+    app.include_router(team_actions.router)
     app.include_router(me.router)
     app.include_router(teams.router)
     app.include_router(platform.router)

@@ -24,6 +24,32 @@ def assignments(texts: Iterable[str]) -> list[tuple[str, Any]]:
     return pairs
 
 
+def telling(
+    display_name: str | None,
+    description: str | None,
+    labels: Iterable[str],
+    cost_centre: str | None,
+) -> Json:
+    """Return the fields of a spec that tell people what the workspace is; None for what is left as
+    it is. A label is `KEY=VALUE`, or `KEY-` to take it off. Raises CliError."""
+    fields = {
+        "displayName": display_name,
+        "description": description,
+        "labels": dict(map(_label, labels)) or None,
+        "costCentre": cost_centre,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _label(text: str) -> tuple[str, str | None]:
+    key, separator, value = text.partition("=")
+    if separator and key:
+        return key, value
+    if key.endswith("-") and key != "-":
+        return key[:-1], None
+    raise usage_error(f"--label {text!r} is not KEY=VALUE", "--label stage=prod, or --label stage-")
+
+
 def with_values(spec: Mapping[str, Any], pairs: Iterable[tuple[str, Any]]) -> Json:
     """Return the spec with values set at dotted paths. Raises CliError."""
     changed = dict(spec)

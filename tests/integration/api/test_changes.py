@@ -219,6 +219,7 @@ def test_a_dry_run_changes_nothing_and_gives_no_etag(
         (calls.patch(path, json={"spec": {"suspended": True}}), 202),
         (calls.post(f"{PATH}/rehearsed:suspend?dryRun=true"), 202),
         (calls.post(f"{PATH}/rehearsed:resume?dryRun=true"), 202),
+        (calls.post(f"{PATH}/rehearsed:restart?dryRun=true&workload=ollama"), 202),
         (calls.delete(path), 202),
     ):
         assert answer.status_code == status, answer.text
@@ -227,6 +228,29 @@ def test_a_dry_run_changes_nothing_and_gives_no_etag(
     refused = calls.post(f"{PATH}?dryRun=true", json=body("kube-nothing"))
     assert refused.status_code == 422
     assert stored(cluster) == before
+
+
+def test_a_team_is_suspended_by_one_request_and_not_by_a_dry_run(
+    calls: httpx2.Client, cluster: Cluster
+) -> None:
+    create(calls, "of-two", TWO)
+    create(calls, "of-one", ONE)
+    path = f"/api/v1/teams/{TWO}"
+    rehearsed = calls.post(f"{path}:suspend?dryRun=true").json()
+    assert {"name": "of-two", "status": 202, "code": None, "detail": None} in rehearsed["items"]
+    assert not is_suspended(cluster, TWO, "of-two")
+    for action, state in (("suspend", True), ("resume", False)):
+        for status in (202, 200):
+            answer = calls.post(f"{path}:{action}").json()
+            assert answer["remaining"] == 0
+            of_two = next(item for item in answer["items"] if item["name"] == "of-two")
+            assert of_two["status"] == status
+        assert is_suspended(cluster, TWO, "of-two") is state
+        assert not is_suspended(cluster, ONE, "of-one")
+
+
+def is_suspended(cluster: Cluster, team: str, name: str) -> bool:
+    return bool(stored(cluster)[f"{team}/{name}"]["spec"].get("suspended"))
 
 
 def test_pages_hold_every_workspace_once(calls: httpx2.Client) -> None:

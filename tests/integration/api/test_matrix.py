@@ -64,6 +64,7 @@ OF_ONE: Final = (
     Deed("remove a connection", "patch", "DELETE", "/connections/none?dryRun=true", (404,)),
     Deed("read a model", "get", "GET", "/models/none", (404,)),
     Deed("reset the password", "patch", "POST", ":resetPassword?dryRun=true", (202,)),
+    Deed("restart", "patch", "POST", ":restart?dryRun=true", (409,)),
     Deed("suspend", "patch", "POST", ":suspend", (200,)),
     Deed("resume", "patch", "POST", ":resume", (202,)),
     Deed("suspend what was resumed", "patch", "POST", ":suspend", (202,)),

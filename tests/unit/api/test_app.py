@@ -197,15 +197,15 @@ async def test_half_of_a_surrogate_pair_is_422(
         assert error["field"].endswith(field)
 
 
-async def test_a_dry_run_of_a_suspension_changes_nothing_and_has_no_etag(
+async def test_a_dry_run_of_an_action_changes_nothing_and_has_no_etag(
     client: httpx2.AsyncClient,
 ) -> None:
-    for action in ("suspend", "resume"):
+    for action in ("suspend", "resume", "restart"):
         response = await client.post(f"{PATH}:{action}?dryRun=true")
         assert response.status_code in (200, 202), response.text
         assert "ETag" not in response.headers
         assert orjson.loads(response.content)["name"] == "team-a"
-    assert "suspended" not in (await client.get(PATH)).json()["spec"]
+    assert not {"suspended", "restart"} & (await client.get(PATH)).json()["spec"].keys()
 
 
 def operations(app: FastAPI) -> list[tuple[str, str, bool]]:
@@ -400,6 +400,30 @@ async def test_a_read_waits_for_a_phase(app: FastAPI, client: httpx2.AsyncClient
     ready = {"phase": "Ready", "observedGeneration": 1}
     app.state.services.client.watch_event(resource(version=2, status=ready))
     assert (await client.get(f"{PATH}?wait=Ready")).json()["status"] == ready
+
+
+@pytest.mark.parametrize(
+    ("query", "prefer", "applied"),
+    [
+        ("?wait=Ready", "wait=20", "wait=20"),
+        ("?wait=Ready", "wait=900", "wait=300"),
+        ("?wait=Ready&timeout=5", "wait=20", None),
+        ("?wait=Ready", "respond-async", None),
+        ("", "wait=20", None),
+    ],
+)
+async def test_a_preferred_wait_is_the_timeout_of_a_read_without_one(
+    app: FastAPI, client: httpx2.AsyncClient, query: str, prefer: str, applied: str | None
+) -> None:
+    ready = {"phase": "Ready", "observedGeneration": 1}
+    app.state.services.client.watch_event(resource(version=2, status=ready))
+    answer = await client.get(PATH + query, headers={"Prefer": prefer})
+    assert (answer.status_code, answer.headers.get("Preference-Applied")) == (200, applied)
+
+
+async def test_who_prefers_not_to_wait_gets_the_answer_at_once(client: httpx2.AsyncClient) -> None:
+    answer = await client.get(f"{PATH}?wait=Ready", headers={"Prefer": "wait=0"})
+    assert (answer.status_code, answer.json()["code"]) == (504, "takes-too-long")
 
 
 @pytest.mark.parametrize(

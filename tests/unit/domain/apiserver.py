@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
-from aichat_workspace.domain.planning.actions import Action, Apply, Delete
+from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune
 from aichat_workspace.domain.planning.plan import Observed
 
 # The lists that Kubernetes' API merges by key; it replaces any other.
@@ -60,8 +60,18 @@ class ApiServer:
                     self.secrets.pop(target, None)
                 case Delete(target):
                     del self.objects[target], self._applied[target]
+                case Prune(Ref("Namespace"), [_, *removals]):
+                    self._take_off([str(removal["path"]) for removal in removals])
                 case _:
                     raise AssertionError(f"there are no foreign fields or problems: {action}")
+
+    def _take_off(self, pointers: Iterable[str]) -> None:
+        prefix = "/metadata/labels/"
+        assert all(pointer.startswith(prefix) for pointer in pointers), "others add nothing"
+        gone = {pointer.removeprefix(prefix).replace("~1", "/") for pointer in pointers}
+        metadata = self.namespace["metadata"]
+        labels = {name: value for name, value in metadata["labels"].items() if name not in gone}
+        self.namespace = {**self.namespace, "metadata": {**metadata, "labels": labels}}
 
     def _apply(self, manifest: Manifest) -> None:
         target = ref(manifest)

@@ -7,12 +7,20 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from aichat_workspace.api.schemas.base import ClientModel
 from aichat_workspace.api.workspaces.log_query import LogQuery
+from aichat_workspace.api.workspaces.logs import Workload
 from aichat_workspace.api.workspaces.pages import MAX_LIMIT, Filter
+from aichat_workspace.api.workspaces.selectors import (
+    CONDITIONS_PATTERN,
+    LABELS_PATTERN,
+    parse_conditions,
+    parse_labels,
+)
 from aichat_workspace.api.workspaces.service import ChangeOptions
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.models.fit import Room
 from aichat_workspace.domain.v1alpha1.platform_spec import ByteSize, DnsLabel
+from aichat_workspace.domain.v1alpha1.workspace_spec import LabelValue
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 
 WAIT_SECONDS: Final = 60
@@ -139,7 +147,37 @@ def _query_error(name: str, value: object, message: LiteralString) -> Validation
     return ValidationError.from_exception_data("query", [details])
 
 
-class ListQuery(ClientModel):
+class RestartQuery(ChangeQuery):
+    """How to restart a workspace."""
+
+    workload: Literal["ollama", "openwebui", "all"] = Field(
+        default="all", description="Whose pod: the model server's, the chat's or both."
+    )
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """The workloads to restart."""
+        return tuple(Workload) if self.workload == "all" else (Workload(self.workload),)
+
+
+class FieldsQuery(ClientModel):
+    """What of each workspace to send."""
+
+    fields: str | None = Field(
+        default=None,
+        max_length=512,
+        pattern=r"^[A-Za-z][A-Za-z0-9]*([.,][A-Za-z][A-Za-z0-9]*)*$",
+        description="Only these fields, by dotted paths, as `name,status.phase`. The workspaces "
+        "then hold nothing else.",
+    )
+
+    @property
+    def paths(self) -> list[str]:
+        """The dotted paths of `fields`; empty for whole workspaces."""
+        return self.fields.split(",") if self.fields else []
+
+
+class ListQuery(FieldsQuery):
     """Which workspaces to list, and how."""
 
     team: Team | None = Field(default=None, description="Only this team's.")
@@ -148,14 +186,33 @@ class ListQuery(ClientModel):
         default=None, max_length=512, description="Only those whose `requestedBy` this user is."
     )
     q: str | None = Field(
-        default=None, max_length=128, description="Only with this text in name, team or URL."
+        default=None,
+        max_length=128,
+        description="Only with this text in name, display name, team or URL.",
     )
-    fields: str | None = Field(
+    label: str | None = Field(
+        default=None,
+        max_length=1024,
+        pattern=LABELS_PATTERN,
+        description="Only with such `spec.labels`, as `stage=prod,purpose!=test,!old,owner`: all "
+        "of it has to be so.",
+    )
+    cost_centre: LabelValue | None = Field(
+        default=None, description="Only with this `spec.costCentre`; empty for those without one."
+    )
+    condition: str | None = Field(
         default=None,
         max_length=512,
-        pattern=r"^[A-Za-z][A-Za-z0-9]*([.,][A-Za-z][A-Za-z0-9]*)*$",
-        description="Only these fields, by dotted paths, as `name,status.phase`. The items then "
-        "hold nothing else.",
+        pattern=CONDITIONS_PATTERN,
+        description="Only with these conditions, as `Ready=False,UpToDate=True`. A condition that "
+        "a workspace does not have is none of the three.",
+    )
+    sort: Literal["name", "-name", "team", "-team", "created", "-created", "phase", "-phase"] = (
+        Field(
+            default="name",
+            description="The order; a minus turns it round, as `-created` for the youngest first. "
+            "By `phase`, a workspace that changes it between two pages may be on both or on none.",
+        )
     )
     limit: int = Field(default=100, ge=1, le=MAX_LIMIT, description="Workspaces on a page.")
     count: bool = Field(default=False, description="Tell in `total` how many all pages have.")
@@ -166,15 +223,18 @@ class ListQuery(ClientModel):
     @property
     def filter(self) -> Filter:
         """Which workspaces to list."""
-        return Filter(self.team, self.phase, self.owner, self.q)
+        return Filter(
+            self.team,
+            self.phase,
+            self.owner,
+            self.q,
+            self.cost_centre,
+            parse_labels(self.label),
+            parse_conditions(self.condition),
+        )
 
-    @property
-    def paths(self) -> list[str]:
-        """The dotted paths of `fields`; empty for whole workspaces."""
-        return self.fields.split(",") if self.fields else []
 
-
-class WatchQuery(ClientModel):
+class WatchQuery(FieldsQuery):
     """Which workspaces to watch."""
 
     team: Team | None = Field(default=None, description="Only this team's.")

@@ -1,8 +1,10 @@
-"""Routes for workspaces: create, list, read, replace, patch, delete, suspend, resume, watch."""
+"""Routes for workspaces: create, list, read, replace, patch, delete, suspend, resume,
+restart, watch."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Annotated, Any, Final
 
@@ -31,7 +33,7 @@ from aichat_workspace.api.schemas.workspace import (
     WorkspacePatch,
     WorkspaceReplace,
 )
-from aichat_workspace.api.web import problems
+from aichat_workspace.api.web import preferences, problems
 from aichat_workspace.api.web.body_limits import JSON, MERGE_PATCH, PARTIAL
 from aichat_workspace.api.web.etags import is_unchanged
 from aichat_workspace.api.web.streaming import (
@@ -56,6 +58,12 @@ _ETAG: Final = {
 }
 _LIST_SECONDS: Final = 60.0
 _LOCATION: Final = {"Location": {"description": "Where to read it.", "schema": {"type": "string"}}}
+_PREFERENCE_APPLIED: Final = {
+    preferences.APPLIED: {
+        "description": "`wait=N` where that of Prefer was used.",
+        "schema": {"type": "string"},
+    }
+}
 _WATCH_EXAMPLE: Final = """\
 id:
 event: reset
@@ -87,6 +95,7 @@ _LINKS: Final = {
         "patch_workspace",
         "suspend_workspace",
         "resume_workspace",
+        "restart_workspace",
         "delete_workspace",
         "read_diagnosis",
         "list_events",
@@ -192,10 +201,15 @@ async def list_workspaces(
     query: Annotated[queries.ListQuery, Query()],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Workspaces that you may see, in the order of their names. Pages stay stable: a workspace that
-    is created or deleted makes no other one appear twice or never."""
+    """Workspaces that you may see, in the order of their names or of `sort`. Pages stay stable: a
+    workspace that is created or deleted makes no other one appear twice or never."""
     page = await services.workspaces.page(
-        caller, query.filter, query.page, query.limit, count=query.count
+        caller,
+        query.filter,
+        query.page,
+        query.limit,
+        sort=pages.Sort.parse(query.sort),
+        count=query.count,
     )
     etag = pages.etag(page, query.paths)
     if is_unchanged(etag, if_none_match):
@@ -288,7 +302,8 @@ async def watch_workspaces(
         scope,
         lambda view: query.team in (None, view.team) and query.name in (None, view.name),
         services.stopping,
-        query=f"{query.team} {query.name}",
+        query=" ".join([f"{query.team} {query.name}", *query.paths]),
+        fields=query.paths,
     )
     token = watch.ResumeToken.parse(last_event_id)
 
@@ -304,7 +319,7 @@ async def watch_workspaces(
     f"/workspaces/{WORKSPACE_PATH}",
     summary="Read a workspace",
     responses={
-        **document_response(200, "The workspace."),
+        **document_response(200, "The workspace.", headers=_PREFERENCE_APPLIED),
         304: {"description": "Unchanged."},
         **responses(404, 504),
     },
@@ -317,6 +332,13 @@ async def read_workspace(
     name: Name,
     query: Annotated[queries.ReadQuery, Query()],
     if_none_match: IfNoneMatch = None,
+    prefer: Annotated[
+        str | None,
+        Header(
+            description="`wait=N` (RFC 7240) is `timeout` in a header: it is used where the query "
+            f"has `wait` and no `timeout`, up to {queries.MAX_WAIT_SECONDS} seconds."
+        ),
+    ] = None,
 ) -> Response:
     """With `wait`, once it is in that phase."""
 
@@ -324,16 +346,20 @@ async def read_workspace(
         identity = await identify(services, credential)
         return await services.workspaces.find(identity, "get", name, query.team)
 
+    headers: dict[str, str] = {}
     if query.wait is None:
         view = await services.workspaces.find(caller, "get", name, query.team)
     else:
         seconds = query.timeout or queries.WAIT_SECONDS
+        if query.timeout is None and (preferred := preferences.wait_seconds(prefer)) is not None:
+            seconds = min(preferred, queries.MAX_WAIT_SECONDS)
+            headers = preferences.applied_wait(seconds)
         waiting = wait_for_phase(services.cluster, find, query.wait, seconds)
         with services.streams.slot(caller.username):
             view = await cancel_on_disconnect(request, services.stopping, waiting)
     if is_unchanged(view.etag, if_none_match):
-        return Response(status_code=304, headers={"ETag": view.etag})
-    return workspace_response(view)
+        return Response(status_code=304, headers={"ETag": view.etag, **headers})
+    return workspace_response(view, 200, dry_run=False, **headers)
 
 
 @router.put(
@@ -442,6 +468,31 @@ async def resume_workspace(
     if_match: IfMatch = None,
 ) -> Response:
     return await _set_suspended(services, caller, name, query, if_match, suspended=False)
+
+
+@router.post(
+    f"/workspaces/{WORKSPACE_PATH}:restart",
+    summary="Restart a workspace",
+    status_code=202,
+    responses={
+        **document_response(202, "The pods are replaced, one of each workload."),
+        **responses(404, 409, 412, 415),
+    },
+)
+async def restart_workspace(
+    caller: CurrentCaller,
+    services: ServicesDep,
+    name: Name,
+    query: Annotated[queries.RestartQuery, Query()],
+    if_match: IfMatch = None,
+) -> Response:
+    """With the images that they have, and without waiting for a turn of the platform's upgrades.
+    Chats end while their pod is replaced; data stay. Each request is one more restart. 409 for a
+    suspended workspace, which has no pods."""
+    view = await services.workspaces.restart(
+        caller, name, query.workloads, datetime.now(UTC), query.options(if_match)
+    )
+    return workspace_response(view, 202, dry_run=query.dry_run)
 
 
 async def _set_suspended(

@@ -3,19 +3,42 @@
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import islice
-from typing import Final
+from typing import Final, Self
 
 import orjson
 
 from aichat_workspace.api.web import problems
 from aichat_workspace.api.workspaces.cluster_view import FIRST, Order
-from aichat_workspace.api.workspaces.views import View, select
+from aichat_workspace.api.workspaces.selectors import LabelRequirement, has_conditions
+from aichat_workspace.api.workspaces.views import View, body
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 
 MAX_LIMIT: Final = 1_000
+
+
+Position = tuple[str, ...]
+
+
+class SortField(StrEnum):
+    """What lists are ordered by. All but the phase stays what it is while the resource exists."""
+
+    NAME = "name"
+    TEAM = "team"
+    CREATED = "created"
+    PHASE = "phase"
+
+
+_SORT_VALUES: Final[Mapping[SortField, Callable[[View], str]]] = {
+    SortField.NAME: lambda view: view.name,
+    SortField.TEAM: lambda view: view.team,
+    SortField.CREATED: lambda view: str(view.document["created"]),
+    SortField.PHASE: lambda view: view.phase,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +52,13 @@ class Filter:
     owner: str | None = None
     """Who requested it by the API."""
     text: str | None = None
-    """A part of the name, resource, team or URL, in upper or lower case."""
+    """A part of the name, resource, display name, team or URL, in upper or lower case."""
+    cost_centre: str | None = None
+    """Who pays."""
+    labels: tuple[LabelRequirement, ...] = ()
+    """What its labels have to be."""
+    conditions: tuple[tuple[str, str], ...] = ()
+    """Types and statuses of conditions that it has to have."""
 
     def matches(self, view: View) -> bool:
         """Return whether the workspace has all of it."""
@@ -38,12 +67,52 @@ class Filter:
             and (self.phase is None or view.phase == self.phase)
             and (self.owner is None or view.owner == self.owner)
             and (self.text is None or self._mentions(view))
+            and (self.cost_centre in (None, view.document["spec"].get("costCentre", "")))
+            and (not self.labels or self._has_labels(view))
+            and (not self.conditions or self._has_conditions(view))
         )
+
+    def _has_labels(self, view: View) -> bool:
+        labels = view.document["spec"].get("labels") or {}
+        return all(requirement.matches(labels) for requirement in self.labels)
+
+    def _has_conditions(self, view: View) -> bool:
+        return has_conditions(view.document["status"].get("conditions") or (), self.conditions)
 
     def _mentions(self, view: View) -> bool:
         text = (self.text or "").casefold()
         url = view.document["status"].get("url") or ""
-        return any(text in field.casefold() for field in (view.name, view.resource, view.team, url))
+        shown = view.document["spec"].get("displayName") or ""
+        fields = (view.name, view.resource, shown, view.team, url)
+        return any(text in field.casefold() for field in fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """The order of a list: by one field, and workspaces that are alike in it by their names."""
+
+    field: SortField = SortField.NAME
+    is_descending: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the order of a field's name, which a minus turns round."""
+        return cls(SortField(text.removeprefix("-")), text.startswith("-"))
+
+    def __str__(self) -> str:
+        return f"-{self.field}" if self.is_descending else self.field
+
+    def key(self, view: View) -> Position:
+        """Return the place of a workspace in the order."""
+        return (_SORT_VALUES[self.field](view), *view.order)
+
+    def is_after(self, view: View, position: Position) -> bool:
+        """Return whether a workspace comes after a place in the order."""
+        key = self.key(view)
+        return key < position if self.is_descending else key > position
+
+
+BY_NAME: Final = Sort()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +128,78 @@ class Page:
 
 
 def parse_page(token: str | None) -> Order:
-    """Return the position in the order after which a page begins. Raises ProblemError (422)."""
+    """Return the position in the order of names after which a page begins.
+
+    Raises ProblemError (422).
+    """
     if token is None:
         return FIRST
+    name, team, resource = _parse_token(token, len(FIRST))
+    return name, team, resource
+
+
+def parse_sorted_page(token: str | None, sort: Sort) -> Position | None:
+    """Return the position after which a page begins; None for the first one.
+
+    Raises ProblemError (422), also for a page of a list in another order.
+    """
+    if token is None:
+        return None
+    order, *position = _parse_token(token, len(FIRST) + 2)
+    if order != str(sort):
+        raise _no_page(f"it is of a list with sort={order}; send that, or begin without page")
+    return tuple(position)
+
+
+def _parse_token(token: str, length: int) -> list[str]:
     try:
-        name, team, resource = orjson.loads(base64.urlsafe_b64decode(token.encode()))
-        position = (str(name), str(team), str(resource))
-    except (binascii.Error, ValueError, TypeError):
-        error = problems.FieldError("page", "no page; send the nextPage of an earlier answer")
-        raise problems.invalid([error]) from None
-    return position
+        parts = orjson.loads(base64.urlsafe_b64decode(token.encode()))
+    except (binascii.Error, ValueError):
+        parts = None
+    if not isinstance(parts, list) or len(parts) != length:
+        raise _no_page("no page of this list; send the nextPage of an earlier answer")
+    return [str(part) for part in parts]
 
 
-def _format_page(position: Order) -> str:
+def _no_page(message: str) -> problems.ProblemError:
+    return problems.invalid([problems.FieldError("page", message)])
+
+
+def _format_page(position: Position) -> str:
     return base64.urlsafe_b64encode(orjson.dumps(position)).decode()
 
 
 def take_page(views: Iterable[View], matches: Callable[[View], bool], limit: int) -> Page:
-    """Return the page of the first `limit` matching workspaces."""
+    """Return the page of the first `limit` matching workspaces, which come in their order."""
     page = list(islice(filter(matches, views), limit + 1))
     if len(page) <= limit:
         return Page(page)
     return Page(page[:limit], _format_page(page[limit - 1].order))
 
 
+def take_sorted_page(
+    views: Iterable[View],
+    matches: Callable[[View], bool],
+    limit: int,
+    sort: Sort,
+    after: Position | None,
+) -> Page:
+    """Return the page of `limit` matching workspaces that come first after a position."""
+    rest = (
+        view for view in views if (after is None or sort.is_after(view, after)) and matches(view)
+    )
+    select = heapq.nlargest if sort.is_descending else heapq.nsmallest
+    page = select(limit + 1, rest, key=sort.key)
+    if len(page) <= limit:
+        return Page(page)
+    return Page(page[:limit], _format_page((str(sort), *sort.key(page[limit - 1]))))
+
+
 def parts(page: Page, fields: Sequence[str]) -> Iterator[bytes]:
     """Yield the page's JSON, workspace by workspace; whole ones are not serialized again."""
     separator = b'{"items":['
     for view in page.views:
-        yield separator + (orjson.dumps(select(view.document, fields)) if fields else view.body)
+        yield separator + body(view, fields)
         separator = b","
     head = b"" if page.views else separator
     total = b"" if page.total is None else b'"total":%d,' % page.total

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -20,15 +21,17 @@ from aichat_workspace.api.ttl_cache import CoalescedCall
 from aichat_workspace.api.web import etags, problems
 from aichat_workspace.api.web.merge_patch import merge
 from aichat_workspace.api.web.problems import FieldError, ProblemError
-from aichat_workspace.api.workspaces import pages
+from aichat_workspace.api.workspaces import pages, spec_lists
 from aichat_workspace.api.workspaces.change_log import ChangeType
 from aichat_workspace.api.workspaces.cluster_view import FIRST, ClusterView
-from aichat_workspace.api.workspaces.pages import Filter, Page
+from aichat_workspace.api.workspaces.logs import Workload
+from aichat_workspace.api.workspaces.pages import BY_NAME, Filter, Page, Sort
 from aichat_workspace.api.workspaces.views import View, view, workspace_name
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.policy import limits
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
+from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import (
     AlreadyExistsError,
@@ -105,11 +108,21 @@ class Workspaces:
         await self.authorizer.allows(caller, replace(request, verb="get", subresource=""))
 
     async def page(
-        self, caller: Caller, query: Filter, page: str | None, limit: int, *, count: bool = False
+        self,
+        caller: Caller,
+        query: Filter,
+        page: str | None,
+        limit: int,
+        *,
+        sort: Sort = BY_NAME,
+        count: bool = False,
     ) -> Page:
-        """Return a page of workspaces that the caller may see; `count` looks at all of them."""
+        """Return a page of workspaces that the caller may see.
+
+        `count`, and any order but that of names, look at all of them.
+        """
         audit_log.note(team=query.team)
-        after = pages.parse_page(page)
+        take = self._pager(page, limit, sort)
         scope = await self.authorizer.scope(
             caller,
             "list",
@@ -121,10 +134,22 @@ class Workspaces:
         def matches(workspace: View) -> bool:
             return workspace.team in scope and query.matches(workspace)
 
-        page_of_views = pages.take_page(self.cluster.sorted_from(after), matches, limit)
+        page_of_views = take(matches)
         if not count:
             return page_of_views
         return replace(page_of_views, total=sum(map(matches, self.cluster.sorted_from(FIRST))))
+
+    def _pager(
+        self, page: str | None, limit: int, sort: Sort
+    ) -> Callable[[Callable[[View], bool]], Page]:
+        """Return what takes the page of a list. Raises ProblemError (422) for a wrong page."""
+        if sort == BY_NAME:
+            after = pages.parse_page(page)
+            return lambda matches: pages.take_page(self.cluster.sorted_from(after), matches, limit)
+        position = pages.parse_sorted_page(page, sort)
+        return lambda matches: pages.take_sorted_page(
+            self.cluster.sorted_from(FIRST), matches, limit, sort, position
+        )
 
     async def require_team(self, caller: Caller, team: str) -> None:
         """Raise ProblemError unless the caller may list the team's workspaces (403), and then
@@ -200,6 +225,26 @@ class Workspaces:
         called again, with a newer spec."""
         workspace = await self.find(caller, "patch", name, options.team)
         return await self._change(workspace, change, options)
+
+    async def restart(
+        self,
+        caller: Caller,
+        name: str,
+        workloads: Iterable[Workload],
+        now: datetime,
+        options: ChangeOptions = _ANY_STATE,
+    ) -> View:
+        """Have the pods of workloads replaced. Raises ProblemError (409) for a suspended workspace,
+        also for one whose time is over."""
+        workloads = tuple(workloads)
+        audit_log.note(workload=" ".join(workloads))
+        workspace = await self.find(caller, "patch", name, options.team)
+        observed = workspace.document["status"].get("observedGeneration")
+        if workspace.phase == Phase.SUSPENDED and observed == workspace.document["generation"]:
+            raise spec_lists.nothing_to_restart()
+        change = spec_lists.restart(workloads, now)
+        restarted, _ = await self._change(workspace, change, options)
+        return restarted
 
     async def delete(self, caller: Caller, name: str, options: ChangeOptions = _ANY_STATE) -> View:
         """Delete the workspace, and return its last state."""

@@ -4,12 +4,13 @@ They are computed from the newest spec, and again when it has changed meanwhile,
 is lost.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.workspaces.logs import Workload
 from aichat_workspace.domain.models.name import InvalidModelNameError, model_key, parse_model
 
 Spec = dict[str, Any]
@@ -41,6 +42,7 @@ def _connection_key(connection: Any) -> str:
 
 MODELS: Final = SpecList("models", "model", _model_key)
 PATTERNS: Final = SpecList("patterns", "pattern", str)
+_RESTART_FIELDS: Final = {Workload.OLLAMA: "ollama", Workload.OPENWEBUI: "openWebUI"}
 CONNECTIONS: Final = SpecList("connections", "connection", _connection_key)
 
 
@@ -92,6 +94,29 @@ def reset_password(now: datetime) -> Change:
         return {**spec, "access": {**access, "passwordReset": now.isoformat()}}
 
     return change
+
+
+def restart(workloads: Iterable[Workload], now: datetime) -> Change:
+    """Return the change that replaces the pods of workloads. It raises ProblemError (409) for a
+    suspended workspace."""
+    texts = {_RESTART_FIELDS[workload]: now.isoformat() for workload in workloads}
+
+    def change(spec: Spec) -> Spec:
+        if spec.get("suspended"):
+            raise nothing_to_restart()
+        return {**spec, "restart": {**spec.get("restart", {}), **texts}}
+
+    return change
+
+
+def nothing_to_restart() -> ProblemError:
+    """Return the problem for a restart of a suspended workspace."""
+    return ProblemError(
+        409,
+        "suspended",
+        "The workspace is suspended, so there is nothing to restart. Resume it: its workloads "
+        "start anew.",
+    )
 
 
 def model_progress(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """Workspaces as the API returns them, created once per state and shared by all readers."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -93,6 +93,12 @@ def view(obj: Json) -> View:
         document=document,
         body=orjson.dumps(document),
     )
+
+
+def body(view: View, fields: Sequence[str]) -> bytes:
+    """Return a workspace as JSON, or only these fields of it. A whole one is not serialized
+    again."""
+    return orjson.dumps(select(view.document, fields)) if fields else view.body
 
 
 def select(document: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:

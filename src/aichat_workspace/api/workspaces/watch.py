@@ -33,7 +33,7 @@ from aichat_workspace.api.web.streaming import (
 )
 from aichat_workspace.api.workspaces.change_log import Change, ChangeType
 from aichat_workspace.api.workspaces.cluster_view import FIRST, ClusterView
-from aichat_workspace.api.workspaces.views import View
+from aichat_workspace.api.workspaces.views import View, body
 
 RECHECK_SECONDS: Final = 5.0
 _NO_SCOPE: Final = Scope(everywhere=False)
@@ -98,11 +98,13 @@ class Watcher:
     stopping: asyncio.Event
     """Ends the stream."""
     query: str = ""
-    """Identifies what `matches` matches."""
+    """Identifies what `matches` matches, and the fields."""
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     """When a quiet stream sends a heartbeat."""
     recheck_seconds: float = RECHECK_SECONDS
     """When `scope` is asked again."""
+    fields: Sequence[str] = ()
+    """The dotted paths of what is sent of each workspace; empty for whole workspaces."""
 
     async def events(
         self, position: int | None, token: ResumeToken | None = None
@@ -189,7 +191,7 @@ class Watcher:
         for key in keys:
             view = self.cluster.get(*key)
             if view is not None and view.version <= token.version:
-                yield server_sent_event(ChangeType.ADDED, view.body)
+                yield server_sent_event(ChangeType.ADDED, body(view, self.fields))
         yield server_sent_event("synced", b"{}", token)
 
     def _is_visible(self, view: View, scope: Scope) -> bool:
@@ -202,14 +204,15 @@ class Watcher:
         version, only the last.
         """
         visible = [
-            (change.version, change.type, change.view.body)
+            (change.version, change.type, change.view)
             for change in changes
             if change.view is not None and self._is_visible(change.view, scope)
         ]
         digest = self.scope_hash(scope)
-        for index, (version, kind, body) in enumerate(visible, start=1):
+        for index, (version, kind, view) in enumerate(visible, start=1):
             is_last = index == len(visible) or visible[index][0] > version
-            yield server_sent_event(kind, body, ResumeToken(version, digest) if is_last else None)
+            token = ResumeToken(version, digest) if is_last else None
+            yield server_sent_event(kind, body(view, self.fields), token)
 
     async def _wait_for_change(self, position: int, stopping: "asyncio.Future[Any]") -> bool:
         """Wait for a change and return True, or False for a heartbeat.

@@ -23,7 +23,7 @@ from aichat_workspace.cli.guide import Wish
 from aichat_workspace.cli.output import Format, print_document
 from aichat_workspace.cli.render.lines import line
 from aichat_workspace.cli.session import Session
-from aichat_workspace.cli.spec import assignments, manifests, with_values
+from aichat_workspace.cli.spec import assignments, manifests, telling, with_values
 
 Models = Annotated[
     list[str], typer.Option("--model", "-m", metavar="MODEL", help="A model; may be repeated.")
@@ -41,6 +41,21 @@ Values = Annotated[
 ModelsVolume = Annotated[
     str | None,
     typer.Option("--models-volume", metavar="SIZE", help="Size of the models' volume, as 40Gi."),
+]
+DisplayName = Annotated[
+    str | None, typer.Option("--display-name", metavar="TEXT", help="What people call it.")
+]
+Description = Annotated[
+    str | None, typer.Option("--description", metavar="TEXT", help="What it is for.")
+]
+Labels = Annotated[
+    list[str],
+    typer.Option(
+        "--label", "-l", metavar="KEY=VALUE", help="A label; KEY- takes it off; may be repeated."
+    ),
+]
+CostCentre = Annotated[
+    str | None, typer.Option("--cost-centre", metavar="NAME", help="Who pays for it.")
 ]
 
 
@@ -60,6 +75,10 @@ def create(
     model: Models = [],
     pattern: Patterns = [],
     models_volume: ModelsVolume = None,
+    display_name: DisplayName = None,
+    description: Description = None,
+    label: Labels = [],
+    cost_centre: CostCentre = None,
     values: Values = [],
     dry_run: DryRun = False,
     wait: Wait = False,
@@ -76,7 +95,8 @@ def create(
         if not session.is_interactive:
             raise usage_error("NAME is missing", "aichatctl create NAME --model MODEL")
         wish = guide.complete(session, wish)
-    body = {"spec": wish.spec | _values(values, models_volume)} | (
+    metadata = telling(display_name, description, label, cost_centre)
+    body = {"spec": wish.spec | _values(values, models_volume) | metadata} | (
         {"team": wish.team} if wish.team else {}
     )
     what = f"{wish.name} was not created"
@@ -180,6 +200,10 @@ def edit(
     name: Name,
     team: Team = None,
     models_volume: ModelsVolume = None,
+    display_name: DisplayName = None,
+    description: Description = None,
+    label: Labels = [],
+    cost_centre: CostCentre = None,
     values: Values = [],
     dry_run: DryRun = False,
     output: Output = Format.TABLE,
@@ -188,7 +212,8 @@ def edit(
 
     By options, or without any in your editor ($VISUAL or $EDITOR).
     """
-    changes = _values(values, models_volume)
+    metadata = telling(display_name, description, label, cost_centre)
+    changes = _values(values, models_volume) | metadata
     what = f"{name} was not changed"
     query = {"team": team, "dryRun": dry_run}
     path = workspace_path(name)

@@ -37,7 +37,7 @@ class Aim(StrEnum):
 
 
 class Workload(StrEnum):
-    """Whose log to read."""
+    """A workload of a workspace."""
 
     OLLAMA = "ollama"
     OPENWEBUI = "openwebui"

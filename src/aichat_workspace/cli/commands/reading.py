@@ -40,12 +40,43 @@ def list_workspaces(
     ] = None,
     search: Annotated[
         str | None,
-        typer.Option("--search", "-q", metavar="TEXT", help="Only with TEXT in name, team or URL."),
+        typer.Option(
+            "--search", "-q", metavar="TEXT", help="Only with TEXT in name, display name or URL."
+        ),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            "--label", "-l", metavar="SELECTOR", help="Only with labels, as stage=prod,!old."
+        ),
+    ] = None,
+    cost_centre: Annotated[
+        str | None,
+        typer.Option("--cost-centre", metavar="NAME", help="Only with this cost centre."),
+    ] = None,
+    condition: Annotated[
+        str | None,
+        typer.Option("--condition", metavar="TYPE=STATUS", help="Only with it, as UpToDate=False."),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort", metavar="FIELD", help="name, team, created or phase; -created the other way."
+        ),
     ] = None,
     output: Output = Format.TABLE,
 ) -> None:
     """List the workspaces that you may see."""
-    query = {"team": team, "phase": phase, "owner": owner, "q": search}
+    query = {
+        "team": team,
+        "phase": phase,
+        "owner": owner,
+        "q": search,
+        "label": label,
+        "costCentre": cost_centre,
+        "condition": condition,
+        "sort": sort,
+    }
     documents = session.api.workspaces(query)
     wide = output is Format.WIDE
     lines = workspace_table(documents, datetime.now(UTC), session.out.width, wide=wide)

@@ -61,6 +61,7 @@ def describe(
     return [
         *_head(document, diagnosis, now, width),
         BLANK,
+        *_told(document, width),
         *_facts(document, width),
         *_models(document, width),
         *_events(events, now, width),
@@ -106,6 +107,20 @@ def _next_step(document: Json) -> str:
         "Degraded": f"aichatctl edit {name}",
         "Terminating": f"aichatctl wait {name} --for deleted",
     }.get(phase, f"aichatctl wait {name}")
+
+
+def _told(document: Json, width: int | None) -> Iterator[Line]:
+    """Yield what its people say of it."""
+    spec = document.get("spec") or {}
+    labels = (f"{key}={value}" for key, value in sorted((spec.get("labels") or {}).items()))
+    for label, text in (
+        ("Called", spec.get("displayName")),
+        ("For", spec.get("description")),
+        ("Paid by", spec.get("costCentre")),
+        ("Labels", ", ".join(labels)),
+    ):
+        if text:
+            yield from _labelled(label, " ".join(str(text).split()), width)
 
 
 def _facts(document: Json, width: int | None) -> Iterator[Line]:

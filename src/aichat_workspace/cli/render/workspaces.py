@@ -32,6 +32,8 @@ _WIDE: Final = (
     *_COLUMNS[:-1],
     Column("CREATED", rank=6),
     Column("REQUESTED BY", rank=7, min_width=12),
+    Column("COST CENTRE", rank=9, min_width=8),
+    Column("DISPLAY NAME", rank=10, min_width=12),
     Column("NAMESPACE", rank=8, min_width=12),
     _COLUMNS[-1],
 )
@@ -93,10 +95,13 @@ def _row(document: Json, now: datetime, *, wide: bool) -> Sequence[Span]:
         Span(words.age_since(str(document["created"]), now)),
     ]
     if wide:
+        spec = document.get("spec") or {}
         namespace = (status.get("namespace") or {}).get("name") or ""
         cells += [
             Span(str(document["created"])),
             Span(plain(str(document.get("requestedBy") or ""))),
+            Span(plain(str(spec.get("costCentre") or ""))),
+            Span(plain(str(spec.get("displayName") or ""))),
             Span(plain(str(namespace))),
         ]
     return [*cells, Span(plain(hint(document)), Style.FAINT)]

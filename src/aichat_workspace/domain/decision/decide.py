@@ -32,7 +32,12 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
 from aichat_workspace.domain.models.status import DesiredModels, desired_models
 from aichat_workspace.domain.planning.actions import Action
 from aichat_workspace.domain.planning.plan import Exceptions, plan, unchanged_rewrites
-from aichat_workspace.domain.planning.pod_change import PodChange, kept_images, plan_pods
+from aichat_workspace.domain.planning.pod_change import (
+    PodChange,
+    kept_images,
+    plan_pods,
+    with_kept_restarts,
+)
 from aichat_workspace.domain.planning.recorded_rewrites import recorded_rewrites
 from aichat_workspace.domain.planning.repairs import repairs
 from aichat_workspace.domain.planning.secret_copies import (
@@ -287,7 +292,7 @@ def _desired(
     """What becomes of the pods, and all objects as they are to be meanwhile."""
     platform, observed = snapshot.platform, snapshot.observed
     spec = effective_spec.permitted(workspace.spec, platform)
-    permitted = workspace.model_copy(update={"spec": spec})
+    permitted = with_kept_restarts(workspace.model_copy(update={"spec": spec}), observed)
     desired = render(permitted, platform, credentials, referenced)
     pods = plan_pods(
         workspace, observed, desired, snapshot.rollout_slot, has_problems=bool(problems)

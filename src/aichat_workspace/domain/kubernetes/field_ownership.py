@@ -33,7 +33,8 @@ _OWNED_KINDS: Final = frozenset(
 # plugins read them, and the network policies of other namespaces select by a namespace's labels.
 _METADATA_KINDS: Final = frozenset({"Namespace", "Service", "Ingress", "HTTPRoute"})
 _METADATA: Final = "metadata"
-_METADATA_PARTS: Final = ("annotations", "labels")
+_LABELS: Final = "labels"
+_METADATA_PARTS: Final = ("annotations", _LABELS)
 # `kubectl rollout restart` writes here, and a restart is not drift.
 _ALLOWED: Final[tuple[Pointer, ...]] = (("spec", "template", "metadata", "annotations"),)
 _FOREIGN_FIELDS: Final = "foreignFields"
@@ -112,6 +113,28 @@ def removals(
         )
     }
     return tuple(sorted(pointers, key=_order, reverse=True))
+
+
+def withdrawn_labels(
+    observed: Manifest, desired: Manifest, own: Iterable[str]
+) -> tuple[Pointer, ...]:
+    """Return where `observed` has labels of `own` that `desired` lacks and no one else owns.
+
+    An apply takes off only what an apply has put there, and not what an object was created with.
+    """
+    foreign = {
+        name
+        for entry in observed["metadata"].get(_FOREIGN_FIELDS, ())
+        for part, name in _owned_metadata(entry, observed, ())
+        if part == _LABELS
+    }
+    present = observed["metadata"].get(_LABELS) or {}
+    desired_labels = desired["metadata"].get(_LABELS) or {}
+    return tuple(
+        (_METADATA, _LABELS, name)
+        for name in own
+        if name in present and name not in desired_labels and name not in foreign
+    )
 
 
 def foreign_changes(

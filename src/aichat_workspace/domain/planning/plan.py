@@ -10,7 +10,12 @@ from typing import Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import pods, quantity
-from aichat_workspace.domain.kubernetes.field_ownership import json_patch, removals
+from aichat_workspace.domain.kubernetes.field_ownership import (
+    Pointer,
+    json_patch,
+    removals,
+    withdrawn_labels,
+)
 from aichat_workspace.domain.kubernetes.kinds import ROUTE_KINDS, WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, covers, is_deleting, ref
 from aichat_workspace.domain.kubernetes.rewrites import Rewrite, find_rewrite
@@ -92,7 +97,12 @@ def plan(
     before, after = with_record(namespace, named), with_record(namespace, needed)
     is_rewritten = named == recorded and ref(namespace) in exceptions.rewritten
     return (
-        *_prune(before, observed.namespace, exceptions.allowed_metadata),
+        *_prune(
+            before,
+            observed.namespace,
+            exceptions.allowed_metadata,
+            withdrawn_labels(observed.namespace, before, [names.COST_CENTRE_LABEL]),
+        ),
         *(() if is_rewritten else _namespace(before, observed.namespace)),
         *(_routes_for_host(refused_host, observed) if refused_host else ()),
         *writes,
@@ -217,10 +227,13 @@ def _write(desired: Manifest, current: Manifest, exceptions: Exceptions) -> tupl
 
 
 def _prune(
-    desired: Manifest, observed: Manifest, allowed_metadata: tuple[str, ...]
+    desired: Manifest,
+    observed: Manifest,
+    allowed_metadata: tuple[str, ...],
+    withdrawn: tuple[Pointer, ...] = (),
 ) -> tuple[Prune, ...]:
-    """Remove what others added."""
-    extras = removals(observed, desired, allowed_metadata)
+    """Remove what others added, and what of ours is `withdrawn`."""
+    extras = (*removals(observed, desired, allowed_metadata), *withdrawn)
     return (Prune(ref(desired), json_patch(extras, observed)),) if extras else ()
 
 

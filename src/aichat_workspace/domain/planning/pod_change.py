@@ -19,6 +19,7 @@ from aichat_workspace.domain.planning.secret_copies import used_copies
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI
 from aichat_workspace.domain.v1alpha1.platform_spec import Images, PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_spec import MAX_RESTART_LENGTH, Restart
 from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus
 
 ImagePair = tuple[str, str]
@@ -199,6 +200,28 @@ def kept_images(workspace: Workspace, observed: Observed, platform: PlatformSpec
     return Images.model_construct(mirror="", ollama=ollama, open_webui=open_webui)
 
 
+def with_kept_restarts(workspace: Workspace, observed: Observed) -> Workspace:
+    """Return the workspace with the restarts that its workloads have had and its spec leaves out:
+    to take one out of a spec is no restart."""
+    applied = [
+        _restart(observed.objects.get(workload, _NO_OBJECT))
+        for workload in workloads(workspace.spec.workspace_name)
+    ]
+    restart = workspace.spec.restart
+    kept_restart = Restart(
+        ollama=restart.ollama or applied[0], open_webui=restart.open_webui or applied[1]
+    )
+    spec = workspace.spec.model_copy(update={"restart": kept_restart})
+    return workspace.model_copy(update={"spec": spec})
+
+
+def _restart(workload: Manifest) -> str:
+    """The restart that a workload has had. A text too long for a spec is somebody else's."""
+    template = workload.get("spec", {}).get("template", _NO_OBJECT)
+    text = _annotation(template, names.RESTART_ANNOTATION)
+    return text if len(text) <= MAX_RESTART_LENGTH else ""
+
+
 def _image(workload: Manifest) -> str:
     """The image as it was applied, which a webhook may have replaced. An older release has not
     written it down."""
@@ -210,4 +233,5 @@ def _image(workload: Manifest) -> str:
 
 
 def _annotation(manifest: Manifest, name: str) -> str:
-    return str(manifest["metadata"].get("annotations", {}).get(name, ""))
+    metadata = manifest.get("metadata") or {}
+    return str((metadata.get("annotations") or {}).get(name, ""))

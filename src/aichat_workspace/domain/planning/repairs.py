@@ -9,7 +9,7 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete, target_of
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.secret_copies import recorded_copies
-from aichat_workspace.foundation.metadata import annotations
+from aichat_workspace.foundation.metadata import annotations, labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,9 @@ def _repairs(
         if isinstance(action, Delete) and target in observed.objects:
             yield Repair(target, "", is_extra=True)
         if isinstance(action, Apply) and target.kind == "Namespace" and not action.waits:
-            yield Repair(target, ",".join(sorted(recorded_copies(action.manifest))))
+            cost_centre = labels(action.manifest).get(names.COST_CENTRE_LABEL, "")
+            copies = ",".join(sorted(recorded_copies(action.manifest)))
+            yield Repair(target, f"{copies} {cost_centre}".rstrip())
         if target not in desired or isinstance(action, Delete):
             continue
         current = observed.objects.get(target)

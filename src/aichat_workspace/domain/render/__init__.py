@@ -15,6 +15,7 @@ from aichat_workspace.domain.render import ingress, namespace, network_policies,
 from aichat_workspace.domain.render.context import Credentials, Tenant
 from aichat_workspace.domain.v1alpha1.platform_spec import Images, PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.foundation.metadata import labels
 
 __all__ = [
     "Credentials",
@@ -62,6 +63,7 @@ def _as_marked(orphan: Manifest) -> Manifest:
         orphan["metadata"]["name"],
         marks[names.OWNER_UID_ANNOTATION],
         marks.get(names.OWNER_ANNOTATION, ""),
+        labels(orphan).get(names.COST_CENTRE_LABEL, ""),
     )
 
 

@@ -194,8 +194,13 @@ class Tenant:
         temporary folder. `init_containers` run to their end first.
         """
         name = {OLLAMA: self.ollama, OPENWEBUI: self.openwebui}[component]
+        restart = {OLLAMA: self.spec.restart.ollama, OPENWEBUI: self.spec.restart.open_webui}
+        marks = {names.RESTART_ANNOTATION: restart[component]} if restart[component] else {}
         return {
-            "metadata": {"labels": self.labels(name, component)},
+            "metadata": {
+                "labels": self.labels(name, component),
+                **({"annotations": marks} if marks else {}),
+            },
             "spec": {
                 "serviceAccountName": name,
                 "automountServiceAccountToken": False,

@@ -19,11 +19,15 @@ from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
 def namespace(workspace: Workspace) -> Manifest:
     owner = f"{workspace.namespace}/{workspace.name}"
-    return marked_namespace(workspace.spec.workspace_name, workspace.uid, owner)
+    spec = workspace.spec
+    return marked_namespace(spec.workspace_name, workspace.uid, owner, spec.cost_centre)
 
 
-def marked_namespace(name: str, owner_uid: str, owner: str) -> Manifest:
-    """Render a namespace that is annotated with its owner, a resource's UID and namespace/name."""
+def marked_namespace(name: str, owner_uid: str, owner: str, cost_centre: str) -> Manifest:
+    """Render a namespace that is annotated with its owner, a resource's UID and namespace/name.
+
+    Tools that tell costs read its labels; `cost_centre` is empty for none.
+    """
     return {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -33,6 +37,7 @@ def marked_namespace(name: str, owner_uid: str, owner: str) -> Manifest:
                 **workspace_labels(name, name, TENANCY),
                 "pod-security.kubernetes.io/enforce": "restricted",
                 "pod-security.kubernetes.io/enforce-version": "latest",
+                **({names.COST_CENTRE_LABEL: cost_centre} if cost_centre else {}),
             },
             "annotations": {
                 names.OWNER_UID_ANNOTATION: owner_uid,

@@ -39,6 +39,11 @@ _LABEL_VALUE: Final = rf"^({LABEL})?$"
 _MAX_SECONDS: Final = 10**10  # three centuries, and far below 64 bits
 _DURATION: Final = r"^[1-9][0-9]{0,4}(m|h|d)$"
 
+_ONE_LINE: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"  # no control characters
+_LINES: Final = r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*$"
+MAX_RESTART_LENGTH: Final = 64
+RestartText = Annotated[str, StringConstraints(max_length=MAX_RESTART_LENGTH)]
+
 _RESERVED_RULE: Final = " && ".join(
     [
         *(f"!self.startsWith('{prefix}')" for prefix in names.RESERVED_PREFIXES),
@@ -407,6 +412,22 @@ class Access(Schema):
     )
 
 
+class Restart(Schema):
+    """When each workload was last restarted on demand.
+
+    What is left out says nothing: it keeps the pods as they are.
+    """
+
+    ollama: RestartText = Field(
+        default="",
+        description="Any text, as a date. Change it, and the model server's pod is replaced; to "
+        "take it out changes nothing.",
+    )
+    open_webui: RestartText = Field(
+        default="", alias="openWebUI", description="The same for the chat front-end."
+    )
+
+
 class WorkspaceSpec(Schema):
     """The spec of AIChatWorkspace."""
 
@@ -414,6 +435,24 @@ class WorkspaceSpec(Schema):
         description="Name of the workspace and of the namespace it becomes. Unique in the "
         "cluster, immutable; lower-case letters, digits and hyphens, starting with a letter.",
         examples=["team-a-aichat"],
+    )
+    display_name: Annotated[str, StringConstraints(max_length=64, pattern=_ONE_LINE)] = Field(
+        default="", description="What people call it; one line. It may be another one's, too."
+    )
+    description: Annotated[str, StringConstraints(max_length=1024, pattern=_LINES)] = Field(
+        default="", description="What it is for, for people."
+    )
+    labels: dict[LabelKey, LabelValue] = Field(
+        default={},
+        max_length=16,
+        description="Marks to find workspaces by in lists. Nothing else reads them, and no object "
+        "gets them.",
+        json_schema_extra={"x-kubernetes-validations": [_LABEL_KEYS]},
+    )
+    cost_centre: LabelValue = Field(
+        default="",
+        description="Who pays for it. The workspace's namespace gets it as the label "
+        f"{names.COST_CENTRE_LABEL}; pods do not, for they would restart.",
     )
     workspace_env: Annotated[
         str, StringConstraints(min_length=1, max_length=16, pattern=r"^[a-z][a-z0-9-]*$")
@@ -464,6 +503,11 @@ class WorkspaceSpec(Schema):
     suspended: StrictBool = Field(
         default=False,
         description="Stops both workloads; everything else and all data stay.",
+    )
+    restart: Restart = Field(
+        default=Restart(),
+        description="Replaces the pods of a workload once, at once and with the images that they "
+        "have; a suspended workspace has none.",
     )
     deletion_policy: DeletionPolicy = Field(
         default=DeletionPolicy.DELETE,

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.workspaces import pages
 from aichat_workspace.api.workspaces.cluster_view import FIRST
-from aichat_workspace.api.workspaces.pages import Filter, Page
+from aichat_workspace.api.workspaces.pages import Filter, Page, Sort
+from aichat_workspace.api.workspaces.selectors import parse_labels
+from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from tests.unit.api.samples import sample_view
 
@@ -108,3 +110,75 @@ def test_a_pages_etag_changes_with_its_content() -> None:
     }
     assert len(tags) == 6
     assert pages.etag(Page([sample_view("a")]), ()) in tags
+
+
+def _sorted_page(views: list[View], token: str | None, sort: Sort, limit: int) -> Page:
+    after = pages.parse_sorted_page(token, sort)
+    return pages.take_sorted_page(views, lambda _: True, limit, sort, after)
+
+
+def _aged(name: str) -> View:
+    """Four are as old as each other, and the order of ages is not that of names."""
+    created = f"2026-01-{(int(name[1:]) * 7) % 30 // 4 + 1:02}T00:00:00Z"
+    return sample_view(name, created=created)
+
+
+@pytest.mark.parametrize("text", ["created", "-created", "team", "-name"])
+@given(stays=NAMES, flickers=st.lists(NAMES, max_size=20), limit=st.integers(1, 7))
+def test_a_sorted_list_has_each_workspace_once_while_others_come_and_go(
+    text: str, stays: set[str], flickers: list[set[str]], limit: int
+) -> None:
+    sort, listed = Sort.parse(text), list[View]()
+    token = None
+    for turn in range(40):
+        others = flickers[turn % len(flickers)] if flickers else set()
+        page = _sorted_page([_aged(name) for name in sorted(stays | others)], token, sort, limit)
+        listed, token = [*listed, *page.views], page.next_page
+        if token is None:
+            break
+    assert token is None
+    expected = sorted(map(_aged, stays), key=sort.key, reverse=sort.is_descending)
+    assert [view for view in listed if view.name in stays] == expected
+    assert len({view.name for view in listed}) == len(listed)
+
+
+def test_a_list_by_phase_begins_with_what_needs_somebody() -> None:
+    phases = {"w1": "Ready", "w2": "Degraded", "w3": "Ready", "w4": "PullingModels"}
+    views = [sample_view(name, status={"phase": phase}) for name, phase in phases.items()]
+    page = _sorted_page(views, None, Sort.parse("phase"), 10)
+    assert [view.name for view in page.views] == ["w2", "w4", "w1", "w3"]
+
+
+def test_a_page_of_another_order_is_refused() -> None:
+    token = _sorted_page([sample_view("w1"), sample_view("w2")], None, Sort.parse("team"), 1)
+    with pytest.raises(ProblemError, match="sort=team"):
+        pages.parse_sorted_page(token.next_page, Sort.parse("-team"))
+    with pytest.raises(ProblemError, match="no page of this list"):
+        pages.parse_page(token.next_page)
+
+
+TOLD = {
+    "displayName": "Straße",
+    "costCentre": "CC-1",
+    "labels": {"stage": "prod", "example.org/owner": "ann"},
+}
+
+
+@pytest.mark.parametrize(
+    ("query", "matches"),
+    [
+        (Filter(text="strasse"), True),
+        (Filter(cost_centre="CC-1"), True),
+        (Filter(cost_centre=""), False),
+        (Filter(labels=parse_labels("stage=prod,example.org/owner")), True),
+        (Filter(labels=parse_labels("stage=prod,!example.org/owner")), False),
+        (Filter(conditions=(("Ready", "False"),)), True),
+        (Filter(conditions=(("Ready", "False"), ("UpToDate", "True"))), False),
+    ],
+)
+def test_a_filter_looks_at_what_tells_people_and_at_conditions(
+    query: Filter, matches: bool
+) -> None:
+    conditions = [{"type": "Ready", "status": "False"}]
+    view = sample_view(spec=TOLD, status={"conditions": conditions})
+    assert query.matches(view) is matches

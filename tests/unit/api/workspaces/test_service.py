@@ -1,4 +1,5 @@
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from aichat_workspace.api.schemas.workspace import WorkspaceCreate
 from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.web.rate_limits import RateLimits
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
+from aichat_workspace.api.workspaces.logs import Workload
 from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces
 from aichat_workspace.api.workspaces.views import view
 from aichat_workspace.domain.policy import limits
@@ -381,3 +383,26 @@ class TestStoredSpec:
         with pytest.raises(ProblemError) as caught:
             await workspaces.patch(ANN, "team-a", patch)
         assert [error.field for error in caught.value.errors] == [field]
+
+
+class TestRestart:
+    NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+
+    async def test_a_workspace_whose_time_is_over_has_nothing_to_restart(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces
+    ) -> None:
+        status = {"phase": "Suspended", "observedGeneration": 1}
+        client.watch_event(resource(team=TEAM, version=10, status=status))
+        with pytest.raises(ProblemError) as caught:
+            await workspaces.restart(ANN, "team-a", Workload, self.NOW)
+        assert (caught.value.status, caught.value.code) == (409, "suspended")
+
+    async def test_a_workspace_that_was_just_resumed_is_restarted(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces
+    ) -> None:
+        status = {"phase": "Suspended", "observedGeneration": 1}
+        client.watch_event(resource(team=TEAM, version=10, generation=2, status=status))
+        with audit_log.collect_notes() as notes:
+            view = await workspaces.restart(ANN, "team-a", [Workload.OPENWEBUI], self.NOW)
+        assert view.document["spec"]["restart"] == {"openWebUI": "2026-11-24T09:00:00+00:00"}
+        assert notes == {"team": TEAM, "workspace": "team-a", "workload": "openwebui"}

@@ -10,6 +10,7 @@ from aichat_workspace.api.auth.authorization import Authorizer
 from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.web.rate_limits import RateLimits
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
+from aichat_workspace.api.workspaces.logs import Workload
 from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces
 from aichat_workspace.api.workspaces.spec_lists import (
     CONNECTIONS,
@@ -20,6 +21,7 @@ from aichat_workspace.api.workspaces.spec_lists import (
     model_progress,
     remove,
     reset_password,
+    restart,
 )
 from aichat_workspace.kube.errors import ConflictError
 from tests.fakes.workspace_client import FakeWorkspaceClient
@@ -80,6 +82,20 @@ def test_a_reset_changes_the_password_alone_unless_the_platform_team_sets_it() -
     with pytest.raises(ProblemError, match="'boss'") as caught:
         reset_password(now)({"access": {"adminSecretName": "boss"}})
     assert caught.value.status == 409
+
+
+def test_a_restart_is_asked_for_by_the_time_and_keeps_that_of_the_other_workload() -> None:
+    now = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+    spec = {"models": ["gemma2:2b"], "restart": {"ollama": "monday"}}
+    text = "2026-11-24T09:00:00+00:00"
+    assert restart([Workload.OPENWEBUI], now)(spec) == {
+        "models": ["gemma2:2b"],
+        "restart": {"ollama": "monday", "openWebUI": text},
+    }
+    assert restart(Workload, now)({}) == {"restart": {"ollama": text, "openWebUI": text}}
+    with pytest.raises(ProblemError, match="Resume it") as caught:
+        restart(Workload, now)({"suspended": True})
+    assert (caught.value.status, caught.value.code) == (409, "suspended")
 
 
 def test_the_progress_of_a_model_is_the_status_of_it() -> None:

@@ -118,6 +118,21 @@ async def test_each_change_has_an_id(world: World) -> None:
     assert await _until(events, "DELETED") == [("DELETED", f"5-{scope_hash}")]
 
 
+async def test_a_stream_may_have_only_some_fields_of_each_workspace(world: World) -> None:
+    take_list(world.store, [resource("a", version=3)], 7)
+    watcher = replace(world.watcher(), fields=["name", "spec.suspended"])
+    stream = watcher.events(None)
+    sent = b""
+    while b"synced" not in sent:
+        sent += await anext(stream)
+    assert b'event: ADDED\ndata: {"name":"a","spec":{}}\n' in sent
+    world.store.put(resource("a", version=8, spec={"suspended": True}))
+    while b"MODIFIED" not in sent:
+        sent += await anext(stream)
+    assert b'data: {"name":"a","spec":{"suspended":true}}\n' in sent
+    await stream.aclose()
+
+
 async def test_only_the_last_change_of_a_version_has_an_id(world: World) -> None:
     world.store.reset([], 1)
     events = world.watcher().events(0)

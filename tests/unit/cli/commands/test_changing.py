@@ -28,6 +28,24 @@ class TestCreate:
             "access": {"signUp": True},
         }
 
+    def test_what_tells_people_is_set_changed_and_taken_off(self, world: World) -> None:
+        options = ("--display-name", "Red", "--description", "For us.", "--cost-centre", "CC-1")
+        labels = ("--label", "stage=prod", "--label", "example.org/owner=ann")
+        world.run("create", "red-chat", "--team", SYSTEM, *options, *labels)
+        spec = world.workspace(team=SYSTEM)["spec"]
+        both = {"stage": "prod", "example.org/owner": "ann"}
+        assert (spec["displayName"], spec["description"]) == ("Red", "For us.")
+        assert (spec["costCentre"], spec["labels"]) == ("CC-1", both)
+        changed = world.run("edit", "red-chat", "--label", "stage-", "--cost-centre", "")
+        assert changed.code == 0, changed.err
+        spec = world.workspace(team=SYSTEM)["spec"]
+        assert (spec["costCentre"], spec["labels"]) == ("", {"example.org/owner": "ann"})
+        described = world.run("describe", "red-chat").out
+        assert "Red" in described
+        assert "example.org/owner=ann" in described
+        refused = world.run("edit", "red-chat", "--label", "stage")
+        assert (refused.code, "is not KEY=VALUE" in refused.err) == (2, True)
+
     def test_a_dry_run_changes_nothing(self, world: World) -> None:
         result = world.run("create", "red-chat", "--dry-run")
         assert (result.code, result.out) == (0, "red-chat would be created\n")

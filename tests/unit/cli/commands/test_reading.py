@@ -32,6 +32,27 @@ class TestList:
         assert two.run("list", "--phase", "Ready", "-o", "name").out == "red-chat\n"
         assert two.run("list", "-q", "resea", "-o", "name").out == "research\n"
 
+    def test_labels_conditions_and_cost_centres_are_filtered_by_and_orders_are_the_apis(
+        self, two: World
+    ) -> None:
+        spec = {"labels": {"stage": "prod"}, "costCentre": "CC-1", "displayName": "Lab\x1b[2J"}
+        two.put("lab", team="science", version=3, spec=spec, created="2026-01-02T00:00:00Z")
+        for options, names in (
+            (("--label", "stage=prod"), ["lab"]),
+            (("--label", "!stage"), ["red-chat", "research"]),
+            (("--cost-centre", "CC-1"), ["lab"]),
+            (("--condition", "Ready=False"), ["research"]),
+            (("--sort", "-created"), ["lab", "research", "red-chat"]),
+            (("--sort", "phase"), ["research", "lab", "red-chat"]),
+        ):
+            assert two.run("list", *options, "-o", "name").out.split() == names, options
+        wide = two.run("list", "--label", "stage", "-o", "wide").out
+        assert "CC-1" in wide
+        assert "\x1b" not in wide
+        refused = two.run("list", "--sort", "size")
+        assert refused.code == 1
+        assert "sort: Input should be 'name'" in refused.err
+
     def test_json_and_yaml_are_the_apis_documents(self, two: World) -> None:
         items = json.loads(two.run("list", "-o", "json").out)["items"]
         assert [item["name"] for item in items] == ["red-chat", "research"]

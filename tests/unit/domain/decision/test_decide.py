@@ -525,6 +525,24 @@ def test_a_password_reset_renews_the_password_alone() -> None:
     assert credentials.read(renewal.manifest) == replace(OWN, admin_password="new-password")
 
 
+def test_a_restart_writes_one_workload_and_nothing_when_it_is_done_or_taken_out() -> None:
+    restarted = workspace(metadata=FINALIZERS, restart={"openWebUI": "monday"})
+    before = render(workspace(), PLATFORM, OWN)
+    stored = Observed(namespace=namespace(), objects=as_cached(before))
+    (decision,) = decide(snapshot(restarted, observed=stored), NOW)
+    assert isinstance(decision, Provision)
+    (write,) = decision.actions
+    assert isinstance(write, Apply)
+    template = write.manifest["spec"]["template"]
+    assert write.manifest["kind"] == "Deployment"
+    assert template["metadata"]["annotations"] == {names.RESTART_ANNOTATION: "monday"}
+    after = Observed(namespace=namespace(), objects=as_cached(render(restarted, PLATFORM, OWN)))
+    for resource in (restarted, workspace(metadata=FINALIZERS)):
+        (decision,) = decide(snapshot(resource, observed=after), NOW)
+        assert isinstance(decision, Provision)
+        assert decision.actions == ()
+
+
 @pytest.mark.parametrize("made_for", ["uid-0", "uid-1"])
 def test_credentials_are_replaced_only_where_they_are_as_they_were_seen(made_for: str) -> None:
     """F3: an older Secret of a namesake, seen beside the newer namespace, would bring its data into

@@ -103,6 +103,15 @@ def test_the_copies_of_secrets_stay_on_record_for_its_next_owner(left_alone: Man
     assert recorded_copies(recorded)
 
 
+@pytest.mark.parametrize("left_alone", [orphan(), orphaned_for(hours=24)])
+def test_who_pays_for_it_goes_on_to_be_told(left_alone: Manifest) -> None:
+    metadata = left_alone["metadata"]
+    labels = {**metadata["labels"], names.COST_CENTRE_LABEL: "CC-1"}
+    decision = the_orphan(decided({**left_alone, "metadata": {**metadata, "labels": labels}}))
+    (claim,) = (step for step in decision.steps if isinstance(step, ClaimNamespace))
+    assert claim.manifest["metadata"]["labels"][names.COST_CENTRE_LABEL] == "CC-1"
+
+
 def test_once_it_is_retained_there_is_nothing_more_to_do() -> None:
     assert decided(orphan(**{names.RETAINED_ANNOTATION: "true"})) == ()
 

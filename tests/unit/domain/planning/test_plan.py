@@ -56,6 +56,31 @@ def test_a_tenant_that_a_real_api_server_completed_has_an_empty_plan() -> None:
     assert deployment["spec"]["revisionHistoryLimit"] == 10, "the record has the server's defaults"
 
 
+def test_a_cost_centre_is_written_to_the_namespace_alone_and_taken_off_again() -> None:
+    paid = workspace(costCentre="CC-1")
+    marked = with_record(tenant_namespace(paid), recorded_copies(namespace()))
+    (write,) = plan(tenant_namespace(paid), render(paid, PlatformSpec(), CREDENTIALS), observed())
+    assert isinstance(write, Apply)
+    assert write.manifest["metadata"]["labels"][names.COST_CENTRE_LABEL] == "CC-1"
+    stored = namespace(labels=marked["metadata"]["labels"])
+    (removal,) = plan(NAMESPACE, DESIRED, observed(namespace=stored))
+    assert isinstance(removal, Prune)
+    path = "/metadata/labels/aichatworkspaces.io~1cost-centre"
+    assert removal.operations[1:] == [{"op": "remove", "path": path}]
+
+
+def test_a_cost_centre_that_others_may_add_is_left_alone() -> None:
+    labels = {**namespace()["metadata"]["labels"], names.COST_CENTRE_LABEL: "theirs"}
+    fields: Any = {"f:metadata": {"f:labels": {f"f:{names.COST_CENTRE_LABEL}": {}}}}
+    theirs = {"manager": "kubectl", "operation": "Update", "fieldsV1": fields}
+    stored = keep_foreign(namespace(labels=labels, managedFields=[theirs]), names.OPERATOR)
+    allowed = Exceptions(allowed_metadata=(names.COST_CENTRE_LABEL,))
+    assert plan(NAMESPACE, DESIRED, observed(namespace=stored), exceptions=allowed) == ()
+    (removal,) = plan(NAMESPACE, DESIRED, observed(namespace=stored))
+    assert isinstance(removal, Prune)
+    assert len(removal.operations) == 2
+
+
 def test_a_new_tenant_gets_everything_in_order() -> None:
     actions = plan(NAMESPACE, DESIRED, Observed(namespace=namespace()))
     assert applied(actions) == list(DESIRED)

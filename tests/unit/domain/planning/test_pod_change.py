@@ -13,12 +13,14 @@ from aichat_workspace.domain.planning.pod_change import (
     kept_images,
     plan_pods,
     running_images,
+    with_kept_restarts,
     workloads,
 )
 from aichat_workspace.domain.planning.rollout import GRANTED, Refusal, RolloutSlot
 from aichat_workspace.domain.render import render
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
+from aichat_workspace.domain.v1alpha1.workspace_spec import Restart
 from tests.unit.domain.samples import CREDENTIALS, as_cached, desired, workspace
 
 NAME = "team-a-aichat"
@@ -158,6 +160,35 @@ def test_a_field_that_somebody_took_over_is_restored_at_once() -> None:
     assert change(tenant=Observed(objects=objects)).frozen == frozenset()
     images = kept_images(resource(), Observed(objects=objects), PlatformSpec())
     assert images.resolved == OLD.images.resolved
+
+
+def restarted(text: str) -> Observed:
+    """What was applied for a restart of the model server."""
+    manifests = render(workspace(restart={"ollama": text}), OLD, CREDENTIALS)
+    return Observed(objects=as_cached(manifests))
+
+
+def test_a_restart_changes_the_pods_of_its_workload_at_once_and_waits_for_no_turn() -> None:
+    changes: dict[str, Any] = {"restart": {"ollama": "monday"}, "metadata": {"generation": 2}}
+    pods = change(WAITING, observed(PlatformSpec()), **changes)
+    assert pods.outdated(observed(PlatformSpec()), resource().status) == {MODEL_SERVER}
+    assert (pods.frozen, pods.keeps_images, pods.begins_turn) == (frozenset(), True, False)
+
+
+def test_a_restart_that_is_taken_out_of_a_spec_is_kept_by_its_workload() -> None:
+    restart = with_kept_restarts(workspace(), restarted("monday")).spec.restart
+    assert (restart.ollama, restart.open_webui) == ("monday", "")
+    newer = with_kept_restarts(workspace(restart={"ollama": "friday"}), restarted("monday"))
+    assert newer.spec.restart.ollama == "friday"
+    assert with_kept_restarts(workspace(), Observed()).spec.restart == Restart()
+
+
+def test_a_restart_that_no_spec_could_ask_for_is_not_kept() -> None:
+    tenant = restarted("monday")
+    server: Any = copy.deepcopy(tenant.objects[MODEL_SERVER])
+    server["spec"]["template"]["metadata"]["annotations"][names.RESTART_ANNOTATION] = "x" * 65
+    edited = Observed(objects={**tenant.objects, MODEL_SERVER: server})
+    assert with_kept_restarts(workspace(), edited).spec.restart.ollama == ""
 
 
 def test_images_that_a_webhook_rewrote_are_kept_as_they_were_applied() -> None:
