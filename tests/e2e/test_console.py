@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import resources
 from typing import Any, Final, Literal
 
 import pytest
@@ -22,8 +23,21 @@ from tests.unit.api.serving import serve
 
 NAME: Final = "red-chat"
 PAGE: Final = f"/workspaces/{NAME}?team={TEAM}"
+PAGES: Final = (
+    PAGE,
+    *(
+        f"/workspaces/{phase}-chat?team={TEAM}"
+        for phase in ("degraded", "pullingmodels", "suspended")
+    ),
+    "/?q=none-like-this",
+    f"/new?name={NAME}&team={TEAM}&model=gemma2:2b",
+    f"/workspaces/{NAME}/delete?team={TEAM}",
+    "/workspaces/not-there",
+)
 _START_SECONDS: Final = 30
 _SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
+
+_AXE: Final = (resources.files("axe_playwright_python") / "axe.min.js").read_text()
 
 
 @dataclass
@@ -71,6 +85,36 @@ def sample(phase: str = "Ready", **parts: Any) -> dict[str, Any]:
         "models": [{"name": "gemma2:2b", "state": "Ready", "totalBytes": 2**30}],
     }
     return resource(NAME, team=TEAM, spec={"models": ["gemma2:2b"]}, status={**status, **parts})
+
+
+def in_phase(phase: str) -> dict[str, Any]:
+    """Return another workspace, with what its page shows in this phase."""
+    message = "The models' volume is full: raise `spec.storage.ollama.size`."
+    conditions = [
+        {
+            "type": kind,
+            "status": "False",
+            "reason": "ModelsVolumeFull",
+            "message": message,
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+            "observedGeneration": 1,
+        }
+        for kind in ("ModelsReady", "Ready")
+    ]
+    pulling = {"state": "Pulling", "percent": 41, "totalBytes": 2**30, "etaSeconds": 360}
+    return resource(
+        f"{phase.lower()}-chat",
+        team=TEAM,
+        spec={"models": ["gemma2:2b"], "suspended": phase == "Suspended"},
+        status={
+            "phase": phase,
+            "conditions": conditions if phase == "Degraded" else [],
+            "models": [
+                {"name": "gemma2:2b", **pulling},
+                {"name": "x", "state": "Failed", "message": message},
+            ],
+        },
+    )
 
 
 @contextmanager
@@ -273,6 +317,41 @@ def _tab_to(page: Page, text: str) -> None:
         if page.evaluate("document.activeElement.textContent.trim()") == text:
             return
     raise AssertionError(f"{text} can't be reached by Tab")
+
+
+def _violations(page: Page) -> list[str]:
+    """Return what axe-core finds wrong on the page, with the elements."""
+    page.evaluate(_AXE)
+    found = page.evaluate("axe.run().then(results => results.violations)")
+    return [
+        f"{page.url}: {violation['id']}: {node['html']}: {node['failureSummary']}"
+        for violation in found
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", _SCHEMES)
+def test_axe_finds_nothing_on_any_page(
+    chromium: Browser, console: ServedConsole, scheme: Literal["light", "dark"]
+) -> None:
+    for phase in ("Degraded", "PullingModels", "Suspended"):
+        console.put(in_phase(phase))
+    with visiting(chromium, console, color_scheme=scheme) as visitor:
+        page = visitor.page
+        page.goto("/login")
+        violations = _violations(page)
+        visitor.sign_in()
+        page.locator("#person summary").click()
+        page.locator(".rows .menu summary").first.click()
+        violations += _violations(page)
+        for path in PAGES:
+            page.goto(path)
+            violations += _violations(page)
+        page.goto(PAGE)
+        page.get_by_role("button", name="Show sign-in data").click()
+        violations += _violations(page)
+        visitor.complaints.clear()  # the browser reports the page that is not there
+    assert violations == []
 
 
 @pytest.mark.parametrize("path", ["/login", "/", "/new", PAGE])

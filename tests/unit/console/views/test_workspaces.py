@@ -1,8 +1,8 @@
 import pytest
 
-from aichat_workspace.console.texts import TEXTS
 from aichat_workspace.console.views import rows, states, workspaces
 from aichat_workspace.domain.models.status import ModelState
+from aichat_workspace.foundation.states import MODELS
 from tests.unit.console.views.documents import DOING_WELL, NOW, condition, document
 
 
@@ -10,7 +10,7 @@ from tests.unit.console.views.documents import DOING_WELL, NOW, condition, docum
 def test_every_state_of_a_model_has_a_word(kind: ModelState) -> None:
     sample = document(status={"phase": "Ready", "models": [{"name": "m", "state": kind}]})
     (model,) = workspaces.workspace(sample, DOING_WELL, NOW).models
-    assert model.state.word == TEXTS[f"model_{kind}"]
+    assert model.state.word == MODELS[kind].word
 
 
 def test_a_phase_and_a_models_state_of_a_newer_operator_are_shown_as_they_are() -> None:
@@ -23,7 +23,7 @@ def test_a_phase_and_a_models_state_of_a_newer_operator_are_shown_as_they_are() 
 
 def test_a_workspace_that_is_being_deleted_says_so_whatever_its_phase() -> None:
     sample = {**document(status={"phase": "Ready"}), "deleting": True}
-    assert rows.state(sample).word == TEXTS["Terminating"]
+    assert rows.state(sample).word == "Deleting"
     assert not workspaces.workspace(sample, DOING_WELL, NOW).can_prompt
 
 
@@ -48,6 +48,21 @@ def test_a_problem_that_a_condition_repeats_is_shown_once_and_not_as_the_summary
         workspaces.Finding("Model m", "no room", "Raise it.", "trouble", "AI0001"),
     )
     assert view.summary == ""
+
+
+@pytest.mark.parametrize(
+    ("reason", "tone"),
+    [
+        ("ModelsVolumeFull", "trouble"),
+        ("Starting", "working"),
+        ("Suspended", "idle"),
+        ("FromANewerOperator", "trouble"),
+    ],
+)
+def test_a_step_is_as_red_as_its_reason(reason: str, tone: str) -> None:
+    models = condition("ModelsReady", "False", "2026-01-01T00:00:00Z", reason=reason)
+    view = workspaces.workspace(document(status={"conditions": [models]}), DOING_WELL, NOW)
+    assert [step.state.tone for step in view.steps if step.title == "Models"] == [tone]
 
 
 @pytest.mark.parametrize(
