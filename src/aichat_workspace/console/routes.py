@@ -18,6 +18,7 @@ from aichat_workspace.console.api_client import ApiClient, ApiProblemError, Prob
 from aichat_workspace.console.forms import NewWorkspace, Values
 from aichat_workspace.console.texts import TEXTS
 from aichat_workspace.domain import names
+from aichat_workspace.foundation.local_path import is_local
 
 _NAME: Final = re.compile(names.WORKSPACE_NAME_PATTERN)
 NOT_FOUND: Final = Problem(404, "no-such-page", "")
@@ -104,12 +105,12 @@ class Routes:
 
     async def show_login(self, request: Request) -> Response:
         """Show the ways to sign in."""
-        return self._login_page(request.query_params.get("next", "/"))
+        return self._login_page(_local(request.query_params.get("next", "/")))
 
     async def sign_in(self, request: Request) -> Response:
         """Sign in with a token, and go where the person wanted to go."""
         form = await forms.read_form(request)
-        next_path = forms.first(form, "next")
+        next_path = _local(forms.first(form, "next"))
         api = ApiClient(self.api, request)
         try:
             await pages.sign_in(api, forms.first(form, "token"))
@@ -117,10 +118,9 @@ class Routes:
             if error.problem.code == "cross-site":
                 raise
             return self._login_page(next_path, error.problem)
-        return rendering.redirect(local_path(next_path), api.cookies)
+        return rendering.redirect(next_path, api.cookies)
 
     def _login_page(self, next_path: str, problem: Problem | None = None) -> Response:
-        next_path = local_path(next_path)
         return rendering.page(
             "login.html",
             problem.status if problem else 200,
@@ -135,9 +135,7 @@ class Routes:
 
     async def sign_out(self, request: Request) -> Response:
         """End the session."""
-        api = ApiClient(self.api, request)
-        await pages.sign_out(api)
-        return rendering.redirect("/login", api.cookies)
+        return await pages.sign_out(ApiClient(self.api, request))
 
     async def show_new(self, request: Request) -> Response:
         """Show the form of a new workspace; the query fills it in."""
@@ -220,13 +218,9 @@ def _require_name(request: Request) -> None:
         raise ApiProblemError(NOT_FOUND)
 
 
-def local_path(path: str) -> str:
-    """Return the path if it is one of this site, else `/`: a link must not lead elsewhere.
-
-    Browsers read a backslash as a slash, and skip control characters.
-    """
-    is_local = path.startswith("/") and not path.startswith(("//", "/\\"))
-    return path if is_local and path.isprintable() and "\\" not in path else "/"
+def _local(path: str) -> str:
+    """Return the path if it is one of this site, else `/`."""
+    return path if is_local(path) else "/"
 
 
 def _detail(problem: Problem) -> str:

@@ -23,6 +23,9 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         " --audience aichat-workspace-api",
         "sign_in_token": "Sign in with the token",
         "session_ended": "Your session has ended. Sign in again, and you are back where you were.",
+        "signed_out": "You are signed out here",
+        "signed_out_lead": "Your organization signs you out next.",
+        "sign_out_provider": "Sign out there, too",
         # List
         "search": "Find by name, team or address",
         "find": "Find",

@@ -7,13 +7,14 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
+from aichat_workspace.api.auth.provider import Provider
 from aichat_workspace.console.rendering import CONTENT_SECURITY_POLICY
-from aichat_workspace.console.routes import local_path
 from aichat_workspace.console.texts import TEXTS
 from aichat_workspace.kube.errors import UnreachableError
-from tests.fakes.console import TEAM, ConsoleWorld
+from tests.fakes.console import TEAM, ConsoleWorld, make_world
 from tests.unit.api.samples import resource
 from tests.unit.console.conftest import NAME, PATH, QUERY, Browser
+from tests.unit.console.markup import parse
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
@@ -51,13 +52,42 @@ class TestSignIn:
     @pytest.mark.parametrize(
         "path", ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil", "x", ""]
     )
-    def test_a_link_to_another_site_leads_to_the_list(self, path: str) -> None:
-        assert local_path(path) == "/"
+    async def test_a_link_to_another_site_leads_to_the_list(
+        self, stranger: Browser, path: str
+    ) -> None:
+        assert (await stranger.sign_in(next=path)).headers["Location"] == "/"
 
     async def test_signing_out_takes_the_session(self, browser: Browser) -> None:
         page = await browser.open("/")
         assert (await browser.submit(page, "/logout")).headers["Location"] == "/login"
         assert (await browser.http.get("/")).headers["Location"] == "/login?next=%2F"
+
+    async def test_signing_out_goes_on_to_the_provider_where_that_has_a_way(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        url = "https://sso.example.org/logout?client_id=a&id_token_hint=b"
+
+        async def sign_out_url(*_: object) -> str:
+            return url
+
+        monkeypatch.setattr(Provider, "sign_out_url", sign_out_url)
+        world = make_world(
+            {
+                "PUBLIC_URL": "http://console",
+                "OIDC_ISSUER": "https://sso.example.org",
+                "OIDC_CLIENT_ID": "console",
+                "OIDC_CLIENT_SECRET": "secret",
+            }
+        )
+        transport = httpx2.ASGITransport(world.app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://console") as http:
+            browser = Browser(http)
+            await browser.sign_in()
+            page = await browser.open("/")
+            response = await browser.submit(page, "/logout")
+            assert response.status_code == 200
+            assert url in parse(response).links
+            assert (await http.get("/")).status_code == 303
 
     async def test_another_sites_form_signs_no_one_in(self, stranger: Browser) -> None:
         headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
