@@ -173,7 +173,9 @@ async def check_new(visit: Visit, form: NewWorkspace) -> Response:
     try:
         await visit.api.call("POST", WORKSPACES, {"dryRun": "true"}, form.body())
     except ApiProblemError as error:
-        return await new_page(visit, form, errors=forms.errors_by_field(error.problem))
+        return await new_page(
+            visit, form, errors=forms.errors_by_field(error.problem, forms.NEW_FIELDS)
+        )
     return await new_page(visit, form, is_checked=True)
 
 
@@ -184,7 +186,7 @@ async def create(visit: Visit, form: NewWorkspace) -> Response:
     except ApiProblemError as error:
         if error.problem.status not in (403, 409, 422) or error.problem.code == "csrf-token":
             raise
-        errors = forms.errors_by_field(error.problem)
+        errors = forms.errors_by_field(error.problem, forms.NEW_FIELDS)
         return await new_page(visit, form, error.problem.status, errors)
     return visit.redirect(rows.row(document, datetime.now(UTC)).path)
 

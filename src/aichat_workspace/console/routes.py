@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from aichat_workspace.console import forms, pages, rendering
+from aichat_workspace.console import forms, pages, rendering, settings_pages
 from aichat_workspace.console.api_client import ApiClient, ApiProblemError, Problem
 from aichat_workspace.console.forms import NewWorkspace, Values
 from aichat_workspace.console.texts import TEXTS
@@ -53,6 +53,10 @@ class Routes:
             self._route("/new", self.show_new, "GET"),
             self._route("/new", self.create, "POST"),
             self._route("/workspaces/{name}", self.show_workspace, "GET"),
+            self._route("/workspaces/{name}/settings", self.show_settings, "GET"),
+            self._route("/workspaces/{name}/settings", self.save_settings, "POST"),
+            self._route("/workspaces/{name}/yaml", self.show_yaml, "GET"),
+            self._route("/workspaces/{name}/yaml", self.save_settings, "POST"),
             self._route("/workspaces/{name}/delete", self.show_delete, "GET"),
             self._route("/workspaces/{name}/delete", self.delete, "POST"),
             self._route("/workspaces/{name}/credentials", self.show_credentials, "POST"),
@@ -173,6 +177,21 @@ class Routes:
         action = request.url.path.rpartition("/")[2]
         await pages.change(visit, "POST", f"{pages.WORKSPACES}/{name}:{action}", team)
         return visit.redirect(_workspace_path(name, team))
+
+    async def show_settings(self, request: Request) -> Response:
+        """Show the form of a workspace's settings; the query fills fields in."""
+        visit = await self._visit(request)
+        query = dict(request.query_params)
+        return await settings_pages.settings_page(visit, *_address(request), query)
+
+    async def show_yaml(self, request: Request) -> Response:
+        """Show a workspace's spec as YAML."""
+        return await settings_pages.yaml_page(await self._visit(request), *_address(request))
+
+    async def save_settings(self, request: Request) -> Response:
+        """Show what a change of the settings does, or carry it out."""
+        visit, values = await self._visit_with_form(request)
+        return await settings_pages.save(visit, *_address(request), values)
 
     async def show_delete(self, request: Request) -> Response:
         """Show what deleting a workspace does."""

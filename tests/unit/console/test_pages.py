@@ -1,5 +1,6 @@
 """Every page and action by plain links and forms, through the whole application."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -404,3 +405,112 @@ async def test_the_apis_own_paths_stay_the_apis(stranger: Browser) -> None:
     for path in ("/openapi.json", "/api/v1/me", "/api/v1/nothing"):
         response = await stranger.http.get(path, headers={"Accept": "text/html"})
         assert "text/html" not in response.headers["Content-Type"]
+
+
+SETTINGS = f"{PATH}/settings{QUERY}"
+YAML = f"{PATH}/yaml{QUERY}"
+
+
+class TestSettings:
+    async def test_a_change_is_shown_before_it_is_saved(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open(SETTINGS)
+        fields = {"models": "gemma2:2b\nllama3.2", "storage.ollama.size": "40Gi"}
+        response = await browser.submit(page, SETTINGS, **fields)
+        review = parse(response)
+        assert response.status_code == 200
+        assert "gemma2:2b, llama3.2" in review.text
+        assert "40Gi" in review.text
+        assert TEXTS["restarts_nothing"] in review.text
+        assert spec_of(world)["models"] == ["gemma2:2b"]
+        with capture_logs() as lines:
+            saved = await browser.submit(review, SETTINGS, save="1")
+        assert saved.headers["Location"] == PATH + QUERY
+        assert_audited(lines, "replace_workspace")
+        assert spec_of(world) == {
+            "workspaceName": NAME,
+            "models": ["gemma2:2b", "llama3.2"],
+            "storage": {"ollama": {"size": "40Gi"}},
+        }
+
+    async def test_what_is_entered_survives_going_back_to_the_form(self, browser: Browser) -> None:
+        page = await browser.open(SETTINGS)
+        review = parse(await browser.submit(page, SETTINGS, expiresAfter="30d"))
+        form = parse(await browser.submit(review, SETTINGS, back="1"))
+        assert form.form(SETTINGS).values["expiresAfter"] == "30d"
+
+    async def test_what_is_wrong_stands_at_its_field(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open(SETTINGS)
+        response = await browser.submit(page, SETTINGS, expiresAfter="soon")
+        assert response.status_code == 422
+        assert re.search(r'id="expiresAfter-error"[^>]*><svg', response.text)
+        assert "expiresAfter" not in spec_of(world)
+
+    async def test_nothing_changed_is_nothing_to_save(self, browser: Browser) -> None:
+        for path in (SETTINGS, YAML):
+            response = await browser.submit(await browser.open(path), path)
+            assert TEXTS["settings_same"] in parse(response).text
+
+    async def test_a_change_of_somebody_else_is_not_lost(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open(SETTINGS)
+        review = parse(await browser.submit(page, SETTINGS, expiresAfter="30d"))
+        other = {"models": ["gemma2:2b", "qwen2.5:7b"]}
+        world.put(resource(NAME, team=TEAM, generation=2, spec=other, status={"phase": "Ready"}))
+        refused = await browser.submit(review, SETTINGS, save="1")
+        assert refused.status_code == 409
+        form = parse(refused)
+        assert TEXTS["settings_changed_meanwhile"] in form.text
+        assert form.form(SETTINGS).values["models"] == "gemma2:2b\nqwen2.5:7b"
+        assert form.form(SETTINGS).values["expiresAfter"] == "30d"
+        review = parse(await browser.submit(form, SETTINGS))
+        assert (await browser.submit(review, SETTINGS, save="1")).status_code == 303
+        assert spec_of(world) == {"workspaceName": NAME, **other, "expiresAfter": "30d"}
+
+    async def test_yaml_has_what_the_form_has_not(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open(YAML)
+        text = page.form(YAML).values["yaml"] + "ollama: {keepAlive: 1h}\n"
+        review = parse(await browser.submit(page, YAML, yaml=text))
+        assert "ollama.keepAlive" in review.text
+        assert TEXTS["restarts_model_server"] in review.text
+        assert (await browser.submit(review, YAML, save="1")).status_code == 303
+        assert spec_of(world)["ollama"] == {"keepAlive": "1h"}
+
+    @pytest.mark.parametrize("text", ["a: [", "modells: [a]\nworkspaceName: red-chat"])
+    async def test_a_text_that_is_no_spec_is_told_and_kept(
+        self, browser: Browser, text: str
+    ) -> None:
+        response = await browser.submit(await browser.open(YAML), YAML, yaml=text)
+        assert response.status_code == 422
+        assert parse(response).form(YAML).values["yaml"].strip() == text
+
+    async def test_a_link_fills_the_form_in_and_raises_an_amount(self, browser: Browser) -> None:
+        page = await browser.open(f"{SETTINGS}&expiresAfter=60d&raise=storage.ollama.size")
+        values = page.form(SETTINGS).values
+        assert values["expiresAfter"] == "60d"
+        assert values["storage.ollama.size"] == "40Gi"
+        assert values["was.storage.ollama.size"] == ""
+
+    async def test_who_may_not_change_it_is_told_and_changes_nothing(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open(SETTINGS)
+        world.client.allows = lambda review: review.get("verb") != "update"
+        response = await browser.submit(page, SETTINGS, expiresAfter="30d")
+        assert response.status_code == 403
+
+    async def test_a_forms_token_is_the_sessions(self, browser: Browser) -> None:
+        page = await browser.open(SETTINGS)
+        response = await browser.submit(page, SETTINGS, csrf="made-up", expiresAfter="30d")
+        assert response.status_code == 403
+
+
+def spec_of(world: ConsoleWorld) -> dict[str, Any]:
+    (view,) = world.services.cluster.sorted_from(("", "", ""))
+    return dict(view.document["spec"])
