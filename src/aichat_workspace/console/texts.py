@@ -73,6 +73,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "cancel": "Cancel",
         # Workspace
         "fix": "What to do:",
+        "fix_raise": "Raise",
+        "fix_change": "Change",
         "progress": "How it came up",
         "for": "for",
         "no_models": "No models. Add one to chat with.",

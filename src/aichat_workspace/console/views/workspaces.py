@@ -21,6 +21,35 @@ _BRING_UP_SECONDS: Final = 3_600
 
 _EVENTS: Final = 15
 
+# Reasons that a field of the settings mends (domain/reasons.py says so in words).
+_FIXED_BY: Final[Mapping[str, str]] = {
+    Reason.MODELS_VOLUME_FULL: "storage.ollama.size",
+    Reason.MODEL_TOO_LARGE: "storage.ollama.size",
+    Reason.MODEL_NEEDS_MEMORY: "resources.ollama.memoryLimit",
+    Reason.EXPIRES_SOON: "expiresAfter",
+    Reason.HOST_NOT_ALLOWED: "ingress.host",
+    Reason.HOST_TAKEN: "ingress.host",
+    **dict.fromkeys(
+        (
+            Reason.MODEL_DIGEST_DIFFERS,
+            Reason.MODEL_HOSTED,
+            Reason.MODEL_NOT_FOUND,
+            Reason.MODEL_NOT_LISTED,
+            Reason.MODEL_REFUSED,
+            Reason.REGISTRY_NOT_ALLOWED,
+        ),
+        "models",
+    ),
+}
+_RAISED: Final = frozenset(
+    {
+        Reason.EXPIRES_SOON,
+        Reason.MODEL_NEEDS_MEMORY,
+        Reason.MODEL_TOO_LARGE,
+        Reason.MODELS_VOLUME_FULL,
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -42,6 +71,10 @@ class Finding:
     """trouble for what a person has to mend, else working."""
     code: str
     """What documentation and alerts call it; empty for an unknown one."""
+    field: str
+    """The field of the settings that mends it; empty where it is not one field."""
+    is_raised: bool
+    """Whether a larger number in that field mends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +173,8 @@ def _finding(document: Document) -> Finding:
         advice=document["advice"],
         tone="trouble" if document["severity"] == Severity.ERROR else "working",
         code=document["code"],
+        field=_FIXED_BY.get(document["reason"], ""),
+        is_raised=document["reason"] in _RAISED,
     )
 
 
