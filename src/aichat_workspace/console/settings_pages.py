@@ -165,7 +165,7 @@ async def _form(
     platform = await visit.api.get("/api/v1/platform")
     patterns = await visit.api.get("/api/v1/patterns")
     was = settings_form.texts(spec)
-    shown = was | changed
+    shown = {**was, **changed}
     known = [pattern["name"] for pattern in patterns["items"]]
     return visit.page(
         "settings.html",

@@ -87,6 +87,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "asking": "The model thinks…",
         "prompt_stop": "The reply broke off.",
         "prompt_done": "{model}, {seconds} s",
+        "prompt_suspended": "Resume the workspace to send a prompt.",
         "prompt_not_now": "A prompt can be sent once a model is ready.",
         "credentials": "First administrator's sign-in",
         "credentials_help": "For the chat's first administrator. Each time they are shown is"
@@ -155,10 +156,12 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "help_resources": "CPU as 2 or 500m, memory as 8Gi. A model has to fit into the model"
         " server's memory limit.",
         "help_storage": "As 40Gi. A volume can grow where its class allows it, and never shrink.",
-        "help_quota": "Upper bounds of all pods together, within the platform's ceiling.",
+        "help_quota": "Upper bounds of all pods together, within the platform's ceiling. Where"
+        " empty, there is room for what they need.",
         "help_serving": "More context and more prompts at a time need more memory. Where empty,"
         " Ollama chooses.",
-        "help_reach": "A host has to be under a domain that the platform allows.",
+        "help_reach": "The host is the name under the platform's domain where it is empty, and has"
+        " to be under a domain that the platform allows.",
         "help_lifetime": "An age as 90m, 36h or 30d; never where empty.",
         "field_models": "Models",
         "field_patterns": "Prompts",
@@ -171,8 +174,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "field_resources.ollama.gpu.count": "Model server: graphics processors",
         "field_resources.openWebUI.cpuLimit": "Chat: CPU at most",
         "field_resources.openWebUI.memoryLimit": "Chat: memory at most",
-        "field_storage.ollama.size": "Models",
-        "field_storage.openWebUI.size": "Chats and documents",
+        "field_storage.ollama.size": "Volume of the models",
+        "field_storage.openWebUI.size": "Volume of chats and documents",
         "field_quota.cpu": "CPU",
         "field_quota.memory": "Memory",
         "field_quota.storage": "Volumes",
@@ -185,11 +188,12 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "field_expiresAfter": "Ends at an age of",
         "field_expiry": "What happens then",
         "field_deletionPolicy": "When it is deleted",
-        "option_IfNotPresent": "No, keep what is there",
-        "option_Always": "Yes, each day",
-        "option_Delete": "Delete it with all data",
-        "option_Suspend": "Suspend it",
-        "option_Retain": "Stop, and keep the namespace with all data",
+        "option_modelPullPolicy.IfNotPresent": "No, keep what is there",
+        "option_modelPullPolicy.Always": "Yes, each day",
+        "option_expiry.Delete": "It is deleted",
+        "option_expiry.Suspend": "It is suspended",
+        "option_deletionPolicy.Delete": "All data go",
+        "option_deletionPolicy.Retain": "The namespace stays with all data",
         # Connection
         "lost": "No connection. What you see may be old; next try in {seconds} s.",
         "ended": "Your session has ended. Reload the page to sign in again.",

@@ -103,6 +103,6 @@ def test_texts_and_controls_stand_out_from_what_is_behind_them(scheme: int) -> N
 def test_every_field_of_the_settings_and_every_choice_has_words() -> None:
     wanted = {f"group_{group}" for group in GROUPS} | {f"help_{group}" for group in GROUPS}
     wanted |= {f"field_{field.path}" for field in FIELDS}
-    wanted |= {f"option_{option}" for field in FIELDS for option in field.options}
+    wanted |= {f"option_{field.path}.{option}" for field in FIELDS for option in field.options}
     prefixes = ("group_", "help_", "field_", "option_")
     assert wanted == {name for name in TEXTS if name.startswith(prefixes)}

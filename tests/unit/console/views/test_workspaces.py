@@ -1,10 +1,10 @@
 import pytest
 
 from aichat_workspace.console.settings_form import PATHS
-from aichat_workspace.console.views import rows, states, workspaces
+from aichat_workspace.console.views import rows, workspaces
 from aichat_workspace.domain.models.status import ModelState
 from aichat_workspace.domain.reasons import Reason
-from aichat_workspace.foundation.states import MODELS
+from aichat_workspace.foundation.states import MODELS, State
 from tests.unit.console.views.documents import DOING_WELL, NOW, condition, document
 
 
@@ -19,8 +19,8 @@ def test_a_phase_and_a_models_state_of_a_newer_operator_are_shown_as_they_are() 
     models = [{"name": "m", "state": "Thawing"}]
     sample = document(status={"phase": "Waking", "models": models})
     view = workspaces.workspace(sample, DOING_WELL, NOW)
-    assert view.row.state == states.State("Waking", "idle")
-    assert view.models[0].state == states.State("Thawing", "idle")
+    assert view.row.state == State("Waking", "idle")
+    assert view.models[0].state == State("Thawing", "idle")
 
 
 def test_a_workspace_that_is_being_deleted_says_so_whatever_its_phase() -> None:
