@@ -369,6 +369,28 @@ def test_axe_finds_nothing_on_any_page(
     assert violations == []
 
 
+def test_axe_notices_what_shuts_people_out(chromium: Browser) -> None:
+    page = chromium.new_page()
+    page.set_content("<html lang='en'><title>A page</title><main><h1>A page</h1><img src='x'>")
+    assert [violation for violation in _violations(page) if "image-alt" in violation]
+    page.close()
+
+
+def test_rights_that_end_while_one_looks_end_the_view(
+    chromium: Browser, console: ServedConsole
+) -> None:
+    with visiting(chromium, console) as visitor:
+        page = visitor.page
+        visitor.sign_in()
+        page.goto(PAGE)
+        expect(page.locator("h1")).to_contain_text(NAME)
+        console.world.client.allows = lambda _: False
+        console.put(sample("Degraded"))
+        expect(page.locator("#list")).to_contain_text("Ask an administrator", timeout=60_000)
+        assert NAME not in page.content()
+        visitor.complaints.clear()  # the browser reports each refused request
+
+
 @pytest.mark.parametrize("has_script", [True, False])
 def test_settings_are_reviewed_before_they_are_saved(
     chromium: Browser, console: ServedConsole, *, has_script: bool
