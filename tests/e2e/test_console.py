@@ -31,6 +31,7 @@ PAGES: Final = (
         for phase in ("degraded", "pullingmodels", "suspended")
     ),
     "/?q=none-like-this",
+    "/platform",
     f"/new?name={NAME}&team={TEAM}&model=gemma2:2b",
     f"/workspaces/{NAME}/delete?team={TEAM}",
     SETTINGS,
@@ -432,7 +433,7 @@ def test_a_list_of_a_thousand_does_not_stutter(
     assert longest < _STUTTER_MILLISECONDS, f"a task took {longest:.0f} ms"
 
 
-@pytest.mark.parametrize("path", ["/login", "/", "/new", PAGE, SETTINGS])
+@pytest.mark.parametrize("path", ["/login", "/", "/new", "/platform", PAGE, SETTINGS])
 def test_a_phone_shows_a_page_without_scrolling_sideways(
     chromium: Browser, console: ServedConsole, path: str
 ) -> None:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from aichat_workspace.console import forms, pages, rendering, settings_pages
+from aichat_workspace.console import forms, pages, platform_page, rendering, settings_pages
 from aichat_workspace.console.api_client import ApiClient, ApiProblemError, Problem
 from aichat_workspace.console.forms import NewWorkspace, Values
 from aichat_workspace.console.texts import TEXTS
@@ -52,6 +52,7 @@ class Routes:
             self._route("/logout", self.sign_out, "POST"),
             self._route("/new", self.show_new, "GET"),
             self._route("/new", self.create, "POST"),
+            self._route("/platform", self.show_platform, "GET"),
             self._route("/workspaces/{name}", self.show_workspace, "GET"),
             self._route("/workspaces/{name}/settings", self.show_settings, "GET"),
             self._route("/workspaces/{name}/settings", self.save_settings, "POST"),
@@ -153,6 +154,10 @@ class Routes:
         if "check" in values:
             return await pages.check_new(visit, form)
         return await pages.create(visit, form)
+
+    async def show_platform(self, request: Request) -> Response:
+        """Show all workspaces together."""
+        return await platform_page.platform_page(await self._visit(request))
 
     async def show_workspace(self, request: Request) -> Response:
         """Show a workspace."""

@@ -115,6 +115,23 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "delete_confirm": "Type {name} to confirm",
         "delete_mismatch": "That is not the name. Type {name}, or cancel.",
         "delete_now": "Delete workspace",
+        # Platform
+        "platform": "Platform",
+        "platform_part": "The first {count} that you may see; there are more.",
+        "platform_problems": "What ails workspaces",
+        "platform_no_problems": "Nothing that a person would have to mend.",
+        "platform_more": "and {count} more",
+        "platform_upgrade": "Upgrade",
+        "platform_no_upgrade": "Every workspace runs as the platform's settings are.",
+        "platform_pause": "With kubectl, this lets no further workspace change its pods; upgrades-"
+        " instead of upgrades=paused goes on:",
+        "platform_pause_command": "kubectl annotate aichatplatform default"
+        " apps.aichatworkspaces.io/upgrades=paused",
+        "platform_version": "Version of the API",
+        "platform_domain": "Domains",
+        "platform_ceiling": "One workspace at most",
+        "platform_registries": "Registries of models",
+        "platform_any": "any",
         # Settings
         "settings": "Settings",
         "settings_lead": "Nothing is saved before you have seen what it changes. An empty field"

@@ -39,6 +39,7 @@ def test_a_workspace_is_created_changed_and_deleted_by_forms(
     assert (created.status_code, created.headers["Location"]) == (303, PATH + QUERY)
     assert cluster.get("aiws", NAME, "-n", TEAM)["spec"]["models"] == ["m:1"]
     assert NAME in browser.get("/").text
+    assert "/?phase=Pending" in browser.get("/platform").text
     for action, is_suspended in (("suspend", True), ("resume", False)):
         changed = browser.post(f"{PATH}/{action}{QUERY}", data=csrf)
         assert (changed.status_code, changed.headers["Location"]) == (303, PATH + QUERY)

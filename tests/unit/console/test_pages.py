@@ -511,6 +511,32 @@ class TestSettings:
         assert response.status_code == 403
 
 
+class TestPlatform:
+    async def test_it_has_states_problems_and_settings(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        trouble = {
+            "type": "ModelsReady",
+            "status": "False",
+            "reason": "ModelTooLarge",
+            "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }
+        status = {"phase": "Degraded", "conditions": [trouble]}
+        world.put(resource("full-chat", team=TEAM, status=status))
+        page = await browser.open("/platform")
+        assert "ModelTooLarge" in page.text
+        assert f"/workspaces/full-chat{QUERY}" in page.links
+        assert {"/?phase=Ready", "/?phase=Degraded"} <= {*page.links}
+        assert TEXTS["platform_no_upgrade"] in page.text
+
+    async def test_it_is_nothing_for_who_has_no_team(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        world.client.allows = lambda _: False
+        await browser.open("/platform", 403)
+
+
 def spec_of(world: ConsoleWorld) -> dict[str, Any]:
     (view,) = world.services.cluster.sorted_from(("", "", ""))
     return dict(view.document["spec"])
