@@ -331,10 +331,10 @@ def _tab_to(page: Page, text: str) -> None:
 def _violations(page: Page) -> list[str]:
     """Return what axe-core finds wrong on the page, with the elements."""
     page.evaluate(_AXE)
-    found = page.evaluate("axe.run().then(results => results.violations)")
+    violations = page.evaluate("axe.run().then(results => results.violations)")
     return [
         f"{page.url}: {violation['id']}: {node['html']}: {node['failureSummary']}"
-        for violation in found
+        for violation in violations
         for node in violation["nodes"]
     ]
 

@@ -101,8 +101,8 @@ def test_texts_and_controls_stand_out_from_what_is_behind_them(scheme: int) -> N
 
 
 def test_every_field_of_the_settings_and_every_choice_has_words() -> None:
-    wanted = {f"group_{group}" for group in GROUPS} | {f"help_{group}" for group in GROUPS}
-    wanted |= {f"field_{field.path}" for field in FIELDS}
-    wanted |= {f"option_{field.path}.{option}" for field in FIELDS for option in field.options}
+    expected = {f"group_{group}" for group in GROUPS} | {f"help_{group}" for group in GROUPS}
+    expected |= {f"field_{field.path}" for field in FIELDS}
+    expected |= {f"option_{field.path}.{option}" for field in FIELDS for option in field.options}
     prefixes = ("group_", "help_", "field_", "option_")
-    assert wanted == {name for name in TEXTS if name.startswith(prefixes)}
+    assert expected == {name for name in TEXTS if name.startswith(prefixes)}

@@ -56,8 +56,8 @@ def restarts(before: _Spec, after: _Spec) -> Restarts:
 
 def removed_models(before: _Spec, after: _Spec) -> tuple[str, ...]:
     """Return the models that the operator takes from the volume."""
-    kept = set(after.get("models") or ())
-    return tuple(model for model in before.get("models") or () if model not in kept)
+    remaining = set(after.get("models") or ())
+    return tuple(model for model in before.get("models") or () if model not in remaining)
 
 
 def _first(spec: _Spec) -> Any:

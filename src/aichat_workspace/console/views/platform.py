@@ -93,13 +93,13 @@ def upgrade(documents: Iterable[Document]) -> tuple[Group, ...]:
     return tuple(groups[reason] for reason in _UPGRADE if reason in groups)
 
 
-def _groups(documents: Iterable[Document], is_wanted: Callable[[str], bool]) -> list[Group]:
+def _groups(documents: Iterable[Document], is_chosen: Callable[[str], bool]) -> list[Group]:
     links: dict[str, dict[Link, None]] = defaultdict(dict)
     for document in documents:
         for condition in document["status"].get("conditions") or ():
-            if is_wanted(condition["type"]):
+            if is_chosen(condition["type"]):
                 links[condition["reason"]][_link(document)] = None
-    return [_group(reason, [*found]) for reason, found in sorted(links.items())]
+    return [_group(reason, [*group]) for reason, group in sorted(links.items())]
 
 
 def _group(reason: str, links: Sequence[Link]) -> Group:
