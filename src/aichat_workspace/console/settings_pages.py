@@ -118,7 +118,8 @@ class _Edit:
         """Return the form with what the API refuses. Raises ApiProblemError for other problems."""
         problem = error.problem
         if problem.status in (412, 428):
-            return await self.show_again(409, notice=TEXTS["settings_changed_meanwhile"])
+            notice = TEXTS["yaml_changed"] if self.is_yaml else TEXTS["settings_changed"]
+            return await self.show_again(409, notice=notice)
         if problem.status not in (409, 422):
             raise error
         fields = {} if self.is_yaml else settings_form.ERROR_FIELDS

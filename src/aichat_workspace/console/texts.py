@@ -145,7 +145,9 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "settings_unset": "not set",
         "settings_review": "Review the change",
         "settings_same": "This is what the workspace has already: nothing to save.",
-        "settings_changed_meanwhile": "The workspace was changed meanwhile. The form has the newest"
+        "yaml_changed": "The workspace was changed meanwhile. Your text stays as it is; the next"
+        " review shows how it differs from the newest state.",
+        "settings_changed": "The workspace was changed meanwhile. The form has the newest"
         " values and your changes; review them again.",
         "review": "Review the change",
         "review_field": "Field",

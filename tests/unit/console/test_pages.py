@@ -464,7 +464,7 @@ class TestSettings:
         refused = await browser.submit(review, SETTINGS, save="1")
         assert refused.status_code == 409
         form = parse(refused)
-        assert TEXTS["settings_changed_meanwhile"] in form.text
+        assert TEXTS["settings_changed"] in form.text
         assert form.form(SETTINGS).values["models"] == "gemma2:2b\nqwen2.5:7b"
         assert form.form(SETTINGS).values["expiresAfter"] == "30d"
         review = parse(await browser.submit(form, SETTINGS))
@@ -481,6 +481,21 @@ class TestSettings:
         assert TEXTS["restarts_model_server"] in review.text
         assert (await browser.submit(review, YAML, save="1")).status_code == 303
         assert spec_of(world)["ollama"] == {"keepAlive": "1h"}
+
+    async def test_a_text_stays_after_a_change_of_somebody_else_and_is_reviewed_again(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open(YAML)
+        text = page.form(YAML).values["yaml"].strip() + "\nollama: {keepAlive: 1h}"
+        other = {"models": ["qwen2.5:7b"]}
+        world.put(resource(NAME, team=TEAM, generation=2, spec=other, status={"phase": "Ready"}))
+        refused = await browser.submit(page, YAML, yaml=text)
+        assert refused.status_code == 409
+        again = parse(refused)
+        assert TEXTS["yaml_changed"] in again.text
+        assert again.form(YAML).values["yaml"].strip() == text
+        review = parse(await browser.submit(again, YAML))
+        assert "qwen2.5:7b" in review.text
 
     @pytest.mark.parametrize("text", ["a: [", "modells: [a]\nworkspaceName: red-chat"])
     async def test_a_text_that_is_no_spec_is_told_and_kept(
