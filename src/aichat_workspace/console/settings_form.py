@@ -97,12 +97,16 @@ def texts(spec: Spec) -> dict[str, str]:
 
 
 def changes(values: Values) -> dict[str, str]:
-    """Return what a person has changed: new texts by field."""
+    """Return what a person has changed: new texts by field.
+
+    Browsers send nothing of a box that is not checked; any other field that is missing is unchanged.
+    """
     changed = {}
     for field in FIELDS:
         known = values.get(f"{_WAS}{field.path}")
-        text = _entered(values, field)
-        if known is not None and text != _normal(field, known):
+        is_sent = field.path in values or field.kind in (Kind.FLAG, Kind.PATTERNS)
+        text = _normal(field, values.get(field.path, []))
+        if known is not None and is_sent and text != _normal(field, known):
             changed[field.path] = text
     return changed
 
@@ -161,10 +165,6 @@ def _text(spec: Spec, field: Field) -> str:
     if value is None:
         return next(iter(field.options), "")
     return forms.join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-
-
-def _entered(values: Values, field: Field) -> str:
-    return _normal(field, values.get(field.path, []))
 
 
 def _normal(field: Field, entered: list[str]) -> str:

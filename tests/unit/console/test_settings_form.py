@@ -76,6 +76,12 @@ def test_what_others_changed_meanwhile_stays() -> None:
     assert changed == newest | {"quota": {"cpu": "8"}}
 
 
+def test_a_field_that_was_not_sent_is_unchanged_and_an_unchecked_box_is_emptied() -> None:
+    spec = {"expiry": "Suspend", "patterns": ["a"], "access": {"signUp": True}}
+    values = {f"was.{path}": [text] for path, text in settings_form.texts(spec).items()}
+    assert settings_form.changes(values) == {"patterns": "", "access.signUp": ""}
+
+
 def test_every_field_is_one_of_the_spec() -> None:
     schema = WorkspaceSpec.model_json_schema()
     for field in settings_form.FIELDS:

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 
 from aichat_workspace.console.views.states import Document
 from aichat_workspace.domain.reasons import Reason, Severity
-from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType
+from aichat_workspace.domain.v1alpha1.workspace_status import ABNORMAL_CONDITIONS, ConditionType
 from aichat_workspace.foundation.states import PHASES, State, phase_state
 
 FIELDS: Final = "name,team,deleting,status.phase,status.conditions"
@@ -97,7 +97,9 @@ def _groups(documents: Iterable[Document], is_chosen: Callable[[str], bool]) -> 
     links: dict[str, dict[Link, None]] = defaultdict(dict)
     for document in documents:
         for condition in document["status"].get("conditions") or ():
-            if is_chosen(condition["type"]):
+            kind = condition["type"]
+            is_good = (condition["status"] == "True") is (kind not in ABNORMAL_CONDITIONS)
+            if is_chosen(kind) and not is_good:
                 links[condition["reason"]][_link(document)] = None
     return [_group(reason, [*group]) for reason, group in sorted(links.items())]
 

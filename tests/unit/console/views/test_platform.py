@@ -50,6 +50,13 @@ def test_problems_are_grouped_by_reason_the_most_urgent_and_frequent_first() -> 
     assert (groups[1].code, groups[2].code) == ("AI0407", "")
 
 
+def test_a_condition_that_is_met_ails_no_one_whatever_its_reason() -> None:
+    met = condition("ModelsReady", "True", TIME, reason="FromANewerOperator")
+    soon = condition("ExpiresSoon", "True", TIME, reason="ExpiresSoon")
+    documents = [document(status={"phase": "Ready", "conditions": [met, soon]})]
+    assert [group.reason for group in platform.problems(documents)] == ["ExpiresSoon"]
+
+
 def test_an_upgrade_says_who_changes_who_waits_and_who_failed() -> None:
     documents = [
         ailing("a", "UpToDate", "UpgradeWaiting"),
