@@ -99,7 +99,7 @@ def texts(spec: Spec) -> dict[str, str]:
 def changes(values: Values) -> dict[str, str]:
     """Return what a person has changed: new texts by field.
 
-    Browsers send nothing of a box that is not checked; any other field that is missing is unchanged.
+    Browsers send nothing of an unchecked box; any other field that is missing is unchanged.
     """
     changed = {}
     for field in FIELDS:
