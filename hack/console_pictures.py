@@ -1,10 +1,12 @@
 """Draw the pictures of docs/console.md: python hack/console_pictures.py [FOLDER]
 
-The pages are the real application's, the workspaces are made up: make_world and SAMPLES say which.
+The pages are the real application's, the workspaces are samples: SAMPLES says which. Messages and
+events are what the operator itself says of them.
 """
 
 import asyncio
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +16,11 @@ from playwright.async_api import Browser, async_playwright
 ROOT: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.fakes.console import TEAM, ConsoleWorld, event, make_world, namespace  # noqa: E402
+from aichat_workspace.domain.models.capacity import capacity_problem  # noqa: E402
+from aichat_workspace.domain.v1alpha1.workspace import Workspace  # noqa: E402
+from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus  # noqa: E402
+from aichat_workspace.operator.telemetry.events import events  # noqa: E402
+from tests.fakes.console import TEAM, ConsoleWorld, make_world, namespace  # noqa: E402
 from tests.fakes.listing import take_list  # noqa: E402
 from tests.unit.api.samples import resource  # noqa: E402
 from tests.unit.api.serving import serve  # noqa: E402
@@ -98,7 +104,7 @@ def pulling(name: str) -> dict[str, Any]:
                     is_met=False,
                     time=created,
                     reason="Pulling",
-                    message="llama3.3:70b is being downloaded; people can chat with the others.",
+                    message="llama3.3:70b is being downloaded",
                 ),
             ],
         },
@@ -106,10 +112,8 @@ def pulling(name: str) -> dict[str, Any]:
 
 
 def degraded(name: str) -> dict[str, Any]:
-    problem = (
-        "gemma3:27b needs 16.2 GiB, and the models' volume has 0.2 of 20 GiB left: raise "
-        "spec.storage.ollama.size, or remove a model."
-    )
+    present, needed = int(3.2 * _GIB), int(17.4 * _GIB)
+    problem = capacity_problem("gemma3:27b", needed, present, 20 * _GIB)
     sample = ready(name, days=31, models=["gemma2:2b"], team="sales")
     status = sample["status"]
     status["phase"] = "Degraded"
@@ -117,12 +121,12 @@ def degraded(name: str) -> dict[str, Any]:
         condition(
             "ModelsReady",
             is_met=False,
-            time=ago(hours=2),
+            time=ago(minutes=20),
             reason="ModelTooLarge",
             message=problem,
         ),
         condition(
-            "Ready", is_met=False, time=ago(hours=2), reason="ModelTooLarge", message=problem
+            "Ready", is_met=False, time=ago(minutes=20), reason="ModelTooLarge", message=problem
         ),
     ]
     failed = {"name": "gemma3:27b", "state": "Failed", "reason": "ModelTooLarge"}
@@ -151,22 +155,33 @@ def fill(world: ConsoleWorld) -> None:
     tenants = [namespace(sample["spec"]["workspaceName"]) for sample in SAMPLES]
     store = world.services.cluster._namespaces._store
     take_list(store, [*store.all(), *tenants], 2)
-    world.client.events = [
-        event("ModelFailed", "gemma3:27b: the volume is full", ago(hours=2), kind="Warning"),
-        event("Pulled", "gemma2:2b is there, 1.6 GiB", ago(hours=3)),
-    ]
+    world.client.events = [*events_of(SAMPLES[2])]
+
+
+def events_of(sample: dict[str, Any]) -> Iterator[Any]:
+    """Yield what the operator reports of a workspace that was well until twenty minutes ago."""
+    was_well = ready(sample["spec"]["workspaceName"], days=31, models=["gemma2:2b"])
+    now = datetime.now(UTC) - timedelta(minutes=20)
+    new_status = WorkspaceStatus.model_validate(sample["status"], by_alias=True)
+    for event in events(Workspace.parse(was_well), new_status, now):
+        metadata = {**event["metadata"], "resourceVersion": "1"}
+        metadata["creationTimestamp"] = now.isoformat()
+        regarding = event["regarding"]
+        yield {**event, "metadata": metadata, "message": event["note"], "involvedObject": regarding}
 
 
 PAGES: Final = {
     "list": "/",
     "new": f"/new?name=blue-chat&team={TEAM}&model=gemma2:2b",
     "workspace": "/workspaces/sales-chat?team=sales",
+    "settings": "/workspaces/sales-chat/settings?team=sales&raise=storage.ollama.size",
 }
 PICTURES: Final[tuple[tuple[str, Any, Any], ...]] = (
     ("list", "light", _WIDE),
     ("new", "light", _WIDE),
     ("workspace", "dark", _WIDE),
     ("list", "dark", _PHONE),
+    ("settings", "light", _WIDE),
 )
 
 

@@ -7,9 +7,10 @@ behind it is made up, so that each state is there when a test needs it.
 import asyncio
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import resources
 from typing import Any, Final, Literal
 
 import pytest
@@ -22,8 +23,27 @@ from tests.unit.api.serving import serve
 
 NAME: Final = "red-chat"
 PAGE: Final = f"/workspaces/{NAME}?team={TEAM}"
+SETTINGS: Final = f"/workspaces/{NAME}/settings?team={TEAM}"
+PAGES: Final = (
+    PAGE,
+    *(
+        f"/workspaces/{phase}-chat?team={TEAM}"
+        for phase in ("degraded", "pullingmodels", "suspended")
+    ),
+    "/?q=none-like-this",
+    "/platform",
+    f"/new?name={NAME}&team={TEAM}&model=gemma2:2b",
+    f"/workspaces/{NAME}/delete?team={TEAM}",
+    SETTINGS,
+    f"/workspaces/{NAME}/yaml?team={TEAM}",
+    "/workspaces/not-there",
+)
 _START_SECONDS: Final = 30
+# A tenth of a second is felt; a machine that runs all tests at once is several times slower.
+_STUTTER_MILLISECONDS: Final = 500
 _SCHEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
+
+_AXE: Final = (resources.files("axe_playwright_python") / "axe.min.js").read_text()
 
 
 @dataclass
@@ -71,6 +91,36 @@ def sample(phase: str = "Ready", **parts: Any) -> dict[str, Any]:
         "models": [{"name": "gemma2:2b", "state": "Ready", "totalBytes": 2**30}],
     }
     return resource(NAME, team=TEAM, spec={"models": ["gemma2:2b"]}, status={**status, **parts})
+
+
+def in_phase(phase: str) -> dict[str, Any]:
+    """Return another workspace, with what its page shows in this phase."""
+    message = "The models' volume is full: raise `spec.storage.ollama.size`."
+    conditions = [
+        {
+            "type": kind,
+            "status": "False",
+            "reason": "ModelsVolumeFull",
+            "message": message,
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+            "observedGeneration": 1,
+        }
+        for kind in ("ModelsReady", "Ready")
+    ]
+    pulling = {"state": "Pulling", "percent": 41, "totalBytes": 2**30, "etaSeconds": 360}
+    return resource(
+        f"{phase.lower()}-chat",
+        team=TEAM,
+        spec={"models": ["gemma2:2b"], "suspended": phase == "Suspended"},
+        status={
+            "phase": phase,
+            "conditions": conditions if phase == "Degraded" else [],
+            "models": [
+                {"name": "gemma2:2b", **pulling},
+                {"name": "x", "state": "Failed", "message": message},
+            ],
+        },
+    )
 
 
 @contextmanager
@@ -264,6 +314,9 @@ def test_the_keyboard_is_enough(chromium: Browser, console: ServedConsole) -> No
         expect(page.locator("#list")).to_contain_text("No workspace yet")
         keys.press("n")
         expect(page.locator("#name")).to_be_focused()
+        keys.type("blue-chat")
+        keys.press("Enter")
+        expect(page.locator("h1")).to_contain_text("blue-chat")
 
 
 def _tab_to(page: Page, text: str) -> None:
@@ -275,7 +328,112 @@ def _tab_to(page: Page, text: str) -> None:
     raise AssertionError(f"{text} can't be reached by Tab")
 
 
-@pytest.mark.parametrize("path", ["/login", "/", "/new", PAGE])
+def _violations(page: Page) -> list[str]:
+    """Return what axe-core finds wrong on the page, with the elements."""
+    page.evaluate(_AXE)
+    violations = page.evaluate("axe.run().then(results => results.violations)")
+    return [
+        f"{page.url}: {violation['id']}: {node['html']}: {node['failureSummary']}"
+        for violation in violations
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scheme", _SCHEMES)
+def test_axe_finds_nothing_on_any_page(
+    chromium: Browser, console: ServedConsole, scheme: Literal["light", "dark"]
+) -> None:
+    for phase in ("Degraded", "PullingModels", "Suspended"):
+        console.put(in_phase(phase))
+    with visiting(chromium, console, color_scheme=scheme) as visitor:
+        page = visitor.page
+        page.goto("/login")
+        violations = _violations(page)
+        visitor.sign_in()
+        page.locator("#person summary").click()
+        page.locator(".rows .menu summary").first.click()
+        violations += _violations(page)
+        for path in PAGES:
+            page.goto(path)
+            violations += _violations(page)
+        page.goto(PAGE)
+        page.get_by_role("button", name="Show sign-in data").click()
+        violations += _violations(page)
+        page.goto(SETTINGS)
+        page.locator('[id="expiresAfter"]').fill("soon")
+        page.get_by_role("button", name="Review").click()
+        violations += _violations(page)
+        page.locator('[id="expiresAfter"]').fill("30d")
+        page.get_by_role("button", name="Review").click()
+        violations += _violations(page)
+        visitor.complaints.clear()  # the browser reports the page that is not there
+    assert violations == []
+
+
+def test_axe_notices_what_shuts_people_out(chromium: Browser) -> None:
+    page = chromium.new_page()
+    page.set_content("<html lang='en'><title>A page</title><main><h1>A page</h1><img src='x'>")
+    assert [violation for violation in _violations(page) if "image-alt" in violation]
+    page.close()
+
+
+def test_rights_that_end_while_one_looks_end_the_view(
+    chromium: Browser, console: ServedConsole
+) -> None:
+    with visiting(chromium, console) as visitor:
+        page = visitor.page
+        visitor.sign_in()
+        page.goto(PAGE)
+        expect(page.locator("h1")).to_contain_text(NAME)
+        console.world.client.allows = lambda _: False
+        console.put(sample("Degraded"))
+        expect(page.locator("#list")).to_contain_text("Ask an administrator", timeout=60_000)
+        assert NAME not in page.content()
+        visitor.complaints.clear()  # the browser reports each refused request
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+def test_settings_are_reviewed_before_they_are_saved(
+    chromium: Browser, console: ServedConsole, *, has_script: bool
+) -> None:
+    with visiting(chromium, console, java_script_enabled=has_script) as visitor:
+        page = visitor.page
+        visitor.sign_in()
+        page.goto(PAGE)
+        page.get_by_role("link", name="Settings").click()
+        page.get_by_label("Model server: memory at most").fill("12Gi")
+        page.get_by_role("button", name="Review").click()
+        expect(page.locator(".review")).to_contain_text("resources.ollama.memoryLimit")
+        expect(page.locator("#restarts")).to_contain_text("The model server restarts")
+        page.get_by_role("button", name="Save").click()
+        expect(page.locator("h1")).to_contain_text(NAME)
+        page.goto(SETTINGS)
+        expect(page.get_by_label("Model server: memory at most")).to_have_value("12Gi")
+
+
+def test_a_list_of_a_thousand_does_not_stutter(
+    chromium: Browser, console: ServedConsole, record_property: Callable[[str, object], None]
+) -> None:
+    for number in range(1000):
+        status = {"phase": "Ready", "url": "https://a.example.org"}
+        console.put(resource(f"chat-{number:04}", team=TEAM, status=status))
+    with visiting(chromium, console) as visitor:
+        page = visitor.page
+        page.add_init_script(
+            "window.longest = 0; new PerformanceObserver(list => list.getEntries().forEach("
+            "entry => window.longest = Math.max(window.longest, entry.duration)"
+            ")).observe({type: 'longtask', buffered: true})"
+        )
+        visitor.sign_in()
+        expect(page.locator(".rows tbody tr")).to_have_count(100)
+        console.put(resource("chat-0001", team=TEAM, status={"phase": "Degraded"}))
+        expect(page.locator(".rows")).to_contain_text("Needs you")
+        longest = page.evaluate("window.longest")
+    record_property("longest_task_milliseconds", longest)
+    assert longest < _STUTTER_MILLISECONDS, f"a task took {longest:.0f} ms"
+
+
+@pytest.mark.parametrize("path", ["/login", "/", "/new", "/platform", PAGE, SETTINGS])
 def test_a_phone_shows_a_page_without_scrolling_sideways(
     chromium: Browser, console: ServedConsole, path: str
 ) -> None:

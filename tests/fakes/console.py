@@ -105,7 +105,8 @@ class ConsoleWorld:
         """Add or change a workspace."""
         self.client.version += 1
         version = {"resourceVersion": str(self.client.version)}
-        self.client.watch_event({**obj, "metadata": {**obj["metadata"], **version}})
+        self.client.stored = {**obj, "metadata": {**obj["metadata"], **version}}
+        self.client.watch_event(self.client.stored)
 
 
 def make_world(environment: Mapping[str, str]) -> ConsoleWorld:

@@ -51,6 +51,18 @@ class ApiProblemError(Exception):
         self.problem = problem
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that is no problem."""
+
+    document: Any
+    """None for an answer without one."""
+    etag: str
+    """For If-Match; empty without one."""
+    location: str
+    """Where a redirect leads; empty without one."""
+
+
 @dataclass(slots=True)
 class ApiClient:
     """Calls the API for one request of a browser."""
@@ -77,14 +89,28 @@ class ApiClient:
         self, method: str, path: str, query: Query = _NO_QUERY, body: object | None = None
     ) -> Any:
         """Return the answer's document; None for one without. Raises ApiProblemError."""
+        return (await self.send(method, path, query, body)).document
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        query: Query = _NO_QUERY,
+        body: object | None = None,
+        *,
+        if_match: str = "",
+    ) -> Answer:
+        """Return the answer; with `if_match` only this state is changed. Raises ApiProblemError."""
         call = _Call()
         content = b"" if body is None else orjson.dumps(body)
         scope = self._scope(method, path, query, content)
+        scope["headers"] += [(b"if-match", if_match.encode("latin-1", "replace"))] * bool(if_match)
         await self.app(scope, self._receive(method, content), call.send)
         self._cookies |= {cookie.partition("=")[0]: cookie for cookie in call.set_cookies()}
         if call.status >= 400:
             raise ApiProblemError(_problem(call))
-        return orjson.loads(call.body) if call.body else None
+        document = orjson.loads(call.body) if call.body else None
+        return Answer(document, call.header(b"etag"), call.header(b"location"))
 
     def _scope(self, method: str, path: str, query: Query, content: bytes) -> dict[str, Any]:
         scope = self.request.scope
@@ -141,6 +167,10 @@ class _Call:
         else:
             self.body += message.get("body", b"")
 
+    def header(self, name: bytes) -> str:
+        """Return a header's value; empty without one."""
+        return dict(self.headers).get(name, b"").decode("latin-1")
+
     def set_cookies(self) -> list[str]:
         return [value.decode("latin-1") for name, value in self.headers if name == b"set-cookie"]
 
@@ -150,7 +180,7 @@ def _problem(call: _Call) -> Problem:
         document = orjson.loads(call.body)
     except orjson.JSONDecodeError:
         document = {}
-    wait = dict(call.headers).get(b"retry-after", b"")
+    wait = call.header(b"retry-after")
     return Problem(
         status=call.status,
         code=str(document.get("code", "")),

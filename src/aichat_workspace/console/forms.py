@@ -1,6 +1,6 @@
 """Forms of the pages, as browsers send them without a script."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -11,13 +11,13 @@ from aichat_workspace.console.api_client import Problem
 
 CSRF_FIELD: Final = "csrf"
 _MAX_FIELDS: Final = 500
-# The fields of the form by the API's names.
-_FIELDS: Final = {
+NEW_FIELDS: Final = {
     "spec.workspaceName": "name",
     "team": "team",
     "spec.models": "models",
     "spec.patterns": "patterns",
 }
+"""The fields of a new workspace's form by the API's names."""
 
 Values = dict[str, list[str]]
 
@@ -72,20 +72,19 @@ class NewWorkspace:
         return {"spec": spec, **({"team": self.team} if self.team else {})}
 
 
-def errors_by_field(problem: Problem) -> dict[str, Sequence[str]]:
-    """Return the problem's messages by the form's field; under "" what belongs to none."""
+def errors_by_field(problem: Problem, fields: Mapping[str, str]) -> dict[str, Sequence[str]]:
+    """Return the problem's messages by the form's field; under "" what belongs to none.
+
+    `fields` are the form's by the API's names.
+    """
     messages: dict[str, list[str]] = {}
     for path, message in problem.fields:
-        field = _form_field(path)
+        field = next((field for name, field in fields.items() if _is_within(path, name)), "")
         known = messages.setdefault(field, [])
         text = message if field or not path else f"{path}: {message}"
         if text not in known:
             known.append(text)
     return {**messages} if messages else {"": [problem.detail]}
-
-
-def _form_field(path: str) -> str:
-    return next((field for name, field in _FIELDS.items() if _is_within(path, name)), "")
 
 
 def _is_within(path: str, name: str) -> bool:

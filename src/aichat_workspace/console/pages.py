@@ -16,6 +16,7 @@ from aichat_workspace.console.forms import NewWorkspace, Values
 from aichat_workspace.console.texts import TEXTS
 from aichat_workspace.console.views import rows, workspaces
 from aichat_workspace.console.views.states import Document
+from aichat_workspace.foundation.local_path import is_local
 
 WORKSPACES: Final = "/api/v1/workspaces"
 _SESSION: Final = "/api/v1/session"
@@ -70,9 +71,16 @@ async def sign_in(api: ApiClient, token: str) -> None:
     await api.call("POST", _SESSION, body={"token": token})
 
 
-async def sign_out(api: ApiClient) -> None:
-    """End the session. Raises ApiProblemError."""
-    await api.call("DELETE", _SESSION)
+async def sign_out(api: ApiClient) -> Response:
+    """End the session, here and at the identity provider where that can. Raises ApiProblemError.
+
+    The way to the provider is a page, not a redirect: the policy's form-action, which browsers
+    apply to redirects of a form, allows this site only.
+    """
+    target = (await api.send("POST", f"{_SESSION}/logout")).location
+    if is_local(target):
+        return rendering.redirect("/login", api.cookies)
+    return rendering.page("signed_out.html", cookies=api.cookies, person=None, provider=target)
 
 
 async def list_page(visit: Visit, query: Mapping[str, str]) -> Response:
@@ -165,7 +173,9 @@ async def check_new(visit: Visit, form: NewWorkspace) -> Response:
     try:
         await visit.api.call("POST", WORKSPACES, {"dryRun": "true"}, form.body())
     except ApiProblemError as error:
-        return await new_page(visit, form, errors=forms.errors_by_field(error.problem))
+        return await new_page(
+            visit, form, errors=forms.errors_by_field(error.problem, forms.NEW_FIELDS)
+        )
     return await new_page(visit, form, is_checked=True)
 
 
@@ -176,7 +186,7 @@ async def create(visit: Visit, form: NewWorkspace) -> Response:
     except ApiProblemError as error:
         if error.problem.status not in (403, 409, 422) or error.problem.code == "csrf-token":
             raise
-        errors = forms.errors_by_field(error.problem)
+        errors = forms.errors_by_field(error.problem, forms.NEW_FIELDS)
         return await new_page(visit, form, error.problem.status, errors)
     return visit.redirect(rows.row(document, datetime.now(UTC)).path)
 

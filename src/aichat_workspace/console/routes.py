@@ -13,11 +13,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from aichat_workspace.console import forms, pages, rendering
+from aichat_workspace.console import forms, pages, platform_page, rendering, settings_pages
 from aichat_workspace.console.api_client import ApiClient, ApiProblemError, Problem
 from aichat_workspace.console.forms import NewWorkspace, Values
 from aichat_workspace.console.texts import TEXTS
 from aichat_workspace.domain import names
+from aichat_workspace.foundation.local_path import is_local
 
 _NAME: Final = re.compile(names.WORKSPACE_NAME_PATTERN)
 NOT_FOUND: Final = Problem(404, "no-such-page", "")
@@ -51,7 +52,12 @@ class Routes:
             self._route("/logout", self.sign_out, "POST"),
             self._route("/new", self.show_new, "GET"),
             self._route("/new", self.create, "POST"),
+            self._route("/platform", self.show_platform, "GET"),
             self._route("/workspaces/{name}", self.show_workspace, "GET"),
+            self._route("/workspaces/{name}/settings", self.show_settings, "GET"),
+            self._route("/workspaces/{name}/settings", self.save_settings, "POST"),
+            self._route("/workspaces/{name}/yaml", self.show_yaml, "GET"),
+            self._route("/workspaces/{name}/yaml", self.save_settings, "POST"),
             self._route("/workspaces/{name}/delete", self.show_delete, "GET"),
             self._route("/workspaces/{name}/delete", self.delete, "POST"),
             self._route("/workspaces/{name}/credentials", self.show_credentials, "POST"),
@@ -104,12 +110,12 @@ class Routes:
 
     async def show_login(self, request: Request) -> Response:
         """Show the ways to sign in."""
-        return self._login_page(request.query_params.get("next", "/"))
+        return self._login_page(_local(request.query_params.get("next", "/")))
 
     async def sign_in(self, request: Request) -> Response:
         """Sign in with a token, and go where the person wanted to go."""
         form = await forms.read_form(request)
-        next_path = forms.first(form, "next")
+        next_path = _local(forms.first(form, "next"))
         api = ApiClient(self.api, request)
         try:
             await pages.sign_in(api, forms.first(form, "token"))
@@ -117,10 +123,9 @@ class Routes:
             if error.problem.code == "cross-site":
                 raise
             return self._login_page(next_path, error.problem)
-        return rendering.redirect(local_path(next_path), api.cookies)
+        return rendering.redirect(next_path, api.cookies)
 
     def _login_page(self, next_path: str, problem: Problem | None = None) -> Response:
-        next_path = local_path(next_path)
         return rendering.page(
             "login.html",
             problem.status if problem else 200,
@@ -135,9 +140,7 @@ class Routes:
 
     async def sign_out(self, request: Request) -> Response:
         """End the session."""
-        api = ApiClient(self.api, request)
-        await pages.sign_out(api)
-        return rendering.redirect("/login", api.cookies)
+        return await pages.sign_out(ApiClient(self.api, request))
 
     async def show_new(self, request: Request) -> Response:
         """Show the form of a new workspace; the query fills it in."""
@@ -151,6 +154,10 @@ class Routes:
         if "check" in values:
             return await pages.check_new(visit, form)
         return await pages.create(visit, form)
+
+    async def show_platform(self, request: Request) -> Response:
+        """Show all workspaces together."""
+        return await platform_page.platform_page(await self._visit(request))
 
     async def show_workspace(self, request: Request) -> Response:
         """Show a workspace."""
@@ -175,6 +182,21 @@ class Routes:
         action = request.url.path.rpartition("/")[2]
         await pages.change(visit, "POST", f"{pages.WORKSPACES}/{name}:{action}", team)
         return visit.redirect(_workspace_path(name, team))
+
+    async def show_settings(self, request: Request) -> Response:
+        """Show the form of a workspace's settings; the query fills fields in."""
+        visit = await self._visit(request)
+        query = dict(request.query_params)
+        return await settings_pages.settings_page(visit, *_address(request), query)
+
+    async def show_yaml(self, request: Request) -> Response:
+        """Show a workspace's spec as YAML."""
+        return await settings_pages.yaml_page(await self._visit(request), *_address(request))
+
+    async def save_settings(self, request: Request) -> Response:
+        """Show what a change of the settings does, or carry it out."""
+        visit, values = await self._visit_with_form(request)
+        return await settings_pages.save(visit, *_address(request), values)
 
     async def show_delete(self, request: Request) -> Response:
         """Show what deleting a workspace does."""
@@ -220,13 +242,9 @@ def _require_name(request: Request) -> None:
         raise ApiProblemError(NOT_FOUND)
 
 
-def local_path(path: str) -> str:
-    """Return the path if it is one of this site, else `/`: a link must not lead elsewhere.
-
-    Browsers read a backslash as a slash, and skip control characters.
-    """
-    is_local = path.startswith("/") and not path.startswith(("//", "/\\"))
-    return path if is_local and path.isprintable() and "\\" not in path else "/"
+def _local(path: str) -> str:
+    """Return the path if it is one of this site, else `/`."""
+    return path if is_local(path) else "/"
 
 
 def _detail(problem: Problem) -> str:

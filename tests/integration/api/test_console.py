@@ -7,6 +7,8 @@ import pytest
 
 from tests.integration.api.served import TEAMS, Person, Served, person
 from tests.integration.conftest import Cluster
+from tests.unit.console.markup import parse
+from tests.waiting import eventually
 
 NAME = "console-chat"
 TEAM = TEAMS[0]
@@ -37,6 +39,7 @@ def test_a_workspace_is_created_changed_and_deleted_by_forms(
     assert (created.status_code, created.headers["Location"]) == (303, PATH + QUERY)
     assert cluster.get("aiws", NAME, "-n", TEAM)["spec"]["models"] == ["m:1"]
     assert NAME in browser.get("/").text
+    assert "/?phase=Pending" in browser.get("/platform").text
     for action, is_suspended in (("suspend", True), ("resume", False)):
         changed = browser.post(f"{PATH}/{action}{QUERY}", data=csrf)
         assert (changed.status_code, changed.headers["Location"]) == (303, PATH + QUERY)
@@ -45,6 +48,35 @@ def test_a_workspace_is_created_changed_and_deleted_by_forms(
     deleted = browser.post(f"{PATH}/delete{QUERY}", data={**csrf, "confirm": NAME})
     assert (deleted.status_code, deleted.headers["Location"]) == (303, "/")
     assert f'href="{PATH}' not in browser.get("/").text
+
+
+def test_settings_are_saved_as_reviewed_and_lose_no_other_change(
+    browser: httpx2.Client, boss: Person, cluster: Cluster
+) -> None:
+    csrf = {"csrf": sign_in(browser, boss)}
+    name, path = "console-settings", f"/workspaces/console-settings/settings{QUERY}"
+    created = browser.post("/new", data={**csrf, "name": name, "team": TEAM, "models": "m:1"})
+    assert created.status_code == 303
+    before = cluster.get("aiws", name, "-n", TEAM)["spec"]
+    form = parse(browser.get(path)).form(path)
+    assert "nothing to save" in browser.post(path, data=form.values).text
+    changed = {**form.values, "storage.ollama.size": "40Gi"}
+    review = browser.post(path, data=changed)
+    assert (review.status_code, "40Gi" in review.text) == (200, True)
+    assert cluster.get("aiws", name, "-n", TEAM)["spec"] == before
+    patch = '{"spec": {"expiresAfter": "30d"}}'
+    cluster.kubectl("patch", "aiws", name, "-n", TEAM, "--type=merge", "-p", patch)
+    eventually(lambda: "30d" in browser.get(path).text, "the API to see the change")
+    confirmed = {**parse(review).form(path).values, "save": "1"}
+    refused = browser.post(path, data=confirmed)
+    assert refused.status_code == 409
+    again = {**parse(refused).form(path).values, "save": "1"}
+    assert browser.post(path, data=again).status_code == 303
+    after = cluster.get("aiws", name, "-n", TEAM)["spec"]
+    assert after["storage"]["ollama"] == {"size": "40Gi"}
+    others = {field: value for field, value in before.items() if field != "storage"}
+    assert {**after, "storage": {}} == {**others, "expiresAfter": "30d", "storage": {}}
+    cluster.kubectl("delete", "aiws", name, "-n", TEAM, "--wait=false")
 
 
 def test_who_may_do_nothing_sees_nothing_and_creates_nothing(

@@ -45,13 +45,13 @@ def test_a_form_with_far_too_many_fields_has_none() -> None:
     ],
 )
 def test_a_message_stands_at_its_field(path: str, field: str, message: str) -> None:
-    assert forms.errors_by_field(problem((path, "bad"))) == {field: [message]}
+    assert forms.errors_by_field(problem((path, "bad")), forms.NEW_FIELDS) == {field: [message]}
 
 
 def test_the_same_message_stands_once_at_a_field() -> None:
     twice = problem(("spec.models[0]", "bad"), ("spec.models[1]", "bad"))
-    assert forms.errors_by_field(twice) == {"models": ["bad"]}
+    assert forms.errors_by_field(twice, forms.NEW_FIELDS) == {"models": ["bad"]}
 
 
 def test_a_problem_without_fields_is_told_as_a_whole() -> None:
-    assert forms.errors_by_field(problem()) == {"": ["All in one."]}
+    assert forms.errors_by_field(problem(), forms.NEW_FIELDS) == {"": ["All in one."]}

@@ -1,5 +1,6 @@
 """Every page and action by plain links and forms, through the whole application."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,13 +8,14 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
+from aichat_workspace.api.auth.provider import Provider
 from aichat_workspace.console.rendering import CONTENT_SECURITY_POLICY
-from aichat_workspace.console.routes import local_path
 from aichat_workspace.console.texts import TEXTS
 from aichat_workspace.kube.errors import UnreachableError
-from tests.fakes.console import TEAM, ConsoleWorld
+from tests.fakes.console import TEAM, ConsoleWorld, make_world
 from tests.unit.api.samples import resource
 from tests.unit.console.conftest import NAME, PATH, QUERY, Browser
+from tests.unit.console.markup import parse
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
@@ -51,13 +53,42 @@ class TestSignIn:
     @pytest.mark.parametrize(
         "path", ["//evil.example", "https://evil.example", "/\\evil.example", "/\t/evil", "x", ""]
     )
-    def test_a_link_to_another_site_leads_to_the_list(self, path: str) -> None:
-        assert local_path(path) == "/"
+    async def test_a_link_to_another_site_leads_to_the_list(
+        self, stranger: Browser, path: str
+    ) -> None:
+        assert (await stranger.sign_in(next=path)).headers["Location"] == "/"
 
     async def test_signing_out_takes_the_session(self, browser: Browser) -> None:
         page = await browser.open("/")
         assert (await browser.submit(page, "/logout")).headers["Location"] == "/login"
         assert (await browser.http.get("/")).headers["Location"] == "/login?next=%2F"
+
+    async def test_signing_out_goes_on_to_the_provider_where_that_has_a_way(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        url = "https://sso.example.org/logout?client_id=a&id_token_hint=b"
+
+        async def sign_out_url(*_: object) -> str:
+            return url
+
+        monkeypatch.setattr(Provider, "sign_out_url", sign_out_url)
+        world = make_world(
+            {
+                "PUBLIC_URL": "http://console",
+                "OIDC_ISSUER": "https://sso.example.org",
+                "OIDC_CLIENT_ID": "console",
+                "OIDC_CLIENT_SECRET": "secret",
+            }
+        )
+        transport = httpx2.ASGITransport(world.app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://console") as http:
+            browser = Browser(http)
+            await browser.sign_in()
+            page = await browser.open("/")
+            response = await browser.submit(page, "/logout")
+            assert response.status_code == 200
+            assert url in parse(response).links
+            assert (await http.get("/")).status_code == 303
 
     async def test_another_sites_form_signs_no_one_in(self, stranger: Browser) -> None:
         headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
@@ -374,3 +405,153 @@ async def test_the_apis_own_paths_stay_the_apis(stranger: Browser) -> None:
     for path in ("/openapi.json", "/api/v1/me", "/api/v1/nothing"):
         response = await stranger.http.get(path, headers={"Accept": "text/html"})
         assert "text/html" not in response.headers["Content-Type"]
+
+
+SETTINGS = f"{PATH}/settings{QUERY}"
+YAML = f"{PATH}/yaml{QUERY}"
+
+
+class TestSettings:
+    async def test_a_change_is_shown_before_it_is_saved(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open(SETTINGS)
+        fields = {"models": "gemma2:2b\nllama3.2", "storage.ollama.size": "40Gi"}
+        response = await browser.submit(page, SETTINGS, **fields)
+        review = parse(response)
+        assert response.status_code == 200
+        assert "gemma2:2b, llama3.2" in review.text
+        assert "40Gi" in review.text
+        assert TEXTS["restarts_nothing"] in review.text
+        assert spec_of(world)["models"] == ["gemma2:2b"]
+        with capture_logs() as lines:
+            saved = await browser.submit(review, SETTINGS, save="1")
+        assert saved.headers["Location"] == PATH + QUERY
+        assert_audited(lines, "replace_workspace")
+        assert spec_of(world) == {
+            "workspaceName": NAME,
+            "models": ["gemma2:2b", "llama3.2"],
+            "storage": {"ollama": {"size": "40Gi"}},
+        }
+
+    async def test_what_is_entered_survives_going_back_to_the_form(self, browser: Browser) -> None:
+        page = await browser.open(SETTINGS)
+        review = parse(await browser.submit(page, SETTINGS, expiresAfter="30d"))
+        form = parse(await browser.submit(review, SETTINGS, back="1"))
+        assert form.form(SETTINGS).values["expiresAfter"] == "30d"
+
+    async def test_what_is_wrong_stands_at_its_field(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open(SETTINGS)
+        response = await browser.submit(page, SETTINGS, expiresAfter="soon")
+        assert response.status_code == 422
+        assert re.search(r'id="expiresAfter-error"[^>]*><svg', response.text)
+        assert "expiresAfter" not in spec_of(world)
+
+    async def test_nothing_changed_is_nothing_to_save(self, browser: Browser) -> None:
+        for path in (SETTINGS, YAML):
+            response = await browser.submit(await browser.open(path), path)
+            assert TEXTS["settings_same"] in parse(response).text
+
+    async def test_a_change_of_somebody_else_is_not_lost(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open(SETTINGS)
+        review = parse(await browser.submit(page, SETTINGS, expiresAfter="30d"))
+        other = {"models": ["gemma2:2b", "qwen2.5:7b"]}
+        world.put(resource(NAME, team=TEAM, generation=2, spec=other, status={"phase": "Ready"}))
+        refused = await browser.submit(review, SETTINGS, save="1")
+        assert refused.status_code == 409
+        form = parse(refused)
+        assert TEXTS["settings_changed"] in form.text
+        assert form.form(SETTINGS).values["models"] == "gemma2:2b\nqwen2.5:7b"
+        assert form.form(SETTINGS).values["expiresAfter"] == "30d"
+        review = parse(await browser.submit(form, SETTINGS))
+        assert (await browser.submit(review, SETTINGS, save="1")).status_code == 303
+        assert spec_of(world) == {"workspaceName": NAME, **other, "expiresAfter": "30d"}
+
+    async def test_yaml_has_what_the_form_has_not(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open(YAML)
+        text = page.form(YAML).values["yaml"] + "ollama: {keepAlive: 1h}\n"
+        review = parse(await browser.submit(page, YAML, yaml=text))
+        assert "ollama.keepAlive" in review.text
+        assert TEXTS["restarts_model_server"] in review.text
+        assert (await browser.submit(review, YAML, save="1")).status_code == 303
+        assert spec_of(world)["ollama"] == {"keepAlive": "1h"}
+
+    async def test_a_text_stays_after_a_change_of_somebody_else_and_is_reviewed_again(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open(YAML)
+        text = page.form(YAML).values["yaml"].strip() + "\nollama: {keepAlive: 1h}"
+        other = {"models": ["qwen2.5:7b"]}
+        world.put(resource(NAME, team=TEAM, generation=2, spec=other, status={"phase": "Ready"}))
+        refused = await browser.submit(page, YAML, yaml=text)
+        assert refused.status_code == 409
+        again = parse(refused)
+        assert TEXTS["yaml_changed"] in again.text
+        assert again.form(YAML).values["yaml"].strip() == text
+        review = parse(await browser.submit(again, YAML))
+        assert "qwen2.5:7b" in review.text
+
+    @pytest.mark.parametrize("text", ["a: [", "modells: [a]\nworkspaceName: red-chat"])
+    async def test_a_text_that_is_no_spec_is_told_and_kept(
+        self, browser: Browser, text: str
+    ) -> None:
+        response = await browser.submit(await browser.open(YAML), YAML, yaml=text)
+        assert response.status_code == 422
+        assert parse(response).form(YAML).values["yaml"].strip() == text
+
+    async def test_a_link_fills_the_form_in_and_raises_an_amount(self, browser: Browser) -> None:
+        page = await browser.open(f"{SETTINGS}&expiresAfter=60d&raise=storage.ollama.size")
+        values = page.form(SETTINGS).values
+        assert values["expiresAfter"] == "60d"
+        assert values["storage.ollama.size"] == "40Gi"
+        assert values["was.storage.ollama.size"] == ""
+
+    async def test_who_may_not_change_it_is_told_and_changes_nothing(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open(SETTINGS)
+        world.client.allows = lambda review: review.get("verb") != "update"
+        response = await browser.submit(page, SETTINGS, expiresAfter="30d")
+        assert response.status_code == 403
+
+    async def test_a_forms_token_is_the_sessions(self, browser: Browser) -> None:
+        page = await browser.open(SETTINGS)
+        response = await browser.submit(page, SETTINGS, csrf="made-up", expiresAfter="30d")
+        assert response.status_code == 403
+
+
+class TestPlatform:
+    async def test_it_has_states_problems_and_settings(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        trouble = {
+            "type": "ModelsReady",
+            "status": "False",
+            "reason": "ModelTooLarge",
+            "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }
+        status = {"phase": "Degraded", "conditions": [trouble]}
+        world.put(resource("full-chat", team=TEAM, status=status))
+        page = await browser.open("/platform")
+        assert "ModelTooLarge" in page.text
+        assert f"/workspaces/full-chat{QUERY}" in page.links
+        assert {"/?phase=Ready", "/?phase=Degraded"} <= {*page.links}
+        assert TEXTS["platform_no_upgrade"] in page.text
+
+    async def test_it_is_nothing_for_who_has_no_team(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        world.client.allows = lambda _: False
+        await browser.open("/platform", 403)
+
+
+def spec_of(world: ConsoleWorld) -> dict[str, Any]:
+    (view,) = world.services.cluster.sorted_from(("", "", ""))
+    return dict(view.document["spec"])

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from aichat_workspace.console import rendering
+from aichat_workspace.console.settings_form import FIELDS, GROUPS
 from aichat_workspace.console.texts import TEXTS
 
 CONSOLE = Path(rendering.__file__).parent
@@ -34,7 +35,7 @@ def test_every_text_is_used_and_every_used_text_is_there() -> None:
     named = set(re.findall(r"\bt\.(\w+)", source)) | set(
         re.findall(r"TEXTS\[['\"](\w+)['\"]\]", source)
     )
-    computed = re.compile(r"(model|step|error|code)_|[A-Z]")
+    computed = re.compile(r"(error|code|field|group|help|option)_")
     assert named <= set(TEXTS)
     assert {name for name in TEXTS if not computed.match(name)} <= named
 
@@ -97,3 +98,11 @@ def test_texts_and_controls_stand_out_from_what_is_behind_them(scheme: int) -> N
         if contrast(tokens[text], tokens[surface]) < least
     }
     assert weak == {}
+
+
+def test_every_field_of_the_settings_and_every_choice_has_words() -> None:
+    expected = {f"group_{group}" for group in GROUPS} | {f"help_{group}" for group in GROUPS}
+    expected |= {f"field_{field.path}" for field in FIELDS}
+    expected |= {f"option_{field.path}.{option}" for field in FIELDS for option in field.options}
+    prefixes = ("group_", "help_", "field_", "option_")
+    assert expected == {name for name in TEXTS if name.startswith(prefixes)}

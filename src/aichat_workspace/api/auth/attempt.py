@@ -1,6 +1,5 @@
 """One sign-in with the identity provider under way, kept by its browser in an encrypted cookie."""
 
-import re
 import secrets
 from dataclasses import asdict, dataclass, field
 from typing import Final, Self
@@ -11,13 +10,6 @@ from aichat_workspace.api.auth.encryption import Cipher
 
 ATTEMPT_SECONDS: Final = 600
 _ATTEMPT: Final = "sign-in"
-# A second slash or a backslash would make it another host's; browsers drop tabs and line ends.
-_LOCAL: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*")
-
-
-def is_local(path: str) -> bool:
-    """Return whether a browser that is sent there stays on this site."""
-    return _LOCAL.fullmatch(path) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aichat_workspace.api.auth import session as sessions
-from aichat_workspace.api.auth.attempt import is_local
 from aichat_workspace.api.auth.authentication import Authenticator, Caller
 from aichat_workspace.api.auth.cookies import Cookies, SessionTooLargeError
 from aichat_workspace.api.auth.encryption import Cipher, Keys
@@ -20,6 +19,7 @@ from aichat_workspace.api.web import problems
 from aichat_workspace.api.web.own_site import is_own_origin, require_own_site
 from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.web.response_cookies import response_cookies
+from aichat_workspace.foundation.local_path import is_local
 
 _LOGIN: Final = "/api/v1/session/login"
 _log: Final = structlog.get_logger()

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 
 from aichat_workspace.api.auth import audit_log, id_token
 from aichat_workspace.api.auth import session as sessions
-from aichat_workspace.api.auth.attempt import ATTEMPT_SECONDS, Attempt, is_local
+from aichat_workspace.api.auth.attempt import ATTEMPT_SECONDS, Attempt
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.encryption import Cipher
 from aichat_workspace.api.auth.provider import Provider
@@ -24,6 +24,7 @@ from aichat_workspace.api.web import error_handlers, problems
 from aichat_workspace.api.web.exact_requests import require_exact
 from aichat_workspace.api.web.problems import FieldError, ProblemError
 from aichat_workspace.api.web.security_headers import NO_STORE
+from aichat_workspace.foundation.local_path import is_local
 from aichat_workspace.kube.errors import ApiError, UnreachableError
 
 router = APIRouter(

@@ -16,12 +16,12 @@ from aichat_workspace.cli.command import Team, Yes, command
 from aichat_workspace.cli.connection import Target, check_address, connect, tls_context
 from aichat_workspace.cli.errors import CliError, ExitCode, usage_error
 from aichat_workspace.cli.kubectl import AUDIENCE, Kubectl
-from aichat_workspace.cli.render import words
 from aichat_workspace.cli.render.lines import Span, plain
 from aichat_workspace.cli.render.tables import Column, table
 from aichat_workspace.cli.session import Session
 from aichat_workspace.cli.settings import Context, read_configuration, token_path
 from aichat_workspace.cli.tokens import expiry, write_private
+from aichat_workspace.foundation import units
 
 _TOKEN_COMMAND: Final = f"kubectl -n TEAM create token NAME --audience={AUDIENCE}"
 _ROLE: Final = "aichatworkspace-editor"  # workspaces and nothing else of the namespace
@@ -100,7 +100,7 @@ def _validity(token: str | None) -> str:
     if token is None:
         return "is requested again whenever it has expired"
     end = expiry(token)
-    return "without an end" if end is None else f"good for {words.age(end - time.time())}"
+    return "without an end" if end is None else f"good for {units.age(end - time.time())}"
 
 
 def _ask_token(session: Session) -> str:
@@ -115,7 +115,7 @@ def _ask_token(session: Session) -> str:
         raise usage_error("that is no token", _TOKEN_COMMAND)
     end = expiry(token)
     if end is not None and end < time.time():
-        why = (f"the token has expired {words.age(time.time() - end)} ago",)
+        why = (f"the token has expired {units.age(time.time() - end)} ago",)
         raise CliError("you are not signed in", why, _TOKEN_COMMAND, ExitCode.FORBIDDEN)
     return token
 

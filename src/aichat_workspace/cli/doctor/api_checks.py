@@ -15,11 +15,11 @@ from aichat_workspace.cli.connection import tls_context
 from aichat_workspace.cli.doctor.finding import Category, Finding, Severity
 from aichat_workspace.cli.errors import CliError, ExitCode
 from aichat_workspace.cli.render.description import finding_text
-from aichat_workspace.cli.render.words import age
 from aichat_workspace.cli.render.workspaces import phase_of
 from aichat_workspace.cli.session import Session
 from aichat_workspace.cli.tokens import expiry
 from aichat_workspace.domain import names
+from aichat_workspace.foundation.units import age
 
 _SEVERITIES: Final = {"Waiting": Severity.GOOD, "Warning": Severity.NOTE}
 _SOON_SECONDS: Final = 14 * 86_400

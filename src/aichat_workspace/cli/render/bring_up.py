@@ -16,12 +16,11 @@ from aichat_workspace.cli.render.lines import (
     shorten,
 )
 from aichat_workspace.cli.render.workspaces import condition, models_of, phase_of
+from aichat_workspace.foundation import states, units
 
 Json = dict[str, Any]
-_STEPS: Final = (
-    ("Provisioned", "namespace, quota, walls"),
-    ("OllamaAvailable", "model server"),
-    ("OpenWebUIAvailable", "chat"),
+_STEPS: Final = tuple(
+    (kind, states.STEPS[kind]) for kind in ("Provisioned", "OllamaAvailable", "OpenWebUIAvailable")
 )
 _BAR: Final = 24
 _LABEL: Final = 28
@@ -126,9 +125,14 @@ def _model_line(bring_up: BringUp, model: Json, width: int) -> Line:
         bar = _bar(int(model.get("percent") or 0), width)
         return (Span("  "), _WORKING, Span(f" {label} "), *bar, Span(_transfer(model)))
     if model_state == "Failed":
-        message = plain(str(model.get("message") or model.get("reason") or "failed"))
+        word = states.model_state("Failed").word
+        message = plain(str(model.get("message") or model.get("reason") or word))
         return (Span("  "), _FAILED, Span(f" {label} {message}"))
-    return (Span("  "), _WAITING, Span(f" {label} waits", Style.FAINT))
+    return (
+        Span("  "),
+        _WAITING,
+        Span(f" {label} {states.model_state('Pending').word}", Style.FAINT),
+    )
 
 
 def _bar(percent: int, width: int) -> Line:
@@ -145,11 +149,11 @@ def _bar(percent: int, width: int) -> Line:
 
 def _transfer(model: Json) -> str:
     completed, total = int(model.get("completedBytes") or 0), int(model["totalBytes"])
-    text = f"  {words.size(completed)} of {words.size(total)}"
+    text = f"  {units.size(completed)} of {units.size(total)}"
     if model.get("bytesPerSecond"):
-        text += f"  {words.speed(int(model['bytesPerSecond']))}"
+        text += f"  {units.speed(int(model['bytesPerSecond']))}"
     if model.get("etaSeconds") is not None:
-        text += f"  {words.roughly(int(model['etaSeconds']))}"
+        text += f"  {units.roughly(int(model['etaSeconds']))}"
     return text
 
 
@@ -162,7 +166,7 @@ def plain_lines(bring_up: BringUp, earlier: BringUp | None, now: float) -> Itera
     before = None if earlier is None else phase_of(earlier.document)
     phase = phase_of(bring_up.document)
     if phase != before:
-        yield f"{now - bring_up.began:7.1f} s  {phase}"
+        yield f"{now - bring_up.began:7.1f} s  {states.phase_state(phase).word}"
     tenths = {} if earlier is None else _tenths(earlier.document)
     for model in models_of(bring_up.document):
         tenth = _tenths(bring_up.document).get(str(model["name"]))

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from aichat_workspace.cli.render import words
 from aichat_workspace.cli.render.lines import (
     BLANK,
     Line,
@@ -16,7 +15,14 @@ from aichat_workspace.cli.render.lines import (
     plain,
 )
 from aichat_workspace.cli.render.tables import Column, table
-from aichat_workspace.cli.render.workspaces import condition, models_of, phase_of, state
+from aichat_workspace.cli.render.workspaces import (
+    condition,
+    model_state,
+    models_of,
+    phase_of,
+    state,
+)
+from aichat_workspace.foundation import units
 
 Json = Mapping[str, Any]
 _LABEL: Final = 12
@@ -41,13 +47,6 @@ _COMMANDS: Final = {
     "CrashLoop": ("aichatctl logs {name} --previous",),
 }
 _EVENTS: Final = 5
-_MODEL_STATES: Final = {
-    "Ready": Span("● ready", Style.GOOD),
-    "Pulling": Span("◐ pulling", Style.WORKING),
-    "Pending": Span("· waits", Style.WORKING),
-    "Removing": Span("◌ goes", Style.WORKING),
-    "Failed": Span("▲ failed", Style.BAD),
-}
 
 
 def describe(
@@ -75,7 +74,7 @@ def _head(document: Json, diagnosis: Json, now: datetime, width: int | None) -> 
             Span(plain(str(document["name"])), Style.TITLE),
             Span(f"  team {plain(str(document['team']))}  "),
             state(document),
-            Span(f" for {words.age_since(str(since), now)}"),
+            Span(f" for {units.age(units.seconds_since(str(since), now))}"),
         ),
         width,
     )
@@ -154,7 +153,7 @@ def _models(document: Json, width: int | None) -> Iterator[Line]:
     rows = [
         (
             Span(plain(str(entry["name"]))),
-            _MODEL_STATES.get(str(entry.get("state")), Span(plain(str(entry.get("state"))))),
+            model_state(entry),
             Span(_amount(entry)),
             Span(plain(str(entry.get("message") or "")), Style.FAINT),
         )
@@ -168,8 +167,8 @@ def _models(document: Json, width: int | None) -> Iterator[Line]:
 def _amount(entry: Json) -> str:
     total, completed = entry.get("totalBytes") or 0, entry.get("completedBytes") or 0
     if entry.get("state") == "Pulling" and total:
-        return f"{words.size(completed)} of {words.size(total)}"
-    return words.size(total) if total else ""
+        return f"{units.size(completed)} of {units.size(total)}"
+    return units.size(total) if total else ""
 
 
 def _events(events: Sequence[Json], now: datetime, width: int | None) -> Iterator[Line]:
@@ -189,7 +188,7 @@ def event_table(events: Sequence[Json], now: datetime, width: int | None) -> lis
     )
     rows = [
         (
-            Span(words.age_since(str(event["time"]), now)),
+            Span(units.age(units.seconds_since(str(event["time"]), now))),
             _event_type(str(event["type"])),
             Span(plain(str(event["reason"]))),
             Span(plain(str(event["object"]))),

@@ -6,7 +6,8 @@ from typing import Any, Final
 from aichat_workspace.cli.render import words
 from aichat_workspace.cli.render.lines import Line, Span, Style, line, plain
 from aichat_workspace.cli.render.tables import Column, table
-from aichat_workspace.cli.render.workspaces import models_of
+from aichat_workspace.cli.render.workspaces import model_state, models_of
+from aichat_workspace.foundation import units
 
 Json = Mapping[str, Any]
 _UNKNOWN: Final = "-"
@@ -44,8 +45,8 @@ def installed_table(installed: Sequence[Json], workspace: Json, width: int | Non
     rows = [
         (
             Span(plain(str(model["name"]))),
-            Span("● ready", Style.GOOD),
-            Span(words.size(int(model["sizeBytes"]))),
+            model_state({"state": "Ready"}),
+            Span(units.size(int(model["sizeBytes"]))),
             Span(str(model["origin"])),
         )
         for model in installed
@@ -118,13 +119,14 @@ def _fit(model: Json) -> Span:
 
 def _awaited(model: Json) -> tuple[Span, Span, Span, Span]:
     total = int(model.get("totalBytes") or 0)
-    state = {
-        "Failed": Span(f"▲ failed: {plain(str(model.get('message') or ''))}", Style.BAD),
-        "Pulling": Span(f"◐ {model.get('percent', 0)} %", Style.WORKING),
-    }.get(str(model.get("state")), Span("· waits", Style.FAINT))
+    state, kind = model_state(model), model.get("state")
+    if kind == "Failed":
+        state = Span(f"{state.text}: {plain(str(model.get('message') or ''))}", state.style)
+    elif kind == "Pulling":
+        state = Span(f"{state.text} {model.get('percent', 0)} %", state.style)
     return (
         Span(plain(str(model["name"]))),
         state,
-        Span(words.size(total) if total else ""),
+        Span(units.size(total) if total else ""),
         Span("model"),
     )

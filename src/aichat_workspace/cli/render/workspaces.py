@@ -7,17 +7,15 @@ from typing import Any, Final
 from aichat_workspace.cli.render import words
 from aichat_workspace.cli.render.lines import Line, Span, Style, line, plain
 from aichat_workspace.cli.render.tables import Column, table
+from aichat_workspace.foundation import states, units
 
 Json = Mapping[str, Any]
 
-_STATES: Final = {
-    "Pending": Span("◌ Pending", Style.WORKING),
-    "Provisioning": Span("◐ Starting", Style.WORKING),
-    "PullingModels": Span("◐ Pulling", Style.WORKING),
-    "Ready": Span("● Ready", Style.GOOD),
-    "Degraded": Span("▲ Needs you", Style.BAD),
-    "Suspended": Span("○ Suspended", Style.FAINT),
-    "Terminating": Span("◌ Deleting", Style.WORKING),
+_SIGNS: Final[Mapping[states.Tone, tuple[str, Style]]] = {
+    "good": ("●", Style.GOOD),
+    "working": ("◐", Style.WORKING),
+    "trouble": ("▲", Style.BAD),
+    "idle": ("○", Style.FAINT),
 }
 _COLUMNS: Final = (
     Column("WORKSPACE", min_width=12),
@@ -48,8 +46,17 @@ def phase_of(document: Json) -> str:
 
 def state(document: Json) -> Span:
     """Return a workspace's state as a sign and a word."""
-    phase = phase_of(document)
-    return _STATES.get(phase, Span(f"? {plain(phase)}"))
+    return _span(states.phase_state(phase_of(document)))
+
+
+def model_state(model: Json) -> Span:
+    """Return a model's or pattern's state as a sign and a word."""
+    return _span(states.model_state(str(model.get("state"))))
+
+
+def _span(state: states.State) -> Span:
+    sign, style = _SIGNS[state.tone]
+    return Span(f"{sign} {plain(state.word)}", style)
 
 
 def condition(document: Json, kind: str) -> Json:
@@ -92,7 +99,7 @@ def _row(document: Json, now: datetime, *, wide: bool) -> Sequence[Span]:
         state(document),
         Span(plain(str(status.get("modelsReady") or "").partition(" ")[0])),
         Span(plain(str(status.get("url") or ""))),
-        Span(words.age_since(str(document["created"]), now)),
+        Span(units.age(units.seconds_since(str(document["created"]), now))),
     ]
     if wide:
         spec = document.get("spec") or {}

@@ -4,24 +4,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from urllib.parse import quote, urlencode
 
 from aichat_workspace.console.texts import TEXTS
-from aichat_workspace.console.views.states import Document, State, Time, model, percent, time
+from aichat_workspace.console.views.states import Document, Time, model, percent, time
 from aichat_workspace.domain.models.status import ModelState
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase
-
-# A newer operator may know further phases and states: they are shown as they are.
-_TONES: Final[Mapping[str, str]] = {
-    Phase.PENDING: "working",
-    Phase.PROVISIONING: "working",
-    Phase.PULLING_MODELS: "working",
-    Phase.READY: "good",
-    Phase.DEGRADED: "trouble",
-    Phase.SUSPENDED: "idle",
-    Phase.TERMINATING: "idle",
-}
+from aichat_workspace.foundation.states import State, phase_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +27,8 @@ class Row:
     models: str
     note: str
     percent: int | None
-    url: str | None
+    chat: str | None
+    """The address of its chat; None while the chat can't answer."""
     created: Time
     is_suspended: bool
     is_deleting: bool
@@ -74,7 +64,7 @@ def row(document: Document, now: datetime) -> Row:
         models=", ".join(document["spec"].get("models") or ()),
         note=_note(document, pulling),
         percent=percent(pulling) if pulling else None,
-        url=safe_url(status.get("url")),
+        chat=_chat(document),
         created=time(document["created"], now),
         is_suspended=bool(document["spec"].get("suspended")),
         is_deleting=document["deleting"],
@@ -84,7 +74,17 @@ def row(document: Document, now: datetime) -> Row:
 def state(document: Document) -> State:
     """Return the workspace's state; one that is being deleted is in no other."""
     phase = Phase.TERMINATING if document["deleting"] else document["status"].get("phase", "")
-    return State(TEXTS.get(phase, phase), _TONES.get(phase, "idle"))
+    return phase_state(phase)
+
+
+def _chat(document: Document) -> str | None:
+    status = document["status"]
+    is_up = status.get("phase") == Phase.READY or any(
+        entry["type"] == ConditionType.OPENWEBUI_AVAILABLE and entry["status"] == "True"
+        for entry in status.get("conditions") or ()
+    )
+    is_stopped = document["spec"].get("suspended") or document["deleting"]
+    return safe_url(status.get("url")) if is_up and not is_stopped else None
 
 
 def safe_url(url: object) -> str | None:
@@ -116,7 +116,7 @@ def phase_filters(
         everything,
         *(
             PhaseFilter(
-                TEXTS[phase],
+                phase_state(phase).word,
                 counts[phase] if is_counted else None,
                 f"?{urlencode({**rest, 'phase': str(phase)})}",
                 phase == current,

@@ -3,31 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-from aichat_workspace.console import units
 from aichat_workspace.console.texts import TEXTS
 from aichat_workspace.domain.models.status import ModelState
+from aichat_workspace.foundation import units
+from aichat_workspace.foundation.states import State, model_state
 
 Document = Mapping[str, Any]
-
-
-_MODEL_TONES: Final[Mapping[str, str]] = {
-    ModelState.PENDING: "idle",
-    ModelState.PULLING: "working",
-    ModelState.READY: "good",
-    ModelState.FAILED: "trouble",
-    ModelState.REMOVING: "idle",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """A state as a word and a sign."""
-
-    word: str
-    tone: str
-    """good, working, trouble or idle: the sign and the colour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +36,8 @@ class Model:
 def time(text: str, now: datetime) -> Time:
     """Return the view of an RFC 3339 time."""
     moment = datetime.fromisoformat(text)
-    return Time(moment.isoformat(sep=" ", timespec="seconds"), units.age(moment, now))
+    age = units.span((now - moment).total_seconds())
+    return Time(moment.isoformat(sep=" ", timespec="seconds"), age)
 
 
 def model(document: Document) -> Model:
@@ -62,7 +46,7 @@ def model(document: Document) -> Model:
     is_pulling = kind == ModelState.PULLING
     return Model(
         name=document["name"],
-        state=State(TEXTS.get(f"model_{kind}", kind), _MODEL_TONES.get(kind, "idle")),
+        state=model_state(kind),
         percent=percent(document) if is_pulling else None,
         note=document.get("message") or (_download(document) if is_pulling else _size(document)),
     )
@@ -86,7 +70,7 @@ def _download(document: Document) -> str:
         [
             f"{percent(document)} %",
             *([TEXTS["about"].format(bytes=done, total=units.size(total))] if total else []),
-            *([TEXTS["rate"].format(rate=units.size(rate))] if rate else []),
-            *([TEXTS["eta"].format(eta=units.span(eta))] if eta is not None else []),
+            *([units.speed(rate)] if rate else []),
+            *([units.roughly(eta)] if eta is not None else []),
         ]
     )

@@ -1,32 +1,54 @@
 """A workspace on its page: what is wrong, how it came up, its models and events."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from aichat_workspace.console import units
 from aichat_workspace.console.texts import TEXTS
 from aichat_workspace.console.views.rows import Row, row
-from aichat_workspace.console.views.states import Document, Model, State, Time, model, time
-from aichat_workspace.domain.reasons import Severity
-from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType
+from aichat_workspace.console.views.states import Document, Model, Time, model, time
+from aichat_workspace.domain.reasons import Reason, Severity
+from aichat_workspace.foundation import units
+from aichat_workspace.foundation.states import STEPS, State, Tone
 
-_STEPS: Final = (
-    ConditionType.PROVISIONED,
-    ConditionType.OLLAMA_AVAILABLE,
-    ConditionType.OPENWEBUI_AVAILABLE,
-    ConditionType.MODELS_READY,
-    ConditionType.READY,
-)
-
-
+# Not met and yet good: a suspended workspace.
+_TONES: Final[Mapping[Severity, Tone]] = {Severity.ERROR: "trouble", Severity.GOOD: "idle"}
 # A condition that changed later than this says nothing of how the workspace came up.
 _BRING_UP_SECONDS: Final = 3_600
 
 
 _EVENTS: Final = 15
+
+# Reasons that a field of the settings mends (domain/reasons.py says so in words).
+_FIXED_BY: Final[Mapping[str, str]] = {
+    Reason.MODELS_VOLUME_FULL: "storage.ollama.size",
+    Reason.MODEL_TOO_LARGE: "storage.ollama.size",
+    Reason.MODEL_NEEDS_MEMORY: "resources.ollama.memoryLimit",
+    Reason.EXPIRES_SOON: "expiresAfter",
+    Reason.HOST_NOT_ALLOWED: "ingress.host",
+    Reason.HOST_TAKEN: "ingress.host",
+    **dict.fromkeys(
+        (
+            Reason.MODEL_DIGEST_DIFFERS,
+            Reason.MODEL_HOSTED,
+            Reason.MODEL_NOT_FOUND,
+            Reason.MODEL_NOT_LISTED,
+            Reason.MODEL_REFUSED,
+            Reason.REGISTRY_NOT_ALLOWED,
+        ),
+        "models",
+    ),
+}
+_RAISED: Final = frozenset(
+    {
+        Reason.EXPIRES_SOON,
+        Reason.MODEL_NEEDS_MEMORY,
+        Reason.MODEL_TOO_LARGE,
+        Reason.MODELS_VOLUME_FULL,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +71,10 @@ class Finding:
     """trouble for what a person has to mend, else working."""
     code: str
     """What documentation and alerts call it; empty for an unknown one."""
+    field: str
+    """The field of the settings that mends it; empty where it is not one field."""
+    is_raised: bool
+    """Whether a larger number in that field mends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,29 +173,41 @@ def _finding(document: Document) -> Finding:
         advice=document["advice"],
         tone="trouble" if document["severity"] == Severity.ERROR else "working",
         code=document["code"],
+        field=_FIXED_BY.get(document["reason"], ""),
+        is_raised=document["reason"] in _RAISED,
     )
 
 
 def _finding_title(condition: str) -> str:
     """Return the title of a condition, or of a model or pattern, as `Model gemma2:2b`."""
-    return TEXTS.get(f"step_{condition}") or condition[:1].upper() + condition[1:]
+    return _capital(STEPS.get(condition, condition))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _steps(document: Document, now: datetime) -> Iterable[Step]:
     conditions = {entry["type"]: entry for entry in document["status"].get("conditions") or ()}
     created = datetime.fromisoformat(document["created"])
-    for kind in _STEPS:
-        condition = conditions.get(kind)
+    for kind, words in STEPS.items():
+        title, condition = _capital(words), conditions.get(kind)
         if condition is None:
-            yield Step(TEXTS[f"step_{kind}"], State("", "idle"), "")
+            yield Step(title, State("", "idle"), "")
             continue
         changed = datetime.fromisoformat(condition["lastTransitionTime"])
         seconds = (changed - created).total_seconds()
         is_met = condition["status"] == "True"
         is_bring_up = is_met and seconds < _BRING_UP_SECONDS
-        note = units.span(seconds) if is_bring_up else units.age(changed, now)
+        note = units.span(seconds if is_bring_up else (now - changed).total_seconds())
         yield Step(
-            TEXTS[f"step_{kind}"],
-            State(condition["status"], "good" if is_met else "working"),
+            title,
+            State(condition["status"], "good" if is_met else _tone(condition["reason"])),
             note if is_bring_up else f"{TEXTS['for']} {note}",
         )
+
+
+def _tone(reason: str) -> Tone:
+    """Return the tone of a condition that is not met; an unknown reason is for a person, too."""
+    known = Reason.known(reason)
+    return _TONES.get(known.severity, "working") if known else "trouble"

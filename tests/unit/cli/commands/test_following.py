@@ -89,7 +89,7 @@ class TestWatch:
     def test_a_change_is_one_line(self) -> None:
         document = {"name": "red-chat", "status": PULLING_STATUS}
         progress = "llama3.3:70b 41 %, about 6 min"
-        assert text_of(change_line("ADDED", document)) == f"red-chat  ◐ Pulling  {progress}"
+        assert text_of(change_line("ADDED", document)) == f"red-chat  ◐ Downloading  {progress}"
         gone = {"name": "red-chat", "status": READY_STATUS}
         assert text_of(change_line("DELETED", gone)) == "red-chat  DELETED"
 

@@ -14,7 +14,7 @@ def test_models_are_listed_with_what_is_still_missing(world: World) -> None:
     lines = [text.split() for text in result.out.splitlines()]
     assert lines[1:] == [
         ["gemma2:2b", "●", "ready", "1.5", "GiB", "person"],
-        ["llama3.3:70b", "◐", "41", "%", "39.6", "GiB", "model"],
+        ["llama3.3:70b", "◐", "downloading", "41", "%", "39.6", "GiB", "model"],
     ]
     names = [
         model["name"]

@@ -24,7 +24,7 @@ class TestList:
         header, ready, pulling = result.out.splitlines()
         assert header.split() == ["WORKSPACE", "TEAM", "STATE", "MODELS", "URL", "AGE"]
         assert ready.split()[:5] == ["red-chat", "red", "●", "Ready", "1/1"]
-        assert "◐ Pulling" in pulling
+        assert "◐ Downloading" in pulling
         assert pulling.endswith("llama3.3:70b 41 %, about 6 min")
 
     def test_a_filter_is_the_apis(self, two: World) -> None:

@@ -53,14 +53,14 @@ def test_plain_lines_say_only_what_is_new() -> None:
     first = bring_up.begin(NEW, 0)
     second = first.observe(PULLING, 3)
     third = second.observe(READY, 400)
-    assert [*bring_up.plain_lines(first, None, 0)] == ["    0.0 s  Pending"]
+    assert [*bring_up.plain_lines(first, None, 0)] == ["    0.0 s  Waiting"]
     texts = [*bring_up.plain_lines(second, first, 3)]
     assert sorted(texts[:3]) == [
         "    3.0 s  chat: done",
         "    3.0 s  model server: done",
         "    3.0 s  namespace, quota, walls: done",
     ]
-    assert texts[3] == "    3.0 s  PullingModels"
+    assert texts[3] == "    3.0 s  Downloading"
     assert texts[4].startswith("    3.0 s  llama3.3:70b 41 %, about 6 min")
     assert [*bring_up.plain_lines(second, second, 4)] == []
     assert [*bring_up.plain_lines(third, second, 400)] == [

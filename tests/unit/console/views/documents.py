@@ -13,5 +13,13 @@ def document(**parts: Any) -> Any:
     return sample_view(**parts).document
 
 
-def condition(kind: str, status: str, time: str, message: str = "") -> dict[str, str]:
-    return {"type": kind, "status": status, "lastTransitionTime": time, "message": message}
+def condition(
+    kind: str, status: str, time: str, message: str = "", reason: str = "Starting"
+) -> dict[str, str]:
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "lastTransitionTime": time,
+        "message": message,
+    }

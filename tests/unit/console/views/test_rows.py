@@ -1,16 +1,15 @@
 import pytest
 
-from aichat_workspace.console.texts import TEXTS
 from aichat_workspace.console.views import rows
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
-from tests.unit.console.views.documents import NOW, document
+from aichat_workspace.foundation.states import PHASES
+from tests.unit.console.views.documents import NOW, condition, document
 
 
 @pytest.mark.parametrize("phase", Phase)
 def test_every_phase_has_a_word_and_a_tone(phase: Phase) -> None:
     state = rows.state(document(status={"phase": phase}))
-    assert state.word == TEXTS[phase]
-    assert state.tone in {"good", "working", "trouble", "idle"}
+    assert state == PHASES[phase]
 
 
 @pytest.mark.parametrize(
@@ -24,7 +23,27 @@ def test_every_phase_has_a_word_and_a_tone(phase: Phase) -> None:
     ],
 )
 def test_only_an_address_of_the_web_becomes_a_link(url: str | None, safe: str | None) -> None:
-    assert rows.row(document(status={"phase": "Ready", "url": url}), NOW).url == safe
+    assert rows.row(document(status={"phase": "Ready", "url": url}), NOW).chat == safe
+
+
+@pytest.mark.parametrize(
+    ("phase", "is_up", "spec", "is_offered"),
+    [
+        ("Ready", True, {}, True),
+        ("PullingModels", True, {}, True),
+        ("Degraded", True, {}, True),
+        ("Degraded", False, {}, False),
+        ("Provisioning", False, {}, False),
+        ("Suspended", True, {"suspended": True}, False),
+    ],
+)
+def test_the_chat_is_offered_wherever_it_answers_and_nowhere_else(
+    phase: str, is_up: bool, spec: dict[str, bool], is_offered: bool
+) -> None:
+    chat = condition("OpenWebUIAvailable", str(is_up), "2026-01-01T00:00:00Z")
+    status = {"phase": phase, "url": "https://a.example.org", "conditions": [chat]}
+    row = rows.row(document(spec=spec, status=status), NOW)
+    assert (row.chat is not None) is is_offered
 
 
 def test_a_download_is_told_with_size_speed_and_time_left() -> None:
