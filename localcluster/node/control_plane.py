@@ -72,7 +72,7 @@ def start_control_plane(
     for component, arguments in commands.items():
         if component == "kube-controller-manager":
             _await_ready(cluster, report)
-        command = [programs / component, *arguments]
+        command = [str(programs / component), *arguments]
         process = start(component, command, logs / f"{component}.log", _ENVIRONMENT)
         cluster = state.add(cluster, process)
     _await_controllers(cluster, report)

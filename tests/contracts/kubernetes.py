@@ -68,14 +68,14 @@ class KubernetesContract:
         created = await create(client, "created")
         assert created["metadata"]["uid"]
         assert version(created) > 0
-        (found,) = await listed(client, "created")
-        assert found["metadata"]["uid"] == created["metadata"]["uid"]
+        (stored,) = await listed(client, "created")
+        assert stored["metadata"]["uid"] == created["metadata"]["uid"]
         assert await listed(client, "never-created") == []
 
     async def test_an_object_is_read_by_its_name(self, client: Client) -> None:
         created = await create(client, "read")
-        found = await client.get(CONFIG_MAP, "read", _NAMESPACE)
-        assert found["metadata"]["uid"] == created["metadata"]["uid"]
+        stored = await client.get(CONFIG_MAP, "read", _NAMESPACE)
+        assert stored["metadata"]["uid"] == created["metadata"]["uid"]
         with pytest.raises(NotFoundError):
             await client.get(CONFIG_MAP, "never-created", _NAMESPACE)
 
@@ -148,8 +148,8 @@ class KubernetesContract:
                 {"op": "test", "path": "/metadata/resourceVersion", "value": "1"},
                 {"op": "remove", "path": "/data/a"},
             )
-        (found,) = await listed(client, "tested")
-        assert found["data"] == {"a": "1"}
+        (stored,) = await listed(client, "tested")
+        assert stored["data"] == {"a": "1"}
 
     async def test_there_is_no_patch_of_what_is_not_there(self, client: Client) -> None:
         with pytest.raises(NotFoundError):
@@ -170,8 +170,8 @@ class KubernetesContract:
     ) -> None:
         await create(client, "finalized", finalizers=[_FINALIZER])
         await delete(client, "finalized")
-        (held,) = await listed(client, "finalized")
-        assert held["metadata"]["deletionTimestamp"]
+        (deleted,) = await listed(client, "finalized")
+        assert deleted["metadata"]["deletionTimestamp"]
         await patch(
             client,
             "finalized",

@@ -97,11 +97,11 @@ class FakeKubernetes:
         key = self._key(resource, metadata["name"], metadata.get("namespace"))
         if key not in self.objects:
             raise NotFoundError(404, "NotFound", "there is none")
-        stored = self.objects[key]["metadata"]
-        if metadata.get("resourceVersion", "") not in ("", stored["resourceVersion"]):
+        present = self.objects[key]["metadata"]
+        if metadata.get("resourceVersion", "") not in ("", present["resourceVersion"]):
             raise ConflictError(409, "Conflict", "the object has been modified")
-        kept = {name: stored[name] for name in ("uid", "creationTimestamp") if name in stored}
-        return self.store({**body, "kind": resource.kind, "metadata": {**metadata, **kept}})
+        identity = {name: present[name] for name in ("uid", "creationTimestamp") if name in present}
+        return self.store({**body, "kind": resource.kind, "metadata": {**metadata, **identity}})
 
     async def json_patch(
         self,

@@ -81,7 +81,9 @@ def suspend(
     wait: Wait = False,
     timeout: Timeout = "15m",
 ) -> None:
-    """Stop a workspace; its data stay. With --team and without NAME, all of a team."""
+    """Stop a workspace, or all of a team; their data stay.
+
+    Name a workspace, or a team with --team alone."""
     if name is None:
         _act_on_team(session, team, "suspend", yes=yes, dry_run=dry_run, wait=wait)
         return
@@ -106,7 +108,9 @@ def resume(
     wait: Wait = False,
     timeout: Timeout = "15m",
 ) -> None:
-    """Start a suspended workspace again. With --team and without NAME, all of a team."""
+    """Start a suspended workspace, or all of a team, again.
+
+    Name a workspace, or a team with --team alone."""
     if name is None:
         _act_on_team(session, team, "resume", yes=yes, dry_run=dry_run, wait=wait)
         return

@@ -89,7 +89,7 @@ def catalogue(
     ] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """List models to choose from, with what they need, and whether they fit."""
+    """List models to choose from, and whether they fit."""
     query = {"workspace": name, "team": team, "memory": memory, "storage": storage}
     document = session.api.get("the catalogue was not read", "/api/v1/catalogue", query).document
     has_room = any((name, memory, storage))

@@ -146,7 +146,7 @@ def usage(
     platform: Annotated[bool, typer.Option("--platform", help="Of all teams.")] = False,
     output: Output = Format.TABLE,
 ) -> None:
-    """Show what is used of what there is: by a workspace, a team, or all of them."""
+    """Show what a workspace, a team or the platform uses."""
     wide, width = output is Format.WIDE, session.out.width
     what = "the usage was not read"
     if platform:

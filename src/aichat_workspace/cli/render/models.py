@@ -96,7 +96,7 @@ def _facts(model: Json) -> tuple[Span, ...]:
 
 
 def _size(count_bytes: int | None) -> str:
-    return _UNKNOWN if count_bytes is None else words.size(count_bytes)
+    return _UNKNOWN if count_bytes is None else units.size(count_bytes)
 
 
 def _tokens(count: int | None) -> str:

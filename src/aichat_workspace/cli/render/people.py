@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from aichat_workspace.cli.render import words
 from aichat_workspace.cli.render.lines import Line, Span, Style, line, plain
 from aichat_workspace.cli.render.tables import Column, table
+from aichat_workspace.foundation import units
 
 Json = Mapping[str, Any]
 
@@ -19,7 +19,7 @@ def member_table(members: Sequence[Json], now: datetime, width: int | None) -> l
             Span(str(member["kind"])),
             Span(str(member["role"])),
             Span(_origin(member), Style.PLAIN if member["invited"] else Style.FAINT),
-            Span(words.age_since(str(member["since"]), now)),
+            Span(units.age(units.seconds_since(str(member["since"]), now))),
         )
         for member in members
     ]
@@ -55,4 +55,4 @@ def token_table(tokens: Sequence[Json], now: datetime, width: int | None) -> lis
 
 def _end(time: str, now: datetime) -> Span:
     seconds = (datetime.fromisoformat(time) - now).total_seconds()
-    return Span(f"in {words.age(seconds)}") if seconds > 0 else Span("has ended", Style.BAD)
+    return Span(f"in {units.age(seconds)}") if seconds > 0 else Span("has ended", Style.BAD)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from aichat_workspace.cli.render import words
 from aichat_workspace.cli.render.lines import Line, Span, Style, line, plain
 from aichat_workspace.cli.render.tables import Column, table
+from aichat_workspace.foundation import units
 
 Json = Mapping[str, Any]
 Row = tuple[Span, Span, Span, Span]
@@ -41,7 +42,7 @@ def workspace_usage(document: Json, width: int | None, *, wide: bool) -> list[Li
     rows += [_volume_row(volume) for volume in document["volumes"]]
     rows.append(_objects_row(document["objects"]))
     rows += [
-        _row(plain(str(model["name"])), words.size(int(model["bytes"])), "", None)
+        _row(plain(str(model["name"])), units.size(int(model["bytes"])), "", None)
         for model in document["models"]
     ]
     heading = line(f"{plain(document['name'])}  team {plain(document['team'])}", Style.TITLE)
@@ -69,7 +70,7 @@ def _sums(sums: Json, width: int | None, *, wide: bool) -> list[Line]:
     rows = [*_quota_rows(sums["quota"], wide=wide), _objects_row(sums["objects"])]
     size, capacity = int(models["bytes"]), int(volumes["capacityBytes"])
     count = words.count(int(models["count"]), "model")
-    rows.append(_row(count, words.size(size), f"{words.size(capacity)} of volumes", None))
+    rows.append(_row(count, units.size(size), f"{units.size(capacity)} of volumes", None))
     return table(_COLUMNS, rows, width)
 
 
@@ -84,12 +85,12 @@ def _quota_rows(quota: Sequence[Json], *, wide: bool) -> Iterator[Row]:
 def _volume_row(volume: Json) -> Row:
     title = "models' volume" if volume["name"] == "ollama" else "chat's volume"
     if volume["capacityBytes"] is None:
-        return _row(title, plain(str(volume["phase"])), words.size(volume["requestedBytes"]), None)
+        return _row(title, plain(str(volume["phase"])), units.size(volume["requestedBytes"]), None)
     used, capacity = volume["modelBytes"], int(volume["capacityBytes"])
     if used is None:
-        return _row(title, _UNKNOWN, words.size(capacity), None)
+        return _row(title, _UNKNOWN, units.size(capacity), None)
     percent = int(used) * 100 // capacity if capacity else None
-    return _row(title, words.size(int(used)), words.size(capacity), percent)
+    return _row(title, units.size(int(used)), units.size(capacity), percent)
 
 
 def _objects_row(objects: Json) -> Row:
@@ -110,7 +111,7 @@ def _bar(percent: int) -> str:
 def _team_row(team: Json) -> tuple[Span, ...]:
     entries = {entry["resource"]: entry for entry in team["quota"]}
     shares = (_share(entries.get(name)) for name in _TITLES if name != "pods")
-    models = words.size(int(team["models"]["bytes"]))
+    models = units.size(int(team["models"]["bytes"]))
     texts = (plain(str(team["team"])), str(team["workspaces"]), *shares, models)
     return tuple(Span(text) for text in texts)
 

@@ -166,7 +166,7 @@ def test_every_change_has_a_dry_run(document: dict[str, Any]) -> None:
         for method, path, operation in operations(document)
         if method != "get" and path.startswith(_CHANGED) and not _is_question(path)
     ]
-    assert len(changes) == 16
+    assert len(changes) == 20
     assert all("dryRun" in parameters for parameters in changes)
 
 
