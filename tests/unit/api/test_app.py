@@ -93,6 +93,7 @@ async def test_a_workspace_answers_head(client: httpx2.AsyncClient) -> None:
         ("/api/v1/workspaces/team-a/logs/ollama", "GET"),
         ("/api/v1/workspaces/team-a/models", "GET, HEAD, POST"),
         ("/api/v1/workspaces/team-a/models/hf.co/a/b:c", "DELETE, GET, HEAD"),
+        ("/api/v1/teams/team-a/members/User/oidc:bob/x", "DELETE"),
         ("/openapi.json", "GET, HEAD"),
     ],
 )

@@ -114,12 +114,16 @@ def _framework_problem(request: Request, error: HTTPException) -> ProblemError:
             return ProblemError(status, "refused", str(error.detail), headers=headers)
 
 
+# Parameters that may have slashes and colons, as hf.co/a/b:c and oidc:bob.
+_WHOLE_REST: Final = re.compile(r"\{(model|member)\}")
+
+
 def _allowed_methods(request: Request) -> list[str]:
     """Return all methods of the path; the framework knows only those of its first route."""
     paths: dict[str, dict[str, Any]] = request.app.openapi()["paths"]
     for path, methods in paths.items():
-        pattern = re.sub(r"\{\w+\}", "[^/:]+", path.replace("{model}", ".+"))  # as hf.co/a/b:c
-        if re.fullmatch(pattern, request.url.path):
+        pattern = _WHOLE_REST.sub(".+", path)
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/:]+", pattern), request.url.path):
             return _with_head({method.upper() for method in methods}, path)
     return _with_head({"GET"}, request.url.path)
 
