@@ -287,9 +287,49 @@ def test_our_pods_run_without_root_on_a_file_system_that_they_can_not_change(
         assert "Read-only" in node.try_kubectl(*run, "open('/tmp/x', 'w')").stderr
 
 
+def test_a_team_invites_people_and_makes_tokens_for_its_scripts(node: Node, lead: Api) -> None:
+    """By an administrator of the team's namespace; the API writes with its own account."""
+    team, account = "red-people", "red-admin"
+    node.kubectl("create", "namespace", team)
+    node.kubectl("label", "namespace", team, "aichatworkspaces.io/team=true")
+    node.kubectl("create", "serviceaccount", account, "-n", team)
+    node.kubectl(
+        *("create", "rolebinding", account, "-n", team, "--clusterrole=admin"),
+        f"--serviceaccount={team}:{account}",
+    )
+    bearer = node.kubectl("create", "token", account, "-n", team, "--audience", AUDIENCE).strip()
+    admin, path = replace(lead, token=bearer), f"/teams/{team}"
+    bob = {"name": "oidc:bob", "role": "editor"}
+    eventually(lambda: admin.call("GET", f"{path}/members").status == 200, "the team is known")
+    invited = admin.call("POST", f"{path}/members", bob)
+    assert invited.status == 201, invited.text
+    assert [
+        (member["name"], member["role"])
+        for member in admin.call("GET", f"{path}/members").document["items"]
+        if member["invited"]
+    ] == [("oidc:bob", "editor")]
+    assert admin.call("DELETE", f"{path}/members/User/oidc:bob").status == 200
+    made = admin.call("POST", f"{path}/tokens", {"name": "ci", "role": "viewer"})
+    assert made.status == 201, made.text
+    script = replace(lead, token=made.document["token"])
+    eventually(lambda: script.call("GET", f"/workspaces?team={team}").status == 200, "it may read")
+    assert script.call("POST", f"/teams/{team}:suspend").document["items"] == []
+    assert [entry["name"] for entry in admin.call("GET", f"{path}/tokens").document["items"]] == [
+        "ci"
+    ]
+    assert admin.call("DELETE", f"{path}/tokens/ci").status == 200
+    eventually(
+        lambda: script.call("GET", "/me").status == 401, "a revoked token is refused", seconds=30
+    )
+    assert admin.call("GET", f"/options?team={team}").status == 200
+    node.kubectl("delete", "namespace", team, "--wait=false")
+
+
 @pytest.mark.usefixtures("creator")
 def test_the_api_has_used_every_permission_that_it_has(node: Node) -> None:
-    """Its life above needs all of them, and it was refused nothing."""
+    """Its life above needs all of them, and it was refused nothing but the write for trial that
+    shows its confinement. To bind a role is no request of its own, and Leases are for sessions of
+    an identity provider, which is not here: tests/integration/test_api_sessions_last.py."""
     roles = yaml.safe_load_all((ROOT / "config" / "api" / "role.yaml").read_text())
     granted = {
         (verb, group, resource)
@@ -298,10 +338,16 @@ def test_the_api_has_used_every_permission_that_it_has(node: Node) -> None:
         for group in rule["apiGroups"]
         for resource in rule["resources"]
         for verb in rule["verbs"]
+        if resource != "leases" and verb != "bind"
     }
     requests = node.requests(API_USER)
     assert {used(entry["verb"], entry["objectRef"]) for entry in requests} == granted
-    refused = [entry for entry in requests if entry["responseStatus"]["code"] == 403]
+    refused = [
+        entry
+        for entry in requests
+        if entry["responseStatus"]["code"] == 403
+        and entry["objectRef"].get("namespace") != "kube-system"
+    ]
     assert not refused, json.dumps(refused, indent=1)
 
 

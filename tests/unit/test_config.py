@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from aichat_workspace.api.auth.shared_sessions import PREFIX
-from aichat_workspace.api.schemas.teams import MAX_TOKEN_SECONDS, RESERVED_PREFIX
+from aichat_workspace.api.schemas.teams import ACCOUNT_PREFIX, MAX_TOKEN_SECONDS, RESERVED_PREFIX
 from aichat_workspace.api.settings import AUDIENCE, Settings
-from aichat_workspace.api.teams import members, tokens
+from aichat_workspace.api.teams import members
 from aichat_workspace.api.teams.roles import CLUSTER_ROLES
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.domain import names
@@ -220,7 +220,7 @@ def test_the_apis_policy_knows_the_names_labels_and_bounds_of_its_code() -> None
             if document["metadata"]["name"] == "aichat-workspace-api-people"
         )
     )
-    prefixes = (members.PREFIX, tokens.PREFIX, RESERVED_PREFIX, *names.RESERVED_PREFIXES)
+    prefixes = (members.PREFIX, ACCOUNT_PREFIX, RESERVED_PREFIX, *names.RESERVED_PREFIXES)
     for text in (*_TEAM_ROLES, *prefixes, names.API, AUDIENCE, names.SYSTEM_NAMESPACE):
         assert f"'{text}'" in policy
     assert f"<= {MAX_TOKEN_SECONDS})" in policy
@@ -293,7 +293,7 @@ def test_neither_budget_counts_the_others_pods() -> None:
 def test_the_demos_user_has_roles_that_read_no_secret() -> None:
     demo = (CONFIG.parent / "hack" / "demo").read_text()
     bound = set(re.findall(r"aichatworkspace-\w+", demo)) - {"aichatworkspace-team"}
-    assert bound == {"aichatworkspace-editor", "aichatworkspace-admin"}
+    assert bound == {"aichatworkspace-admin"}
     assert not re.search(r"clusterrole[= ](admin|edit|cluster-admin)\b", demo)
     roles = {role["metadata"]["name"]: role for role in documents("rbac/user_roles.yaml")}
     assert not any("secrets" in what for role in bound for _, what in grants(roles[role]))

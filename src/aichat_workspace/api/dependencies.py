@@ -52,6 +52,7 @@ from aichat_workspace.runtime.servers import Connect
 _SIGN_INS_PER_SECOND: Final = 20.0
 _SIGN_IN_BURST: Final = 200
 SIGN_IN_PATH: Final = "/api/v1/session"
+_TEAM_CHANGES: Final = 4
 _SIGN_IN_BODY_BYTES: Final = 20 * 1024  # a token of 16 KiB, and the rest
 _SIGN_IN_BYTES_PER_ADDRESS: Final = 512 * 1024
 _SIGN_IN_ROOM_BYTES: Final = 4 * 1024 * 1024
@@ -80,6 +81,8 @@ class Services:
     """Watches, followed logs and prompts under way."""
     lists: ConcurrencyLimit
     """Lists that are being sent."""
+    team_changes: ConcurrencyLimit
+    """Changes of all workspaces of a team, of which each is hundreds of writes."""
     requests: ConcurrencyLimit
     """Requests that are not answered yet, streams included."""
     bodies: Shares
@@ -111,7 +114,7 @@ class Services:
                 bounds.reviews_per_second, bounds.review_burst, message=REVIEWS_PER_CALLER
             ),
         )
-        roles = TeamRoles(client, cluster, authorizer)
+        roles = TeamRoles(client, cluster, authorizer, is_own_account=not settings.dev)
         known_addresses = KnownAddresses()
         keys, provider = Keys(client, settings.dev), _provider(settings)
         authenticator = Authenticator.create(
@@ -139,6 +142,7 @@ class Services:
             rate_limits=RateLimits.create(bounds.requests_per_second, bounds.burst),
             streams=ConcurrencyLimit.create(bounds.streams_per_caller, bounds.streams),
             lists=ConcurrencyLimit.create(bounds.lists_per_caller, bounds.lists, "lists"),
+            team_changes=ConcurrencyLimit.create(1, _TEAM_CHANGES, "changes of whole teams"),
             requests=ConcurrencyLimit.create(
                 bounds.concurrent_requests + bounds.streams_per_caller,
                 bounds.connections,

@@ -24,7 +24,7 @@ def assignments(texts: Iterable[str]) -> list[tuple[str, Any]]:
     return pairs
 
 
-def telling(
+def metadata_fields(
     display_name: str | None,
     description: str | None,
     labels: Iterable[str],

@@ -1,4 +1,4 @@
-"""The page for the platform engineer: all workspaces that the person may see, together."""
+"""The page for the platform team: all workspaces that the person may see, together."""
 
 from typing import Any, Final
 

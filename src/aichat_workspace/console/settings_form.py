@@ -4,11 +4,14 @@ A form carries what each field had when it was shown. Only what a person has cha
 that nothing is lost that others changed meanwhile.
 """
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+import orjson
 import yaml
 
 from aichat_workspace.console import forms
@@ -21,6 +24,9 @@ YAML_FIELD: Final = "yaml"
 _WAS: Final = "was."
 _MAX_YAML_LENGTH: Final = 65_536
 _MAX_DEPTH: Final = 20
+_MAX_EVENTS: Final = 4_000
+# YAML reads 1:30 as a number of base 60, so a long one takes seconds.
+_LONG_NUMBER: Final = re.compile(r"[0-9:._+-]{65,}")
 
 
 class Kind(StrEnum):
@@ -134,11 +140,13 @@ def load(text: str) -> dict[str, Any]:
     try:
         _require_plain(text)
         spec = yaml.load(text, yaml.CSafeLoader)
-    except (yaml.YAMLError, ValueError) as error:
+        # What JSON has not, no spec has: dates, sets, infinity, integers beyond 64 bits.
+        plain = orjson.loads(orjson.dumps(json.loads(json.dumps(spec, allow_nan=False))))
+    except (yaml.YAMLError, TypeError, ValueError, OverflowError) as error:
         raise InvalidYamlError(" ".join(str(error).split())) from None
     if not isinstance(spec, dict) or not all(isinstance(key, str) for key in spec):
         raise InvalidYamlError("write the fields of the spec, as `models: [gemma2:2b]`")
-    return spec
+    return dict(plain)
 
 
 def _require_plain(text: str) -> None:
@@ -147,9 +155,13 @@ def _require_plain(text: str) -> None:
     The parser reads events one by one; the loader would follow depth until its stack ends.
     """
     depth = 0
-    for event in yaml.parse(text, yaml.CSafeLoader):
+    for number, event in enumerate(yaml.parse(text, yaml.CSafeLoader)):
+        if number > _MAX_EVENTS:
+            raise InvalidYamlError(f"there are more than {_MAX_EVENTS} names, values and brackets")
         if isinstance(event, yaml.AliasEvent):
             raise InvalidYamlError("anchors and aliases are not taken: write the value out")
+        if isinstance(event, yaml.ScalarEvent) and _LONG_NUMBER.fullmatch(event.value):
+            raise InvalidYamlError("a number has more than 64 digits")
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > _MAX_DEPTH:

@@ -27,7 +27,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "signed_out_lead": "Your organization signs you out next.",
         "sign_out_provider": "Sign out there, too",
         # List
-        "search": "Find by name, team or address",
+        "search": "Find by name, display name, team or address",
         "find": "Find",
         "all_phases": "All",
         "more": "Next page",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Self
 
+import aiohttp
 import orjson
 from kubernetes.aio.client import Configuration
 
@@ -121,14 +122,21 @@ class Client:
         label_selector: str = "",
         field_selector: str = "",
         page_size: int = 500,
+        max_page_bytes: int | None = None,
     ) -> AsyncIterator[Json]:
         """Yield the pages of a consistent list. Raises `errors.GoneError` when it took too long to
-        read."""
+        read, and `errors.TooLargeError` for a page beyond `max_page_bytes`."""
         path = resource.path(namespace)
         query = {"limit": str(page_size), **_selector(label_selector, field_selector)}
         while True:
             page = await self._send(
-                Request(verb="GET", path=path, counted_as=resource.plural, query=query)
+                Request(
+                    verb="GET",
+                    path=path,
+                    counted_as=resource.plural,
+                    query=query,
+                    max_bytes=max_page_bytes,
+                )
             )
             yield page
             token = page["metadata"].get("continue")
@@ -346,7 +354,7 @@ class Client:
             try:
                 async with self._transport.open_checked(request) as response:
                     code = response.status
-                    document: Json = orjson.loads(await response.read())
+                    document: Json = orjson.loads(await _read(response, request))
                     return document
             except (errors.ApiError, errors.UnreachableError) as error:
                 code = getattr(error, "status", 0)
@@ -358,6 +366,19 @@ class Client:
                 self._on_request(request.verb, request.counted_as, code, seconds)
             await asyncio.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
+
+
+async def _read(response: aiohttp.ClientResponse, request: Request) -> bytes:
+    """Return the response's body. Raises `errors.TooLargeError`."""
+    if request.max_bytes is None:
+        return await response.read()
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > request.max_bytes:
+            message = f"{request.path}: the response has more than {request.max_bytes} bytes"
+            raise errors.TooLargeError(413, "RequestEntityTooLarge", message)
+    return bytes(body)
 
 
 def _selector(label_selector: str, field_selector: str) -> dict[str, str]:

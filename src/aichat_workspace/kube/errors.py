@@ -76,6 +76,10 @@ class UnauthorizedError(ApiError):
     """401: the credentials are not accepted."""
 
 
+class TooLargeError(ApiError):
+    """The response is larger than the request takes. A retry does not help."""
+
+
 class UnreachableError(ConnectionError):
     """No response: refused, reset or timed out. The request may have been carried out."""
 

@@ -75,6 +75,8 @@ class Request:
     counted_as: str
     """The plural of the kind, for `on_request`."""
     query: Mapping[str, str] | None = None
+    max_bytes: int | None = None
+    """Of the response, where what it has is other people's to write."""
     headers: Mapping[str, str] | None = None
     """Further ones, which never replace the transport's own."""
     body: bytes | None = None

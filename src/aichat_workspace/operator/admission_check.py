@@ -13,17 +13,12 @@ import structlog
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.kinds import RESOURCES
+from aichat_workspace.kube import confinement
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.errors import ApiError, ForbiddenError, UnreachableError
 
 _RETRY_SECONDS: Final = 2.0
 _CHECK_SECONDS: Final = 600.0
 _RECHECK_SECONDS: Final = 5.0
-_PROBE: Final = {
-    "apiVersion": "v1",
-    "kind": "ServiceAccount",
-    "metadata": {"name": f"{names.OPERATOR}-probe", "namespace": "kube-system"},
-}
 _log: Final = structlog.get_logger()
 
 
@@ -61,13 +56,7 @@ def _log_unconfined(retry_seconds: float) -> None:
 async def is_confined(client: Client) -> bool | None:
     """Return whether the admission policy, and not only the role, refuses our write; None without
     a response."""
-    try:
-        await client.create(
-            RESOURCES["ServiceAccount"], _PROBE, field_manager=names.OPERATOR, dry_run=True
-        )
-    except ForbiddenError as error:
-        return "ValidatingAdmissionPolicy" in error.message
-    except (ApiError, UnreachableError) as error:
-        _log.warning("confinement probe failed", error=str(error))
-        return None
-    return False
+    account = RESOURCES["ServiceAccount"]
+    return await confinement.is_confined(
+        client, account, f"{names.OPERATOR}-probe", field_manager=names.OPERATOR
+    )

@@ -49,7 +49,7 @@ def test_an_invited_account_may_what_its_role_says_in_its_team_alone(
     assert as_admin.post(MEMBERS, json={**GUEST, "role": "admin"}).status_code == 200
     assert as_admin.delete(f"{MEMBERS}/ServiceAccount/guest").json()["role"] == "admin"
     bindings = cluster.get("rolebinding", "-n", TEAM)["items"]
-    assert not [binding for binding in bindings if "aichat-member" in str(binding["metadata"])]
+    assert not [binding for binding in bindings if "guest" in str(binding["subjects"])]
     assert as_admin.delete(f"{MEMBERS}/ServiceAccount/guest").status_code == 404
 
 

@@ -4,30 +4,18 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 
-from aichat_workspace.cli import main, settings
+from aichat_workspace.cli import settings
 from aichat_workspace.cli.errors import ExitCode
+from tests.unit.cli.world import every_command
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "aichatctl.md").read_text()
 
 
-def commands(group: Any, prefix: str = "") -> dict[str, Any]:
-    """Return every command by its whole name, as `models list`."""
-    entries: dict[str, Any] = {}
-    for name, entry in group.commands.items():
-        if hasattr(entry, "commands"):
-            entries |= commands(entry, f"{prefix}{name} ")
-        else:
-            entries[f"{prefix}{name}"] = entry
-    return entries
-
-
-ALL = commands(typer.main.get_command(main.build()))
+ALL = every_command()
 
 
 @pytest.mark.parametrize("name", ALL)

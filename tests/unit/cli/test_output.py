@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 from referencing import Registry, Resource
 
-from tests.unit.cli.world import STALLED_STATUS, World, with_team
+from tests.unit.cli.world import STALLED_STATUS, World, every_command, with_team
 
 DOCS = Path(__file__).parents[3] / "docs"
 SCHEMA = json.loads((DOCS / "aichatctl.schema.json").read_text())
@@ -30,15 +30,26 @@ def validator(command: str) -> Any:
     return jsonschema.Draft202012Validator(schema, registry=registry)
 
 
+ALL = every_command()
+_NAMED = ("get", "describe", "events", "credentials", "models list", "usage")
+_ARGUMENTS = {name: ["red-chat"] for name in _NAMED} | {
+    name: ["bob", "--role", "editor"] for name in ("invite", "members invite", "tokens create")
+}
+_ARGUMENTS["create"] = ["blue-chat", "--team", "red"]
+_ARGUMENTS["edit"] = ["red-chat", "--display-name", "Red"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_that_prints_documents_has_a_schema(name: str) -> None:
+    options = {text for entry in ALL[name].params for text in entry.opts}
+    assert ("--output" in options) == (name in SCHEMA["$defs"]), name
+
+
 @pytest.mark.parametrize("command", [name for name in SCHEMA["$defs"] if name != "watch"])
 def test_every_document_is_as_its_schema_says(world: World, command: str) -> None:
     world.put(status=STALLED_STATUS)
     with_team(world)
-    takes_name = {"get", "describe", "events", "credentials", "models list", "usage"}
-    arguments = [*command.split(), *(["red-chat"] if command in takes_name else [])]
-    if command in ("members invite", "tokens create"):
-        arguments += ["bob", "--role", "editor"]
-    result = world.run(*arguments, "-o", "json")
+    result = world.run(*command.split(), *_ARGUMENTS.get(command, ()), "-o", "json")
     validator(command).validate(json.loads(result.out))
     with pytest.raises(jsonschema.ValidationError):
         validator(command).validate({"unlike": "it"})

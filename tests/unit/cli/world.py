@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+import typer
 from typer.testing import CliRunner
 
 from aichat_workspace.api.app import build
@@ -338,3 +339,18 @@ def with_team(world: World) -> None:
     """Let the namespace `red` be a team's, into which people can be invited."""
     store = world.services.cluster._namespaces._store
     world.call(lambda: store.put(namespace("red")))
+
+
+def every_command() -> dict[str, Any]:
+    """Return every command by its whole name, as `models list`."""
+    return _commands(typer.main.get_command(main.build()))
+
+
+def _commands(group: Any, prefix: str = "") -> dict[str, Any]:
+    entries: dict[str, Any] = {}
+    for name, entry in group.commands.items():
+        if hasattr(entry, "commands"):
+            entries |= _commands(entry, f"{prefix}{name} ")
+        else:
+            entries[f"{prefix}{name}"] = entry
+    return entries

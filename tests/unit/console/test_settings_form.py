@@ -111,6 +111,12 @@ def test_yaml_comes_back_as_it_was() -> None:
         ("[" * 60_000, "deep"),
         ("- " * 30_000, "deep"),
         ("a" * 65_537, "longer"),
+        ("a: [" + "x," * 5_000 + "]", "more than 4000"),
+        ("a: 1" + ":1" * 100, "64 digits"),
+        ("a: .inf", "JSON compliant"),
+        ("a: !!set {b, c}", "JSON serializable"),
+        ("a: !!binary aGk=", "JSON serializable"),
+        ("a: 99999999999999999999", "64-bit"),
     ],
 )
 def test_a_text_that_is_no_spec_is_refused_with_the_reason(text: str, why: str) -> None:

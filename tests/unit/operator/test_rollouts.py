@@ -145,6 +145,19 @@ async def test_a_workspaces_own_edit_goes_at_once_with_the_images_that_it_has() 
     assert fleet.rollouts.board.stage(waiting) == "waiting"
 
 
+async def test_what_a_spec_only_tells_people_takes_no_pending_change_along() -> None:
+    fleet = await fleet_of(*"abc", upgrades={"concurrent": 1})
+    settings = {"openWebUI": {"cpuRequest": "200m"}, "upgrades": {"concurrent": 1}}
+    fleet.settings(**OLD, **settings)
+    await fleet.settle()
+    waiting = next(name for name in "abc" if fleet.rollouts.board.stage(name) == "waiting")
+    before = fleet.workloads(waiting)[1]["spec"]["template"]
+    fleet.edit(waiting, description="The team's chat", labels={"tier": "gold"}, displayName="Red")
+    await fleet.settle()
+    assert fleet.workloads(waiting)[1]["spec"]["template"] == before
+    assert fleet.rollouts.board.stage(waiting) == "waiting"
+
+
 async def test_an_own_edit_still_goes_at_once_after_an_error_that_passes() -> None:
     fleet = await fleet_of(*"abc", upgrades={"concurrent": 1})
     fleet.settings(**NEW, upgrades={"concurrent": 1})

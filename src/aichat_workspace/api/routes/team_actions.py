@@ -13,7 +13,7 @@ from aichat_workspace.api.schemas.team import TeamChange, TeamChanges
 from aichat_workspace.api.workspaces import team_actions
 from aichat_workspace.api.workspaces.team_actions import MAX_CHANGES, Outcome
 
-router = APIRouter(prefix="/api/v1/teams", tags=["workspaces"], dependencies=AUTHENTICATED)
+router = APIRouter(prefix="/api/v1/teams", tags=["teams"], dependencies=AUTHENTICATED)
 
 _TEAM_PATH: Final = "{team:workspace}"  # a colon after it begins an action
 _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
@@ -59,9 +59,10 @@ async def resume_team(
 async def _set_suspended(
     services: Services, caller: Caller, team: str, query: CreateQuery, *, is_suspended: bool
 ) -> TeamChanges:
-    outcome = await team_actions.set_suspended(
-        services.workspaces, caller, team, is_suspended=is_suspended, dry_run=query.dry_run
-    )
+    with services.team_changes.slot(caller.username):
+        outcome = await team_actions.set_suspended(
+            services.workspaces, caller, team, is_suspended=is_suspended, dry_run=query.dry_run
+        )
     return TeamChanges(
         items=tuple(map(_change, outcome.outcomes)),
         remaining=outcome.remaining,

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any, Final
 
-import orjson
 from fastapi import APIRouter, Path, Query, Response
 
 from aichat_workspace.api.dependencies import AUTHENTICATED, CurrentCaller, ServicesDep
@@ -22,7 +21,7 @@ from aichat_workspace.api.schemas.teams import (
     TokenList,
 )
 from aichat_workspace.api.teams.members import Subject
-from aichat_workspace.api.web.body_limits import JSON
+from aichat_workspace.api.web.json_responses import json_response
 from aichat_workspace.api.web.security_headers import NO_STORE
 from aichat_workspace.domain.v1alpha1.platform_spec import DnsLabel
 
@@ -48,10 +47,6 @@ _INVITED: Final = {
 }
 
 
-def _json(document: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(document), status, headers, JSON)
-
-
 @router.get(
     "/members",
     summary="Who may do what in a team",
@@ -66,7 +61,7 @@ async def list_members(
     """By the roles of workspaces, and by Kubernetes' own that include them. Others may have rights
     by other roles, or in the whole cluster. Needs `list` on rolebindings there."""
     with services.lists.slot(caller.username):
-        return _json(await services.members.read(caller, team))
+        return json_response(await services.members.read(caller, team))
 
 
 @router.post("/members", summary="Invite a member", status_code=201, responses=_INVITED)
@@ -80,7 +75,7 @@ async def invite_member(
     member, is_new = await services.members.invite(
         caller, team, subject, body.role, dry_run=query.dry_run
     )
-    return _json(member, 201 if is_new and not query.dry_run else 200)
+    return json_response(member, 201 if is_new and not query.dry_run else 200)
 
 
 @router.delete(
@@ -102,7 +97,9 @@ async def remove_member(
     """Takes the role that was given here; other RoleBindings stay. Needs `delete` on rolebindings
     there. It acts within half a minute."""
     subject = Subject(kind, member)
-    return _json(await services.members.remove(caller, team, subject, dry_run=query.dry_run))
+    return json_response(
+        await services.members.remove(caller, team, subject, dry_run=query.dry_run)
+    )
 
 
 @router.get(
@@ -115,7 +112,7 @@ async def list_tokens(
 ) -> Response:
     """Those that were made here. Needs `list` on serviceaccounts there."""
     with services.lists.slot(caller.username):
-        return _json({"items": await services.tokens.read(caller, team)})
+        return json_response({"items": await services.tokens.read(caller, team)})
 
 
 @router.post(
@@ -134,7 +131,8 @@ async def create_token(
     API's audience. A team has 20 at most. Needs `create` on serviceaccounts,
     serviceaccounts/token and rolebindings there, and the right to give the role, as an invitation
     does."""
-    return _json(await services.tokens.create(caller, team, body), 201, NO_STORE)
+    with services.lists.slot(caller.username):
+        return json_response(await services.tokens.create(caller, team, body), 201, NO_STORE)
 
 
 @router.delete(
@@ -150,4 +148,4 @@ async def revoke_token(
 ) -> Response:
     """The token is refused within twenty seconds: so long may Kubernetes and the API keep an answer
     about it. Needs `delete` on serviceaccounts there."""
-    return _json(await services.tokens.revoke(caller, team, name))
+    return json_response(await services.tokens.revoke(caller, team, name))

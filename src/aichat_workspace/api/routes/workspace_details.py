@@ -202,4 +202,4 @@ async def read_credentials(
 ) -> Response:
     """Needs `get` on `aichatworkspaces/credentials`. Each reading is recorded."""
     view = await services.workspaces.find(caller, "get", name, query.team, "credentials")
-    return json_response(await services.details.credentials(view), NO_STORE)
+    return json_response(await services.details.credentials(view), headers=NO_STORE)

@@ -36,8 +36,8 @@ class CatalogueModel(ApiModel):
     licence: str | None = Field(description="Its licence, by SPDX or its own name.")
     source: str | None = Field(description="Where more is said of it.")
     fits: bool | None = Field(
-        description="Whether it fits the workspace or the room of the query; null without one, and "
-        "where the size is not known."
+        description="Whether it fits the workspace or the sizes of the query; null without them, "
+        "and where the size is not known."
     )
     to_raise: tuple[Raise, ...] = Field(
         description="What has to be raised so that it fits or, where it fits, should be.",

@@ -35,7 +35,7 @@ class NewWorkspace(ApiModel):
     issuer: str | None = Field(description="cert-manager's issuer; null for none.")
 
 
-class TeamRoom(ApiModel):
+class WorkspaceQuota(ApiModel):
     """How many workspaces a team may have, by the narrowest of its own quotas."""
 
     used: int = Field(description="How many it has.")
@@ -62,7 +62,7 @@ class OptionsDocument(ApiModel):
                 "ingressClass": "traefik",
                 "issuer": "letsencrypt",
             },
-            "room": {"used": 10, "hard": 12, "remaining": 2},
+            "workspaces": {"used": 10, "hard": 12, "remaining": 2},
         }
     )
 
@@ -85,7 +85,7 @@ class OptionsDocument(ApiModel):
     node_selector_keys: tuple[str, ...] = Field(description="Labels of nodes that it allows.")
     toleration_keys: tuple[str, ...] = Field(description="Taints of nodes that it allows.")
     new_workspace: NewWorkspace = Field(description="What a workspace gets that chooses nothing.")
-    room: TeamRoom | None = Field(
+    workspaces: WorkspaceQuota | None = Field(
         description="Of the team; null without `team`, and for one whose quotas do not count "
         "workspaces."
     )

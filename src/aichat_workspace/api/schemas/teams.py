@@ -12,6 +12,8 @@ from aichat_workspace.domain.v1alpha1.platform_spec import DnsLabel
 
 RESERVED_PREFIX: Final = "system:"
 """Of the users and groups that are Kubernetes' own."""
+ACCOUNT_PREFIX: Final = "aichat-token-"
+"""Of the accounts of scripts; the admission policy keeps the API from the tokens of all others."""
 TOKEN_NAME_MAX_LENGTH: Final = 40
 MIN_TOKEN_SECONDS: Final = 600
 MAX_TOKEN_SECONDS: Final = 90 * 86_400
@@ -78,6 +80,18 @@ class Invitation(RequestBody):
         description="`viewer` reads workspaces, `editor` runs and asks them, `admin` also reads "
         "the first administrators' credentials."
     )
+
+    @model_validator(mode="after")
+    def _is_no_scripts_account(self) -> Self:
+        if self.kind is SubjectKind.SERVICE_ACCOUNT and self.name.startswith(ACCOUNT_PREFIX):
+            message = (
+                f"accounts that begin with {ACCOUNT_PREFIX} are those of tokens, which have one "
+                "role each; make another token"
+            )
+            error = PydanticCustomError("reserved", message)
+            details = [InitErrorDetails(type=error, loc=("name",), input=self.name)]
+            raise ValidationError.from_exception_data("Invitation", details)
+        return self
 
     @model_validator(mode="after")
     def _is_not_kubernetes_own(self) -> Self:

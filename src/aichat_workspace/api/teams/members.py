@@ -14,7 +14,6 @@ from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.schemas.teams import Role, SubjectKind
 from aichat_workspace.api.teams.roles import (
     CLUSTER_ROLES,
-    PAGE_SIZE,
     TeamRoles,
     binding_manifest,
     is_own,
@@ -25,7 +24,7 @@ from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.foundation.metadata import annotations
-from aichat_workspace.kube.errors import AlreadyExistsError, NotFoundError
+from aichat_workspace.kube.errors import AlreadyExistsError, NotFoundError, TooLargeError
 from aichat_workspace.kube.objects import Json, uid
 
 PREFIX: Final = "aichat-member-"
@@ -64,13 +63,16 @@ class Members:
         audit_log.note(team=team)
         await self.roles.require(caller, "list", _BINDINGS, team)
         members: list[dict[str, Any]] = []
-        pages = self.roles.client.list_pages(_BINDINGS, team, page_size=PAGE_SIZE)
-        async for page in pages:
-            members += [member for binding in page["items"] for member in _members(binding)]
-            if len(members) > _MAX_MEMBERS:
-                break
-        items = sorted(members[:_MAX_MEMBERS], key=_order)
-        return {"items": items, "complete": len(members) <= _MAX_MEMBERS}
+        is_complete = True
+        try:
+            async for bindings in self.roles.pages(_BINDINGS, team):
+                members += [member for binding in bindings for member in _members(binding)]
+                if len(members) > _MAX_MEMBERS:
+                    is_complete = False
+                    break
+        except TooLargeError:
+            is_complete = False
+        return {"items": sorted(members[:_MAX_MEMBERS], key=_order), "complete": is_complete}
 
     async def invite(
         self, caller: Caller, team: str, subject: Subject, role: Role, *, dry_run: bool
@@ -84,7 +86,8 @@ class Members:
         await self.roles.require(caller, "create", _BINDINGS, team)
         await self.roles.require_giving(caller, role, team)
         self.roles.require_team(team)
-        present = await self._present(team, subject)
+        await self.roles.require_confined()
+        present = await self.present(team, subject)
         others = [binding for other, binding in present.items() if other is not role]
         if others:
             await self.roles.require(caller, "delete", _BINDINGS, team)
@@ -101,7 +104,7 @@ class Members:
         """Take the subject's role, and return it as a schemas.teams.Member."""
         audit_log.note(team=team, member=str(subject), dry_run=dry_run)
         await self.roles.require(caller, "delete", _BINDINGS, team)
-        present = await self._present(team, subject)
+        present = await self.present(team, subject)
         if not present:
             raise ProblemError(
                 404,
@@ -114,7 +117,7 @@ class Members:
             await self._delete(binding, dry_run=dry_run)
         return next(_members(present[max(present, key=list(Role).index)]))
 
-    async def _present(self, team: str, subject: Subject) -> dict[Role, Json]:
+    async def present(self, team: str, subject: Subject) -> dict[Role, Json]:
         """Return the bindings of the subject that the API has written."""
         present: dict[Role, Json] = {}
         for role in Role:
@@ -191,10 +194,20 @@ def _members(binding: Json) -> Iterator[dict[str, Any]]:
             "namespace": subject.get("namespace") or None,
             "role": role.value,
             "roleBinding": metadata["name"],
-            "invited": is_own(binding, COMPONENT),
+            "invited": _is_invitation(binding, subject, role),
             "invitedBy": annotations(binding).get(names.REQUESTED_BY_ANNOTATION),
             "since": metadata["creationTimestamp"],
         }
+
+
+def _is_invitation(binding: Json, subject: Json, role: Role) -> bool:
+    """Return whether the API has written it: labels alone are anyone's to write there."""
+    team, kind = binding["metadata"]["namespace"], subject["kind"]
+    if kind not in set(SubjectKind):
+        return False
+    invited = Subject(SubjectKind(kind), subject["name"])
+    is_named_so = binding["metadata"]["name"] == binding_name(invited, role)
+    return is_named_so and _is_of(binding, team, invited, role)
 
 
 def _order(member: dict[str, Any]) -> tuple[str, ...]:

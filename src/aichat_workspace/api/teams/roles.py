@@ -5,14 +5,17 @@ writes with its own account, so it asks Kubernetes the same for the caller.
 https://kubernetes.io/docs/reference/access-authn-authz/rbac/#restrictions-on-role-binding-creation-or-update
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Final
+
+import structlog
 
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import AccessRequest, Authorizer
 from aichat_workspace.api.schemas.teams import Role
+from aichat_workspace.api.ttl_cache import TtlCache
 from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.domain import names
@@ -20,7 +23,8 @@ from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.foundation.metadata import annotations, labels
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.errors import NotFoundError
+from aichat_workspace.kube.confinement import is_confined
+from aichat_workspace.kube.errors import NotFoundError, TooLargeError, UnreachableError
 from aichat_workspace.kube.objects import Json
 
 CLUSTER_ROLES: Final = {role: f"aichatworkspace-{role.value}" for role in Role}
@@ -33,9 +37,12 @@ _ROLES: Final = {name: role for role, name in CLUSTER_ROLES.items()} | {
     "cluster-admin": Role.ADMIN,
 }
 _MAX_PERMISSIONS: Final = 64
-PAGE_SIZE: Final = 20
-"""Of lists in a team's namespace: who may write there may fill each object up to its limit of 1.5
-MB."""
+_CONFINED_SECONDS: Final = 30.0
+_log: Final = structlog.get_logger()
+# Who may write in a team's namespace may fill each object up to its limit of 1.5 MB.
+_PAGE_SIZE: Final = 20
+_MAX_PAGE_BYTES: Final = 256 * 1024
+_MAX_PAGES: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,31 @@ class TeamRoles:
     client: Client
     cluster: ClusterView
     authorizer: Authorizer
+    is_own_account: bool = True
+    """Whether the API writes with its own account, and not with a developer's."""
+    _confined: TtlCache[str, bool] = field(default_factory=lambda: TtlCache(_CONFINED_SECONDS, 1))
+
+    async def require_confined(self) -> None:
+        """Raise ProblemError (503) unless the admission policy confines the API's account.
+
+        Its role alone would let it give anyone a role, and request any account's token.
+        """
+        if self.is_own_account and not await self._confined.get("", self._is_confined):
+            raise ProblemError(
+                503,
+                "not-confined",
+                "No admission policy keeps the API to members and tokens of teams, so it writes "
+                "none. The platform team should apply config/admission again.",
+            )
+
+    async def _is_confined(self) -> bool:
+        account, probe = kinds.SERVICE_ACCOUNT, f"{names.API}-probe"
+        answer = await is_confined(self.client, account, probe, field_manager=names.API)
+        if answer is None:
+            raise UnreachableError("whether an admission policy confines the API was not answered")
+        if not answer:
+            _log.error("not confined: no member or token is written", fix="apply config/admission")
+        return answer
 
     async def require(
         self, caller: Caller, verb: str, resource: Resource, team: str, subresource: str = ""
@@ -53,6 +85,25 @@ class TeamRoles:
         """Raise ProblemError (403) unless the caller may use the verb on all such objects."""
         request = AccessRequest(verb, team, subresource=subresource, resource=resource)
         await self.authorizer.require(caller, request)
+
+    async def may(self, caller: Caller, verb: str, resource: Resource, team: str) -> bool:
+        """Return whether the caller may use the verb on all such objects."""
+        return await self.authorizer.allows(caller, AccessRequest(verb, team, resource=resource))
+
+    async def pages(self, resource: Resource, team: str) -> AsyncIterator[list[Json]]:
+        """Yield the team's objects of a kind, a few at a time.
+
+        Raises TooLargeError after the first thousand, and where they are too large to be read: the
+        objects before are the ones that are known.
+        """
+        number = 0
+        async for page in self.client.list_pages(
+            resource, team, page_size=_PAGE_SIZE, max_page_bytes=_MAX_PAGE_BYTES
+        ):
+            number += 1
+            yield page["items"]
+            if number >= _MAX_PAGES and page["metadata"].get("continue"):
+                raise TooLargeError(413, "RequestEntityTooLarge", "there are too many objects")
 
     async def require_giving(self, caller: Caller, role: Role, team: str) -> None:
         """Raise ProblemError (403) unless the caller may give the role in the team."""

@@ -12,12 +12,17 @@ from typing import Any, Final
 
 from aichat_workspace.api.auth import audit_log
 from aichat_workspace.api.auth.authentication import Caller
-from aichat_workspace.api.schemas.teams import MAX_TOKEN_SECONDS, Role, TokenCreate
+from aichat_workspace.api.schemas.teams import (
+    ACCOUNT_PREFIX,
+    MAX_TOKEN_SECONDS,
+    Role,
+    SubjectKind,
+    TokenCreate,
+)
+from aichat_workspace.api.teams.members import Members, Subject
 from aichat_workspace.api.teams.roles import (
-    PAGE_SIZE,
     TeamRoles,
     binding_manifest,
-    is_own,
     own_labels,
 )
 from aichat_workspace.api.web.problems import ProblemError
@@ -28,16 +33,14 @@ from aichat_workspace.kube.errors import (
     AlreadyExistsError,
     ApiError,
     NotFoundError,
+    TooLargeError,
     UnreachableError,
 )
 from aichat_workspace.kube.objects import Json, uid
 
-PREFIX: Final = "aichat-token-"
-"""Of the accounts' names; the admission policy keeps the API from the tokens of all others."""
 COMPONENT: Final = "token"
 MAX_TOKENS: Final = 20
 _ACCOUNTS: Final = kinds.SERVICE_ACCOUNT
-_SELECTOR: Final = ",".join(f"{name}={value}" for name, value in own_labels(COMPONENT).items())
 
 
 def _now() -> datetime:
@@ -65,13 +68,15 @@ class Tokens:
 
         What fails midway leaves nothing behind that has a role.
         """
-        audit_log.note(team=team, account=f"{PREFIX}{body.name}", role=body.role.value)
+        audit_log.note(team=team, account=f"{ACCOUNT_PREFIX}{body.name}", role=body.role.value)
         await self.roles.require(caller, "create", _ACCOUNTS, team)
         await self.roles.require(caller, "create", _ACCOUNTS, team, "token")
         await self.roles.require(caller, "create", kinds.ROLE_BINDING, team)
         await self.roles.require_giving(caller, body.role, team)
         self.roles.require_team(team)
-        await self._make_room(team)
+        await self.roles.require_confined()
+        await self._require_no_role(team, body.name)
+        await self._make_room(caller, team)
         account = await self._create_account(caller, team, body)
         try:
             await self._bind(caller, account, body.role)
@@ -88,7 +93,7 @@ class Tokens:
 
         Kubernetes deletes the RoleBinding, which the account owns.
         """
-        audit_log.note(team=team, account=f"{PREFIX}{name}")
+        audit_log.note(team=team, account=f"{ACCOUNT_PREFIX}{name}")
         await self.roles.require(caller, "delete", _ACCOUNTS, team)
         account = await self._read(team, name)
         if account is None:
@@ -103,29 +108,42 @@ class Tokens:
         return _document(account)
 
     async def _accounts(self, team: str) -> list[Json]:
-        """Return the accounts that the API has made."""
+        """Return the accounts that the API has made, of those that can be read."""
         accounts: list[Json] = []
-        async for page in self.roles.client.list_pages(
-            _ACCOUNTS, team, label_selector=_SELECTOR, page_size=PAGE_SIZE
-        ):
-            accounts += [account for account in page["items"] if _is_token_account(account)]
+        with suppress(TooLargeError):
+            async for page in self.roles.pages(_ACCOUNTS, team):
+                accounts += [account for account in page if _is_token_account(account)]
         return accounts
+
+    async def _require_no_role(self, team: str, name: str) -> None:
+        """Raise ProblemError (409) while an invitation would give the new account another role."""
+        account = Subject(SubjectKind.SERVICE_ACCOUNT, f"{ACCOUNT_PREFIX}{name}")
+        if await Members(self.roles).present(team, account):
+            raise ProblemError(
+                409,
+                "conflict",
+                f"The account of a token {name!r} is a member of team {team!r} already, and would "
+                f"have that role, too. DELETE /api/v1/teams/{team}/members/ServiceAccount/"
+                f"{account.name} first, or choose another name.",
+            )
 
     async def _read(self, team: str, name: str) -> Json | None:
         try:
-            account = await self.roles.client.get(_ACCOUNTS, f"{PREFIX}{name}", team)
+            account = await self.roles.client.get(_ACCOUNTS, f"{ACCOUNT_PREFIX}{name}", team)
         except NotFoundError:
             return None
         return account if _is_token_account(account) else None
 
-    async def _make_room(self, team: str) -> None:
-        """Delete expired accounts. Raises ProblemError (409) when the others are too many."""
-        live = 0
-        for account in await self._accounts(team):
-            if _expires(account) > self.clock():
-                live += 1
-            else:
+    async def _make_room(self, caller: Caller, team: str) -> None:
+        """Delete expired accounts, if the caller may. Raises ProblemError (409) when those that
+        remain are too many."""
+        accounts = await self._accounts(team)
+        expired = [account for account in accounts if _expires(account) <= self.clock()]
+        if expired and await self.roles.may(caller, "delete", _ACCOUNTS, team):
+            for account in expired:
                 await self._delete(account)
+            accounts = [account for account in accounts if account not in expired]
+        live = len(accounts)
         if live >= MAX_TOKENS:
             raise ProblemError(
                 409,
@@ -140,7 +158,7 @@ class Tokens:
             "apiVersion": _ACCOUNTS.api_version,
             "kind": _ACCOUNTS.kind,
             "metadata": {
-                "name": f"{PREFIX}{body.name}",
+                "name": f"{ACCOUNT_PREFIX}{body.name}",
                 "namespace": team,
                 "labels": own_labels(COMPONENT),
                 "annotations": {
@@ -201,8 +219,9 @@ class Tokens:
 
 
 def _is_token_account(account: Json) -> bool:
-    """Return whether the API has made it: by its labels, and by a name that only the API gives."""
-    return is_own(account, COMPONENT) and _name(account).startswith(PREFIX)
+    """Return whether the API has made it: by a name that only the API gives in a team's namespace.
+    Labels are anyone's to take off there."""
+    return _name(account).startswith(ACCOUNT_PREFIX)
 
 
 def _name(account: Json) -> str:
@@ -227,7 +246,7 @@ def _document(account: Json) -> dict[str, Any]:
     name, noted = _name(account), annotations(account)
     role = noted.get(names.ROLE_ANNOTATION)
     return {
-        "name": name.removeprefix(PREFIX),
+        "name": name.removeprefix(ACCOUNT_PREFIX),
         "role": role if role in set(Role) else None,
         "username": f"system:serviceaccount:{account['metadata']['namespace']}:{name}",
         "createdBy": noted.get(names.REQUESTED_BY_ANNOTATION),

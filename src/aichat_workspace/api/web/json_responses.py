@@ -6,6 +6,8 @@ from fastapi import Response
 from aichat_workspace.api.web.body_limits import JSON
 
 
-def json_response(document: object, headers: dict[str, str] | None = None) -> Response:
-    """Return a response of 200 with the document."""
-    return Response(orjson.dumps(document), 200, headers, JSON)
+def json_response(
+    document: object, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """Return a response with the document."""
+    return Response(orjson.dumps(document), status, headers, JSON)

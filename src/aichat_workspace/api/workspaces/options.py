@@ -41,7 +41,7 @@ class Options:
     _classes: TtlCache[Resource, Documents] = field(
         default_factory=lambda: _new_cache(_CLASSES_TTL_SECONDS)
     )
-    _rooms: TtlCache[str, dict[str, int] | None] = field(
+    _quotas: TtlCache[str, dict[str, int] | None] = field(
         default_factory=lambda: _new_cache(_QUOTAS_TTL_SECONDS)
     )
 
@@ -63,7 +63,9 @@ class Options:
             "nodeSelectorKeys": list(platform.allowed.node_selector_keys),
             "tolerationKeys": list(platform.allowed.toleration_keys),
             "newWorkspace": _new_workspace(platform),
-            "room": None if team is None else await self._rooms.get(team, lambda: self._room(team)),
+            "workspaces": None
+            if team is None
+            else await self._quotas.get(team, lambda: self._quota(team)),
         }
 
     async def _named(self, kind: Resource, patterns: Iterable[str]) -> Documents:
@@ -85,8 +87,8 @@ class Options:
         ]
         return sorted(documents, key=lambda document: document["name"])
 
-    async def _room(self, team: str) -> dict[str, int] | None:
-        """Return a schemas.options.TeamRoom by the team's narrowest quota; None without one."""
+    async def _quota(self, team: str) -> dict[str, int] | None:
+        """Return a schemas.options.WorkspaceQuota of the narrowest quota; None without one."""
         quotas = await self._first_page(kinds.RESOURCE_QUOTA, team)
         counts = [
             (_count(status, "used"), _count(status, "hard"))

@@ -12,7 +12,6 @@ from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import FIRST
 from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces
 from aichat_workspace.api.workspaces.views import View
-from aichat_workspace.domain.kubernetes import kinds
 
 MAX_CHANGES: Final = 500
 """Workspaces that one request changes at most."""
@@ -30,6 +29,8 @@ class Outcome:
     """As if it had been asked for alone: 202 written, 200 so already, or the problem's."""
     problem: ProblemError | None = None
     """Why it was not changed."""
+    is_unknown: bool = False
+    """Whether it may have been changed all the same: the reply was lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +50,29 @@ async def set_suspended(
 
     A repeated call goes on where this one ended: what is so already is not written, and not counted
     towards the limit. Whether the caller may change one is asked for each. Raises ProblemError
-    (403) for a caller who may not list them.
+    for a caller who may not list them (403), and where there is no such team (404).
     """
-    audit_log.note(team=team, dry_run=dry_run)
-    if team not in await workspaces.authorizer.scope(caller, "list", lambda: {team}):
-        raise problems.forbidden(caller.username, "list", kinds.WORKSPACE.plural, team)
+    audit_log.note(dry_run=dry_run)
+    await workspaces.require_team(caller, team)
     present = [view for view in workspaces.cluster.sorted_from(FIRST) if view.team == team]
     pending = [view for view in present if _is_suspended(view) is not is_suspended]
     options = ChangeOptions(team, dry_run=dry_run)
 
     async def change(view: View) -> Outcome:
-        with audit_log.collect_notes():  # the request's line names all of them together
+        with audit_log.collect_notes() as notes:  # the request's line names all of them together
             try:
                 changes = {"suspended": is_suspended}
                 _, has_changed = await workspaces.patch(caller, view.name, changes, options)
             except problems.REPORTABLE_ERRORS as error:
                 problem = problems.as_problem(error)
-                return Outcome(view.name, problem.status, problem)
+                return Outcome(view.name, problem.status, problem, is_unknown="note" in notes)
         return Outcome(view.name, 202 if has_changed else 200)
 
     tried = await _for_each(pending[:MAX_CHANGES], change)
     changed = sorted(tried, key=lambda outcome: outcome.name)
     audit_log.note(changed=_names(changed, lambda outcome: outcome.status == 202))
     audit_log.note(failed=_names(changed, lambda outcome: outcome.problem is not None))
+    audit_log.note(unknown=_names(changed, lambda outcome: outcome.is_unknown))
     settled = [Outcome(view.name, 200) for view in present if _is_suspended(view) is is_suspended]
     outcomes = sorted([*changed, *settled], key=lambda outcome: outcome.name)
     return TeamOutcome(tuple(outcomes), len(pending) - len(changed))

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"
 EVENT_STREAM: Final = "text/event-stream"
-WORKSPACES: Final = "/api/v1/workspaces"
+_ROOT: Final = "/api/v1/"
+WORKSPACES: Final = f"{_ROOT}workspaces"
 _PAGE: Final = 500
 _CONNECT_SECONDS: Final = 10.0
 _REPLY_SECONDS: Final = 300.0  # a model may have to be loaded before its first word
@@ -170,7 +171,7 @@ class Api:
             return Answer(response.status_code, document, etag, response.headers)
         if document is None or "code" not in document:
             raise problems.not_an_api(what, response.status_code, self.url)
-        raise problems.from_problem(what, response.status_code, document, _name_in(path))
+        raise problems.from_problem(what, response.status_code, document, *_names_in(path))
 
 
 def workspace_path(name: str, rest: str = "") -> str:
@@ -184,7 +185,7 @@ def team_path(team: str, rest: str = "") -> str:
     """Return the path of a team, and of what belongs to it."""
     from urllib.parse import quote
 
-    return f"/api/v1/teams/{quote(team, safe='')}{rest}"
+    return f"{_ROOT}teams/{quote(team, safe='')}{rest}"
 
 
 def is_changed_meanwhile(error: CliError) -> bool:
@@ -192,11 +193,13 @@ def is_changed_meanwhile(error: CliError) -> bool:
     return any("has changed since you read it" in reason for reason in error.why)
 
 
-def _name_in(path: str) -> str:
+def _names_in(path: str) -> tuple[str, str]:
+    """Return the workspace and the team that a path is of; the one or the other is empty."""
     from urllib.parse import unquote
 
-    rest = path.removeprefix(f"{WORKSPACES}/")
-    return unquote(rest.partition("/")[0].partition(":")[0]) if rest != path else ""
+    collection, _, rest = path.removeprefix(_ROOT).partition("/")
+    name = unquote(rest.partition("/")[0].partition(":")[0])
+    return (name if collection == "workspaces" else "", name if collection == "teams" else "")
 
 
 def _parameters(query: Query | None) -> dict[str, str]:

@@ -23,14 +23,16 @@ _FIXES: Final = {
     "not-provisioned": "aichatctl describe NAME",
     "not-running": "aichatctl describe NAME",
     "forbidden": "aichatctl doctor",
-    "member-not-found": "aichatctl members list",
-    "token-not-found": "aichatctl tokens list",
-    "token-exists": "aichatctl tokens list",
-    "too-many-tokens": "aichatctl tokens list",
+    "member-not-found": "aichatctl members list --team TEAM",
+    "token-not-found": "aichatctl tokens list --team TEAM",
+    "token-exists": "aichatctl tokens list --team TEAM",
+    "too-many-tokens": "aichatctl tokens list --team TEAM",
 }
 
 
-def from_problem(what: str, status: int, document: Mapping[str, Any], name: str = "") -> CliError:
+def from_problem(
+    what: str, status: int, document: Mapping[str, Any], name: str = "", team: str = ""
+) -> CliError:
     """Return the error for a problem document (RFC 9457); `name` is the workspace's."""
     code = str(document.get("code", ""))
     errors = document.get("errors") or ()
@@ -39,7 +41,7 @@ def from_problem(what: str, status: int, document: Mapping[str, Any], name: str 
         for error in errors
         if isinstance(error, Mapping)
     ] or [plain(str(document.get("detail") or f"the API answers {status}"))]
-    fix = _FIXES.get(code, "").replace("NAME", name or "NAME")
+    fix = _FIXES.get(code, "").replace("NAME", name or "NAME").replace("TEAM", team or "TEAM")
     return CliError(what, tuple(why), fix, _EXIT_CODES.get(status, ExitCode.FAILED))
 
 

@@ -1,12 +1,11 @@
 """Commands that stop, start and delete: suspend, resume, restart, delete."""
 
 from typing import Annotated, Final
-from urllib.parse import quote
 
 import typer
 
 from aichat_workspace.cli import waiting
-from aichat_workspace.cli.client.api import workspace_path
+from aichat_workspace.cli.client.api import team_path, workspace_path
 from aichat_workspace.cli.command import (
     DryRun,
     Name,
@@ -152,7 +151,7 @@ def _act_on_team(
     if not yes and not dry_run:
         session.confirm(f"{action.capitalize()} all workspaces of team {team}?")
     what = f"some workspaces of team {team} were not {_DONE[action]}"
-    path = f"/api/v1/teams/{quote(team, safe='')}:{action}"
+    path = team_path(team, f":{action}")
     document = session.api.send(what, "POST", path, query={"dryRun": dry_run}).document
     items = document["items"]
     verb = "would be" if dry_run else "is"
@@ -163,8 +162,13 @@ def _act_on_team(
     remaining = document["remaining"]
     if failures or remaining:
         why = [f"{item['name']}: {item['detail']}" for item in failures]
-        why += [f"{remaining} were not tried yet"] if remaining else []
-        raise CliError(what, tuple(why), f"aichatctl {action} --team {team} goes on with the rest")
+        why += (
+            [f"{remaining} were not tried yet; the same command goes on with them"]
+            if remaining
+            else []
+        )
+        fix = f"aichatctl {action} --team {team}" if remaining else "aichatctl doctor"
+        raise CliError(what, tuple(why), fix)
     if not any(item["status"] == _WRITTEN for item in items):
         session.notes.say(f"no workspace of team {team} had to be {_DONE[action]}")
 

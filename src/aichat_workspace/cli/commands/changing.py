@@ -23,7 +23,7 @@ from aichat_workspace.cli.guide import Wish
 from aichat_workspace.cli.output import Format, print_document
 from aichat_workspace.cli.render.lines import line
 from aichat_workspace.cli.session import Session
-from aichat_workspace.cli.spec import assignments, manifests, telling, with_values
+from aichat_workspace.cli.spec import assignments, manifests, metadata_fields, with_values
 
 Models = Annotated[
     list[str], typer.Option("--model", "-m", metavar="MODEL", help="A model; may be repeated.")
@@ -95,7 +95,7 @@ def create(
         if not session.is_interactive:
             raise usage_error("NAME is missing", "aichatctl create NAME --model MODEL")
         wish = guide.complete(session, wish)
-    metadata = telling(display_name, description, label, cost_centre)
+    metadata = metadata_fields(display_name, description, label, cost_centre)
     body = {"spec": wish.spec | _values(values, models_volume) | metadata} | (
         {"team": wish.team} if wish.team else {}
     )
@@ -212,7 +212,7 @@ def edit(
 
     By options, or without any in your editor ($VISUAL or $EDITOR).
     """
-    metadata = telling(display_name, description, label, cost_centre)
+    metadata = metadata_fields(display_name, description, label, cost_centre)
     changes = _values(values, models_volume) | metadata
     what = f"{name} was not changed"
     query = {"team": team, "dryRun": dry_run}

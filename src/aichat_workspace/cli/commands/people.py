@@ -2,17 +2,17 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
 
-from aichat_workspace.cli.client.api import Json
+from aichat_workspace.cli.client.api import Json, team_path
 from aichat_workspace.cli.command import DryRun, Output, Team, Yes, command, seconds_of
 from aichat_workspace.cli.errors import usage_error
 from aichat_workspace.cli.output import Format, print_document, print_result
 from aichat_workspace.cli.render.lines import plain
-from aichat_workspace.cli.render.people import member_table, token_table
+from aichat_workspace.cli.render.people import KINDS, member_table, token_table
 from aichat_workspace.cli.session import Session
 from aichat_workspace.domain import names
 
@@ -33,11 +33,6 @@ class Kind(StrEnum):
     SERVICE_ACCOUNT = "service-account"
 
 
-_KINDS: Final = {
-    Kind.USER: "User",
-    Kind.GROUP: "Group",
-    Kind.SERVICE_ACCOUNT: "ServiceAccount",
-}
 Member = Annotated[
     str,
     typer.Argument(metavar="MEMBER", help="The name in the cluster, as `login` tells it."),
@@ -79,10 +74,11 @@ def register(app: typer.Typer) -> None:
 
 def list_members(session: Session, team: Team = None, output: Output = Format.TABLE) -> None:
     """List who may do what with a team's workspaces."""
-    path = _path(_chosen_team(session, team), "members")
+    namespace = _chosen_team(session, team)
+    path = _path(namespace, "members")
     document = session.api.get("the members were not listed", path).document
     members = document["items"]
-    lines = member_table(members, datetime.now(UTC), session.out.width)
+    lines = member_table(namespace, members, datetime.now(UTC), session.out.width)
     print_result(session.out, output, document, lines, [str(member["name"]) for member in members])
     if not document["complete"]:
         session.notes.say("there are more; kubectl get rolebindings lists them all")
@@ -102,7 +98,7 @@ def invite(
     It takes the place of another that was given here.
     """
     namespace = _chosen_team(session, team)
-    body: Json = {"kind": _KINDS[kind], "name": member, "role": role.value}
+    body: Json = {"kind": KINDS[kind.value], "name": member, "role": role.value}
     what, query = f"{plain(member)} was not invited", {"dryRun": dry_run}
     path = _path(namespace, "members")
     answer = session.api.send(what, "POST", path, query=query, body=body)
@@ -123,7 +119,7 @@ def remove(
     namespace = _chosen_team(session, team)
     if not yes and not dry_run:
         session.confirm(f"Remove {plain(member)} from team {namespace}?")
-    path = _path(namespace, "members", _KINDS[kind], member)
+    path = _path(namespace, "members", KINDS[kind.value], member)
     what, query = f"{plain(member)} was not removed", {"dryRun": dry_run}
     session.api.send(what, "DELETE", path, query=query)
     verb = "would be" if dry_run else "is"
@@ -184,8 +180,7 @@ def _chosen_team(session: Session, team: str | None) -> str:
 
 
 def _path(team: str, *parts: str) -> str:
-    escaped = (quote(part, safe="") for part in (team, *parts))
-    return f"/api/v1/teams/{'/'.join(escaped)}"
+    return team_path(team, "".join(f"/{quote(part, safe='')}" for part in parts))
 
 
 def _report(session: Session, output: Format, document: Json, sentence: str) -> None:

@@ -41,7 +41,10 @@ def list_workspaces(
     search: Annotated[
         str | None,
         typer.Option(
-            "--search", "-q", metavar="TEXT", help="Only with TEXT in name, display name or URL."
+            "--search",
+            "-q",
+            metavar="TEXT",
+            help="Only with TEXT in name, display name, team or URL.",
         ),
     ] = None,
     label: Annotated[

@@ -25,7 +25,7 @@ from aichat_workspace.cli.render.workspaces import (
 from aichat_workspace.foundation import units
 
 Json = Mapping[str, Any]
-_LABEL: Final = 12
+_LABEL: Final = 15
 _LABELS: Final = {"Waiting": "Waits", "Warning": "Note"}
 # What can be typed for a reason; elsewhere the API's advice says what to change.
 _COMMANDS: Final = {
@@ -60,7 +60,7 @@ def describe(
     return [
         *_head(document, diagnosis, now, width),
         BLANK,
-        *_told(document, width),
+        *_metadata(document, width),
         *_facts(document, width),
         *_models(document, width),
         *_events(events, now, width),
@@ -108,14 +108,14 @@ def _next_step(document: Json) -> str:
     }.get(phase, f"aichatctl wait {name}")
 
 
-def _told(document: Json, width: int | None) -> Iterator[Line]:
+def _metadata(document: Json, width: int | None) -> Iterator[Line]:
     """Yield what its people say of it."""
     spec = document.get("spec") or {}
     labels = (f"{key}={value}" for key, value in sorted((spec.get("labels") or {}).items()))
     for label, text in (
-        ("Called", spec.get("displayName")),
-        ("For", spec.get("description")),
-        ("Paid by", spec.get("costCentre")),
+        ("Display name", spec.get("displayName")),
+        ("Description", spec.get("description")),
+        ("Cost centre", spec.get("costCentre")),
         ("Labels", ", ".join(labels)),
     ):
         if text:

@@ -2,21 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from aichat_workspace.cli.render.lines import Line, Span, Style, line, plain
 from aichat_workspace.cli.render.tables import Column, table
 from aichat_workspace.foundation import units
 
 Json = Mapping[str, Any]
+KINDS: Final = {"user": "User", "group": "Group", "service-account": "ServiceAccount"}
+"""The kinds of members, by the words of the option --kind."""
+_WORDS: Final = {kind: word for word, kind in KINDS.items()}
 
 
-def member_table(members: Sequence[Json], now: datetime, width: int | None) -> list[Line]:
-    """Return who may do what; those of others' RoleBindings are removed with kubectl."""
+def member_table(
+    team: str, members: Sequence[Json], now: datetime, width: int | None
+) -> list[Line]:
+    """Return who may do what, with the words that remove them; those of others' RoleBindings are
+    removed with kubectl."""
     rows = [
         (
-            Span(_full_name(member)),
-            Span(str(member["kind"])),
+            Span(_full_name(member, team)),
+            Span(_WORDS.get(member["kind"], str(member["kind"]))),
             Span(str(member["role"])),
             Span(_origin(member), Style.PLAIN if member["invited"] else Style.FAINT),
             Span(units.age(units.seconds_since(str(member["since"]), now))),
@@ -27,9 +33,10 @@ def member_table(members: Sequence[Json], now: datetime, width: int | None) -> l
     return table((*columns, Column("SINCE", 3)), rows, width) if rows else [line("no members")]
 
 
-def _full_name(member: Json) -> str:
-    namespace = member.get("namespace")
-    return plain(f"{namespace}/{member['name']}" if namespace else str(member["name"]))
+def _full_name(member: Json, team: str) -> str:
+    """Return the name, with its namespace where that is not the team's."""
+    namespace = member.get("namespace") or team
+    return plain(str(member["name"]) if namespace == team else f"{namespace}/{member['name']}")
 
 
 def _origin(member: Json) -> str:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 # Fields that are part of a workload's pod template, so that its pod is made again.
-_MODEL_SERVER: Final = ("resources.ollama", "scheduling", "ollama")
+_MODEL_SERVER: Final = ("resources.ollama", "restart.ollama", "scheduling", "ollama")
 _CHAT: Final = (
     *("access", "connections", "embeddingModel", "ingress.host", "ingress.tls"),
-    *("resources.openWebUI", "scheduling", "workspaceENV"),
+    *("resources.openWebUI", "restart.openWebUI", "scheduling", "workspaceENV"),
 )
 _Spec = Mapping[str, Any]
 
@@ -47,7 +47,11 @@ def restarts(before: _Spec, after: _Spec) -> Restarts:
     """Return what restarts. A stopped workspace has nothing that could."""
     if before.get("suspended") or after.get("suspended"):
         return Restarts(model_server=False, chat=False)
-    paths = [difference.path for difference in differences(before, after)]
+    paths = [
+        difference.path
+        for difference in differences(before, after)
+        if difference.after or not difference.path.startswith("restart.")  # taken out: no restart
+    ]
     return Restarts(
         model_server=any(_is_within(path, _MODEL_SERVER) for path in paths),
         chat=any(_is_within(path, _CHAT) for path in paths) or _first(before) != _first(after),

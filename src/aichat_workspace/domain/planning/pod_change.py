@@ -137,8 +137,9 @@ def plan_pods(
 def _is_own_change(workspace: Workspace, observed: Observed, desired: Sequence[Manifest]) -> bool:
     """Whether the workspace's spec or its Secrets ask for other pods, too."""
     status = workspace.status
-    written = status.rollout.generation if status.rollout else status.observed_generation
-    if workspace.generation != written:
+    record = status.rollout
+    written = record.generation if record else status.observed_generation
+    if workspace.is_edited_since(written, record.spec if record else ""):
         return True
     return any(
         used_copies([(ref(manifest), manifest)]) != used_copies([(ref(manifest), current)])

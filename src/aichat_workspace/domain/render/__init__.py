@@ -27,7 +27,8 @@ __all__ = [
     "tenant_namespace",
 ]
 
-# A workspace is looked at some three times in a row before anything that it is made from changes.
+# The same arguments give equal manifests, so this only saves time: a workspace is looked at some
+# three times in a row before anything that it is made from changes (docs/decisions/0016).
 _MAX_RENDERED: Final = 64
 _last_rendered: OrderedDict[tuple[str, Images], tuple[Tenant, tuple[Manifest, ...]]] = OrderedDict()
 

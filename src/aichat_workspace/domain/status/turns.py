@@ -63,6 +63,7 @@ def next_record(
         turn, changed_at = None, now
     return RolloutRecord(
         generation=workspace.generation if progress.is_written else generation,
+        spec=workspace.spec_digest if progress.is_written else (record.spec if record else ""),
         changed_at=changed_at,
         turn=turn,
     )
@@ -82,6 +83,7 @@ def _turn(
             target=pods.digest,
             until=now + deadline,
             generation=turn.generation if turn else workspace.generation,
+            spec=turn.spec if turn else workspace.spec_digest,
             was_available=turn.was_available if turn else _is_available(workspace),
         )
     if turn is None:
@@ -95,7 +97,7 @@ def _state(workspace: Workspace, turn: TurnRecord, progress: Progress, now: date
     if reason not in _LASTING and now < turn.until:
         return TurnState.CHANGING
     proves_something = turn.was_available or reason == _REFUSED
-    is_edited = turn.generation != workspace.generation
+    is_edited = workspace.is_edited_since(turn.generation, turn.spec)
     may_be_the_change = proves_something and not is_edited and reason not in _OWN
     # What has failed before its spec was edited has not failed for that.
     has_failed = turn.state is TurnState.FAILED or may_be_the_change

@@ -1,5 +1,6 @@
 """AIChatWorkspace, as decisions read it."""
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, Self
@@ -54,6 +55,18 @@ class Workspace(Schema):
             refresh_models=_refresh(metadata),
             not_understood=tuple(refused.values()),
         )
+
+    @property
+    def spec_digest(self) -> str:
+        """The digest of the spec, without what it only tells people; no pod depends on that."""
+        told = {"display_name", "description", "labels", "cost_centre"}
+        text = self.spec.model_dump_json(exclude=told, exclude_defaults=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def is_edited_since(self, generation: int, spec_digest: str) -> bool:
+        """Return whether the spec asks for something else than that of a generation did. Without
+        its digest any other generation does."""
+        return self.generation != generation and self.spec_digest != spec_digest
 
     @property
     def expires_at(self) -> datetime | None:

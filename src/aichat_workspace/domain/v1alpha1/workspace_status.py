@@ -189,6 +189,11 @@ class TurnRecord(Schema):
     target: Digest = Field(description="Digest of the pod templates that it changes to.")
     until: datetime = Field(description="When it gives its turn on at the latest.")
     generation: int = Field(ge=0, description="The generation of the spec when it began.")
+    spec: Digest = Field(
+        default="",
+        description="Digest of that spec, without what it only tells people; empty where an older "
+        "release has written this.",
+    )
     was_available: bool = Field(
         description="Whether both workloads were available when it began. Otherwise it proves "
         "nothing of the change."
@@ -202,6 +207,11 @@ class RolloutRecord(Schema):
         ge=0,
         description="The generation of the spec that the pod templates were last written for. What "
         "a newer one changes waits for no turn.",
+    )
+    spec: Digest = Field(
+        default="",
+        description="Digest of that spec, without what it only tells people: a change of nothing "
+        "else waits as if the spec were the same. Empty where an older release has written this.",
     )
     changed_at: datetime | None = Field(
         default=None, description="When a turn of it was last over."

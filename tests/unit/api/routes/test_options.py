@@ -53,7 +53,7 @@ async def test_the_classes_are_those_of_the_cluster_that_the_platform_allows() -
         {"name": "slow", "isDefault": False, "canGrow": False},
     ]
     assert document["ingressClasses"] == [], "the default settings allow none to be named"
-    assert document["room"] is None
+    assert document["workspaces"] is None
 
 
 async def test_what_the_platform_uses_by_itself_may_be_named() -> None:
@@ -78,10 +78,10 @@ async def test_what_the_platform_uses_by_itself_may_be_named() -> None:
 async def test_a_teams_room_is_that_of_its_narrowest_quota() -> None:
     async with calling() as (cluster, client):
         _fill(cluster)
-        red = (await client.get(f"{PATH}?team=red")).json()["room"]
-        blue = (await client.get(f"{PATH}?team=blue")).json()["room"]
+        red = (await client.get(f"{PATH}?team=red")).json()["workspaces"]
+        blue = (await client.get(f"{PATH}?team=blue")).json()["workspaces"]
         cluster.put_tenant("free-a", "free")
-        free = (await client.get(f"{PATH}?team=free")).json()["room"]
+        free = (await client.get(f"{PATH}?team=free")).json()["workspaces"]
     assert red == {"used": 2, "hard": 4, "remaining": 2}
     assert blue == {"used": 1, "hard": 1, "remaining": 0}
     assert free is None
@@ -91,7 +91,7 @@ async def test_a_quota_that_was_lowered_leaves_no_room() -> None:
     async with calling() as (cluster, client):
         _fill(cluster)
         cluster.lists["resourcequotas", "red"] = [_quota({_COUNT: "1"}, {_COUNT: "3"})]
-        assert (await client.get(f"{PATH}?team=red")).json()["room"]["remaining"] == 0
+        assert (await client.get(f"{PATH}?team=red")).json()["workspaces"]["remaining"] == 0
 
 
 async def test_the_quota_of_a_team_that_the_caller_may_not_list_is_not_even_read() -> None:

@@ -15,7 +15,13 @@ from aichat_workspace.domain import names
 from aichat_workspace.foundation.metadata import labels
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.errors import AlreadyExistsError, ApiError, NotFoundError
+from aichat_workspace.kube.errors import (
+    AlreadyExistsError,
+    ApiError,
+    ForbiddenError,
+    NotFoundError,
+    TooLargeError,
+)
 from tests.fakes.listing import take_list
 
 Object = dict[str, Any]
@@ -50,6 +56,11 @@ class TeamCluster(Client):
     pages: list[int] = field(default_factory=list)
     """How many objects each page of a list had."""
     broken: str = ""
+    is_confined: bool = True
+    """Whether an admission policy refuses a write for trial to kube-system."""
+    probes: int = 0
+    is_too_large: bool = False
+    """Whether a page of a list is larger than its reader takes."""
     created: str = CREATED
     """When everything is created."""
     _uids: "count[int]" = field(default_factory=count)
@@ -87,10 +98,13 @@ class TeamCluster(Client):
             if (kind, where) == (resource.kind, namespace)
             and selected.items() <= labels(obj).items()
         ]
+        if self.is_too_large:
+            raise TooLargeError(413, "RequestEntityTooLarge", "too large")
         for start in range(0, max(len(items), 1), page_size):
             page = items[start : start + page_size]
             self.pages.append(len(page))
-            yield {"metadata": {}, "items": page}
+            rest = {"continue": "more"} if start + page_size < len(items) else {}
+            yield {"metadata": rest, "items": page}
 
     async def create(
         self, resource: Resource, body: Object, *, field_manager: str, dry_run: bool = False
@@ -98,6 +112,11 @@ class TeamCluster(Client):
         assert field_manager == names.API
         if resource.kind == self.broken:
             raise ApiError(500, "InternalError", "broken")
+        if body["metadata"]["namespace"] == "kube-system":
+            self.probes += 1
+            if self.is_confined:
+                raise ForbiddenError(403, "Forbidden", "ValidatingAdmissionPolicy 'x' denied it")
+            return body
         metadata = body["metadata"]
         if (resource.kind, metadata["namespace"], metadata["name"]) in self.objects:
             raise AlreadyExistsError(409, "AlreadyExists", "it is there")

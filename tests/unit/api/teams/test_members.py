@@ -1,11 +1,14 @@
 """Who is listed, invited and removed."""
 
+import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from aichat_workspace.api.schemas.teams import Role, SubjectKind
 from aichat_workspace.api.teams.members import Members, Subject, binding_name
+from aichat_workspace.api.teams.tokens import Tokens
 from aichat_workspace.api.web.problems import ProblemError
 from tests.unit.api.teams.team_cluster import ANN, CREATED, TEAM, TeamCluster, team_roles
 
@@ -144,6 +147,56 @@ async def test_large_objects_are_read_a_few_at_a_time(
         cluster.put("RoleBinding", binding(f"b{number}", "view", {"kind": "User", "name": "x"}))
     await members.read(ANN, TEAM)
     assert cluster.pages == [20, 20, 1]
+
+
+@pytest.mark.parametrize("kind", ["ServiceAccount", "RoleBinding"])
+async def test_objects_that_are_too_large_to_read_end_a_list(
+    cluster: TeamCluster, kind: str
+) -> None:
+    cluster.is_too_large = True
+    roles = team_roles(cluster)
+    if kind == "RoleBinding":
+        document = await Members(roles).read(ANN, TEAM)
+        assert (document["items"], document["complete"]) == ([], False)
+    else:
+        assert await Tokens(roles, "any").read(ANN, TEAM) == []
+
+
+async def test_a_list_of_bindings_that_are_no_members_ends(
+    cluster: TeamCluster, members: Members
+) -> None:
+    for number in range(1_021):
+        cluster.put("RoleBinding", binding(f"b{number}", "unknown", {"kind": "User", "name": "x"}))
+    document = await members.read(ANN, TEAM)
+    assert (document["items"], document["complete"]) == ([], False)
+    assert sum(cluster.pages) == 1_000
+
+
+async def test_labels_alone_make_no_invitation(cluster: TeamCluster, members: Members) -> None:
+    await invite(members)
+    (written,) = cluster.of("RoleBinding")
+    planted = copy.deepcopy(written)
+    planted["metadata"]["name"] = "planted"
+    cluster.put("RoleBinding", planted)
+    items = (await members.read(ANN, TEAM))["items"]
+    assert {item["roleBinding"]: item["invited"] for item in items} == {
+        "planted": False,
+        written["metadata"]["name"]: True,
+    }
+
+
+async def test_nothing_is_written_while_no_policy_confines_the_api(
+    cluster: TeamCluster, members: Members
+) -> None:
+    cluster.is_confined = False
+    for _ in range(2):
+        with pytest.raises(ProblemError, match="config/admission") as raised:
+            await invite(members)
+        assert raised.value.status == 503
+    assert not cluster.of("RoleBinding")
+    assert cluster.probes == 1
+    developers = replace(members.roles, is_own_account=False)
+    assert await invite(Members(developers))
 
 
 async def test_a_removed_member_has_no_role_that_was_given_here(members: Members) -> None:

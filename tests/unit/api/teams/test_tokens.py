@@ -4,13 +4,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from aichat_workspace.api.schemas.teams import TokenCreate
+from aichat_workspace.api.schemas.teams import Invitation, Role, SubjectKind, TokenCreate
+from aichat_workspace.api.teams.members import Members, Subject
 from aichat_workspace.api.teams.tokens import MAX_TOKENS, Tokens
 from aichat_workspace.api.web.problems import ProblemError
 from aichat_workspace.domain import names
 from aichat_workspace.kube.errors import ApiError
-from tests.unit.api.teams.team_cluster import ANN, TEAM, TeamCluster, namespace, team_roles
+from tests.unit.api.teams.team_cluster import ANN, CREATED, TEAM, TeamCluster, namespace, team_roles
 
 CI = TokenCreate.model_validate({"name": "ci", "role": "editor", "expiresInSeconds": 3600})
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -102,15 +104,48 @@ async def test_no_token_is_requested_for_an_account_that_was_there(
     cluster: TeamCluster, tokens: Tokens
 ) -> None:
     metadata = {"name": "aichat-token-ci", "namespace": TEAM, "uid": "theirs"}
-    cluster.put("ServiceAccount", {"metadata": metadata})
+    cluster.put("ServiceAccount", {"metadata": {**metadata, "creationTimestamp": CREATED}})
     with pytest.raises(ProblemError) as raised:
         await tokens.create(ANN, TEAM, CI)
     assert (raised.value.status, raised.value.code) == (409, "token-exists")
     assert not cluster.token_requests
-    assert await tokens.read(ANN, TEAM) == []
-    with pytest.raises(ProblemError) as raised:
-        await tokens.revoke(ANN, TEAM, "ci")
-    assert raised.value.code == "token-not-found"
+
+
+async def test_a_token_whose_label_was_taken_off_is_listed_and_counted_and_can_be_revoked(
+    cluster: TeamCluster, tokens: Tokens
+) -> None:
+    await tokens.create(ANN, TEAM, CI)
+    (account,) = cluster.of("ServiceAccount")
+    del account["metadata"]["labels"]
+    assert [token["name"] for token in await tokens.read(ANN, TEAM)] == ["ci"]
+    await tokens.revoke(ANN, TEAM, "ci")
+    assert not cluster.of("ServiceAccount")
+
+
+async def test_an_account_that_is_a_member_already_gets_no_token(
+    cluster: TeamCluster, tokens: Tokens
+) -> None:
+    """Its token would have the member's role, too, and be shown with the one that was asked for."""
+    account = Subject(SubjectKind.SERVICE_ACCOUNT, "aichat-token-ci")
+    await Members(tokens.roles).invite(ANN, TEAM, account, Role.ADMIN, dry_run=False)
+    with pytest.raises(ProblemError, match="is a member") as raised:
+        await tokens.create(ANN, TEAM, CI)
+    assert raised.value.status == 409
+    assert not cluster.of("ServiceAccount")
+    with pytest.raises(ValidationError, match="those of tokens"):
+        Invitation.model_validate(
+            {"kind": "ServiceAccount", "name": "aichat-token-ci", "role": "admin"}
+        )
+
+
+async def test_who_may_not_delete_accounts_deletes_no_expired_ones(
+    cluster: TeamCluster, tokens: Tokens
+) -> None:
+    await tokens.create(ANN, TEAM, CI)
+    cluster.allows = lambda review: review["verb"] != "delete"
+    later = Tokens(tokens.roles, tokens.audience, lambda: NOW.replace(hour=2))
+    await later.create(ANN, TEAM, CI.model_copy(update={"name": "next"}))
+    assert {token["name"] for token in await later.read(ANN, TEAM)} == {"ci", "next"}
 
 
 async def test_a_team_has_a_bounded_number_of_tokens_and_expired_ones_make_room(

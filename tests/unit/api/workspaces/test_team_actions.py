@@ -68,7 +68,7 @@ async def test_each_workspace_is_told_apart_and_one_line_names_them() -> None:
     statuses = [(change.name, change.status) for change in outcome.outcomes]
     assert statuses == [("a", 202), ("b", 403), ("c", 503), ("d", 200)]
     assert (outcome.remaining, client.written) == (0, ["a"])
-    assert notes == {"team": "red", "changed": ["a"], "failed": ["b", "c"]}
+    assert notes == {"team": "red", "changed": ["a"], "failed": ["b", "c"], "unknown": ["c"]}
 
 
 async def test_who_may_not_list_a_team_learns_nothing_of_it() -> None:

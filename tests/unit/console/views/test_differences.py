@@ -53,6 +53,16 @@ def test_what_restarts_is_what_the_operator_renders_anew(field: Any) -> None:
     )
 
 
+def test_a_restart_on_demand_is_of_its_workload_and_is_over_when_it_is_taken_out() -> None:
+    for field, expected in (
+        ("ollama", Restarts(model_server=True, chat=False)),
+        ("openWebUI", Restarts(model_server=False, chat=True)),
+    ):
+        restarted = SPEC | {"restart": {field: "1"}}
+        assert differences.restarts(SPEC, restarted) == expected
+        assert differences.restarts(restarted, SPEC) == Restarts(model_server=False, chat=False)
+
+
 def test_a_further_model_restarts_nothing() -> None:
     more = SPEC | {"models": ["gemma2:2b", "llama3.2"]}
     assert differences.restarts(SPEC, more) == Restarts(model_server=False, chat=False)

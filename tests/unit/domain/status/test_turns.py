@@ -72,7 +72,7 @@ def test_it_is_over_when_both_workloads_work_with_what_was_applied() -> None:
     ):
         assert state(next_record(own, progress, DEADLINE, NOW)) is TurnState.CHANGING
     record = next_record(own, replace(UNDER_WAY, works=True), DEADLINE, NOW)
-    assert record == RolloutRecord(generation=1, changed_at=NOW)
+    assert record == RolloutRecord(generation=1, spec=own.spec_digest, changed_at=NOW)
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,13 @@ CRASH = replace(UNDER_WAY, problem=Problem(Reason.CRASH_LOOP, "m"))
 
 
 def test_an_edit_in_its_turn_makes_the_failure_its_own() -> None:
-    edited = resource(begun(), metadata={"generation": 2})
+    edited = resource(begun(), metadata={"generation": 2}, models=["llama3.2:1b"])
     assert state(next_record(edited, CRASH, DEADLINE, NOW)) is TurnState.STUCK
+
+
+def test_an_edit_of_what_it_only_tells_people_does_not() -> None:
+    edited = resource(begun(), metadata={"generation": 2}, description="for all", costCentre="1")
+    assert state(next_record(edited, CRASH, DEADLINE, NOW)) is TurnState.FAILED
 
 
 def test_an_edit_after_the_failure_does_not() -> None:
