@@ -23,7 +23,7 @@ from aichat_workspace.foundation.local_path import is_local
 _NAME: Final = re.compile(names.WORKSPACE_NAME_PATTERN)
 NOT_FOUND: Final = Problem(404, "no-such-page", "")
 _BUG: Final = Problem(500, "bug", "")
-_ACTIONS: Final = ("suspend", "resume")
+_ACTIONS: Final = ("suspend", "resume", "restart")
 _log: Final = structlog.get_logger()
 
 HELD: Final = "aichat.held"
@@ -63,7 +63,7 @@ class Routes:
             self._route("/workspaces/{name}/credentials", self.show_credentials, "POST"),
             self._route("/workspaces/{name}/prompt", self.ask, "POST"),
             *(
-                self._route(f"/workspaces/{{name}}/{action}", self.set_suspended, "POST")
+                self._route(f"/workspaces/{{name}}/{action}", self.act, "POST")
                 for action in _ACTIONS
             ),
             self._route("/workspaces/{name}/{action}", self.return_to_workspace, "GET"),
@@ -175,8 +175,8 @@ class Routes:
         prompt, model = forms.first(values, "prompt"), forms.first(values, "model")
         return await pages.prompt_page(visit, *_address(request), prompt, model)
 
-    async def set_suspended(self, request: Request) -> Response:
-        """Suspend or resume a workspace."""
+    async def act(self, request: Request) -> Response:
+        """Suspend, resume or restart a workspace."""
         visit, _ = await self._visit_with_form(request)
         name, team = _address(request)
         action = request.url.path.rpartition("/")[2]

@@ -54,6 +54,7 @@ class Field:
 
 
 GROUPS: Final[Mapping[str, tuple[Field, ...]]] = {
+    "about": (Field("displayName"), Field("costCentre")),
     "models": (
         Field("models", Kind.LINES),
         Field("patterns", Kind.PATTERNS),

@@ -102,9 +102,11 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "logs": "Logs, which follow in a tab of their own:",
         "no_events": "Nothing has happened lately.",
         "no_answer_events": "The events could not be read:",
+        "restart": "Restart",
         "suspend": "Suspend",
         "resume": "Resume",
-        "suspend_help": "Suspending stops the chat and the model server. All data stay.",
+        "suspend_help": "Suspending stops the chat and the model server, until somebody resumes it."
+        " Restarting stops both for about a minute. All data stay.",
         "requested_by": "requested by",
         "delete": "Delete…",
         "delete_title": "Delete {name}?",
@@ -163,6 +165,7 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         " itself stays.",
         "restarts_chat": "The chat restarts. It can't be reached for about a minute.",
         "restarts_nothing": "Nothing restarts.",
+        "group_about": "What it is",
         "group_models": "Models and prompts",
         "group_resources": "Compute",
         "group_storage": "Volumes",
@@ -170,6 +173,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "group_serving": "How models run",
         "group_reach": "How people reach it",
         "group_lifetime": "Lifetime",
+        "help_about": "The name is for people and may be anything. The cost centre is a label of"
+        " the namespace, for tools that count costs.",
         "help_models": "By their names at Ollama, one a line. Prompts are built on the first one,"
         " and new chats begin with it.",
         "help_resources": "CPU as 2 or 500m, memory as 8Gi. A model has to fit into the model"
@@ -182,6 +187,8 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "help_reach": "The host is the name under the platform's domain where it is empty, and has"
         " to be under a domain that the platform allows.",
         "help_lifetime": "An age as 90m, 36h or 30d; never where empty.",
+        "field_displayName": "Name for people",
+        "field_costCentre": "Cost centre",
         "field_models": "Models",
         "field_patterns": "Prompts",
         "field_embeddingModel": "Model that reads documents",

@@ -244,6 +244,32 @@ class TestCreate:
 
 
 class TestWorkspace:
+    async def test_a_restart_is_asked_for_with_a_button_and_comes_back_to_the_page(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        page = await browser.open(PATH + QUERY)
+        with capture_logs() as lines:
+            response = await browser.submit(page, f"{PATH}/restart{QUERY}")
+        assert (response.status_code, response.headers["Location"]) == (303, PATH + QUERY)
+        view = world.services.cluster.get(TEAM, NAME)
+        assert view is not None
+        assert view.document["spec"]["restart"]["ollama"]
+        assert view.document["spec"]["restart"]["openWebUI"]
+        assert_audited(lines, "restart")
+
+    async def test_the_name_for_people_is_text_and_stands_beside_the_workspaces_own(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        shown = resource(NAME, team=TEAM)
+        shown["spec"]["displayName"] = "Red <b>chat</b>"
+        shown["metadata"]["resourceVersion"] = "99"
+        world.put(shown)
+        for path in ("/", PATH + QUERY):
+            page = await browser.open(path)
+            assert "Red <b>chat</b>" in page.text
+            assert "b" not in page.tags
+            assert NAME in page.text
+
     async def test_suspending_and_resuming_come_back_to_the_page(
         self, browser: Browser, world: ConsoleWorld
     ) -> None:

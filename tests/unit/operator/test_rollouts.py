@@ -147,7 +147,7 @@ async def test_a_workspaces_own_edit_goes_at_once_with_the_images_that_it_has() 
 
 async def test_what_a_spec_only_tells_people_takes_no_pending_change_along() -> None:
     fleet = await fleet_of(*"abc", upgrades={"concurrent": 1})
-    settings = {"openWebUI": {"cpuRequest": "200m"}, "upgrades": {"concurrent": 1}}
+    settings: Any = {"openWebUI": {"cpuRequest": "200m"}, "upgrades": {"concurrent": 1}}
     fleet.settings(**OLD, **settings)
     await fleet.settle()
     waiting = next(name for name in "abc" if fleet.rollouts.board.stage(name) == "waiting")

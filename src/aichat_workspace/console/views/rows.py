@@ -20,6 +20,8 @@ class Row:
     key: str
     """Unique on the page and the same at each refresh."""
     name: str
+    display_name: str
+    """What people call it; empty where it has no name but the workspace's."""
     team: str
     path: str
     """Its page, with the query that names its team."""
@@ -58,6 +60,7 @@ def row(document: Document, now: datetime) -> Row:
     return Row(
         key=f"{team}/{name}",
         name=name,
+        display_name=document["spec"].get("displayName") or "",
         team=team,
         path=f"/workspaces/{quote(name, safe='')}?{urlencode({'team': team})}",
         state=state(document),
