@@ -309,9 +309,9 @@ def test_a_team_invites_people_and_makes_tokens_for_its_scripts(node: Node, lead
         if member["invited"]
     ] == [("oidc:bob", "editor")]
     assert admin.call("DELETE", f"{path}/members/User/oidc:bob").status == 200
-    made = admin.call("POST", f"{path}/tokens", {"name": "ci", "role": "viewer"})
-    assert made.status == 201, made.text
-    script = replace(lead, token=made.document["token"])
+    created = admin.call("POST", f"{path}/tokens", {"name": "ci", "role": "viewer"})
+    assert created.status == 201, created.text
+    script = replace(lead, token=created.document["token"])
     eventually(lambda: script.call("GET", f"/workspaces?team={team}").status == 200, "it may read")
     assert script.call("POST", f"/teams/{team}:suspend").document["items"] == []
     assert [entry["name"] for entry in admin.call("GET", f"{path}/tokens").document["items"]] == [

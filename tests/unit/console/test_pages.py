@@ -261,13 +261,13 @@ class TestWorkspace:
         self, browser: Browser, world: ConsoleWorld
     ) -> None:
         shown = resource(NAME, team=TEAM)
-        shown["spec"]["displayName"] = "Red <b>chat</b>"
+        shown["spec"]["displayName"] = "Red <blink>chat</blink>"
         shown["metadata"]["resourceVersion"] = "99"
         world.put(shown)
         for path in ("/", PATH + QUERY):
             page = await browser.open(path)
-            assert "Red <b>chat</b>" in page.text
-            assert "b" not in page.tags
+            assert "Red <blink>chat</blink>" in page.text
+            assert "blink" not in page.tags
             assert NAME in page.text
 
     async def test_suspending_and_resuming_come_back_to_the_page(

@@ -59,8 +59,8 @@ class Workspace(Schema):
     @property
     def spec_digest(self) -> str:
         """The digest of the spec, without what it only tells people; no pod depends on that."""
-        told = {"display_name", "description", "labels", "cost_centre"}
-        text = self.spec.model_dump_json(exclude=told, exclude_defaults=True)
+        words = {"display_name", "description", "labels", "cost_centre"}
+        text = self.spec.model_dump_json(exclude=words, exclude_defaults=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def is_edited_since(self, generation: int, spec_digest: str) -> bool:

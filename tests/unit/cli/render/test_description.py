@@ -27,13 +27,13 @@ def report(findings: list[dict[str, str]], width: int | None = 80) -> list[str]:
 def test_a_ready_workspace_is_reported_in_a_few_lines() -> None:
     assert report([]) == [
         "red-chat  team red  ● Ready for 1d",
-        "  Why       People can chat.",
-        "  Next      aichatctl open red-chat",
+        "  Why          People can chat.",
+        "  Next         aichatctl open red-chat",
         "",
-        "  URL       https://red-chat.ai.example.org",
-        "  Server    runs",
-        "  Chat      runs",
-        "  Asked by  ann",
+        "  URL          https://red-chat.ai.example.org",
+        "  Server       runs",
+        "  Chat         runs",
+        "  Asked by     ann",
         "",
         "MODEL      STATE    SIZE",
         "gemma2:2b  ● ready  1.5 GiB",
@@ -51,12 +51,12 @@ def test_each_finding_has_its_fix_and_what_to_type() -> None:
     }
     lines = report([finding, {**finding, "severity": "Warning", "reason": "Other", "code": ""}])
     assert lines[1:7] == [
-        "  Why       ModelsReady: it is full [AI0299]",
-        "  Fix       Make room.",
-        "  Try       aichatctl edit red-chat --models-volume SIZE",
-        "  or        aichatctl models remove red-chat MODEL",
-        "  Note      ModelsReady: it is full [Other]",
-        "  Fix       Make room.",
+        "  Why          ModelsReady: it is full [AI0299]",
+        "  Fix          Make room.",
+        "  Try          aichatctl edit red-chat --models-volume SIZE",
+        "  or           aichatctl models remove red-chat MODEL",
+        "  Note         ModelsReady: it is full [Other]",
+        "  Fix          Make room.",
     ]
 
 
