@@ -13,7 +13,7 @@ from tests.specs import ALLOWED, APART, FIELDS, SCHEMA, Spec, edits, histories, 
 
 PLATFORM = PlatformSpec.model_validate({"allowed": ALLOWED})
 LEAVES = sorted(set(leaves(SCHEMA)) - APART)
-ONCE = settings(phases=[Phase.generate], max_examples=500, derandomize=True, database=None)
+ONCE = settings(phases=[Phase.generate], max_examples=20_000, derandomize=True, database=None)
 
 
 @given(histories(6))

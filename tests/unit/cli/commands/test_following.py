@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -13,9 +14,18 @@ from aichat_workspace.cli.terminal import Terminal
 from tests.unit.cli.world import PULLING_STATUS, READY_STATUS, STALLED_STATUS, World
 
 
-def soon(action: Callable[[], object], seconds: float = 0.5) -> None:
-    """Do something in a while, as another person would."""
-    threading.Timer(seconds, action).start()
+def when_watched(world: World, *actions: Callable[[], object]) -> None:
+    """Do something once aichatctl watches, as another person would, and the next thing a second
+    later."""
+
+    def act() -> None:
+        while not world.services.streams.taken:
+            time.sleep(0.02)
+        for number, action in enumerate(actions):
+            time.sleep(1 if number else 0.2)  # it has shown what was there before
+            action()
+
+    threading.Thread(target=act, daemon=True).start()
 
 
 class TestWait:
@@ -26,7 +36,7 @@ class TestWait:
 
     def test_it_ends_when_the_workspace_becomes_ready(self, world: World) -> None:
         world.put(status=PULLING_STATUS)
-        soon(lambda: world.put(version=2))
+        when_watched(world, lambda: world.put(version=2))
         result = world.run("wait", "red-chat")
         assert (result.code, result.out) == (0, "red-chat is ready\n")
         assert "llama3.3:70b 41 %, about 6 min  16.1 GiB of 39.6 GiB" in result.err
@@ -49,13 +59,13 @@ class TestWait:
 
     def test_a_deletion_meanwhile_is_exit_code_3(self, world: World) -> None:
         world.put(status=PULLING_STATUS)
-        soon(world.remove)
+        when_watched(world, world.remove)
         result = world.run("wait", "red-chat")
         assert (result.code, "deleted meanwhile" in result.err) == (3, True)
 
     def test_a_deletion_can_be_waited_for(self, world: World) -> None:
         world.put()
-        soon(world.remove)
+        when_watched(world, world.remove)
         assert world.run("wait", "red-chat", "--for", "deleted").out == "red-chat is deleted\n"
         assert world.run("wait", "red-chat", "--for", "deleted").code == 0
         assert world.run("wait", "red-chat").code == 3
@@ -78,8 +88,7 @@ class TestWatch:
             world.cluster.forbidden.add("watch")
             world.forget_reviews()
 
-        soon(lambda: world.put(version=2))
-        soon(revoke, 1.5)
+        when_watched(world, lambda: world.put(version=2), revoke)
         result = world.run("watch", "-o", "json")
         assert result.code == 4
         changes = [json.loads(text) for text in result.out.splitlines()]
