@@ -25,6 +25,7 @@ from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.transport import IN_CLUSTER_TOKEN
 from aichat_workspace.patterns import builtin
 from aichat_workspace.runtime import probes, servers
+from aichat_workspace.runtime.event_loop import log_loop_errors
 from aichat_workspace.runtime.garbage import collect_rarely
 from aichat_workspace.runtime.logs import log_as_json
 
@@ -75,6 +76,7 @@ def main() -> None:
 async def run(settings: Settings) -> None:
     """Connect, fill the caches, then serve until SIGTERM or SIGINT."""
     collect_rarely()
+    asyncio.get_running_loop().set_exception_handler(log_loop_errors)
     async with AsyncExitStack() as stack:
         metrics: Metrics | None = None
 

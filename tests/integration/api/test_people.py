@@ -11,8 +11,9 @@ import yaml
 
 from tests.integration.api.served import TEAMS, Person, Served, grant, person, token
 from tests.integration.conftest import Cluster
+from tests.waiting import eventually
 
-TEAM, OTHER = TEAMS
+TEAM, OTHER = "people-of-red", TEAMS[0]  # other tests leave members and tokens in their teams
 MEMBERS: Final = f"/api/v1/teams/{TEAM}/members"
 TOKENS: Final = f"/api/v1/teams/{TEAM}/tokens"
 GUEST: Final = {"kind": "ServiceAccount", "name": "guest", "role": "editor"}
@@ -22,12 +23,17 @@ GUEST: Final = {"kind": "ServiceAccount", "name": "guest", "role": "editor"}
 def admin(cluster: Cluster, api_kubeconfig: object) -> Person:
     """Somebody with Kubernetes' own role in one team."""
     assert api_kubeconfig
+    labels = {"aichatworkspaces.io/team": "true"}
+    cluster.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": TEAM, "labels": labels}}
+    )
     return person(cluster, "people-admin", [grant("people-admin", "admin", TEAM)])
 
 
 @pytest.fixture
 def as_admin(api: Served, admin: Person) -> Iterator[httpx2.Client]:
     with api.client(admin.token) as client:
+        eventually(lambda: client.get(MEMBERS).is_success, "the team is known")
         yield client
 
 
