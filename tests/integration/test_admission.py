@@ -637,7 +637,7 @@ def test_the_apis_token_requests_tokens_only_for_itself_and_its_own_accounts(
         assert "may only create members" in refusal
 
 
-def test_nobody_else_makes_accounts_of_the_names_whose_tokens_the_api_may_request(
+def test_no_one_else_makes_accounts_of_the_names_whose_tokens_the_api_may_request(
     cluster: Cluster, as_api: PeopleWriter
 ) -> None:
     assert as_api.cluster.kubeconfig != cluster.kubeconfig

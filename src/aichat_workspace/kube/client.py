@@ -14,6 +14,7 @@ import aiohttp
 import orjson
 from kubernetes.aio.client import Configuration
 
+from aichat_workspace.foundation.bounded_bytes import read_bounded
 from aichat_workspace.foundation.json_lines import read_json_lines
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube import errors
@@ -372,13 +373,11 @@ async def _read(response: aiohttp.ClientResponse, request: Request) -> bytes:
     """Return the response's body. Raises `errors.TooLargeError`."""
     if request.max_bytes is None:
         return await response.read()
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > request.max_bytes:
-            message = f"{request.path}: the response has more than {request.max_bytes} bytes"
-            raise errors.TooLargeError(413, "RequestEntityTooLarge", message)
-    return bytes(body)
+    body = await read_bounded(response.content.iter_any(), request.max_bytes)
+    if len(body) > request.max_bytes:
+        message = f"{request.path}: the response has more than {request.max_bytes} bytes"
+        raise errors.TooLargeError(413, "RequestEntityTooLarge", message)
+    return body
 
 
 def _selector(label_selector: str, field_selector: str) -> dict[str, str]:

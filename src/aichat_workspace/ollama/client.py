@@ -12,6 +12,7 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
+from aichat_workspace.foundation.bounded_bytes import read_bounded
 from aichat_workspace.foundation.json_lines import (
     LineTooLongError,
     read_json_lines,
@@ -249,12 +250,10 @@ def _is_last_piece(event: dict[str, Any]) -> bool:
 
 
 async def _read_all(response: Response, max_bytes: int = _MAX_RESPONSE_BYTES) -> bytes:
-    body = bytearray()
-    async for chunk in response.chunks:
-        body += chunk
-        if len(body) > max_bytes:
-            raise OllamaError("the server sent an endless answer")
-    return bytes(body)
+    body = await read_bounded(response.chunks, max_bytes)
+    if len(body) > max_bytes:
+        raise OllamaError("the server sent an endless answer")
+    return body
 
 
 def _installed_model(model: Any) -> InstalledModel:

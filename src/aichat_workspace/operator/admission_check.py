@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.kubernetes.kinds import RESOURCES
+from aichat_workspace.domain.kubernetes.kinds import SERVICE_ACCOUNT
 from aichat_workspace.kube import confinement
 from aichat_workspace.kube.client import Client
 
@@ -56,7 +56,6 @@ def _log_unconfined(retry_seconds: float) -> None:
 async def is_confined(client: Client) -> bool | None:
     """Return whether the admission policy, and not only the role, refuses our write; None without
     a response."""
-    account = RESOURCES["ServiceAccount"]
     return await confinement.is_confined(
-        client, account, f"{names.OPERATOR}-probe", field_manager=names.OPERATOR
+        client, SERVICE_ACCOUNT, f"{names.OPERATOR}-probe", field_manager=names.OPERATOR
     )

@@ -1,6 +1,6 @@
 """Connections to a workspace's model server and its chat."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
@@ -8,6 +8,7 @@ import aiohttp
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.render.context import OLLAMA_PORT, OPENWEBUI_PORT
+from aichat_workspace.foundation.bounded_bytes import read_bounded
 from aichat_workspace.kube.client import Client
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import Response, direct
@@ -96,7 +97,8 @@ def chat_at(session: aiohttp.ClientSession, url: str) -> Transport:
             timeout=_CHAT_TIMEOUT,
             allow_redirects=False,
         ) as response:
-            return Reply(response.status, await _read_bounded(response.content.iter_any()))
+            reply_body = await read_bounded(response.content.iter_any(), MAX_REPLY_BYTES)
+            return Reply(response.status, reply_body)
 
     return send
 
@@ -119,17 +121,8 @@ def chat_by_proxy(client: Client) -> ConnectChat:
                 idle_seconds=_CHAT_SECONDS,
                 counted_as="services/proxy",
             ) as response:
-                return Reply(response.status, await _read_bounded(response.chunks))
+                return Reply(response.status, await read_bounded(response.chunks, MAX_REPLY_BYTES))
 
         return OpenWebUIClient(send)
 
     return connect
-
-
-async def _read_bounded(chunks: AsyncIterator[bytes]) -> bytes:
-    body = bytearray()
-    async for chunk in chunks:
-        body += chunk
-        if len(body) > MAX_REPLY_BYTES:
-            break
-    return bytes(body)

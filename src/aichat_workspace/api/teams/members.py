@@ -206,8 +206,9 @@ def _is_invitation(binding: Json, subject: Json, role: Role) -> bool:
     if kind not in set(SubjectKind):
         return False
     invited = Subject(SubjectKind(kind), subject["name"])
-    is_named_so = binding["metadata"]["name"] == binding_name(invited, role)
-    return is_named_so and _is_of(binding, team, invited, role)
+    # Most bindings are others': only one that may be ours is worth a digest for each subject.
+    is_ours = _is_of(binding, team, invited, role)
+    return is_ours and binding["metadata"]["name"] == binding_name(invited, role)
 
 
 def _order(member: dict[str, Any]) -> tuple[str, ...]:

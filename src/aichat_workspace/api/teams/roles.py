@@ -1,6 +1,6 @@
 """The roles that teams get, and who may give them.
 
-Whoever gives a role by RBAC needs to have all that it allows, or the verb `bind` for it. The API
+A user who gives a role by RBAC needs to have all that it allows, or the verb `bind` for it. The API
 writes with its own account, so it asks Kubernetes the same for the caller.
 https://kubernetes.io/docs/reference/access-authn-authz/rbac/#restrictions-on-role-binding-creation-or-update
 """

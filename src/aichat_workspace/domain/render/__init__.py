@@ -77,7 +77,7 @@ def render(
     """Render every object in the tenant's namespace, in the order in which they are created.
 
     `referenced` are the Secrets that the workspace refers to, by their purpose. The same arguments
-    give the very same manifests, as long as they are among the last: nobody may change them.
+    give the very same manifests, as long as they are among the last: no reader may change them.
     """
     tenant = Tenant(workspace.spec, platform, credentials, referenced or {})
     key = (tenant.name, platform.images)  # a turn that has not come yet keeps other images

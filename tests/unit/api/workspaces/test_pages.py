@@ -157,7 +157,7 @@ def test_a_page_of_another_order_is_refused() -> None:
         pages.parse_page(token.next_page)
 
 
-TOLD = {
+METADATA = {
     "displayName": "Straße",
     "costCentre": "CC-1",
     "labels": {"stage": "prod", "example.org/owner": "ann"},
@@ -180,5 +180,5 @@ def test_a_filter_looks_at_what_tells_people_and_at_conditions(
     query: Filter, matches: bool
 ) -> None:
     conditions = [{"type": "Ready", "status": "False"}]
-    view = sample_view(spec=TOLD, status={"conditions": conditions})
+    view = sample_view(spec=METADATA, status={"conditions": conditions})
     assert query.matches(view) is matches
