@@ -72,7 +72,7 @@ def _make(target: Path, certificate: Path, report: Report) -> None:
     with cache.scratch() as folder:
         archive = folder / "base.tar"
         run_with_log(
-            _command(archive, sources(_index_targets())),
+            _command(archive, sources(index_targets())),
             log=folder / "mmdebstrap.log",
             on_tick=lambda lines: report("base image", f"mmdebstrap wrote {lines} lines"),
             environment={
@@ -91,7 +91,7 @@ def _command(target: Path, mirrors: Iterable[str]) -> list[str]:
     return [*command, SUITE, str(target), *mirrors]
 
 
-def _index_targets() -> str:
+def index_targets() -> str:
     """Return apt's sources; none if there is no apt, so that mmdebstrap uses its default."""
     line_format = "$(REPO_URI) $(RELEASE) $(COMPONENT)"
     if shutil.which("apt-get") is None:

@@ -1,0 +1,71 @@
+"""The command line: `python -m release`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from localcluster.errors import LocalClusterError
+from localcluster.paths import PROJECT
+from localcluster.processes import foreground
+from localcluster.progress import reporting
+from release import debian, source
+from release import licences as licences_page
+from release.build import Options
+from release.build import build as build_release
+
+app = typer.Typer(
+    help="Build and check releases.", no_args_is_help=True, add_completion=False
+)
+_TARGET: Final = PROJECT / "build" / "release"
+_DEFAULTS: Final = Options()
+
+
+@app.command()
+def build(
+    version: Annotated[str, typer.Argument(help="MAJOR.MINOR.PATCH, as pyproject.toml has it")],
+    image: Annotated[
+        str, typer.Option(help="Where the image will be: registry and name, without a tag.")
+    ] = _DEFAULTS.image,
+    builder: Annotated[
+        str, typer.Option(help="The URI of who builds it, for the provenance.")
+    ] = _DEFAULTS.builder,
+    target: Annotated[Path, typer.Option(help="The folder of the release.")] = _TARGET,
+) -> None:
+    """Build all files of a release of the current commit."""
+    options = Options(image, builder or _DEFAULTS.builder)
+    released = source.check(PROJECT, version)
+    with reporting() as report:
+        files = build_release(released, options, target, report)
+    for path in files:
+        print(f"{path.stat().st_size / 10**6:9.3f} MB  {path}")
+
+
+@app.command("lock")
+def lock_debian() -> None:
+    """Lock the newest versions of the image's Debian packages."""
+    with reporting() as report:
+        debian.lock(report)
+    print(f"wrote {debian.LOCK.relative_to(PROJECT)}")
+
+
+@app.command()
+def licences(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if stale.")] = False,
+) -> None:
+    """Write the page of all licences, and refuse those that may not be passed on."""
+    if not licences_page.write(check=check):
+        if check:
+            raise LocalClusterError(f"{licences_page.PAGE} is stale: run `make licences`")
+        print(f"wrote {licences_page.PAGE}")
+
+
+def main() -> None:
+    """Run a command; exit with 1 and a message that says what to change."""
+    foreground.terminate_with_parent()
+    try:
+        app(standalone_mode=True)
+    except LocalClusterError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)

@@ -1,0 +1,174 @@
+"""The licences of everything that a release passes on, and which of them may be there."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
+from typing import Final, Protocol
+
+from license_expression import ExpressionError, get_spdx_licensing
+
+from localcluster.paths import PROJECT
+from release import debian, python_packages
+from release.errors import ReleaseError
+
+PAGE: Final = Path("docs/licences.md")
+# They ask for the notices that are passed on with the packages, and for nothing else.
+PERMISSIVE: Final = frozenset(
+    {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "PSF-2.0"}
+    | {"Unlicense", "Zlib", "bzip2-1.0.6"}
+)
+ACCEPTED: Final = {
+    "MPL-2.0": "asks for the source of its own files only, which are passed on as they are",
+    "LGPL-2.1-or-later": "a library that is linked dynamically and passed on as it is",
+    "GPL-3.0-or-later WITH GCC-exception-3.1": "the exception covers what is compiled with it",
+    "GPL-2.0-or-later": "scripts and texts of Debian that no program of ours uses",
+}
+"""Licences with conditions on the source, each with the reason why it may be passed on."""
+# What packages write that is no expression of SPDX.
+_SPELLINGS: Final = {
+    "3-Clause BSD License": "BSD-3-Clause",
+    "Apache 2.0": "Apache-2.0",
+    "BSD License": "BSD-3-Clause",
+    "ISC License": "ISC",
+    "MIT License": "MIT",
+}
+_LICENSING: Final = get_spdx_licensing()
+
+
+class Metadata(Protocol):
+    """A package's metadata: https://packaging.python.org/en/latest/specifications/core-metadata"""
+
+    def get(self, name: str) -> str | None:
+        """Return a field."""
+        ...
+
+    def get_all(self, name: str) -> list[str] | None:
+        """Return all values of a field."""
+        ...
+
+
+@dataclass(frozen=True)
+class Licensed:
+    """A package that is passed on, with its licence as an expression of SPDX."""
+
+    name: str
+    licence: str
+    use: str = ""
+
+
+def expression(fields: Metadata) -> str:
+    """Return a Python package's licence: its expression, its text if that is short, its classifier.
+
+    Raises:
+        ReleaseError: it states none.
+    """
+    classifiers = (
+        classifier.rpartition(" :: ")[2]
+        for classifier in fields.get_all("Classifier") or ()
+        if classifier.startswith("License ::")
+    )
+    texts = (fields.get("License-Expression"), fields.get("License"), *classifiers)
+    for text in texts:
+        if text and "\n" not in text:
+            return _SPELLINGS.get(text, text)
+    raise ReleaseError(
+        f"{fields.get('Name')} states no licence: read its LICENSE, and add what it is to "
+        "release/licences.py"
+    )
+
+
+def problem(package: Licensed) -> str:
+    """Return why a package may not be passed on; empty if it may.
+
+    Of alternatives (OR) one has to be acceptable, of licences together (AND) all.
+    """
+    try:
+        parsed = _LICENSING.parse(package.licence, validate=True, strict=True)
+    except ExpressionError as error:
+        return f"{package.name}: {package.licence!r} is no expression of SPDX ({error})"
+    if _may_pass(str(parsed)):
+        return ""
+    return (
+        f"{package.name} has the licence {package.licence}: replace it, or add the licence with the "
+        "reason to ACCEPTED in release/licences.py"
+    )
+
+
+def _may_pass(text: str) -> bool:
+    """Decide on an expression without nested alternatives, as packages have them."""
+    together = re.split(r" AND (?![^(]*\))", text)
+    return all(
+        any(choice in PERMISSIVE or choice in ACCEPTED for choice in part.strip("()").split(" OR "))
+        for part in together
+    )
+
+
+def of_python(requirements: str) -> Iterable[Licensed]:
+    """Yield the packages of a lock that are installed here, as the development's lock has them."""
+    for name in re.findall(r"^([a-z0-9.-]+)==", requirements, re.MULTILINE):
+        try:
+            fields = metadata(name)
+        except PackageNotFoundError:
+            raise ReleaseError(f"{name} is not installed here: run `make setup`") from None
+        yield Licensed(name, expression(fields), fields.get("Summary") or "")
+
+
+def of_debian(packages: Mapping[str, Mapping[str, str]]) -> Iterable[Licensed]:
+    """Yield Debian's packages as ``debian.toml`` describes them."""
+    return (Licensed(name, entry["licence"], entry["use"]) for name, entry in packages.items())
+
+
+def page() -> str:
+    """Return the page that lists everything.
+
+    Raises:
+        ReleaseError: the licence of a package is not acceptable; the message names all.
+    """
+    python = [*of_python(python_packages.REQUIREMENTS.read_text())]
+    system = [*of_debian(debian.wanted())]
+    if problems := [*filter(None, map(problem, (*python, *system)))]:
+        raise ReleaseError("\n".join(problems))
+    return "\n".join(
+        [
+            "<!-- Generated by `make licences` from the locks and the packages' metadata. -->",
+            "# Licences",
+            "",
+            "The product is under the Apache License 2.0. Its image also has these packages, as their",
+            "makers distribute them, with their notices: `*.dist-info` of each Python package and",
+            "`/usr/share/doc/*/copyright` of each of Debian's. `pip install` of the wheel brings a part",
+            "of the Python packages. Ollama, Open WebUI and models come from their own makers.",
+            "",
+            "Licences with conditions on the source are accepted for these reasons only:",
+            "",
+            *(f"- {licence}: {reason}." for licence, reason in ACCEPTED.items()),
+            "",
+            "## Python packages",
+            "",
+            *_table(python),
+            "",
+            "## Debian packages",
+            "",
+            *_table(system),
+            "",
+        ]
+    )
+
+
+def _table(packages: Iterable[Licensed]) -> Iterable[str]:
+    yield "| package | licence | use |"
+    yield "|---|---|---|"
+    for package in packages:
+        use = package.use.replace("|", "\\|").rstrip(".")
+        yield f"| {package.name} | {package.licence} | {use} |"
+
+
+def write(*, check: bool) -> bool:
+    """Write the page, or only check it; return whether it was as it should be."""
+    target = PROJECT / PAGE
+    text = page()
+    is_current = target.exists() and target.read_text() == text
+    if not check and not is_current:
+        target.write_text(text)
+    return is_current
