@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
 help: ## List the commands.
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # The environment, exactly as locked.
 .venv/.synced: requirements/dev.txt requirements/build.txt pyproject.toml
@@ -24,14 +24,20 @@ setup: .venv/.synced ## Install the other commands' requirements.
 
 .PHONY: lock
 lock: setup ## Update the locked requirements from pyproject.toml and requirements/*.in.
-	for name in build client go llama-cpp-build; do uv pip compile -q --generate-hashes --python-version 3.11.2 requirements/$$name.in -o requirements/$$name.txt; done
+	for name in build client go hooks llama-cpp-build; do uv pip compile -q --generate-hashes --python-version 3.11.2 requirements/$$name.in -o requirements/$$name.txt; done
 	for name in llama-cpp models; do uv pip compile -q --generate-hashes --python-version 3.11.2 --no-deps requirements/$$name.in -o requirements/$$name.txt; done
+	uv pip compile -q --generate-hashes --python-version 3.11.2 requirements/audit.in -o requirements/audit.txt
 	uv pip compile -q --generate-hashes --python-version 3.11.2 --extra server --extra tracing pyproject.toml -o requirements/operator.txt
 	uv pip compile -q --generate-hashes --python-version 3.11.2 --extra server --extra tracing pyproject.toml requirements/dev.in -o requirements/dev.txt
 
+.PHONY: lock-debian
+lock-debian: setup ## Update the Debian packages of the released image.
+	python -m release lock
+
 .PHONY: generate
-generate: setup ## Generate files from the models (CRDs, reference, OpenAPI).
+generate: setup ## Generate files from the models and the locks (CRDs, reference, OpenAPI, licences).
 	python -m aichat_workspace.generate
+	python -m release licences
 
 # The generator has its own environment; requirements/client.in gives the reason.
 GENERATOR := build/generator
@@ -64,8 +70,27 @@ lint: setup ## Check format, lint, types, import contracts, generated files.
 	mypy hack/console_pictures.py
 	lint-imports
 	python -m aichat_workspace.generate --check
+	python -m release licences --check
+	"$$(python -m localcluster tool actionlint)/actionlint"
+	zizmor --offline --quiet .github
 	@mkdir -p build; pytest --setup-plan -q tests/integration tests/e2e tests/faults tests/soak tests/demo tests/node_failures tests/clients >build/fixtures 2>&1 \
 	  || { cat build/fixtures; echo "a test needs a fixture that does not exist"; exit 1; }
+
+# The scanners have their own environment; requirements/audit.in gives the reason.
+AUDIT := build/audit
+$(AUDIT)/.synced: .venv/.synced requirements/audit.txt
+	uv venv --quiet --clear --python .venv/bin/python $(AUDIT)
+	uv pip sync --quiet --python $(AUDIT)/bin/python --require-hashes requirements/audit.txt
+	@touch $@
+.PHONY: audit
+audit: $(AUDIT)/.synced ## Run the slow scanners: bandit, checkov, and pip-audit where its data can be had.
+	hack/audit $(AUDIT)/bin
+
+.PHONY: hooks
+hooks: setup ## Install git hooks that run lint before a commit and the unit tests before a push.
+	@test -x build/hooks/bin/pre-commit || { uv venv --quiet --clear --python .venv/bin/python build/hooks \
+	  && uv pip sync --quiet --python build/hooks/bin/python --require-hashes requirements/hooks.txt; }
+	build/hooks/bin/pre-commit install
 
 .PHONY: format
 format: setup ## Format the code.
@@ -115,6 +140,16 @@ test-all: test ## Run test, then the slower tests: faults, node failures, the de
 	hack/test-all
 
 export SOAK SOAK_WORKSPACES
+export VERSION IMAGE BUILDER
+.PHONY: release
+release: setup ## Build a release of this commit into build/release: make release VERSION=1.2.3
+	@test -n "$$VERSION" || { echo "VERSION is missing: make release VERSION=$$(sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)" >&2; exit 2; }
+	python -m release build "$$VERSION" --image "$$IMAGE" --builder "$$BUILDER"
+
+.PHONY: publish
+publish: ## Push and sign what release built; the forge's workflow does it.
+	hack/publish
+
 .PHONY: soak
 soak: setup ## Work on SOAK_WORKSPACES (50) for SOAK seconds (3600); nothing may leak.
 	python -m localcluster build

@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 _TOOLS: Final = {
+    "actionlint": binaries.ACTIONLINT,
     "helm": binaries.HELM,
     "kustomize": binaries.KUSTOMIZE,
     "kwok": binaries.KWOK,

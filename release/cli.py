@@ -57,7 +57,7 @@ def licences(
     """Write the page of all licences, and refuse those that may not be passed on."""
     if not licences_page.write(check=check):
         if check:
-            raise LocalClusterError(f"{licences_page.PAGE} is stale: run `make licences`")
+            raise LocalClusterError(f"{licences_page.PAGE} is stale: run `make generate`")
         print(f"wrote {licences_page.PAGE}")
 
 

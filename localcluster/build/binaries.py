@@ -71,6 +71,13 @@ KUSTOMIZE: Final = GoBinary(
     "sigs.k8s.io/kustomize/kustomize/v5",
     programs=(Program("kustomize", "5", ("version",)),),
 )
+# Checks the forge's workflows: https://github.com/rhysd/actionlint
+ACTIONLINT: Final = GoBinary(
+    "actionlint",
+    "actionlint",
+    "github.com/rhysd/actionlint/cmd/actionlint",
+    programs=(Program("actionlint", "1.7", ("-version",)),),
+)
 # Plays nodes whose pods run nothing: https://kwok.sigs.k8s.io
 KWOK: Final = GoBinary(
     "kwok",

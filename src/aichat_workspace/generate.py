@@ -1,4 +1,6 @@
-"""Write the files that are generated from the models: `python -m aichat_workspace.generate`.
+"""Write the files that are generated from the models, and the version into others.
+
+`python -m aichat_workspace.generate` writes them.
 
 With --check it writes nothing, names each stale file and exits with 1 if there is any.
 """
@@ -6,13 +8,14 @@ With --check it writes nothing, names each stale file and exits with 1 if there 
 import json
 import sys
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 import yaml
 from kubernetes.aio.client import Configuration
 
-from aichat_workspace import reference
+from aichat_workspace import reference, version_stamps
 from aichat_workspace.api.app import build
 from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
@@ -35,6 +38,7 @@ def generated() -> Mapping[Path, str]:
         bases / f"{names.GROUP}_{PLATFORM.plural}.yaml": _yaml(crd.platform_crd()),
         Path("docs/reference.md"): f"{reference.page()}\n",
         Path("docs/openapi.json"): _openapi(),
+        **version_stamps.stamped(ROOT, version(names.OPERATOR)),
         **chart_files(ROOT / "config"),
     }
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from aichat_workspace import version_stamps
 from aichat_workspace.api.auth.shared_sessions import PREFIX
 from aichat_workspace.api.schemas.teams import ACCOUNT_PREFIX, MAX_TOKEN_SECONDS, RESERVED_PREFIX
 from aichat_workspace.api.settings import AUDIENCE, Settings
@@ -54,18 +55,20 @@ def project_version() -> str:
     return version
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        *("README.md", "docs/install.md", "Containerfile", "hack/demo"),
-        "config/default/kustomization.yaml",
-    ],
-)
-def test_every_file_that_names_a_version_of_the_image_names_the_projects(path: str) -> None:
-    pattern = r"(?:aichat-workspace-operator:|newTag: *|\btag: *|version=)v?(\d[\w.]*)"
-    versions = set(re.findall(pattern, (CONFIG.parent / path).read_text()))
-    assert versions <= {project_version()}
-    assert versions or path == "hack/demo", "which may also read it from elsewhere"
+@pytest.mark.parametrize("path", version_stamps.FILES, ids=str)
+def test_every_file_that_names_a_version_of_the_image_names_the_projects(path: Path) -> None:
+    pattern = r"(?:aichat-workspace-operator:|newTag: *|\btag: *)v?(\d[\w.]*)"
+    assert {*re.findall(pattern, (CONFIG.parent / path).read_text())} == {project_version()}
+
+
+def test_no_other_file_that_people_read_names_a_version_of_the_image() -> None:
+    """Scripts and pages read it from elsewhere, or `make generate` writes it."""
+    pattern = re.compile(r"(?:aichat-workspace-operator:|newTag: *|version=)v\d+\.\d+\.\d+")
+    pages = (CONFIG.parent / "docs").rglob("*.md")
+    scripts = (path for path in (CONFIG.parent / "hack").iterdir() if path.is_file())
+    files = {CONFIG.parent / "Containerfile", *pages, *scripts}
+    others = files - {CONFIG.parent / path for path in version_stamps.FILES}
+    assert [path.name for path in sorted(others) if pattern.search(path.read_text())] == []
 
 
 def test_the_openapi_document_is_of_the_projects_version() -> None:

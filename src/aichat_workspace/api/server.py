@@ -24,7 +24,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.transport import IN_CLUSTER_TOKEN
 from aichat_workspace.patterns import builtin
-from aichat_workspace.runtime import probes, servers
+from aichat_workspace.runtime import arguments, probes, servers
 from aichat_workspace.runtime.event_loop import log_loop_errors
 from aichat_workspace.runtime.garbage import collect_rarely
 from aichat_workspace.runtime.logs import log_as_json
@@ -63,6 +63,7 @@ def bounded_protocol(limits: ConnectionLimits) -> type[asyncio.Protocol]:
 
 def main() -> None:
     """Run the server until it is stopped; exit 2 for settings that can't be used."""
+    arguments.answer(names.API, "Serve the HTTP API and the console of workspaces.")
     log_as_json()
     try:
         settings = Settings.read(os.environ, in_cluster=IN_CLUSTER_TOKEN.exists())

@@ -8,11 +8,13 @@ from typing import Final
 import structlog
 from kubernetes.aio.config import ConfigException
 
+from aichat_workspace.domain import names
 from aichat_workspace.kube.leader import LeadershipLostError
 from aichat_workspace.kube.transport import IN_CLUSTER_TOKEN
 from aichat_workspace.operator.application import run
 from aichat_workspace.operator.settings import Settings
 from aichat_workspace.operator.shutdown import run_until_signal
+from aichat_workspace.runtime import arguments
 from aichat_workspace.runtime.garbage import collect_rarely
 from aichat_workspace.runtime.logs import log_as_json
 
@@ -20,6 +22,7 @@ _log: Final = structlog.get_logger()
 
 
 def main() -> None:
+    arguments.answer(names.OPERATOR, "Turn AIChatWorkspaces into running chats.")
     log_as_json()
     collect_rarely()
     try:
