@@ -16,7 +16,9 @@ def section(changelog: str, version: str) -> str:
         if re.fullmatch(rf"{re.escape(version)} - \d{{4}}-\d\d-\d\d", heading.strip()):
             if text.strip():
                 return text.strip() + "\n"
-            raise ReleaseError(f"CHANGELOG.md says nothing below '## {heading}': write what changed")
+            raise ReleaseError(
+                f"CHANGELOG.md says nothing below '## {heading}': write what changed"
+            )
     raise ReleaseError(
         f"CHANGELOG.md has no section of {version}: rename its '## Unreleased' to "
         f"'## {version} - YYYY-MM-DD', with the day of the release, and commit that"

@@ -15,9 +15,7 @@ from release import licences as licences_page
 from release.build import Options
 from release.build import build as build_release
 
-app = typer.Typer(
-    help="Build and check releases.", no_args_is_help=True, add_completion=False
-)
+app = typer.Typer(help="Build and check releases.", no_args_is_help=True, add_completion=False)
 _TARGET: Final = PROJECT / "build" / "release"
 _DEFAULTS: Final = Options()
 

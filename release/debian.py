@@ -1,8 +1,8 @@
 """The Debian packages of the image: which, in which versions, and where they come from.
 
-``requirements/debian.toml`` says which and why; ``requirements/debian.lock.json``, written by `lock`,
-has the version and hash for each architecture. apt downloads them from the sources that this machine
-has for Debian and checks Debian's signature; the lock's hash is checked here.
+``requirements/debian.toml`` says which and why; ``requirements/debian.lock.json``, written by
+`lock`, has the version and hash for each architecture. apt downloads them from the sources that
+this machine has for Debian and checks Debian's signature; the lock's hash is checked here.
 """
 
 import json

@@ -41,8 +41,8 @@ def check(roots: Sequence[Path], architecture: str) -> int:
             )
         if missing := sorted({*compiled.needs} - present):
             raise ReleaseError(
-                f"{compiled.file} needs {', '.join(missing)}: add the Debian package that has it to "
-                "requirements/debian.toml, or leave the file out"
+                f"{compiled.file} needs {', '.join(missing)}: add the Debian package that has it "
+                "to requirements/debian.toml, or leave the file out"
             )
     return len(files)
 

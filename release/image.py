@@ -1,7 +1,7 @@
 """Compose the operator's image of each architecture from Debian packages and locked wheels.
 
-Three layers: Debian, the Python packages, the product. The first two change seldom, so that nodes pull
-only the last. What the Containerfile does for people with a registry, this does without one.
+Three layers: Debian, the Python packages, the product. The first two change seldom, so that nodes
+pull only the last. What the Containerfile does for people with a registry, this does without one.
 """
 
 import shutil

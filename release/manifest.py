@@ -22,4 +22,5 @@ def install_yaml(folder: Path, repository: str, version: str, digest: str) -> st
     result = foreground.run(["kubectl", "kustomize", overlay])
     if result.returncode:
         raise CommandFailedError(f"kubectl kustomize failed:\n{result.stderr[-2000:]}")
-    return f"# {names.OPERATOR} {version}: kubectl apply --server-side -f install.yaml\n{result.stdout}"
+    head = f"# {names.OPERATOR} {version}: kubectl apply --server-side -f install.yaml\n"
+    return head + result.stdout

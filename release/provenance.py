@@ -5,7 +5,6 @@ https://slsa.dev/spec/v1.0/provenance. It is signed where it is published, and n
 
 import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from localcluster.build.images.oci import digest_file

@@ -96,9 +96,10 @@ def write_scripts(root: Path, package: str) -> None:
 def compile_all(folders: Sequence[Path], root: Path, python: Path) -> None:
     """Compile the Python files of ``folders`` below ``root`` to bytecode.
 
-    A container can't write it. It is the same for all architectures, so the image's own interpreter
-    in ``python``, the root of this machine's architecture, compiles it for each: another one's could
-    differ. Its files are run where they are, by their own loader, in no container.
+    A container can't write it. It is the same for all architectures, so the image's own
+    interpreter in ``python``, the root of this machine's architecture, compiles it for each: that
+    of another one could differ. Its files are run where they are, by their own loader, without a
+    container.
 
     Raises:
         CommandFailedError: a file is no Python of this version.

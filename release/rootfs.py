@@ -28,8 +28,7 @@ _UNUSED_MODULES: Final = (
 _UNUSED_PACKAGES: Final = ("ensurepip", "idlelib", "lib2to3", "pydoc_data", "sqlite3", "curses")
 _FILES: Final = {
     "etc/passwd": (
-        "root:x:0:0:root:/root:/sbin/nologin\n"
-        f"nonroot:x:{USER}:{USER}:nonroot:/:/sbin/nologin\n"
+        f"root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:{USER}:{USER}:nonroot:/:/sbin/nologin\n"
     ),
     "etc/group": f"root:x:0:\nnonroot:x:{USER}:\n",
     "etc/nsswitch.conf": "hosts: files dns\n",
@@ -65,7 +64,16 @@ def _unpack(package: Path, root: Path) -> None:
         ["sh", "-c", 'dpkg-deb --fsys-tarfile "$1" >"$2"', "sh", package, archive],
         f"{package.name} can't be unpacked",
     )
-    command = ["tar", "-x", "--no-same-owner", "--keep-directory-symlink", "-C", root, "-f", archive]
+    command: list[str | Path] = [
+        "tar",
+        "-x",
+        "--no-same-owner",
+        "--keep-directory-symlink",
+        "-C",
+        root,
+        "-f",
+        archive,
+    ]
     foreground.run_or_raise(command, f"{package.name} can't be unpacked")
     archive.unlink()
     _note(package, root)

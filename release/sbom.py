@@ -70,7 +70,7 @@ def _python(site: Iterable[Path]) -> Iterable[Component]:
             type=ComponentType.LIBRARY,
             name=name,
             version=fields["Version"],
-            description=fields.get("Summary"),
+            description=" ".join(licences.values(fields, "Summary")),
             purl=purl,
             bom_ref=str(purl),
             licenses=[_LICENCES.make_from_string(licences.expression(fields))],

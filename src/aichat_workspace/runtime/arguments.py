@@ -14,5 +14,7 @@ def answer(program: str, description: str, arguments: Sequence[str] | None = Non
         description=description,
         epilog="Its settings are environment variables: config/ has those that a cluster needs.",
     )
-    parser.add_argument("--version", action="version", version=f"{program} {version(names.OPERATOR)}")
+    parser.add_argument(
+        "--version", action="version", version=f"{program} {version(names.OPERATOR)}"
+    )
     parser.parse_args(arguments)

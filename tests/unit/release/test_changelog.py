@@ -27,7 +27,9 @@ CHANGELOG = """\
 
 
 def test_the_section_ends_where_the_next_version_begins() -> None:
-    assert section(CHANGELOG, "1.10.0") == "- A thing\n  of two lines.\n\n### Upgrade\n\n- Nothing.\n"
+    assert (
+        section(CHANGELOG, "1.10.0") == "- A thing\n  of two lines.\n\n### Upgrade\n\n- Nothing.\n"
+    )
 
 
 @pytest.mark.parametrize(

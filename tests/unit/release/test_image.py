@@ -2,11 +2,11 @@
 
 import re
 
+from localcluster.paths import PROJECT
 from release.build import Options
 from release.image import config, file_name
 from release.python_packages import PYTHON
 from tests.unit.release.sources import SOURCE
-from localcluster.paths import PROJECT
 
 CONTAINERFILE = (PROJECT / "Containerfile").read_text()
 

@@ -1,6 +1,7 @@
 """Python packages below a folder."""
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from localcluster.errors import CommandFailedError
+from localcluster.processes import foreground
 from release import python_packages
 from release.errors import ReleaseError
 from release.python_packages import SITE, builder, compile_all, install, is_recorded, write_scripts
@@ -71,7 +73,7 @@ def test_what_there_is_no_wheel_of_is_an_error(tmp_path: Path) -> None:
 
 
 def test_an_architecture_without_an_image_builds_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(python_packages.platform, "machine", lambda: "riscv64")
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     with pytest.raises(ReleaseError, match="build releases on x86_64 or aarch64"):
         builder()
 
@@ -89,10 +91,8 @@ def test_a_file_that_is_no_python_is_an_error(
         (python / path).write_text(target)
         (python / path).chmod(0o755)
     monkeypatch.setattr(python_packages, "_LOADERS", {"x86_64": ("amd64", "loader", "lib")})
-    monkeypatch.setattr(python_packages.platform, "machine", lambda: "x86_64")
-    monkeypatch.setattr(
-        python_packages.foreground, "run", lambda command, environment: _run(command)
-    )
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(foreground, "run", run_here)
     root = tmp_path / "root"
     (root / "good").mkdir(parents=True)
     (root / "good" / "a.py").write_text("A = 1\n")
@@ -105,7 +105,8 @@ def test_a_file_that_is_no_python_is_an_error(
         compile_all([root / "good"], root, python)
 
 
-def _run(command: list[str | Path]) -> "subprocess.CompletedProcess[str]":
+def run_here(command: list[str | Path], **_: object) -> "subprocess.CompletedProcess[str]":
+    """Run a program without the variable that says where the image's Python is."""
     return subprocess.run(
         [str(part) for part in command], capture_output=True, text=True, check=False
     )

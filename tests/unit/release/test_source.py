@@ -43,7 +43,9 @@ def test_what_is_no_version_is_refused(project: Path, version: str) -> None:
 
 
 def test_another_version_than_the_projects_names_the_file_to_change(project: Path) -> None:
-    with pytest.raises(ReleaseError, match=r"pyproject\.toml says 1\.2\.3: change project\.version"):
+    with pytest.raises(
+        ReleaseError, match=r"pyproject\.toml says 1\.2\.3: change project\.version"
+    ):
         check(project, "1.2.4")
 
 

@@ -9,7 +9,10 @@ from aichat_workspace.runtime.arguments import answer
 
 @pytest.mark.parametrize(
     ("argument", "code", "text"),
-    [("--version", 0, version("aichat-workspace-operator")), ("--help", 0, "environment variables")],
+    [
+        ("--version", 0, version("aichat-workspace-operator")),
+        ("--help", 0, "environment variables"),
+    ],
 )
 def test_a_server_says_what_it_is(
     argument: str, code: int, text: str, capsys: pytest.CaptureFixture[str]
