@@ -73,7 +73,7 @@ lint: setup ## Check format, lint, types, import contracts, generated files.
 	python -m release licences --check
 	"$$(python -m localcluster tool actionlint)/actionlint"
 	zizmor --offline --quiet .github
-	@mkdir -p build; pytest --setup-plan -q tests/integration tests/e2e tests/faults tests/soak tests/demo tests/node_failures tests/clients >build/fixtures 2>&1 \
+	@mkdir -p build; pytest --setup-plan -q tests/integration tests/e2e tests/faults tests/soak tests/demo tests/node_failures tests/clients tests/release >build/fixtures 2>&1 \
 	  || { cat build/fixtures; echo "a test needs a fixture that does not exist"; exit 1; }
 
 # The scanners have their own environment; requirements/audit.in gives the reason.
@@ -136,7 +136,7 @@ test: setup ## Run all tests that a change must pass.
 	hack/test
 
 .PHONY: test-all
-test-all: test ## Run test, then the slower tests: faults, node failures, the demos.
+test-all: test ## Run test, then the slower tests: faults, node failures, a release, scanners, the demos.
 	hack/test-all
 
 export SOAK SOAK_WORKSPACES

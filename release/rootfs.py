@@ -64,16 +64,8 @@ def _unpack(package: Path, root: Path) -> None:
         ["sh", "-c", 'dpkg-deb --fsys-tarfile "$1" >"$2"', "sh", package, archive],
         f"{package.name} can't be unpacked",
     )
-    command: list[str | Path] = [
-        "tar",
-        "-x",
-        "--no-same-owner",
-        "--keep-directory-symlink",
-        "-C",
-        root,
-        "-f",
-        archive,
-    ]
+    command: list[str | Path] = ["tar", "-x", "--no-same-owner", "--keep-directory-symlink"]
+    command += ["-C", root, "-f", archive]
     foreground.run_or_raise(command, f"{package.name} can't be unpacked")
     archive.unlink()
     _note(package, root)
