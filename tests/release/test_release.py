@@ -22,6 +22,7 @@ VERSION: Final[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["proj
 NAME: Final = "aichat-workspace-operator"
 IMAGE: Final = "registry.example.org/platform/aichat-workspace-operator"
 PROGRAMS: Final = (NAME, "aichat-workspace-api", "aichatctl", "kubectl-aichat")
+_PATH: Final = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 _IDENTITY: Final = {
     f"GIT_{role}_{field}": value
     for role in ("AUTHOR", "COMMITTER")
@@ -37,7 +38,7 @@ def command(*arguments: str | Path, folder: Path, umask: int = -1) -> str:
     ran = subprocess.run(
         arguments,
         cwd=folder,
-        env={**os.environ, **_IDENTITY, "PYTHONPATH": str(folder)},
+        env={**os.environ, **_IDENTITY, "PATH": _PATH, "PYTHONPATH": str(folder)},
         umask=umask,
         capture_output=True,
         text=True,
@@ -244,7 +245,7 @@ def test_a_refused_release_leaves_nothing(tmp_path: Path) -> None:
     ran = subprocess.run(
         ["make", "release", f"VERSION={VERSION}", "-o", "setup"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
+        env={**os.environ, "PATH": _PATH, "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
         check=False,

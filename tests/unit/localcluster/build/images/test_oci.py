@@ -1,5 +1,6 @@
 """The archives that the container runtime imports."""
 
+import gzip
 import hashlib
 import json
 import tarfile
@@ -8,9 +9,12 @@ from typing import Any
 
 from localcluster.build.images.oci import (
     Config,
+    PlatformImage,
+    compress_layer,
     pack_layout,
     read_archive,
     write_archive,
+    write_images,
     write_layer,
 )
 
@@ -67,6 +71,45 @@ def test_the_same_input_has_the_same_digest(tmp_path: Path) -> None:
     second = write_archive(tmp_path / "b.tar", NAME, [layer(tmp_path)], Config())
     assert first.digest == second.digest
     assert first.archive.read_bytes() == second.archive.read_bytes()
+
+
+def test_a_compressed_layer_is_known_by_its_own_bytes_and_by_what_is_in_it(tmp_path: Path) -> None:
+    plain = layer(tmp_path)
+    compressed = compress_layer(plain, tmp_path / "layer.tar.gz")
+    again = compress_layer(plain, tmp_path / "again.tar.gz")
+    assert compressed.file.read_bytes() == again.file.read_bytes()
+    image = write_images(
+        tmp_path / "image.tar", NAME, [PlatformImage((compressed,), Config(labels={"a": "b"}))]
+    )
+    content = blobs(image.archive)
+    manifest = _blob(content, image.digest)
+    (described,) = manifest["layers"]
+    assert described["mediaType"] == "application/vnd.oci.image.layer.v1.tar+gzip"
+    stored = content[f"blobs/{described['digest'].replace(':', '/')}"]
+    assert len(stored) == described["size"]
+    assert gzip.decompress(stored) == plain.read_bytes()
+    config = _blob(content, manifest["config"]["digest"])
+    assert config["rootfs"]["diff_ids"] == [
+        f"sha256:{hashlib.sha256(plain.read_bytes()).hexdigest()}"
+    ]
+    assert config["config"]["Labels"] == {"a": "b"}
+
+
+def test_an_image_for_two_platforms_has_an_index_and_shares_equal_layers(tmp_path: Path) -> None:
+    shared = compress_layer(layer(tmp_path), tmp_path / "layer.tar.gz")
+    images = [
+        PlatformImage((shared,), Config(architecture=architecture))
+        for architecture in ("amd64", "arm64")
+    ]
+    both = write_images(tmp_path / "both.tar", NAME, images)
+    one = write_images(tmp_path / "one.tar", NAME, images[1:])
+    assert read_archive(both.archive) == both
+    content = blobs(both.archive)
+    amd64, arm64 = _blob(content, both.digest)["manifests"]
+    assert amd64["platform"] == {"architecture": "amd64", "os": "linux"}
+    assert arm64["digest"] == one.digest
+    assert amd64["digest"] != arm64["digest"]
+    assert len([name for name in content if name.startswith("blobs/")]) == 1 + 2 * 2 + 1
 
 
 def test_files_of_a_layer_belong_to_root(tmp_path: Path) -> None:
