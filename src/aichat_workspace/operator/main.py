@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 from kubernetes.aio.config import ConfigException
 
-from aichat_workspace.kube.leader import LeadershipLostError
+from aichat_workspace.kube.leases.leader import LeadershipLostError
 from aichat_workspace.kube.transport import IN_CLUSTER_TOKEN
 from aichat_workspace.operator.application import run
 from aichat_workspace.operator.settings import Settings
