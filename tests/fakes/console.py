@@ -15,7 +15,7 @@ from aichat_workspace.api.settings import Settings
 from aichat_workspace.domain import names
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.ollama.replies import ReplyEnd, ReplyPiece
-from aichat_workspace.operator import session_key
+from aichat_workspace.operator.records import session_key
 from tests.fakes.listing import take_list
 from tests.fakes.workspace_client import FakeWorkspaceClient
 

@@ -15,7 +15,7 @@ from aichat_workspace.domain.planning.actions import Prune
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ConflictError
-from aichat_workspace.operator.caches import Caches
+from aichat_workspace.operator.observed.caches import Caches
 from aichat_workspace.operator.writer import Writer
 from tests.integration.conftest import (
     OPERATOR_USER,

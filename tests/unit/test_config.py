@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from aichat_workspace import version_stamps
-from aichat_workspace.api.auth.shared_sessions import PREFIX
+from aichat_workspace.api.auth.sessions.shared_sessions import PREFIX
 from aichat_workspace.api.schemas.teams import ACCOUNT_PREFIX, MAX_TOKEN_SECONDS, RESERVED_PREFIX
 from aichat_workspace.api.settings import AUDIENCE, Settings
 from aichat_workspace.api.teams import members

@@ -25,17 +25,17 @@ from aichat_workspace.api.routes import (
     workspace_details,
     workspaces,
 )
-from aichat_workspace.api.web import error_handlers
-from aichat_workspace.api.web.body_limits import BodyLimitMiddleware
-from aichat_workspace.api.web.client_address import client_address
-from aichat_workspace.api.web.compression import CompressionMiddleware
-from aichat_workspace.api.web.disconnects import DisconnectMiddleware
-from aichat_workspace.api.web.head_requests import HeadMiddleware
-from aichat_workspace.api.web.own_site import OwnSiteMiddleware
-from aichat_workspace.api.web.problems import ProblemError
-from aichat_workspace.api.web.request_ids import RequestIdMiddleware
-from aichat_workspace.api.web.response_cookies import ResponseCookiesMiddleware
-from aichat_workspace.api.web.security_headers import SecurityHeadersMiddleware
+from aichat_workspace.api.web.limits.body_limits import BodyLimitMiddleware
+from aichat_workspace.api.web.requests.client_address import client_address
+from aichat_workspace.api.web.requests.disconnects import DisconnectMiddleware
+from aichat_workspace.api.web.requests.head_requests import HeadMiddleware
+from aichat_workspace.api.web.requests.own_site import OwnSiteMiddleware
+from aichat_workspace.api.web.requests.request_ids import RequestIdMiddleware
+from aichat_workspace.api.web.responses import error_handlers
+from aichat_workspace.api.web.responses.compression import CompressionMiddleware
+from aichat_workspace.api.web.responses.problems import ProblemError
+from aichat_workspace.api.web.responses.response_cookies import ResponseCookiesMiddleware
+from aichat_workspace.api.web.responses.security_headers import SecurityHeadersMiddleware
 from aichat_workspace.console.api_client import ApiProblemError, Problem
 from aichat_workspace.console.mount import mount as mount_console
 

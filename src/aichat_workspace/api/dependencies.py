@@ -10,41 +10,41 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from aichat_workspace.api.auth import audit_log
-from aichat_workspace.api.auth import session as sessions
 from aichat_workspace.api.auth.authentication import Authenticator, Caller
 from aichat_workspace.api.auth.authorization import Authorizer
-from aichat_workspace.api.auth.browser_sessions import BrowserSession, BrowserSessions
-from aichat_workspace.api.auth.cookies import SESSION_SCHEME, Cookies
-from aichat_workspace.api.auth.encryption import Keys
 from aichat_workspace.api.auth.provider import Provider
-from aichat_workspace.api.auth.renewals import Renewals
-from aichat_workspace.api.auth.shared_sessions import SharedSessions
+from aichat_workspace.api.auth.sessions import session as sessions
+from aichat_workspace.api.auth.sessions.browser_sessions import BrowserSession, BrowserSessions
+from aichat_workspace.api.auth.sessions.cookies import SESSION_SCHEME, Cookies
+from aichat_workspace.api.auth.sessions.encryption import Keys
+from aichat_workspace.api.auth.sessions.renewals import Renewals
+from aichat_workspace.api.auth.sessions.shared_sessions import SharedSessions
+from aichat_workspace.api.capacity.catalogue import Catalogue
+from aichat_workspace.api.capacity.options import Options
+from aichat_workspace.api.capacity.usage import UsageReader
 from aichat_workspace.api.pacing import Pacer
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.api.teams.members import Members
 from aichat_workspace.api.teams.roles import TeamRoles
 from aichat_workspace.api.teams.tokens import Tokens
-from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.anonymous_limits import AnonymousRateLimits, KnownAddresses
-from aichat_workspace.api.web.body_limits import API_PREFIX, Sender
-from aichat_workspace.api.web.client_address import client_address, network_limits
-from aichat_workspace.api.web.exact_requests import require_exact
-from aichat_workspace.api.web.rate_limits import (
+from aichat_workspace.api.web.limits.anonymous_limits import AnonymousRateLimits, KnownAddresses
+from aichat_workspace.api.web.limits.body_limits import API_PREFIX, Sender
+from aichat_workspace.api.web.limits.rate_limits import (
     REVIEWS_PER_CALLER,
     ConcurrencyLimit,
     RateLimits,
     caller_limits,
 )
-from aichat_workspace.api.web.response_cookies import without_cookies
-from aichat_workspace.api.web.shares import Shares
-from aichat_workspace.api.workspaces.catalogue import Catalogue
+from aichat_workspace.api.web.limits.shares import Shares
+from aichat_workspace.api.web.requests.client_address import client_address, network_limits
+from aichat_workspace.api.web.requests.exact_requests import require_exact
+from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses.response_cookies import without_cookies
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.details import WorkspaceDetails
-from aichat_workspace.api.workspaces.logs import WorkspaceLogs
+from aichat_workspace.api.workspaces.logs.reader import WorkspaceLogs
 from aichat_workspace.api.workspaces.model_server import ModelServers
-from aichat_workspace.api.workspaces.options import Options
 from aichat_workspace.api.workspaces.service import Workspaces
-from aichat_workspace.api.workspaces.usage import UsageReader
 from aichat_workspace.kube.client import Client
 from aichat_workspace.runtime.servers import Connect
 

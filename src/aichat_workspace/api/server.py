@@ -18,8 +18,8 @@ from aichat_workspace.api.app import build
 from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
-from aichat_workspace.api.web.connection_limits import ConnectionLimits
-from aichat_workspace.api.web.connections import BoundedProtocol
+from aichat_workspace.api.web.limits.connection_limits import ConnectionLimits
+from aichat_workspace.api.web.limits.connections import BoundedProtocol
 from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.transport import IN_CLUSTER_TOKEN

@@ -11,9 +11,9 @@ from typing import Self
 
 from aichat_workspace.cli import terminal
 from aichat_workspace.cli.client.api import Api
-from aichat_workspace.cli.connection import Target, choose_target, connect
 from aichat_workspace.cli.errors import CliError, usage_error
-from aichat_workspace.cli.settings import read_configuration
+from aichat_workspace.cli.server.connection import Target, choose_target, connect
+from aichat_workspace.cli.server.settings import read_configuration
 from aichat_workspace.cli.terminal import Terminal
 
 

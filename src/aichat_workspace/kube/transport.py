@@ -15,7 +15,7 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from aichat_workspace.kube import errors
-from aichat_workspace.kube.server_clock import ServerClock
+from aichat_workspace.kube.leases.server_clock import ServerClock
 
 IN_CLUSTER_TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 APPLY: Final = "APPLY"

@@ -16,18 +16,19 @@ import structlog
 from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.controller import Controller, Result
-from aichat_workspace.kube.leader import Election, run_as_leader
-from aichat_workspace.kube.lease import LeaseConfig
+from aichat_workspace.kube.leases.leader import Election, run_as_leader
+from aichat_workspace.kube.leases.lease import LeaseConfig
 from aichat_workspace.kube.work_queue import Queue
-from aichat_workspace.operator import platform_reporter, session_key, settings_record
+from aichat_workspace.operator import platform_reporter
 from aichat_workspace.operator.admission_check import wait_confined, watch_confined
-from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.credentials import new_secrets
 from aichat_workspace.operator.executor import Executor
 from aichat_workspace.operator.models.servers import ServerSync
 from aichat_workspace.operator.models.sync import ModelSync, SyncObserver
 from aichat_workspace.operator.models.tools import ToolSync
+from aichat_workspace.operator.observed.caches import Caches
 from aichat_workspace.operator.reconciler import Reconciler
+from aichat_workspace.operator.records import session_key, settings_record
 from aichat_workspace.operator.reporter import Reporter
 from aichat_workspace.operator.rollouts import Rollouts
 from aichat_workspace.operator.settings import Settings

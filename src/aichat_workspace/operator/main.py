@@ -9,7 +9,7 @@ import structlog
 from kubernetes.aio.config import ConfigException
 
 from aichat_workspace.domain import names
-from aichat_workspace.kube.leader import LeadershipLostError
+from aichat_workspace.kube.leases.leader import LeadershipLostError
 from aichat_workspace.kube.transport import IN_CLUSTER_TOKEN
 from aichat_workspace.operator.application import run
 from aichat_workspace.operator.settings import Settings

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from aichat_workspace.domain.status.platform_status import compute_platform_status
 from aichat_workspace.domain.v1alpha1.platform_status import PlatformStatus
 from aichat_workspace.kube.objects import Json
-from aichat_workspace.operator.caches import Caches
-from aichat_workspace.operator.keeping import keep
+from aichat_workspace.operator.observed.caches import Caches
+from aichat_workspace.operator.records.keeping import keep
 from aichat_workspace.operator.writer import Writer
 
 _PACE_SECONDS: Final = 5.0

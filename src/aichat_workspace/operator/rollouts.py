@@ -33,7 +33,7 @@ from aichat_workspace.domain.v1alpha1.workspace_status import (
 )
 from aichat_workspace.foundation.metadata import annotations, labels
 from aichat_workspace.kube.objects import Json
-from aichat_workspace.operator.caches import Caches
+from aichat_workspace.operator.observed.caches import Caches
 
 _WAITING_REASONS: Final = frozenset(
     {Reason.UPGRADE_WAITING, Reason.UPGRADE_STOPPED, Reason.UPGRADE_PAUSED}

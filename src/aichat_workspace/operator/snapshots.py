@@ -22,7 +22,7 @@ from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.foundation.metadata import annotations
 from aichat_workspace.kube.objects import Json, uid
-from aichat_workspace.operator.caches import Caches
+from aichat_workspace.operator.observed.caches import Caches
 from aichat_workspace.operator.rollouts import Rollouts
 
 _log: Final = structlog.get_logger()

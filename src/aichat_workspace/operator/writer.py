@@ -30,7 +30,7 @@ from aichat_workspace.kube.errors import (
     UnreachableError,
 )
 from aichat_workspace.kube.objects import Json, resource_version
-from aichat_workspace.operator.caches import Caches
+from aichat_workspace.operator.observed.caches import Caches
 from aichat_workspace.operator.telemetry.events import EventRecorder, events
 
 _WORKSPACE: Final = kinds.WORKSPACE

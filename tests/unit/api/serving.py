@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 
 from aichat_workspace.api.server import Server, bounded_protocol
 from aichat_workspace.api.settings import Bounds
-from aichat_workspace.api.web.connection_limits import ConnectionLimits
+from aichat_workspace.api.web.limits.connection_limits import ConnectionLimits
 
 
 @asynccontextmanager

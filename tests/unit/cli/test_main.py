@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from aichat_workspace.cli import settings
 from aichat_workspace.cli.errors import ExitCode
+from aichat_workspace.cli.server import settings
 from tests.unit.cli.world import every_command
 
 ROOT = Path(__file__).parents[3]

@@ -247,8 +247,8 @@ async def test_an_optional_kind_is_listed_when_its_definition_is_established() -
             WatchEvent("DELETED", definition(is_established=True)),
         ):
             await watched.server.definitions.put(news)
+        await until(watched.server.definitions.empty)
         await wait_for_surprises()
-        assert watched.server.definitions.empty()
         assert watched.server.lists == 1
         watched.server.installed, watched.server.objects = True, [route("a", 1)]
         await watched.server.definitions.put(WatchEvent("ADDED", definition(is_established=True)))

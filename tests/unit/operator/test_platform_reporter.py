@@ -6,7 +6,7 @@ import pytest
 
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator import platform_reporter
-from aichat_workspace.operator.caches import Caches
+from aichat_workspace.operator.observed.caches import Caches
 from aichat_workspace.operator.writer import Writer
 from tests.fakes.kubernetes import FakeKubernetes
 from tests.unit.waiting import turns, until

@@ -15,12 +15,12 @@ from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ApiError, UnreachableError
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator import reconciler
-from aichat_workspace.operator.caches import Caches
 from aichat_workspace.operator.executor import Executor
 from aichat_workspace.operator.models.report import Report
 from aichat_workspace.operator.models.servers import ServerSync
 from aichat_workspace.operator.models.sync import ModelSync, ModelSyncTask
 from aichat_workspace.operator.models.tools import Chat, ToolSync
+from aichat_workspace.operator.observed.caches import Caches
 from aichat_workspace.operator.reconciler import Reconciler
 from aichat_workspace.operator.reporter import Reporter
 from aichat_workspace.operator.rollouts import Rollouts

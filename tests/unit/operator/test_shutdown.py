@@ -9,8 +9,8 @@ import pytest
 
 LEADER = """
 import asyncio
-from aichat_workspace.kube.leader import Election, run_as_leader
-from aichat_workspace.kube.lease import LeaseConfig
+from aichat_workspace.kube.leases.leader import Election, run_as_leader
+from aichat_workspace.kube.leases.lease import LeaseConfig
 from aichat_workspace.kube.errors import NotFoundError
 from aichat_workspace.operator.shutdown import run_until_signal
 

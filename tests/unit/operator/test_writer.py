@@ -23,7 +23,7 @@ from aichat_workspace.kube.errors import (
 )
 from aichat_workspace.kube.objects import Json
 from aichat_workspace.kube.work_queue import Queue
-from aichat_workspace.operator.caches import Caches
+from aichat_workspace.operator.observed.caches import Caches
 from aichat_workspace.operator.telemetry.events import expired
 from aichat_workspace.operator.writer import Writer
 from tests.unit.domain.samples import NOW

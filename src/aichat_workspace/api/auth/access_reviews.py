@@ -9,7 +9,7 @@ from typing import Any, Final
 from weakref import WeakValueDictionary
 
 from aichat_workspace.api.auth.authentication import Caller
-from aichat_workspace.api.web.rate_limits import RateLimits
+from aichat_workspace.api.web.limits.rate_limits import RateLimits
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client

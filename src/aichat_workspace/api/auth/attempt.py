@@ -6,7 +6,7 @@ from typing import Final, Self
 
 import orjson
 
-from aichat_workspace.api.auth.encryption import Cipher
+from aichat_workspace.api.auth.sessions.encryption import Cipher
 
 ATTEMPT_SECONDS: Final = 600
 _ATTEMPT: Final = "sign-in"

@@ -16,7 +16,7 @@ import structlog
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aichat_workspace.api.web.body_limits import API_PREFIX
+from aichat_workspace.api.web.limits.body_limits import API_PREFIX
 from aichat_workspace.kube.errors import ApiError, UnreachableError
 
 _REFUSALS: Final = 20

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aichat_workspace.api.ttl_cache import TtlCache
-from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.anonymous_limits import AnonymousRateLimits
+from aichat_workspace.api.web.limits.anonymous_limits import AnonymousRateLimits
+from aichat_workspace.api.web.responses import problems
 from aichat_workspace.kube.client import Client
 
 _PATH: Final = "/apis/authentication.k8s.io/v1/tokenreviews"

@@ -13,8 +13,8 @@ from aichat_workspace.api.auth.access_reviews import (
 from aichat_workspace.api.auth.authentication import Caller, Identity
 from aichat_workspace.api.auth.team_answers import TeamAnswersCache
 from aichat_workspace.api.ttl_cache import TtlCache
-from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.rate_limits import RateLimits
+from aichat_workspace.api.web.limits.rate_limits import RateLimits
+from aichat_workspace.api.web.responses import problems
 from aichat_workspace.kube.client import Client
 
 __all__ = ["EVERYWHERE", "AccessRequest", "Authorizer", "Scope"]

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from aichat_workspace.api.settings import Oidc
-from aichat_workspace.api.web import problems
+from aichat_workspace.api.web.responses import problems
 
 # A renewed token is for the same person, client and issuer.
 # https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokenResponse

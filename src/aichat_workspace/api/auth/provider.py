@@ -22,8 +22,8 @@ from aichat_workspace.api.auth.attempt import Attempt
 from aichat_workspace.api.auth.provider_metadata import ProviderMetadata
 from aichat_workspace.api.settings import Oidc
 from aichat_workspace.api.ttl_cache import TtlCache
-from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses.problems import ProblemError
 
 CALLBACK: Final = "/api/v1/session/callback"
 _DISCOVERY: Final = "/.well-known/openid-configuration"

@@ -7,13 +7,13 @@ from typing import Any, Final
 import orjson
 from fastapi import FastAPI, Request, Response
 
-from aichat_workspace.api.auth.cookies import SESSION_SCHEME
-from aichat_workspace.api.auth.session import CSRF_HEADER
+from aichat_workspace.api.auth.sessions.cookies import SESSION_SCHEME
+from aichat_workspace.api.auth.sessions.session import CSRF_HEADER
 from aichat_workspace.api.openapi.open_answers import open_answers
 from aichat_workspace.api.openapi.responses import components
-from aichat_workspace.api.web import openai_errors
-from aichat_workspace.api.web.body_limits import JSON, MERGE_PATCH
-from aichat_workspace.api.web.etags import is_unchanged
+from aichat_workspace.api.web.limits.body_limits import JSON, MERGE_PATCH
+from aichat_workspace.api.web.responses import openai_errors
+from aichat_workspace.api.web.responses.etags import is_unchanged
 
 _CSRF_PARAMETER: Final = {
     "name": CSRF_HEADER,

@@ -8,11 +8,11 @@ from aichat_workspace.api.schemas.openai import OpenAIErrorDocument
 from aichat_workspace.api.schemas.problem import ProblemDocument
 from aichat_workspace.api.schemas.workspace import PartialWorkspaceList
 from aichat_workspace.api.settings import Bounds
-from aichat_workspace.api.web import openai_errors, problems
-from aichat_workspace.api.web.body_limits import BODY_SECONDS, FORMATS
-from aichat_workspace.api.web.connection_limits import MAX_HEAD_BYTES
-from aichat_workspace.api.web.problems import MEDIA_TYPE, FieldError, ProblemError
-from aichat_workspace.api.web.streaming import EVENT_STREAM
+from aichat_workspace.api.web.limits.body_limits import BODY_SECONDS, FORMATS
+from aichat_workspace.api.web.limits.connection_limits import MAX_HEAD_BYTES
+from aichat_workspace.api.web.responses import openai_errors, problems
+from aichat_workspace.api.web.responses.problems import MEDIA_TYPE, FieldError, ProblemError
+from aichat_workspace.api.web.responses.streaming import EVENT_STREAM
 
 _DESCRIPTIONS: Final = {
     401: "The token is missing or not accepted.",

@@ -10,8 +10,8 @@ from fastapi import Request, Response
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import AccessRequest
 from aichat_workspace.api.dependencies import Credential, Services, identify
-from aichat_workspace.api.web.problems import ProblemError
-from aichat_workspace.api.web.streaming import (
+from aichat_workspace.api.web.responses.problems import ProblemError
+from aichat_workspace.api.web.responses.streaming import (
     EVENT_STREAM,
     HEARTBEAT,
     Pieces,

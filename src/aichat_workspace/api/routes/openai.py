@@ -32,10 +32,10 @@ from aichat_workspace.api.schemas.openai import (
     OpenAIModel,
     OpenAIModelList,
 )
-from aichat_workspace.api.web import openai_errors, problems
-from aichat_workspace.api.web.body_limits import JSON
-from aichat_workspace.api.web.security_headers import NO_STORE
-from aichat_workspace.api.web.streaming import EVENT_STREAM, Pieces
+from aichat_workspace.api.web.limits.body_limits import JSON
+from aichat_workspace.api.web.responses import openai_errors, problems
+from aichat_workspace.api.web.responses.security_headers import NO_STORE
+from aichat_workspace.api.web.responses.streaming import EVENT_STREAM, Pieces
 from aichat_workspace.api.workspaces.views import View
 
 router = APIRouter(

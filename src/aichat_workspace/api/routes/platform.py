@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from aichat_workspace.api.auth.authorization import Scope
+from aichat_workspace.api.capacity.catalogue import room_of
 from aichat_workspace.api.dependencies import AUTHENTICATED, CurrentCaller, ServicesDep
 from aichat_workspace.api.openapi.responses import responses
 from aichat_workspace.api.routes.queries import CatalogueQuery, NoQuery, OptionsQuery
@@ -20,9 +21,8 @@ from aichat_workspace.api.schemas.platform import (
     PatternList,
     PlatformDocument,
 )
-from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.json_responses import json_response
-from aichat_workspace.api.workspaces.catalogue import room_of
+from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses.json_responses import json_response
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec, Share
 from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL
 

@@ -26,11 +26,11 @@ from aichat_workspace.api.routes.long_requests import (
 )
 from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, WorkspaceParameters
 from aichat_workspace.api.schemas.workspace import Prompt, Reply, ReplyEnd
-from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.body_limits import JSON
-from aichat_workspace.api.web.problems import ProblemError
-from aichat_workspace.api.web.security_headers import NO_STORE
-from aichat_workspace.api.web.streaming import Pieces, server_sent_event
+from aichat_workspace.api.web.limits.body_limits import JSON
+from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses.problems import ProblemError
+from aichat_workspace.api.web.responses.security_headers import NO_STORE
+from aichat_workspace.api.web.responses.streaming import Pieces, server_sent_event
 from aichat_workspace.ollama import replies
 from aichat_workspace.ollama.replies import ReplyPiece
 

@@ -6,8 +6,8 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from aichat_workspace.api.schemas.base import ClientModel
-from aichat_workspace.api.workspaces.log_query import LogQuery
-from aichat_workspace.api.workspaces.logs import Workload
+from aichat_workspace.api.workspaces.logs.query import LogQuery
+from aichat_workspace.api.workspaces.logs.reader import Workload
 from aichat_workspace.api.workspaces.pages import MAX_LIMIT, Filter
 from aichat_workspace.api.workspaces.selectors import (
     CONDITIONS_PATTERN,

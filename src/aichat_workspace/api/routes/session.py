@@ -10,20 +10,20 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from aichat_workspace.api.auth import audit_log, id_token
-from aichat_workspace.api.auth import session as sessions
 from aichat_workspace.api.auth.attempt import ATTEMPT_SECONDS, Attempt
 from aichat_workspace.api.auth.authentication import Caller
-from aichat_workspace.api.auth.encryption import Cipher
 from aichat_workspace.api.auth.provider import Provider
-from aichat_workspace.api.auth.session import Session
+from aichat_workspace.api.auth.sessions import session as sessions
+from aichat_workspace.api.auth.sessions.encryption import Cipher
+from aichat_workspace.api.auth.sessions.session import Session
 from aichat_workspace.api.dependencies import BY_SESSION, Address, Services, ServicesDep
 from aichat_workspace.api.openapi.responses import only_problems, responses
 from aichat_workspace.api.routes.queries import NoQuery
 from aichat_workspace.api.schemas.session import SessionDocument, SignIn
-from aichat_workspace.api.web import error_handlers, problems
-from aichat_workspace.api.web.exact_requests import require_exact
-from aichat_workspace.api.web.problems import FieldError, ProblemError
-from aichat_workspace.api.web.security_headers import NO_STORE
+from aichat_workspace.api.web.requests.exact_requests import require_exact
+from aichat_workspace.api.web.responses import error_handlers, problems
+from aichat_workspace.api.web.responses.problems import FieldError, ProblemError
+from aichat_workspace.api.web.responses.security_headers import NO_STORE
 from aichat_workspace.foundation.local_path import is_local
 from aichat_workspace.kube.errors import ApiError, UnreachableError
 

@@ -22,7 +22,7 @@ from aichat_workspace.api.routes.workspaces import (
     document_response,
 )
 from aichat_workspace.api.schemas.workspace import ConnectionAdd, EntryAdd, ModelProgress
-from aichat_workspace.api.web.json_responses import json_response
+from aichat_workspace.api.web.responses.json_responses import json_response
 from aichat_workspace.api.workspaces import spec_lists
 from aichat_workspace.api.workspaces.spec_lists import CONNECTIONS, MODELS, PATTERNS, Change
 

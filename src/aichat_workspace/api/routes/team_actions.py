@@ -9,9 +9,9 @@ from aichat_workspace.api.dependencies import AUTHENTICATED, CurrentCaller, Serv
 from aichat_workspace.api.openapi.responses import responses
 from aichat_workspace.api.routes.queries import CreateQuery
 from aichat_workspace.api.routes.queries import Team as TeamName
-from aichat_workspace.api.schemas.team import TeamChange, TeamChanges
-from aichat_workspace.api.workspaces import team_actions
-from aichat_workspace.api.workspaces.team_actions import MAX_CHANGES, Outcome
+from aichat_workspace.api.schemas.team_actions import TeamChange, TeamChanges
+from aichat_workspace.api.teams import actions as team_actions
+from aichat_workspace.api.teams.actions import MAX_CHANGES, Outcome
 
 router = APIRouter(prefix="/api/v1/teams", tags=["teams"], dependencies=AUTHENTICATED)
 

@@ -21,8 +21,8 @@ from aichat_workspace.api.schemas.teams import (
     TokenList,
 )
 from aichat_workspace.api.teams.members import Subject
-from aichat_workspace.api.web.json_responses import json_response
-from aichat_workspace.api.web.security_headers import NO_STORE
+from aichat_workspace.api.web.responses.json_responses import json_response
+from aichat_workspace.api.web.responses.security_headers import NO_STORE
 from aichat_workspace.domain.v1alpha1.platform_spec import DnsLabel
 
 router = APIRouter(prefix="/api/v1/teams/{team}", tags=["teams"], dependencies=AUTHENTICATED)

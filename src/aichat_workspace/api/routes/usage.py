@@ -9,7 +9,7 @@ from aichat_workspace.api.openapi.responses import responses
 from aichat_workspace.api.routes.queries import NoQuery, Team
 from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, WorkspaceParameters
 from aichat_workspace.api.schemas.usage import PlatformUsage, TeamUsage, WorkspaceUsage
-from aichat_workspace.api.web.json_responses import json_response
+from aichat_workspace.api.web.responses.json_responses import json_response
 
 router = APIRouter(prefix="/api/v1", dependencies=AUTHENTICATED)
 

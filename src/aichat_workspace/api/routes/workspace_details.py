@@ -28,10 +28,10 @@ from aichat_workspace.api.schemas.workspace import (
     EventList,
     InstalledModels,
 )
-from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.json_responses import json_response
-from aichat_workspace.api.web.security_headers import NO_STORE
-from aichat_workspace.api.web.streaming import (
+from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses.json_responses import json_response
+from aichat_workspace.api.web.responses.security_headers import NO_STORE
+from aichat_workspace.api.web.responses.streaming import (
     EVENT_STREAM,
     HEARTBEAT,
     NO_BUFFERING,
@@ -41,8 +41,8 @@ from aichat_workspace.api.web.streaming import (
     with_heartbeats,
 )
 from aichat_workspace.api.workspaces.diagnosis import diagnose
-from aichat_workspace.api.workspaces.log_lines import LogLine
-from aichat_workspace.api.workspaces.logs import Workload
+from aichat_workspace.api.workspaces.logs.lines import LogLine
+from aichat_workspace.api.workspaces.logs.reader import Workload
 from aichat_workspace.api.workspaces.model_server import model_documents
 
 router = APIRouter(

@@ -33,10 +33,11 @@ from aichat_workspace.api.schemas.workspace import (
     WorkspacePatch,
     WorkspaceReplace,
 )
-from aichat_workspace.api.web import preferences, problems
-from aichat_workspace.api.web.body_limits import JSON, MERGE_PATCH, PARTIAL
-from aichat_workspace.api.web.etags import is_unchanged
-from aichat_workspace.api.web.streaming import (
+from aichat_workspace.api.web.limits.body_limits import JSON, MERGE_PATCH, PARTIAL
+from aichat_workspace.api.web.requests import preferences
+from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses.etags import is_unchanged
+from aichat_workspace.api.web.responses.streaming import (
     EVENT_STREAM,
     Pieces,
     cancel_on_disconnect,

@@ -16,7 +16,7 @@ from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import AccessRequest, Authorizer
 from aichat_workspace.api.schemas.teams import Role
 from aichat_workspace.api.ttl_cache import TtlCache
-from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds

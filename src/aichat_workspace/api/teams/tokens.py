@@ -25,7 +25,7 @@ from aichat_workspace.api.teams.roles import (
     binding_manifest,
     own_labels,
 )
-from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.foundation.metadata import annotations

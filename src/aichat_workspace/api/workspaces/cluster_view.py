@@ -8,7 +8,7 @@ from typing import Final
 
 import structlog
 
-from aichat_workspace.api.web import problems
+from aichat_workspace.api.web.responses import problems
 from aichat_workspace.api.workspaces.change_log import Change, ChangeLog, ChangeType
 from aichat_workspace.api.workspaces.views import View, view, workspace_name
 from aichat_workspace.domain import names

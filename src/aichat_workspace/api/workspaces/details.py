@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from aichat_workspace.api.ttl_cache import TtlCache
-from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.tenant_namespace import require_namespace
 from aichat_workspace.api.workspaces.views import View

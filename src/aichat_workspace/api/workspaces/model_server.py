@@ -13,8 +13,8 @@ import structlog
 
 from aichat_workspace.api.schemas.workspace import Prompt
 from aichat_workspace.api.ttl_cache import TtlCache
-from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.problems import FieldError, ProblemError
+from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses.problems import FieldError, ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.tenant_namespace import require_namespace
 from aichat_workspace.api.workspaces.views import View

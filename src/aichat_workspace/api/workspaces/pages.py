@@ -12,7 +12,7 @@ from typing import Final, Self
 
 import orjson
 
-from aichat_workspace.api.web import problems
+from aichat_workspace.api.web.responses import problems
 from aichat_workspace.api.workspaces.cluster_view import FIRST, Order
 from aichat_workspace.api.workspaces.selectors import LabelRequirement, has_conditions
 from aichat_workspace.api.workspaces.views import View, body

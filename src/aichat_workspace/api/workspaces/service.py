@@ -18,13 +18,13 @@ from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import AccessRequest, Authorizer
 from aichat_workspace.api.schemas.workspace import WorkspaceCreate
 from aichat_workspace.api.ttl_cache import CoalescedCall
-from aichat_workspace.api.web import etags, problems
-from aichat_workspace.api.web.merge_patch import merge
-from aichat_workspace.api.web.problems import FieldError, ProblemError
+from aichat_workspace.api.web.requests.merge_patch import merge
+from aichat_workspace.api.web.responses import etags, problems
+from aichat_workspace.api.web.responses.problems import FieldError, ProblemError
 from aichat_workspace.api.workspaces import pages, spec_lists
 from aichat_workspace.api.workspaces.change_log import ChangeType
 from aichat_workspace.api.workspaces.cluster_view import FIRST, ClusterView
-from aichat_workspace.api.workspaces.logs import Workload
+from aichat_workspace.api.workspaces.logs.reader import Workload
 from aichat_workspace.api.workspaces.pages import BY_NAME, Filter, Page, Sort
 from aichat_workspace.api.workspaces.views import View, view, workspace_name
 from aichat_workspace.domain import names

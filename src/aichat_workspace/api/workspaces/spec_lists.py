@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from aichat_workspace.api.web.problems import ProblemError
-from aichat_workspace.api.workspaces.logs import Workload
+from aichat_workspace.api.web.responses.problems import ProblemError
+from aichat_workspace.api.workspaces.logs.reader import Workload
 from aichat_workspace.domain.models.name import InvalidModelNameError, model_key, parse_model
 
 Spec = dict[str, Any]

@@ -1,6 +1,6 @@
 """The tenant namespace of a workspace, by its recorded UID."""
 
-from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain import names

@@ -24,8 +24,8 @@ import orjson
 import structlog
 
 from aichat_workspace.api.auth.authorization import Scope
-from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.streaming import (
+from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses.streaming import (
     HEARTBEAT,
     HEARTBEAT_SECONDS,
     join_pieces,

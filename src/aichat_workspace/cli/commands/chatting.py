@@ -12,9 +12,9 @@ from aichat_workspace.cli.client.api import workspace_path
 from aichat_workspace.cli.command import Name, Output, Team, command
 from aichat_workspace.cli.conversation import Turn, as_prompt
 from aichat_workspace.cli.errors import CliError, ExitCode, usage_error
-from aichat_workspace.cli.kubectl import Kubectl
 from aichat_workspace.cli.output import Format, print_document
 from aichat_workspace.cli.render.lines import plain
+from aichat_workspace.cli.server.kubectl import Kubectl
 from aichat_workspace.cli.session import Session
 from aichat_workspace.domain import names
 

@@ -10,17 +10,17 @@ from urllib.parse import urlsplit
 
 import typer
 
-from aichat_workspace.cli import settings
 from aichat_workspace.cli.client.api import Json
 from aichat_workspace.cli.command import Team, Yes, command
-from aichat_workspace.cli.connection import Target, check_address, connect, tls_context
 from aichat_workspace.cli.errors import CliError, ExitCode, usage_error
-from aichat_workspace.cli.kubectl import AUDIENCE, Kubectl
 from aichat_workspace.cli.render.lines import Span, plain
 from aichat_workspace.cli.render.tables import Column, table
+from aichat_workspace.cli.server import settings
+from aichat_workspace.cli.server.connection import Target, check_address, connect, tls_context
+from aichat_workspace.cli.server.kubectl import AUDIENCE, Kubectl
+from aichat_workspace.cli.server.settings import Context, read_configuration, token_path
+from aichat_workspace.cli.server.tokens import expiry, write_private
 from aichat_workspace.cli.session import Session
-from aichat_workspace.cli.settings import Context, read_configuration, token_path
-from aichat_workspace.cli.tokens import expiry, write_private
 from aichat_workspace.foundation import units
 
 _TOKEN_COMMAND: Final = f"kubectl -n TEAM create token NAME --audience={AUDIENCE}"

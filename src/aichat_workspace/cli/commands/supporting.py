@@ -12,8 +12,8 @@ import typer
 from aichat_workspace.cli.command import Output, Team, command, complete_name
 from aichat_workspace.cli.doctor.finding import Finding, Severity, finding_lines, summary
 from aichat_workspace.cli.errors import CliError, ExitCode
-from aichat_workspace.cli.kubectl import Kubectl
 from aichat_workspace.cli.output import Format, print_document
+from aichat_workspace.cli.server.kubectl import Kubectl
 from aichat_workspace.cli.session import Session
 from aichat_workspace.domain import names
 

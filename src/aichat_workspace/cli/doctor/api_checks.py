@@ -9,15 +9,15 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from aichat_workspace.cli import settings
 from aichat_workspace.cli.client.api import Json, workspace_path
-from aichat_workspace.cli.connection import tls_context
 from aichat_workspace.cli.doctor.finding import Category, Finding, Severity
 from aichat_workspace.cli.errors import CliError, ExitCode
 from aichat_workspace.cli.render.description import finding_text
 from aichat_workspace.cli.render.workspaces import phase_of
+from aichat_workspace.cli.server import settings
+from aichat_workspace.cli.server.connection import tls_context
+from aichat_workspace.cli.server.tokens import expiry
 from aichat_workspace.cli.session import Session
-from aichat_workspace.cli.tokens import expiry
 from aichat_workspace.domain import names
 from aichat_workspace.foundation.units import age
 

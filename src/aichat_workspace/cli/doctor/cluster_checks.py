@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from aichat_workspace.cli.doctor.finding import Category, Finding, Severity
 from aichat_workspace.cli.errors import CliError
-from aichat_workspace.cli.kubectl import Kubectl
+from aichat_workspace.cli.server.kubectl import Kubectl
 from aichat_workspace.domain import names
 
 Json = dict[str, Any]

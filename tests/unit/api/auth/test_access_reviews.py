@@ -6,8 +6,8 @@ import pytest
 
 from aichat_workspace.api.auth.access_reviews import REVIEWERS, AccessRequest, AccessReviews
 from aichat_workspace.api.auth.authentication import Caller
-from aichat_workspace.api.web.problems import ProblemError
-from aichat_workspace.api.web.rate_limits import RateLimits
+from aichat_workspace.api.web.limits.rate_limits import RateLimits
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.kube.client import Client
 from tests.unit.api.clock import FakeClock
 from tests.unit.waiting import turns

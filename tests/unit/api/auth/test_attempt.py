@@ -1,5 +1,5 @@
 from aichat_workspace.api.auth.attempt import Attempt
-from aichat_workspace.api.auth.encryption import Cipher
+from aichat_workspace.api.auth.sessions.encryption import Cipher
 
 CIPHER = Cipher(b"k" * 32)
 ATTEMPT = Attempt("state", "nonce", "v" * 43, "/console", 1_000)

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from aichat_workspace.api.auth.authentication import Authenticator, Caller
-from aichat_workspace.api.web.anonymous_limits import AnonymousRateLimits, KnownAddresses
-from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.limits.anonymous_limits import AnonymousRateLimits, KnownAddresses
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.kube.client import Client
 from tests.unit.api.clock import FakeClock
 

@@ -7,8 +7,8 @@ import pytest
 
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import AccessRequest, Authorizer, Scope
-from aichat_workspace.api.web.problems import ProblemError
-from aichat_workspace.api.web.rate_limits import RateLimits
+from aichat_workspace.api.web.limits.rate_limits import RateLimits
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.kube.client import Client
 
 ANN = Caller("ann", "1", ())

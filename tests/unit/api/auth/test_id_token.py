@@ -5,7 +5,7 @@ import pytest
 
 from aichat_workspace.api.auth import id_token
 from aichat_workspace.api.settings import Oidc
-from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.responses.problems import ProblemError
 
 ISSUER = "https://id.example.org/realm"
 SETTINGS = Oidc(ISSUER, "aichat", None, "openid email")

@@ -21,16 +21,16 @@ from kubernetes.aio.client import Configuration
 from starlette.responses import Response
 
 from aichat_workspace.api.app import build
-from aichat_workspace.api.auth import session as sessions
-from aichat_workspace.api.auth.renewals import Renewals
-from aichat_workspace.api.auth.shared_sessions import SharedSessions
+from aichat_workspace.api.auth.sessions import session as sessions
+from aichat_workspace.api.auth.sessions.renewals import Renewals
+from aichat_workspace.api.auth.sessions.shared_sessions import SharedSessions
 from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
-from aichat_workspace.api.web.anonymous_limits import AnonymousRateLimits
+from aichat_workspace.api.web.limits.anonymous_limits import AnonymousRateLimits
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.kube.client import Client
-from aichat_workspace.operator import session_key
+from aichat_workspace.operator.records import session_key
 from tests.fakes.kubernetes import FakeKubernetes
 
 ISSUER = "https://id.example.org"

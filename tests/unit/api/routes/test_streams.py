@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from aichat_workspace.api.routes import long_requests, workspace_details, workspaces
-from aichat_workspace.api.web import streaming
+from aichat_workspace.api.web.responses import streaming
 from tests.fakes.listing import take_list
 from tests.unit.api.samples import resource
 from tests.unit.api.serving import connect_without_reading

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from aichat_workspace.api.capacity import usage
 from aichat_workspace.api.schemas.usage import PlatformUsage, TeamUsage, WorkspaceUsage
-from aichat_workspace.api.workspaces import usage
 from aichat_workspace.api.workspaces.cluster_view import _claim_summary, _quota_summary
 from aichat_workspace.api.workspaces.views import View
 from tests.unit.api.routes.calling import QUOTA, Cluster, calling, only_in

@@ -9,7 +9,7 @@ from typing import Any, Final
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import Authorizer
 from aichat_workspace.api.teams.roles import CLUSTER_ROLES, TeamRoles
-from aichat_workspace.api.web.rate_limits import RateLimits
+from aichat_workspace.api.web.limits.rate_limits import RateLimits
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.domain import names
 from aichat_workspace.foundation.metadata import labels

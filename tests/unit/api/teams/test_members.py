@@ -9,7 +9,7 @@ import pytest
 from aichat_workspace.api.schemas.teams import Role, SubjectKind
 from aichat_workspace.api.teams.members import Members, Subject, binding_name
 from aichat_workspace.api.teams.tokens import Tokens
-from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from tests.unit.api.teams.team_cluster import ANN, CREATED, TEAM, TeamCluster, team_roles
 
 BOB = Subject(SubjectKind.USER, "oidc:bob")

@@ -6,7 +6,7 @@ import pytest
 
 from aichat_workspace.api.schemas.teams import Role
 from aichat_workspace.api.teams.roles import CLUSTER_ROLES, role_of, role_permissions
-from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.domain import names
 from tests.unit.api.teams.team_cluster import ANN, TEAM, TeamCluster, namespace, team_roles
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from aichat_workspace.api.schemas.teams import Invitation, Role, SubjectKind, TokenCreate
 from aichat_workspace.api.teams.members import Members, Subject
 from aichat_workspace.api.teams.tokens import MAX_TOKENS, Tokens
-from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.domain import names
 from aichat_workspace.kube.errors import ApiError
 from tests.unit.api.teams.team_cluster import ANN, CREATED, TEAM, TeamCluster, namespace, team_roles

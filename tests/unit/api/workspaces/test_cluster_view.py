@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.details import WorkspaceDetails
 from aichat_workspace.api.workspaces.views import View

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import orjson
 import pytest
 
-from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces import model_server
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.model_server import (

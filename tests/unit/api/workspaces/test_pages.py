@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces import pages
 from aichat_workspace.api.workspaces.cluster_view import FIRST
 from aichat_workspace.api.workspaces.pages import Filter, Page, Sort

@@ -5,8 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from aichat_workspace.api.web import problems
-from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.responses import problems
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces import change_log, phase_wait
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.phase_wait import wait_for_phase

@@ -7,10 +7,10 @@ import pytest
 
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import Authorizer
-from aichat_workspace.api.web.problems import ProblemError
-from aichat_workspace.api.web.rate_limits import RateLimits
+from aichat_workspace.api.web.limits.rate_limits import RateLimits
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
-from aichat_workspace.api.workspaces.logs import Workload
+from aichat_workspace.api.workspaces.logs.reader import Workload
 from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces
 from aichat_workspace.api.workspaces.spec_lists import (
     CONNECTIONS,

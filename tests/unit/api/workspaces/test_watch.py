@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from aichat_workspace.api.auth.authorization import Scope
-from aichat_workspace.api.web.problems import ProblemError
+from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces import change_log, watch
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.watch import ResumeToken, Watcher

@@ -9,7 +9,7 @@ import pytest
 
 from aichat_workspace.cli.doctor import cluster_checks
 from aichat_workspace.cli.doctor.finding import Severity
-from aichat_workspace.cli.kubectl import Kubectl
+from aichat_workspace.cli.server.kubectl import Kubectl
 
 DEFAULT = "storageclass.kubernetes.io/is-default-class"
 

@@ -1,0 +1,1 @@
+"""Sessions of browsers: kept in cookies, shared and renewed by any replica."""

@@ -1,0 +1,1 @@
+"""What is used, what may be chosen, and what would fit."""

@@ -1,0 +1,1 @@
+"""What a request is, before a route reads it."""

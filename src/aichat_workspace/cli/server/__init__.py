@@ -1,0 +1,1 @@
+"""Which server is meant, and how to reach it."""

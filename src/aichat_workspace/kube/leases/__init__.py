@@ -1,0 +1,1 @@
+"""Leases: one leader, and the clock of the API server."""

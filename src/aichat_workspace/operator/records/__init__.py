@@ -1,0 +1,1 @@
+"""What the operator keeps in the cluster for its next start."""

@@ -1,0 +1,93 @@
+from typing import Any
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.field_ownership import removals
+from aichat_workspace.operator.observed import trimming
+
+_METADATA = {"name": "a", "namespace": "team", "managedFields": [{"manager": "kubectl"}]}
+_KEPT = {"name": "a", "namespace": "team"}
+
+
+def deployment(*conditions: str) -> dict[str, Any]:
+    listed = [{"type": name, "status": "True", "lastUpdateTime": "now"} for name in conditions]
+    status = {"readyReplicas": 1, "availableReplicas": 1, "conditions": listed}
+    return {"kind": "Deployment", "metadata": _METADATA, "spec": {"replicas": 1}, "status": status}
+
+
+def test_of_a_workload_only_what_is_read_of_its_status_is_kept() -> None:
+    trimmed = trimming.tenant_object(deployment("Progressing", "ReplicaFailure"))
+    assert trimmed["spec"] == {"replicas": 1}
+    assert trimmed["metadata"] == _KEPT
+    assert trimmed["status"] == {
+        "readyReplicas": 1,
+        "conditions": [{"type": "ReplicaFailure", "status": "True"}],
+    }
+    assert "conditions" not in trimming.tenant_object(deployment("Progressing"))["status"]
+
+
+def test_of_a_quota_it_is_kept_what_it_enforces_and_not_what_is_used() -> None:
+    status = {"hard": {"cpu": "2"}, "used": {"cpu": "1"}}
+    quota = {"kind": "ResourceQuota", "metadata": _METADATA, "status": status}
+    assert trimming.tenant_object(quota)["status"] == {"hard": {"cpu": "2"}}
+
+
+def test_a_status_that_nothing_reads_is_dropped() -> None:
+    service = {"kind": "Service", "metadata": _METADATA, "status": {"loadBalancer": {}}}
+    assert trimming.tenant_object(service) == {"kind": "Service", "metadata": _KEPT}
+
+
+def test_of_a_pod_the_conditions_and_containers_that_tell_of_a_problem_are_kept() -> None:
+    container = {"name": "c", "ready": False, "restartCount": 3, "imageID": "sha256:0"}
+    conditions = [{"type": "Ready", "status": "False"}, {"type": "Initialized", "status": "True"}]
+    status = {"phase": "Running", "conditions": conditions, "containerStatuses": [container]}
+    pod = {"kind": "Pod", "metadata": _METADATA, "spec": {"nodeName": "n"}, "status": status}
+    assert trimming.pod(pod) == {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": _KEPT,
+        "status": {
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": "False"}],
+            "containerStatuses": [{"name": "c", "ready": False, "restartCount": 3}],
+        },
+    }
+
+
+def test_a_secret_keeps_its_data_only_where_the_operator_made_it_or_it_names_a_workspace() -> None:
+    secret = {"kind": "Secret", "metadata": _METADATA, "data": {"key": "dmFsdWU="}}
+    assert "data" not in trimming.secret(secret)
+    marks = {"annotations": {names.SECRET_FOR_ANNOTATION: "team/a"}}
+    assert "data" in trimming.secret({**secret, "metadata": {**_METADATA, **marks}})
+
+
+def test_of_a_tenants_namespace_it_is_kept_what_others_added_to_it() -> None:
+    fields: dict[str, Any] = {"f:metadata": {"f:labels": {"f:istio-injection": {}}}}
+    metadata = {
+        "name": "a",
+        "labels": {"istio-injection": "enabled"},
+        "annotations": {names.OWNER_UID_ANNOTATION: "uid-a"},
+        "managedFields": [{"manager": "kubectl-label", "fieldsV1": fields}],
+    }
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+    desired = {**body, "metadata": {"name": "a"}}
+    trimmed = trimming.namespace(body)
+    assert "managedFields" not in trimmed["metadata"]
+    assert removals(trimmed, desired) == (("metadata", "labels", "istio-injection"),)
+
+
+def test_of_a_node_its_addresses_are_kept() -> None:
+    addresses = [{"type": "ExternalIP", "address": "203.0.113.7"}]
+    metadata = {"name": "n", "resourceVersion": "1"}
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {**metadata, "annotations": {"seen": "now"}},
+        "spec": {"podCIDR": "10.0.0.0/24"},
+        "status": {"addresses": addresses, "conditions": [{"type": "Ready"}]},
+    }
+    assert trimming.node(node) == {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": metadata,
+        "status": {"addresses": addresses},
+    }
