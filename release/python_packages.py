@@ -3,7 +3,6 @@
 import configparser
 import csv
 import io
-import os
 import platform
 import shutil
 import sys
@@ -106,10 +105,11 @@ def compile_all(folders: Sequence[Path], root: Path, python: Path) -> None:
     """
     _, loader, libraries = _LOADERS[platform.machine()]
     command: list[str | Path] = [python / loader, "--library-path", python / libraries]
-    command += [python / "usr/bin/python3.11", "-I", "-S", "-m", "compileall", "-q", "-f"]
+    command += [python / "usr/bin/python3.11", "-P", "-s", "-S", "-m", "compileall", "-q", "-f"]
     command += ["--invalidation-mode", "unchecked-hash", "-x", _NEVER_LOADED]
     command += ["-s", str(root), "-p", "/", *folders]
-    environment = {"PYTHONHOME": str(python / "usr"), "PATH": os.environ.get("PATH", "")}
+    environment = {"PYTHONHOME": str(python / "usr"), "PYTHONHASHSEED": "0"}
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"  # of its own modules, which are compiled, too
     result = foreground.run(command, environment=environment)
     if result.returncode:
         raise CommandFailedError(f"compileall failed:\n{(result.stdout + result.stderr)[-2000:]}")

@@ -102,12 +102,12 @@ def test_an_image_for_two_platforms_has_an_index_and_shares_equal_layers(tmp_pat
         for architecture in ("amd64", "arm64")
     ]
     both = write_images(tmp_path / "both.tar", NAME, images)
-    one = write_images(tmp_path / "one.tar", NAME, images[1:])
+    single = write_images(tmp_path / "single.tar", NAME, images[1:])
     assert read_archive(both.archive) == both
     content = blobs(both.archive)
     amd64, arm64 = _blob(content, both.digest)["manifests"]
     assert amd64["platform"] == {"architecture": "amd64", "os": "linux"}
-    assert arm64["digest"] == one.digest
+    assert arm64["digest"] == single.digest
     assert amd64["digest"] != arm64["digest"]
     assert len([name for name in content if name.startswith("blobs/")]) == 1 + 2 * 2 + 1
 
