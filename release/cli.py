@@ -11,6 +11,7 @@ from localcluster.paths import PROJECT
 from localcluster.processes import foreground
 from localcluster.progress import reporting
 from release import debian, source
+from release.advisories import judge
 from release import licences as licences_page
 from release.build import Options
 from release.build import build as build_release
@@ -57,6 +58,17 @@ def licences(
         if check:
             raise LocalClusterError(f"{licences_page.PAGE} is stale: run `make generate`")
         print(f"wrote {licences_page.PAGE}")
+
+
+@app.command()
+def advisories(
+    report: Annotated[Path, typer.Argument(exists=True, help="pip-audit's, as JSON")],
+    required: Annotated[
+        str, typer.Option(envvar="ADVISORIES", help="`required`: fail where there are none.")
+    ] = "",
+) -> None:
+    """Judge a report on the vulnerabilities of packages."""
+    print(judge(report.read_text(), required=required == "required"))
 
 
 def main() -> None:
