@@ -11,8 +11,8 @@ from localcluster.paths import PROJECT
 from localcluster.processes import foreground
 from localcluster.progress import reporting
 from release import debian, source
-from release.advisories import judge
 from release import licences as licences_page
+from release.advisories import judge
 from release.build import Options
 from release.build import build as build_release
 
