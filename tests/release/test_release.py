@@ -21,6 +21,7 @@ ROOT: Final = Path(__file__).parents[2]
 VERSION: Final[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 NAME: Final = "aichat-workspace-operator"
 IMAGE: Final = "registry.example.org/platform/aichat-workspace-operator"
+pytestmark = pytest.mark.timeout(1_200)  # a build takes three minutes of an idle machine
 PROGRAMS: Final = (NAME, "aichat-workspace-api", "aichatctl", "kubectl-aichat")
 _PATH: Final = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 _IDENTITY: Final = {

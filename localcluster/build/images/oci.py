@@ -103,7 +103,7 @@ def compress_layer(layer: Path, target: Path) -> Layer:
     with (
         layer.open("rb") as plain,
         target.open("wb") as out,
-        gzip.GzipFile("", "wb", fileobj=out, mtime=0) as compressed,
+        gzip.GzipFile("", "wb", 6, out, mtime=0) as compressed,
     ):
         shutil.copyfileobj(plain, compressed, 1 << 20)
     return Layer(target, digest_file(layer), "layer.v1.tar+gzip")
