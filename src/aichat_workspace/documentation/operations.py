@@ -36,7 +36,7 @@ def _lines(document: Mapping[str, Any]) -> Iterator[str]:
 def _operation(
     title: str, operation: Mapping[str, Any], document: Mapping[str, Any]
 ) -> Iterator[str]:
-    yield from ("", f"### `{title}`", "", f"{operation['summary']}: `{operation['operationId']}`.")
+    yield from ("", f"### {operation['summary']}", "", f"`{title}` (`{operation['operationId']}`)")
     if description := operation.get("description"):
         yield from ("", description)
     parameters = [
