@@ -11,6 +11,8 @@ import pytest
 from tests.examples import Example, assert_as_documented, examples, run
 from tests.integration.conftest import ROOT, Cluster, clear
 
+NO_SETTINGS: Final = '[{"op": "replace", "path": "/spec", "value": {}}]'
+"""What `kubectl patch` has set stays over an apply of an empty spec."""
 PAGES: Final = ("troubleshooting", "platforms", "gpu", "tls", "oidc", "mirror", "capacity", "teams")
 TEAMS_WORKSPACE: Final = {
     "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
@@ -26,6 +28,7 @@ pytestmark = pytest.mark.usefixtures("operator")
 def cleared(cluster: Cluster) -> Iterator[Cluster]:
     """The cluster; what a page makes and sets is taken back for the next."""
     yield cluster
+    cluster.kubectl("patch", "aichatplatform", "default", "--type=json", "-p", NO_SETTINGS)
     clear(cluster)
 
 
