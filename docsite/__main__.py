@@ -1,5 +1,6 @@
 """Prepare, check or serve the documentation site: python -m docsite COMMAND."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -43,6 +44,7 @@ def check() -> None:
 @app.command()
 def serve(address: str = "127.0.0.1:8000") -> None:
     """Serve the site, and follow the pages as they are edited, until Ctrl-C."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the server ends, too
     pages()
     program = Path(sys.executable).parent / "zensical"
     command = (program, "serve", "--config-file", FOLDER / prepared.CONFIGURATION)

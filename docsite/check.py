@@ -65,6 +65,8 @@ class _Page(HTMLParser):
 def site_problems(site: Path) -> list[str]:
     """Return what is wrong with the built site, one sentence each."""
     pages = {path: _parse(path) for path in sorted(site.rglob("*.html"))}
+    if not pages:
+        return [f"there is no page in {site}: was it built?"]
     anchors = {path: page.anchors for path, page in pages.items()}
     problems = [
         f"{path.relative_to(site)}: {problem}"

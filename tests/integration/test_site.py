@@ -2,19 +2,24 @@
 
 import functools
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
+import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from docsite.pages import prepare, write
+from localcluster.ports import free_port
 from tests.integration.conftest import ROOT
 from tests.unit.docsite.test_site import build
+from tests.waiting import eventually
 
-PAGES: Final = ("index", "how-it-works", "install", "reference")
+PAGES: Final = ("index", "how-it-works", "reference")
 DESKTOP: Final = {"width": 1280, "height": 900}
 PHONE: Final = {"width": 390, "height": 844}
 
@@ -74,6 +79,28 @@ def _note_elsewhere(url: str, address: str, complaints: list[str]) -> None:
 
 def _overflow(page: Page) -> int:
     return int(page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
+
+
+def test_make_docs_serves_the_site_on_loopback_and_ends_as_a_whole() -> None:
+    port = free_port()
+    address = f"127.0.0.1:{port}"
+    command = (sys.executable, "-m", "docsite", "serve", "--address", address)
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        try:
+            eventually(lambda: _title(address) == "Home - AIChat Workspace Operator", "the site")
+        finally:
+            process.terminate()
+    assert process.returncode == 0
+    assert _title(address) is None, "the server has ended, too"
+
+
+def _title(address: str) -> str | None:
+    """The first page's title; empty until it is built, None where nothing answers."""
+    try:
+        page = httpx2.get(f"http://{address}/").text
+    except httpx2.TransportError:
+        return None
+    return "".join(re.findall(r"<title>(.*)</title>", page))
 
 
 def test_a_reason_code_is_found_by_the_search(chromium: Browser, address: str) -> None:
