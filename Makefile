@@ -186,6 +186,15 @@ picture: setup ## Draw the README's picture again, from a real run on the demo's
 console-pictures: setup ## Draw the pictures of docs/console.md again, from made-up workspaces.
 	python hack/console_pictures.py
 
+.PHONY: docs docs-build
+docs: setup ## Serve the documentation site here; it follows edits.
+	python -m docsite serve
+docs-build: setup ## Build the documentation site into build/site, and check it.
+	rm -rf build/site
+	python -m docsite pages
+	zensical build --strict --config-file build/mkdocs.yml
+	python -m docsite check
+
 .PHONY: api
 api: setup ## Run the API here, against the cluster of $KUBECONFIG.
 	@printf '%s\n' "The API: http://127.0.0.1:$${API_PORT:-8090}/api/v1/workspaces (description: /openapi.json)." \

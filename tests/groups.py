@@ -36,6 +36,7 @@ _GROUPS: Final = {
         "integration/test_api_sessions_last.py",
         "integration/test_admission.py",
         "integration/test_readme.py",
+        "integration/test_how_to_pages.py",
         "integration/test_api_docs.py",
         "integration/test_aichatctl.py",
     ),

@@ -21,6 +21,7 @@ from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.chart.files import files as chart_files
+from aichat_workspace.documentation import commands, metrics, operations, troubleshooting
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.kinds import PLATFORM, WORKSPACE
 from aichat_workspace.domain.v1alpha1 import crd
@@ -33,12 +34,17 @@ ROOT: Final = Path(__file__).parents[2]
 def generated() -> Mapping[Path, str]:
     """Return the text of every generated file, by its path below the repository's root."""
     bases = Path("config/crd/bases")
+    openapi = _openapi()
     return {
         bases / f"{names.GROUP}_{WORKSPACE.plural}.yaml": _yaml(crd.workspace_crd()),
         bases / f"{names.GROUP}_{PLATFORM.plural}.yaml": _yaml(crd.platform_crd()),
         Path("docs/reference.md"): f"{reference.page()}\n",
-        Path("docs/openapi.json"): _openapi(),
         **version_stamps.stamped(ROOT, version(names.OPERATOR)),
+        Path("docs/troubleshooting.md"): troubleshooting.page(),
+        Path("docs/commands.md"): commands.page(),
+        Path("docs/metrics.md"): metrics.page(),
+        Path("docs/api-reference.md"): operations.page(json.loads(openapi)),
+        Path("docs/openapi.json"): openapi,
         **chart_files(ROOT / "config"),
     }
 

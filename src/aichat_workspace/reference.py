@@ -74,12 +74,11 @@ def _lines() -> Iterator[str]:
 
 def _reasons() -> Iterator[str]:
     """Write each reason with an anchor of its code."""
-    yield from ("", "## Reasons", "", "| code | reason | severity | meaning | what to do |")
-    yield "|---|---|---|---|---|"
+    yield from ("", "## Reasons", "", "A code leads to what to do about it.", "")
+    yield from ("| code | reason | severity | meaning |", "|---|---|---|---|")
     for reason in sorted(Reason):
-        anchor = f'<a id="{reason.code.lower()}"></a>{reason.code}'
-        texts = f"{escape(reason.problem)} | {escape(reason.fix)}"
-        yield f"| {anchor} | `{reason}` | {reason.severity} | {texts} |"
+        code = f'<a id="{reason.code.lower()}"></a>[{reason.code}]({reason.remedy})'
+        yield f"| {code} | `{reason}` | {reason.severity} | {escape(reason.problem)} |"
 
 
 def _fields(title: str, model: type[Schema]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.waiting import eventually
 PAGE = ROOT / "docs" / "api.md"
 _PERSON = "reader"
 _TEAM = "team-of-reader"
+_SIGNING = "team-signing"
 _SECONDS = 120
 
 
@@ -39,6 +41,25 @@ def test_the_page_s_examples_do_what_it_says(environment: dict[str, str], tmp_pa
     left_out = [example.line for example in documented if example.mark == NEEDS_MODEL_SERVER]
     print(f"not run, for they need a model server: the examples of lines {left_out}")
     assert_as_documented(without_models, run(without_models, environment, tmp_path, _SECONDS))
+
+
+def test_people_sign_in_as_the_pages_say(
+    environment: dict[str, str], cluster: Cluster, tmp_path: Path
+) -> None:
+    """With tokens, tied ones and sessions; test_api_sign_in.py has an identity provider, and the
+    pages' team."""
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _SIGNING}})
+    documented = [
+        replace(example, script=example.script.replace("team-a", _SIGNING))
+        for page in ("signing-in", "console")
+        for example in examples(ROOT / "docs" / f"{page}.md")
+    ]
+    assert len(documented) == 6
+    address = environment["API"].removesuffix("/api/v1")
+    access = {**environment, "API": address, "KUBECONFIG": str(cluster.kubeconfig)}
+    *_, output = run(documented, access, tmp_path, _SECONDS)
+    assert re.fullmatch(r"\S+\.\S+\.\S+", output.strip()), "a token for the console"
+    cluster.kubectl("delete", "namespace", _SIGNING, "--wait=false")
 
 
 @pytest.fixture(scope="module")

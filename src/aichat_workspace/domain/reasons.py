@@ -50,6 +50,11 @@ class Reason(StrEnum):
         """Where the documentation explains it."""
         return f"docs/reference.md#{self.code.lower()}"
 
+    @property
+    def remedy(self) -> str:
+        """Where the documentation says what to do about it, beside the reference."""
+        return f"troubleshooting.md#{self.code.lower()}-{self.lower()}"
+
     # all is well, or time is enough
     ACCEPTED = (
         "Accepted",

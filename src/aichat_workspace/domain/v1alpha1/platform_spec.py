@@ -229,7 +229,7 @@ class Ingress(Schema):
         default="localtest.me",
         description="Workspaces are served at <workspaceName>.<domain>.",
     )
-    class_name: DnsLabel | None = Field(
+    class_name: DnsName | None = Field(
         default=None, description="IngressClass; the cluster's default class when left out."
     )
     allowed_domains: tuple[DnsName, ...] = Field(
@@ -474,7 +474,7 @@ class PlatformSpec(Schema):
         alias="openWebUI",
         description="The chat front-end's share in every workspace.",
     )
-    storage_class_name: DnsLabel | None = Field(
+    storage_class_name: DnsName | None = Field(
         default=None,
         description="StorageClass of the volumes; the cluster's default when left out.",
     )

@@ -250,7 +250,7 @@ class Tls(Schema):
 class WorkspaceIngress(Schema):
     """How people reach the workspace; the platform's where left out."""
 
-    class_name: DnsLabel | None = Field(default=None, description="Its IngressClass.")
+    class_name: DnsName | None = Field(default=None, description="Its IngressClass.")
     host: DnsName | None = Field(
         default=None,
         description="Its host name, under a domain that the platform allows. "

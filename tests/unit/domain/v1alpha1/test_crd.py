@@ -49,6 +49,17 @@ def test_every_list_and_text_in_a_spec_is_bounded() -> None:
                 assert "maxLength" in schema
 
 
+def test_names_of_classes_may_have_dots() -> None:
+    """As Kubernetes' own: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"""
+    name = "webapprouting.kubernetes.azure.com"  # the class of AKS's application routing
+    settings = {"storageClassName": name, "ingress": {"className": name}}
+    jsonschema.validate(settings, crd.structural(PlatformSpec))
+    spec = {"workspaceName": "a", "ingress": {"className": name}}
+    jsonschema.validate(spec, crd.structural(WorkspaceSpec))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"storageClassName": "a..b"}, crd.structural(PlatformSpec))
+
+
 def test_the_sample_is_valid_and_optional_fields_have_defaults() -> None:
     schema = crd.structural(WorkspaceSpec)
     jsonschema.validate({"workspaceName": "a", "models": ["gemma2:2b"]}, schema)

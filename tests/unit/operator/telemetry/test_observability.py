@@ -100,19 +100,6 @@ def exported() -> dict[str, set[str]]:
     return labels_of
 
 
-def exported_table() -> list[str]:
-    """The documentation's table, made from what is exported."""
-    body, _ = busy().render()
-    types = re.findall(r"^# TYPE (aichat_\w+) (\w+)$", body.decode(), re.MULTILINE)
-    series = exported()
-    rows = []
-    for name, kind in sorted(types):
-        shown = f"{name}_bucket" if kind == "histogram" else name
-        labels = ", ".join(f"`{label}`" for label in sorted(series[shown] - {"le"})) or "-"
-        rows.append(f"| `{name}` | {kind} | {labels} | {MEANINGS[name]} |")
-    return ["| name | type | labels | meaning |", "|---|---|---|---|", *rows]
-
-
 def test_every_used_metric_exists() -> None:
     used = {name for expression in expressions() for name in used_metrics(expression)}
     assert len(used) > 10
@@ -258,16 +245,5 @@ def exported_by_the_api() -> set[str]:
     return {name for name in names if not name.endswith("_created")}
 
 
-def test_the_documentation_lists_exactly_what_the_api_exports() -> None:
-    text = (ROOT / "docs" / "observability.md").read_text()
-    assert set(re.findall(r"^- `(aichat_\w+)`", text, re.MULTILINE)) == exported_by_the_api()
-
-
 def test_operator_and_api_export_no_metric_of_the_same_name() -> None:
     assert exported_by_the_api().isdisjoint(MEANINGS)
-
-
-def test_the_documentation_lists_exactly_the_exported_metrics() -> None:
-    lines = (ROOT / "docs" / "observability.md").read_text().splitlines()
-    table = [line for line in lines if line.startswith("| `aichat_")]
-    assert table == exported_table()[2:]

@@ -1,0 +1,53 @@
+"""The commands of the documentation site."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from docsite import __main__ as program
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A built site of one page in place of the project's."""
+    monkeypatch.setattr(program, "FOLDER", tmp_path)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text("# Page\n")
+    (tmp_path / "mkdocs.yml").write_text("nav: [index.md]\n")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("<h1>Page</h1>")
+    return tmp_path
+
+
+def test_a_good_site_passes(folder: Path) -> None:
+    assert folder.exists()
+    result = CliRunner().invoke(program.app, ["check"])
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def test_a_bad_site_fails_with_a_line_for_each_problem(folder: Path) -> None:
+    (folder / "docs" / "new.md").write_text("# New\n")
+    (folder / "site" / "index.html").write_text('<a href="none.html">x</a>')
+    result = CliRunner().invoke(program.app, ["check"])
+    assert result.exit_code == 1
+    assert result.output.splitlines() == [
+        "new.md is in no section: add it to `nav` in mkdocs.yml, where people look for it",
+        "index.html: none.html is not there",
+    ]
+
+
+def test_a_site_that_was_not_built_is_a_problem(folder: Path) -> None:
+    (folder / "site" / "index.html").unlink()
+    result = CliRunner().invoke(program.app, ["check"])
+    assert result.exit_code == 1
+    assert "there is no page in" in result.output
+
+
+def test_pages_are_written_beside_their_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "FOLDER", tmp_path)
+    assert CliRunner().invoke(program.app, ["pages"]).exit_code == 0
+    assert (tmp_path / "docs" / "changelog.md").exists()
+    assert "decisions/0001-" in (tmp_path / "mkdocs.yml").read_text()
