@@ -17,16 +17,8 @@ from aichat_workspace.domain.models.name import (
     PORT_PATTERN,
 )
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
-from aichat_workspace.domain.v1alpha1.platform_spec import (
-    DNS_LABELS,
-    LABEL,
-    ByteSize,
-    DnsLabel,
-    DnsName,
-    Issuer,
-    Positive,
-    Quantity,
-)
+from aichat_workspace.domain.v1alpha1.network_types import DNS_LABELS, LABEL, DnsLabel, DnsName
+from aichat_workspace.domain.v1alpha1.platform_spec import ByteSize, Issuer, Positive, Quantity
 
 PATTERN_NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$"
 MAX_MODELS: Final = 32
