@@ -46,6 +46,7 @@ def client() -> Path:
     return made_client()
 
 
+@pytest.mark.slow
 def test_a_generated_client_creates_a_workspace_and_says_why_no_model_answers(
     environment: dict[str, str], client: Path, cluster: Cluster
 ) -> None:

@@ -156,6 +156,7 @@ def watched(page: Page) -> Any:
     return page.evaluate("window.watched")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(int(300 + 2 * LIVES * TOKEN_SECONDS))
 def test_a_browser_stays_signed_in_for_ten_lives_of_its_tokens_and_over_a_restart(
     cluster: Cluster, provider: Provider, replicas: Replicas

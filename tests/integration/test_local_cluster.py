@@ -67,6 +67,7 @@ def test_a_second_up_says_how_to_use_and_how_to_end_the_one_that_runs(life: Life
     assert [component["state"] for component in life.status()["components"]] == ["running"] * 3
 
 
+@pytest.mark.slow
 def test_up_replaces_a_cluster_that_lost_a_component(life: Life) -> None:
     life.run("up")
     before = life.status()
@@ -78,6 +79,7 @@ def test_up_replaces_a_cluster_that_lost_a_component(life: Life) -> None:
     assert len(life.processes()) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["waiting for the API server", "waiting for the controllers"])
 def test_an_interrupted_up_is_no_obstacle_to_the_next(life: Life, line: str) -> None:
     starting = subprocess.Popen(life.line("up"), cwd=ROOT, stderr=subprocess.PIPE, text=True)

@@ -77,6 +77,7 @@ HISTORIES: Final = settings(
 )
 
 
+@pytest.mark.slow
 def test_each_generated_edit_reaches_the_objects_and_none_leaves_a_trace(
     cluster: Cluster, tenant: str
 ) -> None:

@@ -202,8 +202,8 @@ class Programs:
 PROGRAMS_BUILD: Final = "python -m localcluster build"
 IMAGES_BUILD: Final = "python -m localcluster build --full"
 GROUPED: Final = "--dist loadgroup --no-loadscope-reorder"
-INTEGRATION: Final = f"pytest tests/integration -n 4 {GROUPED}"
-END_TO_END: Final = f"pytest tests/e2e -n 3 {GROUPED}"
+INTEGRATION: Final = f"pytest tests/integration -m not slow -n 4 {GROUPED}"
+END_TO_END: Final = f"pytest tests/e2e -m not slow -n 3 {GROUPED}"
 
 
 @pytest.fixture
@@ -212,8 +212,10 @@ def programs(tmp_path: Path) -> Programs:
 
 
 def test_integration_and_end_to_end_tests_wait_for_builds(programs: Programs) -> None:
-    programs.does(PROGRAMS_BUILD, "sleep 1; echo 'programs made' >>log; nice >>log")
-    programs.does(IMAGES_BUILD, "sleep 2; echo 'images made' >>log")
+    programs.does(PROGRAMS_BUILD, "sleep 1; echo 'programs made' >>log; nice >>log; touch built")
+    programs.does(
+        IMAGES_BUILD, "while [ ! -e built ]; do sleep 0.1; done; sleep 1; echo 'images made' >>log"
+    )
     ran = programs.run("test")
     assert ran.returncode == 0, ran.stdout
     expected = ["programs made", "19", "images made", INTEGRATION, END_TO_END]

@@ -23,6 +23,7 @@ _SECONDS: Final = 900
 pytestmark = pytest.mark.timeout(_SECONDS + 100)
 
 
+@pytest.mark.slow
 def test_generated_requests_get_documented_answers_and_never_an_error_of_ours(
     api: Served, boss: Person, tmp_path: Path
 ) -> None:

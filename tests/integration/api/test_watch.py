@@ -162,6 +162,7 @@ def begun(api: Served, bearer: str, last_id: str = "") -> list[Event]:
     return events
 
 
+@pytest.mark.slow
 def test_the_last_state_of_each_workspace_arrives_in_order_through_all_replicas(
     api: Served, other_api: Served, boss: Person
 ) -> None:
@@ -303,6 +304,7 @@ def test_clients_that_do_not_read_cost_no_memory(api: Served, boss: Person) -> N
     assert grown < 16 * 1024 * 1024, f"{grown / 2**20:.1f} MiB"
 
 
+@pytest.mark.slow
 def test_clients_that_do_not_read_hundreds_of_workspaces_cost_no_memory(
     api: Served, boss: Person
 ) -> None:

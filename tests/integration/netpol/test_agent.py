@@ -157,6 +157,7 @@ def test_rules_follow_what_the_api_server_says_until_the_agent_is_told_to_stop(n
     assert "localcluster_netpol" not in node.table()
 
 
+@pytest.mark.slow
 def test_a_watch_that_expires_makes_the_agent_list_again(node: Node) -> None:
     node.await_table(lambda table: "chain ingress_10.99.0.11" in table)
     node.api.lists["networkpolicies"] = []

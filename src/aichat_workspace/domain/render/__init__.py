@@ -1,11 +1,12 @@
 """Render every object of a tenant from its workspace and the platform's settings."""
 
 import hashlib
-import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
+
+import orjson
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
@@ -133,8 +134,8 @@ def with_applied_hash(manifest: Manifest) -> Manifest:
 
 
 def _digest(document: Manifest) -> str:
-    text = json.dumps(document, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(text).hexdigest()[:12]
 
 
 def _annotated(manifest: Manifest, name: str, value: str) -> Manifest:
