@@ -1,15 +1,10 @@
-"""Types of names, labels and address ranges, with the patterns that the API server checks."""
+"""Types of address ranges, ports and the labels of pods, with the patterns that are checked."""
 
 from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
-from pydantic.config import JsonDict
 
-from aichat_workspace.domain.v1alpha1.base import rule
-
-DNS_LABELS: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
-LABEL: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-SET: Final[JsonDict] = {"x-kubernetes-list-type": "set"}
+from aichat_workspace.domain.v1alpha1.field_types import LABEL_KEYS, LabelKey, LabelValue
 
 _OCTET: Final = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4: Final = rf"{_OCTET}(\.{_OCTET}){{3}}"
@@ -41,21 +36,6 @@ Cidr = Annotated[
         max_length=43, pattern=rf"^({IPV4}/(3[0-2]|[12][0-9]|[1-9])|{IPV6}/{_IPV6_LENGTHS})$"
     ),
 ]
-DnsName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=f"^{DNS_LABELS}$")]
-DnsLabel = Annotated[
-    str, StringConstraints(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
-]
 Port = Annotated[int, Field(ge=1, le=65535)]
-_LABEL_KEY: Final = rf"^({DNS_LABELS}/)?{LABEL}$"
-PodLabels = dict[
-    Annotated[str, StringConstraints(max_length=316, pattern=_LABEL_KEY)],
-    Annotated[str, StringConstraints(max_length=63, pattern=rf"^({LABEL})?$")],
-]
-POD_LABELS: Final[dict[str, Any]] = {
-    "x-kubernetes-validations": [
-        rule(
-            f"self.all(key, key.size() <= 316 && key.matches(r'{_LABEL_KEY}'))",
-            "keys must be names of labels, as in app.kubernetes.io/name",
-        )
-    ]
-}
+PodLabels = dict[LabelKey, LabelValue]
+POD_LABELS: Final[dict[str, Any]] = {"x-kubernetes-validations": [LABEL_KEYS]}

@@ -12,27 +12,23 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic.config import JsonDict
 
 from aichat_workspace.domain import versions
-from aichat_workspace.domain.kubernetes.quantity import (
-    POSITIVE_PATTERN,
-    QUANTITY_PATTERN,
-    SIZE_PATTERN,
-)
 from aichat_workspace.domain.models.name import (
     MODEL_NAME_MAX_LENGTH,
     MODEL_NAME_PATTERN,
     PORT_PATTERN,
 )
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
-from aichat_workspace.domain.v1alpha1.network_types import (
+from aichat_workspace.domain.v1alpha1.field_types import (
     DNS_LABELS,
     LABEL,
-    POD_LABELS,
     SET,
-    Cidr,
+    ByteSize,
     DnsLabel,
     DnsName,
-    PodLabels,
+    Positive,
+    Quantity,
 )
+from aichat_workspace.domain.v1alpha1.network_types import POD_LABELS, Cidr, PodLabels
 from aichat_workspace.domain.v1alpha1.site_network import Dns, Proxy, TrustedAuthorities
 
 PLATFORM_NAME: Final = "default"
@@ -74,9 +70,6 @@ FOREIGN_METADATA: Final = (
     "velero.io/*",
 )
 
-Quantity = Annotated[str, StringConstraints(max_length=20, pattern=QUANTITY_PATTERN)]
-Positive = Annotated[str, StringConstraints(max_length=20, pattern=POSITIVE_PATTERN)]
-ByteSize = Annotated[str, StringConstraints(max_length=20, pattern=SIZE_PATTERN)]
 Image = Annotated[
     str,
     StringConstraints(

@@ -7,15 +7,12 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
+from aichat_workspace.domain.v1alpha1.field_types import DNS_LABELS, SET, DnsLabel, DnsName
 from aichat_workspace.domain.v1alpha1.network_types import (
-    DNS_LABELS,
     IPV4,
     IPV6,
     POD_LABELS,
-    SET,
     Cidr,
-    DnsLabel,
-    DnsName,
     PodLabels,
     Port,
 )
