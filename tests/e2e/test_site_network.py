@@ -184,9 +184,9 @@ def test_a_model_comes_through_the_proxy_and_nothing_else_goes_out(
             lambda: node.story(TENANT),
         )
         assert {*proxy.log} == {f"{REGISTRY}:{MODELS_PORT}", f"{BLOBS}:{MODELS_PORT}"}
-        asked = len(proxy.log)
+        connections = len(proxy.log)
         eventually(lambda: answers(chat, before[0]), "the chat reaches its models", 180)
-        assert len(proxy.log) == asked, "and not through the proxy"
+        assert len(proxy.log) == connections, "and not through the proxy"
     finally:
         patch(node, RESOURCE, {"models": before})
     wait_ready(node, RESOURCE, TENANT)
