@@ -55,7 +55,11 @@ _GROUPS: Final = {
         "integration/api/test_people.py",
         "integration/api/test_console.py",
     ),
-    WHOLE_NODE: ("e2e/test_whole_node.py", "e2e/test_workspace_goes.py"),
+    WHOLE_NODE: (
+        "e2e/test_whole_node.py",
+        "e2e/test_site_network.py",
+        "e2e/test_workspace_goes.py",
+    ),
 }
 _WAIT_SECONDS: Final = 1500
 _ORDER: Final = {file: place for place, file in enumerate(sum(_GROUPS.values(), ()))}

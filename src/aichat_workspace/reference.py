@@ -30,7 +30,12 @@ _CONDITIONS: Final = {
 _PLATFORM_CONDITIONS: Final = {
     PlatformConditionType.ACCEPTED: "The settings are in force.",
     PlatformConditionType.REFERENCES_RESOLVED: "The StorageClass, the IngressClass or Gateway, and "
-    "the ClusterIssuer that the settings name are there.",
+    "the ClusterIssuer that the settings name are there, and so are the Secrets with registries' "
+    "passwords and the ConfigMap with certificate authorities.",
+    PlatformConditionType.PEOPLE_ADMITTED: "The network policies let somebody come in to chats.",
+    PlatformConditionType.NETWORK_POLICIES_ENFORCED: "The cluster holds network policies: the "
+    "operator, once at its start and then at most once in an hour, tries a port of the API's pods "
+    "that its policies deny it.",
 }
 _PHASES: Final = {
     Phase.PENDING: "The operator has not seen it yet.",

@@ -11,6 +11,10 @@ from tests.integration.tenants import condition
 from tests.schemas import merged, nested
 
 NAME: Final = "settled"
+LABELS: Final = {"app": "front"}
+PULL_SECRET: Final = "registry-of-settled"
+AUTHORITIES: Final = "authorities-of-settled"
+"""A Secret and a ConfigMap of the system namespace that the settings name."""
 ELSEWHERE_NAME: Final = "settled-elsewhere"
 """A workspace whose host is under a domain that is not the platform's."""
 CLASS_NAME: Final = "settled-class"
@@ -69,6 +73,45 @@ def _policy(name: str) -> Any:
     return lambda cluster: cluster.get("networkpolicy", f"{NAME}-{name}", "-n", NAME)["spec"]
 
 
+def _egress(name: str) -> Look:
+    """The peers of a policy's rules, one after the other."""
+    return lambda cluster: [
+        peer for rule in _policy(name)(cluster)["egress"] for peer in rule["to"]
+    ]
+
+
+def _dns_ports(cluster: Cluster) -> object:
+    return sorted({port["port"] for port in _policy("default-deny")(cluster)["egress"][0]["ports"]})
+
+
+def _way_in(cluster: Cluster) -> Any:
+    return _policy("openwebui")(cluster)["ingress"][0]
+
+
+def _variable(name: str, workload: str = "openWebUI") -> Look:
+    def look(cluster: Cluster) -> object:
+        variables = container(cluster, WORKLOADS[workload])["env"]
+        return next((entry["value"] for entry in variables if entry["name"] == name), None)
+
+    return look
+
+
+def _is_in(look: Look, part: str) -> Look:
+    return lambda cluster: part in str(look(cluster))
+
+
+def _namespace(name: str) -> dict[str, Any]:
+    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+
+
+def _labelled(name: str) -> dict[str, Any]:
+    return {**_namespace(name), "podSelector": {"matchLabels": LABELS}}
+
+
+def _block(cidr: str) -> dict[str, Any]:
+    return {"ipBlock": {"cidr": cidr}}
+
+
 def _edit(path: str, value: Any, look: Look, shows: Any = None, **around: Any) -> Edit:
     """The setting alone, or with what it needs `around` it."""
     return Edit(merged(around, nested(path, value)), look, value if shows is None else shows)
@@ -94,6 +137,7 @@ def _image(workload: str) -> Look:
     return lambda cluster: container(cluster, workload)["image"]
 
 
+_PROXY: Final = {"proxy": {"url": "http://192.0.2.8:3128"}}
 _GATEWAY: Final = {"gateway": {"name": "front", "namespace": "edge"}}
 
 EDITS: Final[dict[str, Edit]] = {
@@ -163,7 +207,7 @@ EDITS: Final[dict[str, Edit]] = {
         "ingress.controllerNamespaces",
         ["edge"],
         lambda cluster: _policy("openwebui")(cluster)["ingress"][0]["from"],
-        [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "edge"}}}],
+        [_namespace("edge")],
     ),
     "network.egressExcept": _edit(
         "network.egressExcept",
@@ -173,8 +217,109 @@ EDITS: Final[dict[str, Edit]] = {
     "network.egressAllow": _edit(
         "network.egressAllow",
         ["10.1.2.3/32"],
-        lambda cluster: _policy("ollama")(cluster)["egress"][0]["to"][1:],
+        lambda cluster: _policy("ollama")(cluster)["egress"][0]["to"][2:],
         [{"ipBlock": {"cidr": "10.1.2.3/32"}}],
+    ),
+    "ingress.controllerPodLabels": _edit(
+        "ingress.controllerPodLabels",
+        LABELS,
+        lambda cluster: _way_in(cluster)["from"],
+        [_labelled("edge")],
+        ingress={"controllerNamespaces": ["edge"]},
+    ),
+    "ingress.sourceRanges": _edit(
+        "ingress.sourceRanges",
+        ["192.0.2.0/24", "2001:db8::/32"],
+        lambda cluster: _way_in(cluster)["from"],
+        [_namespace("edge"), _block("192.0.2.0/24"), _block("2001:db8::/32")],
+        ingress={"controllerNamespaces": ["edge"]},
+    ),
+    "ingress.anySource": _edit(
+        "ingress.anySource", True, lambda cluster: "from" in _way_in(cluster), False
+    ),
+    "network.dns.namespaces": _edit(
+        "network.dns.namespaces",
+        ["lime-dns"],
+        _egress("default-deny"),
+        [_namespace("lime-dns")],
+        network={"dns": {"addresses": []}},
+    ),
+    "network.dns.podLabels": _edit(
+        "network.dns.podLabels",
+        LABELS,
+        _egress("default-deny"),
+        [_labelled("lime-dns")],
+        network={"dns": {"addresses": [], "namespaces": ["lime-dns"]}},
+    ),
+    "network.dns.addresses": _edit(
+        "network.dns.addresses",
+        ["fd00::a/128"],
+        _egress("default-deny"),
+        [_block("fd00::a/128")],
+        network={"dns": {"namespaces": []}},
+    ),
+    "network.dns.ports": _edit("network.dns.ports", [1053], _dns_ports),
+    "network.ipFamily": _edit("network.ipFamily", "IPv6", _variable("HOST"), "::"),
+    "proxy.url": _edit(
+        "proxy.url",
+        "http://192.0.2.9:3128",
+        lambda cluster: (
+            _variable("HTTPS_PROXY", "ollama")(cluster),
+            _variable("HTTPS_PROXY")(cluster),
+            _egress("ollama")(cluster),
+        ),
+        ("http://192.0.2.9:3128", "http://192.0.2.9:3128", [_block("192.0.2.9/32")]),
+    ),
+    "proxy.addresses": _edit(
+        "proxy.addresses", ["fd00::8/128"], _egress("ollama"), [_block("fd00::8/128")], **_PROXY
+    ),
+    "proxy.namespaces": _edit(
+        "proxy.namespaces",
+        ["edge"],
+        _egress("ollama"),
+        [_namespace("edge")],
+        proxy={"url": "http://proxy.edge.svc:3128"},
+    ),
+    "proxy.podLabels": _edit(
+        "proxy.podLabels",
+        LABELS,
+        _egress("ollama"),
+        [_labelled("edge")],
+        proxy={"url": "http://proxy.edge.svc:3128", "namespaces": ["edge"]},
+    ),
+    "proxy.noProxy": _edit(
+        "proxy.noProxy",
+        ["corp.example.org"],
+        _is_in(_variable("NO_PROXY"), "corp.example.org"),
+        True,
+        **_PROXY,
+    ),
+    "trustedAuthorities.configMapName": _edit(
+        "trustedAuthorities.configMapName",
+        AUTHORITIES,
+        lambda cluster: (
+            _variable("SSL_CERT_DIR", "ollama")(cluster),
+            _variable("SSL_CERT_FILE")(cluster),
+        ),
+        (
+            "/etc/ssl/certs:/etc/pki/tls/certs:/etc/aichat/authorities",
+            "/etc/aichat/trusted/ca.crt",
+        ),
+    ),
+    "trustedAuthorities.key": _edit(
+        "trustedAuthorities.key",
+        "another.crt",
+        _reason("AuthoritiesNotFound"),
+        True,
+        trustedAuthorities={"configMapName": AUTHORITIES},
+    ),
+    "imagePullSecretNames": _edit(
+        "imagePullSecretNames",
+        [PULL_SECRET],
+        lambda cluster: cluster.get(WORKLOADS["ollama"], "-n", NAME)["spec"]["template"][
+            "spec"
+        ].get("imagePullSecrets"),
+        [{"name": f"{NAME}-openwebui-pull-1"}],
     ),
     "models.embeddingModel": _edit(
         "models.embeddingModel",

@@ -32,6 +32,7 @@ IMAGE: Final = "registry.example.org/platform/aichat-workspace-operator"
 API: Final = "https://workspaces.localtest.me"
 TEAM: Final = "team-red"
 USER: Final = f"system:serviceaccount:{TEAM}:ann"
+CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----\nb3Vycw==\n-----END CERTIFICATE-----\n"
 SAMPLE: Final = "aichatworkspace-team-a"
 BY_API: Final = "team-b-aichat"
 KINDS: Final = (
@@ -179,6 +180,10 @@ def test_from_the_first_workspace_to_an_empty_cluster(reader: Reader, tmp_path: 
         assert status["url"] == "http://team-a-aichat.ai.example.org"
         assert "http://team-a-aichat.ai.example.org" in reader.follow("watch")
 
+        (reader.checkout / "corporate-ca.crt").write_text(CERTIFICATE)
+        reader.follow("site")
+        eventually(lambda: _has_the_sites_settings(cluster), "pods are as the site needs them")
+
         reader.follow("team")
         _assert_ann_runs_workspaces_and_reads_no_secret(cluster)
         with running_api(cluster.kubeconfig, tmp_path / "log") as address:
@@ -196,6 +201,18 @@ def test_from_the_first_workspace_to_an_empty_cluster(reader: Reader, tmp_path: 
     remaining = reader.listed() - reader.before
     assert remaining == {f"namespace/{TEAM}"}, "which the reader made"
     cluster.kubectl("delete", "namespace", TEAM, "--timeout=60s")
+
+
+def _has_the_sites_settings(cluster: Cluster) -> bool:
+    template = cluster.get("statefulset", "team-a-aichat-ollama", "-n", "team-a-aichat")["spec"]
+    pod = template["template"]["spec"]
+    (container,) = pod["containers"]
+    variables = {entry["name"] for entry in container["env"]}
+    return (
+        container["image"].startswith("mirror.example.org/upstream/")
+        and "imagePullSecrets" in pod
+        and {"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_DIR"} <= variables
+    )
 
 
 def _assert_ann_runs_workspaces_and_reads_no_secret(cluster: Cluster) -> None:

@@ -1,5 +1,6 @@
 """The platform team's settings: refused when bad, in force when edited; and a team's bounds."""
 
+import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,12 +16,14 @@ from tests.integration.conftest import (
 )
 from tests.integration.model_server import model_server
 from tests.integration.platform_fields import (
+    AUTHORITIES,
     CLASS_NAME,
     EDITS,
     ELSEWHERE_NAME,
     ISSUER_NAME,
     NAME,
     OTHER_DOMAIN,
+    PULL_SECRET,
     Edit,
 )
 from tests.integration.stand_in_kinds import GATEWAY_API, installed
@@ -29,6 +32,7 @@ from tests.waiting import eventually, let_pass
 
 pytestmark = pytest.mark.usefixtures("gateway_api", "operator")
 TEAM = "team-bounded"
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nb3Vycw==\n-----END CERTIFICATE-----\n"
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,8 @@ def tenant(cluster: Cluster) -> Iterator[str]:
         CLASS_NAME: {"className": "public"},
         ISSUER_NAME: {"tls": {"issuer": {"name": "corp"}}},
     }
+    for document in site_objects():
+        cluster.apply(document)
     cluster.apply(workspace(NAME, **fields))
     for name, ingress in others.items():
         cluster.apply(workspace(name, ingress=ingress))
@@ -64,6 +70,31 @@ def tenant(cluster: Cluster) -> Iterator[str]:
     yield NAME
     for name in (NAME, *others):
         cluster.kube.delete("aiws", name, SYSTEM)
+    for document in site_objects():
+        cluster.kube.delete(document["kind"].lower(), document["metadata"]["name"], SYSTEM)
+
+
+def site_objects() -> tuple[dict[str, Any], ...]:
+    """The Secret and the ConfigMap that settings name for all workspaces."""
+    return (
+        pull_secret('{"auths": {}}'),
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": AUTHORITIES, "namespace": SYSTEM},
+            "data": {"ca.crt": CERTIFICATE},
+        },
+    )
+
+
+def pull_secret(content: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": PULL_SECRET, "namespace": SYSTEM},
+        "type": "kubernetes.io/dockerconfigjson",
+        "stringData": {".dockerconfigjson": content},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +124,20 @@ def settings(cluster: Cluster, spec: object) -> Iterator[None]:
         ({"ceiling": {"cpu": "much"}}, "spec.ceiling.cpu"),
         ({"network": {"egressExcept": ["everywhere"]}}, "spec.network.egressExcept[0]"),
         ({"network": {"egressExcept": ["999.1.1.1/999"]}}, "spec.network.egressExcept[0]"),
-        ({"network": {"egressExcept": ["fd00::/8"]}}, "spec.network.egressExcept[0]"),
+        ({"network": {"egressExcept": ["fd00::/129"]}}, "spec.network.egressExcept[0]"),
+        ({"network": {"egressAllow": ["::/0"]}}, "spec.network.egressAllow[0]"),
+        ({"network": {"dns": {"ports": []}}}, "spec.network.dns.ports"),
+        ({"network": {"dns": {"podLabels": {"not a key": "x"}}}}, "keys must be names of labels"),
+        ({"ingress": {"sourceRanges": ["anywhere"]}}, "spec.ingress.sourceRanges[0]"),
+        ({"proxy": {"url": "http://proxy.example.org:3128"}}, "write the proxy's addresses"),
+        ({"proxy": {"url": "http://ann:secret@192.0.2.8:3128"}}, "no user or password"),
+        ({"proxy": {"url": "https://192.0.2.8:3128"}}, "write http://"),
+        (
+            {"proxy": {"url": "http://192.0.2.8:3128", "noProxy": ["fd00::/8"]}},
+            "does not start with a range of IPv6",
+        ),
+        ({"trustedAuthorities": {"key": "ca.crt"}}, "configMapName"),
+        ({"imagePullSecretNames": ["Not A Name"]}, "spec.imagePullSecretNames[0]"),
         ({"images": {"ollama": "ollama"}}, "spec.images.ollama"),
         ({"images": {"ollama": "docker.io/ollama/ollama:latest"}}, "latest moves"),
         ({"ollama": {"storage": "0"}}, "spec.ollama.storage"),
@@ -233,6 +277,45 @@ def test_others_may_add_only_the_annotations_and_labels_that_the_platform_lists(
         let_pass(2, "it would be taken off at once")
         assert alias in annotations(*way_in)
     eventually(lambda: alias not in annotations(*way_in), "it is taken off again")
+
+
+def test_registries_passwords_are_copied_follow_a_change_and_go_with_the_setting(
+    cluster: Cluster, tenant: str
+) -> None:
+    """And while one is missing, the platform and a new workspace name it."""
+    copy = ("secret", f"{tenant}-openwebui-pull-1", "-n", tenant)
+
+    def copied() -> str:
+        data = cluster.get(*copy)["data"][".dockerconfigjson"]
+        return base64.b64decode(data).decode()
+
+    def names_the_missing(*target: str) -> bool:
+        conditions = cluster.get(*target).get("status", {}).get("conditions", [])
+        return any("Secret 'not-there'" in condition["message"] for condition in conditions)
+
+    before = cluster.get("deployment", f"{tenant}-openwebui", "-n", tenant)["metadata"]
+    with settings(cluster, {"imagePullSecretNames": [PULL_SECRET], "ingress": {"port": 8084}}):
+        seen(cluster, tenant, 8084)
+        eventually(
+            lambda: cluster.names("secret", tenant) and copied() == '{"auths": {}}', "it is there"
+        )
+        pods = cluster.get("deployment", f"{tenant}-openwebui", "-n", tenant)["metadata"]
+        cluster.apply(pull_secret('{"auths": {"a": {}}}'))
+        eventually(lambda: copied() == '{"auths": {"a": {}}}', "it follows")
+        after = cluster.get("deployment", f"{tenant}-openwebui", "-n", tenant)["metadata"]
+        assert before["generation"] < pods["generation"] == after["generation"]
+    eventually(
+        lambda: copy[1] not in str(cluster.names("secret", tenant)), "it goes with the setting"
+    )
+    cluster.apply(pull_secret('{"auths": {}}'))
+    with settings(cluster, {"imagePullSecretNames": ["not-there"]}):
+        eventually(lambda: names_the_missing("aichatplatform", "default"), "the platform names it")
+        cluster.apply(workspace("passwordless"))
+        eventually(
+            lambda: names_the_missing("aiws", "passwordless", "-n", SYSTEM), "a workspace names it"
+        )
+        assert not created(cluster, "passwordless")
+    cluster.kube.delete("aiws", "passwordless", SYSTEM)
 
 
 def test_a_new_workspace_gets_the_platforms_volumes(cluster: Cluster, tenant: str) -> None:

@@ -22,6 +22,8 @@ from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.render.context import OLLAMA_PORT, OPENWEBUI_PORT
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.kube.client import Client
+from localcluster.node.netpol.evaluate import is_allowed
+from localcluster.node.netpol.state import Pod, State, read_policy
 
 BREAK_GLASS = "aichatworkspaces:break-glass"
 CONFIG = Path(__file__).parents[2] / "config"
@@ -320,6 +322,36 @@ def test_of_our_pods_only_the_operators_may_open_connections_to_chats() -> None:
         for path in ("manager/network_policy.yaml", "api/network_policy.yaml")
     ]
     assert may == [True, False]
+
+
+@pytest.mark.parametrize("path", ["manager/network_policy.yaml", "api/network_policy.yaml"])
+@pytest.mark.parametrize(
+    ("place", "address", "port"),
+    [
+        ("kubeadm", "10.0.0.1", 53),
+        ("OpenShift", "10.0.0.2", 5353),
+        ("DNS on the node", "169.254.20.10", 53),
+        ("Google's", "169.254.169.254", 53),
+    ],
+)
+def test_our_own_pods_ask_the_same_dns_as_workspaces(
+    path: str, place: str, address: str, port: int
+) -> None:
+    policy = the("NetworkPolicy", path)
+    labels = policy["spec"]["podSelector"]["matchLabels"]
+    places = {names.SYSTEM_NAMESPACE, "kube-system", "openshift-dns"}
+    state = State(
+        pods=(
+            Pod(names.SYSTEM_NAMESPACE, "ours", "10.0.9.1", labels),
+            Pod("kube-system", "dns", "10.0.0.1", {}),
+            Pod("openshift-dns", "dns", "10.0.0.2", {}),
+        ),
+        namespaces={name: {"kubernetes.io/metadata.name": name} for name in places},
+        policies=(read_policy(policy),),
+    )
+    for protocol in ("UDP", "TCP"):
+        assert is_allowed("10.0.9.1", address, port, protocol, state), place
+    assert not is_allowed("10.0.9.1", address, 80, "TCP", state)
 
 
 def test_a_network_policy_holds_for_each_of_our_deployments() -> None:

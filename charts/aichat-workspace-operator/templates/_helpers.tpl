@@ -141,3 +141,47 @@ secretName: {{ . }}
   protocol: TCP
 {{- end }}
 {{- end -}}
+
+{{- /* Peers of a network policy. Takes namespaces, the labels of their pods, and address ranges. */ -}}
+{{- define "aichat-workspace-operator.peers" -}}
+- namespaceSelector:
+    matchExpressions:
+      - key: kubernetes.io/metadata.name
+        operator: In
+        values: {{ index . 0 | toJson }}
+  {{- with index . 1 }}
+  podSelector:
+    matchLabels:
+      {{- toYaml . | nindent 6 }}
+  {{- end }}
+{{- range index . 2 }}
+- ipBlock:
+    cidr: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{- /* No peers at all are everybody. */ -}}
+{{- define "aichat-workspace-operator.ingress-peers" -}}
+{{- with .Values.networkPolicies -}}
+{{- if .anySource -}}
+[]
+{{- else -}}
+{{ include "aichat-workspace-operator.peers" (list .ingressNamespaces .ingressPodLabels .sourceRanges) }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "aichat-workspace-operator.dns-peers" -}}
+{{- with .Values.networkPolicies.dns -}}
+{{ include "aichat-workspace-operator.peers" (list .namespaces .podLabels .addresses) }}
+{{- end -}}
+{{- end -}}
+
+{{- define "aichat-workspace-operator.dns-ports" -}}
+{{- range .Values.networkPolicies.dns.ports }}
+- port: {{ . }}
+  protocol: UDP
+- port: {{ . }}
+  protocol: TCP
+{{- end }}
+{{- end -}}

@@ -55,15 +55,17 @@ def _component(name: str, component: str, *edits: Edit) -> dict[Reference, Treat
     }
 
 
-def _network_policy(name: str, *sources: str) -> dict[Reference, Treatment]:
-    """The sources are values: the namespaces that each rule lets in."""
+def _network_policy(name: str, *edits: Edit, monitoring: int) -> dict[Reference, Treatment]:
+    """`monitoring` is the number of the rule that lets Prometheus in."""
     policies = ".Values.networkPolicies"
+    namespaces = ("spec", "ingress", monitoring, "from", 0, *_NAMESPACES)
     rules = (
-        scalar(("spec", "ingress", rule, "from", 0, *_NAMESPACES), f"{policies}.{source} | toJson")
-        for rule, source in enumerate(sources)
+        scalar(namespaces, f"{policies}.monitoringNamespaces | toJson"),
+        block(("spec", "egress", 0, "to"), helper("dns-peers")),
+        block(("spec", "egress", 0, "ports"), helper("dns-ports")),
+        block(("spec", "egress", 1, "ports"), helper("egress-ports")),
     )
-    ports = block(("spec", "egress", 1, "ports"), helper("egress-ports"))
-    return {("NetworkPolicy", name): Treatment((*rules, ports), f"{policies}.enabled")}
+    return {("NetworkPolicy", name): Treatment((*edits, *rules), f"{policies}.enabled")}
 
 
 def _monitor(name: str) -> dict[Reference, Treatment]:
@@ -110,8 +112,10 @@ TREATMENTS: Final[Mapping[Reference, Treatment]] = {
         before((*_CONTAINER, "securityContext"), helper("api-volume-mounts")),
         before((*_POD, "securityContext"), helper("api-volumes")),
     ),
-    **_network_policy(names.OPERATOR, "monitoringNamespaces"),
-    **_network_policy(names.API, "ingressNamespaces", "monitoringNamespaces"),
+    **_network_policy(names.OPERATOR, monitoring=0),
+    **_network_policy(
+        names.API, block(("spec", "ingress", 0, "from"), helper("ingress-peers")), monitoring=1
+    ),
     ("Ingress", names.API): _INGRESS,
     **_monitor(names.OPERATOR),
     **_monitor(names.API),

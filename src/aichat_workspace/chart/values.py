@@ -6,11 +6,12 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from aichat_workspace.chart.components import Api, Operator
-from aichat_workspace.chart.value_types import Labels, Port
+from aichat_workspace.chart.value_types import Cidr, Labels, Port
 from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.base import Schema
-from aichat_workspace.domain.v1alpha1.platform_spec import DnsLabel, DnsName
+from aichat_workspace.domain.v1alpha1.field_types import DnsLabel, DnsName
 from aichat_workspace.domain.v1alpha1.platform_spec import Ingress as PlatformIngress
+from aichat_workspace.domain.v1alpha1.site_network import Dns
 
 
 class PullPolicy(StrEnum):
@@ -60,13 +61,52 @@ class Crds(Schema):
     )
 
 
+class DnsServers(Schema):
+    """Where the cluster's DNS is."""
+
+    namespaces: list[DnsLabel] = Field(
+        default=[*Dns().namespaces], min_length=1, description="Namespaces of its pods."
+    )
+    pod_labels: Labels = Field(
+        default={}, description="Labels that its pods have; every pod there when empty."
+    )
+    addresses: list[Cidr] = Field(
+        default=[*Dns().addresses],
+        description="Addresses that answer without being a pod's. Add that of the cluster's DNS "
+        "Service where the network plugin compares it.",
+    )
+    ports: list[Port] = Field(
+        default=[*Dns().ports], min_length=1, description="Its ports; OpenShift's pods have 5353."
+    )
+
+
 class NetworkPolicies(Schema):
     """The network policies of the operator and the API."""
 
     enabled: bool = Field(default=True, description="Install them.")
     ingress_namespaces: list[DnsLabel] = Field(
         default=[*PlatformIngress().controller_namespaces],
+        min_length=1,
         description="Namespaces whose pods may reach the API: the ingress controller's.",
+    )
+    ingress_pod_labels: Labels = Field(
+        default={},
+        description="Labels that the ingress controller's pods have; every pod of these namespaces "
+        "when empty.",
+    )
+    source_ranges: list[Cidr] = Field(
+        default=[],
+        description="Addresses that may reach the API without being a pod's: the nodes' for a "
+        "controller on the host's network, the subnets of a load balancer that sends to pods.",
+    )
+    any_source: bool = Field(
+        default=False,
+        description="Whoever reaches the cluster's network may reach the API, where they have to "
+        "sign in. For controllers that no network policy can name, as Cilium's.",
+    )
+    dns: DnsServers = Field(
+        default=DnsServers(),
+        description="Where the cluster's DNS is, for the operator and the API.",
     )
     monitoring_namespaces: list[DnsLabel] = Field(
         default=["monitoring"],

@@ -39,6 +39,8 @@ UPGRADE_ORDER_LABEL: Final = "aichatworkspaces.io/upgrade-order"
 """Of a workspace or its team's namespace: a number; smaller ones are upgraded first."""
 RESTART_ANNOTATION: Final = f"{GROUP}/restart"
 """Of a pod template: the text of spec.restart that its pods were started for."""
+PULL_SECRETS_ANNOTATION: Final = f"{GROUP}/pull-secrets"
+"""Of a tenant's ServiceAccounts: a digest of the registries' passwords that its copies have."""
 PASSWORD_RESET_ANNOTATION: Final = f"{GROUP}/password-reset"
 SECRETS_ANNOTATION: Final = f"{GROUP}/secrets"
 RETAINED_ANNOTATION: Final = f"{GROUP}/retained"
@@ -92,6 +94,11 @@ def credentials(workspace: str) -> str:
 def workspace_of_credentials(secret: str) -> str | None:
     """Return the workspace whose credentials have this name, or None for any other Secret."""
     return secret.removesuffix(_CREDENTIALS) if secret.endswith(_CREDENTIALS) else None
+
+
+def pull_secret(workspace: str, number: int) -> str:
+    """Return the name of the workspace's copy of a Secret with registries' passwords."""
+    return f"{openwebui(workspace)}-pull-{number}"
 
 
 def part_of(workspace: str) -> str:

@@ -56,6 +56,27 @@ class Reason(StrEnum):
         return f"troubleshooting.md#{self.code.lower()}-{self.lower()}"
 
     # all is well, or time is enough
+    NETWORK_POLICIES_ENFORCED = (
+        "NetworkPoliciesEnforced",
+        "AI0140",
+        Severity.GOOD,
+        "The cluster holds network policies.",
+        "Nothing to do.",
+    )
+    NETWORK_POLICIES_UNCHECKED = (
+        "NetworkPoliciesUnchecked",
+        "AI0141",
+        Severity.WAITING,
+        "Nothing is there to try whether the cluster holds network policies.",
+        "Wait until the API runs. Without the API nothing tries it.",
+    )
+    PEOPLE_ADMITTED = (
+        "PeopleAdmitted",
+        "AI0142",
+        Severity.GOOD,
+        "The network policies let ingress controllers or addresses come in to chats.",
+        "Nothing to do.",
+    )
     ACCEPTED = (
         "Accepted",
         "AI0101",
@@ -439,6 +460,43 @@ class Reason(StrEnum):
         Severity.ERROR,
         "A referenced Secret lacks keys.",
         "Add them.",
+    )
+    NETWORK_POLICIES_NOT_ENFORCED = (
+        "NetworkPoliciesNotEnforced",
+        "AI0322",
+        Severity.WARNING,
+        "The cluster does not hold network policies, so teams are not isolated on the network.",
+        "Install a network plugin that enforces them, as Calico or Cilium.",
+    )
+    NOBODY_ADMITTED = (
+        "NobodyAdmitted",
+        "AI0323",
+        Severity.WARNING,
+        "No namespace and no address that the settings let in to chats is there.",
+        (
+            "Correct `spec.ingress.controllerNamespaces` or `spec.ingress.sourceRanges` of the "
+            "AIChatPlatform."
+        ),
+    )
+    AUTHORITIES_NOT_FOUND = (
+        "AuthoritiesNotFound",
+        "AI0320",
+        Severity.ERROR,
+        "The ConfigMap with the platform's certificate authorities is missing or has none.",
+        (
+            "Make it in the operator's namespace, or correct `spec.trustedAuthorities` of the "
+            "AIChatPlatform."
+        ),
+    )
+    PULL_SECRET_NOT_FOUND = (
+        "PullSecretNotFound",
+        "AI0321",
+        Severity.ERROR,
+        "A Secret with the passwords of images' registries is missing or of another type.",
+        (
+            "Make it in the operator's namespace, or correct `spec.imagePullSecretNames` of the "
+            "AIChatPlatform."
+        ),
     )
     SECRET_NOT_FOUND = (
         "SecretNotFound",

@@ -8,18 +8,20 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Final
+from pathlib import Path
+from typing import Final, NoReturn
 
 import aiohttp
 import structlog
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.policy.cluster_addresses import resolvers
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.controller import Controller, Result
 from aichat_workspace.kube.leases.leader import Election, run_as_leader
 from aichat_workspace.kube.leases.lease import LeaseConfig
 from aichat_workspace.kube.work_queue import Queue
-from aichat_workspace.operator import platform_reporter
+from aichat_workspace.operator import enforcement_check, platform_reporter
 from aichat_workspace.operator.admission_check import wait_confined, watch_confined
 from aichat_workspace.operator.credentials import new_secrets
 from aichat_workspace.operator.executor import Executor
@@ -40,6 +42,7 @@ from aichat_workspace.patterns import builtin
 from aichat_workspace.runtime import probes, servers
 
 _WORKERS: Final = 8
+_RESOLV_CONF: Final = Path("/etc/resolv.conf")
 _log: Final = structlog.get_logger()
 
 
@@ -91,7 +94,8 @@ class Application:
         self._tracing = tracing
         self._confined = asyncio.Event()
         self._queue: Queue[str] = Queue(metrics.on_wait)
-        self._caches = Caches(client, self._queue.add, self._on_settings)
+        dns_servers = () if settings.dev else resolvers(_RESOLV_CONF.read_text())
+        self._caches = Caches(client, self._queue.add, self._on_settings, dns_servers)
         self._rollouts = Rollouts(self._caches, self._queue.add)
         self._election = Election(client, _lease_config(), on_change=metrics.on_leader)
         self._writer = Writer(
@@ -137,6 +141,7 @@ class Application:
             asyncio.create_task(session_key.maintain(self._writer, self._caches)),
             asyncio.create_task(settings_record.maintain(self._writer, self._caches, now)),
             asyncio.create_task(platform_reporter.maintain(self._writer, self._caches, now)),
+            *self._enforcement_checks(),
         )
         controller = Controller(
             self._queue,
@@ -150,6 +155,12 @@ class Application:
             for task in tasks:
                 task.cancel()
             await self._servers.close()
+
+    def _enforcement_checks(self) -> tuple[asyncio.Task[NoReturn], ...]:
+        if self._settings.dev:
+            return ()  # a laptop is behind no network policy
+        check = enforcement_check.maintain(self._client, self._caches)
+        return (asyncio.create_task(check),)
 
     async def _reconcile(self, name: str) -> Result:
         with self._tracing.reconcile(name):

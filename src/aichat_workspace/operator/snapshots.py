@@ -51,7 +51,8 @@ class Snapshots:
             unknown_settings=self._unknown_settings(),
             new_secrets=self.new_secrets(),
             observed=observed,
-            secrets=self._secrets(claimants),
+            secrets=self._secrets(claimants, platform),
+            config_maps=self._config_maps(platform),
             rivals=self._rivals(holder, platform) if holder else (),
             prompts={**self.builtin_prompts, **self.caches.prompts()},
             rollout_slot=self.rollouts.slot(holder) if holder else GRANTED,
@@ -101,14 +102,26 @@ class Snapshots:
         settings = self.caches.settings_in_force
         return {name: settings.not_understood[name] for name in sorted(settings.unknown)}
 
-    def _secrets(self, claimants: Iterable[Workspace]) -> dict[str, Manifest]:
+    def _config_maps(self, platform: PlatformSpec) -> dict[str, Manifest]:
+        if platform.trusted_authorities is None:
+            return {}
+        name = platform.trusted_authorities.config_map_name
+        config_map = self.caches.bundles.get(names.SYSTEM_NAMESPACE, name)
+        return {} if config_map is None else {name: config_map}
+
+    def _secrets(
+        self, claimants: Iterable[Workspace], platform: PlatformSpec
+    ) -> dict[str, Manifest]:
         secret_names = {
-            name
-            for workspace in claimants
-            for name in (
-                names.credentials(workspace.spec.workspace_name),
-                *(reference.secret for reference in references(workspace)),
-            )
+            *platform.image_pull_secret_names,
+            *(
+                name
+                for workspace in claimants
+                for name in (
+                    names.credentials(workspace.spec.workspace_name),
+                    *(reference.secret for reference in references(workspace)),
+                )
+            ),
         }
         return {
             name: secret

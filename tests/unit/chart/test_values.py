@@ -11,6 +11,8 @@ from aichat_workspace.api.settings import Settings
 from aichat_workspace.chart.components import API_VARIABLES
 from aichat_workspace.chart.values_files import defaults, schema, table, values_yaml
 from aichat_workspace.domain import names
+from aichat_workspace.domain.v1alpha1.platform_spec import Ingress
+from aichat_workspace.domain.v1alpha1.site_network import Dns
 
 CONFIG: Final = Path(__file__).parents[3] / "config"
 OIDC: Final = {"issuer": "https://id.example.org", "clientId": "aichat"}
@@ -37,6 +39,7 @@ def test_the_schema_is_one_and_takes_the_defaults() -> None:
         {"api": {"resources": {"limits": {"cpu": 1, "memory": "1Gi"}}}},
         {"api": {"oidc": OIDC}},
         {"api": {"gateway": {"enabled": True, "name": "public", "namespace": "gateways"}}},
+        {"networkPolicies": {"sourceRanges": ["fd00::/64"], "dns": {"podLabels": {"a": "b"}}}},
         {"operator": {"tolerations": [{"key": "system", "operator": "Exists"}]}},
     ],
     ids=lambda values: str(values)[:40],
@@ -69,6 +72,9 @@ def test_what_people_set_is_taken(values: dict[str, Any]) -> None:
         ({"api": {"gateway": {"enabled": True, "name": ""}}}, "$.api.gateway.name"),
         ({"networkPolicies": {"apiServerPorts": [0]}}, "$.networkPolicies.apiServerPorts[0]"),
         ({"networkPolicies": {"apiServerPorts": []}}, "$.networkPolicies.apiServerPorts"),
+        ({"networkPolicies": {"ingressNamespaces": []}}, "$.networkPolicies.ingressNamespaces"),
+        ({"networkPolicies": {"dns": {"namespaces": []}}}, "$.networkPolicies.dns.namespaces"),
+        ({"networkPolicies": {"sourceRanges": ["all"]}}, "$.networkPolicies.sourceRanges[0]"),
     ],
     ids=lambda part: str(part)[:40],
 )
@@ -132,6 +138,25 @@ def test_the_other_defaults_are_those_of_the_kustomization() -> None:
     ]
     ports = [port["port"] for port in policy["egress"][1]["ports"]]
     assert policies["apiServerPorts"] == ports
+    pods, *blocks = policy["egress"][0]["to"]
+    (expression,) = pods["namespaceSelector"]["matchExpressions"]
+    assert policies["dns"] == {
+        "namespaces": expression["values"],
+        "podLabels": {},
+        "addresses": [block["ipBlock"]["cidr"] for block in blocks],
+        "ports": list(dict.fromkeys(port["port"] for port in policy["egress"][0]["ports"])),
+    }
+
+
+def test_the_operators_and_the_apis_walls_have_the_defaults_of_workspaces_walls() -> None:
+    policies = defaults()["networkPolicies"]
+    dns, ingress = Dns(), Ingress()
+    assert policies["dns"]["namespaces"] == [*dns.namespaces]
+    assert policies["dns"]["addresses"] == [*dns.addresses]
+    assert policies["dns"]["ports"] == [*dns.ports]
+    assert policies["ingressNamespaces"] == [*ingress.controller_namespaces]
+    assert policies["sourceRanges"] == [*ingress.source_ranges]
+    assert policies["anySource"] is ingress.any_source
 
 
 def test_the_table_has_a_row_for_each_value_with_its_meaning() -> None:
@@ -141,10 +166,19 @@ def test_the_table_has_a_row_for_each_value_with_its_meaning() -> None:
 
 
 def _leaves(values: dict[str, Any], prefix: str) -> set[str]:
-    maps = {"env", "requests", "limits", "labels", "affinity", "nodeSelector", "annotations"}
+    maps = {
+        "env",
+        "requests",
+        "limits",
+        "labels",
+        "affinity",
+        "nodeSelector",
+        "annotations",
+        "podLabels",
+    }
     paths = set()
     for key, value in values.items():
-        if isinstance(value, dict) and key not in {*maps, "podAnnotations"}:
+        if isinstance(value, dict) and key not in {*maps, "podAnnotations", "ingressPodLabels"}:
             paths |= _leaves(value, f"{prefix}{key}.")
         else:
             paths.add(f"{prefix}{key}")

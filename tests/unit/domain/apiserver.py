@@ -20,6 +20,7 @@ _KEYS: Final = {
     "env": ("name",),
     "volumes": ("name",),
     "volumeMounts": ("mountPath",),
+    "imagePullSecrets": ("name",),
 }
 _PORTS: Final = {"Service": ("port", "protocol"), "StatefulSet": ("containerPort", "protocol")}
 _DEFAULTS: Final[dict[str, dict[str, Any]]] = {
@@ -80,7 +81,9 @@ class ApiServer:
             self.namespace = {**self.namespace, "metadata": metadata}
             return
         if target.kind == "Secret":
-            assert self.secrets.setdefault(target, manifest) == manifest, "it is immutable"
+            stored = self.secrets.get(target, manifest)
+            assert stored == manifest or "immutable" not in stored, "it is immutable"
+            self.secrets[target] = manifest
             return
         live, previous = self.objects.get(target, {}), self._applied.get(target, {})
         merged = _merge(live, previous, manifest, target.kind)

@@ -6,11 +6,22 @@ from typing import Any
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.planning.secret_copies import desired_copies, with_record
+from aichat_workspace.domain.policy.site_secrets import (
+    PULL_SECRET_KEY,
+    PULL_SECRET_TYPE,
+    resolve_site,
+)
 from aichat_workspace.domain.render import Credentials, render, tenant_namespace
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nb3Vycw==\n-----END CERTIFICATE-----\n"
+SYSTEM_SECRETS: dict[str, Manifest] = {
+    "registry": {"type": PULL_SECRET_TYPE, "data": {PULL_SECRET_KEY: "e30="}}
+}
+"""Of the system namespace, by name, for settings that name them."""
+SYSTEM_CONFIG_MAPS: dict[str, Manifest] = {"corp": {"data": {"ca.crt": CERTIFICATE}}}
 CREDENTIALS = Credentials("key", "admin@team-a-aichat.localtest.me", "password")
 
 
@@ -31,7 +42,9 @@ def workspace(name: str = "team-a-aichat", **changes: Any) -> Workspace:
 
 def desired(platform: PlatformSpec | None = None) -> tuple[Manifest, ...]:
     """Return the rendered objects of the sample workspace."""
-    return render(workspace(), platform or PlatformSpec(), CREDENTIALS)
+    settings = platform or PlatformSpec()
+    site, _ = resolve_site(settings, SYSTEM_SECRETS.get, SYSTEM_CONFIG_MAPS.get)
+    return render(workspace(), settings, CREDENTIALS, site=site)
 
 
 def namespace(**metadata: Any) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """What one reconcile decides, from a snapshot alone."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.decision.decisions import (
@@ -62,12 +63,14 @@ from aichat_workspace.domain.policy.ownership import (
     namespace_refusal,
     owns,
 )
-from aichat_workspace.domain.policy.secret_references import ADMIN, ReferencedSecret, resolve
+from aichat_workspace.domain.policy.secret_references import ADMIN, resolve
+from aichat_workspace.domain.policy.site_secrets import resolve_site
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render import credentials as generated
 from aichat_workspace.domain.render import render, tenant_namespace
 from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import Expiry
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
@@ -122,7 +125,10 @@ def _is_suspended(workspace: Workspace) -> bool:
 def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     namespace = snapshot.observed.namespace
     referenced, missing = resolve(workspace, snapshot.secrets.get)
-    problems = (*_problems(workspace, snapshot), *filter(None, [missing]))
+    site, site_problems = resolve_site(
+        snapshot.platform, snapshot.secrets.get, snapshot.config_maps.get
+    )
+    problems = (*_problems(workspace, snapshot), *filter(None, [missing]), *site_problems)
     models = _models(workspace, snapshot)
     if problems and not (namespace and owns(workspace, namespace)):
         return Provision(workspace, problems, models)
@@ -132,7 +138,8 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     if "Secret" not in blocked:
         own, secret_steps = _credentials(workspace, snapshot)
         credentials = generated.with_admin(own, referenced.get(ADMIN))
-    pods, desired = _desired(workspace, snapshot, problems, credentials, referenced)
+    objects = partial(render, credentials=credentials, referenced=referenced, site=site)
+    pods, desired = _desired(workspace, snapshot, problems, objects)
     body = tenant_namespace(workspace)
     recorded = recorded_copies(namespace) if namespace else frozenset()
     new_body = with_record(body, recorded | desired_copies(desired))
@@ -286,21 +293,23 @@ def _desired(
     workspace: Workspace,
     snapshot: Snapshot,
     problems: tuple[Problem, ...],
-    credentials: Credentials,
-    referenced: Mapping[str, ReferencedSecret],
+    objects: Callable[[Workspace, PlatformSpec], tuple[Manifest, ...]],
 ) -> tuple[PodChange, tuple[Manifest, ...]]:
-    """What becomes of the pods, and all objects as they are to be meanwhile."""
+    """What becomes of the pods, and all objects as they are to be meanwhile.
+
+    `objects` renders a workspace by the platform's settings.
+    """
     platform, observed = snapshot.platform, snapshot.observed
     spec = effective_spec.permitted(workspace.spec, platform)
     permitted = with_kept_restarts(workspace.model_copy(update={"spec": spec}), observed)
-    desired = render(permitted, platform, credentials, referenced)
+    desired = objects(permitted, platform)
     pods = plan_pods(
         workspace, observed, desired, snapshot.rollout_slot, has_problems=bool(problems)
     )
     images = kept_images(workspace, observed, platform)
     if pods.keeps_images and images.resolved != platform.images.resolved:
         platform = platform.model_copy(update={"images": images})
-        desired = render(permitted, platform, credentials, referenced)
+        desired = objects(permitted, platform)
     return pods, desired
 
 

@@ -30,7 +30,8 @@ class Snapshot:
     observed: Observed = NOTHING
     """The tenant's namespace and its objects."""
     secrets: Mapping[str, Manifest] = field(default_factory=dict)
-    """Secrets of the system namespace by name: the credentials, and those that claimants name."""
+    """Secrets of the system namespace by name: the credentials, and those that claimants
+    and the settings name."""
     rivals: tuple[Workspace, ...] = ()
     """Other workspaces that may have the same host: they chose it, or have its name."""
     prompts: Mapping[str, str] = field(default_factory=dict)
@@ -40,5 +41,7 @@ class Snapshot:
     ingress_classes: tuple[Manifest, ...] = ()
     clock_ahead: timedelta | None = timedelta()
     """How far the operator's clock is ahead of the API server's; None while that is unknown."""
+    config_maps: Mapping[str, Manifest] = field(default_factory=dict)
+    """ConfigMaps of the system namespace that the settings name, by name."""
     unknown_settings: Mapping[str, str] = field(default_factory=dict)
     """Top-level settings that can't be read and have no earlier value, and why."""

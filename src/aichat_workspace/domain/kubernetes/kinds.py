@@ -27,6 +27,7 @@ GATEWAY: Final = Resource("gateway.networking.k8s.io", "v1", "Gateway", "gateway
 CLUSTER_ISSUER: Final = Resource("cert-manager.io", "v1", "ClusterIssuer", "clusterissuers", False)
 NODE: Final = Resource("", "v1", "Node", "nodes", False)
 ENDPOINT_SLICE: Final = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
+NETWORK_POLICY: Final = Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
 SERVICE_ACCOUNT: Final = Resource("", "v1", "ServiceAccount", "serviceaccounts")
 ROLE_BINDING: Final = Resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings")
 CLUSTER_ROLE: Final = Resource(
@@ -40,9 +41,9 @@ HTTP_ROUTE: Final = Resource("gateway.networking.k8s.io", "v1", "HTTPRoute", "ht
 TENANT_KINDS: Final = (
     RESOURCE_QUOTA,
     Resource("", "v1", "LimitRange", "limitranges"),
-    Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"),
-    SERVICE_ACCOUNT,
+    NETWORK_POLICY,
     SECRET,
+    SERVICE_ACCOUNT,
     VOLUME_CLAIM,
     Resource("", "v1", "Service", "services"),
     Resource("apps", "v1", "StatefulSet", "statefulsets"),

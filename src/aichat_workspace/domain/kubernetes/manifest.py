@@ -22,6 +22,7 @@ _MERGE_KEYS: Final = {
     "ports": ("containerPort", "port", "protocol"),
     "volumes": ("name",),
     "volumeMounts": ("mountPath",),
+    "imagePullSecrets": ("name",),
 }
 # Maps that it also treats as one value.
 _ATOMIC: Final = frozenset({"podSelector", "selector", "nodeSelector", "secretKeyRef"})

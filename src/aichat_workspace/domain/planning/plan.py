@@ -23,11 +23,13 @@ from aichat_workspace.domain.planning import volume_claims
 from aichat_workspace.domain.planning.actions import Action, Apply, Delete, Prune, Scale
 from aichat_workspace.domain.planning.secret_copies import (
     desired_copies,
+    has_pull_secrets,
     recorded_copies,
     used_copies,
     used_secrets,
     with_record,
 )
+from aichat_workspace.foundation.metadata import annotations
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Exceptions:
 
 
 NO_EXCEPTIONS: Final = Exceptions()
+_PULL_FAILURES: Final = frozenset({"ErrImagePull", "ImagePullBackOff"})
 # All other kinds may be named by a pod template that still is an older one.
 _USED_BY_NO_POD: Final = ROUTE_KINDS | {"NetworkPolicy", "ResourceQuota", "LimitRange"}
 
@@ -207,7 +210,7 @@ def _object(desired: Manifest, observed: Observed, exceptions: Exceptions) -> tu
         return _secret(desired, observed)
     current = observed.objects.get(ref(desired))
     if current is None:
-        return (Apply(desired),)
+        return (_apply(desired),)
     if is_deleting(current):
         return ()  # its end is an event, and the event brings the next reconcile
     return (
@@ -223,7 +226,12 @@ def _write(desired: Manifest, current: Manifest, exceptions: Exceptions) -> tupl
         return () if is_scaled else (Scale(ref(desired), replicas),)
     if covers(current, desired) or ref(desired) in exceptions.rewritten:
         return ()
-    return (Apply(desired),)
+    return (_apply(desired),)
+
+
+def _apply(desired: Manifest) -> Apply:
+    """A ServiceAccount that says which registries' passwords its tenant has waits for them."""
+    return Apply(desired, waits=names.PULL_SECRETS_ANNOTATION in annotations(desired))
 
 
 def _prune(
@@ -289,6 +297,11 @@ def _secret(desired: Manifest, observed: Observed) -> tuple[Action, ...]:
     """Write a tenant's Secret, which is never read back, before the first pod template that names
     it, and again when a pod misses it."""
     name = desired["metadata"]["name"]
+    if names.PULL_SECRETS_ANNOTATION in annotations(desired):
+        is_current = has_pull_secrets(desired, observed.objects)
+        return (
+            () if is_current and not any(map(_misses_image, observed.pods)) else (Apply(desired),)
+        )
     is_named = any(
         name in used_secrets(manifest, reference.kind)
         for reference, manifest in observed.objects.items()
@@ -347,6 +360,14 @@ def _newest_revision(stateful_set: Manifest) -> str | None:
         return None
     revision: str | None = status.get("updateRevision")
     return revision
+
+
+def _misses_image(pod: Manifest) -> bool:
+    """Whether an image can't be pulled, for which the passwords may be gone."""
+    return any(
+        container.get("state", {}).get("waiting", {}).get("reason") in _PULL_FAILURES
+        for container in pods.containers(pod)
+    )
 
 
 def _misses_secret(pod: Manifest, name: str) -> bool:

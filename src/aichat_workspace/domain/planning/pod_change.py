@@ -15,7 +15,7 @@ from aichat_workspace.domain.kubernetes.kinds import WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.rollout import Refusal, RolloutSlot
-from aichat_workspace.domain.planning.secret_copies import used_copies
+from aichat_workspace.domain.planning.secret_copies import own_copies
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI
 from aichat_workspace.domain.v1alpha1.platform_spec import Images, PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -142,7 +142,7 @@ def _is_own_change(workspace: Workspace, observed: Observed, desired: Sequence[M
     if workspace.is_edited_since(written, record.spec if record else ""):
         return True
     return any(
-        used_copies([(ref(manifest), manifest)]) != used_copies([(ref(manifest), current)])
+        own_copies(manifest) != own_copies({"kind": manifest["kind"], **current})
         for manifest in desired
         if manifest["kind"] in WORKLOAD_KINDS
         and (current := observed.objects.get(ref(manifest))) is not None

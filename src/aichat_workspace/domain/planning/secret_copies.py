@@ -5,13 +5,15 @@ annotation of the namespace, from before it is written until after it is deleted
 leaves no copy behind that nothing names.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes.kinds import WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
-from aichat_workspace.domain.render.context import is_copy
+from aichat_workspace.domain.render.context import is_copy, is_site_copy
 from aichat_workspace.foundation.metadata import annotations
 
+_ACCOUNT = "ServiceAccount"
 _SECRET = "Secret"  # noqa: S105  (a kind)
 
 
@@ -47,12 +49,37 @@ def used_copies(objects: Iterable[tuple[Ref, Manifest]]) -> frozenset[str]:
     )
 
 
+def own_copies(manifest: Manifest) -> frozenset[str]:
+    """Return the copies that an object uses of the Secrets that its workspace refers to."""
+    name, namespace = manifest["kind"], manifest["metadata"]["namespace"]
+    return frozenset(
+        secret
+        for secret in used_secrets(manifest, name)
+        if is_copy(secret, namespace) and not is_site_copy(secret, namespace)
+    )
+
+
+def has_pull_secrets(secret: Manifest, objects: Mapping[Ref, Manifest]) -> bool:
+    """Whether the tenant's ServiceAccounts say that it has these passwords of registries.
+
+    They are written after the copies, and say so only when these were written.
+    """
+    digest = annotations(secret)[names.PULL_SECRETS_ANNOTATION]
+    accounts = [manifest for reference, manifest in objects.items() if reference.kind == _ACCOUNT]
+    return bool(accounts) and all(
+        annotations(account).get(names.PULL_SECRETS_ANNOTATION) == digest for account in accounts
+    )
+
+
 def used_secrets(manifest: Manifest, kind: str) -> Iterator[str]:
-    """Yield the names of Secrets that a Deployment's variables or an Ingress' certificate use."""
+    """Yield the names of Secrets that a workload's pods or an Ingress' certificate use."""
     if kind == "Ingress":
         yield from (tls.get("secretName", "") for tls in manifest["spec"].get("tls", ()))
-    if kind == "Deployment":
+    if kind in WORKLOAD_KINDS:
         template = manifest["spec"]["template"]["spec"]
+        yield from (reference.get("name", "") for reference in template.get("imagePullSecrets", ()))
+        for volume in template.get("volumes", ()):
+            yield volume.get("secret", {}).get("secretName", "")
         for container in (*template.get("initContainers", ()), *template["containers"]):
             for variable in container.get("env", ()):
                 yield variable.get("valueFrom", {}).get("secretKeyRef", {}).get("name", "")

@@ -1,7 +1,7 @@
 """Which kinds a problem blocks; all others are still reconciled.
 
-A problem blocks only the kinds whose content depends on it. Service accounts and services never
-do, and network policies only on settings of the platform.
+A problem blocks only the kinds whose content depends on it. Services never do, and service accounts
+and network policies only on settings of the platform.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -34,6 +34,8 @@ _BLOCKED_KINDS: Final = {
     Reason.SECRET_NOT_USABLE: _WITH_SECRETS,
     Reason.SECRET_TAKEN: frozenset({"Secret", "Deployment"}),
     Reason.CREDENTIALS_INCOMPLETE: frozenset({"Secret", "Deployment"}),
+    Reason.PULL_SECRET_NOT_FOUND: frozenset({"Secret", "ServiceAccount"}),
+    Reason.AUTHORITIES_NOT_FOUND: WORKLOAD_KINDS | {"Secret"},
     Reason.SPEC_NOT_UNDERSTOOD: _ALL - _NEVER_BLOCKED,
     Reason.SETTINGS_NOT_UNDERSTOOD: frozenset(),  # see kinds_of_settings
 }
@@ -45,7 +47,10 @@ _KINDS_OF_SETTINGS: Final[Mapping[str, frozenset[str]]] = {
     "openWebUI": _SIZED,
     "ceiling": _SIZED,
     "storageClassName": frozenset({"PersistentVolumeClaim"}),
-    "network": frozenset({"NetworkPolicy"}),
+    "network": WORKLOAD_KINDS | {"NetworkPolicy"},
+    "proxy": WORKLOAD_KINDS | {"NetworkPolicy"},
+    "trustedAuthorities": WORKLOAD_KINDS | {"Secret"},
+    "imagePullSecretNames": WORKLOAD_KINDS | {"Secret", "ServiceAccount"},
     "allowed": WORKLOAD_KINDS | ROUTE_KINDS | {"ResourceQuota", "PersistentVolumeClaim"},
 }
 _SETTINGS_OF_REASONS: Final = {

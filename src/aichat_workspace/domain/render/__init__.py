@@ -12,6 +12,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
 from aichat_workspace.domain.policy.secret_references import ReferencedSecret
+from aichat_workspace.domain.policy.site_secrets import NO_SITE_SECRETS, SiteSecrets
 from aichat_workspace.domain.render import ingress, namespace, network_policies, ollama, openwebui
 from aichat_workspace.domain.render.context import Credentials, Tenant
 from aichat_workspace.domain.v1alpha1.platform_spec import Images, PlatformSpec
@@ -74,13 +75,15 @@ def render(
     platform: PlatformSpec,
     credentials: Credentials,
     referenced: Mapping[str, ReferencedSecret] | None = None,
+    site: SiteSecrets = NO_SITE_SECRETS,
 ) -> tuple[Manifest, ...]:
     """Render every object in the tenant's namespace, in the order in which they are created.
 
-    `referenced` are the Secrets that the workspace refers to, by their purpose. The same arguments
-    give the very same manifests, as long as they are among the last: no reader may change them.
+    `referenced` are the Secrets that the workspace refers to, by their purpose, and `site` has what
+    every workspace gets. The same arguments give the very same manifests, as long as they are among
+    the last: no reader may change them.
     """
-    tenant = Tenant(workspace.spec, platform, credentials, referenced or {})
+    tenant = Tenant(workspace.spec, platform, credentials, referenced or {}, site)
     key = (tenant.name, platform.images)  # a turn that has not come yet keeps other images
     known = _last_rendered.pop(key, None)
     if known is None or known[0] != tenant:

@@ -10,6 +10,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy import effective_spec
 from aichat_workspace.domain.policy.secret_references import ADMIN, TLS, ReferencedSecret
+from aichat_workspace.domain.policy.site_secrets import NO_SITE_SECRETS, SiteSecrets
 from aichat_workspace.domain.v1alpha1.platform_spec import Issuer, PlatformSpec, Share
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 
@@ -18,6 +19,7 @@ OLLAMA: Final = "ollama"
 OPENWEBUI: Final = "openwebui"
 OLLAMA_PORT: Final = 11434
 OPENWEBUI_PORT: Final = 8080
+AUTHORITIES: Final = "authorities"
 _TEMPORARY: Final = "1Gi"
 _NODE_DISK: Final = "2Gi"
 _LABEL_LENGTH: Final = 63
@@ -53,6 +55,8 @@ class Tenant:
     credentials: Credentials
     referenced: Mapping[str, ReferencedSecret] = field(default_factory=dict)
     """The Secrets that the workspace refers to, by their purpose."""
+    site: SiteSecrets = NO_SITE_SECRETS
+    """What every tenant has of the platform's Secrets and authorities."""
 
     @property
     def name(self) -> str:
@@ -103,6 +107,12 @@ class Tenant:
     def copy_name(self, purpose: str) -> str:
         """Return the name of the tenant's immutable copy of a referenced Secret."""
         return f"{self.openwebui}-{purpose}-{self.referenced[purpose].digest}"
+
+    @property
+    def authorities(self) -> str:
+        """The name of the tenant's immutable copy of the platform's certificate authorities."""
+        digest = self.site.authorities.digest if self.site.authorities else ""
+        return f"{self.openwebui}-{AUTHORITIES}-{digest}"
 
     def share(self, component: str) -> Share:
         if component == OLLAMA:
@@ -229,9 +239,18 @@ class Tenant:
         }
 
     def service_account(self, name: str, component: str) -> Manifest:
-        return self.manifest(
+        account = self.manifest(
             "v1", "ServiceAccount", name, component, automountServiceAccountToken=False
         )
+        return with_pull_digest(account, self.site)
+
+
+def with_pull_digest(manifest: Manifest, site: SiteSecrets) -> Manifest:
+    """Return the manifest with the digest of the registries' passwords, where there are any."""
+    if not site.pull_secrets:
+        return manifest
+    annotations = {names.PULL_SECRETS_ANNOTATION: site.pull_digest}
+    return {**manifest, "metadata": {**manifest["metadata"], "annotations": annotations}}
 
 
 def is_copy(secret: str, workspace: str) -> bool:
@@ -239,7 +258,14 @@ def is_copy(secret: str, workspace: str) -> bool:
 
     cert-manager's Secrets and people's own are not.
     """
-    return bool(re.fullmatch(rf"{names.openwebui(workspace)}-([a-z0-9-]+-)?[0-9a-f]{{10}}", secret))
+    own = rf"{names.openwebui(workspace)}-([a-z0-9-]+-)?[0-9a-f]{{10}}"
+    return bool(re.fullmatch(own, secret)) or is_site_copy(secret, workspace)
+
+
+def is_site_copy(secret: str, workspace: str) -> bool:
+    """Whether a tenant's Secret of this name is a copy of what the platform's settings name."""
+    purposes = rf"(pull-[1-9]|{AUTHORITIES}-[0-9a-f]{{10}})"
+    return bool(re.fullmatch(f"{names.openwebui(workspace)}-{purposes}", secret))
 
 
 def workspace_labels(workspace: str, name: str, component: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Render the tenant's namespace, its quota and limits, ServiceAccounts and Secrets."""
 
 import base64
+from collections.abc import Iterator
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import quantity
@@ -12,6 +13,7 @@ from aichat_workspace.domain.render.context import (
     TENANCY,
     Credentials,
     Tenant,
+    with_pull_digest,
     workspace_labels,
 )
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -55,6 +57,7 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
         tenant.service_account(tenant.openwebui, OPENWEBUI),
         _secret(tenant),
         *(_copy(tenant, purpose) for purpose in tenant.copied),
+        *_site_copies(tenant),
     )
 
 
@@ -129,6 +132,31 @@ def _copy(tenant: Tenant, purpose: str) -> Manifest:
         immutable=True,
         data=dict(original.data),
     )
+
+
+def _site_copies(tenant: Tenant) -> Iterator[Manifest]:
+    """Yield the copies of what the platform's settings name for every workspace.
+
+    The authorities' has a name of its own for each content, and pods follow it by turns. Those of
+    registries' passwords keep their names, as pods that run have no use for new ones.
+    """
+    site = tenant.site
+    for number, original in enumerate(site.pull_secrets, start=1):
+        name = names.pull_secret(tenant.name, number)
+        copy = tenant.manifest(
+            "v1", "Secret", name, TENANCY, type=original.type, data=dict(original.data)
+        )
+        yield with_pull_digest(copy, site)
+    if site.authorities is not None:
+        yield tenant.manifest(
+            "v1",
+            "Secret",
+            tenant.authorities,
+            TENANCY,
+            type=site.authorities.type,
+            immutable=True,
+            data=dict(site.authorities.data),
+        )
 
 
 def secret_data(credentials: Credentials) -> dict[str, str]:

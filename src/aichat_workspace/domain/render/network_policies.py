@@ -3,8 +3,6 @@
 https://kubernetes.io/docs/concepts/services-networking/network-policies/
 """
 
-from collections.abc import Iterable
-from ipaddress import ip_network
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -12,6 +10,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.models.name import parse_model
 from aichat_workspace.domain.policy import effective_spec
+from aichat_workspace.domain.render import peers
 from aichat_workspace.domain.render.context import (
     OLLAMA,
     OLLAMA_PORT,
@@ -22,10 +21,8 @@ from aichat_workspace.domain.render.context import (
 )
 
 _HTTPS: Final = 443
-_DNS: Final = 53
 _SOLVER: Final = {"acme.cert-manager.io/http01-solver": "true"}
 _SOLVER_PORT: Final = 8089
-_NODE_LOCAL_DNS: Final = "169.254.20.10/32"
 
 
 def render(tenant: Tenant) -> tuple[Manifest, ...]:
@@ -42,19 +39,20 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
 
 def _default_deny(tenant: Tenant) -> Manifest:
     """Let no pod do anything but resolve names, not even a pod that is not ours."""
-    return _policy(tenant, f"{tenant.name}-default-deny", {}, ingress=[], egress=[_dns()])
+    egress = peers.dns(tenant.platform.network.dns)
+    return _policy(tenant, f"{tenant.name}-default-deny", {}, ingress=[], egress=egress)
 
 
 def _ollama(tenant: Tenant) -> Manifest:
     """Let the chat in, the operator, which manages models, and the API, which forwards prompts;
     and the server to the registries of models."""
-    clients = [_pods(tenant.selector(OPENWEBUI)), *_system_pods(names.OPERATOR, names.API)]
+    clients = [peers.pods(tenant.selector(OPENWEBUI)), *_system_pods(names.OPERATOR, names.API)]
     return _policy(
         tenant,
         tenant.ollama,
         tenant.selector(OLLAMA),
-        ingress=[_rule("from", clients, OLLAMA_PORT)],
-        egress=[_rule("to", _outside(tenant), *_registry_ports(tenant))],
+        ingress=[peers.rule("from", clients, OLLAMA_PORT)],
+        egress=peers.outside(tenant.platform, *_registry_ports(tenant)),
     )
 
 
@@ -66,10 +64,10 @@ def _openwebui(tenant: Tenant) -> Manifest:
         tenant.openwebui,
         tenant.selector(OPENWEBUI),
         ingress=[
-            _rule("from", _ingress_controllers(tenant), OPENWEBUI_PORT),
-            _rule("from", _system_pods(names.OPERATOR), OPENWEBUI_PORT),
+            peers.from_clients(tenant.platform.ingress, OPENWEBUI_PORT),
+            peers.rule("from", _system_pods(names.OPERATOR), OPENWEBUI_PORT),
         ],
-        egress=[_rule("to", [_pods(tenant.selector(OLLAMA))], OLLAMA_PORT)],
+        egress=[peers.rule("to", [peers.pods(tenant.selector(OLLAMA))], OLLAMA_PORT)],
     )
 
 
@@ -87,7 +85,7 @@ def _back_ends(tenant: Tenant) -> tuple[Manifest, ...]:
     if not urls:
         return ()
     ports = sorted({urlsplit(url).port or _HTTPS for url in urls})
-    egress = [_rule("to", _outside(tenant), *ports)]
+    egress = peers.outside(tenant.platform, *ports)
     selector = tenant.selector(OPENWEBUI)
     return (_policy(tenant, f"{tenant.name}-back-ends", selector, egress=egress),)
 
@@ -99,7 +97,7 @@ def _certificate_solver(tenant: Tenant) -> tuple[Manifest, ...]:
     """
     if tenant.issuer is None:
         return ()
-    rule = _rule("from", _ingress_controllers(tenant), _SOLVER_PORT)
+    rule = peers.from_clients(tenant.platform.ingress, _SOLVER_PORT)
     return (_policy(tenant, f"{tenant.name}-certificate-solver", _SOLVER, ingress=[rule]),)
 
 
@@ -122,50 +120,10 @@ def _policy(
     )
 
 
-def _rule(side: str, peers: list[dict[str, Any]], *ports: int) -> dict[str, Any]:
-    return {side: peers, "ports": [{"port": port, "protocol": "TCP"} for port in ports]}
-
-
-def _pods(labels: dict[str, str]) -> dict[str, Any]:
-    return {"podSelector": {"matchLabels": labels}}
-
-
-def _namespace(name: str) -> dict[str, Any]:
-    return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
-
-
-def _ingress_controllers(tenant: Tenant) -> list[dict[str, Any]]:
-    settings = tenant.platform.ingress
-    gateway = (settings.gateway.namespace,) if settings.gateway else ()
-    namespaces = dict.fromkeys((*settings.controller_namespaces, *gateway))
-    return [_namespace(name) for name in namespaces]
-
-
 def _system_pods(*applications: str) -> list[dict[str, Any]]:
     """Return peers that select the applications' pods in the system namespace."""
-    system = _namespace(names.SYSTEM_NAMESPACE)
-    return [{**system, **_pods({"app.kubernetes.io/name": name})} for name in applications]
-
-
-def _dns() -> dict[str, Any]:
-    return {
-        "to": [_namespace("kube-system"), {"ipBlock": {"cidr": _NODE_LOCAL_DNS}}],
-        "ports": [{"port": _DNS, "protocol": protocol} for protocol in ("UDP", "TCP")],
-    }
-
-
-def _outside(tenant: Tenant) -> list[dict[str, Any]]:
-    network = tenant.platform.network
-    excepted = _ranges(network.egress_except)
-    return [
-        {"ipBlock": {"cidr": "0.0.0.0/0", **({"except": excepted} if excepted else {})}},
-        *({"ipBlock": {"cidr": cidr}} for cidr in _ranges(network.egress_allow)),
-    ]
-
-
-def _ranges(cidrs: Iterable[str]) -> list[str]:
-    """Return each range once, by its first address: 10.1.2.3/8 is 10.0.0.0/8."""
-    return list(dict.fromkeys(str(ip_network(cidr, strict=False)) for cidr in cidrs))
+    system = peers.namespace(names.SYSTEM_NAMESPACE)
+    return [{**system, **peers.pods({"app.kubernetes.io/name": name})} for name in applications]
 
 
 def _registry_ports(tenant: Tenant) -> list[int]:

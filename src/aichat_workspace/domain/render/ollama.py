@@ -17,6 +17,7 @@ from aichat_workspace.domain.render.context import (
     http_probe,
     pod_security,
 )
+from aichat_workspace.domain.render.ways_out import with_ways_out
 
 _HOME: Final = "/var/lib/ollama"
 PUBLIC_KEY: Final = f"{_HOME}/.ollama/id_ed25519.pub"
@@ -67,8 +68,12 @@ def _stateful_set(tenant: Tenant) -> Manifest:
             "replicas": tenant.replicas,
             "serviceName": tenant.ollama,
             "selector": {"matchLabels": tenant.selector(OLLAMA)},
-            "template": tenant.pod_template(
-                OLLAMA, _container(tenant), pod_security(_USER, _USER), "models"
+            "template": with_ways_out(
+                tenant,
+                OLLAMA,
+                tenant.pod_template(
+                    OLLAMA, _container(tenant), pod_security(_USER, _USER), "models"
+                ),
             ),
         },
     )

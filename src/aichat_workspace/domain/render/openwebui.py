@@ -19,6 +19,8 @@ from aichat_workspace.domain.render.context import (
     http_probe,
     pod_security,
 )
+from aichat_workspace.domain.render.ways_out import with_ways_out
+from aichat_workspace.domain.v1alpha1.platform_spec import IpFamily
 
 # The image runs as any user of group 0 (open-webui#20813).
 _USER: Final = 1000
@@ -48,7 +50,11 @@ def _deployment(tenant: Tenant) -> Manifest:
             # Its volume is ReadWriteOnce: the old pod must end before the new one starts.
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": tenant.selector(OPENWEBUI)},
-            "template": tenant.pod_template(OPENWEBUI, chat, security, "data", [init_container]),
+            "template": with_ways_out(
+                tenant,
+                OPENWEBUI,
+                tenant.pod_template(OPENWEBUI, chat, security, "data", [init_container]),
+            ),
         },
     )
 
@@ -107,9 +113,15 @@ def _settings(tenant: Tenant) -> list[dict[str, Any]]:
         UVICORN_WORKERS="1",
         ENABLE_VERSION_UPDATE_CHECK="false",
         DO_NOT_TRACK="true",
+        **_listener(tenant),
         **_secure_cookies(tenant),
         **_oidc(tenant),
     )
+
+
+def _listener(tenant: Tenant) -> dict[str, str]:
+    """Return where it listens, when that is not IPv4: its server listens on one family only."""
+    return {"HOST": "::"} if tenant.platform.network.ip_family is IpFamily.IPV6 else {}
 
 
 def _secure_cookies(tenant: Tenant) -> dict[str, str]:

@@ -31,6 +31,15 @@ class Standing(StrEnum):
     FAILING = "failing"
 
 
+class Enforcement(StrEnum):
+    """Whether the cluster holds network policies, as far as the operator could try it."""
+
+    UNCHECKED = "unchecked"
+    """There was nothing to try."""
+    ENFORCED = "enforced"
+    NOT_ENFORCED = "not enforced"
+
+
 @dataclass(frozen=True, slots=True)
 class PlatformInputs:
     """What is known of the platform."""
@@ -45,6 +54,11 @@ class PlatformInputs:
     gateways: tuple[Manifest, ...] = ()
     issuers: tuple[Manifest, ...] = ()
     """cert-manager's ClusterIssuers."""
+    missing: tuple[Problem, ...] = ()
+    """What the settings name in the system namespace, and that is not there."""
+    namespaces: frozenset[str] = frozenset()
+    """All of the cluster."""
+    enforcement: Enforcement = Enforcement.UNCHECKED
     counts: WorkspaceCounts = field(default_factory=WorkspaceCounts)
 
 
@@ -68,6 +82,8 @@ def compute_platform_status(
     findings = {
         PlatformConditionType.ACCEPTED: _accepted(inputs),
         PlatformConditionType.REFERENCES_RESOLVED: _references_resolved(inputs),
+        PlatformConditionType.PEOPLE_ADMITTED: _people_admitted(inputs),
+        PlatformConditionType.NETWORK_POLICIES_ENFORCED: _ENFORCEMENT[inputs.enforcement],
     }
     before = {condition.type: condition for condition in current.conditions}
     return PlatformStatus(
@@ -96,6 +112,51 @@ class _Finding:
     message: str
 
 
+_ENFORCEMENT: Final = {
+    Enforcement.ENFORCED: _Finding(
+        ConditionStatus.TRUE,
+        Reason.NETWORK_POLICIES_ENFORCED,
+        "the operator can't reach the API's port, which the network policies deny it",
+    ),
+    Enforcement.NOT_ENFORCED: _Finding(
+        ConditionStatus.FALSE,
+        Reason.NETWORK_POLICIES_NOT_ENFORCED,
+        "the operator reaches the API's port, which the network policies deny it, so teams are not "
+        "isolated on the network either; install a network plugin that enforces them",
+    ),
+    Enforcement.UNCHECKED: _Finding(
+        ConditionStatus.UNKNOWN,
+        Reason.NETWORK_POLICIES_UNCHECKED,
+        "the operator tries the API's port, which its network policies deny it, and there are no "
+        "such policies or no pod of the API is ready",
+    ),
+}
+
+
+def _people_admitted(inputs: PlatformInputs) -> _Finding:
+    """Whether the network policies let anybody come in to chats. Which pods there are is not
+    known, only which namespaces."""
+    ingress = inputs.settings.ingress
+    gateway = [ingress.gateway.namespace] if ingress.gateway else []
+    listed = dict.fromkeys((*ingress.controller_namespaces, *gateway))
+    present = [name for name in listed if name in inputs.namespaces]
+    if ingress.any_source or ingress.source_ranges or present:
+        ways = (
+            "everybody" if ingress.any_source else "",
+            f"the pods of {', '.join(present)}" if present else "",
+            ", ".join(ingress.source_ranges),
+        )
+        message = f"the network policies let in {' and '.join(filter(None, ways))}"
+        return _Finding(ConditionStatus.TRUE, Reason.PEOPLE_ADMITTED, message)
+    return _Finding(
+        ConditionStatus.FALSE,
+        Reason.NOBODY_ADMITTED,
+        f"none of the namespaces {', '.join(listed)} is there, so the network policies let nobody "
+        "in; name the ingress controller's in spec.ingress.controllerNamespaces, or its addresses "
+        "in spec.ingress.sourceRanges",
+    )
+
+
 def _accepted(inputs: PlatformInputs) -> _Finding:
     if inputs.refusal:
         return _Finding(ConditionStatus.FALSE, Reason.SETTINGS_NOT_UNDERSTOOD, inputs.refusal)
@@ -113,6 +174,7 @@ def _references_resolved(inputs: PlatformInputs) -> _Finding:
 def _unresolved(inputs: PlatformInputs) -> Iterator[Problem]:
     """Yield a problem for each thing that the settings name, or leave to a default, and that is not
     there. An Issuer is in each workspace's own namespace, and not looked for."""
+    yield from inputs.missing
     name = inputs.settings.storage_class_name
     storage_classes = {manifest["metadata"]["name"] for manifest in inputs.storage_classes}
     if name and name not in storage_classes:

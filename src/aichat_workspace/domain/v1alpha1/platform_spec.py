@@ -12,21 +12,27 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic.config import JsonDict
 
 from aichat_workspace.domain import versions
-from aichat_workspace.domain.kubernetes.quantity import (
-    POSITIVE_PATTERN,
-    QUANTITY_PATTERN,
-    SIZE_PATTERN,
-)
 from aichat_workspace.domain.models.name import (
     MODEL_NAME_MAX_LENGTH,
     MODEL_NAME_PATTERN,
     PORT_PATTERN,
 )
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
+from aichat_workspace.domain.v1alpha1.field_types import (
+    DNS_LABELS,
+    LABEL,
+    SET,
+    ByteSize,
+    DnsLabel,
+    DnsName,
+    Positive,
+    Quantity,
+)
+from aichat_workspace.domain.v1alpha1.network_types import POD_LABELS, Cidr, PodLabels
+from aichat_workspace.domain.v1alpha1.site_network import Dns, Proxy, TrustedAuthorities
 
 PLATFORM_NAME: Final = "default"
 _DOCKER_HUB: Final = "docker.io"
-DNS_LABELS: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 
 _MAX_FAILURES_PATTERN: Final = r"^([0-9]{1,5}|(100|[1-9]?[0-9])%)$"
 # Tools and platform teams write these, and none of them changes who is reached or what may run.
@@ -64,11 +70,6 @@ FOREIGN_METADATA: Final = (
     "velero.io/*",
 )
 
-_OCTET: Final = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-
-Quantity = Annotated[str, StringConstraints(max_length=20, pattern=QUANTITY_PATTERN)]
-Positive = Annotated[str, StringConstraints(max_length=20, pattern=POSITIVE_PATTERN)]
-ByteSize = Annotated[str, StringConstraints(max_length=20, pattern=SIZE_PATTERN)]
 Image = Annotated[
     str,
     StringConstraints(
@@ -91,24 +92,12 @@ Registry = Annotated[
     str,
     StringConstraints(min_length=1, max_length=259, pattern=f"^{DNS_LABELS}(:({PORT_PATTERN}))?$"),
 ]
-# A network policy may not except all of IPv4 (/0).
-Cidr = Annotated[
-    str,
-    StringConstraints(
-        max_length=18, pattern=rf"^{_OCTET}(\.{_OCTET}){{3}}/(3[0-2]|[12][0-9]|[1-9])$"
-    ),
-]
-DnsName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=f"^{DNS_LABELS}$")]
-LABEL: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 # A name, all names with a prefix, or every name.
 NamePattern = Annotated[
     str,
     StringConstraints(
         min_length=1, max_length=316, pattern=rf"^(\*|({DNS_LABELS}/)?{LABEL}|{DNS_LABELS}/\*)$"
     ),
-]
-DnsLabel = Annotated[
-    str, StringConstraints(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 ]
 
 
@@ -268,16 +257,59 @@ class Ingress(Schema):
         description="Port people use when it is not 80, or 443 with TLS.",
     )
     controller_namespaces: tuple[DnsLabel, ...] = Field(
-        default=("traefik", "ingress-nginx", "haproxy-controller", "kube-system"),
+        default=(
+            "traefik",
+            "ingress-nginx",
+            "haproxy-controller",
+            "kube-system",
+            "openshift-ingress",
+            "envoy-gateway-system",
+            "istio-ingress",
+            "istio-system",
+            "nginx-gateway",
+            "projectcontour",
+            "kong",
+        ),
         min_length=1,
         max_length=16,
         description="Namespaces whose pods may reach Open WebUI: the ingress controller's.",
-        json_schema_extra={"x-kubernetes-list-type": "set"},
+        json_schema_extra=SET,
+    )
+    controller_pod_labels: PodLabels = Field(
+        default={},
+        max_length=8,
+        description="Labels that the ingress controller's pods have; every pod of these namespaces "
+        "when left out.",
+        json_schema_extra=POD_LABELS,
+    )
+    source_ranges: tuple[Cidr, ...] = Field(
+        default=(),
+        max_length=64,
+        description="Addresses that may reach Open WebUI without being a pod's: the nodes' for a "
+        "controller on the host's network, the subnets of a cloud's load balancer for one that "
+        "sends to pods.",
+        json_schema_extra=SET,
+    )
+    any_source: bool = Field(
+        default=False,
+        description="Whoever reaches the cluster's network may reach Open WebUI, where they have "
+        "to sign in. For controllers that no network policy can name, as Cilium's.",
     )
 
 
+IPV6_EXCEPTED: Final = ("2002::/16", "64:ff9b:1::/48", "fc00::/7", "fe80::/10", "fec0::/10")
+"""Private and reserved ranges, and those that stand for IPv4's in ways of their own."""
+
+
+class IpFamily(StrEnum):
+    """A family of addresses."""
+
+    IPV4 = "IPv4"
+    IPV6 = "IPv6"
+
+
 class Network(Schema):
-    """The addresses that the network policies except."""
+    """What the network policies let through, besides the ways in."""
 
     egress_except: tuple[Cidr, ...] = Field(
         default=(
@@ -290,20 +322,28 @@ class Network(Schema):
             "192.168.0.0/16",
             "198.18.0.0/15",
             "240.0.0.0/4",
+            *IPV6_EXCEPTED,
         ),
         max_length=64,
-        description="IPv4 ranges that workspaces may not reach: pods, services, nodes, the "
+        description="Ranges that workspaces may not reach: pods, services, nodes, the "
         "API server and the clouds' metadata addresses. The defaults are the private and reserved "
-        "ranges, some of which clusters use for pods, and Azure's 168.63.129.16. Public addresses "
-        "of nodes and of the API server are excepted without being listed.",
-        json_schema_extra={"x-kubernetes-list-type": "set"},
+        "ranges, some of which clusters use for pods, and Azure's 168.63.129.16. A list without a "
+        "range of IPv6 has IPv6's defaults besides. Public addresses of nodes and of the API "
+        "server, and nodes' ranges of pods, are excepted without being listed.",
+        json_schema_extra=SET,
     )
     egress_allow: tuple[Cidr, ...] = Field(
         default=(),
         max_length=64,
-        description="IPv4 ranges that workspaces may reach although they are excepted, as a "
-        "private registry's 10.1.2.3/32.",
-        json_schema_extra={"x-kubernetes-list-type": "set"},
+        description="Ranges that workspaces may reach although they are excepted, as a "
+        "private registry's 10.1.2.3/32; directly, where there is a proxy.",
+        json_schema_extra=SET,
+    )
+    dns: Dns = Field(default=Dns(), description="Where the cluster's DNS is.")
+    ip_family: IpFamily | None = Field(
+        default=None,
+        description="The family of pods' first address, on which chats listen: IPv4, or IPv6; that "
+        "of the nodes when left out.",
     )
 
 
@@ -479,7 +519,27 @@ class PlatformSpec(Schema):
         description="StorageClass of the volumes; the cluster's default when left out.",
     )
     ingress: Ingress = Field(default=Ingress(), description="How people reach workspaces.")
-    network: Network = Field(default=Network(), description="Exceptions of the network policies.")
+    network: Network = Field(
+        default=Network(), description="What the network policies let through."
+    )
+    proxy: Proxy | None = Field(
+        default=None,
+        description="The HTTP proxy through which Ollama and Open WebUI reach HTTPS servers. With "
+        "it they reach nothing else outside but spec.network.egressAllow.",
+    )
+    trusted_authorities: TrustedAuthorities | None = Field(
+        default=None,
+        description="Certificate authorities that Ollama and Open WebUI trust besides the public "
+        "ones.",
+    )
+    image_pull_secret_names: tuple[DnsName, ...] = Field(
+        default=(),
+        max_length=8,
+        description="Secrets of the operator's namespace with the passwords of the images' "
+        "registries, of type kubernetes.io/dockerconfigjson. Every workspace gets copies, which "
+        "follow a change without a restart.",
+        json_schema_extra=SET,
+    )
     models: ModelSettings = Field(default=ModelSettings(), description="How models are downloaded.")
     ceiling: Ceiling = Field(default=Ceiling(), description="What one workspace may have at most.")
     allowed: Allowed = Field(

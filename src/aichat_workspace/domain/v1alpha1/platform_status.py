@@ -16,6 +16,8 @@ class PlatformConditionType(StrEnum):
 
     ACCEPTED = "Accepted"
     REFERENCES_RESOLVED = "ReferencesResolved"
+    PEOPLE_ADMITTED = "PeopleAdmitted"
+    NETWORK_POLICIES_ENFORCED = "NetworkPoliciesEnforced"
 
 
 class PlatformCondition(ConditionOf[PlatformConditionType]):

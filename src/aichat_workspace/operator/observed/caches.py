@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from aichat_workspace.domain import names
@@ -12,7 +13,14 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest, covers, ref
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.policy import cluster_addresses
 from aichat_workspace.domain.policy.ownership import is_orphaned
-from aichat_workspace.domain.status.platform_status import PlatformInputs, Standing, standing
+from aichat_workspace.domain.policy.site_secrets import resolve_site
+from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.status.platform_status import (
+    Enforcement,
+    PlatformInputs,
+    Standing,
+    standing,
+)
 from aichat_workspace.domain.v1alpha1.platform_settings import (
     DEFAULTS,
     Settings,
@@ -52,7 +60,8 @@ class Caches:
     """Caches of all kinds that the operator reads, each for all workspaces together.
 
     `on_change` is called with the name of each workspace that a change concerns, `on_settings` when
-    the platform's settings changed.
+    the platform's settings changed. `dns_servers` are the ranges of the servers that answer the
+    operator's own questions for names.
     """
 
     def __init__(
@@ -60,10 +69,12 @@ class Caches:
         client: Client,
         on_change: Callable[[str], None],
         on_settings: Callable[[], None] = lambda: None,
+        dns_servers: tuple[str, ...] = (),
     ) -> None:
         self._on_change = on_change
         self._on_settings = on_settings
         self._client = client
+        self._dns_servers = dns_servers
         self._settings: Settings | None = None
         self._base: PlatformSpec | None = None
         self._effective = DEFAULTS.spec  # `_base` with the cluster's addresses
@@ -71,6 +82,8 @@ class Caches:
         self._hosts: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         self._standings: Counter[Standing] = Counter()
         self._phases: Counter[str] = Counter()
+        self.enforcement = Enforcement.UNCHECKED
+        self.api_endpoints_moved = asyncio.Event()  # for operator.enforcement_check
         self.session_key_moved = asyncio.Event()  # for operator.session_key, which clears it
         self.settings_moved = asyncio.Event()  # for operator.settings_record, which clears it
         self.platform_moved = asyncio.Event()  # for operator.platform_reporter, which clears it
@@ -107,12 +120,26 @@ class Caches:
             label_selector="kubernetes.io/service-name=kubernetes",
             transform=without_managed_fields,
         )
+        self.api_endpoints = Cache(
+            client,
+            kinds.ENDPOINT_SLICE,
+            Store(lambda *_: self.api_endpoints_moved.set()),
+            namespace=names.SYSTEM_NAMESPACE,
+            label_selector=f"kubernetes.io/service-name={names.API}",
+            transform=without_managed_fields,
+        )
         self.patterns = self._cache(
             kinds.CONFIG_MAP,
             None,
             namespace=names.SYSTEM_NAMESPACE,
             label_selector=names.PATTERNS_LABEL,
             transform=without_managed_fields,
+        )
+        self.bundles = self._cache(
+            kinds.CONFIG_MAP,
+            _of_none,
+            namespace=names.SYSTEM_NAMESPACE,
+            transform=trimming.config_map,
         )
         self.records = Cache(
             client,
@@ -148,7 +175,9 @@ class Caches:
             self.issuers,
             self.nodes,
             self.api_servers,
+            self.api_endpoints,
             self.patterns,
+            self.bundles,
             self.records,
             *self.tenants.values(),
         )
@@ -172,12 +201,13 @@ class Caches:
         return format_problem(settings.not_understood[name] for name in sorted(settings.unknown))
 
     def settings(self) -> PlatformSpec:
-        """The platform's settings in force. The cluster's own addresses are excepted from what
-        workspaces may reach."""
+        """The platform's settings in force, with what they leave to the cluster. Its own addresses
+        are excepted from what workspaces may reach."""
         spec = self.settings_in_force.spec
         if self._base is not spec:
             self._base = spec
-            self._effective = cluster_addresses.without(spec, self._addresses())
+            with_cluster = cluster_addresses.with_cluster(spec, self.nodes.all(), self._dns_servers)
+            self._effective = cluster_addresses.without(with_cluster, self._addresses())
         return self._effective
 
     def _addresses(self) -> set[str]:
@@ -248,6 +278,9 @@ class Caches:
             ingress_classes=tuple(self.ingress_classes.all()),
             gateways=tuple(self.gateways.all()),
             issuers=tuple(self.issuers.all()),
+            missing=self._site_problems(),
+            namespaces=frozenset(map(_name, self.namespaces.all())),
+            enforcement=self.enforcement,
             counts=WorkspaceCounts(
                 total=self._standings.total(),
                 following=self._standings[Standing.FOLLOWING],
@@ -255,6 +288,14 @@ class Caches:
                 failing=self._standings[Standing.FAILING],
             ),
         )
+
+    def _site_problems(self) -> tuple[Problem, ...]:
+        """What the settings name in the system namespace, and that is not there."""
+        spec, system = self.settings_in_force.spec, names.SYSTEM_NAMESPACE
+        _, problems = resolve_site(
+            spec, partial(self.secrets.get, system), partial(self.bundles.get, system)
+        )
+        return problems
 
     def tenant(self, name: str) -> Observed:
         """Everything known of one tenant."""
@@ -423,6 +464,17 @@ class Caches:
             else names.workspace_of_credentials(_name(secret))
         )
 
+    def _is_site_object(self, kind: Resource, obj: Json | None) -> bool:
+        """Whether the settings name an object of the system namespace for all workspaces."""
+        if obj is None:
+            return False
+        settings = self.settings_in_force.spec
+        if kind is kinds.SECRET:
+            return _name(obj) in settings.image_pull_secret_names
+        authorities = settings.trusted_authorities
+        is_named = authorities is not None and _name(obj) == authorities.config_map_name
+        return kind is kinds.CONFIG_MAP and is_named
+
     def _cache(
         self,
         kind: Resource,
@@ -438,7 +490,10 @@ class Caches:
                 return
             if self._take_in(kind, old, new):
                 return
-            if workspace_of is None:
+            is_for_all = self._is_site_object(kind, old or new)
+            if is_for_all or kind is kinds.NAMESPACE:
+                self.platform_moved.set()
+            if workspace_of is None or is_for_all:
                 moved: set[str | None] = {*self.workspace_names(), *self.orphaned_namespaces()}
             else:
                 moved = {workspace_of(obj) for obj in (old, new) if obj is not None}

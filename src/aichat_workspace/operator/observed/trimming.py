@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
+from aichat_workspace.domain.policy.site_secrets import PULL_SECRET_TYPE
 from aichat_workspace.foundation.metadata import annotations, labels
 from aichat_workspace.kube.objects import Json, without_managed_fields
 
@@ -29,6 +30,7 @@ _CONDITIONS: Final[Mapping[str, frozenset[str]]] = {
     "Deployment": frozenset({"ReplicaFailure"}),
     "Pod": frozenset({"PodScheduled", "Ready"}),
 }
+_CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----"
 _NAMESPACE_MARKS: Final = frozenset({names.OWNER_UID_ANNOTATION, names.RETAINED_ANNOTATION})
 _IDENTITY: Final = ("name", "namespace", "uid", "resourceVersion")
 _CONDITION_FIELDS: Final = ("type", "status", "reason", "message", "lastTransitionTime")
@@ -68,9 +70,16 @@ def namespace(obj: Json) -> Json:
 
 
 def node(obj: Json) -> Json:
-    """Keep the addresses."""
+    """Keep the addresses, and the ranges of its pods."""
     addresses = (obj.get("status") or {}).get("addresses", [])
-    return {**head(obj), "status": {"addresses": addresses}}
+    spec = _fields(obj.get("spec") or {}, ("podCIDRs",))
+    return {**head(obj), **({"spec": spec} if spec else {}), "status": {"addresses": addresses}}
+
+
+def config_map(obj: Json) -> Json:
+    """Keep the entries that may be certificates."""
+    entries = {name: text for name, text in (obj.get("data") or {}).items() if _CERTIFICATE in text}
+    return {**head(obj), "data": entries}
 
 
 def head(obj: Json) -> Json:
@@ -80,9 +89,15 @@ def head(obj: Json) -> Json:
 
 
 def secret(obj: Json) -> Json:
-    """Drop the data, except of credentials and of Secrets that say which resource they serve."""
+    """Drop the data, except of credentials, of Secrets that say which resource they serve, and of
+    those with registries' passwords."""
     trimmed = without_managed_fields(obj)
-    if not _is_credentials(obj) and names.SECRET_FOR_ANNOTATION not in annotations(obj):
+    is_read = (
+        _is_credentials(obj)
+        or names.SECRET_FOR_ANNOTATION in annotations(obj)
+        or obj.get("type") == PULL_SECRET_TYPE
+    )
+    if not is_read:
         trimmed.pop("data", None)
     return trimmed
 

@@ -37,7 +37,14 @@ from aichat_workspace.domain.render import credentials, render, retained_namespa
 from aichat_workspace.domain.render.context import Credentials
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
-from tests.unit.domain.samples import NOW, as_cached, namespace, workspace
+from tests.unit.domain.samples import (
+    NOW,
+    SYSTEM_CONFIG_MAPS,
+    SYSTEM_SECRETS,
+    as_cached,
+    namespace,
+    workspace,
+)
 
 NAME = "team-a-aichat"
 NEW_SECRETS = NewSecrets("new-key", "new-password")
@@ -656,3 +663,42 @@ def test_what_is_stopped_or_on_its_way_out_is_not_ended_again() -> None:
     observed = Observed(namespace=TERMINATING, objects=ending)
     (decision,) = decide(snapshot(retained, observed=observed), NOW)
     assert steps_of(decision) == ["RemoveFinalizer"]
+
+
+class TestWhatTheSettingsNameForAll:
+    PLATFORM = PlatformSpec.model_validate(
+        {"imagePullSecretNames": ["registry"], "trustedAuthorities": {"configMapName": "corp"}}
+    )
+
+    def decided(self, **changes: Any) -> Provision:
+        secrets = {names.credentials(NAME): secret_of(KEPT), **changes.pop("secrets", {})}
+        facts = snapshot(KEPT, secrets=secrets, platform=self.PLATFORM, **changes)
+        (decision,) = decide(facts, NOW)
+        assert isinstance(decision, Provision)
+        return decision
+
+    def test_a_new_workspace_waits_for_it_and_says_for_what(self) -> None:
+        decision = self.decided()
+        assert decision.steps == ()
+        reasons = [problem.reason for problem in decision.problems]
+        assert reasons == ["PullSecretNotFound", "AuthoritiesNotFound"]
+
+    def test_an_existing_one_keeps_its_pods_and_copies_while_it_is_missing(self) -> None:
+        actions = self.decided(tenant=namespace()).actions
+        kinds = {action.manifest["kind"] for action in actions if isinstance(action, Apply)}
+        assert kinds.isdisjoint({"Secret", "ServiceAccount", "StatefulSet", "Deployment"})
+        assert "NetworkPolicy" in kinds
+        assert not [action for action in actions if isinstance(action, Delete)]
+
+    def test_with_it_the_tenant_gets_its_copies(self) -> None:
+        decision = self.decided(
+            tenant=namespace(), secrets=SYSTEM_SECRETS, config_maps=SYSTEM_CONFIG_MAPS
+        )
+        assert decision.problems == ()
+        copies = {
+            action.manifest["metadata"]["name"]
+            for action in decision.actions
+            if isinstance(action, Apply) and action.manifest["kind"] == "Secret"
+        }
+        assert names.pull_secret(NAME, 1) in copies
+        assert any(name.startswith(f"{NAME}-openwebui-authorities-") for name in copies)

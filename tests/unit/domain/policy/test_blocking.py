@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from aichat_workspace.domain.kubernetes.manifest import ref
 from aichat_workspace.domain.policy.blocking import (
     blocked_kinds,
     blocks_host,
@@ -81,6 +82,9 @@ SETTINGS: dict[str, Any] = {
     "images": {"mirror": "mirror.example.org"},
     "ingress": {"domain": "ai.example.org"},
     "models": {"embeddingModel": "none"},
+    "proxy": {"url": "http://10.1.2.3:3128"},
+    "trustedAuthorities": {"configMapName": "corp"},
+    "imagePullSecretNames": ["registry"],
 }
 
 
@@ -88,8 +92,15 @@ SETTINGS: dict[str, Any] = {
 def test_a_setting_that_is_not_understood_blocks_each_kind_that_shows_it(name: str) -> None:
     alias = PlatformSpec.model_fields[name].alias or name
     changed = PlatformSpec.model_validate({alias: SETTINGS.get(alias, {})})
-    pairs = zip(desired(), desired(changed), strict=True)
-    kinds = {before["kind"] for before, after in pairs if before != after}
+    before, after = (
+        {ref(manifest): manifest for manifest in rendered}
+        for rendered in (desired(), desired(changed))
+    )
+    kinds = {
+        reference.kind
+        for reference in before | after
+        if before.get(reference) != after.get(reference)
+    }
     if alias == "images":
         assert kinds == {"StatefulSet", "Deployment"}, "whose present images are kept"
     else:

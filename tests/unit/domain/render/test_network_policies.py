@@ -23,6 +23,7 @@ from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render import ReferencedSecret, render, tenant_namespace
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI, workspace_labels
 from aichat_workspace.domain.v1alpha1.platform_spec import Ingress, Issuer, Network, PlatformSpec
+from aichat_workspace.domain.v1alpha1.site_network import Dns
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import Access
 from localcluster.node.netpol.evaluate import is_allowed
@@ -104,10 +105,13 @@ EVERYTHING: set[Connection] = {
     *every(("chat",), ("internet", "allowed range"), (443, 8443)),
 }
 
-PLATFORM = PlatformSpec(ingress=Ingress(controller_namespaces=("traefik",)))
+KUBEADM = Dns(namespaces=("kube-system",), addresses=("169.254.20.10/32",), ports=(53,))
+PLATFORM = PlatformSpec(
+    ingress=Ingress(controller_namespaces=("traefik",)), network=Network(dns=KUBEADM)
+)
 WITH_EVERYTHING = PlatformSpec(
     ingress=Ingress(controller_namespaces=("traefik",), issuer=Issuer(name="ours")),
-    network=Network(egress_allow=("10.1.2.3/32",)),
+    network=Network(egress_allow=("10.1.2.3/32",), dns=KUBEADM),
 )
 CONNECTED = workspace(
     models=["models.example.org:5000/team/big"],

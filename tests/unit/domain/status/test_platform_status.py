@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.status.platform_status import (
+    Enforcement,
     PlatformInputs,
     Standing,
     compute_platform_status,
@@ -33,6 +36,7 @@ INPUTS = PlatformInputs(
     settings=PlatformSpec(),
     storage_classes=(manifest("standard", annotations=DEFAULT_CLASS),),
     ingress_classes=(manifest("internal"),),
+    namespaces=frozenset({"kube-system"}),
 )
 
 
@@ -53,6 +57,8 @@ def test_settings_in_force_are_accepted_and_resolved() -> None:
     assert [(condition.type, condition.status) for condition in status.conditions] == [
         ("Accepted", "True"),
         ("ReferencesResolved", "True"),
+        ("PeopleAdmitted", "True"),
+        ("NetworkPoliciesEnforced", "Unknown"),
     ]
 
 
@@ -117,12 +123,72 @@ def test_an_issuer_of_each_workspace_is_not_looked_for() -> None:
     assert conditions(own)[PlatformConditionType.REFERENCES_RESOLVED].status == "True"
 
 
+def test_a_missing_secret_of_the_settings_is_the_first_thing_to_mend() -> None:
+    missing = Problem(Reason.PULL_SECRET_NOT_FOUND, "Secret 'registry' is not there")
+    unresolved = replace(INPUTS, storage_classes=(), missing=(missing,))
+    condition = conditions(unresolved)[PlatformConditionType.REFERENCES_RESOLVED]
+    assert (condition.reason, condition.message) == (missing.reason, missing.message)
+
+
+@pytest.mark.parametrize(
+    ("ingress", "status", "part"),
+    [
+        ({"controllerNamespaces": ["edge"]}, "False", "none of the namespaces edge is there"),
+        ({"controllerNamespaces": ["edge", "kube-system"]}, "True", "the pods of kube-system"),
+        (
+            {
+                "controllerNamespaces": ["edge"],
+                "gateway": {"name": "front", "namespace": "kube-system"},
+            },
+            "True",
+            "the pods of kube-system",
+        ),
+        (
+            {"controllerNamespaces": ["edge"], "sourceRanges": ["192.0.2.0/24"]},
+            "True",
+            "let in 192.0.2.0/24",
+        ),
+        ({"controllerNamespaces": ["edge"], "anySource": True}, "True", "everybody"),
+    ],
+)
+def test_it_is_told_when_nobody_can_come_in(
+    ingress: dict[str, Any], status: str, part: str
+) -> None:
+    admitted = conditions(replace(INPUTS, settings=settings(ingress=ingress)))[
+        PlatformConditionType.PEOPLE_ADMITTED
+    ]
+    assert admitted.status == status
+    assert part in admitted.message
+
+
+@pytest.mark.parametrize(
+    ("enforcement", "status", "reason"),
+    [
+        (Enforcement.ENFORCED, "True", "NetworkPoliciesEnforced"),
+        (Enforcement.NOT_ENFORCED, "False", "NetworkPoliciesNotEnforced"),
+        (Enforcement.UNCHECKED, "Unknown", "NetworkPoliciesUnchecked"),
+    ],
+)
+def test_it_is_told_whether_the_cluster_holds_network_policies(
+    enforcement: Enforcement, status: str, reason: str
+) -> None:
+    condition = conditions(replace(INPUTS, enforcement=enforcement))[
+        PlatformConditionType.NETWORK_POLICIES_ENFORCED
+    ]
+    assert (condition.status, condition.reason) == (status, reason)
+
+
 def test_an_unchanged_status_is_equal_and_a_moved_condition_is_dated_anew() -> None:
     status = compute_platform_status(PlatformStatus(), INPUTS, NOW)
     later = NOW + timedelta(minutes=1)
     assert compute_platform_status(status, INPUTS, later) == status
     moved = compute_platform_status(status, replace(INPUTS, storage_classes=()), later)
-    assert [condition.last_transition_time for condition in moved.conditions] == [NOW, later]
+    assert [condition.last_transition_time for condition in moved.conditions] == [
+        NOW,
+        later,
+        NOW,
+        NOW,
+    ]
 
 
 def resource(phase: str | None = None, up_to_date: str = "True", **metadata: Any) -> dict[str, Any]:

@@ -96,7 +96,9 @@ def test_kubectl_get_shows_phase_ready_reason_models_url_and_age() -> None:
     "spec",
     [
         {"network": {"egressExcept": ["999.1.1.1/999"]}},
-        {"network": {"egressExcept": ["fd00::/8"]}},
+        {"network": {"egressExcept": ["fd00::/129"]}},
+        {"network": {"egressExcept": ["::/0"]}},
+        {"network": {"egressExcept": ["fd00::1::/64"]}},
         {"network": {"egressExcept": ["0.0.0.0/0"]}},
         {"network": {"egressAllow": ["10.1.2.3"]}},
         {"ollama": {"storage": "0"}},
@@ -115,6 +117,7 @@ def test_an_invalid_platform_setting_is_refused(spec: dict[str, Any]) -> None:
     "spec",
     [
         {"network": {"egressExcept": ["10.0.0.0/8", "255.255.255.255/32"]}},
+        {"network": {"egressAllow": ["fd00::/8", "2001:db8:1:2:3:4:5:6/128", "64:ff9b::/96"]}},
         {"ollama": {"cpuRequest": "0", "cpuLimit": "0.5", "storage": "1.5Ti"}},
         {"ollama": {"cpuLimit": "100m", "memoryLimit": "0.25Gi"}},
     ],

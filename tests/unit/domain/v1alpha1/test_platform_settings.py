@@ -97,15 +97,15 @@ def test_a_refused_field_that_was_not_written_before_keeps_the_default() -> None
 
 def test_a_value_that_a_newer_release_refuses_everywhere_is_unknown_and_stays_recorded() -> None:
     """The record holds what the older release took, which is the same value."""
-    strict = platform(network={"egressExcept": ["fd00::/8"]}, **OURS)
+    strict = platform(network={"egressExcept": ["fd00::/129"]}, **OURS)
     record = {**settings_record(in_force(platform()))}
-    record["data"] = {"spec": '{"network": {"egressExcept": ["fd00::/8"]}}'}
+    record["data"] = {"spec": '{"network": {"egressExcept": ["fd00::/129"]}}'}
     settings = in_force(strict, record)
     assert settings.unknown == {"network"}
     assert settings.spec.ingress.domain == "ai.corp.example"
     after = in_force(ABSENT, settings_record(settings))
     assert after.unknown == {"network"}
-    assert "fd00::/8" in settings_record(after)["data"]["spec"]
+    assert "fd00::/129" in settings_record(after)["data"]["spec"]
 
 
 def test_a_value_is_known_again_once_it_is_corrected() -> None:

@@ -6,12 +6,14 @@ import pytest
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.pods import is_controlled_by
 from aichat_workspace.domain.policy import cluster_addresses
+from aichat_workspace.domain.policy.site_secrets import PULL_SECRET_KEY, PULL_SECRET_TYPE
 from aichat_workspace.domain.v1alpha1.platform_settings import settings_record
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.kube.cache import Cache
 from aichat_workspace.kube.client import Client
 from aichat_workspace.operator.models.downloads import DownloadSlots
 from aichat_workspace.operator.observed.caches import Caches
+from tests.unit.domain.samples import CERTIFICATE
 from tests.unit.waiting import turns
 
 
@@ -326,3 +328,53 @@ def test_while_nodes_are_listed_walls_are_not_worked_out_for_each(
     assert worked_out == []
     assert caches.settings().network.egress_except[-1] == "203.0.113.2/32"
     assert worked_out == [3]
+
+
+SITE = {"imagePullSecretNames": ["registry"], "trustedAuthorities": {"configMapName": "corp"}}
+
+
+def site_object(kind: str, name: str, version: int, **fields: Any) -> dict[str, Any]:
+    metadata = {
+        "name": name,
+        "namespace": names.SYSTEM_NAMESPACE,
+        "uid": name,
+        "resourceVersion": str(version),
+    }
+    return {"apiVersion": "v1", "kind": kind, "metadata": metadata, **fields}
+
+
+def pull_secret(version: int, text: str, name: str = "registry") -> dict[str, Any]:
+    data = {PULL_SECRET_KEY: text}
+    return site_object("Secret", name, version, type=PULL_SECRET_TYPE, data=data)
+
+
+def bundle(version: int, text: str, name: str = "corp") -> dict[str, Any]:
+    return site_object("ConfigMap", name, version, data={"ca.crt": text})
+
+
+def test_a_change_of_what_the_settings_name_for_all_brings_all_back_and_no_other_does() -> None:
+    enqueued: list[str] = []
+    caches = Caches(cast("Client", None), enqueued.append)
+    metadata = {"name": "a", "namespace": "t", "uid": "a", "resourceVersion": "1"}
+    caches.workspaces.observe({"metadata": metadata, "spec": {"workspaceName": "a"}})
+    caches.platform.observe({**platform(1, pulls=1), "spec": SITE})
+    present = caches.present_platform()
+    assert present is not None
+    missing = [problem.reason for problem in caches.platform_inputs(present).missing]
+    assert missing == ["PullSecretNotFound", "AuthoritiesNotFound"]
+    enqueued.clear()
+    caches.secrets.observe(pull_secret(2, "eA==", "another"))
+    caches.bundles.observe(bundle(3, CERTIFICATE, "another"))
+    assert enqueued == []
+    caches.platform_moved.clear()
+    caches.secrets.observe(pull_secret(4, "eA=="))
+    assert enqueued == ["a"]
+    caches.bundles.observe(bundle(5, CERTIFICATE))
+    assert enqueued == ["a", "a"]
+    assert caches.platform_moved.is_set()
+    assert caches.platform_inputs(present).missing == ()
+
+
+def test_the_servers_that_the_operator_asks_for_names_are_dns_for_all() -> None:
+    caches = Caches(cast("Client", None), lambda _: None, dns_servers=("10.96.0.10/32",))
+    assert caches.settings().network.dns.addresses[-1] == "10.96.0.10/32"

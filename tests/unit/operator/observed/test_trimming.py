@@ -1,8 +1,11 @@
 from typing import Any
 
+import pytest
+
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.field_ownership import removals
 from aichat_workspace.operator.observed import trimming
+from tests.unit.domain.samples import CERTIFICATE
 
 _METADATA = {"name": "a", "namespace": "team", "managedFields": [{"manager": "kubectl"}]}
 _KEPT = {"name": "a", "namespace": "team"}
@@ -75,19 +78,36 @@ def test_of_a_tenants_namespace_it_is_kept_what_others_added_to_it() -> None:
     assert removals(trimmed, desired) == (("metadata", "labels", "istio-injection"),)
 
 
-def test_of_a_node_its_addresses_are_kept() -> None:
+def test_of_a_node_its_addresses_and_its_pods_ranges_are_kept() -> None:
     addresses = [{"type": "ExternalIP", "address": "203.0.113.7"}]
     metadata = {"name": "n", "resourceVersion": "1"}
     node = {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {**metadata, "annotations": {"seen": "now"}},
-        "spec": {"podCIDR": "10.0.0.0/24"},
+        "spec": {"podCIDR": "10.0.0.0/24", "podCIDRs": ["10.0.0.0/24", "fd00::/64"]},
         "status": {"addresses": addresses, "conditions": [{"type": "Ready"}]},
     }
     assert trimming.node(node) == {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": metadata,
+        "spec": {"podCIDRs": ["10.0.0.0/24", "fd00::/64"]},
         "status": {"addresses": addresses},
     }
+
+
+def test_of_a_config_map_the_entries_with_certificates_are_kept() -> None:
+    data = {"ca.crt": CERTIFICATE, "settings": "much"}
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _METADATA, "data": data}
+    assert trimming.config_map(config_map)["data"] == {"ca.crt": CERTIFICATE}
+
+
+@pytest.mark.parametrize(
+    ("type_name", "is_kept"), [("kubernetes.io/dockerconfigjson", True), ("Opaque", False)]
+)
+def test_of_a_secret_without_a_workspace_only_registries_passwords_are_kept(
+    type_name: str, is_kept: bool
+) -> None:
+    secret = {"kind": "Secret", "metadata": _METADATA, "type": type_name, "data": {"k": "eA=="}}
+    assert ("data" in trimming.secret(secret)) is is_kept
