@@ -29,7 +29,8 @@ def test_variables_and_parameters_are_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "folder", ["src", "localcluster", "benchmarks", "docsite", "release", "hack", "examples", "tests"]
+    "folder",
+    ["src", "localcluster", "benchmarks", "docsite", "release", "hack", "examples", "tests"],
 )
 def test_variables_are_nouns(folder: str) -> None:
     modules = [*(ROOT / folder).rglob("*.py")]

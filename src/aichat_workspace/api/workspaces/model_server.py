@@ -70,7 +70,7 @@ class ModelServers:
 
         Raises ProblemError (422) when there is no such model, as the pieces do.
         """
-        model = prompt.model or next(iter(view.document["spec"].get("models", ())), None)
+        model = prompt.model or next(iter(self.cluster.models_of(view.document["spec"])), None)
         if model is None:
             error = FieldError("model", "the workspace has no model; name one, or add one")
             raise problems.invalid([error])

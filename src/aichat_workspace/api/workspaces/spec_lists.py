@@ -78,6 +78,29 @@ def remove(spec_list: SpecList, name: str) -> Change:
     return change
 
 
+def of_class(change: Change, models_of: Callable[[Spec], tuple[str, ...]]) -> Change:
+    """Return the change of a spec's models, made to those of its size class where it names none:
+    one more is added to them, not put in their place. It raises ProblemError (409) where the class
+    would give its models again."""
+
+    def change_models(spec: Spec) -> Spec:
+        models = [*models_of(spec)]
+        changed = change({**spec, MODELS.field: models} if models else spec)
+        if changed.get(MODELS.field) == models:
+            return spec
+        if again := models_of(changed) if not changed[MODELS.field] else ():
+            raise ProblemError(
+                409,
+                "models-of-class",
+                f"A workspace of size class {spec['className']!r} that names no model has "
+                f"{', '.join(again)}. Add the model that it is to have first, or change "
+                "spec.className.",
+            )
+        return changed
+
+    return change_models
+
+
 def reset_password(now: datetime) -> Change:
     """Return the change that has a new password generated. It raises ProblemError (409) where the
     platform team sets the password."""

@@ -46,7 +46,7 @@ from aichat_workspace.domain.planning.secret_copies import (
     recorded_copies,
     with_record,
 )
-from aichat_workspace.domain.policy import effective_spec, limits
+from aichat_workspace.domain.policy import effective_spec, limits, size_classes
 from aichat_workspace.domain.policy.blocking import (
     blocked_kinds,
     blocks_host,
@@ -65,12 +65,15 @@ from aichat_workspace.domain.policy.ownership import (
 )
 from aichat_workspace.domain.policy.secret_references import ADMIN, resolve
 from aichat_workspace.domain.policy.site_secrets import resolve_site
+from aichat_workspace.domain.policy.size_classes import with_size_class
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render import credentials as generated
 from aichat_workspace.domain.render import render, tenant_namespace
 from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
+from aichat_workspace.domain.render.site import NO_SITE, present_site
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.site_metadata import NamespaceMetadata
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import Expiry
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
@@ -129,6 +132,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         snapshot.platform, snapshot.secrets.get, snapshot.config_maps.get
     )
     problems = (*_problems(workspace, snapshot), *filter(None, [missing]), *site_problems)
+    workspace = with_size_class(workspace, snapshot.platform)
     models = _models(workspace, snapshot)
     if problems and not (namespace and owns(workspace, namespace)):
         return Provision(workspace, problems, models)
@@ -140,7 +144,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         credentials = generated.with_admin(own, referenced.get(ADMIN))
     objects = partial(render, credentials=credentials, referenced=referenced, site=site)
     pods, desired = _desired(workspace, snapshot, problems, objects)
-    body = tenant_namespace(workspace)
+    body = tenant_namespace(workspace, _site(snapshot))
     recorded = recorded_copies(namespace) if namespace else frozenset()
     new_body = with_record(body, recorded | desired_copies(desired))
     namespace_steps = _namespace(workspace, namespace, new_body)
@@ -175,6 +179,14 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     )
 
 
+def _site(snapshot: Snapshot) -> NamespaceMetadata:
+    """Return what the platform puts on the namespace: what is there while that is unknown."""
+    namespace = snapshot.observed.namespace
+    if "namespaces" not in snapshot.unknown_settings:
+        return snapshot.platform.namespaces
+    return NO_SITE if namespace is None else present_site(namespace)
+
+
 def _allowed_metadata(snapshot: Snapshot) -> tuple[str, ...]:
     """Return what others may add to objects: anything while the platform's list is unknown."""
     if "allowed" in snapshot.unknown_settings:
@@ -197,6 +209,7 @@ def _problems(workspace: Workspace, snapshot: Snapshot) -> Iterator[Problem]:
         yield spec_problem(workspace)
     taken = host_taken(workspace, snapshot.rivals, snapshot.platform)
     problems = (
+        *size_classes.violations(workspace.spec, workspace.namespace, snapshot.platform),
         *limits.violations(workspace.spec, snapshot.platform),
         *filter(None, (taken, _credentials_problem(workspace, snapshot))),
     )

@@ -15,7 +15,8 @@ from aichat_workspace.domain.v1alpha1.platform_spec import (
     PlatformSpec,
     Share,
 )
-from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL, Compute, Volume, WorkspaceSpec
+from aichat_workspace.domain.v1alpha1.sizes import Compute, Volume
+from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL, WorkspaceSpec
 
 HTTPS_PORT: Final = 443
 DIMENSIONS: Final = ("cpu", "memory", "storage")
@@ -33,6 +34,34 @@ class SolverShare:
     memory_request: str = "64Mi"
     memory_limit: str = "64Mi"
     storage: str = "0"
+
+
+@dataclass(frozen=True, slots=True)
+class OverheadShare:
+    """What the runtime class adds to a pod, which quotas count.
+
+    https://kubernetes.io/docs/concepts/scheduling-eviction/pod-overhead/
+    """
+
+    cpu: str
+    memory: str
+    storage: str = "0"
+
+    @property
+    def cpu_request(self) -> str:
+        return self.cpu
+
+    @property
+    def cpu_limit(self) -> str:
+        return self.cpu
+
+    @property
+    def memory_request(self) -> str:
+        return self.memory
+
+    @property
+    def memory_limit(self) -> str:
+        return self.memory
 
 
 def ollama_share(spec: WorkspaceSpec, platform: PlatformSpec) -> OllamaShare:
@@ -93,14 +122,25 @@ def pod_shares(spec: WorkspaceSpec, platform: PlatformSpec) -> tuple[Share | Sol
     return (*workloads, SolverShare()) if issuer(spec, platform) else workloads
 
 
+def counted_shares(
+    spec: WorkspaceSpec, platform: PlatformSpec
+) -> tuple[Share | SolverShare | OverheadShare, ...]:
+    """Return all that a quota counts: each pod's share, and the overhead of both workloads'."""
+    shares, runtime_class = pod_shares(spec, platform), platform.pods.runtime_class
+    if runtime_class is None:
+        return shares
+    overhead = OverheadShare(runtime_class.cpu_overhead, runtime_class.memory_overhead)
+    return (*shares, overhead, overhead)
+
+
 def minimum(spec: WorkspaceSpec, platform: PlatformSpec) -> dict[str, Fraction]:
     """Return what all pods need together, limits and volumes, by dimension."""
-    shares = pod_shares(spec, platform)
+    shares = counted_shares(spec, platform)
     fields = {"cpu": "cpu_limit", "memory": "memory_limit", "storage": "storage"}
     return {name: total(shares, field) for name, field in fields.items()}
 
 
-def total(shares: Iterable[Share | SolverShare], field: str) -> Fraction:
+def total(shares: Iterable[Share | SolverShare | OverheadShare], field: str) -> Fraction:
     """Return the sum of a field over some shares."""
     return sum((quantity.parse(getattr(share, field)) for share in shares), Fraction())
 
@@ -115,8 +155,11 @@ def is_allowed(model: str, platform: PlatformSpec) -> bool:
     """Whether the platform allows the registry that the model comes from.
 
     Without a list of allowed ones any registry is, on port 443: a workspace's network policies open
-    another port to all addresses, so only the platform team names one.
+    another port to all addresses, so only the platform team names one. A model of a size class is
+    one that it named.
     """
+    if any(model in size_class.models for size_class in platform.size_classes):
+        return True
     name, settings = parse_model(model), platform.models
     if settings.allowed_registries:
         return name.registry in settings.allowed_registries

@@ -15,8 +15,8 @@ from aichat_workspace.domain.render.context import (
     container_security,
     env,
     http_probe,
-    pod_security,
 )
+from aichat_workspace.domain.render.placement import pod_security
 from aichat_workspace.domain.render.ways_out import with_ways_out
 
 _HOME: Final = "/var/lib/ollama"
@@ -72,7 +72,10 @@ def _stateful_set(tenant: Tenant) -> Manifest:
                 tenant,
                 OLLAMA,
                 tenant.pod_template(
-                    OLLAMA, _container(tenant), pod_security(_USER, _USER), "models"
+                    OLLAMA,
+                    _container(tenant),
+                    pod_security(tenant.platform, _USER, _USER),
+                    "models",
                 ),
             ),
         },

@@ -29,7 +29,14 @@ from aichat_workspace.domain.v1alpha1.field_types import (
     Quantity,
 )
 from aichat_workspace.domain.v1alpha1.network_types import POD_LABELS, Cidr, PodLabels
+from aichat_workspace.domain.v1alpha1.pod_settings import Pods
+from aichat_workspace.domain.v1alpha1.site_metadata import NamespaceMetadata, RouteMetadata
 from aichat_workspace.domain.v1alpha1.site_network import Dns, Proxy, TrustedAuthorities
+from aichat_workspace.domain.v1alpha1.size_class import (
+    MAX_SIZE_CLASSES,
+    SIZE_CLASS_RULES,
+    SizeClass,
+)
 
 PLATFORM_NAME: Final = "default"
 _DOCKER_HUB: Final = "docker.io"
@@ -295,6 +302,9 @@ class Ingress(Schema):
         description="Whoever reaches the cluster's network may reach Open WebUI, where they have "
         "to sign in. For controllers that no network policy can name, as Cilium's.",
     )
+    metadata: RouteMetadata = Field(
+        default=RouteMetadata(), description="What every Ingress or HTTPRoute carries."
+    )
 
 
 IPV6_EXCEPTED: Final = ("2002::/16", "64:ff9b:1::/48", "fc00::/7", "fe80::/10", "fec0::/10")
@@ -540,8 +550,19 @@ class PlatformSpec(Schema):
         "follow a change without a restart.",
         json_schema_extra=SET,
     )
+    pods: Pods = Field(default=Pods(), description="Where pods run, and as whom.")
+    namespaces: NamespaceMetadata = Field(
+        default=NamespaceMetadata(), description="What every workspace's namespace carries."
+    )
     models: ModelSettings = Field(default=ModelSettings(), description="How models are downloaded.")
     ceiling: Ceiling = Field(default=Ceiling(), description="What one workspace may have at most.")
+    size_classes: tuple[SizeClass, ...] = Field(
+        default=(),
+        max_length=MAX_SIZE_CLASSES,
+        description="Sizes that workspaces choose by name, with spec.className. What a workspace "
+        "sets itself comes first, then its class, then spec.ollama and spec.openWebUI here.",
+        json_schema_extra=SIZE_CLASS_RULES,
+    )
     allowed: Allowed = Field(
         default=Allowed(),
         description="What teams may choose by name, and what others may add to their objects.",

@@ -11,25 +11,22 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, StrictBool, StrictInt, StringConstraints
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.models.name import (
-    PORT_PATTERN,
-)
+from aichat_workspace.domain.models.name import PORT_PATTERN
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
 from aichat_workspace.domain.v1alpha1.field_types import (
     LABEL_KEYS,
     ONE_LINE,
     SET,
     ByteSize,
-    DeviceName,
     DnsLabel,
     DnsName,
     LabelKey,
     LabelValue,
     ModelText,
     Positive,
-    Quantity,
 )
 from aichat_workspace.domain.v1alpha1.platform_spec import Issuer
+from aichat_workspace.domain.v1alpha1.sizes import Resources, Storage
 
 PATTERN_NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$"
 MAX_MODELS: Final = 32
@@ -77,19 +74,6 @@ WorkspaceName = Annotated[
 PatternText = Annotated[
     str, StringConstraints(min_length=1, max_length=63, pattern=PATTERN_NAME_PATTERN)
 ]
-Size = Annotated[
-    ByteSize,
-    Field(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                rule(
-                    "quantity(self).compareTo(quantity(oldSelf)) >= 0",
-                    "a volume can grow but not shrink: name the present size or a larger one",
-                )
-            ]
-        }
-    ),
-]
 KeepAlive = Annotated[
     str, StringConstraints(max_length=6, pattern=r"^(-1|0|[1-9][0-9]{0,4}(s|m|h))$")
 ]
@@ -101,16 +85,6 @@ HttpsUrl = Annotated[
     ),
 ]
 Duration = Annotated[str, StringConstraints(max_length=6, pattern=_DURATION)]
-_BOUNDS: Final = rule(
-    "!has(self.cpuRequest) || !has(self.cpuLimit) || "
-    "quantity(self.cpuRequest).compareTo(quantity(self.cpuLimit)) <= 0",
-    "cpuRequest must not be more than cpuLimit",
-)
-_MEMORY_BOUNDS: Final = rule(
-    "!has(self.memoryRequest) || !has(self.memoryLimit) || "
-    "quantity(self.memoryRequest).compareTo(quantity(self.memoryLimit)) <= 0",
-    "memoryRequest must not be more than memoryLimit",
-)
 # https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
 _TOLERATION_RULES: Final[dict[str, Any]] = {
     "x-kubernetes-validations": [
@@ -141,68 +115,6 @@ _DISTINCT_MODELS: Final = rule(
     "two entries name the same model: Ollama compares names without case, takes a missing tag for "
     "latest, and registry.ollama.ai/library/x for x; remove one of them",
 )
-_COMPUTE_RULES: Final[dict[str, Any]] = {"x-kubernetes-validations": [_BOUNDS, _MEMORY_BOUNDS]}
-
-
-class Compute(Schema):
-    """A workload's share of a node."""
-
-    cpu_request: Quantity | None = Field(default=None, description="CPU set aside.")
-    cpu_limit: Positive | None = Field(default=None, description="CPU it may use at most.")
-    memory_request: Quantity | None = Field(default=None, description="Memory set aside.")
-    memory_limit: ByteSize | None = Field(
-        default=None, description="Memory at which it is stopped."
-    )
-
-
-class Gpu(Schema):
-    """Graphics processors for the model server."""
-
-    count: StrictInt = Field(ge=1, le=16, description="How many.")
-    resource_name: DeviceName = Field(
-        default="nvidia.com/gpu", description="The resource by which nodes offer them."
-    )
-
-
-class OllamaCompute(Compute):
-    """The model server's share of a node."""
-
-    gpu: Gpu | None = Field(default=None, description="Graphics processors; none when left out.")
-
-
-class Resources(Schema):
-    """Compute of the workloads; the platform's where left out."""
-
-    ollama: OllamaCompute = Field(
-        default=OllamaCompute(),
-        description="The model server's share; weights live in its memory.",
-        json_schema_extra=_COMPUTE_RULES,
-    )
-    open_webui: Compute = Field(
-        default=Compute(),
-        alias="openWebUI",
-        description="The chat front-end's share.",
-        json_schema_extra=_COMPUTE_RULES,
-    )
-
-
-class Volume(Schema):
-    """A workload's volume."""
-
-    size: Size | None = Field(default=None, description="Its size; it can grow, not shrink.")
-    storage_class_name: DnsName | None = Field(
-        default=None,
-        description="Its StorageClass, read when the volume is made.",
-    )
-
-
-class Storage(Schema):
-    """The workspace's volumes; the platform's where left out."""
-
-    ollama: Volume = Field(default=Volume(), description="Models.")
-    open_webui: Volume = Field(
-        default=Volume(), alias="openWebUI", description="Chats, users and uploaded documents."
-    )
 
 
 class Quota(Schema):
@@ -471,6 +383,11 @@ class WorkspaceSpec(Schema):
         default=None,
         description="Model that reads uploaded documents; the platform's when left out, "
         f"{NO_MODEL} for no documents.",
+    )
+    class_name: DnsLabel | None = Field(
+        default=None,
+        description="The platform's size class, which gives what resources, storage and models "
+        "here leave out; none when left out.",
     )
     resources: Resources = Field(
         default=Resources(), description="What the workloads get of a node."
