@@ -405,6 +405,58 @@ async def test_a_missing_admission_policy_is_noticed(
         await becomes(client, confined=True)
 
 
+# As somebody else's, which protects what is theirs from the operator.
+OTHERS_POLICY = """
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: corp-protects-accounts}
+spec:
+  matchConstraints:
+    resourceRules:
+      - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [serviceaccounts]}
+  matchConditions:
+    - name: by-the-operator
+      expression: request.userInfo.username.endsWith(':aichat-workspace-operator')
+  validations:
+    - {expression: "request.namespace != 'NAMESPACE'", reason: Forbidden, message: not yours}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: corp-protects-accounts}
+spec: {policyName: corp-protects-accounts, validationActions: [Deny]}
+"""
+
+
+async def test_another_policy_neither_confines_nor_hinders_the_operator(
+    cluster: Cluster, operator_kubeconfig: Path
+) -> None:
+    as_operator = replace(cluster, kubeconfig=operator_kubeconfig)
+
+    def protect(namespace: str) -> None:
+        policy = OTHERS_POLICY.replace("NAMESPACE", namespace)
+        cluster.kubectl("apply", "-f", "-", stdin=policy)
+        write = ("create", "serviceaccount", "probe", "-n", namespace, "--dry-run=server")
+        eventually(
+            lambda: "corp-protects" in as_operator.kubectl(*write, check=False), "it protects"
+        )
+
+    async with await Client.connect(str(operator_kubeconfig), user_agent="test") as client:
+        try:
+            cluster.kubectl("delete", BINDING)
+            await becomes(client, confined=False)
+            protect("kube-system")
+            assert await is_confined(client) is False
+            protect(SYSTEM)
+            assert await is_confined(client) is False
+            protect("kube-system")
+            cluster.kubectl("apply", "-k", str(ROOT / "config" / "default"))
+            await becomes(client, confined=True)
+        finally:
+            cluster.kubectl("apply", "-k", str(ROOT / "config" / "default"))
+            kind = "validatingadmissionpolicy"
+            cluster.kubectl("delete", f"{kind}binding,{kind}", "corp-protects-accounts")
+
+
 async def becomes(client: Client, *, confined: bool) -> None:
     """The API server takes a policy's change in after a moment."""
     for _ in range(150):

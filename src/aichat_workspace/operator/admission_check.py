@@ -16,6 +16,13 @@ from aichat_workspace.domain.kubernetes.kinds import SERVICE_ACCOUNT
 from aichat_workspace.kube import confinement
 from aichat_workspace.kube.client import Client
 
+# The operator makes ServiceAccounts in tenants' namespaces only, and this is none.
+_PROBE: Final = confinement.Probe(
+    SERVICE_ACCOUNT,
+    f"{names.OPERATOR}-probe",
+    names.SYSTEM_NAMESPACE,
+    policy=f"{names.OPERATOR}-confinement",
+)
 _RETRY_SECONDS: Final = 2.0
 _CHECK_SECONDS: Final = 600.0
 _RECHECK_SECONDS: Final = 5.0
@@ -23,7 +30,7 @@ _log: Final = structlog.get_logger()
 
 
 async def wait_confined(client: Client) -> None:
-    """Wait until the admission policy refuses a dry-run write to kube-system."""
+    """Wait until the admission policy refuses a dry-run write that only it refuses."""
     while not await is_confined(client):
         _log_unconfined(_RETRY_SECONDS)
         await asyncio.sleep(_RETRY_SECONDS)
@@ -47,15 +54,13 @@ async def watch_confined(client: Client, confined: asyncio.Event) -> None:
 def _log_unconfined(retry_seconds: float) -> None:
     _log.error(
         "not confined: nothing is written",
-        fix="install config/admission: a dry-run write to kube-system was not refused by the "
-        "ValidatingAdmissionPolicy",
+        fix=f"install config/admission: ValidatingAdmissionPolicy {_PROBE.policy} did not refuse a "
+        f"ServiceAccount in {_PROBE.namespace}; where another policy refuses it first, exempt the "
+        "operator's account there",
         retry_seconds=retry_seconds,
     )
 
 
 async def is_confined(client: Client) -> bool | None:
-    """Return whether the admission policy, and not only the role, refuses our write; None without
-    a response."""
-    return await confinement.is_confined(
-        client, SERVICE_ACCOUNT, f"{names.OPERATOR}-probe", field_manager=names.OPERATOR
-    )
+    """Return whether the admission policy refuses our write; None without a response."""
+    return await confinement.is_confined(client, _PROBE, field_manager=names.OPERATOR)

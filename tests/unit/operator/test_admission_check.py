@@ -3,12 +3,21 @@ from typing import Any, cast
 
 import pytest
 
+from aichat_workspace.domain import names
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ForbiddenError, UnreachableError
 from aichat_workspace.operator import admission_check
 from aichat_workspace.operator.admission_check import watch_confined
 
-REFUSED = ForbiddenError(403, "Forbidden", "ValidatingAdmissionPolicy 'x' denied request")
+
+def refused(by: str) -> ForbiddenError:
+    return ForbiddenError(403, "Forbidden", f'serviceaccounts "probe" is forbidden: {by}')
+
+
+REFUSED = refused(
+    "ValidatingAdmissionPolicy 'aichat-workspace-operator-confinement' with binding "
+    "'aichat-workspace-operator-confinement' denied request: the operator may only write"
+)
 
 
 class ScriptedServer:
@@ -18,8 +27,9 @@ class ScriptedServer:
         self.answers = list(answers)
         self.is_exhausted = asyncio.Event()
 
-    async def create(self, *_: Any, dry_run: bool, **__: Any) -> None:
+    async def create(self, _: Any, body: Any, *, dry_run: bool, **__: Any) -> None:
         assert dry_run
+        assert body["metadata"]["namespace"] == names.SYSTEM_NAMESPACE
         if not self.answers:
             self.is_exhausted.set()
             await asyncio.sleep(60)
@@ -33,7 +43,9 @@ class ScriptedServer:
     [
         ((REFUSED,), True),
         ((None,), False),
-        ((ForbiddenError(403, "Forbidden", "by the role"),), False),
+        ((refused("User cannot create resource"),), False),
+        ((refused("ValidatingAdmissionPolicy 'corp-protect' denied request"),), False),
+        ((refused("GKE Warden authz [denied by managed-namespaces-limitation]"),), False),
         ((UnreachableError("reset"),), True),
         ((None, REFUSED), True),
     ],

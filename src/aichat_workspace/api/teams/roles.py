@@ -23,7 +23,7 @@ from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.foundation.metadata import annotations, labels
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.confinement import is_confined
+from aichat_workspace.kube.confinement import Probe, is_confined
 from aichat_workspace.kube.errors import NotFoundError, TooLargeError, UnreachableError
 from aichat_workspace.kube.objects import Json
 
@@ -38,6 +38,13 @@ _ROLES: Final = {name: role for role, name in CLUSTER_ROLES.items()} | {
 }
 _MAX_PERMISSIONS: Final = 64
 _CONFINED_SECONDS: Final = 30.0
+# The API makes accounts in teams' namespaces only, and the system namespace is none.
+_PROBE: Final = Probe(
+    kinds.SERVICE_ACCOUNT,
+    f"{names.API}-probe",
+    names.SYSTEM_NAMESPACE,
+    policy=f"{names.API}-people",
+)
 _log: Final = structlog.get_logger()
 # Who may write in a team's namespace may fill each object up to its limit of 1.5 MB.
 _PAGE_SIZE: Final = 20
@@ -71,8 +78,7 @@ class TeamRoles:
             )
 
     async def _is_confined(self) -> bool:
-        account, probe = kinds.SERVICE_ACCOUNT, f"{names.API}-probe"
-        answer = await is_confined(self.client, account, probe, field_manager=names.API)
+        answer = await is_confined(self.client, _PROBE, field_manager=names.API)
         if answer is None:
             raise UnreachableError("whether an admission policy confines the API was not answered")
         if not answer:

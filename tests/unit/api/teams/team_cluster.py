@@ -57,7 +57,7 @@ class TeamCluster(Client):
     """How many objects each page of a list had."""
     broken: str = ""
     is_confined: bool = True
-    """Whether an admission policy refuses a write for trial to kube-system."""
+    """Whether the API's admission policy refuses a write for trial to the system namespace."""
     probes: int = 0
     is_too_large: bool = False
     """Whether a page of a list is larger than its reader takes."""
@@ -112,11 +112,11 @@ class TeamCluster(Client):
         assert field_manager == names.API
         if resource.kind == self.broken:
             raise ApiError(500, "InternalError", "broken")
-        if body["metadata"]["namespace"] == "kube-system":
+        if body["metadata"]["namespace"] == names.SYSTEM_NAMESPACE:
             self.probes += 1
-            if self.is_confined:
-                raise ForbiddenError(403, "Forbidden", "ValidatingAdmissionPolicy 'x' denied it")
-            return body
+            policy = f"{names.API}-people" if self.is_confined else "corp-accounts"
+            message = f"ValidatingAdmissionPolicy '{policy}' denied request"
+            raise ForbiddenError(403, "Forbidden", message)
         metadata = body["metadata"]
         if (resource.kind, metadata["namespace"], metadata["name"]) in self.objects:
             raise AlreadyExistsError(409, "AlreadyExists", "it is there")
