@@ -9,7 +9,7 @@ from aichat_workspace.chart.components import Api, Operator
 from aichat_workspace.chart.value_types import Labels, Port
 from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.base import Schema
-from aichat_workspace.domain.v1alpha1.platform_spec import DnsLabel, DnsName
+from aichat_workspace.domain.v1alpha1.field_types import DnsLabel, DnsName
 from aichat_workspace.domain.v1alpha1.platform_spec import Ingress as PlatformIngress
 
 

@@ -481,6 +481,23 @@ class Reason(StrEnum):
         "Delete this one and choose another.",
     )
     # the platform's settings have to be edited, or what they name created
+    SIZE_CLASS_NOT_ALLOWED = (
+        "SizeClassNotAllowed",
+        "AI0232",
+        Severity.ERROR,
+        "It names a size class that its team may not choose.",
+        (
+            "Change `spec.className`, or add the team to `allowedTeams` of the class in "
+            "`spec.sizeClasses` of the AIChatPlatform."
+        ),
+    )
+    SIZE_CLASS_NOT_FOUND = (
+        "SizeClassNotFound",
+        "AI0233",
+        Severity.ERROR,
+        "It names a size class that the platform does not have.",
+        "Change `spec.className`, or add the class to `spec.sizeClasses` of the AIChatPlatform.",
+    )
     GATEWAY_NOT_FOUND = (
         "GatewayNotFound",
         "AI0301",

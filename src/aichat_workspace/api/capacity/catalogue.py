@@ -17,7 +17,7 @@ from aichat_workspace.domain.models.catalogue import CHECKED, KNOWN_MODELS, Know
 from aichat_workspace.domain.models.fit import Room, fit
 from aichat_workspace.domain.models.name import InvalidModelNameError, model_key, parse_model
 from aichat_workspace.domain.models.status import ModelState
-from aichat_workspace.domain.policy import effective_spec
+from aichat_workspace.domain.policy import effective_spec, size_classes
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 
@@ -83,7 +83,9 @@ def room_of(cluster: ClusterView, view: View) -> Room | None:
         spec = WorkspaceSpec.model_validate(view.document["spec"], extra="ignore")
     except ValueError:
         return None
-    share = effective_spec.ollama_share(spec, cluster.platform())
+    platform = cluster.platform()
+    spec = size_classes.filled(spec, platform)
+    share = effective_spec.ollama_share(spec, platform)
     has_gpu = spec.resources.ollama.gpu is not None
     return Room(
         memory_bytes=0 if has_gpu else int(quantity.parse(share.memory_limit)),

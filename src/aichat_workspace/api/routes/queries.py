@@ -19,8 +19,7 @@ from aichat_workspace.api.workspaces.service import ChangeOptions
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.models.fit import Room
-from aichat_workspace.domain.v1alpha1.platform_spec import ByteSize, DnsLabel
-from aichat_workspace.domain.v1alpha1.workspace_spec import LabelValue
+from aichat_workspace.domain.v1alpha1.field_types import ByteSize, DnsLabel, LabelValue
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 
 WAIT_SECONDS: Final = 60

@@ -23,7 +23,7 @@ from aichat_workspace.api.schemas.teams import (
 from aichat_workspace.api.teams.members import Subject
 from aichat_workspace.api.web.responses.json_responses import json_response
 from aichat_workspace.api.web.responses.security_headers import NO_STORE
-from aichat_workspace.domain.v1alpha1.platform_spec import DnsLabel
+from aichat_workspace.domain.v1alpha1.field_types import DnsLabel
 
 router = APIRouter(prefix="/api/v1/teams/{team}", tags=["teams"], dependencies=AUTHENTICATED)
 

@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.v1alpha1.platform_spec import DnsLabel
+from aichat_workspace.domain.v1alpha1.field_types import DnsLabel
 
 _MAX_INTEGER: Final = 2**63
 MAX_VALUES: Final = 2_000

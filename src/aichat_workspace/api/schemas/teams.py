@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from aichat_workspace.api.schemas.base import ApiModel, RequestBody, with_example
-from aichat_workspace.domain.v1alpha1.platform_spec import DnsLabel
+from aichat_workspace.domain.v1alpha1.field_types import DnsLabel
 
 RESERVED_PREFIX: Final = "system:"
 """Of the users and groups that are Kubernetes' own."""

@@ -45,7 +45,7 @@ from aichat_workspace.domain.planning.secret_copies import (
     recorded_copies,
     with_record,
 )
-from aichat_workspace.domain.policy import effective_spec, limits
+from aichat_workspace.domain.policy import effective_spec, limits, size_classes
 from aichat_workspace.domain.policy.blocking import (
     blocked_kinds,
     blocks_host,
@@ -63,6 +63,7 @@ from aichat_workspace.domain.policy.ownership import (
     owns,
 )
 from aichat_workspace.domain.policy.secret_references import ADMIN, ReferencedSecret, resolve
+from aichat_workspace.domain.policy.size_classes import with_size_class
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render import credentials as generated
@@ -123,6 +124,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     namespace = snapshot.observed.namespace
     referenced, missing = resolve(workspace, snapshot.secrets.get)
     problems = (*_problems(workspace, snapshot), *filter(None, [missing]))
+    workspace = with_size_class(workspace, snapshot.platform)
     models = _models(workspace, snapshot)
     if problems and not (namespace and owns(workspace, namespace)):
         return Provision(workspace, problems, models)
@@ -190,6 +192,7 @@ def _problems(workspace: Workspace, snapshot: Snapshot) -> Iterator[Problem]:
         yield spec_problem(workspace)
     taken = host_taken(workspace, snapshot.rivals, snapshot.platform)
     problems = (
+        *size_classes.violations(workspace.spec, workspace.namespace, snapshot.platform),
         *limits.violations(workspace.spec, snapshot.platform),
         *filter(None, (taken, _credentials_problem(workspace, snapshot))),
     )

@@ -10,7 +10,7 @@ from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
-from aichat_workspace.domain.v1alpha1.workspace_spec import Volume
+from aichat_workspace.domain.v1alpha1.sizes import Volume
 
 CLAIM: Final = "PersistentVolumeClaim"
 

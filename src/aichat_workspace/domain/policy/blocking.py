@@ -29,6 +29,8 @@ _BLOCKED_KINDS: Final = {
     Reason.STORAGE_CLASS_NOT_ALLOWED: frozenset({"PersistentVolumeClaim"}),
     Reason.INGRESS_CLASS_NOT_ALLOWED: ROUTE_KINDS,
     Reason.ISSUER_NOT_ALLOWED: _WITH_HOST | {"ResourceQuota"},
+    Reason.SIZE_CLASS_NOT_FOUND: _SIZED,
+    Reason.SIZE_CLASS_NOT_ALLOWED: _SIZED,
     Reason.SECRET_NOT_FOUND: _WITH_SECRETS,
     Reason.SECRET_INCOMPLETE: _WITH_SECRETS,
     Reason.SECRET_NOT_USABLE: _WITH_SECRETS,
@@ -44,16 +46,19 @@ _KINDS_OF_SETTINGS: Final[Mapping[str, frozenset[str]]] = {
     "ollama": _SIZED,
     "openWebUI": _SIZED,
     "ceiling": _SIZED,
+    "sizeClasses": _SIZED,
     "storageClassName": frozenset({"PersistentVolumeClaim"}),
     "network": frozenset({"NetworkPolicy"}),
     "allowed": WORKLOAD_KINDS | ROUTE_KINDS | {"ResourceQuota", "PersistentVolumeClaim"},
 }
 _SETTINGS_OF_REASONS: Final = {
-    Reason.CEILING_EXCEEDED: frozenset({"ceiling", "ollama", "openWebUI"}),
-    Reason.QUOTA_TOO_SMALL: frozenset({"ollama", "openWebUI"}),
+    Reason.CEILING_EXCEEDED: frozenset({"ceiling", "ollama", "openWebUI", "sizeClasses"}),
+    Reason.QUOTA_TOO_SMALL: frozenset({"ollama", "openWebUI", "sizeClasses"}),
     Reason.HOST_NOT_ALLOWED: frozenset({"ingress"}),
     Reason.HOST_TAKEN: frozenset({"ingress"}),
-    Reason.REGISTRY_NOT_ALLOWED: frozenset({"models"}),
+    Reason.REGISTRY_NOT_ALLOWED: frozenset({"models", "sizeClasses"}),
+    Reason.SIZE_CLASS_NOT_FOUND: frozenset({"sizeClasses"}),
+    Reason.SIZE_CLASS_NOT_ALLOWED: frozenset({"sizeClasses"}),
     Reason.SCHEDULING_NOT_ALLOWED: frozenset({"allowed"}),
     Reason.GPU_NOT_ALLOWED: frozenset({"allowed"}),
     Reason.STORAGE_CLASS_NOT_ALLOWED: frozenset({"allowed", "storageClassName"}),
@@ -62,7 +67,13 @@ _SETTINGS_OF_REASONS: Final = {
 }
 _BLOCKS_HOST: Final = frozenset({Reason.HOST_NOT_ALLOWED, Reason.HOST_TAKEN})
 _BLOCKS_MODELS: Final = frozenset(
-    {Reason.REGISTRY_NOT_ALLOWED, Reason.SPEC_NOT_UNDERSTOOD, Reason.SETTINGS_NOT_UNDERSTOOD}
+    {
+        Reason.REGISTRY_NOT_ALLOWED,
+        Reason.SIZE_CLASS_NOT_FOUND,
+        Reason.SIZE_CLASS_NOT_ALLOWED,
+        Reason.SPEC_NOT_UNDERSTOOD,
+        Reason.SETTINGS_NOT_UNDERSTOOD,
+    }
 )
 
 

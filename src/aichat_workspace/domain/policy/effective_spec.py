@@ -15,7 +15,8 @@ from aichat_workspace.domain.v1alpha1.platform_spec import (
     PlatformSpec,
     Share,
 )
-from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL, Compute, Volume, WorkspaceSpec
+from aichat_workspace.domain.v1alpha1.sizes import Compute, Volume
+from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL, WorkspaceSpec
 
 HTTPS_PORT: Final = 443
 DIMENSIONS: Final = ("cpu", "memory", "storage")
@@ -115,8 +116,11 @@ def is_allowed(model: str, platform: PlatformSpec) -> bool:
     """Whether the platform allows the registry that the model comes from.
 
     Without a list of allowed ones any registry is, on port 443: a workspace's network policies open
-    another port to all addresses, so only the platform team names one.
+    another port to all addresses, so only the platform team names one. A model of a size class is
+    one that it named.
     """
+    if any(model in size_class.models for size_class in platform.size_classes):
+        return True
     name, settings = parse_model(model), platform.models
     if settings.allowed_registries:
         return name.registry in settings.allowed_registries

@@ -10,7 +10,7 @@ from typing import Final
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.models.name import parse_model
-from aichat_workspace.domain.policy import choices
+from aichat_workspace.domain.policy import choices, size_classes
 from aichat_workspace.domain.policy.effective_spec import (
     DIMENSIONS,
     host,
@@ -28,9 +28,14 @@ _HOST: Final = "spec.ingress.host"
 
 
 def violations(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
-    """Yield a problem for each of the platform's limits that the workspace breaks."""
-    yield from _over_ceiling(spec, platform)
-    yield from _quota_too_small(spec, platform)
+    """Yield a problem for each of the platform's limits that the workspace breaks.
+
+    Amounts count with those of its size class. What that class chooses by name needs no leave: the
+    platform team wrote it.
+    """
+    sized = size_classes.filled(spec, platform)
+    yield from _over_ceiling(sized, platform)
+    yield from _quota_too_small(sized, platform)
     yield from _host_not_allowed(spec, platform)
     yield from _registry_not_allowed(spec, platform)
     yield from _scheduling_not_allowed(spec, platform)

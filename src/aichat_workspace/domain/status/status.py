@@ -312,7 +312,7 @@ def _provisioned(facts: StatusInputs) -> _Finding:
 
 def _storage(workspace: Workspace, facts: StatusInputs) -> _Finding:
     """A volume that can't be as asked still serves, so Ready does not depend on it."""
-    storage, name = workspace.spec.storage, workspace.spec.workspace_name
+    storage, name = workspace.own_spec.storage, workspace.spec.workspace_name
     for workload, volume in (
         (names.ollama(name), storage.ollama),
         (names.openwebui(name), storage.open_webui),

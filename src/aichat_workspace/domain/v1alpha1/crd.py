@@ -158,6 +158,8 @@ def _describe_defaults(schema: Mapping[str, Any]) -> dict[str, Any]:
     if "properties" in schema:
         fields = schema["properties"].items()
         described["properties"] = {name: _describe_defaults(field) for name, field in fields}
+    elif isinstance(schema.get("items"), Mapping) and "properties" in schema["items"]:
+        described["items"] = _describe_defaults(schema["items"])
     elif schema.get("default") not in (None, "", []):
         default = _format_default(schema["default"])
         described["description"] = f"{schema['description']} Default: {default}."

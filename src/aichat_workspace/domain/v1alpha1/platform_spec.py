@@ -12,21 +12,29 @@ from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic.config import JsonDict
 
 from aichat_workspace.domain import versions
-from aichat_workspace.domain.kubernetes.quantity import (
-    POSITIVE_PATTERN,
-    QUANTITY_PATTERN,
-    SIZE_PATTERN,
-)
 from aichat_workspace.domain.models.name import (
     MODEL_NAME_MAX_LENGTH,
     MODEL_NAME_PATTERN,
     PORT_PATTERN,
 )
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
+from aichat_workspace.domain.v1alpha1.field_types import (
+    DNS_LABELS,
+    LABEL,
+    ByteSize,
+    DnsLabel,
+    DnsName,
+    Positive,
+    Quantity,
+)
+from aichat_workspace.domain.v1alpha1.size_class import (
+    MAX_SIZE_CLASSES,
+    SIZE_CLASS_RULES,
+    SizeClass,
+)
 
 PLATFORM_NAME: Final = "default"
 _DOCKER_HUB: Final = "docker.io"
-DNS_LABELS: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 
 _MAX_FAILURES_PATTERN: Final = r"^([0-9]{1,5}|(100|[1-9]?[0-9])%)$"
 # Tools and platform teams write these, and none of them changes who is reached or what may run.
@@ -66,9 +74,6 @@ FOREIGN_METADATA: Final = (
 
 _OCTET: Final = r"(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 
-Quantity = Annotated[str, StringConstraints(max_length=20, pattern=QUANTITY_PATTERN)]
-Positive = Annotated[str, StringConstraints(max_length=20, pattern=POSITIVE_PATTERN)]
-ByteSize = Annotated[str, StringConstraints(max_length=20, pattern=SIZE_PATTERN)]
 Image = Annotated[
     str,
     StringConstraints(
@@ -98,17 +103,12 @@ Cidr = Annotated[
         max_length=18, pattern=rf"^{_OCTET}(\.{_OCTET}){{3}}/(3[0-2]|[12][0-9]|[1-9])$"
     ),
 ]
-DnsName = Annotated[str, StringConstraints(min_length=1, max_length=253, pattern=f"^{DNS_LABELS}$")]
-LABEL: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 # A name, all names with a prefix, or every name.
 NamePattern = Annotated[
     str,
     StringConstraints(
         min_length=1, max_length=316, pattern=rf"^(\*|({DNS_LABELS}/)?{LABEL}|{DNS_LABELS}/\*)$"
     ),
-]
-DnsLabel = Annotated[
-    str, StringConstraints(max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 ]
 
 
@@ -482,6 +482,13 @@ class PlatformSpec(Schema):
     network: Network = Field(default=Network(), description="Exceptions of the network policies.")
     models: ModelSettings = Field(default=ModelSettings(), description="How models are downloaded.")
     ceiling: Ceiling = Field(default=Ceiling(), description="What one workspace may have at most.")
+    size_classes: tuple[SizeClass, ...] = Field(
+        default=(),
+        max_length=MAX_SIZE_CLASSES,
+        description="Sizes that workspaces choose by name, with spec.className. What a workspace "
+        "sets itself comes first, then its class, then spec.ollama and spec.openWebUI here.",
+        json_schema_extra=SIZE_CLASS_RULES,
+    )
     allowed: Allowed = Field(
         default=Allowed(),
         description="What teams may choose by name, and what others may add to their objects.",

@@ -29,6 +29,8 @@ class Workspace(Schema):
     status: WorkspaceStatus
     refresh_models: str = ""
     """The text of the annotation that asks for a refresh of the models, cut."""
+    written: WorkspaceSpec | None = None
+    """The spec as it was written, where a size class has filled in what it leaves out."""
     not_understood: tuple[str, ...] = ()
     """Fields of the spec that these models refuse although the API server accepted them, with the
     reasons: its CRD is older or newer than the operator."""
@@ -57,10 +59,15 @@ class Workspace(Schema):
         )
 
     @property
+    def own_spec(self) -> WorkspaceSpec:
+        """The spec without what a size class has filled in."""
+        return self.written or self.spec
+
+    @property
     def spec_digest(self) -> str:
-        """The digest of the spec, without what it only tells people; no pod depends on that."""
+        """The digest of its own spec, without what that only tells people; no pod depends on it."""
         words = {"display_name", "description", "labels", "cost_centre"}
-        text = self.spec.model_dump_json(exclude=words, exclude_defaults=True)
+        text = self.own_spec.model_dump_json(exclude=words, exclude_defaults=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def is_edited_since(self, generation: int, spec_digest: str) -> bool:

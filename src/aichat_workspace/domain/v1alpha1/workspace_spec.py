@@ -11,35 +11,30 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, StrictBool, StrictInt, StringConstraints
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.models.name import (
-    MODEL_NAME_MAX_LENGTH,
-    MODEL_NAME_PATTERN,
-    PORT_PATTERN,
-)
+from aichat_workspace.domain.models.name import PORT_PATTERN
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
-from aichat_workspace.domain.v1alpha1.platform_spec import (
-    DNS_LABELS,
-    LABEL,
+from aichat_workspace.domain.v1alpha1.field_types import (
+    LABEL_KEYS,
+    ONE_LINE,
+    SET,
     ByteSize,
     DnsLabel,
     DnsName,
-    Issuer,
+    LabelKey,
+    LabelValue,
+    ModelText,
     Positive,
-    Quantity,
 )
+from aichat_workspace.domain.v1alpha1.platform_spec import Issuer
+from aichat_workspace.domain.v1alpha1.sizes import Resources, Storage
 
 PATTERN_NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$"
 MAX_MODELS: Final = 32
 MAX_PATTERNS: Final = 64
 NO_MODEL: Final = "none"
-_LABEL_KEY: Final = rf"^({DNS_LABELS}/)?{LABEL}$"
-_DEVICE: Final = rf"^{DNS_LABELS}/{LABEL}$"
-_LABEL_KEY_LENGTH: Final = 316
-_LABEL_VALUE: Final = rf"^({LABEL})?$"
 _MAX_SECONDS: Final = 10**10  # three centuries, and far below 64 bits
 _DURATION: Final = r"^[1-9][0-9]{0,4}(m|h|d)$"
 
-_ONE_LINE: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"  # no control characters
 _LINES: Final = r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*$"
 MAX_RESTART_LENGTH: Final = 64
 RestartText = Annotated[str, StringConstraints(max_length=MAX_RESTART_LENGTH)]
@@ -76,31 +71,9 @@ WorkspaceName = Annotated[
         }
     ),
 ]
-ModelText = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=MODEL_NAME_MAX_LENGTH, pattern=MODEL_NAME_PATTERN),
-]
 PatternText = Annotated[
     str, StringConstraints(min_length=1, max_length=63, pattern=PATTERN_NAME_PATTERN)
 ]
-Size = Annotated[
-    ByteSize,
-    Field(
-        json_schema_extra={
-            "x-kubernetes-validations": [
-                rule(
-                    "quantity(self).compareTo(quantity(oldSelf)) >= 0",
-                    "a volume can grow but not shrink: name the present size or a larger one",
-                )
-            ]
-        }
-    ),
-]
-LabelKey = Annotated[
-    str, StringConstraints(min_length=1, max_length=_LABEL_KEY_LENGTH, pattern=_LABEL_KEY)
-]
-LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=_LABEL_VALUE)]
-DeviceName = Annotated[str, StringConstraints(max_length=128, pattern=_DEVICE)]
 KeepAlive = Annotated[
     str, StringConstraints(max_length=6, pattern=r"^(-1|0|[1-9][0-9]{0,4}(s|m|h))$")
 ]
@@ -112,22 +85,6 @@ HttpsUrl = Annotated[
     ),
 ]
 Duration = Annotated[str, StringConstraints(max_length=6, pattern=_DURATION)]
-_SET: Final[dict[str, Any]] = {"x-kubernetes-list-type": "set"}
-_BOUNDS: Final = rule(
-    "!has(self.cpuRequest) || !has(self.cpuLimit) || "
-    "quantity(self.cpuRequest).compareTo(quantity(self.cpuLimit)) <= 0",
-    "cpuRequest must not be more than cpuLimit",
-)
-_MEMORY_BOUNDS: Final = rule(
-    "!has(self.memoryRequest) || !has(self.memoryLimit) || "
-    "quantity(self.memoryRequest).compareTo(quantity(self.memoryLimit)) <= 0",
-    "memoryRequest must not be more than memoryLimit",
-)
-# A schema bounds the values of a map, not its keys.
-_LABEL_KEYS: Final = rule(
-    f"self.all(key, key.size() <= {_LABEL_KEY_LENGTH} && key.matches(r'{_LABEL_KEY}'))",
-    "keys must be names of labels, as in example.org/pool",
-)
 # https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
 _TOLERATION_RULES: Final[dict[str, Any]] = {
     "x-kubernetes-validations": [
@@ -158,68 +115,6 @@ _DISTINCT_MODELS: Final = rule(
     "two entries name the same model: Ollama compares names without case, takes a missing tag for "
     "latest, and registry.ollama.ai/library/x for x; remove one of them",
 )
-_COMPUTE_RULES: Final[dict[str, Any]] = {"x-kubernetes-validations": [_BOUNDS, _MEMORY_BOUNDS]}
-
-
-class Compute(Schema):
-    """A workload's share of a node."""
-
-    cpu_request: Quantity | None = Field(default=None, description="CPU set aside.")
-    cpu_limit: Positive | None = Field(default=None, description="CPU it may use at most.")
-    memory_request: Quantity | None = Field(default=None, description="Memory set aside.")
-    memory_limit: ByteSize | None = Field(
-        default=None, description="Memory at which it is stopped."
-    )
-
-
-class Gpu(Schema):
-    """Graphics processors for the model server."""
-
-    count: StrictInt = Field(ge=1, le=16, description="How many.")
-    resource_name: DeviceName = Field(
-        default="nvidia.com/gpu", description="The resource by which nodes offer them."
-    )
-
-
-class OllamaCompute(Compute):
-    """The model server's share of a node."""
-
-    gpu: Gpu | None = Field(default=None, description="Graphics processors; none when left out.")
-
-
-class Resources(Schema):
-    """Compute of the workloads; the platform's where left out."""
-
-    ollama: OllamaCompute = Field(
-        default=OllamaCompute(),
-        description="The model server's share; weights live in its memory.",
-        json_schema_extra=_COMPUTE_RULES,
-    )
-    open_webui: Compute = Field(
-        default=Compute(),
-        alias="openWebUI",
-        description="The chat front-end's share.",
-        json_schema_extra=_COMPUTE_RULES,
-    )
-
-
-class Volume(Schema):
-    """A workload's volume."""
-
-    size: Size | None = Field(default=None, description="Its size; it can grow, not shrink.")
-    storage_class_name: DnsName | None = Field(
-        default=None,
-        description="Its StorageClass, read when the volume is made.",
-    )
-
-
-class Storage(Schema):
-    """The workspace's volumes; the platform's where left out."""
-
-    ollama: Volume = Field(default=Volume(), description="Models.")
-    open_webui: Volume = Field(
-        default=Volume(), alias="openWebUI", description="Chats, users and uploaded documents."
-    )
 
 
 class Quota(Schema):
@@ -315,7 +210,7 @@ class Scheduling(Schema):
         default={},
         max_length=16,
         description="Labels that the nodes must carry.",
-        json_schema_extra={"x-kubernetes-validations": [_LABEL_KEYS]},
+        json_schema_extra={"x-kubernetes-validations": [LABEL_KEYS]},
     )
     tolerations: tuple[Annotated[Toleration, Field(json_schema_extra=_TOLERATION_RULES)], ...] = (
         Field(default=(), max_length=16, description="Taints that the pods accept.")
@@ -436,7 +331,7 @@ class WorkspaceSpec(Schema):
         "cluster, immutable; lower-case letters, digits and hyphens, starting with a letter.",
         examples=["team-a-aichat"],
     )
-    display_name: Annotated[str, StringConstraints(max_length=64, pattern=_ONE_LINE)] = Field(
+    display_name: Annotated[str, StringConstraints(max_length=64, pattern=ONE_LINE)] = Field(
         default="", description="What people call it; one line. It may be another one's, too."
     )
     description: Annotated[str, StringConstraints(max_length=1024, pattern=_LINES)] = Field(
@@ -447,7 +342,7 @@ class WorkspaceSpec(Schema):
         max_length=16,
         description="Marks to find workspaces by in lists. Nothing else reads them, and no object "
         "gets them.",
-        json_schema_extra={"x-kubernetes-validations": [_LABEL_KEYS]},
+        json_schema_extra={"x-kubernetes-validations": [LABEL_KEYS]},
     )
     cost_centre: LabelValue = Field(
         default="",
@@ -468,7 +363,7 @@ class WorkspaceSpec(Schema):
         "after an @ the digest that they must have, as sha256:…. "
         "Patterns are built on the first one.",
         examples=[["gemma2:2b"]],
-        json_schema_extra={**_SET, "x-kubernetes-validations": [_DISTINCT_MODELS]},
+        json_schema_extra={**SET, "x-kubernetes-validations": [_DISTINCT_MODELS]},
     )
     model_pull_policy: ModelPullPolicy = Field(
         default=ModelPullPolicy.IF_NOT_PRESENT,
@@ -482,12 +377,17 @@ class WorkspaceSpec(Schema):
         description="System prompts to offer as models of their own, by name: built-in ones, or "
         "keys of ConfigMaps that the platform team labelled for it.",
         examples=[["explain_code", "create_summary"]],
-        json_schema_extra=_SET,
+        json_schema_extra=SET,
     )
     embedding_model: ModelText | None = Field(
         default=None,
         description="Model that reads uploaded documents; the platform's when left out, "
         f"{NO_MODEL} for no documents.",
+    )
+    class_name: DnsLabel | None = Field(
+        default=None,
+        description="The platform's size class, which gives what resources, storage and models "
+        "here leave out; none when left out.",
     )
     resources: Resources = Field(
         default=Resources(), description="What the workloads get of a node."

@@ -33,6 +33,8 @@ from aichat_workspace.domain.planning.secret_copies import (
     recorded_copies,
     with_record,
 )
+from aichat_workspace.domain.policy.blocking import blocks_models
+from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render import credentials, render, retained_namespace
 from aichat_workspace.domain.render.context import Credentials
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
@@ -604,6 +606,69 @@ def test_images_are_kept_until_a_slot_is_granted() -> None:
     }
     assert images[False] == {"old/ollama:1", "old/webui:1"}
     assert images[True] == set(PLATFORM.images.resolved)
+
+
+def of_classes(**limits: str) -> PlatformSpec:
+    """Settings with a size class of each name, and its limit of memory."""
+    classes = [
+        {"name": name, "resources": {"ollama": {"memoryLimit": limit}}}
+        for name, limit in limits.items()
+    ]
+    return PlatformSpec.model_validate({"sizeClasses": classes})
+
+
+def sized(class_name: str, generation: int = 1) -> Workspace:
+    """A workspace of a class, whose pods run."""
+    status = {
+        "images": dict(zip(("ollama", "openWebUI"), PLATFORM.images.resolved, strict=True)),
+        "observedGeneration": 1,
+        "rollout": {"generation": 1, "spec": workspace(className="small").spec_digest},
+    }
+    metadata = {**FINALIZERS, "generation": generation}
+    return workspace(metadata=metadata, status=status, className=class_name)
+
+
+def provision(facts: Snapshot) -> Provision:
+    (decision,) = decide(facts, NOW)
+    assert isinstance(decision, Provision)
+    return decision
+
+
+def test_a_class_that_changes_or_is_replaced_takes_turns_and_another_class_goes_at_once() -> None:
+    before = of_classes(small="4Gi", large="8Gi")
+    running = provision(snapshot(sized("small"), tenant=namespace(), platform=before)).desired
+    no_slot = RolloutSlot(Refusal.WAITING)
+    facts = snapshot(sized("small"), tenant=namespace(), rollout_slot=no_slot, platform=before)
+    facts = replace(facts, observed=replace(facts.observed, objects=as_cached(running)))
+    assert provision(facts).pods.refusal is None
+    small, large = before.size_classes
+    retired = small.model_copy(update={"successor": "large"})
+    replaced = before.model_copy(update={"size_classes": (retired, large)})
+    for platform in (of_classes(small="6Gi", large="8Gi"), replaced):
+        waiting = provision(replace(facts, platform=platform))
+        assert waiting.pods.refusal is Refusal.WAITING
+        assert {workload.kind for workload in waiting.pods.frozen} == {"StatefulSet"}
+        granted = replace(facts, platform=platform, rollout_slot=RolloutSlot())
+        assert provision(granted).pods.begins_turn
+    edited = provision(replace(facts, claimants=(sized("large", generation=2),)))
+    assert not edited.pods.frozen
+    (memory,) = (
+        manifest["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["memory"]
+        for manifest in edited.desired
+        if manifest["kind"] == "StatefulSet"
+    )
+    assert memory == "8Gi"
+
+
+def test_a_class_that_is_gone_keeps_pods_and_models_as_they_are() -> None:
+    before = of_classes(small="4Gi")
+    running = provision(snapshot(sized("small"), tenant=namespace(), platform=before)).desired
+    facts = snapshot(sized("small"), tenant=namespace(), platform=of_classes(large="8Gi"))
+    facts = replace(facts, observed=replace(facts.observed, objects=as_cached(running)))
+    decision = provision(facts)
+    assert [problem.reason for problem in decision.problems] == [Reason.SIZE_CLASS_NOT_FOUND]
+    assert decision.actions == ()
+    assert blocks_models(decision.problems)
 
 
 def _repairs_of(facts: Snapshot) -> tuple[Repair, ...]:

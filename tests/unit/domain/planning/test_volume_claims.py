@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from aichat_workspace.domain.planning.volume_claims import can_grow, unmet
-from aichat_workspace.domain.v1alpha1.workspace_spec import Volume
+from aichat_workspace.domain.v1alpha1.sizes import Volume
 
 CLAIM: dict[str, Any] = {
     "metadata": {"name": "models"},

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from aichat_workspace.domain.kubernetes.kinds import WORKLOAD_KINDS
 from aichat_workspace.domain.policy.blocking import (
     blocked_kinds,
     blocks_host,
@@ -10,10 +11,12 @@ from aichat_workspace.domain.policy.blocking import (
     kinds_of_settings,
     spec_problem,
 )
+from aichat_workspace.domain.policy.size_classes import with_size_class
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
+from aichat_workspace.domain.render import render
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
-from tests.unit.domain.samples import desired, workspace
+from tests.unit.domain.samples import CREDENTIALS, desired, workspace
 
 
 def problem(reason: Reason) -> Problem:
@@ -71,12 +74,22 @@ def test_the_problem_of_a_spec_that_is_not_understood_names_the_field() -> None:
     assert "spec.scheduling.nodeSelector.not a key" in spec_error.message
 
 
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "resources": {
+        "ollama": {"memoryLimit": "3Gi", "gpu": {"count": 1}},
+        "openWebUI": {"memoryLimit": "3Gi"},
+    },
+    "storage": {"ollama": {"size": "31Gi", "storageClassName": "fast"}},
+    "models": ["phi3:mini"],
+}
 SETTINGS: dict[str, Any] = {
     "ollama": {"memoryLimit": "3Gi", "storage": "31Gi"},
     "openWebUI": {"memoryLimit": "3Gi", "storage": "31Gi"},
     "storageClassName": "fast",
     "network": {"egressExcept": ["10.0.0.0/8"]},
     "ceiling": {"cpu": "1"},
+    "sizeClasses": [SMALL],
     "upgrades": {"concurrent": 7},
     "images": {"mirror": "mirror.example.org"},
     "ingress": {"domain": "ai.example.org"},
@@ -94,6 +107,20 @@ def test_a_setting_that_is_not_understood_blocks_each_kind_that_shows_it(name: s
         assert kinds == {"StatefulSet", "Deployment"}, "whose present images are kept"
     else:
         assert kinds <= kinds_of_settings([alias])
+
+
+def test_an_unknown_size_class_blocks_each_kind_that_a_class_shows_in() -> None:
+    platform = PlatformSpec.model_validate({"sizeClasses": [SMALL]})
+    sized = with_size_class(workspace(className="small", models=[]), platform)
+    unsized = workspace(className="small", models=[])
+    rendered = [render(shape, platform, CREDENTIALS) for shape in (unsized, sized)]
+    kinds = {before["kind"] for before, after in zip(*rendered, strict=True) if before != after}
+    assert kinds == {"ResourceQuota", "LimitRange", *WORKLOAD_KINDS, "PersistentVolumeClaim"}
+    for reason in (Reason.SIZE_CLASS_NOT_FOUND, Reason.SIZE_CLASS_NOT_ALLOWED):
+        assert kinds <= blocked_kinds([problem(reason)])
+        assert blocks_models([problem(reason)])
+        assert not is_certain(problem(reason), {"sizeClasses"})
+    assert kinds <= kinds_of_settings(["sizeClasses"])
 
 
 def test_a_setting_that_this_table_does_not_know_blocks_everything() -> None:
