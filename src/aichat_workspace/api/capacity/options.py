@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from aichat_workspace.api.auth.authorization import Scope
+from aichat_workspace.api.capacity import size_class_options
 from aichat_workspace.api.ttl_cache import TtlCache
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.domain import names
@@ -45,15 +47,20 @@ class Options:
         default_factory=lambda: _new_cache(_QUOTAS_TTL_SECONDS)
     )
 
-    async def read(self, team: str | None) -> dict[str, Any]:
-        """Return a schemas.options.OptionsDocument.
+    async def read(self, scope: Scope, team: str | None) -> dict[str, Any]:
+        """Return a schemas.options.OptionsDocument, with what the teams in the scope may choose, or
+        only that team.
 
         Raises ProblemError (503) while the platform's settings are not understood.
         """
         platform = self.cluster.platform()
         storage = await self._named(kinds.STORAGE_CLASS, choices.storage_classes(platform))
         ingress = await self._named(kinds.INGRESS_CLASS, choices.ingress_classes(platform))
+        room = None
+        if team is not None:
+            room = await self._quotas.get(team, lambda: self._quota(team))
         return {
+            "sizeClasses": size_class_options.documents(platform, scope, team, room),
             "storageClasses": storage,
             "ingressClasses": [
                 {"name": entry["name"], "isDefault": entry["isDefault"]} for entry in ingress
@@ -63,9 +70,7 @@ class Options:
             "nodeSelectorKeys": list(platform.allowed.node_selector_keys),
             "tolerationKeys": list(platform.allowed.toleration_keys),
             "newWorkspace": _new_workspace(platform),
-            "workspaces": None
-            if team is None
-            else await self._quotas.get(team, lambda: self._quota(team)),
+            "workspaces": room,
         }
 
     async def _named(self, kind: Resource, patterns: Iterable[str]) -> Documents:

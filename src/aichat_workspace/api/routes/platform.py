@@ -133,16 +133,16 @@ async def read_platform(
 )
 async def read_options(
     caller: CurrentCaller,
-    _: ListedTeams,
+    scope: ListedTeams,
     services: ServicesDep,
     query: Annotated[OptionsQuery, Query()],
 ) -> Response:
-    """Classes of the cluster, what the platform allows by name, what a workspace gets by default
-    and, with `team`, how many more the team may have. Needs `list` on aichatworkspaces in any team,
-    or in that one."""
+    """Classes of the cluster, what the platform allows by name, its size classes with what each
+    costs, what a workspace gets by default and, with `team`, how many more the team may have. Needs
+    `list` on aichatworkspaces in any team, or in that one."""
     if query.team is not None:
         await services.workspaces.require_team(caller, query.team)
-    return json_response(await services.options.read(query.team))
+    return json_response(await services.options.read(scope, query.team))
 
 
 def _defaults(share: Share) -> Defaults:

@@ -88,20 +88,27 @@ async def read_model(
 @router.post("/models", summary="Add a model", responses=_CHANGED)
 async def add_model(
     write: WriteDep,
+    services: ServicesDep,
     name: Name,
     body: EntryAdd,
 ) -> Response:
-    """Adds it to `spec.models`, and loses no other change. GET of its path tells the progress."""
-    return await write(name, spec_lists.add(MODELS, body.name))
+    """Adds it to `spec.models`, or to those of its size class where it names none, and loses no
+    other change. GET of its path tells the progress."""
+    change = spec_lists.add(MODELS, body.name)
+    return await write(name, spec_lists.of_class(change, services.cluster.platform()))
 
 
 @router.delete("/models/{model:path}", summary="Remove a model", responses=_CHANGED)
 async def remove_model(
     write: WriteDep,
+    services: ServicesDep,
     name: Name,
     model: _Model,
 ) -> Response:
-    return await write(name, spec_lists.remove(MODELS, model))
+    """Takes it out of `spec.models`, or of those of its size class where it names none. 409 for the
+    last one where the class would give its models again."""
+    change = spec_lists.remove(MODELS, model)
+    return await write(name, spec_lists.of_class(change, services.cluster.platform()))
 
 
 @router.post("/patterns", summary="Add a pattern", responses=_CHANGED)

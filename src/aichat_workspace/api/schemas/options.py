@@ -35,6 +35,24 @@ class NewWorkspace(ApiModel):
     issuer: str | None = Field(description="cert-manager's issuer; null for none.")
 
 
+class SizeClassChoice(ApiModel):
+    """A size class of the platform, and what a workspace of it may use."""
+
+    name: str = Field(description="For spec.className.")
+    description: str = Field(description="What it is for; empty for nothing said.")
+    cpu: str = Field(description="Sum of its CPU limits.")
+    memory: str = Field(description="Sum of its memory limits.")
+    storage: str = Field(description="Sum of its volumes.")
+    model_memory: str = Field(description="The model server's share of that memory.")
+    gpus: int = Field(description="Its graphics processors.")
+    models: tuple[str, ...] = Field(description="Models of a workspace that names none.")
+    fits: bool = Field(
+        description="Whether one more workspace of it fits the platform's ceiling and, with "
+        "`team`, that team's quota."
+    )
+    obstacle: str = Field(description="Why it does not fit; empty where it does.")
+
+
 class WorkspaceQuota(ApiModel):
     """How many workspaces a team may have, by the narrowest of its own quotas."""
 
@@ -63,6 +81,20 @@ class OptionsDocument(ApiModel):
                 "issuer": "letsencrypt",
             },
             "workspaces": {"used": 10, "hard": 12, "remaining": 2},
+            "sizeClasses": [
+                {
+                    "name": "small",
+                    "description": "A few people, small models",
+                    "cpu": "3",
+                    "memory": "6Gi",
+                    "storage": "12Gi",
+                    "modelMemory": "4Gi",
+                    "gpus": 0,
+                    "models": ["gemma2:2b"],
+                    "fits": True,
+                    "obstacle": "",
+                }
+            ],
         }
     )
 
@@ -88,4 +120,8 @@ class OptionsDocument(ApiModel):
     workspaces: WorkspaceQuota | None = Field(
         description="Of the team; null without `team`, and for one whose quotas do not count "
         "workspaces."
+    )
+    size_classes: tuple[SizeClassChoice, ...] = Field(
+        description="The platform's size classes that the team may choose or, without `team`, any "
+        "of your teams, in the platform's order."
     )

@@ -4,7 +4,7 @@ Every method first asks Kubernetes whether the caller may, and raises ProblemErr
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -29,7 +29,9 @@ from aichat_workspace.api.workspaces.pages import BY_NAME, Filter, Page, Sort
 from aichat_workspace.api.workspaces.views import View, view, workspace_name
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
-from aichat_workspace.domain.policy import limits
+from aichat_workspace.domain.policy import limits, size_classes
+from aichat_workspace.domain.problem import Problem
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from aichat_workspace.kube.client import Client
@@ -177,7 +179,7 @@ class Workspaces:
         self._require_team(team)
         if claimants := self.cluster.claimants(name):
             return self._require_same_request(caller, body, claimants), False
-        self._require_within_limits(body.spec)
+        self._require_within_limits(body.spec, team)
         try:
             with audit_log.note_unknown_outcome(dry_run=dry_run):
                 created = await self.client.create(
@@ -313,7 +315,7 @@ class Workspaces:
         for _ in range(_ATTEMPTS):
             current = await self._require_match(current, options.if_match)
             spec = change(dict(current.document["spec"]))
-            self._require_change_within_limits(spec, current.document["spec"])
+            self._require_change_within_limits(spec, current)
             try:
                 with audit_log.note_unknown_outcome(dry_run=dry_run):
                     written = await self.client.json_patch(
@@ -411,7 +413,7 @@ class Workspaces:
             raise _no_team(team)
 
     def _require_within_limits(
-        self, spec: WorkspaceSpec, stored: WorkspaceSpec | None = None
+        self, spec: WorkspaceSpec, team: str, stored: WorkspaceSpec | None = None
     ) -> None:
         """Raise ProblemError (422) with every limit of the platform that the spec breaks.
 
@@ -421,15 +423,16 @@ class Workspaces:
             platform = self.cluster.platform()
         except ProblemError:
             return  # the settings are not understood; the operator has the last word anyway
-        known = {*limits.violations(stored, platform)} if stored else set()
-        broken = [problem for problem in limits.violations(spec, platform) if problem not in known]
+        known = {*_violations(stored, team, platform)} if stored else set()
+        broken = [problem for problem in _violations(spec, team, platform) if problem not in known]
         if broken:
             raise problems.invalid(FieldError(problem.field, problem.message) for problem in broken)
 
-    def _require_change_within_limits(self, spec: dict[str, Any], stored: dict[str, Any]) -> None:
+    def _require_change_within_limits(self, spec: dict[str, Any], current: View) -> None:
+        stored = current.document["spec"]
         _require_valid(spec, stored)
         if (new_spec := _parse_spec(spec)) is not None:
-            self._require_within_limits(new_spec, _parse_spec(stored))
+            self._require_within_limits(new_spec, current.team, _parse_spec(stored))
 
     async def _load_existing(self, team: str, resource: str) -> View:
         """Return the existing resource's workspace. Raises ProblemError (409) for another name."""
@@ -459,6 +462,13 @@ class Workspaces:
             ):
                 return claimant
         raise _name_taken(body.spec.workspace_name)
+
+
+def _violations(spec: WorkspaceSpec, team: str, platform: PlatformSpec) -> Iterator[Problem]:
+    """Yield what no newly written spec may have. A workspace keeps a class that is retired."""
+    yield from size_classes.violations(spec, team, platform)
+    yield from size_classes.retired(spec, team, platform)
+    yield from limits.violations(spec, platform)
 
 
 def _parse_spec(spec: dict[str, Any]) -> WorkspaceSpec | None:

@@ -4,8 +4,8 @@ The operator never writes a spec, so a class stays a name there. What a class ch
 the platform, and takes turns (domain/planning/rollout.py).
 """
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from aichat_workspace.domain.policy import effective_spec
 from aichat_workspace.domain.problem import Problem
@@ -79,6 +79,13 @@ def retired(spec: WorkspaceSpec, team: str, platform: PlatformSpec) -> Iterator[
             f"replaced it; {_choices(team, platform)}",
             FIELD,
         )
+
+
+def models_of(spec: Mapping[str, Any], platform: PlatformSpec) -> tuple[str, ...]:
+    """Return the models of a stored spec: its own, or else those of its class."""
+    own = tuple(spec.get("models") or ())
+    size_class = in_effect(spec.get("className") or "", platform)
+    return own or (size_class.models if size_class else ())
 
 
 def with_size_class(workspace: Workspace, platform: PlatformSpec) -> Workspace:

@@ -75,6 +75,56 @@ async def test_what_the_platform_uses_by_itself_may_be_named() -> None:
     assert (new["cpu"], new["memory"], new["storage"]) == ("6100m", "18496Mi", "22Gi")
 
 
+_SIZE_CLASSES: Final = [
+    {
+        "name": "small",
+        "description": "For a few people",
+        "resources": {"ollama": {"cpuLimit": "2", "memoryLimit": "4Gi", "gpu": {"count": 1}}},
+        "storage": {"ollama": {"size": "10Gi"}},
+        "models": ["gemma2:2b"],
+    },
+    {"name": "huge", "resources": {"ollama": {"memoryLimit": "500Gi"}}},
+    {"name": "ours", "allowedTeams": ["blue"]},
+    {"name": "old", "successor": "small"},
+]
+
+
+async def test_size_classes_are_listed_with_what_each_costs_and_whether_it_fits() -> None:
+    async with calling() as (cluster, client):
+        _fill(cluster)
+        _put_platform(cluster, {"sizeClasses": _SIZE_CLASSES})
+        red = (await client.get(f"{PATH}?team=red")).json()
+        blue = (await client.get(f"{PATH}?team=blue")).json()
+        any_team = (await client.get(PATH)).json()
+    async with calling() as (cluster, client):
+        _fill(cluster)
+        _put_platform(cluster, {"sizeClasses": _SIZE_CLASSES})
+        cluster.allows = only_in("red")
+        only_red = (await client.get(PATH)).json()
+    OptionsDocument.model_validate(red, by_name=False)
+    small, huge = red["sizeClasses"]
+    assert small == {
+        "name": "small",
+        "description": "For a few people",
+        "cpu": "4",
+        "memory": "6Gi",
+        "storage": "12Gi",
+        "modelMemory": "4Gi",
+        "gpus": 1,
+        "models": ["gemma2:2b"],
+        "fits": True,
+        "obstacle": "",
+    }
+    assert (huge["name"], huge["fits"]) == ("huge", False)
+    assert "asks for 502Gi of memory in all, and the platform allows 256Gi" in huge["obstacle"]
+    assert [entry["name"] for entry in blue["sizeClasses"]] == ["small", "huge", "ours"]
+    assert {entry["obstacle"] for entry in blue["sizeClasses"]} == {
+        "the team has 1 of 1 workspaces"
+    }
+    assert [entry["name"] for entry in any_team["sizeClasses"]] == ["small", "huge", "ours"]
+    assert [entry["name"] for entry in only_red["sizeClasses"]] == ["small", "huge"]
+
+
 async def test_a_teams_room_is_that_of_its_narrowest_quota() -> None:
     async with calling() as (cluster, client):
         _fill(cluster)

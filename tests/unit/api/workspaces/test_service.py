@@ -15,7 +15,7 @@ from aichat_workspace.api.workspaces.logs.reader import Workload
 from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces
 from aichat_workspace.api.workspaces.views import view
 from aichat_workspace.domain.policy import limits
-from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME, PlatformSpec
 from aichat_workspace.kube.errors import (
     ApiError,
     ConflictError,
@@ -234,6 +234,51 @@ class TestLimits:
         client.watch_event(before)
         _, has_changed = await workspaces.patch(ANN, "team-a", {"suspended": True})
         assert has_changed
+
+
+def put_size_classes(client: FakeWorkspaceClient, *classes: dict[str, Any]) -> None:
+    metadata = {"name": PLATFORM_NAME, "resourceVersion": "1"}
+    assert client.cluster is not None
+    client.cluster._platform._store.put({"metadata": metadata, "spec": {"sizeClasses": classes}})
+
+
+class TestSizeClasses:
+    @pytest.fixture(autouse=True)
+    async def classes(self, client: FakeWorkspaceClient) -> None:
+        put_size_classes(
+            client,
+            {"name": "small"},
+            {"name": "theirs", "allowedTeams": ["science"]},
+            {"name": "old", "successor": "small"},
+        )
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("huge", "there is no size class 'huge'"),
+            ("theirs", "may not choose the size class 'theirs'"),
+            ("old", "'old' is retired, and 'small' has replaced it"),
+        ],
+    )
+    async def test_no_new_workspace_gets_a_class_that_its_team_is_not_offered(
+        self, workspaces: Workspaces, name: str, message: str
+    ) -> None:
+        with pytest.raises(ProblemError) as caught:
+            await workspaces.create(ANN, create_body(className=name), dry_run=True)
+        (error,) = caught.value.errors
+        assert (caught.value.status, error.field) == (422, "spec.className")
+        assert message in error.message
+        assert f"'{TEAM}' may choose small;" in error.message
+
+    async def test_a_workspace_keeps_a_retired_class_and_no_other_changes_to_it(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces
+    ) -> None:
+        client.watch_event(resource(team=TEAM, version=10, spec={"className": "old"}))
+        _, has_changed = await workspaces.patch(ANN, "team-a", {"suspended": True})
+        assert has_changed
+        client.watch_event(resource(team=TEAM, version=50, spec={"className": "small"}))
+        with pytest.raises(ProblemError, match="is retired"):
+            await workspaces.patch(ANN, "team-a", {"className": "old"})
 
 
 async def test_a_missing_workspace_takes_as_many_reviews_as_a_hidden_one(

@@ -16,13 +16,16 @@ from aichat_workspace.api.workspaces.spec_lists import (
     CONNECTIONS,
     MODELS,
     PATTERNS,
+    Change,
     SpecList,
     add,
     model_progress,
+    of_class,
     remove,
     reset_password,
     restart,
 )
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.kube.errors import ConflictError
 from tests.fakes.workspace_client import FakeWorkspaceClient
 from tests.unit.api.samples import resource
@@ -71,6 +74,42 @@ def test_an_entry_is_removed_by_its_name(
     with pytest.raises(ProblemError, match=f"spec.{spec_list.field} has no") as caught:
         remove(spec_list, "another")(spec)
     assert caught.value.status == 404
+
+
+_CLASS_MODELS = ["gemma2:2b", "llama3.2"]
+_PLATFORM = PlatformSpec.model_validate(
+    {"sizeClasses": [{"name": "small", "models": _CLASS_MODELS}, {"name": "bare"}]}
+)
+
+
+@pytest.mark.parametrize(
+    ("spec", "change", "expected"),
+    [
+        ({"className": "small"}, add(MODELS, "phi3"), [*_CLASS_MODELS, "phi3"]),
+        ({"className": "small", "models": ["phi3"]}, add(MODELS, "qwen3"), ["phi3", "qwen3"]),
+        ({"className": "bare"}, add(MODELS, "phi3"), ["phi3"]),
+        ({"className": "gone"}, add(MODELS, "phi3"), ["phi3"]),
+        ({}, add(MODELS, "phi3"), ["phi3"]),
+        ({"className": "small"}, remove(MODELS, "gemma2:2b"), ["llama3.2"]),
+        ({"className": "bare", "models": ["phi3"]}, remove(MODELS, "phi3"), []),
+    ],
+)
+def test_a_change_of_models_begins_with_those_of_the_size_class(
+    spec: dict[str, Any], change: Change, expected: list[str]
+) -> None:
+    assert of_class(change, _PLATFORM)(spec) == {**spec, "models": expected}
+
+
+def test_a_model_that_its_class_has_already_changes_nothing() -> None:
+    spec = {"className": "small"}
+    assert of_class(add(MODELS, "gemma2:2b"), _PLATFORM)(spec) == spec
+
+
+def test_the_last_model_is_not_taken_out_where_the_class_would_give_its_own() -> None:
+    spec = {"className": "small", "models": ["phi3"]}
+    with pytest.raises(ProblemError, match=r"has gemma2:2b, llama3\.2") as caught:
+        of_class(remove(MODELS, "phi3"), _PLATFORM)(spec)
+    assert (caught.value.status, caught.value.code) == (409, "models-of-class")
 
 
 def test_a_reset_changes_the_password_alone_unless_the_platform_team_sets_it() -> None:

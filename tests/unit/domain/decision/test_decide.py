@@ -639,7 +639,7 @@ def test_a_class_that_changes_or_is_replaced_takes_turns_and_another_class_goes_
     running = provision(snapshot(sized("small"), tenant=namespace(), platform=before)).desired
     no_slot = RolloutSlot(Refusal.WAITING)
     facts = snapshot(sized("small"), tenant=namespace(), rollout_slot=no_slot, platform=before)
-    facts = replace(facts, observed=replace(facts.observed, objects=as_cached(running)))
+    facts = replace(facts, observed=replace(facts.observed, objects=as_cached((*running,))))
     assert provision(facts).pods.refusal is None
     small, large = before.size_classes
     retired = small.model_copy(update={"successor": "large"})
@@ -664,7 +664,7 @@ def test_a_class_that_is_gone_keeps_pods_and_models_as_they_are() -> None:
     before = of_classes(small="4Gi")
     running = provision(snapshot(sized("small"), tenant=namespace(), platform=before)).desired
     facts = snapshot(sized("small"), tenant=namespace(), platform=of_classes(large="8Gi"))
-    facts = replace(facts, observed=replace(facts.observed, objects=as_cached(running)))
+    facts = replace(facts, observed=replace(facts.observed, objects=as_cached((*running,))))
     decision = provision(facts)
     assert [problem.reason for problem in decision.problems] == [Reason.SIZE_CLASS_NOT_FOUND]
     assert decision.actions == ()
