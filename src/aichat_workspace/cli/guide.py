@@ -9,11 +9,13 @@ from typing import Any, Final
 
 from aichat_workspace.cli.errors import CliError, usage_error
 from aichat_workspace.cli.render.lines import plain
+from aichat_workspace.cli.render.size_classes import size_class_table
 from aichat_workspace.cli.session import Session
 from aichat_workspace.domain import names
 
 _NAME: Final = re.compile(names.WORKSPACE_NAME_PATTERN)
 _SUGGESTIONS: Final = 8
+NO_CLASS: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +26,21 @@ class Wish:
     team: str | None = None
     models: tuple[str, ...] = ()
     patterns: tuple[str, ...] = ()
+    class_name: str | None = None
 
     @property
     def spec(self) -> dict[str, Any]:
         """The spec that says so."""
         lists = {"models": list(self.models), "patterns": list(self.patterns)}
-        return {"workspaceName": self.name} | {key: value for key, value in lists.items() if value}
+        fields = {"className": self.class_name, **lists}
+        return {"workspaceName": self.name} | {key: value for key, value in fields.items() if value}
 
     @property
     def command(self) -> str:
         """The command that asks for the same."""
         words = ["aichatctl", "create", self.name]
         words += ["--team", self.team] if self.team else []
+        words += ["--class", self.class_name] if self.class_name else []
         for option, values in (("--model", self.models), ("--pattern", self.patterns)):
             for value in values:
                 words += [option, value]
@@ -43,13 +48,18 @@ class Wish:
 
 
 def complete(session: Session, wish: Wish) -> Wish:
-    """Ask for what is missing: team, name, models, patterns. Raises CliError at an end of input."""
+    """Ask for what is missing: team, name, size class, models, patterns.
+
+    Raises CliError at an end of input.
+    """
     if wish.team is None:
         wish = replace(wish, team=_ask_team(session))
     if not wish.name:
         suggestion = f"{wish.team}-chat" if wish.team else ""
         name = _ask(session, "Name", suggestion, name_problem)
         wish = replace(wish, name=name)
+    if wish.class_name is None:
+        wish = replace(wish, class_name=_ask_class(session, wish.team))
     if not wish.models:
         catalogue = session.api.get("the models were not read", "/api/v1/models").document
         known = [str(model["name"]) for model in catalogue["inUse"]]
@@ -100,6 +110,26 @@ def _ask_team(session: Session) -> str | None:
         return "" if text in teams else f"choose one of {', '.join(teams)}"
 
     return _ask(session, "Team", teams[0], problem)
+
+
+def _ask_class(session: Session, team: str | None) -> str | None:
+    """Ask for one of the classes that the team may choose; None for none, and where there is
+    none."""
+    what = "the size classes were not read"
+    document = session.api.get(what, "/api/v1/options", {"team": team}).document
+    classes = document["sizeClasses"]
+    if not classes:
+        return None
+    session.notes.print(*size_class_table(classes, session.notes.width))
+    known = [str(entry["name"]) for entry in classes]
+    default = next((str(entry["name"]) for entry in classes if entry["fits"]), NO_CLASS)
+
+    def problem(text: str) -> str:
+        is_known = text in (*known, NO_CLASS)
+        return "" if is_known else f"choose one of {', '.join(known)}, or {NO_CLASS}"
+
+    answer = _ask(session, "Class", default, problem)
+    return answer if answer in known else None
 
 
 def _ask(session: Session, question: str, default: str, problem_of: Callable[[str], str]) -> str:

@@ -19,6 +19,7 @@ from aichat_workspace.cli.commands import (
     people,
     reading,
     signing_in,
+    size_classes,
     supporting,
 )
 
@@ -43,6 +44,7 @@ def build(*, completes: bool = False) -> typer.Typer:
         changing,
         acting,
         reading,
+        size_classes,
         following,
         chatting,
         models,

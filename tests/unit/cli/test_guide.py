@@ -41,3 +41,6 @@ def test_a_word_is_a_number_the_only_name_like_it_or_itself(word: str, name: str
 def test_the_same_command_is_quoted_for_a_shell() -> None:
     wish = Wish("red", "team", ("a b",), ("p",))
     assert wish.command == "aichatctl create red --team team --model 'a b' --pattern p"
+    sized = Wish("red", class_name="small")
+    assert sized.command == "aichatctl create red --class small"
+    assert sized.spec == {"workspaceName": "red", "className": "small"}

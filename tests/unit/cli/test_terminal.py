@@ -227,6 +227,30 @@ def test_a_guided_creation_asks_only_for_what_is_missing(world: World) -> None:
     assert command in screen.raw.replace("\r\n", "")
 
 
+def test_a_guided_creation_offers_size_classes_where_there_are_some(world: World) -> None:
+    small = {"name": "small", "description": "A few people"}
+    huge = {"name": "huge", "resources": {"ollama": {"memoryLimit": "500Gi"}}}
+    world.put_platform(sizeClasses=[huge, small])
+    world.put()
+    arguments = ("create", "--team", world.team, "--model", "gemma2:2b", "--pattern", "p")
+    for answer, class_name in (("", "small"), ("large", "small"), ("none", "")):
+        name = f"chat-{class_name or 'none'}"
+        screen = Screen(world, *arguments, "--dry-run", width=120)
+        screen.wait_for("Name [")
+        screen.program.sendline(name)
+        screen.wait_for("A few people")
+        screen.wait_for("Class [small]: ")
+        screen.program.sendline(answer)
+        if answer == "large":
+            screen.wait_for("choose one of huge, small, or none")
+            screen.program.sendline("small")
+        screen.wait_for("The same as: ")
+        screen.end()
+        raw = screen.raw.replace("\r\n", "")
+        option = f" --class {class_name}" if class_name else ""
+        assert f"aichatctl create {name} --team {world.team}{option} --model" in raw
+
+
 def test_a_conversation_remembers_what_was_said(world: World) -> None:
     world.put()
     screen = Screen(world, "prompt", "red-chat")

@@ -22,6 +22,7 @@ from aichat_workspace.api.workspaces.cluster_view import FIRST
 from aichat_workspace.cli import main
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
+from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Stream
 from aichat_workspace.ollama.errors import OllamaUnreachableError
@@ -90,6 +91,8 @@ STALLED_STATUS: Final[Object] = {
     ],
     "models": [],
 }
+
+_SETTINGS_VERSIONS: Final = count(1)
 
 
 @dataclass
@@ -230,6 +233,7 @@ class World:
             setattr(self.model, field_name, getattr(fresh_model, field_name))
         self.forget_reviews()
         self.call(lambda: self.services.cluster._namespaces._store.remove(namespace("red")))
+        self.put_platform()
         self.call(self.services.details._events_cache._answers.clear)
         self.call(self.services.model_servers._models_cache._answers.clear)
         self.call(self.services.usage._sums._answers.clear)
@@ -269,6 +273,12 @@ class World:
         parts.setdefault("status", READY_STATUS)
         parts.setdefault("spec", {"models": ["gemma2:2b"]})
         self.call(lambda: self.cluster.watch_event(resource(name, version=version, **parts)))
+
+    def put_platform(self, **settings: Any) -> None:
+        """Let the platform have these settings."""
+        metadata = {"name": PLATFORM_NAME, "resourceVersion": str(next(_SETTINGS_VERSIONS))}
+        platform = {"metadata": metadata, "spec": settings}
+        self.call(lambda: self.services.cluster._platform._store.put(platform))
 
     def remove(self, name: str = "red-chat", team: str = "red") -> None:
         """Let a workspace go."""

@@ -38,6 +38,10 @@ Values = Annotated[
         "--set", metavar="PATH=VALUE", help="A field of the spec, as storage.ollama.size=40Gi."
     ),
 ]
+ClassName = Annotated[
+    str | None,
+    typer.Option("--class", metavar="NAME", help="A size class; `aichatctl classes` lists them."),
+]
 ModelsVolume = Annotated[
     str | None,
     typer.Option("--models-volume", metavar="SIZE", help="Size of the models' volume, as 40Gi."),
@@ -72,6 +76,7 @@ def create(
         str | None, typer.Argument(metavar="NAME", help="Its name; leave it out to be guided.")
     ] = None,
     team: Team = None,
+    class_name: ClassName = None,
     model: Models = [],
     pattern: Patterns = [],
     models_volume: ModelsVolume = None,
@@ -90,7 +95,7 @@ def create(
     Without NAME, on a terminal, it asks for what is missing.
     """
     seconds = seconds_of(timeout)
-    wish = Wish(name or "", team, tuple(model), tuple(pattern))
+    wish = Wish(name or "", team, tuple(model), tuple(pattern), class_name)
     if name is None:
         if not session.is_interactive:
             raise usage_error("NAME is missing", "aichatctl create NAME --model MODEL")
@@ -199,6 +204,7 @@ def edit(
     session: Session,
     name: Name,
     team: Team = None,
+    class_name: ClassName = None,
     models_volume: ModelsVolume = None,
     display_name: DisplayName = None,
     description: Description = None,
@@ -213,7 +219,8 @@ def edit(
     By options, or without any in your editor ($VISUAL or $EDITOR).
     """
     metadata = metadata_fields(display_name, description, label, cost_centre)
-    changes = _values(values, models_volume) | metadata
+    size_class = {"className": class_name} if class_name else {}
+    changes = _values(values, models_volume) | metadata | size_class
     what = f"{name} was not changed"
     query = {"team": team, "dryRun": dry_run}
     path = workspace_path(name)

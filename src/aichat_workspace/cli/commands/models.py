@@ -107,10 +107,11 @@ def add(
     timeout: Timeout = "15m",
 ) -> None:
     """Add models to a workspace."""
+    rest = _change_classes(session, name, team, "POST", models)
 
     def added(present: list[str]) -> list[str]:
         wished = list(present)
-        for model in models:
+        for model in rest:
             if not any(same_model(model, other) for other in wished):
                 wished.append(model)
         return wished
@@ -127,16 +128,17 @@ def remove(
     timeout: Timeout = "15m",
 ) -> None:
     """Remove models from a workspace."""
+    rest = _change_classes(session, name, team, "DELETE", models)
 
     def remaining(present: list[str]) -> list[str]:
-        for model in models:
+        for model in rest:
             if not any(same_model(model, other) for other in present):
                 raise CliError(
                     f"{name} was not changed",
                     (f"{model} is none of its models: {', '.join(present) or 'it has none'}",),
                     f"aichatctl models list {name}",
                 )
-        return [other for other in present if not any(same_model(model, other) for model in models)]
+        return [other for other in present if not any(same_model(model, other) for model in rest)]
 
     _change(session, name, team, remaining, wait=wait, timeout=timeout)
 
@@ -164,6 +166,25 @@ def _change(
     session.notes.say(f"{name} {what}; its models: {', '.join(models) or 'none'}")
     if wait:
         waiting.wait(session, answer.document, waiting.MODELS, seconds)
+
+
+def _change_classes(
+    session: Session, name: str, team: str | None, method: str, models: list[str]
+) -> list[str]:
+    """Have the API make a workspace's own list of its size class's models, with the first change.
+
+    Return what is still to change: everything where the workspace has a list of its own.
+    """
+    what = f"{name} was not changed"
+    spec = session.api.workspace(name, team, what).document["spec"]
+    if not spec.get("className") or spec.get("models"):
+        return models
+    first, *rest = models
+    is_added = method == "POST"
+    path = workspace_path(name, "/models" if is_added else f"/models/{first}")
+    body = {"name": first} if is_added else None
+    session.api.send(what, method, path, query={"team": team}, body=body)
+    return rest
 
 
 def _patch_models(
