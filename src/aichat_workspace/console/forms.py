@@ -14,6 +14,7 @@ _MAX_FIELDS: Final = 500
 NEW_FIELDS: Final = {
     "spec.workspaceName": "name",
     "team": "team",
+    "spec.className": "class",
     "spec.models": "models",
     "spec.patterns": "patterns",
 }
@@ -52,6 +53,8 @@ class NewWorkspace:
     team: str
     models: tuple[str, ...]
     patterns: tuple[str, ...]
+    class_name: str | None = None
+    """Empty for no size class; None where nobody has chosen yet."""
 
     @classmethod
     def from_values(cls, values: Values) -> "NewWorkspace":
@@ -62,11 +65,13 @@ class NewWorkspace:
             team=first(values, "team"),
             models=tuple(dict.fromkeys([*written, *values.get("model", ())])),
             patterns=tuple(dict.fromkeys(values.get("pattern", ()))),
+            class_name=first(values, "class") if "class" in values else None,
         )
 
     def body(self) -> dict[str, Any]:
         """Return the API's request; what is empty is left out."""
         spec: dict[str, Any] = {"workspaceName": self.name}
+        spec |= {"className": self.class_name} if self.class_name else {}
         spec |= {"models": self.models} if self.models else {}
         spec |= {"patterns": self.patterns} if self.patterns else {}
         return {"spec": spec, **({"team": self.team} if self.team else {})}

@@ -151,10 +151,13 @@ async def new_page(
     in_use = await visit.api.get("/api/v1/models")
     patterns = await visit.api.get("/api/v1/patterns")
     platform = await visit.api.get("/api/v1/platform")
+    classes = await _size_classes(visit, form.team if form.team in teams else next(iter(teams), ""))
     return visit.page(
         "new.html",
         status,
         form=form,
+        size_classes=classes,
+        size_class=_chosen_class(form, classes),
         models_text=forms.join(form.models),
         teams=teams,
         in_use=in_use["inUse"][:_MODELS_SHOWN],
@@ -164,6 +167,29 @@ async def new_page(
         errors=errors or {},
         is_checked=is_checked,
     )
+
+
+async def _size_classes(visit: Visit, team: str) -> Sequence[Document]:
+    """Return the size classes that the team may choose, and whether each fits its quota.
+
+    Who may create workspaces in a team and not list them gets those of all their teams.
+    """
+    path = "/api/v1/options"
+    try:
+        document = await visit.api.get(path, forms.encode_team(team))
+    except ApiProblemError as error:
+        if not team or error.problem.status not in (403, 404):
+            raise
+        document = await visit.api.get(path)
+    classes: Sequence[Document] = document["sizeClasses"]
+    return classes
+
+
+def _chosen_class(form: NewWorkspace, classes: Sequence[Document]) -> Document | None:
+    """Return the class of the form, the first that fits while nobody has chosen; None for none."""
+    if form.class_name is None:
+        return next((entry for entry in classes if entry["fits"]), None)
+    return next((entry for entry in classes if entry["name"] == form.class_name), None)
 
 
 async def check_new(visit: Visit, form: NewWorkspace) -> Response:

@@ -33,7 +33,7 @@ class Markup(HTMLParser):
             self.forms.append(Form(attributes.get("method", "get"), attributes["action"]))
         elif tag == "a":
             self.links.append(attributes["href"])
-        elif tag == "input" and attributes.get("type") != "checkbox" and "name" in attributes:
+        elif tag == "input" and "name" in attributes and _is_sent(attributes):
             self.forms[-1].values[attributes["name"]] = attributes.get("value", "")
         elif tag == "textarea":
             self._textarea = attributes["name"]
@@ -51,6 +51,12 @@ class Markup(HTMLParser):
         """Return the first form for an action."""
         (form, *_) = (form for form in self.forms if form.action == action)
         return form
+
+
+def _is_sent(attributes: dict[str, str]) -> bool:
+    """Whether a form that nobody touches sends the field; boxes are left out."""
+    kind = attributes.get("type")
+    return kind != "checkbox" and (kind != "radio" or "checked" in attributes)
 
 
 def parse(response: httpx2.Response) -> Markup:

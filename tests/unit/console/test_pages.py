@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from aichat_workspace.api.auth.provider import Provider
 from aichat_workspace.console.rendering import CONTENT_SECURITY_POLICY
 from aichat_workspace.console.texts import TEXTS
+from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME
 from aichat_workspace.kube.errors import UnreachableError
 from tests.fakes.console import TEAM, ConsoleWorld, make_world
 from tests.unit.api.samples import resource
@@ -241,6 +242,72 @@ class TestCreate:
     ) -> None:
         response = await browser.http.get("/new?name=blue&team=others")
         assert "<option selected>others</option>" in response.text
+
+
+SIZES: list[dict[str, Any]] = [
+    {"name": "huge", "resources": {"ollama": {"memoryLimit": "500Gi", "gpu": {"count": 2}}}},
+    {"name": "small", "description": "A <few> people", "models": ["gemma2:2b"]},
+    {"name": "theirs", "allowedTeams": ["others"]},
+]
+
+
+class TestSizeClasses:
+    @pytest.fixture(autouse=True)
+    async def sizes(self, world: ConsoleWorld) -> None:
+        platform = {"metadata": {"name": PLATFORM_NAME, "resourceVersion": "1"}}
+        settings = {**platform, "spec": {"sizeClasses": SIZES}}
+        world.services.cluster._platform._store.put(settings)
+
+    async def test_each_size_is_a_card_with_what_it_costs_and_the_first_that_fits_is_chosen(
+        self, browser: Browser
+    ) -> None:
+        text = (await browser.http.get(f"/new?team={TEAM}")).text
+        assert "A &lt;few&gt; people" in text
+        assert "6 CPU, 10Gi memory, 22Gi storage" in text
+        assert "With gemma2:2b" in text
+        assert "Does not fit: the workspace asks for 502Gi" in text
+        assert 'value="theirs"' not in text
+        assert [part.partition('"')[0] for part in text.split('name="class" value="')[1:]] == [
+            "huge",
+            "small",
+            "",
+        ]
+        assert 'name="class" value="small" checked' in text
+        assert "<dt>Size</dt><dd>small: 6 CPU" in text
+
+    @pytest.mark.parametrize(("size", "expected"), [("small", "small"), ("", None)])
+    async def test_a_workspace_is_created_of_the_size_that_is_chosen(
+        self, browser: Browser, world: ConsoleWorld, size: str, expected: str | None
+    ) -> None:
+        page = await browser.open("/new")
+        fields = {"name": "blue", "team": TEAM, "class": size}
+        response = await browser.submit(page, "/new", **fields)
+        assert response.status_code == 303
+        created = world.services.cluster.get(TEAM, "blue")
+        assert created is not None
+        assert created.document["spec"].get("className") == expected
+
+    async def test_a_size_that_is_refused_is_told_at_its_field_and_stays_chosen(
+        self, browser: Browser
+    ) -> None:
+        page = await browser.open("/new")
+        for size in ("theirs", "huge"):
+            response = await browser.submit(page, "/new", name="blue", team=TEAM, **{"class": size})
+            assert response.status_code == 422
+        assert 'name="class" value="huge" checked' in response.text
+        response = await browser.submit(page, "/new", name="blue", team=TEAM, **{"class": "theirs"})
+        error = response.text.partition('id="class-error"')[2].partition("</span>")[0]
+        assert "may not choose the size class" in error
+
+    async def test_who_may_create_and_not_list_in_a_team_sees_what_all_their_teams_may_choose(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        world.client.allows = lambda review: (
+            review.get("verb") == "create" or review.get("namespace") != TEAM
+        )
+        world.services.authorizer._answers._answers.clear()
+        text = (await browser.http.get(f"/new?team={TEAM}")).text
+        assert 'name="class" value="small"' in text
 
 
 class TestWorkspace:

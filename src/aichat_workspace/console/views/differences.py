@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 # Fields that are part of a workload's pod template, so that its pod is made again.
-_MODEL_SERVER: Final = ("resources.ollama", "restart.ollama", "scheduling", "ollama")
+_MODEL_SERVER: Final = ("className", "resources.ollama", "restart.ollama", "scheduling", "ollama")
 _CHAT: Final = (
-    *("access", "connections", "embeddingModel", "ingress.host", "ingress.tls"),
+    *("access", "className", "connections", "embeddingModel", "ingress.host", "ingress.tls"),
     *("resources.openWebUI", "restart.openWebUI", "scheduling", "workspaceENV"),
 )
 _Spec = Mapping[str, Any]
