@@ -35,6 +35,10 @@ ALLOWED: Final = {
     )
 }
 """What the platform has to allow so that a generated spec may choose by name."""
+SIZE_CLASSES: Final = [
+    {"name": name, "resources": {"ollama": {"memoryLimit": limit}}}
+    for name, limit in (("small", "3Gi"), ("large", "5Gi"))
+]
 # The first is what the namespace is called, the others act on its end.
 APART: Final = frozenset({"workspaceName", "deletionPolicy", "namespaceUID"})
 FIELDS: Final = sorted(SCHEMA["properties"].keys() - APART)
@@ -54,6 +58,7 @@ _CHOSEN: Final[dict[Path, Values]] = {
         st.from_regex(r"[a-z0-9]{1,8}", fullmatch=True),
         max_size=2,
     ),
+    "className": st.sampled_from(["small", "large"]),
     **_COMPUTE,
     "resources.ollama.gpu.count": st.integers(1, PlatformSpec().ceiling.gpus),
     "storage.ollama.size": st.sampled_from(["21Gi", "22Gi", "23552Mi", "30Gi"]),

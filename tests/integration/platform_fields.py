@@ -96,7 +96,95 @@ def _image(workload: str) -> Look:
 
 _GATEWAY: Final = {"gateway": {"name": "front", "namespace": "edge"}}
 
+
+def _pod(name: str) -> Look:
+    return lambda cluster: _pod_of(cluster).get(name)
+
+
+def _pod_of(cluster: Cluster) -> Any:
+    return cluster.get(WORKLOADS["openWebUI"], "-n", NAME)["spec"]["template"]["spec"]
+
+
+def _pod_mark(part: str) -> Look:
+    def look(cluster: Cluster) -> object:
+        template = cluster.get(WORKLOADS["ollama"], "-n", NAME)["spec"]["template"]
+        return template["metadata"].get(part, {}).get(_TIER)
+
+    return look
+
+
+def _namespace_mark(part: str) -> Look:
+    return lambda cluster: cluster.get("namespace", NAME)["metadata"][part].get(_TIER)
+
+
+def _way_in_mark(part: str) -> Look:
+    return lambda cluster: ingress(cluster)["metadata"].get(part, {}).get(_TIER)
+
+
+def _hard(name: str) -> Look:
+    return lambda cluster: cluster.get("quota", NAME, "-n", NAME)["spec"]["hard"][name]
+
+
+_TIER: Final = "example.org/tier"
+_POOL: Final = {"key": "example.org/pool", "operator": "In", "values": ["a"]}
+_TERM: Final = {"matchExpressions": [_POOL]}
+_PREFERRED: Final = {"weight": 7, "preference": _TERM}
+_REQUIRED: Final = {"nodeSelectorTerms": [_TERM]}
+_DURING: Final = "DuringSchedulingIgnoredDuringExecution"
+_KATA: Final = {
+    "pods": {
+        "runtimeClass": {"name": "kata", "cpuOverhead": "250m", "memoryOverhead": "128Mi"},
+    }
+}
+_POD_EDITS: Final = {
+    "pods.runAs": _edit(
+        "pods.runAs",
+        "Cluster",
+        lambda cluster: "runAsUser" in _pod_of(cluster)["securityContext"],
+        False,
+    ),
+    "pods.runtimeClass.name": Edit(_KATA, _pod("runtimeClassName"), "kata"),
+    "pods.runtimeClass.cpuOverhead": Edit(_KATA, _hard("limits.cpu"), "6500m"),
+    "pods.runtimeClass.memoryOverhead": Edit(_KATA, _hard("limits.memory"), "10496Mi"),
+    "pods.priorityClassName": _edit("pods.priorityClassName", "chats", _pod("priorityClassName")),
+    **{
+        f"pods.nodeAffinity.required[].matchExpressions[].{field}": Edit(
+            {"pods": {"nodeAffinity": {"required": [_TERM]}}},
+            _pod("affinity"),
+            {"nodeAffinity": {f"required{_DURING}": _REQUIRED}},
+        )
+        for field in _POOL
+    },
+    **{
+        f"pods.nodeAffinity.preferred[].{field}": Edit(
+            {"pods": {"nodeAffinity": {"preferred": [_PREFERRED]}}},
+            _pod("affinity"),
+            {"nodeAffinity": {f"preferred{_DURING}": [_PREFERRED]}},
+        )
+        for field in ("weight", *(f"preference.matchExpressions[].{part}" for part in _POOL))
+    },
+    "pods.spreadOver": _edit(
+        "pods.spreadOver",
+        ["topology.kubernetes.io/zone"],
+        lambda cluster: "topology.kubernetes.io/zone" in str(_pod_of(cluster).get("affinity")),
+        True,
+    ),
+    "pods.hostUsers": _edit("pods.hostUsers", False, _pod("hostUsers")),
+    "pods.labels": _edit("pods.labels", {_TIER: "b"}, _pod_mark("labels"), "b"),
+    "pods.annotations": _edit("pods.annotations", {_TIER: "b"}, _pod_mark("annotations"), "b"),
+    "namespaces.labels": _edit("namespaces.labels", {_TIER: "b"}, _namespace_mark("labels"), "b"),
+    "namespaces.annotations": _edit(
+        "namespaces.annotations", {_TIER: "b"}, _namespace_mark("annotations"), "b"
+    ),
+    "ingress.metadata.labels": _edit(
+        "ingress.metadata.labels", {_TIER: "b"}, _way_in_mark("labels"), "b"
+    ),
+    "ingress.metadata.annotations": _edit(
+        "ingress.metadata.annotations", {_TIER: "b"}, _way_in_mark("annotations"), "b"
+    ),
+}
 EDITS: Final[dict[str, Edit]] = {
+    **_POD_EDITS,
     **{
         f"{part}.{name}": _edit(f"{part}.{name}", value, _share(workload, bound, resource))
         for part, workload in WORKLOADS.items()
@@ -221,6 +309,34 @@ ELSEWHERE: Final = {
     "allowed.foreignMetadata": (
         "test_platform",
         "test_others_may_add_only_the_annotations_and_labels_that_the_platform_lists",
+    ),
+    **dict.fromkeys(
+        (
+            "sizeClasses[].name",
+            "sizeClasses[].description",
+            "sizeClasses[].models",
+            *(
+                f"sizeClasses[].resources.{part}.{bound}"
+                for part in ("ollama", "openWebUI")
+                for bound in _SHARES
+            ),
+            "sizeClasses[].resources.ollama.gpu.count",
+            "sizeClasses[].resources.ollama.gpu.resourceName",
+            *(
+                f"sizeClasses[].storage.{part}.{field}"
+                for part in ("ollama", "openWebUI")
+                for field in ("size", "storageClassName")
+            ),
+        ),
+        ("test_platform", "test_a_size_class_gives_what_its_workspaces_leave_out"),
+    ),
+    "sizeClasses[].allowedTeams": (
+        "test_platform",
+        "test_a_size_class_that_is_missing_or_of_others_is_refused_by_name_and_keeps_what_runs",
+    ),
+    "sizeClasses[].successor": (
+        "test_upgrades",
+        "test_a_retired_size_class_moves_its_workspaces_a_few_at_a_time",
     ),
     "upgrades.concurrent": (
         "test_lifetimes",

@@ -168,6 +168,15 @@ def _connection(**changes: Any) -> Any:
 
 
 FIELDS: Final[dict[str, Field]] = {
+    "className": Field(
+        lambda name: {"className": name},
+        ("small", "large"),
+        lambda seen: (
+            container(seen, OLLAMA)["resources"]["limits"]["memory"],
+            seen.objects[QUOTA]["spec"]["hard"]["limits.memory"],
+        ),
+        (("3Gi", "5Gi"), ("5Gi", "7Gi")),
+    ),
     "workspaceENV": _shown("workspaceENV", ("prod", "test"), _variable(CHAT, "ENV")),
     "models": _shown(
         "models",

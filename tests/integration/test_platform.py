@@ -1,8 +1,9 @@
 """The platform team's settings: refused when bad, in force when edited; and a team's bounds."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -87,6 +88,12 @@ def settings(cluster: Cluster, spec: object) -> Iterator[None]:
         restore_default_settings(cluster)
 
 
+def _expression(operator: str, values: list[str]) -> dict[str, Any]:
+    """An affinity of pods to nodes."""
+    expression = {"key": "pool", "operator": operator, "values": values}
+    return {"nodeAffinity": {"required": [{"matchExpressions": [expression]}]}}
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
@@ -103,6 +110,58 @@ def settings(cluster: Cluster, spec: object) -> Iterator[None]:
         ({"models": {"concurrentPulls": 0}}, "spec.models.concurrentPulls"),
         ({"upgrades": {"concurrent": 100}}, "spec.upgrades.concurrent"),
         ({"imagse": {}}, 'unknown field "spec.imagse"'),
+        ({"pods": {"runAs": "Root"}}, "spec.pods.runAs"),
+        ({"pods": {"runtimeClass": {"name": "Kata!"}}}, "spec.pods.runtimeClass.name"),
+        ({"pods": {"spreadOver": ["not a label!"]}}, "spec.pods.spreadOver[0]"),
+        (
+            {"pods": {"nodeAffinity": {"required": [{"matchExpressions": []}]}}},
+            "spec.pods.nodeAffinity.required[0].matchExpressions",
+        ),
+        ({"pods": _expression("Exists", ["a"])}, "take no values"),
+        ({"pods": _expression("In", [])}, "the other operators some"),
+        ({"pods": _expression("Gt", ["a"])}, "one whole number"),
+        ({"pods": {"labels": {"no label!": "a"}}}, "names of labels"),
+        (
+            {"pods": {"labels": {"aichatworkspace": "other"}}},
+            "Kubernetes or the operator owns aichatworkspace;",
+        ),
+        (
+            {"pods": {"annotations": {"app.kubernetes.io/name": "a", "example.org/b": "c"}}},
+            "owns app.kubernetes.io/name; of their prefixes only cluster-autoscaler.kubernetes.io",
+        ),
+        (
+            {"namespaces": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}},
+            "owns pod-security.kubernetes.io/enforce;",
+        ),
+        (
+            {"namespaces": {"annotations": {"apps.aichatworkspaces.io/workspace-uid": "a"}}},
+            "owns apps.aichatworkspaces.io/workspace-uid;",
+        ),
+        (
+            {"ingress": {"metadata": {"annotations": {"cert-manager.io/issuer": "a"}}}},
+            "owns cert-manager.io/issuer;",
+        ),
+        ({"sizeClasses": [{"name": "a"}, {"name": "a"}]}, "Duplicate value"),
+        ({"sizeClasses": [{"name": "a", "successor": "b"}]}, "must name a class of this list"),
+        (
+            {"sizeClasses": [{"name": "a", "successor": "b"}, {"name": "b", "successor": "a"}]},
+            "that has no successor itself",
+        ),
+        (
+            {"sizeClasses": [{"name": "a", "models": ["not a model"]}]},
+            "spec.sizeClasses[0].models[0]",
+        ),
+        (
+            {
+                "sizeClasses": [
+                    {
+                        "name": "a",
+                        "resources": {"ollama": {"memoryRequest": "2Gi", "memoryLimit": "1Gi"}},
+                    }
+                ]
+            },
+            "memoryRequest must not be more than memoryLimit",
+        ),
     ],
 )
 def test_a_bad_edit_is_refused_with_the_field_named(
@@ -251,6 +310,209 @@ def test_a_new_workspace_gets_the_platforms_volumes(cluster: Cluster, tenant: st
             for claim in claims
         ] == [("ours", "31Gi"), ("ours", "4Gi")]
         cluster.kube.delete("aiws", "voluminous", SYSTEM)
+
+
+# As OpenShift does it: what names no user gets one of the namespace's range, and what names another
+# one is refused.
+RANGE: Final = 1000660000
+_IS_OURS: Final = "object.metadata.namespace.startsWith('ranged-')"
+_NAMES_NO_USER: Final = "!has(object.spec.securityContext.runAsUser)"
+_GIVES: Final = (
+    "Object{spec: Object.spec{securityContext: Object.spec.securityContext"
+    f"{{runAsUser: {RANGE}, fsGroup: {RANGE}}}}}}}"
+)
+_IS_IN_RANGE: Final = " && ".join(
+    f"object.spec.?securityContext.?{field}.orValue(0) >= {RANGE}"
+    for field in ("runAsUser", "fsGroup")
+)
+
+
+@contextmanager
+def ranges(cluster: Cluster) -> Iterator[None]:
+    """A cluster that gives pods their users, in the namespaces ranged-…"""
+    group, name = "admissionregistration.k8s.io", "ranges"
+    rule = {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": ["CREATE"],
+        "resources": ["pods"],
+    }
+    constraints = {"matchConstraints": {"resourceRules": [rule]}}
+    ours = {"name": "ours", "expression": _IS_OURS}
+    no_user = {"name": "names-no-user", "expression": _NAMES_NO_USER}
+    gives = {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": _GIVES}}
+    message = f"runAsUser and fsGroup must be {RANGE} or more"
+    policies: dict[str, dict[str, Any]] = {
+        "Mutating": {
+            "reinvocationPolicy": "Never",
+            "matchConditions": [ours, no_user],
+            "mutations": [gives],
+        },
+        "Validating": {
+            "matchConditions": [ours],
+            "validations": [{"expression": _IS_IN_RANGE, "message": message}],
+        },
+    }
+    actions: dict[str, dict[str, Any]] = {
+        "Mutating": {},
+        "Validating": {"validationActions": ["Deny"]},
+    }
+    head = {"apiVersion": f"{group}/v1", "metadata": {"name": name}}
+    for verb, spec in policies.items():
+        kind, binding = f"{verb}AdmissionPolicy", {"policyName": name, **actions[verb]}
+        cluster.apply({**head, "kind": kind, "spec": {**constraints, **spec}})
+        cluster.apply({**head, "kind": f"{kind}Binding", "spec": binding})
+    cluster.kubectl("create", "namespace", "ranged-probe")
+    try:
+        eventually(lambda: message in _as_user(cluster, 1000), "others are refused")
+        eventually(lambda: "created" in _as_user(cluster, None), "who names none gets one")
+        yield
+    finally:
+        for kind in policies:
+            for plural in ("admissionpolicybindings", "admissionpolicies"):
+                cluster.kubectl("delete", f"{kind.lower()}{plural}.{group}", name)
+        cluster.kubectl("delete", "namespace", "ranged-probe", "--wait=false")
+
+
+def _as_user(cluster: Cluster, user: int | None) -> str:
+    """What the API server says of a pod of that user."""
+    security = {"runAsUser": user, "fsGroup": user} if user else {"runAsNonRoot": True}
+    container = {"name": "probe", "image": "docker.io/a/b:1"}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "probe", "namespace": "ranged-probe"},
+        "spec": {"securityContext": security, "containers": [container]},
+    }
+    command = ("create", "--dry-run=server", "-f", "-")
+    return cluster.kubectl(*command, stdin=json.dumps(pod), check=False)
+
+
+def test_where_the_cluster_gives_users_by_ranges_pods_are_made_once_it_may(
+    cluster: Cluster,
+) -> None:
+    name = "ranged-chat"
+
+    def refused(kind: str) -> bool:
+        known = condition(cluster, name, kind)
+        return known.get("reason") == "PodRefused" and str(RANGE) in known["message"]
+
+    with ranges(cluster):
+        cluster.apply(workspace(name))
+        eventually(lambda: created(cluster, name), "its objects are there")
+        for kind in ("OllamaAvailable", "OpenWebUIAvailable"):
+            eventually(lambda kind=kind: refused(kind), "user 1000 is refused")  # type: ignore[misc]
+        assert pods(cluster, name) == []
+        with settings(cluster, {"pods": {"runAs": "Cluster"}}):
+            eventually(lambda: len(pods(cluster, name)) == 2, "both pods are admitted")
+            for pod in pods(cluster, name):
+                security = pod["spec"]["securityContext"]
+                assert (security["runAsUser"], security["fsGroup"]) == (RANGE, RANGE)
+                assert security["runAsNonRoot"] is True
+            assert condition(cluster, name, "StoredAsApplied")["status"] == "True"
+    cluster.kube.delete("aiws", name, SYSTEM)
+
+
+def pods(cluster: Cluster, namespace: str) -> list[Any]:
+    items: list[Any] = cluster.get("pods", "-n", namespace)["items"]
+    return items
+
+
+FULL_CLASS: dict[str, Any] = {
+    "name": "full",
+    "description": "Everything that a class may say",
+    "resources": {
+        "ollama": {
+            "cpuRequest": "700m",
+            "cpuLimit": "3",
+            "memoryRequest": "2Gi",
+            "memoryLimit": "5Gi",
+            "gpu": {"count": 2, "resourceName": "example.org/gpu"},
+        },
+        "openWebUI": {
+            "cpuRequest": "150m",
+            "cpuLimit": "1",
+            "memoryRequest": "600Mi",
+            "memoryLimit": "1Gi",
+        },
+    },
+    "storage": {
+        "ollama": {"size": "31Gi", "storageClassName": "fast"},
+        "openWebUI": {"size": "4Gi", "storageClassName": "safe"},
+    },
+    "models": ["models.example.org:5000/a/b:1"],
+}
+
+
+def test_a_size_class_gives_what_its_workspaces_leave_out(cluster: Cluster) -> None:
+    """Also by name what its team may not choose itself; an edit reaches its workspaces."""
+    allowed: dict[str, list[str]] = {"gpuResources": [], "storageClasses": []}
+    name, larger = "sized", {**FULL_CLASS, "models": ["qwen3:1b"]}
+    with settings(cluster, {"sizeClasses": [FULL_CLASS], "allowed": allowed}):
+        own = {"openWebUI": {"cpuLimit": "2"}}
+        cluster.apply(workspace(name, className="full", models=[], resources=own))
+        eventually(lambda: created(cluster, name), "it is provisioned")
+        ollama, chat = (resources(cluster, name, kind) for kind in ("statefulset", "deployment"))
+        disk = {"ephemeral-storage": "2Gi"}
+        assert ollama["limits"] == {"cpu": "3", "memory": "5Gi", "example.org/gpu": "2", **disk}
+        assert (ollama["requests"]["cpu"], ollama["requests"]["memory"]) == ("700m", "2Gi")
+        assert chat["limits"] == {"cpu": "2", "memory": "1Gi", **disk}
+        assert (chat["requests"]["cpu"], chat["requests"]["memory"]) == ("150m", "600Mi")
+        claims = cluster.get("pvc", "-n", name)["items"]
+        assert [
+            (claim["spec"]["storageClassName"], claim["spec"]["resources"]["requests"]["storage"])
+            for claim in claims
+        ] == [("fast", "31Gi"), ("safe", "4Gi")]
+        hard = cluster.get("quota", name, "-n", name)["spec"]["hard"]
+        assert (hard["limits.cpu"], hard["limits.memory"]) == ("5", "6Gi")
+        assert (hard["requests.storage"], hard["requests.example.org/gpu"]) == ("35Gi", "2")
+        ports = cluster.get("networkpolicy", f"{name}-ollama", "-n", name)["spec"]["egress"]
+        assert 5000 in [port["port"] for rule in ports for port in rule["ports"]]
+        eventually(lambda: "models.example.org:5000/a/b:1" in models(cluster, name), "its model")
+        spec = cluster.get("aiws", name, "-n", SYSTEM)["spec"]
+        assert (spec["models"], spec["resources"]["openWebUI"]) == ([], own["openWebUI"])
+        cluster.apply(platform({"sizeClasses": [larger], "allowed": allowed}))
+        eventually(lambda: "qwen3:1b" in models(cluster, name), "the other model is wanted")
+    cluster.kube.delete("aiws", name, SYSTEM)
+
+
+def resources(cluster: Cluster, name: str, kind: str) -> Any:
+    """The resources of the workload's container."""
+    workloads = cluster.get(kind, "-n", name)["items"]
+    return workloads[0]["spec"]["template"]["spec"]["containers"][0]["resources"]
+
+
+def models(cluster: Cluster, name: str) -> list[str]:
+    status = cluster.get("aiws", name, "-n", SYSTEM).get("status", {})
+    return [model["name"] for model in status.get("models", ())]
+
+
+def test_a_size_class_that_is_missing_or_of_others_is_refused_by_name_and_keeps_what_runs(
+    cluster: Cluster,
+) -> None:
+    name = "unsized"
+    small = {"name": "small", "resources": {"ollama": {"memoryLimit": "3Gi"}}}
+    theirs = {**small, "allowedTeams": ["team-of-others"]}
+
+    def said(reason: str, *words: str) -> bool:
+        known = condition(cluster, name)
+        return known.get("reason") == reason and all(word in known["message"] for word in words)
+
+    def memory() -> str:
+        return str(resources(cluster, name, "statefulset")["limits"]["memory"])
+
+    cluster.apply(workspace(name, className="small"))
+    eventually(lambda: said("SizeClassNotFound", "'small'", "choose none"), "it is missing")
+    assert "NotFound" in cluster.kubectl("get", "namespace", name, check=False)
+    with settings(cluster, {"sizeClasses": [small]}):
+        eventually(lambda: created(cluster, name), "the class is there")
+        assert memory() == "3Gi"
+        cluster.apply(platform({"sizeClasses": [theirs, {"name": "tiny"}]}))
+        eventually(lambda: said("SizeClassNotAllowed", SYSTEM, "choose tiny"), "it is others'")
+        assert memory() == "3Gi"
+    eventually(lambda: said("SizeClassNotFound"), "it is gone")
+    assert memory() == "3Gi"
+    cluster.kube.delete("aiws", name, SYSTEM)
 
 
 def test_downloads_follow_the_platforms_settings(cluster: Cluster) -> None:

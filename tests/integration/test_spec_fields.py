@@ -28,13 +28,17 @@ from tests.integration.tenants import (
     settled,
 )
 from tests.schemas import containers, is_required, merged, nested, without
-from tests.specs import ALLOWED, KEYS, SCHEMA, SECRETS
+from tests.specs import ALLOWED, KEYS, SCHEMA, SECRETS, SIZE_CLASSES
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
 # The platform lists what teams may choose by name, and the registries with a port of their own.
 ANYTHING_GOES: Final = platform(
-    {"allowed": ALLOWED, "models": {"insecureRegistries": ["models.example.org:5000"]}}
+    {
+        "allowed": ALLOWED,
+        "sizeClasses": SIZE_CLASSES,
+        "models": {"insecureRegistries": ["models.example.org:5000"]},
+    }
 )
 OWNER: Final = f"{SYSTEM}/{NAME}"
 COST_CENTRE: Final = "aichatworkspaces.io/cost-centre"

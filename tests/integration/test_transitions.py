@@ -12,6 +12,7 @@ from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
 from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
 from aichat_workspace.domain.planning.plan import Observed, plan
 from aichat_workspace.domain.policy.secret_references import ADMIN, resolve
+from aichat_workspace.domain.policy.size_classes import with_size_class
 from aichat_workspace.domain.render import credentials, render, tenant_namespace
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -33,12 +34,13 @@ from tests.integration.tenants import (
     seen,
 )
 from tests.schemas import without
-from tests.specs import ALLOWED, KEYS, SECRETS, Spec, growing, histories
+from tests.specs import ALLOWED, KEYS, SECRETS, SIZE_CLASSES, Spec, growing, histories
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("operator")
 NAME: Final = "generated"
 CLASS: Final = "generated"
+SETTINGS: Final = {"allowed": ALLOWED, "sizeClasses": SIZE_CLASSES}
 SIZES: Final = {"ollama": "20Gi", "openWebUI": "2Gi"}
 
 
@@ -52,7 +54,7 @@ def tenant(cluster: Cluster) -> Iterator[str]:
     for name in SECRETS:
         keys = {key: f"{key} of {name}" for key in KEYS}
         cluster.apply(secret(name, f"{SYSTEM}/{NAME}", keys))
-    cluster.apply(platform({"storageClassName": CLASS, "allowed": ALLOWED}))
+    cluster.apply(platform({**SETTINGS, "storageClassName": CLASS}))
     cluster.apply(workspace(NAME, storage={key: {"size": size} for key, size in SIZES.items()}))
     try:
         eventually(lambda: bound(cluster), f"{NAME} has its volumes")
@@ -161,7 +163,8 @@ def desired(cluster: Cluster, resource: Workspace) -> tuple[Manifest, ...]:
     assert problem is None, problem
     own = credentials.read(by_name[names.credentials(NAME)])
     administrator = credentials.with_admin(own, referenced.get(ADMIN))
-    return render(resource, PlatformSpec(storage_class_name=CLASS), administrator, referenced)
+    in_force = PlatformSpec.model_validate({**SETTINGS, "storageClassName": CLASS})
+    return render(with_size_class(resource, in_force), in_force, administrator, referenced)
 
 
 def is_there(manifest: Manifest, live: Manifest | None) -> bool:

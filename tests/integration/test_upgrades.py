@@ -129,6 +129,46 @@ def test_behind_a_policy_that_rewrites_images_all_are_upgraded_and_nothing_is_wr
     restore_default_settings(cluster)
 
 
+def test_a_retired_size_class_moves_its_workspaces_a_few_at_a_time(cluster: Cluster) -> None:
+    names = ["plum-a", "plum-b", "plum-c"]
+    small = {"name": "small", "resources": {"ollama": {"memoryLimit": "3Gi"}}}
+    medium = {"name": "medium", "resources": {"ollama": {"memoryLimit": "5Gi"}}}
+
+    def moved() -> int:
+        sets = [cluster.get("statefulset", f"{name}-ollama", "-n", name) for name in names]
+        containers = [entry["spec"]["template"]["spec"]["containers"][0] for entry in sets]
+        return sum(container["resources"]["limits"]["memory"] == "5Gi" for container in containers)
+
+    cluster.apply(platform({"sizeClasses": [small, medium]}))
+    for name in names:
+        cluster.apply(workspace(name, className="small"))
+    eventually(lambda: all(created(cluster, name) for name in names), "all are provisioned")
+    for name in names:
+        worked = {"images": {"ollama": "o:1", "openWebUI": "w:1"}}
+        cluster.kube.patch("aiws", name, SYSTEM, {"status": worked}, "status")
+    classes = [{**small, "successor": "medium"}, medium]
+    cluster.apply(platform({"sizeClasses": classes, "upgrades": {"concurrent": 2}}))
+    eventually(lambda: moved() == 2, "two are moved")
+    let_pass(2, "the third would be moved")
+    assert moved() == 2
+    waiting = [name for name in names if _up_to_date(cluster, name) == "UpgradeWaiting"]
+    assert len(waiting) == 1
+    cluster.apply(
+        platform(
+            {
+                "sizeClasses": classes,
+                "upgrades": {"concurrent": 2, "turnDeadlineSeconds": 10},
+                "ollama": {"cpuRequest": "400m"},
+            }
+        )
+    )
+    eventually(lambda: moved() == 3, "the third is, once their time is over")
+    assert cluster.get("aiws", "plum-a", "-n", SYSTEM)["spec"]["className"] == "small"
+    for name in names:
+        cluster.kube.delete("aiws", name, SYSTEM)
+    restore_default_settings(cluster)
+
+
 def quiet(cluster: Cluster, *names: str) -> None:
     """Nothing is written of these workspaces while nothing happens."""
     let_pass(1, "what is under way ends")

@@ -9,9 +9,19 @@ from aichat_workspace.domain.policy import limits
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 from tests.schemas import leaves, values
-from tests.specs import ALLOWED, APART, FIELDS, SCHEMA, Spec, edits, histories, values_of
+from tests.specs import (
+    ALLOWED,
+    APART,
+    FIELDS,
+    SCHEMA,
+    SIZE_CLASSES,
+    Spec,
+    edits,
+    histories,
+    values_of,
+)
 
-PLATFORM = PlatformSpec.model_validate({"allowed": ALLOWED})
+PLATFORM = PlatformSpec.model_validate({"allowed": ALLOWED, "sizeClasses": SIZE_CLASSES})
 LEAVES = sorted(set(leaves(SCHEMA)) - APART)
 ONCE = settings(phases=[Phase.generate], max_examples=20_000, derandomize=True, database=None)
 

@@ -69,6 +69,8 @@ from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render import credentials as generated
 from aichat_workspace.domain.render import render, tenant_namespace
 from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
+from aichat_workspace.domain.render.site import NO_SITE, present_site
+from aichat_workspace.domain.v1alpha1.site_metadata import NamespaceMetadata
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import Expiry
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
@@ -135,7 +137,7 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         own, secret_steps = _credentials(workspace, snapshot)
         credentials = generated.with_admin(own, referenced.get(ADMIN))
     pods, desired = _desired(workspace, snapshot, problems, credentials, referenced)
-    body = tenant_namespace(workspace)
+    body = tenant_namespace(workspace, _site(snapshot))
     recorded = recorded_copies(namespace) if namespace else frozenset()
     new_body = with_record(body, recorded | desired_copies(desired))
     namespace_steps = _namespace(workspace, namespace, new_body)
@@ -168,6 +170,14 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
         credentials=credentials,
         obstacle=obstacle,
     )
+
+
+def _site(snapshot: Snapshot) -> NamespaceMetadata:
+    """Return what the platform puts on the namespace: what is there while that is unknown."""
+    namespace = snapshot.observed.namespace
+    if "namespaces" not in snapshot.unknown_settings:
+        return snapshot.platform.namespaces
+    return NO_SITE if namespace is None else present_site(namespace)
 
 
 def _allowed_metadata(snapshot: Snapshot) -> tuple[str, ...]:

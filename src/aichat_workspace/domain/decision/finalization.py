@@ -22,6 +22,7 @@ from aichat_workspace.domain.planning.secret_copies import recorded_copies, with
 from aichat_workspace.domain.policy.ownership import owns
 from aichat_workspace.domain.render import retained_namespace
 from aichat_workspace.domain.render.credentials import belongs_to
+from aichat_workspace.domain.render.site import present_site
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import DeletionPolicy
 
@@ -82,7 +83,9 @@ def _retain(workspace: Workspace, namespace: Manifest, observed: Observed) -> It
     yield from stops(observed)
     if "deletionTimestamp" not in namespace["metadata"]:
         uid = namespace["metadata"]["uid"]
-        body = with_record(retained_namespace(workspace), recorded_copies(namespace))
+        body = with_record(
+            retained_namespace(workspace, present_site(namespace)), recorded_copies(namespace)
+        )
         yield ClaimNamespace(body, uid, "retained")
         yield AnnounceRetained(uid)
     yield RemoveFinalizer()

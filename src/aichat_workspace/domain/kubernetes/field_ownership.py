@@ -115,25 +115,25 @@ def removals(
     return tuple(sorted(pointers, key=_order, reverse=True))
 
 
-def withdrawn_labels(
-    observed: Manifest, desired: Manifest, own: Iterable[str]
+def withdrawn_metadata(
+    observed: Manifest, desired: Manifest, own: Iterable[tuple[str, str]]
 ) -> tuple[Pointer, ...]:
-    """Return where `observed` has labels of `own` that `desired` lacks and no one else owns.
+    """Return where `observed` has labels or annotations of `own`, by part and name, that `desired`
+    lacks and no one else owns.
 
     An apply takes off only what an apply has put there, and not what an object was created with.
     """
     foreign = {
-        name
+        entry_metadata
         for entry in observed["metadata"].get(_FOREIGN_FIELDS, ())
-        for part, name in _owned_metadata(entry, observed, ())
-        if part == _LABELS
+        for entry_metadata in _owned_metadata(entry, observed, ())
     }
-    present = observed["metadata"].get(_LABELS) or {}
-    desired_labels = desired["metadata"].get(_LABELS) or {}
     return tuple(
-        (_METADATA, _LABELS, name)
-        for name in own
-        if name in present and name not in desired_labels and name not in foreign
+        (_METADATA, part, name)
+        for part, name in own
+        if name in (observed["metadata"].get(part) or {})
+        and name not in (desired["metadata"].get(part) or {})
+        and (part, name) not in foreign
     )
 
 

@@ -14,7 +14,7 @@ from aichat_workspace.domain.kubernetes.field_ownership import (
     Pointer,
     json_patch,
     removals,
-    withdrawn_labels,
+    withdrawn_metadata,
 )
 from aichat_workspace.domain.kubernetes.kinds import ROUTE_KINDS, WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, covers, is_deleting, ref
@@ -28,6 +28,7 @@ from aichat_workspace.domain.planning.secret_copies import (
     used_secrets,
     with_record,
 )
+from aichat_workspace.domain.render.site import recorded_site
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,11 @@ def plan(
             before,
             observed.namespace,
             exceptions.allowed_metadata,
-            withdrawn_labels(observed.namespace, before, [names.COST_CENTRE_LABEL]),
+            withdrawn_metadata(
+                observed.namespace,
+                before,
+                [("labels", names.COST_CENTRE_LABEL), *recorded_site(observed.namespace)],
+            ),
         ),
         *(() if is_rewritten else _namespace(before, observed.namespace)),
         *(_routes_for_host(refused_host, observed) if refused_host else ()),

@@ -48,12 +48,14 @@ _KINDS_OF_SETTINGS: Final[Mapping[str, frozenset[str]]] = {
     "ceiling": _SIZED,
     "sizeClasses": _SIZED,
     "storageClassName": frozenset({"PersistentVolumeClaim"}),
+    "pods": WORKLOAD_KINDS | {"ResourceQuota"},
+    "namespaces": frozenset(),  # what is there is kept
     "network": frozenset({"NetworkPolicy"}),
     "allowed": WORKLOAD_KINDS | ROUTE_KINDS | {"ResourceQuota", "PersistentVolumeClaim"},
 }
 _SETTINGS_OF_REASONS: Final = {
-    Reason.CEILING_EXCEEDED: frozenset({"ceiling", "ollama", "openWebUI", "sizeClasses"}),
-    Reason.QUOTA_TOO_SMALL: frozenset({"ollama", "openWebUI", "sizeClasses"}),
+    Reason.CEILING_EXCEEDED: frozenset({"ceiling", "ollama", "openWebUI", "pods", "sizeClasses"}),
+    Reason.QUOTA_TOO_SMALL: frozenset({"ollama", "openWebUI", "pods", "sizeClasses"}),
     Reason.HOST_NOT_ALLOWED: frozenset({"ingress"}),
     Reason.HOST_TAKEN: frozenset({"ingress"}),
     Reason.REGISTRY_NOT_ALLOWED: frozenset({"models", "sizeClasses"}),

@@ -36,6 +36,34 @@ class SolverShare:
     storage: str = "0"
 
 
+@dataclass(frozen=True, slots=True)
+class OverheadShare:
+    """What the runtime class adds to a pod, which quotas count.
+
+    https://kubernetes.io/docs/concepts/scheduling-eviction/pod-overhead/
+    """
+
+    cpu: str
+    memory: str
+    storage: str = "0"
+
+    @property
+    def cpu_request(self) -> str:
+        return self.cpu
+
+    @property
+    def cpu_limit(self) -> str:
+        return self.cpu
+
+    @property
+    def memory_request(self) -> str:
+        return self.memory
+
+    @property
+    def memory_limit(self) -> str:
+        return self.memory
+
+
 def ollama_share(spec: WorkspaceSpec, platform: PlatformSpec) -> OllamaShare:
     """Return the model server's share: the workspace's values, else the platform's."""
     changes = _own_values(spec.resources.ollama, spec.storage.ollama)
@@ -94,14 +122,25 @@ def pod_shares(spec: WorkspaceSpec, platform: PlatformSpec) -> tuple[Share | Sol
     return (*workloads, SolverShare()) if issuer(spec, platform) else workloads
 
 
+def counted_shares(
+    spec: WorkspaceSpec, platform: PlatformSpec
+) -> tuple[Share | SolverShare | OverheadShare, ...]:
+    """Return all that a quota counts: each pod's share, and the overhead of both workloads'."""
+    shares, runtime_class = pod_shares(spec, platform), platform.pods.runtime_class
+    if runtime_class is None:
+        return shares
+    overhead = OverheadShare(runtime_class.cpu_overhead, runtime_class.memory_overhead)
+    return (*shares, overhead, overhead)
+
+
 def minimum(spec: WorkspaceSpec, platform: PlatformSpec) -> dict[str, Fraction]:
     """Return what all pods need together, limits and volumes, by dimension."""
-    shares = pod_shares(spec, platform)
+    shares = counted_shares(spec, platform)
     fields = {"cpu": "cpu_limit", "memory": "memory_limit", "storage": "storage"}
     return {name: total(shares, field) for name, field in fields.items()}
 
 
-def total(shares: Iterable[Share | SolverShare], field: str) -> Fraction:
+def total(shares: Iterable[Share | SolverShare | OverheadShare], field: str) -> Fraction:
     """Return the sum of a field over some shares."""
     return sum((quantity.parse(getattr(share, field)) for share in shares), Fraction())
 

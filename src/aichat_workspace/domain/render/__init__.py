@@ -14,7 +14,9 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
 from aichat_workspace.domain.policy.secret_references import ReferencedSecret
 from aichat_workspace.domain.render import ingress, namespace, network_policies, ollama, openwebui
 from aichat_workspace.domain.render.context import Credentials, Tenant
+from aichat_workspace.domain.render.site import NO_SITE, present_site
 from aichat_workspace.domain.v1alpha1.platform_spec import Images, PlatformSpec
+from aichat_workspace.domain.v1alpha1.site_metadata import NamespaceMetadata
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.foundation.metadata import labels
 
@@ -34,14 +36,15 @@ _MAX_RENDERED: Final = 64
 _last_rendered: OrderedDict[tuple[str, Images], tuple[Tenant, tuple[Manifest, ...]]] = OrderedDict()
 
 
-def tenant_namespace(workspace: Workspace) -> Manifest:
-    """Render the tenant's namespace, annotated with the UID of the workspace that owns it."""
-    return namespace.namespace(workspace)
+def tenant_namespace(workspace: Workspace, site: NamespaceMetadata = NO_SITE) -> Manifest:
+    """Render the tenant's namespace, annotated with the UID of the workspace that owns it. `site`
+    is what the platform puts on it."""
+    return namespace.namespace(workspace, site)
 
 
-def retained_namespace(workspace: Workspace) -> Manifest:
+def retained_namespace(workspace: Workspace, site: NamespaceMetadata = NO_SITE) -> Manifest:
     """Render the namespace that a deleted workspace leaves behind."""
-    return _annotated(namespace.namespace(workspace), names.RETAINED_ANNOTATION, "true")
+    return _annotated(namespace.namespace(workspace, site), names.RETAINED_ANNOTATION, "true")
 
 
 def orphaned_namespace(orphan: Manifest, since: datetime) -> Manifest:
@@ -66,6 +69,7 @@ def _as_marked(orphan: Manifest) -> Manifest:
         marks[names.OWNER_UID_ANNOTATION],
         marks.get(names.OWNER_ANNOTATION, ""),
         labels(orphan).get(names.COST_CENTRE_LABEL, ""),
+        present_site(orphan),
     )
 
 

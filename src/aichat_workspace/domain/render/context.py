@@ -10,6 +10,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy import effective_spec
 from aichat_workspace.domain.policy.secret_references import ADMIN, TLS, ReferencedSecret
+from aichat_workspace.domain.render.placement import placement
 from aichat_workspace.domain.v1alpha1.platform_spec import Issuer, PlatformSpec, Share
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 
@@ -195,10 +196,14 @@ class Tenant:
         """
         name = {OLLAMA: self.ollama, OPENWEBUI: self.openwebui}[component]
         restart = {OLLAMA: self.spec.restart.ollama, OPENWEBUI: self.spec.restart.open_webui}
-        marks = {names.RESTART_ANNOTATION: restart[component]} if restart[component] else {}
+        pods = self.platform.pods
+        marks = {
+            **pods.annotations,
+            **({names.RESTART_ANNOTATION: restart[component]} if restart[component] else {}),
+        }
         return {
             "metadata": {
-                "labels": self.labels(name, component),
+                "labels": {**pods.labels, **self.labels(name, component)},
                 **({"annotations": marks} if marks else {}),
             },
             "spec": {
@@ -208,24 +213,12 @@ class Tenant:
                 "securityContext": security,
                 **({"initContainers": list(init_containers)} if init_containers else {}),
                 "containers": [container],
-                **self._scheduling(),
+                **placement(self.spec, self.platform, component),
                 "volumes": [
                     {"name": volume, "persistentVolumeClaim": {"claimName": name}},
                     {"name": "tmp", "emptyDir": {"sizeLimit": _TEMPORARY}},
                 ],
             },
-        }
-
-    def _scheduling(self) -> dict[str, Any]:
-        # Both images are Linux', and a cluster may have nodes with Windows.
-        node_selector = {"kubernetes.io/os": "linux", **self.spec.scheduling.node_selector}
-        tolerations = [
-            toleration.model_dump(by_alias=True, exclude_none=True)
-            for toleration in self.spec.scheduling.tolerations
-        ]
-        return {
-            "nodeSelector": node_selector,
-            **({"tolerations": tolerations} if tolerations else {}),
         }
 
     def service_account(self, name: str, component: str) -> Manifest:
@@ -309,21 +302,6 @@ def env(**values: str) -> list[dict[str, Any]]:
     return [
         {"name": name, "value": value.replace("$", "$$")} for name, value in sorted(values.items())
     ]
-
-
-def pod_security(user: int, group: int) -> dict[str, Any]:
-    """Return a security context that Pod Security `restricted` admits.
-
-    https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
-    """
-    return {
-        "runAsNonRoot": True,
-        "runAsUser": user,
-        "runAsGroup": group,
-        "fsGroup": user,
-        "fsGroupChangePolicy": "OnRootMismatch",
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
 
 
 def container_security(*, read_only_root: bool) -> dict[str, Any]:

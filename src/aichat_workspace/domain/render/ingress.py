@@ -51,10 +51,16 @@ def _ingress(tenant: Tenant) -> Manifest:
             **_tls(tenant),
         },
     )
-    annotations = _annotations(tenant)
-    if not annotations:
-        return manifest
-    return {**manifest, "metadata": {**manifest["metadata"], "annotations": annotations}}
+    return _with_metadata(manifest, tenant, _annotations(tenant))
+
+
+def _with_metadata(manifest: Manifest, tenant: Tenant, own: dict[str, str]) -> Manifest:
+    """Return the way in with what the platform puts on it, and its own annotations."""
+    site, metadata = tenant.platform.ingress.metadata, manifest["metadata"]
+    annotations = {**site.annotations, **own}
+    labels = {**site.labels, **metadata["labels"]}
+    marks = {"annotations": annotations} if annotations else {}
+    return {**manifest, "metadata": {**metadata, "labels": labels, **marks}}
 
 
 def _tls(tenant: Tenant) -> dict[str, Any]:
@@ -85,7 +91,7 @@ def _route(tenant: Tenant, gateway: Gateway) -> Manifest:
         "namespace": gateway.namespace,
         **({"sectionName": gateway.section_name} if gateway.section_name else {}),
     }
-    return tenant.manifest(
+    manifest = tenant.manifest(
         "gateway.networking.k8s.io/v1",
         "HTTPRoute",
         tenant.openwebui,
@@ -101,3 +107,4 @@ def _route(tenant: Tenant, gateway: Gateway) -> Manifest:
             ],
         },
     )
+    return _with_metadata(manifest, tenant, {})

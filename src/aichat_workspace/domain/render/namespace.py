@@ -14,19 +14,24 @@ from aichat_workspace.domain.render.context import (
     Tenant,
     workspace_labels,
 )
+from aichat_workspace.domain.render.site import site_record
+from aichat_workspace.domain.v1alpha1.site_metadata import NamespaceMetadata
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
 
-def namespace(workspace: Workspace) -> Manifest:
+def namespace(workspace: Workspace, site: NamespaceMetadata) -> Manifest:
     owner = f"{workspace.namespace}/{workspace.name}"
     spec = workspace.spec
-    return marked_namespace(spec.workspace_name, workspace.uid, owner, spec.cost_centre)
+    return marked_namespace(spec.workspace_name, workspace.uid, owner, spec.cost_centre, site)
 
 
-def marked_namespace(name: str, owner_uid: str, owner: str, cost_centre: str) -> Manifest:
+def marked_namespace(
+    name: str, owner_uid: str, owner: str, cost_centre: str, site: NamespaceMetadata
+) -> Manifest:
     """Render a namespace that is annotated with its owner, a resource's UID and namespace/name.
 
-    Tools that tell costs read its labels; `cost_centre` is empty for none.
+    Tools that tell costs read its labels; `cost_centre` is empty for none. `site` is what the
+    platform puts there.
     """
     return {
         "apiVersion": "v1",
@@ -34,12 +39,15 @@ def marked_namespace(name: str, owner_uid: str, owner: str, cost_centre: str) ->
         "metadata": {
             "name": name,
             "labels": {
+                **site.labels,
                 **workspace_labels(name, name, TENANCY),
                 "pod-security.kubernetes.io/enforce": "restricted",
                 "pod-security.kubernetes.io/enforce-version": "latest",
                 **({names.COST_CENTRE_LABEL: cost_centre} if cost_centre else {}),
             },
             "annotations": {
+                **site.annotations,
+                **site_record(site),
                 names.OWNER_UID_ANNOTATION: owner_uid,
                 names.OWNER_ANNOTATION: owner,
             },
@@ -61,7 +69,8 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
 def _resource_quota(tenant: Tenant) -> Manifest:
     spec, platform = tenant.spec, tenant.platform
     quota = effective_spec.quota(spec, platform)
-    shares = effective_spec.pod_shares(spec, platform)
+    pods = effective_spec.pod_shares(spec, platform)
+    shares = effective_spec.counted_shares(spec, platform)
     gpu = spec.resources.ollama.gpu
     return tenant.manifest(
         "v1",
@@ -70,7 +79,7 @@ def _resource_quota(tenant: Tenant) -> Manifest:
         TENANCY,
         spec={
             "hard": {
-                "pods": str(len(shares)),
+                "pods": str(len(pods)),
                 "requests.cpu": quantity.cores(effective_spec.total(shares, "cpu_request")),
                 "limits.cpu": quantity.cores(quota["cpu"]),
                 "requests.memory": quantity.size(effective_spec.total(shares, "memory_request")),

@@ -15,8 +15,8 @@ from aichat_workspace.domain.render.context import (
     container_security,
     env,
     http_probe,
-    pod_security,
 )
+from aichat_workspace.domain.render.placement import pod_security
 
 _HOME: Final = "/var/lib/ollama"
 PUBLIC_KEY: Final = f"{_HOME}/.ollama/id_ed25519.pub"
@@ -68,7 +68,7 @@ def _stateful_set(tenant: Tenant) -> Manifest:
             "serviceName": tenant.ollama,
             "selector": {"matchLabels": tenant.selector(OLLAMA)},
             "template": tenant.pod_template(
-                OLLAMA, _container(tenant), pod_security(_USER, _USER), "models"
+                OLLAMA, _container(tenant), pod_security(tenant.platform, _USER, _USER), "models"
             ),
         },
     )

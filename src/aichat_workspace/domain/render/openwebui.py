@@ -17,8 +17,8 @@ from aichat_workspace.domain.render.context import (
     env,
     has_tls,
     http_probe,
-    pod_security,
 )
+from aichat_workspace.domain.render.placement import pod_security
 
 # The image runs as any user of group 0 (open-webui#20813).
 _USER: Final = 1000
@@ -37,7 +37,7 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
 def _deployment(tenant: Tenant) -> Manifest:
     chat = _container(tenant)
     init_container = admin_password.container(chat, _administrator(tenant), _DATA)
-    security = pod_security(_USER, _ROOT_GROUP)
+    security = pod_security(tenant.platform, _USER, _ROOT_GROUP)
     return tenant.manifest(
         "apps/v1",
         "Deployment",

@@ -27,6 +27,8 @@ from aichat_workspace.domain.v1alpha1.field_types import (
     Positive,
     Quantity,
 )
+from aichat_workspace.domain.v1alpha1.pod_settings import Pods
+from aichat_workspace.domain.v1alpha1.site_metadata import NamespaceMetadata, RouteMetadata
 from aichat_workspace.domain.v1alpha1.size_class import (
     MAX_SIZE_CLASSES,
     SIZE_CLASS_RULES,
@@ -274,6 +276,9 @@ class Ingress(Schema):
         description="Namespaces whose pods may reach Open WebUI: the ingress controller's.",
         json_schema_extra={"x-kubernetes-list-type": "set"},
     )
+    metadata: RouteMetadata = Field(
+        default=RouteMetadata(), description="What every Ingress or HTTPRoute carries."
+    )
 
 
 class Network(Schema):
@@ -479,6 +484,10 @@ class PlatformSpec(Schema):
         description="StorageClass of the volumes; the cluster's default when left out.",
     )
     ingress: Ingress = Field(default=Ingress(), description="How people reach workspaces.")
+    pods: Pods = Field(default=Pods(), description="Where pods run, and as whom.")
+    namespaces: NamespaceMetadata = Field(
+        default=NamespaceMetadata(), description="What every workspace's namespace carries."
+    )
     network: Network = Field(default=Network(), description="Exceptions of the network policies.")
     models: ModelSettings = Field(default=ModelSettings(), description="How models are downloaded.")
     ceiling: Ceiling = Field(default=Ceiling(), description="What one workspace may have at most.")

@@ -24,7 +24,7 @@ from aichat_workspace.domain.decision.steps import (
     CreateSecret,
 )
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.planning.actions import Apply, Delete, Scale
+from aichat_workspace.domain.planning.actions import Apply, Delete, Prune, Scale
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.repairs import Repair
 from aichat_workspace.domain.planning.rollout import Refusal, RolloutSlot
@@ -606,6 +606,20 @@ def test_images_are_kept_until_a_slot_is_granted() -> None:
     }
     assert images[False] == {"old/ollama:1", "old/webui:1"}
     assert images[True] == set(PLATFORM.images.resolved)
+
+
+def test_the_platforms_metadata_of_a_namespace_is_kept_while_it_is_unknown() -> None:
+    site = {"namespaces": {"labels": {"example.org/tier": "b"}}}
+    platform = PlatformSpec.model_validate(site)
+    created = provision(snapshot(KEPT, platform=platform)).steps[-1]
+    assert isinstance(created, CreateNamespace)
+    body = created.manifest
+    assert body["metadata"]["labels"]["example.org/tier"] == "b"
+    marked = {**body, "metadata": {**namespace()["metadata"], **body["metadata"], "uid": "ns-1"}}
+    facts = snapshot(KEPT, tenant=marked)
+    assert any(isinstance(action, Prune) for action in provision(facts).actions)
+    unknown = replace(facts, unknown_settings={"namespaces": "namespaces: no"})
+    assert not any(isinstance(action, Prune) for action in provision(unknown).actions)
 
 
 def of_classes(**limits: str) -> PlatformSpec:

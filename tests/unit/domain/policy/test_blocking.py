@@ -90,6 +90,8 @@ SETTINGS: dict[str, Any] = {
     "network": {"egressExcept": ["10.0.0.0/8"]},
     "ceiling": {"cpu": "1"},
     "sizeClasses": [SMALL],
+    "pods": {"runAs": "Cluster", "runtimeClass": {"name": "kata", "cpuOverhead": "1"}},
+    "namespaces": {"labels": {"example.org/tier": "b"}},
     "upgrades": {"concurrent": 7},
     "images": {"mirror": "mirror.example.org"},
     "ingress": {"domain": "ai.example.org"},

@@ -1,0 +1,97 @@
+"""Labels and annotations that a site puts on objects of workspaces.
+
+Kubernetes' own prefixes are open only where controllers of a site read them: other names there
+change what Kubernetes does with the object. The operator's own names say whose it is.
+"""
+
+import re
+from typing import Annotated, Any, Final
+
+from pydantic import Field, StringConstraints
+
+from aichat_workspace.domain import names
+from aichat_workspace.domain.v1alpha1.base import Schema, rule
+from aichat_workspace.domain.v1alpha1.field_types import LABEL_KEYS, LabelKey, LabelValue
+
+_MAX_ENTRIES: Final = 16
+_OWNED: Final = r"^([-a-z0-9.]+[.])?(kubernetes[.]io|k8s[.]io|aichatworkspaces[.]io)/"
+_NAMESPACE_PREFIXES: Final = ("scheduler.alpha.kubernetes.io",)
+_POD_PREFIXES: Final = ("cluster-autoscaler.kubernetes.io",)
+_ROUTE_PREFIXES: Final = (
+    "alb.ingress.kubernetes.io",
+    "appgw.ingress.kubernetes.io",
+    "external-dns.alpha.kubernetes.io",
+    "ingress.kubernetes.io",
+    "nginx.ingress.kubernetes.io",
+)
+# What domain/render/ingress.py writes itself.
+ROUTE_NAMES: Final = (
+    "cert-manager.io/cluster-issuer",
+    "cert-manager.io/issuer",
+    "haproxy.org/timeout-server",
+    "haproxy.org/timeout-tunnel",
+    "nginx.ingress.kubernetes.io/proxy-body-size",
+    "nginx.ingress.kubernetes.io/proxy-buffering",
+    "nginx.ingress.kubernetes.io/proxy-read-timeout",
+    "nginx.ingress.kubernetes.io/proxy-send-timeout",
+)
+AnnotationValue = Annotated[str, StringConstraints(max_length=4096)]
+
+
+def _rules(open_prefixes: tuple[str, ...], own: tuple[str, ...] = ()) -> dict[str, Any]:
+    prefixes = "|".join(re.escape(prefix).replace("\\", "") for prefix in open_prefixes)
+    is_open = f"key.matches(r'^({prefixes.replace('.', '[.]')})/')"
+    own_names = sorted((names.WORKSPACE_LABEL, *own))
+    refused = f"(key in {own_names} || (key.matches(r'{_OWNED}') && !{is_open}))"
+    return {
+        "x-kubernetes-validations": [
+            LABEL_KEYS,
+            {
+                **rule(f"!self.exists(key, {refused})", "a name is Kubernetes' or the operator's"),
+                "messageExpression": "'Kubernetes or the operator owns ' + "
+                f"self.filter(key, {refused}).join(', ') + '; of their prefixes only "
+                f"{', '.join(open_prefixes)} are open here'",
+            },
+        ]
+    }
+
+
+def _labels(what: str, rules: dict[str, Any]) -> Any:
+    return Field(
+        default={},
+        max_length=_MAX_ENTRIES,
+        description=f"Labels of {what}.",
+        json_schema_extra=rules,
+    )
+
+
+def _annotations(what: str, rules: dict[str, Any]) -> Any:
+    return Field(
+        default={},
+        max_length=_MAX_ENTRIES,
+        description=f"Annotations of {what}.",
+        json_schema_extra=rules,
+    )
+
+
+_NAMESPACES: Final = _rules(_NAMESPACE_PREFIXES)
+PODS: Final = _rules(_POD_PREFIXES)
+ROUTES: Final = _rules(_ROUTE_PREFIXES, ROUTE_NAMES)
+
+
+class NamespaceMetadata(Schema):
+    """What a site puts on the namespaces of workspaces."""
+
+    labels: dict[LabelKey, LabelValue] = _labels("every workspace's namespace", _NAMESPACES)
+    annotations: dict[LabelKey, AnnotationValue] = _annotations(
+        "every workspace's namespace", _NAMESPACES
+    )
+
+
+class RouteMetadata(Schema):
+    """What a site puts on the ways in to workspaces."""
+
+    labels: dict[LabelKey, LabelValue] = _labels("every Ingress or HTTPRoute", ROUTES)
+    annotations: dict[LabelKey, AnnotationValue] = _annotations(
+        "every Ingress or HTTPRoute", ROUTES
+    )

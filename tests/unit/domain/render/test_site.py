@@ -1,0 +1,76 @@
+from typing import Any
+
+from aichat_workspace.domain.kubernetes.manifest import Manifest
+from aichat_workspace.domain.planning.actions import Apply, Prune
+from aichat_workspace.domain.planning.plan import Observed, plan
+from aichat_workspace.domain.render import (
+    retained_namespace,
+    retained_orphan,
+    tenant_namespace,
+)
+from aichat_workspace.domain.render.site import present_site, recorded_site
+from aichat_workspace.domain.v1alpha1.site_metadata import NamespaceMetadata
+from tests.unit.domain.samples import workspace
+
+RECORD = "apps.aichatworkspaces.io/site-metadata"
+SITE = NamespaceMetadata(labels={"istio-injection": "on"}, annotations={"example.org/owner": "it"})
+
+
+def stored(site: NamespaceMetadata, **annotations: str) -> Manifest:
+    """The namespace as the API server has it."""
+    namespace = tenant_namespace(workspace(), site)
+    metadata: dict[str, Any] = {**namespace["metadata"], "uid": "ns-1", "resourceVersion": "1"}
+    metadata["annotations"] = {**metadata["annotations"], **annotations}
+    return {**namespace, "metadata": metadata}
+
+
+def test_a_namespace_carries_what_the_platform_says_and_a_record_of_its_names() -> None:
+    metadata = tenant_namespace(workspace(), SITE)["metadata"]
+    assert metadata["labels"]["istio-injection"] == "on"
+    assert metadata["annotations"]["example.org/owner"] == "it"
+    assert metadata["annotations"][RECORD] == "labels:istio-injection,annotations:example.org/owner"
+    assert RECORD not in tenant_namespace(workspace())["metadata"]["annotations"]
+
+
+def test_the_operators_own_names_are_never_the_platforms() -> None:
+    site = NamespaceMetadata(labels={"pod-security.kubernetes.io/enforce": "privileged"})
+    labels = tenant_namespace(workspace(), site)["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    forged = stored(
+        NamespaceMetadata(), **{RECORD: "annotations:apps.aichatworkspaces.io/retained"}
+    )
+    assert recorded_site(forged) == (("annotations", RECORD),)
+
+
+def test_what_the_platform_names_no_more_is_taken_off_by_name() -> None:
+    observed = Observed(stored(SITE))
+    for site, withdrawn in (
+        (NamespaceMetadata(labels=SITE.labels), ["annotations/example.org~1owner"]),
+        (
+            NamespaceMetadata(),
+            [
+                f"annotations/{RECORD.replace('/', '~1')}",
+                "annotations/example.org~1owner",
+                "labels/istio-injection",
+            ],
+        ),
+    ):
+        first, *rest = plan(tenant_namespace(workspace(), site), (), observed)
+        assert isinstance(first, Prune)
+        paths = sorted(step["path"] for step in first.operations if step["op"] == "remove")
+        assert paths == [f"/metadata/{path}" for path in sorted(withdrawn)]
+        assert all(isinstance(action, Apply) for action in rest)
+
+
+def test_what_the_platform_says_and_is_there_needs_no_write() -> None:
+    assert plan(tenant_namespace(workspace(), SITE), (), Observed(stored(SITE))) == ()
+
+
+def test_a_namespace_that_stays_keeps_what_the_platform_has_put_there() -> None:
+    namespace = stored(SITE)
+    assert present_site(namespace) == SITE
+    for body in (retained_orphan(namespace), retained_namespace(workspace(), SITE)):
+        assert body["metadata"]["labels"]["istio-injection"] == "on"
+        assert (
+            body["metadata"]["annotations"][RECORD] == namespace["metadata"]["annotations"][RECORD]
+        )
