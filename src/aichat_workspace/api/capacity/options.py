@@ -60,7 +60,6 @@ class Options:
         if team is not None:
             room = await self._quotas.get(team, lambda: self._quota(team))
         return {
-            "sizeClasses": size_class_options.documents(platform, scope, team, room),
             "storageClasses": storage,
             "ingressClasses": [
                 {"name": entry["name"], "isDefault": entry["isDefault"]} for entry in ingress
@@ -69,6 +68,7 @@ class Options:
             "gpuResources": list(platform.allowed.gpu_resources),
             "nodeSelectorKeys": list(platform.allowed.node_selector_keys),
             "tolerationKeys": list(platform.allowed.toleration_keys),
+            "sizeClasses": size_class_options.documents(platform, scope, team, room),
             "newWorkspace": _new_workspace(platform),
             "workspaces": room,
         }

@@ -39,9 +39,9 @@ def present_site(namespace: Manifest) -> NamespaceMetadata:
     metadata: Mapping[str, Any] = namespace["metadata"]
     recorded = recorded_site(namespace)[:-1]
 
-    def present(wanted: str) -> dict[str, str]:
-        values = metadata.get(wanted) or {}
-        return {name: values[name] for part, name in recorded if part == wanted and name in values}
+    def present(kind: str) -> dict[str, str]:
+        values = metadata.get(kind) or {}
+        return {name: values[name] for part, name in recorded if part == kind and name in values}
 
     return NamespaceMetadata.model_construct(
         labels=present("labels"), annotations=present("annotations")

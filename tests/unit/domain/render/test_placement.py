@@ -108,8 +108,8 @@ def test_pods_of_a_kind_are_spread_over_all_workspaces() -> None:
         ]
         ours = {"app.kubernetes.io/managed-by": "aichat-workspace-operator"}
         for term in terms:
-            wanted = {**ours, "app.kubernetes.io/component": component}
-            assert term["podAffinityTerm"]["labelSelector"] == {"matchLabels": wanted}
+            selected = {**ours, "app.kubernetes.io/component": component}
+            assert term["podAffinityTerm"]["labelSelector"] == {"matchLabels": selected}
             assert term["podAffinityTerm"]["namespaceSelector"] == {"matchLabels": ours}
 
 
