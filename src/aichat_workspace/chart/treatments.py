@@ -44,6 +44,8 @@ def _component(name: str, component: str, *edits: Edit) -> dict[Reference, Treat
         scalar(("spec", "replicas"), f"{values}.replicas"),
         before(metadata, helper("pod-annotations", values)),
         before((*_POD, "serviceAccountName"), helper("pod", f'(list . "{component}")')),
+        line((*_POD, "securityContext", "runAsUser"), '{{- if eq .Values.runAs "Fixed" }}'),
+        line((*_POD, "securityContext", "seccompProfile"), "{{- end }}"),
         scalar((*_CONTAINER, "image"), helper("image")),
         scalar((*_CONTAINER, "imagePullPolicy"), ".Values.image.pullPolicy"),
         block((*_CONTAINER, "resources"), f"toYaml {values}.resources"),

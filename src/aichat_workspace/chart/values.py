@@ -11,6 +11,7 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.base import Schema
 from aichat_workspace.domain.v1alpha1.field_types import DnsLabel, DnsName
 from aichat_workspace.domain.v1alpha1.platform_spec import Ingress as PlatformIngress
+from aichat_workspace.domain.v1alpha1.pod_settings import RunAs
 
 
 class PullPolicy(StrEnum):
@@ -136,6 +137,12 @@ class Values(Schema):
     image: Image = Field(default=Image(), description="The image of the operator and the API.")
     image_pull_secrets: list[PullSecret] = Field(
         default=[], description="Secrets with the registry's password."
+    )
+    run_as: RunAs = Field(
+        default=RunAs.FIXED,
+        description="Fixed: the pods run as user 65532. Cluster: they name no user and group, and "
+        "admission has to give them some, as OpenShift does; see spec.pods.runAs of the "
+        "AIChatPlatform for those of workspaces.",
     )
     crds: Crds = Field(default=Crds(), description="The CustomResourceDefinitions.")
     operator: Operator = Field(default=Operator(), description="The operator.")

@@ -62,10 +62,9 @@ class Catalogue:
         workspaces: Counter[str] = Counter()
         sizes: dict[str, int] = {}
         teams = self.cluster.teams_with_workspaces()
-        platform = self.cluster.platform()
         for team in teams if scope.everywhere else teams & scope.teams:
             for index, view in enumerate(self.cluster.of_team(team), start=1):
-                models = size_classes.models_of(view.document["spec"], platform)
+                models = self.cluster.models_of(view.document["spec"])
                 workspaces.update(model_key(_canonical_name(model)) for model in models)
                 sizes |= _sizes(view.document["status"])
                 if index % _WORKSPACES_AT_ONCE == 0:

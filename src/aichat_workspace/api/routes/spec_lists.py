@@ -95,7 +95,7 @@ async def add_model(
     """Adds it to `spec.models`, or to those of its size class where it names none, and loses no
     other change. GET of its path tells the progress."""
     change = spec_lists.add(MODELS, body.name)
-    return await write(name, spec_lists.of_class(change, services.cluster.platform()))
+    return await write(name, spec_lists.of_class(change, services.cluster.models_of))
 
 
 @router.delete("/models/{model:path}", summary="Remove a model", responses=_CHANGED)
@@ -108,7 +108,7 @@ async def remove_model(
     """Takes it out of `spec.models`, or of those of its size class where it names none. 409 for the
     last one where the class would give its models again."""
     change = spec_lists.remove(MODELS, model)
-    return await write(name, spec_lists.of_class(change, services.cluster.platform()))
+    return await write(name, spec_lists.of_class(change, services.cluster.models_of))
 
 
 @router.post("/patterns", summary="Add a pattern", responses=_CHANGED)

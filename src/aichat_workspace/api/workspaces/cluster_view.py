@@ -4,7 +4,7 @@ import asyncio
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator, Mapping
 from sys import intern
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -13,6 +13,7 @@ from aichat_workspace.api.workspaces.change_log import Change, ChangeLog, Change
 from aichat_workspace.api.workspaces.views import View, view, workspace_name
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
+from aichat_workspace.domain.policy import size_classes
 from aichat_workspace.domain.v1alpha1.platform_settings import (
     DEFAULTS,
     Settings,
@@ -211,6 +212,14 @@ class ClusterView:
         if problem := format_problem(unknown):
             raise problems.unavailable(f"{problem}. The platform team should edit it.")
         return settings.spec
+
+    def models_of(self, spec: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the models of a stored spec: its own, or else those of its size class. Raises
+        ProblemError (503) where that is not known."""
+        own = tuple(spec.get("models") or ())
+        if own or not spec.get("className"):
+            return own
+        return size_classes.models_of(spec, self.platform())
 
     def prompts(self) -> dict[str, tuple[str, str]]:
         """Return each pattern's prompt and origin by the pattern's name."""

@@ -19,7 +19,6 @@ from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.tenant_namespace import require_namespace
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain.models.name import InvalidModelNameError, model_key, parse_model
-from aichat_workspace.domain.policy import size_classes
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.errors import (
@@ -71,8 +70,7 @@ class ModelServers:
 
         Raises ProblemError (422) when there is no such model, as the pieces do.
         """
-        models = size_classes.models_of(view.document["spec"], self.cluster.platform())
-        model = prompt.model or next(iter(models), None)
+        model = prompt.model or next(iter(self.cluster.models_of(view.document["spec"])), None)
         if model is None:
             error = FieldError("model", "the workspace has no model; name one, or add one")
             raise problems.invalid([error])

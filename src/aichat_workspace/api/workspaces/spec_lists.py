@@ -12,8 +12,6 @@ from typing import Any, Final
 from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.logs.reader import Workload
 from aichat_workspace.domain.models.name import InvalidModelNameError, model_key, parse_model
-from aichat_workspace.domain.policy import size_classes
-from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 
 Spec = dict[str, Any]
 Change = Callable[[Spec], Spec]
@@ -80,17 +78,17 @@ def remove(spec_list: SpecList, name: str) -> Change:
     return change
 
 
-def of_class(change: Change, platform: PlatformSpec) -> Change:
+def of_class(change: Change, models_of: Callable[[Spec], tuple[str, ...]]) -> Change:
     """Return the change of a spec's models, made to those of its size class where it names none:
     one more is added to them, not put in their place. It raises ProblemError (409) where the class
     would give its models again."""
 
     def change_models(spec: Spec) -> Spec:
-        models = [*size_classes.models_of(spec, platform)]
+        models = [*models_of(spec)]
         changed = change({**spec, MODELS.field: models} if models else spec)
         if changed.get(MODELS.field) == models:
             return spec
-        if again := size_classes.models_of(changed, platform) if not changed[MODELS.field] else ():
+        if again := models_of(changed) if not changed[MODELS.field] else ():
             raise ProblemError(
                 409,
                 "models-of-class",

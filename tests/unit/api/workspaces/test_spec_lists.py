@@ -25,6 +25,7 @@ from aichat_workspace.api.workspaces.spec_lists import (
     reset_password,
     restart,
 )
+from aichat_workspace.domain.policy import size_classes
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.kube.errors import ConflictError
 from tests.fakes.workspace_client import FakeWorkspaceClient
@@ -82,6 +83,10 @@ _PLATFORM = PlatformSpec.model_validate(
 )
 
 
+def _models_of(spec: dict[str, Any]) -> tuple[str, ...]:
+    return size_classes.models_of(spec, _PLATFORM)
+
+
 @pytest.mark.parametrize(
     ("spec", "change", "expected"),
     [
@@ -97,18 +102,18 @@ _PLATFORM = PlatformSpec.model_validate(
 def test_a_change_of_models_begins_with_those_of_the_size_class(
     spec: dict[str, Any], change: Change, expected: list[str]
 ) -> None:
-    assert of_class(change, _PLATFORM)(spec) == {**spec, "models": expected}
+    assert of_class(change, _models_of)(spec) == {**spec, "models": expected}
 
 
 def test_a_model_that_its_class_has_already_changes_nothing() -> None:
     spec = {"className": "small"}
-    assert of_class(add(MODELS, "gemma2:2b"), _PLATFORM)(spec) == spec
+    assert of_class(add(MODELS, "gemma2:2b"), _models_of)(spec) == spec
 
 
 def test_the_last_model_is_not_taken_out_where_the_class_would_give_its_own() -> None:
     spec = {"className": "small", "models": ["phi3"]}
     with pytest.raises(ProblemError, match=r"has gemma2:2b, llama3\.2") as caught:
-        of_class(remove(MODELS, "phi3"), _PLATFORM)(spec)
+        of_class(remove(MODELS, "phi3"), _models_of)(spec)
     assert (caught.value.status, caught.value.code) == (409, "models-of-class")
 
 

@@ -55,3 +55,21 @@ def test_models_are_added_to_those_of_a_class_and_removed_from_them(world: World
     refused = world.run("models", "remove", "red-chat", "gemma2:2b")
     assert refused.code == 1
     assert "that names no model has gemma2:2b" in refused.err
+
+
+def test_a_prompt_goes_to_the_first_model_of_the_class(world: World) -> None:
+    world.put_platform(sizeClasses=CLASSES)
+    world.put(spec={"className": "small"})
+    assert world.run("prompt", "red-chat", "Hello").code == 0
+    assert world.model.questions == ["Hello"]
+    in_use = json.loads(world.run("models", "list", "-o", "json").out)["inUse"]
+    assert [model["name"] for model in in_use] == ["gemma2:2b"]
+
+
+def test_settings_that_are_not_understood_hinder_no_workspace_without_a_class(
+    world: World,
+) -> None:
+    world.put_platform(ingress={"domain": 5})
+    world.put()
+    assert world.run("prompt", "red-chat", "Hello").code == 0
+    assert world.run("models", "add", "red-chat", "phi3").code == 0
