@@ -123,23 +123,23 @@ def _expression(operator: str, values: list[str]) -> dict[str, Any]:
         ({"pods": {"labels": {"no label!": "a"}}}, "names of labels"),
         (
             {"pods": {"labels": {"aichatworkspace": "other"}}},
-            "Kubernetes or the operator owns aichatworkspace;",
+            "aichatworkspace and names below aichatworkspaces.io",
         ),
         (
             {"pods": {"annotations": {"app.kubernetes.io/name": "a", "example.org/b": "c"}}},
-            "owns app.kubernetes.io/name; of their prefixes only cluster-autoscaler.kubernetes.io",
+            "of which only those of cluster-autoscaler.kubernetes.io are open here",
         ),
         (
             {"namespaces": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}},
-            "owns pod-security.kubernetes.io/enforce;",
+            "names below kubernetes.io and k8s.io are Kubernetes'",
         ),
         (
             {"namespaces": {"annotations": {"apps.aichatworkspaces.io/workspace-uid": "a"}}},
-            "owns apps.aichatworkspaces.io/workspace-uid;",
+            "names below aichatworkspaces.io are the operator's",
         ),
         (
             {"ingress": {"metadata": {"annotations": {"cert-manager.io/issuer": "a"}}}},
-            "owns cert-manager.io/issuer;",
+            "cert-manager.io/cluster-issuer, cert-manager.io/issuer, haproxy.org",
         ),
         ({"sizeClasses": [{"name": "a"}, {"name": "a"}]}, "Duplicate value"),
         ({"sizeClasses": [{"name": "a", "successor": "b"}]}, "must name a class of this list"),
