@@ -71,6 +71,8 @@ SYMPTOMS: Final = (
             Reason.ISSUER_NOT_ALLOWED,
             Reason.HOST_NOT_ALLOWED,
             Reason.REGISTRY_NOT_ALLOWED,
+            Reason.SIZE_CLASS_NOT_ALLOWED,
+            Reason.SIZE_CLASS_NOT_FOUND,
         ),
     ),
     Symptom(
@@ -83,6 +85,8 @@ SYMPTOMS: Final = (
             Reason.SECRET_NOT_USABLE,
             Reason.SECRET_TAKEN,
             Reason.CREDENTIALS_INCOMPLETE,
+            Reason.PULL_SECRET_NOT_FOUND,
+            Reason.AUTHORITIES_NOT_FOUND,
         ),
     ),
     Symptom(
@@ -144,6 +148,17 @@ SYMPTOMS: Final = (
             Reason.GATEWAY_NOT_FOUND,
             Reason.HOST_TAKEN,
             Reason.ISSUER_NOT_FOUND,
+        ),
+    ),
+    Symptom(
+        "Nobody or everybody reaches chats",
+        "`kubectl get aichatplatform default -o yaml` shows whom the network policies let in, and "
+        "whether the cluster holds them: [where DNS and ingress controllers "
+        "are](install.md#where-dns-and-ingress-controllers-are).",
+        (
+            Reason.NOBODY_ADMITTED,
+            Reason.NETWORK_POLICIES_NOT_ENFORCED,
+            Reason.NETWORK_POLICIES_UNCHECKED,
         ),
     ),
     Symptom(
@@ -209,6 +224,8 @@ SYMPTOMS: Final = (
             Reason.UP_TO_DATE,
             Reason.ACCEPTED,
             Reason.REFERENCES_RESOLVED,
+            Reason.NETWORK_POLICIES_ENFORCED,
+            Reason.PEOPLE_ADMITTED,
         ),
     ),
 )
