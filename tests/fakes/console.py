@@ -47,6 +47,9 @@ class FakeConsoleClient(FakeWorkspaceClient):
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Any:
         if name == names.API_SESSION:
             return self.key
+        if resource.kind == "AIChatWorkspace" and self.cluster:
+            stored = self.cluster.workspaces.get(namespace or "", name)
+            return stored or await super().get(resource, name, namespace)
         if resource.kind != "Secret":
             return await super().get(resource, name, namespace)
         workspace = names.workspace_of_credentials(name)

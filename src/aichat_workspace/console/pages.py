@@ -198,21 +198,24 @@ async def workspace_page(
     query, path, now = forms.encode_team(team), f"{WORKSPACES}/{name}", datetime.now(UTC)
     document = await visit.api.get(path, query)
     diagnosis = await visit.api.get(f"{path}/diagnosis", query)
-    events, events_problem = await _events(visit, f"{path}/events", query)
+    events, events_problem = await _items(visit, f"{path}/events", query)
+    history, history_problem = await _items(visit, f"{path}/history", query)
     return visit.page(
         "workspace.html",
         status,
         workspace=workspaces.workspace(document, diagnosis, now),
         events=workspaces.events(events, now),
         events_problem=events_problem,
+        history=workspaces.history(history, now),
+        history_problem=history_problem,
         **{"credentials": None, "prompt": None, **parts},
     )
 
 
-async def _events(
+async def _items(
     visit: Visit, path: str, query: Mapping[str, str]
 ) -> tuple[Sequence[Document], str]:
-    """Return the events, and why they could not be read."""
+    """Return the items, and why they could not be read."""
     try:
         return (await visit.api.get(path, query))["items"], ""
     except ApiProblemError as error:

@@ -99,6 +99,12 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         "copy": "Copy",
         "copied": "Copied",
         "events": "Events",
+        "history": "Who changed it",
+        "no_history": "No change is recorded.",
+        "no_answer_history": "The history could not be read:",
+        "history_help": "The last changes by the console, the command line and the API; of what"
+        " came another way, such as kubectl, the name of the program.",
+        "unknown": "unknown",
         "logs": "Logs, which follow in a tab of their own:",
         "no_events": "Nothing has happened lately.",
         "no_answer_events": "The events could not be read:",
