@@ -231,8 +231,6 @@ PICTURES: Final[tuple[tuple[str, Any, Any], ...]] = (
     ("team", "light", _WIDE),
     ("models", "dark", _WIDE),
     ("platform", "light", _WIDE),
-    ("team", "dark", _PHONE),
-    ("models", "light", _PHONE),
 )
 
 

@@ -21,7 +21,7 @@ DAYS: Final = (1, 7, 30, 90)
 _SHOWN: Final = 100
 _DAY_SECONDS: Final = 86_400
 _REPORTED: Final = (400, 403, 404, 409, 422)
-_FIELDS: Final = {"name": "name", "role": "role", "kind": "kind", "expiresInSeconds": "days"}
+_FIELDS: Final = {"name": "name", "expiresInSeconds": "days"}
 Errors = Mapping[str, Sequence[str]]
 
 
