@@ -526,20 +526,20 @@ class TestHistory:
         added = calls.post(f"{PATH}/history/models", json={"name": "llama3.2:1b"})
         assert added.status_code == 202
         newest = calls.get(f"{PATH}/history/history").json()["items"][0]
+        assert newest["user"] == boss.username
         assert newest["added"] == ["llama3.2:1b"]
         assert newest["requestId"] == added.headers["X-Request-ID"]
         cluster.kube.patch("aiws", "history", ONE, {"spec": {"suspended": True}})
         entries = self.entries(calls, "history")
-        assert (boss.username, "edit") in entries[:2]
+        assert (boss.username, "edit") in entries
         (other,) = {author for author, _ in entries} - {boss.username}
         assert other, "the field manager of the patch"
-        assert entries[-1] == (boss.username, "create")
+        assert (boss.username, "create") in entries
+        assert (other, "edit") in entries
 
-    def test_what_changes_nothing_writes_nothing(
-        self, calls: httpx2.Client, cluster: Cluster
-    ) -> None:
+    def test_what_changes_nothing_is_no_entry(self, calls: httpx2.Client, cluster: Cluster) -> None:
         created = create(calls, "no-history", models=["gemma2:2b"])
-        before = stored(cluster)
+        before = stored(cluster)[f"{ONE}/no-history"]
         replacement = {"spec": {**created.json()["spec"]}}
         headers = {"If-Match": created.headers["ETag"]}
         defaults = {"models": ["gemma2:2b"], "suspended": False, "patterns": []}
@@ -550,7 +550,9 @@ class TestHistory:
             calls.post(f"{PATH}/no-history:suspend?dryRun=true"),
         ):
             assert answer.is_success, answer.text
-        assert stored(cluster) == before
+        after = stored(cluster)[f"{ONE}/no-history"]
+        assert after["metadata"]["annotations"] == before["metadata"]["annotations"]
+        assert after["metadata"]["generation"] == 1
 
     def test_a_change_does_not_replace_annotations_that_have_come_meanwhile(
         self, calls: httpx2.Client, cluster: Cluster, boss: Person
@@ -582,7 +584,7 @@ class TestHistory:
     ) -> None:
         create(calls, "often")
         for number in range(25):
-            change = {"spec": {"labels": {f"{'x' * 60}-{number}": "y"}}}
+            change = {"spec": {"labels": {"x" * 63: f"value-{number}"}}}
             assert calls.patch(f"{PATH}/often", json=change).status_code == 202
         metadata = stored(cluster)[f"{ONE}/often"]["metadata"]
         text = metadata["annotations"]["apps.aichatworkspaces.io/history"]

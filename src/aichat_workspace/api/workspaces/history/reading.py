@@ -17,23 +17,25 @@ _METADATA: Final = ("labels", "annotations")
 
 def history(obj: Json) -> list[HistoryEntry]:
     """Return the changes of a resource with its managedFields, the newest first."""
-    metadata = obj["metadata"]
-    entries = [*record.parse(annotations(obj))[::-1], *_managers(metadata)]
+    metadata, marks = obj["metadata"], annotations(obj)
+    is_own = names.REQUESTED_BY_ANNOTATION in marks
+    entries = [*record.parse(marks)[::-1], *_managers(metadata, is_own=is_own)]
     if deleted := metadata.get("deletionTimestamp"):
         entries.append(HistoryEntry(time=datetime.fromisoformat(deleted), action=Action.DELETE))
     return sorted(entries, key=lambda entry: entry.time, reverse=True)
 
 
-def _managers(metadata: Mapping[str, Any]) -> list[HistoryEntry]:
+def _managers(metadata: Mapping[str, Any], *, is_own: bool) -> list[HistoryEntry]:
     """Return the last change of each other field manager, the newest first.
 
-    Status is the operator's report. Only a resource that has no record of its creation may have
-    been created by one of them.
+    Status is the operator's report. What the API has created (`is_own`), none of them has, though
+    one may have changed it within the same second.
     """
+    created = None if is_own else metadata["creationTimestamp"]
     entries = [
         HistoryEntry(
             time=datetime.fromisoformat(owned["time"]),
-            action=Action.CREATE if owned["time"] == metadata["creationTimestamp"] else Action.EDIT,
+            action=Action.CREATE if owned["time"] == created else Action.EDIT,
             manager=record.cut_all([owned["manager"]])[0],
             changed=record.cut_all(_paths(owned.get("fieldsV1") or {})),
         )

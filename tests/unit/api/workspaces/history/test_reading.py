@@ -35,9 +35,11 @@ def test_the_api_the_operator_and_reports_of_the_status_are_no_other_way() -> No
     assert history(changed_by(*own, managed("other", later, subresource="status"))) == []
 
 
-def test_a_manager_since_the_creation_has_created_it() -> None:
-    (entry,) = history(changed_by(managed("argocd-controller", CREATED)))
-    assert entry.action is Action.CREATE
+def test_a_manager_since_the_creation_has_created_what_the_api_has_not() -> None:
+    obj = changed_by(managed("argocd-controller", CREATED))
+    assert [entry.action for entry in history(obj)] == [Action.EDIT], "in the same second"
+    obj["metadata"]["annotations"] = None
+    assert [entry.action for entry in history(obj)] == [Action.CREATE]
 
 
 def test_all_ways_are_in_the_order_of_time() -> None:
