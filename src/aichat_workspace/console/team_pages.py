@@ -130,11 +130,11 @@ async def create_token(visit: Visit, team: str, values: Values) -> Response:
     if days.isascii() and days.isdecimal():
         body["expiresInSeconds"] = int(days[:4]) * _DAY_SECONDS
     try:
-        made = await visit.api.call("POST", f"/api/v1/teams/{team}/tokens", body=body)
+        new_token = await visit.api.call("POST", f"/api/v1/teams/{team}/tokens", body=body)
     except ApiProblemError as error:
         errors = _reported(error)
         return await team_page(visit, team, error.problem.status, token=values, errors=errors)
-    return await team_page(visit, team, 201, new_token=made)
+    return await team_page(visit, team, 201, new_token=new_token)
 
 
 async def revoke_token(visit: Visit, team: str, values: Values) -> Response:

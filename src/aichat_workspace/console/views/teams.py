@@ -85,11 +85,11 @@ def tokens(documents: Iterable[Document], now: datetime) -> tuple[Token, ...]:
 def _token(document: Document, now: datetime) -> Token:
     end = datetime.fromisoformat(document["expires"])
     seconds = (end - now).total_seconds()
-    left = TEXTS["ends_in"].format(span=units.span(seconds))
+    remaining = TEXTS["ends_in"].format(span=units.span(seconds))
     return Token(
         name=document["name"],
         role=document["role"] or TEXTS["unknown"],
-        end=left if seconds > 0 else TEXTS["has_ended"],
+        end=remaining if seconds > 0 else TEXTS["has_ended"],
         exact_end=time(document["expires"], now).exact,
         has_ended=seconds <= 0,
         author=document["createdBy"] or TEXTS["unknown"],
