@@ -5,6 +5,7 @@ events are what the operator itself says of them.
 """
 
 import asyncio
+import json
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,10 @@ from playwright.async_api import Browser, async_playwright
 ROOT: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from aichat_workspace.api.auth.authentication import Caller  # noqa: E402
+from aichat_workspace.api.schemas.teams import Role, SubjectKind, TokenCreate  # noqa: E402
+from aichat_workspace.api.teams.members import Subject  # noqa: E402
+from aichat_workspace.domain import names  # noqa: E402
 from aichat_workspace.domain.models.capacity import capacity_problem  # noqa: E402
 from aichat_workspace.domain.v1alpha1.workspace import Workspace  # noqa: E402
 from aichat_workspace.domain.v1alpha1.workspace_status import WorkspaceStatus  # noqa: E402
@@ -129,6 +134,14 @@ def degraded(name: str) -> dict[str, Any]:
             "Ready", is_met=False, time=ago(minutes=20), reason="ModelTooLarge", message=problem
         ),
     ]
+    entries: list[dict[str, Any]] = [
+        {"time": ago(minutes=20), "action": "edit", "user": "ann@example.org"},
+        {"time": ago(days=2), "action": "resume", "user": "bo@example.org"},
+        {"time": ago(days=31), "action": "create", "user": "ann@example.org"},
+    ]
+    entries[0] |= {"changed": ["spec.models"], "added": ["gemma3:27b"]}
+    marks = sample["metadata"]["annotations"]
+    marks[names.HISTORY_ANNOTATION] = json.dumps(entries[::-1])
     failed = {"name": "gemma3:27b", "state": "Failed", "reason": "ModelTooLarge"}
     status["models"].append({**failed, "message": problem})
     return sample
@@ -156,6 +169,36 @@ def fill(world: ConsoleWorld) -> None:
     store = world.services.cluster._namespaces._store
     take_list(store, [*store.all(), *tenants], 2)
     world.client.events = [*events_of(SAMPLES[2])]
+    fill_usage(world)
+
+
+def fill_usage(world: ConsoleWorld) -> None:
+    """Give each workspace a quota and volumes."""
+    quotas, claims = [], []
+    for number, sample in enumerate(SAMPLES, 1):
+        name = sample["spec"]["workspaceName"]
+        metadata = {"name": name, "namespace": name, "resourceVersion": "2"}
+        hard = {"limits.cpu": "6", "limits.memory": "12Gi", "requests.storage": "40Gi", "pods": "4"}
+        used = {"limits.cpu": str(number), "limits.memory": f"{2 * number}Gi", "pods": "2"}
+        used["requests.storage"] = "30Gi"
+        quotas.append({"metadata": metadata, "status": {"hard": hard, "used": used}})
+        for claim, size in ((names.ollama(name), "20Gi"), (names.openwebui(name), "10Gi")):
+            status = {"phase": "Bound", "capacity": {"storage": size}}
+            spec = {"storageClassName": "fast", "resources": {"requests": {"storage": size}}}
+            claims.append({"metadata": {**metadata, "name": claim}, "spec": spec, "status": status})
+    cluster = world.services.cluster
+    take_list(cluster._quotas._store, quotas, 2)
+    take_list(cluster._claims._store, claims, 2)
+
+
+async def fill_team(world: ConsoleWorld) -> None:
+    """Give the team members and a token."""
+    world.client.people.created = ago(days=12)
+    ann, services = Caller("ann@example.org", "1", ()), world.services
+    for person, role in (("bo@example.org", Role.ADMIN), ("cleo@example.org", Role.VIEWER)):
+        subject = Subject(SubjectKind.USER, person)
+        await services.members.invite(ann, TEAM, subject, role, dry_run=False)
+    await services.tokens.create(ann, TEAM, TokenCreate(name="ci", role=Role.EDITOR))
 
 
 def events_of(sample: dict[str, Any]) -> Iterator[Any]:
@@ -174,6 +217,9 @@ PAGES: Final = {
     "list": "/",
     "new": f"/new?name=blue-chat&team={TEAM}&model=gemma2:2b",
     "workspace": "/workspaces/sales-chat?team=sales",
+    "team": f"/teams/{TEAM}",
+    "models": "/models?memory=8Gi&storage=20Gi",
+    "platform": "/platform",
     "settings": "/workspaces/sales-chat/settings?team=sales&raise=storage.ollama.size",
 }
 PICTURES: Final[tuple[tuple[str, Any, Any], ...]] = (
@@ -182,6 +228,9 @@ PICTURES: Final[tuple[tuple[str, Any, Any], ...]] = (
     ("workspace", "dark", _WIDE),
     ("list", "dark", _PHONE),
     ("settings", "light", _WIDE),
+    ("team", "light", _WIDE),
+    ("models", "dark", _WIDE),
+    ("platform", "light", _WIDE),
 )
 
 
@@ -189,6 +238,7 @@ async def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "images"
     world = make_world({})
     fill(world)
+    await fill_team(world)
     async with async_playwright() as playwright, serve(world.app, world.services.stopping) as url:
         browser = await playwright.chromium.launch(
             executable_path="/usr/bin/chromium", args=["--no-sandbox"]

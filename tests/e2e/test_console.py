@@ -32,6 +32,12 @@ PAGES: Final = (
     ),
     "/?q=none-like-this",
     "/platform",
+    "/teams",
+    f"/teams/{TEAM}",
+    "/models",
+    "/models?memory=8Gi&storage=20Gi",
+    "/models?memory=much",
+    f"/models?workspace={NAME}&team={TEAM}",
     f"/new?name={NAME}&team={TEAM}&model=gemma2:2b",
     f"/workspaces/{NAME}/delete?team={TEAM}",
     SETTINGS,
@@ -359,6 +365,14 @@ def test_axe_finds_nothing_on_any_page(
         page.goto(PAGE)
         page.get_by_role("button", name="Show sign-in data").click()
         violations += _violations(page)
+        page.goto(f"/teams/{TEAM}")
+        page.locator("#member-name").fill("bo@example.org")
+        page.get_by_role("button", name="Invite").click()
+        page.locator("#token-name").fill("ci")
+        page.get_by_role("button", name="Make token").click()
+        expect(page.locator("#new-token")).to_be_visible()
+        page.locator("#members summary").click()
+        violations += _violations(page)
         page.goto(SETTINGS)
         page.locator('[id="expiresAfter"]').fill("soon")
         page.get_by_role("button", name="Review").click()
@@ -375,6 +389,66 @@ def test_axe_notices_what_shuts_people_out(chromium: Browser) -> None:
     page.set_content("<html lang='en'><title>A page</title><main><h1>A page</h1><img src='x'>")
     assert [violation for violation in _violations(page) if "image-alt" in violation]
     page.close()
+
+
+def test_a_token_is_shown_once_and_a_team_is_changed_by_forms(
+    chromium: Browser, console: ServedConsole
+) -> None:
+    with visiting(chromium, console) as visitor:
+        page = visitor.page
+        visitor.sign_in()
+        page.get_by_role("link", name="Teams").click()
+        page.get_by_role("link", name=TEAM).click()
+        page.locator("#member-name").fill("bo@example.org")
+        page.locator("#member-role").select_option("viewer")
+        page.get_by_role("button", name="Invite").click()
+        expect(page.locator("#members")).to_contain_text("bo@example.org")
+        expect(page.locator("#members")).to_contain_text("Viewer")
+        page.locator("#token-name").fill("ci")
+        page.get_by_role("button", name="Make token").click()
+        expect(page.locator("#token-text")).not_to_be_empty()
+        expect(page.locator("#tokens")).to_contain_text("ci")
+        page.goto(f"/teams/{TEAM}")
+        expect(page.locator("#tokens")).to_contain_text("ci")
+        expect(page.locator("#new-token")).to_have_count(0)
+        page.locator("#tokens summary").click()
+        page.get_by_role("button", name="Revoke").click()
+        expect(page.locator("#tokens")).to_contain_text("No script has a token.")
+        page.locator("#members summary").click()
+        page.get_by_role("button", name="Remove from the team").click()
+        expect(page.locator("#members")).not_to_contain_text("bo@example.org")
+
+
+def test_a_model_that_fits_is_added_from_the_catalogue(
+    chromium: Browser, console: ServedConsole
+) -> None:
+    with visiting(chromium, console) as visitor:
+        page = visitor.page
+        visitor.sign_in()
+        page.goto(PAGE)
+        page.get_by_role("link", name="Models that fit").click()
+        page.get_by_role("button", name="Add qwen3:0.6b").click()
+        expect(page.locator("#history")).to_contain_text("added qwen3:0.6b")
+        page.get_by_role("link", name="Models", exact=True).click()
+        page.locator("#memory").fill("6Gi")
+        page.get_by_role("button", name="See what fits").click()
+        row = page.get_by_role("row", name="qwen3:32b")
+        expect(row).to_contain_text("Needs")
+        page.get_by_role("link", name="Use qwen3:0.6b").click()
+        expect(page.locator("#models")).to_have_value("qwen3:0.6b")
+
+
+def test_the_platforms_page_follows_changes(chromium: Browser, console: ServedConsole) -> None:
+    with visiting(chromium, console) as visitor:
+        page = visitor.page
+        visitor.sign_in()
+        page.goto("/platform")
+        expect(page.locator("#phases")).to_contain_text("Ready 1")
+        with page.expect_response(lambda response: ":watch" in response.url):
+            page.reload()
+        console.put(in_phase("Degraded"))
+        expect(page.locator("#phases")).to_contain_text("Needs you 1", timeout=15_000)
+        expect(page.locator("#problems")).to_contain_text("ModelsVolumeFull")
 
 
 def test_rights_that_end_while_one_looks_end_the_view(

@@ -13,11 +13,13 @@ from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.domain import names
+from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.ollama.replies import ReplyEnd, ReplyPiece
 from aichat_workspace.operator.records import session_key
 from tests.fakes.listing import take_list
 from tests.fakes.workspace_client import FakeWorkspaceClient
+from tests.unit.api.teams.team_cluster import TeamCluster
 
 TEAM: Final = "science"
 TOKENS: Final = {"good": "ann@example.org", "other": "bo@example.org"}
@@ -25,6 +27,7 @@ PROMPTS: Final = {
     "create_summary": "You summarize texts.",
     "explain_code": "You explain code to people who did not write it.",
 }
+_PEOPLE: Final = (kinds.ROLE_BINDING, kinds.SERVICE_ACCOUNT)
 Object = dict[str, Any]
 
 
@@ -36,8 +39,12 @@ class FakeConsoleClient(FakeWorkspaceClient):
     """What a list of events returns."""
     version: int = 100
     key: Object = field(default_factory=session_key.manifest)
+    people: TeamCluster = field(default_factory=TeamCluster)
+    """Keeps RoleBindings and service accounts."""
 
     async def review(self, path: str, body: Object) -> Any:
+        if body["kind"] == "TokenRequest":
+            return await self.people.review(path, body)
         if not path.endswith("/tokenreviews"):
             return await super().review(path, body)
         username = TOKENS.get(body["spec"]["token"], "")
@@ -45,8 +52,13 @@ class FakeConsoleClient(FakeWorkspaceClient):
         return {"status": {**status, "user": {"username": username}}}
 
     async def get(self, resource: Resource, name: str, namespace: str | None = None) -> Any:
+        if resource in _PEOPLE:
+            return await self.people.get(resource, name, namespace)
         if name == names.API_SESSION:
             return self.key
+        if resource.kind == "AIChatWorkspace" and self.cluster:
+            stored = self.cluster.workspaces.get(namespace or "", name)
+            return stored or await super().get(resource, name, namespace)
         if resource.kind != "Secret":
             return await super().get(resource, name, namespace)
         workspace = names.workspace_of_credentials(name)
@@ -59,7 +71,9 @@ class FakeConsoleClient(FakeWorkspaceClient):
             "data": {key: base64.b64encode(text.encode()).decode() for key, text in admin.items()},
         }
 
-    async def create(self, *arguments: Any, dry_run: bool = False, **_: Any) -> Any:
+    async def create(self, *arguments: Any, dry_run: bool = False, **options: Any) -> Any:
+        if arguments[0] in _PEOPLE:
+            return await self.people.create(*arguments, dry_run=dry_run, **options)
         manifest = arguments[1]
         self.version += 1
         metadata = {
@@ -75,9 +89,19 @@ class FakeConsoleClient(FakeWorkspaceClient):
         return created
 
     async def list_pages(self, *arguments: Any, **options: Any) -> AsyncIterator[Any]:
+        if arguments[0] in _PEOPLE:
+            async for page in self.people.list_pages(*arguments, **options):
+                yield page
+            return
         is_of_resource = bool(options.get("field_selector"))
         items = self.events if arguments[0].kind == "Event" and is_of_resource else []
         yield {"metadata": {"resourceVersion": "20"}, "items": items}
+
+    async def delete(self, *arguments: Any, **options: Any) -> None:
+        if arguments[0] in _PEOPLE:
+            await self.people.delete(*arguments, **options)
+        else:
+            await super().delete(*arguments, **options)
 
 
 class FakeModel:

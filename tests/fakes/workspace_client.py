@@ -39,6 +39,8 @@ class FakeWorkspaceClient(Client):
     """Name and namespace of all deleted resources."""
     delete_options: list[Object] = field(default_factory=list)
     """The options of all deletions, dry runs among them."""
+    patches: list[list[Object]] = field(default_factory=list)
+    """The operations of all patches, dry runs among them."""
     _created: Object | None = None
     _events: Sequence[Object] = ()
     _error_after_create: Exception | None = None
@@ -86,7 +88,12 @@ class FakeWorkspaceClient(Client):
         assert (resource.kind, field_manager) == ("AIChatWorkspace", "aichat-workspace-api")
         current = self.cluster and self.cluster.workspaces.get(namespace or "", name)
         assert current
-        spec, metadata = operations[-1]["value"], current["metadata"]
+        self.patches.append([*operations])
+        spec, metadata = operations[-1]["value"], {**current["metadata"]}
+        for operation in operations:
+            if operation["path"] == "/metadata/annotations/apps.aichatworkspaces.io~1history":
+                mark = {"apps.aichatworkspaces.io/history": operation["value"]}
+                metadata["annotations"] = {**metadata["annotations"], **mark}
         changed = {} if spec == current["spec"] else {"generation": metadata["generation"] + 1}
         version = {"resourceVersion": str(int(metadata["resourceVersion"]) + len(changed))}
         written = {**current, "spec": spec, "metadata": {**metadata, **changed, **version}}

@@ -22,6 +22,7 @@ from joserfc.jwk import RSAKey
 from localcluster import certificates
 
 CLIENT_ID = "aichat"
+DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
 
 @dataclass
@@ -48,6 +49,14 @@ class Provider:
     ended: list[dict[str, str]] = field(default_factory=list)
     """The queries of browsers that came to sign out."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+    device_answers: list[str] = field(default_factory=list)
+    """The error codes that come before a device is signed in, as `slow_down`."""
+    devices: dict[str, str] = field(default_factory=dict)
+    """The scope of each device code that is not used yet."""
+    refusal: str = ""
+    """The error code with which it sends browsers back."""
+    interval: int | None = 1
+    """The seconds between two questions of a device; None to leave it to the device."""
 
     def token(self, **claims: object) -> str:
         """An ID token, with these claims in place of the usual ones."""
@@ -66,6 +75,9 @@ class Provider:
         """Where the browser is sent back to."""
         assert query_fields["response_type"] == "code"
         assert query_fields["client_id"] == CLIENT_ID
+        if self.refusal:
+            query = urlencode({"error": self.refusal, "state": query_fields["state"]})
+            return f"{query_fields['redirect_uri']}?{query}"
         assert query_fields["code_challenge_method"] == "S256"
         code = secrets.token_urlsafe()
         self.codes[code] = query_fields
@@ -77,7 +89,32 @@ class Provider:
         with self.lock:
             if form["grant_type"] == "refresh_token":
                 return self._renew(form["refresh_token"])
+            if form["grant_type"] == DEVICE_GRANT:
+                return self._sign_device_in(form["device_code"])
             return self._redeem(form)
+
+    def begin_device(self, form: dict[str, str]) -> dict[str, Any]:
+        """Give a device its codes (RFC 8628 3.2)."""
+        assert form["client_id"] == CLIENT_ID
+        code = secrets.token_urlsafe()
+        self.devices[code] = form["scope"]
+        address = f"{self.issuer}/device"
+        answer = {
+            "device_code": code,
+            "user_code": "WDJB-MJHT",
+            "verification_uri": address,
+            "verification_uri_complete": f"{address}?user_code=WDJB-MJHT",
+            "expires_in": 600,
+        }
+        return answer if self.interval is None else {**answer, "interval": self.interval}
+
+    def _sign_device_in(self, code: str) -> dict[str, Any]:
+        if code not in self.devices:
+            return {"error": "invalid_grant"}
+        if self.device_answers:
+            return {"error": self.device_answers.pop(0)}
+        offline = "offline_access" in self.devices.pop(code).split()
+        return self._tokens(code if offline else None)
 
     def revoke(self, form: dict[str, str]) -> dict[str, Any]:
         """End the sign-in of a refresh token (RFC 7009)."""
@@ -126,6 +163,7 @@ class Provider:
             "issuer": self.issuer,
             "authorization_endpoint": f"{self.issuer}/authorize",
             "token_endpoint": f"{self.issuer}/token",
+            "device_authorization_endpoint": f"{self.issuer}/device_authorization",
             "revocation_endpoint": f"{self.issuer}/revoke",
             "end_session_endpoint": f"{self.issuer}/logout",
             "jwks_uri": f"{self.issuer}/jwks",
@@ -163,8 +201,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         form = _flat(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        is_revocation = self.path == "/revoke"
-        answer = self.provider.revoke(form) if is_revocation else self.provider.exchange(form)
+        answers = {
+            "/revoke": self.provider.revoke,
+            "/device_authorization": self.provider.begin_device,
+        }
+        answer = answers.get(self.path, self.provider.exchange)(form)
         self._json(answer, 400 if "error" in answer else 200)
 
     def _json(self, body: object, status: int = 200) -> None:

@@ -271,6 +271,44 @@ def test_a_person_of_the_identity_provider_signs_in_lists_and_signs_out(
     assert browser.get(WORKSPACES).status_code == 401
 
 
+def test_a_person_signs_in_from_the_command_line_by_the_code_of_a_device(
+    sign_in_api: ApiProcess, trusted: Provider, tmp_path: Path
+) -> None:
+    """The provider asks to slow down once, and the token is renewed before it ends."""
+    environment = {
+        **os.environ,
+        "AICHAT_CONFIG": str(tmp_path / "config.yaml"),
+        "AICHAT_SERVER": "",
+        "AICHAT_TOKEN": "",
+        "NO_PROXY": "127.0.0.1",
+    }
+
+    def run(*arguments: str) -> str:
+        return subprocess.run(
+            ["aichatctl", *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
+        ).stdout
+
+    trusted.device_answers = ["authorization_pending", "slow_down"]
+    trusted.seconds = 50
+    try:
+        output = run("login", sign_in_api.url, "--device", "--ca-file", str(trusted.ca_file))
+        assert "you are oidc:ann" in output
+        before = trusted.renewals
+        assert run("list", "-o", "name") == "seen\n"
+        assert trusted.renewals == before + 1
+    finally:
+        trusted.seconds = 3600
+    run("logout")
+    files = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert [name for name in files if not name.endswith(".lock")] == ["config.yaml"]
+
+
 def test_a_way_back_works_once_and_in_the_browser_that_began_it(
     sign_in_api: ApiProcess, browser: httpx2.Client, trusted: Provider
 ) -> None:

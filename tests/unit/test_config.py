@@ -374,7 +374,8 @@ def test_no_workspace_can_have_the_apis_host() -> None:
 
 def test_probes_and_metrics_are_not_served_to_the_outside() -> None:
     (rule,) = the("Ingress", "api/ingress.yaml")["spec"]["rules"]
-    console = {"/", "/login", "/logout", "/new", "/platform", "/workspaces", "/assets"}
+    pages = {"/", "/login", "/logout", "/new", "/models", "/platform", "/teams", "/workspaces"}
+    console = pages | {"/assets"}
     assert {match["path"] for match in rule["http"]["paths"]} == {"/api", "/openapi.json", *console}
 
 

@@ -63,6 +63,8 @@ class Oidc:
     client_secret: str | None = field(repr=False)
     scope: str
     ca_file: str | None = None
+    cli_client_id: str | None = None
+    """The public client that command lines sign in with; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +174,14 @@ def _oidc(environment: Mapping[str, str]) -> Oidc | None:
     client_id = environment.get("OIDC_CLIENT_ID")
     if not client_id:
         raise ValueError("OIDC_ISSUER is set but OIDC_CLIENT_ID is not; name the client there")
+    secret = environment.get("OIDC_CLIENT_SECRET") or None
     return Oidc(
         issuer=issuer.rstrip("/"),
         client_id=client_id,
-        client_secret=environment.get("OIDC_CLIENT_SECRET") or None,
+        client_secret=secret,
         scope=environment.get("OIDC_SCOPE") or "openid email profile",
         ca_file=environment.get("OIDC_CA_FILE") or None,
+        cli_client_id=environment.get("OIDC_CLI_CLIENT_ID") or (None if secret else client_id),
     )
 
 

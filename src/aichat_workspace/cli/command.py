@@ -52,6 +52,9 @@ _COMMON: Final = (
         "context", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=ContextName
     ),
 )
+_INVOCATION: Final = inspect.Parameter(
+    "invocation", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context
+)
 
 
 def command(
@@ -60,22 +63,50 @@ def command(
     """Register a function as a command; its first parameter is the session."""
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
-        signature = inspect.signature(function, eval_str=True)
-        _, *own = signature.parameters.values()
-
-        @functools.wraps(function)
-        def run(server: str | None, context: str | None, **arguments: Any) -> None:
-            with handled_errors(), Session(server, context) as session:
-                function(session, **arguments)
-
-        keywords = [entry.replace(kind=inspect.Parameter.KEYWORD_ONLY) for entry in own]
-        run.__signature__ = inspect.Signature([*keywords, *_COMMON])  # type: ignore[attr-defined]
-        run.__annotations__ = {entry.name: entry.annotation for entry in (*own, *_COMMON)}
-        del run.__wrapped__
-        app.command(name)(run)
+        app.command(name)(_with_session(function))
         return function
 
     return register
+
+
+def default_command(group: typer.Typer) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a function as what a group does without a command of its own."""
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        run = _with_session(function)
+
+        @functools.wraps(run)
+        def run_alone(invocation: typer.Context, **arguments: Any) -> None:
+            if invocation.invoked_subcommand is None:
+                run(**arguments)
+
+        _set_parameters(run_alone, [_INVOCATION, *inspect.signature(run).parameters.values()])
+        group.callback(invoke_without_command=True)(run_alone)
+        return function
+
+    return register
+
+
+def _with_session(function: Callable[..., None]) -> Callable[..., None]:
+    """Return the function with the options that all have in place of the session."""
+    signature = inspect.signature(function, eval_str=True)
+    _, *own = signature.parameters.values()
+
+    @functools.wraps(function)
+    def run(server: str | None, context: str | None, **arguments: Any) -> None:
+        with handled_errors(), Session(server, context) as session:
+            function(session, **arguments)
+
+    keywords = [entry.replace(kind=inspect.Parameter.KEYWORD_ONLY) for entry in own]
+    _set_parameters(run, [*keywords, *_COMMON])
+    return run
+
+
+def _set_parameters(run: Callable[..., None], parameters: list[inspect.Parameter]) -> None:
+    """Let Typer see these parameters instead of the function's own."""
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {entry.name: entry.annotation for entry in parameters}
+    del run.__wrapped__  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -14,14 +14,14 @@ from aichat_workspace.console import forms, rendering
 from aichat_workspace.console.api_client import ApiClient, ApiProblemError, Problem
 from aichat_workspace.console.forms import NewWorkspace, Values
 from aichat_workspace.console.texts import TEXTS
-from aichat_workspace.console.views import rows, workspaces
+from aichat_workspace.console.views import rows, usage, workspaces
 from aichat_workspace.console.views.states import Document
 from aichat_workspace.foundation.local_path import is_local
 
 WORKSPACES: Final = "/api/v1/workspaces"
 _SESSION: Final = "/api/v1/session"
 _LIMIT: Final = "100"
-_FILTERS: Final = ("q", "team", "phase", "page")
+_FILTERS: Final = ("q", "team", "phase", "condition", "page")
 _MODELS_SHOWN: Final = 12
 _TEAMS_SHOWN: Final = 100
 _OLD_FORM: Final = Problem(403, "csrf-token", "")
@@ -96,6 +96,7 @@ async def list_page(visit: Visit, query: Mapping[str, str]) -> Response:
             documents, filters, is_whole=next_page is None and "page" not in filters
         ),
         query=filters,
+        conditions=rows.condition_filters(filters.get("condition", "")),
         next_page=next_page,
         can_create=can_create,
         watch=f"{WORKSPACES}:watch{watched}",
@@ -224,23 +225,41 @@ async def workspace_page(
     query, path, now = forms.encode_team(team), f"{WORKSPACES}/{name}", datetime.now(UTC)
     document = await visit.api.get(path, query)
     diagnosis = await visit.api.get(f"{path}/diagnosis", query)
-    events, events_problem = await _events(visit, f"{path}/events", query)
+    events, events_problem = await _items(visit, f"{path}/events", query)
+    gauges, usage_problem = await _gauges(visit, f"{path}/usage", query)
+    history, history_problem = await _items(visit, f"{path}/history", query)
     return visit.page(
         "workspace.html",
         status,
         workspace=workspaces.workspace(document, diagnosis, now),
         events=workspaces.events(events, now),
         events_problem=events_problem,
+        gauges=gauges,
+        usage_problem=usage_problem,
+        history=workspaces.history(history, now),
+        history_problem=history_problem,
         **{"credentials": None, "prompt": None, **parts},
     )
 
 
-async def _events(
+async def _items(
     visit: Visit, path: str, query: Mapping[str, str]
 ) -> tuple[Sequence[Document], str]:
-    """Return the events, and why they could not be read."""
+    """Return the items, and why they could not be read."""
     try:
         return (await visit.api.get(path, query))["items"], ""
+    except ApiProblemError as error:
+        if error.problem.status == 401:
+            raise
+        return (), error.problem.detail
+
+
+async def _gauges(
+    visit: Visit, path: str, query: Mapping[str, str]
+) -> tuple[Sequence[usage.Gauge], str]:
+    """Return what is used, and why it could not be read."""
+    try:
+        return usage.workspace_gauges(await visit.api.get(path, query)), ""
     except ApiProblemError as error:
         if error.problem.status == 401:
             raise

@@ -1,11 +1,13 @@
 """The page for the platform team: all workspaces that the person may see, together."""
 
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
+from aichat_workspace.console.api_client import ApiProblemError
 from aichat_workspace.console.pages import WORKSPACES, Visit
-from aichat_workspace.console.views import platform
+from aichat_workspace.console.views import platform, usage
 from aichat_workspace.console.views.states import Document
 
 _LIMIT: Final = "1000"
@@ -16,6 +18,8 @@ async def platform_page(visit: Visit) -> Response:
     """Return the page; it has the first two thousand workspaces, and says if there are more."""
     settings = await visit.api.get("/api/v1/platform")
     documents, is_whole = await _list(visit)
+    sums = await _usage(visit)
+    teams = usage.team_rows(sums["teams"]) if sums else ()
     return visit.page(
         "platform.html",
         settings=settings,
@@ -24,7 +28,22 @@ async def platform_page(visit: Visit) -> Response:
         upgrade=platform.upgrade(documents),
         count=len(documents),
         is_whole=is_whole,
+        watch=f"{WORKSPACES}:watch?{urlencode({'fields': platform.FIELDS})}",
+        teams=teams,
+        titles=usage.titles(teams),
+        gauges=usage.team_gauges(sums["total"]) if sums else (),
     )
+
+
+async def _usage(visit: Visit) -> Document | None:
+    """Return what all teams use; None for a person who may not see every team."""
+    try:
+        document: Document = await visit.api.get("/api/v1/platform/usage")
+    except ApiProblemError as error:
+        if error.problem.status != 403:
+            raise
+        return None
+    return document
 
 
 async def _list(visit: Visit) -> tuple[list[Document], bool]:

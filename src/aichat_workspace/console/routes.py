@@ -1,7 +1,7 @@
 """Routes of the console, and a page for every error."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
@@ -13,10 +13,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from aichat_workspace.console import forms, pages, platform_page, rendering, settings_pages
+from aichat_workspace.console import (
+    forms,
+    model_pages,
+    pages,
+    platform_page,
+    rendering,
+    settings_pages,
+    team_pages,
+)
 from aichat_workspace.console.api_client import ApiClient, ApiProblemError, Problem
 from aichat_workspace.console.forms import NewWorkspace, Values
 from aichat_workspace.console.texts import TEXTS
+from aichat_workspace.console.views.teams import team_path
 from aichat_workspace.domain import names
 from aichat_workspace.foundation.local_path import is_local
 
@@ -24,6 +33,13 @@ _NAME: Final = re.compile(names.WORKSPACE_NAME_PATTERN)
 NOT_FOUND: Final = Problem(404, "no-such-page", "")
 _BUG: Final = Problem(500, "bug", "")
 _ACTIONS: Final = ("suspend", "resume", "restart")
+_TEAM: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_TEAM_CHANGES: Final[Mapping[str, Callable[[pages.Visit, str, Values], Awaitable[Response]]]] = {
+    "members": team_pages.invite,
+    "members/remove": team_pages.remove_member,
+    "tokens": team_pages.create_token,
+    "tokens/revoke": team_pages.revoke_token,
+}
 _log: Final = structlog.get_logger()
 
 HELD: Final = "aichat.held"
@@ -52,7 +68,15 @@ class Routes:
             self._route("/logout", self.sign_out, "POST"),
             self._route("/new", self.show_new, "GET"),
             self._route("/new", self.create, "POST"),
+            self._route("/models", self.show_models, "GET"),
             self._route("/platform", self.show_platform, "GET"),
+            self._route("/teams", self.show_teams, "GET"),
+            self._route("/teams/{team}", self.show_team, "GET"),
+            *(
+                self._route(f"/teams/{{team}}/{part}", self.change_team, "POST")
+                for part in _TEAM_CHANGES
+            ),
+            self._route("/teams/{team}/{rest:path}", self.return_to_team, "GET"),
             self._route("/workspaces/{name}", self.show_workspace, "GET"),
             self._route("/workspaces/{name}/settings", self.show_settings, "GET"),
             self._route("/workspaces/{name}/settings", self.save_settings, "POST"),
@@ -62,6 +86,7 @@ class Routes:
             self._route("/workspaces/{name}/delete", self.delete, "POST"),
             self._route("/workspaces/{name}/credentials", self.show_credentials, "POST"),
             self._route("/workspaces/{name}/prompt", self.ask, "POST"),
+            self._route("/workspaces/{name}/models", self.add_model, "POST"),
             *(
                 self._route(f"/workspaces/{{name}}/{action}", self.act, "POST")
                 for action in _ACTIONS
@@ -159,6 +184,37 @@ class Routes:
         """Show all workspaces together."""
         return await platform_page.platform_page(await self._visit(request))
 
+    async def show_models(self, request: Request) -> Response:
+        """Show the catalogue of models; the query says what they are to fit."""
+        visit = await self._visit(request)
+        return await model_pages.catalogue_page(visit, request.query_params)
+
+    async def show_teams(self, request: Request) -> Response:
+        """Show the person's teams."""
+        return await team_pages.teams_page(await self._visit(request))
+
+    async def show_team(self, request: Request) -> Response:
+        """Show a team."""
+        return await team_pages.team_page(await self._visit(request), request.path_params["team"])
+
+    async def change_team(self, request: Request) -> Response:
+        """Change a team's members or tokens."""
+        visit, values = await self._visit_with_form(request)
+        team = request.path_params["team"]
+        part = request.url.path.partition(f"/{team}/")[2]
+        return await _TEAM_CHANGES[part](visit, team, values)
+
+    async def return_to_team(self, request: Request) -> Response:
+        """Leave the address of a change, which a reload or a bookmark asks for."""
+        return rendering.redirect(team_path(request.path_params["team"]))
+
+    async def add_model(self, request: Request) -> Response:
+        """Add a model of the catalogue to a workspace."""
+        visit, values = await self._visit_with_form(request)
+        name, team = _address(request)
+        await model_pages.add_model(visit, name, team, values)
+        return visit.redirect(_workspace_path(name, team))
+
     async def show_workspace(self, request: Request) -> Response:
         """Show a workspace."""
         visit = await self._visit(request)
@@ -236,10 +292,11 @@ class Routes:
 
 
 def _require_name(request: Request) -> None:
-    """Raise ApiProblemError (404) for a path whose name no workspace can have."""
-    name = request.path_params.get("name")
-    if name is not None and not _NAME.fullmatch(name):
-        raise ApiProblemError(NOT_FOUND)
+    """Raise ApiProblemError (404) for a path whose name no workspace or team can have."""
+    for kind, pattern in (("name", _NAME), ("team", _TEAM)):
+        name = request.path_params.get(kind)
+        if name is not None and not pattern.fullmatch(name):
+            raise ApiProblemError(NOT_FOUND)
 
 
 def _local(path: str) -> str:

@@ -53,6 +53,8 @@ SECRET_FOR_ANNOTATION: Final = f"{GROUP}/for-workspace"
 REFRESH_MODELS_ANNOTATION: Final = f"{GROUP}/refresh-models"
 """On a workspace: a new text makes the operator look its models up at their registries once."""
 REQUESTED_BY_ANNOTATION: Final = f"{GROUP}/requested-by"
+HISTORY_ANNOTATION: Final = f"{GROUP}/history"
+"""On a workspace: the API's record of its last changes, as JSON."""
 
 ROLE_ANNOTATION: Final = f"{GROUP}/role"
 """Of a script's account: the role that it has in its team."""

@@ -512,3 +512,81 @@ def test_credentials_are_shown_and_recorded_and_never_logged(
         "the operator lets it go",
         seconds=60,
     )
+
+
+class TestHistory:
+    def entries(self, calls: httpx2.Client, name: str) -> list[tuple[str | None, str]]:
+        items = calls.get(f"{PATH}/{name}/history").raise_for_status().json()["items"]
+        return [(item["user"] or item["manager"], item["action"]) for item in items]
+
+    def test_changes_by_the_api_and_by_kubectl_are_told_the_newest_first(
+        self, calls: httpx2.Client, cluster: Cluster, boss: Person
+    ) -> None:
+        create(calls, "history", models=["gemma2:2b"])
+        added = calls.post(f"{PATH}/history/models", json={"name": "llama3.2:1b"})
+        assert added.status_code == 202
+        newest = calls.get(f"{PATH}/history/history").json()["items"][0]
+        assert newest["user"] == boss.username
+        assert newest["added"] == ["llama3.2:1b"]
+        assert newest["requestId"] == added.headers["X-Request-ID"]
+        cluster.kube.patch("aiws", "history", ONE, {"spec": {"suspended": True}})
+        entries = self.entries(calls, "history")
+        assert (boss.username, "edit") in entries
+        (other,) = {author for author, _ in entries} - {boss.username}
+        assert other, "the field manager of the patch"
+        assert (boss.username, "create") in entries
+        assert (other, "edit") in entries
+
+    def test_what_changes_nothing_is_no_entry(self, calls: httpx2.Client, cluster: Cluster) -> None:
+        created = create(calls, "no-history", models=["gemma2:2b"])
+        before = stored(cluster)[f"{ONE}/no-history"]
+        replacement = {"spec": {**created.json()["spec"]}}
+        headers = {"If-Match": created.headers["ETag"]}
+        defaults = {"models": ["gemma2:2b"], "suspended": False, "patterns": []}
+        for answer in (
+            calls.patch(f"{PATH}/no-history", json={"spec": {"models": ["gemma2:2b"]}}),
+            calls.put(f"{PATH}/no-history", json=replacement, headers=headers),
+            calls.patch(f"{PATH}/no-history?dryRun=true", json={"spec": defaults}),
+            calls.post(f"{PATH}/no-history:suspend?dryRun=true"),
+        ):
+            assert answer.is_success, answer.text
+        after = stored(cluster)[f"{ONE}/no-history"]
+        assert after["metadata"]["annotations"] == before["metadata"]["annotations"]
+        assert after["metadata"]["generation"] == 1
+
+    def test_a_change_does_not_replace_annotations_that_have_come_meanwhile(
+        self, calls: httpx2.Client, cluster: Cluster, boss: Person
+    ) -> None:
+        """The API's cache may be behind; a resource made by kubectl has no annotations."""
+        manifest = {
+            "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
+            "kind": "AIChatWorkspace",
+            "metadata": {"name": "by-hand", "namespace": ONE},
+            "spec": {"workspaceName": "by-hand"},
+        }
+        cluster.kube.apply(manifest)
+        eventually(lambda: calls.get(f"{PATH}/by-hand").is_success, "the API sees it")
+        for number in range(5):
+            marks = {"metadata": {"annotations": {"example.org/mark": f"mark-{number}"}}}
+            cluster.kube.patch("aiws", "by-hand", ONE, marks)
+            change = {"spec": {"displayName": f"Number {number}"}}
+            assert calls.patch(f"{PATH}/by-hand", json=change).status_code == 202
+            annotations = stored(cluster)[f"{ONE}/by-hand"]["metadata"]["annotations"]
+            assert annotations["example.org/mark"] == f"mark-{number}"
+            gone = {"metadata": {"annotations": None}}
+            cluster.kube.patch("aiws", "by-hand", ONE, gone)
+            change = {"spec": {"displayName": f"Number {number} again"}}
+            assert calls.patch(f"{PATH}/by-hand", json=change).status_code == 202
+        assert (boss.username, "edit") in self.entries(calls, "by-hand")
+
+    def test_many_changes_leave_a_bounded_record(
+        self, calls: httpx2.Client, cluster: Cluster
+    ) -> None:
+        create(calls, "often")
+        for number in range(25):
+            change = {"spec": {"labels": {"x" * 63: f"value-{number}"}}}
+            assert calls.patch(f"{PATH}/often", json=change).status_code == 202
+        metadata = stored(cluster)[f"{ONE}/often"]["metadata"]
+        text = metadata["annotations"]["apps.aichatworkspaces.io/history"]
+        assert len(json.loads(text)) == 20
+        assert len(text) < 8 * 1024

@@ -52,6 +52,7 @@ OF_ONE: Final = (
     Deed("read", "get", "GET", "", (200,)),
     Deed("events", "get", "GET", "/events", (200,)),
     Deed("diagnosis", "get", "GET", "/diagnosis", (200,)),
+    Deed("history", "get", "GET", "/history", (200,)),
     Deed("usage", "get", "GET", "/usage", (200,)),
     Deed("models", "get", "GET", "/models", (409,)),
     Deed("replace", "update", "PUT", "?dryRun=true", (200, 202), body={"spec": _SPEC}),

@@ -124,3 +124,16 @@ def test_helm_never_deletes_the_kinds_and_with_them_all_workspaces(
     for text in kinds:
         before_spec = text.partition("\nspec:\n")[0]
         assert "\n  annotations: {helm.sh/resource-policy: keep}\n" in before_spec
+
+
+def test_a_gateway_serves_the_paths_of_the_ingress() -> None:
+    (ingress,) = (
+        document
+        for document in yaml.safe_load_all((CONFIG / "api" / "ingress.yaml").read_text())
+        if document["kind"] == "Ingress"
+    )
+    (rule,) = ingress["spec"]["rules"]
+    paths = {(path["path"], path["pathType"]) for path in rule["http"]["paths"]}
+    route = (CHART / "templates" / "api" / "http_route.yaml").read_text()
+    matches = re.findall(r"type: (Exact|PathPrefix)\n +value: (/\S*)", route)
+    assert {(path, kind.removeprefix("Path")) for kind, path in matches} == paths

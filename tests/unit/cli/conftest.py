@@ -1,5 +1,6 @@
 """The API, served once for the tests of a file; each begins with an empty cluster."""
 
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
+from aichat_workspace.cli.server.provider import Client, Provider, open_provider
+from tests.integration import oidc_provider
 from tests.unit.cli.world import World, served_world
 
 
@@ -23,3 +26,33 @@ def served() -> Iterator[World]:
 def world(served: World, tmp_path: Path) -> World:
     served.begin(tmp_path)
     return served
+
+
+@pytest.fixture(scope="session")
+def running_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[oidc_provider.Provider]:
+    with oidc_provider.serving(tmp_path_factory.mktemp("provider")) as provider:
+        yield provider
+
+
+@pytest.fixture
+def idp(running_idp: oidc_provider.Provider) -> oidc_provider.Provider:
+    """The provider, which does everything that it is asked for."""
+    running_idp.device_answers, running_idp.refusal, running_idp.interval = [], "", 1
+    running_idp.person, running_idp.seconds = "ann", 3600
+    return running_idp
+
+
+@pytest.fixture
+def trust(idp: oidc_provider.Provider) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=idp.ca_file)
+
+
+@pytest.fixture
+def client(idp: oidc_provider.Provider) -> Client:
+    return Client(idp.issuer, oidc_provider.CLIENT_ID, "openid")
+
+
+@pytest.fixture
+def provider(client: Client, trust: ssl.SSLContext) -> Iterator[Provider]:
+    with open_provider(client, trust) as opened:
+        yield opened

@@ -144,6 +144,7 @@ class FakeCluster(FakeWorkspaceClient):
             spec=body["spec"],
             status=self.new_status,
         )
+        created["metadata"]["annotations"] |= body["metadata"]["annotations"]
         if not options.get("dry_run"):
             self.watch_event(created)
         return created

@@ -1,5 +1,6 @@
 """Every page and action by plain links and forms, through the whole application."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 from aichat_workspace.api.auth.provider import Provider
 from aichat_workspace.console.rendering import CONTENT_SECURITY_POLICY
 from aichat_workspace.console.texts import TEXTS
+from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME
 from aichat_workspace.kube.errors import UnreachableError
 from tests.fakes.console import TEAM, ConsoleWorld, make_world
@@ -648,3 +650,26 @@ class TestPlatform:
 def spec_of(world: ConsoleWorld) -> dict[str, Any]:
     (view,) = world.services.cluster.sorted_from(("", "", ""))
     return dict(view.document["spec"])
+
+
+class TestHistory:
+    async def test_the_page_tells_who_changed_what(self, browser: Browser) -> None:
+        page = await browser.open(PATH + QUERY)
+        assert TEXTS["no_history"] in page.text
+        await browser.submit(page, f"{PATH}/suspend{QUERY}")
+        page = await browser.open(PATH + QUERY)
+        assert "suspended it" in page.text
+        assert TEXTS["no_history"] not in page.text
+
+    async def test_what_others_wrote_there_is_shown_as_text(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        entry = {"time": "2026-01-01T00:00:00Z", "action": "edit", "user": HOSTILE}
+        obj = resource(NAME, team=TEAM, status={"phase": "Ready"})
+        obj["metadata"]["annotations"][names.HISTORY_ANNOTATION] = json.dumps(
+            [{**entry, "added": [HOSTILE]}]
+        )
+        world.put(obj)
+        response = await browser.http.get(PATH + QUERY)
+        assert HOSTILE not in response.text
+        assert response.text.count("&lt;script&gt;alert(1)") == 2

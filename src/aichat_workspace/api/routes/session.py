@@ -19,7 +19,7 @@ from aichat_workspace.api.auth.sessions.session import Session
 from aichat_workspace.api.dependencies import BY_SESSION, Address, Services, ServicesDep
 from aichat_workspace.api.openapi.responses import only_problems, responses
 from aichat_workspace.api.routes.queries import NoQuery
-from aichat_workspace.api.schemas.session import SessionDocument, SignIn
+from aichat_workspace.api.schemas.session import ProviderDocument, SessionDocument, SignIn
 from aichat_workspace.api.web.requests.exact_requests import require_exact
 from aichat_workspace.api.web.responses import error_handlers, problems
 from aichat_workspace.api.web.responses.problems import FieldError, ProblemError
@@ -74,6 +74,28 @@ async def read_session(
     services.rate_limits.take(caller.username)
     response.headers.update(NO_STORE)
     return _session_document(await services.keys.cipher(), caller, browser_session.session)
+
+
+@router.get(
+    "/provider",
+    summary="How a program signs in with the identity provider",
+    responses={200: {"description": "For RFC 8252 and RFC 8628."}, **only_problems(404, 422, 429)},
+)
+async def read_provider(
+    services: ServicesDep, address: Address, _: Annotated[NoQuery, Query()]
+) -> ProviderDocument:
+    """Everyone may read it. The program asks the provider itself, in a browser or by the code of a
+    device, and sends the ID token as its bearer token."""
+    oidc = _provider(services).oidc
+    services.sign_in_limits.take(address)
+    if oidc.cli_client_id is None:
+        raise ProblemError(
+            404,
+            "no-public-client",
+            "The identity provider has no client here for programs (OIDC_CLI_CLIENT_ID). Sign in "
+            "with a token.",
+        )
+    return ProviderDocument(issuer=oidc.issuer, client_id=oidc.cli_client_id, scope=oidc.scope)
 
 
 @router.delete("", summary="Sign out", status_code=204, responses=only_problems(403, 422))

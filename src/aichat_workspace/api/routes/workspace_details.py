@@ -1,4 +1,4 @@
-"""Routes for one workspace's events, logs, diagnosis, models and credentials."""
+"""Routes for one workspace's events, history, logs, diagnosis, models and credentials."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
@@ -22,6 +22,7 @@ from aichat_workspace.api.routes.long_requests import (
 )
 from aichat_workspace.api.routes.queries import WorkspaceLogQuery
 from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, WorkspaceParameters
+from aichat_workspace.api.schemas.history import History
 from aichat_workspace.api.schemas.workspace import (
     Credentials,
     Diagnosis,
@@ -78,6 +79,21 @@ async def list_events(
     ago at most."""
     view = await services.workspaces.find(caller, "get", name, query.team)
     return json_response({"items": await services.details.events(view)})
+
+
+@router.get(
+    "/history",
+    summary="Who changed a workspace",
+    responses={200: {"description": "The newest first."}, **responses(404)},
+)
+async def read_history(
+    caller: CurrentCaller, services: ServicesDep, name: Name, query: WorkspaceParameters
+) -> History:
+    """The last twenty changes by this API, and when each field manager last changed the resource
+    another way, by kubectl or GitOps. Whoever may write to the resource may write this record, too:
+    it informs people. The audit logs of the API and of Kubernetes are the proof."""
+    view = await services.workspaces.find(caller, "get", name, query.team)
+    return await services.details.history(view)
 
 
 @router.get(

@@ -52,6 +52,18 @@ class Identity(ApiModel):
     )
 
 
+class ProviderDocument(ApiModel):
+    """How a program signs a person in with the identity provider, as a public client."""
+
+    model_config = with_example(
+        {"issuer": "https://id.example.org", "clientId": "aichat-cli", "scope": "openid email"}
+    )
+
+    issuer: str = Field(description="The provider; its discovery document says what it offers.")
+    client_id: str = Field(description="The client to be there; it has no secret.")
+    scope: str = Field(description="The scope to ask for.")
+
+
 class SignIn(RequestBody):
     """A token to sign in with."""
 

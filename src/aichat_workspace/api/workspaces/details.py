@@ -1,4 +1,4 @@
-"""Service for the details of one workspace: events and credentials.
+"""Service for the details of one workspace: events, history and credentials.
 
 Answers that no watch provides are cached for some seconds, so many callers cause few requests.
 """
@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from aichat_workspace.api.schemas.history import History
 from aichat_workspace.api.ttl_cache import TtlCache
+from aichat_workspace.api.web.responses import problems
 from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
+from aichat_workspace.api.workspaces.history.reading import history
 from aichat_workspace.api.workspaces.tenant_namespace import require_namespace
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain import names
@@ -23,10 +26,11 @@ from aichat_workspace.foundation.metadata import annotations
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube import errors
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.objects import Json, resource_version
+from aichat_workspace.kube.objects import Json, resource_version, uid
 
 _EVENTS: Final = Resource("", "v1", "Event", "events")
 _SECRET: Final = kinds.SECRET
+_WORKSPACE: Final = kinds.WORKSPACE
 _EMAIL: Final = "WEBUI_ADMIN_EMAIL"
 _PASSWORD: Final = "WEBUI_ADMIN_PASSWORD"  # noqa: S105  (its key in the Secret)
 _MAX_EVENTS: Final = 200
@@ -41,6 +45,10 @@ def _new_cache() -> TtlCache[str, Documents]:
     return TtlCache(_ANSWER_TTL_SECONDS, _MAX_ANSWERS)
 
 
+def _new_history_cache() -> TtlCache[tuple[str, int], History]:
+    return TtlCache(_ANSWER_TTL_SECONDS, _MAX_ANSWERS)
+
+
 @dataclass(frozen=True, slots=True)
 class WorkspaceDetails:
     """Reads the details of workspaces."""
@@ -48,6 +56,7 @@ class WorkspaceDetails:
     client: Client
     cluster: ClusterView
     _events_cache: TtlCache[str, Documents] = field(default_factory=_new_cache)
+    _history_cache: TtlCache[tuple[str, int], History] = field(default_factory=_new_history_cache)
 
     async def events(self, view: View) -> Documents:
         """Return the events of the resource and its namespace, the newest first.
@@ -63,6 +72,23 @@ class WorkspaceDetails:
             events += await self._events(require_namespace(self.cluster, view))
         newest = sorted(events, key=_moment, reverse=True)[:_MAX_EVENTS]
         return [_event_document(event) for event in newest]
+
+    async def history(self, view: View) -> History:
+        """Return who changed the workspace, the newest first. Raises ProblemError (404).
+
+        Caches drop managedFields, so the resource is read, once for each of its versions.
+        """
+        cache_key = (str(view.document["uid"]), view.version)
+        return await self._history_cache.get(cache_key, lambda: self._read_history(view))
+
+    async def _read_history(self, view: View) -> History:
+        try:
+            obj = await self.client.get(_WORKSPACE, view.resource, view.team)
+        except errors.NotFoundError:
+            raise problems.not_found(view.name) from None
+        if uid(obj) != view.document["uid"]:
+            raise problems.not_found(view.name)
+        return History(items=tuple(history(obj)))
 
     async def _events(self, namespace: str, field_selector: str = "") -> list[Json]:
         events: list[Json] = []

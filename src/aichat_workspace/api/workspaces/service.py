@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -16,14 +16,17 @@ from pydantic_core import ErrorDetails
 from aichat_workspace.api.auth import audit_log
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import AccessRequest, Authorizer
+from aichat_workspace.api.schemas.history import Action
 from aichat_workspace.api.schemas.workspace import WorkspaceCreate
 from aichat_workspace.api.ttl_cache import CoalescedCall
 from aichat_workspace.api.web.requests.merge_patch import merge
+from aichat_workspace.api.web.requests.request_ids import request_id
 from aichat_workspace.api.web.responses import etags, problems
 from aichat_workspace.api.web.responses.problems import FieldError, ProblemError
 from aichat_workspace.api.workspaces import pages, spec_lists
 from aichat_workspace.api.workspaces.change_log import ChangeType
 from aichat_workspace.api.workspaces.cluster_view import FIRST, ClusterView
+from aichat_workspace.api.workspaces.history import changes, record
 from aichat_workspace.api.workspaces.logs.reader import Workload
 from aichat_workspace.api.workspaces.pages import BY_NAME, Filter, Page, Sort
 from aichat_workspace.api.workspaces.views import View, view, workspace_name
@@ -72,6 +75,8 @@ class Workspaces:
     client: Client
     cluster: ClusterView
     authorizer: Authorizer
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    """Tells the time for the record of changes."""
     version_call: CoalescedCall[int] = field(default_factory=CoalescedCall)
     """The request that `version` shares."""
     completeness_call: CoalescedCall[bool] = field(default_factory=CoalescedCall)
@@ -183,7 +188,10 @@ class Workspaces:
         try:
             with audit_log.note_unknown_outcome(dry_run=dry_run):
                 created = await self.client.create(
-                    _WORKSPACE, _manifest(caller, body), field_manager=names.API, dry_run=dry_run
+                    _WORKSPACE,
+                    _manifest(caller, body, self.now()),
+                    field_manager=names.API,
+                    dry_run=dry_run,
                 )
         except AlreadyExistsError:
             existing = await self._load_existing(team, name)
@@ -204,7 +212,7 @@ class Workspaces:
     ) -> tuple[View, bool]:
         """Replace the workspace's spec, and return whether that changed anything."""
         workspace = await self.find(caller, "update", name, options.team)
-        return await self._change(workspace, lambda _: _spec_document(spec), options)
+        return await self._change(caller, workspace, lambda _: _spec_document(spec), options)
 
     async def patch(
         self,
@@ -226,7 +234,7 @@ class Workspaces:
         """Change the workspace's spec, and return whether that changed anything. `change` may be
         called again, with a newer spec."""
         workspace = await self.find(caller, "patch", name, options.team)
-        return await self._change(workspace, change, options)
+        return await self._change(caller, workspace, change, options)
 
     async def restart(
         self,
@@ -245,7 +253,7 @@ class Workspaces:
         if workspace.phase == Phase.SUSPENDED and observed == workspace.document["generation"]:
             raise spec_lists.nothing_to_restart()
         change = spec_lists.restart(workloads, now)
-        restarted, _ = await self._change(workspace, change, options)
+        restarted, _ = await self._change(caller, workspace, change, options)
         return restarted
 
     async def delete(self, caller: Caller, name: str, options: ChangeOptions = _ANY_STATE) -> View:
@@ -301,6 +309,7 @@ class Workspaces:
 
     async def _change(
         self,
+        caller: Caller,
         current: View,
         change: Callable[[dict[str, Any]], dict[str, Any]],
         options: ChangeOptions,
@@ -322,13 +331,13 @@ class Workspaces:
                         _WORKSPACE,
                         current.resource,
                         current.team,
-                        _spec_operations(current, spec),
+                        self._operations(caller, current, spec),
                         field_manager=names.API,
                         dry_run=dry_run,
                     )
             except (InvalidError, ConflictError) as error:
                 latest = await self._reload(current, name, options.if_match)
-                if _has_same_generation(latest, current) and not isinstance(error, ConflictError):
+                if _has_same_base(latest, current) and not isinstance(error, ConflictError):
                     raise
                 current = latest
                 continue
@@ -339,6 +348,24 @@ class Workspaces:
                 return view(written), has_changed
             return await self._await_visible(written), has_changed
         raise problems.changing()
+
+    def _operations(self, caller: Caller, current: View, spec: dict[str, Any]) -> list[Json]:
+        """Return the JSON patch that replaces the spec and adds the change to the record."""
+        document = current.document
+        change = changes.change(document["spec"], spec)
+        recorded = (
+            record.operations(
+                current.annotations, record.entry(change, caller.username, self.now(), request_id())
+            )
+            if change
+            else ()
+        )
+        return [
+            {"op": "test", "path": "/metadata/uid", "value": document["uid"]},
+            {"op": "test", "path": "/metadata/generation", "value": document["generation"]},
+            *recorded,
+            {"op": "replace", "path": "/spec", "value": spec},
+        ]
 
     async def _require_match(self, current: View, if_match: str | None) -> View:
         """Return a state that If-Match matches; reload one that the caller may have seen newer.
@@ -479,26 +506,26 @@ def _parse_spec(spec: dict[str, Any]) -> WorkspaceSpec | None:
         return None
 
 
-def _spec_operations(current: View, spec: dict[str, Any]) -> list[Json]:
-    return [
-        {"op": "test", "path": "/metadata/uid", "value": current.document["uid"]},
-        {"op": "test", "path": "/metadata/generation", "value": current.document["generation"]},
-        {"op": "replace", "path": "/spec", "value": spec},
-    ]
+def _has_same_base(first: View, second: View) -> bool:
+    """Return whether a patch that was computed from one state is as good for the other."""
+    return first.document["generation"] == second.document["generation"] and bool(
+        first.annotations
+    ) == bool(second.annotations)
 
 
-def _has_same_generation(first: View, second: View) -> bool:
-    return bool(first.document["generation"] == second.document["generation"])
-
-
-def _manifest(caller: Caller, body: WorkspaceCreate) -> Json:
+def _manifest(caller: Caller, body: WorkspaceCreate, now: datetime) -> Json:
+    creation = changes.Change(Action.CREATE, ())
+    entry = record.entry(creation, caller.username, now, request_id())
     return {
         "apiVersion": names.API_VERSION,
         "kind": kinds.WORKSPACE.kind,
         "metadata": {
             "name": body.spec.workspace_name,
             "namespace": body.team,
-            "annotations": {names.REQUESTED_BY_ANNOTATION: caller.username},
+            "annotations": {
+                names.REQUESTED_BY_ANNOTATION: caller.username,
+                **record.annotation(entry),
+            },
         },
         "spec": _spec_document(body.spec),
     }

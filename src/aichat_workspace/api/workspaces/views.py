@@ -31,6 +31,8 @@ class View:
     """The phase of the status."""
     owner: str
     """Who requested it by the API; empty where that is unknown."""
+    annotations: Mapping[str, str]
+    """The resource's annotations."""
     document: Mapping[str, Any]
     """The workspace as the API returns it."""
     body: bytes
@@ -69,7 +71,8 @@ def view(obj: Json) -> View:
     """Return the view of a resource that has a workspaceName."""
     metadata = obj["metadata"]
     version = metadata.get("resourceVersion", "0")
-    owner = annotations(obj).get(names.REQUESTED_BY_ANNOTATION, "")
+    marks = annotations(obj)
+    owner = marks.get(names.REQUESTED_BY_ANNOTATION, "")
     status = obj.get("status") or {"phase": Phase.PENDING}
     document = {
         "name": obj["spec"]["workspaceName"],
@@ -90,6 +93,7 @@ def view(obj: Json) -> View:
         etag=f'"{uid(obj)}.{document["generation"]}.{version}"',
         phase=status.get("phase", Phase.PENDING),
         owner=owner,
+        annotations=marks,
         document=document,
         body=orjson.dumps(document),
     )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aichat_workspace.cli.client import problems
 from aichat_workspace.cli.client.events import Event, parse_events, split_lines
-from aichat_workspace.cli.errors import CliError
 
 if TYPE_CHECKING:
     import httpx2
@@ -186,11 +185,6 @@ def team_path(team: str, rest: str = "") -> str:
     from urllib.parse import quote
 
     return f"{_ROOT}teams/{quote(team, safe='')}{rest}"
-
-
-def is_changed_meanwhile(error: CliError) -> bool:
-    """Whether a change was refused because another one came first; to read and repeat it helps."""
-    return any("has changed since you read it" in reason for reason in error.why)
 
 
 def _names_in(path: str) -> tuple[str, str]:

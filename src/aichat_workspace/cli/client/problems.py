@@ -23,6 +23,8 @@ _FIXES: Final = {
     "not-provisioned": "aichatctl describe NAME",
     "not-running": "aichatctl describe NAME",
     "forbidden": "aichatctl doctor",
+    "no-such-model": "aichatctl models list NAME",
+    "no-such-pattern": "aichatctl get NAME -o yaml",
     "member-not-found": "aichatctl members list --team TEAM",
     "token-not-found": "aichatctl tokens list --team TEAM",
     "token-exists": "aichatctl tokens list --team TEAM",

@@ -1,4 +1,4 @@
-"""Commands that read: list, get, describe, events, patterns, usage."""
+"""Commands that read: list, get, describe, events, history, usage."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Final
@@ -10,8 +10,7 @@ from aichat_workspace.cli.command import Name, Output, Team, command, complete_n
 from aichat_workspace.cli.errors import usage_error
 from aichat_workspace.cli.output import Format, print_document, print_result
 from aichat_workspace.cli.render.description import describe, event_table
-from aichat_workspace.cli.render.lines import Span, Style, line, plain
-from aichat_workspace.cli.render.tables import Column, table
+from aichat_workspace.cli.render.history import history_table
 from aichat_workspace.cli.render.usage import platform_usage, team_usage, workspace_usage
 from aichat_workspace.cli.render.workspaces import workspace_table
 from aichat_workspace.cli.session import Session
@@ -25,7 +24,7 @@ def register(app: typer.Typer) -> None:
     command(app, "get")(get)
     command(app, "describe")(describe_workspace)
     command(app, "events")(events)
-    command(app, "patterns")(patterns)
+    command(app, "history")(history)
     command(app, "usage")(usage)
 
 
@@ -121,21 +120,18 @@ def events(session: Session, name: Name, team: Team = None, output: Output = For
     print_result(session.out, output, document, lines, names)
 
 
-def patterns(session: Session, output: Output = Format.TABLE) -> None:
-    """List the system prompts to choose from."""
-    document = session.api.get("the patterns were not read", "/api/v1/patterns").document
-    rows = [
-        (
-            Span(plain(str(pattern["name"]))),
-            Span(plain(str(pattern["origin"]))),
-            Span(plain(" ".join(str(pattern["prompt"]).split())), Style.FAINT),
-        )
-        for pattern in document["items"]
-    ]
-    columns = (Column("PATTERN"), Column("ORIGIN", 1), Column("PROMPT", 2, 20))
-    width = session.out.width
-    lines = table(columns, rows, width) if rows else [line("no patterns")]
-    names = [str(pattern["name"]) for pattern in document["items"]]
+def history(session: Session, name: Name, team: Team = None, output: Output = Format.TABLE) -> None:
+    """Show who changed a workspace, the newest last.
+
+    Changes by kubectl or GitOps have the name of their field manager.
+    """
+    path = workspace_path(name, "/history")
+    what = f"the history of {name} was not read"
+    document = session.api.get(what, path, {"team": team}).document
+    oldest_first = list(reversed(document["items"]))
+    wide, now = output is Format.WIDE, datetime.now(UTC)
+    lines = history_table(oldest_first, now, session.out.width, wide=wide)
+    names = [str(entry["user"] or entry["manager"]) for entry in oldest_first]
     print_result(session.out, output, document, lines, names)
 
 

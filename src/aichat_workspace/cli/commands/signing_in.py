@@ -4,6 +4,8 @@ import getpass
 import re
 import sys
 import time
+import webbrowser
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -16,9 +18,16 @@ from aichat_workspace.cli.errors import CliError, ExitCode, usage_error
 from aichat_workspace.cli.render.lines import Span, plain
 from aichat_workspace.cli.render.tables import Column, table
 from aichat_workspace.cli.server import settings
-from aichat_workspace.cli.server.connection import Target, check_address, connect, tls_context
+from aichat_workspace.cli.server.connection import (
+    Target,
+    check_address,
+    connect,
+    sign_in_of,
+    tls_context,
+)
 from aichat_workspace.cli.server.kubectl import AUDIENCE, Kubectl
-from aichat_workspace.cli.server.settings import Context, read_configuration, token_path
+from aichat_workspace.cli.server.provider import Client, Tokens, open_provider
+from aichat_workspace.cli.server.settings import Context, read_configuration
 from aichat_workspace.cli.server.tokens import expiry, write_private
 from aichat_workspace.cli.session import Session
 from aichat_workspace.foundation import units
@@ -43,6 +52,15 @@ def login(
     address: Annotated[
         str | None, typer.Argument(metavar="URL", help="The API's address, https://…")
     ] = None,
+    browser: Annotated[
+        bool, typer.Option("--browser", help="With the identity provider, in this browser.")
+    ] = False,
+    device: Annotated[
+        bool, typer.Option("--device", help="The same in any browser, by a code.")
+    ] = False,
+    with_token: Annotated[
+        bool, typer.Option("--token", help="With a token, which is asked for or read.")
+    ] = False,
     kubeconfig: Annotated[
         bool, typer.Option("--kubeconfig", help="Through the kubeconfig's cluster instead.")
     ] = False,
@@ -66,11 +84,15 @@ def login(
 ) -> None:
     """Sign in to a server.
 
-    With a token, which is asked for or read from standard input; or through the kubeconfig.
+    On a terminal with the identity provider, where the server has one that takes the command line;
+    else with a token, which is asked for or read from standard input; or through the kubeconfig.
     """
-    if kubeconfig or kube_context or service_account:
+    is_cluster = bool(kubeconfig or kube_context or service_account)
+    if browser + device + with_token + is_cluster > 1:
+        raise usage_error("choose one way to sign in", "aichatctl login --help")
+    if is_cluster:
         context = _cluster_context(session, kube_context, service_account, team, name, yes=yes)
-        token = None
+        tokens, client = None, None
     else:
         if not address:
             raise usage_error("URL is missing", "aichatctl login https://HOST, or --kubeconfig")
@@ -78,9 +100,16 @@ def login(
         tls_context(ca_file)
         chosen_name = settings.check_name(name or urlsplit(server).netloc)
         context = Context(chosen_name, server, str(Path(ca_file).resolve()) if ca_file else None)
-        token = _ask_token(session)
+        client = None if with_token else _client(session, context, is_required=browser or device)
+        if client is None:
+            tokens = Tokens(_ask_token(session), None)
+        else:
+            tokens = _provider_tokens(
+                session, context, client, by_device=device, by_browser=browser
+            )
+    token = tokens.id_token if tokens else None
     identity = _identity(session, Target(context, token))
-    _store(session, context, token)
+    _store(session, context, tokens, client)
     session.out.say(f"you are {plain(str(identity['username']))} at {_where(context)}")
     session.out.say(f"{_rights(identity)}; token {_validity(token)}")
 
@@ -101,6 +130,50 @@ def _validity(token: str | None) -> str:
         return "is requested again whenever it has expired"
     end = expiry(token)
     return "without an end" if end is None else f"good for {units.age(end - time.time())}"
+
+
+def _client(session: Session, context: Context, *, is_required: bool) -> Client | None:
+    """Return who the command line is at the server's provider; None to use a token.
+
+    Without a terminal, or with AICHAT_TOKEN, a token is meant. Raises CliError where a provider is
+    required and there is none.
+    """
+    is_token_given = session.environment.get(settings.TOKEN) or not sys.stdin.isatty()
+    if is_token_given and not is_required:
+        return None
+    try:
+        with connect(Target(context), session.environment) as api:
+            document = api.get("you are not signed in", "/api/v1/session/provider").document
+    except CliError as error:
+        if is_required or error.code is not ExitCode.NOT_FOUND:
+            raise
+        return None
+    return Client.from_document(document)
+
+
+def _provider_tokens(
+    session: Session, context: Context, client: Client, *, by_device: bool, by_browser: bool
+) -> Tokens:
+    """Let the person sign in at the provider. Raises CliError."""
+    from aichat_workspace.cli.server import browser, device
+
+    with open_provider(client, tls_context(context.ca_file)) as provider:
+        has_device = provider.endpoint("device_authorization") is not None
+        if by_device or (not by_browser and has_device and not browser.can_open()):
+            return device.sign_in(provider, partial(_show_code, session))
+        return browser.sign_in(provider, partial(_open_page, session))
+
+
+def _show_code(session: Session, address: str, code: str, complete: str | None) -> None:
+    session.notes.say(f"Open {plain(address)} in any browser, and enter the code {plain(code)}")
+    if complete:
+        session.notes.say(f"or open {plain(complete)}")
+
+
+def _open_page(session: Session, address: str) -> None:
+    session.notes.say(f"Sign in with your browser, which opens: {plain(address)}")
+    if not webbrowser.open(address):
+        session.notes.say("no browser was opened; open this address on this machine")
 
 
 def _ask_token(session: Session) -> str:
@@ -125,10 +198,16 @@ def _identity(session: Session, target: Target) -> Json:
         return api.get("you are not signed in", "/api/v1/me").document
 
 
-def _store(session: Session, context: Context, token: str | None) -> None:
+def _store(
+    session: Session, context: Context, tokens: Tokens | None, client: Client | None
+) -> None:
     """Write the token before the context that needs it, so that neither is there by half."""
-    if token is not None:
-        write_private(token_path(context.name, session.environment), token)
+    sign_in = sign_in_of(context, session.environment)
+    sign_in.renewal_path.unlink(missing_ok=True)  # it would renew the token of an earlier sign-in
+    if tokens is not None and client is not None:
+        sign_in.store(client, tokens)
+    elif tokens is not None:
+        write_private(sign_in.token_path, tokens.id_token)
     read_configuration(session.environment).with_context(context).save()
 
 
@@ -194,8 +273,7 @@ def logout(session: Session) -> None:
     name = session.context or configuration.current
     if not name:
         raise usage_error("there is no context to leave", "aichatctl context list")
-    configuration.context(name)
-    token_path(name, session.environment).unlink(missing_ok=True)
+    sign_in_of(configuration.context(name), session.environment).end()
     session.out.say(
         f"the token of {name} is removed from this machine; it stays valid until its end"
     )
@@ -232,7 +310,6 @@ def use_context(session: Session, name: ContextArgument) -> None:
 def remove_context(session: Session, name: ContextArgument) -> None:
     """Remove a context and its token."""
     configuration = read_configuration(session.environment)
-    configuration.context(name)
-    token_path(name, session.environment).unlink(missing_ok=True)
+    sign_in_of(configuration.context(name), session.environment).end()
     configuration.without(name).save()
     session.out.say(f"{name} is removed")

@@ -1,9 +1,10 @@
 """Find the server and the token: a flag, the environment, the configuration, or the kubeconfig."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,6 +14,7 @@ from aichat_workspace.cli.client.api import Api
 from aichat_workspace.cli.errors import CliError, ExitCode, usage_error
 from aichat_workspace.cli.server import settings
 from aichat_workspace.cli.server.kubectl import Kubectl
+from aichat_workspace.cli.server.renewal import SignIn
 from aichat_workspace.cli.server.settings import Configuration, Context
 from aichat_workspace.cli.server.tokens import expiry, read_token, write_private
 from aichat_workspace.domain import names
@@ -36,6 +38,8 @@ class Target:
     context: Context
     token: str | None = None
     """None where it is requested from the cluster, or where there is none."""
+    is_stored: bool = False
+    """Whether the token is that of the context's file, which may be renewed."""
 
 
 def choose_target(
@@ -58,10 +62,12 @@ def choose_target(
         chosen_context = Context("")
     if ca_file := environment.get(settings.CA_FILE):
         chosen_context = replace(chosen_context, ca_file=ca_file)
-    token = environment.get(settings.TOKEN)
-    if not token and chosen_context.name:
-        token = read_token(settings.token_path(chosen_context.name, environment))
-    return Target(chosen_context, token or None)
+    if token := environment.get(settings.TOKEN):
+        return Target(chosen_context, token)
+    if not chosen_context.name:
+        return Target(chosen_context)
+    stored = read_token(settings.token_path(chosen_context.name, environment))
+    return Target(chosen_context, stored, is_stored=stored is not None)
 
 
 def _context_of(server: str, configuration: Configuration) -> Context:
@@ -103,14 +109,31 @@ def connect(target: Target, environment: Mapping[str, str]) -> Iterator[Api]:
     """
     context = target.context
     if context.server:
-        with _client(context.server, target.token, context.ca_file) as api:
+        with _client(context.server, _tokens(target, environment), context.ca_file) as api:
             yield api
         return
     kubectl = Kubectl(context.kube_context)
     token = cluster_token(kubectl, target, environment)
     with kubectl.port_forward(SERVICE, _PORT, names.SYSTEM_NAMESPACE) as port:  # noqa: SIM117
-        with _client(f"http://127.0.0.1:{port}", token, None) as api:
+        with _client(f"http://127.0.0.1:{port}", lambda: token, None) as api:
             yield api
+
+
+def sign_in_of(context: Context, environment: Mapping[str, str]) -> SignIn:
+    """Return where a context's sign-in is stored."""
+    return SignIn(
+        settings.token_path(context.name, environment),
+        settings.renewal_path(context.name, environment),
+        lambda: tls_context(context.ca_file),
+    )
+
+
+def _tokens(target: Target, environment: Mapping[str, str]) -> Callable[[], str | None]:
+    """Return the function that each request gets its token from, renewed where that can be."""
+    token = target.token
+    if token is None or not target.is_stored:
+        return lambda: token
+    return partial(sign_in_of(target.context, environment).token, token)
 
 
 def cluster_token(kubectl: Kubectl, target: Target, environment: Mapping[str, str]) -> str:
@@ -137,16 +160,23 @@ def cluster_token(kubectl: Kubectl, target: Target, environment: Mapping[str, st
 
 
 @contextmanager
-def _client(server: str, token: str | None, ca_file: str | None) -> Iterator[Api]:
+def _client(
+    server: str, newest_token: Callable[[], str | None], ca_file: str | None
+) -> Iterator[Api]:
     import ssl
 
     import httpx2
 
-    headers = {"User-Agent": "aichatctl"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    def authenticate(request: httpx2.Request) -> httpx2.Request:
+        if token := newest_token():
+            request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
     is_https = server.startswith("https:")
     with httpx2.Client(
         base_url=server,
-        headers=headers,
+        headers={"User-Agent": "aichatctl"},
+        auth=authenticate,
         timeout=httpx2.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS),
         # Without TLS nothing has to be trusted, and the system's authorities take time to read.
         verify=tls_context(ca_file) if is_https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),

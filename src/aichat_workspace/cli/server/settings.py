@@ -100,6 +100,11 @@ def token_path(context: str, environment: Mapping[str, str] = os.environ) -> Pat
     return user_state_path(_APPLICATION) / "tokens" / context
 
 
+def renewal_path(context: str, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return where a context has what renews its token."""
+    return token_path(context, environment).parent.parent / "renewals" / context
+
+
 def check_name(name: str) -> str:
     """Return a context's name. Raises CliError for one that can't name a file, too."""
     if not _NAME.fullmatch(name):

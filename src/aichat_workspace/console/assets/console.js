@@ -53,7 +53,7 @@ function follow(url) {
   let countdown = null;
   let isSynced = false;
   let failures = 0;
-  const changed = (delay = 250) => {
+  const changed = (delay = Number(data.pause ?? 250)) => {
     pending ??= setTimeout(() => {
       pending = null;
       refresh().catch(() => changed(3000));

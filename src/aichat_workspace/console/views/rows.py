@@ -10,7 +10,7 @@ from aichat_workspace.console.texts import TEXTS
 from aichat_workspace.console.views.states import Document, Time, model, percent, time
 from aichat_workspace.domain.models.status import ModelState
 from aichat_workspace.domain.v1alpha1.workspace_status import ConditionType, Phase
-from aichat_workspace.foundation.states import State, phase_state
+from aichat_workspace.foundation.states import STEPS, State, phase_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,15 @@ class PhaseFilter:
     count: int | None
     """None where only a part of the list is known."""
     query: str
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConditionFilter:
+    """An option that filters the list by a condition."""
+
+    value: str
+    label: str
     is_current: bool
 
 
@@ -127,6 +136,22 @@ def phase_filters(
             for phase in phases
         ),
     )
+
+
+def condition_filters(current: str) -> tuple[ConditionFilter, ...]:
+    """Return what the list can be filtered by besides phases, with the present one."""
+    known = {
+        **{f"{kind}=False": words for kind, words in STEPS.items()},
+        f"{ConditionType.UP_TO_DATE}=False": TEXTS["condition_upgrade"],
+        f"{ConditionType.EXPIRES_SOON}=True": TEXTS["condition_expires"],
+    }
+    texts = {
+        value: TEXTS["condition_not"].format(what=words) if value.endswith("False") else words
+        for value, words in known.items()
+    }
+    if current:
+        texts.setdefault(current, current)
+    return tuple(ConditionFilter(value, words, value == current) for value, words in texts.items())
 
 
 def _note(document: Document, pulling: Document | None) -> str:

@@ -11,6 +11,7 @@ from aichat_workspace.console.views.rows import Row, row
 from aichat_workspace.console.views.states import Document, Model, Time, model, time
 from aichat_workspace.domain.reasons import Reason, Severity
 from aichat_workspace.foundation import units
+from aichat_workspace.foundation.changes import change_words
 from aichat_workspace.foundation.states import STEPS, State, Tone
 
 # Not met and yet good: a suspended workspace.
@@ -19,6 +20,7 @@ _TONES: Final[Mapping[Severity, Tone]] = {Severity.ERROR: "trouble", Severity.GO
 _BRING_UP_SECONDS: Final = 3_600
 
 
+_CHANGES: Final = 10
 _EVENTS: Final = 15
 
 # Reasons that a field of the settings mends (domain/reasons.py says so in words).
@@ -111,6 +113,18 @@ class Event:
     count: int
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that was done to it."""
+
+    time: Time
+    author: str
+    """Who did it; the field manager of what came another way than the API."""
+    is_person: bool
+    words: str
+    """What it was."""
+
+
 def workspace(document: Document, diagnosis: Document, now: datetime) -> Workspace:
     """Return the view of a workspace's page."""
     spec, status = document["spec"], document["status"]
@@ -164,6 +178,19 @@ def event(document: Document, now: datetime) -> Event:
 def events(documents: Iterable[Document], now: datetime) -> tuple[Event, ...]:
     """Return the newest events."""
     return tuple(event(document, now) for document in [*documents][:_EVENTS])
+
+
+def history(documents: Iterable[Document], now: datetime) -> tuple[Change, ...]:
+    """Return the newest changes."""
+    return tuple(
+        Change(
+            time=time(document["time"], now),
+            author=document["user"] or document["manager"] or TEXTS["unknown"],
+            is_person=document["user"] is not None,
+            words=change_words(document),
+        )
+        for document in [*documents][:_CHANGES]
+    )
 
 
 def _finding(document: Document) -> Finding:

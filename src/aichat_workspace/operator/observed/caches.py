@@ -88,7 +88,7 @@ class Caches:
         self.settings_moved = asyncio.Event()  # for operator.settings_record, which clears it
         self.platform_moved = asyncio.Event()  # for operator.platform_reporter, which clears it
         self.workspaces = self._cache(
-            kinds.WORKSPACE, _workspace_name, transform=without_managed_fields, is_packed=True
+            kinds.WORKSPACE, _workspace_name, transform=trimming.workspace, is_packed=True
         )
         self.platform = self._cache(kinds.PLATFORM, None, transform=without_managed_fields)
         self.namespaces = self._cache(kinds.NAMESPACE, _name, transform=trimming.namespace)

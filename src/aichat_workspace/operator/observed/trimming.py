@@ -45,6 +45,15 @@ def tenant_object(obj: Json) -> Json:
     return {**trimmed, "status": status} if status else trimmed
 
 
+def workspace(obj: Json) -> Json:
+    """Drop the API's record of changes, which people read, and the owners of fields."""
+    trimmed = without_managed_fields(obj)
+    marks = dict(annotations(trimmed))
+    if marks.pop(names.HISTORY_ANNOTATION, None) is not None:
+        trimmed["metadata"]["annotations"] = marks
+    return trimmed
+
+
 def pod(obj: Json) -> Json:
     """Keep what diagnosis and model sync read."""
     trimmed = without_managed_fields({"metadata": obj["metadata"]})

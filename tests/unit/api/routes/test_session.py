@@ -425,6 +425,32 @@ class TestIdentityProvider:
             await begin_sign_in(browser, idp)
             assert sum(map(len, browser.cookies.values())) <= 2_000
 
+    async def test_a_program_is_told_how_to_sign_in_without_signing_in(
+        self, browser: httpx2.AsyncClient
+    ) -> None:
+        answer = await browser.get(f"{SESSION}/provider")
+        assert answer.json() == {
+            "issuer": ISSUER,
+            "clientId": "aichat",
+            "scope": "openid email profile",
+        }
+
+    @pytest.mark.parametrize("client_id", [None, "aichat-cli"])
+    async def test_a_client_with_a_secret_is_none_for_programs(
+        self, services: Services, client_id: str | None
+    ) -> None:
+        assert services.settings.oidc is not None
+        oidc = replace(services.settings.oidc, client_secret="s", cli_client_id=client_id)
+        assert services.provider is not None
+        services = replace(services, provider=replace(services.provider, oidc=oidc))
+        async with browser_of(services) as browser:
+            answer = await browser.get(f"{SESSION}/provider")
+        if client_id is None:
+            assert (answer.status_code, answer.json()["code"]) == (404, "no-public-client")
+        else:
+            assert answer.json()["clientId"] == client_id
+        assert '"s"' not in answer.text
+
     async def test_without_a_provider_its_routes_are_404(self, services: Services) -> None:
         async with browser_of(replace(services, provider=None)) as browser:
             for path in ("login", "callback"):

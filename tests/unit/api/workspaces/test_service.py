@@ -11,6 +11,7 @@ from aichat_workspace.api.schemas.workspace import WorkspaceCreate
 from aichat_workspace.api.web.limits.rate_limits import RateLimits
 from aichat_workspace.api.web.responses.problems import ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
+from aichat_workspace.api.workspaces.history import record
 from aichat_workspace.api.workspaces.logs.reader import Workload
 from aichat_workspace.api.workspaces.service import ChangeOptions, Workspaces
 from aichat_workspace.api.workspaces.views import view
@@ -20,6 +21,7 @@ from aichat_workspace.kube.errors import (
     ApiError,
     ConflictError,
     ForbiddenError,
+    InvalidError,
     UnreachableError,
 )
 from tests.fakes.listing import take_list
@@ -199,6 +201,50 @@ class TestAudit:
 
 
 EVERY_TAINT = {"tolerations": [{"operator": "Exists"}]}
+
+
+class TestHistory:
+    async def history(self, workspaces: Workspaces) -> list[tuple[str | None, str]]:
+        workspace = await workspaces.find(ANN, "get", "team-a")
+        return [(entry.user, entry.action) for entry in record.parse(workspace.annotations)]
+
+    @pytest.mark.parametrize("action", ["replace", "patch", "suspend", "resume"])
+    async def test_a_change_is_recorded_in_the_same_write(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces, action: str
+    ) -> None:
+        prepare(client, action)
+        await CHANGES[action](workspaces, False)
+        expected = action if action in ("suspend", "resume") else "edit"
+        assert await self.history(workspaces) == [("ann", expected)]
+
+    @pytest.mark.parametrize("action", ["replace", "patch", "suspend", "resume"])
+    async def test_a_dry_run_is_not_recorded(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces, action: str
+    ) -> None:
+        prepare(client, action)
+        await CHANGES[action](workspaces, True)
+        assert await self.history(workspaces) == []
+
+    async def test_what_changes_nothing_is_not_recorded(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces
+    ) -> None:
+        client.watch_event(resource(team=TEAM, version=10))
+        _, has_changed = await workspaces.patch(ANN, "team-a", {"suspended": None})
+        assert not has_changed
+        assert await self.history(workspaces) == []
+
+    async def test_a_state_whose_annotations_have_gone_is_read_again(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces
+    ) -> None:
+        """The patch fails then, though the spec is the same."""
+        stale = resource(team=TEAM, version=10)
+        client.watch_event(stale)
+        client.stored = {**stale, "metadata": {**stale["metadata"], "annotations": {}}}
+        client.error = InvalidError(422, "Invalid", "the path does not exist")
+        with pytest.raises(InvalidError):
+            await workspaces.patch(ANN, "team-a", {"suspended": True})
+        assert len(client.patches) == 2
+        assert {"op": "test", "path": "/metadata/annotations", "value": None} in client.patches[1]
 
 
 class TestLimits:

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from aichat_workspace.cli.client.api import Api
 from tests.unit.cli.world import PULLING_STATUS, World
 
 
@@ -28,38 +27,36 @@ def test_models_are_added_once_and_removed(world: World) -> None:
     world.put()
     added = world.run("models", "add", "red-chat", "llama3.2", "GEMMA2:2b", "llama3.2:latest")
     assert added.code == 0, added.err
+    assert "red-chat was changed; its models: gemma2:2b, llama3.2" in added.err
     assert world.workspace()["spec"]["models"] == ["gemma2:2b", "llama3.2"]
     assert "was so already" in world.run("models", "add", "red-chat", "llama3.2").err
     assert world.run("models", "remove", "red-chat", "llama3.2:latest").code == 0
     assert world.workspace()["spec"]["models"] == ["gemma2:2b"]
 
 
-def test_removing_what_is_not_there_names_what_is(world: World) -> None:
+def test_a_model_of_another_registry_is_removed_by_its_whole_name(world: World) -> None:
+    name = "hf.co/maker/model-GGUF:Q4_K_M"
+    world.put(spec={"models": ["gemma2:2b", name]})
+    assert world.run("models", "remove", "red-chat", name).code == 0
+    assert world.workspace()["spec"]["models"] == ["gemma2:2b"]
+
+
+def test_removing_what_is_not_there_is_not_found_and_says_how_to_see_what_is(world: World) -> None:
     world.put()
     result = world.run("models", "remove", "red-chat", "mistral")
-    assert result.code == 1
-    assert "mistral is none of its models: gemma2:2b" in result.err
+    assert result.code == 3
+    assert "mistral was not removed from red-chat" in result.err
+    assert "try: aichatctl models list red-chat" in result.err
 
 
-def test_a_change_of_another_meanwhile_is_kept(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The list is read again, and changed as it is then."""
-    world.put()
-    read = Api.workspace
-    reads: list[str] = []
-
-    def read_then_change(api: Api, name: str, *arguments: str) -> object:
-        answer = read(api, name, *arguments)
-        if not reads:
-            world.put(version=50, generation=2, spec={"models": ["gemma2:2b", "mistral"]})
-        reads.append(name)
-        return answer
-
-    monkeypatch.setattr(Api, "workspace", read_then_change)
-    assert world.run("models", "add", "red-chat", "llama3.2").code == 0
-    assert world.workspace()["spec"]["models"] == ["gemma2:2b", "mistral", "llama3.2"]
-    assert len(reads) == 2
+@pytest.mark.parametrize("verb", ["add", "remove"])
+def test_each_model_is_one_change_that_the_api_makes_at_once(world: World, verb: str) -> None:
+    """So another's change meanwhile is not lost, and there is no list to read before."""
+    world.put(spec={"models": ["gemma2:2b", "mistral"]})
+    models = ["mistral", "gemma2:2b"] if verb == "remove" else ["llama3.2", "phi4"]
+    before = len(world.cluster.patches)
+    assert world.run("models", verb, "red-chat", *models).code == 0
+    assert len(world.cluster.patches) == before + 2
 
 
 def test_progress_ends_when_all_models_are_there(world: World) -> None:

@@ -206,3 +206,44 @@ class TestUsage:
     def test_a_team_that_is_not_there_is_told(self, world: World) -> None:
         result = world.run("usage", "--team", "none")
         assert (result.code, "There is no team 'none'" in result.err) == (3, True)
+
+
+class TestHistory:
+    def test_each_change_is_a_line_with_who_and_what_the_newest_last(self, world: World) -> None:
+        world.put()
+        for arguments in (
+            ("models", "add", "red-chat", "llama3.2"),
+            ("models", "remove", "red-chat", "gemma2:2b"),
+            ("edit", "red-chat", "--display-name", "Red"),
+            ("suspend", "red-chat"),
+            ("resume", "red-chat"),
+            ("restart", "red-chat"),
+        ):
+            assert world.run(*arguments).code == 0
+        result = world.run("history", "red-chat")
+        assert result.code == 0, result.err
+        header, *lines = result.out.splitlines()
+        assert header.split() == ["AGE", "WHO", "WHAT"]
+        assert [text.split(maxsplit=1)[1].split(maxsplit=1) for text in lines] == [
+            ["ann", "added llama3.2"],
+            ["ann", "removed gemma2:2b"],
+            ["ann", "changed spec.displayName"],
+            ["ann", "suspended it"],
+            ["ann", "resumed it"],
+            ["ann", "restarted it"],
+        ]
+
+    def test_a_wide_one_has_times_and_the_ids_of_requests(self, world: World) -> None:
+        world.put()
+        assert world.run("suspend", "red-chat").code == 0
+        (item,) = json.loads(world.run("history", "red-chat", "-o", "json").out)["items"]
+        wide = world.run("history", "red-chat", "-o", "wide").out.splitlines()
+        assert wide[0].split() == ["TIME", "WHO", "WHAT", "REQUEST"]
+        assert item["time"] in wide[1]
+        assert wide[1].endswith(item["requestId"])
+        assert world.run("history", "red-chat", "-o", "name").out == "ann\n"
+
+    def test_a_workspace_without_a_record_says_so(self, world: World) -> None:
+        world.put()
+        assert world.run("history", "red-chat").out == "no changes are recorded\n"
+        assert world.run("history", "no-chat").code == 3

@@ -5,12 +5,17 @@ import json
 import os
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aichat_workspace.cli.commands import signing_in
 from aichat_workspace.cli.commands.signing_in import account_name
+from aichat_workspace.cli.server.provider import Client
+from tests.integration.oidc_provider import CLIENT_ID
+from tests.integration.oidc_provider import Provider as Idp
 from tests.unit.cli.world import TOKEN, Result, World
 
 
@@ -65,6 +70,63 @@ class TestToken:
         result = without_server(world, "login", "http://127.0.0.1:1", stdin=TOKEN)
         assert result.code == 6
         assert "http://127.0.0.1:1 does not answer" in result.err
+
+
+class TestProvider:
+    @pytest.fixture
+    def client(
+        self, world: World, idp: Idp, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[dict[str, str]]:
+        """The API's provider is the tests', whose next token the cluster takes for Ann's."""
+        token = idp.token(jti="once")
+        monkeypatch.setattr(idp, "token", lambda **_: token)
+        monkeypatch.setattr("tests.unit.cli.world.TOKEN", token)
+        document = {"issuer": idp.issuer, "clientId": CLIENT_ID, "scope": "openid"}
+        monkeypatch.setattr(signing_in, "_client", lambda *_, **__: Client.from_document(document))
+        world.call(world.services.authenticator._answers._answers.clear)
+        yield {"AICHAT_CA_FILE": str(idp.ca_file)}
+        world.call(world.services.authenticator._answers._answers.clear)
+
+    def test_a_person_signs_in_by_the_code_of_a_device(
+        self, world: World, idp: Idp, client: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(time, "sleep", lambda _: None)
+        result = without_server(
+            world, "login", world.url, "--device", "--ca-file", client["AICHAT_CA_FILE"]
+        )
+        assert result.code == 0, result.err
+        assert (
+            f"Open {idp.issuer}/device in any browser, and enter the code WDJB-MJHT" in result.err
+        )
+        assert f"you are ann at {world.url}" in result.out
+        files = [path for path in world.folder.rglob("*") if path.is_file()]
+        assert len(files) == 3, "configuration, token, and what renews it"
+        world.put()
+        assert without_server(world, "list", "-o", "name").out == "red-chat\n"
+        assert without_server(world, "logout").code == 0
+        assert [path.name for path in world.folder.rglob("*") if path.is_file()] == ["config.yaml"]
+
+    def test_a_person_who_says_no_is_not_signed_in(
+        self, world: World, idp: Idp, client: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(time, "sleep", lambda _: None)
+        idp.device_answers = ["authorization_pending", "access_denied"]
+        result = without_server(
+            world, "login", world.url, "--device", "--ca-file", client["AICHAT_CA_FILE"]
+        )
+        assert result.code == 4
+        assert "the identity provider says no: access_denied" in result.err
+        assert not [*world.folder.iterdir()]
+
+    @pytest.mark.parametrize("way", ["--device", "--browser"])
+    def test_a_server_without_a_provider_says_so(self, world: World, way: str) -> None:
+        result = without_server(world, "login", world.url, way)
+        assert result.code == 3
+        assert "Sign-in with an identity provider is not set up" in result.err
+
+    @pytest.mark.parametrize("ways", [("--device", "--browser"), ("--token", "--kubeconfig")])
+    def test_one_way_is_chosen(self, world: World, ways: tuple[str, str]) -> None:
+        assert without_server(world, "login", world.url, *ways).code == 2
 
 
 class TestContexts:

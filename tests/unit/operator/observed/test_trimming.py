@@ -111,3 +111,16 @@ def test_of_a_secret_without_a_workspace_only_registries_passwords_are_kept(
 ) -> None:
     secret = {"kind": "Secret", "metadata": _METADATA, "type": type_name, "data": {"k": "eA=="}}
     assert ("data" in trimming.secret(secret)) is is_kept
+
+
+def test_of_a_workspace_the_apis_record_of_changes_is_dropped() -> None:
+    """So an entry costs the operator no memory, and is no event."""
+    marks = {names.HISTORY_ANNOTATION: "[]", names.UPGRADES_ANNOTATION: "skip"}
+    workspace: dict[str, Any] = {
+        "kind": "AIChatWorkspace",
+        "metadata": {**_METADATA, "annotations": marks},
+    }
+    trimmed = trimming.workspace(workspace)
+    assert trimmed["metadata"] == {**_KEPT, "annotations": {names.UPGRADES_ANNOTATION: "skip"}}
+    assert workspace["metadata"]["annotations"] == marks
+    assert trimming.workspace({"metadata": _METADATA}) == {"metadata": _KEPT}
