@@ -29,7 +29,7 @@ def test_variables_and_parameters_are_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "folder", ["src", "localcluster", "benchmarks", "hack", "examples", "tests"]
+    "folder", ["src", "localcluster", "benchmarks", "deploy", "hack", "examples", "tests"]
 )
 def test_variables_are_nouns(folder: str) -> None:
     modules = [*(ROOT / folder).rglob("*.py")]
