@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import typer
 import yaml
 
-from deploy import rollout
+from deploy import rollout, smoke_test
 from deploy.checks import check_cluster, check_context
 from deploy.deployment import Deployment
 from deploy.environment import FOLDER, Environment, load
@@ -43,6 +43,7 @@ def to_environment(
     """Apply, wait, run the smoke test, and go back when it fails."""
     environment = load(name, folder)
     check_context(environment)
+    smoke_test.check_programs()
     kubectl = Kubectl((f"--context={environment.context}",))
     with reporting() as report:
         try:

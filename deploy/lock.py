@@ -22,8 +22,8 @@ from deploy.kubectl import Kubectl, KubectlError
 from localcluster.progress import Report
 
 LEASE: Final = "aichat-workspace-deploy"
-LEASE_SECONDS: Final = 30.0
-_RENEW_SECONDS: Final = 5.0
+LEASE_SECONDS: Final = 20.0
+_RENEW_SECONDS: Final = 3.0
 _LOOK_SECONDS: Final = 1.0
 
 

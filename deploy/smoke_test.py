@@ -2,7 +2,7 @@
 
 import os
 import re
-import sys
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ import yaml
 
 from aichat_workspace.domain import names
 from deploy.environment import Environment
-from deploy.errors import ReleaseError
+from deploy.errors import RefusedError, ReleaseError
 from deploy.kubectl import Kubectl
 from localcluster.processes import foreground
 from localcluster.progress import Report
@@ -27,6 +27,16 @@ _AUDIENCE: Final = "aichat-workspace-api"
 _LAST_LINES: Final = 30
 # Two deletions, and the model's reply.
 _OTHER_STEPS_SECONDS: Final = 900
+
+
+def check_programs() -> None:
+    """Check that the test can be run here.
+
+    Raises:
+        RefusedError: it can't.
+    """
+    if shutil.which("aichatctl") is None:
+        raise RefusedError("aichatctl is not in PATH: make deploy brings it; or pip install .")
 
 
 def run(
@@ -55,7 +65,6 @@ def run(
             "AICHAT_TOKEN": token.strip(),
             "AICHAT_CONFIG": f"{folder}/config.yaml",  # not the person's
             "TIMEOUT": f"{seconds}s",
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
         try:
             _run(environment, {**os.environ, **variables}, Path(folder) / "log", report, check)

@@ -12,8 +12,11 @@ if [ -n "${AICHAT_TOKEN_FILE:-}" ]; then
   export AICHAT_TOKEN
 fi
 
-# 3: there is none.
-delete() { aichatctl delete "$name" --team "$team" --yes "$@" || [ $? -eq 3 ]; }
+delete() {
+  status=0
+  aichatctl delete "$name" --team "$team" --yes "$@" || status=$?
+  [ "$status" -eq 3 ] || return "$status"  # 3: there is none
+}
 
 # The workspace of an interrupted run would be taken for this one.
 echo "removing what an interrupted run may have left"
