@@ -117,8 +117,8 @@ def _await_expiry(kubectl: Kubectl, lease: dict[str, Any], report: Report) -> No
     """
     deadline = time.monotonic() + LEASE_SECONDS
     holder = lease["spec"]["holderIdentity"]
-    while (remaining_seconds := deadline - time.monotonic()) > 0:
-        report("lock", f"{holder} has it; does it go on? {remaining_seconds:.0f} s")
+    report("lock", f"{holder} has it; does it go on? It is free after {LEASE_SECONDS:.0f} s")
+    while time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
         now = kubectl.get("lease", LEASE, "-n", names.SYSTEM_NAMESPACE)
         if (

@@ -30,6 +30,7 @@ from tests.waiting import eventually
 PAGE: Final = ROOT / "docs" / "deploying.md"
 TEAM: Final = "aichat-smoke-tests"
 IMAGE: Final = "registry.example.org/platform/aichat-workspace-operator"
+TIMES: Final = "rolloutSeconds: 20\nsmokeTestSeconds: 120\n"
 WORKS, WORKS_TOO, BROKEN, MUTE = "v0.1.0", "v0.1.1", "v0.1.2-broken", "v0.1.3-mute"
 
 
@@ -98,7 +99,7 @@ def deployer(bare_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) ->
     shutil.copytree(ROOT / "config", home / "config", ignore=shutil.ignore_patterns("mine"))
     for name in ("staging", "production"):
         file = home / "config" / "environments" / name / "environment.yaml"
-        file.write_text(f"{file.read_text()}rolloutSeconds: 20\nsmokeTestSeconds: 120\n")
+        file.write_text(f"{file.read_text()}api: http://127.0.0.1:9\n{TIMES}")
     folder = home / "stand-ins"
     folder.mkdir()
     program = folder / "aichatctl"

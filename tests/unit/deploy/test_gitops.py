@@ -48,8 +48,8 @@ def test_flux_finds_its_paths_and_each_test_is_in_its_environments_cluster() -> 
 
 def test_deleting_a_kustomization_of_flux_deletes_no_workspace() -> None:
     _, *kustomizations = documents("flux/kustomizations.yaml")
-    kept = [item for item in kustomizations if "smoke-test" not in item["metadata"]["name"]]
-    assert [item["spec"]["deletionPolicy"] for item in kept] == ["Orphan", "Orphan"]
+    releases = [item for item in kustomizations if "smoke-test" not in item["metadata"]["name"]]
+    assert [item["spec"]["deletionPolicy"] for item in releases] == ["Orphan", "Orphan"]
 
 
 def test_argo_cd_syncs_environments_in_order_and_finds_their_paths() -> None:

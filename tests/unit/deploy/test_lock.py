@@ -56,7 +56,7 @@ def test_the_lock_of_a_run_that_was_killed_is_taken_over_and_the_run_if_it_wakes
 
 def test_two_that_come_in_the_same_moment_do_not_both_get_it() -> None:
     kubectl = FakeKubectl()
-    attempts = []
+    attempts: list[tuple[str, ...]] = []
 
     def come_first(arguments: tuple[str, ...]) -> None:
         if arguments[0] == "create" and not attempts:

@@ -105,6 +105,31 @@ def test_a_deployment_tests_with_a_token_for_that_team_only(aichatctl: Aichatctl
     assert binding["roleRef"]["name"] == "aichatworkspace-editor"
 
 
+def test_without_an_address_a_port_forward_leads_to_the_api_until_the_test_ends(
+    tmp_path: Path, aichatctl: Aichatctl
+) -> None:
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(
+        f"#!/bin/sh\necho $$ >{tmp_path}/pid\n"
+        'echo "Forwarding from 127.0.0.1:4321 -> 8090"\nexec sleep 60\n'
+    )
+    kubectl.chmod(0o755)
+    (tmp_path / "aichatctl").write_text(f"#!/bin/sh\necho $AICHAT_SERVER >>{aichatctl.log}\necho\n")
+    with pytest.raises(ReleaseError, match="reply is empty"):
+        smoke_test.run(FakeKubectl(), ENVIRONMENT, silent)
+    assert set(aichatctl.log.read_text().split()) == {"http://127.0.0.1:4321"}
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+
+def test_a_port_forward_that_ends_says_why(tmp_path: Path, aichatctl: Aichatctl) -> None:
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text("#!/bin/sh\necho 'error: no pod is running' >&2\n")
+    kubectl.chmod(0o755)
+    with pytest.raises(ReleaseError, match="no port-forward to the API: error: no pod is running"):
+        smoke_test.run(FakeKubectl(), ENVIRONMENT, silent)
+    assert not aichatctl.log.exists()
+
+
 def test_a_deployment_is_told_the_end_of_the_output(tmp_path: Path, aichatctl: Aichatctl) -> None:
     aichatctl = Aichatctl(tmp_path, reply="")
     with pytest.raises(ReleaseError, match=r"(?s)has failed:.*the model's reply is empty"):
