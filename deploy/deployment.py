@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from deploy import history, rollout, smoke_test
 from deploy.environment import Environment
-from deploy.errors import LockLostError, NotRolledBackError, RefusedError, ReleaseError
+from deploy.errors import NotRolledBackError, RefusedError, ReleaseError
 from deploy.history import History
 from deploy.kubectl import Kubectl, KubectlError
 from deploy.lock import Lock
@@ -45,8 +45,6 @@ class Deployment:
         record = history.write(self.kubectl, record.begin(release))
         try:
             self._bring(record, release, keep_crds=keep_crds)
-        except LockLostError:
-            raise
         except (KubectlError, ReleaseError) as failure:
             self._back_after(record, release, failure)
         else:
@@ -81,8 +79,6 @@ class Deployment:
         self.report("rollback", f"to {record.current.name}")
         try:
             self.back()
-        except LockLostError:
-            raise
         except (KubectlError, ReleaseError) as second:
             raise NotRolledBackError(
                 f"{what}\n\nThe rollback to {record.current.name} has failed, too: {second}\n\n"
@@ -124,12 +120,10 @@ class Deployment:
         )
 
     def _check_crds(self, release: Release) -> None:
-        listed = self.kubectl.get("crd")["items"]
-        stored = {crd["metadata"]["name"]: crd for crd in listed}
         for crd in release.crds:
             name = crd["metadata"]["name"]
-            lost = lost_fields(stored[name], crd) if name in stored else []
-            if lost:
+            stored = self.kubectl.get("crd", name)
+            if stored and (lost := lost_fields(stored, crd)):
                 raise RefusedError(
                     f"the release is older than the cluster: its {CRD} {name} lacks "
                     f"{', '.join(lost)}, and data in these would be dropped. Deploy a newer "

@@ -56,6 +56,8 @@ def run(
     report("smoke test", "its team and a token")
     team = [*yaml.safe_load_all((FOLDER / "team" / "team.yaml").read_text())]
     kubectl.apply(team)
+    report("smoke test", "what an interrupted one may have left")
+    _remove_workspace(kubectl)
     seconds = round(environment.smokeTestSeconds)
     duration = f"--duration={2 * _OTHER_STEPS_SECONDS + seconds}s"
     token = kubectl.run("create", "token", _ACCOUNT, "-n", TEAM, "--audience", _AUDIENCE, duration)
@@ -66,10 +68,8 @@ def run(
             "AICHAT_CONFIG": f"{folder}/config.yaml",  # not the person's
             "TIMEOUT": f"{seconds}s",
         }
-        try:
-            _run(environment, {**os.environ, **variables}, Path(folder) / "log", report, check)
-        finally:
-            _remove_retained(kubectl)
+        _run(environment, {**os.environ, **variables}, Path(folder) / "log", report, check)
+    _remove_workspace(kubectl)
 
 
 def _run(
@@ -120,12 +120,14 @@ def _address(kubectl: Kubectl, environment: Environment) -> Iterator[str]:
         yield f"http://127.0.0.1:{port[1]}"
 
 
-def _remove_retained(kubectl: Kubectl) -> None:
-    """Remove the test's namespace where the platform retains those of deleted workspaces."""
+def _remove_workspace(kubectl: Kubectl) -> None:
+    """Remove the test's workspace, also where the platform retains namespaces of deleted ones."""
+    kind = f"aichatworkspaces.{names.GROUP}"
+    kubectl.run("delete", kind, WORKSPACE, "-n", TEAM, "--ignore-not-found", "--timeout=100s")
     namespace = kubectl.get("namespace", WORKSPACE)
     annotations = (namespace or {}).get("metadata", {}).get("annotations", {})
     if (
         annotations.get(names.OWNER_ANNOTATION) == f"{TEAM}/{WORKSPACE}"
         and names.RETAINED_ANNOTATION in annotations
     ):
-        kubectl.run("delete", "namespace", WORKSPACE, "--wait=false")
+        kubectl.run("delete", "namespace", WORKSPACE, "--timeout=100s")

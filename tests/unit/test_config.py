@@ -24,6 +24,7 @@ from aichat_workspace.kube.client import Client
 
 BREAK_GLASS = "aichatworkspaces:break-glass"
 CONFIG = Path(__file__).parents[2] / "config"
+ENVIRONMENTS = ("staging", "production")
 
 
 _TEAM_ROLES = tuple(CLUSTER_ROLES.values())
@@ -59,6 +60,8 @@ def project_version() -> str:
     [
         *("README.md", "docs/install.md", "Containerfile", "hack/demo"),
         "config/default/kustomization.yaml",
+        *(f"config/environments/{name}/release/kustomization.yaml" for name in ENVIRONMENTS),
+        *(f"config/environments/{name}/values.yaml" for name in ENVIRONMENTS),
     ],
 )
 def test_every_file_that_names_a_version_of_the_image_names_the_projects(path: str) -> None:

@@ -95,6 +95,18 @@ def aichatctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aichatctl:
     return Aichatctl(tmp_path)
 
 
+def test_what_an_interrupted_test_has_left_is_removed_before_the_next_one(
+    aichatctl: Aichatctl,
+) -> None:
+    kubectl = FakeKubectl()
+    smoke_test.run(kubectl, PUBLIC, silent)
+    calls = [call[:4] for call in kubectl.calls if call[0] != "get"]
+    removal = ("delete", "aichatworkspaces.apps.aichatworkspaces.io", smoke_test.WORKSPACE, "-n")
+    assert calls.index(removal) < calls.index(("create", "token", "smoke-test", "-n"))
+    assert calls.count(removal) == 2
+    assert aichatctl.calls()
+
+
 def test_a_deployment_tests_with_a_token_for_that_team_only(aichatctl: Aichatctl) -> None:
     kubectl = FakeKubectl()
     smoke_test.run(kubectl, PUBLIC, silent)
