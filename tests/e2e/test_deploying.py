@@ -115,6 +115,13 @@ def test_a_release_that_does_not_start_is_rolled_back(deployer: Deployer) -> Non
     deployer.assert_nothing_remains_of_the_test()
 
 
+def test_definitions_can_stay_as_they_are(deployer: Deployer) -> None:
+    deployer.choose(WORKS)
+    code, output = deployer.deploy("CRDS=keep")
+    assert code == 0, output
+    assert "CustomResourceDefinitions of" not in output, "they are not applied"
+
+
 def test_a_release_that_starts_and_does_not_answer_is_rolled_back(deployer: Deployer) -> None:
     deployer.choose(WORKS, NO_WAY_TO_MODELS)
     code, output = deployer.deploy()
