@@ -68,6 +68,7 @@ class Deployment:
 
     def _back_after(self, record: History, release: Release, failure: Exception) -> None:
         """Raise what has failed and what runs now."""
+        self.report("failed", str(failure).partition("\n")[0])
         what = f"{release.name} was not deployed: {failure}"
         environment = self.environment.name
         if record.current is None:

@@ -32,10 +32,11 @@ def wait(
     pending = dict.fromkeys(deployments, "not looked at yet")
     while pending:
         check()
-        for name in [*pending]:
+        for name, last_message in [*pending.items()]:
             deployment = kubectl.get("deployment", name, "-n", names.SYSTEM_NAMESPACE)
             message = progress(deployment)
-            report(name, message or "runs")
+            if message != last_message:
+                report(name, message or "runs")
             if message:
                 pending[name] = message
             else:

@@ -66,6 +66,25 @@ def test_a_rollout_that_does_not_end_says_what_its_pods_and_the_events_say(
     assert lines[4].endswith("logs deployment/aichat-workspace-operator")
 
 
+def test_progress_is_reported_once_for_each_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout, "_LOOK_SECONDS", 0)
+    kubectl = FakeKubectl()
+    lines: list[tuple[str, str]] = []
+    kubectl.apply(release("broken").others)
+    looks = iter(range(5))
+
+    def check() -> None:
+        if next(looks, None) is None:
+            kubectl.apply(release("v1").others)
+
+    rollout.wait(
+        *(kubectl, ["aichat-workspace-operator"], 60),
+        lambda step, message: lines.append((step, message)),
+        check,
+    )
+    assert [message for _, message in lines] == ["0 of 2 pods are available", "runs"]
+
+
 @pytest.mark.parametrize(
     ("status", "line"),
     [
