@@ -62,9 +62,9 @@ def check_cluster(kubectl: Kubectl, environment: Environment) -> None:
         )
     if value != environment.name:
         raise RefusedError(
-            f"{cluster} is marked as {value}, and ENV is {environment.name}. Correct the context in "
-            f"{environment.folder}/environment.yaml or in the kubeconfig; or the label {LABEL} of "
-            f"the namespace {names.SYSTEM_NAMESPACE}, if it is wrong"
+            f"{cluster} is marked as {value}, and ENV is {environment.name}. Correct the context "
+            f"in {environment.folder}/environment.yaml or in the kubeconfig; or, if it is wrong, "
+            f"the label {LABEL} of the namespace {names.SYSTEM_NAMESPACE}"
         )
     _check_not_helms(kubectl, environment)
 
