@@ -177,6 +177,11 @@ demo: setup ## From nothing to a reply here; or: make demo CLUSTER=existing IMAG
 demo-down: setup ## Remove the demo's objects (with the same CLUSTER).
 	hack/demo-down
 
+.PHONY: deploy
+deploy: setup ## Deploy to an environment: ENV=staging; CRDS=keep and BACK=yes: docs/deploying.md.
+	@[ -n "$(ENV)" ] || { echo "which environment? make deploy ENV=staging"; exit 2; }
+	@python -m deploy to "$(ENV)" $(if $(ENVIRONMENTS),--folder "$(ENVIRONMENTS)") $(if $(filter keep,$(CRDS)),--keep-crds) $(if $(filter yes,$(BACK)),--back)
+
 .PHONY: picture
 picture: setup ## Draw the README's picture again, from a real run on the demo's node.
 	python -m localcluster install --name demo chromium fonts-jetbrains-mono

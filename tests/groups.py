@@ -46,6 +46,7 @@ _GROUPS: Final = {
         "integration/test_refusals.py",
     ),
     "absence": ("integration/test_absence.py", "integration/test_fights.py"),
+    "bare": ("integration/test_install.py", "integration/test_deploying.py"),
     "fleet": ("integration/test_upgrades.py", "integration/test_quota.py"),
     "api-process": (
         "integration/api/test_watch.py",

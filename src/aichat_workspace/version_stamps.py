@@ -11,6 +11,11 @@ FILES: Final = (
     Path("README.md"),
     Path("docs/install.md"),
     Path("config/default/kustomization.yaml"),
+    *(
+        Path("config/environments", environment, file)
+        for environment in ("staging", "production")
+        for file in ("release/kustomization.yaml", "values.yaml")
+    ),
 )
 _VERSION: Final = re.compile(
     rf"(\b{names.OPERATOR}:v|\bnewTag: v|\btag: v|^Version )\d+\.\d+\.\d+", re.MULTILINE

@@ -136,6 +136,13 @@ def cluster() -> Iterator[Cluster]:
         yield control
 
 
+@pytest.fixture(scope="session")
+def bare_cluster() -> Iterator[Cluster]:
+    """A control plane with nothing of the product, which its tests leave as they found it."""
+    with bare_control_plane(f"bare-{os.getpid()}") as control:
+        yield control
+
+
 @contextmanager
 def control_plane(name: str) -> Iterator[Cluster]:
     """A control plane with everything of config/default."""

@@ -238,6 +238,14 @@ def test_the_same_settings_make_the_same_objects(helm: Helm, tmp_path: Path) -> 
     assert comparable(rendered) == comparable(expected)
 
 
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_an_environments_values_are_its_kustomization(helm: Helm, environment: str) -> None:
+    folder = ROOT / "config" / "environments" / environment
+    chart = ("template", "any", str(CHART), "-n", SYSTEM, "-f", str(folder / "values.yaml"))
+    rendered = objects(helm.run(*chart))
+    assert comparable(rendered) == comparable(kustomized(folder))
+
+
 def test_a_typing_error_in_a_value_is_refused(helm: Helm) -> None:
     chart = ("template", "any", str(CHART), "-n", SYSTEM)
     output = helm.run(*chart, "--set", "api.replica=3", check=False)

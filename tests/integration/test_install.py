@@ -1,4 +1,4 @@
-"""docs/install.md on a control plane of its own, from nothing to nothing, in the page's order."""
+"""docs/install.md on a bare control plane, from nothing to nothing, in the page's order."""
 
 import os
 import shutil
@@ -18,7 +18,6 @@ from tests.integration.conftest import (
     ROOT,
     SYSTEM,
     Cluster,
-    bare_control_plane,
     operators_access,
     platform,
     start_operator,
@@ -105,9 +104,8 @@ def _ending(example: Example, api: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    with bare_control_plane(f"install-{os.getpid()}") as cluster:
-        yield Reader(cluster, tmp_path_factory.mktemp("home"))
+def reader(bare_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    return Reader(bare_cluster, tmp_path_factory.mktemp("home"))
 
 
 def _files(folder: Path) -> dict[Path, bytes]:

@@ -157,13 +157,20 @@ def test_demo_does_not_begin_without_the_rights_it_needs(kubectl: Kubectl) -> No
 
 def test_install_says_what_pods_wait_for_where_they_do_not_start(kubectl: Kubectl) -> None:
     kubectl.answers("-n default get endpointslices", "6443")
-    kubectl.answers("-n aichat-workspace-operator-system get pods", "ImagePullBackOff: who are you")
-    kubectl.answers("-n aichat-workspace-operator-system get events", "Failed to pull image")
-    kubectl.fails("-n aichat-workspace-operator-system rollout status")
-    ran = kubectl.run("install", "config/default", "registry.example.org/operator:demo-1", "1")
+    kubectl.answers("get deployment", '{"metadata": {"generation": 1}, "spec": {}, "status": {}}')
+    waiting = '{"waiting": {"reason": "ImagePullBackOff", "message": "who are you"}}'
+    status = f'{{"containerStatuses": [{{"state": {waiting}}}]}}'
+    kubectl.answers(
+        "get pods", f'{{"items": [{{"metadata": {{"name": "a"}}, "status": {status}}}]}}'
+    )
+    kubectl.answers("get events", '{"items": [{"reason": "Failed to pull image"}]}')
+    ran = kubectl.run(
+        *("install", "config/default", "registry.example.org/operator:demo-1", "1"),
+        ROLLOUT_SECONDS="1",
+    )
     assert ran.returncode == 2
-    assert "ImagePullBackOff: who are you" in ran.stdout
-    assert "Failed to pull image" in ran.stdout
+    assert "ImagePullBackOff who are you" in ran.stderr
+    assert "Failed to pull image" in ran.stderr
     assert "PULL_SECRET" in ran.stderr
 
 

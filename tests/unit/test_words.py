@@ -30,7 +30,17 @@ def test_variables_and_parameters_are_found() -> None:
 
 @pytest.mark.parametrize(
     "folder",
-    ["src", "localcluster", "benchmarks", "docsite", "release", "hack", "examples", "tests"],
+    [
+        "src",
+        "localcluster",
+        "benchmarks",
+        "deploy",
+        "docsite",
+        "release",
+        "hack",
+        "examples",
+        "tests",
+    ],
 )
 def test_variables_are_nouns(folder: str) -> None:
     modules = [*(ROOT / folder).rglob("*.py")]

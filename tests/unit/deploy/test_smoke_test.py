@@ -1,0 +1,211 @@
+import os
+import shutil
+import subprocess
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+import yaml
+
+from aichat_workspace.domain import names
+from deploy import smoke_test
+from deploy.errors import LockLostError, RefusedError, ReleaseError
+from localcluster.processes import foreground
+from localcluster.progress import silent
+from tests.unit.deploy.cluster import ENVIRONMENT, FakeKubectl
+
+ROOT: Final = Path(__file__).parents[3]
+SCRIPT: Final = ROOT / "config" / "smoke-test" / "smoke-test.sh"
+PUBLIC: Final = replace(ENVIRONMENT, api="https://workspaces.example.org")
+CALLS: Final = ("delete", "create", "prompt", "delete")
+
+
+class Aichatctl:
+    """A stand-in that notes its calls, fails where it should, and replies."""
+
+    def __init__(self, folder: Path, reply: str = "Paris", **codes: int) -> None:
+        cases = "".join(f"{call}) exit {code} ;;\n" for call, code in codes.items())
+        self.log = folder / "calls"
+        (folder / "aichatctl").write_text(
+            f'#!/bin/sh\necho "$* $AICHAT_TOKEN" >>{self.log}\n'
+            f'case "$1" in\n{cases}prompt) printf "%s" "{reply}" ;;\nesac\n'
+        )
+        (folder / "aichatctl").chmod(0o755)
+        self.folder = folder
+
+    def run(self, **variables: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [SCRIPT, "small:1"],
+            env={"PATH": f"{self.folder}:{os.environ['PATH']}", "AICHAT_TOKEN": "t", **variables},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    def calls(self) -> list[str]:
+        return [line.split()[0] for line in self.log.read_text().splitlines()]
+
+
+def test_the_script_creates_asks_and_deletes_in_a_team_of_its_own(tmp_path: Path) -> None:
+    aichatctl = Aichatctl(tmp_path, delete=3)
+    ran = aichatctl.run()
+    assert ran.returncode == 0, ran.stderr
+    assert tuple(aichatctl.calls()) == CALLS
+    lines = aichatctl.log.read_text().splitlines()
+    mark = f"{smoke_test.WORKSPACE} --team {smoke_test.TEAM}"
+    assert all(mark in line for line in lines)
+    assert "it replies: Paris" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("codes", "reply", "calls"),
+    [
+        ({"create": 5}, "Paris", ["delete", "create", "describe", "delete"]),
+        ({"prompt": 6}, "Paris", ["delete", "create", "prompt", "describe", "delete"]),
+        ({}, "", ["delete", "create", "prompt", "describe", "delete"]),
+        ({"delete": 4}, "Paris", ["delete"]),
+    ],
+    ids=["not ready", "no answer", "an empty reply", "no right"],
+)
+def test_the_script_fails_says_why_and_leaves_no_workspace(
+    tmp_path: Path, codes: dict[str, int], reply: str, calls: list[str]
+) -> None:
+    aichatctl = Aichatctl(tmp_path, reply, **codes)
+    ran = aichatctl.run()
+    assert ran.returncode == next(iter(codes.values()), 1)
+    assert aichatctl.calls() == calls
+
+
+def test_in_a_pod_the_token_comes_from_a_file(tmp_path: Path) -> None:
+    aichatctl = Aichatctl(tmp_path)
+    (tmp_path / "token").write_text("from-the-kubelet")
+    assert aichatctl.run(AICHAT_TOKEN_FILE=str(tmp_path / "token")).returncode == 0
+    lines = aichatctl.log.read_text().splitlines()
+    assert all(line.endswith(" from-the-kubelet") for line in lines)
+
+
+@pytest.fixture
+def aichatctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Aichatctl:
+    """The stand-in where a deployment looks for the real one."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.chdir(ROOT)
+    return Aichatctl(tmp_path)
+
+
+def test_what_an_interrupted_test_has_left_is_removed_before_the_next_one(
+    aichatctl: Aichatctl,
+) -> None:
+    kubectl = FakeKubectl()
+    smoke_test.run(kubectl, PUBLIC, silent)
+    calls = [call[:4] for call in kubectl.calls if call[0] != "get"]
+    removal = ("delete", "aichatworkspaces.apps.aichatworkspaces.io", smoke_test.WORKSPACE, "-n")
+    assert calls.index(removal) < calls.index(("create", "token", "smoke-test", "-n"))
+    assert calls.count(removal) == 2
+    assert aichatctl.calls()
+
+
+def test_a_deployment_tests_with_a_token_for_that_team_only(aichatctl: Aichatctl) -> None:
+    kubectl = FakeKubectl()
+    smoke_test.run(kubectl, PUBLIC, silent)
+    assert tuple(aichatctl.calls()) == CALLS
+    assert all(line.endswith(" t0ken") for line in aichatctl.log.read_text().splitlines())
+    (binding,) = (item for (kind, _), item in kubectl.objects.items() if kind == "rolebinding")
+    assert binding["metadata"]["namespace"] == smoke_test.TEAM
+    assert binding["roleRef"]["name"] == "aichatworkspace-editor"
+
+
+def test_without_an_address_a_port_forward_leads_to_the_api_until_the_test_ends(
+    tmp_path: Path, aichatctl: Aichatctl
+) -> None:
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(
+        f"#!/bin/sh\necho $$ >{tmp_path}/pid\n"
+        'echo "Forwarding from 127.0.0.1:4321 -> 8090"\nexec sleep 60\n'
+    )
+    kubectl.chmod(0o755)
+    (tmp_path / "aichatctl").write_text(f"#!/bin/sh\necho $AICHAT_SERVER >>{aichatctl.log}\necho\n")
+    with pytest.raises(ReleaseError, match="reply is empty"):
+        smoke_test.run(FakeKubectl(), ENVIRONMENT, silent)
+    assert set(aichatctl.log.read_text().split()) == {"http://127.0.0.1:4321"}
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+
+def test_a_port_forward_that_ends_says_why(tmp_path: Path, aichatctl: Aichatctl) -> None:
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text("#!/bin/sh\necho 'error: no pod is running' >&2\n")
+    kubectl.chmod(0o755)
+    with pytest.raises(ReleaseError, match="no port-forward to the API: error: no pod is running"):
+        smoke_test.run(FakeKubectl(), ENVIRONMENT, silent)
+    assert not aichatctl.log.exists()
+
+
+def test_a_deployment_is_told_the_end_of_the_output(tmp_path: Path, aichatctl: Aichatctl) -> None:
+    aichatctl = Aichatctl(tmp_path, reply="")
+    with pytest.raises(ReleaseError, match=r"(?s)has failed:.*the model's reply is empty"):
+        smoke_test.run(FakeKubectl(), PUBLIC, silent)
+    assert aichatctl.calls()[-1] == "delete"
+
+
+def test_a_test_ends_with_its_time_and_with_the_lock(
+    tmp_path: Path, aichatctl: Aichatctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleeps = shutil.which("sleep")
+    assert sleeps
+    (tmp_path / "aichatctl").write_text(f"#!/bin/sh\nexec {sleeps} 60\n")
+    monkeypatch.setattr(foreground, "_TICK_SECONDS", 0.1)
+    monkeypatch.setattr(smoke_test, "_OTHER_STEPS_SECONDS", 0)
+    began = time.monotonic()
+    with pytest.raises(ReleaseError, match="has not ended after 1 s"):
+        smoke_test.run(FakeKubectl(), replace(PUBLIC, smokeTestSeconds=1), silent)
+
+    def check() -> None:
+        raise LockLostError("another run has it")
+
+    with pytest.raises(LockLostError):
+        smoke_test.run(FakeKubectl(), PUBLIC, silent, check)
+    assert time.monotonic() - began < 20
+    assert aichatctl.folder == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("owner", "is_retained", "stays"),
+    [
+        (f"{smoke_test.TEAM}/{smoke_test.WORKSPACE}", True, False),
+        (f"{smoke_test.TEAM}/{smoke_test.WORKSPACE}", False, True),
+        ("people/theirs", True, True),
+    ],
+)
+def test_a_platform_that_retains_everything_does_not_retain_the_tests_namespace(
+    aichatctl: Aichatctl, owner: str, *, is_retained: bool, stays: bool
+) -> None:
+    kubectl = FakeKubectl()
+    annotations = {names.OWNER_ANNOTATION: owner}
+    if is_retained:
+        annotations[names.RETAINED_ANNOTATION] = "true"
+    namespace = {"metadata": {"name": smoke_test.WORKSPACE, "annotations": annotations}}
+    kubectl.objects["namespace", smoke_test.WORKSPACE] = namespace
+    smoke_test.run(kubectl, PUBLIC, silent)
+    assert (smoke_test.WORKSPACE in kubectl.names("namespace")) == stays
+    assert aichatctl.calls()
+
+
+def test_a_machine_without_the_command_line_is_told_so_before_anything_is_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(RefusedError, match="make deploy"):
+        smoke_test.check_programs()
+
+
+def test_the_script_and_the_manifests_name_the_same_team() -> None:
+    documents = [*yaml.safe_load_all((SCRIPT.parent / "team" / "team.yaml").read_text())]
+    assert documents[0]["metadata"]["name"] == smoke_test.TEAM
+    assert documents[0]["metadata"]["labels"][names.TEAM_LABEL] == "true"
+    assert {item["metadata"].get("namespace", smoke_test.TEAM) for item in documents} == {
+        smoke_test.TEAM
+    }
+    script = SCRIPT.read_text()
+    assert f"name={smoke_test.WORKSPACE} team={smoke_test.TEAM}\n" in script
