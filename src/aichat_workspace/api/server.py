@@ -11,7 +11,6 @@ from typing import Final, cast
 
 import structlog
 import uvicorn
-import uvloop
 from kubernetes.aio.config import ConfigException
 
 from aichat_workspace.api.app import build
@@ -25,7 +24,7 @@ from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.transport import IN_CLUSTER_TOKEN
 from aichat_workspace.patterns import builtin
 from aichat_workspace.runtime import arguments, probes, servers
-from aichat_workspace.runtime.event_loop import log_loop_errors
+from aichat_workspace.runtime.event_loop import run_loop
 from aichat_workspace.runtime.garbage import collect_rarely
 from aichat_workspace.runtime.logs import log_as_json
 
@@ -67,8 +66,7 @@ def main() -> None:
     log_as_json()
     try:
         settings = Settings.read(os.environ, in_cluster=IN_CLUSTER_TOKEN.exists())
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(run(settings))
+        run_loop(run(settings))
     except (ValueError, ConfigException, OSError) as error:  # OSError: a port is in use
         _log.error("not started", error=str(error))
         sys.exit(2)
@@ -77,7 +75,6 @@ def main() -> None:
 async def run(settings: Settings) -> None:
     """Connect, fill the caches, then serve until SIGTERM or SIGINT."""
     collect_rarely()
-    asyncio.get_running_loop().set_exception_handler(log_loop_errors)
     async with AsyncExitStack() as stack:
         metrics: Metrics | None = None
 

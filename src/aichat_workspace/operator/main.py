@@ -1,6 +1,5 @@
 """Starts the operator: `aichat-workspace-operator`."""
 
-import asyncio
 import os
 import sys
 from typing import Final
@@ -15,6 +14,7 @@ from aichat_workspace.operator.application import run
 from aichat_workspace.operator.settings import Settings
 from aichat_workspace.operator.shutdown import run_until_signal
 from aichat_workspace.runtime import arguments
+from aichat_workspace.runtime.event_loop import run_loop
 from aichat_workspace.runtime.garbage import collect_rarely
 from aichat_workspace.runtime.logs import log_as_json
 
@@ -27,7 +27,7 @@ def main() -> None:
     collect_rarely()
     try:
         settings = Settings.read(os.environ, in_cluster=IN_CLUSTER_TOKEN.exists())
-        asyncio.run(run_until_stopped(settings))
+        run_loop(run_until_stopped(settings))
     except (ValueError, ImportError, ConfigException) as error:
         _log.error("not started", error=str(error))
         sys.exit(2)

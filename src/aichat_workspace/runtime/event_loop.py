@@ -1,11 +1,25 @@
-"""What the event loop reports of itself."""
+"""The event loop of both servers, and what it reports of itself."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
 
 import structlog
+import uvloop
 
 _log = structlog.get_logger()
+
+
+def run_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run on uvloop: its streams and its TLS are in C (docs/decisions/0004-dependencies.md)."""
+    with asyncio.Runner(loop_factory=_new_loop) as runner:
+        runner.run(main)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    loop = uvloop.new_event_loop()
+    loop.set_exception_handler(log_loop_errors)
+    return loop
 
 
 def log_loop_errors(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
