@@ -111,9 +111,9 @@ def _boms(source: Source, images: image.Images, roots: Path, files: Path) -> Non
         site = [
             information
             for layer in ("packages", "product")
-            for information in (roots / architecture / layer / python_packages.SITE).glob(
-                "*.dist-info"
-            )
+            for information in (
+                roots / architecture / layer / python_packages.PACKAGES_FOLDER
+            ).glob("*.dist-info")
         ]
         text = sbom.document(source, built, architecture, site)
         (files / f"{names.OPERATOR}-{source.version}-{architecture}.cdx.json").write_text(text)

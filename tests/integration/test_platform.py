@@ -60,7 +60,7 @@ def tenant(cluster: Cluster) -> Iterator[str]:
         CLASS_NAME: {"className": "public"},
         ISSUER_NAME: {"tls": {"issuer": {"name": "corp"}}},
     }
-    for document in site_objects():
+    for document in platform_objects():
         cluster.apply(document)
     cluster.apply(workspace(NAME, **fields))
     for name, ingress in others.items():
@@ -71,11 +71,11 @@ def tenant(cluster: Cluster) -> Iterator[str]:
     yield NAME
     for name in (NAME, *others):
         cluster.kube.delete("aiws", name, SYSTEM)
-    for document in site_objects():
+    for document in platform_objects():
         cluster.kube.delete(document["kind"].lower(), document["metadata"]["name"], SYSTEM)
 
 
-def site_objects() -> tuple[dict[str, Any], ...]:
+def platform_objects() -> tuple[dict[str, Any], ...]:
     """The Secret and the ConfigMap that settings name for all workspaces."""
     return (
         pull_secret('{"auths": {}}'),

@@ -10,9 +10,9 @@ from aichat_workspace.chart.value_types import Cidr, Labels, Port
 from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.base import Schema
 from aichat_workspace.domain.v1alpha1.field_types import DnsLabel, DnsName
+from aichat_workspace.domain.v1alpha1.network_settings import Dns
 from aichat_workspace.domain.v1alpha1.platform_spec import Ingress as PlatformIngress
 from aichat_workspace.domain.v1alpha1.pod_settings import RunAs
-from aichat_workspace.domain.v1alpha1.site_network import Dns
 
 
 class PullPolicy(StrEnum):

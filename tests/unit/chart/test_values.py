@@ -11,8 +11,8 @@ from aichat_workspace.api.settings import Settings
 from aichat_workspace.chart.components import API_VARIABLES
 from aichat_workspace.chart.values_files import defaults, schema, table, values_yaml
 from aichat_workspace.domain import names
+from aichat_workspace.domain.v1alpha1.network_settings import Dns
 from aichat_workspace.domain.v1alpha1.platform_spec import Ingress
-from aichat_workspace.domain.v1alpha1.site_network import Dns
 
 CONFIG: Final = Path(__file__).parents[3] / "config"
 OIDC: Final = {"issuer": "https://id.example.org", "clientId": "aichat"}

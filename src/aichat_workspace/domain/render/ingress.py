@@ -56,9 +56,9 @@ def _ingress(tenant: Tenant) -> Manifest:
 
 def _with_metadata(manifest: Manifest, tenant: Tenant, own: dict[str, str]) -> Manifest:
     """Return the way in with what the platform puts on it, and its own annotations."""
-    site, metadata = tenant.platform.ingress.metadata, manifest["metadata"]
-    annotations = {**site.annotations, **own}
-    labels = {**site.labels, **metadata["labels"]}
+    platform_metadata, metadata = tenant.platform.ingress.metadata, manifest["metadata"]
+    annotations = {**platform_metadata.annotations, **own}
+    labels = {**platform_metadata.labels, **metadata["labels"]}
     marks = {"annotations": annotations} if annotations else {}
     return {**manifest, "metadata": {**metadata, "labels": labels, **marks}}
 

@@ -28,10 +28,10 @@ from aichat_workspace.domain.v1alpha1.field_types import (
     Positive,
     Quantity,
 )
+from aichat_workspace.domain.v1alpha1.metadata_settings import NamespaceMetadata, RouteMetadata
+from aichat_workspace.domain.v1alpha1.network_settings import Dns, Proxy, TrustedAuthorities
 from aichat_workspace.domain.v1alpha1.network_types import POD_LABELS, Cidr, PodLabels
 from aichat_workspace.domain.v1alpha1.pod_settings import Pods
-from aichat_workspace.domain.v1alpha1.site_metadata import NamespaceMetadata, RouteMetadata
-from aichat_workspace.domain.v1alpha1.site_network import Dns, Proxy, TrustedAuthorities
 from aichat_workspace.domain.v1alpha1.size_class import (
     MAX_SIZE_CLASSES,
     SIZE_CLASS_RULES,

@@ -13,7 +13,7 @@ from aichat_workspace.domain.v1alpha1.field_types import (
     LabelValue,
     Quantity,
 )
-from aichat_workspace.domain.v1alpha1.site_metadata import PODS, AnnotationValue
+from aichat_workspace.domain.v1alpha1.metadata_settings import PODS, AnnotationValue
 
 _MAX_TERMS: Final = 8
 # https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#NodeSelectorTerm

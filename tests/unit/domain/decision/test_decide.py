@@ -616,8 +616,8 @@ def test_images_are_kept_until_a_slot_is_granted() -> None:
 
 
 def test_the_platforms_metadata_of_a_namespace_is_kept_while_it_is_unknown() -> None:
-    site = {"namespaces": {"labels": {"example.org/tier": "b"}}}
-    platform = PlatformSpec.model_validate(site)
+    spec = {"namespaces": {"labels": {"example.org/tier": "b"}}}
+    platform = PlatformSpec.model_validate(spec)
     created = provision(snapshot(KEPT, platform=platform)).steps[-1]
     assert isinstance(created, CreateNamespace)
     body = created.manifest

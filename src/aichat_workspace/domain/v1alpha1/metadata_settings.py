@@ -1,6 +1,6 @@
-"""Labels and annotations that a site puts on objects of workspaces.
+"""Labels and annotations that the platform puts on objects of workspaces.
 
-Kubernetes' own prefixes are open only where controllers of a site read them: other names there
+Kubernetes' own prefixes are open only where controllers of a cluster read them: other names there
 change what Kubernetes does with the object. The operator's own names say whose it is.
 """
 
@@ -80,7 +80,7 @@ ROUTES: Final = _rules(_ROUTE_PREFIXES, ROUTE_NAMES)
 
 
 class NamespaceMetadata(Schema):
-    """What a site puts on the namespaces of workspaces."""
+    """What the platform puts on the namespaces of workspaces."""
 
     labels: dict[LabelKey, LabelValue] = _labels("every workspace's namespace", _NAMESPACES)
     annotations: dict[LabelKey, AnnotationValue] = _annotations(
@@ -89,7 +89,7 @@ class NamespaceMetadata(Schema):
 
 
 class RouteMetadata(Schema):
-    """What a site puts on the ways in to workspaces."""
+    """What the platform puts on the ways in to workspaces."""
 
     labels: dict[LabelKey, LabelValue] = _labels("every Ingress or HTTPRoute", ROUTES)
     annotations: dict[LabelKey, AnnotationValue] = _annotations(

@@ -1,4 +1,4 @@
-"""What a site's network has that clusters differ in: DNS, a proxy, authorities of its own."""
+"""What clusters' networks differ in: DNS, a proxy, authorities of its own."""
 
 import re
 from typing import Annotated, Final, Self
