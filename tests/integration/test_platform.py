@@ -164,21 +164,27 @@ def _expression(operator: str, values: list[str]) -> dict[str, Any]:
         ({"pods": _expression("Exists", ["a"])}, "take no values"),
         ({"pods": _expression("In", [])}, "the other operators some"),
         ({"pods": _expression("Gt", ["a"])}, "one whole number"),
-        ({"pods": {"labels": {"no label!": "a"}}}, "names of labels"),
+        ({"pods": {"metadata": {"labels": {"no label!": "a"}}}}, "names of labels"),
         (
-            {"pods": {"labels": {"aichatworkspace": "other"}}},
+            {"pods": {"metadata": {"labels": {"aichatworkspace": "other"}}}},
             "aichatworkspace and names below aichatworkspaces.io",
         ),
         (
-            {"pods": {"annotations": {"app.kubernetes.io/name": "a", "example.org/b": "c"}}},
+            {
+                "pods": {
+                    "metadata": {
+                        "annotations": {"app.kubernetes.io/name": "a", "example.org/b": "c"}
+                    }
+                }
+            },
             "of which only those of cluster-autoscaler.kubernetes.io are open here",
         ),
         (
-            {"namespaces": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}},
+            {"namespaceMetadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}},
             "names below kubernetes.io and k8s.io are Kubernetes'",
         ),
         (
-            {"namespaces": {"annotations": {"apps.aichatworkspaces.io/workspace-uid": "a"}}},
+            {"namespaceMetadata": {"annotations": {"apps.aichatworkspaces.io/workspace-uid": "a"}}},
             "names below aichatworkspaces.io are the operator's",
         ),
         (

@@ -72,7 +72,7 @@ from aichat_workspace.domain.render import credentials as generated
 from aichat_workspace.domain.render import render, tenant_namespace
 from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
 from aichat_workspace.domain.render.namespace_metadata import NO_METADATA, present_metadata
-from aichat_workspace.domain.v1alpha1.metadata_settings import NamespaceMetadata
+from aichat_workspace.domain.v1alpha1.metadata_settings import Metadata
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import Expiry
@@ -181,11 +181,11 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     )
 
 
-def _platform_metadata(snapshot: Snapshot) -> NamespaceMetadata:
+def _platform_metadata(snapshot: Snapshot) -> Metadata:
     """Return what the platform puts on the namespace: what is there while that is unknown."""
     namespace = snapshot.observed.namespace
-    if "namespaces" not in snapshot.unknown_settings:
-        return snapshot.platform.namespaces
+    if "namespaceMetadata" not in snapshot.unknown_settings:
+        return snapshot.platform.namespace_metadata
     return NO_METADATA if namespace is None else present_metadata(namespace)
 
 

@@ -16,7 +16,7 @@ from aichat_workspace.domain.policy.secret_references import ReferencedSecret
 from aichat_workspace.domain.render import ingress, namespace, network_policies, ollama, openwebui
 from aichat_workspace.domain.render.context import Credentials, Tenant
 from aichat_workspace.domain.render.namespace_metadata import NO_METADATA, present_metadata
-from aichat_workspace.domain.v1alpha1.metadata_settings import NamespaceMetadata
+from aichat_workspace.domain.v1alpha1.metadata_settings import Metadata
 from aichat_workspace.domain.v1alpha1.platform_spec import Images, PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.foundation.metadata import labels
@@ -37,9 +37,7 @@ _MAX_RENDERED: Final = 64
 _last_rendered: OrderedDict[tuple[str, Images], tuple[Tenant, tuple[Manifest, ...]]] = OrderedDict()
 
 
-def tenant_namespace(
-    workspace: Workspace, platform_metadata: NamespaceMetadata = NO_METADATA
-) -> Manifest:
+def tenant_namespace(workspace: Workspace, platform_metadata: Metadata = NO_METADATA) -> Manifest:
     """Render the tenant's namespace, annotated with the UID of the workspace that owns it.
 
     `platform_metadata` is what the platform puts on it.
@@ -47,9 +45,7 @@ def tenant_namespace(
     return namespace.namespace(workspace, platform_metadata)
 
 
-def retained_namespace(
-    workspace: Workspace, platform_metadata: NamespaceMetadata = NO_METADATA
-) -> Manifest:
+def retained_namespace(workspace: Workspace, platform_metadata: Metadata = NO_METADATA) -> Manifest:
     """Render the namespace that a deleted workspace leaves behind."""
     return _annotated(
         namespace.namespace(workspace, platform_metadata), names.RETAINED_ANNOTATION, "true"

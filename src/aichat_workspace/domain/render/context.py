@@ -208,14 +208,14 @@ class Tenant:
         """
         name = {OLLAMA: self.ollama, OPENWEBUI: self.openwebui}[component]
         restart = {OLLAMA: self.spec.restart.ollama, OPENWEBUI: self.spec.restart.open_webui}
-        pods = self.platform.pods
+        metadata = self.platform.pods.metadata
         marks = {
-            **pods.annotations,
+            **metadata.annotations,
             **({names.RESTART_ANNOTATION: restart[component]} if restart[component] else {}),
         }
         return {
             "metadata": {
-                "labels": {**pods.labels, **self.labels(name, component)},
+                "labels": {**metadata.labels, **self.labels(name, component)},
                 **({"annotations": marks} if marks else {}),
             },
             "spec": {

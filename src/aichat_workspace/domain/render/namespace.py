@@ -17,11 +17,11 @@ from aichat_workspace.domain.render.context import (
     workspace_labels,
 )
 from aichat_workspace.domain.render.namespace_metadata import metadata_record
-from aichat_workspace.domain.v1alpha1.metadata_settings import NamespaceMetadata
+from aichat_workspace.domain.v1alpha1.metadata_settings import Metadata
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
 
-def namespace(workspace: Workspace, platform_metadata: NamespaceMetadata) -> Manifest:
+def namespace(workspace: Workspace, platform_metadata: Metadata) -> Manifest:
     owner = f"{workspace.namespace}/{workspace.name}"
     spec = workspace.spec
     return marked_namespace(
@@ -30,7 +30,7 @@ def namespace(workspace: Workspace, platform_metadata: NamespaceMetadata) -> Man
 
 
 def marked_namespace(
-    name: str, owner_uid: str, owner: str, cost_centre: str, platform_metadata: NamespaceMetadata
+    name: str, owner_uid: str, owner: str, cost_centre: str, platform_metadata: Metadata
 ) -> Manifest:
     """Render a namespace that is annotated with its owner, a resource's UID and namespace/name.
 

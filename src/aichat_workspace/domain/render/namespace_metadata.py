@@ -9,14 +9,14 @@ from typing import Any, Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.v1alpha1.metadata_settings import NamespaceMetadata
+from aichat_workspace.domain.v1alpha1.metadata_settings import Metadata
 from aichat_workspace.foundation.metadata import annotations
 
 _PARTS: Final = ("labels", "annotations")
-NO_METADATA: Final = NamespaceMetadata()
+NO_METADATA: Final = Metadata()
 
 
-def metadata_record(platform_metadata: NamespaceMetadata) -> dict[str, str]:
+def metadata_record(platform_metadata: Metadata) -> dict[str, str]:
     """Return the annotation with the names; none without any."""
     named = [
         f"{part}:{name}" for part in _PARTS for name in sorted(getattr(platform_metadata, part))
@@ -36,7 +36,7 @@ def recorded_metadata(namespace: Manifest) -> tuple[tuple[str, str], ...]:
     return (*known, ("annotations", names.PLATFORM_METADATA_ANNOTATION))
 
 
-def present_metadata(namespace: Manifest) -> NamespaceMetadata:
+def present_metadata(namespace: Manifest) -> Metadata:
     """Return what the platform has put on a namespace, as it is there: to leave it so."""
     metadata: Mapping[str, Any] = namespace["metadata"]
     recorded = recorded_metadata(namespace)[:-1]
@@ -45,6 +45,4 @@ def present_metadata(namespace: Manifest) -> NamespaceMetadata:
         values = metadata.get(kind) or {}
         return {name: values[name] for part, name in recorded if part == kind and name in values}
 
-    return NamespaceMetadata.model_construct(
-        labels=present("labels"), annotations=present("annotations")
-    )
+    return Metadata.model_construct(labels=present("labels"), annotations=present("annotations"))

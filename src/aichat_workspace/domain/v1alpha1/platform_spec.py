@@ -19,6 +19,7 @@ from aichat_workspace.domain.models.name import (
 )
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
 from aichat_workspace.domain.v1alpha1.field_types import (
+    ATOMIC,
     DNS_LABELS,
     LABEL,
     SET,
@@ -28,7 +29,7 @@ from aichat_workspace.domain.v1alpha1.field_types import (
     Positive,
     Quantity,
 )
-from aichat_workspace.domain.v1alpha1.metadata_settings import NamespaceMetadata, RouteMetadata
+from aichat_workspace.domain.v1alpha1.metadata_settings import NAMESPACES, ROUTES, Metadata
 from aichat_workspace.domain.v1alpha1.network_settings import Dns, Proxy, TrustedAuthorities
 from aichat_workspace.domain.v1alpha1.network_types import POD_LABELS, Cidr, PodLabels
 from aichat_workspace.domain.v1alpha1.pod_settings import Pods
@@ -302,8 +303,10 @@ class Ingress(Schema):
         description="Whoever reaches the cluster's network may reach Open WebUI, where they have "
         "to sign in. For controllers that no network policy can name, as Cilium's.",
     )
-    metadata: RouteMetadata = Field(
-        default=RouteMetadata(), description="What every Ingress or HTTPRoute carries."
+    metadata: Metadata = Field(
+        default=Metadata(),
+        description="What every Ingress or HTTPRoute carries.",
+        json_schema_extra=ROUTES,
     )
 
 
@@ -548,11 +551,13 @@ class PlatformSpec(Schema):
         description="Secrets of the operator's namespace with the passwords of the images' "
         "registries, of type kubernetes.io/dockerconfigjson. Every workspace gets copies, which "
         "follow a change without a restart.",
-        json_schema_extra=SET,
+        json_schema_extra=ATOMIC,
     )
     pods: Pods = Field(default=Pods(), description="Where pods run, and as whom.")
-    namespaces: NamespaceMetadata = Field(
-        default=NamespaceMetadata(), description="What every workspace's namespace carries."
+    namespace_metadata: Metadata = Field(
+        default=Metadata(),
+        description="What every workspace's namespace carries.",
+        json_schema_extra=NAMESPACES,
     )
     models: ModelSettings = Field(default=ModelSettings(), description="How models are downloaded.")
     ceiling: Ceiling = Field(default=Ceiling(), description="What one workspace may have at most.")

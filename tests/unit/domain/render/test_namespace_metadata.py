@@ -9,16 +9,16 @@ from aichat_workspace.domain.render import (
     tenant_namespace,
 )
 from aichat_workspace.domain.render.namespace_metadata import present_metadata, recorded_metadata
-from aichat_workspace.domain.v1alpha1.metadata_settings import NamespaceMetadata
+from aichat_workspace.domain.v1alpha1.metadata_settings import Metadata
 from tests.unit.domain.samples import workspace
 
 RECORD = "apps.aichatworkspaces.io/platform-metadata"
-PLATFORM_METADATA = NamespaceMetadata(
+PLATFORM_METADATA = Metadata(
     labels={"istio-injection": "on"}, annotations={"example.org/owner": "it"}
 )
 
 
-def stored(platform_metadata: NamespaceMetadata, **annotations: str) -> Manifest:
+def stored(platform_metadata: Metadata, **annotations: str) -> Manifest:
     """The namespace as the API server has it."""
     namespace = tenant_namespace(workspace(), platform_metadata)
     metadata: dict[str, Any] = {**namespace["metadata"], "uid": "ns-1", "resourceVersion": "1"}
@@ -35,23 +35,19 @@ def test_a_namespace_carries_what_the_platform_says_and_a_record_of_its_names() 
 
 
 def test_the_operators_own_names_are_never_the_platforms() -> None:
-    platform_metadata = NamespaceMetadata(
-        labels={"pod-security.kubernetes.io/enforce": "privileged"}
-    )
+    platform_metadata = Metadata(labels={"pod-security.kubernetes.io/enforce": "privileged"})
     labels = tenant_namespace(workspace(), platform_metadata)["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
-    forged = stored(
-        NamespaceMetadata(), **{RECORD: "annotations:apps.aichatworkspaces.io/retained"}
-    )
+    forged = stored(Metadata(), **{RECORD: "annotations:apps.aichatworkspaces.io/retained"})
     assert recorded_metadata(forged) == (("annotations", RECORD),)
 
 
 def test_what_the_platform_names_no_more_is_taken_off_by_name() -> None:
     observed = Observed(stored(PLATFORM_METADATA))
     for platform_metadata, withdrawn in (
-        (NamespaceMetadata(labels=PLATFORM_METADATA.labels), ["annotations/example.org~1owner"]),
+        (Metadata(labels=PLATFORM_METADATA.labels), ["annotations/example.org~1owner"]),
         (
-            NamespaceMetadata(),
+            Metadata(),
             [
                 f"annotations/{RECORD.replace('/', '~1')}",
                 "annotations/example.org~1owner",

@@ -118,7 +118,7 @@ def test_pods_carry_the_platforms_metadata_and_nothing_selects_by_it() -> None:
         "labels": {"example.org/tier": "b"},
         "annotations": {"example.org/scrape": "no"},
     }
-    manifests = rendered({"pods": platform_metadata}, restart={"ollama": "one"})
+    manifests = rendered({"pods": {"metadata": platform_metadata}}, restart={"ollama": "one"})
     for kind in WORKLOADS:
         metadata = manifests[kind]["spec"]["template"]["metadata"]
         assert metadata["labels"]["example.org/tier"] == "b"
