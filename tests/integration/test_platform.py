@@ -134,6 +134,7 @@ def _expression(operator: str, values: list[str]) -> dict[str, Any]:
         ({"network": {"egressExcept": ["fd00::/129"]}}, "spec.network.egressExcept[0]"),
         ({"network": {"egressAllow": ["::/0"]}}, "spec.network.egressAllow[0]"),
         ({"network": {"dns": {"ports": []}}}, "spec.network.dns.ports"),
+        ({"network": {"dns": {"namespaces": []}}}, "spec.network.dns.namespaces"),
         ({"network": {"dns": {"podLabels": {"not a key": "x"}}}}, "keys must be names of labels"),
         ({"ingress": {"sourceRanges": ["anywhere"]}}, "spec.ingress.sourceRanges[0]"),
         ({"proxy": {"url": "http://proxy.example.org:3128"}}, "write the proxy's addresses"),

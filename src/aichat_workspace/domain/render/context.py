@@ -12,7 +12,8 @@ from aichat_workspace.domain.policy import effective_spec
 from aichat_workspace.domain.policy.platform_secrets import NO_PLATFORM_SECRETS, PlatformSecrets
 from aichat_workspace.domain.policy.secret_references import ADMIN, TLS, ReferencedSecret
 from aichat_workspace.domain.render.placement import placement
-from aichat_workspace.domain.v1alpha1.platform_spec import Issuer, PlatformSpec, Share
+from aichat_workspace.domain.v1alpha1.network_settings import Issuer
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec, Share
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 
 TENANCY: Final = "tenancy"

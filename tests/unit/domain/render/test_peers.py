@@ -124,7 +124,7 @@ def test_the_chat_is_reached_by_the_controllers_pods_and_the_listed_addresses_al
 
 @settings(max_examples=60, deadline=None)
 @given(
-    namespaces=platform_namespaces,
+    namespaces=st.lists(st.sampled_from(NAMESPACES), min_size=1, max_size=3, unique=True),
     pod_labels=labels,
     cidrs=platform_ranges,
     ports=st.lists(st.sampled_from((53, 5353, 8443)), min_size=1, max_size=2, unique=True),
@@ -169,7 +169,7 @@ def test_with_a_proxy_only_it_is_reached_and_what_is_allowed_by_its_address(
         "podLabels": pod_labels,
         "addresses": cidrs,
     }
-    dns: dict[str, list[str]] = {"namespaces": [], "addresses": []}
+    dns: dict[str, list[str]] = {"namespaces": ["dns"], "addresses": []}
     network = {"egressAllow": direct, "dns": dns}
     present = walls({"proxy": proxy, "network": network}, CONNECTED)
     targets: list[tuple[str, Pod | None]] = [

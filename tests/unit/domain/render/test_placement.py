@@ -6,7 +6,8 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy import effective_spec, limits
 from aichat_workspace.domain.render import render
 from aichat_workspace.domain.v1alpha1.metadata_settings import ROUTE_NAMES
-from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec, Profile
+from aichat_workspace.domain.v1alpha1.network_settings import Profile
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from tests.unit.domain.samples import CREDENTIALS, workspace
 
 WORKLOADS = {"StatefulSet": "ollama", "Deployment": "openwebui"}
