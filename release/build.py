@@ -108,14 +108,14 @@ def _packages(tree: Path, source: Source, files: Path, report: Report) -> None:
 
 def _boms(source: Source, images: image.Images, roots: Path, files: Path) -> None:
     for architecture, built in images.by_architecture.items():
-        site = [
+        distributions = [
             information
             for layer in ("packages", "product")
-            for information in (roots / architecture / layer / python_packages.SITE).glob(
-                "*.dist-info"
-            )
+            for information in (
+                roots / architecture / layer / python_packages.PACKAGES_FOLDER
+            ).glob("*.dist-info")
         ]
-        text = sbom.document(source, built, architecture, site)
+        text = sbom.document(source, built, architecture, distributions)
         (files / f"{names.OPERATOR}-{source.version}-{architecture}.cdx.json").write_text(text)
 
 

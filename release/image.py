@@ -122,7 +122,7 @@ def lay_out(wheel: Path, architecture: str, folder: Path, report: Report) -> Roo
 def _finish(roots: Roots, interpreter: Path) -> None:
     python_packages.compile_all([roots.debian / rootfs.LIBRARY], roots.debian, interpreter)
     for root in (roots.packages, roots.product):
-        python_packages.compile_all([root / python_packages.SITE], root, interpreter)
+        python_packages.compile_all([root / python_packages.PACKAGES_FOLDER], root, interpreter)
     elf.check(roots.layers, roots.architecture)
 
 

@@ -16,7 +16,7 @@ from localcluster.processes import foreground
 from release.errors import ReleaseError
 
 REQUIREMENTS: Final = PROJECT / "requirements" / "operator.txt"
-SITE: Final = Path("usr/local/lib/python3.11/dist-packages")
+PACKAGES_FOLDER: Final = Path("usr/local/lib/python3.11/dist-packages")
 PYTHON: Final = "3.11.2"  # Debian 12's
 _PLATFORMS: Final = {
     "amd64": "x86_64-manylinux_2_36",
@@ -47,16 +47,18 @@ def install(root: Path, architecture: str, what: Sequence[str | Path]) -> None:
         CommandFailedError: one can't be downloaded, is not the locked one or has no wheel for the
             platform. A retry helps when it was the network.
     """
-    site = root / SITE
-    site.mkdir(parents=True, exist_ok=True)
+    packages_folder = root / PACKAGES_FOLDER
+    packages_folder.mkdir(parents=True, exist_ok=True)
     command: list[str | Path] = [sys.executable, "-m", "uv", "pip", "install", "--quiet"]
     command += ["--no-deps", "--only-binary", ":all:", "--link-mode", "copy"]
     command += ["--python", sys.executable, "--python-version", PYTHON]
-    command += ["--python-platform", _PLATFORMS[architecture], "--target", site, *what]
+    command += ["--python-platform", _PLATFORMS[architecture], "--target", packages_folder, *what]
     foreground.run_or_raise(command, f"installing Python packages for {architecture} failed")
-    shutil.rmtree(site / "bin", ignore_errors=True)  # scripts that name this machine's Python
-    (site / ".lock").unlink(missing_ok=True)
-    for information in site.glob("*.dist-info"):
+    shutil.rmtree(
+        packages_folder / "bin", ignore_errors=True
+    )  # scripts that name this machine's Python
+    (packages_folder / ".lock").unlink(missing_ok=True)
+    for information in packages_folder.glob("*.dist-info"):
         _forget(information)
 
 
@@ -80,7 +82,7 @@ def is_recorded(path: str) -> bool:
 
 def write_scripts(root: Path, package: str) -> None:
     """Write the commands of an installed package to ``usr/local/bin``."""
-    (information,) = (root / SITE).glob(f"{package.replace('-', '_')}-*.dist-info")
+    (information,) = (root / PACKAGES_FOLDER).glob(f"{package.replace('-', '_')}-*.dist-info")
     parser = configparser.ConfigParser(delimiters=("=",))
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # case matters
     parser.read(information / "entry_points.txt")

@@ -25,8 +25,8 @@ _SPACE: Final = uuid.UUID("6f1c2b0e-6a0e-5c0f-9b57-1f6c8e0d4a11")
 _LICENCES: Final = LicenseFactory()
 
 
-def document(source: Source, image: Image, architecture: str, site: Iterable[Path]) -> str:
-    """Return the JSON of an image: Debian's packages and the Python packages in ``site``.
+def document(source: Source, image: Image, architecture: str, distributions: Iterable[Path]) -> str:
+    """Return the JSON of an image: Debian's packages and the Python packages in ``distributions``.
 
     The same image gives the same text: its number comes from the digest, its time from the commit.
     """
@@ -41,7 +41,7 @@ def document(source: Source, image: Image, architecture: str, site: Iterable[Pat
         licenses=[_LICENCES.make_from_string("Apache-2.0")],
         properties=[Property(name="architecture", value=architecture)],
     )
-    components = [*_debian(architecture), *_python(site)]
+    components = [*_debian(architecture), *_python(distributions)]
     bom.components.update(components)
     bom.register_dependency(bom.metadata.component, components)
     return _sorted(JsonV1Dot6(bom).output_as_string())
@@ -61,8 +61,8 @@ def _debian(architecture: str) -> Iterable[Component]:
         )
 
 
-def _python(site: Iterable[Path]) -> Iterable[Component]:
-    for information in sorted(site):
+def _python(distributions: Iterable[Path]) -> Iterable[Component]:
+    for information in sorted(distributions):
         fields = PathDistribution(information).metadata
         name = re.sub(r"[-_.]+", "-", fields["Name"]).lower()
         purl = PackageURL("pypi", name=name, version=fields["Version"])

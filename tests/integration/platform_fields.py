@@ -214,11 +214,15 @@ _POD_EDITS: Final = {
         True,
     ),
     "pods.hostUsers": _edit("pods.hostUsers", False, _pod("hostUsers")),
-    "pods.labels": _edit("pods.labels", {_TIER: "b"}, _pod_mark("labels"), "b"),
-    "pods.annotations": _edit("pods.annotations", {_TIER: "b"}, _pod_mark("annotations"), "b"),
-    "namespaces.labels": _edit("namespaces.labels", {_TIER: "b"}, _namespace_mark("labels"), "b"),
-    "namespaces.annotations": _edit(
-        "namespaces.annotations", {_TIER: "b"}, _namespace_mark("annotations"), "b"
+    "pods.metadata.labels": _edit("pods.metadata.labels", {_TIER: "b"}, _pod_mark("labels"), "b"),
+    "pods.metadata.annotations": _edit(
+        "pods.metadata.annotations", {_TIER: "b"}, _pod_mark("annotations"), "b"
+    ),
+    "namespaceMetadata.labels": _edit(
+        "namespaceMetadata.labels", {_TIER: "b"}, _namespace_mark("labels"), "b"
+    ),
+    "namespaceMetadata.annotations": _edit(
+        "namespaceMetadata.annotations", {_TIER: "b"}, _namespace_mark("annotations"), "b"
     ),
     "ingress.metadata.labels": _edit(
         "ingress.metadata.labels", {_TIER: "b"}, _way_in_mark("labels"), "b"
@@ -343,8 +347,8 @@ EDITS: Final[dict[str, Edit]] = {
         "network.dns.addresses",
         ["fd00::a/128"],
         _egress("default-deny"),
-        [_block("fd00::a/128")],
-        network={"dns": {"namespaces": []}},
+        [_namespace("lime-dns"), _block("fd00::a/128")],
+        network={"dns": {"namespaces": ["lime-dns"]}},
     ),
     "network.dns.ports": _edit("network.dns.ports", [1053], _dns_ports),
     "network.ipFamily": _edit("network.ipFamily", "IPv6", _variable("HOST"), "::"),

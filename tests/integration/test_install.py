@@ -179,8 +179,10 @@ def test_from_the_first_workspace_to_an_empty_cluster(reader: Reader, tmp_path: 
         assert "http://team-a-aichat.ai.example.org" in reader.follow("watch")
 
         (reader.checkout / "corporate-ca.crt").write_text(CERTIFICATE)
-        reader.follow("site")
-        eventually(lambda: _has_the_sites_settings(cluster), "pods are as the site needs them")
+        reader.follow("private-registry")
+        eventually(
+            lambda: _has_the_platforms_settings(cluster), "pods are as the platform needs them"
+        )
 
         reader.follow("team")
         _assert_ann_runs_workspaces_and_reads_no_secret(cluster)
@@ -201,7 +203,7 @@ def test_from_the_first_workspace_to_an_empty_cluster(reader: Reader, tmp_path: 
     cluster.kubectl("delete", "namespace", TEAM, "--timeout=60s")
 
 
-def _has_the_sites_settings(cluster: Cluster) -> bool:
+def _has_the_platforms_settings(cluster: Cluster) -> bool:
     template = cluster.get("statefulset", "team-a-aichat-ollama", "-n", "team-a-aichat")["spec"]
     pod = template["template"]["spec"]
     (container,) = pod["containers"]

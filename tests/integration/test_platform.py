@@ -60,7 +60,7 @@ def tenant(cluster: Cluster) -> Iterator[str]:
         CLASS_NAME: {"className": "public"},
         ISSUER_NAME: {"tls": {"issuer": {"name": "corp"}}},
     }
-    for document in site_objects():
+    for document in platform_objects():
         cluster.apply(document)
     cluster.apply(workspace(NAME, **fields))
     for name, ingress in others.items():
@@ -71,11 +71,11 @@ def tenant(cluster: Cluster) -> Iterator[str]:
     yield NAME
     for name in (NAME, *others):
         cluster.kube.delete("aiws", name, SYSTEM)
-    for document in site_objects():
+    for document in platform_objects():
         cluster.kube.delete(document["kind"].lower(), document["metadata"]["name"], SYSTEM)
 
 
-def site_objects() -> tuple[dict[str, Any], ...]:
+def platform_objects() -> tuple[dict[str, Any], ...]:
     """The Secret and the ConfigMap that settings name for all workspaces."""
     return (
         pull_secret('{"auths": {}}'),
@@ -134,6 +134,7 @@ def _expression(operator: str, values: list[str]) -> dict[str, Any]:
         ({"network": {"egressExcept": ["fd00::/129"]}}, "spec.network.egressExcept[0]"),
         ({"network": {"egressAllow": ["::/0"]}}, "spec.network.egressAllow[0]"),
         ({"network": {"dns": {"ports": []}}}, "spec.network.dns.ports"),
+        ({"network": {"dns": {"namespaces": []}}}, "spec.network.dns.namespaces"),
         ({"network": {"dns": {"podLabels": {"not a key": "x"}}}}, "keys must be names of labels"),
         ({"ingress": {"sourceRanges": ["anywhere"]}}, "spec.ingress.sourceRanges[0]"),
         ({"proxy": {"url": "http://proxy.example.org:3128"}}, "write the proxy's addresses"),
@@ -164,21 +165,27 @@ def _expression(operator: str, values: list[str]) -> dict[str, Any]:
         ({"pods": _expression("Exists", ["a"])}, "take no values"),
         ({"pods": _expression("In", [])}, "the other operators some"),
         ({"pods": _expression("Gt", ["a"])}, "one whole number"),
-        ({"pods": {"labels": {"no label!": "a"}}}, "names of labels"),
+        ({"pods": {"metadata": {"labels": {"no label!": "a"}}}}, "names of labels"),
         (
-            {"pods": {"labels": {"aichatworkspace": "other"}}},
+            {"pods": {"metadata": {"labels": {"aichatworkspace": "other"}}}},
             "aichatworkspace and names below aichatworkspaces.io",
         ),
         (
-            {"pods": {"annotations": {"app.kubernetes.io/name": "a", "example.org/b": "c"}}},
+            {
+                "pods": {
+                    "metadata": {
+                        "annotations": {"app.kubernetes.io/name": "a", "example.org/b": "c"}
+                    }
+                }
+            },
             "of which only those of cluster-autoscaler.kubernetes.io are open here",
         ),
         (
-            {"namespaces": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}},
+            {"namespaceMetadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}},
             "names below kubernetes.io and k8s.io are Kubernetes'",
         ),
         (
-            {"namespaces": {"annotations": {"apps.aichatworkspaces.io/workspace-uid": "a"}}},
+            {"namespaceMetadata": {"annotations": {"apps.aichatworkspaces.io/workspace-uid": "a"}}},
             "names below aichatworkspaces.io are the operator's",
         ),
         (

@@ -16,8 +16,8 @@ from aichat_workspace.chart.value_types import (
 from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.base import Schema
 from aichat_workspace.domain.v1alpha1.field_types import DnsName
-from aichat_workspace.domain.v1alpha1.platform_spec import Ingress as PlatformIngress
-from aichat_workspace.domain.v1alpha1.platform_spec import IssuerKind
+from aichat_workspace.domain.v1alpha1.network_settings import Ingress as PlatformIngress
+from aichat_workspace.domain.v1alpha1.network_settings import IssuerKind
 
 CERTIFICATE: Final = f"{names.API}-tls"
 """The Secret that cert-manager fills if no other is named."""

@@ -10,9 +10,9 @@ from aichat_workspace.chart.value_types import Cidr, Labels, Port
 from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.base import Schema
 from aichat_workspace.domain.v1alpha1.field_types import DnsLabel, DnsName
-from aichat_workspace.domain.v1alpha1.platform_spec import Ingress as PlatformIngress
+from aichat_workspace.domain.v1alpha1.network_settings import Dns
+from aichat_workspace.domain.v1alpha1.network_settings import Ingress as PlatformIngress
 from aichat_workspace.domain.v1alpha1.pod_settings import RunAs
-from aichat_workspace.domain.v1alpha1.site_network import Dns
 
 
 class PullPolicy(StrEnum):
@@ -66,7 +66,10 @@ class DnsServers(Schema):
     """Where the cluster's DNS is."""
 
     namespaces: list[DnsLabel] = Field(
-        default=[*Dns().namespaces], min_length=1, description="Namespaces of its pods."
+        default=[*Dns().namespaces],
+        min_length=1,
+        max_length=16,
+        description="Namespaces of its pods.",
     )
     pod_labels: Labels = Field(
         default={}, description="Labels that its pods have; every pod there when empty."
@@ -103,7 +106,8 @@ class NetworkPolicies(Schema):
     any_source: bool = Field(
         default=False,
         description="Whoever reaches the cluster's network may reach the API, where they have to "
-        "sign in. For controllers that no network policy can name, as Cilium's.",
+        "sign in. For controllers that no network policy can name, as Cilium's. The other ways "
+        "are then not needed.",
     )
     dns: DnsServers = Field(
         default=DnsServers(),

@@ -9,10 +9,10 @@ from jsonschema import Draft202012Validator
 
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.chart.components import API_VARIABLES
+from aichat_workspace.chart.values import DnsServers
 from aichat_workspace.chart.values_files import defaults, schema, table, values_yaml
 from aichat_workspace.domain import names
-from aichat_workspace.domain.v1alpha1.platform_spec import Ingress
-from aichat_workspace.domain.v1alpha1.site_network import Dns
+from aichat_workspace.domain.v1alpha1.network_settings import Dns, Ingress
 
 CONFIG: Final = Path(__file__).parents[3] / "config"
 OIDC: Final = {"issuer": "https://id.example.org", "clientId": "aichat"}
@@ -152,6 +152,9 @@ def test_the_operators_and_the_apis_walls_have_the_defaults_of_workspaces_walls(
     policies = defaults()["networkPolicies"]
     dns, ingress = Dns(), Ingress()
     assert policies["dns"]["namespaces"] == [*dns.namespaces]
+    for model in (Dns, DnsServers):
+        bounds = model.model_json_schema()["properties"]["namespaces"]
+        assert (bounds["minItems"], bounds["maxItems"]) == (1, 16), model
     assert policies["dns"]["addresses"] == [*dns.addresses]
     assert policies["dns"]["ports"] == [*dns.ports]
     assert policies["ingressNamespaces"] == [*ingress.controller_namespaces]

@@ -6,10 +6,10 @@ from typing import Any
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
 from aichat_workspace.domain.planning.secret_copies import desired_copies, with_record
-from aichat_workspace.domain.policy.site_secrets import (
+from aichat_workspace.domain.policy.platform_secrets import (
     PULL_SECRET_KEY,
     PULL_SECRET_TYPE,
-    resolve_site,
+    resolve_platform_secrets,
 )
 from aichat_workspace.domain.render import Credentials, render, tenant_namespace
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
@@ -43,8 +43,10 @@ def workspace(name: str = "team-a-aichat", **changes: Any) -> Workspace:
 def desired(platform: PlatformSpec | None = None) -> tuple[Manifest, ...]:
     """Return the rendered objects of the sample workspace."""
     settings = platform or PlatformSpec()
-    site, _ = resolve_site(settings, SYSTEM_SECRETS.get, SYSTEM_CONFIG_MAPS.get)
-    return render(workspace(), settings, CREDENTIALS, site=site)
+    platform_secrets, _ = resolve_platform_secrets(
+        settings, SYSTEM_SECRETS.get, SYSTEM_CONFIG_MAPS.get
+    )
+    return render(workspace(), settings, CREDENTIALS, platform_secrets=platform_secrets)
 
 
 def namespace(**metadata: Any) -> dict[str, Any]:

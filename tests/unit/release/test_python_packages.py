@@ -12,7 +12,14 @@ from localcluster.errors import CommandFailedError
 from localcluster.processes import foreground
 from release import python_packages
 from release.errors import ReleaseError
-from release.python_packages import SITE, builder, compile_all, install, is_recorded, write_scripts
+from release.python_packages import (
+    PACKAGES_FOLDER,
+    builder,
+    compile_all,
+    install,
+    is_recorded,
+    write_scripts,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +62,7 @@ def test_an_installed_package_has_its_commands_and_no_trace_of_this_machine(tmp_
     assert os.access(script, os.X_OK)
     ran = subprocess.run(
         [sys.executable, script],
-        env={"PYTHONPATH": str(root / SITE)},
+        env={"PYTHONPATH": str(root / PACKAGES_FOLDER)},
         capture_output=True,
         text=True,
         check=False,
@@ -64,7 +71,7 @@ def test_an_installed_package_has_its_commands_and_no_trace_of_this_machine(tmp_
     files = [path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert len(files) > 4
     assert not [path for path in files if str(tmp_path).encode() in path.read_bytes()]
-    assert not (root / SITE / "bin").exists()
+    assert not (root / PACKAGES_FOLDER / "bin").exists()
 
 
 def test_what_there_is_no_wheel_of_is_an_error(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ IMAGE = Image("docker.io/library/thing:v1.2.3", Path("thing.tar"), "sha256:" + "
 @pytest.fixture(scope="module")
 def text() -> str:
     packages = ("orjson", "certifi", "kubernetes")
-    sites = [Path(str(distribution(name)._path)) for name in packages]  # type: ignore[attr-defined]
-    return document(SOURCE, IMAGE, "arm64", sites)
+    distributions = [Path(str(distribution(name)._path)) for name in packages]  # type: ignore[attr-defined]
+    return document(SOURCE, IMAGE, "arm64", distributions)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_the_image_depends_on_all_of_them(content: dict[str, Any]) -> None:
 
 def test_the_same_image_has_the_same_document(text: str) -> None:
     packages = ("kubernetes", "certifi", "orjson")
-    sites = [Path(str(distribution(name)._path)) for name in packages]  # type: ignore[attr-defined]
-    assert document(SOURCE, IMAGE, "arm64", sites) == text
+    distributions = [Path(str(distribution(name)._path)) for name in packages]  # type: ignore[attr-defined]
+    assert document(SOURCE, IMAGE, "arm64", distributions) == text
     other = Image(IMAGE.name, IMAGE.archive, "sha256:" + "b" * 64)
-    assert json.loads(document(SOURCE, other, "arm64", sites))["serialNumber"] not in text
+    assert json.loads(document(SOURCE, other, "arm64", distributions))["serialNumber"] not in text

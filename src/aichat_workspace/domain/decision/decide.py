@@ -63,17 +63,17 @@ from aichat_workspace.domain.policy.ownership import (
     namespace_refusal,
     owns,
 )
+from aichat_workspace.domain.policy.platform_secrets import resolve_platform_secrets
 from aichat_workspace.domain.policy.secret_references import ADMIN, resolve
-from aichat_workspace.domain.policy.site_secrets import resolve_site
 from aichat_workspace.domain.policy.size_classes import with_size_class
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render import credentials as generated
 from aichat_workspace.domain.render import render, tenant_namespace
 from aichat_workspace.domain.render.context import NO_CREDENTIALS, Credentials
-from aichat_workspace.domain.render.site import NO_SITE, present_site
+from aichat_workspace.domain.render.namespace_metadata import NO_METADATA, present_metadata
+from aichat_workspace.domain.v1alpha1.metadata_settings import Metadata
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
-from aichat_workspace.domain.v1alpha1.site_metadata import NamespaceMetadata
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import Expiry
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
@@ -128,10 +128,10 @@ def _is_suspended(workspace: Workspace) -> bool:
 def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     namespace = snapshot.observed.namespace
     referenced, missing = resolve(workspace, snapshot.secrets.get)
-    site, site_problems = resolve_site(
+    platform_secrets, platform_problems = resolve_platform_secrets(
         snapshot.platform, snapshot.secrets.get, snapshot.config_maps.get
     )
-    problems = (*_problems(workspace, snapshot), *filter(None, [missing]), *site_problems)
+    problems = (*_problems(workspace, snapshot), *filter(None, [missing]), *platform_problems)
     workspace = with_size_class(workspace, snapshot.platform)
     models = _models(workspace, snapshot)
     if problems and not (namespace and owns(workspace, namespace)):
@@ -142,9 +142,11 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     if "Secret" not in blocked:
         own, secret_steps = _credentials(workspace, snapshot)
         credentials = generated.with_admin(own, referenced.get(ADMIN))
-    objects = partial(render, credentials=credentials, referenced=referenced, site=site)
+    objects = partial(
+        render, credentials=credentials, referenced=referenced, platform_secrets=platform_secrets
+    )
     pods, desired = _desired(workspace, snapshot, problems, objects)
-    body = tenant_namespace(workspace, _site(snapshot))
+    body = tenant_namespace(workspace, _platform_metadata(snapshot))
     recorded = recorded_copies(namespace) if namespace else frozenset()
     new_body = with_record(body, recorded | desired_copies(desired))
     namespace_steps = _namespace(workspace, namespace, new_body)
@@ -179,12 +181,12 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     )
 
 
-def _site(snapshot: Snapshot) -> NamespaceMetadata:
+def _platform_metadata(snapshot: Snapshot) -> Metadata:
     """Return what the platform puts on the namespace: what is there while that is unknown."""
     namespace = snapshot.observed.namespace
-    if "namespaces" not in snapshot.unknown_settings:
-        return snapshot.platform.namespaces
-    return NO_SITE if namespace is None else present_site(namespace)
+    if "namespaceMetadata" not in snapshot.unknown_settings:
+        return snapshot.platform.namespace_metadata
+    return NO_METADATA if namespace is None else present_metadata(namespace)
 
 
 def _allowed_metadata(snapshot: Snapshot) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from aichat_workspace.domain.planning.secret_copies import recorded_copies, with
 from aichat_workspace.domain.policy.ownership import owns
 from aichat_workspace.domain.render import retained_namespace
 from aichat_workspace.domain.render.credentials import belongs_to
-from aichat_workspace.domain.render.site import present_site
+from aichat_workspace.domain.render.namespace_metadata import present_metadata
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import DeletionPolicy
 
@@ -84,7 +84,7 @@ def _retain(workspace: Workspace, namespace: Manifest, observed: Observed) -> It
     if "deletionTimestamp" not in namespace["metadata"]:
         uid = namespace["metadata"]["uid"]
         body = with_record(
-            retained_namespace(workspace, present_site(namespace)), recorded_copies(namespace)
+            retained_namespace(workspace, present_metadata(namespace)), recorded_copies(namespace)
         )
         yield ClaimNamespace(body, uid, "retained")
         yield AnnounceRetained(uid)

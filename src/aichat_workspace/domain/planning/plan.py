@@ -29,7 +29,7 @@ from aichat_workspace.domain.planning.secret_copies import (
     used_secrets,
     with_record,
 )
-from aichat_workspace.domain.render.site import recorded_site
+from aichat_workspace.domain.render.namespace_metadata import recorded_metadata
 from aichat_workspace.foundation.metadata import annotations
 
 
@@ -108,7 +108,7 @@ def plan(
             withdrawn_metadata(
                 observed.namespace,
                 before,
-                [("labels", names.COST_CENTRE_LABEL), *recorded_site(observed.namespace)],
+                [("labels", names.COST_CENTRE_LABEL), *recorded_metadata(observed.namespace)],
             ),
         ),
         *(() if is_rewritten else _namespace(before, observed.namespace)),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.kinds import WORKLOAD_KINDS
 from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
-from aichat_workspace.domain.render.context import is_copy, is_site_copy
+from aichat_workspace.domain.render.context import is_copy, is_platform_copy
 from aichat_workspace.foundation.metadata import annotations
 
 _ACCOUNT = "ServiceAccount"
@@ -55,7 +55,7 @@ def own_copies(manifest: Manifest) -> frozenset[str]:
     return frozenset(
         secret
         for secret in used_secrets(manifest, name)
-        if is_copy(secret, namespace) and not is_site_copy(secret, namespace)
+        if is_copy(secret, namespace) and not is_platform_copy(secret, namespace)
     )
 
 

@@ -55,7 +55,7 @@ _KINDS_OF_SETTINGS: Final[Mapping[str, frozenset[str]]] = {
     "trustedAuthorities": WORKLOAD_KINDS | {"Secret"},
     "imagePullSecretNames": WORKLOAD_KINDS | {"Secret", "ServiceAccount"},
     "pods": WORKLOAD_KINDS | {"ResourceQuota"},
-    "namespaces": frozenset(),  # what is there is kept
+    "namespaceMetadata": frozenset(),  # what is there is kept
     "allowed": WORKLOAD_KINDS | ROUTE_KINDS | {"ResourceQuota", "PersistentVolumeClaim"},
 }
 _SETTINGS_OF_REASONS: Final = {

@@ -3,7 +3,8 @@
 Each name may be a pattern: example.org/* for a prefix, or * for all.
 """
 
-from aichat_workspace.domain.v1alpha1.platform_spec import IssuerKind, PlatformSpec
+from aichat_workspace.domain.v1alpha1.network_settings import IssuerKind
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 
 
 def storage_classes(platform: PlatformSpec) -> tuple[str, ...]:

@@ -16,12 +16,8 @@ from ipaddress import (
 )
 from typing import Any, Final
 
-from aichat_workspace.domain.v1alpha1.platform_spec import (
-    IPV6_EXCEPTED,
-    IpFamily,
-    Network,
-    PlatformSpec,
-)
+from aichat_workspace.domain.v1alpha1.network_settings import IPV6_EXCEPTED, IpFamily, Network
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 
 IpNetwork = IPv4Network | IPv6Network
 _INTERNAL: Final = "InternalIP"

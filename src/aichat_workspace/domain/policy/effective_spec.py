@@ -8,8 +8,8 @@ from typing import Final
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.models.name import parse_model
+from aichat_workspace.domain.v1alpha1.network_settings import Issuer
 from aichat_workspace.domain.v1alpha1.platform_spec import (
-    Issuer,
     OllamaShare,
     OpenWebUIShare,
     PlatformSpec,

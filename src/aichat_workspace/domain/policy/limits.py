@@ -21,7 +21,8 @@ from aichat_workspace.domain.policy.effective_spec import (
 )
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
-from aichat_workspace.domain.v1alpha1.platform_spec import IssuerKind, PlatformSpec
+from aichat_workspace.domain.v1alpha1.network_settings import IssuerKind
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL, WorkspaceSpec
 
 _HOST: Final = "spec.ingress.host"

@@ -11,13 +11,13 @@ import orjson
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.manifest import Manifest, ref
+from aichat_workspace.domain.policy.platform_secrets import NO_PLATFORM_SECRETS, PlatformSecrets
 from aichat_workspace.domain.policy.secret_references import ReferencedSecret
-from aichat_workspace.domain.policy.site_secrets import NO_SITE_SECRETS, SiteSecrets
 from aichat_workspace.domain.render import ingress, namespace, network_policies, ollama, openwebui
 from aichat_workspace.domain.render.context import Credentials, Tenant
-from aichat_workspace.domain.render.site import NO_SITE, present_site
+from aichat_workspace.domain.render.namespace_metadata import NO_METADATA, present_metadata
+from aichat_workspace.domain.v1alpha1.metadata_settings import Metadata
 from aichat_workspace.domain.v1alpha1.platform_spec import Images, PlatformSpec
-from aichat_workspace.domain.v1alpha1.site_metadata import NamespaceMetadata
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.foundation.metadata import labels
 
@@ -37,15 +37,19 @@ _MAX_RENDERED: Final = 64
 _last_rendered: OrderedDict[tuple[str, Images], tuple[Tenant, tuple[Manifest, ...]]] = OrderedDict()
 
 
-def tenant_namespace(workspace: Workspace, site: NamespaceMetadata = NO_SITE) -> Manifest:
-    """Render the tenant's namespace, annotated with the UID of the workspace that owns it. `site`
-    is what the platform puts on it."""
-    return namespace.namespace(workspace, site)
+def tenant_namespace(workspace: Workspace, platform_metadata: Metadata = NO_METADATA) -> Manifest:
+    """Render the tenant's namespace, annotated with the UID of the workspace that owns it.
+
+    `platform_metadata` is what the platform puts on it.
+    """
+    return namespace.namespace(workspace, platform_metadata)
 
 
-def retained_namespace(workspace: Workspace, site: NamespaceMetadata = NO_SITE) -> Manifest:
+def retained_namespace(workspace: Workspace, platform_metadata: Metadata = NO_METADATA) -> Manifest:
     """Render the namespace that a deleted workspace leaves behind."""
-    return _annotated(namespace.namespace(workspace, site), names.RETAINED_ANNOTATION, "true")
+    return _annotated(
+        namespace.namespace(workspace, platform_metadata), names.RETAINED_ANNOTATION, "true"
+    )
 
 
 def orphaned_namespace(orphan: Manifest, since: datetime) -> Manifest:
@@ -70,7 +74,7 @@ def _as_marked(orphan: Manifest) -> Manifest:
         marks[names.OWNER_UID_ANNOTATION],
         marks.get(names.OWNER_ANNOTATION, ""),
         labels(orphan).get(names.COST_CENTRE_LABEL, ""),
-        present_site(orphan),
+        present_metadata(orphan),
     )
 
 
@@ -79,15 +83,15 @@ def render(
     platform: PlatformSpec,
     credentials: Credentials,
     referenced: Mapping[str, ReferencedSecret] | None = None,
-    site: SiteSecrets = NO_SITE_SECRETS,
+    platform_secrets: PlatformSecrets = NO_PLATFORM_SECRETS,
 ) -> tuple[Manifest, ...]:
     """Render every object in the tenant's namespace, in the order in which they are created.
 
-    `referenced` are the Secrets that the workspace refers to, by their purpose, and `site` has what
-    every workspace gets. The same arguments give the very same manifests, as long as they are among
-    the last: no reader may change them.
+    `referenced` are the Secrets that the workspace refers to, by their purpose, and
+    `platform_secrets` has what every workspace gets. The same arguments give the very same
+    manifests, as long as they are among the last: no reader may change them.
     """
-    tenant = Tenant(workspace.spec, platform, credentials, referenced or {}, site)
+    tenant = Tenant(workspace.spec, platform, credentials, referenced or {}, platform_secrets)
     key = (tenant.name, platform.images)  # a turn that has not come yet keeps other images
     known = _last_rendered.pop(key, None)
     if known is None or known[0] != tenant:

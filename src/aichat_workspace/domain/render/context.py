@@ -9,10 +9,11 @@ from typing import Any, Final
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy import effective_spec
+from aichat_workspace.domain.policy.platform_secrets import NO_PLATFORM_SECRETS, PlatformSecrets
 from aichat_workspace.domain.policy.secret_references import ADMIN, TLS, ReferencedSecret
-from aichat_workspace.domain.policy.site_secrets import NO_SITE_SECRETS, SiteSecrets
 from aichat_workspace.domain.render.placement import placement
-from aichat_workspace.domain.v1alpha1.platform_spec import Issuer, PlatformSpec, Share
+from aichat_workspace.domain.v1alpha1.network_settings import Issuer
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec, Share
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 
 TENANCY: Final = "tenancy"
@@ -56,7 +57,7 @@ class Tenant:
     credentials: Credentials
     referenced: Mapping[str, ReferencedSecret] = field(default_factory=dict)
     """The Secrets that the workspace refers to, by their purpose."""
-    site: SiteSecrets = NO_SITE_SECRETS
+    platform_secrets: PlatformSecrets = NO_PLATFORM_SECRETS
     """What every tenant has of the platform's Secrets and authorities."""
 
     @property
@@ -112,7 +113,9 @@ class Tenant:
     @property
     def authorities(self) -> str:
         """The name of the tenant's immutable copy of the platform's certificate authorities."""
-        digest = self.site.authorities.digest if self.site.authorities else ""
+        digest = (
+            self.platform_secrets.authorities.digest if self.platform_secrets.authorities else ""
+        )
         return f"{self.openwebui}-{AUTHORITIES}-{digest}"
 
     def share(self, component: str) -> Share:
@@ -206,14 +209,14 @@ class Tenant:
         """
         name = {OLLAMA: self.ollama, OPENWEBUI: self.openwebui}[component]
         restart = {OLLAMA: self.spec.restart.ollama, OPENWEBUI: self.spec.restart.open_webui}
-        pods = self.platform.pods
+        metadata = self.platform.pods.metadata
         marks = {
-            **pods.annotations,
+            **metadata.annotations,
             **({names.RESTART_ANNOTATION: restart[component]} if restart[component] else {}),
         }
         return {
             "metadata": {
-                "labels": {**pods.labels, **self.labels(name, component)},
+                "labels": {**metadata.labels, **self.labels(name, component)},
                 **({"annotations": marks} if marks else {}),
             },
             "spec": {
@@ -235,14 +238,14 @@ class Tenant:
         account = self.manifest(
             "v1", "ServiceAccount", name, component, automountServiceAccountToken=False
         )
-        return with_pull_digest(account, self.site)
+        return with_pull_digest(account, self.platform_secrets)
 
 
-def with_pull_digest(manifest: Manifest, site: SiteSecrets) -> Manifest:
+def with_pull_digest(manifest: Manifest, platform_secrets: PlatformSecrets) -> Manifest:
     """Return the manifest with the digest of the registries' passwords, where there are any."""
-    if not site.pull_secrets:
+    if not platform_secrets.pull_secrets:
         return manifest
-    annotations = {names.PULL_SECRETS_ANNOTATION: site.pull_digest}
+    annotations = {names.PULL_SECRETS_ANNOTATION: platform_secrets.pull_digest}
     return {**manifest, "metadata": {**manifest["metadata"], "annotations": annotations}}
 
 
@@ -252,10 +255,10 @@ def is_copy(secret: str, workspace: str) -> bool:
     cert-manager's Secrets and people's own are not.
     """
     own = rf"{names.openwebui(workspace)}-([a-z0-9-]+-)?[0-9a-f]{{10}}"
-    return bool(re.fullmatch(own, secret)) or is_site_copy(secret, workspace)
+    return bool(re.fullmatch(own, secret)) or is_platform_copy(secret, workspace)
 
 
-def is_site_copy(secret: str, workspace: str) -> bool:
+def is_platform_copy(secret: str, workspace: str) -> bool:
     """Whether a tenant's Secret of this name is a copy of what the platform's settings name."""
     purposes = rf"(pull-[1-9]|{AUTHORITIES}-[0-9a-f]{{10}})"
     return bool(re.fullmatch(f"{names.openwebui(workspace)}-{purposes}", secret))

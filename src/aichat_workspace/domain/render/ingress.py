@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.render.context import OPENWEBUI, OPENWEBUI_PORT, Tenant, has_tls
-from aichat_workspace.domain.v1alpha1.platform_spec import Gateway, IssuerKind, Profile
+from aichat_workspace.domain.v1alpha1.network_settings import Gateway, IssuerKind, Profile
 
 # A reply may pause for minutes between two words, and documents are large.
 _TIMEOUT_SECONDS: Final = 3600
@@ -56,9 +56,9 @@ def _ingress(tenant: Tenant) -> Manifest:
 
 def _with_metadata(manifest: Manifest, tenant: Tenant, own: dict[str, str]) -> Manifest:
     """Return the way in with what the platform puts on it, and its own annotations."""
-    site, metadata = tenant.platform.ingress.metadata, manifest["metadata"]
-    annotations = {**site.annotations, **own}
-    labels = {**site.labels, **metadata["labels"]}
+    platform_metadata, metadata = tenant.platform.ingress.metadata, manifest["metadata"]
+    annotations = {**platform_metadata.annotations, **own}
+    labels = {**platform_metadata.labels, **metadata["labels"]}
     marks = {"annotations": annotations} if annotations else {}
     return {**manifest, "metadata": {**metadata, "labels": labels, **marks}}
 

@@ -16,24 +16,26 @@ from aichat_workspace.domain.render.context import (
     with_pull_digest,
     workspace_labels,
 )
-from aichat_workspace.domain.render.site import site_record
-from aichat_workspace.domain.v1alpha1.site_metadata import NamespaceMetadata
+from aichat_workspace.domain.render.namespace_metadata import metadata_record
+from aichat_workspace.domain.v1alpha1.metadata_settings import Metadata
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
 
-def namespace(workspace: Workspace, site: NamespaceMetadata) -> Manifest:
+def namespace(workspace: Workspace, platform_metadata: Metadata) -> Manifest:
     owner = f"{workspace.namespace}/{workspace.name}"
     spec = workspace.spec
-    return marked_namespace(spec.workspace_name, workspace.uid, owner, spec.cost_centre, site)
+    return marked_namespace(
+        spec.workspace_name, workspace.uid, owner, spec.cost_centre, platform_metadata
+    )
 
 
 def marked_namespace(
-    name: str, owner_uid: str, owner: str, cost_centre: str, site: NamespaceMetadata
+    name: str, owner_uid: str, owner: str, cost_centre: str, platform_metadata: Metadata
 ) -> Manifest:
     """Render a namespace that is annotated with its owner, a resource's UID and namespace/name.
 
-    Tools that tell costs read its labels; `cost_centre` is empty for none. `site` is what the
-    platform puts there.
+    Tools that tell costs read its labels; `cost_centre` is empty for none. `platform_metadata` is
+    what the platform puts there.
     """
     return {
         "apiVersion": "v1",
@@ -41,15 +43,15 @@ def marked_namespace(
         "metadata": {
             "name": name,
             "labels": {
-                **site.labels,
+                **platform_metadata.labels,
                 **workspace_labels(name, name, TENANCY),
                 "pod-security.kubernetes.io/enforce": "restricted",
                 "pod-security.kubernetes.io/enforce-version": "latest",
                 **({names.COST_CENTRE_LABEL: cost_centre} if cost_centre else {}),
             },
             "annotations": {
-                **site.annotations,
-                **site_record(site),
+                **platform_metadata.annotations,
+                **metadata_record(platform_metadata),
                 names.OWNER_UID_ANNOTATION: owner_uid,
                 names.OWNER_ANNOTATION: owner,
             },
@@ -65,7 +67,7 @@ def render(tenant: Tenant) -> tuple[Manifest, ...]:
         tenant.service_account(tenant.openwebui, OPENWEBUI),
         _secret(tenant),
         *(_copy(tenant, purpose) for purpose in tenant.copied),
-        *_site_copies(tenant),
+        *_platform_copies(tenant),
     )
 
 
@@ -143,28 +145,28 @@ def _copy(tenant: Tenant, purpose: str) -> Manifest:
     )
 
 
-def _site_copies(tenant: Tenant) -> Iterator[Manifest]:
+def _platform_copies(tenant: Tenant) -> Iterator[Manifest]:
     """Yield the copies of what the platform's settings name for every workspace.
 
     The authorities' has a name of its own for each content, and pods follow it by turns. Those of
     registries' passwords keep their names, as pods that run have no use for new ones.
     """
-    site = tenant.site
-    for number, original in enumerate(site.pull_secrets, start=1):
+    platform_secrets = tenant.platform_secrets
+    for number, original in enumerate(platform_secrets.pull_secrets, start=1):
         name = names.pull_secret(tenant.name, number)
         copy = tenant.manifest(
             "v1", "Secret", name, TENANCY, type=original.type, data=dict(original.data)
         )
-        yield with_pull_digest(copy, site)
-    if site.authorities is not None:
+        yield with_pull_digest(copy, platform_secrets)
+    if platform_secrets.authorities is not None:
         yield tenant.manifest(
             "v1",
             "Secret",
             tenant.authorities,
             TENANCY,
-            type=site.authorities.type,
+            type=platform_secrets.authorities.type,
             immutable=True,
-            data=dict(site.authorities.data),
+            data=dict(platform_secrets.authorities.data),
         )
 
 

@@ -20,7 +20,7 @@ from aichat_workspace.domain.render.context import (
 )
 from aichat_workspace.domain.render.placement import pod_security
 from aichat_workspace.domain.render.ways_out import with_ways_out
-from aichat_workspace.domain.v1alpha1.platform_spec import IpFamily
+from aichat_workspace.domain.v1alpha1.network_settings import IpFamily
 
 # The image runs as any user of group 0 (open-webui#20813).
 _USER: Final = 1000

@@ -8,8 +8,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, Final
 
 from aichat_workspace.domain.policy.cluster_addresses import IpNetwork, excepted_networks
-from aichat_workspace.domain.v1alpha1.platform_spec import Ingress, Network, PlatformSpec
-from aichat_workspace.domain.v1alpha1.site_network import Dns
+from aichat_workspace.domain.v1alpha1.network_settings import Dns, Ingress, Network
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 
 _DNS: Final = 53
 # Clusters with IPv6 alone reach IPv4 through these addresses (RFC 6052), so what is excepted of

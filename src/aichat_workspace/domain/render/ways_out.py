@@ -1,4 +1,4 @@
-"""Render what a site's network needs of pods: registries' passwords, authorities and a proxy.
+"""Render what the platform's network needs of pods: registries' passwords, authorities and a proxy.
 
 Ollama is written in Go, which reads HTTPS_PROXY, NO_PROXY and the folders of SSL_CERT_DIR besides
 its own file of authorities (https://pkg.go.dev/crypto/x509#SystemCertPool). Open WebUI is written
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.policy.site_secrets import AUTHORITIES_KEY
+from aichat_workspace.domain.policy.platform_secrets import AUTHORITIES_KEY
 from aichat_workspace.domain.render.context import OLLAMA, Tenant, env
 from aichat_workspace.domain.render.peers import ranges
 
@@ -42,7 +42,7 @@ network policies' walls, and not around them through a proxy."""
 
 
 def with_ways_out(tenant: Tenant, component: str, template: dict[str, Any]) -> dict[str, Any]:
-    """Return the pod template with what the site's network needs; the same where it needs none."""
+    """Return the pod template with what the network needs; the same where it needs none."""
     spec = template["spec"]
     added = {
         **_pull_secrets(tenant),
@@ -74,7 +74,7 @@ def no_proxy(tenant: Tenant) -> str:
 
 def _pull_secrets(tenant: Tenant) -> dict[str, Any]:
     """Their names stay when their content changes, so that pods need no restart for that."""
-    count = len(tenant.site.pull_secrets)
+    count = len(tenant.platform_secrets.pull_secrets)
     pull_secrets = [{"name": names.pull_secret(tenant.name, n)} for n in range(1, count + 1)]
     return {"imagePullSecrets": pull_secrets} if pull_secrets else {}
 
@@ -103,7 +103,7 @@ def _variables(tenant: Tenant, component: str) -> Iterator[tuple[str, str]]:
     if proxy := tenant.platform.proxy:
         yield "HTTPS_PROXY", proxy.url
         yield "NO_PROXY", no_proxy(tenant)
-    if tenant.site.authorities is None:
+    if tenant.platform_secrets.authorities is None:
         return
     if component == OLLAMA:
         yield "SSL_CERT_DIR", f"{_GO_FOLDERS}:{_SOURCE_PATH}"
@@ -113,7 +113,7 @@ def _variables(tenant: Tenant, component: str) -> Iterator[tuple[str, str]]:
 
 
 def _mounts(tenant: Tenant, component: str) -> Iterator[Manifest]:
-    if tenant.site.authorities is not None:
+    if tenant.platform_secrets.authorities is not None:
         volume = (_SOURCE, _SOURCE_PATH) if component == OLLAMA else (_BUNDLE, _BUNDLE_PATH)
         yield {"name": volume[0], "mountPath": volume[1], "readOnly": True}
 
@@ -122,7 +122,7 @@ def _bundle_writer(
     tenant: Tenant, component: str, container: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
     """Yield the init container that writes all authorities, the image's and ours, to one file."""
-    if tenant.site.authorities is None or component == OLLAMA:
+    if tenant.platform_secrets.authorities is None or component == OLLAMA:
         return
     shared = ("image", "imagePullPolicy", "resources", "securityContext")
     yield {
@@ -138,7 +138,7 @@ def _bundle_writer(
 
 
 def _volumes(tenant: Tenant, component: str, spec: dict[str, Any]) -> dict[str, Any]:
-    if tenant.site.authorities is None:
+    if tenant.platform_secrets.authorities is None:
         return {}
     bundle = {"name": _BUNDLE, "emptyDir": {"sizeLimit": "16Mi"}}
     source = {"name": _SOURCE, "secret": {"secretName": tenant.authorities}}

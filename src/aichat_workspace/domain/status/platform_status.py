@@ -10,7 +10,8 @@ from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
-from aichat_workspace.domain.v1alpha1.platform_spec import IssuerKind, PlatformSpec
+from aichat_workspace.domain.v1alpha1.network_settings import IssuerKind
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.platform_status import (
     PlatformCondition,
     PlatformConditionType,

@@ -20,6 +20,7 @@ LABEL_KEY_LENGTH: Final = 316
 _LABEL_VALUE: Final = rf"^({LABEL})?$"
 ONE_LINE: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"  # no control characters
 SET: Final[dict[str, Any]] = {"x-kubernetes-list-type": "set"}
+ATOMIC: Final[dict[str, Any]] = {"x-kubernetes-list-type": "atomic"}  # its order means something
 
 Quantity = Annotated[str, StringConstraints(max_length=20, pattern=QUANTITY_PATTERN)]
 Positive = Annotated[str, StringConstraints(max_length=20, pattern=POSITIVE_PATTERN)]

@@ -1,15 +1,12 @@
 """AIChatPlatform: the platform team's settings for all workspaces.
 
 It is a cluster-scoped resource named `default`, so that the API server itself refuses a bad edit.
-Where there never was one, the defaults below apply. The last settings of a deleted one stay in
-force (platform_settings).
+Without one ever, the defaults below apply. A deleted one's stay in force (platform_settings).
 """
 
-from enum import StrEnum
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
-from pydantic.config import JsonDict
 
 from aichat_workspace.domain import versions
 from aichat_workspace.domain.models.name import (
@@ -19,19 +16,23 @@ from aichat_workspace.domain.models.name import (
 )
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
 from aichat_workspace.domain.v1alpha1.field_types import (
+    ATOMIC,
     DNS_LABELS,
     LABEL,
     SET,
     ByteSize,
-    DnsLabel,
     DnsName,
     Positive,
     Quantity,
 )
-from aichat_workspace.domain.v1alpha1.network_types import POD_LABELS, Cidr, PodLabels
+from aichat_workspace.domain.v1alpha1.metadata_settings import NAMESPACES, Metadata
+from aichat_workspace.domain.v1alpha1.network_settings import (
+    Ingress,
+    Network,
+    Proxy,
+    TrustedAuthorities,
+)
 from aichat_workspace.domain.v1alpha1.pod_settings import Pods
-from aichat_workspace.domain.v1alpha1.site_metadata import NamespaceMetadata, RouteMetadata
-from aichat_workspace.domain.v1alpha1.site_network import Dns, Proxy, TrustedAuthorities
 from aichat_workspace.domain.v1alpha1.size_class import (
     MAX_SIZE_CLASSES,
     SIZE_CLASS_RULES,
@@ -181,182 +182,6 @@ class OpenWebUIShare(Schema):
 Share = OllamaShare | OpenWebUIShare
 
 
-class IssuerKind(StrEnum):
-    """The kinds of cert-manager's issuers."""
-
-    ISSUER = "Issuer"
-    CLUSTER_ISSUER = "ClusterIssuer"
-
-
-class Issuer(Schema):
-    """An issuer of cert-manager (https://cert-manager.io/docs/usage/ingress/)."""
-
-    name: DnsName = Field(description="Its name.")
-    kind: IssuerKind = Field(
-        default=IssuerKind.CLUSTER_ISSUER,
-        description="ClusterIssuer, or an Issuer in the workspace's own namespace.",
-    )
-
-
-class Profile(StrEnum):
-    """The ingress controller whose annotations allow long replies and large documents."""
-
-    TRAEFIK = "Traefik"
-    NGINX = "NGINX"
-    HAPROXY = "HAProxy"
-
-
-class Gateway(Schema):
-    """The Gateway that HTTPRoutes attach to (https://gateway-api.sigs.k8s.io/)."""
-
-    name: DnsName = Field(description="Its name.")
-    namespace: DnsLabel = Field(description="Its namespace.")
-    section_name: DnsName | None = Field(
-        default=None, description="Its listener; every listener that fits when left out."
-    )
-
-
-class Ingress(Schema):
-    """How people reach workspaces."""
-
-    domain: Annotated[
-        str, StringConstraints(min_length=1, max_length=190, pattern=f"^{DNS_LABELS}$")
-    ] = Field(
-        default="localtest.me",
-        description="Workspaces are served at <workspaceName>.<domain>.",
-    )
-    class_name: DnsName | None = Field(
-        default=None, description="IngressClass; the cluster's default class when left out."
-    )
-    allowed_domains: tuple[DnsName, ...] = Field(
-        default=(),
-        max_length=32,
-        description="Further domains under which a workspace may name its own host.",
-        json_schema_extra={"x-kubernetes-list-type": "set"},
-    )
-    reserved_hosts: tuple[DnsName, ...] = Field(
-        default=(),
-        max_length=32,
-        description="Hosts that no workspace may have: the API's own, when it is not "
-        "workspaces.<domain>, and others that are taken.",
-        json_schema_extra={"x-kubernetes-list-type": "set"},
-    )
-    profile: Profile = Field(
-        default=Profile.TRAEFIK,
-        description="The controller whose annotations keep long answers flowing: Traefik (needs "
-        "none), NGINX or HAProxy.",
-    )
-    issuer: Issuer | None = Field(
-        default=None,
-        description="cert-manager's issuer of every workspace's certificate; TLS is on with it.",
-    )
-    default_certificate: bool = Field(
-        default=False,
-        description="Serve workspaces by TLS with the ingress controller's own certificate.",
-    )
-    gateway: Gateway | None = Field(
-        default=None, description="Make HTTPRoutes for this Gateway instead of Ingresses."
-    )
-    port: int | None = Field(
-        default=None,
-        ge=1,
-        le=65535,
-        description="Port people use when it is not 80, or 443 with TLS.",
-    )
-    controller_namespaces: tuple[DnsLabel, ...] = Field(
-        default=(
-            "traefik",
-            "ingress-nginx",
-            "haproxy-controller",
-            "kube-system",
-            "openshift-ingress",
-            "envoy-gateway-system",
-            "istio-ingress",
-            "istio-system",
-            "nginx-gateway",
-            "projectcontour",
-            "kong",
-        ),
-        min_length=1,
-        max_length=16,
-        description="Namespaces whose pods may reach Open WebUI: the ingress controller's.",
-        json_schema_extra=SET,
-    )
-    controller_pod_labels: PodLabels = Field(
-        default={},
-        max_length=8,
-        description="Labels that the ingress controller's pods have; every pod of these namespaces "
-        "when left out.",
-        json_schema_extra=POD_LABELS,
-    )
-    source_ranges: tuple[Cidr, ...] = Field(
-        default=(),
-        max_length=64,
-        description="Addresses that may reach Open WebUI without being a pod's: the nodes' for a "
-        "controller on the host's network, the subnets of a cloud's load balancer for one that "
-        "sends to pods.",
-        json_schema_extra=SET,
-    )
-    any_source: bool = Field(
-        default=False,
-        description="Whoever reaches the cluster's network may reach Open WebUI, where they have "
-        "to sign in. For controllers that no network policy can name, as Cilium's.",
-    )
-    metadata: RouteMetadata = Field(
-        default=RouteMetadata(), description="What every Ingress or HTTPRoute carries."
-    )
-
-
-IPV6_EXCEPTED: Final = ("2002::/16", "64:ff9b:1::/48", "fc00::/7", "fe80::/10", "fec0::/10")
-"""Private and reserved ranges, and those that stand for IPv4's in ways of their own."""
-
-
-class IpFamily(StrEnum):
-    """A family of addresses."""
-
-    IPV4 = "IPv4"
-    IPV6 = "IPv6"
-
-
-class Network(Schema):
-    """What the network policies let through, besides the ways in."""
-
-    egress_except: tuple[Cidr, ...] = Field(
-        default=(
-            "10.0.0.0/8",
-            "100.64.0.0/10",
-            "168.63.129.16/32",
-            "169.254.0.0/16",
-            "172.16.0.0/12",
-            "192.0.0.0/24",
-            "192.168.0.0/16",
-            "198.18.0.0/15",
-            "240.0.0.0/4",
-            *IPV6_EXCEPTED,
-        ),
-        max_length=64,
-        description="Ranges that workspaces may not reach: pods, services, nodes, the "
-        "API server and the clouds' metadata addresses. The defaults are the private and reserved "
-        "ranges, some of which clusters use for pods, and Azure's 168.63.129.16. A list without a "
-        "range of IPv6 has IPv6's defaults besides. Public addresses of nodes and of the API "
-        "server, and nodes' ranges of pods, are excepted without being listed.",
-        json_schema_extra=SET,
-    )
-    egress_allow: tuple[Cidr, ...] = Field(
-        default=(),
-        max_length=64,
-        description="Ranges that workspaces may reach although they are excepted, as a "
-        "private registry's 10.1.2.3/32; directly, where there is a proxy.",
-        json_schema_extra=SET,
-    )
-    dns: Dns = Field(default=Dns(), description="Where the cluster's DNS is.")
-    ip_family: IpFamily | None = Field(
-        default=None,
-        description="The family of pods' first address, on which chats listen: IPv4, or IPv6; that "
-        "of the nodes when left out.",
-    )
-
-
 class ModelSettings(Schema):
     """How models are downloaded."""
 
@@ -373,13 +198,13 @@ class ModelSettings(Schema):
         max_length=32,
         description="Registries that teams' models may come from, as host or host:port; any when "
         "empty. Ollama's own is registry.ollama.ai.",
-        json_schema_extra={"x-kubernetes-list-type": "set"},
+        json_schema_extra=SET,
     )
     insecure_registries: tuple[Registry, ...] = Field(
         default=(),
         max_length=32,
         description="Registries that speak plain HTTP.",
-        json_schema_extra={"x-kubernetes-list-type": "set"},
+        json_schema_extra=SET,
     )
 
 
@@ -393,7 +218,6 @@ class Ceiling(Schema):
 
 
 _GPUS: Final = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "gpu.intel.com/xe")
-_SET: Final[JsonDict] = {"x-kubernetes-list-type": "set"}
 _PATTERNS: Final = "Names, example.org/* for a prefix, or * for all."
 
 
@@ -412,49 +236,49 @@ class Allowed(Schema):
         max_length=64,
         description="Node labels that spec.scheduling.nodeSelector of a workspace may name. "
         f"{_PATTERNS}",
-        json_schema_extra=_SET,
+        json_schema_extra=SET,
     )
     toleration_keys: tuple[NamePattern, ...] = Field(
         default=_GPUS,
         max_length=64,
         description="Taints that spec.scheduling.tolerations of a workspace may name; one without "
         f"a key tolerates every taint and needs *. {_PATTERNS}",
-        json_schema_extra=_SET,
+        json_schema_extra=SET,
     )
     gpu_resources: tuple[NamePattern, ...] = Field(
         default=_GPUS,
         max_length=64,
         description="Device plugins' resources that a workspace may ask for as graphics "
         f"processors. {_PATTERNS}",
-        json_schema_extra=_SET,
+        json_schema_extra=SET,
     )
     storage_classes: tuple[NamePattern, ...] = Field(
         default=("*",),
         max_length=64,
         description="StorageClasses that a workspace may name, besides spec.storageClassName. "
         "Names, or * for all.",
-        json_schema_extra=_SET,
+        json_schema_extra=SET,
     )
     ingress_classes: tuple[NamePattern, ...] = Field(
         default=(),
         max_length=64,
         description="IngressClasses that a workspace may name, besides spec.ingress.className. "
         "Names, or * for all.",
-        json_schema_extra=_SET,
+        json_schema_extra=SET,
     )
     issuers: tuple[NamePattern, ...] = Field(
         default=(),
         max_length=64,
         description="ClusterIssuers that a workspace may name, besides spec.ingress.issuer; an "
         "Issuer in its own namespace always. Names, or * for all.",
-        json_schema_extra=_SET,
+        json_schema_extra=SET,
     )
     foreign_metadata: tuple[NamePattern, ...] = Field(
         default=FOREIGN_METADATA,
         max_length=128,
         description="Annotations and labels that others may add to a workspace's namespace, "
         f"Services, Ingress and HTTPRoute; the operator removes all others. {_PATTERNS}",
-        json_schema_extra=_SET,
+        json_schema_extra=SET,
     )
 
 
@@ -548,11 +372,13 @@ class PlatformSpec(Schema):
         description="Secrets of the operator's namespace with the passwords of the images' "
         "registries, of type kubernetes.io/dockerconfigjson. Every workspace gets copies, which "
         "follow a change without a restart.",
-        json_schema_extra=SET,
+        json_schema_extra=ATOMIC,
     )
     pods: Pods = Field(default=Pods(), description="Where pods run, and as whom.")
-    namespaces: NamespaceMetadata = Field(
-        default=NamespaceMetadata(), description="What every workspace's namespace carries."
+    namespace_metadata: Metadata = Field(
+        default=Metadata(),
+        description="What every workspace's namespace carries.",
+        json_schema_extra=NAMESPACES,
     )
     models: ModelSettings = Field(default=ModelSettings(), description="How models are downloaded.")
     ceiling: Ceiling = Field(default=Ceiling(), description="What one workspace may have at most.")

@@ -7,13 +7,13 @@ from pydantic import Field, StrictBool
 
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
 from aichat_workspace.domain.v1alpha1.field_types import (
-    SET,
+    ATOMIC,
     DnsName,
     LabelKey,
     LabelValue,
     Quantity,
 )
-from aichat_workspace.domain.v1alpha1.site_metadata import PODS, AnnotationValue
+from aichat_workspace.domain.v1alpha1.metadata_settings import PODS, Metadata
 
 _MAX_TERMS: Final = 8
 # https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#NodeSelectorTerm
@@ -63,7 +63,10 @@ class MatchExpression(Schema):
         description="How the label is compared with the values."
     )
     values: tuple[LabelValue, ...] = Field(
-        default=(), max_length=16, description="What it is compared with."
+        default=(),
+        max_length=16,
+        description="What it is compared with.",
+        json_schema_extra=ATOMIC,
     )
 
 
@@ -72,7 +75,12 @@ class NodeTerm(Schema):
 
     match_expressions: tuple[
         Annotated[MatchExpression, Field(json_schema_extra=_EXPRESSION_RULES)], ...
-    ] = Field(min_length=1, max_length=_MAX_TERMS, description="What holds of the node's labels.")
+    ] = Field(
+        min_length=1,
+        max_length=_MAX_TERMS,
+        description="What holds of the node's labels.",
+        json_schema_extra=ATOMIC,
+    )
 
 
 class PreferredTerm(Schema):
@@ -86,10 +94,16 @@ class NodeAffinity(Schema):
     """Which nodes pods may run on, and which they prefer."""
 
     required: tuple[NodeTerm, ...] = Field(
-        default=(), max_length=_MAX_TERMS, description="A node must match one of them."
+        default=(),
+        max_length=_MAX_TERMS,
+        description="A node must match one of them.",
+        json_schema_extra=ATOMIC,
     )
     preferred: tuple[PreferredTerm, ...] = Field(
-        default=(), max_length=_MAX_TERMS, description="Where there is a choice."
+        default=(),
+        max_length=_MAX_TERMS,
+        description="Where there is a choice.",
+        json_schema_extra=ATOMIC,
     )
 
 
@@ -117,16 +131,13 @@ class Pods(Schema):
         description="Labels of nodes over whose values all workspaces' model servers are spread "
         "where there is room, and all their chats, as topology.kubernetes.io/zone; the first one "
         "counts most.",
-        json_schema_extra=SET,
+        json_schema_extra=ATOMIC,
     )
     host_users: StrictBool = Field(
         default=True,
         description="Whether users of the pods are the node's. With false they have a user "
         "namespace, where nodes and their volumes can (Kubernetes 1.33 or newer by default).",
     )
-    labels: dict[LabelKey, LabelValue] = Field(
-        default={}, max_length=16, description="Labels of the pods.", json_schema_extra=PODS
-    )
-    annotations: dict[LabelKey, AnnotationValue] = Field(
-        default={}, max_length=16, description="Annotations of the pods.", json_schema_extra=PODS
+    metadata: Metadata = Field(
+        default=Metadata(), description="What every pod carries.", json_schema_extra=PODS
     )

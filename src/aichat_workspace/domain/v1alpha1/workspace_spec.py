@@ -25,7 +25,7 @@ from aichat_workspace.domain.v1alpha1.field_types import (
     ModelText,
     Positive,
 )
-from aichat_workspace.domain.v1alpha1.platform_spec import Issuer
+from aichat_workspace.domain.v1alpha1.network_settings import Issuer
 from aichat_workspace.domain.v1alpha1.sizes import Resources, Storage
 
 PATTERN_NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$"

@@ -13,7 +13,7 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest, covers, ref
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.policy import cluster_addresses
 from aichat_workspace.domain.policy.ownership import is_orphaned
-from aichat_workspace.domain.policy.site_secrets import resolve_site
+from aichat_workspace.domain.policy.platform_secrets import resolve_platform_secrets
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.status.platform_status import (
     Enforcement,
@@ -278,7 +278,7 @@ class Caches:
             ingress_classes=tuple(self.ingress_classes.all()),
             gateways=tuple(self.gateways.all()),
             issuers=tuple(self.issuers.all()),
-            missing=self._site_problems(),
+            missing=self._platform_problems(),
             namespaces=frozenset(map(_name, self.namespaces.all())),
             enforcement=self.enforcement,
             counts=WorkspaceCounts(
@@ -289,10 +289,10 @@ class Caches:
             ),
         )
 
-    def _site_problems(self) -> tuple[Problem, ...]:
+    def _platform_problems(self) -> tuple[Problem, ...]:
         """What the settings name in the system namespace, and that is not there."""
         spec, system = self.settings_in_force.spec, names.SYSTEM_NAMESPACE
-        _, problems = resolve_site(
+        _, problems = resolve_platform_secrets(
             spec, partial(self.secrets.get, system), partial(self.bundles.get, system)
         )
         return problems
@@ -464,7 +464,7 @@ class Caches:
             else names.workspace_of_credentials(_name(secret))
         )
 
-    def _is_site_object(self, kind: Resource, obj: Json | None) -> bool:
+    def _is_platform_object(self, kind: Resource, obj: Json | None) -> bool:
         """Whether the settings name an object of the system namespace for all workspaces."""
         if obj is None:
             return False
@@ -490,7 +490,7 @@ class Caches:
                 return
             if self._take_in(kind, old, new):
                 return
-            is_for_all = self._is_site_object(kind, old or new)
+            is_for_all = self._is_platform_object(kind, old or new)
             if is_for_all or kind is kinds.NAMESPACE:
                 self.platform_moved.set()
             if workspace_of is None or is_for_all:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.field_ownership import keep_foreign
-from aichat_workspace.domain.policy.site_secrets import PULL_SECRET_TYPE
+from aichat_workspace.domain.policy.platform_secrets import PULL_SECRET_TYPE
 from aichat_workspace.foundation.metadata import annotations, labels
 from aichat_workspace.kube.objects import Json, without_managed_fields
 

@@ -616,8 +616,8 @@ def test_images_are_kept_until_a_slot_is_granted() -> None:
 
 
 def test_the_platforms_metadata_of_a_namespace_is_kept_while_it_is_unknown() -> None:
-    site = {"namespaces": {"labels": {"example.org/tier": "b"}}}
-    platform = PlatformSpec.model_validate(site)
+    spec = {"namespaceMetadata": {"labels": {"example.org/tier": "b"}}}
+    platform = PlatformSpec.model_validate(spec)
     created = provision(snapshot(KEPT, platform=platform)).steps[-1]
     assert isinstance(created, CreateNamespace)
     body = created.manifest
@@ -625,7 +625,7 @@ def test_the_platforms_metadata_of_a_namespace_is_kept_while_it_is_unknown() -> 
     marked = {**body, "metadata": {**namespace()["metadata"], **body["metadata"], "uid": "ns-1"}}
     facts = snapshot(KEPT, tenant=marked)
     assert any(isinstance(action, Prune) for action in provision(facts).actions)
-    unknown = replace(facts, unknown_settings={"namespaces": "namespaces: no"})
+    unknown = replace(facts, unknown_settings={"namespaceMetadata": "namespaceMetadata: no"})
     assert not any(isinstance(action, Prune) for action in provision(unknown).actions)
 
 

@@ -92,7 +92,7 @@ SETTINGS: dict[str, Any] = {
     "ceiling": {"cpu": "1"},
     "sizeClasses": [SMALL],
     "pods": {"runAs": "Cluster", "runtimeClass": {"name": "kata", "cpuOverhead": "1"}},
-    "namespaces": {"labels": {"example.org/tier": "b"}},
+    "namespaceMetadata": {"labels": {"example.org/tier": "b"}},
     "upgrades": {"concurrent": 7},
     "images": {"mirror": "mirror.example.org"},
     "ingress": {"domain": "ai.example.org"},

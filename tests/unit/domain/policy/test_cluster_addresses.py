@@ -1,13 +1,8 @@
 import pytest
 
 from aichat_workspace.domain.policy import cluster_addresses
-from aichat_workspace.domain.v1alpha1.platform_spec import (
-    IPV6_EXCEPTED,
-    IpFamily,
-    Network,
-    PlatformSpec,
-)
-from aichat_workspace.domain.v1alpha1.site_network import Dns
+from aichat_workspace.domain.v1alpha1.network_settings import IPV6_EXCEPTED, Dns, IpFamily, Network
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 
 
 def test_a_nodes_addresses_and_its_pods_ranges_are_the_clusters_own() -> None:

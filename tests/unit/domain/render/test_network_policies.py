@@ -22,8 +22,8 @@ from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.render import ReferencedSecret, render, tenant_namespace
 from aichat_workspace.domain.render.context import OLLAMA, OPENWEBUI, workspace_labels
-from aichat_workspace.domain.v1alpha1.platform_spec import Ingress, Issuer, Network, PlatformSpec
-from aichat_workspace.domain.v1alpha1.site_network import Dns
+from aichat_workspace.domain.v1alpha1.network_settings import Dns, Ingress, Issuer, Network
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import Access
 from localcluster.node.netpol.evaluate import is_allowed

@@ -1,4 +1,4 @@
-"""Whom a site's settings let in and out, asked of the local cluster's evaluator over all peers."""
+"""Whom the settings let in and out, asked of the local cluster's evaluator over all peers."""
 
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address, ip_network
@@ -59,8 +59,8 @@ ADDRESSES = (
 PORTS = (53, 80, 443, 3128, 5353, 8080, 8443, 11434)
 RANGES = ("192.0.2.0/24", "10.1.2.0/24", "203.0.113.9/32", "fd00::/16", "2001:db8::/32")
 
-site_ranges = st.lists(st.sampled_from(RANGES), max_size=3, unique=True)
-site_namespaces = st.lists(st.sampled_from(NAMESPACES), max_size=3, unique=True)
+platform_ranges = st.lists(st.sampled_from(RANGES), max_size=3, unique=True)
+platform_namespaces = st.lists(st.sampled_from(NAMESPACES), max_size=3, unique=True)
 labels = st.sampled_from(LABELS)
 
 
@@ -92,7 +92,7 @@ def is_within(address: str, cidrs: Iterable[str]) -> bool:
 @given(
     namespaces=st.lists(st.sampled_from(NAMESPACES), min_size=1, max_size=3, unique=True),
     pod_labels=labels,
-    cidrs=site_ranges,
+    cidrs=platform_ranges,
     any_source=st.booleans(),
 )
 def test_the_chat_is_reached_by_the_controllers_pods_and_the_listed_addresses_alone(
@@ -124,9 +124,9 @@ def test_the_chat_is_reached_by_the_controllers_pods_and_the_listed_addresses_al
 
 @settings(max_examples=60, deadline=None)
 @given(
-    namespaces=site_namespaces,
+    namespaces=st.lists(st.sampled_from(NAMESPACES), min_size=1, max_size=3, unique=True),
     pod_labels=labels,
-    cidrs=site_ranges,
+    cidrs=platform_ranges,
     ports=st.lists(st.sampled_from((53, 5353, 8443)), min_size=1, max_size=2, unique=True),
 )
 def test_names_are_asked_of_dns_alone(
@@ -155,10 +155,10 @@ CONNECTED = workspace(
 
 @settings(max_examples=60, deadline=None)
 @given(
-    namespaces=site_namespaces,
+    namespaces=platform_namespaces,
     pod_labels=labels,
     cidrs=st.lists(st.sampled_from(RANGES), min_size=1, max_size=3, unique=True),
-    direct=site_ranges,
+    direct=platform_ranges,
 )
 def test_with_a_proxy_only_it_is_reached_and_what_is_allowed_by_its_address(
     namespaces: list[str], pod_labels: dict[str, str], cidrs: list[str], direct: list[str]
@@ -169,7 +169,7 @@ def test_with_a_proxy_only_it_is_reached_and_what_is_allowed_by_its_address(
         "podLabels": pod_labels,
         "addresses": cidrs,
     }
-    dns: dict[str, list[str]] = {"namespaces": [], "addresses": []}
+    dns: dict[str, list[str]] = {"namespaces": ["dns"], "addresses": []}
     network = {"egressAllow": direct, "dns": dns}
     present = walls({"proxy": proxy, "network": network}, CONNECTED)
     targets: list[tuple[str, Pod | None]] = [

@@ -5,8 +5,9 @@ import pytest
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy import effective_spec, limits
 from aichat_workspace.domain.render import render
-from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec, Profile
-from aichat_workspace.domain.v1alpha1.site_metadata import ROUTE_NAMES
+from aichat_workspace.domain.v1alpha1.metadata_settings import ROUTE_NAMES
+from aichat_workspace.domain.v1alpha1.network_settings import Profile
+from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from tests.unit.domain.samples import CREDENTIALS, workspace
 
 WORKLOADS = {"StatefulSet": "ollama", "Deployment": "openwebui"}
@@ -114,8 +115,11 @@ def test_pods_of_a_kind_are_spread_over_all_workspaces() -> None:
 
 
 def test_pods_carry_the_platforms_metadata_and_nothing_selects_by_it() -> None:
-    site = {"labels": {"example.org/tier": "b"}, "annotations": {"example.org/scrape": "no"}}
-    manifests = rendered({"pods": site}, restart={"ollama": "one"})
+    platform_metadata = {
+        "labels": {"example.org/tier": "b"},
+        "annotations": {"example.org/scrape": "no"},
+    }
+    manifests = rendered({"pods": {"metadata": platform_metadata}}, restart={"ollama": "one"})
     for kind in WORKLOADS:
         metadata = manifests[kind]["spec"]["template"]["metadata"]
         assert metadata["labels"]["example.org/tier"] == "b"
@@ -131,8 +135,8 @@ def test_pods_carry_the_platforms_metadata_and_nothing_selects_by_it() -> None:
 )
 def test_ways_in_carry_the_platforms_metadata(way: dict[str, Any], kind: str) -> None:
     names = {"alb.ingress.kubernetes.io/scheme": "internal"}
-    site = {"labels": {"example.org/tier": "b"}, "annotations": names}
-    metadata = rendered({"ingress": {**way, "metadata": site}})[kind]["metadata"]
+    platform_metadata = {"labels": {"example.org/tier": "b"}, "annotations": names}
+    metadata = rendered({"ingress": {**way, "metadata": platform_metadata}})[kind]["metadata"]
     assert metadata["labels"]["example.org/tier"] == "b"
     assert metadata["labels"]["aichatworkspace"] == "team-a-aichat"
     assert metadata["annotations"].items() >= names.items()

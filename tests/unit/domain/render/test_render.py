@@ -21,14 +21,8 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy.secret_references import OIDC, connection
 from aichat_workspace.domain.render import ReferencedSecret, render, tenant_namespace
 from aichat_workspace.domain.render.context import Credentials, env, image_version
-from aichat_workspace.domain.v1alpha1.platform_spec import (
-    Images,
-    Ingress,
-    Issuer,
-    Network,
-    OllamaShare,
-    PlatformSpec,
-)
+from aichat_workspace.domain.v1alpha1.network_settings import Ingress, Issuer, Network
+from aichat_workspace.domain.v1alpha1.platform_spec import Images, OllamaShare, PlatformSpec
 from tests.unit.domain.samples import CREDENTIALS, desired, workspace
 
 GOLDEN = Path(__file__).parents[1] / "golden"

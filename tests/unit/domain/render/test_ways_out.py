@@ -1,4 +1,4 @@
-"""What pods get for a proxy and for authorities of a site's own, read as their programs read it."""
+"""What pods get for a proxy and for own authorities, read as their programs read it."""
 
 import os
 import subprocess
@@ -50,7 +50,7 @@ def secrets(settings: dict[str, Any]) -> dict[str, Manifest]:
     }
 
 
-def test_a_site_without_any_of_it_has_none_of_it() -> None:
+def test_a_platform_without_any_of_it_has_none_of_it() -> None:
     for pod in pods({}).values():
         assert {"HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}.isdisjoint(
             variables(pod)

@@ -49,6 +49,29 @@ def test_every_list_and_text_in_a_spec_is_bounded() -> None:
                 assert "maxLength" in schema
 
 
+def test_a_list_whose_order_counts_is_replaced_as_a_whole() -> None:
+    """A set's entries have many owners, whose changes are put together in no order."""
+    spec = crd.structural(PlatformSpec)["properties"]
+    affinity = spec["pods"]["properties"]["nodeAffinity"]
+    lists = [schema for schema in schemas(affinity) if schema.get("type") == "array"]
+    assert len(lists) == 6
+    for schema in (spec["imagePullSecretNames"], spec["pods"]["properties"]["spreadOver"], *lists):
+        assert schema["x-kubernetes-list-type"] == "atomic"
+
+
+def test_metadata_has_rules_for_its_labels_and_its_annotations_wherever_it_is() -> None:
+    spec = crd.structural(PlatformSpec)["properties"]
+    places = {
+        "scheduler.alpha.kubernetes.io": spec["namespaceMetadata"],
+        "cluster-autoscaler.kubernetes.io": spec["pods"]["properties"]["metadata"],
+        "nginx.ingress.kubernetes.io": spec["ingress"]["properties"]["metadata"],
+    }
+    for prefix, schema in places.items():
+        rules = schema["x-kubernetes-validations"]
+        assert [validation["fieldPath"] for validation in rules] == [".labels", ".annotations"]
+        assert all(f"startsWith('{prefix}/')" in validation["rule"] for validation in rules)
+
+
 def test_names_of_classes_may_have_dots() -> None:
     """As Kubernetes' own: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"""
     name = "webapprouting.kubernetes.azure.com"  # the class of AKS's application routing

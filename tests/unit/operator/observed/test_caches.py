@@ -6,7 +6,7 @@ import pytest
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.pods import is_controlled_by
 from aichat_workspace.domain.policy import cluster_addresses
-from aichat_workspace.domain.policy.site_secrets import PULL_SECRET_KEY, PULL_SECRET_TYPE
+from aichat_workspace.domain.policy.platform_secrets import PULL_SECRET_KEY, PULL_SECRET_TYPE
 from aichat_workspace.domain.v1alpha1.platform_settings import settings_record
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.kube.cache import Cache
@@ -330,10 +330,10 @@ def test_while_nodes_are_listed_walls_are_not_worked_out_for_each(
     assert worked_out == [3]
 
 
-SITE = {"imagePullSecretNames": ["registry"], "trustedAuthorities": {"configMapName": "corp"}}
+SPEC = {"imagePullSecretNames": ["registry"], "trustedAuthorities": {"configMapName": "corp"}}
 
 
-def site_object(kind: str, name: str, version: int, **fields: Any) -> dict[str, Any]:
+def system_object(kind: str, name: str, version: int, **fields: Any) -> dict[str, Any]:
     metadata = {
         "name": name,
         "namespace": names.SYSTEM_NAMESPACE,
@@ -345,11 +345,11 @@ def site_object(kind: str, name: str, version: int, **fields: Any) -> dict[str, 
 
 def pull_secret(version: int, text: str, name: str = "registry") -> dict[str, Any]:
     data = {PULL_SECRET_KEY: text}
-    return site_object("Secret", name, version, type=PULL_SECRET_TYPE, data=data)
+    return system_object("Secret", name, version, type=PULL_SECRET_TYPE, data=data)
 
 
 def bundle(version: int, text: str, name: str = "corp") -> dict[str, Any]:
-    return site_object("ConfigMap", name, version, data={"ca.crt": text})
+    return system_object("ConfigMap", name, version, data={"ca.crt": text})
 
 
 def test_a_change_of_what_the_settings_name_for_all_brings_all_back_and_no_other_does() -> None:
@@ -357,7 +357,7 @@ def test_a_change_of_what_the_settings_name_for_all_brings_all_back_and_no_other
     caches = Caches(cast("Client", None), enqueued.append)
     metadata = {"name": "a", "namespace": "t", "uid": "a", "resourceVersion": "1"}
     caches.workspaces.observe({"metadata": metadata, "spec": {"workspaceName": "a"}})
-    caches.platform.observe({**platform(1, pulls=1), "spec": SITE})
+    caches.platform.observe({**platform(1, pulls=1), "spec": SPEC})
     present = caches.present_platform()
     assert present is not None
     missing = [problem.reason for problem in caches.platform_inputs(present).missing]

@@ -1,6 +1,6 @@
-"""Labels and annotations that a site puts on objects of workspaces.
+"""Labels and annotations that the platform puts on objects of workspaces.
 
-Kubernetes' own prefixes are open only where controllers of a site read them: other names there
+Kubernetes' own prefixes are open only where controllers of a cluster read them: other names there
 change what Kubernetes does with the object. The operator's own names say whose it is.
 """
 
@@ -13,6 +13,7 @@ from aichat_workspace.domain.v1alpha1.base import Schema, rule
 from aichat_workspace.domain.v1alpha1.field_types import LABEL_KEYS, LabelKey, LabelValue
 
 _MAX_ENTRIES: Final = 16
+_KEYS: Final[dict[str, Any]] = {"x-kubernetes-validations": [LABEL_KEYS]}
 _OWNED: Final = r"^([-a-z0-9.]+[.])?(kubernetes[.]io|k8s[.]io|aichatworkspaces[.]io)/"
 _NAMESPACE_PREFIXES: Final = ("scheduler.alpha.kubernetes.io",)
 _POD_PREFIXES: Final = ("cluster-autoscaler.kubernetes.io",)
@@ -38,7 +39,7 @@ AnnotationValue = Annotated[str, StringConstraints(max_length=4096)]
 
 
 def _rules(open_prefixes: tuple[str, ...], own: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the rules for names of labels or annotations.
+    """Return the rules for names of labels and annotations.
 
     The message can't say which name it is: to put keys of any length together costs an API server
     more than it allows.
@@ -52,46 +53,33 @@ def _rules(open_prefixes: tuple[str, ...], own: tuple[str, ...] = ()) -> dict[st
     )
     is_theirs = f"key in {own_names} || (key.matches(r'{_OWNED}') && !({is_open}))"
     return {
-        "x-kubernetes-validations": [LABEL_KEYS, rule(f"!self.exists(key, {is_theirs})", message)]
+        "x-kubernetes-validations": [
+            {
+                **rule(f"!has(self.{part}) || !self.{part}.exists(key, {is_theirs})", message),
+                "fieldPath": f".{part}",
+            }
+            for part in ("labels", "annotations")
+        ]
     }
 
 
-def _labels(what: str, rules: dict[str, Any]) -> Any:
-    return Field(
-        default={},
-        max_length=_MAX_ENTRIES,
-        description=f"Labels of {what}.",
-        json_schema_extra=rules,
-    )
-
-
-def _annotations(what: str, rules: dict[str, Any]) -> Any:
-    return Field(
-        default={},
-        max_length=_MAX_ENTRIES,
-        description=f"Annotations of {what}.",
-        json_schema_extra=rules,
-    )
-
-
-_NAMESPACES: Final = _rules(_NAMESPACE_PREFIXES)
+NAMESPACES: Final = _rules(_NAMESPACE_PREFIXES)
 PODS: Final = _rules(_POD_PREFIXES)
 ROUTES: Final = _rules(_ROUTE_PREFIXES, ROUTE_NAMES)
 
 
-class NamespaceMetadata(Schema):
-    """What a site puts on the namespaces of workspaces."""
+class Metadata(Schema):
+    """What the platform puts on objects of workspaces."""
 
-    labels: dict[LabelKey, LabelValue] = _labels("every workspace's namespace", _NAMESPACES)
-    annotations: dict[LabelKey, AnnotationValue] = _annotations(
-        "every workspace's namespace", _NAMESPACES
+    labels: dict[LabelKey, LabelValue] = Field(
+        default={},
+        max_length=_MAX_ENTRIES,
+        description="Labels of these objects.",
+        json_schema_extra=_KEYS,
     )
-
-
-class RouteMetadata(Schema):
-    """What a site puts on the ways in to workspaces."""
-
-    labels: dict[LabelKey, LabelValue] = _labels("every Ingress or HTTPRoute", ROUTES)
-    annotations: dict[LabelKey, AnnotationValue] = _annotations(
-        "every Ingress or HTTPRoute", ROUTES
+    annotations: dict[LabelKey, AnnotationValue] = Field(
+        default={},
+        max_length=_MAX_ENTRIES,
+        description="Annotations of these objects.",
+        json_schema_extra=_KEYS,
     )

@@ -9,40 +9,40 @@ from typing import Any, Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.v1alpha1.site_metadata import NamespaceMetadata
+from aichat_workspace.domain.v1alpha1.metadata_settings import Metadata
 from aichat_workspace.foundation.metadata import annotations
 
 _PARTS: Final = ("labels", "annotations")
-NO_SITE: Final = NamespaceMetadata()
+NO_METADATA: Final = Metadata()
 
 
-def site_record(site: NamespaceMetadata) -> dict[str, str]:
+def metadata_record(platform_metadata: Metadata) -> dict[str, str]:
     """Return the annotation with the names; none without any."""
-    named = [f"{part}:{name}" for part in _PARTS for name in sorted(getattr(site, part))]
-    return {names.SITE_METADATA_ANNOTATION: ",".join(named)} if named else {}
+    named = [
+        f"{part}:{name}" for part in _PARTS for name in sorted(getattr(platform_metadata, part))
+    ]
+    return {names.PLATFORM_METADATA_ANNOTATION: ",".join(named)} if named else {}
 
 
-def recorded_site(namespace: Manifest) -> tuple[tuple[str, str], ...]:
+def recorded_metadata(namespace: Manifest) -> tuple[tuple[str, str], ...]:
     """Return the part and name of what the platform has put on a namespace, and of the record."""
-    record = annotations(namespace).get(names.SITE_METADATA_ANNOTATION, "")
+    record = annotations(namespace).get(names.PLATFORM_METADATA_ANNOTATION, "")
     named = (entry.partition(":") for entry in record.split(",") if entry)
     known = tuple(
         (part, name)
         for part, _, name in named
         if part in _PARTS and not name.startswith(f"{names.GROUP}/")
     )
-    return (*known, ("annotations", names.SITE_METADATA_ANNOTATION))
+    return (*known, ("annotations", names.PLATFORM_METADATA_ANNOTATION))
 
 
-def present_site(namespace: Manifest) -> NamespaceMetadata:
+def present_metadata(namespace: Manifest) -> Metadata:
     """Return what the platform has put on a namespace, as it is there: to leave it so."""
     metadata: Mapping[str, Any] = namespace["metadata"]
-    recorded = recorded_site(namespace)[:-1]
+    recorded = recorded_metadata(namespace)[:-1]
 
     def present(kind: str) -> dict[str, str]:
         values = metadata.get(kind) or {}
         return {name: values[name] for part, name in recorded if part == kind and name in values}
 
-    return NamespaceMetadata.model_construct(
-        labels=present("labels"), annotations=present("annotations")
-    )
+    return Metadata.model_construct(labels=present("labels"), annotations=present("annotations"))

@@ -17,8 +17,8 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy.secret_references import ReferencedSecret
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
+from aichat_workspace.domain.v1alpha1.network_settings import TrustedAuthorities
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
-from aichat_workspace.domain.v1alpha1.site_network import TrustedAuthorities
 
 PULL_SECRET_TYPE: Final = "kubernetes.io/dockerconfigjson"  # noqa: S105  (a type)
 PULL_SECRET_KEY: Final = ".dockerconfigjson"  # noqa: S105  (a name)
@@ -32,7 +32,7 @@ FindObject = Callable[[str], Manifest | None]
 
 
 @dataclass(frozen=True, slots=True)
-class SiteSecrets:
+class PlatformSecrets:
     """What every tenant gets a copy of."""
 
     pull_secrets: tuple[ReferencedSecret, ...] = ()
@@ -46,12 +46,12 @@ class SiteSecrets:
         return hashlib.sha256(digests.encode()).hexdigest()[:10]
 
 
-NO_SITE_SECRETS: Final = SiteSecrets()
+NO_PLATFORM_SECRETS: Final = PlatformSecrets()
 
 
-def resolve_site(
+def resolve_platform_secrets(
     platform: PlatformSpec, find_secret: FindObject, find_config_map: FindObject
-) -> tuple[SiteSecrets, tuple[Problem, ...]]:
+) -> tuple[PlatformSecrets, tuple[Problem, ...]]:
     """Return what the settings name, and a problem for each thing that is missing or unusable.
 
     Such a thing is empty: objects that use it can be named, but not written.
@@ -66,7 +66,7 @@ def resolve_site(
     if reference := platform.trusted_authorities:
         authorities, problem = _authorities(reference, find_config_map(reference.config_map_name))
         problems.append(problem)
-    return SiteSecrets(tuple(pull_secrets), authorities), tuple(filter(None, problems))
+    return PlatformSecrets(tuple(pull_secrets), authorities), tuple(filter(None, problems))
 
 
 def _pull_secret(name: str, secret: Manifest | None) -> tuple[ReferencedSecret, Problem | None]:

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.policy.site_secrets import (
-    NO_SITE_SECRETS,
+from aichat_workspace.domain.policy.platform_secrets import (
+    NO_PLATFORM_SECRETS,
     PULL_SECRET_KEY,
     PULL_SECRET_TYPE,
-    SiteSecrets,
-    resolve_site,
+    PlatformSecrets,
+    resolve_platform_secrets,
 )
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
@@ -23,9 +23,9 @@ def resolved(
     settings: dict[str, Any],
     secrets: Mapping[str, Manifest] | None = None,
     config_maps: Mapping[str, Manifest] | None = None,
-) -> tuple[SiteSecrets, tuple[Problem, ...]]:
+) -> tuple[PlatformSecrets, tuple[Problem, ...]]:
     platform = PlatformSpec.model_validate(settings)
-    return resolve_site(platform, (secrets or {}).get, (config_maps or {}).get)
+    return resolve_platform_secrets(platform, (secrets or {}).get, (config_maps or {}).get)
 
 
 def pull_secret(text: str) -> Manifest:
@@ -33,17 +33,20 @@ def pull_secret(text: str) -> Manifest:
 
 
 def test_settings_that_name_nothing_need_nothing() -> None:
-    assert resolved({}) == (NO_SITE_SECRETS, ())
+    assert resolved({}) == (NO_PLATFORM_SECRETS, ())
 
 
 def test_registries_passwords_come_in_the_order_of_the_settings() -> None:
     names = {"imagePullSecretNames": ["b", "a"]}
     secrets = {"a": pull_secret("YQ=="), "b": pull_secret("Yg==")}
-    site, problems = resolved(names, secrets)
+    platform_secrets, problems = resolved(names, secrets)
     assert problems == ()
-    assert [secret.data[PULL_SECRET_KEY] for secret in site.pull_secrets] == ["Yg==", "YQ=="]
+    assert [secret.data[PULL_SECRET_KEY] for secret in platform_secrets.pull_secrets] == [
+        "Yg==",
+        "YQ==",
+    ]
     changed, _ = resolved(names, {**secrets, "a": pull_secret("eA==")})
-    assert site.pull_digest != changed.pull_digest
+    assert platform_secrets.pull_digest != changed.pull_digest
 
 
 @pytest.mark.parametrize(
@@ -59,20 +62,20 @@ def test_a_secret_that_is_missing_or_of_another_type_is_named_with_its_fix(
     secret: Manifest | None,
 ) -> None:
     secrets = {"registry": secret} if secret else {}
-    site, (problem,) = resolved({"imagePullSecretNames": ["registry"]}, secrets)
+    platform_secrets, (problem,) = resolved({"imagePullSecretNames": ["registry"]}, secrets)
     assert problem.reason == "PullSecretNotFound"
     assert "Secret 'registry'" in problem.message
     assert "aichat-workspace-operator-system" in problem.message
-    assert [secret.data for secret in site.pull_secrets] == [{}]
+    assert [secret.data for secret in platform_secrets.pull_secrets] == [{}]
 
 
 def test_of_a_bundle_the_certificates_are_copied_and_nothing_else() -> None:
     text = f"# ours\n{CERTIFICATE}{KEY}{CERTIFICATE}"
     settings = {"trustedAuthorities": {"configMapName": "corp", "key": "bundle.pem"}}
-    site, problems = resolved(settings, None, {"corp": {"data": {"bundle.pem": text}}})
+    platform_secrets, problems = resolved(settings, None, {"corp": {"data": {"bundle.pem": text}}})
     assert problems == ()
-    assert site.authorities is not None
-    copied = base64.b64decode(site.authorities.data["ca.crt"]).decode()
+    assert platform_secrets.authorities is not None
+    copied = base64.b64decode(platform_secrets.authorities.data["ca.crt"]).decode()
     assert copied == CERTIFICATE * 2
 
 
@@ -91,9 +94,9 @@ def test_a_bundle_that_is_missing_or_broken_is_named_with_its_fix(
 ) -> None:
     config_maps = {} if data is None else {"corp": {"data": data}}
     settings = {"trustedAuthorities": {"configMapName": "corp"}}
-    site, (problem,) = resolved(settings, None, config_maps)
+    platform_secrets, (problem,) = resolved(settings, None, config_maps)
     assert problem.reason == "AuthoritiesNotFound"
     assert "ConfigMap 'corp'" in problem.message
     assert "'ca.crt'" in problem.message
-    assert site.authorities is not None
-    assert site.authorities.data == {}
+    assert platform_secrets.authorities is not None
+    assert platform_secrets.authorities.data == {}

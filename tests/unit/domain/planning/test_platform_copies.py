@@ -11,10 +11,10 @@ from aichat_workspace.domain.planning.plan import plan
 from aichat_workspace.domain.planning.pod_change import plan_pods
 from aichat_workspace.domain.planning.rollout import Refusal, RolloutSlot
 from aichat_workspace.domain.planning.secret_copies import recorded_copies
-from aichat_workspace.domain.policy.site_secrets import (
+from aichat_workspace.domain.policy.platform_secrets import (
     PULL_SECRET_KEY,
     PULL_SECRET_TYPE,
-    resolve_site,
+    resolve_platform_secrets,
 )
 from aichat_workspace.domain.render import render, tenant_namespace
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
@@ -35,9 +35,11 @@ def objects(
     platform = PlatformSpec.model_validate(settings)
     secret = {"type": PULL_SECRET_TYPE, "data": {PULL_SECRET_KEY: content}}
     bundle = {"data": {"ca.crt": certificate}}
-    site, problems = resolve_site(platform, {"registry": secret}.get, {"corp": bundle}.get)
+    platform_secrets, problems = resolve_platform_secrets(
+        platform, {"registry": secret}.get, {"corp": bundle}.get
+    )
     assert not problems
-    return render(workspace(), platform, CREDENTIALS, site=site)
+    return render(workspace(), platform, CREDENTIALS, platform_secrets=platform_secrets)
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
-"""A site with a registry that asks for a password under an authority of its own, and with a proxy
-as the only way out. It concerns all workspaces at once, so nothing else goes on meanwhile."""
+"""A platform with a registry that asks for a password under an authority of its own, and with a
+proxy as the only way out. It concerns all workspaces at once, so nothing else goes on meanwhile."""
 
 import os
 import shutil
@@ -42,8 +42,8 @@ PROXY_PORT: Final = 3128
 IMAGES: Final = f"{REGISTRY}:{IMAGES_PORT}"
 BLOBS: Final = "blobs.registry.localcluster.test"
 MODEL: Final = f"{REGISTRY}:{MODELS_PORT}/library/smollm2:latest"
-PULL_SECRET: Final = "site-registry"
-AUTHORITIES: Final = "site-authorities"
+PULL_SECRET: Final = "platform-registry"
+AUTHORITIES: Final = "platform-authorities"
 # Images stay on the machine for later runs, which would not pull them again by the same name.
 RUN: Final = f"run-{os.getpid()}"
 
@@ -70,7 +70,7 @@ def certificate(
 def images(
     node: Node, authority: certificates.KeyPair, certificate: certificates.KeyPair
 ) -> Iterator[PrivateRegistry]:
-    """The registry of images, whose authority the node's runtime trusts, as nodes of a site do."""
+    """The registry of images, whose authority the node's runtime trusts."""
     folder = machine.STATES / node.name / "node"
     trusted = folder / "registries" / IMAGES
     trusted.mkdir(parents=True)
@@ -105,10 +105,10 @@ def proxy() -> Iterator[ConnectProxy]:
 
 
 @pytest.fixture(scope="module")
-def site(
+def network_settings(
     node: Node, authority: certificates.KeyPair, images: PrivateRegistry, proxy: ConnectProxy
 ) -> Iterator[None]:
-    """The settings of the site, which both workspaces have followed."""
+    """The settings of the platform, which both workspaces have followed."""
     assert (images.served, proxy.log) == ([], [])
     for document in (_pull_secret(), _bundle(authority.certificate)):
         node.kube.apply(document)
@@ -163,13 +163,13 @@ def _await_images(node: Node, *registries: str) -> None:
         wait_ready(node, resource, tenant)
 
 
-@pytest.mark.usefixtures("site")
+@pytest.mark.usefixtures("network_settings")
 def test_pods_come_from_a_registry_that_asks_for_a_password(images: PrivateRegistry) -> None:
     repositories = {f"{RUN}/ollama/ollama", f"{RUN}/open-webui/open-webui"}
     assert {*images.served} == repositories
 
 
-@pytest.mark.usefixtures("site", "models")
+@pytest.mark.usefixtures("network_settings", "models")
 def test_a_model_comes_through_the_proxy_and_nothing_else_goes_out(
     node: Node, chat: WebUI, proxy: ConnectProxy
 ) -> None:
@@ -192,7 +192,7 @@ def test_a_model_comes_through_the_proxy_and_nothing_else_goes_out(
     wait_ready(node, RESOURCE, TENANT)
 
 
-@pytest.mark.usefixtures("site", "models")
+@pytest.mark.usefixtures("network_settings", "models")
 def test_the_proxy_is_the_only_way_out(node: Node) -> None:
     assert reaches(node, MODELS, REGISTRY, PROXY_PORT)
     for port in (443, MODELS_PORT, IMAGES_PORT):
