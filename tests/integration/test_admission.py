@@ -55,6 +55,7 @@ def as_operator(cluster: Cluster, operator_kubeconfig: Path) -> Cluster:
         ({"workspaceName": "default"}, "choose a name"),
         ({"workspaceName": SYSTEM}, "choose a name"),
         ({"workspaceName": "workspaces"}, "choose a name"),
+        ({"workspaceName": "aichat-smoke-tests"}, "choose a name"),
         ({"workspaceName": "x", "models": ["not a model"]}, "spec.models[0]"),
         ({"workspaceName": "x", "models": ["host:99999/a/b"]}, "spec.models[0]"),
         ({"workspaceName": "x", "models": ["a"] * 33}, "must have at most 32 items"),

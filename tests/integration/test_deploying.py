@@ -170,7 +170,7 @@ def test_a_release_that_works_runs_and_is_remembered(deployer: Deployer) -> None
     assert f"staging runs {IMAGE}:{WORKS} (" in output
     assert deployer.tag() == WORKS
     calls = [line.split()[0] for line in (deployer.home / "calls").read_text().splitlines()]
-    assert calls == ["delete", "create", "prompt", "delete"]
+    assert calls == ["list", "create", "prompt", "delete"]
     assert deployer.cluster.kube.has("secret", "aichat-workspace-deployments", SYSTEM)
 
 
@@ -291,7 +291,7 @@ def test_the_real_test_may_do_all_it_does_and_leaves_nothing_where_no_pod_runs(
                 "TIMEOUT": "5s",
             }
             ran = subprocess.run(
-                [ROOT / "config" / "smoke-test" / "smoke-test.sh", "smollm2:135m"],
+                [sys.executable, ROOT / "config" / "smoke-test" / "smoke_test.py", "smollm2:135m"],
                 env={**os.environ, **variables},
                 capture_output=True,
                 text=True,
@@ -299,7 +299,7 @@ def test_the_real_test_may_do_all_it_does_and_leaves_nothing_where_no_pod_runs(
                 check=False,
             )
         assert ran.returncode == 5, ran.stdout + ran.stderr
-        assert "aichat-smoke-test" in ran.stdout
+        assert "creating the workspace aichat-smoke-test-" in ran.stdout
         eventually(
             lambda: not deployer.cluster.get("aiws", "-n", TEAM)["items"], "it is deleted again"
         )

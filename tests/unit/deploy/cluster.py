@@ -42,7 +42,7 @@ class FakeKubectl(Kubectl):
             case ("create" | "replace" as verb, *_):
                 return json.dumps(self._write(verb, json.loads(stdin or "")))
             case ("delete", kind, name, *_):
-                self.objects.pop((kind.partition(".")[0].lower(), name), None)
+                self._delete(kind.partition(".")[0].lower(), name)
                 return ""
             case ("wait", *_):
                 return ""
@@ -59,6 +59,12 @@ class FakeKubectl(Kubectl):
         kind = _SHORT.get(kind.removesuffix("s"), kind.removesuffix("s"))
         items = [stored for (other, _), stored in self.objects.items() if other == kind]
         return json.dumps({"items": items})
+
+    def _delete(self, kind: str, name: str) -> None:
+        if name == "--all":
+            kind = kind.removesuffix("s")
+        for deleted in self.names(kind) if name == "--all" else {name}:
+            self.objects.pop((kind, deleted), None)
 
     def _write(self, verb: str, manifest: Object) -> Object:
         key = (manifest["kind"].lower(), manifest["metadata"]["name"])
