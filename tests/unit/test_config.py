@@ -27,7 +27,6 @@ from localcluster.node.netpol.state import Pod, State, read_policy
 
 BREAK_GLASS = "aichatworkspaces:break-glass"
 CONFIG = Path(__file__).parents[2] / "config"
-ENVIRONMENTS = ("staging", "production")
 
 
 _TEAM_ROLES = tuple(CLUSTER_ROLES.values())
