@@ -15,7 +15,7 @@ import yaml
 
 from aichat_workspace.domain import names
 from deploy.environment import Environment
-from deploy.errors import RefusedError, ReleaseError
+from deploy.errors import DeploymentFailedError, RefusedError
 from deploy.kubectl import Kubectl
 from localcluster.processes import foreground
 from localcluster.progress import Report
@@ -51,7 +51,7 @@ def run(
 
     Raises:
         KubectlError: kubectl failed.
-        ReleaseError: it failed; the message is the end of its output.
+        DeploymentFailedError: it failed; the message is the end of its output.
     """
     report("smoke test", "its team and a token")
     team = [*yaml.safe_load_all((FOLDER / "team" / "team.yaml").read_text())]
@@ -86,14 +86,16 @@ def _run(
         check()
         report("smoke test", (_lines(log) or ["begins"])[-1])
         if time.monotonic() > deadline:
-            raise ReleaseError(f"the smoke test has not ended after {seconds:.0f} s:\n{_end(log)}")
+            raise DeploymentFailedError(
+                f"the smoke test has not ended after {seconds:.0f} s:\n{_end(log)}"
+            )
 
     report("smoke test", f"a workspace with {environment.model}")
     script = [sys.executable, str(FOLDER.absolute() / "smoke_test.py"), environment.model]
     with log.open("wb") as out:
         code = foreground.run_with_progress(script, out, on_tick, environment=variables)
     if code:
-        raise ReleaseError(f"the smoke test has failed:\n{_end(log)}")
+        raise DeploymentFailedError(f"the smoke test has failed:\n{_end(log)}")
     report("smoke test", _lines(log)[-1] if _lines(log) else "passed")
 
 
@@ -116,7 +118,9 @@ def _address(kubectl: Kubectl, environment: Environment) -> Iterator[str]:
         line = process.stdout.readline() if process.stdout else ""
         port = re.match(r"Forwarding from 127\.0\.0\.1:(\d+) ", line)
         if port is None:
-            raise ReleaseError(f"no port-forward to the API: {line.strip() or 'it has ended'}")
+            raise DeploymentFailedError(
+                f"no port-forward to the API: {line.strip() or 'it has ended'}"
+            )
         yield f"http://127.0.0.1:{port[1]}"
 
 

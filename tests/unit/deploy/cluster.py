@@ -9,7 +9,7 @@ from typing import Any, Final
 from aichat_workspace.domain import names
 from deploy.environment import Environment
 from deploy.kubectl import Kubectl, KubectlError
-from deploy.release import Release, make_release
+from deploy.manifests import Release, make_release
 
 Object = dict[str, Any]
 ENVIRONMENT: Final = Environment("staging", Path("config/environments/staging"), "here", "small:1")

@@ -14,7 +14,7 @@ import yaml
 
 from aichat_workspace.domain import names
 from deploy import smoke_test
-from deploy.errors import LockLostError, RefusedError, ReleaseError
+from deploy.errors import DeploymentFailedError, LockLostError, RefusedError
 from localcluster.processes import foreground
 from localcluster.progress import silent
 from tests.unit.deploy.cluster import ENVIRONMENT, FakeKubectl
@@ -183,7 +183,7 @@ def test_without_an_address_a_port_forward_leads_to_the_api_until_the_test_ends(
     )
     kubectl.chmod(0o755)
     (tmp_path / "aichatctl").write_text(f"#!/bin/sh\necho $AICHAT_SERVER >>{aichatctl.log}\necho\n")
-    with pytest.raises(ReleaseError, match="reply is empty"):
+    with pytest.raises(DeploymentFailedError, match="reply is empty"):
         smoke_test.run(FakeKubectl(), ENVIRONMENT, silent)
     assert set(aichatctl.log.read_text().split()) == {"http://127.0.0.1:4321"}
     assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
@@ -193,14 +193,16 @@ def test_a_port_forward_that_ends_says_why(tmp_path: Path, aichatctl: Aichatctl)
     kubectl = tmp_path / "kubectl"
     kubectl.write_text("#!/bin/sh\necho 'error: no pod is running' >&2\n")
     kubectl.chmod(0o755)
-    with pytest.raises(ReleaseError, match="no port-forward to the API: error: no pod is running"):
+    with pytest.raises(
+        DeploymentFailedError, match="no port-forward to the API: error: no pod is running"
+    ):
         smoke_test.run(FakeKubectl(), ENVIRONMENT, silent)
     assert not aichatctl.log.exists()
 
 
 def test_a_deployment_is_told_the_end_of_the_output(tmp_path: Path, aichatctl: Aichatctl) -> None:
     aichatctl = Aichatctl(tmp_path, reply="")
-    with pytest.raises(ReleaseError, match=r"(?s)has failed:.*the model's reply is empty"):
+    with pytest.raises(DeploymentFailedError, match=r"(?s)has failed:.*the model's reply is empty"):
         smoke_test.run(FakeKubectl(), PUBLIC, silent)
     assert aichatctl.calls()[-1] == "delete"
 
@@ -214,7 +216,7 @@ def test_a_test_ends_with_its_time_and_with_the_lock(
     monkeypatch.setattr(foreground, "_TICK_SECONDS", 0.1)
     monkeypatch.setattr(smoke_test, "_OTHER_STEPS_SECONDS", 0)
     began = time.monotonic()
-    with pytest.raises(ReleaseError, match="has not ended after 1 s"):
+    with pytest.raises(DeploymentFailedError, match="has not ended after 1 s"):
         smoke_test.run(FakeKubectl(), replace(PUBLIC, smokeTestSeconds=1), silent)
 
     def check() -> None:
