@@ -165,8 +165,6 @@ def test_the_operator_and_the_api_write_of_their_namespaces_secrets_and_leases_o
         f"variables.kind == 'coordination.k8s.io/leases' ? request.name == '{names.OPERATOR}' :"
     ) in rule
     assert not history.SECRET.endswith(suffix)
-    assert history.SECRET != names.API_SESSION
-    assert lock.LEASE != names.OPERATOR
     assert not lock.LEASE.startswith(PREFIX)
     api = grants(the("Role", "api/role.yaml")) | grants(the("ClusterRole", "api/role.yaml"))
     assert {verb for verb, resource in api if resource == "secrets"} == {"get"}

@@ -102,7 +102,7 @@ def test_the_patch_for_openshift_leaves_our_pods_no_user_of_their_own(tmp_path: 
     folder = tmp_path / "config" / "openshift"
     folder.mkdir()
     (folder / "kustomization.yaml").write_text(f"resources: [../default]\n{patch}")
-    command = ["kubectl", "kustomize", folder]
+    command = ["kubectl", "kustomize", str(folder)]
     rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     contexts = [
         manifest["spec"]["template"]["spec"]["securityContext"]

@@ -128,7 +128,7 @@ def test_a_script_that_is_interrupted_deletes_its_workspace(
 def test_the_script_fails_says_why_and_leaves_no_workspace(
     tmp_path: Path, codes: dict[str, int], reply: str, calls: list[str]
 ) -> None:
-    aichatctl = Aichatctl(tmp_path, reply, **codes)
+    aichatctl = Aichatctl(tmp_path, reply, "", **codes)
     ran = aichatctl.run()
     assert ran.returncode == next(iter(codes.values()), 1)
     assert aichatctl.calls() == calls
