@@ -68,6 +68,7 @@ lint: setup ## Check format, lint, types, import contracts, generated files.
 	mypy
 	mypy hack/picture.py
 	mypy hack/console_pictures.py
+	mypy config/smoke-test/smoke_test.py
 	lint-imports
 	python -m aichat_workspace.generate --check
 	python -m release licences --check

@@ -14,7 +14,7 @@ from deploy.environment import FOLDER, Environment, load
 from deploy.errors import DeployError, RefusedError
 from deploy.kubectl import Kubectl, KubectlError
 from deploy.lock import acquire
-from deploy.release import Release, make_release
+from deploy.manifests import Release, make_release
 from localcluster.processes import foreground
 from localcluster.progress import Report, reporting
 

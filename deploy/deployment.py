@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from deploy import history, rollout, smoke_test
 from deploy.environment import Environment
-from deploy.errors import NotRolledBackError, RefusedError, ReleaseError
+from deploy.errors import DeploymentFailedError, NotRolledBackError, RefusedError
 from deploy.history import History
 from deploy.kubectl import Kubectl, KubectlError
 from deploy.lock import Lock
-from deploy.release import CRD, Identity, Release, lost_fields, obsolete
+from deploy.manifests import CRD, Identity, Release, lost_fields, obsolete
 from localcluster.progress import Report
 
 _ESTABLISHED_SECONDS = 60
@@ -33,7 +33,7 @@ class Deployment:
             LockLostError: another run has taken over.
             NotRolledBackError: it failed, and the release before does not run.
             RefusedError: the release's CRDs are older than the cluster's; nothing was changed.
-            ReleaseError: it failed, and the release before runs.
+            DeploymentFailedError: it failed, and the release before runs.
         """
         if not keep_crds:
             self._check_crds(release)
@@ -45,7 +45,7 @@ class Deployment:
         record = history.write(self.kubectl, record.begin(release))
         try:
             self._bring(record, release, keep_crds=keep_crds)
-        except (KubectlError, ReleaseError) as failure:
+        except (KubectlError, DeploymentFailedError) as failure:
             self._back_after(record, release, failure)
         else:
             history.write(self.kubectl, record.finish(release))
@@ -57,7 +57,7 @@ class Deployment:
             KubectlError: kubectl failed.
             LockLostError: another run has taken over.
             RefusedError: there is none.
-            ReleaseError: it does not run any more.
+            DeploymentFailedError: it does not run any more.
         """
         record = history.read(self.kubectl)
         if record.current is None:
@@ -80,13 +80,13 @@ class Deployment:
         self.report("rollback", f"to {record.current.name}")
         try:
             self.back()
-        except (KubectlError, ReleaseError) as second:
+        except (KubectlError, DeploymentFailedError) as second:
             raise NotRolledBackError(
                 f"{what}\n\nThe rollback to {record.current.name} has failed, too: {second}\n\n"
                 "Runs now: parts of both. Where both fail in the same way, look at the cluster "
                 f"first.\nNext: make deploy ENV={environment} BACK=yes tries the rollback again"
             ) from failure
-        raise ReleaseError(
+        raise DeploymentFailedError(
             f"{what}\n\nRuns now: {record.current.name}, by a rollback; it has passed the smoke "
             f"test.\nNext: mend the release, and make deploy ENV={environment}"
         ) from failure

@@ -13,7 +13,7 @@ class RefusedError(DeployError):
     exit_code = 2
 
 
-class ReleaseError(DeployError):
+class DeploymentFailedError(DeployError):
     """A release could not be applied, does not start or does not answer."""
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from aichat_workspace.domain import names
 from deploy.errors import RefusedError
 from deploy.kubectl import Kubectl
-from deploy.release import Identity, Release
+from deploy.manifests import Identity, Release
 
 SECRET: Final = "aichat-workspace-deployments"  # noqa: S105  (a name)
 _KEY: Final = "history.json.gz"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from aichat_workspace.domain import names
-from deploy.errors import ReleaseError
+from deploy.errors import DeploymentFailedError
 from deploy.kubectl import Kubectl
 from localcluster.progress import Report
 
@@ -26,7 +26,7 @@ def wait(
 
     Raises:
         KubectlError: kubectl failed.
-        ReleaseError: the time is over; the message says what the pods wait for.
+        DeploymentFailedError: the time is over; the message says what the pods wait for.
     """
     deadline = time.monotonic() + seconds
     pending = dict.fromkeys(deployments, "not looked at yet")
@@ -44,7 +44,9 @@ def wait(
         if pending and time.monotonic() > deadline:
             waiting = "; ".join(f"{name}: {message}" for name, message in pending.items())
             reasons = diagnosis(kubectl, [*pending])
-            raise ReleaseError(f"not available after {seconds:.0f} s: {waiting}\n{reasons}")
+            raise DeploymentFailedError(
+                f"not available after {seconds:.0f} s: {waiting}\n{reasons}"
+            )
         time.sleep(_LOOK_SECONDS if pending else 0)
 
 

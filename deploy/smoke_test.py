@@ -1,8 +1,9 @@
-"""Run config/smoke-test/smoke-test.sh against the API that was deployed."""
+"""Run config/smoke-test/smoke_test.py against the API that was deployed."""
 
 import os
 import re
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,14 +15,13 @@ import yaml
 
 from aichat_workspace.domain import names
 from deploy.environment import Environment
-from deploy.errors import RefusedError, ReleaseError
+from deploy.errors import DeploymentFailedError, RefusedError
 from deploy.kubectl import Kubectl
 from localcluster.processes import foreground
 from localcluster.progress import Report
 
 FOLDER: Final = Path("config/smoke-test")
-TEAM: Final = "aichat-smoke-tests"
-WORKSPACE: Final = "aichat-smoke-test"
+TEAM: Final = names.SMOKE_TESTS_TEAM
 _ACCOUNT: Final = "smoke-test"
 _AUDIENCE: Final = "aichat-workspace-api"
 _LAST_LINES: Final = 30
@@ -51,13 +51,13 @@ def run(
 
     Raises:
         KubectlError: kubectl failed.
-        ReleaseError: it failed; the message is the end of its output.
+        DeploymentFailedError: it failed; the message is the end of its output.
     """
     report("smoke test", "its team and a token")
     team = [*yaml.safe_load_all((FOLDER / "team" / "team.yaml").read_text())]
     kubectl.apply(team)
     report("smoke test", "what an interrupted one may have left")
-    _remove_workspace(kubectl)
+    _remove_workspaces(kubectl)
     seconds = round(environment.smokeTestSeconds)
     duration = f"--duration={2 * _OTHER_STEPS_SECONDS + seconds}s"
     token = kubectl.run("create", "token", _ACCOUNT, "-n", TEAM, "--audience", _AUDIENCE, duration)
@@ -69,7 +69,7 @@ def run(
             "TIMEOUT": f"{seconds}s",
         }
         _run(environment, {**os.environ, **variables}, Path(folder) / "log", report, check)
-    _remove_workspace(kubectl)
+    _remove_workspaces(kubectl)
 
 
 def _run(
@@ -86,14 +86,16 @@ def _run(
         check()
         report("smoke test", (_lines(log) or ["begins"])[-1])
         if time.monotonic() > deadline:
-            raise ReleaseError(f"the smoke test has not ended after {seconds:.0f} s:\n{_end(log)}")
+            raise DeploymentFailedError(
+                f"the smoke test has not ended after {seconds:.0f} s:\n{_end(log)}"
+            )
 
     report("smoke test", f"a workspace with {environment.model}")
-    script = [str(FOLDER.absolute() / "smoke-test.sh"), environment.model]
+    script = [sys.executable, str(FOLDER.absolute() / "smoke_test.py"), environment.model]
     with log.open("wb") as out:
         code = foreground.run_with_progress(script, out, on_tick, environment=variables)
     if code:
-        raise ReleaseError(f"the smoke test has failed:\n{_end(log)}")
+        raise DeploymentFailedError(f"the smoke test has failed:\n{_end(log)}")
     report("smoke test", _lines(log)[-1] if _lines(log) else "passed")
 
 
@@ -116,18 +118,19 @@ def _address(kubectl: Kubectl, environment: Environment) -> Iterator[str]:
         line = process.stdout.readline() if process.stdout else ""
         port = re.match(r"Forwarding from 127\.0\.0\.1:(\d+) ", line)
         if port is None:
-            raise ReleaseError(f"no port-forward to the API: {line.strip() or 'it has ended'}")
+            raise DeploymentFailedError(
+                f"no port-forward to the API: {line.strip() or 'it has ended'}"
+            )
         yield f"http://127.0.0.1:{port[1]}"
 
 
-def _remove_workspace(kubectl: Kubectl) -> None:
-    """Remove the test's workspace, also where the platform retains namespaces of deleted ones."""
+def _remove_workspaces(kubectl: Kubectl) -> None:
+    """Remove all of the test's team, also where the platform retains namespaces of deleted ones."""
     kind = f"aichatworkspaces.{names.GROUP}"
-    kubectl.run("delete", kind, WORKSPACE, "-n", TEAM, "--ignore-not-found", "--timeout=100s")
-    namespace = kubectl.get("namespace", WORKSPACE)
-    annotations = (namespace or {}).get("metadata", {}).get("annotations", {})
-    if (
-        annotations.get(names.OWNER_ANNOTATION) == f"{TEAM}/{WORKSPACE}"
-        and names.RETAINED_ANNOTATION in annotations
-    ):
-        kubectl.run("delete", "namespace", WORKSPACE, "--timeout=100s")
+    kubectl.run("delete", kind, "--all", "-n", TEAM, "--timeout=100s")
+    for namespace in kubectl.get("namespaces", "-l", names.MANAGED_SELECTOR)["items"]:
+        metadata = namespace["metadata"]
+        annotations = metadata.get("annotations", {})
+        owner = annotations.get(names.OWNER_ANNOTATION, "")
+        if owner.startswith(f"{TEAM}/") and names.RETAINED_ANNOTATION in annotations:
+            kubectl.run("delete", "namespace", metadata["name"], "--timeout=100s")

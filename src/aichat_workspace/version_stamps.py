@@ -1,4 +1,7 @@
-"""The version in the files that people read or apply: pyproject.toml has it, and they follow."""
+"""The version in the files that people read or apply: pyproject.toml has it, and they follow.
+
+The environments in config/environments do not: people promote a release from one to the next.
+"""
 
 import re
 from collections.abc import Mapping
@@ -11,11 +14,6 @@ FILES: Final = (
     Path("README.md"),
     Path("docs/install.md"),
     Path("config/default/kustomization.yaml"),
-    *(
-        Path("config/environments", environment, file)
-        for environment in ("staging", "production")
-        for file in ("release/kustomization.yaml", "values.yaml")
-    ),
 )
 _VERSION: Final = re.compile(
     rf"(\b{names.OPERATOR}:v|\bnewTag: v|\btag: v|^Version )\d+\.\d+\.\d+", re.MULTILINE

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import pytest
 from aichat_workspace.domain.kubernetes.kinds import RESOURCES
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.errors import ForbiddenError
+from aichat_workspace.kube.leases.lease import LEASES
 from aichat_workspace.operator.admission_check import is_confined
+from deploy import history, lock
 from tests.integration.api.served import api_account
 from tests.integration.conftest import (
     ROOT,
@@ -55,6 +58,7 @@ def as_operator(cluster: Cluster, operator_kubeconfig: Path) -> Cluster:
         ({"workspaceName": "default"}, "choose a name"),
         ({"workspaceName": SYSTEM}, "choose a name"),
         ({"workspaceName": "workspaces"}, "choose a name"),
+        ({"workspaceName": "aichat-smoke-tests"}, "choose a name"),
         ({"workspaceName": "x", "models": ["not a model"]}, "spec.models[0]"),
         ({"workspaceName": "x", "models": ["host:99999/a/b"]}, "spec.models[0]"),
         ({"workspaceName": "x", "models": ["a"] * 33}, "must have at most 32 items"),
@@ -249,6 +253,38 @@ def test_the_operators_token_writes_no_other_config_map_than_its_record(
         assert as_operator.kubectl(*command, check=False).startswith(verdict)
 
 
+@pytest.mark.usefixtures("as_operator")
+async def test_the_operators_token_writes_of_its_namespaces_secrets_and_leases_only_its_own(
+    cluster: Cluster, operator_kubeconfig: Path
+) -> None:
+    """The next deployment would apply a forged record with the deployer's rights."""
+    refused = partial(pytest.raises, ForbiddenError, match="and, in its own namespace, to work")
+    cluster.kubectl("create", "secret", "generic", "theirs", "-n", SYSTEM)
+    async with await Client.connect(str(operator_kubeconfig), user_agent="test") as client:
+        for name in (history.SECRET, "x-credentials-too", "pull"):
+            with refused():
+                await client.create(SECRETS, _secret(name), field_manager="test")
+            with refused():
+                await client.apply(SECRETS, _secret(name), field_manager="test")
+        change = {"op": "add", "path": "/data", "value": {}}
+        with refused():
+            await client.json_patch(SECRETS, "theirs", SYSTEM, [change], field_manager="test")
+        with refused():
+            await client.delete(SECRETS, "theirs", SYSTEM, uid=None)
+        await client.create(SECRETS, _secret("x-credentials"), field_manager="test")
+        await client.delete(SECRETS, "x-credentials", SYSTEM, uid=None)
+        for name in (lock.LEASE, "of-a-leader"):
+            lease = {**LEADERS_LEASE, "metadata": {"name": name, "namespace": SYSTEM}}
+            with refused():
+                await client.create(LEASES, lease, field_manager="test")
+    cluster.kubectl("delete", "secret", "theirs", "-n", SYSTEM)
+
+
+def _secret(name: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": SYSTEM}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+
+
 @pytest.mark.parametrize("level", [None, "baseline", "privileged"])
 async def test_the_operators_token_can_make_no_namespace_for_weak_pods(
     cluster: Cluster, operator_kubeconfig: Path, level: str | None
@@ -364,6 +400,7 @@ ENFORCE = "pod-security.kubernetes.io/enforce"
 MARK = "apps.aichatworkspaces.io/workspace-uid"
 NAMESPACES = RESOURCES["Namespace"]
 PLATFORMS = RESOURCES["AIChatPlatform"]
+SECRETS = RESOURCES["Secret"]
 WORKSPACES = RESOURCES["AIChatWorkspace"]
 OWNERS = {"unowned": None, "owned": "uid-1"}
 
@@ -548,6 +585,9 @@ def test_the_api_writes_no_lease_but_those_of_sessions(cluster: Cluster) -> None
 
     eventually(lambda: "only write the Leases" in create("other"), "the API is confined")
     assert "aichat-session-x created" in create("aichat-session-x")
+    assert "only write the Leases" in create(lock.LEASE), "the lock of deployments"
+    secret = ("create", "secret", "generic", history.SECRET, "-n", SYSTEM, "--dry-run=server")
+    assert "cannot create resource" in cluster.kubectl(*secret, account, check=False)
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(LEADERS_LEASE))
     delete = ("delete", "lease", "-n", SYSTEM, LEADERS_LEASE["metadata"]["name"])
     assert "only write the Leases" in cluster.kubectl(*delete, account, check=False)

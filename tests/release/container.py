@@ -42,9 +42,14 @@ def unpack(archive: Path, folder: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def run(
-    root: Path, config: dict[str, Any], command: Sequence[str]
+    root: Path,
+    config: dict[str, Any],
+    command: Sequence[str],
+    *,
+    variables: Sequence[str] = (),
+    mounts: Sequence[dict[str, Any]] = (),
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a command with runc, as the image's configuration says."""
+    """Run a command with runc, as the image's configuration says, with more besides."""
     uid, gid = map(int, config["config"]["User"].split(":"))
     bundle = {
         "ociVersion": "1.0.2",
@@ -52,12 +57,12 @@ def run(
         "process": {
             "args": [*command],
             "cwd": "/",
-            "env": config["config"]["Env"],
+            "env": [*config["config"]["Env"], *variables],
             "user": {"uid": uid, "gid": gid},
             "noNewPrivileges": True,
             "capabilities": {},
         },
-        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}, *mounts],
         "linux": {"namespaces": [{"type": name} for name in _NAMESPACES]},
     }
     folder = root.parent

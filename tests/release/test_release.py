@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -20,6 +21,7 @@ from tests.release.container import blobs, index, run, unpack
 ROOT: Final = Path(__file__).parents[2]
 VERSION: Final[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 NAME: Final = "aichat-workspace-operator"
+SMOKE_TEST: Final = ROOT / "config" / "smoke-test"
 IMAGE: Final = "registry.example.org/platform/aichat-workspace-operator"
 pytestmark = pytest.mark.timeout(1_200)  # a build takes three minutes of an idle machine
 PROGRAMS: Final = (NAME, "aichat-workspace-api", "aichatctl", "kubectl-aichat")
@@ -157,6 +159,33 @@ open("/tmp/x", "w")
     assert ran.stdout == "65532 True\n"
     assert "Read-only file system" in ran.stderr
     assert "executable file not found" in run(*container, ["sh"]).stderr
+
+
+def test_the_smoke_tests_job_runs_in_the_image_until_it_finds_no_server(
+    container: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    """With the Job's command, variables and volumes. There is no network, so no server, either."""
+    (job, _) = [*yaml.safe_load_all((SMOKE_TEST / "job.yaml").read_text())]
+    (part,) = job["spec"]["template"]["spec"]["containers"]
+    shutil.copytree(SMOKE_TEST, tmp_path / "script")
+    (tmp_path / "token").mkdir()
+    (tmp_path / "token" / "token").write_text("t")
+    (tmp_path / "tmp").mkdir()
+    mounts = [
+        {
+            "destination": mount["mountPath"],
+            "type": "bind",
+            "source": str(tmp_path / mount["name"]),
+            "options": ["bind", "rw" if mount["name"] == "tmp" else "ro"],
+        }
+        for mount in part["volumeMounts"]
+    ]
+    os.chown(tmp_path / "tmp", 65532, 65532)
+    variables = [f"{variable['name']}={variable['value']}" for variable in part["env"]]
+    ran = run(*container, part["command"], variables=variables, mounts=mounts)
+    assert ran.returncode == 6, ran.stdout + ran.stderr  # unreachable
+    assert ran.stdout == "removing what interrupted runs have left\n"
+    assert "Traceback" not in ran.stderr
 
 
 def test_everything_that_the_programs_import_was_compiled(

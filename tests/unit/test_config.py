@@ -22,12 +22,12 @@ from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.render.context import OLLAMA_PORT, OPENWEBUI_PORT
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.kube.client import Client
+from deploy import history, lock
 from localcluster.node.netpol.evaluate import is_allowed
 from localcluster.node.netpol.state import Pod, State, read_policy
 
 BREAK_GLASS = "aichatworkspaces:break-glass"
 CONFIG = Path(__file__).parents[2] / "config"
-ENVIRONMENTS = ("staging", "production")
 
 
 _TEAM_ROLES = tuple(CLUSTER_ROLES.values())
@@ -128,7 +128,7 @@ def test_the_admission_policy_names_the_service_account_that_the_deployment_runs
             "confine_operator.yaml",
             [
                 *(names.ADOPT_ANNOTATION, names.RETAINED_ANNOTATION, names.FINALIZER),
-                *(names.TEAM_LABEL, names.SETTINGS_RECORD),
+                *(names.TEAM_LABEL, names.SETTINGS_RECORD, names.API_SESSION),
             ],
         ),
         (
@@ -146,6 +146,28 @@ def test_the_admission_policies_name_what_the_code_uses(path: str, needed: list[
     policy = (CONFIG / "admission" / path).read_text()
     assert [name for name in needed if f"'{name}'" not in policy] == []
     assert path in (CONFIG / "admission" / "kustomization.yaml").read_text()
+
+
+def test_the_operator_and_the_api_write_of_their_namespaces_secrets_and_leases_only_their_own() -> (
+    None
+):
+    """The record of deployments is applied with the deployer's rights."""
+    confinement = the("ValidatingAdmissionPolicy", "admission/confine_operator.yaml")
+    (rule,) = (
+        validation["expression"]
+        for validation in confinement["spec"]["validations"]
+        if "variables.inSystem && (" in validation["expression"]
+    )
+    suffix = names.credentials("")
+    assert (
+        "variables.kind == '/secrets' ? "
+        f"request.name.endsWith('{suffix}') || request.name == '{names.API_SESSION}' : "
+        f"variables.kind == 'coordination.k8s.io/leases' ? request.name == '{names.OPERATOR}' :"
+    ) in rule
+    assert not history.SECRET.endswith(suffix)
+    assert not lock.LEASE.startswith(PREFIX)
+    api = grants(the("Role", "api/role.yaml")) | grants(the("ClusterRole", "api/role.yaml"))
+    assert {verb for verb, resource in api if resource == "secrets"} == {"get"}
 
 
 def test_nobody_but_who_breaks_the_glass_is_bound_to_that_role() -> None:

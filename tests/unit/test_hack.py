@@ -1,9 +1,12 @@
 """What the scripts do where a cluster or a build is not as they hope, with programs of our own."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -172,6 +175,35 @@ def test_install_says_what_pods_wait_for_where_they_do_not_start(kubectl: Kubect
     assert "ImagePullBackOff who are you" in ran.stderr
     assert "Failed to pull image" in ran.stderr
     assert "PULL_SECRET" in ran.stderr
+
+
+def test_install_names_the_log_of_what_does_not_run_only(kubectl: Kubectl) -> None:
+    kubectl.answers("-n default get endpointslices", "6443")
+    status = {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1}
+    for name, available in (("operator", 1), ("api", 0)):
+        deployment = {
+            "metadata": {"generation": 1},
+            "spec": {},
+            "status": {**status, "availableReplicas": available},
+        }
+        kubectl.answers(f"get deployment aichat-workspace-{name}", json.dumps(deployment))
+    kubectl.answers("get pods", '{"items": []}')
+    kubectl.answers("get events", '{"items": []}')
+    ran = kubectl.run(
+        *("install", "config/default", "registry.example.org/operator:demo-1", "1"),
+        ROLLOUT_SECONDS="1",
+    )
+    assert ran.returncode == 2
+    assert re.findall(r"logs deployment/(\S+)", ran.stderr) == ["aichat-workspace-api"]
+
+
+def test_audit_reads_all_our_python() -> None:
+    lines = (ROOT / "hack" / "audit").read_text().replace("\\\n", "").splitlines()
+    (bandit,) = (line for line in lines if "/bandit" in line)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    packages = {*project["tool"]["importlinter"]["root_packages"]}
+    expected = packages - {"aichat_workspace"} | {"src", "hack", "config/smoke-test"}
+    assert {*bandit.partition("--recursive")[2].split()} == expected
 
 
 class Programs:

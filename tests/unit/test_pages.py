@@ -1,11 +1,14 @@
 """The pages that people read first agree with one another and with the code."""
 
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
+import yaml
 
 from aichat_workspace.domain import versions
 from aichat_workspace.domain.kubernetes.quantity import parse
@@ -88,6 +91,28 @@ def test_each_reason_has_a_figure_that_was_measured() -> None:
         figures = re.findall(r"`([^`]*\d[^`]*)`", point)
         assert figures, f"no figure in: {point}"
         assert [figure for figure in figures if figure not in measured] == []
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl builds the kustomization")
+def test_the_patch_for_openshift_leaves_our_pods_no_user_of_their_own(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "install.md").read_text()
+    blocks = re.findall(r"(?ms)^```yaml\n(.*?)^```$", page)
+    (patch,) = (block for block in blocks if "/securityContext/runAsUser" in block)
+    shutil.copytree(ROOT / "config", tmp_path / "config", ignore=shutil.ignore_patterns("mine"))
+    folder = tmp_path / "config" / "openshift"
+    folder.mkdir()
+    (folder / "kustomization.yaml").write_text(f"resources: [../default]\n{patch}")
+    command = ["kubectl", "kustomize", str(folder)]
+    rendered = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    contexts = [
+        manifest["spec"]["template"]["spec"]["securityContext"]
+        for manifest in yaml.safe_load_all(rendered)
+        if manifest["kind"] == "Deployment"
+    ]
+    assert len(contexts) == 2
+    for context in contexts:
+        assert context["runAsNonRoot"]
+        assert not {"runAsUser", "runAsGroup"} & context.keys()
 
 
 def test_the_licence_is_that_of_the_version_that_is_installed() -> None:

@@ -24,6 +24,13 @@ def test_all_files_follow_a_new_version_and_change_in_nothing_else() -> None:
         assert all("7.8.9" in line for line in differing)
 
 
+def test_a_new_version_promotes_no_environment() -> None:
+    """Staging may be at one release and production at another: people promote them."""
+    environments = Path("config/environments")
+    assert [*(ROOT / environments).glob("*/release/kustomization.yaml")]
+    assert [path for path in stamped(ROOT, "7.8.9") if environments in path.parents] == []
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -75,9 +75,13 @@ SETTINGS_RECORD: Final = "aichat-workspace-settings"
 RESERVED_PREFIXES: Final = ("kube-", "openshift-")
 API_SUBDOMAIN: Final = "workspaces"
 """The API is served at this label under the platform's domain."""
+SMOKE_TESTS_TEAM: Final = "aichat-smoke-tests"
+"""The namespace where a deployment tests itself; whoever had it could block all deployments."""
 # `svc`: a cluster's DNS tries the search list first, so it looks for `NAME.NAMESPACE.svc` in a
 # namespace of that name, which could answer for every workspace's model server.
-RESERVED_NAMES: Final = frozenset({"default", "svc", API_SUBDOMAIN, SYSTEM_NAMESPACE})
+RESERVED_NAMES: Final = frozenset(
+    {"default", "svc", API_SUBDOMAIN, SMOKE_TESTS_TEAM, SYSTEM_NAMESPACE}
+)
 
 
 def ollama(workspace: str) -> str:

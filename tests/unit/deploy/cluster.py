@@ -9,7 +9,7 @@ from typing import Any, Final
 from aichat_workspace.domain import names
 from deploy.environment import Environment
 from deploy.kubectl import Kubectl, KubectlError
-from deploy.release import Release, make_release
+from deploy.manifests import Release, make_release
 
 Object = dict[str, Any]
 ENVIRONMENT: Final = Environment("staging", Path("config/environments/staging"), "here", "small:1")
@@ -42,7 +42,7 @@ class FakeKubectl(Kubectl):
             case ("create" | "replace" as verb, *_):
                 return json.dumps(self._write(verb, json.loads(stdin or "")))
             case ("delete", kind, name, *_):
-                self.objects.pop((kind.partition(".")[0].lower(), name), None)
+                self._delete(kind.partition(".")[0].lower(), name)
                 return ""
             case ("wait", *_):
                 return ""
@@ -59,6 +59,12 @@ class FakeKubectl(Kubectl):
         kind = _SHORT.get(kind.removesuffix("s"), kind.removesuffix("s"))
         items = [stored for (other, _), stored in self.objects.items() if other == kind]
         return json.dumps({"items": items})
+
+    def _delete(self, kind: str, name: str) -> None:
+        if name == "--all":
+            kind = kind.removesuffix("s")
+        for deleted in self.names(kind) if name == "--all" else {name}:
+            self.objects.pop((kind, deleted), None)
 
     def _write(self, verb: str, manifest: Object) -> Object:
         key = (manifest["kind"].lower(), manifest["metadata"]["name"])

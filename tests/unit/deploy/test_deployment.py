@@ -7,10 +7,10 @@ from aichat_workspace.domain import names
 from deploy import history, rollout
 from deploy.deployment import Deployment
 from deploy.environment import Environment
-from deploy.errors import LockLostError, NotRolledBackError, RefusedError, ReleaseError
+from deploy.errors import DeploymentFailedError, LockLostError, NotRolledBackError, RefusedError
 from deploy.kubectl import Kubectl, KubectlError
 from deploy.lock import Lock
-from deploy.release import Release
+from deploy.manifests import Release
 from localcluster.progress import Report, silent
 from tests.unit.deploy.cluster import ENVIRONMENT, FakeKubectl, image, manifest, release
 
@@ -32,7 +32,7 @@ def passes_unless_mute(
     check()
     assert isinstance(kubectl, FakeKubectl)
     if image(kubectl) == "mute":
-        raise ReleaseError("the smoke test has failed")
+        raise DeploymentFailedError("the smoke test has failed")
 
 
 def deployment(kubectl: FakeKubectl) -> Deployment:
@@ -80,7 +80,7 @@ def test_a_release_that_passes_is_remembered_and_objects_of_the_one_before_are_r
 def test_the_release_before_comes_back_where_a_release_fails(
     kubectl: FakeKubectl, candidate: Release, reason: str
 ) -> None:
-    with pytest.raises(ReleaseError) as failure:
+    with pytest.raises(DeploymentFailedError) as failure:
         deploy(kubectl, candidate)
     message = str(failure.value)
     assert message.startswith(f"{candidate.name} was not deployed: ")
@@ -100,7 +100,7 @@ def test_the_release_before_comes_back_where_the_api_server_refuses_a_manifest(
             raise refusals.pop()
 
     kubectl.before.append(refuse)
-    with pytest.raises(ReleaseError, match="denied the request"):
+    with pytest.raises(DeploymentFailedError, match="denied the request"):
         deploy(kubectl, SECOND)
     assert_runs(kubectl, FIRST)
 
@@ -119,7 +119,7 @@ def test_a_rollback_that_fails_too_says_both_reasons_and_can_be_tried_again(
     kubectl: FakeKubectl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise ReleaseError("the model's registry is gone")
+        raise DeploymentFailedError("the model's registry is gone")
 
     with monkeypatch.context() as patched:
         patched.setattr("tests.unit.deploy.test_deployment.passes_unless_mute", fail)
@@ -180,7 +180,7 @@ def test_a_failure_after_an_interruption_goes_back_to_what_has_passed(kubectl: F
         deploy(kubectl, SECOND)
     kubectl.before.clear()
     assert image(kubectl) == "v2"
-    with pytest.raises(ReleaseError):
+    with pytest.raises(DeploymentFailedError):
         deploy(kubectl, MUTE)
     assert_runs(kubectl, FIRST)
 
@@ -199,7 +199,7 @@ def test_a_release_with_older_definitions_is_refused_before_anything_is_written(
 def test_older_definitions_are_left_as_they_are_on_demand_and_in_a_rollback(
     kubectl: FakeKubectl,
 ) -> None:
-    with pytest.raises(ReleaseError):
+    with pytest.raises(DeploymentFailedError):
         deploy(kubectl, release("mute", fields=("spec", "backup")))
     assert image(kubectl) == "v1"
     assert fields(kubectl) == {"spec", "backup"}, "no data is dropped"

@@ -4,6 +4,7 @@ Its fields were compared with the types of Argo CD 3 and Flux 2.5 when it was wr
 here.
 """
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,6 +72,17 @@ def test_argo_cd_syncs_environments_in_order_and_finds_their_paths() -> None:
     )
 
 
+def test_a_job_that_is_applied_by_hand_replaces_the_one_before() -> None:
+    """The template of a Job is immutable, and another release has another image."""
+    page = (ROOT / "docs" / "deploying.md").read_text()
+    commands = [line for line in page.splitlines() if line.startswith("$ kubectl ")]
+    (applied,) = (line for line in commands if line.endswith("/smoke-test"))
+    (job, _) = [*yaml.safe_load_all((ROOT / "config" / "smoke-test" / "job.yaml").read_text())]
+    deletion = "$ kubectl -n {namespace} delete job {name} --ignore-not-found"
+    assert deletion.format(**job["metadata"]) == commands[commands.index(applied) - 1]
+    assert (ROOT / applied.split()[-1] / "kustomization.yaml").exists()
+
+
 def test_the_gates_job_is_a_hook_that_follows_a_sync() -> None:
     (job, _) = [*yaml.safe_load_all((ROOT / "config" / "smoke-test" / "job.yaml").read_text())]
     annotations = job["metadata"]["annotations"]
@@ -78,6 +90,10 @@ def test_the_gates_job_is_a_hook_that_follows_a_sync() -> None:
     assert annotations["kustomize.toolkit.fluxcd.io/force"] == "enabled"
     assert job["spec"]["backoffLimit"] == 0
     assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
+    context = job["spec"]["template"]["spec"]["securityContext"]
+    assert context["runAsNonRoot"]
+    assert not {"runAsUser", "runAsGroup"} & context.keys(), "clusters such as OpenShift give one"
+    assert re.search(r"^USER \d+:\d+$", (ROOT / "Containerfile").read_text(), re.MULTILINE)
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "aichat-workspace-operator", "the release's image replaces it"
     for environment in ("staging", "production"):

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from deploy import rollout
-from deploy.errors import ReleaseError
+from deploy.errors import DeploymentFailedError
 from deploy.rollout import pod_problems, progress
 from localcluster.progress import silent
 from tests.unit.deploy.cluster import FakeKubectl, release
@@ -57,7 +57,7 @@ def test_a_rollout_that_does_not_end_says_what_its_pods_and_the_events_say(
             "involvedObject": {"name": "a"},
             "reason": reason,
         }
-    with pytest.raises(ReleaseError) as error:
+    with pytest.raises(DeploymentFailedError) as error:
         rollout.wait(kubectl, ["aichat-workspace-operator"], 0.01, silent)
     lines = str(error.value).splitlines()
     assert lines[0].endswith("aichat-workspace-operator: 0 of 2 pods are available")

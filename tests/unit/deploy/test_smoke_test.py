@@ -1,6 +1,9 @@
 import os
+import re
 import shutil
+import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,34 +14,39 @@ import yaml
 
 from aichat_workspace.domain import names
 from deploy import smoke_test
-from deploy.errors import LockLostError, RefusedError, ReleaseError
+from deploy.errors import DeploymentFailedError, LockLostError, RefusedError
 from localcluster.processes import foreground
 from localcluster.progress import silent
 from tests.unit.deploy.cluster import ENVIRONMENT, FakeKubectl
 
 ROOT: Final = Path(__file__).parents[3]
-SCRIPT: Final = ROOT / "config" / "smoke-test" / "smoke-test.sh"
+SCRIPT: Final = ROOT / "config" / "smoke-test" / "smoke_test.py"
 PUBLIC: Final = replace(ENVIRONMENT, api="https://workspaces.example.org")
-CALLS: Final = ("delete", "create", "prompt", "delete")
+CALLS: Final = ("list", "create", "prompt", "delete")
+WORKSPACES: Final = f"aichatworkspaces.{names.GROUP}"
+NAME: Final = "aichat-smoke-test-0a1b2c3d"
 
 
 class Aichatctl:
     """A stand-in that notes its calls, fails where it should, and replies."""
 
-    def __init__(self, folder: Path, reply: str = "Paris", **codes: int) -> None:
+    def __init__(
+        self, folder: Path, reply: str = "Paris", remaining: str = "", **codes: int
+    ) -> None:
         cases = "".join(f"{call}) exit {code} ;;\n" for call, code in codes.items())
         self.log = folder / "calls"
         (folder / "aichatctl").write_text(
             f'#!/bin/sh\necho "$* $AICHAT_TOKEN" >>{self.log}\n'
-            f'case "$1" in\n{cases}prompt) printf "%s" "{reply}" ;;\nesac\n'
+            f'case "$1" in\n{cases}list) printf "%s" "{remaining}" ;;\n'
+            f'prompt) printf "%s" "{reply}" ;;\nesac\n'
         )
         (folder / "aichatctl").chmod(0o755)
         self.folder = folder
 
     def run(self, **variables: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [SCRIPT, "small:1"],
-            env={"PATH": f"{self.folder}:{os.environ['PATH']}", "AICHAT_TOKEN": "t", **variables},
+            [sys.executable, SCRIPT, "small:1"],
+            env={"PATH": str(self.folder), "AICHAT_TOKEN": "t", **variables},
             capture_output=True,
             text=True,
             timeout=30,
@@ -55,25 +63,72 @@ def test_the_script_creates_asks_and_deletes_in_a_team_of_its_own(tmp_path: Path
     assert ran.returncode == 0, ran.stderr
     assert tuple(aichatctl.calls()) == CALLS
     lines = aichatctl.log.read_text().splitlines()
-    mark = f"{smoke_test.WORKSPACE} --team {smoke_test.TEAM}"
-    assert all(mark in line for line in lines)
+    assert all(f" --team {smoke_test.TEAM} " in line for line in lines)
     assert "it replies: Paris" in ran.stdout
+
+
+def test_each_run_has_a_workspace_of_a_name_that_no_one_can_take_before(tmp_path: Path) -> None:
+    aichatctl = Aichatctl(tmp_path)
+    for _ in range(2):
+        assert aichatctl.run().returncode == 0
+    lines = [line.split() for line in aichatctl.log.read_text().splitlines()]
+    used = [line[1] for line in lines if line[0] != "list"]
+    assert len(used) == 6
+    assert len(set(used)) == 2
+    for name in used:
+        assert re.fullmatch(names.WORKSPACE_NAME_PATTERN, name)
+        assert len(name) <= names.WORKSPACE_NAME_MAX_LENGTH
+
+
+def test_the_script_first_removes_all_that_interrupted_runs_have_left(tmp_path: Path) -> None:
+    aichatctl = Aichatctl(tmp_path, remaining="aichat-smoke-test-1\naichat-smoke-test-2\n")
+    assert aichatctl.run().returncode == 0
+    calls = [line.split()[:2] for line in aichatctl.log.read_text().splitlines()]
+    assert calls[1:3] == [["delete", "aichat-smoke-test-1"], ["delete", "aichat-smoke-test-2"]]
+    assert calls[3][0] == "create"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_script_that_is_interrupted_deletes_its_workspace(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    sleeps = shutil.which("sleep")
+    aichatctl = Aichatctl(tmp_path)
+    began = tmp_path / "began"
+    os.mkfifo(began)
+    (tmp_path / "aichatctl").write_text(
+        f'#!/bin/sh\necho "$*" >>{aichatctl.log}\n'
+        f'[ "$1" != create ] || {{ echo >{began}; exec {sleeps} 60; }}\n'
+    )
+    process = subprocess.Popen(
+        [sys.executable, SCRIPT, "small:1"],
+        env={"PATH": str(tmp_path), "AICHAT_TOKEN": "t"},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        began.read_text()
+        process.send_signal(number)
+        assert process.wait(timeout=30) == 128 + number
+    finally:
+        process.kill()
+        process.wait()
+    assert aichatctl.calls() == ["list", "create", "describe", "delete"]
 
 
 @pytest.mark.parametrize(
     ("codes", "reply", "calls"),
     [
-        ({"create": 5}, "Paris", ["delete", "create", "describe", "delete"]),
-        ({"prompt": 6}, "Paris", ["delete", "create", "prompt", "describe", "delete"]),
-        ({}, "", ["delete", "create", "prompt", "describe", "delete"]),
-        ({"delete": 4}, "Paris", ["delete"]),
+        ({"create": 5}, "Paris", ["list", "create", "describe", "delete"]),
+        ({"prompt": 6}, "Paris", ["list", "create", "prompt", "describe", "delete"]),
+        ({}, "", ["list", "create", "prompt", "describe", "delete"]),
+        ({"list": 4}, "Paris", ["list"]),
     ],
     ids=["not ready", "no answer", "an empty reply", "no right"],
 )
 def test_the_script_fails_says_why_and_leaves_no_workspace(
     tmp_path: Path, codes: dict[str, int], reply: str, calls: list[str]
 ) -> None:
-    aichatctl = Aichatctl(tmp_path, reply, **codes)
+    aichatctl = Aichatctl(tmp_path, reply, "", **codes)
     ran = aichatctl.run()
     assert ran.returncode == next(iter(codes.values()), 1)
     assert aichatctl.calls() == calls
@@ -100,9 +155,10 @@ def test_what_an_interrupted_test_has_left_is_removed_before_the_next_one(
 ) -> None:
     kubectl = FakeKubectl()
     smoke_test.run(kubectl, PUBLIC, silent)
-    calls = [call[:4] for call in kubectl.calls if call[0] != "get"]
-    removal = ("delete", "aichatworkspaces.apps.aichatworkspaces.io", smoke_test.WORKSPACE, "-n")
-    assert calls.index(removal) < calls.index(("create", "token", "smoke-test", "-n"))
+    calls = [call[:5] for call in kubectl.calls if call[0] != "get"]
+    removal = ("delete", WORKSPACES, "--all", "-n", smoke_test.TEAM)
+    token = ("create", "token", "smoke-test", "-n", smoke_test.TEAM)
+    assert calls.index(removal) < calls.index(token)
     assert calls.count(removal) == 2
     assert aichatctl.calls()
 
@@ -127,7 +183,7 @@ def test_without_an_address_a_port_forward_leads_to_the_api_until_the_test_ends(
     )
     kubectl.chmod(0o755)
     (tmp_path / "aichatctl").write_text(f"#!/bin/sh\necho $AICHAT_SERVER >>{aichatctl.log}\necho\n")
-    with pytest.raises(ReleaseError, match="reply is empty"):
+    with pytest.raises(DeploymentFailedError, match="reply is empty"):
         smoke_test.run(FakeKubectl(), ENVIRONMENT, silent)
     assert set(aichatctl.log.read_text().split()) == {"http://127.0.0.1:4321"}
     assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
@@ -137,14 +193,16 @@ def test_a_port_forward_that_ends_says_why(tmp_path: Path, aichatctl: Aichatctl)
     kubectl = tmp_path / "kubectl"
     kubectl.write_text("#!/bin/sh\necho 'error: no pod is running' >&2\n")
     kubectl.chmod(0o755)
-    with pytest.raises(ReleaseError, match="no port-forward to the API: error: no pod is running"):
+    with pytest.raises(
+        DeploymentFailedError, match="no port-forward to the API: error: no pod is running"
+    ):
         smoke_test.run(FakeKubectl(), ENVIRONMENT, silent)
     assert not aichatctl.log.exists()
 
 
 def test_a_deployment_is_told_the_end_of_the_output(tmp_path: Path, aichatctl: Aichatctl) -> None:
     aichatctl = Aichatctl(tmp_path, reply="")
-    with pytest.raises(ReleaseError, match=r"(?s)has failed:.*the model's reply is empty"):
+    with pytest.raises(DeploymentFailedError, match=r"(?s)has failed:.*the model's reply is empty"):
         smoke_test.run(FakeKubectl(), PUBLIC, silent)
     assert aichatctl.calls()[-1] == "delete"
 
@@ -158,7 +216,7 @@ def test_a_test_ends_with_its_time_and_with_the_lock(
     monkeypatch.setattr(foreground, "_TICK_SECONDS", 0.1)
     monkeypatch.setattr(smoke_test, "_OTHER_STEPS_SECONDS", 0)
     began = time.monotonic()
-    with pytest.raises(ReleaseError, match="has not ended after 1 s"):
+    with pytest.raises(DeploymentFailedError, match="has not ended after 1 s"):
         smoke_test.run(FakeKubectl(), replace(PUBLIC, smokeTestSeconds=1), silent)
 
     def check() -> None:
@@ -173,8 +231,8 @@ def test_a_test_ends_with_its_time_and_with_the_lock(
 @pytest.mark.parametrize(
     ("owner", "is_retained", "stays"),
     [
-        (f"{smoke_test.TEAM}/{smoke_test.WORKSPACE}", True, False),
-        (f"{smoke_test.TEAM}/{smoke_test.WORKSPACE}", False, True),
+        (f"{smoke_test.TEAM}/{NAME}", True, False),
+        (f"{smoke_test.TEAM}/{NAME}", False, True),
         ("people/theirs", True, True),
     ],
 )
@@ -185,10 +243,10 @@ def test_a_platform_that_retains_everything_does_not_retain_the_tests_namespace(
     annotations = {names.OWNER_ANNOTATION: owner}
     if is_retained:
         annotations[names.RETAINED_ANNOTATION] = "true"
-    namespace = {"metadata": {"name": smoke_test.WORKSPACE, "annotations": annotations}}
-    kubectl.objects["namespace", smoke_test.WORKSPACE] = namespace
+    namespace = {"metadata": {"name": NAME, "annotations": annotations}}
+    kubectl.objects["namespace", NAME] = namespace
     smoke_test.run(kubectl, PUBLIC, silent)
-    assert (smoke_test.WORKSPACE in kubectl.names("namespace")) == stays
+    assert (NAME in kubectl.names("namespace")) == stays
     assert aichatctl.calls()
 
 
@@ -207,5 +265,5 @@ def test_the_script_and_the_manifests_name_the_same_team() -> None:
     assert {item["metadata"].get("namespace", smoke_test.TEAM) for item in documents} == {
         smoke_test.TEAM
     }
-    script = SCRIPT.read_text()
-    assert f"name={smoke_test.WORKSPACE} team={smoke_test.TEAM}\n" in script
+    assert f'TEAM: Final = "{smoke_test.TEAM}"\n' in SCRIPT.read_text()
+    assert smoke_test.TEAM in names.RESERVED_NAMES, "a workspace can't take its namespace"

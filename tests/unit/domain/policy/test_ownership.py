@@ -55,6 +55,7 @@ def test_our_namespace_and_a_free_name_are_accepted() -> None:
         ("kube-system", "belongs to the cluster"),
         ("kube-x", "belongs to the cluster"),
         ("default", "belongs to the cluster"),
+        ("aichat-smoke-tests", "belongs to the cluster"),
         ("aichat-workspace-operator-system", "belongs to the cluster"),
         ("workspaces", "kept for the API"),
     ],

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from deploy.errors import RefusedError
-from deploy.release import Identity, lost_fields, make_release, obsolete
+from deploy.manifests import Identity, lost_fields, make_release, obsolete
 from tests.unit.deploy.cluster import crd, manifest, release
 
 
