@@ -192,8 +192,12 @@ def test_the_archive_for_pushing_has_both_platforms(built: Path) -> None:
     manifests = json.loads(content[entry["digest"]])["manifests"]
     assert [manifest["platform"]["architecture"] for manifest in manifests] == ["amd64", "arm64"]
     for manifest in manifests:
-        single = index(built / f"{NAME}-{VERSION}-{manifest['platform']['architecture']}.oci.tar")
+        architecture = manifest["platform"]["architecture"]
+        single = index(built / f"{NAME}-{VERSION}-{architecture}.oci.tar")
         assert single["digest"] == manifest["digest"]
+        bill = json.loads((built / f"{NAME}-{VERSION}-{architecture}.cdx.json").read_text())
+        (digest,) = bill["metadata"]["component"]["hashes"]
+        assert f"sha256:{digest['content']}" == manifest["digest"]
         for layer in json.loads(content[manifest["digest"]])["layers"]:
             assert len(content[layer["digest"]]) == layer["size"]
 

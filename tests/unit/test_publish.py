@@ -9,7 +9,13 @@ from typing import Final
 
 import pytest
 
-from localcluster.build.images.oci import Config, write_archive, write_layer
+from localcluster.build.images.oci import (
+    Config,
+    PlatformImage,
+    compress_layer,
+    write_images,
+    write_layer,
+)
 
 ROOT: Final = Path(__file__).parents[2]
 NAME: Final = "aichat-workspace-operator"
@@ -27,11 +33,22 @@ class Publication:
         (folder / "hack").mkdir()
         shutil.copy(ROOT / "hack" / "publish", folder / "hack" / "publish")
         (folder / "root").mkdir()
-        layer = write_layer(folder / "root", folder / "layer.tar")
+        plain = write_layer(folder / "root", folder / "layer.tar")
+        layer = compress_layer(plain, folder / "layer.tar.gz")
+        images = {
+            architecture: PlatformImage((layer,), Config(architecture=architecture))
+            for architecture in ("amd64", "arm64")
+        }
+        name = f"{IMAGE}:v1.2.3"
+        self.manifests = {
+            architecture: write_images(folder / f"{architecture}.tar", name, [image]).digest
+            for architecture, image in images.items()
+        }
         archive = self.files / f"{NAME}-1.2.3.oci.tar"
-        self.digest = write_archive(archive, f"{IMAGE}:v1.2.3", [layer], Config()).digest
-        for name in (f"{NAME}-1.2.3.tgz", "CHANGES.md", "provenance.intoto.json"):
+        self.digest = write_images(archive, name, [*images.values()]).digest
+        for name in (f"{NAME}-1.2.3.tgz", "CHANGES.md"):
             (self.files / name).write_text(name)
+        (self.files / "provenance.intoto.json").write_text('{"_type": "", "predicate": {"a": 1}}')
         self.write_sums()
         self.chart_says = f"Digest: {CHART}"
 
@@ -50,6 +67,7 @@ class Publication:
             (programs / name).write_text(
                 f'#!/bin/sh\necho "{name} $*" >>{self.folder}/log\n'
                 f'case "$*" in\n  *--password-stdin*) cat >>{self.folder}/passwords ;;\n'
+                f'  *"--predicate - "*) cat >>{self.folder}/predicates ;;\n'
                 f"  push*) {says} ;;\nesac\n"
             )
             (programs / name).chmod(0o755)
@@ -91,6 +109,26 @@ def test_image_and_chart_are_pushed_before_they_are_signed_by_their_digests(
     assert pushed == ["skopeo", "helm"]
     order = [call.split()[0] for call in calls if "login" not in call]
     assert order.index("skopeo") < order.index("cosign") < order.index("helm") < order.index("gh")
+
+
+def test_each_platform_has_its_own_bill_of_materials_and_the_image_its_provenance(
+    publication: Publication,
+) -> None:
+    ran = publication.run()
+    assert ran.returncode == 0, ran.stderr
+    attested = [
+        call.removeprefix("cosign attest --yes --type ")
+        for call in publication.calls()
+        if call.startswith("cosign attest ")
+    ]
+    assert attested == [
+        *(
+            f"cyclonedx --predicate {NAME}-1.2.3-{architecture}.cdx.json {IMAGE}@{manifest}"
+            for architecture, manifest in publication.manifests.items()
+        ),
+        f"slsaprovenance1 --predicate - {IMAGE}@{publication.digest}",
+    ]
+    assert (publication.folder / "predicates").read_text() == '{"a": 1}\n'
 
 
 def test_all_files_and_signatures_are_on_the_page_of_the_release(publication: Publication) -> None:
