@@ -67,6 +67,27 @@ def test_actions_are_pinned_by_commit_and_rights_are_given_job_by_job(path: Path
         ), use
 
 
+def test_all_jobs_in_a_container_use_the_same_image_by_its_digest() -> None:
+    """A tag can be moved: https://docs.docker.com/reference/cli/docker/image/pull/#digest"""
+    containers = [
+        job["container"]
+        for path in WORKFLOWS
+        for job in workflow(path.name)["jobs"].values()
+        if "container" in job
+    ]
+    images = {entry if isinstance(entry, str) else entry["image"] for entry in containers}
+    assert len(containers) > 4
+    (image,) = images
+    assert re.fullmatch(r"debian:bookworm-\d{8}@sha256:[0-9a-f]{64}", image)
+
+
+def test_the_job_that_publishes_has_mains_commits() -> None:
+    """`make publish` compares them with the released one."""
+    checkout = workflow("release.yml")["jobs"]["publish"]["steps"][0]
+    assert checkout["uses"].startswith("actions/checkout@")
+    assert checkout["with"]["fetch-depth"] == 0
+
+
 def test_only_the_job_that_publishes_may_write_or_sign() -> None:
     writers = {
         (path.name, name)

@@ -50,6 +50,9 @@ class Publication:
             (self.files / name).write_text(name)
         (self.files / "provenance.intoto.json").write_text('{"_type": "", "predicate": {"a": 1}}')
         self.write_sums()
+        self.git("init", "--quiet")
+        self.commit()
+        self.git("update-ref", "refs/remotes/origin/main", "HEAD")
         self.chart_says = f"Digest: {CHART}"
 
     def write_sums(self) -> None:
@@ -58,6 +61,13 @@ class Publication:
             for path in sorted(self.files.iterdir())
         )
         (self.files / "SHA256SUMS").write_text("".join(sums))
+
+    def git(self, *arguments: str) -> None:
+        identity = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+        subprocess.run(["git", "-C", self.folder, *identity, *arguments], check=True)
+
+    def commit(self) -> None:
+        self.git("commit", "--quiet", "--allow-empty", "--no-gpg-sign", "--message", "a change")
 
     def run(self) -> "subprocess.CompletedProcess[str]":
         programs = self.folder / "programs"
@@ -150,6 +160,21 @@ def test_nothing_is_pushed_of_a_release_that_was_changed(publication: Publicatio
     assert ran.returncode != 0
     assert "CHANGES.md" in ran.stdout + ran.stderr
     assert publication.calls() == []
+
+
+def test_nothing_is_pushed_of_a_commit_that_is_not_on_main(publication: Publication) -> None:
+    publication.commit()
+    ran = publication.run()
+    assert ran.returncode == 1
+    assert "is not on main: merge it" in ran.stderr
+    assert publication.calls() == []
+
+
+def test_a_commit_that_main_has_passed_is_released(publication: Publication) -> None:
+    publication.commit()
+    publication.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    publication.git("reset", "--quiet", "--soft", "HEAD~1")
+    assert publication.run().returncode == 0
 
 
 def test_a_chart_without_a_digest_is_not_taken_for_signed(publication: Publication) -> None:
