@@ -59,8 +59,8 @@ def acceptance(advisory: str, package: str = "bad", until: date = TODAY) -> Acce
 
 def test_an_accepted_vulnerability_passes_until_its_last_day_and_is_said() -> None:
     accepted = [acceptance("PYSEC-1"), acceptance("PYSEC-2")]
-    said = judge(report(GOOD, BAD), accepted, TODAY, required=True)
-    assert said.splitlines() == [
+    answer = judge(report(GOOD, BAD), accepted, TODAY, required=True)
+    assert answer.splitlines() == [
         "none of 2 packages has a known vulnerability that is not accepted",
         "accepted until 2026-11-30: PYSEC-1 of bad, nothing here does that",
         "accepted until 2026-11-30: PYSEC-2 of bad, nothing here does that",
