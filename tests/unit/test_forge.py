@@ -35,6 +35,14 @@ def test_each_command_of_the_makefile_has_a_line_of_help() -> None:
     assert len(helped) == len({*helped})
 
 
+def test_lint_compiles_nothing() -> None:
+    """The first time, a compiler takes longer than all of lint."""
+    lint = MAKEFILE.partition("\nlint: ")[2].partition("\n\n")[0]
+    assert "ruff check" in lint
+    assert "localcluster" not in lint
+    assert "localcluster tool actionlint" in (ROOT / "hack" / "audit").read_text()
+
+
 def test_workflows_run_the_makefiles_targets_and_all_that_a_change_must_pass() -> None:
     used = made("\n".join(path.read_text() for path in WORKFLOWS))
     assert used <= targets()
