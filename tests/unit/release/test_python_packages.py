@@ -75,8 +75,8 @@ def test_a_package_that_was_changed_in_this_machines_cache_is_not_installed(
     package, cache = wheel(tmp_path), tmp_path / "cache-of-the-machine"
     digest = hashlib.sha256(package.read_bytes()).hexdigest()
     (tmp_path / "lock.txt").write_text(f"a-thing==1 --hash=sha256:{digest}\n")
-    locked = ["--offline", "--no-index", "--find-links", tmp_path, "--require-hashes"]
-    locked += ["-r", tmp_path / "lock.txt"]
+    locked = ["--offline", "--no-index", "--find-links", str(tmp_path), "--require-hashes"]
+    locked += ["-r", str(tmp_path / "lock.txt")]
     monkeypatch.setenv("UV_CACHE_DIR", str(cache))
     install(tmp_path / "first", "amd64", locked, cache)
     (unpacked,) = cache.rglob("thing/__init__.py")
