@@ -72,7 +72,6 @@ lint: setup ## Check format, lint, types, import contracts, generated files.
 	lint-imports
 	python -m aichat_workspace.generate --check
 	python -m release licences --check
-	"$$(python -m localcluster tool actionlint)/actionlint"
 	zizmor --offline --quiet .github
 	@mkdir -p build; pytest --setup-plan -q tests/integration tests/e2e tests/faults tests/soak tests/demo tests/node_failures tests/clients tests/release >build/fixtures 2>&1 \
 	  || { cat build/fixtures; echo "a test needs a fixture that does not exist"; exit 1; }
@@ -84,7 +83,7 @@ $(AUDIT)/.synced: .venv/.synced requirements/audit.txt
 	uv pip sync --quiet --python $(AUDIT)/bin/python --require-hashes requirements/audit.txt
 	@touch $@
 .PHONY: audit
-audit: $(AUDIT)/.synced ## Run the slow scanners: bandit, checkov, and pip-audit where its data can be had.
+audit: $(AUDIT)/.synced ## Run the slow scanners: actionlint, bandit, checkov, and pip-audit where its data can be had.
 	hack/audit $(AUDIT)/bin
 
 .PHONY: hooks

@@ -1,1 +1,1 @@
-"""The documentation site: its pages, its pictures, and checks of what was built."""
+"""The documentation site: its pages, and checks of what was built."""

@@ -10,7 +10,6 @@ from typing import Final
 import typer
 
 from docsite import check as checks
-from docsite import data_flow
 from docsite import pages as prepared
 
 ROOT: Final = Path(__file__).parents[1]
@@ -24,12 +23,6 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 def pages() -> None:
     """Write what the site generator reads into build/docs and build/mkdocs.yml."""
     prepared.write(prepared.prepare(ROOT), FOLDER)
-
-
-@app.command()
-def pictures() -> None:
-    """Draw the pictures of docs again that no browser is needed for."""
-    (ROOT / data_flow.PICTURE).write_text(data_flow.picture())
 
 
 @app.command()

@@ -51,10 +51,11 @@ def build(source: Source, options: Options, target: Path, report: Report) -> lis
         tree = export(source, scratch / "tree")
         files = scratch / "release"
         files.mkdir()
-        _packages(tree, source, files, report)
+        cache = scratch / "cache"  # this machine's could have been changed since the hashes' check
+        _packages(tree, source, files, cache, report)
         (wheel,) = files.glob("*.whl")
         name = options.archive_name(source.version)
-        images = image.build(source, wheel, name, scratch / "images", report)
+        images = image.build(source, wheel, name, scratch / "images", cache, report)
         report("release", "writing its other files")
         _boms(source, images, scratch / "images" / "first", files)
         for archive in (*images.by_architecture.values(), images.everywhere):
@@ -94,12 +95,16 @@ def _folder(parent: Path) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _packages(tree: Path, source: Source, files: Path, report: Report) -> None:
-    """Build the wheel and the source archive, with the commit's time as that of all files."""
+def _packages(tree: Path, source: Source, files: Path, cache: Path, report: Report) -> None:
+    """Build the wheel and the source archive, with the commit's time as that of all files.
+
+    What builds them is installed for it by the hashes of its lock.
+    """
     report("release", "building the wheel and the source archive")
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(source.time)}
     command: list[str | Path] = [sys.executable, "-m", "uv", "build", "--quiet"]
-    command += ["--no-build-isolation", "--python", sys.executable, "--out-dir", files, tree]
+    command += ["--build-constraints", tree / "requirements" / "build.txt", "--require-hashes"]
+    command += ["--cache-dir", cache, "--python", sys.executable, "--out-dir", files, tree]
     result = foreground.run(command, environment=environment)
     if result.returncode:
         raise CommandFailedError(f"uv build failed:\n{result.stderr[-2000:]}")

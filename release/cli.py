@@ -1,6 +1,7 @@
 """The command line: `python -m release`."""
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,7 +13,7 @@ from localcluster.processes import foreground
 from localcluster.progress import reporting
 from release import debian, source
 from release import licences as licences_page
-from release.advisories import judge
+from release.advisories import ACCEPTED, judge, read_accepted
 from release.build import Options
 from release.build import build as build_release
 
@@ -68,7 +69,9 @@ def advisories(
     ] = "",
 ) -> None:
     """Judge a report on the vulnerabilities of packages."""
-    print(judge(report.read_text(), required=required == "required"))
+    today = datetime.now(UTC).date()
+    accepted = read_accepted(ACCEPTED)
+    print(judge(report.read_text(), accepted, today, required=required == "required"))
 
 
 def main() -> None:

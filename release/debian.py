@@ -2,7 +2,8 @@
 
 ``requirements/debian.toml`` says which and why; ``requirements/debian.lock.json``, written by
 `lock`, has the version and hash for each architecture. apt downloads them from the sources that
-this machine has for Debian and checks Debian's signature; the lock's hash is checked here.
+this machine has for Debian and checks Debian's signature; the lock's hash is checked here, each
+time, because a file in the cache may have been changed.
 """
 
 import json
@@ -92,6 +93,7 @@ def download(architecture: str, report: Report) -> tuple[Path, ...]:
                 report("Debian", f"downloading {package.name} for {architecture}")
                 _download(apt, package)
     for package in packages:
+        check_hash(package, _cached(package))
         locks.note_use(_cached(package))
     return tuple(_cached(package) for package in packages)
 
@@ -180,6 +182,6 @@ def check_hash(package: Package, file: Path) -> None:
     """Raise a ReleaseError if a file is not the locked package."""
     if (digest := digest_file(file).removeprefix("sha256:")) != package.sha256:
         raise ReleaseError(
-            f"{package.name} {package.version} has the hash {digest} and not the locked "
-            f"{package.sha256}: do not use it, and find out why"
+            f"{file} is not the locked {package.name} {package.version}: its hash is {digest} "
+            f"instead of {package.sha256}. Find out why before you remove it"
         )

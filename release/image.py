@@ -61,17 +61,19 @@ def file_name(version: str, architecture: str = "") -> str:
     return f"{names.OPERATOR}-{version}{middle}.oci.tar"
 
 
-def build(source: Source, wheel: Path, name: str, folder: Path, report: Report) -> Images:
+def build(
+    source: Source, wheel: Path, name: str, folder: Path, cache: Path, report: Report
+) -> Images:
     """Build the image twice, and return its archives in ``folder``.
 
-    ``name`` is the image's full name with its tag.
+    ``name`` is the image's full name with its tag; ``cache`` is the release's own, of wheels.
 
     Raises:
         ReleaseError: the two are not the same.
         CommandFailedError: a part can't be had or unpacked.
     """
-    first = _build(source, wheel, name, folder / "first", report)
-    second = _build(source, wheel, name, folder / "second", report)
+    first = _build(source, wheel, name, folder / "first", cache, report)
+    second = _build(source, wheel, name, folder / "second", cache, report)
     if first.everywhere.digest != second.everywhere.digest:
         raise ReleaseError(
             f"two builds of the image differ: {first.everywhere.digest} and "
@@ -81,13 +83,15 @@ def build(source: Source, wheel: Path, name: str, folder: Path, report: Report) 
     return first
 
 
-def _build(source: Source, wheel: Path, name: str, folder: Path, report: Report) -> Images:
+def _build(
+    source: Source, wheel: Path, name: str, folder: Path, cache: Path, report: Report
+) -> Images:
     builder = python_packages.builder()
     roots: dict[str, Roots] = {}
     # This machine's first: its interpreter compiles for all.
     for architecture in sorted(debian.ARCHITECTURES, key=builder.__ne__):
         report("image", f"unpacking for {architecture}")
-        roots[architecture] = lay_out(wheel, architecture, folder / architecture, report)
+        roots[architecture] = lay_out(wheel, architecture, folder / architecture, cache, report)
     for architecture in debian.ARCHITECTURES:
         report("image", f"compiling for {architecture}")
         _finish(roots[architecture], roots[builder].debian)
@@ -106,15 +110,18 @@ def _build(source: Source, wheel: Path, name: str, folder: Path, report: Report)
     return Images(archives, everywhere)
 
 
-def lay_out(wheel: Path, architecture: str, folder: Path, report: Report) -> Roots:
-    """Unpack and install all files of the image for an architecture."""
+def lay_out(wheel: Path, architecture: str, folder: Path, cache: Path, report: Report) -> Roots:
+    """Unpack and install all files of the image for an architecture.
+
+    ``cache`` is the release's own, of downloaded wheels.
+    """
     roots = Roots(architecture, folder / "debian", folder / "packages", folder / "product")
     for root in roots.layers:
         root.mkdir(parents=True)
     rootfs.unpack(debian.download(architecture, report), roots.debian)
     locked = ("--require-hashes", "-r", python_packages.REQUIREMENTS)
-    python_packages.install(roots.packages, architecture, locked)
-    python_packages.install(roots.product, architecture, [wheel])
+    python_packages.install(roots.packages, architecture, locked, cache)
+    python_packages.install(roots.product, architecture, [wheel], cache)
     python_packages.write_scripts(roots.product, names.OPERATOR)
     return roots
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from license_expression import ExpressionError, get_spdx_licensing
 
+from aichat_workspace.documentation.markdown import table
 from localcluster.paths import PROJECT
 from release import debian, python_packages
 from release.errors import ReleaseError
@@ -154,11 +155,8 @@ def page() -> str:
 
 
 def _table(packages: Iterable[Licensed]) -> Iterable[str]:
-    yield "| package | licence | use |"
-    yield "|---|---|---|"
-    for package in packages:
-        use = package.use.replace("|", "\\|").rstrip(".")
-        yield f"| {package.name} | {package.licence} | {use} |"
+    rows = ((package.name, package.licence, package.use.rstrip(".")) for package in packages)
+    return table(("package", "licence", "use"), rows)
 
 
 def write(*, check: bool) -> bool:

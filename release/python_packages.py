@@ -40,8 +40,11 @@ sys.exit({function}())
 _TRACES: Final = ("direct_url.json", "uv_cache.json", "uv_build.json", "REQUESTED")
 
 
-def install(root: Path, architecture: str, what: Sequence[str | Path]) -> None:
+def install(root: Path, architecture: str, what: Sequence[str | Path], cache: Path) -> None:
     """Install wheels for an architecture; ``what`` is uv's: a wheel, or options that name a lock.
+
+    uv checks hashes when it downloads, and not when it takes an unpacked wheel from its cache. So
+    ``cache`` is a folder that only this release uses, and not this machine's.
 
     Raises:
         CommandFailedError: one can't be downloaded, is not the locked one or has no wheel for the
@@ -51,6 +54,7 @@ def install(root: Path, architecture: str, what: Sequence[str | Path]) -> None:
     packages_folder.mkdir(parents=True, exist_ok=True)
     command: list[str | Path] = [sys.executable, "-m", "uv", "pip", "install", "--quiet"]
     command += ["--no-deps", "--only-binary", ":all:", "--link-mode", "copy"]
+    command += ["--cache-dir", cache]
     command += ["--python", sys.executable, "--python-version", PYTHON]
     command += ["--python-platform", _PLATFORMS[architecture], "--target", packages_folder, *what]
     foreground.run_or_raise(command, f"installing Python packages for {architecture} failed")

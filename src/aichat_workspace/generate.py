@@ -15,13 +15,20 @@ from typing import Final
 import yaml
 from kubernetes.aio.client import Configuration
 
-from aichat_workspace import reference, version_stamps
+from aichat_workspace import version_stamps
 from aichat_workspace.api.app import build
 from aichat_workspace.api.dependencies import Services
 from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.chart.files import files as chart_files
-from aichat_workspace.documentation import commands, metrics, operations, troubleshooting
+from aichat_workspace.documentation import (
+    commands,
+    data_flow,
+    metrics,
+    operations,
+    reference,
+    troubleshooting,
+)
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.kinds import PLATFORM, WORKSPACE
 from aichat_workspace.domain.v1alpha1 import crd
@@ -38,13 +45,14 @@ def generated() -> Mapping[Path, str]:
     return {
         bases / f"{names.GROUP}_{WORKSPACE.plural}.yaml": _yaml(crd.workspace_crd()),
         bases / f"{names.GROUP}_{PLATFORM.plural}.yaml": _yaml(crd.platform_crd()),
-        Path("docs/reference.md"): f"{reference.page()}\n",
+        Path("docs/reference.md"): reference.page(),
         **version_stamps.stamped(ROOT, version(names.OPERATOR)),
         Path("docs/troubleshooting.md"): troubleshooting.page(),
         Path("docs/commands.md"): commands.page(),
         Path("docs/metrics.md"): metrics.page(),
         Path("docs/api-reference.md"): operations.page(json.loads(openapi)),
         Path("docs/openapi.json"): openapi,
+        Path("docs/images/data-flow.svg"): data_flow.picture(),
         **chart_files(ROOT / "config"),
     }
 

@@ -108,7 +108,10 @@ def test_a_release_has_all_its_files(built: Path) -> None:
 
 
 def test_another_folder_and_umask_give_the_same_bytes(built: Path, tmp_path: Path) -> None:
-    other = release(clone(tmp_path / "a" / "deeper" / "clone"), umask=0o077)
+    folder = tmp_path / "a" / "deeper" / "clone"
+    # Of the first clone, so that a commit to the project meanwhile is no difference.
+    command("git", "clone", "--quiet", built.parents[1], folder, folder=ROOT)
+    other = release(folder, umask=0o077)
     assert (other / "SHA256SUMS").read_text() == (built / "SHA256SUMS").read_text()
 
 
@@ -221,8 +224,12 @@ def test_the_archive_for_pushing_has_both_platforms(built: Path) -> None:
     manifests = json.loads(content[entry["digest"]])["manifests"]
     assert [manifest["platform"]["architecture"] for manifest in manifests] == ["amd64", "arm64"]
     for manifest in manifests:
-        single = index(built / f"{NAME}-{VERSION}-{manifest['platform']['architecture']}.oci.tar")
+        architecture = manifest["platform"]["architecture"]
+        single = index(built / f"{NAME}-{VERSION}-{architecture}.oci.tar")
         assert single["digest"] == manifest["digest"]
+        bill = json.loads((built / f"{NAME}-{VERSION}-{architecture}.cdx.json").read_text())
+        (digest,) = bill["metadata"]["component"]["hashes"]
+        assert f"sha256:{digest['content']}" == manifest["digest"]
         for layer in json.loads(content[manifest["digest"]])["layers"]:
             assert len(content[layer["digest"]]) == layer["size"]
 

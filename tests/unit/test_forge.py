@@ -35,6 +35,14 @@ def test_each_command_of_the_makefile_has_a_line_of_help() -> None:
     assert len(helped) == len({*helped})
 
 
+def test_lint_compiles_nothing() -> None:
+    """The first time, a compiler takes longer than all of lint."""
+    lint = MAKEFILE.partition("\nlint: ")[2].partition("\n\n")[0]
+    assert "ruff check" in lint
+    assert "localcluster" not in lint
+    assert "localcluster tool actionlint" in (ROOT / "hack" / "audit").read_text()
+
+
 def test_workflows_run_the_makefiles_targets_and_all_that_a_change_must_pass() -> None:
     used = made("\n".join(path.read_text() for path in WORKFLOWS))
     assert used <= targets()
@@ -65,6 +73,27 @@ def test_actions_are_pinned_by_commit_and_rights_are_given_job_by_job(path: Path
             re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", use[0])
             and re.fullmatch(r" # v\d+\.\d+\.\d+", use[1])
         ), use
+
+
+def test_all_jobs_in_a_container_use_the_same_image_by_its_digest() -> None:
+    """A tag can be moved: https://docs.docker.com/reference/cli/docker/image/pull/#digest"""
+    containers = [
+        job["container"]
+        for path in WORKFLOWS
+        for job in workflow(path.name)["jobs"].values()
+        if "container" in job
+    ]
+    images = {entry if isinstance(entry, str) else entry["image"] for entry in containers}
+    assert len(containers) > 4
+    (image,) = images
+    assert re.fullmatch(r"debian:bookworm-\d{8}@sha256:[0-9a-f]{64}", image)
+
+
+def test_the_job_that_publishes_has_mains_commits() -> None:
+    """`make publish` compares them with the released one."""
+    checkout = workflow("release.yml")["jobs"]["publish"]["steps"][0]
+    assert checkout["uses"].startswith("actions/checkout@")
+    assert checkout["with"]["fetch-depth"] == 0
 
 
 def test_only_the_job_that_publishes_may_write_or_sign() -> None:

@@ -9,7 +9,13 @@ from typing import Final
 
 import pytest
 
-from localcluster.build.images.oci import Config, write_archive, write_layer
+from localcluster.build.images.oci import (
+    Config,
+    PlatformImage,
+    compress_layer,
+    write_images,
+    write_layer,
+)
 
 ROOT: Final = Path(__file__).parents[2]
 NAME: Final = "aichat-workspace-operator"
@@ -27,12 +33,26 @@ class Publication:
         (folder / "hack").mkdir()
         shutil.copy(ROOT / "hack" / "publish", folder / "hack" / "publish")
         (folder / "root").mkdir()
-        layer = write_layer(folder / "root", folder / "layer.tar")
+        plain = write_layer(folder / "root", folder / "layer.tar")
+        layer = compress_layer(plain, folder / "layer.tar.gz")
+        images = {
+            architecture: PlatformImage((layer,), Config(architecture=architecture))
+            for architecture in ("amd64", "arm64")
+        }
+        name = f"{IMAGE}:v1.2.3"
+        self.manifests = {
+            architecture: write_images(folder / f"{architecture}.tar", name, [image]).digest
+            for architecture, image in images.items()
+        }
         archive = self.files / f"{NAME}-1.2.3.oci.tar"
-        self.digest = write_archive(archive, f"{IMAGE}:v1.2.3", [layer], Config()).digest
-        for name in (f"{NAME}-1.2.3.tgz", "CHANGES.md", "provenance.intoto.json"):
+        self.digest = write_images(archive, name, [*images.values()]).digest
+        for name in (f"{NAME}-1.2.3.tgz", "CHANGES.md"):
             (self.files / name).write_text(name)
+        (self.files / "provenance.intoto.json").write_text('{"_type": "", "predicate": {"a": 1}}')
         self.write_sums()
+        self.git("init", "--quiet")
+        self.commit()
+        self.git("update-ref", "refs/remotes/origin/main", "HEAD")
         self.chart_says = f"Digest: {CHART}"
 
     def write_sums(self) -> None:
@@ -42,6 +62,13 @@ class Publication:
         )
         (self.files / "SHA256SUMS").write_text("".join(sums))
 
+    def git(self, *arguments: str) -> None:
+        identity = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+        subprocess.run(["git", "-C", self.folder, *identity, *arguments], check=True)
+
+    def commit(self) -> None:
+        self.git("commit", "--quiet", "--allow-empty", "--no-gpg-sign", "--message", "a change")
+
     def run(self) -> "subprocess.CompletedProcess[str]":
         programs = self.folder / "programs"
         programs.mkdir()
@@ -50,6 +77,7 @@ class Publication:
             (programs / name).write_text(
                 f'#!/bin/sh\necho "{name} $*" >>{self.folder}/log\n'
                 f'case "$*" in\n  *--password-stdin*) cat >>{self.folder}/passwords ;;\n'
+                f'  *"--predicate - "*) cat >>{self.folder}/predicates ;;\n'
                 f"  push*) {says} ;;\nesac\n"
             )
             (programs / name).chmod(0o755)
@@ -93,6 +121,26 @@ def test_image_and_chart_are_pushed_before_they_are_signed_by_their_digests(
     assert order.index("skopeo") < order.index("cosign") < order.index("helm") < order.index("gh")
 
 
+def test_each_platform_has_its_own_bill_of_materials_and_the_image_its_provenance(
+    publication: Publication,
+) -> None:
+    ran = publication.run()
+    assert ran.returncode == 0, ran.stderr
+    attested = [
+        call.removeprefix("cosign attest --yes --type ")
+        for call in publication.calls()
+        if call.startswith("cosign attest ")
+    ]
+    assert attested == [
+        *(
+            f"cyclonedx --predicate {NAME}-1.2.3-{architecture}.cdx.json {IMAGE}@{manifest}"
+            for architecture, manifest in publication.manifests.items()
+        ),
+        f"slsaprovenance1 --predicate - {IMAGE}@{publication.digest}",
+    ]
+    assert (publication.folder / "predicates").read_text() == '{"a": 1}\n'
+
+
 def test_all_files_and_signatures_are_on_the_page_of_the_release(publication: Publication) -> None:
     publication.run()
     call = publication.calls()[-1]
@@ -112,6 +160,21 @@ def test_nothing_is_pushed_of_a_release_that_was_changed(publication: Publicatio
     assert ran.returncode != 0
     assert "CHANGES.md" in ran.stdout + ran.stderr
     assert publication.calls() == []
+
+
+def test_nothing_is_pushed_of_a_commit_that_is_not_on_main(publication: Publication) -> None:
+    publication.commit()
+    ran = publication.run()
+    assert ran.returncode == 1
+    assert "is not on main: merge it" in ran.stderr
+    assert publication.calls() == []
+
+
+def test_a_commit_that_main_has_passed_is_released(publication: Publication) -> None:
+    publication.commit()
+    publication.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    publication.git("reset", "--quiet", "--soft", "HEAD~1")
+    assert publication.run().returncode == 0
 
 
 def test_a_chart_without_a_digest_is_not_taken_for_signed(publication: Publication) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from aichat_workspace.chart.values import Values
+from aichat_workspace.documentation.markdown import escape
+from aichat_workspace.documentation.reference import format_type
 from aichat_workspace.domain.v1alpha1.crd import structural
-from aichat_workspace.reference import escape, format_type
 
 _WIDTH: Final = 100
 

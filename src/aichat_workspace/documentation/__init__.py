@@ -1,1 +1,1 @@
-"""Pages of docs/ that are generated from the code beside the reference."""
+"""Pages and pictures of docs/ that are generated from the code."""

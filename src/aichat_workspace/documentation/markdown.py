@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from aichat_workspace.reference import escape
-
 GENERATED = "<!-- Generated from the code by `make generate`; edit that instead. -->"
 
 
@@ -13,3 +11,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     yield f"|{'---|' * len(head)}"
     for row in rows:
         yield f"| {' | '.join(escape(cell) for cell in row)} |"
+
+
+def escape(text: str) -> str:
+    """Escape what a table's cell can't have: a bar ends it, and angle brackets are a tag."""
+    return text.replace("|", r"\|").replace("<", "&lt;")

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from docsite import data_flow
 from docsite.check import nav_problems, site_problems
 from docsite.pages import CONFIGURATION, prepare, write
 
@@ -50,13 +49,3 @@ def test_the_strict_build_fails_for_a_broken_link_and_a_broken_anchor(tmp_path: 
     assert built.returncode != 0
     assert "page does not exist" in built.stderr
     assert "anchor does not exist" in built.stderr
-
-
-def test_the_picture_of_the_data_is_the_scripts() -> None:
-    """If not: `python -m docsite pictures`, and look at it."""
-    assert (ROOT / data_flow.PICTURE).read_text() == data_flow.picture()
-
-
-def test_the_picture_says_in_words_what_it_shows() -> None:
-    assert "<title" in data_flow.picture()
-    assert "![Areas and arrows: " in (ROOT / "docs" / "how-it-works.md").read_text()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from localcluster.progress import silent
 from release import debian
 from release.debian import ARCHITECTURES, Package, check_hash, first_record, locked, wanted
 from release.errors import ReleaseError
@@ -63,5 +64,25 @@ def test_a_file_that_is_not_the_locked_one_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "thing.deb"
     file.write_bytes(b"thing")
     check_hash(Package("thing", "1", "all", hashlib.sha256(b"thing").hexdigest()), file)
-    with pytest.raises(ReleaseError, match="do not use it"):
+    with pytest.raises(ReleaseError, match="Find out why"):
         check_hash(Package("thing", "1", "all", "0" * 64), file)
+
+
+def test_a_cached_package_that_was_changed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name in the cache has the locked hash, whatever its content is."""
+    entry = {"name": "thing", "version": "1", "architecture": "all"}
+    package = Package(**entry, sha256=hashlib.sha256(b"thing").hexdigest())
+    (tmp_path / "lock.json").write_text(json.dumps({"amd64": [{**vars(package)}]}))
+    (tmp_path / "wanted.toml").write_text("[thing]\n")
+    for name, value in (("LOCK", "lock.json"), ("WANTED", "wanted.toml")):
+        monkeypatch.setattr(debian, name, tmp_path / value)
+    monkeypatch.setattr(debian, "cache_dir", lambda: tmp_path)
+    file = tmp_path / "packages" / f"thing-{package.sha256}.deb"
+    file.parent.mkdir()
+    file.write_bytes(b"thing")
+    assert debian.download("amd64", silent) == (file,)
+    file.write_bytes(b"another thing")
+    with pytest.raises(ReleaseError, match="is not the locked thing 1"):
+        debian.download("amd64", silent)

@@ -1,5 +1,6 @@
 """Python packages below a folder."""
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -56,7 +57,7 @@ def wheel(folder: Path) -> Path:
 
 def test_an_installed_package_has_its_commands_and_no_trace_of_this_machine(tmp_path: Path) -> None:
     root = tmp_path / "root"
-    install(root, "arm64", [wheel(tmp_path)])
+    install(root, "arm64", [wheel(tmp_path)], tmp_path / "cache")
     write_scripts(root, "a-thing")
     script = root / "usr/local/bin/thing"
     assert os.access(script, os.X_OK)
@@ -74,9 +75,29 @@ def test_an_installed_package_has_its_commands_and_no_trace_of_this_machine(tmp_
     assert not (root / PACKAGES_FOLDER / "bin").exists()
 
 
+def test_a_package_that_was_changed_in_this_machines_cache_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uv checks a wheel's hash before it is unpacked into the cache, and not afterwards."""
+    package, cache = wheel(tmp_path), tmp_path / "cache-of-the-machine"
+    digest = hashlib.sha256(package.read_bytes()).hexdigest()
+    (tmp_path / "lock.txt").write_text(f"a-thing==1 --hash=sha256:{digest}\n")
+    locked = ["--offline", "--no-index", "--find-links", str(tmp_path), "--require-hashes"]
+    locked += ["-r", str(tmp_path / "lock.txt")]
+    monkeypatch.setenv("UV_CACHE_DIR", str(cache))
+    install(tmp_path / "first", "amd64", locked, cache)
+    (unpacked,) = cache.rglob("thing/__init__.py")
+    unpacked.write_text("changed")
+    install(tmp_path / "second", "amd64", locked, tmp_path / "cache-of-the-release")
+    installed = tmp_path / "second" / SITE / "thing" / "__init__.py"
+    assert "said by thing" in installed.read_text()
+
+
 def test_what_there_is_no_wheel_of_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CommandFailedError, match="for arm64 failed"):
-        install(tmp_path, "arm64", ["--offline", "--no-index", "no-such-package"])
+        install(
+            tmp_path, "arm64", ["--offline", "--no-index", "no-such-package"], tmp_path / "cache"
+        )
 
 
 def test_an_architecture_without_an_image_builds_none(monkeypatch: pytest.MonkeyPatch) -> None:

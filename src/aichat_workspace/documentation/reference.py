@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from aichat_workspace.documentation.markdown import GENERATED, escape, table
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.base import Schema
 from aichat_workspace.domain.v1alpha1.crd import structural
@@ -50,13 +51,11 @@ _PHASES: Final = {
 
 def page() -> str:
     """Return the page as Markdown."""
-    return "\n".join(_lines())
+    return "\n".join((*_lines(), ""))
 
 
 def _lines() -> Iterator[str]:
-    yield "<!-- Generated from the models by `make generate`; edit those instead. -->"
-    yield "# Reference"
-    yield ""
+    yield from (GENERATED, "# Reference", "")
     yield "`kubectl explain aiws.spec` says the same in a terminal."
     for title, model in (
         ("AIChatWorkspace: spec", WorkspaceSpec),
@@ -80,24 +79,23 @@ def _lines() -> Iterator[str]:
 def _reasons() -> Iterator[str]:
     """Write each reason with an anchor of its code."""
     yield from ("", "## Reasons", "", "A code leads to what to do about it.", "")
-    yield from ("| code | reason | severity | meaning |", "|---|---|---|---|")
+    yield from table(("code", "reason", "severity", "meaning"), ())
     for reason in sorted(Reason):
         code = f'<a id="{reason.code.lower()}"></a>[{reason.code}]({reason.remedy})'
         yield f"| {code} | `{reason}` | {reason.severity} | {escape(reason.problem)} |"
 
 
 def _fields(title: str, model: type[Schema]) -> Iterator[str]:
-    yield from ("", f"## {title}", "", "| field | type | default | meaning |", "|---|---|---|---|")
-    yield from _rows(structural(model), "")
+    yield from ("", f"## {title}", "")
+    yield from table(("field", "type", "default", "meaning"), _rows(structural(model), ""))
 
 
-def _rows(schema: Mapping[str, Any], prefix: str) -> Iterator[str]:
+def _rows(schema: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str, str, str]]:
     for name, field in schema.get("properties", {}).items():
         path = f"{prefix}{name}"
         required = " (required)" if name in schema.get("required", ()) else ""
         default = _format_default(field.get("default"))
-        meaning = escape(field.get("description", ""))
-        yield f"| `{path}` | {format_type(field)}{required} | {default} | {meaning} |"
+        yield f"`{path}`", f"{format_type(field)}{required}", default, field.get("description", "")
         if field.get("type") == "array":
             yield from _rows(field["items"], f"{path}[].")
         else:
@@ -127,10 +125,5 @@ def _format_default(default: object) -> str:
 
 
 def _table(title: str, head: tuple[str, str], rows: Mapping[str, str]) -> Iterator[str]:
-    yield from ("", f"## {title}", "", f"| {head[0]} | {head[1]} |", "|---|---|")
-    yield from (f"| `{key}` | {escape(text)} |" for key, text in rows.items())
-
-
-def escape(text: str) -> str:
-    """Escape what a table's cell can't have: a bar ends it, and angle brackets are a tag."""
-    return text.replace("|", r"\|").replace("<", "&lt;")
+    yield from ("", f"## {title}", "")
+    yield from table(head, ((f"`{key}`", text) for key, text in rows.items()))

@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 from html import escape
-from pathlib import PurePosixPath
 from typing import Final
-
-PICTURE: Final = PurePosixPath("docs/images/data-flow.svg")
 
 _WIDTH, _HEIGHT = 1000, 570
 _STYLE: Final = """
