@@ -1,39 +1,15 @@
-"""Claims of ID tokens, and which of them have to match.
+"""Which claims of ID tokens have to match."""
 
-A signature is never verified here: that is done by the Kubernetes API server's TokenReview.
-"""
-
-import base64
-import binascii
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
-
 from aichat_workspace.api.settings import Oidc
 from aichat_workspace.api.web.responses import problems
+from aichat_workspace.foundation.tokens import claims
 
 # A renewed token is for the same person, client and issuer.
 # https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokenResponse
 _SAME: Final = ("iss", "sub", "aud", "azp")
-
-
-def claims(token: str) -> Mapping[str, Any]:
-    """Return the claims of a JSON Web Token; empty for another kind of token."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return {}
-    try:
-        payload = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (binascii.Error, ValueError):
-        return {}
-    return payload if isinstance(payload, dict) else {}
-
-
-def expiry(token: str) -> int | None:
-    """Return when the token expires, in seconds since 1970; None if it does not say so."""
-    seconds = claims(token).get("exp")
-    return int(seconds) if isinstance(seconds, int | float) else None
 
 
 def issuer(token: str) -> str:

@@ -28,9 +28,10 @@ from aichat_workspace.cli.server.connection import (
 from aichat_workspace.cli.server.kubectl import AUDIENCE, Kubectl
 from aichat_workspace.cli.server.provider import Client, Tokens, open_provider
 from aichat_workspace.cli.server.settings import Context, read_configuration
-from aichat_workspace.cli.server.tokens import expiry, write_private
+from aichat_workspace.cli.server.tokens import write_private
 from aichat_workspace.cli.session import Session
 from aichat_workspace.foundation import units
+from aichat_workspace.foundation.tokens import expiry
 
 _TOKEN_COMMAND: Final = f"kubectl -n TEAM create token NAME --audience={AUDIENCE}"
 _ROLE: Final = "aichatworkspace-editor"  # workspaces and nothing else of the namespace

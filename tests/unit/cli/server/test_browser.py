@@ -12,7 +12,8 @@ import pytest
 
 from aichat_workspace.cli.errors import CliError, ExitCode
 from aichat_workspace.cli.server import browser
-from aichat_workspace.cli.server.provider import Provider, claims
+from aichat_workspace.cli.server.provider import Provider
+from aichat_workspace.foundation.tokens import claims
 from tests.integration.oidc_provider import Provider as Idp
 
 Open = Callable[[str], None]
