@@ -30,3 +30,15 @@ def expiry(token: str) -> int | None:
         return int(seconds)
     except (OverflowError, ValueError):  # Infinity and NaN, which Python's JSON has
         return None
+
+
+def is_for_client(values: Mapping[str, Any], client_id: str) -> bool:
+    """Return whether a token with these claims was issued to this client.
+
+    With several audiences `azp` says for which of them.
+    https://openid.net/specs/openid-connect-core-1_0.html#IDTokenValidation
+    """
+    audience = values.get("aud")
+    audiences = [audience] if isinstance(audience, str) else audience or []
+    party = values.get("azp", client_id if len(audiences) == 1 else None)
+    return client_id in audiences and party == client_id

@@ -1,11 +1,10 @@
 """Which claims of ID tokens have to match."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from aichat_workspace.api.settings import Oidc
 from aichat_workspace.api.web.responses import problems
-from aichat_workspace.foundation.tokens import claims
+from aichat_workspace.foundation.tokens import claims, is_for_client
 
 # A renewed token is for the same person, client and issuer.
 # https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokenResponse
@@ -27,7 +26,7 @@ def require_matching_claims(token: str, nonce: str, oidc: Oidc) -> None:
         what
         for what, is_right in (
             ("nonce", values.get("nonce") == nonce),
-            ("client", _is_for_client(values, oidc.client_id)),
+            ("client", is_for_client(values, oidc.client_id)),
             ("issuer", issuer(token) == oidc.issuer),
         )
         if not is_right
@@ -42,14 +41,3 @@ def is_for_same_person(token: str, renewed: str) -> bool:
     """Return whether a renewed token is for the person, client and issuer of the first one."""
     before, after = claims(token), claims(renewed)
     return all(before.get(name) == after.get(name) for name in _SAME)
-
-
-def _is_for_client(values: Mapping[str, Any], client_id: str) -> bool:
-    """Return whether the token was issued to this client.
-
-    With several audiences `azp` says for which of them.
-    """
-    audience = values.get("aud")
-    audiences = [audience] if isinstance(audience, str) else audience or []
-    party = values.get("azp", client_id if len(audiences) == 1 else None)
-    return client_id in audiences and party == client_id

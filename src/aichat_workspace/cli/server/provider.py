@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from aichat_workspace.cli.errors import CliError, ExitCode
 from aichat_workspace.cli.render.lines import plain
-from aichat_workspace.foundation.tokens import claims
+from aichat_workspace.foundation.tokens import claims, is_for_client
 
 if TYPE_CHECKING:
     import ssl
@@ -118,11 +118,9 @@ class Provider:
         if not isinstance(token, str):
             raise self.failure("it gave no ID token")
         claimed = claims(token)
-        audience = claimed.get("aud")
-        audiences = audience if isinstance(audience, list) else [audience]
         if (
             str(claimed.get("iss")).rstrip("/") != self.client.issuer
-            or self.client.client_id not in audiences
+            or not is_for_client(claimed, self.client.client_id)
             or (nonce is not None and claimed.get("nonce") != nonce)
         ):
             raise self.failure("it gave a token of another sign-in")
