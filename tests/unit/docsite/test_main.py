@@ -1,5 +1,6 @@
 """The commands of the documentation site."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def test_the_site_is_served_from_the_folder_that_is_named(
 ) -> None:
     default, named = tmp_path / "default", tmp_path / "named"
     monkeypatch.setattr(program, "FOLDER", default)
-    monkeypatch.setattr(program.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
     server = tmp_path / "zensical"
     server.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\n')
     server.chmod(0o755)

@@ -13,7 +13,8 @@ CLASSES = {"small": ("gemma2:2b", "mistral"), "large": ("mistral", "llama3.2:70b
 
 
 def models_of(spec: Spec) -> tuple[str, ...]:
-    return tuple(spec.get("models") or CLASSES.get(spec.get("className", ""), ()))
+    own: list[str] | None = spec.get("models")
+    return tuple(own) if own else CLASSES.get(spec.get("className", ""), ())
 
 
 def change(before: Spec, after: Spec) -> Change | None:
