@@ -22,7 +22,11 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 @app.command()
 def pages() -> None:
     """Write what the site generator reads into build/docs and build/mkdocs.yml."""
-    prepared.write(prepared.prepare(ROOT), FOLDER)
+    _write_pages(FOLDER)
+
+
+def _write_pages(folder: Path) -> None:
+    prepared.write(prepared.prepare(ROOT), folder)
 
 
 @app.command()
@@ -35,17 +39,20 @@ def check() -> None:
 
 
 @app.command()
-def serve(address: str = "127.0.0.1:8000") -> None:
-    """Serve the site, and follow the pages as they are edited, until Ctrl-C."""
+def serve(address: str = "127.0.0.1:8000", folder: Path = FOLDER) -> None:
+    """Serve the site, and follow the pages as they are edited, until Ctrl-C.
+
+    What it is built from is written into the folder.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the server ends, too
-    pages()
+    _write_pages(folder)
     program = Path(sys.executable).parent / "zensical"
-    command = (program, "serve", "--config-file", FOLDER / prepared.CONFIGURATION)
+    command = (program, "serve", "--config-file", folder / prepared.CONFIGURATION)
     server = subprocess.Popen((*command, "--dev-addr", address))  # noqa: S603  (locked program)
     try:
         while server.poll() is None:
             time.sleep(_SECONDS)
-            pages()
+            _write_pages(folder)
     except KeyboardInterrupt:
         pass
     finally:

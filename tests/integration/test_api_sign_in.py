@@ -297,7 +297,9 @@ def test_a_person_signs_in_from_the_command_line_by_the_code_of_a_device(
     trusted.device_answers = ["authorization_pending", "slow_down"]
     trusted.seconds = 50
     try:
-        output = run("login", sign_in_api.url, "--device", "--ca-file", str(trusted.ca_file))
+        output = run(
+            "login", sign_in_api.url, "--device", "--yes", "--ca-file", str(trusted.ca_file)
+        )
         assert "you are oidc:ann" in output
         before = trusted.renewals
         assert run("list", "-o", "name") == "seen\n"

@@ -50,6 +50,19 @@ def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
             assert anchor in anchors(file), f"{target} has no such heading"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_heading_follows_a_blank_line(page: Path) -> None:
+    prose = _FENCE.sub("", page.read_text())
+    assert re.findall(r"(?<!\n)\n(##+ .*)$", prose, re.MULTILINE) == []
+
+
+def test_what_is_said_of_turns_leads_to_what_changes_in_them() -> None:
+    for page in PAGES:
+        for words, target in re.findall(r"\[([^\]]*)\]\(([^)\s]+)\)", page.read_text()):
+            if re.search(r"\bturns$|a few workspaces at a time$", words):
+                assert target.endswith("#what-changes-in-turns"), f"{page.name}: {words}"
+
+
 def test_every_page_can_be_reached_from_the_index() -> None:
     index = ROOT / "docs" / "index.md"
     linked = {

@@ -1,5 +1,7 @@
 """The commands of the documentation site."""
 
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,20 @@ def test_pages_are_written_beside_their_configuration(
     assert CliRunner().invoke(program.app, ["pages"]).exit_code == 0
     assert (tmp_path / "docs" / "changelog.md").exists()
     assert "decisions/0001-" in (tmp_path / "mkdocs.yml").read_text()
+
+
+def test_the_site_is_served_from_the_folder_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default, named = tmp_path / "default", tmp_path / "named"
+    monkeypatch.setattr(program, "FOLDER", default)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    server = tmp_path / "zensical"
+    server.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\n')
+    server.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    result = CliRunner().invoke(program.app, ["serve", "--folder", str(named)])
+    assert result.exit_code == 0, result.output
+    assert (named / "docs" / "changelog.md").exists()
+    assert f"--config-file {named}/mkdocs.yml" in (tmp_path / "arguments").read_text()
+    assert not default.exists()

@@ -1,25 +1,13 @@
 """The project's own site: it is built strictly, and nothing is wrong with it."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
 from docsite.check import nav_problems, site_problems
 from docsite.pages import CONFIGURATION, prepare, write
+from tests.documentation_site import build
 
 ROOT: Final = Path(__file__).parents[3]
-
-
-def build(folder: Path) -> "subprocess.CompletedProcess[str]":
-    zensical = Path(sys.executable).parent / "zensical"
-    return subprocess.run(  # noqa: S603  (the locked program)
-        [zensical, "build", "--strict", "--config-file", folder / CONFIGURATION],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
 
 
 def test_the_site_is_built_strictly_and_nothing_is_wrong_with_it(tmp_path: Path) -> None:

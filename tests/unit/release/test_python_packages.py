@@ -89,7 +89,7 @@ def test_a_package_that_was_changed_in_this_machines_cache_is_not_installed(
     (unpacked,) = cache.rglob("thing/__init__.py")
     unpacked.write_text("changed")
     install(tmp_path / "second", "amd64", locked, tmp_path / "cache-of-the-release")
-    installed = tmp_path / "second" / SITE / "thing" / "__init__.py"
+    installed = tmp_path / "second" / PACKAGES_FOLDER / "thing" / "__init__.py"
     assert "said by thing" in installed.read_text()
 
 

@@ -1,39 +1,14 @@
-"""Claims of ID tokens, and which of them have to match.
+"""Which claims of ID tokens have to match."""
 
-A signature is never verified here: that is done by the Kubernetes API server's TokenReview.
-"""
-
-import base64
-import binascii
-from collections.abc import Mapping
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from aichat_workspace.api.settings import Oidc
 from aichat_workspace.api.web.responses import problems
+from aichat_workspace.foundation.tokens import claims, is_for_client
 
 # A renewed token is for the same person, client and issuer.
 # https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokenResponse
 _SAME: Final = ("iss", "sub", "aud", "azp")
-
-
-def claims(token: str) -> Mapping[str, Any]:
-    """Return the claims of a JSON Web Token; empty for another kind of token."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return {}
-    try:
-        payload = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (binascii.Error, ValueError):
-        return {}
-    return payload if isinstance(payload, dict) else {}
-
-
-def expiry(token: str) -> int | None:
-    """Return when the token expires, in seconds since 1970; None if it does not say so."""
-    seconds = claims(token).get("exp")
-    return int(seconds) if isinstance(seconds, int | float) else None
 
 
 def issuer(token: str) -> str:
@@ -51,7 +26,7 @@ def require_matching_claims(token: str, nonce: str, oidc: Oidc) -> None:
         what
         for what, is_right in (
             ("nonce", values.get("nonce") == nonce),
-            ("client", _is_for_client(values, oidc.client_id)),
+            ("client", is_for_client(values, oidc.client_id)),
             ("issuer", issuer(token) == oidc.issuer),
         )
         if not is_right
@@ -66,14 +41,3 @@ def is_for_same_person(token: str, renewed: str) -> bool:
     """Return whether a renewed token is for the person, client and issuer of the first one."""
     before, after = claims(token), claims(renewed)
     return all(before.get(name) == after.get(name) for name in _SAME)
-
-
-def _is_for_client(values: Mapping[str, Any], client_id: str) -> bool:
-    """Return whether the token was issued to this client.
-
-    With several audiences `azp` says for which of them.
-    """
-    audience = values.get("aud")
-    audiences = [audience] if isinstance(audience, str) else audience or []
-    party = values.get("azp", client_id if len(audiences) == 1 else None)
-    return client_id in audiences and party == client_id

@@ -4,7 +4,7 @@ Every method first asks Kubernetes whether the caller may, and raises ProblemErr
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -352,7 +352,7 @@ class Workspaces:
     def _operations(self, caller: Caller, current: View, spec: dict[str, Any]) -> list[Json]:
         """Return the JSON patch that replaces the spec and adds the change to the record."""
         document = current.document
-        change = changes.change(document["spec"], spec)
+        change = changes.change(document["spec"], spec, self._models_of)
         recorded = (
             record.operations(
                 current.annotations, record.entry(change, caller.username, self.now(), request_id())
@@ -366,6 +366,14 @@ class Workspaces:
             *recorded,
             {"op": "replace", "path": "/spec", "value": spec},
         ]
+
+    def _models_of(self, spec: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the models of a stored spec: its own where those of its class are not known, as
+        the record of a change must not prevent it."""
+        try:
+            return self.cluster.models_of(spec)
+        except ProblemError:
+            return tuple(spec.get("models") or ())
 
     async def _require_match(self, current: View, if_match: str | None) -> View:
         """Return a state that If-Match matches; reload one that the caller may have seen newer.

@@ -28,9 +28,10 @@ from aichat_workspace.cli.server.connection import (
 from aichat_workspace.cli.server.kubectl import AUDIENCE, Kubectl
 from aichat_workspace.cli.server.provider import Client, Tokens, open_provider
 from aichat_workspace.cli.server.settings import Context, read_configuration
-from aichat_workspace.cli.server.tokens import expiry, write_private
+from aichat_workspace.cli.server.tokens import write_private
 from aichat_workspace.cli.session import Session
 from aichat_workspace.foundation import units
+from aichat_workspace.foundation.tokens import expiry
 
 _TOKEN_COMMAND: Final = f"kubectl -n TEAM create token NAME --audience={AUDIENCE}"
 _ROLE: Final = "aichatworkspace-editor"  # workspaces and nothing else of the namespace
@@ -94,24 +95,26 @@ def login(
         context = _cluster_context(session, kube_context, service_account, team, name, yes=yes)
         tokens, client = None, None
     else:
-        if not address:
-            raise usage_error("URL is missing", "aichatctl login https://HOST, or --kubeconfig")
-        server = check_address(address)
-        tls_context(ca_file)
-        chosen_name = settings.check_name(name or urlsplit(server).netloc)
-        context = Context(chosen_name, server, str(Path(ca_file).resolve()) if ca_file else None)
+        context = _server_context(address, name, ca_file)
         client = None if with_token else _client(session, context, is_required=browser or device)
-        if client is None:
-            tokens = Tokens(_ask_token(session), None)
-        else:
-            tokens = _provider_tokens(
-                session, context, client, by_device=device, by_browser=browser
-            )
+        tokens = _server_tokens(
+            session, context, client, by_device=device, by_browser=browser, yes=yes
+        )
     token = tokens.id_token if tokens else None
     identity = _identity(session, Target(context, token))
     _store(session, context, tokens, client)
     session.out.say(f"you are {plain(str(identity['username']))} at {_where(context)}")
     session.out.say(f"{_rights(identity)}; token {_validity(token)}")
+
+
+def _server_context(address: str | None, name: str | None, ca_file: str | None) -> Context:
+    """Return a context of a server's address. Raises CliError for an option that can't be used."""
+    if not address:
+        raise usage_error("URL is missing", "aichatctl login https://HOST, or --kubeconfig")
+    server = check_address(address)
+    tls_context(ca_file)
+    chosen_name = settings.check_name(name or urlsplit(server).netloc)
+    return Context(chosen_name, server, str(Path(ca_file).resolve()) if ca_file else None)
 
 
 def _where(context: Context) -> str:
@@ -149,6 +152,40 @@ def _client(session: Session, context: Context, *, is_required: bool) -> Client 
             raise
         return None
     return Client.from_document(document)
+
+
+def _server_tokens(
+    session: Session,
+    context: Context,
+    client: Client | None,
+    *,
+    by_device: bool,
+    by_browser: bool,
+    yes: bool,
+) -> Tokens:
+    """Return the provider's tokens, or a token that is asked for. Raises CliError."""
+    if client is None:
+        return Tokens(_ask_token(session), None)
+    _confirm_provider(session, context, client, yes=yes)
+    return _provider_tokens(session, context, client, by_device=by_device, by_browser=by_browser)
+
+
+def _confirm_provider(session: Session, context: Context, client: Client, *, yes: bool) -> None:
+    """Say who will get whose token, and ask, where the server has none of this person's yet.
+
+    A server names the provider, so one that looks like another can name that one's and wait for the
+    token. Raises CliError for a no, and where there is no terminal to ask at.
+    """
+    contexts = read_configuration(session.environment).contexts.values()
+    if context.server in {known.server for known in contexts}:
+        return
+    issuer, client_id = (plain(text)[:200] for text in (client.issuer, client.client_id))
+    server = plain(str(context.server))
+    consequence = f"{server} will get a token of {issuer} for {client_id!r}."
+    if yes:
+        session.notes.say(consequence)
+    else:
+        session.confirm(f"{consequence} You have not signed in there before. Do you trust it?")
 
 
 def _provider_tokens(

@@ -16,9 +16,9 @@ from aichat_workspace.cli.render.description import finding_text
 from aichat_workspace.cli.render.workspaces import phase_of
 from aichat_workspace.cli.server import settings
 from aichat_workspace.cli.server.connection import tls_context
-from aichat_workspace.cli.server.tokens import expiry
 from aichat_workspace.cli.session import Session
 from aichat_workspace.domain import names
+from aichat_workspace.foundation.tokens import expiry
 from aichat_workspace.foundation.units import age
 
 _SEVERITIES: Final = {"Waiting": Severity.GOOD, "Warning": Severity.NOTE}

@@ -16,8 +16,9 @@ from aichat_workspace.cli.server import settings
 from aichat_workspace.cli.server.kubectl import Kubectl
 from aichat_workspace.cli.server.renewal import SignIn
 from aichat_workspace.cli.server.settings import Configuration, Context
-from aichat_workspace.cli.server.tokens import expiry, read_token, write_private
+from aichat_workspace.cli.server.tokens import read_token, write_private
 from aichat_workspace.domain import names
+from aichat_workspace.foundation.tokens import expiry
 
 if TYPE_CHECKING:
     import ssl

@@ -3,8 +3,6 @@
 OpenID Connect Discovery and Core, RFC 6749. The command line is a public client: it has no secret.
 """
 
-import base64
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from aichat_workspace.cli.errors import CliError, ExitCode
 from aichat_workspace.cli.render.lines import plain
+from aichat_workspace.foundation.tokens import claims, is_for_client
 
 if TYPE_CHECKING:
     import ssl
@@ -109,17 +108,19 @@ class Provider:
         return document
 
     def tokens(self, form: Mapping[str, str], nonce: str | None = None) -> Tokens:
-        """Return the tokens for a code or another grant. Raises OAuthError where it says no."""
+        """Return the tokens for a code or another grant. Raises OAuthError where it says no.
+
+        They come from the provider over TLS, which is proof enough here (OpenID Connect Core
+        3.1.3.7).
+        """
         answer = self.post("token", form)
         token, refresh_token = answer.get("id_token"), answer.get("refresh_token")
         if not isinstance(token, str):
             raise self.failure("it gave no ID token")
         claimed = claims(token)
-        audience = claimed.get("aud")
-        audiences = audience if isinstance(audience, list) else [audience]
         if (
             str(claimed.get("iss")).rstrip("/") != self.client.issuer
-            or self.client.client_id not in audiences
+            or not is_for_client(claimed, self.client.client_id)
             or (nonce is not None and claimed.get("nonce") != nonce)
         ):
             raise self.failure("it gave a token of another sign-in")
@@ -129,19 +130,6 @@ class Provider:
         """Return the error for a provider that does not do its part."""
         why = (f"the identity provider {self.client.issuer} fails: {plain(reason)}",)
         return CliError(WHAT, why, "aichatctl login --token URL", ExitCode.UNREACHABLE)
-
-
-def claims(token: str) -> Json:
-    """Return what a token says of itself; nothing for one that is no JSON Web Token.
-
-    It comes from the provider over TLS, which is proof enough here (OpenID Connect Core 3.1.3.7).
-    """
-    parts = token.split(".")
-    try:
-        body = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (ValueError, IndexError):
-        return {}
-    return body if isinstance(body, dict) else {}
 
 
 @contextmanager

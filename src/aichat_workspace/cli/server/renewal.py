@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from aichat_workspace.cli.errors import CliError, ExitCode
-from aichat_workspace.cli.server.provider import Client, OAuthError, Tokens, claims, open_provider
-from aichat_workspace.cli.server.tokens import expiry, read_token, write_private
+from aichat_workspace.cli.server.provider import Client, OAuthError, Tokens, open_provider
+from aichat_workspace.cli.server.tokens import read_token, write_private
+from aichat_workspace.foundation.tokens import claims, expiry
 
 if TYPE_CHECKING:
     import ssl

@@ -1,7 +1,5 @@
 """Tokens, in files that only their owner can read."""
 
-import base64
-import json
 import os
 import tempfile
 from pathlib import Path
@@ -36,16 +34,4 @@ def read_token(path: Path) -> str | None:
             )
         return path.read_text(encoding="utf-8").strip() or None
     except FileNotFoundError:
-        return None
-
-
-def expiry(token: str) -> float | None:
-    """Return when a token expires, in seconds since 1970; None where it does not say."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        return float(claims["exp"])
-    except (ValueError, KeyError, TypeError):
         return None

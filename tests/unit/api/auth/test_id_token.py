@@ -17,17 +17,9 @@ def token(**claims: object) -> str:
     return f"e30.{body}.c2ln"
 
 
-@pytest.mark.parametrize("text", ["opaque", "a.b", "a.!.c", "a.e30x.c", "a.WzFd.c", "a.b.c.d"])
-def test_a_token_that_is_no_jwt_has_no_claims(text: str) -> None:
-    assert id_token.claims(text) == {}
-    assert id_token.expiry(text) is None
-    assert id_token.issuer(text) == ""
-
-
-def test_a_token_tells_its_expiry_and_issuer() -> None:
-    assert id_token.expiry(token(exp=1_060.5)) == 1_060
-    assert id_token.expiry(token(exp="soon")) is None
+def test_the_issuer_is_read_without_a_slash_at_its_end() -> None:
     assert id_token.issuer(token(iss=f"{ISSUER}/")) == ISSUER
+    assert id_token.issuer("opaque") == ""
 
 
 @pytest.mark.parametrize(

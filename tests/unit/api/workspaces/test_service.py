@@ -7,6 +7,7 @@ import pytest
 from aichat_workspace.api.auth import audit_log
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import Authorizer
+from aichat_workspace.api.schemas.history import HistoryEntry
 from aichat_workspace.api.schemas.workspace import WorkspaceCreate
 from aichat_workspace.api.web.limits.rate_limits import RateLimits
 from aichat_workspace.api.web.responses.problems import ProblemError
@@ -232,6 +233,45 @@ class TestHistory:
         _, has_changed = await workspaces.patch(ANN, "team-a", {"suspended": None})
         assert not has_changed
         assert await self.history(workspaces) == []
+
+    async def changed(self, workspaces: Workspaces, **changes: Any) -> HistoryEntry:
+        await workspaces.patch(ANN, "team-a", changes)
+        workspace = await workspaces.find(ANN, "get", "team-a")
+        return record.parse(workspace.annotations)[-1]
+
+    async def test_a_model_that_is_added_to_those_of_the_size_class_is_the_only_one_that_comes(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces
+    ) -> None:
+        put_size_classes(client, {"name": "small", "models": ["gemma2:2b", "mistral"]})
+        client.watch_event(resource(team=TEAM, version=10, spec={"className": "small"}))
+        entry = await self.changed(workspaces, models=["gemma2:2b", "mistral", "llama3.2"])
+        assert (entry.added, entry.removed) == (("llama3.2",), ())
+        entry = await self.changed(workspaces, models=["mistral"])
+        assert (entry.added, entry.removed) == ((), ("gemma2:2b", "llama3.2"))
+
+    async def test_models_of_a_class_that_is_not_known_keep_no_change_out(
+        self,
+        client: FakeWorkspaceClient,
+        workspaces: Workspaces,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def models_of(*_: object) -> tuple[str, ...]:
+            raise ProblemError(503, "unavailable", "the class is not known")
+
+        monkeypatch.setattr(workspaces.cluster, "models_of", models_of)
+        client.watch_event(resource(team=TEAM, version=10, spec={"className": "gone"}))
+        entry = await self.changed(workspaces, displayName="Ann's", models=["mistral"])
+        assert (entry.changed, entry.added) == (("spec.displayName", "spec.models"), ("mistral",))
+
+    async def test_full_annotations_keep_no_change_out(
+        self, client: FakeWorkspaceClient, workspaces: Workspaces
+    ) -> None:
+        full = resource(team=TEAM, version=10)
+        full["metadata"]["annotations"]["other"] = "x" * (record.MAX_ANNOTATIONS_BYTES - 100)
+        client.watch_event(full)
+        _, has_changed = await workspaces.patch(ANN, "team-a", {"suspended": True})
+        assert has_changed
+        assert [operation["op"] for operation in client.patches[0]] == ["test", "test", "replace"]
 
     async def test_a_state_whose_annotations_have_gone_is_read_again(
         self, client: FakeWorkspaceClient, workspaces: Workspaces

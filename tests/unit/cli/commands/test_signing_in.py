@@ -13,7 +13,10 @@ import pytest
 
 from aichat_workspace.cli.commands import signing_in
 from aichat_workspace.cli.commands.signing_in import account_name
+from aichat_workspace.cli.errors import CliError
 from aichat_workspace.cli.server.provider import Client
+from aichat_workspace.cli.server.settings import Context, read_configuration
+from aichat_workspace.cli.session import Session
 from tests.integration.oidc_provider import CLIENT_ID
 from tests.integration.oidc_provider import Provider as Idp
 from tests.unit.cli.world import TOKEN, Result, World
@@ -92,7 +95,7 @@ class TestProvider:
     ) -> None:
         monkeypatch.setattr(time, "sleep", lambda _: None)
         result = without_server(
-            world, "login", world.url, "--device", "--ca-file", client["AICHAT_CA_FILE"]
+            world, "login", world.url, "--device", "--yes", "--ca-file", client["AICHAT_CA_FILE"]
         )
         assert result.code == 0, result.err
         assert (
@@ -112,11 +115,74 @@ class TestProvider:
         monkeypatch.setattr(time, "sleep", lambda _: None)
         idp.device_answers = ["authorization_pending", "access_denied"]
         result = without_server(
-            world, "login", world.url, "--device", "--ca-file", client["AICHAT_CA_FILE"]
+            world, "login", world.url, "--device", "--yes", "--ca-file", client["AICHAT_CA_FILE"]
         )
         assert result.code == 4
         assert "the identity provider says no: access_denied" in result.err
         assert not [*world.folder.iterdir()]
+
+    @pytest.fixture
+    def opened(self, monkeypatch: pytest.MonkeyPatch) -> list[Client]:
+        """The providers that were asked."""
+        opened: list[Client] = []
+
+        def note(client: Client, *_: object) -> None:
+            opened.append(client)
+            raise CliError("it was asked")
+
+        monkeypatch.setattr(signing_in, "open_provider", note)
+        return opened
+
+    @pytest.mark.parametrize("way", ["--device", "--browser"])
+    @pytest.mark.usefixtures("client")
+    def test_nobody_is_sent_to_a_provider_for_a_new_server_without_a_terminal_to_ask_at(
+        self, world: World, idp: Idp, opened: list[Client], way: str
+    ) -> None:
+        """A server that looks like another can name that one's provider, and wait for the token."""
+        configuration = read_configuration({"AICHAT_CONFIG": str(world.folder / "config.yaml")})
+        configuration.with_context(Context("real", "https://workspaces.example.org")).save()
+        result = without_server(world, "login", world.url, way)
+        assert result.code == 2
+        assert f"{world.url} will get a token of {idp.issuer} for '{CLIENT_ID}'" in result.err
+        assert "add --yes" in result.err
+        assert not opened
+
+    @pytest.mark.parametrize(("answer", "is_opened"), [("y\n", True), ("n\n", False), ("", False)])
+    @pytest.mark.usefixtures("client")
+    def test_a_person_is_asked_whether_they_trust_a_new_server(
+        self,
+        world: World,
+        idp: Idp,
+        opened: list[Client],
+        monkeypatch: pytest.MonkeyPatch,
+        answer: str,
+        is_opened: bool,
+    ) -> None:
+        monkeypatch.setattr(Session, "is_interactive", True)
+        result = without_server(world, "login", world.url, "--device", stdin=answer)
+        assert f"{world.url} will get a token of {idp.issuer} for '{CLIENT_ID}'" in result.err
+        assert "Do you trust it? [y/N]" in result.err
+        assert bool(opened) is is_opened
+
+    @pytest.mark.usefixtures("client")
+    def test_a_script_confirms_by_a_flag_and_reads_who_gets_the_token(
+        self, world: World, idp: Idp, opened: list[Client]
+    ) -> None:
+        result = without_server(world, "login", world.url, "--device", "--yes")
+        assert f"{world.url} will get a token of {idp.issuer} for '{CLIENT_ID}'" in result.err
+        assert opened
+
+    @pytest.mark.usefixtures("client")
+    def test_a_server_that_a_person_has_signed_in_to_before_is_trusted(
+        self, world: World, idp: Idp, opened: list[Client]
+    ) -> None:
+        first = without_server(
+            world, "login", world.url, "--token", "--name", "lab", stdin=idp.token()
+        )
+        assert first.code == 0, first.err
+        result = without_server(world, "login", world.url, "--device")
+        assert "will get a token" not in result.err
+        assert opened
 
     @pytest.mark.parametrize("way", ["--device", "--browser"])
     def test_a_server_without_a_provider_says_so(self, world: World, way: str) -> None:

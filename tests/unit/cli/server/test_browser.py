@@ -12,7 +12,9 @@ import pytest
 
 from aichat_workspace.cli.errors import CliError, ExitCode
 from aichat_workspace.cli.server import browser
-from aichat_workspace.cli.server.provider import Provider, claims
+from aichat_workspace.cli.server.provider import Provider
+from aichat_workspace.foundation.tokens import claims
+from tests.integration.oidc_provider import CLIENT_ID
 from tests.integration.oidc_provider import Provider as Idp
 
 Open = Callable[[str], None]
@@ -118,13 +120,21 @@ def test_the_page_that_the_browser_ends_at_runs_nothing_and_tells_nothing(
 
 
 @pytest.mark.parametrize(
-    "claimed", [{"nonce": "another"}, {"aud": "another"}, {"iss": "https://evil.example.org"}]
+    "claimed",
+    [
+        {"nonce": "another"},
+        {"aud": "another"},
+        {"aud": ["another", CLIENT_ID]},
+        {"aud": ["another", CLIENT_ID], "azp": "another"},
+        {"azp": "another"},
+        {"iss": "https://evil.example.org"},
+    ],
 )
 def test_a_token_of_another_sign_in_is_not_taken(
     provider: Provider,
     idp: Idp,
     open_page: Open,
-    claimed: dict[str, str],
+    claimed: dict[str, object],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     usual = idp.token

@@ -1,6 +1,5 @@
 """Which server is asked, and which addresses are taken."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from aichat_workspace.cli.errors import CliError
 from aichat_workspace.cli.server.connection import check_address, choose_target
 from aichat_workspace.cli.server.settings import Configuration, Context
-from aichat_workspace.cli.server.tokens import expiry, read_token, write_private
+from aichat_workspace.cli.server.tokens import read_token, write_private
 
 CONFIGURATION = Configuration(
     Path("config.yaml"),
@@ -88,12 +87,3 @@ def test_a_private_file_is_replaced_whole(tmp_path: Path) -> None:
     assert read_token(path) == "two"
     assert [*path.parent.iterdir()] == [path]
     assert read_token(tmp_path / "none") is None
-
-
-@pytest.mark.parametrize("token", ["", "a", "a.b.c", "a.e30.c", "a.W10.c"])
-def test_a_token_without_an_expiry_has_none(token: str) -> None:
-    assert expiry(token) is None
-
-
-def test_an_expiry_is_read_from_the_claims() -> None:
-    assert expiry("a.eyJleHAiOiAxfQ.c") == 1.0 < time.time()

@@ -7,7 +7,8 @@ import pytest
 
 from aichat_workspace.cli.errors import CliError, ExitCode
 from aichat_workspace.cli.server import device
-from aichat_workspace.cli.server.provider import Provider, Tokens, claims
+from aichat_workspace.cli.server.provider import Provider, Tokens
+from aichat_workspace.foundation.tokens import claims
 from tests.integration.oidc_provider import Provider as Idp
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from aichat_workspace.cli.errors import CliError, ExitCode
-from aichat_workspace.cli.server.provider import Client, Tokens, claims
+from aichat_workspace.cli.server.provider import Client, Tokens
 from aichat_workspace.cli.server.renewal import SignIn
+from aichat_workspace.foundation.tokens import claims
 from tests.integration.oidc_provider import Provider as Idp
 
 

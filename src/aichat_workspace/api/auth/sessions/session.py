@@ -13,10 +13,10 @@ from typing import Final
 
 import orjson
 
-from aichat_workspace.api.auth import id_token
 from aichat_workspace.api.auth.sessions.encryption import Cipher
 from aichat_workspace.api.web.requests.own_site import SAFE_METHODS
 from aichat_workspace.api.web.responses.problems import ProblemError
+from aichat_workspace.foundation.tokens import expiry
 
 CSRF_HEADER: Final = "X-CSRF-Token"
 _SESSION: Final = "session"
@@ -46,13 +46,13 @@ def start(token: str, refresh_token: str | None, now: float, max_seconds: int) -
     """Start a session of `max_seconds`; without a refresh token it ends with its token."""
     ends_at = int(now) + max_seconds
     if refresh_token is None:
-        ends_at = min(ends_at, id_token.expiry(token) or ends_at)
+        ends_at = min(ends_at, expiry(token) or ends_at)
     return Session(secrets.token_urlsafe(16), token, int(now), ends_at, refresh_token)
 
 
 def is_due(session: Session, now: float) -> bool:
     """Return whether the token should be renewed: a quarter of its life is left, or less."""
-    expires_at = id_token.expiry(session.token)
+    expires_at = expiry(session.token)
     if session.refresh_token is None or expires_at is None:
         return False
     return now >= expires_at - (expires_at - session.token_since) * _RENEWED_SHARE
@@ -60,7 +60,7 @@ def is_due(session: Session, now: float) -> bool:
 
 def is_over(session: Session, now: float) -> bool:
     """Return whether the session or its token has ended."""
-    return now >= min(session.ends_at, id_token.expiry(session.token) or session.ends_at)
+    return now >= min(session.ends_at, expiry(session.token) or session.ends_at)
 
 
 def newer(first: Session, second: Session) -> Session:

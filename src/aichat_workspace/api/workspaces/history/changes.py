@@ -1,7 +1,7 @@
 """What a change of a spec changes: the paths of its fields, and which models and patterns come and
 go. No other values: they may be secret, and they are of any length."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
@@ -11,6 +11,7 @@ from aichat_workspace.api.workspaces.spec_lists import CONNECTIONS, MODELS, PATT
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 
 Spec = Mapping[str, Any]
+ModelsOf = Callable[[Spec], tuple[str, ...]]
 _LISTS: Final = (MODELS, PATTERNS, CONNECTIONS)
 _SUSPENDED: Final = "spec.suspended"
 _RESTART: Final = "spec.restart."
@@ -29,18 +30,18 @@ class Change(NamedTuple):
     """The names of those that they have lost."""
 
 
-def change(before: Spec, after: Spec) -> Change | None:
+def change(before: Spec, after: Spec, models_of: ModelsOf) -> Change | None:
     """Return what differs between two specs; None where both ask for the same.
 
-    A default that is written and one that is left out are the same.
+    A default that is written and one that is left out are the same. `models_of` returns the models
+    that a spec has, be they its own or its size class's: those come and go.
     """
     before, after = _with_defaults(before, after)
     fields = tuple(_differences(before, after, "spec"))
     if not fields:
         return None
-    return Change(
-        _action(fields, after), fields, tuple(_new(before, after)), tuple(_new(after, before))
-    )
+    old, new = ({**spec, MODELS.field: models_of(spec)} for spec in (before, after))
+    return Change(_action(fields, after), fields, tuple(_new(old, new)), tuple(_new(new, old)))
 
 
 def _with_defaults(*specs: Spec) -> tuple[Spec, ...]:

@@ -12,6 +12,8 @@ from aichat_workspace.kube.objects import Json
 
 _OWN_MANAGERS: Final = frozenset({names.API, names.OPERATOR})
 _MAX_MANAGERS: Final = 20
+_MAX_DEPTH: Final = 5
+_UNNAMED: Final = "an unnamed client"
 _METADATA: Final = ("labels", "annotations")
 
 
@@ -36,7 +38,7 @@ def _managers(metadata: Mapping[str, Any], *, is_own: bool) -> list[HistoryEntry
         HistoryEntry(
             time=datetime.fromisoformat(owned["time"]),
             action=Action.CREATE if owned["time"] == created else Action.EDIT,
-            manager=record.cut_all([owned["manager"]])[0],
+            manager=record.cut_all([owned.get("manager") or _UNNAMED])[0],
             changed=record.cut_all(_paths(owned.get("fieldsV1") or {})),
         )
         for owned in metadata.get("managedFields") or ()
@@ -55,9 +57,11 @@ def _paths(fields: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"metadata.{part}" for part in _METADATA if f"f:{part}" in metadata)
 
 
-def _leaves(fields: Mapping[str, Any], path: str) -> Iterator[str]:
+def _leaves(fields: Mapping[str, Any], path: str, depth: int = 1) -> Iterator[str]:
+    """Yield the paths of a field's innermost fields; those that are too deep are one field."""
     children = {name[2:]: child for name, child in fields.items() if name.startswith("f:")}
-    if not children:
+    if not children or depth == _MAX_DEPTH:
         yield path
+        return
     for name, child in children.items():
-        yield from _leaves(child, f"{path}.{name}")
+        yield from _leaves(child, f"{path}.{name}", depth + 1)

@@ -18,6 +18,10 @@ from aichat_workspace.kube.objects import Json
 
 MAX_ENTRIES: Final = 20
 MAX_BYTES: Final = 8 * 1024
+MAX_ANNOTATIONS_BYTES: Final = 256 * 1024
+"""Of all names and values of a resource's annotations; Kubernetes refuses more.
+https://github.com/kubernetes/apimachinery/blob/master/pkg/api/validation/objectmeta.go
+"""
 _MAX_CHARACTERS: Final = 64
 _MAX_USER_CHARACTERS: Final = 128
 _MAX_NAMES: Final = 5
@@ -72,15 +76,16 @@ def _parse_entry(item: object) -> HistoryEntry | None:
     return parsed if parsed.user is not None else None
 
 
-def text(entries: Iterable[HistoryEntry]) -> str:
-    """Return the annotation's text with the newest of the entries that there is room for."""
+def text(entries: Iterable[HistoryEntry], max_bytes: int = MAX_BYTES) -> str:
+    """Return the annotation's text with the newest of the entries that there is room for; empty
+    where there is none for any."""
     documents = [
         document.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         for document in entries
     ][-MAX_ENTRIES:]
-    while len(record := orjson.dumps(documents)) > MAX_BYTES:
+    while documents and len(orjson.dumps(documents)) > max_bytes:
         del documents[0]
-    return record.decode()
+    return orjson.dumps(documents).decode() if documents else ""
 
 
 def annotation(new_entry: HistoryEntry) -> dict[str, str]:
@@ -89,12 +94,15 @@ def annotation(new_entry: HistoryEntry) -> dict[str, str]:
 
 
 def operations(annotations: Mapping[str, str], new_entry: HistoryEntry) -> list[Json]:
-    """Return the JSON patch's operations that add an entry to the record.
+    """Return the JSON patch's operations that add an entry to the record, as far as the resource's
+    other annotations leave room: a change is worth more than its record.
 
     Where a resource has no annotations, they test that none have come meanwhile: to add the map
     would replace them.
     """
-    record = text([*parse(annotations), new_entry])
+    record = text([*parse(annotations), new_entry], _max_bytes(annotations))
+    if not record and _ANNOTATION not in annotations:
+        return []
     if annotations:
         member = _ANNOTATION.replace("~", "~0").replace("/", "~1")
         return [{"op": "add", "path": f"{_POINTER}/{member}", "value": record}]
@@ -102,3 +110,13 @@ def operations(annotations: Mapping[str, str], new_entry: HistoryEntry) -> list[
         {"op": "test", "path": _POINTER, "value": None},
         {"op": "add", "path": _POINTER, "value": {_ANNOTATION: record}},
     ]
+
+
+def _max_bytes(annotations: Mapping[str, str]) -> int:
+    """Return how long the record may be beside the other annotations."""
+    others = sum(
+        len(name.encode()) + len(value.encode())
+        for name, value in annotations.items()
+        if name != _ANNOTATION
+    )
+    return min(MAX_BYTES, MAX_ANNOTATIONS_BYTES - others - len(_ANNOTATION))

@@ -3,9 +3,22 @@ from typing import Any
 import pytest
 
 from aichat_workspace.api.schemas.history import Action
-from aichat_workspace.api.workspaces.history.changes import change
+from aichat_workspace.api.workspaces.history import changes
+from aichat_workspace.api.workspaces.history.changes import Change, Spec
 
 PASSWORD = "correct-horse"
+
+
+CLASSES = {"small": ("gemma2:2b", "mistral"), "large": ("mistral", "llama3.2:70b")}
+
+
+def models_of(spec: Spec) -> tuple[str, ...]:
+    own: list[str] | None = spec.get("models")
+    return tuple(own) if own else CLASSES.get(spec.get("className", ""), ())
+
+
+def change(before: Spec, after: Spec) -> Change | None:
+    return changes.change(before, after, models_of)
 
 
 def spec(**fields: Any) -> dict[str, Any]:
@@ -74,3 +87,25 @@ def test_specs_that_the_models_reject_are_compared_as_they_are() -> None:
     described = change({"workspaceName": "Not Valid"}, {"workspaceName": "team-a", "models": ["m"]})
     assert described is not None
     assert described.fields == ("spec.models", "spec.workspaceName")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "added", "removed"),
+    [
+        ({}, {"models": ["gemma2:2b", "mistral", "llama3.2"]}, ("llama3.2",), ()),
+        ({}, {"models": ["mistral"]}, (), ("gemma2:2b",)),
+        ({"models": ["gemma2:2b"]}, {}, ("mistral",), ()),
+        ({}, {"className": "large"}, ("llama3.2:70b",), ("gemma2:2b",)),
+        ({}, {"models": ["gemma2:2b", "mistral"]}, (), ()),
+    ],
+)
+def test_models_of_the_size_class_come_and_go_as_own_ones_do(
+    before: dict[str, Any],
+    after: dict[str, Any],
+    added: tuple[str, ...],
+    removed: tuple[str, ...],
+) -> None:
+    described = change(spec(className="small", **before), spec(**{"className": "small", **after}))
+    assert described is not None
+    assert (described.added, described.removed) == (added, removed)
+    assert described.fields == ("spec.className" if "className" in after else "spec.models",)

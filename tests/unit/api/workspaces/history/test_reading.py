@@ -1,6 +1,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from aichat_workspace.api.schemas.history import Action
 from aichat_workspace.api.workspaces.history import record
 from aichat_workspace.api.workspaces.history.changes import Change
@@ -78,3 +80,20 @@ def test_a_hostile_name_of_a_manager_is_cut() -> None:
     entries = history(changed_by(*managers))
     assert len(entries) == 20
     assert len(str(entries[0].manager)) == 64
+
+
+@pytest.mark.parametrize("nameless", [{}, {"manager": ""}, {"manager": None}])
+def test_a_client_without_a_name_has_changed_something_too(nameless: dict[str, Any]) -> None:
+    owned = managed("", "2026-01-02T00:00:00Z")
+    del owned["manager"]
+    (entry,) = history(changed_by(owned | nameless))
+    assert entry.manager == "an unnamed client"
+
+
+def test_fields_of_any_depth_are_read_and_deep_ones_are_one() -> None:
+    fields: dict[str, Any] = {}
+    for _ in range(10_000):
+        fields = {"f:deep": fields, "f:other": {}}
+    owned = managed("deep", "2026-01-02T00:00:00Z", fieldsV1={"f:spec": fields})
+    (entry,) = history(changed_by(owned))
+    assert entry.changed[0] == "spec.deep.deep.deep.deep"

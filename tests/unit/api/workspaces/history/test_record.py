@@ -83,3 +83,34 @@ def test_an_entry_is_added_beside_other_annotations_and_never_replaces_them() ->
     ]
     alone = record.operations({}, entry)
     assert alone[0] == {"op": "test", "path": "/metadata/annotations", "value": None}
+
+
+def filled_up(**beside: int) -> dict[str, str]:
+    """Annotations of others that leave so many bytes for the record's name and text."""
+    length = record.MAX_ANNOTATIONS_BYTES - beside["room"] - len("other")
+    return {"other": "ü" * (length // 2) + "x" * (length % 2)}
+
+
+def total_bytes(annotations: dict[str, str]) -> int:
+    return sum(len(f"{name}{value}".encode()) for name, value in annotations.items())
+
+
+@pytest.mark.parametrize("room", [1000, 300])
+def test_the_oldest_entries_go_where_other_annotations_leave_little_room(room: int) -> None:
+    annotations = filled_up(room=room)
+    for number in range(record.MAX_ENTRIES):
+        entry = record.entry(EDIT, f"person-{number}", NOW + timedelta(number), "")
+        annotations[names.HISTORY_ANNOTATION] = record.operations(annotations, entry)[-1]["value"]
+        assert total_bytes(annotations) <= record.MAX_ANNOTATIONS_BYTES
+    users = [entry.user for entry in record.parse(annotations)]
+    assert users == [f"person-{number}" for number in range(20 - len(users), 20)]
+    assert 0 < len(users) < 20
+
+
+def test_the_record_is_left_out_where_there_is_no_room_at_all() -> None:
+    annotations = filled_up(room=len(names.HISTORY_ANNOTATION) + 10)
+    entry = record.entry(EDIT, "ann", NOW, "")
+    assert record.operations(annotations, entry) == []
+    earlier = {**annotations, names.HISTORY_ANNOTATION: '[{"}]'}
+    (operation,) = record.operations(earlier, entry)
+    assert operation["value"] == "", "no record rather than one without the newest change"

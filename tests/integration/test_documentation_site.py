@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Final
 
 import httpx2
@@ -15,8 +16,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from docsite.pages import prepare, write
 from localcluster.ports import free_port
+from tests.documentation_site import build
 from tests.integration.conftest import ROOT
-from tests.unit.docsite.test_site import build
 from tests.waiting import eventually
 
 PAGES: Final = ("index", "how-it-works", "reference")
@@ -81,11 +82,12 @@ def _overflow(page: Page) -> int:
     return int(page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
 
 
-def test_make_docs_serves_the_site_on_loopback_and_ends_as_a_whole() -> None:
+def test_make_docs_serves_the_site_on_loopback_and_ends_as_a_whole(tmp_path: Path) -> None:
     port = free_port()
     address = f"127.0.0.1:{port}"
     command = (sys.executable, "-m", "docsite", "serve", "--address", address)
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+    folder = ("--folder", str(tmp_path))  # not the work tree's, which `make docs` may be serving
+    with subprocess.Popen((*command, *folder), cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         try:
             eventually(lambda: _title(address) == "Home - AIChat Workspace Operator", "the site")
         finally:
