@@ -769,6 +769,22 @@ class TestWhatTheSettingsNameForAll:
         assert "NetworkPolicy" in kinds
         assert not [action for action in actions if isinstance(action, Delete)]
 
+    @pytest.mark.parametrize(
+        ("present", "reason"),
+        [
+            ({"config_maps": SYSTEM_CONFIG_MAPS}, "PullSecretNotFound"),
+            ({"secrets": SYSTEM_SECRETS}, "AuthoritiesNotFound"),
+        ],
+    )
+    def test_either_that_is_missing_alone_takes_no_chat_down(
+        self, present: dict[str, Any], reason: str
+    ) -> None:
+        decision = self.decided(tenant=namespace(), **present)
+        assert [problem.reason for problem in decision.problems] == [reason]
+        assert all(isinstance(action, Apply) for action in decision.actions)
+        written = {action.manifest["kind"] for action in decision.actions}
+        assert written.isdisjoint({"Secret", "StatefulSet", "Deployment"})
+
     def test_with_it_the_tenant_gets_its_copies(self) -> None:
         decision = self.decided(
             tenant=namespace(), secrets=SYSTEM_SECRETS, config_maps=SYSTEM_CONFIG_MAPS
