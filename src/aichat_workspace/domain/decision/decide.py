@@ -313,7 +313,8 @@ def _desired(
     `objects` renders a workspace by the platform's settings.
     """
     platform, observed = snapshot.platform, snapshot.observed
-    spec = effective_spec.permitted(workspace.spec, platform)
+    size_class = size_classes.class_of(workspace, platform)
+    spec = effective_spec.permitted(workspace.spec, platform, size_class)
     permitted = with_kept_restarts(workspace.model_copy(update={"spec": spec}), observed)
     desired = objects(permitted, platform)
     pods = plan_pods(

@@ -33,6 +33,12 @@ def in_effect(name: str, platform: PlatformSpec) -> SizeClass | None:
     return find(named.successor, platform)
 
 
+def class_of(workspace: Workspace, platform: PlatformSpec) -> SizeClass | None:
+    """Return the class in effect for a workspace whose team may choose it; else None."""
+    size_class = in_effect(workspace.spec.class_name or "", platform)
+    return size_class if size_class and may_choose(workspace.namespace, size_class) else None
+
+
 def may_choose(team: str, size_class: SizeClass) -> bool:
     return not size_class.allowed_teams or team in size_class.allowed_teams
 

@@ -6,6 +6,7 @@ from aichat_workspace.domain.policy import effective_spec, limits, size_classes
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 from tests.unit.domain.samples import workspace
 
@@ -166,11 +167,42 @@ def test_what_a_class_chooses_by_name_needs_no_leave() -> None:
     ]
 
 
-def test_a_model_of_a_class_is_from_an_allowed_registry() -> None:
-    filled = size_classes.filled(spec(className="small"), PLATFORM)
-    assert effective_spec.permitted(filled, PLATFORM).models == filled.models
-    other = spec(models=["registry.example.org:5000/ours/other:1b"])
-    assert effective_spec.permitted(other, PLATFORM).models == ()
+CLASS_MODEL = "registry.example.org:5000/ours/tiny:1b"
+
+
+def models_of(sized: Workspace, settings: PlatformSpec = PLATFORM) -> tuple[str, ...]:
+    """Return the models whose registries the workspace's pods may reach."""
+    own_class = size_classes.class_of(sized, settings)
+    filled = size_classes.with_size_class(sized, settings)
+    return effective_spec.permitted(filled.spec, settings, own_class).models
+
+
+@pytest.mark.parametrize("name", ["small", "tiny"])
+def test_a_model_of_the_class_in_effect_is_allowed_in_any_spelling(name: str) -> None:
+    assert models_of(workspace(className=name, models=[])) == (CLASS_MODEL,)
+    own = (CLASS_MODEL.replace("tiny", "TINY"),)
+    assert models_of(workspace(className=name, models=own)) == own
+    assert not [*limits.violations(spec(className=name, models=own), PLATFORM)]
+    other = "registry.example.org:5000/ours/other:1b"
+    assert models_of(workspace(className=name, models=[other])) == ()
+
+
+def test_a_model_of_another_class_opens_no_port() -> None:
+    for fields in ({}, {"className": "large"}):
+        assert models_of(workspace(models=[CLASS_MODEL], **fields)) == ()
+        (violation,) = limits.violations(spec(models=[CLASS_MODEL], **fields), PLATFORM)
+        assert violation.reason == Reason.REGISTRY_NOT_ALLOWED
+    retired = platform(SMALL | {"successor": "large"}, LARGE)
+    assert models_of(workspace(className="small", models=[CLASS_MODEL]), retired) == ()
+
+
+def test_a_model_of_a_class_of_other_teams_opens_no_port() -> None:
+    settings = platform(SMALL | {"allowedTeams": ["science"]})
+    for models in ([], [CLASS_MODEL]):
+        sized = workspace(className="small", models=models)
+        assert models_of(sized, settings) == ()
+        of_science = sized.model_copy(update={"namespace": "science"})
+        assert models_of(of_science, settings) == (CLASS_MODEL,)
 
 
 def test_a_classs_change_is_no_edit_of_the_workspace() -> None:
