@@ -87,11 +87,14 @@ def retired(spec: WorkspaceSpec, team: str, platform: PlatformSpec) -> Iterator[
         )
 
 
-def models_of(spec: Mapping[str, Any], platform: PlatformSpec) -> tuple[str, ...]:
-    """Return the models of a stored spec: its own, or else those of its class."""
+def models_of(spec: Mapping[str, Any], platform: PlatformSpec) -> tuple[str, ...] | None:
+    """Return the models of a stored spec: its own, or else those of its class; None where that
+    class is missing."""
     own = tuple(spec.get("models") or ())
-    size_class = in_effect(spec.get("className") or "", platform)
-    return own or (size_class.models if size_class else ())
+    if own or not spec.get("className"):
+        return own
+    size_class = in_effect(spec["className"], platform)
+    return size_class.models if size_class else None
 
 
 def with_size_class(workspace: Workspace, platform: PlatformSpec) -> Workspace:
