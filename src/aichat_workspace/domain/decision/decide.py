@@ -29,10 +29,11 @@ from aichat_workspace.domain.decision.steps import (
     DeleteSecret,
     Step,
 )
-from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
+from aichat_workspace.domain.kubernetes.quota import with_room_of
 from aichat_workspace.domain.models.status import DesiredModels, desired_models
 from aichat_workspace.domain.planning.actions import Action
-from aichat_workspace.domain.planning.plan import Exceptions, plan, unchanged_rewrites
+from aichat_workspace.domain.planning.plan import Exceptions, Observed, plan, unchanged_rewrites
 from aichat_workspace.domain.planning.pod_change import (
     PodChange,
     kept_images,
@@ -324,7 +325,16 @@ def _desired(
     if pods.keeps_images and images.resolved != platform.images.resolved:
         platform = platform.model_copy(update={"images": images})
         desired = objects(permitted, platform)
+    if pods.frozen:  # their pods count with the limits that they have
+        desired = tuple(_with_present_room(manifest, observed) for manifest in desired)
     return pods, desired
+
+
+def _with_present_room(manifest: Manifest, observed: Observed) -> Manifest:
+    if manifest["kind"] != "ResourceQuota":
+        return manifest
+    present = observed.objects.get(ref(manifest))
+    return manifest if present is None else with_room_of(manifest, present)
 
 
 def _namespace_terminating(workspace: Workspace) -> Problem:

@@ -78,5 +78,6 @@ class SizeClass(Schema):
     successor: DnsLabel | None = Field(
         default=None,
         description="The class that replaces it. No new workspace may choose a class that has one, "
-        "and those that have it get the successor's values, a few at a time.",
+        "and those that have it get the successor's values: their pods a few at a time, their "
+        "models, and volumes that grow, at once.",
     )

@@ -681,6 +681,24 @@ def test_a_class_that_changes_or_is_replaced_takes_turns_and_another_class_goes_
     assert memory == "8Gi"
 
 
+def _quota_memory(decision: Provision) -> str:
+    (quota,) = (item for item in decision.desired if item["kind"] == "ResourceQuota")
+    return str(quota["spec"]["hard"]["limits.memory"])
+
+
+def test_pods_that_wait_for_a_smaller_size_have_room_until_their_turn() -> None:
+    before, after = of_classes(small="8Gi"), of_classes(small="4Gi")
+    running = provision(snapshot(sized("small"), tenant=namespace(), platform=before))
+    no_slot = RolloutSlot(Refusal.WAITING)
+    facts = snapshot(sized("small"), tenant=namespace(), rollout_slot=no_slot, platform=after)
+    facts = replace(facts, observed=replace(facts.observed, objects=as_cached(running.desired)))
+    granted = provision(replace(facts, rollout_slot=RolloutSlot()))
+    assert _quota_memory(provision(facts)) == _quota_memory(running) != _quota_memory(granted)
+    grown = replace(facts, platform=of_classes(small="12Gi"))
+    in_turn = replace(grown, rollout_slot=RolloutSlot())
+    assert _quota_memory(provision(grown)) == _quota_memory(provision(in_turn))
+
+
 def test_a_class_that_is_gone_keeps_pods_and_models_as_they_are() -> None:
     before = of_classes(small="4Gi")
     running = provision(snapshot(sized("small"), tenant=namespace(), platform=before)).desired
