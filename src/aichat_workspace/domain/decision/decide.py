@@ -209,8 +209,11 @@ def _problems(workspace: Workspace, snapshot: Snapshot) -> Iterator[Problem]:
     if workspace.not_understood:
         yield spec_problem(workspace)
     taken = host_taken(workspace, snapshot.rivals, snapshot.platform)
+    is_new = snapshot.observed.namespace is None and workspace.status.namespace is None
+    of_workspace = (workspace.spec, workspace.namespace, snapshot.platform)
     problems = (
-        *size_classes.violations(workspace.spec, workspace.namespace, snapshot.platform),
+        *size_classes.violations(*of_workspace),
+        *(size_classes.retired(*of_workspace) if is_new else ()),
         *limits.violations(workspace.spec, snapshot.platform),
         *filter(None, (taken, _credentials_problem(workspace, snapshot))),
     )

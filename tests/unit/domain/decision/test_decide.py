@@ -699,6 +699,24 @@ def test_pods_that_wait_for_a_smaller_size_have_room_until_their_turn() -> None:
     assert _quota_memory(provision(grown)) == _quota_memory(provision(in_turn))
 
 
+def test_only_a_new_workspace_is_refused_a_retired_class() -> None:
+    classes = [{"name": "tiny", "successor": "small"}, {"name": "small"}]
+    platform = PlatformSpec.model_validate({"sizeClasses": classes})
+    new = provision(snapshot(workspace(className="tiny"), platform=platform))
+    (problem,) = new.problems
+    assert (problem.reason, new.steps) == (Reason.SIZE_CLASS_NOT_ALLOWED, ())
+    assert "'tiny' is retired" in problem.message
+    # One whose namespace somebody deleted is not new, nor one that takes a namespace over.
+    lost = workspace(metadata=FINALIZERS, className="tiny", status=RECORDED)
+    heir = workspace(className="tiny", namespaceUID="ns-1")
+    for facts in (
+        snapshot(lost, platform=platform),
+        snapshot(sized("tiny"), tenant=namespace(), platform=platform),
+        snapshot(heir, tenant=RETAINED, platform=platform),
+    ):
+        assert provision(facts).problems == ()
+
+
 def test_a_class_that_is_gone_keeps_pods_and_models_as_they_are() -> None:
     before = of_classes(small="4Gi")
     running = provision(snapshot(sized("small"), tenant=namespace(), platform=before)).desired
