@@ -112,7 +112,7 @@ def _decide(workspace: Workspace, holder: Workspace, snapshot: Snapshot, now: da
         seconds = None
     if workspace is not holder:
         return Reject(workspace, name_taken(workspace, holder), seconds)
-    rejection = namespace_refusal(workspace, snapshot.observed.namespace)
+    rejection = namespace_refusal(workspace, snapshot.observed.namespace, snapshot.platform)
     if rejection is not None:
         return Reject(workspace, rejection, seconds)
     if is_over:

@@ -14,7 +14,7 @@ from aichat_workspace.domain.v1alpha1.platform_settings import format_problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
 _SIZED: Final = WORKLOAD_KINDS | {"ResourceQuota", "LimitRange", "PersistentVolumeClaim"}
-# Pods name Secrets by their content: without the Secrets, they would wait for one that is not there.
+# Pods name Secrets by their content: they would wait for one that is not written.
 _SECRETS: Final = WORKLOAD_KINDS | {"Secret"}
 _WITH_SECRETS: Final = ROUTE_KINDS | _SECRETS
 _WITH_HOST: Final = ROUTE_KINDS | {"Deployment"}

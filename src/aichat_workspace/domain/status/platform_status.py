@@ -1,11 +1,12 @@
 """What the platform's status says, from what is known of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.problem import Problem
@@ -57,9 +58,18 @@ class PlatformInputs:
     missing: tuple[Problem, ...] = ()
     """What the settings name in the system namespace, and that is not there."""
     namespaces: frozenset[str] = frozenset()
-    """All of the cluster."""
+    """All of the cluster but those of workspaces."""
     enforcement: Enforcement = Enforcement.UNCHECKED
     counts: WorkspaceCounts = field(default_factory=WorkspaceCounts)
+
+
+def other_namespaces(namespaces: Iterable[Manifest]) -> frozenset[str]:
+    """Return the names of those that are no workspace's: no ingress controller is in a tenant."""
+    return frozenset(
+        namespace["metadata"]["name"]
+        for namespace in namespaces
+        if names.OWNER_UID_ANNOTATION not in annotations(namespace)
+    )
 
 
 def standing(workspace: Mapping[str, Any]) -> Standing | None:

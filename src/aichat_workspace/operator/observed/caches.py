@@ -19,6 +19,7 @@ from aichat_workspace.domain.status.platform_status import (
     Enforcement,
     PlatformInputs,
     Standing,
+    other_namespaces,
     standing,
 )
 from aichat_workspace.domain.v1alpha1.platform_settings import (
@@ -279,7 +280,7 @@ class Caches:
             gateways=tuple(self.gateways.all()),
             issuers=tuple(self.issuers.all()),
             missing=self._site_problems(),
-            namespaces=frozenset(map(_name, self.namespaces.all())),
+            namespaces=other_namespaces(self.namespaces.all()),
             enforcement=self.enforcement,
             counts=WorkspaceCounts(
                 total=self._standings.total(),

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
@@ -12,6 +13,7 @@ from aichat_workspace.domain.status.platform_status import (
     PlatformInputs,
     Standing,
     compute_platform_status,
+    other_namespaces,
     standing,
 )
 from aichat_workspace.domain.v1alpha1.platform_settings import settings_in_force
@@ -128,6 +130,11 @@ def test_a_missing_secret_of_the_settings_is_the_first_thing_to_mend() -> None:
     unresolved = replace(INPUTS, storage_classes=(), missing=(missing,))
     condition = conditions(unresolved)[PlatformConditionType.REFERENCES_RESOLVED]
     assert (condition.reason, condition.message) == (missing.reason, missing.message)
+
+
+def test_a_tenants_namespace_is_no_ingress_controllers() -> None:
+    tenant = manifest("istio-system", annotations={names.OWNER_UID_ANNOTATION: "uid-a"})
+    assert other_namespaces([tenant, manifest("edge")]) == {"edge"}
 
 
 @pytest.mark.parametrize(
