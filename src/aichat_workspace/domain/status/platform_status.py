@@ -59,7 +59,8 @@ class PlatformInputs:
     """What the settings name in the system namespace, and that is not there."""
     namespaces: frozenset[str] = frozenset()
     """All of the cluster but those of workspaces."""
-    enforcement: Enforcement = Enforcement.UNCHECKED
+    enforcement: Enforcement | None = None
+    """None before this operator's first result: another may have led before, and its stays."""
     counts: WorkspaceCounts = field(default_factory=WorkspaceCounts)
 
 
@@ -89,13 +90,15 @@ def compute_platform_status(
     current: PlatformStatus, inputs: PlatformInputs, now: datetime
 ) -> PlatformStatus:
     """Return the status to report. Equal to the current one when nothing has moved."""
+    before = {condition.type: condition for condition in current.conditions}
     findings = {
         PlatformConditionType.ACCEPTED: _accepted(inputs),
         PlatformConditionType.REFERENCES_RESOLVED: _references_resolved(inputs),
         PlatformConditionType.PEOPLE_ADMITTED: _people_admitted(inputs),
-        PlatformConditionType.NETWORK_POLICIES_ENFORCED: _ENFORCEMENT[inputs.enforcement],
+        PlatformConditionType.NETWORK_POLICIES_ENFORCED: _enforcement(
+            inputs.enforcement, before.get(PlatformConditionType.NETWORK_POLICIES_ENFORCED)
+        ),
     }
-    before = {condition.type: condition for condition in current.conditions}
     return PlatformStatus(
         observed_generation=inputs.generation,
         workspaces=inputs.counts,
@@ -141,6 +144,12 @@ _ENFORCEMENT: Final = {
         "such policies or no pod of the API is ready",
     ),
 }
+
+
+def _enforcement(result: Enforcement | None, before: PlatformCondition | None) -> _Finding:
+    if result is None and before is not None:
+        return _Finding(before.status, Reason(before.reason), before.message)
+    return _ENFORCEMENT[result or Enforcement.UNCHECKED]
 
 
 def _people_admitted(inputs: PlatformInputs) -> _Finding:

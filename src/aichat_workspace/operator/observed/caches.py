@@ -83,7 +83,7 @@ class Caches:
         self._hosts: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         self._standings: Counter[Standing] = Counter()
         self._phases: Counter[str] = Counter()
-        self.enforcement = Enforcement.UNCHECKED
+        self.enforcement: Enforcement | None = None
         self.api_endpoints_moved = asyncio.Event()  # for operator.enforcement_check
         self.session_key_moved = asyncio.Event()  # for operator.session_key, which clears it
         self.settings_moved = asyncio.Event()  # for operator.settings_record, which clears it

@@ -132,6 +132,20 @@ def test_a_missing_secret_of_the_settings_is_the_first_thing_to_mend() -> None:
     assert (condition.reason, condition.message) == (missing.reason, missing.message)
 
 
+def test_a_new_leader_keeps_what_the_one_before_saw_until_its_own_first_result() -> None:
+    enforced = replace(INPUTS, enforcement=Enforcement.ENFORCED)
+    before = compute_platform_status(PlatformStatus(), enforced, NOW)
+    later = NOW + timedelta(hours=1)
+    assert compute_platform_status(before, INPUTS, later) == before
+    unchecked = replace(INPUTS, enforcement=Enforcement.UNCHECKED)
+    (condition,) = (
+        condition
+        for condition in compute_platform_status(before, unchecked, later).conditions
+        if condition.type is PlatformConditionType.NETWORK_POLICIES_ENFORCED
+    )
+    assert (condition.status, condition.last_transition_time) == ("Unknown", later)
+
+
 def test_a_tenants_namespace_is_no_ingress_controllers() -> None:
     tenant = manifest("istio-system", annotations={names.OWNER_UID_ANNOTATION: "uid-a"})
     assert other_namespaces([tenant, manifest("edge")]) == {"edge"}
