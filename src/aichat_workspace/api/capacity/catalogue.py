@@ -84,7 +84,7 @@ def room_of(cluster: ClusterView, view: View) -> Room | None:
     except ValueError:
         return None
     platform = cluster.platform()
-    spec = size_classes.filled(spec, platform)
+    spec = size_classes.fill_spec(spec, platform)
     share = effective_spec.ollama_share(spec, platform)
     has_gpu = spec.resources.ollama.gpu is not None
     return Room(

@@ -213,7 +213,7 @@ def _problems(workspace: Workspace, snapshot: Snapshot) -> Iterator[Problem]:
     of_workspace = (workspace.spec, workspace.namespace, snapshot.platform)
     problems = (
         *size_classes.violations(*of_workspace),
-        *(size_classes.retired(*of_workspace) if is_new else ()),
+        *(size_classes.retirement_problems(*of_workspace) if is_new else ()),
         *limits.violations(workspace.spec, snapshot.platform),
         *filter(None, (taken, _credentials_problem(workspace, snapshot))),
     )

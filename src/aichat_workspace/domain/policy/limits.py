@@ -33,7 +33,7 @@ def violations(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]
     Amounts count with those of its size class. What that class chooses by name needs no leave: the
     platform team wrote it.
     """
-    sized = size_classes.filled(spec, platform)
+    sized = size_classes.fill_spec(spec, platform)
     yield from _over_ceiling(sized, platform)
     yield from _quota_too_small(sized, platform)
     yield from _host_not_allowed(spec, platform)

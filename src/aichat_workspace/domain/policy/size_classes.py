@@ -43,7 +43,7 @@ def may_choose(team: str, size_class: SizeClass) -> bool:
     return not size_class.allowed_teams or team in size_class.allowed_teams
 
 
-def offered(team: str, platform: PlatformSpec) -> tuple[SizeClass, ...]:
+def choices_of_team(team: str, platform: PlatformSpec) -> tuple[SizeClass, ...]:
     """Return the classes that a new workspace of the team may name."""
     return tuple(
         entry
@@ -75,7 +75,9 @@ def violations(spec: WorkspaceSpec, team: str, platform: PlatformSpec) -> Iterat
         )
 
 
-def retired(spec: WorkspaceSpec, team: str, platform: PlatformSpec) -> Iterator[Problem]:
+def retirement_problems(
+    spec: WorkspaceSpec, team: str, platform: PlatformSpec
+) -> Iterator[Problem]:
     """Yield why a new workspace can't choose the class: another has replaced it."""
     size_class = find(spec.class_name, platform) if spec.class_name else None
     if size_class is not None and size_class.successor is not None:
@@ -99,13 +101,13 @@ def models_of(spec: Mapping[str, Any], platform: PlatformSpec) -> tuple[str, ...
 
 def with_size_class(workspace: Workspace, platform: PlatformSpec) -> Workspace:
     """Return the workspace with what its class gives; unchanged without a class."""
-    spec = filled(workspace.spec, platform)
+    spec = fill_spec(workspace.spec, platform)
     if spec is workspace.spec:
         return workspace
-    return workspace.model_copy(update={"spec": spec, "written": workspace.spec})
+    return workspace.model_copy(update={"spec": spec, "written_spec": workspace.spec})
 
 
-def filled(spec: WorkspaceSpec, platform: PlatformSpec) -> WorkspaceSpec:
+def fill_spec(spec: WorkspaceSpec, platform: PlatformSpec) -> WorkspaceSpec:
     """Return the spec with the values of its class, and then of the platform, that it leaves out.
 
     Without a class, or with one that the platform does not have, it is the very same spec.
@@ -165,5 +167,5 @@ def _missing_successor(name: str, platform: PlatformSpec) -> str:
 
 
 def _choices(team: str, platform: PlatformSpec) -> str:
-    names = ", ".join(entry.name for entry in offered(team, platform))
+    names = ", ".join(entry.name for entry in choices_of_team(team, platform))
     return f"{team!r} may choose {names or 'none'}; change {FIELD}, or ask the platform team"

@@ -121,7 +121,7 @@ class _Finding:
     """A condition before it is dated."""
 
     status: ConditionStatus
-    reason: Reason
+    reason: str
     message: str
 
 
@@ -148,7 +148,7 @@ _ENFORCEMENT: Final = {
 
 def _enforcement(result: Enforcement | None, before: PlatformCondition | None) -> _Finding:
     if result is None and before is not None:
-        return _Finding(before.status, Reason(before.reason), before.message)
+        return _Finding(before.status, before.reason, before.message)
     return _ENFORCEMENT[result or Enforcement.UNCHECKED]
 
 

@@ -85,10 +85,10 @@ PEERS = PlatformSpec.model_validate(
 def test_a_name_that_network_policies_let_in_is_refused_but_to_the_workspace_that_has_it(
     name: str,
 ) -> None:
-    left = namespace(
+    former = namespace(
         annotations={names.OWNER_UID_ANNOTATION: "uid-0", names.ADOPT_ANNOTATION: "uid-a"}
     )
-    for present in (None, left):
+    for present in (None, former):
         refusal = namespace_refusal(workspace(name), present, PEERS)
         assert refusal is not None
         assert refusal.reason == "NamespaceReserved"

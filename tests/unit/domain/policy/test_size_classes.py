@@ -43,7 +43,7 @@ def problems(sized: WorkspaceSpec, settings: PlatformSpec = PLATFORM) -> list[Pr
 
 
 def test_a_class_gives_what_the_workspace_leaves_out() -> None:
-    filled = size_classes.filled(spec(className="small"), PLATFORM)
+    filled = size_classes.fill_spec(spec(className="small"), PLATFORM)
     share = effective_spec.ollama_share(filled, PLATFORM)
     assert (share.cpu_limit, share.memory_limit, share.storage) == ("2", "4Gi", "10Gi")
     assert effective_spec.openwebui_share(filled, PLATFORM).memory_limit == "1Gi"
@@ -58,7 +58,7 @@ def test_a_workspaces_own_values_come_before_its_classs() -> None:
         storage={"ollama": {"size": "30Gi"}},
         models=["gemma2:2b"],
     )
-    filled = size_classes.filled(own, PLATFORM)
+    filled = size_classes.fill_spec(own, PLATFORM)
     assert filled.resources.ollama.cpu_limit == "3"
     assert filled.resources.ollama.memory_limit == "4Gi"
     assert filled.resources.ollama.gpu == own.resources.ollama.gpu
@@ -71,7 +71,7 @@ def test_a_workspaces_own_values_come_before_its_classs() -> None:
 
 def test_what_a_class_leaves_out_is_the_platforms() -> None:
     settings = platform({"name": "small"}, ollama={"cpuLimit": "7"})
-    filled = size_classes.filled(spec(className="small"), settings)
+    filled = size_classes.fill_spec(spec(className="small"), settings)
     assert effective_spec.ollama_share(filled, settings).cpu_limit == "7"
 
 
@@ -86,24 +86,24 @@ def test_what_a_class_leaves_out_is_the_platforms() -> None:
 def test_a_classs_bound_follows_the_workspaces(
     own: dict[str, str], expected: tuple[str, str]
 ) -> None:
-    filled = size_classes.filled(spec(className="small", resources={"ollama": own}), PLATFORM)
+    filled = size_classes.fill_spec(spec(className="small", resources={"ollama": own}), PLATFORM)
     share = effective_spec.ollama_share(filled, PLATFORM)
     assert (share.memory_request, share.memory_limit) == expected
 
 
 def test_to_fill_a_spec_twice_changes_nothing_more() -> None:
-    filled = size_classes.filled(spec(className="small"), PLATFORM)
-    assert size_classes.filled(filled, PLATFORM) == filled
+    filled = size_classes.fill_spec(spec(className="small"), PLATFORM)
+    assert size_classes.fill_spec(filled, PLATFORM) == filled
 
 
 @pytest.mark.parametrize("name", [None, "huge"])
 def test_without_a_class_a_spec_stays_as_it_is(name: str | None) -> None:
     own = spec(**({"className": name} if name else {}))
-    assert size_classes.filled(own, PLATFORM) is own
+    assert size_classes.fill_spec(own, PLATFORM) is own
 
 
 def test_a_class_with_a_successor_gives_the_successors_values() -> None:
-    filled = size_classes.filled(spec(className="tiny"), PLATFORM)
+    filled = size_classes.fill_spec(spec(className="tiny"), PLATFORM)
     assert filled.storage.ollama.size == "10Gi"
     assert problems(spec(className="tiny")) == []
 
@@ -139,16 +139,16 @@ def test_a_successor_that_is_gone_is_said() -> None:
 
 
 def test_a_new_workspace_can_not_choose_a_retired_class() -> None:
-    (problem,) = size_classes.retired(spec(className="tiny"), "red", PLATFORM)
+    (problem,) = size_classes.retirement_problems(spec(className="tiny"), "red", PLATFORM)
     assert "'tiny' is retired, and 'small' has replaced it" in problem.message
     for name in ("small", "huge", None):
         fields = {"className": name} if name else {}
-        assert not [*size_classes.retired(spec(**fields), "red", PLATFORM)]
+        assert not [*size_classes.retirement_problems(spec(**fields), "red", PLATFORM)]
 
 
 def test_a_team_is_offered_what_it_may_choose_and_is_not_retired() -> None:
     for team, names in {"red": ["small"], "science": ["small", "large"]}.items():
-        assert [entry.name for entry in size_classes.offered(team, PLATFORM)] == names
+        assert [entry.name for entry in size_classes.choices_of_team(team, PLATFORM)] == names
 
 
 def test_a_class_counts_against_the_ceiling() -> None:
