@@ -193,6 +193,7 @@ def _expression(operator: str, values: list[str]) -> dict[str, Any]:
             "cert-manager.io/cluster-issuer, cert-manager.io/issuer, haproxy.org",
         ),
         ({"sizeClasses": [{"name": "a"}, {"name": "a"}]}, "Duplicate value"),
+        ({"sizeClasses": [{"name": "none"}]}, "give the class another name"),
         ({"sizeClasses": [{"name": "a", "successor": "b"}]}, "must name a class of this list"),
         (
             {"sizeClasses": [{"name": "a", "successor": "b"}, {"name": "b", "successor": "a"}]},

@@ -15,7 +15,6 @@ from aichat_workspace.domain import names
 
 _NAME: Final = re.compile(names.WORKSPACE_NAME_PATTERN)
 _SUGGESTIONS: Final = 8
-NO_CLASS: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +121,11 @@ def _ask_class(session: Session, team: str | None) -> str | None:
         return None
     session.notes.print(*size_class_table(classes, session.notes.width))
     known = [str(entry["name"]) for entry in classes]
-    default = next((str(entry["name"]) for entry in classes if entry["fits"]), NO_CLASS)
+    default = next((str(entry["name"]) for entry in classes if entry["fits"]), names.NO_SIZE_CLASS)
 
     def problem(text: str) -> str:
-        is_known = text in (*known, NO_CLASS)
-        return "" if is_known else f"choose one of {', '.join(known)}, or {NO_CLASS}"
+        is_known = text in (*known, names.NO_SIZE_CLASS)
+        return "" if is_known else f"choose one of {', '.join(known)}, or {names.NO_SIZE_CLASS}"
 
     answer = _ask(session, "Class", default, problem)
     return answer if answer in known else None

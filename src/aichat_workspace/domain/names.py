@@ -63,6 +63,8 @@ EXPIRES_ANNOTATION: Final = f"{GROUP}/expires"
 
 MANAGED_SELECTOR: Final = f"{MANAGED_BY_LABEL}={OPERATOR}"
 
+NO_SIZE_CLASS: Final = "none"
+"""What people answer who choose no size class."""
 WORKSPACE_NAME_MAX_LENGTH: Final = 45
 WORKSPACE_NAME_PATTERN: Final = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 _CREDENTIALS: Final = "-credentials"

@@ -406,7 +406,7 @@ class Reason(StrEnum):
         "NamespaceReserved",
         "AI0219",
         Severity.ERROR,
-        "The name belongs to the cluster or the API.",
+        "The name is one of the cluster, the API, or an ingress controller that reaches all chats.",
         "Delete the resource and choose another `workspaceName`.",
     )
     NAMESPACE_RETAINED = (

@@ -6,7 +6,7 @@ in. A pod of the API that is ready listens there, so whoever gets a connection m
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NoReturn
 
 import structlog
@@ -23,7 +23,9 @@ _HOUR_SECONDS: Final = 3600.0
 _JITTER_SECONDS: Final = 600.0
 _CONNECT_SECONDS: Final = 3.0
 # A network plugin may take some time for a pod that has just started.
-_ATTEMPTS: Final = 3
+_ATTEMPTS: Final = 4
+_SAME_ANSWERS: Final = 2
+"""One refused connection may be a server that stops, or a lost packet."""
 _SETTLE_SECONDS: Final = 10.0
 _log: Final = structlog.get_logger()
 
@@ -34,7 +36,7 @@ async def maintain(client: Client, caches: Caches) -> NoReturn:
     while True:
         caches.api_endpoints_moved.clear()
         try:
-            result = await check(client, caches.api_endpoints.all())
+            result = await check(client, caches.api_endpoints.all)
         except (ApiError, UnreachableError) as error:
             _log.warning("network policies are not tried", error=str(error))
         else:
@@ -43,23 +45,33 @@ async def maintain(client: Client, caches: Caches) -> NoReturn:
 
 
 async def check(
-    client: Client, endpoint_slices: Iterable[Json], settle_seconds: float = _SETTLE_SECONDS
+    client: Client,
+    endpoint_slices: Callable[[], Iterable[Json]],
+    settle_seconds: float = _SETTLE_SECONDS,
 ) -> Enforcement:
-    """Return whether the API's port is behind a wall.
+    """Return whether the API's port is behind a wall: no attempt came through twice in a row, with
+    the same pods ready before and after.
 
     Raises:
         ApiError: the API server refuses to list policies.
         UnreachableError: it did not answer; a retry helps.
     """
-    endpoints = [*_endpoints(endpoint_slices)]
+    endpoints = [*_endpoints(endpoint_slices())]
     if not endpoints or not await _has_walls(client):
         return Enforcement.UNCHECKED
+    walls = 0
     for attempt in range(_ATTEMPTS):
         if attempt:
             await asyncio.sleep(settle_seconds)
-        if not any(await asyncio.gather(*(_is_reached(*endpoint) for endpoint in endpoints))):
+        is_reached = any(await asyncio.gather(*(_is_reached(*endpoint) for endpoint in endpoints)))
+        present = [*_endpoints(endpoint_slices())]
+        walls = 0 if is_reached or present != endpoints else walls + 1
+        if walls == _SAME_ANSWERS:
             return Enforcement.ENFORCED
-    return Enforcement.NOT_ENFORCED
+        endpoints = present
+        if not endpoints:
+            return Enforcement.UNCHECKED
+    return Enforcement.NOT_ENFORCED if is_reached else Enforcement.UNCHECKED
 
 
 def _endpoints(endpoint_slices: Iterable[Json]) -> Iterator[tuple[str, int]]:
@@ -105,7 +117,7 @@ def _report(caches: Caches, result: Enforcement) -> None:
 
 async def _wait(caches: Caches) -> None:
     seconds = _HOUR_SECONDS + random.uniform(0, _JITTER_SECONDS)  # noqa: S311  (no secret)
-    if caches.enforcement is not Enforcement.UNCHECKED:
+    if caches.enforcement not in (None, Enforcement.UNCHECKED):
         await asyncio.sleep(seconds)
         return
     try:

@@ -114,10 +114,15 @@ async def test_only_keys_that_rest_are_kept() -> None:
     for key in range(100):
         queue.add(key)
         queue.done(await queue.get())
-    await asyncio.sleep(0.02)
-    queue.add(100)
-    queue.done(await queue.get())
-    assert list(queue._ended) == [100]
+
+    async def is_only_one_left() -> bool:
+        queue.add(100)
+        queue.done(await queue.get())
+        return list(queue._ended) == [100]
+
+    async with asyncio.timeout(30):
+        while not await is_only_one_left():
+            pass
 
 
 async def test_a_retry_waits_at_least_as_long_as_asked() -> None:

@@ -65,33 +65,58 @@ async def closed_port() -> int:
 
 async def test_a_port_that_answers_shows_that_no_wall_is_there() -> None:
     async with listener() as port:
-        result = await check(WALLED, [endpoint_slice(port)], settle_seconds=0)
+        result = await check(WALLED, lambda: [endpoint_slice(port)], settle_seconds=0)
     assert result is Enforcement.NOT_ENFORCED
 
 
 async def test_a_port_that_does_not_answer_is_behind_a_wall() -> None:
-    result = await check(WALLED, [endpoint_slice(await closed_port())], settle_seconds=0)
+    endpoints = [endpoint_slice(await closed_port())]
+    result = await check(WALLED, lambda: endpoints, settle_seconds=0)
     assert result is Enforcement.ENFORCED
 
 
 async def test_nothing_is_known_without_a_pod_that_is_ready_or_without_policies() -> None:
     async with listener() as port:
-        for endpoints, server in (
+        cases: list[tuple[list[Any], Client]] = [
             ([], WALLED),
             ([endpoint_slice(port, ready=False)], WALLED),
             ([endpoint_slice(port)], client("theirs")),
-        ):
-            assert await check(server, endpoints, settle_seconds=0) is Enforcement.UNCHECKED
+        ]
+        for endpoints, server in cases:
+            result = await check(server, endpoints.copy, settle_seconds=0)
+            assert result is Enforcement.UNCHECKED
 
 
-async def test_a_wall_that_comes_up_a_moment_later_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter((True, False))
+@pytest.mark.parametrize(
+    ("reached", "result"),
+    [
+        ((True, False, False), Enforcement.ENFORCED),  # a wall that comes up a moment later
+        ((False, True, True, True), Enforcement.NOT_ENFORCED),  # one packet was lost
+        ((True, False, True, False), Enforcement.UNCHECKED),
+    ],
+)
+async def test_a_wall_is_one_that_is_met_twice_in_a_row(
+    monkeypatch: pytest.MonkeyPatch, reached: tuple[bool, ...], result: Enforcement
+) -> None:
+    answers = iter(reached)
 
     async def is_reached(*_: Any) -> bool:
         return next(answers)
 
     monkeypatch.setattr(enforcement_check, "_is_reached", is_reached)
-    assert await check(WALLED, [endpoint_slice(1)], settle_seconds=0) is Enforcement.ENFORCED
+    assert await check(WALLED, lambda: [endpoint_slice(1)], settle_seconds=0) is result
+    assert not [*answers]
+
+
+async def test_a_pod_that_stops_meanwhile_is_no_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopping = iter(([endpoint_slice(1)], [endpoint_slice(1, ready=False)]))
+
+    async def is_reached(*_: Any) -> bool:
+        return False
+
+    monkeypatch.setattr(enforcement_check, "_is_reached", is_reached)
+    result = await check(WALLED, lambda: next(stopping), settle_seconds=0)
+    assert result is Enforcement.UNCHECKED
 
 
 async def test_it_is_tried_when_the_api_is_ready_and_then_not_again(

@@ -64,7 +64,7 @@ class Catalogue:
         teams = self.cluster.teams_with_workspaces()
         for team in teams if scope.everywhere else teams & scope.teams:
             for index, view in enumerate(self.cluster.of_team(team), start=1):
-                models = self.cluster.models_of(view.document["spec"])
+                models = self.cluster.models_of(view.document["spec"]) or ()
                 workspaces.update(model_key(_canonical_name(model)) for model in models)
                 sizes |= _sizes(view.document["status"])
                 if index % _WORKSPACES_AT_ONCE == 0:
@@ -84,7 +84,7 @@ def room_of(cluster: ClusterView, view: View) -> Room | None:
     except ValueError:
         return None
     platform = cluster.platform()
-    spec = size_classes.filled(spec, platform)
+    spec = size_classes.fill_spec(spec, platform)
     share = effective_spec.ollama_share(spec, platform)
     has_gpu = spec.resources.ollama.gpu is not None
     return Room(

@@ -35,7 +35,7 @@ def _is_open(size_class: SizeClass, scope: Scope, team: str | None) -> bool:
 def _document(
     size_class: SizeClass, platform: PlatformSpec, room: Mapping[str, int] | None
 ) -> dict[str, Any]:
-    spec = size_classes.filled(size_classes.spec_of(size_class), platform)
+    spec = size_classes.fill_spec(size_classes.spec_of(size_class), platform)
     quota = effective_spec.quota(spec, platform)
     obstacles = [problem.message for problem in limits.violations(spec, platform)]
     if room is not None and not room["remaining"]:

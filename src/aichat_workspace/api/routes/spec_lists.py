@@ -93,7 +93,7 @@ async def add_model(
     body: EntryAdd,
 ) -> Response:
     """Adds it to `spec.models`, or to those of its size class where it names none, and loses no
-    other change. GET of its path tells the progress."""
+    other change. 409 while that class is missing. GET of its path tells the progress."""
     change = spec_lists.add(MODELS, body.name)
     return await write(name, spec_lists.of_class(change, services.cluster.models_of))
 
@@ -106,7 +106,7 @@ async def remove_model(
     model: _Model,
 ) -> Response:
     """Takes it out of `spec.models`, or of those of its size class where it names none. 409 for the
-    last one where the class would give its models again."""
+    last one where the class would give its models again, and while that class is missing."""
     change = spec_lists.remove(MODELS, model)
     return await write(name, spec_lists.of_class(change, services.cluster.models_of))
 

@@ -213,9 +213,9 @@ class ClusterView:
             raise problems.unavailable(f"{problem}. The platform team should edit it.")
         return settings.spec
 
-    def models_of(self, spec: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the models of a stored spec: its own, or else those of its size class. Raises
-        ProblemError (503) where that is not known."""
+    def models_of(self, spec: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """Return the models of a stored spec: its own, or else those of its size class; None where
+        that class is missing. Raises ProblemError (503) where the classes are not known."""
         own = tuple(spec.get("models") or ())
         if own or not spec.get("className"):
             return own

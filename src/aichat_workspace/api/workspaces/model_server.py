@@ -70,7 +70,8 @@ class ModelServers:
 
         Raises ProblemError (422) when there is no such model, as the pieces do.
         """
-        model = prompt.model or next(iter(self.cluster.models_of(view.document["spec"])), None)
+        models = self.cluster.models_of(view.document["spec"]) or ()
+        model = prompt.model or next(iter(models), None)
         if model is None:
             error = FieldError("model", "the workspace has no model; name one, or add one")
             raise problems.invalid([error])

@@ -502,7 +502,7 @@ class Workspaces:
 def _violations(spec: WorkspaceSpec, team: str, platform: PlatformSpec) -> Iterator[Problem]:
     """Yield what no newly written spec may have. A workspace keeps a class that is retired."""
     yield from size_classes.violations(spec, team, platform)
-    yield from size_classes.retired(spec, team, platform)
+    yield from size_classes.retirement_problems(spec, team, platform)
     yield from limits.violations(spec, platform)
 
 

@@ -78,17 +78,29 @@ def remove(spec_list: SpecList, name: str) -> Change:
     return change
 
 
-def of_class(change: Change, models_of: Callable[[Spec], tuple[str, ...]]) -> Change:
+def of_class(change: Change, models_of: Callable[[Spec], tuple[str, ...] | None]) -> Change:
     """Return the change of a spec's models, made to those of its size class where it names none:
     one more is added to them, not put in their place. It raises ProblemError (409) where the class
-    would give its models again."""
+    would give its models again, and where it is missing, so that nobody knows what it gives."""
+
+    def current_models(spec: Spec) -> tuple[str, ...]:
+        models = models_of(spec)
+        if models is None:
+            raise ProblemError(
+                409,
+                "size-class-missing",
+                f"The platform has no size class {spec['className']!r}, which gives the models of "
+                "a workspace that names none. Change spec.className, or ask the platform team for "
+                "the class.",
+            )
+        return models
 
     def change_models(spec: Spec) -> Spec:
-        models = [*models_of(spec)]
+        models = [*current_models(spec)]
         changed = change({**spec, MODELS.field: models} if models else spec)
         if changed.get(MODELS.field) == models:
             return spec
-        if again := models_of(changed) if not changed[MODELS.field] else ():
+        if again := current_models(changed) if not changed[MODELS.field] else ():
             raise ProblemError(
                 409,
                 "models-of-class",

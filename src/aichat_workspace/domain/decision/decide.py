@@ -29,10 +29,11 @@ from aichat_workspace.domain.decision.steps import (
     DeleteSecret,
     Step,
 )
-from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref
+from aichat_workspace.domain.kubernetes.manifest import Manifest, Ref, ref
+from aichat_workspace.domain.kubernetes.quota import with_room_of
 from aichat_workspace.domain.models.status import DesiredModels, desired_models
 from aichat_workspace.domain.planning.actions import Action
-from aichat_workspace.domain.planning.plan import Exceptions, plan, unchanged_rewrites
+from aichat_workspace.domain.planning.plan import Exceptions, Observed, plan, unchanged_rewrites
 from aichat_workspace.domain.planning.pod_change import (
     PodChange,
     kept_images,
@@ -111,7 +112,7 @@ def _decide(workspace: Workspace, holder: Workspace, snapshot: Snapshot, now: da
         seconds = None
     if workspace is not holder:
         return Reject(workspace, name_taken(workspace, holder), seconds)
-    rejection = namespace_refusal(workspace, snapshot.observed.namespace)
+    rejection = namespace_refusal(workspace, snapshot.observed.namespace, snapshot.platform)
     if rejection is not None:
         return Reject(workspace, rejection, seconds)
     if is_over:
@@ -210,8 +211,11 @@ def _problems(workspace: Workspace, snapshot: Snapshot) -> Iterator[Problem]:
     if workspace.not_understood:
         yield spec_problem(workspace)
     taken = host_taken(workspace, snapshot.rivals, snapshot.platform)
+    is_new = snapshot.observed.namespace is None and workspace.status.namespace is None
+    of_workspace = (workspace.spec, workspace.namespace, snapshot.platform)
     problems = (
-        *size_classes.violations(workspace.spec, workspace.namespace, snapshot.platform),
+        *size_classes.violations(*of_workspace),
+        *(size_classes.retirement_problems(*of_workspace) if is_new else ()),
         *limits.violations(workspace.spec, snapshot.platform),
         *filter(None, (taken, _credentials_problem(workspace, snapshot))),
     )
@@ -315,7 +319,8 @@ def _desired(
     `objects` renders a workspace by the platform's settings.
     """
     platform, observed = snapshot.platform, snapshot.observed
-    spec = effective_spec.permitted(workspace.spec, platform)
+    size_class = size_classes.class_of(workspace, platform)
+    spec = effective_spec.permitted(workspace.spec, platform, size_class)
     permitted = with_kept_restarts(workspace.model_copy(update={"spec": spec}), observed)
     desired = objects(permitted, platform)
     pods = plan_pods(
@@ -325,7 +330,16 @@ def _desired(
     if pods.keeps_images and images.resolved != platform.images.resolved:
         platform = platform.model_copy(update={"images": images})
         desired = objects(permitted, platform)
+    if pods.frozen:  # their pods count with the limits that they have
+        desired = tuple(_with_present_room(manifest, observed) for manifest in desired)
     return pods, desired
+
+
+def _with_present_room(manifest: Manifest, observed: Observed) -> Manifest:
+    if manifest["kind"] != "ResourceQuota":
+        return manifest
+    present = observed.objects.get(ref(manifest))
+    return manifest if present is None else with_room_of(manifest, present)
 
 
 def _namespace_terminating(workspace: Workspace) -> Problem:

@@ -20,6 +20,16 @@ def is_counted(quota: Manifest) -> bool:
     return covers(bounds, quota["spec"]["hard"], "hard")
 
 
+def with_room_of(quota: Manifest, present: Manifest) -> Manifest:
+    """Return the quota with no bound below the present one: pods of an older template need that."""
+    bounds = present["spec"]["hard"]
+    hard = {
+        resource: max(text, bounds.get(resource, text), key=quantity.parse)
+        for resource, text in quota["spec"]["hard"].items()
+    }
+    return {**quota, "spec": {**quota["spec"], "hard": hard}}
+
+
 def is_refusal(message: str) -> bool:
     """Whether the API server refuses a write for its quota's bounds, with this message."""
     return any(text in message for text in _REFUSALS)

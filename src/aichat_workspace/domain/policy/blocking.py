@@ -14,7 +14,9 @@ from aichat_workspace.domain.v1alpha1.platform_settings import format_problem
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 
 _SIZED: Final = WORKLOAD_KINDS | {"ResourceQuota", "LimitRange", "PersistentVolumeClaim"}
-_WITH_SECRETS: Final = ROUTE_KINDS | {"Secret", "Deployment"}
+# Pods name Secrets by their content: they would wait for one that is not written.
+_SECRETS: Final = WORKLOAD_KINDS | {"Secret"}
+_WITH_SECRETS: Final = ROUTE_KINDS | _SECRETS
 _WITH_HOST: Final = ROUTE_KINDS | {"Deployment"}
 _ALL: Final = frozenset(kind.kind for kind in TENANT_KINDS)
 _NEVER_BLOCKED: Final = frozenset({"NetworkPolicy", "ServiceAccount", "Service"})
@@ -34,10 +36,10 @@ _BLOCKED_KINDS: Final = {
     Reason.SECRET_NOT_FOUND: _WITH_SECRETS,
     Reason.SECRET_INCOMPLETE: _WITH_SECRETS,
     Reason.SECRET_NOT_USABLE: _WITH_SECRETS,
-    Reason.SECRET_TAKEN: frozenset({"Secret", "Deployment"}),
-    Reason.CREDENTIALS_INCOMPLETE: frozenset({"Secret", "Deployment"}),
-    Reason.PULL_SECRET_NOT_FOUND: frozenset({"Secret", "ServiceAccount"}),
-    Reason.AUTHORITIES_NOT_FOUND: WORKLOAD_KINDS | {"Secret"},
+    Reason.SECRET_TAKEN: _SECRETS,
+    Reason.CREDENTIALS_INCOMPLETE: _SECRETS,
+    Reason.PULL_SECRET_NOT_FOUND: _SECRETS | {"ServiceAccount"},
+    Reason.AUTHORITIES_NOT_FOUND: _SECRETS,
     Reason.SPEC_NOT_UNDERSTOOD: _ALL - _NEVER_BLOCKED,
     Reason.SETTINGS_NOT_UNDERSTOOD: frozenset(),  # see kinds_of_settings
 }
@@ -52,8 +54,8 @@ _KINDS_OF_SETTINGS: Final[Mapping[str, frozenset[str]]] = {
     "storageClassName": frozenset({"PersistentVolumeClaim"}),
     "network": WORKLOAD_KINDS | {"NetworkPolicy"},
     "proxy": WORKLOAD_KINDS | {"NetworkPolicy"},
-    "trustedAuthorities": WORKLOAD_KINDS | {"Secret"},
-    "imagePullSecretNames": WORKLOAD_KINDS | {"Secret", "ServiceAccount"},
+    "trustedAuthorities": _SECRETS,
+    "imagePullSecretNames": _SECRETS | {"ServiceAccount"},
     "pods": WORKLOAD_KINDS | {"ResourceQuota"},
     "namespaceMetadata": frozenset(),  # what is there is kept
     "allowed": WORKLOAD_KINDS | ROUTE_KINDS | {"ResourceQuota", "PersistentVolumeClaim"},

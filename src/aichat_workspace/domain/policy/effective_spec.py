@@ -7,7 +7,7 @@ from typing import Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import quantity
-from aichat_workspace.domain.models.name import parse_model
+from aichat_workspace.domain.models.name import model_key, parse_model
 from aichat_workspace.domain.v1alpha1.network_settings import Issuer
 from aichat_workspace.domain.v1alpha1.platform_spec import (
     OllamaShare,
@@ -15,6 +15,7 @@ from aichat_workspace.domain.v1alpha1.platform_spec import (
     PlatformSpec,
     Share,
 )
+from aichat_workspace.domain.v1alpha1.size_class import SizeClass
 from aichat_workspace.domain.v1alpha1.sizes import Compute, Volume
 from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL, WorkspaceSpec
 
@@ -103,11 +104,16 @@ def host(spec: WorkspaceSpec, platform: PlatformSpec) -> str:
     return spec.ingress.host or names.host(spec.workspace_name, platform.ingress.domain)
 
 
-def permitted(spec: WorkspaceSpec, platform: PlatformSpec) -> WorkspaceSpec:
-    """Return the spec without the models of registries that the platform does not allow."""
-    allowed = tuple(model for model in spec.models if is_allowed(model, platform))
+def permitted(
+    spec: WorkspaceSpec, platform: PlatformSpec, size_class: SizeClass | None = None
+) -> WorkspaceSpec:
+    """Return the spec without the models of registries that the platform does not allow.
+
+    `size_class` is the class in effect, where the team may have it.
+    """
+    allowed = tuple(model for model in spec.models if is_allowed(model, platform, size_class))
     embedding = spec.embedding_model
-    if embedding in (None, NO_MODEL) or is_allowed(str(embedding), platform):
+    if embedding in (None, NO_MODEL) or is_allowed(str(embedding), platform, size_class):
         return spec.model_copy(update={"models": allowed})
     return spec.model_copy(update={"models": allowed, "embedding_model": NO_MODEL})
 
@@ -151,16 +157,17 @@ def issuer(spec: WorkspaceSpec, platform: PlatformSpec) -> Issuer | None:
     return tls.issuer if tls else platform.ingress.issuer
 
 
-def is_allowed(model: str, platform: PlatformSpec) -> bool:
+def is_allowed(model: str, platform: PlatformSpec, size_class: SizeClass | None = None) -> bool:
     """Whether the platform allows the registry that the model comes from.
 
     Without a list of allowed ones any registry is, on port 443: a workspace's network policies open
-    another port to all addresses, so only the platform team names one. A model of a size class is
-    one that it named.
+    another port to all addresses, so only the platform team names one. A model of the workspace's
+    own size class is one that it named.
     """
-    if any(model in size_class.models for size_class in platform.size_classes):
-        return True
     name, settings = parse_model(model), platform.models
+    class_models = size_class.models if size_class else ()
+    if model_key(str(name)) in {model_key(str(parse_model(text))) for text in class_models}:
+        return True
     if settings.allowed_registries:
         return name.registry in settings.allowed_registries
     return name.port in (None, HTTPS_PORT) or name.registry in settings.insecure_registries

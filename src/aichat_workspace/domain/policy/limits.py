@@ -34,7 +34,7 @@ def violations(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]
     Amounts count with those of its size class. What that class chooses by name needs no leave: the
     platform team wrote it.
     """
-    sized = size_classes.filled(spec, platform)
+    sized = size_classes.fill_spec(spec, platform)
     yield from _over_ceiling(sized, platform)
     yield from _quota_too_small(sized, platform)
     yield from _host_not_allowed(spec, platform)
@@ -116,7 +116,9 @@ def _host_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[P
 
 
 def _registry_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
-    """Check the models that the team names; the platform's own embedding model is not checked."""
+    """Check the models that the team names; the platform's own embedding model is not checked, and
+    whether the team may have the class is another problem."""
+    size_class = size_classes.in_effect(spec.class_name or "", platform)
     named = [
         (model, f"spec.models[{index}]", "remove it from spec.models")
         for index, model in enumerate(spec.models)
@@ -125,7 +127,7 @@ def _registry_not_allowed(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterat
         field = "spec.embeddingModel"
         named.append((str(spec.embedding_model), field, f"change {field}"))
     for model, field, fix in named:
-        if is_allowed(model, platform):
+        if is_allowed(model, platform, size_class):
             continue
         registry = parse_model(model).registry
         if allowed := platform.models.allowed_registries:

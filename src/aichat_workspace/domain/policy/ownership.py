@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
 from aichat_workspace.domain import names
@@ -12,6 +13,8 @@ from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.foundation.metadata import annotations
+
+_DEFAULT_CONTROLLERS: Final = PlatformSpec().ingress.controller_namespaces
 
 
 def owns(workspace: Workspace, namespace: Manifest) -> bool:
@@ -115,14 +118,15 @@ def _is_heir(workspace: Workspace, namespace: Manifest) -> bool:
     )
 
 
-def namespace_refusal(workspace: Workspace, namespace: Manifest | None) -> Rejection | None:
+def namespace_refusal(
+    workspace: Workspace, namespace: Manifest | None, platform: PlatformSpec
+) -> Rejection | None:
     """Why the workspace may not have the namespace of its name, or None if it may."""
     name = workspace.spec.workspace_name
-    if name == names.API_SUBDOMAIN:
-        return _reserved(f"workspaceName {name!r} is kept for the API's host")
-    if name in names.RESERVED_NAMES or name.startswith(names.RESERVED_PREFIXES):
-        return _reserved(f"namespace {name!r} belongs to the cluster")
-    if namespace is None or owns(workspace, namespace) or may_take_over(workspace, namespace):
+    has_it = namespace is not None and owns(workspace, namespace)
+    if reservation := _reservation(name, frozenset() if has_it else _peer_namespaces(platform)):
+        return reservation
+    if namespace is None or has_it or may_take_over(workspace, namespace):
         return None
     if _is_heir(workspace, namespace):
         return Rejection(
@@ -141,6 +145,38 @@ def namespace_refusal(workspace: Workspace, namespace: Manifest | None) -> Rejec
         "restore from a backup, a platform administrator gives it to this one, with all its data: "
         f"kubectl annotate namespace {name} {names.ADOPT_ANNOTATION}={workspace.uid} --overwrite. "
         f"Otherwise {fix}",
+    )
+
+
+def _reservation(name: str, peers: Collection[str]) -> Rejection | None:
+    """Why no workspace may have the name; `peers` are those that one may only keep."""
+    if name == names.API_SUBDOMAIN:
+        return _reserved(f"workspaceName {name!r} is kept for the API's host")
+    if name in names.RESERVED_NAMES or name.startswith(names.RESERVED_PREFIXES):
+        return _reserved(f"namespace {name!r} belongs to the cluster")
+    if name in peers:
+        return _reserved(
+            f"namespace {name!r} is one of those that network policies let in to chats or out of "
+            "them, as that of an ingress controller, a proxy or DNS"
+        )
+    return None
+
+
+def _peer_namespaces(platform: PlatformSpec) -> frozenset[str]:
+    """Return the namespaces whose pods the network policies of all workspaces name: a tenant of
+    such a name would be let in to every chat.
+
+    The default ones are among them: the API's own network policy names them.
+    """
+    gateway, proxy = platform.ingress.gateway, platform.proxy
+    return frozenset(
+        (
+            *_DEFAULT_CONTROLLERS,
+            *platform.ingress.controller_namespaces,
+            *platform.network.dns.namespaces,
+            *((gateway.namespace,) if gateway else ()),
+            *(proxy.namespaces if proxy else ()),
+        )
     )
 
 

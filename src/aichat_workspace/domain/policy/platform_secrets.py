@@ -5,11 +5,10 @@ Unlike what a workspace refers to, it needs no annotation: only the platform tea
 """
 
 import base64
-import binascii
 import hashlib
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from aichat_workspace.domain import names
@@ -23,9 +22,11 @@ from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 PULL_SECRET_TYPE: Final = "kubernetes.io/dockerconfigjson"  # noqa: S105  (a type)
 PULL_SECRET_KEY: Final = ".dockerconfigjson"  # noqa: S105  (a name)
 AUTHORITIES_KEY: Final = "ca.crt"
-_CERTIFICATE: Final = re.compile(
-    r"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+?)-----END CERTIFICATE-----"
-)
+MAX_AUTHORITIES_BYTES: Final = 256 * 1024
+"""Every workspace has a copy, so the cluster's store has that much of it for each."""
+_BLOCK: Final = "-----BEGIN "
+_BEGIN: Final = "-----BEGIN CERTIFICATE-----"
+_END: Final = "-----END CERTIFICATE-----"
 
 FindObject = Callable[[str], Manifest | None]
 """Returns the system namespace's object of a name."""
@@ -89,27 +90,58 @@ def _authorities(
     reference: TrustedAuthorities, config_map: Manifest | None
 ) -> tuple[ReferencedSecret, Problem | None]:
     """Return the certificates alone: what else the ConfigMap has is nobody's in a tenant."""
-    text = ((config_map or {}).get("data") or {}).get(reference.key, "")
-    blocks = _CERTIFICATE.findall(text)
-    certificates = [block for block in blocks if _is_base64(block)]
-    if certificates and len(certificates) == len(blocks):
-        lines = "".join(
-            f"-----BEGIN CERTIFICATE-----\n{block.strip()}\n-----END CERTIFICATE-----\n"
-            for block in certificates
-        )
-        data = base64.b64encode(lines.encode()).decode()
-        return ReferencedSecret("Opaque", {AUTHORITIES_KEY: data}), None
+    fault = "is not there"
+    if config_map is not None:
+        text = (config_map.get("data") or {}).get(reference.key, "")
+        bundle, fault = _read_bundle(text)
+        if bundle is not None:
+            return bundle, None
+        fault = f"can't be used: its key {reference.key!r} {fault}"
     message = (
         f"ConfigMap {reference.config_map_name!r} of spec.trustedAuthorities of the AIChatPlatform "
-        f"is not there, or its key {reference.key!r} has no certificates in PEM; the platform team "
-        f"makes it in namespace {names.SYSTEM_NAMESPACE}"
+        f"{fault}; the platform team makes it in namespace {names.SYSTEM_NAMESPACE}, with "
+        f"certificates in PEM under {reference.key!r}"
     )
     return ReferencedSecret("", {}), Problem(Reason.AUTHORITIES_NOT_FOUND, message)
 
 
+# Every decision of every workspace asks for the same text.
+@lru_cache(maxsize=4)
+def _read_bundle(text: str) -> tuple[ReferencedSecret | None, str]:
+    """Return the certificates of a text, or what is wrong with it."""
+    size = len(text.encode())
+    if size > MAX_AUTHORITIES_BYTES:
+        return None, f"has {size} bytes, and {MAX_AUTHORITIES_BYTES} are the limit"
+    certificates = [*_certificates(text)]
+    if not certificates:
+        return None, "has no certificates in PEM"
+    if len(certificates) < text.count(_BLOCK):
+        return None, (
+            f"has a block that is no whole certificate: all have to begin with {_BEGIN}, and end "
+            f"with {_END}, on lines of their own"
+        )
+    if not all(map(_is_base64, certificates)):
+        return None, "has a certificate that is not base64"
+    lines = "".join(f"{_BEGIN}\n{block}\n{_END}\n" for block in certificates)
+    data = base64.b64encode(lines.encode()).decode()
+    return ReferencedSecret("Opaque", {AUTHORITIES_KEY: data}), ""
+
+
+def _certificates(text: str) -> Iterator[str]:
+    """Yield what is in each whole block of a certificate."""
+    block: list[str] | None = None
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith(_BLOCK):
+            block = [] if line == _BEGIN else None
+        elif line == _END and block is not None:
+            yield "\n".join(block)
+            block = None
+        elif block is not None and line:
+            block.append(line)
+
+
 def _is_base64(text: str) -> bool:
     try:
-        base64.b64decode("".join(text.split()), validate=True)
-    except binascii.Error:
+        return bool(base64.b64decode("".join(text.split()), validate=True))
+    except ValueError:  # a wrong character, or one that is not ASCII
         return False
-    return True

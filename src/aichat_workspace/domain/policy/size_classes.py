@@ -33,11 +33,17 @@ def in_effect(name: str, platform: PlatformSpec) -> SizeClass | None:
     return find(named.successor, platform)
 
 
+def class_of(workspace: Workspace, platform: PlatformSpec) -> SizeClass | None:
+    """Return the class in effect for a workspace whose team may choose it; else None."""
+    size_class = in_effect(workspace.spec.class_name or "", platform)
+    return size_class if size_class and may_choose(workspace.namespace, size_class) else None
+
+
 def may_choose(team: str, size_class: SizeClass) -> bool:
     return not size_class.allowed_teams or team in size_class.allowed_teams
 
 
-def offered(team: str, platform: PlatformSpec) -> tuple[SizeClass, ...]:
+def choices_of_team(team: str, platform: PlatformSpec) -> tuple[SizeClass, ...]:
     """Return the classes that a new workspace of the team may name."""
     return tuple(
         entry
@@ -69,7 +75,9 @@ def violations(spec: WorkspaceSpec, team: str, platform: PlatformSpec) -> Iterat
         )
 
 
-def retired(spec: WorkspaceSpec, team: str, platform: PlatformSpec) -> Iterator[Problem]:
+def retirement_problems(
+    spec: WorkspaceSpec, team: str, platform: PlatformSpec
+) -> Iterator[Problem]:
     """Yield why a new workspace can't choose the class: another has replaced it."""
     size_class = find(spec.class_name, platform) if spec.class_name else None
     if size_class is not None and size_class.successor is not None:
@@ -81,22 +89,25 @@ def retired(spec: WorkspaceSpec, team: str, platform: PlatformSpec) -> Iterator[
         )
 
 
-def models_of(spec: Mapping[str, Any], platform: PlatformSpec) -> tuple[str, ...]:
-    """Return the models of a stored spec: its own, or else those of its class."""
+def models_of(spec: Mapping[str, Any], platform: PlatformSpec) -> tuple[str, ...] | None:
+    """Return the models of a stored spec: its own, or else those of its class; None where that
+    class is missing."""
     own = tuple(spec.get("models") or ())
-    size_class = in_effect(spec.get("className") or "", platform)
-    return own or (size_class.models if size_class else ())
+    if own or not spec.get("className"):
+        return own
+    size_class = in_effect(spec["className"], platform)
+    return size_class.models if size_class else None
 
 
 def with_size_class(workspace: Workspace, platform: PlatformSpec) -> Workspace:
     """Return the workspace with what its class gives; unchanged without a class."""
-    spec = filled(workspace.spec, platform)
+    spec = fill_spec(workspace.spec, platform)
     if spec is workspace.spec:
         return workspace
-    return workspace.model_copy(update={"spec": spec, "written": workspace.spec})
+    return workspace.model_copy(update={"spec": spec, "written_spec": workspace.spec})
 
 
-def filled(spec: WorkspaceSpec, platform: PlatformSpec) -> WorkspaceSpec:
+def fill_spec(spec: WorkspaceSpec, platform: PlatformSpec) -> WorkspaceSpec:
     """Return the spec with the values of its class, and then of the platform, that it leaves out.
 
     Without a class, or with one that the platform does not have, it is the very same spec.
@@ -156,5 +167,5 @@ def _missing_successor(name: str, platform: PlatformSpec) -> str:
 
 
 def _choices(team: str, platform: PlatformSpec) -> str:
-    names = ", ".join(entry.name for entry in offered(team, platform))
+    names = ", ".join(entry.name for entry in choices_of_team(team, platform))
     return f"{team!r} may choose {names or 'none'}; change {FIELD}, or ask the platform team"

@@ -1,11 +1,12 @@
 """What the platform's status says, from what is known of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import kinds
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.problem import Problem
@@ -58,9 +59,19 @@ class PlatformInputs:
     missing: tuple[Problem, ...] = ()
     """What the settings name in the system namespace, and that is not there."""
     namespaces: frozenset[str] = frozenset()
-    """All of the cluster."""
-    enforcement: Enforcement = Enforcement.UNCHECKED
+    """All of the cluster but those of workspaces."""
+    enforcement: Enforcement | None = None
+    """None before this operator's first result: another may have led before, and its stays."""
     counts: WorkspaceCounts = field(default_factory=WorkspaceCounts)
+
+
+def other_namespaces(namespaces: Iterable[Manifest]) -> frozenset[str]:
+    """Return the names of those that are no workspace's: no ingress controller is in a tenant."""
+    return frozenset(
+        namespace["metadata"]["name"]
+        for namespace in namespaces
+        if names.OWNER_UID_ANNOTATION not in annotations(namespace)
+    )
 
 
 def standing(workspace: Mapping[str, Any]) -> Standing | None:
@@ -80,13 +91,15 @@ def compute_platform_status(
     current: PlatformStatus, inputs: PlatformInputs, now: datetime
 ) -> PlatformStatus:
     """Return the status to report. Equal to the current one when nothing has moved."""
+    before = {condition.type: condition for condition in current.conditions}
     findings = {
         PlatformConditionType.ACCEPTED: _accepted(inputs),
         PlatformConditionType.REFERENCES_RESOLVED: _references_resolved(inputs),
         PlatformConditionType.PEOPLE_ADMITTED: _people_admitted(inputs),
-        PlatformConditionType.NETWORK_POLICIES_ENFORCED: _ENFORCEMENT[inputs.enforcement],
+        PlatformConditionType.NETWORK_POLICIES_ENFORCED: _enforcement(
+            inputs.enforcement, before.get(PlatformConditionType.NETWORK_POLICIES_ENFORCED)
+        ),
     }
-    before = {condition.type: condition for condition in current.conditions}
     return PlatformStatus(
         observed_generation=inputs.generation,
         workspaces=inputs.counts,
@@ -109,7 +122,7 @@ class _Finding:
     """A condition before it is dated."""
 
     status: ConditionStatus
-    reason: Reason
+    reason: str
     message: str
 
 
@@ -132,6 +145,12 @@ _ENFORCEMENT: Final = {
         "such policies or no pod of the API is ready",
     ),
 }
+
+
+def _enforcement(result: Enforcement | None, before: PlatformCondition | None) -> _Finding:
+    if result is None and before is not None:
+        return _Finding(before.status, before.reason, before.message)
+    return _ENFORCEMENT[result or Enforcement.UNCHECKED]
 
 
 def _people_admitted(inputs: PlatformInputs) -> _Finding:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
 from aichat_workspace.domain.v1alpha1.field_types import (
     ONE_LINE,
@@ -51,7 +52,16 @@ class SizeClass(Schema):
     """A size that workspaces choose by name. What it leaves out is the platform's."""
 
     name: Annotated[DnsLabel, StringConstraints(min_length=1)] = Field(
-        description="Its name, for spec.className of a workspace."
+        description="Its name, for spec.className of a workspace.",
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                rule(
+                    f"self != '{names.NO_SIZE_CLASS}'",
+                    f"{names.NO_SIZE_CLASS!r} is what people answer who choose no class: give the "
+                    "class another name, as 'tiny'",
+                )
+            ]
+        },
     )
     description: Annotated[str, StringConstraints(max_length=256, pattern=ONE_LINE)] = Field(
         default="", description="What it is for, in one line, for people."
@@ -78,5 +88,6 @@ class SizeClass(Schema):
     successor: DnsLabel | None = Field(
         default=None,
         description="The class that replaces it. No new workspace may choose a class that has one, "
-        "and those that have it get the successor's values, a few at a time.",
+        "and those that have it get the successor's values: their pods a few at a time, their "
+        "models, and volumes that grow, at once.",
     )

@@ -29,7 +29,7 @@ class Workspace(Schema):
     status: WorkspaceStatus
     refresh_models: str = ""
     """The text of the annotation that asks for a refresh of the models, cut."""
-    written: WorkspaceSpec | None = None
+    written_spec: WorkspaceSpec | None = None
     """The spec as it was written, where a size class has filled in what it leaves out."""
     not_understood: tuple[str, ...] = ()
     """Fields of the spec that these models refuse although the API server accepted them, with the
@@ -61,7 +61,7 @@ class Workspace(Schema):
     @property
     def own_spec(self) -> WorkspaceSpec:
         """The spec without what a size class has filled in."""
-        return self.written or self.spec
+        return self.written_spec or self.spec
 
     @property
     def spec_digest(self) -> str:

@@ -19,6 +19,7 @@ from aichat_workspace.domain.status.platform_status import (
     Enforcement,
     PlatformInputs,
     Standing,
+    other_namespaces,
     standing,
 )
 from aichat_workspace.domain.v1alpha1.platform_settings import (
@@ -82,7 +83,7 @@ class Caches:
         self._hosts: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         self._standings: Counter[Standing] = Counter()
         self._phases: Counter[str] = Counter()
-        self.enforcement = Enforcement.UNCHECKED
+        self.enforcement: Enforcement | None = None
         self.api_endpoints_moved = asyncio.Event()  # for operator.enforcement_check
         self.session_key_moved = asyncio.Event()  # for operator.session_key, which clears it
         self.settings_moved = asyncio.Event()  # for operator.settings_record, which clears it
@@ -279,7 +280,7 @@ class Caches:
             gateways=tuple(self.gateways.all()),
             issuers=tuple(self.issuers.all()),
             missing=self._platform_problems(),
-            namespaces=frozenset(map(_name, self.namespaces.all())),
+            namespaces=other_namespaces(self.namespaces.all()),
             enforcement=self.enforcement,
             counts=WorkspaceCounts(
                 total=self._standings.total(),

@@ -83,7 +83,7 @@ _PLATFORM = PlatformSpec.model_validate(
 )
 
 
-def _models_of(spec: dict[str, Any]) -> tuple[str, ...]:
+def _models_of(spec: dict[str, Any]) -> tuple[str, ...] | None:
     return size_classes.models_of(spec, _PLATFORM)
 
 
@@ -93,7 +93,7 @@ def _models_of(spec: dict[str, Any]) -> tuple[str, ...]:
         ({"className": "small"}, add(MODELS, "phi3"), [*_CLASS_MODELS, "phi3"]),
         ({"className": "small", "models": ["phi3"]}, add(MODELS, "qwen3"), ["phi3", "qwen3"]),
         ({"className": "bare"}, add(MODELS, "phi3"), ["phi3"]),
-        ({"className": "gone"}, add(MODELS, "phi3"), ["phi3"]),
+        ({"className": "gone", "models": ["phi3"]}, add(MODELS, "qwen3"), ["phi3", "qwen3"]),
         ({}, add(MODELS, "phi3"), ["phi3"]),
         ({"className": "small"}, remove(MODELS, "gemma2:2b"), ["llama3.2"]),
         ({"className": "bare", "models": ["phi3"]}, remove(MODELS, "phi3"), []),
@@ -103,6 +103,22 @@ def test_a_change_of_models_begins_with_those_of_the_size_class(
     spec: dict[str, Any], change: Change, expected: list[str]
 ) -> None:
     assert of_class(change, _models_of)(spec) == {**spec, "models": expected}
+
+
+@pytest.mark.parametrize(
+    ("spec", "change"),
+    [
+        ({"className": "gone"}, add(MODELS, "phi3")),
+        ({"className": "gone"}, remove(MODELS, "phi3")),
+        ({"className": "gone", "models": ["phi3"]}, remove(MODELS, "phi3")),
+    ],
+)
+def test_models_of_a_missing_class_are_not_replaced_by_one_more(
+    spec: dict[str, Any], change: Change
+) -> None:
+    with pytest.raises(ProblemError, match="no size class 'gone'") as caught:
+        of_class(change, _models_of)(spec)
+    assert (caught.value.status, caught.value.code) == (409, "size-class-missing")
 
 
 def test_a_model_that_its_class_has_already_changes_nothing() -> None:

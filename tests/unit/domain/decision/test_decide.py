@@ -681,6 +681,42 @@ def test_a_class_that_changes_or_is_replaced_takes_turns_and_another_class_goes_
     assert memory == "8Gi"
 
 
+def _quota_memory(decision: Provision) -> str:
+    (quota,) = (item for item in decision.desired if item["kind"] == "ResourceQuota")
+    return str(quota["spec"]["hard"]["limits.memory"])
+
+
+def test_pods_that_wait_for_a_smaller_size_have_room_until_their_turn() -> None:
+    before, after = of_classes(small="8Gi"), of_classes(small="4Gi")
+    running = provision(snapshot(sized("small"), tenant=namespace(), platform=before))
+    no_slot = RolloutSlot(Refusal.WAITING)
+    facts = snapshot(sized("small"), tenant=namespace(), rollout_slot=no_slot, platform=after)
+    facts = replace(facts, observed=replace(facts.observed, objects=as_cached(running.desired)))
+    granted = provision(replace(facts, rollout_slot=RolloutSlot()))
+    assert _quota_memory(provision(facts)) == _quota_memory(running) != _quota_memory(granted)
+    grown = replace(facts, platform=of_classes(small="12Gi"))
+    in_turn = replace(grown, rollout_slot=RolloutSlot())
+    assert _quota_memory(provision(grown)) == _quota_memory(provision(in_turn))
+
+
+def test_only_a_new_workspace_is_refused_a_retired_class() -> None:
+    classes = [{"name": "tiny", "successor": "small"}, {"name": "small"}]
+    platform = PlatformSpec.model_validate({"sizeClasses": classes})
+    new = provision(snapshot(workspace(className="tiny"), platform=platform))
+    (problem,) = new.problems
+    assert (problem.reason, new.steps) == (Reason.SIZE_CLASS_NOT_ALLOWED, ())
+    assert "'tiny' is retired" in problem.message
+    # One whose namespace somebody deleted is not new, nor one that takes a namespace over.
+    lost = workspace(metadata=FINALIZERS, className="tiny", status=RECORDED)
+    heir = workspace(className="tiny", namespaceUID="ns-1")
+    for facts in (
+        snapshot(lost, platform=platform),
+        snapshot(sized("tiny"), tenant=namespace(), platform=platform),
+        snapshot(heir, tenant=RETAINED, platform=platform),
+    ):
+        assert provision(facts).problems == ()
+
+
 def test_a_class_that_is_gone_keeps_pods_and_models_as_they_are() -> None:
     before = of_classes(small="4Gi")
     running = provision(snapshot(sized("small"), tenant=namespace(), platform=before)).desired
@@ -768,6 +804,22 @@ class TestWhatTheSettingsNameForAll:
         assert kinds.isdisjoint({"Secret", "ServiceAccount", "StatefulSet", "Deployment"})
         assert "NetworkPolicy" in kinds
         assert not [action for action in actions if isinstance(action, Delete)]
+
+    @pytest.mark.parametrize(
+        ("present", "reason"),
+        [
+            ({"config_maps": SYSTEM_CONFIG_MAPS}, "PullSecretNotFound"),
+            ({"secrets": SYSTEM_SECRETS}, "AuthoritiesNotFound"),
+        ],
+    )
+    def test_either_that_is_missing_alone_takes_no_chat_down(
+        self, present: dict[str, Any], reason: str
+    ) -> None:
+        decision = self.decided(tenant=namespace(), **present)
+        assert [problem.reason for problem in decision.problems] == [reason]
+        assert all(isinstance(action, Apply) for action in decision.actions)
+        written = {action.manifest["kind"] for action in decision.actions}
+        assert written.isdisjoint({"Secret", "StatefulSet", "Deployment"})
 
     def test_with_it_the_tenant_gets_its_copies(self) -> None:
         decision = self.decided(

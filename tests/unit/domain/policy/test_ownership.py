@@ -13,6 +13,7 @@ from aichat_workspace.domain.policy.ownership import (
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
 from tests.unit.domain.samples import namespace, workspace
 
+PLATFORM = PlatformSpec()
 OLD = workspace(metadata={"creationTimestamp": "2026-11-23T10:00:00Z", "uid": "z"})
 NEW = workspace(metadata={"creationTimestamp": "2026-11-23T11:00:00Z", "uid": "a"})
 
@@ -38,15 +39,15 @@ def test_the_other_claimant_gets_the_winners_name() -> None:
 
 
 def test_a_namespace_that_is_not_ours_is_refused_with_the_fix() -> None:
-    refusal = namespace_refusal(workspace(), namespace(annotations={}))
+    refusal = namespace_refusal(workspace(), namespace(annotations={}), PLATFORM)
     assert refusal is not None
     assert refusal.reason == "NamespaceTaken"
     assert "another workspaceName" in refusal.message
 
 
 def test_our_namespace_and_a_free_name_are_accepted() -> None:
-    assert namespace_refusal(workspace(), namespace()) is None
-    assert namespace_refusal(workspace(), None) is None
+    assert namespace_refusal(workspace(), namespace(), PLATFORM) is None
+    assert namespace_refusal(workspace(), None, PLATFORM) is None
 
 
 @pytest.mark.parametrize(
@@ -63,10 +64,37 @@ def test_our_namespace_and_a_free_name_are_accepted() -> None:
 def test_a_reserved_name_is_refused_even_if_the_namespace_claims_to_be_ours(
     name: str, whose: str
 ) -> None:
-    refusal = namespace_refusal(workspace(name), namespace())
+    refusal = namespace_refusal(workspace(name), namespace(), PLATFORM)
     assert refusal is not None
     assert refusal.reason == "NamespaceReserved"
     assert whose in refusal.message
+
+
+PEERS = PlatformSpec.model_validate(
+    {
+        "ingress": {
+            "controllerNamespaces": ["edge"],
+            "gateway": {"name": "front", "namespace": "gateways"},
+        },
+        "proxy": {"url": "http://proxy:3128", "namespaces": ["squid"]},
+        "network": {"dns": {"namespaces": ["names"]}},
+    }
+)
+
+
+@pytest.mark.parametrize("name", ["edge", "gateways", "squid", "names", "istio-system"])
+def test_a_name_that_network_policies_let_in_is_refused_but_to_the_workspace_that_has_it(
+    name: str,
+) -> None:
+    former = namespace(
+        annotations={names.OWNER_UID_ANNOTATION: "uid-0", names.ADOPT_ANNOTATION: "uid-a"}
+    )
+    for present in (None, former):
+        refusal = namespace_refusal(workspace(name), present, PEERS)
+        assert refusal is not None
+        assert refusal.reason == "NamespaceReserved"
+        assert f"namespace {name!r} is one of those that network policies" in refusal.message
+    assert namespace_refusal(workspace(name), namespace(), PEERS) is None
 
 
 RETAINED = namespace(
@@ -86,7 +114,7 @@ RETAINED = namespace(
 def test_a_retained_namespace_goes_to_the_team_that_left_it(team: str, taken: bool) -> None:
     heir = workspace(metadata={"namespace": team}, namespaceUID="ns-9")
     assert may_take_over(heir, RETAINED) is taken
-    curious = namespace_refusal(workspace(metadata={"namespace": team}), RETAINED)
+    curious = namespace_refusal(workspace(metadata={"namespace": team}), RETAINED, PLATFORM)
     assert curious is not None
     assert ("ns-9" in curious.message) is taken, "its UID is not told to others"
 
@@ -102,7 +130,7 @@ GIVEN = {"annotations": {**RESTORED["metadata"]["annotations"], names.ADOPT_ANNO
 
 
 def test_a_namespace_whose_resource_is_gone_says_how_the_platform_team_gives_it() -> None:
-    refusal = namespace_refusal(workspace(), RESTORED)
+    refusal = namespace_refusal(workspace(), RESTORED, PLATFORM)
     assert refusal is not None
     assert refusal.reason == "NamespaceTaken"
     assert "made for an earlier AIChatWorkspace team-finance/finance" in refusal.message
@@ -115,10 +143,10 @@ def test_a_namespace_whose_resource_is_gone_says_how_the_platform_team_gives_it(
 def test_a_namespace_goes_to_the_resource_that_it_was_given_to_and_to_no_other() -> None:
     given = namespace(uid="ns-9", **GIVEN)
     assert may_take_over(workspace(), given)
-    assert namespace_refusal(workspace(), given) is None
+    assert namespace_refusal(workspace(), given, PLATFORM) is None
     other = workspace(metadata={"uid": "uid-b"})
     assert not may_take_over(other, given)
-    assert namespace_refusal(other, given) is not None
+    assert namespace_refusal(other, given, PLATFORM) is not None
 
 
 def test_a_namespace_that_is_not_a_workspaces_can_not_be_given() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy.platform_secrets import (
+    MAX_AUTHORITIES_BYTES,
     NO_PLATFORM_SECRETS,
     PULL_SECRET_KEY,
     PULL_SECRET_TYPE,
@@ -70,7 +71,7 @@ def test_a_secret_that_is_missing_or_of_another_type_is_named_with_its_fix(
 
 
 def test_of_a_bundle_the_certificates_are_copied_and_nothing_else() -> None:
-    text = f"# ours\n{CERTIFICATE}{KEY}{CERTIFICATE}"
+    text = f"# ours\r\n{CERTIFICATE}\n  # theirs\n{CERTIFICATE}"
     settings = {"trustedAuthorities": {"configMapName": "corp", "key": "bundle.pem"}}
     platform_secrets, problems = resolved(settings, None, {"corp": {"data": {"bundle.pem": text}}})
     assert problems == ()
@@ -79,24 +80,48 @@ def test_of_a_bundle_the_certificates_are_copied_and_nothing_else() -> None:
     assert copied == CERTIFICATE * 2
 
 
+BUNDLE = {"trustedAuthorities": {"configMapName": "corp"}}
+TRUSTED = CERTIFICATE.replace("CERTIFICATE", "TRUSTED CERTIFICATE")
+
+
 @pytest.mark.parametrize(
-    "data",
+    ("data", "fault"),
     [
-        None,
-        {},
-        {"other": CERTIFICATE},
-        {"ca.crt": "not a certificate"},
-        {"ca.crt": CERTIFICATE.replace("b3Vycw==", "b3Vyc")},
+        (None, "is not there"),
+        ({}, "'ca.crt' has no certificates"),
+        ({"other": CERTIFICATE}, "'ca.crt' has no certificates"),
+        ({"ca.crt": "not a certificate"}, "'ca.crt' has no certificates"),
+        ({"ca.crt": CERTIFICATE.replace("b3Vycw==", "b3Vyc")}, "not base64"),
+        ({"ca.crt": CERTIFICATE.replace("b3Vycw==", "äöü")}, "not base64"),
+        ({"ca.crt": CERTIFICATE.replace("b3Vycw==\n", "")}, "not base64"),
+        ({"ca.crt": CERTIFICATE + CERTIFICATE[:40]}, "no whole certificate"),
+        ({"ca.crt": CERTIFICATE[:40] + CERTIFICATE}, "no whole certificate"),
+        ({"ca.crt": CERTIFICATE + TRUSTED}, "no whole certificate"),
+        ({"ca.crt": CERTIFICATE + KEY}, "no whole certificate"),
+        ({"ca.crt": CERTIFICATE + "#" * MAX_AUTHORITIES_BYTES}, "262144 are the limit"),
     ],
 )
 def test_a_bundle_that_is_missing_or_broken_is_named_with_its_fix(
-    data: dict[str, str] | None,
+    data: dict[str, str] | None, fault: str
 ) -> None:
     config_maps = {} if data is None else {"corp": {"data": data}}
-    settings = {"trustedAuthorities": {"configMapName": "corp"}}
-    platform_secrets, (problem,) = resolved(settings, None, config_maps)
+    platform_secrets, (problem,) = resolved(BUNDLE, None, config_maps)
     assert problem.reason == "AuthoritiesNotFound"
     assert "ConfigMap 'corp'" in problem.message
-    assert "'ca.crt'" in problem.message
+    assert fault in problem.message
     assert platform_secrets.authorities is not None
     assert platform_secrets.authorities.data == {}
+
+
+def test_a_bundle_is_read_once_for_all_workspaces() -> None:
+    config_maps = {"corp": {"data": {"ca.crt": f"# for every workspace\n{CERTIFICATE}"}}}
+    first, second = (resolved(BUNDLE, None, config_maps)[0] for _ in range(2))
+    assert first.authorities is second.authorities
+
+
+def test_a_block_of_blanks_without_an_end_is_read_line_by_line() -> None:
+    """Something that reads it again from each blank does not come to an end."""
+    blanks = "\n" * (MAX_AUTHORITIES_BYTES - 1024)
+    text = CERTIFICATE + CERTIFICATE[: CERTIFICATE.index("\n")] + blanks
+    _, (problem,) = resolved(BUNDLE, None, {"corp": {"data": {"ca.crt": text}}})
+    assert "no whole certificate" in problem.message

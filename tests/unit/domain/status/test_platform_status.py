@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
@@ -12,6 +13,7 @@ from aichat_workspace.domain.status.platform_status import (
     PlatformInputs,
     Standing,
     compute_platform_status,
+    other_namespaces,
     standing,
 )
 from aichat_workspace.domain.v1alpha1.platform_settings import settings_in_force
@@ -128,6 +130,25 @@ def test_a_missing_secret_of_the_settings_is_the_first_thing_to_mend() -> None:
     unresolved = replace(INPUTS, storage_classes=(), missing=(missing,))
     condition = conditions(unresolved)[PlatformConditionType.REFERENCES_RESOLVED]
     assert (condition.reason, condition.message) == (missing.reason, missing.message)
+
+
+def test_a_new_leader_keeps_what_the_one_before_saw_until_its_own_first_result() -> None:
+    enforced = replace(INPUTS, enforcement=Enforcement.ENFORCED)
+    before = compute_platform_status(PlatformStatus(), enforced, NOW)
+    later = NOW + timedelta(hours=1)
+    assert compute_platform_status(before, INPUTS, later) == before
+    unchecked = replace(INPUTS, enforcement=Enforcement.UNCHECKED)
+    (condition,) = (
+        condition
+        for condition in compute_platform_status(before, unchecked, later).conditions
+        if condition.type is PlatformConditionType.NETWORK_POLICIES_ENFORCED
+    )
+    assert (condition.status, condition.last_transition_time) == ("Unknown", later)
+
+
+def test_a_tenants_namespace_is_no_ingress_controllers() -> None:
+    tenant = manifest("istio-system", annotations={names.OWNER_UID_ANNOTATION: "uid-a"})
+    assert other_namespaces([tenant, manifest("edge")]) == {"edge"}
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,14 @@ def test_names_of_classes_may_have_dots() -> None:
         jsonschema.validate({"storageClassName": "a..b"}, crd.structural(PlatformSpec))
 
 
+def test_no_size_class_has_the_name_of_none() -> None:
+    spec = root(crd.platform_crd())["properties"]["spec"]
+    name = spec["properties"]["sizeClasses"]["items"]["properties"]["name"]
+    (refusal,) = name["x-kubernetes-validations"]
+    assert refusal["rule"] == "self != 'none'"
+    assert "another name" in refusal["message"]
+
+
 def test_the_sample_is_valid_and_optional_fields_have_defaults() -> None:
     schema = crd.structural(WorkspaceSpec)
     jsonschema.validate({"workspaceName": "a", "models": ["gemma2:2b"]}, schema)
