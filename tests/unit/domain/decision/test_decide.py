@@ -691,7 +691,7 @@ def test_pods_that_wait_for_a_smaller_size_have_room_until_their_turn() -> None:
     running = provision(snapshot(sized("small"), tenant=namespace(), platform=before))
     no_slot = RolloutSlot(Refusal.WAITING)
     facts = snapshot(sized("small"), tenant=namespace(), rollout_slot=no_slot, platform=after)
-    facts = replace(facts, observed=replace(facts.observed, objects=as_cached(running.desired)))
+    facts = replace(facts, observed=replace(facts.observed, objects=as_cached((*running.desired,))))
     granted = provision(replace(facts, rollout_slot=RolloutSlot()))
     assert _quota_memory(provision(facts)) == _quota_memory(running) != _quota_memory(granted)
     grown = replace(facts, platform=of_classes(small="12Gi"))
@@ -817,8 +817,9 @@ class TestWhatTheSettingsNameForAll:
     ) -> None:
         decision = self.decided(tenant=namespace(), **present)
         assert [problem.reason for problem in decision.problems] == [reason]
-        assert all(isinstance(action, Apply) for action in decision.actions)
-        written = {action.manifest["kind"] for action in decision.actions}
+        applied = [action for action in decision.actions if isinstance(action, Apply)]
+        assert len(applied) == len(decision.actions)
+        written = {action.manifest["kind"] for action in applied}
         assert written.isdisjoint({"Secret", "StatefulSet", "Deployment"})
 
     def test_with_it_the_tenant_gets_its_copies(self) -> None:

@@ -36,9 +36,11 @@ def test_two_problems_block_the_kinds_of_both() -> None:
 
 
 def test_what_blocks_secrets_blocks_the_pods_that_name_them() -> None:
-    by_reason = {reason: blocked_kinds([problem(reason)]) for reason in blocking._BLOCKED_KINDS}
-    by_setting = {name: kinds_of_settings([name]) for name in blocking._KINDS_OF_SETTINGS}
-    for cause, kinds in {**by_reason, **by_setting}.items():
+    causes: dict[str, frozenset[str]] = {
+        **{reason: blocked_kinds([problem(reason)]) for reason in blocking._BLOCKED_KINDS},
+        **{name: kinds_of_settings([name]) for name in blocking._KINDS_OF_SETTINGS},
+    }
+    for cause, kinds in causes.items():
         assert "Secret" not in kinds or kinds >= WORKLOAD_KINDS, cause
 
 
