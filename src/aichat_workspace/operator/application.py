@@ -43,7 +43,7 @@ from aichat_workspace.runtime import probes, servers
 
 _WORKERS: Final = 8
 _RESOLV_CONF: Final = Path("/etc/resolv.conf")
-# Pods and quotas of a new workspace change many times a second; a person sees no quarter of a second.
+# Pods and quotas of a new workspace change many times a second; a person sees no quarter of one.
 _REST_SECONDS: Final = 0.25
 _log: Final = structlog.get_logger()
 
