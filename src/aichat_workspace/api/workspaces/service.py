@@ -368,10 +368,10 @@ class Workspaces:
         ]
 
     def _models_of(self, spec: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the models of a stored spec: its own where those of its class are not known, as
-        the record of a change must not prevent it."""
+        """Return the models of a stored spec: its own where those of its class are missing or not
+        known, as the record of a change must not prevent it."""
         try:
-            return self.cluster.models_of(spec)
+            return self.cluster.models_of(spec) or ()
         except ProblemError:
             return tuple(spec.get("models") or ())
 
