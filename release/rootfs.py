@@ -117,7 +117,7 @@ def _set_up(root: Path) -> None:
 
 def set_modes(root: Path) -> None:
     """Give all files the modes of a release, whatever the umask here: only their owner writes."""
-    for path in root.rglob("*"):
+    for path in (root, *root.rglob("*")):
         if not path.is_symlink():
             runs = path.is_dir() or path.stat().st_mode & 0o100
             path.chmod(0o755 if runs else 0o644)

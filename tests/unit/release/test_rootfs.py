@@ -18,3 +18,11 @@ def test_only_their_owner_may_write_files_and_tmp_is_everyones(tmp_path: Path) -
         if not path.is_symlink()
     }
     assert modes == {"bin": 0o755, "program": 0o755, "text": 0o644, "tmp": 0o1777}
+
+
+def test_the_root_itself_is_open_whatever_the_umask_here(tmp_path: Path) -> None:
+    """It is an entry of its layer: closed, no user but root could start anything."""
+    root = tmp_path / "root"
+    root.mkdir(mode=0o700)
+    set_modes(root)
+    assert root.stat().st_mode & 0o777 == 0o755
