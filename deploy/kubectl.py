@@ -57,6 +57,16 @@ class Kubectl:
         text = self.run("get", *arguments, "--ignore-not-found", "-o", "json")
         return json.loads(text) if text.strip() else None
 
+    def items(self, *arguments: str) -> list[dict[str, Any]]:
+        """Return the objects of a kind; kubectl prints nothing where there are none.
+
+        Raises:
+            KubectlError: it failed.
+        """
+        document = self.get(*arguments) or {}
+        objects: list[dict[str, Any]] = document.get("items", [])
+        return objects
+
     def apply(self, manifests: Sequence[dict[str, Any]], *arguments: str) -> None:
         """Apply manifests on the server, in their order; fields of others are taken over.
 

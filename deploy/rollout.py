@@ -76,11 +76,11 @@ def diagnosis(kubectl: Kubectl, deployments: Sequence[str]) -> str:
     pods = [
         pod
         for name in deployments
-        for pod in kubectl.get(
+        for pod in kubectl.items(
             *("pods", "-n", names.SYSTEM_NAMESPACE, "-l", f"app.kubernetes.io/name={name}")
-        )["items"]
+        )
     ]
-    events = kubectl.get("events", "-n", names.SYSTEM_NAMESPACE)["items"]
+    events = kubectl.items("events", "-n", names.SYSTEM_NAMESPACE)
     events.sort(key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "")
     return "\n".join(
         [

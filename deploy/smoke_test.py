@@ -128,7 +128,7 @@ def _remove_workspaces(kubectl: Kubectl) -> None:
     """Remove all of the test's team, also where the platform retains namespaces of deleted ones."""
     kind = f"aichatworkspaces.{names.GROUP}"
     kubectl.run("delete", kind, "--all", "-n", TEAM, "--timeout=100s")
-    for namespace in kubectl.get("namespaces", "-l", names.MANAGED_SELECTOR)["items"]:
+    for namespace in kubectl.items("namespaces", "-l", names.MANAGED_SELECTOR):
         metadata = namespace["metadata"]
         annotations = metadata.get("annotations", {})
         owner = annotations.get(names.OWNER_ANNOTATION, "")

@@ -58,8 +58,8 @@ _GROUPS: Final = {
     ),
     WHOLE_NODE: (
         "e2e/test_whole_node.py",
-        "e2e/test_network_settings.py",
         "e2e/test_workspace_goes.py",
+        "e2e/test_network_settings.py",
     ),
 }
 _WAIT_SECONDS: Final = 1500

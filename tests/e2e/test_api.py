@@ -345,10 +345,16 @@ def test_the_api_has_used_every_permission_that_it_has(node: Node) -> None:
     refused = [
         entry
         for entry in requests
-        if entry["responseStatus"]["code"] == 403
-        and entry["objectRef"].get("namespace") != "kube-system"
+        if entry["responseStatus"]["code"] == 403 and not _is_trial(entry)
     ]
     assert not refused, json.dumps(refused, indent=1)
+
+
+def _is_trial(entry: dict[str, Any]) -> bool:
+    """Whether it is the write that has to be refused, by which the API sees that it is confined."""
+    reference = entry["objectRef"]
+    is_dry = "dryRun=All" in entry["requestURI"]
+    return is_dry and (reference["resource"], reference["namespace"]) == ("serviceaccounts", SYSTEM)
 
 
 def used(verb: str, reference: dict[str, str]) -> tuple[str, str, str]:

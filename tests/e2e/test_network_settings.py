@@ -35,7 +35,10 @@ from tests.e2e.webui import WebUI
 from tests.e2e.workspace import answers, entry, patch, platform, pods
 from tests.waiting import eventually
 
-pytestmark = pytest.mark.usefixtures("whole_node")
+# The node's last: kubelet remembers that these images came by a password, and lets no later pod
+# have them without it, even under the names that the node began with (its feature
+# KubeletEnsureSecretPulledImages).
+pytestmark = [pytest.mark.usefixtures("whole_node"), pytest.mark.slow]
 IMAGES_PORT: Final = 5444
 MODELS_PORT: Final = 5443
 PROXY_PORT: Final = 3128
@@ -117,12 +120,12 @@ def network_settings(
         "imagePullSecretNames": [PULL_SECRET],
         "trustedAuthorities": {"configMapName": AUTHORITIES},
         "proxy": {"url": f"http://{REGISTRY}:{PROXY_PORT}"},
+        "models": {"allowedRegistries": ["registry.ollama.ai", f"{REGISTRY}:{MODELS_PORT}"]},
     }
     platform(node, settings)
     _await_images(node, IMAGES)
     yield
-    platform(node, dict.fromkeys(settings))
-    _await_images(node, "docker.io", "ghcr.io")
+    platform(node, {**dict.fromkeys(settings), "models": {"allowedRegistries": None}})
     node.kube.delete("secret", PULL_SECRET, SYSTEM)
     node.kube.delete("configmap", AUTHORITIES, SYSTEM)
 

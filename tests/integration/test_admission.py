@@ -385,7 +385,7 @@ def test_the_operators_token_can_not_be_turned_into_another_accounts(
         "kind": "Secret",
         "type": "kubernetes.io/service-account-token",
         "metadata": {
-            "name": "borrowed",
+            "name": "borrowed-credentials",  # a name that it may write
             "namespace": where,
             "annotations": {"kubernetes.io/service-account.name": "aichat-workspace-api"},
         },

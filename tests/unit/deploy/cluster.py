@@ -58,7 +58,7 @@ class FakeKubectl(Kubectl):
             return json.dumps(stored) if stored else ""
         kind = _SHORT.get(kind.removesuffix("s"), kind.removesuffix("s"))
         items = [stored for (other, _), stored in self.objects.items() if other == kind]
-        return json.dumps({"items": items})
+        return json.dumps({"items": items}) if items else ""  # as with --ignore-not-found
 
     def _delete(self, kind: str, name: str) -> None:
         if name == "--all":
