@@ -72,17 +72,26 @@ def _yaml(document: object) -> str:
 
 
 def main() -> int:
-    files = {ROOT / path: text for path, text in generated().items()}
-    stale = [path for path, text in files.items() if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv[1:]:
+        stale = _stale()
         for path in stale:
-            sys.stderr.write(f"{path.relative_to(ROOT)} is stale: run `make generate`\n")
+            sys.stderr.write(f"{path} is stale: run `make generate`\n")
         return 1 if stale else 0
-    for path in stale:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(files[path])
-        sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")
+    for _ in range(2):  # the chart is made of the resources' definitions as they are written
+        for path, text in _stale().items():
+            (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+            (ROOT / path).write_text(text)
+            sys.stdout.write(f"wrote {path}\n")
     return 0
+
+
+def _stale() -> dict[Path, str]:
+    """Return the texts of the files that are not as generated."""
+    return {
+        path: text
+        for path, text in generated().items()
+        if not (ROOT / path).exists() or (ROOT / path).read_text() != text
+    }
 
 
 if __name__ == "__main__":

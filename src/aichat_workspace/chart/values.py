@@ -105,9 +105,9 @@ class NetworkPolicies(Schema):
     )
     any_source: bool = Field(
         default=False,
-        description="Whoever reaches the cluster's network may reach the API, where they have to "
-        "sign in. For controllers that no network policy can name, as Cilium's. The other ways "
-        "are then not needed.",
+        description="Everyone on the cluster's network may reach the API, where they have to sign "
+        "in. For controllers that no network policy can name, as Cilium's. The other ways are then "
+        "not needed.",
     )
     dns: DnsServers = Field(
         default=DnsServers(),

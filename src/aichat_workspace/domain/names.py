@@ -78,7 +78,7 @@ RESERVED_PREFIXES: Final = ("kube-", "openshift-")
 API_SUBDOMAIN: Final = "workspaces"
 """The API is served at this label under the platform's domain."""
 SMOKE_TESTS_TEAM: Final = "aichat-smoke-tests"
-"""The namespace where a deployment tests itself; whoever had it could block all deployments."""
+"""The namespace where a deployment tests itself: a tenant of this name could block them all."""
 # `svc`: a cluster's DNS tries the search list first, so it looks for `NAME.NAMESPACE.svc` in a
 # namespace of that name, which could answer for every workspace's model server.
 RESERVED_NAMES: Final = frozenset(

@@ -1,7 +1,7 @@
 """Try whether the cluster holds network policies, in the operator's own namespace.
 
 The operator may not reach the API's port: neither its own policy lets it out nor the API's lets it
-in. A pod of the API that is ready listens there, so whoever gets a connection meets no wall.
+in. A pod of the API that is ready listens there, so everyone who gets a connection meets no wall.
 """
 
 import asyncio

@@ -90,8 +90,8 @@ async def read_history(
     caller: CurrentCaller, services: ServicesDep, name: Name, query: WorkspaceParameters
 ) -> History:
     """The last twenty changes by this API, and when each field manager last changed the resource
-    another way, by kubectl or GitOps. Whoever may write to the resource may write this record, too:
-    it informs people. The audit logs of the API and of Kubernetes are the proof."""
+    another way, by kubectl or GitOps. Everyone who may write to the resource may write this
+    record, too: it informs people. The audit logs of the API and of Kubernetes are the proof."""
     view = await services.workspaces.find(caller, "get", name, query.team)
     return await services.details.history(view)
 

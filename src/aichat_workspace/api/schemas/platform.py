@@ -23,7 +23,7 @@ class PatternList(ApiModel):
             "items": [
                 {
                     "name": "explain_code",
-                    "prompt": "You explain code to whoever reads it first.",
+                    "prompt": "You explain code to everyone who reads it first.",
                     "origin": "built in",
                 }
             ]

@@ -184,7 +184,7 @@ class Ingress(Schema):
     )
     any_source: StrictBool = Field(
         default=False,
-        description="Whoever reaches the cluster's network may reach Open WebUI, where they have "
+        description="Everyone on the cluster's network may reach Open WebUI, where they have "
         "to sign in. For controllers that no network policy can name, as Cilium's. "
         "controllerNamespaces, controllerPodLabels and sourceRanges are then not needed.",
     )
