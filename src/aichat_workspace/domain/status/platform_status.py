@@ -59,10 +59,17 @@ class PlatformInputs:
     missing: tuple[Problem, ...] = ()
     """What the settings name in the system namespace, and that is not there."""
     namespaces: frozenset[str] = frozenset()
-    """All of the cluster but those of workspaces."""
+    """Those of `admitted_namespaces` that are there, but for workspaces' own."""
     enforcement: Enforcement | None = None
     """None before this operator's first result: another may have led before, and its stays."""
     counts: WorkspaceCounts = field(default_factory=WorkspaceCounts)
+
+
+def admitted_namespaces(settings: PlatformSpec) -> tuple[str, ...]:
+    """Return the namespaces whose pods the network policies let in to chats, each once."""
+    ingress = settings.ingress
+    gateway = (ingress.gateway.namespace,) if ingress.gateway else ()
+    return tuple(dict.fromkeys((*ingress.controller_namespaces, *gateway)))
 
 
 def other_namespaces(namespaces: Iterable[Manifest]) -> frozenset[str]:
@@ -157,8 +164,7 @@ def _people_admitted(inputs: PlatformInputs) -> _Finding:
     """Whether the network policies let anybody come in to chats. Which pods there are is not
     known, only which namespaces."""
     ingress = inputs.settings.ingress
-    gateway = [ingress.gateway.namespace] if ingress.gateway else []
-    listed = dict.fromkeys((*ingress.controller_namespaces, *gateway))
+    listed = admitted_namespaces(inputs.settings)
     present = [name for name in listed if name in inputs.namespaces]
     if ingress.any_source or ingress.source_ranges or present:
         ways = (

@@ -19,6 +19,7 @@ from aichat_workspace.domain.status.platform_status import (
     Enforcement,
     PlatformInputs,
     Standing,
+    admitted_namespaces,
     other_namespaces,
     standing,
 )
@@ -280,7 +281,7 @@ class Caches:
             gateways=tuple(self.gateways.all()),
             issuers=tuple(self.issuers.all()),
             missing=self._platform_problems(),
-            namespaces=other_namespaces(self.namespaces.all()),
+            namespaces=self._present_admitted(),
             enforcement=self.enforcement,
             counts=WorkspaceCounts(
                 total=self._standings.total(),
@@ -289,6 +290,11 @@ class Caches:
                 failing=self._standings[Standing.FAILING],
             ),
         )
+
+    def _present_admitted(self) -> frozenset[str]:
+        admitted = admitted_namespaces(self.settings_in_force.spec)
+        present = (self.namespaces.get("", name) for name in admitted)
+        return other_namespaces(namespace for namespace in present if namespace is not None)
 
     def _platform_problems(self) -> tuple[Problem, ...]:
         """What the settings name in the system namespace, and that is not there."""
@@ -465,6 +471,12 @@ class Caches:
             else names.workspace_of_credentials(_name(secret))
         )
 
+    def _is_admitted(self, kind: Resource, obj: Json | None) -> bool:
+        """Whether the platform's status tells of this namespace: that a tenant comes is no news."""
+        if kind is not kinds.NAMESPACE or obj is None:
+            return False
+        return _name(obj) in admitted_namespaces(self.settings_in_force.spec)
+
     def _is_platform_object(self, kind: Resource, obj: Json | None) -> bool:
         """Whether the settings name an object of the system namespace for all workspaces."""
         if obj is None:
@@ -492,7 +504,7 @@ class Caches:
             if self._take_in(kind, old, new):
                 return
             is_for_all = self._is_platform_object(kind, old or new)
-            if is_for_all or kind is kinds.NAMESPACE:
+            if is_for_all or self._is_admitted(kind, old or new):
                 self.platform_moved.set()
             if workspace_of is None or is_for_all:
                 moved: set[str | None] = {*self.workspace_names(), *self.orphaned_namespaces()}

@@ -378,3 +378,22 @@ def test_a_change_of_what_the_settings_name_for_all_brings_all_back_and_no_other
 def test_the_servers_that_the_operator_asks_for_names_are_dns_for_all() -> None:
     caches = Caches(cast("Client", None), lambda _: None, dns_servers=("10.96.0.10/32",))
     assert caches.settings().network.dns.addresses[-1] == "10.96.0.10/32"
+
+
+def test_of_namespaces_the_platforms_status_follows_those_that_may_come_in() -> None:
+    """What it costs does not grow with tenants."""
+    caches = Caches(cast("Client", None), lambda _: None)
+    caches.platform.observe(platform(1, pulls=1))
+    present = caches.present_platform()
+    assert present is not None
+    caches.platform_moved.clear()
+    caches.namespaces.observe({"kind": "Namespace", "metadata": {"name": "a", **_version(2)}})
+    assert not caches.platform_moved.is_set()
+    metadata = {"name": "kube-system", **_version(3)}
+    caches.namespaces.observe({"kind": "Namespace", "metadata": metadata})
+    assert caches.platform_moved.is_set()
+    assert caches.platform_inputs(present).namespaces == {"kube-system"}
+
+
+def _version(number: int) -> dict[str, str]:
+    return {"uid": f"uid-{number}", "resourceVersion": str(number)}
