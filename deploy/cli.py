@@ -11,7 +11,7 @@ from deploy import rollout, smoke_test
 from deploy.checks import check_cluster, check_context
 from deploy.deployment import Deployment
 from deploy.environment import FOLDER, Environment, load
-from deploy.errors import DeployError, RefusedError
+from deploy.errors import RefusedError
 from deploy.kubectl import Kubectl, KubectlError
 from deploy.lock import acquire
 from deploy.manifests import Release, make_release
@@ -99,9 +99,4 @@ def wait_for(
 
 
 def main() -> None:
-    foreground.terminate_with_parent()
-    try:
-        app(standalone_mode=True)
-    except DeployError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(error.exit_code)
+    foreground.run_app(app)

@@ -1,10 +1,10 @@
 """Errors, each with the exit code of the command line."""
 
+from localcluster.errors import LocalClusterError
 
-class DeployError(Exception):
-    """A failure that a person can act on; the message says how."""
 
-    exit_code = 1
+class DeployError(LocalClusterError):
+    """A deployment did not do what it should; the message says what runs now and how to go on."""
 
 
 class RefusedError(DeployError):

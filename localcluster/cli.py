@@ -216,9 +216,4 @@ def _load(name: str, built: Image) -> None:
 
 
 def main() -> None:
-    foreground.terminate_with_parent()
-    try:
-        app(standalone_mode=True)
-    except LocalClusterError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(error.exit_code)
+    foreground.run_app(app)

@@ -1,6 +1,5 @@
 """The command line: `python -m release`."""
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -76,9 +75,4 @@ def advisories(
 
 def main() -> None:
     """Run a command; exit with 1 and a message that says what to change."""
-    foreground.terminate_with_parent()
-    try:
-        app(standalone_mode=True)
-    except LocalClusterError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(error.exit_code)
+    foreground.run_app(app)

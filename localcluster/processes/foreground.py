@@ -7,13 +7,14 @@ never see a signal: they learn of it here, by polling.
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
-from localcluster.errors import CommandFailedError
+from localcluster.errors import CommandFailedError, LocalClusterError
 
 _POLL_SECONDS: Final = 0.1
 _GRACE_SECONDS: Final = 10.0
@@ -33,6 +34,16 @@ def terminate_with_parent() -> None:
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
+
+
+def run_app(app: Callable[..., object]) -> None:
+    """Run a command line; end with the message and the exit code of its error."""
+    terminate_with_parent()
+    try:
+        app(standalone_mode=True)
+    except LocalClusterError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
 
 
 def run(
