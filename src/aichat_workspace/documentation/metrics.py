@@ -24,9 +24,9 @@ def page() -> str:
 
 def _lines() -> Iterator[str]:
     yield from (GENERATED, _INTRODUCTION, "", "## Operator", "")
-    yield from table(_HEAD, _rows(_operators(), MEANINGS))
+    yield from table(_HEAD, _rows(_text(busy_operator()), MEANINGS))
     yield from ("", "## API", "", "A route is the API's own pattern, never a path.", "")
-    yield from table(_HEAD, _rows(_apis(), {}))
+    yield from table(_HEAD, _rows(_text(_busy_api()), {}))
 
 
 def _rows(exported: str, meanings: Mapping[str, str]) -> list[tuple[str, str, str, str]]:
@@ -43,22 +43,25 @@ def _rows(exported: str, meanings: Mapping[str, str]) -> list[tuple[str, str, st
     return sorted(rows)
 
 
-def _operators() -> str:
-    """Return what the operator exports once each thing has happened, so that every label shows."""
+def busy_operator() -> Metrics:
+    """Return metrics in which everything has happened once, so that every label shows."""
     metrics = Metrics("1.0.0")
     metrics.mirror(MetricSources(cached=lambda: {"Pod": 1}))
     metrics.on_request("GET", "pods", 200, 0.1)
     metrics.on_reconcile("ok", 0.1)
     metrics.on_wait(0.1)
-    body, _ = metrics.render()
-    return body.decode()
+    return metrics
 
 
-def _apis() -> str:
-    """Return what the API exports once it has answered a request."""
+def _busy_api() -> ApiMetrics:
+    """Return metrics of an API that has answered a request."""
     metrics = ApiMetrics(streams=lambda: 0, workspaces=lambda: 0)
     metrics.on_request("GET", "pods", 200, 0.1)
     metrics.requests.labels("/", "GET", "200").inc()
     metrics.seconds.labels("/", "GET").observe(0.1)
+    return metrics
+
+
+def _text(metrics: Metrics | ApiMetrics) -> str:
     body, _ = metrics.render()
     return body.decode()

@@ -216,10 +216,7 @@ class ClusterView:
     def models_of(self, spec: Mapping[str, Any]) -> tuple[str, ...] | None:
         """Return the models of a stored spec: its own, or else those of its size class; None where
         that class is missing. Raises ProblemError (503) where the classes are not known."""
-        own = tuple(spec.get("models") or ())
-        if own or not spec.get("className"):
-            return own
-        return size_classes.models_of(spec, self.platform())
+        return size_classes.models_of(spec, self.platform)
 
     def prompts(self) -> dict[str, tuple[str, str]]:
         """Return each pattern's prompt and origin by the pattern's name."""

@@ -4,7 +4,7 @@ The operator never writes a spec, so a class stays a name there. What a class ch
 the platform, and takes turns (domain/planning/rollout.py).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from aichat_workspace.domain.policy import effective_spec
@@ -89,13 +89,15 @@ def retirement_problems(
         )
 
 
-def models_of(spec: Mapping[str, Any], platform: PlatformSpec) -> tuple[str, ...] | None:
+def models_of(
+    spec: Mapping[str, Any], platform: Callable[[], PlatformSpec]
+) -> tuple[str, ...] | None:
     """Return the models of a stored spec: its own, or else those of its class; None where that
-    class is missing."""
+    class is missing. The platform is asked for only where a class gives them."""
     own = tuple(spec.get("models") or ())
     if own or not spec.get("className"):
         return own
-    size_class = in_effect(spec["className"], platform)
+    size_class = in_effect(spec["className"], platform())
     return size_class.models if size_class else None
 
 

@@ -84,7 +84,7 @@ _PLATFORM = PlatformSpec.model_validate(
 
 
 def _models_of(spec: dict[str, Any]) -> tuple[str, ...] | None:
-    return size_classes.models_of(spec, _PLATFORM)
+    return size_classes.models_of(spec, lambda: _PLATFORM)
 
 
 @pytest.mark.parametrize(

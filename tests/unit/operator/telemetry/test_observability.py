@@ -11,13 +11,12 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from aichat_workspace.api.metrics import Metrics as ApiMetrics
+from aichat_workspace.documentation.metrics import busy_operator
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from aichat_workspace.operator.telemetry.metrics import (
     MEANINGS,
     PULL_RESULTS,
     RECONCILE_RESULTS,
-    Metrics,
-    MetricSources,
 )
 
 ROOT: Final = Path(__file__).parents[4]
@@ -80,19 +79,9 @@ def matchers(expression: str) -> Iterator[tuple[str, str, str]]:
         yield from MATCHER.findall(inside)
 
 
-def busy() -> Metrics:
-    """Metrics in which everything has happened once, so that every label shows."""
-    metrics = Metrics("1.0.0")
-    metrics.mirror(MetricSources(cached=lambda: {"Pod": 1}))
-    metrics.on_request("GET", "pods", 200, 0.1)
-    metrics.on_reconcile("ok", 0.1)
-    metrics.on_wait(0.1)
-    return metrics
-
-
 def exported() -> dict[str, set[str]]:
     """The labels of each series, by its full name (with _bucket, _sum, _count)."""
-    body, _ = busy().render()
+    body, _ = busy_operator().render()
     labels_of: dict[str, set[str]] = {"up": set()}  # Prometheus makes this one for each target
     for family in text_string_to_metric_families(body.decode()):
         for sample in family.samples:
