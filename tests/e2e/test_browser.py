@@ -9,10 +9,11 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
-from playwright.sync_api import Page, Request, expect, sync_playwright
+from playwright.sync_api import Page, Request, expect
 
 from aichat_workspace.openwebui.client import OpenWebUIClient
 from aichat_workspace.runtime.servers import chat_at
+from tests.browser import running_chromium
 from tests.contracts.openwebui import check_contract
 from tests.e2e.conftest import (
     ANSWER,
@@ -139,11 +140,7 @@ def _choose_settings(webui: WebUI) -> None:
 @contextmanager
 def _browser(node: Node, tenant: str, pictures: Path) -> Iterator[Page]:
     """A browser in which the tenant's administrator is signed in."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium",
-            args=["--no-sandbox", f"--host-resolver-rules=MAP *.{DOMAIN} 127.0.0.1"],
-        )
+    with running_chromium(f"--host-resolver-rules=MAP *.{DOMAIN} 127.0.0.1") as browser:
         page = browser.new_context(ignore_https_errors=True).new_page()
         _print_faults(page)
         page.set_default_timeout(_PATIENCE_MILLISECONDS)
@@ -155,7 +152,6 @@ def _browser(node: Node, tenant: str, pictures: Path) -> Iterator[Page]:
         finally:
             page.screenshot(path=pictures / "chat.png")
             print(f"the page as it was: {pictures / 'chat.png'}")
-            browser.close()
 
 
 def _print_faults(page: Page) -> None:

@@ -14,8 +14,9 @@ from importlib import resources
 from typing import Any, Final, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
+from tests.browser import running_chromium
 from tests.fakes.console import TEAM, ConsoleWorld, make_world, namespace
 from tests.fakes.listing import take_list
 from tests.unit.api.samples import resource
@@ -163,12 +164,8 @@ def console() -> Iterator[ServedConsole]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
+    with running_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @contextmanager

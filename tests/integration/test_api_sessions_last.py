@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page
 
+from tests.browser import running_chromium
 from tests.integration import front_proxy, oidc_provider
 from tests.integration.api_process import ApiProcess, running_api
 from tests.integration.conftest import SYSTEM, Cluster, workspace
@@ -138,13 +139,9 @@ def replicas(
 
 @contextmanager
 def chromium() -> Iterator[BrowserContext]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
+    with running_chromium() as browser:
         # The pages here are the API's answers, whose policy lets a script reach nothing.
         yield browser.new_context(ignore_https_errors=True, bypass_csp=True)
-        browser.close()
 
 
 def touch(cluster: Cluster, value: str) -> None:
