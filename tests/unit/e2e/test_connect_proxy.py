@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from localcluster import certificates
+from localcluster.ports import free_port
 from tests.e2e.connect_proxy import ConnectProxy, connect_proxy
 from tests.e2e.private_registry import served
 
@@ -66,8 +67,7 @@ def test_it_does_nothing_but_connect(proxy: ConnectProxy, authority: certificate
 def test_a_target_that_does_not_answer_is_a_bad_gateway(
     proxy: ConnectProxy, authority: certificates.KeyPair
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    port = free_port()
     with pytest.raises(httpx2.ProxyError, match="502"):
         fetch(f"https://127.0.0.1:{port}/", proxy, authority)
     assert proxy.log == [f"127.0.0.1:{port}"]

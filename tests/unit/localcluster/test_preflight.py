@@ -5,6 +5,7 @@ import pytest
 
 from localcluster import preflight
 from localcluster.errors import CommandFailedError, MissingPrerequisitesError
+from localcluster.ports import free_port
 
 
 def test_all_missing_things_are_in_one_message(
@@ -36,8 +37,9 @@ def test_a_taken_port_is_named(monkeypatch: pytest.MonkeyPatch, address: str) ->
 def test_a_program_that_listens_on_another_address_is_no_problem(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with socket.create_server(("127.0.0.2", 0)) as other:
-        monkeypatch.setattr(preflight, "INGRESS_PORTS", (other.getsockname()[1],))
+    port = free_port()
+    with socket.create_server(("127.0.0.2", port)):
+        monkeypatch.setattr(preflight, "INGRESS_PORTS", (port,))
         assert [*preflight._port_problems()] == []
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from localcluster.node import readiness
 from localcluster.node.readiness import has_address, is_listening
+from localcluster.ports import free_port
 
 _ADDRESS = b"\xc0\x0c\0\x01\0\x01\0\0\0\x05\0\x04\x0a\x60\0\x01"
 
@@ -47,8 +48,8 @@ def test_a_name_has_an_address_when_the_answer_has_one_and_no_error(
 
 
 def test_a_port_without_a_listener_is_not_ready() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         assert is_listening("127.0.0.1", port)
     assert not is_listening("127.0.0.1", port)
     assert not has_address("127.0.0.1", "kubernetes.default", port)
