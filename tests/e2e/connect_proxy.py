@@ -20,10 +20,11 @@ class ConnectProxy:
     port: int = 0
     log: list[str] = field(default_factory=list)
     """The targets of all requests, as host:port, in their order; of another method its line."""
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client's connection."""
-        async with _closing(writer):
+        async with self._closing(writer):
             try:
                 async with asyncio.timeout(_HEAD_SECONDS):
                     head = await reader.readuntil(b"\r\n\r\n")
@@ -48,9 +49,30 @@ class ConnectProxy:
         except (OSError, ValueError):
             writer.write(_head("502 Bad Gateway"))
             return
-        async with _closing(far_writer):
+        async with self._closing(far_writer):
             writer.write(b"HTTP/1.1 200 Connection Established\r\n\r\n")
             await asyncio.gather(_pass_on(reader, far_writer), _pass_on(far_reader, writer))
+
+    @asynccontextmanager
+    async def _closing(self, writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+        self._writers.add(writer)
+        try:
+            yield
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+            self._writers.discard(writer)
+
+    async def stop(self, server: asyncio.Server) -> None:
+        """End all connections, also those that wait for their own end."""
+        server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 @contextmanager
@@ -66,18 +88,11 @@ def connect_proxy(
     async def listen() -> asyncio.Server:
         return await asyncio.start_server(proxy.serve, address, port)
 
-    async def stop(server: asyncio.Server) -> None:
-        server.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-
     try:
         server = asyncio.run_coroutine_threadsafe(listen(), loop).result()
         proxy.port = server.sockets[0].getsockname()[1]
         yield proxy
-        asyncio.run_coroutine_threadsafe(stop(server), loop).result()
+        asyncio.run_coroutine_threadsafe(proxy.stop(server), loop).result()
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
@@ -86,16 +101,6 @@ def connect_proxy(
 
 def _head(status: str) -> bytes:
     return f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
-
-
-@asynccontextmanager
-async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
-    try:
-        yield
-    finally:
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
