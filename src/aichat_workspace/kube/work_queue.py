@@ -25,14 +25,9 @@ def retry_delay_seconds(failures: int) -> float:
 class Queue(Generic[K]):
     """A queue for one event loop. No method blocks it."""
 
-    def __init__(
-        self, on_wait: Callable[[float], None] = lambda _: None, *, rest_seconds: float = 0.0
-    ) -> None:
-        """`on_wait` is called with the seconds that each key waited for its worker. A key that was
-        worked on rests for `rest_seconds`: what is added meanwhile is one piece of work."""
+    def __init__(self, on_wait: Callable[[float], None] = lambda _: None) -> None:
+        """`on_wait` is called with the seconds that each key waited for its worker."""
         self._on_wait = on_wait
-        self._rest_seconds = rest_seconds
-        self._ended: dict[K, float] = {}  # key: loop seconds; only those that rest
         self._ready: dict[K, float] = {}  # key: loop seconds when added; first in, first out
         self._active: set[K] = set()
         self._again: set[K] = set()
@@ -46,8 +41,8 @@ class Queue(Generic[K]):
         return len(self._ready)
 
     def add(self, key: K) -> None:
-        """Queue a key; one that rests or has spent its budget, only when it may be worked on."""
-        wait_seconds = max(self._budgets.wait_seconds(key), self._resting_seconds(key))
+        """Queue a key; one that has spent its budget, only when it may be worked on."""
+        wait_seconds = self._budgets.wait_seconds(key)
         if wait_seconds > 0:
             self.add_after(key, wait_seconds)
             return
@@ -113,24 +108,10 @@ class Queue(Generic[K]):
 
     def done(self, key: K) -> None:
         self._active.discard(key)
-        if self._rest_seconds:
-            self._rest(key)
         if key in self._again:
             self._again.discard(key)
             again = self.add if key in self._whole else self.add_progress
             again(key)
-
-    def _rest(self, key: K) -> None:
-        now = asyncio.get_running_loop().time()
-        self._ended.pop(key, None)
-        self._ended[key] = now
-        while now - self._ended[first := next(iter(self._ended))] >= self._rest_seconds:
-            del self._ended[first]
-
-    def _resting_seconds(self, key: K) -> float:
-        if (ended := self._ended.get(key)) is None:
-            return 0.0
-        return ended + self._rest_seconds - asyncio.get_running_loop().time()
 
     def _due(self, key: K) -> None:
         self._later.pop(key, None)

@@ -43,8 +43,6 @@ from aichat_workspace.runtime import probes, servers
 
 _WORKERS: Final = 8
 _RESOLV_CONF: Final = Path("/etc/resolv.conf")
-# Pods and quotas of a new workspace change many times a second; nobody sees a quarter of one.
-_REST_SECONDS: Final = 0.25
 _log: Final = structlog.get_logger()
 
 
@@ -95,7 +93,7 @@ class Application:
         self._metrics = metrics
         self._tracing = tracing
         self._confined = asyncio.Event()
-        self._queue: Queue[str] = Queue(metrics.on_wait, rest_seconds=_REST_SECONDS)
+        self._queue: Queue[str] = Queue(metrics.on_wait)
         dns_servers = () if settings.dev else resolvers(_RESOLV_CONF.read_text())
         self._caches = Caches(client, self._queue.add, self._on_settings, dns_servers)
         self._rollouts = Rollouts(self._caches, self._queue.add)

@@ -83,48 +83,6 @@ async def test_a_key_that_has_spent_its_budget_waits_however_it_comes_back() -> 
     assert asyncio.get_running_loop().time() - started > 0.5
 
 
-async def test_changes_while_a_key_rests_are_one_piece_of_work_after_it() -> None:
-    queue: Queue[str] = Queue(rest_seconds=0.2)
-    queue.add("a")
-    queue.done(await queue.get())
-    ended = asyncio.get_running_loop().time()
-    for _ in range(3):
-        queue.add("a")
-    queue.add("b")
-    assert await queue.get() == "b", "others do not wait for it"
-    async with asyncio.timeout(30):
-        queue.done(await queue.get())
-    assert asyncio.get_running_loop().time() - ended >= 0.2
-    assert len(queue) == 0
-
-
-async def test_a_change_during_the_work_waits_for_the_rest_too() -> None:
-    queue: Queue[str] = Queue(rest_seconds=0.05)
-    queue.add("a")
-    await queue.get()
-    queue.add("a")
-    queue.done("a")
-    assert len(queue) == 0
-    async with asyncio.timeout(30):
-        assert await queue.get() == "a"
-
-
-async def test_only_keys_that_rest_are_kept() -> None:
-    queue: Queue[int] = Queue(rest_seconds=0.01)
-    for key in range(100):
-        queue.add(key)
-        queue.done(await queue.get())
-
-    async def is_only_one_left() -> bool:
-        queue.add(100)
-        queue.done(await queue.get())
-        return list(queue._ended) == [100]
-
-    async with asyncio.timeout(30):
-        while not await is_only_one_left():
-            pass
-
-
 async def test_a_retry_waits_at_least_as_long_as_asked() -> None:
     queue: Queue[str] = Queue()
     assert queue.retry("a", at_least_seconds=20) == 20
