@@ -79,12 +79,19 @@ class Fleet:
         root, plural, namespace, name = place
         owner = next((owner for owner in _owners(namespace, name) if owner in self._numbers), None)
         if owner is None:
-            return None
+            return self._find_other(place)
         mask = (root, plural, namespace.replace(owner, _NAME), name.replace(owner, _NAME))
         if mask not in self._templates:
             return None
         path, template = self._templates[mask]
         return path, self._object(path, template, self._numbers[owner])
+
+    def _find_other(self, place: Place) -> tuple[str, Json] | None:
+        for path, listing in self.listings.items():
+            for other in listing.others:
+                if _place(path, other["metadata"]) == place:
+                    return path, self._current(path, other)
+        return None
 
     @property
     def plurals(self) -> list[str]:
@@ -139,9 +146,11 @@ class Fleet:
     def _object(self, path: str, template: str, number: int) -> Json:
         """Return the current object."""
         text = template.replace(_NAME, self.names[number]).replace(_UID, f"{number:08x}")
-        copy: Json = {**self.listings[path].head, **orjson.loads(text)}
-        changed = self._changed.get(_place(path, copy["metadata"]))
-        return copy if changed is None else dict(orjson.loads(changed))
+        return self._current(path, {**self.listings[path].head, **orjson.loads(text)})
+
+    def _current(self, path: str, recorded: Json) -> Json:
+        changed = self._changed.get(_place(path, recorded["metadata"]))
+        return recorded if changed is None else dict(orjson.loads(changed))
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         listing = self.listings.get(request.path)
@@ -170,7 +179,7 @@ class Fleet:
         if begin + limit < total:
             metadata["continue"] = str(begin + limit)
         else:
-            items += listing.others
+            items += [self._current(path, other) for other in listing.others]
         body = {
             "apiVersion": listing.head["apiVersion"],
             "kind": f"{listing.head['kind']}List",

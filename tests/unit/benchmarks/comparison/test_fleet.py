@@ -107,6 +107,22 @@ async def test_an_object_of_no_resource_can_be_added(fleet: Fleet) -> None:
     assert items[-1] == event["object"]
 
 
+async def test_a_write_to_an_object_of_no_resource_is_merged_into_it(fleet: Fleet) -> None:
+    fleet.add(
+        SERVICES, {"metadata": {"name": "settings", "namespace": "default"}, "spec": {"a": 1}}
+    )
+    async with (
+        TestServer(fleet.application()) as server,
+        ClientSession(server.make_url("/")) as api,
+    ):
+        path = "/api/v1/namespaces/default/services/settings/status"
+        body = json.dumps({"metadata": {"name": "settings"}, "status": {"ready": True}})
+        written = await (await api.patch(path, data=body)).json()
+        items = (await (await api.get(SERVICES)).json())["items"]
+    assert (written["spec"], written["status"]) == ({"a": 1}, {"ready": True})
+    assert items[-1] == written
+
+
 async def test_what_no_list_has_is_answered_and_not_kept(fleet: Fleet) -> None:
     async with (
         TestServer(fleet.application()) as server,
