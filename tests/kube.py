@@ -83,7 +83,9 @@ class Kube:
         metadata = document["metadata"]
         kind = self._kind(_word(document)).in_version(document["apiVersion"])
         path = kind.path(metadata.get("namespace", "default"), metadata["name"])
-        self._send("PATCH", f"{path}?{_APPLY}", document, "apply-patch+yaml")
+        # As it is written: YAML knows no pairs of surrogates, as JSON's escapes are.
+        text = json.dumps(document, ensure_ascii=False).encode()
+        self._send("PATCH", f"{path}?{_APPLY}", text, "apply-patch+yaml")
 
     def patch(
         self, kind: str, name: str, namespace: str, change: object, subresource: str = ""

@@ -49,7 +49,8 @@ RICH: Final = {
     "models": ["gemma2:2b"],
     "patterns": ["explain_code"],
     "storage": {"ollama": {"size": "21Gi"}},
-    "scheduling": {"tolerations": [{"key": "gpu", "operator": "Exists"}]},
+    "ollama": {"contextLength": 8192},
+    "access": {"signUp": True},
 }
 LATER: Final = {
     "type": "object",
@@ -118,8 +119,14 @@ def operator(plane: Cluster, folder: Path, **environment: str) -> Iterator[Path]
     assert "Traceback" not in log.read_text()
 
 
-def is_made(plane: Cluster, name: str) -> bool:
-    return bool(condition(plane, name).get("status") == "True")
+def await_made(plane: Cluster, *workspaces: str) -> None:
+    def are_made() -> bool:
+        return all(condition(plane, name).get("status") == "True" for name in workspaces)
+
+    def story() -> str:
+        return plane.kubectl("get", "aiws", "-A", "-o", "wide", check=False)
+
+    eventually(are_made, f"{', '.join(workspaces)} to be made", story=story)
 
 
 def spec(plane: Cluster, name: str, version: str = STORED) -> Any:
@@ -151,12 +158,12 @@ def test_from_the_last_release_to_this_one_and_back_nothing_is_lost(
     with operator(plane, tmp_path / "before"):  # this operator with the last release's definitions
         plane.kube.apply(workspace("rich", **RICH))
         plane.kube.apply(workspace("bare"))
-        eventually(lambda: all(is_made(plane, name) for name in ("rich", "bare")), "both are made")
+        await_made(plane, "rich", "bare")
         specs = {name: spec(plane, name) for name in ("rich", "bare")}
         before = {name: pods(plane, name) for name in specs}
         define(plane, NOW)
         plane.kube.apply(workspace("in-between"))
-        eventually(lambda: is_made(plane, "in-between"), "it goes on while they change")
+        await_made(plane, "in-between")
     with operator(plane, tmp_path / "after"):
         for name, text in specs.items():
             assert spec(plane, name, NEWEST) == text
@@ -188,7 +195,7 @@ def test_an_older_operator_and_api_keep_what_only_a_later_release_knows(
     name = "ahead"
     with operator(plane, tmp_path / "operator"):
         plane.kube.apply(in_version(workspace(name, backup=backup, **RICH), NEWEST))
-        eventually(lambda: is_made(plane, name), "what it knows is made")
+        await_made(plane, name)
         _report_as_a_later_operator(plane, name, backup)
         with caller(plane, tmp_path) as calls:
             answer = calls.get(f"/api/v1/workspaces/{name}")
@@ -277,7 +284,7 @@ def test_a_former_operator_that_leads_again_takes_no_field_away(
     with replica(plane, tmp_path / "new"):
         eventually(lambda: holder(plane), "the newer one leads")
         plane.kube.apply(in_version(workspace(name, className="small", **RICH), NEWEST))
-        eventually(lambda: is_made(plane, name), "it is made")
+        await_made(plane, name)
         written, before = spec(plane, name), pods(plane, name)
         first = holder(plane)
         with replica(plane, tmp_path / "former", **former):
