@@ -317,11 +317,13 @@ def test_what_is_stored_moves_to_the_version_that_the_next_release_stores(
     plane.kubectl(*as_owner, stdin=json.dumps(owned))
     plane.kube.apply(platform({"ingress": {"domain": "kept.example.org"}}))
     specs = {name: spec(plane, name) for name in ("moving", "owned")}
+    moves = [example for example in examples(PAGE) if example.mark == "storage"]
+    environment = {**os.environ, "KUBECONFIG": str(plane.kubeconfig)}
+    with pytest.raises(AssertionError, match="must have the storage version v1alpha1"):
+        run(moves, environment, tmp_path, 120)
     define(plane, later(stored=NEWEST))
     refused = _drop(plane)
     assert "must appear in spec.versions" in refused, "what is stored as it can't be read any more"
-    moves = [example for example in examples(PAGE) if example.mark == "storage"]
-    environment = {**os.environ, "KUBECONFIG": str(plane.kubeconfig)}
     eventually(lambda: stored_versions(plane) == {STORED, NEWEST}, "both may be stored")
     run(moves, environment, tmp_path, 120)
     assert stored_versions(plane) == {NEWEST}

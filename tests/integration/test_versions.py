@@ -64,7 +64,7 @@ def test_any_spec_is_the_same_in_every_version_and_back(
 
 def test_every_setting_of_the_platform_is_the_same_in_every_version(cluster: Cluster) -> None:
     word = {version: kind("aichatplatforms", version) for version in names.SERVED_VERSIONS}
-    for path, edit in platform_fields.FIELDS.items():
+    for path, edit in platform_fields.EDITS.items():
         cluster.apply(in_version(platform(edit.spec), NEWEST))
         newest = cluster.get(word[NEWEST], "default")
         assert same(cluster.get(word[STORED], "default")) == same(newest), path
