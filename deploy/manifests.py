@@ -100,7 +100,7 @@ def lost_fields(stored: Manifest, released: Manifest) -> list[str]:
             lost += _lost(*schemas, "")
         else:
             lost.append(f"version {name}")
-    return lost
+    return list(dict.fromkeys(lost))  # versions of one schema lose the same
 
 
 def _schema(version: Manifest) -> Manifest:

@@ -10,7 +10,7 @@ from localcluster.errors import LocalClusterError
 from localcluster.paths import PROJECT
 from localcluster.processes import foreground
 from localcluster.progress import reporting
-from release import debian, source
+from release import contract, debian, source
 from release import licences as licences_page
 from release.advisories import ACCEPTED, judge, read_accepted
 from release.build import Options
@@ -35,10 +35,19 @@ def build(
     """Build all files of a release of the current commit."""
     options = Options(image, builder or _DEFAULTS.builder)
     released = source.check(PROJECT, version)
+    contract.check(PROJECT, version)
     with reporting() as report:
         files = build_release(released, options, target, report)
     for path in files:
         print(f"{path.stat().st_size / 10**6:9.3f} MB  {path}")
+
+
+@app.command()
+def freeze(
+    version: Annotated[str, typer.Argument(help="MAJOR.MINOR.PATCH, as pyproject.toml has it")],
+) -> None:
+    """Write what a version promises, for later ones to be checked against."""
+    print(f"wrote {contract.freeze(PROJECT, version).relative_to(PROJECT)}")
 
 
 @app.command("lock")

@@ -44,6 +44,7 @@ _GROUPS: Final = {
         "integration/test_operator.py",
         "integration/test_lifetimes.py",
         "integration/test_refusals.py",
+        "integration/test_versions.py",
     ),
     "absence": ("integration/test_absence.py", "integration/test_fights.py"),
     "bare": ("integration/test_install.py", "integration/test_deploying.py"),
@@ -60,6 +61,7 @@ _GROUPS: Final = {
         "e2e/test_whole_node.py",
         "e2e/test_workspace_goes.py",
         "e2e/test_network_settings.py",
+        "e2e/test_upgrade.py",
     ),
 }
 _WAIT_SECONDS: Final = 1500

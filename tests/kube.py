@@ -4,7 +4,7 @@ second of a processor, and a test that waits looks often."""
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,12 @@ class Kind:
     root: str
     plural: str
     namespaced: bool
+
+    def in_version(self, api_version: str) -> "Kind":
+        """As a document is written that has this apiVersion."""
+        group, _, version = api_version.rpartition("/")
+        root = f"/apis/{group}" if group else "/api"
+        return replace(self, root=f"{root}/{version}")
 
     def path(self, namespace: str, name: str = "") -> str:
         where = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
@@ -74,9 +80,12 @@ class Kube:
             for item in document["items"]:
                 self.apply(item)
             return
-        kind, metadata = self._kind(_word(document)), document["metadata"]
+        metadata = document["metadata"]
+        kind = self._kind(_word(document)).in_version(document["apiVersion"])
         path = kind.path(metadata.get("namespace", "default"), metadata["name"])
-        self._send("PATCH", f"{path}?{_APPLY}", document, "apply-patch+yaml")
+        # As it is written: YAML knows no pairs of surrogates, as JSON's escapes are.
+        text = json.dumps(document, ensure_ascii=False).encode()
+        self._send("PATCH", f"{path}?{_APPLY}", text, "apply-patch+yaml")
 
     def patch(
         self, kind: str, name: str, namespace: str, change: object, subresource: str = ""
@@ -154,20 +163,26 @@ def _word(document: Object) -> str:
 
 
 def _words(group: Object, path: str) -> dict[str, Kind]:
-    """Everything that kubectl lets a kind of the group's first version be called."""
-    name, version = group["metadata"].get("name", ""), group["versions"][0]
-    root = "/".join(filter(None, [path, name, version["version"]]))
+    """Everything that kubectl lets a kind be called. Without a version it is the group's first."""
+    name = group["metadata"].get("name", "")
     return {
-        word: kind
-        for resource in version["resources"]
-        for kind in [Kind(root, resource["resource"], resource["scope"] == "Namespaced")]
+        word: Kind(f"{path}/{name}/{version}".replace("//", "/"), resource["resource"], is_in)
+        for version, resource in _resources(group)
+        for is_in in [resource["scope"] == "Namespaced"]
         for alias in (
             resource["resource"],
             resource.get("singularResource", ""),
             *resource.get("shortNames", ()),
         )
-        for word in (alias, f"{alias}.{name}")
+        for word in (alias, f"{alias}.{name}", f"{alias}.{version}.{name}")
     }
+
+
+def _resources(group: Object) -> Iterator[tuple[str, Object]]:
+    """The group's first version comes last: its words are the ones that stay."""
+    for version in reversed(group["versions"]):
+        for resource in version["resources"]:
+            yield version["version"], resource
 
 
 def _items(listed: Object) -> Iterator[Object]:

@@ -377,10 +377,12 @@ def test_a_spec_that_the_operator_does_not_understand_is_told_and_can_be_deleted
     cluster.apply(workspace("foreigner"))
     eventually(lambda: created(cluster, "foreigner"), "provisioned")
     crd = "aichatworkspaces.apps.aichatworkspaces.io"
-    schema = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/scheduling"
-    rule = f"{schema}/properties/nodeSelector/x-kubernetes-validations"
-    without = json.dumps([{"op": "remove", "path": rule}])
-    cluster.kubectl("patch", "crd", crd, "--type=json", "-p", without)
+    field = "schema/openAPIV3Schema/properties/spec/properties/scheduling/properties/nodeSelector"
+    removals = [
+        {"op": "remove", "path": f"/spec/versions/{number}/{field}/x-kubernetes-validations"}
+        for number in range(len(names.SERVED_VERSIONS))
+    ]
+    cluster.kube.patch("crd", crd, "", removals)
     try:
         bad = workspace("foreigner", scheduling={"nodeSelector": {"not a key": "x"}})
         eventually(

@@ -52,11 +52,13 @@ def command(*arguments: str | Path, folder: Path, umask: int = -1) -> str:
 
 
 def clone(folder: Path) -> Path:
-    """The last commit, and one more in which the changelog has the version."""
+    """The last commit, and one more in which the changelog has the version, with its contract."""
     command("git", "clone", "--quiet", ROOT, folder, folder=ROOT)
     changelog = folder / "CHANGELOG.md"
     text = changelog.read_text()
     changelog.write_text(text.replace("## Unreleased", f"## {VERSION} - 2026-11-30", 1))
+    command(sys.executable, "-m", "release", "freeze", VERSION, folder=folder)
+    command("git", "add", "tests/released", folder=folder)
     command("git", "commit", "--quiet", "--all", "--message", "release", folder=folder)
     return folder
 

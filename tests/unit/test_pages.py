@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 import yaml
 
-from aichat_workspace.domain import versions
+from aichat_workspace.domain import names, versions
 from aichat_workspace.domain.kubernetes.quantity import parse
 from aichat_workspace.domain.v1alpha1 import crd
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
@@ -149,7 +149,7 @@ def test_the_size_of_a_workspace_is_the_default_one() -> None:
 def test_the_picture_is_of_what_workspaces_run_and_kubectl_prints_today() -> None:
     """If not: `make demo`, `make picture`, and look at it."""
     recording = text("docs/images/first-chat.txt")
-    (version,) = crd.workspace_crd()["spec"]["versions"]
+    version, *_ = crd.workspace_crd()["spec"]["versions"]
     columns = [
         column["name"] for column in version["additionalPrinterColumns"] if "priority" not in column
     ]
@@ -170,3 +170,23 @@ def test_the_picture_is_small_and_said_in_words_too() -> None:
     )[0]
     assert question in words
     assert reply in words
+
+
+MANIFESTS: Final = [
+    *PAGES,
+    *(ROOT / "examples").glob("*.yaml"),
+    *(ROOT / "config" / "local").glob("*.yaml"),
+    ROOT / "charts" / names.OPERATOR / "templates" / "NOTES.txt",
+]
+_VERSIONING: Final = {"versioning.md", "CHANGELOG.md", "0046-v1beta1.md"}
+
+
+def test_people_are_shown_the_most_stable_version_of_the_resources() -> None:
+    """The original operator's samples in config/samples stay as they were."""
+    versions = {
+        (path.name, version)
+        for path in MANIFESTS
+        if path.name not in _VERSIONING
+        for version in re.findall(rf"{names.GROUP}/(v\d\w*)", path.read_text())
+    }
+    assert {version for _, version in versions} == {names.SERVED_VERSIONS[0]}, versions

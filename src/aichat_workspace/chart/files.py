@@ -62,23 +62,25 @@ def _annotations(config: Path, release: str) -> dict[str, str]:
         "operator": "true",
         "operatorCapabilities": "Deep Insights",
         "prerelease": str(release.startswith("0.")).lower(),
-        "crds": _yaml([_described(crd.workspace_crd()), _described(crd.platform_crd())]),
+        "crds": _yaml([*_described(crd.workspace_crd()), *_described(crd.platform_crd())]),
         "crdsExamples": _yaml([yaml.safe_load((config / _SAMPLE).read_text())]),
         "images": _yaml([{"name": name, "image": image} for name, image in images.items()]),
     }
     return {f"artifacthub.io/{key}": value for key, value in annotations.items()}
 
 
-def _described(definition: Mapping[str, Any]) -> dict[str, str]:
+def _described(definition: Mapping[str, Any]) -> list[dict[str, str]]:
     kind = definition["spec"]["names"]["kind"]
-    (served,) = definition["spec"]["versions"]
-    return {
-        "kind": kind,
-        "version": served["name"],
-        "name": definition["metadata"]["name"],
-        "displayName": kind,
-        "description": served["schema"]["openAPIV3Schema"]["description"],
-    }
+    return [
+        {
+            "kind": kind,
+            "version": version["name"],
+            "name": definition["metadata"]["name"],
+            "displayName": kind,
+            "description": version["schema"]["openAPIV3Schema"]["description"],
+        }
+        for version in definition["spec"]["versions"]
+    ]
 
 
 def _page() -> str:

@@ -1,11 +1,13 @@
 """Specs from options and files."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from aichat_workspace.cli.errors import CliError, usage_error
+from aichat_workspace.domain import names
 
 Json = dict[str, Any]
+_API_VERSIONS: Final = [f"{names.GROUP}/{version}" for version in names.SERVED_VERSIONS]
 
 
 def assignments(texts: Iterable[str]) -> list[tuple[str, Any]]:
@@ -94,6 +96,10 @@ def workspace_of(document: Any, source: str) -> Json:
         raise CliError(what, ("a document has no spec",), fix)
     if document.get("kind", "AIChatWorkspace") != "AIChatWorkspace":
         raise CliError(what, (f"a document's kind is {document['kind']}",), fix)
+    version = document.get("apiVersion", _API_VERSIONS[0])
+    if version not in _API_VERSIONS:
+        reason = f"a document's apiVersion is {version}, which this aichatctl does not know"
+        raise CliError(what, (reason,), f"write {_API_VERSIONS[0]}, or get a newer aichatctl")
     spec = document["spec"]
     name = spec.get("workspaceName")
     if not isinstance(name, str) or not name:

@@ -4,12 +4,18 @@ Two different workspace names never share a namespace, a host or an object. The 
 leaves room for what Kubernetes appends to pod names within 63 characters (RFC 1123 labels).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 GROUP: Final = "apps.aichatworkspaces.io"
 VERSION: Final = "v1alpha1"
+"""The version of our resources that is stored, and that our programs read and write: one that the
+release before serves, too (docs/decisions/0046-v1beta1.md)."""
 API_VERSION: Final = f"{GROUP}/{VERSION}"
+SERVED_VERSIONS: Final = ("v1beta1", VERSION)
+"""Every version, the most stable first: people write that one. All have the same schema."""
+DEPRECATED_VERSIONS: Final[Mapping[str, str]] = {}
+"""The versions that a later release will not serve, with the warning to who uses them."""
 
 OPERATOR: Final = "aichat-workspace-operator"
 API: Final = "aichat-workspace-api"

@@ -5,11 +5,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, NoReturn
 
-from pydantic import ValidationError
-
 from aichat_workspace.domain.status.platform_status import compute_platform_status
+from aichat_workspace.domain.v1alpha1.base import read_record
 from aichat_workspace.domain.v1alpha1.platform_status import PlatformStatus
-from aichat_workspace.kube.objects import Json
 from aichat_workspace.operator.observed.caches import Caches
 from aichat_workspace.operator.records.keeping import keep
 from aichat_workspace.operator.writer import Writer
@@ -37,15 +35,7 @@ async def report(writer: Writer, caches: Caches, now: datetime) -> None:
     platform = caches.present_platform()
     if platform is None:
         return
-    current = _read_status(platform)
+    current = read_record(PlatformStatus, platform.get("status") or {})
     status = compute_platform_status(current, caches.platform_inputs(platform), now)
     if status != current:
         await writer.report_platform(platform, status)
-
-
-def _read_status(platform: Json) -> PlatformStatus:
-    """Read the present status; an empty one where another version wrote what is not understood."""
-    try:
-        return PlatformStatus.model_validate(platform.get("status") or {}, extra="ignore")
-    except ValidationError:
-        return PlatformStatus()

@@ -29,12 +29,15 @@ def _read(path: Path) -> str:
 
 
 def test_annotations_describe_each_kind_and_its_example() -> None:
-    definitions = [crd.workspace_crd(), crd.platform_crd()]
-    kinds = [entry["kind"] for entry in annotation("crds")]
-    assert kinds == [definition["spec"]["names"]["kind"] for definition in definitions]
+    kinds = [(entry["kind"], entry["version"]) for entry in annotation("crds")]
+    assert kinds == [
+        (definition["spec"]["names"]["kind"], version["name"])
+        for definition in (crd.workspace_crd(), crd.platform_crd())
+        for version in definition["spec"]["versions"]
+    ]
     assert all(entry["name"] and entry["description"] for entry in annotation("crds"))
     (example,) = annotation("crdsExamples")
-    assert example["kind"] in kinds
+    assert (example["kind"], example["apiVersion"].rpartition("/")[2]) in kinds
 
 
 def test_annotations_are_texts_and_images_have_a_tag() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from aichat_workspace.cli.errors import CliError
 from aichat_workspace.cli.spec import assignments, manifests, unsent_fields, with_values
+from aichat_workspace.domain import names
 
 
 def test_values_are_yaml_at_dotted_paths() -> None:
@@ -40,3 +41,18 @@ spec: {workspaceName: b}
 """
     keys = [(workspace["team"], workspace["name"]) for workspace in manifests(text, "file")]
     assert keys == [("red", "a"), ("blue", "b")]
+
+
+@pytest.mark.parametrize("version", names.SERVED_VERSIONS)
+def test_a_manifest_may_be_of_any_version_that_is_served(version: str) -> None:
+    text = f"{{apiVersion: {names.GROUP}/{version}, spec: {{workspaceName: a}}}}"
+    assert [workspace["name"] for workspace in manifests(text, "file")] == ["a"]
+
+
+@pytest.mark.parametrize("version", [f"{names.GROUP}/v2", "v1", f"example.org/{names.VERSION}"])
+def test_another_version_is_refused_with_the_one_to_write(version: str) -> None:
+    text = f"{{apiVersion: {version}, spec: {{workspaceName: a}}}}"
+    with pytest.raises(CliError) as refusal:
+        manifests(text, "file")
+    assert version in str(refusal.value.why)
+    assert f"write {names.GROUP}/v1beta1" in str(refusal.value.fix)

@@ -84,6 +84,14 @@ def test_fields_and_values_that_a_release_no_longer_knows_are_named(
     assert lost_fields(old, new) == lost
 
 
+def test_a_field_that_both_versions_lose_is_named_once() -> None:
+    stored, released = crd("a", "b"), crd("a")
+    for definition in (stored, released):
+        (version,) = definition["spec"]["versions"]
+        definition["spec"]["versions"] = [version, {**version, "name": "v1beta1"}]
+    assert lost_fields(stored, released) == ["b"]
+
+
 def test_a_version_that_a_release_no_longer_knows_is_named() -> None:
     stored, released = crd("a"), crd("a")
     stored["spec"]["versions"].append({"name": "v1beta1"})

@@ -44,6 +44,25 @@ def read_leniently(
     return model.model_validate({**accepted, **replaced}, extra="ignore"), refused
 
 
+def read_record(model: type[S], document: Mapping[str, Any]) -> S:
+    """Read what an operator of another version may have written: without the top-level fields that
+    the model refuses, and of lists without the entries that it refuses."""
+    try:
+        return model.model_validate(document, extra="ignore")
+    except ValidationError as error:
+        places = [detail["loc"][:2] for detail in error.errors()]
+    entries = {place for place in places if len(place) == 2 and isinstance(place[1], int)}
+    fields = {place[0] for place in places if place not in entries}
+    known = {
+        key: [entry for number, entry in enumerate(value) if (key, number) not in entries]
+        if isinstance(value, list)
+        else value
+        for key, value in document.items()
+        if key not in fields
+    }
+    return model.model_validate(known, extra="ignore")
+
+
 def format_refusal(error: ValidationError) -> str:
     """Write which fields are refused, and why."""
     details = error.errors()

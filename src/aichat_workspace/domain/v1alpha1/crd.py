@@ -1,6 +1,7 @@
 """Generate the CustomResourceDefinitions from the models."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -201,10 +202,7 @@ def _crd(
         **({"required": required} if required else {}),
         **({"x-kubernetes-validations": rules} if rules else {}),
     }
-    version: dict[str, Any] = {
-        "name": kind.version,
-        "served": True,
-        "storage": True,
+    body: dict[str, Any] = {
         "schema": {"openAPIV3Schema": schema},
         "additionalPrinterColumns": [
             {
@@ -240,6 +238,23 @@ def _crd(
                 "shortNames": short_names,
                 "categories": [_CATEGORY],
             },
-            "versions": [version],
+            "versions": [
+                {**_head(name, kind.version), **deepcopy(body)} for name in names.SERVED_VERSIONS
+            ],
+            "conversion": {"strategy": "None"},  # the versions have one schema
         },
+    }
+
+
+def _head(version: str, stored: str) -> dict[str, Any]:
+    """Return what is a version's own.
+
+    https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definition-versioning/#version-deprecation
+    """
+    warning = names.DEPRECATED_VERSIONS.get(version)
+    return {
+        "name": version,
+        "served": True,
+        "storage": version == stored,
+        **({"deprecated": True, "deprecationWarning": warning} if warning else {}),
     }

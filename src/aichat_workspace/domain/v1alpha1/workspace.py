@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.v1alpha1.base import Schema, read_leniently
+from aichat_workspace.domain.v1alpha1.base import Schema, read_leniently, read_record
 from aichat_workspace.domain.v1alpha1.workspace_spec import DeletionPolicy, Expiry, WorkspaceSpec
 from aichat_workspace.domain.v1alpha1.workspace_status import MAX_REFRESH_LENGTH, WorkspaceStatus
 
@@ -43,7 +43,7 @@ class Workspace(Schema):
         """
         metadata = manifest["metadata"]
         spec, refused = read_leniently(WorkspaceSpec, manifest["spec"], _FALLBACK)
-        status, _ = read_leniently(WorkspaceStatus, manifest.get("status") or {})
+        status = read_record(WorkspaceStatus, manifest.get("status") or {})
         return cls(
             namespace=metadata["namespace"],
             name=metadata["name"],

@@ -32,6 +32,14 @@ Digest = Annotated[str, StringConstraints(max_length=_DIGEST_LENGTH), _cut(_DIGE
 Path = Annotated[str, StringConstraints(max_length=_PATH_LENGTH), _cut(_PATH_LENGTH)]
 
 
+def _known(state: object) -> object:
+    """Take a state of another version's operator for one that is looked at again."""
+    return state if state in {*ModelState} else ModelState.PENDING
+
+
+State = Annotated[ModelState, BeforeValidator(_known)]
+
+
 def map_by(*keys: str) -> dict[str, Any]:
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [*keys]}
 
@@ -119,7 +127,7 @@ class ModelEntry(Schema):
         description="The model's name as Ollama lists it, in the model server's spelling once it "
         "is there."
     )
-    state: ModelState = Field(description="Pending, Pulling, Ready, Failed or Removing.")
+    state: State = Field(description="Pending, Pulling, Ready, Failed or Removing.")
     completed_bytes: int = Field(default=0, ge=0, description="Bytes downloaded.")
     total_bytes: int = Field(default=0, ge=0, description="Bytes to download; 0 while unknown.")
     percent: int = Field(default=0, ge=0, le=100, description="How much is downloaded.")
@@ -142,7 +150,7 @@ class PatternEntry(Schema):
     """How far one pattern of the workspace is."""
 
     name: str = Field(description="The pattern's name; its model is listed as <name>:latest.")
-    state: ModelState = Field(description="Pending, Ready, Failed or Removing.")
+    state: State = Field(description="Pending, Ready, Failed or Removing.")
     revision: str = Field(
         default="", description="What the pattern's model was made from: prompt and base model."
     )

@@ -104,7 +104,7 @@ def test_a_workspace_that_ends_is_terminating() -> None:
 
 def test_a_workspace_that_the_operator_has_not_seen_is_in_progress() -> None:
     """By the defaults that the API server writes into its status."""
-    (version,) = crd.workspace_crd()["spec"]["versions"]
+    version, *_ = crd.workspace_crd()["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]["properties"]["status"]
     nested = {
         name: field["default"] for name, field in schema["properties"].items() if "default" in field

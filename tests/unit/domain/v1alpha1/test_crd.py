@@ -1,8 +1,10 @@
+import json
 from typing import Any
 
 import jsonschema
 import pytest
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1 import crd
 from aichat_workspace.domain.v1alpha1.platform_spec import Images, PlatformSpec
 from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
@@ -21,6 +23,40 @@ def schemas(node: Any) -> list[dict[str, Any]]:
 def root(document: Any) -> dict[str, Any]:
     schema: dict[str, Any] = document["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     return schema
+
+
+@pytest.mark.parametrize("document", [crd.workspace_crd(), crd.platform_crd()])
+def test_the_versions_differ_in_name_and_storage_only(document: Any) -> None:
+    versions = document["spec"]["versions"]
+    assert [(entry.pop("name"), entry.pop("storage")) for entry in versions] == [
+        ("v1beta1", False),
+        ("v1alpha1", True),
+    ]
+    assert versions[0] == versions[1]
+    assert versions[0]["served"]
+    assert document["spec"]["conversion"] == {"strategy": "None"}
+
+
+def test_the_stored_version_is_the_one_that_programs_speak() -> None:
+    for document in (crd.workspace_crd(), crd.platform_crd()):
+        (stored,) = (entry for entry in document["spec"]["versions"] if entry["storage"])
+        assert stored["name"] == names.VERSION
+
+
+def test_only_a_version_that_is_deprecated_warns(monkeypatch: pytest.MonkeyPatch) -> None:
+    marks = {"deprecated", "deprecationWarning"}
+    assert not any(marks & set(entry) for entry in crd.workspace_crd()["spec"]["versions"])
+    monkeypatch.setattr(names, "DEPRECATED_VERSIONS", {"v1alpha1": "write v1beta1"})
+    newest, oldest = crd.workspace_crd()["spec"]["versions"]
+    assert not marks & set(newest)
+    assert (oldest["deprecated"], oldest["deprecationWarning"]) == (True, "write v1beta1")
+
+
+@pytest.mark.parametrize("document", [crd.workspace_crd(), crd.platform_crd()])
+def test_kubectl_can_keep_a_definition_in_its_annotation(document: Any) -> None:
+    """https://kubernetes.io/docs/reference/kubectl/generated/kubectl_apply/ keeps it as JSON, and
+    annotations have 256 KiB."""
+    assert len(json.dumps(document)) < 200 * 1024
 
 
 @pytest.mark.parametrize("document", [crd.workspace_crd(), crd.platform_crd()])

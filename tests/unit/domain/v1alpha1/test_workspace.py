@@ -35,6 +35,23 @@ def test_a_status_is_read_without_the_field_that_is_not_understood() -> None:
     assert parsed.not_understood == ()
 
 
+def test_an_entry_of_another_operators_status_takes_no_other_entry_with_it() -> None:
+    """Without its record the operator would never remove a model that it has downloaded."""
+    moment = {"lastTransitionTime": "2026-11-23T11:00:00Z", "observedGeneration": 1}
+    texts = {"status": "True", "reason": "Any", "message": "", **moment}
+    conditions = [{"type": "BackedUp", **texts}, {"type": "Ready", **texts}]
+    models = [
+        {"name": "gemma2:2b", "state": "Verifying", "managed": True},
+        {"name": "qwen3:1b", "state": "Ready", "managed": True},
+    ]
+    status = workspace(status={"conditions": conditions, "models": models}).status
+    assert [condition.type for condition in status.conditions] == ["Ready"]
+    assert [(model.state, model.managed) for model in status.models] == [
+        ("Pending", True),
+        ("Ready", True),
+    ]
+
+
 def test_an_invalid_workspace_name_is_refused() -> None:
     with pytest.raises(ValidationError):
         workspace("Not A Name")
