@@ -88,7 +88,7 @@ def _control_plane(version: str) -> GoBinary:
 OTHER_CONTROL_PLANES: Final = {
     _release(version): _control_plane(version) for version in ("v1.30.14",)
 }
-"""Control planes of other releases, by these: the oldest that the product supports."""
+"""Control planes of other releases: the oldest that the product supports."""
 COREDNS: Final = GoBinary(
     "coredns", "kubernetes", "./coredns", programs=(Program("coredns", "1", ("-version",)),)
 )

@@ -33,7 +33,7 @@ def hooks(helm: Path) -> list[dict[str, Any]]:
     """What `helm test` makes, in its order."""
     repository, _, tag = IMAGE.rpartition(":")
     image = ("--set", f"image.repository={repository},image.tag={tag}")
-    command = [helm, "template", "any", CHART, "--namespace", SYSTEM, *image]
+    command: list[str | Path] = [helm, "template", "any", CHART, "--namespace", SYSTEM, *image]
     ran = subprocess.run(command, check=True, capture_output=True, text=True)
     rendered = [manifest for manifest in yaml.safe_load_all(ran.stdout) if manifest]
     tests = [

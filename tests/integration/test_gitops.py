@@ -34,7 +34,7 @@ def applied() -> list[Object]:
         "ingress": {"domain": "ai.example.org", "sourceRanges": ["192.0.2.0/24"]},
         "upgrades": {"concurrent": 3, "maxFailures": "10%"},
     }
-    spec = {
+    spec: dict[str, Any] = {
         "models": ["smollm2:135m"],
         "suspended": True,
         "expiresAfter": "72h",

@@ -5,6 +5,7 @@ Flux compares generations, then evaluates inProgress, failed and current, and el
 https://github.com/fluxcd/pkg/blob/main/runtime/cel/status_evaluator.go
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ from typing import Any, Final
 import celpy
 import pytest
 import yaml
+from celpy.adapter import json_to_cel
 from lupa.lua51 import LuaRuntime
 
 from aichat_workspace.domain.models.status import ModelState, ModelStatus
@@ -80,7 +82,7 @@ def flux(document: dict[str, Any]) -> str:
     if document["status"]["observedGeneration"] != document["metadata"]["generation"]:
         return "InProgress"
     environment = celpy.Environment()
-    values = {key: celpy.json_to_cel(value) for key, value in document.items()}
+    values = {key: json_to_cel(value) for key, value in document.items()}
     outcomes = {"inProgress": "InProgress", "failed": "Failed", "current": "Current"}
     for name, outcome in outcomes.items():
         if expression := check.get(name):
@@ -117,7 +119,7 @@ def test_the_statuses_have_all_outcomes_of_kstatus() -> None:
     assert {kstatus(as_stored(*inputs)) for inputs in STATUSES.values()} == {*ARGO_CD_OF_KSTATUS}
 
 
-def unseen(definition: dict[str, Any]) -> dict[str, Any]:
+def unseen(definition: Mapping[str, Any]) -> dict[str, Any]:
     """The status that the API server writes by default."""
     (version,) = definition["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]["properties"]["status"]
