@@ -176,7 +176,7 @@ cluster-logs: setup ## Print a component's log: make cluster-logs COMPONENT=kube
 
 export CLUSTER IMAGE_REGISTRY BASE_IMAGE PULL_SECRET
 .PHONY: demo demo-down
-demo: setup ## From nothing to a reply here; or: make demo CLUSTER=existing IMAGE_REGISTRY=…
+demo: setup ## From nothing to a reply here; or: make demo CLUSTER=existing [IMAGE_REGISTRY=…]
 	hack/demo
 demo-down: setup ## Remove the demo's objects (with the same CLUSTER).
 	hack/demo-down

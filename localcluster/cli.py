@@ -34,6 +34,7 @@ _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 _TOOLS: Final = {
     "actionlint": binaries.ACTIONLINT,
     "helm": binaries.HELM,
+    "helm3": binaries.HELM_3,
     "kustomize": binaries.KUSTOMIZE,
     "kwok": binaries.KWOK,
 }

@@ -1,4 +1,4 @@
-"""The local cluster's folders. Only this module reads the environment variables for them."""
+"""The local cluster's folders. Only this module reads its environment variables."""
 
 import os
 from pathlib import Path
@@ -29,3 +29,8 @@ def provided_dir() -> Path | None:
     """
     folder = os.environ.get("LOCALCLUSTER_PROGRAMS") or os.environ.get("KUBEBUILDER_ASSETS")
     return Path(folder) if folder else None
+
+
+def kubernetes_release() -> str:
+    """Return the release of control planes, as 1.30; empty for that of nodes."""
+    return os.environ.get("LOCALCLUSTER_KUBERNETES", "")

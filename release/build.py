@@ -127,8 +127,11 @@ def _boms(source: Source, images: image.Images, roots: Path, files: Path) -> Non
 def _manifests(tree: Path, source: Source, options: Options, digest: str, files: Path) -> None:
     """Write the chart's package and the single file of the installation."""
     folder = tree / "charts" / names.OPERATOR
+    own_image = f"{options.repository()}:v{source.version}"
     if options.image:
         chart.set_image(folder / "values.yaml", options.image, digest)
+        own_image = f"{options.image}@{digest}"
+    chart.annotate(folder / "Chart.yaml", chart.changes(source.notes), own_image)
     chart.package(folder, files / f"{names.OPERATOR}-{source.version}.tgz", source.time)
     text = manifest.install_yaml(tree, options.repository(), source.version, digest)
     (files / "install.yaml").write_text(text)

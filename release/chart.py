@@ -5,8 +5,14 @@ import re
 import tarfile
 from io import BytesIO
 from pathlib import Path
+from typing import Final
+
+import yaml
 
 from release.errors import ReleaseError
+
+_CHANGES: Final = "artifacthub.io/changes"
+_IMAGES: Final = "artifacthub.io/images"
 
 
 def package(chart: Path, target: Path, time: int) -> Path:
@@ -42,3 +48,33 @@ def set_image(values: Path, repository: str, digest: str) -> None:
         if not count:
             raise ReleaseError(f"{values.name} has no image.{name}: release/chart.py expects one")
     values.write_text(text)
+
+
+def annotate(metadata: Path, changes: list[str], own_image: str) -> None:
+    """Say in Chart.yaml what Artifact Hub shows of a release: what changed, and its own image.
+
+    https://artifacthub.io/docs/topics/annotations/helm/
+
+    Raises:
+        ReleaseError: the file has no list of images, as the generator writes it.
+    """
+    head, _, text = metadata.read_text().partition("\n")
+    chart = yaml.safe_load(text)
+    annotations = chart.get("annotations", {})
+    if _IMAGES not in annotations:
+        raise ReleaseError(f"{metadata.name} has no {_IMAGES}: release/chart.py expects one")
+    own, *others = yaml.safe_load(annotations[_IMAGES])
+    annotations[_IMAGES] = _yaml([{**own, "image": own_image}, *others])
+    annotations[_CHANGES] = _yaml(changes)
+    metadata.write_text(f"{head}\n{_yaml(chart)}")
+
+
+def changes(section: str) -> list[str]:
+    """Return the items of a changelog's section, each in one line and without links' addresses."""
+    paragraphs = section.split("\n\n")
+    items = [item for part in paragraphs for item in re.split(r"^- ", part, flags=re.MULTILINE)[1:]]
+    return [re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", " ".join(item.split())) for item in items]
+
+
+def _yaml(document: object) -> str:
+    return yaml.safe_dump(document, sort_keys=False, width=100, allow_unicode=True)

@@ -24,6 +24,7 @@ _GROUPS: Final = {
     "interruptions": ("e2e/test_downloads.py", "e2e/test_failover.py"),
     "lifetimes": ("e2e/test_lifetimes.py",),
     "api": ("e2e/test_api.py", "e2e/test_api_docs.py"),
+    "smoke-tests": ("e2e/test_deploying.py", "e2e/test_chart.py"),
     "fields": (
         "integration/test_spec_fields.py",
         "integration/test_transitions.py",
@@ -46,7 +47,12 @@ _GROUPS: Final = {
         "integration/test_refusals.py",
         "integration/test_versions.py",
     ),
-    "absence": ("integration/test_absence.py", "integration/test_fights.py"),
+    "absence": (
+        "integration/test_absence.py",
+        "integration/test_fights.py",
+        "integration/test_gitops.py",
+        "integration/test_helm_waits.py",
+    ),
     "bare": ("integration/test_install.py", "integration/test_deploying.py"),
     "fleet": ("integration/test_upgrades.py", "integration/test_quota.py"),
     "api-process": (

@@ -8,21 +8,32 @@ from typing import Final
 from localcluster.build import toolchain
 from localcluster.build.compiler import GoPackage, compile_package
 from localcluster.build.provided import Program, provided_folder
-from localcluster.paths import GO_MODULES, cache_dir
+from localcluster.errors import CommandFailedError
+from localcluster.paths import GO_MODULES, cache_dir, kubernetes_release
 from localcluster.processes import locks
 from localcluster.progress import Report, silent
 
 _KUBERNETES: Final = "v1.36.3"
-# The release that an installed program must have: 1.36.
-_RELEASE: Final = _KUBERNETES.removeprefix("v").rpartition(".")[0]
-_VERSION_FLAGS: Final = " ".join(
-    [
-        "-s -w",
-        f"-X k8s.io/component-base/version.gitVersion={_KUBERNETES}",
-        "-X k8s.io/component-base/version.gitMajor=1",
-        "-X k8s.io/component-base/version.gitMinor=36",
-    ]
-)
+
+
+def _release(version: str) -> str:
+    """Return the release of a version, as 1.36 of v1.36.3."""
+    return version.removeprefix("v").rpartition(".")[0]
+
+
+def _version_flags(version: str) -> str:
+    return " ".join(
+        [
+            "-s -w",
+            f"-X k8s.io/component-base/version.gitVersion={version}",
+            "-X k8s.io/component-base/version.gitMajor=1",
+            f"-X k8s.io/component-base/version.gitMinor={_release(version).partition('.')[2]}",
+        ]
+    )
+
+
+# The release that an installed program must have.
+_RELEASE: Final = _release(_KUBERNETES)
 
 
 @dataclass(frozen=True)
@@ -58,10 +69,26 @@ KUBERNETES: Final = GoBinary(
     "kubernetes",
     "kubernetes",
     ".",
-    _VERSION_FLAGS,
+    _version_flags(_KUBERNETES),
     links=tuple(program.name for program in _NODE),
     programs=_NODE,
 )
+
+
+def _control_plane(version: str) -> GoBinary:
+    return GoBinary(
+        "kubernetes",
+        f"kubernetes-{_release(version)}",
+        ".",
+        _version_flags(version),
+        links=tuple(program.name for program in CONTROL_PLANE),
+    )
+
+
+OTHER_CONTROL_PLANES: Final = {
+    _release(version): _control_plane(version) for version in ("v1.30.14",)
+}
+"""Control planes of other releases: the oldest that the product supports."""
 COREDNS: Final = GoBinary(
     "coredns", "kubernetes", "./coredns", programs=(Program("coredns", "1", ("-version",)),)
 )
@@ -91,12 +118,46 @@ HELM: Final = GoBinary(
     "helm.sh/helm/v4/cmd/helm",
     programs=(Program("helm", "4", ("version", "--short")),),
 )
+# Without a cluster it renders for this release of Kubernetes; version 4 reads it from its modules.
+_HELM_3_FLAGS: Final = " ".join(
+    [
+        "-s -w",
+        f"-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor={_RELEASE.partition('.')[2]}",
+    ]
+)
+HELM_3: Final = GoBinary(
+    "helm",
+    "helm3",
+    "helm.sh/helm/v3/cmd/helm",
+    _HELM_3_FLAGS,
+    programs=(Program("helm", "3", ("version", "--short")),),
+)
 
 
 def ensure_kubernetes(report: Report, *, full: bool) -> Path:
-    """Return the folder of Kubernetes' programs: a node's, or only a control plane's."""
-    installed = provided_folder(KUBERNETES.programs if full else CONTROL_PLANE, report)
-    return installed or _ensure_built(KUBERNETES, report)
+    """Return the folder of Kubernetes' programs: a node's, or only a control plane's.
+
+    Raises:
+        CommandFailedError: the build failed, or there is no control plane of the wanted release.
+    """
+    binary = _kubernetes(full=full)
+    return _provided(binary, report, full=full) or _ensure_built(binary, report)
+
+
+def _kubernetes(*, full: bool) -> GoBinary:
+    """Return what a node or a control plane runs; a variable names the latter's release."""
+    release = kubernetes_release()
+    if full or release in ("", _RELEASE):
+        return KUBERNETES
+    if release not in OTHER_CONTROL_PLANES:
+        releases = ", ".join([*OTHER_CONTROL_PLANES, _RELEASE])
+        raise CommandFailedError(f"LOCALCLUSTER_KUBERNETES is {release!r}; there are: {releases}")
+    return OTHER_CONTROL_PLANES[release]
+
+
+def _provided(binary: GoBinary, report: Report, *, full: bool) -> Path | None:
+    programs = CONTROL_PLANE if binary is KUBERNETES and not full else binary.programs
+    return provided_folder(programs, report) if programs else None
 
 
 def ensure(binary: GoBinary, report: Report) -> Path:
@@ -120,9 +181,10 @@ def _ensure_built(binary: GoBinary, report: Report) -> Path:
 
 def is_kubernetes_built(*, full: bool) -> bool:
     """Return whether the cache or the machine has Kubernetes' programs."""
-    if _folder(KUBERNETES, toolchain.find()).exists():
+    binary = _kubernetes(full=full)
+    if _folder(binary, toolchain.find()).exists():
         return True
-    return provided_folder(KUBERNETES.programs if full else CONTROL_PLANE, silent) is not None
+    return _provided(binary, silent, full=full) is not None
 
 
 def _folder(binary: GoBinary, go: toolchain.Toolchain) -> Path:

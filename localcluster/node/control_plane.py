@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from localcluster import certificates, state
 from localcluster.errors import CommandFailedError, last_lines
+from localcluster.paths import kubernetes_release
 from localcluster.ports import free_ports
 from localcluster.processes.background import is_alive, start
 from localcluster.progress import Report
@@ -39,6 +40,8 @@ _AUTHENTICATION: Final = {
     "kind": "AuthenticationConfiguration",
     "jwt": [],
 }
+# Releases that do not know this version of it yet.
+_AUTHENTICATION_VERSIONS: Final = {"1.30": "apiserver.config.k8s.io/v1beta1"}
 
 
 def start_control_plane(
@@ -97,7 +100,12 @@ def _write_files(cluster: Cluster, *, audit_bodies: bool) -> None:
     (cluster.folder / "tokens.csv").write_text(f'{cluster.token},admin,admin,"system:masters"\n')
     policy = _audit_policy(_LEVELS[audit_bodies])
     (cluster.folder / "audit-policy.yaml").write_text(yaml.safe_dump(policy))
-    cluster.authentication_config.write_text(yaml.safe_dump(_AUTHENTICATION))
+    cluster.authentication_config.write_text(yaml.safe_dump(_authentication()))
+
+
+def _authentication() -> dict[str, object]:
+    version = _AUTHENTICATION_VERSIONS.get(kubernetes_release(), _AUTHENTICATION["apiVersion"])
+    return {**_AUTHENTICATION, "apiVersion": version}
 
 
 def _audit_policy(level: str) -> dict[str, object]:

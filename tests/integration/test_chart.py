@@ -4,8 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -13,23 +14,27 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from aichat_workspace.chart.components import API_VARIABLES
 from tests.examples import examples, run
 from tests.integration.conftest import (
     ROOT,
     SYSTEM,
     Cluster,
     bare_control_plane,
+    platform,
     wait_for_kinds,
     workspace,
 )
 from tests.integration.images import images
 from tests.integration.stand_in_kinds import GATEWAY_API, installed
 from tests.integration.test_install import HELM, IMAGE, KINDS, PAGE
+from tests.kube import Kube
 
 CHART: Final = ROOT / "charts" / "aichat-workspace-operator"
-HELMS: Final = ("helm",)
-"""Tools of the local cluster, one for each version of Helm."""
+HELMS: Final = ("helm", pytest.param("helm3", marks=pytest.mark.slow))
+"""Tools of the local cluster: Helm 4 and 3."""
 PROMETHEUS: Final = "monitoring.coreos.com"
+SMOKE_TEST: Final = "app.kubernetes.io/name=aichat-smoke-test"
 MONITORING: Final = {
     "serviceMonitors": {"enabled": True},
     "prometheusRules": {"enabled": True},
@@ -89,6 +94,7 @@ MATRIX: Final[dict[str, dict[str, Any]]] = {
                 "issuer": "https://id.example.org",
                 "clientId": "aichat",
                 "clientSecretName": "oidc",
+                "cliClientId": "aichatctl",
                 "caConfigMapName": "oidc-ca",
             },
         }
@@ -101,10 +107,28 @@ MATRIX: Final[dict[str, dict[str, Any]]] = {
             "egressPorts": [4318],
         }
     },
+    "openshift": {
+        "runAs": "Cluster",
+        "networkPolicies": {
+            "ingressNamespaces": ["openshift-ingress"],
+            "ingressPodLabels": {"app": "router"},
+            "sourceRanges": ["192.0.2.0/24", "fd00::/64"],
+            "dns": {"namespaces": ["openshift-dns"], "podLabels": {"dns": "default"}},
+        },
+    },
+    "any source": {"networkPolicies": {"anySource": True}},
+    "one of each": {
+        "operator": {"replicas": 1},
+        "api": {"replicas": 0, "ingress": {"enabled": False}},
+    },
     "least": {"crds": {"install": False}, "networkPolicies": {"enabled": False}},
 }
 
 Objects = dict[tuple[str, str], dict[str, Any]]
+
+
+TEMPLATE: Final = ("template", "any", str(CHART), "--namespace", SYSTEM, "--no-hooks")
+"""Without what is there while `helm test` runs only."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +154,7 @@ class Helm:
     def render(self, values: dict[str, Any], folder: Path) -> str:
         file = folder / "values.yaml"
         file.write_text(yaml.safe_dump(values))
-        return self.run("template", "any", str(CHART), "-n", SYSTEM, "-f", str(file))
+        return self.run(*TEMPLATE, "-f", str(file))
 
 
 def tool(name: str) -> Helm:
@@ -139,14 +163,9 @@ def tool(name: str) -> Helm:
     return Helm(Path(ran.stdout.strip()))
 
 
-@pytest.fixture(scope="module")
-def helms() -> dict[str, Helm]:
-    return {name: tool(name) for name in HELMS}
-
-
-@pytest.fixture(params=HELMS)
-def helm(request: pytest.FixtureRequest, helms: dict[str, Helm]) -> Helm:
-    return helms[request.param]
+@pytest.fixture(scope="module", params=HELMS)
+def helm(request: pytest.FixtureRequest) -> Helm:
+    return tool(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -241,17 +260,15 @@ def test_the_same_settings_make_the_same_objects(helm: Helm, tmp_path: Path) -> 
 @pytest.mark.parametrize("environment", ["staging", "production"])
 def test_an_environments_values_are_its_kustomization(helm: Helm, environment: str) -> None:
     folder = ROOT / "config" / "environments" / environment
-    chart = ("template", "any", str(CHART), "-n", SYSTEM, "-f", str(folder / "values.yaml"))
-    rendered = objects(helm.run(*chart))
+    rendered = objects(helm.run(*TEMPLATE, "-f", str(folder / "values.yaml")))
     assert comparable(rendered) == comparable(kustomized(folder))
 
 
 def test_a_typing_error_in_a_value_is_refused(helm: Helm) -> None:
-    chart = ("template", "any", str(CHART), "-n", SYSTEM)
-    output = helm.run(*chart, "--set", "api.replica=3", check=False)
+    output = helm.run(*TEMPLATE, "--set", "api.replica=3", check=False)
     assert "at '/api'" in output
     assert "'replica' not allowed" in output
-    assert "clientId" in helm.run(*chart, "--set", "api.oidc.issuer=https://a.b", check=False)
+    assert "clientId" in helm.run(*TEMPLATE, "--set", "api.oidc.issuer=https://a.b", check=False)
 
 
 def test_another_namespace_is_refused_with_the_right_one(helm: Helm) -> None:
@@ -259,9 +276,9 @@ def test_another_namespace_is_refused_with_the_right_one(helm: Helm) -> None:
     assert f"not in elsewhere: add --namespace {SYSTEM}" in output
 
 
-def test_values_reach_their_objects(helms: dict[str, Helm], tmp_path: Path) -> None:
+def test_values_reach_their_objects(helm: Helm, tmp_path: Path) -> None:
     def rendered(name: str) -> Objects:
-        return objects(helms["helm"].render(MATRIX[name], tmp_path))
+        return objects(helm.render(MATRIX[name], tmp_path))
 
     kinds = {kind for kind, _ in rendered("least")}
     assert not {"CustomResourceDefinition", "NetworkPolicy", "ServiceMonitor"} & kinds
@@ -279,14 +296,15 @@ def test_values_reach_their_objects(helms: dict[str, Helm], tmp_path: Path) -> N
     ingress = rendered("defaults")["Ingress", "aichat-workspace-api"]["spec"]["rules"][0]["http"]
     paths = {match["path"]["value"] for match in route["rules"][0]["matches"]}
     assert paths == {path["path"] for path in ingress["paths"]}
+    peers = gateway["NetworkPolicy", "aichat-workspace-api"]["spec"]["ingress"][0]["from"]
+    assert "gateways" in peers[0]["namespaceSelector"]["matchExpressions"][0]["values"]
     assert images([rendered("registry")["Deployment", "aichat-workspace-api"]]) == {
         f"registry.example.org/operator@sha256:{'0' * 64}"
     }
     deployment = rendered("provider")["Deployment", "aichat-workspace-api"]
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     variables = [variable["name"] for variable in container["env"]]
-    assert len(variables) == len({*variables}) == 7
-    assert variables[:2] == ["API_TRUSTED_PROXIES", "PUBLIC_URL"]
+    assert sorted(variables) == sorted(API_VARIABLES), "each once"
 
 
 @dataclass(frozen=True)
@@ -310,6 +328,11 @@ class Reader:
         }
         return run(documented, environment, self.checkout, 120)[-1]
 
+    def test(self) -> tuple[str, ...]:
+        """The arguments of `helm test`."""
+        release = ("aichat-workspace-operator", "--namespace", SYSTEM)
+        return ("test", *release, "--timeout", "60s", "--kubeconfig", str(self.cluster.kubeconfig))
+
     def listed(self) -> set[str]:
         return set(self.cluster.kubectl("get", KINDS, "-o", "name").split())
 
@@ -326,15 +349,21 @@ def test_a_release_comes_is_upgraded_and_goes_without_any_workspace(
     before = reader.listed()
 
     output = reader.follow("helm-namespace", "helm-values", "helm-install")
-    assert "Wait until it is ready" in output
+    assert "Next: wait until it is ready" in output
+    assert "kind: AIChatPlatform" in output
     assert "admits pods of any kind" not in output, "the page has labelled the namespace"
     assert reader.image() == f"{IMAGE}:v0.1.0"
     wait_for_kinds(cluster)
+    _assert_that_its_test_asks_a_model_and_leaves_nothing(reader)
     cluster.apply(workspace("stays"))
     uid = cluster.get("aiws", "stays", "-n", SYSTEM)["metadata"]["uid"]
 
-    reader.follow("helm-upgrade")
+    cluster.apply(platform({}))
+    output = reader.follow("helm-upgrade")
+    assert "is upgraded" in output
+    assert "kind: AIChatPlatform" not in output, "its settings are there"
     assert reader.image() == f"{IMAGE}:v0.1.1"
+    assert cluster.get("aiws", "stays", "-n", SYSTEM)["metadata"]["uid"] == uid
 
     reader.follow("helm-remove")
     assert cluster.get("deployments", "-n", SYSTEM)["items"] == []
@@ -348,8 +377,50 @@ def test_a_release_comes_is_upgraded_and_goes_without_any_workspace(
     assert reader.done == HELM
 
 
+def _assert_that_its_test_asks_a_model_and_leaves_nothing(reader: Reader) -> None:
+    before = reader.listed()
+    with pods_end(reader.cluster, "Failed") as pods:
+        output = reader.helm.run(*reader.test(), check=False)
+    assert "failed" in output.lower()
+    assert len(pods) == 1, "it is not tried again"
+    with pods_end(reader.cluster, "Succeeded") as pods:
+        reader.follow("helm-test")
+    (pod,) = pods
+    (container,) = pod["spec"]["containers"]
+    assert container["image"] == f"{IMAGE}:v0.1.0"
+    assert (*container["command"], *container["args"])[1:] == (
+        *("/smoke-test/smoke_test.py", "smollm2:135m"),
+    )
+    assert reader.listed() == before, "the test's team is gone"
+    assert not reader.cluster.kube.has("networkpolicy", "aichat-smoke-test", SYSTEM)
+
+
+@contextmanager
+def pods_end(cluster: Cluster, phase: str) -> Iterator[list[Any]]:
+    """The pods of the smoke test end so, as a node would see it. Returns those that there were."""
+    ended, kube, pods = threading.Event(), Kube(cluster.kubeconfig), list[Any]()
+
+    def look() -> None:
+        while not ended.wait(0.2):
+            for pod in kube.get("pods", "-n", SYSTEM, "-l", SMOKE_TEST)["items"]:
+                if pod["status"]["phase"] == "Pending":
+                    pods.append(pod)
+                    status = {"status": {"phase": phase}}
+                    kube.patch("pod", pod["metadata"]["name"], SYSTEM, status, "status")
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield pods
+    finally:
+        ended.set()
+        thread.join()
+
+
 @pytest.fixture(scope="module")
-def namespace(cluster: Cluster) -> Iterator[None]:
+def namespace(cluster: Cluster, helm: Helm) -> Iterator[None]:
+    """It goes with the tests of one version of Helm."""
+    assert helm.folder
     cluster.kubectl("create", "namespace", SYSTEM)
     yield
     cluster.kubectl("delete", "namespace", SYSTEM, "--timeout=60s")
@@ -358,11 +429,16 @@ def namespace(cluster: Cluster) -> Iterator[None]:
 @pytest.mark.usefixtures("namespace")
 @pytest.mark.parametrize("name", MATRIX)
 def test_the_api_server_takes_what_is_rendered(
-    cluster: Cluster, helms: dict[str, Helm], name: str, tmp_path: Path
+    cluster: Cluster, helm: Helm, name: str, tmp_path: Path
 ) -> None:
-    text, *others = (helm.render(MATRIX[name], tmp_path) for helm in helms.values())
-    assert all(objects(other) == objects(text) for other in others)
     cluster.kubectl(
         *("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"),
-        stdin=text,
+        stdin=helm.render(MATRIX[name], tmp_path),
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MATRIX)
+def test_both_versions_of_helm_render_the_same(name: str, tmp_path: Path) -> None:
+    rendered = (objects(tool(helm).render(MATRIX[name], tmp_path)) for helm in ("helm", "helm3"))
+    assert next(rendered) == next(rendered)

@@ -41,7 +41,7 @@ KINDS: Final = (
 ELSEWHERE: Final = {"node", "forward"}
 """Marks of what needs pods: tests/e2e runs those."""
 HELM: Final = {
-    *("helm-namespace", "helm-values", "helm-install", "helm-upgrade"),
+    *("helm-namespace", "helm-values", "helm-install", "helm-test", "helm-upgrade"),
     *("helm-remove", "helm-remove-all"),
 }
 """Marks of what test_chart.py runs."""

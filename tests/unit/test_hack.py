@@ -158,6 +158,110 @@ def test_demo_does_not_begin_without_the_rights_it_needs(kubectl: Kubectl) -> No
     assert "rights in somewhere" in ran.stderr
 
 
+class Laptop:
+    """A machine with a builder and the program of its cluster, which write down how they are
+    called. The builder's image has the digest sha256:0123456789abcdef0123."""
+
+    def __init__(self, folder: Path, kubectl: Kubectl, context: str, provider: str = "") -> None:
+        self._folder, self._kubectl = folder, kubectl
+        kubectl.answers("config current-context", context)
+        kubectl.answers("config view --minify", provider)
+        kubectl.answers("get --raw /version", '{"gitVersion": "v1.30.0"}')
+        kubectl.answers("get storageclasses", "true")
+        kubectl.answers("-n default get endpointslices", "")  # hack/install ends here
+        for builder in ("docker", "podman", "buildah"):
+            self.has(builder, "exit 1")
+
+    def has(self, program: str, commands: str = "") -> None:
+        path = self._folder / program
+        path.write_text(f'#!/bin/sh\necho "{program} $*" >>{self._folder}/calls\n{commands}\n')
+        path.chmod(0o755)
+
+    def builds_by(self, builder: str) -> None:
+        digest = "printf 'sha256:0123456789abcdef0123' >"
+        self.has(
+            builder, f'while [ $# -gt 0 ]; do [ "$1" != --iidfile ] || {digest}"$2"; shift; done'
+        )
+
+    def demo(self, **environment: str) -> str:
+        """What the demo says where it goes no further."""
+        return self._kubectl.run("demo", **environment).stderr
+
+    def calls(self) -> list[str]:
+        """The calls from the image's name on, with its archive as ARCHIVE."""
+        lines = (self._folder / "calls").read_text().splitlines()
+        (begin,) = (place for place, line in enumerate(lines) if " tag " in line)
+        return [re.sub(r"/\S+/image\.tar", "ARCHIVE", line) for line in lines[begin:]]
+
+
+IMAGE: Final = "docker.io/library/aichat-workspace-operator:demo-0123456789ab"
+
+
+@pytest.mark.parametrize(
+    ("context", "provider", "program", "load"),
+    [
+        ("kind-kind", "", "kind", "load image-archive ARCHIVE --name kind"),
+        ("kind-my-team", "", "kind", "load image-archive ARCHIVE --name my-team"),
+        ("k3d-dev", "", "k3d", "image import ARCHIVE --cluster dev"),
+        (
+            *("minikube", "minikube.sigs.k8s.io", "minikube"),
+            "image load ARCHIVE --profile minikube",
+        ),
+        ("work", "minikube.sigs.k8s.io", "minikube", "image load ARCHIVE --profile work"),
+    ],
+)
+def test_a_laptops_cluster_gets_the_image_by_its_own_command(
+    kubectl: Kubectl, tmp_path: Path, context: str, provider: str, program: str, load: str
+) -> None:
+    """As the programs' own pages have the commands; none of them runs here."""
+    laptop = Laptop(tmp_path, kubectl, context, provider)
+    laptop.builds_by("docker")
+    laptop.has(program)
+    assert "has no endpoints" in laptop.demo(), "the demo has gone on to install"
+    assert laptop.calls() == [
+        f"docker tag 0123456789abcdef0123 {IMAGE}",
+        f"docker save --output ARCHIVE {IMAGE}",
+        f"{program} {load}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("builder", "save"),
+    [
+        ("podman", f"save --quiet --format docker-archive --output ARCHIVE {IMAGE}"),
+        ("buildah", f"push --quiet {IMAGE} docker-archive:ARCHIVE:{IMAGE}"),
+    ],
+)
+def test_an_image_of_any_builder_reaches_a_laptops_cluster(
+    kubectl: Kubectl, tmp_path: Path, builder: str, save: str
+) -> None:
+    laptop = Laptop(tmp_path, kubectl, "kind-kind")
+    laptop.builds_by(builder)
+    laptop.has("kind")
+    laptop.demo()
+    _, written, _ = laptop.calls()
+    assert written == f"{builder} {save}"
+
+
+def test_a_registry_that_is_named_is_the_way_to_a_laptops_cluster_too(
+    kubectl: Kubectl, tmp_path: Path
+) -> None:
+    laptop = Laptop(tmp_path, kubectl, "kind-kind")
+    laptop.builds_by("docker")
+    laptop.has("kind")
+    laptop.demo(IMAGE_REGISTRY="localhost:5000")
+    image = f"localhost:5000/{IMAGE.partition('library/')[2]}"
+    assert laptop.calls() == [f"docker tag 0123456789abcdef0123 {image}", f"docker push {image}"]
+
+
+def test_a_laptops_cluster_without_its_program_is_told_before_the_build(
+    kubectl: Kubectl, tmp_path: Path
+) -> None:
+    laptop = Laptop(tmp_path, kubectl, "k3d-dev")
+    laptop.builds_by("docker")
+    assert "- k3d, which gives the image to the nodes of k3d-dev: install it" in laptop.demo()
+
+
 def test_install_says_what_pods_wait_for_where_they_do_not_start(kubectl: Kubectl) -> None:
     kubectl.answers("-n default get endpointslices", "6443")
     kubectl.answers("get deployment", '{"metadata": {"generation": 1}, "spec": {}, "status": {}}')

@@ -47,3 +47,11 @@ def test_the_page_of_tested_versions_names_what_is_built() -> None:
         "Open WebUI": versions.OPEN_WEBUI,
         "Python": version(PROJECT / "Containerfile", r"^ARG BASE=\S+/python:(\d+\.\d+)"),
     }
+
+
+def test_the_page_of_platforms_names_the_control_planes_that_are_built() -> None:
+    page = (PROJECT / "docs" / "platforms.md").read_text()
+    modules = [KUBERNETES.parent, *GO_MODULES.glob("kubernetes-*")]
+    built = {version(module / "go.mod", r"^\tk8s\.io/kubernetes v(\S+)") for module in modules}
+    assert len(built) == len(modules) > 1
+    assert set(re.findall(r"\((1\.\d+\.\d+)\)", page)) == built

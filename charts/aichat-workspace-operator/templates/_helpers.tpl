@@ -13,6 +13,11 @@
 {{- with . }}{{ toYaml . }}{{ end -}}
 {{- end -}}
 
+{{- /* Annotations of an object of `helm test`, in one line. A Job that failed stays until the next test. */ -}}
+{{- define "aichat-workspace-operator.test-hook" -}}
+{{ dict "helm.sh/hook" "test" "helm.sh/hook-weight" . "helm.sh/hook-delete-policy" "before-hook-creation,hook-succeeded" "helm.sh/hook-output-log-policy" "hook-succeeded,hook-failed" | toJson }}
+{{- end -}}
+
 {{- define "aichat-workspace-operator.pod-annotations" -}}
 {{- with .podAnnotations -}}
 annotations:
@@ -81,6 +86,10 @@ env:
     secretKeyRef:
       name: {{ . }}
       key: client-secret
+{{- end }}
+{{- with $oidc.cliClientId }}
+- name: OIDC_CLI_CLIENT_ID
+  value: {{ . | quote }}
 {{- end }}
 {{- if $oidc.caConfigMapName }}
 - name: OIDC_CA_FILE
@@ -160,13 +169,14 @@ secretName: {{ . }}
 {{- end }}
 {{- end -}}
 
-{{- /* No peers at all are everybody. */ -}}
+{{- /* No peers at all are everybody. A Gateway's pods are in its namespace, or in its controller's. */ -}}
 {{- define "aichat-workspace-operator.ingress-peers" -}}
+{{- $gateway := .Values.api.gateway.enabled | ternary (list .Values.api.gateway.namespace) list -}}
 {{- with .Values.networkPolicies -}}
 {{- if .anySource -}}
 []
 {{- else -}}
-{{ include "aichat-workspace-operator.peers" (list .ingressNamespaces .ingressPodLabels .sourceRanges) }}
+{{ include "aichat-workspace-operator.peers" (list (concat .ingressNamespaces $gateway | uniq) .ingressPodLabels .sourceRanges) }}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -23,7 +23,8 @@ CERTIFICATE: Final = f"{names.API}-tls"
 """The Secret that cert-manager fills if no other is named."""
 API_VARIABLES: Final = (
     *("API_TRUSTED_PROXIES", "PUBLIC_URL"),
-    *("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "OIDC_SCOPE", "OIDC_CA_FILE"),
+    *("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "OIDC_CLI_CLIENT_ID"),
+    *("OIDC_SCOPE", "OIDC_CA_FILE"),
 )
 """Variables of the API that have values of their own, so `api.env` may not set them."""
 
@@ -127,6 +128,11 @@ class Oidc(Schema):
         default="",
         description="Secret whose key client-secret has the client's secret; none for a public "
         "client.",
+    )
+    cli_client_id: str = Field(
+        default="",
+        description="The client of command lines, which has no secret; that of browsers when empty "
+        "and clientSecretName is, too.",
     )
     scope: Annotated[str, StringConstraints(min_length=1)] = Field(
         default="openid email profile", description="The scopes that it is asked for."

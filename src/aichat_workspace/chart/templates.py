@@ -6,6 +6,7 @@ So an installation by kustomize and one by Helm have the same objects.
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,10 @@ from aichat_workspace.chart.edits import apply, line
 from aichat_workspace.chart.treatments import TREATMENTS, Reference, Treatment
 from aichat_workspace.domain import names
 
-_KUSTOMIZATIONS: Final = ("default", "observability")
+_SMOKE_TEST: Final = "smoke-test"
+_KUSTOMIZATIONS: Final = ("default", "observability", _SMOKE_TEST)
+_FOLDERS: Final = {"bases": (), _SMOKE_TEST: ("tests",)}
+"""Folders of `config` that have another name in the chart, or none."""
 _NAMESPACE: Final = ("Namespace", names.SYSTEM_NAMESPACE)
 """Helm keeps its release in the namespace, so it has to exist before the release."""
 _PART_OF: Final = f"app.kubernetes.io/part-of: {names.OPERATOR}"
@@ -37,6 +41,7 @@ def templates(config: Path) -> Mapping[Path, str]:
     return {
         **{folder / _target(path.relative_to(config)): text for path, text in texts.items()},
         Path("files/dashboard.json"): (config / "observability" / "dashboard.json").read_text(),
+        Path("files/smoke_test.py"): (config / _SMOKE_TEST / "smoke_test.py").read_text(),
     }
 
 
@@ -71,7 +76,7 @@ def _listed(folder: Path) -> Iterator[Path]:
 
 
 def _target(path: Path) -> Path:
-    return Path(*(part for part in path.parts if part != "bases"))
+    return Path(*chain.from_iterable(_FOLDERS.get(part, (part,)) for part in path.parts))
 
 
 def _template(path: Path, text: str) -> str:
@@ -85,7 +90,8 @@ def _object(document: str) -> str:
         return ""
     treatment = TREATMENTS.get(reference(document), Treatment())
     part_of = line(("metadata", "labels", "app.kubernetes.io/name"), _PART_OF)
-    edited = f"---\n{apply(_escape(document), (part_of, *treatment.edits))}"
+    edits = treatment.edits if treatment.is_test else (part_of, *treatment.edits)
+    edited = f"---\n{apply(_escape(document), edits)}"
     if not treatment.condition:
         return edited
     return f"{{{{- if {treatment.condition} }}}}\n{edited}{{{{- end }}}}\n"

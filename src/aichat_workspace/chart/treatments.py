@@ -18,6 +18,8 @@ class Treatment:
     edits: tuple[Edit, ...] = ()
     condition: str = ""
     """An expression that decides whether the release has the object; empty for always."""
+    is_test: bool = False
+    """It is there only while `helm test` runs."""
 
 
 def helper(name: str, argument: str = ".") -> str:
@@ -99,6 +101,51 @@ _RULES: Final = Treatment(
     (_labels(".Values.monitoring.prometheusRules.labels"),),
     ".Values.monitoring.prometheusRules.enabled",
 )
+_RELEASE_NAMESPACE: Final = ".Release.Namespace"
+
+
+def _hook(weight: int) -> str:
+    """The annotations of an object that Helm makes for its test; lower weights come first."""
+    return helper("test-hook", f'"{weight}"')
+
+
+def _test(weight: int, *edits: Edit, condition: str = "") -> Treatment:
+    annotations = line(("metadata", "name"), f"annotations: {{{{ {_hook(weight)} }}}}")
+    return Treatment((annotations, *edits), condition, is_test=True)
+
+
+# The Job is in the operator's namespace, where the image's pull secrets are.
+_SMOKE_TEST: Final[Mapping[Reference, Treatment]] = {
+    ("Namespace", names.SMOKE_TESTS_TEAM): _test(-5),
+    ("ServiceAccount", "smoke-test"): _test(
+        -4, scalar(("metadata", "namespace"), _RELEASE_NAMESPACE)
+    ),
+    ("RoleBinding", "smoke-test"): _test(
+        -3, scalar(("subjects", 0, "namespace"), _RELEASE_NAMESPACE)
+    ),
+    ("NetworkPolicy", "aichat-smoke-test"): _test(
+        -2,
+        scalar(
+            (
+                *("spec", "ingress", 0, "from", 0, "namespaceSelector", "matchLabels"),
+                "kubernetes.io/metadata.name",
+            ),
+            _RELEASE_NAMESPACE,
+        ),
+        condition=".Values.networkPolicies.enabled",
+    ),
+    ("Job", "smoke-test"): Treatment(
+        (
+            scalar(("metadata", "namespace"), _RELEASE_NAMESPACE),
+            scalar(("metadata", "annotations"), _hook(0)),
+            before((*_POD, "serviceAccountName"), helper("pod", '(list . "api")')),
+            scalar((*_CONTAINER, "image"), helper("image")),
+            line((*_CONTAINER, "command"), "imagePullPolicy: {{ .Values.image.pullPolicy }}"),
+            scalar((*_CONTAINER, "args"), "list .Values.smokeTest.model | toJson"),
+        ),
+        is_test=True,
+    ),
+}
 TREATMENTS: Final[Mapping[Reference, Treatment]] = {
     **_crd(f"aichatworkspaces.{names.GROUP}"),
     **_crd(f"aichatplatforms.{names.GROUP}"),
@@ -122,4 +169,5 @@ TREATMENTS: Final[Mapping[Reference, Treatment]] = {
     **_monitor(names.OPERATOR),
     **_monitor(names.API),
     ("PrometheusRule", names.OPERATOR): _RULES,
+    **_SMOKE_TEST,
 }

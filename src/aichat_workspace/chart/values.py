@@ -175,6 +175,15 @@ class Monitoring(Schema):
     )
 
 
+class SmokeTest(Schema):
+    """What `helm test` does."""
+
+    model: Annotated[str, StringConstraints(min_length=1, max_length=128)] = Field(
+        default="smollm2:135m",
+        description="The model that the test's workspace downloads and is asked; a small one.",
+    )
+
+
 class Values(Schema):
     """All values of the chart."""
 
@@ -196,4 +205,8 @@ class Values(Schema):
     )
     monitoring: Monitoring = Field(
         default=Monitoring(), description="What Prometheus and Grafana need."
+    )
+    smoke_test: SmokeTest = Field(
+        default=SmokeTest(),
+        description="`helm test` creates a workspace, asks its model and deletes it.",
     )

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from aichat_workspace.chart.templates import documents, manifests, reference, templates
+from aichat_workspace.chart.treatments import TREATMENTS
 from aichat_workspace.chart.values_files import defaults
 from aichat_workspace.domain import names
 
@@ -18,7 +19,7 @@ CONFIG: Final = ROOT / "config"
 CHART: Final = ROOT / "charts" / names.OPERATOR
 WRITTEN_BY_HAND: Final = {
     *("NOTES.txt", "_helpers.tpl", "checks.yaml"),
-    *("api/http_route.yaml", "observability/dashboard.yaml"),
+    *("api/http_route.yaml", "observability/dashboard.yaml", "tests/script.yaml"),
 }
 
 
@@ -36,7 +37,7 @@ def test_each_object_but_the_namespace_is_in_one_template(generated: Mapping[Pat
         reference(document)
         for path in manifests(CONFIG)
         for document in documents(path.read_text())
-        if reference(document)[0] != "Namespace"
+        if reference(document) != ("Namespace", names.SYSTEM_NAMESPACE)
     ]
     pattern = r"^kind: (\w+)\nmetadata:\n(?:  .*\n)*?  name: (\S+)"
     rendered = re.findall(pattern, "".join(generated.values()), re.MULTILINE)
@@ -124,6 +125,27 @@ def test_helm_never_deletes_the_kinds_and_with_them_all_workspaces(
     for text in kinds:
         before_spec = text.partition("\nspec:\n")[0]
         assert "\n  annotations: {helm.sh/resource-policy: keep}\n" in before_spec
+
+
+def test_helms_test_is_that_of_deployments_and_goes_with_its_success(
+    generated: Mapping[Path, str],
+) -> None:
+    assert (
+        generated[Path("files/smoke_test.py")]
+        == (CONFIG / "smoke-test" / "smoke_test.py").read_text()
+    )
+    texts = [text for path, text in generated.items() if "tests" in path.parts]
+    hooks = re.findall(r'annotations: {{ include "\S+\.test-hook" "(-?\d+)" }}', "".join(texts))
+    assert sorted(map(int, hooks)) == [-5, -4, -3, -2, 0], "the script's ConfigMap is the sixth"
+    assert "".join(texts).count("\nkind: ") == len(hooks), "no object is there without a test"
+    helpers = (CHART / "templates" / "_helpers.tpl").read_text()
+    assert '"before-hook-creation,hook-succeeded"' in helpers
+
+
+def test_the_smoke_tests_policy_adds_to_others_only() -> None:
+    """Alone it would keep everybody else from the API."""
+    condition = TREATMENTS["NetworkPolicy", "aichat-smoke-test"].condition
+    assert condition == TREATMENTS["NetworkPolicy", names.API].condition != ""
 
 
 def test_a_gateway_serves_the_paths_of_the_ingress() -> None:

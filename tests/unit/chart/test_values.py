@@ -89,6 +89,7 @@ def test_the_variables_that_have_values_are_the_apis() -> None:
         "OIDC_ISSUER": "https://id.example.org",
         "OIDC_CLIENT_ID": "aichat",
         "OIDC_CLIENT_SECRET": "secret",
+        "OIDC_CLI_CLIENT_ID": "aichatctl",
         "OIDC_SCOPE": "openid",
         "OIDC_CA_FILE": "/etc/oidc/ca.crt",
     }
@@ -96,6 +97,7 @@ def test_the_variables_that_have_values_are_the_apis() -> None:
     settings = Settings.read(environment, in_cluster=True)
     assert settings.oidc
     assert settings.oidc.ca_file == "/etc/oidc/ca.crt"
+    assert settings.oidc.cli_client_id == "aichatctl"
 
 
 def _containers() -> dict[str, Any]:

@@ -1,13 +1,17 @@
 """The chart's package."""
 
+import shutil
 import tarfile
 from pathlib import Path
+from typing import Final
 
 import pytest
+import yaml
 
-from release.chart import package, set_image
+from release.chart import annotate, changes, package, set_image
 from release.errors import ReleaseError
 
+ROOT: Final = Path(__file__).parents[3]
 VALUES = """\
 image:
   # Registry and name.
@@ -61,3 +65,37 @@ def test_values_without_an_image_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "values.yaml").write_text("api: {}\n")
     with pytest.raises(ReleaseError, match=r"no image\.repository"):
         set_image(tmp_path / "values.yaml", "a", "b")
+
+
+def test_what_changed_is_a_list_of_lines_without_addresses() -> None:
+    section = """\
+- Size classes: `spec.sizeClasses` of
+  the platform ([how](docs/teams.md#size-classes)).
+- A fix.
+
+Thanks to all.
+"""
+    assert changes(section)[0] == "Size classes: `spec.sizeClasses` of the platform (how)."
+    assert changes(section)[1:] == ["A fix."]
+    assert changes("") == []
+
+
+def test_artifact_hub_shows_a_releases_changes_and_image(tmp_path: Path) -> None:
+    metadata = tmp_path / "Chart.yaml"
+    shutil.copy(ROOT / "charts" / "aichat-workspace-operator" / "Chart.yaml", metadata)
+    before = yaml.safe_load(metadata.read_text())
+    annotate(metadata, ["A: fix", "B"], "registry.example.org/operator@sha256:12")
+    chart = yaml.safe_load(metadata.read_text())
+    annotations = chart["annotations"]
+    assert yaml.safe_load(annotations["artifacthub.io/changes"]) == ["A: fix", "B"]
+    own, *others = yaml.safe_load(annotations["artifacthub.io/images"])
+    assert own["image"] == "registry.example.org/operator@sha256:12"
+    assert others == yaml.safe_load(before["annotations"]["artifacthub.io/images"])[1:]
+    assert {**chart, "annotations": {}} == {**before, "annotations": {}}
+    assert metadata.read_text().startswith("# Generated from the models")
+
+
+def test_metadata_without_the_images_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "Chart.yaml").write_text("# Generated\nname: chart\n")
+    with pytest.raises(ReleaseError, match=r"no artifacthub\.io/images"):
+        annotate(tmp_path / "Chart.yaml", [], "a")
