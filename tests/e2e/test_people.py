@@ -5,6 +5,7 @@ import ast
 import base64
 from collections.abc import Iterator
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -26,6 +27,7 @@ from tests.e2e.conftest import (
     signed_in,
     wait_ready,
 )
+from tests.e2e.test_network import CHAT, MODELS, reaches
 from tests.e2e.webui import WebUI
 from tests.e2e.workspace import condition, patch, platform
 from tests.integration import oidc_provider
@@ -35,7 +37,6 @@ from tests.waiting import eventually
 pytestmark = [pytest.mark.usefixtures("whole_node", "sign_in_settings"), pytest.mark.slow]
 CLIENT_SECRET: Final = "platform-login"
 AUTHORITIES: Final = "login-authorities"
-CHAT: Final = f"deployment/{TENANT}-openwebui"
 SCIM: Final = "/api/v1/scim/v2/Users"
 LOCALE: Final = "ui.default_locale"
 _PATIENCE_MILLISECONDS: Final = 90_000
@@ -120,8 +121,10 @@ def _await_variable(node: Node, tenant: str, name: str, value: str | None) -> No
 
 
 @pytest.fixture
-def door(provider: Provider) -> ChatDoor:
-    return ChatDoor(f"{TENANT}.{DOMAIN}", provider.ca_file)
+def door(node: Node, provider: Provider) -> Iterator[ChatDoor]:
+    """The chat's way in; what the chat has logged is part of a failure."""
+    yield ChatDoor(f"{TENANT}.{DOMAIN}", provider.ca_file)
+    print(node.kubectl("logs", "-n", TENANT, CHAT, "-c", "openwebui", "--tail=40"))
 
 
 @pytest.fixture
@@ -147,6 +150,15 @@ def asks(door: ChatDoor, token: str) -> str:
     webui = WebUI("http://127.0.0.1", door.host)
     webui.token = token
     return webui.ask("gemma2:2b", QUESTION)
+
+
+def test_the_chat_reaches_the_provider_and_its_models_do_not(
+    node: Node, provider: Provider
+) -> None:
+    port = urlsplit(provider.issuer).port
+    assert port is not None
+    assert reaches(node, CHAT, REGISTRY, port)
+    assert not reaches(node, MODELS, REGISTRY, port)
 
 
 def test_a_person_with_an_allowed_role_signs_in_and_chats(
