@@ -66,6 +66,7 @@ _GROUPS: Final = {
     WHOLE_NODE: (
         "e2e/test_whole_node.py",
         "e2e/test_workspace_goes.py",
+        "e2e/test_people.py",
         "e2e/test_network_settings.py",
         "e2e/test_upgrade.py",
     ),

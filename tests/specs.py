@@ -117,10 +117,30 @@ def _sensible(toleration: Spec) -> Spec:
     return toleration
 
 
+def _with_own_provider(oidc: Spec) -> Spec:
+    """With verified addresses, which SCIM needs, whatever is changed beside it."""
+    own = {
+        "providerURL": "https://id.example.org/a",
+        "clientID": "chat",
+        "secretName": SECRETS[0],
+        "verifiedEmailClaim": "email",
+    }
+    return {**own, **oidc, "enabled": True}
+
+
+def _with_a_way_in(access: Spec) -> Spec:
+    """Without a provider, what needs one is left out."""
+    if "oidc" in access:
+        return access
+    return {name: value for name, value in access.items() if name not in ("passwordForm", "scim")}
+
+
 _MENDED: Final[dict[Path, Callable[[Spec], Spec]]] = {
     "resources.ollama": _ordered,
     "resources.openWebUI": _ordered,
     "ingress.tls": _one_certificate,
+    "access": _with_a_way_in,
+    "access.oidc": _with_own_provider,
     "scheduling.tolerations[]": _sensible,
 }
 _FEW: Final = 3

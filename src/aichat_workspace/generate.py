@@ -22,6 +22,7 @@ from aichat_workspace.api.metrics import Metrics
 from aichat_workspace.api.settings import Settings
 from aichat_workspace.chart.files import files as chart_files
 from aichat_workspace.documentation import (
+    chat_settings,
     commands,
     data_flow,
     metrics,
@@ -50,6 +51,7 @@ def generated() -> Mapping[Path, str]:
         Path("docs/troubleshooting.md"): troubleshooting.page(),
         Path("docs/commands.md"): commands.page(),
         Path("docs/metrics.md"): metrics.page(),
+        Path("docs/chat-settings.md"): chat_settings.page(),
         Path("docs/api-reference.md"): operations.page(json.loads(openapi)),
         Path("docs/openapi.json"): openapi,
         Path("docs/images/data-flow.svg"): data_flow.picture(),

@@ -1,5 +1,5 @@
-"""A small OpenID provider over TLS, with an authority of its own, that checks PKCE and rotates
-refresh tokens."""
+"""A small OpenID provider over TLS, with an authority of its own, that checks PKCE or a client's
+secret, and rotates refresh tokens."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -57,6 +57,10 @@ class Provider:
     """The error code with which it sends browsers back."""
     interval: int | None = 1
     """The seconds between two questions of a device; None to leave it to the device."""
+    claims: dict[str, object] = field(default_factory=dict)
+    """What it says of the person beside the usual."""
+    client_secret: str = ""
+    """A confidential client's, which then needs no PKCE."""
 
     def token(self, **claims: object) -> str:
         """An ID token, with these claims in place of the usual ones."""
@@ -69,7 +73,12 @@ class Provider:
             "iat": now,
             "exp": now + self.seconds,
         }
-        return jwt.encode({"alg": "RS256", "kid": "one"}, {**usual, **claims}, self.key)
+        known = {**usual, **self.claims, **claims}
+        return jwt.encode({"alg": "RS256", "kid": "one"}, known, self.key)
+
+    def userinfo(self) -> dict[str, object]:
+        """What it says of the person (OpenID Connect Core 5.3)."""
+        return {"sub": self.person, **self.claims}
 
     def authorize(self, query_fields: dict[str, str]) -> str:
         """Where the browser is sent back to."""
@@ -78,7 +87,7 @@ class Provider:
         if self.refusal:
             query = urlencode({"error": self.refusal, "state": query_fields["state"]})
             return f"{query_fields['redirect_uri']}?{query}"
-        assert query_fields["code_challenge_method"] == "S256"
+        assert self.client_secret or query_fields["code_challenge_method"] == "S256"
         code = secrets.token_urlsafe()
         self.codes[code] = query_fields
         query = urlencode({"code": code, "state": query_fields["state"], "iss": self.issuer})
@@ -128,18 +137,23 @@ class Provider:
         return query_fields["post_logout_redirect_uri"]
 
     def _redeem(self, form: dict[str, str]) -> dict[str, Any]:
-        """The caller must know the code's verifier."""
+        """The caller must know the code's verifier, or the client's secret."""
         given = self.codes.pop(form["code"], None)
-        digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
-        challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
         if (
             given is None
-            or given["code_challenge"] != challenge
+            or not self._proves_itself(given, form)
             or given["redirect_uri"] != form["redirect_uri"]
         ):
             return {"error": "invalid_grant"}
         offline = "offline_access" in given["scope"].split()
         return self._tokens(form["code"] if offline else None, nonce=given["nonce"])
+
+    def _proves_itself(self, given: dict[str, str], form: dict[str, str]) -> bool:
+        if self.client_secret:
+            return form.get("client_secret") == self.client_secret
+        digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        return given["code_challenge"] == challenge
 
     def _renew(self, refresh_token: str) -> dict[str, Any]:
         sign_in = self.refresh_tokens.get(refresh_token, "")
@@ -166,12 +180,13 @@ class Provider:
             "device_authorization_endpoint": f"{self.issuer}/device_authorization",
             "revocation_endpoint": f"{self.issuer}/revoke",
             "end_session_endpoint": f"{self.issuer}/logout",
+            "userinfo_endpoint": f"{self.issuer}/userinfo",
             "jwks_uri": f"{self.issuer}/jwks",
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
             "scopes_supported": ["openid", "email", "profile", "offline_access"],
             "id_token_signing_alg_values_supported": ["RS256"],
-            "token_endpoint_auth_methods_supported": ["none"],
+            "token_endpoint_auth_methods_supported": ["none", "client_secret_basic"],
         }
 
 
@@ -196,6 +211,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
         elif path == "/jwks":
             self._json({"keys": [self.provider.key.as_dict(private=False, use="sig")]})
+        elif path == "/userinfo":
+            self._json(self.provider.userinfo())
         else:
             self._json(self.provider.discovery())
 
@@ -205,8 +222,16 @@ class _Handler(BaseHTTPRequestHandler):
             "/revoke": self.provider.revoke,
             "/device_authorization": self.provider.begin_device,
         }
-        answer = answers.get(self.path, self.provider.exchange)(form)
+        answer = answers.get(self.path, self.provider.exchange)({**form, **self._client()})
         self._json(answer, 400 if "error" in answer else 200)
+
+    def _client(self) -> dict[str, str]:
+        """The client and its secret, where it sends them (RFC 6749 2.3.1)."""
+        kind, _, value = self.headers.get("Authorization", "").partition(" ")
+        if kind != "Basic":
+            return {}
+        client, _, secret = base64.b64decode(value).decode().partition(":")
+        return {"client_id": unquote(client), "client_secret": unquote(secret)}
 
     def _json(self, body: object, status: int = 200) -> None:
         data = json.dumps(body).encode()
@@ -225,14 +250,14 @@ def _flat(query: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Provider]:
+def serving(folder: Path, address: str = "127.0.0.1") -> Iterator[Provider]:
     ours = certificates.ensure(folder)
-    pair = certificates.issue(ours, folder, ["127.0.0.1"])
+    pair = certificates.issue(ours, folder, [address])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.certificate, pair.key)
-    server = _Server(("127.0.0.1", 0), _Handler)
+    server = _Server((address, 0), _Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    provider = Provider(f"https://127.0.0.1:{server.server_port}", ours.certificate)
+    provider = Provider(f"https://{address}:{server.server_port}", ours.certificate)
     server.provider = provider
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

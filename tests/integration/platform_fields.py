@@ -14,7 +14,8 @@ NAME: Final = "settled"
 LABELS: Final = {"app": "front"}
 PULL_SECRET: Final = "registry-of-settled"
 AUTHORITIES: Final = "authorities-of-settled"
-"""A Secret and a ConfigMap of the system namespace that the settings name."""
+CLIENT_SECRET: Final = "client-of-settled"
+"""Two Secrets and a ConfigMap of the system namespace that the settings name."""
 ELSEWHERE_NAME: Final = "settled-elsewhere"
 """A workspace whose host is under a domain that is not the platform's."""
 CLASS_NAME: Final = "settled-class"
@@ -231,8 +232,80 @@ _POD_EDITS: Final = {
         "ingress.metadata.annotations", {_TIER: "b"}, _way_in_mark("annotations"), "b"
     ),
 }
+_PROVIDER: Final = {
+    "providerURL": "https://id.example.org/.well-known/openid-configuration",
+    "clientID": "chats",
+    "secretName": CLIENT_SECRET,
+}
+_ROLES: Final = {"allowed": ["chatters"]}
+
+
+def _sign_in(field: str, value: Any, variable: str, shows: str) -> Edit:
+    """A setting of the platform's provider."""
+    path = f"signIn.oidc.{field}"
+    return _edit(path, value, _variable(variable), shows, signIn={"oidc": _PROVIDER})
+
+
+def _client_secret(cluster: Cluster) -> object:
+    """The copy that the chat reads, without the digest of its content."""
+    variables = container(cluster, WORKLOADS["openWebUI"])["env"]
+    sources = [entry["valueFrom"] for entry in variables if entry["name"] == "OAUTH_CLIENT_SECRET"]
+    return [source["secretKeyRef"]["name"].rpartition("-")[0] for source in sources]
+
+
+_SIGN_IN_EDITS: Final = {
+    "signIn.oidc.providerURL": _sign_in(
+        "providerURL", "https://id.example.org/b", "OPENID_PROVIDER_URL", "https://id.example.org/b"
+    ),
+    "signIn.oidc.clientID": _sign_in("clientID", "talks", "OAUTH_CLIENT_ID", "talks"),
+    "signIn.oidc.secretName": _edit(
+        "signIn.oidc.secretName",
+        CLIENT_SECRET,
+        _client_secret,
+        [f"{NAME}-openwebui-platform-oidc"],
+        signIn={"oidc": _PROVIDER},
+    ),
+    "signIn.oidc.providerName": _sign_in("providerName", "Ours", "OAUTH_PROVIDER_NAME", "Ours"),
+    "signIn.oidc.signUp": _sign_in("signUp", False, "ENABLE_OAUTH_SIGNUP", "false"),
+    "signIn.oidc.roles.claim": _sign_in(
+        "roles",
+        {**_ROLES, "claim": "realm_access.roles"},
+        "OAUTH_ROLES_CLAIM",
+        "realm_access.roles",
+    ),
+    "signIn.oidc.roles.allowed": _sign_in("roles", _ROLES, "OAUTH_ALLOWED_ROLES", "chatters"),
+    "signIn.oidc.roles.admin": _sign_in("roles", {"admin": ["a", "b"]}, "OAUTH_ADMIN_ROLES", "a,b"),
+    "signIn.oidc.groups.claim": _sign_in(
+        "groups", {"claim": "teams"}, "OAUTH_GROUPS_CLAIM", "teams"
+    ),
+    "signIn.oidc.groups.create": _sign_in(
+        "groups", {"create": True}, "ENABLE_OAUTH_GROUP_CREATION", "true"
+    ),
+    "signIn.oidc.allowedDomains": _sign_in(
+        "allowedDomains", ["example.org"], "OAUTH_ALLOWED_DOMAINS", "example.org"
+    ),
+    "signIn.oidc.verifiedEmailClaim": _sign_in(
+        "verifiedEmailClaim", "verified_email", "OAUTH_EMAIL_CLAIM", "verified_email"
+    ),
+    "signIn.passwordForm": _edit(
+        "signIn.passwordForm",
+        False,
+        _variable("ENABLE_LOGIN_FORM"),
+        "false",
+        signIn={"oidc": _PROVIDER},
+    ),
+    "signIn.apiKeys": _edit("signIn.apiKeys", True, _variable("ENABLE_API_KEYS"), "true"),
+    "signIn.scim": _edit(
+        "signIn.scim",
+        True,
+        _variable("ENABLE_SCIM"),
+        "true",
+        signIn={"oidc": {**_PROVIDER, "verifiedEmailClaim": "email"}},
+    ),
+}
 EDITS: Final[dict[str, Edit]] = {
     **_POD_EDITS,
+    **_SIGN_IN_EDITS,
     **{
         f"{part}.{name}": _edit(f"{part}.{name}", value, _share(workload, bound, resource))
         for part, workload in WORKLOADS.items()
@@ -448,6 +521,10 @@ EDITS: Final[dict[str, Edit]] = {
 
 # What does not show in the objects of a workspace that was there before: the file and the test.
 ELSEWHERE: Final = {
+    "allowed.signIn": (
+        "test_platform",
+        "test_what_the_platform_decides_of_signing_in_is_refused_by_its_field",
+    ),
     "storageClassName": ("test_platform", "test_a_new_workspace_gets_the_platforms_volumes"),
     "ollama.storage": ("test_platform", "test_a_new_workspace_gets_the_platforms_volumes"),
     "openWebUI.storage": ("test_platform", "test_a_new_workspace_gets_the_platforms_volumes"),

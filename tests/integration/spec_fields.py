@@ -340,6 +340,85 @@ FIELDS: Final[dict[str, Field]] = {
         _variable(CHAT, "ENABLE_OAUTH_SIGNUP"),
         ("false", "true"),
     ),
+    "access.oidc.enabled": Field(
+        lambda enabled: _oidc(enabled=enabled),
+        (True, False),
+        _variable(CHAT, "OAUTH_CLIENT_ID"),
+        ("chat", None),
+    ),
+    "access.oidc.roles.claim": Field(
+        lambda claim: _oidc(roles={"allowed": ["a"], "claim": claim}),
+        ("roles", "realm_access.roles"),
+        _variable(CHAT, "OAUTH_ROLES_CLAIM"),
+        ("roles", "realm_access.roles"),
+    ),
+    "access.oidc.roles.allowed": Field(
+        lambda roles: _oidc(roles={"allowed": roles}),
+        (["chatters"], ["chatters", "Team A"]),
+        lambda seen: [
+            variables(seen, CHAT)[name] for name in ("OAUTH_ALLOWED_ROLES", "DEFAULT_USER_ROLE")
+        ],
+        (["chatters", "pending"], ["chatters,Team A", "pending"]),
+    ),
+    "access.oidc.roles.admin": Field(
+        lambda roles: _oidc(roles={"admin": roles}),
+        (["heads"], ["heads", "chairs"]),
+        _variable(CHAT, "OAUTH_ADMIN_ROLES"),
+        ("heads", "heads,chairs"),
+    ),
+    "access.oidc.groups.claim": Field(
+        lambda claim: _oidc(groups={"claim": claim}),
+        ("groups", "teams"),
+        _variable(CHAT, "OAUTH_GROUPS_CLAIM"),
+        ("groups", "teams"),
+    ),
+    "access.oidc.groups.create": Field(
+        lambda create: _oidc(groups={"create": create}),
+        (True, False),
+        _variable(CHAT, "ENABLE_OAUTH_GROUP_CREATION"),
+        ("true", "false"),
+    ),
+    "access.oidc.allowedDomains": Field(
+        lambda domains: _oidc(allowedDomains=domains),
+        (["example.org"], ["example.org", "b.example.org"]),
+        _variable(CHAT, "OAUTH_ALLOWED_DOMAINS"),
+        ("example.org", "example.org,b.example.org"),
+    ),
+    "access.oidc.verifiedEmailClaim": Field(
+        lambda claim: _oidc(verifiedEmailClaim=claim),
+        ("email", "verified_email"),
+        lambda seen: [
+            variables(seen, CHAT)[name]
+            for name in ("OAUTH_EMAIL_CLAIM", "OAUTH_MERGE_ACCOUNTS_BY_EMAIL")
+        ],
+        (["email", "true"], ["verified_email", "true"]),
+    ),
+    "access.passwordForm": Field(
+        lambda shown: {"access": {"oidc": OIDC, "passwordForm": shown}},
+        (True, False),
+        _variable(CHAT, "ENABLE_LOGIN_FORM"),
+        (None, "false"),
+    ),
+    "access.apiKeys": _shown(
+        "access.apiKeys",
+        (True, False),
+        lambda seen: [
+            variables(seen, CHAT).get(name)
+            for name in ("ENABLE_API_KEYS", "USER_PERMISSIONS_FEATURES_API_KEYS")
+        ],
+        (["true", "true"], [None, None]),
+    ),
+    "access.scim": Field(
+        lambda served: {
+            "access": {"oidc": {**OIDC, "verifiedEmailClaim": "email"}, "scim": served}
+        },
+        (True, False),
+        lambda seen: [
+            variables(seen, CHAT).get("ENABLE_SCIM"),
+            len(variables(seen, CHAT).get("SCIM_TOKEN", "")),
+        ],
+        (["true", 64], [None, 0]),
+    ),
     "scheduling.nodeSelector": _shown(
         "scheduling.nodeSelector",
         ({"pool": "gpu"}, {"example.org/zone": "a"}),

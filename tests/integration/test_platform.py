@@ -19,6 +19,7 @@ from tests.integration.model_server import model_server
 from tests.integration.platform_fields import (
     AUTHORITIES,
     CLASS_NAME,
+    CLIENT_SECRET,
     EDITS,
     ELSEWHERE_NAME,
     ISSUER_NAME,
@@ -33,6 +34,11 @@ from tests.waiting import eventually, let_pass
 
 pytestmark = pytest.mark.usefixtures("gateway_api", "operator")
 TEAM = "team-bounded"
+PROVIDER: Final = {
+    "providerURL": "https://id.example.org/.well-known/openid-configuration",
+    "clientID": "chats",
+    "secretName": CLIENT_SECRET,
+}
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nb3Vycw==\n-----END CERTIFICATE-----\n"
 
 
@@ -76,9 +82,19 @@ def tenant(cluster: Cluster) -> Iterator[str]:
 
 
 def platform_objects() -> tuple[dict[str, Any], ...]:
-    """The Secret and the ConfigMap that settings name for all workspaces."""
+    """The Secrets and the ConfigMap that settings name for all workspaces."""
     return (
         pull_secret('{"auths": {}}'),
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": CLIENT_SECRET,
+                "namespace": SYSTEM,
+                "annotations": {"apps.aichatworkspaces.io/for-workspace": "*"},
+            },
+            "stringData": {"clientSecret": "hush"},
+        },
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -156,6 +172,20 @@ def _expression(operator: str, values: list[str]) -> dict[str, Any]:
         ({"upgrades": {"concurrent": 100}}, "spec.upgrades.concurrent"),
         ({"imagse": {}}, 'unknown field "spec.imagse"'),
         ({"pods": {"runAs": "Root"}}, "spec.pods.runAs"),
+        ({"signIn": {"passwordForm": False}}, "without the form nobody could sign in"),
+        ({"signIn": {"scim": True}}, "people whom SCIM adds sign in by their address"),
+        ({"signIn": {"oidc": PROVIDER, "scim": True}}, "name oidc.verifiedEmailClaim"),
+        ({"signIn": {"oidc": {"clientID": "chats"}}}, "spec.signIn.oidc.providerURL"),
+        ({"signIn": {"oidc": {**PROVIDER, "roles": {}}}}, "without any nobody gets in"),
+        (
+            {"signIn": {"oidc": {**PROVIDER, "roles": {"allowed": ["a,b"]}}}},
+            "spec.signIn.oidc.roles.allowed[0]",
+        ),
+        (
+            {"signIn": {"oidc": {**PROVIDER, "allowedDomains": ["*"]}}},
+            "spec.signIn.oidc.allowedDomains[0]",
+        ),
+        ({"allowed": {"signIn": ["Everything"]}}, "spec.allowed.signIn[0]"),
         ({"pods": {"runtimeClass": {"name": "Kata!"}}}, "spec.pods.runtimeClass.name"),
         ({"pods": {"spreadOver": ["not a label!"]}}, "spec.pods.spreadOver[0]"),
         (
@@ -604,6 +634,94 @@ def test_a_size_class_that_is_missing_or_of_others_is_refused_by_name_and_keeps_
     eventually(lambda: said("SizeClassNotFound"), "it is gone")
     assert memory() == "3Gi"
     cluster.kube.delete("aiws", name, SYSTEM)
+
+
+def test_what_the_platform_decides_of_signing_in_is_refused_by_its_field(cluster: Cluster) -> None:
+    name = "deciding"
+    access = {"apiKeys": True, "oidc": {"groups": {"create": True}}}
+
+    def said(reason: str, *words: str) -> bool:
+        known = condition(cluster, name)
+        return known.get("reason") == reason and all(word in known["message"] for word in words)
+
+    def variables() -> Any:
+        chat = cluster.get("deployment", f"{name}-openwebui", "-n", name)
+        entries = chat["spec"]["template"]["spec"]["containers"][0]["env"]
+        return {entry["name"]: entry.get("value") for entry in entries}
+
+    cluster.apply(workspace(name, access=access))
+    eventually(
+        lambda: said("SignInIncomplete", "spec.access.oidc", "spec.signIn.oidc"), "no provider"
+    )
+    assert "NotFound" in cluster.kubectl("get", "namespace", name, check=False)
+    with settings(cluster, {"signIn": {"oidc": PROVIDER}, "allowed": {"signIn": ["Groups"]}}):
+        eventually(lambda: said("SignInNotAllowed", "spec.access.apiKeys", "APIKeys"), "its keys")
+        cluster.apply(platform({"signIn": {"oidc": PROVIDER}}))
+        eventually(lambda: created(cluster, name), "all is the workspace's to decide")
+        assert variables()["OAUTH_CLIENT_ID"] == PROVIDER["clientID"]
+        assert (
+            variables()["ENABLE_OAUTH_GROUP_CREATION"] == variables()["ENABLE_API_KEYS"] == "true"
+        )
+    cluster.kube.delete("aiws", name, SYSTEM)
+
+
+def test_a_client_secret_that_is_not_marked_is_named_with_its_fix(
+    cluster: Cluster, tenant: str
+) -> None:
+    mark = "apps.aichatworkspaces.io/for-workspace"
+
+    def said() -> str:
+        ready = condition(cluster, tenant)
+        return str(ready["message"]) if ready.get("reason") == "ClientSecretNotFound" else ""
+
+    with settings(cluster, {"signIn": {"oidc": PROVIDER}}):
+        eventually(lambda: not said() and _has_copy(cluster, tenant), "the copy is there")
+        cluster.kubectl("annotate", "secret", CLIENT_SECRET, "-n", SYSTEM, f"{mark}-")
+        eventually(lambda: f"{mark}: '*'" in said(), "it says what is missing")
+        cluster.kubectl("annotate", "secret", CLIENT_SECRET, "-n", SYSTEM, f"{mark}=*")
+        eventually(lambda: not said(), "it is marked again")
+    eventually(lambda: not _has_copy(cluster, tenant), "the copy goes with the setting")
+
+
+def _has_copy(cluster: Cluster, tenant: str) -> bool:
+    """Whether the tenant has a copy of the platform's client secret."""
+    secrets = cluster.get("secrets", "-n", tenant)["items"]
+    copy = f"{tenant}-openwebui-platform-oidc-"
+    return any(secret["metadata"]["name"].startswith(copy) for secret in secrets)
+
+
+def test_a_token_for_scim_is_made_once_kept_and_made_again_when_it_is_taken_out(
+    cluster: Cluster,
+) -> None:
+    tenant = "provisioning"
+    credentials = ("secret", f"{tenant}-credentials", "-n", SYSTEM)
+    verified = {**PROVIDER, "verifiedEmailClaim": "email"}
+
+    def token() -> str:
+        return str(cluster.get(*credentials)["data"].get("SCIM_TOKEN", ""))
+
+    def copied() -> list[str]:
+        secrets = cluster.get("secrets", "-n", tenant)["items"]
+        return [
+            secret["data"]["SCIM_TOKEN"] for secret in secrets if "SCIM_TOKEN" in secret["data"]
+        ]
+
+    cluster.apply(workspace(tenant))
+    eventually(lambda: created(cluster, tenant), "it is provisioned")
+    before = cluster.get(*credentials)["data"]
+    assert "SCIM_TOKEN" not in before
+    with settings(cluster, {"signIn": {"oidc": verified, "scim": True}}):
+        eventually(lambda: copied() == [token()] != [""], "a token is made and copied")
+        first = token()
+        assert len(base64.b64decode(first)) == 64
+        others = {name: cluster.get(*credentials)["data"][name] for name in before}
+        assert others == before, "the other credentials stay"
+        removal = '[{"op": "remove", "path": "/data/SCIM_TOKEN"}]'
+        cluster.kubectl("patch", *credentials, "--type=json", "-p", removal)
+        eventually(lambda: token() not in ("", first) and copied() == [token()], "another one")
+    eventually(lambda: copied() == [], "no chat has it without the setting")
+    assert token(), "it is kept"
+    cluster.kube.delete("aiws", tenant, SYSTEM)
 
 
 def test_downloads_follow_the_platforms_settings(cluster: Cluster) -> None:

@@ -278,6 +278,18 @@ REFUSED: dict[str, tuple[Any, str]] = {
         {"scheduling": {"nodeSelector": {"no label!": "a"}}},
         "as in example.org/pool",
     ),
+    "half a provider": (
+        {"access": {"oidc": {"providerURL": "https://id.example.org/a", "clientID": "chat"}}},
+        "name providerURL, clientID and secretName",
+    ),
+    "who verifies addresses of the platform's provider": (
+        {"access": {"oidc": {"verifiedEmailClaim": "email"}}},
+        "verifiedEmailClaim is the platform's to set",
+    ),
+    "two roles in one": (
+        {"access": {"oidc": {"roles": {"allowed": ["a,b"]}}}},
+        "spec.access.oidc.roles.allowed[0]",
+    ),
     "a taint without a key": (
         {"scheduling": {"tolerations": [{"value": "a"}]}},
         "operator Exists",

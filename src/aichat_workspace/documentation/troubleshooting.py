@@ -71,6 +71,8 @@ SYMPTOMS: Final = (
             Reason.ISSUER_NOT_ALLOWED,
             Reason.HOST_NOT_ALLOWED,
             Reason.REGISTRY_NOT_ALLOWED,
+            Reason.SIGN_IN_NOT_ALLOWED,
+            Reason.SIGN_IN_INCOMPLETE,
             Reason.SIZE_CLASS_NOT_ALLOWED,
             Reason.SIZE_CLASS_NOT_FOUND,
         ),
@@ -87,6 +89,7 @@ SYMPTOMS: Final = (
             Reason.CREDENTIALS_INCOMPLETE,
             Reason.PULL_SECRET_NOT_FOUND,
             Reason.AUTHORITIES_NOT_FOUND,
+            Reason.CLIENT_SECRET_NOT_FOUND,
         ),
     ),
     Symptom(

@@ -498,6 +498,33 @@ class Reason(StrEnum):
             "AIChatPlatform."
         ),
     )
+    CLIENT_SECRET_NOT_FOUND = (
+        "ClientSecretNotFound",
+        "AI0324",
+        Severity.ERROR,
+        "The Secret of the platform's identity provider is missing, not marked, or has no key.",
+        (
+            "Make it in the operator's namespace as the message says, or correct "
+            "`spec.signIn.oidc` of the AIChatPlatform."
+        ),
+    )
+    SIGN_IN_INCOMPLETE = (
+        "SignInIncomplete",
+        "AI0234",
+        Severity.ERROR,
+        "A way of signing in to the chat lacks what it needs.",
+        "Change the field that the message names, or set `spec.signIn.oidc` of the AIChatPlatform.",
+    )
+    SIGN_IN_NOT_ALLOWED = (
+        "SignInNotAllowed",
+        "AI0235",
+        Severity.ERROR,
+        "The workspace decides what of signing in the platform decides for all.",
+        (
+            "Remove the field that the message names, or add to `spec.allowed.signIn` of the "
+            "AIChatPlatform."
+        ),
+    )
     SECRET_NOT_FOUND = (
         "SecretNotFound",
         "AI0226",

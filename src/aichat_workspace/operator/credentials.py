@@ -14,4 +14,5 @@ def new_secrets() -> NewSecrets:
     return NewSecrets(
         secret_key=secrets.token_urlsafe(_KEY_BYTES),
         admin_password=secrets.token_urlsafe(_PASSWORD_BYTES),
+        scim_token=secrets.token_urlsafe(_KEY_BYTES),
     )

@@ -15,6 +15,9 @@ from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.planning.rollout import GRANTED
 from aichat_workspace.domain.policy import effective_spec
 from aichat_workspace.domain.policy.ownership import choose_claimant, name_taken
+from aichat_workspace.domain.policy.platform_secrets import (
+    secret_names as platform_secret_names,
+)
 from aichat_workspace.domain.policy.secret_references import references
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.base import format_refusal
@@ -113,7 +116,7 @@ class Snapshots:
         self, claimants: Iterable[Workspace], platform: PlatformSpec
     ) -> dict[str, Manifest]:
         secret_names = {
-            *platform.image_pull_secret_names,
+            *platform_secret_names(platform),
             *(
                 name
                 for workspace in claimants

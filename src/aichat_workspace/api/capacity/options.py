@@ -68,6 +68,7 @@ class Options:
             "gpuResources": list(platform.allowed.gpu_resources),
             "nodeSelectorKeys": list(platform.allowed.node_selector_keys),
             "tolerationKeys": list(platform.allowed.toleration_keys),
+            "signIn": list(platform.allowed.sign_in),
             "sizeClasses": size_class_options.documents(platform, scope, team, room),
             "newWorkspace": _new_workspace(platform),
             "workspaces": room,

@@ -72,6 +72,7 @@ class OptionsDocument(ApiModel):
             "gpuResources": ["nvidia.com/gpu"],
             "nodeSelectorKeys": ["topology.kubernetes.io/zone"],
             "tolerationKeys": ["nvidia.com/gpu"],
+            "signIn": ["People", "APIKeys"],
             "newWorkspace": {
                 "cpu": "6",
                 "memory": "10Gi",
@@ -116,6 +117,10 @@ class OptionsDocument(ApiModel):
     )
     node_selector_keys: tuple[str, ...] = Field(description="Labels of nodes that it allows.")
     toleration_keys: tuple[str, ...] = Field(description="Taints of nodes that it allows.")
+    sign_in: tuple[str, ...] = Field(
+        description="What of signing in to chats a workspace may decide itself, as "
+        "spec.allowed.signIn of the AIChatPlatform has it."
+    )
     new_workspace: NewWorkspace = Field(description="What a workspace gets that chooses nothing.")
     workspaces: WorkspaceQuota | None = Field(
         description="Of the team; null without `team`, and for one whose quotas do not count "

@@ -47,7 +47,7 @@ from aichat_workspace.domain.planning.secret_copies import (
     recorded_copies,
     with_record,
 )
-from aichat_workspace.domain.policy import effective_spec, limits, size_classes
+from aichat_workspace.domain.policy import effective_spec, limits, sign_in, size_classes
 from aichat_workspace.domain.policy.blocking import (
     blocked_kinds,
     blocks_host,
@@ -64,8 +64,17 @@ from aichat_workspace.domain.policy.ownership import (
     namespace_refusal,
     owns,
 )
-from aichat_workspace.domain.policy.platform_secrets import resolve_platform_secrets
-from aichat_workspace.domain.policy.secret_references import ADMIN, resolve
+from aichat_workspace.domain.policy.platform_secrets import (
+    resolve_client_secret,
+    resolve_platform_secrets,
+)
+from aichat_workspace.domain.policy.secret_references import (
+    ADMIN,
+    PLATFORM_OIDC,
+    SCIM,
+    ReferencedSecret,
+    resolve,
+)
 from aichat_workspace.domain.policy.size_classes import with_size_class
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
@@ -132,6 +141,10 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     platform_secrets, platform_problems = resolve_platform_secrets(
         snapshot.platform, snapshot.secrets.get, snapshot.config_maps.get
     )
+    if sign_in.uses_platforms(workspace.spec, snapshot.platform):
+        secret, problem = resolve_client_secret(snapshot.platform, snapshot.secrets.get)
+        referenced = {**referenced, PLATFORM_OIDC: secret}
+        platform_problems = (*platform_problems, *filter(None, [problem]))
     problems = (*_problems(workspace, snapshot), *filter(None, [missing]), *platform_problems)
     workspace = with_size_class(workspace, snapshot.platform)
     models = _models(workspace, snapshot)
@@ -143,6 +156,9 @@ def _provision(workspace: Workspace, snapshot: Snapshot) -> Provision:
     if "Secret" not in blocked:
         own, secret_steps = _credentials(workspace, snapshot)
         credentials = generated.with_admin(own, referenced.get(ADMIN))
+    if sign_in.has_scim(workspace.spec, snapshot.platform):
+        token = ReferencedSecret("Opaque", generated.scim_data(credentials))
+        referenced = {**referenced, SCIM: token}
     objects = partial(
         render, credentials=credentials, referenced=referenced, platform_secrets=platform_secrets
     )
@@ -262,6 +278,7 @@ def _credentials(workspace: Workspace, snapshot: Snapshot) -> tuple[Credentials,
     """
     secret = snapshot.secrets.get(names.credentials(workspace.spec.workspace_name))
     namespace = snapshot.observed.namespace
+    has_scim = sign_in.has_scim(workspace.spec, snapshot.platform)
     remove: tuple[Step, ...] = ()
     inherits = False
     if secret is not None and not generated.belongs_to(secret, workspace):
@@ -276,18 +293,22 @@ def _credentials(workspace: Workspace, snapshot: Snapshot) -> tuple[Credentials,
             snapshot.platform.ingress.domain,
             snapshot.new_secrets.secret_key,
             snapshot.new_secrets.admin_password,
+            snapshot.new_secrets.scim_token if has_scim else "",
         )
         return new, (*remove, CreateSecret(generated.manifest(workspace, new)))
     credentials = generated.read(secret)
-    if not generated.wants_new_password(workspace, secret):
-        if not inherits:
-            return credentials, ()
-        # With the mark of the password that it has: a reset that comes to apply later is made.
-        body = generated.manifest(workspace, credentials, generated.reset_of(secret))
-        return credentials, (ApplySecret(_replacing(secret, body), "credentials inherited"),)
-    renewed = replace(credentials, admin_password=snapshot.new_secrets.admin_password)
-    body = generated.manifest(workspace, renewed)
-    return renewed, (ApplySecret(_replacing(secret, body), "password renewed"),)
+    # With the mark of the password that it has: a reset that comes to apply later is made.
+    made_for, reason = generated.reset_of(secret), "credentials inherited" if inherits else ""
+    if has_scim and not credentials.scim_token:
+        credentials = replace(credentials, scim_token=snapshot.new_secrets.scim_token)
+        reason = "token for SCIM added"
+    if generated.wants_new_password(workspace, secret):
+        credentials = replace(credentials, admin_password=snapshot.new_secrets.admin_password)
+        made_for, reason = workspace.spec.access.password_reset, "password renewed"
+    if not reason:
+        return credentials, ()
+    body = generated.manifest(workspace, credentials, made_for)
+    return credentials, (ApplySecret(_replacing(secret, body), reason),)
 
 
 def _replacing(secret: Manifest, body: Manifest) -> Manifest:

@@ -17,6 +17,7 @@ class NewSecrets:
 
     secret_key: str = field(repr=False)
     admin_password: str = field(repr=False)
+    scim_token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,9 @@ _BLOCKED_KINDS: Final = {
     Reason.STORAGE_CLASS_NOT_ALLOWED: frozenset({"PersistentVolumeClaim"}),
     Reason.INGRESS_CLASS_NOT_ALLOWED: ROUTE_KINDS,
     Reason.ISSUER_NOT_ALLOWED: _WITH_HOST | {"ResourceQuota"},
+    Reason.SIGN_IN_INCOMPLETE: _SECRETS,
+    Reason.SIGN_IN_NOT_ALLOWED: _SECRETS,
+    Reason.CLIENT_SECRET_NOT_FOUND: _SECRETS,
     Reason.SIZE_CLASS_NOT_FOUND: _SIZED,
     Reason.SIZE_CLASS_NOT_ALLOWED: _SIZED,
     Reason.SECRET_NOT_FOUND: _WITH_SECRETS,
@@ -56,6 +59,7 @@ _KINDS_OF_SETTINGS: Final[Mapping[str, frozenset[str]]] = {
     "proxy": WORKLOAD_KINDS | {"NetworkPolicy"},
     "trustedAuthorities": _SECRETS,
     "imagePullSecretNames": _SECRETS | {"ServiceAccount"},
+    "signIn": _SECRETS | {"NetworkPolicy"},
     "pods": WORKLOAD_KINDS | {"ResourceQuota"},
     "namespaceMetadata": frozenset(),  # what is there is kept
     "allowed": WORKLOAD_KINDS | ROUTE_KINDS | {"ResourceQuota", "PersistentVolumeClaim"},
@@ -73,6 +77,8 @@ _SETTINGS_OF_REASONS: Final = {
     Reason.STORAGE_CLASS_NOT_ALLOWED: frozenset({"allowed", "storageClassName"}),
     Reason.INGRESS_CLASS_NOT_ALLOWED: frozenset({"allowed", "ingress"}),
     Reason.ISSUER_NOT_ALLOWED: frozenset({"allowed", "ingress"}),
+    Reason.SIGN_IN_INCOMPLETE: frozenset({"signIn"}),
+    Reason.SIGN_IN_NOT_ALLOWED: frozenset({"allowed", "signIn"}),
 }
 _BLOCKS_HOST: Final = frozenset({Reason.HOST_NOT_ALLOWED, Reason.HOST_TAKEN})
 _BLOCKS_MODELS: Final = frozenset(

@@ -10,7 +10,7 @@ from typing import Final
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.models.name import parse_model
-from aichat_workspace.domain.policy import choices, size_classes
+from aichat_workspace.domain.policy import choices, sign_in, size_classes
 from aichat_workspace.domain.policy.effective_spec import (
     DIMENSIONS,
     host,
@@ -44,6 +44,7 @@ def violations(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]
     yield from _storage_class_not_allowed(spec, platform)
     yield from _ingress_class_not_allowed(spec, platform)
     yield from _issuer_not_allowed(spec, platform)
+    yield from sign_in.violations(spec, platform)
 
 
 def _over_ceiling(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:

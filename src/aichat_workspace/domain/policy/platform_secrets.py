@@ -1,7 +1,8 @@
 """What the platform's settings name in the system namespace for every workspace: the passwords of
-images' registries, and certificate authorities.
+images' registries, certificate authorities, and the identity provider's client secret.
 
-Unlike what a workspace refers to, it needs no annotation: only the platform team writes settings.
+Only the platform team writes settings. The client secret has an annotation nevertheless: of other
+Secrets the operator keeps no data in memory.
 """
 
 import base64
@@ -13,11 +14,13 @@ from typing import Final
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.policy.secret_references import ReferencedSecret
+from aichat_workspace.domain.policy.secret_references import CLIENT_SECRET, ReferencedSecret
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.reasons import Reason
 from aichat_workspace.domain.v1alpha1.network_settings import TrustedAuthorities
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
+from aichat_workspace.domain.v1alpha1.sign_in import FOR_ALL_WORKSPACES
+from aichat_workspace.foundation.metadata import annotations
 
 PULL_SECRET_TYPE: Final = "kubernetes.io/dockerconfigjson"  # noqa: S105  (a type)
 PULL_SECRET_KEY: Final = ".dockerconfigjson"  # noqa: S105  (a name)
@@ -68,6 +71,38 @@ def resolve_platform_secrets(
         authorities, problem = _authorities(reference, find_config_map(reference.config_map_name))
         problems.append(problem)
     return PlatformSecrets(tuple(pull_secrets), authorities), tuple(filter(None, problems))
+
+
+def secret_names(platform: PlatformSpec) -> frozenset[str]:
+    """Return the names of the Secrets that the settings name."""
+    provider = platform.sign_in.oidc
+    return frozenset(
+        (*platform.image_pull_secret_names, *((provider.secret_name,) if provider else ()))
+    )
+
+
+def resolve_client_secret(
+    platform: PlatformSpec, find_secret: FindObject
+) -> tuple[ReferencedSecret, Problem | None]:
+    """Return the client secret of the platform's provider, empty where it is missing, and why."""
+    provider = platform.sign_in.oidc
+    nothing = ReferencedSecret("", {})
+    if provider is None:
+        return nothing, None
+    secret = find_secret(provider.secret_name)
+    data = ((secret or {}).get("data") or {}).get(CLIENT_SECRET)
+    is_marked = secret is not None and (
+        annotations(secret).get(names.SECRET_FOR_ANNOTATION) == FOR_ALL_WORKSPACES
+    )
+    if secret is not None and data and is_marked:
+        return ReferencedSecret(secret.get("type", "Opaque"), {CLIENT_SECRET: data}), None
+    return nothing, Problem(
+        Reason.CLIENT_SECRET_NOT_FOUND,
+        f"Secret {provider.secret_name!r} of spec.signIn.oidc.secretName of the AIChatPlatform is "
+        f"not there, or lacks the key {CLIENT_SECRET} or the annotation "
+        f"{names.SECRET_FOR_ANNOTATION}: '{FOR_ALL_WORKSPACES}'; the platform team makes it in "
+        f"namespace {names.SYSTEM_NAMESPACE}",
+    )
 
 
 def _pull_secret(name: str, secret: Manifest | None) -> tuple[ReferencedSecret, Problem | None]:

@@ -20,6 +20,11 @@ from aichat_workspace.foundation.metadata import annotations
 TLS: Final = "tls"
 ADMIN: Final = "admin"
 OIDC: Final = "oidc"
+PLATFORM_OIDC: Final = "platform-oidc"
+"""The platform's provider's, and so no reference of the workspace: its pods follow it by turns."""
+SCIM: Final = "scim"
+"""Generated, where the platform or the workspace asks for it; pods follow it by turns, too."""
+CLIENT_SECRET: Final = "clientSecret"  # noqa: S105  (a name)
 _API_KEY: Final = "apiKey"
 
 
@@ -65,9 +70,9 @@ def references(workspace: Workspace) -> Iterator[SecretReference]:
         yield SecretReference(TLS, "spec.ingress.tls.secretName", name, ("tls.crt", "tls.key"))
     if name := spec.access.admin_secret_name:
         yield SecretReference(ADMIN, "spec.access.adminSecretName", name, ("email", "password"))
-    if spec.access.oidc:
-        name = spec.access.oidc.secret_name
-        yield SecretReference(OIDC, "spec.access.oidc.secretName", name, ("clientSecret",))
+    oidc = spec.access.oidc
+    if oidc and oidc.enabled and (name := oidc.secret_name):
+        yield SecretReference(OIDC, "spec.access.oidc.secretName", name, (CLIENT_SECRET,))
     for server in spec.connections:
         field = f"spec.connections[{server.name}].secretName"
         yield SecretReference(connection(server.name), field, server.secret_name, (_API_KEY,))

@@ -10,7 +10,13 @@ from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.policy import effective_spec
 from aichat_workspace.domain.policy.platform_secrets import NO_PLATFORM_SECRETS, PlatformSecrets
-from aichat_workspace.domain.policy.secret_references import ADMIN, TLS, ReferencedSecret
+from aichat_workspace.domain.policy.secret_references import (
+    ADMIN,
+    PLATFORM_OIDC,
+    SCIM,
+    TLS,
+    ReferencedSecret,
+)
 from aichat_workspace.domain.render.placement import placement
 from aichat_workspace.domain.v1alpha1.network_settings import Issuer
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec, Share
@@ -36,6 +42,9 @@ class Credentials:
     admin_email: str
     """The first administrator's."""
     admin_password: str = field(repr=False)
+    scim_token: str = field(default="", repr=False)
+    """The identity provider's for SCIM, of which the tenant has a copy of its own; empty where none
+    was ever needed."""
 
     @property
     def digest(self) -> str:
@@ -259,8 +268,8 @@ def is_copy(secret: str, workspace: str) -> bool:
 
 
 def is_platform_copy(secret: str, workspace: str) -> bool:
-    """Whether a tenant's Secret of this name is a copy of what the platform's settings name."""
-    purposes = rf"(pull-[1-9]|{AUTHORITIES}-[0-9a-f]{{10}})"
+    """Whether a tenant's Secret of this name is a copy of what the platform's settings ask for."""
+    purposes = rf"(pull-[1-9]|({AUTHORITIES}|{PLATFORM_OIDC}|{SCIM})-[0-9a-f]{{10}})"
     return bool(re.fullmatch(f"{names.openwebui(workspace)}-{purposes}", secret))
 
 

@@ -14,12 +14,15 @@ from aichat_workspace.domain.v1alpha1.workspace import Workspace
 from aichat_workspace.foundation.metadata import annotations
 
 _KEYS: Final = ("WEBUI_SECRET_KEY", "WEBUI_ADMIN_EMAIL", "WEBUI_ADMIN_PASSWORD")
+SCIM_TOKEN: Final = "SCIM_TOKEN"  # noqa: S105  (a name)
 
 
-def new(workspace: Workspace, domain: str, secret_key: str, password: str) -> Credentials:
+def new(
+    workspace: Workspace, domain: str, secret_key: str, password: str, scim_token: str = ""
+) -> Credentials:
     """The first credentials of a workspace, from the given randomness."""
     host = names.host(workspace.spec.workspace_name, domain)
-    return Credentials(secret_key, f"admin@{host}", password)
+    return Credentials(secret_key, f"admin@{host}", password, scim_token)
 
 
 def manifest(
@@ -47,8 +50,14 @@ def manifest(
             },
         },
         "type": "Opaque",
-        "data": secret_data(credentials),
+        "data": {**secret_data(credentials), **scim_data(credentials)},
     }
+
+
+def scim_data(credentials: Credentials) -> dict[str, str]:
+    """Return the token for SCIM as a Secret's data; nothing where there is none."""
+    token = base64.b64encode(credentials.scim_token.encode()).decode()
+    return {SCIM_TOKEN: token} if token else {}
 
 
 def wants_new_password(workspace: Workspace, secret: Manifest) -> bool:
@@ -66,8 +75,11 @@ def reset_of(secret: Manifest) -> str:
 
 
 def read(secret: Manifest) -> Credentials:
-    """The credentials in a Secret. Raises KeyError when one was taken out of it."""
-    return Credentials(*(_text(secret["data"][key]) for key in _KEYS))
+    """The credentials in a Secret. Raises KeyError when one was taken out of it; the token for SCIM
+    may be missing."""
+    data = secret["data"]
+    secret_key, email, password = (_text(data[key]) for key in _KEYS)
+    return Credentials(secret_key, email, password, _text(data.get(SCIM_TOKEN, "")))
 
 
 def missing(secret: Manifest) -> tuple[str, ...]:

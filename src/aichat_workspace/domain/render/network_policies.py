@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.models.name import parse_model
-from aichat_workspace.domain.policy import effective_spec
+from aichat_workspace.domain.policy import effective_spec, sign_in
 from aichat_workspace.domain.render import peers
 from aichat_workspace.domain.render.context import (
     OLLAMA,
@@ -78,7 +78,7 @@ def _back_ends(tenant: Tenant) -> tuple[Manifest, ...]:
     is keeps its ways, although the spec no longer names them, or names them in a field that this
     version does not understand.
     """
-    oidc = tenant.spec.access.oidc
+    oidc = sign_in.provider(tenant.spec, tenant.platform)
     urls = [connection.url for connection in tenant.spec.connections]
     if oidc:
         urls.append(oidc.provider_url)

@@ -4,8 +4,14 @@ from typing import Any, Final
 
 from aichat_workspace.domain.kubernetes.manifest import Manifest
 from aichat_workspace.domain.models.name import parse_model
-from aichat_workspace.domain.policy import effective_spec
-from aichat_workspace.domain.policy.secret_references import OIDC, connection
+from aichat_workspace.domain.policy import effective_spec, sign_in
+from aichat_workspace.domain.policy.secret_references import (
+    CLIENT_SECRET,
+    OIDC,
+    PLATFORM_OIDC,
+    SCIM,
+    connection,
+)
 from aichat_workspace.domain.render import admin_password
 from aichat_workspace.domain.render.context import (
     OLLAMA_PORT,
@@ -18,9 +24,11 @@ from aichat_workspace.domain.render.context import (
     has_tls,
     http_probe,
 )
+from aichat_workspace.domain.render.credentials import SCIM_TOKEN
 from aichat_workspace.domain.render.placement import pod_security
 from aichat_workspace.domain.render.ways_out import with_ways_out
 from aichat_workspace.domain.v1alpha1.network_settings import IpFamily
+from aichat_workspace.domain.v1alpha1.sign_in import Provider
 
 # The image runs as any user of group 0 (open-webui#20813).
 _USER: Final = 1000
@@ -116,6 +124,7 @@ def _settings(tenant: Tenant) -> list[dict[str, Any]]:
         **_listener(tenant),
         **_secure_cookies(tenant),
         **_oidc(tenant),
+        **_ways_to_sign_in(tenant),
     )
 
 
@@ -135,20 +144,72 @@ def _oidc(tenant: Tenant) -> dict[str, str]:
 
     https://docs.openwebui.com/features/auth/sso/
     """
-    oidc = tenant.spec.access.oidc
+    oidc = sign_in.provider(tenant.spec, tenant.platform)
     if oidc is None:
         return {}
-    access = tenant.spec.access
+    # All new accounts get the same role. Those from the provider may use the chat at once, those
+    # who register may not; with both allowed, all wait for an administrator. So do people who come
+    # without any role where roles decide: Open WebUI refuses only those who have others.
+    is_user = oidc.sign_up and not tenant.spec.access.sign_up and oidc.roles is None
     return {
-        # All new accounts get the same role. Those from the provider may use the chat at once,
-        # those who register may not; with both allowed, all wait for an administrator.
-        "DEFAULT_USER_ROLE": "user" if oidc.sign_up and not access.sign_up else "pending",
+        "DEFAULT_USER_ROLE": "user" if is_user else "pending",
         "OPENID_PROVIDER_URL": oidc.provider_url,
         "OPENID_REDIRECT_URI": f"{tenant.url}/oauth/oidc/callback",
         "OAUTH_CLIENT_ID": oidc.client_id,
         "OAUTH_PROVIDER_NAME": oidc.provider_name,
         "ENABLE_OAUTH_SIGNUP": str(oidc.sign_up).lower(),
+        **_roles(oidc),
+        **_groups(oidc),
+        **_addresses(oidc),
     }
+
+
+def _roles(oidc: Provider) -> dict[str, str]:
+    if oidc.roles is None:
+        return {}
+    return {
+        "ENABLE_OAUTH_ROLE_MANAGEMENT": "true",
+        "OAUTH_ROLES_CLAIM": oidc.roles.claim,
+        "OAUTH_ALLOWED_ROLES": ",".join(oidc.roles.allowed),
+        "OAUTH_ADMIN_ROLES": ",".join(oidc.roles.admin),
+    }
+
+
+def _groups(oidc: Provider) -> dict[str, str]:
+    if oidc.groups is None:
+        return {}
+    return {
+        "ENABLE_OAUTH_GROUP_MANAGEMENT": "true",
+        "OAUTH_GROUPS_CLAIM": oidc.groups.claim,
+        "ENABLE_OAUTH_GROUP_CREATION": str(oidc.groups.create).lower(),
+    }
+
+
+def _addresses(oidc: Provider) -> dict[str, str]:
+    settings = {}
+    if oidc.allowed_domains:
+        settings["OAUTH_ALLOWED_DOMAINS"] = ",".join(oidc.allowed_domains)
+    if oidc.verified_email_claim:
+        settings["OAUTH_EMAIL_CLAIM"] = oidc.verified_email_claim
+        settings["OAUTH_MERGE_ACCOUNTS_BY_EMAIL"] = "true"
+    return settings
+
+
+def _ways_to_sign_in(tenant: Tenant) -> dict[str, str]:
+    """Return what is not as Open WebUI has it by itself, so that no other pod changes.
+
+    Without the form the operator's own sign-in, by the same password, goes on:
+    ENABLE_PASSWORD_AUTH stays.
+    """
+    settings = {}
+    if not sign_in.has_password_form(tenant.spec, tenant.platform):
+        settings["ENABLE_LOGIN_FORM"] = "false"
+    if sign_in.has_api_keys(tenant.spec, tenant.platform):
+        # The second is the permission of people who are no administrators.
+        settings |= {"ENABLE_API_KEYS": "true", "USER_PERMISSIONS_FEATURES_API_KEYS": "true"}
+    if sign_in.has_scim(tenant.spec, tenant.platform):
+        settings |= {"ENABLE_SCIM": "true", "SCIM_AUTH_PROVIDER": "oidc"}
+    return settings
 
 
 def _connections(tenant: Tenant) -> list[dict[str, Any]]:
@@ -182,8 +243,12 @@ def _first_model(tenant: Tenant) -> str:
 
 def _secret_settings(tenant: Tenant) -> list[dict[str, Any]]:
     variables = [*_administrator(tenant), _from_credentials(tenant, "WEBUI_SECRET_KEY")]
-    if tenant.spec.access.oidc:
-        variables.append(_from_secret(tenant, "OAUTH_CLIENT_SECRET", OIDC, "clientSecret"))
+    for purpose in (OIDC, PLATFORM_OIDC):
+        if purpose in tenant.referenced:
+            secret = _from_secret(tenant, "OAUTH_CLIENT_SECRET", purpose, CLIENT_SECRET)
+            variables.append(secret)
+    if SCIM in tenant.referenced:
+        variables.append(_from_secret(tenant, SCIM_TOKEN, SCIM, SCIM_TOKEN))
     return variables
 
 

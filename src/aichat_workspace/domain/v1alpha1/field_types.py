@@ -9,7 +9,11 @@ from aichat_workspace.domain.kubernetes.quantity import (
     QUANTITY_PATTERN,
     SIZE_PATTERN,
 )
-from aichat_workspace.domain.models.name import MODEL_NAME_MAX_LENGTH, MODEL_NAME_PATTERN
+from aichat_workspace.domain.models.name import (
+    MODEL_NAME_MAX_LENGTH,
+    MODEL_NAME_PATTERN,
+    PORT_PATTERN,
+)
 from aichat_workspace.domain.v1alpha1.base import rule
 
 DNS_LABELS: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
@@ -37,6 +41,13 @@ LabelKey = Annotated[
     str, StringConstraints(min_length=1, max_length=LABEL_KEY_LENGTH, pattern=LABEL_KEY)
 ]
 LabelValue = Annotated[str, StringConstraints(max_length=63, pattern=_LABEL_VALUE)]
+HttpsUrl = Annotated[
+    str,
+    StringConstraints(
+        max_length=512,
+        pattern=rf"^https://[a-z0-9][a-z0-9.-]*(:({PORT_PATTERN}))?(/[A-Za-z0-9._~/-]*)?$",
+    ),
+]
 DeviceName = Annotated[str, StringConstraints(max_length=128, pattern=_DEVICE)]
 
 # A schema bounds the values of a map, not its keys.

@@ -33,6 +33,7 @@ from aichat_workspace.domain.v1alpha1.network_settings import (
     TrustedAuthorities,
 )
 from aichat_workspace.domain.v1alpha1.pod_settings import Pods
+from aichat_workspace.domain.v1alpha1.sign_in import SignIn, SignInChoice
 from aichat_workspace.domain.v1alpha1.size_class import (
     MAX_SIZE_CLASSES,
     SIZE_CLASS_RULES,
@@ -273,6 +274,14 @@ class Allowed(Schema):
         "Issuer in its own namespace always. Names, or * for all.",
         json_schema_extra=SET,
     )
+    sign_in: tuple[SignInChoice, ...] = Field(
+        default=tuple(SignInChoice),
+        max_length=len(SignInChoice),
+        description="What of signing in a workspace may decide itself: Provider (one of its own), "
+        "NoProvider (none), People (signUp, roles and domains), Groups, PasswordForm, APIKeys and "
+        "SCIM. All else is as spec.signIn says.",
+        json_schema_extra=SET,
+    )
     foreign_metadata: tuple[NamePattern, ...] = Field(
         default=FOREIGN_METADATA,
         max_length=128,
@@ -373,6 +382,10 @@ class PlatformSpec(Schema):
         "registries, of type kubernetes.io/dockerconfigjson. Every workspace gets copies, which "
         "follow a change without a restart.",
         json_schema_extra=ATOMIC,
+    )
+    sign_in: SignIn = Field(
+        default=SignIn(),
+        description="How people sign in to chats, where a workspace says nothing else.",
     )
     pods: Pods = Field(default=Pods(), description="Where pods run, and as whom.")
     namespace_metadata: Metadata = Field(

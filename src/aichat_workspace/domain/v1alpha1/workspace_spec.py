@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, StrictBool, StrictInt, StringConstraints
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.models.name import PORT_PATTERN
 from aichat_workspace.domain.v1alpha1.base import Schema, rule
 from aichat_workspace.domain.v1alpha1.field_types import (
     LABEL_KEYS,
@@ -20,12 +19,14 @@ from aichat_workspace.domain.v1alpha1.field_types import (
     ByteSize,
     DnsLabel,
     DnsName,
+    HttpsUrl,
     LabelKey,
     LabelValue,
     ModelText,
     Positive,
 )
 from aichat_workspace.domain.v1alpha1.network_settings import Issuer
+from aichat_workspace.domain.v1alpha1.sign_in import Oidc
 from aichat_workspace.domain.v1alpha1.sizes import Resources, Storage
 
 PATTERN_NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$"
@@ -76,13 +77,6 @@ PatternText = Annotated[
 ]
 KeepAlive = Annotated[
     str, StringConstraints(max_length=6, pattern=r"^(-1|0|[1-9][0-9]{0,4}(s|m|h))$")
-]
-HttpsUrl = Annotated[
-    str,
-    StringConstraints(
-        max_length=512,
-        pattern=rf"^https://[a-z0-9][a-z0-9.-]*(:({PORT_PATTERN}))?(/[A-Za-z0-9._~/-]*)?$",
-    ),
 ]
 Duration = Annotated[str, StringConstraints(max_length=6, pattern=_DURATION)]
 # https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/
@@ -247,30 +241,6 @@ class OllamaTuning(Schema):
     )
 
 
-class Oidc(Schema):
-    """Sign-in with an identity provider (https://docs.openwebui.com/features/auth/sso/)."""
-
-    provider_url: HttpsUrl = Field(
-        alias="providerURL",
-        description="The provider's /.well-known/openid-configuration.",
-    )
-    client_id: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
-        alias="clientID", description="The chat's client ID there."
-    )
-    secret_name: DnsName = Field(
-        description="A Secret in the system namespace with the key clientSecret, whose annotation "
-        f"{names.SECRET_FOR_ANNOTATION} names this workspace."
-    )
-    provider_name: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
-        default="SSO", description="What the sign-in button says."
-    )
-    sign_up: StrictBool = Field(
-        default=True,
-        description="Whether people who sign in there for the first time get in. With "
-        "spec.access.signUp they wait for an administrator, as all who register do.",
-    )
-
-
 class Connection(Schema):
     """An OpenAI-compatible server whose models the chat offers, too."""
 
@@ -298,12 +268,31 @@ class Access(Schema):
         "adminSecretName, change the password in that Secret instead.",
     )
     oidc: Oidc | None = Field(
-        default=None, description="Sign-in with an identity provider; none when left out."
+        default=None,
+        description="Sign-in with an identity provider; as the platform says when left out.",
     )
 
     sign_up: StrictBool = Field(
         default=False,
-        description="Whether people may register themselves; an administrator lets them in.",
+        description="Whether people may register themselves with a password; an administrator lets "
+        "them in. Without the password form nobody can.",
+    )
+    password_form: StrictBool | None = Field(
+        default=None,
+        description="Whether the page for signing in asks for an address and a password; as the "
+        "platform says when left out. False needs a provider.",
+    )
+    api_keys: StrictBool | None = Field(
+        default=None,
+        alias="apiKeys",
+        description="Whether people may make keys of Open WebUI for programs; as the platform says "
+        "when left out.",
+    )
+    scim: StrictBool | None = Field(
+        default=None,
+        description="Whether the chat serves SCIM 2.0 at /api/v1/scim/v2, where the provider adds, "
+        "changes and removes people; as the platform says when left out. It needs a provider with "
+        "verifiedEmailClaim.",
     )
 
 

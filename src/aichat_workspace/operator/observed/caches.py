@@ -13,7 +13,11 @@ from aichat_workspace.domain.kubernetes.manifest import Manifest, covers, ref
 from aichat_workspace.domain.planning.plan import Observed
 from aichat_workspace.domain.policy import cluster_addresses
 from aichat_workspace.domain.policy.ownership import is_orphaned
-from aichat_workspace.domain.policy.platform_secrets import resolve_platform_secrets
+from aichat_workspace.domain.policy.platform_secrets import (
+    resolve_client_secret,
+    resolve_platform_secrets,
+    secret_names,
+)
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.status.platform_status import (
     Enforcement,
@@ -299,10 +303,10 @@ class Caches:
     def _platform_problems(self) -> tuple[Problem, ...]:
         """What the settings name in the system namespace, and that is not there."""
         spec, system = self.settings_in_force.spec, names.SYSTEM_NAMESPACE
-        _, problems = resolve_platform_secrets(
-            spec, partial(self.secrets.get, system), partial(self.bundles.get, system)
-        )
-        return problems
+        find_secret = partial(self.secrets.get, system)
+        _, problems = resolve_platform_secrets(spec, find_secret, partial(self.bundles.get, system))
+        _, problem = resolve_client_secret(spec, find_secret)
+        return (*problems, *filter(None, [problem]))
 
     def tenant(self, name: str) -> Observed:
         """Everything known of one tenant."""
@@ -483,7 +487,7 @@ class Caches:
             return False
         settings = self.settings_in_force.spec
         if kind is kinds.SECRET:
-            return _name(obj) in settings.image_pull_secret_names
+            return _name(obj) in secret_names(settings)
         authorities = settings.trusted_authorities
         is_named = authorities is not None and _name(obj) == authorities.config_map_name
         return kind is kinds.CONFIG_MAP and is_named

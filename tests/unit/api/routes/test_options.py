@@ -60,7 +60,7 @@ async def test_what_the_platform_uses_by_itself_may_be_named() -> None:
     settings = {
         "storageClassName": "slow",
         "ingress": {"className": "nginx", "issuer": {"name": "ca"}},
-        "allowed": {"storageClasses": [], "issuers": ["other", "ca"]},
+        "allowed": {"storageClasses": [], "issuers": ["other", "ca"], "signIn": ["APIKeys"]},
         "ollama": {"memoryLimit": "16Gi"},
     }
     async with calling() as (cluster, client):
@@ -70,6 +70,7 @@ async def test_what_the_platform_uses_by_itself_may_be_named() -> None:
     assert [entry["name"] for entry in document["storageClasses"]] == ["slow"]
     assert document["ingressClasses"] == [{"name": "nginx", "isDefault": False}]
     assert document["issuers"] == ["ca", "other"]
+    assert document["signIn"] == ["APIKeys"]
     new = document["newWorkspace"]
     assert (new["storageClass"], new["ingressClass"], new["issuer"]) == ("slow", "nginx", "ca")
     assert (new["cpu"], new["memory"], new["storage"]) == ("6100m", "18496Mi", "22Gi")

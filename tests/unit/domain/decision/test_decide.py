@@ -49,7 +49,7 @@ from tests.unit.domain.samples import (
 )
 
 NAME = "team-a-aichat"
-NEW_SECRETS = NewSecrets("new-key", "new-password")
+NEW_SECRETS = NewSecrets("new-key", "new-password", "new-token")
 PLATFORM = PlatformSpec()
 FINALIZERS = {"finalizers": [names.FINALIZER]}
 DELETED = {**FINALIZERS, "deletionTimestamp": "2026-11-23T11:30:00Z"}
@@ -834,3 +834,77 @@ class TestWhatTheSettingsNameForAll:
         }
         assert names.pull_secret(NAME, 1) in copies
         assert any(name.startswith(f"{NAME}-openwebui-authorities-") for name in copies)
+
+
+PROVIDER = {
+    "providerURL": "https://id.example.org/a",
+    "clientID": "chats",
+    "secretName": "login",
+    "verifiedEmailClaim": "email",
+}
+LOGIN: Manifest = {
+    "metadata": {"annotations": {names.SECRET_FOR_ANNOTATION: "*"}},
+    "type": "Opaque",
+    "data": {"clientSecret": "aHVzaA=="},
+}
+
+
+class TestSigningIn:
+    PLATFORM = PlatformSpec.model_validate({"signIn": {"oidc": PROVIDER, "scim": True}})
+
+    def decided(
+        self, resource: Workspace = KEPT, secrets: Mapping[str, Manifest] | None = None
+    ) -> Provision:
+        own = {names.credentials(NAME): secret_of(resource), "login": LOGIN}
+        facts = snapshot(
+            resource,
+            secrets=own if secrets is None else secrets,
+            platform=self.PLATFORM,
+            tenant=namespace(),
+        )
+        (decision,) = decide(facts, NOW)
+        assert isinstance(decision, Provision)
+        return decision
+
+    def copies(self, decision: Provision) -> set[str]:
+        return {
+            action.manifest["metadata"]["name"]
+            .removeprefix(f"{NAME}-openwebui-")
+            .rpartition("-")[0]
+            for action in decision.actions
+            if isinstance(action, Apply) and action.manifest["kind"] == "Secret"
+        }
+
+    def test_a_token_for_scim_is_added_to_credentials_that_have_none(self) -> None:
+        decision = self.decided()
+        (step,) = (step for step in decision.steps if isinstance(step, ApplySecret))
+        assert step.reason == "token for SCIM added"
+        written = credentials.read(step.manifest)
+        assert written == replace(OWN, scim_token="new-token")
+        assert self.copies(decision) >= {"platform-oidc", "scim"}
+
+    def test_one_that_is_there_stays(self) -> None:
+        data = credentials.manifest(KEPT, replace(OWN, scim_token="token"))["data"]
+        stored = {**secret_of(KEPT), "data": data}
+        decision = self.decided(secrets={names.credentials(NAME): stored, "login": LOGIN})
+        assert not [step for step in decision.steps if isinstance(step, ApplySecret)]
+        assert decision.credentials.scim_token == "token"
+
+    def test_a_new_workspace_has_one_at_once(self) -> None:
+        facts = snapshot(FRESH, secrets={"login": LOGIN}, platform=self.PLATFORM)
+        (decision,) = decide(facts, NOW)
+        assert isinstance(decision, Provision)
+        (step,) = (step for step in decision.steps if isinstance(step, CreateSecret))
+        assert credentials.read(step.manifest).scim_token == "new-token"
+
+    def test_a_missing_client_secret_concerns_only_those_who_use_the_platforms_provider(
+        self,
+    ) -> None:
+        own = {names.credentials(NAME): secret_of(KEPT)}
+        assert [problem.reason for problem in self.decided(secrets=own).problems] == [
+            "ClientSecretNotFound"
+        ]
+        without = workspace(metadata=FINALIZERS, access={"oidc": {"enabled": False}})
+        decision = self.decided(without, own)
+        assert decision.problems == ()
+        assert self.copies(decision).isdisjoint({"platform-oidc", "scim"})

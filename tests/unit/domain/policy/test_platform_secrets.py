@@ -11,7 +11,9 @@ from aichat_workspace.domain.policy.platform_secrets import (
     PULL_SECRET_KEY,
     PULL_SECRET_TYPE,
     PlatformSecrets,
+    resolve_client_secret,
     resolve_platform_secrets,
+    secret_names,
 )
 from aichat_workspace.domain.problem import Problem
 from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec
@@ -125,3 +127,52 @@ def test_a_block_of_blanks_without_an_end_is_read_line_by_line() -> None:
     text = CERTIFICATE + CERTIFICATE[: CERTIFICATE.index("\n")] + blanks
     _, (problem,) = resolved(BUNDLE, None, {"corp": {"data": {"ca.crt": text}}})
     assert "no whole certificate" in problem.message
+
+
+FOR_ALL = {"annotations": {"apps.aichatworkspaces.io/for-workspace": "*"}}
+CLIENT: Manifest = {"metadata": FOR_ALL, "type": "Opaque", "data": {"clientSecret": "aHVzaA=="}}
+WITH_PROVIDER = PlatformSpec.model_validate(
+    {
+        "imagePullSecretNames": ["registry"],
+        "signIn": {
+            "oidc": {
+                "providerURL": "https://id.example.org/a",
+                "clientID": "chats",
+                "secretName": "login",
+            }
+        },
+    }
+)
+
+
+def test_the_settings_name_the_client_secret_beside_registries_passwords() -> None:
+    assert secret_names(WITH_PROVIDER) == {"registry", "login"}
+    assert secret_names(PlatformSpec()) == frozenset()
+
+
+def test_of_the_client_secret_nothing_else_is_copied() -> None:
+    original = {**CLIENT, "data": {**CLIENT["data"], "other": "eA=="}}
+    secret, problem = resolve_client_secret(WITH_PROVIDER, {"login": original}.get)
+    assert (dict(secret.data), problem) == ({"clientSecret": "aHVzaA=="}, None)
+    assert resolve_client_secret(PlatformSpec(), {"login": CLIENT}.get)[1] is None
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        None,
+        {**CLIENT, "data": {}},
+        {**CLIENT, "data": None},
+        {**CLIENT, "metadata": {}},
+        {**CLIENT, "metadata": {"annotations": {"apps.aichatworkspaces.io/for-workspace": "a/b"}}},
+    ],
+)
+def test_a_client_secret_that_is_missing_or_for_one_workspace_is_named_with_its_fix(
+    secret: Manifest | None,
+) -> None:
+    copy, problem = resolve_client_secret(WITH_PROVIDER, lambda _: secret)
+    assert problem is not None
+    assert problem.reason == "ClientSecretNotFound"
+    for word in ("Secret 'login'", "clientSecret", "for-workspace: '*'", "operator-system"):
+        assert word in problem.message
+    assert dict(copy.data) == {}

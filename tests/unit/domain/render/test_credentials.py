@@ -19,6 +19,14 @@ def test_credentials_read_back_from_their_secret() -> None:
     assert NEW.admin_email == "admin@team-a-aichat.example.org"
 
 
+def test_a_token_for_scim_is_kept_beside_them_and_is_no_part_of_their_copies() -> None:
+    given = replace(NEW, scim_token="token")
+    assert credentials.read(secret(pair=given)) == given
+    assert given.digest == NEW.digest
+    assert "SCIM_TOKEN" not in secret()["data"]
+    assert "token" not in repr(given).replace("scim_token", "")
+
+
 def test_a_secret_of_an_earlier_namesake_is_not_this_workspaces() -> None:
     assert credentials.belongs_to(secret(), workspace())
     assert not credentials.belongs_to(secret(), workspace(metadata={"uid": "uid-b"}))

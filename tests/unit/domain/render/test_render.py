@@ -18,9 +18,14 @@ import yaml
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Manifest
-from aichat_workspace.domain.policy.secret_references import OIDC, connection
+from aichat_workspace.domain.policy.secret_references import OIDC, PLATFORM_OIDC, SCIM, connection
 from aichat_workspace.domain.render import ReferencedSecret, render, tenant_namespace
-from aichat_workspace.domain.render.context import Credentials, env, image_version
+from aichat_workspace.domain.render.context import (
+    Credentials,
+    env,
+    image_version,
+    is_platform_copy,
+)
 from aichat_workspace.domain.v1alpha1.network_settings import Ingress, Issuer, Network
 from aichat_workspace.domain.v1alpha1.platform_spec import Images, OllamaShare, PlatformSpec
 from tests.unit.domain.samples import CREDENTIALS, desired, workspace
@@ -221,6 +226,66 @@ def test_new_accounts_are_users_only_when_all_come_from_the_identity_provider(
     oidc = {"providerURL": url, "clientID": "c", "secretName": "s", "signUp": by_provider}
     assert chat_settings(oidc=oidc, signUp=by_form)["DEFAULT_USER_ROLE"] == role
     assert "DEFAULT_USER_ROLE" not in chat_settings(signUp=by_form)
+
+
+PROVIDER = {
+    "providerURL": "https://id.example.org/.well-known/openid-configuration",
+    "clientID": "chats",
+    "secretName": "login",
+}
+
+
+def test_where_roles_decide_people_without_any_wait_for_an_administrator() -> None:
+    """Open WebUI refuses those who have other roles, and lets in those who have none."""
+    roles = {"allowed": ["staff", "Team A"], "admin": ["heads"]}
+    settings = chat_settings(oidc={**PROVIDER, "roles": roles})
+    assert settings["DEFAULT_USER_ROLE"] == "pending"
+    assert settings["ENABLE_OAUTH_ROLE_MANAGEMENT"] == "true"
+    assert settings["OAUTH_ALLOWED_ROLES"] == "staff,Team A"
+    assert settings["OAUTH_ADMIN_ROLES"] == "heads"
+    assert "ENABLE_OAUTH_ROLE_MANAGEMENT" not in chat_settings(oidc=PROVIDER)
+
+
+def test_accounts_are_merged_only_by_a_claim_of_verified_addresses() -> None:
+    assert "OAUTH_MERGE_ACCOUNTS_BY_EMAIL" not in chat_settings(oidc=PROVIDER)
+    settings = chat_settings(oidc={**PROVIDER, "verifiedEmailClaim": "verified_email"})
+    assert settings["OAUTH_MERGE_ACCOUNTS_BY_EMAIL"] == "true"
+    assert settings["OAUTH_EMAIL_CLAIM"] == "verified_email"
+
+
+def test_without_the_form_passwords_are_still_checked_as_the_operator_signs_in_by_one() -> None:
+    settings = chat_settings(oidc=PROVIDER, passwordForm=False)
+    assert settings["ENABLE_LOGIN_FORM"] == "false"
+    assert "ENABLE_PASSWORD_AUTH" not in settings
+
+
+def test_the_platforms_provider_and_the_token_for_scim_come_from_copies_of_their_own() -> None:
+    oidc = {**PROVIDER, "verifiedEmailClaim": "email"}
+    platform = PlatformSpec.model_validate({"signIn": {"oidc": oidc, "scim": True}})
+    copies = {
+        PLATFORM_OIDC: ReferencedSecret("Opaque", {"clientSecret": ""}),
+        SCIM: ReferencedSecret("Opaque", {"SCIM_TOKEN": ""}),
+    }
+    manifests = render(workspace(), platform, CREDENTIALS, copies)
+    secrets = {manifest["metadata"]["name"] for manifest in find_all("Secret", manifests)}
+    (deployment,) = find_all("Deployment", manifests)
+    (chat,) = deployment["spec"]["template"]["spec"]["containers"]
+    sources = {
+        variable["name"]: variable["valueFrom"]["secretKeyRef"]["name"]
+        for variable in chat["env"]
+        if "valueFrom" in variable
+    }
+    for name in ("OAUTH_CLIENT_SECRET", "SCIM_TOKEN"):
+        assert sources[name] in secrets
+        assert is_platform_copy(sources[name], "team-a-aichat"), "pods follow it by turns"
+    values = {variable["name"]: variable.get("value") for variable in chat["env"]}
+    assert values["SCIM_AUTH_PROVIDER"] == "oidc"
+    assert any(name.endswith("-back-ends") for name in network_policies(manifests))
+
+
+def test_pods_stay_as_they_are_where_nobody_asks_for_another_way_to_sign_in() -> None:
+    optional = {"ENABLE_LOGIN_FORM", "ENABLE_API_KEYS", "ENABLE_SCIM", "ENABLE_OAUTH_SIGNUP"}
+    assert optional.isdisjoint(chat_settings())
 
 
 def test_with_tls_cookies_are_secure() -> None:

@@ -375,6 +375,28 @@ def test_a_change_of_what_the_settings_name_for_all_brings_all_back_and_no_other
     assert caches.platform_inputs(present).missing == ()
 
 
+def test_the_platforms_client_secret_is_kept_with_its_data_and_brings_all_back() -> None:
+    enqueued: list[str] = []
+    caches = Caches(cast("Client", None), enqueued.append)
+    metadata = {"name": "a", "namespace": "t", "uid": "a", "resourceVersion": "1"}
+    caches.workspaces.observe({"metadata": metadata, "spec": {"workspaceName": "a"}})
+    provider = {"providerURL": "https://a.test/b", "clientID": "c", "secretName": "login"}
+    caches.platform.observe({**platform(1, pulls=1), "spec": {"signIn": {"oidc": provider}}})
+    present = caches.present_platform()
+    assert present is not None
+    missing = [problem.reason for problem in caches.platform_inputs(present).missing]
+    assert missing == ["ClientSecretNotFound"]
+    enqueued.clear()
+    secret = system_object("Secret", "login", 2, data={"clientSecret": "eA=="})
+    caches.secrets.observe(secret)
+    assert [problem.reason for problem in caches.platform_inputs(present).missing] == missing
+    mark = {"annotations": {names.SECRET_FOR_ANNOTATION: "*"}}
+    marked = {**secret, "metadata": {**secret["metadata"], "resourceVersion": "3", **mark}}
+    caches.secrets.observe(marked)
+    assert caches.platform_inputs(present).missing == ()
+    assert enqueued == ["a", "a"]
+
+
 def test_the_servers_that_the_operator_asks_for_names_are_dns_for_all() -> None:
     caches = Caches(cast("Client", None), lambda _: None, dns_servers=("10.96.0.10/32",))
     assert caches.settings().network.dns.addresses[-1] == "10.96.0.10/32"
