@@ -121,14 +121,14 @@ async def test_whole_answers_take_turns_in_memory(world: World, client: AsyncOpe
 
 
 async def test_a_whole_answer_counts_until_it_is_sent(world: World) -> None:
-    answers, held = world.services.answers, list[int]()
+    answers, sizes = world.services.answers, list[int]()
 
     async def receive() -> Message:
         await asyncio.Event().wait()
         return {}
 
     async def send(_: Message) -> None:
-        held.append(answers.room.total)
+        sizes.append(answers.room.total)
 
     async def collect(on_bytes: OnBytes) -> bytes:
         on_bytes(7)
@@ -138,7 +138,7 @@ async def test_a_whole_answer_counts_until_it_is_sent(world: World) -> None:
     request = Request(scope, receive)
     response = await respond_whole(request, world.services, ANN, collect)
     await response(scope, receive, send)
-    assert (held, answers.room.total) == ([7, 7], 0)
+    assert (sizes, answers.room.total) == ([7, 7], 0)
 
 
 async def test_models_are_listed_with_their_time(client: AsyncOpenAI) -> None:

@@ -45,8 +45,8 @@ async def test_who_may_patch_the_platform_pauses_and_resumes_and_changes_nothing
             resumed = await client.post(f"{PATH}:resume")
             assert (resumed.status_code, resumed.json()["paused"]) == (200, False)
             assert marks_of(cluster) == others
-    asked = {(a["verb"], a["resource"], a["name"]) for a in cluster.reviews if "name" in a}
-    assert asked == {("patch", "aichatplatforms", "default")}
+    reviews = {(a["verb"], a["resource"], a["name"]) for a in cluster.reviews if "name" in a}
+    assert reviews == {("patch", "aichatplatforms", "default")}
 
 
 async def test_a_dry_run_changes_nothing() -> None:
