@@ -67,7 +67,6 @@ lint: setup ## Check format, lint, types, import contracts, generated files.
 	ruff check .
 	mypy
 	mypy hack/picture.py
-	mypy hack/console_pictures.py
 	mypy config/smoke-test/smoke_test.py
 	lint-imports
 	python -m aichat_workspace.generate --check
@@ -192,8 +191,8 @@ picture: setup ## Draw the README's picture again, from a real run on the demo's
 	python hack/picture.py
 
 .PHONY: console-pictures
-console-pictures: setup ## Draw the pictures of docs/console.md again, from made-up workspaces.
-	python hack/console_pictures.py
+console-pictures: setup ## Draw the pictures of docs/console.md again, from a real API server.
+	CONSOLE_PICTURES=docs/images pytest -n 0 tests/integration/api/test_console_pictures.py
 
 .PHONY: docs docs-build
 docs: setup ## Serve the documentation site here; it follows edits.

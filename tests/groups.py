@@ -62,6 +62,8 @@ _GROUPS: Final = {
         "integration/api/test_matrix.py",
         "integration/api/test_people.py",
         "integration/api/test_console.py",
+        "integration/api/test_console_in_browser.py",
+        "integration/api/test_console_pictures.py",
     ),
     WHOLE_NODE: (
         "e2e/test_whole_node.py",

@@ -42,6 +42,11 @@ class OllamaContract:
         assert sizes[server.chat_model] > 0
         assert sizes[server.embedding_model] > 0
 
+    async def test_a_models_context_and_licence_are_stated(self, server: ModelServer) -> None:
+        facts = await server.client.facts(server.chat_model)
+        assert (facts.context_length or 0) > 0
+        assert facts.licence
+
     async def test_a_whole_reply_has_a_message_an_end_and_usage(self, server: ModelServer) -> None:
         reply = json.loads(await server.client.openai(_CHAT, server.chat()))
         (choice,) = reply["choices"]

@@ -163,11 +163,48 @@ def test_operator_and_api_run_the_image_that_was_pushed(
 
 
 def test_the_printed_api_commands_work(existing: Existing, demo_output: str) -> None:
-    _, _, after = demo_output.partition("\nThe API ")
-    lines = after.partition("\n\n")[0].splitlines()[1:]
-    end = "trap 'kill $(jobs -p)' EXIT"  # of the port-forward
-    ran = existing.run("bash", "-euo", "pipefail", "-c", "\n".join([end, *lines]))
+    ran = _run_printed(existing, demo_output, "The API")
     assert f'"name":"{TENANT}"' in ran.stdout, ran.stderr
+
+
+def test_both_printed_ways_in_work(existing: Existing, demo_output: str, tmp_path: Path) -> None:
+    assert _opens_after_signing_in(existing, demo_output)
+    config = str(tmp_path / "config.yaml")
+    ran = _run_printed(existing, demo_output, "The command line", AICHAT_CONFIG=config)
+    assert ran.returncode == 0, ran.stderr
+    assert TENANT in ran.stdout
+    assert "Paris" in ran.stdout
+
+
+def _opens_after_signing_in(existing: Existing, output: str) -> bool:
+    """Whether the console's list opens with the token and at the address that the demo has printed.
+    The port-forward that it ends with is begun, and stopped after that."""
+    *commands, forward = _printed(output, "The console")
+    address = output.partition("\nThe console ")[2].partition(",")[0].strip()
+    jar = existing.registry.folder / "cookies"
+    curl = f"curl -sS --retry 10 --retry-connrefused -b {jar} -c {jar}"
+    script = [
+        "trap 'kill $(jobs -p)' EXIT",
+        *commands[:-1],
+        f"TOKEN=$({commands[-1].strip()})",
+        f"{forward} &",
+        f"{curl} -o /dev/null --data-urlencode token=$TOKEN -d next=/ {address}login",
+        f"{curl} {address}",
+    ]
+    ran = existing.run("bash", "-euo", "pipefail", "-c", "\n".join(script))
+    return f"/workspaces/{TENANT}" in ran.stdout
+
+
+def _printed(output: str, title: str) -> list[str]:
+    """Return the commands that the demo has printed below a title."""
+    _, _, after = output.partition(f"\n{title} ")
+    return [line for line in after.partition("\n\n")[0].splitlines() if line.startswith("  ")]
+
+
+def _run_printed(existing: Existing, output: str, title: str, **environment: str) -> Ran:
+    commands, end = _printed(output, title), "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"
+    script = "\n".join([end, *commands])
+    return existing.run("bash", "-euo", "pipefail", "-c", script, folder=ROOT, **environment)
 
 
 def test_changed_code_runs_and_no_image_is_written_over(existing: Existing, tmp_path: Path) -> None:

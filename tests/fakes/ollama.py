@@ -23,6 +23,7 @@ class FakeOllama:
     def application(self) -> web.Application:
         app = web.Application()
         app.router.add_get("/api/tags", self._tags)
+        app.router.add_post("/api/show", self._show)
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/embeddings", self._embed)
         return app
@@ -38,6 +39,13 @@ class FakeOllama:
             for name in ("m:1", "embed:latest")
         ]
         return web.json_response({"models": models})
+
+    async def _show(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        if body["model"] != "m:1":
+            return _error(404, f"model '{body['model']}' not found", "not_found_error")
+        info = {"general.architecture": "llama", "llama.context_length": 2048}
+        return web.json_response({"license": "MIT License\n\nText", "model_info": info})
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()

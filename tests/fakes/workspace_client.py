@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
+from aichat_workspace.domain.kubernetes import kinds
+from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME
 from aichat_workspace.foundation.resource import Resource
 from aichat_workspace.kube.client import Client
-from aichat_workspace.kube.errors import AlreadyExistsError
+from aichat_workspace.kube.errors import AlreadyExistsError, InvalidError, NotFoundError
+from tests.fakes.listing import take_list
 
 Object = dict[str, Any]
 
@@ -72,8 +75,41 @@ class FakeWorkspaceClient(Client):
         self.error = self._error_after_create
         return self._created
 
-    async def get(self, *_: Any) -> Any:
+    async def get(self, *arguments: Any) -> Any:
+        if arguments[:1] == (kinds.PLATFORM,):
+            return self._platform()
         return self.stored
+
+    def _platform(self) -> Object:
+        assert self.cluster is not None
+        platform = self.cluster._platform.get("", PLATFORM_NAME)
+        if platform is None:
+            raise NotFoundError(404, "NotFound", "it is not there")
+        return platform
+
+    def _patch_platform(self, operations: Sequence[Any], *, dry_run: bool) -> Object:
+        """Carry out operations on its annotations, as the API server does; a test that fails is
+        422."""
+        platform = self._platform()
+        metadata = platform["metadata"]
+        marks: Object = {**(metadata.get("annotations") or {})}
+        for operation in operations:
+            _, _, _, *member = operation["path"].split("/")
+            name = member[0].replace("~1", "/") if member else ""
+            if operation["op"] == "test":
+                current = marks.get(name) if name else marks or None
+                if current != operation["value"]:
+                    raise InvalidError(422, "Invalid", "the test failed")
+            elif operation["op"] == "remove":
+                del marks[name]
+            else:
+                marks = {**marks, name: operation["value"]} if name else operation["value"]
+        version = str(int(metadata["resourceVersion"]) + 1)
+        changed = {**metadata, "annotations": marks, "resourceVersion": version}
+        written = {**platform, "metadata": changed}
+        if not dry_run and self.cluster is not None:
+            take_list(self.cluster._platform._store, [written], int(version))
+        return written
 
     async def json_patch(
         self,
@@ -85,7 +121,10 @@ class FakeWorkspaceClient(Client):
         field_manager: str,
         dry_run: bool = False,
     ) -> Any:
-        assert (resource.kind, field_manager) == ("AIChatWorkspace", "aichat-workspace-api")
+        assert field_manager == "aichat-workspace-api"
+        if resource == kinds.PLATFORM:
+            return self._patch_platform(operations, dry_run=dry_run)
+        assert resource == kinds.WORKSPACE
         current = self.cluster and self.cluster.workspaces.get(namespace or "", name)
         assert current
         self.patches.append([*operations])

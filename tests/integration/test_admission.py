@@ -741,6 +741,46 @@ def test_no_one_else_makes_accounts_of_the_names_whose_tokens_the_api_may_reques
         assert "only the API creates" in refusal
 
 
+@pytest.mark.parametrize(
+    "patch",
+    [
+        {"spec": {"upgrades": {"concurrent": 7}}},
+        {"metadata": {"annotations": {"apps.aichatworkspaces.io/upgrades": "other"}}},
+        {"metadata": {"annotations": {"example.org/owner": "eve"}}},
+        {"metadata": {"annotations": {"example.org/kept": None}}},
+        {"metadata": {"labels": {"example.org/owner": "eve"}}},
+        {"metadata": {"finalizers": ["example.org/stay"]}},
+    ],
+)
+def test_the_apis_token_changes_nothing_of_the_platform_but_the_pause(
+    cluster: Cluster, as_api: PeopleWriter, patch: dict[str, Any]
+) -> None:
+    settings = platform({"upgrades": {"concurrent": 3}})
+    settings["metadata"]["annotations"] = {"example.org/kept": "yes"}
+    cluster.apply(settings)
+
+    def write(document: dict[str, Any]) -> str:
+        change = ("patch", "aichatplatform", "default", "--type=merge", "--dry-run=server")
+        return as_api.cluster.kubectl(*change, "-p", json.dumps(document), check=False)
+
+    eventually(lambda: "may only pause" in write(patch), "the API is confined")
+    for mark in ("paused", None):
+        pause = {"metadata": {"annotations": {"apps.aichatworkspaces.io/upgrades": mark}}}
+        assert "patched" in write(pause)
+
+
+def test_the_apis_token_leaves_no_workspace_out_of_upgrades(
+    cluster: Cluster, as_api: PeopleWriter
+) -> None:
+    cluster.apply(workspace("marked-chat"))
+    mark = {"metadata": {"annotations": {"apps.aichatworkspaces.io/upgrades": "skip"}}}
+    change = ("patch", "aiws", "marked-chat", "-n", SYSTEM, "--type=merge", "--dry-run=server")
+    written = (*change, "-p", json.dumps(mark))
+    assert "are the platform team's" in as_api.cluster.kubectl(*written, check=False)
+    assert "patched" in cluster.kubectl(*written)
+    cluster.kubectl("delete", "aiws", "marked-chat", "-n", SYSTEM, "--wait=false")
+
+
 def test_the_operator_makes_the_accounts_of_a_workspace_of_any_name(
     cluster: Cluster, as_api: PeopleWriter
 ) -> None:

@@ -301,6 +301,28 @@ def test_install_names_the_log_of_what_does_not_run_only(kubectl: Kubectl) -> No
     assert re.findall(r"logs deployment/(\S+)", ran.stderr) == ["aichat-workspace-api"]
 
 
+@pytest.mark.parametrize("url", ["https://workspaces.example.test", ""])
+def test_the_demo_prints_both_ways_in_as_commands_that_a_shell_understands(url: str) -> None:
+    """Tests on a cluster run them; here they only have to be whole."""
+    names = "system=the-system api=the-api named=the-chat AUTHORITY=/ca KUBECONFIG=/kube"
+    script = f". hack/demo-ways-in; {names}; ways_in '{url}'"
+    ran = subprocess.run(
+        ["bash", "-euc", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    console, _, command_line = ran.stdout.partition("\nThe command line ")
+    assert console.startswith(f"The console   {url or 'http://localhost:8090'}/, in a browser")
+    for part, expected in (
+        (console, "kubectl -n the-system create token demo --audience the-api"),
+        (command_line, "aichatctl login"),
+        (command_line, "aichatctl prompt the-chat"),
+    ):
+        commands = [line for line in part.splitlines() if line.startswith("  ")]
+        assert any(expected in line for line in commands)
+        subprocess.run(["bash", "-n"], input="\n".join(commands), text=True, check=True)
+    assert ("--ca-file /ca" in command_line) is bool(url)
+    assert ("port-forward" in console) is (not url)
+
+
 def test_audit_reads_all_our_python() -> None:
     lines = (ROOT / "hack" / "audit").read_text().replace("\\\n", "").splitlines()
     (bandit,) = (line for line in lines if "/bandit" in line)

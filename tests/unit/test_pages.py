@@ -161,10 +161,11 @@ def test_the_picture_is_of_what_workspaces_run_and_kubectl_prints_today() -> Non
 
 def test_the_picture_is_small_and_said_in_words_too() -> None:
     readme = text("README.md")
-    pictures = {f"docs/images/first-chat-{scheme}.webp" for scheme in ("light", "dark")}
+    named = ("first-chat-{}.webp", "console-list-{}.png")
+    pictures = {f"docs/images/{name.format(part)}" for name in named for part in ("light", "dark")}
     assert pictures == set(re.findall(r"(?:src|srcset)=\"([^\"]+)\"", readme))
     assert all((ROOT / picture).stat().st_size <= 150_000 for picture in pictures)
-    (words,) = re.findall(r"alt=\"([^\"]+)\"", readme)
+    words, _ = re.findall(r"alt=\"([^\"]+)\"", readme)
     question, reply = re.findall(
         r"^> (.*)\n(.*)$", text("docs/images/first-chat.txt"), re.MULTILINE
     )[0]

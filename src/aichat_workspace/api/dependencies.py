@@ -28,6 +28,7 @@ from aichat_workspace.api.teams.members import Members
 from aichat_workspace.api.teams.roles import TeamRoles
 from aichat_workspace.api.teams.tokens import Tokens
 from aichat_workspace.api.web.limits.anonymous_limits import AnonymousRateLimits, KnownAddresses
+from aichat_workspace.api.web.limits.answer_limits import AnswerLimit
 from aichat_workspace.api.web.limits.body_limits import API_PREFIX, Sender
 from aichat_workspace.api.web.limits.rate_limits import (
     REVIEWS_PER_CALLER,
@@ -45,6 +46,7 @@ from aichat_workspace.api.workspaces.details import WorkspaceDetails
 from aichat_workspace.api.workspaces.logs.reader import WorkspaceLogs
 from aichat_workspace.api.workspaces.model_server import ModelServers
 from aichat_workspace.api.workspaces.service import Workspaces
+from aichat_workspace.api.workspaces.upgrades import Upgrades
 from aichat_workspace.kube.client import Client
 from aichat_workspace.runtime.servers import Connect
 
@@ -74,6 +76,7 @@ class Services:
     usage: UsageReader
     catalogue: Catalogue
     options: Options
+    upgrades: Upgrades
     members: Members
     tokens: Tokens
     rate_limits: RateLimits
@@ -87,6 +90,8 @@ class Services:
     """Requests that are not answered yet, streams included."""
     bodies: Shares
     """Bytes of callers' bodies."""
+    answers: AnswerLimit
+    """Bytes of whole replies of models."""
     known_addresses: KnownAddresses
     sign_in_limits: AnonymousRateLimits
     sign_in_bodies: Shares
@@ -137,6 +142,7 @@ class Services:
             usage=UsageReader(cluster),
             catalogue=Catalogue(cluster),
             options=Options(client, cluster),
+            upgrades=Upgrades(client, cluster, authorizer),
             members=Members(roles),
             tokens=Tokens(roles, settings.audience),
             rate_limits=RateLimits.create(bounds.requests_per_second, bounds.burst),
@@ -149,6 +155,7 @@ class Services:
                 "requests",
             ),
             bodies=Shares(bounds.all_bodies_bytes),
+            answers=AnswerLimit.create(bounds.answers_bytes_per_caller, bounds.all_answers_bytes),
             known_addresses=known_addresses,
             sign_in_limits=AnonymousRateLimits.create(
                 _SIGN_INS_PER_SECOND, _SIGN_IN_BURST, known_addresses

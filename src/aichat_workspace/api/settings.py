@@ -52,6 +52,10 @@ class Bounds:
     """Questions to Kubernetes about what one caller may do."""
     review_burst: int = 5_000
     """Questions to Kubernetes about what one caller may do, at once."""
+    answers_bytes_per_caller: int = 16 * 1024 * 1024
+    """Size of one caller's whole replies of models that are not sent yet."""
+    all_answers_bytes: int = 32 * 1024 * 1024
+    """Size of all whole replies of models that are not sent yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,10 @@ def _bounds(environment: Mapping[str, str]) -> Bounds:
             environment, "API_REVIEWS_PER_SECOND", int(default.reviews_per_second)
         ),
         review_burst=_number(environment, "API_REVIEW_BURST", default.review_burst),
+        answers_bytes_per_caller=_number(
+            environment, "API_ANSWERS_BYTES_PER_CALLER", default.answers_bytes_per_caller
+        ),
+        all_answers_bytes=_number(environment, "API_ALL_ANSWERS_BYTES", default.all_answers_bytes),
     )
 
 

@@ -22,6 +22,7 @@ from aichat_workspace.cli.commands import (
     signing_in,
     size_classes,
     supporting,
+    upgrades,
 )
 
 _HELP: Final = "Private AI chats for teams: make them, look after them, ask them."
@@ -51,6 +52,7 @@ def build(*, completes: bool = False) -> typer.Typer:
         models,
         patterns,
         people,
+        upgrades,
         signing_in,
         supporting,
         about,

@@ -33,6 +33,7 @@ _NAME: Final = re.compile(names.WORKSPACE_NAME_PATTERN)
 NOT_FOUND: Final = Problem(404, "no-such-page", "")
 _BUG: Final = Problem(500, "bug", "")
 _ACTIONS: Final = ("suspend", "resume", "restart")
+_UPGRADE_ACTIONS: Final = ("pause", "resume")
 _TEAM: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _TEAM_CHANGES: Final[Mapping[str, Callable[[pages.Visit, str, Values], Awaitable[Response]]]] = {
     "members": team_pages.invite,
@@ -70,6 +71,11 @@ class Routes:
             self._route("/new", self.create, "POST"),
             self._route("/models", self.show_models, "GET"),
             self._route("/platform", self.show_platform, "GET"),
+            *(
+                self._route(f"/platform/{action}", self.change_upgrades, "POST")
+                for action in _UPGRADE_ACTIONS
+            ),
+            self._route("/platform/{rest:path}", self.return_to_platform, "GET"),
             self._route("/teams", self.show_teams, "GET"),
             self._route("/teams/{team}", self.show_team, "GET"),
             *(
@@ -183,6 +189,17 @@ class Routes:
     async def show_platform(self, request: Request) -> Response:
         """Show all workspaces together."""
         return await platform_page.platform_page(await self._visit(request))
+
+    async def change_upgrades(self, request: Request) -> Response:
+        """Pause or resume upgrades."""
+        visit, _ = await self._visit_with_form(request)
+        action = request.url.path.rpartition("/")[2]
+        return await platform_page.change_upgrades(visit, action)
+
+    async def return_to_platform(self, request: Request) -> Response:
+        """Leave the address of a change, which a reload or a bookmark asks for."""
+        del request
+        return rendering.redirect("/platform")
 
     async def show_models(self, request: Request) -> Response:
         """Show the catalogue of models; the query says what they are to fit."""

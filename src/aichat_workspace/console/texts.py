@@ -139,15 +139,18 @@ TEXTS: Final[Mapping[str, str]] = MappingProxyType(
         # Platform
         "platform": "Platform",
         "platform_part": "The first {count} that you may see; there are more.",
+        "platform_health": "The platform itself",
         "platform_problems": "What ails workspaces",
         "platform_no_problems": "Nothing that a person would have to mend.",
         "platform_more": "and {count} more",
         "platform_upgrade": "Upgrade",
         "platform_no_upgrade": "Every workspace runs as the platform's settings are.",
-        "platform_pause": "With kubectl, this lets no further workspace change its pods; upgrades-"
-        " instead of upgrades=paused goes on:",
-        "platform_pause_command": "kubectl annotate aichatplatform default"
-        " apps.aichatworkspaces.io/upgrades=paused",
+        "platform_goes_on": "Pausing lets no further workspace change its pods; those that do now"
+        " go on. Who may patch the AIChatPlatform can pause.",
+        "platform_paused": "Upgrades are paused: no further workspace changes its pods. Who may"
+        " patch the AIChatPlatform can resume.",
+        "pause_upgrades": "Pause upgrades",
+        "resume_upgrades": "Resume upgrades",
         "platform_version": "Version of the API",
         "platform_domain": "Domains",
         "platform_ceiling": "One workspace at most",

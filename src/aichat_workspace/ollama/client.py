@@ -23,7 +23,12 @@ from aichat_workspace.ollama.errors import (
     OllamaError,
     OllamaUnreachableError,
 )
-from aichat_workspace.ollama.installed import InstalledModel, parse_installed_model
+from aichat_workspace.ollama.installed import (
+    InstalledModel,
+    ModelFacts,
+    parse_facts,
+    parse_installed_model,
+)
 from aichat_workspace.ollama.refusals import error_kind, refusal
 from aichat_workspace.ollama.replies import ReplyPiece, parse_piece
 from aichat_workspace.ollama.transport import Response, Transport
@@ -134,6 +139,10 @@ class OllamaClient:
                 return frozenset(capabilities)
         raise _unexpected("/api/show")
 
+    async def facts(self, name: str) -> ModelFacts:
+        """Return a model's context length and licence, as far as the server states them."""
+        return parse_facts(await self._show(name))
+
     async def _show(self, name: str) -> dict[str, Any]:
         body = orjson.dumps({"model": name})
         async with self._open("POST", "/api/show", body, _REQUEST_SECONDS) as response:
@@ -180,14 +189,21 @@ class OllamaClient:
                 yield piece
 
     async def openai(
-        self, path: str, body: Mapping[str, Any], *, idle_seconds: float = REPLY_IDLE_SECONDS
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        on_bytes: Callable[[int], object] = int,
+        idle_seconds: float = REPLY_IDLE_SECONDS,
     ) -> bytes:
         """Send a request in OpenAI's shape, and return the response as it is.
+
+        `on_bytes` is called with the size of each piece that arrives; what it raises ends it.
 
         https://github.com/ollama/ollama/blob/main/docs/openai.md
         """
         async with self._open("POST", path, orjson.dumps(body), idle_seconds) as response:
-            return await _read_all(response, _MAX_OPENAI_BYTES)
+            return await _read_all(response, _MAX_OPENAI_BYTES, on_bytes)
 
     async def openai_stream(
         self, path: str, body: Mapping[str, Any], *, idle_seconds: float = REPLY_IDLE_SECONDS
@@ -249,8 +265,12 @@ def _is_last_piece(event: dict[str, Any]) -> bool:
     return bool(event.get("done"))
 
 
-async def _read_all(response: Response, max_bytes: int = _MAX_RESPONSE_BYTES) -> bytes:
-    body = await read_bounded(response.chunks, max_bytes)
+async def _read_all(
+    response: Response,
+    max_bytes: int = _MAX_RESPONSE_BYTES,
+    on_bytes: Callable[[int], object] = int,
+) -> bytes:
+    body = await read_bounded(response.chunks, max_bytes, on_bytes)
     if len(body) > max_bytes:
         raise OllamaError("the server sent an endless answer")
     return body

@@ -1,12 +1,13 @@
-"""The installed models of a server, as it lists them.
+"""The installed models of a server, as it lists them and shows one of them.
 
 https://github.com/ollama/ollama/blob/main/docs/api.md#list-local-models
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+_MAX_LICENCE_CHARACTERS: Final = 100
 T = TypeVar("T")
 
 
@@ -33,6 +34,30 @@ class InstalledModel:
     modified_seconds: int = 0
     """When it was changed last, in seconds since 1970; 0 where the server does not state it."""
     details: ModelDetails = ModelDetails()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a server states of one installed model when it is asked for it; None where it does not.
+
+    https://github.com/ollama/ollama/blob/main/docs/api.md#show-model-information
+    """
+
+    context_length: int | None = None
+    """Tokens of the longest context that it was made for."""
+    licence: str | None = None
+    """By the name in its file, as `apache-2.0`, or else the first line of the licence's text."""
+
+
+def parse_facts(model: dict[str, Any]) -> ModelFacts:
+    """Read a server's answer about one model."""
+    info = model.get("model_info")
+    known = info if isinstance(info, dict) else {}
+    context = known.get(f"{known.get('general.architecture')}.context_length")
+    text = _stated(model.get("license"), str) or ""
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    licence = _stated(known.get("general.license"), str) or next(filter(None, lines), None)
+    return ModelFacts(_stated(context, int), licence and licence[:_MAX_LICENCE_CHARACTERS])
 
 
 def parse_installed_model(model: Any) -> InstalledModel | None:

@@ -16,6 +16,7 @@ import structlog
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.policy.cluster_addresses import resolvers
+from aichat_workspace.domain.status.platform_status import false_conditions
 from aichat_workspace.kube.client import Client
 from aichat_workspace.kube.controller import Controller, Result
 from aichat_workspace.kube.leases.leader import Election, run_as_leader
@@ -200,6 +201,7 @@ class Application:
             orphaned_namespaces=lambda: len(self._caches.orphaned_namespaces()),
             settings_kept=lambda: self._caches.settings_in_force.is_deleted,
             settings_refused=lambda: len(self._caches.settings_in_force.not_understood),
+            false_conditions=lambda: false_conditions(self._caches.present_platform()),
             cached=self._cached,
             phases=lambda: self._caches.phases,
             pulls_running=lambda: self._servers.models.pulls_running,

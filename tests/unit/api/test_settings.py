@@ -54,8 +54,10 @@ def test_bounds_are_read() -> None:
         API_CONCURRENT_REQUESTS="14",
         API_REVIEWS_PER_SECOND="15",
         API_REVIEW_BURST="16",
+        API_ANSWERS_BYTES_PER_CALLER="17",
+        API_ALL_ANSWERS_BYTES="18",
     )
-    assert settings.bounds == Bounds(*range(1, 17))
+    assert settings.bounds == Bounds(*range(1, 19))
 
 
 class RecordingEnvironment(dict[str, str]):

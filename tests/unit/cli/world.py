@@ -92,7 +92,7 @@ STALLED_STATUS: Final[Object] = {
     "models": [],
 }
 
-_SETTINGS_VERSIONS: Final = count(1)
+_SETTINGS_VERSIONS: Final = count(1, 100)  # changes by commands come between
 
 
 @dataclass
@@ -175,6 +175,8 @@ class FakeCluster(FakeWorkspaceClient):
         yield {"metadata": {"resourceVersion": "20"}, "items": items}
 
     async def get(self, *arguments: Any) -> Any:
+        if arguments[0] == kinds.PLATFORM:
+            return await super().get(*arguments)
         kind, name, namespace = arguments
         if kind in _PEOPLE:
             return await self.people.get(*arguments)
@@ -275,10 +277,13 @@ class World:
         parts.setdefault("spec", {"models": ["gemma2:2b"]})
         self.call(lambda: self.cluster.watch_event(resource(name, version=version, **parts)))
 
-    def put_platform(self, **settings: Any) -> None:
-        """Let the platform have these settings."""
+    def put_platform(self, lacks: tuple[Object, ...] = (), **settings: Any) -> None:
+        """Let the platform have these settings, and these conditions besides the good ones."""
         metadata = {"name": PLATFORM_NAME, "resourceVersion": str(next(_SETTINGS_VERSIONS))}
-        platform = {"metadata": metadata, "spec": settings}
+        reasons = ("Accepted", "ReferencesResolved", "PeopleAdmitted", "NetworkPoliciesEnforced")
+        conditions = [condition(reason, "True", reason=reason) for reason in reasons]
+        status = {"conditions": [*conditions, *lacks]}
+        platform = {"metadata": metadata, "spec": settings, "status": status}
         self.call(lambda: self.services.cluster._platform._store.put(platform))
 
     def remove(self, name: str = "red-chat", team: str = "red") -> None:

@@ -646,6 +646,39 @@ class TestPlatform:
         world.client.allows = lambda _: False
         await browser.open("/platform", 403)
 
+    async def test_who_may_patch_the_platform_pauses_and_resumes_upgrades_by_a_form(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        put_platform(world)
+        for action, text in (("pause", "platform_paused"), ("resume", "platform_goes_on")):
+            page = await browser.open("/platform")
+            response = await browser.submit(page, f"/platform/{action}")
+            assert (response.status_code, response.headers["Location"]) == (303, "/platform")
+            assert TEXTS[text] in (await browser.open("/platform")).text
+        assert (await browser.http.get("/platform/pause")).headers["Location"] == "/platform"
+
+    async def test_a_forged_form_pauses_nothing(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        put_platform(world)
+        page = await browser.open("/platform")
+        response = await browser.submit(page, "/platform/pause", csrf="made-up")
+        assert response.status_code == 403
+        assert TEXTS["platform_goes_on"] in (await browser.open("/platform")).text
+
+    async def test_who_may_not_patch_the_platform_has_no_button(
+        self, browser: Browser, world: ConsoleWorld
+    ) -> None:
+        world.client.allows = lambda review: review["resource"] != "aichatplatforms"
+        page = await browser.open("/platform")
+        assert TEXTS["platform_goes_on"] in page.text
+        assert "/platform/pause" not in page.text
+
+
+def put_platform(world: ConsoleWorld) -> None:
+    metadata = {"name": PLATFORM_NAME, "resourceVersion": "1"}
+    world.services.cluster._platform._store.put({"metadata": metadata, "spec": {}})
+
 
 def spec_of(world: ConsoleWorld) -> dict[str, Any]:
     (view,) = world.services.cluster.sorted_from(("", "", ""))

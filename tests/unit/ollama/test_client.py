@@ -19,7 +19,7 @@ from aichat_workspace.ollama.errors import (
     RequestRefusedError,
     VolumeFullError,
 )
-from aichat_workspace.ollama.installed import InstalledModel, ModelDetails
+from aichat_workspace.ollama.installed import InstalledModel, ModelDetails, ModelFacts
 from aichat_workspace.ollama.replies import ReplyEnd, ReplyPiece
 from aichat_workspace.ollama.transport import Response
 
@@ -132,6 +132,32 @@ async def test_the_system_prompt_is_read() -> None:
     assert await OllamaClient(server).system("m:1") == "Be brief."
     assert server.sent == [("POST", "/api/show", {"model": "m:1"})]
     assert await OllamaClient(ScriptedServer(b"{}")).system("m:1") == ""
+
+
+@pytest.mark.parametrize(
+    ("shown", "facts"),
+    [
+        ({}, ModelFacts()),
+        (
+            {
+                "license": "Apache License\nVersion 2.0",
+                "model_info": {
+                    "general.architecture": "qwen3",
+                    "general.license": "apache-2.0",
+                    "qwen3.context_length": 40_960,
+                },
+            },
+            ModelFacts(40_960, "apache-2.0"),
+        ),
+        ({"license": f"\n {'x' * 200}\n"}, ModelFacts(None, "x" * 100)),
+        ({"license": 7, "model_info": {"general.architecture": ["x"]}}, ModelFacts()),
+        ({"license": " \n", "model_info": []}, ModelFacts()),
+    ],
+)
+async def test_context_and_licence_are_read_where_they_are_stated(
+    shown: object, facts: ModelFacts
+) -> None:
+    assert await OllamaClient(ScriptedServer(orjson.dumps(shown))).facts("m:1") == facts
 
 
 async def test_capabilities_are_read() -> None:
@@ -327,7 +353,9 @@ async def test_a_stream_in_openais_shape_without_its_end_is_torn() -> None:
 
 async def test_a_response_in_openais_shape_is_returned_as_it_is() -> None:
     server = ScriptedServer(b'{"usage": ', b"{}}")
-    assert await OllamaClient(server).openai("/v1/embeddings", {}) == b'{"usage": {}}'
+    sizes = list[int]()
+    response = await OllamaClient(server).openai("/v1/embeddings", {}, on_bytes=sizes.append)
+    assert (response, sizes) == (b'{"usage": {}}', [10, 3])
     with pytest.raises(OllamaError, match="endless answer"):
         await OllamaClient(ScriptedServer(*[b"x" * 2**20] * 9)).openai("/v1/embeddings", {})
 

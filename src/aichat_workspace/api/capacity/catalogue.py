@@ -13,7 +13,7 @@ from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.domain.kubernetes import quantity
 from aichat_workspace.domain.models.capacity import enough_memory_gib
-from aichat_workspace.domain.models.catalogue import CHECKED, KNOWN_MODELS, KnownModel
+from aichat_workspace.domain.models.catalogue import CHECKED, KNOWN_BY_KEY, KnownModel
 from aichat_workspace.domain.models.fit import Room, fit
 from aichat_workspace.domain.models.name import InvalidModelNameError, model_key, parse_model
 from aichat_workspace.domain.models.status import ModelState
@@ -25,7 +25,6 @@ _IN_USE_TTL_SECONDS: Final = 2.0
 _MAX_SCOPES: Final = 50
 _WORKSPACES_AT_ONCE: Final = 500
 """After so many, other requests have a turn."""
-_KNOWN: Final = {model_key(model.name): model for model in KNOWN_MODELS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class Catalogue:
     async def entries(self, scope: Scope, room: Room | None) -> dict[str, Any]:
         """Return a schemas.catalogue.ModelCatalogue. With a room, each model says if it fits."""
         platform, models = self.cluster.platform(), await self.in_use(scope)
-        keys = sorted({*_KNOWN, *models.workspaces})
+        keys = sorted({*KNOWN_BY_KEY, *models.workspaces})
         items = [_entry(key, models, room) for key in keys if _may_be_named(key, platform)]
         return {"checked": CHECKED, "items": items}
 
@@ -110,7 +109,7 @@ def _may_be_named(key: str, platform: PlatformSpec) -> bool:
 
 def _entry(key: str, models: ModelsInUse, room: Room | None) -> dict[str, Any]:
     """Return a schemas.catalogue.CatalogueModel."""
-    known: KnownModel | None = _KNOWN.get(key)
+    known: KnownModel | None = KNOWN_BY_KEY.get(key)
     size = models.size_bytes.get(key) or (known.size_bytes if known else None)
     result = fit(key, size, room) if size is not None and room else None
     return {

@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Final, TypeVar
 
 from fastapi import Request, Response
+from starlette.types import Receive, Scope, Send
 
 from aichat_workspace.api.auth.authentication import Caller
 from aichat_workspace.api.auth.authorization import AccessRequest
 from aichat_workspace.api.dependencies import Credential, Services, identify
+from aichat_workspace.api.web.limits.body_limits import JSON
 from aichat_workspace.api.web.responses.problems import ProblemError
+from aichat_workspace.api.web.responses.security_headers import NO_STORE
 from aichat_workspace.api.web.responses.streaming import (
     EVENT_STREAM,
     HEARTBEAT,
@@ -25,6 +28,7 @@ from aichat_workspace.api.workspaces.views import View
 
 _WHOLE_SECONDS: Final = 300.0
 STREAM_ADVICE: Final = "Ask with `stream`, and read it as it comes."
+OnBytes = Callable[[int], None]
 T = TypeVar("T")
 
 
@@ -78,23 +82,43 @@ async def respond_in_events(
     return await cancel_on_disconnect(request, services.stopping, response)
 
 
-async def respond_whole(
-    request: Request, services: Services, caller: Caller, work: Callable[[], Awaitable[Response]]
-) -> Response:
-    """Return the response of the work, which takes a slot of the caller's.
+class _WholeResponse(Response):
+    """JSON whose bytes count until they are sent."""
 
-    Raises ProblemError: 504 when it takes longer than five minutes, 429 without a free slot, 408
-    when the caller disconnects, and what the work raises.
+    def __init__(self, body: bytes, reservation: ExitStack) -> None:
+        super().__init__(body, 200, NO_STORE, JSON)
+        self._reservation = reservation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._reservation:
+            await super().__call__(scope, receive, send)
+
+
+async def respond_whole(
+    request: Request,
+    services: Services,
+    caller: Caller,
+    collect: Callable[[OnBytes], Awaitable[bytes]],
+) -> Response:
+    """Return the JSON that `collect` returns, which takes a slot of the caller's.
+
+    `collect` calls its argument with the size of each piece that arrives. Raises ProblemError: 504
+    when it takes longer than five minutes, 429 without a free slot or beyond the caller's share of
+    the room for whole answers, 503 beyond that room, 408 when the caller disconnects, and what
+    `collect` raises.
     """
-    try:
-        async with asyncio.timeout(_WHOLE_SECONDS):
-            with services.streams.slot(caller.username):
-                return await cancel_on_disconnect(request, services.stopping, work())
-    except TimeoutError:
-        minutes = f"{_WHOLE_SECONDS / 60:.0f} minutes"
-        raise ProblemError(
-            504, "takes-too-long", f"The reply took longer than {minutes}. {STREAM_ADVICE}"
-        ) from None
+    with ExitStack() as reservation:
+        on_bytes = reservation.enter_context(services.answers.reserve(caller.username))
+        try:
+            async with asyncio.timeout(_WHOLE_SECONDS):
+                with services.streams.slot(caller.username):
+                    body = await cancel_on_disconnect(request, services.stopping, collect(on_bytes))
+        except TimeoutError:
+            minutes = f"{_WHOLE_SECONDS / 60:.0f} minutes"
+            raise ProblemError(
+                504, "takes-too-long", f"The reply took longer than {minutes}. {STREAM_ADVICE}"
+            ) from None
+        return _WholeResponse(body, reservation.pop_all())
 
 
 def wants_events(request: Request) -> bool:

@@ -19,6 +19,7 @@ from aichat_workspace.api.dependencies import (
 )
 from aichat_workspace.api.openapi.responses import openai_responses
 from aichat_workspace.api.routes.long_requests import (
+    OnBytes,
     find_for_prompt,
     respond_in_events,
     respond_whole,
@@ -34,7 +35,6 @@ from aichat_workspace.api.schemas.openai import (
 )
 from aichat_workspace.api.web.limits.body_limits import JSON
 from aichat_workspace.api.web.responses import openai_errors, problems
-from aichat_workspace.api.web.responses.security_headers import NO_STORE
 from aichat_workspace.api.web.responses.streaming import EVENT_STREAM, Pieces
 from aichat_workspace.api.workspaces.views import View
 
@@ -180,13 +180,14 @@ async def _respond_whole(
 ) -> Response:
     """Return the model server's response as it is."""
 
-    async def unchecked() -> Pieces:
-        yield await services.model_servers.openai(view, path, fields)
+    async def unchecked(on_bytes: OnBytes) -> Pieces:
+        yield await services.model_servers.openai(view, path, fields, on_bytes)
 
-    async def whole() -> Response:
-        pieces = while_authorized(services, credential, to_prompt(view), view.name, unchecked())
+    async def whole(on_bytes: OnBytes) -> bytes:
+        answer = unchecked(on_bytes)
+        pieces = while_authorized(services, credential, to_prompt(view), view.name, answer)
         async with aclosing(pieces):
-            return Response(await anext(pieces), 200, NO_STORE, JSON)
+            return await anext(pieces)
 
     return await respond_whole(request, services, caller, whole)
 

@@ -4,11 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from aichat_workspace.api.auth.authorization import Scope
+from aichat_workspace.api.auth.authentication import Caller
+from aichat_workspace.api.auth.authorization import AccessRequest, Scope
 from aichat_workspace.api.capacity.catalogue import room_of
-from aichat_workspace.api.dependencies import AUTHENTICATED, CurrentCaller, ServicesDep
+from aichat_workspace.api.dependencies import AUTHENTICATED, CurrentCaller, Services, ServicesDep
 from aichat_workspace.api.openapi.responses import responses
-from aichat_workspace.api.routes.queries import CatalogueQuery, NoQuery, OptionsQuery
+from aichat_workspace.api.routes.queries import CatalogueQuery, CreateQuery, NoQuery, OptionsQuery
 from aichat_workspace.api.schemas.catalogue import ModelCatalogue
 from aichat_workspace.api.schemas.options import OptionsDocument
 from aichat_workspace.api.schemas.platform import (
@@ -19,11 +20,15 @@ from aichat_workspace.api.schemas.platform import (
     ModelUse,
     PatternDocument,
     PatternList,
+    PlatformDiagnosis,
     PlatformDocument,
+    UpgradesDocument,
 )
 from aichat_workspace.api.web.responses import problems
 from aichat_workspace.api.web.responses.json_responses import json_response
-from aichat_workspace.domain.v1alpha1.platform_spec import PlatformSpec, Share
+from aichat_workspace.api.workspaces.diagnosis import diagnose_platform
+from aichat_workspace.domain.kubernetes import kinds
+from aichat_workspace.domain.v1alpha1.platform_spec import PLATFORM_NAME, PlatformSpec, Share
 from aichat_workspace.domain.v1alpha1.workspace_spec import NO_MODEL
 
 router = APIRouter(prefix="/api/v1", tags=["platform"], dependencies=AUTHENTICATED)
@@ -121,6 +126,63 @@ async def read_platform(
         tls=ingress.issuer is not None or ingress.default_certificate,
         version=services.settings.version,
     )
+
+
+@router.get(
+    "/platform/diagnosis",
+    summary="What the platform lacks",
+    responses={
+        200: {"model": PlatformDiagnosis, "description": "From the AIChatPlatform's conditions."},
+        **responses(),
+    },
+)
+async def read_platform_diagnosis(
+    caller: CurrentCaller, services: ServicesDep, _: Annotated[NoQuery, Query()]
+) -> Response:
+    """Needs `get` on aichatplatforms."""
+    read = AccessRequest("get", name=PLATFORM_NAME, resource=kinds.PLATFORM)
+    if not await services.authorizer.allows(caller, read):
+        raise problems.not_the_platform(caller.username, "get")
+    return json_response(diagnose_platform(services.cluster.platform_resource()))
+
+
+@router.get("/platform/upgrades", summary="Whether upgrades are paused", responses=responses())
+async def read_upgrades(
+    caller: CurrentCaller,
+    _: ListedTeams,
+    services: ServicesDep,
+    __: Annotated[NoQuery, Query()],
+) -> UpgradesDocument:
+    """Who changes its pods, waits or has failed is in the condition UpToDate of workspaces. Needs
+    `list` on aichatworkspaces in any team."""
+    return UpgradesDocument(
+        paused=services.cluster.is_upgrade_paused,
+        may_change=await services.upgrades.may_change(caller),
+    )
+
+
+@router.post("/platform/upgrades:pause", summary="Pause upgrades", responses=responses(409, 415))
+async def pause_upgrades(
+    caller: CurrentCaller, services: ServicesDep, query: Annotated[CreateQuery, Query()]
+) -> UpgradesDocument:
+    """No further workspace changes its pods for what the platform has changed; those that do go on.
+    Needs `patch` on aichatplatforms."""
+    return await _set_paused(services, caller, query, is_paused=True)
+
+
+@router.post("/platform/upgrades:resume", summary="Resume upgrades", responses=responses(409, 415))
+async def resume_upgrades(
+    caller: CurrentCaller, services: ServicesDep, query: Annotated[CreateQuery, Query()]
+) -> UpgradesDocument:
+    """Needs `patch` on aichatplatforms."""
+    return await _set_paused(services, caller, query, is_paused=False)
+
+
+async def _set_paused(
+    services: Services, caller: Caller, query: CreateQuery, *, is_paused: bool
+) -> UpgradesDocument:
+    await services.upgrades.set_paused(caller, is_paused=is_paused, dry_run=query.dry_run)
+    return UpgradesDocument(paused=is_paused, may_change=True)
 
 
 @router.get(

@@ -17,6 +17,7 @@ from aichat_workspace.api.dependencies import (
 from aichat_workspace.api.openapi.responses import event_stream, responses
 from aichat_workspace.api.routes.long_requests import (
     STREAM_ADVICE,
+    OnBytes,
     find_for_prompt,
     respond_in_events,
     respond_whole,
@@ -26,10 +27,8 @@ from aichat_workspace.api.routes.long_requests import (
 )
 from aichat_workspace.api.routes.workspaces import WORKSPACE_PATH, Name, WorkspaceParameters
 from aichat_workspace.api.schemas.workspace import Prompt, Reply, ReplyEnd
-from aichat_workspace.api.web.limits.body_limits import JSON
 from aichat_workspace.api.web.responses import problems
 from aichat_workspace.api.web.responses.problems import ProblemError
-from aichat_workspace.api.web.responses.security_headers import NO_STORE
 from aichat_workspace.api.web.responses.streaming import Pieces, server_sent_event
 from aichat_workspace.ollama import replies
 from aichat_workspace.ollama.replies import ReplyPiece
@@ -87,9 +86,9 @@ async def ask(
     model, unchecked = services.model_servers.ask(view, body)
     pieces = while_authorized(services, credential, to_prompt(view), name, unchecked)
 
-    async def whole_reply() -> Response:
-        reply = await _join(model, pieces)
-        return Response(reply.model_dump_json(by_alias=True), 200, NO_STORE, JSON)
+    async def whole_reply(on_bytes: OnBytes) -> bytes:
+        reply = await _join(model, pieces, on_bytes)
+        return reply.model_dump_json(by_alias=True).encode()
 
     if body.stream or wants_events(request):
         return await respond_in_events(request, services, caller, pieces, partial(_events, model))
@@ -106,8 +105,9 @@ def _end(model: str, end: replies.ReplyEnd) -> ReplyEnd:
     )
 
 
-async def _join(model: str, pieces: Reading) -> Reply:
-    """Return the whole reply. Raises ProblemError (502) when it is too long."""
+async def _join(model: str, pieces: Reading, on_bytes: OnBytes) -> Reply:
+    """Return the whole reply. Raises ProblemError (502) when it is too long, and what `on_bytes`
+    raises of the size of a piece."""
     texts: list[str] = []
     thoughts: list[str] = []
     size, end = 0, _UNSTATED
@@ -116,7 +116,9 @@ async def _join(model: str, pieces: Reading) -> Reply:
             texts.append(piece.text)
             thoughts.append(piece.thinking)
             end = piece.end or end
-            size += len(piece.text.encode()) + len(piece.thinking.encode())
+            piece_bytes = len(piece.text.encode()) + len(piece.thinking.encode())
+            on_bytes(piece_bytes)
+            size += piece_bytes
             if size > _MAX_REPLY_BYTES:
                 detail = f"The reply is longer than {_MAX_REPLY_BYTES} bytes. {STREAM_ADVICE}"
                 raise ProblemError(502, "reply-too-long", detail)

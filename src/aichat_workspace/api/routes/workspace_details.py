@@ -126,7 +126,8 @@ async def list_installed_models(
     """As the workspace's server has them; the progress of downloads is in `status.models`."""
     view = await services.workspaces.find(caller, "get", name, query.team)
     models = await services.model_servers.models(view)
-    return json_response({"items": model_documents(view, models)})
+    facts = await services.model_servers.facts(view, models)
+    return json_response({"items": model_documents(view, models, facts)})
 
 
 @router.get(

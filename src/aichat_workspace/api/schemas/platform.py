@@ -5,6 +5,8 @@ from pydantic import (
 )
 
 from aichat_workspace.api.schemas.base import ApiModel, with_example
+from aichat_workspace.api.schemas.workspace import Finding
+from aichat_workspace.domain.reasons import Reason
 
 
 class PatternDocument(ApiModel):
@@ -92,6 +94,41 @@ class Choices(ApiModel):
     storage_classes: tuple[str, ...] = Field(description="StorageClasses.")
     ingress_classes: tuple[str, ...] = Field(description="IngressClasses.")
     issuers: tuple[str, ...] = Field(description="cert-manager's ClusterIssuers.")
+
+
+class PlatformDiagnosis(ApiModel):
+    """What keeps the platform from working as its settings ask, the most urgent first."""
+
+    model_config = with_example(
+        {
+            "isKnown": True,
+            "summary": "none of the namespaces traefik is there",
+            "findings": [
+                {
+                    "condition": "PeopleAdmitted",
+                    "reason": Reason.NOBODY_ADMITTED,
+                    "code": Reason.NOBODY_ADMITTED.code,
+                    "severity": Reason.NOBODY_ADMITTED.severity,
+                    "message": "none of the namespaces traefik is there",
+                    "advice": Reason.NOBODY_ADMITTED.fix,
+                    "reference": Reason.NOBODY_ADMITTED.reference,
+                }
+            ],
+        }
+    )
+
+    is_known: bool = Field(description="Whether the operator has said anything of it.")
+    summary: str = Field(description="One sentence.")
+    findings: tuple[Finding, ...] = Field(description="The most important first.")
+
+
+class UpgradesDocument(ApiModel):
+    """Whether changed pod templates reach workspaces."""
+
+    model_config = with_example({"paused": False, "mayChange": True})
+
+    paused: bool = Field(description="No further workspace changes its pods until it is resumed.")
+    may_change: bool = Field(description="Whether the caller may pause and resume.")
 
 
 class PlatformDocument(ApiModel):

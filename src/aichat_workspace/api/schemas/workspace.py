@@ -233,6 +233,10 @@ class InstalledModel(ApiModel):
         description="Tokens that it can keep in view; null where that is unknown. The server may "
         "offer fewer, for want of memory."
     )
+    licence: str | None = Field(
+        description="Its licence: as its file or its author names it, or else the first line of "
+        "its text; null where none is stated."
+    )
 
 
 class InstalledModels(ApiModel):
@@ -248,6 +252,7 @@ class InstalledModels(ApiModel):
                     "parameters": "2.6B",
                     "quantization": "Q4_0",
                     "contextLength": 8192,
+                    "licence": "Gemma Terms of Use",
                 }
             ]
         }

@@ -213,6 +213,19 @@ class ClusterView:
             raise problems.unavailable(f"{problem}. The platform team should edit it.")
         return settings.spec
 
+    def platform_resource(self) -> Json | None:
+        """Return the AIChatPlatform as it is now; None without one."""
+        return self._platform.get("", PLATFORM_NAME)
+
+    @property
+    def is_upgrade_paused(self) -> bool:
+        """Whether the platform team has paused upgrades."""
+        return (self._settings or DEFAULTS).is_upgrade_paused
+
+    async def wait_for_platform(self, version: int) -> None:
+        """Wait until this version of the AIChatPlatform was seen. Put a time-out around it."""
+        await self._platform.wait_for_version(version)
+
     def models_of(self, spec: Mapping[str, Any]) -> tuple[str, ...] | None:
         """Return the models of a stored spec: its own, or else those of its size class; None where
         that class is missing. Raises ProblemError (503) where the classes are not known."""

@@ -1,4 +1,4 @@
-"""Explain from its status why a workspace is not ready."""
+"""Explain from its status why a workspace is not ready, or what the platform lacks."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -15,6 +15,15 @@ _READY: Final = "People can chat."
 _NO_CONDITIONS: Final = (
     "The operator has not said anything of it yet. If that stays so for a minute, the operator "
     "does not run: ask the platform team."
+)
+_PLATFORM_GOOD: Final = "The settings are in force, and what they need is there."
+_PLATFORM_UNSEEN: Final = (
+    "The operator has not said anything of the platform yet. If that stays so for a minute, it "
+    "does not run."
+)
+_NO_PLATFORM: Final = (
+    "There is no AIChatPlatform, so nothing is known of the platform. Create it; an empty spec has "
+    "the defaults."
 )
 _ORDER: Final = {str(severity): place for place, severity in enumerate(Severity)}
 _SUMMARIES: Final = (ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED)
@@ -36,6 +45,24 @@ def diagnose(status: Mapping[str, Any]) -> dict[str, Any]:
     if phase in _STARTING_PHASES and not findings:
         summary = ready["message"] or "It is coming up; nothing has to be done."
     return {"phase": phase, "summary": summary, "findings": findings}
+
+
+def diagnose_platform(platform: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a schemas.platform.PlatformDiagnosis of the AIChatPlatform."""
+    conditions = ((platform or {}).get("status") or {}).get("conditions") or ()
+    findings = [
+        _finding(condition["type"], condition["reason"], condition["message"])
+        for condition in conditions
+        if condition["status"] != "True"
+    ]
+    findings.sort(key=_urgency, reverse=True)
+    if platform is None:
+        summary = _NO_PLATFORM
+    elif not conditions:
+        summary = _PLATFORM_UNSEEN
+    else:
+        summary = findings[0]["message"] if findings else _PLATFORM_GOOD
+    return {"isKnown": bool(conditions), "summary": summary, "findings": findings}
 
 
 def _findings(

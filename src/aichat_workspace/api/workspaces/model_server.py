@@ -4,9 +4,10 @@ What a server does not answer is logged with its address, and told without.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -18,6 +19,7 @@ from aichat_workspace.api.web.responses.problems import FieldError, ProblemError
 from aichat_workspace.api.workspaces.cluster_view import ClusterView
 from aichat_workspace.api.workspaces.tenant_namespace import require_namespace
 from aichat_workspace.api.workspaces.views import View
+from aichat_workspace.domain.models.catalogue import KNOWN_BY_KEY
 from aichat_workspace.domain.models.name import InvalidModelNameError, model_key, parse_model
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 from aichat_workspace.ollama.client import OllamaClient
@@ -27,17 +29,23 @@ from aichat_workspace.ollama.errors import (
     OllamaUnreachableError,
     RequestRefusedError,
 )
-from aichat_workspace.ollama.installed import InstalledModel
+from aichat_workspace.ollama.installed import InstalledModel, ModelFacts
 from aichat_workspace.ollama.replies import ReplyPiece
 from aichat_workspace.runtime.servers import Connect
 
 _MODELS_TTL_SECONDS: Final = 2.0
 _MAX_LISTS: Final = 50
 _MODELS_SECONDS: Final = 25.0
+_FACTS_TTL_SECONDS: Final = 3_600.0
+_MAX_FACTS: Final = 1_000
+_FACTS_SECONDS: Final = 5.0
+_CONCURRENT_FACTS: Final = 4
+_NO_FACTS: Final = ModelFacts()
 _log: Final = structlog.get_logger()
 T = TypeVar("T")
 
 Models = tuple[InstalledModel, ...]
+Facts = Mapping[str, ModelFacts]
 
 
 def _new_cache() -> TtlCache[str, Models]:
@@ -52,6 +60,10 @@ class ModelServers:
     cluster: ClusterView
     connect: Connect
     _models_cache: TtlCache[str, Models] = field(default_factory=_new_cache)
+    _facts_cache: TtlCache[tuple[str, str], ModelFacts] = field(
+        default_factory=lambda: TtlCache(_FACTS_TTL_SECONDS, _MAX_FACTS)
+    )
+    """By the workspace's UID, as a server could lie about a digest, and the digest."""
 
     def server(self, view: View) -> OllamaClient:
         """Return the workspace's server. Raises ProblemError (409) while it has none."""
@@ -64,6 +76,29 @@ class ModelServers:
         return await self._models_cache.get(
             view.document["uid"], lambda: _read_models(view, server)
         )
+
+    async def facts(self, view: View, models: Models) -> Facts:
+        """Return what the server states of models that are not well known, by their digests.
+
+        It leaves out those of which the server states nothing within some seconds. A digest's facts
+        are asked for once in an hour. Raises ProblemError (409) while there is no server.
+        """
+        server, uid = self.server(view), view.document["uid"]
+        waiting = iter([model for model in models if model_key(model.name) not in KNOWN_BY_KEY])
+        facts: dict[str, ModelFacts] = {}
+
+        async def work() -> None:
+            for model in waiting:
+                with suppress(OllamaError):
+                    facts[model.digest] = await self._facts_cache.get(
+                        (uid, model.digest), partial(server.facts, model.name)
+                    )
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FACTS_SECONDS), asyncio.TaskGroup() as group:
+                for _ in range(_CONCURRENT_FACTS):
+                    group.create_task(work())
+        return facts
 
     def ask(self, view: View, prompt: Prompt) -> tuple[str, AsyncGenerator[ReplyPiece, None]]:
         """Return the model that answers, and its reply in pieces.
@@ -85,10 +120,16 @@ class ModelServers:
         )
         return model, _as_problems(view, pieces)
 
-    async def openai(self, view: View, path: str, body: Mapping[str, Any]) -> bytes:
-        """Return the response to a request in OpenAI's shape, as the server gives it."""
+    async def openai(
+        self, view: View, path: str, body: Mapping[str, Any], on_bytes: Callable[[int], object]
+    ) -> bytes:
+        """Return the response to a request in OpenAI's shape, as the server gives it.
+
+        `on_bytes` is called with the size of each piece that arrives; what it raises ends it.
+        """
+        server = self.server(view)
         try:
-            return await self.server(view).openai(path, _with_canonical_name(body))
+            return await server.openai(path, _with_canonical_name(body), on_bytes=on_bytes)
         except OllamaError as error:
             raise model_server_problem(view, error) from None
 
@@ -100,8 +141,8 @@ class ModelServers:
         return _as_problems(view, events)
 
 
-def model_documents(view: View, models: Models) -> list[dict[str, Any]]:
-    """Return a schemas.workspace.InstalledModel for each model."""
+def model_documents(view: View, models: Models, facts: Facts) -> list[dict[str, Any]]:
+    """Return a schemas.workspace.InstalledModel for each model. `facts` are by digest."""
     status = view.document["status"]
     origins = {model_key(model["name"]): "model" for model in status.get("models", ())}
     origins |= {f"{pattern['name']}:latest": "pattern" for pattern in status.get("patterns", ())}
@@ -112,10 +153,20 @@ def model_documents(view: View, models: Models) -> list[dict[str, Any]]:
             "origin": origins.get(model_key(model.name), "person"),
             "parameters": model.details.parameters,
             "quantization": model.details.quantization,
-            "contextLength": model.details.context_length,
+            **_context_and_licence(model, facts.get(model.digest, _NO_FACTS)),
         }
         for model in models
     ]
+
+
+def _context_and_licence(model: InstalledModel, facts: ModelFacts) -> dict[str, Any]:
+    """Return what the server states, or else what is known of a model of this name."""
+    known = KNOWN_BY_KEY.get(model_key(model.name))
+    context = model.details.context_length or facts.context_length
+    return {
+        "contextLength": context or (known.context_length if known else None),
+        "licence": facts.licence or (known.licence if known else None),
+    }
 
 
 def canonical_name(model: str) -> str:

@@ -101,13 +101,16 @@ def describe_workspace(
     document = session.api.workspace(name, team).document
     query, what = {"team": team}, f"{name} was not described"
     diagnosis = session.api.get(what, workspace_path(name, "/diagnosis"), query).document
-    events = session.api.get(what, workspace_path(name, "/events"), query).document["items"]
+    events, history = (
+        session.api.get(what, workspace_path(name, f"/{part}"), query).document["items"]
+        for part in ("events", "history")
+    )
     if output.is_document:
-        report = {"workspace": document, "diagnosis": diagnosis, "events": events}
-        print_document(session.out, output, report)
+        report = {"workspace": document, "diagnosis": diagnosis}
+        print_document(session.out, output, {**report, "events": events, "history": history})
         return
     now = datetime.now(UTC)
-    session.out.print(*describe(document, diagnosis, events, now, session.out.width))
+    session.out.print(*describe(document, diagnosis, events, history, now, session.out.width))
 
 
 def events(session: Session, name: Name, team: Team = None, output: Output = Format.TABLE) -> None:

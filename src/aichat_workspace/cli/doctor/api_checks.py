@@ -15,7 +15,7 @@ from aichat_workspace.cli.errors import CliError, ExitCode
 from aichat_workspace.cli.render.description import finding_text
 from aichat_workspace.cli.render.workspaces import phase_of
 from aichat_workspace.cli.server import settings
-from aichat_workspace.cli.server.connection import tls_context
+from aichat_workspace.cli.server.connection import dialled_host, tls_context
 from aichat_workspace.cli.session import Session
 from aichat_workspace.domain import names
 from aichat_workspace.foundation.tokens import expiry
@@ -57,6 +57,7 @@ def check(session: Session) -> Iterator[Finding]:
     yield token(identity, target.token, time.time())
     yield from rights(identity, session.api.rights)
     yield from _workspaces(session)
+    yield from _platform(session)
 
 
 def _failure(code: str, category: Category, error: CliError) -> Finding:
@@ -77,7 +78,7 @@ def certificate(server: str, ca_file: str | None, now: float) -> Finding:
     host, port = urlsplit(server).hostname or "", urlsplit(server).port or 443
     try:
         with (
-            socket.create_connection((host, port), timeout=_CONNECT_SECONDS) as connection,
+            socket.create_connection((dialled_host(host), port), _CONNECT_SECONDS) as connection,
             tls_context(ca_file).wrap_socket(connection, server_hostname=host) as secure,
         ):
             parts = secure.getpeercert() or {}
@@ -205,3 +206,29 @@ def _diagnosis(session: Session, document: Json) -> Iterator[Finding]:
                 fix,
                 str(entry["reference"]),
             )
+
+
+def _platform(session: Session) -> Iterator[Finding]:
+    """Yield what the platform lacks, for those who may know: the platform team."""
+    try:
+        path = "/api/v1/platform/diagnosis"
+        diagnosis = session.api.get("the platform was not diagnosed", path).document
+    except CliError as error:
+        if error.code is not ExitCode.FORBIDDEN:
+            yield _failure("AC601", Category.PLATFORM, error)
+        return
+    findings, summary = diagnosis["findings"], str(diagnosis["summary"])
+    if not findings:
+        severity = Severity.GOOD if diagnosis["isKnown"] else Severity.NOTE
+        fix = "" if diagnosis["isKnown"] else "kubectl get aichatplatform"
+        yield Finding("AC601", Category.PLATFORM, severity, summary, fix)
+    for entry in findings:
+        severity = Severity.PROBLEM if entry["severity"] == "Error" else Severity.NOTE
+        yield Finding(
+            str(entry["code"]) or "AC601",
+            Category.PLATFORM,
+            severity,
+            f"{entry['condition']}: {entry['message']}",
+            str(entry["advice"]),
+            str(entry["reference"]),
+        )

@@ -26,6 +26,7 @@ class Category(StrEnum):
     REACHING = "Reaching the API"
     RIGHTS = "What you may do"
     WORKSPACES = "Your workspaces"
+    PLATFORM = "The platform"
     CLUSTER = "The cluster"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from aichat_workspace.cli.render.history import history_table
 from aichat_workspace.cli.render.lines import (
     BLANK,
     Line,
@@ -47,22 +48,25 @@ _COMMANDS: Final = {
     "CrashLoop": ("aichatctl logs {name} --previous",),
 }
 _EVENTS: Final = 5
+_CHANGES: Final = 5
 
 
 def describe(
     document: Json,
     diagnosis: Json,
     events: Sequence[Json],
+    history: Sequence[Json],
     now: datetime,
     width: int | None,
 ) -> list[Line]:
-    """Return the report."""
+    """Return the report, with the last events and changes; they come with the newest first."""
     return [
         *_head(document, diagnosis, now, width),
         BLANK,
         *_metadata(document, width),
         *_facts(document, width),
         *_models(document, width),
+        *_history(history, now, width),
         *_events(events, now, width),
     ]
 
@@ -169,6 +173,14 @@ def _amount(entry: Json) -> str:
     if entry.get("state") == "Pulling" and total:
         return f"{units.size(completed)} of {units.size(total)}"
     return units.size(total) if total else ""
+
+
+def _history(history: Sequence[Json], now: datetime, width: int | None) -> Iterator[Line]:
+    """Yield who changed it last, and what."""
+    if history:
+        yield BLANK
+        yield line("Last changes", Style.TITLE)
+        yield from history_table(history[:_CHANGES], now, width, wide=False)
 
 
 def _events(events: Sequence[Json], now: datetime, width: int | None) -> Iterator[Line]:

@@ -42,12 +42,14 @@ def usage_table(document: Json, width: int | None) -> list[Line]:
 
 def installed_table(installed: Sequence[Json], workspace: Json, width: int | None) -> list[Line]:
     """Return what a workspace's server has, and what it does not have yet."""
-    rows = [
+    rows: list[tuple[Span, ...]] = [
         (
             Span(plain(str(model["name"]))),
             model_state({"state": "Ready"}),
             Span(units.size(int(model["sizeBytes"]))),
             Span(str(model["origin"])),
+            Span(_tokens(model["contextLength"])),
+            Span(plain(str(model["licence"] or _UNKNOWN))),
         )
         for model in installed
     ]
@@ -57,7 +59,8 @@ def installed_table(installed: Sequence[Json], workspace: Json, width: int | Non
         if not any(same_model(str(model["name"]), str(other["name"])) for other in installed)
     ]
     columns = (Column("MODEL", min_width=16), Column("STATE", min_width=10), Column("SIZE", 1))
-    return table((*columns, Column("FROM", 2)), rows, width) if rows else [line("no models")]
+    more = (Column("FROM", 2), Column("CONTEXT", 3), Column("LICENCE", 4, 12))
+    return table((*columns, *more), rows, width) if rows else [line("no models")]
 
 
 def catalogue_table(document: Json, width: int | None, *, has_room: bool) -> list[Line]:
@@ -117,7 +120,7 @@ def _fit(model: Json) -> Span:
     return Span(f"● yes, better {changes}" if changes else "● yes", Style.GOOD)
 
 
-def _awaited(model: Json) -> tuple[Span, Span, Span, Span]:
+def _awaited(model: Json) -> tuple[Span, ...]:
     total = int(model.get("totalBytes") or 0)
     state, kind = model_state(model), model.get("state")
     if kind == "Failed":
@@ -129,4 +132,6 @@ def _awaited(model: Json) -> tuple[Span, Span, Span, Span]:
         state,
         Span(units.size(total) if total else ""),
         Span("model"),
+        Span(_UNKNOWN),
+        Span(_UNKNOWN),
     )

@@ -29,6 +29,7 @@ _RENEW_SECONDS: Final = 120
 _CONNECT_SECONDS: Final = 10.0
 _READ_SECONDS: Final = 60.0
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_BELOW_LOCALHOST: Final = ".localhost"
 _IN_CLUSTER: Final = (".svc", ".cluster.local")
 
 
@@ -99,7 +100,17 @@ def _is_private(host: str) -> bool:
         address = ip_address(host)
         return address.is_loopback
     is_name = not host.isdecimal()  # 134744072 is an address, too
-    return is_name and (host == "localhost" or host.endswith(_IN_CLUSTER) or "." not in host)
+    return is_name and (is_here(host) or host.endswith(_IN_CLUSTER) or "." not in host)
+
+
+def is_here(host: str) -> bool:
+    """Return whether a host is this machine, as all names below localhost are (RFC 6761 6.3)."""
+    return host in _LOOPBACK or host.endswith(_BELOW_LOCALHOST)
+
+
+def dialled_host(host: str) -> str:
+    """Return where to connect to for a host: not every system looks up names below localhost."""
+    return "127.0.0.1" if host.endswith(_BELOW_LOCALHOST) else host
 
 
 @contextmanager
@@ -171,6 +182,10 @@ def _client(
     def authenticate(request: httpx2.Request) -> httpx2.Request:
         if token := newest_token():
             request.headers["Authorization"] = f"Bearer {token}"
+        host = request.url.host
+        if (address := dialled_host(host)) != host:  # the Host header and TLS have its name
+            request.extensions["sni_hostname"] = host
+            request.url = request.url.copy_with(host=address)
         return request
 
     is_https = server.startswith("https:")
@@ -181,7 +196,7 @@ def _client(
         timeout=httpx2.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS),
         # Without TLS nothing has to be trusted, and the system's authorities take time to read.
         verify=tls_context(ca_file) if is_https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-        trust_env=urlsplit(server).hostname not in _LOOPBACK,
+        trust_env=not is_here(urlsplit(server).hostname or ""),
     ) as http:
         yield Api(http)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from aichat_workspace.domain.models.name import parse_model
+from aichat_workspace.domain.models.name import model_key, parse_model
 
 CHECKED: Final = "2026-11-30"
 _MB: Final = 10**6
@@ -88,3 +88,6 @@ KNOWN_MODELS: Final = (
     KnownModel("qwen3-coder:30b", 19 * _GB, _256K, _APACHE, _TOOLS),
     KnownModel("qwen3-vl:8b", 6_100 * _MB, _256K, _APACHE, _ALL),
 )
+
+KNOWN_BY_KEY: Final = {model_key(model.name): model for model in KNOWN_MODELS}
+"""The well-known models by what Ollama takes for the same name."""

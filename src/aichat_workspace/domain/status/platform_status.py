@@ -94,6 +94,16 @@ def standing(workspace: Mapping[str, Any]) -> Standing | None:
     return Standing.FOLLOWING if is_current and is_settled else Standing.WAITING
 
 
+def false_conditions(platform: Mapping[str, Any] | None) -> frozenset[str]:
+    """Return the conditions that the AIChatPlatform, as the API server has it, says False of."""
+    status = (platform or {}).get("status") or {}
+    return frozenset(
+        condition["type"]
+        for condition in status.get("conditions", ())
+        if condition["status"] == ConditionStatus.FALSE
+    )
+
+
 def compute_platform_status(
     current: PlatformStatus, inputs: PlatformInputs, now: datetime
 ) -> PlatformStatus:

@@ -9,7 +9,7 @@ The `on_…` callbacks count what happens. State that exists elsewhere (queue, c
 there at each scrape.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -27,6 +27,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from aichat_workspace.domain.planning.rollout import Stage
+from aichat_workspace.domain.v1alpha1.platform_status import PlatformConditionType
 from aichat_workspace.domain.v1alpha1.workspace_status import Phase
 
 OK: Final = "ok"
@@ -64,6 +65,7 @@ MEANINGS: Final = {
     "hold.",
     "aichat_operator_settings_refused": "Fields of the AIChatPlatform's spec that are not "
     "understood.",
+    "aichat_platform_condition_false": "1 while the AIChatPlatform says False of a condition.",
     "aichat_upgrade_paused": "1 while the AIChatPlatform says that upgrades are paused.",
     "aichat_upgrade_stopped": "1 while no turn begins, because too many workspaces failed.",
     "aichat_upgrade_turns_total": "Turns that were over or were given on.",
@@ -85,6 +87,8 @@ class MetricSources:
     orphaned_namespaces: Callable[[], int] = int
     settings_kept: Callable[[], bool] = bool
     settings_refused: Callable[[], int] = int
+    false_conditions: Callable[[], Collection[str]] = tuple
+    """The AIChatPlatform's conditions that are False."""
     cached: Callable[[], Mapping[str, int]] = dict
     """The number of objects by kind."""
     phases: Callable[[], Mapping[str, int]] = dict
@@ -187,6 +191,9 @@ class _Collector(Collector):
         yield _read("aichat_operator_orphaned_namespaces", sources.orphaned_namespaces())
         yield _read("aichat_operator_settings_kept", sources.settings_kept())
         yield _read("aichat_operator_settings_refused", sources.settings_refused())
+        false = sources.false_conditions()
+        is_false = {str(kind): int(kind in false) for kind in PlatformConditionType}
+        yield _read_by("aichat_platform_condition_false", "type", is_false)
         yield _read_by("aichat_operator_cache_objects", "kind", sources.cached())
         # Every phase has a series, also one without a workspace: an absent series is not a 0.
         phases = {**dict.fromkeys(map(str, Phase), 0), **sources.phases()}

@@ -10,11 +10,15 @@ import pytest
 from aiohttp.test_utils import TestServer
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionUserMessageParam
+from starlette.requests import Request
+from starlette.types import Message
 
+from aichat_workspace.api.routes.long_requests import OnBytes, respond_whole
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.transport import direct
 from aichat_workspace.runtime import servers
 from tests.fakes.ollama import FakeOllama
+from tests.unit.api.workspaces.test_service import ANN
 from tests.unit.api.world import PATH, World, running_world
 from tests.unit.waiting import until
 
@@ -91,6 +95,50 @@ async def test_texts_are_embedded(world: World, client: AsyncOpenAI) -> None:
     assert [datum.embedding for datum in vectors.data] == [[1.0, -1.0]] * 2
     assert vectors.usage.prompt_tokens == 3
     assert world.model.bodies[0]["model"] == "embed:latest"
+
+
+async def test_whole_answers_take_turns_in_memory(world: World, client: AsyncOpenAI) -> None:
+    answers, once = world.services.answers, client.with_options(max_retries=0)
+
+    async def embed() -> object:
+        return await once.embeddings.create(model="embed", input="one")
+
+    with answers.reserve("ann") as hold:
+        hold(answers.bytes_per_caller - 8)
+        with pytest.raises(openai.RateLimitError, match="Ask with `stream`") as caught:
+            await embed()
+        assert caught.value.response.headers["Retry-After"] == "5"
+    with ExitStack() as others:
+        for number in range(answers.room.overall // answers.bytes_per_caller):
+            others.enter_context(answers.reserve(f"other-{number}"))(answers.bytes_per_caller)
+        with pytest.raises(openai.InternalServerError, match="of all callers") as full:
+            await embed()
+        assert full.value.status_code == 503
+        stream = await once.chat.completions.create(model="m:1", messages=MESSAGES, stream=True)
+        assert [chunk async for chunk in stream]
+    assert await embed()
+    await until(lambda: not answers.room.total)
+
+
+async def test_a_whole_answer_counts_until_it_is_sent(world: World) -> None:
+    answers, sizes = world.services.answers, list[int]()
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        return {}
+
+    async def send(_: Message) -> None:
+        sizes.append(answers.room.total)
+
+    async def collect(on_bytes: OnBytes) -> bytes:
+        on_bytes(7)
+        return b"{12345}"
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    request = Request(scope, receive)
+    response = await respond_whole(request, world.services, ANN, collect)
+    await response(scope, receive, send)
+    assert (sizes, answers.room.total) == ([7, 7], 0)
 
 
 async def test_models_are_listed_with_their_time(client: AsyncOpenAI) -> None:

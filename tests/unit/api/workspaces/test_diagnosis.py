@@ -1,7 +1,7 @@
 from typing import Any
 
 from aichat_workspace.api.schemas.workspace import Diagnosis
-from aichat_workspace.api.workspaces.diagnosis import diagnose
+from aichat_workspace.api.workspaces.diagnosis import diagnose, diagnose_platform
 from aichat_workspace.domain.reasons import Reason
 
 
@@ -121,3 +121,32 @@ def test_what_a_person_has_to_do_comes_first() -> None:
     findings = Diagnosis.model_validate(diagnose(status)).findings
     assert [str(finding.severity) for finding in findings] == ["Error", "Warning", "Waiting"]
     assert findings[0].reference == f"docs/reference.md#{findings[0].code.lower()}"
+
+
+def test_what_the_platform_lacks_comes_most_urgent_first() -> None:
+    conditions = [
+        {"type": "Accepted", "status": "True", "reason": "Accepted", "message": ""},
+        {
+            "type": "NetworkPoliciesEnforced",
+            "status": "Unknown",
+            "reason": "NetworkPoliciesUnchecked",
+            "message": "nothing to try",
+        },
+        {
+            "type": "PeopleAdmitted",
+            "status": "False",
+            "reason": "NobodyAdmitted",
+            "message": "nobody comes in",
+        },
+    ]
+    diagnosis = diagnose_platform({"status": {"conditions": conditions}})
+    codes = [finding["code"] for finding in diagnosis["findings"]]
+    assert (diagnosis["summary"], codes) == ("nobody comes in", ["AI0323", "AI0141"])
+    good = diagnose_platform({"status": {"conditions": conditions[:1]}})
+    assert (good["isKnown"], good["findings"]) == (True, [])
+
+
+def test_nothing_is_known_of_a_platform_without_conditions() -> None:
+    for platform, text in ((None, "no AIChatPlatform"), ({}, "has not said anything")):
+        diagnosis = diagnose_platform(platform)
+        assert (diagnosis["isKnown"], text in diagnosis["summary"]) == (False, True)

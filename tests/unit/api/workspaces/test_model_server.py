@@ -19,6 +19,7 @@ from aichat_workspace.api.workspaces.model_server import (
 from aichat_workspace.api.workspaces.views import View
 from aichat_workspace.ollama.client import OllamaClient
 from aichat_workspace.ollama.errors import OllamaError, OllamaUnreachableError, RequestRefusedError
+from aichat_workspace.ollama.installed import InstalledModel
 from aichat_workspace.ollama.transport import Response as OllamaResponse
 from tests.fakes.workspace_client import FakeWorkspaceClient
 from tests.unit.api.samples import OWN_NAMESPACE, running_view, sample_view
@@ -42,6 +43,10 @@ class FakeModelServer:
     def chunks(self) -> AsyncIterator[bytes]:
         return self._read()
 
+    shown: dict[str, object] | None = None
+    """What is shown of the model; None where that is refused."""
+    shows: int = 0
+
     async def _read(self) -> AsyncIterator[bytes]:
         while self.never_finishes:
             yield b" "
@@ -52,11 +57,33 @@ class FakeModelServer:
     async def __call__(
         self, method: str, path: str, body: bytes | None, idle_seconds: float
     ) -> AsyncIterator[OllamaResponse]:
-        assert (method, path, body) == ("GET", "/api/tags", None)
         assert idle_seconds > 0
+        if path == "/api/show":
+            self.shows += 1
+            yield Shown(self.shown)
+            return
+        assert (method, path, body) == ("GET", "/api/tags", None)
         self.requests += 1
         await asyncio.sleep(0)
         yield self
+
+
+@dataclass
+class Shown:
+    """The answer about one model."""
+
+    document: dict[str, object] | None
+
+    @property
+    def status(self) -> int:
+        return 404 if self.document is None else 200
+
+    @property
+    def chunks(self) -> AsyncIterator[bytes]:
+        return self._read()
+
+    async def _read(self) -> AsyncIterator[bytes]:
+        yield orjson.dumps(self.document or {"error": "model 'm:1' not found"})
 
 
 def create_service(models: FakeModelServer, monkeypatch: pytest.MonkeyPatch) -> ModelServers:
@@ -72,11 +99,46 @@ async def test_many_reads_of_models_cost_one_request_to_the_server(
     service = create_service(server, monkeypatch)
     for _ in range(2):
         answers = await asyncio.gather(*(service.models(view) for _ in range(20)))
-        documents = [model_documents(view, models) for models in answers]
-        unstated = {"parameters": None, "quantization": None, "contextLength": None}
+        documents = [model_documents(view, models, {}) for models in answers]
+        fields = ("parameters", "quantization", "contextLength", "licence")
         document = {"name": "m:1", "sizeBytes": 1, "origin": "person"}
-        assert documents == [[{**document, **unstated}]] * 20
+        assert documents == [[{**document, **dict.fromkeys(fields)}]] * 20
     assert server.requests == 1
+
+
+async def test_what_a_server_states_of_a_model_is_asked_for_once(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = {"general.architecture": "llama", "llama.context_length": 8192}
+    server = FakeModelServer(shown={"model_info": info, "license": "\n  MIT   License\n\nText"})
+    service = create_service(server, monkeypatch)
+    models = await service.models(view)
+    for _ in range(2):
+        (document,) = model_documents(view, models, await service.facts(view, models))
+        assert (document["contextLength"], document["licence"]) == (8192, "MIT License")
+    assert server.shows == 1
+
+
+async def test_what_a_server_does_not_state_is_unknown_and_asked_for_again(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeModelServer()
+    service = create_service(server, monkeypatch)
+    models = await service.models(view)
+    for _ in range(2):
+        assert await service.facts(view, models) == {}
+    assert server.shows == 2
+
+
+async def test_a_well_known_model_has_what_is_known_of_it(
+    view: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FakeModelServer(shown={})
+    service = create_service(server, monkeypatch)
+    models = (InstalledModel("gemma2:2b", "d", 1),)
+    (document,) = model_documents(view, models, await service.facts(view, models))
+    assert (document["contextLength"], document["licence"]) == (8192, "Gemma Terms of Use")
+    assert not server.shows
 
 
 async def test_a_model_server_that_never_finishes_is_a_problem(

@@ -12,8 +12,8 @@ def test_models_are_listed_with_what_is_still_missing(world: World) -> None:
     result = world.run("models", "list", "red-chat")
     lines = [text.split() for text in result.out.splitlines()]
     assert lines[1:] == [
-        ["gemma2:2b", "●", "ready", "1.5", "GiB", "person"],
-        ["llama3.3:70b", "◐", "downloading", "41", "%", "39.6", "GiB", "model"],
+        ["gemma2:2b", "●", "ready", "1.5", "GiB", "person", "8K", *["Gemma", "Terms", "of", "Use"]],
+        ["llama3.3:70b", "◐", "downloading", "41", "%", "39.6", "GiB", "model", "-", "-"],
     ]
     names = [
         model["name"]

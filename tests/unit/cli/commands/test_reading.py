@@ -116,7 +116,14 @@ class TestDescribe:
     def test_documents_have_all_parts(self, world: World) -> None:
         world.put()
         report = json.loads(world.run("describe", "red-chat", "-o", "json").out)
-        assert {*report} == {"workspace", "diagnosis", "events"}
+        assert {*report} == {"workspace", "diagnosis", "events", "history"}
+
+    def test_a_report_says_who_changed_it_last(self, world: World) -> None:
+        world.put()
+        assert world.run("edit", "red-chat", "--display-name", "Red").code == 0
+        lines = world.run("describe", "red-chat").out.splitlines()
+        change = lines[lines.index("Last changes") + 2]
+        assert change.split()[1:] == ["ann", "changed", "spec.displayName"]
 
 
 def test_events_come_oldest_first(world: World) -> None:

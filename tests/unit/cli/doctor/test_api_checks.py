@@ -14,7 +14,7 @@ import pytest
 from aichat_workspace.cli.doctor import api_checks
 from aichat_workspace.cli.doctor.finding import Severity
 from localcluster import certificates
-from tests.unit.cli.world import STALLED_STATUS, World
+from tests.unit.cli.world import STALLED_STATUS, World, condition
 
 
 def findings(world: World, *arguments: str, **environment: str) -> dict[str, str]:
@@ -37,7 +37,7 @@ def test_all_is_good_for_those_who_may_do_everything(world: World) -> None:
     assert set(findings(world).values()) == {"good"}
     lines = world.run("doctor").out.splitlines()
     assert lines[0] == "This machine"
-    assert lines[-1].startswith("6 checks: 6 good")
+    assert lines[-1].startswith("7 checks: 7 good")
 
 
 def test_a_server_that_is_away_is_a_problem(world: World) -> None:
@@ -74,6 +74,30 @@ def test_a_workspace_that_needs_a_person_is_shown_with_the_fix(world: World) -> 
     assert "red-chat: ModelsReady: the models' volume is full [AI" in result.out
     assert "aichatctl describe red-chat" in result.out
     assert "docs/reference.md#ai" in result.out
+
+
+def test_what_the_platform_lacks_is_shown_with_the_fix_and_a_link(world: World) -> None:
+    text = "none of the namespaces traefik is there"
+    world.put_platform((condition("PeopleAdmitted", "False", text, reason="NobodyAdmitted"),))
+    result = world.run("doctor")
+    assert result.code == 0
+    assert f"PeopleAdmitted: {text}" in result.out
+    assert "spec.ingress.controllerNamespaces" in result.out
+    assert "AI0323: docs/reference.md#ai0323" in result.out
+
+
+def test_a_platform_of_which_the_operator_says_nothing_is_a_note(world: World) -> None:
+    view = world.services.cluster._platform
+    platform = view.get("", "default")
+    assert platform is not None
+    world.call(lambda: view._store.remove(platform))
+    assert findings(world)["AC601"] == "note"
+
+
+def test_who_may_not_read_the_platform_is_told_nothing_of_it(world: World) -> None:
+    world.put_platform((condition("PeopleAdmitted", "False", reason="NobodyAdmitted"),))
+    world.cluster.forbidden.add("get")
+    assert "AI0323" not in world.run("doctor").out
 
 
 def test_rights_in_one_team_come_on_top_of_those_everywhere() -> None:

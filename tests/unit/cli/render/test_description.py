@@ -1,6 +1,7 @@
 """The report about one workspace."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from aichat_workspace.cli.render import description
 from aichat_workspace.cli.render.lines import text_of
@@ -19,9 +20,14 @@ DOCUMENT = {
 }
 
 
-def report(findings: list[dict[str, str]], width: int | None = 80) -> list[str]:
+def report(
+    findings: list[dict[str, str]],
+    width: int | None = 80,
+    history: list[dict[str, Any]] | None = None,
+) -> list[str]:
     diagnosis = {"summary": "People can chat.", "findings": findings}
-    return [text_of(spans) for spans in description.describe(DOCUMENT, diagnosis, [], NOW, width)]
+    lines = description.describe(DOCUMENT, diagnosis, [], history or [], NOW, width)
+    return [text_of(spans) for spans in lines]
 
 
 def test_a_ready_workspace_is_reported_in_a_few_lines() -> None:
@@ -73,3 +79,24 @@ def test_no_line_is_wider_than_the_terminal() -> None:
         "advice": "",
     }
     assert max(map(len, report([finding], 60))) <= 60
+
+
+def test_the_last_changes_are_the_newest_ones() -> None:
+    changes = [
+        {
+            "time": f"2026-01-01T{23 - hours:02}:00:00Z",
+            "action": "edit",
+            "user": "ann",
+            "manager": None,
+            "changed": ["spec.models"],
+            "added": [f"model:{hours}"],
+            "removed": [],
+        }
+        for hours in range(7)
+    ]
+    lines = report([], history=changes)
+    begin = lines.index("Last changes")
+    assert lines[begin + 1].split() == ["AGE", "WHO", "WHAT"]
+    assert [line.split() for line in lines[begin + 2 :]] == [
+        [f"{hours + 1}h", "ann", "added", f"model:{hours}"] for hours in range(5)
+    ]

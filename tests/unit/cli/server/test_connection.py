@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from aichat_workspace.cli.errors import CliError
-from aichat_workspace.cli.server.connection import check_address, choose_target
+from aichat_workspace.cli.server.connection import check_address, choose_target, is_here
 from aichat_workspace.cli.server.settings import Configuration, Context
 from aichat_workspace.cli.server.tokens import read_token, write_private
+from tests.unit.cli.world import World
 
 CONFIGURATION = Configuration(
     Path("config.yaml"),
@@ -87,3 +88,14 @@ def test_a_private_file_is_replaced_whole(tmp_path: Path) -> None:
     assert read_token(path) == "two"
     assert [*path.parent.iterdir()] == [path]
     assert read_token(tmp_path / "none") is None
+
+
+def test_a_name_below_localhost_is_this_machine_whether_or_not_the_system_looks_it_up(
+    world: World,
+) -> None:
+    server = world.url.replace("127.0.0.1", "workspaces.aichat.localhost")
+    world.put()
+    listed = world.run("list", AICHAT_SERVER=server)
+    assert (listed.code, "red-chat" in listed.out) == (0, True), listed.err
+    names = ("localhost", "a.localhost", "localhost.example.org", "mylocalhost", "")
+    assert [is_here(name) for name in names] == [True, True, False, False, False]

@@ -13,6 +13,7 @@ from aichat_workspace.domain.status.platform_status import (
     PlatformInputs,
     Standing,
     compute_platform_status,
+    false_conditions,
     other_namespaces,
     standing,
 )
@@ -234,3 +235,13 @@ def test_a_workspace_follows_waits_or_fails(
     workspace: dict[str, Any], expected: Standing | None
 ) -> None:
     assert standing(workspace) is expected
+
+
+def test_only_conditions_that_are_false_are_counted() -> None:
+    conditions = [
+        {"type": "Accepted", "status": "True"},
+        {"type": "PeopleAdmitted", "status": "False"},
+        {"type": "NetworkPoliciesEnforced", "status": "Unknown"},
+    ]
+    assert false_conditions({"status": {"conditions": conditions}}) == {"PeopleAdmitted"}
+    assert false_conditions({}) == false_conditions(None) == frozenset()

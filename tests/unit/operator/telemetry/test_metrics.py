@@ -122,6 +122,16 @@ def test_the_version_is_a_label() -> None:
     assert value(Metrics("1.2.3"), "aichat_operator_build_info", version="1.2.3") == 1
 
 
+def test_a_platforms_condition_is_one_while_it_is_false() -> None:
+    metrics = Metrics()
+    metrics.mirror(MetricSources(false_conditions=lambda: {"PeopleAdmitted"}))
+    values = {
+        kind: value(metrics, "aichat_platform_condition_false", type=kind)
+        for kind in ("PeopleAdmitted", "NetworkPoliciesEnforced", "Accepted")
+    }
+    assert values == {"PeopleAdmitted": 1, "NetworkPoliciesEnforced": 0, "Accepted": 0}
+
+
 def test_state_is_read_at_each_scrape() -> None:
     metrics = Metrics()
     waiting: list[str] = []

@@ -119,23 +119,17 @@ def _hold_bytes(sender: Sender) -> Iterator[Callable[[int], None]]:
 
     It raises ProblemError: 429 beyond the sender's share, 503 beyond the room.
     """
-    held_bytes = 0
+    with sender.room.growing(sender.limits) as grow:
 
-    def hold(size: int) -> None:
-        nonlocal held_bytes
-        holder = sender.room.exceeded(sender.limits, size)
-        if holder == ALL_TOGETHER:
-            raise problems.no_room()
-        if holder is not None:
-            raise problems.too_many("Too many of your bodies are on their way here.", 1)
-        sender.room.hold(sender.limits, size)
-        held_bytes += size
+        def hold(size: int) -> None:
+            holder = grow(size)
+            if holder == ALL_TOGETHER:
+                raise problems.no_room()
+            if holder is not None:
+                raise problems.too_many("Too many of your bodies are on their way here.", 1)
 
-    try:
         hold(_REQUEST_BYTES)
         yield hold
-    finally:
-        sender.room.release(sender.limits, held_bytes)
 
 
 def _require_fit(size: int, max_bytes: int) -> None:

@@ -1,7 +1,8 @@
 """Counts of what is held now, by holder and in all."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -44,3 +45,24 @@ class Shares:
             self._amounts[holder] -= amount
             if not self._amounts[holder]:
                 del self._amounts[holder]
+
+    @contextmanager
+    def growing(self, limits: Mapping[str, int]) -> Iterator[Callable[[int], str | None]]:
+        """Yield a function that counts so much more until the block ends.
+
+        It returns what `exceeded` returns, and counts nothing unless all limits allow it.
+        """
+        total = 0
+
+        def grow(amount: int) -> str | None:
+            nonlocal total
+            holder = self.exceeded(limits, amount)
+            if holder is None:
+                self.hold(limits, amount)
+                total += amount
+            return holder
+
+        try:
+            yield grow
+        finally:
+            self.release(limits, total)

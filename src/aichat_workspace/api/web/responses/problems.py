@@ -147,6 +147,24 @@ def not_every_team(username: str) -> ProblemError:
     )
 
 
+def not_the_platform(username: str, verb: str) -> ProblemError:
+    return ProblemError(
+        403,
+        "forbidden",
+        f"{username} may not {verb} aichatplatforms. Ask an administrator of the cluster for a "
+        "ClusterRole that allows it.",
+    )
+
+
+def no_platform() -> ProblemError:
+    return ProblemError(
+        409,
+        "no-platform",
+        "There is no AIChatPlatform, so nothing can be paused. Create it with `kubectl apply`; an "
+        "empty spec has the defaults.",
+    )
+
+
 def no_such_team(team: str) -> ProblemError:
     return ProblemError(
         404, "team-not-found", f"There is no team {team!r}. GET /api/v1/me lists yours."
@@ -233,6 +251,14 @@ def no_room() -> ProblemError:
     return ProblemError(
         503, "unavailable", detail, retry_after_seconds=_RETRY_SECONDS, headers=_CLOSE_CONNECTION
     )
+
+
+def no_room_for_answer() -> ProblemError:
+    detail = (
+        "Too many whole answers are under way, of all callers. Ask with `stream`, for less in one "
+        "request, or try again."
+    )
+    return ProblemError(503, "unavailable", detail, retry_after_seconds=_RETRY_SECONDS)
 
 
 def unsupported(content_type: str, method: str, formats: Sequence[str]) -> ProblemError:

@@ -1,0 +1,109 @@
+"""The console in a real browser, with the API as a process and a real API server."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from aichat_workspace.operator.records import session_key
+from tests.browser import running_chromium
+from tests.integration.api import console_samples
+from tests.integration.api.served import TEAMS, Person, Served, grant, person, serving
+from tests.integration.conftest import SYSTEM, Cluster, platform
+
+NAME = "restart-chat"
+TEAM = TEAMS[0]
+PAGE = f"/workspaces/{NAME}?team={TEAM}"
+MARK = "apps.aichatworkspaces.io/upgrades"
+_PATIENCE_MILLISECONDS = 90_000
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with running_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def context(chromium: Browser, api: Served) -> Iterator[BrowserContext]:
+    with chromium.new_context(base_url=api.url) as context:
+        context.set_default_timeout(_PATIENCE_MILLISECONDS)
+        yield context
+
+
+def sign_in(page: Page, caller: Person) -> None:
+    page.goto("/login")
+    page.locator("#token").fill(caller.token)
+    page.keyboard.press("Enter")
+    expect(page.locator("h1")).to_have_text("Workspaces")
+
+
+def set_phase(cluster: Cluster, phase: str) -> None:
+    cluster.kube.patch("aiws", NAME, TEAM, {"status": {"phase": phase}}, "status")
+
+
+def test_a_page_is_live_again_after_the_api_restarts_without_a_reload_or_a_lost_change(
+    chromium: Browser, cluster: Cluster, api_kubeconfig: Path, boss: Person, tmp_path: Path
+) -> None:
+    cluster.apply(session_key.manifest())  # the operator's, so that sessions outlast the process
+    console_samples.put(cluster, console_samples.ready(NAME, models=["gemma2:2b"], team=TEAM))
+    with (
+        serving(api_kubeconfig, tmp_path) as served,
+        chromium.new_context(base_url=served.url) as context,
+    ):
+        page = context.new_page()
+        sign_in(page, boss)
+        with page.expect_response(lambda response: ":watch" in response.url):
+            page.goto(PAGE)
+        badge, bar = page.locator("h1 .badge"), page.locator("#connection")
+        expect(badge).to_have_text("Ready")
+        page.locator("#prompt").fill("half a question")
+        page.evaluate("window.isTheSame = true")
+
+        served.kill()
+        expect(bar).to_contain_text("No connection", timeout=_PATIENCE_MILLISECONDS)
+        expect(badge).to_have_text("Ready")  # what was there stays
+        set_phase(cluster, "Degraded")  # a change that no replica tells of
+        served.start()
+
+        expect(bar).to_be_hidden(timeout=_PATIENCE_MILLISECONDS)
+        expect(badge).to_have_text("Needs you", timeout=_PATIENCE_MILLISECONDS)
+        set_phase(cluster, "Ready")  # and the page follows again
+        expect(badge).to_have_text("Ready", timeout=_PATIENCE_MILLISECONDS)
+        expect(page.locator("#prompt")).to_have_value("half a question")
+        assert page.evaluate("window.isTheSame") is True
+    cluster.kubectl("delete", "secret", session_key.manifest()["metadata"]["name"], "-n", SYSTEM)
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+def test_the_platform_team_pauses_and_resumes_upgrades(
+    chromium: Browser, cluster: Cluster, api: Served, boss: Person, *, has_script: bool
+) -> None:
+    spec = {"upgrades": {"concurrent": 3}}
+    cluster.apply(platform(spec))
+    with chromium.new_context(base_url=api.url, java_script_enabled=has_script) as context:
+        page = context.new_page()
+        sign_in(page, boss)
+        page.goto("/platform")
+        for button, other, mark in (
+            ("Pause upgrades", "Resume upgrades", "paused"),
+            ("Resume upgrades", "Pause upgrades", None),
+        ):
+            page.get_by_role("button", name=button).click()
+            expect(page.get_by_role("button", name=other)).to_be_visible()
+            stored = json.loads(cluster.kubectl("get", "aichatplatform", "default", "-o", "json"))
+            assert (stored["metadata"].get("annotations") or {}).get(MARK) == mark
+            assert stored["spec"]["upgrades"]["concurrent"] == 3
+
+
+def test_a_team_lead_sees_no_way_to_pause_upgrades(
+    context: BrowserContext, cluster: Cluster
+) -> None:
+    lead = person(cluster, "lead-of-one", [grant("lead-of-one", "admin", TEAM)])
+    page = context.new_page()
+    sign_in(page, lead)
+    page.goto("/platform")
+    expect(page.locator("#upgrade")).to_contain_text("can pause")
+    expect(page.get_by_role("button", name="Pause upgrades")).to_have_count(0)
