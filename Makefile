@@ -146,6 +146,13 @@ release: setup ## Build a release of this commit into build/release: make releas
 	@test -n "$$VERSION" || { echo "VERSION is missing: make release VERSION=$$(sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)" >&2; exit 2; }
 	python -m release build "$$VERSION" --image "$$IMAGE" --builder "$$BUILDER"
 
+export MODELS IMAGES ARCHITECTURES MODEL_REGISTRY
+.PHONY: bundle
+bundle: setup ## One file of a release, images and models, for a site without internet: docs/airgapped.md.
+	@test -n "$$VERSION" || { echo "VERSION is missing: make bundle VERSION=$$(sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml) MODELS=llama3.2:1b,nomic-embed-text" >&2; exit 2; }
+	python -m release bundle "$$VERSION" --models "$$MODELS" --images "$$IMAGES" \
+	  --architectures "$${ARCHITECTURES:-amd64,arm64}" --model-registry "$${MODEL_REGISTRY:-registry.ollama.ai}"
+
 .PHONY: publish
 publish: ## Push and sign what release built; the forge's workflow does it.
 	hack/publish

@@ -12,6 +12,7 @@ import typer
 from aichat_workspace.cli.commands import (
     about,
     acting,
+    bundles,
     changing,
     chatting,
     following,
@@ -53,6 +54,7 @@ def build(*, completes: bool = False) -> typer.Typer:
         people,
         signing_in,
         supporting,
+        bundles,
         about,
     ):
         group.register(app)
