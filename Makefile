@@ -73,7 +73,7 @@ lint: setup ## Check format, lint, types, import contracts, generated files.
 	python -m aichat_workspace.generate --check
 	python -m release licences --check
 	zizmor --offline --quiet .github
-	@mkdir -p build; pytest --setup-plan -q tests/integration tests/e2e tests/faults tests/soak tests/demo tests/node_failures tests/clients tests/release >build/fixtures 2>&1 \
+	@mkdir -p build; pytest --setup-plan -q tests/integration tests/e2e tests/airgapped tests/faults tests/soak tests/demo tests/node_failures tests/clients tests/release >build/fixtures 2>&1 \
 	  || { cat build/fixtures; echo "a test needs a fixture that does not exist"; exit 1; }
 
 # The scanners have their own environment; requirements/audit.in gives the reason.

@@ -124,20 +124,16 @@ class Bundle:
             if part.platform.get("os") not in (None, "unknown")
         )
 
-    def chunks(self, entry: Entry, blob: Descriptor, offset: int = 0) -> Iterator[bytes]:
-        """Read a blob from an offset on. All of it is verified, what is before the offset too."""
+    def chunks(self, entry: Entry, blob: Descriptor) -> Iterator[bytes]:
+        """Read a blob, which is verified."""
         what = f"{blob.digest} of {entry.name} is altered in {self.path}"
         name = f"blobs/{blob.digest.replace(':', '/')}"
-        member, passed = self._members.get(name), 0
+        member = self._members.get(name)
         if member and member.size != blob.size:
             why = f"it has {member.size} bytes, not {blob.size}"
             raise OciError(what, why, _COPY_AGAIN, Cause.INPUT)
         try:
-            for chunk in verified(self._chunks(name), blob, what):
-                start = max(offset - passed, 0)
-                passed += len(chunk)
-                if start < len(chunk):
-                    yield chunk[start:]
+            yield from verified(self._chunks(name), blob, what)
         except OciError as error:
             error.fix, error.cause = _COPY_AGAIN, Cause.INPUT
             raise

@@ -6,7 +6,7 @@ https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 import hashlib
 import ssl
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,8 +33,6 @@ _CHUNK_BYTES: Final = 1 << 20
 _ACCEPT: Final = ", ".join(sorted(INDEXES | MANIFESTS))
 _DOCKER_HUB_API: Final = "registry-1.docker.io"
 _PULL, _PUSH = "pull", "pull,push"
-OpenAt = Callable[[int], Iterator[bytes]]
-"""Return a blob's bytes from an offset on."""
 
 
 @dataclass
@@ -101,31 +99,25 @@ class Registry:
             except httpx2.TransportError as error:
                 raise self._unreachable(error, what) from error
 
-    def push_blob(self, repository: str, blob: Descriptor, open_at: OpenAt) -> None:
-        """Send a blob. After a broken connection it goes on where the registry's part ends."""
+    def push_blob(self, repository: str, blob: Descriptor, chunks: Iterator[bytes]) -> None:
+        """Send a blob, which is there only once it is whole."""
         what = f"{blob.digest} was not pushed to {self.address}/{repository}"
         response = self._send("POST", f"/v2/{repository}/blobs/uploads/", repository, _PUSH)
         if response.status_code != 202:
             raise self._refusal(response, repository, what)
-        location, offset = self._location(response), 0
-        while offset < blob.size:
-            headers = {
-                "Content-Type": "application/octet-stream",
-                "Content-Length": str(blob.size - offset),
-            }
-            if offset:  # registries that take no pieces take the whole like this
-                headers["Content-Range"] = f"{offset}-{blob.size - 1}"
-            try:
-                response = self._send_once("PATCH", location, repository, headers, open_at(offset))
-            except httpx2.TransportError as error:
-                sent = self._sent(location, repository)
-                if sent <= offset:
-                    raise self._unreachable(error, what) from error
-                offset = sent
-                continue
-            if response.status_code != 202:
-                raise self._refusal(response, repository, what)
-            location, offset = self._location(response), blob.size
+        location = self._location(response)
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(blob.size),
+        }
+        authorized = self._authorized(location, headers, repository, _PUSH)
+        try:
+            response = self.http.patch(location, headers=authorized, content=chunks)
+        except httpx2.TransportError as error:
+            raise self._unreachable(error, what) from error
+        if response.status_code != 202:
+            raise self._refusal(response, repository, what)
+        location = self._location(response)
         separator = "&" if urlsplit(location).query else "?"
         location = f"{location}{separator}digest={blob.digest}"
         response = self._send("PUT", location, repository, _PUSH)
@@ -138,18 +130,6 @@ class Registry:
             return self.http.get(url, headers=headers)
         except httpx2.TransportError as error:
             raise self._unreachable(error, f"{self.address} was not reached") from error
-
-    def _sent(self, location: str, repository: str) -> int:
-        """Return how many bytes of an upload the registry has; 0 where that is unknown.
-
-        It answers 0-0 for no byte and for one, which counts as none.
-        """
-        try:
-            response = self._send("GET", location, repository, _PUSH)
-        except OciError:
-            return 0
-        _, _, last = response.headers.get("Range", "").rpartition("-")
-        return int(last) + 1 if last.isdecimal() and int(last) else 0
 
     def push_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
         """Write a manifest under a tag or its digest."""
@@ -176,18 +156,6 @@ class Registry:
             except httpx2.TransportError as error:
                 raise self._unreachable(error, f"{self.address} was not read") from error
             return response
-
-    def _send_once(
-        self,
-        method: str,
-        url: str,
-        repository: str,
-        headers: Mapping[str, str],
-        content: Iterator[bytes],
-    ) -> httpx2.Response:
-        """Send what can't be sent again, with the authorization of the request before it."""
-        authorized = self._authorized(url, headers, repository, _PUSH)
-        return self.http.request(method, url, headers=authorized, content=content)
 
     @contextmanager
     def _stream(

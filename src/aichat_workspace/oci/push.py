@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from aichat_workspace.foundation.image_names import ImageName, parse_image
 from aichat_workspace.oci.address import Address
 from aichat_workspace.oci.bundle import Bundle, Entry, Kind
-from aichat_workspace.oci.client import OpenAt, Registry
+from aichat_workspace.oci.client import Registry
 from aichat_workspace.oci.documents import Descriptor
 
 Advance = Callable[[int], None]
@@ -86,16 +86,7 @@ class _Push:
         self.registry.push_blob(self.repository, part, self._counted(part))
         return part.size
 
-    def _counted(self, part: Descriptor) -> OpenAt:
-        """Return how the blob is read; what is sent again is counted once."""
-        done = 0
-
-        def open_at(offset: int) -> Iterator[bytes]:
-            nonlocal done
-            for chunk in self.bundle.chunks(self.entry, part, offset):
-                yield chunk
-                offset += len(chunk)
-                self.advance(max(offset - done, 0))
-                done = max(offset, done)
-
-        return open_at
+    def _counted(self, part: Descriptor) -> Iterator[bytes]:
+        for chunk in self.bundle.chunks(self.entry, part):
+            yield chunk
+            self.advance(len(chunk))

@@ -15,7 +15,6 @@ from localcluster.registry.server import application
 from localcluster.registry.store import Store
 from tests.contracts.registry import RegistryContract
 from tests.fakes.registry import FakeRegistry
-from tests.waiting import eventually
 
 
 class TestFakeRegistry(RegistryContract):
@@ -29,23 +28,14 @@ class TestFakeRegistry(RegistryContract):
 class TestLocalRegistry(RegistryContract):
     """By its other name it serves blobs, as it does to Ollama."""
 
-    uploads: Path
-
     @pytest.fixture
     def registry(self, tmp_path: Path) -> Iterator[Registry]:
-        self.uploads = tmp_path / "pushed" / "uploads"
         store = Store(tmp_path / "pushed", tmp_path / "models")
         with (
             served(application(store, "localhost", "")) as port,
             connect(parse_address(f"http://127.0.0.1:{port}")) as registry,
         ):
             yield registry
-
-    def await_stored(self, count_bytes: int) -> None:
-        def is_stored() -> bool:
-            return count_bytes in [path.stat().st_size for path in self.uploads.iterdir()]
-
-        eventually(is_stored, "the registry has what was sent")
 
 
 @contextmanager

@@ -133,17 +133,6 @@ def test_a_registry_that_does_not_answer_is_named_with_the_fix(error: str, fix: 
     assert caught.value.cause is Cause.UNREACHABLE
 
 
-def test_an_upload_that_gets_no_further_ends_with_an_error() -> None:
-    def refuse(request: httpx2.Request) -> None:
-        if request.method == "PATCH":
-            raise httpx2.WriteError("broken")
-
-    fake = FakeRegistry(refuse=refuse)
-    with registry(fake) as connected, pytest.raises(OciError, match="broken"):
-        send(connected, CONFIG)
-    assert len([request for request in fake.requests if request.startswith("PATCH")]) == 1
-
-
 def test_a_registry_that_gives_another_manifest_is_refused() -> None:
     digest = f"sha256:{'0' * 64}"
     body = (
