@@ -16,7 +16,8 @@ _OWN: Final = Path("/proc/thread-self/ns/net")
 def closed_network() -> Iterator[None]:
     """Leave the machine's network until the block ends: there is only loopback.
 
-    A dummy device has a default route, as programs of a node look for one. What goes there is gone.
+    A pair of devices in it has a default route, as programs of a node look for one. Nobody answers
+    there.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     machine = os.open(_OWN, os.O_RDONLY)
@@ -24,9 +25,10 @@ def closed_network() -> Iterator[None]:
         _require(libc.unshare(_NEW_NETWORK))
         for command in (
             ("link", "set", "lo", "up"),
-            ("link", "add", "nowhere", "type", "dummy"),
+            ("link", "add", "nowhere", "type", "veth", "peer", "name", "nobody"),
             ("addr", "add", "203.0.113.2/24", "dev", "nowhere"),  # TEST-NET-3
             ("link", "set", "nowhere", "up"),
+            ("link", "set", "nobody", "up"),
             ("route", "add", "default", "via", "203.0.113.1"),
         ):
             subprocess.run(["ip", *command], check=True)

@@ -52,6 +52,7 @@ HOST: Final = f"{REGISTRY}:{PORT}"
 MODEL: Final = f"{HOST}/library/smollm2:135m"
 NAME: Final = f"e2e-{os.getpid()}"
 TENANT: Final = "airgapped"
+_OF_THE_API_SERVER: Final = ("-l", "kubernetes.io/service-name=kubernetes")
 _PUBLIC: Final = "1.1.1.1"
 
 
