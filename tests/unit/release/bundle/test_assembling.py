@@ -1,5 +1,6 @@
 """A bundle's parts are had from where its options say."""
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from typer.testing import CliRunner
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1.platform_spec import Images
@@ -18,6 +20,7 @@ from aichat_workspace.oci.documents import DOCKER_MANIFEST
 from localcluster.build.images.oci import Config, write_archive, write_layer
 from localcluster.progress import silent
 from release.bundle.assembling import Options, assemble
+from release.cli import app
 from release.errors import ReleaseError
 from tests.fakes.registry import FakeRegistry
 from tests.unit.oci.bundles import single
@@ -193,3 +196,19 @@ def test_a_model_with_its_digest_is_taken(
         release, images=[str(archives)], models=[f"smollm2:135m@{digest}"], model_registry=url
     )
     assemble(wish, tmp_path / "bundle.tar", silent)
+
+
+def test_the_command_writes_the_bundle_and_its_checksum(
+    release: Path, archives: Path, models: tuple[str, FakeRegistry], tmp_path: Path
+) -> None:
+    url, fake = models
+    add_model(fake, "library/smollm2", "135m")
+    command = ["bundle", "1.2.3", "--models", "smollm2:135m,", "--model-registry", url]
+    command += ["--images", str(archives), "--architectures", "amd64"]
+    command += ["--release", str(release), "--target", str(tmp_path / "bundle")]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    name = "aichat-workspace-bundle-1.2.3.tar"
+    checksum = (tmp_path / "bundle" / f"{name}.sha256").read_text()
+    content = (tmp_path / "bundle" / name).read_bytes()
+    assert checksum == f"{hashlib.sha256(content).hexdigest()}  {name}\n"
