@@ -101,4 +101,4 @@ def _add_blob(archive: tarfile.TarFile, blob: Blob) -> None:
 def _add(archive: tarfile.TarFile, name: str, size: int, file: io.RawIOBase | io.BytesIO) -> None:
     member = tarfile.TarInfo(name)
     member.size, member.mtime, member.mode = size, EPOCH, 0o644
-    archive.addfile(member, file)  # type: ignore[arg-type]  # it only reads
+    archive.addfile(member, file)

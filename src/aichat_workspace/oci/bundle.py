@@ -7,7 +7,7 @@ https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 
 import tarfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -149,8 +149,12 @@ class Bundle:
                 f"{self.path} has no {name}", "", "copy or build the bundle again", Cause.INPUT
             )
         with file:
-            while chunk := file.read(_CHUNK_BYTES):
+            while chunk := self._piece(file):
                 yield chunk
+
+    def _piece(self, file: IO[bytes]) -> bytes:
+        with _reading(self.path):
+            return file.read(_CHUNK_BYTES)
 
 
 def _no_bundle(path: Path, why: str) -> OciError:
@@ -166,12 +170,19 @@ def open_bundle(path: Path) -> Iterator[Bundle]:
     Raises:
         OciError: it can't be read, is no bundle, or ends before its end.
     """
-    try:
-        with tarfile.open(path, "r:") as archive:
+    with ExitStack() as stack:
+        with _reading(path):
+            archive = stack.enter_context(tarfile.open(path, "r:"))
             bundle = Bundle(path, archive, {member.name: member for member in archive})
-            if not bundle.entries and not bundle.version:
-                raise _no_bundle(path, "its index has no version")
-            yield bundle
+        if not bundle.entries and not bundle.version:
+            raise _no_bundle(path, "its index has no version")
+        yield bundle
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         why = error.strerror or str(error)
         raise OciError(f"{path} can't be read", why, "", Cause.INPUT) from error
