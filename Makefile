@@ -72,7 +72,7 @@ lint: setup ## Check format, lint, types, import contracts, generated files.
 	python -m aichat_workspace.generate --check
 	python -m release licences --check
 	zizmor --offline --quiet .github
-	@mkdir -p build; pytest --setup-plan -q tests/integration tests/e2e tests/faults tests/soak tests/demo tests/node_failures tests/clients tests/release >build/fixtures 2>&1 \
+	@mkdir -p build; pytest --setup-plan -q tests/integration tests/e2e tests/airgapped tests/faults tests/soak tests/demo tests/node_failures tests/clients tests/release >build/fixtures 2>&1 \
 	  || { cat build/fixtures; echo "a test needs a fixture that does not exist"; exit 1; }
 
 # The scanners have their own environment; requirements/audit.in gives the reason.
@@ -148,6 +148,13 @@ freeze: setup ## Write what the version of pyproject.toml promises, for later on
 release: setup ## Build a release of this commit into build/release: make release VERSION=1.2.3
 	@test -n "$$VERSION" || { echo "VERSION is missing: make release VERSION=$$(sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)" >&2; exit 2; }
 	python -m release build "$$VERSION" --image "$$IMAGE" --builder "$$BUILDER"
+
+export MODELS IMAGES ARCHITECTURES MODEL_REGISTRY
+.PHONY: bundle
+bundle: setup ## One file of a release, images and models, for a site without internet: docs/airgapped.md.
+	@test -n "$$VERSION" || { echo "VERSION is missing: make bundle VERSION=$$(sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml) MODELS=llama3.2:1b,nomic-embed-text" >&2; exit 2; }
+	python -m release bundle "$$VERSION" --models "$$MODELS" --images "$$IMAGES" \
+	  --architectures "$${ARCHITECTURES:-amd64,arm64}" --model-registry "$${MODEL_REGISTRY:-registry.ollama.ai}"
 
 .PHONY: publish
 publish: ## Push and sign what release built; the forge's workflow does it.

@@ -15,9 +15,12 @@ from release import licences as licences_page
 from release.advisories import ACCEPTED, judge, read_accepted
 from release.build import Options
 from release.build import build as build_release
+from release.bundle.assembling import MODEL_REGISTRY, assemble
+from release.bundle.assembling import Options as BundleOptions
 
 app = typer.Typer(help="Build and check releases.", no_args_is_help=True, add_completion=False)
 _TARGET: Final = PROJECT / "build" / "release"
+_BUNDLE: Final = PROJECT / "build" / "bundle"
 _DEFAULTS: Final = Options()
 
 
@@ -48,6 +51,58 @@ def freeze(
 ) -> None:
     """Write what a version promises, for later ones to be checked against."""
     print(f"wrote {contract.freeze(PROJECT, version).relative_to(PROJECT)}")
+
+
+@app.command("bundle")
+def write_bundle(
+    version: Annotated[str, typer.Argument(help="The release's, as MAJOR.MINOR.PATCH.")],
+    models: Annotated[str, typer.Option(help="Ollama's names, with commas between.")],
+    images: Annotated[
+        str,
+        typer.Option(
+            help="Where images come from, with commas between: folders of OCI archives, and a "
+            "registry with a path that replaces the images' own."
+        ),
+    ] = "",
+    architectures: Annotated[
+        str, typer.Option(help="Of processors, with commas between.")
+    ] = "amd64,arm64",
+    further_images: Annotated[
+        str, typer.Option(help="Images besides the platform's defaults, with commas between.")
+    ] = "",
+    model_registry: Annotated[
+        str, typer.Option(help="Where models come from that name no registry.")
+    ] = MODEL_REGISTRY,
+    authorities: Annotated[
+        Path | None,
+        typer.Option(
+            "--ca", help="A PEM file of authorities that are trusted besides.", exists=True
+        ),
+    ] = None,
+    release: Annotated[Path, typer.Option(help="The folder of the release.")] = _TARGET,
+    target: Annotated[Path, typer.Option(help="The folder of the bundle.")] = _BUNDLE,
+) -> None:
+    """Write a release, the images of workspaces and models into one file for a site without
+    internet."""
+    options = BundleOptions(
+        version,
+        release,
+        _words(models),
+        _words(architectures),
+        _words(images),
+        _words(further_images),
+        model_registry,
+        authorities,
+    )
+    path = target / f"aichat-workspace-bundle-{version}.tar"
+    with reporting() as report:
+        digest = assemble(options, path, report)
+    path.with_name(f"{path.name}.sha256").write_text(f"{digest}  {path.name}\n")
+    print(f"{path.stat().st_size / 10**6:9.3f} MB  {path}")
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in text.replace(",", " ").split() if word]
 
 
 @app.command("lock")

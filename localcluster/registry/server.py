@@ -1,10 +1,11 @@
-"""Serve the registry over HTTP: the part of OCI distribution that Ollama uses.
+"""Serve the registry over HTTP: the part of OCI distribution that Ollama and pulls of images use.
 
 Like registry.ollama.ai, and unlike a plain registry, it redirects requests for blobs to **another
 host name** (Ollama's downloader needs that) and has no tokens. Other models are fetched from the
 public registry through this server, to which the public one's name resolves in the cluster.
 """
 
+import json
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import asdict
@@ -15,7 +16,13 @@ import aiohttp
 from aiohttp import hdrs, web
 
 from localcluster.registry.catalog import resolve
-from localcluster.registry.store import DIGEST, BadDigestError, ImageReference, Store
+from localcluster.registry.store import (
+    DIGEST,
+    BadDigestError,
+    ImageReference,
+    Store,
+    digest_of,
+)
 from localcluster.registry.throttle import Limits, Throttle
 from localcluster.registry.upstream import MANIFEST, Upstream, UpstreamError
 
@@ -32,7 +39,7 @@ def application(store: Store, blob_host: str, upstream: str) -> web.Application:
     """Return the server.
 
     ``blob_host`` is its further name, from which it serves blobs, and ``upstream`` is the URL of
-    the public registry.
+    the public registry; empty for none.
     """
     app = web.Application(client_max_size=4 * 1024**2)
     app[STORE], app[THROTTLE], app[BLOB_HOST] = store, Throttle(), blob_host
@@ -127,14 +134,20 @@ async def _read_manifest(request: web.Request) -> web.Response:
         return _problem(503, "UNAVAILABLE", "a test requested this failure")
     reference, store = _reference(request), request.app[STORE]
     content = store.manifest(reference) or store.manifest(resolve(reference))
-    if content is None and reference.is_valid():
+    if content is None and reference.is_valid() and request.app[UPSTREAM].url:
         try:
             content = await request.app[UPSTREAM].manifest(reference)
         except UpstreamError as error:
             return _unavailable(f"model {reference}", error)
     if content is None:
         return _problem(404, "MANIFEST_UNKNOWN", "manifest unknown")
-    return web.Response(body=content, content_type=MANIFEST)
+    headers = {"Docker-Content-Digest": digest_of(content)}
+    return web.Response(body=content, content_type=_media_type(content), headers=headers)
+
+
+def _media_type(content: bytes) -> str:
+    """Return what a manifest says of itself; those of old models say nothing."""
+    return str(json.loads(content).get("mediaType", MANIFEST))
 
 
 async def _write_manifest(request: web.Request) -> web.Response:
@@ -142,7 +155,7 @@ async def _write_manifest(request: web.Request) -> web.Response:
         request.app[STORE].write_manifest(_reference(request), await request.read())
     except ValueError as error:
         return _problem(400, "NAME_INVALID", str(error))
-    return web.Response(status=201)
+    return web.Response(status=201, headers={hdrs.LOCATION: request.path})
 
 
 async def _redirect(request: web.Request) -> web.Response:

@@ -17,12 +17,12 @@ class BadDigestError(ValueError):
 
 @dataclass(frozen=True)
 class ImageReference:
-    """A model's name as registries know it."""
+    """A model's or an image's name as registries know it."""
 
     repository: str
     """Such as ``library/gemma2``."""
     tag: str
-    """Such as ``2b``."""
+    """Such as ``2b``, or a digest."""
 
     @classmethod
     def parse(cls, name: str) -> "ImageReference":
@@ -35,8 +35,9 @@ class ImageReference:
         return f"{self.repository.removeprefix('library/')}:{self.tag}"
 
     def is_valid(self) -> bool:
-        """Return whether all parts can be file names."""
-        return all(_PART.fullmatch(part) for part in (*self.repository.split("/"), self.tag))
+        """Return whether all parts can be file names, once a digest has no colon."""
+        parts = (*self.repository.split("/"), _file_name(self.tag))
+        return all(_PART.fullmatch(part) for part in parts)
 
 
 @dataclass(frozen=True)
@@ -84,19 +85,32 @@ class Store:
         return next((path.read_bytes() for path in paths if path.is_file()), None)
 
     def write_manifest(self, reference: ImageReference, content: bytes) -> None:
-        """Store a manifest.
+        """Store a manifest, under its digest too.
 
         Raises:
-            ValueError: the name is invalid.
+            ValueError: the name is invalid, or is another digest than the content's.
         """
         if not reference.is_valid():
             raise ValueError(f"not a model's name: {reference}")
-        path = self._manifest_path(reference)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        digest = digest_of(content)
+        if re.fullmatch(DIGEST, reference.tag) and reference.tag != digest:
+            raise BadDigestError(f"content has digest {digest}, not {reference.tag}")
+        for name in (reference, ImageReference(reference.repository, digest)):
+            path = self._manifest_path(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
     def _blob_path(self, digest: str) -> Path:
         return self.root / "blobs" / digest.replace(":", "-")
 
     def _manifest_path(self, reference: ImageReference) -> Path:
-        return self.root / "manifests" / reference.repository / reference.tag
+        return self.root / "manifests" / reference.repository / _file_name(reference.tag)
+
+
+def digest_of(content: bytes) -> str:
+    """Return the digest of bytes, as ``sha256:…``."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _file_name(tag: str) -> str:
+    return tag.replace(":", "-") if re.fullmatch(DIGEST, tag) else tag

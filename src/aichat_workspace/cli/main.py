@@ -12,6 +12,7 @@ import typer
 from aichat_workspace.cli.commands import (
     about,
     acting,
+    bundles,
     changing,
     chatting,
     following,
@@ -55,6 +56,7 @@ def build(*, completes: bool = False) -> typer.Typer:
         upgrades,
         signing_in,
         supporting,
+        bundles,
         about,
     ):
         group.register(app)

@@ -81,7 +81,7 @@ def support_bundle(
     """
     from importlib import metadata
 
-    from aichat_workspace.cli import bundle
+    from aichat_workspace.cli import support_bundle as archive
     from aichat_workspace.cli.doctor import api_checks
 
     now = datetime.now(UTC)
@@ -93,9 +93,9 @@ def support_bundle(
         yield "versions.json", json.dumps(versions, indent=2)
         checks = document_of(list(api_checks.check(session)))
         yield "doctor.json", json.dumps(checks, indent=2)
-        yield from bundle.files(session, documents)
+        yield from archive.files(session, documents)
 
-    written = bundle.write(path, contents(), int(time.time()))
+    written = archive.write(path, contents(), int(time.time()))
     for name in written:
         session.notes.say(f"  {name}")
     session.notes.say("Look through it before you send it on: logs can hold what people wrote.")

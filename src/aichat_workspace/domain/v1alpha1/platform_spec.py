@@ -4,6 +4,7 @@ It is a cluster-scoped resource named `default`, so that the API server itself r
 Without one ever, the defaults below apply. A deleted one's stay in force (platform_settings).
 """
 
+from dataclasses import replace
 from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema
@@ -39,9 +40,9 @@ from aichat_workspace.domain.v1alpha1.size_class import (
     SIZE_CLASS_RULES,
     SizeClass,
 )
+from aichat_workspace.foundation.image_names import parse_image
 
 PLATFORM_NAME: Final = "default"
-_DOCKER_HUB: Final = "docker.io"
 
 _MAX_FAILURES_PATTERN: Final = r"^([0-9]{1,5}|(100|[1-9]?[0-9])%)$"
 # Tools and platform teams write these, and none of them changes who is reached or what may run.
@@ -110,19 +111,6 @@ NamePattern = Annotated[
 ]
 
 
-def _repository(image: str) -> str:
-    """Return an image's name in its registry, without the registry.
-
-    A first part without a dot or a port that is not localhost is no registry but a part of a name
-    on Docker Hub, where names of one part belong to library.
-    https://github.com/distribution/reference/blob/main/normalize.go
-    """
-    first, slash, rest = image.partition("/")
-    is_registry = bool(slash) and ("." in first or ":" in first or first == "localhost")
-    registry, name = (first, rest) if is_registry else (_DOCKER_HUB, image)
-    return f"library/{name}" if registry == _DOCKER_HUB and "/" not in name else name
-
-
 class Images(Schema):
     """The images that workspaces run, pinned by tag or digest; never a moving tag."""
 
@@ -150,7 +138,10 @@ class Images(Schema):
         return self._mirrored(self.ollama), self._mirrored(self.open_webui)
 
     def _mirrored(self, image: str) -> str:
-        return f"{self.mirror}/{_repository(image)}" if self.mirror else image
+        if not self.mirror:
+            return image
+        name = parse_image(image)
+        return str(replace(name, registry=self.mirror))
 
 
 CpuRequest = Annotated[Quantity, Field(description="CPU set aside.")]

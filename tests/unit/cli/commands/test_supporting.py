@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aichat_workspace.cli.bundle import write
+from aichat_workspace.cli.support_bundle import write
 from tests.unit.cli.world import TOKEN, World
 
 

@@ -1,0 +1,92 @@
+"""Push the images and models of a bundle into a registry: only what it lacks."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from aichat_workspace.foundation.image_names import ImageName, parse_image
+from aichat_workspace.oci.address import Address
+from aichat_workspace.oci.bundle import Bundle, Entry, Kind
+from aichat_workspace.oci.client import Registry
+from aichat_workspace.oci.documents import Descriptor
+
+Advance = Callable[[int], None]
+"""Takes a number of bytes that are done."""
+
+
+def place_of(entry: Entry, address: Address) -> ImageName:
+    """Return where an entry belongs.
+
+    An image has its own name below the address' path, as `spec.images.mirror` reads it. A model has
+    no path above its own two parts: Ollama's names have no more.
+    """
+    is_below = address.path and entry.kind is not Kind.MODEL
+    name = parse_image(entry.name)
+    repository = f"{address.path}/{name.repository}" if is_below else name.repository
+    return replace(name, registry=address.registry, repository=repository)
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What became of an entry."""
+
+    entry: Entry
+    place: ImageName
+    sent_bytes: int
+    """How much the registry lacked; 0 where it had all."""
+
+
+def push(
+    bundle: Bundle, entry: Entry, registry: Registry, place: ImageName, advance: Advance
+) -> Pushed:
+    """Push an entry, with its tag last, so that an interrupted push is never taken for a whole one.
+
+    ``advance`` is called with the bytes that were sent or were there. A rerun sends only what is
+    missing.
+
+    Raises:
+        OciError: the bundle is altered, or the registry refuses or breaks off.
+    """
+    sizes = {digest: blob.size for digest, blob in bundle.blobs(entry).items()}
+    if registry.manifest_digest(place.repository, place.reference) == entry.descriptor.digest:
+        advance(sum(sizes.values()))
+        return Pushed(entry, place, 0)
+    pusher = _Push(bundle, entry, registry, place.repository, advance)
+    sent_bytes = pusher.push_manifest(entry.descriptor, place.reference)
+    return Pushed(entry, place, sent_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Push:
+    bundle: Bundle
+    entry: Entry
+    registry: Registry
+    repository: str
+    advance: Advance
+    _done: set[str] = field(default_factory=set)
+    """Digests of blobs: platforms of an image may have some in common."""
+
+    def push_manifest(self, descriptor: Descriptor, reference: str) -> int:
+        """Push what a manifest names, and then itself. Return the bytes that were sent."""
+        manifest = self.bundle.manifest(self.entry, descriptor)
+        parts = {part.digest: part for part in manifest.parts}.values()
+        sent_bytes = sum(self._push_part(part) for part in parts)
+        self.registry.push_manifest(self.repository, reference, manifest)
+        self.advance(descriptor.size)
+        return sent_bytes + descriptor.size
+
+    def _push_part(self, part: Descriptor) -> int:
+        if part.is_index or part.is_manifest:
+            return self.push_manifest(part, part.digest)
+        if part.digest in self._done:
+            return 0
+        self._done.add(part.digest)
+        if self.registry.has_blob(self.repository, part.digest):
+            self.advance(part.size)
+            return 0
+        self.registry.push_blob(self.repository, part, self._counted(part))
+        return part.size
+
+    def _counted(self, part: Descriptor) -> Iterator[bytes]:
+        for chunk in self.bundle.chunks(self.entry, part):
+            yield chunk
+            self.advance(len(chunk))

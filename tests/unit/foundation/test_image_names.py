@@ -1,0 +1,25 @@
+"""Names of images are read as container runtimes do."""
+
+import pytest
+
+from aichat_workspace.foundation.image_names import parse_image
+
+DIGEST = f"sha256:{'a' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "reference"),
+    [
+        ("busybox", "docker.io/library/busybox", "latest"),
+        ("ollama/ollama:0.34.0", "docker.io/ollama/ollama:0.34.0", "0.34.0"),
+        ("docker.io/busybox:1", "docker.io/library/busybox:1", "1"),
+        ("ghcr.io/a/b/c:v1", "ghcr.io/a/b/c:v1", "v1"),
+        ("localhost/a:1", "localhost/a:1", "1"),
+        ("host:5000/a:1", "host:5000/a:1", "1"),
+        (f"ghcr.io/a@{DIGEST}", f"ghcr.io/a@{DIGEST}", DIGEST),
+        (f"ghcr.io/a:v1@{DIGEST}", f"ghcr.io/a:v1@{DIGEST}", DIGEST),
+    ],
+)
+def test_a_name_has_a_registry_and_a_reference(text: str, name: str, reference: str) -> None:
+    image = parse_image(text)
+    assert (str(image), image.reference) == (name, reference)

@@ -1,0 +1,187 @@
+"""Logins of registries, and errors that name the fix."""
+
+import ssl
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from aichat_workspace.oci.address import parse_address
+from aichat_workspace.oci.client import connect, verified
+from aichat_workspace.oci.credentials import Login
+from aichat_workspace.oci.errors import Cause, OciError
+from tests.contracts.registry import CONFIG, blob_of, send
+from tests.fakes.registry import FakeRegistry
+from tests.unit.oci.bundles import registry
+
+LOGIN = Login("ann", "secret")
+REALM = "https://auth.example.org/token"
+
+
+def asks_for_password(request: httpx2.Request) -> httpx2.Response | None:
+    if request.headers.get("Authorization") == LOGIN.basic:
+        return None
+    return httpx2.Response(401, headers={"WWW-Authenticate": 'Basic realm="a, b"'})
+
+
+class TokenServer:
+    """Asks for a token, and gives one for a scope."""
+
+    def __init__(self) -> None:
+        self.scopes: list[str] = []
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response | None:
+        if request.url.host == "auth.example.org":
+            assert request.headers["Authorization"] == LOGIN.basic
+            self.scopes.append(request.url.params.get("scope", ""))
+            return httpx2.Response(200, json={"token": f"token-{len(self.scopes)}"})
+        if request.headers.get("Authorization") == f"Bearer token-{len(self.scopes)}":
+            return None
+        challenge = f'Bearer realm="{REALM}",service="mirror",scope="repository:x:pull,push"'
+        return httpx2.Response(401, headers={"WWW-Authenticate": challenge})
+
+
+def test_a_password_is_sent_where_it_is_asked_for() -> None:
+    fake = FakeRegistry(refuse=asks_for_password)
+    with registry(fake, LOGIN) as connected:
+        connected.check()
+        blob = send(connected, CONFIG)
+        assert connected.has_blob("team/thing", blob.digest)
+
+
+def test_a_token_is_had_once_for_a_repository() -> None:
+    server = TokenServer()
+    with registry(FakeRegistry(refuse=server), LOGIN) as connected:
+        blob = send(connected, CONFIG)
+        assert connected.has_blob("team/thing", blob.digest)
+    assert server.scopes == ["repository:team/thing:pull,push"]
+
+
+def test_a_token_that_ran_out_is_renewed() -> None:
+    server = TokenServer()
+    with registry(FakeRegistry(refuse=server), LOGIN) as connected:
+        send(connected, CONFIG)
+        server.scopes.append("a new one is needed")
+        assert connected.has_blob("team/thing", blob_of(CONFIG).digest)
+    assert server.scopes[-1] == "repository:team/thing:pull,push"
+
+
+def test_a_password_goes_to_no_server_of_tokens_without_tls() -> None:
+    def challenge(request: httpx2.Request) -> httpx2.Response:
+        assert request.url.host == "mirror.example.org"
+        header = 'Bearer realm="http://auth.example.org/token"'
+        return httpx2.Response(401, headers={"WWW-Authenticate": header})
+
+    with (
+        registry(FakeRegistry(refuse=challenge), LOGIN) as connected,
+        pytest.raises(OciError, match="without TLS"),
+    ):
+        connected.check()
+
+
+def test_a_password_goes_to_no_other_server_of_uploads() -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    def elsewhere(request: httpx2.Request) -> httpx2.Response | None:
+        seen.append((request.url.host, request.headers.get("Authorization")))
+        if request.url.host == "storage.example.org":
+            return httpx2.Response(202 if request.method == "PATCH" else 201)
+        if refusal := asks_for_password(request):
+            return refusal
+        return httpx2.Response(202, headers={"Location": "https://storage.example.org/1"})
+
+    with registry(FakeRegistry(refuse=elsewhere), LOGIN) as connected:
+        send(connected, CONFIG)
+    assert {host for host, authorization in seen if authorization} == {"mirror.example.org"}
+
+
+@pytest.mark.parametrize(
+    ("status", "login", "fix"),
+    [
+        (401, None, "docker login mirror.example.org"),
+        (403, LOGIN, "let ann read and write mirror.example.org/team/thing"),
+        (404, None, "create the project or repository mirror.example.org/team/thing"),
+        (413, None, "client_max_body_size 0"),
+        (429, None, "try again later"),
+    ],
+)
+def test_a_refusal_names_the_fix(status: int, login: Login | None, fix: str) -> None:
+    body = {"errors": [{"code": "DENIED", "message": "no more"}]}
+    fake = FakeRegistry(refuse=lambda _: httpx2.Response(status, json=body))
+    with registry(fake, login) as connected, pytest.raises(OciError) as caught:
+        send(connected, CONFIG)
+    assert fix in caught.value.fix
+    assert caught.value.why == "DENIED no more"
+    assert caught.value.what.endswith("was not pushed to mirror.example.org/team/thing")
+
+
+@pytest.mark.parametrize(
+    ("error", "fix"),
+    [
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed", "with --ca"),
+        ("[SSL: WRONG_VERSION_NUMBER]", "write http://mirror.example.org"),
+        ("[Errno 111] Connection refused", "runs and can be reached from here"),
+    ],
+)
+def test_a_registry_that_does_not_answer_is_named_with_the_fix(error: str, fix: str) -> None:
+    def refuse(_: httpx2.Request) -> httpx2.Response:
+        raise httpx2.ConnectError(error)
+
+    with registry(FakeRegistry(refuse=refuse)) as connected, pytest.raises(OciError) as caught:
+        connected.check()
+    assert fix in caught.value.fix
+    assert caught.value.cause is Cause.UNREACHABLE
+
+
+def test_a_registry_that_gives_another_manifest_is_refused() -> None:
+    digest = f"sha256:{'0' * 64}"
+    body = (
+        b'{"layers": [], "config": {"mediaType": "a", "digest": "'
+        + digest.encode()
+        + b'", "size": 1}}'
+    )
+    fake = FakeRegistry(refuse=lambda _: httpx2.Response(200, content=body))
+    with registry(fake) as connected, pytest.raises(OciError, match="gave another manifest"):
+        connected.manifest("team/thing", digest)
+
+
+def test_a_file_without_authorities_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    with (
+        pytest.raises(OciError, match=r"ca.pem can't be read.*--ca"),
+        connect(parse_address("mirror.example.org"), authorities=file),
+    ):
+        pass
+    file.write_text("no certificate")
+    with (
+        pytest.raises(OciError, match=r"--ca"),
+        connect(parse_address("mirror.example.org"), authorities=file),
+    ):
+        pass
+    assert issubclass(ssl.SSLError, OSError)
+
+
+def test_the_end_of_a_short_blob_is_an_error() -> None:
+    with pytest.raises(OciError, match="of it: it has sha256"):
+        b"".join(verified(iter((CONFIG[1:],)), blob_of(CONFIG), "of it"))
+
+
+@pytest.mark.parametrize("text", ["", "HOST", "a b", "https://", "host/Path", "ftp://host"])
+def test_what_is_no_registry_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(OciError, match="write HOST"):
+        parse_address(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "is_plain"),
+    [
+        ("mirror.example.org", "mirror.example.org", False),
+        ("https://mirror.example.org:5000/a/b/", "mirror.example.org:5000/a/b", False),
+        ("http://127.0.0.1:5000", "127.0.0.1:5000", True),
+    ],
+)
+def test_a_registry_has_a_port_a_path_and_perhaps_no_tls(
+    text: str, name: str, is_plain: bool
+) -> None:
+    address = parse_address(text)
+    assert (str(address), address.is_plain) == (name, is_plain)
