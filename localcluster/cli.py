@@ -36,6 +36,7 @@ _TOOLS: Final = {
     "helm": binaries.HELM,
     "kustomize": binaries.KUSTOMIZE,
     "kwok": binaries.KWOK,
+    "versitygw": binaries.VERSITYGW,
 }
 
 
