@@ -14,11 +14,18 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from aichat_workspace.backup.errors import DataChangedError
-from aichat_workspace.backup.swap import STAGING
+from aichat_workspace.domain import names
 
 # Downloaded again by whatever needs them; `.cache` is Python packages', whose home is here.
 _LEFT_OUT: Final = frozenset(
-    {"cache/embedding", "cache/whisper", "cache/tiktoken", ".cache", "lost+found", STAGING}
+    {
+        "cache/embedding",
+        "cache/whisper",
+        "cache/tiktoken",
+        ".cache",
+        "lost+found",
+        names.RESTORE_STAGING,
+    }
 )
 # A database that a person has uploaded is a file like any other.
 _UPLOADS: Final = "uploads"

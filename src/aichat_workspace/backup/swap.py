@@ -2,7 +2,8 @@
 
 The folder is a volume's root, which can't be renamed, so the names of folders in it say how far a
 swap is. Until one is called `verified`, the old data counts; from then on the new data does, and
-`recover` ends the swap from wherever it stopped. It has to run before the chat starts.
+`recover` ends the swap from wherever it stopped. The chat does not start before
+(domain/render/admin_password.py).
 """
 
 import os
@@ -11,20 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-STAGING: Final = ".restore"
-"""The folder of the journal, in the data folder."""
+from aichat_workspace.domain import names
+
 _UNPACKED: Final = "unpacked"
-_VERIFIED: Final = "verified"
-_INSTALLED: Final = "installing"
 _OLD: Final = "old"
-# The file system's own.
-_STAYS: Final = frozenset({STAGING, "lost+found"})
+# The second is the file system's own.
+_STAYS: Final = frozenset({names.RESTORE_STAGING, "lost+found"})
 
 
 def replace(data: Path, unpack: Callable[[Path], None]) -> None:
     """Fill a new folder by `unpack`, and swap it in unless that raises."""
     recover(data)
-    unpacked = data / STAGING / _UNPACKED
+    unpacked = data / names.RESTORE_STAGING / _UNPACKED
     unpacked.mkdir(parents=True)
     try:
         unpack(unpacked)
@@ -32,16 +31,16 @@ def replace(data: Path, unpack: Callable[[Path], None]) -> None:
         recover(data)
         raise
     os.sync()  # the name below must not last over a crash of the node before the content does
-    unpacked.rename(data / STAGING / _VERIFIED)
+    unpacked.rename(data / names.RESTORE_STAGING / names.RESTORE_VERIFIED)
     recover(data)
 
 
 def recover(data: Path) -> bool:
     """End a swap that was verified, or remove one that was not. Return whether there was any."""
-    staging = data / STAGING
+    staging = data / names.RESTORE_STAGING
     if not staging.exists():
         return False
-    verified, installing = staging / _VERIFIED, staging / _INSTALLED
+    verified, installing = staging / names.RESTORE_VERIFIED, staging / names.RESTORE_INSTALLING
     if verified.exists():
         # All that is in place is old, so nothing new can be taken for it.
         old = staging / _OLD

@@ -9,7 +9,7 @@ import pytest
 
 from aichat_workspace.backup.data_folder import snapshot
 from aichat_workspace.backup.errors import DataChangedError
-from aichat_workspace.backup.swap import STAGING
+from aichat_workspace.domain import names
 from tests.chat_data import (
     DOCUMENT,
     INDEX,
@@ -105,11 +105,13 @@ def test_databases_come_before_the_files_that_they_name(data: Path, scratch: Pat
 
 
 def test_downloads_and_what_a_restore_left_are_not_copied(data: Path, scratch: Path) -> None:
-    write_file(data / STAGING / "old" / "webui.db", "old")
+    write_file(data / names.RESTORE_STAGING / "old" / "webui.db", "old")
     write_file(data / ".cache" / "huggingface" / "model", "downloaded again")
     write_file(data / "lost+found" / "1", "")
     copied = paths(data, scratch)
-    assert not [path for path in copied if path.startswith((STAGING, ".cache", "lost"))]
+    assert not [
+        path for path in copied if path.startswith((names.RESTORE_STAGING, ".cache", "lost"))
+    ]
     assert "cache/image/generations/a.png" in copied
     assert "cache/embedding/model.bin" not in copied
 

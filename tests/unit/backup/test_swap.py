@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from aichat_workspace.backup import swap
+from aichat_workspace.domain import names
 from tests.chat_data import read_chat, write_chat
 from tests.killing import count_steps, kill_at
 
@@ -20,7 +21,7 @@ def test_the_new_data_replaces_the_old(tmp_path: Path) -> None:
     swap.replace(tmp_path / "data", unpack_new)
     write_chat(tmp_path / "expected", "new")
     assert read_chat(tmp_path / "data") == read_chat(tmp_path / "expected")
-    assert not (tmp_path / "data" / swap.STAGING).exists()
+    assert not (tmp_path / "data" / names.RESTORE_STAGING).exists()
 
 
 def test_data_that_is_refused_replaces_nothing(tmp_path: Path) -> None:
@@ -72,7 +73,7 @@ def test_a_recovery_that_is_killed_at_any_step_can_be_repeated(tmp_path: Path) -
     def verified(name: str) -> Path:
         data = tmp_path / name
         write_chat(data, "old")
-        unpack_new(data / swap.STAGING / "verified")
+        unpack_new(data / names.RESTORE_STAGING / "verified")
         return data
 
     steps = count_steps(partial(swap.recover, verified("whole")), tmp_path)
