@@ -13,6 +13,7 @@ import httpx2
 
 from aichat_workspace.backup.stores.s3 import connect
 from localcluster.build import binaries
+from localcluster.certificates import KeyPair
 from localcluster.ports import free_port
 from localcluster.progress import silent
 from tests.waiting import eventually
@@ -47,12 +48,17 @@ class S3Server:
 
 
 @contextmanager
-def s3_server(folder: Path, address: str = "127.0.0.1") -> Iterator[S3Server]:
-    """Run the server at an address of this machine; its data and its log are in the folder."""
+def s3_server(
+    folder: Path, address: str = "127.0.0.1", pair: KeyPair | None = None
+) -> Iterator[S3Server]:
+    """Run the server at an address of this machine, with TLS if it has a certificate.
+
+    Its data and its log are in the folder."""
     program = binaries.ensure(binaries.VERSITYGW, silent) / "versitygw"
     (folder / "buckets").mkdir(parents=True)
     port = free_port()
-    command = [program, "--port", f"{address}:{port}", "posix", folder / "buckets"]
+    tls = ("--cert", pair.certificate, "--key", pair.key) if pair else ()
+    command = [program, "--port", f"{address}:{port}", *tls, "posix", folder / "buckets"]
     keys = {"ROOT_ACCESS_KEY": ACCESS_KEY, "ROOT_SECRET_KEY": SECRET_KEY}
     log = folder / "log"
     with log.open("wb") as out:
@@ -66,7 +72,7 @@ def s3_server(folder: Path, address: str = "127.0.0.1") -> Iterator[S3Server]:
             story=log.read_text,
         )
         assert process.poll() is None, log.read_text()
-        server = S3Server(f"http://{address}:{port}")
+        server = S3Server(f"{'https' if pair else 'http'}://{address}:{port}")
         server.send("PUT", f"/{BUCKET}")
         yield server
     finally:

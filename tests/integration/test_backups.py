@@ -14,6 +14,7 @@ from aichat_workspace.backup import commands
 from aichat_workspace.backup.errors import InvalidArchiveError, StoreError
 from aichat_workspace.backup.stores.s3 import S3Store, connect
 from aichat_workspace.backup.stores.store import StoredObject
+from localcluster import certificates
 from tests.backups import (
     assert_killed_backups_are_invisible,
     assert_killed_restores_are_old_or_new,
@@ -111,6 +112,20 @@ def test_a_wrong_secret_key_is_an_error_with_its_fix(server: S3Server, store: S3
         replace(store, client=client).objects()
 
 
+def test_a_server_by_tls_needs_an_authority_that_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = certificates.ensure(tmp_path / "authority")
+    pair = certificates.issue(authority, tmp_path / "certificate", ["127.0.0.1"])
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+    with s3_server(tmp_path / "s3", pair=pair) as server:
+        assert S3Store(connect(server.environment), BUCKET, "").objects() == ()
+        monkeypatch.delenv("SSL_CERT_FILE")
+        stranger = S3Store(connect(server.environment), BUCKET, "", pause=lambda _: None)
+        with pytest.raises(StoreError, match="see that the endpoint, its certificate"):
+            stranger.objects()
+
+
 def test_a_backup_in_many_parts_is_restored(store: S3Store, tmp_path: Path) -> None:
     data = tmp_path / "data"
     write_chat(data, "hello" * 100_000)
@@ -145,6 +160,7 @@ def test_a_backup_that_is_killed_at_any_step_is_whole_or_invisible(
     assert uploads(server, prefix) == [], "what killed ones left was swept by a later one"
 
 
+@pytest.mark.slow
 def test_a_restore_that_is_killed_at_any_step_leaves_the_old_or_the_new(
     make_store: Callable[[], S3Store], tmp_path: Path
 ) -> None:
