@@ -107,6 +107,7 @@ test-integration: setup ## Run tests against a real API server, built from sourc
 	python -m localcluster install --name e2e chromium
 	python -m localcluster build
 	@python -m localcluster tool helm >/dev/null
+	@python -m localcluster tool versitygw >/dev/null
 	pytest tests/integration -n 4 $(GROUPED)
 
 .PHONY: test-e2e

@@ -37,6 +37,7 @@ _TOOLS: Final = {
     "helm3": binaries.HELM_3,
     "kustomize": binaries.KUSTOMIZE,
     "kwok": binaries.KWOK,
+    "versitygw": binaries.VERSITYGW,
 }
 
 

@@ -112,6 +112,13 @@ KWOK: Final = GoBinary(
     "sigs.k8s.io/kwok/cmd/kwok",
     programs=(Program("kwok", "0.8"),),
 )
+# An S3-compatible server over a folder: https://github.com/versity/versitygw
+VERSITYGW: Final = GoBinary(
+    "versitygw",
+    "versitygw",
+    "github.com/versity/versitygw/cmd/versitygw",
+    programs=(Program("versitygw", "1"),),
+)
 HELM: Final = GoBinary(
     "helm",
     "helm4",

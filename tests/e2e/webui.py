@@ -22,6 +22,10 @@ class WebUI:
         data = None if body is None else json.dumps(body).encode()
         return self._send(path, data, "application/json")
 
+    def delete(self, path: str) -> None:
+        with urlopen(self._request(path, None, "application/json", "DELETE"), timeout=30):  # noqa: S310
+            pass
+
     def upload(self, name: str, text: str) -> str:
         """Upload a document; returns its ID once it has been read."""
         part = f'Content-Disposition: form-data; name="file"; filename="{name}"'
@@ -35,11 +39,13 @@ class WebUI:
         with urlopen(request, timeout=_ANSWER_SECONDS) as answer:  # noqa: S310
             return json.load(answer)
 
-    def _request(self, path: str, data: bytes | None, kind: str) -> Request:
+    def _request(
+        self, path: str, data: bytes | None, kind: str, method: str | None = None
+    ) -> Request:
         headers = {"Host": self.host, "Content-Type": kind}
         if self.token:
             headers["Authorization"] = f"Bearer {self.token}"
-        return Request(f"{self.address}{path}", data=data, headers=headers)  # noqa: S310
+        return Request(f"{self.address}{path}", data=data, headers=headers, method=method)  # noqa: S310
 
     def sign_in(self, email: str, password: str) -> None:
         body = {"email": email, "password": password}

@@ -4,15 +4,28 @@ Open WebUI creates the administrator at its first start and never reads the Secr
 container sets the password and the email address whenever the Secret has changed since its last
 run. A password that the person has changed stays while the Secret is the same. Sessions end with
 the old password (`session_stamp`, where the version of Open WebUI has it).
+
+It also keeps the chat from starting while a restore is between the old data and the new
+(backup/swap.py).
 """
 
 from typing import Any, Final
 
-SCRIPT: Final = """
-import hashlib, os, pathlib, sqlite3, uuid
+from aichat_workspace.domain import names
+
+_UNFINISHED: Final = [
+    f"{names.RESTORE_STAGING}/{folder}"
+    for folder in (names.RESTORE_VERIFIED, names.RESTORE_INSTALLING)
+]
+_WHOLE: Final = f"""
+import hashlib, os, pathlib, sqlite3, sys, uuid
 import bcrypt
 
 data = pathlib.Path(os.environ["DATA_DIR"])
+if any((data / folder).exists() for folder in {_UNFINISHED}):
+    sys.exit("a restore has not ended: run it again, or aichat-workspace-backup recover")
+"""
+_ADMINISTRATOR: Final = """
 email, password = os.environ["WEBUI_ADMIN_EMAIL"], os.environ["WEBUI_ADMIN_PASSWORD"]
 mark = data / ".first-administrator"
 seen = hashlib.sha256(f"{email} {password}".encode()).hexdigest()
@@ -36,6 +49,7 @@ if database.exists() and before and before != seen:
     print("password set" if changed.rowcount else f"there is no account {email}")
 mark.write_text(f"{seen}\\n{email}")
 """
+SCRIPT: Final = _WHOLE + _ADMINISTRATOR
 
 
 def container(chat: dict[str, Any], secrets: list[dict[str, Any]], data: str) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Back up one chat's data to a store, and restore it: `aichat-workspace-backup`."""

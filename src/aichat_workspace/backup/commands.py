@@ -1,0 +1,138 @@
+"""What the program does: make, list and restore backups."""
+
+import shutil
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from aichat_workspace.backup import archive, retention, swap
+from aichat_workspace.backup.data_folder import snapshot
+from aichat_workspace.backup.errors import BackupError
+from aichat_workspace.backup.manifest import (
+    ArchivedFile,
+    Manifest,
+    Versions,
+    backup_name,
+    without_status,
+)
+from aichat_workspace.backup.sealing import seal
+from aichat_workspace.backup.settings import Settings
+from aichat_workspace.backup.stores.store import Sink, Store, StoredObject
+
+# A backup that still runs must not be taken for one that was killed.
+_TORN_AFTER: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup that is whole, and what was removed after it."""
+
+    name: str
+    size_bytes: int
+    pruned: tuple[str, ...] = ()
+
+
+def create(settings: Settings, now: datetime, token: str, version: str) -> Backup:
+    """Make a backup, then prune old ones and what killed runs left.
+
+    `token` tells it from others of the same second, `version` is the operator's. Raises
+    BackupError: then there is no new backup, unless the message says that only pruning failed.
+    """
+    if not settings.workspace or not settings.credentials or not settings.open_webui:
+        raise BackupError(
+            "set BACKUP_WORKSPACE, BACKUP_CREDENTIALS and BACKUP_OPEN_WEBUI to make a backup"
+        )
+    name = backup_name(now, token)
+
+    def describe(files: tuple[ArchivedFile, ...]) -> Manifest:
+        return Manifest(
+            name=name,
+            created=now,
+            workspace=without_status(settings.workspace),
+            versions=Versions(open_webui=settings.open_webui, operator=version),
+            files=files,
+        )
+
+    def sealed(manifest: bytes) -> bytes:
+        return seal(settings.credentials, settings.passphrase, manifest)
+
+    with settings.store.create(retention.object_name(name)) as sink:
+        counted = _CountingSink(sink)
+        archive.write_archive(counted, snapshot(settings.data, settings.scratch), describe, sealed)
+    try:
+        removed = prune(settings.store, settings.keep)
+        settings.store.sweep(now - _TORN_AFTER)
+    except BackupError as error:
+        raise BackupError(f"backup {name} is whole, but old ones stay: {error}") from error
+    return Backup(name, counted.size_bytes, removed)
+
+
+def prune(store: Store, keep: int) -> tuple[str, ...]:
+    """Delete all but the newest backups, the oldest first; return their names."""
+    names = retention.pruned(store.objects(), keep)
+    for name in names:
+        store.delete(retention.object_name(name))
+    return names
+
+
+def backups(store: Store) -> tuple[StoredObject, ...]:
+    """Return the whole backups, oldest first."""
+    return retention.backups(store.objects())
+
+
+def restore(settings: Settings, name: str) -> archive.Contents:
+    """Replace the data folder's content by a backup's, once all of it is verified.
+
+    The chat must not run. Raises BackupError: then the old data is in place.
+    """
+    swap.recover(settings.data)
+    _require_room(settings.data, _size_bytes(settings.store, name))
+    contents: list[archive.Contents] = []
+
+    def unpack(folder: Path) -> None:
+        contents.append(_read(settings, name, folder))
+
+    swap.replace(settings.data, unpack)
+    return contents[0]
+
+
+def verify(settings: Settings, name: str) -> archive.Contents:
+    """Read a whole backup and compare all checksums. Raises BackupError."""
+    return _read(settings, name, None)
+
+
+def _read(settings: Settings, name: str, folder: Path | None) -> archive.Contents:
+    with settings.store.open(retention.object_name(name)) as source:
+        contents = archive.read_archive(source, settings.passphrase, folder)
+    if contents.manifest.name != name:
+        raise BackupError(f"backup {name} is a copy of {contents.manifest.name}. Restore that one")
+    return contents
+
+
+def _size_bytes(store: Store, name: str) -> int:
+    sizes = {backup.name: backup.size_bytes for backup in backups(store)}
+    if name not in sizes:
+        newest = [*sizes][-1] if sizes else "none"
+        raise BackupError(f"there is no backup {name!r}; the newest is {newest}")
+    return sizes[name]
+
+
+def _require_room(data: Path, size_bytes: int) -> None:
+    """The old data stays beside the new until that is verified."""
+    free = shutil.disk_usage(data).free
+    if free < size_bytes:
+        raise BackupError(
+            f"the backup has {size_bytes} bytes, and the chat's volume has {free} free. Raise "
+            "spec.storage.openWebUI, and restore again"
+        )
+
+
+class _CountingSink:
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self.size_bytes = 0
+
+    def write(self, content: bytes, /) -> int:
+        self.size_bytes += len(content)
+        return self._sink.write(content)

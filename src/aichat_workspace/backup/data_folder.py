@@ -1,0 +1,195 @@
+"""The chat's data folder: what of it is copied, and how a copy is consistent while people chat.
+
+Open WebUI keeps chats, users and settings in `webui.db`, uploaded files in `uploads`, and what it
+has read of documents in `vector_db`: a database with index files beside it. Databases are copied by
+SQLite's own online backup (https://sqlite.org/backup.html), before the files that they name.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from aichat_workspace.backup.errors import DataChangedError
+from aichat_workspace.domain import names
+
+# Downloaded again by whatever needs them; `.cache` is Python packages', whose home is here.
+_LEFT_OUT: Final = frozenset(
+    {
+        "cache/embedding",
+        "cache/whisper",
+        "cache/tiktoken",
+        ".cache",
+        "lost+found",
+        names.RESTORE_STAGING,
+    }
+)
+# A database that a person has uploaded is a file like any other.
+_UPLOADS: Final = "uploads"
+_SQLITE: Final = b"SQLite format 3\x00"
+_SIDE_FILES: Final = ("-wal", "-shm", "-journal")
+_LOCK_SECONDS: Final = 60.0
+_DATABASE_MODE: Final = 0o660
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A file to copy."""
+
+    path: str
+    """Below the data folder, with slashes."""
+    size_bytes: int
+    mode: int
+    content: BinaryIO
+
+
+def snapshot(data: Path, scratch: Path) -> Iterator[DataFile]:
+    """Yield the files of a consistent copy, each open until the next one is asked for.
+
+    `scratch` has to have room for the largest folder's databases. A file that people delete
+    meanwhile is left out. Raises DataChangedError for one that changes, and for a database that is
+    damaged.
+    """
+    files = sorted(_files(data, data))
+    databases = [path for path in files if _is_database(data, path)]
+    groups: dict[str, list[str]] = {".": [], **{str(Path(path).parent): [] for path in databases}}
+    for path in files:
+        if not _is_of_database(path, databases):
+            groups[_group(path, groups)].append(path)
+    for folder, members in sorted(groups.items()):
+        own = [path for path in databases if str(Path(path).parent) == folder]
+        yield from _group_files(data, scratch, own, members, strict=folder != ".")
+
+
+def _files(data: Path, folder: Path) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            path = Path(entry.path).relative_to(data).as_posix()
+            if path in _LEFT_OUT:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(data, Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                yield path
+
+
+def _is_database(data: Path, path: str) -> bool:
+    if path.startswith(f"{_UPLOADS}/"):
+        return False
+    try:
+        with (data / path).open("rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except FileNotFoundError:
+        return False
+
+
+def _is_of_database(path: str, databases: list[str]) -> bool:
+    return path in databases or any(
+        path.removesuffix(suffix) in databases for suffix in _SIDE_FILES if path.endswith(suffix)
+    )
+
+
+def _group(path: str, groups: dict[str, list[str]]) -> str:
+    """Return the nearest folder above that has a database."""
+    return next(str(folder) for folder in Path(path).parents if str(folder) in groups)
+
+
+def _group_files(
+    data: Path, scratch: Path, databases: list[str], members: list[str], *, strict: bool
+) -> Iterator[DataFile]:
+    """Yield a folder's databases and files.
+
+    Where the files belong to the databases (`strict`), none of both may change meanwhile. The files
+    that the data folder's own database names are only added and deleted, never changed.
+    """
+    with ExitStack() as stack:
+        connections = {path: stack.enter_context(_connected(data / path)) for path in databases}
+        versions = {path: _first_version(db, path) for path, db in connections.items()}
+        times = {path: _changed(data / path) for path in members}
+        for path, connection in connections.items():
+            yield from _database_copy(connection, path, scratch)
+        for path in members:
+            yield from _plain_file(data, path)
+        changed = [path for path, db in connections.items() if _data_version(db) != versions[path]]
+        changed += [path for path in members if _changed(data / path) != times[path]]
+        if strict and changed:
+            raise changed_error(changed[0])
+
+
+def _database_copy(connection: sqlite3.Connection, path: str, scratch: Path) -> Iterator[DataFile]:
+    copy = scratch / "database"
+    copy.unlink(missing_ok=True)
+    try:
+        with closing(sqlite3.connect(copy)) as target:
+            connection.backup(target)
+            (fault,) = target.execute("PRAGMA quick_check(1)").fetchone()
+            # The copy is one file: what opens it next makes the log of writes that it wants.
+            target.execute("PRAGMA journal_mode = DELETE")
+        if fault != "ok":
+            raise sqlite3.DatabaseError(fault)
+    except sqlite3.Error as error:
+        copy.unlink(missing_ok=True)
+        raise _copy_error(path, error) from error
+    with copy.open("rb") as file:
+        yield DataFile(path, copy.stat().st_size, _DATABASE_MODE, file)
+    copy.unlink()
+
+
+def _plain_file(data: Path, path: str) -> Iterator[DataFile]:
+    try:
+        file = (data / path).open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        before = os.fstat(file.fileno())
+        yield DataFile(path, before.st_size, before.st_mode & 0o777, file)
+        after = os.fstat(file.fileno())
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise changed_error(path)
+
+
+@contextmanager
+def _connected(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a database for its log of writes, too, which a reader may have to recover."""
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    with closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_SECONDS)) as connection:
+        yield connection
+
+
+def _data_version(connection: sqlite3.Connection) -> int:
+    """Return a number that changes when somebody else commits (https://sqlite.org/pragma.html)."""
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])
+
+
+def _first_version(connection: sqlite3.Connection, path: str) -> int:
+    """Raises DataChangedError for what is no database, or stays locked."""
+    try:
+        return _data_version(connection)
+    except sqlite3.Error as error:
+        raise _copy_error(path, error) from error
+
+
+def _copy_error(path: str, error: sqlite3.Error) -> DataChangedError:
+    return DataChangedError(
+        f"{path} can't be copied: {error}. If it is damaged, restore an earlier backup; if the "
+        "disk is full, raise the limit of ephemeral storage"
+    )
+
+
+def _changed(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def changed_error(path: str) -> DataChangedError:
+    """Return the error for a file that changed while it was copied."""
+    return DataChangedError(
+        f"{path} changed while it was copied. The next try copies everything again; if none "
+        "succeeds, choose a quieter hour in spec.backup.schedule"
+    )

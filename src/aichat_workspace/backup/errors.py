@@ -1,0 +1,17 @@
+"""Errors of backups. Every message says what is wrong and how to fix it."""
+
+
+class BackupError(Exception):
+    """A backup or a restore failed, and nothing of it counts. The message is for people."""
+
+
+class InvalidArchiveError(BackupError):
+    """An archive is torn, was altered, or needs another passphrase. A retry does not help."""
+
+
+class DataChangedError(BackupError):
+    """The chat wrote to files while they were copied. A retry helps once it writes less."""
+
+
+class StoreError(BackupError):
+    """The store refused, or did not answer. A retry may help."""

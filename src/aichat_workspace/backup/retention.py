@@ -1,0 +1,28 @@
+"""Which objects of a store are backups, and which of them are pruned."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from aichat_workspace.backup.manifest import NAME_PATTERN
+from aichat_workspace.backup.stores.store import StoredObject
+
+_SUFFIX: Final = ".tar"
+_OBJECT: Final = re.compile(f"({NAME_PATTERN}){re.escape(_SUFFIX)}")
+
+
+def object_name(backup: str) -> str:
+    """Return the name of a backup's archive in its store."""
+    return backup + _SUFFIX
+
+
+def backups(objects: Iterable[StoredObject]) -> tuple[StoredObject, ...]:
+    """Return the whole backups by their own names, oldest first; what else is there is nobody's."""
+    matches = [(_OBJECT.fullmatch(item.name), item.size_bytes) for item in objects]
+    named = [(match[1], size) for match, size in matches if match]
+    return tuple(StoredObject(name, size) for name, size in sorted(named))
+
+
+def pruned(objects: Iterable[StoredObject], keep: int) -> tuple[str, ...]:
+    """Return the names of the backups that are not among the newest `keep`, at least one."""
+    return tuple(backup.name for backup in backups(objects)[: -max(keep, 1)])

@@ -1,0 +1,1 @@
+"""Where backups are: a volume, or an S3-compatible store."""

@@ -1,0 +1,252 @@
+"""A store in a bucket of an S3-compatible server.
+
+An object is a multipart upload, which becomes visible when it is completed and never before:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+from xml.etree import ElementTree
+
+import httpx2
+from httpx2 import Client, Response
+
+from aichat_workspace.backup.errors import BackupError, StoreError
+from aichat_workspace.backup.stores.sigv4 import SigV4
+from aichat_workspace.backup.stores.store import Sink, Source, StoredObject
+
+PART_BYTES: Final = 32 * 1024 * 1024
+"""What an upload keeps in memory. S3 takes 10,000 parts, so a backup has up to 312 GiB."""
+_TIMEOUT: Final = httpx2.Timeout(120, connect=10)
+_PAUSES_SECONDS: Final = (1.0, 5.0, 25.0)
+_BUSY: Final = frozenset({500, 502, 503, 504})
+_FIXES: Final = {
+    "NoSuchBucket": "make the bucket, or correct its name in the destination",
+    "AccessDenied": "let these credentials list, read, write and delete objects below the prefix",
+    "InvalidAccessKeyId": "correct the access key in the destination's Secret",
+    "SignatureDoesNotMatch": "correct the secret key in the destination's Secret",
+    "NoSuchKey": "list the backups: it may have been pruned",
+}
+_OTHER_FIX: Final = (
+    "see that the endpoint, its certificate and the network policy let it be reached"
+)
+_CHUNK_BYTES: Final = 1024 * 1024
+
+
+def connect(environment: Mapping[str, str]) -> Client:
+    """Return a client by the variables that other programs read, too. Raises BackupError."""
+    names = ("AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    missing = [name for name in names if not environment.get(name)]
+    if missing:
+        raise BackupError(f"{', '.join(missing)} not set: a store in S3 needs them")
+    endpoint, access_key, secret_key = (environment[name] for name in names)
+    if not endpoint.startswith(("https://", "http://")):
+        raise BackupError(f"AWS_ENDPOINT_URL_S3 is {endpoint!r}; write https://HOST")
+    auth = SigV4(access_key, secret_key, environment.get("AWS_REGION") or "us-east-1")
+    return Client(base_url=endpoint, auth=auth, timeout=_TIMEOUT)
+
+
+@dataclass(frozen=True, slots=True)
+class S3Store:
+    """Objects are keys below a prefix."""
+
+    client: Client
+    bucket: str
+    prefix: str
+    """Empty, or with a slash at its end."""
+    part_bytes: int = PART_BYTES
+    pause: Callable[[float], None] = time.sleep
+
+    @contextmanager
+    def create(self, name: str) -> Iterator[Sink]:
+        what, key = f"write {name}", f"{self.prefix}{name}"
+        started = self._xml(self._send(what, "POST", key, {"uploads": ""}))
+        sink = _PartSink(self, what, key, {"uploadId": _text(started, "UploadId")})
+        try:
+            yield sink
+            sink.complete()
+        except BaseException:
+            # The sweep removes it where this fails, too: the first error is the one to tell.
+            with suppress(StoreError):
+                self._send(what, "DELETE", key, sink.upload)
+            raise
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[Source]:
+        what = f"read {name}"
+        with _translated(what, self.bucket):
+            url = self._url(f"{self.prefix}{name}")
+            with self.client.stream("GET", url) as response:
+                if response.is_error:
+                    response.read()
+                    raise self._error(what, response)
+                yield _BodySource(response.iter_raw(_CHUNK_BYTES), what, self.bucket)
+
+    def objects(self) -> tuple[StoredObject, ...]:
+        query = {"list-type": "2", "prefix": self.prefix, "delimiter": "/"}
+        stored: list[StoredObject] = []
+        while True:
+            page = self._xml(self._send("list backups", "GET", "", query))
+            for item in page.iterfind("{*}Contents"):
+                name = _text(item, "Key").removeprefix(self.prefix)
+                stored.append(StoredObject(name, int(_text(item, "Size"))))
+            if _text(page, "IsTruncated") != "true":
+                return tuple(sorted(stored, key=lambda item: item.name))
+            query["continuation-token"] = _text(page, "NextContinuationToken")
+
+    def delete(self, name: str) -> None:
+        self._send(f"delete {name}", "DELETE", f"{self.prefix}{name}")
+
+    def sweep(self, before: datetime) -> int:
+        """Where there are more than a thousand, the next sweep removes the others."""
+        what = "remove torn backups"
+        page = self._xml(self._send(what, "GET", "", {"uploads": "", "prefix": self.prefix}))
+        torn = [
+            upload
+            for upload in page.iterfind("{*}Upload")
+            if datetime.fromisoformat(_text(upload, "Initiated")) < before
+        ]
+        for upload in torn:
+            query = {"uploadId": _text(upload, "UploadId")}
+            self._send(what, "DELETE", _text(upload, "Key"), query)
+        return len(torn)
+
+    def _send(
+        self,
+        what: str,
+        method: str,
+        key: str,
+        query: Mapping[str, str] | None = None,
+        content: bytes = b"",
+    ) -> Response:
+        """Send a request, again where the server is busy or a connection breaks.
+
+        All requests may be sent twice: a second upload is swept, and a second completion is
+        answered by an error, after which the backup is there as a whole one.
+        """
+        for pause in (*_PAUSES_SECONDS, None):
+            with _translated(what, self.bucket):
+                response = self._sent(method, key, query, content, is_last=pause is None)
+            if response is not None:
+                break
+            if pause is not None:
+                self.pause(pause)
+        assert response is not None  # noqa: S101  (the last one is returned or raises)
+        if response.is_error:
+            raise self._error(what, response)
+        return response
+
+    def _sent(
+        self,
+        method: str,
+        key: str,
+        query: Mapping[str, str] | None,
+        content: bytes,
+        *,
+        is_last: bool,
+    ) -> Response | None:
+        try:
+            response = self.client.request(
+                method, self._url(key), params=query or None, content=content
+            )
+        except httpx2.TransportError:
+            if is_last:
+                raise
+            return None
+        return response if is_last or response.status_code not in _BUSY else None
+
+    def _url(self, key: str) -> str:
+        return f"/{self.bucket}/{key}" if key else f"/{self.bucket}"
+
+    def _xml(self, response: Response) -> ElementTree.Element:
+        """Raises StoreError for an error, which may come with status 200, and for no XML."""
+        try:
+            element = ElementTree.fromstring(response.content)  # noqa: S314  (as above)
+        except ElementTree.ParseError as error:
+            raise StoreError(
+                f"bucket {self.bucket!r}: the server does not answer as S3 does; correct the "
+                "destination's endpoint"
+            ) from error
+        if _name(element) == "Error":
+            raise self._error("use it", response)
+        return element
+
+    def _error(self, what: str, response: Response) -> StoreError:
+        code, message = str(response.status_code), ""
+        with suppress(ElementTree.ParseError):
+            element = ElementTree.fromstring(response.content)  # noqa: S314  (as above)
+            code, message = _text(element, "Code") or code, _text(element, "Message")
+        return StoreError(
+            f"can't {what} in bucket {self.bucket!r}: {code} {message}; "
+            f"{_FIXES.get(code, _OTHER_FIX)}"
+        )
+
+
+@dataclass(slots=True)
+class _PartSink:
+    store: S3Store
+    what: str
+    key: str
+    upload: dict[str, str]
+    buffer: bytearray = field(default_factory=bytearray)
+    etags: list[str] = field(default_factory=list)
+
+    def write(self, content: bytes, /) -> int:
+        self.buffer += content
+        if len(self.buffer) >= self.store.part_bytes:
+            self._upload_part()
+        return len(content)
+
+    def complete(self) -> None:
+        self._upload_part()
+        document = ElementTree.Element("CompleteMultipartUpload")
+        for number, etag in enumerate(self.etags, start=1):
+            part = ElementTree.SubElement(document, "Part")
+            ElementTree.SubElement(part, "PartNumber").text = str(number)
+            ElementTree.SubElement(part, "ETag").text = etag
+        content = ElementTree.tostring(document)
+        response = self.store._send(self.what, "POST", self.key, self.upload, content)
+        self.store._xml(response)
+
+    def _upload_part(self) -> None:
+        query = {"partNumber": str(len(self.etags) + 1), **self.upload}
+        content, self.buffer = bytes(self.buffer), bytearray()
+        response = self.store._send(self.what, "PUT", self.key, query, content)
+        self.etags.append(response.headers["ETag"])
+
+
+@dataclass(slots=True)
+class _BodySource:
+    chunks: Iterator[bytes]
+    what: str
+    bucket: str
+    rest: bytes = b""
+
+    def read(self, size: int, /) -> bytes:
+        with _translated(self.what, self.bucket):
+            while len(self.rest) < size and (chunk := next(self.chunks, b"")):
+                self.rest += chunk
+        content, self.rest = self.rest[:size], self.rest[size:]
+        return content
+
+
+@contextmanager
+def _translated(what: str, bucket: str) -> Iterator[None]:
+    try:
+        yield
+    except httpx2.HTTPError as error:
+        reason = str(error) or type(error).__name__
+        raise StoreError(f"can't {what} in bucket {bucket!r}: {reason}; {_OTHER_FIX}") from error
+
+
+def _text(element: ElementTree.Element, name: str) -> str:
+    """Return a child's text; servers differ in the namespace."""
+    return element.findtext(f"{{*}}{name}") or ""
+
+
+def _name(element: ElementTree.Element) -> str:
+    return element.tag.rpartition("}")[2]

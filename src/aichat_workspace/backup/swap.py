@@ -1,0 +1,58 @@
+"""Replace the data folder's content, so that a kill at any step leaves the old or the new one.
+
+The folder is a volume's root, which can't be renamed, so the names of folders in it say how far a
+swap is. Until one is called `verified`, the old data counts; from then on the new data does, and
+`recover` ends the swap from wherever it stopped. The chat does not start before
+(domain/render/admin_password.py).
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from aichat_workspace.domain import names
+
+_UNPACKED: Final = "unpacked"
+_OLD: Final = "old"
+# The second is the file system's own.
+_STAYS: Final = frozenset({names.RESTORE_STAGING, "lost+found"})
+
+
+def replace(data: Path, unpack: Callable[[Path], None]) -> None:
+    """Fill a new folder by `unpack`, and swap it in unless that raises."""
+    recover(data)
+    unpacked = data / names.RESTORE_STAGING / _UNPACKED
+    unpacked.mkdir(parents=True)
+    try:
+        unpack(unpacked)
+    except BaseException:
+        recover(data)
+        raise
+    os.sync()  # the name below must not last over a crash of the node before the content does
+    unpacked.rename(data / names.RESTORE_STAGING / names.RESTORE_VERIFIED)
+    recover(data)
+
+
+def recover(data: Path) -> bool:
+    """End a swap that was verified, or remove one that was not. Return whether there was any."""
+    staging = data / names.RESTORE_STAGING
+    if not staging.exists():
+        return False
+    verified, installing = staging / names.RESTORE_VERIFIED, staging / names.RESTORE_INSTALLING
+    if verified.exists():
+        # All that is in place is old, so nothing new can be taken for it.
+        old = staging / _OLD
+        old.mkdir(exist_ok=True)
+        for path in data.iterdir():
+            if path.name not in _STAYS:
+                path.rename(old / path.name)
+        verified.rename(installing)
+    if installing.exists():
+        for path in installing.iterdir():
+            path.rename(data / path.name)
+        os.sync()
+        installing.rmdir()
+    shutil.rmtree(staging)
+    return True

@@ -1,0 +1,169 @@
+"""A chat with people and documents is backed up to a real S3-compatible server, and comes back: the
+commands of docs/backup.md."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.e2e.conftest import (
+    ROOT,
+    SYSTEM,
+    Node,
+    credentials,
+    make_workspace,
+    resource_of,
+    signed_in,
+    wait_ready,
+)
+from tests.e2e.webui import WebUI
+from tests.e2e.workspace import chats, keep_a_chat
+from tests.examples import examples, run
+from tests.s3_server import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server, s3_server
+
+pytestmark = pytest.mark.slow
+
+TENANT = "backed-up-aichat"
+CLONE = "cloned-aichat"
+RESOURCE = resource_of(TENANT)
+PAGE = examples(ROOT / "docs" / "backup.md")
+DOCUMENT = "The spare key is under the third flower pot."
+PERSON = {"name": "Ada", "email": "ada@example.org", "password": "a long password"}
+
+
+@pytest.fixture(scope="module")
+def server(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """At the node's address, where pods reach it as they would one outside of the cluster."""
+    (item,) = node.kube.get("nodes")["items"]
+    address = next(
+        entry["address"] for entry in item["status"]["addresses"] if entry["type"] == "InternalIP"
+    )
+    with s3_server(tmp_path_factory.mktemp("s3"), address) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def chat(node: Node) -> Iterator[WebUI]:
+    make_workspace(node, TENANT, patterns=[])
+    wait_ready(node, RESOURCE, TENANT)
+    yield signed_in(node, TENANT)
+    node.kube.delete("aiws", RESOURCE, SYSTEM)
+
+
+@pytest.fixture(scope="module")
+def clone(node: Node) -> Iterator[str]:
+    """A second workspace, by its name."""
+    make_workspace(node, CLONE, patterns=[])
+    wait_ready(node, resource_of(CLONE), CLONE)
+    yield CLONE
+    node.kube.delete("aiws", resource_of(CLONE), SYSTEM)
+
+
+def page(node: Node, server: S3Server, folder: Path, *marks: str, **variables: str) -> list[str]:
+    """Run the page's blocks with these marks, and return the output of the last mark's."""
+    endpoint = urlsplit(server.endpoint)
+    environment = {
+        **os.environ,
+        "KUBECONFIG": node.kubeconfig,
+        "team": SYSTEM,
+        "resource": RESOURCE,
+        "workspace": TENANT,
+        "endpoint": server.endpoint,
+        "address": str(endpoint.hostname),
+        "port": str(endpoint.port),
+        "bucket": BUCKET,
+        "region": "us-east-1",
+        "access_key": ACCESS_KEY,
+        "secret_key": SECRET_KEY,
+        "passphrase": "a passphrase of the team",
+        **variables,
+    }
+    blocks = [example for mark in marks for example in PAGE if example.mark == mark]
+    return run(blocks, environment, folder, 280)
+
+
+def result(output: str) -> Any:
+    """The program's line of JSON."""
+    (line,) = [line for line in output.splitlines() if line.startswith("{")]
+    return json.loads(line)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A backup, and what was in the chat at that time."""
+
+    name: str
+    chats: set[str]
+    document: str
+    """Its ID."""
+
+
+@pytest.fixture(scope="module")
+def saved(
+    node: Node, server: S3Server, chat: WebUI, tmp_path_factory: pytest.TempPathFactory
+) -> Saved:
+    keep_a_chat(chat)
+    chat.call("/api/v1/auths/add", {**PERSON, "role": "user"})
+    document = chat.upload("key.txt", DOCUMENT)
+    folder = tmp_path_factory.mktemp("backup")
+    output = page(node, server, folder, "prepare", "functions", "backup")[-1]
+    backup = result(output)
+    stored = server.send("GET", f"/{BUCKET}/{SYSTEM}/{TENANT}/{backup['name']}.tar")
+    assert len(stored.content) == backup["size_bytes"]
+    wait_ready(node, RESOURCE, TENANT)
+    return Saved(backup["name"], chats(chat), document)
+
+
+def assert_has_all(chat: WebUI, saved: Saved) -> None:
+    assert chats(chat) == saved.chats
+    content = chat.call(f"/api/v1/files/{saved.document}/data/content")["content"]
+    assert content.strip() == DOCUMENT
+    question = {"collection_name": f"file-{saved.document}", "query": "the spare key", "k": 1}
+    assert DOCUMENT in json.dumps(chat.call("/api/v1/retrieval/query/doc", question))
+    WebUI(chat.address, chat.host).sign_in(PERSON["email"], PERSON["password"])
+
+
+@pytest.mark.timeout(1200)
+def test_chats_people_and_documents_come_back(
+    node: Node, server: S3Server, saved: Saved, tmp_path: Path
+) -> None:
+    chat = signed_in(node, TENANT)
+    for chat_id in saved.chats:
+        chat.delete(f"/api/v1/chats/{chat_id}")
+    chat.delete(f"/api/v1/files/{saved.document}")
+    assert chats(chat) == set()
+    output = page(node, server, tmp_path, "functions", "restore", name=saved.name)[-1]
+    assert result(output)["name"] == saved.name
+    wait_ready(node, RESOURCE, TENANT)
+    assert_has_all(signed_in(node, TENANT), saved)
+    page(node, server, tmp_path, "clean")
+    assert "backup" not in node.kubectl("-n", TENANT, "get", "jobs,networkpolicies", "-o", "name")
+
+
+@pytest.mark.timeout(1200)
+def test_a_clone_shares_neither_key_nor_password_nor_host(
+    node: Node, server: S3Server, chat: WebUI, saved: Saved, clone: str, tmp_path: Path
+) -> None:
+    variables = {
+        "resource": resource_of(clone),
+        "workspace": clone,
+        "source": f"{SYSTEM}/{TENANT}",
+        "name": saved.name,
+    }
+    page(node, server, tmp_path, "prepare", "functions", "restore", **variables)
+    wait_ready(node, resource_of(clone), clone)
+    cloned = signed_in(node, clone)
+    assert_has_all(cloned, saved)
+    assert cloned.host != chat.host
+    assert credentials(node, clone) != credentials(node, TENANT)
+    with pytest.raises(HTTPError, match=r"40[01]"):
+        WebUI(cloned.address, cloned.host).sign_in(*credentials(node, TENANT))
+    cloned.token = signed_in(node, TENANT).token
+    with pytest.raises(HTTPError, match="401"):
+        chats(cloned)

@@ -1,0 +1,95 @@
+"""The client of S3, where a server is busy or answers what it should not."""
+
+from collections.abc import Callable
+
+import httpx2
+import pytest
+from httpx2 import Client, MockTransport, Request, Response
+
+from aichat_workspace.backup.errors import StoreError
+from aichat_workspace.backup.stores.s3 import S3Store
+from tests.contracts.stores import read, write
+
+STARTED = b"<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"
+EMPTY = b"<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
+FAILED = b"<Error><Code>InternalError</Code><Message>try again</Message></Error>"
+
+
+def store(answer: Callable[[Request], Response], pauses: list[float] | None = None) -> S3Store:
+    client = Client(base_url="https://s3.example.org", transport=MockTransport(answer))
+    return S3Store(client, "bucket", "", pause=(pauses if pauses is not None else []).append)
+
+
+def upload(request: Request) -> Response:
+    """The answers of a server where all goes well."""
+    query = str(request.url.query.decode())
+    if request.method == "POST" and query.startswith("uploads"):
+        return Response(200, content=STARTED)
+    return Response(200, content=b"<CompleteMultipartUploadResult/>", headers={"ETag": '"e"'})
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_busy_server_is_asked_again(status: int) -> None:
+    pauses: list[float] = []
+    answers = [Response(status), Response(status), Response(200, content=EMPTY)]
+    assert store(lambda _: answers.pop(0), pauses).objects() == ()
+    assert pauses == [1.0, 5.0]
+
+
+def test_a_server_that_stays_busy_is_an_error() -> None:
+    pauses: list[float] = []
+    with pytest.raises(
+        StoreError, match="can't list backups in bucket 'bucket': InternalError try"
+    ):
+        store(lambda _: Response(500, content=FAILED), pauses).objects()
+    assert pauses == [1.0, 5.0, 25.0]
+
+
+def test_a_connection_that_breaks_is_made_again() -> None:
+    requests: list[Request] = []
+
+    def answer(request: Request) -> Response:
+        requests.append(request)
+        if len(requests) == 1:
+            raise httpx2.ReadError("reset")
+        return Response(200, content=EMPTY)
+
+    assert store(answer).objects() == ()
+
+
+def test_a_server_that_can_not_be_reached_is_an_error_with_its_fix() -> None:
+    def answer(_: Request) -> Response:
+        raise httpx2.ConnectError("no route")
+
+    with pytest.raises(StoreError, match="no route; see that the endpoint, its certificate and "):
+        store(answer).objects()
+
+
+def test_an_upload_that_fails_at_its_end_with_status_200_is_aborted() -> None:
+    requests: list[str] = []
+
+    def answer(request: Request) -> Response:
+        requests.append(f"{request.method} {request.url.query.decode()}")
+        if request.method == "POST" and "uploadId" in requests[-1]:
+            return Response(200, content=FAILED)
+        return upload(request)
+
+    with pytest.raises(StoreError, match="InternalError"):
+        write(store(answer), "a")
+    assert requests == [
+        "POST uploads=",
+        "PUT partNumber=1&uploadId=1",
+        "POST uploadId=1",
+        "DELETE uploadId=1",
+    ]
+
+
+def test_what_is_no_s3_server_is_named() -> None:
+    with pytest.raises(StoreError, match="does not answer as S3 does"):
+        store(lambda _: Response(200, content=b"<html>")).objects()
+
+
+def test_a_refused_read_is_an_error_with_its_fix() -> None:
+    refusal = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+    with pytest.raises(StoreError, match="AccessDenied no; let these credentials list, read"):
+        read(store(lambda _: Response(403, content=refusal)), "a")

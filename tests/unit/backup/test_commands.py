@@ -1,0 +1,165 @@
+"""Backups and restores of a data folder, in a volume."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from aichat_workspace.backup import commands
+from aichat_workspace.backup.errors import BackupError, InvalidArchiveError, StoreError
+from aichat_workspace.backup.settings import Settings
+from aichat_workspace.backup.stores.store import Sink, Source, Store, StoredObject
+from aichat_workspace.backup.stores.volume import VolumeStore
+from tests.backups import (
+    assert_killed_backups_are_invisible,
+    assert_killed_restores_are_old_or_new,
+    create,
+    settings_of,
+)
+from tests.chat_data import CREDENTIALS, read_chat, restored, write_chat
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    write_chat(tmp_path / "data", "hello")
+    return settings_of(tmp_path / "data", VolumeStore(tmp_path / "backups"))
+
+
+def test_a_restore_gives_back_chats_users_and_documents(settings: Settings) -> None:
+    before = read_chat(settings.data)
+    backup = create(settings)
+    for path in settings.data.rglob("*.*"):
+        path.unlink()
+    write_chat(settings.data, "something else")
+    contents = commands.restore(settings, backup.name)
+    assert read_chat(settings.data) == restored(before)
+    assert contents.credentials == CREDENTIALS
+    assert contents.manifest.versions.open_webui == "open-webui:v1"
+
+
+def test_a_backup_is_listed_with_its_size(settings: Settings) -> None:
+    backup = create(settings)
+    assert commands.backups(settings.store) == (StoredObject(backup.name, backup.size_bytes),)
+
+
+def test_old_backups_are_pruned_after_a_new_one_is_whole(settings: Settings) -> None:
+    results = [create(replace(settings, keep=2), number) for number in range(4)]
+    assert [backup.name for backup in commands.backups(settings.store)] == [
+        results[2].name,
+        results[3].name,
+    ]
+    assert results[3].pruned == (results[1].name,)
+
+
+def test_a_backup_that_fails_prunes_nothing(settings: Settings) -> None:
+    backup = create(settings)
+    (settings.data / "webui.db").write_bytes(b"SQLite format 3\0 and no database")
+    with pytest.raises(BackupError):
+        create(replace(settings, keep=1), 1)
+    assert [item.name for item in commands.backups(settings.store)] == [backup.name]
+
+
+@dataclass(frozen=True)
+class Undeletable:
+    """A store whose credentials may not delete."""
+
+    store: Store
+    deleted: list[str] = field(default_factory=list)
+
+    def create(self, name: str) -> AbstractContextManager[Sink]:
+        return self.store.create(name)
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[Source]:
+        with self.store.open(name) as source:
+            yield source
+
+    def objects(self) -> tuple[StoredObject, ...]:
+        return self.store.objects()
+
+    def delete(self, name: str) -> None:
+        self.deleted.append(name)
+        raise StoreError("AccessDenied")
+
+    def sweep(self, before: datetime) -> int:
+        return self.store.sweep(before)
+
+
+def test_a_backup_counts_where_only_pruning_fails(settings: Settings) -> None:
+    store = Undeletable(settings.store)
+    create(settings)
+    with pytest.raises(BackupError, match=r"backup 20261201T030000Z-00000001 is whole, but old "):
+        create(replace(settings, store=store, keep=1), 1)
+    assert len(commands.backups(store)) == 2
+
+
+def test_a_backup_without_its_resource_is_refused(settings: Settings) -> None:
+    with pytest.raises(BackupError, match="set BACKUP_WORKSPACE"):
+        create(replace(settings, workspace={}))
+
+
+def test_an_altered_backup_replaces_nothing(settings: Settings, tmp_path: Path) -> None:
+    backup = create(settings)
+    archive = tmp_path / "backups" / f"{backup.name}.tar"
+    archive.write_bytes(archive.read_bytes().replace(b"hello", b"HELLO"))
+    before = read_chat(settings.data)
+    with pytest.raises(InvalidArchiveError, match="is missing, or not as it was backed up"):
+        commands.restore(settings, backup.name)
+    assert read_chat(settings.data) == before
+
+
+def test_another_passphrase_replaces_nothing(settings: Settings) -> None:
+    backup = create(settings)
+    before = read_chat(settings.data)
+    with pytest.raises(InvalidArchiveError, match="the passphrase is not the one"):
+        commands.restore(replace(settings, passphrase="another passphrase"), backup.name)
+    assert read_chat(settings.data) == before
+
+
+def test_a_backup_that_is_not_there_is_named(settings: Settings) -> None:
+    with pytest.raises(BackupError, match="there is no backup 'absent'; the newest is none"):
+        commands.restore(settings, "absent")
+    backup = create(settings)
+    with pytest.raises(BackupError, match=f"the newest is {backup.name}"):
+        commands.restore(settings, "absent")
+
+
+def test_a_renamed_backup_is_refused(settings: Settings, tmp_path: Path) -> None:
+    backup = create(settings)
+    archive = tmp_path / "backups" / f"{backup.name}.tar"
+    other = "20260101T000000Z-00000000"
+    archive.rename(archive.with_name(f"{other}.tar"))
+    with pytest.raises(BackupError, match=f"backup {other} is a copy of {backup.name}"):
+        commands.restore(settings, other)
+
+
+@dataclass(frozen=True)
+class Huge(Undeletable):
+    """A store that says that its backups are larger than any disk."""
+
+    def objects(self) -> tuple[StoredObject, ...]:
+        return tuple(replace(item, size_bytes=2**60) for item in self.store.objects())
+
+
+def test_a_restore_needs_room_for_the_old_data_and_the_new(settings: Settings) -> None:
+    backup = create(settings)
+    with pytest.raises(BackupError, match=r"Raise spec\.storage\.openWebUI"):
+        commands.restore(replace(settings, store=Huge(settings.store)), backup.name)
+
+
+def test_a_verified_backup_is_told_by_its_manifest(settings: Settings) -> None:
+    backup = create(settings)
+    before = read_chat(settings.data)
+    assert commands.verify(settings, backup.name).manifest.name == backup.name
+    assert read_chat(settings.data) == before
+
+
+def test_a_backup_that_is_killed_at_any_step_is_whole_or_invisible(tmp_path: Path) -> None:
+    assert_killed_backups_are_invisible(tmp_path, lambda: VolumeStore(tmp_path / "store"))
+
+
+def test_a_restore_that_is_killed_at_any_step_leaves_the_old_or_the_new(tmp_path: Path) -> None:
+    assert_killed_restores_are_old_or_new(tmp_path, lambda: VolumeStore(tmp_path / "store"))

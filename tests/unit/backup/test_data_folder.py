@@ -1,0 +1,169 @@
+"""What of the data folder is copied, while people chat."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from aichat_workspace.backup.data_folder import snapshot
+from aichat_workspace.backup.errors import DataChangedError
+from aichat_workspace.domain import names
+from tests.chat_data import (
+    DOCUMENT,
+    INDEX,
+    read_chat,
+    read_rows,
+    restored,
+    write_chat,
+    write_file,
+    write_rows,
+)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    write_chat(tmp_path / "data", "hello")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def chat(data: Path) -> Iterator[sqlite3.Connection]:
+    """A chat that runs: its last writes are in the database's log and not in the database."""
+    with closing(sqlite3.connect(data / "webui.db")) as connection:
+        connection.execute("INSERT INTO chat (message) VALUES ('in the log')")
+        connection.commit()
+        yield connection
+
+
+def copy(data: Path, scratch: Path, target: Path) -> None:
+    for file in snapshot(data, scratch):
+        path = target / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.content.read())
+
+
+def copy_while(data: Path, scratch: Path, path: str, act: Callable[[], object]) -> None:
+    """Act while that file is copied."""
+    for file in snapshot(data, scratch):
+        if file.path == path:
+            act()
+
+
+def paths(data: Path, scratch: Path) -> list[str]:
+    return [file.path for file in snapshot(data, scratch)]
+
+
+def test_chats_users_documents_and_the_index_are_copied(
+    data: Path, scratch: Path, tmp_path: Path
+) -> None:
+    copy(data, scratch, tmp_path / "copy")
+    assert read_chat(tmp_path / "copy") == restored(read_chat(data))
+    assert [*scratch.iterdir()] == []
+
+
+@pytest.mark.usefixtures("chat")
+def test_what_is_only_in_the_log_of_writes_is_copied(
+    data: Path, scratch: Path, tmp_path: Path
+) -> None:
+    assert (data / "webui.db-wal").stat().st_size > 0
+    copy(data, scratch, tmp_path)
+    assert read_rows(tmp_path / "webui.db")[-1] == "in the log"
+    assert not (tmp_path / "webui.db-wal").exists()
+
+
+def test_what_is_not_committed_is_not_copied(
+    data: Path, scratch: Path, tmp_path: Path, chat: sqlite3.Connection
+) -> None:
+    chat.execute("INSERT INTO chat (message) VALUES ('half')")
+    copy(data, scratch, tmp_path)
+    assert read_rows(tmp_path / "webui.db")[-1] == "in the log"
+
+
+def test_people_chat_while_it_is_copied(
+    data: Path, scratch: Path, chat: sqlite3.Connection
+) -> None:
+    for file in snapshot(data, scratch):
+        if file.path == "webui.db":
+            chat.execute("INSERT INTO chat (message) VALUES ('meanwhile')")
+            chat.commit()
+    assert read_rows(data / "webui.db")[-1] == "meanwhile"
+
+
+def test_databases_come_before_the_files_that_they_name(data: Path, scratch: Path) -> None:
+    copied = paths(data, scratch)
+    assert copied.index("webui.db") < copied.index(DOCUMENT)
+    assert copied.index("vector_db/chroma.sqlite3") < copied.index(INDEX)
+
+
+def test_downloads_and_what_a_restore_left_are_not_copied(data: Path, scratch: Path) -> None:
+    write_file(data / names.RESTORE_STAGING / "old" / "webui.db", "old")
+    write_file(data / ".cache" / "huggingface" / "model", "downloaded again")
+    write_file(data / "lost+found" / "1", "")
+    copied = paths(data, scratch)
+    assert not [
+        path for path in copied if path.startswith((names.RESTORE_STAGING, ".cache", "lost"))
+    ]
+    assert "cache/image/generations/a.png" in copied
+    assert "cache/embedding/model.bin" not in copied
+
+
+def test_links_are_not_followed(data: Path, scratch: Path, tmp_path: Path) -> None:
+    write_file(tmp_path / "secret", "of somebody else")
+    (data / "uploads" / "link").symlink_to(tmp_path / "secret")
+    (data / "uploads" / "folder").symlink_to(tmp_path)
+    assert [path for path in paths(data, scratch) if path.startswith("uploads")] == [DOCUMENT]
+
+
+def test_a_database_that_a_person_uploaded_is_copied_byte_for_byte(
+    data: Path, scratch: Path, tmp_path: Path
+) -> None:
+    write_rows(data / "uploads" / "theirs.db", "theirs")
+    copy(data, scratch, tmp_path)
+    theirs = Path("uploads") / "theirs.db"
+    assert (tmp_path / theirs).read_bytes() == (data / theirs).read_bytes()
+
+
+def test_a_document_that_is_deleted_meanwhile_is_left_out(data: Path, scratch: Path) -> None:
+    files = snapshot(data, scratch)
+    first = next(files)
+    (data / DOCUMENT).unlink()
+    assert DOCUMENT not in [first.path, *(file.path for file in files)]
+
+
+def test_a_document_that_changes_meanwhile_is_an_error(data: Path, scratch: Path) -> None:
+    with pytest.raises(DataChangedError, match=f"{DOCUMENT} changed while it was copied"):
+        copy_while(data, scratch, DOCUMENT, lambda: write_file(data / DOCUMENT, "longer than that"))
+
+
+@pytest.mark.parametrize("last", ["vector_db/chroma.sqlite3", INDEX])
+def test_an_index_that_grows_meanwhile_is_an_error(data: Path, scratch: Path, last: str) -> None:
+    def grow() -> None:
+        with closing(sqlite3.connect(data / "vector_db" / "chroma.sqlite3")) as index, index:
+            index.execute("INSERT INTO chat (message) VALUES ('a document')")
+
+    with pytest.raises(DataChangedError, match=r"vector_db/chroma\.sqlite3 changed"):
+        copy_while(data, scratch, last, grow)
+
+
+def test_an_index_file_that_is_gone_meanwhile_is_an_error(data: Path, scratch: Path) -> None:
+    with pytest.raises(DataChangedError, match=f"{INDEX} changed"):
+        copy_while(data, scratch, "vector_db/chroma.sqlite3", (data / INDEX).unlink)
+
+
+def test_a_damaged_database_is_no_backup(data: Path, scratch: Path) -> None:
+    database = data / "webui.db"
+    content = bytearray(database.read_bytes())
+    content[4096:4200] = b"\xff" * 104
+    database.write_bytes(content)
+    with pytest.raises(DataChangedError, match=r"webui\.db can't be copied: "):
+        paths(data, scratch)
+    assert [*scratch.iterdir()] == []
