@@ -23,7 +23,7 @@ from aichat_workspace.backup.stores.sigv4 import SigV4
 from aichat_workspace.backup.stores.store import Sink, Source, StoredObject
 
 PART_BYTES: Final = 32 * 1024 * 1024
-"""What an upload keeps in memory. S3 takes 10,000 parts, so a backup has up to 312 GiB."""
+"""An upload has up to two in memory. S3 takes 10,000 parts, so a backup has up to 312 GiB."""
 _TIMEOUT: Final = httpx2.Timeout(120, connect=10)
 _PAUSES_SECONDS: Final = (1.0, 5.0, 25.0)
 _BUSY: Final = frozenset({500, 502, 503, 504})
