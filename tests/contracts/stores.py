@@ -1,5 +1,6 @@
 """What backups rely on of a store: a folder, and a bucket of a real S3-compatible server."""
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ from aichat_workspace.backup.errors import StoreError
 from aichat_workspace.backup.stores.store import Store, StoredObject
 
 _FUTURE = timedelta(days=2)
+ANY = re.compile(".*")
 
 
 def write(store: Store, name: str, *pieces: bytes) -> None:
@@ -60,7 +62,7 @@ class StoreContract:
         with pytest.raises(ZeroDivisionError):
             write_all(store, "a", failing())
         assert store.objects() == ()
-        assert store.sweep(datetime.now(UTC) + _FUTURE) == 0
+        assert store.sweep(datetime.now(UTC) + _FUTURE, ANY) == 0
 
     def test_reading_what_is_not_there_is_an_error(self, store: Store) -> None:
         with pytest.raises(StoreError, match="can't read absent"):

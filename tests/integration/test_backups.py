@@ -19,7 +19,7 @@ from tests.backups import (
     assert_killed_backups_are_invisible,
     assert_killed_restores_are_old_or_new,
     create,
-    seal_cheaply,
+    make_cheap,
     settings_of,
 )
 from tests.chat_data import read_chat, restored, write_chat
@@ -43,8 +43,8 @@ def server(folder: Path) -> Iterator[S3Server]:
 
 
 @pytest.fixture(autouse=True)
-def cheap_seals(monkeypatch: pytest.MonkeyPatch) -> None:
-    seal_cheaply(monkeypatch)
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_cheap(monkeypatch)
 
 
 @pytest.fixture
@@ -93,12 +93,13 @@ def test_more_than_a_thousand_objects_are_listed(store: S3Store, folder: Path) -
 def test_what_a_killed_upload_left_is_swept_once_it_is_old(
     server: S3Server, store: S3Store
 ) -> None:
-    server.send("POST", f"/{BUCKET}/{store.prefix}torn?uploads=")
-    now = datetime.now(UTC)
-    assert store.sweep(now - timedelta(days=1)) == 0
-    assert len(uploads(server, store.prefix)) == 1
-    assert store.sweep(now + timedelta(days=1)) == 1
-    assert uploads(server, store.prefix) == []
+    for name in ("torn", "foreign", "deeper/torn"):
+        server.send("POST", f"/{BUCKET}/{store.prefix}{name}?uploads=")
+    now, names = datetime.now(UTC), re.compile("torn")
+    assert store.sweep(now - timedelta(days=1), names) == 0
+    assert len(uploads(server, store.prefix)) == 3
+    assert store.sweep(now + timedelta(days=1), names) == 1
+    assert len(uploads(server, store.prefix)) == 2
 
 
 def test_a_bucket_that_is_not_there_is_an_error_with_its_fix(store: S3Store) -> None:

@@ -152,7 +152,9 @@ def _writable(folder: Path | None, entry: ArchivedFile) -> Iterator[Callable[[by
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("xb") as file:
             yield file.write
+            file.flush()
             os.fchmod(file.fileno(), entry.mode)
+            os.fsync(file.fileno())
     except OSError as error:
         raise BackupError(
             f"can't write {entry.path} of the backup: {error.strerror}. See that the chat's volume "

@@ -62,7 +62,7 @@ def create(settings: Settings, now: datetime, token: str, version: str) -> Backu
         archive.write_archive(counted, snapshot(settings.data, settings.scratch), describe, sealed)
     try:
         removed = prune(settings.store, settings.keep)
-        settings.store.sweep(now - _TORN_AFTER)
+        settings.store.sweep(now - _TORN_AFTER, retention.OBJECT)
     except BackupError as error:
         raise BackupError(f"backup {name} is whole, but old ones stay: {error}") from error
     return Backup(name, counted.size_bytes, removed)

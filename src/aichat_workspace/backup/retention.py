@@ -8,7 +8,8 @@ from aichat_workspace.backup.manifest import NAME_PATTERN
 from aichat_workspace.backup.stores.store import StoredObject
 
 _SUFFIX: Final = ".tar"
-_OBJECT: Final = re.compile(f"({NAME_PATTERN}){re.escape(_SUFFIX)}")
+OBJECT: Final = re.compile(f"({NAME_PATTERN}){re.escape(_SUFFIX)}")
+"""The names of backups' archives; what else is in a store is nobody's."""
 
 
 def object_name(backup: str) -> str:
@@ -17,8 +18,8 @@ def object_name(backup: str) -> str:
 
 
 def backups(objects: Iterable[StoredObject]) -> tuple[StoredObject, ...]:
-    """Return the whole backups by their own names, oldest first; what else is there is nobody's."""
-    matches = [(_OBJECT.fullmatch(item.name), item.size_bytes) for item in objects]
+    """Return the whole backups by their own names, oldest first."""
+    matches = [(OBJECT.fullmatch(item.name), item.size_bytes) for item in objects]
     named = [(match[1], size) for match, size in matches if match]
     return tuple(StoredObject(name, size) for name, size in sorted(named))
 

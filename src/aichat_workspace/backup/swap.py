@@ -6,12 +6,12 @@ swap is. Until one is called `verified`, the old data counts; from then on the n
 (domain/render/admin_password.py).
 """
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from aichat_workspace.backup.durable import sync_folder, sync_tree
 from aichat_workspace.domain import names
 
 _UNPACKED: Final = "unpacked"
@@ -30,8 +30,9 @@ def replace(data: Path, unpack: Callable[[Path], None]) -> None:
     except BaseException:
         recover(data)
         raise
-    os.sync()  # the name below must not last over a crash of the node before the content does
+    sync_tree(unpacked)  # the name below must not last where these do not
     unpacked.rename(data / names.RESTORE_STAGING / names.RESTORE_VERIFIED)
+    sync_folder(data / names.RESTORE_STAGING)
     recover(data)
 
 
@@ -52,7 +53,7 @@ def recover(data: Path) -> bool:
     if installing.exists():
         for path in installing.iterdir():
             path.rename(data / path.name)
-        os.sync()
+        sync_folder(data)
         installing.rmdir()
     shutil.rmtree(staging)
     return True

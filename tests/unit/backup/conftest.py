@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.backups import seal_cheaply
+from tests.backups import make_cheap
 
 
 @pytest.fixture(autouse=True)
-def cheap_seals(monkeypatch: pytest.MonkeyPatch) -> None:
-    seal_cheaply(monkeypatch)
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_cheap(monkeypatch)

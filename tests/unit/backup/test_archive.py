@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aichat_workspace.backup.archive import read_archive, write_archive
@@ -101,6 +101,7 @@ def test_a_torn_archive_is_refused_with_the_name_of_its_file() -> None:
         read_archive(io.BytesIO(ARCHIVE[:place]), PASSPHRASE)
 
 
+@settings(max_examples=40)
 @given(st.integers(0, len(ARCHIVE) - 1), st.integers(1, 255))
 def test_an_altered_byte_is_refused_or_in_none_of_the_files(place: int, flip: int) -> None:
     altered = bytearray(ARCHIVE)

@@ -1,5 +1,6 @@
 """Backups and restores of a data folder, in a volume."""
 
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -84,8 +85,8 @@ class Undeletable:
         self.deleted.append(name)
         raise StoreError("AccessDenied")
 
-    def sweep(self, before: datetime) -> int:
-        return self.store.sweep(before)
+    def sweep(self, before: datetime, names: re.Pattern[str]) -> int:
+        return self.store.sweep(before, names)
 
 
 def test_a_backup_counts_where_only_pruning_fails(settings: Settings) -> None:

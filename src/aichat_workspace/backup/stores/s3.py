@@ -4,15 +4,18 @@ An object is a multipart upload, which becomes visible when it is completed and 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Final
 from xml.etree import ElementTree
 
 import httpx2
+import structlog
 from httpx2 import Client, Response
 
 from aichat_workspace.backup.errors import BackupError, StoreError
@@ -20,7 +23,7 @@ from aichat_workspace.backup.stores.sigv4 import SigV4
 from aichat_workspace.backup.stores.store import Sink, Source, StoredObject
 
 PART_BYTES: Final = 32 * 1024 * 1024
-"""What an upload keeps in memory. S3 takes 10,000 parts, so a backup has up to 312 GiB."""
+"""An upload has up to two in memory. S3 takes 10,000 parts, so a backup has up to 312 GiB."""
 _TIMEOUT: Final = httpx2.Timeout(120, connect=10)
 _PAUSES_SECONDS: Final = (1.0, 5.0, 25.0)
 _BUSY: Final = frozenset({500, 502, 503, 504})
@@ -35,6 +38,7 @@ _OTHER_FIX: Final = (
     "see that the endpoint, its certificate and the network policy let it be reached"
 )
 _CHUNK_BYTES: Final = 1024 * 1024
+_log: Final = structlog.get_logger()
 
 
 def connect(environment: Mapping[str, str]) -> Client:
@@ -83,8 +87,9 @@ class S3Store:
             with self.client.stream("GET", url) as response:
                 if response.is_error:
                     response.read()
-                    raise self._error(what, response)
-                yield _BodySource(response.iter_raw(_CHUNK_BYTES), what, self.bucket)
+                yield _BodySource(
+                    self._checked(what, response).iter_raw(_CHUNK_BYTES), what, self.bucket
+                )
 
     def objects(self) -> tuple[StoredObject, ...]:
         query = {"list-type": "2", "prefix": self.prefix, "delimiter": "/"}
@@ -101,14 +106,15 @@ class S3Store:
     def delete(self, name: str) -> None:
         self._send(f"delete {name}", "DELETE", f"{self.prefix}{name}")
 
-    def sweep(self, before: datetime) -> int:
+    def sweep(self, before: datetime, names: re.Pattern[str]) -> int:
         """Where there are more than a thousand, the next sweep removes the others."""
         what = "remove torn backups"
         page = self._xml(self._send(what, "GET", "", {"uploads": "", "prefix": self.prefix}))
         torn = [
             upload
             for upload in page.iterfind("{*}Upload")
-            if datetime.fromisoformat(_text(upload, "Initiated")) < before
+            if names.fullmatch(_text(upload, "Key").removeprefix(self.prefix))
+            and datetime.fromisoformat(_text(upload, "Initiated")) < before
         ]
         for upload in torn:
             query = {"uploadId": _text(upload, "UploadId")}
@@ -128,36 +134,26 @@ class S3Store:
         All requests may be sent twice: a second upload is swept, and a second completion is
         answered by an error, after which the backup is there as a whole one.
         """
-        for pause in (*_PAUSES_SECONDS, None):
-            with _translated(what, self.bucket):
-                response = self._sent(method, key, query, content, is_last=pause is None)
-            if response is not None:
-                break
-            if pause is not None:
-                self.pause(pause)
-        assert response is not None  # noqa: S101  (the last one is returned or raises)
+        send = partial(
+            self.client.request, method, self._url(key), params=query or None, content=content
+        )
+        for pause in _PAUSES_SECONDS:
+            reason = "busy"
+            try:
+                response = send()
+                if response.status_code not in _BUSY:
+                    return self._checked(what, response)
+            except httpx2.TransportError as error:
+                reason = str(error) or type(error).__name__
+            _log.warning("asked again", what=what, bucket=self.bucket, reason=reason)
+            self.pause(pause)
+        with _translated(what, self.bucket):
+            return self._checked(what, send())
+
+    def _checked(self, what: str, response: Response) -> Response:
         if response.is_error:
             raise self._error(what, response)
         return response
-
-    def _sent(
-        self,
-        method: str,
-        key: str,
-        query: Mapping[str, str] | None,
-        content: bytes,
-        *,
-        is_last: bool,
-    ) -> Response | None:
-        try:
-            response = self.client.request(
-                method, self._url(key), params=query or None, content=content
-            )
-        except httpx2.TransportError:
-            if is_last:
-                raise
-            return None
-        return response if is_last or response.status_code not in _BUSY else None
 
     def _url(self, key: str) -> str:
         return f"/{self.bucket}/{key}" if key else f"/{self.bucket}"

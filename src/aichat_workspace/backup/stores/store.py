@@ -1,5 +1,6 @@
 """What a backup needs of a store."""
 
+import re
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,5 +43,8 @@ class Store(Protocol):
     def delete(self, name: str) -> None:
         """Delete an object; one that is gone is no error."""
 
-    def sweep(self, before: datetime) -> int:
-        """Remove what killed writers left before that time; return how many pieces it was."""
+    def sweep(self, before: datetime, names: re.Pattern[str]) -> int:
+        """Remove what killed writers of such names left before that time.
+
+        Return how many pieces it was.
+        """

@@ -1,6 +1,7 @@
 """A store in a folder of a volume: an object is whole once it has its name."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Final
 
+from aichat_workspace.backup.durable import sync_folder
 from aichat_workspace.backup.errors import StoreError
 from aichat_workspace.backup.stores.store import Sink, Source, StoredObject
 
@@ -34,7 +36,7 @@ class VolumeStore:
                     os.fsync(file.fileno())
             with _translated(f"write {name}", self.folder):
                 partial.rename(self.folder / name)
-                _sync(self.folder)
+                sync_folder(self.folder)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
@@ -58,12 +60,12 @@ class VolumeStore:
         with _translated(f"delete {name}", self.folder):
             (self.folder / name).unlink(missing_ok=True)
 
-    def sweep(self, before: datetime) -> int:
+    def sweep(self, before: datetime, names: re.Pattern[str]) -> int:
         with _translated("remove torn backups", self.folder):
             partials = [
                 path
                 for path in self.folder.glob(f"*{_PARTIAL}")
-                if path.stat().st_mtime < before.timestamp()
+                if names.fullmatch(path.stem) and path.stat().st_mtime < before.timestamp()
             ]
             for path in partials:
                 path.unlink(missing_ok=True)
@@ -92,12 +94,3 @@ def _translated(what: str, folder: Path) -> Iterator[None]:
             f"can't {what} on the volume at {folder}: {error.strerror or error}. See that the "
             "volume is mounted, writable and not full"
         ) from error
-
-
-def _sync(folder: Path) -> None:
-    """Make a rename last over a crash of the node."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,6 +1,7 @@
 """A store in a folder."""
 
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,13 +23,17 @@ class TestVolumeStore(StoreContract):
 
 def test_what_a_killed_writer_left_is_swept_once_it_is_old(tmp_path: Path) -> None:
     store = VolumeStore(tmp_path)
-    torn = tmp_path / "a.partial"
-    torn.write_bytes(b"12")
-    assert store.sweep(NOW - timedelta(days=1)) == 0
+    torn, foreign = tmp_path / "a.tar.partial", tmp_path / "b.partial"
+    for path in (torn, foreign):
+        path.write_bytes(b"12")
+    names = re.compile(r"a\.tar")
+    assert store.sweep(NOW - timedelta(days=1), names) == 0
     assert torn.exists()
-    os.utime(torn, (0, 0))
-    assert store.sweep(NOW - timedelta(days=1)) == 1
+    for path in (torn, foreign):
+        os.utime(path, (0, 0))
+    assert store.sweep(NOW - timedelta(days=1), names) == 1
     assert not torn.exists()
+    assert foreign.exists()
 
 
 def test_an_object_is_never_written_twice_at_the_same_time(tmp_path: Path) -> None:

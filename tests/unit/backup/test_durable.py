@@ -1,0 +1,39 @@
+"""Writes that last."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from aichat_workspace.backup.durable import sync_folder, sync_tree
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths that are synced."""
+    paths: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        paths.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    return paths
+
+
+def test_a_folder_is_synced_by_itself(tmp_path: Path, synced: list[str]) -> None:
+    (tmp_path / "below").mkdir()
+    sync_folder(tmp_path)
+    assert synced == [str(tmp_path)]
+
+
+def test_all_folders_below_are_synced(tmp_path: Path, synced: list[str]) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "file").touch()
+    sync_tree(tmp_path)
+    assert sorted(synced) == [str(tmp_path), str(tmp_path / "a"), str(tmp_path / "a" / "b")]
+
+
+def test_what_is_no_folder_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        sync_folder(tmp_path / "file")
