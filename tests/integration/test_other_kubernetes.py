@@ -80,4 +80,4 @@ def _assert_policies_refuse(cluster: Cluster) -> None:
         *("-p", '{"metadata": {"finalizers": null}}'),
         check=False,
     )
-    assert "break-glass" in taken_off
+    assert "only the operator removes the finalizer" in taken_off

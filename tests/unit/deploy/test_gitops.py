@@ -72,17 +72,6 @@ def test_argo_cd_syncs_environments_in_order_and_finds_their_paths() -> None:
     )
 
 
-def test_a_job_that_is_applied_by_hand_replaces_the_one_before() -> None:
-    """The template of a Job is immutable, and another release has another image."""
-    page = (ROOT / "docs" / "deploying.md").read_text()
-    commands = [line for line in page.splitlines() if line.startswith("$ kubectl ")]
-    (applied,) = (line for line in commands if line.endswith("/smoke-test"))
-    (job, _) = [*yaml.safe_load_all((ROOT / "config" / "smoke-test" / "job.yaml").read_text())]
-    deletion = "$ kubectl -n {namespace} delete job {name} --ignore-not-found"
-    assert deletion.format(**job["metadata"]) == commands[commands.index(applied) - 1]
-    assert (ROOT / applied.split()[-1] / "kustomization.yaml").exists()
-
-
 def test_the_gates_job_is_a_hook_that_follows_a_sync() -> None:
     (job, _) = [*yaml.safe_load_all((ROOT / "config" / "smoke-test" / "job.yaml").read_text())]
     annotations = job["metadata"]["annotations"]
