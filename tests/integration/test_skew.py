@@ -44,7 +44,7 @@ PAGE: Final = ROOT / "docs" / "versioning.md"
 NOW: Final = {"aichatworkspaces": crd.workspace_crd(), "aichatplatforms": crd.platform_crd()}
 LAST: Final = {kind: released_definition(RELEASED[-1], kind) for kind in KINDS}
 SMALL: Final = {"name": "small", "resources": {"ollama": {"memoryLimit": "3Gi"}}}
-RICH: Final = {
+RICH: Final[dict[str, Any]] = {
     "displayName": "Ours",
     "labels": {"purpose": "skew"},
     "models": ["gemma2:2b"],
