@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from aichat_workspace.domain import names
 from aichat_workspace.domain.v1alpha1 import crd
+from aichat_workspace.domain.v1alpha1.workspace_spec import WorkspaceSpec
 from release import contract
+from release.errors import ReleaseError
 from tests.compatibility import (
     KINDS,
     RELEASED,
@@ -75,7 +77,7 @@ def test_every_spec_of_the_last_release_is_one_of_this(data: st.DataObject) -> N
         {}, optional={name: values_of(field, name) for name, field in SPEC["properties"].items()}
     )
     spec = {**data.draw(fields), "workspaceName": "team-a"}
-    jsonschema.validate(spec, crd.structural(crd.WorkspaceSpec))
+    jsonschema.validate(spec, crd.structural(WorkspaceSpec))
 
 
 @given(histories(3))
@@ -98,13 +100,13 @@ def test_a_contract_is_frozen_and_then_refuses_what_differs(tmp_path: Path) -> N
     definitions = tmp_path / "config" / "crd" / "bases"
     definitions.mkdir(parents=True)
     (definitions / "a.yaml").write_text("a: 1\n")
-    with pytest.raises(contract.ReleaseError, match="make freeze"):
+    with pytest.raises(ReleaseError, match="make freeze"):
         contract.check(tmp_path, "1.2.3")
     folder = contract.freeze(tmp_path, "1.2.3")
     assert {path.name for path in folder.iterdir()} == {"a.yaml", "words.json"}
     contract.check(tmp_path, "1.2.3")
     (definitions / "a.yaml").write_text("a: 2\n")
-    with pytest.raises(contract.ReleaseError, match=r"1\.2\.3/a\.yaml is not what"):
+    with pytest.raises(ReleaseError, match=r"1\.2\.3/a\.yaml is not what"):
         contract.check(tmp_path, "1.2.3")
 
 
