@@ -199,4 +199,9 @@ def events_of(sample: dict[str, Any]) -> Iterator[Any]:
     for event in events(Workspace.parse(was_well), new_status, now):
         where = {"namespace": sample["metadata"]["namespace"]}
         metadata, regarding = {**event["metadata"], **where}, {**event["regarding"], **where}
-        yield {**event, "metadata": metadata, "regarding": regarding}
+        yield {
+            **event,
+            "metadata": metadata,
+            "regarding": regarding,
+            "reportingInstance": "operator-0",
+        }
