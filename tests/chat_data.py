@@ -38,6 +38,7 @@ def write_file(path: Path, text: str) -> None:
 def write_rows(path: Path, message: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA synchronous = OFF")  # many tests write many chats
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("CREATE TABLE chat (id INTEGER PRIMARY KEY, message TEXT)")
         connection.executemany("INSERT INTO chat (message) VALUES (?)", [(message,)] * 50)

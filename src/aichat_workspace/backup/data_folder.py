@@ -65,15 +65,25 @@ def snapshot(data: Path, scratch: Path) -> Iterator[DataFile]:
 
 
 def _files(data: Path, folder: Path) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            path = Path(entry.path).relative_to(data).as_posix()
-            if path in _LEFT_OUT:
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from _files(data, Path(entry.path))
-            elif entry.is_file(follow_symlinks=False):
-                yield path
+    for entry in sorted(_entries(data, folder), key=lambda entry: entry.name):
+        path = Path(entry.path).relative_to(data).as_posix()
+        if path in _LEFT_OUT:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(data, Path(entry.path))
+        elif entry.is_file(follow_symlinks=False):
+            yield path
+
+
+def _entries(data: Path, folder: Path) -> list[os.DirEntry[str]]:
+    """Return what is in a folder; nothing where people have deleted it meanwhile."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        if folder == data:
+            raise
+        return []
 
 
 def _is_database(data: Path, path: str) -> bool:
@@ -106,7 +116,7 @@ def _group_files(
     that the data folder's own database names are only added and deleted, never changed.
     """
     with ExitStack() as stack:
-        connections = {path: stack.enter_context(_connected(data / path)) for path in databases}
+        connections = {path: stack.enter_context(_connected(data, path)) for path in databases}
         versions = {path: _first_version(db, path) for path, db in connections.items()}
         times = {path: _changed(data / path) for path in members}
         for path, connection in connections.items():
@@ -152,10 +162,14 @@ def _plain_file(data: Path, path: str) -> Iterator[DataFile]:
 
 
 @contextmanager
-def _connected(path: Path) -> Iterator[sqlite3.Connection]:
+def _connected(data: Path, path: str) -> Iterator[sqlite3.Connection]:
     """Open a database for its log of writes, too, which a reader may have to recover."""
-    uri = f"{path.absolute().as_uri()}?mode=rw"
-    with closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_SECONDS)) as connection:
+    uri = f"{(data / path).absolute().as_uri()}?mode=rw"
+    try:
+        connection = sqlite3.connect(uri, uri=True, timeout=_LOCK_SECONDS)
+    except sqlite3.Error as error:
+        raise _copy_error(path, error) from error
+    with closing(connection):
         yield connection
 
 

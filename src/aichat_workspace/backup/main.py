@@ -26,6 +26,7 @@ _PROGRAM: Final = "aichat-workspace-backup"
 _TERMINATION_LOG: Final = "/dev/termination-log"
 _MAX_TERMINATION_BYTES: Final = 4096
 _TOKEN_BYTES: Final = 4
+_FIX: Final = "readable and writable for this user, and not full"
 _log: Final = structlog.get_logger()
 
 
@@ -38,6 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         result = _COMMANDS[options.pop("command")](os.environ, **options)
     except BackupError as error:
         result = {"error": type(error).__name__.removesuffix("Error"), "message": str(error)}
+    except OSError as error:
+        result = {
+            "error": "System",
+            "message": f"{error}. See that the volumes are mounted, {_FIX}",
+        }
     text = orjson.dumps(result)
     sys.stdout.buffer.write(text + b"\n")
     _tell_kubelet(text, Path(os.environ.get("BACKUP_TERMINATION_LOG", _TERMINATION_LOG)))

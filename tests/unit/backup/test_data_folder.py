@@ -1,5 +1,6 @@
 """What of the data folder is copied, while people chat."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -137,6 +138,28 @@ def test_a_document_that_is_deleted_meanwhile_is_left_out(data: Path, scratch: P
     first = next(files)
     (data / DOCUMENT).unlink()
     assert DOCUMENT not in [first.path, *(file.path for file in files)]
+
+
+def test_a_folder_that_is_deleted_meanwhile_is_left_out(
+    data: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the list of its parent and its own."""
+    scandir = os.scandir
+
+    def scan(folder: Path) -> object:
+        if folder.name == "uploads":
+            folder.rename(folder.with_name("gone"))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    assert DOCUMENT not in paths(data, scratch)
+
+
+def test_a_database_that_is_deleted_meanwhile_is_an_error(data: Path, scratch: Path) -> None:
+    with pytest.raises(
+        DataChangedError, match=r"vector_db/chroma\.sqlite3 can't be copied: unable"
+    ):
+        copy_while(data, scratch, DOCUMENT, (data / "vector_db" / "chroma.sqlite3").unlink)
 
 
 def test_a_document_that_changes_meanwhile_is_an_error(data: Path, scratch: Path) -> None:

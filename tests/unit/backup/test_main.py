@@ -52,6 +52,17 @@ def test_a_chat_is_backed_up_listed_verified_and_restored(
     assert run(capsys, "recover") == {"recovered": False}
 
 
+def test_a_volume_that_is_not_mounted_is_an_error_with_its_fix(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BACKUP_DATA", str(data / "absent"))
+    with pytest.raises(SystemExit):
+        main(["create"])
+    result = json.loads(capsys.readouterr().out)
+    assert result["error"] == "System"
+    assert "absent'. See that the volumes are mounted, readable and writable" in result["message"]
+
+
 def test_an_error_is_in_the_pods_status_with_its_fix(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
