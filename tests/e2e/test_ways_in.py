@@ -124,7 +124,7 @@ def test_a_person_goes_from_the_sign_in_to_a_models_answer_in_the_browser_alone(
     try:
         sign_in_to_the_console(page, token)
         record("signed-in")
-        page.get_by_role("link", name="New workspace").click()
+        page.locator("#new").click()
         page.locator("#name").fill(BY_CONSOLE)
         page.locator("#models").fill(MODEL)
         expect(page.locator("#checked")).to_contain_text("Everything is fine")
