@@ -212,7 +212,8 @@ def test_both_ways_in_that_the_demo_prints_work_as_they_are_printed(
 
 def _run(printed: str, folder: Path) -> str:
     """Run the indented lines, with a configuration of its own for aichatctl."""
-    commands = "\n".join(line for line in printed.splitlines() if line.startswith("  "))
+    _, *lines = printed.splitlines()
+    commands = "\n".join(line for line in lines if line.startswith("  "))
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", commands],
         env={**os.environ, "AICHAT_CONFIG": str(folder / "config.yaml")},
