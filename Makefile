@@ -57,7 +57,7 @@ clients: client ## Write and compile typed clients in Python, TypeScript and Go 
 	  && npx openapi-typescript ../../../docs/openapi.json --default-non-nullable=false -o schema.d.ts \
 	  && npx tsc
 	cd build/clients/go && mkdir -p aichat \
-	  && go tool oapi-codegen -generate types,client -package aichat -o aichat/client.go ../openapi-3.0.json \
+	  && go tool oapi-codegen -config oapi-codegen.yaml ../openapi-3.0.json \
 	  && go build -o story .
 	@echo "try them: build/clients/typescript/dist/story.js, build/clients/go/story"
 

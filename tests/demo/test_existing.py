@@ -198,7 +198,8 @@ def _opens_after_signing_in(existing: Existing, output: str) -> bool:
 def _printed(output: str, title: str) -> list[str]:
     """Return the commands that the demo has printed below a title."""
     _, _, after = output.partition(f"\n{title} ")
-    return [line for line in after.partition("\n\n")[0].splitlines() if line.startswith("  ")]
+    _, *lines = after.partition("\n\n")[0].splitlines()
+    return [line for line in lines if line.startswith("  ")]
 
 
 def _run_printed(existing: Existing, output: str, title: str, **environment: str) -> Ran:

@@ -325,6 +325,23 @@ def test_a_team_invites_people_and_makes_tokens_for_its_scripts(node: Node, lead
     node.kubectl("delete", "namespace", team, "--wait=false")
 
 
+def test_who_may_patch_the_platform_may_pause_upgrades(node: Node, lead: Api) -> None:
+    """As a dry run: other tests on this node need upgrades to go on."""
+    account, pause = "platform-lead", "/platform/upgrades:pause?dryRun=true"
+    role = ("--verb=patch", "--resource=aichatplatforms.apps.aichatworkspaces.io")
+    node.kubectl("create", "clusterrole", account, *role)
+    node.kubectl(
+        *("create", "clusterrolebinding", account, f"--clusterrole={account}"),
+        f"--serviceaccount={SYSTEM}:{account}",
+    )
+    node.kubectl("create", "serviceaccount", account, "-n", SYSTEM)
+    platform_lead = replace(lead, token=token(node, account, "--audience", AUDIENCE))
+    assert lead.call("POST", pause).status == 403
+    answer = platform_lead.call("POST", pause)
+    assert (answer.status, answer.document["paused"]) == (200, True), answer.text
+    node.kubectl("delete", f"clusterrole/{account}", f"clusterrolebinding/{account}")
+
+
 @pytest.mark.usefixtures("creator")
 def test_the_api_has_used_every_permission_that_it_has(node: Node) -> None:
     """Its life above needs all of them, and it was refused nothing but the write for trial that

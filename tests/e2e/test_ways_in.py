@@ -124,7 +124,7 @@ def test_a_person_goes_from_the_sign_in_to_a_models_answer_in_the_browser_alone(
     try:
         sign_in_to_the_console(page, token)
         record("signed-in")
-        page.get_by_role("link", name="New workspace").click()
+        page.locator("#new").click()
         page.locator("#name").fill(BY_CONSOLE)
         page.locator("#models").fill(MODEL)
         expect(page.locator("#checked")).to_contain_text("Everything is fine")
@@ -212,7 +212,8 @@ def test_both_ways_in_that_the_demo_prints_work_as_they_are_printed(
 
 def _run(printed: str, folder: Path) -> str:
     """Run the indented lines, with a configuration of its own for aichatctl."""
-    commands = "\n".join(line for line in printed.splitlines() if line.startswith("  "))
+    _, *lines = printed.splitlines()
+    commands = "\n".join(line for line in lines if line.startswith("  "))
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", commands],
         env={**os.environ, "AICHAT_CONFIG": str(folder / "config.yaml")},

@@ -316,7 +316,7 @@ def test_the_demo_prints_both_ways_in_as_commands_that_a_shell_understands(url: 
         (command_line, "aichatctl login"),
         (command_line, "aichatctl prompt the-chat"),
     ):
-        commands = [line for line in part.splitlines() if line.startswith("  ")]
+        commands = [line for line in part.splitlines()[1:] if line.startswith("  ")]
         assert any(expected in line for line in commands)
         subprocess.run(["bash", "-n"], input="\n".join(commands), text=True, check=True)
     assert ("--ca-file /ca" in command_line) is bool(url)
