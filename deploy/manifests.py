@@ -13,6 +13,10 @@ Manifest = dict[str, Any]
 CRD: Final = "CustomResourceDefinition"
 # With these go all workspaces or all data, so no release removes them.
 _NEVER_REMOVED: Final = frozenset({CRD, "Namespace", "PersistentVolumeClaim", "AIChatPlatform"})
+# Former releases name a namespace for these, which kustomize gave them, and clusters store none.
+_WITHOUT_NAMESPACE: Final = frozenset(
+    {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
+)
 
 
 class Identity(NamedTuple):
@@ -80,9 +84,16 @@ def make_release(manifests: Iterable[Manifest | None]) -> Release:
 
 def obsolete(applied: Iterable[Identity], release: Release) -> list[Identity]:
     """Return the objects of other releases that this one lacks, sorted."""
+    present = {_as_stored(item) for item in release.identities}
     return sorted(
-        item for item in {*applied} - release.identities if item.kind not in _NEVER_REMOVED
+        item
+        for item in {*applied}
+        if _as_stored(item) not in present and item.kind not in _NEVER_REMOVED
     )
+
+
+def _as_stored(item: Identity) -> Identity:
+    return item._replace(namespace="") if item.kind in _WITHOUT_NAMESPACE else item
 
 
 def lost_fields(stored: Manifest, released: Manifest) -> list[str]:

@@ -191,14 +191,12 @@ def kustomized(folder: Path) -> Objects:
 
 
 def comparable(rendered: Objects) -> Objects:
-    """Without what differs: the namespace, which is there before a release, the mark of what it
-    leaves, and the namespace that kustomize gives to objects that can have none."""
+    """Without what differs: the namespace, which is there before a release, and the mark of what it
+    leaves."""
     remaining = {key: manifest for key, manifest in rendered.items() if key[0] != "Namespace"}
     for (kind, _), manifest in remaining.items():
         if kind == "CustomResourceDefinition":
             manifest["metadata"].pop("annotations", None)
-        if kind.startswith("ValidatingAdmissionPolicy"):
-            manifest["metadata"].pop("namespace", None)
     return remaining
 
 

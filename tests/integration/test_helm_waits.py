@@ -38,7 +38,7 @@ def install(
     (chart / "templates" / "chat.yaml").write_text(yaml.safe_dump(manifest))
     where = ("--namespace", SYSTEM, "--kubeconfig", str(cluster.kubeconfig))
     return subprocess.run(
-        [helm, "install", folder.name, chart, *where, "--wait", "--timeout", f"{SECONDS}s"],
+        [helm, "install", "--generate-name", chart, *where, "--wait", "--timeout", f"{SECONDS}s"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

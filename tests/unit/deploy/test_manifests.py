@@ -34,6 +34,15 @@ def test_what_holds_data_is_never_obsolete() -> None:
     assert obsolete([*data, role, *current.identities], current) == [role]
 
 
+def test_a_policy_that_a_release_names_with_a_namespace_is_that_without_one() -> None:
+    """Else a release would take off the policies of the one before, and so its own."""
+    policy = manifest("ValidatingAdmissionPolicy", "wall")
+    named, unnamed = release("v1", policy), release("v1", {**policy, "metadata": {"name": "wall"}})
+    assert named.identities != unnamed.identities
+    assert obsolete(named.identities, unnamed) == []
+    assert obsolete(unnamed.identities, named) == []
+
+
 def nested(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties}
 
