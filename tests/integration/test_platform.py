@@ -177,6 +177,7 @@ def _expression(operator: str, values: list[str]) -> dict[str, Any]:
         ({"signIn": {"oidc": PROVIDER, "scim": True}}, "name oidc.verifiedEmailClaim"),
         ({"signIn": {"oidc": {"clientID": "chats"}}}, "spec.signIn.oidc.providerURL"),
         ({"signIn": {"oidc": {**PROVIDER, "roles": {}}}}, "without any nobody gets in"),
+        ({"signIn": {"oidc": {**PROVIDER, "groups": {}}}}, "leave groups out for none"),
         (
             {"signIn": {"oidc": {**PROVIDER, "roles": {"allowed": ["a,b"]}}}},
             "spec.signIn.oidc.roles.allowed[0]",
