@@ -16,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from localcluster.paths import cache_dir
 from localcluster.processes import locks
 
+_AUTHORITY: Final = "localcluster test authority"
 _YEARS: Final = datetime.timedelta(days=3650)
 _DAY: Final = datetime.timedelta(days=1)
 _RENEW_BEFORE: Final = datetime.timedelta(days=60)
@@ -31,20 +32,24 @@ class KeyPair:
     """The private key; only its owner can read the file."""
 
 
-def ensure(folder: Path | None = None) -> KeyPair:
-    """Return the authority; it is made once and stays in the cache, as images trust it."""
+def ensure(folder: Path | None = None, common_name: str = _AUTHORITY) -> KeyPair:
+    """Return the authority; it is made once and stays in the cache, as images trust it.
+
+    One that an image's program is to trust besides needs another name: OpenSSL looks for issuers by
+    their names, and tries one.
+    """
     folder = folder or cache_dir() / "authority"
     pair = KeyPair(folder / "ca.crt", folder / "ca.key")
     folder.mkdir(parents=True, exist_ok=True)
     with locks.file_lock(folder / ".lock"):
         if not _is_usable(pair):
-            _create_authority(pair)
+            _create_authority(pair, common_name)
     return pair
 
 
-def _create_authority(pair: KeyPair) -> None:
+def _create_authority(pair: KeyPair, common_name: str) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _name("localcluster test authority")
+    name = _name(common_name)
     builder = _builder(name, name, key).add_extension(
         x509.BasicConstraints(ca=True, path_length=0), critical=True
     )

@@ -251,7 +251,7 @@ def _flat(query: str) -> dict[str, str]:
 
 @contextmanager
 def serving(folder: Path, address: str = "127.0.0.1") -> Iterator[Provider]:
-    ours = certificates.ensure(folder)
+    ours = certificates.ensure(folder, "identity provider's test authority")
     pair = certificates.issue(ours, folder, [address])
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.certificate, pair.key)

@@ -340,23 +340,17 @@ FIELDS: Final[dict[str, Field]] = {
         _variable(CHAT, "ENABLE_OAUTH_SIGNUP"),
         ("false", "true"),
     ),
-    "access.oidc.enabled": Field(
-        lambda enabled: _oidc(enabled=enabled),
-        (True, False),
-        _variable(CHAT, "OAUTH_CLIENT_ID"),
-        ("chat", None),
-    ),
     "access.oidc.roles.claim": Field(
         lambda claim: _oidc(roles={"allowed": ["a"], "claim": claim}),
-        ("roles", "realm_access.roles"),
+        ("realm_access.roles", "roles"),
         _variable(CHAT, "OAUTH_ROLES_CLAIM"),
-        ("roles", "realm_access.roles"),
+        ("realm_access.roles", "roles"),
     ),
     "access.oidc.roles.allowed": Field(
         lambda roles: _oidc(roles={"allowed": roles}),
         (["chatters"], ["chatters", "Team A"]),
         lambda seen: [
-            variables(seen, CHAT)[name] for name in ("OAUTH_ALLOWED_ROLES", "DEFAULT_USER_ROLE")
+            variables(seen, CHAT).get(name) for name in ("OAUTH_ALLOWED_ROLES", "DEFAULT_USER_ROLE")
         ],
         (["chatters", "pending"], ["chatters,Team A", "pending"]),
     ),
@@ -368,9 +362,9 @@ FIELDS: Final[dict[str, Field]] = {
     ),
     "access.oidc.groups.claim": Field(
         lambda claim: _oidc(groups={"claim": claim}),
-        ("groups", "teams"),
+        ("teams", "groups"),
         _variable(CHAT, "OAUTH_GROUPS_CLAIM"),
-        ("groups", "teams"),
+        ("teams", "groups"),
     ),
     "access.oidc.groups.create": Field(
         lambda create: _oidc(groups={"create": create}),
@@ -388,16 +382,16 @@ FIELDS: Final[dict[str, Field]] = {
         lambda claim: _oidc(verifiedEmailClaim=claim),
         ("email", "verified_email"),
         lambda seen: [
-            variables(seen, CHAT)[name]
+            variables(seen, CHAT).get(name)
             for name in ("OAUTH_EMAIL_CLAIM", "OAUTH_MERGE_ACCOUNTS_BY_EMAIL")
         ],
         (["email", "true"], ["verified_email", "true"]),
     ),
     "access.passwordForm": Field(
         lambda shown: {"access": {"oidc": OIDC, "passwordForm": shown}},
-        (True, False),
+        (False, True),
         _variable(CHAT, "ENABLE_LOGIN_FORM"),
-        (None, "false"),
+        ("false", None),
     ),
     "access.apiKeys": _shown(
         "access.apiKeys",
@@ -479,6 +473,8 @@ FIELDS: Final[dict[str, Field]] = {
 }
 
 # What is not told by editing a workspace that stays: the file and the test that show it.
+TOGETHER: Final = frozenset(f"access.oidc.{name}" for name in OIDC)
+"""Fields of which the API server refuses some without the others."""
 ELSEWHERE: Final = {
     "workspaceName": ("test_spec_fields", "test_the_api_server_refuses"),
     "displayName": ("test_spec_fields", "test_what_tells_people_restarts_nothing"),
@@ -487,6 +483,10 @@ ELSEWHERE: Final = {
     "costCentre": ("test_spec_fields", "test_what_tells_people_restarts_nothing"),
     "restart.ollama": ("test_spec_fields", "test_a_restart_is_made_once"),
     "restart.openWebUI": ("test_spec_fields", "test_a_restart_is_made_once"),
+    "access.oidc.enabled": (
+        "test_platform",
+        "test_what_the_platform_decides_of_signing_in_is_refused_by_its_field",
+    ),
     "access.passwordReset": ("test_spec_fields", "test_each_password_reset_makes_a_new_password"),
     "storage.ollama.size": ("test_spec_fields", "test_a_claim_is_what_storage_says"),
     "storage.openWebUI.size": ("test_spec_fields", "test_a_claim_is_what_storage_says"),

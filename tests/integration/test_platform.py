@@ -177,6 +177,7 @@ def _expression(operator: str, values: list[str]) -> dict[str, Any]:
         ({"signIn": {"oidc": PROVIDER, "scim": True}}, "name oidc.verifiedEmailClaim"),
         ({"signIn": {"oidc": {"clientID": "chats"}}}, "spec.signIn.oidc.providerURL"),
         ({"signIn": {"oidc": {**PROVIDER, "roles": {}}}}, "without any nobody gets in"),
+        ({"signIn": {"oidc": {**PROVIDER, "groups": {}}}}, "leave groups out for none"),
         (
             {"signIn": {"oidc": {**PROVIDER, "roles": {"allowed": ["a,b"]}}}},
             "spec.signIn.oidc.roles.allowed[0]",
@@ -662,6 +663,10 @@ def test_what_the_platform_decides_of_signing_in_is_refused_by_its_field(cluster
         assert (
             variables()["ENABLE_OAUTH_GROUP_CREATION"] == variables()["ENABLE_API_KEYS"] == "true"
         )
+        cluster.apply(workspace(name, access={"oidc": {"enabled": False}}))
+        eventually(lambda: "OAUTH_CLIENT_ID" not in variables(), "it does without the provider")
+        cluster.apply(workspace(name, access={"oidc": {"enabled": True}}))
+        eventually(lambda: "OAUTH_CLIENT_ID" in variables(), "it has the platform's again")
     cluster.kube.delete("aiws", name, SYSTEM)
 
 

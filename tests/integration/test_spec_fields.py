@@ -14,6 +14,7 @@ from tests.integration.spec_fields import (
     INGRESS,
     NAME,
     OLLAMA,
+    TOGETHER,
     Field,
     Seen,
     variables,
@@ -100,7 +101,8 @@ def test_a_field_is_set_changed_reverted_and_removed(
     ask(cluster, specs[0])
     shows(cluster, field, 0)
     eventually(lambda: now(cluster) == once, f"{tenant} is as {name} made it first")
-    if (rest := without(specs[0], name)) and not is_required(SCHEMA, name):
+    is_alone = not is_required(SCHEMA, name) and name not in TOGETHER
+    if (rest := without(specs[0], name)) and is_alone:
         ask(cluster, rest)
         eventually(lambda: effect(field, now(cluster)) != field.shows[0], f"{name} is left out")
     ask(cluster, {})

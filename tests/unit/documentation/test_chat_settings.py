@@ -16,7 +16,7 @@ PROVIDER: dict[str, Any] = {
     "clientID": "chats",
     "secretName": "login",
     "roles": {"allowed": ["staff"]},
-    "groups": {},
+    "groups": {"create": True},
     "allowedDomains": ["example.org"],
     "verifiedEmailClaim": "email",
 }

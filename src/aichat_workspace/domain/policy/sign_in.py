@@ -36,7 +36,7 @@ def provider(spec: WorkspaceSpec, platform: PlatformSpec) -> Provider | None:
         return shared
     if not own.enabled:
         return None
-    written = own.model_dump(exclude={"enabled"}, exclude_none=True)
+    written = _written(own)
     if own.provider_url:
         return Provider.model_validate(written)
     return shared and Provider.model_validate(_merged(shared.model_dump(), written))
@@ -103,15 +103,29 @@ def _choices(access: Access, platform: PlatformSpec) -> Iterator[tuple[str, Sign
             yield f"spec.access.{field}", choice
 
 
+def _written(own: Oidc) -> dict[str, Any]:
+    """Return what a workspace says of a provider: an emptied list or part says nothing."""
+    return _without_empty(own.model_dump(exclude={"enabled"}, exclude_none=True))
+
+
+def _without_empty(fields: Mapping[str, Any]) -> dict[str, Any]:
+    full = {
+        name: _without_empty(value) if isinstance(value, Mapping) else value
+        for name, value in fields.items()
+    }
+    return {name: value for name, value in full.items() if value not in ({}, ())}
+
+
 def _changed_parts(own: Oidc) -> Iterator[tuple[str, SignInChoice]]:
+    written = _written(own)
     for name, (field, choice) in _PARTS.items():
-        if getattr(own, name) is not None:
+        if name in written:
             yield f"{_OIDC}.{field}", choice
 
 
 def _incomplete(spec: WorkspaceSpec, platform: PlatformSpec) -> Iterator[Problem]:
     access, source = spec.access, provider(spec, platform)
-    if access.oidc and access.oidc.enabled and source is None:
+    if access.oidc and access.oidc.enabled and source is None and _written(access.oidc):
         message = (
             f"{_OIDC} names no provider, and the platform has none; add providerURL, clientID and "
             "secretName, or ask the platform team to set spec.signIn.oidc of the AIChatPlatform"

@@ -77,6 +77,17 @@ class RoleMapping(Schema):
 class GroupMapping(Schema):
     """The groups of the chat that people are in, by groups that the provider gives."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                rule(
+                    "has(self.claim) || has(self.create)",
+                    "name the claim, or say whether groups are created; leave groups out for none",
+                )
+            ]
+        }
+    )
+
     claim: Claim = Field(default="groups", description=_GROUPS_CLAIM)
     create: StrictBool = Field(default=False, description=_CREATE_GROUPS)
 

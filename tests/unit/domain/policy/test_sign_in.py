@@ -76,6 +76,15 @@ class TestTheProvider:
         assert changed.groups is not None
         assert changed.groups.model_dump() == {"claim": "groups", "create": True}
 
+    @pytest.mark.parametrize(
+        "emptied",
+        [{}, {"roles": {}}, {"groups": {}}, {"allowedDomains": []}, {"roles": {"allowed": []}}],
+    )
+    def test_an_emptied_part_says_nothing(self, emptied: dict[str, Any]) -> None:
+        assert provider(platform(), oidc=emptied) == provider(platform())
+        assert provider(NO_PROVIDER, oidc={**OWN, **emptied}) == provider(NO_PROVIDER, oidc=OWN)
+        assert problems(platform([]), oidc=emptied) == problems(NO_PROVIDER, oidc=emptied) == []
+
     def test_parts_alone_are_no_provider(self) -> None:
         assert provider(NO_PROVIDER, oidc={"groups": {"create": True}}) is None
 
@@ -123,8 +132,8 @@ class TestWhatIsRefused:
             ({"oidc": {"enabled": False}}, "NoProvider", "spec.access.oidc.enabled"),
             ({"oidc": {"signUp": False}}, "People", "spec.access.oidc.signUp"),
             ({"oidc": {"roles": {"allowed": ["a"]}}}, "People", "spec.access.oidc.roles"),
-            ({"oidc": {"allowedDomains": []}}, "People", "spec.access.oidc.allowedDomains"),
-            ({"oidc": {"groups": {}}}, "Groups", "spec.access.oidc.groups"),
+            ({"oidc": {"allowedDomains": ["a.b"]}}, "People", "spec.access.oidc.allowedDomains"),
+            ({"oidc": {"groups": {"create": True}}}, "Groups", "spec.access.oidc.groups"),
             ({"passwordForm": False}, "PasswordForm", "spec.access.passwordForm"),
             ({"apiKeys": True}, "APIKeys", "spec.access.apiKeys"),
             ({"scim": True}, "SCIM", "spec.access.scim"),
