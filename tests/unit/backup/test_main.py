@@ -12,6 +12,8 @@ from tests.chat_data import CREDENTIALS, WORKSPACE, read_chat, restored, write_c
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A chat, with the program's environment."""
+    # For this process it would last, with a stream that pytest closes.
+    monkeypatch.setattr("aichat_workspace.backup.main.log_as_json", lambda: None)
     write_chat(tmp_path / "data", "hello")
     credentials = tmp_path / "credentials"
     credentials.mkdir()
