@@ -11,7 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,13 +21,12 @@ import pytest
 import yaml
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.v1alpha1.platform_spec import Images
 from aichat_workspace.oci.bundle import open_bundle
 from localcluster import certificates
 from localcluster.build import binaries
 from localcluster.build.images.containerfile import build_containerfile
 from localcluster.build.images.openwebui import ensure_openwebui
-from localcluster.build.images.programs import ensure_ollama_image
+from localcluster.build.images.programs import PAUSE, ensure_ollama_image
 from localcluster.node.layout import REGISTRY
 from localcluster.progress import silent
 from localcluster.registry.making import ensure_models
@@ -53,6 +52,7 @@ MODEL: Final = f"{HOST}/library/smollm2:135m"
 NAME: Final = f"e2e-{os.getpid()}"
 TENANT: Final = "airgapped"
 _OF_THE_API_SERVER: Final = ("-l", "kubernetes.io/service-name=kubernetes")
+_SANDBOX: Final = PAUSE.rpartition(":")[0]
 _PUBLIC: Final = "1.1.1.1"
 
 
@@ -142,23 +142,21 @@ def site(folder: Path, bundle: Path) -> Iterator[Site]:
                 program, site.registry, HOST, plain_registry.LOCATION, pair
             ):
                 yield site
-                _remove_images(site, HOST)
+                _remove_images(site, [name for name in site.images() if name.startswith(HOST)])
         finally:
             localcluster("down", "--name", NAME)
 
 
 def _take_away_what_no_site_has(site: Site, status: Any) -> None:
-    """The registry of models, and the images that a node of ours has beforehand."""
+    """The registry of models, and all images but that of pods' sandboxes."""
     (pid,) = (part["pid"] for part in status["components"] if part["name"] == "registry")
     os.kill(pid, signal.SIGKILL)
-    for image in (*Images().resolved, IMAGE):
-        _remove_images(site, image)
+    _remove_images(site, [name for name in site.images() if not name.startswith(_SANDBOX)])
 
 
-def _remove_images(site: Site, prefix: str) -> None:
-    named = [image for image in site.images() if image.startswith(prefix)]
-    if named:
-        subprocess.run([*site.containerd, "images", "rm", "--sync", *named], check=True)
+def _remove_images(site: Site, images: Sequence[str]) -> None:
+    if images:  # with their content, so that it has to be pulled
+        subprocess.run([*site.containerd, "images", "rm", "--sync", *images], check=True)
 
 
 @pytest.fixture(scope="module")
