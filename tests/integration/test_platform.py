@@ -637,6 +637,7 @@ def test_a_size_class_that_is_missing_or_of_others_is_refused_by_name_and_keeps_
     cluster.kube.delete("aiws", name, SYSTEM)
 
 
+@pytest.mark.usefixtures("tenant")
 def test_what_the_platform_decides_of_signing_in_is_refused_by_its_field(cluster: Cluster) -> None:
     name = "deciding"
     access = {"apiKeys": True, "oidc": {"groups": {"create": True}}}
@@ -695,6 +696,7 @@ def _has_copy(cluster: Cluster, tenant: str) -> bool:
     return any(secret["metadata"]["name"].startswith(copy) for secret in secrets)
 
 
+@pytest.mark.usefixtures("tenant")
 def test_a_token_for_scim_is_made_once_kept_and_made_again_when_it_is_taken_out(
     cluster: Cluster,
 ) -> None:
