@@ -28,7 +28,7 @@ class ConnectProxy:
             try:
                 async with asyncio.timeout(_HEAD_SECONDS):
                     head = await reader.readuntil(b"\r\n\r\n")
-            except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
+            except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
                 return
             await self._answer(head.partition(b"\r\n")[0].decode("latin-1"), reader, writer)
 
@@ -69,10 +69,8 @@ class ConnectProxy:
         server.close()
         for writer in self._writers:
             writer.transport.abort()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        if connections := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(connections)
 
 
 @contextmanager

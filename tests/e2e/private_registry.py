@@ -118,10 +118,17 @@ def served(app: web.Application, pair: KeyPair, address: str, port: int = 0) -> 
         await site.start()
         return int(runner.addresses[0][1])
 
+    async def stop() -> None:
+        # An idle connection by TLS would outlive the loop: its end waits for the client's.
+        for connection in runner.server.connections if runner.server else ():
+            if connection.transport is not None:
+                connection.transport.abort()
+        await runner.cleanup()
+
     try:
         yield asyncio.run_coroutine_threadsafe(listen(), loop).result()
     finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
+        asyncio.run_coroutine_threadsafe(stop(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

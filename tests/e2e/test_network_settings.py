@@ -44,7 +44,8 @@ MODELS_PORT: Final = 5443
 PROXY_PORT: Final = 3128
 IMAGES: Final = f"{REGISTRY}:{IMAGES_PORT}"
 BLOBS: Final = "blobs.registry.localcluster.test"
-MODEL: Final = f"{REGISTRY}:{MODELS_PORT}/library/smollm2:latest"
+# None of its blobs is in a workspace's volume, as those of the samples' models are.
+MODEL: Final = f"{REGISTRY}:{MODELS_PORT}/library/all-minilm:latest"
 PULL_SECRET: Final = "platform-registry"
 AUTHORITIES: Final = "platform-authorities"
 # Images stay on the machine for later runs, which would not pull them again by the same name.

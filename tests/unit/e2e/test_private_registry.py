@@ -1,7 +1,9 @@
 """The private registry of the tests on a node, on loopback."""
 
+import gc
 import hashlib
 import json
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,3 +98,19 @@ def test_the_login_file_has_the_password_for_the_registry() -> None:
     login = json.loads(docker_config("192.0.2.10:5444"))
     auth = login["auths"]["192.0.2.10:5444"]["auth"]
     assert f"Basic {auth}" == RIGHT
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning")
+def test_an_idle_client_leaves_no_connection(
+    authority: certificates.KeyPair, tmp_path: Path
+) -> None:
+    trust = ssl.create_default_context(cafile=str(authority.certificate))
+    pair = certificates.issue(authority, tmp_path, ["127.0.0.1"])
+    with private_registry({}, pair, "127.0.0.1") as registry:
+        client = trust.wrap_socket(
+            socket.create_connection(("127.0.0.1", registry.port)), server_hostname="127.0.0.1"
+        )
+        client.sendall(b"GET /v2/ HTTP/1.1\r\nHost: registry\r\n\r\n")
+        assert client.recv(100)
+    gc.collect()  # what is left open warns now
+    client.close()
