@@ -1,6 +1,7 @@
 """A platform with a registry that asks for a password under an authority of its own, and with a
 proxy as the only way out. It concerns all workspaces at once, so nothing else goes on meanwhile."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from localcluster.build.images.programs import ensure_ollama_image
 from localcluster.node.layout import REGISTRY
 from localcluster.registry.making import ensure_models
 from localcluster.registry.server import application
-from localcluster.registry.store import Store
+from localcluster.registry.store import ImageReference, Store, digest_of
 from tests.e2e import machine
 from tests.e2e.conftest import (
     RESOURCE,
@@ -44,8 +45,7 @@ MODELS_PORT: Final = 5443
 PROXY_PORT: Final = 3128
 IMAGES: Final = f"{REGISTRY}:{IMAGES_PORT}"
 BLOBS: Final = "blobs.registry.localcluster.test"
-# None of its blobs is in a workspace's volume, as those of the samples' models are.
-MODEL: Final = f"{REGISTRY}:{MODELS_PORT}/library/all-minilm:latest"
+MODEL: Final = f"{REGISTRY}:{MODELS_PORT}/library/terse:latest"
 PULL_SECRET: Final = "platform-registry"
 AUTHORITIES: Final = "platform-authorities"
 # Images stay on the machine for later runs, which would not pull them again by the same name.
@@ -97,9 +97,22 @@ def models(
 ) -> Iterator[None]:
     """The registry of models, under the other authority."""
     store = Store(tmp_path_factory.mktemp("pushed"), ensure_models(quiet))
+    _publish_terse(store)
     app = application(store, BLOBS, "https://192.0.2.1")
     with served(app, certificate, REGISTRY, MODELS_PORT):
         yield
+
+
+def _publish_terse(store: Store) -> None:
+    """Write a model with a blob that no workspace has in its volume, as it has those of others."""
+    system = b"Answer in one word."
+    part = store.upload_path("system")
+    part.write_bytes(system)
+    store.commit(part, digest_of(system))
+    manifest = json.loads(store.manifest(ImageReference.parse("smollm2:135m")) or b"")
+    layer = {"mediaType": "application/vnd.ollama.image.system", "digest": digest_of(system)}
+    manifest["layers"].append({**layer, "size": len(system)})
+    store.write_manifest(ImageReference.parse("terse"), json.dumps(manifest).encode())
 
 
 @pytest.fixture(scope="module")

@@ -1,19 +1,19 @@
 """The program, by its command line."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from aichat_workspace.backup.main import main
 from tests.chat_data import CREDENTIALS, WORKSPACE, read_chat, restored, write_chat
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A chat, with the program's environment."""
-    # For this process it would last, with a stream that pytest closes.
-    monkeypatch.setattr("aichat_workspace.backup.main.log_as_json", lambda: None)
     write_chat(tmp_path / "data", "hello")
     credentials = tmp_path / "credentials"
     credentials.mkdir()
@@ -32,7 +32,10 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "BACKUP_TERMINATION_LOG": str(tmp_path / "termination-log"),
     }.items():
         monkeypatch.setenv(name, value)
-    return tmp_path / "data"
+    # For this process that would last, with a stream that pytest closes.
+    monkeypatch.setattr("aichat_workspace.backup.main.log_as_json", lambda: None)
+    with capture_logs():
+        yield tmp_path / "data"
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:

@@ -237,10 +237,15 @@ class World:
         self.forget_reviews()
         self.call(lambda: self.services.cluster._namespaces._store.remove(namespace("red")))
         self.put_platform()
-        self.call(self.services.details._events_cache._answers.clear)
-        self.call(self.services.model_servers._models_cache._answers.clear)
-        self.call(self.services.usage._sums._answers.clear)
-        self.call(self.services.catalogue._in_use._answers.clear)
+        for cache in (
+            self.services.details._events_cache,
+            self.services.details._history_cache,
+            self.services.model_servers._models_cache,
+            self.services.model_servers._facts_cache,
+            self.services.usage._sums,
+            self.services.catalogue._in_use,
+        ):
+            self.call(cache._answers.clear)
 
     def forget_reviews(self) -> None:
         """Let every permission be reviewed again."""

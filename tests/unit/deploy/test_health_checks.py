@@ -121,7 +121,7 @@ def test_the_statuses_have_all_outcomes_of_kstatus() -> None:
 
 def unseen(definition: Mapping[str, Any]) -> dict[str, Any]:
     """The status that the API server writes by default."""
-    (version,) = definition["spec"]["versions"]
+    version, *_ = definition["spec"]["versions"]
     schema = version["schema"]["openAPIV3Schema"]["properties"]["status"]
     nested = {
         name: field["default"] for name, field in schema["properties"].items() if "default" in field

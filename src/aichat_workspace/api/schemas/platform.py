@@ -94,6 +94,9 @@ class Choices(ApiModel):
     storage_classes: tuple[str, ...] = Field(description="StorageClasses.")
     ingress_classes: tuple[str, ...] = Field(description="IngressClasses.")
     issuers: tuple[str, ...] = Field(description="cert-manager's ClusterIssuers.")
+    sign_in: tuple[str, ...] = Field(
+        description="What of signing in to chats, as spec.allowed.signIn of the AIChatPlatform."
+    )
 
 
 class PlatformDiagnosis(ApiModel):
@@ -162,6 +165,7 @@ class PlatformDocument(ApiModel):
                 "storageClasses": ["*"],
                 "ingressClasses": [],
                 "issuers": [],
+                "signIn": [],
             },
             "tls": True,
             "version": "1.0.0",

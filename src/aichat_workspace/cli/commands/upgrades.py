@@ -33,7 +33,10 @@ def show(session: Session, output: Output = Format.TABLE) -> None:
 
 
 def pause(session: Session, dry_run: DryRun = False) -> None:
-    """Let no further workspace change its pods; those that do go on."""
+    """Let no further workspace change its pods.
+
+    Those that have begun go on.
+    """
     _change(session, "pause", "paused", dry_run=dry_run)
 
 

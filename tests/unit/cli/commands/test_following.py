@@ -1,31 +1,47 @@
 """Commands that follow."""
 
 import json
+import queue
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from aichat_workspace.cli import waiting
+from aichat_workspace.cli import following, waiting
+from aichat_workspace.cli.client.events import Event
 from aichat_workspace.cli.commands.following import change_line, changed, for_output
 from aichat_workspace.cli.render.lines import text_of
 from aichat_workspace.cli.terminal import Terminal
 from tests.unit.cli.world import PULLING_STATUS, READY_STATUS, STALLED_STATUS, World
 
+Acting = Callable[..., None]
 
-def when_watched(world: World, *actions: Callable[[], object]) -> None:
-    """Do something once aichatctl watches, as another person would, and the next thing a second
-    later."""
 
-    def act() -> None:
-        while not world.services.streams.taken:
-            time.sleep(0.02)
-        for number, action in enumerate(actions):
-            time.sleep(1 if number else 0.2)  # it has shown what was there before
-            action()
+@pytest.fixture
+def when_watched(monkeypatch: pytest.MonkeyPatch) -> Acting:
+    """Do one thing after another, as another person would, each once aichatctl has taken in a
+    change."""
+    taken_in: queue.SimpleQueue[None] = queue.SimpleQueue()
+    watch = following.watch
 
-    threading.Thread(target=act, daemon=True).start()
+    def noting(*arguments: Any, **options: Any) -> Iterator[Event]:
+        for event in watch(*arguments, **options):
+            yield event
+            if event.kind in following.CHANGES:
+                taken_in.put(None)  # the next one is asked for
+
+    monkeypatch.setattr(following, "watch", noting)
+
+    def act_in_turn(*actions: Callable[[], object]) -> None:
+        def act() -> None:
+            for action in actions:
+                taken_in.get()
+                action()
+
+        threading.Thread(target=act, daemon=True).start()
+
+    return act_in_turn
 
 
 class TestWait:
@@ -34,9 +50,11 @@ class TestWait:
         result = world.run("wait", "red-chat")
         assert (result.code, result.out) == (0, "red-chat is ready\n")
 
-    def test_it_ends_when_the_workspace_becomes_ready(self, world: World) -> None:
+    def test_it_ends_when_the_workspace_becomes_ready(
+        self, world: World, when_watched: Acting
+    ) -> None:
         world.put(status=PULLING_STATUS)
-        when_watched(world, lambda: world.put(version=2))
+        when_watched(lambda: world.put(version=2))
         result = world.run("wait", "red-chat")
         assert (result.code, result.out) == (0, "red-chat is ready\n")
         assert "llama3.3:70b 41 %, about 6 min  16.1 GiB of 39.6 GiB" in result.err
@@ -57,15 +75,15 @@ class TestWait:
         assert "the models' volume is full" in result.err
         assert "try: aichatctl describe red-chat" in result.err
 
-    def test_a_deletion_meanwhile_is_exit_code_3(self, world: World) -> None:
+    def test_a_deletion_meanwhile_is_exit_code_3(self, world: World, when_watched: Acting) -> None:
         world.put(status=PULLING_STATUS)
-        when_watched(world, world.remove)
+        when_watched(world.remove)
         result = world.run("wait", "red-chat")
         assert (result.code, "deleted meanwhile" in result.err) == (3, True)
 
-    def test_a_deletion_can_be_waited_for(self, world: World) -> None:
+    def test_a_deletion_can_be_waited_for(self, world: World, when_watched: Acting) -> None:
         world.put()
-        when_watched(world, world.remove)
+        when_watched(world.remove)
         assert world.run("wait", "red-chat", "--for", "deleted").out == "red-chat is deleted\n"
         assert world.run("wait", "red-chat", "--for", "deleted").code == 0
         assert world.run("wait", "red-chat").code == 3
@@ -81,14 +99,16 @@ class TestWatch:
         world.cluster.forbidden.add("watch")
         assert world.run("watch").code == 4
 
-    def test_changes_are_lines_and_documents_when_piped(self, world: World) -> None:
+    def test_changes_are_lines_and_documents_when_piped(
+        self, world: World, when_watched: Acting
+    ) -> None:
         world.put(status=PULLING_STATUS)
 
         def revoke() -> None:
             world.cluster.forbidden.add("watch")
             world.forget_reviews()
 
-        when_watched(world, lambda: world.put(version=2), revoke)
+        when_watched(lambda: world.put(version=2), revoke)
         result = world.run("watch", "-o", "json")
         assert result.code == 4
         changes = [json.loads(text) for text in result.out.splitlines()]
