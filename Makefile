@@ -108,12 +108,12 @@ test-integration: setup ## Run tests against a real API server, built from sourc
 	python -m localcluster build
 	@python -m localcluster tool helm >/dev/null
 	@python -m localcluster tool versitygw >/dev/null
-	pytest tests/integration -n 4 $(GROUPED)
+	pytest tests/integration -m "not slow" -n 4 $(GROUPED)
 
 .PHONY: test-e2e
 test-e2e: setup ## Run tests on a real node: real pods, a real model, a real browser.
 	python -m localcluster install --name e2e chromium
-	pytest tests/e2e -n 3 $(GROUPED)
+	pytest tests/e2e -m "not slow" -n 3 $(GROUPED)
 
 .PHONY: bench
 bench: setup ## The operator beside a null writer, as ratios; BENCH="-n 50 -o json" for less.
@@ -200,6 +200,8 @@ picture: setup ## Draw the README's picture again, from a real run on the demo's
 
 .PHONY: console-pictures
 console-pictures: setup ## Draw the pictures of docs/console.md again, from a real API server.
+	python -m localcluster install --name e2e chromium
+	python -m localcluster build
 	CONSOLE_PICTURES=docs/images pytest -n 0 tests/integration/api/test_console_pictures.py
 
 .PHONY: docs docs-build

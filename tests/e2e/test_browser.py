@@ -150,6 +150,7 @@ def _browser(node: Node, tenant: str, pictures: Path) -> Iterator[Page]:
             _sign_in(page, tenant, *credentials(node, tenant))
             yield page
         finally:
+            expect.set_options(timeout=None)  # the default again
             page.screenshot(path=pictures / "chat.png")
             print(f"the page as it was: {pictures / 'chat.png'}")
 

@@ -5,7 +5,6 @@ Helm 4 reads a workspace's conditions. Helm 3 waits for Kubernetes' own kinds on
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Final
 
@@ -52,12 +51,10 @@ def test_helm_fails_at_once_where_a_workspace_cannot_become_ready(
 ) -> None:
     cluster.apply(workspace("waited-for", suspended=True))
     eventually(lambda: condition(cluster, "waited-for").get("status") == "True", "it is there")
-    begin = time.monotonic()
     ran = install(helm, cluster, tmp_path, workspace("waited-for", "second"))
-    took = time.monotonic() - begin
     assert ran.returncode != 0, ran.stdout
     assert condition(cluster, "second", "Stalled")["status"] == "True"
-    assert took < SECONDS / 2, ran.stdout
+    assert "deadline exceeded" not in ran.stdout, ran.stdout
     cluster.kubectl("delete", "aiws", "waited-for", "second", "-n", SYSTEM, "--wait=false")
 
 

@@ -388,6 +388,13 @@ def test_integration_and_end_to_end_tests_wait_for_builds(programs: Programs) ->
     assert [line for line in lines if line in expected] == expected
 
 
+@pytest.mark.parametrize("folder", ["integration", "e2e"])
+def test_the_targets_of_a_part_run_what_the_whole_runs_of_it(folder: str) -> None:
+    pattern = rf"pytest (tests/{folder} -m \"not slow\" -n \d)"
+    (whole,) = re.findall(pattern, (ROOT / "hack" / "test").read_text())
+    assert re.findall(pattern, (ROOT / "Makefile").read_text()) == [whole]
+
+
 @pytest.mark.parametrize(
     ("build", "never"), [(PROGRAMS_BUILD, INTEGRATION), (IMAGES_BUILD, INTEGRATION)]
 )
