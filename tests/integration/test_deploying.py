@@ -352,10 +352,11 @@ def test_the_real_test_may_do_all_it_does_and_leaves_nothing_where_no_pod_runs(
 
 
 def test_no_command_of_the_pages_goes_unrun() -> None:
-    """tests/e2e/test_deploying.py runs the others, with a folder and an environment of its own."""
+    """tests/e2e/test_deploying.py runs the others, with a folder and an environment of its own;
+    test_skew.py runs `storage`."""
     pages = (PAGE, PAGE.parent / "versioning.md")
     marks = [example.mark for page in pages for example in examples(page)]
-    assert sorted(marks) == ["back", "deploy", "keep", "prepare", "promote"]
+    assert sorted(marks) == ["back", "deploy", "keep", "prepare", "promote", "storage"]
 
 
 @pytest.mark.slow

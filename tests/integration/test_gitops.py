@@ -57,8 +57,9 @@ def everything_is_applied(cluster: Cluster, operator: Any, applied: list[Object]
 
 
 def stored(cluster: Cluster, manifest: Object) -> Any:
-    group, _, _ = manifest["apiVersion"].rpartition("/")
-    kind = ".".join(filter(None, [manifest["kind"].lower(), group]))
+    """In the version that was applied."""
+    group, _, version = manifest["apiVersion"].rpartition("/")
+    kind = f"{manifest['kind'].lower()}.{version}.{group}"
     metadata = manifest["metadata"]
     return cluster.get(kind, metadata["name"], "-n", metadata.get("namespace", "default"))
 

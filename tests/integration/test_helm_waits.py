@@ -6,7 +6,7 @@ Helm 4 reads a workspace's conditions. Helm 3 waits for Kubernetes' own kinds on
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import yaml
@@ -28,7 +28,7 @@ def helm() -> Path:
 
 
 def install(
-    helm: Path, cluster: Cluster, folder: Path, manifest: dict[str, object]
+    helm: Path, cluster: Cluster, folder: Path, manifest: dict[str, Any]
 ) -> "subprocess.CompletedProcess[str]":
     """Install a chart that has only this."""
     chart = folder / "chart"
@@ -37,7 +37,16 @@ def install(
     (chart / "templates" / "chat.yaml").write_text(yaml.safe_dump(manifest))
     where = ("--namespace", SYSTEM, "--kubeconfig", str(cluster.kubeconfig))
     return subprocess.run(
-        [helm, "install", "--generate-name", chart, *where, "--wait", "--timeout", f"{SECONDS}s"],
+        [
+            helm,
+            "install",
+            manifest["metadata"]["name"],
+            chart,
+            *where,
+            "--wait",
+            "--timeout",
+            f"{SECONDS}s",
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -300,6 +300,7 @@ async def test_a_written_status_starts_no_reconcile(cluster: Cluster) -> None:
     name, requeued = "quiet", list[str]()
     cluster.apply(workspace(name, models=["gemma2:2b"], patterns=["explain_code"]))
     eventually(lambda: created(cluster, name), f"{name} is provisioned")
+    eventually(lambda: cluster.rests(2), "the operator has written all it has to")
     async with await Client.connect(str(cluster.kubeconfig), user_agent="test") as client:
         caches = Caches(client, requeued.append)
         caches.workspaces.observe(cluster.get("aiws", name, "-n", SYSTEM))
