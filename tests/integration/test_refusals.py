@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 
+from aichat_workspace.domain import names
 from aichat_workspace.domain.kubernetes.manifest import Ref
 from aichat_workspace.domain.planning.actions import Prune
 from aichat_workspace.domain.v1alpha1.workspace import Workspace
@@ -303,7 +304,8 @@ async def test_a_written_status_starts_no_reconcile(cluster: Cluster) -> None:
     eventually(lambda: cluster.rests(2), "the operator has written all it has to")
     async with await Client.connect(str(cluster.kubeconfig), user_agent="test") as client:
         caches = Caches(client, requeued.append)
-        caches.workspaces.observe(cluster.get("aiws", name, "-n", SYSTEM))
+        kind = f"aichatworkspace.{names.VERSION}.{names.GROUP}"  # as the operator asks
+        caches.workspaces.observe(cluster.get(kind, name, "-n", SYSTEM))
         (seen,) = map(Workspace.parse, caches.workspaces.by_index(name))
         other = seen.status.model_copy(update={"url": "http://elsewhere.test"})
         requeued.clear()
