@@ -70,7 +70,8 @@ def _sums(sums: Json, width: int | None, *, wide: bool) -> list[Line]:
     rows = [*_quota_rows(sums["quota"], wide=wide), _objects_row(sums["objects"])]
     size, capacity = int(models["bytes"]), int(volumes["capacityBytes"])
     count = words.count(int(models["count"]), "model")
-    rows.append(_row(count, units.size(size), f"{units.size(capacity)} of volumes", None))
+    room = f"{units.size(capacity)} of volumes" if capacity else ""
+    rows.append(_row(count, units.size(size), room, None))
     return table(_COLUMNS, rows, width)
 
 

@@ -51,11 +51,10 @@ def workspace_gauges(document: Document) -> tuple[Gauge, ...]:
 def team_gauges(document: Document) -> tuple[Gauge, ...]:
     """Return the gauges of a team: the sums of its quotas, and its models."""
     models, volumes = document["models"], document["volumes"]
-    size, capacity = models["bytes"], volumes["capacityBytes"]
-    return (
-        *_quota(document["quota"]),
-        Gauge(TEXTS["gauge_models"], _of(units.size(size), units.size(capacity)), None),
-    )
+    size, capacity = units.size(models["bytes"]), volumes["capacityBytes"]
+    # No volume is bound yet, or none may be seen.
+    text = _of(size, units.size(capacity)) if capacity else size
+    return (*_quota(document["quota"]), Gauge(TEXTS["gauge_models"], text, None))
 
 
 def team_rows(documents: Iterable[Document]) -> tuple[TeamRow, ...]:

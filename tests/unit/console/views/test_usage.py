@@ -41,6 +41,11 @@ def test_a_team_has_the_sums_and_its_models() -> None:
     assert team_gauges(sums)[-1] == Gauge("Models", "1.0 GiB of 4.0 GiB", None)
 
 
+def test_models_of_a_team_without_a_bound_volume_are_of_no_total() -> None:
+    sums = {"quota": [], "models": {"bytes": 2**30}, "volumes": {"capacityBytes": 0}}
+    assert team_gauges(sums)[-1] == Gauge("Models", "1.0 GiB", None)
+
+
 def test_teams_have_the_same_columns_also_where_one_lacks_a_resource() -> None:
     rows = team_rows(
         [
