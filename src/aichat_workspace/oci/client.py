@@ -167,12 +167,15 @@ class Registry:
         headers: Mapping[str, str],
         content: bytes | None,
     ) -> Iterator[httpx2.Response]:
-        """Send a request; where the registry asks who it is, once more with the login."""
+        """Send a request; where the registry asks who it is, once more with the login.
+
+        Another host, as one that keeps blobs, names no place for the registry's login.
+        """
         response = self._open(
             method, url, self._authorized(url, headers, repository, actions), content
         )
         try:
-            if response.status_code == 401:
+            if response.status_code == 401 and self._is_own(response.url):
                 challenge = response.headers.get("WWW-Authenticate", "")
                 response.close()
                 self._authorizations[repository, actions] = self._answer_challenge(
@@ -199,14 +202,14 @@ class Registry:
     ) -> dict[str, str]:
         """Add the login; another server than the registry, as one of uploads, gets none."""
         authorization = self._authorizations.get((repository, actions))
-        is_own = not urlsplit(url).netloc or urlsplit(url).netloc == self._netloc
-        return (
-            {**headers, "Authorization": authorization} if authorization and is_own else {**headers}
-        )
+        if not authorization or not self._is_own(self.http.base_url.join(url)):
+            return {**headers}
+        return {**headers, "Authorization": authorization}
 
-    @property
-    def _netloc(self) -> str:
-        return urlsplit(str(self.http.base_url)).netloc
+    def _is_own(self, url: httpx2.URL) -> bool:
+        """Whether it is of the registry itself, and not of a host that it names."""
+        own = self.http.base_url
+        return (url.scheme, url.host, url.port) == (own.scheme, own.host, own.port)
 
     def _answer_challenge(self, challenge: str, repository: str, actions: str) -> str:
         """Return the Authorization header that a registry asks for.
@@ -218,10 +221,6 @@ class Registry:
             return self.login.basic if self.login else ""
         parameters = urllib.request.parse_keqv_list(urllib.request.parse_http_list(text))
         realm = parameters.get("realm", "")
-        if urlsplit(realm).scheme != "https" and self.http.base_url.scheme == "https":
-            raise OciError(
-                f"no login was sent to {self.address}", f"its tokens are at {realm}, without TLS"
-            )
         query = {"service": parameters.get("service", "")}
         if repository:
             query["scope"] = f"repository:{repository}:{actions}"
@@ -244,7 +243,9 @@ class Registry:
         message = _message(response) or f"it answers with status {status}"
         where = f"{self.address}/{repository}" if repository else self.address
         cause, fix = Cause.OTHER, ""
-        if status in (401, 403):
+        if not self._is_own(response.url):
+            message = f"{message} ({response.url.host}, where {self.address} keeps it)"
+        elif status in (401, 403):
             cause = Cause.LOGIN
             fix = f"log in with `docker login {self.address}`, or --username and --password-stdin"
             if self.login:
@@ -296,6 +297,16 @@ def connect(
         OciError: the file of authorities can't be read.
     """
     host = _DOCKER_HUB_API if address.registry == DOCKER_HUB else address.registry
+
+    def require_tls(request: httpx2.Request) -> None:
+        """Refuse what a registry with TLS names without it: redirects, uploads and tokens."""
+        if not address.is_plain and request.url.scheme != "https":
+            raise OciError(
+                f"nothing was sent to {request.url.host}",
+                f"{address.registry} names {request.url.copy_with(query=None)}, without TLS",
+                f"let {address.registry} name https://{request.url.host}",
+            )
+
     with httpx2.Client(
         base_url=f"{'http' if address.is_plain else 'https'}://{host}",
         headers={"User-Agent": "aichatctl", "Accept-Encoding": "identity"},
@@ -303,6 +314,7 @@ def connect(
         # The system's authorities take time to read.
         verify=not address.is_plain and transport is None and _trust(authorities),
         transport=transport,
+        event_hooks={"request": [require_tls]},
     ) as http:
         yield Registry(http, address.registry, login)
 
