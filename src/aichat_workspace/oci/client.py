@@ -68,23 +68,25 @@ class Registry:
         return manifest
 
     def manifest_digest(self, repository: str, reference: str) -> str:
-        """Return the digest of a manifest; empty where there is none, or where it is not said."""
+        """Return the digest of a manifest; empty where there is none."""
         path = f"/v2/{repository}/manifests/{reference}"
         response = self._send("HEAD", path, repository, _PUSH, {"Accept": _ACCEPT})
-        return self._present(response, repository, "Docker-Content-Digest")
+        if not self._is_present(response, repository):
+            return ""
+        digest = response.headers.get("Docker-Content-Digest")  # registries need not say it
+        return str(digest or self.manifest(repository, reference).descriptor.digest)
 
     def has_blob(self, repository: str, digest: str) -> bool:
         """Return whether a repository has a blob."""
         path = f"/v2/{repository}/blobs/{digest}"
         response = self._send("HEAD", path, repository, _PUSH)
-        self._present(response, repository, "")
-        return response.status_code == 200
+        return self._is_present(response, repository)
 
-    def _present(self, response: httpx2.Response, repository: str, header: str) -> str:
+    def _is_present(self, response: httpx2.Response, repository: str) -> bool:
         if response.status_code not in (200, 404):
             what = f"what {repository} has was not read from {self.address}"
             raise self._refusal(response, repository, what)
-        return str(response.headers.get(header, "")) if response.status_code == 200 else ""
+        return response.status_code == 200
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
         """Read a blob; who reads it verifies it."""

@@ -9,15 +9,29 @@ from aichat_workspace.oci.address import Address
 from aichat_workspace.oci.bundle import Bundle, Kind
 from aichat_workspace.oci.client import Registry, connect
 from aichat_workspace.oci.model_access import model_access_problem
-from aichat_workspace.oci.push import Pushed, place_of, push
+from aichat_workspace.oci.push import Pushed, occupied, places_of, push
 
 
-def load(bundle: Bundle, registry: Registry, address: Address, show: Show) -> list[Pushed]:
-    """Push all images and models. Raises OciError."""
+def load(
+    bundle: Bundle, registry: Registry, address: Address, show: Show, *, replace: bool = False
+) -> list[Pushed]:
+    """Push all images and models.
+
+    Raises:
+        CliError: the registry has other content under a name, which only ``replace`` overwrites.
+        OciError: see its messages.
+    """
+    places = places_of(bundle.entries, address)
     registry.check()
+    others = [] if replace else occupied(registry, places)
+    if others:
+        raise CliError(
+            f"nothing was pushed: {registry.address} has other content under names of the bundle",
+            tuple(str(place) for place in others),
+            "if the bundle's shall replace it, add --replace",
+        )
     loaded = []
-    for entry in bundle.entries:
-        place = place_of(entry, address)
+    for place, entry in places.items():
         show.begin(str(place), sum(blob.size for blob in bundle.blobs(entry).values()))
         pushed = push(bundle, entry, registry, place, show.advance)
         show.end(pushed.sent_bytes)

@@ -10,8 +10,11 @@ import yaml
 from typer.testing import CliRunner
 
 from aichat_workspace.cli import main
+from aichat_workspace.oci.address import parse_address
+from aichat_workspace.oci.client import connect
 from localcluster.registry.server import application
 from localcluster.registry.store import Store
+from tests.contracts.registry import CONFIG, LAYER, manifest_of, send
 from tests.unit.cli.test_output import validator
 from tests.unit.fakes.test_registry import served
 from tests.unit.oci.bundles import MODEL, OLLAMA, OPERATOR, write_bundle
@@ -89,6 +92,24 @@ def test_a_load_prints_what_to_set_and_says_what_it_does(bundle: Path, registry:
     again = run("bundle", "load", bundle, f"http://{registry}/upstream")
     assert again.stdout == result.stdout
     assert again.stderr.count(": was there") == 3
+
+
+def test_a_load_replaces_what_the_registry_has_else_only_where_that_is_wished(
+    bundle: Path, registry: str
+) -> None:
+    with connect(parse_address(f"http://{registry}")) as client:
+        for content in (CONFIG, LAYER):
+            send(client, content, "library/smollm2")
+        client.push_manifest("library/smollm2", "135m", manifest_of())
+        result = run("bundle", "load", bundle, f"http://{registry}")
+        assert result.exit_code == 1
+        message = " ".join(result.stderr.split())
+        assert f"nothing was pushed: {registry} has other content" in message
+        assert f"{registry}/library/smollm2:135m" in message
+        assert "--replace" in message
+        assert client.manifest_digest("ollama/ollama", "0.34.0") == ""
+        assert run("bundle", "load", bundle, f"http://{registry}", "--replace").exit_code == 0
+        assert client.manifest("library/smollm2", "135m") != manifest_of()
 
 
 def test_what_a_load_prints_for_programs_is_as_its_schema_says(bundle: Path, registry: str) -> None:
