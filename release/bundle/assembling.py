@@ -15,8 +15,8 @@ from aichat_workspace.foundation.image_names import ImageName, parse_image
 from aichat_workspace.oci.address import Address, parse_address
 from aichat_workspace.oci.bundle import Kind
 from aichat_workspace.oci.client import Registry, connect
-from aichat_workspace.oci.credentials import docker_config, read_login
-from aichat_workspace.oci.errors import OciError
+from aichat_workspace.oci.credentials import Login, docker_config, read_login
+from aichat_workspace.oci.errors import Cause, OciError
 from localcluster.progress import Report
 from release.bundle.collection import Collected, collect
 from release.bundle.sources import ArchiveSource, RegistrySource, Source, read_archives
@@ -87,7 +87,7 @@ def _collected(options: Options, stack: ExitStack, report: Report) -> Iterator[C
         raise ReleaseError(
             f"{options.release} has no release: run `make release VERSION={options.version}` first"
         )
-    registries = _registries(options, stack)
+    registries = _registries(options, stack, report)
     released = read_archives([options.release], stack)
     operator = _operator(released, options)
     report("bundle", f"collecting {operator}")
@@ -160,16 +160,26 @@ def _image_source(
     return RegistrySource(registries(Address(name.registry)), name)
 
 
-def _registries(options: Options, stack: ExitStack) -> Connect:
+def _registries(options: Options, stack: ExitStack, report: Report) -> Connect:
     """Return the function that opens a registry once, with the login of `docker login`."""
     opened: dict[Address, Registry] = {}
 
     def open_registry(address: Address) -> Registry:
         key = replace(address, path="")
         if key not in opened:
-            login = read_login(docker_config(os.environ, Path.home()), address.registry)
-            connection = connect(key, login, authorities=options.authorities)
+            connection = connect(key, _login(address, report), authorities=options.authorities)
             opened[key] = stack.enter_context(connection)
         return opened[key]
 
     return open_registry
+
+
+def _login(address: Address, report: Report) -> Login | None:
+    """Return the login of `docker login`. None where it can't be read: most images are public."""
+    try:
+        return read_login(docker_config(os.environ, Path.home()), address.registry)
+    except OciError as error:
+        if error.cause is not Cause.LOGIN:
+            raise
+        report("bundle", f"{error}; going on without a login")
+        return None

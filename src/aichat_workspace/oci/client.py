@@ -248,9 +248,9 @@ class Registry:
         if not self._is_own(response.url):
             message = f"{message} ({response.url.host}, where {self.address} keeps it)"
         elif status in (401, 403):
-            cause = Cause.LOGIN
-            fix = f"log in with `docker login {self.address}`, or --username and --password-stdin"
+            cause, fix = Cause.LOGIN, f"log in with `docker login {self.address}`"
             if self.login:
+                cause = Cause.REFUSED
                 fix = f"let {self.login.user} read and write {where}, or use another login"
         elif status == 404:
             cause, fix = Cause.ABSENT, f"create the project or repository {where}, or mend its name"

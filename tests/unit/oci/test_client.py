@@ -182,6 +182,7 @@ def test_a_refusal_names_the_fix(status: int, login: Login | None, fix: str) -> 
     with registry(fake, login) as connected, pytest.raises(OciError) as caught:
         send(connected, CONFIG)
     assert fix in caught.value.fix
+    assert "--" not in caught.value.fix, "options are those of a program"
     assert caught.value.why == "DENIED no more"
     assert caught.value.what.endswith("was not pushed to mirror.example.org/team/thing")
 

@@ -133,6 +133,17 @@ def test_a_registry_from_which_ollama_can_not_pull_is_an_error_that_names_the_fi
     assert "Location: ?" in message
 
 
+def test_a_password_in_a_credential_helper_is_asked_for_with_the_options(
+    bundle: Path, tmp_path: Path
+) -> None:
+    config = {"auths": {"mirror.example.org": {}}, "credsStore": "desktop"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    result = run("bundle", "load", bundle, "mirror.example.org", home=tmp_path)
+    assert result.exit_code == 4
+    assert "credential helper desktop" in " ".join(result.stderr.split())
+    assert "--username and --password-stdin" in " ".join(result.stderr.split())
+
+
 def test_half_a_login_is_a_usage_error(bundle: Path) -> None:
     for options in (["--username", "ann"], ["--password-stdin"]):
         result = run("bundle", "load", bundle, "mirror.example.org", *options)
