@@ -123,7 +123,7 @@ def load(
                 has_authority=authorities is not None,
                 addresses=private_addresses(address.registry),
             )
-            document = settings_document(site, loaded)
+            document = settings_document(site, loaded, loading.chat_model(opened, loaded))
             if output.is_document:
                 print_document(session.out, output, document)
             else:

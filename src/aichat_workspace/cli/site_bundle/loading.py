@@ -8,6 +8,7 @@ from aichat_workspace.cli.site_bundle.progress import Show
 from aichat_workspace.oci.address import Address
 from aichat_workspace.oci.bundle import Bundle, Kind
 from aichat_workspace.oci.client import Registry, connect
+from aichat_workspace.oci.documents import MODEL_TEMPLATE
 from aichat_workspace.oci.model_access import model_access_problem
 from aichat_workspace.oci.push import Pushed, occupied, places_of, push
 
@@ -37,6 +38,18 @@ def load(
         show.end(pushed.sent_bytes)
         loaded.append(pushed)
     return loaded
+
+
+def chat_model(bundle: Bundle, loaded: Sequence[Pushed]) -> str:
+    """Return the smallest model that people can talk to; empty where there is none."""
+    sizes = {
+        str(pushed.place): sum(blob.size for blob in blobs)
+        for pushed in loaded
+        if pushed.entry.kind is Kind.MODEL
+        and (blobs := bundle.blobs(pushed.entry).values())
+        and any(blob.media_type == MODEL_TEMPLATE for blob in blobs)
+    }
+    return min(sizes, key=lambda name: sizes[name], default="")
 
 
 def try_models(

@@ -71,7 +71,10 @@ def test_a_load_prints_what_to_set_and_says_what_it_does(bundle: Path, registry:
     assert result.exit_code == 0, result.stderr
     values, platform = (
         document
-        for document in map(yaml.safe_load, result.stdout.split("# The AIChatPlatform `default`"))
+        for document in map(
+            yaml.safe_load,
+            result.stdout.split("# platform.yaml; add your domain as spec.ingress.domain"),
+        )
         if document
     )
     assert values["image"] == {
