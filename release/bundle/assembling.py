@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.models.name import InvalidModelNameError, parse_model
+from aichat_workspace.domain.models.name import DEFAULT_REGISTRY, InvalidModelNameError, parse_model
 from aichat_workspace.domain.v1alpha1.platform_spec import Images
 from aichat_workspace.foundation import units
 from aichat_workspace.foundation.image_names import ImageName, parse_image
@@ -23,7 +23,7 @@ from release.bundle.sources import ArchiveSource, RegistrySource, Source, read_a
 from release.bundle.writing import write
 from release.errors import ReleaseError
 
-MODEL_REGISTRY: Final = "registry.ollama.ai"
+ARCHITECTURES: Final = ("amd64", "arm64")
 Connect = Callable[[Address], Registry]
 
 
@@ -36,14 +36,14 @@ class Options:
     """The folder of the release of that version."""
     models: Sequence[str]
     """Ollama's names."""
-    architectures: Sequence[str] = ("amd64", "arm64")
+    architectures: Sequence[str] = ARCHITECTURES
     """Of processors, in Go's terms."""
     images: Sequence[str] = ()
     """Folders of OCI archives, and at most one registry with a path that replaces the images' own
     registries."""
     further_images: Sequence[str] = ()
     """Images besides those that the platform's defaults name."""
-    model_registry: str = MODEL_REGISTRY
+    model_registry: str = DEFAULT_REGISTRY
     authorities: Path | None = None
     """A PEM file of authorities that the registries' certificates may be by."""
 
@@ -106,7 +106,7 @@ def _collected(options: Options, stack: ExitStack, report: Report) -> Iterator[C
         name = ImageName(model.registry, f"{model.namespace}/{model.name}", model.tag)
         report("bundle", f"collecting the model {model}")
         address = parse_address(options.model_registry)
-        if model.registry != MODEL_REGISTRY:
+        if model.registry != DEFAULT_REGISTRY:
             address = Address(model.registry)
         place = replace(name, registry=address.registry)
         item = collect(Kind.MODEL, str(name), RegistrySource(registries(address), place), ())

@@ -41,7 +41,7 @@ from tests.e2e.conftest import ANSWER, DOMAIN, QUESTION, SYSTEM, Node, credentia
 from tests.e2e.machine import LOCALCLUSTER, ROOT, STATES
 from tests.e2e.webui import WebUI
 from tests.examples import examples, run
-from tests.unit.fakes.test_registry import served
+from tests.served import served
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]

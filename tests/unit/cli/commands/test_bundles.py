@@ -3,20 +3,18 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
-from aichat_workspace.cli import main
 from aichat_workspace.oci.address import parse_address
 from aichat_workspace.oci.client import connect
 from localcluster.registry.server import application
 from localcluster.registry.store import Store
+from tests.command_line import run
 from tests.contracts.registry import CONFIG, LAYER, manifest_of, send
+from tests.served import served
 from tests.unit.cli.test_output import validator
-from tests.unit.fakes.test_registry import served
 from tests.unit.oci.bundles import MODEL, OLLAMA, OPERATOR, write_bundle
 
 
@@ -31,11 +29,6 @@ def registry(tmp_path: Path) -> Iterator[str]:
     store = Store(tmp_path / "pushed", tmp_path / "models")
     with served(application(store, "localhost", "")) as port:
         yield f"127.0.0.1:{port}"
-
-
-def run(*arguments: str | Path, stdin: str = "", home: Path | None = None) -> Any:
-    environment = {"DOCKER_CONFIG": str(home or "/nothing")}
-    return CliRunner().invoke(main.build(), [*map(str, arguments)], input=stdin, env=environment)
 
 
 def test_a_list_shows_images_models_and_files(bundle: Path) -> None:
