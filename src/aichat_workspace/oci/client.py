@@ -23,6 +23,7 @@ from aichat_workspace.oci.documents import (
     MANIFESTS,
     Descriptor,
     Manifest,
+    parse_document,
     parse_manifest,
 )
 from aichat_workspace.oci.errors import Cause, OciError
@@ -233,8 +234,15 @@ class Registry:
             raise self._unreachable(error, f"no token was had from {realm}") from error
         if response.status_code != 200:
             raise self._refusal(response, repository, f"no token was had from {realm}")
-        document = response.json()
-        return f"Bearer {document.get('token') or document.get('access_token')}"
+        what = f"no token was had from {realm}"
+        try:
+            document = parse_document(response.content)
+        except OciError as error:
+            raise OciError(what, error.why) from error
+        token = document.get("token") or document.get("access_token")
+        if not token:
+            raise OciError(what, "its answer has none")
+        return f"Bearer {token}"
 
     def _location(self, response: httpx2.Response) -> str:
         location = response.headers.get("Location", "")

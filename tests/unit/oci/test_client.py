@@ -67,6 +67,20 @@ def test_a_token_that_ran_out_is_renewed() -> None:
     assert server.scopes[-1] == "repository:team/thing:pull,push"
 
 
+@pytest.mark.parametrize("content", [b"{}", b"<html>"])
+def test_an_answer_without_a_token_is_an_error(content: bytes) -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.url.host == "auth.example.org":
+            return httpx2.Response(200, content=content)
+        return httpx2.Response(401, headers={"WWW-Authenticate": f'Bearer realm="{REALM}"'})
+
+    with (
+        registry(FakeRegistry(refuse=answer), LOGIN) as connected,
+        pytest.raises(OciError, match=f"no token was had from {REALM}: "),
+    ):
+        connected.check()
+
+
 def test_a_password_goes_to_no_server_of_tokens_without_tls() -> None:
     def challenge(request: httpx2.Request) -> httpx2.Response:
         assert request.url.host == "mirror.example.org"
