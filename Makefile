@@ -155,7 +155,7 @@ export MODELS IMAGES ARCHITECTURES MODEL_REGISTRY
 bundle: setup ## One file of a release, images and models, for a site without internet: docs/airgapped.md.
 	@test -n "$$VERSION" || { echo "VERSION is missing: make bundle VERSION=$$(sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml) MODELS=llama3.2:1b,nomic-embed-text" >&2; exit 2; }
 	python -m release bundle "$$VERSION" --models "$$MODELS" --images "$$IMAGES" \
-	  --architectures "$${ARCHITECTURES:-amd64,arm64}" --model-registry "$${MODEL_REGISTRY:-registry.ollama.ai}"
+	  $${ARCHITECTURES:+--architectures "$$ARCHITECTURES"} $${MODEL_REGISTRY:+--model-registry "$$MODEL_REGISTRY"}
 
 .PHONY: publish
 publish: ## Push and sign what release built; the forge's workflow does it.

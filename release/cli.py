@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
+from aichat_workspace.domain.models.name import DEFAULT_REGISTRY
 from localcluster.errors import LocalClusterError
 from localcluster.paths import PROJECT
 from localcluster.processes import foreground
@@ -15,7 +16,7 @@ from release import licences as licences_page
 from release.advisories import ACCEPTED, judge, read_accepted
 from release.build import Options
 from release.build import build as build_release
-from release.bundle.assembling import MODEL_REGISTRY, assemble
+from release.bundle.assembling import ARCHITECTURES, assemble
 from release.bundle.assembling import Options as BundleOptions
 
 app = typer.Typer(help="Build and check releases.", no_args_is_help=True, add_completion=False)
@@ -66,13 +67,13 @@ def write_bundle(
     ] = "",
     architectures: Annotated[
         str, typer.Option(help="Of processors, with commas between.")
-    ] = "amd64,arm64",
+    ] = ",".join(ARCHITECTURES),
     further_images: Annotated[
         str, typer.Option(help="Images besides the platform's defaults, with commas between.")
     ] = "",
     model_registry: Annotated[
         str, typer.Option(help="Where models come from that name no registry.")
-    ] = MODEL_REGISTRY,
+    ] = DEFAULT_REGISTRY,
     authorities: Annotated[
         Path | None,
         typer.Option(

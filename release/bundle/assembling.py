@@ -8,22 +8,22 @@ from pathlib import Path
 from typing import Final
 
 from aichat_workspace.domain import names
-from aichat_workspace.domain.models.name import InvalidModelNameError, parse_model
+from aichat_workspace.domain.models.name import DEFAULT_REGISTRY, InvalidModelNameError, parse_model
 from aichat_workspace.domain.v1alpha1.platform_spec import Images
 from aichat_workspace.foundation import units
 from aichat_workspace.foundation.image_names import ImageName, parse_image
 from aichat_workspace.oci.address import Address, parse_address
 from aichat_workspace.oci.bundle import Kind
 from aichat_workspace.oci.client import Registry, connect
-from aichat_workspace.oci.credentials import docker_config, read_login
-from aichat_workspace.oci.errors import OciError
+from aichat_workspace.oci.credentials import Login, docker_config, read_login
+from aichat_workspace.oci.errors import Cause, OciError
 from localcluster.progress import Report
 from release.bundle.collection import Collected, collect
 from release.bundle.sources import ArchiveSource, RegistrySource, Source, read_archives
 from release.bundle.writing import write
 from release.errors import ReleaseError
 
-MODEL_REGISTRY: Final = "registry.ollama.ai"
+ARCHITECTURES: Final = ("amd64", "arm64")
 Connect = Callable[[Address], Registry]
 
 
@@ -36,14 +36,14 @@ class Options:
     """The folder of the release of that version."""
     models: Sequence[str]
     """Ollama's names."""
-    architectures: Sequence[str] = ("amd64", "arm64")
+    architectures: Sequence[str] = ARCHITECTURES
     """Of processors, in Go's terms."""
     images: Sequence[str] = ()
     """Folders of OCI archives, and at most one registry with a path that replaces the images' own
     registries."""
     further_images: Sequence[str] = ()
     """Images besides those that the platform's defaults name."""
-    model_registry: str = MODEL_REGISTRY
+    model_registry: str = DEFAULT_REGISTRY
     authorities: Path | None = None
     """A PEM file of authorities that the registries' certificates may be by."""
 
@@ -87,7 +87,7 @@ def _collected(options: Options, stack: ExitStack, report: Report) -> Iterator[C
         raise ReleaseError(
             f"{options.release} has no release: run `make release VERSION={options.version}` first"
         )
-    registries = _registries(options, stack)
+    registries = _registries(options, stack, report)
     released = read_archives([options.release], stack)
     operator = _operator(released, options)
     report("bundle", f"collecting {operator}")
@@ -106,7 +106,7 @@ def _collected(options: Options, stack: ExitStack, report: Report) -> Iterator[C
         name = ImageName(model.registry, f"{model.namespace}/{model.name}", model.tag)
         report("bundle", f"collecting the model {model}")
         address = parse_address(options.model_registry)
-        if model.registry != MODEL_REGISTRY:
+        if model.registry != DEFAULT_REGISTRY:
             address = Address(model.registry)
         place = replace(name, registry=address.registry)
         item = collect(Kind.MODEL, str(name), RegistrySource(registries(address), place), ())
@@ -160,16 +160,26 @@ def _image_source(
     return RegistrySource(registries(Address(name.registry)), name)
 
 
-def _registries(options: Options, stack: ExitStack) -> Connect:
+def _registries(options: Options, stack: ExitStack, report: Report) -> Connect:
     """Return the function that opens a registry once, with the login of `docker login`."""
     opened: dict[Address, Registry] = {}
 
     def open_registry(address: Address) -> Registry:
         key = replace(address, path="")
         if key not in opened:
-            login = read_login(docker_config(os.environ, Path.home()), address.registry)
-            connection = connect(key, login, authorities=options.authorities)
+            connection = connect(key, _login(address, report), authorities=options.authorities)
             opened[key] = stack.enter_context(connection)
         return opened[key]
 
     return open_registry
+
+
+def _login(address: Address, report: Report) -> Login | None:
+    """Return the login of `docker login`. None where it can't be read: most images are public."""
+    try:
+        return read_login(docker_config(os.environ, Path.home()), address.registry)
+    except OciError as error:
+        if error.cause is not Cause.LOGIN:
+            raise
+        report("bundle", f"{error}; going on without a login")
+        return None

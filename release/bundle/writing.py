@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from aichat_workspace.oci.bundle import FILES, INDEX, LAYOUT, SUMS, VERSION
+from aichat_workspace.oci.bundle import FILES, FORMAT, FORMAT_NUMBER, INDEX, LAYOUT, SUMS, VERSION
 from aichat_workspace.oci.documents import OCI_INDEX, encode
 from localcluster.build.images.oci import EPOCH
 from release.bundle.collection import Blob, Collected
@@ -38,7 +38,7 @@ def write(
                 "schemaVersion": 2,
                 "mediaType": OCI_INDEX,
                 "manifests": [item.entry.descriptor.document() for item in items],
-                "annotations": {VERSION: version},
+                "annotations": {VERSION: version, FORMAT: str(FORMAT_NUMBER)},
             }
         ),
     }

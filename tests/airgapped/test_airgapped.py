@@ -40,7 +40,8 @@ from tests.airgapped.network import closed_network
 from tests.e2e.conftest import ANSWER, DOMAIN, QUESTION, SYSTEM, Node, credentials
 from tests.e2e.machine import LOCALCLUSTER, ROOT, STATES
 from tests.e2e.webui import WebUI
-from tests.unit.fakes.test_registry import served
+from tests.examples import examples, run
+from tests.served import served
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -50,6 +51,7 @@ PORT: Final = 5444
 HOST: Final = f"{REGISTRY}:{PORT}"
 MODEL: Final = f"{HOST}/library/smollm2:135m"
 NAME: Final = f"e2e-{os.getpid()}"
+PAGE: Final = ROOT / "docs" / "airgapped.md"
 TENANT: Final = "airgapped"
 _OF_THE_API_SERVER: Final = ("-l", "kubernetes.io/service-name=kubernetes")
 _SANDBOX: Final = PAUSE.rpartition(":")[0]
@@ -116,11 +118,16 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(folder: Path, bundle: Path) -> Iterator[Site]:
+def helm() -> Path:
+    """The folder of the program."""
+    return binaries.ensure(binaries.HELM, silent)
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path, bundle: Path, helm: Path) -> Iterator[Site]:
     assert bundle.exists()
+    assert helm.exists(), "what is downloaded comes before the network is closed"
     program = plain_registry.download(folder / "program")
-    helm = binaries.ensure(binaries.HELM, silent)
-    os.environ["PATH"] = f"{helm}:{os.environ['PATH']}"
     authority = certificates.ensure(folder / "authority")
     pair = certificates.issue(authority, folder / "pki", [REGISTRY])
     with closed_network():
@@ -170,36 +177,19 @@ def settings(site: Site, bundle: Path) -> Any:
 
 
 @pytest.fixture(scope="module")
-def chat(site: Site, settings: Any, bundle: Path, folder: Path) -> WebUI:
+def chat(site: Site, settings: Any, bundle: Path, folder: Path, helm: Path) -> WebUI:
     """Installed with the printed settings, and signed in."""
     node, files = site.node, folder / "site"
     files.mkdir()
-    subprocess.run(["tar", "-xf", bundle, "-C", files, "files"], check=True)
-    node.kubectl("create", "namespace", SYSTEM)
-    restricted = "pod-security.kubernetes.io/enforce=restricted"
-    node.kubectl("label", "namespace", SYSTEM, restricted)
-    authorities = settings["platform"]["spec"]["trustedAuthorities"]["configMapName"]
-    node.kubectl(
-        *("-n", SYSTEM, "create", "configmap", authorities, f"--from-file=ca.crt={site.authority}")
-    )
-    (files / "values.yaml").write_text(yaml.safe_dump(_values(node, settings["values"])))
-    subprocess.run(
-        [
-            *(
-                "helm",
-                "install",
-                names.OPERATOR,
-                files / "files" / f"{names.OPERATOR}-{VERSION}.tgz",
-            ),
-            *("--kubeconfig", node.kubeconfig, "--namespace", SYSTEM, "--values"),
-            *(files / "values.yaml", "--wait", "--timeout", "10m"),
-        ],
-        check=True,
-    )
     local = yaml.safe_load((ROOT / "config" / "local" / "platform.yaml").read_text())
-    spec = {**local["spec"], **settings["platform"]["spec"]}
+    platform = settings["platform"]
+    spec = {**local["spec"], **platform["spec"]}
     spec["models"]["embeddingModel"] = f"{HOST}/library/all-minilm:latest"
-    node.kube.apply({**local, "spec": spec})
+    (files / "values.yaml").write_text(yaml.safe_dump(_values(node, settings["values"])))
+    (files / "platform.yaml").write_text(yaml.safe_dump({**platform, "spec": spec}))
+    (files / "ca.pem").symlink_to(site.authority)
+    (files / f"aichat-workspace-bundle-{VERSION}.tar").symlink_to(bundle)
+    _follow_page(files, node, helm, *("namespace", "authority", "install"))
     workspace = {
         "apiVersion": "apps.aichatworkspaces.io/v1alpha1",
         "kind": "AIChatWorkspace",
@@ -221,6 +211,14 @@ def chat(site: Site, settings: Any, bundle: Path, folder: Path) -> WebUI:
     webui = WebUI("http://127.0.0.1", f"{TENANT}.{DOMAIN}")
     webui.sign_in(*credentials(node, TENANT))
     return webui
+
+
+def _follow_page(folder: Path, node: Node, helm: Path, *marks: str) -> None:
+    """Run the blocks of the page that are marked so."""
+    blocks = [example for example in examples(PAGE) if example.mark in marks]
+    assert [block.mark for block in blocks] == [*marks]
+    path = f"{helm}:{os.environ['PATH']}"
+    run(blocks, {**os.environ, "PATH": path, "KUBECONFIG": str(node.kubeconfig)}, folder, 900)
 
 
 def _values(node: Node, values: Any) -> Any:
@@ -246,6 +244,7 @@ def test_there_is_no_way_out(site: Site) -> None:
 def test_the_registry_has_what_the_bundle_brought_and_nothing_else(
     site: Site, settings: Any, bundle: Path
 ) -> None:
+    assert settings["values"]["smokeTest"] == {"model": MODEL}
     assert settings["models"] == [MODEL, f"{HOST}/library/all-minilm:latest"]
     with open_bundle(bundle) as opened:
         digests = {digest for entry in opened.entries for digest in opened.blobs(entry)}

@@ -24,10 +24,10 @@ from localcluster.registry.store import Store
 from release.bundle.collection import collect
 from release.bundle.sources import RegistrySource
 from release.bundle.writing import write
+from tests.command_line import run
 from tests.contracts.registry import RegistryContract
 from tests.plain_registry import LOCATION, download, running
-from tests.unit.cli.commands.test_bundles import run
-from tests.unit.fakes.test_registry import served
+from tests.served import served
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow

@@ -1,10 +1,15 @@
 """Names of container images, as container runtimes read them."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
 DOCKER_HUB: Final = "docker.io"
 _DEFAULT_TAG: Final = "latest"
+# https://github.com/opencontainers/distribution-spec/blob/main/spec.md#pulling-manifests
+_PART: Final = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY: Final = re.compile(rf"{_PART}(/{_PART})*")
+_REFERENCE: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}|sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,14 @@ class ImageName:
     def reference(self) -> str:
         """What the registry finds it by: its digest, else its tag."""
         return self.digest or self.tag or _DEFAULT_TAG
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether registries have to take it: it has no part such as ``..``, which URLs resolve."""
+        references = (self.tag or _DEFAULT_TAG, self.reference)
+        return bool(_REPOSITORY.fullmatch(self.repository)) and all(
+            map(_REFERENCE.fullmatch, references)
+        )
 
     def __str__(self) -> str:
         """Return the full name."""

@@ -29,6 +29,9 @@ KIND: Final = "io.aichatworkspaces.kind"
 """The annotation that says what an entry is."""
 VERSION: Final = "org.opencontainers.image.version"
 """The index's annotation with the version of the release."""
+FORMAT: Final = "io.aichatworkspaces.bundle-format"
+"""The index's annotation with the number of the format; a greater one is not read."""
+FORMAT_NUMBER: Final = 1
 LAYOUT: Final = "oci-layout"
 INDEX: Final = "index.json"
 SUMS: Final = "SHA256SUMS"
@@ -70,10 +73,14 @@ class Bundle:
         return parse_document(self._read(INDEX))
 
     @property
+    def _annotations(self) -> dict[str, object]:
+        annotations = self._index.get("annotations")
+        return annotations if isinstance(annotations, dict) else {}
+
+    @property
     def version(self) -> str:
         """The version of the release."""
-        annotations = self._index.get("annotations")
-        return str(annotations.get(VERSION, "")) if isinstance(annotations, dict) else ""
+        return str(self._annotations.get(VERSION, ""))
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
@@ -81,12 +88,33 @@ class Bundle:
         manifests = self._index.get("manifests")
         descriptors = map(parse_descriptor, manifests if isinstance(manifests, list) else [])
         try:
-            return tuple(
-                Entry(Kind(descriptor.annotations[KIND]), descriptor.annotations[NAME], descriptor)
-                for descriptor in descriptors
-            )
-        except (KeyError, ValueError) as error:
-            raise _no_bundle(self.path, f"its index has an entry without a known {KIND}") from error
+            parts = [
+                (str(entry.annotations[KIND]), str(entry.annotations[NAME]), entry)
+                for entry in descriptors
+            ]
+        except KeyError as error:
+            raise _no_bundle(self.path, f"its index has an entry without {error}") from error
+        if unknown := sorted({kind for kind, _, _ in parts} - {*Kind}):
+            raise self._too_new(f"it has entries of the kind {', '.join(unknown)}")
+        return tuple(Entry(Kind(kind), name, descriptor) for kind, name, descriptor in parts)
+
+    def check(self) -> None:
+        """Look whether this program can read it. Raises OciError."""
+        number = str(self._annotations.get(FORMAT, ""))
+        if not number.isdecimal():
+            raise _no_bundle(self.path, f"its index has no {FORMAT}")
+        if int(number) > FORMAT_NUMBER:
+            raise self._too_new(f"its format is {number}, not {FORMAT_NUMBER}")
+        _ = self.entries  # reading them is a part of the look
+        # A tar file that is cut between two files looks like a whole one.
+        for line in self._read(SUMS).decode(errors="replace").splitlines():
+            name = line.partition("  ")[2]
+            if name not in self._members:
+                raise _absent(self.path, name)
+
+    def _too_new(self, why: str) -> OciError:
+        fix = f"use aichatctl {self.version}, of the bundle's release, or a newer one"
+        return OciError(f"{self.path} is newer than this aichatctl", why, fix, Cause.INPUT)
 
     @property
     def files(self) -> dict[str, int]:
@@ -145,9 +173,7 @@ class Bundle:
         member = self._members.get(name)
         file: IO[bytes] | None = self._archive.extractfile(member) if member else None
         if file is None:
-            raise OciError(
-                f"{self.path} has no {name}", "", "copy or build the bundle again", Cause.INPUT
-            )
+            raise _absent(self.path, name)
         with file:
             while chunk := self._piece(file):
                 yield chunk
@@ -155,6 +181,10 @@ class Bundle:
     def _piece(self, file: IO[bytes]) -> bytes:
         with _reading(self.path):
             return file.read(_CHUNK_BYTES)
+
+
+def _absent(path: Path, name: str) -> OciError:
+    return OciError(f"{path} has no {name}", "", _COPY_AGAIN, Cause.INPUT)
 
 
 def _no_bundle(path: Path, why: str) -> OciError:
@@ -174,8 +204,7 @@ def open_bundle(path: Path) -> Iterator[Bundle]:
         with _reading(path):
             archive = stack.enter_context(tarfile.open(path, "r:"))
             bundle = Bundle(path, archive, {member.name: member for member in archive})
-        if not bundle.entries and not bundle.version:
-            raise _no_bundle(path, "its index has no version")
+        bundle.check()
         yield bundle
 
 

@@ -23,6 +23,7 @@ from aichat_workspace.oci.documents import (
     MANIFESTS,
     Descriptor,
     Manifest,
+    parse_document,
     parse_manifest,
 )
 from aichat_workspace.oci.errors import Cause, OciError
@@ -68,23 +69,25 @@ class Registry:
         return manifest
 
     def manifest_digest(self, repository: str, reference: str) -> str:
-        """Return the digest of a manifest; empty where there is none, or where it is not said."""
+        """Return the digest of a manifest; empty where there is none."""
         path = f"/v2/{repository}/manifests/{reference}"
         response = self._send("HEAD", path, repository, _PUSH, {"Accept": _ACCEPT})
-        return self._present(response, repository, "Docker-Content-Digest")
+        if not self._is_present(response, repository):
+            return ""
+        digest = response.headers.get("Docker-Content-Digest")  # registries need not say it
+        return str(digest or self.manifest(repository, reference).descriptor.digest)
 
     def has_blob(self, repository: str, digest: str) -> bool:
         """Return whether a repository has a blob."""
         path = f"/v2/{repository}/blobs/{digest}"
         response = self._send("HEAD", path, repository, _PUSH)
-        self._present(response, repository, "")
-        return response.status_code == 200
+        return self._is_present(response, repository)
 
-    def _present(self, response: httpx2.Response, repository: str, header: str) -> str:
+    def _is_present(self, response: httpx2.Response, repository: str) -> bool:
         if response.status_code not in (200, 404):
             what = f"what {repository} has was not read from {self.address}"
             raise self._refusal(response, repository, what)
-        return str(response.headers.get(header, "")) if response.status_code == 200 else ""
+        return response.status_code == 200
 
     def blob(self, repository: str, digest: str) -> Iterator[bytes]:
         """Read a blob; who reads it verifies it."""
@@ -167,12 +170,15 @@ class Registry:
         headers: Mapping[str, str],
         content: bytes | None,
     ) -> Iterator[httpx2.Response]:
-        """Send a request; where the registry asks who it is, once more with the login."""
+        """Send a request; where the registry asks who it is, once more with the login.
+
+        Another host, as one that keeps blobs, names no place for the registry's login.
+        """
         response = self._open(
             method, url, self._authorized(url, headers, repository, actions), content
         )
         try:
-            if response.status_code == 401:
+            if response.status_code == 401 and self._is_own(response.url):
                 challenge = response.headers.get("WWW-Authenticate", "")
                 response.close()
                 self._authorizations[repository, actions] = self._answer_challenge(
@@ -199,14 +205,14 @@ class Registry:
     ) -> dict[str, str]:
         """Add the login; another server than the registry, as one of uploads, gets none."""
         authorization = self._authorizations.get((repository, actions))
-        is_own = not urlsplit(url).netloc or urlsplit(url).netloc == self._netloc
-        return (
-            {**headers, "Authorization": authorization} if authorization and is_own else {**headers}
-        )
+        if not authorization or not self._is_own(self.http.base_url.join(url)):
+            return {**headers}
+        return {**headers, "Authorization": authorization}
 
-    @property
-    def _netloc(self) -> str:
-        return urlsplit(str(self.http.base_url)).netloc
+    def _is_own(self, url: httpx2.URL) -> bool:
+        """Whether it is of the registry itself, and not of a host that it names."""
+        own = self.http.base_url
+        return (url.scheme, url.host, url.port) == (own.scheme, own.host, own.port)
 
     def _answer_challenge(self, challenge: str, repository: str, actions: str) -> str:
         """Return the Authorization header that a registry asks for.
@@ -218,10 +224,6 @@ class Registry:
             return self.login.basic if self.login else ""
         parameters = urllib.request.parse_keqv_list(urllib.request.parse_http_list(text))
         realm = parameters.get("realm", "")
-        if urlsplit(realm).scheme != "https" and self.http.base_url.scheme == "https":
-            raise OciError(
-                f"no login was sent to {self.address}", f"its tokens are at {realm}, without TLS"
-            )
         query = {"service": parameters.get("service", "")}
         if repository:
             query["scope"] = f"repository:{repository}:{actions}"
@@ -232,8 +234,15 @@ class Registry:
             raise self._unreachable(error, f"no token was had from {realm}") from error
         if response.status_code != 200:
             raise self._refusal(response, repository, f"no token was had from {realm}")
-        document = response.json()
-        return f"Bearer {document.get('token') or document.get('access_token')}"
+        what = f"no token was had from {realm}"
+        try:
+            document = parse_document(response.content)
+        except OciError as error:
+            raise OciError(what, error.why) from error
+        token = document.get("token") or document.get("access_token")
+        if not token:
+            raise OciError(what, "its answer has none")
+        return f"Bearer {token}"
 
     def _location(self, response: httpx2.Response) -> str:
         location = response.headers.get("Location", "")
@@ -244,10 +253,12 @@ class Registry:
         message = _message(response) or f"it answers with status {status}"
         where = f"{self.address}/{repository}" if repository else self.address
         cause, fix = Cause.OTHER, ""
-        if status in (401, 403):
-            cause = Cause.LOGIN
-            fix = f"log in with `docker login {self.address}`, or --username and --password-stdin"
+        if not self._is_own(response.url):
+            message = f"{message} ({response.url.host}, where {self.address} keeps it)"
+        elif status in (401, 403):
+            cause, fix = Cause.LOGIN, f"log in with `docker login {self.address}`"
             if self.login:
+                cause = Cause.REFUSED
                 fix = f"let {self.login.user} read and write {where}, or use another login"
         elif status == 404:
             cause, fix = Cause.ABSENT, f"create the project or repository {where}, or mend its name"
@@ -296,6 +307,16 @@ def connect(
         OciError: the file of authorities can't be read.
     """
     host = _DOCKER_HUB_API if address.registry == DOCKER_HUB else address.registry
+
+    def require_tls(request: httpx2.Request) -> None:
+        """Refuse what a registry with TLS names without it: redirects, uploads and tokens."""
+        if not address.is_plain and request.url.scheme != "https":
+            raise OciError(
+                f"nothing was sent to {request.url.host}",
+                f"{address.registry} names {request.url.copy_with(query=None)}, without TLS",
+                f"let {address.registry} name https://{request.url.host}",
+            )
+
     with httpx2.Client(
         base_url=f"{'http' if address.is_plain else 'https'}://{host}",
         headers={"User-Agent": "aichatctl", "Accept-Encoding": "identity"},
@@ -303,6 +324,7 @@ def connect(
         # The system's authorities take time to read.
         verify=not address.is_plain and transport is None and _trust(authorities),
         transport=transport,
+        event_hooks={"request": [require_tls]},
     ) as http:
         yield Registry(http, address.registry, login)
 

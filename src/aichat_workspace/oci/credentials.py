@@ -15,7 +15,7 @@ from aichat_workspace.foundation.image_names import DOCKER_HUB
 from aichat_workspace.oci.errors import Cause, OciError
 
 _DOCKER_HUB_KEY: Final = "https://index.docker.io/v1/"
-FLAGS: Final = "name the login with --username and --password-stdin"
+_MEND: Final = "mend it, or name another folder in DOCKER_CONFIG"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ def read_login(path: Path, registry: str) -> Login | None:
     """Return the login of a registry (host or host:port) in Docker's file; None where it has none.
 
     Raises:
-        OciError: the file can't be read, or has the password in a credential helper.
+        OciError: the file can't be read, or has the password in a credential helper; then the cause
+            is LOGIN, and the caller knows whether there is another way to name it.
     """
     try:
         document = json.loads(path.read_text())
@@ -53,7 +54,7 @@ def read_login(path: Path, registry: str) -> Login | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, AttributeError) as error:
-        raise OciError(f"{path} can't be read", str(error), FLAGS, Cause.INPUT) from error
+        raise OciError(f"{path} can't be read", str(error), _MEND, Cause.INPUT) from error
     key = next((key for key in _keys(registry) if key in auths), None)
     if key is None:
         return None
@@ -61,13 +62,13 @@ def read_login(path: Path, registry: str) -> Login | None:
     if not encoded:
         if helper:
             why = f"the password is in Docker's credential helper {helper}"
-            raise OciError(f"{path} has no password of {registry}", why, FLAGS, Cause.INPUT)
+            raise OciError(f"{path} has no password of {registry}", why, cause=Cause.LOGIN)
         return None
     try:
         user, colon, password = base64.b64decode(encoded).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError) as error:
         raise OciError(
-            f"{path} has an unreadable login of {registry}", str(error), FLAGS, Cause.INPUT
+            f"{path} has an unreadable login of {registry}", str(error), _MEND, Cause.INPUT
         ) from error
     return Login(user, password) if colon else None
 

@@ -18,6 +18,8 @@ DOCKER_INDEX: Final = "application/vnd.docker.distribution.manifest.list.v2+json
 DOCKER_MANIFEST: Final = "application/vnd.docker.distribution.manifest.v2+json"
 INDEXES: Final = frozenset({OCI_INDEX, DOCKER_INDEX})
 MANIFESTS: Final = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
+MODEL_TEMPLATE: Final = "application/vnd.ollama.image.template"
+"""The layer of an Ollama model that says how it is asked; models for documents have none."""
 NAME: Final = "org.opencontainers.image.ref.name"
 """The annotation with the name of an index's entry."""
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")

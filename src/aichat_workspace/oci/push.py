@@ -1,6 +1,6 @@
 """Push the images and models of a bundle into a registry: only what it lacks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from aichat_workspace.foundation.image_names import ImageName, parse_image
@@ -8,6 +8,7 @@ from aichat_workspace.oci.address import Address
 from aichat_workspace.oci.bundle import Bundle, Entry, Kind
 from aichat_workspace.oci.client import Registry
 from aichat_workspace.oci.documents import Descriptor
+from aichat_workspace.oci.errors import Cause, OciError
 
 Advance = Callable[[int], None]
 """Takes a number of bytes that are done."""
@@ -17,12 +18,57 @@ def place_of(entry: Entry, address: Address) -> ImageName:
     """Return where an entry belongs.
 
     An image has its own name below the address' path, as `spec.images.mirror` reads it. A model has
-    no path above its own two parts: Ollama's names have no more.
+    no path above its own two parts: Ollama's names have no more. Ollama takes names for the same
+    that differ in case only, and registries have lower case only.
+
+    Raises:
+        OciError: the name has another form than registries take.
     """
-    is_below = address.path and entry.kind is not Kind.MODEL
+    is_model = entry.kind is Kind.MODEL
     name = parse_image(entry.name)
-    repository = f"{address.path}/{name.repository}" if is_below else name.repository
-    return replace(name, registry=address.registry, repository=repository)
+    if is_model:
+        repository = name.repository.lower()
+    else:
+        repository = f"{address.path}/{name.repository}" if address.path else name.repository
+    place = replace(name, registry=address.registry, repository=repository)
+    is_whole = repository.count("/") == 1 and not name.digest if is_model else True
+    if not place.is_valid or not is_whole:
+        raise OciError(
+            f"{entry.name!r} of the bundle can't be {place}",
+            f"a registry takes no {entry.kind} of this name",
+            "name another path, or write the bundle without it",
+            Cause.INPUT,
+        )
+    return place
+
+
+def places_of(entries: Iterable[Entry], address: Address) -> dict[ImageName, Entry]:
+    """Return where entries belong.
+
+    Raises:
+        OciError: two of them belong to one place, or a name has another form than registries take.
+    """
+    places: dict[ImageName, Entry] = {}
+    for entry in entries:
+        place = place_of(entry, address)
+        other = places.setdefault(place, entry)
+        if other.descriptor.digest != entry.descriptor.digest:
+            raise OciError(
+                f"{other.name} and {entry.name} of the bundle would both be {place}",
+                fix="write the bundle without one of them",
+                cause=Cause.INPUT,
+            )
+    return places
+
+
+def occupied(registry: Registry, places: Mapping[ImageName, Entry]) -> list[ImageName]:
+    """Return the places where the registry has something else. Raises OciError."""
+    return [
+        place
+        for place, entry in places.items()
+        if registry.manifest_digest(place.repository, place.reference)
+        not in ("", entry.descriptor.digest)
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,9 @@
 """The fake registry and the local node's keep what bundles rely on."""
 
-import asyncio
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from aichat_workspace.oci.address import parse_address
 from aichat_workspace.oci.client import Registry, connect
@@ -15,6 +11,7 @@ from localcluster.registry.server import application
 from localcluster.registry.store import Store
 from tests.contracts.registry import RegistryContract
 from tests.fakes.registry import FakeRegistry
+from tests.served import served
 
 
 class TestFakeRegistry(RegistryContract):
@@ -36,25 +33,3 @@ class TestLocalRegistry(RegistryContract):
             connect(parse_address(f"http://127.0.0.1:{port}")) as registry,
         ):
             yield registry
-
-
-@contextmanager
-def served(app: web.Application) -> Iterator[int]:
-    """Serve it in a thread of its own; yield the port."""
-    runner = web.AppRunner(app, shutdown_timeout=1)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-
-    async def listen() -> int:
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return int(runner.addresses[0][1])
-
-    try:
-        yield asyncio.run_coroutine_threadsafe(listen(), loop).result()
-    finally:
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()

@@ -23,3 +23,26 @@ DIGEST = f"sha256:{'a' * 64}"
 def test_a_name_has_a_registry_and_a_reference(text: str, name: str, reference: str) -> None:
     image = parse_image(text)
     assert (str(image), image.reference) == (name, reference)
+    assert image.is_valid
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "docker.io/x/../../payments/api:latest",
+        "ghcr.io/./a:1",
+        "ghcr.io/a//b:1",
+        "ghcr.io/A/b:1",
+        "ghcr.io/a/b%2f..:1",
+        "ghcr.io/a/b?x:1",
+        "ghcr.io/a/b:..",
+        "ghcr.io/a/b:1/../../c",
+        f"ghcr.io/a/b:{'1' * 129}",
+        "ghcr.io/a/b@sha256:../x",
+        f"ghcr.io/a/b:..@{DIGEST}",
+        "ghcr.io/",
+        "",
+    ],
+)
+def test_a_name_that_a_registry_need_not_take_is_not_valid(text: str) -> None:
+    assert not parse_image(text).is_valid

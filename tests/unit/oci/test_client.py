@@ -1,13 +1,14 @@
 """Logins of registries, and errors that name the fix."""
 
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from aichat_workspace.oci.address import parse_address
-from aichat_workspace.oci.client import connect, verified
+from aichat_workspace.oci.client import Registry, connect, verified
 from aichat_workspace.oci.credentials import Login
 from aichat_workspace.oci.errors import Cause, OciError
 from tests.contracts.registry import CONFIG, blob_of, send
@@ -66,6 +67,20 @@ def test_a_token_that_ran_out_is_renewed() -> None:
     assert server.scopes[-1] == "repository:team/thing:pull,push"
 
 
+@pytest.mark.parametrize("content", [b"{}", b"<html>"])
+def test_an_answer_without_a_token_is_an_error(content: bytes) -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.url.host == "auth.example.org":
+            return httpx2.Response(200, content=content)
+        return httpx2.Response(401, headers={"WWW-Authenticate": f'Bearer realm="{REALM}"'})
+
+    with (
+        registry(FakeRegistry(refuse=answer), LOGIN) as connected,
+        pytest.raises(OciError, match=f"no token was had from {REALM}: "),
+    ):
+        connected.check()
+
+
 def test_a_password_goes_to_no_server_of_tokens_without_tls() -> None:
     def challenge(request: httpx2.Request) -> httpx2.Response:
         assert request.url.host == "mirror.example.org"
@@ -95,6 +110,76 @@ def test_a_password_goes_to_no_other_server_of_uploads() -> None:
     assert {host for host, authorization in seen if authorization} == {"mirror.example.org"}
 
 
+class Elsewhere:
+    """A registry that sends uploads and reads of blobs to another host.
+
+    That takes content, and asks for a login else.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        self.logins: list[tuple[str, str]] = []
+        """Host and Authorization of the requests that have one."""
+        self.hosts: set[str] = set()
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response | None:
+        self.hosts.add(request.url.host)
+        if authorization := request.headers.get("Authorization"):
+            self.logins.append((str(request.url.copy_with(path="/", query=None)), authorization))
+        if str(request.url).startswith(self.place):
+            if request.method == "PATCH":
+                return httpx2.Response(202)
+            challenge = 'Bearer realm="https://thief.example.org/token",service="x"'
+            return httpx2.Response(401, headers={"WWW-Authenticate": challenge})
+        if refusal := asks_for_password(request):
+            return refusal
+        status = 202 if request.method == "POST" else 307
+        return httpx2.Response(status, headers={"Location": f"{self.place}/1"})
+
+
+def upload(connected: Registry) -> None:
+    send(connected, CONFIG)
+
+
+def read(connected: Registry) -> None:
+    b"".join(connected.blob("team/thing", blob_of(CONFIG).digest))
+
+
+FLOWS = pytest.mark.parametrize("flow", [read, upload])
+
+
+@FLOWS
+@pytest.mark.parametrize(
+    "place", ["https://storage.example.org", "https://mirror.example.org:8443"]
+)
+def test_the_login_goes_to_no_place_that_another_host_names(
+    flow: Callable[[Registry], None], place: str
+) -> None:
+    fake = Elsewhere(place)
+    with (
+        registry(FakeRegistry(refuse=fake), LOGIN) as connected,
+        pytest.raises(
+            OciError, match=r"status 401 \(.*example.org, where mirror.example.org keeps"
+        ),
+    ):
+        flow(connected)
+    assert {url for url, _ in fake.logins} == {"https://mirror.example.org/"}
+    assert "thief.example.org" not in fake.hosts
+
+
+@FLOWS
+@pytest.mark.parametrize("place", ["http://storage.example.org", "http://mirror.example.org"])
+def test_a_registry_with_tls_names_no_place_without_it(
+    flow: Callable[[Registry], None], place: str
+) -> None:
+    fake = FakeRegistry(refuse=Elsewhere(place))
+    with (
+        registry(fake, LOGIN) as connected,
+        pytest.raises(OciError, match=rf"names {place}/1, without TLS"),
+    ):
+        flow(connected)
+
+
 @pytest.mark.parametrize(
     ("status", "login", "fix"),
     [
@@ -111,6 +196,7 @@ def test_a_refusal_names_the_fix(status: int, login: Login | None, fix: str) -> 
     with registry(fake, login) as connected, pytest.raises(OciError) as caught:
         send(connected, CONFIG)
     assert fix in caught.value.fix
+    assert "--" not in caught.value.fix, "options are those of a program"
     assert caught.value.why == "DENIED no more"
     assert caught.value.what.endswith("was not pushed to mirror.example.org/team/thing")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aichat_workspace.oci.credentials import Login, docker_config, read_login
-from aichat_workspace.oci.errors import OciError
+from aichat_workspace.oci.errors import Cause, OciError
 
 HOST = "mirror.example.org:5000"
 AUTH = {"auth": "YW5uOnNlOmNyZXQ="}  # ann:se:cret
@@ -41,16 +41,25 @@ def test_no_login_is_none(tmp_path: Path, content: Any) -> None:
     [
         ("{", "can't be read"),
         ("[]", "can't be read"),
-        ({"auths": {HOST: {}}, "credsStore": "desktop"}, "credential helper desktop"),
         ({"auths": {HOST: {"auth": "x"}}}, "unreadable login"),
     ],
 )
-def test_a_file_that_does_not_help_is_named_with_the_options(
-    tmp_path: Path, content: Any, message: str
-) -> None:
+def test_a_file_that_does_not_help_is_named(tmp_path: Path, content: Any, message: str) -> None:
     with pytest.raises(OciError, match=message) as caught:
         read_login(file(tmp_path, content), HOST)
-    assert "--password-stdin" in caught.value.fix
+    assert "DOCKER_CONFIG" in caught.value.fix
+    assert caught.value.cause is Cause.INPUT
+
+
+@pytest.mark.parametrize(
+    "helper", [{"credsStore": "desktop"}, {"credHelpers": {HOST: "desktop"}, "credsStore": "other"}]
+)
+def test_a_password_in_a_helper_is_a_login_that_callers_have_to_name(
+    tmp_path: Path, helper: Any
+) -> None:
+    with pytest.raises(OciError, match=r"credential helper desktop") as caught:
+        read_login(file(tmp_path, {"auths": {HOST: {}}, **helper}), HOST)
+    assert (caught.value.cause, caught.value.fix) == (Cause.LOGIN, "")
 
 
 def test_the_file_is_dockers() -> None:

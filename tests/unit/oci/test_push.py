@@ -9,8 +9,9 @@ import pytest
 from aichat_workspace.oci.address import Address, parse_address
 from aichat_workspace.oci.bundle import Bundle, Entry, Kind, open_bundle
 from aichat_workspace.oci.documents import Descriptor
-from aichat_workspace.oci.errors import OciError
-from aichat_workspace.oci.push import Pushed, place_of, push
+from aichat_workspace.oci.errors import Cause, OciError
+from aichat_workspace.oci.push import Pushed, occupied, place_of, places_of, push
+from tests.contracts.registry import manifest_of
 from tests.fakes.registry import FakeRegistry
 from tests.unit.oci.bundles import ADDRESS, MODEL, OLLAMA, registry, write_bundle
 
@@ -46,6 +47,66 @@ def test_an_image_keeps_its_digest_below_a_registry_without_a_path() -> None:
     entry = Entry(Kind.IMAGE, f"ghcr.io/a/b:v1@{digest}", Descriptor("", digest, 1))
     place = place_of(entry, Address("mirror.example.org"))
     assert (str(place), place.reference) == (f"mirror.example.org/a/b:v1@{digest}", digest)
+
+
+def entry_of(kind: Kind, name: str, digest: str = "") -> Entry:
+    return Entry(kind, name, Descriptor("", digest, 1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (Kind.IMAGE, "docker.io/x/../../payments/api:latest"),
+        (Kind.OPERATOR, "ghcr.io/a/b:1/../../c"),
+        (Kind.MODEL, "registry.ollama.ai/library/../payments:1b"),
+        (Kind.MODEL, "registry.ollama.ai/a/b/c:1b"),
+        (Kind.MODEL, "registry.ollama.ai/a:1b"),
+        (Kind.MODEL, f"registry.ollama.ai/library/a@sha256:{'a' * 64}"),
+    ],
+)
+def test_a_name_that_leaves_its_place_is_refused(kind: Kind, name: str) -> None:
+    with pytest.raises(OciError, match=f"'{name}' of the bundle can't be {HOST}/") as caught:
+        place_of(entry_of(kind, name), parse_address(ADDRESS))
+    assert caught.value.cause is Cause.INPUT
+
+
+def test_a_path_that_leaves_its_place_is_refused() -> None:
+    with pytest.raises(OciError, match=r"can't be mirror.example.org/a/../c/b/x:1"):
+        place_of(entry_of(Kind.IMAGE, "ghcr.io/b/x:1"), parse_address(f"{HOST}/a/../c"))
+
+
+def test_a_models_place_is_in_lower_case_as_registries_have_it() -> None:
+    place = place_of(entry_of(Kind.MODEL, "hf.co/Ann/Own-GGUF:Q4_K_M"), parse_address(ADDRESS))
+    assert str(place) == f"{HOST}/ann/own-gguf:Q4_K_M"
+
+
+def test_two_entries_for_one_place_are_refused_unless_they_are_the_same() -> None:
+    names = ["ghcr.io/a/b:1", "docker.io/a/b:1"]
+    address = parse_address(ADDRESS)
+    same = [entry_of(Kind.IMAGE, name, "x") for name in names]
+    assert [*map(str, places_of(same, address))] == [f"{HOST}/upstream/a/b:1"]
+    others = [entry_of(Kind.IMAGE, name, name) for name in names]
+    with pytest.raises(OciError, match=rf"{' and '.join(names)} of the bundle would both be"):
+        places_of(others, address)
+
+
+@pytest.mark.parametrize("says_digest", [True, False])
+def test_what_the_registry_has_else_under_a_name_is_known(
+    bundle: Bundle, says_digest: bool
+) -> None:
+    def without_digest(request: httpx2.Request) -> httpx2.Response | None:
+        is_head = request.method == "HEAD" and request.url.path.endswith("/135m")
+        return httpx2.Response(200) if is_head and not says_digest else None
+
+    fake = FakeRegistry()
+    push_all(bundle, fake)
+    fake.refuse = without_digest
+    places = places_of(bundle.entries, parse_address(ADDRESS))
+    with registry(fake) as connected:
+        assert occupied(connected, places) == []
+        other = manifest_of()
+        connected.push_manifest("library/smollm2", "135m", other)
+        assert [*map(str, occupied(connected, places))] == [f"{HOST}/library/smollm2:135m"]
 
 
 def test_all_is_pushed_and_the_tag_comes_last(bundle: Bundle) -> None:

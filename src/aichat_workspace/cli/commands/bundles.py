@@ -78,12 +78,17 @@ def load(
         Path | None,
         typer.Option("--ca", metavar="FILE", help="The registry's certificate authority, in PEM."),
     ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="Replace other content that the registry has by the names."),
+    ] = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Push a bundle's images and models into a registry.
 
-    It sends what the registry lacks, so an interrupted load goes on when it is run again. Then it
-    prints the values of the chart and the fields of the AIChatPlatform to use.
+    It sends what the registry lacks, so an interrupted load goes on when it is run again. Where a
+    name of the bundle has other content there, it pushes nothing without --replace. Then it prints
+    the values of the chart and the fields of the AIChatPlatform to use.
     """
     from aichat_workspace.cli.site_bundle import loading
     from aichat_workspace.cli.site_bundle.progress import progress
@@ -111,14 +116,14 @@ def load(
             connect(address, login, authorities=authorities) as client,
         ):
             with progress(session.notes) as show:
-                loaded = loading.load(opened, client, address, show)
+                loaded = loading.load(opened, client, address, show, replace=replace)
             site = Site(
                 address,
                 has_login=login is not None,
                 has_authority=authorities is not None,
                 addresses=private_addresses(address.registry),
             )
-            document = settings_document(site, loaded)
+            document = settings_document(site, loaded, loading.chat_model(opened, loaded))
             if output.is_document:
                 print_document(session.out, output, document)
             else:

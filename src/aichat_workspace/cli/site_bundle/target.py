@@ -15,8 +15,10 @@ _CODES: Final = {
     Cause.INPUT: ExitCode.USAGE,
     Cause.ABSENT: ExitCode.NOT_FOUND,
     Cause.LOGIN: ExitCode.FORBIDDEN,
+    Cause.REFUSED: ExitCode.FORBIDDEN,
     Cause.UNREACHABLE: ExitCode.UNREACHABLE,
 }
+_OPTIONS: Final = "name the login with --username and --password-stdin"
 
 
 def choose_login(
@@ -54,4 +56,6 @@ def private_addresses(registry: str) -> tuple[str, ...]:
 def cli_error(error: OciError) -> CliError:
     """Return an error of registries as the command line has them."""
     reasons = (error.why,) if error.why else ()
-    return CliError(error.what, reasons, error.fix, _CODES.get(error.cause, ExitCode.FAILED))
+    options = _OPTIONS if error.cause is Cause.LOGIN else ""
+    fix = ", or ".join(filter(None, (error.fix, options)))
+    return CliError(error.what, reasons, fix, _CODES.get(error.cause, ExitCode.FAILED))

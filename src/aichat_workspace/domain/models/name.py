@@ -17,7 +17,7 @@ MODEL_NAME_PATTERN: Final = (
 )
 MODEL_NAME_MAX_LENGTH: Final = 272
 
-_DEFAULT_HOST: Final = "registry.ollama.ai"
+DEFAULT_REGISTRY: Final = "registry.ollama.ai"
 _DEFAULT_NAMESPACE: Final = "library"
 DEFAULT_TAG: Final = "latest"
 _PARTS: Final = re.compile(
@@ -41,7 +41,7 @@ class ModelName:
     name: str
     tag: str = DEFAULT_TAG
     namespace: str = _DEFAULT_NAMESPACE
-    host: str = _DEFAULT_HOST
+    host: str = DEFAULT_REGISTRY
     port: int | None = None
     digest: str = ""
     """The digest that the model must have, as Ollama lists it; empty for any."""
@@ -63,7 +63,7 @@ class ModelName:
 
     def __str__(self) -> str:
         short = f"{self.name}:{self.tag}"
-        if self.registry != _DEFAULT_HOST:
+        if self.registry != DEFAULT_REGISTRY:
             return f"{self._registry}/{self.namespace}/{short}"
         if self.namespace.lower() != _DEFAULT_NAMESPACE:
             return f"{self.namespace}/{short}"
@@ -87,7 +87,7 @@ def parse_model(text: str) -> ModelName:
         name=parts["name"],
         tag=parts["tag"] or DEFAULT_TAG,
         namespace=parts["namespace"] or _DEFAULT_NAMESPACE,
-        host=parts["host"] or _DEFAULT_HOST,
+        host=parts["host"] or DEFAULT_REGISTRY,
         port=int(parts["port"]) if parts["port"] else None,
         digest=(parts["digest"] or "").removeprefix("sha256:"),
     )

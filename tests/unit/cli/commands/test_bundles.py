@@ -3,17 +3,18 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
-from aichat_workspace.cli import main
+from aichat_workspace.oci.address import parse_address
+from aichat_workspace.oci.client import connect
 from localcluster.registry.server import application
 from localcluster.registry.store import Store
+from tests.command_line import run
+from tests.contracts.registry import CONFIG, LAYER, manifest_of, send
+from tests.served import served
 from tests.unit.cli.test_output import validator
-from tests.unit.fakes.test_registry import served
 from tests.unit.oci.bundles import MODEL, OLLAMA, OPERATOR, write_bundle
 
 
@@ -28,11 +29,6 @@ def registry(tmp_path: Path) -> Iterator[str]:
     store = Store(tmp_path / "pushed", tmp_path / "models")
     with served(application(store, "localhost", "")) as port:
         yield f"127.0.0.1:{port}"
-
-
-def run(*arguments: str | Path, stdin: str = "", home: Path | None = None) -> Any:
-    environment = {"DOCKER_CONFIG": str(home or "/nothing")}
-    return CliRunner().invoke(main.build(), [*map(str, arguments)], input=stdin, env=environment)
 
 
 def test_a_list_shows_images_models_and_files(bundle: Path) -> None:
@@ -68,7 +64,10 @@ def test_a_load_prints_what_to_set_and_says_what_it_does(bundle: Path, registry:
     assert result.exit_code == 0, result.stderr
     values, platform = (
         document
-        for document in map(yaml.safe_load, result.stdout.split("# The AIChatPlatform `default`"))
+        for document in map(
+            yaml.safe_load,
+            result.stdout.split("# platform.yaml; add your domain as spec.ingress.domain"),
+        )
         if document
     )
     assert values["image"] == {
@@ -91,6 +90,24 @@ def test_a_load_prints_what_to_set_and_says_what_it_does(bundle: Path, registry:
     assert again.stderr.count(": was there") == 3
 
 
+def test_a_load_replaces_what_the_registry_has_else_only_where_that_is_wished(
+    bundle: Path, registry: str
+) -> None:
+    with connect(parse_address(f"http://{registry}")) as client:
+        for content in (CONFIG, LAYER):
+            send(client, content, "library/smollm2")
+        client.push_manifest("library/smollm2", "135m", manifest_of())
+        result = run("bundle", "load", bundle, f"http://{registry}")
+        assert result.exit_code == 1
+        message = " ".join(result.stderr.split())
+        assert f"nothing was pushed: {registry} has other content" in message
+        assert f"{registry}/library/smollm2:135m" in message
+        assert "--replace" in message
+        assert client.manifest_digest("ollama/ollama", "0.34.0") == ""
+        assert run("bundle", "load", bundle, f"http://{registry}", "--replace").exit_code == 0
+        assert client.manifest("library/smollm2", "135m") != manifest_of()
+
+
 def test_what_a_load_prints_for_programs_is_as_its_schema_says(bundle: Path, registry: str) -> None:
     result = run("bundle", "load", bundle, f"http://{registry}", "-o", "json")
     document = json.loads(result.stdout)
@@ -110,6 +127,17 @@ def test_a_registry_from_which_ollama_can_not_pull_is_an_error_that_names_the_fi
     message = " ".join(result.stderr.split())
     assert "all was pushed, but Ollama can't pull" in message
     assert "Location: ?" in message
+
+
+def test_a_password_in_a_credential_helper_is_asked_for_with_the_options(
+    bundle: Path, tmp_path: Path
+) -> None:
+    config = {"auths": {"mirror.example.org": {}}, "credsStore": "desktop"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    result = run("bundle", "load", bundle, "mirror.example.org", home=tmp_path)
+    assert result.exit_code == 4
+    assert "credential helper desktop" in " ".join(result.stderr.split())
+    assert "--username and --password-stdin" in " ".join(result.stderr.split())
 
 
 def test_half_a_login_is_a_usage_error(bundle: Path) -> None:

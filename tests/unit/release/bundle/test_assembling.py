@@ -187,6 +187,27 @@ def test_a_model_that_can_not_be_had_is_named(
         assemble(wish, tmp_path / "bundle.tar", silent)
 
 
+def test_a_password_in_a_credential_helper_hinders_nothing_that_is_public(
+    release: Path,
+    archives: Path,
+    models: tuple[str, FakeRegistry],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url, fake = models
+    add_model(fake, "library/smollm2", "135m")
+    config = {"auths": {url.removeprefix("http://"): {}}, "credsStore": "desktop"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    reports: list[str] = []
+    wish = options(release, images=[str(archives)], models=["smollm2:135m"], model_registry=url)
+    assemble(wish, tmp_path / "bundle.tar", lambda _, text: reports.append(text))
+    assert any("helper desktop; going on without a login" in text for text in reports)
+    fake.refuse = lambda _: httpx2.Response(401)
+    with pytest.raises(ReleaseError, match=r"status 401; log in with `docker login 127.0.0.1:"):
+        assemble(wish, tmp_path / "bundle.tar", silent)
+
+
 def test_a_model_with_its_digest_is_taken(
     release: Path, archives: Path, models: tuple[str, FakeRegistry], tmp_path: Path
 ) -> None:
