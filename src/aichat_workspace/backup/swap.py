@@ -38,6 +38,11 @@ def replace(data: Path, unpack: Callable[[Path], None]) -> None:
     recover(data)
 
 
+def is_unfinished(data: Path) -> bool:
+    """Whether a restore goes on, or was killed."""
+    return (data / names.RESTORE_STAGING).exists()
+
+
 def recover(data: Path) -> bool:
     """End a swap that was verified, or remove one that was not. Return whether there was any."""
     staging = data / names.RESTORE_STAGING
