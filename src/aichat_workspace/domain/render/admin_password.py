@@ -19,7 +19,7 @@ import bcrypt
 
 data = pathlib.Path(os.environ["DATA_DIR"])
 if (data / "{names.RESTORE_STAGING}").exists():
-    sys.exit("a restore has not ended: wait, or if it was killed, run aichat-workspace-backup recover")
+    sys.exit("a restore has not ended: wait, or if killed, run aichat-workspace-backup recover")
 """
 _ADMINISTRATOR: Final = """
 email, password = os.environ["WEBUI_ADMIN_EMAIL"], os.environ["WEBUI_ADMIN_PASSWORD"]
